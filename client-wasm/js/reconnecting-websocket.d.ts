@@ -1,0 +1,214 @@
+// The declarations of the JavaScript face. The options' names, units, ranges and defaults are generated
+// from the Rust `Options` (between the two marks below); everything else is written here.
+
+/** What a function that provides the URL or the sub-protocols may want to know about the attempt. */
+export interface AttemptContext {
+  /** 1 for the first attempt since the connection was last stable, 2 for the first retry, and so on. */
+  readonly attempt: number;
+  /** How the connection was lost last, or `null` before the first loss. */
+  readonly lastClose: LostConnection | null;
+  /** Aborts when the answer is no longer wanted: closed, reconnected, or over `providerTimeout`. */
+  readonly signal: AbortSignal;
+}
+
+/** How a connection, or an attempt to make one, ended. */
+export interface LostConnection {
+  /** The browser's close code; 1006 when no close frame was seen (a failed attempt included). */
+  readonly code: number;
+  /** The server's reason, at most 123 bytes of text that the server chose. */
+  readonly reason: string;
+  readonly wasClean: boolean;
+  /** Whether this connection had been open. */
+  readonly wasOpen: boolean;
+  /** What ended it. */
+  readonly cause: LossCause;
+}
+
+/** What ended a connection or an attempt. */
+export type LossCause =
+  | 'socket'            // the browser's socket closed (server, network, or the answer to our close)
+  | 'refused'           // the browser refused to make the socket
+  | 'connect-timeout'   // no answer within `connectTimeout`
+  | 'provider'          // a URL or sub-protocol function failed
+  | 'provider-timeout'  // … or did not settle within `providerTimeout`
+  | 'send-failed'       // the browser's `send` threw
+  | 'close-timeout'     // the closing handshake did not end within `closeTimeout`
+  | 'reconnect'         // `reconnect()` replaced it
+  | 'closed'            // `close()` ended it before it was open
+  | 'load-failed';      // the wasm module could not be loaded
+
+export type UrlSource =
+  | string
+  | URL
+  | ((context: AttemptContext) => string | URL | Promise<string | URL>);
+
+export type ProtocolsSource =
+  | string
+  | string[]
+  | ((context: AttemptContext) => string | string[] | Promise<string | string[]>);
+
+/** `connecting` covers the provider functions and the handshake; `waiting` is the time between attempts. */
+export type ConnectionState = 'idle' | 'connecting' | 'open' | 'waiting' | 'closing' | 'closed';
+
+export interface ReconnectingWebSocketOptions {
+  // <generated options>
+  // </generated options>
+
+  /**
+   * Asked after every loss: `true` retries, `false` ends it, a number retries after that many
+   * milliseconds, `undefined` leaves it to the built-in policy for the close code.
+   */
+  shouldReconnect?: (lost: LostConnection) => boolean | number | undefined | void;
+  /** Aborting it is the same as `close()`. */
+  signal?: AbortSignal;
+  /** The `WebSocket` constructor to use, where there is no global one (Node 20: `ws`) or to test. */
+  WebSocket?: new (url: string, protocols?: string | string[]) => WebSocket;
+  /** Called with a line for every state transition; never with a payload, a token or a query string. */
+  debug?: (line: string) => void;
+}
+
+export interface SendOptions {
+  /** `first` goes ahead of the queue and does not wait for `ready()`. Default: in order. */
+  priority?: 'first';
+  /** Sent now or not at all (then reported by a `dropped` event). Default `false`. */
+  volatile?: boolean;
+  /** Milliseconds that it may wait in the queue, 1 to 2^31-1. Default: the option `messageTtl`. */
+  ttl?: number;
+}
+
+export interface OpenEvent extends Event {
+  /** `true` when there was an open connection before. */
+  readonly reconnected: boolean;
+  /** The number of attempts that it took. */
+  readonly attempt: number;
+}
+
+export interface ReconnectingCloseEvent extends CloseEvent {
+  /** `true`: another attempt follows; `false`: it is over, and `readyState` is 3. */
+  readonly willReconnect: boolean;
+  /** Milliseconds until the next attempt, when there is one. */
+  readonly delay: number | null;
+  readonly cause: LossCause;
+  /** Why it will or will not retry, in one sentence. */
+  readonly explanation: string;
+  /** Messages taken by the browser of which nothing shows that the server had them. */
+  readonly unconfirmedMessages: number;
+  readonly unconfirmedBytes: number;
+}
+
+export interface StateChangeEvent extends Event {
+  readonly state: ConnectionState;
+  /** The attempt under way or coming, 1 for the first. */
+  readonly attempt: number;
+  /** In `waiting`: milliseconds until the next attempt. */
+  readonly delay: number | null;
+  /** Why, in one sentence. */
+  readonly reason: string;
+}
+
+export interface DroppedEvent extends Event {
+  /** `overflow`: the queue was full; `expired`: over its time to live; `volatile`: could not be sent
+   *  now; `closed`: the socket was closed before it could be sent. */
+  readonly reason: 'overflow' | 'expired' | 'volatile' | 'closed';
+  /** The messages themselves, in the order they were sent. */
+  readonly messages: ReadonlyArray<string | ArrayBuffer | Blob>;
+  readonly bytes: number;
+}
+
+/** Counters since the socket was made. */
+export interface Snapshot {
+  readonly state: ConnectionState;
+  readonly attempt: number;
+  readonly attempts: number;
+  readonly opens: number;
+  readonly messagesSent: number;
+  readonly bytesSent: number;
+  readonly messagesReceived: number;
+  readonly bytesReceived: number;
+  readonly queuedMessages: number;
+  readonly queuedBytes: number;
+  readonly droppedMessages: number;
+  readonly droppedBytes: number;
+  readonly unconfirmedMessages: number;
+  readonly unconfirmedBytes: number;
+  /** Sockets given up without their `close` event. */
+  readonly abandoned: number;
+}
+
+export interface ReconnectingWebSocketEventMap {
+  open: OpenEvent;
+  message: MessageEvent;
+  error: Event;
+  close: ReconnectingCloseEvent;
+  statechange: StateChangeEvent;
+  dropped: DroppedEvent;
+}
+
+/** A `WebSocket` that stays connected. */
+export class ReconnectingWebSocket extends EventTarget {
+  static readonly CONNECTING: 0;
+  static readonly OPEN: 1;
+  static readonly CLOSING: 2;
+  static readonly CLOSED: 3;
+  readonly CONNECTING: 0;
+  readonly OPEN: 1;
+  readonly CLOSING: 2;
+  readonly CLOSED: 3;
+
+  constructor(url: UrlSource, protocols?: ProtocolsSource | null, options?: ReconnectingWebSocketOptions);
+
+  readonly url: string;
+  readonly protocol: string;
+  readonly extensions: string;
+  /** 0 during every attempt and wait, 1 open, 2 closing, 3 only when it is over. */
+  readonly readyState: 0 | 1 | 2 | 3;
+  /** Bytes in the queue and in the browser. */
+  readonly bufferedAmount: number;
+  /** Kept over reconnects. */
+  binaryType: BinaryType;
+  readonly state: ConnectionState;
+
+  onopen: ((this: ReconnectingWebSocket, event: OpenEvent) => unknown) | null;
+  onmessage: ((this: ReconnectingWebSocket, event: MessageEvent) => unknown) | null;
+  onerror: ((this: ReconnectingWebSocket, event: Event) => unknown) | null;
+  onclose: ((this: ReconnectingWebSocket, event: ReconnectingCloseEvent) => unknown) | null;
+  onstatechange: ((this: ReconnectingWebSocket, event: StateChangeEvent) => unknown) | null;
+  ondropped: ((this: ReconnectingWebSocket, event: DroppedEvent) => unknown) | null;
+
+  /**
+   * Sends now when open, and queues otherwise.
+   * @throws {DOMException} `QuotaExceededError` when the queue is full and `overflow` is `'reject'`.
+   */
+  send(data: string | ArrayBufferLike | ArrayBufferView | Blob, options?: SendOptions): void;
+  /** Closes for good (until `reconnect()`). While open, the queue is handed to the browser first. */
+  close(code?: number, reason?: string): void;
+  /** A new connection now, in every state; after a final close, afresh. */
+  reconnect(): void;
+  /** With the option `gate`: the queue may flow on this connection. */
+  ready(): void;
+  snapshot(): Snapshot;
+
+  addEventListener<K extends keyof ReconnectingWebSocketEventMap>(
+    type: K,
+    listener: (this: ReconnectingWebSocket, event: ReconnectingWebSocketEventMap[K]) => unknown,
+    options?: boolean | AddEventListenerOptions,
+  ): void;
+  addEventListener(
+    type: string,
+    listener: EventListenerOrEventListenerObject | null,
+    options?: boolean | AddEventListenerOptions,
+  ): void;
+  removeEventListener<K extends keyof ReconnectingWebSocketEventMap>(
+    type: K,
+    listener: (this: ReconnectingWebSocket, event: ReconnectingWebSocketEventMap[K]) => unknown,
+    options?: boolean | EventListenerOptions,
+  ): void;
+  removeEventListener(
+    type: string,
+    listener: EventListenerOrEventListenerObject | null,
+    options?: boolean | EventListenerOptions,
+  ): void;
+}
+
+/** Starts loading the wasm module now, rather than at the first constructor; settles when it is there. */
+export function load(): Promise<void>;
