@@ -1,1 +1,49 @@
-//! Placeholder.
+//! What the two ends of a steady-socket connection share.
+//!
+//! * [`Message`]: one WebSocket message, text or bytes.
+//! * [`Codec`], [`Encode`], [`Decode`]: how a typed value becomes a message and back, with the
+//!   codecs [`Json`], [`MsgPack`], [`PlainText`] and [`PlainBytes`].
+//! * [`Endpoint`] and [`endpoint!`]: a path, the messages of both sides and the sub-protocols,
+//!   declared once, so that a client and a server that disagree do not compile.
+//! * [`negotiate`]: the server's choice among the sub-protocols that a client offers.
+//! * [`hello`]: the messages of the hello server, and the rules for a name.
+//!
+//! The crate does no input or output and knows no browser, so both ends and all tests can use it.
+//!
+//! ```
+//! use steady_socket_protocol::hello::{ClientMessage, ServerMessage};
+//! # #[cfg(feature = "json")] {
+//! use steady_socket_protocol::{Decode, Encode, Json, Message};
+//!
+//! let message = Json::encode(&ClientMessage::Hello { name: "Ada".into() })?;
+//! assert_eq!(message, Message::from(r#"{"type":"hello","name":"Ada"}"#));
+//!
+//! let answer: ServerMessage = Json::decode(r#"{"type":"greeting","text":"Hello Ada!"}"#.into())?;
+//! assert_eq!(answer, ServerMessage::Greeting { text: "Hello Ada!".into() });
+//! # }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Features
+//!
+//! `json` and `msgpack`, both on by default, bring the codec of that name. A client that speaks only
+//! one of them can leave the other out of its build.
+
+mod codec;
+mod endpoint;
+mod error;
+pub mod hello;
+mod message;
+
+#[cfg(feature = "json")]
+pub use codec::Json;
+#[cfg(feature = "msgpack")]
+pub use codec::MsgPack;
+pub use codec::{Codec, Decode, Encode, MAX_DEPTH, PlainBytes, PlainText};
+#[doc(hidden)]
+pub use endpoint::is_token;
+pub use endpoint::{Endpoint, Offers, Subprotocol};
+#[cfg(feature = "json")]
+pub use endpoint::{Negotiated, UnknownSubprotocols, negotiate};
+pub use error::{DecodeError, DecodeReason, EncodeError, Fault, Position};
+pub use message::{Message, MessageKind};

@@ -1,0 +1,48 @@
+//! Codecs: how a typed value becomes a WebSocket message and back.
+
+#[cfg(feature = "json")]
+mod json;
+#[cfg(feature = "msgpack")]
+mod msgpack;
+mod plain;
+
+#[cfg(feature = "json")]
+pub use json::Json;
+#[cfg(feature = "msgpack")]
+pub use msgpack::MsgPack;
+pub use plain::{PlainBytes, PlainText};
+
+use crate::{DecodeError, EncodeError, Message, MessageKind};
+
+/// The deepest nesting of lists and maps that [`Json`](crate::Json) and [`MsgPack`](crate::MsgPack)
+/// decode. A message from the other end must not be able to exhaust the stack.
+pub const MAX_DEPTH: usize = 127;
+
+/// A format of messages. A codec is a type that is never made: it only names functions.
+pub trait Codec: 'static {
+    /// A short name for logs and errors, such as `json`.
+    const NAME: &'static str;
+    /// The kind of every message that it makes, and the only kind that it reads.
+    const KIND: MessageKind;
+}
+
+/// A codec that can write a `T`.
+pub trait Encode<T: ?Sized>: Codec {
+    /// Makes a message of `value`, of the kind [`Codec::KIND`].
+    ///
+    /// # Errors
+    ///
+    /// If the format has no form for the value.
+    fn encode(value: &T) -> Result<Message, EncodeError>;
+}
+
+/// A codec that can read a `T`.
+pub trait Decode<T>: Codec {
+    /// Reads a value from `message`, which is taken by value so that plain text and bytes move
+    /// without a copy.
+    ///
+    /// # Errors
+    ///
+    /// If the message is of the wrong kind, or does not hold a `T`.
+    fn decode(message: Message) -> Result<T, DecodeError>;
+}

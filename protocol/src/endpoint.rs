@@ -1,0 +1,359 @@
+//! Typed endpoints: what is spoken where, declared once for both ends.
+
+use std::fmt;
+
+use crate::{Codec, Decode, DecodeError, Encode, EncodeError, Message, MessageKind};
+
+/// A typed endpoint of a server. Declare one with [`endpoint!`](crate::endpoint!).
+pub trait Endpoint: 'static {
+    /// The path of its URL, such as `/hello`.
+    const PATH: &'static str;
+    /// What a client sends.
+    type ClientMessage;
+    /// What the server sends.
+    type ServerMessage;
+    /// The sub-protocols that it speaks.
+    const SUBPROTOCOLS: &'static [Subprotocol<Self::ClientMessage, Self::ServerMessage>];
+}
+
+/// Says that an endpoint speaks the codec `C`, and under which name. A client asks for
+/// `E: Offers<C>`, so that one with a codec that the endpoint does not offer does not compile.
+#[diagnostic::on_unimplemented(
+    message = "the endpoint `{Self}` does not offer the codec `{C}`",
+    note = "its declaration (`endpoint!`) lists the codecs that it offers"
+)]
+pub trait Offers<C: Codec>: Endpoint {
+    /// The name of the sub-protocol that goes with the codec.
+    const SUBPROTOCOL: &'static str;
+}
+
+/// One sub-protocol of an endpoint: a name, and the codec that goes with it, for a client that
+/// sends `In` and a server that sends `Out`.
+#[derive(Debug)]
+pub struct Subprotocol<In, Out> {
+    /// The name that is negotiated in `Sec-WebSocket-Protocol`.
+    pub name: &'static str,
+    /// The codec's name.
+    pub codec: &'static str,
+    /// The kind of message that the codec uses.
+    pub kind: MessageKind,
+    /// Makes a message of what a client sends.
+    pub encode_client: fn(&In) -> Result<Message, EncodeError>,
+    /// Reads what a client sent.
+    pub decode_client: fn(Message) -> Result<In, DecodeError>,
+    /// Makes a message of what the server sends.
+    pub encode_server: fn(&Out) -> Result<Message, EncodeError>,
+    /// Reads what the server sent.
+    pub decode_server: fn(Message) -> Result<Out, DecodeError>,
+}
+
+impl<In, Out> Subprotocol<In, Out> {
+    /// The sub-protocol called `name` that speaks the codec `C`.
+    #[must_use]
+    pub const fn of<C>(name: &'static str) -> Self
+    where
+        C: Encode<In> + Decode<In> + Encode<Out> + Decode<Out>,
+    {
+        Self {
+            name,
+            codec: C::NAME,
+            kind: C::KIND,
+            encode_client: <C as Encode<In>>::encode,
+            decode_client: <C as Decode<In>>::decode,
+            encode_server: <C as Encode<Out>>::encode,
+            decode_server: <C as Decode<Out>>::decode,
+        }
+    }
+}
+
+impl<In, Out> Clone for Subprotocol<In, Out> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<In, Out> Copy for Subprotocol<In, Out> {}
+
+/// Declares an [`Endpoint`]: its type, its path, the messages of both sides, and the sub-protocols
+/// with their codecs.
+///
+/// ```
+/// # #[cfg(all(feature = "json", feature = "msgpack"))] {
+/// use serde::{Deserialize, Serialize};
+/// use steady_socket_protocol::{Endpoint, Json, MsgPack, Offers, endpoint};
+///
+/// #[derive(Serialize, Deserialize)]
+/// enum Command { Add(i64) }
+///
+/// #[derive(Serialize, Deserialize)]
+/// struct Sum(i64);
+///
+/// endpoint! {
+///     /// Adds up.
+///     pub Adder at "/add" {
+///         client: Command,
+///         server: Sum,
+///         "add.json" => Json,
+///         "add.msgpack" => MsgPack,
+///     }
+/// }
+///
+/// assert_eq!(Adder::PATH, "/add");
+/// assert_eq!(<Adder as Offers<MsgPack>>::SUBPROTOCOL, "add.msgpack");
+/// # }
+/// ```
+///
+/// A codec that is not listed is refused by the compiler, wherever a client or a server asks for it:
+///
+/// ```compile_fail,E0277
+/// use steady_socket_protocol::{Json, Offers, PlainText, endpoint};
+///
+/// endpoint! {
+///     /// Sends strings back.
+///     pub Strings at "/strings" {
+///         client: String,
+///         server: String,
+///         "strings.json" => Json,
+///     }
+/// }
+///
+/// fn client<E: Offers<C>, C: steady_socket_protocol::Codec>() {}
+///
+/// client::<Strings, Json>();
+/// client::<Strings, PlainText>(); // the trait bound `Strings: Offers<PlainText>` is not satisfied
+/// ```
+///
+/// So is a sub-protocol name that cannot stand in the header, or a path without its slash:
+///
+/// ```compile_fail,E0080
+/// # use steady_socket_protocol::{Json, endpoint};
+/// endpoint! {
+///     /// Has a space in its sub-protocol's name.
+///     pub Wrong at "/wrong" {
+///         client: String,
+///         server: String,
+///         "wrong name" => Json,
+///     }
+/// }
+/// ```
+#[macro_export]
+macro_rules! endpoint {
+    (
+        $(#[$attribute:meta])*
+        $visibility:vis $endpoint:ident at $path:literal {
+            client: $client:ty,
+            server: $server:ty,
+            $( $(#[$entry:meta])* $name:literal => $codec:ty ),+ $(,)?
+        }
+    ) => {
+        $(#[$attribute])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        $visibility enum $endpoint {}
+
+        impl $crate::Endpoint for $endpoint {
+            const PATH: &'static str = $path;
+            type ClientMessage = $client;
+            type ServerMessage = $server;
+            const SUBPROTOCOLS: &'static [$crate::Subprotocol<$client, $server>] = &[
+                $( $(#[$entry])* $crate::Subprotocol::of::<$codec>($name) ),+
+            ];
+        }
+
+        const _: () = assert!(
+            matches!($path.as_bytes(), [b'/', ..]),
+            "the path of an endpoint starts with a slash"
+        );
+
+        $(
+            $(#[$entry])*
+            impl $crate::Offers<$codec> for $endpoint {
+                const SUBPROTOCOL: &'static str = $name;
+            }
+
+            const _: () = assert!(
+                $crate::is_token($name),
+                "the name of a sub-protocol is made of letters, digits and !#$%&'*+-.^_`|~"
+            );
+        )+
+    };
+}
+
+/// Whether `name` is a token, as RFC 9110 calls it: what the name of a sub-protocol must be.
+#[doc(hidden)]
+#[must_use]
+pub const fn is_token(name: &str) -> bool {
+    let bytes = name.as_bytes();
+    let mut index = 0;
+    while index < bytes.len() {
+        match bytes[index] {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => {}
+            b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'_'
+            | b'`' | b'|' | b'~' => {}
+            _ => return false,
+        }
+        index += 1;
+    }
+    !bytes.is_empty()
+}
+
+/// What a server chose for a connection.
+#[cfg(feature = "json")]
+#[derive(Debug)]
+pub struct Negotiated<In, Out> {
+    /// What is spoken.
+    pub subprotocol: Subprotocol<In, Out>,
+    /// The value of `Sec-WebSocket-Protocol` in the answer; `None` if the client offered nothing,
+    /// for then the answer must not have the header.
+    pub answer: Option<&'static str>,
+}
+
+/// A client offered sub-protocols, and the endpoint speaks none of them. A server answers 400.
+#[cfg(feature = "json")]
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnknownSubprotocols {
+    /// The names that would have been accepted.
+    pub known: Vec<&'static str>,
+}
+
+#[cfg(feature = "json")]
+impl fmt::Display for UnknownSubprotocols {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "none of the offered sub-protocols is spoken here; offer {}, or none at all for JSON",
+            self.known.join(" or ")
+        )
+    }
+}
+
+#[cfg(feature = "json")]
+impl std::error::Error for UnknownSubprotocols {}
+
+/// Chooses the sub-protocol of a connection to the endpoint `E`. `offered` is the value of the
+/// request's `Sec-WebSocket-Protocol`; several such headers are joined with commas first.
+///
+/// The first name that the endpoint knows wins, for the client lists them by preference. Names are
+/// compared with their case, as the RFC says; white space around them and empty items are passed
+/// over. With none offered, JSON is spoken: that is what a client means that knows nothing of
+/// sub-protocols, and the reason for the bound on `E`.
+///
+/// # Errors
+///
+/// If names were offered and all are unknown.
+#[cfg(feature = "json")]
+pub fn negotiate<E>(
+    offered: Option<&str>,
+) -> Result<Negotiated<E::ClientMessage, E::ServerMessage>, UnknownSubprotocols>
+where
+    E: Offers<crate::Json>,
+    crate::Json: Encode<E::ClientMessage>
+        + Decode<E::ClientMessage>
+        + Encode<E::ServerMessage>
+        + Decode<E::ServerMessage>,
+{
+    let mut names = offered
+        .unwrap_or_default()
+        .split(',')
+        .map(|name| name.trim_matches([' ', '\t']))
+        .filter(|name| !name.is_empty())
+        .peekable();
+    if names.peek().is_none() {
+        let subprotocol = Subprotocol::of::<crate::Json>(E::SUBPROTOCOL);
+        return Ok(Negotiated {
+            subprotocol,
+            answer: None,
+        });
+    }
+    names
+        .find_map(|name| E::SUBPROTOCOLS.iter().find(|known| known.name == name))
+        .map(|known| Negotiated {
+            subprotocol: *known,
+            answer: Some(known.name),
+        })
+        .ok_or_else(|| UnknownSubprotocols {
+            known: E::SUBPROTOCOLS.iter().map(|known| known.name).collect(),
+        })
+}
+
+#[cfg(all(test, feature = "json", feature = "msgpack"))]
+mod tests {
+    use super::*;
+    use crate::{Json, MsgPack, hello::Hello};
+
+    #[test]
+    fn the_first_known_offer_wins() {
+        let json = ("json", Some("hello.json"));
+        let msgpack = ("msgpack", Some("hello.msgpack"));
+        let nothing = ("json", None);
+        let cases = [
+            (None, nothing),
+            (Some(""), nothing),
+            (Some(" \t"), nothing),
+            (Some(",, ,"), nothing),
+            (Some("hello.json"), json),
+            (Some("hello.msgpack"), msgpack),
+            (Some("hello.msgpack, hello.json"), msgpack),
+            (Some("hello.json,hello.msgpack"), json),
+            (Some("other, hello.msgpack"), msgpack),
+            (Some("\t hello.msgpack\t ,,"), msgpack),
+            (Some("hello.json, hello.json"), json),
+        ];
+        for (offered, expected) in cases {
+            let chosen = negotiate::<Hello>(offered).unwrap();
+            assert_eq!(
+                (chosen.subprotocol.codec, chosen.answer),
+                expected,
+                "{offered:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn only_unknown_offers_are_an_error_that_names_the_known() {
+        for offered in [
+            "other",
+            "HELLO.JSON",
+            "hello.json.2",
+            "hello json",
+            "a, b",
+            "hello.json;q=1",
+        ] {
+            let error = negotiate::<Hello>(Some(offered))
+                .map(|chosen| chosen.answer)
+                .unwrap_err();
+            assert_eq!(error.known, ["hello.json", "hello.msgpack"], "{offered}");
+            assert!(
+                error.to_string().contains("hello.json or hello.msgpack"),
+                "{error}"
+            );
+            assert!(
+                !error.to_string().contains("q=1"),
+                "the client's text is not repeated: {error}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_declaration_says_it_once() {
+        assert_eq!(Hello::PATH, "/hello");
+        assert_eq!(<Hello as Offers<Json>>::SUBPROTOCOL, "hello.json");
+        assert_eq!(<Hello as Offers<MsgPack>>::SUBPROTOCOL, "hello.msgpack");
+        let listed: Vec<_> = Hello::SUBPROTOCOLS
+            .iter()
+            .map(|s| (s.name, s.codec, s.kind))
+            .collect();
+        let expected = [
+            ("hello.json", "json", MessageKind::Text),
+            ("hello.msgpack", "msgpack", MessageKind::Binary),
+        ];
+        assert_eq!(listed, expected);
+    }
+
+    #[test]
+    fn tokens() {
+        assert!(is_token("graphql-transport-ws") && is_token("v1.x+y~"));
+        for wrong in ["", "a b", "a,b", "a/b", "é", "a\"", "(a)"] {
+            assert!(!is_token(wrong), "{wrong}");
+        }
+    }
+}

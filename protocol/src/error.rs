@@ -1,0 +1,331 @@
+//! Why a value could not be encoded, or a message not decoded.
+//!
+//! Messages carry what users write, so nothing that a program logs by habit (`Display`, `Debug`,
+//! the error of an `expect`) may quote them. What was received can be had by asking for it.
+
+use std::fmt;
+
+use crate::{Message, MessageKind};
+
+/// At most so many characters of text, or half as many bytes in hexadecimal, are kept as excerpt.
+const EXCERPT: usize = 80;
+
+/// A message could not be decoded. The connection is not harmed by it.
+///
+/// `Display` and `Debug` show no payload; [`excerpt`](Self::excerpt) and [`detail`](Self::detail) may.
+pub struct DecodeError {
+    codec: &'static str,
+    reason: DecodeReason,
+    excerpt: Option<Box<str>>,
+    detail: Option<Box<str>>,
+}
+
+/// Why a message could not be decoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DecodeReason {
+    /// A text message came where the codec expects a binary one, or the other way round.
+    WrongKind {
+        /// What the codec speaks.
+        expected: MessageKind,
+        /// What came.
+        received: MessageKind,
+    },
+    /// The kind was right but the content was not.
+    Malformed {
+        /// What was wrong with it.
+        fault: Fault,
+        /// Where, if the codec can tell.
+        at: Option<Position>,
+    },
+}
+
+/// What was wrong with a message's content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Fault {
+    /// It is not written in the codec's format, or something follows its end.
+    Syntax,
+    /// It is well written, but is not a value of the expected type: a field is missing, a variant
+    /// is unknown, a number is out of range.
+    Mismatch,
+    /// It ends in the middle of a value.
+    Truncated,
+    /// It is nested deeper than [`MAX_DEPTH`](crate::MAX_DEPTH).
+    TooDeep,
+}
+
+/// A place in a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Position {
+    /// In text: line and column, in bytes of the line, both counted from 1. Column 0 means the line's start.
+    Line {
+        /// The line.
+        line: usize,
+        /// The column.
+        column: usize,
+    },
+    /// In bytes: the offset from the start of the message, counted from 0.
+    Byte(usize),
+}
+
+impl DecodeError {
+    /// For a codec's author: `message` is not of the kind that `codec` speaks.
+    #[must_use]
+    pub fn wrong_kind(codec: &'static str, expected: MessageKind, message: &Message) -> Self {
+        Self {
+            codec,
+            reason: DecodeReason::WrongKind {
+                expected,
+                received: message.kind(),
+            },
+            excerpt: excerpt_of(message),
+            detail: None,
+        }
+    }
+
+    /// For a codec's author: `message` could not be read for the reason `fault`.
+    ///
+    /// `detail` is the decoder's own words. They may quote the payload, so they are shown only by
+    /// [`detail`](Self::detail).
+    #[must_use]
+    pub fn malformed(
+        codec: &'static str,
+        fault: Fault,
+        at: Option<Position>,
+        message: &Message,
+        detail: Option<&str>,
+    ) -> Self {
+        Self {
+            codec,
+            reason: DecodeReason::Malformed { fault, at },
+            excerpt: excerpt_of(message),
+            detail: detail.map(escaped),
+        }
+    }
+
+    /// The name of the codec that refused the message: [`Codec::NAME`](crate::Codec::NAME).
+    #[must_use]
+    pub fn codec(&self) -> &'static str {
+        self.codec
+    }
+
+    /// Why it was refused.
+    #[must_use]
+    pub fn reason(&self) -> DecodeReason {
+        self.reason
+    }
+
+    /// The beginning of the message: **payload**, to be shown with care. Text is cut to 80
+    /// characters and escaped as by [`char::escape_debug`], bytes are the first 40 in hexadecimal;
+    /// `…` at the end says that there was more. `None` if the message was empty.
+    #[must_use]
+    pub fn excerpt(&self) -> Option<&str> {
+        self.excerpt.as_deref()
+    }
+
+    /// What the decoder itself says, such as the name of a missing field, cut and escaped like the
+    /// excerpt. It may quote the **payload**.
+    #[must_use]
+    pub fn detail(&self) -> Option<&str> {
+        self.detail.as_deref()
+    }
+}
+
+impl fmt::Display for DecodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.codec, self.reason)
+    }
+}
+
+impl fmt::Debug for DecodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DecodeError")
+            .field("codec", &self.codec)
+            .field("reason", &self.reason)
+            .finish_non_exhaustive()
+    }
+}
+
+impl std::error::Error for DecodeError {}
+
+impl fmt::Display for DecodeReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            DecodeReason::WrongKind { expected, received } => {
+                write!(f, "a {received} message where a {expected} one is expected")
+            }
+            DecodeReason::Malformed { fault, at } => {
+                write!(f, "{fault}")?;
+                at.map_or(Ok(()), |at| write!(f, " (at {at})"))
+            }
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Fault::Syntax => f.write_str("the message is not well-formed"),
+            Fault::Mismatch => f.write_str("the message is not a value of the expected type"),
+            Fault::Truncated => f.write_str("the message ends too early"),
+            Fault::TooDeep => {
+                write!(
+                    f,
+                    "the message is nested deeper than {} levels",
+                    crate::MAX_DEPTH
+                )
+            }
+        }
+    }
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Position::Line { line, column } => write!(f, "line {line}, column {column}"),
+            Position::Byte(offset) => write!(f, "byte {offset}"),
+        }
+    }
+}
+
+/// A value could not be encoded: its `Serialize` refused, or the format has no form for it (JSON
+/// has no map whose keys are lists).
+///
+/// `Display` and `Debug` show nothing of the value; [`detail`](Self::detail) may.
+pub struct EncodeError {
+    codec: &'static str,
+    detail: Box<str>,
+}
+
+impl EncodeError {
+    /// For a codec's author: `detail` is the encoder's own words, which may quote the value.
+    #[must_use]
+    pub fn new(codec: &'static str, detail: &str) -> Self {
+        Self {
+            codec,
+            detail: escaped(detail),
+        }
+    }
+
+    /// The name of the codec: [`Codec::NAME`](crate::Codec::NAME).
+    #[must_use]
+    pub fn codec(&self) -> &'static str {
+        self.codec
+    }
+
+    /// What the encoder itself says, cut to 80 characters and escaped. It may quote the **value**.
+    #[must_use]
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+}
+
+impl fmt::Display for EncodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: the value has no form in this format", self.codec)
+    }
+}
+
+impl fmt::Debug for EncodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EncodeError")
+            .field("codec", &self.codec)
+            .finish_non_exhaustive()
+    }
+}
+
+impl std::error::Error for EncodeError {}
+
+fn excerpt_of(message: &Message) -> Option<Box<str>> {
+    if message.is_empty() {
+        return None;
+    }
+    Some(match message {
+        Message::Text(text) => escaped(text),
+        Message::Binary(bytes) => {
+            let shown = &bytes[..bytes.len().min(EXCERPT / 2)];
+            let mut hex: String = shown.iter().map(|byte| format!("{byte:02x}")).collect();
+            if shown.len() < bytes.len() {
+                hex.push('…');
+            }
+            hex.into()
+        }
+    })
+}
+
+fn escaped(text: &str) -> Box<str> {
+    let mut chars = text.chars();
+    let mut escaped: String = chars
+        .by_ref()
+        .take(EXCERPT)
+        .flat_map(char::escape_debug)
+        .collect();
+    if chars.next().is_some() {
+        escaped.push('…');
+    }
+    escaped.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn malformed(message: Message) -> DecodeError {
+        DecodeError::malformed(
+            "test",
+            Fault::Syntax,
+            None,
+            &message,
+            Some("near \u{1b}[31mhunter2"),
+        )
+    }
+
+    #[test]
+    fn only_the_accessors_show_the_payload() {
+        let error = malformed("hunter2".into());
+        let shown = format!("{error} {error:?} {error:#?}");
+        assert!(!shown.contains("hunter2"), "{shown}");
+        assert_eq!(error.excerpt(), Some("hunter2"));
+        assert_eq!(error.detail(), Some("near \\u{1b}[31mhunter2"));
+
+        let error = EncodeError::new("test", "hunter2");
+        let shown = format!("{error} {error:?}");
+        assert!(!shown.contains("hunter2"), "{shown}");
+        assert_eq!(error.detail(), "hunter2");
+    }
+
+    #[test]
+    fn excerpts_are_bounded_and_escaped() {
+        let cases: [(Message, Option<String>); 6] = [
+            ("".into(), None),
+            (
+                "a\n\u{7f}\u{202e}".into(),
+                Some("a\\n\\u{7f}\\u{202e}".into()),
+            ),
+            ("é".repeat(80).into(), Some("é".repeat(80))),
+            ("é".repeat(81).into(), Some("é".repeat(80) + "…")),
+            (vec![0xab; 40].into(), Some("ab".repeat(40))),
+            (vec![0xab; 41].into(), Some("ab".repeat(40) + "…")),
+        ];
+        for (message, expected) in cases {
+            assert_eq!(malformed(message).excerpt(), expected.as_deref());
+        }
+    }
+
+    #[test]
+    fn a_reason_reads_as_a_sentence() {
+        let error = DecodeError::wrong_kind("json", MessageKind::Text, &vec![1].into());
+        assert_eq!(
+            error.to_string(),
+            "json: a binary message where a text one is expected"
+        );
+        let at = Some(Position::Line { line: 1, column: 4 });
+        let error = DecodeError::malformed("json", Fault::Mismatch, at, &"".into(), None);
+        assert_eq!(
+            error.to_string(),
+            "json: the message is not a value of the expected type (at line 1, column 4)"
+        );
+    }
+}
