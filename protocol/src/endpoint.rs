@@ -1,6 +1,5 @@
 //! Typed endpoints: what is spoken where, declared once for both ends.
 
-use std::fmt;
 
 use crate::{Codec, Decode, DecodeError, Encode, EncodeError, Message, MessageKind};
 
@@ -83,10 +82,10 @@ impl<In, Out> Copy for Subprotocol<In, Out> {}
 /// use steady_socket_protocol::{Endpoint, Json, MsgPack, Offers, endpoint};
 ///
 /// #[derive(Serialize, Deserialize)]
-/// enum Command { Add(i64) }
+/// pub enum Command { Add(i64) }
 ///
 /// #[derive(Serialize, Deserialize)]
-/// struct Sum(i64);
+/// pub struct Sum(i64);
 ///
 /// endpoint! {
 ///     /// Adds up.
@@ -216,8 +215,8 @@ pub struct UnknownSubprotocols {
 }
 
 #[cfg(feature = "json")]
-impl fmt::Display for UnknownSubprotocols {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl std::fmt::Display for UnknownSubprotocols {
+    X {
         write!(
             f,
             "none of the offered sub-protocols is spoken here; offer {}, or none at all for JSON",
