@@ -1,6 +1,5 @@
 //! Typed endpoints: what is spoken where, declared once for both ends.
 
-
 use crate::{Codec, Decode, DecodeError, Encode, EncodeError, Message, MessageKind};
 
 /// A typed endpoint of a server. Declare one with [`endpoint!`](crate::endpoint!).
@@ -216,7 +215,7 @@ pub struct UnknownSubprotocols {
 
 #[cfg(feature = "json")]
 impl std::fmt::Display for UnknownSubprotocols {
-    X {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(
             f,
             "none of the offered sub-protocols is spoken here; offer {}, or none at all for JSON",
