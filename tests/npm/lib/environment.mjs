@@ -1,0 +1,43 @@
+// What the task runner hands over: addresses, paths and programs.
+
+import { mkdir, mkdtemp } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+
+const MEANINGS = {
+  STEADY_SOCKET_SERVER: 'the http address of a running hello server with the demo page and its control',
+  STEADY_SOCKET_TARBALL: 'the path of the packed npm package',
+  STEADY_SOCKET_ARTIFACTS: 'the folder for screenshots',
+  STEADY_SOCKET_PAGE_ORIGIN_PORT: 'the port of 127.0.0.1 whose origin the server allows',
+  CHROMIUM: 'the path of Chromium',
+  PYTHON: 'a Python that has the package `websockets`',
+};
+
+/** The value of a variable that these tests need; says what it is when it is missing. */
+export function required(name) {
+  const value = process.env[name];
+  if (!value) {
+    throw new Error(`${name} is not set: ${MEANINGS[name]}. \`cargo xtask test npm\` sets it.`);
+  }
+  return value;
+}
+
+/** The server's address without a slash at its end, `http` or `ws`. */
+export function serverAddress(scheme = 'http') {
+  const url = new URL(required('STEADY_SOCKET_SERVER'));
+  return `${scheme}://${url.host}`;
+}
+
+/** A new, empty folder that the caller removes. */
+export async function scratchFolder(purpose) {
+  const parent = path.join(tmpdir(), 'steady-socket-tests');
+  await mkdir(parent, { recursive: true });
+  return mkdtemp(path.join(parent, `${purpose}-`));
+}
+
+/** The path of an artefact, in a folder that exists. */
+export async function artifact(name) {
+  const folder = required('STEADY_SOCKET_ARTIFACTS');
+  await mkdir(folder, { recursive: true });
+  return path.join(folder, name);
+}

@@ -1,0 +1,21 @@
+// How long anything may take before a test gives up on it. A ceiling against hanging, not an expectation:
+// nothing is measured against it.
+
+/** Milliseconds for one thing to happen: a page to load, a connection to recover, a text to appear. */
+export const PATIENCE = 30_000;
+
+/** Milliseconds for one test. */
+export const TEST_TIMEOUT = 120_000;
+
+/** Settles as `promise` does, or rejects after `PATIENCE`, saying what did not happen. */
+export async function within(promise, what) {
+  let timer;
+  const late = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`${what} did not happen within ${PATIENCE} ms`)), PATIENCE);
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

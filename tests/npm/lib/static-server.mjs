@@ -1,0 +1,82 @@
+// A small web server for test pages, with the header under which the package promises to work.
+
+import { createServer } from 'node:http';
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+
+const TYPES = {
+  '.html': 'text/html; charset=utf-8',
+  '.js': 'text/javascript; charset=utf-8',
+  '.mjs': 'text/javascript; charset=utf-8',
+  '.css': 'text/css; charset=utf-8',
+  '.json': 'application/json',
+  '.svg': 'image/svg+xml',
+  '.wasm': 'application/wasm',
+};
+
+/** The strictest policy under which the package works: nothing inline, WebAssembly allowed. */
+export function strictPolicy({ wasm = true } = {}) {
+  return [
+    "default-src 'none'",
+    `script-src 'self'${wasm ? " 'wasm-unsafe-eval'" : ''}`,
+    "worker-src 'self'",
+    "style-src 'self'",
+    "img-src 'self' data:",
+    "connect-src 'self' ws://127.0.0.1:*",
+    "base-uri 'none'",
+    "form-action 'none'",
+  ].join('; ');
+}
+
+/**
+ * Serves pages on 127.0.0.1.
+ *
+ * @param port - 0 takes a free one
+ * @param routes - `{ '/prefix/': folder }`: files under a folder; `{ '/path': { type, body } }`: a page
+ * @param intercept - called with the path of every request; may return `{ status, type, body, policy }`,
+ *   each optional, to answer differently, or nothing to let it be
+ * @returns the origin and `close`, which waits until the port is free
+ */
+export async function serveStatic({ port = 0, routes = {}, intercept = () => undefined }) {
+  const server = createServer(async (request, response) => {
+    const { pathname } = new URL(request.url, 'http://localhost');
+    const special = intercept(pathname) ?? {};
+    const found = special.body === undefined && special.status === undefined
+      ? await find(routes, pathname)
+      : { type: special.type ?? 'text/plain', body: special.body ?? '' };
+    response.statusCode = special.status ?? (found ? 200 : 404);
+    response.setHeader('Content-Security-Policy', special.policy ?? strictPolicy());
+    response.setHeader('X-Content-Type-Options', 'nosniff');
+    response.setHeader('Cache-Control', 'no-store');
+    response.setHeader('Content-Type', special.type ?? found?.type ?? 'text/plain');
+    response.end(found?.body ?? 'not found');
+  });
+  await new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, '127.0.0.1', resolve);
+  });
+  return {
+    origin: `http://127.0.0.1:${server.address().port}`,
+    close: () => new Promise((resolve) => {
+      server.close(resolve);
+      server.closeAllConnections();
+    }),
+  };
+}
+
+async function find(routes, pathname) {
+  const exact = routes[pathname];
+  if (typeof exact === 'object') return exact;
+  for (const [prefix, folder] of Object.entries(routes)) {
+    if (typeof folder !== 'string' || !pathname.startsWith(prefix)) continue;
+    const file = path.resolve(folder, decodeURIComponent(pathname.slice(prefix.length)));
+    if (!file.startsWith(path.resolve(folder) + path.sep)) return undefined;
+    try {
+      return { type: TYPES[path.extname(file)] ?? 'application/octet-stream', body: await readFile(file) };
+    } catch (error) {
+      if (error.code === 'ENOENT' || error.code === 'EISDIR') return undefined;
+      throw error;
+    }
+  }
+  return undefined;
+}
