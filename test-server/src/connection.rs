@@ -1,0 +1,153 @@
+//! One WebSocket connection, from the upgrade to its end.
+
+use std::error::Error as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::{SinkExt, StreamExt};
+use steady_socket_protocol::Message;
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout};
+use tokio_tungstenite::tungstenite::Error as SocketError;
+use warp::ws::{Message as Frame, WebSocket};
+
+use crate::Config;
+use crate::registry::{Command, Registration};
+use crate::service::{Answer, Service};
+
+/// Why a conversation is over: close with a code and a reason, or there is nobody to tell.
+enum End {
+    Close(u16, String),
+    Gone,
+}
+
+/// Serves one client until it leaves, breaks a rule, falls silent or is told to go.
+pub(crate) async fn serve(
+    mut socket: WebSocket,
+    service: Service,
+    mut registration: Registration,
+    config: Arc<Config>,
+) {
+    let cut = registration.cut();
+    let polite = async {
+        if let End::Close(code, reason) =
+            converse(&mut socket, &service, &mut registration, &config).await
+        {
+            close(&mut socket, code, reason, config.close_timeout).await;
+        }
+    };
+    // A cut must work at any moment, even while a write waits for a client that does not read.
+    tokio::select! {
+        () = cut => {}
+        () = polite => {}
+    }
+}
+
+async fn converse(
+    socket: &mut WebSocket,
+    service: &Service,
+    registration: &mut Registration,
+    config: &Config,
+) -> End {
+    let mut pings = interval_at(Instant::now() + config.ping_interval, config.ping_interval);
+    pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut last_frame = Instant::now();
+    loop {
+        let answer = tokio::select! {
+            command = registration.told() => {
+                return match command {
+                    Command::Close(code, reason) => End::Close(code, reason),
+                    Command::Cut | Command::Stay => End::Gone,
+                };
+            }
+            frame = socket.next() => {
+                last_frame = Instant::now();
+                match frame {
+                    Some(Ok(frame)) => match message_of(frame) {
+                        Some(message) => service.answer(message, &config.transcript),
+                        // A ping is answered, and a Close too, by the socket itself.
+                        None => continue,
+                    },
+                    Some(Err(error)) => return end_of(&error, config),
+                    None => return End::Gone,
+                }
+            }
+            _ = pings.tick() => {
+                if !send(socket, Frame::ping(Vec::new()), config).await {
+                    return End::Gone;
+                }
+                continue;
+            }
+            () = sleep_until(last_frame + config.idle_timeout) => {
+                let seconds = config.idle_timeout.as_secs_f64();
+                return End::Close(1001, format!("no frame came for {seconds} s"));
+            }
+        };
+        match answer {
+            Answer::Send(message) => {
+                if !send(socket, frame_of(message), config).await {
+                    return End::Gone;
+                }
+            }
+            Answer::Close(code, reason) => return End::Close(code, reason),
+        }
+    }
+}
+
+/// Sends, and says whether that worked. A client that reads nothing for as long as it might be
+/// silent is given up: until it reads, its next message is not asked for, so nothing piles up here.
+async fn send(socket: &mut WebSocket, frame: Frame, config: &Config) -> bool {
+    matches!(
+        timeout(config.idle_timeout, socket.send(frame)).await,
+        Ok(Ok(()))
+    )
+}
+
+/// Says goodbye, and reads on until the client has said it too: a socket that is dropped at once
+/// can lose the Close frame on its way, and the client would see an unclean end.
+async fn close(socket: &mut WebSocket, code: u16, reason: String, wait: Duration) {
+    let goodbye = async {
+        if socket.send(Frame::close_with(code, reason)).await.is_ok() {
+            while let Some(Ok(_)) = socket.next().await {}
+        }
+    };
+    // Over time or not, the connection ends here.
+    let _ = timeout(wait, goodbye).await;
+}
+
+/// What a failed read calls for, by RFC 6455 §7.4.1.
+fn end_of(error: &warp::Error, config: &Config) -> End {
+    match error
+        .source()
+        .and_then(|source| source.downcast_ref::<SocketError>())
+    {
+        Some(SocketError::Capacity(_)) => End::Close(
+            1009,
+            format!(
+                "a message has at most {} bytes here",
+                config.max_message_bytes
+            ),
+        ),
+        Some(SocketError::Utf8(_)) => End::Close(1007, "a text message must be UTF-8".to_owned()),
+        Some(SocketError::Protocol(_)) => {
+            End::Close(1002, "the frame breaks the WebSocket protocol".to_owned())
+        }
+        _ => End::Gone,
+    }
+}
+
+fn message_of(frame: Frame) -> Option<Message> {
+    if let Ok(text) = frame.to_str() {
+        Some(text.into())
+    } else if frame.is_binary() {
+        Some(Vec::from(frame.into_bytes()).into())
+    } else {
+        None
+    }
+}
+
+fn frame_of(message: Message) -> Frame {
+    match message {
+        Message::Text(text) => Frame::text(text),
+        Message::Binary(bytes) => Frame::binary(bytes),
+    }
+}

@@ -1,0 +1,184 @@
+//! `POST /control/cut?id=ID`: a page or a test ends its own connections.
+//!
+//! A client names itself in the WebSocket's URL, `ws://…/hello?id=ID`, with an id that nobody else
+//! guesses, and the control ends the connections of that name: by dropping the TCP connection, which
+//! the client sees as 1006, or with `&code=4000&reason=…` by a polite Close. It is off unless
+//! [`Config::demo_control`](crate::Config::demo_control) is set, and the rules for origins hold for
+//! it as for WebSockets.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use warp::http::header::{
+    ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_MAX_AGE, HeaderMap,
+    HeaderValue, ORIGIN, VARY,
+};
+use warp::http::{Method, StatusCode};
+use warp::reply::{self, Reply};
+use warp::{Filter, Rejection};
+
+use crate::origin;
+use crate::registry::Command;
+use crate::server::State;
+
+pub(crate) const INVALID_ID: &str = "an id is 1 to 64 letters, digits, - or _";
+
+/// The longest close reason that fits into a frame, in bytes.
+const REASON_BYTES: usize = 123;
+
+#[derive(Debug, Deserialize)]
+struct Query {
+    id: String,
+    code: Option<u16>,
+    reason: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Done {
+    /// How many connections were told to end.
+    connections: usize,
+}
+
+pub(crate) fn is_id(id: &str) -> bool {
+    (1..=64).contains(&id.len())
+        && id
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+}
+
+/// The control, if it is on.
+pub(crate) fn filter(
+    state: Arc<State>,
+) -> impl Filter<Extract = (reply::Response,), Error = Rejection> + Clone {
+    let on = state.config.demo_control;
+    let switch = warp::any()
+        .and_then(move || async move {
+            if on {
+                Ok(())
+            } else {
+                Err(warp::reject::not_found())
+            }
+        })
+        .untuple_one();
+    let request = warp::path!("control" / "cut")
+        .and(switch)
+        .and(warp::header::headers_cloned());
+    let cut = {
+        let state = Arc::clone(&state);
+        request
+            .and(warp::post())
+            .and(warp::query())
+            .map(move |headers: HeaderMap, query| {
+                let outcome =
+                    command_of(&query).map(|command| state.registry.command(&query.id, &command));
+                checked(&state, &headers, || match outcome {
+                    Ok(connections) => reply::json(&Done { connections }).into_response(),
+                    Err(text) => plain(StatusCode::BAD_REQUEST, text),
+                })
+            })
+    };
+    // What a browser asks first, if the page adds headers of its own.
+    let preflight = request.and(warp::options()).map(move |headers: HeaderMap| {
+        checked(&state, &headers, || {
+            let mut response = plain(StatusCode::NO_CONTENT, "");
+            let headers = response.headers_mut();
+            headers.insert(
+                ACCESS_CONTROL_ALLOW_METHODS,
+                HeaderValue::from_static(Method::POST.as_str()),
+            );
+            headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
+            response
+        })
+    });
+    cut.or(preflight).unify()
+}
+
+/// Answers with `answer` if the origin may ask, and lets a page of another origin read it.
+fn checked(
+    state: &State,
+    headers: &HeaderMap,
+    answer: impl FnOnce() -> reply::Response,
+) -> reply::Response {
+    let config = &state.config;
+    let other = match origin::check(headers, &config.allow_origins, config.require_origin) {
+        Ok(other) => other,
+        Err(refused) => return plain(StatusCode::FORBIDDEN, refused.to_string()),
+    };
+    let mut response = answer();
+    response
+        .headers_mut()
+        .insert(VARY, HeaderValue::from_static(ORIGIN.as_str()));
+    if let Some(value) = other.and_then(|origin| HeaderValue::try_from(origin).ok()) {
+        response
+            .headers_mut()
+            .insert(ACCESS_CONTROL_ALLOW_ORIGIN, value);
+    }
+    response
+}
+
+fn command_of(query: &Query) -> Result<Command, &'static str> {
+    if !is_id(&query.id) {
+        return Err(INVALID_ID);
+    }
+    match (query.code, &query.reason) {
+        (None, None) => Ok(Command::Cut),
+        (None, Some(_)) => Err("a reason needs a code"),
+        (Some(1000..=1003 | 1007..=1014 | 3000..=4999), Some(reason))
+            if reason.len() > REASON_BYTES =>
+        {
+            Err("a reason has at most 123 bytes")
+        }
+        (Some(code @ (1000..=1003 | 1007..=1014 | 3000..=4999)), reason) => {
+            Ok(Command::Close(code, reason.clone().unwrap_or_default()))
+        }
+        (Some(_), _) => Err("a code that can be sent is 1000-1003, 1007-1014 or 3000-4999"),
+    }
+}
+
+fn plain(status: StatusCode, text: impl Into<String>) -> reply::Response {
+    let mut text = text.into();
+    if !text.is_empty() {
+        text.push('\n');
+    }
+    reply::with_status(text, status).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn queries_become_commands_or_say_what_is_wrong() {
+        let close = |code, reason: &str| Ok(Command::Close(code, reason.to_owned()));
+        let cases = [
+            ("a", None, None, Ok(Command::Cut)),
+            ("a-Z_9", Some(4000), None, close(4000, "")),
+            ("a", Some(1000), Some("bye"), close(1000, "bye")),
+            ("a", None, Some("bye"), Err("a reason needs a code")),
+            ("", None, None, Err(INVALID_ID)),
+            ("a/b", None, None, Err(INVALID_ID)),
+            (
+                "a",
+                Some(4000),
+                Some(&*"é".repeat(62)),
+                Err("a reason has at most 123 bytes"),
+            ),
+        ];
+        for (id, code, reason, expected) in cases {
+            let query = Query {
+                id: id.to_owned(),
+                code,
+                reason: reason.map(str::to_owned),
+            };
+            assert_eq!(command_of(&query), expected, "{query:?}");
+        }
+        for code in [0, 999, 1004, 1005, 1006, 1015, 2999, 5000, u16::MAX] {
+            let query = Query {
+                id: "a".to_owned(),
+                code: Some(code),
+                reason: None,
+            };
+            assert!(command_of(&query).is_err(), "{code}");
+        }
+    }
+}

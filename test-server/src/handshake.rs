@@ -1,0 +1,183 @@
+//! The upgrade: who may have which endpoint, decided before the 101.
+
+use std::sync::Arc;
+
+use serde::Deserialize;
+use steady_socket_protocol::{Endpoint, hello::Hello, negotiate};
+use warp::http::header::{HeaderMap, HeaderValue, RETRY_AFTER, SEC_WEBSOCKET_PROTOCOL};
+use warp::http::{Response, StatusCode};
+use warp::path::FullPath;
+use warp::reply::{self, Reply};
+use warp::ws::Ws;
+use warp::{Filter, Rejection};
+
+use crate::registry::Registration;
+use crate::server::State;
+use crate::service::Service;
+use crate::{connection, control, origin};
+
+/// The query of a WebSocket URL. Other parameters are left to the client's own use.
+#[derive(Debug, Deserialize)]
+struct Query {
+    /// What the client calls itself for [`control`].
+    id: Option<String>,
+}
+
+/// Accepts or refuses WebSocket handshakes; passes on all other requests.
+pub(crate) fn filter(
+    state: Arc<State>,
+) -> impl Filter<Extract = (reply::Response,), Error = Rejection> + Clone {
+    warp::header::exact_ignore_case("upgrade", "websocket")
+        .and(warp::path::full())
+        .and(warp::header::headers_cloned())
+        .and(warp::query())
+        .and(warp::ws())
+        .map(
+            move |path: FullPath, headers: HeaderMap, query: Query, ws: Ws| match admit(
+                &state,
+                path.as_str(),
+                &headers,
+                query,
+            ) {
+                Ok(admitted) => upgrade(&state, admitted, ws),
+                Err(refused) => refused.into_response(),
+            },
+        )
+}
+
+/// Passes on all requests but WebSocket handshakes.
+pub(crate) fn none() -> impl Filter<Extract = (), Error = Rejection> + Copy {
+    warp::header::optional::<String>("upgrade")
+        .and_then(async |upgrade: Option<String>| match upgrade {
+            Some(protocol) if protocol.eq_ignore_ascii_case("websocket") => {
+                Err(warp::reject::not_found())
+            }
+            _ => Ok(()),
+        })
+        .untuple_one()
+}
+
+struct Admitted {
+    service: Service,
+    /// The sub-protocol that the answer names.
+    subprotocol: Option<&'static str>,
+    registration: Registration,
+}
+
+fn admit(
+    state: &State,
+    path: &str,
+    headers: &HeaderMap,
+    query: Query,
+) -> Result<Admitted, Refused> {
+    let config = &state.config;
+    origin::check(headers, &config.allow_origins, config.require_origin)
+        .map_err(Refused::Origin)?;
+    let (service, subprotocol) = match path {
+        "/" | "/echo" => {
+            if headers.contains_key(SEC_WEBSOCKET_PROTOCOL) {
+                // Without this the server would have to leave the offer unanswered, and a browser
+                // would fail the connection without a word about why.
+                return Err(Refused::Bad(
+                    "this endpoint speaks no sub-protocol: offer none".to_owned(),
+                ));
+            }
+            (
+                if path == "/" {
+                    Service::Plain
+                } else {
+                    Service::Echo
+                },
+                None,
+            )
+        }
+        Hello::PATH => {
+            let offered = offered_subprotocols(headers)?;
+            let chosen = negotiate::<Hello>(offered.as_deref())
+                .map_err(|unknown| Refused::Bad(unknown.to_string()))?;
+            (Service::Typed(chosen.subprotocol), chosen.answer)
+        }
+        _ => return Err(Refused::NoSuchPath),
+    };
+    let id = query.id.filter(|_| config.demo_control);
+    if id.as_deref().is_some_and(|id| !control::is_id(id)) {
+        return Err(Refused::Bad(control::INVALID_ID.to_owned()));
+    }
+    let registration = state.registry.register(id).ok_or(Refused::Full)?;
+    Ok(Admitted {
+        service,
+        subprotocol,
+        registration,
+    })
+}
+
+/// All sub-protocols that a request offers, in one list: the header may come several times.
+fn offered_subprotocols(headers: &HeaderMap) -> Result<Option<String>, Refused> {
+    let values: Result<Vec<_>, _> = headers
+        .get_all(SEC_WEBSOCKET_PROTOCOL)
+        .iter()
+        .map(HeaderValue::to_str)
+        .collect();
+    match values {
+        Ok(values) if values.is_empty() => Ok(None),
+        Ok(values) => Ok(Some(values.join(","))),
+        Err(_) => Err(Refused::Bad(
+            "the names of sub-protocols are ASCII".to_owned(),
+        )),
+    }
+}
+
+fn upgrade(state: &State, admitted: Admitted, ws: Ws) -> reply::Response {
+    let Admitted {
+        service,
+        subprotocol,
+        registration,
+    } = admitted;
+    let config = Arc::clone(&state.config);
+    // The write buffer's limit stays as it is: the WebSocket panics on one below 128 KiB, and
+    // nothing piles up there, for the next message is read only when the answer has gone.
+    let mut response = ws
+        .max_message_size(config.max_message_bytes)
+        .max_frame_size(config.max_message_bytes)
+        .on_upgrade(move |socket| connection::serve(socket, service, registration, config))
+        .into_response();
+    if let Some(name) = subprotocol {
+        response
+            .headers_mut()
+            .insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(name));
+    }
+    response
+}
+
+/// Why there is no 101.
+enum Refused {
+    Origin(origin::Refused),
+    NoSuchPath,
+    Bad(String),
+    Full,
+}
+
+impl Refused {
+    fn into_response(self) -> reply::Response {
+        let (status, text) = match self {
+            Self::Origin(refused) => (StatusCode::FORBIDDEN, refused.to_string()),
+            Self::NoSuchPath => (
+                StatusCode::NOT_FOUND,
+                "WebSocket endpoints are /, /hello and /echo".to_owned(),
+            ),
+            Self::Bad(text) => (StatusCode::BAD_REQUEST, text),
+            Self::Full => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "as many connections are open as the server takes: try again later".to_owned(),
+            ),
+        };
+        let mut response = Response::new(text + "\n").into_response();
+        *response.status_mut() = status;
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            response
+                .headers_mut()
+                .insert(RETRY_AFTER, HeaderValue::from_static("5"));
+        }
+        response
+    }
+}

@@ -1,0 +1,39 @@
+//! The hello server: a WebSocket server that greets, on warp.
+//!
+//! It is the other end of steady-socket's demo page and tests, and a small example of what a
+//! WebSocket server owes its clients: an origin check before the upgrade, negotiated sub-protocols,
+//! limits on everything, pings, polite closing, and a graceful stop.
+//!
+//! | path | what is spoken |
+//! |---|---|
+//! | `/` | plain hello: a text message is a name, the answer is `Hello NAME!` |
+//! | `/hello` | typed hello, see [`steady_socket_protocol::hello`] |
+//! | `/echo` | every message comes back, text as text and bytes as bytes |
+//!
+//! A GET of `/` that is no WebSocket handshake is answered with the demo page.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), test_server::StartError> {
+//! use test_server::{Config, Server};
+//!
+//! let server = Server::bind(Config { port: 0, ..Config::default() }).await?;
+//! println!("listening on {}", server.local_addr());
+//! server.run(async { /* until this future is ready */ }).await;
+//! # Ok(())
+//! # }
+//! ```
+
+mod config;
+mod connection;
+mod control;
+mod handshake;
+mod origin;
+mod page;
+mod registry;
+mod server;
+mod service;
+mod wire;
+
+pub use config::{Config, InvalidConfig, Transcript};
+pub use origin::{InvalidOrigin, Origin};
+pub use server::{Server, StartError, Stopped};

@@ -1,0 +1,55 @@
+//! The demo page, as a browser gets it.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use warp::http::StatusCode;
+use warp::http::header::{CONTENT_SECURITY_POLICY, HeaderMap, HeaderValue};
+use warp::reply::{self, Reply};
+use warp::{Filter, Rejection};
+
+const NOT_BUILT: &str = "\
+This is the hello server. It speaks WebSocket at this address: send a name, and be greeted.
+
+The demo page that would be shown here is not built yet. This builds it, and starts a server with it:
+
+    cargo xtask demo
+";
+
+/// The files of `www`, or a word on how to make them.
+pub(crate) fn filter(
+    www: &Path,
+    address: SocketAddr,
+) -> impl Filter<Extract = (reply::Response,), Error = Rejection> + Clone + use<> {
+    let not_built = warp::path::end()
+        .and(warp::get().or(warp::head()).unify())
+        .map(|| reply::with_status(NOT_BUILT, StatusCode::NOT_FOUND).into_response());
+    warp::fs::dir(www.to_owned())
+        .map(Reply::into_response)
+        .or(not_built)
+        .unify()
+        .with(reply::with::headers(headers(address)))
+        .map(Reply::into_response)
+}
+
+fn headers(address: SocketAddr) -> HeaderMap {
+    let port = address.port();
+    // Not every browser counts the WebSockets of the page's own server as 'self'.
+    let policy = format!(
+        "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; \
+         img-src 'self' data:; connect-src 'self' ws://{address} ws://localhost:{port}; \
+         base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    );
+    let mut headers = HeaderMap::new();
+    if let Ok(policy) = HeaderValue::try_from(policy) {
+        headers.insert(CONTENT_SECURITY_POLICY, policy);
+    }
+    headers.insert(
+        "x-content-type-options",
+        HeaderValue::from_static("nosniff"),
+    );
+    headers.insert("referrer-policy", HeaderValue::from_static("no-referrer"));
+    // A page that was built again must not run with the old one's module.
+    headers.insert("cache-control", HeaderValue::from_static("no-cache"));
+    headers
+}

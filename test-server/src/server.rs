@@ -1,0 +1,228 @@
+//! Listening, accepting and stopping.
+//!
+//! warp's own accept loop is not used: it neither limits connections nor the time for a request's
+//! head, and its graceful stop forgets upgraded connections.
+
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio::time::{sleep, timeout};
+use warp::Filter;
+
+use crate::registry::{Command, Registry};
+use crate::wire::Wire;
+use crate::{Config, InvalidConfig, control, handshake, page};
+
+/// How many TCP connections there may be beyond the WebSockets: to fetch the page, and to be told
+/// that all places are taken. Those beyond wait in the kernel's queue.
+const SPARE_CONNECTIONS: usize = 64;
+
+/// The largest head of a request that is read, in bytes.
+const HEAD_BYTES: usize = 16 * 1024;
+
+/// What all connections share.
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) config: Arc<Config>,
+    pub(crate) registry: Arc<Registry>,
+}
+
+/// A hello server that listens but does not answer yet; [`run`](Self::run) makes it answer.
+#[derive(Debug)]
+pub struct Server {
+    listener: TcpListener,
+    address: SocketAddr,
+    state: Arc<State>,
+}
+
+/// How a server stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stopped {
+    /// How many WebSocket connections did not close within
+    /// [`shutdown_timeout`](Config::shutdown_timeout) and were cut.
+    pub cut: usize,
+}
+
+impl Server {
+    /// Checks the configuration and takes the port.
+    ///
+    /// # Errors
+    ///
+    /// If a value is out of its range, or the address cannot be had.
+    pub async fn bind(config: Config) -> Result<Self, StartError> {
+        config.validate().map_err(StartError::Config)?;
+        let failed = |source| StartError::Listen {
+            host: config.host.clone(),
+            port: config.port,
+            source,
+        };
+        let listener = TcpListener::bind((config.host.as_str(), config.port))
+            .await
+            .map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        let registry = Arc::new(Registry::new(config.max_connections));
+        Ok(Self {
+            listener,
+            address,
+            state: Arc::new(State {
+                config: Arc::new(config),
+                registry,
+            }),
+        })
+    }
+
+    /// The address that it listens on, with the port that was taken.
+    #[must_use]
+    pub fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves until `shutdown` is ready; then takes no more connections, sends every open WebSocket
+    /// a Close with 1001, and waits for them, at most [`shutdown_timeout`](Config::shutdown_timeout).
+    ///
+    /// Dropping this future stops the server too, but cuts the connections.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) -> Stopped {
+        let Self {
+            listener,
+            address,
+            state,
+        } = self;
+        let config = Arc::clone(&state.config);
+        let routes = handshake::filter(Arc::clone(&state))
+            .or(handshake::none().and(
+                control::filter(Arc::clone(&state))
+                    .or(page::filter(&config.www, address))
+                    .unify(),
+            ))
+            .unify();
+        let service = TowerToHyperService::new(warp::service(routes));
+
+        let mut http = http1::Builder::new();
+        http.timer(TokioTimer::new())
+            .header_read_timeout(config.handshake_timeout)
+            .max_buf_size(HEAD_BYTES);
+
+        let total = config.max_connections + SPARE_CONNECTIONS;
+        let places = Arc::new(Semaphore::new(total));
+        let (running, stopping) = watch::channel(());
+        let cut_on_drop = CutOnDrop(&state);
+        let mut shutdown = pin!(shutdown);
+        loop {
+            let next = async {
+                // Never closed, so there is always a place in the end.
+                let place = Arc::clone(&places).acquire_owned().await.ok();
+                (place, accept(&listener).await)
+            };
+            let (place, stream) = tokio::select! {
+                () = &mut shutdown => break,
+                next = next => next,
+            };
+            let Some(place) = place else { break };
+            let connection = http
+                .serve_connection(TokioIo::new(Wire::new(stream, place)), service.clone())
+                .with_upgrades();
+            let mut stopping = stopping.clone();
+            tokio::spawn(async move {
+                let mut connection = pin!(connection);
+                // How an HTTP connection failed is of no interest to anybody here.
+                tokio::select! {
+                    _ = connection.as_mut() => return,
+                    _ = stopping.changed() => connection.as_mut().graceful_shutdown(),
+                }
+                let _ = connection.await;
+            });
+        }
+
+        drop(listener);
+        drop(running);
+        state
+            .registry
+            .stop(&Command::Close(1001, "the server is stopping".to_owned()));
+        let all = u32::try_from(total).unwrap_or(u32::MAX);
+        let stopped = match timeout(config.shutdown_timeout, places.acquire_many(all)).await {
+            Ok(_) => Stopped { cut: 0 },
+            Err(_) => Stopped {
+                cut: state.registry.stop(&Command::Cut),
+            },
+        };
+        drop(cut_on_drop);
+        stopped
+    }
+}
+
+struct CutOnDrop<'a>(&'a State);
+
+impl Drop for CutOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.registry.stop(&Command::Cut);
+    }
+}
+
+async fn accept(listener: &TcpListener) -> TcpStream {
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                // Answers are small and awaited. A failure only makes them later.
+                let _ = stream.set_nodelay(true);
+                return stream;
+            }
+            // A client that left while it waited, or no file handle left: the latter lasts, and
+            // must not make the loop spin.
+            Err(_) => sleep(Duration::from_millis(50)).await,
+        }
+    }
+}
+
+/// A server could not start.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The configuration cannot be used.
+    Config(InvalidConfig),
+    /// The address cannot be listened on.
+    Listen {
+        /// The host that was asked for.
+        host: String,
+        /// The port that was asked for.
+        port: u16,
+        /// What the system says.
+        source: io::Error,
+    },
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Config(invalid) => write!(f, "{invalid}"),
+            Self::Listen { host, port, source } if source.kind() == io::ErrorKind::AddrInUse => {
+                write!(
+                    f,
+                    "port {port} of {host} is in use: stop the program that has it, or choose another \
+                 (--port 0 takes a free one)"
+                )
+            }
+            Self::Listen { host, port, source } => {
+                write!(f, "cannot listen on port {port} of {host}: {source}")
+            }
+        }
+    }
+}
+
+impl std::error::Error for StartError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Config(invalid) => Some(invalid),
+            Self::Listen { source, .. } => Some(source),
+        }
+    }
+}
