@@ -1,2 +1,84 @@
-//! Placeholder.
-fn main() {}
+//! The project's own task runner: `cargo xtask demo`, `cargo xtask test` and what they stand on.
+//!
+//! It brings the tools that a task needs before it runs the task, one module for each kind of
+//! tool. Everything that it downloads or builds lies under `target/`, except the compiler's wasm32
+//! target, which rustup keeps, and packages of the operating system, which it installs only as
+//! root on Debian and otherwise names.
+
+#[cfg(not(unix))]
+compile_error!("xtask stops its servers and browsers by Unix signals; on Windows, use WSL");
+
+mod arguments;
+mod browser;
+mod checkout;
+mod debian;
+mod demo;
+mod files;
+mod node;
+mod package;
+mod ports;
+mod process;
+mod python;
+mod server;
+mod test;
+mod tools;
+mod wasm_std;
+
+use std::process::ExitCode;
+
+use arguments::Command;
+
+/// What a task ends with. The text of an error is shown to the user as it is, so it says what was
+/// wrong and what to do.
+type Result<T, E = Box<dyn std::error::Error>> = std::result::Result<T, E>;
+
+/// Tells the user what is about to happen, apart from the output of the tools.
+fn say(message: impl std::fmt::Display) {
+    eprintln!("[xtask] {message}");
+}
+
+fn main() -> ExitCode {
+    let command = match arguments::parse(std::env::args().skip(1)) {
+        Ok(command) => command,
+        Err(message) => {
+            eprintln!("error: {message}\n\n{}", arguments::USAGE);
+            return ExitCode::from(2);
+        }
+    };
+    // Stopping is how a demo ends, and an interruption to everything else.
+    let interrupted = match command {
+        Command::Demo { .. } => 0,
+        _ => 130,
+    };
+    match process::stop_all_on_signal(interrupted).and_then(|()| run(command)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            process::yield_to_signal();
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> Result<()> {
+    match command {
+        Command::Help => {
+            println!("{}", arguments::USAGE);
+            Ok(())
+        }
+        Command::Setup { all } => {
+            tools::for_package()?;
+            if all {
+                test::set_up()?;
+            }
+            say("all there");
+            Ok(())
+        }
+        Command::Demo { port } => demo::run(port),
+        Command::Package => {
+            package::build()?;
+            package::print_sizes()
+        }
+        Command::Test { parts } => test::run(&parts),
+    }
+}

@@ -1,0 +1,185 @@
+//! The command line.
+
+use crate::test::Part;
+
+pub(crate) const USAGE: &str = "\
+Usage: cargo xtask COMMAND
+
+  demo [--port N]   Build everything, start the hello server with the demo page and print its
+                    address; Ctrl-C stops it. N is 0–65535, by default 8765; 0 takes a free port.
+  package           Build the npm package into target/package and print its sizes.
+  test [PART…]      Run all checks, or only the parts named, in this order:
+                      lint      rustfmt, clippy (native and wasm32) and rustdoc, warnings denied
+                      native    the tests of the workspace on this machine
+                      browser   the wasm tests in headless Chromium against the real server
+                      npm       the packed npm package, used from JavaScript and TypeScript
+                      interop   Python's websockets against our server, and our client against it
+  setup [--all]     Only bring the tools: those of demo and package, or all that test needs too.
+  help              This text.
+
+Whatever is missing is brought first; tools go into target/tools, the compiler's wasm32 target to
+rustup. Environment variables:
+
+  STEADY_SOCKET_WASM_STD   Where the wasm32 standard library comes from: `rustup`, `debian` (built
+                           from Debian's compiler packages) or `auto`, the default: rustup, and
+                           Debian's where that fails.
+  CHROME, CHROMEDRIVER     The browser and its driver, where they are not to be looked for.";
+
+/// The hello server's port where none is named.
+const DEFAULT_PORT: u16 = 8765;
+
+/// What the user asks for.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Command {
+    Help,
+    Setup { all: bool },
+    Demo { port: u16 },
+    Package,
+    Test { parts: Vec<Part> },
+}
+
+/// Reads the arguments behind `cargo xtask`.
+///
+/// # Errors
+///
+/// A sentence that says which argument was not understood and what is accepted.
+pub(crate) fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Command, String> {
+    let mut arguments = arguments.into_iter();
+    let Some(name) = arguments.next() else {
+        return Err("no command given".into());
+    };
+    if matches!(name.as_str(), "help" | "--help" | "-h") {
+        return Ok(Command::Help);
+    }
+    let rest: Vec<String> = arguments.collect();
+    if rest.iter().any(|it| it == "--help" || it == "-h") {
+        return Ok(Command::Help);
+    }
+    match name.as_str() {
+        "setup" => match rest.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+            [] => Ok(Command::Setup { all: false }),
+            ["--all"] => Ok(Command::Setup { all: true }),
+            _ => Err(format!(
+                "setup takes --all or nothing, not `{}`",
+                rest.join(" ")
+            )),
+        },
+        "demo" => Ok(Command::Demo {
+            port: parse_port(&rest)?,
+        }),
+        "package" if rest.is_empty() => Ok(Command::Package),
+        "package" => Err(format!(
+            "package takes no arguments, not `{}`",
+            rest.join(" ")
+        )),
+        "test" => Ok(Command::Test {
+            parts: parse_parts(&rest)?,
+        }),
+        _ => Err(format!("unknown command `{name}`")),
+    }
+}
+
+fn parse_port(arguments: &[String]) -> Result<u16, String> {
+    let value = match arguments {
+        [] => return Ok(DEFAULT_PORT),
+        [name, value] if name == "--port" => value.as_str(),
+        [only] if only.starts_with("--port=") => &only["--port=".len()..],
+        _ => {
+            return Err(format!(
+                "demo takes --port N or nothing, not `{}`",
+                arguments.join(" ")
+            ));
+        }
+    };
+    value
+        .parse()
+        .map_err(|_| format!("`{value}` is not a port; it is a number from 0 to 65535"))
+}
+
+/// All parts where none is named; else those named, each once and in the order in which they run.
+fn parse_parts(names: &[String]) -> Result<Vec<Part>, String> {
+    if let Some(unknown) = names.iter().find(|name| Part::named(name).is_none()) {
+        let known: Vec<_> = Part::ALL.iter().map(|part| part.name()).collect();
+        return Err(format!(
+            "there is no part `{unknown}`; the parts are {}",
+            known.join(", ")
+        ));
+    }
+    Ok(Part::ALL
+        .into_iter()
+        .filter(|part| names.is_empty() || names.iter().any(|name| name == part.name()))
+        .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(line: &str) -> Result<Command, String> {
+        parse(line.split_whitespace().map(String::from))
+    }
+
+    #[test]
+    fn demo_listens_on_its_own_port_unless_told_otherwise() {
+        assert_eq!(parsed("demo"), Ok(Command::Demo { port: 8765 }));
+        assert_eq!(parsed("demo --port 0"), Ok(Command::Demo { port: 0 }));
+        assert_eq!(
+            parsed("demo --port=65535"),
+            Ok(Command::Demo { port: 65535 })
+        );
+    }
+
+    #[test]
+    fn a_bad_port_is_named_with_the_range() {
+        for line in [
+            "demo --port 65536",
+            "demo --port=-1",
+            "demo --port x",
+            "demo --port=",
+        ] {
+            let message = parsed(line).unwrap_err();
+            assert!(message.contains("0 to 65535"), "{line}: {message}");
+        }
+        assert!(parsed("demo --port").unwrap_err().contains("--port N"));
+    }
+
+    #[test]
+    fn test_without_a_name_means_every_part() {
+        assert_eq!(
+            parsed("test"),
+            Ok(Command::Test {
+                parts: Part::ALL.to_vec()
+            })
+        );
+    }
+
+    #[test]
+    fn named_parts_run_once_and_in_order() {
+        let parts = vec![Part::Native, Part::Npm];
+        assert_eq!(parsed("test npm native npm"), Ok(Command::Test { parts }));
+    }
+
+    #[test]
+    fn an_unknown_part_is_answered_with_the_list() {
+        let message = parsed("test nativ").unwrap_err();
+        assert!(message.contains("`nativ`"), "{message}");
+        for part in Part::ALL {
+            assert!(message.contains(part.name()), "{message}");
+            assert!(USAGE.contains(part.name()));
+        }
+    }
+
+    #[test]
+    fn unknown_arguments_are_refused() {
+        for line in ["", "dmeo", "setup --al", "package now", "demo --open"] {
+            assert!(parsed(line).is_err(), "{line}");
+        }
+    }
+
+    #[test]
+    fn help_is_given_wherever_it_is_asked_for() {
+        for line in ["help", "-h", "--help", "demo --help", "test browser -h"] {
+            assert_eq!(parsed(line), Ok(Command::Help), "{line}");
+        }
+    }
+}

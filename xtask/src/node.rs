@@ -1,0 +1,125 @@
+//! Node and the packages of its that are used here.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::files::Stamp;
+use crate::{Result, checkout, files, process, say};
+
+/// The oldest major version that the tests run on.
+const OLDEST: u32 = 20;
+
+pub(crate) struct WasmOpt {
+    /// The folder with the program.
+    pub(crate) folder: PathBuf,
+    /// The version, as its package names it.
+    pub(crate) version: String,
+}
+
+/// Installs wasm-opt from npm: the package is one program for every system, and a good deal newer
+/// than what distributions have.
+pub(crate) fn ensure_wasm_opt() -> Result<WasmOpt> {
+    let folder = checkout::tools().join("node");
+    let source = checkout::path("xtask/node");
+    let lock = files::read(&source.join("package-lock.json"))?;
+    if !is_installed(&folder, &lock) {
+        for name in ["package.json", "package-lock.json"] {
+            files::copy(&source.join(name), &folder.join(name))?;
+        }
+    }
+    install(&folder, "wasm-opt (npm's binaryen) into target/tools/node")?;
+    Ok(WasmOpt {
+        folder: folder.join("node_modules/.bin"),
+        version: lock,
+    })
+}
+
+/// Installs what the tests in `tests/npm` import, beside them, where Node looks for it.
+pub(crate) fn ensure_test_packages() -> Result<PathBuf> {
+    let folder = checkout::path("tests/npm");
+    install(
+        &folder,
+        "Playwright and TypeScript into tests/npm/node_modules",
+    )?;
+    Ok(folder)
+}
+
+/// Makes sure of a Node that is new enough.
+pub(crate) fn ensure() -> Result<()> {
+    const ADVICE: &str = "install it from https://nodejs.org or by your system's packages \
+                          (`apt-get install nodejs npm` from Debian 13 on)";
+    let printed = process::capture(Command::new("node").arg("--version"))
+        .map_err(|_| format!("Node {OLDEST} or later is missing; {ADVICE}"))?;
+    match major_version(&printed) {
+        Some(major) if major >= OLDEST => Ok(()),
+        _ => {
+            Err(format!("Node {OLDEST} or later is needed, and this is {printed}; {ADVICE}").into())
+        }
+    }
+}
+
+fn major_version(printed: &str) -> Option<u32> {
+    printed.strip_prefix('v')?.split('.').next()?.parse().ok()
+}
+
+/// `npm ci`, unless the folder has what its lock file says.
+fn install(folder: &Path, what: &str) -> Result<()> {
+    ensure()?;
+    let lock = files::read(&folder.join("package-lock.json"))?;
+    if is_installed(folder, &lock) {
+        return Ok(());
+    }
+    say(format_args!("installing {what}"));
+    let stamp = stamp(folder, &lock);
+    stamp.remove()?;
+    process::run(
+        Command::new("npm")
+            // No package used here needs a script to be installed, so none gets the chance.
+            .args([
+                "ci",
+                "--ignore-scripts",
+                "--no-audit",
+                "--no-fund",
+                "--loglevel=error",
+            ])
+            .current_dir(folder),
+    )?;
+    stamp.set()
+}
+
+fn is_installed(folder: &Path, lock: &str) -> bool {
+    stamp(folder, lock).is_current()
+}
+
+fn stamp(folder: &Path, lock: &str) -> Stamp {
+    Stamp::new(
+        folder.join("node_modules/.installed-lock.json"),
+        lock.into(),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_major_version_is_the_first_number() {
+        assert_eq!(major_version("v20.20.2"), Some(20));
+        assert_eq!(major_version("v8"), Some(8));
+        assert_eq!(major_version("20.1"), None);
+        assert_eq!(major_version("v"), None);
+    }
+
+    #[test]
+    fn lock_files_pin_exact_versions_and_name_no_registry() {
+        for folder in ["xtask/node", "tests/npm"] {
+            let lock = files::read(&checkout::path(folder).join("package-lock.json")).unwrap();
+            assert!(!lock.contains("\"resolved\""), "{folder}: see .npmrc there");
+            let manifest = files::read(&checkout::path(folder).join("package.json")).unwrap();
+            assert!(
+                !manifest.contains(['^', '~']),
+                "{folder}: versions are exact"
+            );
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! The npm package: what wasm-pack makes of `client-wasm`, with the entries, declarations and
+//! manifest of the published package.
+
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::files::Stamp;
+use crate::tools::Tools;
+use crate::{Result, checkout, files, process, say, tools};
+
+/// What the wasm is made from, besides the tools.
+const SOURCES: [&str; 4] = ["client", "client-wasm/js", "client-wasm/src", "protocol"];
+const SOURCE_FILES: [&str; 3] = ["Cargo.lock", "Cargo.toml", "client-wasm/Cargo.toml"];
+
+/// The licence texts that every published package carries.
+const LICENSES: [&str; 2] = ["LICENSE-APACHE", "LICENSE-MIT"];
+
+/// Where the package is put together.
+pub(crate) fn folder() -> PathBuf {
+    checkout::path("target/package")
+}
+
+/// Builds what is outdated of the package.
+///
+/// # Errors
+///
+/// A tool that cannot be had, or what the compiler says.
+pub(crate) fn build() -> Result<()> {
+    let wasm = build_wasm(&tools::for_package()?)?;
+    let package = folder();
+    files::remove_folder(&package)?;
+    files::copy_folder(&wasm, &package.join("wasm"))?;
+    files::copy_folder(&checkout::path("client-wasm/npm"), &package)?;
+    for name in LICENSES {
+        files::copy(&checkout::path(name), &package.join(name))?;
+    }
+    let version = env!("CARGO_PKG_VERSION");
+    files::write(
+        &package.join("package.json"),
+        manifest(version, &files::below(&package)?),
+    )
+}
+
+/// Runs wasm-pack, unless its result was made from the same sources by the same tools: cargo would
+/// notice that too, but wasm-opt would run again.
+fn build_wasm(tools: &Tools) -> Result<PathBuf> {
+    let output = checkout::path("target/wasm-pack");
+    let content = format!("{:016x}\n{}\n", hash_of_sources()?, tools.description);
+    let stamp = Stamp::new(checkout::path("target/xtask/wasm-pack-stamp"), content);
+    if stamp.is_current() && output.is_dir() {
+        return Ok(output);
+    }
+    say("building the npm package into target/package");
+    stamp.remove()?;
+    files::remove_folder(&output)?;
+    let mut wasm_pack = tools.wasm_pack("build");
+    // The manifest, the readme and the ignore file are made for a package of this output alone.
+    wasm_pack.args([
+        "--release",
+        "--target",
+        "web",
+        "--no-pack",
+        "--no-gitignore",
+        "--out-dir",
+    ]);
+    process::run(wasm_pack.arg(&output).arg("client-wasm"))?;
+    stamp.set()?;
+    Ok(output)
+}
+
+fn hash_of_sources() -> Result<u64> {
+    let mut hasher = DefaultHasher::new();
+    let mut add = |path: &Path| -> Result<()> {
+        path.hash(&mut hasher);
+        let content = std::fs::read(checkout::root().join(path))
+            .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+        content.hash(&mut hasher);
+        Ok(())
+    };
+    for file in SOURCE_FILES {
+        add(Path::new(file))?;
+    }
+    for folder in SOURCES {
+        for file in files::below(&checkout::path(folder))? {
+            add(&Path::new(folder).join(file))?;
+        }
+    }
+    Ok(hasher.finish())
+}
+
+/// `package.json`. Everything in the package is listed by name, so that what npm packs is what was
+/// put together here.
+fn manifest(version: &str, files: &[PathBuf]) -> String {
+    // npm includes these whatever the list says, and they are no part of what is imported.
+    let of_npm = |file: &&PathBuf| {
+        let name = file.to_string_lossy();
+        !name.starts_with("LICENSE") && name != "README.md" && name != "package.json"
+    };
+    let list: Vec<_> = files
+        .iter()
+        .filter(of_npm)
+        .map(|file| format!("    \"{}\"", file.to_string_lossy()))
+        .collect();
+    let list = list.join(",\n");
+    let license = env!("CARGO_PKG_LICENSE");
+    let repository = env!("CARGO_PKG_REPOSITORY");
+    format!(
+        r#"{{
+  "name": "steady-socket",
+  "version": "{version}",
+  "description": "A WebSocket for browsers that reconnects",
+  "type": "module",
+  "exports": {{
+    ".": {{
+      "types": "./index.d.ts",
+      "default": "./index.js"
+    }},
+    "./wasm/*": "./wasm/*",
+    "./package.json": "./package.json"
+  }},
+  "types": "./index.d.ts",
+  "files": [
+{list}
+  ],
+  "sideEffects": false,
+  "license": "{license}",
+  "repository": {{
+    "type": "git",
+    "url": "git+{repository}.git"
+  }},
+  "keywords": [
+    "websocket",
+    "reconnect",
+    "reconnecting-websocket",
+    "backoff",
+    "wasm"
+  ],
+  "engines": {{
+    "node": ">=20"
+  }}
+}}
+"#
+    )
+}
+
+/// Prints how large the package's files are, as they are and as servers send them.
+pub(crate) fn print_sizes() -> Result<()> {
+    process::run(
+        Command::new("node")
+            .arg(checkout::path("xtask/node/sizes.mjs"))
+            .arg(folder()),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_manifest_lists_every_file_but_those_that_npm_adds_itself() {
+        let files = [
+            "LICENSE-MIT",
+            "README.md",
+            "index.js",
+            "wasm/a.js",
+            "wasm/a_bg.wasm",
+        ];
+        let manifest = manifest("1.2.3", &files.map(PathBuf::from));
+        assert!(manifest.contains("\"version\": \"1.2.3\""), "{manifest}");
+        let list =
+            "\"files\": [\n    \"index.js\",\n    \"wasm/a.js\",\n    \"wasm/a_bg.wasm\"\n  ]";
+        assert!(manifest.contains(list), "{manifest}");
+    }
+}

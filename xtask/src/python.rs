@@ -1,0 +1,50 @@
+//! Python with the `websockets` library: the peer that shares no code with us.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use crate::files::Stamp;
+use crate::{Result, checkout, debian, files, process, say};
+
+/// The interpreter of a virtual environment that has what `tests/interop/requirements.txt` pins.
+pub(crate) fn ensure() -> Result<PathBuf> {
+    let folder = checkout::tools().join("venv");
+    let python = folder.join("bin/python");
+    let requirements = checkout::path("tests/interop/requirements.txt");
+    let stamp = Stamp::new(
+        folder.join("installed-requirements.txt"),
+        files::read(&requirements)?,
+    );
+    if stamp.is_current() && python.is_file() {
+        return Ok(python);
+    }
+    say("installing Python's websockets into target/tools/venv");
+    files::remove_folder(&folder)?;
+    create(&folder).or_else(|_| {
+        files::remove_folder(&folder)?;
+        debian::install(
+            &["python3", "python3-venv"],
+            "Python 3 with its venv module",
+        )?;
+        create(&folder)
+    })?;
+    process::run(
+        Command::new(&python)
+            .args([
+                "-m",
+                "pip",
+                "install",
+                "--quiet",
+                "--disable-pip-version-check",
+            ])
+            .arg("--requirement")
+            .arg(requirements),
+    )?;
+    stamp.set()?;
+    Ok(python)
+}
+
+/// Fails where Python is not there, or there without the part that Debian splits off.
+fn create(folder: &std::path::Path) -> Result<()> {
+    process::capture(Command::new("python3").args(["-m", "venv"]).arg(folder)).map(drop)
+}

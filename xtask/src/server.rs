@@ -1,0 +1,164 @@
+//! The hello server as the tasks start it.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::Duration;
+
+use crate::process::Running;
+use crate::{Result, checkout, files, process};
+
+/// What the server prints before its address, on standard error, when it accepts connections.
+const READY: &str = "listening on http://";
+
+/// How long it may take until then. It takes milliseconds; this is protection against a hang.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A server that runs until this is dropped.
+pub(crate) struct Server {
+    running: Running,
+    address: String,
+}
+
+/// Where the server's output goes.
+pub(crate) enum Output<'a> {
+    /// To the user.
+    Shown,
+    /// Into a file, made anew.
+    Logged(&'a Path),
+}
+
+/// Compiles the server.
+pub(crate) fn build() -> Result<()> {
+    // Without the profile's name: xtask itself is run in cargo's default one too.
+    let mut cargo = Command::new("cargo");
+    process::run(
+        cargo
+            .args(["build", "--quiet", "--package", "test-server"])
+            .current_dir(checkout::root()),
+    )
+}
+
+impl Server {
+    /// Starts the server, which must have been built, and waits until it accepts connections.
+    ///
+    /// # Errors
+    ///
+    /// When it does not come so far, with what it said.
+    pub(crate) fn start(options: &[&str], output: Output) -> Result<Self> {
+        let mut command = Command::new(checkout::built_program("test-server")?);
+        // Cargo's configuration has defaults for a server started by hand; here everything is said.
+        for variable in ["TEST_SERVER_ALLOW_ORIGIN", "TEST_SERVER_CONTROL"] {
+            command.env_remove(variable);
+        }
+        command
+            .args(options)
+            .current_dir(checkout::root())
+            .stderr(Stdio::piped());
+        let mut log = None;
+        if let Output::Logged(path) = output {
+            files::write(path, "")?;
+            // Two writers, each of which adds at the end.
+            let open = || std::fs::OpenOptions::new().append(true).open(path);
+            command.stdout(open()?);
+            log = Some(open()?);
+        }
+        let mut running = Running::start(&mut command)?;
+        let stderr = running
+            .take_stderr()
+            .ok_or("the server's standard error is not piped")?;
+
+        let (sender, lines) = mpsc::channel();
+        thread::spawn(move || {
+            for line in BufReader::new(stderr).lines().map_while(|line| line.ok()) {
+                // Neither a full disk nor a closed terminal is a reason to stop reading: the
+                // server would block on the full pipe.
+                let _ = match &mut log {
+                    Some(log) => writeln!(log, "{line}"),
+                    None => writeln!(std::io::stderr(), "{line}"),
+                };
+                let _ = sender.send(line);
+            }
+        });
+
+        let mut said = String::new();
+        loop {
+            match lines.recv_timeout(PATIENCE) {
+                Ok(line) => match address(&line) {
+                    Some(address) => {
+                        let address = address.to_owned();
+                        return Ok(Self { running, address });
+                    }
+                    None => said.push_str(&format!("\n  {line}")),
+                },
+                Err(RecvTimeoutError::Disconnected) => {
+                    let status = running.wait()?;
+                    return Err(format!("the server did not start ({status}):{said}").into());
+                }
+                Err(RecvTimeoutError::Timeout) => {
+                    let seconds = PATIENCE.as_secs();
+                    return Err(format!(
+                        "the server accepted no connections within {seconds} s:{said}"
+                    )
+                    .into());
+                }
+            }
+        }
+    }
+
+    /// The address for a browser, without a slash at the end.
+    pub(crate) fn http(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// The address for a WebSocket, without a slash at the end.
+    pub(crate) fn ws(&self) -> String {
+        format!("ws://{}", self.address)
+    }
+
+    /// Waits until the server ends, which it does of itself only when something is wrong.
+    pub(crate) fn wait(mut self) -> Result<()> {
+        let status = self.running.wait()?;
+        Err(format!("the server ended ({status})").into())
+    }
+
+    /// Whether the server is still there.
+    ///
+    /// # Errors
+    ///
+    /// When it is not, with how it ended: a test that fails then has another cause than it says.
+    pub(crate) fn check(&mut self) -> Result<()> {
+        match self.running.ended() {
+            None => Ok(()),
+            Some(status) => Err(format!("the server ended meanwhile ({status})").into()),
+        }
+    }
+}
+
+fn address(line: &str) -> Option<&str> {
+    let (_, rest) = line.split_once(READY)?;
+    let end = rest
+        .find(|c: char| c == '/' || c.is_whitespace())
+        .unwrap_or(rest.len());
+    Some(&rest[..end]).filter(|address| !address.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_address_is_read_from_the_line_that_says_that_it_listens() {
+        for line in [
+            "listening on http://127.0.0.1:8765",
+            "listening on http://127.0.0.1:8765/",
+            "now listening on http://127.0.0.1:8765/ (demo page)",
+        ] {
+            assert_eq!(address(line), Some("127.0.0.1:8765"), "{line}");
+        }
+        assert_eq!(address("starting"), None);
+        assert_eq!(address("listening on http://"), None);
+    }
+}

@@ -1,0 +1,368 @@
+//! The checks: each part brings up what it needs, and what it started ends with it.
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use crate::browser::Browser;
+use crate::server::{Output, Server};
+use crate::tools::Tools;
+use crate::wasm_std::{self, WasmStd};
+use crate::{
+    Result, browser, checkout, demo, files, node, package, ports, process, python, say, server,
+    tools,
+};
+
+/// A part of the checks that can be asked for by name.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Part {
+    Lint,
+    Native,
+    Browser,
+    Npm,
+    Interop,
+}
+
+impl Part {
+    /// In the order in which they run: what is quick and fails most often comes first.
+    pub(crate) const ALL: [Self; 5] = [
+        Self::Lint,
+        Self::Native,
+        Self::Browser,
+        Self::Npm,
+        Self::Interop,
+    ];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Lint => "lint",
+            Self::Native => "native",
+            Self::Browser => "browser",
+            Self::Npm => "npm",
+            Self::Interop => "interop",
+        }
+    }
+
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|part| part.name() == name)
+    }
+
+    /// Brings the tools that this part needs, quickly if they are there.
+    fn set_up(self) -> Result<()> {
+        match self {
+            Self::Lint => {
+                ensure_component("fmt", "rustfmt")?;
+                ensure_component("clippy", "clippy")?;
+                wasm_std::ensure().map(drop)
+            }
+            Self::Native => Ok(()),
+            Self::Browser => {
+                browser::ensure()?;
+                tools::for_package().map(drop)
+            }
+            Self::Npm => {
+                browser::ensure()?;
+                node::ensure_test_packages()?;
+                tools::for_package().map(drop)
+            }
+            Self::Interop => {
+                python::ensure()?;
+                Self::Npm.set_up()
+            }
+        }
+    }
+
+    fn run(self) -> Result<()> {
+        match self {
+            Self::Lint => lint(&wasm_std::ensure()?),
+            Self::Native => process::run(cargo("test").args(["--workspace", "--all-features"])),
+            Self::Browser => in_browser(&tools::for_package()?, &browser::ensure()?),
+            Self::Npm => npm(),
+            Self::Interop => interop(),
+        }
+    }
+}
+
+/// Brings the tools of all parts.
+pub(crate) fn set_up() -> Result<()> {
+    Part::ALL.into_iter().try_for_each(Part::set_up)
+}
+
+/// Runs parts one after the other up to the first that fails, and prints how long each took.
+///
+/// # Errors
+///
+/// The failure of a part, behind its name. All tools come first: one that cannot be had is reported
+/// before the long work begins.
+pub(crate) fn run(parts: &[Part]) -> Result<()> {
+    let mut table = Vec::new();
+    let started = Instant::now();
+    let outcome = timed(&mut table, "set-up", || {
+        parts.iter().try_for_each(|part| part.set_up())
+    })
+    .and_then(|()| {
+        parts.iter().try_for_each(|part| {
+            say(format_args!("{}:", part.name()));
+            timed(&mut table, part.name(), || part.run())
+        })
+    });
+    process::yield_to_signal();
+    println!();
+    for row in &table {
+        println!("{row}");
+    }
+    for part in parts
+        .iter()
+        .filter(|part| !table.iter().any(|row| row.starts_with(part.name())))
+    {
+        println!("{:<8} not run", part.name());
+    }
+    outcome?;
+    println!("all checks passed in {}", readable(started.elapsed()));
+    Ok(())
+}
+
+fn timed(table: &mut Vec<String>, name: &str, work: impl FnOnce() -> Result<()>) -> Result<()> {
+    let started = Instant::now();
+    let outcome = work();
+    let word = if outcome.is_ok() { "ok" } else { "FAILED" };
+    table.push(format!(
+        "{name:<8} {word:<8} {}",
+        readable(started.elapsed())
+    ));
+    outcome.map_err(|error| format!("{name}: {error}").into())
+}
+
+fn readable(duration: Duration) -> String {
+    match duration.as_secs() {
+        seconds @ 0..60 => format!("{seconds} s"),
+        seconds => format!("{} min {} s", seconds / 60, seconds % 60),
+    }
+}
+
+/// A `cargo` command in the root of the checkout.
+fn cargo(subcommand: &str) -> Command {
+    let mut command = Command::new("cargo");
+    command.arg(subcommand).current_dir(checkout::root());
+    command
+}
+
+/// Rustup's usual profile has both components; that of containers may not, and rustup is the
+/// user's.
+fn ensure_component(subcommand: &str, component: &str) -> Result<()> {
+    match process::capture(cargo(subcommand).arg("--version")) {
+        Ok(_) => Ok(()),
+        Err(_) => Err(format!(
+            "`cargo {subcommand}` is missing; it comes with `rustup component add {component}`"
+        )
+        .into()),
+    }
+}
+
+fn lint(wasm: &WasmStd) -> Result<()> {
+    /// What is compiled for the browser; the rest runs on this machine only.
+    const FOR_BROWSERS: [&str; 6] = [
+        "-p",
+        "steady-socket",
+        "-p",
+        "steady-socket-protocol",
+        "-p",
+        "steady-socket-wasm",
+    ];
+    const CLIPPY: [&str; 5] = [
+        "--all-targets",
+        "--all-features",
+        "--",
+        "--deny",
+        "warnings",
+    ];
+
+    process::run(cargo("fmt").args(["--all", "--check"]))?;
+    process::run(cargo("clippy").arg("--workspace").args(CLIPPY))?;
+    let mut for_wasm = wasm.cargo("clippy");
+    process::run(
+        for_wasm
+            .args(["--target", wasm_std::TARGET])
+            .args(FOR_BROWSERS)
+            .args(CLIPPY),
+    )?;
+    process::run(
+        cargo("doc")
+            .args(["--workspace", "--all-features", "--no-deps"])
+            .env("RUSTDOCFLAGS", "--deny warnings"),
+    )
+}
+
+fn in_browser(tools: &Tools, browser: &Browser) -> Result<()> {
+    server::build()?;
+    let [page, server] = ports::pair()?;
+    let log = checkout::artifacts().join("test-server-browser.log");
+    let origin = format!("http://127.0.0.1:{page}");
+    let options = [
+        "--demo-control",
+        "--port",
+        &server.to_string(),
+        "--allow-origin",
+        &origin,
+    ];
+    let mut server = Server::start(&options, Output::Logged(&log))?;
+
+    let mut wasm_pack = tools.wasm_pack("test");
+    wasm_pack
+        .args(["--headless", "--chrome", "--chromedriver"])
+        .arg(&browser.driver)
+        .arg("client-wasm")
+        // Read when the tests are compiled.
+        .env("STEADY_SOCKET_TEST_SERVER", server.ws())
+        .env("WASM_BINDGEN_TEST_ADDRESS", format!("127.0.0.1:{page}"))
+        .env("WASM_BINDGEN_TEST_WEBDRIVER_JSON", browser.capabilities()?);
+    with_log(&mut server, &log, || process::run(&mut wasm_pack))
+}
+
+/// Runs a test against a server; when it fails, says where the server's output is.
+fn with_log(
+    server: &mut Server,
+    log: &std::path::Path,
+    test: impl FnOnce() -> Result<()>,
+) -> Result<()> {
+    let outcome = test();
+    server.check()?;
+    outcome.map_err(|error| format!("{error}; the server's log is {}", log.display()).into())
+}
+
+/// What the tests in `tests/npm` find in their environment.
+struct NpmTests {
+    browser: Browser,
+    tarball: PathBuf,
+    /// The port of 127.0.0.1 on which tests serve pages of their own.
+    page_port: u16,
+}
+
+impl NpmTests {
+    /// Builds and packs the npm package.
+    fn prepare() -> Result<Self> {
+        let browser = browser::ensure()?;
+        node::ensure_test_packages()?;
+        package::build()?;
+        let artifacts = checkout::artifacts();
+        files::create_folder(&artifacts)?;
+        let name = process::capture(
+            Command::new("npm")
+                .args(["pack", "--silent", "--pack-destination"])
+                .arg(&artifacts)
+                .current_dir(package::folder()),
+        )?;
+        let [page_port, _] = ports::pair()?;
+        Ok(Self {
+            browser,
+            tarball: artifacts.join(name),
+            page_port,
+        })
+    }
+
+    /// The origin of the pages that tests serve themselves.
+    fn page_origin(&self) -> String {
+        format!("http://127.0.0.1:{}", self.page_port)
+    }
+
+    /// A command that runs test files against a server.
+    fn command(&self, tests: &[PathBuf], server: &Server) -> Command {
+        let mut node = Command::new("node");
+        // One file after the other: they share the port for their pages.
+        node.args(["--test", "--test-concurrency=1", "--test-reporter=spec"])
+            .args(tests)
+            .current_dir(checkout::root())
+            .env("STEADY_SOCKET_SERVER", server.http())
+            .env("STEADY_SOCKET_TARBALL", &self.tarball)
+            .env("STEADY_SOCKET_ARTIFACTS", checkout::artifacts())
+            .env("STEADY_SOCKET_PAGE_ORIGIN_PORT", self.page_port.to_string())
+            .env("CHROMIUM", &self.browser.chromium);
+        node
+    }
+}
+
+/// The one test file in `tests/npm` that needs Python's `websockets`.
+const INTEROP_TEST: &str = "interop.test.mjs";
+
+fn npm() -> Result<()> {
+    let folder = checkout::path("tests/npm");
+    let mut tests: Vec<PathBuf> = std::fs::read_dir(&folder)?
+        .map(|entry| Ok(entry?.path()))
+        .collect::<std::io::Result<_>>()?;
+    tests.retain(|path| {
+        path.to_string_lossy().ends_with(".test.mjs") && !path.ends_with(INTEROP_TEST)
+    });
+    tests.sort();
+    if tests.is_empty() {
+        return Err(format!("there are no tests: {}/*.test.mjs", folder.display()).into());
+    }
+
+    let npm = NpmTests::prepare()?;
+    let page = demo::assemble_page()?;
+    server::build()?;
+    let log = checkout::artifacts().join("test-server-npm.log");
+    let (page, origin) = (page.to_string_lossy(), npm.page_origin());
+    let options = [
+        "--demo-control",
+        "--port",
+        "0",
+        "--www",
+        &page,
+        "--allow-origin",
+        &origin,
+    ];
+    let mut server = Server::start(&options, Output::Logged(&log))?;
+    let mut node = npm.command(&tests, &server);
+    with_log(&mut server, &log, || process::run(&mut node))
+}
+
+fn interop() -> Result<()> {
+    let python = python::ensure()?;
+    let npm = NpmTests::prepare()?;
+    server::build()?;
+    let log = checkout::artifacts().join("test-server-interop.log");
+    let origin = npm.page_origin();
+    let options = ["--port", "0", "--allow-origin", &origin];
+    let mut server = Server::start(&options, Output::Logged(&log))?;
+    let mut theirs = Command::new(&python);
+    theirs
+        .arg(checkout::path("tests/interop/python_client.py"))
+        .args(["--url", &server.ws()]);
+    let test = checkout::path("tests/npm").join(INTEROP_TEST);
+    let mut ours = npm.command(&[test], &server);
+    ours.env("PYTHON", python);
+    with_log(&mut server, &log, || {
+        process::run(&mut theirs)?;
+        process::run(&mut ours)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_part_is_found_by_its_name() {
+        for part in Part::ALL {
+            assert_eq!(Part::named(part.name()), Some(part));
+        }
+        assert_eq!(Part::named("all"), None);
+    }
+
+    #[test]
+    fn durations_are_readable() {
+        assert_eq!(readable(Duration::from_millis(59_900)), "59 s");
+        assert_eq!(readable(Duration::from_secs(60)), "1 min 0 s");
+        assert_eq!(readable(Duration::from_secs(754)), "12 min 34 s");
+    }
+
+    #[test]
+    fn the_table_tells_which_part_failed() {
+        let mut table = Vec::new();
+        timed(&mut table, "lint", || Ok(())).unwrap();
+        let error = timed(&mut table, "npm", || Err("why".into())).unwrap_err();
+        assert_eq!(error.to_string(), "npm: why");
+        assert!(table[0].starts_with("lint     ok "), "{table:?}");
+        assert!(table[1].starts_with("npm      FAILED "), "{table:?}");
+    }
+}
