@@ -18,9 +18,9 @@ use nix::unistd::Pid;
 
 use crate::Result;
 
-/// How long a group may take to end after SIGTERM, before SIGKILL. The hello server says goodbye
-/// to its clients in this time, and Node closes its browsers.
-const GRACE: Duration = Duration::from_secs(5);
+/// How long a group may take to end after SIGTERM, before SIGKILL. Node closes its browsers in this
+/// time, and the hello server says goodbye to its clients, for which it allows itself five seconds.
+const GRACE: Duration = Duration::from_secs(8);
 
 static GROUPS: Mutex<Groups> = Mutex::new(Groups {
     running: Vec::new(),
