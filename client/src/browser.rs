@@ -1,0 +1,363 @@
+//! The browser ring: the only code that touches web-sys. One socket, one timer, clocks, chance, URLs.
+//!
+//! Works in a window, a worker and Node: it looks for `performance`, `document` and `location` when it
+//! needs them, and assumes no `window`. It compiles natively, so that the lints and the documentation
+//! see it, and panics when it is called there.
+
+use core::any::Any;
+use std::rc::Rc;
+
+use gloo_timers::callback::Timeout;
+use js_sys::{Array, ArrayBuffer, Function, JsString, Reflect, Uint8Array};
+use steady_socket_protocol::Message;
+use wasm_bindgen::prelude::*;
+use web_sys::{CloseEvent, MessageEvent, Url, WebSocket};
+
+use crate::connection::{CloseFrame, Time};
+use crate::platform::{
+    BinaryType, LocalFuture, Platform, RawSocket, Refused, SocketEvent, SocketListener, Target,
+};
+
+/// What the browser ring carries: [`Message`]s for Rust, or JavaScript values that stay outside.
+pub trait Payload: Sized + 'static {
+    /// Hands the payload to the socket.
+    ///
+    /// # Errors
+    /// What the socket's `send` throws.
+    fn send(&self, socket: &WebSocket) -> Result<(), JsValue>;
+
+    /// Takes the payload out of a `message` event, with its size; `None` for data of a kind that the
+    /// payload cannot hold.
+    fn receive(event: MessageEvent) -> Option<(Self, usize)>;
+}
+
+impl Payload for Message {
+    fn send(&self, socket: &WebSocket) -> Result<(), JsValue> {
+        match self {
+            Self::Text(text) => socket.send_with_str(text),
+            // A browser refuses a view of memory that threads share: copy it out first.
+            #[cfg(target_feature = "atomics")]
+            Self::Binary(bytes) => {
+                socket.send_with_js_u8_array(&Uint8Array::from(bytes.as_slice()))
+            }
+            #[cfg(not(target_feature = "atomics"))]
+            Self::Binary(bytes) => socket.send_with_u8_array(bytes),
+        }
+    }
+
+    fn receive(event: MessageEvent) -> Option<(Self, usize)> {
+        let data = event.data();
+        let message = match data.as_string() {
+            Some(text) => Self::Text(text),
+            None => Self::Binary(Uint8Array::new(data.dyn_ref::<ArrayBuffer>()?).to_vec()),
+        };
+        let bytes = message.len();
+        Some((message, bytes))
+    }
+}
+
+/// In: the `MessageEvent` itself. Out: whatever `send` takes.
+impl Payload for JsValue {
+    fn send(&self, socket: &WebSocket) -> Result<(), JsValue> {
+        socket.unchecked_ref::<AnySocket>().send(self)
+    }
+
+    fn receive(event: MessageEvent) -> Option<(Self, usize)> {
+        let data = event.data();
+        // Text counts in UTF-16 code units: its size in bytes would take a walk through it.
+        let size = match data.dyn_ref::<JsString>() {
+            Some(text) => text.length(),
+            None => data.unchecked_ref::<Sized_>().size_in_bytes(),
+        };
+        Some((event.into(), size as usize))
+    }
+}
+
+#[wasm_bindgen]
+extern "C" {
+    /// A socket whose `send` takes any of the kinds that the standard allows.
+    type AnySocket;
+
+    #[wasm_bindgen(method, catch)]
+    fn send(this: &AnySocket, data: &JsValue) -> Result<(), JsValue>;
+
+    /// An `ArrayBuffer` or a `Blob`.
+    #[wasm_bindgen(js_name = Object)]
+    type Sized_;
+
+    #[wasm_bindgen(method, getter, js_name = byteLength)]
+    fn byte_length(this: &Sized_) -> Option<u32>;
+
+    #[wasm_bindgen(method, getter)]
+    fn size(this: &Sized_) -> Option<u32>;
+
+    type Place;
+
+    #[wasm_bindgen(method, getter, js_name = baseURI)]
+    fn base_uri(this: &Place) -> Option<String>;
+
+    #[wasm_bindgen(method, getter)]
+    fn href(this: &Place) -> Option<String>;
+
+    #[wasm_bindgen(method, getter)]
+    fn origin(this: &Place) -> Option<String>;
+
+    #[wasm_bindgen(thread_local_v2, js_name = performance)]
+    static PERFORMANCE: Option<web_sys::Performance>;
+
+    #[wasm_bindgen(thread_local_v2, js_name = document)]
+    static DOCUMENT: Option<Place>;
+
+    #[wasm_bindgen(thread_local_v2, js_name = location)]
+    static LOCATION: Option<Place>;
+}
+
+impl Sized_ {
+    fn size_in_bytes(&self) -> u32 {
+        self.byte_length().or_else(|| self.size()).unwrap_or(0)
+    }
+}
+
+/// The browser, or a runtime with the same interfaces.
+#[derive(Clone, Debug, Default)]
+pub struct Browser {
+    constructor: Option<Function>,
+}
+
+impl Browser {
+    /// The browser as it is.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// With another `WebSocket` constructor than the global one: that of a package where there is none,
+    /// or of a test.
+    #[must_use]
+    pub fn with_constructor(constructor: Function) -> Self {
+        Self {
+            constructor: Some(constructor),
+        }
+    }
+
+    fn make_socket(&self, target: &Target) -> Result<WebSocket, JsValue> {
+        let protocols = || -> Array {
+            target
+                .protocols
+                .iter()
+                .map(|protocol| JsValue::from_str(protocol))
+                .collect()
+        };
+        match &self.constructor {
+            Some(constructor) => {
+                let arguments = Array::of1(&JsValue::from_str(&target.url));
+                // Left out when there are none, as a program that offers none does.
+                if !target.protocols.is_empty() {
+                    arguments.push(&protocols());
+                }
+                Reflect::construct(constructor, &arguments).map(JsCast::unchecked_into)
+            }
+            None => WebSocket::new_with_str_sequence(&target.url, &protocols()),
+        }
+    }
+}
+
+/// What the browser threw, as a refusal: the name of the exception, since its message quotes the URL.
+fn refused(thrown: &JsValue) -> Refused {
+    let name = Reflect::get(thrown, &JsValue::from_str("name"))
+        .ok()
+        .and_then(|name| name.as_string());
+    Refused(name.unwrap_or_else(|| "an exception without a name".to_owned()))
+}
+
+impl<P: Payload> Platform<P> for Browser {
+    fn now(&self) -> Time {
+        let millis = PERFORMANCE.with(|performance| match performance {
+            Some(performance) => performance.now(),
+            None => js_sys::Date::now(),
+        });
+        Time::from_millis(millis as u64)
+    }
+
+    fn chance(&self) -> f64 {
+        js_sys::Math::random()
+    }
+
+    fn set_timer(&self, millis: u64, fire: Box<dyn FnOnce()>) -> Box<dyn Any> {
+        // The longest that `setTimeout` can wait; the core asks again when it goes off too early.
+        let millis = millis.min(i32::MAX as u64) as u32;
+        Box::new(Timeout::new(millis, fire))
+    }
+
+    fn spawn(&self, task: LocalFuture<()>) {
+        wasm_bindgen_futures::spawn_local(task);
+    }
+
+    fn connect(
+        &self,
+        target: &Target,
+        binary_type: BinaryType,
+        listener: SocketListener<P>,
+    ) -> Result<Rc<dyn RawSocket<P>>, Refused> {
+        let socket = self
+            .make_socket(target)
+            .map_err(|thrown| refused(&thrown))?;
+        let socket = BrowserSocket::listen(socket, Rc::from(listener));
+        RawSocket::<P>::set_binary_type(&socket, binary_type);
+        Ok(Rc::new(socket))
+    }
+
+    /// As the WebSockets standard parses the URL of a constructor: relative to the page or the worker,
+    /// `http:` as `ws:` and `https:` as `wss:`, and no fragment.
+    fn parse_url(&self, url: &str) -> Result<String, Refused> {
+        let parsed = match base_url() {
+            Some(base) => Url::new_with_base(url, &base),
+            None => Url::new(url),
+        }
+        .map_err(|_| {
+            Refused(
+                "the URL cannot be parsed; it takes an absolute ws:, wss:, http: or https: URL, \
+                     or one relative to the page"
+                    .to_owned(),
+            )
+        })?;
+        match parsed.protocol().as_str() {
+            "ws:" | "wss:" => {}
+            "http:" => parsed.set_protocol("ws:"),
+            "https:" => parsed.set_protocol("wss:"),
+            scheme => {
+                return Err(Refused(format!(
+                    "the URL's scheme is {scheme}; it takes ws:, wss:, http: or https:"
+                )));
+            }
+        }
+        let href = parsed.href();
+        if href.contains('#') {
+            return Err(Refused(
+                "the URL has a fragment (#…); a WebSocket URL takes none".to_owned(),
+            ));
+        }
+        Ok(href)
+    }
+}
+
+/// What a relative URL is relative to: the document, or the worker's script. A worker made from a blob
+/// has no path; its origin serves.
+fn base_url() -> Option<String> {
+    let document = DOCUMENT.with(|document| document.as_ref().and_then(Place::base_uri));
+    document.or_else(|| {
+        LOCATION.with(|location| {
+            let location = location.as_ref()?;
+            let href = location.href()?;
+            if href.starts_with("blob:") {
+                location.origin()
+            } else {
+                Some(href)
+            }
+        })
+    })
+}
+
+/// One socket of the browser, with the closures that listen to it.
+struct BrowserSocket {
+    socket: WebSocket,
+    _listeners: Listeners,
+}
+
+/// Kept as long as the socket may call them.
+type Listeners = (
+    Closure<dyn Fn()>,
+    Closure<dyn Fn(MessageEvent)>,
+    Closure<dyn Fn()>,
+    Closure<dyn Fn(CloseEvent)>,
+);
+
+impl BrowserSocket {
+    fn listen<P: Payload>(socket: WebSocket, listener: Rc<dyn Fn(SocketEvent<P>)>) -> Self {
+        let tell = Rc::clone(&listener);
+        let on_open = Closure::new(move || tell(SocketEvent::Opened));
+        socket.set_onopen(Some(on_open.as_ref().unchecked_ref()));
+
+        let tell = Rc::clone(&listener);
+        let on_message = Closure::new(move |event: MessageEvent| {
+            if let Some((payload, bytes)) = P::receive(event) {
+                tell(SocketEvent::Message { payload, bytes });
+            }
+        });
+        socket.set_onmessage(Some(on_message.as_ref().unchecked_ref()));
+
+        let tell = Rc::clone(&listener);
+        let on_error = Closure::new(move || tell(SocketEvent::Error));
+        socket.set_onerror(Some(on_error.as_ref().unchecked_ref()));
+
+        let on_close = Closure::new(move |event: CloseEvent| {
+            listener(SocketEvent::Closed(CloseFrame {
+                code: event.code(),
+                reason: event.reason(),
+                clean: event.was_clean(),
+            }));
+        });
+        socket.set_onclose(Some(on_close.as_ref().unchecked_ref()));
+
+        Self {
+            socket,
+            _listeners: (on_open, on_message, on_error, on_close),
+        }
+    }
+
+    fn silence(&self) {
+        self.socket.set_onopen(None);
+        self.socket.set_onmessage(None);
+        self.socket.set_onerror(None);
+        self.socket.set_onclose(None);
+    }
+}
+
+impl Drop for BrowserSocket {
+    /// Before the closures go.
+    fn drop(&mut self) {
+        self.silence();
+    }
+}
+
+impl<P: Payload> RawSocket<P> for BrowserSocket {
+    fn send(&self, payload: &P) -> Result<(), Refused> {
+        payload
+            .send(&self.socket)
+            .map_err(|thrown| refused(&thrown))
+    }
+
+    fn close(&self, code: Option<u16>, reason: &str) {
+        // Throws for arguments that were checked before; there is nobody to tell.
+        let _ = match code {
+            // A reason without a code goes with 1000, which a code left out means for a script.
+            None if reason.is_empty() => self.socket.close(),
+            code => self
+                .socket
+                .close_with_code_and_reason(code.unwrap_or(1000), reason),
+        };
+    }
+
+    fn detach(&self) {
+        self.silence();
+    }
+
+    fn buffered_amount(&self) -> u64 {
+        u64::from(self.socket.buffered_amount())
+    }
+
+    fn protocol(&self) -> String {
+        self.socket.protocol()
+    }
+
+    fn extensions(&self) -> String {
+        self.socket.extensions()
+    }
+
+    fn set_binary_type(&self, binary_type: BinaryType) {
+        self.socket.set_binary_type(match binary_type {
+            BinaryType::ArrayBuffer => web_sys::BinaryType::Arraybuffer,
+            BinaryType::Blob => web_sys::BinaryType::Blob,
+        });
+    }
+}

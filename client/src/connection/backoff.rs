@@ -1,0 +1,63 @@
+//! How long to wait before the next attempt: full jitter, the cap applied before drawing.
+
+use crate::options::Options;
+
+/// A time between `min_ms` and `max_ms`, chosen by `chance` in [0, 1).
+#[must_use]
+pub(super) fn draw(min_ms: f64, max_ms: f64, chance: f64) -> u64 {
+    // A chance outside its range, even NaN, must not make a wait that is.
+    let chance = if chance.is_nan() {
+        0.5
+    } else {
+        chance.clamp(0.0, 1.0)
+    };
+    (min_ms + (max_ms - min_ms).max(0.0) * chance) as u64
+}
+
+/// The wait before retry number `retry`, where 0 is the first after a stable connection (or after the
+/// first attempt of all).
+#[must_use]
+pub(super) fn backoff(options: &Options, retry: u32, chance: f64) -> u64 {
+    let millis = |duration: core::time::Duration| duration.as_millis() as f64;
+    if retry == 0 {
+        return draw(0.0, millis(options.first_delay_max), chance);
+    }
+    // Beyond 64 steps every growth factor above 1 has long passed the cap.
+    let exponent = i32::try_from(retry.min(64)).unwrap_or(64);
+    let ceiling = millis(options.base_delay) * options.growth_factor.powi(exponent);
+    let min = millis(options.min_delay);
+    draw(min, ceiling.min(millis(options.max_delay)).max(min), chance)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn the_ceiling_grows_to_the_cap() {
+        let options = Options::default();
+        let ceilings: Vec<u64> = (0..6).map(|retry| backoff(&options, retry, 1.0)).collect();
+        assert_eq!(ceilings, [5_000, 10_000, 20_000, 30_000, 30_000, 30_000]);
+        let floors: Vec<u64> = (0..4).map(|retry| backoff(&options, retry, 0.0)).collect();
+        assert_eq!(floors, [0, 1_000, 1_000, 1_000]);
+    }
+
+    proptest! {
+        #[test]
+        fn a_wait_is_between_the_least_and_the_cap(retry: u32, chance: f64) {
+            let wait = backoff(&Options::default(), retry, chance);
+            prop_assert!(wait <= 30_000);
+            prop_assert!(retry == 0 || wait >= 1_000);
+        }
+
+        #[test]
+        fn the_waits_at_the_cap_differ(chance in 0.0..0.99) {
+            // The cap is applied before drawing, so that clients stay apart when it is reached.
+            let options = Options::default();
+            let wait = backoff(&options, 40, chance);
+            let later = backoff(&options, 40, chance + 0.01);
+            prop_assert!(wait < later);
+        }
+    }
+}

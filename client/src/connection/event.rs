@@ -1,0 +1,507 @@
+//! What goes into the core and what comes out of it.
+
+use core::fmt;
+
+use super::policy::Verdict;
+use super::time::Time;
+use super::unconfirmed::Tally;
+
+/// Which attempt a socket belongs to. Every attempt has its own, so that a late event of an earlier
+/// socket has nothing to match.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Generation(pub(super) u64);
+
+impl Generation {
+    /// Its number, 1 for the first attempt.
+    #[must_use]
+    pub const fn number(self) -> u64 {
+        self.0
+    }
+}
+
+/// When an input arrives, and what only the ring above can know.
+#[derive(Clone, Copy, Debug)]
+pub struct Context {
+    /// The present moment; never earlier than in the input before.
+    pub now: Time,
+    /// A random number in [0, 1), from which a wait is drawn if one is needed.
+    pub chance: f64,
+    /// What the application's predicate says of the loss that this input causes (see
+    /// [`Connection::loss`](super::Connection::loss)).
+    pub verdict: Option<Verdict>,
+}
+
+/// How a socket was closed, as the browser's `close` event tells it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CloseFrame {
+    /// The close code; 1006 when there was no close frame, 1005 when it carried none.
+    pub code: u16,
+    /// The server's reason: text of its choice, at most 123 bytes.
+    pub reason: String,
+    /// Whether the closing handshake was completed.
+    pub clean: bool,
+}
+
+impl CloseFrame {
+    /// What a socket that ended without a closing handshake reports.
+    #[must_use]
+    pub const fn abnormal() -> Self {
+        Self {
+            code: 1006,
+            reason: String::new(),
+            clean: false,
+        }
+    }
+}
+
+/// Something that happened, told to the core.
+#[derive(Debug)]
+pub enum Input<P> {
+    /// The application asks to connect for the first time.
+    Start,
+    /// The application closes for good. Code and reason have passed
+    /// [`check_close`](super::check_close).
+    Close {
+        /// The close code to send, if any.
+        code: Option<u16>,
+        /// The reason to send.
+        reason: String,
+    },
+    /// The application wants a new connection now.
+    Reconnect,
+    /// The application lets the queue flow on this connection.
+    Ready,
+    /// The URL and the sub-protocols for the attempt are known.
+    Resolved {
+        /// The attempt.
+        generation: Generation,
+    },
+    /// The URL or the sub-protocols could not be had.
+    ResolveFailed {
+        /// The attempt.
+        generation: Generation,
+    },
+    /// The browser refused to make the socket.
+    OpenFailed {
+        /// The attempt.
+        generation: Generation,
+    },
+    /// The socket is open.
+    Opened {
+        /// The attempt.
+        generation: Generation,
+    },
+    /// A message arrived.
+    Message {
+        /// The attempt.
+        generation: Generation,
+        /// The message.
+        payload: P,
+        /// Its size.
+        bytes: usize,
+    },
+    /// The browser reported an error. It decides nothing: a `close` follows.
+    SocketError {
+        /// The attempt.
+        generation: Generation,
+    },
+    /// The browser closed the socket.
+    SocketClosed {
+        /// The attempt.
+        generation: Generation,
+        /// How.
+        close: CloseFrame,
+    },
+    /// The browser has taken the message of the last [`Effect::Transmit`].
+    Transmitted {
+        /// The attempt.
+        generation: Generation,
+    },
+    /// The browser's `send` threw; the message comes back.
+    TransmitFailed {
+        /// The attempt.
+        generation: Generation,
+        /// The message.
+        payload: P,
+    },
+    /// The answer to [`Effect::Measure`].
+    Buffered {
+        /// The attempt.
+        generation: Generation,
+        /// The browser's `bufferedAmount`.
+        bytes: u64,
+    },
+    /// The timer went off. Too early, too late or for nothing, it does no harm.
+    Timer,
+}
+
+/// Something that the ring above has to do, in order, before it hands out the next event.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Effect<P> {
+    /// Find the URL and the sub-protocols, and answer with [`Input::Resolved`] or
+    /// [`Input::ResolveFailed`].
+    Resolve {
+        /// The attempt.
+        generation: Generation,
+    },
+    /// The answer to that is no longer wanted.
+    CancelResolve {
+        /// The attempt.
+        generation: Generation,
+    },
+    /// Make a socket, or answer with [`Input::OpenFailed`].
+    Open {
+        /// The attempt.
+        generation: Generation,
+    },
+    /// Hand a message to the browser's `send`, and answer with [`Input::Transmitted`] or
+    /// [`Input::TransmitFailed`] before anything else.
+    Transmit {
+        /// The attempt.
+        generation: Generation,
+        /// The message.
+        payload: P,
+    },
+    /// Read `bufferedAmount` and answer with [`Input::Buffered`].
+    Measure {
+        /// The attempt.
+        generation: Generation,
+    },
+    /// Start the closing handshake; keep listening.
+    Close {
+        /// The attempt.
+        generation: Generation,
+        /// The code to send, if any.
+        code: Option<u16>,
+        /// The reason to send.
+        reason: String,
+    },
+    /// Stop listening to the socket and close it. Nothing more is awaited from it.
+    Abandon {
+        /// The attempt.
+        generation: Generation,
+    },
+}
+
+/// What a connection is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Not started yet.
+    Idle,
+    /// Finding the URL, or in the handshake.
+    Connecting,
+    /// Open.
+    Open,
+    /// Waiting for the next attempt.
+    Waiting,
+    /// In the closing handshake that the application asked for.
+    Closing,
+    /// Over, until the application asks for a new connection.
+    Closed,
+}
+
+impl Phase {
+    /// Its name, as the JavaScript face and the logs show it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Idle => "idle",
+            Self::Connecting => "connecting",
+            Self::Open => "open",
+            Self::Waiting => "waiting",
+            Self::Closing => "closing",
+            Self::Closed => "closed",
+        }
+    }
+}
+
+/// What ended a connection or an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Cause {
+    /// The browser's socket closed.
+    Socket,
+    /// The browser refused to make the socket.
+    Refused,
+    /// No answer within the connect timeout.
+    ConnectTimeout,
+    /// The function that provides the URL or the sub-protocols failed.
+    Provider,
+    /// It did not settle within its timeout.
+    ProviderTimeout,
+    /// The browser's `send` threw.
+    SendFailed,
+    /// The closing handshake did not end within its timeout.
+    CloseTimeout,
+    /// The application asked for a new connection.
+    Reconnect,
+    /// The application closed before it was open.
+    Closed,
+}
+
+impl Cause {
+    /// Its name, as the JavaScript face and the logs show it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Socket => "socket",
+            Self::Refused => "refused",
+            Self::ConnectTimeout => "connect-timeout",
+            Self::Provider => "provider",
+            Self::ProviderTimeout => "provider-timeout",
+            Self::SendFailed => "send-failed",
+            Self::CloseTimeout => "close-timeout",
+            Self::Reconnect => "reconnect",
+            Self::Closed => "closed",
+        }
+    }
+}
+
+/// Why a connection is in its state, or will or will not be tried again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Why {
+    /// The application asked for it.
+    Requested,
+    /// The wait before the attempt is over.
+    WaitOver,
+    /// The handshake succeeded.
+    HandshakeDone,
+    /// The policy for the close code says to try again.
+    PolicyRetries,
+    /// The application's predicate says to try again.
+    PredicateRetries,
+    /// The policy for the close code says to stop.
+    PolicyStops,
+    /// The application's predicate says to stop.
+    PredicateStops,
+    /// The server refused twice in a row what it was sent.
+    RefusedTwice,
+    /// There is no retry left.
+    RetriesExhausted,
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Requested => "the application asked for it",
+            Self::WaitOver => "the wait is over",
+            Self::HandshakeDone => "the handshake succeeded",
+            Self::PolicyRetries => "the policy for the close code is to retry",
+            Self::PredicateRetries => "the application's predicate says to retry",
+            Self::PolicyStops => "the policy for the close code is to stop",
+            Self::PredicateStops => "the application's predicate says to stop",
+            Self::RefusedTwice => "the server refused what it was sent twice in a row",
+            Self::RetriesExhausted => "no retry is left",
+        })
+    }
+}
+
+/// A connection, or an attempt to make one, that has ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Loss {
+    /// How: the browser's own code and reason, or 1006 where there was no close frame.
+    pub close: CloseFrame,
+    /// What ended it.
+    pub cause: Cause,
+    /// Whether it had been open.
+    pub was_open: bool,
+}
+
+/// A loss, and what follows from it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Closed {
+    /// The attempt that ended.
+    pub generation: Generation,
+    /// How it ended.
+    pub loss: Loss,
+    /// Milliseconds until the next attempt; `None` when there is none and it is over.
+    pub retry_in: Option<u64>,
+    /// Why it will or will not be tried again.
+    pub why: Why,
+    /// What the browser had taken of which nothing shows that the server had it.
+    pub unconfirmed: Tally,
+}
+
+/// A change of [`Phase`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StateChange {
+    /// The new state.
+    pub phase: Phase,
+    /// The attempt under way or coming, 1 for the first since the last stable connection.
+    pub attempt: u32,
+    /// In [`Phase::Waiting`]: milliseconds until the attempt.
+    pub delay: Option<u64>,
+    /// Why.
+    pub why: Why,
+}
+
+/// Why a message was not sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DropReason {
+    /// The queue was full.
+    Overflow,
+    /// Its time to live was over.
+    Expired,
+    /// It was volatile, and could not be sent at once.
+    Volatile,
+    /// The connection was closed for good first.
+    Closed,
+}
+
+impl DropReason {
+    /// Its name, as the JavaScript face and the logs show it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Overflow => "overflow",
+            Self::Expired => "expired",
+            Self::Volatile => "volatile",
+            Self::Closed => "closed",
+        }
+    }
+}
+
+/// Messages that will not be sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dropped<P> {
+    /// Why.
+    pub reason: DropReason,
+    /// The messages, in the order in which they would have been sent.
+    pub payloads: Vec<P>,
+    /// Bytes in them.
+    pub bytes: u64,
+}
+
+/// What the application gets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Output<P> {
+    /// A message arrived.
+    Message(P),
+    /// Something happened to the connection.
+    Event(Event<P>),
+}
+
+/// Something that happened to the connection, or to messages that were to be sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event<P> {
+    /// The state has changed. Comes before the event that it goes with.
+    State(StateChange),
+    /// A connection is open.
+    Open {
+        /// The attempt.
+        generation: Generation,
+        /// Whether an earlier connection was open.
+        reconnected: bool,
+        /// How many attempts it took.
+        attempt: u32,
+    },
+    /// An attempt failed or the browser reported an error; a [`Event::Closed`] follows.
+    Error,
+    /// A connection, or an attempt to make one, has ended.
+    Closed(Closed),
+    /// Messages will not be sent.
+    Dropped(Dropped<P>),
+}
+
+impl<P> fmt::Display for Event<P> {
+    /// One line for a log: no payload, no URL, and none of the server's text.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::State(change) => {
+                write!(f, "{} (attempt {}", change.phase.name(), change.attempt)?;
+                if let Some(delay) = change.delay {
+                    write!(f, ", in {delay} ms")?;
+                }
+                write!(f, "): {}", change.why)
+            }
+            Self::Open {
+                generation,
+                reconnected,
+                ..
+            } => {
+                let how = if *reconnected {
+                    "reconnected"
+                } else {
+                    "connected"
+                };
+                write!(f, "socket {} {how}", generation.number())
+            }
+            Self::Error => f.write_str("error"),
+            Self::Closed(closed) => write!(
+                f,
+                "socket {} closed: {}, code {}, clean {}, unconfirmed messages {}; {}",
+                closed.generation.number(),
+                closed.loss.cause.name(),
+                closed.loss.close.code,
+                closed.loss.close.clean,
+                closed.unconfirmed.messages,
+                closed.why,
+            ),
+            Self::Dropped(dropped) => write!(
+                f,
+                "{} messages dropped ({} bytes): {}",
+                dropped.payloads.len(),
+                dropped.bytes,
+                dropped.reason.name()
+            ),
+        }
+    }
+}
+
+/// How a message is to be sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SendMode {
+    /// Ahead of the queue, and without waiting for [`Input::Ready`].
+    pub first: bool,
+    /// Now or not at all.
+    pub volatile: bool,
+    /// Milliseconds that it may wait; `None` for the option `message_ttl`.
+    pub ttl_ms: Option<u64>,
+}
+
+/// What became of a message that was handed over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sent {
+    /// It goes to the browser now.
+    Now,
+    /// It waits in the queue.
+    Queued,
+    /// It was dropped, which an event reports.
+    Dropped,
+}
+
+/// A message that was not accepted, and comes back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SendRejected<P> {
+    /// The queue is full and the option `overflow` is to reject.
+    Full(P),
+    /// The connection is closing or closed.
+    Closed(P),
+}
+
+/// Counters since the connection was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Snapshot {
+    /// The state.
+    pub phase: Phase,
+    /// The attempt under way or coming, 1 for the first since the last stable connection.
+    pub attempt: u32,
+    /// Attempts made.
+    pub attempts: u64,
+    /// Connections that were open.
+    pub opens: u64,
+    /// Messages that the browser has taken.
+    pub sent: Tally,
+    /// Messages received.
+    pub received: Tally,
+    /// Messages in the queue.
+    pub queued: Tally,
+    /// Messages that were dropped, for whatever reason.
+    pub dropped: Tally,
+    /// Messages that were not confirmed when their connection was lost.
+    pub unconfirmed: Tally,
+    /// Sockets given up without awaiting their `close` event.
+    pub abandoned: u64,
+}

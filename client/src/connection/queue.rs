@@ -1,0 +1,223 @@
+//! The outgoing queue: bounded in messages and bytes, in order, with a time to live.
+
+use std::collections::VecDeque;
+
+use super::time::Time;
+
+/// A message that waits.
+#[derive(Debug)]
+pub(super) struct Queued<P> {
+    pub(super) payload: P,
+    pub(super) bytes: usize,
+    /// When it is too late to send it.
+    pub(super) expires: Option<Time>,
+}
+
+/// Messages that the application has handed over and the browser has not yet taken.
+///
+/// Two lanes: `first` goes ahead of everything (to authenticate), the ordinary one keeps its order.
+/// Invariant: `bytes` is the sum over both lanes; `next_expiry` is no later than the earliest
+/// `expires` in them.
+#[derive(Debug)]
+pub(super) struct Queue<P> {
+    first: VecDeque<Queued<P>>,
+    ordinary: VecDeque<Queued<P>>,
+    bytes: usize,
+    next_expiry: Option<Time>,
+}
+
+/// Which lane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lane {
+    First,
+    Ordinary,
+}
+
+impl<P> Queue<P> {
+    pub(super) const fn new() -> Self {
+        Self {
+            first: VecDeque::new(),
+            ordinary: VecDeque::new(),
+            bytes: 0,
+            next_expiry: None,
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.first.len().saturating_add(self.ordinary.len())
+    }
+
+    pub(super) const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.first.is_empty() && self.ordinary.is_empty()
+    }
+
+    pub(super) fn has_first(&self) -> bool {
+        !self.first.is_empty()
+    }
+
+    pub(super) const fn next_expiry(&self) -> Option<Time> {
+        self.next_expiry
+    }
+
+    const fn lane(&mut self, lane: Lane) -> &mut VecDeque<Queued<P>> {
+        match lane {
+            Lane::First => &mut self.first,
+            Lane::Ordinary => &mut self.ordinary,
+        }
+    }
+
+    fn account(&mut self, message: &Queued<P>) {
+        self.bytes = self.bytes.saturating_add(message.bytes);
+        self.next_expiry = earliest(self.next_expiry, message.expires);
+    }
+
+    pub(super) fn push(&mut self, lane: Lane, message: Queued<P>) {
+        self.account(&message);
+        self.lane(lane).push_back(message);
+    }
+
+    /// Puts back what could not be sent, ahead of its lane.
+    pub(super) fn put_back(&mut self, lane: Lane, message: Queued<P>) {
+        self.account(&message);
+        self.lane(lane).push_front(message);
+    }
+
+    /// The next message to send; with `only_first`, none of the ordinary lane.
+    pub(super) fn pop(&mut self, only_first: bool) -> Option<(Lane, Queued<P>)> {
+        let (lane, message) = match self.first.pop_front() {
+            Some(message) => (Lane::First, message),
+            None if only_first => return None,
+            None => (Lane::Ordinary, self.ordinary.pop_front()?),
+        };
+        self.forget(&message);
+        Some((lane, message))
+    }
+
+    /// The message that makes room for a newer one: the oldest of the ordinary lane, or else of the
+    /// other.
+    pub(super) fn pop_oldest(&mut self) -> Option<Queued<P>> {
+        let message = self
+            .ordinary
+            .pop_front()
+            .or_else(|| self.first.pop_front())?;
+        self.forget(&message);
+        Some(message)
+    }
+
+    fn forget(&mut self, message: &Queued<P>) {
+        self.bytes = self.bytes.saturating_sub(message.bytes);
+        if self.is_empty() {
+            self.next_expiry = None;
+        }
+    }
+
+    /// Takes out all messages whose time has come, in the order in which they would have been sent.
+    pub(super) fn take_expired(&mut self, now: Time) -> Vec<Queued<P>> {
+        let mut expired = Vec::new();
+        if self.next_expiry.is_none_or(|expiry| expiry > now) {
+            return expired;
+        }
+        let mut next_expiry = None;
+        for lane in [&mut self.first, &mut self.ordinary] {
+            let mut kept = VecDeque::with_capacity(lane.len());
+            for message in lane.drain(..) {
+                if message.expires.is_some_and(|expires| expires <= now) {
+                    expired.push(message);
+                } else {
+                    next_expiry = earliest(next_expiry, message.expires);
+                    kept.push_back(message);
+                }
+            }
+            *lane = kept;
+        }
+        for message in &expired {
+            self.bytes = self.bytes.saturating_sub(message.bytes);
+        }
+        self.next_expiry = next_expiry;
+        expired
+    }
+
+    /// Takes out everything.
+    pub(super) fn take_all(&mut self) -> Vec<Queued<P>> {
+        self.bytes = 0;
+        self.next_expiry = None;
+        self.first
+            .drain(..)
+            .chain(self.ordinary.drain(..))
+            .collect()
+    }
+}
+
+/// The earlier of two moments, of which either may be missing.
+pub(super) fn earliest(a: Option<Time>, b: Option<Time>) -> Option<Time> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (one, other) => one.or(other),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(payload: u32, expires: Option<u64>) -> Queued<u32> {
+        Queued {
+            payload,
+            bytes: 10,
+            expires: expires.map(Time::from_millis),
+        }
+    }
+
+    fn payloads(messages: Vec<Queued<u32>>) -> Vec<u32> {
+        messages
+            .into_iter()
+            .map(|message| message.payload)
+            .collect()
+    }
+
+    #[test]
+    fn the_first_lane_goes_ahead_and_each_keeps_its_order() {
+        let mut queue = Queue::new();
+        for payload in [1, 2] {
+            queue.push(Lane::Ordinary, message(payload, None));
+        }
+        for payload in [3, 4] {
+            queue.push(Lane::First, message(payload, None));
+        }
+        assert_eq!((queue.len(), queue.bytes()), (4, 40));
+        assert_eq!(payloads(queue.take_all()), [3, 4, 1, 2]);
+        assert_eq!((queue.len(), queue.bytes()), (0, 0));
+    }
+
+    #[test]
+    fn expired_messages_leave_and_the_others_stay() {
+        let mut queue = Queue::new();
+        for (payload, expires) in [(1, Some(50)), (2, None), (3, Some(20)), (4, Some(90))] {
+            queue.push(Lane::Ordinary, message(payload, expires));
+        }
+        assert!(queue.take_expired(Time::from_millis(19)).is_empty());
+        assert_eq!(queue.next_expiry(), Some(Time::from_millis(20)));
+        assert_eq!(payloads(queue.take_expired(Time::from_millis(50))), [1, 3]);
+        assert_eq!(queue.next_expiry(), Some(Time::from_millis(90)));
+        assert_eq!(queue.bytes(), 20);
+        assert_eq!(payloads(queue.take_all()), [2, 4]);
+        assert_eq!(queue.next_expiry(), None);
+    }
+
+    #[test]
+    fn with_only_first_the_ordinary_lane_waits() {
+        let mut queue = Queue::new();
+        queue.push(Lane::Ordinary, message(1, None));
+        queue.push(Lane::First, message(2, None));
+        assert_eq!(queue.pop(true).map(|(_, message)| message.payload), Some(2));
+        assert!(queue.pop(true).is_none());
+        assert_eq!(
+            queue.pop(false).map(|(_, message)| message.payload),
+            Some(1)
+        );
+    }
+}

@@ -1,0 +1,573 @@
+//! Drives the pure core on a platform: carries out its effects, hands out its outputs, arms its timer.
+//!
+//! No `RefCell` borrow is held while the application's or the platform's code runs, so that either may
+//! call back into the driver at any moment.
+
+use core::any::Any;
+use core::cell::{Cell, RefCell};
+use core::future::Future;
+use core::pin::Pin;
+use core::task::{Context as TaskContext, Poll, Waker};
+use std::rc::{Rc, Weak};
+
+use crate::connection::{
+    Connection, Context, Effect, Event, Generation, Input, Loss, Output, SendMode, SendRejected,
+    Sent, Time, Verdict,
+};
+use crate::options::Options;
+use crate::platform::{BinaryType, LocalFuture, Platform, RawSocket, Refused, SocketEvent, Target};
+
+/// What a function that provides the URL or the sub-protocols may want to know.
+#[derive(Clone, Debug)]
+pub struct Attempt {
+    /// 1 for the first attempt since the last stable connection, 2 for the first retry, and so on.
+    pub number: u32,
+    /// How the last connection or attempt ended.
+    pub last_loss: Option<Loss>,
+}
+
+/// The URL and the sub-protocols for an attempt, now or later. Dropping the future is the sign that the
+/// answer is no longer wanted.
+pub enum Resolution {
+    /// Known already.
+    Ready(Result<Target, Refused>),
+    /// Known later.
+    Pending(LocalFuture<Result<Target, Refused>>),
+}
+
+/// The face above the driver. Its methods may call the driver.
+pub trait Application<P> {
+    /// Finds the URL and the sub-protocols for an attempt.
+    fn resolve(&self, attempt: &Attempt) -> Resolution;
+
+    /// Asks the user's predicate about a loss; `None` leaves it to the policy.
+    fn verdict(&self, loss: &Loss) -> Option<Verdict>;
+
+    /// Hands over a message. When this returns, its handlers have returned.
+    fn message(&self, payload: P);
+
+    /// Tells what happened to the connection. When this returns, its handlers have returned.
+    fn event(&self, event: Event<P>);
+
+    /// Everything has been told for now: there may be room in the queue.
+    fn settled(&self);
+}
+
+/// A connection on a platform. Dropping the last clone closes it.
+pub struct Driver<P: 'static>(Rc<Inner<P>>);
+
+impl<P> Clone for Driver<P> {
+    fn clone(&self) -> Self {
+        Self(Rc::clone(&self.0))
+    }
+}
+
+impl<P> core::fmt::Debug for Driver<P> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Driver").finish_non_exhaustive()
+    }
+}
+
+struct Inner<P: 'static> {
+    connection: RefCell<Connection<P>>,
+    platform: Rc<dyn Platform<P>>,
+    application: Box<dyn Application<P>>,
+    socket: RefCell<Option<Wire<P>>>,
+    target: RefCell<Option<Target>>,
+    search: RefCell<Option<Search>>,
+    timer: RefCell<Option<Timer>>,
+    binary_type: Cell<BinaryType>,
+    /// Events are being handed out, further up the stack.
+    telling: Cell<bool>,
+    /// A task that will hand out events is on its way.
+    tell_soon: Cell<bool>,
+}
+
+/// The socket of the present attempt.
+struct Wire<P> {
+    generation: Generation,
+    socket: Rc<dyn RawSocket<P>>,
+}
+
+struct Timer {
+    at: Time,
+    /// Calls the timer off when it is dropped.
+    _handle: Box<dyn Any>,
+}
+
+impl<P: 'static> Driver<P> {
+    /// A connection for `application` on `platform`. It does nothing before [`Driver::command`] gets
+    /// [`Input::Start`] or [`Input::Reconnect`]. The options have passed [`Options::check`].
+    pub fn new(
+        options: Options,
+        platform: Rc<dyn Platform<P>>,
+        application: Box<dyn Application<P>>,
+    ) -> Self {
+        Self(Rc::new(Inner {
+            connection: RefCell::new(Connection::new(options)),
+            platform,
+            application,
+            socket: RefCell::new(None),
+            target: RefCell::new(None),
+            search: RefCell::new(None),
+            timer: RefCell::new(None),
+            binary_type: Cell::default(),
+            telling: Cell::new(false),
+            tell_soon: Cell::new(false),
+        }))
+    }
+
+    /// Gives the core a command of the application. It takes effect at once; the events that it causes
+    /// come after the handler that is running, or in a task of their own.
+    pub fn command(&self, input: Input<P>) {
+        self.0.tell_core(input);
+        self.0.after_command();
+    }
+
+    /// Hands over a message.
+    ///
+    /// # Errors
+    /// As [`Connection::send`].
+    pub fn send(&self, payload: P, bytes: usize, mode: SendMode) -> Result<Sent, SendRejected<P>> {
+        let now = self.0.platform.now();
+        let sent = self
+            .0
+            .connection
+            .borrow_mut()
+            .send(now, payload, bytes, mode);
+        self.0.after_command();
+        sent
+    }
+
+    /// Asks the core.
+    pub fn ask<T>(&self, question: impl FnOnce(&Connection<P>) -> T) -> T {
+        question(&self.0.connection.borrow())
+    }
+
+    /// Asks the socket of the present connection, if there is one.
+    pub fn ask_socket<T>(&self, question: impl FnOnce(&dyn RawSocket<P>) -> T) -> Option<T> {
+        let generation = self.0.connection.borrow().generation();
+        self.0
+            .socket_of(generation)
+            .map(|socket| question(&*socket))
+    }
+
+    /// The URL of the last attempt, as it was given to the socket.
+    #[must_use]
+    pub fn url(&self) -> Option<String> {
+        self.0
+            .target
+            .borrow()
+            .as_ref()
+            .map(|target| target.url.clone())
+    }
+
+    /// How binary messages arrive, on this connection and later ones.
+    #[must_use]
+    pub fn binary_type(&self) -> BinaryType {
+        self.0.binary_type.get()
+    }
+
+    /// Changes how binary messages arrive, on this connection and later ones.
+    pub fn set_binary_type(&self, binary_type: BinaryType) {
+        self.0.binary_type.set(binary_type);
+        self.ask_socket(|socket| socket.set_binary_type(binary_type));
+    }
+
+    /// A handle that does not keep the connection.
+    #[must_use]
+    pub fn downgrade(&self) -> WeakDriver<P> {
+        WeakDriver(Rc::downgrade(&self.0))
+    }
+}
+
+/// A handle that does not keep the connection.
+pub struct WeakDriver<P: 'static>(Weak<Inner<P>>);
+
+impl<P> Clone for WeakDriver<P> {
+    fn clone(&self) -> Self {
+        Self(Weak::clone(&self.0))
+    }
+}
+
+impl<P> core::fmt::Debug for WeakDriver<P> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("WeakDriver").finish_non_exhaustive()
+    }
+}
+
+impl<P: 'static> WeakDriver<P> {
+    /// The driver, if the connection is still kept.
+    #[must_use]
+    pub fn upgrade(&self) -> Option<Driver<P>> {
+        self.0.upgrade().map(Driver)
+    }
+}
+
+impl<P: 'static> Inner<P> {
+    // ----- inputs
+
+    /// Gives the core an input, after asking the predicate about a loss that it causes.
+    fn tell_core(&self, input: Input<P>) {
+        let now = self.platform.now();
+        let loss = self.connection.borrow().loss(now, &input);
+        let context = match loss {
+            Some(loss) => Context {
+                now,
+                chance: self.platform.chance(),
+                verdict: self.application.verdict(&loss),
+            },
+            // Only a loss draws a wait.
+            None => Context {
+                now,
+                chance: 0.0,
+                verdict: None,
+            },
+        };
+        self.connection.borrow_mut().handle(context, input);
+    }
+
+    /// Something happened outside.
+    fn happened(self: &Rc<Self>, input: Input<P>) {
+        self.tell_core(input);
+        self.carry_out();
+        self.tell();
+    }
+
+    /// The application did something.
+    fn after_command(self: &Rc<Self>) {
+        self.carry_out();
+        if self.telling.get() {
+            // The loop further up the stack goes on when the handler returns.
+            return;
+        }
+        if self.connection.borrow().has_output() && !self.tell_soon.replace(true) {
+            let weak = Rc::downgrade(self);
+            self.platform.spawn(Box::pin(async move {
+                if let Some(inner) = weak.upgrade() {
+                    inner.tell_soon.set(false);
+                    inner.tell();
+                }
+            }));
+        }
+        self.arm();
+    }
+
+    fn socket_reports(self: &Rc<Self>, generation: Generation, event: SocketEvent<P>) {
+        let input = match event {
+            SocketEvent::Opened => Input::Opened { generation },
+            SocketEvent::Message { payload, bytes } => Input::Message {
+                generation,
+                payload,
+                bytes,
+            },
+            SocketEvent::Error => Input::SocketError { generation },
+            SocketEvent::Closed(close) => {
+                // Kept until the core has taken note: dropping it here would free the closure that
+                // is running.
+                let socket = self.socket_of(generation);
+                self.happened(Input::SocketClosed { generation, close });
+                if socket.is_some() {
+                    self.forget_socket(generation);
+                }
+                return;
+            }
+        };
+        self.happened(input);
+    }
+
+    // ----- effects
+
+    fn carry_out(self: &Rc<Self>) {
+        loop {
+            let effect = self.connection.borrow_mut().poll_effect();
+            match effect {
+                None => return,
+                Some(Effect::Resolve { generation }) => self.resolve(generation),
+                Some(Effect::CancelResolve { .. }) => {
+                    // Dropped outside of the borrow: the user's future may call back when it goes.
+                    let search = self.search.borrow_mut().take();
+                    drop(search);
+                }
+                Some(Effect::Open { generation }) => self.open(generation),
+                Some(Effect::Transmit {
+                    generation,
+                    payload,
+                }) => {
+                    let taken = self
+                        .socket_of(generation)
+                        .is_some_and(|socket| socket.send(&payload).is_ok());
+                    self.tell_core(if taken {
+                        Input::Transmitted { generation }
+                    } else {
+                        Input::TransmitFailed {
+                            generation,
+                            payload,
+                        }
+                    });
+                }
+                Some(Effect::Measure { generation }) => {
+                    let socket = self.socket_of(generation);
+                    let bytes = socket.map_or(0, |socket| socket.buffered_amount());
+                    self.tell_core(Input::Buffered { generation, bytes });
+                }
+                Some(Effect::Close {
+                    generation,
+                    code,
+                    reason,
+                }) => {
+                    if let Some(socket) = self.socket_of(generation) {
+                        socket.close(code, &reason);
+                    }
+                }
+                Some(Effect::Abandon { generation }) => {
+                    if let Some(socket) = self.forget_socket(generation) {
+                        socket.detach();
+                        socket.close(None, "");
+                    }
+                }
+            }
+        }
+    }
+
+    fn resolve(self: &Rc<Self>, generation: Generation) {
+        let attempt = {
+            let connection = self.connection.borrow();
+            Attempt {
+                number: connection.attempt(),
+                last_loss: connection.last_loss().cloned(),
+            }
+        };
+        match self.application.resolve(&attempt) {
+            Resolution::Ready(target) => self.resolved(generation, target),
+            Resolution::Pending(future) => {
+                if self.connection.borrow().generation() != generation {
+                    // Its own function asked for another attempt: nobody waits for this one.
+                    return;
+                }
+                let (search, watched) = Search::watch(future);
+                *self.search.borrow_mut() = Some(search);
+                let weak = Rc::downgrade(self);
+                self.platform.spawn(Box::pin(async move {
+                    let Some(target) = watched.await else {
+                        return;
+                    };
+                    if let Some(inner) = weak.upgrade() {
+                        let search = inner.search.borrow_mut().take();
+                        drop(search);
+                        inner.resolved(generation, target);
+                        inner.carry_out();
+                        inner.tell();
+                    }
+                }));
+            }
+        }
+    }
+
+    fn resolved(&self, generation: Generation, target: Result<Target, Refused>) {
+        if self.connection.borrow().generation() != generation {
+            return;
+        }
+        self.tell_core(match target {
+            Ok(target) => {
+                *self.target.borrow_mut() = Some(target);
+                Input::Resolved { generation }
+            }
+            Err(_) => Input::ResolveFailed { generation },
+        });
+    }
+
+    fn open(self: &Rc<Self>, generation: Generation) {
+        let target = self.target.borrow().clone();
+        if self.connection.borrow().generation() != generation {
+            return;
+        }
+        let weak = Rc::downgrade(self);
+        let made = target
+            .ok_or_else(|| Refused(String::new()))
+            .and_then(|target| {
+                self.platform.connect(
+                    &target,
+                    self.binary_type.get(),
+                    Box::new(move |event| {
+                        if let Some(inner) = weak.upgrade() {
+                            inner.socket_reports(generation, event);
+                        }
+                    }),
+                )
+            });
+        match made {
+            Ok(socket) => *self.socket.borrow_mut() = Some(Wire { generation, socket }),
+            Err(_) => self.tell_core(Input::OpenFailed { generation }),
+        }
+    }
+
+    fn socket_of(&self, generation: Generation) -> Option<Rc<dyn RawSocket<P>>> {
+        let wire = self.socket.borrow();
+        wire.as_ref()
+            .filter(|wire| wire.generation == generation)
+            .map(|wire| Rc::clone(&wire.socket))
+    }
+
+    fn forget_socket(&self, generation: Generation) -> Option<Rc<dyn RawSocket<P>>> {
+        let mut wire = self.socket.borrow_mut();
+        wire.take_if(|wire| wire.generation == generation)
+            .map(|wire| wire.socket)
+    }
+
+    // ----- events and the timer
+
+    fn tell(self: &Rc<Self>) {
+        if self.telling.replace(true) {
+            return;
+        }
+        loop {
+            let now = self.platform.now();
+            let output = self.connection.borrow_mut().poll_output(now);
+            self.carry_out();
+            match output {
+                None => break,
+                Some(Output::Message(payload)) => self.application.message(payload),
+                Some(Output::Event(event)) => {
+                    #[cfg(feature = "log")]
+                    log::debug!(target: "steady_socket", "{event}");
+                    self.application.event(event);
+                }
+            }
+            self.carry_out();
+        }
+        self.telling.set(false);
+        self.arm();
+        self.application.settled();
+    }
+
+    /// Arms the timer for the core's next moment. One that goes off earlier is left as it is: it does
+    /// no harm, and messages then need not touch the timer.
+    fn arm(self: &Rc<Self>) {
+        let next = self.connection.borrow().next_timer();
+        let Some(at) = next else {
+            let timer = self.timer.borrow_mut().take();
+            drop(timer);
+            return;
+        };
+        if self
+            .timer
+            .borrow()
+            .as_ref()
+            .is_some_and(|timer| timer.at <= at)
+        {
+            return;
+        }
+        let weak = Rc::downgrade(self);
+        let fire = Box::new(move || {
+            if let Some(inner) = weak.upgrade() {
+                inner.timer.borrow_mut().take();
+                inner.happened(Input::Timer);
+            }
+        });
+        let handle = self.platform.set_timer(at.since(self.platform.now()), fire);
+        let earlier = self.timer.borrow_mut().replace(Timer {
+            at,
+            _handle: handle,
+        });
+        drop(earlier);
+    }
+}
+
+impl<P> Drop for Inner<P> {
+    /// Hands the queue to the browser, closes, and lets go. Nobody is left to be told.
+    fn drop(&mut self) {
+        let connection = self.connection.get_mut();
+        let context = Context {
+            now: self.platform.now(),
+            chance: 0.0,
+            verdict: None,
+        };
+        connection.handle(
+            context,
+            Input::Close {
+                code: None,
+                reason: String::new(),
+            },
+        );
+        if let Some(Wire {
+            generation: current,
+            socket,
+        }) = self.socket.get_mut().take()
+        {
+            socket.detach();
+            while let Some(effect) = connection.poll_effect() {
+                match effect {
+                    Effect::Transmit {
+                        generation,
+                        payload,
+                    } if generation == current => {
+                        if socket.send(&payload).is_err() {
+                            break;
+                        }
+                        connection.handle(context, Input::Transmitted { generation });
+                    }
+                    Effect::Close { .. } | Effect::Abandon { .. } => break,
+                    _ => {}
+                }
+            }
+            // Always: an open socket must not outlive its owner.
+            socket.close(None, "");
+        }
+    }
+}
+
+/// The search for a URL that can be called off: dropping this drops the user's future.
+struct Search(Rc<SearchState>);
+
+struct SearchState {
+    future: RefCell<Option<LocalFuture<Result<Target, Refused>>>>,
+    waker: RefCell<Option<Waker>>,
+}
+
+impl Search {
+    fn watch(future: LocalFuture<Result<Target, Refused>>) -> (Self, Watched) {
+        let state = Rc::new(SearchState {
+            future: RefCell::new(Some(future)),
+            waker: RefCell::new(None),
+        });
+        (Self(Rc::clone(&state)), Watched(state))
+    }
+}
+
+impl Drop for Search {
+    fn drop(&mut self) {
+        let future = self.0.future.borrow_mut().take();
+        drop(future);
+        let waker = self.0.waker.borrow_mut().take();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+}
+
+/// Yields what the user's future yields, or `None` when the search was called off.
+struct Watched(Rc<SearchState>);
+
+impl Future for Watched {
+    type Output = Option<Result<Target, Refused>>;
+
+    fn poll(self: Pin<&mut Self>, task: &mut TaskContext<'_>) -> Poll<Self::Output> {
+        // Taken out while it runs: the user's code may call the search off from inside.
+        let Some(mut future) = self.0.future.borrow_mut().take() else {
+            return Poll::Ready(None);
+        };
+        match future.as_mut().poll(task) {
+            Poll::Ready(target) => Poll::Ready(Some(target)),
+            Poll::Pending => {
+                // Called off from inside: only the driver's `Search` and this hold the state.
+                if Rc::strong_count(&self.0) == 1 {
+                    return Poll::Ready(None);
+                }
+                *self.0.future.borrow_mut() = Some(future);
+                *self.0.waker.borrow_mut() = Some(task.waker().clone());
+                Poll::Pending
+            }
+        }
+    }
+}

@@ -1,0 +1,495 @@
+//! Every limit and default, written once: the Rust [`Options`], and the table from which the options of
+//! the JavaScript face and their declarations are generated.
+
+use core::fmt;
+use core::time::Duration;
+
+/// The longest time that an option takes: what a browser's `setTimeout` can wait, 2³¹ − 1 ms.
+pub const MAX_MILLIS: f64 = 2_147_483_647.0;
+
+/// The largest number of bytes or messages that an option takes (2³¹ − 1).
+pub const MAX_COUNT: f64 = 2_147_483_647.0;
+
+/// What happens to a message that does not fit into the queue.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Overflow {
+    /// The new message is refused, and the sender told so.
+    #[default]
+    Reject,
+    /// The oldest messages make room for it and are reported as dropped.
+    DropOldest,
+    /// The new message is reported as dropped.
+    DropNewest,
+}
+
+impl Overflow {
+    /// The names that the JavaScript face uses, in the order of the numbers in the table.
+    pub const NAMES: [&'static str; 3] = ["reject", "drop-oldest", "drop-newest"];
+}
+
+/// How an option is given and checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Whole milliseconds.
+    Millis,
+    /// A whole number.
+    Count,
+    /// Whole bytes.
+    Bytes,
+    /// A number that may have a fraction.
+    Factor,
+    /// `true` or `false`; 1 or 0 in the table.
+    Flag,
+    /// One of [`Overflow::NAMES`]; its place among them in the table.
+    Overflow,
+}
+
+impl Kind {
+    /// What such an option counts, for messages: ` ms`, ` bytes` or nothing.
+    #[must_use]
+    pub const fn unit(self) -> &'static str {
+        match self {
+            Self::Millis => " ms",
+            Self::Bytes => " bytes",
+            _ => "",
+        }
+    }
+}
+
+/// One row of the table of options.
+#[derive(Clone, Copy, Debug)]
+pub struct OptionSpec {
+    /// The name in Rust.
+    pub name: &'static str,
+    /// The name in JavaScript.
+    pub js_name: &'static str,
+    /// How it is given and checked.
+    pub kind: Kind,
+    /// The least value that it takes.
+    pub min: f64,
+    /// The greatest finite value that it takes.
+    pub max: f64,
+    /// Whether it may be absent (`None`; in JavaScript `Infinity`), which means without limit.
+    pub unlimited: bool,
+    /// The value when it is not given.
+    pub default: f64,
+    /// What it does, with its unit and its reason.
+    pub doc: &'static str,
+}
+
+impl OptionSpec {
+    /// Whether this row takes `value`.
+    #[must_use]
+    pub fn accepts(&self, value: f64) -> bool {
+        if value == f64::INFINITY {
+            return self.unlimited;
+        }
+        // NaN is in no range.
+        (self.min..=self.max).contains(&value)
+            && (self.kind == Kind::Factor || value.trunc() == value)
+    }
+}
+
+/// An option that the library does not take, with what it takes instead.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum OptionError {
+    /// The value lies outside the range.
+    OutOfRange {
+        /// Which option, by its place in [`OPTIONS`].
+        index: usize,
+        /// The value given, as a number of the option's unit.
+        value: f64,
+    },
+    /// Two options contradict each other: the first may not be greater than the second.
+    OutOfOrder {
+        /// The option that must not be the greater, by its place in [`OPTIONS`].
+        lesser: usize,
+        /// Its value.
+        lesser_value: f64,
+        /// The option that must not be the lesser.
+        greater: usize,
+        /// Its value.
+        greater_value: f64,
+    },
+}
+
+impl fmt::Display for OptionError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::OutOfRange { index, value } => {
+                let Some(spec) = OPTIONS.get(index) else {
+                    return f.write_str("unknown option");
+                };
+                let unit = spec.kind.unit();
+                let whole = if spec.kind == Kind::Factor {
+                    "a number"
+                } else {
+                    "a whole number"
+                };
+                write!(
+                    f,
+                    "option {} is {value}{unit}; it takes {whole} from {} to {}{unit}",
+                    spec.name, spec.min, spec.max
+                )?;
+                if spec.unlimited {
+                    f.write_str(", or no limit")?;
+                }
+                Ok(())
+            }
+            Self::OutOfOrder {
+                lesser,
+                lesser_value,
+                greater,
+                greater_value,
+            } => {
+                let (Some(less), Some(more)) = (OPTIONS.get(lesser), OPTIONS.get(greater)) else {
+                    return f.write_str("unknown option");
+                };
+                write!(
+                    f,
+                    "option {} is {greater_value}{}, below {}, which is {lesser_value}{}; \
+                     it takes at least that",
+                    more.name,
+                    more.kind.unit(),
+                    less.name,
+                    less.kind.unit()
+                )
+            }
+        }
+    }
+}
+
+impl core::error::Error for OptionError {}
+
+/// A type that stands for an option's number in the table.
+trait Number: Copy {
+    const UNLIMITED: bool = false;
+    fn to_number(self) -> f64;
+    fn from_number(number: f64) -> Self;
+}
+
+impl Number for Duration {
+    fn to_number(self) -> f64 {
+        // Rounded up: a positive time never becomes zero.
+        let millis = self.as_nanos().div_ceil(1_000_000);
+        millis as f64
+    }
+    fn from_number(number: f64) -> Self {
+        Self::from_millis(number as u64)
+    }
+}
+
+impl Number for u32 {
+    fn to_number(self) -> f64 {
+        f64::from(self)
+    }
+    fn from_number(number: f64) -> Self {
+        number as Self
+    }
+}
+
+impl Number for f64 {
+    fn to_number(self) -> f64 {
+        self
+    }
+    fn from_number(number: f64) -> Self {
+        number
+    }
+}
+
+impl Number for bool {
+    fn to_number(self) -> f64 {
+        f64::from(u8::from(self))
+    }
+    fn from_number(number: f64) -> Self {
+        number != 0.0
+    }
+}
+
+impl Number for Overflow {
+    fn to_number(self) -> f64 {
+        match self {
+            Self::Reject => 0.0,
+            Self::DropOldest => 1.0,
+            Self::DropNewest => 2.0,
+        }
+    }
+    fn from_number(number: f64) -> Self {
+        match number as u32 {
+            0 => Self::Reject,
+            1 => Self::DropOldest,
+            _ => Self::DropNewest,
+        }
+    }
+}
+
+impl<T: Number> Number for Option<T> {
+    const UNLIMITED: bool = true;
+    fn to_number(self) -> f64 {
+        self.map_or(f64::INFINITY, T::to_number)
+    }
+    fn from_number(number: f64) -> Self {
+        number.is_finite().then(|| T::from_number(number))
+    }
+}
+
+macro_rules! options {
+    ($(
+        $(#[doc = $doc:literal])+
+        $name:ident / $js_name:literal: $type:ty, $kind:ident $min:literal..=$max:expr, default $default:expr;
+    )+) => {
+        /// How a connection behaves. Made by [`Options::default`] and the methods named after the
+        /// options; checked when the socket is made.
+        ///
+        /// ```
+        /// use core::time::Duration;
+        /// use steady_socket::Options;
+        ///
+        /// let options = Options::default()
+        ///     .max_retries(Some(20))
+        ///     .connect_timeout(Duration::from_secs(20));
+        /// assert!(options.check().is_ok());
+        /// ```
+        #[derive(Clone, Copy, Debug, PartialEq)]
+        pub struct Options {
+            $(pub(crate) $name: $type,)+
+        }
+
+        impl Default for Options {
+            fn default() -> Self {
+                Self { $($name: Number::from_number($default),)+ }
+            }
+        }
+
+        impl Options {
+            $(
+                $(#[doc = $doc])+
+                #[must_use]
+                pub fn $name(mut self, $name: $type) -> Self {
+                    self.$name = $name;
+                    self
+                }
+            )+
+
+            /// Sets the option in row `index` of [`OPTIONS`] from its number, as a face does that
+            /// reads options by name.
+            ///
+            /// # Errors
+            /// When the row does not take the number, or there is no such row.
+            pub fn set(&mut self, index: usize, value: f64) -> Result<(), OptionError> {
+                if !OPTIONS.get(index).is_some_and(|spec| spec.accepts(value)) {
+                    return Err(OptionError::OutOfRange { index, value });
+                }
+                let mut row = 0;
+                $(
+                    if row == index {
+                        self.$name = Number::from_number(value);
+                    }
+                    row += 1;
+                )+
+                let _ = row;
+                Ok(())
+            }
+
+            /// The value of every option, in the order of [`OPTIONS`].
+            fn numbers(&self) -> [f64; OPTIONS.len()] {
+                [$(self.$name.to_number(),)+]
+            }
+        }
+
+        /// The table of options.
+        pub const OPTIONS: &[OptionSpec] = &[$(
+            OptionSpec {
+                name: stringify!($name),
+                js_name: $js_name,
+                kind: Kind::$kind,
+                min: $min as f64,
+                max: $max as f64,
+                unlimited: <$type as Number>::UNLIMITED,
+                default: $default,
+                doc: concat!($($doc, "\n"),+),
+            },
+        )+];
+    };
+}
+
+options! {
+    /// How long a handshake may take. Below 10 s a browser that delays connects after failures (up to
+    /// 5 s in Chromium) may never get through.
+    connect_timeout / "connectTimeout": Duration, Millis 1..=MAX_MILLIS, default 15_000.0;
+    /// How long a function that provides the URL or the sub-protocols may take to settle.
+    provider_timeout / "providerTimeout": Duration, Millis 1..=MAX_MILLIS, default 10_000.0;
+    /// How long the closing handshake may take after `close()`, counted from the last time that the
+    /// browser's buffer shrank. A browser itself waits 20 to 60 s.
+    close_timeout / "closeTimeout": Duration, Millis 1..=MAX_MILLIS, default 5_000.0;
+    /// The first wait after a loss is drawn between 0 and this, so that clients that lost the same
+    /// server do not return together (RFC 6455, section 7.2.3).
+    first_delay_max / "firstDelayMax": Duration, Millis 0..=MAX_MILLIS, default 5_000.0;
+    /// The least wait before the second and later retries.
+    min_delay / "minDelay": Duration, Millis 0..=MAX_MILLIS, default 1_000.0;
+    /// Retry n (2, 3, …) waits for a time drawn between `minDelay` and
+    /// `baseDelay` × `growthFactor`ⁿ⁻¹, but at most `maxDelay`.
+    base_delay / "baseDelay": Duration, Millis 1..=MAX_MILLIS, default 5_000.0;
+    /// How much the longest possible wait grows from one retry to the next.
+    growth_factor / "growthFactor": f64, Factor 1..=100.0, default 2.0;
+    /// The cap on the longest possible wait, applied before the wait is drawn.
+    max_delay / "maxDelay": Duration, Millis 1..=MAX_MILLIS, default 30_000.0;
+    /// How long a connection must stay open before the count of retries starts anew, so that a
+    /// server that accepts and closes at once is not hammered.
+    stable_after / "stableAfter": Duration, Millis 0..=MAX_MILLIS, default 5_000.0;
+    /// How many retries in a row, without a stable connection between them, before it is over.
+    max_retries / "maxRetries": Option<u32>, Count 0..=MAX_COUNT, default f64::INFINITY;
+    /// How many messages the queue holds.
+    max_queued_messages / "maxQueuedMessages": u32, Count 0..=MAX_COUNT, default 1_000.0;
+    /// How many bytes the queue holds (text counted as UTF-8).
+    max_queued_bytes / "maxQueuedBytes": u32, Bytes 0..=MAX_COUNT, default 16_777_216.0;
+    /// What happens to a message that does not fit into the queue.
+    overflow / "overflow": Overflow, Overflow 0..=2, default 0.0;
+    /// How long a message may wait in the queue before it is dropped and reported.
+    message_ttl / "messageTtl": Option<Duration>, Millis 1..=MAX_MILLIS, default f64::INFINITY;
+    /// Once the browser holds this many unsent bytes, further messages wait in the queue.
+    high_water_mark / "highWaterMark": u32, Bytes 1..=MAX_COUNT, default 1_048_576.0;
+    /// They flow again when the browser holds at most this many.
+    low_water_mark / "lowWaterMark": u32, Bytes 0..=MAX_COUNT, default 262_144.0;
+    /// Whether the queue waits, after each open, until the application says that it is ready.
+    gate / "gate": bool, Flag 0..=1, default 0.0;
+    /// Whether the first attempt waits for `reconnect()`.
+    start_closed / "startClosed": bool, Flag 0..=1, default 0.0;
+}
+
+/// Pairs of options, by JavaScript name, of which the first may not be greater than the second.
+pub const ORDERED: [(&str, &str); 3] = [
+    ("minDelay", "maxDelay"),
+    ("baseDelay", "maxDelay"),
+    ("lowWaterMark", "highWaterMark"),
+];
+
+impl Options {
+    /// Checks every option's range, and that no two contradict each other.
+    ///
+    /// # Errors
+    /// The first option that is wrong, with what it takes.
+    pub fn check(&self) -> Result<(), OptionError> {
+        let numbers = self.numbers();
+        for (index, (spec, value)) in OPTIONS.iter().zip(numbers).enumerate() {
+            if !spec.accepts(value) {
+                return Err(OptionError::OutOfRange { index, value });
+            }
+        }
+        let row = |js_name| {
+            OPTIONS
+                .iter()
+                .zip(numbers)
+                .enumerate()
+                .find(|(_, (spec, _))| spec.js_name == js_name)
+        };
+        for (lesser, greater) in ORDERED {
+            if let (Some((lesser, (_, lesser_value))), Some((greater, (_, greater_value)))) =
+                (row(lesser), row(greater))
+                && lesser_value > greater_value
+            {
+                return Err(OptionError::OutOfOrder {
+                    lesser,
+                    lesser_value,
+                    greater,
+                    greater_value,
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_accepted() {
+        assert_eq!(Options::default().check(), Ok(()));
+    }
+
+    #[test]
+    fn every_row_takes_its_limits_and_nothing_beyond() {
+        for (index, spec) in OPTIONS.iter().enumerate() {
+            let mut options = Options::default();
+            assert!(options.set(index, spec.min).is_ok(), "{}", spec.name);
+            assert!(options.set(index, spec.max).is_ok(), "{}", spec.name);
+            for bad in [spec.min - 1.0, spec.max + 1.0, f64::NAN, f64::NEG_INFINITY] {
+                assert!(options.set(index, bad).is_err(), "{} took {bad}", spec.name);
+            }
+            assert_eq!(options.set(index, f64::INFINITY).is_ok(), spec.unlimited);
+            if spec.kind != Kind::Factor {
+                assert!(options.set(index, spec.min + 0.5).is_err());
+            }
+        }
+    }
+
+    #[test]
+    fn setting_a_row_changes_that_option_alone() {
+        let before = Options::default().numbers();
+        for (index, spec) in OPTIONS.iter().enumerate() {
+            let mut options = Options::default();
+            let value = if before[index] == spec.min {
+                spec.max
+            } else {
+                spec.min
+            };
+            options.set(index, value).unwrap();
+            for (other, number) in options.numbers().into_iter().enumerate() {
+                let expected = if other == index { value } else { before[other] };
+                assert_eq!(
+                    number, expected,
+                    "{} changed {}",
+                    spec.name, OPTIONS[other].name
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_cap_below_the_base_is_an_error_that_names_both() {
+        let error = Options::default()
+            .max_delay(Duration::from_millis(2_000))
+            .check()
+            .unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "option max_delay is 2000 ms, below base_delay, which is 5000 ms; it takes at least that"
+        );
+    }
+
+    #[test]
+    fn a_value_out_of_range_says_what_is_accepted() {
+        let error = Options::default().growth_factor(0.5).check().unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "option growth_factor is 0.5; it takes a number from 1 to 100"
+        );
+        let error = Options::default()
+            .connect_timeout(Duration::ZERO)
+            .check()
+            .unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "option connect_timeout is 0 ms; it takes a whole number from 1 to 2147483647 ms"
+        );
+        assert!(
+            Options::default()
+                .message_ttl(Some(Duration::MAX))
+                .check()
+                .is_err()
+        );
+    }
+
+    #[test]
+    fn ordered_pairs_name_real_options() {
+        for (lesser, greater) in ORDERED {
+            for name in [lesser, greater] {
+                assert!(OPTIONS.iter().any(|spec| spec.js_name == name), "{name}");
+            }
+        }
+    }
+}

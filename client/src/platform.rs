@@ -1,0 +1,135 @@
+//! The one seam through which a connection reaches the world: sockets, a timer, a clock, chance, tasks.
+//!
+//! The browser is one implementation ([`crate::browser`]); a test kit or a simulation is another.
+
+use core::any::Any;
+use core::fmt;
+use core::future::Future;
+use core::pin::Pin;
+use std::rc::Rc;
+
+use crate::connection::{CloseFrame, Time};
+
+/// A future that stays on its thread.
+pub type LocalFuture<T> = Pin<Box<dyn Future<Output = T>>>;
+
+/// Where to connect.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Target {
+    /// An absolute `ws:` or `wss:` URL.
+    pub url: String,
+    /// The sub-protocols to offer, in order of preference.
+    pub protocols: Vec<String>,
+}
+
+impl fmt::Debug for Target {
+    /// Without the URL, whose query may carry a token, and the sub-protocols, which may be one.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Target")
+            .field("protocols", &self.protocols.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// How binary messages arrive.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum BinaryType {
+    /// As bytes.
+    #[default]
+    ArrayBuffer,
+    /// As a `Blob`, which only JavaScript callers can use.
+    Blob,
+}
+
+/// What a socket reports.
+#[derive(Debug)]
+pub enum SocketEvent<P> {
+    /// The handshake succeeded.
+    Opened,
+    /// A message arrived.
+    Message {
+        /// The message.
+        payload: P,
+        /// Its size.
+        bytes: usize,
+    },
+    /// The browser reports an error.
+    Error,
+    /// The socket is closed. Nothing follows.
+    Closed(CloseFrame),
+}
+
+/// Called with everything that a socket reports, but never before [`Platform::connect`] has returned.
+pub type SocketListener<P> = Box<dyn Fn(SocketEvent<P>)>;
+
+/// The platform refused what it was asked, with its reason.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused(pub String);
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl core::error::Error for Refused {}
+
+/// A socket that the platform made. Dropping it stops listening, but does not close it.
+pub trait RawSocket<P> {
+    /// Takes a message.
+    ///
+    /// # Errors
+    /// When the platform's `send` throws.
+    fn send(&self, payload: &P) -> Result<(), Refused>;
+
+    /// Starts the closing handshake; once is enough.
+    fn close(&self, code: Option<u16>, reason: &str);
+
+    /// Stops listening: the listener is not called again.
+    fn detach(&self);
+
+    /// Bytes that the platform has taken and not yet passed to the network.
+    fn buffered_amount(&self) -> u64;
+
+    /// The sub-protocol that the server chose.
+    fn protocol(&self) -> String;
+
+    /// The extensions that the server chose.
+    fn extensions(&self) -> String;
+
+    /// Changes how binary messages arrive.
+    fn set_binary_type(&self, binary_type: BinaryType);
+}
+
+/// What a connection needs from the world.
+pub trait Platform<P> {
+    /// The present moment on a clock that never goes back.
+    fn now(&self) -> Time;
+
+    /// A random number in [0, 1), different in every page of every user.
+    fn chance(&self) -> f64;
+
+    /// Calls `fire` after `millis` milliseconds. Dropping the result calls it off.
+    #[must_use = "dropping a timer calls it off"]
+    fn set_timer(&self, millis: u64, fire: Box<dyn FnOnce()>) -> Box<dyn Any>;
+
+    /// Runs a task, never before this call has returned.
+    fn spawn(&self, task: LocalFuture<()>);
+
+    /// Makes a socket.
+    ///
+    /// # Errors
+    /// When the platform refuses at once, for example for a bad URL.
+    fn connect(
+        &self,
+        target: &Target,
+        binary_type: BinaryType,
+        listener: SocketListener<P>,
+    ) -> Result<Rc<dyn RawSocket<P>>, Refused>;
+
+    /// Turns what a user may write for a URL into an absolute `ws:` or `wss:` URL.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    fn parse_url(&self, url: &str) -> Result<String, Refused>;
+}
