@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::server::{Output, Server};
-use crate::{Result, checkout, files, package, say, server};
+use crate::{Result, both, checkout, files, package, say, server};
 
 /// Builds what is outdated, then serves the demo page on 127.0.0.1 until it is stopped.
 ///
@@ -11,8 +11,7 @@ use crate::{Result, checkout, files, package, say, server};
 ///
 /// What could not be built, or why the server does not run.
 pub(crate) fn run(port: u16) -> Result<()> {
-    package::build()?;
-    server::build()?;
+    both(server::build, package::build)?;
     let page = assemble_page()?;
     let port = port.to_string();
     let options = [

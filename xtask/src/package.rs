@@ -7,7 +7,8 @@ use std::process::Command;
 
 use crate::files::Stamp;
 use crate::tools::Tools;
-use crate::{Result, checkout, files, process, say, tools};
+use crate::wasm_std::{self, WasmStd};
+use crate::{Result, both, checkout, files, process, say, tools};
 
 /// What the wasm is made from, besides the tools.
 const SOURCES: [&str; 4] = ["client", "client-wasm/js", "client-wasm/src", "protocol"];
@@ -27,7 +28,9 @@ pub(crate) fn folder() -> PathBuf {
 ///
 /// A tool that cannot be had, or what the compiler says.
 pub(crate) fn build() -> Result<()> {
-    let wasm = build_wasm(&tools::for_package()?)?;
+    let wasm_std = wasm_std::ensure()?;
+    let ((), tools) = both(|| compile(&wasm_std), tools::for_package)?;
+    let wasm = build_wasm(&tools)?;
     let package = folder();
     files::remove_folder(&package)?;
     files::copy_folder(&wasm, &package.join("wasm"))?;
@@ -40,6 +43,19 @@ pub(crate) fn build() -> Result<()> {
         &package.join("package.json"),
         manifest(version, &files::below(&package)?),
     )
+}
+
+/// Compiles what wasm-pack will find compiled, with the same settings as it.
+fn compile(wasm_std: &WasmStd) -> Result<()> {
+    let mut cargo = wasm_std.cargo("build");
+    cargo.args([
+        "--quiet",
+        "--lib",
+        "--release",
+        "--package",
+        "steady-socket-wasm",
+    ]);
+    process::run(cargo.args(["--target", wasm_std::TARGET]))
 }
 
 /// Runs wasm-pack, unless its result was made from the same sources by the same tools: cargo would

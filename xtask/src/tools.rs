@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::files::Stamp;
 use crate::wasm_std::WasmStd;
 use crate::{Result, checkout, files, node, process, say, wasm_std};
 
@@ -30,6 +31,7 @@ pub(crate) fn for_package() -> Result<Tools> {
     let programs = ["wasm-bindgen", "wasm-bindgen-test-runner"];
     let bindgen = ensure("wasm-bindgen-cli", &bindgen_version, &programs)?;
     let pack = ensure("wasm-pack", WASM_PACK_VERSION, &["wasm-pack"])?;
+    silence_update_check(&pack)?;
     let description = format!(
         "wasm-bindgen {bindgen_version}\nwasm-pack {WASM_PACK_VERSION}\n{}\n{}",
         wasm_opt.version, wasm_std.compiler
@@ -84,6 +86,23 @@ fn ensure(package: &str, version: &str, programs: &[&str]) -> Result<PathBuf> {
     ));
     install(package, version)?;
     Ok(own)
+}
+
+/// Keeps our own wasm-pack from asking the registry for a newer one, which it does once a day, unless
+/// a file beside it says when that was last done. One without a date is taken as an answer too.
+fn silence_update_check(folder: &Path) -> Result<()> {
+    if *folder != checkout::tools().join("bin") {
+        return Ok(());
+    }
+    let answer = Stamp::new(
+        folder.join("wasm-pack.stamp"),
+        "its version is pinned\n".into(),
+    );
+    if answer.is_current() {
+        Ok(())
+    } else {
+        answer.set()
+    }
 }
 
 fn has_version(program: &Path, version: &str) -> bool {
