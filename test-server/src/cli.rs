@@ -150,7 +150,7 @@ Where:
   --port PORT                port to listen on, 0 takes a free one [default: {port}]
   --www FOLDER               the built demo page [default: {www}]
 
-Who may connect (a page that this server served itself always may):
+Who may connect (pages of this server always may, if it is reached by IP address or as localhost):
   --allow-origin ORIGIN      lets pages of this origin connect, exactly as written, such as
                              https://app.example; may be given several times [default: none]
   --require-origin           refuse clients that send no Origin, as most programs that are not

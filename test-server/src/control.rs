@@ -69,10 +69,11 @@ pub(crate) fn filter(
             .and(warp::post())
             .and(warp::query())
             .map(move |headers: HeaderMap, query| {
-                let outcome =
-                    command_of(&query).map(|command| state.registry.command(&query.id, &command));
-                checked(&state, &headers, || match outcome {
-                    Ok(connections) => reply::json(&Done { connections }).into_response(),
+                checked(&state, &headers, || match command_of(&query) {
+                    Ok(command) => {
+                        let connections = state.registry.command(&query.id, &command);
+                        reply::json(&Done { connections }).into_response()
+                    }
                     Err(text) => plain(StatusCode::BAD_REQUEST, text),
                 })
             })

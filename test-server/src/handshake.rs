@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 use steady_socket_protocol::{Endpoint, hello::Hello, negotiate};
-use warp::http::header::{HeaderMap, HeaderValue, RETRY_AFTER, SEC_WEBSOCKET_PROTOCOL};
+use warp::http::header::{
+    HeaderMap, HeaderValue, RETRY_AFTER, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL,
+};
 use warp::http::{Response, StatusCode};
 use warp::path::FullPath;
 use warp::reply::{self, Reply};
@@ -27,7 +29,7 @@ struct Query {
 pub(crate) fn filter(
     state: Arc<State>,
 ) -> impl Filter<Extract = (reply::Response,), Error = Rejection> + Clone {
-    warp::header::exact_ignore_case("upgrade", "websocket")
+    requests(true)
         .and(warp::path::full())
         .and(warp::header::headers_cloned())
         .and(warp::query())
@@ -45,14 +47,19 @@ pub(crate) fn filter(
         )
 }
 
-/// Passes on all requests but WebSocket handshakes.
-pub(crate) fn none() -> impl Filter<Extract = (), Error = Rejection> + Copy {
+/// Takes WebSocket handshakes only, or all requests but these.
+///
+/// Each side of the server starts with its half of this switch, so that a wrong handshake is never
+/// answered with a page, nor a wrong request with what is wrong with it as a handshake.
+pub(crate) fn requests(handshakes: bool) -> impl Filter<Extract = (), Error = Rejection> + Copy {
     warp::header::optional::<String>("upgrade")
-        .and_then(async |upgrade: Option<String>| match upgrade {
-            Some(protocol) if protocol.eq_ignore_ascii_case("websocket") => {
+        .and_then(move |upgrade: Option<String>| async move {
+            let is_handshake = upgrade.is_some_and(|to| to.eq_ignore_ascii_case("websocket"));
+            if is_handshake == handshakes {
+                Ok(())
+            } else {
                 Err(warp::reject::not_found())
             }
-            _ => Ok(()),
         })
         .untuple_one()
 }
@@ -73,6 +80,14 @@ fn admit(
     let config = &state.config;
     origin::check(headers, &config.allow_origins, config.require_origin)
         .map_err(Refused::Origin)?;
+    if !headers
+        .get(SEC_WEBSOCKET_KEY)
+        .is_some_and(|key| is_key(key.as_bytes()))
+    {
+        return Err(Refused::Bad(
+            "Sec-WebSocket-Key must be 16 bytes in base64".to_owned(),
+        ));
+    }
     let (service, subprotocol) = match path {
         "/" | "/echo" => {
             if headers.contains_key(SEC_WEBSOCKET_PROTOCOL) {
@@ -109,6 +124,12 @@ fn admit(
         subprotocol,
         registration,
     })
+}
+
+/// Whether `key` is 16 bytes in base64, as RFC 6455 asks of a client; warp takes any text.
+fn is_key(key: &[u8]) -> bool {
+    let is_digit = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
+    key.len() == 24 && key.ends_with(b"==") && key[..22].iter().all(is_digit)
 }
 
 /// All sub-protocols that a request offers, in one list: the header may come several times.

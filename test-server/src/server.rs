@@ -99,7 +99,7 @@ impl Server {
         } = self;
         let config = Arc::clone(&state.config);
         let routes = handshake::filter(Arc::clone(&state))
-            .or(handshake::none().and(
+            .or(handshake::requests(false).and(
                 control::filter(Arc::clone(&state))
                     .or(page::filter(&config.www, address))
                     .unify(),

@@ -1,0 +1,189 @@
+use std::time::Duration;
+
+use test_server::Config;
+
+use crate::support::{Folder, config, start};
+
+const PROTOCOL: &str = "sec-websocket-protocol";
+
+#[tokio::test]
+async fn the_first_known_subprotocol_is_answered() {
+    let server = start(config()).await;
+    let cases: [(&[&str], Option<&str>); 6] = [
+        (&[], None),
+        (&["hello.json"], Some("hello.json")),
+        (&["hello.msgpack, hello.json"], Some("hello.msgpack")),
+        (&["other,\thello.json"], Some("hello.json")),
+        (
+            &["other", "hello.msgpack", "hello.json"],
+            Some("hello.msgpack"),
+        ),
+        (&["hello.json, hello.json"], Some("hello.json")),
+    ];
+    for (offers, expected) in cases {
+        let headers: Vec<_> = offers.iter().map(|offer| (PROTOCOL, *offer)).collect();
+        // A client of its own kind would check the answer itself; here it is looked at.
+        let request = handshake("/hello", &headers);
+        let answer = server.raw_head(&request).await;
+        assert!(answer.starts_with("HTTP/1.1 101 "), "{answer}");
+        assert_eq!(header(&answer, PROTOCOL), expected, "{offers:?}");
+    }
+}
+
+#[tokio::test]
+async fn unknown_subprotocols_are_refused_with_the_known_ones() {
+    let server = start(config()).await;
+    let (status, body) = server
+        .refusal("/hello", &[(PROTOCOL, "other, Hello.Json")])
+        .await;
+    assert_eq!(status, 400);
+    assert!(body.contains("hello.json or hello.msgpack"), "{body}");
+    for path in ["/", "/echo"] {
+        let (status, body) = server.refusal(path, &[(PROTOCOL, "hello.json")]).await;
+        assert_eq!(status, 400);
+        assert!(body.contains("no sub-protocol"), "{body}");
+    }
+}
+
+#[tokio::test]
+async fn unknown_paths_are_refused_with_the_known_ones() {
+    let server = start(config()).await;
+    for path in ["/nowhere", "/hello/", "/echo/x", "//"] {
+        let (status, body) = server.refusal(path, &[]).await;
+        assert_eq!(status, 404, "{path}");
+        assert!(body.contains("/hello"), "{body}");
+    }
+}
+
+#[tokio::test]
+async fn compression_is_never_agreed_to() {
+    let server = start(config()).await;
+    let offer = (
+        "sec-websocket-extensions",
+        "permessage-deflate; client_max_window_bits",
+    );
+    let answer = server.raw_head(&handshake("/echo", &[offer])).await;
+    assert!(answer.starts_with("HTTP/1.1 101 "), "{answer}");
+    assert_eq!(header(&answer, "sec-websocket-extensions"), None);
+}
+
+#[tokio::test]
+async fn origins_are_checked_before_the_upgrade() {
+    let allowed = "http://127.0.0.1:3000";
+    let server = start(Config {
+        allow_origins: vec![allowed.parse().unwrap()],
+        ..config()
+    })
+    .await;
+    let own = format!("http://{}", server.address);
+    for origin in [own.as_str(), allowed] {
+        for path in ["/", "/hello", "/echo"] {
+            assert!(
+                server
+                    .connect_with(path, &[("origin", origin)])
+                    .await
+                    .is_ok(),
+                "{origin}"
+            );
+        }
+    }
+    let secure = format!("https://{}", server.address);
+    for origin in [
+        "http://127.0.0.1:3001",
+        "http://evil.example",
+        "null",
+        "",
+        &secure,
+    ] {
+        for path in ["/", "/hello", "/echo", "/nowhere"] {
+            let (status, body) = server.refusal(path, &[("origin", origin)]).await;
+            assert_eq!(status, 403, "{origin} {path}");
+            assert!(body.contains("--allow-origin"), "{body}");
+        }
+    }
+    let twice = [("origin", allowed), ("origin", allowed)];
+    assert_eq!(server.refusal("/", &twice).await.0, 403);
+}
+
+#[tokio::test]
+async fn a_missing_origin_passes_unless_it_is_required() {
+    let server = start(config()).await;
+    assert!(server.connect_with("/", &[]).await.is_ok());
+    let strict = start(Config {
+        require_origin: true,
+        ..config()
+    })
+    .await;
+    let (status, body) = strict.refusal("/", &[]).await;
+    assert_eq!(
+        (status, body.as_str()),
+        (403, "this server requires an Origin header\n")
+    );
+    let own = format!("http://{}", strict.address);
+    assert!(strict.connect_with("/", &[("origin", &own)]).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_wrong_handshake_is_refused_and_never_shown_the_page() {
+    let www = Folder::new("handshake");
+    www.write("index.html", "page");
+    let server = start(Config {
+        www: www.path(),
+        ..config()
+    })
+    .await;
+    let right = handshake("/", &[("connection", "close")]);
+    let cases = [
+        right.replace("Sec-WebSocket-Key", "X-Key"),
+        right.replace("dGhlIHNhbXBsZSBub25jZQ==", "short"),
+        right.replace("Version: 13", "Version: 8"),
+        right.replace("Connection: Upgrade\r\n", ""),
+        right.replace("GET", "POST"),
+    ];
+    for request in cases {
+        let answer = server.raw(&request).await;
+        let status: u16 = answer[9..12].parse().unwrap();
+        assert!((400..500).contains(&status), "{request}{answer}");
+        assert!(!answer.contains("page"), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_handshake_that_stalls_is_dropped() {
+    let server = start(Config {
+        handshake_timeout: Duration::from_millis(500),
+        ..config()
+    })
+    .await;
+    let half = &handshake("/", &[])[..40];
+    for request in ["", "G", half] {
+        // Returns only when the server has ended the connection.
+        let answer = server.raw(request).await;
+        assert!(!answer.contains("101"), "{answer}");
+    }
+    let endless = format!("GET / HTTP/1.1\r\nX: {}", "x".repeat(64 * 1024));
+    let answer = server.raw(&endless).await;
+    assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
+    server.connect("/").await;
+}
+
+fn handshake(path: &str, headers: &[(&str, &str)]) -> String {
+    let mut request = format!(
+        "GET {path} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
+    );
+    for (name, value) in headers {
+        request += &format!("{name}: {value}\r\n");
+    }
+    request + "\r\n"
+}
+
+fn header<'a>(answer: &'a str, name: &str) -> Option<&'a str> {
+    let mut values = answer.lines().filter_map(|line| {
+        let (key, value) = line.split_once(": ")?;
+        key.eq_ignore_ascii_case(name).then_some(value)
+    });
+    let value = values.next();
+    assert_eq!(values.next(), None, "{name} comes once");
+    value
+}

@@ -1,0 +1,10 @@
+//! The server, driven through real sockets.
+
+mod control;
+mod ending;
+mod greetings;
+mod handshake;
+mod limits;
+mod page;
+mod program;
+mod support;
