@@ -4,9 +4,22 @@
 pub mod browser;
 pub mod connection;
 pub mod driver;
+mod events;
 pub mod options;
 pub mod platform;
+mod socket;
+mod source;
+#[cfg(feature = "testing")]
+pub mod testing;
 
+pub use connection::{
+    Cause, CloseError, CloseFrame, Closed, DropReason, Dropped, Event, Loss, Phase, SendMode, Sent,
+    Snapshot, StateChange, Tally, Verdict, Why,
+};
+pub use driver::Attempt;
+pub use events::Events;
 pub use options::{OptionError, Options, Overflow};
+pub use socket::{Builder, ConnectError, EndpointSocket, Gone, Handle, Opening, SendError, Socket};
+pub use source::Source;
 pub use steady_socket_protocol as protocol;
 pub use steady_socket_protocol::Message;

@@ -13,6 +13,7 @@ const EXCERPT: usize = 80;
 /// A message could not be decoded. The connection is not harmed by it.
 ///
 /// `Display` and `Debug` show no payload; [`excerpt`](Self::excerpt) and [`detail`](Self::detail) may.
+#[derive(Clone, PartialEq, Eq)]
 pub struct DecodeError {
     codec: &'static str,
     reason: DecodeReason,
@@ -194,6 +195,7 @@ impl fmt::Display for Position {
 /// has no map whose keys are lists).
 ///
 /// `Display` and `Debug` show nothing of the value; [`detail`](Self::detail) may.
+#[derive(Clone, PartialEq, Eq)]
 pub struct EncodeError {
     codec: &'static str,
     detail: Box<str>,

@@ -1,0 +1,98 @@
+//! The events of a connection as a stream.
+
+use core::cell::RefCell;
+use core::pin::Pin;
+use core::task::{Context, Poll, Waker};
+use std::collections::VecDeque;
+use std::rc::{Rc, Weak};
+
+use futures_core::Stream;
+use steady_socket_protocol::Message;
+
+use crate::connection::Event;
+
+/// How many events a stream keeps for a reader that is behind.
+const CAPACITY: usize = 256;
+
+/// The events of a connection, from the moment on when this stream was made: every change of state, every
+/// loss, and what was dropped. It ends when the socket is dropped.
+///
+/// It keeps the newest 256 events for a reader that is behind; [`Events::missed`] counts the others.
+#[derive(Debug)]
+#[must_use = "events are only kept for a stream that is read"]
+pub struct Events(Rc<RefCell<Queue>>);
+
+#[derive(Debug, Default)]
+struct Queue {
+    events: VecDeque<Event<Message>>,
+    missed: u64,
+    over: bool,
+    waker: Option<Waker>,
+}
+
+impl Events {
+    /// How many events were lost because this stream was not read in time.
+    #[must_use]
+    pub fn missed(&self) -> u64 {
+        self.0.borrow().missed
+    }
+}
+
+impl Stream for Events {
+    type Item = Event<Message>;
+
+    fn poll_next(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let mut queue = self.0.borrow_mut();
+        match queue.events.pop_front() {
+            Some(event) => Poll::Ready(Some(event)),
+            None if queue.over => Poll::Ready(None),
+            None => {
+                queue.waker = Some(task.waker().clone());
+                Poll::Pending
+            }
+        }
+    }
+}
+
+/// The streams that were made of one connection.
+#[derive(Debug, Default)]
+pub(crate) struct Watchers(RefCell<Vec<Weak<RefCell<Queue>>>>);
+
+impl Watchers {
+    pub(crate) fn watch(&self) -> Events {
+        let queue = Rc::new(RefCell::new(Queue::default()));
+        self.0.borrow_mut().push(Rc::downgrade(&queue));
+        Events(queue)
+    }
+
+    pub(crate) fn tell(&self, event: &Event<Message>) {
+        self.each(|queue| {
+            if queue.events.len() >= CAPACITY {
+                queue.events.pop_front();
+                queue.missed += 1;
+            }
+            queue.events.push_back(event.clone());
+        });
+    }
+
+    /// Nothing follows.
+    pub(crate) fn end(&self) {
+        self.each(|queue| queue.over = true);
+    }
+
+    fn each(&self, mut change: impl FnMut(&mut Queue)) {
+        let mut wakers = Vec::new();
+        self.0.borrow_mut().retain(|watcher| {
+            let Some(queue) = watcher.upgrade() else {
+                return false;
+            };
+            let mut queue = queue.borrow_mut();
+            change(&mut queue);
+            wakers.extend(queue.waker.take());
+            true
+        });
+        for waker in wakers {
+            waker.wake();
+        }
+    }
+}

@@ -1,0 +1,796 @@
+//! The Rust face: a typed stream and sink that stays connected.
+
+use core::cell::{Cell, RefCell};
+use core::fmt;
+use core::future::poll_fn;
+use core::marker::PhantomData;
+use core::pin::Pin;
+use core::task::{Context, Poll, Waker};
+use std::collections::VecDeque;
+use std::rc::{Rc, Weak};
+
+use futures_core::Stream;
+use futures_sink::Sink;
+use steady_socket_protocol::{Decode, DecodeError, Encode, EncodeError, Endpoint, Message, Offers};
+
+use crate::browser::Browser;
+use crate::connection::{
+    CloseError, Event, Input, Loss, Phase, SendMode, SendRejected, Sent, Snapshot, Verdict,
+    check_close,
+};
+use crate::driver::{Application, Attempt, Driver, Resolution, WeakDriver};
+use crate::events::{Events, Watchers};
+use crate::options::{OptionError, Options};
+use crate::platform::{LocalFuture, Platform, Refused, Target};
+use crate::source::{Given, Source, check_protocols};
+
+/// Why a socket could not be made.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// An option has a value that it does not take.
+    Option(OptionError),
+    /// The URL is not one that a WebSocket takes.
+    Url(Refused),
+    /// The sub-protocols are not what a WebSocket takes.
+    Protocols(Refused),
+    /// There is no browser here: give a platform with [`Builder::platform`].
+    NoBrowser,
+}
+
+impl fmt::Display for ConnectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Option(error) => error.fmt(f),
+            Self::Url(error) | Self::Protocols(error) => error.fmt(f),
+            Self::NoBrowser => f.write_str(
+                "this program does not run in a browser; give the builder a platform to run on",
+            ),
+        }
+    }
+}
+
+impl core::error::Error for ConnectError {}
+
+/// Why a message was not accepted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SendError {
+    /// The queue is full.
+    Full,
+    /// The connection is closing or closed for good, or its [`Socket`] was dropped.
+    Closed,
+    /// The message could not be encoded.
+    Encode(EncodeError),
+}
+
+impl fmt::Display for SendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Full => f.write_str("the queue is full"),
+            Self::Closed => f.write_str("the connection is closed"),
+            Self::Encode(error) => error.fmt(f),
+        }
+    }
+}
+
+impl core::error::Error for SendError {}
+
+/// The socket is gone: it was dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gone;
+
+impl fmt::Display for Gone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the socket was dropped")
+    }
+}
+
+impl core::error::Error for Gone {}
+
+/// The application's predicate.
+type Predicate = Box<dyn Fn(&Loss) -> Option<Verdict>>;
+
+/// The application's handler of an open connection.
+type OnOpen = Box<dyn Fn(&Opening<'_>)>;
+
+/// How to connect. Made by [`Socket::builder`].
+#[must_use = "a builder does nothing before `connect`"]
+pub struct Builder {
+    url: Source<String>,
+    protocols: Source<Vec<String>>,
+    options: Options,
+    platform: Option<Rc<dyn Platform<Message>>>,
+    predicate: Option<Predicate>,
+    on_open: Option<OnOpen>,
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder")
+            .field("options", &self.options)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Builder {
+    fn new(url: Source<String>) -> Self {
+        Self {
+            url,
+            protocols: Source::from([]),
+            options: Options::default(),
+            platform: None,
+            predicate: None,
+            on_open: None,
+        }
+    }
+
+    /// The sub-protocols to offer, in order of preference.
+    pub fn protocols(mut self, protocols: impl Into<Source<Vec<String>>>) -> Self {
+        self.protocols = protocols.into();
+        self
+    }
+
+    /// Delays, limits and policies.
+    pub fn options(mut self, options: Options) -> Self {
+        self.options = options;
+        self
+    }
+
+    /// Asks `predicate` about every loss; `None` leaves it to
+    /// [the policy for the close code](crate::connection::close_policy).
+    pub fn should_reconnect(
+        mut self,
+        predicate: impl Fn(&Loss) -> Option<Verdict> + 'static,
+    ) -> Self {
+        self.predicate = Some(Box::new(predicate));
+        self
+    }
+
+    /// Calls `handler` when a connection is open, before anything that waits in the queue is sent. What
+    /// it sends goes ahead of the queue: the place to authenticate.
+    pub fn on_open(mut self, handler: impl Fn(&Opening<'_>) + 'static) -> Self {
+        self.on_open = Some(Box::new(handler));
+        self
+    }
+
+    /// Runs on another platform than the browser: a test kit, a simulation.
+    pub fn platform(mut self, platform: Rc<dyn Platform<Message>>) -> Self {
+        self.platform = Some(platform);
+        self
+    }
+
+    /// Starts connecting, unless the option `start_closed` is set.
+    ///
+    /// # Errors
+    /// When an option, the URL or a sub-protocol cannot be right.
+    pub fn connect<Out, In, C>(mut self) -> Result<Socket<Out, In, C>, ConnectError> {
+        self.options.check().map_err(ConnectError::Option)?;
+        let platform = match self.platform {
+            Some(platform) => platform,
+            None if cfg!(target_family = "wasm") => Rc::new(Browser::new()),
+            None => return Err(ConnectError::NoBrowser),
+        };
+        if let Some(url) = self.url.value() {
+            let url = platform.parse_url(url).map_err(ConnectError::Url)?;
+            self.url.set_value(url);
+        }
+        if let Some(protocols) = self.protocols.value() {
+            check_protocols(protocols).map_err(ConnectError::Protocols)?;
+        }
+        let shared = Rc::new(Shared::default());
+        let face = Rc::new(Face {
+            url: self.url,
+            protocols: self.protocols,
+            platform: Rc::clone(&platform),
+            predicate: self.predicate,
+            on_open: self.on_open,
+            shared: Rc::clone(&shared),
+        });
+        let driver = Driver::new(self.options, platform, Box::new(FaceRef(face)));
+        *shared.driver.borrow_mut() = Some(driver.downgrade());
+        if !self.options.start_closed {
+            driver.command(Input::Start);
+        }
+        Ok(Socket {
+            driver,
+            shared,
+            waiting: None,
+            types: PhantomData,
+        })
+    }
+}
+
+/// What the socket, its handles and the driver's application share. It does not keep the connection.
+#[derive(Default)]
+struct Shared {
+    driver: RefCell<Option<WeakDriver<Message>>>,
+    inbox: RefCell<VecDeque<Message>>,
+    reader: RefCell<Option<Waker>>,
+    /// Senders that wait for room, and whoever waits for the end.
+    waiting: RefCell<Vec<Waker>>,
+    watchers: Watchers,
+    gone: Cell<bool>,
+}
+
+impl Shared {
+    fn driver(&self) -> Option<Driver<Message>> {
+        if self.gone.get() {
+            return None;
+        }
+        self.driver.borrow().as_ref()?.upgrade()
+    }
+
+    fn wake_reader(&self) {
+        let waker = self.reader.borrow_mut().take();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    fn wake_waiting(&self) {
+        let wakers = core::mem::take(&mut *self.waiting.borrow_mut());
+        for waker in wakers {
+            waker.wake();
+        }
+    }
+
+    fn wait(&self, task: &Context<'_>) {
+        let mut waiting = self.waiting.borrow_mut();
+        if !waiting.iter().any(|waker| waker.will_wake(task.waker())) {
+            waiting.push(task.waker().clone());
+        }
+    }
+
+    /// Hands over an encoded message; gives it back when there is no room.
+    fn send(&self, message: Message, mode: SendMode) -> Result<Sent, SendRejected<Message>> {
+        match self.driver() {
+            Some(driver) => {
+                let bytes = message.len();
+                driver.send(message, bytes, mode)
+            }
+            None => Err(SendRejected::Closed(message)),
+        }
+    }
+}
+
+/// The driver's application.
+struct Face {
+    url: Source<String>,
+    protocols: Source<Vec<String>>,
+    platform: Rc<dyn Platform<Message>>,
+    predicate: Option<Predicate>,
+    on_open: Option<OnOpen>,
+    shared: Rc<Shared>,
+}
+
+/// The driver owns the application; an attempt under way keeps it, too.
+struct FaceRef(Rc<Face>);
+
+impl Face {
+    fn target(&self, url: String, protocols: Vec<String>) -> Result<Target, Refused> {
+        check_protocols(&protocols)?;
+        // What does not change was parsed when the socket was made; a parsed URL stays as it is.
+        let url = self.platform.parse_url(&url)?;
+        Ok(Target { url, protocols })
+    }
+}
+
+impl Application<Message> for FaceRef {
+    fn resolve(&self, attempt: &Attempt) -> Resolution {
+        let face = &self.0;
+        match (face.url.give(attempt), face.protocols.give(attempt)) {
+            (Given::Now(url), Given::Now(protocols)) => Resolution::Ready(
+                url.and_then(|url| protocols.and_then(|protocols| face.target(url, protocols))),
+            ),
+            (url, protocols) => {
+                let face = Rc::clone(face);
+                Resolution::Pending(Box::pin(async move {
+                    let (url, protocols) = both(url.later(), protocols.later()).await;
+                    face.target(url?, protocols?)
+                }))
+            }
+        }
+    }
+
+    fn verdict(&self, loss: &Loss) -> Option<Verdict> {
+        self.0
+            .predicate
+            .as_ref()
+            .and_then(|predicate| predicate(loss))
+    }
+
+    fn message(&self, payload: Message) {
+        self.0.shared.inbox.borrow_mut().push_back(payload);
+        self.0.shared.wake_reader();
+    }
+
+    fn event(&self, event: Event<Message>) {
+        let shared = &self.0.shared;
+        shared.watchers.tell(&event);
+        if let (
+            Event::Open {
+                reconnected,
+                attempt,
+                ..
+            },
+            Some(handler),
+        ) = (&event, &self.0.on_open)
+        {
+            handler(&Opening {
+                shared,
+                reconnected: *reconnected,
+                attempt: *attempt,
+            });
+        }
+    }
+
+    fn settled(&self) {
+        let shared = &self.0.shared;
+        let Some(driver) = shared.driver() else {
+            return;
+        };
+        let over = driver.ask(|connection| connection.phase() == Phase::Closed);
+        if over {
+            shared.wake_reader();
+        }
+        if over || driver.ask(|connection| connection.has_room(0)) {
+            shared.wake_waiting();
+        }
+    }
+}
+
+impl<T: Clone + 'static> Given<T> {
+    fn later(self) -> LocalFuture<Result<T, Refused>> {
+        match self {
+            Self::Now(value) => Box::pin(core::future::ready(value)),
+            Self::Later(future) => future,
+        }
+    }
+}
+
+/// Waits for two futures side by side.
+async fn both<A, B>(mut a: LocalFuture<A>, mut b: LocalFuture<B>) -> (A, B) {
+    let (mut first, mut second) = (None, None);
+    poll_fn(move |task| {
+        if first.is_none()
+            && let Poll::Ready(value) = a.as_mut().poll(task)
+        {
+            first = Some(value);
+        }
+        if second.is_none()
+            && let Poll::Ready(value) = b.as_mut().poll(task)
+        {
+            second = Some(value);
+        }
+        match (first.take(), second.take()) {
+            (Some(first), Some(second)) => Poll::Ready((first, second)),
+            (one, other) => {
+                (first, second) = (one, other);
+                Poll::Pending
+            }
+        }
+    })
+    .await
+}
+
+/// A connection that has just opened, given to the handler of [`Builder::on_open`].
+pub struct Opening<'a> {
+    shared: &'a Rc<Shared>,
+    reconnected: bool,
+    attempt: u32,
+}
+
+impl fmt::Debug for Opening<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Opening")
+            .field("reconnected", &self.reconnected)
+            .field("attempt", &self.attempt)
+            .finish()
+    }
+}
+
+impl Opening<'_> {
+    /// Whether an earlier connection was open.
+    #[must_use]
+    pub const fn reconnected(&self) -> bool {
+        self.reconnected
+    }
+
+    /// How many attempts it took.
+    #[must_use]
+    pub const fn attempt(&self) -> u32 {
+        self.attempt
+    }
+
+    /// A handle with which to send, close or ask.
+    #[must_use]
+    pub fn handle<Out, C>(&self) -> Handle<Out, C> {
+        Handle {
+            shared: Rc::downgrade(self.shared),
+            types: PhantomData,
+        }
+    }
+}
+
+/// A typed WebSocket that stays connected: a [`Stream`] of what the server sends and a [`Sink`] for what
+/// the application sends.
+///
+/// * The stream yields `Err` for a message that cannot be decoded, and goes on. It ends when the
+///   connection is closed for good, and goes on after [`Handle::reconnect`].
+/// * The sink is ready when the queue has room, whether connected or not; `send(…).await` returns when
+///   the queue or the browser has the message. Closing it closes the connection and waits for that.
+/// * Dropping it (after a split, its last half) hands the queue to the browser, closes the connection and
+///   frees every listener and timer.
+///
+/// ```no_run
+/// # use futures_util::{SinkExt, StreamExt};
+/// # use steady_socket::Socket;
+/// # use steady_socket::protocol::PlainText;
+/// # async fn hello() -> Result<(), Box<dyn std::error::Error>> {
+/// let mut socket = Socket::<String, String, PlainText>::connect("ws://127.0.0.1:8765")?;
+/// socket.send("Ada".to_owned()).await?;
+/// assert_eq!(socket.next().await.unwrap()?, "Hello Ada!");
+/// # Ok(())
+/// # }
+/// ```
+#[must_use = "dropping a socket closes the connection"]
+pub struct Socket<Out, In, C> {
+    driver: Driver<Message>,
+    shared: Rc<Shared>,
+    /// A message that the sink has taken and the queue has no room for yet.
+    waiting: Option<Message>,
+    types: PhantomData<fn(Out, C) -> In>,
+}
+
+/// The socket that speaks to an endpoint, by a codec that it offers.
+///
+/// ```no_run
+/// use steady_socket::EndpointSocket;
+/// use steady_socket::protocol::Json;
+/// use steady_socket::protocol::hello::Hello;
+///
+/// let socket = EndpointSocket::<Hello, Json>::to_endpoint::<Hello>("ws://127.0.0.1:8765");
+/// ```
+pub type EndpointSocket<E, C> =
+    Socket<<E as Endpoint>::ClientMessage, <E as Endpoint>::ServerMessage, C>;
+
+impl<Out, In, C> fmt::Debug for Socket<Out, In, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let phase = self.driver.ask(|connection| connection.phase());
+        f.debug_struct("Socket")
+            .field("phase", &phase)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<Out, In, C> Socket<Out, In, C> {
+    /// Connects with the default options.
+    ///
+    /// # Errors
+    /// When the URL cannot be right.
+    pub fn connect(url: impl Into<Source<String>>) -> Result<Self, ConnectError> {
+        Self::builder(url).connect()
+    }
+
+    /// Connects to an endpoint at `base`, for example `wss://example.org`, or the empty string for the
+    /// server of the page. The messages are the endpoint's, and it must offer the codec.
+    ///
+    /// # Errors
+    /// When the URL cannot be right.
+    pub fn to_endpoint<E>(base: &str) -> Result<Self, ConnectError>
+    where
+        C: steady_socket_protocol::Codec,
+        E: Endpoint<ClientMessage = Out, ServerMessage = In> + Offers<C>,
+    {
+        Self::endpoint_builder::<E>(base).connect()
+    }
+
+    /// As [`Socket::to_endpoint`], with more to say before connecting.
+    pub fn endpoint_builder<E>(base: &str) -> Builder
+    where
+        C: steady_socket_protocol::Codec,
+        E: Endpoint<ClientMessage = Out, ServerMessage = In> + Offers<C>,
+    {
+        let url = format!("{}{}", base.trim_end_matches('/'), E::PATH);
+        Self::builder(url).protocols([<E as Offers<C>>::SUBPROTOCOL])
+    }
+
+    /// Says more before connecting.
+    pub fn builder(url: impl Into<Source<String>>) -> Builder {
+        Builder::new(url.into())
+    }
+
+    /// A handle that sends, closes, reconnects and asks, and does not keep the connection.
+    #[must_use]
+    pub fn handle(&self) -> Handle<Out, C> {
+        Handle {
+            shared: Rc::downgrade(&self.shared),
+            types: PhantomData,
+        }
+    }
+
+    /// The connection's events from now on. Those of the first attempt are not yet told when the socket
+    /// has just been made.
+    pub fn events(&self) -> Events {
+        self.shared.watchers.watch()
+    }
+
+    fn phase(&self) -> Phase {
+        self.driver.ask(|connection| connection.phase())
+    }
+
+    /// Hands over the message that waits, if there is room.
+    fn poll_waiting(&mut self, task: &Context<'_>) -> Poll<Result<(), SendError>> {
+        let Some(message) = self.waiting.take() else {
+            return match self.phase() {
+                Phase::Closing | Phase::Closed => Poll::Ready(Err(SendError::Closed)),
+                _ => Poll::Ready(Ok(())),
+            };
+        };
+        match self.shared.send(message, SendMode::default()) {
+            Ok(_) => Poll::Ready(Ok(())),
+            Err(SendRejected::Closed(_)) => Poll::Ready(Err(SendError::Closed)),
+            Err(SendRejected::Full(message)) => {
+                self.waiting = Some(message);
+                self.shared.wait(task);
+                Poll::Pending
+            }
+        }
+    }
+}
+
+/// A socket is never pinned to its place.
+impl<Out, In, C> Unpin for Socket<Out, In, C> {}
+
+impl<Out, In, C: Decode<In>> Stream for Socket<Out, In, C> {
+    type Item = Result<In, DecodeError>;
+
+    fn poll_next(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let message = self.shared.inbox.borrow_mut().pop_front();
+        if let Some(message) = message {
+            return Poll::Ready(Some(C::decode(message)));
+        }
+        if self.phase() == Phase::Closed {
+            return Poll::Ready(None);
+        }
+        *self.shared.reader.borrow_mut() = Some(task.waker().clone());
+        Poll::Pending
+    }
+}
+
+impl<Out, In, C: Encode<Out>> Sink<Out> for Socket<Out, In, C> {
+    type Error = SendError;
+
+    fn poll_ready(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Result<(), SendError>> {
+        self.poll_waiting(task)
+    }
+
+    fn start_send(mut self: Pin<&mut Self>, item: Out) -> Result<(), SendError> {
+        let message = C::encode(&item).map_err(SendError::Encode)?;
+        match self.shared.send(message, SendMode::default()) {
+            Ok(_) => Ok(()),
+            Err(SendRejected::Closed(_)) => Err(SendError::Closed),
+            Err(SendRejected::Full(message)) => {
+                self.waiting = Some(message);
+                Ok(())
+            }
+        }
+    }
+
+    /// Ready when the queue or the browser has everything; it does not wait for a connection.
+    fn poll_flush(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Result<(), SendError>> {
+        if self.waiting.is_none() {
+            return Poll::Ready(Ok(()));
+        }
+        self.poll_waiting(task)
+    }
+
+    /// Closes the connection; ready when that is done.
+    fn poll_close(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Result<(), SendError>> {
+        if self.waiting.is_some() && self.poll_waiting(task)?.is_pending() {
+            return Poll::Pending;
+        }
+        match self.phase() {
+            Phase::Closed | Phase::Idle => return Poll::Ready(Ok(())),
+            Phase::Closing => {}
+            _ => self.driver.command(Input::Close {
+                code: None,
+                reason: String::new(),
+            }),
+        }
+        if self.phase() == Phase::Closed {
+            return Poll::Ready(Ok(()));
+        }
+        self.shared.wait(task);
+        Poll::Pending
+    }
+}
+
+impl<Out, In, C> Drop for Socket<Out, In, C> {
+    fn drop(&mut self) {
+        // The driver itself goes when its last user on the stack returns, if this is in a handler.
+        if let Some(message) = self.waiting.take() {
+            // Full until now: the last chance is the browser's own buffer, when the drop hands over
+            // the queue. There is nobody left to tell.
+            let _ = self.shared.send(message, SendMode::default());
+        }
+        self.driver.command(Input::Close {
+            code: None,
+            reason: String::new(),
+        });
+        self.shared.gone.set(true);
+        self.shared.watchers.end();
+        self.shared.wake_waiting();
+    }
+}
+
+/// Sends, closes, reconnects and asks; as many clones as wanted. It does not keep the connection: once
+/// the [`Socket`] is dropped, everything returns that it is closed.
+pub struct Handle<Out, C> {
+    shared: Weak<Shared>,
+    types: PhantomData<fn(Out, C)>,
+}
+
+impl<Out, C> Clone for Handle<Out, C> {
+    fn clone(&self) -> Self {
+        Self {
+            shared: Weak::clone(&self.shared),
+            types: PhantomData,
+        }
+    }
+}
+
+impl<Out, C> fmt::Debug for Handle<Out, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handle")
+            .field("phase", &self.phase())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<Out, C> Handle<Out, C> {
+    fn driver(&self) -> Result<Driver<Message>, Gone> {
+        self.shared
+            .upgrade()
+            .and_then(|shared| shared.driver())
+            .ok_or(Gone)
+    }
+
+    /// Closes for good, until [`Handle::reconnect`]. While open, the queue is handed to the browser
+    /// first; otherwise what waits is reported as dropped.
+    ///
+    /// # Errors
+    /// When the code is neither 1000 nor in 3000–4999, or the reason is longer than 123 bytes.
+    pub fn close(&self, code: Option<u16>, reason: &str) -> Result<(), CloseError> {
+        check_close(code, reason)?;
+        if let Ok(driver) = self.driver() {
+            driver.command(Input::Close {
+                code,
+                reason: reason.to_owned(),
+            });
+        }
+        Ok(())
+    }
+
+    /// A new connection now, whatever the state; after a final close, afresh.
+    ///
+    /// # Errors
+    /// When the socket was dropped.
+    pub fn reconnect(&self) -> Result<(), Gone> {
+        self.driver()?.command(Input::Reconnect);
+        Ok(())
+    }
+
+    /// With the option `gate`: the queue may flow on this connection.
+    ///
+    /// # Errors
+    /// When the socket was dropped.
+    pub fn ready(&self) -> Result<(), Gone> {
+        self.driver()?.command(Input::Ready);
+        Ok(())
+    }
+
+    /// What the connection is doing; [`Phase::Closed`] once the socket was dropped.
+    #[must_use]
+    pub fn phase(&self) -> Phase {
+        self.driver().map_or(Phase::Closed, |driver| {
+            driver.ask(|connection| connection.phase())
+        })
+    }
+
+    /// The counters.
+    ///
+    /// # Errors
+    /// When the socket was dropped.
+    pub fn snapshot(&self) -> Result<Snapshot, Gone> {
+        Ok(self.driver()?.ask(|connection| connection.snapshot()))
+    }
+
+    /// Bytes in the queue and in the browser.
+    ///
+    /// # Errors
+    /// When the socket was dropped.
+    pub fn buffered_amount(&self) -> Result<u64, Gone> {
+        let driver = self.driver()?;
+        let queued = driver.ask(|connection| connection.queued_bytes()) as u64;
+        Ok(queued.saturating_add(
+            driver
+                .ask_socket(|socket| socket.buffered_amount())
+                .unwrap_or(0),
+        ))
+    }
+
+    /// The sub-protocol that the server chose for this connection; empty for none.
+    ///
+    /// # Errors
+    /// When the socket was dropped.
+    pub fn protocol(&self) -> Result<String, Gone> {
+        Ok(self
+            .driver()?
+            .ask_socket(|socket| socket.protocol())
+            .unwrap_or_default())
+    }
+
+    /// The connection's events from now on.
+    ///
+    /// # Errors
+    /// When the socket was dropped.
+    pub fn events(&self) -> Result<Events, Gone> {
+        let shared = self
+            .shared
+            .upgrade()
+            .filter(|shared| !shared.gone.get())
+            .ok_or(Gone)?;
+        Ok(shared.watchers.watch())
+    }
+}
+
+impl<Out, C: Encode<Out>> Handle<Out, C> {
+    /// Sends without waiting: to the browser, or into the queue.
+    ///
+    /// # Errors
+    /// When it cannot be encoded, the queue is full, or the connection is closed.
+    pub fn try_send(&self, message: &Out) -> Result<Sent, SendError> {
+        self.try_send_with(message, SendMode::default())
+    }
+
+    /// As [`Handle::try_send`], ahead of the queue, or now or never, or with a time to live.
+    ///
+    /// # Errors
+    /// As [`Handle::try_send`].
+    pub fn try_send_with(&self, message: &Out, mode: SendMode) -> Result<Sent, SendError> {
+        let message = C::encode(message).map_err(SendError::Encode)?;
+        let shared = self.shared.upgrade().ok_or(SendError::Closed)?;
+        shared
+            .send(message, mode)
+            .map_err(|rejected| match rejected {
+                SendRejected::Full(_) => SendError::Full,
+                SendRejected::Closed(_) => SendError::Closed,
+            })
+    }
+
+    /// Sends, and waits for room in the queue if there is none.
+    ///
+    /// # Errors
+    /// When it cannot be encoded, or the connection is closed.
+    pub async fn send(&self, message: &Out) -> Result<(), SendError> {
+        let mut waiting = Some(C::encode(message).map_err(SendError::Encode)?);
+        poll_fn(move |task| {
+            let shared = self.shared.upgrade().ok_or(SendError::Closed)?;
+            let Some(message) = waiting.take() else {
+                return Poll::Ready(Ok(()));
+            };
+            match shared.send(message, SendMode::default()) {
+                Ok(_) => Poll::Ready(Ok(())),
+                Err(SendRejected::Closed(_)) => Poll::Ready(Err(SendError::Closed)),
+                Err(SendRejected::Full(message)) => {
+                    waiting = Some(message);
+                    shared.wait(task);
+                    Poll::Pending
+                }
+            }
+        })
+        .await
+    }
+}

@@ -1,0 +1,152 @@
+//! Where the URL and the sub-protocols come from: a value, a function, or an async function.
+
+use core::fmt;
+use core::future::Future;
+
+use crate::driver::Attempt;
+use crate::platform::{LocalFuture, Refused};
+
+/// A value that is known, or that is asked for afresh before every attempt.
+///
+/// ```
+/// use steady_socket::{Attempt, Source};
+///
+/// let fixed: Source<String> = "/chat".into();
+/// let fresh = Source::asking(|attempt: &Attempt| {
+///     let number = attempt.number;
+///     async move { Ok::<_, std::convert::Infallible>(format!("/chat?attempt={number}")) }
+/// });
+/// # let _: (Source<String>, Source<String>) = (fixed, fresh);
+/// ```
+pub struct Source<T>(Kind<T>);
+
+/// A function that is asked before every attempt.
+type Provider<T> = Box<dyn Fn(&Attempt) -> LocalFuture<Result<T, Refused>>>;
+
+enum Kind<T> {
+    Value(T),
+    Provider(Provider<T>),
+}
+
+/// What a source gives for one attempt.
+pub(crate) enum Given<T> {
+    Now(Result<T, Refused>),
+    Later(LocalFuture<Result<T, Refused>>),
+}
+
+impl<T: Clone + 'static> Source<T> {
+    /// Asks `provide` before every attempt. When it fails, or does not finish within the option
+    /// `provider_timeout`, the attempt has failed, and the next one asks again. Its future is dropped
+    /// when the answer is no longer wanted.
+    pub fn asking<F, Fut, E>(provide: F) -> Self
+    where
+        F: Fn(&Attempt) -> Fut + 'static,
+        Fut: Future<Output = Result<T, E>> + 'static,
+        E: fmt::Display,
+    {
+        Self(Kind::Provider(Box::new(move |attempt| {
+            let value = provide(attempt);
+            Box::pin(async move { value.await.map_err(|error| Refused(error.to_string())) })
+        })))
+    }
+
+    /// The value, when it does not change.
+    pub(crate) const fn value(&self) -> Option<&T> {
+        match &self.0 {
+            Kind::Value(value) => Some(value),
+            Kind::Provider(_) => None,
+        }
+    }
+
+    /// Puts another value in the place of one that does not change.
+    pub(crate) fn set_value(&mut self, value: T) {
+        self.0 = Kind::Value(value);
+    }
+
+    pub(crate) fn give(&self, attempt: &Attempt) -> Given<T> {
+        match &self.0 {
+            Kind::Value(value) => Given::Now(Ok(value.clone())),
+            Kind::Provider(provide) => Given::Later(provide(attempt)),
+        }
+    }
+}
+
+impl<T> fmt::Debug for Source<T> {
+    /// Without the value, which may carry a token.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.0 {
+            Kind::Value(_) => "Source::Value",
+            Kind::Provider(_) => "Source::Provider",
+        })
+    }
+}
+
+impl From<&str> for Source<String> {
+    fn from(value: &str) -> Self {
+        Self(Kind::Value(value.to_owned()))
+    }
+}
+
+impl From<String> for Source<String> {
+    fn from(value: String) -> Self {
+        Self(Kind::Value(value))
+    }
+}
+
+impl From<Vec<String>> for Source<Vec<String>> {
+    fn from(value: Vec<String>) -> Self {
+        Self(Kind::Value(value))
+    }
+}
+
+impl<const N: usize> From<[&str; N]> for Source<Vec<String>> {
+    fn from(value: [&str; N]) -> Self {
+        Self(Kind::Value(value.into_iter().map(str::to_owned).collect()))
+    }
+}
+
+/// Checks sub-protocols as the standard does: each a token of HTTP, none twice.
+pub(crate) fn check_protocols(protocols: &[String]) -> Result<(), Refused> {
+    for (index, protocol) in protocols.iter().enumerate() {
+        let token = |byte: u8| byte.is_ascii_graphic() && !b"\"(),/:;<=>?@[\\]{}".contains(&byte);
+        if protocol.is_empty() || !protocol.bytes().all(token) {
+            return Err(Refused(format!(
+                "sub-protocol number {} is not a token; it takes visible ASCII without separators",
+                index + 1
+            )));
+        }
+        if protocols
+            .iter()
+            .take(index)
+            .any(|earlier| earlier == protocol)
+        {
+            return Err(Refused(format!(
+                "sub-protocol number {} is there twice",
+                index + 1
+            )));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(protocols: &[&str]) -> bool {
+        let protocols: Vec<String> = protocols.iter().map(|&name| name.to_owned()).collect();
+        check_protocols(&protocols).is_ok()
+    }
+
+    #[test]
+    fn sub_protocols_are_tokens_and_differ() {
+        assert!(check(&[]));
+        assert!(check(&["hello.json", "hello.msgpack", "a!#$%&'*+-.^_`|~"]));
+        // Names are case-sensitive.
+        assert!(check(&["a", "A"]));
+        for bad in ["", "a b", "a,b", "é", "a/b", "a\u{7f}", "\t"] {
+            assert!(!check(&[bad]), "{bad:?}");
+        }
+        assert!(!check(&["a", "b", "a"]));
+    }
+}
