@@ -1,6 +1,7 @@
 //! The server, driven through real sockets.
 
 mod control;
+mod documentation;
 mod ending;
 mod greetings;
 mod handshake;
