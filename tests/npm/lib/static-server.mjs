@@ -22,7 +22,7 @@ export function strictPolicy({ wasm = true } = {}) {
     "worker-src 'self'",
     "style-src 'self'",
     "img-src 'self' data:",
-    "connect-src 'self' ws://127.0.0.1:*",
+    "connect-src 'self' http://127.0.0.1:* ws://127.0.0.1:*",
     "base-uri 'none'",
     "form-action 'none'",
   ].join('; ');

@@ -1,0 +1,183 @@
+// The packed package as a user meets it: what is in it, in Node, in a page without a bundler, and where its
+// WebAssembly module cannot be loaded.
+
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { readFile, readdir, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+
+import { serverAddress } from './lib/environment.mjs';
+import { TEST_TIMEOUT } from './lib/limits.mjs';
+import { runProgram } from './lib/package.mjs';
+import { openRealm } from './lib/realm.mjs';
+import { strictPolicy } from './lib/static-server.mjs';
+
+describe('the installed package', { timeout: 4 * TEST_TIMEOUT }, () => {
+  let realm;
+  /** What the web server answers for the WebAssembly module; `undefined` for the module itself. */
+  let wasmAnswer;
+  /** The content security policy of the pages. */
+  let policy;
+  let wasmRequests = 0;
+
+  before(async () => {
+    realm = await openRealm({
+      purpose: 'consumer',
+      intercept(pathname) {
+        if (!pathname.endsWith('.wasm')) return { policy };
+        wasmRequests += 1;
+        return wasmAnswer;
+      },
+    });
+  });
+  after(() => realm?.close());
+
+  test('holds what is needed and nothing else', async () => {
+    const manifest = JSON.parse(await readFile(path.join(realm.folder, 'package.json'), 'utf8'));
+    assert.equal(manifest.name, 'steady-socket');
+    assert.equal(manifest.type, 'module');
+    assert.equal(manifest.license, 'MIT OR Apache-2.0');
+    assert.deepEqual(manifest.dependencies ?? {}, {}, 'no dependencies');
+    for (const script of ['preinstall', 'install', 'postinstall', 'prepare']) {
+      assert.equal(manifest.scripts?.[script], undefined, `no ${script} script`);
+    }
+
+    const { stdout } = await runProgram('npm', ['pack', '--dry-run', '--json', '--ignore-scripts'], { cwd: realm.folder });
+    const packed = JSON.parse(stdout)[0].files.map((file) => file.path);
+    for (const file of targets(manifest.exports)) {
+      assert.ok(packed.includes(file), `${file}, which \`exports\` names, is packed`);
+    }
+    assert.equal(packed.filter((file) => file.endsWith('.wasm')).length, 1, 'one WebAssembly module');
+    for (const file of ['package.json', 'README.md', 'LICENSE-MIT', 'LICENSE-APACHE', 'index.js', 'index.d.ts']) {
+      assert.ok(packed.includes(file), `${file} is packed`);
+    }
+    for (const file of packed) {
+      assert.match(file, /(\.js|\.d\.ts|\.wasm|^package\.json|^README\.md|^LICENSE-\w+)$/, `${file} belongs in a package`);
+    }
+    assert.deepEqual(await readdir(realm.project).then((entries) => entries.sort()), ['node_modules', 'package-lock.json', 'package.json']);
+  });
+
+  test('can be imported in Node, where nothing of a browser is there', async () => {
+    const script = path.join(realm.project, 'import.mjs');
+    await writeFile(script, `
+      // Whoever touches one of these while being imported is told so.
+      for (const name of ['window', 'self', 'document', 'location', 'navigator', 'WebSocket', 'Worker']) {
+        Object.defineProperty(globalThis, name, {
+          configurable: true,
+          get() { throw new Error('touched ' + name); },
+        });
+      }
+      const imported = await import('steady-socket');
+      console.log(Object.keys(imported).sort().join(' '), typeof imported.ReconnectingWebSocket);
+    `);
+    const { stdout, stderr } = await runProgram(process.execPath, [script], { cwd: realm.project });
+    assert.match(stdout, /ReconnectingWebSocket load.* function\n$/);
+    assert.equal(stderr, '');
+  });
+
+  test('greets from a page without a bundler, under a strict content security policy', async () => {
+    await fresh();
+    const greeting = await realm.page.evaluate(async (url) => {
+      const { ReconnectingWebSocket } = await import('/pkg/index.js');
+      const socket = new ReconnectingWebSocket(url);
+      socket.send('Ada');
+      const event = await new Promise((resolve) => { socket.onmessage = resolve; });
+      const closed = new Promise((resolve) => { socket.onclose = resolve; });
+      socket.close();
+      await closed;
+      return event.data;
+    }, serverAddress('ws'));
+    assert.equal(greeting, 'Hello Ada!');
+    assert.deepEqual(realm.complaints, []);
+  });
+
+  test('load() loads once, and settles when the module is there', async () => {
+    await fresh();
+    wasmRequests = 0;
+    await realm.page.evaluate(async () => {
+      const { load } = await import('/pkg/index.js');
+      await Promise.all([load(), load()]);
+      await load();
+    });
+    assert.equal(wasmRequests, 1);
+  });
+
+  for (const [what, answer, expectedPolicy] of [
+    ['is missing (404)', { status: 404 }, undefined],
+    ['has another MIME type and is no WebAssembly', { type: 'text/html', body: '<!doctype html>' }, undefined],
+    ['is broken', { type: 'application/wasm', body: Buffer.from([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0, 0xff]) }, undefined],
+    ['is forbidden by the content security policy', undefined, strictPolicy({ wasm: false })],
+  ]) {
+    test(`a module that ${what} ends the socket, saying so; the next one tries again`, async () => {
+      await fresh({ answer, pagePolicy: expectedPolicy });
+      const attempt = () => realm.page.evaluate(async (url) => {
+        const { ReconnectingWebSocket } = await import('/pkg/index.js');
+        const socket = new ReconnectingWebSocket(url);
+        const before = socket.readyState;
+        socket.send('never sent');
+        const events = [];
+        for (const type of ['open', 'error', 'close', 'dropped']) {
+          socket.addEventListener(type, (event) => events.push(type === 'dropped' ? `dropped ${event.reason}` : type));
+        }
+        const close = await new Promise((resolve) => { socket.addEventListener('close', resolve); });
+        const { code, wasClean, willReconnect, cause, explanation } = close;
+        return { before, after: socket.readyState, events, code, wasClean, willReconnect, cause, explanation };
+      }, serverAddress('ws'));
+
+      const ended = await attempt();
+      assert.equal(ended.before, 0);
+      assert.equal(ended.after, 3);
+      assert.ok(ended.events.includes('error') && ended.events.indexOf('error') < ended.events.indexOf('close'), `${ended.events}`);
+      assert.equal(ended.events.filter((type) => type === 'close').length, 1);
+      assert.deepEqual(
+        [ended.code, ended.wasClean, ended.willReconnect, ended.cause],
+        [1006, false, false, 'load-failed'],
+      );
+      assert.match(ended.explanation, /WebAssembly|wasm/i);
+
+      const requests = wasmRequests;
+      const again = await attempt();
+      assert.equal(again.cause, 'load-failed');
+      if (answer) assert.ok(wasmRequests > requests, 'the next constructor asks for the module again');
+
+      // Where the cause is gone, the same page recovers. A page's policy stays with it.
+      if (!answer) return;
+      wasmAnswer = undefined;
+      const greeting = await realm.page.evaluate(async (url) => {
+        const { ReconnectingWebSocket } = await import('/pkg/index.js');
+        const socket = new ReconnectingWebSocket(url);
+        socket.send('Ada');
+        const { data } = await new Promise((resolve, reject) => {
+          socket.onmessage = resolve;
+          socket.onclose = (event) => reject(new Error(event.explanation));
+        });
+        socket.onclose = null;
+        socket.close();
+        return data;
+      }, serverAddress('ws'));
+      assert.equal(greeting, 'Hello Ada!');
+    });
+  }
+
+  test('works where the server gives WebAssembly another MIME type', async () => {
+    const folder = path.join(realm.folder);
+    const entries = await readdir(folder, { recursive: true });
+    const body = await readFile(path.join(folder, entries.find((entry) => entry.endsWith('.wasm'))));
+    await fresh({ answer: { type: 'application/octet-stream', body } });
+    await realm.page.evaluate(async () => (await import('/pkg/index.js')).load());
+  });
+
+  /** A new page, in which nothing is loaded yet. */
+  async function fresh({ answer, pagePolicy } = {}) {
+    wasmAnswer = answer;
+    policy = pagePolicy;
+    await realm.page.reload();
+    realm.complaints.length = 0;
+  }
+});
+
+/** Every file that an `exports` field names. */
+function targets(exports) {
+  if (typeof exports === 'string') return exports.includes('*') ? [] : [exports.replace(/^\.\//, '')];
+  return Object.values(exports ?? {}).flatMap(targets);
+}

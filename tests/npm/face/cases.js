@@ -1,0 +1,850 @@
+// What a program may rely on that was written for `WebSocket`, and what it gets beyond that. Every case runs
+// in a page and in a dedicated worker, against a real server.
+
+import { AT_ONCE, ReconnectingWebSocket, equal, load, ok, same, throws } from './harness.js';
+
+const CONSTANTS = { CONNECTING: 0, OPEN: 1, CLOSING: 2, CLOSED: 3 };
+
+/** A URL function that never answers keeps a socket connecting for as long as a case needs. */
+const never = () => new Promise(() => {});
+
+/** A URL function that fails keeps a socket waiting, when the wait is long. */
+const failing = () => { throw new Error('this URL function fails on purpose'); };
+
+/** Waits practically for ever between two attempts. */
+const NEVER_AGAIN = { shouldReconnect: () => 2 ** 31 - 1 };
+
+export const cases = {
+  // --- The interface of WebSocket -----------------------------------------------------------------------
+
+  async 'has the constants on the class and on every instance'(t) {
+    const socket = t.socket(t.url('/echo'));
+    for (const [name, value] of Object.entries(CONSTANTS)) {
+      equal(ReconnectingWebSocket[name], value, `class ${name}`);
+      equal(socket[name], value, `instance ${name}`);
+    }
+    ok(socket instanceof EventTarget, 'it is an EventTarget');
+    ok(socket instanceof ReconnectingWebSocket, 'it is a ReconnectingWebSocket');
+  },
+
+  async 'starts connecting, with everything in place before the module is there'(t) {
+    const url = t.url('/hello');
+    const socket = t.socket(url, ['hello.json']);
+    equal(socket.readyState, 0, 'readyState');
+    equal(socket.url, url, 'url');
+    equal(socket.protocol, '', 'protocol');
+    equal(socket.extensions, '', 'extensions');
+    equal(socket.bufferedAmount, 0, 'bufferedAmount');
+    equal(socket.binaryType, 'blob', 'binaryType');
+    for (const type of ['open', 'message', 'error', 'close', 'statechange', 'dropped']) {
+      equal(socket[`on${type}`], null, `on${type}`);
+    }
+    await t.next(socket, 'open');
+    equal(socket.readyState, 1, 'readyState when open');
+    equal(socket.protocol, 'hello.json', 'the protocol that the server chose');
+  },
+
+  async 'needs new and a URL'(t) {
+    throws('TypeError', () => ReconnectingWebSocket(t.url('/echo')));
+    throws('TypeError', () => new ReconnectingWebSocket());
+  },
+
+  async 'parses URLs as the standard says'() {
+    const { host, protocol } = new URL(self.location.href);
+    const scheme = protocol === 'https:' ? 'wss' : 'ws';
+    const options = { startClosed: true };
+    for (const [given, url] of [
+      ['/echo?a=1', `${scheme}://${host}/echo?a=1`],
+      ['http://example.test:81/x', 'ws://example.test:81/x'],
+      ['https://example.test/', 'wss://example.test/'],
+      ['WSS://EXAMPLE.test', 'wss://example.test/'],
+      [new URL('ws://example.test/a b'), 'ws://example.test/a%20b'],
+    ]) equal(new ReconnectingWebSocket(given, [], options).url, url, `url for ${given}`);
+  },
+
+  async 'refuses a bad URL at once, saying what it takes'() {
+    for (const url of ['http://[', 'ftp://example.test/', 'ws://example.test/#part', 'ws://', 'mailto:ada']) {
+      const error = throws('SyntaxError', () => new ReconnectingWebSocket(url), url);
+      ok(error instanceof DOMException, 'it is a DOMException');
+      ok(error.message.length > 15, `the message explains: ${error.message}`);
+    }
+  },
+
+  async 'refuses bad sub-protocols at once, naming them'(t) {
+    const url = t.url('/echo');
+    for (const protocols of [['a', 'a'], 'a b', '', ['ok', 'new\nline'], 'é', 'a,b']) {
+      const error = throws('SyntaxError', () => new ReconnectingWebSocket(url, protocols), JSON.stringify(protocols));
+      ok(error instanceof DOMException, 'it is a DOMException');
+    }
+    t.socket(url, []);
+    t.socket(url, null);
+    // Names that differ in case are different names.
+    t.socket(url, ['A', 'a']);
+  },
+
+  async 'refuses a bad option at once, naming it and what it takes'(t) {
+    const url = t.url('/echo');
+    for (const [options, words] of [
+      [{ connectTimeout: 0 }, ['connectTimeout', '1', '2147483647']],
+      [{ connectTimeout: 1.5 }, ['connectTimeout']],
+      [{ connectTimeout: NaN }, ['connectTimeout']],
+      [{ connectTimeout: '5000' }, ['connectTimeout']],
+      [{ connectTimeout: Infinity }, ['connectTimeout']],
+      [{ growthFactor: 0.5 }, ['growthFactor', '1', '100']],
+      [{ overflow: 'explode' }, ['overflow', 'reject', 'drop-oldest', 'drop-newest']],
+      [{ gate: 'yes' }, ['gate', 'true', 'false']],
+      [{ minDelay: 5000, maxDelay: 4000 }, ['minDelay', 'maxDelay']],
+      [{ shouldReconnect: 7 }, ['shouldReconnect', 'function']],
+      [{ signal: {} }, ['signal', 'AbortSignal']],
+      [{ WebSocket: 'ws' }, ['WebSocket']],
+      [{ debug: true }, ['debug', 'function']],
+      [{ conectTimeout: 5000 }, ['conectTimeout']],
+      [7, ['options']],
+    ]) {
+      let error = null;
+      try {
+        t.socket(url, [], options);
+      } catch (thrown) {
+        error = thrown;
+      }
+      const what = JSON.stringify(options) ?? String(options);
+      ok(error instanceof TypeError || error instanceof RangeError, `${what} throws a TypeError or a RangeError, not ${error}`);
+      for (const word of words) ok(error.message.includes(word), `the error for ${what} says ${word}: ${error.message}`);
+    }
+    t.socket(url, [], { maxRetries: Infinity, messageTtl: Infinity, connectTimeout: undefined });
+  },
+
+  async 'echoes text, buffers, views and blobs, in the order sent'(t) {
+    const { socket } = t.echo();
+    const bytes = new Uint8Array([9, 1, 2, 3, 9]);
+    const received = t.messages(socket, 8);
+    await t.next(socket, 'open');
+    socket.send('');
+    socket.send('grüße 😀');
+    socket.send(bytes.buffer);
+    socket.send(bytes.subarray(1, 4));
+    socket.send(new DataView(bytes.buffer, 3));
+    socket.send(new Blob([new Uint8Array([7, 8])]));
+    socket.send(12);
+    socket.send(new Uint8Array());
+    same(await received, ['', 'grüße 😀', [9, 1, 2, 3, 9], [1, 2, 3], [3, 9], [7, 8], '12', []]);
+  },
+
+  async 'delivers binary messages as binaryType says, over reconnects'(t) {
+    const { socket, id } = t.echo();
+    socket.binaryType = 'nonsense';
+    equal(socket.binaryType, 'arraybuffer', 'a value that is none is ignored');
+    for (const [type, Type] of [['arraybuffer', ArrayBuffer], ['blob', Blob]]) {
+      await t.until(socket, 'open');
+      socket.binaryType = type;
+      for (const connection of ['this', 'the next']) {
+        const message = t.next(socket, 'message');
+        socket.send(new Uint8Array([1]));
+        const { data } = await message;
+        ok(data instanceof Type, `${type} on ${connection} connection`);
+        const open = t.next(socket, 'open');
+        await t.cut(id);
+        await open;
+        equal(socket.binaryType, type, 'after a reconnect');
+      }
+    }
+  },
+
+  async 'calls handlers in their place among the listeners'(t) {
+    const { socket } = t.echo();
+    const calls = [];
+    const note = (name) => function called(event) {
+      equal(this, socket, 'this');
+      equal(event.target, socket, 'target');
+      calls.push(name);
+    };
+    socket.addEventListener('message', note('first'));
+    socket.onmessage = note('replaced');
+    socket.addEventListener('message', note('last'));
+    socket.onmessage = note('handler');
+    socket.onopen = null;
+    socket.onopen = 'no function';
+    equal(socket.onopen, null, 'what cannot be called is null');
+    const received = t.messages(socket, 1);
+    socket.send('x');
+    await received;
+    same(calls, ['first', 'handler', 'last']);
+    socket.onmessage = null;
+    socket.onmessage = note('again');
+    const more = t.messages(socket, 1);
+    socket.send('x');
+    await more;
+    same(calls, ['first', 'handler', 'last', 'first', 'last', 'again'], 'a handler set anew goes last');
+  },
+
+  async 'knows handleEvent, once, signal and removal'(t) {
+    const { socket } = t.echo();
+    const calls = [];
+    const object = { handleEvent(event) { equal(this, object, 'this'); calls.push(`object ${event.data}`); } };
+    const controller = new AbortController();
+    const removed = () => calls.push('removed');
+    socket.addEventListener('message', object);
+    socket.addEventListener('message', ({ data }) => calls.push(`once ${data}`), { once: true });
+    socket.addEventListener('message', ({ data }) => { calls.push(`signal ${data}`); controller.abort(); }, { signal: controller.signal });
+    socket.addEventListener('message', removed);
+    socket.removeEventListener('message', removed);
+    const received = t.messages(socket, 2);
+    socket.send('1');
+    socket.send('2');
+    await received;
+    same(calls, ['object 1', 'once 1', 'signal 1', 'object 2']);
+  },
+
+  async 'gives real message, close and plain events'(t) {
+    const { socket } = t.echo();
+    const open = await t.next(socket, 'open');
+    ok(open instanceof Event, 'open is an Event');
+    equal(open.reconnected, false, 'reconnected');
+    equal(open.attempt, 1, 'attempt');
+    const message = t.next(socket, 'message');
+    socket.send('x');
+    const { origin } = await message;
+    ok(await message instanceof MessageEvent, 'message is a MessageEvent');
+    equal(origin, new URL(socket.url).origin, 'origin');
+    const close = t.next(socket, 'close');
+    socket.close(4001, 'bye');
+    const event = await close;
+    ok(event instanceof CloseEvent, 'close is a CloseEvent');
+    same([event.code, event.reason, event.wasClean], [4001, 'bye', true]);
+    same([event.willReconnect, event.delay], [false, null]);
+    ok(event.explanation.length > 5, 'it explains');
+  },
+
+  async 'reports a handler that throws, and goes on'(t) {
+    const { socket } = t.echo();
+    const calls = [];
+    socket.onopen = () => { throw new Error('thrown by onopen'); };
+    socket.addEventListener('open', () => calls.push('second listener'));
+    socket.onmessage = () => { throw new Error('thrown by onmessage'); };
+    socket.onstatechange = () => { throw new Error('thrown by onstatechange'); };
+    const received = t.messages(socket, 2);
+    socket.send('a');
+    socket.send('b');
+    same(await received, ['a', 'b']);
+    same(calls, ['second listener']);
+    const thrown = t.takeUncaught().map(({ message }) => message);
+    for (const where of ['onopen', 'onmessage', 'onstatechange']) {
+      ok(thrown.includes(`thrown by ${where}`), `${where} was reported, in ${thrown}`);
+    }
+    socket.onopen = null;
+    socket.onmessage = null;
+    socket.onstatechange = null;
+  },
+
+  // --- Close ----------------------------------------------------------------------------------------------
+
+  async 'checks what close is given, as the standard says'(t) {
+    const socket = t.socket(never);
+    for (const code of [0, 999, 1001, 1005, 1006, 2999, 5000, 65535]) {
+      throws('InvalidAccessError', () => socket.close(code), `close(${code})`);
+    }
+    throws('SyntaxError', () => socket.close(1000, 'é'.repeat(62)), 'a reason of 124 bytes');
+    equal(socket.readyState, 0, 'what was refused changes nothing');
+    const closed = t.next(socket, 'close');
+    socket.close(4999, `${'é'.repeat(61)}x`);
+    await closed;
+  },
+
+  async 'closed before the module is there: one final close, 1006'(t) {
+    await closesOnce(t, t.socket(t.url('/echo')), (socket) => socket.close(), { code: 1006, wasClean: false });
+  },
+
+  async 'closed while connecting: one final close, 1006'(t) {
+    await load();
+    const socket = t.socket(t.url('/echo'));
+    equal(socket.readyState, 0, 'readyState');
+    await closesOnce(t, socket, () => socket.close(), { code: 1006, wasClean: false });
+  },
+
+  async 'closed while a URL function runs: one final close, 1006'(t) {
+    let asked;
+    const context = new Promise((resolve) => { asked = resolve; });
+    const socket = t.socket((given) => {
+      asked(given);
+      return never();
+    });
+    const { signal } = await context;
+    await closesOnce(t, socket, () => socket.close(), { code: 1006, wasClean: false });
+    equal(signal.aborted, true, 'the function was told');
+  },
+
+  async 'closed while waiting: one final close, 1006'(t) {
+    const socket = t.socket(failing, [], NEVER_AGAIN);
+    await t.until(socket, 'waiting');
+    await closesOnce(t, socket, () => socket.close(), { code: 1006, wasClean: false });
+  },
+
+  async 'closed while open: one final close, with the code and the reason'(t) {
+    const { socket } = t.echo();
+    await t.next(socket, 'open');
+    await closesOnce(t, socket, () => socket.close(3000, 'done'), { code: 3000, reason: 'done', wasClean: true });
+  },
+
+  async 'closed inside the open handler: one final close'(t) {
+    const { socket } = t.echo();
+    await closesOnce(t, socket, () => {
+      socket.onopen = () => {
+        socket.close(4000, 'enough');
+        equal(socket.readyState, 2, 'readyState after close() in a handler');
+        socket.close();
+      };
+    }, { code: 4000, reason: 'enough', wasClean: true });
+  },
+
+  async 'closed inside the message handler: one final close, and no more messages'(t) {
+    const { socket } = t.echo();
+    const received = [];
+    await closesOnce(t, socket, () => {
+      socket.onmessage = ({ data }) => {
+        received.push(data);
+        socket.close(4002);
+      };
+      socket.send('1');
+    }, { code: 4002, wasClean: true });
+    same(received, ['1']);
+  },
+
+  async 'closed inside the close handler of a loss: one final close'(t) {
+    const { socket, id } = t.echo();
+    await t.next(socket, 'open');
+    const losses = [];
+    socket.onclose = (event) => {
+      losses.push(event.willReconnect);
+      if (event.willReconnect) socket.close();
+    };
+    const final = t.next(socket, 'close', ({ willReconnect }) => !willReconnect);
+    await t.cut(id);
+    const event = await final;
+    equal(socket.readyState, 3, 'readyState');
+    same([event.code, event.wasClean], [1006, false]);
+    await t.settle();
+    same(losses, [true, false], 'willReconnect of the close events');
+  },
+
+  async 'closed inside a statechange handler, in each state: one final close'(t) {
+    for (const state of ['connecting', 'open', 'waiting']) {
+      const source = state === 'waiting' ? failing : t.url('/echo');
+      const socket = t.socket(source, [], NEVER_AGAIN);
+      const finals = [];
+      socket.addEventListener('close', (event) => { if (!event.willReconnect) finals.push(event.code); });
+      socket.onstatechange = (event) => { if (event.state === state) socket.close(); };
+      await t.until(socket, 'closed');
+      await t.settle();
+      equal(finals.length, 1, `final close events after close() in ${state}`);
+      equal(socket.readyState, 3, 'readyState');
+    }
+  },
+
+  async 'aborting the signal closes'(t) {
+    const controller = new AbortController();
+    const { socket } = t.echo({ signal: controller.signal });
+    await t.next(socket, 'open');
+    const close = t.next(socket, 'close');
+    controller.abort();
+    equal((await close).willReconnect, false, 'willReconnect');
+    const late = t.socket(t.url('/echo'), [], { signal: AbortSignal.abort() });
+    await t.until(late, 'closed');
+    equal(late.readyState, 3, 'a signal that was aborted before');
+    equal(late.snapshot().opens, 0, 'opens');
+  },
+
+  async 'close() while open hands the queue to the browser first'(t) {
+    const calls = [];
+    class Recorded extends WebSocket {
+      send(data) {
+        calls.push(data);
+        super.send(data);
+      }
+
+      close(...given) {
+        calls.push('close');
+        super.close(...given);
+      }
+    }
+    const { socket } = t.echo({ WebSocket: Recorded });
+    for (const message of ['a', 'b', 'c']) socket.send(message);
+    const closed = t.next(socket, 'close');
+    socket.onopen = () => socket.close();
+    await closed;
+    same(calls, ['a', 'b', 'c', 'close']);
+  },
+
+  // --- Reconnect ------------------------------------------------------------------------------------------
+
+  async 'recovers when the server drops the connection, and tells about it'(t) {
+    const { socket, id } = t.echo();
+    const states = [];
+    socket.onstatechange = ({ state, reason }) => {
+      ok(reason.length > 3, `a reason for ${state}`);
+      states.push(state);
+    };
+    await t.next(socket, 'open');
+    const close = t.next(socket, 'close');
+    const open = t.next(socket, 'open');
+    let readyState = null;
+    socket.onclose = () => { readyState = socket.readyState; };
+    await t.cut(id);
+    const lost = await close;
+    same([lost.code, lost.wasClean, lost.willReconnect, lost.cause], [1006, false, true, 'socket']);
+    equal(typeof lost.delay, 'number', 'the type of delay');
+    equal(readyState, 0, 'readyState in the close handler');
+    equal((await open).reconnected, true, 'reconnected');
+    same(states.slice(-4), ['open', 'waiting', 'connecting', 'open']);
+  },
+
+  async 'asks shouldReconnect, which may end it or choose the wait'(t) {
+    const asked = [];
+    const { socket, id } = t.echo({
+      shouldReconnect(lost) {
+        asked.push([lost.code, lost.reason, lost.wasClean, lost.wasOpen, lost.cause]);
+        return lost.code === 4100 ? 1 : false;
+      },
+    });
+    await t.next(socket, 'open');
+    const waiting = t.next(socket, 'statechange', ({ state }) => state === 'waiting');
+    const open = t.next(socket, 'open');
+    await t.cut(id, 4100, 'come back');
+    equal((await waiting).delay, 1, 'delay');
+    await open;
+    const close = t.next(socket, 'close');
+    await t.cut(id);
+    const final = await close;
+    same([final.willReconnect, final.delay], [false, null]);
+    equal(socket.readyState, 3, 'readyState');
+    same(asked, [[4100, 'come back', true, true, 'socket'], [1006, '', false, true, 'socket']]);
+  },
+
+  async 'reports a shouldReconnect that throws, and goes by the built-in policy'(t) {
+    const { socket, id } = t.echo({ shouldReconnect() { throw new Error('thrown by shouldReconnect'); } });
+    await t.next(socket, 'open');
+    const open = t.next(socket, 'open');
+    await t.cut(id);
+    await open;
+    same(t.takeUncaught().map(({ message }) => message), ['thrown by shouldReconnect']);
+  },
+
+  async 'gives up after maxRetries, with one final close'(t) {
+    const socket = t.socket(failing, [], { ...AT_ONCE, maxRetries: 2 });
+    const closes = [];
+    socket.addEventListener('close', (event) => closes.push(event.willReconnect));
+    await t.until(socket, 'closed');
+    await t.settle();
+    same(closes, [true, true, false], 'willReconnect of the close events');
+    equal(socket.readyState, 3, 'readyState');
+  },
+
+  async 'reconnect() acts in every state'(t) {
+    // Before the module is there, and while connecting.
+    const early = t.echo().socket;
+    early.reconnect();
+    await t.next(early, 'open');
+    // While a URL function runs.
+    let calls = 0;
+    const running = t.socket(() => {
+      calls += 1;
+      return calls === 1 ? never() : t.url('/echo');
+    }, [], AT_ONCE);
+    if (calls === 0) await t.next(running, 'statechange', () => calls > 0);
+    const first = t.next(running, 'open');
+    running.reconnect();
+    await first;
+    equal(calls, 2, 'calls of the URL function');
+    // While waiting.
+    let fails = true;
+    const waits = t.socket(() => (fails ? failing() : t.url('/echo')), [], NEVER_AGAIN);
+    await t.until(waits, 'waiting');
+    fails = false;
+    const second = t.next(waits, 'open');
+    waits.reconnect();
+    await second;
+    // While open: a new socket at once.
+    const third = t.next(waits, 'open');
+    const lost = t.next(waits, 'close');
+    waits.reconnect();
+    equal(waits.readyState, 0, 'readyState after reconnect() while open');
+    equal((await lost).cause, 'reconnect', 'cause');
+    equal((await third).reconnected, true, 'reconnected');
+    // While closing.
+    const fourth = t.next(waits, 'open');
+    waits.close();
+    equal(waits.readyState, 2, 'readyState after close()');
+    waits.reconnect();
+    await fourth;
+    // After a final close: afresh.
+    const closed = t.next(waits, 'close');
+    waits.close();
+    await closed;
+    equal(waits.readyState, 3, 'readyState when closed');
+    const fifth = t.next(waits, 'open');
+    waits.reconnect();
+    equal(waits.readyState, 0, 'readyState after reconnect()');
+    await fifth;
+    const received = t.messages(waits, 1);
+    waits.send('still there');
+    same(await received, ['still there']);
+  },
+
+  async 'reconnect() inside handlers acts at once'(t) {
+    const { socket } = t.echo();
+    const seen = [];
+    const done = t.next(socket, 'open', () => seen.filter((what) => what === 'open').length === 2);
+    socket.onopen = () => {
+      seen.push('open');
+      if (seen.length > 1) return;
+      socket.reconnect();
+      equal(socket.readyState, 0, 'readyState after reconnect() in a handler');
+    };
+    socket.onclose = ({ cause }) => seen.push(cause);
+    await done;
+    same(seen, ['open', 'reconnect', 'open']);
+  },
+
+  async 'startClosed waits for reconnect()'(t) {
+    let calls = 0;
+    const socket = t.socket(() => { calls += 1; return t.url('/echo'); }, [], { startClosed: true });
+    equal(socket.readyState, 3, 'readyState');
+    await t.settle();
+    equal(calls, 0, 'calls of the URL function');
+    const open = t.next(socket, 'open');
+    socket.reconnect();
+    equal(socket.readyState, 0, 'readyState after reconnect()');
+    equal((await open).reconnected, false, 'reconnected');
+  },
+
+  // --- Functions for the URL and the sub-protocols --------------------------------------------------------
+
+  async 'asks URL and sub-protocol functions before every attempt'(t) {
+    const id = t.newId();
+    const asked = [];
+    const socket = t.socket(
+      (context) => {
+        asked.push(`url ${context.attempt} ${context.lastClose?.code ?? null} ${context.signal instanceof AbortSignal}`);
+        return new URL(t.url('/hello', id));
+      },
+      async () => ['hello.json'],
+      AT_ONCE,
+    );
+    equal(socket.url, '', 'url before the function was asked');
+    await t.next(socket, 'open');
+    equal(socket.url, t.url('/hello', id), 'url');
+    equal(socket.protocol, 'hello.json', 'protocol');
+    const open = t.next(socket, 'open');
+    await t.cut(id);
+    await open;
+    equal(asked.length, 2, 'calls');
+    equal(asked[0], 'url 1 null true', 'the first call');
+    ok(asked[1].endsWith('1006 true'), `the second call: ${asked[1]}`);
+  },
+
+  async 'takes a URL function that fails as a failed attempt'(t) {
+    const behaviours = [
+      failing,
+      () => Promise.reject(new Error('rejected on purpose')),
+      () => 'http://[',
+      () => 7n,
+      async () => t.url('/echo'),
+    ];
+    let call = 0;
+    const socket = t.socket(() => { call += 1; return behaviours[call - 1](); }, [], AT_ONCE);
+    const causes = [];
+    socket.addEventListener('close', ({ cause, code, willReconnect }) => causes.push([cause, code, willReconnect]));
+    await t.next(socket, 'open');
+    equal(call, behaviours.length, 'calls');
+    for (const [cause, code, willReconnect] of causes) {
+      ok(cause === 'provider' || cause === 'refused', `cause ${cause}`);
+      same([code, willReconnect], [1006, true]);
+    }
+    equal(causes.length, behaviours.length - 1, 'failed attempts');
+  },
+
+  async 'takes a URL function that never settles as a failed attempt, and tells it'(t) {
+    const signals = [];
+    const socket = t.socket((context) => {
+      signals.push(context.signal);
+      return signals.length === 1 ? never() : t.url('/echo');
+    }, [], { ...AT_ONCE, providerTimeout: 20 });
+    const close = t.next(socket, 'close');
+    await t.next(socket, 'open');
+    same([(await close).cause, (await close).code], ['provider-timeout', 1006]);
+    equal(signals[0].aborted, true, 'the first signal is aborted');
+  },
+
+  // --- The queue ------------------------------------------------------------------------------------------
+
+  async 'counts the queue in bufferedAmount, in bytes'(t) {
+    const socket = t.socket(never);
+    socket.send('é😀');
+    socket.send(new Uint8Array(3));
+    socket.send(new Blob(['four']));
+    socket.send('\ud800');
+    equal(socket.bufferedAmount, 2 + 4 + 3 + 4 + 3, 'bufferedAmount');
+    const { queuedMessages, queuedBytes } = socket.snapshot();
+    same([queuedMessages, queuedBytes], [4, 16]);
+  },
+
+  async 'keeps what is sent while down, in order, each message once'(t) {
+    const { socket, id } = t.echo();
+    const sent = [];
+    const received = [];
+    socket.addEventListener('message', ({ data }) => received.push(data));
+    socket.send('before open');
+    sent.push('before open');
+    for (let round = 0; round < 3; round += 1) {
+      await t.until(socket, 'open');
+      // Everything on its way has arrived before the cut, or it would rightly be lost.
+      if (received.length < sent.length) await t.next(socket, 'message', () => received.length === sent.length);
+      socket.onclose = () => {
+        for (let index = 0; index < 20; index += 1) {
+          const message = `${round}.${index}`;
+          socket.send(message);
+          sent.push(message);
+        }
+      };
+      const open = t.next(socket, 'open');
+      await t.cut(id);
+      await open;
+    }
+    if (received.length < sent.length) await t.next(socket, 'message', () => received.length === sent.length);
+    await t.settle();
+    same(received, sent);
+    equal(socket.bufferedAmount, 0, 'bufferedAmount');
+    socket.onclose = null;
+  },
+
+  async 'copies what it queues'(t) {
+    let release;
+    const gate = new Promise((resolve) => { release = resolve; });
+    const socket = t.socket(async () => { await gate; return t.url('/echo'); }, [], AT_ONCE);
+    socket.binaryType = 'arraybuffer';
+    const received = t.messages(socket, 2);
+    const bytes = new Uint8Array([1, 2, 3, 4]);
+    socket.send(bytes.subarray(1, 3));
+    socket.send(bytes.buffer);
+    bytes.fill(0);
+    release();
+    same(await received, [[2, 3], [1, 2, 3, 4]]);
+  },
+
+  async 'lets the open handler go ahead of the queue'(t) {
+    const { socket } = t.echo();
+    const received = t.messages(socket, 4);
+    socket.send('queued 1');
+    socket.send('queued 2');
+    socket.onopen = () => {
+      socket.send('auth 1');
+      socket.send('auth 2');
+    };
+    same(await received, ['auth 1', 'auth 2', 'queued 1', 'queued 2']);
+  },
+
+  async 'gate holds the queue until ready(), on every connection'(t) {
+    const { socket, id } = t.echo({ gate: true });
+    for (let round = 0; round < 2; round += 1) {
+      socket.send('queued');
+      if (round === 0) await t.next(socket, 'open');
+      equal(socket.snapshot().queuedMessages, 1, 'queued messages before ready()');
+      const received = t.messages(socket, 2);
+      const answered = t.messages(socket, 1);
+      socket.send('auth', { priority: 'first' });
+      same(await answered, ['auth']);
+      equal(socket.snapshot().queuedMessages, 1, 'queued messages after what goes first');
+      socket.ready();
+      same(await received, ['auth', 'queued']);
+      const open = t.next(socket, 'open');
+      await t.cut(id);
+      await open;
+    }
+  },
+
+  async 'a volatile message is sent now or reported as dropped'(t) {
+    const socket = t.socket(never);
+    const dropped = t.next(socket, 'dropped');
+    socket.send('now or never', { volatile: true });
+    const event = await dropped;
+    same([event.reason, event.messages, event.bytes], ['volatile', ['now or never'], 12]);
+    equal(socket.snapshot().queuedMessages, 0, 'queued');
+    equal(socket.snapshot().droppedMessages, 1, 'dropped');
+    const { socket: open } = t.echo();
+    await t.next(open, 'open');
+    const received = t.messages(open, 1);
+    open.send('now', { volatile: true });
+    same(await received, ['now']);
+  },
+
+  async 'a message with a time to live expires in the queue'(t) {
+    const socket = t.socket(never);
+    const dropped = t.next(socket, 'dropped');
+    socket.send('stays');
+    socket.send('short-lived', { ttl: 1 });
+    const event = await dropped;
+    same([event.reason, event.messages], ['expired', ['short-lived']]);
+    equal(socket.snapshot().queuedMessages, 1, 'queued');
+    throws('RangeError', () => socket.send('x', { ttl: 0 }));
+    throws('TypeError', () => socket.send('x', { priority: 'last' }));
+  },
+
+  async 'a full queue refuses, or drops as told'(t) {
+    const fill = (overflow) => {
+      const socket = t.socket(never, [], { maxQueuedMessages: 2, overflow });
+      const dropped = [];
+      socket.addEventListener('dropped', (event) => dropped.push([event.reason, ...event.messages]));
+      socket.send('1');
+      socket.send('2');
+      return { socket, dropped };
+    };
+    const reject = fill('reject');
+    const error = throws('QuotaExceededError', () => reject.socket.send('3'));
+    ok(error.message.includes('2'), `the error tells the limit: ${error.message}`);
+    equal(reject.socket.snapshot().queuedMessages, 2, 'queued');
+    const oldest = fill('drop-oldest');
+    oldest.socket.send('3');
+    const newest = fill('drop-newest');
+    newest.socket.send('3');
+    await t.settle();
+    same(oldest.dropped, [['overflow', '1']]);
+    same(newest.dropped, [['overflow', '3']]);
+    const bytes = t.socket(never, [], { maxQueuedBytes: 4 });
+    bytes.send('four');
+    throws('QuotaExceededError', () => bytes.send('5'));
+  },
+
+  async 'close() without a connection reports the queue as dropped'(t) {
+    const socket = t.socket(never);
+    socket.send('never sent');
+    const dropped = t.next(socket, 'dropped');
+    socket.close();
+    const event = await dropped;
+    same([event.reason, event.messages], ['closed', ['never sent']]);
+    equal(socket.bufferedAmount, 0, 'bufferedAmount');
+  },
+
+  async 'counts what it does'(t) {
+    const { socket, id } = t.echo();
+    await t.next(socket, 'open');
+    const received = t.messages(socket, 2);
+    socket.send('abc');
+    socket.send(new Uint8Array(5));
+    await received;
+    const open = t.next(socket, 'open');
+    await t.cut(id);
+    await open;
+    const snapshot = socket.snapshot();
+    same(
+      [snapshot.state, snapshot.opens, snapshot.attempts, snapshot.messagesSent, snapshot.bytesSent, snapshot.messagesReceived, snapshot.bytesReceived],
+      ['open', 2, 2, 2, 8, 2, 8],
+    );
+  },
+
+  // --- Everything else ------------------------------------------------------------------------------------
+
+  async 'makes its sockets with the WebSocket it is given, one live at a time'(t) {
+    const made = [];
+    class Recorded extends WebSocket {
+      constructor(...given) {
+        super(...given);
+        made.push(this);
+      }
+    }
+    const { socket, id } = t.echo({ WebSocket: Recorded });
+    await t.next(socket, 'open');
+    for (let round = 0; round < 3; round += 1) {
+      const open = t.next(socket, 'open');
+      if (round === 1) socket.reconnect();
+      else await t.cut(id);
+      await open;
+      equal(made.filter(({ readyState }) => readyState <= 1).length, 1, 'live sockets');
+    }
+    equal(made.length, 4, 'sockets');
+  },
+
+  async 'gives up a handshake that takes too long, and closes that socket'(t) {
+    const made = [];
+    class Stuck extends EventTarget {
+      readyState = 0;
+      bufferedAmount = 0;
+      binaryType = 'blob';
+      closed = 0;
+      constructor(url) {
+        super();
+        this.url = url;
+        made.push(this);
+      }
+
+      close() {
+        this.closed += 1;
+      }
+    }
+    const socket = t.socket(t.url('/echo'), [], { ...NEVER_AGAIN, connectTimeout: 20, WebSocket: Stuck });
+    const { cause, code, wasClean, willReconnect } = await t.next(socket, 'close');
+    same([cause, code, wasClean, willReconnect], ['connect-timeout', 1006, false, true]);
+    same(made.map(({ closed }) => closed), [1], 'close() calls');
+  },
+
+  async 'reports what may not have reached the server, and does not send it again'(t) {
+    let sends = 0;
+    class Lossy extends WebSocket {
+      send() {
+        sends += 1;
+      }
+    }
+    const { socket, id } = t.echo({ WebSocket: Lossy });
+    await t.next(socket, 'open');
+    socket.send('lost');
+    socket.send(new Uint8Array(6));
+    const close = t.next(socket, 'close');
+    const open = t.next(socket, 'open');
+    await t.cut(id);
+    const { unconfirmedMessages, unconfirmedBytes } = await close;
+    same([unconfirmedMessages, unconfirmedBytes], [2, 10]);
+    await open;
+    await t.settle();
+    equal(sends, 2, 'sends');
+    const snapshot = socket.snapshot();
+    same([snapshot.unconfirmedMessages, snapshot.unconfirmedBytes], [2, 10]);
+  },
+
+  async 'the debug log tells no payload, no query and no token'(t) {
+    const lines = [];
+    const id = t.newId();
+    const socket = t.socket(`${t.url('/echo', id)}&token=secret-in-query`, [], { ...AT_ONCE, debug: (line) => lines.push(line) });
+    const received = t.messages(socket, 1);
+    socket.send('secret-payload');
+    await received;
+    const open = t.next(socket, 'open');
+    await t.cut(id);
+    await open;
+    ok(lines.length >= 4, `a line for every state: ${lines.length}`);
+    ok(lines.every((line) => typeof line === 'string' && !line.includes('secret') && !line.includes(id)), `nothing secret in ${lines.join('\n')}`);
+  },
+
+  async 'many sockets live beside each other'(t) {
+    const all = await Promise.all(Array.from({ length: 10 }, async (_, index) => {
+      const { socket } = t.echo();
+      const received = t.messages(socket, 1);
+      socket.send(`socket ${index}`);
+      return (await received)[0];
+    }));
+    same(all, Array.from({ length: 10 }, (_, index) => `socket ${index}`));
+  },
+};
+
+/** Closes by `act`, then says that exactly one close event came, the final one, as expected. */
+async function closesOnce(t, socket, act, { code, wasClean, reason = '' }) {
+  const closes = [];
+  socket.addEventListener('close', (event) => closes.push([event.willReconnect, socket.readyState, event]));
+  const closed = t.next(socket, 'close');
+  act(socket);
+  const event = await closed;
+  await t.settle();
+  equal(closes.length, 1, 'close events');
+  same(closes[0].slice(0, 2), [false, 3], 'willReconnect and readyState');
+  same([event.code, event.reason, event.wasClean], [code, reason, wasClean]);
+  socket.close();
+  await t.settle();
+  equal(closes.length, 1, 'close events after another close()');
+}

@@ -1,0 +1,59 @@
+// The cases of face/cases.js, each in a page and in a dedicated worker of a real browser.
+
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { readFile } from 'node:fs/promises';
+
+import { serverAddress } from './lib/environment.mjs';
+import { TEST_TIMEOUT } from './lib/limits.mjs';
+import { openRealm } from './lib/realm.mjs';
+
+// The names are read from the source, since the module itself imports the package from the page's origin.
+const source = await readFile(new URL('./face/cases.js', import.meta.url), 'utf8');
+const names = [...source.matchAll(/^ {2}async '(.+?)'\(/gm)].map(([, name]) => name);
+
+describe('ReconnectingWebSocket', { timeout: names.length * TEST_TIMEOUT }, () => {
+  let realm;
+  before(async () => { realm = await openRealm({ purpose: 'face' }); });
+  after(() => realm?.close());
+
+  test('every case of the file is found', async () => {
+    const exported = await realm.page.evaluate(async () => Object.keys((await import('/face/cases.js')).cases));
+    assert.deepEqual(names, exported);
+  });
+
+  describe('in a page', () => {
+    for (const name of names) {
+      test(name, { timeout: TEST_TIMEOUT }, async () => {
+        await realm.page.reload();
+        const failure = await realm.page.evaluate(async ([which, server]) => {
+          const { run } = await import('/face/run.js');
+          return run(which, server);
+        }, [name, server()]);
+        assert.equal(failure, null, failure);
+      });
+    }
+  });
+
+  describe('in a dedicated worker', () => {
+    for (const name of names) {
+      test(name, { timeout: TEST_TIMEOUT }, async () => {
+        const failure = await realm.page.evaluate(([which, address]) => new Promise((resolve) => {
+          const worker = new Worker('/face/worker.js', { type: 'module' });
+          const finish = (failed) => {
+            worker.terminate();
+            resolve(failed);
+          };
+          worker.onmessage = ({ data }) => finish(data.failure);
+          worker.onerror = (event) => finish(`the worker failed: ${event.message ?? 'it could not be loaded'}`);
+          worker.postMessage({ name: which, server: address });
+        }), [name, server()]);
+        assert.equal(failure, null, failure);
+      });
+    }
+  });
+});
+
+function server() {
+  return { ws: serverAddress('ws'), http: serverAddress('http') };
+}

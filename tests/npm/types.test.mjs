@@ -1,0 +1,45 @@
+// The declarations of the packed package, compiled as strictly as TypeScript can.
+
+import { after, before, describe, test } from 'node:test';
+import { copyFile, writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+import { TEST_TIMEOUT } from './lib/limits.mjs';
+import { installPackage, runProgram } from './lib/package.mjs';
+
+const CONSUMER = fileURLToPath(new URL('./typescript/consumer.ts', import.meta.url));
+const COMPILER = path.join(path.dirname(createRequire(import.meta.url).resolve('typescript/package.json')), 'bin', 'tsc');
+
+describe('the declarations', { timeout: 2 * TEST_TIMEOUT }, () => {
+  let installed;
+  before(async () => {
+    installed = await installPackage('typescript');
+    await copyFile(CONSUMER, path.join(installed.project, 'consumer.ts'));
+  });
+  after(() => installed?.remove());
+
+  for (const [module, moduleResolution] of [['esnext', 'bundler'], ['nodenext', 'nodenext']]) {
+    test(`compile with --strict and moduleResolution ${moduleResolution}`, async () => {
+      const config = path.join(installed.project, `tsconfig.${moduleResolution}.json`);
+      await writeFile(config, JSON.stringify({
+        compilerOptions: {
+          strict: true,
+          noEmit: true,
+          exactOptionalPropertyTypes: true,
+          noUncheckedIndexedAccess: true,
+          // The package's own declarations are checked as well.
+          skipLibCheck: false,
+          target: 'es2022',
+          lib: ['es2022', 'dom', 'dom.iterable'],
+          types: [],
+          module,
+          moduleResolution,
+        },
+        files: ['consumer.ts'],
+      }));
+      await runProgram(process.execPath, [COMPILER, '--project', config, '--pretty', 'false'], { cwd: installed.project });
+    });
+  }
+});

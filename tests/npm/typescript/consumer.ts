@@ -1,0 +1,217 @@
+// Uses every part of the declarations as a careful program would; compiled with `--strict`, never run. Each
+// `@ts-expect-error` marks a mistake that the declarations must catch.
+
+import {
+  ReconnectingWebSocket,
+  load,
+  type AttemptContext,
+  type ConnectionState,
+  type DroppedEvent,
+  type LossCause,
+  type LostConnection,
+  type OpenEvent,
+  type ProtocolsSource,
+  type ReconnectingCloseEvent,
+  type ReconnectingWebSocketEventMap,
+  type ReconnectingWebSocketOptions,
+  type SendOptions,
+  type Snapshot,
+  type StateChangeEvent,
+  type UrlSource,
+} from 'steady-socket';
+
+const loaded: Promise<void> = load();
+void loaded;
+
+// Where a WebSocket was, this class fits.
+function asWebSocketUser(socket: Pick<WebSocket, 'send' | 'close' | 'readyState' | 'url' | 'protocol' | 'extensions' | 'bufferedAmount' | 'binaryType'> & EventTarget): void {
+  socket.binaryType = 'arraybuffer';
+  if (socket.readyState === WebSocket.OPEN) socket.send('x');
+  socket.addEventListener('open', () => socket.close(1000, 'done'), { once: true });
+}
+asWebSocketUser(new ReconnectingWebSocket('wss://example.test/'));
+asWebSocketUser(new WebSocket('wss://example.test/'));
+
+// Every way to say where to connect.
+const urls: UrlSource[] = [
+  '/relative',
+  new URL('wss://example.test/'),
+  () => 'wss://example.test/',
+  async ({ attempt, lastClose, signal }: AttemptContext): Promise<string> => {
+    const last: LostConnection | null = lastClose;
+    const code: number | undefined = last?.code;
+    const response = await fetch(`/ticket?attempt=${attempt.toFixed()}&code=${code ?? ''}`, { signal });
+    return `wss://example.test/?ticket=${await response.text()}`;
+  },
+];
+const protocols: ProtocolsSource[] = ['chat', ['chat', 'superchat'], () => 'chat', async () => ['chat']];
+for (const url of urls) for (const protocol of protocols) new ReconnectingWebSocket(url, protocol);
+
+const everything: ReconnectingWebSocketOptions = {
+  connectTimeout: 15_000,
+  providerTimeout: 10_000,
+  closeTimeout: 5_000,
+  firstDelayMax: 5_000,
+  minDelay: 1_000,
+  baseDelay: 5_000,
+  growthFactor: 2,
+  maxDelay: 30_000,
+  stableAfter: 5_000,
+  maxRetries: Infinity,
+  maxQueuedMessages: 1_000,
+  maxQueuedBytes: 1_000_000,
+  overflow: 'drop-oldest',
+  messageTtl: 60_000,
+  highWaterMark: 1_000_000,
+  lowWaterMark: 100_000,
+  gate: true,
+  startClosed: false,
+  shouldReconnect: ({ code, reason, wasClean, wasOpen, cause }) => {
+    if (wasClean && wasOpen && code === 4000 && reason === 'later') return 60_000;
+    return cause === 'refused' ? false : undefined;
+  },
+  signal: AbortSignal.timeout(1_000),
+  WebSocket,
+  debug: (line) => console.debug(line.toUpperCase()),
+};
+const socket: ReconnectingWebSocket & EventTarget = new ReconnectingWebSocket('/chat', null, everything);
+
+// Constants, attributes and methods.
+const constants: [0, 1, 2, 3] = [
+  ReconnectingWebSocket.CONNECTING, ReconnectingWebSocket.OPEN, ReconnectingWebSocket.CLOSING, ReconnectingWebSocket.CLOSED,
+];
+const ofInstance: [0, 1, 2, 3] = [socket.CONNECTING, socket.OPEN, socket.CLOSING, socket.CLOSED];
+const attributes: [string, string, string, number, BinaryType, 0 | 1 | 2 | 3, ConnectionState] = [
+  socket.url, socket.protocol, socket.extensions, socket.bufferedAmount, socket.binaryType, socket.readyState, socket.state,
+];
+void [constants, ofInstance, attributes];
+socket.binaryType = 'blob';
+socket.send('text');
+socket.send(new ArrayBuffer(8));
+socket.send(new Uint8Array(8));
+socket.send(new DataView(new ArrayBuffer(8)));
+socket.send(new Blob(['text']));
+const sending: SendOptions = { priority: 'first', volatile: false, ttl: 1_000 };
+socket.send('text', sending);
+socket.close();
+socket.close(1000);
+socket.close(4000, 'reason');
+socket.reconnect();
+socket.ready();
+
+const snapshot: Snapshot = socket.snapshot();
+const counters: number[] = [
+  snapshot.attempt, snapshot.attempts, snapshot.opens, snapshot.messagesSent, snapshot.bytesSent,
+  snapshot.messagesReceived, snapshot.bytesReceived, snapshot.queuedMessages, snapshot.queuedBytes,
+  snapshot.droppedMessages, snapshot.droppedBytes, snapshot.unconfirmedMessages, snapshot.unconfirmedBytes,
+  snapshot.abandoned,
+];
+void counters;
+
+// Handlers and listeners know their events.
+socket.onopen = (event) => void [event.reconnected, event.attempt];
+socket.onmessage = ({ data, origin }) => void [data, origin];
+socket.onerror = (event: Event) => void event.type;
+socket.onclose = (event) => void describeClose(event);
+socket.onstatechange = ({ state, attempt, delay, reason }) => {
+  const seconds: number | null = delay === null ? null : delay / 1000;
+  void [state, attempt, seconds, reason];
+};
+socket.ondropped = ({ reason, messages, bytes }) => {
+  for (const message of messages) {
+    const size: number = typeof message === 'string' ? message.length : message instanceof Blob ? message.size : message.byteLength;
+    void size;
+  }
+  void [reason, bytes];
+};
+socket.onopen = null;
+socket.onopen = function onopen() { this.send('this is the socket'); };
+socket.addEventListener('open', (event: OpenEvent) => void event.reconnected, { once: true });
+socket.addEventListener('close', (event: ReconnectingCloseEvent) => void describeClose(event));
+socket.addEventListener('statechange', (event: StateChangeEvent) => void describeState(event.state));
+socket.addEventListener('dropped', (event: DroppedEvent) => void event.messages.length);
+socket.addEventListener('message', function onmessage({ data }) { this.send(data); }, { signal: AbortSignal.timeout(1) });
+socket.addEventListener('message', { handleEvent(event: Event) { void event.type; } });
+socket.addEventListener('something of my own', () => {});
+const listener = (event: MessageEvent): void => void event.data;
+socket.addEventListener('message', listener);
+socket.removeEventListener('message', listener);
+socket.dispatchEvent(new Event('something of my own'));
+const types: (keyof ReconnectingWebSocketEventMap)[] = ['open', 'message', 'error', 'close', 'statechange', 'dropped'];
+void types;
+
+function describeClose(event: ReconnectingCloseEvent): string {
+  const cause: LossCause = event.cause;
+  const loss: number = event.unconfirmedMessages + event.unconfirmedBytes;
+  const next: string = event.willReconnect && event.delay !== null ? `in ${event.delay.toFixed()} ms` : 'never';
+  return `${event.code} ${event.reason} ${event.wasClean} ${cause} ${loss} ${next} ${event.explanation}`;
+}
+
+/** Compiles only as long as these are all the states. */
+function describeState(state: ConnectionState): string {
+  switch (state) {
+    case 'idle':
+    case 'connecting':
+    case 'open':
+    case 'waiting':
+    case 'closing':
+    case 'closed':
+      return state;
+    default: {
+      const none: never = state;
+      return none;
+    }
+  }
+}
+
+// A class of one's own.
+class Chat extends ReconnectingWebSocket {
+  say(text: string): void {
+    this.send(JSON.stringify({ text }));
+  }
+}
+new Chat('/chat').say('hello');
+
+// Mistakes.
+// @ts-expect-error: a URL is needed
+new ReconnectingWebSocket();
+// @ts-expect-error: a number is no URL
+new ReconnectingWebSocket(8765);
+// @ts-expect-error: a function must return a URL
+new ReconnectingWebSocket(() => 8765);
+// @ts-expect-error: no such option
+new ReconnectingWebSocket('/', [], { conectTimeout: 5_000 });
+// @ts-expect-error: milliseconds are a number
+new ReconnectingWebSocket('/', [], { connectTimeout: '5s' });
+// @ts-expect-error: no such policy
+new ReconnectingWebSocket('/', [], { overflow: 'explode' });
+// @ts-expect-error: the verdict is no string
+new ReconnectingWebSocket('/', [], { shouldReconnect: () => 'yes' });
+// @ts-expect-error: a class is called with new
+ReconnectingWebSocket('/');
+// @ts-expect-error: an object has to be encoded first
+socket.send({ text: 'hello' });
+// @ts-expect-error: there is one other priority
+socket.send('x', { priority: 'last' });
+// @ts-expect-error: no such option of send
+socket.send('x', { urgent: true });
+// @ts-expect-error: a code is a number
+socket.close('1000');
+// @ts-expect-error: read only
+socket.readyState = 1;
+// @ts-expect-error: read only
+socket.url = '/';
+// @ts-expect-error: read only
+socket.state = 'open';
+// @ts-expect-error: a snapshot does not change
+snapshot.opens = 7;
+// @ts-expect-error: there are two
+socket.binaryType = 'text';
+// @ts-expect-error: a message has no close code
+socket.onmessage = ({ code }) => void code;
+// @ts-expect-error: an open event has no data
+socket.addEventListener('open', ({ data }) => void data);
+// @ts-expect-error: not in every state is there a delay
+socket.addEventListener('statechange', ({ delay }) => void delay.toFixed());
+// @ts-expect-error: readyState is never 4
+if (socket.readyState === 4) socket.close();
