@@ -77,7 +77,7 @@ describe('the installed package', { timeout: 4 * TEST_TIMEOUT }, () => {
 
   test('greets from a page without a bundler, under a strict content security policy', async () => {
     await fresh();
-    const greeting = await realm.page.evaluate(async (url) => {
+    const greeting = await realm.evaluate('the greeting', async (url) => {
       const { ReconnectingWebSocket } = await import('/pkg/index.js');
       const socket = new ReconnectingWebSocket(url);
       socket.send('Ada');
@@ -94,7 +94,7 @@ describe('the installed package', { timeout: 4 * TEST_TIMEOUT }, () => {
   test('load() loads once, and settles when the module is there', async () => {
     await fresh();
     wasmRequests = 0;
-    await realm.page.evaluate(async () => {
+    await realm.evaluate('load()', async () => {
       const { load } = await import('/pkg/index.js');
       await Promise.all([load(), load()]);
       await load();
@@ -110,7 +110,7 @@ describe('the installed package', { timeout: 4 * TEST_TIMEOUT }, () => {
   ]) {
     test(`a module that ${what} ends the socket, saying so; the next one tries again`, async () => {
       await fresh({ answer, pagePolicy: expectedPolicy });
-      const attempt = () => realm.page.evaluate(async (url) => {
+      const attempt = () => realm.evaluate('the close event', async (url) => {
         const { ReconnectingWebSocket } = await import('/pkg/index.js');
         const socket = new ReconnectingWebSocket(url);
         const before = socket.readyState;
@@ -143,7 +143,7 @@ describe('the installed package', { timeout: 4 * TEST_TIMEOUT }, () => {
       // Where the cause is gone, the same page recovers. A page's policy stays with it.
       if (!answer) return;
       wasmAnswer = undefined;
-      const greeting = await realm.page.evaluate(async (url) => {
+      const greeting = await realm.evaluate('the greeting after the repair', async (url) => {
         const { ReconnectingWebSocket } = await import('/pkg/index.js');
         const socket = new ReconnectingWebSocket(url);
         socket.send('Ada');
@@ -164,7 +164,7 @@ describe('the installed package', { timeout: 4 * TEST_TIMEOUT }, () => {
     const entries = await readdir(folder, { recursive: true });
     const body = await readFile(path.join(folder, entries.find((entry) => entry.endsWith('.wasm'))));
     await fresh({ answer: { type: 'application/octet-stream', body } });
-    await realm.page.evaluate(async () => (await import('/pkg/index.js')).load());
+    await realm.evaluate('load()', async () => (await import('/pkg/index.js')).load());
   });
 
   /** A new page, in which nothing is loaded yet. */

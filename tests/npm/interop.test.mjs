@@ -24,7 +24,7 @@ describe('a Python server', { timeout: 2 * TEST_TIMEOUT }, () => {
   test('greets our client, is killed and started again, and greets it again', async () => {
     python = await startPython(0);
     const { port } = python;
-    await realm.page.evaluate(async (url) => {
+    await realm.evaluate('making the socket', async (url) => {
       const { ReconnectingWebSocket } = await import('/pkg/index.js');
       // Nobody else uses this server: no reason to spread the attempts.
       const socket = new ReconnectingWebSocket(url, [], { firstDelayMax: 0, minDelay: 0, baseDelay: 250, maxDelay: 250 });
@@ -39,11 +39,11 @@ describe('a Python server', { timeout: 2 * TEST_TIMEOUT }, () => {
 
     await python.stop();
     await realm.page.waitForFunction(() => globalThis.closes.length > 0);
-    await realm.page.evaluate(() => globalThis.socket.send('Grace'));
+    await realm.evaluate('send()', () => globalThis.socket.send('Grace'));
     python = await startPython(port);
     await realm.page.waitForFunction(() => globalThis.greetings.length === 2);
 
-    const { greetings, closes, opens } = await realm.page.evaluate(() => ({
+    const { greetings, closes, opens } = await realm.evaluate('reading the results', () => ({
       greetings: globalThis.greetings,
       closes: globalThis.closes,
       opens: globalThis.socket.snapshot().opens,
@@ -51,7 +51,7 @@ describe('a Python server', { timeout: 2 * TEST_TIMEOUT }, () => {
     assert.deepEqual(greetings, ['Hello Ada!', 'Hello Grace!']);
     assert.equal(opens, 2);
     assert.ok(closes.every(([code, willReconnect]) => code === 1006 && willReconnect), JSON.stringify(closes));
-    await realm.page.evaluate(() => globalThis.socket.close());
+    await realm.evaluate('close()', () => globalThis.socket.close());
   });
 });
 

@@ -18,7 +18,7 @@ describe('ReconnectingWebSocket', { timeout: names.length * TEST_TIMEOUT }, () =
   after(() => realm?.close());
 
   test('every case of the file is found', async () => {
-    const exported = await realm.page.evaluate(async () => Object.keys((await import('/face/cases.js')).cases));
+    const exported = await realm.evaluate('the case', async () => Object.keys((await import('/face/cases.js')).cases));
     assert.deepEqual(names, exported);
   });
 
@@ -26,7 +26,7 @@ describe('ReconnectingWebSocket', { timeout: names.length * TEST_TIMEOUT }, () =
     for (const name of names) {
       test(name, { timeout: TEST_TIMEOUT }, async () => {
         await realm.page.reload();
-        const failure = await realm.page.evaluate(async ([which, server]) => {
+        const failure = await realm.evaluate('the case', async ([which, server]) => {
           const { run } = await import('/face/run.js');
           return run(which, server);
         }, [name, server()]);
@@ -38,7 +38,7 @@ describe('ReconnectingWebSocket', { timeout: names.length * TEST_TIMEOUT }, () =
   describe('in a dedicated worker', () => {
     for (const name of names) {
       test(name, { timeout: TEST_TIMEOUT }, async () => {
-        const failure = await realm.page.evaluate(([which, address]) => new Promise((resolve) => {
+        const failure = await realm.evaluate('the case', ([which, address]) => new Promise((resolve) => {
           const worker = new Worker('/face/worker.js', { type: 'module' });
           const finish = (failed) => {
             worker.terminate();

@@ -27,7 +27,7 @@ describe('the README', { timeout: TEST_TIMEOUT }, () => {
       const printed = [];
       realm.page.on('console', (message) => printed.push(message.text()));
       const greeted = realm.page.waitForEvent('console', (message) => message.text().includes('Hello '));
-      await Promise.all([greeted, realm.page.evaluate(() => import('/example.js'))]);
+      await Promise.all([greeted, realm.evaluate('the import of the example', () => import('/example.js'))]);
       assert.match(printed.join('\n'), /Hello [^!\n]+!/);
       assert.deepEqual(realm.complaints, []);
     } finally {

@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 
 import { launchBrowser, openPage } from './browser.mjs';
 import { required } from './environment.mjs';
+import { within } from './limits.mjs';
 import { installPackage } from './package.mjs';
 import { serveStatic } from './static-server.mjs';
 
@@ -16,7 +17,9 @@ const TESTS = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
  * @param options.purpose - a word for the scratch folder's name
  * @param options.routes, options.intercept - as {@link serveStatic} takes them, beside `/pkg/`, `/face/`
  *   and the page
- * @returns `page`, `complaints` as {@link openPage} gives them, `origin`, `browser`, `project` and `close`
+ * @returns `page` and `complaints` as {@link openPage} gives them; `evaluate(what, function, argument)`, which
+ *   runs a function in the page with a ceiling on its time; `origin`; `project` and `folder`, where the
+ *   package is installed; and `close`
  */
 export async function openRealm({ purpose, routes = {}, intercept }) {
   const cleanups = [];
@@ -36,7 +39,8 @@ export async function openRealm({ purpose, routes = {}, intercept }) {
     cleanups.push(() => browser.close());
     const { page, complaints } = await openPage(browser);
     await page.goto(`${server.origin}/face/page.html`);
-    return { page, complaints, browser, project, folder, origin: server.origin, close };
+    const evaluate = (what, run, argument) => within(page.evaluate(run, argument), what);
+    return { page, complaints, evaluate, project, folder, origin: server.origin, close };
   } catch (error) {
     await close();
     throw error;
