@@ -19,7 +19,9 @@ pub use connection::{
 pub use driver::Attempt;
 pub use events::Events;
 pub use options::{OptionError, Options, Overflow};
-pub use socket::{Builder, ConnectError, EndpointSocket, Gone, Handle, Opening, SendError, Socket};
+pub use socket::{
+    Builder, ConnectError, EndpointSocket, Gone, Handle, Opening, SendError, Socket, endpoint,
+};
 pub use source::Source;
 pub use steady_socket_protocol as protocol;
 pub use steady_socket_protocol::Message;

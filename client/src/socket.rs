@@ -11,7 +11,9 @@ use std::rc::{Rc, Weak};
 
 use futures_core::Stream;
 use futures_sink::Sink;
-use steady_socket_protocol::{Decode, DecodeError, Encode, EncodeError, Endpoint, Message, Offers};
+use steady_socket_protocol::{
+    Codec, Decode, DecodeError, Encode, EncodeError, Endpoint, Message, Offers,
+};
 
 use crate::browser::Browser;
 use crate::connection::{
@@ -96,16 +98,17 @@ type OnOpen = Box<dyn Fn(&Opening<'_>)>;
 
 /// How to connect. Made by [`Socket::builder`].
 #[must_use = "a builder does nothing before `connect`"]
-pub struct Builder {
+pub struct Builder<Out, In, C> {
     url: Source<String>,
     protocols: Source<Vec<String>>,
     options: Options,
     platform: Option<Rc<dyn Platform<Message>>>,
     predicate: Option<Predicate>,
     on_open: Option<OnOpen>,
+    types: PhantomData<fn(Out, C) -> In>,
 }
 
-impl fmt::Debug for Builder {
+impl<Out, In, C> fmt::Debug for Builder<Out, In, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Builder")
             .field("options", &self.options)
@@ -113,7 +116,7 @@ impl fmt::Debug for Builder {
     }
 }
 
-impl Builder {
+impl<Out, In, C> Builder<Out, In, C> {
     fn new(url: Source<String>) -> Self {
         Self {
             url,
@@ -122,6 +125,7 @@ impl Builder {
             platform: None,
             predicate: None,
             on_open: None,
+            types: PhantomData,
         }
     }
 
@@ -164,7 +168,7 @@ impl Builder {
     ///
     /// # Errors
     /// When an option, the URL or a sub-protocol cannot be right.
-    pub fn connect<Out, In, C>(mut self) -> Result<Socket<Out, In, C>, ConnectError> {
+    pub fn connect(mut self) -> Result<Socket<Out, In, C>, ConnectError> {
         self.options.check().map_err(ConnectError::Option)?;
         let platform = match self.platform {
             Some(platform) => platform,
@@ -443,15 +447,7 @@ pub struct Socket<Out, In, C> {
     types: PhantomData<fn(Out, C) -> In>,
 }
 
-/// The socket that speaks to an endpoint, by a codec that it offers.
-///
-/// ```no_run
-/// use steady_socket::EndpointSocket;
-/// use steady_socket::protocol::Json;
-/// use steady_socket::protocol::hello::Hello;
-///
-/// let socket = EndpointSocket::<Hello, Json>::to_endpoint::<Hello>("ws://127.0.0.1:8765");
-/// ```
+/// The socket that [`endpoint`] makes.
 pub type EndpointSocket<E, C> =
     Socket<<E as Endpoint>::ClientMessage, <E as Endpoint>::ServerMessage, C>;
 
@@ -473,31 +469,8 @@ impl<Out, In, C> Socket<Out, In, C> {
         Self::builder(url).connect()
     }
 
-    /// Connects to an endpoint at `base`, for example `wss://example.org`, or the empty string for the
-    /// server of the page. The messages are the endpoint's, and it must offer the codec.
-    ///
-    /// # Errors
-    /// When the URL cannot be right.
-    pub fn to_endpoint<E>(base: &str) -> Result<Self, ConnectError>
-    where
-        C: steady_socket_protocol::Codec,
-        E: Endpoint<ClientMessage = Out, ServerMessage = In> + Offers<C>,
-    {
-        Self::endpoint_builder::<E>(base).connect()
-    }
-
-    /// As [`Socket::to_endpoint`], with more to say before connecting.
-    pub fn endpoint_builder<E>(base: &str) -> Builder
-    where
-        C: steady_socket_protocol::Codec,
-        E: Endpoint<ClientMessage = Out, ServerMessage = In> + Offers<C>,
-    {
-        let url = format!("{}{}", base.trim_end_matches('/'), E::PATH);
-        Self::builder(url).protocols([<E as Offers<C>>::SUBPROTOCOL])
-    }
-
     /// Says more before connecting.
-    pub fn builder(url: impl Into<Source<String>>) -> Builder {
+    pub fn builder(url: impl Into<Source<String>>) -> Builder<Out, In, C> {
         Builder::new(url.into())
     }
 
@@ -538,6 +511,27 @@ impl<Out, In, C> Socket<Out, In, C> {
             }
         }
     }
+}
+
+/// Connects to an endpoint at `base`, for example `wss://example.org`, or the empty string for the server
+/// of the page. The path and the messages are the endpoint's, and the sub-protocol is the one that it
+/// offers for the codec; a codec that it does not offer does not compile.
+///
+/// ```no_run
+/// use steady_socket::endpoint;
+/// use steady_socket::protocol::Json;
+/// use steady_socket::protocol::hello::Hello;
+///
+/// let socket = endpoint::<Hello, Json>("ws://127.0.0.1:8765").connect()?;
+/// # Ok::<(), steady_socket::ConnectError>(())
+/// ```
+pub fn endpoint<E, C>(base: &str) -> Builder<E::ClientMessage, E::ServerMessage, C>
+where
+    C: Codec,
+    E: Offers<C>,
+{
+    let url = format!("{}{}", base.trim_end_matches('/'), E::PATH);
+    Socket::builder(url).protocols([<E as Offers<C>>::SUBPROTOCOL])
 }
 
 /// A socket is never pinned to its place.

@@ -1,0 +1,640 @@
+//! The Rust face on a platform made by hand.
+
+use core::cell::{Cell, RefCell};
+use core::time::Duration;
+use std::rc::Rc;
+
+use futures_util::{FutureExt, SinkExt, StreamExt};
+use steady_socket::protocol::hello::{ClientMessage, Hello};
+use steady_socket::protocol::{Json, MsgPack, PlainText};
+use steady_socket::testing::World;
+use steady_socket::{
+    Builder, Cause, ConnectError, Event, Events, Message, Options, Overflow, Phase, SendError,
+    SendMode, Sent, Socket, Source, Verdict, Why, endpoint,
+};
+
+type Text = Socket<String, String, PlainText>;
+
+fn builder(world: &World) -> Builder<String, String, PlainText> {
+    Text::builder("ws://example.org/").platform(world.platform())
+}
+
+fn connect(world: &World) -> Text {
+    builder(world)
+        .connect()
+        .expect("the URL and the options are right")
+}
+
+/// What has happened and was not read yet.
+fn drain(events: &mut Events) -> Vec<Event<Message>> {
+    core::iter::from_fn(|| events.next().now_or_never().flatten()).collect()
+}
+
+fn texts(messages: Vec<Message>) -> Vec<String> {
+    messages
+        .into_iter()
+        .map(|message| match message {
+            Message::Text(text) => text,
+            Message::Binary(bytes) => panic!("{} bytes of binary", bytes.len()),
+        })
+        .collect()
+}
+
+fn text(message: &str) -> String {
+    message.to_owned()
+}
+
+#[test]
+fn a_stream_of_what_the_server_sends() {
+    let world = World::new();
+    let mut socket = connect(&world);
+    assert!(socket.next().now_or_never().is_none());
+    world.socket(0).open();
+    for message in ["one", "two"] {
+        world.socket(0).deliver(message.into());
+    }
+    assert_eq!(socket.next().now_or_never(), Some(Some(Ok(text("one")))));
+    assert_eq!(socket.next().now_or_never(), Some(Some(Ok(text("two")))));
+    assert!(socket.next().now_or_never().is_none());
+}
+
+#[test]
+fn what_is_sent_while_down_goes_out_in_order_after_the_open_handler() {
+    let world = World::new();
+    let seen = Rc::new(Cell::new(0));
+    let noted = Rc::clone(&seen);
+    let mut socket = builder(&world)
+        .on_open(move |opening| {
+            noted.set(noted.get() + 1);
+            assert_eq!(opening.reconnected(), noted.get() > 1);
+            let handle = opening.handle::<String, PlainText>();
+            assert_eq!(handle.phase(), Phase::Open);
+            assert_eq!(handle.try_send(&text("token")), Ok(Sent::Now));
+        })
+        .connect()
+        .unwrap();
+    for message in ["a", "b"] {
+        assert_eq!(socket.send(text(message)).now_or_never(), Some(Ok(())));
+    }
+    world.socket(0).open();
+    assert_eq!(texts(world.socket(0).sent()), ["token", "a", "b"]);
+
+    world.socket(0).cut();
+    socket.send(text("c")).now_or_never().unwrap().unwrap();
+    world.advance(Duration::from_secs(5));
+    world.socket(1).open();
+    assert_eq!(texts(world.socket(1).sent()), ["token", "c"]);
+    assert_eq!(seen.get(), 2);
+}
+
+#[test]
+fn send_waits_for_room() {
+    let world = World::new();
+    let mut socket = builder(&world)
+        .options(Options::default().max_queued_messages(2))
+        .connect()
+        .unwrap();
+    for message in ["a", "b"] {
+        assert_eq!(socket.send(text(message)).now_or_never(), Some(Ok(())));
+    }
+    assert_eq!(socket.handle().try_send(&text("no")), Err(SendError::Full));
+    let handle = socket.handle();
+    let message = text("d");
+    let mut later = Box::pin(handle.send(&message));
+    assert!(later.as_mut().now_or_never().is_none());
+    {
+        let mut send = socket.send(text("c"));
+        assert!((&mut send).now_or_never().is_none());
+        world.socket(0).open();
+        assert_eq!((&mut send).now_or_never(), Some(Ok(())));
+    }
+    assert_eq!(later.now_or_never(), Some(Ok(())));
+    assert_eq!(texts(world.socket(0).sent()), ["a", "b", "c", "d"]);
+}
+
+#[test]
+fn a_message_larger_than_the_queue_waits_for_the_connection() {
+    let world = World::new();
+    let mut socket = builder(&world)
+        .options(Options::default().max_queued_bytes(3))
+        .connect()
+        .unwrap();
+    let mut send = socket.send(text("four"));
+    assert!((&mut send).now_or_never().is_none());
+    world.socket(0).open();
+    assert_eq!((&mut send).now_or_never(), Some(Ok(())));
+    assert_eq!(texts(world.socket(0).sent()), ["four"]);
+}
+
+#[test]
+fn the_browser_is_not_given_more_than_the_high_water_mark() {
+    let world = World::new();
+    let options = Options::default().high_water_mark(10).low_water_mark(5);
+    let socket = builder(&world).options(options).connect().unwrap();
+    let handle = socket.handle();
+    world.socket(0).open();
+    world.socket(0).set_buffered(12);
+    assert_eq!(handle.try_send(&text("123456789012")), Ok(Sent::Now));
+    assert_eq!(handle.try_send(&text("later")), Ok(Sent::Queued));
+    assert_eq!(handle.buffered_amount(), Ok(17));
+    world.socket(0).set_buffered(6);
+    world.advance(Duration::from_secs(1));
+    assert_eq!(world.socket(0).sent().len(), 1, "above the low-water mark");
+    world.socket(0).set_buffered(5);
+    world.advance(Duration::from_secs(1));
+    assert_eq!(texts(world.socket(0).sent()), ["123456789012", "later"]);
+    assert_eq!(world.timer_count(), 0);
+}
+
+#[test]
+fn overflow_and_volatile_and_expired_messages_are_reported_with_their_payload() {
+    let world = World::new();
+    let options = Options::default()
+        .max_queued_messages(2)
+        .overflow(Overflow::DropOldest)
+        .message_ttl(Some(Duration::from_secs(3)));
+    let socket = builder(&world).options(options).connect().unwrap();
+    let mut events = socket.events();
+    let handle = socket.handle();
+    for message in ["a", "b", "c"] {
+        assert_eq!(handle.try_send(&text(message)), Ok(Sent::Queued));
+    }
+    let volatile = SendMode {
+        volatile: true,
+        ..SendMode::default()
+    };
+    assert_eq!(
+        handle.try_send_with(&text("v"), volatile),
+        Ok(Sent::Dropped)
+    );
+    world.advance(Duration::from_secs(4));
+    let dropped: Vec<_> = drain(&mut events)
+        .into_iter()
+        .filter_map(|event| match event {
+            Event::Dropped(dropped) => Some((dropped.reason.name(), texts(dropped.payloads))),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(
+        dropped,
+        [
+            ("overflow", vec![text("a")]),
+            ("volatile", vec![text("v")]),
+            ("expired", vec![text("b"), text("c")]),
+        ]
+    );
+    assert_eq!(handle.snapshot().unwrap().dropped.messages, 4);
+}
+
+#[test]
+fn events_tell_the_whole_story_in_order() {
+    let world = World::new();
+    let socket = connect(&world);
+    let mut events = socket.events();
+    world.socket(0).open();
+    socket.handle().try_send(&text("lost?")).unwrap();
+    world.socket(0).cut();
+    world.advance(Duration::from_secs(5));
+    world.socket(1).open();
+    world.socket(1).close(1000, "bye");
+    let story: Vec<String> = drain(&mut events)
+        .iter()
+        .map(std::string::ToString::to_string)
+        .collect();
+    assert_eq!(
+        story,
+        [
+            "connecting (attempt 1): the application asked for it",
+            "open (attempt 1): the handshake succeeded",
+            "socket 1 connected",
+            "waiting (attempt 2, in 5000 ms): the policy for the close code is to retry",
+            "socket 1 closed: socket, code 1006, clean false, unconfirmed messages 1; the policy \
+             for the close code is to retry",
+            "connecting (attempt 2): the wait is over",
+            "open (attempt 2): the handshake succeeded",
+            "socket 2 reconnected",
+            "closed (attempt 3): the policy for the close code is to stop",
+            "socket 2 closed: socket, code 1000, clean true, unconfirmed messages 0; the policy \
+             for the close code is to stop",
+        ]
+    );
+}
+
+#[test]
+fn a_stream_of_events_that_nobody_reads_is_bounded() {
+    let world = World::new();
+    let socket = connect(&world);
+    let mut events = socket.events();
+    for _ in 0..300 {
+        socket.handle().reconnect().unwrap();
+    }
+    world.run();
+    assert_eq!(drain(&mut events).len(), 256);
+    assert_eq!(events.missed(), 301 - 256);
+}
+
+#[test]
+fn dropping_the_socket_hands_over_the_queue_closes_and_frees_everything() {
+    let world = World::new();
+    let options = Options::default().high_water_mark(1).low_water_mark(0);
+    let mut socket = builder(&world).options(options).connect().unwrap();
+    let handle = socket.handle();
+    let mut events = socket.events();
+    world.socket(0).open();
+    world.socket(0).set_buffered(1);
+    for message in ["a", "b"] {
+        socket.feed(text(message)).now_or_never().unwrap().unwrap();
+    }
+    assert_eq!(world.timer_count(), 1);
+    drop(socket);
+    assert_eq!(texts(world.socket(0).sent()), ["a", "b"]);
+    assert_eq!(world.socket(0).closed_with(), Some((None, String::new())));
+    assert!(!world.socket(0).is_listened_to());
+    world.run();
+    assert_eq!(world.timer_count(), 0);
+
+    assert_eq!(handle.try_send(&text("c")), Err(SendError::Closed));
+    assert_eq!(
+        handle.send(&text("c")).now_or_never(),
+        Some(Err(SendError::Closed))
+    );
+    assert!(handle.reconnect().is_err() && handle.ready().is_err() && handle.snapshot().is_err());
+    assert_eq!(handle.phase(), Phase::Closed);
+    assert_eq!(handle.close(None, ""), Ok(()));
+    drain(&mut events);
+    assert_eq!(events.next().now_or_never(), Some(None), "the events end");
+}
+
+#[test]
+fn dropping_it_while_connecting_or_waiting_leaves_nothing_behind() {
+    let world = World::new();
+    drop(connect(&world));
+    assert!(world.socket(0).closed_with().is_some());
+    let socket = connect(&world);
+    world.socket(1).cut();
+    assert_eq!(world.timer_count(), 1);
+    drop(socket);
+    world.run();
+    assert_eq!((world.timer_count(), world.socket_count()), (0, 2));
+}
+
+#[test]
+fn after_a_split_the_last_half_closes() {
+    let world = World::new();
+    let (sink, stream) = connect(&world).split();
+    world.socket(0).open();
+    drop(sink);
+    assert_eq!(world.socket(0).closed_with(), None);
+    drop(stream);
+    assert!(world.socket(0).closed_with().is_some());
+}
+
+#[test]
+fn dropping_it_inside_a_handler_is_safe() {
+    let world = World::new();
+    let slot: Rc<RefCell<Option<Text>>> = Rc::default();
+    let inside = Rc::clone(&slot);
+    let socket = builder(&world)
+        .on_open(move |_| {
+            let socket = inside.borrow_mut().take();
+            drop(socket);
+        })
+        .connect()
+        .unwrap();
+    *slot.borrow_mut() = Some(socket);
+    world.socket(0).open();
+    assert!(world.socket(0).closed_with().is_some());
+    world.advance(Duration::from_secs(60));
+    assert_eq!((world.timer_count(), world.socket_count()), (0, 1));
+}
+
+#[test]
+fn closing_the_sink_waits_for_the_end() {
+    let world = World::new();
+    let mut socket = connect(&world);
+    world.socket(0).open();
+    socket.send(text("last")).now_or_never().unwrap().unwrap();
+    {
+        let mut close = SinkExt::close(&mut socket);
+        assert!((&mut close).now_or_never().is_none());
+        assert_eq!(world.socket(0).closed_with(), Some((None, String::new())));
+        world.socket(0).finish_close();
+        assert_eq!(close.now_or_never(), Some(Ok(())));
+    }
+    assert_eq!(socket.next().now_or_never(), Some(None));
+    assert_eq!(
+        socket.send(text("late")).now_or_never(),
+        Some(Err(SendError::Closed))
+    );
+}
+
+#[test]
+fn a_stream_that_has_ended_goes_on_after_reconnect() {
+    let world = World::new();
+    let mut socket = connect(&world);
+    world.socket(0).open();
+    world.socket(0).close(1000, "");
+    assert_eq!(socket.next().now_or_never(), Some(None));
+    socket.handle().reconnect().unwrap();
+    world.socket(1).open();
+    world.socket(1).deliver("again".into());
+    assert_eq!(socket.next().now_or_never(), Some(Some(Ok(text("again")))));
+}
+
+#[test]
+fn a_close_that_the_server_does_not_answer_ends_by_itself() {
+    let world = World::new();
+    let socket = connect(&world);
+    let mut events = socket.events();
+    world.socket(0).open();
+    socket.handle().close(Some(4001), "enough").unwrap();
+    assert_eq!(socket.handle().phase(), Phase::Closing);
+    assert_eq!(
+        world.socket(0).closed_with(),
+        Some((Some(4001), text("enough")))
+    );
+    world.advance(Duration::from_secs(5));
+    let Some(Event::Closed(closed)) = drain(&mut events).pop() else {
+        panic!("the last event is the close");
+    };
+    assert_eq!(
+        (closed.loss.cause, closed.loss.close.code),
+        (Cause::CloseTimeout, 1006)
+    );
+    assert_eq!(closed.retry_in, None);
+}
+
+#[test]
+fn a_bad_close_code_is_an_error_and_closes_nothing() {
+    let world = World::new();
+    let socket = connect(&world);
+    assert!(socket.handle().close(Some(1001), "").is_err());
+    assert!(socket.handle().close(None, &"x".repeat(124)).is_err());
+    assert_eq!(socket.handle().phase(), Phase::Connecting);
+}
+
+#[test]
+fn a_message_that_cannot_be_decoded_is_an_item_and_the_stream_goes_on() {
+    let world = World::new();
+    let mut socket = endpoint::<Hello, Json>("ws://example.org")
+        .platform(world.platform())
+        .connect()
+        .unwrap();
+    assert_eq!(world.socket(0).url(), "ws://example.org/hello");
+    assert_eq!(world.socket(0).offered(), ["hello.json"]);
+    world.socket(0).open_with_protocol("hello.json");
+    assert_eq!(socket.handle().protocol(), Ok(text("hello.json")));
+    world.socket(0).deliver("{\"type\":\"secret\"}".into());
+    world.socket(0).deliver(Message::Binary(vec![1, 2]));
+    world
+        .socket(0)
+        .deliver("{\"type\":\"greeting\",\"text\":\"Hello Ada!\"}".into());
+
+    let error = socket.next().now_or_never().flatten().unwrap().unwrap_err();
+    assert!(!format!("{error} {error:?}").contains("secret"), "{error}");
+    assert!(error.excerpt().unwrap().contains("secret"));
+    let error = socket.next().now_or_never().flatten().unwrap().unwrap_err();
+    assert!(error.to_string().contains("binary"), "{error}");
+    assert!(socket.next().now_or_never().flatten().unwrap().is_ok());
+}
+
+#[test]
+fn each_codec_sends_what_it_says() {
+    let world = World::new();
+    let hello = || ClientMessage::Hello { name: text("Ada") };
+    let mut json = endpoint::<Hello, Json>("ws://example.org/")
+        .platform(world.platform())
+        .connect()
+        .unwrap();
+    let mut pack = endpoint::<Hello, MsgPack>("ws://example.org")
+        .platform(world.platform())
+        .connect()
+        .unwrap();
+    json.send(hello()).now_or_never().unwrap().unwrap();
+    pack.send(hello()).now_or_never().unwrap().unwrap();
+    world.socket(0).open();
+    world.socket(1).open();
+    assert_eq!(world.socket(1).offered(), ["hello.msgpack"]);
+    assert!(matches!(&world.socket(0).sent()[..], [Message::Text(_)]));
+    assert!(matches!(&world.socket(1).sent()[..], [Message::Binary(_)]));
+}
+
+#[test]
+fn a_provider_is_asked_afresh_for_every_attempt() {
+    let world = World::new();
+    let url = Source::asking(|attempt| {
+        let number = attempt.number;
+        let code = attempt.last_loss.as_ref().map(|loss| loss.close.code);
+        async move {
+            match number {
+                2 => Err("no token"),
+                _ => Ok(format!("ws://example.org/{number}/{code:?}")),
+            }
+        }
+    });
+    let socket = Text::builder(url)
+        .platform(world.platform())
+        .connect()
+        .unwrap();
+    let mut events = socket.events();
+    world.run();
+    assert_eq!(world.socket(0).url(), "ws://example.org/1/None");
+    world.socket(0).close(4000, "");
+    world.advance(Duration::from_secs(5));
+    assert_eq!(
+        world.socket_count(),
+        1,
+        "the second attempt failed in the provider"
+    );
+    world.advance(Duration::from_secs(10));
+    assert_eq!(world.socket(1).url(), "ws://example.org/3/Some(1006)");
+    let causes: Vec<_> = drain(&mut events)
+        .into_iter()
+        .filter_map(|event| match event {
+            Event::Closed(closed) => Some(closed.loss.cause),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(causes, [Cause::Socket, Cause::Provider]);
+}
+
+#[test]
+fn a_provider_that_never_settles_is_a_failed_attempt_and_its_future_is_dropped() {
+    struct Flag(Rc<Cell<u32>>);
+    impl Drop for Flag {
+        fn drop(&mut self) {
+            self.0.set(self.0.get() + 1);
+        }
+    }
+    let world = World::new();
+    let dropped = Rc::new(Cell::new(0));
+    let counter = Rc::clone(&dropped);
+    let url = Source::asking(move |_| {
+        let flag = Flag(Rc::clone(&counter));
+        async move {
+            core::future::pending::<()>().await;
+            drop(flag);
+            Ok::<_, String>(String::new())
+        }
+    });
+    let socket = Text::builder(url)
+        .platform(world.platform())
+        .connect()
+        .unwrap();
+    world.advance(Duration::from_millis(9_999));
+    assert_eq!(
+        (dropped.get(), socket.handle().phase()),
+        (0, Phase::Connecting)
+    );
+    world.advance(Duration::from_millis(1));
+    assert_eq!(
+        (dropped.get(), socket.handle().phase()),
+        (1, Phase::Waiting)
+    );
+    world.advance(Duration::from_secs(5));
+    assert_eq!(socket.handle().phase(), Phase::Connecting);
+    socket.handle().close(None, "").unwrap();
+    world.run();
+    assert_eq!((dropped.get(), socket.handle().phase()), (2, Phase::Closed));
+}
+
+#[test]
+fn a_bad_url_from_a_provider_is_a_failed_attempt_and_from_the_program_an_error() {
+    let world = World::new();
+    let url = Source::asking(|_| async { Ok::<_, String>(text("http://example.org/")) });
+    let socket = Text::builder(url)
+        .platform(world.platform())
+        .connect()
+        .unwrap();
+    world.run();
+    assert_eq!(
+        (socket.handle().phase(), world.socket_count()),
+        (Phase::Waiting, 0)
+    );
+
+    let error = Text::builder("ftp://example.org")
+        .platform(world.platform())
+        .connect();
+    assert!(matches!(error, Err(ConnectError::Url(_))));
+    let error = builder(&world).protocols(["a", "a"]).connect();
+    assert!(matches!(error, Err(ConnectError::Protocols(_))));
+    let error = builder(&world)
+        .options(Options::default().growth_factor(f64::NAN))
+        .connect();
+    assert!(matches!(error, Err(ConnectError::Option(_))));
+    assert!(matches!(
+        Text::connect("ws://example.org"),
+        Err(ConnectError::NoBrowser)
+    ));
+}
+
+#[test]
+fn the_predicate_has_the_last_word() {
+    let world = World::new();
+    let socket = builder(&world)
+        .should_reconnect(|loss| match loss.close.code {
+            1000 => Some(Verdict::RetryAfter(7)),
+            4000 => Some(Verdict::Stop),
+            _ => None,
+        })
+        .connect()
+        .unwrap();
+    let mut events = socket.events();
+    world.socket(0).open();
+    world.socket(0).close(1000, "");
+    world.advance(Duration::from_millis(7));
+    world.socket(1).open();
+    world.socket(1).close(4000, "");
+    let Some(Event::Closed(closed)) = drain(&mut events).pop() else {
+        panic!("the last event is the close");
+    };
+    assert_eq!((closed.why, closed.retry_in), (Why::PredicateStops, None));
+}
+
+#[test]
+fn a_predicate_that_closes_gets_one_final_close() {
+    let world = World::new();
+    let slot: Rc<RefCell<Option<steady_socket::Handle<String, PlainText>>>> = Rc::default();
+    let inside = Rc::clone(&slot);
+    let socket = builder(&world)
+        .should_reconnect(move |_| {
+            if let Some(handle) = &*inside.borrow() {
+                handle.close(None, "").unwrap();
+            }
+            None
+        })
+        .connect()
+        .unwrap();
+    *slot.borrow_mut() = Some(socket.handle());
+    let mut events = socket.events();
+    world.socket(0).cut();
+    world.advance(Duration::from_secs(60));
+    let closes = drain(&mut events)
+        .iter()
+        .filter(|event| matches!(event, Event::Closed(_)))
+        .count();
+    assert_eq!((closes, socket.handle().phase()), (1, Phase::Closed));
+    assert_eq!(world.socket_count(), 1);
+}
+
+#[test]
+fn a_socket_that_the_browser_refuses_is_a_failed_attempt() {
+    let world = World::new();
+    world.refuse_sockets(true);
+    let socket = connect(&world);
+    assert_eq!(socket.handle().phase(), Phase::Waiting);
+    world.refuse_sockets(false);
+    world.advance(Duration::from_secs(5));
+    world.socket(0).open();
+    assert_eq!(socket.handle().phase(), Phase::Open);
+}
+
+#[test]
+fn a_send_that_throws_loses_the_connection_and_not_the_message() {
+    let world = World::new();
+    let socket = connect(&world);
+    world.socket(0).open();
+    world.socket(0).fail_sends(true);
+    socket.handle().try_send(&text("kept")).unwrap();
+    assert_eq!(socket.handle().phase(), Phase::Waiting);
+    assert!(world.socket(0).closed_with().is_some());
+    world.advance(Duration::from_secs(5));
+    world.socket(1).open();
+    assert_eq!(texts(world.socket(1).sent()), ["kept"]);
+}
+
+#[test]
+fn a_gate_holds_the_queue_until_the_application_is_ready() {
+    let world = World::new();
+    let options = Options::default().gate(true);
+    let socket = builder(&world).options(options).connect().unwrap();
+    let handle = socket.handle();
+    handle.try_send(&text("waits")).unwrap();
+    world.socket(0).open();
+    let first = SendMode {
+        first: true,
+        ..SendMode::default()
+    };
+    handle.try_send_with(&text("login"), first).unwrap();
+    assert_eq!(texts(world.socket(0).sent()), ["login"]);
+    handle.ready().unwrap();
+    assert_eq!(texts(world.socket(0).sent()), ["login", "waits"]);
+}
+
+#[test]
+fn start_closed_waits_for_reconnect() {
+    let world = World::new();
+    let options = Options::default().start_closed(true);
+    let mut socket = builder(&world).options(options).connect().unwrap();
+    world.advance(Duration::from_secs(60));
+    assert_eq!(
+        (world.socket_count(), socket.handle().phase()),
+        (0, Phase::Idle)
+    );
+    assert!(
+        socket.next().now_or_never().is_none(),
+        "it has not ended: it has not begun"
+    );
+    socket.handle().reconnect().unwrap();
+    assert_eq!(world.socket_count(), 1);
+}
