@@ -235,4 +235,13 @@ mod tests {
         headers.append(ORIGIN, "http://localhost".parse().unwrap());
         assert_eq!(check(&headers, &[], false), Err(Refused::NotAllowed));
     }
+
+    proptest::proptest! {
+        #[test]
+        fn an_origin_is_written_as_it_is_read(text in "([a-z]{1,5}://)?\\PC{0,20}(:[0-9]{0,6})?") {
+            if let Ok(origin) = text.parse::<Origin>() {
+                proptest::prop_assert_eq!(origin.to_string().parse::<Origin>(), Ok(origin));
+            }
+        }
+    }
 }

@@ -68,7 +68,7 @@ async fn files_come_with_their_types_and_a_policy() {
 
 #[tokio::test]
 async fn nothing_outside_of_the_folder_is_served() {
-    let www = Folder::new("outside/www");
+    let www = Folder::new("outside");
     www.write("index.html", "page");
     www.write("../secret", "secret");
     let server = start(Config {

@@ -227,23 +227,30 @@ impl Client {
     }
 }
 
-/// A folder for the page's files.
+/// A folder for the page's files, inside of one that is this test's own; gone on drop.
 pub(crate) struct Folder(PathBuf);
 
 impl Folder {
-    pub(crate) fn new(name: &str) -> Self {
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-        std::fs::create_dir_all(&folder).unwrap();
-        Self(folder)
+    pub(crate) fn new(test: &str) -> Self {
+        let own = format!("{test}-{}", std::process::id());
+        let folder = Self(Path::new(env!("CARGO_TARGET_TMPDIR")).join(own));
+        std::fs::create_dir_all(folder.path()).unwrap();
+        folder
     }
 
     pub(crate) fn path(&self) -> PathBuf {
-        self.0.clone()
+        self.0.join("www")
     }
 
     pub(crate) fn write(&self, name: &str, content: &str) {
-        let path = self.0.join(name);
+        let path = self.path().join(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, content).unwrap();
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
     }
 }
