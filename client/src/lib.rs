@@ -5,6 +5,8 @@ pub mod browser;
 pub mod connection;
 pub mod driver;
 mod events;
+#[cfg(feature = "gloo-net")]
+mod fetch;
 pub mod options;
 pub mod platform;
 mod socket;
@@ -18,6 +20,8 @@ pub use connection::{
 };
 pub use driver::Attempt;
 pub use events::Events;
+#[cfg(feature = "gloo-net")]
+pub use fetch::{FetchError, fetch_text};
 pub use options::{OptionError, Options, Overflow};
 pub use socket::{
     Builder, ConnectError, EndpointSocket, Gone, Handle, Opening, SendError, Socket, endpoint,

@@ -32,6 +32,8 @@
 mod codec;
 mod endpoint;
 mod error;
+#[cfg(feature = "gloo-net")]
+mod gloo;
 pub mod hello;
 mod message;
 
