@@ -41,8 +41,7 @@ socket.addEventListener('statechange', (event) => {
 });
 
 socket.addEventListener('open', (event) => {
-  const attempts = event.attempt === 1 ? 'at the first attempt' : `after ${event.attempt} attempts`;
-  log('open', event.reconnected ? `Connected again, ${attempts}.` : `Connected ${attempts}.`);
+  log('open', event.reconnected ? 'Connected again.' : 'Connected.');
 });
 
 socket.addEventListener('message', (event) => {
@@ -76,7 +75,7 @@ socket.addEventListener('close', (event) => {
   for (const name of names) if (name.status === 'sent') setStatus(name, 'unconfirmed');
   showExplanation();
   const reason = event.reason ? `, “${printable(event.reason)}”` : '';
-  log('close', `Closed with code ${event.code}${reason}. ${printable(event.explanation)}`);
+  log('close', `Closed with code ${event.code}${reason}. ${sentence(event.explanation)}`);
   if (event.unconfirmedMessages > 0) {
     log('warning', `${count(event.unconfirmedMessages, 'message')} may not have reached the server.`);
   }
@@ -292,6 +291,12 @@ function log(kind, text) {
   while (page.log.childElementCount > LONGEST_LOG) page.log.lastElementChild.remove();
 }
 
+/** The library's explanations are sentences without a capital and a full stop, to be put into others. */
+function sentence(text) {
+  const safe = printable(text);
+  return `${safe.charAt(0).toUpperCase()}${safe.slice(1)}${/[.!?…]$/.test(safe) ? '' : '.'}`;
+}
+
 function element(tag, className = '', text = '') {
   const made = document.createElement(tag);
   if (className) made.className = className;
@@ -307,6 +312,6 @@ function count(number, noun) {
   return `${number} ${noun}${number === 1 ? '' : 's'}`;
 }
 
-showState({ state: socket.state, delay: null, reason: 'loading the WebAssembly module.' });
+showState({ state: socket.state, delay: null, reason: 'the WebAssembly module is being loaded' });
 setInterval(refresh, REFRESH);
 refresh();

@@ -101,14 +101,8 @@ export const cases = {
       [{ conectTimeout: 5000 }, ['conectTimeout']],
       [7, ['options']],
     ]) {
-      let error = null;
-      try {
-        t.socket(url, [], options);
-      } catch (thrown) {
-        error = thrown;
-      }
-      const what = JSON.stringify(options) ?? String(options);
-      ok(error instanceof TypeError || error instanceof RangeError, `${what} throws a TypeError or a RangeError, not ${error}`);
+      const what = JSON.stringify(options);
+      const error = refused(() => t.socket(url, [], options), what);
       for (const word of words) ok(error.message.includes(word), `the error for ${what} says ${word}: ${error.message}`);
     }
     t.socket(url, [], { maxRetries: Infinity, messageTtl: Infinity, connectTimeout: undefined });
@@ -348,7 +342,7 @@ export const cases = {
     controller.abort();
     equal((await close).willReconnect, false, 'willReconnect');
     const late = t.socket(t.url('/echo'), [], { signal: AbortSignal.abort() });
-    await t.until(late, 'closed');
+    await t.next(late, 'close');
     equal(late.readyState, 3, 'a signal that was aborted before');
     equal(late.snapshot().opens, 0, 'opens');
   },
@@ -445,11 +439,14 @@ export const cases = {
     await t.next(early, 'open');
     // While a URL function runs.
     let calls = 0;
+    let asked;
+    const firstCall = new Promise((resolve) => { asked = resolve; });
     const running = t.socket(() => {
       calls += 1;
+      asked();
       return calls === 1 ? never() : t.url('/echo');
     }, [], AT_ONCE);
-    if (calls === 0) await t.next(running, 'statechange', () => calls > 0);
+    await firstCall;
     const first = t.next(running, 'open');
     running.reconnect();
     await first;
@@ -546,7 +543,7 @@ export const cases = {
       failing,
       () => Promise.reject(new Error('rejected on purpose')),
       () => 'http://[',
-      () => 7n,
+      () => Symbol('no text'),
       async () => t.url('/echo'),
     ];
     let call = 0;
@@ -684,8 +681,10 @@ export const cases = {
     const event = await dropped;
     same([event.reason, event.messages], ['expired', ['short-lived']]);
     equal(socket.snapshot().queuedMessages, 1, 'queued');
-    throws('RangeError', () => socket.send('x', { ttl: 0 }));
-    throws('TypeError', () => socket.send('x', { priority: 'last' }));
+    for (const [options, word] of [[{ ttl: 0 }, 'ttl'], [{ ttl: 'soon' }, 'ttl'], [{ priority: 'last' }, 'first']]) {
+      const error = refused(() => socket.send('x', options), JSON.stringify(options));
+      ok(error.message.includes(word), `the error says ${word}: ${error.message}`);
+    }
   },
 
   async 'a full queue refuses, or drops as told'(t) {
@@ -832,6 +831,18 @@ export const cases = {
     same(all, Array.from({ length: 10 }, (_, index) => `socket ${index}`));
   },
 };
+
+/** Calls a function that must refuse its argument; returns the error. */
+function refused(act, what) {
+  let error = null;
+  try {
+    act();
+  } catch (thrown) {
+    error = thrown;
+  }
+  ok(error instanceof TypeError || error instanceof RangeError, `${what} throws a TypeError or a RangeError, not ${error}`);
+  return error;
+}
 
 /** Closes by `act`, then says that exactly one close event came, the final one, as expected. */
 async function closesOnce(t, socket, act, { code, wasClean, reason = '' }) {
