@@ -27,12 +27,18 @@ export function nameProblem(name) {
 }
 
 function explain({ problem, length, max, position }) {
-  switch (problem) {
-    case 'empty': return `Please enter a name: 1 to ${LONGEST_NAME} characters.`;
-    case 'tooLong': return `This name has ${Number(length)} characters; the server greets ${Number(max)} at most.`;
-    case 'controlCharacter': return `Character ${Number(position) + 1} cannot be printed; please leave it out.`;
-    default: return 'The server refused the name, for a reason that this page does not know.';
+  if (problem === 'empty') return `Please enter a name: 1 to ${LONGEST_NAME} characters.`;
+  if (problem === 'tooLong' && isCount(length) && isCount(max)) {
+    return `This name has ${length} characters; the server greets ${max} at most.`;
   }
+  if (problem === 'controlCharacter' && isCount(position)) {
+    return `Character ${position + 1} cannot be printed; please leave it out.`;
+  }
+  return 'The server refused the name, for a reason that this page does not know.';
+}
+
+function isCount(value) {
+  return Number.isSafeInteger(value) && value >= 0;
 }
 
 /** The message that asks for a greeting. */
