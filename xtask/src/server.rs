@@ -50,7 +50,7 @@ impl Server {
     pub(crate) fn start(options: &[&str], output: Output) -> Result<Self> {
         let mut command = Command::new(checkout::built_program("test-server")?);
         // Cargo's configuration has defaults for a server started by hand; here everything is said.
-        for variable in ["TEST_SERVER_ALLOW_ORIGIN", "TEST_SERVER_CONTROL"] {
+        for variable in ["TEST_SERVER_ALLOW_ORIGIN", "TEST_SERVER_DEMO_CONTROL"] {
             command.env_remove(variable);
         }
         command
