@@ -22,6 +22,25 @@ describe('ReconnectingWebSocket', { timeout: names.length * TEST_TIMEOUT }, () =
     assert.deepEqual(names, exported);
   });
 
+  test('in a worker made from a blob, a relative URL has the origin of the page', { timeout: TEST_TIMEOUT }, async () => {
+    // Such a worker has the base URL `blob:…`, to which nothing is relative.
+    const url = await realm.evaluate('the answer of the worker', () => new Promise((resolve, reject) => {
+      const source = `
+        import('${location.origin}/pkg/index.js').then(({ ReconnectingWebSocket }) => {
+          postMessage(new ReconnectingWebSocket('/echo?x=1', [], { startClosed: true }).url);
+        }).catch((error) => postMessage(String(error)));
+      `;
+      const worker = new Worker(URL.createObjectURL(new Blob([source], { type: 'text/javascript' })), { type: 'module' });
+      const finish = (settle) => (value) => {
+        worker.terminate();
+        settle(value);
+      };
+      worker.onmessage = finish(({ data }) => resolve(data));
+      worker.onerror = finish((event) => reject(new Error(`the worker failed: ${event.message}`)));
+    }));
+    assert.equal(url, `${realm.origin.replace('http', 'ws')}/echo?x=1`);
+  });
+
   describe('in a page', () => {
     for (const name of names) {
       test(name, { timeout: TEST_TIMEOUT }, async () => {

@@ -19,7 +19,8 @@ export function strictPolicy({ wasm = true } = {}) {
   return [
     "default-src 'none'",
     `script-src 'self'${wasm ? " 'wasm-unsafe-eval'" : ''}`,
-    "worker-src 'self'",
+    // Where a program makes workers from blobs, its policy has to say so.
+    "worker-src 'self' blob:",
     "style-src 'self'",
     "img-src 'self' data:",
     "connect-src 'self' http://127.0.0.1:* ws://127.0.0.1:*",
