@@ -16,13 +16,41 @@ pub(crate) enum Request {
     Serve(Box<Config>),
 }
 
-/// Reads the arguments, without the program's name.
+/// The environment variable that lets in the pages of some origins, as `--allow-origin` does,
+/// separated by spaces.
+pub(crate) const ALLOW_ORIGIN: &str = "TEST_SERVER_ALLOW_ORIGIN";
+
+/// The environment variable that, as `1`, does what `--demo-control` does.
+pub(crate) const DEMO_CONTROL: &str = "TEST_SERVER_DEMO_CONTROL";
+
+/// Reads the arguments, without the program's name, and `environment`, the value of a variable.
 pub(crate) fn parse(
     arguments: impl IntoIterator<Item = impl Into<OsString>>,
+    environment: impl Fn(&str) -> Option<String>,
 ) -> Result<Request, UsageError> {
     let mut config = Config {
         transcript: Transcript::stdout(),
         ..Config::default()
+    };
+    for origin in environment(ALLOW_ORIGIN)
+        .iter()
+        .flat_map(|origins| origins.split_whitespace())
+    {
+        config.allow_origins.push(origin.parse().map_err(|_| {
+            UsageError(format!(
+                "{ALLOW_ORIGIN} takes origins such as https://app.example, separated by spaces, \
+                 not {origin:?}"
+            ))
+        })?);
+    }
+    config.demo_control = match environment(DEMO_CONTROL).as_deref() {
+        None | Some("" | "0") => false,
+        Some("1") => true,
+        Some(other) => {
+            return Err(UsageError(format!(
+                "{DEMO_CONTROL} takes 1 or 0, not {other:?}"
+            )));
+        }
     };
     let mut parser = lexopt::Parser::from_args(arguments);
     while let Some(argument) = parser.next()? {
@@ -173,6 +201,10 @@ For the demo and the tests:
                              ?id=ID in their URL; with &code=CODE&reason=TEXT it closes them
                              politely [default: off]
 
+The environment may say so, too: {ALLOW_ORIGIN} takes origins separated by
+spaces, and {DEMO_CONTROL}=1 turns the control on. In a checkout, `cargo run`
+sets both for the tests in the browser (see .cargo/config.toml).
+
   -h, --help                 this text
 ",
         www = www.display(),
@@ -192,8 +224,12 @@ For the demo and the tests:
 mod tests {
     use super::*;
 
+    fn nothing(_: &str) -> Option<String> {
+        None
+    }
+
     fn config(arguments: &[&str]) -> Config {
-        match parse(arguments).unwrap() {
+        match parse(arguments, nothing).unwrap() {
             Request::Serve(config) => *config,
             Request::Help => panic!("help"),
         }
@@ -276,16 +312,39 @@ mod tests {
             (&["8765"], "8765"),
         ];
         for (arguments, expected) in cases {
-            let error = parse(arguments).unwrap_err().to_string();
+            let error = parse(arguments, nothing).unwrap_err().to_string();
             assert!(error.contains(expected), "{arguments:?}: {error}");
         }
     }
 
     #[test]
     fn help_wins_and_fits_a_terminal() {
-        assert!(matches!(parse(["--port", "0", "-h"]), Ok(Request::Help)));
+        assert!(matches!(
+            parse(["--port", "0", "-h"], nothing),
+            Ok(Request::Help)
+        ));
         for line in help().lines() {
             assert!(line.chars().count() <= 100, "{line}");
         }
+    }
+
+    #[test]
+    fn the_environment_is_read_as_strictly_as_the_arguments() {
+        let with = |name: &'static str, value: &'static str| {
+            parse([""; 0], move |asked| {
+                (asked == name).then(|| value.to_owned())
+            })
+        };
+        let Ok(Request::Serve(config)) = with(ALLOW_ORIGIN, "http://a  http://b:1") else {
+            panic!("two origins");
+        };
+        assert_eq!(config.allow_origins.len(), 2);
+        assert!(!config.demo_control);
+        let Ok(Request::Serve(config)) = with(DEMO_CONTROL, "1") else {
+            panic!("on");
+        };
+        assert!(config.demo_control);
+        assert!(with(DEMO_CONTROL, "yes").is_err());
+        assert!(with(ALLOW_ORIGIN, "a").is_err());
     }
 }

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use test_server::{Config, Server, Stopped};
 
 fn main() -> ExitCode {
-    let config = match cli::parse(std::env::args_os().skip(1)) {
+    let config = match cli::parse(std::env::args_os().skip(1), |name| std::env::var(name).ok()) {
         Ok(cli::Request::Serve(config)) => *config,
         Ok(cli::Request::Help) => {
             let _ = io::stdout().write_all(cli::help().as_bytes());

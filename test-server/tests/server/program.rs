@@ -4,6 +4,9 @@ use std::process::{Child, Command, Output, Stdio};
 
 fn program(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_test-server"));
+    // What `cargo test` sets for other tests.
+    command.env_remove("TEST_SERVER_ALLOW_ORIGIN");
+    command.env_remove("TEST_SERVER_DEMO_CONTROL");
     command
         .args(arguments)
         .stdout(Stdio::piped())
