@@ -1,0 +1,174 @@
+//! What is generated from the Rust options is up to date: the table in `js/options.js` and the options in
+//! the TypeScript declarations. `UPDATE=1 cargo test -p steady-socket-wasm --test generated` writes them.
+#![cfg(not(target_family = "wasm"))]
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use steady_socket::options::{Kind, MAX_COUNT, MAX_MILLIS, OPTIONS, ORDERED, OptionSpec, Overflow};
+
+/// How wide a line of the declarations may be.
+const WIDTH: usize = 110;
+
+#[test]
+fn the_table_in_javascript_is_that_of_rust() {
+    up_to_date("js/options.js", |_| table());
+}
+
+#[test]
+fn the_declarations_have_the_options_of_rust() {
+    up_to_date("js/reconnecting-websocket.d.ts", |present| {
+        let (before, rest) = present
+            .split_once(BEGIN)
+            .expect("a mark where the options begin");
+        let (_, after) = rest.split_once(END).expect("a mark where they end");
+        format!("{before}{BEGIN}{}{END}{after}", declarations())
+    });
+}
+
+const BEGIN: &str = "  // <generated options>\n";
+const END: &str = "  // </generated options>\n";
+
+fn up_to_date(file: &str, generate: impl Fn(&str) -> String) {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(file);
+    let present = std::fs::read_to_string(&path).unwrap_or_default();
+    let wanted = generate(&present);
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::write(&path, wanted).expect("the file can be written");
+    } else {
+        assert!(
+            present == wanted,
+            "{file} is not what the options of Rust make of it; \
+             `UPDATE=1 cargo test -p steady-socket-wasm --test generated` writes it anew"
+        );
+    }
+}
+
+fn table() -> String {
+    let mut text = String::from(
+        "// Generated from the Rust options by tests/generated.rs, which also says how to do it again.\n\
+         \n\
+         /** Every option that a number stands for, in the order in which Rust has them. */\n\
+         export const OPTIONS = [\n",
+    );
+    for spec in OPTIONS {
+        let kind = match spec.kind {
+            Kind::Millis | Kind::Count | Kind::Bytes => "whole",
+            Kind::Factor => "number",
+            Kind::Flag => "flag",
+            Kind::Overflow => "choice",
+        };
+        let name = spec.js_name;
+        write!(text, "  {{ name: '{name}', kind: '{kind}', ").unwrap();
+        match spec.kind {
+            Kind::Flag => {}
+            Kind::Overflow => {
+                write!(text, "choices: {}, ", strings(&Overflow::NAMES, ", ")).unwrap()
+            }
+            _ => write!(
+                text,
+                "unit: '{}', min: {}, max: {}, unlimited: {}, ",
+                spec.kind.unit(),
+                spec.min,
+                spec.max,
+                spec.unlimited
+            )
+            .unwrap(),
+        }
+        writeln!(text, "default: {} }},", number(spec.default)).unwrap();
+    }
+    text.push_str("];\n\n/** Pairs of them, by their place, of which the first may not be greater than the second. */\n");
+    let pairs: Vec<_> = ORDERED
+        .iter()
+        .map(|(less, more)| format!("[{}, {}]", place(less), place(more)))
+        .collect();
+    writeln!(text, "export const ORDERED = [{}];", pairs.join(", ")).unwrap();
+    text
+}
+
+fn declarations() -> String {
+    let mut text = String::new();
+    for spec in OPTIONS {
+        if !text.is_empty() {
+            text.push('\n');
+        }
+        text.push_str("  /**\n");
+        let doc = spec.doc.split_whitespace().collect::<Vec<_>>().join(" ");
+        for line in wrapped(&doc).into_iter().chain(wrapped(&takes(spec))) {
+            writeln!(text, "   * {line}").unwrap();
+        }
+        writeln!(text, "   * @default {}", default(spec)).unwrap();
+        let kind = match spec.kind {
+            Kind::Flag => "boolean".to_owned(),
+            Kind::Overflow => Overflow::NAMES.map(|name| format!("'{name}'")).join(" | "),
+            _ => "number".to_owned(),
+        };
+        writeln!(text, "   */\n  {}?: {kind} | undefined;", spec.js_name).unwrap();
+    }
+    text
+}
+
+/// What an option takes, in a sentence; nothing for what its type says.
+fn takes(spec: &OptionSpec) -> String {
+    let unit = match spec.kind {
+        Kind::Millis => "Milliseconds",
+        Kind::Count => "A whole number",
+        Kind::Bytes => "Bytes",
+        Kind::Factor => "A number",
+        Kind::Flag | Kind::Overflow => return String::new(),
+    };
+    let max = if spec.max == MAX_MILLIS || spec.max == MAX_COUNT {
+        "2^31 - 1".to_owned()
+    } else {
+        spec.max.to_string()
+    };
+    let unlimited = if spec.unlimited {
+        ", or `Infinity` for no limit"
+    } else {
+        ""
+    };
+    format!("{unit}, {} to {max}{unlimited}.", spec.min)
+}
+
+fn default(spec: &OptionSpec) -> String {
+    match spec.kind {
+        Kind::Flag => (spec.default != 0.0).to_string(),
+        Kind::Overflow => format!("'{}'", Overflow::NAMES[spec.default as usize]),
+        _ => number(spec.default),
+    }
+}
+
+/// A number as JavaScript writes it.
+fn number(value: f64) -> String {
+    if value.is_infinite() {
+        "Infinity".to_owned()
+    } else {
+        value.to_string()
+    }
+}
+
+fn strings(names: &[&str], between: &str) -> String {
+    let quoted: Vec<_> = names.iter().map(|name| format!("'{name}'")).collect();
+    format!("[{}]", quoted.join(between))
+}
+
+fn place(js_name: &str) -> usize {
+    OPTIONS
+        .iter()
+        .position(|spec| spec.js_name == js_name)
+        .expect("an option of this name")
+}
+
+fn wrapped(text: &str) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + word.chars().count() + 6 < WIDTH => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
