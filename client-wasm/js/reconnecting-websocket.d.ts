@@ -52,6 +52,133 @@ export type ConnectionState = 'idle' | 'connecting' | 'open' | 'waiting' | 'clos
 
 export interface ReconnectingWebSocketOptions {
   // <generated options>
+  /**
+   * How long a handshake may take. Below 10 s a browser that delays connects after failures (up to 5 s in
+   * Chromium) may never get through.
+   * Milliseconds, 1 to 2^31 - 1.
+   * @default 15000
+   */
+  connectTimeout?: number | undefined;
+
+  /**
+   * How long a function that provides the URL or the sub-protocols may take to settle.
+   * Milliseconds, 1 to 2^31 - 1.
+   * @default 10000
+   */
+  providerTimeout?: number | undefined;
+
+  /**
+   * How long the closing handshake may take after `close()`, counted from the last time that the browser's
+   * buffer shrank. A browser itself waits 20 to 60 s.
+   * Milliseconds, 1 to 2^31 - 1.
+   * @default 5000
+   */
+  closeTimeout?: number | undefined;
+
+  /**
+   * The first wait after a loss is drawn between 0 and this, so that clients that lost the same server do
+   * not return together (RFC 6455, section 7.2.3).
+   * Milliseconds, 0 to 2^31 - 1.
+   * @default 5000
+   */
+  firstDelayMax?: number | undefined;
+
+  /**
+   * The least wait before the second and later retries.
+   * Milliseconds, 0 to 2^31 - 1.
+   * @default 1000
+   */
+  minDelay?: number | undefined;
+
+  /**
+   * Retry n (2, 3, …) waits for a time drawn between `minDelay` and `baseDelay` × `growthFactor`ⁿ⁻¹, but at
+   * most `maxDelay`.
+   * Milliseconds, 1 to 2^31 - 1.
+   * @default 5000
+   */
+  baseDelay?: number | undefined;
+
+  /**
+   * How much the longest possible wait grows from one retry to the next.
+   * A number, 1 to 100.
+   * @default 2
+   */
+  growthFactor?: number | undefined;
+
+  /**
+   * The cap on the longest possible wait, applied before the wait is drawn.
+   * Milliseconds, 1 to 2^31 - 1.
+   * @default 30000
+   */
+  maxDelay?: number | undefined;
+
+  /**
+   * How long a connection must stay open before the count of retries starts anew, so that a server that
+   * accepts and closes at once is not hammered.
+   * Milliseconds, 0 to 2^31 - 1.
+   * @default 5000
+   */
+  stableAfter?: number | undefined;
+
+  /**
+   * How many retries in a row, without a stable connection between them, before it is over.
+   * A whole number, 0 to 2^31 - 1, or `Infinity` for no limit.
+   * @default Infinity
+   */
+  maxRetries?: number | undefined;
+
+  /**
+   * How many messages the queue holds.
+   * A whole number, 0 to 2^31 - 1.
+   * @default 1000
+   */
+  maxQueuedMessages?: number | undefined;
+
+  /**
+   * How many bytes the queue holds (text counted as UTF-8).
+   * Bytes, 0 to 2^31 - 1.
+   * @default 16777216
+   */
+  maxQueuedBytes?: number | undefined;
+
+  /**
+   * What happens to a message that does not fit into the queue.
+   * @default 'reject'
+   */
+  overflow?: 'reject' | 'drop-oldest' | 'drop-newest' | undefined;
+
+  /**
+   * How long a message may wait in the queue before it is dropped and reported.
+   * Milliseconds, 1 to 2^31 - 1, or `Infinity` for no limit.
+   * @default Infinity
+   */
+  messageTtl?: number | undefined;
+
+  /**
+   * Once the browser holds this many unsent bytes, further messages wait in the queue.
+   * Bytes, 1 to 2^31 - 1.
+   * @default 1048576
+   */
+  highWaterMark?: number | undefined;
+
+  /**
+   * They flow again when the browser holds at most this many.
+   * Bytes, 0 to 2^31 - 1.
+   * @default 262144
+   */
+  lowWaterMark?: number | undefined;
+
+  /**
+   * Whether the queue waits, after each open, until the application says that it is ready.
+   * @default false
+   */
+  gate?: boolean | undefined;
+
+  /**
+   * Whether the first attempt waits for `reconnect()`.
+   * @default false
+   */
+  startClosed?: boolean | undefined;
   // </generated options>
 
   /**

@@ -1,0 +1,335 @@
+// Arguments: converted as Web IDL converts them, and checked as the WebSockets standard and the table of
+// options say. What a getter, an iterator or a `toString` of the caller throws passes through unchanged.
+
+import { OPTIONS, ORDERED } from './options.js';
+
+const CLASS = 'ReconnectingWebSocket';
+
+/** Options that are no numbers, flags or choices, with what each takes. */
+const OBJECT_OPTIONS = {
+  shouldReconnect: ['a function', isFunction],
+  signal: ['an AbortSignal', isAbortSignal],
+  WebSocket: ['a WebSocket constructor', isFunction],
+  debug: ['a function', isFunction],
+};
+
+const SEND_OPTIONS = ['priority', 'volatile', 'ttl'];
+
+/** What RFC 9110 calls a token. */
+const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]$/;
+
+/** The longest reason that a close frame carries, in bytes of UTF-8. */
+const LONGEST_REASON = 123;
+
+// --- URL and sub-protocols ----------------------------------------------------------------------------------
+
+/** A value as a string, by the language's rules: unlike `String`, this throws for a symbol. */
+export function toText(value) {
+  return `${value}`;
+}
+
+/**
+ * An absolute `ws:` or `wss:` URL, relative to the page or the worker.
+ *
+ * @throws {DOMException} `SyntaxError`
+ */
+export function parseUrl(text) {
+  let url;
+  try {
+    url = new URL(text, baseUrl());
+  } catch {
+    throw syntaxError(
+      'the URL cannot be parsed; it takes an absolute ws:, wss:, http: or https: URL, or one relative to the page',
+    );
+  }
+  if (url.protocol === 'http:') url.protocol = 'ws:';
+  else if (url.protocol === 'https:') url.protocol = 'wss:';
+  if (url.protocol !== 'ws:' && url.protocol !== 'wss:') {
+    throw syntaxError(`the URL's scheme is ${url.protocol} and it takes ws:, wss:, http: or https:`);
+  }
+  // An empty fragment counts, which `hash` does not show.
+  if (url.href.includes('#')) throw syntaxError('the URL has a fragment (#…), and a WebSocket URL takes none');
+  return url.href;
+}
+
+/** What a relative URL is relative to; a worker made from a blob has no path, its origin serves. */
+function baseUrl() {
+  const { document, location } = globalThis;
+  if (document?.baseURI) return document.baseURI;
+  return location?.href?.startsWith('blob:') ? location.origin : location?.href;
+}
+
+/** Sub-protocols as an array of strings: from nothing, one, or any iterable of them. */
+export function toProtocols(value) {
+  if (value === undefined || value === null) return [];
+  if (isObject(value)) {
+    const iterator = value[Symbol.iterator];
+    if (iterator !== undefined && iterator !== null) {
+      if (!isFunction(iterator)) throw new TypeError(`${CLASS}: the sub-protocols cannot be iterated over`);
+      return Array.from({ [Symbol.iterator]: () => Reflect.apply(iterator, value, []) }, toText);
+    }
+  }
+  return [toText(value)];
+}
+
+/** @throws {DOMException} `SyntaxError` */
+export function checkProtocols(protocols) {
+  protocols.forEach((protocol, index) => {
+    const which = `sub-protocol ${index + 1}`;
+    if (protocol === '') throw syntaxError(`${which} is empty; it takes at least one character`);
+    for (const character of protocol) {
+      if (!TOKEN.test(character)) {
+        const code = character.codePointAt(0).toString(16).toUpperCase().padStart(4, '0');
+        throw syntaxError(
+          `${which} has the character U+${code}; it takes letters, digits and ! # $ % & ' * + - . ^ _ \` | ~`,
+        );
+      }
+    }
+    const earlier = protocols.indexOf(protocol);
+    if (earlier < index) throw syntaxError(`${which} is the same as sub-protocol ${earlier + 1}; each can be offered once`);
+  });
+  return protocols;
+}
+
+/**
+ * What a URL function gave. Unlike the constructor, which has to take whatever `WebSocket` takes, this takes
+ * no `undefined` or other value that would turn into a strange relative URL.
+ */
+export function toProvidedUrl(value) {
+  if (typeof value !== 'string' && Object.prototype.toString.call(value) !== '[object URL]') {
+    throw new TypeError(`the URL function gave ${kindOf(value)}; it takes a string or a URL`);
+  }
+  return parseUrl(toText(value));
+}
+
+// --- Close --------------------------------------------------------------------------------------------------
+
+/** `[Clamp] unsigned short`; `undefined` stays. */
+export function toCloseCode(value) {
+  if (value === undefined) return undefined;
+  const clamped = Math.min(Math.max(+value, 0), 65535);
+  const floor = Math.floor(clamped);
+  const rest = clamped - floor;
+  // Halves go to the even neighbour; NaN becomes 0.
+  return rest > 0.5 || (rest === 0.5 && floor % 2 === 1) ? floor + 1 : floor || 0;
+}
+
+/** @throws {DOMException} `InvalidAccessError` or `SyntaxError` */
+export function checkClose(code, reason) {
+  if (code !== undefined && code !== 1000 && !(code >= 3000 && code <= 4999)) {
+    throw new DOMException(`${CLASS}: close code ${code} is not allowed; it takes 1000 or 3000 to 4999`, 'InvalidAccessError');
+  }
+  const bytes = utf8Length(reason);
+  if (bytes > LONGEST_REASON) {
+    throw syntaxError(`the close reason has ${bytes} bytes of UTF-8; it takes at most ${LONGEST_REASON}`);
+  }
+}
+
+// --- Messages -----------------------------------------------------------------------------------------------
+
+/** How many bytes a string has in UTF-8. A surrogate without its partner is sent as U+FFFD: 3 bytes. */
+export function utf8Length(text) {
+  const { length } = text;
+  let bytes = length;
+  for (let index = 0; index < length; index += 1) {
+    const unit = text.charCodeAt(index);
+    if (unit < 0x80) continue;
+    if (unit < 0x800) {
+      bytes += 1;
+    } else {
+      bytes += 2;
+      // A pair is two units and four bytes.
+      if (unit >= 0xd800 && unit < 0xdc00 && index + 1 < length) {
+        const next = text.charCodeAt(index + 1);
+        if (next >= 0xdc00 && next < 0xe000) index += 1;
+      }
+    }
+  }
+  return bytes;
+}
+
+/**
+ * A message as it can be kept: a string, a Blob, or a copy of a buffer's or a view's bytes.
+ *
+ * @returns `[data, bytes]`
+ */
+export function toMessage(data) {
+  if (typeof data === 'string') return [data, utf8Length(data)];
+  if (isObject(data)) {
+    if (ArrayBuffer.isView(data)) {
+      const { buffer, byteOffset, byteLength } = data;
+      return copy(buffer, byteOffset, byteLength);
+    }
+    const length = readAs(globalThis.ArrayBuffer, 'byteLength', data);
+    if (length !== undefined) return copy(data, 0, length);
+    const size = readAs(globalThis.Blob, 'size', data);
+    if (size !== undefined) return [data, size];
+  }
+  const text = toText(data);
+  return [text, utf8Length(text)];
+}
+
+function copy(buffer, offset, length) {
+  if (readAs(ArrayBuffer, 'byteLength', buffer) === undefined) {
+    throw new TypeError(`${CLASS}: send takes no memory that is shared between threads; send a copy`);
+  }
+  if (buffer.resizable) {
+    throw new TypeError(`${CLASS}: send takes no buffer that can be resized; send a copy`);
+  }
+  // One that was transferred away has no bytes, and throws if it is asked for them.
+  return [length === 0 ? new ArrayBuffer(0) : buffer.slice(offset, offset + length), length];
+}
+
+/** What the getter `name` of `Class` says of `value`; `undefined` if that is no such object, in any realm. */
+function readAs(Class, name, value) {
+  const getter = Class && Object.getOwnPropertyDescriptor(Class.prototype, name)?.get;
+  try {
+    return getter && Reflect.apply(getter, value, []);
+  } catch {
+    return undefined;
+  }
+}
+
+// --- Options ------------------------------------------------------------------------------------------------
+
+/**
+ * Checks the options.
+ *
+ * @returns an object with a number for each row of the table in `numbers`, and the other options by name
+ * @throws {TypeError} for an unknown option, or a value of the wrong kind
+ * @throws {RangeError} for a value out of range
+ */
+export function toOptions(given) {
+  const options = dictionary(given, 'the options', [...OPTIONS.map(({ name }) => name), ...Object.keys(OBJECT_OPTIONS)]);
+  const values = OPTIONS.map((row) => {
+    const value = options[row.name];
+    return value === undefined ? row.default : toNumber(row, value);
+  });
+  for (const [less, more] of ORDERED) {
+    if (values[less] > values[more]) {
+      const shown = (index) => `${values[index]}${OPTIONS[index].unit}`;
+      throw new RangeError(
+        `${CLASS}: option ${OPTIONS[more].name} is ${shown(more)}, below ${OPTIONS[less].name}, which is ${shown(less)}; it takes at least that`,
+      );
+    }
+  }
+  const checked = { numbers: values };
+  for (const [name, [accepted, accepts]] of Object.entries(OBJECT_OPTIONS)) {
+    const value = options[name];
+    if (value !== undefined && !accepts(value)) throw wrongKind(`option ${name}`, value, accepted);
+    checked[name] = value;
+  }
+  return checked;
+}
+
+/** The place of an option in the table. */
+export function rowOf(name) {
+  return OPTIONS.findIndex((row) => row.name === name);
+}
+
+/** Checks the options of a message: `{ first, volatile, ttl }`, `ttl` undefined where none was given. */
+export function toSendOptions(given) {
+  const options = dictionary(given, 'the options of send', SEND_OPTIONS);
+  const { priority, volatile = false, ttl } = options;
+  if (priority !== undefined && priority !== 'first') {
+    const is = typeof priority === 'string' ? 'another string' : kindOf(priority);
+    throw new TypeError(`${CLASS}: option priority is ${is}; it takes 'first'`);
+  }
+  if (typeof volatile !== 'boolean') throw wrongKind('option volatile', volatile, 'true or false');
+  return {
+    first: priority === 'first',
+    volatile,
+    ttl: ttl === undefined ? undefined : toNumber({ ...OPTIONS[rowOf('messageTtl')], name: 'ttl' }, ttl),
+  };
+}
+
+/** An option's value as the number that stands for it in the table. */
+function toNumber(row, value) {
+  const { name, kind, unit, min, max, unlimited, choices } = row;
+  if (kind === 'flag') {
+    if (typeof value !== 'boolean') throw wrongKind(`option ${name}`, value, 'true or false');
+    return Number(value);
+  }
+  if (kind === 'choice') {
+    const index = choices.indexOf(value);
+    if (index < 0) {
+      const is = typeof value === 'string' ? 'another string' : kindOf(value);
+      throw new TypeError(`${CLASS}: option ${name} is ${is}; it takes ${choices.map((choice) => `'${choice}'`).join(', ')}`);
+    }
+    return index;
+  }
+  const accepted = `${kind === 'number' ? 'a number' : 'a whole number'} from ${min} to ${max}${unit}${unlimited ? ', or Infinity' : ''}`;
+  if (typeof value !== 'number') throw wrongKind(`option ${name}`, value, accepted);
+  const inRange = value >= min && value <= max && (kind === 'number' || Number.isInteger(value));
+  if (!inRange && !(unlimited && value === Infinity)) {
+    throw new RangeError(`${CLASS}: option ${name} is ${value}${unit}; it takes ${accepted}`);
+  }
+  return value;
+}
+
+/** An object of options, none of whose names is unknown. */
+function dictionary(given, what, names) {
+  if (given === undefined || given === null) return {};
+  if (!isObject(given)) throw wrongKind(what, given, 'an object');
+  for (const name of Object.keys(given)) {
+    if (names.includes(name)) continue;
+    const near = names.filter((known) => distance(known.toLowerCase(), name.toLowerCase()) <= 2 + known.length / 8);
+    const hint = near.length > 0 ? `did you mean ${near.join(' or ')}?` : `it takes ${names.join(', ')}`;
+    throw new TypeError(`${CLASS}: ${what} have no ${name}; ${hint}`);
+  }
+  return given;
+}
+
+/** How many letters have to be added, removed or changed to make one word of the other. */
+function distance(one, other) {
+  let row = Array.from({ length: other.length + 1 }, (_, index) => index);
+  for (let i = 0; i < one.length; i += 1) {
+    const next = [i + 1];
+    for (let j = 0; j < other.length; j += 1) {
+      next.push(Math.min(row[j + 1] + 1, next[j] + 1, row[j] + (one[i] === other[j] ? 0 : 1)));
+    }
+    row = next;
+  }
+  return row[other.length];
+}
+
+/** What `shouldReconnect` said, if it is something that it may say. */
+export function checkVerdict(verdict) {
+  const { max } = OPTIONS[rowOf('maxDelay')];
+  if (verdict === undefined || typeof verdict === 'boolean') return verdict;
+  if (typeof verdict === 'number' && verdict >= 0 && verdict <= max) return verdict;
+  const is = typeof verdict === 'number' ? String(verdict) : kindOf(verdict);
+  throw new TypeError(
+    `${CLASS}: shouldReconnect returned ${is}; it takes true, false, undefined or a number from 0 to ${max} ms`,
+  );
+}
+
+// --- Kinds of values ----------------------------------------------------------------------------------------
+
+export function isFunction(value) {
+  return typeof value === 'function';
+}
+
+export function isObject(value) {
+  return (typeof value === 'object' && value !== null) || isFunction(value);
+}
+
+/** Of any realm, or of a package that stands in for it. */
+function isAbortSignal(value) {
+  return isObject(value) && typeof value.aborted === 'boolean' && isFunction(value.addEventListener);
+}
+
+/** What a value is, for messages: never the value itself. */
+function kindOf(value) {
+  if (value === null || value === undefined) return String(value);
+  if (Array.isArray(value)) return 'an array';
+  return `${/^[aeiou]/.test(typeof value) ? 'an' : 'a'} ${typeof value}`;
+}
+
+function wrongKind(what, value, accepted) {
+  return new TypeError(`${CLASS}: ${what}: ${kindOf(value)} was given; this takes ${accepted}`);
+}
+
+function syntaxError(message) {
+  return new DOMException(`${CLASS}: ${message}`, 'SyntaxError');
+}

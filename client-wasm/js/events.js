@@ -1,0 +1,97 @@
+// Events, and handlers as HTML has them.
+
+import { isFunction, isObject } from './convert.js';
+
+/** For runtimes without one (Node before 23). */
+class OwnCloseEvent extends Event {
+  #init;
+
+  constructor(type, { code = 0, reason = '', wasClean = false, ...init } = {}) {
+    super(type, init);
+    this.#init = { code, reason, wasClean };
+  }
+
+  get code() { return this.#init.code; }
+
+  get reason() { return this.#init.reason; }
+
+  get wasClean() { return this.#init.wasClean; }
+}
+
+const CloseEvent = globalThis.CloseEvent ?? OwnCloseEvent;
+
+/** An event whose own fields cannot be changed. */
+function withFields(event, fields) {
+  for (const [name, value] of Object.entries(fields)) {
+    Object.defineProperty(event, name, { value, enumerable: true });
+  }
+  return event;
+}
+
+/** An event of a type that has fields of its own. */
+export function plainEvent(type, fields = {}) {
+  return withFields(new Event(type), fields);
+}
+
+export function closeEvent({ code, reason, wasClean }, fields) {
+  return withFields(new CloseEvent('close', { code, reason, wasClean }), fields);
+}
+
+/** A fresh `message` event with what the socket's event carries; `origin` is asked where that gives none. */
+export function messageEvent(event, origin) {
+  return new MessageEvent('message', {
+    data: event.data,
+    origin: event.origin ?? origin(),
+    lastEventId: event.lastEventId ?? '',
+  });
+}
+
+/** How a connection ended, as the declarations' `LostConnection`. */
+export function lostConnection(code, reason, wasClean, wasOpen, cause) {
+  return Object.freeze({ code, reason, wasClean, wasOpen, cause });
+}
+
+/** Dispatches without calling what a subclass may have put in the place of `dispatchEvent`. */
+export function dispatch(target, event) {
+  Reflect.apply(EventTarget.prototype.dispatchEvent, target, [event]);
+}
+
+/** Reports an exception that nobody is there to catch. */
+export function report(error) {
+  if (isFunction(globalThis.reportError)) globalThis.reportError(error);
+  else setTimeout(() => { throw error; });
+}
+
+/**
+ * Gives `prototype` an event handler attribute `on…` for each type: a handler is called in the place among
+ * the listeners that it got when the attribute was last set from nothing.
+ */
+export function defineHandlers(prototype, types) {
+  for (const type of types) {
+    /** For each object: `{ value, listener }`. */
+    const handlers = new WeakMap();
+    Object.defineProperty(prototype, `on${type}`, {
+      configurable: true,
+      enumerable: true,
+      get() {
+        return handlers.get(this)?.value ?? null;
+      },
+      set(value) {
+        const present = handlers.get(this);
+        if (!isObject(value)) {
+          handlers.delete(this);
+          if (present) this.removeEventListener(type, present.listener);
+        } else if (present) {
+          present.value = value;
+        } else {
+          const handler = { value, listener: (event) => {
+            // An object that cannot be called is kept, and does nothing.
+            if (isFunction(handler.value)) Reflect.apply(handler.value, event.currentTarget, [event]);
+          } };
+          handlers.set(this, handler);
+          this.addEventListener(type, handler.listener);
+        }
+      },
+    });
+  }
+}

@@ -1,0 +1,356 @@
+// The class that JavaScript programs use. What it decides itself is only what has to be known before the
+// WebAssembly module is there; everything else is decided by the core, in Rust.
+
+import {
+  checkClose, checkProtocols, checkVerdict, isFunction, parseUrl, rowOf,
+  toCloseCode, toMessage, toOptions, toProtocols, toProvidedUrl, toSendOptions, toText,
+} from './convert.js';
+import { closeEvent, defineHandlers, dispatch, lostConnection, messageEvent, plainEvent, report } from './events.js';
+import { CLOSED, COUNTERS, FULL, WaitingRoom } from './waiting-room.js';
+
+export { lostConnection };
+
+const CONSTANTS = { CONNECTING: 0, OPEN: 1, CLOSING: 2, CLOSED: 3 };
+
+// --- Loading the module -------------------------------------------------------------------------------------
+
+/** Makes a core; there when the module is. */
+let createCore = null;
+/** Loads the module; without one, whoever imports this does that. */
+let loader = null;
+/** The promise of the load that is under way. */
+let loading = null;
+/** Calls that wait for the module: `{ resolve, reject }`. */
+let waiting = [];
+
+/** Called by the module when it starts. */
+export function provideCore(create) {
+  createCore = create;
+  // Later, when the loader has done what it does after the start.
+  queueMicrotask(() => settle(({ resolve }) => resolve()));
+}
+
+/**
+ * Says how the module is loaded when it is first needed: by a function that returns a promise.
+ *
+ * @returns what there is to export: by way of a call, so that a bundler that leaves out modules that do
+ *   nothing but export again does not leave out the one that calls this
+ */
+export function setLoader(loadModule) {
+  loader = loadModule;
+  return { ReconnectingWebSocket, load };
+}
+
+/** Loads the module, if it is not there and not on its way. A failed load is tried again by the next call. */
+export function load() {
+  if (createCore) return Promise.resolve();
+  const loaded = new Promise((resolve, reject) => { waiting.push({ resolve, reject }); });
+  if (loader && !loading) loading = runLoader();
+  return loaded;
+}
+
+async function runLoader() {
+  try {
+    await loader();
+    if (!createCore) throw new Error('it was loaded, but did not start');
+  } catch (cause) {
+    const what = cause instanceof Error ? cause.message : 'an exception that is no Error';
+    const error = new Error(`the WebAssembly module of steady-socket could not be loaded: ${what}`, { cause });
+    settle(({ reject }) => reject(error));
+  } finally {
+    loading = null;
+  }
+}
+
+function settle(how) {
+  for (const call of waiting.splice(0)) how(call);
+}
+
+// --- The class ----------------------------------------------------------------------------------------------
+
+/** How many sockets were made, for the log. */
+let made = 0;
+
+const START_CLOSED = rowOf('startClosed');
+const MAX_MESSAGES = rowOf('maxQueuedMessages');
+const MAX_BYTES = rowOf('maxQueuedBytes');
+
+export class ReconnectingWebSocket extends EventTarget {
+  /** The core, or what stands in for it. */
+  #core;
+  /** The host: what the core calls back on. */
+  #host;
+  #options;
+  /** The URL, checked, or the function that provides it. */
+  #urlSource;
+  #protocolsSource;
+  #url = '';
+  #protocol = '';
+  #extensions = '';
+  #binaryType = 'blob';
+  /** Bytes given to `send` when it was too late, which `bufferedAmount` counts as the standard says. */
+  #discarded = 0;
+  /** Messages and bytes dropped before there was a core. */
+  #droppedEarly = [0, 0];
+  /** Why the functions for URL and sub-protocols failed last. */
+  #providerError = '';
+  #onAbort = () => this.close();
+  #name;
+
+  constructor(url, protocols = [], options = undefined) {
+    super();
+    if (arguments.length === 0) throw new TypeError('ReconnectingWebSocket: the URL is missing');
+    const urlSource = isFunction(url) ? url : toText(url);
+    const protocolsSource = isFunction(protocols) ? protocols : toProtocols(protocols);
+    this.#options = toOptions(options);
+    this.#urlSource = isFunction(urlSource) ? urlSource : parseUrl(urlSource);
+    this.#protocolsSource = isFunction(protocolsSource) ? protocolsSource : checkProtocols(protocolsSource);
+    if (!isFunction(this.#options.WebSocket ?? globalThis.WebSocket)) {
+      throw new TypeError(
+        'ReconnectingWebSocket: there is no global WebSocket here; give the constructor of one in the option WebSocket',
+      );
+    }
+    if (!isFunction(this.#urlSource)) this.#url = this.#urlSource;
+    made += 1;
+    this.#name = `steady-socket #${made}`;
+    this.#host = this.#makeHost();
+    this.#core = new WaitingRoom(this.#host, this.#options.numbers);
+    if (this.#options.numbers[START_CLOSED]) return;
+    const { signal } = this.#options;
+    if (signal?.aborted) {
+      this.#core.start();
+      this.#core.close();
+    } else {
+      this.#begin('start');
+    }
+  }
+
+  // --- The interface of WebSocket
+
+  get url() { return this.#url; }
+
+  get protocol() { return this.#core.protocol ?? this.#protocol; }
+
+  get extensions() { return this.#core.extensions ?? this.#extensions; }
+
+  get readyState() { return this.#core.readyState; }
+
+  get bufferedAmount() { return this.#core.bufferedAmount + this.#discarded; }
+
+  get binaryType() { return this.#binaryType; }
+
+  set binaryType(value) {
+    const type = toText(value);
+    // An enumeration of Web IDL ignores other values.
+    if (type !== 'blob' && type !== 'arraybuffer') return;
+    this.#binaryType = type;
+    this.#core.receiveBlobs(type === 'blob');
+  }
+
+  send(data, options = undefined) {
+    if (arguments.length === 0) throw new TypeError('ReconnectingWebSocket: send has nothing to send');
+    const [message, bytes] = toMessage(data);
+    const { first, volatile, ttl } = options === undefined ? IN_ORDER : toSendOptions(options);
+    switch (this.#core.send(message, bytes, first, volatile, ttl)) {
+      case FULL: throw this.#full(bytes);
+      case CLOSED:
+        this.#discarded += bytes;
+        break;
+      default:
+    }
+  }
+
+  close(code = undefined, reason = undefined) {
+    const closeCode = toCloseCode(code);
+    const closeReason = reason === undefined ? '' : toText(reason);
+    checkClose(closeCode, closeReason);
+    this.#core.close(closeCode, closeReason);
+  }
+
+  // --- Beyond it
+
+  get state() { return this.#core.state; }
+
+  reconnect() {
+    this.#discarded = 0;
+    this.#begin('reconnect');
+  }
+
+  ready() {
+    this.#core.ready();
+  }
+
+  snapshot() {
+    const counters = this.#core.counters();
+    const snapshot = { state: this.state };
+    COUNTERS.forEach((name, index) => { snapshot[name] = counters[index]; });
+    snapshot.droppedMessages += this.#droppedEarly[0];
+    snapshot.droppedBytes += this.#droppedEarly[1];
+    return snapshot;
+  }
+
+  get [Symbol.toStringTag]() { return 'ReconnectingWebSocket'; }
+
+  // --- From the waiting room to the core
+
+  /** Starts or reconnects: at once, or as soon as there is a core. */
+  #begin(how) {
+    this.#keep();
+    if (createCore && this.#core instanceof WaitingRoom) this.#moveIntoCore();
+    this.#core[how]();
+    if (this.#core instanceof WaitingRoom) {
+      load().then(
+        () => {
+          // Closed meanwhile, or another call of `load` was first.
+          if (!(this.#core instanceof WaitingRoom) || this.#core.state !== 'connecting') return;
+          this.#moveIntoCore();
+          this.#core.start();
+        },
+        (error) => {
+          if (this.#core instanceof WaitingRoom && this.#core.state === 'connecting') {
+            this.#log('closed: load-failed');
+            this.#core.end('load-failed', error.message);
+          }
+        },
+      );
+    }
+  }
+
+  #moveIntoCore() {
+    const room = this.#core;
+    const { numbers, WebSocket, shouldReconnect, debug } = this.#options;
+    const isStatic = !isFunction(this.#urlSource) && !isFunction(this.#protocolsSource);
+    const target = isStatic ? [this.#urlSource, ...this.#protocolsSource] : [];
+    const core = createCore(this.#host, numbers, target, WebSocket, shouldReconnect !== undefined, debug !== undefined);
+    core.receiveBlobs(this.#binaryType === 'blob');
+    room.moveInto(core);
+    const counters = room.counters();
+    this.#droppedEarly = ['droppedMessages', 'droppedBytes'].map((name) => counters[COUNTERS.indexOf(name)]);
+    this.#core = core;
+  }
+
+  #full(bytes) {
+    const [messages, queued] = ['queuedMessages', 'queuedBytes'].map((name) => this.snapshot()[name]);
+    const { numbers } = this.#options;
+    return new DOMException(
+      `ReconnectingWebSocket: the queue has no room for ${bytes} bytes: it holds ${messages} of ${numbers[MAX_MESSAGES]} messages and ${queued} of ${numbers[MAX_BYTES]} bytes`,
+      'QuotaExceededError',
+    );
+  }
+
+  // --- Life
+
+  /** While anything can happen on its own, the host keeps this object, and the core keeps the host. */
+  #keep() {
+    this.#host.kept = this;
+    this.#options.signal?.addEventListener('abort', this.#onAbort);
+  }
+
+  #letGo() {
+    this.#host.kept = null;
+    this.#options.signal?.removeEventListener('abort', this.#onAbort);
+  }
+
+  /** What the core calls back on. It does not itself keep this object, which may then be collected. */
+  #makeHost() {
+    const self = new WeakRef(this);
+    const forward = (method) => (...given) => {
+      const socket = self.deref();
+      if (!socket) return undefined;
+      try {
+        return method(socket, ...given);
+      } catch (error) {
+        // Nothing may be thrown into the core.
+        report(error);
+        return undefined;
+      }
+    };
+    return {
+      kept: null,
+      resolve: forward((socket, ...given) => socket.#resolve(...given)),
+      verdict: forward((socket, lost) => checkVerdict(socket.#options.shouldReconnect.call(undefined, lost))),
+      opened: forward((socket, ...given) => socket.#opened(...given)),
+      message: forward((socket, event) => dispatch(socket, messageEvent(event, () => new URL(socket.#url).origin))),
+      failed: forward((socket) => dispatch(socket, plainEvent('error'))),
+      closed: forward((socket, ...given) => socket.#closed(...given)),
+      stateChanged: forward((socket, state, attempt, delay = null, reason) => {
+        dispatch(socket, plainEvent('statechange', { state, attempt, delay, reason }));
+      }),
+      dropped: forward((socket, reason, messages, bytes) => {
+        dispatch(socket, plainEvent('dropped', { reason, messages: Object.freeze(messages), bytes }));
+      }),
+      log: forward((socket, line) => socket.#log(line)),
+    };
+  }
+
+  #opened(reconnected, attempt) {
+    this.#protocol = this.protocol;
+    this.#extensions = this.extensions;
+    dispatch(this, plainEvent('open', { reconnected, attempt }));
+  }
+
+  #closed(lost, delay = null, why, unconfirmedMessages, unconfirmedBytes) {
+    const { cause } = lost;
+    // Over, unless a handler of the state change has asked for a new connection.
+    if (delay === null && this.readyState === 3) this.#letGo();
+    dispatch(this, closeEvent(lost, {
+      willReconnect: delay !== null,
+      delay,
+      cause,
+      explanation: cause === 'provider' ? `${this.#providerError}; ${why}` : why,
+      unconfirmedMessages,
+      unconfirmedBytes,
+    }));
+  }
+
+  /** Asks the functions; a promise of an array, the URL and then the sub-protocols. */
+  async #resolve(attempt, lastClose, signal) {
+    const context = Object.freeze({ attempt, lastClose, signal });
+    // Never inside of the constructor or of another method that the program is calling.
+    await null;
+    signal.throwIfAborted();
+    const ask = async (source) => (isFunction(source) ? source.call(undefined, context) : source);
+    // So that a function that never settles does not keep for ever what waits for it.
+    const aborted = new Promise((_, reject) => {
+      signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+    });
+    try {
+      const asked = Promise.all([ask(this.#urlSource), ask(this.#protocolsSource)]);
+      const [url, protocols] = await Promise.race([asked, aborted]);
+      const target = [
+        isFunction(this.#urlSource) ? toProvidedUrl(url) : url,
+        ...checkProtocols(toProtocols(protocols)),
+      ];
+      if (!signal.aborted) [this.#url] = target;
+      return target;
+    } catch (error) {
+      if (!signal.aborted) {
+        const [name, message] = error instanceof Error || error instanceof DOMException
+          ? [error.name, `: ${error.message}`]
+          : ['something that is no Error', ''];
+        this.#providerError = `the function for the URL or the sub-protocols failed with ${name}${message}`;
+        // Without the message, which may quote the URL.
+        this.#log(`the function for the URL or the sub-protocols failed with ${name}`);
+      }
+      throw error;
+    }
+  }
+
+  #log(line) {
+    try {
+      this.#options.debug?.call(undefined, `${this.#name}: ${line}`);
+    } catch (error) {
+      report(error);
+    }
+  }
+
+  static {
+    for (const [name, value] of Object.entries(CONSTANTS)) {
+      for (const holder of [this, this.prototype]) Object.defineProperty(holder, name, { value, enumerable: true });
+    }
+    defineHandlers(this.prototype, ['open', 'message', 'error', 'close', 'statechange', 'dropped']);
+  }
+}
+
+/** How a message is sent when nothing is said. */
+const IN_ORDER = Object.freeze({ first: false, volatile: false, ttl: undefined });

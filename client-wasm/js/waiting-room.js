@@ -1,0 +1,183 @@
+// What stands in for the core until the WebAssembly module is there: it keeps what was asked for, within the
+// limits of the options, and replays it.
+
+import { rowOf } from './convert.js';
+import { OPTIONS } from './options.js';
+import { lostConnection } from './events.js';
+
+/** The counters of a snapshot, in the order in which the core gives them. */
+export const COUNTERS = [
+  'attempt', 'attempts', 'opens',
+  'messagesSent', 'bytesSent',
+  'messagesReceived', 'bytesReceived',
+  'queuedMessages', 'queuedBytes',
+  'droppedMessages', 'droppedBytes',
+  'unconfirmedMessages', 'unconfirmedBytes',
+  'abandoned',
+];
+
+/** What `send` of the core says became of a message. */
+export const TAKEN = 0;
+export const FULL = 1;
+export const CLOSED = 2;
+
+const REQUESTED = 'the application asked for it';
+
+const [MAX_MESSAGES, MAX_BYTES, OVERFLOW, TTL] = ['maxQueuedMessages', 'maxQueuedBytes', 'overflow', 'messageTtl'].map(rowOf);
+const OVERFLOWS = OPTIONS[OVERFLOW].choices;
+
+/** Milliseconds on a clock that does not go back, where there is one. */
+function now() {
+  return globalThis.performance?.now() ?? Date.now();
+}
+
+/** Has the interface of the core, as far as `ReconnectingWebSocket` uses it. */
+export class WaitingRoom {
+  /** `idle`, `connecting` or `closed`. */
+  state = 'idle';
+  #host;
+  #options;
+  /** `{ data, bytes, first, expires }`, those that go first before the others. */
+  #queue = [];
+  #bytes = 0;
+  #dropped = [0, 0];
+  /** Whether the end still has to be told. */
+  #telling = false;
+
+  /**
+   * @param host - what the core calls back on
+   * @param options - the number for each row of the table
+   */
+  constructor(host, options) {
+    this.#host = host;
+    this.#options = options;
+  }
+
+  get readyState() {
+    if (this.state === 'connecting') return 0;
+    return this.#telling ? 2 : 3;
+  }
+
+  get bufferedAmount() { return this.#bytes; }
+
+  get protocol() { return undefined; }
+
+  get extensions() { return undefined; }
+
+  start() {
+    this.state = 'connecting';
+  }
+
+  reconnect() {
+    this.state = 'connecting';
+  }
+
+  // Each connection asks anew, and there is none yet.
+  ready() {}
+
+  receiveBlobs() {}
+
+  counters() {
+    const counts = { attempt: 1, queuedMessages: this.#queue.length, queuedBytes: this.#bytes };
+    [counts.droppedMessages, counts.droppedBytes] = this.#dropped;
+    return COUNTERS.map((name) => counts[name] ?? 0);
+  }
+
+  send(data, bytes, first, volatile, ttl = this.#options[TTL]) {
+    if (this.state === 'closed') return CLOSED;
+    const message = { data, bytes, first, expires: now() + ttl };
+    if (volatile) {
+      this.#tellSoon(this.#drop('volatile', [message]));
+      return TAKEN;
+    }
+    this.#expire();
+    if (!this.#fits(bytes)) {
+      const overflow = OVERFLOWS[this.#options[OVERFLOW]];
+      if (overflow === 'reject') return FULL;
+      const fitsAlone = this.#options[MAX_MESSAGES] > 0 && bytes <= this.#options[MAX_BYTES];
+      if (overflow === 'drop-newest' || !fitsAlone) {
+        this.#tellSoon(this.#drop('overflow', [message]));
+        return TAKEN;
+      }
+      const oldest = [];
+      while (!this.#fits(bytes)) oldest.push(this.#removeOldest());
+      this.#tellSoon(this.#drop('overflow', oldest));
+    }
+    this.#queue.push(message);
+    this.#bytes += bytes;
+    return TAKEN;
+  }
+
+  close() {
+    if (this.state === 'connecting') this.end('closed', REQUESTED);
+    else this.#tellSoon(this.#empty());
+  }
+
+  /** It is over, before there was an attempt. */
+  end(cause, why) {
+    this.state = 'closed';
+    this.#telling = true;
+    const dropped = this.#empty();
+    this.#tellSoon(() => {
+      this.#telling = false;
+      this.#host.stateChanged('closed', 1, undefined, why);
+      dropped();
+      this.#host.failed();
+      this.#host.closed(lostConnection(1006, '', false, false, cause), undefined, why, 0, 0);
+    });
+  }
+
+  /** Gives the core what is queued. */
+  moveInto(core) {
+    this.#expire();
+    const time = now();
+    // The core puts what goes first before the others, and has the same limits.
+    for (const { data, bytes, first, expires } of this.#queue.splice(0)) {
+      core.send(data, bytes, first, false, Math.ceil(expires - time));
+    }
+    this.#bytes = 0;
+  }
+
+  #fits(bytes) {
+    return this.#queue.length < this.#options[MAX_MESSAGES] && this.#bytes + bytes <= this.#options[MAX_BYTES];
+  }
+
+  /** Takes out the message that makes room: the oldest, of those that do not go first if there are any. */
+  #removeOldest() {
+    const ordinary = this.#queue.findIndex(({ first }) => !first);
+    const [message] = this.#queue.splice(Math.max(ordinary, 0), 1);
+    this.#bytes -= message.bytes;
+    return message;
+  }
+
+  #expire() {
+    const time = now();
+    const expired = this.#queue.filter(({ expires }) => expires <= time);
+    if (expired.length === 0) return;
+    this.#queue = this.#queue.filter(({ expires }) => expires > time);
+    for (const { bytes } of expired) this.#bytes -= bytes;
+    this.#tellSoon(this.#drop('expired', expired));
+  }
+
+  #empty() {
+    const messages = this.#queue.splice(0).sort((one, other) => other.first - one.first);
+    this.#bytes = 0;
+    return this.#drop('closed', messages);
+  }
+
+  /** Counts messages that are dropped; what it returns tells so. */
+  #drop(reason, messages) {
+    let sum = 0;
+    for (const { bytes } of messages) sum += bytes;
+    this.#dropped[0] += messages.length;
+    this.#dropped[1] += sum;
+    return () => {
+      if (messages.length > 0) this.#host.dropped(reason, messages.map(({ data }) => data), sum);
+    };
+  }
+
+  /** As the core does: after the code that is running. */
+  #tellSoon(tell) {
+    queueMicrotask(tell);
+  }
+}

@@ -1,0 +1,18 @@
+export {
+  ReconnectingWebSocket,
+  load,
+  type AttemptContext,
+  type ConnectionState,
+  type DroppedEvent,
+  type LossCause,
+  type LostConnection,
+  type OpenEvent,
+  type ProtocolsSource,
+  type ReconnectingCloseEvent,
+  type ReconnectingWebSocketEventMap,
+  type ReconnectingWebSocketOptions,
+  type SendOptions,
+  type Snapshot,
+  type StateChangeEvent,
+  type UrlSource,
+} from './wasm/steady_socket_wasm.js';
