@@ -1,5 +1,13 @@
 //! A WebSocket client for browsers that stays connected.
-#![cfg_attr(docsrs, feature(doc_cfg))]
+//!
+//! Three rings, each of which knows only the one inside it:
+//!
+//! * [`connection`]: the pure core, a state machine without a socket, a clock, randomness or a callback;
+//! * [`driver`] and [`browser`]: the core at work on a [`platform`], of which the browser is one and
+//!   `testing` (behind the feature of that name) another;
+//! * the face: [`Socket`], a typed stream and sink, with its [`Handle`]s and [`Events`].
+//!
+//! Start at [`Socket::connect`], or at [`endpoint`] if client and server share a crate of messages.
 
 pub mod browser;
 pub mod connection;
@@ -28,4 +36,13 @@ pub use socket::{
 };
 pub use source::Source;
 pub use steady_socket_protocol as protocol;
-pub use steady_socket_protocol::Message;
+#[cfg(feature = "json")]
+pub use steady_socket_protocol::Json;
+#[cfg(feature = "msgpack")]
+pub use steady_socket_protocol::MsgPack;
+pub use steady_socket_protocol::{Message, PlainBytes, PlainText};
+
+/// The examples of the README, compiled.
+#[cfg(all(doctest, feature = "json"))]
+#[doc = include_str!("../../README.md")]
+struct Readme;
