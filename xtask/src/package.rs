@@ -14,8 +14,8 @@ use crate::{Result, both, checkout, files, process, say, tools};
 const SOURCES: [&str; 4] = ["client", "client-wasm/js", "client-wasm/src", "protocol"];
 const SOURCE_FILES: [&str; 3] = ["Cargo.lock", "Cargo.toml", "client-wasm/Cargo.toml"];
 
-/// The licence texts that every published package carries.
-const LICENSES: [&str; 2] = ["LICENSE-APACHE", "LICENSE-MIT"];
+/// What every published package carries.
+const TEXTS: [&str; 3] = ["LICENSE-APACHE", "LICENSE-MIT", "README.md"];
 
 /// Where the package is put together.
 pub(crate) fn folder() -> PathBuf {
@@ -35,7 +35,7 @@ pub(crate) fn build() -> Result<()> {
     files::remove_folder(&package)?;
     files::copy_folder(&wasm, &package.join("wasm"))?;
     files::copy_folder(&checkout::path("client-wasm/npm"), &package)?;
-    for name in LICENSES {
+    for name in TEXTS {
         files::copy(&checkout::path(name), &package.join(name))?;
     }
     let version = env!("CARGO_PKG_VERSION");
@@ -108,15 +108,9 @@ fn hash_of_sources() -> Result<u64> {
 /// `package.json`. Everything in the package is listed by name, so that what npm packs is what was
 /// put together here.
 fn manifest(version: &str, files: &[PathBuf]) -> String {
-    // npm includes these whatever the list says, and they are no part of what is imported.
-    let of_npm = |file: &&PathBuf| {
-        let name = file.to_string_lossy();
-        !name.starts_with("LICENSE") && name != "README.md" && name != "package.json"
-    };
     let list: Vec<_> = files
         .iter()
-        .filter(of_npm)
-        .map(|file| format!("    \"{}\"", file.to_string_lossy()))
+        .map(|file| format!("    \"{}\"", file.display()))
         .collect();
     let list = list.join(",\n");
     let license = env!("CARGO_PKG_LICENSE");
@@ -174,18 +168,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_manifest_lists_every_file_but_those_that_npm_adds_itself() {
-        let files = [
-            "LICENSE-MIT",
-            "README.md",
-            "index.js",
-            "wasm/a.js",
-            "wasm/a_bg.wasm",
-        ];
+    fn the_manifest_lists_every_file() {
+        let files = ["LICENSE-MIT", "index.js", "wasm/a_bg.wasm"];
         let manifest = manifest("1.2.3", &files.map(PathBuf::from));
         assert!(manifest.contains("\"version\": \"1.2.3\""), "{manifest}");
         let list =
-            "\"files\": [\n    \"index.js\",\n    \"wasm/a.js\",\n    \"wasm/a_bg.wasm\"\n  ]";
+            "\"files\": [\n    \"LICENSE-MIT\",\n    \"index.js\",\n    \"wasm/a_bg.wasm\"\n  ]";
         assert!(manifest.contains(list), "{manifest}");
     }
 }
