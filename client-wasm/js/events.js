@@ -3,7 +3,7 @@
 import { isFunction, isObject } from './convert.js';
 
 /** For runtimes without one (Node before 23). */
-class OwnCloseEvent extends Event {
+const OwnCloseEvent = class CloseEvent extends Event {
   #init;
 
   constructor(type, { code = 0, reason = '', wasClean = false, ...init } = {}) {
@@ -16,7 +16,7 @@ class OwnCloseEvent extends Event {
   get reason() { return this.#init.reason; }
 
   get wasClean() { return this.#init.wasClean; }
-}
+};
 
 const CloseEvent = globalThis.CloseEvent ?? OwnCloseEvent;
 

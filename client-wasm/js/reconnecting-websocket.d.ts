@@ -185,22 +185,42 @@ export interface ReconnectingWebSocketOptions {
    * Asked after every loss: `true` retries, `false` ends it, a number retries after that many
    * milliseconds, `undefined` leaves it to the built-in policy for the close code.
    */
-  shouldReconnect?: (lost: LostConnection) => boolean | number | undefined | void;
-  /** Aborting it is the same as `close()`. */
-  signal?: AbortSignal;
+  shouldReconnect?: ((lost: LostConnection) => boolean | number | undefined | void) | undefined;
+
+  /** Aborting it is the same as `close()`. If it is aborted already, no attempt is made. */
+  signal?: AbortSignal | undefined;
+
   /** The `WebSocket` constructor to use, where there is no global one (Node 20: `ws`) or to test. */
-  WebSocket?: new (url: string, protocols?: string | string[]) => WebSocket;
-  /** Called with a line for every state transition; never with a payload, a token or a query string. */
-  debug?: (line: string) => void;
+  WebSocket?: (new (url: string, protocols?: string | string[]) => WebSocketLike) | undefined;
+
+  /**
+   * Called with a line for every state transition, loss and drop; never with a message, a URL, a sub-protocol
+   * or a text that the server chose.
+   */
+  debug?: ((line: string) => void) | undefined;
+}
+
+/** What is used of a `WebSocket`. */
+export interface WebSocketLike {
+  binaryType: string;
+  readonly bufferedAmount: number;
+  readonly extensions: string;
+  readonly protocol: string;
+  onopen: ((event: any) => any) | null;
+  onmessage: ((event: any) => any) | null;
+  onerror: ((event: any) => any) | null;
+  onclose: ((event: any) => any) | null;
+  send(data: any): void;
+  close(code?: number, reason?: string): void;
 }
 
 export interface SendOptions {
   /** `first` goes ahead of the queue and does not wait for `ready()`. Default: in order. */
-  priority?: 'first';
+  priority?: 'first' | undefined;
   /** Sent now or not at all (then reported by a `dropped` event). Default `false`. */
-  volatile?: boolean;
-  /** Milliseconds that it may wait in the queue, 1 to 2^31-1. Default: the option `messageTtl`. */
-  ttl?: number;
+  volatile?: boolean | undefined;
+  /** Milliseconds that it may wait in the queue, 1 to 2^31 - 1, or `Infinity`. Default: the option `messageTtl`. */
+  ttl?: number | undefined;
 }
 
 export interface OpenEvent extends Event {
@@ -282,17 +302,36 @@ export class ReconnectingWebSocket extends EventTarget {
   readonly CLOSING: 2;
   readonly CLOSED: 3;
 
-  constructor(url: UrlSource, protocols?: ProtocolsSource | null, options?: ReconnectingWebSocketOptions);
+  /**
+   * Starts to connect, unless the option `startClosed` says otherwise.
+   *
+   * @param url - where to connect; relative to the page or the worker, `http:` and `https:` as `ws:` and
+   *   `wss:`. A function is asked anew before every attempt, never inside of the constructor; if it fails, the
+   *   attempt has failed.
+   * @param protocols - the sub-protocols to offer, in order of preference, or a function that gives them
+   * @throws {DOMException} `SyntaxError` for a URL or sub-protocols that no `WebSocket` takes
+   * @throws {TypeError} for an option that there is not, or a value of the wrong kind
+   * @throws {RangeError} for an option out of range
+   */
+  constructor(
+    url: UrlSource,
+    protocols?: ProtocolsSource | null | undefined,
+    options?: ReconnectingWebSocketOptions | null | undefined,
+  );
 
+  /** The absolute URL; with a function for the URL that of the last attempt, `''` before the first. */
   readonly url: string;
+  /** The sub-protocol that the server chose; `''` if none. */
   readonly protocol: string;
+  /** The extensions that the server chose. */
   readonly extensions: string;
   /** 0 during every attempt and wait, 1 open, 2 closing, 3 only when it is over. */
   readonly readyState: 0 | 1 | 2 | 3;
-  /** Bytes in the queue and in the browser. */
+  /** Bytes in the queue and in the browser, and those given to `send` when it was too late. */
   readonly bufferedAmount: number;
-  /** Kept over reconnects. */
+  /** How binary messages arrive: `'blob'` unless changed, and kept over reconnects. */
   binaryType: BinaryType;
+  /** What it is doing, in more words than `readyState` has. */
   readonly state: ConnectionState;
 
   onopen: ((this: ReconnectingWebSocket, event: OpenEvent) => unknown) | null;
@@ -303,16 +342,26 @@ export class ReconnectingWebSocket extends EventTarget {
   ondropped: ((this: ReconnectingWebSocket, event: DroppedEvent) => unknown) | null;
 
   /**
-   * Sends now when open, and queues otherwise.
-   * @throws {DOMException} `QuotaExceededError` when the queue is full and `overflow` is `'reject'`.
+   * Sends now when open, and queues otherwise; buffers and views are copied. What is sent inside of an `open`
+   * handler goes ahead of the queue. When closing or closed it does nothing, as `WebSocket` does.
+   *
+   * @throws {DOMException} `QuotaExceededError` when the queue is full and `overflow` is `'reject'`
+   * @throws {TypeError} for shared or resizable memory, and for options that there are not
    */
   send(data: string | ArrayBufferLike | ArrayBufferView | Blob, options?: SendOptions): void;
-  /** Closes for good (until `reconnect()`). While open, the queue is handed to the browser first. */
+  /**
+   * Closes for good (until `reconnect()`). While open, the queue is handed to the browser first; otherwise it
+   * is dropped, which a `dropped` event reports.
+   *
+   * @throws {DOMException} `InvalidAccessError` for a code that is neither 1000 nor 3000 to 4999,
+   *   `SyntaxError` for a reason of more than 123 bytes
+   */
   close(code?: number, reason?: string): void;
   /** A new connection now, in every state; after a final close, afresh. */
   reconnect(): void;
   /** With the option `gate`: the queue may flow on this connection. */
   ready(): void;
+  /** The counters as they are now. */
   snapshot(): Snapshot;
 
   addEventListener<K extends keyof ReconnectingWebSocketEventMap>(
@@ -337,5 +386,8 @@ export class ReconnectingWebSocket extends EventTarget {
   ): void;
 }
 
-/** Starts loading the wasm module now, rather than at the first constructor; settles when it is there. */
+/**
+ * Starts loading the WebAssembly module now, rather than at the first constructor; settles when it is there,
+ * and rejects when it cannot be loaded. The next call then tries again.
+ */
 export function load(): Promise<void>;

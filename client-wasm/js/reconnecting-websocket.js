@@ -208,7 +208,6 @@ export class ReconnectingWebSocket extends EventTarget {
         },
         (error) => {
           if (this.#core instanceof WaitingRoom && this.#core.state === 'connecting') {
-            this.#log('closed: load-failed');
             this.#core.end('load-failed', error.message);
           }
         },
@@ -345,6 +344,10 @@ export class ReconnectingWebSocket extends EventTarget {
   }
 
   static {
+    // As the attributes and methods of an interface of the platform are.
+    for (const name of Object.getOwnPropertyNames(this.prototype)) {
+      if (name !== 'constructor') Object.defineProperty(this.prototype, name, { enumerable: true });
+    }
     for (const [name, value] of Object.entries(CONSTANTS)) {
       for (const holder of [this, this.prototype]) Object.defineProperty(holder, name, { value, enumerable: true });
     }

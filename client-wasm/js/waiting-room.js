@@ -120,6 +120,8 @@ export class WaitingRoom {
     const dropped = this.#empty();
     this.#tellSoon(() => {
       this.#telling = false;
+      // Without the explanation, which may quote a URL.
+      this.#host.log(`closed (attempt 1): ${cause}`);
       this.#host.stateChanged('closed', 1, undefined, why);
       dropped();
       this.#host.failed();

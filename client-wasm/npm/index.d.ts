@@ -15,4 +15,5 @@ export {
   type Snapshot,
   type StateChangeEvent,
   type UrlSource,
+  type WebSocketLike,
 } from './wasm/steady_socket_wasm.js';
