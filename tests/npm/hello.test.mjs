@@ -2,8 +2,14 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { readFile } from 'node:fs/promises';
 
-import { decodeAnswer, encodeHello, nameProblem, printable } from '../../www/hello.js';
+// The page's modules are `.js` files with no package.json beside them, which only newer versions of Node take
+// for what they are; by its type, every version does.
+const source = await readFile(new URL('../../www/hello.js', import.meta.url), 'utf8');
+const { decodeAnswer, encodeHello, nameProblem, printable } = await import(
+  `data:text/javascript,${encodeURIComponent(source)}`
+);
 
 test('names are judged as the server judges them', () => {
   // The table of the server's own test.
