@@ -13,7 +13,7 @@ use steady_socket_protocol::Message;
 use wasm_bindgen::prelude::*;
 use web_sys::{CloseEvent, MessageEvent, Url, WebSocket};
 
-use crate::connection::{CloseFrame, Time};
+use crate::connection::{CloseFrame, Hint, Time};
 use crate::platform::{
     BinaryType, LocalFuture, Platform, RawSocket, Refused, SocketEvent, SocketListener, Target,
 };
@@ -29,6 +29,12 @@ pub trait Payload: Sized + 'static {
     /// Takes the payload out of a `message` event, with its size; `None` for data of a kind that the
     /// payload cannot hold.
     fn receive(event: MessageEvent) -> Option<(Self, usize)>;
+
+    /// The text of a message that arrived; `None` if it is binary.
+    fn text(&self) -> Option<String>;
+
+    /// A text message to send.
+    fn from_text(text: &str) -> Self;
 }
 
 impl Payload for Message {
@@ -54,6 +60,17 @@ impl Payload for Message {
         let bytes = message.len();
         Some((message, bytes))
     }
+
+    fn text(&self) -> Option<String> {
+        match self {
+            Self::Text(text) => Some(text.clone()),
+            Self::Binary(_) => None,
+        }
+    }
+
+    fn from_text(text: &str) -> Self {
+        text.into()
+    }
 }
 
 /// In: the `MessageEvent` itself. Out: whatever `send` takes.
@@ -70,6 +87,14 @@ impl Payload for JsValue {
             None => data.unchecked_ref::<Sized_>().size_in_bytes(),
         };
         Some((event.into(), size as usize))
+    }
+
+    fn text(&self) -> Option<String> {
+        self.unchecked_ref::<MessageEvent>().data().as_string()
+    }
+
+    fn from_text(text: &str) -> Self {
+        Self::from_str(text)
     }
 }
 
@@ -107,6 +132,28 @@ extern "C" {
 
     #[wasm_bindgen(thread_local_v2, js_name = document)]
     static DOCUMENT: Option<Place>;
+
+    /// The window, or the worker.
+    #[wasm_bindgen(thread_local_v2, js_name = globalThis)]
+    static GLOBAL: Watched;
+
+    /// Something that may dispatch events: Node's global object does not.
+    #[wasm_bindgen(js_name = Object)]
+    type Watched;
+
+    #[wasm_bindgen(method, catch, js_name = addEventListener)]
+    fn add_event_listener(this: &Watched, name: &str, listener: &JsValue) -> Result<(), JsValue>;
+
+    #[wasm_bindgen(method, catch, js_name = removeEventListener)]
+    fn remove_event_listener(this: &Watched, name: &str, listener: &JsValue)
+    -> Result<(), JsValue>;
+
+    #[wasm_bindgen(method, getter, js_name = visibilityState)]
+    fn visibility_state(this: &Place) -> Option<String>;
+
+    /// Whether the page comes back from the back/forward cache.
+    #[wasm_bindgen(method, getter)]
+    fn persisted(this: &Place) -> Option<bool>;
 
     #[wasm_bindgen(thread_local_v2, js_name = location)]
     static LOCATION: Option<Place>;
@@ -177,6 +224,22 @@ impl<P: Payload> Platform<P> for Browser {
             None => js_sys::Date::now(),
         });
         Time::from_millis(millis as u64)
+    }
+
+    fn wall_clock(&self) -> u64 {
+        js_sys::Date::now() as u64
+    }
+
+    fn watch(&self, tell: Box<dyn Fn(Hint)>) -> Box<dyn Any> {
+        Box::new(PageWatch::start(tell))
+    }
+
+    fn text(&self, payload: &P) -> Option<String> {
+        payload.text()
+    }
+
+    fn message(&self, text: &str) -> P {
+        P::from_text(text)
     }
 
     fn chance(&self) -> f64 {
@@ -256,6 +319,72 @@ fn base_url() -> Option<String> {
             }
         })
     })
+}
+
+/// Listens to what the browser says of the network and of the page, as far as there is a page: a worker
+/// hears only of the network. Stops when it is dropped.
+struct PageWatch {
+    listener: Closure<dyn Fn(web_sys::Event)>,
+}
+
+impl PageWatch {
+    const OF_THE_GLOBAL: [&str; 3] = ["online", "offline", "pageshow"];
+    const OF_THE_DOCUMENT: [&str; 2] = ["visibilitychange", "resume"];
+
+    fn start(tell: Box<dyn Fn(Hint)>) -> Self {
+        let listener = Closure::new(move |event: web_sys::Event| {
+            if let Some(hint) = hint_of(&event) {
+                tell(hint);
+            }
+        });
+        let watch = Self { listener };
+        watch.each(|target, name, listener| {
+            // Node's global object takes no listeners.
+            let _ = target.add_event_listener(name, listener);
+        });
+        watch
+    }
+
+    fn each(&self, mut act: impl FnMut(&Watched, &str, &JsValue)) {
+        let listener = self.listener.as_ref();
+        GLOBAL.with(|global| {
+            for name in Self::OF_THE_GLOBAL {
+                act(global, name, listener);
+            }
+        });
+        DOCUMENT.with(|document| {
+            if let Some(document) = document {
+                for name in Self::OF_THE_DOCUMENT {
+                    act(document.unchecked_ref(), name, listener);
+                }
+            }
+        });
+    }
+}
+
+impl Drop for PageWatch {
+    fn drop(&mut self) {
+        self.each(|target, name, listener| {
+            let _ = target.remove_event_listener(name, listener);
+        });
+    }
+}
+
+fn hint_of(event: &web_sys::Event) -> Option<Hint> {
+    match event.type_().as_str() {
+        "online" => Some(Hint::Online),
+        "offline" => Some(Hint::Offline),
+        "resume" => Some(Hint::Resumed),
+        "pageshow" => {
+            let persisted = event.unchecked_ref::<Place>().persisted();
+            persisted.unwrap_or(false).then_some(Hint::Resumed)
+        }
+        "visibilitychange" => {
+            let visible = DOCUMENT.with(|document| document.as_ref()?.visibility_state());
+            (visible.as_deref() == Some("visible")).then_some(Hint::Visible)
+        }
+        _ => None,
+    }
 }
 
 /// One socket of the browser, with the closures that listen to it.

@@ -10,9 +10,11 @@ use core::pin::Pin;
 use core::task::{Context as TaskContext, Poll, Waker};
 use std::rc::{Rc, Weak};
 
+use steady_socket_protocol::control::{self, Control};
+
 use crate::connection::{
-    Connection, Context, Effect, Event, Generation, Input, Loss, Output, SendMode, SendRejected,
-    Sent, Time, Verdict,
+    Connection, Context, Effect, Event, Generation, Hint, Input, Loss, Output, Phase, SendMode,
+    SendRejected, Sent, Time, Verdict,
 };
 use crate::options::Options;
 use crate::platform::{BinaryType, LocalFuture, Platform, RawSocket, Refused, SocketEvent, Target};
@@ -51,6 +53,17 @@ pub trait Application<P> {
 
     /// Everything has been told for now: there may be room in the queue.
     fn settled(&self);
+
+    /// What to send to a server that answers it; `None` if the server is not known to answer anything.
+    fn ping(&self) -> Option<P> {
+        None
+    }
+
+    /// Whether a message is the answer to the ping, and not for the application.
+    fn is_pong(&self, payload: &P) -> bool {
+        let _ = payload;
+        false
+    }
 }
 
 /// A connection on a platform. Dropping the last clone closes it.
@@ -77,10 +90,46 @@ struct Inner<P: 'static> {
     search: RefCell<Option<Search>>,
     timer: RefCell<Option<Timer>>,
     binary_type: Cell<BinaryType>,
+    /// Listens to the page and the network while the connection is wanted.
+    watch: RefCell<Option<Box<dyn Any>>>,
+    clocks: Cell<Clocks>,
+    /// Control messages are spoken on the present connection.
+    controls: Cell<bool>,
+    /// The timer that is armed was armed when another went off.
+    chained: Cell<bool>,
+    /// A timer has just gone off, further up the stack.
+    in_timer: Cell<bool>,
     /// Events are being handed out, further up the stack.
     telling: Cell<bool>,
     /// A task that will hand out events is on its way.
     tell_soon: Cell<bool>,
+}
+
+/// How much the wall clock may run ahead of the monotonic one before the machine must have slept, in
+/// milliseconds. Smaller steps are a clock that is set right.
+const SLEPT_MS: u64 = 2_000;
+
+/// The two clocks, read at the same moment.
+#[derive(Clone, Copy)]
+struct Clocks {
+    monotonic: Time,
+    wall: u64,
+}
+
+impl Clocks {
+    fn read<P>(platform: &dyn Platform<P>) -> Self {
+        Self {
+            monotonic: platform.now(),
+            wall: platform.wall_clock(),
+        }
+    }
+
+    /// How long the machine slept between two readings, if it did.
+    fn slept(self, later: Self) -> Option<u64> {
+        let passed = later.monotonic.since(self.monotonic);
+        let ahead = later.wall.saturating_sub(self.wall).saturating_sub(passed);
+        (ahead > SLEPT_MS).then_some(ahead)
+    }
 }
 
 /// The socket of the present attempt.
@@ -103,6 +152,7 @@ impl<P: 'static> Driver<P> {
         platform: Rc<dyn Platform<P>>,
         application: Box<dyn Application<P>>,
     ) -> Self {
+        let clocks = Clocks::read(&*platform);
         Self(Rc::new(Inner {
             connection: RefCell::new(Connection::new(options)),
             platform,
@@ -112,6 +162,11 @@ impl<P: 'static> Driver<P> {
             search: RefCell::new(None),
             timer: RefCell::new(None),
             binary_type: Cell::default(),
+            watch: RefCell::new(None),
+            clocks: Cell::new(clocks),
+            controls: Cell::new(false),
+            chained: Cell::new(false),
+            in_timer: Cell::new(false),
             telling: Cell::new(false),
             tell_soon: Cell::new(false),
         }))
@@ -211,18 +266,18 @@ impl<P: 'static> Inner<P> {
     fn tell_core(&self, input: Input<P>) {
         let now = self.platform.now();
         let loss = self.connection.borrow().loss(now, &input);
-        let context = match loss {
-            Some(loss) => Context {
-                now,
-                chance: self.platform.chance(),
-                verdict: self.application.verdict(&loss),
-            },
-            // Only a loss draws a wait.
-            None => Context {
-                now,
-                chance: 0.0,
-                verdict: None,
-            },
+        let verdict = loss
+            .as_ref()
+            .and_then(|loss| self.application.verdict(loss));
+        // Only a loss and a hint draw a wait.
+        let chance = match (&loss, &input) {
+            (Some(_), _) | (_, Input::Hint(_)) => self.platform.chance(),
+            _ => 0.0,
+        };
+        let context = Context {
+            now,
+            chance,
+            verdict,
         };
         self.connection.borrow_mut().handle(context, input);
     }
@@ -255,14 +310,21 @@ impl<P: 'static> Inner<P> {
 
     fn socket_reports(self: &Rc<Self>, generation: Generation, event: SocketEvent<P>) {
         let input = match event {
-            SocketEvent::Opened => Input::Opened { generation },
-            SocketEvent::Message { payload, bytes } => Input::Message {
-                generation,
-                payload,
-                bytes,
-            },
+            SocketEvent::Opened => return self.opened(generation),
+            SocketEvent::Message { payload, bytes } => {
+                let Some(payload) = self.for_the_application(generation, payload) else {
+                    self.happened(Input::Alive { generation });
+                    return;
+                };
+                Input::Message {
+                    generation,
+                    payload,
+                    bytes,
+                }
+            }
             SocketEvent::Error => Input::SocketError { generation },
             SocketEvent::Closed(close) => {
+                self.look_at_clocks();
                 // Kept until the core has taken note: dropping it here would free the closure that
                 // is running.
                 let socket = self.socket_of(generation);
@@ -274,6 +336,64 @@ impl<P: 'static> Inner<P> {
             }
         };
         self.happened(input);
+    }
+
+    fn opened(self: &Rc<Self>, generation: Generation) {
+        let socket = self.socket_of(generation);
+        let controls = socket.is_some_and(|socket| socket.protocol().ends_with(control::SUFFIX));
+        self.controls.set(controls);
+        self.tell_core(Input::Opened { generation });
+        if controls || self.application.ping().is_some() {
+            self.tell_core(Input::AnswersPings { generation });
+        }
+        self.carry_out();
+        self.tell();
+    }
+
+    /// Takes note of a message between the two ends; gives back one for the application.
+    fn for_the_application(&self, generation: Generation, payload: P) -> Option<P> {
+        if self.controls.get()
+            && let Some(text) = self.platform.text(&payload)
+            && text.starts_with(control::MARK)
+        {
+            match Control::parse(&text) {
+                Some(Control::Beat { interval_ms }) => self.tell_core(Input::Beats {
+                    generation,
+                    interval_ms,
+                }),
+                Some(Control::Reconnect(window)) => self.tell_core(Input::Window {
+                    generation,
+                    min_ms: window.min_ms,
+                    max_ms: window.max_ms,
+                }),
+                // Of a later version, or not for a client.
+                _ => {}
+            }
+            return None;
+        }
+        (!self.application.is_pong(&payload)).then_some(payload)
+    }
+
+    fn timer_went_off(self: &Rc<Self>) {
+        self.timer.borrow_mut().take();
+        self.in_timer.set(true);
+        self.look_at_clocks();
+        self.happened(Input::Timer);
+        self.in_timer.set(false);
+    }
+
+    /// Something may have changed outside.
+    fn hinted(self: &Rc<Self>, hint: Hint) {
+        self.look_at_clocks();
+        self.happened(Input::Hint(hint));
+    }
+
+    /// Tells the core when the machine has slept, before anything that its deadlines would judge.
+    fn look_at_clocks(self: &Rc<Self>) {
+        let now = Clocks::read(&*self.platform);
+        if let Some(millis) = self.clocks.replace(now).slept(now) {
+            self.happened(Input::Hint(Hint::Slept { millis }));
+        }
     }
 
     // ----- effects
@@ -305,6 +425,16 @@ impl<P: 'static> Inner<P> {
                             payload,
                         }
                     });
+                }
+                Some(Effect::Ping { generation }) => {
+                    let ping = match self.controls.get() {
+                        true => Some(self.platform.message(&Control::Ping.to_string())),
+                        false => self.application.ping(),
+                    };
+                    if let (Some(socket), Some(ping)) = (self.socket_of(generation), ping) {
+                        // A socket that refuses it is found dead by the missing answer.
+                        let _ = socket.send(&ping);
+                    }
                 }
                 Some(Effect::Measure { generation }) => {
                     let socket = self.socket_of(generation);
@@ -441,28 +571,32 @@ impl<P: 'static> Inner<P> {
         self.application.settled();
     }
 
-    /// Arms the timer for the core's next moment. One that goes off earlier is left as it is: it does
-    /// no harm, and messages then need not touch the timer.
+    /// Arms the timer for the core's next moment, and listens to the page while that may matter.
+    ///
+    /// A timer that goes off earlier is left as it is: it does no harm, and messages then need not touch
+    /// it. But one that was armed when another went off is armed anew as soon as anything else happens:
+    /// in a hidden page, browsers slow a chain of such timers down to one a minute.
     fn arm(self: &Rc<Self>) {
+        self.watch_page();
         let next = self.connection.borrow().next_timer();
         let Some(at) = next else {
             let timer = self.timer.borrow_mut().take();
             drop(timer);
             return;
         };
-        if self
+        let stays = self
             .timer
             .borrow()
             .as_ref()
-            .is_some_and(|timer| timer.at <= at)
-        {
+            .is_some_and(|timer| timer.at <= at);
+        if stays && (!self.chained.get() || self.in_timer.get()) {
             return;
         }
+        self.chained.set(self.in_timer.get());
         let weak = Rc::downgrade(self);
         let fire = Box::new(move || {
             if let Some(inner) = weak.upgrade() {
-                inner.timer.borrow_mut().take();
-                inner.happened(Input::Timer);
+                inner.timer_went_off();
             }
         });
         let handle = self.platform.set_timer(at.since(self.platform.now()), fire);
@@ -470,6 +604,27 @@ impl<P: 'static> Inner<P> {
             at,
             _handle: handle,
         });
+        drop(earlier);
+    }
+
+    /// Listens to the page and the network exactly while the connection is wanted.
+    fn watch_page(self: &Rc<Self>) {
+        let wanted = !matches!(
+            self.connection.borrow().phase(),
+            Phase::Idle | Phase::Closed
+        );
+        if wanted == self.watch.borrow().is_some() {
+            return;
+        }
+        let watch = wanted.then(|| {
+            let weak = Rc::downgrade(self);
+            self.platform.watch(Box::new(move |hint| {
+                if let Some(inner) = weak.upgrade() {
+                    inner.hinted(hint);
+                }
+            }))
+        });
+        let earlier = core::mem::replace(&mut *self.watch.borrow_mut(), watch);
         drop(earlier);
     }
 }

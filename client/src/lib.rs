@@ -23,8 +23,8 @@ mod source;
 pub mod testing;
 
 pub use connection::{
-    Cause, CloseError, CloseFrame, Closed, DropReason, Dropped, Event, Loss, Phase, SendMode, Sent,
-    Snapshot, StateChange, Tally, Verdict, Why,
+    Cause, CloseError, CloseFrame, Closed, DropReason, Dropped, Event, Hint, Loss, Phase, SendMode,
+    Sent, Snapshot, StateChange, Tally, Verdict, Why,
 };
 pub use driver::Attempt;
 pub use events::Events;

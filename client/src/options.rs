@@ -341,6 +341,21 @@ options! {
     stable_after / "stableAfter": Duration, Millis 0..=MAX_MILLIS, default 5_000.0;
     /// How many retries in a row, without a stable connection between them, before it is over.
     max_retries / "maxRetries": Option<u32>, Count 0..=MAX_COUNT, default f64::INFINITY;
+    /// How many attempts may be made at once, whoever asks for them, before the next ones wait.
+    attempt_burst / "attemptBurst": u32, Count 1..=MAX_COUNT, default 10.0;
+    /// How long it takes until one more attempt may be made, up to `attemptBurst` of them. 0 is
+    /// without limit.
+    attempt_interval / "attemptInterval": Duration, Millis 0..=MAX_MILLIS, default 5_000.0;
+    /// The longest wait that a server may ask for when it announces when to come back.
+    announced_delay_max / "announcedDelayMax": Duration, Millis 0..=MAX_MILLIS, default 60_000.0;
+    /// How long the server may be silent before it is pinged or, if there is no ping, before the
+    /// grace begins. A server that announces its own heartbeat overrides it, within 5 to 120 s.
+    heartbeat_interval / "heartbeatInterval": Option<Duration>, Millis 1..=MAX_MILLIS, default f64::INFINITY;
+    /// How much longer it may be silent before the connection is given up as dead.
+    heartbeat_grace / "heartbeatGrace": Duration, Millis 1..=MAX_MILLIS, default 10_000.0;
+    /// How long a server that answers pings may take to answer one after the page has woken or the
+    /// network has changed.
+    probe_timeout / "probeTimeout": Duration, Millis 1..=MAX_MILLIS, default 5_000.0;
     /// How many messages the queue holds.
     max_queued_messages / "maxQueuedMessages": u32, Count 0..=MAX_COUNT, default 1_000.0;
     /// How many bytes the queue holds (text counted as UTF-8).

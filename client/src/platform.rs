@@ -8,7 +8,7 @@ use core::future::Future;
 use core::pin::Pin;
 use std::rc::Rc;
 
-use crate::connection::{CloseFrame, Time};
+use crate::connection::{CloseFrame, Hint, Time};
 
 /// A future that stays on its thread.
 pub type LocalFuture<T> = Pin<Box<dyn Future<Output = T>>>;
@@ -105,6 +105,19 @@ pub trait RawSocket<P> {
 pub trait Platform<P> {
     /// The present moment on a clock that never goes back.
     fn now(&self) -> Time;
+
+    /// Milliseconds on the wall clock, which goes on while the machine sleeps and may be set.
+    fn wall_clock(&self) -> u64;
+
+    /// Calls `tell` when the network or the page may have changed. Dropping the result stops it.
+    #[must_use = "dropping a watch stops it"]
+    fn watch(&self, tell: Box<dyn Fn(Hint)>) -> Box<dyn Any>;
+
+    /// The text of a message that arrived; `None` if it is binary.
+    fn text(&self, payload: &P) -> Option<String>;
+
+    /// A text message to send.
+    fn message(&self, text: &str) -> P;
 
     /// A random number in [0, 1), different in every page of every user.
     fn chance(&self) -> f64;

@@ -105,7 +105,14 @@ pub struct Builder<Out, In, C> {
     platform: Option<Rc<dyn Platform<Message>>>,
     predicate: Option<Predicate>,
     on_open: Option<OnOpen>,
+    heartbeat: Option<Heartbeat>,
     types: PhantomData<fn(Out, C) -> In>,
+}
+
+/// What the server answers, and how to know the answer.
+struct Heartbeat {
+    ping: Message,
+    is_pong: Box<dyn Fn(&Message) -> bool>,
 }
 
 impl<Out, In, C> fmt::Debug for Builder<Out, In, C> {
@@ -125,6 +132,7 @@ impl<Out, In, C> Builder<Out, In, C> {
             platform: None,
             predicate: None,
             on_open: None,
+            heartbeat: None,
             types: PhantomData,
         }
     }
@@ -155,6 +163,21 @@ impl<Out, In, C> Builder<Out, In, C> {
     /// it sends goes ahead of the queue: the place to authenticate.
     pub fn on_open(mut self, handler: impl Fn(&Opening<'_>) + 'static) -> Self {
         self.on_open = Some(Box::new(handler));
+        self
+    }
+
+    /// Says that the server answers `ping`, and which messages are the answer: these do not reach the
+    /// stream. With it, the option `heartbeat_interval` makes a half-open connection be noticed, and a
+    /// page that wakes asks the server whether the connection still lives.
+    pub fn heartbeat(
+        mut self,
+        ping: Message,
+        is_pong: impl Fn(&Message) -> bool + 'static,
+    ) -> Self {
+        self.heartbeat = Some(Heartbeat {
+            ping,
+            is_pong: Box::new(is_pong),
+        });
         self
     }
 
@@ -189,6 +212,7 @@ impl<Out, In, C> Builder<Out, In, C> {
             platform: Rc::clone(&platform),
             predicate: self.predicate,
             on_open: self.on_open,
+            heartbeat: self.heartbeat,
             shared: Rc::clone(&shared),
         });
         let driver = Driver::new(self.options, platform, Box::new(FaceRef(face)));
@@ -265,6 +289,7 @@ struct Face {
     platform: Rc<dyn Platform<Message>>,
     predicate: Option<Predicate>,
     on_open: Option<OnOpen>,
+    heartbeat: Option<Heartbeat>,
     shared: Rc<Shared>,
 }
 
@@ -327,6 +352,20 @@ impl Application<Message> for FaceRef {
                 attempt: *attempt,
             });
         }
+    }
+
+    fn ping(&self) -> Option<Message> {
+        self.0
+            .heartbeat
+            .as_ref()
+            .map(|heartbeat| heartbeat.ping.clone())
+    }
+
+    fn is_pong(&self, payload: &Message) -> bool {
+        self.0
+            .heartbeat
+            .as_ref()
+            .is_some_and(|heartbeat| (heartbeat.is_pong)(payload))
     }
 
     fn settled(&self) {

@@ -35,7 +35,7 @@ use std::rc::Rc;
 
 use steady_socket_protocol::Message;
 
-use crate::connection::{CloseFrame, Time};
+use crate::connection::{CloseFrame, Hint, Time};
 use crate::platform::{
     BinaryType, LocalFuture, Platform, RawSocket, Refused, SocketEvent, SocketListener, Target,
 };
@@ -47,11 +47,21 @@ pub struct World(Rc<State>);
 #[derive(Default)]
 struct State {
     now: Cell<u64>,
+    /// How far the wall clock has run ahead.
+    slept: Cell<u64>,
+    watches: RefCell<Vec<Rc<WatchState>>>,
     chance: Cell<f64>,
     refuse: Cell<bool>,
     timers: RefCell<Vec<Rc<TimerState>>>,
     tasks: RefCell<Vec<LocalFuture<()>>>,
     sockets: RefCell<Vec<Rc<SocketState>>>,
+}
+
+/// Called with what the browser hints at.
+type HintListener = Rc<dyn Fn(Hint)>;
+
+struct WatchState {
+    tell: RefCell<Option<HintListener>>,
 }
 
 struct TimerState {
@@ -139,6 +149,35 @@ impl World {
         FakeSocket(Rc::clone(socket))
     }
 
+    /// The browser hints that something has changed.
+    pub fn hint(&self, hint: Hint) {
+        let watches = self.0.watches.borrow().clone();
+        for watch in watches {
+            let tell = watch.tell.borrow().clone();
+            if let Some(tell) = tell {
+                tell(hint);
+            }
+        }
+        self.run();
+    }
+
+    /// How many connections listen to hints.
+    #[must_use]
+    pub fn watch_count(&self) -> usize {
+        self.0
+            .watches
+            .borrow()
+            .iter()
+            .filter(|watch| watch.tell.borrow().is_some())
+            .count()
+    }
+
+    /// The machine sleeps: the wall clock goes on, and nothing else does.
+    pub fn sleep(&self, time: Duration) {
+        let millis = time.as_millis() as u64;
+        self.0.slept.set(self.0.slept.get().saturating_add(millis));
+    }
+
     /// Lets time pass, and everything happen that is due in it.
     pub fn advance(&self, time: Duration) {
         let end = self.0.now.get().saturating_add(time.as_millis() as u64);
@@ -192,6 +231,29 @@ impl World {
 impl Platform<Message> for World {
     fn now(&self) -> Time {
         Time::from_millis(self.0.now.get())
+    }
+
+    fn wall_clock(&self) -> u64 {
+        self.0.now.get().saturating_add(self.0.slept.get())
+    }
+
+    fn watch(&self, tell: Box<dyn Fn(Hint)>) -> Box<dyn Any> {
+        let watch = Rc::new(WatchState {
+            tell: RefCell::new(Some(Rc::from(tell))),
+        });
+        self.0.watches.borrow_mut().push(Rc::clone(&watch));
+        Box::new(StopWatching(watch))
+    }
+
+    fn text(&self, payload: &Message) -> Option<String> {
+        match payload {
+            Message::Text(text) => Some(text.clone()),
+            Message::Binary(_) => None,
+        }
+    }
+
+    fn message(&self, text: &str) -> Message {
+        text.into()
     }
 
     fn chance(&self) -> f64 {
@@ -255,6 +317,16 @@ impl Drop for CallOff {
     fn drop(&mut self) {
         let fire = self.0.fire.borrow_mut().take();
         drop(fire);
+    }
+}
+
+/// Stops listening when it is dropped.
+struct StopWatching(Rc<WatchState>);
+
+impl Drop for StopWatching {
+    fn drop(&mut self) {
+        let tell = self.0.tell.borrow_mut().take();
+        drop(tell);
     }
 }
 

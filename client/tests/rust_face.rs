@@ -9,8 +9,8 @@ use steady_socket::protocol::hello::{ClientMessage, Hello};
 use steady_socket::protocol::{Json, MsgPack, PlainText};
 use steady_socket::testing::World;
 use steady_socket::{
-    Builder, Cause, ConnectError, Event, Events, Message, Options, Overflow, Phase, SendError,
-    SendMode, Sent, Socket, Source, Verdict, Why, endpoint,
+    Builder, Cause, ConnectError, Event, Events, Hint, Message, Options, Overflow, Phase,
+    SendError, SendMode, Sent, Socket, Source, Verdict, Why, endpoint,
 };
 
 type Text = Socket<String, String, PlainText>;
@@ -223,7 +223,8 @@ fn events_tell_the_whole_story_in_order() {
 #[test]
 fn a_stream_of_events_that_nobody_reads_is_bounded() {
     let world = World::new();
-    let socket = connect(&world);
+    let options = Options::default().attempt_interval(Duration::ZERO);
+    let socket = builder(&world).options(options).connect().unwrap();
     let mut events = socket.events();
     for _ in 0..300 {
         socket.handle().reconnect().unwrap();
@@ -637,4 +638,238 @@ fn start_closed_waits_for_reconnect() {
     );
     socket.handle().reconnect().unwrap();
     assert_eq!(world.socket_count(), 1);
+}
+
+/// How long until the next attempt, and why, after the events so far.
+fn last_wait(events: &mut Events) -> Option<(u64, Why)> {
+    drain(events)
+        .into_iter()
+        .filter_map(|event| match event {
+            Event::Closed(closed) => closed.retry_in.map(|delay| (delay, closed.why)),
+            Event::State(change) => change.delay.map(|delay| (delay, change.why)),
+            _ => None,
+        })
+        .next_back()
+}
+
+/// A connection whose server answers `ping` with `pong`, asked after 20 s of silence.
+fn with_heartbeat(world: &World) -> Text {
+    builder(world)
+        .options(Options::default().heartbeat_interval(Some(Duration::from_secs(20))))
+        .heartbeat("ping".into(), |message| *message == Message::from("pong"))
+        .connect()
+        .unwrap()
+}
+
+#[test]
+fn a_silent_server_is_asked_and_then_given_up_at_once() {
+    let world = World::new();
+    let mut socket = with_heartbeat(&world);
+    let mut events = socket.events();
+    world.socket(0).open();
+    world.advance(Duration::from_secs(19));
+    assert!(world.socket(0).sent().is_empty());
+    world.advance(Duration::from_secs(1));
+    assert_eq!(texts(world.socket(0).sent()), ["ping"]);
+    world.socket(0).deliver("pong".into());
+    assert!(
+        socket.next().now_or_never().is_none(),
+        "the answer is not for the application"
+    );
+
+    world.advance(Duration::from_millis(29_999));
+    assert_eq!(socket.handle().phase(), Phase::Open);
+    assert_eq!(texts(world.socket(0).sent()), ["ping", "ping"]);
+    world.advance(Duration::from_millis(1));
+    assert_eq!(socket.handle().phase(), Phase::Waiting);
+    let cause = drain(&mut events)
+        .into_iter()
+        .find_map(|event| match event {
+            Event::Closed(closed) => Some((closed.loss.cause, closed.loss.close.code)),
+            _ => None,
+        });
+    assert_eq!(cause, Some((Cause::HeartbeatTimeout, 1006)));
+    assert!(world.socket(0).closed_with().is_some() && !world.socket(0).is_listened_to());
+}
+
+#[test]
+fn any_message_is_life() {
+    let world = World::new();
+    let mut socket = with_heartbeat(&world);
+    world.socket(0).open();
+    for _ in 0..10 {
+        world.advance(Duration::from_secs(15));
+        world.socket(0).deliver("news".into());
+        assert!(socket.next().now_or_never().is_some());
+    }
+    assert!(world.socket(0).sent().is_empty(), "no ping was needed");
+    assert_eq!(socket.handle().phase(), Phase::Open);
+}
+
+#[test]
+fn a_server_that_is_not_known_to_answer_is_never_asked_nor_judged() {
+    let world = World::new();
+    let socket = connect(&world);
+    world.socket(0).open();
+    for hint in [Hint::Online, Hint::Offline, Hint::Visible, Hint::Resumed] {
+        world.hint(hint);
+    }
+    world.advance(Duration::from_secs(3600));
+    assert!(world.socket(0).sent().is_empty());
+    assert_eq!(
+        (socket.handle().phase(), world.timer_count()),
+        (Phase::Open, 0)
+    );
+}
+
+#[test]
+fn a_page_that_wakes_asks_and_a_dead_connection_is_replaced_without_a_wait() {
+    let world = World::new();
+    let socket = with_heartbeat(&world);
+    let mut events = socket.events();
+    world.socket(0).open();
+    world.hint(Hint::Visible);
+    assert_eq!(texts(world.socket(0).sent()), ["ping"]);
+    world.socket(0).deliver("pong".into());
+    world.advance(Duration::from_secs(6));
+    assert_eq!(socket.handle().phase(), Phase::Open, "a healthy one stays");
+
+    world.hint(Hint::Resumed);
+    world.advance(Duration::from_secs(5));
+    assert_eq!(last_wait(&mut events), Some((0, Why::LocalLoss)));
+    world.advance(Duration::ZERO);
+    assert_eq!(world.socket_count(), 2);
+}
+
+#[test]
+fn a_loss_right_after_waking_is_local_and_one_later_is_not() {
+    let world = World::new();
+    let socket = connect(&world);
+    let mut events = socket.events();
+    world.socket(0).open();
+    world.advance(Duration::from_secs(60));
+    world.hint(Hint::Resumed);
+    world.socket(0).cut();
+    assert_eq!(last_wait(&mut events), Some((0, Why::LocalLoss)));
+    world.advance(Duration::ZERO);
+    world.socket(1).open();
+    world.advance(Duration::from_secs(60));
+    world.socket(1).cut();
+    assert_eq!(last_wait(&mut events), Some((5_000, Why::PolicyRetries)));
+}
+
+#[test]
+fn waking_ends_a_wait_and_the_network_ends_it_soon() {
+    let world = World::new();
+    let socket = connect(&world);
+    let mut events = socket.events();
+    world.socket(0).cut();
+    world.hint(Hint::Offline);
+    assert_eq!(
+        (world.socket_count(), socket.handle().phase()),
+        (1, Phase::Waiting)
+    );
+    world.hint(Hint::Online);
+    assert_eq!(last_wait(&mut events), Some((2_000, Why::Woken)));
+    world.hint(Hint::Visible);
+    assert_eq!(world.socket_count(), 2);
+}
+
+#[test]
+fn a_machine_that_slept_does_not_wait_on() {
+    let world = World::new();
+    let _socket = connect(&world);
+    world.socket(0).cut();
+    world.sleep(Duration::from_secs(3600));
+    world.hint(Hint::Offline);
+    assert_eq!(world.socket_count(), 2, "the clocks tell");
+}
+
+#[test]
+fn the_window_that_a_server_announces_is_kept_and_clamped() {
+    let world = World::new();
+    let socket = connect(&world);
+    let mut events = socket.events();
+    world.socket(0).open();
+    world.socket(0).close(1001, "deploying reconnect=0-20000");
+    assert_eq!(last_wait(&mut events), Some((20_000, Why::ServerAsks)));
+    world.hint(Hint::Visible);
+    assert_eq!(world.socket_count(), 1, "nothing shortens it");
+    world.advance(Duration::from_secs(20));
+    world.socket(1).open();
+    world.socket(1).close(1012, "");
+    assert_eq!(last_wait(&mut events), Some((30_000, Why::ServerAsks)));
+    world.advance(Duration::from_secs(30));
+    world.socket(2).open();
+    world.socket(2).close(1001, "reconnect=0-9999999999");
+    assert_eq!(last_wait(&mut events), Some((60_000, Why::ServerAsks)));
+}
+
+#[test]
+fn control_messages_are_spoken_where_they_were_negotiated() {
+    let world = World::new();
+    let mut socket = connect(&world);
+    let mut events = socket.events();
+    world.socket(0).open_with_protocol("chat~1");
+    world.socket(0).deliver("~beat 20000".into());
+    world.socket(0).deliver("~reconnect 1000-7000".into());
+    world.socket(0).deliver("~unknown".into());
+    assert!(
+        socket.next().now_or_never().is_none(),
+        "none is for the application"
+    );
+    world.hint(Hint::Visible);
+    assert_eq!(texts(world.socket(0).sent()), ["~ping"]);
+    world.socket(0).deliver("~beat 20000".into());
+    world.advance(Duration::from_secs(30));
+    assert_eq!(last_wait(&mut events), Some((7_000, Why::ServerAsks)));
+
+    world.advance(Duration::from_secs(7));
+    world.socket(1).open_with_protocol("chat");
+    world.socket(1).deliver("~beat 20000".into());
+    assert!(
+        socket.next().now_or_never().is_some(),
+        "an ordinary message here"
+    );
+    world.advance(Duration::from_secs(600));
+    assert_eq!(socket.handle().phase(), Phase::Open);
+}
+
+#[test]
+fn a_loop_of_reconnects_is_slowed_down() {
+    let world = World::new();
+    let socket = builder(&world)
+        .on_open(|opening| opening.handle::<String, PlainText>().reconnect().unwrap())
+        .connect()
+        .unwrap();
+    let mut events = socket.events();
+    for index in 0..10 {
+        world.socket(index).open();
+    }
+    assert_eq!(world.socket_count(), 10);
+    assert_eq!(last_wait(&mut events), Some((5_000, Why::TooManyAttempts)));
+    socket.handle().reconnect().unwrap();
+    assert_eq!(world.socket_count(), 10);
+    world.advance(Duration::from_secs(5));
+    assert_eq!(world.socket_count(), 11);
+}
+
+#[test]
+fn the_page_is_listened_to_only_while_a_connection_is_wanted() {
+    let world = World::new();
+    let socket = builder(&world)
+        .options(Options::default().start_closed(true))
+        .connect()
+        .unwrap();
+    assert_eq!(world.watch_count(), 0);
+    socket.handle().reconnect().unwrap();
+    assert_eq!(world.watch_count(), 1);
+    world.socket(0).open();
+    world.socket(0).close(1000, "");
+    assert_eq!(world.watch_count(), 0);
+    socket.handle().reconnect().unwrap();
+    assert_eq!(world.watch_count(), 1);
+    drop(socket);
+    world.run();
+    assert_eq!(world.watch_count(), 0);
 }

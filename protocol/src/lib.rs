@@ -6,6 +6,7 @@
 //! * [`Endpoint`] and [`endpoint!`]: a path, the messages of both sides and the sub-protocols,
 //!   declared once, so that a client and a server that disagree do not compile.
 //! * [`negotiate`]: the server's choice among the sub-protocols that a client offers.
+//! * [`control`]: heartbeats, and when to come back.
 //! * [`hello`]: the messages of the hello server, and the rules for a name.
 //!
 //! The crate does no input or output and knows no browser, so both ends and all tests can use it.
@@ -30,6 +31,7 @@
 //! one of them can leave the other out of its build.
 
 mod codec;
+pub mod control;
 mod endpoint;
 mod error;
 #[cfg(feature = "gloo-net")]

@@ -131,8 +131,54 @@ pub enum Input<P> {
         /// The browser's `bufferedAmount`.
         bytes: u64,
     },
+    /// The server is known to answer pings on this connection. Comes with [`Input::Opened`].
+    AnswersPings {
+        /// The attempt.
+        generation: Generation,
+    },
+    /// The server promises a sign of life within so many milliseconds, again and again.
+    Beats {
+        /// The attempt.
+        generation: Generation,
+        /// Its promise, in milliseconds; clamped to [`BEAT_MS`](super::BEAT_MS).
+        interval_ms: u64,
+    },
+    /// Something arrived that is not for the application: a sign of life.
+    Alive {
+        /// The attempt.
+        generation: Generation,
+    },
+    /// The server announces when to come back once this connection has ended.
+    Window {
+        /// The attempt.
+        generation: Generation,
+        /// The least wait, in milliseconds.
+        min_ms: u64,
+        /// The longest wait, in milliseconds.
+        max_ms: u64,
+    },
+    /// The world around the page has changed.
+    Hint(Hint),
     /// The timer went off. Too early, too late or for nothing, it does no harm.
     Timer,
+}
+
+/// What may have happened to the network or to the page. A reason to look, never a fact.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hint {
+    /// The browser says that there is a network again. It tends to say so too early.
+    Online,
+    /// The browser says that there is no network.
+    Offline,
+    /// The page can be seen again.
+    Visible,
+    /// The page was frozen or put aside, and goes on.
+    Resumed,
+    /// The monotonic clock stood still while so much time passed: the machine slept.
+    Slept {
+        /// Milliseconds.
+        millis: u64,
+    },
 }
 
 /// Something that the ring above has to do, in order, before it hands out the next event.
@@ -161,6 +207,11 @@ pub enum Effect<P> {
         generation: Generation,
         /// The message.
         payload: P,
+    },
+    /// Send whatever the server answers. It does not pass through the queue, and needs no answer.
+    Ping {
+        /// The attempt.
+        generation: Generation,
     },
     /// Read `bufferedAmount` and answer with [`Input::Buffered`].
     Measure {
@@ -233,6 +284,10 @@ pub enum Cause {
     SendFailed,
     /// The closing handshake did not end within its timeout.
     CloseTimeout,
+    /// The server was silent for longer than the heartbeat allows.
+    HeartbeatTimeout,
+    /// The server did not answer when it was asked whether the connection still lives.
+    ProbeTimeout,
     /// The application asked for a new connection.
     Reconnect,
     /// The application closed before it was open.
@@ -251,6 +306,8 @@ impl Cause {
             Self::ProviderTimeout => "provider-timeout",
             Self::SendFailed => "send-failed",
             Self::CloseTimeout => "close-timeout",
+            Self::HeartbeatTimeout => "heartbeat-timeout",
+            Self::ProbeTimeout => "probe-timeout",
             Self::Reconnect => "reconnect",
             Self::Closed => "closed",
         }
@@ -271,6 +328,14 @@ pub enum Why {
     PolicyRetries,
     /// The application's predicate says to try again.
     PredicateRetries,
+    /// The loss comes from this side: the page slept, or the network changed.
+    LocalLoss,
+    /// The server announced when to come back.
+    ServerAsks,
+    /// The page woke or the network came back during a wait.
+    Woken,
+    /// Too many attempts were made in a short time.
+    TooManyAttempts,
     /// The policy for the close code says to stop.
     PolicyStops,
     /// The application's predicate says to stop.
@@ -289,6 +354,10 @@ impl fmt::Display for Why {
             Self::HandshakeDone => "the handshake succeeded",
             Self::PolicyRetries => "the policy for the close code is to retry",
             Self::PredicateRetries => "the application's predicate says to retry",
+            Self::LocalLoss => "the page slept or the network changed",
+            Self::ServerAsks => "the server announced when to come back",
+            Self::Woken => "the page woke or the network came back",
+            Self::TooManyAttempts => "too many attempts were made in a short time",
             Self::PolicyStops => "the policy for the close code is to stop",
             Self::PredicateStops => "the application's predicate says to stop",
             Self::RefusedTwice => "the server refused what it was sent twice in a row",

@@ -40,7 +40,9 @@
 )]
 
 mod backoff;
+mod bucket;
 mod event;
+mod liveness;
 mod policy;
 mod queue;
 #[cfg(test)]
@@ -50,17 +52,21 @@ mod unconfirmed;
 
 use std::collections::VecDeque;
 
+use steady_socket_protocol::control::Window;
+
 use crate::options::{Options, Overflow};
 
 pub use event::{
-    Cause, CloseFrame, Closed, Context, DropReason, Dropped, Effect, Event, Generation, Input,
-    Loss, Output, Phase, SendMode, SendRejected, Sent, Snapshot, StateChange, Why,
+    Cause, CloseFrame, Closed, Context, DropReason, Dropped, Effect, Event, Generation, Hint,
+    Input, Loss, Output, Phase, SendMode, SendRejected, Sent, Snapshot, StateChange, Why,
 };
 pub use policy::{CloseError, ClosePolicy, RESTART_WINDOW_MS, Verdict, check_close, close_policy};
 pub use time::Time;
 pub use unconfirmed::Tally;
 
 use backoff::{backoff, draw};
+use bucket::Bucket;
+use liveness::{Life, Liveness};
 use queue::{Lane, Queue, Queued, earliest};
 use unconfirmed::Unconfirmed;
 
@@ -68,14 +74,37 @@ use unconfirmed::Unconfirmed;
 /// There is no event for it.
 const DRAIN_POLL_MS: u64 = 50;
 
+/// The least and the longest heartbeat that a server may announce, in milliseconds: it must neither spin
+/// the client nor make a dead connection last.
+pub const BEAT_MS: (u64, u64) = (5_000, 120_000);
+
+/// A loss within this time after the page woke or the network changed comes from this side, so no crowd
+/// returns with it, in milliseconds.
+const LOCAL_MS: u64 = 5_000;
+
+/// How soon after the browser says that there is a network again an attempt is made, in milliseconds.
+/// It says so before packets flow.
+const ONLINE_MS: (f64, f64) = (200.0, 2_000.0);
+
 /// What the connection is doing, with what only that state needs.
 #[derive(Debug)]
 enum State {
     Idle,
-    Resolving { deadline: Time },
-    Connecting { deadline: Time },
-    Open { since: Time, flow: Flow },
-    Waiting { until: Time },
+    Resolving {
+        deadline: Time,
+    },
+    Connecting {
+        deadline: Time,
+    },
+    Open {
+        since: Time,
+        flow: Flow,
+    },
+    Waiting {
+        until: Time,
+        /// The server asked for the wait: nothing shortens it.
+        firm: bool,
+    },
     Closing(Closing),
     Closed,
 }
@@ -128,6 +157,9 @@ struct Wire {
     /// The browser reported an error.
     failed: bool,
     unconfirmed: Unconfirmed,
+    liveness: Liveness,
+    /// When the server wants its clients back.
+    window: Option<Window>,
 }
 
 /// The message that the browser is being handed.
@@ -177,6 +209,9 @@ pub struct Connection<P> {
     wire: Wire,
     in_hand: Option<InHand>,
     last_loss: Option<Loss>,
+    bucket: Bucket,
+    /// When the page last woke or the network last changed.
+    woken: Option<Time>,
     effects: VecDeque<Effect<P>>,
     outputs: VecDeque<Pending<P>>,
     totals: Totals,
@@ -202,6 +237,8 @@ impl<P> Connection<P> {
             wire: Wire::default(),
             in_hand: None,
             last_loss: None,
+            bucket: Bucket::new(options.attempt_burst, millis(options.attempt_interval)),
+            woken: None,
             effects: VecDeque::new(),
             outputs: VecDeque::new(),
             totals: Totals::default(),
@@ -338,6 +375,11 @@ impl<P> Connection<P> {
             (Input::Timer, State::Connecting { deadline }) if *deadline <= now => {
                 lost(Cause::ConnectTimeout)
             }
+            (Input::Timer, State::Open { .. }) => match self.wire.liveness.judge(now) {
+                Life::Silent => lost(Cause::HeartbeatTimeout),
+                Life::Unanswered => lost(Cause::ProbeTimeout),
+                Life::Fine | Life::Ping | Life::Stale => None,
+            },
             _ => None,
         }
     }
@@ -376,8 +418,37 @@ impl<P> Connection<P> {
                 payload,
                 bytes,
             } => {
-                self.received(generation, payload, bytes);
+                self.received(context.now, generation, payload, bytes);
             }
+            Input::Alive { generation } => {
+                if generation == self.generation {
+                    self.sign_of_life(context.now);
+                }
+            }
+            Input::AnswersPings { generation } => {
+                if generation == self.generation {
+                    self.wire.liveness.answers_pings();
+                }
+            }
+            Input::Beats {
+                generation,
+                interval_ms,
+            } => {
+                if generation == self.generation {
+                    let (min, max) = BEAT_MS;
+                    self.wire.liveness.expect(interval_ms.clamp(min, max));
+                }
+            }
+            Input::Window {
+                generation,
+                min_ms,
+                max_ms,
+            } => {
+                if generation == self.generation && min_ms <= max_ms {
+                    self.wire.window = Some(Window { min_ms, max_ms });
+                }
+            }
+            Input::Hint(hint) => self.hint(context, hint),
             Input::SocketError { generation } => {
                 if generation == self.generation {
                     self.wire.failed = true;
@@ -511,9 +582,9 @@ impl<P> Connection<P> {
     pub fn next_timer(&self) -> Option<Time> {
         let deadline = match &self.state {
             State::Resolving { deadline } | State::Connecting { deadline } => Some(*deadline),
-            State::Waiting { until } => Some(*until),
+            State::Waiting { until, .. } => Some(*until),
             State::Closing(closing) => Some(closing.deadline),
-            State::Open { .. } => self.wire.measure_at,
+            State::Open { .. } => earliest(self.wire.measure_at, self.wire.liveness.next_timer()),
             State::Idle | State::Closed => None,
         };
         earliest(deadline, self.queue.next_expiry())
@@ -525,8 +596,17 @@ impl<P> Connection<P> {
         matches!(self.state, State::Open { .. })
     }
 
-    /// Starts an attempt of a generation of its own.
+    /// Starts an attempt of a generation of its own, or waits until one more may be made.
     fn begin(&mut self, now: Time, why: Why) {
+        let wait = self.bucket.take(now);
+        if wait > 0 {
+            let until = now.after(wait);
+            if !matches!(self.state, State::Waiting { until: already, .. } if already == until) {
+                self.state = State::Waiting { until, firm: false };
+                self.announce(Phase::Waiting, Some(wait), Why::TooManyAttempts);
+            }
+            return;
+        }
         self.generation = Generation(self.generation.0.saturating_add(1));
         self.totals.attempts = self.totals.attempts.saturating_add(1);
         self.wire = Wire::default();
@@ -548,6 +628,12 @@ impl<P> Connection<P> {
         };
         let reconnected = self.totals.opens > 0;
         self.totals.opens = self.totals.opens.saturating_add(1);
+        self.wire.liveness = Liveness::new(
+            now,
+            self.options.heartbeat_interval.map(millis),
+            millis(self.options.heartbeat_grace),
+            millis(self.options.probe_timeout),
+        );
         self.announce(Phase::Open, None, Why::HandshakeDone);
         let attempt = self.attempt();
         self.tell(Event::Open {
@@ -557,21 +643,27 @@ impl<P> Connection<P> {
         });
     }
 
-    fn received(&mut self, generation: Generation, payload: P, bytes: usize) {
+    fn received(&mut self, now: Time, generation: Generation, payload: P, bytes: usize) {
         if generation != self.generation
             || !matches!(self.state, State::Open { .. } | State::Closing(_))
         {
             return;
         }
-        if !self.wire.unconfirmed.is_empty() {
-            self.wire.alive = true;
-            self.measure();
-        }
+        self.sign_of_life(now);
         // The standard delivers nothing after `close()` was called.
         if self.is_open() {
             self.totals.received.add_one(bytes);
             self.outputs
                 .push_back(Pending::Output(Output::Message(payload)));
+        }
+    }
+
+    /// Something arrived.
+    fn sign_of_life(&mut self, now: Time) {
+        self.wire.liveness.heard(now);
+        if !self.wire.unconfirmed.is_empty() {
+            self.wire.alive = true;
+            self.measure();
         }
     }
 
@@ -583,8 +675,10 @@ impl<P> Connection<P> {
         self.failures = self.failures.saturating_add(1);
         match decision {
             Ok((delay, why)) => {
+                let firm = why == Why::ServerAsks;
                 self.state = State::Waiting {
                     until: context.now.after(delay),
+                    firm,
                 };
                 self.announce(Phase::Waiting, Some(delay), why);
                 self.tell_closed(loss, Some(delay), why);
@@ -607,27 +701,49 @@ impl<P> Connection<P> {
     fn decide(&mut self, context: &Context, loss: &Loss) -> Result<(u64, Why), Why> {
         let policy = close_policy(loss.close.code);
         let refused_before = self.refusals > 0;
-        self.refusals = match policy {
-            ClosePolicy::RetryOnce => self.refusals.saturating_add(1),
-            _ => self.refusals,
-        };
-        let ordinary = backoff(&self.options, self.failures, context.chance);
-        let decision = match (context.verdict, policy) {
+        if policy == ClosePolicy::RetryOnce {
+            self.refusals = self.refusals.saturating_add(1);
+        }
+        let (delay, why) = match (context.verdict, policy) {
             (Some(Verdict::Stop), _) => return Err(Why::PredicateStops),
-            (Some(Verdict::Retry), _) => (ordinary, Why::PredicateRetries),
             (Some(Verdict::RetryAfter(delay)), _) => (delay, Why::PredicateRetries),
+            (Some(Verdict::Retry), _) => (self.backoff(context), Why::PredicateRetries),
             (None, ClosePolicy::Stop) => return Err(Why::PolicyStops),
             (None, ClosePolicy::RetryOnce) if refused_before => return Err(Why::RefusedTwice),
-            (None, ClosePolicy::RetryWithin { min_ms, max_ms }) => (
-                draw(min_ms as f64, max_ms as f64, context.chance),
-                Why::PolicyRetries,
-            ),
-            (None, ClosePolicy::Retry | ClosePolicy::RetryOnce) => (ordinary, Why::PolicyRetries),
+            (None, _) => self.wait(context, loss, policy),
         };
         match self.options.max_retries {
             Some(max) if self.failures >= max => Err(Why::RetriesExhausted),
-            _ => Ok(decision),
+            _ => Ok((delay, why)),
         }
+    }
+
+    /// How long to wait when the policy is to retry.
+    fn wait(&self, context: &Context, loss: &Loss, policy: ClosePolicy) -> (u64, Why) {
+        let within = |min_ms: u64, max_ms: u64| draw(min_ms as f64, max_ms as f64, context.chance);
+        let announced = self
+            .wire
+            .window
+            .or_else(|| Window::in_reason(&loss.close.reason));
+        if let Some(Window { min_ms, max_ms }) = announced {
+            let cap = millis(self.options.announced_delay_max);
+            return (within(min_ms.min(cap), max_ms.min(cap)), Why::ServerAsks);
+        }
+        if let ClosePolicy::RetryWithin { min_ms, max_ms } = policy {
+            return (within(min_ms, max_ms), Why::ServerAsks);
+        }
+        let woken = self
+            .woken
+            .is_some_and(|woken| context.now.since(woken) <= LOCAL_MS);
+        let local = loss.was_open && (woken || loss.cause == Cause::ProbeTimeout);
+        if local && self.failures == 0 {
+            return (0, Why::LocalLoss);
+        }
+        (self.backoff(context), Why::PolicyRetries)
+    }
+
+    fn backoff(&self, context: &Context) -> u64 {
+        backoff(&self.options, self.failures, context.chance)
     }
 
     /// Lets go of the socket, or of the search for its URL, that `loss` ends.
@@ -739,9 +855,52 @@ impl<P> Connection<P> {
         self.settle_failures(now);
         let lost = was_open.then(|| self.closed(loss, Some(0), Why::Requested));
         self.begin(now, Why::Requested);
-        if let Some(closed) = lost {
+        if let Some(mut closed) = lost {
+            if let State::Waiting { until, .. } = self.state {
+                closed.retry_in = Some(until.since(now));
+                closed.why = Why::TooManyAttempts;
+            }
             self.tell(Event::Closed(closed));
         }
+    }
+
+    /// Looks after the connection because the world around it may have changed.
+    fn hint(&mut self, context: Context, hint: Hint) {
+        let now = context.now;
+        if hint != Hint::Offline {
+            self.woken = Some(now);
+        }
+        match self.state {
+            State::Waiting { until, firm } => {
+                let at = match hint {
+                    Hint::Offline => return,
+                    // Time that passed in the sleep counts for the server, too.
+                    Hint::Slept { millis } if firm => {
+                        Time::from_millis(until.as_millis().saturating_sub(millis))
+                    }
+                    _ if firm => return,
+                    Hint::Online => {
+                        let (min, max) = ONLINE_MS;
+                        now.after(draw(min, max, context.chance))
+                    }
+                    Hint::Visible | Hint::Resumed | Hint::Slept { .. } => now,
+                };
+                if at <= now {
+                    self.begin(now, Why::Woken);
+                } else if at < until {
+                    self.state = State::Waiting { until: at, firm };
+                    self.announce(Phase::Waiting, Some(at.since(now)), Why::Woken);
+                }
+            }
+            State::Open { .. } if self.wire.liveness.probe(now) => self.ping(),
+            _ => {}
+        }
+    }
+
+    fn ping(&mut self) {
+        self.effects.push_back(Effect::Ping {
+            generation: self.generation,
+        });
     }
 
     fn ready(&mut self, now: Time) {
@@ -976,7 +1135,7 @@ impl<P> Connection<P> {
     fn timer(&mut self, now: Time) {
         self.expire(now);
         match &mut self.state {
-            State::Waiting { until } if *until <= now => self.begin(now, Why::WaitOver),
+            State::Waiting { until, .. } if *until <= now => self.begin(now, Why::WaitOver),
             State::Closing(closing) if closing.deadline <= now => {
                 // If the measurement is not answered, this stands.
                 closing.deadline = now.after(millis(self.options.close_timeout));
@@ -984,12 +1143,40 @@ impl<P> Connection<P> {
                 self.wire.measuring = false;
                 self.measure();
             }
-            State::Open { .. } if self.wire.measure_at.is_some_and(|at| at <= now) => {
-                self.wire.measure_at = Some(now.after(DRAIN_POLL_MS));
-                self.wire.measuring = false;
-                self.measure();
+            State::Open { .. } => {
+                self.look_at_buffer(now);
+                self.look_for_life(now);
             }
             _ => {}
+        }
+    }
+
+    fn look_at_buffer(&mut self, now: Time) {
+        if self.wire.measure_at.is_some_and(|at| at <= now) {
+            self.wire.measure_at = Some(now.after(DRAIN_POLL_MS));
+            self.wire.measuring = false;
+            self.measure();
+        }
+    }
+
+    fn look_for_life(&mut self, now: Time) {
+        let liveness = &mut self.wire.liveness;
+        match liveness.judge(now) {
+            Life::Ping => {
+                liveness.pinged();
+                self.ping();
+            }
+            Life::Stale => {
+                // What was lost in the sleep was lost on this side.
+                self.woken = Some(now);
+                if liveness.probe(now) {
+                    self.ping();
+                } else {
+                    self.wire.liveness.wait_again(now);
+                }
+            }
+            // The loss was reported before this.
+            Life::Silent | Life::Unanswered | Life::Fine => {}
         }
     }
 

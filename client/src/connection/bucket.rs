@@ -1,0 +1,71 @@
+//! A token bucket over attempts, so that neither a loop in the application nor a lying network makes a
+//! storm.
+
+use super::time::Time;
+
+/// Attempts that may be made, counted in the milliseconds that they take to come back.
+///
+/// Invariant: `credit` is at most `capacity`.
+#[derive(Debug)]
+pub(super) struct Bucket {
+    /// Milliseconds until one attempt has come back; 0 is without limit.
+    price: u64,
+    capacity: u64,
+    credit: u64,
+    /// When `credit` was right.
+    at: Time,
+}
+
+impl Bucket {
+    /// Full.
+    pub(super) const fn new(burst: u32, price: u64) -> Self {
+        let capacity = price.saturating_mul(burst as u64);
+        Self {
+            price,
+            capacity,
+            credit: capacity,
+            at: Time::from_millis(0),
+        }
+    }
+
+    /// Takes an attempt out and returns 0, or returns how many milliseconds there is none.
+    pub(super) fn take(&mut self, now: Time) -> u64 {
+        let grown = self.credit.saturating_add(now.since(self.at));
+        self.credit = grown.min(self.capacity);
+        self.at = now;
+        match self.credit.checked_sub(self.price) {
+            Some(rest) => {
+                self.credit = rest;
+                0
+            }
+            None => self.price.saturating_sub(self.credit),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_burst_and_then_one_at_a_time() {
+        let at = Time::from_millis;
+        let mut bucket = Bucket::new(3, 100);
+        assert_eq!([(); 3].map(|()| bucket.take(at(7))), [0; 3]);
+        assert_eq!(bucket.take(at(7)), 100);
+        assert_eq!(bucket.take(at(47)), 60);
+        assert_eq!(bucket.take(at(107)), 0);
+        assert_eq!(bucket.take(at(107)), 100);
+        // However long nothing happens, no more than the burst is saved.
+        assert_eq!([(); 4].map(|()| bucket.take(at(1_000_000))), [0, 0, 0, 100]);
+    }
+
+    #[test]
+    fn a_price_of_nothing_is_no_limit() {
+        let mut bucket = Bucket::new(1, 0);
+        assert_eq!(
+            [(); 100].map(|()| bucket.take(Time::from_millis(1))),
+            [0; 100]
+        );
+    }
+}
