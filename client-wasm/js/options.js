@@ -12,6 +12,12 @@ export const OPTIONS = [
   { name: 'maxDelay', kind: 'whole', unit: ' ms', min: 1, max: 2147483647, unlimited: false, default: 30000 },
   { name: 'stableAfter', kind: 'whole', unit: ' ms', min: 0, max: 2147483647, unlimited: false, default: 5000 },
   { name: 'maxRetries', kind: 'whole', unit: '', min: 0, max: 2147483647, unlimited: true, default: Infinity },
+  { name: 'attemptBurst', kind: 'whole', unit: '', min: 1, max: 2147483647, unlimited: false, default: 10 },
+  { name: 'attemptInterval', kind: 'whole', unit: ' ms', min: 0, max: 2147483647, unlimited: false, default: 5000 },
+  { name: 'announcedDelayMax', kind: 'whole', unit: ' ms', min: 0, max: 2147483647, unlimited: false, default: 60000 },
+  { name: 'heartbeatInterval', kind: 'whole', unit: ' ms', min: 1, max: 2147483647, unlimited: true, default: Infinity },
+  { name: 'heartbeatGrace', kind: 'whole', unit: ' ms', min: 1, max: 2147483647, unlimited: false, default: 10000 },
+  { name: 'probeTimeout', kind: 'whole', unit: ' ms', min: 1, max: 2147483647, unlimited: false, default: 5000 },
   { name: 'maxQueuedMessages', kind: 'whole', unit: '', min: 0, max: 2147483647, unlimited: false, default: 1000 },
   { name: 'maxQueuedBytes', kind: 'whole', unit: ' bytes', min: 0, max: 2147483647, unlimited: false, default: 16777216 },
   { name: 'overflow', kind: 'choice', choices: ['reject', 'drop-oldest', 'drop-newest'], default: 0 },
@@ -23,4 +29,4 @@ export const OPTIONS = [
 ];
 
 /** Pairs of them, by their place, of which the first may not be greater than the second. */
-export const ORDERED = [[4, 7], [5, 7], [15, 14]];
+export const ORDERED = [[4, 7], [5, 7], [21, 20]];

@@ -128,6 +128,50 @@ export interface ReconnectingWebSocketOptions {
   maxRetries?: number | undefined;
 
   /**
+   * How many attempts may be made at once, whoever asks for them, before the next ones wait.
+   * A whole number, 1 to 2^31 - 1.
+   * @default 10
+   */
+  attemptBurst?: number | undefined;
+
+  /**
+   * How long it takes until one more attempt may be made, up to `attemptBurst` of them. 0 is without limit.
+   * Milliseconds, 0 to 2^31 - 1.
+   * @default 5000
+   */
+  attemptInterval?: number | undefined;
+
+  /**
+   * The longest wait that a server may ask for when it announces when to come back.
+   * Milliseconds, 0 to 2^31 - 1.
+   * @default 60000
+   */
+  announcedDelayMax?: number | undefined;
+
+  /**
+   * How long the server may be silent before it is pinged or, if there is no ping, before the grace begins.
+   * A server that announces its own heartbeat overrides it, within 5 to 120 s.
+   * Milliseconds, 1 to 2^31 - 1, or `Infinity` for no limit.
+   * @default Infinity
+   */
+  heartbeatInterval?: number | undefined;
+
+  /**
+   * How much longer it may be silent before the connection is given up as dead.
+   * Milliseconds, 1 to 2^31 - 1.
+   * @default 10000
+   */
+  heartbeatGrace?: number | undefined;
+
+  /**
+   * How long a server that answers pings may take to answer one after the page has woken or the network has
+   * changed.
+   * Milliseconds, 1 to 2^31 - 1.
+   * @default 5000
+   */
+  probeTimeout?: number | undefined;
+
+  /**
    * How many messages the queue holds.
    * A whole number, 0 to 2^31 - 1.
    * @default 1000
