@@ -144,6 +144,15 @@ export const cases = {
     }
   },
 
+  async 'delivers blobs when nothing else is said'(t) {
+    const socket = t.socket(t.url('/echo'));
+    const message = t.next(socket, 'message');
+    socket.send(new Uint8Array([1, 2]));
+    const { data } = await message;
+    ok(data instanceof Blob, 'a Blob');
+    equal(data.size, 2, 'its size');
+  },
+
   async 'calls handlers in their place among the listeners'(t) {
     const { socket } = t.echo();
     const calls = [];
@@ -639,6 +648,19 @@ export const cases = {
     same(await received, ['auth 1', 'auth 2', 'queued 1', 'queued 2']);
   },
 
+  async 'what goes first is ahead of the queue, queued before the module is there or after'(t) {
+    for (const loaded of [false, true]) {
+      if (loaded) await load();
+      const { socket } = t.echo();
+      const received = t.messages(socket, 4);
+      socket.send('1');
+      socket.send('first 1', { priority: 'first' });
+      socket.send('2');
+      socket.send('first 2', { priority: 'first' });
+      same(await received, ['first 1', 'first 2', '1', '2'], loaded ? 'after' : 'before');
+    }
+  },
+
   async 'gate holds the queue until ready(), on every connection'(t) {
     const { socket, id } = t.echo({ gate: true });
     for (let round = 0; round < 2; round += 1) {
@@ -847,6 +869,8 @@ function refused(act, what) {
 /** Closes by `act`, then says that exactly one close event came, the final one, as expected. */
 async function closesOnce(t, socket, act, { code, wasClean, reason = '' }) {
   const closes = [];
+  const order = [];
+  for (const type of ['error', 'close']) socket.addEventListener(type, () => order.push(type));
   socket.addEventListener('close', (event) => closes.push([event.willReconnect, socket.readyState, event]));
   const closed = t.next(socket, 'close');
   act(socket);
@@ -855,6 +879,8 @@ async function closesOnce(t, socket, act, { code, wasClean, reason = '' }) {
   equal(closes.length, 1, 'close events');
   same(closes[0].slice(0, 2), [false, 3], 'willReconnect and readyState');
   same([event.code, event.reason, event.wasClean], [code, reason, wasClean]);
+  // As a `WebSocket` has it: what was never open fails before it closes.
+  same(order, wasClean ? ['close'] : ['error', 'close'], 'the order of the events');
   socket.close();
   await t.settle();
   equal(closes.length, 1, 'close events after another close()');
