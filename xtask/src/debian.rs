@@ -35,10 +35,17 @@ pub(crate) fn install(packages: &[&str], purpose: &str) -> Result<()> {
     if packages.iter().any(|package| !is_known(package)) {
         process::run(Command::new("apt-get").args(["update", "--quiet"]))?;
     }
+    // What would push out a package that the user has is for the user to decide.
     let install = || {
         process::run(
             Command::new("apt-get")
-                .args(["install", "--quiet", "--yes", "--no-install-recommends"])
+                .args([
+                    "install",
+                    "--quiet",
+                    "--yes",
+                    "--no-install-recommends",
+                    "--no-remove",
+                ])
                 .args(packages)
                 .env("DEBIAN_FRONTEND", "noninteractive"),
         )

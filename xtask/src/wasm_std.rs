@@ -143,6 +143,16 @@ fn from_debian() -> Result<WasmStd> {
     {
         debian::install(&PACKAGES, "Debian's Rust compiler for wasm")?;
     }
+    // The linker is LLVM's, under a name with a version: a link that leads nowhere says which.
+    let linker = Path::new("/usr/bin/rust-lld");
+    if !linker.exists() {
+        let package = std::fs::read_link(linker)
+            .map_err(|error| format!("Debian's compiler has no wasm linker: {error}"))?;
+        debian::install(
+            &[&package.to_string_lossy()],
+            "the linker of Debian's compiler",
+        )?;
+    }
     let compiler = debian_compiler()?;
     let stamp = stamp(&sysroot, &compiler);
     if !stamp.is_current() {
