@@ -13,7 +13,7 @@ use std::rc::Rc;
 
 use js_sys::{Array, Function};
 use steady_socket::browser::Browser;
-use steady_socket::connection::{Input, SendMode, SendRejected, Tally};
+use steady_socket::connection::{Input, SendMode, SendRejected};
 use steady_socket::driver::Driver;
 use steady_socket::options::Options;
 use steady_socket::platform::BinaryType;
@@ -25,9 +25,10 @@ use host::{Host, provide_core};
 #[wasm_bindgen(typescript_custom_section)]
 const DECLARATIONS: &str = include_str!("../js/reconnecting-websocket.d.ts");
 
-/// Called when the module is loaded.
-#[wasm_bindgen(start)]
-fn start() {
+/// Gives the JavaScript class what it makes its connections with. Called when the module is loaded, save in
+/// tests, which wasm-bindgen starts differently.
+#[wasm_bindgen(start, private)]
+pub fn start() {
     let create = Closure::<dyn Fn(Host, Vec<f64>, Array, JsValue, bool, bool) -> JsValue>::new(
         |host, options: Vec<f64>, target, constructor, has_predicate, has_log| {
             Core::new(host, &options, &target, constructor, has_predicate, has_log).into()
@@ -109,7 +110,7 @@ impl Core {
     }
 
     /// Takes a message of `bytes` bytes that nobody else will change. `ttl` is how many milliseconds it
-    /// may wait, if not the option's. The result is a [`Handed`].
+    /// may wait, if not the option's. The result is a number of `Handed`.
     pub fn send(
         &self,
         data: JsValue,
@@ -177,23 +178,21 @@ impl Core {
     /// The counters, in the order of `COUNTERS` in `js/waiting-room.js`.
     pub fn counters(&self) -> Vec<f64> {
         let snapshot = self.0.ask(|connection| connection.snapshot());
-        let tally = |tally: Tally| [tally.messages as f64, tally.bytes as f64];
-        let counts = [
+        vec![
             f64::from(snapshot.attempt),
             snapshot.attempts as f64,
             snapshot.opens as f64,
-        ];
-        let tallies = [
-            snapshot.sent,
-            snapshot.received,
-            snapshot.queued,
-            snapshot.dropped,
-            snapshot.unconfirmed,
-        ];
-        counts
-            .into_iter()
-            .chain(tallies.into_iter().flat_map(tally))
-            .chain([snapshot.abandoned as f64])
-            .collect()
+            snapshot.sent.messages as f64,
+            snapshot.sent.bytes as f64,
+            snapshot.received.messages as f64,
+            snapshot.received.bytes as f64,
+            snapshot.queued.messages as f64,
+            snapshot.queued.bytes as f64,
+            snapshot.dropped.messages as f64,
+            snapshot.dropped.bytes as f64,
+            snapshot.unconfirmed.messages as f64,
+            snapshot.unconfirmed.bytes as f64,
+            snapshot.abandoned as f64,
+        ]
     }
 }

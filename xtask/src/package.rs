@@ -14,8 +14,8 @@ use crate::{Result, both, checkout, files, process, say, tools};
 const SOURCES: [&str; 4] = ["client", "client-wasm/js", "client-wasm/src", "protocol"];
 const SOURCE_FILES: [&str; 3] = ["Cargo.lock", "Cargo.toml", "client-wasm/Cargo.toml"];
 
-/// What every published package carries.
-const TEXTS: [&str; 3] = ["LICENSE-APACHE", "LICENSE-MIT", "README.md"];
+/// The licence texts that every published package carries. Its readme is its own.
+const LICENSES: [&str; 2] = ["LICENSE-APACHE", "LICENSE-MIT"];
 
 /// Where the package is put together.
 pub(crate) fn folder() -> PathBuf {
@@ -34,10 +34,10 @@ pub(crate) fn build() -> Result<()> {
     let package = folder();
     files::remove_folder(&package)?;
     files::copy_folder(&wasm, &package.join("wasm"))?;
-    files::copy_folder(&checkout::path("client-wasm/npm"), &package)?;
-    for name in TEXTS {
+    for name in LICENSES {
         files::copy(&checkout::path(name), &package.join(name))?;
     }
+    files::copy_folder(&checkout::path("client-wasm/npm"), &package)?;
     let version = env!("CARGO_PKG_VERSION");
     files::write(
         &package.join("package.json"),
