@@ -169,6 +169,7 @@ struct InHand {
     lane: Lane,
     bytes: usize,
     expires: Option<Time>,
+    volatile: bool,
 }
 
 /// Something that waits to be handed out.
@@ -365,9 +366,14 @@ impl<P> Connection<P> {
                 was_open: self.is_open(),
             }),
             (Input::TransmitFailed { generation, .. }, State::Open { .. })
-                if *generation == self.generation =>
+                if *generation == self.generation && self.is_in_hand(*generation) =>
             {
                 lost(Cause::SendFailed)
+            }
+            (Input::TooBig { generation }, State::Open { .. })
+                if *generation == self.generation =>
+            {
+                lost(Cause::MessageTooBig)
             }
             (Input::Timer, State::Resolving { deadline }) if *deadline <= now => {
                 lost(Cause::ProviderTimeout)
@@ -456,7 +462,7 @@ impl<P> Connection<P> {
             }
             Input::SocketClosed { generation, close } => {
                 if generation == self.generation && matches!(self.state, State::Closing(_)) {
-                    self.closed_as_asked(context.now, close);
+                    self.closed_as_asked(close);
                 }
             }
             Input::Transmitted { generation } => self.transmitted(context.now, generation),
@@ -464,15 +470,23 @@ impl<P> Connection<P> {
                 generation,
                 payload,
             } => {
+                if !self.is_in_hand(generation) {
+                    return;
+                }
                 self.take_back(payload);
-                if generation == self.generation && matches!(self.state, State::Closing(_)) {
-                    self.abandon_closing(context.now, Cause::SendFailed);
+                match self.state {
+                    State::Closing(_) if generation == self.generation => {
+                        self.abandon_closing(Cause::SendFailed);
+                    }
+                    // It was over before the browser gave the message back.
+                    State::Closed => self.drop_queue(),
+                    _ => {}
                 }
             }
             Input::Buffered { generation, bytes } => self.buffered(context.now, generation, bytes),
             Input::Timer => self.timer(context.now),
             // Too late: the attempt is over.
-            Input::ResolveFailed { .. } | Input::OpenFailed { .. } => {}
+            Input::ResolveFailed { .. } | Input::OpenFailed { .. } | Input::TooBig { .. } => {}
         }
     }
 
@@ -509,7 +523,7 @@ impl<P> Connection<P> {
             expires: ttl.map(|ttl| now.after(ttl)),
         };
         if self.may_transmit(lane) {
-            self.transmit(lane, message);
+            self.transmit(lane, message, mode.volatile);
             return Ok(Sent::Now);
         }
         if mode.volatile {
@@ -671,16 +685,16 @@ impl<P> Connection<P> {
     fn lose(&mut self, context: Context, loss: Loss) {
         self.let_go(&loss);
         self.settle_failures(context.now);
-        let decision = self.decide(&context, &loss);
-        self.failures = self.failures.saturating_add(1);
-        match decision {
+        match self.decide(&context, &loss) {
             Ok((delay, why)) => {
+                self.failures = self.failures.saturating_add(1);
                 let firm = why == Why::ServerAsks;
                 self.state = State::Waiting {
                     until: context.now.after(delay),
                     firm,
                 };
                 self.announce(Phase::Waiting, Some(delay), why);
+                self.tell_error(&loss);
                 self.tell_closed(loss, Some(delay), why);
             }
             Err(why) => self.end(loss, why),
@@ -699,7 +713,11 @@ impl<P> Connection<P> {
 
     /// The wait before the next attempt, or why there is none.
     fn decide(&mut self, context: &Context, loss: &Loss) -> Result<(u64, Why), Why> {
-        let policy = close_policy(loss.close.code);
+        let policy = match loss.cause {
+            // As if it had been refused with 1009: the next one may be as large.
+            Cause::MessageTooBig => ClosePolicy::RetryOnce,
+            _ => close_policy(loss.close.code),
+        };
         let refused_before = self.refusals > 0;
         if policy == ClosePolicy::RetryOnce {
             self.refusals = self.refusals.saturating_add(1);
@@ -774,23 +792,34 @@ impl<P> Connection<P> {
         }
     }
 
-    /// Puts the message in hand back where it came from.
+    /// Whether the browser is being handed a message for the socket of this attempt.
+    fn is_in_hand(&self, generation: Generation) -> bool {
+        self.in_hand
+            .as_ref()
+            .is_some_and(|in_hand| in_hand.generation == generation)
+    }
+
+    /// Puts the message in hand back where it came from; one that was to be sent at once or not at all
+    /// will not be.
     fn take_back(&mut self, payload: P) {
         if let Some(InHand {
             lane,
             bytes,
             expires,
+            volatile,
             ..
         }) = self.in_hand.take()
         {
-            self.queue.put_back(
-                lane,
-                Queued {
-                    payload,
-                    bytes,
-                    expires,
-                },
-            );
+            let message = Queued {
+                payload,
+                bytes,
+                expires,
+            };
+            if volatile {
+                self.report_dropped(DropReason::Volatile, vec![message]);
+            } else {
+                self.queue.put_back(lane, message);
+            }
         }
     }
 
@@ -799,6 +828,7 @@ impl<P> Connection<P> {
         self.state = State::Closed;
         self.outputs.push_back(Pending::Over);
         self.announce(Phase::Closed, None, why);
+        self.tell_error(&loss);
         self.drop_queue();
         self.tell_closed(loss, None, why);
     }
@@ -827,6 +857,8 @@ impl<P> Connection<P> {
             Flow::Announcing | Flow::Opening { ready: false } => self.options.gate,
             Flow::Opening { ready: true } | Flow::Flowing => false,
         };
+        // A `reconnect()` before the handshake ends goes on from here.
+        self.settle_failures(now);
         self.state = State::Closing(Closing {
             code,
             reason,
@@ -927,7 +959,7 @@ impl<P> Connection<P> {
             State::Open {
                 flow: Flow::Opening { .. } | Flow::Gated,
                 ..
-            } => lane == Lane::First,
+            } => lane == Lane::First && self.has_window(),
             State::Open {
                 flow: Flow::Flowing,
                 ..
@@ -962,7 +994,7 @@ impl<P> Connection<P> {
         self.report_dropped(DropReason::Overflow, dropped);
     }
 
-    fn transmit(&mut self, lane: Lane, message: Queued<P>) {
+    fn transmit(&mut self, lane: Lane, message: Queued<P>, volatile: bool) {
         let Queued {
             payload,
             bytes,
@@ -974,6 +1006,7 @@ impl<P> Connection<P> {
             lane,
             bytes,
             expires,
+            volatile,
         });
         self.effects.push_back(Effect::Transmit {
             generation,
@@ -1003,7 +1036,7 @@ impl<P> Connection<P> {
         let closing = matches!(self.state, State::Closing(_));
         if closing || self.has_window() {
             match self.queue.pop(only_first) {
-                Some((lane, message)) => self.transmit(lane, message),
+                Some((lane, message)) => self.transmit(lane, message, false),
                 None if closing => self.start_handshake(),
                 None => {}
             }
@@ -1022,7 +1055,8 @@ impl<P> Connection<P> {
             return;
         };
         self.totals.sent.add_one(bytes);
-        if current != self.generation {
+        let connected = matches!(self.state, State::Open { .. } | State::Closing(_));
+        if current != self.generation || !connected {
             // Its socket was lost while the browser took it.
             self.totals.unconfirmed.add_one(bytes);
             return;
@@ -1073,7 +1107,7 @@ impl<P> Connection<P> {
                     closing.deadline = now.after(millis(self.options.close_timeout));
                     closing.judging = false;
                 } else if closing.judging {
-                    self.abandon_closing(now, Cause::CloseTimeout);
+                    self.abandon_closing(Cause::CloseTimeout);
                 }
             }
             _ => {}
@@ -1101,7 +1135,7 @@ impl<P> Connection<P> {
     }
 
     /// The closing handshake that the application asked for has ended, or the connection was lost in it.
-    fn closed_as_asked(&mut self, now: Time, close: CloseFrame) {
+    fn closed_as_asked(&mut self, close: CloseFrame) {
         if let State::Closing(Closing { code, .. }) = &self.state {
             // The server's answer to our close frame shows that it had all that came before. Another
             // code shows a close of its own, which may have crossed ours.
@@ -1109,7 +1143,6 @@ impl<P> Connection<P> {
                 self.wire.unconfirmed = Unconfirmed::default();
             }
         }
-        self.settle_failures(now);
         let loss = Loss {
             close,
             cause: Cause::Socket,
@@ -1119,8 +1152,7 @@ impl<P> Connection<P> {
         self.end(loss, Why::Requested);
     }
 
-    fn abandon_closing(&mut self, now: Time, cause: Cause) {
-        self.settle_failures(now);
+    fn abandon_closing(&mut self, cause: Cause) {
         let loss = Loss {
             close: CloseFrame::abnormal(),
             cause,
@@ -1216,10 +1248,14 @@ impl<P> Connection<P> {
         }
     }
 
-    fn tell_closed(&mut self, loss: Loss, retry_in: Option<u64>, why: Why) {
+    /// As the browser does, before the close: when there was no connection, or something broke it.
+    fn tell_error(&mut self, loss: &Loss) {
         if !loss.was_open || self.wire.failed {
             self.tell(Event::Error);
         }
+    }
+
+    fn tell_closed(&mut self, loss: Loss, retry_in: Option<u64>, why: Why) {
         let closed = self.closed(loss, retry_in, why);
         self.tell(Event::Closed(closed));
     }
