@@ -24,6 +24,8 @@ export const OPTIONS = [
   { name: 'messageTtl', kind: 'whole', unit: ' ms', min: 1, max: 2147483647, unlimited: true, default: Infinity },
   { name: 'highWaterMark', kind: 'whole', unit: ' bytes', min: 1, max: 2147483647, unlimited: false, default: 1048576 },
   { name: 'lowWaterMark', kind: 'whole', unit: ' bytes', min: 0, max: 2147483647, unlimited: false, default: 262144 },
+  { name: 'maxMessageBytes', kind: 'whole', unit: ' bytes', min: 1, max: 2147483647, unlimited: true, default: 67108864 },
+  { name: 'allowInsecure', kind: 'flag', default: 0 },
   { name: 'gate', kind: 'flag', default: 0 },
   { name: 'startClosed', kind: 'flag', default: 0 },
 ];

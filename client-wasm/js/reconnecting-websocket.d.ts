@@ -213,6 +213,21 @@ export interface ReconnectingWebSocketOptions {
   lowWaterMark?: number | undefined;
 
   /**
+   * The largest message that is taken from the server; a larger one ends the connection before any of it is
+   * copied. Text is measured in UTF-16 code units, since its size in bytes would take a walk through it.
+   * Bytes, 1 to 2^31 - 1, or `Infinity` for no limit.
+   * @default 67108864
+   */
+  maxMessageBytes?: number | undefined;
+
+  /**
+   * Whether a page that was loaded over https may connect to a `ws:` URL of another host than loopback.
+   * Browsers refuse it, unless the user has allowed it for the page.
+   * @default false
+   */
+  allowInsecure?: boolean | undefined;
+
+  /**
    * Whether the queue waits, after each open, until the application says that it is ready.
    * @default false
    */

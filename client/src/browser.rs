@@ -5,6 +5,7 @@
 //! see it, and panics when it is called there.
 
 use core::any::Any;
+use core::cell::RefCell;
 use std::rc::Rc;
 
 use gloo_timers::callback::Timeout;
@@ -15,7 +16,8 @@ use web_sys::{CloseEvent, MessageEvent, Url, WebSocket};
 
 use crate::connection::{CloseFrame, Hint, Time};
 use crate::platform::{
-    BinaryType, LocalFuture, Platform, RawSocket, Refused, SocketEvent, SocketListener, Target,
+    BinaryType, LocalFuture, Platform, RawSocket, Refused, SocketEvent, SocketListener,
+    SocketSettings, Target,
 };
 
 /// What the browser ring carries: [`Message`]s for Rust, or JavaScript values that stay outside.
@@ -26,9 +28,9 @@ pub trait Payload: Sized + 'static {
     /// What the socket's `send` throws.
     fn send(&self, socket: &WebSocket) -> Result<(), JsValue>;
 
-    /// Takes the payload out of a `message` event, with its size; `None` for data of a kind that the
+    /// Takes the payload out of a `message` event with this data; `None` for data of a kind that the
     /// payload cannot hold.
-    fn receive(event: MessageEvent) -> Option<(Self, usize)>;
+    fn receive(event: MessageEvent, data: JsValue) -> Option<Self>;
 
     /// The text of a message that arrived; `None` if it is binary.
     fn text(&self) -> Option<String>;
@@ -51,14 +53,13 @@ impl Payload for Message {
         }
     }
 
-    fn receive(event: MessageEvent) -> Option<(Self, usize)> {
-        let data = event.data();
-        let message = match data.as_string() {
-            Some(text) => Self::Text(text),
-            None => Self::Binary(Uint8Array::new(data.dyn_ref::<ArrayBuffer>()?).to_vec()),
-        };
-        let bytes = message.len();
-        Some((message, bytes))
+    fn receive(_: MessageEvent, data: JsValue) -> Option<Self> {
+        match data.as_string() {
+            Some(text) => Some(Self::Text(text)),
+            None => Some(Self::Binary(
+                Uint8Array::new(data.dyn_ref::<ArrayBuffer>()?).to_vec(),
+            )),
+        }
     }
 
     fn text(&self) -> Option<String> {
@@ -79,14 +80,8 @@ impl Payload for JsValue {
         socket.unchecked_ref::<AnySocket>().send(self)
     }
 
-    fn receive(event: MessageEvent) -> Option<(Self, usize)> {
-        let data = event.data();
-        // Text counts in UTF-16 code units: its size in bytes would take a walk through it.
-        let size = match data.dyn_ref::<JsString>() {
-            Some(text) => text.length(),
-            None => data.unchecked_ref::<Sized_>().size_in_bytes(),
-        };
-        Some((event.into(), size as usize))
+    fn receive(event: MessageEvent, _: JsValue) -> Option<Self> {
+        Some(event.into())
     }
 
     fn text(&self) -> Option<String> {
@@ -95,6 +90,18 @@ impl Payload for JsValue {
 
     fn from_text(text: &str) -> Self {
         Self::from_str(text)
+    }
+}
+
+/// The size of a message before anything of it is copied: bytes, or for text UTF-16 code units, since its
+/// size in bytes would take a walk through it.
+fn size_of(data: &JsValue) -> u32 {
+    match data.dyn_ref::<JsString>() {
+        Some(text) => text.length(),
+        None => {
+            let data = data.unchecked_ref::<Sized_>();
+            data.byte_length().or_else(|| data.size()).unwrap_or(0)
+        }
     }
 }
 
@@ -157,12 +164,6 @@ extern "C" {
 
     #[wasm_bindgen(thread_local_v2, js_name = location)]
     static LOCATION: Option<Place>;
-}
-
-impl Sized_ {
-    fn size_in_bytes(&self) -> u32 {
-        self.byte_length().or_else(|| self.size()).unwrap_or(0)
-    }
 }
 
 /// The browser, or a runtime with the same interfaces.
@@ -259,15 +260,24 @@ impl<P: Payload> Platform<P> for Browser {
     fn connect(
         &self,
         target: &Target,
-        binary_type: BinaryType,
+        settings: SocketSettings,
         listener: SocketListener<P>,
     ) -> Result<Rc<dyn RawSocket<P>>, Refused> {
         let socket = self
             .make_socket(target)
             .map_err(|thrown| refused(&thrown))?;
-        let socket = BrowserSocket::listen(socket, Rc::from(listener));
-        RawSocket::<P>::set_binary_type(&socket, binary_type);
+        let max = settings.max_message_bytes.unwrap_or(u32::MAX);
+        let socket = BrowserSocket::listen(socket, Rc::from(listener), max);
+        RawSocket::<P>::set_binary_type(&socket, settings.binary_type);
         Ok(Rc::new(socket))
+    }
+
+    fn page_is_secure(&self) -> bool {
+        LOCATION.with(|location| {
+            // The origin, since that of a blob worker is the page's.
+            let origin = location.as_ref().and_then(Place::origin);
+            origin.is_some_and(|origin| origin.starts_with("https:"))
+        })
     }
 
     /// As the WebSockets standard parses the URL of a constructor: relative to the page or the worker,
@@ -402,14 +412,23 @@ type Listeners = (
 );
 
 impl BrowserSocket {
-    fn listen<P: Payload>(socket: WebSocket, listener: Rc<dyn Fn(SocketEvent<P>)>) -> Self {
+    fn listen<P: Payload>(
+        socket: WebSocket,
+        listener: Rc<dyn Fn(SocketEvent<P>)>,
+        max: u32,
+    ) -> Self {
         let tell = Rc::clone(&listener);
         let on_open = Closure::new(move || tell(SocketEvent::Opened));
         socket.set_onopen(Some(on_open.as_ref().unchecked_ref()));
 
         let tell = Rc::clone(&listener);
         let on_message = Closure::new(move |event: MessageEvent| {
-            if let Some((payload, bytes)) = P::receive(event) {
+            let data = event.data();
+            let size = size_of(&data);
+            if size > max {
+                tell(SocketEvent::TooBig);
+            } else if let Some(payload) = P::receive(event, data) {
+                let bytes = size as usize;
                 tell(SocketEvent::Message { payload, bytes });
             }
         });
@@ -428,6 +447,7 @@ impl BrowserSocket {
         });
         socket.set_onclose(Some(on_close.as_ref().unchecked_ref()));
 
+        SOCKETS.with_borrow_mut(|sockets| sockets.push(socket.clone()));
         Self {
             socket,
             _listeners: (on_open, on_message, on_error, on_close),
@@ -435,10 +455,7 @@ impl BrowserSocket {
     }
 
     fn silence(&self) {
-        self.socket.set_onopen(None);
-        self.socket.set_onmessage(None);
-        self.socket.set_onerror(None);
-        self.socket.set_onclose(None);
+        silence(&self.socket);
     }
 }
 
@@ -446,7 +463,51 @@ impl Drop for BrowserSocket {
     /// Before the closures go.
     fn drop(&mut self) {
         self.silence();
+        SOCKETS.with_borrow_mut(|sockets| sockets.retain(|socket| *socket != self.socket));
     }
+}
+
+fn silence(socket: &WebSocket) {
+    socket.set_onopen(None);
+    socket.set_onmessage(None);
+    socket.set_onerror(None);
+    socket.set_onclose(None);
+}
+
+thread_local! {
+    /// Every socket that is listened to.
+    static SOCKETS: RefCell<Vec<WebSocket>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Stops listening to every socket of this thread and closes it. Nothing calls back afterwards.
+pub fn abandon_all() {
+    // A panic while the list is borrowed leaves it as it is: better some sockets open than a second panic.
+    let sockets = SOCKETS.with(|sockets| {
+        sockets
+            .try_borrow_mut()
+            .map(|mut list| core::mem::take(&mut *list))
+    });
+    for socket in sockets.unwrap_or_default() {
+        silence(&socket);
+        let _ = socket.close();
+    }
+}
+
+/// Makes a panic close every socket, and then do what it did before.
+///
+/// On stable Rust a panic aborts the WebAssembly instance, but the browser keeps its sockets open and calls
+/// into the instance that is no more. Call this once at the start of a program, after other panic hooks were
+/// installed.
+///
+/// ```no_run
+/// steady_socket::close_sockets_on_panic();
+/// ```
+pub fn close_sockets_on_panic() {
+    let before = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        abandon_all();
+        before(panic);
+    }));
 }
 
 impl<P: Payload> RawSocket<P> for BrowserSocket {

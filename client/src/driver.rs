@@ -17,7 +17,9 @@ use crate::connection::{
     SendRejected, Sent, Time, Verdict,
 };
 use crate::options::Options;
-use crate::platform::{BinaryType, LocalFuture, Platform, RawSocket, Refused, SocketEvent, Target};
+use crate::platform::{
+    BinaryType, LocalFuture, Platform, RawSocket, Refused, SocketEvent, SocketSettings, Target,
+};
 
 /// What a function that provides the URL or the sub-protocols may want to know.
 #[derive(Clone, Debug)]
@@ -89,7 +91,7 @@ struct Inner<P: 'static> {
     target: RefCell<Option<Target>>,
     search: RefCell<Option<Search>>,
     timer: RefCell<Option<Timer>>,
-    binary_type: Cell<BinaryType>,
+    settings: Cell<SocketSettings>,
     /// Listens to the page and the network while the connection is wanted.
     watch: RefCell<Option<Box<dyn Any>>>,
     clocks: Cell<Clocks>,
@@ -104,6 +106,9 @@ struct Inner<P: 'static> {
     /// A task that will hand out events is on its way.
     tell_soon: Cell<bool>,
 }
+
+/// The close code with which a server is told that its message was too big: a script cannot send 1009.
+pub const TOO_BIG: u16 = 4009;
 
 /// How much the wall clock may run ahead of the monotonic one before the machine must have slept, in
 /// milliseconds. Smaller steps are a clock that is set right.
@@ -161,7 +166,10 @@ impl<P: 'static> Driver<P> {
             target: RefCell::new(None),
             search: RefCell::new(None),
             timer: RefCell::new(None),
-            binary_type: Cell::default(),
+            settings: Cell::new(SocketSettings {
+                binary_type: BinaryType::default(),
+                max_message_bytes: options.max_message_bytes,
+            }),
             watch: RefCell::new(None),
             clocks: Cell::new(clocks),
             controls: Cell::new(false),
@@ -220,12 +228,16 @@ impl<P: 'static> Driver<P> {
     /// How binary messages arrive, on this connection and later ones.
     #[must_use]
     pub fn binary_type(&self) -> BinaryType {
-        self.0.binary_type.get()
+        self.0.settings.get().binary_type
     }
 
     /// Changes how binary messages arrive, on this connection and later ones.
     pub fn set_binary_type(&self, binary_type: BinaryType) {
-        self.0.binary_type.set(binary_type);
+        let settings = self.0.settings.get();
+        self.0.settings.set(SocketSettings {
+            binary_type,
+            ..settings
+        });
         self.ask_socket(|socket| socket.set_binary_type(binary_type));
     }
 
@@ -321,6 +333,12 @@ impl<P: 'static> Inner<P> {
                     payload,
                     bytes,
                 }
+            }
+            SocketEvent::TooBig => {
+                if let Some(socket) = self.socket_of(generation) {
+                    socket.close(Some(TOO_BIG), "message too big");
+                }
+                Input::TooBig { generation }
             }
             SocketEvent::Error => Input::SocketError { generation },
             SocketEvent::Closed(close) => {
@@ -518,7 +536,7 @@ impl<P: 'static> Inner<P> {
             .and_then(|target| {
                 self.platform.connect(
                     &target,
-                    self.binary_type.get(),
+                    self.settings.get(),
                     Box::new(move |event| {
                         if let Some(inner) = weak.upgrade() {
                             inner.socket_reports(generation, event);

@@ -15,6 +15,7 @@ pub mod driver;
 mod events;
 #[cfg(feature = "gloo-net")]
 mod fetch;
+mod inbox;
 pub mod options;
 pub mod platform;
 mod socket;
@@ -22,14 +23,16 @@ mod source;
 #[cfg(feature = "testing")]
 pub mod testing;
 
+pub use browser::close_sockets_on_panic;
 pub use connection::{
     Cause, CloseError, CloseFrame, Closed, DropReason, Dropped, Event, Hint, Loss, Phase, SendMode,
     Sent, Snapshot, StateChange, Tally, Verdict, Why,
 };
-pub use driver::Attempt;
+pub use driver::{Attempt, TOO_BIG};
 pub use events::Events;
 #[cfg(feature = "gloo-net")]
 pub use fetch::{FetchError, fetch_text};
+pub use inbox::{INBOX_FULL, InboxLimits, InboxOverflow};
 pub use options::{OptionError, Options, Overflow};
 pub use socket::{
     Builder, ConnectError, EndpointSocket, Gone, Handle, Opening, SendError, Socket, endpoint,

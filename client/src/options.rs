@@ -368,6 +368,13 @@ options! {
     high_water_mark / "highWaterMark": u32, Bytes 1..=MAX_COUNT, default 1_048_576.0;
     /// They flow again when the browser holds at most this many.
     low_water_mark / "lowWaterMark": u32, Bytes 0..=MAX_COUNT, default 262_144.0;
+    /// The largest message that is taken from the server; a larger one ends the connection before any of
+    /// it is copied. Text is measured in UTF-16 code units, since its size in bytes would take a walk
+    /// through it.
+    max_message_bytes / "maxMessageBytes": Option<u32>, Bytes 1..=MAX_COUNT, default 67_108_864.0;
+    /// Whether a page that was loaded over https may connect to a `ws:` URL of another host than
+    /// loopback. Browsers refuse it, unless the user has allowed it for the page.
+    allow_insecure / "allowInsecure": bool, Flag 0..=1, default 0.0;
     /// Whether the queue waits, after each open, until the application says that it is ready.
     gate / "gate": bool, Flag 0..=1, default 0.0;
     /// Whether the first attempt waits for `reconnect()`.

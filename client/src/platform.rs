@@ -41,6 +41,15 @@ pub enum BinaryType {
     Blob,
 }
 
+/// How a socket is to behave.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SocketSettings {
+    /// How binary messages arrive.
+    pub binary_type: BinaryType,
+    /// The largest message that is taken, in bytes (text: in UTF-16 code units).
+    pub max_message_bytes: Option<u32>,
+}
+
 /// What a socket reports.
 #[derive(Debug)]
 pub enum SocketEvent<P> {
@@ -53,6 +62,8 @@ pub enum SocketEvent<P> {
         /// Its size.
         bytes: usize,
     },
+    /// A message arrived that is larger than the settings allow. Nothing of it was copied.
+    TooBig,
     /// The browser reports an error.
     Error,
     /// The socket is closed. Nothing follows.
@@ -136,9 +147,12 @@ pub trait Platform<P> {
     fn connect(
         &self,
         target: &Target,
-        binary_type: BinaryType,
+        settings: SocketSettings,
         listener: SocketListener<P>,
     ) -> Result<Rc<dyn RawSocket<P>>, Refused>;
+
+    /// Whether the page was loaded over https, so that its connections have to be secure, too.
+    fn page_is_secure(&self) -> bool;
 
     /// Turns what a user may write for a URL into an absolute `ws:` or `wss:` URL.
     ///

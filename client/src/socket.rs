@@ -6,7 +6,6 @@ use core::future::poll_fn;
 use core::marker::PhantomData;
 use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
-use std::collections::VecDeque;
 use std::rc::{Rc, Weak};
 
 use futures_core::Stream;
@@ -17,14 +16,15 @@ use steady_socket_protocol::{
 
 use crate::browser::Browser;
 use crate::connection::{
-    CloseError, Event, Input, Loss, Phase, SendMode, SendRejected, Sent, Snapshot, Verdict,
-    check_close,
+    CloseError, DropReason, Dropped, Event, Input, Loss, Phase, SendMode, SendRejected, Sent,
+    Snapshot, Verdict, check_close,
 };
 use crate::driver::{Application, Attempt, Driver, Resolution, WeakDriver};
 use crate::events::{Events, Watchers};
+use crate::inbox::{INBOX_FULL, Inbox, InboxLimits, Received};
 use crate::options::{OptionError, Options};
 use crate::platform::{LocalFuture, Platform, Refused, Target};
-use crate::source::{Given, Source, check_protocols};
+use crate::source::{Given, Source, check_mixed_content, check_protocols};
 
 /// Why a socket could not be made.
 #[derive(Clone, Debug, PartialEq)]
@@ -106,6 +106,7 @@ pub struct Builder<Out, In, C> {
     predicate: Option<Predicate>,
     on_open: Option<OnOpen>,
     heartbeat: Option<Heartbeat>,
+    inbox: InboxLimits,
     types: PhantomData<fn(Out, C) -> In>,
 }
 
@@ -133,6 +134,7 @@ impl<Out, In, C> Builder<Out, In, C> {
             predicate: None,
             on_open: None,
             heartbeat: None,
+            inbox: InboxLimits::default(),
             types: PhantomData,
         }
     }
@@ -181,6 +183,12 @@ impl<Out, In, C> Builder<Out, In, C> {
         self
     }
 
+    /// How much may wait to be read from the stream.
+    pub fn inbox(mut self, limits: InboxLimits) -> Self {
+        self.inbox = limits;
+        self
+    }
+
     /// Runs on another platform than the browser: a test kit, a simulation.
     pub fn platform(mut self, platform: Rc<dyn Platform<Message>>) -> Self {
         self.platform = Some(platform);
@@ -199,16 +207,20 @@ impl<Out, In, C> Builder<Out, In, C> {
             None => return Err(ConnectError::NoBrowser),
         };
         if let Some(url) = self.url.value() {
-            let url = platform.parse_url(url).map_err(ConnectError::Url)?;
+            let url = parse_url(&*platform, self.options, url).map_err(ConnectError::Url)?;
             self.url.set_value(url);
         }
         if let Some(protocols) = self.protocols.value() {
             check_protocols(protocols).map_err(ConnectError::Protocols)?;
         }
-        let shared = Rc::new(Shared::default());
+        let shared = Rc::new(Shared {
+            inbox: RefCell::new(Inbox::new(self.inbox)),
+            ..Shared::default()
+        });
         let face = Rc::new(Face {
             url: self.url,
             protocols: self.protocols,
+            options: self.options,
             platform: Rc::clone(&platform),
             predicate: self.predicate,
             on_open: self.on_open,
@@ -233,7 +245,7 @@ impl<Out, In, C> Builder<Out, In, C> {
 #[derive(Default)]
 struct Shared {
     driver: RefCell<Option<WeakDriver<Message>>>,
-    inbox: RefCell<VecDeque<Message>>,
+    inbox: RefCell<Inbox>,
     reader: RefCell<Option<Waker>>,
     /// Senders that wait for room, and whoever waits for the end.
     waiting: RefCell<Vec<Waker>>,
@@ -286,6 +298,7 @@ impl Shared {
 struct Face {
     url: Source<String>,
     protocols: Source<Vec<String>>,
+    options: Options,
     platform: Rc<dyn Platform<Message>>,
     predicate: Option<Predicate>,
     on_open: Option<OnOpen>,
@@ -300,9 +313,20 @@ impl Face {
     fn target(&self, url: String, protocols: Vec<String>) -> Result<Target, Refused> {
         check_protocols(&protocols)?;
         // What does not change was parsed when the socket was made; a parsed URL stays as it is.
-        let url = self.platform.parse_url(&url)?;
+        let url = parse_url(&*self.platform, self.options, &url)?;
         Ok(Target { url, protocols })
     }
+}
+
+/// The URL as the socket is to be given it, if it may be given it at all.
+fn parse_url(
+    platform: &dyn Platform<Message>,
+    options: Options,
+    url: &str,
+) -> Result<String, Refused> {
+    let url = platform.parse_url(url)?;
+    check_mixed_content(&url, platform.page_is_secure() && !options.allow_insecure)?;
+    Ok(url)
 }
 
 impl Application<Message> for FaceRef {
@@ -330,8 +354,31 @@ impl Application<Message> for FaceRef {
     }
 
     fn message(&self, payload: Message) {
-        self.0.shared.inbox.borrow_mut().push_back(payload);
-        self.0.shared.wake_reader();
+        let shared = &self.0.shared;
+        let received = shared.inbox.borrow_mut().push(payload);
+        let dropped = match received {
+            Received::Kept => Vec::new(),
+            Received::Dropped(messages) => messages,
+            Received::Refused(message) => {
+                if let Some(driver) = shared.driver() {
+                    let reason = "inbox full".to_owned();
+                    driver.command(Input::Close {
+                        code: Some(INBOX_FULL),
+                        reason,
+                    });
+                }
+                vec![message]
+            }
+        };
+        if !dropped.is_empty() {
+            let bytes = dropped.iter().map(|message| message.len() as u64).sum();
+            shared.watchers.tell(&Event::Dropped(Dropped {
+                reason: DropReason::InboxFull,
+                payloads: dropped,
+                bytes,
+            }));
+        }
+        shared.wake_reader();
     }
 
     fn event(&self, event: Event<Message>) {
@@ -580,7 +627,7 @@ impl<Out, In, C: Decode<In>> Stream for Socket<Out, In, C> {
     type Item = Result<In, DecodeError>;
 
     fn poll_next(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let message = self.shared.inbox.borrow_mut().pop_front();
+        let message = self.shared.inbox.borrow_mut().pop();
         if let Some(message) = message {
             return Poll::Ready(Some(C::decode(message)));
         }

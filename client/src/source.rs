@@ -129,6 +129,34 @@ pub(crate) fn check_protocols(protocols: &[String]) -> Result<(), Refused> {
     Ok(())
 }
 
+/// Refuses what a browser refuses on a page that was loaded over https: a connection that is not secure,
+/// to another host than this machine.
+pub(crate) fn check_mixed_content(url: &str, page_is_secure: bool) -> Result<(), Refused> {
+    match url.strip_prefix("ws://") {
+        Some(rest) if page_is_secure && !is_loopback(rest) => Err(Refused(
+            "this page was loaded over https, and a browser refuses ws: connections from it to another \
+             host; use wss:, or set the option allow_insecure"
+                .to_owned(),
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Whether what follows the scheme of a parsed URL names this machine (Secure Contexts, section 3.1).
+fn is_loopback(rest: &str) -> bool {
+    let authority = rest.split(['/', '?']).next().unwrap_or_default();
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    if let Some(v6) = host.strip_prefix('[') {
+        return v6.split(']').next() == Some("::1");
+    }
+    let name = host.split(':').next().unwrap_or_default();
+    name == "localhost"
+        || name.ends_with(".localhost")
+        || name
+            .parse::<core::net::Ipv4Addr>()
+            .is_ok_and(|address| address.is_loopback())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -148,5 +176,32 @@ mod tests {
             assert!(!check(&[bad]), "{bad:?}");
         }
         assert!(!check(&["a", "b", "a"]));
+    }
+
+    #[test]
+    fn a_secure_page_connects_securely_or_to_this_machine() {
+        for url in [
+            "wss://example.org/",
+            "ws://localhost:1/",
+            "ws://a.localhost/",
+            "ws://127.0.0.1:8765/x",
+            "ws://127.8.9.1/?q",
+            "ws://[::1]:1/",
+            "ws://user@localhost/",
+        ] {
+            assert_eq!(check_mixed_content(url, true), Ok(()), "{url}");
+        }
+        for url in [
+            "ws://example.org/",
+            "ws://localhost.example.org/",
+            "ws://localhost@example.org/",
+            "ws://128.0.0.1/",
+            "ws://[::2]/",
+            "ws://127.0.0.1.example.org/",
+            "ws://x/localhost",
+        ] {
+            assert!(check_mixed_content(url, true).is_err(), "{url}");
+            assert_eq!(check_mixed_content(url, false), Ok(()), "{url}");
+        }
     }
 }

@@ -37,7 +37,8 @@ use steady_socket_protocol::Message;
 
 use crate::connection::{CloseFrame, Hint, Time};
 use crate::platform::{
-    BinaryType, LocalFuture, Platform, RawSocket, Refused, SocketEvent, SocketListener, Target,
+    BinaryType, LocalFuture, Platform, RawSocket, Refused, SocketEvent, SocketListener,
+    SocketSettings, Target,
 };
 
 /// A world with its own time and its own sockets.
@@ -51,6 +52,7 @@ struct State {
     slept: Cell<u64>,
     watches: RefCell<Vec<Rc<WatchState>>>,
     chance: Cell<f64>,
+    secure: Cell<bool>,
     refuse: Cell<bool>,
     timers: RefCell<Vec<Rc<TimerState>>>,
     tasks: RefCell<Vec<LocalFuture<()>>>,
@@ -76,6 +78,7 @@ struct SocketState {
     world: World,
     url: String,
     protocols: Vec<String>,
+    max_message_bytes: Option<u32>,
     listener: RefCell<Option<Listener>>,
     sent: RefCell<Vec<Message>>,
     buffered: Cell<u64>,
@@ -117,6 +120,11 @@ impl World {
     /// Whether the platform refuses to make sockets.
     pub fn refuse_sockets(&self, refuse: bool) {
         self.0.refuse.set(refuse);
+    }
+
+    /// Whether the page was loaded over https.
+    pub fn set_secure(&self, secure: bool) {
+        self.0.secure.set(secure);
     }
 
     /// How many sockets were made.
@@ -277,7 +285,7 @@ impl Platform<Message> for World {
     fn connect(
         &self,
         target: &Target,
-        _: BinaryType,
+        settings: SocketSettings,
         listener: SocketListener<Message>,
     ) -> Result<Rc<dyn RawSocket<Message>>, Refused> {
         if self.0.refuse.get() {
@@ -287,6 +295,7 @@ impl Platform<Message> for World {
             world: self.clone(),
             url: target.url.clone(),
             protocols: target.protocols.clone(),
+            max_message_bytes: settings.max_message_bytes,
             listener: RefCell::new(Some(Rc::from(listener))),
             sent: RefCell::default(),
             buffered: Cell::default(),
@@ -297,6 +306,10 @@ impl Platform<Message> for World {
         });
         self.0.sockets.borrow_mut().push(Rc::clone(&socket));
         Ok(Rc::new(FakeSocket(socket)))
+    }
+
+    fn page_is_secure(&self) -> bool {
+        self.0.secure.get()
     }
 
     /// Takes any URL that starts like one of a WebSocket and has no fragment.
@@ -383,6 +396,14 @@ impl FakeSocket {
     /// A message arrives.
     pub fn deliver(&self, message: Message) {
         let bytes = message.len();
+        if self
+            .0
+            .max_message_bytes
+            .is_some_and(|max| bytes > max as usize)
+        {
+            self.report(SocketEvent::TooBig);
+            return;
+        }
         self.report(SocketEvent::Message {
             payload: message,
             bytes,

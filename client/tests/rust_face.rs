@@ -9,8 +9,8 @@ use steady_socket::protocol::hello::{ClientMessage, Hello};
 use steady_socket::protocol::{Json, MsgPack, PlainText};
 use steady_socket::testing::World;
 use steady_socket::{
-    Builder, Cause, ConnectError, Event, Events, Hint, Message, Options, Overflow, Phase,
-    SendError, SendMode, Sent, Socket, Source, Verdict, Why, endpoint,
+    Builder, Cause, ConnectError, Event, Events, Hint, InboxLimits, InboxOverflow, Message,
+    Options, Overflow, Phase, SendError, SendMode, Sent, Socket, Source, Verdict, Why, endpoint,
 };
 
 type Text = Socket<String, String, PlainText>;
@@ -213,7 +213,7 @@ fn events_tell_the_whole_story_in_order() {
             "connecting (attempt 2): the wait is over",
             "open (attempt 2): the handshake succeeded",
             "socket 2 reconnected",
-            "closed (attempt 3): the policy for the close code is to stop",
+            "closed (attempt 2): the policy for the close code is to stop",
             "socket 2 closed: socket, code 1000, clean true, unconfirmed messages 0; the policy \
              for the close code is to stop",
         ]
@@ -872,4 +872,83 @@ fn the_page_is_listened_to_only_while_a_connection_is_wanted() {
     drop(socket);
     world.run();
     assert_eq!(world.watch_count(), 0);
+}
+
+#[test]
+fn a_message_that_is_too_big_ends_the_connection_and_is_forgiven_once() {
+    let world = World::new();
+    let options = Options::default().max_message_bytes(Some(3));
+    let mut socket = builder(&world).options(options).connect().unwrap();
+    let mut events = socket.events();
+    world.socket(0).open();
+    world.socket(0).deliver("yes".into());
+    world.socket(0).deliver("four".into());
+    assert_eq!(
+        world.socket(0).closed_with(),
+        Some((Some(4009), text("message too big")))
+    );
+    assert_eq!(socket.next().now_or_never(), Some(Some(Ok(text("yes")))));
+    assert_eq!(last_wait(&mut events), Some((5_000, Why::PolicyRetries)));
+    world.advance(Duration::from_secs(5));
+    world.socket(1).open();
+    world.socket(1).deliver("again".into());
+    let Some(Event::Closed(closed)) = drain(&mut events).pop() else {
+        panic!("the last event is the close");
+    };
+    assert_eq!(
+        (closed.loss.cause, closed.why),
+        (Cause::MessageTooBig, Why::RefusedTwice)
+    );
+}
+
+#[test]
+fn what_is_not_read_in_time_is_bounded_and_reported() {
+    let world = World::new();
+    let limits = |overflow| InboxLimits {
+        messages: 2,
+        bytes: 100,
+        overflow,
+    };
+    let mut socket = builder(&world)
+        .inbox(limits(InboxOverflow::DropOldest))
+        .connect()
+        .unwrap();
+    let mut events = socket.events();
+    world.socket(0).open();
+    for message in ["a", "b", "c"] {
+        world.socket(0).deliver(message.into());
+    }
+    let Some(Event::Dropped(dropped)) = drain(&mut events).pop() else {
+        panic!("the last event tells what was dropped");
+    };
+    assert_eq!(
+        (dropped.reason.name(), texts(dropped.payloads)),
+        ("inbox-full", vec![text("a")])
+    );
+    assert_eq!(socket.next().now_or_never(), Some(Some(Ok(text("b")))));
+
+    let _closing = builder(&world)
+        .inbox(limits(InboxOverflow::Close))
+        .connect()
+        .unwrap();
+    world.socket(1).open();
+    for message in ["a", "b", "c"] {
+        world.socket(1).deliver(message.into());
+    }
+    assert_eq!(
+        world.socket(1).closed_with(),
+        Some((Some(4008), text("inbox full")))
+    );
+}
+
+#[test]
+fn a_secure_page_refuses_an_insecure_connection_unless_told_otherwise() {
+    let world = World::new();
+    world.set_secure(true);
+    let Err(ConnectError::Url(refused)) = builder(&world).connect() else {
+        panic!("it is refused");
+    };
+    assert!(refused.to_string().contains("https") && !refused.to_string().contains("example"));
+    let options = Options::default().allow_insecure(true);
+    assert!(builder(&world).options(options).connect().is_ok());
 }

@@ -100,6 +100,12 @@ pub enum Input<P> {
         /// Its size.
         bytes: usize,
     },
+    /// A message arrived that is larger than the option `max_message_bytes` allows, and was left
+    /// where it is.
+    TooBig {
+        /// The attempt.
+        generation: Generation,
+    },
     /// The browser reported an error. It decides nothing: a `close` follows.
     SocketError {
         /// The attempt.
@@ -288,6 +294,8 @@ pub enum Cause {
     HeartbeatTimeout,
     /// The server did not answer when it was asked whether the connection still lives.
     ProbeTimeout,
+    /// The server sent a message larger than the option `max_message_bytes` allows.
+    MessageTooBig,
     /// The application asked for a new connection.
     Reconnect,
     /// The application closed before it was open.
@@ -308,6 +316,7 @@ impl Cause {
             Self::CloseTimeout => "close-timeout",
             Self::HeartbeatTimeout => "heartbeat-timeout",
             Self::ProbeTimeout => "probe-timeout",
+            Self::MessageTooBig => "message-too-big",
             Self::Reconnect => "reconnect",
             Self::Closed => "closed",
         }
@@ -340,7 +349,7 @@ pub enum Why {
     PolicyStops,
     /// The application's predicate says to stop.
     PredicateStops,
-    /// The server refused twice in a row what it was sent.
+    /// Twice in a row the server refused what it was sent, or sent what was refused here.
     RefusedTwice,
     /// There is no retry left.
     RetriesExhausted,
@@ -360,7 +369,7 @@ impl fmt::Display for Why {
             Self::TooManyAttempts => "too many attempts were made in a short time",
             Self::PolicyStops => "the policy for the close code is to stop",
             Self::PredicateStops => "the application's predicate says to stop",
-            Self::RefusedTwice => "the server refused what it was sent twice in a row",
+            Self::RefusedTwice => "one side refused what the other sent, twice in a row",
             Self::RetriesExhausted => "no retry is left",
         })
     }
@@ -417,6 +426,8 @@ pub enum DropReason {
     Volatile,
     /// The connection was closed for good first.
     Closed,
+    /// It was received, and the application did not read it in time.
+    InboxFull,
 }
 
 impl DropReason {
@@ -427,6 +438,7 @@ impl DropReason {
             Self::Overflow => "overflow",
             Self::Expired => "expired",
             Self::Volatile => "volatile",
+            Self::InboxFull => "inbox-full",
             Self::Closed => "closed",
         }
     }
