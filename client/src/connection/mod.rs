@@ -427,12 +427,12 @@ impl<P> Connection<P> {
                 self.received(context.now, generation, payload, bytes);
             }
             Input::Alive { generation } => {
-                if generation == self.generation {
+                if self.is_connected(generation) {
                     self.sign_of_life(context.now);
                 }
             }
             Input::AnswersPings { generation } => {
-                if generation == self.generation {
+                if self.is_connected(generation) {
                     self.wire.liveness.answers_pings();
                 }
             }
@@ -440,7 +440,7 @@ impl<P> Connection<P> {
                 generation,
                 interval_ms,
             } => {
-                if generation == self.generation {
+                if self.is_connected(generation) {
                     let (min, max) = BEAT_MS;
                     self.wire.liveness.expect(interval_ms.clamp(min, max));
                 }
@@ -450,7 +450,7 @@ impl<P> Connection<P> {
                 min_ms,
                 max_ms,
             } => {
-                if generation == self.generation && min_ms <= max_ms {
+                if self.is_connected(generation) && min_ms <= max_ms {
                     self.wire.window = Some(Window { min_ms, max_ms });
                 }
             }
@@ -610,6 +610,12 @@ impl<P> Connection<P> {
         matches!(self.state, State::Open { .. })
     }
 
+    /// Whether this attempt has become the connection that is open or closing.
+    fn is_connected(&self, generation: Generation) -> bool {
+        generation == self.generation
+            && matches!(self.state, State::Open { .. } | State::Closing(_))
+    }
+
     /// Starts an attempt of a generation of its own, or waits until one more may be made.
     fn begin(&mut self, now: Time, why: Why) {
         let wait = self.bucket.take(now);
@@ -658,9 +664,7 @@ impl<P> Connection<P> {
     }
 
     fn received(&mut self, now: Time, generation: Generation, payload: P, bytes: usize) {
-        if generation != self.generation
-            || !matches!(self.state, State::Open { .. } | State::Closing(_))
-        {
+        if !self.is_connected(generation) {
             return;
         }
         self.sign_of_life(now);
@@ -1055,8 +1059,7 @@ impl<P> Connection<P> {
             return;
         };
         self.totals.sent.add_one(bytes);
-        let connected = matches!(self.state, State::Open { .. } | State::Closing(_));
-        if current != self.generation || !connected {
+        if !self.is_connected(current) {
             // Its socket was lost while the browser took it.
             self.totals.unconfirmed.add_one(bytes);
             return;
