@@ -33,6 +33,8 @@ export type LossCause =
   | 'provider-timeout'  // … or did not settle within `providerTimeout`
   | 'send-failed'       // the browser's `send` threw
   | 'close-timeout'     // the closing handshake did not end within `closeTimeout`
+  | 'heartbeat-timeout' // nothing was heard within `heartbeatInterval` and `heartbeatGrace`
+  | 'probe-timeout'     // nothing was heard within `probeTimeout` after the page woke or the network changed
   | 'reconnect'         // `reconnect()` replaced it
   | 'closed'            // `close()` ended it before it was open
   | 'load-failed';      // the wasm module could not be loaded
