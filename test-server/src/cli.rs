@@ -7,7 +7,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use lexopt::Arg;
-use test_server::{Config, Transcript};
+use test_server::{Certificate, Config, Transcript};
 
 /// What the command line asks for.
 #[derive(Debug)]
@@ -52,6 +52,7 @@ pub(crate) fn parse(
             )));
         }
     };
+    let (mut tls, mut tls_certificate, mut tls_key) = (false, None, None);
     let mut parser = lexopt::Parser::from_args(arguments);
     while let Some(argument) = parser.next()? {
         match argument {
@@ -94,10 +95,28 @@ pub(crate) fn parse(
             Arg::Long("shutdown-timeout") => {
                 config.shutdown_timeout = seconds(&mut parser, "--shutdown-timeout")?;
             }
+            Arg::Long("tls") => tls = true,
+            Arg::Long("tls-cert") => tls_certificate = Some(PathBuf::from(parser.value()?)),
+            Arg::Long("tls-key") => tls_key = Some(PathBuf::from(parser.value()?)),
             Arg::Long("demo-control") => config.demo_control = true,
             other => return Err(other.unexpected().into()),
         }
     }
+    config.tls = match (tls, tls_certificate, tls_key) {
+        (false, None, None) => None,
+        (true, None, None) => Some(Certificate::SelfSigned),
+        (true, Some(certificate), Some(key)) => Some(Certificate::Files { certificate, key }),
+        (true, ..) => {
+            return Err(UsageError(
+                "--tls-cert and --tls-key go together: give both files, or none for a certificate \
+                 that is made at the start"
+                    .to_owned(),
+            ));
+        }
+        (false, ..) => {
+            return Err(UsageError("--tls-cert and --tls-key need --tls".to_owned()));
+        }
+    };
     config
         .validate()
         .map_err(|invalid| UsageError(invalid.to_string()))?;
@@ -165,8 +184,8 @@ Usage: test-server [OPTIONS]
 
 A WebSocket client sends a name as a text message and is answered `Hello NAME!`, for as many names
 as it likes. The names and answers are written to the standard output, everything else to the
-standard error; its first line is `listening on http://ADDRESS:PORT/`. Ctrl-C stops the server
-gracefully: every client gets a Close with code 1001.
+standard error; its first line is `listening on http://ADDRESS:PORT/`, or https with --tls. Ctrl-C
+stops the server gracefully: every client gets a Close with code 1001.
 
 Endpoints:
   /       plain hello; a browser's GET shows the demo page
@@ -177,6 +196,14 @@ Where:
   --host HOST                address or name to listen on [default: {host}]
   --port PORT                port to listen on, 0 takes a free one [default: {port}]
   --www FOLDER               the built demo page [default: {www}]
+
+TLS, in a build with `--features tls`:
+  --tls                      speak https and wss only, with a self-signed certificate for localhost,
+                             127.0.0.1 and ::1 that is made at the start; the SHA-256 of it and that
+                             of its public key, as Chromium's --ignore-certificate-errors-spki-list
+                             takes it, are written to the standard error [default: off]
+  --tls-cert FILE            with this certificate and its chain instead, in PEM [default: none]
+  --tls-key FILE             and this private key, in PEM [default: none]
 
 Who may connect (pages of this server always may, if it is reached by IP address or as localhost):
   --allow-origin ORIGIN      lets pages of this origin connect, exactly as written, such as
@@ -287,8 +314,22 @@ mod tests {
     }
 
     #[test]
+    fn a_certificate_is_made_or_read() {
+        assert_eq!(config(&[]).tls, None);
+        assert_eq!(config(&["--tls"]).tls, Some(Certificate::SelfSigned));
+        let files = ["--tls", "--tls-cert", "c.pem", "--tls-key", "k.pem"];
+        assert_eq!(
+            config(&files).tls,
+            Some(Certificate::Files {
+                certificate: "c.pem".into(),
+                key: "k.pem".into()
+            })
+        );
+    }
+
+    #[test]
     fn mistakes_are_explained() {
-        let cases: [(&[&str], &str); 9] = [
+        let cases: [(&[&str], &str); 11] = [
             (
                 &["--port", "65536"],
                 "--port takes a number from 0 to 65535, not \"65536\"",
@@ -308,6 +349,8 @@ mod tests {
             ),
             (&["--idle-timeout", "NaN"], "a number of seconds"),
             (&["--ping-interval", "60"], "shorter than the idle timeout"),
+            (&["--tls", "--tls-cert", "c.pem"], "go together"),
+            (&["--tls-cert", "c.pem", "--tls-key", "k.pem"], "need --tls"),
             (&["--prot", "1"], "--prot"),
             (&["8765"], "8765"),
         ];

@@ -38,6 +38,9 @@ pub struct Config {
     pub close_timeout: Duration,
     /// How long a stop waits for the open connections before it cuts them.
     pub shutdown_timeout: Duration,
+    /// The certificate to speak TLS with, by `https` and `wss` alone; `None` speaks `http` and `ws`.
+    /// A build without the feature `tls` cannot start with one.
+    pub tls: Option<Certificate>,
     /// Whether `POST /control/cut` is there, by which a page or a test ends its own connections.
     pub demo_control: bool,
     /// Where `< NAME` and `> Hello NAME!` are written.
@@ -60,6 +63,7 @@ impl Default for Config {
             ping_interval: Duration::from_secs(20),
             close_timeout: Duration::from_secs(2),
             shutdown_timeout: Duration::from_secs(5),
+            tls: None,
             demo_control: false,
             transcript: Transcript::none(),
         }
@@ -105,6 +109,32 @@ impl Config {
         }
         Ok(())
     }
+}
+
+/// What a server shows its clients to prove who it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Certificate {
+    /// One that is made at the start, for `localhost`, `127.0.0.1` and `::1`, and trusted by nobody
+    /// who was not told its [`Fingerprint`].
+    SelfSigned,
+    /// One from files in PEM form.
+    Files {
+        /// The certificate, followed by those that vouch for it.
+        certificate: PathBuf,
+        /// Its private key.
+        key: PathBuf,
+    },
+}
+
+/// By what a client can know a certificate that no authority vouches for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fingerprint {
+    /// The SHA-256 of the certificate, as bytes in hexadecimal with colons between, as browsers
+    /// and `openssl` show it.
+    pub certificate: String,
+    /// The SHA-256 of its public key (the SubjectPublicKeyInfo) in base64, which is what Chromium's
+    /// `--ignore-certificate-errors-spki-list` takes.
+    pub public_key: String,
 }
 
 /// A [`Config`] cannot be used.

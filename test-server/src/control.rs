@@ -9,15 +9,11 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use warp::http::header::{
-    ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_MAX_AGE, HeaderMap,
-    HeaderValue, ORIGIN, VARY,
-};
-use warp::http::{Method, StatusCode};
+use warp::http::StatusCode;
+use warp::http::header::HeaderMap;
 use warp::reply::{self, Reply};
 use warp::{Filter, Rejection};
 
-use crate::origin;
 use crate::registry::Command;
 use crate::server::State;
 
@@ -69,52 +65,21 @@ pub(crate) fn filter(
             .and(warp::post())
             .and(warp::query())
             .map(move |headers: HeaderMap, query| {
-                checked(&state, &headers, || match command_of(&query) {
+                state.origins.answer(&headers, || match command_of(&query) {
                     Ok(command) => {
                         let connections = state.registry.command(&query.id, &command);
                         reply::json(&Done { connections }).into_response()
                     }
-                    Err(text) => plain(StatusCode::BAD_REQUEST, text),
+                    Err(text) => reply::with_status(format!("{text}\n"), StatusCode::BAD_REQUEST)
+                        .into_response(),
                 })
             })
     };
     // What a browser asks first, if the page adds headers of its own.
-    let preflight = request.and(warp::options()).map(move |headers: HeaderMap| {
-        checked(&state, &headers, || {
-            let mut response = plain(StatusCode::NO_CONTENT, "");
-            let headers = response.headers_mut();
-            headers.insert(
-                ACCESS_CONTROL_ALLOW_METHODS,
-                HeaderValue::from_static(Method::POST.as_str()),
-            );
-            headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
-            response
-        })
-    });
+    let preflight = request
+        .and(warp::options())
+        .map(move |headers: HeaderMap| state.origins.preflight(&headers, "POST"));
     cut.or(preflight).unify()
-}
-
-/// Answers with `answer` if the origin may ask, and lets a page of another origin read it.
-fn checked(
-    state: &State,
-    headers: &HeaderMap,
-    answer: impl FnOnce() -> reply::Response,
-) -> reply::Response {
-    let config = &state.config;
-    let other = match origin::check(headers, &config.allow_origins, config.require_origin) {
-        Ok(other) => other,
-        Err(refused) => return plain(StatusCode::FORBIDDEN, refused.to_string()),
-    };
-    let mut response = answer();
-    response
-        .headers_mut()
-        .insert(VARY, HeaderValue::from_static(ORIGIN.as_str()));
-    if let Some(value) = other.and_then(|origin| HeaderValue::try_from(origin).ok()) {
-        response
-            .headers_mut()
-            .insert(ACCESS_CONTROL_ALLOW_ORIGIN, value);
-    }
-    response
 }
 
 fn command_of(query: &Query) -> Result<Command, &'static str> {
@@ -134,14 +99,6 @@ fn command_of(query: &Query) -> Result<Command, &'static str> {
         }
         (Some(_), _) => Err("a code that can be sent is 1000-1003, 1007-1014 or 3000-4999"),
     }
-}
-
-fn plain(status: StatusCode, text: impl Into<String>) -> reply::Response {
-    let mut text = text.into();
-    if !text.is_empty() {
-        text.push('\n');
-    }
-    reply::with_status(text, status).into_response()
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use warp::{Filter, Rejection};
 use crate::registry::Registration;
 use crate::server::State;
 use crate::service::Service;
-use crate::{connection, control, origin};
+use crate::{OriginRefused, connection, control};
 
 /// The query of a WebSocket URL. Other parameters are left to the client's own use.
 #[derive(Debug, Deserialize)]
@@ -78,8 +78,7 @@ fn admit(
     query: Query,
 ) -> Result<Admitted, Refused> {
     let config = &state.config;
-    origin::check(headers, &config.allow_origins, config.require_origin)
-        .map_err(Refused::Origin)?;
+    state.origins.check(headers).map_err(Refused::Origin)?;
     if !headers
         .get(SEC_WEBSOCKET_KEY)
         .is_some_and(|key| is_key(key.as_bytes()))
@@ -172,7 +171,7 @@ fn upgrade(state: &State, admitted: Admitted, ws: Ws) -> reply::Response {
 
 /// Why there is no 101.
 enum Refused {
-    Origin(origin::Refused),
+    Origin(OriginRefused),
     NoSuchPath,
     Bad(String),
     Full,

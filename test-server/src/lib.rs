@@ -32,8 +32,13 @@ mod page;
 mod registry;
 mod server;
 mod service;
+#[cfg(not(feature = "tls"))]
+#[path = "no_tls.rs"]
+mod tls;
+#[cfg(feature = "tls")]
+mod tls;
 mod wire;
 
-pub use config::{Config, InvalidConfig, Transcript};
-pub use origin::{InvalidOrigin, Origin};
-pub use server::{Server, StartError, Stopped};
+pub use config::{Certificate, Config, Fingerprint, InvalidConfig, Transcript};
+pub use origin::{InvalidOrigin, Origin, OriginRefused, Origins};
+pub use server::{InvalidCertificate, Server, StartError, Stopped};

@@ -33,7 +33,11 @@ fn main() -> ExitCode {
 async fn serve(config: Config) -> Result<(), Box<dyn std::error::Error>> {
     let server = Server::bind(config).await?;
     let stop = stop_signal()?;
-    tell(&format!("listening on http://{}/", server.local_addr()));
+    tell(&format!("listening on {}", server.url()));
+    if let Some(fingerprint) = server.fingerprint() {
+        tell(&format!("certificate SHA-256 {}", fingerprint.certificate));
+        tell(&format!("public key SHA-256 {}", fingerprint.public_key));
+    }
     let Stopped { cut } = server.run(stop).await;
     tell(&match cut {
         0 => "stopped".to_owned(),

@@ -7,8 +7,13 @@ use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
-use warp::http::header::{HOST, HeaderMap, ORIGIN};
+use warp::http::StatusCode;
+use warp::http::header::{
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+    ACCESS_CONTROL_MAX_AGE, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, ORIGIN, VARY,
+};
 use warp::http::uri::Authority;
+use warp::reply::{self, Reply};
 
 /// The origin of a page: scheme, host and port, such as `http://127.0.0.1:3000`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,12 +103,14 @@ impl std::error::Error for InvalidOrigin {}
 
 /// Why a request is refused: for the answer's body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Refused {
+pub enum OriginRefused {
+    /// There is no `Origin`, and one is required.
     Missing,
+    /// The `Origin` is none of those that may connect, or there are several.
     NotAllowed,
 }
 
-impl fmt::Display for Refused {
+impl fmt::Display for OriginRefused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Missing => "this server requires an Origin header",
@@ -115,37 +122,93 @@ impl fmt::Display for Refused {
     }
 }
 
-/// Checks a request's origin: the server's own and those in `allowed` pass, and so does a request
-/// without one unless `required`. Returns the origin if it is another than the server's own, for
-/// then a plain HTTP answer needs CORS headers.
-pub(crate) fn check(
-    headers: &HeaderMap,
-    allowed: &[Origin],
-    required: bool,
-) -> Result<Option<String>, Refused> {
-    let mut values = headers.get_all(ORIGIN).iter();
-    let Some(value) = values.next() else {
-        return if required {
-            Err(Refused::Missing)
-        } else {
-            Ok(None)
+impl std::error::Error for OriginRefused {}
+
+/// Whose pages may connect.
+#[derive(Debug, Clone)]
+pub struct Origins {
+    /// Those of other servers that may, besides the server's own.
+    pub allowed: Vec<Origin>,
+    /// Whether a request without an `Origin` is refused.
+    pub required: bool,
+    /// Whether the server is reached by `https`, so that its own origin has that scheme.
+    pub secure: bool,
+}
+
+impl Origins {
+    /// Checks a request's origin: the server's own and the allowed ones pass, and so does a request
+    /// without one unless it is required. Returns the origin if it is another than the server's own,
+    /// for then a plain HTTP answer needs CORS headers.
+    ///
+    /// # Errors
+    ///
+    /// If the page may not connect.
+    pub fn check(&self, headers: &HeaderMap) -> Result<Option<String>, OriginRefused> {
+        let mut values = headers.get_all(ORIGIN).iter();
+        let Some(value) = values.next() else {
+            return if self.required {
+                Err(OriginRefused::Missing)
+            } else {
+                Ok(None)
+            };
         };
-    };
-    if values.next().is_some() {
-        return Err(Refused::NotAllowed);
+        if values.next().is_some() {
+            return Err(OriginRefused::NotAllowed);
+        }
+        let text = value.to_str().map_err(|_| OriginRefused::NotAllowed)?;
+        let origin: Origin = text.parse().map_err(|_| OriginRefused::NotAllowed)?;
+        let scheme = if self.secure { "https" } else { "http" };
+        let own = headers
+            .get(HOST)
+            .and_then(|host| host.to_str().ok())
+            .and_then(|host| Origin::new(scheme, host));
+        if own.as_ref() == Some(&origin) && origin.has_fixed_host() {
+            Ok(None)
+        } else if self.allowed.contains(&origin) {
+            Ok(Some(text.to_owned()))
+        } else {
+            Err(OriginRefused::NotAllowed)
+        }
     }
-    let text = value.to_str().map_err(|_| Refused::NotAllowed)?;
-    let origin: Origin = text.parse().map_err(|_| Refused::NotAllowed)?;
-    let own = headers
-        .get(HOST)
-        .and_then(|host| host.to_str().ok())
-        .and_then(|host| Origin::new("http", host));
-    if own.as_ref() == Some(&origin) && origin.has_fixed_host() {
-        Ok(None)
-    } else if allowed.contains(&origin) {
-        Ok(Some(text.to_owned()))
-    } else {
-        Err(Refused::NotAllowed)
+
+    /// Answers a plain HTTP request with `answer` if its page may ask, and lets a page of another
+    /// origin read that; a page that may not ask gets a 403.
+    pub fn answer(
+        &self,
+        headers: &HeaderMap,
+        answer: impl FnOnce() -> reply::Response,
+    ) -> reply::Response {
+        let other = match self.check(headers) {
+            Ok(other) => other,
+            Err(refused) => {
+                return reply::with_status(format!("{refused}\n"), StatusCode::FORBIDDEN)
+                    .into_response();
+            }
+        };
+        let mut response = answer();
+        let headers = response.headers_mut();
+        headers.insert(VARY, HeaderValue::from_static(ORIGIN.as_str()));
+        if let Some(value) = other.and_then(|origin| HeaderValue::try_from(origin).ok()) {
+            headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, value);
+        }
+        response
+    }
+
+    /// Answers a browser that asks, before it sends a page's request, whether it may: yes, with one
+    /// of `methods` and a `Content-Type`, if the page may ask.
+    pub fn preflight(&self, headers: &HeaderMap, methods: &'static str) -> reply::Response {
+        self.answer(headers, || {
+            let mut response = StatusCode::NO_CONTENT.into_response();
+            let headers = response.headers_mut();
+            for (name, value) in [
+                (ACCESS_CONTROL_ALLOW_METHODS, methods),
+                (ACCESS_CONTROL_ALLOW_HEADERS, CONTENT_TYPE.as_str()),
+                (ACCESS_CONTROL_MAX_AGE, "600"),
+            ] {
+                headers.insert(name, HeaderValue::from_static(value));
+            }
+            response
+        })
     }
 }
 
@@ -187,13 +250,17 @@ mod tests {
 
     #[test]
     fn only_the_own_and_the_listed_origins_pass() {
-        let allowed = [
-            "http://127.0.0.1:3000".parse().unwrap(),
-            "https://named.example".parse().unwrap(),
-        ];
+        let plain = Origins {
+            allowed: vec![
+                "http://127.0.0.1:3000".parse().unwrap(),
+                "https://named.example".parse().unwrap(),
+            ],
+            required: true,
+            secure: false,
+        };
         let own = Ok(false);
         let other = Ok(true);
-        let no = Err(Refused::NotAllowed);
+        let no = Err(OriginRefused::NotAllowed);
         let cases = [
             ("http://127.0.0.1:8765", "127.0.0.1:8765", own),
             ("http://localhost:8765", "localhost:8765", own),
@@ -220,20 +287,45 @@ mod tests {
             let mut headers = HeaderMap::new();
             headers.insert(ORIGIN, origin.parse().unwrap());
             headers.insert(HOST, host.parse().unwrap());
-            let result = check(&headers, &allowed, true).map(|cors| cors.is_some());
+            let result = plain.check(&headers).map(|cors| cors.is_some());
             assert_eq!(result, expected, "{origin} to {host}");
+        }
+
+        let secure = Origins {
+            secure: true,
+            ..plain
+        };
+        for (origin, expected) in [
+            ("https://127.0.0.1:8765", own),
+            ("https://named.example", other),
+            ("http://127.0.0.1:8765", no),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(ORIGIN, origin.parse().unwrap());
+            headers.insert(HOST, "127.0.0.1:8765".parse().unwrap());
+            let result = secure.check(&headers).map(|cors| cors.is_some());
+            assert_eq!(result, expected, "{origin} with TLS");
         }
     }
 
     #[test]
     fn a_missing_origin_passes_unless_required_and_two_never_do() {
         let mut headers = HeaderMap::new();
-        assert_eq!(check(&headers, &[], false), Ok(None));
-        assert_eq!(check(&headers, &[], true), Err(Refused::Missing));
+        let optional = Origins {
+            allowed: Vec::new(),
+            required: false,
+            secure: false,
+        };
+        let required = Origins {
+            required: true,
+            ..optional.clone()
+        };
+        assert_eq!(optional.check(&headers), Ok(None));
+        assert_eq!(required.check(&headers), Err(OriginRefused::Missing));
         headers.insert(HOST, "localhost".parse().unwrap());
         headers.append(ORIGIN, "http://localhost".parse().unwrap());
         headers.append(ORIGIN, "http://localhost".parse().unwrap());
-        assert_eq!(check(&headers, &[], false), Err(Refused::NotAllowed));
+        assert_eq!(optional.check(&headers), Err(OriginRefused::NotAllowed));
     }
 
     proptest::proptest! {

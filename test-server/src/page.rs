@@ -20,6 +20,7 @@ The demo page that would be shown here is not built yet. This builds it, and sta
 pub(crate) fn filter(
     www: &Path,
     address: SocketAddr,
+    secure: bool,
 ) -> impl Filter<Extract = (reply::Response,), Error = Rejection> + Clone + use<> {
     let not_built = warp::path::end()
         .and(warp::get().or(warp::head()).unify())
@@ -28,16 +29,17 @@ pub(crate) fn filter(
         .map(Reply::into_response)
         .or(not_built)
         .unify()
-        .with(reply::with::headers(headers(address)))
+        .with(reply::with::headers(headers(address, secure)))
         .map(Reply::into_response)
 }
 
-fn headers(address: SocketAddr) -> HeaderMap {
+fn headers(address: SocketAddr, secure: bool) -> HeaderMap {
     let port = address.port();
+    let scheme = if secure { "wss" } else { "ws" };
     // Not every browser counts the WebSockets of the page's own server as 'self'.
     let policy = format!(
         "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; \
-         img-src 'self' data:; connect-src 'self' ws://{address} ws://localhost:{port}; \
+         img-src 'self' data:; connect-src 'self' {scheme}://{address} {scheme}://localhost:{port}; \
          base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     );
     let mut headers = HeaderMap::new();

@@ -11,17 +11,20 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hyper::body::{Body, Incoming};
 use hyper::server::conn::http1;
+use hyper::service::HttpService;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{sleep, timeout};
 use warp::Filter;
 
 use crate::registry::{Command, Registry};
-use crate::wire::Wire;
-use crate::{Config, InvalidConfig, control, handshake, page};
+use crate::tls::Tls;
+use crate::wire::{self, Wire};
+use crate::{Config, Fingerprint, InvalidConfig, Origins, control, handshake, page};
 
 /// How many TCP connections there may be beyond the WebSockets: to fetch the page, and to be told
 /// that all places are taken. Those beyond wait in the kernel's queue.
@@ -35,14 +38,24 @@ const HEAD_BYTES: usize = 16 * 1024;
 pub(crate) struct State {
     pub(crate) config: Arc<Config>,
     pub(crate) registry: Arc<Registry>,
+    pub(crate) origins: Origins,
 }
 
 /// A hello server that listens but does not answer yet; [`run`](Self::run) makes it answer.
-#[derive(Debug)]
 pub struct Server {
     listener: TcpListener,
     address: SocketAddr,
+    tls: Option<Tls>,
     state: Arc<State>,
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server")
+            .field("url", &self.url())
+            .field("state", &self.state)
+            .finish_non_exhaustive()
+    }
 }
 
 /// How a server stopped.
@@ -58,9 +71,15 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// If a value is out of its range, or the address cannot be had.
+    /// If a value is out of its range, the certificate cannot be used, or the address cannot be had.
     pub async fn bind(config: Config) -> Result<Self, StartError> {
         config.validate().map_err(StartError::Config)?;
+        let tls = config
+            .tls
+            .as_ref()
+            .map(Tls::load)
+            .transpose()
+            .map_err(StartError::Certificate)?;
         let failed = |source| StartError::Listen {
             host: config.host.clone(),
             port: config.port,
@@ -71,12 +90,19 @@ impl Server {
             .map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let registry = Arc::new(Registry::new(config.max_connections));
+        let origins = Origins {
+            allowed: config.allow_origins.clone(),
+            required: config.require_origin,
+            secure: tls.is_some(),
+        };
         Ok(Self {
             listener,
             address,
+            tls,
             state: Arc::new(State {
                 config: Arc::new(config),
                 registry,
+                origins,
             }),
         })
     }
@@ -87,6 +113,19 @@ impl Server {
         self.address
     }
 
+    /// By what a client can know the certificate, if the server speaks TLS.
+    #[must_use]
+    pub fn fingerprint(&self) -> Option<&Fingerprint> {
+        self.tls.as_ref().map(Tls::fingerprint)
+    }
+
+    /// Where a browser finds the server, such as `https://127.0.0.1:8765/`.
+    #[must_use]
+    pub fn url(&self) -> String {
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}/", self.address)
+    }
+
     /// Serves until `shutdown` is ready; then takes no more connections, sends every open WebSocket
     /// a Close with 1001, and waits for them, at most [`shutdown_timeout`](Config::shutdown_timeout).
     ///
@@ -95,13 +134,15 @@ impl Server {
         let Self {
             listener,
             address,
+            tls,
             state,
         } = self;
+        let tls = tls.map(Arc::new);
         let config = Arc::clone(&state.config);
         let routes = handshake::filter(Arc::clone(&state))
             .or(handshake::requests(false).and(
                 control::filter(Arc::clone(&state))
-                    .or(page::filter(&config.www, address))
+                    .or(page::filter(&config.www, address, tls.is_some()))
                     .unify(),
             ))
             .unify();
@@ -128,19 +169,20 @@ impl Server {
                 next = next => next,
             };
             let Some(place) = place else { break };
-            let connection = http
-                .serve_connection(TokioIo::new(Wire::new(stream, place)), service.clone())
-                .with_upgrades();
-            let mut stopping = stopping.clone();
-            tokio::spawn(async move {
-                let mut connection = pin!(connection);
-                // How an HTTP connection failed is of no interest to anybody here.
-                tokio::select! {
-                    _ = connection.as_mut() => return,
-                    _ = stopping.changed() => connection.as_mut().graceful_shutdown(),
+            let connection = Connection {
+                http: http.clone(),
+                service: service.clone(),
+                stopping: stopping.clone(),
+            };
+            match tls.clone() {
+                None => {
+                    tokio::spawn(connection.serve(Wire::new(stream, place)));
                 }
-                let _ = connection.await;
-            });
+                Some(tls) => {
+                    let time = config.handshake_timeout;
+                    tokio::spawn(connection.secure(tls, time, stream, place));
+                }
+            }
         }
 
         drop(listener);
@@ -157,6 +199,57 @@ impl Server {
         };
         drop(cut_on_drop);
         stopped
+    }
+}
+
+/// What it takes to serve one TCP connection.
+struct Connection<S> {
+    http: http1::Builder,
+    service: S,
+    /// Changed, or rather closed, when the server stops.
+    stopping: watch::Receiver<()>,
+}
+
+impl<S, B> Connection<S>
+where
+    S: HttpService<Incoming, ResBody = B> + Send + 'static,
+    S::Future: Send,
+    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    B: Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    /// Serves after the TLS handshake, if that is done in `time` and before the server stops.
+    async fn secure(
+        mut self,
+        tls: Arc<Tls>,
+        time: Duration,
+        stream: TcpStream,
+        place: OwnedSemaphorePermit,
+    ) {
+        let stream = tokio::select! {
+            stream = timeout(time, tls.accept(stream)) => stream,
+            _ = self.stopping.changed() => return,
+        };
+        // A client that cannot agree was told so by a TLS alert; one that is too slow just goes.
+        if let Ok(Ok(stream)) = stream {
+            self.serve(Wire::new(stream, place)).await;
+        }
+    }
+
+    /// Answers requests until the connection ends, is upgraded, or the server stops.
+    async fn serve(mut self, wire: Wire<impl wire::Stream>) {
+        let mut connection = pin!(
+            self.http
+                .serve_connection(TokioIo::new(wire), self.service)
+                .with_upgrades()
+        );
+        // How an HTTP connection failed is of no interest to anybody here.
+        tokio::select! {
+            _ = connection.as_mut() => return,
+            _ = self.stopping.changed() => connection.as_mut().graceful_shutdown(),
+        }
+        let _ = connection.await;
     }
 }
 
@@ -189,6 +282,8 @@ async fn accept(listener: &TcpListener) -> TcpStream {
 pub enum StartError {
     /// The configuration cannot be used.
     Config(InvalidConfig),
+    /// There is no TLS with this certificate.
+    Certificate(InvalidCertificate),
     /// The address cannot be listened on.
     Listen {
         /// The host that was asked for.
@@ -204,6 +299,7 @@ impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Config(invalid) => write!(f, "{invalid}"),
+            Self::Certificate(invalid) => write!(f, "no TLS: {invalid}"),
             Self::Listen { host, port, source } if source.kind() == io::ErrorKind::AddrInUse => {
                 write!(
                     f,
@@ -222,7 +318,20 @@ impl std::error::Error for StartError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Config(invalid) => Some(invalid),
+            Self::Certificate(invalid) => Some(invalid),
             Self::Listen { source, .. } => Some(source),
         }
     }
 }
+
+/// A certificate cannot be used, or its key cannot; says which file and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InvalidCertificate(pub(crate) String);
+
+impl fmt::Display for InvalidCertificate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for InvalidCertificate {}

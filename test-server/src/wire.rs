@@ -7,7 +7,6 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 
@@ -16,26 +15,31 @@ const LINGER: Duration = Duration::from_secs(1);
 /// How much it still takes, in bytes.
 const LINGER_BYTES: u64 = 1024 * 1024;
 
-/// A TCP connection with its place in the server.
+/// What a wire can be made of.
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Stream for S {}
+
+/// A TCP connection, perhaps with TLS around it, with its place in the server.
 ///
 /// If a socket is closed while something that the peer sent is still unread, the kernel resets the
 /// connection, and the peer may lose the answer that explains why: the Close frame after a message
 /// that was too big, or the 403 of a handshake. So after its drop a wire ends its own side, and reads
 /// and discards for a bounded while until the peer ends its side too.
-pub(crate) struct Wire {
-    stream: Option<TcpStream>,
+pub(crate) struct Wire<S: Stream> {
+    stream: Option<S>,
     place: Option<OwnedSemaphorePermit>,
 }
 
-impl Wire {
-    pub(crate) fn new(stream: TcpStream, place: OwnedSemaphorePermit) -> Self {
+impl<S: Stream> Wire<S> {
+    pub(crate) fn new(stream: S, place: OwnedSemaphorePermit) -> Self {
         Self {
             stream: Some(stream),
             place: Some(place),
         }
     }
 
-    fn stream(self: Pin<&mut Self>) -> io::Result<Pin<&mut TcpStream>> {
+    fn stream(self: Pin<&mut Self>) -> io::Result<Pin<&mut S>> {
         // There until the drop.
         self.get_mut()
             .stream
@@ -45,7 +49,7 @@ impl Wire {
     }
 }
 
-impl Drop for Wire {
+impl<S: Stream> Drop for Wire<S> {
     fn drop(&mut self) {
         // Without a runtime the process is about to end, and the kernel closes what is left.
         if let (Some(stream), Ok(runtime)) =
@@ -60,12 +64,12 @@ impl Drop for Wire {
     }
 }
 
-async fn drain(mut stream: TcpStream) -> io::Result<u64> {
+async fn drain(mut stream: impl Stream) -> io::Result<u64> {
     stream.shutdown().await?;
     tokio::io::copy(&mut stream.take(LINGER_BYTES), &mut tokio::io::sink()).await
 }
 
-impl AsyncRead for Wire {
+impl<S: Stream> AsyncRead for Wire<S> {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -75,7 +79,7 @@ impl AsyncRead for Wire {
     }
 }
 
-impl AsyncWrite for Wire {
+impl<S: Stream> AsyncWrite for Wire<S> {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,

@@ -9,3 +9,4 @@ mod limits;
 mod page;
 mod program;
 mod support;
+mod tls;

@@ -1,19 +1,8 @@
 use std::io::{BufRead, BufReader, Read};
 use std::net::TcpListener;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output};
 
-fn program(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_test-server"));
-    // What `cargo test` sets for other tests.
-    command.env_remove("TEST_SERVER_ALLOW_ORIGIN");
-    command.env_remove("TEST_SERVER_DEMO_CONTROL");
-    command
-        .args(arguments)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .stdin(Stdio::null());
-    command
-}
+use crate::support::{Killed, program};
 
 fn run(arguments: &[&str]) -> (Output, String, String) {
     let output = program(arguments).output().unwrap();
@@ -39,6 +28,9 @@ fn help_lists_every_option_with_its_default() {
         ("--ping-interval", "20"),
         ("--close-timeout", "2"),
         ("--shutdown-timeout", "5"),
+        ("--tls", "off"),
+        ("--tls-cert", "none"),
+        ("--tls-key", "none"),
         ("--demo-control", "off"),
     ];
     for (option, default) in cases {
@@ -81,16 +73,6 @@ fn wrong_options_are_code_2() {
             stderr.starts_with("error: ") && stderr.contains("--help"),
             "{stderr}"
         );
-    }
-}
-
-/// Ends the process even if the test fails.
-struct Killed(Child);
-
-impl Drop for Killed {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
     }
 }
 
