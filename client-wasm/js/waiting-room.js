@@ -37,7 +37,7 @@ export class WaitingRoom {
   state = 'idle';
   #host;
   #options;
-  /** `{ data, bytes, first, expires }`, those that go first before the others. */
+  /** `{ data, bytes, first, ttl, expires }`, in the order in which they came. */
   #queue = [];
   #bytes = 0;
   #dropped = [0, 0];
@@ -83,9 +83,9 @@ export class WaitingRoom {
     return COUNTERS.map((name) => counts[name] ?? 0);
   }
 
-  send(data, bytes, first, volatile, ttl = this.#options[TTL]) {
+  send(data, bytes, first, volatile, ttl) {
     if (this.state === 'closed') return CLOSED;
-    const message = { data, bytes, first, expires: now() + ttl };
+    const message = { data, bytes, first, ttl, expires: now() + (ttl ?? this.#options[TTL]) };
     if (volatile) {
       this.#tellSoon(this.#drop('volatile', [message]));
       return TAKEN;
@@ -134,8 +134,8 @@ export class WaitingRoom {
     this.#expire();
     const time = now();
     // The core puts what goes first before the others, and has the same limits.
-    for (const { data, bytes, first, expires } of this.#queue.splice(0)) {
-      core.send(data, bytes, first, false, Math.ceil(expires - time));
+    for (const { data, bytes, first, ttl, expires } of this.#queue.splice(0)) {
+      core.send(data, bytes, first, false, expires === Infinity ? ttl : Math.ceil(expires - time));
     }
     this.#bytes = 0;
   }
