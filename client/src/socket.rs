@@ -10,6 +10,7 @@ use std::rc::{Rc, Weak};
 
 use futures_core::Stream;
 use futures_sink::Sink;
+use steady_socket_protocol::control;
 use steady_socket_protocol::{
     Codec, Decode, DecodeError, Encode, EncodeError, Endpoint, Message, Offers,
 };
@@ -601,7 +602,9 @@ impl<Out, In, C> Socket<Out, In, C> {
 
 /// Connects to an endpoint at `base`, for example `wss://example.org`, or the empty string for the server
 /// of the page. The path and the messages are the endpoint's, and the sub-protocol is the one that it
-/// offers for the codec; a codec that it does not offer does not compile.
+/// offers for the codec; a codec that it does not offer does not compile. A server that knows
+/// [control messages](steady_socket_protocol::control) is asked for them: then a half-open connection is
+/// noticed, and the server can say when to come back.
 ///
 /// ```no_run
 /// use steady_socket::endpoint;
@@ -617,7 +620,10 @@ where
     E: Offers<C>,
 {
     let url = format!("{}{}", base.trim_end_matches('/'), E::PATH);
-    Socket::builder(url).protocols([<E as Offers<C>>::SUBPROTOCOL])
+    let name = <E as Offers<C>>::SUBPROTOCOL;
+    // Preferred with control messages; a server that does not know them takes the plain name.
+    let offers = vec![format!("{name}{}", control::SUFFIX), name.to_owned()];
+    Socket::builder(url).protocols(offers)
 }
 
 /// A socket is never pinned to its place.

@@ -1,5 +1,7 @@
 //! Typed endpoints: what is spoken where, declared once for both ends.
 
+#[cfg(feature = "json")]
+use crate::control;
 use crate::{Codec, Decode, DecodeError, Encode, EncodeError, Message, MessageKind};
 
 /// A typed endpoint of a server. Declare one with [`endpoint!`](crate::endpoint!).
@@ -202,7 +204,9 @@ pub struct Negotiated<In, Out> {
     pub subprotocol: Subprotocol<In, Out>,
     /// The value of `Sec-WebSocket-Protocol` in the answer; `None` if the client offered nothing,
     /// for then the answer must not have the header.
-    pub answer: Option<&'static str>,
+    pub answer: Option<String>,
+    /// Whether control messages are spoken beside the endpoint's (see [`control`](mod@crate::control)).
+    pub controls: bool,
 }
 
 /// A client offered sub-protocols, and the endpoint speaks none of them. A server answers 400.
@@ -230,7 +234,8 @@ impl std::error::Error for UnknownSubprotocols {}
 /// Chooses the sub-protocol of a connection to the endpoint `E`. `offered` is the value of the
 /// request's `Sec-WebSocket-Protocol`; several such headers are joined with commas first.
 ///
-/// The first name that the endpoint knows wins, for the client lists them by preference. Names are
+/// The first name that the endpoint knows wins, for the client lists them by preference; with
+/// [`control::SUFFIX`] behind it, it asks for control messages, too. Names are
 /// compared with their case, as the RFC says; white space around them and empty items are passed
 /// over. With none offered, JSON is spoken: that is what a client means that knows nothing of
 /// sub-protocols, and the reason for the bound on `E`.
@@ -260,13 +265,21 @@ where
         return Ok(Negotiated {
             subprotocol,
             answer: None,
+            controls: false,
         });
     }
+    let known = |name: &str| E::SUBPROTOCOLS.iter().find(|known| known.name == name);
     names
-        .find_map(|name| E::SUBPROTOCOLS.iter().find(|known| known.name == name))
-        .map(|known| Negotiated {
-            subprotocol: *known,
-            answer: Some(known.name),
+        .find_map(|name| {
+            let (subprotocol, controls) = match name.strip_suffix(control::SUFFIX).and_then(known) {
+                Some(subprotocol) => (subprotocol, true),
+                None => (known(name)?, false),
+            };
+            Some(Negotiated {
+                subprotocol: *subprotocol,
+                answer: Some(name.to_owned()),
+                controls,
+            })
         })
         .ok_or_else(|| UnknownSubprotocols {
             known: E::SUBPROTOCOLS.iter().map(|known| known.name).collect(),
@@ -299,10 +312,29 @@ mod tests {
         for (offered, expected) in cases {
             let chosen = negotiate::<Hello>(offered).unwrap();
             assert_eq!(
-                (chosen.subprotocol.codec, chosen.answer),
+                (chosen.subprotocol.codec, chosen.answer.as_deref()),
                 expected,
                 "{offered:?}"
             );
+            assert!(!chosen.controls, "{offered:?}");
+        }
+    }
+
+    #[test]
+    fn control_messages_are_asked_for_by_the_suffix() {
+        let chosen = negotiate::<Hello>(Some("hello.msgpack~1, hello.msgpack")).unwrap();
+        assert_eq!(chosen.subprotocol.codec, "msgpack");
+        assert_eq!(
+            (chosen.answer.as_deref(), chosen.controls),
+            (Some("hello.msgpack~1"), true)
+        );
+        // Of another version, or in the client's order behind the plain name.
+        for offered in ["hello.json~2, hello.json", "hello.json, hello.json~1"] {
+            let chosen = negotiate::<Hello>(Some(offered)).unwrap();
+            assert!(!chosen.controls, "{offered}");
+        }
+        for unknown in ["~1", "other~1", "hello.json~1~1"] {
+            assert!(negotiate::<Hello>(Some(unknown)).is_err(), "{unknown}");
         }
     }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use steady_socket_protocol::Message;
+use steady_socket_protocol::control::{Control, MARK};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout};
 use tokio_tungstenite::tungstenite::Error as SocketError;
 use warp::ws::{Message as Frame, WebSocket};
@@ -24,13 +25,14 @@ enum End {
 pub(crate) async fn serve(
     mut socket: WebSocket,
     service: Service,
+    controls: bool,
     mut registration: Registration,
     config: Arc<Config>,
 ) {
     let cut = registration.cut();
     let polite = async {
         if let End::Close(code, reason) =
-            converse(&mut socket, &service, &mut registration, &config).await
+            converse(&mut socket, &service, controls, &mut registration, &config).await
         {
             close(&mut socket, code, reason, config.close_timeout).await;
         }
@@ -45,9 +47,23 @@ pub(crate) async fn serve(
 async fn converse(
     socket: &mut WebSocket,
     service: &Service,
+    controls: bool,
     registration: &mut Registration,
     config: &Config,
 ) -> End {
+    // Promised with every beat: the next one comes with the next ping, whatever else happens.
+    let beat = || {
+        frame_of(
+            Control::Beat {
+                interval_ms: config.ping_interval.as_millis() as u64,
+            }
+            .to_string()
+            .into(),
+        )
+    };
+    if controls && !send(socket, beat(), config).await {
+        return End::Gone;
+    }
     let mut pings = interval_at(Instant::now() + config.ping_interval, config.ping_interval);
     pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut last_frame = Instant::now();
@@ -63,6 +79,13 @@ async fn converse(
                 last_frame = Instant::now();
                 match frame {
                     Some(Ok(frame)) => match message_of(frame) {
+                        Some(message) if controls && is_control(&message) => {
+                            // A ping is all that a client says in this version.
+                            if !send(socket, beat(), config).await {
+                                return End::Gone;
+                            }
+                            continue;
+                        }
                         Some(message) => service.answer(message, &config.transcript),
                         // A ping is answered, and a Close too, by the socket itself.
                         None => continue,
@@ -72,7 +95,11 @@ async fn converse(
                 }
             }
             _ = pings.tick() => {
-                if !send(socket, Frame::ping(Vec::new()), config).await {
+                // The protocol's ping for the network and for clients that are not browsers, whose
+                // script never sees it; the beat for those that are.
+                if !send(socket, Frame::ping(Vec::new()), config).await
+                    || (controls && !send(socket, beat(), config).await)
+                {
                     return End::Gone;
                 }
                 continue;
@@ -133,6 +160,10 @@ fn end_of(error: &warp::Error, config: &Config) -> End {
         }
         _ => End::Gone,
     }
+}
+
+fn is_control(message: &Message) -> bool {
+    matches!(message, Message::Text(text) if text.starts_with(MARK))
 }
 
 fn message_of(frame: Frame) -> Option<Message> {

@@ -67,7 +67,9 @@ pub(crate) fn requests(handshakes: bool) -> impl Filter<Extract = (), Error = Re
 struct Admitted {
     service: Service,
     /// The sub-protocol that the answer names.
-    subprotocol: Option<&'static str>,
+    subprotocol: Option<String>,
+    /// Whether control messages are spoken, too.
+    controls: bool,
     registration: Registration,
 }
 
@@ -87,7 +89,7 @@ fn admit(
             "Sec-WebSocket-Key must be 16 bytes in base64".to_owned(),
         ));
     }
-    let (service, subprotocol) = match path {
+    let (service, subprotocol, controls) = match path {
         "/" | "/echo" => {
             if headers.contains_key(SEC_WEBSOCKET_PROTOCOL) {
                 // Without this the server would have to leave the offer unanswered, and a browser
@@ -103,13 +105,18 @@ fn admit(
                     Service::Echo
                 },
                 None,
+                false,
             )
         }
         Hello::PATH => {
             let offered = offered_subprotocols(headers)?;
             let chosen = negotiate::<Hello>(offered.as_deref())
                 .map_err(|unknown| Refused::Bad(unknown.to_string()))?;
-            (Service::Typed(chosen.subprotocol), chosen.answer)
+            (
+                Service::Typed(chosen.subprotocol),
+                chosen.answer,
+                chosen.controls,
+            )
         }
         _ => return Err(Refused::NoSuchPath),
     };
@@ -121,6 +128,7 @@ fn admit(
     Ok(Admitted {
         service,
         subprotocol,
+        controls,
         registration,
     })
 }
@@ -151,6 +159,7 @@ fn upgrade(state: &State, admitted: Admitted, ws: Ws) -> reply::Response {
     let Admitted {
         service,
         subprotocol,
+        controls,
         registration,
     } = admitted;
     let config = Arc::clone(&state.config);
@@ -159,12 +168,13 @@ fn upgrade(state: &State, admitted: Admitted, ws: Ws) -> reply::Response {
     let mut response = ws
         .max_message_size(config.max_message_bytes)
         .max_frame_size(config.max_message_bytes)
-        .on_upgrade(move |socket| connection::serve(socket, service, registration, config))
+        .on_upgrade(move |socket| {
+            connection::serve(socket, service, controls, registration, config)
+        })
         .into_response();
-    if let Some(name) = subprotocol {
-        response
-            .headers_mut()
-            .insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(name));
+    // One of the names that the endpoint knows, so it makes a header.
+    if let Some(Ok(name)) = subprotocol.map(HeaderValue::try_from) {
+        response.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, name);
     }
     response
 }

@@ -113,10 +113,8 @@ where
             text: "Hello Ada!".to_owned()
         }
     );
-    assert_eq!(
-        socket.handle().protocol().unwrap(),
-        <Hello as Offers<C>>::SUBPROTOCOL
-    );
+    let spoken = socket.handle().protocol().unwrap();
+    assert_eq!(spoken, format!("{}~1", <Hello as Offers<C>>::SUBPROTOCOL));
 
     // A name that is refused ends nothing.
     socket

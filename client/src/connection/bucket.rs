@@ -6,7 +6,7 @@ use super::time::Time;
 /// Attempts that may be made, counted in the milliseconds that they take to come back.
 ///
 /// Invariant: `credit` is at most `capacity`.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Bucket {
     /// Milliseconds until one attempt has come back; 0 is without limit.
     price: u64,

@@ -188,7 +188,7 @@ pub enum Hint {
 }
 
 /// Something that the ring above has to do, in order, before it hands out the next event.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect<P> {
     /// Find the URL and the sub-protocols, and answer with [`Input::Resolved`] or
     /// [`Input::ResolveFailed`].

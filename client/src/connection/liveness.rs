@@ -12,7 +12,7 @@ use super::time::Time;
 const STALE_MS: u64 = 2_000;
 
 /// What is known of the other end.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Liveness {
     /// When something last arrived.
     heard: Time,

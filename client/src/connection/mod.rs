@@ -87,7 +87,7 @@ const LOCAL_MS: u64 = 5_000;
 const ONLINE_MS: (f64, f64) = (200.0, 2_000.0);
 
 /// What the connection is doing, with what only that state needs.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum State {
     Idle,
     Resolving {
@@ -126,7 +126,7 @@ enum Flow {
 }
 
 /// A closing handshake that the application asked for.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Closing {
     code: Option<u16>,
     reason: String,
@@ -142,7 +142,7 @@ struct Closing {
 }
 
 /// What is known of the socket that is open now.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Wire {
     /// At least what the browser holds.
     buffered: u64,
@@ -163,7 +163,7 @@ struct Wire {
 }
 
 /// The message that the browser is being handed.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct InHand {
     generation: Generation,
     lane: Lane,
@@ -173,7 +173,7 @@ struct InHand {
 }
 
 /// Something that waits to be handed out.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Pending<P> {
     Output(Output<P>),
     /// From here on `readyState` is 3.
@@ -197,7 +197,7 @@ struct Totals {
 /// Methods come in four kinds: inputs ([`handle`](Self::handle), [`send`](Self::send)), outputs
 /// ([`poll_effect`](Self::poll_effect), [`poll_output`](Self::poll_output),
 /// [`next_timer`](Self::next_timer)), a preview of an input ([`loss`](Self::loss)), and questions.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Connection<P> {
     options: Options,
     state: State,

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use super::time::Time;
 
 /// A message that waits.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Queued<P> {
     pub(super) payload: P,
     pub(super) bytes: usize,
@@ -18,7 +18,7 @@ pub(super) struct Queued<P> {
 /// Two lanes: `first` goes ahead of everything (to authenticate), the ordinary one keeps its order.
 /// Invariant: `bytes` is the sum over both lanes; `next_expiry` is no later than the earliest
 /// `expires` in them.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Queue<P> {
     first: VecDeque<Queued<P>>,
     ordinary: VecDeque<Queued<P>>,

@@ -32,7 +32,7 @@ impl Tally {
 /// confirmed too early, and may be too late.
 ///
 /// Invariant: at most [`Unconfirmed::MARKS`] marks, their ends rising, each after its predecessor.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Unconfirmed {
     /// Bytes handed to the browser on this connection.
     handed: u64,
@@ -40,7 +40,7 @@ pub(super) struct Unconfirmed {
     marks: VecDeque<Mark>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Mark {
     end: u64,
     tally: Tally,

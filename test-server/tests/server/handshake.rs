@@ -31,6 +31,41 @@ async fn the_first_known_subprotocol_is_answered() {
 }
 
 #[tokio::test]
+async fn control_messages_are_spoken_where_they_were_negotiated() {
+    let server = start(config()).await;
+    let offer = [(PROTOCOL, "hello.json~1, hello.json")];
+    let (mut client, response) = server.connect_with("/hello", &offer).await.unwrap();
+    assert_eq!(response.headers()[PROTOCOL], "hello.json~1");
+    let beat = client.receive().await;
+    assert!(beat.to_text().unwrap().starts_with("~beat "), "{beat}");
+    assert_eq!(client.ask("~ping").await, beat);
+    let greeting = client.ask(r#"{"type":"hello","name":"Ada"}"#).await;
+    assert!(
+        greeting.to_text().unwrap().contains("Hello Ada!"),
+        "{greeting}"
+    );
+
+    let offer = [(PROTOCOL, "hello.json")];
+    let (mut plain, _) = server.connect_with("/hello", &offer).await.unwrap();
+    let answer = plain.ask("~ping").await;
+    assert!(answer.to_text().unwrap().contains("malformed"), "{answer}");
+}
+
+#[tokio::test]
+async fn beats_come_with_the_pings() {
+    let server = start(Config {
+        ping_interval: Duration::from_millis(20),
+        ..config()
+    })
+    .await;
+    let offer = [(PROTOCOL, "hello.msgpack~1")];
+    let (mut client, _) = server.connect_with("/hello", &offer).await.unwrap();
+    for _ in 0..3 {
+        assert_eq!(client.receive().await.to_text().unwrap(), "~beat 20");
+    }
+}
+
+#[tokio::test]
 async fn unknown_subprotocols_are_refused_with_the_known_ones() {
     let server = start(config()).await;
     let (status, body) = server
