@@ -1,0 +1,126 @@
+//! Runs seeds and all short sequences, and prints what was covered.
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+use simulation::coverage::Coverage;
+use simulation::run::{INPUTS, run_seeds};
+use simulation::{exhaustive, shrink};
+
+const HELP: &str = "\
+Runs the connection core in simulated worlds and checks its promises after every step.
+
+Options:
+  --seeds N        how many seeds to run (default 20000)
+  --first-seed S   the first of them (default 1)
+  --depth D        also try every sequence of D inputs (default 6 when no seed is named, else 0)
+  --threads T      how many at once (default: as many as the machine runs)
+  --quiet          no table
+  --help           this text
+";
+
+struct Arguments {
+    seeds: u64,
+    first_seed: u64,
+    depth: u32,
+    threads: u64,
+    quiet: bool,
+}
+
+fn parse(mut words: impl Iterator<Item = String>) -> Result<Option<Arguments>, String> {
+    let machine = std::thread::available_parallelism().map_or(1, |threads| threads.get() as u64);
+    let mut arguments = Arguments {
+        seeds: 20_000,
+        first_seed: 1,
+        depth: u32::MAX,
+        threads: machine,
+        quiet: false,
+    };
+    let mut named = false;
+    while let Some(word) = words.next() {
+        let mut number = |least: u64, most: u64| {
+            words
+                .next()
+                .and_then(|text| text.parse().ok())
+                .filter(|number| (least..=most).contains(number))
+                .ok_or(format!("{word} takes a number from {least} to {most}"))
+        };
+        match word.as_str() {
+            "--seeds" => arguments.seeds = number(0, u64::MAX)?,
+            "--first-seed" => {
+                arguments.first_seed = number(0, u64::MAX)?;
+                named = true;
+            }
+            "--depth" => arguments.depth = number(0, 9)? as u32,
+            "--threads" => arguments.threads = number(1, 1_024)?,
+            "--quiet" => arguments.quiet = true,
+            "--help" => return Ok(None),
+            _ => return Err(format!("unknown option {word}; --help lists them")),
+        }
+    }
+    if arguments.depth == u32::MAX {
+        arguments.depth = if named { 0 } else { 6 };
+    }
+    Ok(Some(arguments))
+}
+
+fn main() -> ExitCode {
+    let arguments = match parse(std::env::args().skip(1)) {
+        Ok(Some(arguments)) => arguments,
+        Ok(None) => {
+            print!("{HELP}");
+            return ExitCode::SUCCESS;
+        }
+        Err(error) => {
+            eprintln!("{error}");
+            return ExitCode::from(2);
+        }
+    };
+    let mut coverage = Coverage::default();
+    if arguments.seeds > 0 {
+        let start = Instant::now();
+        match run_seeds(arguments.first_seed, arguments.seeds, arguments.threads) {
+            Ok(seeds) => coverage.merge(&seeds),
+            Err((seed, failure)) => {
+                let inputs = failure.steps.len();
+                // Every attempt to shrink that panics would print its own message.
+                std::panic::set_hook(Box::new(|_| {}));
+                let small = shrink::shrink(*failure);
+                println!("FAILED: cargo xtask simulate --first-seed {seed} --seeds 1");
+                println!("Step {inputs}, cut down to {}:\n{small}", small.steps.len());
+                return ExitCode::FAILURE;
+            }
+        }
+        println!(
+            "{} seeds of {INPUTS} inputs from seed {}: nothing found, in {:.1} s",
+            arguments.seeds,
+            arguments.first_seed,
+            start.elapsed().as_secs_f64()
+        );
+    }
+    if arguments.depth > 0 {
+        let start = Instant::now();
+        match exhaustive::try_all(arguments.depth, arguments.threads as usize) {
+            Ok((count, all)) => {
+                coverage.merge(&all);
+                println!(
+                    "{count} sequences of {} inputs: nothing found, in {:.1} s",
+                    arguments.depth,
+                    start.elapsed().as_secs_f64()
+                );
+            }
+            Err(failure) => {
+                println!(
+                    "FAILED: cargo xtask simulate --seeds 0 --depth {}",
+                    arguments.depth
+                );
+                println!("Cut down to {} steps:\n{failure}", failure.steps.len());
+                return ExitCode::FAILURE;
+            }
+        }
+    }
+    if !arguments.quiet {
+        println!("\nHow often each input came in each state (- : it cannot):\n\n{coverage}");
+    }
+    ExitCode::SUCCESS
+}

@@ -1,0 +1,241 @@
+//! Which inputs were tried in which states.
+
+use core::fmt;
+
+/// The states of a connection, as far as they treat inputs differently.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Place {
+    Idle,
+    Resolving,
+    Connecting,
+    Announcing,
+    Opening,
+    Gated,
+    Flowing,
+    Blocked,
+    Waiting,
+    Closing,
+    Closed,
+}
+
+/// The kinds of input. `Late…` are those of an attempt that is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Kind {
+    Start,
+    Close,
+    Reconnect,
+    Ready,
+    Send,
+    SendFirst,
+    SendVolatile,
+    Resolved,
+    ResolveFailed,
+    OpenFailed,
+    Opened,
+    Message,
+    SocketError,
+    SocketClosed,
+    Transmitted,
+    TransmitFailed,
+    Buffered,
+    Hint,
+    Alive,
+    AnswersPings,
+    Beats,
+    Window,
+    TooBig,
+    TimerDue,
+    TimerEarly,
+    LateResolved,
+    LateResolveFailed,
+    LateOpened,
+    LateMessage,
+    LateSocketError,
+    LateSocketClosed,
+    LateTransmitted,
+    LateTransmitFailed,
+    LateBuffered,
+    LateAlive,
+    LateAnswersPings,
+    LateBeats,
+    LateWindow,
+    LateTooBig,
+}
+
+const PLACES: [Place; 11] = [
+    Place::Idle,
+    Place::Resolving,
+    Place::Connecting,
+    Place::Announcing,
+    Place::Opening,
+    Place::Gated,
+    Place::Flowing,
+    Place::Blocked,
+    Place::Waiting,
+    Place::Closing,
+    Place::Closed,
+];
+
+const KINDS: [Kind; 39] = [
+    Kind::Start,
+    Kind::Close,
+    Kind::Reconnect,
+    Kind::Ready,
+    Kind::Send,
+    Kind::SendFirst,
+    Kind::SendVolatile,
+    Kind::Resolved,
+    Kind::ResolveFailed,
+    Kind::OpenFailed,
+    Kind::Opened,
+    Kind::Message,
+    Kind::SocketError,
+    Kind::SocketClosed,
+    Kind::Transmitted,
+    Kind::TransmitFailed,
+    Kind::Buffered,
+    Kind::Hint,
+    Kind::Alive,
+    Kind::AnswersPings,
+    Kind::Beats,
+    Kind::Window,
+    Kind::TooBig,
+    Kind::TimerDue,
+    Kind::TimerEarly,
+    Kind::LateResolved,
+    Kind::LateResolveFailed,
+    Kind::LateOpened,
+    Kind::LateMessage,
+    Kind::LateSocketError,
+    Kind::LateSocketClosed,
+    Kind::LateTransmitted,
+    Kind::LateTransmitFailed,
+    Kind::LateBuffered,
+    Kind::LateAlive,
+    Kind::LateAnswersPings,
+    Kind::LateBeats,
+    Kind::LateWindow,
+    Kind::LateTooBig,
+];
+
+/// How often each kind of input was tried in each state.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Coverage(Vec<[u64; PLACES.len()]>);
+
+impl Coverage {
+    /// Counts one.
+    pub fn count(&mut self, place: Place, kind: Kind) {
+        if self.0.is_empty() {
+            self.0 = vec![[0; PLACES.len()]; KINDS.len()];
+        }
+        self.0[kind as usize][place as usize] += 1;
+    }
+
+    /// Adds the counts of another run.
+    pub fn merge(&mut self, other: &Self) {
+        if self.0.is_empty() {
+            self.0.clone_from(&other.0);
+            return;
+        }
+        for (row, other) in self.0.iter_mut().zip(&other.0) {
+            for (cell, other) in row.iter_mut().zip(other) {
+                *cell += other;
+            }
+        }
+    }
+
+    fn times(&self, place: Place, kind: Kind) -> u64 {
+        self.0
+            .get(kind as usize)
+            .map_or(0, |row| row[place as usize])
+    }
+
+    /// The pairs that were never tried although a correct core can meet them.
+    #[must_use]
+    pub fn missing(&self) -> Vec<(Place, Kind)> {
+        let mut missing = Vec::new();
+        for place in PLACES {
+            for kind in KINDS {
+                if self.times(place, kind) == 0 && can_happen(place, kind) {
+                    missing.push((place, kind));
+                }
+            }
+        }
+        missing
+    }
+}
+
+/// Whether the world can bring about this input in this state. What it leaves out would break the
+/// contract with the ring above, or contradict the state itself.
+const fn can_happen(place: Place, kind: Kind) -> bool {
+    let command = matches!(
+        kind,
+        Kind::Start
+            | Kind::Close
+            | Kind::Reconnect
+            | Kind::Ready
+            | Kind::Send
+            | Kind::SendFirst
+            | Kind::SendVolatile
+    );
+    match place {
+        // Before the first attempt there is no socket, no earlier attempt, and nothing to answer. The
+        // timer is armed for messages that expire.
+        Place::Idle => command || matches!(kind, Kind::Hint | Kind::TimerDue | Kind::TimerEarly),
+        // Until the handler of `open` is called, and while it runs, there are commands and what answers
+        // them. All else comes in tasks of its own, but for what the server is known for.
+        Place::Announcing => command || matches!(kind, Kind::AnswersPings),
+        Place::Opening => {
+            command
+                || matches!(
+                    kind,
+                    Kind::Transmitted | Kind::TransmitFailed | Kind::Buffered | Kind::SocketClosed
+                )
+        }
+        // There is no socket yet that could report anything.
+        Place::Resolving => !matches!(
+            kind,
+            Kind::OpenFailed
+                | Kind::Opened
+                | Kind::Message
+                | Kind::TooBig
+                | Kind::SocketError
+                | Kind::SocketClosed
+        ),
+        // Nothing is left that a timer could be armed for.
+        Place::Closed => !matches!(kind, Kind::OpenFailed | Kind::TimerDue),
+        // The browser refuses a socket only when it is asked to make one.
+        Place::Connecting => true,
+        _ => !matches!(kind, Kind::OpenFailed),
+    }
+}
+
+impl fmt::Display for Coverage {
+    /// The table in Markdown.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "| {:18} |", "input \\ state")?;
+        for place in PLACES {
+            write!(f, " {:>10} |", format!("{place:?}"))?;
+        }
+        write!(f, "\n|{}|", "-".repeat(20))?;
+        for _ in PLACES {
+            write!(f, "{}:|", "-".repeat(11))?;
+        }
+        writeln!(f)?;
+        for kind in KINDS {
+            write!(f, "| {:18} |", format!("{kind:?}"))?;
+            for place in PLACES {
+                let cell = match self.times(place, kind) {
+                    0 if can_happen(place, kind) => "MISSING".to_owned(),
+                    0 => "-".to_owned(),
+                    count => count.to_string(),
+                };
+                write!(f, " {cell:>10} |")?;
+            }
+            writeln!(f)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,19 @@
+//! A deterministic world around the real connection core.
+//!
+//! A run is a list of [`op::Step`]s given to a [`world::World`], which does what the ring above the
+//! core does in a browser, keeps its own account of what must be true, and checks it after every
+//! step. Where the lists come from:
+//!
+//! * [`script`]: a seeded link, server, browser and application;
+//! * [`exhaustive`]: every sequence of a small alphabet.
+//!
+//! A list that fails is cut down by [`shrink`] to the steps that matter.
+
+pub mod coverage;
+pub mod exhaustive;
+pub mod op;
+pub mod rng;
+pub mod run;
+pub mod script;
+pub mod shrink;
+pub mod world;
