@@ -1,1 +1,1011 @@
+//! What the machine as a whole promises. Its parts are tested where they stand.
 
+use core::time::Duration;
+use proptest::prelude::*;
+
+use super::*;
+use crate::options::{Options, Overflow};
+
+/// A connection whose ring carries out every effect, and a browser that takes every message.
+struct Rig {
+    core: Connection<u32>,
+    now: u64,
+    chance: f64,
+    verdict: Option<Verdict>,
+    /// What the browser says that it holds.
+    buffered: u64,
+    refuse_sends: bool,
+    done: Vec<String>,
+    sent: Vec<u32>,
+    told: Vec<String>,
+    /// Called by name with the event's, inside of its handler.
+    in_handler: Vec<(&'static str, Act)>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Act {
+    Send(u32),
+    Ready,
+    Close,
+    Reconnect,
+}
+
+const FIRST: SendMode = SendMode {
+    first: true,
+    volatile: false,
+    ttl_ms: None,
+};
+
+const VOLATILE: SendMode = SendMode {
+    first: false,
+    volatile: true,
+    ttl_ms: None,
+};
+
+/// No waits but the ones that a test asks for.
+fn options() -> Options {
+    Options::default()
+        .attempt_interval(Duration::ZERO)
+        .high_water_mark(100)
+        .low_water_mark(40)
+}
+
+impl Rig {
+    fn new(options: Options) -> Self {
+        options.check().unwrap();
+        Self {
+            core: Connection::new(options),
+            now: 0,
+            chance: 0.5,
+            verdict: None,
+            buffered: 0,
+            refuse_sends: false,
+            done: Vec::new(),
+            sent: Vec::new(),
+            told: Vec::new(),
+            in_handler: Vec::new(),
+        }
+    }
+
+    fn connecting(options: Options) -> Self {
+        let mut rig = Self::new(options);
+        rig.tell(Input::Start);
+        let generation = rig.core.generation();
+        rig.tell(Input::Resolved { generation });
+        rig
+    }
+
+    fn open(options: Options) -> Self {
+        let mut rig = Self::connecting(options);
+        rig.opens();
+        rig.done.clear();
+        rig.told.clear();
+        rig
+    }
+
+    fn waiting(options: Options) -> Self {
+        let mut rig = Self::connecting(options);
+        rig.closes(1006);
+        rig.done.clear();
+        rig.told.clear();
+        rig
+    }
+
+    fn closed(options: Options) -> Self {
+        let mut rig = Self::open(options);
+        rig.closes(1000);
+        rig.done.clear();
+        rig.told.clear();
+        rig
+    }
+
+    fn closing(options: Options) -> Self {
+        let mut rig = Self::open(options);
+        rig.close();
+        rig.done.clear();
+        rig.told.clear();
+        rig
+    }
+
+    fn context(&self) -> Context {
+        Context {
+            now: Time::from_millis(self.now),
+            chance: self.chance,
+            verdict: self.verdict,
+        }
+    }
+
+    fn tell(&mut self, input: Input<u32>) {
+        self.core.handle(self.context(), input);
+        self.settle();
+    }
+
+    fn send(&mut self, id: u32, mode: SendMode) -> Result<Sent, SendRejected<u32>> {
+        let sent = self.core.send(Time::from_millis(self.now), id, 10, mode);
+        self.settle();
+        sent
+    }
+
+    fn close(&mut self) {
+        self.tell(Input::Close {
+            code: Some(4_001),
+            reason: "enough".into(),
+        });
+    }
+
+    fn opens(&mut self) {
+        let generation = self.core.generation();
+        self.tell(Input::Opened { generation });
+    }
+
+    fn closes(&mut self, code: u16) {
+        let generation = self.core.generation();
+        let close = CloseFrame {
+            code,
+            reason: String::new(),
+            clean: code != 1006,
+        };
+        self.tell(Input::SocketClosed { generation, close });
+    }
+
+    fn hears(&mut self, payload: u32) {
+        let generation = self.core.generation();
+        self.tell(Input::Message {
+            generation,
+            payload,
+            bytes: 1,
+        });
+    }
+
+    /// Lets the timer go off when it is due, as often as it takes until `millis` have passed.
+    fn pass(&mut self, millis: u64) {
+        let end = self.now + millis;
+        while let Some(at) = self
+            .core
+            .next_timer()
+            .map(Time::as_millis)
+            .filter(|at| *at <= end)
+        {
+            self.now = self.now.max(at);
+            self.tell(Input::Timer);
+        }
+        self.now = end;
+    }
+
+    /// From a wait to the next open connection.
+    fn comes_back(&mut self) {
+        while self.core.phase() == Phase::Waiting {
+            self.now = self.core.next_timer().unwrap().as_millis();
+            self.tell(Input::Timer);
+        }
+        let generation = self.core.generation();
+        self.tell(Input::Resolved { generation });
+        self.opens();
+    }
+
+    fn settle(&mut self) {
+        self.carry_out();
+        loop {
+            let output = self.core.poll_output(Time::from_millis(self.now));
+            self.carry_out();
+            let Some(output) = output else {
+                if self.core.has_output() {
+                    continue;
+                }
+                return;
+            };
+            let name = match output {
+                Output::Message(id) => format!("message {id}"),
+                Output::Event(Event::State(change)) => change.phase.name().into(),
+                Output::Event(Event::Open { reconnected, .. }) => {
+                    if reconnected { "reopen" } else { "open" }.into()
+                }
+                Output::Event(Event::Error) => "error".into(),
+                Output::Event(Event::Closed(closed)) => format!(
+                    "close {} {} ({}, {} unconfirmed)",
+                    closed.loss.close.code,
+                    closed
+                        .retry_in
+                        .map_or("for good".into(), |wait| format!("in {wait}")),
+                    closed.loss.cause.name(),
+                    closed.unconfirmed.messages
+                ),
+                Output::Event(Event::Dropped(dropped)) => {
+                    format!("{} {:?}", dropped.reason.name(), dropped.payloads)
+                }
+            };
+            self.told
+                .push(format!("{name} @{}", self.core.ready_state()));
+            let due: Vec<Act> = self
+                .in_handler
+                .iter()
+                .filter(|(event, _)| name.starts_with(event))
+                .map(|(_, act)| *act)
+                .collect();
+            self.in_handler
+                .retain(|(event, _)| !name.starts_with(event));
+            for act in due {
+                self.act(act);
+            }
+        }
+    }
+
+    /// A command from inside of a handler.
+    fn act(&mut self, act: Act) {
+        let context = self.context();
+        match act {
+            Act::Send(id) => {
+                self.core
+                    .send(context.now, id, 10, SendMode::default())
+                    .unwrap();
+            }
+            Act::Ready => self.core.handle(context, Input::Ready),
+            Act::Reconnect => self.core.handle(context, Input::Reconnect),
+            Act::Close => self.core.handle(
+                context,
+                Input::Close {
+                    code: None,
+                    reason: String::new(),
+                },
+            ),
+        }
+        self.carry_out();
+    }
+
+    fn carry_out(&mut self) {
+        while let Some(effect) = self.core.poll_effect() {
+            let (done, answer) = match effect {
+                Effect::Resolve { generation } => (format!("resolve {}", generation.0), None),
+                Effect::CancelResolve { generation } => (format!("cancel {}", generation.0), None),
+                Effect::Open { generation } => (format!("open {}", generation.0), None),
+                Effect::Ping { generation } => (format!("ping {}", generation.0), None),
+                Effect::Close {
+                    generation, code, ..
+                } => (format!("close {} {code:?}", generation.0), None),
+                Effect::Abandon { generation } => (format!("abandon {}", generation.0), None),
+                Effect::Measure { generation } => {
+                    let bytes = self.buffered;
+                    let answer = Input::Buffered { generation, bytes };
+                    (String::new(), Some(answer))
+                }
+                Effect::Transmit {
+                    generation,
+                    payload,
+                } if self.refuse_sends => {
+                    let answer = Input::TransmitFailed {
+                        generation,
+                        payload,
+                    };
+                    (String::new(), Some(answer))
+                }
+                Effect::Transmit {
+                    generation,
+                    payload,
+                } => {
+                    self.sent.push(payload);
+                    self.buffered += 10;
+                    (String::new(), Some(Input::Transmitted { generation }))
+                }
+            };
+            if !done.is_empty() {
+                self.done.push(done);
+            }
+            if let Some(answer) = answer {
+                self.core.handle(self.context(), answer);
+            }
+        }
+    }
+
+    fn wait(&self) -> u64 {
+        assert_eq!(self.core.phase(), Phase::Waiting);
+        self.core.next_timer().unwrap().as_millis() - self.now
+    }
+}
+
+// ----- every input in every state
+
+/// What an input leads to: the new phase, and the effects that are not answered at once.
+fn outcome(mut rig: Rig, input: fn(Generation) -> Input<u32>) -> String {
+    let generation = rig.core.generation();
+    rig.tell(input(generation));
+    let mut outcome = rig.core.phase().name().to_owned();
+    for done in &rig.done {
+        outcome.push_str(", ");
+        outcome.push_str(done);
+    }
+    outcome
+}
+
+type MakeRig = fn() -> Rig;
+
+const STATES: [(&str, MakeRig); 7] = [
+    ("idle", || Rig::new(options())),
+    ("resolving", || {
+        let mut rig = Rig::new(options());
+        rig.tell(Input::Start);
+        rig.done.clear();
+        rig
+    }),
+    ("connecting", || {
+        let mut rig = Rig::connecting(options());
+        rig.done.clear();
+        rig
+    }),
+    ("open", || Rig::open(options())),
+    ("waiting", || Rig::waiting(options())),
+    ("closing", || Rig::closing(options())),
+    ("closed", || Rig::closed(options())),
+];
+
+#[test]
+fn every_input_is_defined_in_every_state() {
+    let lost = |generation| Input::SocketClosed {
+        generation,
+        close: CloseFrame::abnormal(),
+    };
+    let close = |_| Input::Close {
+        code: None,
+        reason: String::new(),
+    };
+    let message = |generation| Input::Message {
+        generation,
+        payload: 7,
+        bytes: 1,
+    };
+    let buffered = |generation| Input::Buffered {
+        generation,
+        bytes: 0,
+    };
+    let untaken = |generation| Input::TransmitFailed {
+        generation,
+        payload: 7,
+    };
+    let beats = |generation| Input::Beats {
+        generation,
+        interval_ms: 9_000,
+    };
+    let window = |generation| Input::Window {
+        generation,
+        min_ms: 1,
+        max_ms: 2,
+    };
+    type Row = (
+        &'static str,
+        fn(Generation) -> Input<u32>,
+        [&'static str; 7],
+    );
+    // In the order of `STATES`; "" is: nothing happens.
+    #[rustfmt::skip]
+    let table: [Row; 18] = [
+        ("start", |_| Input::Start, ["connecting, resolve 1", "", "", "", "", "", ""]),
+        ("close", close, ["", "closed, cancel 1", "closed, abandon 1", "closing, close 1 None", "closed", "", ""]),
+        ("reconnect", |_| Input::Reconnect, [
+            "connecting, resolve 1", "connecting, cancel 1, resolve 2", "connecting, abandon 1, resolve 2",
+            "connecting, abandon 1, resolve 2", "connecting, resolve 2", "connecting, abandon 1, resolve 2",
+            "connecting, resolve 2",
+        ]),
+        ("ready", |_| Input::Ready, [""; 7]),
+        ("resolved", |generation| Input::Resolved { generation }, ["", "connecting, open 1", "", "", "", "", ""]),
+        ("resolve failed", |generation| Input::ResolveFailed { generation }, ["", "waiting", "", "", "", "", ""]),
+        ("open failed", |generation| Input::OpenFailed { generation }, ["", "", "waiting", "", "", "", ""]),
+        ("opened", |generation| Input::Opened { generation }, ["", "", "open", "", "", "", ""]),
+        ("message", message, [""; 7]),
+        ("error", |generation| Input::SocketError { generation }, [""; 7]),
+        ("lost", lost, ["", "", "waiting", "waiting", "", "closed", ""]),
+        ("taken", |generation| Input::Transmitted { generation }, [""; 7]),
+        ("not taken", untaken, [""; 7]),
+        ("buffered", buffered, [""; 7]),
+        ("pings", |generation| Input::AnswersPings { generation }, [""; 7]),
+        ("beats", beats, [""; 7]),
+        ("window", window, [""; 7]),
+        ("timer", |_| Input::Timer, [""; 7]),
+    ];
+    for (name, input, row) in table {
+        for ((state, rig), expected) in STATES.iter().zip(row) {
+            let before = rig().core.phase().name();
+            let expected = if expected.is_empty() {
+                before
+            } else {
+                expected
+            };
+            assert_eq!(outcome(rig(), input), expected, "{name} in {state}");
+        }
+    }
+}
+
+#[test]
+fn an_event_of_an_earlier_socket_changes_nothing() {
+    let mut rig = Rig::open(options());
+    let old = rig.core.generation();
+    rig.tell(Input::Reconnect);
+    let generation = rig.core.generation();
+    rig.tell(Input::Resolved { generation });
+    rig.opens();
+    rig.done.clear();
+    rig.told.clear();
+    rig.tell(Input::Opened { generation: old });
+    rig.tell(Input::Message {
+        generation: old,
+        payload: 1,
+        bytes: 1,
+    });
+    rig.tell(Input::SocketError { generation: old });
+    rig.tell(Input::Window {
+        generation: old,
+        min_ms: 1,
+        max_ms: 2,
+    });
+    rig.tell(Input::SocketClosed {
+        generation: old,
+        close: CloseFrame::abnormal(),
+    });
+    assert_eq!(rig.core.phase(), Phase::Open);
+    assert_eq!((rig.done.len(), rig.told.len()), (0, 0));
+}
+
+#[test]
+fn every_attempt_has_a_number_of_its_own() {
+    let mut rig = Rig::new(options());
+    for expected in 1..5 {
+        rig.tell(Input::Reconnect);
+        assert_eq!(rig.core.generation().number(), expected);
+    }
+}
+
+// ----- waits
+
+#[test]
+fn the_first_wait_is_spread_over_five_seconds() {
+    for (chance, wait) in [(0.0, 0), (0.5, 2_500), (0.999, 4_995)] {
+        let mut rig = Rig::open(options());
+        rig.chance = chance;
+        rig.closes(1006);
+        assert_eq!(rig.wait(), wait);
+    }
+}
+
+#[test]
+fn a_crash_loop_never_resets_the_backoff() {
+    let mut rig = Rig::connecting(options());
+    rig.chance = 0.999_999;
+    let mut waits = Vec::new();
+    for _ in 0..5 {
+        rig.opens();
+        rig.now += 4_999;
+        rig.closes(1006);
+        waits.push(rig.wait());
+        rig.now = rig.core.next_timer().unwrap().as_millis();
+        rig.tell(Input::Timer);
+        let generation = rig.core.generation();
+        rig.tell(Input::Resolved { generation });
+    }
+    assert_eq!(waits, [4_999, 9_999, 19_999, 29_999, 29_999]);
+    assert_eq!(rig.core.attempt(), 6);
+}
+
+#[test]
+fn a_stable_connection_resets_the_backoff() {
+    let mut rig = Rig::waiting(options());
+    assert_eq!(rig.core.attempt(), 2);
+    rig.comes_back();
+    rig.now += 5_000;
+    rig.closes(1006);
+    assert_eq!((rig.wait(), rig.core.attempt()), (2_500, 2));
+}
+
+#[test]
+fn a_restarting_server_is_left_alone_for_its_window() {
+    for code in [1012, 1013] {
+        for (chance, wait) in [(0.0, 5_000), (0.5, 17_500)] {
+            let mut rig = Rig::open(options());
+            rig.chance = chance;
+            rig.closes(code);
+            assert_eq!(rig.wait(), wait);
+        }
+    }
+}
+
+#[test]
+fn a_refusal_is_tried_once_more() {
+    let mut rig = Rig::open(options());
+    rig.closes(1002);
+    rig.comes_back();
+    rig.closes(1009);
+    assert_eq!(rig.core.phase(), Phase::Closed);
+
+    let mut rig = Rig::open(options());
+    rig.closes(1002);
+    rig.comes_back();
+    rig.now += 5_000;
+    rig.closes(1002);
+    assert_eq!(rig.core.phase(), Phase::Waiting, "it was stable in between");
+}
+
+#[test]
+fn the_predicate_overrides_the_policy() {
+    let mut rig = Rig::open(options());
+    rig.verdict = Some(Verdict::Retry);
+    rig.closes(1000);
+    assert_eq!(rig.wait(), 2_500);
+
+    let mut rig = Rig::open(options());
+    rig.verdict = Some(Verdict::RetryAfter(7));
+    rig.closes(1012);
+    assert_eq!(rig.wait(), 7);
+
+    let mut rig = Rig::open(options());
+    rig.verdict = Some(Verdict::Stop);
+    rig.closes(1006);
+    assert_eq!(rig.core.phase(), Phase::Closed);
+}
+
+#[test]
+fn an_exhausted_budget_marks_its_last_close_as_the_final_one() {
+    let mut rig = Rig::connecting(options().max_retries(Some(1)));
+    rig.closes(1006);
+    rig.told.clear();
+    rig.now += 60_000;
+    rig.tell(Input::Timer);
+    let generation = rig.core.generation();
+    rig.tell(Input::Resolved { generation });
+    rig.closes(1006);
+    assert_eq!(
+        rig.told,
+        [
+            "connecting @0",
+            "closed @3",
+            "error @3",
+            "close 1006 for good (socket, 0 unconfirmed) @3"
+        ]
+    );
+    assert_eq!(rig.core.attempt(), 2);
+    assert_eq!(rig.core.next_timer(), None);
+}
+
+#[test]
+fn no_budget_at_all_means_one_attempt() {
+    let mut rig = Rig::connecting(options().max_retries(Some(0)));
+    rig.closes(1006);
+    assert_eq!((rig.core.phase(), rig.core.attempt()), (Phase::Closed, 1));
+}
+
+#[test]
+fn each_step_of_an_attempt_has_its_timeout() {
+    let mut rig = Rig::new(options());
+    rig.tell(Input::Start);
+    rig.pass(9_999);
+    assert_eq!(rig.core.phase(), Phase::Connecting);
+    rig.pass(1);
+    assert_eq!(rig.done, ["resolve 1", "cancel 1"]);
+
+    let mut rig = Rig::connecting(options());
+    rig.pass(14_999);
+    assert_eq!(rig.core.phase(), Phase::Connecting);
+    rig.pass(1);
+    assert_eq!(rig.done.last().unwrap(), "abandon 1");
+    assert_eq!(rig.core.snapshot().abandoned, 1);
+}
+
+// ----- the queue
+
+#[test]
+fn the_queue_flows_in_order_once_open_was_handled() {
+    let mut rig = Rig::connecting(options());
+    for id in [1, 2, 3] {
+        assert_eq!(rig.send(id, SendMode::default()), Ok(Sent::Queued));
+    }
+    rig.core.handle(
+        rig.context(),
+        Input::Opened {
+            generation: rig.core.generation(),
+        },
+    );
+    assert!(
+        rig.sent.is_empty(),
+        "nothing goes before `open` is handed out"
+    );
+    let _state = rig.core.poll_output(Time::from_millis(0));
+    let _open = rig.core.poll_output(Time::from_millis(0));
+    rig.act(Act::Send(9));
+    assert_eq!(rig.sent, [9], "what is sent in the handler goes first");
+    rig.settle();
+    assert_eq!(rig.sent, [9, 1, 2, 3]);
+}
+
+#[test]
+fn the_gate_holds_the_queue_until_ready() {
+    let mut rig = Rig::connecting(options().gate(true));
+    rig.send(1, SendMode::default()).unwrap();
+    rig.opens();
+    assert_eq!(rig.send(2, SendMode::default()), Ok(Sent::Queued));
+    assert_eq!(rig.send(3, FIRST), Ok(Sent::Now));
+    assert_eq!(rig.send(4, VOLATILE), Ok(Sent::Dropped));
+    assert_eq!(rig.sent, [3]);
+    rig.tell(Input::Ready);
+    assert_eq!(rig.sent, [3, 1, 2]);
+    // Each connection has its own gate.
+    rig.closes(1006);
+    rig.send(5, SendMode::default()).unwrap();
+    rig.comes_back();
+    assert_eq!(rig.sent, [3, 1, 2]);
+    rig.tell(Input::Ready);
+    assert_eq!(rig.sent, [3, 1, 2, 5]);
+}
+
+#[test]
+fn a_volatile_message_goes_now_or_not_at_all() {
+    let mut rig = Rig::waiting(options());
+    assert_eq!(rig.send(1, VOLATILE), Ok(Sent::Dropped));
+    assert_eq!(rig.told, ["volatile [1] @0"]);
+    rig.comes_back();
+    assert_eq!(rig.send(2, VOLATILE), Ok(Sent::Now));
+    rig.refuse_sends = true;
+    rig.told.clear();
+    assert_eq!(rig.send(3, VOLATILE), Ok(Sent::Now));
+    rig.refuse_sends = false;
+    assert_eq!(rig.told[0], "volatile [3] @0");
+    rig.comes_back();
+    assert_eq!(rig.sent, [2]);
+}
+
+#[test]
+fn what_the_browser_refuses_is_sent_on_the_next_connection() {
+    let mut rig = Rig::open(options());
+    rig.refuse_sends = true;
+    rig.send(1, SendMode::default()).unwrap();
+    rig.send(2, SendMode::default()).unwrap();
+    assert_eq!(rig.done, ["abandon 1"]);
+    rig.refuse_sends = false;
+    rig.comes_back();
+    assert_eq!(rig.sent, [1, 2]);
+}
+
+#[test]
+fn an_answer_that_nobody_asked_for_changes_nothing() {
+    let mut rig = Rig::open(options());
+    let generation = rig.core.generation();
+    rig.tell(Input::TransmitFailed {
+        generation,
+        payload: 77,
+    });
+    rig.tell(Input::Transmitted { generation });
+    assert_eq!(rig.core.phase(), Phase::Open);
+    assert_eq!(rig.core.snapshot().sent, Tally::default());
+    assert_eq!(rig.core.snapshot().queued, Tally::default());
+}
+
+#[test]
+fn a_message_expires_when_its_time_is_over() {
+    let mut rig = Rig::waiting(options());
+    rig.verdict = Some(Verdict::RetryAfter(60_000));
+    let brief = SendMode {
+        ttl_ms: Some(100),
+        ..SendMode::default()
+    };
+    rig.send(1, brief).unwrap();
+    rig.send(2, SendMode::default()).unwrap();
+    rig.pass(99);
+    assert!(rig.told.is_empty());
+    rig.pass(1);
+    assert_eq!(rig.told, ["expired [1] @0"]);
+    assert_eq!(rig.core.snapshot().queued.messages, 1);
+}
+
+#[test]
+fn a_full_queue_does_as_its_policy_says() {
+    let full = |overflow| {
+        let mut rig = Rig::waiting(options().max_queued_bytes(25).overflow(overflow));
+        for id in [1, 2] {
+            rig.send(id, SendMode::default()).unwrap();
+        }
+        rig
+    };
+    let mut rig = full(Overflow::Reject);
+    assert!(!rig.core.has_room(10));
+    assert_eq!(rig.send(3, SendMode::default()), Err(SendRejected::Full(3)));
+    let mut rig = full(Overflow::DropNewest);
+    assert_eq!(rig.send(3, SendMode::default()), Ok(Sent::Dropped));
+    assert_eq!(rig.told, ["overflow [3] @0"]);
+    let mut rig = full(Overflow::DropOldest);
+    assert_eq!(rig.send(3, SendMode::default()), Ok(Sent::Queued));
+    assert_eq!(rig.told, ["overflow [1] @0"]);
+    rig.comes_back();
+    assert_eq!(rig.sent, [2, 3]);
+}
+
+#[test]
+fn the_queue_stops_at_the_high_mark_and_flows_again_at_the_low_one() {
+    let mut rig = Rig::open(options());
+    for id in 0..12 {
+        rig.send(id, SendMode::default()).unwrap();
+    }
+    assert_eq!(rig.sent.len(), 10, "the high mark is 100 bytes");
+    assert_eq!(rig.send(12, FIRST), Ok(Sent::Queued), "it holds for all");
+    rig.buffered = 41;
+    rig.pass(1_000);
+    assert_eq!(rig.sent.len(), 10, "the low mark is 40 bytes");
+    rig.buffered = 40;
+    rig.pass(50);
+    assert_eq!(rig.sent.split_off(10), [12, 10, 11]);
+    assert_eq!(rig.core.next_timer(), None, "nobody looks any more");
+}
+
+// ----- what the server may not have had
+
+#[test]
+fn what_no_later_frame_confirms_is_reported_as_unconfirmed() {
+    let mut rig = Rig::open(options());
+    rig.send(1, SendMode::default()).unwrap();
+    rig.send(2, SendMode::default()).unwrap();
+    rig.buffered = 10;
+    rig.hears(5);
+    rig.send(3, SendMode::default()).unwrap();
+    rig.told.clear();
+    rig.closes(1006);
+    assert_eq!(
+        rig.told,
+        [
+            "waiting @0",
+            "close 1006 in 2500 (socket, 2 unconfirmed) @0"
+        ]
+    );
+    assert_eq!(rig.core.snapshot().unconfirmed.bytes, 20);
+}
+
+#[test]
+fn a_message_taken_by_a_socket_that_is_gone_is_unconfirmed() {
+    let mut rig = Rig::open(options());
+    let generation = rig.core.generation();
+    rig.core
+        .send(Time::from_millis(0), 1, 10, SendMode::default())
+        .unwrap();
+    assert!(rig.core.poll_effect().is_some());
+    // Some stand-ins for a browser's socket close inside of `send`.
+    rig.closes(1006);
+    rig.tell(Input::Transmitted { generation });
+    assert_eq!(rig.core.snapshot().unconfirmed.messages, 1);
+}
+
+#[test]
+fn a_message_that_comes_back_after_the_end_is_reported() {
+    let mut rig = Rig::open(options());
+    let generation = rig.core.generation();
+    rig.core
+        .send(Time::from_millis(0), 1, 10, SendMode::default())
+        .unwrap();
+    assert!(rig.core.poll_effect().is_some());
+    rig.closes(1000);
+    rig.tell(Input::TransmitFailed {
+        generation,
+        payload: 1,
+    });
+    assert_eq!(rig.told.last().unwrap(), "closed [1] @3");
+    assert_eq!(rig.core.snapshot().queued, Tally::default());
+}
+
+#[test]
+fn the_answer_to_our_close_confirms_everything() {
+    for (code, unconfirmed) in [(4_001, 0), (1001, 1)] {
+        let mut rig = Rig::open(options());
+        rig.send(1, SendMode::default()).unwrap();
+        rig.close();
+        rig.closes(code);
+        assert_eq!(rig.core.snapshot().unconfirmed.messages, unconfirmed);
+    }
+}
+
+// ----- close and reconnect
+
+#[test]
+fn close_hands_over_the_queue_first() {
+    let mut rig = Rig::open(options());
+    for id in 0..15 {
+        rig.send(id, SendMode::default()).unwrap();
+    }
+    assert_eq!(rig.sent.len(), 10);
+    rig.close();
+    assert_eq!(rig.sent.len(), 15, "the marks do not matter any more");
+    assert_eq!(rig.done, ["close 1 Some(4001)"]);
+    assert_eq!(rig.send(20, FIRST), Err(SendRejected::Closed(20)));
+}
+
+#[test]
+fn close_before_ready_reports_what_the_gate_held_back() {
+    let mut rig = Rig::open(options().gate(true));
+    rig.send(1, SendMode::default()).unwrap();
+    rig.close();
+    assert_eq!(rig.told, ["closing @2", "closed [1] @2"]);
+    assert!(rig.sent.is_empty());
+}
+
+#[test]
+fn close_before_open_is_one_final_close_at_once() {
+    for (state, rig) in STATES
+        .iter()
+        .filter(|(state, _)| ["resolving", "connecting", "waiting"].contains(state))
+    {
+        let mut rig = rig();
+        rig.send(1, SendMode::default()).unwrap();
+        rig.told.clear();
+        rig.core.handle(
+            rig.context(),
+            Input::Close {
+                code: None,
+                reason: String::new(),
+            },
+        );
+        assert_eq!(rig.core.ready_state(), 2, "{state}");
+        rig.settle();
+        assert_eq!(
+            rig.told,
+            [
+                "closed @3",
+                "error @3",
+                "closed [1] @3",
+                "close 1006 for good (closed, 0 unconfirmed) @3"
+            ],
+            "{state}"
+        );
+        rig.told.clear();
+        rig.close();
+        rig.closes(1006);
+        rig.pass(100_000);
+        assert!(
+            rig.told.is_empty(),
+            "nothing after the final close: {state}"
+        );
+    }
+}
+
+#[test]
+fn a_closing_handshake_has_time_while_the_buffer_shrinks() {
+    let mut rig = Rig::open(options());
+    rig.buffered = 1_000;
+    rig.close();
+    for _ in 0..10 {
+        rig.buffered -= 1;
+        rig.pass(5_000);
+        assert_eq!(rig.core.phase(), Phase::Closing);
+    }
+    rig.pass(5_000);
+    assert_eq!(rig.core.phase(), Phase::Closed);
+    assert_eq!(rig.done.last().unwrap(), "abandon 1");
+}
+
+#[test]
+fn reconnect_while_open_does_not_wait_for_the_old_socket() {
+    let mut rig = Rig::open(options());
+    rig.send(1, SendMode::default()).unwrap();
+    rig.tell(Input::Reconnect);
+    assert_eq!(rig.done, ["abandon 1", "resolve 2"]);
+    assert_eq!(
+        rig.told,
+        [
+            "connecting @0",
+            "close 1006 in 0 (reconnect, 1 unconfirmed) @0"
+        ]
+    );
+}
+
+#[test]
+fn reconnect_after_the_end_starts_afresh() {
+    let mut rig = Rig::closed(options());
+    assert_eq!(rig.core.ready_state(), 3);
+    rig.core.handle(rig.context(), Input::Reconnect);
+    assert_eq!((rig.core.ready_state(), rig.core.attempt()), (0, 1));
+}
+
+#[test]
+fn reconnect_while_closing_forgets_the_failures_before_a_stable_connection() {
+    let mut rig = Rig::waiting(options());
+    rig.comes_back();
+    rig.now += 5_000;
+    rig.close();
+    rig.tell(Input::Reconnect);
+    assert_eq!(rig.core.attempt(), 1);
+}
+
+#[test]
+fn commands_inside_handlers_take_effect_at_once() {
+    let mut rig = Rig::connecting(options());
+    rig.send(1, SendMode::default()).unwrap();
+    // The first event named so is that of the state.
+    rig.in_handler.push(("open", Act::Close));
+    rig.opens();
+    assert_eq!(
+        rig.told,
+        ["connecting @0", "open @1", "open @2", "closing @2"],
+        "after close() in a handler readyState is 2"
+    );
+    assert_eq!(rig.sent, [1]);
+
+    let mut rig = Rig::open(options());
+    rig.in_handler.push(("waiting", Act::Reconnect));
+    rig.closes(1006);
+    assert_eq!(rig.core.phase(), Phase::Connecting);
+    assert_eq!(rig.core.generation().number(), 2);
+
+    let mut rig = Rig::connecting(options().gate(true));
+    rig.send(1, SendMode::default()).unwrap();
+    rig.opens();
+    rig.in_handler.push(("message", Act::Ready));
+    rig.hears(5);
+    assert_eq!(rig.sent, [1]);
+}
+
+#[test]
+fn start_closed_waits_for_reconnect() {
+    let mut rig = Rig::new(options());
+    assert_eq!(rig.core.ready_state(), 3);
+    assert_eq!(rig.core.next_timer(), None);
+    assert_eq!(rig.send(1, SendMode::default()), Ok(Sent::Queued));
+    rig.tell(Input::Reconnect);
+    assert_eq!(rig.core.phase(), Phase::Connecting);
+}
+
+// ----- anything at all
+
+/// Inputs that a browser and an application can bring about, in any order.
+fn any_input() -> impl Strategy<Value = u8> {
+    0..16_u8
+}
+
+proptest! {
+    #[test]
+    fn whatever_happens_the_account_is_right(
+        steps in proptest::collection::vec((any_input(), 0.0..1.0_f64), 1..200),
+        gate: bool,
+        max_retries in proptest::option::of(0..4_u32),
+    ) {
+        let mut rig = Rig::new(
+            options()
+                .gate(gate)
+                .max_retries(max_retries)
+                .max_queued_messages(5)
+                .overflow(Overflow::DropOldest),
+        );
+        let mut accepted = 0;
+        for (id, (step, chance)) in (0_u32..).zip(steps) {
+            rig.chance = chance;
+            let generation = rig.core.generation();
+            match step {
+                0 => rig.tell(Input::Start),
+                1 => rig.close(),
+                2 => rig.tell(Input::Reconnect),
+                3 => rig.tell(Input::Ready),
+                4 => rig.tell(Input::Resolved { generation }),
+                5 => rig.tell(Input::ResolveFailed { generation }),
+                6 => rig.opens(),
+                7 => rig.hears(id),
+                8 => rig.closes(1006),
+                9 => rig.closes(1012),
+                10 => rig.pass((chance * 20_000.0) as u64),
+                11 => rig.buffered = 0,
+                12 => rig.refuse_sends = !rig.refuse_sends,
+                13 => accepted += u64::from(rig.send(id, FIRST).is_ok()),
+                _ => accepted += u64::from(rig.send(id, SendMode::default()).is_ok()),
+            }
+            let snapshot = rig.core.snapshot();
+            prop_assert_eq!(
+                accepted,
+                snapshot.sent.messages + snapshot.dropped.messages + snapshot.queued.messages
+            );
+            prop_assert_eq!(snapshot.sent.messages, rig.sent.len() as u64);
+            prop_assert!(snapshot.unconfirmed.messages <= snapshot.sent.messages);
+            // One more than its bound: a message that the browser gave back.
+            prop_assert!(snapshot.queued.messages <= 7);
+            let waits = matches!(
+                snapshot.phase,
+                Phase::Connecting | Phase::Waiting | Phase::Closing
+            );
+            prop_assert!(!waits || rig.core.next_timer().is_some());
+            prop_assert!(snapshot.phase != Phase::Closed || rig.core.next_timer().is_none());
+            prop_assert!(!rig.core.has_output());
+        }
+        // No message twice.
+        let mut sent = rig.sent.clone();
+        sent.sort_unstable();
+        sent.dedup();
+        prop_assert_eq!(sent.len(), rig.sent.len());
+    }
+}

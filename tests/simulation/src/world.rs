@@ -1650,6 +1650,10 @@ impl World {
     fn told_dropped(&mut self, dropped: &Dropped<u64>) -> Result<(), Violation> {
         let mut tally = Tally::default();
         let mut last = None;
+        if dropped.reason == DropReason::Overflow && self.settings.overflow == Overflow::DropOldest
+        {
+            self.check_oldest(&dropped.payloads)?;
+        }
         for id in &dropped.payloads {
             let Some(message) = self.messages.get_mut(*id as usize) else {
                 return Err("a message is reported that nobody sent".into());
@@ -1692,6 +1696,26 @@ impl World {
             .retain(|id| self.messages[*id as usize].fate != Fate::Dropped);
         self.dropped.messages += tally.messages;
         self.dropped.bytes += tally.bytes;
+        Ok(())
+    }
+
+    /// Room is made by the oldest of the ordinary messages.
+    fn check_oldest(&self, dropped: &[u64]) -> Result<(), Violation> {
+        let queued = |id: &u64| {
+            let message = self.messages.get(*id as usize)?;
+            (message.fate == Fate::Queued && !message.first).then_some(*id)
+        };
+        let newest_dropped = dropped.iter().filter_map(queued).max();
+        let oldest_kept = self
+            .waiting
+            .iter()
+            .filter(|id| !dropped.contains(id) && self.in_hand != Some(**id))
+            .filter_map(queued)
+            .min();
+        ensure!(
+            newest_dropped.is_none() || oldest_kept.is_none_or(|kept| Some(kept) > newest_dropped),
+            "{dropped:?} made room, {oldest_kept:?} stayed"
+        );
         Ok(())
     }
 
