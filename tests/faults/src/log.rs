@@ -1,0 +1,94 @@
+//! What happened, for tests to read.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+/// How many events are kept; older ones are forgotten, and counted.
+const KEPT: usize = 10_000;
+
+/// One thing that happened.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Event {
+    /// Counts from 1, without gaps.
+    seq: u64,
+    /// When, in milliseconds since the start.
+    ms: u64,
+    /// What happened.
+    event: &'static str,
+    #[serde(flatten)]
+    details: Map<String, Value>,
+}
+
+/// An excerpt of the log.
+#[derive(Debug, Serialize)]
+pub(crate) struct Excerpt {
+    events: Vec<Event>,
+    /// What to ask for next time: the number of the last event that there is.
+    last: u64,
+    /// How many events were forgotten so far because the log was full.
+    forgotten: u64,
+}
+
+/// The last events.
+pub(crate) struct Log {
+    start: Instant,
+    events: Mutex<VecDeque<Event>>,
+    last: watch::Sender<u64>,
+}
+
+impl Log {
+    pub(crate) fn new() -> Self {
+        Self {
+            start: Instant::now(),
+            events: Mutex::default(),
+            last: watch::Sender::new(0),
+        }
+    }
+
+    /// Adds an event; `details` is a JSON object.
+    pub(crate) fn add(&self, event: &'static str, details: Value) {
+        let Value::Object(details) = details else {
+            unreachable!("details are an object")
+        };
+        let mut events = self.lock();
+        let seq = *self.last.borrow() + 1;
+        if events.len() == KEPT {
+            events.pop_front();
+        }
+        events.push_back(Event {
+            seq,
+            ms: u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX),
+            event,
+            details,
+        });
+        self.last.send_replace(seq);
+    }
+
+    /// The events after number `since`. If there is none, waits for one, at most `wait`.
+    pub(crate) async fn read(&self, since: u64, wait: Duration) -> Excerpt {
+        let mut last = self.last.subscribe();
+        // Over time, the answer is that nothing happened.
+        let _ = timeout(wait, last.wait_for(|last| *last > since)).await;
+        let events = self.lock();
+        let last = *self.last.borrow();
+        Excerpt {
+            events: events
+                .iter()
+                .filter(|event| event.seq > since)
+                .cloned()
+                .collect(),
+            last,
+            forgotten: last - events.len() as u64,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, VecDeque<Event>> {
+        self.events.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,162 @@
+//! The fault server as a program; `--help` tells its options.
+
+use std::ffi::OsString;
+use std::future::Future;
+use std::io::{self, Write};
+use std::net::{IpAddr, Ipv4Addr};
+use std::process::ExitCode;
+
+use faults::{Config, FaultServer};
+use lexopt::Arg;
+
+/// The environment variable that lets in the pages of some origins, separated by spaces: the hello
+/// server's own, for it is for the same pages.
+const ALLOW_ORIGIN: &str = "TEST_SERVER_ALLOW_ORIGIN";
+
+const HELP: &str = "\
+fault-server: the hello server with faults on demand, and TCP proxies, for tests
+
+Usage: fault-server [OPTIONS]
+
+Faults are set through HTTP under /faults: see the README beside its source. The first line on the
+standard error is `listening on http://ADDRESS:PORT/`.
+
+  --host HOST            127.0.0.1, localhost or ::1: nobody else may reach it [default: 127.0.0.1]
+  --port PORT            port to listen on, 0 takes a free one [default: 0]
+  --allow-origin ORIGIN  lets pages of this origin connect and use the control, exactly as written,
+                         such as http://127.0.0.1:3000; may be given several times; the environment
+                         variable TEST_SERVER_ALLOW_ORIGIN adds others, separated by spaces
+                         [default: none]
+  -h, --help             this text
+";
+
+fn main() -> ExitCode {
+    let environment = std::env::var(ALLOW_ORIGIN).unwrap_or_default();
+    let config = match parse(std::env::args_os().skip(1), &environment) {
+        Ok(Some(config)) => config,
+        Ok(None) => {
+            let _ = io::stdout().write_all(HELP.as_bytes());
+            return ExitCode::SUCCESS;
+        }
+        Err(error) => {
+            tell(&format!("error: {error}\n--help tells the options."));
+            return ExitCode::from(2);
+        }
+    };
+    match serve(config) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tell(&format!("error: {error}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Reads the arguments; `None` asks for help.
+fn parse(
+    arguments: impl IntoIterator<Item = impl Into<OsString>>,
+    environment: &str,
+) -> Result<Option<Config>, String> {
+    let mut config = Config::default();
+    let mut origins: Vec<String> = environment.split_whitespace().map(str::to_owned).collect();
+    let mut parser = lexopt::Parser::from_args(arguments);
+    let text = |parser: &mut lexopt::Parser| {
+        let value = parser.value().map_err(|error| error.to_string())?;
+        value
+            .into_string()
+            .map_err(|value| format!("{value:?} is not Unicode"))
+    };
+    while let Some(argument) = parser.next().map_err(|error| error.to_string())? {
+        match argument {
+            Arg::Short('h') | Arg::Long("help") => return Ok(None),
+            Arg::Long("host") => {
+                let host = text(&mut parser)?;
+                config.host = if host == "localhost" {
+                    Ipv4Addr::LOCALHOST.into()
+                } else {
+                    host.parse::<IpAddr>().map_err(|_| {
+                        format!("--host takes 127.0.0.1, localhost or ::1, not {host:?}")
+                    })?
+                };
+            }
+            Arg::Long("port") => {
+                let port = text(&mut parser)?;
+                config.port = port
+                    .parse()
+                    .map_err(|_| format!("--port takes a number from 0 to 65535, not {port:?}"))?;
+            }
+            Arg::Long("allow-origin") => origins.push(text(&mut parser)?),
+            other => return Err(other.unexpected().to_string()),
+        }
+    }
+    for origin in origins {
+        config.allow_origins.push(
+            origin.parse().map_err(|error| {
+                format!("--allow-origin and {ALLOW_ORIGIN}: {origin:?}: {error}")
+            })?,
+        );
+    }
+    Ok(Some(config))
+}
+
+#[tokio::main]
+async fn serve(config: Config) -> Result<(), Box<dyn std::error::Error>> {
+    let server = FaultServer::bind(config).await?;
+    let stop = stop_signal()?;
+    tell(&format!("listening on http://{}/", server.local_addr()));
+    server.run(stop).await;
+    Ok(())
+}
+
+/// Writes a line to the standard error, whether somebody reads there or not.
+fn tell(line: &str) {
+    let _ = io::stderr().write_all(format!("{line}\n").as_bytes());
+}
+
+/// Ready when the process is asked to end.
+#[cfg(unix)]
+fn stop_signal() -> io::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
+}
+
+/// Ready when the process is asked to end.
+#[cfg(not(unix))]
+fn stop_signal() -> io::Result<impl Future<Output = ()>> {
+    Ok(async {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending().await
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_are_read_or_explained() {
+        let arguments = ["--host", "::1", "--port=9", "--allow-origin", "http://a"];
+        let config = parse(arguments, "http://b http://c").unwrap().unwrap();
+        assert_eq!((config.host.to_string().as_str(), config.port), ("::1", 9));
+        assert_eq!(config.allow_origins.len(), 3);
+        assert!(parse(["-h"], "").unwrap().is_none());
+        for (arguments, expected) in [
+            (&["--port", "x"][..], "from 0 to 65535"),
+            (&["--host", "example.org"], "127.0.0.1, localhost or ::1"),
+            (&["--allow-origin", "*"], "an origin is a scheme"),
+            (&["--prot"], "--prot"),
+        ] {
+            let error = parse(arguments, "").unwrap_err();
+            assert!(error.contains(expected), "{error}");
+        }
+    }
+}
