@@ -7,10 +7,12 @@
 //! * [`script`]: a seeded link, server, browser and application;
 //! * [`exhaustive`]: every sequence of a small alphabet.
 //!
-//! A list that fails is cut down by [`shrink`] to the steps that matter.
+//! A list that fails is cut down by [`shrink`] to the steps that matter. Beside it, [`herd`] lets a crowd of
+//! cores come back to a server that takes only so many.
 
 pub mod coverage;
 pub mod exhaustive;
+pub mod herd;
 pub mod op;
 pub mod rng;
 pub mod run;

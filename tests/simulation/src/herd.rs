@@ -1,0 +1,368 @@
+//! The herd: many clients that lost the same server at the same moment.
+//!
+//! The server takes a number of handshakes in each second and refuses the rest at once. Handshakes take no time, and what browsers and load balancers do on their own is left out: the
+//! figures compare policies, they do not predict a system.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use steady_socket::connection::{
+    CloseFrame, Connection, Context, Effect, Generation, Input, Phase, Time,
+};
+
+use crate::op::Settings;
+use crate::rng::Rng;
+
+/// How long the clients were connected before: long enough for any policy to call it stable.
+const BEFORE_MS: u64 = 3_600_000;
+
+/// After this long without the server, what is left is given up.
+const LIMIT_MS: u64 = 1_800_000;
+
+/// How the clients come back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Policy {
+    /// This library with its defaults.
+    Ours(Hint),
+    /// Another library's published policy.
+    Peer(Peer),
+}
+
+/// What the server says before it goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hint {
+    /// Nothing: the connection is lost.
+    None,
+    /// It closes with 1012, service restart.
+    Restart,
+    /// It announces a window of so many milliseconds.
+    Window(u64),
+}
+
+/// A published policy, with the defaults of its library.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(
+    missing_docs,
+    reason = "the names say it; the numbers stand in `delay`"
+)]
+pub enum Peer {
+    MqttJs,
+    Phoenix,
+    Partysocket,
+    SignalR,
+    GraphqlWs,
+    Pladaria,
+    SocketIo,
+    FullJitter,
+    Decorrelated,
+}
+
+/// All that are compared.
+pub const POLICIES: [Policy; 13] = [
+    Policy::Peer(Peer::MqttJs),
+    Policy::Peer(Peer::Phoenix),
+    Policy::Peer(Peer::Partysocket),
+    Policy::Peer(Peer::SignalR),
+    Policy::Peer(Peer::GraphqlWs),
+    Policy::Peer(Peer::Pladaria),
+    Policy::Peer(Peer::SocketIo),
+    Policy::Peer(Peer::FullJitter),
+    Policy::Peer(Peer::Decorrelated),
+    Policy::Ours(Hint::None),
+    Policy::Ours(Hint::Restart),
+    Policy::Ours(Hint::Window(20_000)),
+    Policy::Ours(Hint::Window(30_000)),
+];
+
+impl Policy {
+    /// Its name and its rule, for the table.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Peer(Peer::MqttJs) => "MQTT.js (1 s)",
+            Self::Peer(Peer::Phoenix) => "Phoenix (10 ms … 5 s, no jitter)",
+            Self::Peer(Peer::Partysocket) => "partysocket (3 s × 1.3ⁿ to 10 s, no jitter)",
+            Self::Peer(Peer::SignalR) => "SignalR (0, 2, 10, 30 s, then none)",
+            Self::Peer(Peer::GraphqlWs) => "graphql-ws (1 s × 2ⁿ + 0.3–3 s, five times)",
+            Self::Peer(Peer::Pladaria) => {
+                "reconnecting-websocket (1–5 s drawn once, × 1.3ⁿ to 10 s)"
+            }
+            Self::Peer(Peer::SocketIo) => "Socket.IO (1 s × 2ⁿ ± 50 %, then capped at 5 s)",
+            Self::Peer(Peer::FullJitter) => "full jitter (1 s × 2ⁿ to 30 s)",
+            Self::Peer(Peer::Decorrelated) => "decorrelated jitter (1–30 s)",
+            Self::Ours(Hint::None) => "**steady-socket**",
+            Self::Ours(Hint::Restart) => "**steady-socket**, closed with 1012",
+            Self::Ours(Hint::Window(20_000)) => "**steady-socket**, told to come within 20 s",
+            Self::Ours(Hint::Window(_)) => "**steady-socket**, told to come within 30 s",
+        }
+    }
+}
+
+/// The wait before retry `retry` (from 0), or `None` when there is none. `memory` is kept by the caller
+/// for each client.
+fn delay(peer: Peer, retry: u32, memory: &mut f64, rng: &mut Rng) -> Option<u64> {
+    let doubled = |base: f64| base * 2_f64.powi(retry.min(40) as i32);
+    let grown = |base: f64| base * 1.3_f64.powi(retry.min(40) as i32);
+    Some(match peer {
+        Peer::MqttJs => 1_000,
+        Peer::Phoenix => {
+            const STEPS: [u64; 9] = [10, 50, 100, 150, 200, 250, 500, 1_000, 2_000];
+            STEPS.get(retry as usize).copied().unwrap_or(5_000)
+        }
+        Peer::Partysocket => grown(3_000.0).min(10_000.0) as u64,
+        Peer::SignalR => *[0, 2_000, 10_000, 30_000].get(retry as usize)?,
+        Peer::GraphqlWs if retry >= 5 => return None,
+        Peer::GraphqlWs => (doubled(1_000.0) + 300.0 + 2_700.0 * rng.unit()) as u64,
+        Peer::Pladaria => {
+            if retry == 0 {
+                *memory = 1_000.0 + 4_000.0 * rng.unit();
+            }
+            grown(*memory).min(10_000.0) as u64
+        }
+        Peer::SocketIo => (doubled(1_000.0) * (0.5 + rng.unit())).min(5_000.0) as u64,
+        Peer::FullJitter => (doubled(1_000.0).min(30_000.0) * rng.unit()) as u64,
+        Peer::Decorrelated => {
+            let last = if retry == 0 { 1_000.0 } else { *memory };
+            *memory = (1_000.0 + (3.0 * last - 1_000.0) * rng.unit()).min(30_000.0);
+            *memory as u64
+        }
+    })
+}
+
+/// What came of it.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// How many clients there were.
+    pub clients: usize,
+    /// Attempts of all clients together.
+    pub attempts: u64,
+    /// Those of them while the server was down.
+    pub while_down: u64,
+    /// Attempts in each second, from the loss on.
+    pub per_second: Vec<u64>,
+    /// For each client that came back: milliseconds from the server's return.
+    pub back_after: Vec<u64>,
+    outage_ms: u64,
+}
+
+impl Outcome {
+    /// Attempts a client.
+    #[must_use]
+    pub fn attempts_each(&self) -> f64 {
+        self.attempts as f64 / self.clients as f64
+    }
+
+    /// Attempts a second of one client while the server was down; 0 if it was not.
+    #[must_use]
+    pub fn rate_while_down(&self) -> f64 {
+        if self.outage_ms == 0 {
+            return 0.0;
+        }
+        self.while_down as f64 * 1_000.0 / self.outage_ms as f64 / self.clients as f64
+    }
+
+    /// The most attempts in one second after the server's return.
+    #[must_use]
+    pub fn peak(&self) -> u64 {
+        let back = (self.outage_ms / 1_000) as usize;
+        self.per_second
+            .iter()
+            .skip(back)
+            .copied()
+            .max()
+            .unwrap_or(0)
+    }
+
+    /// Seconds from the server's return until this share of all clients was back; `None` if they never
+    /// were.
+    #[must_use]
+    pub fn back_within(&self, share: f64) -> Option<f64> {
+        let rank = (self.clients as f64 * share).ceil() as usize;
+        let at = self.back_after.get(rank.checked_sub(1)?)?;
+        Some(*at as f64 / 1_000.0)
+    }
+
+    /// Clients that never came back.
+    #[must_use]
+    pub const fn gave_up(&self) -> usize {
+        self.clients - self.back_after.len()
+    }
+}
+
+enum Client {
+    Ours {
+        core: Box<Connection<()>>,
+        generation: Option<Generation>,
+    },
+    Peer {
+        peer: Peer,
+        retry: u32,
+        memory: f64,
+    },
+}
+
+impl Client {
+    fn new(policy: Policy, rng: &mut Rng) -> Self {
+        match policy {
+            Policy::Peer(peer) => Self::Peer {
+                peer,
+                retry: 0,
+                memory: 0.0,
+            },
+            Policy::Ours(_) => {
+                let mut client = Self::Ours {
+                    core: Box::new(Connection::new(Settings::default().options())),
+                    generation: None,
+                };
+                client.tell(0, rng, |_| Input::Start);
+                client.tell(0, rng, |generation| Input::Opened { generation });
+                client
+            }
+        }
+    }
+
+    /// Gives our core an input and does what it wants; whether it wants a socket.
+    fn tell(
+        &mut self,
+        now: u64,
+        rng: &mut Rng,
+        input: impl FnOnce(Generation) -> Input<()>,
+    ) -> bool {
+        let Self::Ours { core, generation } = self else {
+            return false;
+        };
+        let now = Time::from_millis(now);
+        let mut context = || Context {
+            now,
+            chance: rng.unit(),
+            verdict: None,
+        };
+        core.handle(context(), input(generation.unwrap_or_default()));
+        let mut wants = false;
+        loop {
+            match core.poll_effect() {
+                Some(Effect::Resolve { generation: newest }) => {
+                    *generation = Some(newest);
+                    core.handle(context(), Input::Resolved { generation: newest });
+                }
+                Some(Effect::Open { .. }) => wants = true,
+                Some(_) => {}
+                None if core.poll_output(now).is_none() => return wants,
+                None => {}
+            }
+        }
+    }
+
+    /// The connection is lost at `now`; when it wants to try again.
+    fn lose(&mut self, policy: Policy, now: u64, rng: &mut Rng) -> Option<u64> {
+        if let Policy::Ours(Hint::Window(max_ms)) = policy {
+            self.tell(now, rng, |generation| Input::Window {
+                generation,
+                min_ms: 0,
+                max_ms,
+            });
+        }
+        let code = match policy {
+            Policy::Ours(Hint::Restart) => 1012,
+            Policy::Ours(Hint::Window(_)) => 1001,
+            _ => 1006,
+        };
+        self.closed(code, now, rng)
+    }
+
+    fn closed(&mut self, code: u16, now: u64, rng: &mut Rng) -> Option<u64> {
+        if let Self::Peer {
+            peer,
+            retry,
+            memory,
+        } = self
+        {
+            let wait = delay(*peer, *retry, memory, rng)?;
+            *retry += 1;
+            return Some(now + wait);
+        }
+        self.tell(now, rng, |generation| Input::SocketClosed {
+            generation,
+            close: CloseFrame {
+                code,
+                ..CloseFrame::abnormal()
+            },
+        });
+        self.next(now)
+    }
+
+    fn next(&self, now: u64) -> Option<u64> {
+        match self {
+            Self::Ours { core, .. } => {
+                let at = core.next_timer()?.as_millis();
+                (core.phase() == Phase::Waiting).then(|| at.max(now))
+            }
+            Self::Peer { .. } => None,
+        }
+    }
+
+    /// The time has come; whether it makes an attempt.
+    fn tries(&mut self, now: u64, rng: &mut Rng) -> bool {
+        match self {
+            Self::Peer { .. } => true,
+            Self::Ours { .. } => self.tell(now, rng, |_| Input::Timer),
+        }
+    }
+}
+
+/// Lets `clients` clients lose a server that is away for `outage_ms` and then takes `capacity` handshakes a
+/// second.
+#[must_use]
+pub fn run(policy: Policy, clients: usize, capacity: u64, outage_ms: u64, seed: u64) -> Outcome {
+    let mut rng = Rng::new(seed);
+    let mut herd: Vec<Client> = (0..clients)
+        .map(|_| Client::new(policy, &mut rng))
+        .collect();
+    let mut outcome = Outcome {
+        clients,
+        attempts: 0,
+        while_down: 0,
+        per_second: Vec::new(),
+        back_after: Vec::new(),
+        outage_ms,
+    };
+    let mut due = BinaryHeap::new();
+    for (index, client) in herd.iter_mut().enumerate() {
+        if let Some(at) = client.lose(policy, BEFORE_MS, &mut rng) {
+            due.push(Reverse((at, index)));
+        }
+    }
+    let (mut present, mut taken) = (0, 0);
+    while let Some(Reverse((now, index))) = due.pop() {
+        let since = now - BEFORE_MS;
+        if since > outage_ms + LIMIT_MS {
+            break;
+        }
+        let client = &mut herd[index];
+        if !client.tries(now, &mut rng) {
+            due.extend(client.next(now).map(|at| Reverse((at, index))));
+            continue;
+        }
+        outcome.attempts += 1;
+        let second = (since / 1_000) as usize;
+        if outcome.per_second.len() <= second {
+            outcome.per_second.resize(second + 1, 0);
+        }
+        outcome.per_second[second] += 1;
+        if second != present {
+            (present, taken) = (second, 0);
+        }
+        if since < outage_ms {
+            outcome.while_down += 1;
+        } else if taken < capacity {
+            taken += 1;
+            outcome.back_after.push(since - outage_ms);
+            continue;
+        }
+        if let Some(at) = client.closed(1006, now, &mut rng) {
+            due.push(Reverse((at, index)));
+        }
+    }
+    outcome.back_after.sort_unstable();
+    outcome
+}
