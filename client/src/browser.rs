@@ -5,7 +5,9 @@
 //! see it, and panics when it is called there.
 
 use core::any::Any;
-use core::cell::RefCell;
+use core::cell::{Cell, RefCell};
+use core::pin::Pin;
+use core::task::{Context, Poll};
 use std::rc::Rc;
 
 use gloo_timers::callback::Timeout;
@@ -85,7 +87,7 @@ impl Payload for JsValue {
     }
 
     fn text(&self) -> Option<String> {
-        self.unchecked_ref::<MessageEvent>().data().as_string()
+        self.unchecked_ref::<Carrier>().data().ok()?.as_string()
     }
 
     fn from_text(text: &str) -> Self {
@@ -100,7 +102,8 @@ fn size_of(data: &JsValue) -> u32 {
         Some(text) => text.length(),
         None => {
             let data = data.unchecked_ref::<Sized_>();
-            data.byte_length().or_else(|| data.size()).unwrap_or(0)
+            let length = data.byte_length().ok().flatten();
+            length.or_else(|| data.size().ok()?).unwrap_or(0)
         }
     }
 }
@@ -113,15 +116,22 @@ extern "C" {
     #[wasm_bindgen(method, catch)]
     fn send(this: &AnySocket, data: &JsValue) -> Result<(), JsValue>;
 
-    /// An `ArrayBuffer` or a `Blob`.
+    /// An `ArrayBuffer` or a `Blob`, or whatever a socket that is not the browser's gives.
     #[wasm_bindgen(js_name = Object)]
     type Sized_;
 
-    #[wasm_bindgen(method, getter, js_name = byteLength)]
-    fn byte_length(this: &Sized_) -> Option<u32>;
+    #[wasm_bindgen(method, getter, catch, js_name = byteLength)]
+    fn byte_length(this: &Sized_) -> Result<Option<u32>, JsValue>;
 
-    #[wasm_bindgen(method, getter)]
-    fn size(this: &Sized_) -> Option<u32>;
+    #[wasm_bindgen(method, getter, catch)]
+    fn size(this: &Sized_) -> Result<Option<u32>, JsValue>;
+
+    /// What a `message` event has, without making a string of the name for every message as [`read`] does.
+    #[wasm_bindgen(js_name = Object)]
+    type Carrier;
+
+    #[wasm_bindgen(method, getter, catch)]
+    fn data(this: &Carrier) -> Result<JsValue, JsValue>;
 
     type Place;
 
@@ -212,10 +222,19 @@ impl Browser {
 
 /// What the browser threw, as a refusal: the name of the exception, since its message quotes the URL.
 fn refused(thrown: &JsValue) -> Refused {
-    let name = Reflect::get(thrown, &JsValue::from_str("name"))
-        .ok()
-        .and_then(|name| name.as_string());
+    let name = read(thrown, "name").as_string();
     Refused(name.unwrap_or_else(|| "an exception without a name".to_owned()))
+}
+
+/// A field of a socket, an event or an exception that need not be the browser's own: `undefined` where it
+/// has no such field, or throws. An exception that passed through Rust would leave it half done.
+fn read(object: &JsValue, field: &str) -> JsValue {
+    Reflect::get(object, &JsValue::from_str(field)).unwrap_or(JsValue::UNDEFINED)
+}
+
+/// Sets a field of such an object, if it lets itself be set.
+fn write(object: &JsValue, field: &str, value: &JsValue) {
+    let _ = Reflect::set(object, &JsValue::from_str(field), value);
 }
 
 impl<P: Payload> Platform<P> for Browser {
@@ -232,7 +251,11 @@ impl<P: Payload> Platform<P> for Browser {
     }
 
     fn watch(&self, tell: Box<dyn Fn(Hint)>) -> Box<dyn Any> {
-        Box::new(PageWatch::start(tell))
+        Box::new(PageWatch::start(Box::new(move |hint| {
+            if !is_abandoned() {
+                tell(hint);
+            }
+        })))
     }
 
     fn text(&self, payload: &P) -> Option<String> {
@@ -250,11 +273,15 @@ impl<P: Payload> Platform<P> for Browser {
     fn set_timer(&self, millis: u64, fire: Box<dyn FnOnce()>) -> Box<dyn Any> {
         // The longest that `setTimeout` can wait; the core asks again when it goes off too early.
         let millis = millis.min(i32::MAX as u64) as u32;
-        Box::new(Timeout::new(millis, fire))
+        Box::new(Timeout::new(millis, || {
+            if !is_abandoned() {
+                fire();
+            }
+        }))
     }
 
     fn spawn(&self, task: LocalFuture<()>) {
-        wasm_bindgen_futures::spawn_local(task);
+        wasm_bindgen_futures::spawn_local(UntilAbandoned(task));
     }
 
     fn connect(
@@ -263,6 +290,9 @@ impl<P: Payload> Platform<P> for Browser {
         settings: SocketSettings,
         listener: SocketListener<P>,
     ) -> Result<Rc<dyn RawSocket<P>>, Refused> {
+        if is_abandoned() {
+            return Err(Refused("the program has panicked".to_owned()));
+        }
         let socket = self
             .make_socket(target)
             .map_err(|thrown| refused(&thrown))?;
@@ -419,11 +449,12 @@ impl BrowserSocket {
     ) -> Self {
         let tell = Rc::clone(&listener);
         let on_open = Closure::new(move || tell(SocketEvent::Opened));
-        socket.set_onopen(Some(on_open.as_ref().unchecked_ref()));
+        write(&socket, "onopen", on_open.as_ref());
 
         let tell = Rc::clone(&listener);
         let on_message = Closure::new(move |event: MessageEvent| {
-            let data = event.data();
+            let data = event.unchecked_ref::<Carrier>().data();
+            let data = data.unwrap_or(JsValue::UNDEFINED);
             let size = size_of(&data);
             if size > max {
                 tell(SocketEvent::TooBig);
@@ -432,20 +463,21 @@ impl BrowserSocket {
                 tell(SocketEvent::Message { payload, bytes });
             }
         });
-        socket.set_onmessage(Some(on_message.as_ref().unchecked_ref()));
+        write(&socket, "onmessage", on_message.as_ref());
 
         let tell = Rc::clone(&listener);
         let on_error = Closure::new(move || tell(SocketEvent::Error));
-        socket.set_onerror(Some(on_error.as_ref().unchecked_ref()));
+        write(&socket, "onerror", on_error.as_ref());
 
         let on_close = Closure::new(move |event: CloseEvent| {
+            let code = read(&event, "code").as_f64();
             listener(SocketEvent::Closed(CloseFrame {
-                code: event.code(),
-                reason: event.reason(),
-                clean: event.was_clean(),
+                code: code.map_or(ABNORMAL, |code| code as u16),
+                reason: read(&event, "reason").as_string().unwrap_or_default(),
+                clean: read(&event, "wasClean").is_truthy(),
             }));
         });
-        socket.set_onclose(Some(on_close.as_ref().unchecked_ref()));
+        write(&socket, "onclose", on_close.as_ref());
 
         SOCKETS.with_borrow_mut(|sockets| sockets.push(socket.clone()));
         Self {
@@ -468,19 +500,44 @@ impl Drop for BrowserSocket {
 }
 
 fn silence(socket: &WebSocket) {
-    socket.set_onopen(None);
-    socket.set_onmessage(None);
-    socket.set_onerror(None);
-    socket.set_onclose(None);
+    for handler in ["onopen", "onmessage", "onerror", "onclose"] {
+        write(socket, handler, &JsValue::NULL);
+    }
 }
+
+/// The code of a socket that closed without saying how.
+const ABNORMAL: u16 = 1006;
 
 thread_local! {
     /// Every socket that is listened to.
     static SOCKETS: RefCell<Vec<WebSocket>> = const { RefCell::new(Vec::new()) };
+
+    /// The program has panicked: what its sockets, timers and tasks would touch may be half done.
+    static ABANDONED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Stops listening to every socket of this thread and closes it. Nothing calls back afterwards.
+fn is_abandoned() -> bool {
+    ABANDONED.get()
+}
+
+/// A task that stops where it is when the program has panicked.
+struct UntilAbandoned(LocalFuture<()>);
+
+impl Future for UntilAbandoned {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<()> {
+        if is_abandoned() {
+            return Poll::Pending;
+        }
+        self.0.as_mut().poll(task)
+    }
+}
+
+/// Stops listening to every socket of this thread and closes it, for good: nothing calls back afterwards,
+/// no timer of a connection goes off, and no socket is made any more.
 pub fn abandon_all() {
+    ABANDONED.set(true);
     // A panic while the list is borrowed leaves it as it is: better some sockets open than a second panic.
     let sockets = SOCKETS.with(|sockets| {
         sockets
@@ -493,7 +550,7 @@ pub fn abandon_all() {
     }
 }
 
-/// Makes a panic close every socket, and then do what it did before.
+/// Makes a panic close every socket for good, and then do what it did before.
 ///
 /// On stable Rust a panic aborts the WebAssembly instance, but the browser keeps its sockets open and calls
 /// into the instance that is no more. Call this once at the start of a program, after other panic hooks were
@@ -533,21 +590,28 @@ impl<P: Payload> RawSocket<P> for BrowserSocket {
     }
 
     fn buffered_amount(&self) -> u64 {
-        u64::from(self.socket.buffered_amount())
+        read(&self.socket, "bufferedAmount")
+            .as_f64()
+            .unwrap_or_default() as u64
     }
 
     fn protocol(&self) -> String {
-        self.socket.protocol()
+        read(&self.socket, "protocol")
+            .as_string()
+            .unwrap_or_default()
     }
 
     fn extensions(&self) -> String {
-        self.socket.extensions()
+        read(&self.socket, "extensions")
+            .as_string()
+            .unwrap_or_default()
     }
 
     fn set_binary_type(&self, binary_type: BinaryType) {
-        self.socket.set_binary_type(match binary_type {
-            BinaryType::ArrayBuffer => web_sys::BinaryType::Arraybuffer,
-            BinaryType::Blob => web_sys::BinaryType::Blob,
-        });
+        let name = match binary_type {
+            BinaryType::ArrayBuffer => "arraybuffer",
+            BinaryType::Blob => "blob",
+        };
+        write(&self.socket, "binaryType", &JsValue::from_str(name));
     }
 }

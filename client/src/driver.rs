@@ -12,6 +12,8 @@ use std::rc::{Rc, Weak};
 
 use steady_socket_protocol::control::{self, Control};
 
+#[cfg(doc)]
+use crate::connection::Cause;
 use crate::connection::{
     Connection, Context, Effect, Event, Generation, Hint, Input, Loss, Output, Phase, SendMode,
     SendRejected, Sent, Time, Verdict,
@@ -61,6 +63,11 @@ pub trait Application<P> {
         None
     }
 
+    /// Whether there is anything to send as a ping; asked once for every connection.
+    fn pings(&self) -> bool {
+        self.ping().is_some()
+    }
+
     /// Whether a message is the answer to the ping, and not for the application.
     fn is_pong(&self, payload: &P) -> bool {
         let _ = payload;
@@ -89,6 +96,8 @@ struct Inner<P: 'static> {
     application: Box<dyn Application<P>>,
     socket: RefCell<Option<Wire<P>>>,
     target: RefCell<Option<Target>>,
+    /// Why the platform last refused to make a socket or to send.
+    refusal: RefCell<Option<Refused>>,
     search: RefCell<Option<Search>>,
     timer: RefCell<Option<Timer>>,
     settings: Cell<SocketSettings>,
@@ -164,6 +173,7 @@ impl<P: 'static> Driver<P> {
             application,
             socket: RefCell::new(None),
             target: RefCell::new(None),
+            refusal: RefCell::new(None),
             search: RefCell::new(None),
             timer: RefCell::new(None),
             settings: Cell::new(SocketSettings {
@@ -223,6 +233,14 @@ impl<P: 'static> Driver<P> {
             .borrow()
             .as_ref()
             .map(|target| target.url.clone())
+    }
+
+    /// Why the platform last refused to make a socket ([`Cause::Refused`]) or to send
+    /// ([`Cause::SendFailed`]). For the browser this is the name of the exception that it threw, without
+    /// its message, which quotes the URL.
+    #[must_use]
+    pub fn last_refusal(&self) -> Option<Refused> {
+        self.0.refusal.borrow().clone()
     }
 
     /// How binary messages arrive, on this connection and later ones.
@@ -361,7 +379,7 @@ impl<P: 'static> Inner<P> {
         let controls = socket.is_some_and(|socket| socket.protocol().ends_with(control::SUFFIX));
         self.controls.set(controls);
         self.tell_core(Input::Opened { generation });
-        if controls || self.application.ping().is_some() {
+        if controls || self.application.pings() {
             self.tell_core(Input::AnswersPings { generation });
         }
         self.carry_out();
@@ -432,9 +450,10 @@ impl<P: 'static> Inner<P> {
                     generation,
                     payload,
                 }) => {
-                    let taken = self
-                        .socket_of(generation)
-                        .is_some_and(|socket| socket.send(&payload).is_ok());
+                    let taken = self.socket_of(generation).is_some_and(|socket| {
+                        let sent = socket.send(&payload);
+                        sent.map_err(|refusal| self.note(refusal)).is_ok()
+                    });
                     self.tell_core(if taken {
                         Input::Transmitted { generation }
                     } else {
@@ -546,8 +565,15 @@ impl<P: 'static> Inner<P> {
             });
         match made {
             Ok(socket) => *self.socket.borrow_mut() = Some(Wire { generation, socket }),
-            Err(_) => self.tell_core(Input::OpenFailed { generation }),
+            Err(refusal) => {
+                self.note(refusal);
+                self.tell_core(Input::OpenFailed { generation });
+            }
         }
+    }
+
+    fn note(&self, refusal: Refused) {
+        *self.refusal.borrow_mut() = Some(refusal);
     }
 
     fn socket_of(&self, generation: Generation) -> Option<Rc<dyn RawSocket<P>>> {
