@@ -1,9 +1,9 @@
-//! What a herd of our clients must not do to a server: the figures of docs/herd.md, a tenth of the size.
+//! What a herd of our clients must not do to a server: the figures of docs/herd.md, with another seed.
 
 use simulation::herd::{Hint, Outcome, Policy, run};
 
 fn herd(hint: Hint, outage_s: u64) -> Outcome {
-    run(Policy::Ours(hint), 1_000, 50, outage_s * 1_000, 7)
+    run(Policy::Ours(hint), 10_000, 500, outage_s * 1_000, 7)
 }
 
 fn everybody_is_back_soon(outcome: &Outcome) {

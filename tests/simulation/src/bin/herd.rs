@@ -54,8 +54,8 @@ fn table(clients: usize, rows: &[(Policy, Vec<Outcome>)]) -> String {
     let mut text = format!(
         "# The herd\n\n\
          {clients} clients lose the same server at the same moment. It is away for 0, 30 or 300 s, and \
-         then takes {} handshakes a second; it refuses the others at once. Even if every client came \
-         exactly when it is its turn, the last would be back after 20 s.\n\n\
+         then takes {} handshakes a second, spread evenly; it refuses the others at once. Even if every \
+         client came exactly when it is its turn, the last would be back after 20 s.\n\n\
          The clients of this library run its real core with its defaults. Beside it stand the default \
          policies that other libraries publish, each as one formula; what else those libraries do is left \
          out, and so are the time that a handshake takes, load balancers, and the browser's own brake on \
