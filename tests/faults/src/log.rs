@@ -92,3 +92,34 @@ impl Log {
         self.events.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn old_events_are_forgotten_and_counted() {
+        let log = Log::new();
+        for number in 0..KEPT + 3 {
+            log.add("test", json!({ "number": number }));
+        }
+        let all = log.read(0, Duration::ZERO).await;
+        assert_eq!((all.events.len(), all.forgotten), (KEPT, 3));
+        assert_eq!(all.last, KEPT as u64 + 3);
+        assert_eq!(all.events[0].seq, 4);
+        let none = log.read(all.last, Duration::from_millis(1)).await;
+        assert_eq!((none.events.len(), none.last), (0, all.last));
+    }
+
+    #[tokio::test]
+    async fn a_reader_can_wait_for_the_next_event() {
+        let log = Log::new();
+        log.add("first", json!({}));
+        let (read, ()) = tokio::join!(log.read(1, Duration::from_secs(30)), async {
+            log.add("second", json!({}));
+        });
+        assert_eq!(read.events[0].event, "second");
+    }
+}
