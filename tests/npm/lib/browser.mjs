@@ -6,7 +6,7 @@ import { required } from './environment.mjs';
 import { PATIENCE } from './limits.mjs';
 
 /** Headless, in a container, as any user, and silent on the network. */
-const FLAGS = [
+export const FLAGS = [
   '--no-sandbox',
   '--disable-gpu',
   '--disable-quic',

@@ -34,7 +34,7 @@ export function strictPolicy({ wasm = true } = {}) {
  *
  * @param port - 0 takes a free one
  * @param routes - `{ '/prefix/': folder }`: files under a folder; `{ '/path': { type, body } }`: a page
- * @param intercept - called with the path of every request; may return `{ status, type, body, policy }`,
+ * @param intercept - called with the path of every request; may return `{ status, type, body, policy, caching }`,
  *   each optional, to answer differently, or nothing to let it be
  * @returns the origin and `close`, which waits until the port is free
  */
@@ -48,7 +48,7 @@ export async function serveStatic({ port = 0, routes = {}, intercept = () => und
     response.statusCode = special.status ?? (found ? 200 : 404);
     response.setHeader('Content-Security-Policy', special.policy ?? strictPolicy());
     response.setHeader('X-Content-Type-Options', 'nosniff');
-    response.setHeader('Cache-Control', 'no-store');
+    response.setHeader('Cache-Control', special.caching ?? 'no-store');
     response.setHeader('Content-Type', special.type ?? found?.type ?? 'text/plain');
     response.end(found?.body ?? 'not found');
   });

@@ -1,0 +1,174 @@
+// What a test of faults works in: the installed package on a page of its own, in a browser as a user has it.
+
+import assert from 'node:assert/strict';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+import { PATIENCE, within } from '../../lib/limits.mjs';
+import { installPackage } from '../../lib/package.mjs';
+import { serveStatic } from '../../lib/static-server.mjs';
+import { launchPlainBrowser } from './plain-browser.mjs';
+import { startServer } from './servers.mjs';
+
+const PAGE = path.join(path.dirname(path.dirname(fileURLToPath(import.meta.url))), 'page');
+
+/** Retries quickly and without limit: for tests that are not about the wait. */
+export const QUICK = { firstDelayMax: 0, minDelay: 100, baseDelay: 300, maxDelay: 300, attemptInterval: 0 };
+
+/** Typed hello with control messages, and so with a heartbeat. */
+export const WITH_HEARTBEAT = ['hello.json~1', 'hello.json'];
+
+/**
+ * Opens a world.
+ *
+ * @param options.flags - further switches of the browser
+ * @param options.intercept - as {@link serveStatic} takes it
+ * @returns `openTab`; `start(program, options)`, which starts a server that lets the pages in; `origin`; `close`
+ */
+export async function openWorld({ flags = async () => [], intercept, program = 'test-server', options = [] } = {}) {
+  const cleanups = [];
+  const close = async () => {
+    for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
+  };
+  try {
+    const { folder, remove } = await installPackage('faults');
+    cleanups.push(remove);
+    const pages = await serveStatic({ routes: { '/pkg/': folder, '/faults/': PAGE }, intercept });
+    cleanups.push(pages.close);
+    const start = async (which, ...more) => {
+      const server = await startServer(which, ['--allow-origin', pages.origin, ...more]);
+      cleanups.push(server.stop);
+      return server;
+    };
+    const server = await start(program, ...options);
+    const { context, close: closeBrowser } = await launchPlainBrowser(await flags(server));
+    cleanups.push(closeBrowser);
+    const openTab = async () => {
+      const tab = new Tab(await context.newPage(), pages.origin);
+      await tab.start();
+      return tab;
+    };
+    return { server, openTab, start, origin: pages.origin, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+/** Waits until `find` gives something, and returns it. */
+export async function eventually(what, find) {
+  const deadline = Date.now() + PATIENCE;
+  for (;;) {
+    const found = await find();
+    if (found) return found;
+    if (Date.now() > deadline) throw new Error(`${what} did not happen within ${PATIENCE} ms`);
+    await pause(50);
+  }
+}
+
+export function pause(millis) {
+  return new Promise((resolve) => { setTimeout(resolve, millis); });
+}
+
+/** A tab with the page of these tests. */
+export class Tab {
+  #origin;
+  #frames = new Map();
+
+  constructor(page, origin) {
+    this.page = page;
+    this.#origin = origin;
+    /** The URLs of all sockets that the browser made for the page. */
+    this.created = [];
+  }
+
+  async start() {
+    this.cdp = await this.page.context().newCDPSession(this.page);
+    const urls = new Map();
+    this.cdp.on('Network.webSocketCreated', ({ requestId, url }) => {
+      this.created.push(url);
+      urls.set(requestId, url);
+    });
+    this.cdp.on('Network.webSocketFrameReceived', ({ requestId }) => this.#frames.set(urls.get(requestId), Date.now()));
+    await this.cdp.send('Network.enable');
+    await this.page.goto(`${this.#origin}/faults/page.html`);
+    await this.page.waitForFunction(() => globalThis.faults);
+  }
+
+  /** When a frame last came for a URL, by the wall clock. */
+  lastFrame(url) {
+    return this.#frames.get(url);
+  }
+
+  /** Opens a socket under test, and waits until it is open. */
+  async open(name, url, protocols = [], options = QUICK) {
+    await this.run(([...of]) => faults.open(...of), [name, url, protocols, options]);
+    await this.next(`the opening of ${name}`, name, ({ type }) => type === 'open');
+  }
+
+  /** Opens a socket of the browser, and waits until it is open. */
+  async bare(name, url) {
+    await this.run(([...of]) => faults.bare(...of), [name, url]);
+    await this.next(`the opening of ${name}`, name, ({ type }) => type === 'open');
+  }
+
+  /** Calls a method of a socket. */
+  call(name, method, ...values) {
+    return this.run(([socket, which, of]) => faults.socket(socket)[which](...of), [name, method, values]);
+  }
+
+  /** Reads a property of a socket. */
+  get(name, property) {
+    return this.run(([socket, which]) => faults.socket(socket)[which], [name, property]);
+  }
+
+  log(name) {
+    return this.run((which) => faults.log(which), name);
+  }
+
+  /** Runs a function in the page. */
+  run(work, argument) {
+    return within(this.page.evaluate(work, argument), 'an answer of the page');
+  }
+
+  /** The first event since a moment that is accepted; waits for it. */
+  next(what, name, accepts, since = 0) {
+    return eventually(what, async () => {
+      const log = await this.log(name);
+      return log.find((event) => event.at >= since && accepts(event));
+    });
+  }
+
+  /** The next opening since a moment. */
+  reopened(name, since) {
+    return this.next(`the return of ${name}`, name, ({ type, reconnected }) => type === 'open' && reconnected, since);
+  }
+
+  /** Sends a name over a typed socket, and waits until it is greeted. */
+  async greet(name, who) {
+    const since = Date.now();
+    await this.call(name, 'send', JSON.stringify({ type: 'hello', name: who }));
+    await this.next(`the greeting of ${who}`, name, ({ data }) => data === `{"type":"greeting","text":"Hello ${who}!"}`, since);
+  }
+
+  /** Sends a text over an echoing socket, and waits until it is back. */
+  async echo(name, text) {
+    const since = Date.now();
+    await this.call(name, 'send', text);
+    await this.next(`the echo of ${text}`, name, ({ data }) => data === text, since);
+  }
+
+  /** Shows that a socket of the browser is half-open: it says that it is open, and nothing comes over it. */
+  async showHalfOpen(name) {
+    const since = Date.now();
+    await this.call(name, 'send', 'is anybody there');
+    await pause(1_000);
+    const heard = (await this.log(name)).filter(({ at }) => at >= since);
+    assert.deepEqual(heard, [], 'nothing comes over the socket of the browser');
+    assert.equal(await this.get(name, 'readyState'), 1, 'the browser calls its socket open');
+  }
+
+  async close() {
+    await this.page.close();
+  }
+}

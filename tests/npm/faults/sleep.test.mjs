@@ -1,0 +1,68 @@
+// A page that is frozen, or put away and taken out again.
+
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+
+import { TEST_TIMEOUT } from '../lib/limits.mjs';
+import { measured } from './lib/measured.mjs';
+import { WITH_HEARTBEAT, eventually, openWorld, pause } from './lib/world.mjs';
+
+const ASLEEP = 4_000;
+
+describe('sleep', { timeout: 4 * TEST_TIMEOUT }, () => {
+  let world;
+  before(async () => {
+    world = await openWorld({
+      options: ['--ping-interval', '5'],
+      // A page that may not be stored is not kept for the way back either.
+      intercept: () => ({ caching: 'no-cache' }),
+    });
+  });
+  after(() => world?.close());
+
+  // The default delays: the first wait after a loss that is not the page's own may take 5 s.
+  const DEFAULTS = {};
+
+  test('[R4] after a freeze it is back as soon as the page is', { timeout: TEST_TIMEOUT }, async () => {
+    const tab = await world.openTab();
+    await tab.open('steady', `${world.server.ws}/hello`, WITH_HEARTBEAT, DEFAULTS);
+    await tab.bare('bare', `${world.server.ws}/echo`);
+    await tab.run(() => faults.tick('timer', 100));
+    await tab.next('a tick', 'timer', () => true);
+
+    await tab.cdp.send('Page.setWebLifecycleState', { state: 'frozen' });
+    await pause(ASLEEP);
+    await tab.cdp.send('Page.setWebLifecycleState', { state: 'active' });
+    const { at } = await tab.next('the waking', 'page', ({ type }) => type === 'resume');
+
+    const ticks = (await tab.log('timer')).map((tick) => tick.at);
+    const longest = Math.max(...ticks.slice(1).map((tick, index) => tick - ticks[index]), at - ticks.at(-1));
+    assert.ok(longest > ASLEEP / 2, `the timers stood still for ${longest} ms only: the page was not frozen`);
+    const { code } = await tab.next('the loss of the browser’s socket', 'bare', ({ type }) => type === 'close');
+    assert.equal(code, 1006);
+
+    const open = await tab.reopened('steady', at);
+    await measured('freeze: back after the page', open.at - at);
+    await tab.greet('steady', 'Ada');
+    await tab.close();
+  });
+
+  test('[R4] after the back/forward cache it is back as soon as the page is', { timeout: TEST_TIMEOUT }, async () => {
+    const tab = await world.openTab();
+    await tab.open('steady', `${world.server.ws}/hello`, WITH_HEARTBEAT, DEFAULTS);
+
+    await tab.page.goto(`${world.origin}/faults/elsewhere.html`);
+    await pause(ASLEEP);
+    // A page that comes out of the cache does not load.
+    await tab.page.goBack({ waitUntil: 'commit' });
+    await eventually('the return of the page', () => tab.run(() => globalThis.faults !== undefined));
+    const shown = (await tab.log('page')).filter(({ type }) => type === 'pageshow');
+    const { at, persisted } = shown.at(-1);
+    assert.equal(persisted, true, 'the page was in the cache');
+
+    const open = await tab.reopened('steady', at);
+    await measured('back/forward cache: back after the page', open.at - at);
+    await tab.greet('steady', 'Ada');
+    await tab.close();
+  });
+});
