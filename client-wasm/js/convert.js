@@ -10,6 +10,8 @@ const OBJECT_OPTIONS = {
   shouldReconnect: ['a function', isFunction],
   signal: ['an AbortSignal', isAbortSignal],
   WebSocket: ['a WebSocket constructor', isFunction],
+  heartbeatMessage: ['a string, a buffer, a view or a function', (value) => isFunction(value) || isHeartbeat(value)],
+  isHeartbeat: ['a function', isFunction],
   debug: ['a function', isFunction],
 };
 
@@ -50,6 +52,29 @@ export function parseUrl(text) {
   // An empty fragment counts, which `hash` does not show.
   if (url.href.includes('#')) throw syntaxError('the URL has a fragment (#…), and a WebSocket URL takes none');
   return url.href;
+}
+
+/**
+ * Refuses what a browser refuses on a page that was loaded over https: a connection that is not secure, to
+ * another host than this machine. The same rule stands in Rust, in `client/src/source.rs`; a test holds both
+ * against the same URLs.
+ *
+ * @param url - absolute, as {@link parseUrl} gives it
+ * @throws {DOMException} `SecurityError`
+ */
+export function checkMixedContent(url, allowInsecure) {
+  // The origin, since that of a worker made from a blob is the page's.
+  const isSecurePage = globalThis.location?.origin?.startsWith('https:') ?? false;
+  if (!isSecurePage || allowInsecure || !url.startsWith('ws:') || isLoopback(new URL(url).hostname)) return;
+  throw new DOMException(
+    `${CLASS}: this page was loaded over https, and a browser refuses ws: connections from it to another host; use wss:, or set the option allowInsecure`,
+    'SecurityError',
+  );
+}
+
+/** Whether a parsed host name is that of this machine (Secure Contexts, section 3.1). */
+function isLoopback(name) {
+  return name === '[::1]' || name === 'localhost' || name.endsWith('.localhost') || /^127(\.\d+){3}$/.test(name);
 }
 
 /** What a relative URL is relative to; a worker made from a blob has no path, its origin serves. */
@@ -151,17 +176,18 @@ export function utf8Length(text) {
 /**
  * A message as it can be kept: a string, a Blob, or a copy of a buffer's or a view's bytes.
  *
+ * @param taker - what takes it, for the errors
  * @returns `[data, bytes]`
  */
-export function toMessage(data) {
+export function toMessage(data, taker = 'send') {
   if (typeof data === 'string') return [data, utf8Length(data)];
   if (isObject(data)) {
     if (ArrayBuffer.isView(data)) {
       const { buffer, byteOffset, byteLength } = data;
-      return copy(buffer, byteOffset, byteLength);
+      return copy(taker, buffer, byteOffset, byteLength);
     }
     const length = readAs(globalThis.ArrayBuffer, 'byteLength', data);
-    if (length !== undefined) return copy(data, 0, length);
+    if (length !== undefined) return copy(taker, data, 0, length);
     const size = readAs(globalThis.Blob, 'size', data);
     if (size !== undefined) return [data, size];
   }
@@ -169,12 +195,25 @@ export function toMessage(data) {
   return [text, utf8Length(text)];
 }
 
-function copy(buffer, offset, length) {
+/** What is sent as a ping: a string, or a copy of a buffer's or a view's bytes. */
+export function toHeartbeat(value) {
+  if (!isHeartbeat(value)) {
+    throw new TypeError(`${CLASS}: the function heartbeatMessage returned ${kindOf(value)}; it takes a string, a buffer or a view`);
+  }
+  const [message] = toMessage(value, 'heartbeatMessage');
+  return message;
+}
+
+function isHeartbeat(value) {
+  return typeof value === 'string' || ArrayBuffer.isView(value) || readAs(ArrayBuffer, 'byteLength', value) !== undefined;
+}
+
+function copy(taker, buffer, offset, length) {
   if (readAs(ArrayBuffer, 'byteLength', buffer) === undefined) {
-    throw new TypeError(`${CLASS}: send takes no memory that is shared between threads; send a copy`);
+    throw new TypeError(`${CLASS}: ${taker} takes no memory that is shared between threads; give a copy`);
   }
   if (buffer.resizable) {
-    throw new TypeError(`${CLASS}: send takes no buffer that can be resized; send a copy`);
+    throw new TypeError(`${CLASS}: ${taker} takes no buffer that can be resized; give a copy`);
   }
   // One that was transferred away has no bytes, and throws if it is asked for them.
   return [length === 0 ? new ArrayBuffer(0) : buffer.slice(offset, offset + length), length];
@@ -218,6 +257,10 @@ export function toOptions(given) {
     const value = options[name];
     if (value !== undefined && !accepts(value)) throw wrongKind(`option ${name}`, value, accepted);
     checked[name] = value;
+  }
+  const { heartbeatMessage } = checked;
+  if (heartbeatMessage !== undefined && !isFunction(heartbeatMessage)) {
+    checked.heartbeatMessage = toHeartbeat(heartbeatMessage);
   }
   return checked;
 }
@@ -304,6 +347,12 @@ export function checkVerdict(verdict) {
   );
 }
 
+/** What `isHeartbeat` said. An async function's promise is no answer: it would hold for every message. */
+export function checkIsHeartbeat(answer) {
+  if (typeof answer === 'boolean') return answer;
+  throw new TypeError(`${CLASS}: isHeartbeat returned ${kindOf(answer)}; it takes true or false`);
+}
+
 // --- Kinds of values ----------------------------------------------------------------------------------------
 
 export function isFunction(value) {
@@ -322,7 +371,11 @@ function isAbortSignal(value) {
 /** What a value is, for messages: never the value itself. */
 function kindOf(value) {
   if (value === null || value === undefined) return String(value);
-  if (Array.isArray(value)) return 'an array';
+  try {
+    if (Array.isArray(value)) return 'an array';
+  } catch {
+    return 'a revoked proxy';
+  }
   return `${/^[aeiou]/.test(typeof value) ? 'an' : 'a'} ${typeof value}`;
 }
 

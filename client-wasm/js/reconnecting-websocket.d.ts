@@ -35,9 +35,11 @@ export type LossCause =
   | 'close-timeout'     // the closing handshake did not end within `closeTimeout`
   | 'heartbeat-timeout' // nothing was heard within `heartbeatInterval` and `heartbeatGrace`
   | 'probe-timeout'     // nothing was heard within `probeTimeout` after the page woke or the network changed
+  | 'message-too-big'   // the server sent a message larger than `maxMessageBytes`
   | 'reconnect'         // `reconnect()` replaced it
   | 'closed'            // `close()` ended it before it was open
-  | 'load-failed';      // the wasm module could not be loaded
+  | 'load-failed'       // the wasm module could not be loaded
+  | 'internal-error';   // the wasm module failed; its queue is lost, and only a reload of the page helps
 
 export type UrlSource =
   | string
@@ -248,6 +250,30 @@ export interface ReconnectingWebSocketOptions {
    */
   shouldReconnect?: ((lost: LostConnection) => boolean | number | undefined | void) | undefined;
 
+  /**
+   * What a server answers that is sent it: with this, the option `heartbeatInterval` finds a dead connection
+   * even where the server says nothing by itself, and a page that wakes asks whether the connection still
+   * lives. A function is called for every ping; if it throws, that is reported, and nothing is sent.
+   *
+   * Not needed for a server that speaks the heartbeat of steady-socket (see `heartbeatInterval`).
+   *
+   * ```js
+   * new ReconnectingWebSocket('/chat', [], {
+   *   heartbeatInterval: 25_000,
+   *   heartbeatMessage: '{"type":"ping"}',
+   *   isHeartbeat: (data) => data === '{"type":"pong"}',
+   * });
+   * ```
+   */
+  heartbeatMessage?: string | BufferSource | (() => string | BufferSource) | undefined;
+
+  /**
+   * Whether a message is the answer to `heartbeatMessage`, or a heartbeat that the server sends by itself.
+   * Such a message reaches no listener. Every message is a sign of life, so without this the answer is
+   * delivered like any other. If it throws or returns no boolean, that is reported, and the message delivered.
+   */
+  isHeartbeat?: ((data: any) => boolean) | undefined;
+
   /** Aborting it is the same as `close()`. If it is aborted already, no attempt is made. */
   signal?: AbortSignal | undefined;
 
@@ -373,6 +399,12 @@ export class ReconnectingWebSocket extends EventTarget {
    * @throws {DOMException} `SyntaxError` for a URL or sub-protocols that no `WebSocket` takes
    * @throws {TypeError} for an option that there is not, or a value of the wrong kind
    * @throws {RangeError} for an option out of range
+   * @throws {DOMException} `SecurityError` for a `ws:` URL of another host than loopback on a page that was
+   *   loaded over https, unless the option `allowInsecure` is set. A URL that a function gives is refused
+   *   likewise: that attempt has failed.
+   * @throws {DOMException} `InvalidStateError` after the WebAssembly module has failed (a bug of this library).
+   *   Every connection has then ended with an `error` and a `close` event whose `cause` is `internal-error`,
+   *   and `send`, `reconnect`, `ready`, `snapshot` and `load` fail in the same way until the page is reloaded.
    */
   constructor(
     url: UrlSource,

@@ -2,13 +2,14 @@
 // WebAssembly module is there; everything else is decided by the core, in Rust.
 
 import {
-  checkClose, checkProtocols, checkVerdict, isFunction, parseUrl, rowOf,
-  toCloseCode, toMessage, toOptions, toProtocols, toProvidedUrl, toSendOptions, toText,
+  checkClose, checkIsHeartbeat, checkMixedContent, checkProtocols, checkVerdict, isFunction, parseUrl, rowOf,
+  toCloseCode, toHeartbeat, toMessage, toOptions, toProtocols, toProvidedUrl, toSendOptions, toText,
 } from './convert.js';
 import { closeEvent, defineHandlers, dispatch, lostConnection, messageEvent, plainEvent, report } from './events.js';
+import { GuardedCore, checkWorking, failure, guarded, hasFailed, keep, letGo, moduleFailed, setAbandon } from './failure.js';
 import { CLOSED, COUNTERS, FULL, WaitingRoom } from './waiting-room.js';
 
-export { lostConnection };
+export { lostConnection, moduleFailed };
 
 const CONSTANTS = { CONNECTING: 0, OPEN: 1, CLOSING: 2, CLOSED: 3 };
 
@@ -23,9 +24,10 @@ let loading = null;
 /** Calls that wait for the module: `{ resolve, reject }`. */
 let waiting = [];
 
-/** Called by the module when it starts. */
-export function provideCore(create) {
+/** Called by the module when it starts, with what makes a core and what has the module let go of all. */
+export function provideCore(create, abandon) {
   createCore = create;
+  setAbandon(abandon);
   // Later, when the loader has done what it does after the start.
   queueMicrotask(() => settle(({ resolve }) => resolve()));
 }
@@ -43,6 +45,7 @@ export function setLoader(loadModule) {
 
 /** Loads the module, if it is not there and not on its way. A failed load is tried again by the next call. */
 export function load() {
+  if (hasFailed()) return Promise.reject(failure());
   if (createCore) return Promise.resolve();
   const loaded = new Promise((resolve, reject) => { waiting.push({ resolve, reject }); });
   if (loader && !loading) loading = runLoader();
@@ -74,6 +77,7 @@ let made = 0;
 const START_CLOSED = rowOf('startClosed');
 const MAX_MESSAGES = rowOf('maxQueuedMessages');
 const MAX_BYTES = rowOf('maxQueuedBytes');
+const ALLOW_INSECURE = rowOf('allowInsecure');
 
 export class ReconnectingWebSocket extends EventTarget {
   /** The core, or what stands in for it. */
@@ -94,6 +98,8 @@ export class ReconnectingWebSocket extends EventTarget {
   #droppedEarly = [0, 0];
   /** Why the functions for URL and sub-protocols failed last. */
   #providerError = '';
+  /** The socket that the core uses: to be closed without it. */
+  #wire = { socket: null };
   #onAbort = () => this.close();
   #name;
 
@@ -102,6 +108,7 @@ export class ReconnectingWebSocket extends EventTarget {
     if (arguments.length === 0) throw new TypeError('ReconnectingWebSocket: the URL is missing');
     const urlSource = isFunction(url) ? url : toText(url);
     const protocolsSource = isFunction(protocols) ? protocols : toProtocols(protocols);
+    checkWorking();
     this.#options = toOptions(options);
     this.#urlSource = isFunction(urlSource) ? urlSource : parseUrl(urlSource);
     this.#protocolsSource = isFunction(protocolsSource) ? protocolsSource : checkProtocols(protocolsSource);
@@ -110,7 +117,10 @@ export class ReconnectingWebSocket extends EventTarget {
         'ReconnectingWebSocket: there is no global WebSocket here; give the constructor of one in the option WebSocket',
       );
     }
-    if (!isFunction(this.#urlSource)) this.#url = this.#urlSource;
+    if (!isFunction(this.#urlSource)) {
+      this.#checkMixedContent(this.#urlSource);
+      this.#url = this.#urlSource;
+    }
     made += 1;
     this.#name = `steady-socket #${made}`;
     this.#host = this.#makeHost();
@@ -149,6 +159,7 @@ export class ReconnectingWebSocket extends EventTarget {
 
   send(data, options = undefined) {
     if (arguments.length === 0) throw new TypeError('ReconnectingWebSocket: send has nothing to send');
+    checkWorking();
     const [message, bytes] = toMessage(data);
     const { first, volatile, ttl } = options === undefined ? IN_ORDER : toSendOptions(options);
     switch (this.#core.send(message, bytes, first, volatile, ttl)) {
@@ -172,15 +183,18 @@ export class ReconnectingWebSocket extends EventTarget {
   get state() { return this.#core.state; }
 
   reconnect() {
+    checkWorking();
     this.#discarded = 0;
     this.#begin('reconnect');
   }
 
   ready() {
+    checkWorking();
     this.#core.ready();
   }
 
   snapshot() {
+    checkWorking();
     const counters = this.#core.counters();
     const snapshot = { state: this.state };
     COUNTERS.forEach((name, index) => { snapshot[name] = counters[index]; });
@@ -211,21 +225,38 @@ export class ReconnectingWebSocket extends EventTarget {
             this.#core.end('load-failed', error.message);
           }
         },
-      );
+      ).catch((error) => {
+        // The end of every connection has told it.
+        if (!hasFailed()) throw error;
+      });
     }
   }
 
   #moveIntoCore() {
     const room = this.#core;
-    const { numbers, WebSocket, shouldReconnect, debug } = this.#options;
+    const { numbers } = this.#options;
     const isStatic = !isFunction(this.#urlSource) && !isFunction(this.#protocolsSource);
     const target = isStatic ? [this.#urlSource, ...this.#protocolsSource] : [];
-    const core = createCore(this.#host, numbers, target, WebSocket, shouldReconnect !== undefined, debug !== undefined);
+    const core = new GuardedCore(guarded(() => createCore(this.#host, numbers, target, this.#makeConstructor())));
     core.receiveBlobs(this.#binaryType === 'blob');
     room.moveInto(core);
     const counters = room.counters();
     this.#droppedEarly = ['droppedMessages', 'droppedBytes'].map((name) => counters[COUNTERS.indexOf(name)]);
     this.#core = core;
+  }
+
+  /** Makes the sockets, and takes note of the present one. It does not keep this object. */
+  #makeConstructor() {
+    const wire = this.#wire;
+    const { WebSocket } = this.#options;
+    return function Socket(...given) {
+      wire.socket = Reflect.construct(WebSocket ?? globalThis.WebSocket, given);
+      return wire.socket;
+    };
+  }
+
+  #checkMixedContent(url) {
+    checkMixedContent(url, Boolean(this.#options.numbers[ALLOW_INSECURE]));
   }
 
   #full(bytes) {
@@ -239,15 +270,27 @@ export class ReconnectingWebSocket extends EventTarget {
 
   // --- Life
 
-  /** While anything can happen on its own, the host keeps this object, and the core keeps the host. */
+  /** While anything can happen on its own, this object is not collected. */
   #keep() {
-    this.#host.kept = this;
+    keep(this, (why) => this.#fail(why));
     this.#options.signal?.addEventListener('abort', this.#onAbort);
   }
 
   #letGo() {
-    this.#host.kept = null;
+    letGo(this);
     this.#options.signal?.removeEventListener('abort', this.#onAbort);
+  }
+
+  /** The module has failed: silences and closes the socket, and tells the end without the core. */
+  #fail(why) {
+    if (!(this.#core instanceof WaitingRoom)) {
+      silence(this.#wire.socket);
+      this.#core.bury();
+      // What the core still says on its way down is said to the earlier host, to which nobody listens.
+      this.#host = this.#makeHost();
+      this.#core = new WaitingRoom(this.#host, this.#options.numbers);
+    }
+    if (this.#core.state !== 'closed') this.#core.end('internal-error', why);
   }
 
   /** What the core calls back on. It does not itself keep this object, which may then be collected. */
@@ -255,7 +298,7 @@ export class ReconnectingWebSocket extends EventTarget {
     const self = new WeakRef(this);
     const forward = (method) => (...given) => {
       const socket = self.deref();
-      if (!socket) return undefined;
+      if (!socket || socket.#host !== host) return undefined;
       try {
         return method(socket, ...given);
       } catch (error) {
@@ -264,10 +307,17 @@ export class ReconnectingWebSocket extends EventTarget {
         return undefined;
       }
     };
-    return {
-      kept: null,
-      resolve: forward((socket, ...given) => socket.#resolve(...given)),
-      verdict: forward((socket, lost) => checkVerdict(socket.#options.shouldReconnect.call(undefined, lost))),
+    const ask = forward((socket, ...given) => socket.#resolve(...given));
+    const { shouldReconnect, debug, heartbeatMessage, isHeartbeat } = this.#options;
+    const host = {
+      hasPredicate: shouldReconnect !== undefined,
+      hasLog: debug !== undefined,
+      hasPing: heartbeatMessage !== undefined,
+      hasMatcher: isHeartbeat !== undefined,
+      resolve: (...given) => ask(...given) ?? new Promise(() => {}),
+      ping: forward(() => (isFunction(heartbeatMessage) ? toHeartbeat(heartbeatMessage.call(undefined)) : heartbeatMessage)),
+      isHeartbeat: forward((socket, event) => checkIsHeartbeat(isHeartbeat.call(undefined, event.data))),
+      verdict: forward((_, lost) => checkVerdict(shouldReconnect.call(undefined, lost))),
       opened: forward((socket, ...given) => socket.#opened(...given)),
       message: forward((socket, event) => dispatch(socket, messageEvent(event, () => new URL(socket.#url).origin))),
       failed: forward((socket) => dispatch(socket, plainEvent('error'))),
@@ -280,6 +330,7 @@ export class ReconnectingWebSocket extends EventTarget {
       }),
       log: forward((socket, line) => socket.#log(line)),
     };
+    return host;
   }
 
   #opened(reconnected, attempt) {
@@ -296,10 +347,20 @@ export class ReconnectingWebSocket extends EventTarget {
       willReconnect: delay !== null,
       delay,
       cause,
-      explanation: cause === 'provider' ? `${this.#providerError}; ${why}` : why,
+      explanation: this.#explain(cause, why),
       unconfirmedMessages,
       unconfirmedBytes,
     }));
+  }
+
+  #explain(cause, why) {
+    switch (cause) {
+      case 'provider': return `${this.#providerError}; ${why}`;
+      // By name alone: the browser's message quotes the URL.
+      case 'refused': return `the WebSocket constructor threw ${this.#core.lastRefusal}; ${why}`;
+      case 'send-failed': return `the socket's send threw ${this.#core.lastRefusal}; ${why}`;
+      default: return why;
+    }
   }
 
   /** Asks the functions; a promise of an array, the URL and then the sub-protocols. */
@@ -320,6 +381,7 @@ export class ReconnectingWebSocket extends EventTarget {
         isFunction(this.#urlSource) ? toProvidedUrl(url) : url,
         ...checkProtocols(toProtocols(protocols)),
       ];
+      this.#checkMixedContent(target[0]);
       if (!signal.aborted) [this.#url] = target;
       return target;
     } catch (error) {
@@ -352,6 +414,16 @@ export class ReconnectingWebSocket extends EventTarget {
       for (const holder of [this, this.prototype]) Object.defineProperty(holder, name, { value, enumerable: true });
     }
     defineHandlers(this.prototype, ['open', 'message', 'error', 'close', 'statechange', 'dropped']);
+  }
+}
+
+/** Stops listening to a socket, and closes it. */
+function silence(socket) {
+  try {
+    for (const type of ['open', 'message', 'error', 'close']) socket[`on${type}`] = null;
+    socket.close();
+  } catch {
+    // There is none, or it is not the browser's and does not let itself be closed.
   }
 }
 

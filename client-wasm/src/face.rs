@@ -15,13 +15,26 @@ use crate::host::{Host, lost};
 
 /// An object of the JavaScript class, as the driver sees it.
 pub(crate) struct Face {
-    pub(crate) host: Host,
+    host: Host,
     /// Where to connect; `None` when functions have to be asked each time.
-    pub(crate) target: Option<Target>,
-    /// Whether there is a predicate to ask about losses.
-    pub(crate) has_predicate: bool,
-    /// Whether somebody reads the log.
-    pub(crate) has_log: bool,
+    target: Option<Target>,
+    has_predicate: bool,
+    has_log: bool,
+    has_ping: bool,
+    has_matcher: bool,
+}
+
+impl Face {
+    pub(crate) fn new(host: Host, target: Option<Target>) -> Self {
+        Self {
+            target,
+            has_predicate: host.has_predicate(),
+            has_log: host.has_log(),
+            has_ping: host.has_ping(),
+            has_matcher: host.has_matcher(),
+            host,
+        }
+    }
 }
 
 impl Application<JsValue> for Face {
@@ -95,6 +108,22 @@ impl Application<JsValue> for Face {
     }
 
     fn settled(&self) {}
+
+    fn ping(&self) -> Option<JsValue> {
+        if !self.has_ping {
+            return None;
+        }
+        let ping = self.host.ping();
+        (!ping.is_undefined()).then_some(ping)
+    }
+
+    fn pings(&self) -> bool {
+        self.has_ping
+    }
+
+    fn is_pong(&self, event: &JsValue) -> bool {
+        self.has_matcher && self.host.is_heartbeat(event.unchecked_ref()).is_truthy()
+    }
 }
 
 /// The answer of the functions that provide the URL and the sub-protocols. Dropping it before it is

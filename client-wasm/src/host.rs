@@ -15,6 +15,11 @@ extern "C" {
 extern "C" {
     fn dispatch();
 }
+#[wasm_bindgen(module = "/js/failure.js")]
+extern "C" {
+    #[wasm_bindgen(js_name = setAbandon)]
+    fn set_abandon();
+}
 #[wasm_bindgen(module = "/js/options.js")]
 extern "C" {
     #[wasm_bindgen(js_name = OPTIONS)]
@@ -40,9 +45,15 @@ extern "C" {
     #[wasm_bindgen(reexport, skip_typescript, js_name = setLoader)]
     fn set_loader();
 
-    /// Hands over the function that makes a [`Core`](crate::Core).
+    /// Hands over the function that makes a [`Core`](crate::Core), and the one that has this module let go
+    /// of its sockets, timers and tasks.
     #[wasm_bindgen(js_name = provideCore)]
-    pub(crate) fn provide_core(create: JsValue);
+    pub(crate) fn provide_core(create: JsValue, abandon: JsValue);
+
+    /// Ends every connection, since this module has panicked; it must not be called any more. `what` is for
+    /// the console.
+    #[wasm_bindgen(js_name = moduleFailed)]
+    pub(crate) fn module_failed(what: &str);
 
     /// How a connection ended, as JavaScript code is told it.
     #[wasm_bindgen(js_name = lostConnection)]
@@ -70,6 +81,30 @@ pub(crate) fn lost(loss: &Loss) -> JsValue {
 extern "C" {
     /// What a [`Core`](crate::Core) calls back on. None of these throws.
     pub(crate) type Host;
+
+    /// Whether there is a predicate to ask about losses.
+    #[wasm_bindgen(method, getter, js_name = hasPredicate)]
+    pub(crate) fn has_predicate(this: &Host) -> bool;
+
+    /// Whether somebody reads the log.
+    #[wasm_bindgen(method, getter, js_name = hasLog)]
+    pub(crate) fn has_log(this: &Host) -> bool;
+
+    /// Whether there is something to send to a server that answers it.
+    #[wasm_bindgen(method, getter, js_name = hasPing)]
+    pub(crate) fn has_ping(this: &Host) -> bool;
+
+    /// Whether there is a function that knows a heartbeat.
+    #[wasm_bindgen(method, getter, js_name = hasMatcher)]
+    pub(crate) fn has_matcher(this: &Host) -> bool;
+
+    /// What to send to a server that answers it; `undefined` if the function for it failed.
+    #[wasm_bindgen(method)]
+    pub(crate) fn ping(this: &Host) -> JsValue;
+
+    /// Whether a message is a heartbeat: `true`, or anything else.
+    #[wasm_bindgen(method, js_name = isHeartbeat)]
+    pub(crate) fn is_heartbeat(this: &Host, event: &MessageEvent) -> JsValue;
 
     /// Asks the functions that provide the URL and the sub-protocols. The promise gives an array: the
     /// URL, absolute and checked, then the sub-protocols.

@@ -9,10 +9,11 @@
 mod face;
 mod host;
 
+use std::panic::PanicHookInfo;
 use std::rc::Rc;
 
 use js_sys::{Array, Function};
-use steady_socket::browser::Browser;
+use steady_socket::browser::{Browser, abandon_all, close_sockets_on_panic};
 use steady_socket::connection::{Input, SendMode, SendRejected};
 use steady_socket::driver::Driver;
 use steady_socket::options::Options;
@@ -20,7 +21,7 @@ use steady_socket::platform::BinaryType;
 use wasm_bindgen::prelude::*;
 
 use face::Face;
-use host::{Host, provide_core};
+use host::{Host, module_failed, provide_core};
 
 #[wasm_bindgen(typescript_custom_section)]
 const DECLARATIONS: &str = include_str!("../js/reconnecting-websocket.d.ts");
@@ -29,12 +30,27 @@ const DECLARATIONS: &str = include_str!("../js/reconnecting-websocket.d.ts");
 /// tests, which wasm-bindgen starts differently.
 #[wasm_bindgen(start, private)]
 pub fn start() {
-    let create = Closure::<dyn Fn(Host, Vec<f64>, Array, JsValue, bool, bool) -> JsValue>::new(
-        |host, options: Vec<f64>, target, constructor, has_predicate, has_log| {
-            Core::new(host, &options, &target, constructor, has_predicate, has_log).into()
+    std::panic::set_hook(Box::new(|panic| module_failed(&describe(panic))));
+    // Its sockets go first.
+    close_sockets_on_panic();
+    let create = Closure::<dyn Fn(Host, Vec<f64>, Array, Function) -> JsValue>::new(
+        |host, options: Vec<f64>, target, constructor| {
+            Core::new(host, &options, &target, constructor).into()
         },
     );
-    provide_core(create.into_js_value());
+    let abandon = Closure::<dyn Fn()>::new(abandon_all);
+    provide_core(create.into_js_value(), abandon.into_js_value());
+}
+
+/// A panic, for the console: where it was, and its message if that stands in the source as it is. One that
+/// was put together may quote what was sent.
+fn describe(panic: &PanicHookInfo<'_>) -> String {
+    let message = panic.payload().downcast_ref::<&'static str>();
+    let message = message.copied().unwrap_or("panic");
+    match panic.location() {
+        Some(place) => format!("{message} ({place})"),
+        None => message.to_owned(),
+    }
 }
 
 /// What became of a message that was handed to [`Core::send`], as a number for JavaScript.
@@ -58,30 +74,15 @@ pub struct Core(Driver<JsValue>);
 impl Core {
     /// `options` holds a number for each row of the table of options; `target` the URL, absolute and
     /// checked, then the sub-protocols, or nothing when the host has to be asked each time. `constructor`
-    /// makes the sockets, or is `undefined` for the browser's own.
-    fn new(
-        host: Host,
-        options: &[f64],
-        target: &Array,
-        constructor: JsValue,
-        has_predicate: bool,
-        has_log: bool,
-    ) -> Self {
+    /// makes the sockets.
+    fn new(host: Host, options: &[f64], target: &Array, constructor: Function) -> Self {
         let mut checked = Options::default();
         for (index, value) in options.iter().enumerate() {
             // JavaScript has checked them by the same table; what it took by mistake stays at its default.
             let _ = checked.set(index, *value);
         }
-        let browser = match constructor.dyn_into::<Function>() {
-            Ok(constructor) => Browser::with_constructor(constructor),
-            Err(_) => Browser::new(),
-        };
-        let face = Face {
-            host,
-            target: face::target(target),
-            has_predicate,
-            has_log,
-        };
+        let browser = Browser::with_constructor(constructor);
+        let face = Face::new(host, face::target(target));
         let driver = Driver::new(checked, Rc::new(browser), Box::new(face));
         Self(driver)
     }
@@ -163,6 +164,12 @@ impl Core {
     #[wasm_bindgen(getter)]
     pub fn extensions(&self) -> Option<String> {
         self.0.ask_socket(|socket| socket.extensions())
+    }
+
+    /// Why the last socket that was refused was, or the last message: the name of the exception.
+    #[wasm_bindgen(getter, js_name = lastRefusal)]
+    pub fn last_refusal(&self) -> Option<String> {
+        self.0.last_refusal().map(|refusal| refusal.0)
     }
 
     /// Whether binary messages arrive as blobs, rather than as buffers, from now on.

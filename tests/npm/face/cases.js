@@ -761,6 +761,246 @@ export const cases = {
     );
   },
 
+  // --- Heartbeat ------------------------------------------------------------------------------------------
+
+  async 'a heartbeat that the server answers keeps the connection, and stays out of the messages'(t) {
+    for (const [heartbeatMessage, isHeartbeat] of [
+      ['ping', (data) => data === 'ping'],
+      [new Uint8Array([0, 1, 2, 3]).subarray(1, 3), (data) => data instanceof ArrayBuffer && data.byteLength === 2],
+      [() => 'ping', (data) => data === 'ping'],
+    ]) {
+      let pings = 0;
+      let enough;
+      const pinged = new Promise((resolve) => { enough = resolve; });
+      const answered = (data) => {
+        const answer = isHeartbeat(data);
+        if (answer) pings += 1;
+        if (pings === 3) enough();
+        return answer;
+      };
+      const { socket } = t.echo({ heartbeatInterval: 20, heartbeatMessage, isHeartbeat: answered });
+      const received = [];
+      socket.addEventListener('message', ({ data }) => received.push(data));
+      await pinged;
+      const message = t.next(socket, 'message');
+      socket.send('mine');
+      await message;
+      same(received, ['mine'], 'what was delivered');
+      same([socket.snapshot().opens, socket.snapshot().messagesReceived], [1, 1], 'opens and messages');
+      socket.close();
+    }
+  },
+
+  async 'a server that does not answer the heartbeat is left, and the next connection made'(t) {
+    class Deaf extends WebSocket {
+      send() {}
+    }
+    const { socket } = t.echo({ heartbeatInterval: 20, heartbeatGrace: 20, heartbeatMessage: 'ping', WebSocket: Deaf });
+    const open = t.next(socket, 'open', ({ reconnected }) => reconnected);
+    const { cause, code, willReconnect } = await t.next(socket, 'close');
+    same([cause, code, willReconnect], ['heartbeat-timeout', 1006, true]);
+    await open;
+  },
+
+  async 'an isHeartbeat that fails is reported, and the message delivered'(t) {
+    for (const [isHeartbeat, word] of [
+      [() => { throw new Error('thrown by isHeartbeat'); }, 'thrown by isHeartbeat'],
+      [async () => true, 'isHeartbeat'],
+    ]) {
+      const { socket } = t.echo({ isHeartbeat });
+      const received = t.messages(socket, 1);
+      socket.send('x');
+      same(await received, ['x']);
+      const reported = t.takeUncaught().map(({ message }) => message);
+      ok(reported.length === 1 && reported[0].includes(word), `reported: ${reported}`);
+    }
+  },
+
+  async 'a heartbeatMessage that fails is reported, and nothing sent'(t) {
+    const sent = [];
+    class Recorded extends WebSocket {
+      send(data) {
+        sent.push(data);
+        super.send(data);
+      }
+    }
+    const { socket } = t.echo({
+      heartbeatInterval: 20, heartbeatGrace: 20, heartbeatMessage: () => 7, WebSocket: Recorded, maxRetries: 0,
+    });
+    equal((await t.next(socket, 'close')).cause, 'heartbeat-timeout', 'cause');
+    same(sent, []);
+    const [reported] = t.takeUncaught();
+    ok(reported.message.includes('heartbeatMessage') && reported.message.includes('number'), reported.message);
+  },
+
+  async 'what the two ends say to each other stays out of the messages'(t) {
+    const sent = [];
+    class Recorded extends WebSocket {
+      received = 0;
+
+      constructor(...given) {
+        super(...given);
+        this.addEventListener('message', ({ data }) => { if (data.startsWith('~beat')) sent.push(this); });
+      }
+    }
+    const socket = t.socket(t.url('/hello'), ['hello.json~1', 'hello.json'], { WebSocket: Recorded });
+    const received = [];
+    socket.addEventListener('message', ({ data }) => received.push(data));
+    await t.next(socket, 'open');
+    equal(socket.protocol, 'hello.json~1', 'protocol');
+    const greeting = t.next(socket, 'message');
+    socket.send('{"t":"hello","name":"Ada"}');
+    await greeting;
+    equal(received.length, 1, 'messages');
+    ok(!received[0].startsWith('~'), `no message between the ends: ${received}`);
+    ok(sent.length > 0, 'the server did say something');
+    equal(socket.snapshot().messagesReceived, 1, 'messages received');
+  },
+
+  // --- When something is not as it should be --------------------------------------------------------------
+
+  async 'a WebSocket that lacks what the standard has, or throws, harms nothing'(t) {
+    const bare = (fields) => class Bare {
+      constructor() {
+        Object.defineProperties(this, fields);
+        setTimeout(() => {
+          this.onopen({ type: 'open' });
+          this.onmessage({ type: 'message', data: 'text' });
+          this.onmessage({ type: 'message' });
+          this.onmessage({ type: 'message', data: { byteLength: 5n } });
+        });
+      }
+
+      send(data) {
+        if (data === 'close') this.onclose({ type: 'close' });
+      }
+
+      close() {}
+    };
+    const thrower = { get() { throw new Error('a getter of this socket throws'); } };
+    for (const [what, fields] of Object.entries({
+      nothing: {},
+      nonsense: { protocol: { value: 7 }, extensions: { value: null }, bufferedAmount: { value: 'much' }, binaryType: { value: 0 } },
+      throws: { protocol: thrower, extensions: thrower, bufferedAmount: thrower, binaryType: thrower },
+    })) {
+      const socket = t.socket('ws://example.test/', [], { ...NEVER_AGAIN, WebSocket: bare(fields) });
+      const message = t.next(socket, 'message');
+      await t.next(socket, 'open');
+      same([socket.protocol, socket.extensions, socket.bufferedAmount], ['', '', 0], what);
+      equal((await message).data, 'text', what);
+      const close = t.next(socket, 'close');
+      socket.send('close');
+      const { code, reason, wasClean, cause } = await close;
+      same([code, reason, wasClean, cause], [1006, '', false, 'socket'], what);
+    }
+  },
+
+  async 'a WebSocket that cannot be made or written to: the close event names the exception, without its text'(t) {
+    const fail = (name) => { throw Object.assign(new Error('secret-in-message'), { name }); };
+    class Unmakable {
+      constructor() {
+        fail('OddError');
+      }
+    }
+    class Unwritable extends WebSocket {
+      send() {
+        fail('EvenError');
+      }
+    }
+    for (const [WebSocket, cause, name] of [[Unmakable, 'refused', 'OddError'], [Unwritable, 'send-failed', 'EvenError']]) {
+      const { socket } = t.echo({ ...NEVER_AGAIN, WebSocket });
+      const close = t.next(socket, 'close');
+      socket.send('x');
+      const event = await close;
+      equal(event.cause, cause, 'cause');
+      ok(event.explanation.includes(name) && !event.explanation.includes('secret'), event.explanation);
+    }
+  },
+
+  async 'when the WebAssembly module fails, every connection ends, and every later call says why'(t) {
+    const made = [];
+    class Recorded extends WebSocket {
+      constructor(...given) {
+        super(...given);
+        made.push(this);
+      }
+    }
+    const one = t.echo({ WebSocket: Recorded }).socket;
+    const other = t.socket(failing, [], NEVER_AGAIN);
+    const idle = t.socket(t.url('/echo'), [], { startClosed: true });
+    await t.until(one, 'open');
+    await t.until(other, 'waiting');
+    const ends = [one, other].map((socket) => t.next(socket, 'close', ({ willReconnect }) => !willReconnect));
+    const errors = [one, other].map((socket) => t.next(socket, 'error'));
+    // As a bug in it might: all of its memory is overwritten.
+    const { default: init } = await import('/pkg/wasm/steady_socket_wasm.js');
+    new Uint8Array((await init()).memory.buffer).fill(0xff);
+    const inHandler = new Promise((resolve) => {
+      one.addEventListener('close', () => resolve(throws('InvalidStateError', () => one.send('x'))));
+    });
+    ok(throws('InvalidStateError', () => one.send('x')) instanceof DOMException, 'a DOMException');
+    for (const end of ends) {
+      const { code, wasClean, cause, explanation } = await end;
+      same([code, wasClean, cause], [1006, false, 'internal-error']);
+      ok(explanation.includes('reload'), explanation);
+    }
+    await Promise.all([...errors, inHandler]);
+    ok(made.every(({ readyState }) => readyState >= 2), 'the sockets are closed');
+    for (const socket of [one, other, idle]) {
+      same([socket.readyState, socket.bufferedAmount], [3, 0]);
+      equal(socket.state, socket === idle ? 'idle' : 'closed', 'state');
+      for (const act of ['send', 'reconnect', 'ready', 'snapshot']) throws('InvalidStateError', () => socket[act]('x'));
+      socket.binaryType = 'arraybuffer';
+      socket.close();
+    }
+    throws('InvalidStateError', () => new ReconnectingWebSocket(t.url('/echo')));
+    const loaded = await load().catch(({ name }) => name);
+    equal(loaded, 'InvalidStateError', 'load()');
+  },
+
+  async 'values that JavaScript programs really pass are refused clearly'(t) {
+    const url = t.url('/echo');
+    const { proxy, revoke } = Proxy.revocable({}, {});
+    revoke();
+    const own = new Error('thrown by a getter');
+    const thrower = { get connectTimeout() { throw own; } };
+    for (const value of [NaN, -Infinity, -1, 5n, null, 'x', {}, [], proxy, () => 1, Symbol('x')]) {
+      for (const name of ['connectTimeout', 'maxRetries', 'growthFactor', 'heartbeatInterval', 'maxMessageBytes']) {
+        const error = refused(() => t.socket(url, [], { [name]: value }), name);
+        ok(error.message.includes(name) && error.message.includes(' to '), error.message);
+      }
+    }
+    for (const name of ['gate', 'overflow', 'shouldReconnect', 'debug', 'WebSocket', 'heartbeatMessage', 'isHeartbeat']) {
+      for (const value of [NaN, 5n, null, 7, [], {}, proxy]) {
+        const error = refused(() => t.socket(url, [], { [name]: value }), name);
+        ok(error.message.includes(name), error.message);
+      }
+    }
+    equal(caught(() => t.socket(url, [], thrower)), own, 'what a getter of the options throws');
+    ok(caught(() => t.socket(url, [], proxy)) instanceof TypeError, 'a revoked proxy as options');
+    ok(caught(() => t.socket(url, proxy)) instanceof TypeError, 'a revoked proxy as sub-protocols');
+    ok(caught(() => t.socket(proxy)) instanceof TypeError, 'a revoked proxy as URL');
+
+    const { socket } = t.echo();
+    const received = t.messages(socket, 5);
+    for (const value of [null, undefined, NaN, 5n, Infinity]) socket.send(value);
+    same(await received, ['null', 'undefined', 'NaN', '5', 'Infinity'], 'messages, converted as the standard does');
+    equal(caught(() => socket.send({ toString() { throw own; } })), own, 'what toString of a message throws');
+    equal(caught(() => socket.send('x', { get ttl() { throw own; } })), own, 'what a getter of the options of send throws');
+    ok(caught(() => socket.send(proxy)) instanceof TypeError, 'a revoked proxy as message');
+    ok(caught(() => socket.send(Symbol('x'))) instanceof TypeError, 'a symbol as message');
+    ok(caught(() => socket.send(Object.create(null))) instanceof TypeError, 'an object without toString as message');
+    ok(caught(() => socket.close(5n)) instanceof TypeError, 'a BigInt as close code');
+    throws('InvalidAccessError', () => socket.close(NaN));
+    throws('InvalidAccessError', () => socket.close(null));
+    throws('InvalidAccessError', () => socket.close(Infinity));
+    equal(caught(() => socket.close(1000, { toString() { throw own; } })), own, 'what toString of a reason throws');
+    equal(socket.readyState, 1, 'readyState');
+    const after = t.messages(socket, 1);
+    socket.send('still there');
+    same(await after, ['still there']);
+  },
+
   // --- Everything else ------------------------------------------------------------------------------------
 
   async 'makes its sockets with the WebSocket it is given, one live at a time'(t) {
@@ -864,6 +1104,16 @@ function refused(act, what) {
   }
   ok(error instanceof TypeError || error instanceof RangeError, `${what} throws a TypeError or a RangeError, not ${error}`);
   return error;
+}
+
+/** What a function throws. */
+function caught(act) {
+  try {
+    act();
+  } catch (thrown) {
+    return thrown;
+  }
+  throw new Error(`${act} did not throw`);
 }
 
 /** Closes by `act`, then says that exactly one close event came, the final one, as expected. */

@@ -70,6 +70,10 @@ const everything: ReconnectingWebSocketOptions = {
     if (wasClean && wasOpen && code === 4000 && reason === 'later') return 60_000;
     return cause === 'refused' ? false : undefined;
   },
+  heartbeatInterval: 25_000,
+  heartbeatMessage: '{"type":"ping"}',
+  isHeartbeat: (data) => data === '{"type":"pong"}',
+  allowInsecure: true,
   signal: AbortSignal.timeout(1_000),
   WebSocket,
   debug: (line) => console.debug(line.toUpperCase()),
@@ -172,6 +176,10 @@ class Chat extends ReconnectingWebSocket {
 }
 new Chat('/chat').say('hello');
 
+// Other ways to say what a server answers.
+const heartbeats: ReconnectingWebSocketOptions['heartbeatMessage'][] = [new Uint8Array([9]), new ArrayBuffer(1), () => 'ping', () => new Uint8Array([9])];
+for (const heartbeatMessage of heartbeats) new ReconnectingWebSocket('/chat', [], { heartbeatMessage });
+
 // Mistakes.
 // @ts-expect-error: a URL is needed
 new ReconnectingWebSocket();
@@ -187,6 +195,10 @@ new ReconnectingWebSocket('/', [], { connectTimeout: '5s' });
 new ReconnectingWebSocket('/', [], { overflow: 'explode' });
 // @ts-expect-error: the verdict is no string
 new ReconnectingWebSocket('/', [], { shouldReconnect: () => 'yes' });
+// @ts-expect-error: a heartbeat is a message
+new ReconnectingWebSocket('/', [], { heartbeatMessage: 7 });
+// @ts-expect-error: a promise is no answer
+new ReconnectingWebSocket('/', [], { isHeartbeat: async () => true });
 // @ts-expect-error: a class is called with new
 ReconnectingWebSocket('/');
 // @ts-expect-error: an object has to be encoded first
