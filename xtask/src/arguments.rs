@@ -1,5 +1,6 @@
 //! The command line.
 
+use crate::fuzz;
 use crate::test::Part;
 
 pub(crate) const USAGE: &str = "\
@@ -11,9 +12,18 @@ Usage: cargo xtask COMMAND
   test [PART…]      Run all checks, or only the parts named, in this order:
                       lint      rustfmt, clippy (native and wasm32) and rustdoc, warnings denied
                       native    the tests of the workspace on this machine
+                      simulation  the connection core in 20,000 simulated worlds
                       browser   the wasm tests in headless Chromium against the real server
+                      firefox   the same in headless Firefox; where that cannot be had, a run of
+                                all parts goes on without it and ends with the line
+                                `Firefox NOT RUN`, but fails if CI is set
                       npm       the packed npm package, used from JavaScript and TypeScript
                       interop   Python's websockets against our server, and our client against it
+  simulate [OPTION…]
+                    Run simulated worlds: --seeds N of them (default 20000) from --first-seed S;
+                    a failure prints the line that repeats it.
+  fuzz [--seconds N] [TARGET]
+                    Run one fuzz target, or each of them, for N seconds (default 60).
   setup [--all]     Only bring the tools: those of demo and package, or all that test needs too.
   help              This text.
 
@@ -23,7 +33,8 @@ rustup. Environment variables:
   STEADY_SOCKET_WASM_STD   Where the wasm32 standard library comes from: `rustup`, `debian` (built
                            from Debian's compiler packages) or `auto`, the default: rustup, and
                            Debian's where that fails.
-  CHROME, CHROMEDRIVER     The browser and its driver, where they are not to be looked for.";
+  CHROME, CHROMEDRIVER     The browser and its driver, where they are not to be looked for.
+  FIREFOX, GECKODRIVER     The same for Firefox.";
 
 /// The hello server's port where none is named.
 const DEFAULT_PORT: u16 = 8765;
@@ -32,10 +43,25 @@ const DEFAULT_PORT: u16 = 8765;
 #[derive(Debug, PartialEq)]
 pub(crate) enum Command {
     Help,
-    Setup { all: bool },
-    Demo { port: u16 },
+    Setup {
+        all: bool,
+    },
+    Demo {
+        port: u16,
+    },
     Package,
-    Test { parts: Vec<Part> },
+    Test {
+        parts: Vec<Part>,
+    },
+    Simulate {
+        arguments: Vec<String>,
+    },
+    Fuzz {
+        /// How long each target runs.
+        seconds: u32,
+        /// The only target that runs.
+        target: Option<String>,
+    },
 }
 
 /// Reads the arguments behind `cargo xtask`.
@@ -75,6 +101,9 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Comma
         "test" => Ok(Command::Test {
             parts: parse_parts(&rest)?,
         }),
+        // It reads them itself.
+        "simulate" => Ok(Command::Simulate { arguments: rest }),
+        "fuzz" => parse_fuzz(&rest),
         _ => Err(format!("unknown command `{name}`")),
     }
 }
@@ -109,6 +138,31 @@ fn parse_parts(names: &[String]) -> Result<Vec<Part>, String> {
         .into_iter()
         .filter(|part| names.is_empty() || names.iter().any(|name| name == part.name()))
         .collect())
+}
+
+fn parse_fuzz(arguments: &[String]) -> Result<Command, String> {
+    let mut seconds = fuzz::SECONDS;
+    let mut target = None;
+    let mut arguments = arguments.iter();
+    while let Some(argument) = arguments.next() {
+        if argument == "--seconds" {
+            let value = arguments.next().map_or("", String::as_str);
+            seconds = value
+                .parse()
+                .ok()
+                .filter(|seconds| (1..=86_400).contains(seconds))
+                .ok_or_else(|| {
+                    format!("--seconds takes a number from 1 to 86400, not `{value}`")
+                })?;
+        } else if argument.starts_with('-') || target.is_some() {
+            return Err(format!(
+                "fuzz takes --seconds N and one target, not `{argument}`"
+            ));
+        } else {
+            target = Some(argument.clone());
+        }
+    }
+    Ok(Command::Fuzz { seconds, target })
 }
 
 #[cfg(test)]
@@ -167,6 +221,31 @@ mod tests {
             assert!(message.contains(part.name()), "{message}");
             assert!(USAGE.contains(part.name()));
         }
+    }
+
+    #[test]
+    fn the_time_for_fuzzing_has_a_range() {
+        let fuzz = |seconds, target: Option<&str>| {
+            let target = target.map(String::from);
+            Ok(Command::Fuzz { seconds, target })
+        };
+        assert_eq!(parsed("fuzz"), fuzz(60, None));
+        assert_eq!(parsed("fuzz --seconds 5 core"), fuzz(5, Some("core")));
+        assert_eq!(parsed("fuzz core"), fuzz(60, Some("core")));
+        for line in ["fuzz --seconds", "fuzz --seconds 0", "fuzz --seconds x"] {
+            let message = parsed(line).unwrap_err();
+            assert!(message.contains("1 to 86400"), "{line}: {message}");
+        }
+        assert!(parsed("fuzz --fast").is_err() && parsed("fuzz core json").is_err());
+    }
+
+    #[test]
+    fn what_follows_simulate_is_passed_on() {
+        let arguments = ["--seeds", "3"].map(String::from).to_vec();
+        assert_eq!(
+            parsed("simulate --seeds 3"),
+            Ok(Command::Simulate { arguments })
+        );
     }
 
     #[test]

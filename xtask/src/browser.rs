@@ -1,4 +1,4 @@
-//! Chromium and its WebDriver.
+//! Chromium and its WebDriver, and what Firefox has in common with it.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -80,7 +80,7 @@ fn driver() -> Result<Option<PathBuf>> {
 
 /// The program that an environment variable names. One that is named in vain is an error: the user
 /// meant that one and not another.
-fn named_by(variable: &str) -> Result<Option<PathBuf>> {
+pub(crate) fn named_by(variable: &str) -> Result<Option<PathBuf>> {
     let Some(value) = env::var_os(variable).filter(|value| !value.is_empty()) else {
         return Ok(None);
     };
@@ -113,17 +113,23 @@ impl Browser {
         .into())
     }
 
-    /// The capabilities of `client-wasm/webdriver.json`, with this browser named in them, as a
-    /// file for wasm-bindgen's test runner: left to itself, the driver starts the first browser
-    /// that it finds.
+    /// See [`capabilities`].
     pub(crate) fn capabilities(&self) -> Result<PathBuf> {
-        let source = checkout::path("client-wasm/webdriver.json");
-        let capabilities = with_binary(&files::read(&source)?, &self.chromium)
-            .ok_or_else(|| format!("{} has no goog:chromeOptions", source.display()))?;
-        let path = checkout::path("target/xtask/webdriver.json");
-        files::write(&path, capabilities)?;
-        Ok(path)
+        capabilities("goog:chromeOptions", &self.chromium)
     }
+}
+
+/// The capabilities of `client-wasm/webdriver.json`, with a browser named in those that are under
+/// `key`, as a file for wasm-bindgen's test runner: left to itself, the driver starts the first
+/// browser that it finds.
+pub(crate) fn capabilities(key: &str, program: &Path) -> Result<PathBuf> {
+    let source = checkout::path("client-wasm/webdriver.json");
+    let capabilities = with_binary(&files::read(&source)?, key, program)
+        .ok_or_else(|| format!("{} has no {key}", source.display()))?;
+    let name = key.replace(':', "-");
+    let path = checkout::path(&format!("target/xtask/{name}.json"));
+    files::write(&path, capabilities)?;
+    Ok(path)
 }
 
 /// The first number in the line that `--version` prints.
@@ -137,11 +143,11 @@ fn major_version(printed: &str) -> Option<u32> {
         .ok()
 }
 
-fn with_binary(capabilities: &str, chromium: &Path) -> Option<String> {
-    let opening = "\"goog:chromeOptions\": {";
-    let (before, after) = capabilities.split_once(opening)?;
+fn with_binary(capabilities: &str, key: &str, program: &Path) -> Option<String> {
+    let opening = format!("\"{key}\": {{");
+    let (before, after) = capabilities.split_once(&opening)?;
     // Of the characters that JSON wants escaped, a path here can have these two.
-    let path = chromium.to_str()?.replace('\\', r"\\").replace('"', "\\\"");
+    let path = program.to_str()?.replace('\\', r"\\").replace('"', "\\\"");
     Some(format!(
         "{before}{opening}\n    \"binary\": \"{path}\",{after}"
     ))
@@ -162,18 +168,20 @@ mod tests {
     }
 
     #[test]
-    fn the_committed_capabilities_take_a_browser() {
+    fn the_committed_capabilities_take_each_browser() {
         let source = files::read(&checkout::path("client-wasm/webdriver.json")).unwrap();
-        let named = with_binary(&source, Path::new("/opt/a \"b\"/chrome")).unwrap();
-        assert!(
-            named.contains(r#""binary": "/opt/a \"b\"/chrome","#),
-            "{named}"
-        );
-        assert!(named.contains("--headless"));
+        for key in ["goog:chromeOptions", "moz:firefoxOptions"] {
+            let named = with_binary(&source, key, Path::new("/opt/a \"b\"/browser")).unwrap();
+            let (_, options) = named.split_once(key).unwrap();
+            let binary = r#"": {
+    "binary": "/opt/a \"b\"/browser","#;
+            assert!(options.starts_with(binary), "{named}");
+        }
     }
 
     #[test]
     fn capabilities_of_another_browser_are_refused() {
-        assert_eq!(with_binary("{}", Path::new("/usr/bin/chromium")), None);
+        let chromium = Path::new("/usr/bin/chromium");
+        assert_eq!(with_binary("{}", "goog:chromeOptions", chromium), None);
     }
 }

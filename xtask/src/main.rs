@@ -14,12 +14,15 @@ mod checkout;
 mod debian;
 mod demo;
 mod files;
+mod firefox;
+mod fuzz;
 mod node;
 mod package;
 mod ports;
 mod process;
 mod python;
 mod server;
+mod simulate;
 mod test;
 mod tools;
 mod wasm_std;
@@ -96,5 +99,7 @@ fn run(command: Command) -> Result<()> {
             package::print_sizes()
         }
         Command::Test { parts } => test::run(&parts),
+        Command::Simulate { arguments } => simulate::run(&arguments),
+        Command::Fuzz { seconds, target } => fuzz::run(seconds, target.as_deref()),
     }
 }

@@ -1,16 +1,16 @@
 //! The checks: each part brings up what it needs, and what it started ends with it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::browser::Browser;
+use crate::firefox::Firefox;
 use crate::server::{Output, Server};
-use crate::tools::Tools;
 use crate::wasm_std::{self, WasmStd};
 use crate::{
-    Result, browser, checkout, demo, files, node, package, ports, process, python, say, server,
-    tools,
+    Result, browser, checkout, demo, files, firefox, fuzz, node, package, ports, process, python,
+    say, server, simulate, tools,
 };
 
 /// A part of the checks that can be asked for by name.
@@ -18,17 +18,21 @@ use crate::{
 pub(crate) enum Part {
     Lint,
     Native,
+    Simulation,
     Browser,
+    Firefox,
     Npm,
     Interop,
 }
 
 impl Part {
     /// In the order in which they run: what is quick and fails most often comes first.
-    pub(crate) const ALL: [Self; 5] = [
+    pub(crate) const ALL: [Self; 7] = [
         Self::Lint,
         Self::Native,
+        Self::Simulation,
         Self::Browser,
+        Self::Firefox,
         Self::Npm,
         Self::Interop,
     ];
@@ -37,7 +41,9 @@ impl Part {
         match self {
             Self::Lint => "lint",
             Self::Native => "native",
+            Self::Simulation => "simulation",
             Self::Browser => "browser",
+            Self::Firefox => "firefox",
             Self::Npm => "npm",
             Self::Interop => "interop",
         }
@@ -55,9 +61,13 @@ impl Part {
                 ensure_component("clippy", "clippy")?;
                 wasm_std::ensure().map(drop)
             }
-            Self::Native => Ok(()),
+            Self::Native | Self::Simulation => Ok(()),
             Self::Browser => {
                 browser::ensure()?;
+                tools::for_package().map(drop)
+            }
+            Self::Firefox => {
+                firefox::ensure()?;
                 tools::for_package().map(drop)
             }
             Self::Npm => {
@@ -75,8 +85,13 @@ impl Part {
     fn run(self) -> Result<()> {
         match self {
             Self::Lint => lint(&wasm_std::ensure()?),
-            Self::Native => process::run(cargo("test").args(["--workspace", "--all-features"])),
-            Self::Browser => in_browser(&tools::for_package()?, &browser::ensure()?),
+            Self::Native => {
+                process::run(cargo("test").args(["--workspace", "--all-features"]))?;
+                fuzz::test()
+            }
+            Self::Simulation => simulate::run(&[]),
+            Self::Browser => in_chromium(&browser::ensure()?),
+            Self::Firefox => in_firefox(&firefox::ensure()?),
             Self::Npm => npm(),
             Self::Interop => interop(),
         }
@@ -90,15 +105,32 @@ pub(crate) fn set_up() -> Result<()> {
 
 /// Runs parts one after the other up to the first that fails, and prints how long each took.
 ///
+/// All parts together do without Firefox where it cannot be had, which their last line then says; not
+/// so where a machine reads the result, which `CI` in the environment tells.
+///
 /// # Errors
 ///
 /// The failure of a part, behind its name. All tools come first: one that cannot be had is reported
 /// before the long work begins.
 pub(crate) fn run(parts: &[Part]) -> Result<()> {
+    let may_lack_firefox = parts == Part::ALL && !is_ci(std::env::var("CI").ok().as_deref());
+    let mut parts = parts.to_vec();
+    let mut lacks_firefox = false;
     let mut table = Vec::new();
     let started = Instant::now();
     let outcome = timed(&mut table, "set-up", || {
-        parts.iter().try_for_each(|part| part.set_up())
+        for part in parts.clone() {
+            match part.set_up() {
+                Err(error) if part == Part::Firefox && may_lack_firefox => {
+                    process::yield_to_signal();
+                    say(format_args!("going on without Firefox: {error}"));
+                    parts.retain(|&part| part != Part::Firefox);
+                    lacks_firefox = true;
+                }
+                outcome => outcome?,
+            }
+        }
+        Ok(())
     })
     .and_then(|()| {
         parts.iter().try_for_each(|part| {
@@ -115,11 +147,21 @@ pub(crate) fn run(parts: &[Part]) -> Result<()> {
         .iter()
         .filter(|part| !table.iter().any(|row| row.starts_with(part.name())))
     {
-        println!("{:<8} not run", part.name());
+        println!("{:<10} not run", part.name());
     }
     outcome?;
-    println!("all checks passed in {}", readable(started.elapsed()));
+    let took = readable(started.elapsed());
+    if lacks_firefox {
+        println!("all other checks passed in {took}\nFirefox NOT RUN");
+    } else {
+        println!("all checks passed in {took}");
+    }
     Ok(())
+}
+
+/// Whether the value of the environment's `CI` says so.
+fn is_ci(value: Option<&str>) -> bool {
+    value.is_some_and(|value| !matches!(value, "" | "0" | "false"))
 }
 
 fn timed(table: &mut Vec<String>, name: &str, work: impl FnOnce() -> Result<()>) -> Result<()> {
@@ -127,7 +169,7 @@ fn timed(table: &mut Vec<String>, name: &str, work: impl FnOnce() -> Result<()>)
     let outcome = work();
     let word = if outcome.is_ok() { "ok" } else { "FAILED" };
     table.push(format!(
-        "{name:<8} {word:<8} {}",
+        "{name:<10} {word:<8} {}",
         readable(started.elapsed())
     ));
     outcome.map_err(|error| format!("{name}: {error}").into())
@@ -185,6 +227,7 @@ fn lint(wasm: &WasmStd) -> Result<()> {
         clippy.args(["--target", wasm_std::TARGET]);
         process::run(clippy.args(packages).args(DENY))?;
     }
+    fuzz::lint()?;
     process::run(
         cargo("doc")
             .args(["--workspace", "--all-features", "--no-deps"])
@@ -192,10 +235,23 @@ fn lint(wasm: &WasmStd) -> Result<()> {
     )
 }
 
-fn in_browser(tools: &Tools, browser: &Browser) -> Result<()> {
+fn in_chromium(browser: &Browser) -> Result<()> {
+    let driver = ["--chrome", "--chromedriver"];
+    in_browser("browser", driver, &browser.driver, &browser.capabilities()?)
+}
+
+fn in_firefox(firefox: &Firefox) -> Result<()> {
+    let driver = ["--firefox", "--geckodriver"];
+    in_browser("firefox", driver, &firefox.driver, &firefox.capabilities()?)
+}
+
+/// Runs the wasm tests in the browser that a driver starts; `flags` are those by which wasm-pack takes
+/// it.
+fn in_browser(part: &str, flags: [&str; 2], driver: &Path, capabilities: &Path) -> Result<()> {
+    let tools = tools::for_package()?;
     server::build()?;
     let [page, server] = ports::pair()?;
-    let log = checkout::artifacts().join("test-server-browser.log");
+    let log = checkout::artifacts().join(format!("test-server-{part}.log"));
     let origin = format!("http://127.0.0.1:{page}");
     let options = [
         "--demo-control",
@@ -208,22 +264,19 @@ fn in_browser(tools: &Tools, browser: &Browser) -> Result<()> {
 
     let mut wasm_pack = tools.wasm_pack("test");
     wasm_pack
-        .args(["--headless", "--chrome", "--chromedriver"])
-        .arg(&browser.driver)
+        .arg("--headless")
+        .args(flags)
+        .arg(driver)
         .arg("client-wasm")
         // Read when the tests are compiled.
         .env("STEADY_SOCKET_TEST_SERVER", server.ws())
         .env("WASM_BINDGEN_TEST_ADDRESS", format!("127.0.0.1:{page}"))
-        .env("WASM_BINDGEN_TEST_WEBDRIVER_JSON", browser.capabilities()?);
+        .env("WASM_BINDGEN_TEST_WEBDRIVER_JSON", capabilities);
     with_log(&mut server, &log, || process::run(&mut wasm_pack))
 }
 
 /// Runs a test against a server; when it fails, says where the server's output is.
-fn with_log(
-    server: &mut Server,
-    log: &std::path::Path,
-    test: impl FnOnce() -> Result<()>,
-) -> Result<()> {
+fn with_log(server: &mut Server, log: &Path, test: impl FnOnce() -> Result<()>) -> Result<()> {
     let outcome = test();
     server.check()?;
     outcome.map_err(|error| format!("{error}; the server's log is {}", log.display()).into())
@@ -349,6 +402,16 @@ mod tests {
     }
 
     #[test]
+    fn a_machine_is_told_by_the_environment() {
+        for value in ["1", "true", "yes"] {
+            assert!(is_ci(Some(value)), "{value}");
+        }
+        for value in [None, Some(""), Some("0"), Some("false")] {
+            assert!(!is_ci(value), "{value:?}");
+        }
+    }
+
+    #[test]
     fn durations_are_readable() {
         assert_eq!(readable(Duration::from_millis(59_900)), "59 s");
         assert_eq!(readable(Duration::from_secs(60)), "1 min 0 s");
@@ -361,7 +424,7 @@ mod tests {
         timed(&mut table, "lint", || Ok(())).unwrap();
         let error = timed(&mut table, "npm", || Err("why".into())).unwrap_err();
         assert_eq!(error.to_string(), "npm: why");
-        assert!(table[0].starts_with("lint     ok "), "{table:?}");
-        assert!(table[1].starts_with("npm      FAILED "), "{table:?}");
+        assert!(table[0].starts_with("lint       ok "), "{table:?}");
+        assert!(table[1].starts_with("npm        FAILED "), "{table:?}");
     }
 }

@@ -70,7 +70,12 @@ impl Tools {
 
 /// The folder with a cargo-installed package's programs in exactly this version: where the user
 /// has them, else `target/tools/bin`, where they are installed unless they are there already.
-fn ensure(package: &str, version: &str, programs: &[&str], features: &[&str]) -> Result<PathBuf> {
+pub(crate) fn ensure(
+    package: &str,
+    version: &str,
+    programs: &[&str],
+    features: &[&str],
+) -> Result<PathBuf> {
     let own = checkout::tools().join("bin");
     let users = programs
         .first()

@@ -1,0 +1,399 @@
+//! Sequences of inputs to the connection core, from a ring that keeps no rule but the order of time.
+//!
+//! The simulation is a world that could exist, with an exact account of every message. Here is none: late,
+//! repeated and contradictory inputs of any attempt come at any moment, under any options. What must hold
+//! even then is less, and is checked after every step.
+
+use arbitrary::Arbitrary;
+use steady_socket::connection::{
+    CloseFrame, Connection, Context, Effect, Generation, Hint, Input, Output, Phase, SendMode,
+    SendRejected, Sent, Time, Verdict, check_close,
+};
+use steady_socket::options::{OPTIONS, Options};
+
+/// The largest message, in bytes, so that no total overflows a counter that the model keeps.
+const LARGEST: usize = u16::MAX as usize;
+
+/// Messages that can lie in the queue above its limit: the browser gave back one of each lane, after the
+/// queue had been filled again.
+const GIVEN_BACK: u64 = 2;
+
+/// How many timers in a row may be due at one moment: the end of an attempt, of a wait of no time, and
+/// what comes of them. A core that asks for more would spin.
+const TIMERS_AT_ONCE: u32 = 8;
+
+/// One run: options, and what happens.
+#[derive(Arbitrary, Debug)]
+pub struct Run {
+    /// Rows of the table of options, by their place in it, and values as parts of 65,535 of their range.
+    options: Vec<(u8, Value)>,
+    steps: Vec<Step>,
+}
+
+#[derive(Arbitrary, Clone, Copy, Debug)]
+enum Value {
+    Part(u16),
+    Small(u8),
+    Unlimited,
+}
+
+#[derive(Arbitrary, Debug)]
+struct Step {
+    /// Milliseconds since the step before.
+    after: u16,
+    chance: u8,
+    verdict: Option<bool>,
+    what: What,
+}
+
+#[derive(Arbitrary, Debug)]
+enum What {
+    Tell(Told),
+    /// The next timer, when it is due.
+    Timer,
+    Send {
+        bytes: u16,
+        first: bool,
+        volatile: bool,
+        ttl: Option<u16>,
+    },
+    /// The browser takes no message, or takes them again.
+    FailSends(bool),
+    /// What the browser says that it holds.
+    Buffer(u32),
+    /// A command from inside the next handler.
+    InHandler(Told),
+}
+
+/// An input; `u8` says which attempt, counted back from the newest.
+#[derive(Arbitrary, Clone, Debug)]
+enum Told {
+    Start,
+    Close(Option<u16>, String),
+    Reconnect,
+    Ready,
+    Resolved(u8),
+    ResolveFailed(u8),
+    OpenFailed(u8),
+    Opened(u8),
+    Message(u8, u16),
+    TooBig(u8),
+    SocketError(u8),
+    SocketClosed(u8, u16, String, bool),
+    Transmitted(u8),
+    TransmitFailed(u8),
+    Buffered(u8, u64),
+    AnswersPings(u8),
+    Beats(u8, u64),
+    Alive(u8),
+    Window(u8, u64, u64),
+    Hint(u8, u64),
+    Timer,
+}
+
+struct Ring {
+    core: Connection<u32>,
+    /// How much the queue may hold, in messages and in bytes.
+    max_queued: (u64, u64),
+    now: Time,
+    chance: f64,
+    verdict: Option<Verdict>,
+    /// Every attempt that the core has named, oldest first.
+    generations: Vec<Generation>,
+    /// Sockets that were made, neither given up nor closed.
+    live: Vec<Generation>,
+    fail_sends: bool,
+    buffer: u64,
+    in_handler: Vec<Told>,
+    /// Messages that the core has accepted.
+    accepted: u64,
+}
+
+impl Run {
+    /// The options, and how much the queue may hold by them, in messages and in bytes.
+    fn options(&self) -> (Options, (u64, u64)) {
+        let mut options = Options::default();
+        let mut values: Vec<f64> = OPTIONS.iter().map(|spec| spec.default).collect();
+        for (index, value) in &self.options {
+            let index = usize::from(*index) % OPTIONS.len();
+            let spec = &OPTIONS[index];
+            let number = match value {
+                Value::Part(part) => {
+                    let part = f64::from(*part) / f64::from(u16::MAX);
+                    (spec.min + (spec.max - spec.min) * part).floor()
+                }
+                Value::Small(small) => spec.min + f64::from(*small),
+                Value::Unlimited => f64::INFINITY,
+            };
+            // One that the row does not take leaves what was there.
+            if options.set(index, number).is_ok() {
+                values[index] = number;
+            }
+        }
+        let value = |name: &str| {
+            let index = OPTIONS.iter().position(|spec| spec.name == name);
+            values[index.expect("the table has the option")] as u64
+        };
+        let max_queued = (value("max_queued_messages"), value("max_queued_bytes"));
+        (options, max_queued)
+    }
+
+    /// Plays it.
+    ///
+    /// # Panics
+    ///
+    /// When the core breaks a promise.
+    pub fn play(&self) {
+        let (options, max_queued) = self.options();
+        if options.check().is_err() {
+            return;
+        }
+        let mut ring = Ring {
+            core: Connection::new(options),
+            max_queued,
+            now: Time::default(),
+            chance: 0.0,
+            verdict: None,
+            generations: vec![Generation::default()],
+            live: Vec::new(),
+            fail_sends: false,
+            buffer: 0,
+            in_handler: Vec::new(),
+            accepted: 0,
+        };
+        for step in &self.steps {
+            ring.now = ring.now.after(u64::from(step.after));
+            ring.chance = f64::from(step.chance) / 256.0;
+            ring.verdict = step.verdict.map(|retry| match retry {
+                true => Verdict::Retry,
+                false => Verdict::Stop,
+            });
+            ring.step(&step.what);
+            ring.check();
+        }
+    }
+}
+
+impl Ring {
+    fn step(&mut self, what: &What) {
+        match what {
+            What::Tell(told) => self.tell(told.clone()),
+            What::Timer => {
+                if let Some(at) = self.core.next_timer() {
+                    self.now = self.now.max(at);
+                }
+                self.tell(Told::Timer);
+            }
+            What::Send {
+                bytes,
+                first,
+                volatile,
+                ttl,
+            } => {
+                let mode = SendMode {
+                    first: *first,
+                    volatile: *volatile,
+                    ttl_ms: ttl.map(u64::from),
+                };
+                match self.core.send(self.now, 0, usize::from(*bytes), mode) {
+                    Ok(Sent::Now | Sent::Queued | Sent::Dropped) => self.accepted += 1,
+                    Err(SendRejected::Full(_) | SendRejected::Closed(_)) => {}
+                }
+            }
+            What::FailSends(fail) => self.fail_sends = *fail,
+            What::Buffer(bytes) => self.buffer = u64::from(*bytes),
+            What::InHandler(told) => self.in_handler.push(told.clone()),
+        }
+        self.settle();
+    }
+
+    fn attempt(&self, back: u8) -> Generation {
+        let last = self.generations.len().saturating_sub(1);
+        self.generations[last.saturating_sub(usize::from(back))]
+    }
+
+    fn tell(&mut self, told: Told) {
+        let input = match told {
+            Told::Start => Input::Start,
+            Told::Close(code, reason) => {
+                // The ring above checks them, as the core demands.
+                if check_close(code, &reason).is_err() {
+                    return;
+                }
+                Input::Close { code, reason }
+            }
+            Told::Reconnect => Input::Reconnect,
+            Told::Ready => Input::Ready,
+            Told::Resolved(back) => Input::Resolved {
+                generation: self.attempt(back),
+            },
+            Told::ResolveFailed(back) => Input::ResolveFailed {
+                generation: self.attempt(back),
+            },
+            Told::OpenFailed(back) => {
+                let generation = self.attempt(back);
+                self.live.retain(|live| *live != generation);
+                Input::OpenFailed { generation }
+            }
+            Told::Opened(back) => Input::Opened {
+                generation: self.attempt(back),
+            },
+            Told::Message(back, bytes) => Input::Message {
+                generation: self.attempt(back),
+                payload: 0,
+                bytes: usize::from(bytes),
+            },
+            Told::TooBig(back) => Input::TooBig {
+                generation: self.attempt(back),
+            },
+            Told::SocketError(back) => Input::SocketError {
+                generation: self.attempt(back),
+            },
+            Told::SocketClosed(back, code, reason, clean) => {
+                let generation = self.attempt(back);
+                self.live.retain(|live| *live != generation);
+                let close = CloseFrame {
+                    code,
+                    reason,
+                    clean,
+                };
+                Input::SocketClosed { generation, close }
+            }
+            Told::Transmitted(back) => Input::Transmitted {
+                generation: self.attempt(back),
+            },
+            Told::TransmitFailed(back) => Input::TransmitFailed {
+                generation: self.attempt(back),
+                payload: 0,
+            },
+            Told::Buffered(back, bytes) => Input::Buffered {
+                generation: self.attempt(back),
+                bytes,
+            },
+            Told::AnswersPings(back) => Input::AnswersPings {
+                generation: self.attempt(back),
+            },
+            Told::Beats(back, interval_ms) => Input::Beats {
+                generation: self.attempt(back),
+                interval_ms,
+            },
+            Told::Alive(back) => Input::Alive {
+                generation: self.attempt(back),
+            },
+            Told::Window(back, min_ms, max_ms) => Input::Window {
+                generation: self.attempt(back),
+                min_ms,
+                max_ms,
+            },
+            Told::Hint(which, millis) => Input::Hint(match which % 5 {
+                0 => Hint::Online,
+                1 => Hint::Offline,
+                2 => Hint::Visible,
+                3 => Hint::Resumed,
+                _ => Hint::Slept { millis },
+            }),
+            Told::Timer => Input::Timer,
+        };
+        let context = Context {
+            now: self.now,
+            chance: self.chance,
+            verdict: self.verdict,
+        };
+        self.core.handle(context, input);
+    }
+
+    /// Carries out the effects and hands out what the application gets, until there is nothing left.
+    fn settle(&mut self) {
+        self.carry_out();
+        while let Some(output) = self.core.poll_output(self.now) {
+            self.carry_out();
+            if matches!(output, Output::Event(_))
+                && let Some(told) = self.in_handler.pop()
+            {
+                self.tell(told);
+                self.carry_out();
+            }
+        }
+        self.carry_out();
+    }
+
+    fn carry_out(&mut self) {
+        while let Some(effect) = self.core.poll_effect() {
+            match effect {
+                Effect::Resolve { generation } => {
+                    let last = self.generations.last();
+                    assert!(last.is_none_or(|last| *last < generation), "an old attempt");
+                    self.generations.push(generation);
+                }
+                Effect::Open { generation } => {
+                    assert_eq!(generation, self.core.generation());
+                    assert_eq!(self.live, [], "a socket lives beside the new one");
+                    self.live.push(generation);
+                }
+                Effect::Close { generation, .. } | Effect::Abandon { generation } => {
+                    self.live.retain(|live| *live != generation);
+                }
+                Effect::Transmit { generation, .. } => {
+                    let back = self.back(generation);
+                    self.tell(match self.fail_sends {
+                        true => Told::TransmitFailed(back),
+                        false => Told::Transmitted(back),
+                    });
+                }
+                Effect::Measure { generation } => {
+                    let back = self.back(generation);
+                    self.tell(Told::Buffered(back, self.buffer));
+                }
+                Effect::CancelResolve { .. } | Effect::Ping { .. } => {}
+            }
+        }
+    }
+
+    fn back(&self, generation: Generation) -> u8 {
+        let newer = self.generations.iter().rev();
+        let back = newer.take_while(|&&other| other != generation).count();
+        u8::try_from(back).expect("an effect is of the newest attempts")
+    }
+
+    fn check(&mut self) {
+        let core = &self.core;
+        let (phase, state) = (core.phase(), core.ready_state());
+        let fits = match phase {
+            Phase::Idle | Phase::Closed => state == 3,
+            Phase::Connecting | Phase::Waiting => state == 0,
+            Phase::Open => state == 1,
+            Phase::Closing => state == 2,
+        };
+        assert!(fits, "readyState is {state} in {phase:?}");
+
+        let snapshot = core.snapshot();
+        let queued = snapshot.queued;
+        let most = self.max_queued.0 + GIVEN_BACK;
+        assert!(queued.messages <= most, "{queued:?} in the queue");
+        let most = self.max_queued.1 + GIVEN_BACK * LARGEST as u64;
+        assert!(queued.bytes <= most, "{queued:?} in the queue");
+        assert_eq!(queued.bytes, core.queued_bytes() as u64);
+        assert_eq!(
+            self.accepted,
+            snapshot.sent.messages + snapshot.dropped.messages + queued.messages,
+            "every message was sent, dropped or waits: {snapshot:?}"
+        );
+
+        let timer = core.next_timer();
+        match phase {
+            Phase::Connecting | Phase::Waiting | Phase::Closing => {
+                assert!(timer.is_some(), "no timer in {phase:?}");
+            }
+            Phase::Closed => assert_eq!((timer, queued.messages), (None, 0)),
+            Phase::Idle | Phase::Open => {}
+        }
+        for _ in 0..TIMERS_AT_ONCE {
+            if self.core.next_timer().is_none_or(|at| at > self.now) {
+                return;
+            }
+            self.tell(Told::Timer);
+            self.settle();
+        }
+        panic!("timers are due without end");
+    }
+}
