@@ -508,8 +508,8 @@ impl<P: 'static> Inner<P> {
         match self.application.resolve(&attempt) {
             Resolution::Ready(target) => self.resolved(generation, target),
             Resolution::Pending(future) => {
-                if self.connection.borrow().generation() != generation {
-                    // Its own function asked for another attempt: nobody waits for this one.
+                if !self.connection.borrow().wants_target(generation) {
+                    // The function itself has closed, or asked for another attempt.
                     return;
                 }
                 let (search, watched) = Search::watch(future);
@@ -532,7 +532,7 @@ impl<P: 'static> Inner<P> {
     }
 
     fn resolved(&self, generation: Generation, target: Result<Target, Refused>) {
-        if self.connection.borrow().generation() != generation {
+        if !self.connection.borrow().wants_target(generation) {
             return;
         }
         self.tell_core(match target {
@@ -600,6 +600,8 @@ impl<P: 'static> Inner<P> {
             let output = self.connection.borrow_mut().poll_output(now);
             self.carry_out();
             match output {
+                // What was done after the last one may have brought more: a send that threw.
+                None if self.connection.borrow().has_output() => continue,
                 None => break,
                 Some(Output::Message(payload)) => self.application.message(payload),
                 Some(Output::Event(event)) => {

@@ -955,3 +955,53 @@ fn a_secure_page_refuses_an_insecure_connection_unless_told_otherwise() {
     let options = Options::default().allow_insecure(true);
     assert!(builder(&world).options(options).connect().is_ok());
 }
+
+#[test]
+fn a_send_that_throws_after_the_open_handler_is_told_at_once() {
+    let world = World::new();
+    let socket = connect(&world);
+    let mut events = socket.events();
+    socket.handle().try_send(&text("queued")).unwrap();
+    world.socket(0).fail_sends(true);
+    world.socket(0).open();
+    let told = drain(&mut events)
+        .into_iter()
+        .find_map(|event| match event {
+            Event::Closed(closed) => Some(closed.loss.cause),
+            _ => None,
+        });
+    assert_eq!(told, Some(Cause::SendFailed));
+}
+
+#[test]
+fn a_provider_that_closes_its_own_socket_is_not_waited_for() {
+    let world = World::new();
+    let slot: Rc<RefCell<Option<steady_socket::Handle<String, PlainText>>>> = Rc::default();
+    let inside = Rc::clone(&slot);
+    let polled = Rc::new(Cell::new(false));
+    let watched = Rc::clone(&polled);
+    let url = Source::asking(move |_| {
+        if let Some(handle) = &*inside.borrow() {
+            handle.close(None, "").unwrap();
+        }
+        let polled = Rc::clone(&watched);
+        async move {
+            polled.set(true);
+            Ok::<_, String>(text("ws://example.org/"))
+        }
+    });
+    let options = Options::default().start_closed(true);
+    let socket = Text::builder(url)
+        .options(options)
+        .platform(world.platform())
+        .connect()
+        .unwrap();
+    *slot.borrow_mut() = Some(socket.handle());
+    socket.handle().reconnect().unwrap();
+    world.run();
+    assert_eq!(
+        (socket.handle().phase(), world.socket_count()),
+        (Phase::Closed, 0)
+    );
+    assert!(!polled.get(), "its future was dropped");
+}

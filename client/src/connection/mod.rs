@@ -294,6 +294,12 @@ impl<P> Connection<P> {
         self.failures.saturating_add(1)
     }
 
+    /// Whether this attempt waits for its URL and sub-protocols.
+    #[must_use]
+    pub fn wants_target(&self, generation: Generation) -> bool {
+        generation == self.generation && matches!(self.state, State::Resolving { .. })
+    }
+
     /// How the last connection or attempt ended.
     #[must_use]
     pub const fn last_loss(&self) -> Option<&Loss> {
