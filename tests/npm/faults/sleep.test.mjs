@@ -1,4 +1,4 @@
-// A page that is frozen, or put away and taken out again.
+// A page that is frozen, put away and taken out again, or busy.
 
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
@@ -65,4 +65,32 @@ describe('sleep', { timeout: 4 * TEST_TIMEOUT }, () => {
     await tab.greet('steady', 'Ada');
     await tab.close();
   });
+
+  for (const busy of [7_000, 12_000]) {
+    test(`[R20] a page that is busy for ${busy / 1000} s, longer than the server may be silent, keeps a living connection`, { timeout: TEST_TIMEOUT }, async () => {
+      const tab = await world.openTab();
+      const url = `${world.server.ws}/hello`;
+      await tab.open('steady', url, WITH_HEARTBEAT, { heartbeatGrace: 1_000 });
+      await tab.bare('bare', `${world.server.ws}/echo`);
+      await tab.run(() => faults.tick('timer', 100));
+      // From a beat on, so that the silence is as long as the work.
+      const opened = tab.lastFrame(url);
+      await eventually('a beat', () => tab.lastFrame(url) > opened);
+
+      await tab.run((millis) => {
+        const end = performance.now() + millis;
+        while (performance.now() < end);
+      }, busy);
+      await tab.echo('bare', 'still there');
+      const ticks = (await tab.log('timer')).map((tick) => tick.at);
+      assert.ok(Math.max(...ticks.slice(1).map((tick, index) => tick - ticks[index])) >= busy, 'the page did nothing else');
+
+      // What was due meanwhile has come by then.
+      await pause(2_000);
+      const { attempts, abandoned } = await tab.call('steady', 'snapshot');
+      assert.deepEqual({ attempts, abandoned }, { attempts: 1, abandoned: 0 });
+      await tab.greet('steady', 'Ada');
+      await tab.close();
+    });
+  }
 });

@@ -14,8 +14,11 @@ const TYPES = {
   '.wasm': 'application/wasm',
 };
 
-/** The strictest policy under which the package works: nothing inline, WebAssembly allowed. */
-export function strictPolicy({ wasm = true } = {}) {
+/**
+ * The strictest policy under which the package works: nothing inline, WebAssembly allowed, and connections to
+ * this machine, or to what `connect` says.
+ */
+export function strictPolicy({ wasm = true, connect = 'http://127.0.0.1:* ws://127.0.0.1:*' } = {}) {
   return [
     "default-src 'none'",
     `script-src 'self'${wasm ? " 'wasm-unsafe-eval'" : ''}`,
@@ -23,7 +26,7 @@ export function strictPolicy({ wasm = true } = {}) {
     "worker-src 'self' blob:",
     "style-src 'self'",
     "img-src 'self' data:",
-    "connect-src 'self' http://127.0.0.1:* ws://127.0.0.1:*",
+    `connect-src 'self' ${connect}`,
     "base-uri 'none'",
     "form-action 'none'",
   ].join('; ');

@@ -19,7 +19,8 @@ export async function launchPlainBrowser(flags = []) {
   const profile = await scratchFolder('profile');
   const child = spawn(
     required('CHROMIUM'),
-    ['--headless', ...FLAGS, `--user-data-dir=${profile}`, '--remote-debugging-port=0', ...flags],
+    // Without a window of its own: it is in the middle of opening that when the tests connect.
+    ['--headless', ...FLAGS, '--no-startup-window', `--user-data-dir=${profile}`, '--remote-debugging-port=0', ...flags],
     { stdio: ['ignore', 'ignore', 'pipe'] },
   );
   const ended = new Promise((resolve) => { child.once('exit', resolve); });

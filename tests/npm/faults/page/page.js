@@ -9,8 +9,8 @@ const sockets = new Map();
 const logs = new Map([['page', []]]);
 
 function note(name, event) {
-  const { type, code, cause, willReconnect, delay, state, reconnected, persisted, data } = event;
-  logs.get(name).push({ at: Date.now(), type, code, cause, willReconnect, delay, state, reconnected, persisted, data });
+  const { type, code, cause, willReconnect, delay, state, attempt, reconnected, persisted, data } = event;
+  logs.get(name).push({ at: Date.now(), type, code, cause, willReconnect, delay, state, attempt, reconnected, persisted, data });
 }
 
 function add(name, socket) {
@@ -19,7 +19,11 @@ function add(name, socket) {
   for (const type of EVENTS) socket.addEventListener(type, (event) => note(name, event));
 }
 
-for (const [target, types] of [[globalThis, ['online', 'offline', 'pageshow']], [document, ['visibilitychange', 'freeze', 'resume']]]) {
+const HAPPENINGS = [
+  [globalThis, ['online', 'offline', 'pageshow']],
+  [document, ['visibilitychange', 'freeze', 'resume', 'securitypolicyviolation']],
+];
+for (const [target, types] of HAPPENINGS) {
   for (const type of types) target.addEventListener(type, (event) => note('page', event));
 }
 
