@@ -5,13 +5,19 @@ import { OPTIONS, ORDERED } from './options.js';
 
 const CLASS = 'ReconnectingWebSocket';
 
-/** Options that are no numbers, flags or choices, with what each takes. */
+const PROBE_ACCEPTS = 'true, false, an http:, https:, ws: or wss: URL, or a function that gives one';
+
+/** How many attempts in a row fail before the reason is asked for, if nothing else is said. */
+const DIAGNOSE_AFTER = 3;
+
+/** Options that are not in the table, with what each takes. */
 const OBJECT_OPTIONS = {
   shouldReconnect: ['a function', isFunction],
   signal: ['an AbortSignal', isAbortSignal],
   WebSocket: ['a WebSocket constructor', isFunction],
   heartbeatMessage: ['a string, a buffer, a view or a function', (value) => isFunction(value) || isHeartbeat(value)],
   isHeartbeat: ['a function', isFunction],
+  diagnose: [PROBE_ACCEPTS, (value) => typeof value === 'boolean' || isFunction(value) || isUrl(value)],
   debug: ['a function', isFunction],
 };
 
@@ -121,10 +127,29 @@ export function checkProtocols(protocols) {
  * no `undefined` or other value that would turn into a strange relative URL.
  */
 export function toProvidedUrl(value) {
-  if (typeof value !== 'string' && Object.prototype.toString.call(value) !== '[object URL]') {
+  if (!isUrl(value)) {
     throw new TypeError(`the URL function gave ${kindOf(value)}; it takes a string or a URL`);
   }
   return parseUrl(toText(value));
+}
+
+/**
+ * The URL to ask for the reason of a failure, `ws:` as `http:`.
+ *
+ * @throws {TypeError}
+ */
+export function toProbeUrl(value) {
+  let url;
+  try {
+    url = isUrl(value) && new URL(toText(value), baseUrl());
+  } catch {
+    url = undefined;
+  }
+  if (!url || !/^(http|ws)s?:$/.test(url.protocol)) {
+    throw new TypeError(`${CLASS}: option diagnose: ${isUrl(value) ? 'not such a URL' : kindOf(value)} was given; this takes ${PROBE_ACCEPTS}`);
+  }
+  url.protocol = url.protocol.replace('ws', 'http');
+  return url.href;
 }
 
 // --- Close --------------------------------------------------------------------------------------------------
@@ -239,7 +264,7 @@ function readAs(Class, name, value) {
  * @throws {RangeError} for a value out of range
  */
 export function toOptions(given) {
-  const options = dictionary(given, 'the options', [...OPTIONS.map(({ name }) => name), ...Object.keys(OBJECT_OPTIONS)]);
+  const options = dictionary(given, 'the options', [...OPTIONS.map(({ name }) => name), ...Object.keys(OBJECT_OPTIONS), 'diagnoseAfter']);
   const values = OPTIONS.map((row) => {
     const value = options[row.name];
     return value === undefined ? row.default : toNumber(row, value);
@@ -258,10 +283,13 @@ export function toOptions(given) {
     if (value !== undefined && !accepts(value)) throw wrongKind(`option ${name}`, value, accepted);
     checked[name] = value;
   }
-  const { heartbeatMessage } = checked;
+  const { heartbeatMessage, diagnose } = checked;
+  const { diagnoseAfter = DIAGNOSE_AFTER } = options;
   if (heartbeatMessage !== undefined && !isFunction(heartbeatMessage)) {
     checked.heartbeatMessage = toHeartbeat(heartbeatMessage);
   }
+  if (isUrl(diagnose)) checked.diagnose = toProbeUrl(diagnose);
+  checked.diagnoseAfter = toNumber({ ...OPTIONS[rowOf('attemptBurst')], name: 'diagnoseAfter' }, diagnoseAfter);
   return checked;
 }
 
@@ -361,6 +389,17 @@ export function isFunction(value) {
 
 export function isObject(value) {
   return (typeof value === 'object' && value !== null) || isFunction(value);
+}
+
+/** A string, or a URL object of any realm. */
+function isUrl(value) {
+  if (typeof value === 'string') return true;
+  try {
+    return Object.prototype.toString.call(value) === '[object URL]';
+  } catch {
+    // A revoked proxy.
+    return false;
+  }
 }
 
 /** Of any realm, or of a package that stands in for it. */

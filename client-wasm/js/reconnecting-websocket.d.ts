@@ -274,6 +274,23 @@ export interface ReconnectingWebSocketOptions {
    */
   isHeartbeat?: ((data: any) => boolean) | undefined;
 
+  /**
+   * Finds out why handshakes fail, which browsers do not tell: after `diagnoseAfter` attempts in a row that
+   * never opened, one `GET` request is made (without the cache, without following redirections, at most 5 s).
+   * `true` asks the socket's own URL as `http:` or `https:`, with its query; otherwise the URL to ask, or a
+   * function that gives it. What is found is told by a `diagnosis` event and by the next `close` event. A
+   * server of another origin has to allow the page to read its answer (CORS).
+   * @default false
+   */
+  diagnose?: boolean | string | URL | (() => string | URL | Promise<string | URL>) | undefined;
+
+  /**
+   * After how many attempts in a row that never opened `diagnose` asks, once until a connection is open again.
+   * A whole number, 1 to 2^31 - 1.
+   * @default 3
+   */
+  diagnoseAfter?: number | undefined;
+
   /** Aborting it is the same as `close()`. If it is aborted already, no attempt is made. */
   signal?: AbortSignal | undefined;
 
@@ -325,9 +342,26 @@ export interface ReconnectingCloseEvent extends CloseEvent {
   readonly cause: LossCause;
   /** Why it will or will not retry, in one sentence. */
   readonly explanation: string;
+  /** What the option `diagnose` found out since the last `close` event; `null` if nothing. */
+  readonly diagnosis: Diagnosis | null;
   /** Messages taken by the browser of which nothing shows that the server had them. */
   readonly unconfirmedMessages: number;
   readonly unconfirmedBytes: number;
+}
+
+/** What a plain HTTP request showed after handshakes had failed. */
+export type Diagnosis =
+  /** The server answers, with this status: 401 or 403 when it does not let the user in, 404 when there is
+   *  nothing at this address, 5xx when it or a proxy is in trouble; 400 or 426 come from a WebSocket endpoint
+   *  that is healthy and takes no plain request. */
+  | { readonly kind: 'status'; readonly status: number }
+  /** It does not answer. */
+  | { readonly kind: 'unreachable' }
+  /** It cannot be told: it redirects, or is of another origin and does not answer or may not be read. */
+  | { readonly kind: 'unknown' };
+
+export interface DiagnosisEvent extends Event {
+  readonly diagnosis: Diagnosis;
 }
 
 export interface StateChangeEvent extends Event {
@@ -376,6 +410,7 @@ export interface ReconnectingWebSocketEventMap {
   close: ReconnectingCloseEvent;
   statechange: StateChangeEvent;
   dropped: DroppedEvent;
+  diagnosis: DiagnosisEvent;
 }
 
 /** A `WebSocket` that stays connected. */
@@ -433,6 +468,7 @@ export class ReconnectingWebSocket extends EventTarget {
   onclose: ((this: ReconnectingWebSocket, event: ReconnectingCloseEvent) => unknown) | null;
   onstatechange: ((this: ReconnectingWebSocket, event: StateChangeEvent) => unknown) | null;
   ondropped: ((this: ReconnectingWebSocket, event: DroppedEvent) => unknown) | null;
+  ondiagnosis: ((this: ReconnectingWebSocket, event: DiagnosisEvent) => unknown) | null;
 
   /**
    * Sends now when open, and queues otherwise; buffers and views are copied. What is sent inside of an `open`

@@ -7,6 +7,7 @@ import {
 } from './convert.js';
 import { closeEvent, defineHandlers, dispatch, lostConnection, messageEvent, plainEvent, report } from './events.js';
 import { GuardedCore, checkWorking, failure, guarded, hasFailed, keep, letGo, moduleFailed, setAbandon } from './failure.js';
+import { Probe } from './probe.js';
 import { CLOSED, COUNTERS, FULL, WaitingRoom } from './waiting-room.js';
 
 export { lostConnection, moduleFailed };
@@ -100,6 +101,7 @@ export class ReconnectingWebSocket extends EventTarget {
   #providerError = '';
   /** The socket that the core uses: to be closed without it. */
   #wire = { socket: null };
+  #probe;
   #onAbort = () => this.close();
   #name;
 
@@ -123,6 +125,8 @@ export class ReconnectingWebSocket extends EventTarget {
     }
     made += 1;
     this.#name = `steady-socket #${made}`;
+    const { diagnose, diagnoseAfter } = this.#options;
+    this.#probe = new Probe(diagnose, diagnoseAfter, (diagnosis) => dispatch(this, plainEvent('diagnosis', { diagnosis })));
     this.#host = this.#makeHost();
     this.#core = new WaitingRoom(this.#host, this.#options.numbers);
     if (this.#options.numbers[START_CLOSED]) return;
@@ -334,6 +338,7 @@ export class ReconnectingWebSocket extends EventTarget {
   }
 
   #opened(reconnected, attempt) {
+    this.#probe.reset();
     this.#protocol = this.protocol;
     this.#extensions = this.extensions;
     dispatch(this, plainEvent('open', { reconnected, attempt }));
@@ -341,6 +346,8 @@ export class ReconnectingWebSocket extends EventTarget {
 
   #closed(lost, delay = null, why, unconfirmedMessages, unconfirmedBytes) {
     const { cause } = lost;
+    const diagnosis = this.#probe.ended(lost, this.#url);
+    if (delay === null) this.#probe.reset();
     // Over, unless a handler of the state change has asked for a new connection.
     if (delay === null && this.readyState === 3) this.#letGo();
     dispatch(this, closeEvent(lost, {
@@ -348,6 +355,7 @@ export class ReconnectingWebSocket extends EventTarget {
       delay,
       cause,
       explanation: this.#explain(cause, why),
+      diagnosis,
       unconfirmedMessages,
       unconfirmedBytes,
     }));
@@ -413,7 +421,7 @@ export class ReconnectingWebSocket extends EventTarget {
     for (const [name, value] of Object.entries(CONSTANTS)) {
       for (const holder of [this, this.prototype]) Object.defineProperty(holder, name, { value, enumerable: true });
     }
-    defineHandlers(this.prototype, ['open', 'message', 'error', 'close', 'statechange', 'dropped']);
+    defineHandlers(this.prototype, ['open', 'message', 'error', 'close', 'statechange', 'dropped', 'diagnosis']);
   }
 }
 

@@ -3,6 +3,8 @@ export {
   load,
   type AttemptContext,
   type ConnectionState,
+  type Diagnosis,
+  type DiagnosisEvent,
   type DroppedEvent,
   type LossCause,
   type LostConnection,

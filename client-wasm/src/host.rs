@@ -25,6 +25,11 @@ extern "C" {
     #[wasm_bindgen(js_name = OPTIONS)]
     fn options();
 }
+#[wasm_bindgen(module = "/js/probe.js")]
+extern "C" {
+    #[wasm_bindgen(js_name = Probe)]
+    fn probe();
+}
 #[wasm_bindgen(module = "/js/waiting-room.js")]
 extern "C" {
     #[wasm_bindgen(js_name = WaitingRoom)]

@@ -36,7 +36,7 @@ export const cases = {
     equal(socket.extensions, '', 'extensions');
     equal(socket.bufferedAmount, 0, 'bufferedAmount');
     equal(socket.binaryType, 'blob', 'binaryType');
-    for (const type of ['open', 'message', 'error', 'close', 'statechange', 'dropped']) {
+    for (const type of ['open', 'message', 'error', 'close', 'statechange', 'dropped', 'diagnosis']) {
       equal(socket[`on${type}`], null, `on${type}`);
     }
     await t.next(socket, 'open');
@@ -218,7 +218,7 @@ export const cases = {
     ok(event.explanation.length > 5, 'it explains');
   },
 
-  async 'reports a handler that throws, and goes on'(t) {
+  async '[R24] reports a handler that throws, and goes on'(t) {
     const { socket } = t.echo();
     const calls = [];
     socket.onopen = () => { throw new Error('thrown by onopen'); };
@@ -299,7 +299,7 @@ export const cases = {
     }, { code: 4000, reason: 'enough', wasClean: true });
   },
 
-  async 'closed inside the message handler: one final close, and no more messages'(t) {
+  async '[R23] closed inside the message handler: one final close, and no more messages'(t) {
     const { socket } = t.echo();
     const received = [];
     await closesOnce(t, socket, () => {
@@ -329,7 +329,7 @@ export const cases = {
     same(losses, [true, false], 'willReconnect of the close events');
   },
 
-  async 'closed inside a statechange handler, in each state: one final close'(t) {
+  async '[R23] closed inside a statechange handler, in each state: one final close'(t) {
     for (const state of ['connecting', 'open', 'waiting']) {
       const source = state === 'waiting' ? failing : t.url('/echo');
       const socket = t.socket(source, [], NEVER_AGAIN);
@@ -379,7 +379,7 @@ export const cases = {
 
   // --- Reconnect ------------------------------------------------------------------------------------------
 
-  async 'recovers when the server drops the connection, and tells about it'(t) {
+  async '[R10] recovers when the server drops the connection, and tells about it'(t) {
     const { socket, id } = t.echo();
     const states = [];
     socket.onstatechange = ({ state, reason }) => {
@@ -400,7 +400,7 @@ export const cases = {
     same(states.slice(-4), ['open', 'waiting', 'connecting', 'open']);
   },
 
-  async 'asks shouldReconnect, which may end it or choose the wait'(t) {
+  async '[R11] asks shouldReconnect, which may end it or choose the wait'(t) {
     const asked = [];
     const { socket, id } = t.echo({
       shouldReconnect(lost) {
@@ -422,7 +422,7 @@ export const cases = {
     same(asked, [[4100, 'come back', true, true, 'socket'], [1006, '', false, true, 'socket']]);
   },
 
-  async 'reports a shouldReconnect that throws, and goes by the built-in policy'(t) {
+  async '[R24] reports a shouldReconnect that throws, and goes by the built-in policy'(t) {
     const { socket, id } = t.echo({ shouldReconnect() { throw new Error('thrown by shouldReconnect'); } });
     await t.next(socket, 'open');
     const open = t.next(socket, 'open');
@@ -431,7 +431,7 @@ export const cases = {
     same(t.takeUncaught().map(({ message }) => message), ['thrown by shouldReconnect']);
   },
 
-  async 'gives up after maxRetries, with one final close'(t) {
+  async '[R14] gives up after maxRetries, with one final close'(t) {
     const socket = t.socket(failing, [], { ...AT_ONCE, maxRetries: 2 });
     const closes = [];
     socket.addEventListener('close', (event) => closes.push(event.willReconnect));
@@ -495,7 +495,7 @@ export const cases = {
     same(await received, ['still there']);
   },
 
-  async 'reconnect() inside handlers acts at once'(t) {
+  async '[R23] reconnect() inside handlers acts at once'(t) {
     const { socket } = t.echo();
     const seen = [];
     const done = t.next(socket, 'open', ({ reconnected }) => reconnected);
@@ -547,7 +547,7 @@ export const cases = {
     ok(asked[1].endsWith('1006 true'), `the second call: ${asked[1]}`);
   },
 
-  async 'takes a URL function that fails as a failed attempt'(t) {
+  async '[R27] takes a URL function that fails as a failed attempt'(t) {
     const behaviours = [
       failing,
       () => Promise.reject(new Error('rejected on purpose')),
@@ -568,7 +568,7 @@ export const cases = {
     equal(causes.length, behaviours.length - 1, 'failed attempts');
   },
 
-  async 'takes a URL function that never settles as a failed attempt, and tells it'(t) {
+  async '[R27] takes a URL function that never settles as a failed attempt, and tells it'(t) {
     const signals = [];
     const socket = t.socket((context) => {
       signals.push(context.signal);
@@ -593,7 +593,7 @@ export const cases = {
     same([queuedMessages, queuedBytes], [4, 16]);
   },
 
-  async 'keeps what is sent while down, in order, each message once'(t) {
+  async '[R25] keeps what is sent while down, in order, each message once'(t) {
     const { socket, id } = t.echo();
     const sent = [];
     const received = [];
@@ -709,7 +709,7 @@ export const cases = {
     }
   },
 
-  async 'a full queue refuses, or drops as told'(t) {
+  async '[R26] a full queue refuses, or drops as told'(t) {
     const fill = (overflow) => {
       const socket = t.socket(never, [], { maxQueuedMessages: 2, overflow });
       const dropped = [];
@@ -763,7 +763,7 @@ export const cases = {
 
   // --- Heartbeat ------------------------------------------------------------------------------------------
 
-  async 'a heartbeat that the server answers keeps the connection, and stays out of the messages'(t) {
+  async '[R1] a heartbeat that the server answers keeps the connection, and stays out of the messages'(t) {
     for (const [heartbeatMessage, isHeartbeat] of [
       ['ping', (data) => data === 'ping'],
       [new Uint8Array([0, 1, 2, 3]).subarray(1, 3), (data) => data instanceof ArrayBuffer && data.byteLength === 2],
@@ -791,7 +791,7 @@ export const cases = {
     }
   },
 
-  async 'a server that does not answer the heartbeat is left, and the next connection made'(t) {
+  async '[R1] a server that does not answer the heartbeat is left, and the next connection made'(t) {
     class Deaf extends WebSocket {
       send() {}
     }
@@ -857,6 +857,68 @@ export const cases = {
     equal(socket.snapshot().messagesReceived, 1, 'messages received');
   },
 
+  // --- Diagnosis ------------------------------------------------------------------------------------------
+
+  async 'asks over HTTP why handshakes fail, once, and tells it'(t) {
+    // It is fetched, too.
+    await load();
+    const given = globalThis.fetch;
+    const asked = [];
+    try {
+      for (const [diagnose, finding, asks] of [
+        // Of this origin: the answer can be read.
+        ['/missing', { kind: 'status', status: 404 }, new URL('/missing', location.origin).href],
+        [async () => new URL('/face/cases.js', location.origin), { kind: 'status', status: 200 }, `${location.origin}/face/cases.js`],
+        // Of another, which does not let itself be read.
+        [true, { kind: 'unknown' }, t.url('/nothing', 'x').replace('ws', 'http')],
+        ['ws://unreachable.test/', { kind: 'unknown' }, 'http://unreachable.test/'],
+        [`${location.origin}/#nobody`, { kind: 'unreachable' }, `${location.origin}/#nobody`],
+      ]) {
+        globalThis.fetch = (url, options) => {
+          asked.push(String(url));
+          same([options.cache, options.redirect], ['no-store', 'manual']);
+          return url.endsWith('#nobody') ? Promise.reject(new TypeError('as for a server that is down')) : given(url, options);
+        };
+        const socket = t.socket(t.url('/nothing', 'x'), [], { ...AT_ONCE, diagnose, diagnoseAfter: 2, attemptInterval: 1 });
+        const closes = [];
+        socket.addEventListener('close', (event) => closes.push(event.diagnosis));
+        const told = t.next(socket, 'close', (event) => event.diagnosis !== null);
+        const { diagnosis } = await t.next(socket, 'diagnosis');
+        same(diagnosis, finding, `the finding for ${diagnose}`);
+        same((await told).diagnosis, finding, 'in a close event');
+        await t.next(socket, 'close');
+        equal(closes.filter((one) => one !== null).length, 1, 'close events that tell it');
+        ok(closes[0] === null && closes[1] === null, 'not before it was asked for');
+        same(asked.splice(0), [asks], 'requests');
+        socket.close();
+      }
+    } finally {
+      globalThis.fetch = given;
+    }
+  },
+
+  async 'asks nothing when the connection comes back in time, and takes only what it can ask'(t) {
+    await load();
+    const given = globalThis.fetch;
+    let asked = 0;
+    let attempts = 0;
+    try {
+      globalThis.fetch = (...all) => { asked += 1; return given(...all); };
+      const socket = t.socket(() => { attempts += 1; return t.url(attempts > 2 ? '/echo' : '/nothing'); }, [], { ...AT_ONCE, diagnose: true });
+      await t.next(socket, 'open');
+      equal(asked, 0, 'requests');
+    } finally {
+      globalThis.fetch = given;
+    }
+    for (const [options, word] of [
+      [{ diagnose: 'ftp://example.test/' }, 'http:'], [{ diagnose: 'http://[' }, 'http:'], [{ diagnose: 7 }, 'URL'], [{ diagnose: null }, 'function'],
+      [{ diagnoseAfter: 0 }, '1 to'], [{ diagnoseAfter: '3' }, '1 to'], [{ diagnoseAfter: NaN }, '1 to'],
+    ]) {
+      const error = refused(() => t.socket(t.url('/echo'), [], options), JSON.stringify(options));
+      ok(error.message.includes(Object.keys(options)[0]) && error.message.includes(word), error.message);
+    }
+  },
+
   // --- When something is not as it should be --------------------------------------------------------------
 
   async 'a WebSocket that lacks what the standard has, or throws, harms nothing'(t) {
@@ -917,7 +979,7 @@ export const cases = {
     }
   },
 
-  async 'when the WebAssembly module fails, every connection ends, and every later call says why'(t) {
+  async '[R31] when the WebAssembly module fails, every connection ends, and every later call says why'(t) {
     const made = [];
     class Recorded extends WebSocket {
       constructor(...given) {
@@ -1003,7 +1065,7 @@ export const cases = {
 
   // --- Everything else ------------------------------------------------------------------------------------
 
-  async 'makes its sockets with the WebSocket it is given, one live at a time'(t) {
+  async '[R6] makes its sockets with the WebSocket it is given, one live at a time'(t) {
     const made = [];
     class Recorded extends WebSocket {
       constructor(...given) {
@@ -1023,7 +1085,7 @@ export const cases = {
     equal(made.length, 4, 'sockets');
   },
 
-  async 'gives up a handshake that takes too long, and closes that socket'(t) {
+  async '[R13] gives up a handshake that takes too long, and closes that socket'(t) {
     const made = [];
     class Stuck extends EventTarget {
       readyState = 0;
@@ -1046,7 +1108,7 @@ export const cases = {
     same(made.map(({ closed }) => closed), [1], 'close() calls');
   },
 
-  async 'reports what may not have reached the server, and does not send it again'(t) {
+  async '[R25] reports what may not have reached the server, and does not send it again'(t) {
     let sends = 0;
     class Lossy extends WebSocket {
       send() {
@@ -1069,7 +1131,7 @@ export const cases = {
     same([snapshot.unconfirmedMessages, snapshot.unconfirmedBytes], [2, 10]);
   },
 
-  async 'the debug log tells no payload, no query and no token'(t) {
+  async '[R32] the debug log tells no payload, no query and no token'(t) {
     const lines = [];
     const id = t.newId();
     const socket = t.socket(`${t.url('/echo', id)}&token=secret-in-query`, [], { ...AT_ONCE, debug: (line) => lines.push(line) });

@@ -6,6 +6,8 @@ import {
   load,
   type AttemptContext,
   type ConnectionState,
+  type Diagnosis,
+  type DiagnosisEvent,
   type DroppedEvent,
   type LossCause,
   type LostConnection,
@@ -74,6 +76,8 @@ const everything: ReconnectingWebSocketOptions = {
   heartbeatMessage: '{"type":"ping"}',
   isHeartbeat: (data) => data === '{"type":"pong"}',
   allowInsecure: true,
+  diagnose: '/health',
+  diagnoseAfter: 2,
   signal: AbortSignal.timeout(1_000),
   WebSocket,
   debug: (line) => console.debug(line.toUpperCase()),
@@ -128,6 +132,7 @@ socket.ondropped = ({ reason, messages, bytes }) => {
   }
   void [reason, bytes];
 };
+socket.ondiagnosis = ({ diagnosis }: DiagnosisEvent) => void describeDiagnosis(diagnosis);
 socket.onopen = null;
 socket.onopen = function onopen() { this.send('this is the socket'); };
 socket.addEventListener('open', (event: OpenEvent) => void event.reconnected, { once: true });
@@ -141,14 +146,18 @@ const listener = (event: MessageEvent): void => void event.data;
 socket.addEventListener('message', listener);
 socket.removeEventListener('message', listener);
 socket.dispatchEvent(new Event('something of my own'));
-const types: (keyof ReconnectingWebSocketEventMap)[] = ['open', 'message', 'error', 'close', 'statechange', 'dropped'];
+const types: (keyof ReconnectingWebSocketEventMap)[] = ['open', 'message', 'error', 'close', 'statechange', 'dropped', 'diagnosis'];
 void types;
 
 function describeClose(event: ReconnectingCloseEvent): string {
   const cause: LossCause = event.cause;
   const loss: number = event.unconfirmedMessages + event.unconfirmedBytes;
   const next: string = event.willReconnect && event.delay !== null ? `in ${event.delay.toFixed()} ms` : 'never';
-  return `${event.code} ${event.reason} ${event.wasClean} ${cause} ${loss} ${next} ${event.explanation}`;
+  return `${describeDiagnosis(event.diagnosis)} ${event.code} ${event.reason} ${event.wasClean} ${cause} ${loss} ${next} ${event.explanation}`;
+}
+
+function describeDiagnosis(diagnosis: Diagnosis | null): string {
+  return diagnosis?.kind === 'status' ? `status ${diagnosis.status.toFixed()}` : diagnosis?.kind ?? 'not asked';
 }
 
 /** Compiles only as long as these are all the states. */

@@ -1,0 +1,93 @@
+// Finding out over HTTP why handshakes fail: a browser tells a script nothing about it.
+
+import { isFunction, toProbeUrl } from './convert.js';
+import { report } from './events.js';
+
+/** Milliseconds that the answer may take. */
+const PATIENCE = 5_000;
+
+/** How attempts end of which the server may know more. */
+const SILENT_CAUSES = ['socket', 'connect-timeout'];
+
+/** Counts the attempts of one socket that never opened, and asks once when there are enough in a row. */
+export class Probe {
+  #source;
+  #after;
+  #tell;
+  #failures = 0;
+  /** What was found and not yet told by a `close` event. */
+  #found = null;
+  /** Calls off the request under way. */
+  #request = null;
+
+  /**
+   * @param source - the URL to ask, a function that gives it, `true` for that of the attempt, or nothing
+   * @param after - how many attempts in a row
+   * @param tell - called with what was found
+   */
+  constructor(source, after, tell) {
+    this.#source = source;
+    this.#after = after;
+    this.#tell = tell;
+  }
+
+  /**
+   * A connection, or an attempt to make one, has ended.
+   *
+   * @param lost - how
+   * @param url - where to
+   * @returns what was found out since the last time, or `null`
+   */
+  ended({ wasOpen, cause }, url) {
+    const found = this.#found;
+    this.#found = null;
+    if (this.#source && !wasOpen && SILENT_CAUSES.includes(cause)) {
+      this.#failures += 1;
+      if (this.#failures === this.#after) this.#ask(url);
+    }
+    return found;
+  }
+
+  /** A connection is open, or none is wanted any more. */
+  reset() {
+    this.#failures = 0;
+    this.#found = null;
+    this.#request?.abort();
+    this.#request = null;
+  }
+
+  async #ask(url) {
+    const request = new AbortController();
+    this.#request = request;
+    let found = { kind: 'unknown' };
+    try {
+      const source = this.#source === true ? url : this.#source;
+      found = await diagnose(toProbeUrl(isFunction(source) ? await source.call(undefined) : source), request.signal);
+    } catch (error) {
+      report(error);
+    }
+    if (this.#request !== request) return;
+    this.#request = null;
+    this.#found = Object.freeze(found);
+    this.#tell(this.#found);
+  }
+}
+
+/** One request. Where the answer of another origin may not be read, failure to reach it looks the same. */
+async function diagnose(url, signal) {
+  const limit = new AbortController();
+  const timer = setTimeout(() => limit.abort(), PATIENCE);
+  const callOff = () => limit.abort();
+  signal.addEventListener('abort', callOff);
+  try {
+    const response = await fetch(url, { cache: 'no-store', redirect: 'manual', signal: limit.signal });
+    // A redirection shows no status.
+    return response.status === 0 ? { kind: 'unknown' } : { kind: 'status', status: response.status };
+  } catch {
+    const isReadable = new URL(url).origin === globalThis.location?.origin;
+    return { kind: isReadable || limit.signal.aborted ? 'unreachable' : 'unknown' };
+  } finally {
+    clearTimeout(timer);
+    signal.removeEventListener('abort', callOff);
+  }
+}
