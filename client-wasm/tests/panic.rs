@@ -55,6 +55,7 @@ fn is_invalid_state<T>(result: Result<T, JsValue>) -> bool {
     result.is_err_and(|error| field(&error, "name") == "InvalidStateError")
 }
 
+// [R31]
 #[wasm_bindgen_test]
 async fn a_panic_ends_every_connection_and_none_comes_back() {
     let url = format!("{}/echo", server::server().await);

@@ -178,6 +178,7 @@ mod tests {
         assert!(!check(&["a", "b", "a"]));
     }
 
+    // [R30]
     #[test]
     fn a_secure_page_connects_securely_or_to_this_machine() {
         // The JavaScript face has the same rule, and a test against the same table.

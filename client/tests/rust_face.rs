@@ -58,6 +58,7 @@ fn a_stream_of_what_the_server_sends() {
     assert!(socket.next().now_or_never().is_none());
 }
 
+// [R25]
 #[test]
 fn what_is_sent_while_down_goes_out_in_order_after_the_open_handler() {
     let world = World::new();
@@ -126,6 +127,7 @@ fn a_message_larger_than_the_queue_waits_for_the_connection() {
     assert_eq!(texts(world.socket(0).sent()), ["four"]);
 }
 
+// [R26]
 #[test]
 fn the_browser_is_not_given_more_than_the_high_water_mark() {
     let world = World::new();
@@ -146,6 +148,7 @@ fn the_browser_is_not_given_more_than_the_high_water_mark() {
     assert_eq!(world.timer_count(), 0);
 }
 
+// [R25]
 #[test]
 fn overflow_and_volatile_and_expired_messages_are_reported_with_their_payload() {
     let world = World::new();
@@ -234,6 +237,7 @@ fn a_stream_of_events_that_nobody_reads_is_bounded() {
     assert_eq!(events.missed(), 301 - 256);
 }
 
+// [R8]
 #[test]
 fn dropping_the_socket_hands_over_the_queue_closes_and_frees_everything() {
     let world = World::new();
@@ -266,6 +270,7 @@ fn dropping_the_socket_hands_over_the_queue_closes_and_frees_everything() {
     assert_eq!(events.next().now_or_never(), Some(None), "the events end");
 }
 
+// [R8]
 #[test]
 fn dropping_it_while_connecting_or_waiting_leaves_nothing_behind() {
     let world = World::new();
@@ -290,6 +295,7 @@ fn after_a_split_the_last_half_closes() {
     assert!(world.socket(0).closed_with().is_some());
 }
 
+// [R23]
 #[test]
 fn dropping_it_inside_a_handler_is_safe() {
     let world = World::new();
@@ -342,6 +348,7 @@ fn a_stream_that_has_ended_goes_on_after_reconnect() {
     assert_eq!(socket.next().now_or_never(), Some(Some(Ok(text("again")))));
 }
 
+// [R17]
 #[test]
 fn a_close_that_the_server_does_not_answer_ends_by_itself() {
     let world = World::new();
@@ -374,6 +381,7 @@ fn a_bad_close_code_is_an_error_and_closes_nothing() {
     assert_eq!(socket.handle().phase(), Phase::Connecting);
 }
 
+// [R28]
 #[test]
 fn a_message_that_cannot_be_decoded_is_an_item_and_the_stream_goes_on() {
     let world = World::new();
@@ -462,6 +470,7 @@ fn a_provider_is_asked_afresh_for_every_attempt() {
     assert_eq!(causes, [Cause::Socket, Cause::Provider]);
 }
 
+// [R27]
 #[test]
 fn a_provider_that_never_settles_is_a_failed_attempt_and_its_future_is_dropped() {
     struct Flag(Rc<Cell<u32>>);
@@ -502,6 +511,7 @@ fn a_provider_that_never_settles_is_a_failed_attempt_and_its_future_is_dropped()
     assert_eq!((dropped.get(), socket.handle().phase()), (2, Phase::Closed));
 }
 
+// [R27]
 #[test]
 fn a_bad_url_from_a_provider_is_a_failed_attempt_and_from_the_program_an_error() {
     let world = World::new();
@@ -581,6 +591,7 @@ fn a_predicate_that_closes_gets_one_final_close() {
     assert_eq!(world.socket_count(), 1);
 }
 
+// [R14]
 #[test]
 fn a_socket_that_the_browser_refuses_is_a_failed_attempt() {
     let world = World::new();
@@ -593,6 +604,7 @@ fn a_socket_that_the_browser_refuses_is_a_failed_attempt() {
     assert_eq!(socket.handle().phase(), Phase::Open);
 }
 
+// [R25]
 #[test]
 fn a_send_that_throws_loses_the_connection_and_not_the_message() {
     let world = World::new();
@@ -664,6 +676,7 @@ fn with_heartbeat(world: &World) -> Text {
         .unwrap()
 }
 
+// [R1]
 #[test]
 fn a_silent_server_is_asked_and_then_given_up_at_once() {
     let world = World::new();
@@ -695,6 +708,7 @@ fn a_silent_server_is_asked_and_then_given_up_at_once() {
     assert!(world.socket(0).closed_with().is_some() && !world.socket(0).is_listened_to());
 }
 
+// [R1]
 #[test]
 fn any_message_is_life() {
     let world = World::new();
@@ -725,6 +739,7 @@ fn a_server_that_is_not_known_to_answer_is_never_asked_nor_judged() {
     );
 }
 
+// [R4]
 #[test]
 fn a_page_that_wakes_asks_and_a_dead_connection_is_replaced_without_a_wait() {
     let world = World::new();
@@ -744,6 +759,7 @@ fn a_page_that_wakes_asks_and_a_dead_connection_is_replaced_without_a_wait() {
     assert_eq!(world.socket_count(), 2);
 }
 
+// [R4]
 #[test]
 fn a_loss_right_after_waking_is_local_and_one_later_is_not() {
     let world = World::new();
@@ -761,6 +777,7 @@ fn a_loss_right_after_waking_is_local_and_one_later_is_not() {
     assert_eq!(last_wait(&mut events), Some((5_000, Why::PolicyRetries)));
 }
 
+// [R3][R4]
 #[test]
 fn waking_ends_a_wait_and_the_network_ends_it_soon() {
     let world = World::new();
@@ -778,6 +795,7 @@ fn waking_ends_a_wait_and_the_network_ends_it_soon() {
     assert_eq!(world.socket_count(), 2);
 }
 
+// [R22]
 #[test]
 fn a_machine_that_slept_does_not_wait_on() {
     let world = World::new();
@@ -788,6 +806,7 @@ fn a_machine_that_slept_does_not_wait_on() {
     assert_eq!(world.socket_count(), 2, "the clocks tell");
 }
 
+// [R12]
 #[test]
 fn the_window_that_a_server_announces_is_kept_and_clamped() {
     let world = World::new();
@@ -838,6 +857,7 @@ fn control_messages_are_spoken_where_they_were_negotiated() {
     assert_eq!(socket.handle().phase(), Phase::Open);
 }
 
+// [R21]
 #[test]
 fn a_loop_of_reconnects_is_slowed_down() {
     let world = World::new();
@@ -857,6 +877,7 @@ fn a_loop_of_reconnects_is_slowed_down() {
     assert_eq!(world.socket_count(), 11);
 }
 
+// [R8]
 #[test]
 fn the_page_is_listened_to_only_while_a_connection_is_wanted() {
     let world = World::new();
@@ -877,6 +898,7 @@ fn the_page_is_listened_to_only_while_a_connection_is_wanted() {
     assert_eq!(world.watch_count(), 0);
 }
 
+// [R16]
 #[test]
 fn a_message_that_is_too_big_ends_the_connection_and_is_forgiven_once() {
     let world = World::new();
@@ -904,6 +926,7 @@ fn a_message_that_is_too_big_ends_the_connection_and_is_forgiven_once() {
     );
 }
 
+// [R26]
 #[test]
 fn what_is_not_read_in_time_is_bounded_and_reported() {
     let world = World::new();
@@ -944,6 +967,7 @@ fn what_is_not_read_in_time_is_bounded_and_reported() {
     );
 }
 
+// [R30]
 #[test]
 fn a_secure_page_refuses_an_insecure_connection_unless_told_otherwise() {
     let world = World::new();

@@ -71,6 +71,7 @@ fn url() -> String {
     format!("wss://user:{SECRET}@example.org/{SECRET}?token={SECRET}")
 }
 
+// [R32]
 #[test]
 fn nothing_that_a_program_logs_shows_a_secret() {
     log::set_logger(&Collector).expect("no other test of this binary has a logger");

@@ -21,7 +21,7 @@ describe('a Python server', { timeout: 2 * TEST_TIMEOUT }, () => {
     await realm?.close();
   });
 
-  test('greets our client, is killed and started again, and greets it again', async () => {
+  test('[R10] greets our client, is killed and started again, and greets it again', async () => {
     python = await startPython(0);
     const { port } = python;
     await realm.evaluate('making the socket', async (url) => {

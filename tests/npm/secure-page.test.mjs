@@ -57,7 +57,7 @@ describe('on a page over https', { timeout: 4 * TEST_TIMEOUT }, () => {
     assert.deepEqual(judged, table);
   });
 
-  test('the constructor refuses at once, saying why, unless told otherwise', { timeout: TEST_TIMEOUT }, async () => {
+  test('[R30] the constructor refuses at once, saying why, unless told otherwise', { timeout: TEST_TIMEOUT }, async () => {
     const judged = await evaluate('the verdicts of the constructor', async (urls) => {
       const { ReconnectingWebSocket } = await import('/index.js');
       return urls.map((url) => {
@@ -75,7 +75,7 @@ describe('on a page over https', { timeout: 4 * TEST_TIMEOUT }, () => {
     assert.deepEqual(judged, table);
   });
 
-  test('such a URL of a function is a failed attempt that says why', { timeout: TEST_TIMEOUT }, async () => {
+  test('[R30] such a URL of a function is a failed attempt that says why', { timeout: TEST_TIMEOUT }, async () => {
     const [cause, explanation] = await evaluate('the close event', async () => {
       const { ReconnectingWebSocket } = await import('/index.js');
       const socket = new ReconnectingWebSocket(() => 'ws://example.org/?secret', [], { maxRetries: 0 });

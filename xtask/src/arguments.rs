@@ -10,7 +10,8 @@ Usage: cargo xtask COMMAND
                     address; Ctrl-C stops it. N is 0–65535, by default 8765; 0 takes a free port.
   package           Build the npm package into target/package and print its sizes.
   test [PART…]      Run all checks, or only the parts named, in this order:
-                      lint      rustfmt, clippy (native and wasm32) and rustdoc, warnings denied
+                      lint      rustfmt, clippy (native and wasm32) and rustdoc, warnings denied; every
+                                promise of docs/reliability.md has its tests
                       native    the tests of the workspace on this machine
                       simulation  the connection core in 20,000 simulated worlds
                       browser   the wasm tests in headless Chromium against the real server
@@ -18,6 +19,7 @@ Usage: cargo xtask COMMAND
                                 all parts goes on without it and ends with the line
                                 `Firefox NOT RUN`, but fails if CI is set
                       npm       the packed npm package, used from JavaScript and TypeScript
+                      faults    what happens to the connections of a browser, made to happen in Chromium
                       interop   Python's websockets against our server, and our client against it
   simulate [OPTION…]
                     Run simulated worlds: --seeds N of them (default 20000) from --first-seed S;

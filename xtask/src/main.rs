@@ -20,6 +20,7 @@ mod node;
 mod package;
 mod ports;
 mod process;
+mod promises;
 mod python;
 mod server;
 mod simulate;

@@ -9,8 +9,8 @@ use crate::firefox::Firefox;
 use crate::server::{Output, Server};
 use crate::wasm_std::{self, WasmStd};
 use crate::{
-    Result, browser, checkout, demo, files, firefox, fuzz, node, package, ports, process, python,
-    say, server, simulate, tools,
+    Result, browser, checkout, demo, files, firefox, fuzz, node, package, ports, process, promises,
+    python, say, server, simulate, tools,
 };
 
 /// A part of the checks that can be asked for by name.
@@ -22,18 +22,20 @@ pub(crate) enum Part {
     Browser,
     Firefox,
     Npm,
+    Faults,
     Interop,
 }
 
 impl Part {
     /// In the order in which they run: what is quick and fails most often comes first.
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::Lint,
         Self::Native,
         Self::Simulation,
         Self::Browser,
         Self::Firefox,
         Self::Npm,
+        Self::Faults,
         Self::Interop,
     ];
 
@@ -45,6 +47,7 @@ impl Part {
             Self::Browser => "browser",
             Self::Firefox => "firefox",
             Self::Npm => "npm",
+            Self::Faults => "faults",
             Self::Interop => "interop",
         }
     }
@@ -70,7 +73,7 @@ impl Part {
                 firefox::ensure()?;
                 tools::for_package().map(drop)
             }
-            Self::Npm => {
+            Self::Npm | Self::Faults => {
                 browser::ensure()?;
                 node::ensure_test_packages()?;
                 tools::for_package().map(drop)
@@ -93,6 +96,7 @@ impl Part {
             Self::Browser => in_chromium(&browser::ensure()?),
             Self::Firefox => in_firefox(&firefox::ensure()?),
             Self::Npm => npm(),
+            Self::Faults => faults(),
             Self::Interop => interop(),
         }
     }
@@ -216,6 +220,7 @@ fn lint(wasm: &WasmStd) -> Result<()> {
         &["-p", "steady-socket-wasm", "--all-targets"],
     ];
 
+    promises::check()?;
     process::run(cargo("fmt").args(["--all", "--check"]))?;
     process::run(
         cargo("clippy")
@@ -319,12 +324,18 @@ impl NpmTests {
 
     /// A command that runs test files against a server.
     fn command(&self, tests: &[PathBuf], server: &Server) -> Command {
+        let mut node = self.command_without_server(tests);
+        node.env("STEADY_SOCKET_SERVER", server.http());
+        node
+    }
+
+    /// A command that runs test files which start servers of their own.
+    fn command_without_server(&self, tests: &[PathBuf]) -> Command {
         let mut node = Command::new("node");
         // One file after the other: they share the port for their pages.
         node.args(["--test", "--test-concurrency=1", "--test-reporter=spec"])
             .args(tests)
             .current_dir(checkout::root())
-            .env("STEADY_SOCKET_SERVER", server.http())
             .env("STEADY_SOCKET_TARBALL", &self.tarball)
             .env("STEADY_SOCKET_ARTIFACTS", checkout::artifacts())
             .env("STEADY_SOCKET_PAGE_ORIGIN_PORT", self.page_port.to_string())
@@ -336,19 +347,24 @@ impl NpmTests {
 /// The one test file in `tests/npm` that needs Python's `websockets`.
 const INTEROP_TEST: &str = "interop.test.mjs";
 
-fn npm() -> Result<()> {
-    let folder = checkout::path("tests/npm");
+/// The test files in a folder, but for one.
+fn tests_in(folder: &str, but: Option<&str>) -> Result<Vec<PathBuf>> {
+    let folder = checkout::path(folder);
     let mut tests: Vec<PathBuf> = std::fs::read_dir(&folder)?
         .map(|entry| Ok(entry?.path()))
         .collect::<std::io::Result<_>>()?;
     tests.retain(|path| {
-        path.to_string_lossy().ends_with(".test.mjs") && !path.ends_with(INTEROP_TEST)
+        path.to_string_lossy().ends_with(".test.mjs") && but.is_none_or(|but| !path.ends_with(but))
     });
     tests.sort();
     if tests.is_empty() {
         return Err(format!("there are no tests: {}/*.test.mjs", folder.display()).into());
     }
+    Ok(tests)
+}
 
+fn npm() -> Result<()> {
+    let tests = tests_in("tests/npm", Some(INTEROP_TEST))?;
     let npm = NpmTests::prepare()?;
     let page = demo::assemble_page()?;
     server::build()?;
@@ -366,6 +382,32 @@ fn npm() -> Result<()> {
     let mut server = Server::start(&options, Output::Logged(&log))?;
     let mut node = npm.command(&tests, &server);
     with_log(&mut server, &log, || process::run(&mut node))
+}
+
+/// What happens to a browser's connections, in Chromium as users have it. The tests start the servers
+/// that they need, for they stop them as well.
+fn faults() -> Result<()> {
+    let tests = tests_in("tests/npm/faults", None)?;
+    let npm = NpmTests::prepare()?;
+    // Together, or the second would build the server anew without TLS.
+    process::run(cargo("build").args([
+        "--quiet",
+        "--package",
+        "test-server",
+        "--package",
+        "faults",
+        "--features",
+        "test-server/tls",
+    ]))?;
+    let programs = checkout::built_program("test-server")?;
+    let programs = programs.parent().ok_or("the programs are in no folder")?;
+    let figures = checkout::artifacts().join("faults-measured.txt");
+    files::write(&figures, "")?;
+    let mut node = npm.command_without_server(&tests);
+    node.env("STEADY_SOCKET_PROGRAMS", programs);
+    let outcome = process::run(&mut node);
+    println!("\nMeasured:\n{}", files::read(&figures)?);
+    outcome
 }
 
 fn interop() -> Result<()> {

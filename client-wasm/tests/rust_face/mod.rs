@@ -185,6 +185,7 @@ impl Decode<Vec<u8>> for TextOutBytesIn {
     }
 }
 
+// [R10]
 #[wasm_bindgen_test]
 async fn it_comes_back_when_the_server_cuts_it() {
     let (builder, id) = hello().await;
@@ -214,6 +215,7 @@ async fn it_comes_back_when_the_server_cuts_it() {
     );
 }
 
+// [R11]
 #[wasm_bindgen_test]
 async fn it_comes_back_after_a_close_that_allows_it_and_not_after_a_goodbye() {
     let (builder, id) = hello().await;
@@ -239,6 +241,7 @@ async fn it_comes_back_after_a_close_that_allows_it_and_not_after_a_goodbye() {
     assert_eq!(next(&mut socket).await, "Hello Ada!");
 }
 
+// [R25]
 #[wasm_bindgen_test]
 async fn what_is_sent_during_an_outage_arrives_once_and_in_order() {
     let (builder, id) = hello().await;
@@ -306,6 +309,7 @@ async fn a_ticket_can_be_fetched_and_a_refusal_tells_its_status() {
     assert_eq!(nobody, Err(FetchError::Unreachable));
 }
 
+// [R14]
 #[wasm_bindgen_test]
 async fn an_address_where_nobody_listens_is_tried_until_it_is_closed() {
     server().await;
@@ -382,6 +386,7 @@ async fn closing_in_each_state_gives_one_final_close() {
     }
 }
 
+// [R23]
 #[wasm_bindgen_test]
 async fn commands_inside_a_handler_take_effect_at_once() {
     let (builder, _) = hello().await;
@@ -418,6 +423,7 @@ async fn commands_inside_a_handler_take_effect_at_once() {
     assert_eq!(socket.handle().snapshot().unwrap().abandoned, 3);
 }
 
+// [R6]
 #[wasm_bindgen_test]
 async fn reconnect_makes_a_new_connection_without_waiting_for_the_old_one() {
     let (builder, _) = hello().await;
@@ -454,6 +460,7 @@ async fn dropping_it_closes_the_connection_and_its_handles_say_so() {
     closed(&mut events).await;
 }
 
+// [R23]
 #[wasm_bindgen_test]
 async fn dropping_it_in_its_own_handler_is_safe() {
     let (builder, _) = hello().await;

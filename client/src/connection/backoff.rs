@@ -34,6 +34,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    // [R18]
     #[test]
     fn the_ceiling_grows_to_the_cap() {
         let options = Options::default();

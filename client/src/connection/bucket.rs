@@ -47,6 +47,7 @@ impl Bucket {
 mod tests {
     use super::*;
 
+    // [R21]
     #[test]
     fn a_burst_and_then_one_at_a_time() {
         let at = Time::from_millis;

@@ -150,6 +150,7 @@ mod tests {
         assert_eq!(life.judge(at(u64::MAX)), Life::Fine);
     }
 
+    // [R1]
     #[test]
     fn a_server_that_promised_to_be_heard_is_waited_for() {
         let mut life = listening(Some(20));
@@ -187,6 +188,7 @@ mod tests {
         assert_eq!(life.judge(at(6)), Life::Fine);
     }
 
+    // [R22]
     #[test]
     fn a_deadline_long_past_means_that_the_page_slept() {
         let mut life = listening(Some(20));

@@ -337,6 +337,7 @@ const STATES: [(&str, MakeRig); 7] = [
     ("closed", || Rig::closed(options())),
 ];
 
+// [R29]
 #[test]
 fn every_input_is_defined_in_every_state() {
     let lost = |generation| Input::SocketClosed {
@@ -413,6 +414,7 @@ fn every_input_is_defined_in_every_state() {
     }
 }
 
+// [R6]
 #[test]
 fn an_event_of_an_earlier_socket_changes_nothing() {
     let mut rig = Rig::open(options());
@@ -454,6 +456,7 @@ fn every_attempt_has_a_number_of_its_own() {
 
 // ----- waits
 
+// [R7]
 #[test]
 fn the_first_wait_is_spread_over_five_seconds() {
     for (chance, wait) in [(0.0, 0), (0.5, 2_500), (0.999, 4_995)] {
@@ -464,6 +467,7 @@ fn the_first_wait_is_spread_over_five_seconds() {
     }
 }
 
+// [R18]
 #[test]
 fn a_crash_loop_never_resets_the_backoff() {
     let mut rig = Rig::connecting(options());
@@ -483,6 +487,7 @@ fn a_crash_loop_never_resets_the_backoff() {
     assert_eq!(rig.core.attempt(), 6);
 }
 
+// [R18]
 #[test]
 fn a_stable_connection_resets_the_backoff() {
     let mut rig = Rig::waiting(options());
@@ -493,6 +498,7 @@ fn a_stable_connection_resets_the_backoff() {
     assert_eq!((rig.wait(), rig.core.attempt()), (2_500, 2));
 }
 
+// [R12]
 #[test]
 fn a_restarting_server_is_left_alone_for_its_window() {
     for code in [1012, 1013] {
@@ -505,6 +511,7 @@ fn a_restarting_server_is_left_alone_for_its_window() {
     }
 }
 
+// [R11]
 #[test]
 fn a_refusal_is_tried_once_more() {
     let mut rig = Rig::open(options());
@@ -521,6 +528,7 @@ fn a_refusal_is_tried_once_more() {
     assert_eq!(rig.core.phase(), Phase::Waiting, "it was stable in between");
 }
 
+// [R11]
 #[test]
 fn the_predicate_overrides_the_policy() {
     let mut rig = Rig::open(options());
@@ -539,6 +547,7 @@ fn the_predicate_overrides_the_policy() {
     assert_eq!(rig.core.phase(), Phase::Closed);
 }
 
+// [R14]
 #[test]
 fn an_exhausted_budget_marks_its_last_close_as_the_final_one() {
     let mut rig = Rig::connecting(options().max_retries(Some(1)));
@@ -569,6 +578,7 @@ fn no_budget_at_all_means_one_attempt() {
     assert_eq!((rig.core.phase(), rig.core.attempt()), (Phase::Closed, 1));
 }
 
+// [R13]
 #[test]
 fn each_step_of_an_attempt_has_its_timeout() {
     let mut rig = Rig::new(options());
@@ -588,6 +598,7 @@ fn each_step_of_an_attempt_has_its_timeout() {
 
 // ----- the queue
 
+// [R25]
 #[test]
 fn the_queue_flows_in_order_once_open_was_handled() {
     let mut rig = Rig::connecting(options());
@@ -691,6 +702,7 @@ fn a_message_expires_when_its_time_is_over() {
     assert_eq!(rig.core.snapshot().queued.messages, 1);
 }
 
+// [R26]
 #[test]
 fn a_full_queue_does_as_its_policy_says() {
     let full = |overflow| {
@@ -713,6 +725,7 @@ fn a_full_queue_does_as_its_policy_says() {
     assert_eq!(rig.sent, [2, 3]);
 }
 
+// [R26]
 #[test]
 fn the_queue_stops_at_the_high_mark_and_flows_again_at_the_low_one() {
     let mut rig = Rig::open(options());
@@ -732,6 +745,7 @@ fn the_queue_stops_at_the_high_mark_and_flows_again_at_the_low_one() {
 
 // ----- what the server may not have had
 
+// [R25]
 #[test]
 fn what_no_later_frame_confirms_is_reported_as_unconfirmed() {
     let mut rig = Rig::open(options());
@@ -857,6 +871,7 @@ fn close_before_open_is_one_final_close_at_once() {
     }
 }
 
+// [R17]
 #[test]
 fn a_closing_handshake_has_time_while_the_buffer_shrinks() {
     let mut rig = Rig::open(options());
@@ -872,6 +887,7 @@ fn a_closing_handshake_has_time_while_the_buffer_shrinks() {
     assert_eq!(rig.done.last().unwrap(), "abandon 1");
 }
 
+// [R6]
 #[test]
 fn reconnect_while_open_does_not_wait_for_the_old_socket() {
     let mut rig = Rig::open(options());
@@ -905,6 +921,7 @@ fn reconnect_while_closing_forgets_the_failures_before_a_stable_connection() {
     assert_eq!(rig.core.attempt(), 1);
 }
 
+// [R23]
 #[test]
 fn commands_inside_handlers_take_effect_at_once() {
     let mut rig = Rig::connecting(options());

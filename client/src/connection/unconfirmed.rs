@@ -116,6 +116,7 @@ mod tests {
         assert!(sent.is_empty());
     }
 
+    // [R26]
     #[test]
     fn memory_is_bounded_and_nothing_is_confirmed_too_early() {
         let mut sent = Unconfirmed::default();

@@ -4,6 +4,7 @@ use simulation::exhaustive;
 use simulation::run::run_seeds;
 use simulation::shrink::shrink;
 
+// [R6][R25][R29]
 #[test]
 fn seeds_find_nothing_and_try_every_input_in_every_state() {
     match run_seeds(1, 5_000, 2) {
@@ -12,6 +13,7 @@ fn seeds_find_nothing_and_try_every_input_in_every_state() {
     }
 }
 
+// [R6][R29]
 #[test]
 fn every_sequence_of_four_inputs_is_sound() {
     if let Err(failure) = exhaustive::try_all(4, 2) {
