@@ -305,16 +305,22 @@ impl Ring {
     /// Carries out the effects and hands out what the application gets, until there is nothing left.
     fn settle(&mut self) {
         self.carry_out();
-        while let Some(output) = self.core.poll_output(self.now) {
+        loop {
+            let output = self.core.poll_output(self.now);
             self.carry_out();
-            if matches!(output, Output::Event(_))
-                && let Some(told) = self.in_handler.pop()
-            {
-                self.tell(told);
-                self.carry_out();
+            match output {
+                // Carrying out may have brought more: a send that failed.
+                None if self.core.has_output() => {}
+                None => return,
+                Some(Output::Message(_)) => {}
+                Some(Output::Event(_)) => {
+                    if let Some(told) = self.in_handler.pop() {
+                        self.tell(told);
+                        self.carry_out();
+                    }
+                }
             }
         }
-        self.carry_out();
     }
 
     fn carry_out(&mut self) {
