@@ -303,11 +303,7 @@ impl<P: Payload> Platform<P> for Browser {
     }
 
     fn page_is_secure(&self) -> bool {
-        LOCATION.with(|location| {
-            // The origin, since that of a blob worker is the page's.
-            let origin = location.as_ref().and_then(Place::origin);
-            origin.is_some_and(|origin| origin.starts_with("https:"))
-        })
+        page_origin().is_some_and(|origin| origin.starts_with("https:"))
     }
 
     /// As the WebSockets standard parses the URL of a constructor: relative to the page or the worker,
@@ -344,9 +340,14 @@ impl<P: Payload> Platform<P> for Browser {
     }
 }
 
+/// The origin of the page or the worker; that of a worker made from a blob is the page's.
+pub(crate) fn page_origin() -> Option<String> {
+    LOCATION.with(|location| location.as_ref().and_then(Place::origin))
+}
+
 /// What a relative URL is relative to: the document, or the worker's script. A worker made from a blob
 /// has no path; its origin serves.
-fn base_url() -> Option<String> {
+pub(crate) fn base_url() -> Option<String> {
     let document = DOCUMENT.with(|document| document.as_ref().and_then(Place::base_uri));
     document.or_else(|| {
         LOCATION.with(|location| {

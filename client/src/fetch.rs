@@ -1,9 +1,14 @@
 //! Fetching what an attempt needs, such as a ticket, over HTTP.
 
+use core::cell::Cell;
 use core::fmt;
+use std::rc::Rc;
 
 use gloo_net::http::Request;
-use web_sys::AbortController;
+use gloo_timers::callback::Timeout;
+use web_sys::{AbortController, RequestCache, RequestRedirect, Url};
+
+use crate::browser::{base_url, page_origin};
 
 /// Why something could not be fetched. It does not show the URL, which may carry a secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +51,7 @@ impl core::error::Error for FetchError {}
 pub async fn fetch_text(url: &str) -> Result<String, FetchError> {
     let abort = AbortOnDrop(AbortController::new().map_err(|_| FetchError::Unreachable)?);
     let response = Request::get(url)
-        .cache(web_sys::RequestCache::NoStore)
+        .cache(RequestCache::NoStore)
         .abort_signal(Some(&abort.0.signal()))
         .send()
         .await
@@ -55,6 +60,105 @@ pub async fn fetch_text(url: &str) -> Result<String, FetchError> {
         return Err(FetchError::Status(response.status()));
     }
     response.text().await.map_err(|_| FetchError::Unreachable)
+}
+
+/// What a plain HTTP request showed after handshakes had failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Diagnosis {
+    /// The server answers, with this status: 401 or 403 when it does not let the user in, 404 when there is
+    /// nothing at this address, 5xx when it or a proxy is in trouble; 400 or 426 come from a WebSocket
+    /// endpoint that is healthy and takes no plain request.
+    Status(u16),
+    /// It does not answer.
+    Unreachable,
+    /// It cannot be told: it redirects, or is of another origin and does not answer or may not be read.
+    Unknown,
+}
+
+impl fmt::Display for Diagnosis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Status(status) => write!(f, "the server answers with status {status}"),
+            Self::Unreachable => f.write_str("the server does not answer"),
+            Self::Unknown => f.write_str("the server's answer cannot be seen from this page"),
+        }
+    }
+}
+
+/// How long an answer may take, in milliseconds.
+const DIAGNOSIS_TIMEOUT: u32 = 5_000;
+
+/// Asks a server once, over HTTP, why handshakes fail: browsers do not tell. `url` is that of the socket,
+/// `ws:` meaning `http:`, or another one. It is asked past every cache, with the page's credentials for its
+/// own origin, without following redirections, and for at most 5 s. A server of another origin has to allow
+/// the page to read its answer (CORS). Dropping the future aborts the request.
+///
+/// ```no_run
+/// # use futures_util::StreamExt as _;
+/// # async fn example(mut events: steady_socket::Events) {
+/// use steady_socket::{Event, diagnose};
+///
+/// let mut failures = 0;
+/// while let Some(event) = events.next().await {
+///     match event {
+///         Event::Open { .. } => failures = 0,
+///         Event::Closed(closed) if !closed.loss.was_open => {
+///             failures += 1;
+///             if failures == 3 {
+///                 log::warn!("{}", diagnose("wss://example.org/chat").await);
+///             }
+///         }
+///         _ => {}
+///     }
+/// }
+/// # }
+/// ```
+pub async fn diagnose(url: &str) -> Diagnosis {
+    let Some(url) = http_url(url) else {
+        return Diagnosis::Unknown;
+    };
+    let Ok(controller) = AbortController::new() else {
+        return Diagnosis::Unknown;
+    };
+    let abort = AbortOnDrop(controller);
+    let timed_out = Rc::new(Cell::new(false));
+    let timeout = {
+        let (controller, timed_out) = (abort.0.clone(), Rc::clone(&timed_out));
+        Timeout::new(DIAGNOSIS_TIMEOUT, move || {
+            timed_out.set(true);
+            controller.abort();
+        })
+    };
+    let answer = Request::get(&url.href())
+        .cache(RequestCache::NoStore)
+        .redirect(RequestRedirect::Manual)
+        .abort_signal(Some(&abort.0.signal()))
+        .send()
+        .await;
+    drop(timeout);
+    match answer {
+        // A redirection shows no status.
+        Ok(answer) if answer.status() == 0 => Diagnosis::Unknown,
+        Ok(answer) => Diagnosis::Status(answer.status()),
+        Err(_) if timed_out.get() || page_origin() == Some(url.origin()) => Diagnosis::Unreachable,
+        Err(_) => Diagnosis::Unknown,
+    }
+}
+
+/// An absolute URL that can be fetched.
+fn http_url(url: &str) -> Option<Url> {
+    let url = match base_url() {
+        Some(base) => Url::new_with_base(url, &base),
+        None => Url::new(url),
+    }
+    .ok()?;
+    match url.protocol().as_str() {
+        "ws:" => url.set_protocol("http:"),
+        "wss:" => url.set_protocol("https:"),
+        _ => {}
+    }
+    Some(url)
 }
 
 struct AbortOnDrop(AbortController);

@@ -31,7 +31,7 @@ pub use connection::{
 pub use driver::{Attempt, TOO_BIG};
 pub use events::Events;
 #[cfg(feature = "gloo-net")]
-pub use fetch::{FetchError, fetch_text};
+pub use fetch::{Diagnosis, FetchError, diagnose, fetch_text};
 pub use inbox::{INBOX_FULL, InboxLimits, InboxOverflow};
 pub use options::{OptionError, Options, Overflow};
 pub use socket::{

@@ -14,8 +14,8 @@ use steady_socket::protocol::{
     Codec, Decode, Encode, Json, MsgPack, Offers, PlainBytes, PlainText,
 };
 use steady_socket::{
-    Builder, Cause, ConnectError, Event, Events, FetchError, Handle, Message, Options, Phase,
-    SendError, SendMode, Sent, Socket, Source, endpoint, fetch_text,
+    Builder, Cause, ConnectError, Diagnosis, Event, Events, FetchError, Handle, Message, Options,
+    Phase, SendError, SendMode, Sent, Socket, Source, diagnose, endpoint, fetch_text,
 };
 use wasm_bindgen_test::wasm_bindgen_test;
 
@@ -307,6 +307,22 @@ async fn a_ticket_can_be_fetched_and_a_refusal_tells_its_status() {
     assert_eq!(answer, Err(FetchError::Status(404)));
     let nobody = soon("an answer", fetch_text("http://127.0.0.1:9/")).await;
     assert_eq!(nobody, Err(FetchError::Unreachable));
+}
+
+#[wasm_bindgen_test]
+async fn a_server_is_asked_over_http_why_handshakes_fail() {
+    let server = server().await;
+    let found = soon("an answer", diagnose("/there/is/no/such/page")).await;
+    assert_eq!(found, Diagnosis::Status(404));
+    // Of another origin, that does not let itself be read, or does not answer: the browser says the same.
+    for url in [
+        &format!("{server}/nothing"),
+        "ws://127.0.0.1:9/",
+        "http://[",
+    ] {
+        let found = soon("an answer", diagnose(url)).await;
+        assert_eq!(found, Diagnosis::Unknown, "{url}");
+    }
 }
 
 // [R14]
