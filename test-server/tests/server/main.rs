@@ -8,5 +8,6 @@ mod handshake;
 mod limits;
 mod page;
 mod program;
+mod secrets;
 mod support;
 mod tls;
