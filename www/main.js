@@ -21,7 +21,8 @@ const id = [...crypto.getRandomValues(new Uint8Array(16))]
   .map((byte) => byte.toString(16).padStart(2, '0'))
   .join('');
 
-const socket = new ReconnectingWebSocket(`/hello?id=${id}`, SUBPROTOCOL);
+// With control messages, so that a dead connection is noticed by the server's missing heartbeat.
+const socket = new ReconnectingWebSocket(`/hello?id=${id}`, [`${SUBPROTOCOL}~1`, SUBPROTOCOL], { controlMessages: true });
 
 // --- The socket tells -------------------------------------------------------------------------------------
 

@@ -17,6 +17,7 @@ export const OPTIONS = [
   { name: 'announcedDelayMax', kind: 'whole', unit: ' ms', min: 0, max: 2147483647, unlimited: false, default: 60000 },
   { name: 'heartbeatInterval', kind: 'whole', unit: ' ms', min: 1, max: 2147483647, unlimited: true, default: Infinity },
   { name: 'heartbeatGrace', kind: 'whole', unit: ' ms', min: 1, max: 2147483647, unlimited: false, default: 10000 },
+  { name: 'controlMessages', kind: 'flag', default: 0 },
   { name: 'probeTimeout', kind: 'whole', unit: ' ms', min: 1, max: 2147483647, unlimited: false, default: 5000 },
   { name: 'maxQueuedMessages', kind: 'whole', unit: '', min: 0, max: 2147483647, unlimited: false, default: 1000 },
   { name: 'maxQueuedBytes', kind: 'whole', unit: ' bytes', min: 0, max: 2147483647, unlimited: false, default: 16777216 },
@@ -31,4 +32,4 @@ export const OPTIONS = [
 ];
 
 /** Pairs of them, by their place, of which the first may not be greater than the second. */
-export const ORDERED = [[4, 7], [5, 7], [21, 20]];
+export const ORDERED = [[4, 7], [5, 7], [22, 21]];

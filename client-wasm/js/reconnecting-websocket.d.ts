@@ -168,6 +168,13 @@ export interface ReconnectingWebSocketOptions {
   heartbeatGrace?: number | undefined;
 
   /**
+   * Whether control messages are spoken when the server has agreed to a sub-protocol whose name ends with
+   * `~1`: its heartbeat, a ping, a window to come back in. They do not reach the application.
+   * @default false
+   */
+  controlMessages?: boolean | undefined;
+
+  /**
    * How long a server that answers pings may take to answer one after the page has woken or the network has
    * changed.
    * Milliseconds, 1 to 2^31 - 1.

@@ -104,7 +104,9 @@ struct Inner<P: 'static> {
     /// Listens to the page and the network while the connection is wanted.
     watch: RefCell<Option<Box<dyn Any>>>,
     clocks: Cell<Clocks>,
-    /// Control messages are spoken on the present connection.
+    /// Control messages are spoken where the server agrees to them.
+    speaks_control: bool,
+    /// They are spoken on the present connection.
     controls: Cell<bool>,
     /// The timer that is armed was armed when another went off.
     chained: Cell<bool>,
@@ -182,6 +184,7 @@ impl<P: 'static> Driver<P> {
             }),
             watch: RefCell::new(None),
             clocks: Cell::new(clocks),
+            speaks_control: options.control_messages,
             controls: Cell::new(false),
             chained: Cell::new(false),
             in_timer: Cell::new(false),
@@ -210,6 +213,11 @@ impl<P: 'static> Driver<P> {
             .send(now, payload, bytes, mode);
         self.0.after_command();
         sent
+    }
+
+    /// Hands out at once what a task would have handed out soon, for a face that will not be there then.
+    pub fn tell_now(&self) {
+        self.0.tell();
     }
 
     /// Asks the core.
@@ -326,7 +334,11 @@ impl<P: 'static> Inner<P> {
             // The loop further up the stack goes on when the handler returns.
             return;
         }
-        if self.connection.borrow().has_output() && !self.tell_soon.replace(true) {
+        self.arm();
+        if !self.connection.borrow().has_output() {
+            // Nothing to tell, but the queue may have room now.
+            self.application.settled();
+        } else if !self.tell_soon.replace(true) {
             let weak = Rc::downgrade(self);
             self.platform.spawn(Box::pin(async move {
                 if let Some(inner) = weak.upgrade() {
@@ -335,7 +347,6 @@ impl<P: 'static> Inner<P> {
                 }
             }));
         }
-        self.arm();
     }
 
     fn socket_reports(self: &Rc<Self>, generation: Generation, event: SocketEvent<P>) {
@@ -376,7 +387,8 @@ impl<P: 'static> Inner<P> {
 
     fn opened(self: &Rc<Self>, generation: Generation) {
         let socket = self.socket_of(generation);
-        let controls = socket.is_some_and(|socket| socket.protocol().ends_with(control::SUFFIX));
+        let controls = self.speaks_control
+            && socket.is_some_and(|socket| socket.protocol().ends_with(control::SUFFIX));
         self.controls.set(controls);
         self.tell_core(Input::Opened { generation });
         if controls || self.application.pings() {

@@ -353,6 +353,9 @@ options! {
     heartbeat_interval / "heartbeatInterval": Option<Duration>, Millis 1..=MAX_MILLIS, default f64::INFINITY;
     /// How much longer it may be silent before the connection is given up as dead.
     heartbeat_grace / "heartbeatGrace": Duration, Millis 1..=MAX_MILLIS, default 10_000.0;
+    /// Whether control messages are spoken when the server has agreed to a sub-protocol whose name ends
+    /// with `~1`: its heartbeat, a ping, a window to come back in. They do not reach the application.
+    control_messages / "controlMessages": bool, Flag 0..=1, default 0.0;
     /// How long a server that answers pings may take to answer one after the page has woken or the
     /// network has changed.
     probe_timeout / "probeTimeout": Duration, Millis 1..=MAX_MILLIS, default 5_000.0;

@@ -108,6 +108,8 @@ pub struct Builder<Out, In, C> {
     on_open: Option<OnOpen>,
     heartbeat: Option<Heartbeat>,
     inbox: InboxLimits,
+    /// Control messages are offered among the sub-protocols.
+    controls: bool,
     types: PhantomData<fn(Out, C) -> In>,
 }
 
@@ -136,6 +138,7 @@ impl<Out, In, C> Builder<Out, In, C> {
             on_open: None,
             heartbeat: None,
             inbox: InboxLimits::default(),
+            controls: false,
             types: PhantomData,
         }
     }
@@ -201,6 +204,7 @@ impl<Out, In, C> Builder<Out, In, C> {
     /// # Errors
     /// When an option, the URL or a sub-protocol cannot be right.
     pub fn connect(mut self) -> Result<Socket<Out, In, C>, ConnectError> {
+        self.options.control_messages |= self.controls;
         self.options.check().map_err(ConnectError::Option)?;
         let platform = match self.platform {
             Some(platform) => platform,
@@ -418,7 +422,8 @@ impl Application<Message> for FaceRef {
 
     fn settled(&self) {
         let shared = &self.0.shared;
-        let Some(driver) = shared.driver() else {
+        let waited_for = !shared.waiting.borrow().is_empty() || shared.reader.borrow().is_some();
+        let Some(driver) = shared.driver().filter(|_| waited_for) else {
             return;
         };
         let over = driver.ask(|connection| connection.phase() == Phase::Closed);
@@ -509,8 +514,8 @@ impl Opening<'_> {
 ///
 /// * The stream yields `Err` for a message that cannot be decoded, and goes on. It ends when the
 ///   connection is closed for good, and goes on after [`Handle::reconnect`].
-/// * The sink is ready when the queue has room, whether connected or not; `send(…).await` returns when
-///   the queue or the browser has the message. Closing it closes the connection and waits for that.
+/// * The sink takes one message more than the queue has room for, and is then not ready until there is,
+///   whether connected or not; `send(…).await` returns when the queue or the browser has the message. Closing it closes the connection and waits for that.
 /// * Dropping it (after a split, its last half) hands the queue to the browser, closes the connection and
 ///   frees every listener and timer.
 ///
@@ -623,7 +628,9 @@ where
     let name = <E as Offers<C>>::SUBPROTOCOL;
     // Preferred with control messages; a server that does not know them takes the plain name.
     let offers = vec![format!("{name}{}", control::SUFFIX), name.to_owned()];
-    Socket::builder(url).protocols(offers)
+    let mut builder = Socket::builder(url).protocols(offers);
+    builder.controls = true;
+    builder
 }
 
 /// A socket is never pinned to its place.
@@ -640,7 +647,12 @@ impl<Out, In, C: Decode<In>> Stream for Socket<Out, In, C> {
         if self.phase() == Phase::Closed {
             return Poll::Ready(None);
         }
-        *self.shared.reader.borrow_mut() = Some(task.waker().clone());
+        let earlier = self
+            .shared
+            .reader
+            .borrow_mut()
+            .replace(task.waker().clone());
+        drop(earlier);
         Poll::Pending
     }
 }
@@ -697,14 +709,20 @@ impl<Out, In, C> Drop for Socket<Out, In, C> {
     fn drop(&mut self) {
         // The driver itself goes when its last user on the stack returns, if this is in a handler.
         if let Some(message) = self.waiting.take() {
-            // Full until now: the last chance is the browser's own buffer, when the drop hands over
-            // the queue. There is nobody left to tell.
-            let _ = self.shared.send(message, SendMode::default());
+            // It found no room until now.
+            let bytes = message.len() as u64;
+            self.shared.watchers.tell(&Event::Dropped(Dropped {
+                reason: DropReason::Closed,
+                payloads: vec![message],
+                bytes,
+            }));
         }
         self.driver.command(Input::Close {
             code: None,
             reason: String::new(),
         });
+        // The streams of events are told how it ends before they do.
+        self.driver.tell_now();
         self.shared.gone.set(true);
         self.shared.watchers.end();
         self.shared.wake_waiting();
@@ -759,7 +777,9 @@ impl<Out, C> Handle<Out, C> {
         Ok(())
     }
 
-    /// A new connection now, whatever the state; after a final close, afresh.
+    /// A new connection now, whatever the state; after a final close, afresh. Only when too many attempts
+    /// were made in a short time (options `attempt_burst`, `attempt_interval`) it waits, without a
+    /// connection, until one more may be made; the event [`Event::State`] says so.
     ///
     /// # Errors
     /// When the socket was dropped.

@@ -312,14 +312,22 @@ impl Platform<Message> for World {
         self.0.secure.get()
     }
 
-    /// Takes any URL that starts like one of a WebSocket and has no fragment.
+    /// As in a browser, on a page at `http://page.test/` (`https:` when it is secure), but without a look
+    /// at what follows the scheme.
     fn parse_url(&self, url: &str) -> Result<String, Refused> {
-        if !(url.starts_with("ws://") || url.starts_with("wss://")) || url.contains('#') {
-            return Err(Refused(
-                "it takes a URL that starts with ws:// or wss://".to_owned(),
-            ));
+        let absolute = match url.split_once("://") {
+            Some(("ws" | "http", rest)) => format!("ws://{rest}"),
+            Some(("wss" | "https", rest)) => format!("wss://{rest}"),
+            Some(_) => return Err(Refused("it takes ws:, wss:, http: or https:".to_owned())),
+            None => {
+                let scheme = if self.0.secure.get() { "wss" } else { "ws" };
+                format!("{scheme}://page.test/{}", url.trim_start_matches('/'))
+            }
+        };
+        if absolute.contains('#') {
+            return Err(Refused("a WebSocket URL takes no fragment (#…)".to_owned()));
         }
-        Ok(url.to_owned())
+        Ok(absolute)
     }
 }
 

@@ -515,7 +515,7 @@ fn a_provider_that_never_settles_is_a_failed_attempt_and_its_future_is_dropped()
 #[test]
 fn a_bad_url_from_a_provider_is_a_failed_attempt_and_from_the_program_an_error() {
     let world = World::new();
-    let url = Source::asking(|_| async { Ok::<_, String>(text("http://example.org/")) });
+    let url = Source::asking(|_| async { Ok::<_, String>(text("ftp://example.org/")) });
     let socket = Text::builder(url)
         .platform(world.platform())
         .connect()
@@ -830,7 +830,8 @@ fn the_window_that_a_server_announces_is_kept_and_clamped() {
 #[test]
 fn control_messages_are_spoken_where_they_were_negotiated() {
     let world = World::new();
-    let mut socket = connect(&world);
+    let options = Options::default().control_messages(true);
+    let mut socket = builder(&world).options(options).connect().unwrap();
     let mut events = socket.events();
     world.socket(0).open_with_protocol("chat~1");
     world.socket(0).deliver("~beat 20000".into());
@@ -1028,4 +1029,94 @@ fn a_provider_that_closes_its_own_socket_is_not_waited_for() {
         (Phase::Closed, 0)
     );
     assert!(!polled.get(), "its future was dropped");
+}
+
+#[test]
+fn a_sub_protocol_of_the_users_own_is_left_alone() {
+    let world = World::new();
+    let mut socket = connect(&world);
+    world.socket(0).open_with_protocol("mine~1");
+    world.socket(0).deliver("~/home".into());
+    assert_eq!(socket.next().now_or_never(), Some(Some(Ok(text("~/home")))));
+    world.hint(Hint::Visible);
+    assert!(world.socket(0).sent().is_empty());
+}
+
+#[test]
+fn a_sender_that_waits_is_woken_when_the_gate_opens() {
+    let world = World::new();
+    let options = Options::default().gate(true).max_queued_messages(1);
+    let socket = builder(&world).options(options).connect().unwrap();
+    let handle = socket.handle();
+    handle.try_send(&text("a")).unwrap();
+    world.socket(0).open();
+    let message = text("b");
+    let mut waiting = Box::pin(handle.send(&message));
+    let (waker, count) = futures_test_waker();
+    let mut task = core::task::Context::from_waker(&waker);
+    assert!(waiting.as_mut().poll(&mut task).is_pending());
+    handle.ready().unwrap();
+    assert_eq!(count.load(core::sync::atomic::Ordering::Relaxed), 1);
+    assert!(waiting.as_mut().poll(&mut task).is_ready());
+    assert_eq!(texts(world.socket(0).sent()), ["a", "b"]);
+}
+
+/// A waker, and how often it was called.
+fn futures_test_waker() -> (
+    core::task::Waker,
+    std::sync::Arc<core::sync::atomic::AtomicUsize>,
+) {
+    struct Counter(std::sync::Arc<core::sync::atomic::AtomicUsize>);
+    impl std::task::Wake for Counter {
+        fn wake(self: std::sync::Arc<Self>) {
+            self.0.fetch_add(1, core::sync::atomic::Ordering::Relaxed);
+        }
+    }
+    let count = std::sync::Arc::default();
+    (
+        std::sync::Arc::new(Counter(std::sync::Arc::clone(&count))).into(),
+        count,
+    )
+}
+
+#[test]
+fn dropping_the_socket_tells_its_events_what_was_not_sent() {
+    let world = World::new();
+    let options = Options::default().max_queued_messages(1);
+    let mut socket = builder(&world).options(options).connect().unwrap();
+    let mut events = socket.events();
+    socket.feed(text("queued")).now_or_never().unwrap().unwrap();
+    socket
+        .feed(text("in hand"))
+        .now_or_never()
+        .unwrap()
+        .unwrap();
+    drop(socket);
+    let story = drain(&mut events);
+    let dropped: Vec<String> = story
+        .iter()
+        .filter_map(|event| match event {
+            Event::Dropped(dropped) => Some(texts(dropped.payloads.clone())),
+            _ => None,
+        })
+        .flatten()
+        .collect();
+    assert_eq!(dropped, ["in hand", "queued"]);
+    assert!(matches!(story.last(), Some(Event::Closed(closed)) if closed.retry_in.is_none()));
+    assert_eq!(events.next().now_or_never(), Some(None));
+}
+
+#[test]
+fn a_relative_url_is_relative_to_the_page() {
+    let world = World::new();
+    let _one = Text::builder("/chat")
+        .platform(world.platform())
+        .connect()
+        .unwrap();
+    let _two = endpoint::<Hello, Json>("")
+        .platform(world.platform())
+        .connect()
+        .unwrap();
+    assert_eq!(world.socket(0).url(), "ws://page.test/chat");
+    assert_eq!(world.socket(1).url(), "ws://page.test/hello");
 }

@@ -843,7 +843,7 @@ export const cases = {
         this.addEventListener('message', ({ data }) => { if (data.startsWith('~beat')) sent.push(this); });
       }
     }
-    const socket = t.socket(t.url('/hello'), ['hello.json~1', 'hello.json'], { WebSocket: Recorded });
+    const socket = t.socket(t.url('/hello'), ['hello.json~1', 'hello.json'], { WebSocket: Recorded, controlMessages: true });
     const received = [];
     socket.addEventListener('message', ({ data }) => received.push(data));
     await t.next(socket, 'open');

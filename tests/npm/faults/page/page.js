@@ -30,7 +30,8 @@ for (const [target, types] of HAPPENINGS) {
 globalThis.faults = {
   /** A socket under test. */
   open(name, url, protocols, options) {
-    add(name, new ReconnectingWebSocket(url, protocols, options));
+    // Control messages are spoken where a test offers a sub-protocol with them.
+    add(name, new ReconnectingWebSocket(url, protocols, { controlMessages: true, ...options }));
   },
 
   /** A socket of the browser's own, to show what the fault does to it. */
