@@ -262,7 +262,7 @@ export interface ReconnectingWebSocketOptions {
    * even where the server says nothing by itself, and a page that wakes asks whether the connection still
    * lives. A function is called for every ping; if it throws, that is reported, and nothing is sent.
    *
-   * Not needed for a server that speaks the heartbeat of steady-socket (see `heartbeatInterval`).
+   * Not needed for a server that speaks control messages (see `controlMessages`).
    *
    * ```js
    * new ReconnectingWebSocket('/chat', [], {

@@ -836,11 +836,9 @@ export const cases = {
   async 'what the two ends say to each other stays out of the messages'(t) {
     const sent = [];
     class Recorded extends WebSocket {
-      received = 0;
-
       constructor(...given) {
         super(...given);
-        this.addEventListener('message', ({ data }) => { if (data.startsWith('~beat')) sent.push(this); });
+        this.addEventListener('message', ({ data }) => { if (data.startsWith('~beat')) sent.push(data); });
       }
     }
     const socket = t.socket(t.url('/hello'), ['hello.json~1', 'hello.json'], { WebSocket: Recorded, controlMessages: true });

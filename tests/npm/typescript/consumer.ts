@@ -78,6 +78,7 @@ const everything: ReconnectingWebSocketOptions = {
   allowInsecure: true,
   diagnose: '/health',
   diagnoseAfter: 2,
+  controlMessages: true,
   signal: AbortSignal.timeout(1_000),
   WebSocket,
   debug: (line) => console.debug(line.toUpperCase()),
