@@ -11,8 +11,8 @@ const BROWSERS: [&str; 2] = ["firefox", "firefox-esr"];
 /// Where macOS keeps it.
 const MACOS_BROWSER: &str = "/Applications/Firefox.app/Contents/MacOS/firefox";
 
-/// It drives every Firefox from 115 on, so no version need be compared. Measured on two cores: 60 s to
-/// compile it without optimisation.
+/// It drives every Firefox of the last years, so no version need be compared. Measured on two cores that had
+/// other work: 2 min to compile it without optimisation.
 const GECKODRIVER_VERSION: &str = "0.37.1";
 
 pub(crate) struct Firefox {

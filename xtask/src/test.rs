@@ -154,13 +154,18 @@ pub(crate) fn run(parts: &[Part]) -> Result<()> {
         println!("{:<10} not run", part.name());
     }
     outcome?;
-    let took = readable(started.elapsed());
-    if lacks_firefox {
-        println!("all other checks passed in {took}\nFirefox NOT RUN");
-    } else {
-        println!("all checks passed in {took}");
-    }
+    println!("{}", verdict(started.elapsed(), lacks_firefox));
     Ok(())
+}
+
+/// What stands last when all went well.
+fn verdict(took: Duration, lacks_firefox: bool) -> String {
+    let took = readable(took);
+    if lacks_firefox {
+        format!("all other checks passed in {took}\nFirefox NOT RUN")
+    } else {
+        format!("all checks passed in {took}")
+    }
 }
 
 /// Whether the value of the environment's `CI` says so.
@@ -451,6 +456,13 @@ mod tests {
         for value in [None, Some(""), Some("0"), Some("false")] {
             assert!(!is_ci(value), "{value:?}");
         }
+    }
+
+    #[test]
+    fn the_last_line_tells_that_firefox_was_not_there() {
+        let verdict = |lacks_firefox| verdict(Duration::from_secs(61), lacks_firefox);
+        assert_eq!(verdict(false), "all checks passed in 1 min 1 s");
+        assert_eq!(verdict(true).lines().last(), Some("Firefox NOT RUN"));
     }
 
     #[test]
