@@ -95,8 +95,8 @@ export interface ReconnectingWebSocketOptions {
   minDelay?: number | undefined;
 
   /**
-   * Retry n (2, 3, …) waits for a time drawn between `minDelay` and `baseDelay` × `growthFactor`ⁿ⁻¹, but at
-   * most `maxDelay`.
+   * The wait before retry n (2, 3, …) is drawn between the least wait and this times the growth factor to
+   * the power of n − 1, or the cap if that is less.
    * Milliseconds, 1 to 2^31 - 1.
    * @default 5000
    */
@@ -139,7 +139,7 @@ export interface ReconnectingWebSocketOptions {
   attemptBurst?: number | undefined;
 
   /**
-   * How long it takes until one more attempt may be made, up to `attemptBurst` of them. 0 is without limit.
+   * How long it takes until one more attempt may be made, up to the burst. 0 is without limit.
    * Milliseconds, 0 to 2^31 - 1.
    * @default 5000
    */

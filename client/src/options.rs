@@ -329,8 +329,8 @@ options! {
     first_delay_max / "firstDelayMax": Duration, Millis 0..=MAX_MILLIS, default 5_000.0;
     /// The least wait before the second and later retries.
     min_delay / "minDelay": Duration, Millis 0..=MAX_MILLIS, default 1_000.0;
-    /// Retry n (2, 3, …) waits for a time drawn between `minDelay` and
-    /// `baseDelay` × `growthFactor`ⁿ⁻¹, but at most `maxDelay`.
+    /// The wait before retry n (2, 3, …) is drawn between the least wait and this times the growth
+    /// factor to the power of n − 1, or the cap if that is less.
     base_delay / "baseDelay": Duration, Millis 1..=MAX_MILLIS, default 5_000.0;
     /// How much the longest possible wait grows from one retry to the next.
     growth_factor / "growthFactor": f64, Factor 1..=100.0, default 2.0;
@@ -343,8 +343,7 @@ options! {
     max_retries / "maxRetries": Option<u32>, Count 0..=MAX_COUNT, default f64::INFINITY;
     /// How many attempts may be made at once, whoever asks for them, before the next ones wait.
     attempt_burst / "attemptBurst": u32, Count 1..=MAX_COUNT, default 10.0;
-    /// How long it takes until one more attempt may be made, up to `attemptBurst` of them. 0 is
-    /// without limit.
+    /// How long it takes until one more attempt may be made, up to the burst. 0 is without limit.
     attempt_interval / "attemptInterval": Duration, Millis 0..=MAX_MILLIS, default 5_000.0;
     /// The longest wait that a server may ask for when it announces when to come back.
     announced_delay_max / "announcedDelayMax": Duration, Millis 0..=MAX_MILLIS, default 60_000.0;
