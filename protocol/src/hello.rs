@@ -79,7 +79,7 @@ pub enum InvalidName {
     /// `{"problem":"controlCharacter","position":3}`: it has a line break, a tabulator, an escape
     /// or another control character.
     ControlCharacter {
-        /// Where the first one is, in characters from 0.
+        /// Where the first one is: the number of characters before it. `Display` counts from 1.
         position: u32,
     },
 }
@@ -137,7 +137,9 @@ impl fmt::Display for InvalidName {
             }
             InvalidName::ControlCharacter { position } => write!(
                 f,
-                "the name has a control character at position {position}: send printable characters only"
+                "character {} of the name is a control character: send printable characters only",
+                // People count from 1.
+                u64::from(*position) + 1
             ),
         }
     }

@@ -42,7 +42,10 @@ async fn an_invalid_name_closes_the_plain_hello_and_says_why() {
         (String::new(), "the name is empty"),
         ("   ".to_owned(), "the name is empty"),
         ("é".repeat(257), "has 257 characters: send at most 256"),
-        ("a\u{1b}[31mb".to_owned(), "control character at position 1"),
+        (
+            "a\u{1b}[31mb".to_owned(),
+            "character 2 of the name is a control character",
+        ),
     ];
     for (name, expected) in cases {
         let mut client = server.connect("/").await;
