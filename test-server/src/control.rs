@@ -19,6 +19,8 @@ use crate::server::State;
 
 pub(crate) const INVALID_ID: &str = "an id is 1 to 64 letters, digits, - or _";
 
+const OFF: &str = "the control is off: the server's option --demo-control switches it on\n";
+
 /// The longest close reason that fits into a frame, in bytes.
 const REASON_BYTES: usize = 123;
 
@@ -42,23 +44,26 @@ pub(crate) fn is_id(id: &str) -> bool {
             .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
 }
 
-/// The control, if it is on.
+/// The control, or a 404 to every request for it while it is off.
 pub(crate) fn filter(
     state: Arc<State>,
 ) -> impl Filter<Extract = (reply::Response,), Error = Rejection> + Clone {
     let on = state.config.demo_control;
-    let switch = warp::any()
-        .and_then(move || async move {
-            if on {
+    let path = warp::path!("control" / "cut");
+    let switched = |wanted: bool| {
+        path.and_then(move || async move {
+            if on == wanted {
                 Ok(())
             } else {
                 Err(warp::reject::not_found())
             }
         })
-        .untuple_one();
-    let request = warp::path!("control" / "cut")
-        .and(switch)
-        .and(warp::header::headers_cloned());
+        .untuple_one()
+    };
+    // Said here: the page behind it takes no POST, which would make the answer a 405.
+    let off =
+        switched(false).map(|| reply::with_status(OFF, StatusCode::NOT_FOUND).into_response());
+    let request = switched(true).and(warp::header::headers_cloned());
     let cut = {
         let state = Arc::clone(&state);
         request
@@ -79,7 +84,7 @@ pub(crate) fn filter(
     let preflight = request
         .and(warp::options())
         .map(move |headers: HeaderMap| state.origins.preflight(&headers, "POST"));
-    cut.or(preflight).unify()
+    off.or(cut).unify().or(preflight).unify()
 }
 
 fn command_of(query: &Query) -> Result<Command, &'static str> {

@@ -19,10 +19,12 @@ async fn with_control() -> Running {
 async fn it_is_off_by_default() {
     let server = start(config()).await;
     let mut client = server.connect("/?id=a").await;
-    for method in ["POST", "OPTIONS"] {
-        let answer = server.http(method, "/control/cut?id=a", &[]).await;
-        let refused = answer.starts_with("HTTP/1.1 404 ") || answer.starts_with("HTTP/1.1 405 ");
-        assert!(refused, "{answer}");
+    for method in ["POST", "OPTIONS", "GET"] {
+        for path in ["/control/cut?id=a", "/control/cut"] {
+            let answer = server.http(method, path, &[]).await;
+            assert!(answer.starts_with("HTTP/1.1 404 "), "{answer}");
+            assert!(answer.contains("--demo-control"), "{answer}");
+        }
     }
     assert_eq!(client.ask("Ada").await, Message::from("Hello Ada!"));
 }
