@@ -1,5 +1,7 @@
 //! Node and the packages of its that are used here.
 
+use std::io;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -28,6 +30,10 @@ pub(crate) fn ensure_wasm_opt() -> Result<WasmOpt> {
         }
     }
     install(&folder, "wasm-opt (npm's binaryen) into target/tools/node")?;
+    link(
+        Path::new("../node/node_modules/.bin/wasm-opt"),
+        &checkout::tools().join("bin/wasm-opt"),
+    )?;
     Ok(WasmOpt {
         folder: folder.join("node_modules/.bin"),
         version: lock,
@@ -42,6 +48,23 @@ pub(crate) fn ensure_test_packages() -> Result<PathBuf> {
         "Playwright and TypeScript into tests/npm/node_modules",
     )?;
     Ok(folder)
+}
+
+/// Makes a link, unless it is there. With it `target/tools/bin` has all that a `wasm-pack` started by
+/// hand looks for on the path, and would otherwise download.
+fn link(to: &Path, link: &Path) -> Result<()> {
+    if std::fs::read_link(link).is_ok_and(|found| found == to) {
+        return Ok(());
+    }
+    let failed = |error: io::Error| format!("cannot make the link {}: {error}", link.display());
+    if let Some(folder) = link.parent() {
+        files::create_folder(folder)?;
+    }
+    match std::fs::remove_file(link) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error).into()),
+        _ => {}
+    }
+    Ok(symlink(to, link).map_err(failed)?)
 }
 
 /// Makes sure of a Node that is new enough.
@@ -108,6 +131,19 @@ mod tests {
         assert_eq!(major_version("v8"), Some(8));
         assert_eq!(major_version("20.1"), None);
         assert_eq!(major_version("v"), None);
+    }
+
+    #[test]
+    fn a_link_is_made_once_and_replaces_what_was_there() {
+        let folder = std::env::temp_dir().join(format!("xtask-link-{}", std::process::id()));
+        files::remove_folder(&folder).unwrap();
+        files::write(&folder.join("node/program"), "new").unwrap();
+        files::write(&folder.join("bin/program"), "old").unwrap();
+        for _ in 0..2 {
+            link(Path::new("../node/program"), &folder.join("bin/program")).unwrap();
+            assert_eq!(files::read(&folder.join("bin/program")).unwrap(), "new");
+        }
+        files::remove_folder(&folder).unwrap();
     }
 
     #[test]
