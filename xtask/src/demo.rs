@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::server::{Output, Server};
-use crate::{Result, both, checkout, files, package, say, server};
+use crate::{Result, both, checkout, files, package, ports, say, server};
 
 /// Builds what is outdated, then serves the demo page on 127.0.0.1 until it is stopped.
 ///
@@ -11,6 +11,8 @@ use crate::{Result, both, checkout, files, package, say, server};
 ///
 /// What could not be built, or why the server does not run.
 pub(crate) fn run(port: u16) -> Result<()> {
+    // The server would say so too, but only after all has been built.
+    ports::check(port)?;
     both(server::build, package::build)?;
     let page = assemble_page()?;
     let port = port.to_string();

@@ -27,6 +27,23 @@ pub(crate) fn pair() -> Result<[u16; 2]> {
     Ok(ports)
 }
 
+/// Makes sure that a server can listen on this port of 127.0.0.1. On 0, which stands for any free one,
+/// it always can.
+///
+/// # Errors
+///
+/// Why it cannot, and what to do.
+pub(crate) fn check(port: u16) -> Result<()> {
+    match listen(port) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(format!(
+            "cannot listen on port {port} of 127.0.0.1: {error}; `--port N` takes another one, \
+             `--port 0` any that is free"
+        )
+        .into()),
+    }
+}
+
 fn parse(text: &str) -> Option<[u16; 2]> {
     let mut words = text
         .split_whitespace()
@@ -60,7 +77,11 @@ mod tests {
         let listener = listen(0).unwrap();
         let port = listener.local_addr().unwrap().port();
         assert!(!is_free(port));
+        let message = check(port).unwrap_err().to_string();
+        assert!(message.contains(&format!("port {port} of")), "{message}");
+        assert!(message.contains("--port"), "{message}");
         drop(listener);
         assert!(is_free(port));
+        assert!(check(port).is_ok() && check(0).is_ok());
     }
 }
