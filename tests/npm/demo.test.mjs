@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 
 import { launchBrowser, openPage } from './lib/browser.mjs';
-import { artifact, serverAddress } from './lib/environment.mjs';
+import { artifact, required, serverAddress } from './lib/environment.mjs';
 import { PATIENCE, TEST_TIMEOUT } from './lib/limits.mjs';
 
 const DESKTOP = { width: 1280, height: 900 };
@@ -158,9 +158,8 @@ describe('the demo page', { timeout: 4 * TEST_TIMEOUT }, () => {
   });
 
   test('says so when the server does not offer to cut', async () => {
-    const demo = await openDemo(browser, { viewport: DESKTOP }, (page) => (
-      page.route('**/control/**', (route) => route.fulfill({ status: 404, body: 'not found' }))
-    ));
+    const server = required('STEADY_SOCKET_SERVER_WITHOUT_CONTROL');
+    const demo = await openDemo(browser, { viewport: DESKTOP }, undefined, server);
     try {
       await demo.page.click('#cut');
       await demo.page.waitForSelector('#cut[aria-disabled="true"]');
@@ -230,7 +229,7 @@ describe('the demo page', { timeout: 4 * TEST_TIMEOUT }, () => {
 });
 
 /** Opens the demo page, connected, with what the tests do on it in the visitor's words. */
-async function openDemo(browser, options, prepare = async () => {}) {
+async function openDemo(browser, options, prepare = async () => {}, server = serverAddress()) {
   const { page, complaints, close } = await openPage(browser, options);
   await prepare(page);
   const demo = {
@@ -292,7 +291,7 @@ async function openDemo(browser, options, prepare = async () => {}) {
     }
   }
   try {
-    await page.goto(serverAddress());
+    await page.goto(server);
     await demo.state('open');
   } catch (error) {
     await close();

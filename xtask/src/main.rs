@@ -16,6 +16,7 @@ mod demo;
 mod files;
 mod firefox;
 mod fuzz;
+mod minimum;
 mod node;
 mod package;
 mod ports;

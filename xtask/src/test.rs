@@ -9,8 +9,8 @@ use crate::firefox::Firefox;
 use crate::server::{Output, Server};
 use crate::wasm_std::{self, WasmStd};
 use crate::{
-    Result, browser, checkout, demo, files, firefox, fuzz, node, package, ports, process, promises,
-    python, say, server, simulate, tools,
+    Result, browser, checkout, demo, files, firefox, fuzz, minimum, node, package, ports, process,
+    promises, python, say, server, simulate, tools,
 };
 
 /// A part of the checks that can be asked for by name.
@@ -238,6 +238,7 @@ fn lint(wasm: &WasmStd) -> Result<()> {
         process::run(clippy.args(packages).args(DENY))?;
     }
     fuzz::lint()?;
+    minimum::check(wasm)?;
     process::run(
         cargo("doc")
             .args(["--workspace", "--all-features", "--no-deps"])
@@ -385,7 +386,14 @@ fn npm() -> Result<()> {
         &origin,
     ];
     let mut server = Server::start(&options, Output::Logged(&log))?;
+    let other_log = checkout::artifacts().join("test-server-npm-without-control.log");
+    let options = ["--port", "0", "--www", &page];
+    let without_control = Server::start(&options, Output::Logged(&other_log))?;
     let mut node = npm.command(&tests, &server);
+    node.env(
+        "STEADY_SOCKET_SERVER_WITHOUT_CONTROL",
+        without_control.http(),
+    );
     with_log(&mut server, &log, || process::run(&mut node))
 }
 

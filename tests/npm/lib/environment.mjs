@@ -6,6 +6,7 @@ import path from 'node:path';
 
 const MEANINGS = {
   STEADY_SOCKET_SERVER: 'the http address of a running hello server with the demo page and its control',
+  STEADY_SOCKET_SERVER_WITHOUT_CONTROL: 'the http address of another one, which has the page alone',
   STEADY_SOCKET_TARBALL: 'the path of the packed npm package',
   STEADY_SOCKET_ARTIFACTS: 'the folder for screenshots',
   STEADY_SOCKET_PAGE_ORIGIN_PORT: 'the port of 127.0.0.1 whose origin the server allows',
