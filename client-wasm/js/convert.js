@@ -223,7 +223,7 @@ export function toMessage(data, taker = 'send') {
 /** What is sent as a ping: a string, or a copy of a buffer's or a view's bytes. */
 export function toHeartbeat(value) {
   if (!isHeartbeat(value)) {
-    throw new TypeError(`${CLASS}: the function heartbeatMessage returned ${kindOf(value)}; it takes a string, a buffer or a view`);
+    throw wrongAnswer('the function heartbeatMessage', kindOf(value), 'a string, a buffer or a view');
   }
   const [message] = toMessage(value, 'heartbeatMessage');
   return message;
@@ -370,15 +370,13 @@ export function checkVerdict(verdict) {
   if (verdict === undefined || typeof verdict === 'boolean') return verdict;
   if (typeof verdict === 'number' && verdict >= 0 && verdict <= max) return verdict;
   const is = typeof verdict === 'number' ? String(verdict) : kindOf(verdict);
-  throw new TypeError(
-    `${CLASS}: shouldReconnect returned ${is}; it takes true, false, undefined or a number from 0 to ${max} ms`,
-  );
+  throw wrongAnswer('shouldReconnect', is, `true, false, undefined or a number from 0 to ${max} ms`);
 }
 
 /** What `isHeartbeat` said. An async function's promise is no answer: it would hold for every message. */
 export function checkIsHeartbeat(answer) {
   if (typeof answer === 'boolean') return answer;
-  throw new TypeError(`${CLASS}: isHeartbeat returned ${kindOf(answer)}; it takes true or false`);
+  throw wrongAnswer('isHeartbeat', kindOf(answer), 'true or false');
 }
 
 // --- Kinds of values ----------------------------------------------------------------------------------------
@@ -393,9 +391,13 @@ export function isObject(value) {
 
 /** A string, or a URL object of any realm. */
 function isUrl(value) {
-  if (typeof value === 'string') return true;
+  return typeof value === 'string' || isA('URL', value);
+}
+
+/** Whether it is an object of this class of the platform or of the language, of any realm. */
+function isA(name, value) {
   try {
-    return Object.prototype.toString.call(value) === '[object URL]';
+    return Object.prototype.toString.call(value) === `[object ${name}]`;
   } catch {
     // A revoked proxy.
     return false;
@@ -407,6 +409,8 @@ function isAbortSignal(value) {
   return isObject(value) && typeof value.aborted === 'boolean' && isFunction(value.addEventListener);
 }
 
+const PROMISE = 'a promise';
+
 /** What a value is, for messages: never the value itself. */
 function kindOf(value) {
   if (value === null || value === undefined) return String(value);
@@ -415,11 +419,18 @@ function kindOf(value) {
   } catch {
     return 'a revoked proxy';
   }
+  if (isA('Promise', value)) return PROMISE;
   return `${/^[aeiou]/.test(typeof value) ? 'an' : 'a'} ${typeof value}`;
 }
 
 function wrongKind(what, value, accepted) {
   return new TypeError(`${CLASS}: ${what}: ${kindOf(value)} was given; this takes ${accepted}`);
+}
+
+/** For a function that is asked for something that is needed at once. */
+function wrongAnswer(who, is, accepted) {
+  const takes = is === PROMISE ? `it must answer at once, with ${accepted}` : `it takes ${accepted}`;
+  return new TypeError(`${CLASS}: ${who} returned ${is}; ${takes}`);
 }
 
 function syntaxError(message) {

@@ -38,7 +38,7 @@ export type LossCause =
   | 'message-too-big'   // the server sent a message larger than `maxMessageBytes`
   | 'reconnect'         // `reconnect()` replaced it
   | 'closed'            // `close()` ended it before it was open
-  | 'load-failed'       // the wasm module could not be loaded
+  | 'load-failed'       // the wasm module could not be loaded, or not within 30 s
   | 'internal-error';   // the wasm module failed; its queue is lost, and only a reload of the page helps
 
 export type UrlSource =
@@ -253,7 +253,8 @@ export interface ReconnectingWebSocketOptions {
 
   /**
    * Asked after every loss: `true` retries, `false` ends it, a number retries after that many
-   * milliseconds, `undefined` leaves it to the built-in policy for the close code.
+   * milliseconds, `undefined` leaves it to the built-in policy for the close code. It has to answer at once: if
+   * it throws, or returns something else, a promise included, that is reported, and the policy decides.
    */
   shouldReconnect?: ((lost: LostConnection) => boolean | number | undefined | void) | undefined;
 
@@ -298,7 +299,10 @@ export interface ReconnectingWebSocketOptions {
    */
   diagnoseAfter?: number | undefined;
 
-  /** Aborting it is the same as `close()`. If it is aborted already, no attempt is made. */
+  /**
+   * Aborting it is the same as `close()`, but for good: `reconnect()` then throws the signal's reason. If it is
+   * aborted already, no attempt is made.
+   */
   signal?: AbortSignal | undefined;
 
   /** The `WebSocket` constructor to use, where there is no global one (Node 20: `ws`) or to test. */
@@ -347,7 +351,7 @@ export interface ReconnectingCloseEvent extends CloseEvent {
   /** Milliseconds until the next attempt, when there is one. */
   readonly delay: number | null;
   readonly cause: LossCause;
-  /** Why it will or will not retry, in one sentence. */
+  /** Why it will or will not retry: a phrase, such as `no retry is left`, to be shown or logged. */
   readonly explanation: string;
   /** What the option `diagnose` found out since the last `close` event; `null` if nothing. */
   readonly diagnosis: Diagnosis | null;
@@ -377,7 +381,7 @@ export interface StateChangeEvent extends Event {
   readonly attempt: number;
   /** In `waiting`: milliseconds until the next attempt. */
   readonly delay: number | null;
-  /** Why, in one sentence. */
+  /** Why: a phrase, such as `the wait is over`, to be shown or logged. */
   readonly reason: string;
 }
 
@@ -420,7 +424,10 @@ export interface ReconnectingWebSocketEventMap {
   diagnosis: DiagnosisEvent;
 }
 
-/** A `WebSocket` that stays connected. */
+/**
+ * A `WebSocket` that stays connected. It can be given to whatever takes a `WebSocket`: only what a handler is
+ * told, and what `this` is in it, is said more exactly here.
+ */
 export class ReconnectingWebSocket extends EventTarget {
   static readonly CONNECTING: 0;
   static readonly OPEN: 1;
@@ -461,7 +468,7 @@ export class ReconnectingWebSocket extends EventTarget {
   readonly protocol: string;
   /** The extensions that the server chose. */
   readonly extensions: string;
-  /** 0 during every attempt and wait, 1 open, 2 closing, 3 only when it is over. */
+  /** 0 during every attempt and wait, 1 open, 2 closing, 3 only when it is over, or idle (`startClosed`). */
   readonly readyState: 0 | 1 | 2 | 3;
   /** Bytes in the queue and in the browser, and those given to `send` when it was too late. */
   readonly bufferedAmount: number;
@@ -470,31 +477,45 @@ export class ReconnectingWebSocket extends EventTarget {
   /** What it is doing, in more words than `readyState` has. */
   readonly state: ConnectionState;
 
-  onopen: ((this: ReconnectingWebSocket, event: OpenEvent) => unknown) | null;
-  onmessage: ((this: ReconnectingWebSocket, event: MessageEvent) => unknown) | null;
-  onerror: ((this: ReconnectingWebSocket, event: Event) => unknown) | null;
-  onclose: ((this: ReconnectingWebSocket, event: ReconnectingCloseEvent) => unknown) | null;
+  // Read, these have the types of `WebSocket`, or this class could not stand in for it; what is set is told more.
+  get onopen(): ((this: WebSocket, event: Event) => any) | null;
+  set onopen(handler: ((this: ReconnectingWebSocket, event: OpenEvent) => unknown) | null);
+  get onmessage(): ((this: WebSocket, event: MessageEvent) => any) | null;
+  set onmessage(handler: ((this: ReconnectingWebSocket, event: MessageEvent) => unknown) | null);
+  get onerror(): ((this: WebSocket, event: Event) => any) | null;
+  set onerror(handler: ((this: ReconnectingWebSocket, event: Event) => unknown) | null);
+  get onclose(): ((this: WebSocket, event: CloseEvent) => any) | null;
+  set onclose(handler: ((this: ReconnectingWebSocket, event: ReconnectingCloseEvent) => unknown) | null);
   onstatechange: ((this: ReconnectingWebSocket, event: StateChangeEvent) => unknown) | null;
   ondropped: ((this: ReconnectingWebSocket, event: DroppedEvent) => unknown) | null;
   ondiagnosis: ((this: ReconnectingWebSocket, event: DiagnosisEvent) => unknown) | null;
 
   /**
    * Sends now when open, and queues otherwise; buffers and views are copied. What is sent inside of an `open`
-   * handler goes ahead of the queue. When closing or closed it does nothing, as `WebSocket` does.
+   * handler goes ahead of the queue. When closing or closed it does nothing, as `WebSocket` does. While idle
+   * (`state`; the option `startClosed`) it queues, though `readyState` is 3, and what is queued waits for
+   * `reconnect()`.
    *
    * @throws {DOMException} `QuotaExceededError` when the queue is full and `overflow` is `'reject'`
    * @throws {TypeError} for shared or resizable memory, and for options that there are not
    */
-  send(data: string | ArrayBufferLike | ArrayBufferView | Blob, options?: SendOptions): void;
+  send(data: string | BufferSource | Blob, options?: SendOptions): void;
   /**
    * Closes for good (until `reconnect()`). While open, the queue is handed to the browser first; otherwise it
-   * is dropped, which a `dropped` event reports.
+   * is dropped, which a `dropped` event reports. Exactly one `close` event with `willReconnect` `false` follows,
+   * but none when it is closed already, nor while it is idle: there it drops the queue, and remains idle.
    *
    * @throws {DOMException} `InvalidAccessError` for a code that is neither 1000 nor 3000 to 4999,
    *   `SyntaxError` for a reason of more than 123 bytes
    */
   close(code?: number, reason?: string): void;
-  /** A new connection now, in every state; after a final close, afresh. */
+  /**
+   * A new connection now, in every state; after a final close, afresh. Only when too many attempts were made in
+   * a short time (options `attemptBurst`, `attemptInterval`) it waits, without a connection, until one more may
+   * be made, and a `statechange` event with the state `waiting` says so.
+   *
+   * @throws the reason of the option `signal` (an `AbortError`, unless another was given) if that is aborted
+   */
   reconnect(): void;
   /** With the option `gate`: the queue may flow on this connection. */
   ready(): void;
@@ -525,6 +546,8 @@ export class ReconnectingWebSocket extends EventTarget {
 
 /**
  * Starts loading the WebAssembly module now, rather than at the first constructor; settles when it is there,
- * and rejects when it cannot be loaded. The next call then tries again.
+ * and rejects when it cannot be loaded, or not within 30 s. The next call, or the next constructor, then tries
+ * again. Where it is the program that loads the module, by `init` of what wasm-pack makes, this waits without a
+ * limit until it has.
  */
 export function load(): Promise<void>;

@@ -16,12 +16,17 @@ const CONSTANTS = { CONNECTING: 0, OPEN: 1, CLOSING: 2, CLOSED: 3 };
 
 // --- Loading the module -------------------------------------------------------------------------------------
 
+/** Milliseconds that loading may take. The declarations of `load` and the package's readme tell it, too. */
+const LOAD_TIMEOUT = 30_000;
+
 /** Makes a core; there when the module is. */
 let createCore = null;
-/** Loads the module; without one, whoever imports this does that. */
+/** Loads the module; without one, whoever imports this does that, at a time of its own, and sees when it fails. */
 let loader = null;
 /** The promise of the load that is under way. */
 let loading = null;
+/** Settles when the last loader has, even if nobody waits for it any more. */
+let lastLoader = Promise.resolve();
 /** Calls that wait for the module: `{ resolve, reject }`. */
 let waiting = [];
 
@@ -34,7 +39,8 @@ export function provideCore(create, abandon) {
 }
 
 /**
- * Says how the module is loaded when it is first needed: by a function that returns a promise.
+ * Says how the module is loaded when it is first needed: by a function that returns a promise. It is given an
+ * `AbortSignal`, and has to give up when that aborts, since until then it is not called again.
  *
  * @returns what there is to export: by way of a call, so that a bundler that leaves out modules that do
  *   nothing but export again does not leave out the one that calls this
@@ -54,14 +60,27 @@ export function load() {
 }
 
 async function runLoader() {
+  const limit = new AbortController();
+  const { signal } = limit;
+  const tooLate = new Promise((_, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+  });
+  const timer = setTimeout(() => limit.abort(new Error(`it took longer than ${LOAD_TIMEOUT / 1000} s`)), LOAD_TIMEOUT);
+  // One after the other: a module that starts late would take the place of the one whose sockets are in use.
+  const attempt = lastLoader.then(() => {
+    signal.throwIfAborted();
+    return createCore ? undefined : loader(signal);
+  });
+  lastLoader = attempt.catch(() => {});
   try {
-    await loader();
+    await Promise.race([attempt, tooLate]);
     if (!createCore) throw new Error('it was loaded, but did not start');
   } catch (cause) {
     const what = cause instanceof Error ? cause.message : 'an exception that is no Error';
     const error = new Error(`the WebAssembly module of steady-socket could not be loaded: ${what}`, { cause });
     settle(({ reject }) => reject(error));
   } finally {
+    clearTimeout(timer);
     loading = null;
   }
 }
@@ -128,9 +147,13 @@ export class ReconnectingWebSocket extends EventTarget {
     const { diagnose, diagnoseAfter } = this.#options;
     this.#probe = new Probe(diagnose, diagnoseAfter, (diagnosis) => dispatch(this, plainEvent('diagnosis', { diagnosis })));
     this.#host = this.#makeHost();
-    this.#core = new WaitingRoom(this.#host, this.#options.numbers);
-    if (this.#options.numbers[START_CLOSED]) return;
+    this.#core = new WaitingRoom(this.#host, this.#options.numbers, this);
     const { signal } = this.#options;
+    if (this.#options.numbers[START_CLOSED]) {
+      // It has a queue, which closing empties.
+      signal?.addEventListener('abort', this.#onAbort);
+      return;
+    }
     if (signal?.aborted) {
       this.#core.start();
       this.#core.close();
@@ -188,6 +211,9 @@ export class ReconnectingWebSocket extends EventTarget {
 
   reconnect() {
     checkWorking();
+    const { signal } = this.#options;
+    // It cannot abort a second time, so nothing could stop the new connection.
+    if (signal?.aborted) throw signal.reason ?? new DOMException('ReconnectingWebSocket: its signal was aborted', 'AbortError');
     this.#discarded = 0;
     this.#begin('reconnect');
   }
@@ -292,7 +318,7 @@ export class ReconnectingWebSocket extends EventTarget {
       this.#core.bury();
       // What the core still says on its way down is said to the earlier host, to which nobody listens.
       this.#host = this.#makeHost();
-      this.#core = new WaitingRoom(this.#host, this.#options.numbers);
+      this.#core = new WaitingRoom(this.#host, this.#options.numbers, this);
     }
     if (this.#core.state !== 'closed') this.#core.end('internal-error', why);
   }

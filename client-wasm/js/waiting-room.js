@@ -26,6 +26,9 @@ const REQUESTED = 'the application asked for it';
 const [MAX_MESSAGES, MAX_BYTES, OVERFLOW, TTL] = ['maxQueuedMessages', 'maxQueuedBytes', 'overflow', 'messageTtl'].map(rowOf);
 const OVERFLOWS = OPTIONS[OVERFLOW].choices;
 
+/** The most milliseconds that a timer takes: as long as a message may wait, which rounding must not exceed. */
+const LONGEST_TIMER = 2 ** 31 - 1;
+
 /** Milliseconds on a clock that does not go back, where there is one. */
 function now() {
   return globalThis.performance?.now() ?? Date.now();
@@ -43,14 +46,20 @@ export class WaitingRoom {
   #dropped = [0, 0];
   /** Whether the end still has to be told. */
   #telling = false;
+  /** Runs while a message can expire: `{ id, at }`, `at` being when the first of them does. */
+  #timer = null;
+  #owner;
 
   /**
    * @param host - what the core calls back on
    * @param options - the number for each row of the table
+   * @param owner - what the host tells, and does not itself keep: the timer keeps it, so that a message that
+   *   expires is reported
    */
-  constructor(host, options) {
+  constructor(host, options, owner) {
     this.#host = host;
     this.#options = options;
+    this.#owner = owner;
   }
 
   get readyState() {
@@ -105,6 +114,7 @@ export class WaitingRoom {
     }
     this.#queue.push(message);
     this.#bytes += bytes;
+    this.#arm();
     return TAKEN;
   }
 
@@ -138,6 +148,7 @@ export class WaitingRoom {
       core.send(data, bytes, first, false, expires === Infinity ? ttl : Math.ceil(expires - time));
     }
     this.#bytes = 0;
+    this.#arm();
   }
 
   #fits(bytes) {
@@ -161,9 +172,25 @@ export class WaitingRoom {
     this.#tellSoon(this.#drop('expired', expired));
   }
 
+  /** Has the timer run until the next message expires, and not at all if none will. */
+  #arm() {
+    const at = this.#queue.reduce((earliest, { expires }) => Math.min(earliest, expires), Infinity);
+    if (at === (this.#timer?.at ?? Infinity)) return;
+    clearTimeout(this.#timer?.id);
+    this.#timer = at === Infinity ? null : { at, id: setTimeout(() => this.#ring(), Math.min(Math.ceil(at - now()), LONGEST_TIMER)) };
+  }
+
+  #ring() {
+    this.#timer = null;
+    this.#expire();
+    // For the next message, or again for this one: a timer may run a little early.
+    this.#arm();
+  }
+
   #empty() {
     const messages = this.#queue.splice(0).sort((one, other) => other.first - one.first);
     this.#bytes = 0;
+    this.#arm();
     return this.#drop('closed', messages);
   }
 

@@ -143,21 +143,45 @@ describe('the installed package', { timeout: 4 * TEST_TIMEOUT }, () => {
       // Where the cause is gone, the same page recovers. A page's policy stays with it.
       if (!answer) return;
       wasmAnswer = undefined;
-      const greeting = await realm.evaluate('the greeting after the repair', async (url) => {
-        const { ReconnectingWebSocket } = await import('/pkg/index.js');
-        const socket = new ReconnectingWebSocket(url);
-        socket.send('Ada');
-        const { data } = await new Promise((resolve, reject) => {
-          socket.onmessage = resolve;
-          socket.onclose = (event) => reject(new Error(event.explanation));
-        });
-        socket.onclose = null;
-        socket.close();
-        return data;
-      }, serverAddress('ws'));
-      assert.equal(greeting, 'Hello Ada!');
+      assert.equal(await greetAfterRepair(), 'Hello Ada!');
     });
   }
+
+  test('a module that never comes ends the socket after 30 s; the next one tries again', async () => {
+    await fresh();
+    // Asked for, and neither answered nor refused.
+    await realm.page.route('**/*.wasm', () => {});
+    const ended = await realm.evaluate('the close event', async (url) => {
+      // Long timers run when they are told to.
+      const long = [];
+      const given = globalThis.setTimeout;
+      globalThis.setTimeout = (run, delay, ...rest) => (delay >= 10_000 ? long.push([run, delay]) : given(run, delay, ...rest));
+      const { ReconnectingWebSocket } = await import('/pkg/index.js');
+      const socket = new ReconnectingWebSocket(url);
+      const dropped = [];
+      const next = (type) => new Promise((resolve) => { socket.addEventListener(type, resolve, { once: true }); });
+      socket.addEventListener('dropped', ({ reason, messages }) => dropped.push(`${reason} ${messages}`));
+      socket.send('lives');
+      const expired = next('dropped');
+      socket.send('short-lived', { ttl: 1 });
+      await expired;
+      const before = socket.readyState;
+      const close = next('close');
+      const delays = long.map(([, delay]) => delay);
+      for (const [run] of long) run();
+      const { code, willReconnect, cause, explanation } = await close;
+      globalThis.setTimeout = given;
+      return { before, after: socket.readyState, dropped, delays, code, willReconnect, cause, explanation };
+    }, serverAddress('ws'));
+    assert.deepEqual([ended.before, ended.after], [0, 3]);
+    assert.deepEqual(ended.dropped, ['expired short-lived', 'closed lives']);
+    assert.deepEqual(ended.delays, [30_000]);
+    assert.deepEqual([ended.code, ended.willReconnect, ended.cause], [1006, false, 'load-failed']);
+    assert.match(ended.explanation, /WebAssembly.*30 s/);
+
+    await realm.page.unroute('**/*.wasm');
+    assert.equal(await greetAfterRepair(), 'Hello Ada!');
+  });
 
   test('works where the server gives WebAssembly another MIME type', async () => {
     const folder = path.join(realm.folder);
@@ -166,6 +190,22 @@ describe('the installed package', { timeout: 4 * TEST_TIMEOUT }, () => {
     await fresh({ answer: { type: 'application/octet-stream', body } });
     await realm.evaluate('load()', async () => (await import('/pkg/index.js')).load());
   });
+
+  /** The answer to a socket that the present page makes; rejects if that closes instead. */
+  function greetAfterRepair() {
+    return realm.evaluate('the greeting after the repair', async (url) => {
+      const { ReconnectingWebSocket } = await import('/pkg/index.js');
+      const socket = new ReconnectingWebSocket(url);
+      socket.send('Ada');
+      const { data } = await new Promise((resolve, reject) => {
+        socket.onmessage = resolve;
+        socket.onclose = (event) => reject(new Error(event.explanation));
+      });
+      socket.onclose = null;
+      socket.close();
+      return data;
+    }, serverAddress('ws'));
+  }
 
   /** A new page, in which nothing is loaded yet. */
   async function fresh({ answer, pagePolicy } = {}) {

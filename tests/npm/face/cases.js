@@ -356,6 +356,50 @@ export const cases = {
     equal(late.snapshot().opens, 0, 'opens');
   },
 
+  async 'a signal that was aborted stays so: reconnect() throws its reason'(t) {
+    const reason = new Error('enough');
+    const controller = new AbortController();
+    const { socket } = t.echo({ signal: controller.signal });
+    await t.next(socket, 'open');
+    const closed = t.next(socket, 'close');
+    controller.abort(reason);
+    await closed;
+    equal(caught(() => socket.reconnect()), reason, 'what reconnect() throws');
+    equal(socket.readyState, 3, 'readyState');
+    for (const options of [{}, { startClosed: true }]) {
+      const late = t.socket(t.url('/echo'), [], { ...options, signal: AbortSignal.abort() });
+      throws('AbortError', () => late.reconnect());
+    }
+    // One of a package that stands in for it.
+    const bare = { aborted: true, addEventListener() {}, removeEventListener() {} };
+    throws('AbortError', () => t.socket(t.url('/echo'), [], { signal: bare }).reconnect());
+    await t.settle();
+    equal(socket.snapshot().opens, 1, 'opens');
+  },
+
+  async 'an idle socket queues until reconnect(); close(), or its signal, empties the queue and is no end'(t) {
+    for (const end of ['close', 'abort']) {
+      const controller = new AbortController();
+      const socket = t.socket(t.url('/echo'), [], { startClosed: true, signal: controller.signal });
+      const closes = [];
+      socket.addEventListener('close', (event) => closes.push(event));
+      socket.send('dropped');
+      const dropped = t.next(socket, 'dropped');
+      if (end === 'close') socket.close();
+      else controller.abort();
+      const { reason, messages } = await dropped;
+      same([reason, messages], ['closed', ['dropped']], end);
+      socket.send('kept');
+      await t.settle();
+      same([socket.state, socket.readyState, closes.length], ['idle', 3, 0], 'state, readyState and close events');
+      equal(socket.snapshot().queuedMessages, 1, 'queued');
+      if (end === 'abort') continue;
+      const received = t.messages(socket, 1);
+      socket.reconnect();
+      same(await received, ['kept']);
+    }
+  },
+
   async 'close() while open hands the queue to the browser first'(t) {
     const calls = [];
     class Recorded extends WebSocket {
@@ -429,6 +473,17 @@ export const cases = {
     await t.cut(id);
     await open;
     same(t.takeUncaught().map(({ message }) => message), ['thrown by shouldReconnect']);
+  },
+
+  async 'a shouldReconnect that returns a promise is reported as such, and the built-in policy decides'(t) {
+    const { socket, id } = t.echo({ shouldReconnect: async () => false });
+    await t.next(socket, 'open');
+    const open = t.next(socket, 'open');
+    await t.cut(id);
+    await open;
+    const reported = t.takeUncaught().map(({ message }) => message);
+    equal(reported.length, 1, 'reports');
+    ok(/shouldReconnect returned a promise; it must answer at once/.test(reported[0]), reported[0]);
   },
 
   async '[R14] gives up after maxRetries, with one final close'(t) {
@@ -707,6 +762,23 @@ export const cases = {
       const error = refused(() => socket.send('x', options), JSON.stringify(options));
       ok(error.message.includes(word), `the error says ${word}: ${error.message}`);
     }
+  },
+
+  async 'what waits in an idle socket expires by itself, the rest is sent'(t) {
+    const socket = t.socket(t.url('/echo'), [], { startClosed: true });
+    const expired = [];
+    socket.addEventListener('dropped', ({ reason, messages }) => expired.push(reason, ...messages));
+    socket.send('stays');
+    socket.send('stays long', { ttl: 2 ** 31 - 1 });
+    socket.send('short-lived', { ttl: 5 });
+    socket.send('shorter-lived', { ttl: 1 });
+    await t.next(socket, 'dropped', ({ messages }) => messages.includes('short-lived'));
+    same(expired.filter((word) => word !== 'expired').sort(), ['short-lived', 'shorter-lived']);
+    const { queuedMessages, droppedMessages } = socket.snapshot();
+    same([queuedMessages, droppedMessages], [2, 2], 'queued and dropped');
+    const received = t.messages(socket, 2);
+    socket.reconnect();
+    same(await received, ['stays', 'stays long']);
   },
 
   async '[R26] a full queue refuses, or drops as told'(t) {

@@ -26,13 +26,36 @@ const loaded: Promise<void> = load();
 void loaded;
 
 // Where a WebSocket was, this class fits.
-function asWebSocketUser(socket: Pick<WebSocket, 'send' | 'close' | 'readyState' | 'url' | 'protocol' | 'extensions' | 'bufferedAmount' | 'binaryType'> & EventTarget): void {
+function asWebSocketUser(socket: WebSocket): void {
   socket.binaryType = 'arraybuffer';
   if (socket.readyState === WebSocket.OPEN) socket.send('x');
+  socket.onmessage = ({ data }) => void data;
   socket.addEventListener('open', () => socket.close(1000, 'done'), { once: true });
+  socket.onclose?.(new CloseEvent('close'));
 }
 asWebSocketUser(new ReconnectingWebSocket('wss://example.test/'));
 asWebSocketUser(new WebSocket('wss://example.test/'));
+const held: WebSocket = new ReconnectingWebSocket('wss://example.test/', ['chat']);
+const maker: typeof WebSocket = ReconnectingWebSocket;
+const made: WebSocket = new maker('wss://example.test/', 'chat');
+const properties: (keyof WebSocket)[] = ['binaryType', 'onopen'];
+void [held, made, properties];
+// Handlers that were written for it, too.
+function onMessageOfWebSocket(this: WebSocket, { data }: MessageEvent): void {
+  this.send(data);
+}
+const written = new ReconnectingWebSocket('wss://example.test/');
+written.onopen = function onopen(this: WebSocket, event: Event) { void [this.url, event.type]; };
+written.onmessage = function onmessage(this: WebSocket, event) { this.send(event.data); };
+written.onmessage = onMessageOfWebSocket;
+written.addEventListener('message', onMessageOfWebSocket);
+written.removeEventListener('message', onMessageOfWebSocket);
+written.onerror = function onerror(this: WebSocket) { this.close(); };
+written.onclose = function onclose(this: WebSocket, { code }: CloseEvent) { void code; };
+written.addEventListener('close', function onclose(this: WebSocket, { code }: CloseEvent) { void code; });
+// And back: what one has been set to, another can be given.
+written.onopen = made.onopen;
+made.onopen = written.onopen;
 
 // Every way to say where to connect.
 const urls: UrlSource[] = [
@@ -135,7 +158,8 @@ socket.ondropped = ({ reason, messages, bytes }) => {
 };
 socket.ondiagnosis = ({ diagnosis }: DiagnosisEvent) => void describeDiagnosis(diagnosis);
 socket.onopen = null;
-socket.onopen = function onopen() { this.send('this is the socket'); };
+socket.onopen = function onopen({ reconnected }) { if (!reconnected) this.send(this.state); };
+socket.onclose = function onclose({ willReconnect }) { if (!willReconnect) this.reconnect(); };
 socket.addEventListener('open', (event: OpenEvent) => void event.reconnected, { once: true });
 socket.addEventListener('close', (event: ReconnectingCloseEvent) => void describeClose(event));
 socket.addEventListener('statechange', (event: StateChangeEvent) => void describeState(event.state));
@@ -205,6 +229,8 @@ new ReconnectingWebSocket('/', [], { connectTimeout: '5s' });
 new ReconnectingWebSocket('/', [], { overflow: 'explode' });
 // @ts-expect-error: the verdict is no string
 new ReconnectingWebSocket('/', [], { shouldReconnect: () => 'yes' });
+// @ts-expect-error: the verdict is needed at once
+new ReconnectingWebSocket('/', [], { shouldReconnect: async () => true });
 // @ts-expect-error: a heartbeat is a message
 new ReconnectingWebSocket('/', [], { heartbeatMessage: 7 });
 // @ts-expect-error: a promise is no answer
@@ -213,6 +239,10 @@ new ReconnectingWebSocket('/', [], { isHeartbeat: async () => true });
 ReconnectingWebSocket('/');
 // @ts-expect-error: an object has to be encoded first
 socket.send({ text: 'hello' });
+// @ts-expect-error: memory that is shared between threads has to be copied first
+socket.send(new SharedArrayBuffer(8));
+// @ts-expect-error: so has a view of it
+socket.send(new Uint8Array(new SharedArrayBuffer(8)));
 // @ts-expect-error: there is one other priority
 socket.send('x', { priority: 'last' });
 // @ts-expect-error: no such option of send
