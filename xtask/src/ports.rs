@@ -11,7 +11,7 @@ use crate::{Result, checkout, files};
 ///
 /// # Errors
 ///
-/// When the operating system has no free port, or the file that remembers them cannot be written.
+/// When no two ports are free, or the file that remembers them cannot be written.
 pub(crate) fn pair() -> Result<[u16; 2]> {
     let memory = checkout::path("target/xtask/ports");
     if let Some(ports) = files::read(&memory).ok().and_then(|text| parse(&text))
@@ -19,12 +19,45 @@ pub(crate) fn pair() -> Result<[u16; 2]> {
     {
         return Ok(ports);
     }
-    // Both are held until both are known, so that they differ.
-    let listeners = [listen(0)?, listen(0)?];
-    let [first, second] = listeners.map(|listener| listener.local_addr());
-    let ports = [first?.port(), second?.port()];
-    files::write(&memory, format!("{} {}\n", ports[0], ports[1]))?;
-    Ok(ports)
+    // Another run at the same time starts to look elsewhere.
+    let start = std::process::id() as usize % OURS.len();
+    let mut free = OURS.cycle_from(start).filter(|&port| is_free(port));
+    let (Some(first), Some(second)) = (free.next(), free.next()) else {
+        return Err(format!(
+            "two free ports of 127.0.0.1 are needed, from {} to {}",
+            OURS.first, OURS.last
+        )
+        .into());
+    };
+    files::write(&memory, format!("{first} {second}\n"))?;
+    Ok([first, second])
+}
+
+/// Where the ports are looked for: below those that operating systems hand out by themselves (Linux from
+/// 32768, macOS from 49152), since one of these could be gone to an outgoing connection before it is used.
+const OURS: Ports = Ports {
+    first: 20_000,
+    last: 29_999,
+};
+
+/// A range of ports.
+struct Ports {
+    first: u16,
+    last: u16,
+}
+
+impl Ports {
+    const fn len(&self) -> usize {
+        (self.last - self.first) as usize + 1
+    }
+
+    /// Each of them once, from the one at `start` on.
+    fn cycle_from(&self, start: usize) -> impl Iterator<Item = u16> {
+        (self.first..=self.last)
+            .cycle()
+            .skip(start)
+            .take(self.len())
+    }
 }
 
 /// Makes sure that a server can listen on this port of 127.0.0.1. On 0, which stands for any free one,
@@ -70,6 +103,12 @@ mod tests {
         for bad in ["", "40001", "40001 40001", "1 2 3", "0 5", "a b", "70000 1"] {
             assert_eq!(parse(bad), None, "{bad:?}");
         }
+    }
+
+    #[test]
+    fn every_port_of_the_range_comes_once() {
+        let ports = Ports { first: 5, last: 8 };
+        assert_eq!(ports.cycle_from(2).collect::<Vec<_>>(), [7, 8, 5, 6]);
     }
 
     #[test]

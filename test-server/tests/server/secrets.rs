@@ -48,6 +48,7 @@ async fn say(mut client: Client, message: Message) -> Option<Message> {
     answer
 }
 
+// [R32]
 #[cfg(unix)]
 #[tokio::test]
 async fn the_output_has_a_greeting_s_two_lines_and_no_secret_elsewhere() {
