@@ -99,7 +99,9 @@ struct Inner<P: 'static> {
     /// Why the platform last refused to make a socket or to send.
     refusal: RefCell<Option<Refused>>,
     search: RefCell<Option<Search>>,
-    timer: RefCell<Option<Timer>>,
+    timer: TimerSlot,
+    /// For the deadlines, while `timer` is busy with the browser's buffer.
+    deadline: TimerSlot,
     settings: Cell<SocketSettings>,
     /// Listens to the page and the network while the connection is wanted.
     watch: RefCell<Option<Box<dyn Any>>>,
@@ -108,8 +110,6 @@ struct Inner<P: 'static> {
     speaks_control: bool,
     /// They are spoken on the present connection.
     controls: Cell<bool>,
-    /// The timer that is armed was armed when another went off.
-    chained: Cell<bool>,
     /// A timer has just gone off, further up the stack.
     in_timer: Cell<bool>,
     /// Events are being handed out, further up the stack.
@@ -154,6 +154,14 @@ struct Wire<P> {
     socket: Rc<dyn RawSocket<P>>,
 }
 
+/// A place for one timer.
+#[derive(Default)]
+struct TimerSlot {
+    timer: RefCell<Option<Timer>>,
+    /// It was armed when another timer went off.
+    chained: Cell<bool>,
+}
+
 struct Timer {
     at: Time,
     /// Calls the timer off when it is dropped.
@@ -177,7 +185,8 @@ impl<P: 'static> Driver<P> {
             target: RefCell::new(None),
             refusal: RefCell::new(None),
             search: RefCell::new(None),
-            timer: RefCell::new(None),
+            timer: TimerSlot::default(),
+            deadline: TimerSlot::default(),
             settings: Cell::new(SocketSettings {
                 binary_type: BinaryType::default(),
                 max_message_bytes: options.max_message_bytes,
@@ -186,7 +195,6 @@ impl<P: 'static> Driver<P> {
             clocks: Cell::new(clocks),
             speaks_control: options.control_messages,
             controls: Cell::new(false),
-            chained: Cell::new(false),
             in_timer: Cell::new(false),
             telling: Cell::new(false),
             tell_soon: Cell::new(false),
@@ -422,8 +430,9 @@ impl<P: 'static> Inner<P> {
         (!self.application.is_pong(&payload)).then_some(payload)
     }
 
-    fn timer_went_off(self: &Rc<Self>) {
-        self.timer.borrow_mut().take();
+    fn timer_went_off(self: &Rc<Self>, slot: fn(&Self) -> &TimerSlot) {
+        let timer = slot(self).timer.borrow_mut().take();
+        drop(timer);
         self.in_timer.set(true);
         self.look_at_clocks();
         self.happened(Input::Timer);
@@ -558,7 +567,7 @@ impl<P: 'static> Inner<P> {
 
     fn open(self: &Rc<Self>, generation: Generation) {
         let target = self.target.borrow().clone();
-        if self.connection.borrow().generation() != generation {
+        if !self.connection.borrow().wants_socket(generation) {
             return;
         }
         let weak = Rc::downgrade(self);
@@ -576,7 +585,14 @@ impl<P: 'static> Inner<P> {
                 )
             });
         match made {
-            Ok(socket) => *self.socket.borrow_mut() = Some(Wire { generation, socket }),
+            Ok(socket) if self.connection.borrow().wants_socket(generation) => {
+                *self.socket.borrow_mut() = Some(Wire { generation, socket });
+            }
+            // The constructor, which may be the application's, has closed or asked for another.
+            Ok(socket) => {
+                socket.detach();
+                socket.close(None, "");
+            }
             Err(refusal) => {
                 self.note(refusal);
                 self.tell_core(Input::OpenFailed { generation });
@@ -629,36 +645,48 @@ impl<P: 'static> Inner<P> {
         self.application.settled();
     }
 
-    /// Arms the timer for the core's next moment, and listens to the page while that may matter.
+    /// Arms the timers for the core's next moments, and listens to the page while that may matter.
     ///
-    /// A timer that goes off earlier is left as it is: it does no harm, and messages then need not touch
-    /// it. But one that was armed when another went off is armed anew as soon as anything else happens:
-    /// in a hidden page, browsers slow a chain of such timers down to one a minute.
+    /// The deadlines have a timer of their own while the browser's buffer is looked at often: in a hidden
+    /// page, browsers slow a chain of timers that arm each other down to one a minute.
     fn arm(self: &Rc<Self>) {
         self.watch_page();
-        let next = self.connection.borrow().next_timer();
-        let Some(at) = next else {
-            let timer = self.timer.borrow_mut().take();
+        let (next, deadline) = {
+            let connection = self.connection.borrow();
+            (connection.next_timer(), connection.next_deadline())
+        };
+        self.arm_slot(|inner| &inner.timer, next);
+        self.arm_slot(
+            |inner| &inner.deadline,
+            deadline.filter(|_| deadline != next),
+        );
+    }
+
+    /// Arms one timer, or calls it off.
+    ///
+    /// One that goes off earlier is left as it is: it does no harm, and messages then need not touch it. But
+    /// one that was armed when another went off is armed anew as soon as anything else happens, so that no
+    /// chain forms.
+    fn arm_slot(self: &Rc<Self>, slot: fn(&Self) -> &TimerSlot, at: Option<Time>) {
+        let TimerSlot { timer, chained } = slot(self);
+        let Some(at) = at else {
+            let timer = timer.borrow_mut().take();
             drop(timer);
             return;
         };
-        let stays = self
-            .timer
-            .borrow()
-            .as_ref()
-            .is_some_and(|timer| timer.at <= at);
-        if stays && (!self.chained.get() || self.in_timer.get()) {
+        let stays = timer.borrow().as_ref().is_some_and(|timer| timer.at <= at);
+        if stays && (!chained.get() || self.in_timer.get()) {
             return;
         }
-        self.chained.set(self.in_timer.get());
+        chained.set(self.in_timer.get());
         let weak = Rc::downgrade(self);
         let fire = Box::new(move || {
             if let Some(inner) = weak.upgrade() {
-                inner.timer_went_off();
+                inner.timer_went_off(slot);
             }
         });
         let handle = self.platform.set_timer(at.since(self.platform.now()), fire);
-        let earlier = self.timer.borrow_mut().replace(Timer {
+        let earlier = timer.borrow_mut().replace(Timer {
             at,
             _handle: handle,
         });

@@ -14,10 +14,13 @@ use crate::connection::Event;
 /// How many events a stream keeps for a reader that is behind.
 const CAPACITY: usize = 256;
 
+/// How many bytes of dropped messages these events may hold, beside the newest event's.
+const CAPACITY_BYTES: u64 = 1 << 20;
+
 /// The events of a connection, from the moment on when this stream was made: every change of state, every
 /// loss, and what was dropped. It ends when the socket is dropped.
 ///
-/// It keeps the newest 256 events for a reader that is behind; [`Events::missed`] counts the others.
+/// It keeps the newest 256 events for a reader that is behind, fewer if they hold much that was dropped; [`Events::missed`] counts the others.
 #[derive(Debug)]
 #[must_use = "events are only kept for a stream that is read"]
 pub struct Events(Rc<RefCell<Queue>>);
@@ -25,9 +28,39 @@ pub struct Events(Rc<RefCell<Queue>>);
 #[derive(Debug, Default)]
 struct Queue {
     events: VecDeque<Event<Message>>,
+    /// Bytes of the dropped messages in them.
+    bytes: u64,
     missed: u64,
     over: bool,
     waker: Option<Waker>,
+}
+
+/// Bytes of the dropped messages that an event carries.
+fn bytes_of(event: &Event<Message>) -> u64 {
+    match event {
+        Event::Dropped(dropped) => dropped.bytes,
+        _ => 0,
+    }
+}
+
+impl Queue {
+    fn push(&mut self, event: Event<Message>) {
+        let bytes = bytes_of(&event);
+        let full = |queue: &Self| {
+            queue.events.len() >= CAPACITY || queue.bytes.saturating_add(bytes) > CAPACITY_BYTES
+        };
+        while full(self) && self.pop().is_some() {
+            self.missed += 1;
+        }
+        self.bytes = self.bytes.saturating_add(bytes);
+        self.events.push_back(event);
+    }
+
+    fn pop(&mut self) -> Option<Event<Message>> {
+        let event = self.events.pop_front()?;
+        self.bytes = self.bytes.saturating_sub(bytes_of(&event));
+        Some(event)
+    }
 }
 
 impl Events {
@@ -43,7 +76,7 @@ impl Stream for Events {
 
     fn poll_next(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let mut queue = self.0.borrow_mut();
-        match queue.events.pop_front() {
+        match queue.pop() {
             Some(event) => Poll::Ready(Some(event)),
             None if queue.over => Poll::Ready(None),
             None => {
@@ -66,13 +99,7 @@ impl Watchers {
     }
 
     pub(crate) fn tell(&self, event: &Event<Message>) {
-        self.each(|queue| {
-            if queue.events.len() >= CAPACITY {
-                queue.events.pop_front();
-                queue.missed += 1;
-            }
-            queue.events.push_back(event.clone());
-        });
+        self.each(|queue| queue.push(event.clone()));
     }
 
     /// Nothing follows.

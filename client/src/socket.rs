@@ -246,14 +246,20 @@ impl<Out, In, C> Builder<Out, In, C> {
     }
 }
 
+/// Somebody who waits for room for so many bytes, or only for the end.
+struct Waiting {
+    room: Option<usize>,
+    waker: Waker,
+}
+
 /// What the socket, its handles and the driver's application share. It does not keep the connection.
 #[derive(Default)]
 struct Shared {
     driver: RefCell<Option<WeakDriver<Message>>>,
     inbox: RefCell<Inbox>,
     reader: RefCell<Option<Waker>>,
-    /// Senders that wait for room, and whoever waits for the end.
-    waiting: RefCell<Vec<Waker>>,
+    /// Whoever waits for room or for the end.
+    waiting: RefCell<Vec<Waiting>>,
     watchers: Watchers,
     gone: Cell<bool>,
 }
@@ -273,17 +279,33 @@ impl Shared {
         }
     }
 
-    fn wake_waiting(&self) {
-        let wakers = core::mem::take(&mut *self.waiting.borrow_mut());
+    /// Wakes those for whom there is what they wait for.
+    fn wake_waiting(&self, is_there: impl Fn(Option<usize>) -> bool) {
+        let mut wakers = Vec::new();
+        self.waiting.borrow_mut().retain(|waiting| {
+            let wake = is_there(waiting.room);
+            if wake {
+                wakers.push(waiting.waker.clone());
+            }
+            !wake
+        });
         for waker in wakers {
             waker.wake();
         }
     }
 
-    fn wait(&self, task: &Context<'_>) {
+    fn wait(&self, task: &Context<'_>, room: Option<usize>) {
         let mut waiting = self.waiting.borrow_mut();
-        if !waiting.iter().any(|waker| waker.will_wake(task.waker())) {
-            waiting.push(task.waker().clone());
+        let known = waiting
+            .iter_mut()
+            .find(|waiting| waiting.waker.will_wake(task.waker()));
+        match known {
+            // One task may wait for several things: it looks again when the easiest is there.
+            Some(known) => known.room = known.room.min(room).or(known.room).or(room),
+            None => waiting.push(Waiting {
+                room,
+                waker: task.waker().clone(),
+            }),
         }
     }
 
@@ -430,9 +452,10 @@ impl Application<Message> for FaceRef {
         if over {
             shared.wake_reader();
         }
-        if over || driver.ask(|connection| connection.has_room(0)) {
-            shared.wake_waiting();
-        }
+        // Only those who will find it: one that is woken for nothing would wake the next.
+        shared.wake_waiting(|room| {
+            over || room.is_some_and(|room| driver.ask(|connection| connection.has_room(room)))
+        });
     }
 }
 
@@ -597,8 +620,8 @@ impl<Out, In, C> Socket<Out, In, C> {
             Ok(_) => Poll::Ready(Ok(())),
             Err(SendRejected::Closed(_)) => Poll::Ready(Err(SendError::Closed)),
             Err(SendRejected::Full(message)) => {
+                self.shared.wait(task, Some(message.len()));
                 self.waiting = Some(message);
-                self.shared.wait(task);
                 Poll::Pending
             }
         }
@@ -700,7 +723,7 @@ impl<Out, In, C: Encode<Out>> Sink<Out> for Socket<Out, In, C> {
         if self.phase() == Phase::Closed {
             return Poll::Ready(Ok(()));
         }
-        self.shared.wait(task);
+        self.shared.wait(task, None);
         Poll::Pending
     }
 }
@@ -725,7 +748,7 @@ impl<Out, In, C> Drop for Socket<Out, In, C> {
         self.driver.tell_now();
         self.shared.gone.set(true);
         self.shared.watchers.end();
-        self.shared.wake_waiting();
+        self.shared.wake_waiting(|_| true);
     }
 }
 
@@ -891,8 +914,8 @@ impl<Out, C: Encode<Out>> Handle<Out, C> {
                 Ok(_) => Poll::Ready(Ok(())),
                 Err(SendRejected::Closed(_)) => Poll::Ready(Err(SendError::Closed)),
                 Err(SendRejected::Full(message)) => {
+                    shared.wait(task, Some(message.len()));
                     waiting = Some(message);
-                    shared.wait(task);
                     Poll::Pending
                 }
             }

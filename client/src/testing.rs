@@ -201,6 +201,13 @@ impl World {
         self.0.now.set(end);
     }
 
+    /// Time passes, but the page's timers only go off at its end, as those of a hidden page may.
+    pub fn stall(&self, time: Duration) {
+        let millis = time.as_millis() as u64;
+        self.0.now.set(self.0.now.get().saturating_add(millis));
+        self.advance(Duration::ZERO);
+    }
+
     fn due(&self, end: u64) -> Option<Rc<TimerState>> {
         let mut timers = self.0.timers.borrow_mut();
         timers.retain(|timer| timer.fire.borrow().is_some());

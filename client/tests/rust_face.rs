@@ -1120,3 +1120,80 @@ fn a_relative_url_is_relative_to_the_page() {
     assert_eq!(world.socket(0).url(), "ws://page.test/chat");
     assert_eq!(world.socket(1).url(), "ws://page.test/hello");
 }
+
+#[test]
+fn senders_that_wait_do_not_wake_each_other() {
+    let world = World::new();
+    let options = Options::default().max_queued_bytes(10);
+    let socket = builder(&world).options(options).connect().unwrap();
+    let handle = socket.handle();
+    handle.try_send(&text("12345")).unwrap();
+    let message = text("1234567");
+    let (waker, count) = futures_test_waker();
+    let mut task = core::task::Context::from_waker(&waker);
+    let (other, other_count) = futures_test_waker();
+    let mut other_task = core::task::Context::from_waker(&other);
+    let mut one = Box::pin(handle.send(&message));
+    let mut two = Box::pin(handle.send(&message));
+    for _ in 0..3 {
+        assert!(one.as_mut().poll(&mut task).is_pending());
+        assert!(two.as_mut().poll(&mut other_task).is_pending());
+    }
+    let counts =
+        || [&count, &other_count].map(|count| count.load(core::sync::atomic::Ordering::Relaxed));
+    assert_eq!(counts(), [0, 0]);
+    world.socket(0).open();
+    assert_eq!(counts(), [1, 1]);
+    assert!(one.as_mut().poll(&mut task).is_ready());
+    assert!(two.as_mut().poll(&mut other_task).is_ready());
+}
+
+#[test]
+fn events_that_hold_much_that_was_dropped_are_bounded_in_bytes() {
+    let world = World::new();
+    let limits = InboxLimits {
+        messages: 1,
+        bytes: 1 << 30,
+        overflow: InboxOverflow::DropNewest,
+    };
+    let socket = builder(&world).inbox(limits).connect().unwrap();
+    let mut events = socket.events();
+    world.socket(0).open();
+    for _ in 0..20 {
+        world.socket(0).deliver(Message::Binary(vec![0; 500_000]));
+    }
+    let held: u64 = drain(&mut events)
+        .iter()
+        .map(|event| match event {
+            Event::Dropped(dropped) => dropped.bytes,
+            _ => 0,
+        })
+        .sum();
+    assert!((500_000..=1_500_000).contains(&held), "{held}");
+    assert!(events.missed() > 0);
+}
+
+#[test]
+fn a_dead_connection_is_noticed_although_timers_tick_once_a_minute() {
+    let world = World::new();
+    let socket = with_heartbeat(&world);
+    world.socket(0).open();
+    // The page's timers are late each time, as if it slept.
+    for _ in 0..3 {
+        world.stall(Duration::from_secs(60));
+    }
+    assert_eq!(socket.handle().phase(), Phase::Waiting);
+}
+
+#[test]
+fn a_server_that_keeps_failing_cannot_call_its_clients_back_at_once() {
+    let world = World::new();
+    let socket = connect(&world);
+    let mut events = socket.events();
+    for index in 0..2 {
+        world.socket(index).open();
+        world.socket(index).close(1001, "reconnect=0-0");
+        world.advance(Duration::ZERO);
+    }
+    assert_eq!(last_wait(&mut events), Some((10_000, Why::ServerAsks)));
+}

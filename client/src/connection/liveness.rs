@@ -27,6 +27,9 @@ pub(super) struct Liveness {
     pinged: bool,
     /// Something has to arrive by then.
     probe: Option<Time>,
+    /// In this silence a sleep was already held to the server's credit. Once is enough: a page whose timers
+    /// tick once a minute looks as if it slept each time.
+    excused: bool,
 }
 
 /// What the present moment means.
@@ -68,6 +71,12 @@ impl Liveness {
         self.heard = now;
         self.pinged = false;
         self.probe = None;
+        self.excused = false;
+    }
+
+    /// The page is known to have slept: what comes late may be held to the server's credit again.
+    pub(super) const fn slept(&mut self) {
+        self.excused = false;
     }
 
     /// When to ping, if a ping is still to be sent in this silence.
@@ -91,7 +100,9 @@ impl Liveness {
 
     pub(super) fn judge(&self, now: Time) -> Life {
         let due = |moment: Option<Time>| moment.is_some_and(|moment| moment <= now);
-        let slept = |moment: Option<Time>| moment.is_some_and(|at| now.since(at) > STALE_MS);
+        let slept = |moment: Option<Time>| {
+            !self.excused && moment.is_some_and(|at| now.since(at) > STALE_MS)
+        };
         if self.probe.is_some() {
             return match (due(self.probe), slept(self.probe)) {
                 (false, _) => Life::Fine,
@@ -128,6 +139,7 @@ impl Liveness {
     /// After a sleep: the server gets as long as a probe takes, whether or not it can be asked.
     pub(super) fn wait_again(&mut self, now: Time) {
         self.probe = Some(now.after(self.probe_timeout));
+        self.excused = true;
     }
 }
 
@@ -197,5 +209,20 @@ mod tests {
         life.wait_again(at(5_000));
         assert_eq!(life.next_timer(), Some(at(5_005)));
         assert_eq!(life.judge(at(5_005)), Life::Unanswered);
+    }
+
+    #[test]
+    fn a_sleep_excuses_one_silence_once() {
+        let mut life = listening(Some(20));
+        life.answers_pings();
+        // Timers that tick once a minute.
+        assert_eq!(life.judge(at(60_000)), Life::Stale);
+        life.probe(at(60_000));
+        life.wait_again(at(60_000));
+        assert_eq!(life.judge(at(120_000)), Life::Unanswered);
+        life.slept();
+        assert_eq!(life.judge(at(120_000)), Life::Stale);
+        life.heard(at(120_000));
+        assert_eq!(life.judge(at(180_000)), Life::Stale);
     }
 }

@@ -294,6 +294,12 @@ impl<P> Connection<P> {
         self.failures.saturating_add(1)
     }
 
+    /// Whether this attempt waits for its socket to open.
+    #[must_use]
+    pub fn wants_socket(&self, generation: Generation) -> bool {
+        generation == self.generation && matches!(self.state, State::Connecting { .. })
+    }
+
     /// Whether this attempt waits for its URL and sub-protocols.
     #[must_use]
     pub fn wants_target(&self, generation: Generation) -> bool {
@@ -597,17 +603,29 @@ impl<P> Connection<P> {
         !self.outputs.is_empty()
     }
 
-    /// When the timer has to go off, if at all.
+    /// When the timer has to go off for anything but a look at the browser's buffer. A ring above whose
+    /// timers are slowed down when one arms the next keeps a second timer for this, so that the frequent
+    /// looks at the buffer do not make it late.
     #[must_use]
-    pub fn next_timer(&self) -> Option<Time> {
+    pub fn next_deadline(&self) -> Option<Time> {
         let deadline = match &self.state {
             State::Resolving { deadline } | State::Connecting { deadline } => Some(*deadline),
             State::Waiting { until, .. } => Some(*until),
             State::Closing(closing) => Some(closing.deadline),
-            State::Open { .. } => earliest(self.wire.measure_at, self.wire.liveness.next_timer()),
+            State::Open { .. } => self.wire.liveness.next_timer(),
             State::Idle | State::Closed => None,
         };
         earliest(deadline, self.queue.next_expiry())
+    }
+
+    /// When the timer has to go off, if at all.
+    #[must_use]
+    pub fn next_timer(&self) -> Option<Time> {
+        let measure_at = match self.state {
+            State::Open { .. } => self.wire.measure_at,
+            _ => None,
+        };
+        earliest(measure_at, self.next_deadline())
     }
 
     // ----- the life of an attempt
@@ -755,7 +773,13 @@ impl<P> Connection<P> {
             .or_else(|| Window::in_reason(&loss.close.reason));
         if let Some(Window { min_ms, max_ms }) = announced {
             let cap = millis(self.options.announced_delay_max);
-            return (within(min_ms.min(cap), max_ms.min(cap)), Why::ServerAsks);
+            let asked = within(min_ms.min(cap), max_ms.min(cap));
+            // A server that keeps failing cannot make its clients come more often than they would.
+            let least = match self.failures {
+                0 => 0,
+                _ => self.backoff(context),
+            };
+            return (asked.max(least), Why::ServerAsks);
         }
         if let ClosePolicy::RetryWithin { min_ms, max_ms } = policy {
             return (within(min_ms, max_ms), Why::ServerAsks);
@@ -911,6 +935,9 @@ impl<P> Connection<P> {
         let now = context.now;
         if hint != Hint::Offline {
             self.woken = Some(now);
+        }
+        if matches!(hint, Hint::Resumed | Hint::Slept { .. }) {
+            self.wire.liveness.slept();
         }
         match self.state {
             State::Waiting { until, firm } => {
@@ -1210,10 +1237,10 @@ impl<P> Connection<P> {
             Life::Stale => {
                 // What was lost in the sleep was lost on this side.
                 self.woken = Some(now);
-                if liveness.probe(now) {
+                let pings = liveness.probe(now);
+                liveness.wait_again(now);
+                if pings {
                     self.ping();
-                } else {
-                    self.wire.liveness.wait_again(now);
                 }
             }
             // The loss was reported before this.

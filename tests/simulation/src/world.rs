@@ -105,6 +105,8 @@ struct Life {
     pinged: bool,
     /// An answer is due by then.
     probe: Option<u64>,
+    /// A sleep was already held to the server's credit in this silence.
+    excused: bool,
 }
 
 /// A timer later than this, in milliseconds, tells nothing about the server.
@@ -633,11 +635,15 @@ impl World {
         self.life.heard = self.now;
         self.life.pinged = false;
         self.life.probe = None;
+        self.life.excused = false;
     }
 
     fn hint(&mut self, hint: Hint) -> Result<(), Violation> {
         if hint != Hint::Offline {
             self.woken = Some(self.now);
+        }
+        if matches!(hint, Hint::Resumed | Hint::Slept { .. }) {
+            self.life.excused = false;
         }
         let before = self.generation();
         let mut attempt = false;
@@ -723,7 +729,8 @@ impl World {
             }
             return None;
         }
-        if deadline.is_some_and(|at| now - at > ASLEEP) {
+        if !self.life.excused && deadline.is_some_and(|at| now - at > ASLEEP) {
+            self.life.excused = true;
             self.woken = Some(now);
             self.life.probe = Some(now + self.settings.probe_timeout);
             self.life.pinged |= self.life.answers;
@@ -995,10 +1002,10 @@ impl World {
             (None, _) if loss.was_open && self.window.is_some() => {
                 let cap = settings.announced_delay_max;
                 let (min_ms, max_ms) = self.window.unwrap_or_default();
-                (
-                    Some(between(min_ms.min(cap) as f64, max_ms.min(cap) as f64) as u64),
-                    Why::ServerAsks,
-                )
+                let asked = between(min_ms.min(cap) as f64, max_ms.min(cap) as f64) as u64;
+                // Never sooner than without the window, once attempts have failed.
+                let least = if self.failures == 0 { 0 } else { backoff };
+                (Some(asked.max(least)), Why::ServerAsks)
             }
             (None, ClosePolicy::RetryWithin { min_ms, max_ms }) => (
                 Some(between(min_ms as f64, max_ms as f64) as u64),
