@@ -29,6 +29,7 @@ mod control;
 mod handshake;
 mod origin;
 mod page;
+pub mod program;
 mod registry;
 mod server;
 mod service;

@@ -2,10 +2,10 @@
 
 mod cli;
 
-use std::future::Future;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+use test_server::program::{stop_signal, tell};
 use test_server::{Config, Server, Stopped};
 
 fn main() -> ExitCode {
@@ -44,37 +44,4 @@ async fn serve(config: Config) -> Result<(), Box<dyn std::error::Error>> {
         cut => format!("stopped; connections that did not close in time: {cut}"),
     });
     Ok(())
-}
-
-/// Writes a line to the standard error. Unlike `eprintln!` it does not panic if nobody reads there
-/// any more, for that must not end the server.
-fn tell(line: &str) {
-    let _ = io::stderr().write_all(format!("{line}\n").as_bytes());
-}
-
-/// Ready when the process is asked to end: by Ctrl-C, or by SIGTERM. From the call on, the signals
-/// no longer end the process at once.
-#[cfg(unix)]
-fn stop_signal() -> io::Result<impl Future<Output = ()>> {
-    use tokio::signal::unix::{SignalKind, signal};
-
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    Ok(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-    })
-}
-
-/// Ready when the process is asked to end by Ctrl-C.
-#[cfg(not(unix))]
-fn stop_signal() -> io::Result<impl Future<Output = ()>> {
-    Ok(async {
-        // Without a handler the system ends the process by itself.
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending().await
-        }
-    })
 }

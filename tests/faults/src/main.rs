@@ -1,13 +1,13 @@
 //! The fault server as a program; `--help` tells its options.
 
 use std::ffi::OsString;
-use std::future::Future;
 use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr};
 use std::process::ExitCode;
 
 use faults::{Config, FaultServer};
 use lexopt::Arg;
+use test_server::program::{stop_signal, tell};
 
 /// The environment variable that lets in the pages of some origins, separated by spaces: the hello
 /// server's own, for it is for the same pages.
@@ -106,36 +106,6 @@ async fn serve(config: Config) -> Result<(), Box<dyn std::error::Error>> {
     tell(&format!("listening on http://{}/", server.local_addr()));
     server.run(stop).await;
     Ok(())
-}
-
-/// Writes a line to the standard error, whether somebody reads there or not.
-fn tell(line: &str) {
-    let _ = io::stderr().write_all(format!("{line}\n").as_bytes());
-}
-
-/// Ready when the process is asked to end.
-#[cfg(unix)]
-fn stop_signal() -> io::Result<impl Future<Output = ()>> {
-    use tokio::signal::unix::{SignalKind, signal};
-
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    Ok(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-    })
-}
-
-/// Ready when the process is asked to end.
-#[cfg(not(unix))]
-fn stop_signal() -> io::Result<impl Future<Output = ()>> {
-    Ok(async {
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending().await
-        }
-    })
 }
 
 #[cfg(test)]
