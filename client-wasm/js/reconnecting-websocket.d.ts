@@ -387,8 +387,9 @@ export interface StateChangeEvent extends Event {
 
 export interface DroppedEvent extends Event {
   /** `overflow`: the queue was full; `expired`: over its time to live; `volatile`: could not be sent
-   *  now; `closed`: the socket was closed before it could be sent. */
-  readonly reason: 'overflow' | 'expired' | 'volatile' | 'closed';
+   *  now; `refused`: the `send` of two connections threw; `closed`: the socket was closed before it could
+   *  be sent. */
+  readonly reason: 'overflow' | 'expired' | 'volatile' | 'refused' | 'closed';
   /** The messages themselves, in the order they were sent. */
   readonly messages: ReadonlyArray<string | ArrayBuffer | Blob>;
   readonly bytes: number;

@@ -1,16 +1,22 @@
 //! The Rust face on a platform made by hand.
 
+use core::any::Any;
 use core::cell::{Cell, RefCell};
 use core::time::Duration;
 use std::rc::Rc;
 
 use futures_util::{FutureExt, SinkExt, StreamExt};
+use steady_socket::connection::Time;
+use steady_socket::platform::{
+    LocalFuture, Platform, RawSocket, Refused, SocketListener, SocketSettings, Target,
+};
 use steady_socket::protocol::hello::{ClientMessage, Hello};
 use steady_socket::protocol::{Json, MsgPack, PlainText};
 use steady_socket::testing::World;
 use steady_socket::{
-    Builder, Cause, ConnectError, Event, Events, Hint, InboxLimits, InboxOverflow, Message,
-    Options, Overflow, Phase, SendError, SendMode, Sent, Socket, Source, Verdict, Why, endpoint,
+    Builder, Cause, ConnectError, DropReason, Event, Events, Hint, InboxLimits, InboxOverflow,
+    Message, Options, Overflow, Phase, SendError, SendMode, Sent, Socket, Source, Verdict, Why,
+    endpoint,
 };
 
 type Text = Socket<String, String, PlainText>;
@@ -981,6 +987,32 @@ fn a_secure_page_refuses_an_insecure_connection_unless_told_otherwise() {
     assert!(builder(&world).options(options).connect().is_ok());
 }
 
+// [R25]
+#[test]
+fn a_message_that_two_sockets_refuse_comes_back() {
+    let world = World::new();
+    let socket = connect(&world);
+    let mut events = socket.events();
+    world.socket(0).open();
+    world.socket(0).fail_sends(true);
+    socket.handle().try_send(&text("poison")).unwrap();
+    world.advance(Duration::from_secs(5));
+    world.socket(1).fail_sends(true);
+    world.socket(1).open();
+    let dropped: Vec<_> = drain(&mut events)
+        .into_iter()
+        .filter_map(|event| match event {
+            Event::Dropped(dropped) => Some((dropped.reason, texts(dropped.payloads))),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(dropped, [(DropReason::Refused, vec![text("poison")])]);
+    assert_eq!(
+        (socket.handle().phase(), world.socket_count()),
+        (Phase::Open, 2)
+    );
+}
+
 #[test]
 fn a_send_that_throws_after_the_open_handler_is_told_at_once() {
     let world = World::new();
@@ -1196,4 +1228,161 @@ fn a_server_that_keeps_failing_cannot_call_its_clients_back_at_once() {
         world.advance(Duration::ZERO);
     }
     assert_eq!(last_wait(&mut events), Some((10_000, Why::ServerAsks)));
+}
+
+/// A platform whose sockets are made by the application's own constructor, which may do anything.
+struct Injected {
+    world: Rc<dyn Platform<Message>>,
+    constructor: RefCell<Option<Box<dyn FnOnce()>>>,
+}
+
+impl Injected {
+    fn new(world: &World) -> Rc<Self> {
+        Rc::new(Self {
+            world: world.platform(),
+            constructor: RefCell::default(),
+        })
+    }
+
+    /// What happens inside the next construction.
+    fn inside(&self, constructor: impl FnOnce() + 'static) {
+        *self.constructor.borrow_mut() = Some(Box::new(constructor));
+    }
+}
+
+impl Platform<Message> for Injected {
+    fn connect(
+        &self,
+        target: &Target,
+        settings: SocketSettings,
+        listener: SocketListener<Message>,
+    ) -> Result<Rc<dyn RawSocket<Message>>, Refused> {
+        let constructor = self.constructor.borrow_mut().take();
+        if let Some(constructor) = constructor {
+            constructor();
+        }
+        self.world.connect(target, settings, listener)
+    }
+
+    fn now(&self) -> Time {
+        self.world.now()
+    }
+
+    fn wall_clock(&self) -> u64 {
+        self.world.wall_clock()
+    }
+
+    fn watch(&self, tell: Box<dyn Fn(Hint)>) -> Box<dyn Any> {
+        self.world.watch(tell)
+    }
+
+    fn text(&self, payload: &Message) -> Option<String> {
+        self.world.text(payload)
+    }
+
+    fn message(&self, text: &str) -> Message {
+        self.world.message(text)
+    }
+
+    fn chance(&self) -> f64 {
+        self.world.chance()
+    }
+
+    fn set_timer(&self, millis: u64, fire: Box<dyn FnOnce()>) -> Box<dyn Any> {
+        self.world.set_timer(millis, fire)
+    }
+
+    fn spawn(&self, task: LocalFuture<()>) {
+        self.world.spawn(task);
+    }
+
+    fn page_is_secure(&self) -> bool {
+        self.world.page_is_secure()
+    }
+
+    fn parse_url(&self, url: &str) -> Result<String, Refused> {
+        self.world.parse_url(url)
+    }
+}
+
+/// A socket that has not started, and the platform that it will use.
+fn injected(world: &World) -> (Rc<Injected>, Text) {
+    let platform = Injected::new(world);
+    let socket = Text::builder("ws://example.org/")
+        .options(Options::default().start_closed(true))
+        .platform(Rc::clone(&platform) as Rc<dyn Platform<Message>>)
+        .connect()
+        .unwrap();
+    (platform, socket)
+}
+
+/// The final closes among what has happened.
+fn final_closes(events: &mut Events) -> usize {
+    drain(events)
+        .iter()
+        .filter(|event| matches!(event, Event::Closed(closed) if closed.retry_in.is_none()))
+        .count()
+}
+
+// [R23]
+#[test]
+fn a_constructor_that_closes_leaves_no_socket_behind() {
+    let world = World::new();
+    let (platform, socket) = injected(&world);
+    let mut events = socket.events();
+    let handle = socket.handle();
+    platform.inside(move || handle.close(Some(4_000), "changed my mind").unwrap());
+    socket.handle().reconnect().unwrap();
+    world.run();
+    let made = world.socket(0);
+    assert!(!made.is_listened_to());
+    assert_eq!(made.closed_with(), Some((None, String::new())));
+    made.open();
+    world.run();
+    assert_eq!(socket.handle().phase(), Phase::Closed);
+    assert_eq!((final_closes(&mut events), world.timer_count()), (1, 0));
+}
+
+// [R6][R23]
+#[test]
+fn a_constructor_that_asks_for_another_connection_leaves_one_socket() {
+    let world = World::new();
+    let (platform, socket) = injected(&world);
+    let handle = socket.handle();
+    platform.inside(move || {
+        handle.try_send(&text("from inside")).unwrap();
+        handle.reconnect().unwrap();
+    });
+    socket.handle().reconnect().unwrap();
+    world.run();
+    let sockets: Vec<_> = (0..world.socket_count())
+        .map(|index| world.socket(index))
+        .collect();
+    let (living, dead): (Vec<_>, Vec<_>) =
+        sockets.iter().partition(|socket| socket.is_listened_to());
+    assert_eq!((living.len(), dead.len()), (1, 1));
+    assert_eq!(dead[0].closed_with(), Some((None, String::new())));
+    dead[0].open();
+    assert_eq!(socket.handle().phase(), Phase::Connecting);
+    living[0].open();
+    assert_eq!(texts(living[0].sent()), ["from inside"]);
+    assert!(dead[0].sent().is_empty());
+}
+
+// [R23]
+#[test]
+fn a_constructor_that_closes_and_throws_gets_one_final_close() {
+    let world = World::new();
+    let (platform, socket) = injected(&world);
+    let mut events = socket.events();
+    let handle = socket.handle();
+    world.refuse_sockets(true);
+    platform.inside(move || handle.close(None, "").unwrap());
+    socket.handle().reconnect().unwrap();
+    world.advance(Duration::from_secs(60));
+    assert_eq!(
+        (socket.handle().phase(), world.socket_count()),
+        (Phase::Closed, 0)
+    );
+    assert_eq!(final_closes(&mut events), 1);
 }

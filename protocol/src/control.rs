@@ -72,7 +72,7 @@ impl fmt::Display for Control {
 }
 
 /// When the clients of a server that goes away are to come back, each at a time of its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Window {
     /// The least wait, in milliseconds.
     pub min_ms: u64,

@@ -6,7 +6,7 @@ use super::time::Time;
 /// Attempts that may be made, counted in the milliseconds that they take to come back.
 ///
 /// Invariant: `credit` is at most `capacity`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(super) struct Bucket {
     /// Milliseconds until one attempt has come back; 0 is without limit.
     price: u64,
@@ -30,16 +30,22 @@ impl Bucket {
 
     /// Takes an attempt out and returns 0, or returns how many milliseconds there is none.
     pub(super) fn take(&mut self, now: Time) -> u64 {
-        let grown = self.credit.saturating_add(now.since(self.at));
-        self.credit = grown.min(self.capacity);
-        self.at = now;
-        match self.credit.checked_sub(self.price) {
-            Some(rest) => {
-                self.credit = rest;
-                0
-            }
-            None => self.price.saturating_sub(self.credit),
+        let wait = self.wait(now);
+        if wait == 0 {
+            self.credit = self.credit_at(now).saturating_sub(self.price);
+            self.at = now;
         }
+        wait
+    }
+
+    /// How many milliseconds there is no attempt to take out; 0 if there is one now.
+    pub(super) fn wait(&self, now: Time) -> u64 {
+        self.price.saturating_sub(self.credit_at(now))
+    }
+
+    fn credit_at(&self, now: Time) -> u64 {
+        let grown = self.credit.saturating_add(now.since(self.at));
+        grown.min(self.capacity)
     }
 }
 
@@ -55,6 +61,7 @@ mod tests {
         assert_eq!([(); 3].map(|()| bucket.take(at(7))), [0; 3]);
         assert_eq!(bucket.take(at(7)), 100);
         assert_eq!(bucket.take(at(47)), 60);
+        assert_eq!((bucket.wait(at(47)), bucket.wait(at(107))), (60, 0));
         assert_eq!(bucket.take(at(107)), 0);
         assert_eq!(bucket.take(at(107)), 100);
         // However long nothing happens, no more than the burst is saved.

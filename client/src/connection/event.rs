@@ -32,7 +32,7 @@ pub struct Context {
 }
 
 /// How a socket was closed, as the browser's `close` event tells it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct CloseFrame {
     /// The close code; 1006 when there was no close frame, 1005 when it carried none.
     pub code: u16,
@@ -123,7 +123,8 @@ pub enum Input<P> {
         /// The attempt.
         generation: Generation,
     },
-    /// The browser's `send` threw; the message comes back.
+    /// The browser's `send` threw; the message comes back. The connection is given up for it, unless an
+    /// earlier one was given up for the same message: then the message is at fault, and dropped.
     TransmitFailed {
         /// The attempt.
         generation: Generation,
@@ -188,7 +189,7 @@ pub enum Hint {
 }
 
 /// Something that the ring above has to do, in order, before it hands out the next event.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Effect<P> {
     /// Find the URL and the sub-protocols, and answer with [`Input::Resolved`] or
     /// [`Input::ResolveFailed`].
@@ -241,7 +242,7 @@ pub enum Effect<P> {
 }
 
 /// What a connection is doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Phase {
     /// Not started yet.
     Idle,
@@ -273,7 +274,7 @@ impl Phase {
 }
 
 /// What ended a connection or an attempt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Cause {
     /// The browser's socket closed.
@@ -324,7 +325,7 @@ impl Cause {
 }
 
 /// Why a connection is in its state, or will or will not be tried again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Why {
     /// The application asked for it.
@@ -376,7 +377,7 @@ impl fmt::Display for Why {
 }
 
 /// A connection, or an attempt to make one, that has ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Loss {
     /// How: the browser's own code and reason, or 1006 where there was no close frame.
     pub close: CloseFrame,
@@ -387,7 +388,7 @@ pub struct Loss {
 }
 
 /// A loss, and what follows from it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Closed {
     /// The attempt that ended.
     pub generation: Generation,
@@ -402,7 +403,7 @@ pub struct Closed {
 }
 
 /// A change of [`Phase`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct StateChange {
     /// The new state.
     pub phase: Phase,
@@ -415,7 +416,7 @@ pub struct StateChange {
 }
 
 /// Why a message was not sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum DropReason {
     /// The queue was full.
@@ -424,6 +425,8 @@ pub enum DropReason {
     Expired,
     /// It was volatile, and could not be sent at once.
     Volatile,
+    /// The browser's `send` refused it on two connections.
+    Refused,
     /// The connection was closed for good first.
     Closed,
     /// It was received, and the application did not read it in time.
@@ -438,6 +441,7 @@ impl DropReason {
             Self::Overflow => "overflow",
             Self::Expired => "expired",
             Self::Volatile => "volatile",
+            Self::Refused => "refused",
             Self::InboxFull => "inbox-full",
             Self::Closed => "closed",
         }
@@ -445,7 +449,7 @@ impl DropReason {
 }
 
 /// Messages that will not be sent.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Dropped<P> {
     /// Why.
     pub reason: DropReason,
@@ -456,7 +460,7 @@ pub struct Dropped<P> {
 }
 
 /// What the application gets.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Output<P> {
     /// A message arrived.
     Message(P),
@@ -465,7 +469,7 @@ pub enum Output<P> {
 }
 
 /// Something that happened to the connection, or to messages that were to be sent.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Event<P> {
     /// The state has changed. Comes before the event that it goes with.
     State(StateChange),
@@ -532,7 +536,7 @@ impl<P> fmt::Display for Event<P> {
 }
 
 /// How a message is to be sent.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct SendMode {
     /// Ahead of the queue, and without waiting for [`Input::Ready`].
     pub first: bool,

@@ -12,7 +12,7 @@ use super::time::Time;
 const STALE_MS: u64 = 2_000;
 
 /// What is known of the other end.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 pub(super) struct Liveness {
     /// When something last arrived.
     heard: Time,

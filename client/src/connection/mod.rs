@@ -50,6 +50,7 @@ mod tests;
 mod time;
 mod unconfirmed;
 
+use core::hash::{Hash, Hasher};
 use std::collections::VecDeque;
 
 use steady_socket_protocol::control::Window;
@@ -87,7 +88,7 @@ const LOCAL_MS: u64 = 5_000;
 const ONLINE_MS: (f64, f64) = (200.0, 2_000.0);
 
 /// What the connection is doing, with what only that state needs.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 enum State {
     Idle,
     Resolving {
@@ -110,7 +111,7 @@ enum State {
 }
 
 /// How far the queue may flow on an open connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Flow {
     /// `open` has not been handed out yet.
     Announcing,
@@ -126,7 +127,7 @@ enum Flow {
 }
 
 /// A closing handshake that the application asked for.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 struct Closing {
     code: Option<u16>,
     reason: String,
@@ -142,7 +143,7 @@ struct Closing {
 }
 
 /// What is known of the socket that is open now.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 struct Wire {
     /// At least what the browser holds.
     buffered: u64,
@@ -163,17 +164,31 @@ struct Wire {
 }
 
 /// The message that the browser is being handed.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 struct InHand {
     generation: Generation,
     lane: Lane,
     bytes: usize,
     expires: Option<Time>,
     volatile: bool,
+    /// An earlier connection was given up for it.
+    refused: bool,
+}
+
+impl InHand {
+    /// As it was in the queue.
+    const fn back<P>(self, payload: P) -> Queued<P> {
+        Queued {
+            payload,
+            bytes: self.bytes,
+            expires: self.expires,
+            refused: self.refused,
+        }
+    }
 }
 
 /// Something that waits to be handed out.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 enum Pending<P> {
     Output(Output<P>),
     /// From here on `readyState` is 3.
@@ -221,6 +236,35 @@ pub struct Connection<P> {
 /// Milliseconds of an option.
 fn millis(duration: core::time::Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Two connections with the same options and an equal hash react alike to whatever comes. What only answers
+/// questions, as the counters do, is left out.
+impl<P: Hash> Hash for Connection<P> {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        let Self {
+            options: _,
+            state,
+            generation,
+            failures,
+            refusals,
+            queue,
+            wire,
+            in_hand,
+            last_loss: _,
+            bucket,
+            woken,
+            effects,
+            outputs,
+            totals,
+        } = self;
+        (state, generation, failures, refusals).hash(hasher);
+        (queue, wire, in_hand).hash(hasher);
+        (bucket, woken).hash(hasher);
+        (effects, outputs).hash(hasher);
+        // Whether the next one is a reconnection.
+        (totals.opens > 0).hash(hasher);
+    }
 }
 
 impl<P> Connection<P> {
@@ -378,7 +422,9 @@ impl<P> Connection<P> {
                 was_open: self.is_open(),
             }),
             (Input::TransmitFailed { generation, .. }, State::Open { .. })
-                if *generation == self.generation && self.is_in_hand(*generation) =>
+                if *generation == self.generation
+                    && self.is_in_hand(*generation)
+                    && !self.refuses_again() =>
             {
                 lost(Cause::SendFailed)
             }
@@ -409,7 +455,7 @@ impl<P> Connection<P> {
     pub fn handle(&mut self, context: Context, input: Input<P>) {
         if let Some(loss) = self.loss(context.now, &input) {
             if let Input::TransmitFailed { payload, .. } = input {
-                self.take_back(payload);
+                self.take_back(payload, true);
             }
             self.lose(context, loss);
             return;
@@ -481,20 +527,7 @@ impl<P> Connection<P> {
             Input::TransmitFailed {
                 generation,
                 payload,
-            } => {
-                if !self.is_in_hand(generation) {
-                    return;
-                }
-                self.take_back(payload);
-                match self.state {
-                    State::Closing(_) if generation == self.generation => {
-                        self.abandon_closing(Cause::SendFailed);
-                    }
-                    // It was over before the browser gave the message back.
-                    State::Closed => self.drop_queue(),
-                    _ => {}
-                }
-            }
+            } => self.transmit_failed(context.now, generation, payload),
             Input::Buffered { generation, bytes } => self.buffered(context.now, generation, bytes),
             Input::Timer => self.timer(context.now),
             // Too late: the attempt is over.
@@ -533,6 +566,7 @@ impl<P> Connection<P> {
             payload,
             bytes,
             expires: ttl.map(|ttl| now.after(ttl)),
+            refused: false,
         };
         if self.may_transmit(lane) {
             self.transmit(lane, message, mode.volatile);
@@ -716,6 +750,12 @@ impl<P> Connection<P> {
         match self.decide(&context, &loss) {
             Ok((delay, why)) => {
                 self.failures = self.failures.saturating_add(1);
+                let token = self.bucket.wait(context.now);
+                let (delay, why) = if token > delay {
+                    (token, Why::TooManyAttempts)
+                } else {
+                    (delay, why)
+                };
                 let firm = why == Why::ServerAsks;
                 self.state = State::Waiting {
                     until: context.now.after(delay),
@@ -822,7 +862,7 @@ impl<P> Connection<P> {
         if let Some(position) = self.effects.iter().position(on_its_way)
             && let Some(Effect::Transmit { payload, .. }) = self.effects.remove(position)
         {
-            self.take_back(payload);
+            self.take_back(payload, false);
         }
     }
 
@@ -833,22 +873,18 @@ impl<P> Connection<P> {
             .is_some_and(|in_hand| in_hand.generation == generation)
     }
 
+    /// Whether an earlier connection was given up for the message in hand.
+    fn refuses_again(&self) -> bool {
+        self.in_hand.as_ref().is_some_and(|in_hand| in_hand.refused)
+    }
+
     /// Puts the message in hand back where it came from; one that was to be sent at once or not at all
-    /// will not be.
-    fn take_back(&mut self, payload: P) {
-        if let Some(InHand {
-            lane,
-            bytes,
-            expires,
-            volatile,
-            ..
-        }) = self.in_hand.take()
-        {
-            let message = Queued {
-                payload,
-                bytes,
-                expires,
-            };
+    /// will not be. `refused` says that the connection is given up for it.
+    fn take_back(&mut self, payload: P, refused: bool) {
+        if let Some(in_hand) = self.in_hand.take() {
+            let InHand { lane, volatile, .. } = in_hand;
+            let mut message = in_hand.back(payload);
+            message.refused |= refused;
             if volatile {
                 self.report_dropped(DropReason::Volatile, vec![message]);
             } else {
@@ -956,7 +992,11 @@ impl<P> Connection<P> {
                 };
                 if at <= now {
                     self.begin(now, Why::Woken);
-                } else if at < until {
+                    return;
+                }
+                // Too early where attempts are used up: then it would be put off again.
+                let at = at.max(now.after(self.bucket.wait(now)));
+                if at < until {
                     self.state = State::Waiting { until: at, firm };
                     self.announce(Phase::Waiting, Some(at.since(now)), Why::Woken);
                 }
@@ -1036,6 +1076,7 @@ impl<P> Connection<P> {
             payload,
             bytes,
             expires,
+            refused,
         } = message;
         let generation = self.generation;
         self.in_hand = Some(InHand {
@@ -1044,6 +1085,7 @@ impl<P> Connection<P> {
             bytes,
             expires,
             volatile,
+            refused,
         });
         self.effects.push_back(Effect::Transmit {
             generation,
@@ -1103,6 +1145,34 @@ impl<P> Connection<P> {
             self.measure();
         }
         self.pump(now);
+    }
+
+    /// The browser's `send` threw, and the connection is not given up for it by now.
+    fn transmit_failed(&mut self, now: Time, generation: Generation, payload: P) {
+        if !self.is_in_hand(generation) {
+            return;
+        }
+        let connected = self.is_connected(generation);
+        if connected && self.refuses_again() {
+            self.drop_refused(payload);
+            self.pump(now);
+            return;
+        }
+        self.take_back(payload, connected);
+        match self.state {
+            State::Closing(_) if connected => self.abandon_closing(Cause::SendFailed),
+            // It was over before the browser gave the message back.
+            State::Closed => self.drop_queue(),
+            _ => {}
+        }
+    }
+
+    /// Gives up the message in hand, so that it does not end one connection after the other.
+    fn drop_refused(&mut self, payload: P) {
+        if let Some(in_hand) = self.in_hand.take() {
+            let message = in_hand.back(payload);
+            self.report_dropped(DropReason::Refused, vec![message]);
+        }
     }
 
     fn measure(&mut self) {

@@ -5,12 +5,14 @@ use std::collections::VecDeque;
 use super::time::Time;
 
 /// A message that waits.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(super) struct Queued<P> {
     pub(super) payload: P,
     pub(super) bytes: usize,
     /// When it is too late to send it.
     pub(super) expires: Option<Time>,
+    /// The browser has refused it once, on a connection that was given up for it.
+    pub(super) refused: bool,
 }
 
 /// Messages that the application has handed over and the browser has not yet taken.
@@ -18,7 +20,7 @@ pub(super) struct Queued<P> {
 /// Two lanes: `first` goes ahead of everything (to authenticate), the ordinary one keeps its order.
 /// Invariant: `bytes` is the sum over both lanes; `next_expiry` is no later than the earliest
 /// `expires` in them.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(super) struct Queue<P> {
     first: VecDeque<Queued<P>>,
     ordinary: VecDeque<Queued<P>>,
@@ -27,7 +29,7 @@ pub(super) struct Queue<P> {
 }
 
 /// Which lane.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Lane {
     First,
     Ordinary,
@@ -169,6 +171,7 @@ mod tests {
             payload,
             bytes: 10,
             expires: expires.map(Time::from_millis),
+            refused: false,
         }
     }
 

@@ -15,6 +15,8 @@ struct Rig {
     /// What the browser says that it holds.
     buffered: u64,
     refuse_sends: bool,
+    /// A message that the browser never takes.
+    poison: Option<u32>,
     done: Vec<String>,
     sent: Vec<u32>,
     told: Vec<String>,
@@ -60,6 +62,7 @@ impl Rig {
             verdict: None,
             buffered: 0,
             refuse_sends: false,
+            poison: None,
             done: Vec::new(),
             sent: Vec::new(),
             told: Vec::new(),
@@ -271,7 +274,7 @@ impl Rig {
                 Effect::Transmit {
                     generation,
                     payload,
-                } if self.refuse_sends => {
+                } if self.refuse_sends || self.poison == Some(payload) => {
                     let answer = Input::TransmitFailed {
                         generation,
                         payload,
@@ -578,7 +581,7 @@ fn no_budget_at_all_means_one_attempt() {
     assert_eq!((rig.core.phase(), rig.core.attempt()), (Phase::Closed, 1));
 }
 
-// [R13]
+// [R13][R27]
 #[test]
 fn each_step_of_an_attempt_has_its_timeout() {
     let mut rig = Rig::new(options());
@@ -587,13 +590,42 @@ fn each_step_of_an_attempt_has_its_timeout() {
     assert_eq!(rig.core.phase(), Phase::Connecting);
     rig.pass(1);
     assert_eq!(rig.done, ["resolve 1", "cancel 1"]);
+    assert_eq!(
+        rig.told.last().unwrap(),
+        "close 1006 in 2500 (provider-timeout, 0 unconfirmed) @0"
+    );
 
     let mut rig = Rig::connecting(options());
     rig.pass(14_999);
     assert_eq!(rig.core.phase(), Phase::Connecting);
     rig.pass(1);
     assert_eq!(rig.done.last().unwrap(), "abandon 1");
+    assert_eq!(
+        rig.told.last().unwrap(),
+        "close 1006 in 2500 (connect-timeout, 0 unconfirmed) @0"
+    );
     assert_eq!(rig.core.snapshot().abandoned, 1);
+}
+
+// [R21]
+#[test]
+fn an_attempt_is_announced_for_a_moment_at_which_it_can_be_made() {
+    let interval = Duration::from_secs(20);
+    let mut rig = Rig::connecting(options().attempt_burst(1).attempt_interval(interval));
+    rig.closes(1006);
+    assert_eq!(
+        rig.told.last().unwrap(),
+        "close 1006 in 20000 (socket, 0 unconfirmed) @0"
+    );
+    rig.told.clear();
+    for hint in [Hint::Online, Hint::Visible] {
+        rig.tell(Input::Hint(hint));
+    }
+    assert!(rig.told.is_empty(), "{:?}", rig.told);
+    rig.pass(19_999);
+    assert_eq!(rig.core.phase(), Phase::Waiting);
+    rig.pass(1);
+    assert_eq!(rig.core.phase(), Phase::Connecting);
 }
 
 // ----- the queue
@@ -671,6 +703,61 @@ fn what_the_browser_refuses_is_sent_on_the_next_connection() {
     assert_eq!(rig.sent, [1, 2]);
 }
 
+// [R25]
+#[test]
+fn a_message_that_is_refused_again_is_reported_and_the_rest_flows() {
+    let mut rig = Rig::open(options());
+    rig.poison = Some(1);
+    for id in [1, 2] {
+        rig.send(id, SendMode::default()).unwrap();
+    }
+    assert_eq!(rig.done, ["abandon 1"]);
+    rig.told.clear();
+    rig.comes_back();
+    assert_eq!(rig.told.last().unwrap(), "refused [1] @1");
+    assert_eq!(rig.sent, [2]);
+    let snapshot = rig.core.snapshot();
+    assert_eq!((snapshot.phase, snapshot.opens), (Phase::Open, 2));
+    assert_eq!(
+        (snapshot.dropped.messages, snapshot.queued.messages),
+        (1, 0)
+    );
+}
+
+#[test]
+fn a_message_that_is_refused_again_does_not_cut_a_close_short() {
+    let mut rig = Rig::open(options());
+    rig.poison = Some(1);
+    for id in [1, 2] {
+        rig.send(id, SendMode::default()).unwrap();
+    }
+    rig.done.clear();
+    rig.in_handler = vec![("reopen", Act::Close)];
+    rig.comes_back();
+    assert_eq!(rig.sent, [2]);
+    assert_eq!(rig.done.last().unwrap(), "close 2 None");
+    assert_eq!(rig.told.last().unwrap(), "refused [1] @2");
+}
+
+#[test]
+fn a_socket_that_refuses_everything_costs_one_message_at_most() {
+    let mut rig = Rig::open(options());
+    rig.refuse_sends = true;
+    for id in [1, 2] {
+        rig.send(id, SendMode::default()).unwrap();
+    }
+    rig.comes_back();
+    assert_eq!(rig.core.phase(), Phase::Waiting);
+    let snapshot = rig.core.snapshot();
+    assert_eq!(
+        (snapshot.dropped.messages, snapshot.queued.messages),
+        (1, 1)
+    );
+    rig.refuse_sends = false;
+    rig.comes_back();
+    assert_eq!(rig.sent, [2]);
+}
+
 #[test]
 fn an_answer_that_nobody_asked_for_changes_nothing() {
     let mut rig = Rig::open(options());
@@ -700,6 +787,22 @@ fn a_message_expires_when_its_time_is_over() {
     rig.pass(1);
     assert_eq!(rig.told, ["expired [1] @0"]);
     assert_eq!(rig.core.snapshot().queued.messages, 1);
+}
+
+// [R25]
+#[test]
+fn a_message_whose_time_is_over_is_not_sent_although_the_timer_is_late() {
+    let mut rig = Rig::connecting(options());
+    let brief = SendMode {
+        ttl_ms: Some(100),
+        ..SendMode::default()
+    };
+    rig.send(1, brief).unwrap();
+    rig.send(2, SendMode::default()).unwrap();
+    rig.now += 100;
+    rig.opens();
+    assert_eq!(rig.sent, [2]);
+    assert_eq!(rig.told.last().unwrap(), "expired [1] @1");
 }
 
 // [R26]

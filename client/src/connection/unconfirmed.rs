@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 /// How many messages, and how many bytes in them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Tally {
     /// Messages.
     pub messages: u64,
@@ -32,7 +32,7 @@ impl Tally {
 /// confirmed too early, and may be too late.
 ///
 /// Invariant: at most [`Unconfirmed::MARKS`] marks, their ends rising, each after its predecessor.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 pub(super) struct Unconfirmed {
     /// Bytes handed to the browser on this connection.
     handed: u64,
@@ -40,7 +40,7 @@ pub(super) struct Unconfirmed {
     marks: VecDeque<Mark>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 struct Mark {
     end: u64,
     tally: Tally,

@@ -6,7 +6,7 @@ use steady_socket::Overflow;
 use steady_socket::connection::{Hint, SendMode, Verdict};
 
 use crate::coverage::Coverage;
-use crate::op::{Command, Op, Provider, Settings, Step};
+use crate::op::{Command, Op, Provider, Reason, Settings, Step};
 use crate::run::{Failure, replay};
 use crate::shrink::shrink;
 use crate::world::{Violation, World};
@@ -29,7 +29,10 @@ pub fn alphabet() -> Vec<Step> {
     };
     [
         command(Command::Start),
-        command(Command::Close { code: None }),
+        command(Command::Close {
+            code: None,
+            reason: "bye",
+        }),
         command(Command::Reconnect),
         command(Command::Ready),
         command(send(false)),
@@ -37,7 +40,7 @@ pub fn alphabet() -> Vec<Step> {
             skip: 1,
             command: Command::Reconnect,
         },
-        Op::FailSend,
+        Op::FailSend { always: true },
         Op::Provided { age: 0, ok: true },
         Op::Opened {
             age: 0,
@@ -48,11 +51,13 @@ pub fn alphabet() -> Vec<Step> {
             age: 0,
             code: 1006,
             clean: false,
+            reason: Reason::None,
         },
         Op::Closed {
             age: 1,
             code: 1002,
             clean: true,
+            reason: Reason::None,
         },
         Op::Hint(Hint::Visible),
         Op::Advance(60_000),

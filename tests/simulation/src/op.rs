@@ -4,7 +4,7 @@
 use steady_socket::connection::{Hint, SendMode, Verdict};
 
 /// A command of the application.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Command {
     /// Connect for the first time.
     Start,
@@ -12,6 +12,8 @@ pub enum Command {
     Close {
         /// The code to send.
         code: Option<u16>,
+        /// The reason to send.
+        reason: &'static str,
     },
     /// A new connection now.
     Reconnect,
@@ -26,8 +28,48 @@ pub enum Command {
     },
 }
 
+/// What a server's Close gives as its reason.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Reason {
+    /// Nothing.
+    None,
+    /// Words that mean nothing to a client.
+    Words,
+    /// When to come back.
+    Window {
+        /// The least wait, in milliseconds.
+        min_ms: u64,
+        /// The longest wait, in milliseconds.
+        max_ms: u64,
+    },
+    /// A window that is none, and another behind it that does not count.
+    Malformed,
+}
+
+impl Reason {
+    /// As it comes over the wire.
+    #[must_use]
+    pub fn text(self) -> String {
+        match self {
+            Self::None => String::new(),
+            Self::Words => "see you soon".into(),
+            Self::Window { min_ms, max_ms } => format!("restart reconnect={min_ms}-{max_ms} bye"),
+            Self::Malformed => "reconnect=soon reconnect=1-2".into(),
+        }
+    }
+
+    /// The window that a client has to find in it, by docs/protocol.md.
+    #[must_use]
+    pub const fn window(self) -> Option<(u64, u64)> {
+        match self {
+            Self::Window { min_ms, max_ms } if min_ms <= max_ms => Some((min_ms, max_ms)),
+            _ => None,
+        }
+    }
+}
+
 /// How the function behaves that provides the URL.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Provider {
     /// It answers later, or never: see [`Op::Provided`].
     Later,
@@ -70,7 +112,10 @@ pub enum Op {
     /// The browser will refuse to make the next socket.
     RefuseOpen,
     /// The browser's next `send` throws.
-    FailSend,
+    FailSend {
+        /// And every later one of the same message, too.
+        always: bool,
+    },
     /// A socket opens.
     Opened {
         /// Which attempt.
@@ -131,6 +176,8 @@ pub enum Op {
         code: u16,
         /// Whether the closing handshake was completed.
         clean: bool,
+        /// What the server gives as its reason.
+        reason: Reason,
     },
     /// A socket is closed from inside the browser's next `send`, as some stand-ins for it do.
     ClosedInSend {

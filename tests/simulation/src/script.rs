@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, VecDeque};
 use steady_socket::Overflow;
 use steady_socket::connection::{Hint, Phase, SendMode, Verdict};
 
-use crate::op::{Command, Op, Provider, Settings, Step};
+use crate::op::{Command, Op, Provider, Reason, Settings, Step};
 use crate::rng::Rng;
 use crate::world::{News, World};
 
@@ -389,7 +389,13 @@ impl Script {
                 if self.rng.one_in(8) {
                     self.ready.push_back(Op::Error { age });
                 }
-                Op::Closed { age, code, clean }
+                let reason = self.reason(clean);
+                Op::Closed {
+                    age,
+                    code,
+                    clean,
+                    reason,
+                }
             }
             Planned::Drain => {
                 let waits = world.phase() == Phase::Closing && world.buffered() > 0;
@@ -437,7 +443,10 @@ impl Script {
         self.ready.push_back(op);
         match self.rng.below(40) {
             0 => self.ready.push_back(Op::RefuseOpen),
-            1 => self.ready.push_back(Op::FailSend),
+            1 => {
+                let always = self.rng.one_in(2);
+                self.ready.push_back(Op::FailSend { always });
+            }
             2 => {
                 let code = self.rng.pick(&CODES);
                 self.ready.push_back(Op::ClosedInSend { code });
@@ -470,6 +479,7 @@ impl Script {
             }
             roll if roll < again + 2 => Command::Close {
                 code: self.rng.pick(&[None, Some(1_000), Some(4_001)]),
+                reason: self.rng.pick(&["", "enough for today"]),
             },
             roll if roll < again + 3 => Command::Start,
             roll if roll < again + 15 => Command::Ready,
@@ -521,6 +531,7 @@ impl Script {
                 age: age + 1,
                 code: self.rng.pick(&CODES),
                 clean: self.rng.one_in(2),
+                reason: Reason::None,
             },
             6 | 7 => Op::Transmitted {
                 age,
@@ -531,7 +542,24 @@ impl Script {
                 age,
                 code: 1006,
                 clean: false,
+                reason: Reason::None,
             },
+        }
+    }
+
+    /// What a Close gives as its reason; a connection that was cut gives none.
+    fn reason(&mut self, clean: bool) -> Reason {
+        if !clean {
+            return Reason::None;
+        }
+        match self.rng.below(8) {
+            0 => Reason::Words,
+            1 => Reason::Malformed,
+            2 | 3 => Reason::Window {
+                min_ms: self.rng.pick(&[0, 2_000, 100_000]),
+                max_ms: self.rng.pick(&[0, 20_000, 100_000]),
+            },
+            _ => Reason::None,
         }
     }
 }

@@ -1,8 +1,8 @@
 //! The world: it does what the ring above the core does, and keeps its own account beside it.
 //!
 //! The account is independent of the core's: it follows what was handed over, what the sockets saw and
-//! what the application was told, and says what must come of it. It asks the core only for its phase,
-//! and checks that against the sockets.
+//! what the application was told, and says what must come of it, also which inputs are losses. It asks the
+//! core only for its phase, and checks that against the sockets.
 
 use std::collections::VecDeque;
 
@@ -14,7 +14,7 @@ use steady_socket::connection::{
 };
 
 use crate::coverage::{Coverage, Kind, Place};
-use crate::op::{Command, Op, Provider, Settings, Step};
+use crate::op::{Command, Op, Provider, Reason, Settings, Step};
 
 /// What a step found wrong.
 pub type Violation = String;
@@ -43,6 +43,10 @@ struct Message {
     first: bool,
     volatile: bool,
     expires: Option<u64>,
+    /// A connection was given up for it.
+    refused: bool,
+    /// The browser never takes it.
+    poison: bool,
     fate: Fate,
 }
 
@@ -103,6 +107,12 @@ struct Life {
     answers: bool,
     /// A ping was sent in this silence.
     pinged: bool,
+    /// A ping has to be sent now.
+    ping_due: bool,
+    /// When the server was last asked because of a hint.
+    asked: Option<u64>,
+    /// When the timer first went off with every deadline past and nothing to excuse the silence but a sleep.
+    overdue: Option<u64>,
     /// An answer is due by then.
     probe: Option<u64>,
     /// A sleep was already held to the server's credit in this silence.
@@ -122,6 +132,28 @@ enum Flow {
     Opening { ready: bool },
     Gated,
     Flowing,
+}
+
+/// A connection or an attempt that an input ends, by the account.
+#[derive(Clone, Debug)]
+struct Ending {
+    loss: Loss,
+    /// The window in the server's reason.
+    window: Option<(u64, u64)>,
+}
+
+impl Ending {
+    /// One without a close frame.
+    const fn abnormal(cause: Cause, was_open: bool) -> Self {
+        Self {
+            loss: Loss {
+                close: CloseFrame::abnormal(),
+                cause,
+                was_open,
+            },
+            window: None,
+        }
+    }
 }
 
 /// A loss of which the application has to be told.
@@ -169,7 +201,8 @@ pub struct World {
     asked_at: u64,
     provider_mode: Provider,
     refuse_open: bool,
-    fail_send: bool,
+    /// The next `send` throws, and whether every later one of its message does.
+    fail_send: Option<bool>,
     close_in_send: Option<u16>,
     abandoned: u64,
 
@@ -185,6 +218,8 @@ pub struct World {
     /// Messages of the first lane that an ordinary one overtook: each must turn out to be dropped.
     overtaken: Vec<u64>,
     in_hand: Option<u64>,
+    /// The message that is being handed over, which may go out although its time is over at once.
+    handed_over: Option<u64>,
     /// The last message of each lane that the browser gave back. It returns to the queue even where that
     /// has become full, or never had room for it.
     came_back: [Option<u64>; 2],
@@ -200,6 +235,8 @@ pub struct World {
     // The account of the connection.
     flow: Flow,
     closing_gated: bool,
+    /// What the application closed with.
+    closing_with: Option<(Option<u16>, &'static str)>,
     since: u64,
     failures: u32,
     refusals: u32,
@@ -222,6 +259,8 @@ pub struct World {
     // The account of what was told.
     expected: VecDeque<Expected>,
     told: Phase,
+    /// The moment of the next attempt that was last told.
+    told_until: Option<u64>,
     told_open: Option<u64>,
     told_error: bool,
     told_opens: u64,
@@ -254,7 +293,7 @@ impl World {
             asked_at: 0,
             provider_mode: Provider::Later,
             refuse_open: false,
-            fail_send: false,
+            fail_send: None,
             close_in_send: None,
             abandoned: 0,
             telling: false,
@@ -264,6 +303,7 @@ impl World {
             last_taken: [None; 2],
             overtaken: Vec::new(),
             in_hand: None,
+            handed_over: None,
             came_back: [None; 2],
             came_back_late: None,
             sent: Tally::default(),
@@ -274,6 +314,7 @@ impl World {
             to_deliver: VecDeque::new(),
             flow: Flow::Announcing,
             closing_gated: false,
+            closing_with: None,
             since: 0,
             failures: 0,
             refusals: 0,
@@ -292,6 +333,7 @@ impl World {
             measured_at: 0,
             expected: VecDeque::new(),
             told: Phase::Idle,
+            told_until: None,
             told_open: None,
             told_error: false,
             told_opens: 0,
@@ -400,7 +442,7 @@ impl World {
             Op::SetProvider(mode) => self.provider_mode = mode,
             Op::Provided { age, ok } => self.provided(generation(age), ok)?,
             Op::RefuseOpen => self.refuse_open = true,
-            Op::FailSend => self.fail_send = true,
+            Op::FailSend { always } => self.fail_send = Some(always),
             Op::ClosedInSend { code } => self.close_in_send = Some(code),
             Op::Opened { age, answers } => self.socket_opens(generation(age), answers)?,
             Op::Message { age, bytes } => self.message_arrives(generation(age), bytes)?,
@@ -429,6 +471,7 @@ impl World {
                 let number = generation(age);
                 if self.is_connected(number) {
                     self.life.interval = Some(interval_ms.clamp(BEAT_MS.0, BEAT_MS.1));
+                    self.life.overdue = None;
                 }
                 if let Some(generation) = self.generation_of(number) {
                     self.tell(Input::Beats {
@@ -458,7 +501,8 @@ impl World {
                 let number = generation(age);
                 let open = self.is_connected(number) && self.core.phase() == Phase::Open;
                 if let Some(generation) = self.generation_of(number) {
-                    self.tell(Input::TooBig { generation })?;
+                    let ending = open.then(|| Ending::abnormal(Cause::MessageTooBig, true));
+                    self.tell_end(Input::TooBig { generation }, ending)?;
                 }
                 ensure!(
                     !open || self.core.phase() != Phase::Open,
@@ -467,9 +511,12 @@ impl World {
             }
             Op::Hint(hint) => self.hint(hint)?,
             Op::Error { age } => self.socket_fails(generation(age))?,
-            Op::Closed { age, code, clean } => {
-                self.socket_closes(generation(age), code, clean)?;
-            }
+            Op::Closed {
+                age,
+                code,
+                clean,
+                reason,
+            } => self.socket_closes(generation(age), code, clean, reason)?,
             Op::Drain(bytes) => {
                 let newest = self.generation();
                 if let Some(socket) = self.socket_mut(newest) {
@@ -515,8 +562,10 @@ impl World {
             let shrunk_before = self.socket(was.1).and_then(|socket| socket.least_buffered);
             let attempt =
                 was.0 == Phase::Waiting && self.now >= self.wait_until && self.expect_attempt();
-            self.tell(Input::Timer)?;
+            let ending = self.overdue_step();
+            self.tell_end(Input::Timer, ending)?;
             self.settle()?;
+            self.check_silence()?;
             ensure!(
                 !attempt || self.generation() > was.1,
                 "the wait is over, but there is no attempt"
@@ -573,16 +622,17 @@ impl World {
             return Ok(());
         };
         let expected = self.provider == Some(number);
-        let input = if ok {
-            Input::Resolved { generation }
+        let (input, ending) = if ok {
+            (Input::Resolved { generation }, None)
         } else {
-            Input::ResolveFailed { generation }
+            let ending = expected.then(|| Ending::abnormal(Cause::Provider, false));
+            (Input::ResolveFailed { generation }, ending)
         };
-        self.count(&input);
+        self.tell_end(input, ending)?;
         if expected {
             self.provider = None;
         }
-        self.tell_uncounted(input)
+        Ok(())
     }
 
     fn socket_opens(&mut self, number: u64, answers: bool) -> Result<(), Violation> {
@@ -636,6 +686,8 @@ impl World {
         self.life.pinged = false;
         self.life.probe = None;
         self.life.excused = false;
+        self.life.asked = None;
+        self.life.overdue = None;
     }
 
     fn hint(&mut self, hint: Hint) -> Result<(), Violation> {
@@ -661,7 +713,8 @@ impl World {
             };
             match at {
                 Some(at) if at <= self.now => attempt = self.expect_attempt(),
-                Some(at) => self.wait_until = self.wait_until.min(at),
+                // Not before one more attempt may be made.
+                Some(at) => self.wait_until = self.wait_until.min(at.max(self.next_token())),
                 None => {}
             }
         }
@@ -671,6 +724,9 @@ impl World {
                 self.life.probe = Some(self.now + self.settings.probe_timeout);
             }
             self.life.pinged = true;
+            self.life.ping_due = true;
+            self.life.asked = Some(self.now);
+            self.life.overdue = None;
         }
         self.tell(Input::Hint(hint))?;
         self.carry_out()?;
@@ -683,15 +739,19 @@ impl World {
 
     /// An attempt is due: whether it can be made now. If not, the account waits for the next one.
     fn expect_attempt(&mut self) -> bool {
-        let wait = self
-            .settings
-            .attempt_interval
-            .saturating_sub(self.credit_now());
-        if wait > 0 {
-            self.wait_until = self.now + wait;
+        let token = self.next_token();
+        let now = token <= self.now;
+        if !now {
+            self.wait_until = token;
             self.firm = false;
         }
-        wait == 0
+        now
+    }
+
+    /// When one more attempt may be made.
+    fn next_token(&self) -> u64 {
+        let price = self.settings.attempt_interval;
+        self.now + price.saturating_sub(self.credit_now())
     }
 
     /// Milliseconds of attempts that are saved up.
@@ -726,6 +786,7 @@ impl World {
         if deadline.is_none_or(|at| at > now) {
             if self.life_due().is_some_and(|at| at <= now) {
                 self.life.pinged = true;
+                self.life.ping_due = true;
             }
             return None;
         }
@@ -734,6 +795,7 @@ impl World {
             self.woken = Some(now);
             self.life.probe = Some(now + self.settings.probe_timeout);
             self.life.pinged |= self.life.answers;
+            self.life.ping_due = self.life.answers;
             return None;
         }
         Some(if self.life.probe.is_some() {
@@ -741,6 +803,49 @@ impl World {
         } else {
             Cause::HeartbeatTimeout
         })
+    }
+
+    /// What the timer ends at this moment, by the deadlines of the options.
+    fn overdue_step(&mut self) -> Option<Ending> {
+        let number = self.generation();
+        if self.core.phase() == Phase::Open {
+            let silence = self.judge_silence()?;
+            return Some(Ending::abnormal(silence, true));
+        }
+        if self.provider.is_some() {
+            let due = self.now >= self.asked_at + self.settings.provider_timeout;
+            return due.then(|| Ending::abnormal(Cause::ProviderTimeout, false));
+        }
+        let socket = self
+            .socket(number)
+            .filter(|socket| socket.is_live() && !socket.opened)?;
+        let due = self.now >= socket.made_at + self.settings.connect_timeout;
+        due.then(|| Ending::abnormal(Cause::ConnectTimeout, false))
+    }
+
+    /// After a timer: whether a silent connection is kept for too long, however sleeps, probes and late timers
+    /// may have excused it. A plain bound, which knows nothing of how the silence is judged.
+    fn check_silence(&mut self) -> Result<(), Violation> {
+        if self.core.phase() != Phase::Open {
+            return Ok(());
+        }
+        let (now, settings) = (self.now, self.settings);
+        let life = &mut self.life;
+        let silent = life
+            .interval
+            .map(|interval| life.heard + interval + settings.heartbeat_grace);
+        let asked = life.asked.map(|asked| asked + settings.probe_timeout);
+        if silent.max(asked).is_none_or(|at| now < at) {
+            return Ok(());
+        }
+        let overdue = *life.overdue.get_or_insert(now);
+        ensure!(
+            now < overdue + settings.probe_timeout,
+            "nothing was heard since {}, the deadline was seen to be past at {overdue}, and the connection is \
+             kept at {now}",
+            life.heard
+        );
+        Ok(())
     }
 
     fn message_arrives(&mut self, number: u64, bytes: usize) -> Result<(), Violation> {
@@ -785,7 +890,13 @@ impl World {
         self.tell(Input::SocketError { generation })
     }
 
-    fn socket_closes(&mut self, number: u64, code: u16, clean: bool) -> Result<(), Violation> {
+    fn socket_closes(
+        &mut self,
+        number: u64,
+        code: u16,
+        clean: bool,
+        reason: Reason,
+    ) -> Result<(), Violation> {
         let phase = self.core.phase();
         let newest = number == self.generation();
         let Some(socket) = self.socket_mut(number) else {
@@ -808,16 +919,25 @@ impl World {
         }
         let close = CloseFrame {
             code,
-            reason: String::new(),
+            reason: reason.text(),
             clean,
         };
         if ends && phase == Phase::Closing {
             self.expect_end(close.clone(), Cause::Socket, true);
         }
+        let lost = ends && matches!(phase, Phase::Connecting | Phase::Open);
+        let ending = lost.then(|| Ending {
+            loss: Loss {
+                close: close.clone(),
+                cause: Cause::Socket,
+                was_open: phase == Phase::Open,
+            },
+            window: reason.window(),
+        });
         let Some(generation) = self.generation_of(number) else {
             return Ok(());
         };
-        self.tell(Input::SocketClosed { generation, close })?;
+        self.tell_end(Input::SocketClosed { generation, close }, ending)?;
         if ends {
             ensure!(
                 !matches!(
@@ -889,22 +1009,28 @@ impl World {
         self.coverage.count(place, kind);
     }
 
+    /// Gives the core an input that ends nothing but a closing handshake.
     fn tell(&mut self, input: Input<u64>) -> Result<(), Violation> {
-        self.count(&input);
-        self.tell_uncounted(input)
+        self.tell_end(input, None)
     }
 
-    /// Gives the core an input; if it is a loss, works out what must come of it.
-    fn tell_uncounted(&mut self, input: Input<u64>) -> Result<(), Violation> {
-        let loss = self.core.loss(self.time(), &input);
-        if matches!(input, Input::Timer) && self.core.phase() == Phase::Open {
-            let silence = self.judge_silence();
-            ensure!(
-                loss.as_ref().map(|loss| loss.cause) == silence,
-                "the silence means {silence:?}, the core says {loss:?}"
-            );
-        }
-        let Some(loss) = loss else {
+    /// Gives the core an input; if it ends something, works out what must come of that.
+    fn tell_end(&mut self, input: Input<u64>, ending: Option<Ending>) -> Result<(), Violation> {
+        self.count(&input);
+        self.tell_uncounted(input, ending)
+    }
+
+    fn tell_uncounted(
+        &mut self,
+        input: Input<u64>,
+        ending: Option<Ending>,
+    ) -> Result<(), Violation> {
+        let previewed = self.core.loss(self.time(), &input);
+        ensure!(
+            previewed.as_ref() == ending.as_ref().map(|ending| &ending.loss),
+            "the core expects {previewed:?} of {input:?}, it is {ending:?}"
+        );
+        let Some(ending) = ending else {
             let context = Context {
                 now: self.time(),
                 chance: self.step.chance,
@@ -918,7 +1044,7 @@ impl World {
             }
             return Ok(());
         };
-        let retry = self.expect_loss(loss);
+        let retry = self.expect_loss(ending);
         let context = Context {
             now: self.time(),
             chance: self.step.chance,
@@ -970,7 +1096,8 @@ impl World {
     }
 
     /// What a loss must lead to, by the documentation of the options and of the policy.
-    fn expect_loss(&mut self, loss: Loss) -> Option<u64> {
+    fn expect_loss(&mut self, ending: Ending) -> Option<u64> {
+        let Ending { loss, window } = ending;
         self.forget_failures_if_stable();
         let settings = self.settings;
         let policy = if loss.cause == Cause::MessageTooBig {
@@ -993,15 +1120,17 @@ impl World {
             let low = settings.min_delay as f64;
             between(low, ceiling.min(settings.max_delay as f64))
         } as u64;
+        // What was said in time counts before what the Close says.
+        let announced = self.window.filter(|_| loss.was_open).or(window);
         let (mut retry_in, mut why) = match (self.step.verdict, policy) {
             (Some(Verdict::Stop), _) => (None, Why::PredicateStops),
             (Some(Verdict::Retry), _) => (Some(backoff), Why::PredicateRetries),
             (Some(Verdict::RetryAfter(millis)), _) => (Some(millis), Why::PredicateRetries),
             (None, ClosePolicy::Stop) => (None, Why::PolicyStops),
             (None, ClosePolicy::RetryOnce) if refused_before => (None, Why::RefusedTwice),
-            (None, _) if loss.was_open && self.window.is_some() => {
+            (None, _) if announced.is_some() => {
                 let cap = settings.announced_delay_max;
-                let (min_ms, max_ms) = self.window.unwrap_or_default();
+                let (min_ms, max_ms) = announced.unwrap_or_default();
                 let asked = between(min_ms.min(cap) as f64, max_ms.min(cap) as f64) as u64;
                 // Never sooner than without the window, once attempts have failed.
                 let least = if self.failures == 0 { 0 } else { backoff };
@@ -1016,6 +1145,10 @@ impl World {
         };
         if retry_in.is_some() && settings.max_retries.is_some_and(|max| self.failures >= max) {
             (retry_in, why) = (None, Why::RetriesExhausted);
+        }
+        let token = self.next_token() - self.now;
+        if retry_in.is_some_and(|delay| delay < token) {
+            (retry_in, why) = (Some(token), Why::TooManyAttempts);
         }
         if let Some(delay) = retry_in {
             self.failures += 1;
@@ -1068,13 +1201,14 @@ impl World {
         let phase = self.core.phase();
         match command {
             Command::Start => self.tell(Input::Start)?,
-            Command::Close { code } => {
+            Command::Close { code, reason } => {
                 self.forget_failures_if_stable();
                 match phase {
                     Phase::Connecting | Phase::Waiting => {
                         self.expect_end(CloseFrame::abnormal(), Cause::Closed, false);
                     }
                     Phase::Open => {
+                        self.closing_with = Some((code, reason));
                         self.closing_gated = match self.flow {
                             Flow::Gated => true,
                             Flow::Announcing | Flow::Opening { ready: false } => self.settings.gate,
@@ -1087,7 +1221,7 @@ impl World {
                 let disturbed = self.close_in_send.is_some();
                 self.tell(Input::Close {
                     code,
-                    reason: String::new(),
+                    reason: reason.into(),
                 })?;
                 self.carry_out()?;
                 if matches!(phase, Phase::Connecting | Phase::Waiting | Phase::Open) {
@@ -1141,7 +1275,7 @@ impl World {
                     flow @ Flow::Gated => *flow = Flow::Flowing,
                     Flow::Announcing | Flow::Flowing => {}
                 }
-                self.tell_uncounted(Input::Ready)?;
+                self.tell_uncounted(Input::Ready, None)?;
             }
             Command::Send { bytes, mode } => self.send(bytes, mode)?,
         }
@@ -1173,17 +1307,36 @@ impl World {
             first: mode.first || opening,
             volatile: mode.volatile,
             expires: ttl.map(|ttl| self.now.saturating_add(ttl)),
+            refused: false,
+            poison: false,
             fate: Fate::Queued,
         });
+        let has_room = self.core.has_room(bytes);
+        let ordinary = !mode.volatile && !mode.first;
         let full = self.waiting.len() >= self.settings.max_queued_messages as usize
             || self.waiting_bytes() + bytes as u64 > u64::from(self.settings.max_queued_bytes);
-        match self.core.send(self.time(), id, bytes, mode) {
+        ensure!(
+            !over || !has_room,
+            "there is room for a message in {phase:?}"
+        );
+        ensure!(
+            has_room || over || full || !settled,
+            "there is no room for a message in an empty place"
+        );
+        let sent = self.core.send(self.time(), id, bytes, mode);
+        ensure!(
+            !has_room || !ordinary || matches!(sent, Ok(Sent::Now | Sent::Queued)),
+            "there is room for a message, and it becomes {sent:?}"
+        );
+        match sent {
             Ok(result) => {
                 ensure!(!over, "a message was accepted in {phase:?}");
                 match result {
                     Sent::Now => {
                         self.waiting.push(id);
+                        self.handed_over = Some(id);
                         self.carry_out()?;
+                        self.handed_over = None;
                         ensure!(
                             self.messages[id as usize].fate == Fate::Taken
                                 || self.core.phase() != phase,
@@ -1259,6 +1412,10 @@ impl World {
                         self.life.answers && generation.number() == self.generation(),
                         "a ping for a server that does not answer it"
                     );
+                    ensure!(
+                        core::mem::take(&mut self.life.ping_due),
+                        "a ping that is not due"
+                    );
                     // It lies in the browser's buffer like any message.
                     if let Some(socket) = self.socket_mut(generation.number()) {
                         socket.buffered += 5;
@@ -1274,8 +1431,15 @@ impl World {
                     self.tell(Input::Buffered { generation, bytes })?;
                 }
                 Effect::Close {
-                    generation, code, ..
+                    generation,
+                    code,
+                    reason,
                 } => {
+                    let asked = self.closing_with.take();
+                    ensure!(
+                        asked == Some((code, reason.as_str())),
+                        "a close with {code:?} {reason:?}, asked was {asked:?}"
+                    );
                     let now = self.now;
                     let number = generation.number();
                     let Some(socket) = self.socket_mut(number) else {
@@ -1345,7 +1509,8 @@ impl World {
             "a socket is wanted for an attempt that is over"
         );
         if core::mem::take(&mut self.refuse_open) {
-            return self.tell(Input::OpenFailed { generation });
+            let ending = Ending::abnormal(Cause::Refused, false);
+            return self.tell_end(Input::OpenFailed { generation }, Some(ending));
         }
         let made_at = self.now;
         let slot = &mut self.sockets[number as usize - 1];
@@ -1382,6 +1547,10 @@ impl World {
             "message {id} is sent although it is {:?}",
             message.fate
         );
+        ensure!(
+            self.handed_over == Some(id) || message.expires.is_none_or(|at| at > self.now),
+            "message {id} is sent although its time was over"
+        );
         ensure!(self.in_hand.is_none(), "two messages in hand");
         let all_lanes = match (phase, self.flow) {
             (Phase::Open, Flow::Announcing) => {
@@ -1411,26 +1580,17 @@ impl World {
         }
         self.in_hand = Some(id);
         if let Some(code) = self.close_in_send.take() {
-            self.socket_closes(number, code, false)?;
+            self.socket_closes(number, code, false, Reason::None)?;
             self.carry_out()?;
             self.hand_out()?;
         }
         self.in_hand = None;
-        if core::mem::take(&mut self.fail_send) {
-            self.came_back[usize::from(message.first)] = Some(id);
-            if message.volatile {
-                self.messages[id as usize].fate = Fate::ToBeReported(DropReason::Volatile);
-            }
-            if self.core.phase() != phase {
-                self.came_back_late = Some(id);
-            }
-            if self.core.phase() == Phase::Closing && number == self.generation() {
-                self.expect_end(CloseFrame::abnormal(), Cause::SendFailed, true);
-            }
-            return self.tell(Input::TransmitFailed {
-                generation,
-                payload: id,
-            });
+        if let Some(always) = self.fail_send.take() {
+            self.messages[id as usize].poison |= always;
+            return self.send_throws(generation, id, phase);
+        }
+        if message.poison {
+            return self.send_throws(generation, id, phase);
         }
         let lane = &mut self.last_taken[usize::from(message.first)];
         ensure!(
@@ -1456,6 +1616,48 @@ impl World {
             }
         }
         self.tell(Input::Transmitted { generation })
+    }
+
+    /// The browser's `send` throws: the connection is given up, unless one was given up for this message
+    /// before. `phase` is that in which it was called.
+    fn send_throws(
+        &mut self,
+        generation: Generation,
+        id: u64,
+        phase: Phase,
+    ) -> Result<(), Violation> {
+        let number = generation.number();
+        let connected = self.is_connected(number);
+        let input = Input::TransmitFailed {
+            generation,
+            payload: id,
+        };
+        let message = &mut self.messages[id as usize];
+        if connected && message.refused {
+            message.fate = Fate::ToBeReported(DropReason::Refused);
+            self.tell(input)?;
+            ensure!(
+                self.core.phase() == phase && number == self.generation(),
+                "a connection is given up for a message that cost one before"
+            );
+            return Ok(());
+        }
+        message.refused |= connected;
+        self.came_back[usize::from(message.first)] = Some(id);
+        if message.volatile {
+            message.fate = Fate::ToBeReported(DropReason::Volatile);
+        }
+        if self.core.phase() != phase {
+            self.came_back_late = Some(id);
+        }
+        if connected && self.core.phase() == Phase::Closing {
+            self.expect_end(CloseFrame::abnormal(), Cause::SendFailed, true);
+        }
+        let open = connected && self.core.phase() == Phase::Open;
+        self.tell_end(
+            input,
+            open.then(|| Ending::abnormal(Cause::SendFailed, true)),
+        )
     }
 
     /// The core learns what the browser holds.
@@ -1571,6 +1773,7 @@ impl World {
                     );
                 }
                 self.told = change.phase;
+                self.told_until = change.delay.map(|delay| self.now.saturating_add(delay));
             }
             Event::Open {
                 generation,
@@ -1754,6 +1957,13 @@ impl World {
             self.told,
             self.core.phase()
         );
+        ensure!(
+            self.told_until == (self.told == Phase::Waiting).then_some(self.wait_until),
+            "the next attempt was told for {:?}, it is due at {}",
+            self.told_until,
+            self.wait_until
+        );
+        ensure!(!self.life.ping_due, "a ping is due, and none was sent");
         ensure!(
             self.expected.is_empty(),
             "not told: {:?}",

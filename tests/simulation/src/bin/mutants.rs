@@ -230,8 +230,8 @@ const BUGS: &[Bug] = &[
     bug(
         "attempts cost nothing",
         "bucket.rs",
-        "self.credit = rest;",
-        "self.credit = rest.max(self.credit);",
+        "self.credit = self.credit_at(now).saturating_sub(self.price);",
+        "self.credit = self.credit_at(now);",
     ),
     bug(
         "a hint shortens the wait that the server asked for",
@@ -256,6 +256,149 @@ const BUGS: &[Bug] = &[
         "mod.rs",
         "Life::Unanswered => lost(Cause::ProbeTimeout),",
         "Life::Unanswered => None,",
+    ),
+    bug(
+        "the server's close code is not told",
+        "mod.rs",
+        "close: close.clone(),
+                cause: Cause::Socket,",
+        "close: CloseFrame { code: 1006, ..close.clone() },
+                cause: Cause::Socket,",
+    ),
+    bug(
+        "the server's close reason is not told",
+        "mod.rs",
+        "close: close.clone(),
+                cause: Cause::Socket,",
+        "close: CloseFrame { reason: String::new(), ..close.clone() },
+                cause: Cause::Socket,",
+    ),
+    bug(
+        "the application's close code is not sent",
+        "mod.rs",
+        "let (code, reason) = (closing.code, closing.reason.clone());",
+        "let (code, reason) = (None, closing.reason.clone());",
+    ),
+    bug(
+        "the application's close reason is not sent",
+        "mod.rs",
+        "let (code, reason) = (closing.code, closing.reason.clone());",
+        "let (code, reason) = (closing.code, String::new());",
+    ),
+    bug(
+        "a window in a close reason is ignored",
+        "mod.rs",
+        ".or_else(|| Window::in_reason(&loss.close.reason));",
+        ".or_else(|| None);",
+    ),
+    bug(
+        "no ping is sent in a silence",
+        "mod.rs",
+        "liveness.pinged();
+                self.ping();",
+        "liveness.pinged();",
+    ),
+    bug(
+        "no ping is sent after a hint",
+        "mod.rs",
+        "if self.wire.liveness.probe(now) => self.ping(),",
+        "if self.wire.liveness.probe(now) => {}",
+    ),
+    bug(
+        "no ping is sent after a sleep",
+        "mod.rs",
+        "if pings {
+                    self.ping();
+                }",
+        "let _ = pings;",
+    ),
+    bug(
+        "a sleep that is told makes no loss a local one",
+        "mod.rs",
+        "if hint != Hint::Offline {",
+        "if !matches!(hint, Hint::Offline | Hint::Slept { .. }) {",
+    ),
+    bug(
+        "a sleep that is noticed makes no loss a local one",
+        "mod.rs",
+        "// What was lost in the sleep was lost on this side.
+                self.woken = Some(now);",
+        "",
+    ),
+    bug(
+        "a probe that is judged too late counts as unanswered",
+        "liveness.rs",
+        "(true, false) => Life::Unanswered,
+                (true, true) => Life::Stale,",
+        "(true, _) => Life::Unanswered,",
+    ),
+    bug(
+        "a silence is excused again and again",
+        "liveness.rs",
+        "self.excused = true;",
+        "",
+    ),
+    bug(
+        "there always is room",
+        "mod.rs",
+        "_ => self.may_transmit(Lane::Ordinary) || self.fits(bytes),",
+        "_ => true,",
+    ),
+    bug(
+        "a URL that is awaited for too long is told as a slow handshake",
+        "mod.rs",
+        "lost(Cause::ProviderTimeout)",
+        "lost(Cause::ConnectTimeout)",
+    ),
+    bug(
+        "what has expired is sent all the same",
+        "mod.rs",
+        "self.expire(now);
+        // Closing hands over",
+        "// Closing hands over",
+    ),
+    bug(
+        "a hint announces an attempt that cannot be made yet",
+        "mod.rs",
+        "let at = at.max(now.after(self.bucket.wait(now)));",
+        "",
+    ),
+    bug(
+        "a loss announces an attempt that cannot be made yet",
+        "mod.rs",
+        "let token = self.bucket.wait(context.now);",
+        "let token = 0;",
+    ),
+    bug(
+        "a message that is always refused ends every connection",
+        "mod.rs",
+        "&& !self.refuses_again() =>",
+        "&& (!self.refuses_again() || self.failures < 1_000) =>",
+    ),
+    bug(
+        "a message is given up when it is first refused",
+        "mod.rs",
+        ".is_some_and(|in_hand| in_hand.refused)",
+        ".is_some_and(|in_hand| in_hand.refused || !in_hand.volatile)",
+    ),
+    bug(
+        "a refusal is forgotten",
+        "mod.rs",
+        "message.refused |= refused;",
+        "let _ = refused;",
+    ),
+    bug(
+        "a message that is given up stops the queue",
+        "mod.rs",
+        "self.drop_refused(payload);
+            self.pump(now);",
+        "self.drop_refused(payload);",
+    ),
+    bug(
+        "a message that is given up is not reported",
+        "mod.rs",
+        "self.report_dropped(DropReason::Refused, vec![message]);",
+        "drop(message);",
     ),
 ];
 
