@@ -146,6 +146,13 @@ impl Coverage {
         }
     }
 
+    /// How often each kind of input came, in whatever state.
+    #[must_use]
+    pub fn by_kind(&self) -> Vec<(Kind, u64)> {
+        let times = |kind| PLACES.iter().map(|place| self.times(*place, kind)).sum();
+        KINDS.iter().map(|kind| (*kind, times(*kind))).collect()
+    }
+
     fn times(&self, place: Place, kind: Kind) -> u64 {
         self.0
             .get(kind as usize)

@@ -1,6 +1,8 @@
-//! Every sequence of a small alphabet up to some length.
+//! Every sequence of inputs up to some length, of every kind that there is.
 
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use steady_socket::Overflow;
 use steady_socket::connection::{Hint, SendMode, Verdict};
@@ -11,23 +13,29 @@ use crate::run::{Failure, replay};
 use crate::shrink::shrink;
 use crate::world::{Violation, World};
 
-/// One of every kind of thing that can happen. A longer time passes with the timer than the options
-/// below ever wait.
+/// Every kind of input of the newest attempt and of the one before, and what else the world can do. A longer
+/// time passes with each step of the clock than the options below ever wait.
 #[must_use]
 pub fn alphabet() -> Vec<Step> {
     let command = |command| Op::Command {
         command,
         same_task: false,
     };
-    let send = |first| Command::Send {
+    let send = |first, volatile| Command::Send {
         bytes: 10,
         mode: SendMode {
             first,
-            volatile: false,
+            volatile,
             ttl_ms: None,
         },
     };
-    [
+    let closed = |age, code, reason| Op::Closed {
+        age,
+        code,
+        clean: code != 1006,
+        reason,
+    };
+    let mut letters = vec![
         command(Command::Start),
         command(Command::Close {
             code: None,
@@ -35,36 +43,59 @@ pub fn alphabet() -> Vec<Step> {
         }),
         command(Command::Reconnect),
         command(Command::Ready),
-        command(send(false)),
+        command(send(false, false)),
+        command(send(true, false)),
+        command(send(false, true)),
         Op::InHandler {
             skip: 1,
             command: Command::Reconnect,
         },
+        Op::RefuseOpen,
         Op::FailSend { always: true },
-        Op::Provided { age: 0, ok: true },
-        Op::Opened {
-            age: 0,
-            answers: true,
-        },
-        Op::Message { age: 0, bytes: 10 },
-        Op::Closed {
-            age: 0,
-            code: 1006,
-            clean: false,
-            reason: Reason::None,
-        },
-        Op::Closed {
-            age: 1,
-            code: 1002,
-            clean: true,
-            reason: Reason::None,
-        },
+        Op::ClosedInSend { code: 1006 },
+        Op::SetProvider(Provider::Throws),
         Op::Hint(Hint::Visible),
+        Op::Hint(Hint::Online),
+        Op::Hint(Hint::Slept { millis: 60_000 }),
         Op::Advance(60_000),
         Op::Timer,
-    ]
-    .map(Step::from)
-    .to_vec()
+        closed(
+            0,
+            1001,
+            Reason::Window {
+                min_ms: 0,
+                max_ms: 70_000,
+            },
+        ),
+        closed(0, 1002, Reason::None),
+        closed(0, 1012, Reason::None),
+    ];
+    for age in [0, 1] {
+        letters.extend([
+            Op::Provided { age, ok: true },
+            Op::Provided { age, ok: false },
+            Op::Opened { age, answers: true },
+            Op::Message { age, bytes: 10 },
+            Op::Alive { age },
+            Op::AnswersPings { age },
+            Op::Beats {
+                age,
+                interval_ms: 7_000,
+            },
+            Op::Window {
+                age,
+                min_ms: 10,
+                max_ms: 20,
+            },
+            Op::TooBig { age },
+            Op::Error { age },
+            closed(age, 1006, Reason::None),
+            Op::Transmitted { age, ok: true },
+            Op::Transmitted { age, ok: false },
+            Op::Buffered { age },
+        ]);
+    }
+    letters.into_iter().map(Step::from).collect()
 }
 
 /// The worlds in which all sequences are tried: options, and what has happened before.
@@ -123,101 +154,179 @@ pub fn worlds() -> Vec<(Settings, Vec<Step>)> {
                 .map(predicate(Some(Verdict::Retry)))
                 .collect(),
         ),
+        (
+            Settings {
+                max_retries: None,
+                attempt_interval: 0,
+                heartbeat_interval: None,
+                overflow: Overflow::DropNewest,
+                message_ttl: Some(500),
+                gate: false,
+                ..settings
+            },
+            open.into_iter().map(Step::from).collect(),
+        ),
     ]
 }
 
-/// Tries every sequence of `depth` letters of the alphabet in every world, on `threads` threads; how
-/// many there were.
+/// What a search has tried.
+#[derive(Clone, Debug)]
+pub struct Tried {
+    /// How many sequences there are, in all worlds together.
+    pub sequences: u64,
+    /// How many steps it took, since what comes after equal states is tried once.
+    pub steps: u64,
+    /// Which inputs came in which states.
+    pub coverage: Coverage,
+}
+
+/// Tries every sequence of up to `depth` letters of the alphabet in every world, on `threads` threads.
+///
+/// It goes from all that one letter leads to, to all that two lead to, and so on. Where two sequences lead to
+/// the same state of the core and of the world, only one is gone on with.
 ///
 /// # Errors
 /// A sequence that broke a promise, cut down to what matters.
 ///
 /// # Panics
 /// When the machine gives no threads.
-pub fn try_all(depth: u32, threads: usize) -> Result<(u64, Coverage), Box<Failure>> {
+pub fn try_all(depth: u32, threads: usize) -> Result<Tried, Box<Failure>> {
     let letters = alphabet();
     let worlds = worlds();
-    let count = (letters.len() as u64).pow(depth) * worlds.len() as u64;
-    // One piece of work a world and a first letter.
-    let work: Vec<(usize, usize)> = (0..worlds.len())
-        .flat_map(|world| (0..letters.len()).map(move |letter| (world, letter)))
-        .collect();
-    let next = AtomicUsize::new(0);
-    let worker = || {
-        let mut coverage = Coverage::default();
-        while let Some(&(world, letter)) = work.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let (settings, before) = &worlds[world];
-            let mut search = Search {
-                letters: &letters,
-                path: before.clone(),
-                coverage: Coverage::default(),
-            };
-            let found = search.start(*settings).and_then(|world| match depth {
-                0 => Ok(()),
-                _ => search.descend(&world, letter, depth - 1),
-            });
-            coverage.merge(&search.coverage);
-            if found.is_err() {
-                next.store(work.len(), Ordering::Relaxed);
-                let failure = replay(*settings, &search.path).unwrap_or(Failure {
-                    violation: "it failed, but not when it was repeated".into(),
-                    settings: *settings,
-                    steps: search.path,
-                });
-                return Err(Box::new(shrink(failure)));
+    let mut tried = Tried {
+        sequences: (letters.len() as u64).saturating_pow(depth) * worlds.len() as u64,
+        steps: 0,
+        coverage: Coverage::default(),
+    };
+    for (settings, before) in &worlds {
+        let search = Search {
+            settings: *settings,
+            before,
+            letters: &letters,
+            seen: (0..SHARDS).map(|_| Mutex::default()).collect(),
+        };
+        let mut paths = vec![Vec::new()];
+        for letter in 1..=depth {
+            let last = letter == depth;
+            let mut longer = Vec::new();
+            for part in in_parallel(threads, &paths, |path| search.expand(path, last)) {
+                let expanded = part.map_err(|path| search.failure(&path))?;
+                tried.steps += expanded.steps;
+                tried.coverage.merge(&expanded.coverage);
+                longer.extend(expanded.paths);
+            }
+            paths = longer;
+        }
+    }
+    Ok(tried)
+}
+
+/// The numbers of the letters of a sequence.
+type Path = Vec<u8>;
+
+/// Parts of the set of known states, so that threads seldom wait for each other.
+const SHARDS: usize = 64;
+
+/// The search in one world.
+struct Search<'a> {
+    settings: Settings,
+    before: &'a [Step],
+    letters: &'a [Step],
+    /// The states that were reached, by their fingerprints. At a few million of 64 bits, that two
+    /// are alike by chance is less likely than one in a million.
+    seen: Vec<Mutex<HashSet<u64>>>,
+}
+
+/// What one letter more leads to.
+#[derive(Default)]
+struct Expanded {
+    steps: u64,
+    coverage: Coverage,
+    /// Those that lead to new states.
+    paths: Vec<Path>,
+}
+
+impl Search<'_> {
+    /// Adds each letter to each of the sequences; fails with a sequence that breaks a promise. After the
+    /// `last` letter nobody goes on.
+    fn expand(&self, paths: &[Path], last: bool) -> Result<Expanded, Path> {
+        let mut expanded = Expanded::default();
+        for path in paths {
+            let mut world = self.world(path).map_err(|_| path.clone())?;
+            world.take_coverage();
+            for (number, letter) in (0..).zip(self.letters) {
+                let longer = || path.iter().copied().chain([number]).collect();
+                let mut world = world.clone();
+                world.step(*letter).map_err(|_| longer())?;
+                expanded.steps += 1;
+                expanded.coverage.merge(&world.take_coverage());
+                if !last && self.is_new(world.fingerprint()) {
+                    expanded.paths.push(longer());
+                }
             }
         }
-        Ok(coverage)
+        Ok(expanded)
+    }
+
+    fn is_new(&self, fingerprint: u64) -> bool {
+        let shard = &self.seen[fingerprint as usize % SHARDS];
+        let mut seen = shard.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.insert(fingerprint)
+    }
+
+    /// The world after a sequence.
+    fn world(&self, path: &[u8]) -> Result<World, Violation> {
+        let mut world = World::new(self.settings);
+        for step in self.steps(path) {
+            world.step(step)?;
+        }
+        Ok(world)
+    }
+
+    fn steps(&self, path: &[u8]) -> impl Iterator<Item = Step> {
+        let letters = path.iter().map(|letter| self.letters[usize::from(*letter)]);
+        self.before.iter().copied().chain(letters)
+    }
+
+    fn failure(&self, path: &[u8]) -> Box<Failure> {
+        let steps: Vec<Step> = self.steps(path).collect();
+        let failure = replay(self.settings, &steps).unwrap_or(Failure {
+            violation: "it failed, but not when it was repeated".into(),
+            settings: self.settings,
+            steps,
+        });
+        Box::new(shrink(failure))
+    }
+}
+
+/// Gives pieces of `items` to `work` on `threads` threads.
+fn in_parallel<T: Sync, R: Send>(
+    threads: usize,
+    items: &[T],
+    work: impl Fn(&[T]) -> R + Sync,
+) -> Vec<R> {
+    const PIECE: usize = 256;
+    let next = AtomicUsize::new(0);
+    let worker = || {
+        let mut results = Vec::new();
+        loop {
+            let start = next.fetch_add(PIECE, Ordering::Relaxed);
+            if start >= items.len() {
+                return results;
+            }
+            let end = items.len().min(start + PIECE);
+            results.push(work(&items[start..end]));
+        }
     };
-    let parts: Vec<_> = std::thread::scope(|scope| {
+    std::thread::scope(|scope| {
         let workers: Vec<_> = (0..threads.max(1)).map(|_| scope.spawn(worker)).collect();
         workers
             .into_iter()
-            .map(|worker| {
+            .flat_map(|worker| {
                 worker
                     .join()
                     .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
             })
             .collect()
-    });
-    let mut coverage = Coverage::default();
-    for part in parts {
-        coverage.merge(&part?);
-    }
-    Ok((count, coverage))
-}
-
-/// A walk through all sequences that begin alike.
-struct Search<'a> {
-    letters: &'a [Step],
-    path: Vec<Step>,
-    coverage: Coverage,
-}
-
-impl Search<'_> {
-    /// The world in which the walk starts.
-    fn start(&mut self, settings: Settings) -> Result<World, Violation> {
-        let mut world = World::new(settings);
-        for step in &self.path {
-            world.step(*step)?;
-        }
-        self.coverage.merge(&world.take_coverage());
-        Ok(world)
-    }
-
-    /// Does this letter, and everything of `depth` letters after it; at a violation the path stays.
-    fn descend(&mut self, world: &World, letter: usize, depth: u32) -> Result<(), Violation> {
-        let mut world = world.clone();
-        let step = self.letters[letter];
-        self.path.push(step);
-        world.step(step)?;
-        self.coverage.merge(&world.take_coverage());
-        if depth > 0 {
-            for letter in 0..self.letters.len() {
-                self.descend(&world, letter, depth - 1)?;
-            }
-        }
-        self.path.pop();
-        Ok(())
-    }
+    })
 }

@@ -5,7 +5,7 @@
 //! step. Where the lists come from:
 //!
 //! * [`script`]: a seeded link, server, browser and application;
-//! * [`exhaustive`]: every sequence of a small alphabet.
+//! * [`exhaustive`]: every short sequence of inputs of every kind.
 //!
 //! A list that fails is cut down by [`shrink`] to the steps that matter. Beside it, [`herd`] lets a crowd of
 //! cores come back to a server that takes only so many.

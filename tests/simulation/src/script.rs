@@ -500,7 +500,7 @@ impl Script {
     fn spurious(&mut self) -> Op {
         let age = self.rng.below(3) as u8;
         match self.rng.below(14) {
-            13 => Op::TooBig { age: age + 1 },
+            13 => Op::TooBig { age },
             10 => Op::Alive { age },
             11 => match self.rng.below(3) {
                 0 => Op::AnswersPings { age },

@@ -4,7 +4,9 @@
 //! what the application was told, and says what must come of it, also which inputs are losses. It asks the
 //! core only for its phase, and checks that against the sockets.
 
+use core::hash::{Hash, Hasher};
 use std::collections::VecDeque;
+use std::hash::DefaultHasher;
 
 use steady_socket::Overflow;
 use steady_socket::connection::{
@@ -26,7 +28,7 @@ const FROM_SERVER: u64 = 1 << 40;
 const NOBODYS: u64 = u64::MAX;
 
 /// What became of a message that the core accepted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Fate {
     Queued,
     /// The core has said that it dropped it, and has to report it.
@@ -37,7 +39,7 @@ enum Fate {
     Refused,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Hash)]
 struct Message {
     bytes: usize,
     first: bool,
@@ -51,7 +53,7 @@ struct Message {
 }
 
 /// A socket of the browser.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 struct Socket {
     made_at: u64,
     opened: bool,
@@ -100,7 +102,7 @@ impl Socket {
 }
 
 /// What the account knows of the other end of the open connection.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Hash)]
 struct Life {
     heard: u64,
     interval: Option<u64>,
@@ -126,7 +128,7 @@ const ASLEEP: u64 = 2_000;
 const LOCAL: u64 = 5_000;
 
 /// How far the application has let the queue flow.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Flow {
     Announcing,
     Opening { ready: bool },
@@ -377,6 +379,45 @@ impl World {
     /// Which inputs were tried in which states since this was last asked.
     pub fn take_coverage(&mut self) -> Coverage {
         core::mem::take(&mut self.coverage)
+    }
+
+    /// A number that is the same for worlds with the same options in which whatever comes has the same
+    /// consequences. Left out is what cannot matter any more: counters, which have been checked, and what
+    /// became of messages and sockets that are gone.
+    #[must_use]
+    pub fn fingerprint(&self) -> u64 {
+        let hasher = &mut DefaultHasher::new();
+        (&self.core, self.now, self.told, self.told_until).hash(hasher);
+        (self.told_open, self.told_final, self.told_opens > 0).hash(hasher);
+        let asked_at = self.provider.map(|_| self.asked_at);
+        (self.provider_mode, asked_at, self.refuse_open).hash(hasher);
+        (self.fail_send, self.close_in_send, &self.handlers).hash(hasher);
+        for id in &self.waiting {
+            (id, &self.messages[*id as usize]).hash(hasher);
+        }
+        let bytes = |id| self.messages.get(id as usize).map(|message| message.bytes);
+        let came_back = self.came_back.map(|id| id.and_then(bytes));
+        (
+            self.messages.len(),
+            self.last_taken,
+            came_back,
+            self.came_back_late,
+        )
+            .hash(hasher);
+        (self.failures, self.refusals, self.credit, self.woken).hash(hasher);
+        (self.closing_gated, self.closing_with).hash(hasher);
+        match self.core.phase() {
+            Phase::Waiting => (self.wait_until, self.firm).hash(hasher),
+            Phase::Open => {
+                (self.flow, self.since, self.window, &self.life).hash(hasher);
+                (self.estimate, self.blocked, self.measured_at).hash(hasher);
+            }
+            _ => {}
+        }
+        let newest = self.generation();
+        let earlier = newest.checked_sub(1).and_then(|number| self.socket(number));
+        (self.socket(newest), earlier.is_some()).hash(hasher);
+        hasher.finish()
     }
 
     /// Takes what happened to the browser's part since the last time.

@@ -1,13 +1,17 @@
 //! A part of what `simulate` runs, small enough for every test run.
 
+use std::collections::HashMap;
+
 use simulation::exhaustive;
+use simulation::op::Step;
 use simulation::run::run_seeds;
 use simulation::shrink::shrink;
+use simulation::world::World;
 
 // [R6][R25][R29]
 #[test]
 fn seeds_find_nothing_and_try_every_input_in_every_state() {
-    match run_seeds(1, 5_000, 2) {
+    match run_seeds(1, 20_000, 2) {
         Ok(coverage) => assert_eq!(coverage.missing(), [], "never tried"),
         Err((seed, failure)) => panic!("seed {seed}: {}", shrink(*failure)),
     }
@@ -16,8 +20,46 @@ fn seeds_find_nothing_and_try_every_input_in_every_state() {
 // [R6][R29]
 #[test]
 fn every_sequence_of_four_inputs_is_sound() {
-    if let Err(failure) = exhaustive::try_all(4, 2) {
-        panic!("{failure}");
+    match exhaustive::try_all(4, 2) {
+        Ok(tried) => {
+            for (kind, times) in tried.coverage.by_kind() {
+                assert!(times > 0, "{kind:?} took no part");
+            }
+        }
+        Err(failure) => panic!("{failure}"),
+    }
+}
+
+/// What lets the search of all sequences go on with one of those that lead to the same.
+#[test]
+fn worlds_with_the_same_fingerprint_react_alike() {
+    let letters = exhaustive::alphabet();
+    for (settings, before) in exhaustive::worlds() {
+        let mut world = World::new(settings);
+        for step in before {
+            world.step(step).unwrap();
+        }
+        let after = |world: &World, letter: &Step| {
+            let mut world = world.clone();
+            world.step(*letter).unwrap();
+            world
+        };
+        let mut reactions = HashMap::new();
+        for first in &letters {
+            let world = after(&world, first);
+            for second in &letters {
+                let world = after(&world, second);
+                let reaction: Vec<u64> = letters
+                    .iter()
+                    .map(|letter| after(&world, letter).fingerprint())
+                    .collect();
+                let known = reactions
+                    .entry(world.fingerprint())
+                    .or_insert_with(|| reaction.clone());
+                assert_eq!(*known, reaction, "after {first:?} and {second:?}");
+            }
+        }
+        assert!(reactions.len() < letters.len().pow(2));
     }
 }
 

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 use std::time::Instant;
 
-use simulation::coverage::Coverage;
+use simulation::coverage::{Coverage, Kind};
 use simulation::run::{INPUTS, run_seeds};
 use simulation::{exhaustive, shrink};
 
@@ -18,6 +18,9 @@ Options:
   --quiet          no table
   --help           this text
 ";
+
+/// With fewer inputs in a row, some kinds cannot come.
+const LEAST_DEPTH: u32 = 4;
 
 struct Arguments {
     seeds: u64,
@@ -101,13 +104,36 @@ fn main() -> ExitCode {
     if arguments.depth > 0 {
         let start = Instant::now();
         match exhaustive::try_all(arguments.depth, arguments.threads as usize) {
-            Ok((count, all)) => {
-                coverage.merge(&all);
+            Ok(tried) => {
                 println!(
-                    "{count} sequences of {} inputs: nothing found, in {:.1} s",
+                    "{} sequences of {} inputs: nothing found, in {:.1} s ({} steps, as those that come to the \
+                     same are tried once)",
+                    tried.sequences,
                     arguments.depth,
-                    start.elapsed().as_secs_f64()
+                    start.elapsed().as_secs_f64(),
+                    tried.steps
                 );
+                let kinds = tried.coverage.by_kind();
+                let never: Vec<Kind> = kinds
+                    .iter()
+                    .filter(|(_, times)| *times == 0)
+                    .map(|(kind, _)| *kind)
+                    .collect();
+                if !arguments.quiet {
+                    println!("How often each kind took part in them:");
+                    for line in kinds.chunks(6) {
+                        let words: Vec<String> = line
+                            .iter()
+                            .map(|(kind, times)| format!("{kind:?} {times}"))
+                            .collect();
+                        println!("  {}", words.join(", "));
+                    }
+                }
+                if !never.is_empty() && arguments.depth >= LEAST_DEPTH {
+                    println!("FAILED: kinds of input that never took part: {never:?}");
+                    return ExitCode::FAILURE;
+                }
+                coverage.merge(&tried.coverage);
             }
             Err(failure) => {
                 println!(
