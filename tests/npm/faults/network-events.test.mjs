@@ -4,9 +4,8 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 
 import { TEST_TIMEOUT } from '../lib/limits.mjs';
+import { lie } from './lib/network.mjs';
 import { WITH_HEARTBEAT, openWorld } from './lib/world.mjs';
-
-const NETWORK = { latency: 0, downloadThroughput: -1, uploadThroughput: -1 };
 
 describe('lying events', { timeout: 2 * TEST_TIMEOUT }, () => {
   let world;
@@ -22,7 +21,7 @@ describe('lying events', { timeout: 2 * TEST_TIMEOUT }, () => {
     for (let round = 1; round <= 5; round += 1) {
       for (const offline of [true, false]) {
         const since = Date.now();
-        await tab.cdp.send('Network.overrideNetworkState', { ...NETWORK, offline });
+        await lie(tab, { offline });
         const type = offline ? 'offline' : 'online';
         await tab.next(`the event ${type}`, 'page', (event) => event.type === type, since);
         assert.equal(await tab.run(() => navigator.onLine), !offline);

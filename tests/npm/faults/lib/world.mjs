@@ -15,6 +15,21 @@ const PAGE = path.join(path.dirname(path.dirname(fileURLToPath(import.meta.url))
 /** Retries quickly and without limit: for tests that are not about the wait. */
 export const QUICK = { firstDelayMax: 0, minDelay: 100, baseDelay: 300, maxDelay: 300, attemptInterval: 0 };
 
+// Three weeks and more, the longest that an option takes.
+const FOR_EVER = 2 ** 31 - 1;
+
+/** Waits that no test outlasts, before every retry but for the first: who is back has not waited for the end. */
+export const PATIENT = { ...QUICK, minDelay: FOR_EVER, baseDelay: FOR_EVER, maxDelay: FOR_EVER };
+
+/** The same, the first retry included. What is drawn for that is over a minute but once in 30,000 times. */
+export const VERY_PATIENT = { ...PATIENT, firstDelayMax: FOR_EVER };
+
+/** A wait as those two have, in milliseconds. */
+export const LONG = 60_000;
+
+/** Asks, and takes what is echoed as an answer: for connections to `/echo`, and quicker than any server's beat. */
+export const PINGS = { heartbeatInterval: 1_000, heartbeatGrace: 1_000, heartbeatMessage: 'beat' };
+
 /** Typed hello with control messages, and so with a heartbeat. */
 export const WITH_HEARTBEAT = ['hello.json~1', 'hello.json'];
 
@@ -56,12 +71,12 @@ export async function openWorld({ flags = async () => [], intercept, program = '
 }
 
 /** Waits until `find` gives something, and returns it. */
-export async function eventually(what, find) {
-  const deadline = Date.now() + PATIENCE;
+export async function eventually(what, find, patience = PATIENCE) {
+  const deadline = Date.now() + patience;
   for (;;) {
     const found = await find();
     if (found) return found;
-    if (Date.now() > deadline) throw new Error(`${what} did not happen within ${PATIENCE} ms`);
+    if (Date.now() > deadline) throw new Error(`${what} did not happen within ${patience} ms`);
     await pause(50);
   }
 }
@@ -100,9 +115,14 @@ export class Tab {
     return this.#frames.get(url);
   }
 
+  /** Opens a socket under test, without waiting for anything. */
+  begin(name, url, protocols = [], options = QUICK) {
+    return this.run(([...of]) => faults.open(...of), [name, url, protocols, options]);
+  }
+
   /** Opens a socket under test, and waits until it is open. */
   async open(name, url, protocols = [], options = QUICK) {
-    await this.run(([...of]) => faults.open(...of), [name, url, protocols, options]);
+    await this.begin(name, url, protocols, options);
     await this.next(`the opening of ${name}`, name, ({ type }) => type === 'open');
   }
 
@@ -158,6 +178,17 @@ export class Tab {
     await this.next(`the echo of ${text}`, name, ({ data }) => data === text, since);
   }
 
+  /** Sends `LABEL 1`, `LABEL 2`, … of so many bytes; how many were taken. */
+  sendMany(name, label, count, bytes = 0) {
+    return this.run(([...of]) => faults.sendMany(...of), [name, label, count, bytes]);
+  }
+
+  /** The numbers behind a label in the messages that came, as they came. */
+  async numbers(name, label) {
+    const heads = (await this.log(name)).map(({ data }) => data?.split(' ') ?? []);
+    return heads.filter(([word]) => word === label).map(([, number]) => Number(number));
+  }
+
   /** Shows that a socket of the browser is half-open: it says that it is open, and nothing comes over it. */
   async showHalfOpen(name) {
     const since = Date.now();
@@ -168,7 +199,18 @@ export class Tab {
     assert.equal(await this.get(name, 'readyState'), 1, 'the browser calls its socket open');
   }
 
+  /** No socket under test ever had two of the browser's at a time. */
+  async showOneAtATime() {
+    assert.deepEqual(await this.run(() => faults.overlaps()), [], 'sockets that were two at a time');
+  }
+
   async close() {
+    await this.showOneAtATime();
     await this.page.close();
   }
+}
+
+/** Whole numbers from `first` to `last`. */
+export function numbersFrom(first, last) {
+  return Array.from({ length: Math.max(0, last - first + 1) }, (_, index) => first + index);
 }

@@ -3,20 +3,50 @@
 
 import { ReconnectingWebSocket } from '/pkg/index.js';
 
-const EVENTS = ['open', 'message', 'error', 'close', 'statechange', 'dropped'];
+const EVENTS = ['open', 'message', 'error', 'close', 'statechange', 'dropped', 'diagnosis'];
+
+/** So much of a message is in the log, in characters. */
+const HEAD = 100;
 
 const sockets = new Map();
 const logs = new Map([['page', []]]);
+/** Names that had a second socket before the first was closed, or told to close. */
+const overlaps = [];
 
 function note(name, event) {
-  const { type, code, cause, willReconnect, delay, state, attempt, reconnected, persisted, data } = event;
-  logs.get(name).push({ at: Date.now(), type, code, cause, willReconnect, delay, state, attempt, reconnected, persisted, data });
+  const { type, code, cause, willReconnect, delay, state, attempt, reason, reconnected, persisted } = event;
+  const { unconfirmedMessages, diagnosis } = event;
+  logs.get(name).push({
+    at: Date.now(), type, code, cause, willReconnect, delay, state, attempt, reason, reconnected, persisted,
+    unconfirmedMessages, diagnosis, dropped: event.messages?.length, ...contents(event.data),
+  });
+}
+
+/** What a message says, and how. */
+function contents(data) {
+  if (data === undefined) return {};
+  const isBinary = data instanceof ArrayBuffer;
+  const text = isBinary ? new TextDecoder().decode(data) : data;
+  return { isBinary, length: text.length, data: text.slice(0, HEAD) };
 }
 
 function add(name, socket) {
+  socket.binaryType = 'arraybuffer';
   sockets.set(name, socket);
   logs.set(name, []);
   for (const type of EVENTS) socket.addEventListener(type, (event) => note(name, event));
+}
+
+/** The browser's `WebSocket`, watched for a second one under the same name. */
+function oneAtATime(name) {
+  let last = null;
+  return class extends WebSocket {
+    constructor(...given) {
+      super(...given);
+      if (last && last.readyState < WebSocket.CLOSING) overlaps.push(name);
+      last = this;
+    }
+  };
 }
 
 const HAPPENINGS = [
@@ -31,7 +61,8 @@ globalThis.faults = {
   /** A socket under test. */
   open(name, url, protocols, options) {
     // Control messages are spoken where a test offers a sub-protocol with them.
-    add(name, new ReconnectingWebSocket(url, protocols, { controlMessages: true, ...options }));
+    const all = { controlMessages: true, WebSocket: oneAtATime(name), ...options };
+    add(name, new ReconnectingWebSocket(url, protocols, all));
   },
 
   /** A socket of the browser's own, to show what the fault does to it. */
@@ -41,6 +72,26 @@ globalThis.faults = {
 
   socket: (name) => sockets.get(name),
   log: (name) => logs.get(name),
+  overlaps: () => overlaps,
+
+  /** Sends `LABEL 1`, `LABEL 2` and so on, each filled up to a size; stops at the first that is refused. */
+  sendMany(name, label, count, bytes = 0) {
+    const socket = sockets.get(name);
+    for (let number = 1; number <= count; number += 1) {
+      try {
+        socket.send(`${label} ${number} `.padEnd(bytes, '.'));
+      } catch (error) {
+        if (error.name !== 'QuotaExceededError') throw error;
+        return number - 1;
+      }
+    }
+    return count;
+  },
+
+  /** Sends a text as bytes. */
+  sendBytes(name, text) {
+    sockets.get(name).send(new TextEncoder().encode(text));
+  },
 
   /** A chain of timers, each armed when the one before went off; its ticks are a log. */
   tick(name, millis) {
@@ -50,6 +101,19 @@ globalThis.faults = {
       next();
     }, millis);
     next();
+  },
+
+  /** Opens so many sockets of the browser's own, and tells how many it got when that is known of all. */
+  async crowd(name, url, count) {
+    const opened = [];
+    const all = Array.from({ length: count }, () => new Promise((resolve) => {
+      const socket = new WebSocket(url);
+      socket.onopen = () => { opened.push(socket); resolve(); };
+      socket.onerror = () => resolve();
+    }));
+    await Promise.all(all);
+    sockets.set(name, { close: (some) => opened.splice(0, some).forEach((socket) => socket.close()) });
+    return opened.length;
   },
 
   /** A dedicated worker that opens sockets; resolves when all are open. */

@@ -1,0 +1,148 @@
+// A tab behind another: browsers let its timers go off once a minute, where one arms the next.
+
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+
+import { TEST_TIMEOUT } from '../lib/limits.mjs';
+import { measured } from './lib/measured.mjs';
+import { BY_RULE } from './lib/network.mjs';
+import { Faults } from './lib/servers.mjs';
+import { QUICK, WITH_HEARTBEAT, eventually, openWorld, pause } from './lib/world.mjs';
+
+// Seconds between the server's beats, the shortest that the client believes; and the client's patience in
+// milliseconds.
+const BEAT = 5;
+const GRACE = 1_000;
+
+/** How much later than in front a dead connection may be noticed, in milliseconds. */
+const LATER = 2_000;
+
+// Bytes. The server takes messages of this size, and the kernels' buffers some megabytes of them.
+const MESSAGE = 60_000;
+const HIGH_WATER_MARK = 256 * 1024;
+
+const TICK = 1_000;
+/** Two ticks as far apart as this show that there is about one a minute, in milliseconds. */
+const THROTTLED = 20 * TICK;
+
+describe('hidden', { timeout: 4 * TEST_TIMEOUT }, () => {
+  let world;
+  let proxy;
+  const tabs = {};
+  before(async () => {
+    // Throttling begins ten seconds after a page is hidden, rather than five minutes.
+    const flags = async () => ['--enable-features=IntensiveWakeUpThrottling:grace_period_seconds/10'];
+    // Where nothing gets through to the server, that shall not be the one to notice.
+    world = await openWorld({ flags, options: ['--ping-interval', String(BEAT), '--idle-timeout', '600'] });
+    const control = new Faults(await world.start('fault-server'));
+    proxy = await control.proxy('hidden', world.server.port);
+
+    for (const [name, server] of [['free', world.server.ws], ['blocked', proxy.ws]]) {
+      const tab = await world.openTab();
+      tabs[name] = { tab, url: `${server}/hello` };
+      const options = { ...QUICK, heartbeatGrace: GRACE, highWaterMark: HIGH_WATER_MARK };
+      await tab.open('steady', `${server}/hello`, WITH_HEARTBEAT, options);
+      await tab.bare('bare', `${server}/echo`);
+      await tab.echo('bare', 'there');
+      await tab.run((millis) => faults.tick('timer', millis), TICK);
+    }
+    await block(tabs.blocked.tab);
+    // In front of them.
+    await world.openTab();
+    for (const { tab } of Object.values(tabs)) {
+      await tab.next('the hiding of the page', 'page', ({ type }) => type === 'visibilitychange');
+      assert.equal(await tab.run(() => document.visibilityState), 'hidden');
+    }
+  });
+  after(() => world?.close());
+
+  /** What the browser holds of what was sent, in bytes. */
+  async function held(tab) {
+    const [all, { queuedBytes }] = [await tab.get('steady', 'bufferedAmount'), await tab.call('steady', 'snapshot')];
+    return all - queuedBytes;
+  }
+
+  /** From here on nothing of the page gets through to the server, and the browser holds all that it may. */
+  async function block(tab) {
+    await proxy.toxic('timeout', {}, 'upstream');
+    let before = 0;
+    await eventually('the filling of all buffers', async () => {
+      if ((await tab.call('steady', 'snapshot')).queuedMessages === 0) await tab.sendMany('steady', 'filling', 20, MESSAGE);
+      await pause(300);
+      const now = await held(tab);
+      const isStuck = now === before && now >= HIGH_WATER_MARK;
+      before = now;
+      return isStuck;
+    });
+  }
+
+  /**
+   * Waits until the page's timers have just gone off after a long pause: until the next time, a minute later,
+   * nothing can happen that hangs on such a chain of timers.
+   */
+  async function justTicked(tab) {
+    const pauseBefore = await eventually('a tick after a long pause', async () => {
+      const ticks = (await tab.log('timer')).map(({ at }) => at);
+      const [last, beforeIt] = [ticks.at(-1), ticks.at(-2)];
+      return Date.now() - last < TICK && last - beforeIt >= THROTTLED && last - beforeIt;
+    }, TEST_TIMEOUT);
+    await measured(`hidden: the pause between two ticks of a timer of ${TICK} ms`, pauseBefore);
+  }
+
+  /** The connection of a page that is throttled has lived, dies, and is made again. */
+  async function livesAndDies({ tab, url }, words, { cut, restore }) {
+    await justTicked(tab);
+    const { attempts } = await tab.call('steady', 'snapshot');
+    assert.equal(attempts, 1, 'the connection was kept');
+    assert.ok(Date.now() - tab.lastFrame(url) < (BEAT + 1) * 1_000, 'the server was heard');
+
+    const since = Date.now();
+    await cut();
+    const close = await tab.next('the loss', 'steady', ({ type }) => type === 'close', since);
+    assert.equal(close.cause, 'heartbeat-timeout');
+    const silence = close.at - tab.lastFrame(url);
+    await measured(`hidden, ${words}: silence until it is noticed`, silence);
+    assert.ok(silence <= BEAT * 1_000 + GRACE + LATER, `noticed after ${silence} ms of silence`);
+    assert.equal(await tab.get('bare', 'readyState'), 1, 'the browser has not noticed');
+    assert.equal(await tab.run(() => document.visibilityState), 'hidden');
+
+    const back = Date.now();
+    await restore();
+    const open = await tab.reopened('steady', back);
+    await measured(`hidden, ${words}: back`, open.at - back);
+    await tab.greet('steady', 'Ada');
+    await tab.showOneAtATime();
+    return close;
+  }
+
+  // Both wait for the same minute.
+  describe('and throttled', { concurrency: true }, () => {
+    test('[R2] in a hidden tab whose timers tick once a minute, a living connection stays and a dead one is noticed as soon', { timeout: 3 * TEST_TIMEOUT }, async () => {
+      const { tab } = tabs.free;
+      await livesAndDies(tabs.free, 'nothing to send', { cut: () => BY_RULE.cut(tab), restore: () => BY_RULE.restore(tab) });
+    });
+
+    test('[R2] in such a tab a dead connection is noticed as soon while the browser holds all that it may', { timeout: 3 * TEST_TIMEOUT }, async () => {
+      const { tab } = tabs.blocked;
+      let queued;
+      const close = await livesAndDies(tabs.blocked, 'sending blocked', {
+        cut: async () => {
+          assert.ok(await held(tab) >= HIGH_WATER_MARK, 'the browser holds as much as it may');
+          queued = (await tab.call('steady', 'snapshot')).queuedMessages;
+          await proxy.toxic('timeout', {}, 'downstream');
+        },
+        // Hidden, it would come back within a minute: the wait hangs on the chain that looks at the browser's buffer.
+        restore: async () => {
+          await proxy.cure();
+          await tab.page.bringToFront();
+        },
+      });
+
+      // Of what the browser had taken some is reported. The rest is sent now; the server does not understand it.
+      assert.ok(close.unconfirmedMessages > 0);
+      const isAnswer = ({ type, data }) => type === 'message' && data.startsWith('{"type":"malformed"');
+      assert.ok(queued > 0);
+      assert.equal((await tab.log('steady')).filter(isAnswer).length, queued, 'what had waited was sent, and once');
+    });
+  });
+});
