@@ -330,16 +330,17 @@ impl NpmTests {
 
     /// A command that runs test files against a server.
     fn command(&self, tests: &[PathBuf], server: &Server) -> Command {
-        let mut node = self.command_without_server(tests);
+        // One file after the other: they share the port for their pages.
+        let mut node = self.command_without_server(tests, 1);
         node.env("STEADY_SOCKET_SERVER", server.http());
         node
     }
 
-    /// A command that runs test files which start servers of their own.
-    fn command_without_server(&self, tests: &[PathBuf]) -> Command {
+    /// A command that runs test files which start servers of their own, so many at a time.
+    fn command_without_server(&self, tests: &[PathBuf], at_a_time: usize) -> Command {
         let mut node = Command::new("node");
-        // One file after the other: they share the port for their pages.
-        node.args(["--test", "--test-concurrency=1", "--test-reporter=spec"])
+        node.args(["--test", "--test-reporter=spec"])
+            .arg(format!("--test-concurrency={at_a_time}"))
             .args(tests)
             .current_dir(checkout::root())
             .env("STEADY_SOCKET_TARBALL", &self.tarball)
@@ -416,7 +417,8 @@ fn faults() -> Result<()> {
     let programs = programs.parent().ok_or("the programs are in no folder")?;
     let figures = checkout::artifacts().join("faults-measured.txt");
     files::write(&figures, "")?;
-    let mut node = npm.command_without_server(&tests);
+    // Each file has a browser and servers of its own, and waits for most of its time.
+    let mut node = npm.command_without_server(&tests, 3);
     node.env("STEADY_SOCKET_PROGRAMS", programs);
     let outcome = process::run(&mut node);
     println!("\nMeasured:\n{}", files::read(&figures)?);
