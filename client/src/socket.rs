@@ -35,6 +35,8 @@ pub enum ConnectError {
     Option(OptionError),
     /// The URL is not one that a WebSocket takes.
     Url(Refused),
+    /// The page was loaded over https, and the URL is not secure (see the option `allow_insecure`).
+    Insecure(Refused),
     /// The sub-protocols are not what a WebSocket takes.
     Protocols(Refused),
     /// There is no browser here: give a platform with [`Builder::platform`].
@@ -45,7 +47,7 @@ impl fmt::Display for ConnectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Option(error) => error.fmt(f),
-            Self::Url(error) | Self::Protocols(error) => error.fmt(f),
+            Self::Url(error) | Self::Insecure(error) | Self::Protocols(error) => error.fmt(f),
             Self::NoBrowser => f.write_str(
                 "this program does not run in a browser; give the builder a platform to run on",
             ),
@@ -212,7 +214,8 @@ impl<Out, In, C> Builder<Out, In, C> {
             None => return Err(ConnectError::NoBrowser),
         };
         if let Some(url) = self.url.value() {
-            let url = parse_url(&*platform, self.options, url).map_err(ConnectError::Url)?;
+            let url = platform.parse_url(url).map_err(ConnectError::Url)?;
+            check_secure(&*platform, self.options, &url).map_err(ConnectError::Insecure)?;
             self.url.set_value(url);
         }
         if let Some(protocols) = self.protocols.value() {
@@ -352,8 +355,17 @@ fn parse_url(
     url: &str,
 ) -> Result<String, Refused> {
     let url = platform.parse_url(url)?;
-    check_mixed_content(&url, platform.page_is_secure() && !options.allow_insecure)?;
+    check_secure(platform, options, &url)?;
     Ok(url)
+}
+
+/// Whether a parsed URL may be connected to from this page.
+fn check_secure(
+    platform: &dyn Platform<Message>,
+    options: Options,
+    url: &str,
+) -> Result<(), Refused> {
+    check_mixed_content(url, platform.page_is_secure() && !options.allow_insecure)
 }
 
 impl Application<Message> for FaceRef {
@@ -629,10 +641,10 @@ impl<Out, In, C> Socket<Out, In, C> {
 }
 
 /// Connects to an endpoint at `base`, for example `wss://example.org`, or the empty string for the server
-/// of the page. The path and the messages are the endpoint's, and the sub-protocol is the one that it
-/// offers for the codec; a codec that it does not offer does not compile. A server that knows
-/// [control messages](steady_socket_protocol::control) is asked for them: then a half-open connection is
-/// noticed, and the server can say when to come back.
+/// of the page. The path and the messages are the endpoint's, a query of `base` goes behind the path, and
+/// the sub-protocol is the one that the endpoint offers for the codec; a codec that it does not offer does
+/// not compile. A server that knows [control messages](steady_socket_protocol::control) is asked for them:
+/// then a half-open connection is noticed, and the server can say when to come back.
 ///
 /// ```no_run
 /// use steady_socket::endpoint;
@@ -647,7 +659,8 @@ where
     C: Codec,
     E: Offers<C>,
 {
-    let url = format!("{}{}", base.trim_end_matches('/'), E::PATH);
+    let (base, query) = base.split_at(base.find('?').unwrap_or(base.len()));
+    let url = format!("{}{}{query}", base.trim_end_matches('/'), E::PATH);
     let name = <E as Offers<C>>::SUBPROTOCOL;
     // Preferred with control messages; a server that does not know them takes the plain name.
     let offers = vec![format!("{name}{}", control::SUFFIX), name.to_owned()];

@@ -414,6 +414,26 @@ fn a_message_that_cannot_be_decoded_is_an_item_and_the_stream_goes_on() {
 }
 
 #[test]
+fn the_path_of_an_endpoint_stands_before_the_query_of_its_base() {
+    for (base, url) in [
+        ("wss://example.org", "wss://example.org/hello"),
+        ("wss://example.org/", "wss://example.org/hello"),
+        ("wss://example.org?id=1", "wss://example.org/hello?id=1"),
+        (
+            "wss://example.org/a/?to=/b/",
+            "wss://example.org/a/hello?to=/b/",
+        ),
+    ] {
+        let world = World::new();
+        let _socket = endpoint::<Hello, Json>(base)
+            .platform(world.platform())
+            .connect()
+            .unwrap();
+        assert_eq!(world.socket(0).url(), url);
+    }
+}
+
+#[test]
 fn each_codec_sends_what_it_says() {
     let world = World::new();
     let hello = || ClientMessage::Hello { name: text("Ada") };
@@ -979,7 +999,7 @@ fn what_is_not_read_in_time_is_bounded_and_reported() {
 fn a_secure_page_refuses_an_insecure_connection_unless_told_otherwise() {
     let world = World::new();
     world.set_secure(true);
-    let Err(ConnectError::Url(refused)) = builder(&world).connect() else {
+    let Err(ConnectError::Insecure(refused)) = builder(&world).connect() else {
         panic!("it is refused");
     };
     assert!(refused.to_string().contains("https") && !refused.to_string().contains("example"));

@@ -29,6 +29,7 @@ crate::endpoint! {
 }
 
 /// What a client sends to [`Hello`].
+#[cfg_attr(feature = "typescript", derive(tsify::Tsify))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "camelCase")]
 pub enum ClientMessage {
@@ -40,6 +41,7 @@ pub enum ClientMessage {
 }
 
 /// What the server answers. One answer comes for each message, in order, whatever it was.
+#[cfg_attr(feature = "typescript", derive(tsify::Tsify))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "camelCase")]
 pub enum ServerMessage {
@@ -63,6 +65,7 @@ pub enum ServerMessage {
 }
 
 /// Which rule a name breaks. `Display` makes a sentence of it for people.
+#[cfg_attr(feature = "typescript", derive(tsify::Tsify))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "problem", rename_all = "camelCase")]
 #[non_exhaustive]

@@ -28,7 +28,8 @@
 //! # Features
 //!
 //! `json` and `msgpack`, both on by default, bring the codec of that name. A client that speaks only
-//! one of them can leave the other out of its build.
+//! one of them can leave the other out of its build. `typescript`, off by default, declares the hello
+//! messages in TypeScript; it brings `wasm-bindgen`, which a server has no use for.
 
 mod codec;
 pub mod control;

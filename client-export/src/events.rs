@@ -1,0 +1,136 @@
+//! What is told to listeners: the same events, with the same fields, as those of the JavaScript face.
+
+use js_sys::{Array, Object, Reflect};
+use steady_socket::protocol::DecodeError;
+use steady_socket::{Closed, StateChange};
+use wasm_bindgen::prelude::*;
+use web_sys::{CloseEvent, CloseEventInit, Event, MessageEvent, MessageEventInit};
+
+#[wasm_bindgen]
+extern "C" {
+    /// An `EventTarget`, whose methods take whatever they are given, and say themselves what is wrong with it.
+    #[derive(Debug)]
+    #[wasm_bindgen(js_name = EventTarget)]
+    pub(crate) type Target;
+
+    #[wasm_bindgen(catch, constructor, js_class = "EventTarget")]
+    pub(crate) fn new() -> Result<Target, JsValue>;
+
+    #[wasm_bindgen(catch, method, js_name = addEventListener)]
+    pub(crate) fn add(
+        this: &Target,
+        kind: &JsValue,
+        listener: &JsValue,
+        options: &JsValue,
+    ) -> Result<(), JsValue>;
+
+    #[wasm_bindgen(catch, method, js_name = removeEventListener)]
+    pub(crate) fn remove(
+        this: &Target,
+        kind: &JsValue,
+        listener: &JsValue,
+        options: &JsValue,
+    ) -> Result<(), JsValue>;
+
+    /// What a listener throws is reported by the platform, not thrown here.
+    #[wasm_bindgen(catch, method, js_name = dispatchEvent)]
+    fn dispatch_event(this: &Target, event: &Event) -> Result<bool, JsValue>;
+}
+
+impl Target {
+    /// Tells the listeners; without an event where the platform could not make it.
+    pub(crate) fn tell(&self, event: Option<Event>) {
+        if let Some(event) = event {
+            // It fails only for an event that is under way already.
+            let _ = self.dispatch_event(&event);
+        }
+    }
+}
+
+/// The fields of an event that the platform's class does not have.
+type Fields<'a> = &'a [(&'a str, JsValue)];
+
+pub(crate) fn plain(kind: &str, fields: Fields<'_>) -> Option<Event> {
+    with_fields(Event::new(kind).ok()?, fields)
+}
+
+pub(crate) fn message(data: &JsValue) -> Option<Event> {
+    let init = MessageEventInit::new();
+    init.set_data(data);
+    let event = MessageEvent::new_with_event_init_dict("message", &init).ok()?;
+    Some(event.into())
+}
+
+pub(crate) fn state(change: &StateChange) -> Option<Event> {
+    plain(
+        "statechange",
+        &[
+            ("state", change.phase.name().into()),
+            ("attempt", change.attempt.into()),
+            ("delay", millis(change.delay)),
+            ("reason", change.why.to_string().into()),
+        ],
+    )
+}
+
+pub(crate) fn closed(closed: &Closed) -> Option<Event> {
+    let init = CloseEventInit::new();
+    init.set_code(closed.loss.close.code);
+    init.set_reason(&closed.loss.close.reason);
+    init.set_was_clean(closed.loss.close.clean);
+    let event = CloseEvent::new_with_event_init_dict("close", &init).ok()?;
+    with_fields(
+        event.into(),
+        &[
+            ("willReconnect", closed.retry_in.is_some().into()),
+            ("delay", millis(closed.retry_in)),
+            ("cause", closed.loss.cause.name().into()),
+            ("explanation", closed.why.to_string().into()),
+            (
+                "unconfirmedMessages",
+                (closed.unconfirmed.messages as f64).into(),
+            ),
+            ("unconfirmedBytes", (closed.unconfirmed.bytes as f64).into()),
+        ],
+    )
+}
+
+pub(crate) fn dropped(reason: &str, messages: &Array, bytes: u64) -> Option<Event> {
+    plain(
+        "dropped",
+        &[
+            ("reason", reason.into()),
+            ("messages", Object::freeze(messages).into()),
+            ("bytes", (bytes as f64).into()),
+        ],
+    )
+}
+
+/// A message that is none of the endpoint's. What it holds is in `detail` and `excerpt` alone.
+pub(crate) fn invalid(error: JsValue, source: Option<&DecodeError>) -> Option<Event> {
+    let text = |text: Option<&str>| text.map_or(JsValue::NULL, JsValue::from);
+    plain(
+        "invalid",
+        &[
+            ("error", error),
+            ("detail", text(source.and_then(DecodeError::detail))),
+            ("excerpt", text(source.and_then(DecodeError::excerpt))),
+        ],
+    )
+}
+
+/// Milliseconds, or `null` for none.
+fn millis(delay: Option<u64>) -> JsValue {
+    delay.map_or(JsValue::NULL, |delay| (delay as f64).into())
+}
+
+/// Adds fields that cannot be changed.
+fn with_fields(event: Event, fields: Fields<'_>) -> Option<Event> {
+    for (name, value) in fields {
+        let descriptor = Object::new();
+        Reflect::set(&descriptor, &"value".into(), value).ok()?;
+        Reflect::set(&descriptor, &"enumerable".into(), &JsValue::TRUE).ok()?;
+        Reflect::define_property(&event, &(*name).into(), &descriptor).ok()?;
+    }
+    Some(event)
+}

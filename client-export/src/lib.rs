@@ -1,0 +1,226 @@
+//! Typed WebSocket classes for JavaScript, made of an endpoint that client and server share.
+//!
+//! A crate that wasm-pack builds names an endpoint, and its users get a class whose messages have
+//! TypeScript types made from the Rust types, so that a wrong field is an error in their editor:
+//!
+//! ```
+//! use serde::{Deserialize, Serialize};
+//! use steady_socket_export::export_socket;
+//! use steady_socket_export::steady_socket::{Json, protocol::endpoint};
+//! use tsify::Tsify;
+//!
+//! /// What a client asks.
+//! #[derive(Serialize, Deserialize, Tsify)]
+//! pub struct Question { text: String }
+//!
+//! /// What the server answers.
+//! #[derive(Serialize, Deserialize, Tsify)]
+//! pub struct Answer { text: String, seconds: Option<f64> }
+//!
+//! endpoint! {
+//!     /// Answers questions.
+//!     pub Oracle at "/oracle" {
+//!         client: Question,
+//!         server: Answer,
+//!         "oracle.json" => Json,
+//!     }
+//! }
+//!
+//! export_socket! {
+//!     /// Asks the oracle.
+//!     pub OracleSocket: Oracle, codec Json
+//! }
+//! # fn main() {}
+//! ```
+//!
+//! In TypeScript, then:
+//!
+//! ```ts
+//! import init, { OracleSocket } from './pkg/oracle.js';
+//! await init();
+//! const socket = new OracleSocket('wss://example.org');
+//! socket.send({ text: 'When?' });       // { txt: 'When?' } does not compile
+//! for await (const answer of socket) console.log(answer.seconds?.toFixed(1));
+//! ```
+//!
+//! Messages are plain objects on the side of JavaScript. What is sent is read as the Rust type and encoded
+//! by the endpoint's codec; what is received is decoded as the Rust type and handed over in the form that
+//! serde gives it in JSON, which is also the form that [`tsify`] declares. A 64-bit integer is a `number` of
+//! at most 2⁵³ − 1 either way, and one beyond that an error, never a rounded one.
+//!
+//! [`tsify`]: https://docs.rs/tsify
+
+mod convert;
+mod error;
+mod events;
+mod iterator;
+mod options;
+mod socket;
+
+pub use socket::TypedSocket;
+pub use steady_socket;
+
+/// The declarations that every exported class refers to.
+#[wasm_bindgen::prelude::wasm_bindgen(typescript_custom_section)]
+const DECLARATIONS: &str = include_str!("socket.d.ts");
+
+/// What the expansion of [`export_socket!`] names.
+#[doc(hidden)]
+pub mod __private {
+    pub use js_sys::Promise;
+    pub use tsify::Tsify;
+    pub use wasm_bindgen::{self, JsValue, UnwrapThrowExt};
+
+    pub use crate::iterator::MessageIterator;
+    pub use steady_socket::protocol::Endpoint;
+}
+
+/// Exports a class for an endpoint: `pub ChatSocket: Chat, codec Json`.
+///
+/// The endpoint's messages derive [`Tsify`](https://docs.rs/tsify) beside serde's traits, and the codec is one
+/// that the endpoint offers. The crate depends on `wasm-bindgen`, as every crate does that exports
+/// something. The class is a [`TypedSocket`]; `docs/rust-types.md` in the repository shows it from the
+/// side of JavaScript.
+#[macro_export]
+macro_rules! export_socket {
+    (
+        $(#[doc = $doc:expr])*
+        $visibility:vis $class:ident: $endpoint:ty, codec $codec:ty $(,)?
+    ) => {
+        // Made into an expression, since wasm-bindgen would copy the literal of a doc comment as it
+        // stands in the source; the declarations below have it.
+        $(#[doc = concat!("", $doc)])*
+        #[$crate::__private::wasm_bindgen::prelude::wasm_bindgen(
+            wasm_bindgen = $crate::__private::wasm_bindgen
+        )]
+        #[derive(Debug)]
+        $visibility struct $class($crate::TypedSocket<$endpoint, $codec>);
+
+        const _: () = {
+            use $crate::__private::{
+                Endpoint, JsValue, MessageIterator, Promise, Tsify, wasm_bindgen,
+                wasm_bindgen::prelude::wasm_bindgen,
+            };
+
+            type Sent = <<$endpoint as Endpoint>::ClientMessage as Tsify>::JsType;
+            type Received = <<$endpoint as Endpoint>::ServerMessage as Tsify>::JsType;
+
+            #[wasm_bindgen(typescript_custom_section)]
+            const DECLARATION: &str = concat!(
+                "/**\n", $(" *", $doc, "\n",)* " */\n",
+                "export interface ", stringify!($class),
+                " extends TypedSocket<", stringify!($class), "> {}\n",
+            );
+
+            // The declarations of what is skipped are in `TypedSocket`.
+            #[wasm_bindgen]
+            impl $class {
+                /// Starts to connect, unless the option `startClosed` says otherwise.
+                ///
+                /// @param url - the server, without the endpoint's path: `wss://example.org`; nothing for
+                ///   the page's own. A query goes behind the path.
+                /// @param options - see {@link SocketOptions}
+                /// @throws {DOMException} `SyntaxError` for a URL that no `WebSocket` takes
+                /// @throws {TypeError} for an option that there is not, or a value of the wrong kind
+                /// @throws {RangeError} for an option out of range
+                #[wasm_bindgen(constructor)]
+                pub fn new(
+                    #[wasm_bindgen(unchecked_optional_param_type = "string | URL | null")]
+                    url: JsValue,
+                    #[wasm_bindgen(unchecked_optional_param_type = "SocketOptions | null")]
+                    options: JsValue,
+                ) -> Result<Self, JsValue> {
+                    $crate::TypedSocket::new(stringify!($class), &url, &options).map(Self)
+                }
+
+                /// Sends now when open, and queues otherwise.
+                ///
+                /// @throws {TypeError} when it is not such a message; its `detail` says more, and may quote it
+                /// @throws {DOMException} `QuotaExceededError` when the queue is full and `overflow` is
+                ///   `'reject'`; `InvalidStateError` when the connection is closing or closed
+                pub fn send(&self, message: Sent) -> Result<(), JsValue> {
+                    self.0.send(message.as_ref())
+                }
+
+                /// A message that is there already, without waiting for one.
+                ///
+                /// @throws {DOMException} `InvalidStateError` when messages go to listeners, or `next` waits
+                #[wasm_bindgen(js_name = tryNext)]
+                pub fn try_next(&self) -> Result<Option<Received>, JsValue> {
+                    let message = self.0.try_next()?;
+                    Ok(message.map(wasm_bindgen::JsCast::unchecked_into))
+                }
+
+                #[doc(hidden)]
+                #[wasm_bindgen(skip_typescript)]
+                pub fn next(&self) -> Result<Promise, JsValue> {
+                    self.0.next()
+                }
+
+                #[doc(hidden)]
+                #[wasm_bindgen(js_name = "[Symbol.asyncIterator]", skip_typescript)]
+                pub fn iterate(&self) -> Result<MessageIterator, JsValue> {
+                    self.0.iterate()
+                }
+
+                #[doc(hidden)]
+                #[wasm_bindgen(js_name = addEventListener, skip_typescript)]
+                pub fn add_event_listener(
+                    &self,
+                    kind: JsValue,
+                    listener: JsValue,
+                    options: JsValue,
+                ) -> Result<(), JsValue> {
+                    self.0.add_event_listener(&kind, &listener, &options)
+                }
+
+                #[doc(hidden)]
+                #[wasm_bindgen(js_name = removeEventListener, skip_typescript)]
+                pub fn remove_event_listener(
+                    &self,
+                    kind: JsValue,
+                    listener: JsValue,
+                    options: JsValue,
+                ) -> Result<(), JsValue> {
+                    self.0.remove_event_listener(&kind, &listener, &options)
+                }
+
+                #[doc(hidden)]
+                #[wasm_bindgen(skip_typescript)]
+                pub fn close(&self, code: JsValue, reason: JsValue) -> Result<(), JsValue> {
+                    self.0.close(&code, &reason)
+                }
+
+                #[doc(hidden)]
+                #[wasm_bindgen(skip_typescript)]
+                pub fn reconnect(&self) {
+                    self.0.reconnect();
+                }
+
+                #[doc(hidden)]
+                #[wasm_bindgen(skip_typescript)]
+                pub fn ready(&self) {
+                    self.0.ready();
+                }
+
+                #[doc(hidden)]
+                #[wasm_bindgen(getter, skip_typescript)]
+                pub fn state(&self) -> String {
+                    self.0.state().to_owned()
+                }
+
+                #[doc(hidden)]
+                #[wasm_bindgen(getter, skip_typescript)]
+                pub fn protocol(&self) -> String {
+                    self.0.protocol()
+                }
+
+                #[doc(hidden)]
+                #[wasm_bindgen(getter, js_name = bufferedAmount, skip_typescript)]
+                pub fn buffered_amount(&self) -> f64 {
+                    self.0.buffered_amount()
+                }
+            }
+        };
+    };
+}

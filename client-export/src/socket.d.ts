@@ -1,0 +1,360 @@
+// What the declarations of every exported class refer to. The parts between the marks are those of the
+// JavaScript face, by `UPDATE=1 cargo test -p steady-socket-export`; the rest is written here.
+
+// <generated LossCause>
+/** What ended a connection or an attempt. */
+export type LossCause =
+  | 'socket'            // the browser's socket closed (server, network, or the answer to our close)
+  | 'refused'           // the browser refused to make the socket
+  | 'connect-timeout'   // no answer within `connectTimeout`
+  | 'provider'          // a URL or sub-protocol function failed
+  | 'provider-timeout'  // … or did not settle within `providerTimeout`
+  | 'send-failed'       // the browser's `send` threw
+  | 'close-timeout'     // the closing handshake did not end within `closeTimeout`
+  | 'heartbeat-timeout' // nothing was heard within `heartbeatInterval` and `heartbeatGrace`
+  | 'probe-timeout'     // nothing was heard within `probeTimeout` after the page woke or the network changed
+  | 'message-too-big'   // the server sent a message larger than `maxMessageBytes`
+  | 'reconnect'         // `reconnect()` replaced it
+  | 'closed'            // `close()` ended it before it was open
+  | 'load-failed'       // the wasm module could not be loaded, or not within 30 s
+  | 'internal-error';   // the wasm module failed; its queue is lost, and only a reload of the page helps
+// </generated LossCause>
+
+// <generated ConnectionState>
+/** `connecting` covers the provider functions and the handshake; `waiting` is the time between attempts. */
+export type ConnectionState = 'idle' | 'connecting' | 'open' | 'waiting' | 'closing' | 'closed';
+// </generated ConnectionState>
+
+/** Delays, limits and policies. One that there is not, or a wrong value, is an error of the constructor. */
+export interface SocketOptions {
+  // <generated options>
+  /**
+   * How long a handshake may take. Below 10 s a browser that delays connects after failures (up to 5 s in
+   * Chromium) may never get through.
+   * Milliseconds, 1 to 2^31 - 1.
+   * @default 15000
+   */
+  connectTimeout?: number | undefined;
+
+  /**
+   * How long a function that provides the URL or the sub-protocols may take to settle.
+   * Milliseconds, 1 to 2^31 - 1.
+   * @default 10000
+   */
+  providerTimeout?: number | undefined;
+
+  /**
+   * How long the closing handshake may take after `close()`, counted from the last time that the browser's
+   * buffer shrank. A browser itself waits 20 to 60 s.
+   * Milliseconds, 1 to 2^31 - 1.
+   * @default 5000
+   */
+  closeTimeout?: number | undefined;
+
+  /**
+   * The first wait after a loss is drawn between 0 and this, so that clients that lost the same server do
+   * not return together (RFC 6455, section 7.2.3).
+   * Milliseconds, 0 to 2^31 - 1.
+   * @default 5000
+   */
+  firstDelayMax?: number | undefined;
+
+  /**
+   * The least wait before the second and later retries.
+   * Milliseconds, 0 to 2^31 - 1.
+   * @default 1000
+   */
+  minDelay?: number | undefined;
+
+  /**
+   * The wait before retry n (2, 3, …) is drawn between the least wait and this times the growth factor to
+   * the power of n − 1, or the cap if that is less.
+   * Milliseconds, 1 to 2^31 - 1.
+   * @default 5000
+   */
+  baseDelay?: number | undefined;
+
+  /**
+   * How much the longest possible wait grows from one retry to the next.
+   * A number, 1 to 100.
+   * @default 2
+   */
+  growthFactor?: number | undefined;
+
+  /**
+   * The cap on the longest possible wait, applied before the wait is drawn.
+   * Milliseconds, 1 to 2^31 - 1.
+   * @default 30000
+   */
+  maxDelay?: number | undefined;
+
+  /**
+   * How long a connection must stay open before the count of retries starts anew, so that a server that
+   * accepts and closes at once is not hammered.
+   * Milliseconds, 0 to 2^31 - 1.
+   * @default 5000
+   */
+  stableAfter?: number | undefined;
+
+  /**
+   * How many retries in a row, without a stable connection between them, before it is over.
+   * A whole number, 0 to 2^31 - 1, or `Infinity` for no limit.
+   * @default Infinity
+   */
+  maxRetries?: number | undefined;
+
+  /**
+   * How many attempts may be made at once, whoever asks for them, before the next ones wait.
+   * A whole number, 1 to 2^31 - 1.
+   * @default 10
+   */
+  attemptBurst?: number | undefined;
+
+  /**
+   * How long it takes until one more attempt may be made, up to the burst. 0 is without limit.
+   * Milliseconds, 0 to 2^31 - 1.
+   * @default 5000
+   */
+  attemptInterval?: number | undefined;
+
+  /**
+   * The longest wait that a server may ask for when it announces when to come back.
+   * Milliseconds, 0 to 2^31 - 1.
+   * @default 60000
+   */
+  announcedDelayMax?: number | undefined;
+
+  /**
+   * How long the server may be silent before it is pinged or, if there is no ping, before the grace begins.
+   * A server that announces its own heartbeat overrides it, within 5 to 120 s.
+   * Milliseconds, 1 to 2^31 - 1, or `Infinity` for no limit.
+   * @default Infinity
+   */
+  heartbeatInterval?: number | undefined;
+
+  /**
+   * How much longer it may be silent before the connection is given up as dead.
+   * Milliseconds, 1 to 2^31 - 1.
+   * @default 10000
+   */
+  heartbeatGrace?: number | undefined;
+
+  /**
+   * Whether control messages are spoken when the server has agreed to a sub-protocol whose name ends with
+   * `~1`: its heartbeat, a ping, a window to come back in. They do not reach the application.
+   * @default false
+   */
+  controlMessages?: boolean | undefined;
+
+  /**
+   * How long a server that answers pings may take to answer one after the page has woken or the network has
+   * changed.
+   * Milliseconds, 1 to 2^31 - 1.
+   * @default 5000
+   */
+  probeTimeout?: number | undefined;
+
+  /**
+   * How many messages the queue holds.
+   * A whole number, 0 to 2^31 - 1.
+   * @default 1000
+   */
+  maxQueuedMessages?: number | undefined;
+
+  /**
+   * How many bytes the queue holds (text counted as UTF-8).
+   * Bytes, 0 to 2^31 - 1.
+   * @default 16777216
+   */
+  maxQueuedBytes?: number | undefined;
+
+  /**
+   * What happens to a message that does not fit into the queue.
+   * @default 'reject'
+   */
+  overflow?: 'reject' | 'drop-oldest' | 'drop-newest' | undefined;
+
+  /**
+   * How long a message may wait in the queue before it is dropped and reported.
+   * Milliseconds, 1 to 2^31 - 1, or `Infinity` for no limit.
+   * @default Infinity
+   */
+  messageTtl?: number | undefined;
+
+  /**
+   * Once the browser holds this many unsent bytes, further messages wait in the queue.
+   * Bytes, 1 to 2^31 - 1.
+   * @default 1048576
+   */
+  highWaterMark?: number | undefined;
+
+  /**
+   * They flow again when the browser holds at most this many.
+   * Bytes, 0 to 2^31 - 1.
+   * @default 262144
+   */
+  lowWaterMark?: number | undefined;
+
+  /**
+   * The largest message that is taken from the server; a larger one ends the connection before any of it is
+   * copied. Text is measured in UTF-16 code units, since its size in bytes would take a walk through it.
+   * Bytes, 1 to 2^31 - 1, or `Infinity` for no limit.
+   * @default 67108864
+   */
+  maxMessageBytes?: number | undefined;
+
+  /**
+   * Whether a page that was loaded over https may connect to a `ws:` URL of another host than loopback.
+   * Browsers refuse it, unless the user has allowed it for the page.
+   * @default false
+   */
+  allowInsecure?: boolean | undefined;
+
+  /**
+   * Whether the queue waits, after each open, until the application says that it is ready.
+   * @default false
+   */
+  gate?: boolean | undefined;
+
+  /**
+   * Whether the first attempt waits for `reconnect()`.
+   * @default false
+   */
+  startClosed?: boolean | undefined;
+  // </generated options>
+}
+
+/** What the class `Socket` receives. */
+export type Received<Socket extends { tryNext(): unknown }> = Exclude<ReturnType<Socket['tryNext']>, undefined>;
+
+/** What the class `Socket` sends. */
+export type Sent<Socket extends { send(message: never): unknown }> = Parameters<Socket['send']>[0];
+
+/** A connection is open. What a listener sends goes ahead of the queue: the place to authenticate. */
+export interface SocketOpenEvent extends Event {
+  /** Whether an earlier connection was open. */
+  readonly reconnected: boolean;
+  /** How many attempts it took. */
+  readonly attempt: number;
+}
+
+/** A connection, or an attempt to make one, has ended; another may follow. */
+export interface SocketCloseEvent extends CloseEvent {
+  readonly willReconnect: boolean;
+  /** Milliseconds until the next attempt, or `null` when there is none and it is over. */
+  readonly delay: number | null;
+  readonly cause: LossCause;
+  /** Why it will or will not be tried again, in a few words. */
+  readonly explanation: string;
+  /** Messages that the browser had taken of which nothing shows that the server had them. */
+  readonly unconfirmedMessages: number;
+  readonly unconfirmedBytes: number;
+}
+
+/** The state has changed. */
+export interface SocketStateEvent extends Event {
+  readonly state: ConnectionState;
+  /** The attempt under way or coming, 1 for the first since the last stable connection. */
+  readonly attempt: number;
+  /** While waiting: milliseconds until the attempt; otherwise `null`. */
+  readonly delay: number | null;
+  /** Why, in a few words. */
+  readonly reason: string;
+}
+
+/** Messages were not sent; or, with the reason `'inbox-full'`, were received and not read in time. */
+export interface SocketDroppedEvent<Socket extends AnySocket> extends Event {
+  readonly reason: 'overflow' | 'expired' | 'volatile' | 'refused' | 'closed' | 'inbox-full';
+  readonly messages: readonly (Sent<Socket> | Received<Socket>)[];
+  /** Bytes in them, as they would have been sent. */
+  readonly bytes: number;
+}
+
+/** The server sent something that is no message of the endpoint, or that JavaScript cannot hold. The rest goes on. */
+export interface SocketInvalidEvent extends Event {
+  /** What was wrong with it. Its `message` quotes nothing of it. */
+  readonly error: TypeError & { readonly detail?: string };
+  /** More words, which may quote the message, or `null`. */
+  readonly detail: string | null;
+  /** The beginning of the message, escaped, or `null` where it is not kept. */
+  readonly excerpt: string | null;
+}
+
+/** The events of the class `Socket`, by name. */
+export interface SocketEventMap<Socket extends AnySocket> {
+  message: MessageEvent<Received<Socket>>;
+  invalid: SocketInvalidEvent;
+  open: SocketOpenEvent;
+  error: Event;
+  close: SocketCloseEvent;
+  statechange: SocketStateEvent;
+  dropped: SocketDroppedEvent<Socket>;
+}
+
+/** Any class that is exported for an endpoint. */
+export interface AnySocket {
+  tryNext(): unknown;
+  send(message: never): void;
+}
+
+/**
+ * What every exported class has, beside its constructor, `send` and `tryNext`.
+ *
+ * Messages are read in one of two ways, and the first use decides which: by listeners for `message`, or by
+ * `next`, `tryNext` and `for await`. Until then they wait, 10,000 of them or 64 MiB at most; then the oldest make
+ * room, and are reported as dropped.
+ *
+ * It lives as long as the program holds it: one that is freed (`free`, `using`), or collected because nothing
+ * refers to it, closes its connection, as soon as no `for await` loop reads from it any more.
+ */
+export interface TypedSocket<Socket extends AnySocket> {
+  /** What it is doing. */
+  readonly state: ConnectionState;
+  /** The sub-protocol that the server chose; `''` without a connection. */
+  readonly protocol: string;
+  /** Bytes in the queue and in the browser. */
+  readonly bufferedAmount: number;
+
+  /**
+   * The next message; `undefined` when the connection is closed for good, or this object was freed.
+   *
+   * @throws {DOMException} `InvalidStateError` when messages go to listeners
+   */
+  next(): Promise<Received<Socket> | undefined>;
+  /**
+   * The messages, until the connection is closed for good. A loss that is mended does not end it.
+   *
+   * @throws {DOMException} `InvalidStateError` when messages go to listeners
+   */
+  [Symbol.asyncIterator](): AsyncIterableIterator<Received<Socket>>;
+
+  /**
+   * As that of `EventTarget`; the event's `target` is an object behind this one.
+   *
+   * @throws {DOMException} `InvalidStateError` for `message` when messages are read by `next`, `tryNext` or a loop
+   */
+  addEventListener<Kind extends keyof SocketEventMap<Socket>>(
+    kind: Kind,
+    listener: ((event: SocketEventMap<Socket>[Kind]) => unknown) | null,
+    options?: boolean | AddEventListenerOptions,
+  ): void;
+  removeEventListener<Kind extends keyof SocketEventMap<Socket>>(
+    kind: Kind,
+    listener: ((event: SocketEventMap<Socket>[Kind]) => unknown) | null,
+    options?: boolean | EventListenerOptions,
+  ): void;
+
+  /**
+   * Closes for good, until `reconnect()`. While open, the queue is handed to the browser first; otherwise it is
+   * dropped, which a `dropped` event reports.
+   *
+   * @throws {DOMException} `InvalidAccessError` for a code that is neither 1000 nor 3000 to 4999, `SyntaxError`
+   *   for a reason of more than 123 bytes
+   * @throws {TypeError} for arguments of the wrong kind
+   */
+  close(code?: number, reason?: string): void;
+  /** A new connection now, in every state; after a final close, afresh. */
+  reconnect(): void;
+  /** With the option `gate`: the queue may flow on this connection. */
+  ready(): void;
+}

@@ -1,0 +1,556 @@
+//! The class that is exported, without its name: an endpoint's socket whose messages are JavaScript values.
+
+use std::cell::{Cell, OnceCell, RefCell};
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::rc::{Rc, Weak};
+use std::sync::Once;
+use std::task::{Context, Poll, Waker};
+
+use futures_core::Stream as _;
+use js_sys::{Array, Function, Promise, Reflect};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use steady_socket::protocol::{Decode, DecodeError, Encode, Endpoint, Message, Offers};
+use steady_socket::{
+    CloseError, ConnectError, DropReason, Dropped, EndpointSocket, Event, Events, Handle,
+    SendError, close_sockets_on_panic, endpoint,
+};
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::spawn_local;
+use web_sys::Url;
+
+use crate::convert::{self, Unfit};
+use crate::error::Class;
+use crate::events::{self, Target};
+use crate::iterator::{MessageIterator, Read};
+use crate::options;
+
+/// An endpoint whose messages can pass between Rust and JavaScript. Implemented for all that can.
+pub trait Exportable:
+    Endpoint<ClientMessage: Serialize + DeserializeOwned, ServerMessage: Serialize>
+{
+}
+
+impl<E> Exportable for E where
+    E: Endpoint<ClientMessage: Serialize + DeserializeOwned, ServerMessage: Serialize>
+{
+}
+
+/// A codec that speaks both messages of an endpoint. Implemented for all that do.
+pub trait Speaks<E: Endpoint>:
+    Encode<E::ClientMessage> + Decode<E::ClientMessage> + Decode<E::ServerMessage>
+{
+}
+
+impl<E, C> Speaks<E> for C
+where
+    E: Endpoint,
+    C: Encode<E::ClientMessage> + Decode<E::ClientMessage> + Decode<E::ServerMessage>,
+{
+}
+
+/// What a class of [`export_socket!`](crate::export_socket!) does: the socket of the endpoint `E` with the
+/// codec `C`, for JavaScript. Errors are JavaScript's; what the caller's own code throws comes back unchanged.
+///
+/// Dropping it closes the connection, unless a `for await` loop still reads from it.
+pub struct TypedSocket<E, C>(Rc<Inner<E, C>>)
+where
+    E: Exportable + Offers<C>,
+    C: Speaks<E>;
+
+struct Inner<E, C>
+where
+    E: Exportable + Offers<C>,
+    C: Speaks<E>,
+{
+    class: Class,
+    handle: Handle<E::ClientMessage, C>,
+    // Before its events, so that these end while somebody is there to be woken.
+    socket: RefCell<EndpointSocket<E, C>>,
+    events: RefCell<Events>,
+    target: Target,
+    reading: Cell<Reading>,
+    /// The `resolve` functions of calls that wait for a message, oldest first.
+    waiting: RefCell<VecDeque<Function>>,
+    /// Of the task that reads.
+    waker: RefCell<Option<Waker>>,
+}
+
+/// Who gets the messages. The first to ask decides it: with two readers each would miss what the other took.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reading {
+    /// Nobody has asked yet: they wait.
+    Undecided,
+    /// Those who call `next`, `tryNext` or iterate.
+    Calls,
+    /// The listeners for `message`.
+    Listeners,
+}
+
+impl<E, C> std::fmt::Debug for TypedSocket<E, C>
+where
+    E: Exportable + Offers<C>,
+    C: Speaks<E>,
+{
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct(self.0.class.0)
+            .field("phase", &self.0.handle.phase())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<E, C> TypedSocket<E, C>
+where
+    E: Exportable + Offers<C>,
+    C: Speaks<E>,
+{
+    /// Starts to connect. `class` is the name of the class, for errors and logs; `url` is a string, a `URL`, or
+    /// nothing for the server of the page; `options` is an object by the names of the table of options.
+    ///
+    /// # Errors
+    /// A `TypeError`, a `RangeError`, or a `DOMException` called `SyntaxError` or `SecurityError`.
+    pub fn new(class: &'static str, url: &JsValue, options: &JsValue) -> Result<Self, JsValue> {
+        static PANICS: Once = Once::new();
+        PANICS.call_once(close_sockets_on_panic);
+
+        let class = Class(class);
+        let url = base(class, url)?;
+        let options = options::read(class, options)?;
+        let target = Target::new()?;
+        let opened = Rc::new(OnceCell::<Weak<Inner<E, C>>>::new());
+        let inner = Rc::clone(&opened);
+        let socket = endpoint::<E, C>(&url)
+            .options(options)
+            // What listeners for `open` send goes ahead of the queue, so that they are told now.
+            .on_open(move |_| {
+                if let Some(inner) = inner.get().and_then(Weak::upgrade) {
+                    inner.tell_now();
+                }
+            })
+            .connect()
+            .map_err(|error| cannot_connect(class, &error))?;
+        let inner = Rc::new(Inner {
+            class,
+            handle: socket.handle(),
+            events: RefCell::new(socket.events()),
+            socket: RefCell::new(socket),
+            target,
+            reading: Cell::new(Reading::Undecided),
+            waiting: RefCell::default(),
+            waker: RefCell::default(),
+        });
+        let weak = Rc::downgrade(&inner);
+        // It was empty.
+        let _ = opened.set(Weak::clone(&weak));
+        spawn_local(std::future::poll_fn(move |task| match weak.upgrade() {
+            Some(inner) => {
+                inner.read(task);
+                Poll::Pending
+            }
+            None => Poll::Ready(()),
+        }));
+        Ok(Self(inner))
+    }
+
+    /// Sends a message: now when open, and into the queue otherwise.
+    ///
+    /// # Errors
+    /// A `TypeError` when it is no such message; a `DOMException` called `QuotaExceededError` when the queue is
+    /// full, or `InvalidStateError` when the connection is closing or closed.
+    pub fn send(&self, message: &JsValue) -> Result<(), JsValue> {
+        let Inner { class, handle, .. } = &*self.0;
+        let message = convert::from_js(message).map_err(|unfit| {
+            thrown(
+                *class,
+                "send: the message does not have its Rust type",
+                unfit,
+            )
+        })?;
+        match handle.try_send(&message) {
+            Ok(_) => Ok(()),
+            Err(SendError::Full) => Err(class.dom_exception(
+                "QuotaExceededError",
+                "the queue is full (options maxQueuedMessages and maxQueuedBytes)",
+            )),
+            Err(SendError::Encode(error)) => {
+                let thrown = class.type_error(&error.to_string());
+                set_detail(&thrown, error.detail());
+                Err(thrown)
+            }
+            Err(error) => Err(class.dom_exception("InvalidStateError", &error.to_string())),
+        }
+    }
+
+    /// A promise of the next message, or of `undefined` when the connection is closed for good.
+    ///
+    /// # Errors
+    /// A `DOMException` called `InvalidStateError` when messages go to listeners.
+    pub fn next(&self) -> Result<Promise, JsValue> {
+        self.0.claim(Reading::Calls)?;
+        Ok(self.0.next())
+    }
+
+    /// A message that is there already.
+    ///
+    /// # Errors
+    /// A `DOMException` called `InvalidStateError` when messages go to listeners, or to a call that waits.
+    pub fn try_next(&self) -> Result<Option<JsValue>, JsValue> {
+        self.0.claim(Reading::Calls)?;
+        if !self.0.waiting.borrow().is_empty() {
+            let message = "a call of next, or a loop, waits for the messages";
+            return Err(self.0.class.dom_exception("InvalidStateError", message));
+        }
+        Ok(self.0.with_task(|task| {
+            loop {
+                match self.0.receive(task) {
+                    Poll::Ready(Some(Some(message))) => return Some(message),
+                    Poll::Ready(Some(None)) => {}
+                    Poll::Ready(None) | Poll::Pending => return None,
+                }
+            }
+        }))
+    }
+
+    /// An asynchronous iterator over the messages, until the connection is closed for good.
+    ///
+    /// # Errors
+    /// A `DOMException` called `InvalidStateError` when messages go to listeners.
+    pub fn iterate(&self) -> Result<MessageIterator, JsValue> {
+        self.0.claim(Reading::Calls)?;
+        Ok(MessageIterator::new(Rc::clone(&self.0) as Rc<dyn Read>))
+    }
+
+    /// Adds a listener, as `EventTarget` does.
+    ///
+    /// # Errors
+    /// What `EventTarget` throws; for a listener for messages a `DOMException` called `InvalidStateError` when
+    /// they were asked for by `next`, `tryNext` or a loop.
+    pub fn add_event_listener(
+        &self,
+        kind: &JsValue,
+        listener: &JsValue,
+        options: &JsValue,
+    ) -> Result<(), JsValue> {
+        let messages = *kind == "message" && !listener.is_null() && !listener.is_undefined();
+        if messages {
+            self.0.claim(Reading::Listeners)?;
+        }
+        self.0.target.add(kind, listener, options)?;
+        if messages {
+            self.0.wake();
+        }
+        Ok(())
+    }
+
+    /// Removes a listener, as `EventTarget` does.
+    ///
+    /// # Errors
+    /// What `EventTarget` throws.
+    pub fn remove_event_listener(
+        &self,
+        kind: &JsValue,
+        listener: &JsValue,
+        options: &JsValue,
+    ) -> Result<(), JsValue> {
+        self.0.target.remove(kind, listener, options)
+    }
+
+    /// Closes for good.
+    ///
+    /// # Errors
+    /// A `TypeError`, or a `DOMException` called `InvalidAccessError` or `SyntaxError`.
+    pub fn close(&self, code: &JsValue, reason: &JsValue) -> Result<(), JsValue> {
+        let Inner { class, handle, .. } = &*self.0;
+        let code = close_code(*class, code)?;
+        let text = if reason.is_undefined() {
+            String::new()
+        } else {
+            reason
+                .as_string()
+                .ok_or_else(|| class.wrong_kind("the close reason", reason, "a string"))?
+        };
+        handle.close(code, &text).map_err(|error| {
+            let name = match error {
+                CloseError::Reason { .. } => "SyntaxError",
+                _ => "InvalidAccessError",
+            };
+            class.dom_exception(name, &error.to_string())
+        })
+    }
+
+    /// A new connection now, whatever the state.
+    pub fn reconnect(&self) {
+        // It fails only for a socket that was dropped, and this one has it.
+        let _ = self.0.handle.reconnect();
+    }
+
+    /// With the option `gate`: the queue may flow on this connection.
+    pub fn ready(&self) {
+        let _ = self.0.handle.ready();
+    }
+
+    /// What the connection is doing, by name.
+    #[must_use]
+    pub fn state(&self) -> &'static str {
+        self.0.handle.phase().name()
+    }
+
+    /// The sub-protocol that the server chose; empty without a connection.
+    #[must_use]
+    pub fn protocol(&self) -> String {
+        self.0.handle.protocol().unwrap_or_default()
+    }
+
+    /// Bytes in the queue and in the browser.
+    #[must_use]
+    pub fn buffered_amount(&self) -> f64 {
+        self.0.handle.buffered_amount().unwrap_or_default() as f64
+    }
+}
+
+impl<E, C> Inner<E, C>
+where
+    E: Exportable + Offers<C>,
+    C: Speaks<E>,
+{
+    /// Decides who gets the messages, if that is open.
+    fn claim(&self, wanted: Reading) -> Result<(), JsValue> {
+        let reading = self.reading.get();
+        if reading != Reading::Undecided && reading != wanted {
+            let message = if reading == Reading::Listeners {
+                "the messages of this socket go to its listeners"
+            } else {
+                "the messages of this socket go to those who call next or tryNext, or iterate"
+            };
+            return Err(self.class.dom_exception("InvalidStateError", message));
+        }
+        self.reading.set(wanted);
+        Ok(())
+    }
+
+    /// Has the reading task look again.
+    fn wake(&self) {
+        if let Some(waker) = &*self.waker.borrow() {
+            waker.wake_by_ref();
+        }
+    }
+
+    /// Runs `work` on behalf of the reading task, outside of it.
+    fn with_task<T>(&self, work: impl FnOnce(&mut Context<'_>) -> T) -> T {
+        let waker = self.waker.borrow().clone();
+        // Before its first run it is on its way anyway.
+        let waker = waker.as_ref().unwrap_or(Waker::noop());
+        work(&mut Context::from_waker(waker))
+    }
+
+    /// Hands over all that is there for somebody. Handlers run in here, so that nothing is borrowed.
+    fn read(&self, task: &mut Context<'_>) {
+        *self.waker.borrow_mut() = Some(task.waker().clone());
+        while self.hand_over(task) || self.tell(task) {}
+    }
+
+    /// Tells the events that there are.
+    fn tell_now(&self) {
+        self.with_task(|task| while self.tell(task) {});
+    }
+
+    /// Hands over one message, if somebody wants it; whether there was one.
+    fn hand_over(&self, task: &mut Context<'_>) -> bool {
+        let wanted = match self.reading.get() {
+            Reading::Undecided => false,
+            Reading::Calls => !self.waiting.borrow().is_empty(),
+            Reading::Listeners => true,
+        };
+        if !wanted {
+            return false;
+        }
+        match self.receive(task) {
+            Poll::Ready(Some(Some(message))) => {
+                match self.reading.get() {
+                    Reading::Listeners => self.target.tell(events::message(&message)),
+                    _ => self.answer(&message),
+                }
+                true
+            }
+            Poll::Ready(Some(None)) => true,
+            Poll::Ready(None) => {
+                self.answer_all();
+                false
+            }
+            Poll::Pending => false,
+        }
+    }
+
+    /// The next message; `None` for one that was none of the endpoint's, which is told as an event.
+    fn receive(&self, task: &mut Context<'_>) -> Poll<Option<Option<JsValue>>> {
+        let polled = Pin::new(&mut *self.socket.borrow_mut()).poll_next(task);
+        polled.map(|item| {
+            item.map(
+                |decoded| match decoded.map(|message| convert::to_js(&message)) {
+                    Ok(Ok(message)) => Some(message),
+                    Ok(Err(unfit)) => {
+                        let what = "a message cannot be handed over";
+                        self.target
+                            .tell(events::invalid(thrown(self.class, what, unfit), None));
+                        None
+                    }
+                    Err(error) => {
+                        self.tell_invalid(&error);
+                        None
+                    }
+                },
+            )
+        })
+    }
+
+    fn tell_invalid(&self, error: &DecodeError) {
+        let what = format!("a message cannot be read: {error}");
+        self.target
+            .tell(events::invalid(self.class.type_error(&what), Some(error)));
+    }
+
+    /// Gives a message to the call that has waited longest.
+    fn answer(&self, message: &JsValue) {
+        let resolve = self.waiting.borrow_mut().pop_front();
+        if let Some(resolve) = resolve {
+            // A promise's own function does not throw.
+            let _ = resolve.call1(&JsValue::UNDEFINED, message);
+        }
+    }
+
+    /// There will be no message: tells those who wait.
+    fn answer_all(&self) {
+        while !self.waiting.borrow().is_empty() {
+            self.answer(&JsValue::UNDEFINED);
+        }
+    }
+
+    /// Tells one event; whether there was one.
+    fn tell(&self, task: &mut Context<'_>) -> bool {
+        let polled = Pin::new(&mut *self.events.borrow_mut()).poll_next(task);
+        let Poll::Ready(Some(event)) = polled else {
+            return false;
+        };
+        self.target.tell(match event {
+            Event::State(change) => events::state(&change),
+            Event::Open {
+                reconnected,
+                attempt,
+                ..
+            } => events::plain(
+                "open",
+                &[
+                    ("reconnected", reconnected.into()),
+                    ("attempt", attempt.into()),
+                ],
+            ),
+            Event::Error => events::plain("error", &[]),
+            Event::Closed(closed) => events::closed(&closed),
+            Event::Dropped(dropped) => Self::dropped(dropped),
+        });
+        true
+    }
+
+    /// Messages that were not sent, or were not read in time, as they were before.
+    fn dropped(dropped: Dropped<Message>) -> Option<web_sys::Event> {
+        let received = dropped.reason == DropReason::InboxFull;
+        let messages: Array = dropped
+            .payloads
+            .into_iter()
+            .filter_map(|message| {
+                if received {
+                    let message = <C as Decode<E::ServerMessage>>::decode(message).ok()?;
+                    convert::to_js(&message).ok()
+                } else {
+                    let message = <C as Decode<E::ClientMessage>>::decode(message).ok()?;
+                    convert::to_js(&message).ok()
+                }
+            })
+            .collect();
+        events::dropped(dropped.reason.name(), &messages, dropped.bytes)
+    }
+}
+
+impl<E, C> Read for Inner<E, C>
+where
+    E: Exportable + Offers<C>,
+    C: Speaks<E>,
+{
+    fn next(&self) -> Promise {
+        let promise = Promise::new(&mut |resolve, _reject| {
+            self.waiting.borrow_mut().push_back(resolve);
+        });
+        self.wake();
+        promise
+    }
+}
+
+impl<E, C> Drop for Inner<E, C>
+where
+    E: Exportable + Offers<C>,
+    C: Speaks<E>,
+{
+    fn drop(&mut self) {
+        self.answer_all();
+    }
+}
+
+/// The server's address, for [`endpoint`].
+fn base(class: Class, url: &JsValue) -> Result<String, JsValue> {
+    if url.is_undefined() || url.is_null() {
+        return Ok(String::new());
+    }
+    url.as_string()
+        .or_else(|| url.dyn_ref::<Url>().map(Url::href))
+        .ok_or_else(|| class.wrong_kind("the URL", url, "a string or a URL"))
+}
+
+fn cannot_connect(class: Class, error: &ConnectError) -> JsValue {
+    let message = error.to_string();
+    match error {
+        ConnectError::Url(_) | ConnectError::Protocols(_) => {
+            class.dom_exception("SyntaxError", &message)
+        }
+        ConnectError::Insecure(_) => class.dom_exception("SecurityError", &message),
+        ConnectError::Option(_) => class.range_error(&message),
+        _ => class.dom_exception("NotSupportedError", &message),
+    }
+}
+
+/// A whole number, or nothing.
+fn close_code(class: Class, code: &JsValue) -> Result<Option<u16>, JsValue> {
+    if code.is_undefined() {
+        return Ok(None);
+    }
+    let accepted = "1000 or 3000 to 4999";
+    let number = code
+        .as_f64()
+        .ok_or_else(|| class.wrong_kind("the close code", code, accepted))?;
+    if number.trunc() == number && (0.0..=f64::from(u16::MAX)).contains(&number) {
+        Ok(Some(number as u16))
+    } else {
+        let message = format!("close code {number} is not allowed; it takes {accepted}");
+        Err(class.dom_exception("InvalidAccessError", &message))
+    }
+}
+
+/// The error for a message that cannot pass.
+fn thrown(class: Class, what: &str, unfit: Unfit) -> JsValue {
+    match unfit {
+        Unfit::Thrown(thrown) => thrown,
+        Unfit::Mismatch { what: why, detail } => {
+            let error = class.type_error(&format!("{what}: {why}"));
+            if let Some(detail) = detail {
+                set_detail(&error, &detail);
+            }
+            error
+        }
+    }
+}
+
+/// Adds what may quote the message, beside the error's own text.
+fn set_detail(error: &JsValue, detail: &str) {
+    // A fresh error takes every property.
+    let _ = Reflect::set(error, &"detail".into(), &detail.into());
+}
