@@ -214,7 +214,7 @@ fn lint(wasm: &WasmStd) -> Result<()> {
     const DENY: [&str; 4] = ["--all-features", "--", "--deny", "warnings"];
     /// What is compiled for the browser. The tests of all but the last run on this machine only, and
     /// so do the packages that those need.
-    const FOR_BROWSERS: [&[&str]; 2] = [
+    const FOR_BROWSERS: [&[&str]; 3] = [
         &[
             "-p",
             "steady-socket",
