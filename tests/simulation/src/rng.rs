@@ -47,6 +47,16 @@ impl Rng {
         choices[self.below(choices.len() as u64) as usize]
     }
 
+    /// Puts `items` into any order (Fisher and Yates).
+    pub const fn shuffle<T>(&mut self, items: &mut [T]) {
+        let mut left = items.len();
+        while left > 1 {
+            let other = self.below(left as u64) as usize;
+            left -= 1;
+            items.swap(left, other);
+        }
+    }
+
     /// An exponentially distributed time with this mean, at least 1.
     pub fn around(&mut self, mean: u64) -> u64 {
         ((mean as f64 * -(1.0 - self.unit()).ln()) as u64).max(1)

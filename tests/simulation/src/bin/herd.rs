@@ -1,12 +1,29 @@
 //! Compares policies in a herd; with `--write`, into the project's documentation.
 
 use std::fmt::Write;
+use std::num::NonZero;
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use simulation::herd::{Hint, Outcome, POLICIES, Peer, Policy, run};
 
 const OUTAGES_S: [u64; 3] = [0, 30, 300];
+
+/// The sizes of the herds in the documentation.
+const DOCUMENTED: [usize; 2] = [10_000, 1_000_000];
+
+const HELP: &str = "\
+Lets a herd of clients come back to one server, by the policy of this library and by others.
+
+Options:
+  --clients N   how many clients (default 10000), of a server that takes N / 20 handshakes a second
+  --write       write docs/herd.md and docs/herd.svg, with 10,000 and 1,000,000 clients
+  --help        this text
+";
+
+/// A policy, and what came of it after each outage.
+type Row = (Policy, Vec<Outcome>);
 
 fn main() -> ExitCode {
     let mut clients = 10_000;
@@ -15,6 +32,10 @@ fn main() -> ExitCode {
     while let Some(word) = words.next() {
         match word.as_str() {
             "--write" => write = true,
+            "--help" => {
+                print!("{HELP}");
+                return ExitCode::SUCCESS;
+            }
             "--clients" => match words.next().and_then(|text| text.parse().ok()) {
                 Some(number @ 200..=1_000_000) => clients = number,
                 _ => {
@@ -23,39 +44,72 @@ fn main() -> ExitCode {
                 }
             },
             _ => {
-                eprintln!("unknown option {word}; there are --clients N and --write");
+                eprintln!("unknown option {word}; --help lists them");
                 return ExitCode::from(2);
             }
         }
     }
-    let rows: Vec<(Policy, Vec<Outcome>)> = POLICIES
-        .into_iter()
-        .map(|policy| {
-            let outcomes = OUTAGES_S
-                .map(|outage| run(policy, clients, clients as u64 / 20, outage * 1_000, 1));
-            (policy, outcomes.to_vec())
-        })
-        .collect();
-    let table = table(clients, &rows);
-    print!("{table}");
-    if write {
-        let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs");
-        for (name, text) in [("herd.md", table), ("herd.svg", plot(&rows))] {
-            if let Err(error) = std::fs::write(docs.join(name), text) {
-                eprintln!("docs/{name}: {error}");
-                return ExitCode::FAILURE;
-            }
+    if !write {
+        print!("{}", tables(clients, &rows(clients)));
+        return ExitCode::SUCCESS;
+    }
+    let herds = DOCUMENTED.map(|clients| (clients, rows(clients)));
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs");
+    let plot = plot(&herds[0].1);
+    for (name, text) in [("herd.md", document(&herds)), ("herd.svg", plot)] {
+        if let Err(error) = std::fs::write(docs.join(name), text) {
+            eprintln!("docs/{name}: {error}");
+            return ExitCode::FAILURE;
         }
     }
     ExitCode::SUCCESS
 }
 
-fn table(clients: usize, rows: &[(Policy, Vec<Outcome>)]) -> String {
-    let mut text = format!(
-        "# The herd\n\n\
-         {clients} clients lose the same server at the same moment. It is away for 0, 30 or 300 s, and \
-         then takes {} handshakes a second, spread evenly; it refuses the others at once. Even if every \
-         client came exactly when it is its turn, the last would be back after 20 s.\n\n\
+/// Runs all policies on as many threads as the machine runs.
+fn rows(clients: usize) -> Vec<Row> {
+    let runs: Vec<(Policy, u64)> = POLICIES
+        .into_iter()
+        .flat_map(|policy| OUTAGES_S.map(|outage| (policy, outage)))
+        .collect();
+    let next = AtomicUsize::new(0);
+    let worker = || {
+        let mut done = Vec::new();
+        while let Some(&(policy, outage)) = runs.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let outcome = run(policy, clients, clients as u64 / 20, outage * 1_000, 1);
+            done.push(((policy, outage), outcome));
+        }
+        done
+    };
+    let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let done: Vec<_> = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(worker)).collect();
+        workers
+            .into_iter()
+            .flat_map(|worker| {
+                worker
+                    .join()
+                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            })
+            .collect()
+    });
+    let of = |key| {
+        let found = done.iter().find(|(known, _)| *known == key);
+        found.map(|(_, outcome)| outcome.clone())
+    };
+    POLICIES
+        .into_iter()
+        .map(|policy| {
+            let outcomes = OUTAGES_S.iter().filter_map(|outage| of((policy, *outage)));
+            (policy, outcomes.collect())
+        })
+        .collect()
+}
+
+fn document(herds: &[(usize, Vec<Row>)]) -> String {
+    let mut text = "# The herd\n\n\
+         Many clients lose the same server at the same moment. It is away for 0, 30 or 300 s, and then takes \
+         a twentieth of them in a second, spread evenly; it refuses the others at once. Even if every client \
+         came exactly when it is its turn, the last would be back after 20 s.\n\n\
          The clients of this library run its real core with its defaults. Beside it stand the default \
          policies that other libraries publish, each as one formula; what else those libraries do is left \
          out, and so are the time that a handshake takes, load balancers, and the browser's own brake on \
@@ -65,15 +119,29 @@ fn table(clients: usize, rows: &[(Policy, Vec<Outcome>)]) -> String {
          * **peak/s**: the most attempts in one second after it is back\n\
          * **p50, p99**: seconds after the server's return until half and 99 % of the clients are back; \
          – where they never are\n\n\
-         ![Attempts in each second after a restart](herd.svg)\n\n\
-         Made by `cargo run -p simulation --bin herd -- --write`; with `--clients N` for another size, \
-         the server scaled likewise.\n\n",
-        clients / 20
+         ![Attempts in each second after a restart, of 10,000 clients](herd.svg)\n\n\
+         Made by `cargo run --release -p simulation --bin herd -- --write`, in a few minutes and with about \
+         2 GB of memory a core; with `--clients N` it prints the tables of a herd of another size.\n\n"
+        .to_owned();
+    for (clients, rows) in herds {
+        text.push_str(&tables(*clients, rows));
+        text.push('\n');
+    }
+    text.truncate(text.trim_end().len());
+    text.push('\n');
+    text
+}
+
+fn tables(clients: usize, rows: &[Row]) -> String {
+    let mut text = format!(
+        "## {} clients, {} handshakes a second\n\n",
+        grouped(clients),
+        grouped(clients / 20)
     );
     for (index, outage) in OUTAGES_S.iter().enumerate() {
         let _ = write!(
             text,
-            "## {outage} s away\n\n\
+            "### {outage} s away\n\n\
              | policy | attempts | down/s | peak/s | p50 | p99 | gave up |\n\
              |---|--:|--:|--:|--:|--:|--:|\n"
         );
@@ -103,8 +171,21 @@ fn table(clients: usize, rows: &[(Policy, Vec<Outcome>)]) -> String {
     text
 }
 
+/// With a comma at every thousand.
+fn grouped(number: usize) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
 /// The attempts in each second after a restart, for a few policies, on a logarithmic scale.
-fn plot(rows: &[(Policy, Vec<Outcome>)]) -> String {
+fn plot(rows: &[Row]) -> String {
     const SECONDS: usize = 60;
     const LINES: [(Policy, &str, &str); 6] = [
         (Policy::Peer(Peer::MqttJs), "#9a6700", "MQTT.js"),
