@@ -39,12 +39,15 @@
     )
 )]
 
+mod attempt;
 mod backoff;
 mod bucket;
+mod closing;
 mod event;
 mod liveness;
 mod policy;
 mod queue;
+mod sending;
 #[cfg(test)]
 mod tests;
 mod time;
@@ -55,7 +58,7 @@ use std::collections::VecDeque;
 
 use steady_socket_protocol::control::Window;
 
-use crate::options::{Options, Overflow};
+use crate::options::Options;
 
 pub use event::{
     Cause, CloseFrame, Closed, Context, DropReason, Dropped, Effect, Event, Generation, Hint,
@@ -65,27 +68,15 @@ pub use policy::{CloseError, ClosePolicy, RESTART_WINDOW_MS, Verdict, check_clos
 pub use time::Time;
 pub use unconfirmed::Tally;
 
-use backoff::{backoff, draw};
 use bucket::Bucket;
 use liveness::{Life, Liveness};
-use queue::{Lane, Queue, Queued, earliest};
+use queue::{Queue, Queued, earliest};
+use sending::InHand;
 use unconfirmed::Unconfirmed;
-
-/// How often the browser's buffer is looked at while it is above the high-water mark, in milliseconds.
-/// There is no event for it.
-const DRAIN_POLL_MS: u64 = 50;
 
 /// The least and the longest heartbeat that a server may announce, in milliseconds: it must neither spin
 /// the client nor make a dead connection last.
 pub const BEAT_MS: (u64, u64) = (5_000, 120_000);
-
-/// A loss within this time after the page woke or the network changed comes from this side, so no crowd
-/// returns with it, in milliseconds.
-const LOCAL_MS: u64 = 5_000;
-
-/// How soon after the browser says that there is a network again an attempt is made, in milliseconds.
-/// It says so before packets flow.
-const ONLINE_MS: (f64, f64) = (200.0, 2_000.0);
 
 /// What the connection is doing, with what only that state needs.
 #[derive(Clone, Debug, Hash)]
@@ -161,30 +152,6 @@ struct Wire {
     liveness: Liveness,
     /// When the server wants its clients back.
     window: Option<Window>,
-}
-
-/// The message that the browser is being handed.
-#[derive(Clone, Debug, Hash)]
-struct InHand {
-    generation: Generation,
-    lane: Lane,
-    bytes: usize,
-    expires: Option<Time>,
-    volatile: bool,
-    /// An earlier connection was given up for it.
-    refused: bool,
-}
-
-impl InHand {
-    /// As it was in the queue.
-    const fn back<P>(self, payload: P) -> Queued<P> {
-        Queued {
-            payload,
-            bytes: self.bytes,
-            expires: self.expires,
-            refused: self.refused,
-        }
-    }
 }
 
 /// Something that waits to be handed out.
@@ -362,15 +329,6 @@ impl<P> Connection<P> {
         self.queue.bytes()
     }
 
-    /// Whether an ordinary message of this size would be accepted now.
-    #[must_use]
-    pub fn has_room(&self, bytes: usize) -> bool {
-        match self.state {
-            State::Closing(_) | State::Closed => false,
-            _ => self.may_transmit(Lane::Ordinary) || self.fits(bytes),
-        }
-    }
-
     /// The counters.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
@@ -535,63 +493,6 @@ impl<P> Connection<P> {
         }
     }
 
-    /// Accepts a message of `bytes` bytes, or hands it back. After calling this, carry out the effects,
-    /// hand out the events and arm the timer (see the [module](self)).
-    ///
-    /// # Errors
-    /// [`SendRejected::Full`] when it does not fit and the option `overflow` is to reject;
-    /// [`SendRejected::Closed`] when the connection is closing or closed.
-    pub fn send(
-        &mut self,
-        now: Time,
-        payload: P,
-        bytes: usize,
-        mode: SendMode,
-    ) -> Result<Sent, SendRejected<P>> {
-        let opening = match self.state {
-            State::Closing(_) | State::Closed => return Err(SendRejected::Closed(payload)),
-            State::Open {
-                flow: Flow::Opening { .. },
-                ..
-            } => true,
-            _ => false,
-        };
-        let lane = if mode.first || opening {
-            Lane::First
-        } else {
-            Lane::Ordinary
-        };
-        let ttl = mode.ttl_ms.or_else(|| self.options.message_ttl.map(millis));
-        let message = Queued {
-            payload,
-            bytes,
-            expires: ttl.map(|ttl| now.after(ttl)),
-            refused: false,
-        };
-        if self.may_transmit(lane) {
-            self.transmit(lane, message, mode.volatile);
-            return Ok(Sent::Now);
-        }
-        if mode.volatile {
-            self.report_dropped(DropReason::Volatile, vec![message]);
-            return Ok(Sent::Dropped);
-        }
-        self.expire(now);
-        if !self.fits(bytes) {
-            match self.options.overflow {
-                Overflow::Reject => return Err(SendRejected::Full(message.payload)),
-                Overflow::DropOldest if self.could_fit(bytes) => self.make_room(bytes),
-                Overflow::DropOldest | Overflow::DropNewest => {
-                    self.report_dropped(DropReason::Overflow, vec![message]);
-                    return Ok(Sent::Dropped);
-                }
-            }
-        }
-        self.queue.push(lane, message);
-        self.pump(now);
-        Ok(Sent::Queued)
-    }
-
     // ----- outputs
 
     /// The next thing to do.
@@ -662,8 +563,6 @@ impl<P> Connection<P> {
         earliest(measure_at, self.next_deadline())
     }
 
-    // ----- the life of an attempt
-
     const fn is_open(&self) -> bool {
         matches!(self.state, State::Open { .. })
     }
@@ -672,600 +571,6 @@ impl<P> Connection<P> {
     fn is_connected(&self, generation: Generation) -> bool {
         generation == self.generation
             && matches!(self.state, State::Open { .. } | State::Closing(_))
-    }
-
-    /// Starts an attempt of a generation of its own, or waits until one more may be made.
-    fn begin(&mut self, now: Time, why: Why) {
-        let wait = self.bucket.take(now);
-        if wait > 0 {
-            let until = now.after(wait);
-            if !matches!(self.state, State::Waiting { until: already, .. } if already == until) {
-                self.state = State::Waiting { until, firm: false };
-                self.announce(Phase::Waiting, Some(wait), Why::TooManyAttempts);
-            }
-            return;
-        }
-        self.generation = Generation(self.generation.0.saturating_add(1));
-        self.totals.attempts = self.totals.attempts.saturating_add(1);
-        self.wire = Wire::default();
-        let deadline = now.after(millis(self.options.provider_timeout));
-        self.state = State::Resolving { deadline };
-        self.announce(Phase::Connecting, None, why);
-        self.effects.push_back(Effect::Resolve {
-            generation: self.generation,
-        });
-    }
-
-    fn opened(&mut self, now: Time, generation: Generation) {
-        if generation != self.generation || !matches!(self.state, State::Connecting { .. }) {
-            return;
-        }
-        self.state = State::Open {
-            since: now,
-            flow: Flow::Announcing,
-        };
-        let reconnected = self.totals.opens > 0;
-        self.totals.opens = self.totals.opens.saturating_add(1);
-        self.wire.liveness = Liveness::new(
-            now,
-            self.options.heartbeat_interval.map(millis),
-            millis(self.options.heartbeat_grace),
-            millis(self.options.probe_timeout),
-        );
-        self.announce(Phase::Open, None, Why::HandshakeDone);
-        let attempt = self.attempt();
-        self.tell(Event::Open {
-            generation,
-            reconnected,
-            attempt,
-        });
-    }
-
-    fn received(&mut self, now: Time, generation: Generation, payload: P, bytes: usize) {
-        if !self.is_connected(generation) {
-            return;
-        }
-        self.sign_of_life(now);
-        // The standard delivers nothing after `close()` was called.
-        if self.is_open() {
-            self.totals.received.add_one(bytes);
-            self.outputs
-                .push_back(Pending::Output(Output::Message(payload)));
-        }
-    }
-
-    /// Something arrived.
-    fn sign_of_life(&mut self, now: Time) {
-        self.wire.liveness.heard(now);
-        if !self.wire.unconfirmed.is_empty() {
-            self.wire.alive = true;
-            self.measure();
-        }
-    }
-
-    /// Ends the attempt: tells the application, and waits for the next one or gives up.
-    fn lose(&mut self, context: Context, loss: Loss) {
-        self.let_go(&loss);
-        self.settle_failures(context.now);
-        match self.decide(&context, &loss) {
-            Ok((delay, why)) => {
-                self.failures = self.failures.saturating_add(1);
-                let token = self.bucket.wait(context.now);
-                let (delay, why) = if token > delay {
-                    (token, Why::TooManyAttempts)
-                } else {
-                    (delay, why)
-                };
-                let firm = why == Why::ServerAsks;
-                self.state = State::Waiting {
-                    until: context.now.after(delay),
-                    firm,
-                };
-                self.announce(Phase::Waiting, Some(delay), why);
-                self.tell_error(&loss);
-                self.tell_closed(loss, Some(delay), why);
-            }
-            Err(why) => self.end(loss, why),
-        }
-    }
-
-    /// Forgets the failures before a connection that was stable.
-    fn settle_failures(&mut self, now: Time) {
-        if let State::Open { since, .. } = self.state
-            && now.since(since) >= millis(self.options.stable_after)
-        {
-            self.failures = 0;
-            self.refusals = 0;
-        }
-    }
-
-    /// The wait before the next attempt, or why there is none.
-    fn decide(&mut self, context: &Context, loss: &Loss) -> Result<(u64, Why), Why> {
-        let policy = match loss.cause {
-            // As if it had been refused with 1009: the next one may be as large.
-            Cause::MessageTooBig => ClosePolicy::RetryOnce,
-            _ => close_policy(loss.close.code),
-        };
-        let refused_before = self.refusals > 0;
-        if policy == ClosePolicy::RetryOnce {
-            self.refusals = self.refusals.saturating_add(1);
-        }
-        let (delay, why) = match (context.verdict, policy) {
-            (Some(Verdict::Stop), _) => return Err(Why::PredicateStops),
-            (Some(Verdict::RetryAfter(delay)), _) => (delay, Why::PredicateRetries),
-            (Some(Verdict::Retry), _) => (self.backoff(context), Why::PredicateRetries),
-            (None, ClosePolicy::Stop) => return Err(Why::PolicyStops),
-            (None, ClosePolicy::RetryOnce) if refused_before => return Err(Why::RefusedTwice),
-            (None, _) => self.wait(context, loss, policy),
-        };
-        match self.options.max_retries {
-            Some(max) if self.failures >= max => Err(Why::RetriesExhausted),
-            _ => Ok((delay, why)),
-        }
-    }
-
-    /// How long to wait when the policy is to retry.
-    fn wait(&self, context: &Context, loss: &Loss, policy: ClosePolicy) -> (u64, Why) {
-        let within = |min_ms: u64, max_ms: u64| draw(min_ms as f64, max_ms as f64, context.chance);
-        let announced = self
-            .wire
-            .window
-            .or_else(|| Window::in_reason(&loss.close.reason));
-        if let Some(Window { min_ms, max_ms }) = announced {
-            let cap = millis(self.options.announced_delay_max);
-            let asked = within(min_ms.min(cap), max_ms.min(cap));
-            // A server that keeps failing cannot make its clients come more often than they would.
-            let least = match self.failures {
-                0 => 0,
-                _ => self.backoff(context),
-            };
-            return (asked.max(least), Why::ServerAsks);
-        }
-        if let ClosePolicy::RetryWithin { min_ms, max_ms } = policy {
-            return (within(min_ms, max_ms), Why::ServerAsks);
-        }
-        let woken = self
-            .woken
-            .is_some_and(|woken| context.now.since(woken) <= LOCAL_MS);
-        let local = loss.was_open && (woken || loss.cause == Cause::ProbeTimeout);
-        if local && self.failures == 0 {
-            return (0, Why::LocalLoss);
-        }
-        (self.backoff(context), Why::PolicyRetries)
-    }
-
-    fn backoff(&self, context: &Context) -> u64 {
-        backoff(&self.options, self.failures, context.chance)
-    }
-
-    /// Lets go of the socket, or of the search for its URL, that `loss` ends.
-    fn let_go(&mut self, loss: &Loss) {
-        let generation = self.generation;
-        match (&self.state, loss.cause) {
-            // The search has ended by itself, the browser has closed the socket, or never made it.
-            (_, Cause::Provider | Cause::Socket | Cause::Refused) => {}
-            (State::Resolving { .. }, _) => {
-                self.effects.push_back(Effect::CancelResolve { generation });
-            }
-            (State::Connecting { .. } | State::Open { .. } | State::Closing(_), _) => {
-                self.totals.abandoned = self.totals.abandoned.saturating_add(1);
-                self.effects.push_back(Effect::Abandon { generation });
-            }
-            _ => {}
-        }
-        self.reclaim();
-    }
-
-    /// Takes back a message that was on its way to a socket that is gone.
-    fn reclaim(&mut self) {
-        let on_its_way = |effect: &Effect<P>| matches!(effect, Effect::Transmit { .. });
-        if let Some(position) = self.effects.iter().position(on_its_way)
-            && let Some(Effect::Transmit { payload, .. }) = self.effects.remove(position)
-        {
-            self.take_back(payload, false);
-        }
-    }
-
-    /// Whether the browser is being handed a message for the socket of this attempt.
-    fn is_in_hand(&self, generation: Generation) -> bool {
-        self.in_hand
-            .as_ref()
-            .is_some_and(|in_hand| in_hand.generation == generation)
-    }
-
-    /// Whether an earlier connection was given up for the message in hand.
-    fn refuses_again(&self) -> bool {
-        self.in_hand.as_ref().is_some_and(|in_hand| in_hand.refused)
-    }
-
-    /// Puts the message in hand back where it came from; one that was to be sent at once or not at all
-    /// will not be. `refused` says that the connection is given up for it.
-    fn take_back(&mut self, payload: P, refused: bool) {
-        if let Some(in_hand) = self.in_hand.take() {
-            let InHand { lane, volatile, .. } = in_hand;
-            let mut message = in_hand.back(payload);
-            message.refused |= refused;
-            if volatile {
-                self.report_dropped(DropReason::Volatile, vec![message]);
-            } else {
-                self.queue.put_back(lane, message);
-            }
-        }
-    }
-
-    /// It is over: reports what was not sent, and marks this close as the final one.
-    fn end(&mut self, loss: Loss, why: Why) {
-        self.state = State::Closed;
-        self.outputs.push_back(Pending::Over);
-        self.announce(Phase::Closed, None, why);
-        self.tell_error(&loss);
-        self.drop_queue();
-        self.tell_closed(loss, None, why);
-    }
-
-    // ----- commands
-
-    fn close(&mut self, now: Time, code: Option<u16>, reason: String) {
-        let State::Open { flow, .. } = self.state else {
-            match self.state {
-                State::Closing(_) | State::Closed => {}
-                State::Idle => self.drop_queue(),
-                _ => {
-                    let loss = Loss {
-                        close: CloseFrame::abnormal(),
-                        cause: Cause::Closed,
-                        was_open: false,
-                    };
-                    self.let_go(&loss);
-                    self.end(loss, Why::Requested);
-                }
-            }
-            return;
-        };
-        let gated = match flow {
-            Flow::Gated => true,
-            Flow::Announcing | Flow::Opening { ready: false } => self.options.gate,
-            Flow::Opening { ready: true } | Flow::Flowing => false,
-        };
-        // A `reconnect()` before the handshake ends goes on from here.
-        self.settle_failures(now);
-        self.state = State::Closing(Closing {
-            code,
-            reason,
-            gated,
-            handshake: false,
-            deadline: now.after(millis(self.options.close_timeout)),
-            buffered: u64::MAX,
-            judging: false,
-        });
-        self.announce(Phase::Closing, None, Why::Requested);
-        self.pump(now);
-    }
-
-    fn reconnect(&mut self, now: Time) {
-        let was_open = matches!(self.state, State::Open { .. } | State::Closing(_));
-        if matches!(self.state, State::Idle | State::Closed) {
-            self.failures = 0;
-            self.refusals = 0;
-        }
-        let loss = Loss {
-            close: CloseFrame::abnormal(),
-            cause: Cause::Reconnect,
-            was_open,
-        };
-        self.let_go(&loss);
-        self.settle_failures(now);
-        let lost = was_open.then(|| self.closed(loss, Some(0), Why::Requested));
-        self.begin(now, Why::Requested);
-        if let Some(mut closed) = lost {
-            if let State::Waiting { until, .. } = self.state {
-                closed.retry_in = Some(until.since(now));
-                closed.why = Why::TooManyAttempts;
-            }
-            self.tell(Event::Closed(closed));
-        }
-    }
-
-    /// Looks after the connection because the world around it may have changed.
-    fn hint(&mut self, context: Context, hint: Hint) {
-        let now = context.now;
-        if hint != Hint::Offline {
-            self.woken = Some(now);
-        }
-        if matches!(hint, Hint::Resumed | Hint::Slept { .. }) {
-            self.wire.liveness.slept();
-        }
-        match self.state {
-            State::Waiting { until, firm } => {
-                let at = match hint {
-                    Hint::Offline => return,
-                    // Time that passed in the sleep counts for the server, too.
-                    Hint::Slept { millis } if firm => {
-                        Time::from_millis(until.as_millis().saturating_sub(millis))
-                    }
-                    _ if firm => return,
-                    Hint::Online => {
-                        let (min, max) = ONLINE_MS;
-                        now.after(draw(min, max, context.chance))
-                    }
-                    Hint::Visible | Hint::Resumed | Hint::Slept { .. } => now,
-                };
-                if at <= now {
-                    self.begin(now, Why::Woken);
-                    return;
-                }
-                // Too early where attempts are used up: then it would be put off again.
-                let at = at.max(now.after(self.bucket.wait(now)));
-                if at < until {
-                    self.state = State::Waiting { until: at, firm };
-                    self.announce(Phase::Waiting, Some(at.since(now)), Why::Woken);
-                }
-            }
-            State::Open { .. } if self.wire.liveness.probe(now) => self.ping(),
-            _ => {}
-        }
-    }
-
-    fn ping(&mut self) {
-        self.effects.push_back(Effect::Ping {
-            generation: self.generation,
-        });
-    }
-
-    fn ready(&mut self, now: Time) {
-        if let State::Open { flow, .. } = &mut self.state {
-            match flow {
-                Flow::Opening { ready } => *ready = true,
-                Flow::Gated => {
-                    *flow = Flow::Flowing;
-                    self.pump(now);
-                }
-                Flow::Announcing | Flow::Flowing => {}
-            }
-        }
-    }
-
-    // ----- sending
-
-    /// Whether a message of this lane may go to the browser now, ahead of the queue or past it empty.
-    fn may_transmit(&self, lane: Lane) -> bool {
-        if self.in_hand.is_some() || self.queue.has_first() {
-            return false;
-        }
-        match self.state {
-            State::Open {
-                flow: Flow::Opening { .. } | Flow::Gated,
-                ..
-            } => lane == Lane::First && self.has_window(),
-            State::Open {
-                flow: Flow::Flowing,
-                ..
-            } => (lane == Lane::First || self.queue.is_empty()) && self.has_window(),
-            _ => false,
-        }
-    }
-
-    /// Whether the browser may be given more, by what is known of its buffer.
-    const fn has_window(&self) -> bool {
-        !self.wire.blocked && !self.wire.measuring
-    }
-
-    fn fits(&self, bytes: usize) -> bool {
-        self.could_fit(bytes)
-            && self.queue.len() < self.options.max_queued_messages as usize
-            && self.queue.bytes().saturating_add(bytes) <= self.options.max_queued_bytes as usize
-    }
-
-    /// Whether a message of this size would fit into an empty queue.
-    const fn could_fit(&self, bytes: usize) -> bool {
-        self.options.max_queued_messages > 0 && bytes <= self.options.max_queued_bytes as usize
-    }
-
-    fn make_room(&mut self, bytes: usize) {
-        let mut dropped = Vec::new();
-        while !self.fits(bytes)
-            && let Some(oldest) = self.queue.pop_oldest()
-        {
-            dropped.push(oldest);
-        }
-        self.report_dropped(DropReason::Overflow, dropped);
-    }
-
-    fn transmit(&mut self, lane: Lane, message: Queued<P>, volatile: bool) {
-        let Queued {
-            payload,
-            bytes,
-            expires,
-            refused,
-        } = message;
-        let generation = self.generation;
-        self.in_hand = Some(InHand {
-            generation,
-            lane,
-            bytes,
-            expires,
-            volatile,
-            refused,
-        });
-        self.effects.push_back(Effect::Transmit {
-            generation,
-            payload,
-        });
-    }
-
-    /// Hands the browser the next message of the queue, if it may have one.
-    fn pump(&mut self, now: Time) {
-        if self.in_hand.is_some() {
-            return;
-        }
-        let only_first = match &self.state {
-            State::Open {
-                flow: Flow::Flowing,
-                ..
-            } => false,
-            State::Open {
-                flow: Flow::Opening { .. } | Flow::Gated,
-                ..
-            } => true,
-            State::Closing(closing) if !closing.handshake => closing.gated,
-            _ => return,
-        };
-        self.expire(now);
-        // Closing hands over everything that is left: nobody will look at the marks any more.
-        let closing = matches!(self.state, State::Closing(_));
-        if closing || self.has_window() {
-            match self.queue.pop(only_first) {
-                Some((lane, message)) => self.transmit(lane, message, false),
-                None if closing => self.start_handshake(),
-                None => {}
-            }
-        }
-    }
-
-    fn transmitted(&mut self, now: Time, generation: Generation) {
-        let Some(InHand {
-            generation: current,
-            bytes,
-            ..
-        }) = self
-            .in_hand
-            .take_if(|in_hand| in_hand.generation == generation)
-        else {
-            return;
-        };
-        self.totals.sent.add_one(bytes);
-        if !self.is_connected(current) {
-            // Its socket was lost while the browser took it.
-            self.totals.unconfirmed.add_one(bytes);
-            return;
-        }
-        self.wire.unconfirmed.handed_over(bytes);
-        self.wire.buffered = self.wire.buffered.saturating_add(bytes as u64);
-        if self.wire.buffered >= u64::from(self.options.high_water_mark) {
-            self.measure();
-        }
-        self.pump(now);
-    }
-
-    /// The browser's `send` threw, and the connection is not given up for it by now.
-    fn transmit_failed(&mut self, now: Time, generation: Generation, payload: P) {
-        if !self.is_in_hand(generation) {
-            return;
-        }
-        let connected = self.is_connected(generation);
-        if connected && self.refuses_again() {
-            self.drop_refused(payload);
-            self.pump(now);
-            return;
-        }
-        self.take_back(payload, connected);
-        match self.state {
-            State::Closing(_) if connected => self.abandon_closing(Cause::SendFailed),
-            // It was over before the browser gave the message back.
-            State::Closed => self.drop_queue(),
-            _ => {}
-        }
-    }
-
-    /// Gives up the message in hand, so that it does not end one connection after the other.
-    fn drop_refused(&mut self, payload: P) {
-        if let Some(in_hand) = self.in_hand.take() {
-            let message = in_hand.back(payload);
-            self.report_dropped(DropReason::Refused, vec![message]);
-        }
-    }
-
-    fn measure(&mut self) {
-        if !self.wire.measuring {
-            self.wire.measuring = true;
-            self.effects.push_back(Effect::Measure {
-                generation: self.generation,
-            });
-        }
-    }
-
-    fn buffered(&mut self, now: Time, generation: Generation, bytes: u64) {
-        if generation != self.generation {
-            return;
-        }
-        let wire = &mut self.wire;
-        wire.measuring = false;
-        wire.buffered = bytes;
-        if core::mem::take(&mut wire.alive) {
-            wire.unconfirmed.sign_of_life(bytes);
-        }
-        match &mut self.state {
-            State::Open { .. } => {
-                let mark = if wire.blocked {
-                    // At the low mark itself they flow again.
-                    u64::from(self.options.low_water_mark).saturating_add(1)
-                } else {
-                    u64::from(self.options.high_water_mark)
-                };
-                wire.blocked = bytes >= mark;
-                wire.measure_at = wire.blocked.then(|| now.after(DRAIN_POLL_MS));
-                self.pump(now);
-            }
-            State::Closing(closing) if closing.handshake => {
-                let shrinks = bytes < closing.buffered;
-                closing.buffered = bytes;
-                if shrinks {
-                    closing.deadline = now.after(millis(self.options.close_timeout));
-                    closing.judging = false;
-                } else if closing.judging {
-                    self.abandon_closing(Cause::CloseTimeout);
-                }
-            }
-            _ => {}
-        }
-    }
-
-    // ----- closing
-
-    /// All is handed over: starts the closing handshake.
-    fn start_handshake(&mut self) {
-        let State::Closing(closing) = &mut self.state else {
-            return;
-        };
-        closing.handshake = true;
-        let (code, reason) = (closing.code, closing.reason.clone());
-        self.effects.push_back(Effect::Close {
-            generation: self.generation,
-            code,
-            reason,
-        });
-        self.wire.measuring = false;
-        self.measure();
-        // What the gate held back.
-        self.drop_queue();
-    }
-
-    /// The closing handshake that the application asked for has ended, or the connection was lost in it.
-    fn closed_as_asked(&mut self, close: CloseFrame) {
-        if let State::Closing(Closing { code, .. }) = &self.state {
-            // The server's answer to our close frame shows that it had all that came before. Another
-            // code shows a close of its own, which may have crossed ours.
-            if close.clean && close.code == code.unwrap_or(1005) {
-                self.wire.unconfirmed = Unconfirmed::default();
-            }
-        }
-        let loss = Loss {
-            close,
-            cause: Cause::Socket,
-            was_open: true,
-        };
-        self.let_go(&loss);
-        self.end(loss, Why::Requested);
-    }
-
-    fn abandon_closing(&mut self, cause: Cause) {
-        let loss = Loss {
-            close: CloseFrame::abnormal(),
-            cause,
-            was_open: true,
-        };
-        self.let_go(&loss);
-        self.end(loss, Why::Requested);
     }
 
     // ----- time
@@ -1287,40 +592,6 @@ impl<P> Connection<P> {
             }
             _ => {}
         }
-    }
-
-    fn look_at_buffer(&mut self, now: Time) {
-        if self.wire.measure_at.is_some_and(|at| at <= now) {
-            self.wire.measure_at = Some(now.after(DRAIN_POLL_MS));
-            self.wire.measuring = false;
-            self.measure();
-        }
-    }
-
-    fn look_for_life(&mut self, now: Time) {
-        let liveness = &mut self.wire.liveness;
-        match liveness.judge(now) {
-            Life::Ping => {
-                liveness.pinged();
-                self.ping();
-            }
-            Life::Stale => {
-                // What was lost in the sleep was lost on this side.
-                self.woken = Some(now);
-                let pings = liveness.probe(now);
-                liveness.wait_again(now);
-                if pings {
-                    self.ping();
-                }
-            }
-            // The loss was reported before this.
-            Life::Silent | Life::Unanswered | Life::Fine => {}
-        }
-    }
-
-    fn expire(&mut self, now: Time) {
-        let expired = self.queue.take_expired(now);
-        self.report_dropped(DropReason::Expired, expired);
     }
 
     // ----- telling the application
@@ -1364,11 +635,6 @@ impl<P> Connection<P> {
     fn tell_closed(&mut self, loss: Loss, retry_in: Option<u64>, why: Why) {
         let closed = self.closed(loss, retry_in, why);
         self.tell(Event::Closed(closed));
-    }
-
-    fn drop_queue(&mut self) {
-        let unsent = self.queue.take_all();
-        self.report_dropped(DropReason::Closed, unsent);
     }
 
     fn report_dropped(&mut self, reason: DropReason, messages: Vec<Queued<P>>) {

@@ -34,7 +34,7 @@ const BUGS: &[Bug] = &[
     ),
     bug(
         "a late open of an earlier socket counts",
-        "mod.rs",
+        "attempt.rs",
         "if generation != self.generation || !matches!(self.state, State::Connecting { .. }) {",
         "if !matches!(self.state, State::Connecting { .. }) {",
     ),
@@ -52,25 +52,25 @@ const BUGS: &[Bug] = &[
     ),
     bug(
         "the failures are forgotten at open",
-        "mod.rs",
+        "attempt.rs",
         "let reconnected = self.totals.opens > 0;",
         "let reconnected = self.totals.opens > 0; self.failures = 0;",
     ),
     bug(
         "any uptime counts as stable",
-        "mod.rs",
+        "attempt.rs",
         "&& now.since(since) >= millis(self.options.stable_after)",
         "&& now >= since",
     ),
     bug(
         "two sockets after reconnect",
-        "mod.rs",
+        "attempt.rs",
         "self.effects.push_back(Effect::Abandon { generation });",
         "",
     ),
     bug(
         "the search for a URL goes on",
-        "mod.rs",
+        "attempt.rs",
         "self.effects.push_back(Effect::CancelResolve { generation });",
         "",
     ),
@@ -82,13 +82,13 @@ const BUGS: &[Bug] = &[
     ),
     bug(
         "one retry too many",
-        "mod.rs",
+        "attempt.rs",
         "Some(max) if self.failures >= max =>",
         "Some(max) if self.failures > max =>",
     ),
     bug(
         "refused for ever",
-        "mod.rs",
+        "attempt.rs",
         "(None, ClosePolicy::RetryOnce) if refused_before =>",
         "(None, ClosePolicy::RetryOnce) if refused_before && self.failures > 1_000 =>",
     ),
@@ -106,13 +106,13 @@ const BUGS: &[Bug] = &[
     ),
     bug(
         "a message that comes back is lost",
-        "mod.rs",
+        "sending.rs",
         "self.queue.put_back(lane, message);",
         "drop((lane, message));",
     ),
     bug(
         "a volatile message is sent later",
-        "mod.rs",
+        "sending.rs",
         "if volatile {",
         "if volatile && self.failures > 1_000 {",
     ),
@@ -128,13 +128,13 @@ const BUGS: &[Bug] = &[
     ),
     bug(
         "the queue takes one too many",
-        "mod.rs",
+        "sending.rs",
         "&& self.queue.len() < self.options.max_queued_messages as usize",
         "&& self.queue.len() <= self.options.max_queued_messages as usize",
     ),
     bug(
         "the queue flows before open was handed out",
-        "mod.rs",
+        "attempt.rs",
         "flow: Flow::Announcing,
         };",
         "flow: Flow::Flowing,
@@ -148,25 +148,25 @@ const BUGS: &[Bug] = &[
     ),
     bug(
         "what is sent while open is handled waits its turn",
-        "mod.rs",
+        "sending.rs",
         "let lane = if mode.first || opening {",
         "let lane = if mode.first || (opening && self.failures > 1_000) {",
     ),
     bug(
         "the high mark is ignored",
-        "mod.rs",
+        "sending.rs",
         "if self.wire.buffered >= u64::from(self.options.high_water_mark) {",
         "if self.wire.buffered == u64::MAX {",
     ),
     bug(
         "no gap between the marks",
-        "mod.rs",
+        "sending.rs",
         "u64::from(self.options.low_water_mark).saturating_add(1)",
         "u64::from(self.options.high_water_mark)",
     ),
     bug(
         "a full buffer is not looked at again",
-        "mod.rs",
+        "sending.rs",
         "wire.measure_at = wire.blocked.then(|| now.after(DRAIN_POLL_MS));",
         "wire.measure_at = None;",
     ),
@@ -178,7 +178,7 @@ const BUGS: &[Bug] = &[
     ),
     bug(
         "unconfirmed messages are forgotten",
-        "mod.rs",
+        "sending.rs",
         "self.wire.unconfirmed.handed_over(bytes);",
         "",
     ),
@@ -190,31 +190,31 @@ const BUGS: &[Bug] = &[
     ),
     bug(
         "a close of the server's own confirms everything",
-        "mod.rs",
+        "closing.rs",
         "if close.clean && close.code == code.unwrap_or(1005) {",
         "if close.clean || close.code == code.unwrap_or(1005) {",
     ),
     bug(
         "a message taken by a lost socket is forgotten",
-        "mod.rs",
+        "sending.rs",
         "if !self.is_connected(current) {",
         "if current != self.generation {",
     ),
     bug(
         "a closing handshake that moves on is given up",
-        "mod.rs",
+        "sending.rs",
         "let shrinks = bytes < closing.buffered;",
         "let shrinks = bytes < closing.buffered && closing.buffered == u64::MAX;",
     ),
     bug(
         "a closing handshake is waited for without end",
-        "mod.rs",
+        "sending.rs",
         "} else if closing.judging {",
         "} else if closing.judging && bytes == u64::MAX {",
     ),
     bug(
         "messages arrive after close",
-        "mod.rs",
+        "attempt.rs",
         "if self.is_open() {
             self.totals.received",
         "if !self.options.gate || self.is_open() {
@@ -222,7 +222,7 @@ const BUGS: &[Bug] = &[
     ),
     bug(
         "the queue is not reported at the end",
-        "mod.rs",
+        "attempt.rs",
         "self.tell_error(&loss);
         self.drop_queue();",
         "self.tell_error(&loss);",
@@ -235,7 +235,7 @@ const BUGS: &[Bug] = &[
     ),
     bug(
         "a hint shortens the wait that the server asked for",
-        "mod.rs",
+        "attempt.rs",
         "_ if firm => return,",
         "_ if firm && self.failures > 1_000 => return,",
     ),
@@ -275,38 +275,38 @@ const BUGS: &[Bug] = &[
     ),
     bug(
         "the application's close code is not sent",
-        "mod.rs",
+        "closing.rs",
         "let (code, reason) = (closing.code, closing.reason.clone());",
         "let (code, reason) = (None, closing.reason.clone());",
     ),
     bug(
         "the application's close reason is not sent",
-        "mod.rs",
+        "closing.rs",
         "let (code, reason) = (closing.code, closing.reason.clone());",
         "let (code, reason) = (closing.code, String::new());",
     ),
     bug(
         "a window in a close reason is ignored",
-        "mod.rs",
+        "attempt.rs",
         ".or_else(|| Window::in_reason(&loss.close.reason));",
         ".or_else(|| None);",
     ),
     bug(
         "no ping is sent in a silence",
-        "mod.rs",
+        "attempt.rs",
         "liveness.pinged();
                 self.ping();",
         "liveness.pinged();",
     ),
     bug(
         "no ping is sent after a hint",
-        "mod.rs",
+        "attempt.rs",
         "if self.wire.liveness.probe(now) => self.ping(),",
         "if self.wire.liveness.probe(now) => {}",
     ),
     bug(
         "no ping is sent after a sleep",
-        "mod.rs",
+        "attempt.rs",
         "if pings {
                     self.ping();
                 }",
@@ -314,13 +314,13 @@ const BUGS: &[Bug] = &[
     ),
     bug(
         "a sleep that is told makes no loss a local one",
-        "mod.rs",
+        "attempt.rs",
         "if hint != Hint::Offline {",
         "if !matches!(hint, Hint::Offline | Hint::Slept { .. }) {",
     ),
     bug(
         "a sleep that is noticed makes no loss a local one",
-        "mod.rs",
+        "attempt.rs",
         "// What was lost in the sleep was lost on this side.
                 self.woken = Some(now);",
         "",
@@ -340,7 +340,7 @@ const BUGS: &[Bug] = &[
     ),
     bug(
         "there always is room",
-        "mod.rs",
+        "sending.rs",
         "_ => self.may_transmit(Lane::Ordinary) || self.fits(bytes),",
         "_ => true,",
     ),
@@ -352,20 +352,20 @@ const BUGS: &[Bug] = &[
     ),
     bug(
         "what has expired is sent all the same",
-        "mod.rs",
+        "sending.rs",
         "self.expire(now);
         // Closing hands over",
         "// Closing hands over",
     ),
     bug(
         "a hint announces an attempt that cannot be made yet",
-        "mod.rs",
+        "attempt.rs",
         "let at = at.max(now.after(self.bucket.wait(now)));",
         "",
     ),
     bug(
         "a loss announces an attempt that cannot be made yet",
-        "mod.rs",
+        "attempt.rs",
         "let token = self.bucket.wait(context.now);",
         "let token = 0;",
     ),
@@ -377,26 +377,26 @@ const BUGS: &[Bug] = &[
     ),
     bug(
         "a message is given up when it is first refused",
-        "mod.rs",
+        "sending.rs",
         ".is_some_and(|in_hand| in_hand.refused)",
         ".is_some_and(|in_hand| in_hand.refused || !in_hand.volatile)",
     ),
     bug(
         "a refusal is forgotten",
-        "mod.rs",
+        "sending.rs",
         "message.refused |= refused;",
         "let _ = refused;",
     ),
     bug(
         "a message that is given up stops the queue",
-        "mod.rs",
+        "sending.rs",
         "self.drop_refused(payload);
             self.pump(now);",
         "self.drop_refused(payload);",
     ),
     bug(
         "a message that is given up is not reported",
-        "mod.rs",
+        "sending.rs",
         "self.report_dropped(DropReason::Refused, vec![message]);",
         "drop(message);",
     ),

@@ -1,0 +1,303 @@
+//! The life of an attempt: from its start to its loss, and what follows from that.
+
+use steady_socket_protocol::control::Window;
+
+use super::backoff::{backoff, draw};
+use super::liveness::{Life, Liveness};
+use super::{
+    Cause, CloseFrame, ClosePolicy, Connection, Context, Effect, Event, Flow, Generation, Hint,
+    Loss, Output, Pending, Phase, State, Time, Verdict, Why, Wire, close_policy, millis,
+};
+
+/// A loss within this time after the page woke or the network changed comes from this side, so no crowd
+/// returns with it, in milliseconds.
+const LOCAL_MS: u64 = 5_000;
+
+/// How soon after the browser says that there is a network again an attempt is made, in milliseconds.
+/// It says so before packets flow.
+const ONLINE_MS: (f64, f64) = (200.0, 2_000.0);
+
+impl<P> Connection<P> {
+    /// Starts an attempt of a generation of its own, or waits until one more may be made.
+    pub(super) fn begin(&mut self, now: Time, why: Why) {
+        let wait = self.bucket.take(now);
+        if wait > 0 {
+            let until = now.after(wait);
+            if !matches!(self.state, State::Waiting { until: already, .. } if already == until) {
+                self.state = State::Waiting { until, firm: false };
+                self.announce(Phase::Waiting, Some(wait), Why::TooManyAttempts);
+            }
+            return;
+        }
+        self.generation = Generation(self.generation.0.saturating_add(1));
+        self.totals.attempts = self.totals.attempts.saturating_add(1);
+        self.wire = Wire::default();
+        let deadline = now.after(millis(self.options.provider_timeout));
+        self.state = State::Resolving { deadline };
+        self.announce(Phase::Connecting, None, why);
+        self.effects.push_back(Effect::Resolve {
+            generation: self.generation,
+        });
+    }
+
+    pub(super) fn opened(&mut self, now: Time, generation: Generation) {
+        if generation != self.generation || !matches!(self.state, State::Connecting { .. }) {
+            return;
+        }
+        self.state = State::Open {
+            since: now,
+            flow: Flow::Announcing,
+        };
+        let reconnected = self.totals.opens > 0;
+        self.totals.opens = self.totals.opens.saturating_add(1);
+        self.wire.liveness = Liveness::new(
+            now,
+            self.options.heartbeat_interval.map(millis),
+            millis(self.options.heartbeat_grace),
+            millis(self.options.probe_timeout),
+        );
+        self.announce(Phase::Open, None, Why::HandshakeDone);
+        let attempt = self.attempt();
+        self.tell(Event::Open {
+            generation,
+            reconnected,
+            attempt,
+        });
+    }
+
+    pub(super) fn received(&mut self, now: Time, generation: Generation, payload: P, bytes: usize) {
+        if !self.is_connected(generation) {
+            return;
+        }
+        self.sign_of_life(now);
+        // The standard delivers nothing after `close()` was called.
+        if self.is_open() {
+            self.totals.received.add_one(bytes);
+            self.outputs
+                .push_back(Pending::Output(Output::Message(payload)));
+        }
+    }
+
+    /// Something arrived.
+    pub(super) fn sign_of_life(&mut self, now: Time) {
+        self.wire.liveness.heard(now);
+        if !self.wire.unconfirmed.is_empty() {
+            self.wire.alive = true;
+            self.measure();
+        }
+    }
+
+    /// Ends the attempt: tells the application, and waits for the next one or gives up.
+    pub(super) fn lose(&mut self, context: Context, loss: Loss) {
+        self.let_go(&loss);
+        self.settle_failures(context.now);
+        match self.decide(&context, &loss) {
+            Ok((delay, why)) => {
+                self.failures = self.failures.saturating_add(1);
+                let token = self.bucket.wait(context.now);
+                let (delay, why) = if token > delay {
+                    (token, Why::TooManyAttempts)
+                } else {
+                    (delay, why)
+                };
+                let firm = why == Why::ServerAsks;
+                self.state = State::Waiting {
+                    until: context.now.after(delay),
+                    firm,
+                };
+                self.announce(Phase::Waiting, Some(delay), why);
+                self.tell_error(&loss);
+                self.tell_closed(loss, Some(delay), why);
+            }
+            Err(why) => self.end(loss, why),
+        }
+    }
+
+    /// Forgets the failures before a connection that was stable.
+    pub(super) fn settle_failures(&mut self, now: Time) {
+        if let State::Open { since, .. } = self.state
+            && now.since(since) >= millis(self.options.stable_after)
+        {
+            self.failures = 0;
+            self.refusals = 0;
+        }
+    }
+
+    /// The wait before the next attempt, or why there is none.
+    fn decide(&mut self, context: &Context, loss: &Loss) -> Result<(u64, Why), Why> {
+        let policy = match loss.cause {
+            // As if it had been refused with 1009: the next one may be as large.
+            Cause::MessageTooBig => ClosePolicy::RetryOnce,
+            _ => close_policy(loss.close.code),
+        };
+        let refused_before = self.refusals > 0;
+        if policy == ClosePolicy::RetryOnce {
+            self.refusals = self.refusals.saturating_add(1);
+        }
+        let (delay, why) = match (context.verdict, policy) {
+            (Some(Verdict::Stop), _) => return Err(Why::PredicateStops),
+            (Some(Verdict::RetryAfter(delay)), _) => (delay, Why::PredicateRetries),
+            (Some(Verdict::Retry), _) => (self.backoff(context), Why::PredicateRetries),
+            (None, ClosePolicy::Stop) => return Err(Why::PolicyStops),
+            (None, ClosePolicy::RetryOnce) if refused_before => return Err(Why::RefusedTwice),
+            (None, _) => self.wait(context, loss, policy),
+        };
+        match self.options.max_retries {
+            Some(max) if self.failures >= max => Err(Why::RetriesExhausted),
+            _ => Ok((delay, why)),
+        }
+    }
+
+    /// How long to wait when the policy is to retry.
+    fn wait(&self, context: &Context, loss: &Loss, policy: ClosePolicy) -> (u64, Why) {
+        let within = |min_ms: u64, max_ms: u64| draw(min_ms as f64, max_ms as f64, context.chance);
+        let announced = self
+            .wire
+            .window
+            .or_else(|| Window::in_reason(&loss.close.reason));
+        if let Some(Window { min_ms, max_ms }) = announced {
+            let cap = millis(self.options.announced_delay_max);
+            let asked = within(min_ms.min(cap), max_ms.min(cap));
+            // A server that keeps failing cannot make its clients come more often than they would.
+            let least = match self.failures {
+                0 => 0,
+                _ => self.backoff(context),
+            };
+            return (asked.max(least), Why::ServerAsks);
+        }
+        if let ClosePolicy::RetryWithin { min_ms, max_ms } = policy {
+            return (within(min_ms, max_ms), Why::ServerAsks);
+        }
+        let woken = self
+            .woken
+            .is_some_and(|woken| context.now.since(woken) <= LOCAL_MS);
+        let local = loss.was_open && (woken || loss.cause == Cause::ProbeTimeout);
+        if local && self.failures == 0 {
+            return (0, Why::LocalLoss);
+        }
+        (self.backoff(context), Why::PolicyRetries)
+    }
+
+    fn backoff(&self, context: &Context) -> u64 {
+        backoff(&self.options, self.failures, context.chance)
+    }
+
+    /// Lets go of the socket, or of the search for its URL, that `loss` ends.
+    pub(super) fn let_go(&mut self, loss: &Loss) {
+        let generation = self.generation;
+        match (&self.state, loss.cause) {
+            // The search has ended by itself, the browser has closed the socket, or never made it.
+            (_, Cause::Provider | Cause::Socket | Cause::Refused) => {}
+            (State::Resolving { .. }, _) => {
+                self.effects.push_back(Effect::CancelResolve { generation });
+            }
+            (State::Connecting { .. } | State::Open { .. } | State::Closing(_), _) => {
+                self.totals.abandoned = self.totals.abandoned.saturating_add(1);
+                self.effects.push_back(Effect::Abandon { generation });
+            }
+            _ => {}
+        }
+        self.reclaim();
+    }
+
+    /// It is over: reports what was not sent, and marks this close as the final one.
+    pub(super) fn end(&mut self, loss: Loss, why: Why) {
+        self.state = State::Closed;
+        self.outputs.push_back(Pending::Over);
+        self.announce(Phase::Closed, None, why);
+        self.tell_error(&loss);
+        self.drop_queue();
+        self.tell_closed(loss, None, why);
+    }
+
+    pub(super) fn reconnect(&mut self, now: Time) {
+        let was_open = matches!(self.state, State::Open { .. } | State::Closing(_));
+        if matches!(self.state, State::Idle | State::Closed) {
+            self.failures = 0;
+            self.refusals = 0;
+        }
+        let loss = Loss {
+            close: CloseFrame::abnormal(),
+            cause: Cause::Reconnect,
+            was_open,
+        };
+        self.let_go(&loss);
+        self.settle_failures(now);
+        let lost = was_open.then(|| self.closed(loss, Some(0), Why::Requested));
+        self.begin(now, Why::Requested);
+        if let Some(mut closed) = lost {
+            if let State::Waiting { until, .. } = self.state {
+                closed.retry_in = Some(until.since(now));
+                closed.why = Why::TooManyAttempts;
+            }
+            self.tell(Event::Closed(closed));
+        }
+    }
+
+    /// Looks after the connection because the world around it may have changed.
+    pub(super) fn hint(&mut self, context: Context, hint: Hint) {
+        let now = context.now;
+        if hint != Hint::Offline {
+            self.woken = Some(now);
+        }
+        if matches!(hint, Hint::Resumed | Hint::Slept { .. }) {
+            self.wire.liveness.slept();
+        }
+        match self.state {
+            State::Waiting { until, firm } => {
+                let at = match hint {
+                    Hint::Offline => return,
+                    // Time that passed in the sleep counts for the server, too.
+                    Hint::Slept { millis } if firm => {
+                        Time::from_millis(until.as_millis().saturating_sub(millis))
+                    }
+                    _ if firm => return,
+                    Hint::Online => {
+                        let (min, max) = ONLINE_MS;
+                        now.after(draw(min, max, context.chance))
+                    }
+                    Hint::Visible | Hint::Resumed | Hint::Slept { .. } => now,
+                };
+                if at <= now {
+                    self.begin(now, Why::Woken);
+                    return;
+                }
+                // Too early where attempts are used up: then it would be put off again.
+                let at = at.max(now.after(self.bucket.wait(now)));
+                if at < until {
+                    self.state = State::Waiting { until: at, firm };
+                    self.announce(Phase::Waiting, Some(at.since(now)), Why::Woken);
+                }
+            }
+            State::Open { .. } if self.wire.liveness.probe(now) => self.ping(),
+            _ => {}
+        }
+    }
+
+    fn ping(&mut self) {
+        self.effects.push_back(Effect::Ping {
+            generation: self.generation,
+        });
+    }
+
+    pub(super) fn look_for_life(&mut self, now: Time) {
+        let liveness = &mut self.wire.liveness;
+        match liveness.judge(now) {
+            Life::Ping => {
+                liveness.pinged();
+                self.ping();
+            }
+            Life::Stale => {
+                // What was lost in the sleep was lost on this side.
+                self.woken = Some(now);
+                let pings = liveness.probe(now);
+                liveness.wait_again(now);
+                if pings {
+                    self.ping();
+                }
+            }
+            // The loss was reported before this.
+            Life::Silent | Life::Unanswered | Life::Fine => {}
+        }
+    }
+}

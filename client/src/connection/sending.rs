@@ -1,0 +1,366 @@
+//! What the application sends: from its hands to the browser's.
+
+use crate::options::Overflow;
+
+use super::queue::{Lane, Queued};
+use super::{
+    Cause, Connection, DropReason, Effect, Flow, Generation, SendMode, SendRejected, Sent, State,
+    Time, millis,
+};
+
+/// How often the browser's buffer is looked at while it is above the high-water mark, in milliseconds.
+/// There is no event for it.
+const DRAIN_POLL_MS: u64 = 50;
+
+/// The message that the browser is being handed.
+#[derive(Clone, Debug, Hash)]
+pub(super) struct InHand {
+    generation: Generation,
+    lane: Lane,
+    bytes: usize,
+    expires: Option<Time>,
+    volatile: bool,
+    /// An earlier connection was given up for it.
+    refused: bool,
+}
+
+impl InHand {
+    /// As it was in the queue.
+    const fn back<P>(self, payload: P) -> Queued<P> {
+        Queued {
+            payload,
+            bytes: self.bytes,
+            expires: self.expires,
+            refused: self.refused,
+        }
+    }
+}
+
+impl<P> Connection<P> {
+    /// Whether an ordinary message of this size would be accepted now.
+    #[must_use]
+    pub fn has_room(&self, bytes: usize) -> bool {
+        match self.state {
+            State::Closing(_) | State::Closed => false,
+            _ => self.may_transmit(Lane::Ordinary) || self.fits(bytes),
+        }
+    }
+
+    /// Accepts a message of `bytes` bytes, or hands it back. After calling this, carry out the effects,
+    /// hand out the events and arm the timer (see the [module](super)).
+    ///
+    /// # Errors
+    /// [`SendRejected::Full`] when it does not fit and the option `overflow` is to reject;
+    /// [`SendRejected::Closed`] when the connection is closing or closed.
+    pub fn send(
+        &mut self,
+        now: Time,
+        payload: P,
+        bytes: usize,
+        mode: SendMode,
+    ) -> Result<Sent, SendRejected<P>> {
+        let opening = match self.state {
+            State::Closing(_) | State::Closed => return Err(SendRejected::Closed(payload)),
+            State::Open {
+                flow: Flow::Opening { .. },
+                ..
+            } => true,
+            _ => false,
+        };
+        let lane = if mode.first || opening {
+            Lane::First
+        } else {
+            Lane::Ordinary
+        };
+        let ttl = mode.ttl_ms.or_else(|| self.options.message_ttl.map(millis));
+        let message = Queued {
+            payload,
+            bytes,
+            expires: ttl.map(|ttl| now.after(ttl)),
+            refused: false,
+        };
+        if self.may_transmit(lane) {
+            self.transmit(lane, message, mode.volatile);
+            return Ok(Sent::Now);
+        }
+        if mode.volatile {
+            self.report_dropped(DropReason::Volatile, vec![message]);
+            return Ok(Sent::Dropped);
+        }
+        self.expire(now);
+        if !self.fits(bytes) {
+            match self.options.overflow {
+                Overflow::Reject => return Err(SendRejected::Full(message.payload)),
+                Overflow::DropOldest if self.could_fit(bytes) => self.make_room(bytes),
+                Overflow::DropOldest | Overflow::DropNewest => {
+                    self.report_dropped(DropReason::Overflow, vec![message]);
+                    return Ok(Sent::Dropped);
+                }
+            }
+        }
+        self.queue.push(lane, message);
+        self.pump(now);
+        Ok(Sent::Queued)
+    }
+
+    /// Takes back a message that was on its way to a socket that is gone.
+    pub(super) fn reclaim(&mut self) {
+        let on_its_way = |effect: &Effect<P>| matches!(effect, Effect::Transmit { .. });
+        if let Some(position) = self.effects.iter().position(on_its_way)
+            && let Some(Effect::Transmit { payload, .. }) = self.effects.remove(position)
+        {
+            self.take_back(payload, false);
+        }
+    }
+
+    /// Whether the browser is being handed a message for the socket of this attempt.
+    pub(super) fn is_in_hand(&self, generation: Generation) -> bool {
+        self.in_hand
+            .as_ref()
+            .is_some_and(|in_hand| in_hand.generation == generation)
+    }
+
+    /// Whether an earlier connection was given up for the message in hand.
+    pub(super) fn refuses_again(&self) -> bool {
+        self.in_hand.as_ref().is_some_and(|in_hand| in_hand.refused)
+    }
+
+    /// Puts the message in hand back where it came from; one that was to be sent at once or not at all
+    /// will not be. `refused` says that the connection is given up for it.
+    pub(super) fn take_back(&mut self, payload: P, refused: bool) {
+        if let Some(in_hand) = self.in_hand.take() {
+            let InHand { lane, volatile, .. } = in_hand;
+            let mut message = in_hand.back(payload);
+            message.refused |= refused;
+            if volatile {
+                self.report_dropped(DropReason::Volatile, vec![message]);
+            } else {
+                self.queue.put_back(lane, message);
+            }
+        }
+    }
+
+    pub(super) fn ready(&mut self, now: Time) {
+        if let State::Open { flow, .. } = &mut self.state {
+            match flow {
+                Flow::Opening { ready } => *ready = true,
+                Flow::Gated => {
+                    *flow = Flow::Flowing;
+                    self.pump(now);
+                }
+                Flow::Announcing | Flow::Flowing => {}
+            }
+        }
+    }
+
+    /// Whether a message of this lane may go to the browser now, ahead of the queue or past it empty.
+    fn may_transmit(&self, lane: Lane) -> bool {
+        if self.in_hand.is_some() || self.queue.has_first() {
+            return false;
+        }
+        match self.state {
+            State::Open {
+                flow: Flow::Opening { .. } | Flow::Gated,
+                ..
+            } => lane == Lane::First && self.has_window(),
+            State::Open {
+                flow: Flow::Flowing,
+                ..
+            } => (lane == Lane::First || self.queue.is_empty()) && self.has_window(),
+            _ => false,
+        }
+    }
+
+    /// Whether the browser may be given more, by what is known of its buffer.
+    const fn has_window(&self) -> bool {
+        !self.wire.blocked && !self.wire.measuring
+    }
+
+    fn fits(&self, bytes: usize) -> bool {
+        self.could_fit(bytes)
+            && self.queue.len() < self.options.max_queued_messages as usize
+            && self.queue.bytes().saturating_add(bytes) <= self.options.max_queued_bytes as usize
+    }
+
+    /// Whether a message of this size would fit into an empty queue.
+    const fn could_fit(&self, bytes: usize) -> bool {
+        self.options.max_queued_messages > 0 && bytes <= self.options.max_queued_bytes as usize
+    }
+
+    fn make_room(&mut self, bytes: usize) {
+        let mut dropped = Vec::new();
+        while !self.fits(bytes)
+            && let Some(oldest) = self.queue.pop_oldest()
+        {
+            dropped.push(oldest);
+        }
+        self.report_dropped(DropReason::Overflow, dropped);
+    }
+
+    fn transmit(&mut self, lane: Lane, message: Queued<P>, volatile: bool) {
+        let Queued {
+            payload,
+            bytes,
+            expires,
+            refused,
+        } = message;
+        let generation = self.generation;
+        self.in_hand = Some(InHand {
+            generation,
+            lane,
+            bytes,
+            expires,
+            volatile,
+            refused,
+        });
+        self.effects.push_back(Effect::Transmit {
+            generation,
+            payload,
+        });
+    }
+
+    /// Hands the browser the next message of the queue, if it may have one.
+    pub(super) fn pump(&mut self, now: Time) {
+        if self.in_hand.is_some() {
+            return;
+        }
+        let only_first = match &self.state {
+            State::Open {
+                flow: Flow::Flowing,
+                ..
+            } => false,
+            State::Open {
+                flow: Flow::Opening { .. } | Flow::Gated,
+                ..
+            } => true,
+            State::Closing(closing) if !closing.handshake => closing.gated,
+            _ => return,
+        };
+        self.expire(now);
+        // Closing hands over everything that is left: nobody will look at the marks any more.
+        let closing = matches!(self.state, State::Closing(_));
+        if closing || self.has_window() {
+            match self.queue.pop(only_first) {
+                Some((lane, message)) => self.transmit(lane, message, false),
+                None if closing => self.start_handshake(),
+                None => {}
+            }
+        }
+    }
+
+    pub(super) fn transmitted(&mut self, now: Time, generation: Generation) {
+        let Some(InHand {
+            generation: current,
+            bytes,
+            ..
+        }) = self
+            .in_hand
+            .take_if(|in_hand| in_hand.generation == generation)
+        else {
+            return;
+        };
+        self.totals.sent.add_one(bytes);
+        if !self.is_connected(current) {
+            // Its socket was lost while the browser took it.
+            self.totals.unconfirmed.add_one(bytes);
+            return;
+        }
+        self.wire.unconfirmed.handed_over(bytes);
+        self.wire.buffered = self.wire.buffered.saturating_add(bytes as u64);
+        if self.wire.buffered >= u64::from(self.options.high_water_mark) {
+            self.measure();
+        }
+        self.pump(now);
+    }
+
+    /// The browser's `send` threw, and the connection is not given up for it by now.
+    pub(super) fn transmit_failed(&mut self, now: Time, generation: Generation, payload: P) {
+        if !self.is_in_hand(generation) {
+            return;
+        }
+        let connected = self.is_connected(generation);
+        if connected && self.refuses_again() {
+            self.drop_refused(payload);
+            self.pump(now);
+            return;
+        }
+        self.take_back(payload, connected);
+        match self.state {
+            State::Closing(_) if connected => self.abandon_closing(Cause::SendFailed),
+            // It was over before the browser gave the message back.
+            State::Closed => self.drop_queue(),
+            _ => {}
+        }
+    }
+
+    /// Gives up the message in hand, so that it does not end one connection after the other.
+    fn drop_refused(&mut self, payload: P) {
+        if let Some(in_hand) = self.in_hand.take() {
+            let message = in_hand.back(payload);
+            self.report_dropped(DropReason::Refused, vec![message]);
+        }
+    }
+
+    pub(super) fn measure(&mut self) {
+        if !self.wire.measuring {
+            self.wire.measuring = true;
+            self.effects.push_back(Effect::Measure {
+                generation: self.generation,
+            });
+        }
+    }
+
+    pub(super) fn buffered(&mut self, now: Time, generation: Generation, bytes: u64) {
+        if generation != self.generation {
+            return;
+        }
+        let wire = &mut self.wire;
+        wire.measuring = false;
+        wire.buffered = bytes;
+        if core::mem::take(&mut wire.alive) {
+            wire.unconfirmed.sign_of_life(bytes);
+        }
+        match &mut self.state {
+            State::Open { .. } => {
+                let mark = if wire.blocked {
+                    // At the low mark itself they flow again.
+                    u64::from(self.options.low_water_mark).saturating_add(1)
+                } else {
+                    u64::from(self.options.high_water_mark)
+                };
+                wire.blocked = bytes >= mark;
+                wire.measure_at = wire.blocked.then(|| now.after(DRAIN_POLL_MS));
+                self.pump(now);
+            }
+            State::Closing(closing) if closing.handshake => {
+                let shrinks = bytes < closing.buffered;
+                closing.buffered = bytes;
+                if shrinks {
+                    closing.deadline = now.after(millis(self.options.close_timeout));
+                    closing.judging = false;
+                } else if closing.judging {
+                    self.abandon_closing(Cause::CloseTimeout);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn look_at_buffer(&mut self, now: Time) {
+        if self.wire.measure_at.is_some_and(|at| at <= now) {
+            self.wire.measure_at = Some(now.after(DRAIN_POLL_MS));
+            self.wire.measuring = false;
+            self.measure();
+        }
+    }
+
+    pub(super) fn expire(&mut self, now: Time) {
+        let expired = self.queue.take_expired(now);
+        self.report_dropped(DropReason::Expired, expired);
+    }
+
+    pub(super) fn drop_queue(&mut self) {
+        let unsent = self.queue.take_all();
+        self.report_dropped(DropReason::Closed, unsent);
+    }
+}
