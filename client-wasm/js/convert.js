@@ -21,6 +21,9 @@ const OBJECT_OPTIONS = {
   debug: ['a function', isFunction],
 };
 
+/** Every option of the class. */
+export const OPTION_NAMES = [...OPTIONS.map(({ name }) => name), ...Object.keys(OBJECT_OPTIONS), 'diagnoseAfter'];
+
 const SEND_OPTIONS = ['priority', 'volatile', 'ttl'];
 
 /** What RFC 9110 calls a token. */
@@ -264,7 +267,7 @@ function readAs(Class, name, value) {
  * @throws {RangeError} for a value out of range
  */
 export function toOptions(given) {
-  const options = dictionary(given, 'the options', [...OPTIONS.map(({ name }) => name), ...Object.keys(OBJECT_OPTIONS), 'diagnoseAfter']);
+  const options = dictionary(given, 'the options', OPTION_NAMES);
   const values = OPTIONS.map((row) => {
     const value = options[row.name];
     return value === undefined ? row.default : toNumber(row, value);
@@ -315,7 +318,7 @@ export function toSendOptions(given) {
 }
 
 /** An option's value as the number that stands for it in the table. */
-function toNumber(row, value) {
+export function toNumber(row, value) {
   const { name, kind, unit, min, max, unlimited, choices } = row;
   if (kind === 'flag') {
     if (typeof value !== 'boolean') throw wrongKind(`option ${name}`, value, 'true or false');
@@ -339,7 +342,7 @@ function toNumber(row, value) {
 }
 
 /** An object of options, none of whose names is unknown. */
-function dictionary(given, what, names) {
+export function dictionary(given, what, names) {
   if (given === undefined || given === null) return {};
   if (!isObject(given)) throw wrongKind(what, given, 'an object');
   for (const name of Object.keys(given)) {
@@ -423,7 +426,7 @@ function kindOf(value) {
   return `${/^[aeiou]/.test(typeof value) ? 'an' : 'a'} ${typeof value}`;
 }
 
-function wrongKind(what, value, accepted) {
+export function wrongKind(what, value, accepted) {
   return new TypeError(`${CLASS}: ${what}: ${kindOf(value)} was given; this takes ${accepted}`);
 }
 

@@ -2,8 +2,9 @@
 // WebAssembly module is there; everything else is decided by the core, in Rust.
 
 import {
-  checkClose, checkIsHeartbeat, checkMixedContent, checkProtocols, checkVerdict, isFunction, parseUrl, rowOf,
-  toCloseCode, toHeartbeat, toMessage, toOptions, toProtocols, toProvidedUrl, toSendOptions, toText,
+  OPTION_NAMES, checkClose, checkIsHeartbeat, checkMixedContent, checkProtocols, checkVerdict, dictionary,
+  isFunction, parseUrl, rowOf, toCloseCode, toHeartbeat, toMessage, toNumber, toOptions, toProtocols,
+  toProvidedUrl, toSendOptions, toText, wrongKind,
 } from './convert.js';
 import { closeEvent, defineHandlers, dispatch, lostConnection, messageEvent, plainEvent, report } from './events.js';
 import { GuardedCore, checkWorking, failure, guarded, hasFailed, keep, letGo, moduleFailed, setAbandon } from './failure.js';
@@ -42,12 +43,12 @@ export function provideCore(create, abandon) {
  * Says how the module is loaded when it is first needed: by a function that returns a promise. It is given an
  * `AbortSignal`, and has to give up when that aborts, since until then it is not called again.
  *
- * @returns what there is to export: by way of a call, so that a bundler that leaves out modules that do
- *   nothing but export again does not leave out the one that calls this
+ * @returns what there is to export, and what the package's other modules share: by way of a call, so that a
+ *   bundler that leaves out modules that do nothing but export again does not leave out the one that calls this
  */
 export function setLoader(loadModule) {
   loader = loadModule;
-  return { ReconnectingWebSocket, load };
+  return { ReconnectingWebSocket, load, shared };
 }
 
 /** Loads the module, if it is not there and not on its way. A failed load is tried again by the next call. */
@@ -99,6 +100,13 @@ const MAX_MESSAGES = rowOf('maxQueuedMessages');
 const MAX_BYTES = rowOf('maxQueuedBytes');
 const ALLOW_INSECURE = rowOf('allowInsecure');
 
+/**
+ * What the package's other modules take from here beside the class: `receive(socket, receiver)` has a function
+ * called with the data of every message, in place of the listeners; `limit(socket, name)` is the value of an option
+ * of the table.
+ */
+const shared = { OPTION_NAMES, defineHandlers, dictionary, dispatch, plainEvent, report, toNumber, wrongKind };
+
 export class ReconnectingWebSocket extends EventTarget {
   /** The core, or what stands in for it. */
   #core;
@@ -122,6 +130,8 @@ export class ReconnectingWebSocket extends EventTarget {
   #wire = { socket: null };
   #probe;
   #onAbort = () => this.close();
+  /** What takes the messages, where they do not become events. */
+  #receiver = null;
   #name;
 
   constructor(url, protocols = [], options = undefined) {
@@ -349,7 +359,10 @@ export class ReconnectingWebSocket extends EventTarget {
       isHeartbeat: forward((socket, event) => checkIsHeartbeat(isHeartbeat.call(undefined, event.data))),
       verdict: forward((_, lost) => checkVerdict(shouldReconnect.call(undefined, lost))),
       opened: forward((socket, ...given) => socket.#opened(...given)),
-      message: forward((socket, event) => dispatch(socket, messageEvent(event, () => new URL(socket.#url).origin))),
+      message: forward((socket, event) => {
+        if (socket.#receiver) socket.#receiver(event.data);
+        else dispatch(socket, messageEvent(event, () => new URL(socket.#url).origin));
+      }),
       failed: forward((socket) => dispatch(socket, plainEvent('error'))),
       closed: forward((socket, ...given) => socket.#closed(...given)),
       stateChanged: forward((socket, state, attempt, delay = null, reason) => {
@@ -440,6 +453,8 @@ export class ReconnectingWebSocket extends EventTarget {
   }
 
   static {
+    shared.receive = (socket, receiver) => { socket.#receiver = receiver; };
+    shared.limit = (socket, name) => socket.#options.numbers[rowOf(name)];
     // As the attributes and methods of an interface of the platform are.
     for (const name of Object.getOwnPropertyNames(this.prototype)) {
       if (name !== 'constructor') Object.defineProperty(this.prototype, name, { enumerable: true });
