@@ -4,6 +4,13 @@
 //! ``- `path/of/the/file`: name``. A test says which promises it proves by `[R7]`: in JavaScript at the
 //! start of its title, in Rust in a comment above the function. This finds a promise without a test, a
 //! test of a promise that there is not, and a list that does not name exactly the tests that there are.
+//!
+//! A fault is an item such as `* **The server restarts.** R7`, and below it are the tests in which it
+//! happens: ``  - `path/of/the/file` › name``. This finds a fault without a test that is not said to be
+//! `not promised`, and tests and promises that there are not.
+//!
+//! A test that does not run proves nothing, so none of these may be ignored, skipped, left for later or
+//! kept from running by another that is to run alone.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -11,6 +18,12 @@ use std::path::Path;
 use crate::{Result, checkout, files};
 
 const DOCUMENT: &str = "docs/reliability.md";
+
+/// The heading above the faults.
+const FAULTS: &str = "## The faults";
+
+/// What a fault says that has no test.
+const NOT_PROMISED: &str = "not promised";
 
 /// Where tests are.
 const FOLDERS: [&str; 5] = ["client", "client-wasm", "protocol", "test-server", "tests"];
@@ -21,18 +34,53 @@ const NOT_OURS: [&str; 3] = ["node_modules", "target", "pkg"];
 /// The names of tests, by the number of the promise; each as a line of the list.
 type Proofs = BTreeMap<u32, BTreeSet<String>>;
 
+/// What the sources say.
+#[derive(Debug, Default)]
+struct Present {
+    /// The tests that bear the number of a promise.
+    proofs: Proofs,
+    /// All tests, each as a fault names it.
+    tests: BTreeSet<String>,
+    /// Marked tests that do not run, and why.
+    idle: Vec<String>,
+}
+
+/// A fault of the document.
+#[derive(Debug, Default, PartialEq)]
+struct Fault {
+    /// Its first line.
+    title: String,
+    /// The numbers of promises in it.
+    promises: Vec<u32>,
+    /// The tests below it, as they stand there.
+    tests: Vec<String>,
+    is_promised: bool,
+}
+
+/// A test of a source file.
+#[derive(Debug, PartialEq)]
+struct Test<'a> {
+    /// The promises that it bears the numbers of.
+    promises: Vec<u32>,
+    name: &'a str,
+    /// The word by which it does not run.
+    idle: Option<&'a str>,
+}
+
 /// Compares the document with the tests.
 ///
 /// # Errors
 ///
 /// Everything that does not fit, with the line that would.
 pub(crate) fn check() -> Result<()> {
-    let listed = listed_in(&files::read(&checkout::path(DOCUMENT))?);
-    let mut present = Proofs::new();
+    let document = files::read(&checkout::path(DOCUMENT))?;
+    let mut present = Present::default();
     for folder in FOLDERS {
         collect(Path::new(folder), &mut present)?;
     }
-    let complaints = compare(&listed, &present);
+    let mut complaints = compare(&listed_in(&document), &present.proofs);
+    complaints.extend(unproved(&faults_in(&document), &present));
+    complaints.append(&mut present.idle);
     if complaints.is_empty() {
         return Ok(());
     }
@@ -96,31 +144,114 @@ fn listed_in(document: &str) -> Proofs {
     listed
 }
 
+/// The faults of the document.
+fn faults_in(document: &str) -> Vec<Fault> {
+    let mut faults: Vec<Fault> = Vec::new();
+    let lines = document.lines().skip_while(|line| *line != FAULTS).skip(1);
+    for line in lines.take_while(|line| !line.starts_with("## ")) {
+        if let Some(title) = line.strip_prefix("* ") {
+            faults.push(Fault {
+                title: title.to_owned(),
+                is_promised: true,
+                ..Fault::default()
+            });
+        }
+        let Some(fault) = faults.last_mut().filter(|_| !line.starts_with('#')) else {
+            continue;
+        };
+        if let Some(test) = line.trim_start().strip_prefix("- ") {
+            fault.tests.push(test.trim_end().to_owned());
+            continue;
+        }
+        fault.is_promised &= !line.contains(NOT_PROMISED);
+        let words = line.split(|c: char| !c.is_alphanumeric());
+        let numbers = words.filter_map(|word| word.strip_prefix('R')?.parse::<u32>().ok());
+        fault.promises.extend(numbers);
+    }
+    faults
+}
+
+/// What is missing to the faults.
+fn unproved(faults: &[Fault], present: &Present) -> Vec<String> {
+    let mut complaints = Vec::new();
+    if faults.is_empty() {
+        complaints.push(format!("there is no fault below `{FAULTS}`"));
+    }
+    for Fault {
+        title,
+        promises,
+        tests,
+        is_promised,
+    } in faults
+    {
+        if *is_promised && tests.is_empty() {
+            complaints.push(format!(
+                "a fault has no test, and is not said to be `{NOT_PROMISED}`\n  {title}"
+            ));
+        }
+        for number in promises {
+            if !present.proofs.contains_key(number) {
+                complaints.push(format!(
+                    "a fault is left to R{number}, which no test proves\n  {title}"
+                ));
+            }
+        }
+        for test in tests {
+            if !present.tests.contains(test) {
+                complaints.push(format!(
+                    "a fault names a test that there is not\n  {title}\n  - {test}"
+                ));
+            }
+        }
+    }
+    complaints
+}
+
 /// Adds the tests of a folder in the checkout, and of those in it.
-fn collect(folder: &Path, proofs: &mut Proofs) -> Result<()> {
+fn collect(folder: &Path, present: &mut Present) -> Result<()> {
     for entry in std::fs::read_dir(checkout::root().join(folder))? {
         let entry = entry?;
         let path = folder.join(entry.file_name());
         if entry.file_type()?.is_dir() {
             if !NOT_OURS.iter().any(|name| path.ends_with(name)) {
-                collect(&path, proofs)?;
+                collect(&path, present)?;
             }
             continue;
         }
         let find = match path.extension().and_then(|extension| extension.to_str()) {
-            Some("rs") => marked_in_rust,
-            Some("js" | "mjs") => marked_in_javascript,
+            Some("rs") => tests_in_rust,
+            Some("js" | "mjs") => tests_in_javascript,
             _ => continue,
         };
         let source = files::read(&checkout::root().join(&path))?;
-        for (numbers, name) in find(&source) {
-            for number in numbers {
-                let line = format!("- `{}`: {name}", path.display());
-                proofs.entry(number).or_default().insert(line);
-            }
+        for test in find(&source) {
+            present.add(&path, test);
         }
     }
     Ok(())
+}
+
+impl Present {
+    fn add(&mut self, path: &Path, test: Test<'_>) {
+        let (path, name) = (path.display(), test.name);
+        let as_named = format!("`{path}` › {name}");
+        if let Some(word) = test.idle
+            && !test.promises.is_empty()
+        {
+            self.idle.push(format!(
+                "a test of R{} does not run, because of `{word}`\n  {as_named}",
+                test.promises[0]
+            ));
+        }
+        for number in test.promises {
+            let line = format!("- `{path}`: {name}");
+            self.proofs.entry(number).or_default().insert(line);
+        }
+        // What does not run is no test for a fault.
+        if test.idle.is_none() {
+            self.tests.insert(as_named);
+        }
+    }
 }
 
 /// The marks at the start of a text, and what follows them.
@@ -137,42 +268,110 @@ fn marks(mut text: &str) -> (Vec<u32>, &str) {
     (numbers, text.trim_start())
 }
 
-/// Titles in quotation marks of any kind that begin with marks.
-fn marked_in_javascript(source: &str) -> Vec<(Vec<u32>, &str)> {
+/// Words by which tests of JavaScript do not run, or keep others from it. They are looked for in the whole
+/// file, since a group's word is far from the title of a test in it.
+const IDLE_IN_JAVASCRIPT: [&str; 10] = [
+    ".skip(",
+    ".todo(",
+    ".only(",
+    "skip:",
+    "todo:",
+    "only:",
+    "xit(",
+    "xtest(",
+    "xdescribe(",
+    "fit(",
+];
+
+/// Titles: strings that begin with marks, or that a call of `test` or `it` begins with, or that are names
+/// of asynchronous methods.
+fn tests_in_javascript(source: &str) -> Vec<Test<'_>> {
+    let code = || {
+        source
+            .lines()
+            .map(|line| line.split("// ").next().unwrap_or_default())
+    };
+    let idle = IDLE_IN_JAVASCRIPT
+        .into_iter()
+        .find(|word| code().any(|line| has_word(line, word)));
     let mut found = Vec::new();
     for line in source.lines() {
         for quote in ['\'', '"', '`'] {
-            let Some((_, text)) = line.split_once(&format!("{quote}[R")) else {
+            let Some((before, rest)) = line.split_once(quote) else {
                 continue;
             };
-            let start = line.len() - text.len() - "[R".len();
-            let title = line[start..].split(quote).next().unwrap_or_default();
-            let (numbers, name) = marks(title);
-            if !numbers.is_empty() {
-                found.push((numbers, name));
+            let Some((title, _)) = rest.split_once(quote) else {
+                continue;
+            };
+            let (promises, name) = marks(title);
+            let before = before.trim_start();
+            let is_title = ["test(", "it(", "async "].contains(&before)
+                || IDLE_IN_JAVASCRIPT.iter().any(|word| before.ends_with(word));
+            if is_title || !promises.is_empty() {
+                found.push(Test {
+                    promises,
+                    name,
+                    idle,
+                });
+                break;
             }
         }
     }
     found
 }
 
-/// Functions below a comment that begins with marks.
-fn marked_in_rust(source: &str) -> Vec<(Vec<u32>, &str)> {
+/// Whether a word stands in a line, as a method, as the key of an option, or as a function.
+fn has_word(line: &str, word: &str) -> bool {
+    line.match_indices(word).any(|(at, _)| {
+        let before = &line[..at];
+        if word.starts_with('.') {
+            true
+        } else if word.ends_with(':') {
+            before
+                .trim_end()
+                .chars()
+                .next_back()
+                .is_none_or(|c| "{,".contains(c))
+        } else {
+            before
+                .chars()
+                .next_back()
+                .is_none_or(|c| !c.is_alphanumeric() && c != '_' && c != '$')
+        }
+    })
+}
+
+/// Functions with an attribute of a test, or below a comment that begins with marks.
+fn tests_in_rust(source: &str) -> Vec<Test<'_>> {
+    const IGNORED: &str = "#[ignore";
     let mut found = Vec::new();
-    let mut pending = Vec::new();
+    let mut promises = Vec::new();
+    let mut is_test = false;
+    let mut idle = None;
     for line in source.lines().map(str::trim_start) {
-        let comment = line.strip_prefix("///").or_else(|| line.strip_prefix("//"));
-        if let Some(comment) = comment {
-            pending.extend(marks(comment.trim_start()).0);
-        } else if !pending.is_empty()
-            && let Some((_, rest)) = line.split_once("fn ")
+        if let Some(comment) = line.strip_prefix("///").or_else(|| line.strip_prefix("//")) {
+            promises.extend(marks(comment.trim_start()).0);
+            continue;
+        }
+        if line.starts_with("#[") {
+            is_test |= line.contains("test");
+            if line.starts_with(IGNORED) || line.contains("ignore)]") {
+                idle = Some(IGNORED);
+            }
+            continue;
+        }
+        if let Some((_, rest)) = line.split_once("fn ")
+            && (is_test || !promises.is_empty())
         {
             let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_');
-            found.push((
-                std::mem::take(&mut pending),
-                &rest[..end.unwrap_or(rest.len())],
-            ));
+            found.push(Test {
+                promises: std::mem::take(&mut promises),
+                name: &rest[..end.unwrap_or(rest.len())],
+                idle,
+            });
         }
+        is_test = false;
+        idle = None;
     }
     found
 }
@@ -181,20 +380,108 @@ fn marked_in_rust(source: &str) -> Vec<(Vec<u32>, &str)> {
 mod tests {
     use super::*;
 
+    fn test<'a>(promises: &[u32], name: &'a str, idle: Option<&'a str>) -> Test<'a> {
+        Test {
+            promises: promises.to_vec(),
+            name,
+            idle,
+        }
+    }
+
     #[test]
-    fn marks_are_found_in_both_languages() {
+    fn tests_and_their_marks_are_found_in_both_languages() {
         let javascript = "  test('[R1][R12] it lives', async () => {\n  async `[R2] ${what}`(t) {\n\
-                          const other = list['[Rx]'];";
+                          const other = list['[Rx]'];\n test('it \"does\"', () => {\n async 'so'(t) {\n\
+                          const test = 'x';";
         assert_eq!(
-            marked_in_javascript(javascript),
-            [(vec![1, 12], "it lives"), (vec![2], "${what}")]
+            tests_in_javascript(javascript),
+            [
+                test(&[1, 12], "it lives", None),
+                test(&[2], "${what}", None),
+                test(&[], "it \"does\"", None),
+                test(&[], "so", None),
+            ]
         );
         let rust = "// [R3]\n#[test]\nfn it_lives() {\n}\n/// [R4] and why\n/// [R5]\n\
-                    #[wasm_bindgen_test]\nasync fn so_does_it<T>() {}\nfn another() {}";
+                    #[wasm_bindgen_test]\nasync fn so_does_it<T>() {}\nfn another() {}\n\
+                    #[tokio::test]\nasync fn a_third() {\n";
         assert_eq!(
-            marked_in_rust(rust),
-            [(vec![3], "it_lives"), (vec![4, 5], "so_does_it")]
+            tests_in_rust(rust),
+            [
+                test(&[3], "it_lives", None),
+                test(&[4, 5], "so_does_it", None),
+                test(&[], "a_third", None),
+            ]
         );
+    }
+
+    #[test]
+    fn what_does_not_run_is_found_in_javascript() {
+        for (source, word) in [
+            ("test.skip('[R1] it', () => {", ".skip("),
+            ("test.todo('[R1] it');", ".todo("),
+            (
+                "describe.skip('all', () => {\n  test('[R1] it', () => {",
+                ".skip(",
+            ),
+            ("test('[R1] it', { skip: true }, () => {", "skip:"),
+            (
+                "test('[R1] it', { timeout: 1, todo: 'later' }, () => {",
+                "todo:",
+            ),
+            ("test('[R1] it', (t) => {\n  t.skip();", ".skip("),
+            (
+                "test('another', { only: true }, () => {\ntest('[R1] it', () => {",
+                "only:",
+            ),
+            ("  xit('[R1] it', () => {", "xit("),
+            (
+                "xdescribe('all', () => {\n  it('[R1] it', () => {",
+                "xdescribe(",
+            ),
+        ] {
+            let found = tests_in_javascript(source);
+            let marked = found.iter().find(|test| test.promises == [1]);
+            assert_eq!(
+                marked.map(|test| (test.name, test.idle)),
+                Some(("it", Some(word))),
+                "{source}"
+            );
+        }
+        for source in [
+            "test('[R1] it', () => {\n  process.exit(1);",
+            "test('[R1] it', () => {\n  // skip: not this\n  const text = `1 ms only: too few`;",
+        ] {
+            assert_eq!(tests_in_javascript(source)[0].idle, None, "{source}");
+        }
+    }
+
+    #[test]
+    fn what_does_not_run_is_found_in_rust() {
+        let ignored = Some("#[ignore");
+        let source = "// [R1]\n#[test]\n#[ignore]\nfn one() {}\n\
+                      #[ignore = \"slow\"]\n// [R2]\n#[tokio::test]\nasync fn two() {}\n\
+                      // [R3]\n#[cfg_attr(miri, ignore)]\n#[test]\nfn three() {}\n\
+                      // [R4]\n#[test]\nfn four() {}\n";
+        assert_eq!(
+            tests_in_rust(source),
+            [
+                test(&[1], "one", ignored),
+                test(&[2], "two", ignored),
+                test(&[3], "three", ignored),
+                test(&[4], "four", None),
+            ]
+        );
+        let mut present = Present::default();
+        for test in tests_in_rust(source) {
+            present.add(Path::new("a.rs"), test);
+        }
+        assert_eq!(
+            present.idle[0],
+            "a test of R1 does not run, because of `#[ignore`\n  `a.rs` › one"
+        );
+        assert_eq!(present.idle.len(), 3);
+        assert_eq!(present.tests.len(), 1, "the fourth");
     }
 
     #[test]
@@ -218,6 +505,38 @@ mod tests {
                 "R2 has no test",
                 "there is no R3, which these prove\n  - `c.rs`: three",
             ]
+        );
+    }
+
+    #[test]
+    fn faults_name_tests_and_promises_that_there_are() {
+        let document = "* **Not a fault.** R9\n## The faults\nEach.\n### In one\n\
+                        * **One.** R1,\n  R2\n  - `a.rs` › one\n  - `a.rs` › gone\n\
+                        * **Two.**\n### In another\n* **Three.** It is not promised: why.\n\
+                        ## More\n* **No fault.** R9\n";
+        let faults = faults_in(document);
+        let titles: Vec<_> = faults.iter().map(|fault| fault.title.as_str()).collect();
+        assert_eq!(
+            titles,
+            [
+                "**One.** R1,",
+                "**Two.**",
+                "**Three.** It is not promised: why."
+            ]
+        );
+        let mut present = Present::default();
+        present.add(Path::new("a.rs"), test(&[1], "one", None));
+        assert_eq!(
+            unproved(&faults, &present),
+            [
+                "a fault is left to R2, which no test proves\n  **One.** R1,",
+                "a fault names a test that there is not\n  **One.** R1,\n  - `a.rs` › gone",
+                "a fault has no test, and is not said to be `not promised`\n  **Two.**",
+            ]
+        );
+        assert_eq!(
+            unproved(&faults_in("## Promises\n"), &present),
+            ["there is no fault below `## The faults`"]
         );
     }
 

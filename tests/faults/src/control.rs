@@ -9,7 +9,7 @@ use hyper::body::Bytes;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use warp::http::header::HeaderMap;
+use warp::http::header::{HeaderMap, RETRY_AFTER};
 use warp::http::{Method, StatusCode};
 use warp::path::FullPath;
 use warp::reply::{self, Reply};
@@ -91,7 +91,7 @@ async fn answer(
     body: &[u8],
 ) -> Result<reply::Response, String> {
     let Some(path) = path.strip_prefix("/faults/") else {
-        return Ok(not_found());
+        return Ok(refused(shared, path, query).unwrap_or_else(not_found));
     };
     let segments: Vec<&str> = path.split('/').collect();
     let (rules, proxies) = (&shared.rules, &shared.proxies);
@@ -162,6 +162,29 @@ async fn answer(
             .is_some_and(|count| count > 0)),
         _ => not_found(),
     })
+}
+
+/// The answer to a plain request for the URL of a WebSocket, where a rule refuses those.
+fn refused(
+    shared: &Shared,
+    path: &str,
+    query: &HashMap<String, String>,
+) -> Option<reply::Response> {
+    let id = query.get("id").map(String::as_str);
+    let Action::Refuse {
+        status,
+        body,
+        retry_after,
+    } = shared.rules.refusal(path, id)?
+    else {
+        return None;
+    };
+    // It was checked when the rule was given.
+    let mut answer = plain(StatusCode::from_u16(status).ok()?, &body);
+    if let Some(seconds) = retry_after {
+        answer.headers_mut().insert(RETRY_AFTER, seconds.into());
+    }
+    Some(answer)
 }
 
 fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, String> {

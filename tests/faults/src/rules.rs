@@ -428,6 +428,20 @@ impl Rules {
         planned
     }
 
+    /// How a plain request is refused, which is not counted: as the next connection to the same URL would be.
+    pub(crate) fn refusal(&self, path: &str, id: Option<&str>) -> Option<Action> {
+        let rules = &self.lock().1;
+        let in_force = rules.iter().filter(|Entry { given, applied, .. }| {
+            given.matches.is_about(path, id)
+                && given.matches.nth.is_none()
+                && given.times.is_none_or(|times| *applied < times)
+        });
+        let mut actions = in_force.map(|entry| &entry.given.action);
+        actions
+            .find(|action| matches!(action, Action::Refuse { .. }))
+            .cloned()
+    }
+
     fn lock(&self) -> MutexGuard<'_, (u64, Vec<Entry>)> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -929,7 +929,7 @@ export const cases = {
 
   // --- Diagnosis ------------------------------------------------------------------------------------------
 
-  async 'asks over HTTP why handshakes fail, once, and tells it'(t) {
+  async '[R33] asks over HTTP why handshakes fail, once, and tells it'(t) {
     // It is fetched, too.
     await load();
     const given = globalThis.fetch;
@@ -967,7 +967,7 @@ export const cases = {
     }
   },
 
-  async 'asks nothing when the connection comes back in time, and takes only what it can ask'(t) {
+  async '[R33] asks nothing when the connection comes back in time, and takes only what it can ask'(t) {
     await load();
     const given = globalThis.fetch;
     let asked = 0;

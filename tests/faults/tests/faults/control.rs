@@ -79,6 +79,36 @@ async fn rules_can_be_taken_back() {
 }
 
 #[tokio::test]
+async fn plain_requests_are_refused_as_handshakes_are() {
+    let server = start().await;
+    for rule in [
+        r#"{"match":{"id":"a"},"action":{"type":"refuse","status":401,"body":"who?","retryAfter":7},"times":1}"#,
+        r#"{"match":{"id":"b","nth":1},"action":{"type":"refuse","status":403}}"#,
+        r#"{"match":{"id":"c"},"action":{"type":"cut"}}"#,
+    ] {
+        server.rule(rule).await;
+    }
+    let from = format!("Origin: {ALLOWED}\r\n");
+    for _ in 0..2 {
+        let (status, answer) = server.ask_from("GET", "/echo?x=1&id=a", "", &from).await;
+        assert_eq!(status, 401);
+        for part in ["who?", "retry-after: 7\r\n", "access-control-allow-origin"] {
+            assert!(answer.contains(part), "{part}: {answer}");
+        }
+    }
+    for id in ["b", "c", "d"] {
+        let (status, _) = server.ask("GET", &format!("/echo?id={id}"), "").await;
+        assert_eq!(status, 404, "{id}");
+    }
+    assert!(
+        server.connect("/echo?id=a").await.is_err(),
+        "it was not counted"
+    );
+    let (status, _) = server.ask("GET", "/echo?id=a", "").await;
+    assert_eq!(status, 404, "the rule is used up");
+}
+
+#[tokio::test]
 async fn requests_that_make_no_sense_are_explained() {
     let server = start().await;
     let cases = [

@@ -38,7 +38,8 @@ export const WITH_HEARTBEAT = ['hello.json~1', 'hello.json'];
  *
  * @param options.flags - further switches of the browser
  * @param options.intercept - as {@link serveStatic} takes it
- * @returns `openTab`; `start(program, options)`, which starts a server that lets the pages in; `origin`; `close`
+ * @returns `openTab`; `start(program, options)`, which starts a server that lets the pages in; `origin` and
+ *   `stopPages`, of the server of the pages; `close`
  */
 export async function openWorld({ flags = async () => [], intercept, program = 'test-server', options = [] } = {}) {
   const cleanups = [];
@@ -63,7 +64,7 @@ export async function openWorld({ flags = async () => [], intercept, program = '
       await tab.start();
       return tab;
     };
-    return { server, openTab, start, origin: pages.origin, close };
+    return { server, openTab, start, origin: pages.origin, stopPages: pages.close, close };
   } catch (error) {
     await close();
     throw error;
