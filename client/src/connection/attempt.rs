@@ -23,8 +23,10 @@ impl<P> Connection<P> {
         let wait = self.bucket.take(now);
         if wait > 0 {
             let until = now.after(wait);
-            if !matches!(self.state, State::Waiting { until: already, .. } if already == until) {
-                self.state = State::Waiting { until, firm: false };
+            let told =
+                matches!(self.state, State::Waiting { until: already, .. } if already == until);
+            self.state = State::Waiting { until, firm: false };
+            if !told {
                 self.announce(Phase::Waiting, Some(wait), Why::TooManyAttempts);
             }
             return;

@@ -628,6 +628,23 @@ fn an_attempt_is_announced_for_a_moment_at_which_it_can_be_made() {
     assert_eq!(rig.core.phase(), Phase::Connecting);
 }
 
+#[test]
+fn a_wait_for_one_more_attempt_is_not_the_servers_even_if_it_is_as_long() {
+    let interval = Duration::from_secs(20);
+    let mut rig = Rig::connecting(options().attempt_burst(1).attempt_interval(interval));
+    rig.chance = 0.9;
+    rig.closes(1012);
+    assert_eq!(rig.wait(), 27_500);
+    // The server's wait passes in the sleep, first up to the next attempt, then all of it.
+    for millis in [10_000, 60_000] {
+        rig.tell(Input::Hint(Hint::Slept { millis }));
+        assert_eq!(rig.wait(), 20_000);
+    }
+    rig.now = 20_000;
+    rig.tell(Input::Hint(Hint::Resumed));
+    assert_eq!(rig.core.phase(), Phase::Connecting);
+}
+
 // ----- the queue
 
 // [R25]

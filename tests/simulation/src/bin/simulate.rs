@@ -80,73 +80,83 @@ fn main() -> ExitCode {
         }
     };
     let mut coverage = Coverage::default();
-    if arguments.seeds > 0 {
-        let start = Instant::now();
-        match run_seeds(arguments.first_seed, arguments.seeds, arguments.threads) {
-            Ok(seeds) => coverage.merge(&seeds),
-            Err((seed, failure)) => {
-                let inputs = failure.steps.len();
-                // Every attempt to shrink that panics would print its own message.
-                std::panic::set_hook(Box::new(|_| {}));
-                let small = shrink::shrink(*failure);
-                println!("FAILED: cargo xtask simulate --first-seed {seed} --seeds 1");
-                println!("Step {inputs}, cut down to {}:\n{small}", small.steps.len());
-                return ExitCode::FAILURE;
-            }
-        }
-        println!(
-            "{} seeds of {INPUTS} inputs from seed {}: nothing found, in {:.1} s",
-            arguments.seeds,
-            arguments.first_seed,
-            start.elapsed().as_secs_f64()
-        );
-    }
-    if arguments.depth > 0 {
-        let start = Instant::now();
-        match exhaustive::try_all(arguments.depth, arguments.threads as usize) {
-            Ok(tried) => {
-                println!(
-                    "{} sequences of {} inputs: nothing found, in {:.1} s ({} steps, as those that come to the \
-                     same are tried once)",
-                    tried.sequences,
-                    arguments.depth,
-                    start.elapsed().as_secs_f64(),
-                    tried.steps
-                );
-                let kinds = tried.coverage.by_kind();
-                let never: Vec<Kind> = kinds
-                    .iter()
-                    .filter(|(_, times)| *times == 0)
-                    .map(|(kind, _)| *kind)
-                    .collect();
-                if !arguments.quiet {
-                    println!("How often each kind took part in them:");
-                    for line in kinds.chunks(6) {
-                        let words: Vec<String> = line
-                            .iter()
-                            .map(|(kind, times)| format!("{kind:?} {times}"))
-                            .collect();
-                        println!("  {}", words.join(", "));
-                    }
-                }
-                if !never.is_empty() && arguments.depth >= LEAST_DEPTH {
-                    println!("FAILED: kinds of input that never took part: {never:?}");
-                    return ExitCode::FAILURE;
-                }
-                coverage.merge(&tried.coverage);
-            }
-            Err(failure) => {
-                println!(
-                    "FAILED: cargo xtask simulate --seeds 0 --depth {}",
-                    arguments.depth
-                );
-                println!("Cut down to {} steps:\n{failure}", failure.steps.len());
-                return ExitCode::FAILURE;
-            }
-        }
+    let sound = (arguments.seeds == 0 || seeds(&arguments, &mut coverage))
+        && (arguments.depth == 0 || sequences(&arguments, &mut coverage));
+    if !sound {
+        return ExitCode::FAILURE;
     }
     if !arguments.quiet {
         println!("\nHow often each input came in each state (- : it cannot):\n\n{coverage}");
     }
     ExitCode::SUCCESS
+}
+
+/// Runs the seeds; whether they found nothing.
+fn seeds(arguments: &Arguments, coverage: &mut Coverage) -> bool {
+    let start = Instant::now();
+    match run_seeds(arguments.first_seed, arguments.seeds, arguments.threads) {
+        Ok(seeds) => coverage.merge(&seeds),
+        Err((seed, failure)) => {
+            let inputs = failure.steps.len();
+            // Every attempt to shrink that panics would print its own message.
+            std::panic::set_hook(Box::new(|_| {}));
+            let small = shrink::shrink(*failure);
+            println!("FAILED: cargo xtask simulate --first-seed {seed} --seeds 1");
+            println!("Step {inputs}, cut down to {}:\n{small}", small.steps.len());
+            return false;
+        }
+    }
+    println!(
+        "{} seeds of {INPUTS} inputs from seed {}: nothing found, in {:.1} s",
+        arguments.seeds,
+        arguments.first_seed,
+        start.elapsed().as_secs_f64()
+    );
+    true
+}
+
+/// Tries all sequences; whether they found nothing, and every kind of input took part.
+fn sequences(arguments: &Arguments, coverage: &mut Coverage) -> bool {
+    let start = Instant::now();
+    let tried = match exhaustive::try_all(arguments.depth, arguments.threads as usize) {
+        Ok(tried) => tried,
+        Err(failure) => {
+            println!(
+                "FAILED: cargo xtask simulate --seeds 0 --depth {}",
+                arguments.depth
+            );
+            println!("Cut down to {} steps:\n{failure}", failure.steps.len());
+            return false;
+        }
+    };
+    println!(
+        "{} sequences of {} inputs: nothing found, in {:.1} s ({} steps, as those that come to the same are \
+         tried once)",
+        tried.sequences,
+        arguments.depth,
+        start.elapsed().as_secs_f64(),
+        tried.steps
+    );
+    let kinds = tried.coverage.by_kind();
+    if !arguments.quiet {
+        println!("How often each kind of input took part in them:");
+        for line in kinds.chunks(6) {
+            let words: Vec<String> = line
+                .iter()
+                .map(|(kind, times)| format!("{kind:?} {times}"))
+                .collect();
+            println!("  {}", words.join(", "));
+        }
+    }
+    coverage.merge(&tried.coverage);
+    let never: Vec<Kind> = kinds
+        .into_iter()
+        .filter(|(_, times)| *times == 0)
+        .map(|(kind, _)| kind)
+        .collect();
+    if arguments.depth >= LEAST_DEPTH && !never.is_empty() {
+        println!("FAILED: kinds of input that took no part: {never:?}");
+        return false;
+    }
+    true
 }
