@@ -29,6 +29,9 @@ const SEND_OPTIONS = ['priority', 'volatile', 'ttl'];
 /** What RFC 9110 calls a token. */
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]$/;
 
+/** What all views but `DataView` extend. */
+const TypedArray = Object.getPrototypeOf(Uint8Array);
+
 /** The longest reason that a close frame carries, in bytes of UTF-8. */
 const LONGEST_REASON = 123;
 
@@ -93,9 +96,8 @@ function baseUrl() {
   return location?.href?.startsWith('blob:') ? location.origin : location?.href;
 }
 
-/** Sub-protocols as an array of strings: from nothing, one, or any iterable of them. */
+/** Sub-protocols as an array of strings: from one, or any iterable of them. */
 export function toProtocols(value) {
-  if (value === undefined || value === null) return [];
   if (isObject(value)) {
     const iterator = value[Symbol.iterator];
     if (iterator !== undefined && iterator !== null) {
@@ -104,6 +106,11 @@ export function toProtocols(value) {
     }
   }
   return [toText(value)];
+}
+
+/** What a function for the sub-protocols gave: unlike the constructor, this takes nothing as none. */
+export function toProvidedProtocols(value) {
+  return checkProtocols(toProtocols(value ?? []));
 }
 
 /** @throws {DOMException} `SyntaxError` */
@@ -211,11 +218,16 @@ export function toMessage(data, taker = 'send') {
   if (typeof data === 'string') return [data, utf8Length(data)];
   if (isObject(data)) {
     if (ArrayBuffer.isView(data)) {
-      const { buffer, byteOffset, byteLength } = data;
-      return copy(taker, buffer, byteOffset, byteLength);
+      // Asked of the platform, as a subclass may say what it likes.
+      const View = readAs(TypedArray, Symbol.toStringTag, data) === undefined ? DataView : TypedArray;
+      const [buffer, offset, length] = ['buffer', 'byteOffset', 'byteLength'].map((name) => readAs(View, name, data));
+      // Those of a DataView cannot be asked for when its buffer was transferred away.
+      return copy(taker, buffer, offset ?? 0, length ?? 0);
     }
     const length = readAs(globalThis.ArrayBuffer, 'byteLength', data);
     if (length !== undefined) return copy(taker, data, 0, length);
+    // By its tag, since pages that are not isolated have no name for its class.
+    if (isA('SharedArrayBuffer', data)) throw isShared(taker);
     const size = readAs(globalThis.Blob, 'size', data);
     if (size !== undefined) return [data, size];
   }
@@ -237,14 +249,17 @@ function isHeartbeat(value) {
 }
 
 function copy(taker, buffer, offset, length) {
-  if (readAs(ArrayBuffer, 'byteLength', buffer) === undefined) {
-    throw new TypeError(`${CLASS}: ${taker} takes no memory that is shared between threads; give a copy`);
-  }
-  if (buffer.resizable) {
+  if (readAs(ArrayBuffer, 'byteLength', buffer) === undefined) throw isShared(taker);
+  if (readAs(ArrayBuffer, 'resizable', buffer)) {
     throw new TypeError(`${CLASS}: ${taker} takes no buffer that can be resized; give a copy`);
   }
-  // One that was transferred away has no bytes, and throws if it is asked for them.
-  return [length === 0 ? new ArrayBuffer(0) : buffer.slice(offset, offset + length), length];
+  // One that was transferred away has no bytes, and throws if it is asked for them. A view of a view makes a copy
+  // that no subclass has a say in, which `slice` does not.
+  return [length === 0 ? new ArrayBuffer(0) : new Uint8Array(new Uint8Array(buffer, offset, length)).buffer, length];
+}
+
+function isShared(taker) {
+  return new TypeError(`${CLASS}: ${taker} takes no memory that is shared between threads; give a copy`);
 }
 
 /** What the getter `name` of `Class` says of `value`; `undefined` if that is no such object, in any realm. */

@@ -65,18 +65,22 @@ export function report(error) {
 /**
  * Gives `prototype` an event handler attribute `on…` for each type: a handler is called in the place among
  * the listeners that it got when the attribute was last set from nothing.
+ *
+ * @param check - called with the object of which one is read or set; throws if it is none that has them
  */
-export function defineHandlers(prototype, types) {
+export function defineHandlers(prototype, types, check) {
   for (const type of types) {
+    const name = `on${type}`;
     /** For each object: `{ value, listener }`. */
     const handlers = new WeakMap();
-    Object.defineProperty(prototype, `on${type}`, {
-      configurable: true,
-      enumerable: true,
-      get() {
+    // In a literal, so that the accessors have the names that those of the platform have.
+    const { get, set } = Object.getOwnPropertyDescriptor({
+      get [name]() {
+        check(this);
         return handlers.get(this)?.value ?? null;
       },
-      set(value) {
+      set [name](value) {
+        check(this);
         const present = handlers.get(this);
         if (!isObject(value)) {
           handlers.delete(this);
@@ -84,14 +88,17 @@ export function defineHandlers(prototype, types) {
         } else if (present) {
           present.value = value;
         } else {
-          const handler = { value, listener: (event) => {
-            // An object that cannot be called is kept, and does nothing.
-            if (isFunction(handler.value)) Reflect.apply(handler.value, event.currentTarget, [event]);
-          } };
+          const handler = { value, listener: (event) => call(handler.value, event) };
           handlers.set(this, handler);
           this.addEventListener(type, handler.listener);
         }
       },
-    });
+    }, name);
+    Object.defineProperty(prototype, name, { get, set, configurable: true, enumerable: true });
   }
+}
+
+/** Calls a handler as HTML has it: an object that cannot be called does nothing, `false` cancels the event. */
+function call(handler, event) {
+  if (isFunction(handler) && Reflect.apply(handler, event.currentTarget, [event]) === false) event.preventDefault();
 }

@@ -497,7 +497,8 @@ export class ReconnectingWebSocket extends EventTarget {
    * (`state`; the option `startClosed`) it queues, though `readyState` is 3, and what is queued waits for
    * `reconnect()`.
    *
-   * @throws {DOMException} `QuotaExceededError` when the queue is full and `overflow` is `'reject'`
+   * @throws {DOMException} `QuotaExceededError` when the queue is full and `overflow` is `'reject'`, but
+   *   `InvalidStateError`, as of a `WebSocket`, while it is connecting and `maxQueuedMessages` is 0
    * @throws {TypeError} for shared or resizable memory, and for options that there are not
    */
   send(data: string | BufferSource | Blob, options?: SendOptions): void;

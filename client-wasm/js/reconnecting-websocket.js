@@ -4,7 +4,7 @@
 import {
   OPTION_NAMES, checkClose, checkIsHeartbeat, checkMixedContent, checkProtocols, checkVerdict, dictionary,
   isFunction, parseUrl, rowOf, toCloseCode, toHeartbeat, toMessage, toNumber, toOptions, toProtocols,
-  toProvidedUrl, toSendOptions, toText, wrongKind,
+  toProvidedProtocols, toProvidedUrl, toSendOptions, toText, wrongKind,
 } from './convert.js';
 import { closeEvent, defineHandlers, dispatch, lostConnection, messageEvent, plainEvent, report } from './events.js';
 import { GuardedCore, checkWorking, failure, guarded, hasFailed, keep, letGo, moduleFailed, setAbandon } from './failure.js';
@@ -187,6 +187,7 @@ export class ReconnectingWebSocket extends EventTarget {
   get binaryType() { return this.#binaryType; }
 
   set binaryType(value) {
+    ReconnectingWebSocket.#check(this);
     const type = toText(value);
     // An enumeration of Web IDL ignores other values.
     if (type !== 'blob' && type !== 'arraybuffer') return;
@@ -195,6 +196,7 @@ export class ReconnectingWebSocket extends EventTarget {
   }
 
   send(data, options = undefined) {
+    ReconnectingWebSocket.#check(this);
     if (arguments.length === 0) throw new TypeError('ReconnectingWebSocket: send has nothing to send');
     checkWorking();
     const [message, bytes] = toMessage(data);
@@ -209,6 +211,7 @@ export class ReconnectingWebSocket extends EventTarget {
   }
 
   close(code = undefined, reason = undefined) {
+    ReconnectingWebSocket.#check(this);
     const closeCode = toCloseCode(code);
     const closeReason = reason === undefined ? '' : toText(reason);
     checkClose(closeCode, closeReason);
@@ -242,8 +245,6 @@ export class ReconnectingWebSocket extends EventTarget {
     snapshot.droppedBytes += this.#droppedEarly[1];
     return snapshot;
   }
-
-  get [Symbol.toStringTag]() { return 'ReconnectingWebSocket'; }
 
   // --- From the waiting room to the core
 
@@ -300,6 +301,12 @@ export class ReconnectingWebSocket extends EventTarget {
   }
 
   #full(bytes) {
+    if (this.#options.numbers[MAX_MESSAGES] === 0 && this.readyState === CONSTANTS.CONNECTING) {
+      return new DOMException(
+        'ReconnectingWebSocket: it is not open, and with the option maxQueuedMessages at 0 nothing can wait until it is',
+        'InvalidStateError',
+      );
+    }
     const [messages, queued] = ['queuedMessages', 'queuedBytes'].map((name) => this.snapshot()[name]);
     const { numbers } = this.#options;
     return new DOMException(
@@ -426,7 +433,7 @@ export class ReconnectingWebSocket extends EventTarget {
       const [url, protocols] = await Promise.race([asked, aborted]);
       const target = [
         isFunction(this.#urlSource) ? toProvidedUrl(url) : url,
-        ...checkProtocols(toProtocols(protocols)),
+        ...(isFunction(this.#protocolsSource) ? toProvidedProtocols(protocols) : protocols),
       ];
       this.#checkMixedContent(target[0]);
       if (!signal.aborted) [this.#url] = target;
@@ -462,7 +469,14 @@ export class ReconnectingWebSocket extends EventTarget {
     for (const [name, value] of Object.entries(CONSTANTS)) {
       for (const holder of [this, this.prototype]) Object.defineProperty(holder, name, { value, enumerable: true });
     }
-    defineHandlers(this.prototype, ['open', 'message', 'error', 'close', 'statechange', 'dropped', 'diagnosis']);
+    Object.defineProperty(this.prototype, Symbol.toStringTag, { value: 'ReconnectingWebSocket', configurable: true });
+    const types = ['open', 'message', 'error', 'close', 'statechange', 'dropped', 'diagnosis'];
+    defineHandlers(this.prototype, types, (object) => this.#check(object));
+  }
+
+  /** Refuses an object that is none of this class before anything else is looked at, as the platform does. */
+  static #check(object) {
+    if (!(#core in object)) throw new TypeError('ReconnectingWebSocket: called on an object that is none');
   }
 }
 

@@ -71,6 +71,7 @@ impl Part {
             }
             Self::Firefox => {
                 firefox::ensure()?;
+                node::ensure_test_packages()?;
                 tools::for_package().map(drop)
             }
             Self::Npm | Self::Faults => {
@@ -94,7 +95,11 @@ impl Part {
             }
             Self::Simulation => simulate::run(&[]),
             Self::Browser => in_chromium(&browser::ensure()?),
-            Self::Firefox => in_firefox(&firefox::ensure()?),
+            Self::Firefox => {
+                let firefox = firefox::ensure()?;
+                in_firefox(&firefox)?;
+                conformance_in_firefox(&firefox)
+            }
             Self::Npm => npm(),
             Self::Faults => faults(),
             Self::Interop => interop(),
@@ -355,6 +360,10 @@ impl NpmTests {
 /// The one test file in `tests/npm` that needs Python's `websockets`.
 const INTEROP_TEST: &str = "interop.test.mjs";
 
+/// What holds the JavaScript face beside a browser's own `WebSocket`, in one file for each browser.
+const CONFORMANCE: &str = "tests/npm/conformance";
+const CONFORMANCE_IN_FIREFOX: &str = "firefox.test.mjs";
+
 /// The test files in a folder, but for one.
 fn tests_in(folder: &str, but: Option<&str>) -> Result<Vec<PathBuf>> {
     let folder = checkout::path(folder);
@@ -372,7 +381,8 @@ fn tests_in(folder: &str, but: Option<&str>) -> Result<Vec<PathBuf>> {
 }
 
 fn npm() -> Result<()> {
-    let tests = tests_in("tests/npm", Some(INTEROP_TEST))?;
+    let mut tests = tests_in("tests/npm", Some(INTEROP_TEST))?;
+    tests.extend(tests_in(CONFORMANCE, Some(CONFORMANCE_IN_FIREFOX))?);
     let npm = NpmTests::prepare()?;
     let page = demo::assemble_page()?;
     server::build()?;
@@ -396,6 +406,21 @@ fn npm() -> Result<()> {
         "STEADY_SOCKET_SERVER_WITHOUT_CONTROL",
         without_control.http(),
     );
+    with_log(&mut server, &log, || process::run(&mut node))
+}
+
+/// The JavaScript face beside Firefox's own `WebSocket`.
+fn conformance_in_firefox(firefox: &Firefox) -> Result<()> {
+    let npm = NpmTests::prepare()?;
+    server::build()?;
+    let log = checkout::artifacts().join("test-server-conformance.log");
+    let origin = npm.page_origin();
+    let options = ["--demo-control", "--port", "0", "--allow-origin", &origin];
+    let mut server = Server::start(&options, Output::Logged(&log))?;
+    let test = checkout::path(CONFORMANCE).join(CONFORMANCE_IN_FIREFOX);
+    let mut node = npm.command(&[test], &server);
+    node.env("FIREFOX", &firefox.firefox)
+        .env("GECKODRIVER", &firefox.driver);
     with_log(&mut server, &log, || process::run(&mut node))
 }
 

@@ -11,6 +11,8 @@ const MEANINGS = {
   STEADY_SOCKET_ARTIFACTS: 'the folder for screenshots',
   STEADY_SOCKET_PAGE_ORIGIN_PORT: 'the port of 127.0.0.1 whose origin the server allows',
   CHROMIUM: 'the path of Chromium',
+  FIREFOX: 'the path of Firefox',
+  GECKODRIVER: 'the path of its driver',
   STEADY_SOCKET_PROGRAMS: 'the folder of test-server (with TLS) and fault-server',
   PYTHON: 'a Python that has the package `websockets`',
 };

@@ -1,0 +1,91 @@
+// Firefox as it is installed, driven by geckodriver over WebDriver.
+
+import { spawn } from 'node:child_process';
+
+import { required } from '../../lib/environment.mjs';
+import { within } from '../../lib/limits.mjs';
+
+/**
+ * Silent on the network, and without the waits, up to a minute, that it puts before the next connection to where
+ * one has failed.
+ */
+const PREFERENCES = {
+  'app.normandy.enabled': false,
+  'app.update.disabledForTesting': true,
+  'browser.safebrowsing.provider.mozilla.updateURL': '',
+  'datareporting.policy.dataSubmissionEnabled': false,
+  'extensions.systemAddon.update.enabled': false,
+  'network.captive-portal-service.enabled': false,
+  'network.connectivity-service.enabled': false,
+  'network.websocket.delay-failed-reconnects': false,
+  'services.settings.server': 'data:,',
+  'toolkit.telemetry.enabled': false,
+};
+
+/** Starts Firefox, headless and with a fresh profile. */
+export async function launchFirefox() {
+  const driver = spawn(required('GECKODRIVER'), ['--port', '0', '--binary', required('FIREFOX')], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const ended = new Promise((resolve) => { driver.once('exit', resolve); });
+  const stop = async () => {
+    driver.kill('SIGTERM');
+    await ended;
+  };
+  try {
+    const address = await within(listening(driver), 'the start of geckodriver');
+    const { sessionId, capabilities } = await ask('POST', `${address}/session`, {
+      capabilities: { alwaysMatch: { 'moz:firefoxOptions': { args: ['-headless'], prefs: PREFERENCES } } },
+    });
+    const session = `${address}/session/${sessionId}`;
+    return {
+      name: `Firefox ${capabilities.browserVersion}`,
+      /** Opens a page, and gives the text of its body when that is marked as done. */
+      async read(url, patience) {
+        await ask('POST', `${session}/url`, { url });
+        const deadline = Date.now() + patience;
+        for (;;) {
+          const text = await ask('POST', `${session}/execute/sync`, {
+            script: 'return document.body.dataset.done === undefined ? null : document.body.textContent', args: [],
+          });
+          if (text !== null) return text;
+          if (Date.now() > deadline) throw new Error(`the page was not done within ${patience} ms: ${url}`);
+          await new Promise((resolve) => { setTimeout(resolve, 200); });
+        }
+      },
+      async close() {
+        try {
+          await ask('DELETE', session);
+        } finally {
+          await stop();
+        }
+      },
+    };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+/** The address that the driver says it listens at. */
+function listening(driver) {
+  return new Promise((resolve, reject) => {
+    let said = '';
+    driver.stdout.setEncoding('utf8');
+    driver.stdout.on('data', (text) => {
+      said = (said + text).slice(-10_000);
+      const found = /Listening on ([\d.]+:\d+)/.exec(said);
+      if (found) resolve(`http://${found[1]}`);
+    });
+    driver.once('error', reject);
+    driver.once('exit', (code) => reject(new Error(`geckodriver ended with ${code}: ${said}`)));
+  });
+}
+
+async function ask(method, url, body) {
+  const headers = { 'Content-Type': 'application/json' };
+  const response = await fetch(url, { method, headers, body: body && JSON.stringify(body) });
+  const { value } = await response.json();
+  if (!response.ok) throw new Error(`WebDriver: ${value?.error}: ${value?.message}`);
+  return value;
+}
