@@ -1,0 +1,201 @@
+//! What the application does.
+
+use steady_socket::Overflow;
+use steady_socket::connection::{
+    Cause, CloseFrame, DropReason, Input, Loss, Phase, SendMode, SendRejected, Sent, Why,
+};
+
+use crate::coverage::Kind;
+use crate::op::Command;
+
+use super::{Fate, Flow, Message, Violation, World};
+
+impl World {
+    /// Gives the core a command of the application and carries out what follows from it at once.
+    pub(super) fn command(&mut self, command: Command) -> Result<(), Violation> {
+        let phase = self.core.phase();
+        match command {
+            Command::Start => self.tell(Input::Start)?,
+            Command::Close { code, reason } => {
+                self.forget_failures_if_stable();
+                match phase {
+                    Phase::Connecting | Phase::Waiting => {
+                        self.expect_end(CloseFrame::abnormal(), Cause::Closed, false);
+                    }
+                    Phase::Open => {
+                        self.closing_with = Some((code, reason));
+                        self.closing_gated = match self.flow {
+                            Flow::Gated => true,
+                            Flow::Announcing | Flow::Opening { ready: false } => self.settings.gate,
+                            Flow::Opening { ready: true } | Flow::Flowing => false,
+                        };
+                    }
+                    _ => {}
+                }
+                // The queue that it hands over may meet with the end of the connection.
+                let disturbed = self.close_in_send.is_some();
+                self.tell(Input::Close {
+                    code,
+                    reason: reason.into(),
+                })?;
+                self.carry_out()?;
+                if matches!(phase, Phase::Connecting | Phase::Waiting | Phase::Open) {
+                    ensure!(
+                        self.core.ready_state() == 2 || disturbed,
+                        "after close() readyState is {}",
+                        self.core.ready_state()
+                    );
+                }
+            }
+            Command::Reconnect => {
+                if matches!(phase, Phase::Idle | Phase::Closed) {
+                    self.failures = 0;
+                    self.refusals = 0;
+                }
+                self.forget_failures_if_stable();
+                let attempt = self.expect_attempt();
+                if matches!(phase, Phase::Open | Phase::Closing) {
+                    let loss = Loss {
+                        close: CloseFrame::abnormal(),
+                        cause: Cause::Reconnect,
+                        was_open: true,
+                    };
+                    if attempt {
+                        self.expect(loss, Some(0), Why::Requested);
+                    } else {
+                        let wait = self.wait_until - self.now;
+                        self.expect(loss, Some(wait), Why::TooManyAttempts);
+                    }
+                }
+                let before = self.generation();
+                self.tell(Input::Reconnect)?;
+                if !attempt {
+                    ensure!(
+                        self.core.phase() == Phase::Waiting && self.core.ready_state() == 0,
+                        "reconnect() in {phase:?} leads to {:?}",
+                        self.core.phase()
+                    );
+                }
+                self.carry_out()?;
+                ensure!(
+                    !attempt || self.generation() > before,
+                    "reconnect() in {phase:?} started no attempt"
+                );
+            }
+            Command::Ready => {
+                self.count(&Input::Ready);
+                match &mut self.flow {
+                    _ if phase != Phase::Open => {}
+                    Flow::Opening { ready } => *ready = true,
+                    flow @ Flow::Gated => *flow = Flow::Flowing,
+                    Flow::Announcing | Flow::Flowing => {}
+                }
+                self.tell_uncounted(Input::Ready, None)?;
+            }
+            Command::Send { bytes, mode } => self.send(bytes, mode)?,
+        }
+        self.carry_out()
+    }
+
+    fn send(&mut self, bytes: usize, mode: SendMode) -> Result<(), Violation> {
+        let place = self.place();
+        self.coverage.count(
+            place,
+            match (mode.volatile, mode.first) {
+                (true, _) => Kind::SendVolatile,
+                (false, true) => Kind::SendFirst,
+                (false, false) => Kind::Send,
+            },
+        );
+        let phase = self.core.phase();
+        let over = matches!(phase, Phase::Closing | Phase::Closed);
+        let id = self.messages.len() as u64;
+        let opening = phase == Phase::Open && matches!(self.flow, Flow::Opening { .. });
+        let ttl = mode.ttl_ms.or(self.settings.message_ttl);
+        let settled = !self.core.has_output();
+        self.messages.push(Message {
+            bytes,
+            first: mode.first || opening,
+            volatile: mode.volatile,
+            expires: ttl.map(|ttl| self.now.saturating_add(ttl)),
+            refused: false,
+            poison: false,
+            fate: Fate::Queued,
+        });
+        let has_room = self.core.has_room(bytes);
+        let ordinary = !mode.volatile && !mode.first;
+        let full = self.waiting.len() >= self.settings.max_queued_messages as usize
+            || self.waiting_bytes() + bytes as u64 > u64::from(self.settings.max_queued_bytes);
+        ensure!(
+            !over || !has_room,
+            "there is room for a message in {phase:?}"
+        );
+        ensure!(
+            has_room || over || full || !settled,
+            "there is no room for a message in an empty place"
+        );
+        let sent = self.core.send(self.time(), id, bytes, mode);
+        ensure!(
+            !has_room || !ordinary || matches!(sent, Ok(Sent::Now | Sent::Queued)),
+            "there is room for a message, and it becomes {sent:?}"
+        );
+        match sent {
+            Ok(result) => {
+                ensure!(!over, "a message was accepted in {phase:?}");
+                match result {
+                    Sent::Now => {
+                        self.waiting.push(id);
+                        self.handed_over = Some(id);
+                        self.carry_out()?;
+                        self.handed_over = None;
+                        ensure!(
+                            self.messages[id as usize].fate == Fate::Taken
+                                || self.core.phase() != phase,
+                            "a message that was to be sent now was not"
+                        );
+                    }
+                    Sent::Queued => {
+                        ensure!(!mode.volatile, "a volatile message was queued");
+                        self.waiting.push(id);
+                    }
+                    Sent::Dropped => {
+                        let reason = if mode.volatile {
+                            DropReason::Volatile
+                        } else {
+                            ensure!(
+                                self.settings.overflow != Overflow::Reject,
+                                "a message was dropped, not refused"
+                            );
+                            ensure!(full || !settled, "a message was dropped with room for it");
+                            DropReason::Overflow
+                        };
+                        self.messages[id as usize].fate = Fate::ToBeReported(reason);
+                        self.waiting.push(id);
+                    }
+                }
+            }
+            Err(SendRejected::Closed(payload)) => {
+                ensure!(payload == id, "another message came back");
+                ensure!(over, "a message was refused in {phase:?}");
+                self.messages[id as usize].fate = Fate::Refused;
+            }
+            Err(SendRejected::Full(payload)) => {
+                ensure!(payload == id, "another message came back");
+                ensure!(
+                    self.settings.overflow == Overflow::Reject,
+                    "a message was refused, not dropped"
+                );
+                ensure!(full || !settled, "a message was refused with room for it");
+                self.messages[id as usize].fate = Fate::Refused;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn waiting_bytes(&self) -> u64 {
+        self.waiting
+            .iter()
+            .map(|id| self.messages[*id as usize].bytes as u64)
+            .sum()
+    }
+}

@@ -1,0 +1,373 @@
+//! What the browser, the provider and the world tell the core.
+
+use steady_socket::connection::{Cause, CloseFrame, Context, Generation, Hint, Input, Loss, Phase};
+
+use crate::coverage::Kind;
+use crate::op::Reason;
+
+use super::deadlines::ASLEEP;
+use super::{Ending, Flow, Life, News, Violation, World};
+
+/// Numbers of messages from the server start here, to be told from the application's own.
+const FROM_SERVER: u64 = 1 << 40;
+
+impl World {
+    pub(super) fn generation_of(&self, number: u64) -> Option<Generation> {
+        self.generations
+            .get(number.checked_sub(1)? as usize)
+            .copied()
+    }
+
+    pub(super) fn provided(&mut self, number: u64, ok: bool) -> Result<(), Violation> {
+        let Some(generation) = self.generation_of(number) else {
+            return Ok(());
+        };
+        let expected = self.provider == Some(number);
+        let (input, ending) = if ok {
+            (Input::Resolved { generation }, None)
+        } else {
+            let ending = expected.then(|| Ending::abnormal(Cause::Provider, false));
+            (Input::ResolveFailed { generation }, ending)
+        };
+        self.tell_end(input, ending)?;
+        if expected {
+            self.provider = None;
+        }
+        Ok(())
+    }
+
+    pub(super) fn socket_opens(&mut self, number: u64, answers: bool) -> Result<(), Violation> {
+        let phase = self.core.phase();
+        let newest = number == self.generation();
+        let Some(socket) = self.socket_mut(number) else {
+            return Ok(());
+        };
+        let opens = socket.is_live() && !socket.opened;
+        if !socket.closed {
+            socket.opened = true;
+        }
+        let Some(generation) = self.generation_of(number) else {
+            return Ok(());
+        };
+        self.tell(Input::Opened { generation })?;
+        if opens && newest && phase == Phase::Connecting {
+            ensure!(
+                self.core.phase() == Phase::Open,
+                "the socket is open, the core says {:?}",
+                self.core.phase()
+            );
+            self.opens += 1;
+            self.since = self.now;
+            self.flow = Flow::Announcing;
+            self.estimate = 0;
+            self.blocked = false;
+            self.measured_at = self.now;
+            self.window = None;
+            self.life = Life {
+                heard: self.now,
+                interval: self.settings.heartbeat_interval,
+                answers,
+                ..Life::default()
+            };
+            self.news.push(News::Open);
+            if answers {
+                self.tell(Input::AnswersPings { generation })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether this is the newest attempt and its socket is open for the core, though it may be closing.
+    pub(super) fn is_connected(&self, number: u64) -> bool {
+        number == self.generation() && matches!(self.core.phase(), Phase::Open | Phase::Closing)
+    }
+
+    pub(super) fn hint(&mut self, hint: Hint) -> Result<(), Violation> {
+        if hint != Hint::Offline {
+            self.woken = Some(self.now);
+        }
+        if matches!(hint, Hint::Resumed | Hint::Slept { .. }) {
+            self.life.excused = false;
+        }
+        let before = self.generation();
+        let mut attempt = false;
+        if self.core.phase() == Phase::Waiting {
+            let at = match hint {
+                Hint::Offline => None,
+                // The server's wait goes on in the sleep, and nothing else shortens it.
+                Hint::Slept { millis } if self.firm => Some(self.wait_until.saturating_sub(millis)),
+                _ if self.firm => None,
+                Hint::Online => {
+                    let delay = 200.0 + 1_800.0 * self.step.chance;
+                    Some(self.now + delay as u64)
+                }
+                Hint::Visible | Hint::Resumed | Hint::Slept { .. } => Some(self.now),
+            };
+            match at {
+                Some(at) if at <= self.now => attempt = self.expect_attempt(),
+                // Not before one more attempt may be made.
+                Some(at) => self.wait_until = self.wait_until.min(at.max(self.next_token())),
+                None => {}
+            }
+        }
+        if self.core.phase() == Phase::Open && self.life.answers {
+            let given_up = |probe| self.now.saturating_sub(probe) > ASLEEP;
+            if self.life.probe.is_none_or(given_up) {
+                self.life.probe = Some(self.now + self.settings.probe_timeout);
+            }
+            self.life.pinged = true;
+            self.life.ping_due = true;
+            self.life.asked = Some(self.now);
+            self.life.overdue = None;
+        }
+        self.tell(Input::Hint(hint))?;
+        self.carry_out()?;
+        ensure!(
+            !attempt || self.generation() > before,
+            "{hint:?} in a wait started no attempt"
+        );
+        Ok(())
+    }
+
+    pub(super) fn message_arrives(&mut self, number: u64, bytes: usize) -> Result<(), Violation> {
+        let phase = self.core.phase();
+        let newest = number == self.generation();
+        let payload = FROM_SERVER + self.from_server;
+        let Some(socket) = self.socket_mut(number) else {
+            return Ok(());
+        };
+        let counts = newest && socket.opened && !socket.closed && !socket.abandoned;
+        let connected = counts && matches!(phase, Phase::Open | Phase::Closing);
+        if connected {
+            socket.sign_of_life();
+            self.hear();
+        }
+        if counts && phase == Phase::Open {
+            self.from_server += 1;
+            self.received.messages += 1;
+            self.received.bytes += bytes as u64;
+            self.to_deliver.push_back(payload);
+        }
+        let Some(generation) = self.generation_of(number) else {
+            return Ok(());
+        };
+        self.tell(Input::Message {
+            generation,
+            payload,
+            bytes,
+        })
+    }
+
+    pub(super) fn socket_fails(&mut self, number: u64) -> Result<(), Violation> {
+        let Some(socket) = self.socket_mut(number) else {
+            return Ok(());
+        };
+        if !socket.closed && !socket.abandoned {
+            socket.failed = true;
+        }
+        let Some(generation) = self.generation_of(number) else {
+            return Ok(());
+        };
+        self.tell(Input::SocketError { generation })
+    }
+
+    pub(super) fn socket_closes(
+        &mut self,
+        number: u64,
+        code: u16,
+        clean: bool,
+        reason: Reason,
+    ) -> Result<(), Violation> {
+        let phase = self.core.phase();
+        let newest = number == self.generation();
+        let Some(socket) = self.socket_mut(number) else {
+            return Ok(());
+        };
+        let was_live = socket.is_live();
+        let ends = newest && !socket.closed && !socket.abandoned;
+        socket.closed = true;
+        if ends
+            && clean
+            && phase == Phase::Closing
+            && let Some(asked) = socket.close_called
+            && code == asked.unwrap_or(1005)
+        {
+            // The server answered our close frame, so it had all that came before.
+            socket.unconfirmed.clear();
+        }
+        if was_live {
+            self.live -= 1;
+        }
+        let close = CloseFrame {
+            code,
+            reason: reason.text(),
+            clean,
+        };
+        if ends && phase == Phase::Closing {
+            self.expect_end(close.clone(), Cause::Socket, true);
+        }
+        let lost = ends && matches!(phase, Phase::Connecting | Phase::Open);
+        let ending = lost.then(|| Ending {
+            loss: Loss {
+                close: close.clone(),
+                cause: Cause::Socket,
+                was_open: phase == Phase::Open,
+            },
+            window: reason.window(),
+        });
+        let Some(generation) = self.generation_of(number) else {
+            return Ok(());
+        };
+        self.tell_end(Input::SocketClosed { generation, close }, ending)?;
+        if ends {
+            ensure!(
+                !matches!(
+                    self.core.phase(),
+                    Phase::Open | Phase::Connecting | Phase::Closing
+                ) || number != self.generation(),
+                "the socket is closed, the core says {:?}",
+                self.core.phase()
+            );
+        }
+        Ok(())
+    }
+
+    pub(super) fn count(&mut self, input: &Input<u64>) {
+        let place = self.place();
+        let newest = self.generation();
+        let late = |generation: &Generation, kind, late_kind| {
+            if generation.number() == newest {
+                kind
+            } else {
+                late_kind
+            }
+        };
+        let kind = match input {
+            Input::Start => Kind::Start,
+            Input::Close { .. } => Kind::Close,
+            Input::Reconnect => Kind::Reconnect,
+            Input::Ready => Kind::Ready,
+            Input::Resolved { generation } => late(generation, Kind::Resolved, Kind::LateResolved),
+            Input::ResolveFailed { generation } => {
+                late(generation, Kind::ResolveFailed, Kind::LateResolveFailed)
+            }
+            Input::OpenFailed { .. } => Kind::OpenFailed,
+            Input::Opened { generation } => late(generation, Kind::Opened, Kind::LateOpened),
+            Input::Message { generation, .. } => late(generation, Kind::Message, Kind::LateMessage),
+            Input::SocketError { generation } => {
+                late(generation, Kind::SocketError, Kind::LateSocketError)
+            }
+            Input::SocketClosed { generation, .. } => {
+                late(generation, Kind::SocketClosed, Kind::LateSocketClosed)
+            }
+            Input::Transmitted { generation } => {
+                late(generation, Kind::Transmitted, Kind::LateTransmitted)
+            }
+            Input::TransmitFailed { generation, .. } => {
+                late(generation, Kind::TransmitFailed, Kind::LateTransmitFailed)
+            }
+            Input::Buffered { generation, .. } => {
+                late(generation, Kind::Buffered, Kind::LateBuffered)
+            }
+            Input::Hint(_) => Kind::Hint,
+            Input::TooBig { generation } => late(generation, Kind::TooBig, Kind::LateTooBig),
+            Input::Alive { generation } => late(generation, Kind::Alive, Kind::LateAlive),
+            Input::AnswersPings { generation } => {
+                late(generation, Kind::AnswersPings, Kind::LateAnswersPings)
+            }
+            Input::Beats { generation, .. } => late(generation, Kind::Beats, Kind::LateBeats),
+            Input::Window { generation, .. } => late(generation, Kind::Window, Kind::LateWindow),
+            Input::Timer => {
+                if self.timer().is_some_and(|at| at <= self.now) {
+                    Kind::TimerDue
+                } else {
+                    Kind::TimerEarly
+                }
+            }
+        };
+        self.coverage.count(place, kind);
+    }
+
+    /// Gives the core an input that ends nothing but a closing handshake.
+    pub(super) fn tell(&mut self, input: Input<u64>) -> Result<(), Violation> {
+        self.tell_end(input, None)
+    }
+
+    /// Gives the core an input; if it ends something, works out what must come of that.
+    pub(super) fn tell_end(
+        &mut self,
+        input: Input<u64>,
+        ending: Option<Ending>,
+    ) -> Result<(), Violation> {
+        self.count(&input);
+        self.tell_uncounted(input, ending)
+    }
+
+    pub(super) fn tell_uncounted(
+        &mut self,
+        input: Input<u64>,
+        ending: Option<Ending>,
+    ) -> Result<(), Violation> {
+        let previewed = self.core.loss(self.time(), &input);
+        ensure!(
+            previewed.as_ref() == ending.as_ref().map(|ending| &ending.loss),
+            "the core expects {previewed:?} of {input:?}, it is {ending:?}"
+        );
+        let Some(ending) = ending else {
+            let context = Context {
+                now: self.time(),
+                chance: self.step.chance,
+                verdict: None,
+            };
+            let closing_times_out = matches!(input, Input::Timer | Input::Buffered { .. })
+                && self.core.phase() == Phase::Closing;
+            self.core.handle(context, input);
+            if closing_times_out && self.core.phase() == Phase::Closed {
+                self.closing_timed_out()?;
+            }
+            return Ok(());
+        };
+        let retry = self.expect_loss(ending);
+        let context = Context {
+            now: self.time(),
+            chance: self.step.chance,
+            verdict: self.step.verdict,
+        };
+        self.core.handle(context, input);
+        let phase = self.core.phase();
+        if retry.is_some() {
+            ensure!(
+                phase == Phase::Waiting,
+                "a retry is due, the core says {phase:?}"
+            );
+            ensure!(
+                self.core.attempt() == self.failures + 1,
+                "attempt {} comes, the core says {}",
+                self.failures + 1,
+                self.core.attempt()
+            );
+        } else {
+            ensure!(
+                phase == Phase::Closed,
+                "it is over, the core says {phase:?}"
+            );
+        }
+        Ok(())
+    }
+
+    fn closing_timed_out(&mut self) -> Result<(), Violation> {
+        let least = self
+            .socket(self.generation())
+            .and_then(|socket| socket.least_buffered);
+        let Some((_, at)) = least else {
+            return Err("a closing handshake ended before it began".into());
+        };
+        ensure!(
+            self.now >= at + self.settings.close_timeout,
+            "the closing handshake was given up {} ms after the buffer shrank",
+            self.now - at
+        );
+        self.expect_end(CloseFrame::abnormal(), Cause::CloseTimeout, true);
+        Ok(())
+    }
+}

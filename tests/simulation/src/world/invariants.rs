@@ -1,0 +1,197 @@
+//! What must be true whenever everything has been carried out and handed out.
+
+use steady_socket::connection::Phase;
+
+use super::{Fate, Flow, Socket, Violation, World};
+
+impl World {
+    /// Checks what must be true whenever everything has been carried out and handed out.
+    pub(super) fn check(&mut self) -> Result<(), Violation> {
+        if self.telling {
+            return Ok(());
+        }
+        self.check_sockets()?;
+        self.check_timer()?;
+        self.check_messages()?;
+        let ready_state = match self.core.phase() {
+            Phase::Connecting | Phase::Waiting => 0,
+            Phase::Open => 1,
+            Phase::Closing => 2,
+            Phase::Idle | Phase::Closed => 3,
+        };
+        ensure!(
+            self.core.ready_state() == ready_state,
+            "readyState is {} in {:?}",
+            self.core.ready_state(),
+            self.core.phase()
+        );
+        ensure!(
+            self.told == self.core.phase(),
+            "told {:?}, is {:?}",
+            self.told,
+            self.core.phase()
+        );
+        ensure!(
+            self.told_until == (self.told == Phase::Waiting).then_some(self.wait_until),
+            "the next attempt was told for {:?}, it is due at {}",
+            self.told_until,
+            self.wait_until
+        );
+        ensure!(!self.life.ping_due, "a ping is due, and none was sent");
+        ensure!(
+            self.expected.is_empty(),
+            "not told: {:?}",
+            self.expected.front()
+        );
+        ensure!(self.to_deliver.is_empty(), "a message was not delivered");
+        ensure!(!self.told_error, "an error without a close");
+        ensure!(
+            self.told_final == (self.core.phase() == Phase::Closed),
+            "the final close was told: {}, in {:?}",
+            self.told_final,
+            self.core.phase()
+        );
+        let snapshot = self.core.snapshot();
+        ensure!(
+            snapshot.attempts == self.generation()
+                && snapshot.opens == self.opens
+                && snapshot.abandoned == self.abandoned
+                && snapshot.sent == self.sent
+                && snapshot.received == self.received
+                && snapshot.dropped == self.dropped
+                && snapshot.unconfirmed == self.unconfirmed,
+            "counters: {snapshot:?}; sent {:?}, received {:?}, dropped {:?}, unconfirmed {:?}, \
+             opens {}, abandoned {}",
+            self.sent,
+            self.received,
+            self.dropped,
+            self.unconfirmed,
+            self.opens,
+            self.abandoned
+        );
+        Ok(())
+    }
+
+    fn check_sockets(&self) -> Result<(), Violation> {
+        ensure!(self.live <= 1, "{} live sockets", self.live);
+        let socket = self.socket(self.generation());
+        let live = socket.is_some_and(Socket::is_live);
+        ensure!(
+            self.live == usize::from(live),
+            "an earlier socket is still live"
+        );
+        let searching = self.provider.is_some();
+        let phase = self.core.phase();
+        let agrees = match phase {
+            Phase::Idle | Phase::Waiting | Phase::Closed => !live && !searching,
+            Phase::Connecting => live != searching && socket.is_none_or(|socket| !socket.opened),
+            Phase::Open => live && !searching && socket.is_some_and(|socket| socket.opened),
+            Phase::Closing => {
+                !live
+                    && !searching
+                    && socket.is_some_and(|socket| {
+                        socket.close_called.is_some() && !socket.closed && !socket.abandoned
+                    })
+            }
+        };
+        ensure!(
+            agrees,
+            "{phase:?} does not go with a provider that runs: {searching}, and the socket {socket:?}"
+        );
+        ensure!(
+            self.provider
+                .is_none_or(|number| number == self.generation()),
+            "an earlier search still runs"
+        );
+        Ok(())
+    }
+
+    fn check_timer(&self) -> Result<(), Violation> {
+        let timer = self.timer();
+        let settings = &self.settings;
+        let latest = match self.core.phase() {
+            Phase::Idle | Phase::Closed => None,
+            Phase::Waiting => Some(self.wait_until),
+            Phase::Connecting if self.provider.is_some() => {
+                Some(self.asked_at + settings.provider_timeout)
+            }
+            Phase::Connecting => self
+                .socket(self.generation())
+                .map(|socket| socket.made_at + settings.connect_timeout),
+            Phase::Closing => Some(self.now.saturating_add(settings.close_timeout)),
+            // Looked at again within a second.
+            Phase::Open => {
+                let drain = self.blocked.then_some(self.measured_at + 1_000);
+                self.life_due().into_iter().chain(drain).min()
+            }
+        };
+        if let Some(latest) = latest {
+            ensure!(
+                timer.is_some_and(|at| at <= latest),
+                "in {:?} the timer is {timer:?}, it is wanted by {latest}",
+                self.core.phase()
+            );
+        }
+        let earliest_expiry = self
+            .waiting
+            .iter()
+            .filter_map(|id| self.messages[*id as usize].expires)
+            .min();
+        if let Some(expiry) = earliest_expiry {
+            ensure!(
+                timer.is_some_and(|at| at <= expiry),
+                "the timer is {timer:?}, a message expires at {expiry}"
+            );
+        }
+        if latest.is_none() && self.waiting.is_empty() {
+            ensure!(
+                timer.is_none(),
+                "in {:?} a timer is armed for nothing",
+                self.core.phase()
+            );
+        }
+        Ok(())
+    }
+
+    fn check_messages(&mut self) -> Result<(), Violation> {
+        let queued = self.core.snapshot().queued;
+        ensure!(
+            queued.messages == self.waiting.len() as u64 && queued.bytes == self.waiting_bytes(),
+            "{queued:?}, but {} messages with {} bytes were neither sent nor reported",
+            self.waiting.len(),
+            self.waiting_bytes()
+        );
+        let (mut extra, mut extra_bytes) = (0, 0);
+        for id in self.came_back.into_iter().flatten() {
+            extra += 1;
+            extra_bytes += self.messages[id as usize].bytes as u64;
+        }
+        ensure!(
+            queued.messages <= u64::from(self.settings.max_queued_messages) + extra
+                && queued.bytes <= u64::from(self.settings.max_queued_bytes) + extra_bytes,
+            "the queue holds {queued:?}"
+        );
+        for id in self.overtaken.drain(..) {
+            ensure!(
+                self.messages[id as usize].fate == Fate::Dropped,
+                "message {id} of the first lane was overtaken"
+            );
+        }
+        ensure!(
+            self.core.phase() != Phase::Closed || self.waiting.is_empty(),
+            "messages wait for a connection that is over"
+        );
+        if self.core.phase() == Phase::Open && !self.blocked {
+            ensure!(
+                !matches!(self.flow, Flow::Announcing | Flow::Opening { .. }),
+                "`open` was not handed out"
+            );
+            let stuck = self.waiting.iter().any(|id| {
+                let message = self.messages[*id as usize];
+                message.first || self.flow == Flow::Flowing
+            });
+            ensure!(!stuck, "messages wait although they may flow");
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,254 @@
+//! What the application is told.
+
+use steady_socket::Overflow;
+use steady_socket::connection::{
+    Cause, Closed, DropReason, Dropped, Event, Output, Phase, Tally, Why,
+};
+
+use super::{Fate, Flow, Violation, World};
+
+impl World {
+    pub(super) fn hand_out(&mut self) -> Result<(), Violation> {
+        if self.telling {
+            return Ok(());
+        }
+        self.telling = true;
+        loop {
+            if self.core.phase() == Phase::Open
+                && let Flow::Opening { ready } = self.flow
+            {
+                self.flow = if self.settings.gate && !ready {
+                    Flow::Gated
+                } else {
+                    Flow::Flowing
+                };
+            }
+            let output = self.core.poll_output(self.time());
+            self.carry_out()?;
+            let Some(output) = output else {
+                // The end of the handler of `open` lets messages go, and their fate may be an event.
+                if self.core.has_output() {
+                    continue;
+                }
+                break;
+            };
+            match output {
+                Output::Message(id) => self.told_message(id)?,
+                Output::Event(event) => self.told_event(event)?,
+            }
+            let mut commands = Vec::new();
+            self.handlers.retain_mut(|(skip, command)| {
+                if *skip == 0 {
+                    commands.push(*command);
+                    return false;
+                }
+                *skip -= 1;
+                true
+            });
+            for command in commands {
+                self.command(command)?;
+            }
+            self.carry_out()?;
+        }
+        self.telling = false;
+        Ok(())
+    }
+
+    fn told_message(&mut self, id: u64) -> Result<(), Violation> {
+        ensure!(
+            self.told_open.is_some(),
+            "a message is delivered while no connection is open"
+        );
+        ensure!(
+            self.to_deliver.pop_front() == Some(id),
+            "a message is delivered that was not to be"
+        );
+        Ok(())
+    }
+
+    fn told_event(&mut self, event: Event<u64>) -> Result<(), Violation> {
+        if self.told_final {
+            let late_report = matches!(&event, Event::Dropped(dropped)
+                if dropped.payloads.iter().all(|id| Some(*id) == self.came_back_late));
+            let restart = matches!(&event, Event::State(change)
+                if change.phase == Phase::Connecting || change.why == Why::TooManyAttempts);
+            ensure!(
+                late_report || restart,
+                "after the final close comes {event:?}"
+            );
+            self.told_final = late_report;
+        }
+        if self.told_error {
+            ensure!(
+                matches!(&event, Event::Closed(_) | Event::Dropped(_)),
+                "between error and close comes {event:?}"
+            );
+        }
+        match event {
+            Event::State(change) => {
+                let shifts = matches!(change.why, Why::TooManyAttempts | Why::Woken);
+                if change.phase == Phase::Waiting && !shifts {
+                    let expected = self.expected.front();
+                    ensure!(
+                        expected.is_some_and(|expected| expected.retry_in == change.delay
+                            && expected.why == change.why),
+                        "{change:?} for {expected:?}"
+                    );
+                }
+                self.told = change.phase;
+                self.told_until = change.delay.map(|delay| self.now.saturating_add(delay));
+            }
+            Event::Open {
+                generation,
+                reconnected,
+                ..
+            } => {
+                ensure!(self.told == Phase::Open, "`open` in {:?}", self.told);
+                ensure!(self.told_open.is_none(), "two connections open");
+                ensure!(
+                    reconnected == (self.told_opens > 0),
+                    "`open` says reconnected: {reconnected}"
+                );
+                self.told_opens += 1;
+                self.told_open = Some(generation.number());
+                if generation.number() == self.generation()
+                    && self.core.phase() == Phase::Open
+                    && self.flow == Flow::Announcing
+                {
+                    self.flow = Flow::Opening { ready: false };
+                }
+            }
+            Event::Error => self.told_error = true,
+            Event::Closed(closed) => self.told_closed(&closed)?,
+            Event::Dropped(dropped) => self.told_dropped(&dropped)?,
+        }
+        Ok(())
+    }
+
+    fn told_closed(&mut self, closed: &Closed) -> Result<(), Violation> {
+        let Some(expected) = self.expected.pop_front() else {
+            return Err(format!("{closed:?} for no loss"));
+        };
+        let as_expected = closed.generation.number() == expected.generation
+            && closed.loss == expected.loss
+            && closed.retry_in == expected.retry_in
+            && closed.why == expected.why;
+        ensure!(as_expected, "{closed:?} for {expected:?}");
+        ensure!(
+            closed.unconfirmed == expected.unconfirmed,
+            "unconfirmed are {:?}, reported as {:?}",
+            expected.unconfirmed,
+            closed.unconfirmed
+        );
+        if closed.loss.was_open {
+            ensure!(
+                self.told_open.take() == Some(closed.generation.number()),
+                "a connection is closed that was not open"
+            );
+        } else {
+            ensure!(self.told_open.is_none(), "another connection is open");
+        }
+        let told = match closed.retry_in {
+            None => Phase::Closed,
+            Some(_) if closed.why == Why::Requested => Phase::Connecting,
+            Some(_) => Phase::Waiting,
+        };
+        ensure!(
+            self.told == told,
+            "a close with {told:?} in {:?}",
+            self.told
+        );
+        if closed.loss.cause != Cause::Reconnect {
+            let failed = self
+                .socket(closed.generation.number())
+                .is_some_and(|socket| socket.failed);
+            ensure!(
+                self.told_error == (!closed.loss.was_open || failed),
+                "`error` before it: {}, {closed:?}",
+                self.told_error
+            );
+        }
+        self.told_error = false;
+        self.told_final = closed.retry_in.is_none();
+        if self.told_final && self.core.phase() == Phase::Closed && !self.core.has_output() {
+            ensure!(
+                self.core.ready_state() == 3,
+                "in the final close readyState is {}",
+                self.core.ready_state()
+            );
+        }
+        Ok(())
+    }
+
+    fn told_dropped(&mut self, dropped: &Dropped<u64>) -> Result<(), Violation> {
+        let mut tally = Tally::default();
+        let mut last = None;
+        if dropped.reason == DropReason::Overflow && self.settings.overflow == Overflow::DropOldest
+        {
+            self.check_oldest(&dropped.payloads)?;
+        }
+        for id in &dropped.payloads {
+            let Some(message) = self.messages.get_mut(*id as usize) else {
+                return Err("a message is reported that nobody sent".into());
+            };
+            let allowed = match (message.fate, dropped.reason) {
+                (Fate::ToBeReported(reason), reported) => reason == reported,
+                (Fate::Queued, DropReason::Expired) => {
+                    message.expires.is_some_and(|expires| expires <= self.now)
+                }
+                (Fate::Queued, DropReason::Overflow) => {
+                    self.settings.overflow == Overflow::DropOldest
+                }
+                (Fate::Queued, DropReason::Closed) => true,
+                _ => false,
+            };
+            ensure!(
+                allowed,
+                "message {id} is {:?} and reported as {:?}",
+                message.fate,
+                dropped.reason
+            );
+            message.fate = Fate::Dropped;
+            tally.messages += 1;
+            tally.bytes += message.bytes as u64;
+            let rank = (!message.first, *id);
+            ensure!(
+                dropped.reason == DropReason::Overflow || last.is_none_or(|last| last < rank),
+                "dropped messages are reported out of order: {:?}",
+                dropped.payloads
+            );
+            last = Some(rank);
+        }
+        ensure!(
+            dropped.bytes == tally.bytes,
+            "{} bytes reported, {} dropped",
+            dropped.bytes,
+            tally.bytes
+        );
+        self.waiting
+            .retain(|id| self.messages[*id as usize].fate != Fate::Dropped);
+        self.dropped.messages += tally.messages;
+        self.dropped.bytes += tally.bytes;
+        Ok(())
+    }
+
+    /// Room is made by the oldest of the ordinary messages.
+    fn check_oldest(&self, dropped: &[u64]) -> Result<(), Violation> {
+        let queued = |id: &u64| {
+            let message = self.messages.get(*id as usize)?;
+            (message.fate == Fate::Queued && !message.first).then_some(*id)
+        };
+        let newest_dropped = dropped.iter().filter_map(queued).max();
+        let oldest_kept = self
+            .waiting
+            .iter()
+            .filter(|id| !dropped.contains(id) && self.in_hand != Some(**id))
+            .filter_map(queued)
+            .min();
+        ensure!(
+            newest_dropped.is_none() || oldest_kept.is_none_or(|kept| Some(kept) > newest_dropped),
+            "{dropped:?} made room, {oldest_kept:?} stayed"
+        );
+        Ok(())
+    }
+}
