@@ -19,6 +19,7 @@ mod fuzz;
 mod minimum;
 mod node;
 mod package;
+mod page_server;
 mod ports;
 mod process;
 mod promises;

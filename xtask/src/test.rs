@@ -1,11 +1,13 @@
 //! The checks: each part brings up what it needs, and what it started ends with it.
 
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::browser::Browser;
 use crate::firefox::Firefox;
+use crate::page_server::KeepServing;
 use crate::server::{Output, Server};
 use crate::wasm_std::{self, WasmStd};
 use crate::{
@@ -289,6 +291,7 @@ fn in_browser(part: &str, flags: [&str; 2], driver: &Path, capabilities: &Path) 
         .env("STEADY_SOCKET_TEST_SERVER", server.ws())
         .env("WASM_BINDGEN_TEST_ADDRESS", format!("127.0.0.1:{page}"))
         .env("WASM_BINDGEN_TEST_WEBDRIVER_JSON", capabilities);
+    let _keep_serving = KeepServing::start((Ipv4Addr::LOCALHOST, page).into());
     with_log(&mut server, &log, || process::run(&mut wasm_pack))
 }
 
