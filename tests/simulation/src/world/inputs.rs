@@ -88,6 +88,7 @@ impl World {
         }
         if matches!(hint, Hint::Resumed | Hint::Slept { .. }) {
             self.life.excused = false;
+            self.life.overdue = None;
         }
         let before = self.generation();
         let mut attempt = false;

@@ -125,7 +125,7 @@ struct Life {
     ping_due: bool,
     /// When the server was last asked because of a hint.
     asked: Option<u64>,
-    /// When the timer first went off with every deadline past and nothing to excuse the silence but a sleep.
+    /// When the timer first went off with every deadline past, since the page was last known to wake.
     overdue: Option<u64>,
     /// An answer is due by then.
     probe: Option<u64>,
