@@ -96,8 +96,12 @@ function baseUrl() {
   return location?.href?.startsWith('blob:') ? location.origin : location?.href;
 }
 
-/** Sub-protocols as an array of strings: from one, or any iterable of them. */
+/**
+ * Sub-protocols as an array of strings: from nothing, one, or any iterable of them. `null` is nothing, too, as a
+ * placeholder before the options; to a `WebSocket` it is a sub-protocol of that name.
+ */
 export function toProtocols(value) {
+  if (value === undefined || value === null) return [];
   if (isObject(value)) {
     const iterator = value[Symbol.iterator];
     if (iterator !== undefined && iterator !== null) {
@@ -106,11 +110,6 @@ export function toProtocols(value) {
     }
   }
   return [toText(value)];
-}
-
-/** What a function for the sub-protocols gave: unlike the constructor, this takes nothing as none. */
-export function toProvidedProtocols(value) {
-  return checkProtocols(toProtocols(value ?? []));
 }
 
 /** @throws {DOMException} `SyntaxError` */

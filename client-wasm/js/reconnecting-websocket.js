@@ -433,7 +433,7 @@ export class ReconnectingWebSocket extends EventTarget {
       const [url, protocols] = await Promise.race([asked, aborted]);
       const target = [
         isFunction(this.#urlSource) ? toProvidedUrl(url) : url,
-        ...(isFunction(this.#protocolsSource) ? toProvidedProtocols(protocols) : protocols),
+        ...checkProtocols(toProtocols(protocols)),
       ];
       this.#checkMixedContent(target[0]);
       if (!signal.aborted) [this.#url] = target;

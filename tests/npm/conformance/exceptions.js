@@ -30,6 +30,12 @@ export const exceptions = [
     reason: 'An empty URL is that of the page, by the standard and in Chromium. Firefox refuses it.',
   },
   {
+    case: 'sub-protocols: what is offered to the server',
+    browsers: BOTH,
+    notes: ['null'],
+    reason: 'For null a WebSocket offers a sub-protocol called null. Here it is none, for it may stand before the options.',
+  },
+  {
     case: 'an address that the policy of the page forbids',
     browsers: CHROMIUM,
     notes: ['events'],
