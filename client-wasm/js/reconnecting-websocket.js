@@ -4,7 +4,7 @@
 import {
   OPTION_NAMES, checkClose, checkIsHeartbeat, checkMixedContent, checkProtocols, checkVerdict, dictionary,
   isFunction, parseUrl, rowOf, toCloseCode, toHeartbeat, toMessage, toNumber, toOptions, toProtocols,
-  toProvidedProtocols, toProvidedUrl, toSendOptions, toText, wrongKind,
+  toProvidedUrl, toSendOptions, toText, wrongKind,
 } from './convert.js';
 import { closeEvent, defineHandlers, dispatch, lostConnection, messageEvent, plainEvent, report } from './events.js';
 import { GuardedCore, checkWorking, failure, guarded, hasFailed, keep, letGo, moduleFailed, setAbandon } from './failure.js';
