@@ -50,7 +50,17 @@ async fn next(socket: &ReconnectingWebSocket, event: &str) -> JsValue {
 
 #[wasm_bindgen_test]
 async fn the_class_greets_and_closes() {
-    let url = server::server().await;
+    greets_and_closes(server::WS).await;
+}
+
+#[cfg(feature = "wss-tests")]
+#[wasm_bindgen_test]
+async fn the_class_greets_and_closes_over_tls() {
+    greets_and_closes(server::WSS).await;
+}
+
+async fn greets_and_closes(server: server::Server) {
+    let url = server.address().await;
     steady_socket_wasm::start();
     let socket = ReconnectingWebSocket::new(url);
     assert_eq!(socket.ready_state(), 0);

@@ -58,7 +58,7 @@ fn is_invalid_state<T>(result: Result<T, JsValue>) -> bool {
 // [R31]
 #[wasm_bindgen_test]
 async fn a_panic_ends_every_connection_and_none_comes_back() {
-    let url = format!("{}/echo", server::server().await);
+    let url = format!("{}/echo", server::WS.address().await);
     steady_socket_wasm::start();
     let socket = ReconnectingWebSocket::new(&url).expect("a socket");
     next(&socket, "open").await;

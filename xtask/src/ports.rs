@@ -3,16 +3,20 @@
 //! The wasm tests learn the server's address when they are compiled, so a new port would compile
 //! them anew each time.
 
+use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, TcpListener};
 
 use crate::{Result, checkout, files};
 
-/// Two different ports of 127.0.0.1 that are free now: those of the last run if they still are.
+/// How many a part of the tests needs at most.
+const COUNT: usize = 3;
+
+/// Different ports of 127.0.0.1 that are free now: those of the last run if they still are.
 ///
 /// # Errors
 ///
-/// When no two ports are free, or the file that remembers them cannot be written.
-pub(crate) fn pair() -> Result<[u16; 2]> {
+/// When not so many ports are free, or the file that remembers them cannot be written.
+pub(crate) fn reserved() -> Result<[u16; COUNT]> {
     let memory = checkout::path("target/xtask/ports");
     if let Some(ports) = files::read(&memory).ok().and_then(|text| parse(&text))
         && ports.into_iter().all(is_free)
@@ -21,16 +25,19 @@ pub(crate) fn pair() -> Result<[u16; 2]> {
     }
     // Another run at the same time starts to look elsewhere.
     let start = std::process::id() as usize % OURS.len();
-    let mut free = OURS.cycle_from(start).filter(|&port| is_free(port));
-    let (Some(first), Some(second)) = (free.next(), free.next()) else {
-        return Err(format!(
-            "two free ports of 127.0.0.1 are needed, from {} to {}",
+    let free: Vec<u16> = OURS
+        .cycle_from(start)
+        .filter(|&port| is_free(port))
+        .take(COUNT)
+        .collect();
+    let ports: [u16; COUNT] = free.try_into().map_err(|_| {
+        format!(
+            "{COUNT} free ports of 127.0.0.1 are needed, from {} to {}",
             OURS.first, OURS.last
         )
-        .into());
-    };
-    files::write(&memory, format!("{first} {second}\n"))?;
-    Ok([first, second])
+    })?;
+    files::write(&memory, ports.map(|port| port.to_string()).join(" ") + "\n")?;
+    Ok(ports)
 }
 
 /// Where the ports are looked for: below those that operating systems hand out by themselves (Linux from
@@ -77,12 +84,13 @@ pub(crate) fn check(port: u16) -> Result<()> {
     }
 }
 
-fn parse(text: &str) -> Option<[u16; 2]> {
-    let mut words = text
+fn parse(text: &str) -> Option<[u16; COUNT]> {
+    let ports: Vec<u16> = text
         .split_whitespace()
-        .map(|word| word.parse().ok().filter(|&port| port != 0));
-    let ports = [words.next()??, words.next()??];
-    (words.next().is_none() && ports[0] != ports[1]).then_some(ports)
+        .map(|word| word.parse().ok().filter(|&port| port != 0))
+        .collect::<Option<_>>()?;
+    let different: BTreeSet<_> = ports.iter().collect();
+    (different.len() == ports.len()).then(|| ports.try_into().ok())?
 }
 
 fn is_free(port: u16) -> bool {
@@ -98,9 +106,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn remembered_ports_are_two_different_numbers() {
-        assert_eq!(parse("40001 40002\n"), Some([40001, 40002]));
-        for bad in ["", "40001", "40001 40001", "1 2 3", "0 5", "a b", "70000 1"] {
+    fn remembered_ports_are_three_different_numbers() {
+        assert_eq!(parse("40001 40002 40003\n"), Some([40001, 40002, 40003]));
+        for bad in ["", "1 2", "1 2 1", "1 2 3 4", "0 5 6", "a b c", "70000 1 2"] {
             assert_eq!(parse(bad), None, "{bad:?}");
         }
     }

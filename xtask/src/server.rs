@@ -11,7 +11,7 @@ use crate::process::Running;
 use crate::{Result, checkout, files, process};
 
 /// What the server prints before its address, on standard error, when it accepts connections.
-const READY: &str = "listening on http://";
+const READY: &str = "listening on http";
 
 /// How long it may take until then. It takes milliseconds; this is protection against a hang.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -19,7 +19,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// A server that runs until this is dropped.
 pub(crate) struct Server {
     running: Running,
-    address: String,
+    /// What follows `http` and `ws` in its URLs: `://` and the address, after an `s` with TLS.
+    rest_of_url: String,
 }
 
 /// Where the server's output goes.
@@ -30,13 +31,24 @@ pub(crate) enum Output<'a> {
     Logged(&'a Path),
 }
 
-/// Compiles the server.
+/// Compiles the server as it is when nothing is said.
 pub(crate) fn build() -> Result<()> {
+    build_with(&[])
+}
+
+/// Compiles the server with all that tests need of it. The parts of the tests all take this one, or each
+/// would build it anew.
+pub(crate) fn build_for_tests() -> Result<()> {
+    build_with(&["--features", "tls"])
+}
+
+fn build_with(features: &[&str]) -> Result<()> {
     // Without the profile's name: xtask itself is run in cargo's default one too.
     let mut cargo = Command::new("cargo");
     process::run(
         cargo
             .args(["build", "--quiet", "--package", "test-server"])
+            .args(features)
             .current_dir(checkout::root()),
     )
 }
@@ -86,10 +98,13 @@ impl Server {
         let mut said = String::new();
         loop {
             match lines.recv_timeout(PATIENCE) {
-                Ok(line) => match address(&line) {
-                    Some(address) => {
-                        let address = address.to_owned();
-                        return Ok(Self { running, address });
+                Ok(line) => match rest_of_url(&line) {
+                    Some(rest) => {
+                        let rest_of_url = rest.to_owned();
+                        return Ok(Self {
+                            running,
+                            rest_of_url,
+                        });
                     }
                     None => said.push_str(&format!("\n  {line}")),
                 },
@@ -110,12 +125,12 @@ impl Server {
 
     /// The address for a browser, without a slash at the end.
     pub(crate) fn http(&self) -> String {
-        format!("http://{}", self.address)
+        format!("http{}", self.rest_of_url)
     }
 
     /// The address for a WebSocket, without a slash at the end.
     pub(crate) fn ws(&self) -> String {
-        format!("ws://{}", self.address)
+        format!("ws{}", self.rest_of_url)
     }
 
     /// Waits until the server ends, which it does of itself only when something is wrong.
@@ -137,12 +152,12 @@ impl Server {
     }
 }
 
-fn address(line: &str) -> Option<&str> {
+fn rest_of_url(line: &str) -> Option<&str> {
     let (_, rest) = line.split_once(READY)?;
-    let end = rest
-        .find(|c: char| c == '/' || c.is_whitespace())
-        .unwrap_or(rest.len());
-    Some(&rest[..end]).filter(|address| !address.is_empty())
+    let start = rest.find("://")? + "://".len();
+    let length = rest[start..].find(|c: char| c == '/' || c.is_whitespace());
+    let end = length.map_or(rest.len(), |length| start + length);
+    Some(&rest[..end]).filter(|_| start < end)
 }
 
 #[cfg(test)]
@@ -151,14 +166,18 @@ mod tests {
 
     #[test]
     fn the_address_is_read_from_the_line_that_says_that_it_listens() {
-        for line in [
-            "listening on http://127.0.0.1:8765",
-            "listening on http://127.0.0.1:8765/",
-            "now listening on http://127.0.0.1:8765/ (demo page)",
+        for (line, rest) in [
+            ("listening on http://127.0.0.1:8765", "://127.0.0.1:8765"),
+            ("listening on http://127.0.0.1:8765/", "://127.0.0.1:8765"),
+            (
+                "now listening on https://127.0.0.1:8765/ (demo page)",
+                "s://127.0.0.1:8765",
+            ),
         ] {
-            assert_eq!(address(line), Some("127.0.0.1:8765"), "{line}");
+            assert_eq!(rest_of_url(line), Some(rest), "{line}");
         }
-        assert_eq!(address("starting"), None);
-        assert_eq!(address("listening on http://"), None);
+        for line in ["starting", "listening on http", "listening on http://"] {
+            assert_eq!(rest_of_url(line), None, "{line}");
+        }
     }
 }

@@ -268,35 +268,38 @@ fn in_firefox(firefox: &Firefox) -> Result<()> {
 /// it.
 fn in_browser(part: &str, flags: [&str; 2], driver: &Path, capabilities: &Path) -> Result<()> {
     let tools = tools::for_package()?;
-    server::build()?;
-    let [page, server] = ports::pair()?;
-    let log = checkout::artifacts().join(format!("test-server-{part}.log"));
+    server::build_for_tests()?;
+    let [page, plain, secure] = ports::reserved()?;
     let origin = format!("http://127.0.0.1:{page}");
-    let options = [
-        "--demo-control",
-        "--port",
-        &server.to_string(),
-        "--allow-origin",
-        &origin,
-    ];
-    let mut server = Server::start(&options, Output::Logged(&log))?;
+    let start = |port: u16, log: &Path, more: &[&str]| {
+        let port = port.to_string();
+        let options = ["--demo-control", "--port", &port, "--allow-origin", &origin];
+        Server::start(&[&options, more].concat(), Output::Logged(log))
+    };
+    let log = checkout::artifacts().join(format!("test-server-{part}.log"));
+    let mut server = start(plain, &log, &[])?;
+    let secure_log = checkout::artifacts().join(format!("test-server-{part}-tls.log"));
+    let mut secure = start(secure, &secure_log, &["--tls"])?;
 
     let mut wasm_pack = tools.wasm_pack("test");
     wasm_pack
         .arg("--headless")
         .args(flags)
         .arg(driver)
-        .arg("client-wasm")
+        .args(["client-wasm", "--features", "wss-tests"])
         // Read when the tests are compiled.
         .env("STEADY_SOCKET_TEST_SERVER", server.ws())
         .env("WASM_BINDGEN_TEST_ADDRESS", format!("127.0.0.1:{page}"))
         .env("WASM_BINDGEN_TEST_WEBDRIVER_JSON", capabilities);
     let _keep_serving = KeepServing::start((Ipv4Addr::LOCALHOST, page).into());
-    with_log(&mut server, &log, || process::run(&mut wasm_pack))
+    with_log(&mut secure, &secure_log, || {
+        with_log(&mut server, &log, || process::run(&mut wasm_pack))
+    })
 }
 
 /// Runs a test against a server; when it fails, says where the server's output is.
 fn with_log(server: &mut Server, log: &Path, test: impl FnOnce() -> Result<()>) -> Result<()> {
+        .env("STEADY_SOCKET_TEST_SERVER_TLS", secure.ws())
     let outcome = test();
     server.check()?;
     outcome.map_err(|error| format!("{error}; the server's log is {}", log.display()).into())
@@ -324,7 +327,7 @@ impl NpmTests {
                 .arg(&artifacts)
                 .current_dir(package::folder()),
         )?;
-        let [page_port, _] = ports::pair()?;
+        let [page_port, ..] = ports::reserved()?;
         Ok(Self {
             browser,
             tarball: artifacts.join(name),
@@ -388,7 +391,7 @@ fn npm() -> Result<()> {
     tests.extend(tests_in(CONFORMANCE, Some(CONFORMANCE_IN_FIREFOX))?);
     let npm = NpmTests::prepare()?;
     let page = demo::assemble_page()?;
-    server::build()?;
+    server::build_for_tests()?;
     let log = checkout::artifacts().join("test-server-npm.log");
     let (page, origin) = (page.to_string_lossy(), npm.page_origin());
     let options = [
@@ -457,7 +460,7 @@ fn faults() -> Result<()> {
 fn interop() -> Result<()> {
     let python = python::ensure()?;
     let npm = NpmTests::prepare()?;
-    server::build()?;
+    server::build_for_tests()?;
     let log = checkout::artifacts().join("test-server-interop.log");
     let origin = npm.page_origin();
     let options = ["--port", "0", "--allow-origin", &origin];

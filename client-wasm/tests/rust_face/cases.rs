@@ -1,6 +1,4 @@
-//! What the Rust face promises, in a browser, on real sockets.
-
-mod server;
+//! What the Rust face promises, in a browser, on real sockets of the server `super::SERVER`.
 
 use core::cell::{Cell, RefCell};
 use core::time::Duration;
@@ -19,7 +17,8 @@ use steady_socket::{
 };
 use wasm_bindgen_test::wasm_bindgen_test;
 
-use server::{cut, new_id, server, sleep, soon};
+use super::super::server::{new_id, sleep, soon};
+use super::SERVER;
 
 type Text = Socket<String, String, PlainText>;
 
@@ -36,7 +35,7 @@ fn eager() -> Options {
 /// A connection to the plain hello server, by a name of its own.
 async fn hello() -> (Builder<String, String, PlainText>, String) {
     let id = new_id();
-    let url = format!("{}/?id={id}", server().await);
+    let url = format!("{}/?id={id}", SERVER.address().await);
     (Text::builder(url).options(eager()), id)
 }
 
@@ -99,7 +98,9 @@ where
     C: Codec + Encode<ClientMessage> + Decode<ServerMessage>,
     Hello: Offers<C>,
 {
-    let mut socket = endpoint::<Hello, C>(server().await).connect().unwrap();
+    let mut socket = endpoint::<Hello, C>(SERVER.address().await)
+        .connect()
+        .unwrap();
     socket
         .send(ClientMessage::Hello {
             name: "Ada".to_owned(),
@@ -143,7 +144,7 @@ async fn it_is_greeted_in_messagepack() {
 
 #[wasm_bindgen_test]
 async fn bytes_come_back_as_they_went() {
-    let url = format!("{}/echo", server().await);
+    let url = format!("{}/echo", SERVER.address().await);
     let mut socket = Socket::<Vec<u8>, Vec<u8>, PlainBytes>::connect(url).unwrap();
     for size in [0, 1, 60_000] {
         let bytes: Vec<u8> = (0..size).map(|index| (index % 251) as u8).collect();
@@ -157,7 +158,7 @@ async fn bytes_come_back_as_they_went() {
 
 #[wasm_bindgen_test]
 async fn a_message_of_the_wrong_kind_is_an_item_and_the_stream_goes_on() {
-    let url = format!("{}/echo", server().await);
+    let url = format!("{}/echo", SERVER.address().await);
     let mut socket = Socket::<String, Vec<u8>, TextOutBytesIn>::connect(url).unwrap();
     socket.send("text".to_owned()).await.unwrap();
     let error = soon("an item", socket.next()).await.unwrap().unwrap_err();
@@ -195,7 +196,7 @@ async fn it_comes_back_when_the_server_cuts_it() {
     for round in 0..3 {
         send(&mut socket, "Ada").await;
         assert_eq!(next(&mut socket).await, "Hello Ada!", "round {round}");
-        cut(&id, None).await;
+        SERVER.cut(&id, None).await;
         let closed = closed(&mut events).await;
         assert_eq!(
             (closed.loss.close.code, closed.loss.close.clean),
@@ -222,7 +223,7 @@ async fn it_comes_back_after_a_close_that_allows_it_and_not_after_a_goodbye() {
     let mut socket = builder.connect().unwrap();
     let mut events = socket.events();
     opened(&mut events).await;
-    cut(&id, Some(4000)).await;
+    SERVER.cut(&id, Some(4000)).await;
     let first = closed(&mut events).await;
     assert_eq!(
         (first.loss.close.code, first.loss.close.reason.as_str()),
@@ -230,7 +231,7 @@ async fn it_comes_back_after_a_close_that_allows_it_and_not_after_a_goodbye() {
     );
     assert!(first.loss.close.clean);
     opened(&mut events).await;
-    cut(&id, Some(1000)).await;
+    SERVER.cut(&id, Some(1000)).await;
     let last = closed(&mut events).await;
     assert_eq!((last.loss.close.code, last.retry_in), (1000, None));
     assert_eq!(soon("the end", socket.next()).await, None);
@@ -248,7 +249,7 @@ async fn what_is_sent_during_an_outage_arrives_once_and_in_order() {
     let mut socket = builder.connect().unwrap();
     let mut events = socket.events();
     opened(&mut events).await;
-    cut(&id, None).await;
+    SERVER.cut(&id, None).await;
     closed(&mut events).await;
     for number in 0..20 {
         send(&mut socket, &format!("{number}")).await;
@@ -279,7 +280,7 @@ async fn what_the_open_handler_sends_goes_ahead_of_the_queue() {
 
 #[wasm_bindgen_test]
 async fn a_provider_is_asked_for_every_attempt_and_may_fail() {
-    let server = server().await;
+    let server = SERVER.address().await;
     let id = new_id();
     let name = id.clone();
     let url = Source::asking(move |attempt| {
@@ -301,7 +302,7 @@ async fn a_provider_is_asked_for_every_attempt_and_may_fail() {
 
 #[wasm_bindgen_test]
 async fn a_ticket_can_be_fetched_and_a_refusal_tells_its_status() {
-    server().await;
+    SERVER.address().await;
     // A path of the tests' own page, so that no cross-origin rule is in the way.
     let answer = soon("an answer", fetch_text("/there/is/no/such/page")).await;
     assert_eq!(answer, Err(FetchError::Status(404)));
@@ -311,7 +312,7 @@ async fn a_ticket_can_be_fetched_and_a_refusal_tells_its_status() {
 
 #[wasm_bindgen_test]
 async fn a_server_is_asked_over_http_why_handshakes_fail() {
-    let server = server().await;
+    let server = SERVER.address().await;
     let found = soon("an answer", diagnose("/there/is/no/such/page")).await;
     assert_eq!(found, Diagnosis::Status(404));
     // Of another origin, that does not let itself be read, or does not answer: the browser says the same.
@@ -328,7 +329,7 @@ async fn a_server_is_asked_over_http_why_handshakes_fail() {
 // [R14]
 #[wasm_bindgen_test]
 async fn an_address_where_nobody_listens_is_tried_until_it_is_closed() {
-    server().await;
+    SERVER.address().await;
     let socket = Text::builder("ws://127.0.0.1:9/")
         .options(eager())
         .connect()
@@ -352,7 +353,7 @@ async fn an_address_where_nobody_listens_is_tried_until_it_is_closed() {
 
 #[wasm_bindgen_test]
 async fn the_last_retry_that_fails_is_the_end() {
-    server().await;
+    SERVER.address().await;
     let options = eager().max_retries(Some(1));
     let mut socket = Text::builder("ws://127.0.0.1:9/")
         .options(options)
@@ -467,12 +468,12 @@ async fn dropping_it_closes_the_connection_and_its_handles_say_so() {
 
     // The name is free again, which shows that the server saw the connection go: a second one is the
     // only one that the control finds.
-    let url = format!("{}/?id={id}", server().await);
+    let url = format!("{}/?id={id}", SERVER.address().await);
     let mut second = Text::builder(url).options(eager()).connect().unwrap();
     let mut events = second.events();
     send(&mut second, "Grace").await;
     assert_eq!(next(&mut second).await, "Hello Grace!");
-    cut(&id, None).await;
+    SERVER.cut(&id, None).await;
     closed(&mut events).await;
 }
 

@@ -4,56 +4,83 @@ use core::future::Future;
 use core::time::Duration;
 
 use futures_util::future::{Either, select};
-use gloo_net::http::Request;
+use gloo_net::http::{Request, RequestBuilder};
 use gloo_timers::future::TimeoutFuture;
 
-/// Where the server is, as a WebSocket URL without a path.
-pub(crate) const SERVER: &str = match option_env!("STEADY_SOCKET_TEST_SERVER") {
-    Some(server) => server,
+/// A server with the control, by its WebSocket URL without a path.
+#[derive(Clone, Copy)]
+pub(crate) struct Server(&'static str);
+
+pub(crate) const WS: Server = Server(match option_env!("STEADY_SOCKET_TEST_SERVER") {
+    Some(address) => address,
     None => "ws://127.0.0.1:8765",
-};
+});
 
-/// Fails the test at once, saying how to start the server, if it does not run.
-pub(crate) async fn server() -> &'static str {
-    // The control, since its answer may be read from another origin.
-    let answer = Request::post(&http("/control/cut?id=nobody")).send().await;
-    let Ok(answer) = answer else {
-        panic!(
-            "no server lets these tests in at {SERVER}: start it with `cargo run -p test-server`"
+/// Another one, with TLS. The tests' browser takes any certificate.
+#[cfg(feature = "wss-tests")]
+pub(crate) const WSS: Server = Server(match option_env!("STEADY_SOCKET_TEST_SERVER_TLS") {
+    Some(address) => address,
+    None => "wss://127.0.0.1:8767",
+});
+
+impl Server {
+    /// The WebSocket URL without a path. Fails the test at once, saying how to start the server, if it does
+    /// not run.
+    pub(crate) async fn address(self) -> &'static str {
+        // The control, since its answer may be read from another origin.
+        let answer = self.control("cut?id=nobody").send().await;
+        let (address, start) = (self.0, self.command());
+        let Ok(answer) = answer else {
+            panic!("no server lets these tests in at {address}: start it with `{start}`");
+        };
+        assert!(
+            answer.ok(),
+            "the server at {address} has no control (status {}): start it with `{start}`",
+            answer.status()
         );
-    };
-    assert!(
-        answer.ok(),
-        "the server at {SERVER} has no control (status {}): start it with `cargo run -p test-server`",
-        answer.status()
-    );
-    SERVER
-}
+        address
+    }
 
-fn http(path: &str) -> String {
-    format!("{}{path}", SERVER.replacen("ws", "http", 1))
+    /// Ends the only connection of this name: without a close frame, or with a code.
+    pub(crate) async fn cut(self, id: &str, code: Option<u16>) {
+        let connections = self.cut_all(id, code).await;
+        assert_eq!(connections, 1, "connections of that name");
+    }
+
+    /// Ends the connections of this name, and gives their number.
+    pub(crate) async fn cut_all(self, id: &str, code: Option<u16>) -> u32 {
+        let code = code.map_or(String::new(), |code| format!("&code={code}&reason=test"));
+        let answer = self.control(&format!("cut?id={id}{code}")).send().await;
+        let answer = answer.expect("the control answers");
+        assert!(
+            answer.ok(),
+            "the control answered with status {}",
+            answer.status()
+        );
+        let text = answer.text().await.expect("an answer");
+        text.strip_prefix("{\"connections\":")
+            .and_then(|rest| rest.strip_suffix('}')?.parse().ok())
+            .unwrap_or_else(|| panic!("the control answered {text}"))
+    }
+
+    fn control(self, query: &str) -> RequestBuilder {
+        Request::post(&format!(
+            "{}/control/{query}",
+            self.0.replacen("ws", "http", 1)
+        ))
+    }
+
+    fn command(self) -> &'static str {
+        match self.0.starts_with("wss:") {
+            true => "cargo run -p test-server --features tls -- --tls --port 8767",
+            false => "cargo run -p test-server",
+        }
+    }
 }
 
 /// A name for a test's own connections.
 pub(crate) fn new_id() -> String {
     format!("test-{}", (js_sys::Math::random() * 1e15) as u64)
-}
-
-/// Ends the connections of this name: without a close frame, or with a code.
-pub(crate) async fn cut(id: &str, code: Option<u16>) {
-    let code = code.map_or(String::new(), |code| format!("&code={code}&reason=test"));
-    let url = http(&format!("/control/cut?id={id}{code}"));
-    let answer = Request::post(&url)
-        .send()
-        .await
-        .expect("the control answers");
-    assert!(
-        answer.ok(),
-        "the control answered with status {}",
-        answer.status()
-    );
-    let answer = answer.text().await.expect("an answer");
-    assert_eq!(answer, "{\"connections\":1}", "one connection of that name");
 }
 
 /// What `future` yields, unless it takes so long that something hangs.

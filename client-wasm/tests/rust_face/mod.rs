@@ -1,0 +1,7 @@
+//! What the Rust face promises, in a browser, on real sockets: every case over `ws:`, and over `wss:` where
+//! there is such a server.
+
+mod over_ws;
+#[cfg(feature = "wss-tests")]
+mod over_wss;
+mod server;

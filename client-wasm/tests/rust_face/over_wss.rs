@@ -1,0 +1,8 @@
+//! The same cases over TLS.
+
+use super::server::WSS as SERVER;
+
+// In the same program: building, linking and starting it twice takes longer than all of the cases.
+#[path = "cases.rs"]
+#[allow(clippy::duplicate_mod)]
+mod cases;
