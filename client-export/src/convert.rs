@@ -3,12 +3,19 @@
 
 use std::io;
 
-use js_sys::{JSON, TypeError};
+use js_sys::JSON;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Serializer;
 use serde_json::ser::{CompactFormatter, Formatter};
 use wasm_bindgen::prelude::*;
+
+#[wasm_bindgen(module = "/js/json.js")]
+extern "C" {
+    /// A string; `null` for a number that is not finite; `undefined` for what has no form.
+    #[wasm_bindgen(catch, js_name = exactJson)]
+    fn exact_json(value: &JsValue) -> Result<JsValue, JsValue>;
+}
 
 /// The largest integer below which every other is a `number`, too: `Number.MAX_SAFE_INTEGER`.
 const MAX_SAFE: u64 = (1 << 53) - 1;
@@ -45,14 +52,15 @@ pub(crate) fn to_js<T: Serialize>(value: &T) -> Result<JsValue, Unfit> {
 
 /// A JavaScript value as a Rust type.
 pub(crate) fn from_js<T: Serialize + DeserializeOwned>(value: &JsValue) -> Result<T, Unfit> {
-    let json: JsValue = JSON::stringify(value).map_err(Unfit::Thrown)?.into();
-    // For `undefined`, a function or a symbol there is none.
+    let json = exact_json(value).map_err(Unfit::Thrown)?;
+    if json.is_null() {
+        return Err(Unfit::because(
+            "it has a number that is not finite, which has no form in JSON",
+        ));
+    }
     let Some(json) = json.as_string() else {
         return Err(Unfit::because("it has no form in JSON"));
     };
-    if json.contains("null") {
-        refuse_what_became_null(value)?;
-    }
     let message = serde_json::from_str(&json).map_err(|error| {
         let detail = error.to_string();
         Unfit::Mismatch {
@@ -64,24 +72,6 @@ pub(crate) fn from_js<T: Serialize + DeserializeOwned>(value: &JsValue) -> Resul
     write(&message, io::sink())?;
     Ok(message)
 }
-
-/// Numbers that are not finite become `null` in JSON, and `null` may mean something.
-fn refuse_what_became_null(value: &JsValue) -> Result<(), Unfit> {
-    let check = Closure::<dyn Fn(JsValue, JsValue) -> Result<JsValue, JsValue>>::new(
-        |_key, value: JsValue| match value.as_f64() {
-            Some(number) if !number.is_finite() => Err(TypeError::new(NOT_FINITE).into()),
-            _ => Ok(value),
-        },
-    );
-    JSON::stringify_with_replacer(value, check.as_ref())
-        .map(drop)
-        .map_err(|thrown| match thrown.dyn_ref::<TypeError>() {
-            Some(error) if error.message() == NOT_FINITE => Unfit::because(NOT_FINITE),
-            _ => Unfit::Thrown(thrown),
-        })
-}
-
-const NOT_FINITE: &str = "it has a number that is not finite, which has no form in JSON";
 
 const NOT_SAFE: &str =
     "it has an integer beyond 2^53 - 1, which a JavaScript number may not hold exactly";

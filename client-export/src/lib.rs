@@ -69,10 +69,25 @@ const DECLARATIONS: &str = include_str!("socket.d.ts");
 pub mod __private {
     pub use js_sys::Promise;
     pub use tsify::Tsify;
-    pub use wasm_bindgen::{self, JsValue, UnwrapThrowExt};
+    pub use wasm_bindgen::{self, JsValue};
 
     pub use crate::iterator::MessageIterator;
     pub use steady_socket::protocol::Endpoint;
+
+    /// A message as a JavaScript value, to be measured.
+    pub fn to_js<T: serde::Serialize>(message: &T) -> Result<JsValue, JsValue> {
+        crate::convert::to_js(message).map_err(|unfit| crate::socket::thrown(MEASURED, "", unfit))
+    }
+
+    /// A JavaScript value as a message, to be measured.
+    pub fn from_js<T>(message: &JsValue) -> Result<T, JsValue>
+    where
+        T: serde::Serialize + serde::de::DeserializeOwned,
+    {
+        crate::convert::from_js(message).map_err(|unfit| crate::socket::thrown(MEASURED, "", unfit))
+    }
+
+    const MEASURED: crate::error::Class = crate::error::Class("measured");
 }
 
 /// Exports a class for an endpoint: `pub ChatSocket: Chat, codec Json`.

@@ -12,6 +12,10 @@ extern "C" {
     /// Throws for a revoked proxy, which `js_sys` does not foresee.
     #[wasm_bindgen(catch, js_namespace = Object)]
     fn keys(value: &JsValue) -> Result<Array, JsValue>;
+
+    /// A number as JavaScript writes it.
+    #[wasm_bindgen(js_name = String)]
+    fn shown(number: f64) -> String;
 }
 
 /// Reads options. What a getter of the object throws is the error, unchanged.
@@ -120,13 +124,4 @@ fn contradiction(error: OptionError) -> String {
         );
     }
     error.to_string()
-}
-
-/// A number as JavaScript writes it.
-fn shown(number: f64) -> String {
-    if number.is_infinite() {
-        "Infinity".to_owned()
-    } else {
-        number.to_string()
-    }
 }

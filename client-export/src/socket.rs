@@ -536,7 +536,7 @@ fn close_code(class: Class, code: &JsValue) -> Result<Option<u16>, JsValue> {
 }
 
 /// The error for a message that cannot pass.
-fn thrown(class: Class, what: &str, unfit: Unfit) -> JsValue {
+pub(crate) fn thrown(class: Class, what: &str, unfit: Unfit) -> JsValue {
     match unfit {
         Unfit::Thrown(thrown) => thrown,
         Unfit::Mismatch { what: why, detail } => {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::server::{Output, Server};
-use crate::{Result, both, checkout, files, package, ports, say, server};
+use crate::{Result, both, checkout, files, package, ports, say, server, tools};
 
 /// Builds what is outdated, then serves the demo page on 127.0.0.1 until it is stopped.
 ///
@@ -31,11 +31,27 @@ pub(crate) fn run(port: u16) -> Result<()> {
     server.wait()
 }
 
-/// Puts the page and the package, which must have been built, where the server can serve both.
+/// Puts the page, the package, which must have been built, and the module of the typed example where the
+/// server can serve them.
+///
+/// # Errors
+///
+/// What the compiler says of the example, or which file cannot be copied.
 pub(crate) fn assemble_page() -> Result<PathBuf> {
-    let page = checkout::path("target/www");
+    let typed = package::TYPED_HELLO.build(&tools::for_package()?)?;
+    let page = page_folder();
     files::remove_folder(&page)?;
     files::copy_folder(&checkout::path("www"), &page)?;
     files::copy_folder(&package::folder(), &page.join("pkg"))?;
+    files::copy_folder(&typed, &typed_hello())?;
     Ok(page)
+}
+
+/// Where the page has the module of the typed example.
+pub(crate) fn typed_hello() -> PathBuf {
+    page_folder().join("typed")
+}
+
+fn page_folder() -> PathBuf {
+    checkout::path("target/www")
 }

@@ -14,6 +14,8 @@ const MEANINGS = {
   FIREFOX: 'the path of Firefox',
   GECKODRIVER: 'the path of its driver',
   STEADY_SOCKET_PROGRAMS: 'the folder of test-server (with TLS) and fault-server',
+  STEADY_SOCKET_TYPED_HELLO: 'the folder of what wasm-pack made of examples/typed-hello',
+  STEADY_SOCKET_EXPORT_MESSAGES: 'the folder of what wasm-pack made of tests/npm/export/messages',
   PYTHON: 'a Python that has the package `websockets`',
 };
 
