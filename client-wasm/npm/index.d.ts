@@ -1,21 +1,16 @@
+export * from './websocket.js';
+export { ClosedError, MessageError, OverflowError, TypedSocketError } from './typed/errors.js';
+export { json, type Codec } from './typed/codec.js';
+export { type SchemaIssue, type StandardSchema } from './typed/schema.js';
 export {
-  ReconnectingWebSocket,
-  load,
-  type AttemptContext,
-  type ConnectionState,
-  type Diagnosis,
-  type DiagnosisEvent,
-  type DroppedEvent,
-  type LossCause,
-  type LostConnection,
-  type OpenEvent,
-  type ProtocolsSource,
-  type ReconnectingCloseEvent,
-  type ReconnectingWebSocketEventMap,
-  type ReconnectingWebSocketOptions,
-  type SendOptions,
-  type Snapshot,
-  type StateChangeEvent,
-  type UrlSource,
-  type WebSocketLike,
-} from './wasm/steady_socket_wasm.js';
+  TypedSocket,
+  type BufferOptions,
+  type BufferOverflow,
+  type InvalidEvent,
+  type MessageIterator,
+  type TypedDroppedEvent,
+  type TypedSocketEventMap,
+  type TypedSocketOptions,
+  type TypedSnapshot,
+  type WaitOptions,
+} from './typed/typed-socket.js';

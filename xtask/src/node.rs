@@ -21,7 +21,7 @@ pub(crate) struct WasmOpt {
 /// Installs wasm-opt from npm: the package is one program for every system, and a good deal newer
 /// than what distributions have.
 pub(crate) fn ensure_wasm_opt() -> Result<WasmOpt> {
-    let folder = checkout::tools().join("node");
+    let folder = build_packages();
     let source = checkout::path("xtask/node");
     let lock = files::read(&source.join("package-lock.json"))?;
     if !is_installed(&folder, &lock) {
@@ -29,7 +29,10 @@ pub(crate) fn ensure_wasm_opt() -> Result<WasmOpt> {
             files::copy(&source.join(name), &folder.join(name))?;
         }
     }
-    install(&folder, "wasm-opt (npm's binaryen) into target/tools/node")?;
+    install(
+        &folder,
+        "wasm-opt (npm's binaryen), esbuild and MessagePack into target/tools/node",
+    )?;
     link(
         Path::new("../node/node_modules/.bin/wasm-opt"),
         &checkout::tools().join("bin/wasm-opt"),
@@ -40,12 +43,42 @@ pub(crate) fn ensure_wasm_opt() -> Result<WasmOpt> {
     })
 }
 
+/// Where the packages are that builds need; [`ensure_wasm_opt`] installs them all.
+fn build_packages() -> PathBuf {
+    checkout::tools().join("node")
+}
+
+/// Bundles what the npm package uses of the MessagePack library into one file, with the library's licence
+/// at its top.
+///
+/// # Errors
+///
+/// What esbuild says, or which file cannot be read.
+pub(crate) fn bundle_msgpack(output: &Path) -> Result<()> {
+    const LIBRARY: &str = "@msgpack/msgpack";
+    let modules = build_packages().join("node_modules");
+    let license = files::read(&modules.join(LIBRARY).join("LICENSE"))?;
+    let mut esbuild = Command::new(modules.join(".bin/esbuild"));
+    esbuild
+        .arg(checkout::path("xtask/node/msgpack.js"))
+        .args(["--bundle", "--format=esm", "--target=es2022"])
+        .args(["--legal-comments=none", "--log-level=warning"])
+        .arg(format!(
+            "--banner:js=/*! {LIBRARY}\n\n{}\n*/",
+            license.trim()
+        ))
+        .arg(format!("--outfile={}", output.display()))
+        // Where the entry's imports are looked for, since nothing is installed beside it.
+        .env("NODE_PATH", modules);
+    process::run(&mut esbuild)
+}
+
 /// Installs what the tests in `tests/npm` import, beside them, where Node looks for it.
 pub(crate) fn ensure_test_packages() -> Result<PathBuf> {
     let folder = checkout::path("tests/npm");
     install(
         &folder,
-        "Playwright and TypeScript into tests/npm/node_modules",
+        "Playwright, TypeScript, ws and schema libraries into tests/npm/node_modules",
     )?;
     Ok(folder)
 }

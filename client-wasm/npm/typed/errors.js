@@ -1,0 +1,73 @@
+// What goes wrong with typed messages, as errors with codes. No error says in its message what was in a payload,
+// and none has a payload in a property that a log would print: those are behind getters.
+
+/** Any error of a `TypedSocket`; `code` tells them apart. */
+export class TypedSocketError extends Error {
+  constructor(code, message) {
+    super(`TypedSocket: ${message}`);
+    this.code = code;
+  }
+
+  static {
+    this.prototype.name = 'TypedSocketError';
+  }
+}
+
+/** A message that could not be decoded or encoded, or that a schema refused. */
+export class MessageError extends TypedSocketError {
+  #details;
+
+  constructor(code, message, { issues = [], data, thrown } = {}) {
+    super(code, message);
+    this.#details = { issues, data, thrown };
+  }
+
+  get issues() { return this.#details.issues; }
+
+  get data() { return this.#details.data; }
+
+  get thrown() { return this.#details.thrown; }
+
+  /** Adds what was received. */
+  about(data) {
+    this.#details.data = data;
+    return this;
+  }
+
+  static {
+    this.prototype.name = 'MessageError';
+  }
+}
+
+/** There is no connection any more, and none will come by itself. */
+export class ClosedError extends TypedSocketError {
+  #close;
+
+  /** @param close - the last `close` event, if it was told already */
+  constructor(code, close = null) {
+    super(code, code === 'lost' ? `the connection was lost: ${phrase(close)}` : 'it was closed');
+    this.#close = close;
+  }
+
+  get close() { return this.#close; }
+
+  static {
+    this.prototype.name = 'ClosedError';
+  }
+}
+
+/** Without the server's reason and the explanation, which may quote the server or a URL. */
+function phrase({ code, cause }) {
+  return `close code ${code}, cause ${cause}`;
+}
+
+/** Messages came faster than they were read. */
+export class OverflowError extends TypedSocketError {
+  constructor({ messages, bytes }) {
+    super('inbox-full', `messages arrived faster than they were read, and no more than ${messages} messages or ${bytes} bytes may wait`);
+  }
+
+  static {
+    this.prototype.name = 'OverflowError';
+  }
+}

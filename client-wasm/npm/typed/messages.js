@@ -1,0 +1,124 @@
+// What `for await` reads from: messages that wait, within limits, until they are asked for.
+
+import { OverflowError } from './errors.js';
+import { Fifo, pushWithin } from './fifo.js';
+import { asyncDispose } from './symbols.js';
+import { abortable, toSignal } from './waiting.js';
+
+const DONE = Object.freeze({ value: undefined, done: true });
+
+/** The socket's side of an iterator. */
+export class Inbox {
+  /** Given to the program. */
+  iterator;
+  #limits;
+  #owner;
+  #kept = new Fifo();
+  /** Calls of `next` that wait: `{ resolve, reject }`. There are some only while nothing is kept. */
+  #waiting = new Set();
+  #dropped = { messages: 0, bytes: 0 };
+  /** How it ends when all is read: `{ error }`, the error being undefined for a good end. */
+  #end = null;
+
+  /**
+   * @param limits - `{ messages, bytes, overflow }`
+   * @param owner - `dropped(messages, bytes)` is told of messages without room, `overflowed(error, limits)` that it
+   *   has failed for that reason, and `left(inbox)` that no more messages are wanted
+   */
+  constructor(limits, owner) {
+    this.#limits = limits;
+    this.#owner = owner;
+    this.iterator = new MessageIterator(this);
+  }
+
+  /** What had no room so far. */
+  get dropped() { return { ...this.#dropped }; }
+
+  push(value, bytes) {
+    if (this.#end) return;
+    const [waiter] = this.#waiting;
+    if (waiter) {
+      this.#waiting.delete(waiter);
+      waiter.resolve({ value, done: false });
+      return;
+    }
+    const { dropped, failed } = pushWithin(this.#limits, this.#kept, value, bytes);
+    if (dropped.length === 0) return;
+    const sum = dropped.reduce((total, message) => total + message.bytes, 0);
+    this.#dropped.messages += dropped.length;
+    this.#dropped.bytes += sum;
+    if (failed) {
+      const error = new OverflowError(this.#limits);
+      this.finish(error);
+      this.#owner.overflowed(error, this.#limits);
+    }
+    this.#owner.dropped(dropped.map((message) => message.value), sum);
+  }
+
+  /** No more will come; what is kept can still be read. */
+  finish(error) {
+    if (this.#end) return;
+    this.#end = { error };
+    this.#owner.left(this);
+    this.#settleWaiting();
+  }
+
+  /** Lets go of everything at once; `error` is told to who asks for more. */
+  cancel(error) {
+    this.#kept.clear();
+    if (this.#end) this.#end.error = error;
+    else this.finish(error);
+  }
+
+  next(signal) {
+    if (signal?.aborted) return Promise.reject(signal.reason);
+    if (this.#kept.length > 0) return Promise.resolve({ value: this.#kept.shift().value, done: false });
+    if (this.#end) return this.#tellEnd();
+    return abortable(signal, (resolve, reject) => {
+      const waiter = { resolve, reject };
+      this.#waiting.add(waiter);
+      return () => this.#waiting.delete(waiter);
+    });
+  }
+
+  /** An error is told once. */
+  #tellEnd() {
+    const { error } = this.#end;
+    this.#end.error = undefined;
+    return error === undefined ? Promise.resolve(DONE) : Promise.reject(error);
+  }
+
+  #settleWaiting() {
+    for (const { resolve } of this.#waiting) resolve(this.#tellEnd());
+    this.#waiting.clear();
+  }
+}
+
+class MessageIterator {
+  #inbox;
+
+  constructor(inbox) {
+    this.#inbox = inbox;
+  }
+
+  get dropped() { return this.#inbox.dropped; }
+
+  async next(options = undefined) {
+    return this.#inbox.next(toSignal('next', options));
+  }
+
+  async return(value = undefined) {
+    this.#inbox.cancel();
+    return { value, done: true };
+  }
+
+  [Symbol.asyncIterator]() { return this; }
+
+  async [asyncDispose]() {
+    this.#inbox.cancel();
+  }
+
+  static {
+    Object.defineProperty(this.prototype, Symbol.toStringTag, { value: 'MessageIterator', configurable: true });
+  }
+}

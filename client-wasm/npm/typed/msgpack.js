@@ -1,0 +1,41 @@
+// Messages as MessagePack in binary messages, by the library @msgpack/msgpack, which is part of this package.
+
+import { checkMsgpack } from './check-msgpack.js';
+import { MessageError } from './errors.js';
+import { Decoder, Encoder } from './vendor/msgpack.js';
+import { shared } from '../module.js';
+
+const { dictionary, toNumber } = shared;
+
+const INT64 = ['number', 'bigint'];
+
+/** Levels of lists and maps, as on the server; the library counts what is in the innermost, too. */
+const MAX_DEPTH = 127;
+
+export function createMsgpack(options = undefined) {
+  const { int64 = 'number' } = dictionary(options, 'the options of createMsgpack', ['int64']);
+  const useBigInt64 = toNumber({ name: 'int64', kind: 'choice', choices: INT64 }, int64) === INT64.indexOf('bigint');
+  const encoder = new Encoder({ useBigInt64, maxDepth: MAX_DEPTH + 1 });
+  const decoder = new Decoder({ useBigInt64 });
+  return Object.freeze({
+    encode(message) {
+      // The library would make nil of it.
+      if (message === undefined) throw new MessageError('encode-failed', 'undefined has no form in MessagePack');
+      return encoder.encode(message);
+    },
+
+    decode(data) {
+      if (typeof data === 'string') throw new MessageError('decode-failed', 'the message is text, and MessagePack is taken as binary');
+      const problem = checkMsgpack(new DataView(data), { maxDepth: MAX_DEPTH, anyInt64: useBigInt64 });
+      if (problem) throw new MessageError('decode-failed', `the message is not taken as MessagePack: ${problem}`);
+      try {
+        return decoder.decode(data);
+      } catch (thrown) {
+        // A key that is no string or number, or that could change a prototype; the library's words may quote it.
+        throw new MessageError('decode-failed', 'the message has something that is not taken from MessagePack', { thrown });
+      }
+    },
+  });
+}
+
+export const msgpack = createMsgpack();

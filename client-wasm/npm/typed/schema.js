@@ -1,0 +1,40 @@
+// Schemas of any library that follows Standard Schema (https://standardschema.dev), version 1.
+
+import { MessageError } from './errors.js';
+import { isThenable } from './steps.js';
+import { shared } from '../module.js';
+
+const { wrongKind } = shared;
+
+/**
+ * The function that validates by a schema.
+ *
+ * @param name - the option's name, for the error
+ * @throws {TypeError} if it is none
+ */
+export function toValidator(name, schema) {
+  const isObject = (typeof schema === 'object' && schema !== null) || typeof schema === 'function';
+  const standard = isObject ? schema['~standard'] : undefined;
+  if (standard?.version !== 1 || typeof standard.validate !== 'function') {
+    throw wrongKind(`option ${name}`, schema, 'a schema that follows Standard Schema, version 1');
+  }
+  return (value) => standard.validate(value);
+}
+
+/**
+ * Validates a value.
+ *
+ * @param what - what the value is, for the error
+ * @returns the schema's output, or a promise of it; {@link MessageError} if the schema refuses it
+ */
+export function validate(validator, value, what) {
+  const result = validator(value);
+  return isThenable(result) ? Promise.resolve(result).then((later) => output(later, what)) : output(result, what);
+}
+
+function output(result, what) {
+  const { issues } = result;
+  if (issues === undefined || issues === null) return result.value;
+  const count = `${issues.length} issue${issues.length === 1 ? '' : 's'}`;
+  throw new MessageError('invalid-message', `the schema refuses ${what}, with ${count}`, { issues });
+}

@@ -1,0 +1,384 @@
+// A socket whose messages are values of the program rather than text and bytes. What it does with connections is
+// what `ReconnectingWebSocket` does; added here is what happens to messages on their way in and out.
+
+import { ClosedError, MessageError, OverflowError } from './errors.js';
+import { Fifo, pushWithin } from './fifo.js';
+import { json } from './codec.js';
+import { Inbox } from './messages.js';
+import { toValidator, validate } from './schema.js';
+import { isThenable, pipe, translate } from './steps.js';
+import { readableOf, writableOf } from './streams.js';
+import { asyncDispose, dispose } from './symbols.js';
+import { Conditions, toSignal } from './waiting.js';
+import { ReconnectingWebSocket, shared } from '../module.js';
+
+const { OPTION_NAMES, defineHandlers, dictionary, dispatch, plainEvent, toNumber, wrongKind } = shared;
+
+const OWN_OPTIONS = ['protocols', 'codec', 'incoming', 'outgoing', 'buffer'];
+
+/** How much may wait to be read, if nothing else is said: as much as in Rust. */
+const BUFFER = Object.freeze({ messages: 10_000, bytes: 64 * 2 ** 20, overflow: 'drop-oldest' });
+
+const OVERFLOWS = ['drop-oldest', 'drop-newest', 'error', 'close'];
+
+/** The close code of a connection whose messages were not read in time. */
+const INBOX_FULL = 4008;
+
+const MOST = 2 ** 31 - 1;
+
+export class TypedSocket extends ReconnectingWebSocket {
+  #codec;
+  /** Validates what comes and what goes, where there is a schema. */
+  #incoming;
+  #outgoing;
+  #buffer;
+  /** One for each iterator. */
+  #inboxes = new Set();
+  /** Received, and waiting for those before them to be decoded. */
+  #undecoded = new Fifo();
+  #isDecoding = false;
+  #hasListeners = false;
+  #invalid = 0;
+  #unread = { messages: 0, bytes: 0 };
+  /** Given to `send`, and waiting for the schema or the codec. */
+  #unsent = 0;
+  #lastSent = Promise.resolve();
+  /** Whether it was closed from this side, and, if that was because of an overflow, the error. */
+  #wasClosed = false;
+  #overflow;
+  /** How it ended: `{ error, close }`, the error being undefined for a good end. */
+  #end = null;
+  #conditions = new Conditions();
+  #readable = null;
+  #writable = null;
+
+  constructor(url, options = undefined) {
+    if (arguments.length === 0) throw new TypeError('TypedSocket: the URL is missing');
+    const given = dictionary(options, 'the options', [...OWN_OPTIONS, ...OPTION_NAMES]);
+    const { protocols, codec, incoming, outgoing, buffer, ...rest } = given;
+    const checked = {
+      codec: toCodec(codec),
+      incoming: incoming === undefined ? undefined : toValidator('incoming', incoming),
+      outgoing: outgoing === undefined ? undefined : toValidator('outgoing', outgoing),
+      buffer: toLimits(buffer, BUFFER),
+    };
+    super(url, protocols ?? [], rest);
+    this.#codec = checked.codec;
+    this.#incoming = checked.incoming;
+    this.#outgoing = checked.outgoing;
+    this.#buffer = checked.buffer;
+    super.binaryType = 'arraybuffer';
+    shared.receive(this, (data) => this.#received(data));
+    super.addEventListener('open', () => this.#conditions.check());
+    super.addEventListener('close', (event) => this.#closed(event));
+  }
+
+  // --- As the class below, with differences
+
+  get binaryType() { return 'arraybuffer'; }
+
+  set binaryType(_) {
+    throw new TypeError('TypedSocket: binaryType cannot be set; the codec is given binary messages as ArrayBuffer');
+  }
+
+  addEventListener(type, ...rest) {
+    if (type === 'message') this.#hasListeners = true;
+    super.addEventListener(type, ...rest);
+  }
+
+  close(code = undefined, reason = undefined) {
+    const before = this.#wasClosed;
+    // Its end may be told before the call returns.
+    this.#wasClosed = true;
+    try {
+      super.close(code, reason);
+    } catch (error) {
+      this.#wasClosed = before;
+      throw error;
+    }
+  }
+
+  reconnect() {
+    const before = [this.#wasClosed, this.#overflow, this.#end];
+    [this.#wasClosed, this.#overflow, this.#end] = [false, undefined, null];
+    try {
+      super.reconnect();
+    } catch (error) {
+      [this.#wasClosed, this.#overflow, this.#end] = before;
+      throw error;
+    }
+    // Streams that have ended stay so.
+    if (before[2]) [this.#readable, this.#writable] = [null, null];
+  }
+
+  snapshot() {
+    return {
+      ...super.snapshot(),
+      invalidMessages: this.#invalid,
+      unreadMessages: this.#unread.messages,
+      unreadBytes: this.#unread.bytes,
+    };
+  }
+
+  // --- Sending
+
+  send(message, options = undefined) {
+    if (arguments.length === 0) throw new TypeError('TypedSocket: send has nothing to send');
+    const steps = [
+      (value) => this.#codec.encode(value),
+      (data) => super.send(toSendable(data), options),
+    ];
+    if (this.#outgoing) steps.unshift((value) => validate(this.#outgoing, value, 'the message'));
+    if (this.#unsent === 0) {
+      const sent = pipe(message, steps);
+      return isThenable(sent) ? this.#follow(sent) : undefined;
+    }
+    const limit = shared.limit(this, 'maxQueuedMessages');
+    if (this.#unsent > limit) {
+      throw new DOMException(`TypedSocket: ${this.#unsent} messages wait for the schema or the codec already`, 'QuotaExceededError');
+    }
+    return this.#follow(this.#lastSent.then(() => pipe(message, steps)));
+  }
+
+  async drained(options = undefined) {
+    const signal = toSignal('drained', options);
+    const [high, low] = ['highWaterMark', 'lowWaterMark'].map((name) => shared.limit(this, name));
+    const holdsAtMost = (bytes) => super.snapshot().queuedMessages === 0 && this.bufferedAmount <= bytes;
+    signal?.throwIfAborted();
+    this.#throwIfEnded();
+    if (holdsAtMost(high - 1)) return;
+    await this.#conditions.until(() => {
+      this.#throwIfEnded();
+      return holdsAtMost(low);
+    }, { signal, polled: true });
+  }
+
+  get writable() {
+    if (!this.#writable) {
+      this.#writable = writableOf(this);
+      if (this.#end) this.#endWritable();
+    }
+    return this.#writable.writable;
+  }
+
+  /** Has later messages wait until this one is sent. */
+  #follow(sent) {
+    this.#unsent += 1;
+    const done = sent.finally(() => { this.#unsent -= 1; });
+    this.#lastSent = done.catch(() => {});
+    return done;
+  }
+
+  // --- Receiving
+
+  messages(options = undefined) {
+    const signal = toSignal('messages', options, ['signal', 'buffer']);
+    const inbox = new Inbox(toLimits(options?.buffer, this.#buffer), {
+      dropped: (messages, bytes) => this.#tellUnread('inbox-full', messages, bytes),
+      overflowed: (error, limits) => { if (limits.overflow === 'close') this.#closeFull(error); },
+      left: () => {
+        this.#inboxes.delete(inbox);
+        signal?.removeEventListener('abort', onAbort);
+      },
+    });
+    const onAbort = () => inbox.cancel(signal.reason);
+    if (signal?.aborted) {
+      onAbort();
+    } else if (this.#end) {
+      inbox.finish(this.#end.error);
+    } else {
+      this.#inboxes.add(inbox);
+      signal?.addEventListener('abort', onAbort, { once: true });
+    }
+    return inbox.iterator;
+  }
+
+  [Symbol.asyncIterator]() { return this.messages(); }
+
+  async next(options = undefined) {
+    const signal = toSignal('next', options);
+    const messages = this.messages();
+    try {
+      const { value, done } = await messages.next({ signal });
+      if (done) throw new ClosedError('closed', this.#end?.close);
+      return value;
+    } finally {
+      messages.return();
+    }
+  }
+
+  get readable() {
+    this.#readable ??= readableOf(this.messages());
+    return this.#readable;
+  }
+
+  #received(data) {
+    // The browser's buffer has had time to shrink, even where timers are held back.
+    this.#conditions.check();
+    const bytes = typeof data === 'string' ? data.length : data.byteLength;
+    if (!this.#isDecoding) {
+      const handled = this.#handle(data, bytes);
+      if (isThenable(handled)) this.#handleRest(handled);
+      return;
+    }
+    const { dropped, failed } = pushWithin(this.#buffer, this.#undecoded, data, bytes);
+    if (dropped.length === 0) return;
+    if (failed) this.#failUndecoded();
+    const sum = dropped.reduce((total, message) => total + message.bytes, 0);
+    this.#tellUnread('not-decoded', dropped.map(({ value }) => value), sum);
+  }
+
+  /** Decodes, validates and hands out one message. It does not fail, and gives a promise if it takes time. */
+  #handle(data, bytes) {
+    const refuse = (error) => this.#refuse(error, data);
+    try {
+      const handled = pipe(data, [
+        (raw) => translate(() => this.#codec.decode(raw), undecodable),
+        (value) => (this.#incoming ? translate(() => validate(this.#incoming, value, 'a message'), unvalidated) : value),
+        (value) => { this.#handOut(value, bytes); },
+      ]);
+      return isThenable(handled) ? handled.catch(refuse) : undefined;
+    } catch (error) {
+      return refuse(error);
+    }
+  }
+
+  /** One after the other, so that they keep their order. */
+  async #handleRest(first) {
+    this.#isDecoding = true;
+    await first;
+    while (this.#undecoded.length > 0) {
+      const { value, bytes } = this.#undecoded.shift();
+      await this.#handle(value, bytes);
+    }
+    this.#isDecoding = false;
+    if (this.#end) this.#finish();
+  }
+
+  #handOut(value, bytes) {
+    for (const inbox of [...this.#inboxes]) inbox.push(value, bytes);
+    if (this.#hasListeners) dispatch(this, new MessageEvent('message', { data: value }));
+  }
+
+  #refuse(error, data) {
+    this.#invalid += 1;
+    dispatch(this, plainEvent('invalid', { error: error.about(data) }));
+  }
+
+  #tellUnread(reason, messages, bytes) {
+    this.#unread.messages += messages.length;
+    this.#unread.bytes += bytes;
+    dispatch(this, plainEvent('dropped', { reason, messages: Object.freeze(messages), bytes }));
+  }
+
+  /** Messages come faster than they are decoded, and that is not to be borne. */
+  #failUndecoded() {
+    const error = new OverflowError(this.#buffer);
+    for (const inbox of [...this.#inboxes]) inbox.finish(error);
+    if (this.#buffer.overflow === 'close') this.#closeFull(error);
+  }
+
+  #closeFull(error) {
+    this.#overflow = error;
+    this.close(INBOX_FULL, 'inbox full');
+  }
+
+  // --- The end
+
+  async opened(options = undefined) {
+    const signal = toSignal('opened', options);
+    signal?.throwIfAborted();
+    this.#throwIfEnded();
+    await this.#conditions.until(() => this.readyState === ReconnectingWebSocket.OPEN, { signal });
+  }
+
+  [dispose]() {
+    this.close();
+  }
+
+  async [asyncDispose]() {
+    const isOver = () => this.state === 'closed' || this.state === 'idle';
+    this.close();
+    if (isOver()) return;
+    await new Promise((resolve) => {
+      super.addEventListener('close', () => { if (isOver()) resolve(); });
+    });
+  }
+
+  #closed(close) {
+    if (close.willReconnect) return;
+    const isGood = this.#wasClosed || close.cause === 'closed' || (close.code === 1000 && close.wasClean);
+    this.#end = { error: this.#overflow ?? (isGood ? undefined : new ClosedError('lost', close)), close };
+    this.#conditions.fail(this.#endError());
+    this.#endWritable();
+    if (!this.#isDecoding) this.#finish();
+  }
+
+  /** All that was received has been handed out. */
+  #finish() {
+    for (const inbox of [...this.#inboxes]) inbox.finish(this.#end.error);
+  }
+
+  #endWritable() {
+    this.#writable?.end(this.#endError());
+  }
+
+  /** For those who would have to wait for ever. */
+  #endError() {
+    return this.#end.error ?? new ClosedError('closed', this.#end.close);
+  }
+
+  /** It counts as ended from the moment when it is closed, since nothing can be sent any more. */
+  #throwIfEnded() {
+    if (this.#end) throw this.#endError();
+    if (this.state === 'closing' || this.state === 'closed') throw new ClosedError('closed');
+  }
+
+  static {
+    for (const name of Object.getOwnPropertyNames(this.prototype)) {
+      if (name !== 'constructor') Object.defineProperty(this.prototype, name, { enumerable: true });
+    }
+    Object.defineProperty(this.prototype, Symbol.toStringTag, { value: 'TypedSocket', configurable: true });
+    defineHandlers(this.prototype, ['invalid'], () => {});
+  }
+}
+
+// --- Options ------------------------------------------------------------------------------------------------
+
+function toCodec(codec = json) {
+  const isCodec = typeof codec === 'object' && codec !== null && typeof codec.encode === 'function' && typeof codec.decode === 'function';
+  if (!isCodec) {
+    throw wrongKind('option codec', codec, 'json, the msgpack of steady-socket/msgpack, or an object with the functions encode and decode');
+  }
+  return codec;
+}
+
+/** What may wait to be read; what is not said is as in `base`. */
+function toLimits(given, base) {
+  const { messages = base.messages, bytes = base.bytes, overflow = base.overflow } = dictionary(given, 'option buffer', Object.keys(base));
+  const whole = (name, unit, value) => toNumber({ name, kind: 'whole', unit, min: 1, max: MOST, unlimited: false }, value);
+  toNumber({ name: 'buffer.overflow', kind: 'choice', choices: OVERFLOWS }, overflow);
+  return { messages: whole('buffer.messages', '', messages), bytes: whole('buffer.bytes', ' bytes', bytes), overflow };
+}
+
+// --- Messages -----------------------------------------------------------------------------------------------
+
+const SENDABLE = ['ArrayBuffer', 'SharedArrayBuffer', 'Blob', 'File'];
+
+/** What a codec made; anything else would be sent as the text that the language makes of it. */
+function toSendable(data) {
+  const tag = Object.prototype.toString.call(data).slice('[object '.length, -1);
+  if (typeof data === 'string' || ArrayBuffer.isView(data) || SENDABLE.includes(tag)) return data;
+  throw new MessageError('encode-failed', 'the codec did not encode the message as a string, a buffer, a view or a Blob');
+}
+
+/** A codec of this package says what was wrong; what another throws may quote the message. */
+function undecodable(thrown) {
+  if (thrown instanceof MessageError) return thrown;
+  return new MessageError('decode-failed', 'the codec cannot decode a message', { thrown });
+}
+
+function unvalidated(thrown) {
+  if (thrown instanceof MessageError) return thrown;
+  return new MessageError('schema-failed', 'the schema threw instead of answering', { thrown });
+}

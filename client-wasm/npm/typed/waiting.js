@@ -1,0 +1,106 @@
+// Waiting that a signal can end.
+
+import { shared } from '../module.js';
+
+const { dictionary, wrongKind } = shared;
+
+/** How often what the browser does not tell is looked at, in milliseconds: as often as the core does. */
+const POLL = 50;
+
+/**
+ * The signal in the options of something that waits.
+ *
+ * @throws {TypeError}
+ */
+export function toSignal(what, options, names = ['signal']) {
+  const { signal } = dictionary(options, `the options of ${what}`, names);
+  if (signal === undefined || signal === null) return undefined;
+  if (typeof signal.aborted !== 'boolean' || typeof signal.addEventListener !== 'function') {
+    throw wrongKind('option signal', signal, 'an AbortSignal');
+  }
+  return signal;
+}
+
+/**
+ * A promise that also ends when a signal aborts.
+ *
+ * @param begin - called with `resolve` and `reject`; may return a function that is called when the signal aborts
+ */
+export function abortable(signal, begin) {
+  return new Promise((resolve, reject) => {
+    if (signal?.aborted) {
+      reject(signal.reason);
+      return;
+    }
+    let abandon;
+    const onAbort = () => {
+      abandon?.();
+      reject(signal.reason);
+    };
+    const settling = (settle) => (value) => {
+      signal?.removeEventListener('abort', onAbort);
+      settle(value);
+    };
+    // Before it begins, since it may be over at once.
+    signal?.addEventListener('abort', onAbort, { once: true });
+    abandon = begin(settling(resolve), settling(reject));
+  });
+}
+
+/** Those who wait until something holds. */
+export class Conditions {
+  /** `{ holds, polled, resolve, reject }` */
+  #waiting = new Set();
+  #timer = null;
+
+  /**
+   * Waits until `holds` gives true.
+   *
+   * @param polled - whether there is no event that tells
+   */
+  until(holds, { signal, polled = false }) {
+    return abortable(signal, (resolve, reject) => {
+      const waiter = { holds, polled, resolve, reject };
+      this.#waiting.add(waiter);
+      this.check();
+      return () => this.#remove(waiter);
+    });
+  }
+
+  /** Looks who need wait no longer. */
+  check() {
+    for (const waiter of this.#waiting) {
+      try {
+        if (!waiter.holds()) continue;
+        waiter.resolve();
+      } catch (error) {
+        waiter.reject(error);
+      }
+      this.#waiting.delete(waiter);
+    }
+    this.#arm();
+  }
+
+  /** What they wait for will not come. */
+  fail(error) {
+    for (const { reject } of this.#waiting) reject(error);
+    this.#waiting.clear();
+    this.#arm();
+  }
+
+  #remove(waiter) {
+    this.#waiting.delete(waiter);
+    this.#arm();
+  }
+
+  #arm() {
+    const isNeeded = [...this.#waiting].some(({ polled }) => polled);
+    if (isNeeded === (this.#timer !== null)) return;
+    if (isNeeded) {
+      this.#timer = setInterval(() => this.check(), POLL);
+    } else {
+      clearInterval(this.#timer);
+      this.#timer = null;
+    }
+  }
+}

@@ -1,0 +1,38 @@
+// The packed package in Node, with its WebAssembly module loaded.
+
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { pathToFileURL } from 'node:url';
+
+import { installPackage } from '../lib/package.mjs';
+
+/** Retries at once: for tests that are not about the wait. */
+export const AT_ONCE = { firstDelayMax: 0, minDelay: 0, baseDelay: 1, maxDelay: 1 };
+
+/**
+ * Installs the package.
+ *
+ * @returns `typed` and `msgpack`, what its entries export, and `remove`
+ */
+export async function importPackage(purpose) {
+  const { folder, remove } = await installPackage(purpose);
+  try {
+    const load = (file) => import(pathToFileURL(path.join(folder, file)).href);
+    const { default: init } = await load('wasm/steady_socket_wasm.js');
+    await init({ module_or_path: await readFile(path.join(folder, 'wasm/steady_socket_wasm_bg.wasm')) });
+    return { typed: await load('index.js'), msgpack: await load('typed/msgpack.js'), folder, remove };
+  } catch (error) {
+    await remove();
+    throw error;
+  }
+}
+
+/** The next event of a type. */
+export function nextEvent(target, type) {
+  return new Promise((resolve) => { target.addEventListener(type, resolve, { once: true }); });
+}
+
+/** Later than all that is ready to run. */
+export function turn() {
+  return new Promise((resolve) => { setImmediate(resolve); });
+}

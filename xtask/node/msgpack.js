@@ -1,0 +1,3 @@
+// What the npm package uses of the MessagePack library.
+
+export { Decoder, Encoder } from '@msgpack/msgpack';
