@@ -419,7 +419,7 @@ fn npm() -> Result<()> {
 /// The JavaScript face beside Firefox's own `WebSocket`.
 fn conformance_in_firefox(firefox: &Firefox) -> Result<()> {
     let npm = NpmTests::prepare()?;
-    server::build()?;
+    server::build_for_tests()?;
     let log = checkout::artifacts().join("test-server-conformance.log");
     let origin = npm.page_origin();
     let options = ["--demo-control", "--port", "0", "--allow-origin", &origin];
