@@ -26,7 +26,15 @@ const FAULTS: &str = "## The faults";
 const NOT_PROMISED: &str = "not promised";
 
 /// Where tests are.
-const FOLDERS: [&str; 5] = ["client", "client-wasm", "protocol", "test-server", "tests"];
+const FOLDERS: [&str; 7] = [
+    "client",
+    "client-export",
+    "client-wasm",
+    "examples",
+    "protocol",
+    "test-server",
+    "tests",
+];
 
 /// Folders in these that hold what others wrote or tools made.
 const NOT_OURS: [&str; 3] = ["node_modules", "target", "pkg"];

@@ -156,6 +156,7 @@ async fn bytes_come_back_as_they_went() {
     }
 }
 
+// [R28]
 #[wasm_bindgen_test]
 async fn a_message_of_the_wrong_kind_is_an_item_and_the_stream_goes_on() {
     let url = format!("{}/echo", SERVER.address().await);
@@ -310,6 +311,7 @@ async fn a_ticket_can_be_fetched_and_a_refusal_tells_its_status() {
     assert_eq!(nobody, Err(FetchError::Unreachable));
 }
 
+// [R33]
 #[wasm_bindgen_test]
 async fn a_server_is_asked_over_http_why_handshakes_fail() {
     let server = SERVER.address().await;

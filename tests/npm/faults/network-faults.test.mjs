@@ -116,8 +116,10 @@ describe('faults of a network', { timeout: 10 * TEST_TIMEOUT }, () => {
     await proxy.cure();
     await recovered(lost, 'ended in the middle of a message');
     assert.deepEqual(await tab.numbers(id, 'message'), numbersFrom(1, 4), 'what had come whole, and nothing else');
-    const arrived = (await seen('messageIn')).filter(({ bytes }) => bytes === BYTES).length;
-    assert.equal(arrived, COUNT, 'the server had each once');
+    // The connection may have ended before the server had all of them.
+    const [, second] = await seen('open');
+    const again = (await seen('messageIn')).filter(({ connection, bytes }) => connection === second.connection && bytes === BYTES);
+    assert.deepEqual(again, [], 'what the browser had taken is not sent again');
   });
 
   test('[R10] an end that is late to arrive is noticed when it does', { timeout: TEST_TIMEOUT }, async () => {
@@ -139,7 +141,9 @@ describe('faults of a network', { timeout: 10 * TEST_TIMEOUT }, () => {
     const since = Date.now();
     for (const which of [id, `${id} bare`]) await tab.call(which, 'close');
     const end = await tab.next('the end', id, isClose, since);
-    assert.equal(end.willReconnect, false);
+    assert.deepEqual([end.cause, end.willReconnect], ['close-timeout', false]);
+    const theirs = await tab.next('the end', `${id} bare`, isClose, since);
+    assert.ok(theirs.at > end.at, 'the browser waits longer');
     await measured(`close where the end comes after ${DELAY} ms, limit ${LIMIT} ms: the end`, end.at - since);
     await pause(LIMIT);
     assert.equal((await tab.log(id)).filter(isClose).length, 1, 'one end');
