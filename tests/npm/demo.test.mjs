@@ -157,6 +157,34 @@ describe('the demo page', { timeout: 4 * TEST_TIMEOUT }, () => {
     }
   });
 
+  test('speaks by the class that is made of the Rust types', async () => {
+    const demo = await openDemo(browser, { viewport: DESKTOP });
+    try {
+      assert.equal(await demo.modules(), 1, 'the second module is loaded when it is needed');
+      await demo.page.fill('#typed-name', 'Grace');
+      await demo.page.click('#typed-greet');
+      await demo.received({ type: 'greeting', text: 'Hello Grace!' });
+      assert.equal(await demo.page.textContent('#typed-sent'), '{"type":"hello","name":"Grace"}');
+      assert.equal(await demo.modules(), 2);
+      await demo.page.fill('#typed-name', '');
+      await demo.page.click('#typed-greet');
+      await demo.received({ type: 'invalid', reason: { problem: 'empty' } });
+      await demo.page.click('#typed-wrong');
+      await demo.received('TypeError: HelloSocket: send: the message does not have its Rust type: missing field `name`');
+      // The page's other socket has nothing to do with it.
+      await demo.counter('sent', '0');
+      await demo.page.fill('#typed-name', '<img src=x onerror="globalThis.taken=1">\u202e');
+      await demo.page.keyboard.press('Enter');
+      await demo.received('{"type":"greeting","text":"Hello <img src=x onerror=\\"globalThis.taken=1\\">U+202E!"}');
+      assert.equal(await demo.page.evaluate(() => globalThis.taken), undefined);
+      await demo.page.evaluate(() => scrollTo(0, 0));
+      await demo.screenshot('demo-typed.png', true);
+      demo.assertContent();
+    } finally {
+      await demo.close();
+    }
+  });
+
   test('says so when the server does not offer to cut', async () => {
     const server = required('STEADY_SOCKET_SERVER_WITHOUT_CONTROL');
     const demo = await openDemo(browser, { viewport: DESKTOP }, undefined, server);
@@ -182,13 +210,13 @@ describe('the demo page', { timeout: 4 * TEST_TIMEOUT }, () => {
       await keyboard.press('Enter');
       await demo.greeting('Hello Ada!');
       const order = [];
-      for (let step = 0; step < 5; step += 1) {
+      for (let step = 0; step < 8; step += 1) {
         await keyboard.press('Tab');
         order.push(await focused());
         const outline = await demo.page.evaluate(() => getComputedStyle(document.activeElement).outlineStyle);
         assert.equal(outline, 'solid', `${order.at(-1)} shows that it has the focus`);
       }
-      assert.deepEqual(order, ['greet', 'cut', 'reconnect', 'close', 'log']);
+      assert.deepEqual(order, ['greet', 'cut', 'reconnect', 'close', 'log', 'typed-name', 'typed-greet', 'typed-wrong']);
       await demo.page.focus('#cut');
       await keyboard.press('Enter');
       await demo.counter('reconnects', '1');
@@ -246,6 +274,10 @@ async function openDemo(browser, options, prepare = async () => {}, server = ser
     greeting: (text) => waitForText('#greeting', text),
     counter: (name, value) => waitForText(`#count-${name}`, value),
     state: (...states) => waitForText('#badge-state', new RegExp(`^(${states.join('|')})$`)),
+    /** What the typed panel shows as received: an object, or text as it is. */
+    received: (message) => waitForText('#typed-received', typeof message === 'string' ? message : JSON.stringify(message)),
+    /** How many WebAssembly modules the page has asked for. */
+    modules: () => page.evaluate(() => performance.getEntriesByType('resource').filter(({ name }) => name.endsWith('.wasm')).length),
     /** The names listed, newest first, each with its status. */
     names: () => page.$$eval('#names li', (items) => items.map((item) => item.textContent)),
     /** Records what the badge shows from now on; the function returned gives what it was. */

@@ -1,8 +1,10 @@
-// How long a message takes between JavaScript and Rust, by each of the ways that there are, in Chromium:
+// How long a message takes between JavaScript and Rust, by each of the ways that there are, in Chromium. After
+// `cargo xtask test npm`, which builds the modules, this prints the table of docs/rust-types.md:
 //
-//     cargo xtask test export-bench
+//     STEADY_SOCKET_TYPED_HELLO=target/typed-hello STEADY_SOCKET_EXPORT_MESSAGES=target/export-messages \
+//         CHROMIUM=/usr/bin/chromium node tests/npm/export/bench.mjs
 //
-// prints the table of docs/rust-types.md. Nothing is asserted: the figures are the machine's.
+// Nothing is asserted: the figures are the machine's.
 
 import { openModules } from './lib.mjs';
 

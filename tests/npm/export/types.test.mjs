@@ -13,6 +13,7 @@ import { runProgram } from '../lib/package.mjs';
 import { messages, typedHello } from './lib.mjs';
 
 const CONSUMER = fileURLToPath(new URL('./typescript/consumer.ts', import.meta.url));
+const GUIDE = fileURLToPath(new URL('../../../docs/rust-types.md', import.meta.url));
 const COMPILER = path.join(path.dirname(createRequire(import.meta.url).resolve('typescript/package.json')), 'bin', 'tsc');
 
 describe('the declarations of exported classes', { timeout: 2 * TEST_TIMEOUT }, () => {
@@ -49,6 +50,13 @@ describe('the declarations of exported classes', { timeout: 2 * TEST_TIMEOUT }, 
 
   test('allow what has the Rust types, and nothing else', async () => {
     await compile(await readFile(CONSUMER, 'utf8'));
+  });
+
+  test('compile the guide', async () => {
+    const guide = await readFile(GUIDE, 'utf8');
+    const programs = [...guide.matchAll(/^```ts\n(.*?)^```$/gms)].map(([, program]) => program);
+    assert.ok(programs.length > 0, 'the guide has examples');
+    for (const program of programs) await compile(program);
   });
 
   test('name the wrong field', async () => {
