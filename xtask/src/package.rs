@@ -10,9 +10,43 @@ use crate::tools::Tools;
 use crate::wasm_std::{self, WasmStd};
 use crate::{Result, both, checkout, files, node, process, say, tools};
 
-/// What the wasm is made from, besides the tools.
-const SOURCES: [&str; 4] = ["client", "client-wasm/js", "client-wasm/src", "protocol"];
-const SOURCE_FILES: [&str; 3] = ["Cargo.lock", "Cargo.toml", "client-wasm/Cargo.toml"];
+/// A crate of which wasm-pack makes a WebAssembly module.
+pub(crate) struct Module {
+    /// The crate's folder.
+    folder: &'static str,
+    /// The name of the output's folder in `target`.
+    output: &'static str,
+    /// Files and folders that it is made from, besides the tools and what all are made from.
+    sources: &'static [&'static str],
+}
+
+/// What every module is made from.
+const SOURCES: [&str; 4] = ["Cargo.lock", "Cargo.toml", "client", "protocol"];
+
+/// The module of the package.
+const FACE: Module = Module {
+    folder: "client-wasm",
+    output: "wasm-pack",
+    sources: &[
+        "client-wasm/Cargo.toml",
+        "client-wasm/js",
+        "client-wasm/src",
+    ],
+};
+
+/// The example of a class that is exported for an endpoint.
+pub(crate) const TYPED_HELLO: Module = Module {
+    folder: "examples/typed-hello",
+    output: "typed-hello",
+    sources: &["client-export", "examples/typed-hello"],
+};
+
+/// The exported classes of the tests.
+pub(crate) const EXPORT_MESSAGES: Module = Module {
+    folder: "tests/npm/export/messages",
+    output: "export-messages",
+    sources: &["client-export", "tests/npm/export/messages"],
+};
 
 /// The licence texts that every published package carries. Its readme is its own.
 const LICENSES: [&str; 2] = ["LICENSE-APACHE", "LICENSE-MIT"];
@@ -30,7 +64,7 @@ pub(crate) fn folder() -> PathBuf {
 pub(crate) fn build() -> Result<()> {
     let wasm_std = wasm_std::ensure()?;
     let ((), tools) = both(|| compile(&wasm_std), tools::for_package)?;
-    let wasm = build_wasm(&tools)?;
+    let wasm = FACE.build(&tools)?;
     let package = folder();
     files::remove_folder(&package)?;
     files::copy_folder(&wasm, &package.join("wasm"))?;
@@ -59,51 +93,63 @@ fn compile(wasm_std: &WasmStd) -> Result<()> {
     process::run(cargo.args(["--target", wasm_std::TARGET]))
 }
 
-/// Runs wasm-pack, unless its result was made from the same sources by the same tools: cargo would
-/// notice that too, but wasm-opt would run again.
-fn build_wasm(tools: &Tools) -> Result<PathBuf> {
-    let output = checkout::path("target/wasm-pack");
-    let content = format!("{:016x}\n{}\n", hash_of_sources()?, tools.description);
-    let stamp = Stamp::new(checkout::path("target/xtask/wasm-pack-stamp"), content);
-    if stamp.is_current() && output.is_dir() {
-        return Ok(output);
-    }
-    say("building the npm package into target/package");
-    stamp.remove()?;
-    files::remove_folder(&output)?;
-    let mut wasm_pack = tools.wasm_pack("build");
-    // The manifest, the readme and the ignore file are made for a package of this output alone.
-    wasm_pack.args([
-        "--release",
-        "--target",
-        "web",
-        "--no-pack",
-        "--no-gitignore",
-        "--out-dir",
-    ]);
-    process::run(wasm_pack.arg(&output).arg("client-wasm"))?;
-    stamp.set()?;
-    Ok(output)
-}
-
-fn hash_of_sources() -> Result<u64> {
-    let mut hasher = DefaultHasher::new();
-    let mut add = |path: &Path| -> Result<()> {
-        path.hash(&mut hasher);
-        let content = std::fs::read(checkout::root().join(path))
-            .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
-        content.hash(&mut hasher);
-        Ok(())
-    };
-    for file in SOURCE_FILES {
-        add(Path::new(file))?;
-    }
-    for folder in SOURCES {
-        for file in files::below(&checkout::path(folder))? {
-            add(&Path::new(folder).join(file))?;
+impl Module {
+    /// Runs wasm-pack, unless its result was made from the same sources by the same tools: cargo would
+    /// notice that too, but wasm-opt would run again. Returns the folder of the result.
+    ///
+    /// # Errors
+    ///
+    /// What the compiler says.
+    pub(crate) fn build(&self, tools: &Tools) -> Result<PathBuf> {
+        let output = checkout::path("target").join(self.output);
+        let content = format!("{:016x}\n{}\n", self.hash_of_sources()?, tools.description);
+        let stamp = checkout::path("target/xtask").join(format!("{}-stamp", self.output));
+        let stamp = Stamp::new(stamp, content);
+        if stamp.is_current() && output.is_dir() {
+            return Ok(output);
         }
+        say(format_args!(
+            "building {} into target/{}",
+            self.folder, self.output
+        ));
+        stamp.remove()?;
+        files::remove_folder(&output)?;
+        let mut wasm_pack = tools.wasm_pack("build");
+        // The manifest, the readme and the ignore file are made for a package of this output alone.
+        wasm_pack.args([
+            "--release",
+            "--target",
+            "web",
+            "--no-pack",
+            "--no-gitignore",
+            "--out-dir",
+        ]);
+        process::run(wasm_pack.arg(&output).arg(self.folder))?;
+        stamp.set()?;
+        Ok(output)
     }
-    Ok(hasher.finish())
+
+    fn hash_of_sources(&self) -> Result<u64> {
+        let mut hasher = DefaultHasher::new();
+        let mut add = |path: &Path| -> Result<()> {
+            path.hash(&mut hasher);
+            let content = std::fs::read(checkout::root().join(path))
+                .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+            content.hash(&mut hasher);
+            Ok(())
+        };
+        for source in SOURCES.iter().chain(self.sources).map(Path::new) {
+            let found = checkout::root().join(source);
+            if found.is_dir() {
+                for file in files::below(&found)? {
+                    add(&source.join(file))?;
+                }
+            } else {
+                add(source)?;
+            }
+        }
+        Ok(hasher.finish())
+    }
 }
 
 /// `package.json`. Everything in the package is listed by name, so that what npm packs is what was

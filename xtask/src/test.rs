@@ -229,7 +229,15 @@ fn lint(wasm: &WasmStd) -> Result<()> {
             "steady-socket-protocol",
             "--lib",
         ],
-        &["-p", "steady-socket-export", "-p", "typed-hello", "--lib"],
+        &[
+            "-p",
+            "steady-socket-export",
+            "-p",
+            "typed-hello",
+            "-p",
+            "export-messages",
+            "--lib",
+        ],
         &["-p", "steady-socket-wasm", "--all-targets"],
     ];
 
@@ -289,6 +297,7 @@ fn in_browser(part: &str, flags: [&str; 2], driver: &Path, capabilities: &Path) 
         .args(["client-wasm", "--features", "wss-tests"])
         // Read when the tests are compiled.
         .env("STEADY_SOCKET_TEST_SERVER", server.ws())
+        .env("STEADY_SOCKET_TEST_SERVER_TLS", secure.ws())
         .env("WASM_BINDGEN_TEST_ADDRESS", format!("127.0.0.1:{page}"))
         .env("WASM_BINDGEN_TEST_WEBDRIVER_JSON", capabilities);
     let _keep_serving = KeepServing::start((Ipv4Addr::LOCALHOST, page).into());
@@ -299,7 +308,6 @@ fn in_browser(part: &str, flags: [&str; 2], driver: &Path, capabilities: &Path) 
 
 /// Runs a test against a server; when it fails, says where the server's output is.
 fn with_log(server: &mut Server, log: &Path, test: impl FnOnce() -> Result<()>) -> Result<()> {
-        .env("STEADY_SOCKET_TEST_SERVER_TLS", secure.ws())
     let outcome = test();
     server.check()?;
     outcome.map_err(|error| format!("{error}; the server's log is {}", log.display()).into())
@@ -390,8 +398,11 @@ fn npm() -> Result<()> {
     let mut tests = tests_in("tests/npm", Some(INTEROP_TEST))?;
     tests.extend(tests_in(CONFORMANCE, Some(CONFORMANCE_IN_FIREFOX))?);
     tests.extend(tests_in("tests/npm/typed", None)?);
+    tests.extend(tests_in("tests/npm/export", None)?);
     let npm = NpmTests::prepare()?;
     let page = demo::assemble_page()?;
+    let messages = package::EXPORT_MESSAGES.build(&tools::for_package()?)?;
+    let typed_hello = demo::typed_hello();
     server::build_for_tests()?;
     let log = checkout::artifacts().join("test-server-npm.log");
     let (page, origin) = (page.to_string_lossy(), npm.page_origin());
@@ -412,7 +423,9 @@ fn npm() -> Result<()> {
     node.env(
         "STEADY_SOCKET_SERVER_WITHOUT_CONTROL",
         without_control.http(),
-    );
+    )
+    .env("STEADY_SOCKET_TYPED_HELLO", typed_hello)
+    .env("STEADY_SOCKET_EXPORT_MESSAGES", messages);
     with_log(&mut server, &log, || process::run(&mut node))
 }
 
