@@ -2,16 +2,14 @@
 
 import { after, before, describe, test } from 'node:test';
 import { copyFile, symlink, writeFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 import { TEST_TIMEOUT } from '../lib/limits.mjs';
 import { installPackage, runProgram } from '../lib/package.mjs';
+import { COMPILER, MODULES, STRICT } from './compiler.mjs';
 
 const PROGRAM = fileURLToPath(new URL('../typescript/typed.ts', import.meta.url));
-const MODULES = fileURLToPath(new URL('../node_modules', import.meta.url));
-const COMPILER = path.join(path.dirname(createRequire(import.meta.url).resolve('typescript/package.json')), 'bin', 'tsc');
 
 describe('the declarations of typed sockets', { timeout: 2 * TEST_TIMEOUT }, () => {
   let installed;
@@ -28,19 +26,7 @@ describe('the declarations of typed sockets', { timeout: 2 * TEST_TIMEOUT }, () 
     test(`compile with --strict and moduleResolution ${moduleResolution}`, async () => {
       const config = path.join(installed.project, `tsconfig.${moduleResolution}.json`);
       await writeFile(config, JSON.stringify({
-        compilerOptions: {
-          strict: true,
-          noEmit: true,
-          exactOptionalPropertyTypes: true,
-          noUncheckedIndexedAccess: true,
-          // Our own declarations are checked by another test; those of the libraries are theirs.
-          skipLibCheck: true,
-          target: 'es2022',
-          lib: ['es2022', 'dom', 'dom.iterable'],
-          types: [],
-          module,
-          moduleResolution,
-        },
+        compilerOptions: { ...STRICT, module, moduleResolution },
         files: ['typed.ts'],
       }));
       await runProgram(process.execPath, [COMPILER, '--project', config, '--pretty', 'false'], { cwd: installed.project });
