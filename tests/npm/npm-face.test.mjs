@@ -1,4 +1,4 @@
-// The cases of face/cases.js, each in a page and in a dedicated worker of a real browser.
+// The cases of face/cases.js, each in a page and in a dedicated worker of a real browser, over ws and over wss.
 
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
@@ -12,67 +12,63 @@ import { openRealm } from './lib/realm.mjs';
 const source = await readFile(new URL('./face/cases.js', import.meta.url), 'utf8');
 const names = [...source.matchAll(/^ {2}async '(.+?)'\(/gm)].map(([, name]) => name);
 
-describe('ReconnectingWebSocket', { timeout: names.length * TEST_TIMEOUT }, () => {
-  let realm;
-  before(async () => { realm = await openRealm({ purpose: 'face' }); });
-  after(() => realm?.close());
+for (const scheme of ['ws', 'wss']) {
+  describe(`ReconnectingWebSocket over ${scheme}:`, { timeout: names.length * TEST_TIMEOUT }, () => {
+    const server = { ws: serverAddress(scheme), http: serverAddress(scheme.replace('ws', 'http')) };
+    let realm;
+    before(async () => { realm = await openRealm({ purpose: 'face', secure: scheme === 'wss' }); });
+    after(() => realm?.close());
 
-  test('every case of the file is found', async () => {
-    const exported = await realm.evaluate('the case', async () => Object.keys((await import('/face/cases.js')).cases));
-    assert.deepEqual(names, exported);
+    test('every case of the file is found', async () => {
+      const exported = await realm.evaluate('the case', async () => Object.keys((await import('/face/cases.js')).cases));
+      assert.deepEqual(names, exported);
+    });
+
+    describe('in a page', () => {
+      for (const name of names) {
+        test(name, { timeout: TEST_TIMEOUT }, async () => {
+          await realm.reload();
+          const failure = await realm.evaluate('the case', ([which, address]) => globalThis.runCase(which, address), [name, server]);
+          assert.equal(failure, null, failure);
+        });
+      }
+    });
+
+    describe('in a dedicated worker', () => {
+      for (const name of names) {
+        test(name, { timeout: TEST_TIMEOUT }, async () => {
+          const failure = await realm.evaluate('the case', ([which, address]) => new Promise((resolve) => {
+            const worker = new Worker('/face/worker.js', { type: 'module' });
+            const finish = (failed) => {
+              worker.terminate();
+              resolve(failed);
+            };
+            worker.onmessage = ({ data }) => finish(data.failure);
+            worker.onerror = (event) => finish(`the worker failed: ${event.message ?? 'it could not be loaded'}`);
+            worker.postMessage({ name: which, server: address });
+          }), [name, server]);
+          assert.equal(failure, null, failure);
+        });
+      }
+    });
+
+    test('in a worker made from a blob, a relative URL has the origin of the page', { timeout: TEST_TIMEOUT }, async () => {
+      // Such a worker has the base URL `blob:…`, to which nothing is relative.
+      const url = await realm.evaluate('the answer of the worker', () => new Promise((resolve, reject) => {
+        const source = `
+          import('${location.origin}/pkg/index.js').then(({ ReconnectingWebSocket }) => {
+            postMessage(new ReconnectingWebSocket('/echo?x=1', [], { startClosed: true }).url);
+          }).catch((error) => postMessage(String(error)));
+        `;
+        const worker = new Worker(URL.createObjectURL(new Blob([source], { type: 'text/javascript' })), { type: 'module' });
+        const finish = (settle) => (value) => {
+          worker.terminate();
+          settle(value);
+        };
+        worker.onmessage = finish(({ data }) => resolve(data));
+        worker.onerror = finish((event) => reject(new Error(`the worker failed: ${event.message}`)));
+      }));
+      assert.equal(url, `${realm.origin.replace('http', 'ws')}/echo?x=1`);
+    });
   });
-
-  test('in a worker made from a blob, a relative URL has the origin of the page', { timeout: TEST_TIMEOUT }, async () => {
-    // Such a worker has the base URL `blob:…`, to which nothing is relative.
-    const url = await realm.evaluate('the answer of the worker', () => new Promise((resolve, reject) => {
-      const source = `
-        import('${location.origin}/pkg/index.js').then(({ ReconnectingWebSocket }) => {
-          postMessage(new ReconnectingWebSocket('/echo?x=1', [], { startClosed: true }).url);
-        }).catch((error) => postMessage(String(error)));
-      `;
-      const worker = new Worker(URL.createObjectURL(new Blob([source], { type: 'text/javascript' })), { type: 'module' });
-      const finish = (settle) => (value) => {
-        worker.terminate();
-        settle(value);
-      };
-      worker.onmessage = finish(({ data }) => resolve(data));
-      worker.onerror = finish((event) => reject(new Error(`the worker failed: ${event.message}`)));
-    }));
-    assert.equal(url, `${realm.origin.replace('http', 'ws')}/echo?x=1`);
-  });
-
-  describe('in a page', () => {
-    for (const name of names) {
-      test(name, { timeout: TEST_TIMEOUT }, async () => {
-        await realm.page.reload();
-        const failure = await realm.evaluate('the case', async ([which, server]) => {
-          const { run } = await import('/face/run.js');
-          return run(which, server);
-        }, [name, server()]);
-        assert.equal(failure, null, failure);
-      });
-    }
-  });
-
-  describe('in a dedicated worker', () => {
-    for (const name of names) {
-      test(name, { timeout: TEST_TIMEOUT }, async () => {
-        const failure = await realm.evaluate('the case', ([which, address]) => new Promise((resolve) => {
-          const worker = new Worker('/face/worker.js', { type: 'module' });
-          const finish = (failed) => {
-            worker.terminate();
-            resolve(failed);
-          };
-          worker.onmessage = ({ data }) => finish(data.failure);
-          worker.onerror = (event) => finish(`the worker failed: ${event.message ?? 'it could not be loaded'}`);
-          worker.postMessage({ name: which, server: address });
-        }), [name, server()]);
-        assert.equal(failure, null, failure);
-      });
-    }
-  });
-});
-
-function server() {
-  return { ws: serverAddress('ws'), http: serverAddress('http') };
 }

@@ -3,14 +3,10 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { readFile } from 'node:fs/promises';
-import path from 'node:path';
 
-import { launchBrowser, openPage } from './lib/browser.mjs';
+import { launchAnyBrowser } from './lib/browser.mjs';
+import { serverAddress } from './lib/environment.mjs';
 import { TEST_TIMEOUT, within } from './lib/limits.mjs';
-import { installPackage } from './lib/package.mjs';
-
-const ORIGIN = 'https://steady-socket.test';
-const TYPES = { '.js': 'text/javascript', '.wasm': 'application/wasm' };
 
 /** The URLs that the native test of the Rust face judges, too. */
 const table = (await readFile(new URL('../../client/tests/mixed-content.txt', import.meta.url), 'utf8'))
@@ -19,29 +15,17 @@ const table = (await readFile(new URL('../../client/tests/mixed-content.txt', im
   .map((line) => line.split(' '));
 
 describe('on a page over https', { timeout: 4 * TEST_TIMEOUT }, () => {
-  const cleanups = [];
-  let page;
+  let browser;
 
   before(async () => {
-    const { folder, remove } = await installPackage('secure-page');
-    cleanups.push(remove);
-    const browser = await launchBrowser();
-    cleanups.push(() => browser.close());
-    ({ page } = await openPage(browser));
-    // The browser itself answers for the origin, so that no certificate is needed.
-    await page.route(`${ORIGIN}/**`, async (route) => {
-      const { pathname } = new URL(route.request().url());
-      if (pathname === '/') return route.fulfill({ contentType: 'text/html', body: '<!doctype html><title>page</title>' });
-      const body = await readFile(path.join(folder, pathname)).catch(() => undefined);
-      return route.fulfill(body ? { contentType: TYPES[path.extname(pathname)], body } : { status: 404 });
-    });
-    await page.goto(`${ORIGIN}/`);
+    browser = await launchAnyBrowser({ anyCertificate: true });
+    // A refusal is a page, too, and one without a policy, which would forbid what the browser itself allows.
+    // What the server has besides can be imported from there.
+    await browser.goto(`${serverAddress('https')}/control/cut`);
   });
-  after(async () => {
-    for (const cleanup of cleanups.reverse()) await cleanup();
-  });
+  after(() => browser?.close());
 
-  const evaluate = (what, run, argument) => within(page.evaluate(run, argument), what);
+  const evaluate = (what, run, argument) => within(browser.evaluate(run, argument), what);
 
   test('the rule is that of the browser', { timeout: TEST_TIMEOUT }, async () => {
     const judged = await evaluate('the verdicts of the browser', (urls) => urls.map((url) => {
@@ -59,7 +43,7 @@ describe('on a page over https', { timeout: 4 * TEST_TIMEOUT }, () => {
 
   test('[R30] the constructor refuses at once, saying why, unless told otherwise', { timeout: TEST_TIMEOUT }, async () => {
     const judged = await evaluate('the verdicts of the constructor', async (urls) => {
-      const { ReconnectingWebSocket } = await import('/index.js');
+      const { ReconnectingWebSocket } = await import('/pkg/index.js');
       return urls.map((url) => {
         new ReconnectingWebSocket(url, [], { startClosed: true, allowInsecure: true });
         try {
@@ -77,7 +61,7 @@ describe('on a page over https', { timeout: 4 * TEST_TIMEOUT }, () => {
 
   test('[R30] such a URL of a function is a failed attempt that says why', { timeout: TEST_TIMEOUT }, async () => {
     const [cause, explanation] = await evaluate('the close event', async () => {
-      const { ReconnectingWebSocket } = await import('/index.js');
+      const { ReconnectingWebSocket } = await import('/pkg/index.js');
       const socket = new ReconnectingWebSocket(() => 'ws://example.org/?secret', [], { maxRetries: 0 });
       const event = await new Promise((resolve) => { socket.onclose = resolve; });
       return [event.cause, event.explanation];
@@ -89,7 +73,7 @@ describe('on a page over https', { timeout: 4 * TEST_TIMEOUT }, () => {
 
   test('where the browser refuses after all, the attempt has failed', { timeout: TEST_TIMEOUT }, async () => {
     const [cause, explanation] = await evaluate('the close event', async () => {
-      const { ReconnectingWebSocket } = await import('/index.js');
+      const { ReconnectingWebSocket } = await import('/pkg/index.js');
       const socket = new ReconnectingWebSocket('ws://example.org/', [], { allowInsecure: true, maxRetries: 0 });
       const event = await new Promise((resolve) => { socket.onclose = resolve; });
       return [event.cause, event.explanation];

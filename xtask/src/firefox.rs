@@ -62,9 +62,10 @@ fn install() -> Result<PathBuf> {
 impl Firefox {
     /// See [`capabilities`].
     ///
-    /// The preferences there keep Firefox from asking for anything that is not a test's, and from holding
-    /// idle HTTP connections for its usual 115 s: the test runner's server at times serves a request only
-    /// when such a connection has ended (measured: 4 of 42 page loads took 115 s).
+    /// The preferences there keep Firefox from asking for anything that is not a test's, from putting waits
+    /// of its own before a connection to where one has failed, and from holding idle HTTP connections for
+    /// its usual 115 s: the test runner's server at times serves a request only when such a connection has
+    /// ended (measured: 4 of 42 page loads took 115 s).
     pub(crate) fn capabilities(&self) -> Result<PathBuf> {
         capabilities("moz:firefoxOptions", &self.firefox)
     }

@@ -100,7 +100,7 @@ impl Part {
             Self::Firefox => {
                 let firefox = firefox::ensure()?;
                 in_firefox(&firefox)?;
-                conformance_in_firefox(&firefox)
+                face_in_firefox(&firefox)
             }
             Self::Npm => npm(),
             Self::Faults => faults(),
@@ -374,6 +374,12 @@ impl NpmTests {
 /// The one test file in `tests/npm` that needs Python's `websockets`.
 const INTEROP_TEST: &str = "interop.test.mjs";
 
+/// Test files that run in the browser that their environment names: Chromium unless told otherwise.
+const IN_EVERY_BROWSER: [&str; 2] = [
+    "tests/npm/npm-face.test.mjs",
+    "tests/npm/secure-page.test.mjs",
+];
+
 /// What holds the JavaScript face beside a browser's own `WebSocket`, in one file for each browser.
 const CONFORMANCE: &str = "tests/npm/conformance";
 const CONFORMANCE_IN_FIREFOX: &str = "firefox.test.mjs";
@@ -404,44 +410,60 @@ fn npm() -> Result<()> {
     let messages = package::EXPORT_MESSAGES.build(&tools::for_package()?)?;
     let typed_hello = demo::typed_hello();
     server::build_for_tests()?;
-    let log = checkout::artifacts().join("test-server-npm.log");
-    let (page, origin) = (page.to_string_lossy(), npm.page_origin());
-    let options = [
-        "--demo-control",
-        "--port",
-        "0",
-        "--www",
-        &page,
-        "--allow-origin",
-        &origin,
-    ];
-    let mut server = Server::start(&options, Output::Logged(&log))?;
     let other_log = checkout::artifacts().join("test-server-npm-without-control.log");
-    let options = ["--port", "0", "--www", &page];
+    let options = ["--port", "0", "--www", &page.to_string_lossy()];
     let without_control = Server::start(&options, Output::Logged(&other_log))?;
-    let mut node = npm.command(&tests, &server);
-    node.env(
-        "STEADY_SOCKET_SERVER_WITHOUT_CONTROL",
-        without_control.http(),
-    )
-    .env("STEADY_SOCKET_TYPED_HELLO", typed_hello)
-    .env("STEADY_SOCKET_EXPORT_MESSAGES", messages);
-    with_log(&mut server, &log, || process::run(&mut node))
+    against_servers(&npm, "npm", &page, &tests, |node| {
+        node.env(
+            "STEADY_SOCKET_SERVER_WITHOUT_CONTROL",
+            without_control.http(),
+        )
+        .env("STEADY_SOCKET_TYPED_HELLO", typed_hello)
+        .env("STEADY_SOCKET_EXPORT_MESSAGES", messages);
+    })
 }
 
-/// The JavaScript face beside Firefox's own `WebSocket`.
-fn conformance_in_firefox(firefox: &Firefox) -> Result<()> {
+/// The JavaScript face in Firefox, and beside Firefox's own `WebSocket`.
+fn face_in_firefox(firefox: &Firefox) -> Result<()> {
+    let mut tests = IN_EVERY_BROWSER.map(checkout::path).to_vec();
+    tests.push(checkout::path(CONFORMANCE).join(CONFORMANCE_IN_FIREFOX));
     let npm = NpmTests::prepare()?;
+    let page = demo::assemble_page()?;
     server::build_for_tests()?;
-    let log = checkout::artifacts().join("test-server-conformance.log");
-    let origin = npm.page_origin();
-    let options = ["--demo-control", "--port", "0", "--allow-origin", &origin];
-    let mut server = Server::start(&options, Output::Logged(&log))?;
-    let test = checkout::path(CONFORMANCE).join(CONFORMANCE_IN_FIREFOX);
-    let mut node = npm.command(&[test], &server);
-    node.env("FIREFOX", &firefox.firefox)
-        .env("GECKODRIVER", &firefox.driver);
-    with_log(&mut server, &log, || process::run(&mut node))
+    against_servers(&npm, "face-in-firefox", &page, &tests, |node| {
+        node.env("STEADY_SOCKET_BROWSER", "firefox")
+            .env("FIREFOX", &firefox.firefox)
+            .env("GECKODRIVER", &firefox.driver);
+    })
+}
+
+/// Runs test files against two servers, the second of which has TLS. Both have the demo page and its
+/// control, and let the tests' own pages in. `part` is for the names of their logs; `prepare` completes the
+/// environment of the tests.
+fn against_servers(
+    npm: &NpmTests,
+    part: &str,
+    page: &Path,
+    tests: &[PathBuf],
+    prepare: impl FnOnce(&mut Command),
+) -> Result<()> {
+    let (page, origin) = (page.to_string_lossy(), npm.page_origin());
+    let start = |log: &Path, more: &[&str]| {
+        let mut options = vec!["--demo-control", "--port", "0", "--www", &page];
+        options.extend(["--allow-origin", &origin]);
+        options.extend(more);
+        Server::start(&options, Output::Logged(log))
+    };
+    let log = checkout::artifacts().join(format!("test-server-{part}.log"));
+    let mut server = start(&log, &[])?;
+    let secure_log = checkout::artifacts().join(format!("test-server-{part}-tls.log"));
+    let mut secure = start(&secure_log, &["--tls"])?;
+    let mut node = npm.command(tests, &server);
+    node.env("STEADY_SOCKET_SECURE_SERVER", secure.http());
+    prepare(&mut node);
+    with_log(&mut secure, &secure_log, || {
+        with_log(&mut server, &log, || process::run(&mut node))
+    })
 }
 
 /// What happens to a browser's connections, in Chromium as users have it. The tests start the servers

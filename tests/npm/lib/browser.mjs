@@ -3,6 +3,7 @@
 import { chromium } from 'playwright-core';
 
 import { required } from './environment.mjs';
+import { launchFirefox } from './firefox.mjs';
 import { PATIENCE } from './limits.mjs';
 
 /** Headless, in a container, as any user, and silent on the network. */
@@ -18,8 +19,29 @@ export const FLAGS = [
 ];
 
 /** Starts a browser with a fresh profile; the caller closes it. */
-export function launchBrowser() {
-  return chromium.launch({ executablePath: required('CHROMIUM'), args: FLAGS, timeout: PATIENCE });
+export function launchBrowser(flags = []) {
+  return chromium.launch({ executablePath: required('CHROMIUM'), args: [...FLAGS, ...flags], timeout: PATIENCE });
+}
+
+/**
+ * Starts the browser that the environment names, for tests that run in each.
+ *
+ * @param options.anyCertificate - whether it takes certificates that nobody vouches for
+ * @returns `goto(url)`, `reload()` and `evaluate(function, argument)`, which act on its one page; `close`; and in
+ *   Chromium also what {@link openPage} gives
+ */
+export async function launchAnyBrowser({ anyCertificate = false } = {}) {
+  if (process.env.STEADY_SOCKET_BROWSER === 'firefox') return launchFirefox({ anyCertificate });
+  const browser = await launchBrowser(anyCertificate ? ['--ignore-certificate-errors'] : []);
+  const { page, complaints } = await openPage(browser);
+  return {
+    page,
+    complaints,
+    goto: (url) => page.goto(url),
+    reload: () => page.reload(),
+    evaluate: (run, argument) => page.evaluate(run, argument),
+    close: () => browser.close(),
+  };
 }
 
 /**

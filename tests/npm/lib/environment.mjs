@@ -6,6 +6,7 @@ import path from 'node:path';
 
 const MEANINGS = {
   STEADY_SOCKET_SERVER: 'the http address of a running hello server with the demo page and its control',
+  STEADY_SOCKET_SECURE_SERVER: 'the https address of another one, with a certificate of its own',
   STEADY_SOCKET_SERVER_WITHOUT_CONTROL: 'the http address of another one, which has the page alone',
   STEADY_SOCKET_TARBALL: 'the path of the packed npm package',
   STEADY_SOCKET_ARTIFACTS: 'the folder for screenshots',
@@ -28,9 +29,9 @@ export function required(name) {
   return value;
 }
 
-/** The server's address without a slash at its end, `http` or `ws`. */
+/** The server's address without a slash at its end; that of the one with TLS for `https` and `wss`. */
 export function serverAddress(scheme = 'http') {
-  const url = new URL(required('STEADY_SOCKET_SERVER'));
+  const url = new URL(required(['https', 'wss'].includes(scheme) ? 'STEADY_SOCKET_SECURE_SERVER' : 'STEADY_SOCKET_SERVER'));
   return `${scheme}://${url.host}`;
 }
 

@@ -3,11 +3,11 @@
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-import { launchBrowser, openPage } from './browser.mjs';
+import { launchAnyBrowser } from './browser.mjs';
 import { required } from './environment.mjs';
 import { within } from './limits.mjs';
 import { installPackage } from './package.mjs';
-import { serveStatic } from './static-server.mjs';
+import { serveStatic, strictPolicy } from './static-server.mjs';
 
 const TESTS = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 
@@ -17,11 +17,12 @@ const TESTS = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
  * @param options.purpose - a word for the scratch folder's name
  * @param options.routes, options.intercept - as {@link serveStatic} takes them, beside `/pkg/`, `/face/`
  *   and the page
- * @returns `page` and `complaints` as {@link openPage} gives them; `evaluate(what, function, argument)`, which
- *   runs a function in the page with a ceiling on its time; `origin`; `project` and `folder`, where the
- *   package is installed; and `close`
+ * @param options.secure - whether the page is to reach the server that has TLS
+ * @returns `page` and `complaints` as {@link openPage} gives them, in Chromium; `reload`; `evaluate(what,
+ *   function, argument)`, which runs a function in the page with a ceiling on its time; `origin`; `project` and
+ *   `folder`, where the package is installed; and `close`
  */
-export async function openRealm({ purpose, routes = {}, intercept }) {
+export async function openRealm({ purpose, routes = {}, intercept, secure = false }) {
   const cleanups = [];
   const close = async () => {
     for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
@@ -32,15 +33,15 @@ export async function openRealm({ purpose, routes = {}, intercept }) {
     const server = await serveStatic({
       port: Number(required('STEADY_SOCKET_PAGE_ORIGIN_PORT')),
       routes: { '/pkg/': folder, '/face/': path.join(TESTS, 'face'), ...routes },
-      intercept,
+      intercept: secure ? () => ({ policy: strictPolicy({ connect: 'https://127.0.0.1:* wss://127.0.0.1:*' }) }) : intercept,
     });
     cleanups.push(server.close);
-    const browser = await launchBrowser();
-    cleanups.push(() => browser.close());
-    const { page, complaints } = await openPage(browser);
-    await page.goto(`${server.origin}/face/page.html`);
-    const evaluate = (what, run, argument) => within(page.evaluate(run, argument), what);
-    return { page, complaints, evaluate, project, folder, origin: server.origin, close };
+    const browser = await launchAnyBrowser({ anyCertificate: secure });
+    cleanups.push(browser.close);
+    await browser.goto(`${server.origin}/face/page.html`);
+    const { page, complaints, reload } = browser;
+    const evaluate = (what, run, argument) => within(browser.evaluate(run, argument), what);
+    return { page, complaints, reload, evaluate, project, folder, origin: server.origin, close };
   } catch (error) {
     await close();
     throw error;

@@ -2,8 +2,8 @@
 
 import { spawn } from 'node:child_process';
 
-import { required } from '../../lib/environment.mjs';
-import { within } from '../../lib/limits.mjs';
+import { required } from './environment.mjs';
+import { PATIENCE, within } from './limits.mjs';
 
 /**
  * Silent on the network, and without the waits, up to a minute, that it puts before the next connection to where
@@ -22,8 +22,13 @@ const PREFERENCES = {
   'toolkit.telemetry.enabled': false,
 };
 
-/** Starts Firefox, headless and with a fresh profile. */
-export async function launchFirefox() {
+/**
+ * Starts Firefox, headless and with a fresh profile.
+ *
+ * @param options.anyCertificate - whether it takes certificates that nobody vouches for
+ * @returns its `name`; `goto`, `reload`, `evaluate` and `close`, as of a page of Playwright's; and `read`
+ */
+export async function launchFirefox({ anyCertificate = false } = {}) {
   const driver = spawn(required('GECKODRIVER'), ['--port', '0', '--binary', required('FIREFOX')], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
@@ -35,19 +40,28 @@ export async function launchFirefox() {
   try {
     const address = await within(listening(driver), 'the start of geckodriver');
     const { sessionId, capabilities } = await ask('POST', `${address}/session`, {
-      capabilities: { alwaysMatch: { 'moz:firefoxOptions': { args: ['-headless'], prefs: PREFERENCES } } },
+      capabilities: {
+        alwaysMatch: {
+          acceptInsecureCerts: anyCertificate,
+          timeouts: { script: PATIENCE },
+          'moz:firefoxOptions': { args: ['-headless'], prefs: PREFERENCES },
+        },
+      },
     });
     const session = `${address}/session/${sessionId}`;
+    const goto = (url) => ask('POST', `${session}/url`, { url });
+    const execute = (script, ...args) => ask('POST', `${session}/execute/sync`, { script, args });
     return {
+      goto,
+      reload: () => ask('POST', `${session}/refresh`, {}),
+      evaluate: (run, argument = null) => execute(`return (${run})(arguments[0]);`, argument),
       name: `Firefox ${capabilities.browserVersion}`,
       /** Opens a page, and gives the text of its body when that is marked as done. */
       async read(url, patience) {
-        await ask('POST', `${session}/url`, { url });
+        await goto(url);
         const deadline = Date.now() + patience;
         for (;;) {
-          const text = await ask('POST', `${session}/execute/sync`, {
-            script: 'return document.body.dataset.done === undefined ? null : document.body.textContent', args: [],
-          });
+          const text = await execute('return document.body.dataset.done === undefined ? null : document.body.textContent');
           if (text !== null) return text;
           if (Date.now() > deadline) throw new Error(`the page was not done within ${patience} ms: ${url}`);
           await new Promise((resolve) => { setTimeout(resolve, 200); });
