@@ -110,8 +110,8 @@ struct Inner<P: 'static> {
     speaks_control: bool,
     /// They are spoken on the present connection.
     controls: Cell<bool>,
-    /// A timer has just gone off, further up the stack.
-    in_timer: Cell<bool>,
+    /// How deep the chain is whose timer has just gone off, further up the stack; 0 outside of timers.
+    in_chain: Cell<u32>,
     /// Events are being handed out, further up the stack.
     telling: Cell<bool>,
     /// A task that will hand out events is on its way.
@@ -158,8 +158,9 @@ struct Wire<P> {
 #[derive(Default)]
 struct TimerSlot {
     timer: RefCell<Option<Timer>>,
-    /// It was armed when another timer went off.
-    chained: Cell<bool>,
+    /// How many timers went off, each armed by the one before it, until this one was armed. Browsers let a
+    /// deep chain of a hidden page go on once a minute.
+    depth: Cell<u32>,
 }
 
 struct Timer {
@@ -195,7 +196,7 @@ impl<P: 'static> Driver<P> {
             clocks: Cell::new(clocks),
             speaks_control: options.control_messages,
             controls: Cell::new(false),
-            in_timer: Cell::new(false),
+            in_chain: Cell::new(0),
             telling: Cell::new(false),
             tell_soon: Cell::new(false),
         }))
@@ -433,10 +434,10 @@ impl<P: 'static> Inner<P> {
     fn timer_went_off(self: &Rc<Self>, slot: fn(&Self) -> &TimerSlot) {
         let timer = slot(self).timer.borrow_mut().take();
         drop(timer);
-        self.in_timer.set(true);
+        self.in_chain.set(slot(self).depth.get().saturating_add(1));
         self.look_at_clocks();
         self.happened(Input::Timer);
-        self.in_timer.set(false);
+        self.in_chain.set(0);
     }
 
     /// Something may have changed outside.
@@ -665,20 +666,20 @@ impl<P: 'static> Inner<P> {
     /// Arms one timer, or calls it off.
     ///
     /// One that goes off earlier is left as it is: it does no harm, and messages then need not touch it. But
-    /// one that was armed when another went off is armed anew as soon as anything else happens, so that no
-    /// chain forms.
+    /// one that is deeper in a chain than it would be now is armed anew, so that it is not held up with the
+    /// chain.
     fn arm_slot(self: &Rc<Self>, slot: fn(&Self) -> &TimerSlot, at: Option<Time>) {
-        let TimerSlot { timer, chained } = slot(self);
+        let TimerSlot { timer, depth } = slot(self);
         let Some(at) = at else {
             let timer = timer.borrow_mut().take();
             drop(timer);
             return;
         };
         let stays = timer.borrow().as_ref().is_some_and(|timer| timer.at <= at);
-        if stays && (!chained.get() || self.in_timer.get()) {
+        if stays && depth.get() <= self.in_chain.get() {
             return;
         }
-        chained.set(self.in_timer.get());
+        depth.set(self.in_chain.get());
         let weak = Rc::downgrade(self);
         let fire = Box::new(move || {
             if let Some(inner) = weak.upgrade() {

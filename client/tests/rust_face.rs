@@ -1237,6 +1237,50 @@ fn a_dead_connection_is_noticed_although_timers_tick_once_a_minute() {
     assert_eq!(socket.handle().phase(), Phase::Waiting);
 }
 
+// [R2]
+#[test]
+fn a_hidden_page_with_a_full_buffer_is_back_as_soon_as_others() {
+    let world = World::new();
+    let platform = Injected::new(&world);
+    let options = Options::default()
+        .heartbeat_interval(Some(Duration::from_secs(20)))
+        .high_water_mark(1)
+        .low_water_mark(0);
+    let socket: Text = Socket::builder("ws://server.test/")
+        .options(options)
+        .heartbeat("ping".into(), |message| *message == Message::from("pong"))
+        .platform(platform.clone())
+        .connect()
+        .unwrap();
+    world.socket(0).open();
+    world.socket(0).set_buffered(1);
+    for text in ["fills", "waits"] {
+        socket.handle().try_send(&text.to_owned()).unwrap();
+    }
+    // What looks at the browser's buffer becomes a deep chain.
+    world.advance(Duration::from_secs(1));
+    platform.hidden.set(true);
+    let until_given_up = (0..60)
+        .find(|_| {
+            world.advance(Duration::from_secs(1));
+            socket.handle().phase() == Phase::Waiting
+        })
+        .expect("the silence is noticed");
+    let until_back = (0..60).find(|_| {
+        world.advance(Duration::from_secs(1));
+        world.socket_count() == 2
+    });
+    eprintln!(
+        "DBG {until_given_up} {until_back:?} {:?}",
+        socket.handle().snapshot()
+    );
+    assert!(until_given_up <= 32, "given up after {until_given_up} s");
+    assert!(
+        until_back.is_some_and(|seconds| seconds <= 6),
+        "{until_back:?}"
+    );
+}
+
 #[test]
 fn a_server_that_keeps_failing_cannot_call_its_clients_back_at_once() {
     let world = World::new();
@@ -1250,9 +1294,14 @@ fn a_server_that_keeps_failing_cannot_call_its_clients_back_at_once() {
     assert_eq!(last_wait(&mut events), Some((10_000, Why::ServerAsks)));
 }
 
-/// A platform whose sockets are made by the application's own constructor, which may do anything.
+/// A platform whose sockets are made by the application's own constructor, which may do anything, and which
+/// can be hidden.
 struct Injected {
     world: Rc<dyn Platform<Message>>,
+    /// Deep chains of timers go on once a minute, as in a hidden tab of Chromium.
+    hidden: Cell<bool>,
+    /// How deep the chain is whose timer is going off.
+    depth: Rc<Cell<u32>>,
     constructor: RefCell<Option<Box<dyn FnOnce()>>>,
 }
 
@@ -1260,6 +1309,8 @@ impl Injected {
     fn new(world: &World) -> Rc<Self> {
         Rc::new(Self {
             world: world.platform(),
+            hidden: Cell::new(false),
+            depth: Rc::default(),
             constructor: RefCell::default(),
         })
     }
@@ -1309,6 +1360,17 @@ impl Platform<Message> for Injected {
     }
 
     fn set_timer(&self, millis: u64, fire: Box<dyn FnOnce()>) -> Box<dyn Any> {
+        // https://developer.chrome.com/blog/timer-throttling-in-chrome-88
+        const DEEP: u32 = 5;
+        let depth = self.depth.get();
+        let slow = self.hidden.get() && depth >= DEEP;
+        let millis = if slow { millis.max(60_000) } else { millis };
+        let going_off = Rc::clone(&self.depth);
+        let fire = Box::new(move || {
+            going_off.set(depth + 1);
+            fire();
+            going_off.set(0);
+        });
         self.world.set_timer(millis, fire)
     }
 
