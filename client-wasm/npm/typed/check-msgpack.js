@@ -52,8 +52,6 @@ export function checkMsgpack(view, { maxDepth, anyInt64 }) {
       return `the integer at byte ${start} is beyond what a number holds; createMsgpack({ int64: 'bigint' }) takes it`;
     }
     if (values > 0) {
-      // Each takes a byte at least.
-      if (values > byteLength - offset) return 'it ends too early';
       if (open.length === maxDepth) return `it is nested deeper than ${maxDepth} levels at byte ${start}`;
       open.push(values);
       continue;

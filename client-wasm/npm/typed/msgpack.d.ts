@@ -1,6 +1,7 @@
 /** A codec for MessagePack. */
 export interface Msgpack {
-  encode(message: unknown): Uint8Array<ArrayBuffer>;
+  /** Gives a `Uint8Array`, in the words that the compiler's version has for one whose memory is not shared. */
+  encode(message: unknown): ReturnType<TextEncoder['encode']>;
   decode<In = unknown>(data: string | ArrayBuffer): In;
 }
 

@@ -81,7 +81,7 @@ export interface TypedSnapshot extends Snapshot {
 }
 
 /** Messages in the order in which they came, from the moment when it was made. */
-export interface MessageIterator<In = unknown> extends AsyncIterableIterator<In, undefined> {
+export interface MessageIterator<In = unknown> extends AsyncIterator<In, undefined> {
   /** What had no room. */
   readonly dropped: { readonly messages: number; readonly bytes: number };
   /** The next message. When the signal aborts, this call is over, and the message goes to the next one. */

@@ -10,9 +10,9 @@ import { isThenable, pipe, translate } from './steps.js';
 import { readableOf, writableOf } from './streams.js';
 import { asyncDispose, dispose } from './symbols.js';
 import { Conditions, toSignal } from './waiting.js';
-import { ReconnectingWebSocket, shared } from '../module.js';
+import { ReconnectingWebSocket, shared } from '../class.js';
 
-const { OPTION_NAMES, defineHandlers, dictionary, dispatch, plainEvent, toNumber, wrongKind } = shared;
+const { OPTION_NAMES, defineHandlers, dictionary, dispatch, plainEvent, report, toNumber, wrongKind } = shared;
 
 const OWN_OPTIONS = ['protocols', 'codec', 'incoming', 'outgoing', 'buffer'];
 
@@ -261,6 +261,11 @@ export class TypedSocket extends ReconnectingWebSocket {
   }
 
   #refuse(error, data) {
+    if (!(error instanceof MessageError)) {
+      // Of a program's own `close`, in a class that extends this one.
+      report(error);
+      return;
+    }
     this.#invalid += 1;
     dispatch(this, plainEvent('invalid', { error: error.about(data) }));
   }

@@ -102,7 +102,7 @@ describe('typed messages', { timeout: 8 * TEST_TIMEOUT }, () => {
       const { socket, seen, wire } = await opened({ incoming: schema((value) => value?.ok === true) });
       const messages = socket.messages();
       wire.deliver('{"ok":true}');
-      wire.deliver(`{"password":"${SECRET}"`);
+      wire.deliver(SECRET);
       wire.deliver(`{"password":"${SECRET}"}`);
       wire.deliver(new TextEncoder().encode(SECRET).buffer);
       wire.deliver('{"ok":true,"n":2}');
@@ -111,8 +111,9 @@ describe('typed messages', { timeout: 8 * TEST_TIMEOUT }, () => {
       const invalid = seen.filter(({ type }) => type === 'invalid');
       assert.deepEqual(invalid.map(({ error }) => error.code), ['decode-failed', 'invalid-message', 'decode-failed']);
       const [broken, refused, binary] = invalid.map(({ error }) => error);
-      assert.equal(broken.data, `{"password":"${SECRET}"`);
+      assert.equal(broken.data, SECRET);
       assert.equal(broken.thrown.name, 'SyntaxError');
+      assert.ok(broken.thrown.message.includes(SECRET), 'what the engine says quotes it');
       assert.deepEqual(refused.issues, [{ message: `not {"password":"${SECRET}"}`, path: ['at'] }]);
       assert.match(refused.message, /^TypedSocket: the schema refuses a message, with 1 issue$/);
       assert.match(binary.message, /binary/);
@@ -498,8 +499,11 @@ describe('typed messages', { timeout: 8 * TEST_TIMEOUT }, () => {
       const writer = socket.writable.getWriter();
       wire.end(1006, '', false);
       const writes = [1, 2, 3].map((n) => writer.write(n));
+      let written = 0;
+      for (const write of writes) write.then(() => { written += 1; });
       while (made.length < 2) await turn();
       assert.equal(socket.snapshot().queuedMessages, 1, 'the others wait in the stream');
+      assert.equal(written, 0, 'a message is written when the browser has it');
       made[1].open();
       await within(Promise.all(writes), 'the writes');
       assert.deepEqual(made[1].sent, ['1', '2', '3']);
@@ -523,7 +527,11 @@ describe('typed messages', { timeout: 8 * TEST_TIMEOUT }, () => {
       const { socket, wire } = await opened({ buffer: { messages: 2 } });
       const { readable } = socket;
       assert.equal(socket.readable, readable);
-      deliver(wire, 1, 2, 3, 4);
+      for (const n of [1, 2, 3, 4]) {
+        // The stream has time to take it, if it would.
+        await turn();
+        deliver(wire, n);
+      }
       socket.close();
       const read = [];
       for await (const message of readable) read.push(message);
@@ -567,6 +575,9 @@ describe('typed messages', { timeout: 8 * TEST_TIMEOUT }, () => {
     test('loops end after close() and after a goodbye of the server, and fail after any other end', async () => {
       for (const [end, expected] of [
         [({ socket }) => socket.close(), undefined],
+        [({ socket }) => socket.close(4000, 'done'), undefined],
+        // The server does not answer the close.
+        [({ socket, wire }) => { socket.close(); wire.end(1006, '', false); }, undefined],
         [({ wire }) => wire.end(1000, 'bye'), undefined],
         [({ wire }) => wire.end(1008, SECRET), { code: 'lost' }],
         [({ wire }) => wire.end(1006, '', false), { code: 'lost' }],
@@ -651,6 +662,45 @@ describe('typed messages', { timeout: 8 * TEST_TIMEOUT }, () => {
       ending.abort(reason);
       await assert.rejects(kept.next(), (error) => error === reason);
       assert.deepEqual(await kept.next(), { value: undefined, done: true });
+      socket.close();
+    });
+
+    test('the end ends each wait', async () => {
+      const { socket, fake } = unopened({ maxRetries: 0 });
+      const opening = socket.opened();
+      fake().end(1006, '', false);
+      await assert.rejects(within(opening, 'the end of the wait'), { name: 'ClosedError', code: 'lost' });
+
+      const open = await opened({ maxRetries: 0 });
+      open.wire.bufferedAmount = 2 ** 30;
+      const draining = open.socket.drained();
+      open.wire.end(1006, '', false);
+      await assert.rejects(within(draining, 'the end of the wait'), { name: 'ClosedError', code: 'lost' });
+    });
+
+    test('a signal is let go of when what waits is over', async () => {
+      const { socket, wire } = await opened();
+      const { signal } = new AbortController();
+      let listeners = 0;
+      for (const [name, change] of [['addEventListener', 1], ['removeEventListener', -1]]) {
+        const given = signal[name];
+        signal[name] = (...rest) => {
+          listeners += change;
+          return given.apply(signal, rest);
+        };
+      }
+      const ended = socket.messages({ signal });
+      assert.equal(listeners, 1);
+      await ended.return();
+      assert.equal(listeners, 0);
+      const messages = socket.messages();
+      const waits = [messages.next({ signal }), socket.next({ signal })];
+      assert.ok(listeners > 0);
+      deliver(wire, 1);
+      await Promise.all(waits);
+      await socket.opened({ signal });
+      await socket.drained({ signal });
+      assert.equal(listeners, 0);
       socket.close();
     });
 
