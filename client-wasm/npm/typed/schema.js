@@ -2,7 +2,7 @@
 
 import { MessageError } from './errors.js';
 import { isThenable } from './steps.js';
-import { shared } from '../class.js';
+import { shared } from '../module.js';
 
 const { wrongKind } = shared;
 

@@ -1,6 +1,6 @@
 // Waiting that a signal can end.
 
-import { shared } from '../class.js';
+import { shared } from '../module.js';
 
 const { dictionary, wrongKind } = shared;
 
