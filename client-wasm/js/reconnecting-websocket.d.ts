@@ -455,7 +455,8 @@ export class ReconnectingWebSocket extends EventTarget {
    * @throws {DOMException} `InvalidStateError` after the WebAssembly module has failed (a bug of this library).
    *   Every connection has then ended with an `error` and a `close` event whose `cause` is `internal-error`,
    *   and `send`, `reconnect`, `ready`, `snapshot` and `load` fail in the same way until the page is reloaded.
-   *   What was in the queues is lost. `close` has nothing left to do, and does nothing.
+   *   What was in the queues is lost. What cleaning up needs goes on to work: `close` has nothing left to do, and
+   *   does nothing; every attribute can be read and set, as of a closed socket, and listeners can be removed.
    */
   constructor(
     url: UrlSource,

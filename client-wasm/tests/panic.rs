@@ -32,6 +32,22 @@ extern "C" {
     fn ready_state(this: &ReconnectingWebSocket) -> u16;
 }
 
+#[wasm_bindgen(inline_js = "
+const errors = [];
+const { error } = console;
+console.error = (...given) => {
+  errors.push(given.join(' '));
+  error.apply(console, given);
+};
+
+export function consoleErrors() { return errors.join('\\n'); }
+")]
+extern "C" {
+    /// What the console was told as errors.
+    #[wasm_bindgen(js_name = consoleErrors)]
+    fn console_errors() -> String;
+}
+
 /// The next event of a type.
 async fn next(socket: &ReconnectingWebSocket, event: &str) -> JsValue {
     let promise = Promise::new(&mut |resolve: Function, _| {
@@ -55,7 +71,7 @@ fn is_invalid_state<T>(result: Result<T, JsValue>) -> bool {
     result.is_err_and(|error| field(&error, "name") == "InvalidStateError")
 }
 
-// [R31]
+// [R31][R32]
 #[wasm_bindgen_test]
 async fn a_panic_ends_every_connection_and_none_comes_back() {
     let url = format!("{}/echo", server::WS.address().await);
@@ -64,9 +80,15 @@ async fn a_panic_ends_every_connection_and_none_comes_back() {
     next(&socket, "open").await;
 
     // As in a callback of the browser: the exception ends there, and this test goes on.
-    let panics = Closure::once_into_js(|| -> () { panic!("on purpose") });
+    let payload = "a payload".to_owned();
+    let panics = Closure::once_into_js(move || -> () { panic!("with {payload}") });
     let panics: Function = panics.unchecked_into();
     assert!(panics.call0(&JsValue::UNDEFINED).is_err());
+    let told = console_errors();
+    assert!(
+        told.contains(file!()) && !told.contains("a payload"),
+        "{told}"
+    );
 
     assert!(is_invalid_state(socket.send("x")));
     let close = next(&socket, "close").await;

@@ -517,7 +517,8 @@ thread_local! {
     static ABANDONED: Cell<bool> = const { Cell::new(false) };
 }
 
-fn is_abandoned() -> bool {
+/// Whether the program has panicked.
+pub(crate) fn is_abandoned() -> bool {
     ABANDONED.get()
 }
 
@@ -556,6 +557,12 @@ pub fn abandon_all() {
 /// On stable Rust a panic aborts the WebAssembly instance, but the browser keeps its sockets open and calls
 /// into the instance that is no more. Call this once at the start of a program, after other panic hooks were
 /// installed.
+///
+/// What the program still calls afterwards finds every [`Socket`](crate::Socket) closed: sending gives
+/// [`SendError::Closed`](crate::SendError::Closed), asking or commanding a handle gives
+/// [`Gone`](crate::Gone), the streams of messages and events have ended, and a new socket cannot be made
+/// ([`ConnectError::Panicked`](crate::ConnectError::Panicked)). Nobody who waits is woken, and what was
+/// queued is lost.
 ///
 /// ```no_run
 /// steady_socket::close_sockets_on_panic();

@@ -9,6 +9,7 @@ use std::rc::{Rc, Weak};
 use futures_core::Stream;
 use steady_socket_protocol::Message;
 
+use crate::browser::is_abandoned;
 use crate::connection::Event;
 
 /// How many events a stream keeps for a reader that is behind.
@@ -75,6 +76,9 @@ impl Stream for Events {
     type Item = Event<Message>;
 
     fn poll_next(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if is_abandoned() {
+            return Poll::Ready(None);
+        }
         let mut queue = self.0.borrow_mut();
         match queue.pop() {
             Some(event) => Poll::Ready(Some(event)),

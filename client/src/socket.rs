@@ -15,7 +15,7 @@ use steady_socket_protocol::{
     Codec, Decode, DecodeError, Encode, EncodeError, Endpoint, Message, Offers,
 };
 
-use crate::browser::Browser;
+use crate::browser::{Browser, is_abandoned};
 use crate::connection::{
     CloseError, DropReason, Dropped, Event, Input, Loss, Phase, SendMode, SendRejected, Sent,
     Snapshot, Verdict, check_close,
@@ -41,6 +41,8 @@ pub enum ConnectError {
     Protocols(Refused),
     /// There is no browser here: give a platform with [`Builder::platform`].
     NoBrowser,
+    /// The program has panicked (see [`close_sockets_on_panic`](crate::close_sockets_on_panic)).
+    Panicked,
 }
 
 impl fmt::Display for ConnectError {
@@ -50,6 +52,9 @@ impl fmt::Display for ConnectError {
             Self::Url(error) | Self::Insecure(error) | Self::Protocols(error) => error.fmt(f),
             Self::NoBrowser => f.write_str(
                 "this program does not run in a browser; give the builder a platform to run on",
+            ),
+            Self::Panicked => f.write_str(
+                "the program has panicked, and connects no more until it is loaded anew",
             ),
         }
     }
@@ -81,13 +86,13 @@ impl fmt::Display for SendError {
 
 impl core::error::Error for SendError {}
 
-/// The socket is gone: it was dropped.
+/// The socket is gone: it was dropped, or the program has panicked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Gone;
 
 impl fmt::Display for Gone {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the socket was dropped")
+        f.write_str("the socket was dropped, or the program has panicked")
     }
 }
 
@@ -206,6 +211,9 @@ impl<Out, In, C> Builder<Out, In, C> {
     /// # Errors
     /// When an option, the URL or a sub-protocol cannot be right.
     pub fn connect(mut self) -> Result<Socket<Out, In, C>, ConnectError> {
+        if is_abandoned() {
+            return Err(ConnectError::Panicked);
+        }
         self.options.control_messages |= self.controls;
         self.options.check().map_err(ConnectError::Option)?;
         let platform = match self.platform {
@@ -268,8 +276,13 @@ struct Shared {
 }
 
 impl Shared {
+    /// Whether the socket was dropped, or the program has panicked: then any of this may be half done.
+    fn is_gone(&self) -> bool {
+        self.gone.get() || is_abandoned()
+    }
+
     fn driver(&self) -> Option<Driver<Message>> {
-        if self.gone.get() {
+        if self.is_gone() {
             return None;
         }
         self.driver.borrow().as_ref()?.upgrade()
@@ -580,9 +593,8 @@ pub type EndpointSocket<E, C> =
 
 impl<Out, In, C> fmt::Debug for Socket<Out, In, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let phase = self.driver.ask(|connection| connection.phase());
         f.debug_struct("Socket")
-            .field("phase", &phase)
+            .field("phase", &self.phase())
             .finish_non_exhaustive()
     }
 }
@@ -617,6 +629,9 @@ impl<Out, In, C> Socket<Out, In, C> {
     }
 
     fn phase(&self) -> Phase {
+        if is_abandoned() {
+            return Phase::Closed;
+        }
         self.driver.ask(|connection| connection.phase())
     }
 
@@ -676,6 +691,9 @@ impl<Out, In, C: Decode<In>> Stream for Socket<Out, In, C> {
     type Item = Result<In, DecodeError>;
 
     fn poll_next(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if is_abandoned() {
+            return Poll::Ready(None);
+        }
         let message = self.shared.inbox.borrow_mut().pop();
         if let Some(message) = message {
             return Poll::Ready(Some(C::decode(message)));
@@ -743,6 +761,9 @@ impl<Out, In, C: Encode<Out>> Sink<Out> for Socket<Out, In, C> {
 
 impl<Out, In, C> Drop for Socket<Out, In, C> {
     fn drop(&mut self) {
+        if is_abandoned() {
+            return;
+        }
         // The driver itself goes when its last user on the stack returns, if this is in a handler.
         if let Some(message) = self.waiting.take() {
             // It found no room until now.
@@ -818,7 +839,7 @@ impl<Out, C> Handle<Out, C> {
     /// connection, until one more may be made; the event [`Event::State`] says so.
     ///
     /// # Errors
-    /// When the socket was dropped.
+    /// When the socket is gone.
     pub fn reconnect(&self) -> Result<(), Gone> {
         self.driver()?.command(Input::Reconnect);
         Ok(())
@@ -827,13 +848,13 @@ impl<Out, C> Handle<Out, C> {
     /// With the option `gate`: the queue may flow on this connection.
     ///
     /// # Errors
-    /// When the socket was dropped.
+    /// When the socket is gone.
     pub fn ready(&self) -> Result<(), Gone> {
         self.driver()?.command(Input::Ready);
         Ok(())
     }
 
-    /// What the connection is doing; [`Phase::Closed`] once the socket was dropped.
+    /// What the connection is doing; [`Phase::Closed`] once the socket is gone.
     #[must_use]
     pub fn phase(&self) -> Phase {
         self.driver().map_or(Phase::Closed, |driver| {
@@ -844,7 +865,7 @@ impl<Out, C> Handle<Out, C> {
     /// The counters.
     ///
     /// # Errors
-    /// When the socket was dropped.
+    /// When the socket is gone.
     pub fn snapshot(&self) -> Result<Snapshot, Gone> {
         Ok(self.driver()?.ask(|connection| connection.snapshot()))
     }
@@ -852,7 +873,7 @@ impl<Out, C> Handle<Out, C> {
     /// Bytes in the queue and in the browser.
     ///
     /// # Errors
-    /// When the socket was dropped.
+    /// When the socket is gone.
     pub fn buffered_amount(&self) -> Result<u64, Gone> {
         let driver = self.driver()?;
         let queued = driver.ask(|connection| connection.queued_bytes()) as u64;
@@ -866,7 +887,7 @@ impl<Out, C> Handle<Out, C> {
     /// The sub-protocol that the server chose for this connection; empty for none.
     ///
     /// # Errors
-    /// When the socket was dropped.
+    /// When the socket is gone.
     pub fn protocol(&self) -> Result<String, Gone> {
         Ok(self
             .driver()?
@@ -877,12 +898,12 @@ impl<Out, C> Handle<Out, C> {
     /// The connection's events from now on.
     ///
     /// # Errors
-    /// When the socket was dropped.
+    /// When the socket is gone.
     pub fn events(&self) -> Result<Events, Gone> {
         let shared = self
             .shared
             .upgrade()
-            .filter(|shared| !shared.gone.get())
+            .filter(|shared| !shared.is_gone())
             .ok_or(Gone)?;
         Ok(shared.watchers.watch())
     }

@@ -1081,9 +1081,21 @@ export const cases = {
     for (const socket of [one, other, idle]) {
       same([socket.readyState, socket.bufferedAmount], [3, 0]);
       equal(socket.state, socket === idle ? 'idle' : 'closed', 'state');
-      for (const act of ['send', 'reconnect', 'ready', 'snapshot']) throws('InvalidStateError', () => socket[act]('x'));
-      socket.binaryType = 'arraybuffer';
-      socket.close();
+      for (const [name, { value, set }] of Object.entries(Object.getOwnPropertyDescriptors(ReconnectingWebSocket.prototype))) {
+        if (typeof value !== 'function') {
+          const read = socket[name];
+          if (set) socket[name] = read;
+        } else if (name === 'close') {
+          socket.close();
+          throws('InvalidAccessError', () => socket.close(1));
+        } else if (name !== 'constructor') {
+          ok(throws('InvalidStateError', () => socket[name]('x'), name).message.includes('reload'), name);
+        }
+      }
+      const heard = [];
+      socket.addEventListener('own', () => heard.push('own'), { once: true });
+      socket.dispatchEvent(new Event('own'));
+      same(heard, ['own'], 'it is still an EventTarget');
     }
     throws('InvalidStateError', () => new ReconnectingWebSocket(t.url('/echo')));
     const loaded = await load().catch(({ name }) => name);
