@@ -421,9 +421,19 @@ function isA(name, value) {
   }
 }
 
+/** A proxy that can no longer be asked for anything, nor what it is. */
+function isRevoked(value) {
+  try {
+    Array.isArray(value);
+    return false;
+  } catch {
+    return true;
+  }
+}
+
 /** Of any realm, or of a package that stands in for it. */
 function isAbortSignal(value) {
-  return isObject(value) && typeof value.aborted === 'boolean' && isFunction(value.addEventListener);
+  return isObject(value) && !isRevoked(value) && typeof value.aborted === 'boolean' && isFunction(value.addEventListener);
 }
 
 const PROMISE = 'a promise';
@@ -431,11 +441,8 @@ const PROMISE = 'a promise';
 /** What a value is, for messages: never the value itself. */
 function kindOf(value) {
   if (value === null || value === undefined) return String(value);
-  try {
-    if (Array.isArray(value)) return 'an array';
-  } catch {
-    return 'a revoked proxy';
-  }
+  if (isRevoked(value)) return 'a revoked proxy';
+  if (Array.isArray(value)) return 'an array';
   if (isA('Promise', value)) return PROMISE;
   return `${/^[aeiou]/.test(typeof value) ? 'an' : 'a'} ${typeof value}`;
 }

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { readFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
 
 import { serverAddress } from './lib/environment.mjs';
 import { TEST_TIMEOUT } from './lib/limits.mjs';
@@ -12,11 +13,14 @@ import { openRealm } from './lib/realm.mjs';
 const source = await readFile(new URL('./face/cases.js', import.meta.url), 'utf8');
 const names = [...source.matchAll(/^ {2}async '(.+?)'\(/gm)].map(([, name]) => name);
 
+/** For the table of options, by which some cases go. */
+const routes = { '/js/': fileURLToPath(new URL('../../client-wasm/js', import.meta.url)) };
+
 for (const scheme of ['ws', 'wss']) {
   describe(`ReconnectingWebSocket over ${scheme}:`, { timeout: names.length * TEST_TIMEOUT }, () => {
     const server = { ws: serverAddress(scheme), http: serverAddress(scheme.replace('ws', 'http')) };
     let realm;
-    before(async () => { realm = await openRealm({ purpose: 'face', secure: scheme === 'wss' }); });
+    before(async () => { realm = await openRealm({ purpose: 'face', routes, secure: scheme === 'wss' }); });
     after(() => realm?.close());
 
     test('every case of the file is found', async () => {

@@ -1,6 +1,8 @@
 // What a program may rely on that was written for `WebSocket`, and what it gets beyond that. Every case runs
 // in a page and in a dedicated worker, against a real server.
 
+import { OPTIONS, ORDERED } from '/js/options.js';
+
 import { AT_ONCE, ReconnectingWebSocket, equal, load, ok, same, throws } from './harness.js';
 
 const CONSTANTS = { CONNECTING: 0, OPEN: 1, CLOSING: 2, CLOSED: 3 };
@@ -1102,25 +1104,78 @@ export const cases = {
     equal(loaded, 'InvalidStateError', 'load()');
   },
 
+  async 'every option refuses every value of the wrong kind, naming itself and what it takes'(t) {
+    const url = t.url('/echo');
+    for (const name of optionNames(t)) {
+      for (const [what, value] of strangeValues()) {
+        if (takes(name, value)) continue;
+        const { message } = refused(() => t.socket(url, [], { [name]: value }), `${what} as ${name}`);
+        ok(message.includes(`option ${name}`) && message.includes('takes '), `${what} as ${name}: ${message}`);
+      }
+      const { own, proxy } = thrower();
+      equal(caught(() => t.socket(url, [], { get [name]() { throw own; } })), own, `what a getter of ${name} throws`);
+      // The check itself may have to look into it.
+      const thrown = caught(() => t.socket(url, [], { [name]: proxy }));
+      ok(thrown === own || (thrown instanceof TypeError && thrown.message.includes(name)), `a proxy as ${name}: ${thrown}`);
+    }
+  },
+
+  async 'every option with a range takes its limits and nothing beyond'(t) {
+    const url = t.url('/echo');
+    for (const { name, kind, min, max, unlimited } of OPTIONS) {
+      if (kind !== 'whole' && kind !== 'number') continue;
+      const beyond = [min - 1, max + 1, -1, -Infinity, NaN, ...(unlimited ? [] : [Infinity]), ...(min > 0 ? [0] : []), ...(kind === 'whole' ? [min + 0.5] : [])];
+      for (const value of beyond) {
+        const error = refused(() => t.socket(url, [], { [name]: value }), `${name}: ${value}`);
+        ok(error instanceof RangeError, `${error}`);
+        for (const word of [`option ${name} is ${value}`, `from ${min} to ${max}`]) ok(error.message.includes(word), error.message);
+      }
+      for (const value of [min, max, ...(unlimited ? [Infinity] : [])]) {
+        const others = Object.fromEntries(ORDERED.flatMap((pair) => partnersOf(name, value, pair)));
+        t.socket(url, [], { startClosed: true, ...others, [name]: value });
+      }
+    }
+    for (const [less, more] of ORDERED.map((pair) => pair.map((row) => OPTIONS[row]))) {
+      const [cap, base] = [more.min + 1, Math.max(less.min, more.min + 2)];
+      const error = refused(() => t.socket(url, [], { ...smallerThan(more.name), [less.name]: base, [more.name]: cap }), 'a cap below the base');
+      ok(error instanceof RangeError, `${error}`);
+      for (const word of [`${more.name} is ${cap}`, `${less.name}, which is ${base}`]) ok(error.message.includes(word), error.message);
+    }
+  },
+
+  async 'options that are no options are refused, and an own __proto__ pollutes nothing'(t) {
+    const url = t.url('/echo');
+    const names = optionNames(t);
+    for (const name of names) {
+      const error = refused(() => t.socket(url, [], { [`${name}s`]: 1 }), `${name}s`);
+      ok(error instanceof TypeError && error.message.includes(`${name}s`) && error.message.includes(name), error.message);
+    }
+    ok(refused(() => t.socket(url, [], JSON.parse('{"__proto__":{"maxRetries":1}}')), '__proto__').message.includes('__proto__'), '__proto__ is named');
+    for (const options of [7, 5n, 'x', true, Symbol('x'), NaN]) {
+      ok(refused(() => t.socket(url, [], options), typeof options).message.includes('the options'), typeof options);
+    }
+    const { own, proxy } = thrower();
+    equal(caught(() => t.socket(url, [], proxy)), own, 'what the traps of a proxy throw');
+
+    const { socket } = t.echo();
+    const payload = '{"__proto__":{"polluted":true},"constructor":{"prototype":{"polluted":true}}}';
+    const received = t.messages(socket, 1);
+    socket.send(payload);
+    same(await received, [payload]);
+    const closed = t.next(socket, 'close');
+    socket.close(4000, '__proto__');
+    equal((await closed).reason, '__proto__', 'reason');
+    for (const object of [{}, [], () => {}, socket]) equal(object.polluted, undefined, 'polluted');
+  },
+
   async 'values that JavaScript programs really pass are refused clearly'(t) {
     const url = t.url('/echo');
     const { proxy, revoke } = Proxy.revocable({}, {});
     revoke();
-    const own = new Error('thrown by a getter');
-    const thrower = { get connectTimeout() { throw own; } };
-    for (const value of [NaN, -Infinity, -1, 5n, null, 'x', {}, [], proxy, () => 1, Symbol('x')]) {
-      for (const name of ['connectTimeout', 'maxRetries', 'growthFactor', 'heartbeatInterval', 'maxMessageBytes']) {
-        const error = refused(() => t.socket(url, [], { [name]: value }), name);
-        ok(error.message.includes(name) && error.message.includes(' to '), error.message);
-      }
-    }
-    for (const name of ['gate', 'overflow', 'shouldReconnect', 'debug', 'WebSocket', 'heartbeatMessage', 'isHeartbeat']) {
-      for (const value of [NaN, 5n, null, 7, [], {}, proxy]) {
-        const error = refused(() => t.socket(url, [], { [name]: value }), name);
-        ok(error.message.includes(name), error.message);
-      }
-    }
-    equal(caught(() => t.socket(url, [], thrower)), own, 'what a getter of the options throws');
+    const { own } = thrower();
+    equal(caught(() => t.socket(thrower().proxy)).message, own.message, 'what the traps of a URL throw');
+    equal(caught(() => t.socket(url, { [Symbol.iterator]() { throw own; } })), own, 'what the iterator of the sub-protocols throws');
+    equal(caught(() => t.socket(url, [{ toString() { throw own; } }])), own, 'what toString of a sub-protocol throws');
     ok(caught(() => t.socket(url, [], proxy)) instanceof TypeError, 'a revoked proxy as options');
     ok(caught(() => t.socket(url, proxy)) instanceof TypeError, 'a revoked proxy as sub-protocols');
     ok(caught(() => t.socket(proxy)) instanceof TypeError, 'a revoked proxy as URL');
@@ -1237,6 +1292,67 @@ export const cases = {
     same(all, Array.from({ length: 10 }, (_, index) => `socket ${index}`));
   },
 };
+
+/** The names of all options, those without a row in the table included: a new one is in here by itself. */
+function optionNames(t) {
+  const { message } = refused(() => t.socket(t.url('/echo'), [], { 'nothing like it': 1 }), 'an unknown option');
+  const names = message.slice(message.indexOf('it takes ') + 'it takes '.length).split(', ');
+  for (const { name } of OPTIONS) ok(names.includes(name), `${name} is among ${names}`);
+  return names;
+}
+
+/** Values that reach options by mistake, each with what it is. */
+function strangeValues() {
+  const { proxy, revoke } = Proxy.revocable({}, {});
+  revoke();
+  return Object.entries({
+    NaN, Infinity, '-Infinity': -Infinity, 'a negative number': -1, 'a fraction': 0.5, 'a bigint': 5n, null: null, 'a string': 'x', 'a number as a string': '5000',
+    true: true, 'an object': {}, 'an array': [], 'a function': () => 1, 'a symbol': Symbol('x'), 'a revoked proxy': proxy,
+    'an object that is a number': { valueOf: () => 5000 }, 'an object without a prototype': Object.create(null),
+  });
+}
+
+/** Whether an option is meant to take one of the strange values. */
+function takes(name, value) {
+  const row = OPTIONS.find((one) => one.name === name);
+  switch (row?.kind) {
+    case 'flag': return value === true;
+    case 'choice': return false;
+    case 'whole': return row.unlimited && value === Infinity;
+    case 'number': return false;
+    default:
+  }
+  switch (name) {
+    case 'diagnoseAfter':
+    case 'signal': return false;
+    case 'heartbeatMessage': return typeof value === 'function' || typeof value === 'string';
+    // A string is a URL relative to the page.
+    case 'diagnose': return typeof value === 'function' || typeof value === 'string' || value === true;
+    default: return typeof value === 'function';
+  }
+}
+
+/** A proxy of which every use throws `own`. */
+function thrower() {
+  const own = new Error('thrown by the program itself');
+  const fail = () => { throw own; };
+  const traps = ['get', 'has', 'ownKeys', 'getOwnPropertyDescriptor', 'getPrototypeOf', 'apply', 'construct'];
+  return { own, proxy: new Proxy({}, Object.fromEntries(traps.map((trap) => [trap, fail]))) };
+}
+
+/** What the other option of an ordered pair has to be for `name` to be `value`, if that is in it. */
+function partnersOf(name, value, [less, more]) {
+  if (OPTIONS[less].name === name) return [[OPTIONS[more].name, Math.max(value, OPTIONS[more].default)]];
+  if (OPTIONS[more].name === name) return [[OPTIONS[less].name, Math.min(value, OPTIONS[less].default)]];
+  return [];
+}
+
+/** The least value for every option that may not be greater than `name`. */
+function smallerThan(name) {
+  return Object.fromEntries(ORDERED
+    .filter(([, more]) => OPTIONS[more].name === name)
+    .map(([less]) => [OPTIONS[less].name, OPTIONS[less].min]));
+}
 
 /** Calls a function that must refuse its argument; returns the error. */
 function refused(act, what) {
