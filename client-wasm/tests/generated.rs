@@ -5,7 +5,9 @@
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-use steady_socket::options::{Kind, MAX_COUNT, MAX_MILLIS, OPTIONS, ORDERED, OptionSpec, Overflow};
+use steady_socket::options::{
+    Kind, MAX_COUNT, MAX_MILLIS, OPTION_DOCS, OPTIONS, ORDERED, OptionSpec, Overflow,
+};
 
 /// How wide a line of the declarations may be.
 const WIDTH: usize = 110;
@@ -88,12 +90,12 @@ fn table() -> String {
 
 fn declarations() -> String {
     let mut text = String::new();
-    for spec in OPTIONS {
+    for (spec, doc) in OPTIONS.iter().zip(OPTION_DOCS) {
         if !text.is_empty() {
             text.push('\n');
         }
         text.push_str("  /**\n");
-        let doc = spec.doc.split_whitespace().collect::<Vec<_>>().join(" ");
+        let doc = doc.split_whitespace().collect::<Vec<_>>().join(" ");
         for line in wrapped(&doc).into_iter().chain(wrapped(&takes(spec))) {
             writeln!(text, "   * {line}").unwrap();
         }

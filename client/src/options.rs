@@ -74,20 +74,37 @@ pub struct OptionSpec {
     pub unlimited: bool,
     /// The value when it is not given.
     pub default: f64,
-    /// What it does, with its unit and its reason.
-    pub doc: &'static str,
 }
 
 impl OptionSpec {
     /// Whether this row takes `value`.
     #[must_use]
     pub fn accepts(&self, value: f64) -> bool {
+        Range {
+            whole: self.kind != Kind::Factor,
+            min: self.min,
+            max: self.max,
+            unlimited: self.unlimited,
+        }
+        .contains(value)
+    }
+}
+
+/// What a row takes, without its names: a build that never shows them then leaves them out.
+struct Range {
+    whole: bool,
+    min: f64,
+    max: f64,
+    unlimited: bool,
+}
+
+impl Range {
+    fn contains(&self, value: f64) -> bool {
         if value == f64::INFINITY {
             return self.unlimited;
         }
-        // NaN is in no range.
-        (self.min..=self.max).contains(&value)
-            && (self.kind == Kind::Factor || value.trunc() == value)
+        // NaN is in no range, and within them all a whole number is one of 32 bits.
+        value >= self.min && value <= self.max && (!self.whole || f64::from(value as u32) == value)
     }
 }
 
@@ -164,26 +181,38 @@ impl fmt::Display for OptionError {
 impl core::error::Error for OptionError {}
 
 /// A type that stands for an option's number in the table.
-trait Number: Copy {
+pub(crate) trait Number: Copy {
     const UNLIMITED: bool = false;
-    fn to_number(self) -> f64;
-    fn from_number(number: f64) -> Self;
+    /// What is kept of it.
+    type Kept: Copy;
+    fn keep(self) -> Self::Kept;
+    fn to_number(kept: Self::Kept) -> f64;
+    fn from_number(number: f64) -> Self::Kept;
 }
 
+/// Kept in whole milliseconds.
 impl Number for Duration {
-    fn to_number(self) -> f64 {
+    type Kept = u64;
+    fn keep(self) -> u64 {
         // Rounded up: a positive time never becomes zero.
         let millis = self.as_nanos().div_ceil(1_000_000);
-        millis as f64
+        u64::try_from(millis).unwrap_or(u64::MAX)
     }
-    fn from_number(number: f64) -> Self {
-        Self::from_millis(number as u64)
+    fn to_number(kept: u64) -> f64 {
+        kept as f64
+    }
+    fn from_number(number: f64) -> u64 {
+        number as u64
     }
 }
 
 impl Number for u32 {
-    fn to_number(self) -> f64 {
-        f64::from(self)
+    type Kept = Self;
+    fn keep(self) -> Self {
+        self
+    }
+    fn to_number(kept: Self) -> f64 {
+        f64::from(kept)
     }
     fn from_number(number: f64) -> Self {
         number as Self
@@ -191,8 +220,12 @@ impl Number for u32 {
 }
 
 impl Number for f64 {
-    fn to_number(self) -> f64 {
+    type Kept = Self;
+    fn keep(self) -> Self {
         self
+    }
+    fn to_number(kept: Self) -> f64 {
+        kept
     }
     fn from_number(number: f64) -> Self {
         number
@@ -200,8 +233,12 @@ impl Number for f64 {
 }
 
 impl Number for bool {
-    fn to_number(self) -> f64 {
-        f64::from(u8::from(self))
+    type Kept = Self;
+    fn keep(self) -> Self {
+        self
+    }
+    fn to_number(kept: Self) -> f64 {
+        f64::from(u8::from(kept))
     }
     fn from_number(number: f64) -> Self {
         number != 0.0
@@ -209,8 +246,12 @@ impl Number for bool {
 }
 
 impl Number for Overflow {
-    fn to_number(self) -> f64 {
-        match self {
+    type Kept = Self;
+    fn keep(self) -> Self {
+        self
+    }
+    fn to_number(kept: Self) -> f64 {
+        match kept {
             Self::Reject => 0.0,
             Self::DropOldest => 1.0,
             Self::DropNewest => 2.0,
@@ -227,10 +268,14 @@ impl Number for Overflow {
 
 impl<T: Number> Number for Option<T> {
     const UNLIMITED: bool = true;
-    fn to_number(self) -> f64 {
-        self.map_or(f64::INFINITY, T::to_number)
+    type Kept = Option<T::Kept>;
+    fn keep(self) -> Self::Kept {
+        self.map(T::keep)
     }
-    fn from_number(number: f64) -> Self {
+    fn to_number(kept: Self::Kept) -> f64 {
+        kept.map_or(f64::INFINITY, T::to_number)
+    }
+    fn from_number(number: f64) -> Self::Kept {
         number.is_finite().then(|| T::from_number(number))
     }
 }
@@ -254,12 +299,12 @@ macro_rules! options {
         /// ```
         #[derive(Clone, Copy, Debug, PartialEq)]
         pub struct Options {
-            $(pub(crate) $name: $type,)+
+            $(pub(crate) $name: <$type as Number>::Kept,)+
         }
 
         impl Default for Options {
             fn default() -> Self {
-                Self { $($name: Number::from_number($default),)+ }
+                Self { $($name: <$type as Number>::from_number($default),)+ }
             }
         }
 
@@ -268,7 +313,7 @@ macro_rules! options {
                 $(#[doc = $doc])+
                 #[must_use]
                 pub fn $name(mut self, $name: $type) -> Self {
-                    self.$name = $name;
+                    self.$name = $name.keep();
                     self
                 }
             )+
@@ -279,13 +324,13 @@ macro_rules! options {
             /// # Errors
             /// When the row does not take the number, or there is no such row.
             pub fn set(&mut self, index: usize, value: f64) -> Result<(), OptionError> {
-                if !OPTIONS.get(index).is_some_and(|spec| spec.accepts(value)) {
+                if !RANGES.get(index).is_some_and(|range| range.contains(value)) {
                     return Err(OptionError::OutOfRange { index, value });
                 }
                 let mut row = 0;
                 $(
                     if row == index {
-                        self.$name = Number::from_number(value);
+                        self.$name = <$type as Number>::from_number(value);
                     }
                     row += 1;
                 )+
@@ -295,7 +340,7 @@ macro_rules! options {
 
             /// The value of every option, in the order of [`OPTIONS`].
             fn numbers(&self) -> [f64; OPTIONS.len()] {
-                [$(self.$name.to_number(),)+]
+                [$(<$type as Number>::to_number(self.$name),)+]
             }
         }
 
@@ -309,7 +354,18 @@ macro_rules! options {
                 max: $max as f64,
                 unlimited: <$type as Number>::UNLIMITED,
                 default: $default,
-                doc: concat!($($doc, "\n"),+),
+            },
+        )+];
+
+        /// What each row of [`OPTIONS`] does, with its unit and its reason.
+        pub const OPTION_DOCS: &[&str] = &[$(concat!($($doc, "\n"),+),)+];
+
+        static RANGES: [Range; OPTIONS.len()] = [$(
+            Range {
+                whole: !matches!(Kind::$kind, Kind::Factor),
+                min: $min as f64,
+                max: $max as f64,
+                unlimited: <$type as Number>::UNLIMITED,
             },
         )+];
     };

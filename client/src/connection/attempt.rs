@@ -6,7 +6,7 @@ use super::backoff::{backoff, draw};
 use super::liveness::{Life, Liveness};
 use super::{
     Cause, CloseFrame, ClosePolicy, Connection, Context, Effect, Event, Flow, Generation, Hint,
-    Loss, Output, Pending, Phase, State, Time, Verdict, Why, Wire, close_policy, millis,
+    Loss, Output, Pending, Phase, State, Time, Verdict, Why, Wire, close_policy,
 };
 
 /// A loss within this time after the page woke or the network changed comes from this side, so no crowd
@@ -34,7 +34,7 @@ impl<P> Connection<P> {
         self.generation = Generation(self.generation.0.saturating_add(1));
         self.totals.attempts = self.totals.attempts.saturating_add(1);
         self.wire = Wire::default();
-        let deadline = now.after(millis(self.options.provider_timeout));
+        let deadline = now.after(self.options.provider_timeout);
         self.state = State::Resolving { deadline };
         self.announce(Phase::Connecting, None, why);
         self.effects.push_back(Effect::Resolve {
@@ -54,9 +54,9 @@ impl<P> Connection<P> {
         self.totals.opens = self.totals.opens.saturating_add(1);
         self.wire.liveness = Liveness::new(
             now,
-            self.options.heartbeat_interval.map(millis),
-            millis(self.options.heartbeat_grace),
-            millis(self.options.probe_timeout),
+            self.options.heartbeat_interval,
+            self.options.heartbeat_grace,
+            self.options.probe_timeout,
         );
         self.announce(Phase::Open, None, Why::HandshakeDone);
         let attempt = self.attempt();
@@ -118,7 +118,7 @@ impl<P> Connection<P> {
     /// Forgets the failures before a connection that was stable.
     pub(super) fn settle_failures(&mut self, now: Time) {
         if let State::Open { since, .. } = self.state
-            && now.since(since) >= millis(self.options.stable_after)
+            && now.since(since) >= self.options.stable_after
         {
             self.failures = 0;
             self.refusals = 0;
@@ -158,7 +158,7 @@ impl<P> Connection<P> {
             .window
             .or_else(|| Window::in_reason(&loss.close.reason));
         if let Some(Window { min_ms, max_ms }) = announced {
-            let cap = millis(self.options.announced_delay_max);
+            let cap = self.options.announced_delay_max;
             let asked = within(min_ms.min(cap), max_ms.min(cap));
             // A server that keeps failing cannot make its clients come more often than they would.
             let least = match self.failures {

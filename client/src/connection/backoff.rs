@@ -18,15 +18,16 @@ pub(super) fn draw(min_ms: f64, max_ms: f64, chance: f64) -> u64 {
 /// first attempt of all).
 #[must_use]
 pub(super) fn backoff(options: &Options, retry: u32, chance: f64) -> u64 {
-    let millis = |duration: core::time::Duration| duration.as_millis() as f64;
     if retry == 0 {
-        return draw(0.0, millis(options.first_delay_max), chance);
+        return draw(0.0, options.first_delay_max as f64, chance);
     }
+    let (min, max) = (options.min_delay as f64, options.max_delay as f64);
+    let mut ceiling = options.base_delay as f64;
     // Beyond 64 steps every growth factor above 1 has long passed the cap.
-    let exponent = i32::try_from(retry.min(64)).unwrap_or(64);
-    let ceiling = millis(options.base_delay) * options.growth_factor.powi(exponent);
-    let min = millis(options.min_delay);
-    draw(min, ceiling.min(millis(options.max_delay)).max(min), chance)
+    for _ in 0..retry.min(64) {
+        ceiling *= options.growth_factor;
+    }
+    draw(min, ceiling.min(max).max(min), chance)
 }
 
 #[cfg(test)]

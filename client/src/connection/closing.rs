@@ -2,7 +2,7 @@
 
 use super::{
     Cause, CloseFrame, Closing, Connection, Effect, Flow, Loss, Phase, State, Time, Unconfirmed,
-    Why, millis,
+    Why,
 };
 
 impl<P> Connection<P> {
@@ -36,7 +36,7 @@ impl<P> Connection<P> {
             reason,
             gated,
             handshake: false,
-            deadline: now.after(millis(self.options.close_timeout)),
+            deadline: now.after(self.options.close_timeout),
             buffered: u64::MAX,
             judging: false,
         });

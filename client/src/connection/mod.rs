@@ -200,11 +200,6 @@ pub struct Connection<P> {
     totals: Totals,
 }
 
-/// Milliseconds of an option.
-fn millis(duration: core::time::Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
 /// Two connections with the same options and an equal hash react alike to whatever comes. What only answers
 /// questions, as the counters do, is left out.
 impl<P: Hash> Hash for Connection<P> {
@@ -249,7 +244,7 @@ impl<P> Connection<P> {
             wire: Wire::default(),
             in_hand: None,
             last_loss: None,
-            bucket: Bucket::new(options.attempt_burst, millis(options.attempt_interval)),
+            bucket: Bucket::new(options.attempt_burst, options.attempt_interval),
             woken: None,
             effects: VecDeque::new(),
             outputs: VecDeque::new(),
@@ -429,7 +424,7 @@ impl<P> Connection<P> {
             Input::Ready => self.ready(context.now),
             Input::Resolved { generation } => {
                 if generation == self.generation && matches!(self.state, State::Resolving { .. }) {
-                    let deadline = context.now.after(millis(self.options.connect_timeout));
+                    let deadline = context.now.after(self.options.connect_timeout);
                     self.state = State::Connecting { deadline };
                     self.effects.push_back(Effect::Open { generation });
                 }
@@ -581,7 +576,7 @@ impl<P> Connection<P> {
             State::Waiting { until, .. } if *until <= now => self.begin(now, Why::WaitOver),
             State::Closing(closing) if closing.deadline <= now => {
                 // If the measurement is not answered, this stands.
-                closing.deadline = now.after(millis(self.options.close_timeout));
+                closing.deadline = now.after(self.options.close_timeout);
                 closing.judging = true;
                 self.wire.measuring = false;
                 self.measure();

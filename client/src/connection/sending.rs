@@ -5,7 +5,7 @@ use crate::options::Overflow;
 use super::queue::{Lane, Queued};
 use super::{
     Cause, Connection, DropReason, Effect, Flow, Generation, SendMode, SendRejected, Sent, State,
-    Time, millis,
+    Time,
 };
 
 /// How often the browser's buffer is looked at while it is above the high-water mark, in milliseconds.
@@ -72,7 +72,7 @@ impl<P> Connection<P> {
         } else {
             Lane::Ordinary
         };
-        let ttl = mode.ttl_ms.or_else(|| self.options.message_ttl.map(millis));
+        let ttl = mode.ttl_ms.or_else(|| self.options.message_ttl);
         let message = Queued {
             payload,
             bytes,
@@ -336,7 +336,7 @@ impl<P> Connection<P> {
                 let shrinks = bytes < closing.buffered;
                 closing.buffered = bytes;
                 if shrinks {
-                    closing.deadline = now.after(millis(self.options.close_timeout));
+                    closing.deadline = now.after(self.options.close_timeout);
                     closing.judging = false;
                 } else if closing.judging {
                     self.abandon_closing(Cause::CloseTimeout);

@@ -59,7 +59,7 @@ const BUGS: &[Bug] = &[
     bug(
         "any uptime counts as stable",
         "attempt.rs",
-        "&& now.since(since) >= millis(self.options.stable_after)",
+        "&& now.since(since) >= self.options.stable_after",
         "&& now >= since",
     ),
     bug(
@@ -77,8 +77,8 @@ const BUGS: &[Bug] = &[
     bug(
         "the cap is applied after drawing",
         "backoff.rs",
-        "draw(min, ceiling.min(millis(options.max_delay)).max(min), chance)",
-        "draw(min, ceiling.max(min), chance).min(millis(options.max_delay) as u64)",
+        "draw(min, ceiling.min(max).max(min), chance)",
+        "draw(min, ceiling.max(min), chance).min(options.max_delay)",
     ),
     bug(
         "one retry too many",
