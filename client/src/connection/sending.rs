@@ -72,7 +72,7 @@ impl<P> Connection<P> {
         } else {
             Lane::Ordinary
         };
-        let ttl = mode.ttl_ms.or_else(|| self.options.message_ttl);
+        let ttl = mode.ttl_ms.or(self.options.message_ttl);
         let message = Queued {
             payload,
             bytes,
