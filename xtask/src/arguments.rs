@@ -1,7 +1,7 @@
 //! The command line.
 
-use crate::fuzz;
 use crate::test::Part;
+use crate::{bench, fuzz};
 
 pub(crate) const USAGE: &str = "\
 Usage: cargo xtask COMMAND
@@ -24,6 +24,15 @@ Usage: cargo xtask COMMAND
   simulate [OPTION…]
                     Run simulated worlds: --seeds N of them (default 20000) from --first-seed S;
                     a failure prints the line that repeats it.
+  bench [OPTION…]   Measure this library beside others, in one run, and print tables:
+                      --part N      only this part, or these: 1 what a message costs, 2 end to end,
+                                    4 memory
+                      --case TEXT   only the cases that have this in their names
+                      --quick       very few rounds, to see that it works
+                      --check       only what the budgets of tests/bench/budgets.json need; fails if
+                                    one is broken, or cannot be decided
+                      --json FILE   write all samples
+                      --write       write docs/benchmarks.md and its plots; takes all parts
   fuzz [--seconds N] [TARGET]
                     Run one fuzz target, or each of them, for N seconds (default 60).
   setup [--all]     Only bring the tools: those of demo and package, or all that test needs too.
@@ -58,6 +67,7 @@ pub(crate) enum Command {
     Simulate {
         arguments: Vec<String>,
     },
+    Bench(bench::Options),
     Fuzz {
         /// How long each target runs.
         seconds: u32,
@@ -105,6 +115,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Comma
         }),
         // It reads them itself.
         "simulate" => Ok(Command::Simulate { arguments: rest }),
+        "bench" => parse_bench(&rest),
         "fuzz" => parse_fuzz(&rest),
         _ => Err(format!("unknown command `{name}`")),
     }
@@ -140,6 +151,47 @@ fn parse_parts(names: &[String]) -> Result<Vec<Part>, String> {
         .into_iter()
         .filter(|part| names.is_empty() || names.iter().any(|name| name == part.name()))
         .collect())
+}
+
+fn parse_bench(arguments: &[String]) -> Result<Command, String> {
+    let mut options = bench::Options::default();
+    let mut arguments = arguments.iter();
+    while let Some(argument) = arguments.next() {
+        let mut value = |what: &str| {
+            arguments
+                .next()
+                .filter(|value| !value.starts_with('-'))
+                .ok_or_else(|| format!("{argument} takes {what}"))
+        };
+        match argument.as_str() {
+            "--part" => {
+                let numbers = bench::Part::ALL.map(|part| part.number().to_string());
+                let accepted = format!("one of the numbers {}", numbers.join(", "));
+                let number = value(&accepted)?;
+                let part = bench::Part::numbered(number)
+                    .ok_or_else(|| format!("--part takes {accepted}, not `{number}`"))?;
+                options.parts.push(part);
+            }
+            "--case" => options.case = Some(value("a part of a case's name")?.clone()),
+            "--json" => options.json = Some(value("the path of a file")?.into()),
+            "--quick" => options.quick = true,
+            "--check" => options.check = true,
+            "--write" => options.write = true,
+            _ => {
+                return Err(format!(
+                    "bench takes --part N, --case TEXT, --quick, --check, --json FILE and --write, \
+                     not `{argument}`"
+                ));
+            }
+        }
+    }
+    if options.quick && (options.check || options.write) {
+        return Err("--quick is too little for --check and --write".into());
+    }
+    if options.write && (options.check || options.case.is_some() || !options.parts.is_empty()) {
+        return Err("--write takes all: it goes with neither --check nor --part nor --case".into());
+    }
+    Ok(Command::Bench(options))
 }
 
 fn parse_fuzz(arguments: &[String]) -> Result<Command, String> {
@@ -239,6 +291,45 @@ mod tests {
             assert!(message.contains("1 to 86400"), "{line}: {message}");
         }
         assert!(parsed("fuzz --fast").is_err() && parsed("fuzz core json").is_err());
+    }
+
+    #[test]
+    fn the_options_of_bench_are_read() {
+        let bench = |options| Ok(Command::Bench(options));
+        let defaults = bench::Options::default;
+        assert_eq!(parsed("bench"), bench(defaults()));
+        assert_eq!(
+            parsed("bench --part 4 --part 1 --quick --json a.json --case text"),
+            bench(bench::Options {
+                parts: vec![bench::Part::Memory, bench::Part::Messages],
+                case: Some("text".into()),
+                quick: true,
+                json: Some("a.json".into()),
+                ..defaults()
+            })
+        );
+        for part in bench::Part::ALL {
+            let number = part.number().to_string();
+            assert!(parsed(&format!("bench --part {number}")).is_ok());
+        }
+    }
+
+    #[test]
+    fn bad_options_of_bench_are_answered_with_what_is_accepted() {
+        for (line, accepted) in [
+            ("bench --part", "the numbers 1, 2"),
+            ("bench --part 9", "not `9`"),
+            ("bench --json", "the path of a file"),
+            ("bench --json --check", "the path of a file"),
+            ("bench --case", "a part of a case's name"),
+            ("bench --fast", "not `--fast`"),
+            ("bench now", "not `now`"),
+            ("bench --quick --check", "too little"),
+            ("bench --write --part 1", "takes all"),
+        ] {
+            let message = parsed(line).unwrap_err();
+            assert!(message.contains(accepted), "{line}: {message}");
+        }
     }
 
     #[test]

@@ -38,6 +38,20 @@ pub(crate) fn built_program(name: &str) -> Result<PathBuf> {
     Ok(own.with_file_name(name))
 }
 
+/// The same of a program that was built in the release profile.
+///
+/// # Errors
+///
+/// As [`built_program`].
+pub(crate) fn released_program(name: &str) -> Result<PathBuf> {
+    let own = std::env::current_exe()?;
+    let target = own.parent().and_then(Path::parent);
+    Ok(target
+        .ok_or("xtask is in no folder of a profile")?
+        .join("release")
+        .join(name))
+}
+
 /// The version of a package in the committed `Cargo.lock`.
 ///
 /// # Errors

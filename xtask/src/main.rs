@@ -9,6 +9,7 @@
 compile_error!("xtask stops its servers and browsers by Unix signals; on Windows, use WSL");
 
 mod arguments;
+mod bench;
 mod browser;
 mod checkout;
 mod debian;
@@ -103,6 +104,7 @@ fn run(command: Command) -> Result<()> {
         }
         Command::Test { parts } => test::run(&parts),
         Command::Simulate { arguments } => simulate::run(&arguments),
+        Command::Bench(options) => bench::run(&options),
         Command::Fuzz { seconds, target } => fuzz::run(seconds, target.as_deref()),
     }
 }

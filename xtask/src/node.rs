@@ -83,6 +83,14 @@ pub(crate) fn ensure_test_packages() -> Result<PathBuf> {
     Ok(folder)
 }
 
+/// Installs the clients that the measurements are about, beside them.
+pub(crate) fn ensure_bench_packages() -> Result<()> {
+    install(
+        &checkout::path("tests/bench"),
+        "the clients that this one is measured beside into tests/bench/node_modules",
+    )
+}
+
 /// Makes a link, unless it is there. With it `target/tools/bin` has all that a `wasm-pack` started by
 /// hand looks for on the path, and would otherwise download.
 fn link(to: &Path, link: &Path) -> Result<()> {
@@ -181,7 +189,7 @@ mod tests {
 
     #[test]
     fn lock_files_pin_exact_versions_and_name_no_registry() {
-        for folder in ["xtask/node", "tests/npm"] {
+        for folder in ["xtask/node", "tests/npm", "tests/bench"] {
             let lock = files::read(&checkout::path(folder).join("package-lock.json")).unwrap();
             assert!(!lock.contains("\"resolved\""), "{folder}: see .npmrc there");
             let manifest = files::read(&checkout::path(folder).join("package.json")).unwrap();

@@ -1,7 +1,7 @@
 //! The hello server as the tasks start it.
 
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
@@ -42,6 +42,17 @@ pub(crate) fn build_for_tests() -> Result<()> {
     build_with(&["--features", "tls"])
 }
 
+/// Compiles the server as it would be deployed, and tells where the program is.
+pub(crate) fn build_for_bench() -> Result<PathBuf> {
+    let mut cargo = Command::new("cargo");
+    process::run(
+        cargo
+            .args(["build", "--quiet", "--package", "test-server", "--release"])
+            .current_dir(checkout::root()),
+    )?;
+    checkout::released_program("test-server")
+}
+
 fn build_with(features: &[&str]) -> Result<()> {
     // Without the profile's name: xtask itself is run in cargo's default one too.
     let mut cargo = Command::new("cargo");
@@ -60,7 +71,16 @@ impl Server {
     ///
     /// When it does not come so far, with what it said.
     pub(crate) fn start(options: &[&str], output: Output) -> Result<Self> {
-        let mut command = Command::new(checkout::built_program("test-server")?);
+        Self::start_program(&checkout::built_program("test-server")?, options, output)
+    }
+
+    /// The same with another program than the one that [`build`] made.
+    ///
+    /// # Errors
+    ///
+    /// As [`start`](Self::start).
+    pub(crate) fn start_program(program: &Path, options: &[&str], output: Output) -> Result<Self> {
+        let mut command = Command::new(program);
         // Cargo's configuration has defaults for a server started by hand; here everything is said.
         for variable in ["TEST_SERVER_ALLOW_ORIGIN", "TEST_SERVER_DEMO_CONTROL"] {
             command.env_remove(variable);

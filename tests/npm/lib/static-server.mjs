@@ -39,9 +39,10 @@ export function strictPolicy({ wasm = true, connect = 'http://127.0.0.1:* ws://1
  * @param routes - `{ '/prefix/': folder }`: files under a folder; `{ '/path': { type, body } }`: a page
  * @param intercept - called with the path of every request; may return `{ status, type, body, policy, caching }`,
  *   each optional, to answer differently, or nothing to let it be
+ * @param headers - further headers of every answer
  * @returns the origin and `close`, which waits until the port is free
  */
-export async function serveStatic({ port = 0, routes = {}, intercept = () => undefined }) {
+export async function serveStatic({ port = 0, routes = {}, intercept = () => undefined, headers = {} }) {
   const server = createServer(async (request, response) => {
     const { pathname } = new URL(request.url, 'http://localhost');
     const special = intercept(pathname) ?? {};
@@ -52,6 +53,7 @@ export async function serveStatic({ port = 0, routes = {}, intercept = () => und
     response.setHeader('Content-Security-Policy', special.policy ?? strictPolicy());
     response.setHeader('X-Content-Type-Options', 'nosniff');
     response.setHeader('Cache-Control', special.caching ?? 'no-store');
+    for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
     response.setHeader('Content-Type', special.type ?? found?.type ?? 'text/plain');
     response.end(found?.body ?? 'not found');
   });

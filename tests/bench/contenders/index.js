@@ -1,0 +1,7 @@
+// All contenders that run in the page.
+
+import { dropIns } from './drop-in.js';
+import { typedSockets } from './typed-socket.js';
+import { websocketTs } from './websocket-ts.js';
+
+export const contenders = [...dropIns, websocketTs, ...typedSockets];

@@ -1,0 +1,50 @@
+// The typed class of this package: by handler and by loop.
+
+import { TypedSocket } from 'steady-socket';
+import { msgpack } from 'steady-socket/msgpack';
+
+import { bytesValue, shapeValues, textValue } from '../page/digest.js';
+import { counter, opened } from './receiver.js';
+
+/** Text and bytes as they are. */
+const asItIs = { encode: (message) => message, decode: (data) => data };
+
+function codecOf({ kind }) {
+  switch (kind) {
+    case 'json': return {};
+    case 'msgpack': return { codec: msgpack };
+    default: return { codec: asItIs };
+  }
+}
+
+function valueOf({ kind, shape }) {
+  switch (kind) {
+    case 'text': return textValue;
+    case 'binary': return (data) => bytesValue(new Uint8Array(data));
+    default: return shapeValues[shape];
+  }
+}
+
+function typed(name, receive, { later = false, sends = false } = {}) {
+  return {
+    name: `steady-socket, ${name}`,
+    package: 'steady-socket',
+    takes: ({ direction }) => direction === 'receive' || sends,
+    async open({ url, task, messages, onMessage }) {
+      const socket = new TypedSocket(url, codecOf(task));
+      const { take, received } = counter(valueOf(task), onMessage);
+      receive(socket, take);
+      await opened(socket);
+      const values = messages.map(({ wire, value }) => value ?? wire);
+      const send = (count) => {
+        for (let index = 0; index < count; index += 1) socket.send(values[index % values.length]);
+      };
+      return { received, send, later, close: () => socket.close() };
+    },
+  };
+}
+
+export const typedSockets = [
+  typed('typed handler', (socket, take) => { socket.onmessage = (event) => take(event.data); }, { sends: true }),
+  typed('iteration', async (socket, take) => { for await (const message of socket) take(message); }, { later: true }),
+];

@@ -1,0 +1,96 @@
+// The pages of the measurements: bundled, served, and open in Chromium.
+
+import { cp, mkdir, rm, symlink } from 'node:fs/promises';
+import path from 'node:path';
+import { build } from 'esbuild';
+
+import { launchBrowser, openPage } from '../../npm/lib/browser.mjs';
+import { serveStatic } from '../../npm/lib/static-server.mjs';
+import { OUTPUT, ROOT, required } from './environment.mjs';
+
+const BENCH = path.join(ROOT, 'tests/bench');
+const PACKAGE = path.join(ROOT, 'target/package');
+const MODULES = path.join(OUTPUT, 'modules');
+
+/** The pages' programs, each bundled by itself as a user's program would be. */
+export const BUNDLES = path.join(OUTPUT, 'page');
+
+/** Modules made of Rust, which come as they are. */
+const RUST = path.join(OUTPUT, 'rust');
+
+/** Bundles the programs in `page/` that are named, by their paths without `.js`. */
+export async function bundle(names) {
+  await rm(BUNDLES, { recursive: true, force: true });
+  await rm(MODULES, { recursive: true, force: true });
+  await mkdir(MODULES, { recursive: true });
+  await symlink(PACKAGE, path.join(MODULES, 'steady-socket'));
+  await build({
+    entryPoints: names.map((name) => path.join(BENCH, 'page', `${name}.js`)),
+    outdir: BUNDLES,
+    outbase: path.join(BENCH, 'page'),
+    absWorkingDir: BENCH,
+    nodePaths: [MODULES],
+    external: ['/rust/*'],
+    bundle: true,
+    minify: true,
+    keepNames: false,
+    format: 'esm',
+    platform: 'browser',
+    target: 'es2022',
+    sourcemap: true,
+    logLevel: 'warning',
+  });
+  // Where the package looks for it: beside the program that it is bundled into.
+  await cp(path.join(PACKAGE, 'wasm/steady_socket_wasm_bg.wasm'), path.join(BUNDLES, 'wasm/steady_socket_wasm_bg.wasm'));
+}
+
+/**
+ * Serves the pages, cross-origin isolated for the finer clock, and starts Chromium.
+ *
+ * @returns `browser`, `origin`, `open()`, which opens a fresh page and gives `page`, `complaints` and `close`, and
+ *   `close`
+ */
+export async function openStage({ flags = [] } = {}) {
+  const server = await serveStatic({
+    port: Number(required('STEADY_SOCKET_PAGE_ORIGIN_PORT')),
+    routes: { '/bench/': BUNDLES, '/page/': path.join(BENCH, 'page'), '/rust/': RUST },
+    headers: {
+      'Cross-Origin-Opener-Policy': 'same-origin',
+      'Cross-Origin-Embedder-Policy': 'require-corp',
+    },
+  });
+  try {
+    const browser = await launchBrowser(flags);
+    return {
+      browser,
+      origin: server.origin,
+      async open({ path: where = '/page/page.html' } = {}) {
+        const opened = await openPage(browser);
+        await opened.page.goto(`${server.origin}${where}`);
+        return opened;
+      },
+      async close() {
+        await browser.close();
+        await server.close();
+      },
+    };
+  } catch (error) {
+    await server.close();
+    throw error;
+  }
+}
+
+/** Opens a page with `globalThis.bench`, has it measured, and closes it; what went wrong in the page is an error. */
+export async function inPage(stage, measure) {
+  const { page, complaints, close } = await stage.open();
+  try {
+    await page.waitForFunction(() => globalThis.bench !== undefined && crossOriginIsolated);
+    const result = await measure(page);
+    if (complaints.length > 0) throw new Error(`the page complains: ${complaints.join('; ')}`);
+    return result;
+  } catch (error) {
+    throw complaints.length > 0 ? new Error(`${error.message}\nthe page complains: ${complaints.join('; ')}`, { cause: error }) : error;
+  } finally {
+    await close();
+  }
+}

@@ -1,0 +1,64 @@
+// How long something is measured.
+
+import { contendersOf, judge } from './budgets.mjs';
+
+/** Rounds at first, as many more each time a budget is inconclusive, and at most. */
+const FULL = { first: 20, more: 20, most: 160 };
+const QUICK = { first: 2, more: 0, most: 2 };
+
+/** What the command line asks for, as the parts need it. */
+export class Plan {
+  /** @type {{ first: number, more: number, most: number }} */
+  rounds;
+  quick;
+  check;
+  seed;
+  #pattern;
+  #budgets;
+
+  constructor({ quick = false, check = false, pattern = '', seed, budgets }) {
+    this.rounds = quick ? QUICK : FULL;
+    this.quick = quick;
+    this.check = check;
+    this.seed = seed;
+    this.#pattern = pattern;
+    this.#budgets = budgets;
+  }
+
+  /** The budgets of a case. */
+  budgetsOf(part, name) {
+    return this.#budgets.filter((budget) => budget.part === part && budget.case === name);
+  }
+
+  /** Whether a case is measured. */
+  wants(part, name) {
+    return name.includes(this.#pattern) && (!this.check || this.budgetsOf(part, name).length > 0);
+  }
+
+  /** Those of the contenders that are measured in a case: all, or those that its budgets compare. */
+  contenders(part, name, all) {
+    if (!this.check) return all;
+    const needed = new Set(this.budgetsOf(part, name).flatMap(contendersOf));
+    return all.filter((contender) => needed.has(contender));
+  }
+
+  /**
+   * Measures a case in rounds until no budget of it is inconclusive, or the cap is reached.
+   *
+   * @param measure - given a number of rounds, a promise of `{ contender: samples }`
+   */
+  async untilConclusive({ results, part, name, unit, measure, rounds: { first, more, most } = this.rounds }) {
+    let done = 0;
+    for (let next = first; next > 0; next = Math.min(more, most - done)) {
+      for (const [contender, samples] of Object.entries(await measure(next))) {
+        results.add({ part, case: name, contender, unit, samples });
+      }
+      done += next;
+      const open = this.budgetsOf(part, name)
+        .map((budget) => judge(budget, (...key) => results.samples(...key)))
+        .filter(({ verdict }) => verdict === 'inconclusive');
+      if (open.length === 0) return done;
+    }
+    return done;
+  }
+}

@@ -1,0 +1,127 @@
+// The cases, and the messages that each is about.
+
+import { encode } from '@msgpack/msgpack';
+
+import { bytesValue, shapeValues, step, textValue } from './digest.js';
+
+const KIB = 1024;
+
+/** How many different messages a case has; they come round again. */
+export const POOL = 64;
+
+function plain(direction, kind, bytes) {
+  return { id: `${direction}/${kind}/${bytes}`, direction, kind, bytes };
+}
+
+function typed(direction, kind, shape, bytes) {
+  return { id: `${direction}/${kind}/${shape}-${bytes}`, direction, kind, shape, bytes };
+}
+
+/** Against the stub. */
+export const STUB_CASES = ['receive', 'send'].flatMap((direction) => [
+  ...[16, KIB, 64 * KIB].map((bytes) => plain(direction, 'text', bytes)),
+  ...[16, 64, KIB, 64 * KIB].map((bytes) => plain(direction, 'binary', bytes)),
+  ...['book', 'chat'].flatMap((shape) => [100, KIB].map((bytes) => typed(direction, 'json', shape, bytes))),
+  typed(direction, 'json', 'note', KIB),
+  ...['book', 'chat'].flatMap((shape) => [100, KIB].map((bytes) => typed(direction, 'msgpack', shape, bytes))),
+  typed(direction, 'msgpack', 'note', KIB),
+]);
+
+/** The call of `send` on a real socket, of which the stub knows nothing. */
+export const REAL_SEND = { ...plain('send', 'text', 16), id: 'send on a real socket/text/16' };
+
+/** Messages that come back from a real server. */
+export const ECHO_CASES = [plain('echo', 'text', 16), plain('echo', 'text', KIB), plain('echo', 'binary', KIB)];
+
+// --- Messages -----------------------------------------------------------------------------------------------
+
+const WORDS = 'when the tide was out we walked over to the island and had tea with the keeper of the light '.split(' ');
+
+/** ASCII, so that its length in bytes is its length. */
+function words(length, from) {
+  let text = '';
+  for (let index = from; text.length < length; index += 1) text += `${WORDS[index % WORDS.length]} `;
+  return text.slice(0, length);
+}
+
+/** Grows a value by `grow(count)` as long as its JSON is not longer than `bytes`. */
+function largest(bytes, grow) {
+  let best = grow(1);
+  for (let count = 2; ; count += 1) {
+    const next = grow(count);
+    if (JSON.stringify(next).length > bytes) return best;
+    best = next;
+  }
+}
+
+/** The shapes of typed messages; `index` makes each different. */
+const SHAPES = {
+  /** An order book: numbers in nested lists. */
+  book: (bytes, index) => {
+    const level = (at, side) => [64_210 + index + side * (at + 0.5), 1 + ((index * 7 + at * 13) % 900)];
+    return largest(bytes, (count) => ({
+      type: 'book',
+      symbol: 'BTC-EUR',
+      sequence: 10_000 + index,
+      bids: Array.from({ length: Math.ceil(count / 2) }, (_, at) => level(at, -1)),
+      asks: Array.from({ length: Math.max(1, Math.floor(count / 2)) }, (_, at) => level(at, 1)),
+    }));
+  },
+  /** A page of a chat: short texts and a nested list. */
+  chat: (bytes, index) => largest(bytes, (count) => ({
+    type: 'page',
+    room: 'general',
+    messages: Array.from({ length: count }, (_, at) => ({
+      id: 1_000 + index + at,
+      from: ['Ada', 'Grace', 'Linus', 'Niklaus'][(index + at) % 4],
+      text: words(count === 1 ? 8 : 12 + ((index + at * 5) % 30), index + at),
+      likes: (index + at) % 10,
+      tags: at % 3 === 0 ? ['new'] : [],
+    })),
+  })),
+  /** One long text. */
+  note: (bytes, index) => ({ type: 'note', id: index, text: words(bytes - 36, index) }),
+};
+
+const encoder = new TextEncoder();
+
+/** Text that lies in memory as a socket's does, flat, and not as the pieces that it was made of. */
+function flat(text) {
+  return new TextDecoder().decode(encoder.encode(text));
+}
+
+/** The messages of a case: `{ wire, value }` each. */
+export function messagesOf({ kind, shape, bytes }) {
+  return Array.from({ length: POOL }, (_, index) => {
+    switch (kind) {
+      case 'text': return { wire: flat(words(bytes, index)) };
+      case 'binary': return { wire: Uint8Array.from({ length: bytes }, (__, at) => (index * 31 + at * 7) % 251) };
+      case 'json': {
+        const value = SHAPES[shape](bytes, index);
+        return { wire: flat(JSON.stringify(value)), value };
+      }
+      case 'msgpack': {
+        const value = SHAPES[shape](bytes, index);
+        return { wire: encode(value), value };
+      }
+      default: throw new Error(`there is no kind of message ${kind}`);
+    }
+  });
+}
+
+/** What a message adds to the digest. */
+export function valueOf({ kind, shape }, { wire, value }) {
+  if (kind === 'text') return textValue(wire);
+  return kind === 'binary' ? bytesValue(wire) : shapeValues[shape](value);
+}
+
+/** Tells the digest of the first `count` messages, which come round again; never of fewer than the time before. */
+export function expected(task, messages) {
+  const values = messages.map((message) => valueOf(task, message));
+  let done = 0;
+  let digest = 0;
+  return (count) => {
+    for (; done < count; done += 1) digest = step(digest, values[done % POOL]);
+    return digest;
+  };
+}

@@ -1,0 +1,174 @@
+// A case of part 1: what a message costs each contender.
+
+import { generator, shuffled } from '../lib/random.mjs';
+import { expected, messagesOf, POOL, valueOf } from './cases.js';
+import { decodedValue } from './decoded.js';
+import { step } from './digest.js';
+import { Stub } from './stub.js';
+
+const NativeWebSocket = globalThis.WebSocket;
+
+/** Milliseconds that a batch takes the contender that costs least. */
+const BATCH_TIME = 8;
+
+/** Rounds that are not measured: the compilers of the browser take their time. */
+const WARM_UP = 4;
+
+/** Turns of the microtask queue after which a message that did not come is missed. */
+const PATIENCE = 100_000;
+
+export class MessageCase {
+  /** Messages in a sample. */
+  batch = POOL;
+  #task;
+  #random;
+  #url;
+  #isReal;
+  #players;
+  #messages;
+
+  /** @param url - of a real server whose endpoint sends everything back; without it, the stub is what all connect to */
+  constructor(task, contenders, { url, seed }) {
+    this.#task = task;
+    this.#url = url ?? 'ws://127.0.0.1:9/stub';
+    this.#isReal = url !== undefined;
+    this.#random = generator(seed);
+    this.#messages = messagesOf(task);
+    this.#players = contenders.map((contender) => ({ contender, digestAt: this.#digestOf(contender), delivered: 0 }));
+  }
+
+  #digestOf(contender) {
+    return expected(contender.undecoded ? { kind: 'text' } : this.#task, this.#messages);
+  }
+
+  async open() {
+    if (!this.#isReal) globalThis.WebSocket = Stub;
+    for (const player of this.#players) {
+      const { contender } = player;
+      await contender.load?.();
+      player.session = await contender.open({ url: this.#url, task: this.#task, messages: this.#messages });
+      player.stub = this.#isReal ? null : Stub.last;
+    }
+    if (this.#task.direction === 'send' && !this.#isReal) {
+      for (const player of this.#players) await this.#inspect(player);
+    }
+    await this.#calibrate();
+    for (let round = 0; round < WARM_UP; round += 1) await this.#round();
+  }
+
+  /** A list of samples for each contender. */
+  async rounds(count) {
+    const samples = Object.fromEntries(this.#players.map(({ contender }) => [contender.name, []]));
+    for (let round = 0; round < count; round += 1) {
+      for (const [name, sample] of await this.#round()) samples[name].push(sample);
+    }
+    return samples;
+  }
+
+  async close() {
+    for (const { session } of this.#players) await session.close();
+    globalThis.WebSocket = NativeWebSocket;
+  }
+
+  async #round() {
+    const samples = [];
+    for (const player of shuffled(this.#players, this.#random)) {
+      samples.push([player.contender.name, await this.#sample(player, this.batch)]);
+      // The events, timers and collections that a contender left behind are not the next one's.
+      await new Promise((resolve) => { setTimeout(resolve); });
+    }
+    return samples;
+  }
+
+  /** As many messages as take the first contender, which is the bare socket where there is one, the time of a batch. */
+  async #calibrate() {
+    const [first] = this.#players;
+    for (;;) {
+      // The first batch is slower than all others.
+      await this.#sample(first, this.batch);
+      const took = (await this.#sample(first, this.batch)) * this.batch * 1e-6;
+      if (took >= BATCH_TIME / 2) {
+        this.batch = Math.max(POOL, Math.ceil((this.batch * BATCH_TIME) / took / POOL) * POOL);
+        break;
+      }
+      this.batch *= 2;
+    }
+  }
+
+  /** Nanoseconds a message. */
+  async #sample(player, count) {
+    const { direction } = this.#task;
+    if (direction === 'receive') return this.#receive(player, count);
+    return this.#isReal ? this.#sendToServer(player, count) : this.#send(player, count);
+  }
+
+  async #receive(player, count) {
+    const { stub, session } = player;
+    const data = this.#messages.map(({ wire }) => (typeof wire === 'string' ? wire : wire.buffer));
+    const start = player.delivered;
+    const from = performance.now();
+    if (session.later) {
+      for (let index = 0; index < count; index += 1) {
+        stub.deliver(data[index % POOL]);
+        for (let turns = 0; session.received().count <= start + index && turns < PATIENCE; turns += 1) await null;
+      }
+    } else {
+      for (let index = 0; index < count; index += 1) stub.deliver(data[index % POOL]);
+    }
+    const took = performance.now() - from;
+    player.delivered += count;
+    this.#check(player, session.received());
+    return (took / count) * 1e6;
+  }
+
+  async #send({ contender, stub, session }, count) {
+    const before = stub.sent;
+    const from = performance.now();
+    const sent = session.send(count);
+    // A call that is over when it returns is not made to wait.
+    if (sent) await sent;
+    const took = performance.now() - from;
+    if (stub.sent - before !== count) {
+      throw new Error(`${this.#task.id}: ${contender.name} sent ${stub.sent - before} of ${count} messages`);
+    }
+    return (took / count) * 1e6;
+  }
+
+  /** Only the calls are timed; then all has to come back before the next contender has its turn. */
+  async #sendToServer(player, count) {
+    const { session } = player;
+    const from = performance.now();
+    const sent = session.send(count);
+    if (sent) await sent;
+    const took = performance.now() - from;
+    player.delivered += count;
+    const deadline = performance.now() + 10_000;
+    while (session.received().count < player.delivered && performance.now() < deadline) {
+      await new Promise((resolve) => { setTimeout(resolve, 1); });
+    }
+    this.#check(player, session.received());
+    return (took / count) * 1e6;
+  }
+
+  #check({ contender, digestAt, delivered }, { count, digest }) {
+    if (count !== delivered) {
+      throw new Error(`${this.#task.id}: ${contender.name} has ${count} of ${delivered} messages`);
+    }
+    if (digest !== digestAt(delivered)) {
+      throw new Error(`${this.#task.id}: ${contender.name} has ${count} messages, but not those that were sent`);
+    }
+  }
+
+  /** Looks into everything that a contender sends, once: later they are only counted. */
+  async #inspect({ contender, stub, session }) {
+    const seen = [];
+    stub.inspect = (data) => seen.push(decodedValue(this.#task, data));
+    await session.send(POOL);
+    stub.inspect = null;
+    const digest = (await Promise.all(seen)).reduce(step, 0);
+    const wanted = this.#messages.map((message) => valueOf(this.#task, message)).reduce(step, 0);
+    if (seen.length !== POOL || digest !== wanted) {
+      throw new Error(`${this.#task.id}: ${contender.name} sent ${seen.length} of ${POOL} messages, or others`);
+    }
+  }
+}

@@ -1,0 +1,89 @@
+// A `WebSocket` without a network: what arrives is what the harness delivers, and what is sent is counted.
+
+/** All that were made and not closed. */
+const open = new Set();
+
+function handler(type) {
+  const name = `on${type}`;
+  const key = Symbol(name);
+  return {
+    get() { return this[key] ?? null; },
+    // What is called is the program's own function, with no code of the stub before it, as in a browser.
+    set(value) {
+      if (this[key]) this.removeEventListener(type, this[key]);
+      this[key] = typeof value === 'function' ? value : null;
+      if (this[key]) this.addEventListener(type, this[key]);
+    },
+    configurable: true,
+    enumerable: true,
+  };
+}
+
+export class Stub extends EventTarget {
+  static CONNECTING = 0;
+  static OPEN = 1;
+  static CLOSING = 2;
+  static CLOSED = 3;
+
+  /** The one that was made last. */
+  static last = null;
+
+  static get openSockets() { return open.size; }
+
+  CONNECTING = 0;
+  OPEN = 1;
+  CLOSING = 2;
+  CLOSED = 3;
+  binaryType = 'blob';
+  bufferedAmount = 0;
+  extensions = '';
+  protocol = '';
+  readyState = 0;
+  /** What was sent: how many, and the last of them. */
+  sent = 0;
+  lastSent = undefined;
+  /** If set, called with all that is sent. */
+  inspect = null;
+
+  constructor(url, protocols = []) {
+    super();
+    this.url = String(url);
+    this.protocol = [protocols].flat()[0] ?? '';
+    Stub.last = this;
+    open.add(this);
+    setTimeout(() => {
+      if (this.readyState !== 0) return;
+      this.readyState = 1;
+      this.dispatchEvent(new Event('open'));
+    });
+  }
+
+  /** A message arrives: a fresh event for whoever listens. */
+  deliver(data) {
+    this.dispatchEvent(new MessageEvent('message', { data }));
+  }
+
+  send(data) {
+    this.sent += 1;
+    this.lastSent = data;
+    if (this.inspect) this.inspect(data);
+  }
+
+  close(code = 1005, reason = '') {
+    if (this.readyState >= 2) return;
+    this.readyState = 2;
+    setTimeout(() => this.end(code, reason, true));
+  }
+
+  /** The connection is lost, or its closing handshake has ended. */
+  end(code = 1006, reason = '', wasClean = false) {
+    if (this.readyState === 3) return;
+    this.readyState = 3;
+    open.delete(this);
+    this.dispatchEvent(new CloseEvent('close', { code, reason, wasClean }));
+  }
+}
+
+for (const type of ['open', 'message', 'error', 'close']) {
+  Object.defineProperty(Stub.prototype, `on${type}`, handler(type));
+}

@@ -1,0 +1,82 @@
+// Measures, and tells what came of it. `cargo xtask bench` calls this, with everything built and the server running:
+//
+//     node run.mjs [--part N]… [--case TEXT] [--quick] [--check] [--write] [--json FILE] [--merge FILE]… [--versions FILE]
+//         [--seed N]
+//
+// The exit code is 1 if a budget is broken, or, with `--check`, inconclusive or not measured.
+
+import { readFile } from 'node:fs/promises';
+import { parseArgs } from 'node:util';
+
+import { budgetTable, judge, readBudgets } from './lib/budgets.mjs';
+import { machine, packageVersion } from './lib/machine.mjs';
+import { bundle, inPage, openStage } from './lib/page.mjs';
+import { Results } from './lib/results.mjs';
+import { Plan } from './lib/rounds.mjs';
+import { measurementTables, textTable } from './lib/tables.mjs';
+import * as messages from './parts/messages.mjs';
+
+/** The parts that run in a page; the others are measured by programs of their own and merged. */
+const IN_PAGE = [messages];
+
+const { values: options } = parseArgs({
+  options: {
+    part: { type: 'string', multiple: true, default: [] },
+    case: { type: 'string', default: '' },
+    quick: { type: 'boolean', default: false },
+    check: { type: 'boolean', default: false },
+    write: { type: 'boolean', default: false },
+    json: { type: 'string' },
+    merge: { type: 'string', multiple: true, default: [] },
+    versions: { type: 'string' },
+    seed: { type: 'string' },
+  },
+});
+
+const say = (line) => { console.error(`[bench] ${line}`); };
+
+const budgets = await readBudgets();
+const parts = options.part.map(Number);
+const seed = options.seed === undefined ? Date.now() % 1_000_000 : Number(options.seed);
+const plan = new Plan({ ...options, pattern: options.case, seed, budgets });
+const results = new Results(await machine());
+if (options.versions) Object.assign(results.versions, JSON.parse(await readFile(options.versions, 'utf8')));
+for (const file of options.merge) await results.merge(file);
+
+const inPageParts = IN_PAGE.filter(({ PART }) => parts.includes(PART));
+if (inPageParts.length > 0) {
+  say(`the seed of all that is drawn is ${seed}`);
+  await bundle(inPageParts.flatMap(({ PROGRAMS }) => PROGRAMS));
+  const stage = await openStage();
+  try {
+    await noteVersions(stage);
+    for (const part of inPageParts) await part.measure({ stage, plan, results, say });
+  } finally {
+    await stage.close();
+  }
+}
+
+console.log(measurementTables(results.measurements));
+if (options.json) await results.write(options.json);
+
+// Asked of what was measured; a check of all wants all.
+const judged = budgets.filter(({ part }) => parts.includes(part)).map((budget) => judge(budget, (...key) => results.samples(...key)));
+const shown = options.check ? judged : judged.filter(({ verdict }) => verdict !== 'not measured');
+if (shown.length > 0 && !options.quick) {
+  console.log(textTable(budgetTable(shown)));
+  const bad = shown.filter(({ verdict }) => verdict === 'broken' || (options.check && verdict !== 'kept'));
+  if (bad.length > 0) {
+    say(`not kept: ${bad.map(({ budget, verdict }) => `${budget.id} (${verdict})`).join(', ')}`);
+    process.exitCode = 1;
+  }
+}
+
+async function noteVersions({ browser, open }) {
+  results.versions.chromium = browser.version();
+  results.versions.node = process.versions.node;
+  const all = await inPage({ open }, (page) => page.evaluate(() => globalThis.bench.contenders()));
+  const manifest = JSON.parse(await readFile(new URL('package.json', import.meta.url), 'utf8'));
+  for (const { package: name } of all) {
+    if (name in manifest.devDependencies) results.versions[name] = await packageVersion(name);
+  }
+}

@@ -1,0 +1,216 @@
+//! Measurements, side by side with what users would pick instead: see `tests/bench/README.md`.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::server::{Output, Server};
+use crate::{Result, browser, checkout, files, node, package, ports, process, server, wasm_std};
+
+/// A part of the measurements, by its number.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Part {
+    /// What a message costs in the page.
+    Messages = 1,
+    /// End to end over loopback.
+    EndToEnd = 2,
+    /// Memory.
+    Memory = 4,
+}
+
+impl Part {
+    /// In the order of their numbers.
+    pub(crate) const ALL: [Self; 3] = [Self::Messages, Self::EndToEnd, Self::Memory];
+
+    pub(crate) fn numbered(number: &str) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|part| part.number().to_string() == number)
+    }
+
+    pub(crate) fn number(self) -> u8 {
+        self as u8
+    }
+
+    /// Brings and builds all that the part needs, so that nothing is built while anything is measured.
+    /// What pages and the hello server need is there already.
+    fn build(self) -> Result<()> {
+        match self {
+            Self::Messages | Self::EndToEnd | Self::Memory => Ok(()),
+        }
+    }
+
+    /// Runs the program of a part that has one of its own, which writes its results into `output`. Tells
+    /// whether there is one: the other parts are measured in pages.
+    fn run(self, _options: &Options, _output: &Path) -> Result<bool> {
+        match self {
+            Self::Messages | Self::EndToEnd | Self::Memory => Ok(false),
+        }
+    }
+}
+
+/// What the command line asks for.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Options {
+    /// The parts, each once and in order; none is all.
+    pub(crate) parts: Vec<Part>,
+    /// Only cases whose names have this in them.
+    pub(crate) case: Option<String>,
+    /// Very few rounds.
+    pub(crate) quick: bool,
+    /// Only what the budgets need, which then decide.
+    pub(crate) check: bool,
+    /// Whether the documentation is written.
+    pub(crate) write: bool,
+    /// Where all samples are written.
+    pub(crate) json: Option<PathBuf>,
+}
+
+impl Options {
+    fn parts(&self) -> Vec<Part> {
+        Part::ALL
+            .into_iter()
+            .filter(|part| self.parts.is_empty() || self.parts.contains(part))
+            .collect()
+    }
+}
+
+/// Builds everything, measures, and prints the tables.
+///
+/// # Errors
+///
+/// A tool that cannot be had, a measurement that does not add up, and budgets that are broken.
+pub(crate) fn run(options: &Options) -> Result<()> {
+    let parts = options.parts();
+    let browser = browser::ensure()?;
+    node::ensure_test_packages()?;
+    node::ensure_bench_packages()?;
+    package::build()?;
+    let server = server::build_for_bench()?;
+    parts.iter().try_for_each(|part| part.build())?;
+
+    let folder = checkout::path("target/bench");
+    files::create_folder(&folder)?;
+    let versions = folder.join("versions.json");
+    files::write(&versions, json_of(&tool_versions()?))?;
+    let mut node = Command::new("node");
+    node.arg(checkout::path("tests/bench/run.mjs"))
+        .arg("--versions")
+        .arg(versions);
+    for part in &parts {
+        node.args(["--part", &part.number().to_string()]);
+        let output = folder.join(format!("part-{}.json", part.number()));
+        if part.run(options, &output)? {
+            node.arg("--merge").arg(output);
+        }
+    }
+    for (flag, is_on) in [
+        ("--quick", options.quick),
+        ("--check", options.check),
+        ("--write", options.write),
+    ] {
+        if is_on {
+            node.arg(flag);
+        }
+    }
+    if let Some(case) = &options.case {
+        node.args(["--case", case]);
+    }
+    if let Some(json) = &options.json {
+        node.arg("--json").arg(json);
+    }
+
+    let [page_port, ..] = ports::reserved()?;
+    let origin = format!("http://127.0.0.1:{page_port}");
+    let log = checkout::artifacts().join("test-server-bench.log");
+    let mut server = Server::start_program(
+        &server,
+        &["--demo-control", "--port", "0", "--allow-origin", &origin],
+        Output::Logged(&log),
+    )?;
+    node.env("STEADY_SOCKET_SERVER", server.http())
+        .env("STEADY_SOCKET_PAGE_ORIGIN_PORT", page_port.to_string())
+        .env("CHROMIUM", &browser.chromium);
+    let outcome = process::run(&mut node);
+    server.check()?;
+    outcome
+}
+
+/// What everything was built with. The measuring program adds the browser, Node and the peers of npm.
+fn tool_versions() -> Result<Vec<(&'static str, String)>> {
+    let wasm_opt = checkout::tools().join("bin/wasm-opt");
+    Ok(vec![
+        ("steady-socket", env!("CARGO_PKG_VERSION").to_owned()),
+        (
+            "rustc",
+            process::capture(Command::new("rustc").arg("--version"))?,
+        ),
+        ("rustc for wasm32", wasm_std::ensure()?.compiler),
+        ("wasm-bindgen", checkout::locked_version("wasm-bindgen")?),
+        (
+            "wasm-opt",
+            process::capture(Command::new(wasm_opt).arg("--version"))?,
+        ),
+    ])
+}
+
+/// A JSON object of texts.
+fn json_of(fields: &[(&str, String)]) -> String {
+    let fields: Vec<_> = fields
+        .iter()
+        .map(|(name, value)| format!("  {}: {}", json_text(name), json_text(value)))
+        .collect();
+    format!("{{\n{}\n}}\n", fields.join(",\n"))
+}
+
+fn json_text(text: &str) -> String {
+    let mut json = String::from("\"");
+    for character in text.chars() {
+        match character {
+            '"' | '\\' => json.extend(['\\', character]),
+            control if control.is_control() => {
+                write!(json, "\\u{:04x}", control as u32)
+                    .expect("a String takes all that is written to it");
+            }
+            other => json.push(other),
+        }
+    }
+    json.push('"');
+    json
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_part_is_found_by_its_number() {
+        for part in Part::ALL {
+            assert_eq!(Part::numbered(&part.number().to_string()), Some(part));
+        }
+        assert_eq!(Part::numbered("0"), None);
+        assert_eq!(Part::numbered("1.0"), None);
+    }
+
+    #[test]
+    fn parts_run_in_order_and_all_where_none_is_named() {
+        let parts = |parts: &[Part]| {
+            Options {
+                parts: parts.to_vec(),
+                ..Options::default()
+            }
+            .parts()
+        };
+        assert_eq!(parts(&[]), Part::ALL);
+        assert_eq!(
+            parts(&[Part::Memory, Part::Messages]),
+            [Part::Messages, Part::Memory]
+        );
+    }
+
+    #[test]
+    fn texts_are_escaped() {
+        let json = json_of(&[("a \"b\"", "c\\\nd".to_owned())]);
+        assert_eq!(json, "{\n  \"a \\\"b\\\"\": \"c\\\\\\u000ad\"\n}\n");
+    }
+}
