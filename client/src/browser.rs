@@ -144,11 +144,16 @@ extern "C" {
     #[wasm_bindgen(method, getter)]
     fn origin(this: &Place) -> Option<String>;
 
-    #[wasm_bindgen(thread_local_v2, js_name = performance)]
-    static PERFORMANCE: Option<web_sys::Performance>;
+    /// Looked up at every call, so that a test's clock that is put in its place later is read.
+    #[wasm_bindgen(js_namespace = performance, js_name = now)]
+    fn performance_now() -> f64;
 
-    #[wasm_bindgen(thread_local_v2, js_name = document)]
-    static DOCUMENT: Option<Place>;
+    #[wasm_bindgen(thread_local_v2, js_name = performance)]
+    static PERFORMANCE: Option<Place>;
+
+    /// The document, where there is one now: a test may make one.
+    #[wasm_bindgen(method, getter)]
+    fn document(this: &Watched) -> Option<Place>;
 
     /// The window, or the worker.
     #[wasm_bindgen(thread_local_v2, js_name = globalThis)]
@@ -239,10 +244,11 @@ fn write(object: &JsValue, field: &str, value: &JsValue) {
 
 impl<P: Payload> Platform<P> for Browser {
     fn now(&self) -> Time {
-        let millis = PERFORMANCE.with(|performance| match performance {
-            Some(performance) => performance.now(),
-            None => js_sys::Date::now(),
-        });
+        let millis = if PERFORMANCE.with(Option::is_some) {
+            performance_now()
+        } else {
+            js_sys::Date::now()
+        };
         Time::from_millis(millis as u64)
     }
 
@@ -345,27 +351,35 @@ pub(crate) fn page_origin() -> Option<String> {
     LOCATION.with(|location| location.as_ref().and_then(Place::origin))
 }
 
+/// The document, if this is a page.
+fn page_document() -> Option<Place> {
+    GLOBAL.with(Watched::document)
+}
+
 /// What a relative URL is relative to: the document, or the worker's script. A worker made from a blob
 /// has no path; its origin serves.
 pub(crate) fn base_url() -> Option<String> {
-    let document = DOCUMENT.with(|document| document.as_ref().and_then(Place::base_uri));
-    document.or_else(|| {
-        LOCATION.with(|location| {
-            let location = location.as_ref()?;
-            let href = location.href()?;
-            if href.starts_with("blob:") {
-                location.origin()
-            } else {
-                Some(href)
-            }
+    page_document()
+        .as_ref()
+        .and_then(Place::base_uri)
+        .or_else(|| {
+            LOCATION.with(|location| {
+                let location = location.as_ref()?;
+                let href = location.href()?;
+                if href.starts_with("blob:") {
+                    location.origin()
+                } else {
+                    Some(href)
+                }
+            })
         })
-    })
 }
 
 /// Listens to what the browser says of the network and of the page, as far as there is a page: a worker
 /// hears only of the network. Stops when it is dropped.
 struct PageWatch {
     listener: Closure<dyn Fn(web_sys::Event)>,
+    document: Option<Place>,
 }
 
 impl PageWatch {
@@ -378,7 +392,10 @@ impl PageWatch {
                 tell(hint);
             }
         });
-        let watch = Self { listener };
+        let watch = Self {
+            listener,
+            document: page_document(),
+        };
         watch.each(|target, name, listener| {
             // Node's global object takes no listeners.
             let _ = target.add_event_listener(name, listener);
@@ -393,13 +410,11 @@ impl PageWatch {
                 act(global, name, listener);
             }
         });
-        DOCUMENT.with(|document| {
-            if let Some(document) = document {
-                for name in Self::OF_THE_DOCUMENT {
-                    act(document.unchecked_ref(), name, listener);
-                }
+        if let Some(document) = &self.document {
+            for name in Self::OF_THE_DOCUMENT {
+                act(document.unchecked_ref(), name, listener);
             }
-        });
+        }
     }
 }
 
@@ -421,7 +436,7 @@ fn hint_of(event: &web_sys::Event) -> Option<Hint> {
             persisted.unwrap_or(false).then_some(Hint::Resumed)
         }
         "visibilitychange" => {
-            let visible = DOCUMENT.with(|document| document.as_ref()?.visibility_state());
+            let visible = page_document().and_then(|document| document.visibility_state());
             (visible.as_deref() == Some("visible")).then_some(Hint::Visible)
         }
         _ => None,
