@@ -83,14 +83,15 @@ export async function openStage({ flags = [] } = {}) {
 /** Opens a page with `globalThis.bench`, has it measured, and closes it; what went wrong in the page is an error. */
 export async function inPage(stage, measure) {
   const { page, complaints, close } = await stage.open();
+  let result;
   try {
     await page.waitForFunction(() => globalThis.bench !== undefined && crossOriginIsolated);
-    const result = await measure(page);
-    if (complaints.length > 0) throw new Error(`the page complains: ${complaints.join('; ')}`);
-    return result;
+    result = await measure(page);
   } catch (error) {
-    throw complaints.length > 0 ? new Error(`${error.message}\nthe page complains: ${complaints.join('; ')}`, { cause: error }) : error;
+    throw new Error([error.message, ...new Set(complaints)].join('\n'), { cause: error });
   } finally {
     await close();
   }
+  if (complaints.length > 0) throw new Error(`the page complains: ${[...new Set(complaints)].join('; ')}`);
+  return result;
 }

@@ -102,7 +102,8 @@ export function messagesOf({ kind, shape, bytes }) {
       }
       case 'msgpack': {
         const value = SHAPES[shape](bytes, index);
-        return { wire: encode(value), value };
+        // A copy with a buffer of its own: what the encoder gives is a part of a larger one.
+        return { wire: encode(value).slice(), value };
       }
       default: throw new Error(`there is no kind of message ${kind}`);
     }
