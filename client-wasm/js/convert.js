@@ -89,6 +89,26 @@ function isLoopback(name) {
   return name === '[::1]' || name === 'localhost' || name.endsWith('.localhost') || /^127(\.\d+){3}$/.test(name);
 }
 
+/**
+ * What the WebAssembly module is to be loaded from: an absolute URL as a string, or anything else as it was given.
+ * What a promise gives is checked when it is there.
+ *
+ * @throws {TypeError}
+ */
+export function toModuleSource(value, isSettled = false) {
+  if (isUrl(value)) {
+    try {
+      return new URL(toText(value), baseUrl()).href;
+    } catch {
+      throw new TypeError(`${CLASS}: option module: the URL cannot be parsed; it takes an absolute URL, or one relative to the page`);
+    }
+  }
+  if (!isSettled && isObject(value) && !isRevoked(value) && isFunction(value.then)) return value;
+  if (isA('Response', value) || isA('WebAssembly.Module', value) || isBytes(value)) return value;
+  const accepted = 'a URL, a Response, a buffer or a view of the bytes, or a WebAssembly.Module';
+  throw wrongKind(isSettled ? 'the promise in option module' : 'option module', value, isSettled ? accepted : `${accepted}, or a promise of one`);
+}
+
 /** What a relative URL is relative to; a worker made from a blob has no path, its origin serves. */
 function baseUrl() {
   const { document, location } = globalThis;
@@ -244,7 +264,12 @@ export function toHeartbeat(value) {
 }
 
 function isHeartbeat(value) {
-  return typeof value === 'string' || ArrayBuffer.isView(value) || readAs(ArrayBuffer, 'byteLength', value) !== undefined;
+  return typeof value === 'string' || isBytes(value);
+}
+
+/** A buffer or a view, of any realm. */
+function isBytes(value) {
+  return ArrayBuffer.isView(value) || readAs(ArrayBuffer, 'byteLength', value) !== undefined;
 }
 
 function copy(taker, buffer, offset, length) {

@@ -548,9 +548,33 @@ export class ReconnectingWebSocket extends EventTarget {
 }
 
 /**
+ * What the WebAssembly module can be loaded from: its URL, absolute or relative to the page; the answer to a request
+ * for it; its bytes; or the module, compiled.
+ */
+export type ModuleSource = string | URL | Response | BufferSource | CompiledModule;
+
+/** A `WebAssembly.Module`. As TypeScript declares that it has no members, so that anything would do as one. */
+interface CompiledModule {
+  readonly [Symbol.toStringTag]?: 'WebAssembly.Module';
+}
+
+export interface LoadOptions {
+  /**
+   * Where the WebAssembly module is to be loaded from, rather than from beside the package's JavaScript or from what
+   * `steady-socket/inline` has embedded. Whatever loads it later, after a failure, uses this, too, until another is
+   * given. A `Response` can be read only once.
+   */
+  module?: ModuleSource | PromiseLike<ModuleSource> | undefined;
+}
+
+/**
  * Starts loading the WebAssembly module now, rather than at the first constructor; settles when it is there,
  * and rejects when it cannot be loaded, or not within 30 s. The next call, or the next constructor, then tries
  * again. Where it is the program that loads the module, by `init` of what wasm-pack makes, this waits without a
- * limit until it has.
+ * limit until it has, and takes no option `module`.
+ *
+ * @throws {TypeError} for an unknown option, or a module that is none of what is taken
+ * @throws {DOMException} `InvalidStateError` if a module is given and it is too late for it: the module is loaded, or
+ *   being loaded, from elsewhere. The same one may be given again.
  */
-export function load(): Promise<void>;
+export function load(options?: LoadOptions): Promise<void>;

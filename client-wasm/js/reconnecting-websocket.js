@@ -3,8 +3,8 @@
 
 import {
   OPTION_NAMES, checkClose, checkIsHeartbeat, checkMixedContent, checkProtocols, checkVerdict, dictionary,
-  isFunction, parseUrl, rowOf, toCloseCode, toHeartbeat, toMessage, toNumber, toOptions, toProtocols,
-  toProvidedUrl, toSendOptions, toText, wrongKind,
+  isFunction, parseUrl, rowOf, toCloseCode, toHeartbeat, toMessage, toModuleSource, toNumber, toOptions,
+  toProtocols, toProvidedUrl, toSendOptions, toText, wrongKind,
 } from './convert.js';
 import { closeEvent, defineHandlers, dispatch, lostConnection, messageEvent, plainEvent, report } from './events.js';
 import { GuardedCore, checkWorking, failure, guarded, hasFailed, keep, letGo, moduleFailed, setAbandon } from './failure.js';
@@ -28,6 +28,8 @@ let loader = null;
 let loading = null;
 /** Settles when the last loader has, even if nobody waits for it any more. */
 let lastLoader = Promise.resolve();
+/** What the program has said that the module is to be loaded from. */
+let source;
 /** Calls that wait for the module: `{ resolve, reject }`. */
 let waiting = [];
 
@@ -41,7 +43,9 @@ export function provideCore(create, abandon) {
 
 /**
  * Says how the module is loaded when it is first needed: by a function that returns a promise. It is given an
- * `AbortSignal`, and has to give up when that aborts, since until then it is not called again.
+ * `AbortSignal`, and has to give up when that aborts, since until then it is not called again; and what the program
+ * has said that it is to be loaded from, if it has: an absolute URL as a string, a `Response`, bytes or a
+ * `WebAssembly.Module`.
  *
  * @returns what there is to export, and what the package's other modules share: by way of a call, so that a
  *   bundler that leaves out modules that do nothing but export again does not leave out the one that calls this
@@ -52,12 +56,33 @@ export function setLoader(loadModule) {
 }
 
 /** Loads the module, if it is not there and not on its way. A failed load is tried again by the next call. */
-export function load() {
-  if (hasFailed()) return Promise.reject(failure());
-  if (createCore) return Promise.resolve();
-  const loaded = new Promise((resolve, reject) => { waiting.push({ resolve, reject }); });
-  if (loader && !loading) loading = runLoader();
-  return loaded;
+export function load(options = undefined) {
+  // What throws in here rejects.
+  return new Promise((resolve, reject) => {
+    checkWorking();
+    const { module } = dictionary(options, 'the options of load', ['module']);
+    if (module !== undefined) loadFrom(toModuleSource(module));
+    if (createCore) {
+      resolve();
+      return;
+    }
+    waiting.push({ resolve, reject });
+    if (loader && !loading) loading = runLoader();
+  });
+}
+
+/** @throws {DOMException} `InvalidStateError` if it is too late */
+function loadFrom(given) {
+  if (given === source) return;
+  const refuse = (why) => new DOMException(`ReconnectingWebSocket: option module: ${why}`, 'InvalidStateError');
+  if (!loader) throw refuse('without the package of which this is a part, give the module to the init function that wasm-pack made');
+  if (createCore || loading) {
+    const state = createCore ? 'is already loaded' : 'is already being loaded';
+    throw refuse(`the WebAssembly module ${state} from elsewhere; give it before the first socket is made and before load() is called without it`);
+  }
+  source = given;
+  // Nobody may be there yet to see a promise reject.
+  Promise.resolve(given).catch(() => {});
 }
 
 async function runLoader() {
@@ -68,9 +93,11 @@ async function runLoader() {
   });
   const timer = setTimeout(() => limit.abort(new Error(`it took longer than ${LOAD_TIMEOUT / 1000} s`)), LOAD_TIMEOUT);
   // One after the other: a module that starts late would take the place of the one whose sockets are in use.
-  const attempt = lastLoader.then(() => {
+  const attempt = lastLoader.then(async () => {
     signal.throwIfAborted();
-    return createCore ? undefined : loader(signal);
+    if (createCore) return;
+    const from = source && toModuleSource(await Promise.race([source, tooLate]), true);
+    await loader(signal, from);
   });
   lastLoader = attempt.catch(() => {});
   try {

@@ -1,6 +1,5 @@
-// The entry of the package: all but MessagePack.
+// The entry of the package, with the WebAssembly module as a file.
 
-export { ReconnectingWebSocket, load } from './module.js';
-export { ClosedError, MessageError, OverflowError, TypedSocketError } from './typed/errors.js';
-export { json } from './typed/codec.js';
-export { TypedSocket } from './typed/typed-socket.js';
+import './file.js';
+
+export * from './all.js';

@@ -1,3 +1,5 @@
-// The class that takes the place of `WebSocket`, without typed messages.
+// The class that takes the place of `WebSocket`, without typed messages, with the WebAssembly module as a file.
 
-export { ReconnectingWebSocket, load } from './module.js';
+import './file.js';
+
+export { ReconnectingWebSocket, load } from './loader.js';

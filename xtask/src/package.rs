@@ -48,6 +48,13 @@ pub(crate) const EXPORT_MESSAGES: Module = Module {
     sources: &["client-export", "tests/npm/export/messages"],
 };
 
+/// The module in the package: beside its JavaScript, so that a bundle looks for it beside itself.
+const WASM: &str = "steady-socket.wasm";
+
+/// Where the JavaScript of wasm-bindgen looks for the module when it is not told where it is.
+const DEFAULT_PATH: &str =
+    "module_or_path = new URL('steady_socket_wasm_bg.wasm', import.meta.url);";
+
 /// The licence texts that every published package carries. Its readme is its own.
 const LICENSES: [&str; 2] = ["LICENSE-APACHE", "LICENSE-MIT"];
 
@@ -67,7 +74,7 @@ pub(crate) fn build() -> Result<()> {
     let wasm = FACE.build(&tools)?;
     let package = folder();
     files::remove_folder(&package)?;
-    files::copy_folder(&wasm, &package.join("wasm"))?;
+    assemble_module(&wasm, &package)?;
     for name in LICENSES {
         files::copy(&checkout::path(name), &package.join(name))?;
     }
@@ -78,6 +85,36 @@ pub(crate) fn build() -> Result<()> {
         &package.join("package.json"),
         manifest(version, &files::below(&package)?),
     )
+}
+
+/// Puts together what wasm-pack made, with the module both as a file and embedded.
+fn assemble_module(wasm: &Path, package: &Path) -> Result<()> {
+    let module = package.join(WASM);
+    for file in files::below(wasm)? {
+        let (from, to) = (wasm.join(&file), package.join("wasm").join(&file));
+        match file.to_str() {
+            Some("steady_socket_wasm_bg.wasm") => files::copy(&from, &module)?,
+            // What the module exports is nobody's business.
+            Some("steady_socket_wasm_bg.wasm.d.ts") => {}
+            Some("steady_socket_wasm.js") => {
+                files::write(&to, without_default_path(&files::read(&from)?)?)?;
+            }
+            _ => files::copy(&from, &to)?,
+        }
+    }
+    let embed = checkout::path("xtask/node/embed.mjs");
+    let embedded = package.join("embedded-module.js");
+    process::run(Command::new("node").arg(embed).arg(module).arg(embedded))
+}
+
+/// The package says where the module is by itself. Were wasm-bindgen's own place left in, bundlers would add the
+/// file to programs that embed it.
+fn without_default_path(javascript: &str) -> Result<String> {
+    if javascript.matches(DEFAULT_PATH).count() != 1 {
+        return Err(format!("wasm-bindgen's JavaScript no longer has `{DEFAULT_PATH}`").into());
+    }
+    let refusal = "throw new TypeError('steady-socket: the module is loaded by load()');";
+    Ok(javascript.replace(DEFAULT_PATH, refusal))
 }
 
 /// Compiles what wasm-pack will find compiled, with the same settings as it.
@@ -166,43 +203,66 @@ fn manifest(version: &str, files: &[PathBuf]) -> String {
         r#"{{
   "name": "steady-socket",
   "version": "{version}",
-  "description": "A WebSocket for browsers that reconnects",
+  "description": "A WebSocket that reconnects, for browsers and servers: a drop-in class, and typed sockets",
   "type": "module",
   "exports": {{
     ".": {{
       "types": "./index.d.ts",
       "default": "./index.js"
     }},
+    "./inline": {{
+      "types": "./inline.d.ts",
+      "default": "./inline.js"
+    }},
     "./websocket": {{
       "types": "./websocket.d.ts",
       "default": "./websocket.js"
+    }},
+    "./websocket/inline": {{
+      "types": "./websocket-inline.d.ts",
+      "default": "./websocket-inline.js"
     }},
     "./msgpack": {{
       "types": "./typed/msgpack.d.ts",
       "default": "./typed/msgpack.js"
     }},
-    "./wasm/*": "./wasm/*",
+    "./{WASM}": "./{WASM}",
     "./package.json": "./package.json"
   }},
   "types": "./index.d.ts",
   "files": [
 {list}
   ],
-  "sideEffects": false,
+  "sideEffects": [
+    "./index.js",
+    "./inline.js",
+    "./websocket.js",
+    "./websocket-inline.js",
+    "./file.js",
+    "./embedded.js"
+  ],
   "license": "{license}",
   "repository": {{
     "type": "git",
-    "url": "git+{repository}.git"
+    "url": "git+{repository}.git",
+    "directory": "client-wasm"
   }},
+  "homepage": "{repository}#readme",
+  "bugs": "{repository}/issues",
   "keywords": [
     "websocket",
     "reconnect",
     "reconnecting-websocket",
     "backoff",
+    "heartbeat",
+    "offline-queue",
+    "typed",
+    "msgpack",
+    "standard-schema",
     "wasm"
   ],
   "engines": {{
-    "node": ">=20"
+    "node": ">=20.16"
   }}
 }}
 "#

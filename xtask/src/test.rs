@@ -375,9 +375,11 @@ impl NpmTests {
 const INTEROP_TEST: &str = "interop.test.mjs";
 
 /// Test files that run in the browser that their environment names: Chromium unless told otherwise.
-const IN_EVERY_BROWSER: [&str; 2] = [
+const IN_EVERY_BROWSER: [&str; 4] = [
+    "tests/npm/loading.test.mjs",
     "tests/npm/npm-face.test.mjs",
     "tests/npm/secure-page.test.mjs",
+    "tests/npm/typed/browser.test.mjs",
 ];
 
 /// What holds the JavaScript face beside a browser's own `WebSocket`, in one file for each browser.

@@ -3,7 +3,7 @@
 import { checkMsgpack } from './check-msgpack.js';
 import { MessageError } from './errors.js';
 import { Decoder, Encoder } from './vendor/msgpack.js';
-import { shared } from '../module.js';
+import { shared } from '../loader.js';
 
 const { dictionary, toNumber } = shared;
 

@@ -2,7 +2,7 @@
 
 import { MessageError } from './errors.js';
 import { isThenable } from './steps.js';
-import { shared } from '../module.js';
+import { shared } from '../loader.js';
 
 const { wrongKind } = shared;
 

@@ -10,7 +10,7 @@ import { isThenable, pipe, translate } from './steps.js';
 import { readableOf, writableOf } from './streams.js';
 import { asyncDispose, dispose } from './symbols.js';
 import { Conditions, toSignal } from './waiting.js';
-import { ReconnectingWebSocket, shared } from '../module.js';
+import { ReconnectingWebSocket, shared } from '../loader.js';
 
 const { OPTION_NAMES, defineHandlers, dictionary, dispatch, plainEvent, report, toNumber, wrongKind } = shared;
 

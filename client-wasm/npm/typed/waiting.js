@@ -1,6 +1,6 @@
 // Waiting that a signal can end.
 
-import { shared } from '../module.js';
+import { shared } from '../loader.js';
 
 const { dictionary, wrongKind } = shared;
 

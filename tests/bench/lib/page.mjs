@@ -41,7 +41,7 @@ export async function bundle(names) {
     logLevel: 'warning',
   });
   // Where the package looks for it: beside the program that it is bundled into.
-  await cp(path.join(PACKAGE, 'wasm/steady_socket_wasm_bg.wasm'), path.join(BUNDLES, 'wasm/steady_socket_wasm_bg.wasm'));
+  await cp(path.join(PACKAGE, 'steady-socket.wasm'), path.join(BUNDLES, 'steady-socket.wasm'));
 }
 
 /**

@@ -1,7 +1,6 @@
-// Lets a driver run cases in the realm of the page: what a driver of Firefox brings itself runs in one beside it.
+// Lets a driver run code in the realm of the page: what a driver of Firefox brings itself runs in one beside it.
 
-globalThis.runCase = async (name, server) => {
-  // Not before it is wanted: other tests open this page, too, and watch what it loads.
-  const { run } = await import('./run.js');
-  return run(name, server);
-};
+// Nothing is imported before it is wanted: tests watch what the page loads.
+globalThis.callExported = async (module, name, ...given) => (await import(module))[name](...given);
+
+globalThis.runCase = (name, server) => globalThis.callExported('./run.js', 'run', name, server);

@@ -18,6 +18,9 @@ export const FLAGS = [
   '--disable-dev-shm-usage',
 ];
 
+/** Whether {@link launchAnyBrowser} starts Firefox; otherwise it is Chromium. */
+export const IS_FIREFOX = process.env.STEADY_SOCKET_BROWSER === 'firefox';
+
 /** Starts a browser with a fresh profile; the caller closes it. */
 export function launchBrowser(flags = []) {
   return chromium.launch({ executablePath: required('CHROMIUM'), args: [...FLAGS, ...flags], timeout: PATIENCE });
@@ -31,7 +34,7 @@ export function launchBrowser(flags = []) {
  *   Chromium also what {@link openPage} gives
  */
 export async function launchAnyBrowser({ anyCertificate = false } = {}) {
-  if (process.env.STEADY_SOCKET_BROWSER === 'firefox') return launchFirefox({ anyCertificate });
+  if (IS_FIREFOX) return launchFirefox({ anyCertificate });
   const browser = await launchBrowser(anyCertificate ? ['--ignore-certificate-errors'] : []);
   const { page, complaints } = await openPage(browser);
   return {

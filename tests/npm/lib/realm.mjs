@@ -19,8 +19,9 @@ const TESTS = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
  *   and the page
  * @param options.secure - whether the page is to reach the server that has TLS
  * @returns `page` and `complaints` as {@link openPage} gives them, in Chromium; `reload`; `evaluate(what,
- *   function, argument)`, which runs a function in the page with a ceiling on its time; `origin`; `project` and
- *   `folder`, where the package is installed; and `close`
+ *   function, argument)`, which runs a function in the page with a ceiling on its time; `call(what, module, name,
+ *   argument)`, which does that with what a module of the page exports; `origin`; `project` and `folder`, where the
+ *   package is installed; and `close`
  */
 export async function openRealm({ purpose, routes = {}, intercept, secure = false }) {
   const cleanups = [];
@@ -41,7 +42,8 @@ export async function openRealm({ purpose, routes = {}, intercept, secure = fals
     await browser.goto(`${server.origin}/face/page.html`);
     const { page, complaints, reload } = browser;
     const evaluate = (what, run, argument) => within(browser.evaluate(run, argument), what);
-    return { page, complaints, reload, evaluate, project, folder, origin: server.origin, close };
+    const call = (what, ...exported) => evaluate(what, (given) => globalThis.callExported(...given), exported);
+    return { page, complaints, reload, evaluate, call, project, folder, origin: server.origin, close };
   } catch (error) {
     await close();
     throw error;

@@ -15,13 +15,10 @@ const GUIDE = fileURLToPath(new URL('../../../docs/typed.md', import.meta.url));
 const guide = await readFile(GUIDE, 'utf8');
 const programs = [...guide.matchAll(/^```js\n(?<code>[\s\S]*?)^```$/gm)].map(({ groups }) => groups.code);
 
-/** What Node lacks: the global `WebSocket` that browsers have, and a `fetch` of the module. */
+/** What Node 20 lacks: the global `WebSocket` that browsers have. */
 const PRELUDE = `
-  import { readFile } from 'node:fs/promises';
   import { WebSocket } from 'ws';
-  import init from 'steady-socket/wasm/steady_socket_wasm.js';
   globalThis.WebSocket = WebSocket;
-  await init({ module_or_path: await readFile(new URL(import.meta.resolve('steady-socket/wasm/steady_socket_wasm_bg.wasm'))) });
 `;
 
 describe('the guide to typed messages', { timeout: 2 * TEST_TIMEOUT }, () => {

@@ -1,6 +1,5 @@
 // The packed package in Node, with its WebAssembly module loaded.
 
-import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 
@@ -18,9 +17,9 @@ export async function importPackage(purpose) {
   const { folder, remove } = await installPackage(purpose);
   try {
     const load = (file) => import(pathToFileURL(path.join(folder, file)).href);
-    const { default: init } = await load('wasm/steady_socket_wasm.js');
-    await init({ module_or_path: await readFile(path.join(folder, 'wasm/steady_socket_wasm_bg.wasm')) });
-    return { typed: await load('index.js'), msgpack: await load('typed/msgpack.js'), folder, remove };
+    const typed = await load('index.js');
+    await typed.load();
+    return { typed, msgpack: await load('typed/msgpack.js'), folder, remove };
   } catch (error) {
     await remove();
     throw error;

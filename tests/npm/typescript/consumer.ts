@@ -9,8 +9,10 @@ import {
   type Diagnosis,
   type DiagnosisEvent,
   type DroppedEvent,
+  type LoadOptions,
   type LossCause,
   type LostConnection,
+  type ModuleSource,
   type OpenEvent,
   type ProtocolsSource,
   type ReconnectingCloseEvent,
@@ -21,9 +23,28 @@ import {
   type StateChangeEvent,
   type UrlSource,
 } from 'steady-socket';
+import { ReconnectingWebSocket as Inline, TypedSocket as InlineTyped } from 'steady-socket/inline';
+import { ReconnectingWebSocket as InlineWebSocket } from 'steady-socket/websocket/inline';
 
 const loaded: Promise<void> = load();
 void loaded;
+const sources: ModuleSource[] = ['/x.wasm', new URL('/x.wasm', 'https://example.test'), new Response(), new ArrayBuffer(8), new Uint8Array(8)];
+for (const module of sources) void load({ module });
+const given: LoadOptions = { module: fetch('/x.wasm') };
+void load(given);
+void load({ module: WebAssembly.compileStreaming(fetch('/x.wasm')) });
+void load({ module: undefined });
+// @ts-expect-error: no bytes
+void load({ module: [0, 1] });
+// @ts-expect-error: no such option
+void load({ url: '/x.wasm' });
+// @ts-expect-error: an answer is not yet a module
+void load({ module: new Request('/x.wasm') });
+
+// The same with the module embedded.
+const sameClass: typeof ReconnectingWebSocket = Inline;
+const dropIn: typeof ReconnectingWebSocket = InlineWebSocket;
+void [sameClass, dropIn, InlineTyped];
 
 // Where a WebSocket was, this class fits.
 function asWebSocketUser(socket: WebSocket): void {

@@ -1,0 +1,16 @@
+// The WebAssembly module as a file beside this one. Bundlers know the expression below: they put the file into what
+// they make, and its address here.
+
+import { provide } from './loader.js';
+
+provide('file', () => {
+  try {
+    return new URL('./steady-socket.wasm', import.meta.url).href;
+  } catch (cause) {
+    // As in a bundle that is no module.
+    throw new Error(
+      'the address of this script is not known, so that the file cannot be looked for beside it; give load({ module }), or import steady-socket/inline',
+      { cause },
+    );
+  }
+});

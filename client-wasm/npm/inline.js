@@ -1,0 +1,5 @@
+// The entry of the package, with the WebAssembly module embedded.
+
+import './embedded.js';
+
+export * from './all.js';

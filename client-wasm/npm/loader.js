@@ -1,0 +1,83 @@
+// Loads the WebAssembly module for the entries of the package. It is loaded by the first socket that needs it, or
+// by `load()`; importing this loads nothing and touches nothing of a browser.
+
+import init, { setLoader } from './wasm/steady_socket_wasm.js';
+
+/** What the module exports that has been started. */
+const START = '__wbindgen_start';
+
+/** Where the module is when the program does not say: functions that give it. */
+const places = { embedded: null, file: null };
+
+/**
+ * Called by what an entry imports beside this. Where both have been, what is embedded is taken: it is there already.
+ *
+ * @param kind - `embedded` or `file`
+ * @param give - gives the URL, or the bytes or a promise of them
+ */
+export function provide(kind, give) {
+  places[kind] = give;
+}
+
+export const { ReconnectingWebSocket, load, shared } = setLoader(loadModule);
+
+async function loadModule(signal, given) {
+  const module = await compile(given ?? await (places.embedded ?? places.file)(), signal);
+  if (!WebAssembly.Module.exports(module).some(({ name }) => name === START)) throw anotherModule('it does not export what that does');
+  try {
+    await init({ module_or_path: module });
+  } catch (error) {
+    // Something that it imports is not there, or with it a whole set.
+    throw error instanceof WebAssembly.LinkError || error instanceof TypeError ? anotherModule(error.message) : error;
+  }
+}
+
+function anotherModule(why) {
+  return new Error(`this is not the module of this version of steady-socket: ${why}`);
+}
+
+/** A module of a URL, a response, bytes or what is one already. */
+async function compile(from, signal) {
+  if (typeof from === 'string') return compile(await open(from, signal), signal);
+  // By its tag, as it may be of another realm.
+  if (Object.prototype.toString.call(from) === '[object WebAssembly.Module]') return from;
+  if (typeof from.arrayBuffer === 'function') return compileResponse(from);
+  // Chromium takes no DataView.
+  return WebAssembly.compile(ArrayBuffer.isView(from) ? new Uint8Array(from.buffer, from.byteOffset, from.byteLength) : from);
+}
+
+/**
+ * What is at a URL. Not left to `init`, which cannot be told to give up and reads no files.
+ *
+ * @returns bytes or a response
+ */
+async function open(url, signal) {
+  // In Node, Deno and Bun. It is not imported: bundlers for browsers would look for it.
+  const fs = url.startsWith('file:') && globalThis.process?.getBuiltinModule?.('node:fs');
+  try {
+    return await (fs ? fs.promises.readFile(new URL(url), { signal }) : fetch(url, { signal }));
+  } catch (cause) {
+    signal.throwIfAborted();
+    throw new Error(`${shown(url)} could not be ${fs ? 'read' : 'fetched'}: ${cause.message}`, { cause });
+  }
+}
+
+async function compileResponse(response) {
+  const { ok, status, statusText, bodyUsed, headers } = response;
+  const what = response.url ? `the answer for ${shown(response.url)}` : 'the response';
+  if (!ok) throw new Error(`${what} is ${status} ${statusText}`.trimEnd());
+  if (bodyUsed) throw new Error(`${what} was read before; give load() another one`);
+  const [type] = (headers.get('Content-Type') ?? '').split(';');
+  if (type === 'text/html') {
+    throw new Error(`${what} is a page (text/html) and no WebAssembly: the file may not have been copied to where it is looked for`);
+  }
+  // Streaming takes no other type, and no other class.
+  return type === 'application/wasm' && response instanceof Response && WebAssembly.compileStreaming
+    ? WebAssembly.compileStreaming(response)
+    : WebAssembly.compile(await response.arrayBuffer());
+}
+
+/** A URL in a message: a `data:` URL has the whole module in it. */
+function shown(url) {
+  return url.length > 200 ? `${url.slice(0, 200)}…` : url;
+}
