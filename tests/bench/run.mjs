@@ -14,10 +14,11 @@ import { bundle, inPage, openStage } from './lib/page.mjs';
 import { Results } from './lib/results.mjs';
 import { Plan } from './lib/rounds.mjs';
 import { measurementTables, textTable } from './lib/tables.mjs';
+import * as endToEnd from './parts/end-to-end.mjs';
 import * as messages from './parts/messages.mjs';
 
 /** The parts that run in a page; the others are measured by programs of their own and merged. */
-const IN_PAGE = [messages];
+const IN_PAGE = [messages, endToEnd];
 
 const { values: options } = parseArgs({
   options: {
@@ -46,7 +47,7 @@ for (const file of options.merge) await results.merge(file);
 const inPageParts = IN_PAGE.filter(({ PART }) => parts.includes(PART));
 if (inPageParts.length > 0) {
   say(`the seed of all that is drawn is ${seed}`);
-  await bundle(inPageParts.flatMap(({ PROGRAMS }) => PROGRAMS));
+  await bundle();
   const stage = await openStage();
   try {
     await noteVersions(stage);

@@ -14,9 +14,11 @@ function dropIn({ name, by = 'handler', make, takes = () => true, digested = val
     ...rest,
     name: by === 'handler' ? name : `${name}, ${by}`,
     // A listener differs from a handler in nothing that a send does.
+    reconnects: rest.reconnects && by === 'handler',
     takes: (task) => takes(task) && (by === 'handler' || (task.direction === 'receive' && task.kind === 'text')),
-    async open({ url, task, messages, onMessage }) {
-      const socket = make(url);
+    async open({ url, task, messages, onMessage, onOpen, impatient }) {
+      const socket = make(url, impatient);
+      if (onOpen) socket.addEventListener('open', onOpen);
       socket.binaryType = 'arraybuffer';
       const { take, received } = counter(digested(task), onMessage);
       if (by === 'handler') socket.onmessage = (event) => take(event.data);
@@ -27,12 +29,40 @@ function dropIn({ name, by = 'handler', make, takes = () => true, digested = val
   };
 }
 
+/** Options by which each comes back at once. */
+const AT_ONCE = {
+  partysocket: { minReconnectionDelay: 1, maxReconnectionDelay: 1, minUptime: 0 },
+  pladaria: { minReconnectionDelay: 1, maxReconnectionDelay: 1, minUptime: 0 },
+  rews: { reconnectionDelay: 0, stableTimeout: 0 },
+  steady: { firstDelayMax: 0, minDelay: 0, stableAfter: 0, attemptInterval: 0 },
+};
+
 const CLASSES = [
   { name: 'bare', make: (url) => new WebSocket(url) },
-  { name: 'partysocket', package: 'partysocket', make: (url) => new PartySocket(url) },
-  { name: 'reconnecting-websocket', package: 'reconnecting-websocket', make: (url) => new Pladaria(url) },
-  { name: 'rews', package: '@nktkas/rews', make: (url) => new Rews(url) },
-  { name: 'steady-socket', package: 'steady-socket', make: (url) => new ReconnectingWebSocket(url) },
+  {
+    name: 'partysocket',
+    package: 'partysocket',
+    reconnects: true,
+    make: (url, impatient) => new PartySocket(url, [], impatient ? AT_ONCE.partysocket : {}),
+  },
+  {
+    name: 'reconnecting-websocket',
+    package: 'reconnecting-websocket',
+    reconnects: true,
+    make: (url, impatient) => new Pladaria(url, [], impatient ? AT_ONCE.pladaria : {}),
+  },
+  {
+    name: 'rews',
+    package: '@nktkas/rews',
+    reconnects: true,
+    make: (url, impatient) => new Rews(url, [], impatient ? AT_ONCE.rews : {}),
+  },
+  {
+    name: 'steady-socket',
+    package: 'steady-socket',
+    reconnects: true,
+    make: (url, impatient) => new ReconnectingWebSocket(url, [], impatient ? AT_ONCE.steady : {}),
+  },
 ];
 
 export const dropIns = [

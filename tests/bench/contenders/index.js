@@ -1,7 +1,8 @@
 // All contenders that run in the page.
 
 import { dropIns } from './drop-in.js';
+import { socketIo } from './socket-io.js';
 import { typedSockets } from './typed-socket.js';
 import { websocketTs } from './websocket-ts.js';
 
-export const contenders = [...dropIns, websocketTs, ...typedSockets];
+export const contenders = [...dropIns, websocketTs, ...typedSockets, socketIo];

@@ -29,7 +29,7 @@ function typed(name, receive, { later = false, sends = false } = {}) {
   return {
     name: `steady-socket, ${name}`,
     package: 'steady-socket',
-    takes: ({ direction }) => direction === 'receive' || sends,
+    takes: ({ direction }) => direction !== 'send' || sends,
     async open({ url, task, messages, onMessage }) {
       const socket = new TypedSocket(url, codecOf(task));
       const { take, received } = counter(valueOf(task), onMessage);

@@ -7,13 +7,16 @@ import { counter, sender, valueOfData } from './receiver.js';
 export const websocketTs = {
   name: 'websocket-ts',
   package: 'websocket-ts',
+  reconnects: true,
   takes: () => true,
-  async open({ url, task, messages, onMessage }) {
+  async open({ url, task, messages, onMessage, onOpen, impatient }) {
     const { take, received } = counter(valueOfData(task), onMessage);
     const socket = new WebsocketBuilder(url)
-      .withBackoff(new ConstantBackoff(1_000))
+      // It has no wait of its own: this is the one of its readme.
+      .withBackoff(new ConstantBackoff(impatient ? 0 : 1_000))
       .withBuffer(new ArrayQueue())
       .onMessage((_, event) => take(event.data))
+      .onOpen(() => onOpen?.())
       .build();
     socket.binaryType = 'arraybuffer';
     await new Promise((resolve) => { socket.addEventListener(WebsocketEvent.open, resolve); });

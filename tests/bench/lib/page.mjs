@@ -12,28 +12,26 @@ const BENCH = path.join(ROOT, 'tests/bench');
 const PACKAGE = path.join(ROOT, 'target/package');
 const MODULES = path.join(OUTPUT, 'modules');
 
-/** The pages' programs, each bundled by itself as a user's program would be. */
-export const BUNDLES = path.join(OUTPUT, 'page');
+/** The page's program with all contenders, bundled as a user's would be. */
+const BUNDLES = path.join(OUTPUT, 'page');
 
 /** Modules made of Rust, which come as they are. */
 const RUST = path.join(OUTPUT, 'rust');
 
-/** Bundles the programs in `page/` that are named, by their paths without `.js`. */
-export async function bundle(names) {
+/** Bundles the program of the page. */
+export async function bundle() {
   await rm(BUNDLES, { recursive: true, force: true });
   await rm(MODULES, { recursive: true, force: true });
   await mkdir(MODULES, { recursive: true });
   await symlink(PACKAGE, path.join(MODULES, 'steady-socket'));
   await build({
-    entryPoints: names.map((name) => path.join(BENCH, 'page', `${name}.js`)),
+    entryPoints: [path.join(BENCH, 'page/main.js')],
     outdir: BUNDLES,
-    outbase: path.join(BENCH, 'page'),
     absWorkingDir: BENCH,
     nodePaths: [MODULES],
     external: ['/rust/*'],
     bundle: true,
     minify: true,
-    keepNames: false,
     format: 'esm',
     platform: 'browser',
     target: 'es2022',

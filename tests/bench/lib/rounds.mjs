@@ -10,6 +10,8 @@ const QUICK = { first: 5, more: 0, most: 5 };
 export class Plan {
   /** @type {{ first: number, more: number, most: number }} */
   rounds;
+  /** Milliseconds. */
+  warmUp;
   quick;
   check;
   seed;
@@ -18,6 +20,7 @@ export class Plan {
 
   constructor({ quick = false, check = false, pattern = '', seed, budgets }) {
     this.rounds = quick ? QUICK : FULL;
+    this.warmUp = quick ? 100 : 1_500;
     this.quick = quick;
     this.check = check;
     this.seed = seed;

@@ -2,9 +2,14 @@
 
 import { contenders } from '../contenders/index.js';
 import { ECHO_CASES, REAL_SEND, STUB_CASES } from './cases.js';
+import { EchoCase, timesToRecover, timeToGreeting } from './end-to-end.js';
 import { MessageCase } from './message-case.js';
 
 const CASES = new Map([...STUB_CASES, REAL_SEND, ...ECHO_CASES].map((task) => [task.id, task]));
+
+const GREET = { direction: 'greet', kind: 'text' };
+
+const named = (name) => contenders.find((one) => one.name === name);
 
 /** The case that is open. */
 let current = null;
@@ -17,19 +22,48 @@ globalThis.bench = {
 
   stubCases: () => STUB_CASES.map(({ id }) => id),
 
-  /** Opens a case of part 1 with some of the contenders, warms them up, and tells how many messages a batch has. */
-  async openMessageCase({ id, names, url, seed }) {
-    const partakers = names.map((name) => contenders.find((one) => one.name === name));
-    current = new MessageCase(CASES.get(id), partakers, { url, seed });
+  /** Opens a case of part 1 with some of the contenders, and warms them up. */
+  async openMessageCase({ id, names, url, seed, warmUp }) {
+    const partakers = names.map(named);
+    current = new MessageCase(CASES.get(id), partakers, { url, seed, warmUp });
     await current.open();
-    return current.batch;
   },
 
   /** Nanoseconds a message, of each contender by its name: one sample a round. */
   rounds: (count) => current.rounds(count),
 
+  echoCases: () => ECHO_CASES,
+
+  /** Opens a case of part 2. */
+  async openEchoCase({ id, names, servers, seed }) {
+    current = new EchoCase(CASES.get(id), names.map(named), { servers, seed });
+    await current.open();
+  },
+
+  echo: ({ method, count, messages }) => current[method](count, { messages }),
+
   async close() {
     await current.close();
     current = null;
+  },
+
+  greeters: () => contenders.filter(({ takes }) => takes(GREET)).map(({ name }) => name),
+
+  timeToGreeting: ({ contender, servers }) => timeToGreeting(named(contender), servers),
+
+  reconnecting: () => contenders.filter(({ reconnects }) => reconnects).map(({ name }) => name),
+
+  /** Milliseconds until it is open again, of each contender by its name: one sample a round. */
+  async recover({ names, servers, impatient, rounds }) {
+    const samples = Object.fromEntries(names.map((name) => [name, []]));
+    const all = names.map(named);
+    for (let round = 0; round < rounds; round += 1) {
+      // At once is quick, and would not be if all did it at the same time.
+      const groups = impatient ? all.map((one) => [one]) : [all];
+      for (const group of groups) {
+        for (const [name, took] of Object.entries(await timesToRecover(group, servers, { impatient }))) samples[name].push(took);
+      }
+    }
+    return samples;
   },
 };

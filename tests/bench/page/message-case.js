@@ -9,13 +9,10 @@ import { Stub } from './stub.js';
 const NativeWebSocket = globalThis.WebSocket;
 
 /**
- * Milliseconds that a batch takes a bare socket. Long enough for a clock of 5 µs, and so short that what else the machine
+ * Milliseconds that a batch takes. Long enough for a clock of 5 µs, and so short that what else the machine
  * does spoils few samples, which a median passes over, rather than a part of every one.
  */
 const BATCH_TIME = 1.5;
-
-/** Milliseconds for rounds that are not measured: the compilers of the browser take their time. */
-const WARM_UP = 1_500;
 
 /** Turns of the microtask queue after which a message that did not come is missed. */
 const PATIENCE = 100_000;
@@ -33,23 +30,26 @@ function nextTask() {
 }
 
 export class MessageCase {
-  /** Messages in a sample. */
-  batch = POOL;
   #task;
+  #warmUp;
   #random;
   #url;
   #isReal;
   #players;
   #messages;
 
-  /** @param url - of a real server whose endpoint sends everything back; without it, the stub is what all connect to */
-  constructor(task, contenders, { url, seed }) {
+  /**
+   * @param url - of a real server whose endpoint sends everything back; without it, the stub is what all connect to
+   * @param warmUp - milliseconds for rounds that are not measured: the compilers of the browser take their time
+   */
+  constructor(task, contenders, { url, seed, warmUp }) {
     this.#task = task;
+    this.#warmUp = warmUp;
     this.#url = url ?? 'ws://127.0.0.1:9/stub';
     this.#isReal = url !== undefined;
     this.#random = generator(seed);
     this.#messages = messagesOf(task);
-    this.#players = contenders.map((contender) => ({ contender, digestAt: this.#digestOf(contender), delivered: 0 }));
+    this.#players = contenders.map((contender) => ({ contender, digestAt: this.#digestOf(contender), delivered: 0, batch: POOL }));
   }
 
   #digestOf(contender) {
@@ -67,9 +67,11 @@ export class MessageCase {
     if (this.#task.direction === 'send' && !this.#isReal) {
       for (const player of this.#players) await this.#inspect(player);
     }
-    await this.#calibrate();
-    const warm = performance.now() + WARM_UP;
+    for (const player of this.#players) await this.#calibrate(player);
+    const warm = performance.now() + this.#warmUp;
     while (performance.now() < warm) await this.#round();
+    // Once more, now that the code is compiled.
+    for (const player of this.#players) await this.#calibrate(player);
   }
 
   /** A list of samples for each contender. */
@@ -89,25 +91,24 @@ export class MessageCase {
   async #round() {
     const samples = [];
     for (const player of shuffled(this.#players, this.#random)) {
-      samples.push([player.contender.name, await this.#sample(player, this.batch)]);
+      samples.push([player.contender.name, await this.#sample(player, player.batch)]);
       // The events, timers and collections that a contender left behind are not the next one's.
       await nextTask();
     }
     return samples;
   }
 
-  /** As many messages as take the first contender, which is the bare socket where there is one, the time of a batch. */
-  async #calibrate() {
-    const [first] = this.#players;
+  /** As many messages as take a contender the time of a batch. */
+  async #calibrate(player) {
     for (;;) {
       // The first batch is slower than all others.
-      await this.#sample(first, this.batch);
-      const took = (await this.#sample(first, this.batch)) * this.batch * 1e-6;
+      await this.#sample(player, player.batch);
+      const took = (await this.#sample(player, player.batch)) * player.batch * 1e-6;
       if (took >= BATCH_TIME / 2) {
-        this.batch = Math.max(POOL, Math.ceil((this.batch * BATCH_TIME) / took / POOL) * POOL);
-        break;
+        player.batch = Math.max(POOL, Math.ceil((player.batch * BATCH_TIME) / took / POOL) * POOL);
+        return;
       }
-      this.batch *= 2;
+      player.batch *= 2;
     }
   }
 

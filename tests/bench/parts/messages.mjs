@@ -4,7 +4,6 @@ import { inPage } from '../lib/page.mjs';
 import { required } from '../lib/environment.mjs';
 
 export const PART = 1;
-export const PROGRAMS = ['main'];
 
 /** A real socket's `send`, which is measured against the server's echo. */
 const REAL = 'send on a real socket/text/16';
@@ -19,16 +18,17 @@ export async function measure({ stage, plan, results, say }) {
       const from = performance.now();
       const all = await page.evaluate((name) => globalThis.bench.partakers(name), id);
       const names = plan.contenders(PART, id, all);
-      const batch = await page.evaluate((given) => globalThis.bench.openMessageCase(given), { id, names, url, seed: plan.seed + index });
+      const given = { id, names, url, seed: plan.seed + index, warmUp: plan.warmUp };
+      await page.evaluate((options) => globalThis.bench.openMessageCase(options), given);
       const rounds = await plan.untilConclusive({
         results,
         part: PART,
         name: id,
         unit: 'ns',
-        measure: (count) => page.evaluate((given) => globalThis.bench.rounds(given), count),
+        measure: (count) => page.evaluate((more) => globalThis.bench.rounds(more), count),
       });
       await page.evaluate(() => globalThis.bench.close());
-      return `${names.length} contenders, ${rounds} rounds of ${batch} messages, ${((performance.now() - from) / 1000).toFixed(1)} s`;
+      return `${names.length} contenders, ${rounds} rounds, ${((performance.now() - from) / 1000).toFixed(1)} s`;
     });
     say(`${id}: ${took}`);
   }

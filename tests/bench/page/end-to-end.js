@@ -1,0 +1,189 @@
+// Part 2: connections to real servers.
+
+import { generator, shuffled } from '../lib/random.mjs';
+import { quantile } from '../lib/statistics.mjs';
+import { messagesOf, valueOf } from './cases.js';
+import { step } from './digest.js';
+
+/** Milliseconds that anything may take. */
+const PATIENCE = 20_000;
+
+/** Microseconds: the steps of the clock in a page that is cross-origin isolated. */
+const CLOCK = 5;
+
+function within(promise, what) {
+  let timer;
+  const late = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`${what} did not happen within ${PATIENCE} ms`)), PATIENCE);
+  });
+  return Promise.race([promise, late]).finally(() => clearTimeout(timer));
+}
+
+/** A contender's connection, and what there is to wait for. */
+class Player {
+  contender;
+  session;
+  #task;
+  /** What each message adds to the digest, and the digest of all that was sent. */
+  #values;
+  #digest = 0;
+  #arrived = 0;
+  #wanted = 0;
+  #arrival = null;
+  #opening = null;
+
+  constructor(contender, task) {
+    this.contender = contender;
+    this.#task = task;
+    this.messages = messagesOf(task);
+    this.#values = this.messages.map((message) => valueOf(task, message));
+  }
+
+  get name() { return this.contender.name; }
+
+  async open(context) {
+    await this.contender.load?.();
+    this.session = await within(this.contender.open({
+      task: this.#task,
+      messages: this.messages,
+      onMessage: () => {
+        this.#arrived += 1;
+        if (this.#arrived === this.#wanted) this.#arrival();
+      },
+      onOpen: () => this.#opening?.(performance.now()),
+      ...context,
+    }), `the opening of ${this.name}`);
+  }
+
+  /** Sends so many messages, and waits until they are back. */
+  async echo(count) {
+    this.#wanted += count;
+    for (let index = 0; index < count; index += 1) this.#digest = step(this.#digest, this.#values[index % this.#values.length]);
+    const back = new Promise((resolve) => { this.#arrival = resolve; });
+    const sent = this.session.send(count);
+    if (sent) await sent;
+    await within(back, `the return of ${count} messages to ${this.name}`);
+  }
+
+  /** When it is next open, by the clock. */
+  reopened() {
+    return within(new Promise((resolve) => { this.#opening = resolve; }), `that ${this.name} came back`);
+  }
+
+  check() {
+    const { count, digest } = this.session.received();
+    if (count !== this.#wanted || digest !== this.#digest) {
+      throw new Error(`${this.#task.id}: ${this.name} has ${count} of ${this.#wanted} messages, or others`);
+    }
+  }
+}
+
+/** Echoes by all contenders: how many a second, and how long one takes. */
+export class EchoCase {
+  #players;
+  #random;
+  #servers;
+
+  constructor(task, contenders, { servers, seed }) {
+    this.#players = contenders.map((contender) => new Player(contender, task));
+    this.#servers = servers;
+    this.#random = generator(seed);
+  }
+
+  async open() {
+    for (const player of this.#players) {
+      await player.open({ url: `${this.#servers.hello}/echo`, socketIo: this.#servers.socketIo });
+    }
+  }
+
+  /** Messages a second, there and back, when all are sent at once: one sample a round. */
+  rate(rounds, { messages }) {
+    return this.#rounds(rounds, async (player) => {
+      const from = performance.now();
+      await player.echo(messages);
+      return { rate: messages / ((performance.now() - from) / 1000) };
+    });
+  }
+
+  /** Microseconds until a message is back, when each is sent after the one before is back. */
+  latency(rounds, { messages }) {
+    return this.#rounds(rounds, async (player) => {
+      const took = [];
+      for (let index = 0; index < messages; index += 1) {
+        const from = performance.now();
+        await player.echo(1);
+        // The clock goes in steps: what it leaves out is drawn, or a median could only be a whole number of them.
+        took.push((performance.now() - from) * 1000 + (this.#random() - 0.5) * CLOCK);
+      }
+      return { p50: quantile(took, 0.5), p99: quantile(took, 0.99) };
+    });
+  }
+
+  async close() {
+    for (const { session } of this.#players) await session.close();
+  }
+
+  /** `{ figure: { contender: samples } }` */
+  async #rounds(count, measure) {
+    const samples = {};
+    for (let round = 0; round < count; round += 1) {
+      for (const player of shuffled(this.#players, this.#random)) {
+        for (const [figure, sample] of Object.entries(await measure(player))) {
+          samples[figure] ??= {};
+          samples[figure][player.name] ??= [];
+          samples[figure][player.name].push(sample);
+        }
+        player.check();
+      }
+    }
+    return samples;
+  }
+}
+
+const GREETING = { id: 'greet', direction: 'greet', kind: 'text', bytes: 8 };
+const ECHO = { id: 'recovery', direction: 'echo', kind: 'text', bytes: 16 };
+
+/** Milliseconds from before the first thing that a contender does in this page until it is greeted. */
+export async function timeToGreeting(contender, servers) {
+  let greeted;
+  const greeting = new Promise((resolve) => { greeted = resolve; });
+  const from = performance.now();
+  await contender.load?.();
+  const session = await within(contender.open({
+    url: servers.hello,
+    socketIo: servers.socketIo,
+    task: GREETING,
+    messages: [{ wire: 'Ada' }],
+    onMessage: () => greeted(performance.now()),
+  }), `the opening of ${contender.name}`);
+  await session.send(1);
+  const took = (await within(greeting, `the greeting of ${contender.name}`)) - from;
+  await session.close();
+  return took;
+}
+
+/** Milliseconds from a cut until each contender is open again. They are cut together, and do not wait for one another. */
+export async function timesToRecover(contenders, servers, { impatient }) {
+  const recovered = await Promise.all(contenders.map(async (contender, index) => {
+    const player = new Player(contender, ECHO);
+    const id = `bench-${index}-${Math.random().toString(36).slice(2)}`;
+    await player.open({ url: `${servers.hello}/echo?id=${id}`, socketIo: servers.socketIo, impatient });
+    await player.echo(1);
+    const reopened = player.reopened();
+    const from = performance.now();
+    if (player.session.cut) player.session.cut();
+    else await cut(servers, id, contender);
+    const took = (await reopened) - from;
+    // It is one that works.
+    await player.echo(1);
+    await player.session.close();
+    return [contender.name, took];
+  }));
+  return Object.fromEntries(recovered);
+}
+
+async function cut({ control }, id, { name }) {
+  const answer = await fetch(`${control}/control/cut?id=${id}`, { method: 'POST' });
+  const { connections } = await answer.json();
+  if (connections !== 1) throw new Error(`${connections} connections of ${name} were cut, not 1`);
+}

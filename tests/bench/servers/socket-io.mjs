@@ -1,0 +1,14 @@
+// The server of socket.io, which does what the hello server does. It prints its port.
+
+import { Server } from 'socket.io';
+import { createServer } from 'node:http';
+
+const http = createServer();
+const server = new Server(http, { transports: ['websocket'], cors: { origin: '*' } });
+server.on('connection', (socket) => {
+  socket.on('message', (message) => socket.emit('message', message));
+  socket.on('greet', (name) => socket.emit('message', `Hello ${name}!`));
+  // As the hello server's control does: without a goodbye.
+  socket.on('cut', () => socket.conn.transport.socket._socket.destroy());
+});
+http.listen(0, '127.0.0.1', () => console.log(http.address().port));
