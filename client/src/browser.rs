@@ -486,7 +486,8 @@ impl BrowserSocket {
         write(&socket, "onerror", on_error.as_ref());
 
         let on_close = Closure::new(move |event: CloseEvent| {
-            let code = read(&event, "code").as_f64();
+            // Deno gives 0 where no close frame came, which is no code.
+            let code = read(&event, "code").as_f64().filter(|code| *code > 0.0);
             listener(SocketEvent::Closed(CloseFrame {
                 code: code.map_or(ABNORMAL, |code| code as u16),
                 reason: read(&event, "reason").as_string().unwrap_or_default(),

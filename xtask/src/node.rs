@@ -78,7 +78,7 @@ pub(crate) fn ensure_test_packages() -> Result<PathBuf> {
     let folder = checkout::path("tests/npm");
     install(
         &folder,
-        "Playwright, TypeScript, esbuild, ws and schema libraries into tests/npm/node_modules",
+        "Playwright, TypeScript, bundlers, runtimes, ws and schema libraries into tests/npm/node_modules",
     )?;
     Ok(folder)
 }

@@ -407,6 +407,7 @@ fn npm() -> Result<()> {
     tests.extend(tests_in(CONFORMANCE, Some(CONFORMANCE_IN_FIREFOX))?);
     tests.extend(tests_in("tests/npm/typed", None)?);
     tests.extend(tests_in("tests/npm/export", None)?);
+    tests.extend(tests_in("tests/npm/runtimes", None)?);
     let npm = NpmTests::prepare()?;
     let page = demo::assemble_page()?;
     let messages = package::EXPORT_MESSAGES.build(&tools::for_package()?)?;

@@ -1,0 +1,112 @@
+// What every runtime that is no browser has to do, with the programs of `programs/`.
+
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+
+import { serverAddress } from '../../lib/environment.mjs';
+import { TEST_TIMEOUT } from '../../lib/limits.mjs';
+import { runProgram } from '../../lib/package.mjs';
+import { makeProject } from './project.mjs';
+
+/** What a program prints whose only business it is, and the code with which it ends: by itself, save the last. */
+const EXITS = {
+  'nothing but the import': ['', 0],
+  'loads the module': ['', 0],
+  'never starts': ['', 0],
+  'waits for the first attempt': ['open, close 1005', 0],
+  'is open until the server says goodbye': ['open, close 1000', 0],
+  'waits for the next attempt': ['open, close 1006, open, close 1005', 0],
+  'gives up': ['open, close 1006', 0],
+  'is closed before it is open': ['close 1006', 0],
+  'exits with a code of its own': ['open', 3],
+};
+
+const EXPORTS = {
+  all: ['ClosedError', 'MessageError', 'OverflowError', 'ReconnectingWebSocket', 'TypedSocket', 'TypedSocketError', 'json', 'load'],
+  websocket: ['ReconnectingWebSocket', 'load'],
+  msgpack: ['createMsgpack', 'msgpack'],
+};
+
+/**
+ * Defines the tests.
+ *
+ * @param name - of the runtime and its `WebSocket`
+ * @param options.program - the runtime
+ * @param options.args - what goes before the script
+ * @param options.inject - how the `WebSocket` of the package `ws` is handed over, if it is
+ */
+export function describeRuntime(name, { program, args = [], inject = '' }) {
+  // Each test has programs and connections of its own, and waits for most of its time.
+  describe(name, { timeout: 4 * TEST_TIMEOUT, concurrency: 4 }, () => {
+    const consumers = {};
+    before(async () => {
+      const options = { files: 'programs', packages: ['ws'] };
+      consumers.file = await makeProject('outside', options);
+      consumers.inline = await makeProject('outside-inline', { ...options, inline: true });
+    });
+    after(async () => {
+      for (const { remove } of Object.values(consumers)) await remove();
+    });
+
+    const server = { ws: serverAddress('ws'), http: serverAddress(), inject };
+    const run = async (script, argument, which = 'file') => {
+      const { stdout, stderr } = await runProgram(program, [...args, script, JSON.stringify(argument)], { cwd: consumers[which].project });
+      // Node 20 and 22 say that some of what they have is experimental.
+      assert.doesNotMatch(stderr, /error|steady/i);
+      return stdout.trimEnd();
+    };
+
+    test('imports every entry without touching anything of a browser', async () => {
+      const { touched, exported } = JSON.parse(await run('import.mjs', server));
+      assert.deepEqual(touched, []);
+      assert.deepEqual(exported, {
+        'steady-socket': EXPORTS.all,
+        'steady-socket/inline': EXPORTS.all,
+        'steady-socket/websocket': EXPORTS.websocket,
+        'steady-socket/websocket/inline': EXPORTS.websocket,
+        'steady-socket/msgpack': EXPORTS.msgpack,
+      });
+    });
+
+    for (const which of ['file', 'inline']) {
+      test(`is greeted over a loss, with the module ${which === 'file' ? 'from its file' : 'embedded'}`, async () => {
+        const outcome = JSON.parse(await run('greet.mjs', server, which));
+        assert.deepEqual(outcome.states, [0, 1, 3]);
+        assert.deepEqual(outcome.greetings, ['Hello Ada!', 'Hello Bob!', 'Hello Cleo!']);
+        assert.deepEqual(outcome.losses, [
+          { code: 1006, reason: '', wasClean: false, willReconnect: true },
+          { code: 4000, reason: 'done', wasClean: true, willReconnect: false },
+        ]);
+        assert.equal(outcome.areEvents, true);
+        assert.notEqual(outcome.areGlobal, false, 'where there is a global CloseEvent, they are of that class');
+      });
+    }
+
+    for (const from of ['a file: URL', 'bytes', 'a WebAssembly.Module']) {
+      test(`loads the module from ${from}`, async () => {
+        assert.equal(await run('load.mjs', { ...server, from }), 'Hello Ada!');
+      });
+    }
+
+    for (const [from, message] of [
+      ['a file that is not there', /^Error: the WebAssembly module of steady-socket could not be loaded: file:.*\/nowhere\.wasm could not be (read|fetched): /],
+      ['a relative URL', /^TypeError: ReconnectingWebSocket: option module: the URL cannot be parsed; it takes an absolute URL, or one relative to the page$/],
+    ]) {
+      test(`does not load the module from ${from}, and says so`, async () => {
+        assert.match(await run('load.mjs', { ...server, from }), message);
+      });
+    }
+
+    for (const [what, [printed, code]] of Object.entries(EXITS)) {
+      test(`ends by itself with ${code} when a socket or the program ${what}`, async () => {
+        const argument = { ...server, what };
+        if (code === 0) {
+          assert.equal((await run('exit.mjs', argument)).split('\n').join(', '), printed);
+        } else {
+          const error = await run('exit.mjs', argument).catch((thrown) => thrown);
+          assert.deepEqual([error.cause?.code, error.cause?.stdout.trimEnd()], [code, printed]);
+        }
+      });
+    }
+  });
+}

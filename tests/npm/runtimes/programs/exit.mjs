@@ -1,0 +1,46 @@
+// Does one thing and nothing else, so that it ends when the socket lets it.
+
+import process from 'node:process';
+
+import { ReconnectingWebSocket, load } from 'steady-socket';
+
+const { ws, http, inject, what } = JSON.parse(process.argv[2]);
+const id = crypto.randomUUID();
+const options = inject ? { WebSocket: (await import('ws')).WebSocket } : {};
+const make = (more) => {
+  const socket = new ReconnectingWebSocket(`${ws}/?id=${id}`, [], { ...options, ...more });
+  for (const type of ['open', 'close']) socket.addEventListener(type, ({ code }) => console.log(code === undefined ? type : `${type} ${code}`));
+  return socket;
+};
+const cut = async (query) => {
+  for (let connections = 0; connections === 0;) {
+    ({ connections } = await (await fetch(`${http}/control/cut?id=${id}${query}`, { method: 'POST' })).json());
+  }
+};
+
+await ({
+  async 'nothing but the import'() {},
+  async 'loads the module'() { await load(); },
+  async 'never starts'() { make({ startClosed: true }); },
+  async 'waits for the first attempt'() {
+    const socket = make();
+    socket.onopen = () => socket.close();
+  },
+  async 'is open until the server says goodbye'() {
+    make().onopen = () => { cut('&code=1000'); };
+  },
+  async 'waits for the next attempt'() {
+    const socket = make({ firstDelayMax: 300, minDelay: 300 });
+    socket.addEventListener('open', ({ reconnected }) => {
+      if (reconnected) socket.close();
+      else cut('');
+    });
+  },
+  async 'gives up'() {
+    make({ maxRetries: 0 }).onopen = () => { cut(''); };
+  },
+  async 'is closed before it is open'() { make().close(); },
+  async 'exits with a code of its own'() {
+    make().onopen = () => process.exit(3);
+  },
+})[what]();
