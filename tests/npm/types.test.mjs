@@ -9,14 +9,16 @@ import { fileURLToPath } from 'node:url';
 import { TEST_TIMEOUT } from './lib/limits.mjs';
 import { installPackage, runProgram } from './lib/package.mjs';
 
-const CONSUMER = fileURLToPath(new URL('./typescript/consumer.ts', import.meta.url));
+const FOLDER = fileURLToPath(new URL('./typescript', import.meta.url));
+/** Programs that use every declaration. */
+const PROGRAMS = ['consumer.ts', 'testing.ts'];
 const COMPILER = path.join(path.dirname(createRequire(import.meta.url).resolve('typescript/package.json')), 'bin', 'tsc');
 
 describe('the declarations', { timeout: 2 * TEST_TIMEOUT }, () => {
   let installed;
   before(async () => {
     installed = await installPackage('typescript');
-    await copyFile(CONSUMER, path.join(installed.project, 'consumer.ts'));
+    for (const program of PROGRAMS) await copyFile(path.join(FOLDER, program), path.join(installed.project, program));
   });
   after(() => installed?.remove());
 
@@ -37,7 +39,7 @@ describe('the declarations', { timeout: 2 * TEST_TIMEOUT }, () => {
           module,
           moduleResolution,
         },
-        files: ['consumer.ts'],
+        files: PROGRAMS,
       }));
       await runProgram(process.execPath, [COMPILER, '--project', config, '--pretty', 'false'], { cwd: installed.project });
     });

@@ -226,6 +226,10 @@ fn manifest(version: &str, files: &[PathBuf]) -> String {
       "types": "./typed/msgpack.d.ts",
       "default": "./typed/msgpack.js"
     }},
+    "./testing": {{
+      "types": "./testing/index.d.ts",
+      "default": "./testing/index.js"
+    }},
     "./{WASM}": "./{WASM}",
     "./package.json": "./package.json"
   }},

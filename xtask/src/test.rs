@@ -408,6 +408,7 @@ fn npm() -> Result<()> {
     tests.extend(tests_in("tests/npm/typed", None)?);
     tests.extend(tests_in("tests/npm/export", None)?);
     tests.extend(tests_in("tests/npm/runtimes", None)?);
+    tests.extend(tests_in("tests/npm/testing", None)?);
     let npm = NpmTests::prepare()?;
     let page = demo::assemble_page()?;
     let messages = package::EXPORT_MESSAGES.build(&tools::for_package()?)?;

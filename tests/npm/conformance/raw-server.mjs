@@ -11,7 +11,7 @@
 //     huge=N            a binary message of N bytes, all of them 0, follows the answer
 //     deaf=1            a Close is not answered
 //
-// Else a Close is answered with the same. Paths other than / are refused.
+// Else a Close is answered with the same, once. Paths other than / are refused.
 
 import { createHash } from 'node:crypto';
 import { createServer } from 'node:http';
@@ -19,6 +19,7 @@ import { createServer } from 'node:http';
 const GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
 const CONTINUATION = 0x0;
 const CLOSE = 0x8;
+const EMPTY_CLOSE = '8800';
 
 /** Starts the server on a free port of 127.0.0.1. See {@link listen} for what it gives. */
 export function startRawServer() {
@@ -80,7 +81,8 @@ function answer(request, socket) {
   if (!wanted.has('wait')) socket.write(frames);
   if (wanted.has('huge')) socket.write(frame(0x2, Buffer.alloc(Number(wanted.get('huge')))));
   if (wanted.has('deaf')) return;
-  serve(socket, (opcode, body) => {
+  const hasClosed = wanted.get('frames')?.endsWith(EMPTY_CLOSE);
+  serve(socket, hasClosed, (opcode, body) => {
     if (wanted.has('wait')) socket.write(frames);
     if (wanted.has('echo')) socket.write(frame(opcode, body));
   });
@@ -97,8 +99,11 @@ function frame(opcode, content) {
   return Buffer.concat([head, body]);
 }
 
-/** Reads the client's messages, each of which `receive` is given, until there is a Close, which it answers. */
-function serve(socket, receive) {
+/**
+ * Reads the client's messages, each of which `receive` is given, until there is a Close, which it answers unless that
+ * is itself the answer.
+ */
+function serve(socket, hasClosed, receive) {
   let unread = Buffer.alloc(0);
   let message = { parts: [] };
   socket.on('data', (data) => {
@@ -106,7 +111,7 @@ function serve(socket, receive) {
     for (let next = readFrame(unread); next; next = readFrame(unread)) {
       unread = unread.subarray(next.end);
       if (next.opcode === CLOSE) {
-        socket.end(frame(CLOSE, next.body));
+        socket.end(hasClosed ? undefined : frame(CLOSE, next.body));
         return;
       }
       if (next.opcode > CLOSE) continue;

@@ -1,10 +1,11 @@
-// Runs the cases of a group, each with the browser's own `WebSocket` and with ours.
+// Runs the cases of a group, each with the browser's own `WebSocket`, with ours and with that of the test kit.
 
 import { ReconnectingWebSocket, load } from '/pkg/index.js';
 
 import { Bench } from './bench.js';
 import { groups } from './cases.js';
 import { differences } from './differences.js';
+import { playServers } from './fake.js';
 import { AS_WEBSOCKET } from './settings.js';
 
 /** Milliseconds that one case may take. */
@@ -20,8 +21,8 @@ const Ours = new Proxy(ReconnectingWebSocket, {
 });
 
 /** Runs a case with one class: `{ notes }`, or `{ failure }`. */
-async function observe(run, Socket, servers) {
-  const bench = new Bench(Socket, servers);
+async function observe(run, Socket, servers, Servers = Bench) {
+  const bench = new Servers(Socket, servers);
   const note = (event) => {
     bench.caughtNowhere(event.error ?? event.reason ?? event.message);
     event.preventDefault();
@@ -46,17 +47,19 @@ async function observe(run, Socket, servers) {
   }
 }
 
-/** What each case of a group shows: `{ native, ours }` by its name. */
+/** What each case of a group shows: `{ native, ours, fake }` by its name. */
 export async function runGroup(title, servers) {
   await load();
   const byDefault = title === differences.title;
   const { cases } = byDefault ? differences : groups.find((group) => group.title === title);
+  const fake = playServers(servers);
   const results = {};
   for (const [name, one] of Object.entries(cases)) {
     const run = byDefault ? one.run : one;
     results[name] = {
       native: await observe(run, WebSocket, servers),
       ours: await observe(run, byDefault ? ReconnectingWebSocket : Ours, servers),
+      fake: await observe(run, fake.Socket, servers, fake.Bench),
     };
   }
   return results;

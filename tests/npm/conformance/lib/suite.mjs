@@ -12,6 +12,7 @@ import { serveStatic, strictPolicy } from '../../lib/static-server.mjs';
 import { groups } from '../cases.js';
 import { differences } from '../differences.js';
 import { exceptions } from '../exceptions.js';
+import { fakeExceptions } from '../fake-exceptions.js';
 import { startRawServer, startSilentServer } from '../raw-server.mjs';
 
 const HERE = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
@@ -47,9 +48,17 @@ export function conformance(browserName, launch) {
             if (group === differences) {
               assert.deepEqual({ native: native.notes, ours: ours.notes }, { native: one.native, ours: one.ours });
             } else {
-              compare(native.notes, ours.notes, excused(name, browserName));
+              compare('ReconnectingWebSocket', native.notes, ours.notes, excused(exceptions, name, browserName));
             }
           });
+
+          if (group !== differences) {
+            test(`${name}: the test kit`, () => {
+              const { native, fake } = results[name];
+              assert.equal(fake.failure, undefined, `with the WebSocket of the test kit: ${fake.failure}`);
+              compare('the test kit', native.notes, fake.notes, excused(fakeExceptions, name, browserName));
+            });
+          }
         }
       });
     }
@@ -57,18 +66,18 @@ export function conformance(browserName, launch) {
 }
 
 /** The names of the notes of a case that may, and have to, differ in a browser. */
-function excused(name, browserName) {
-  return exceptions.filter((one) => one.case === name && one.browsers.includes(browserName)).flatMap(({ notes }) => notes);
+function excused(list, name, browserName) {
+  return list.filter((one) => one.case === name && one.browsers.includes(browserName)).flatMap(({ notes }) => notes);
 }
 
-function compare(native, ours, excused) {
+function compare(who, native, ours, excused) {
   assert.ok(Object.keys(native).length > 0, 'the case notes something');
   const same = (name) => JSON.stringify(native[name]) === JSON.stringify(ours[name]);
   const without = (notes) => Object.fromEntries(Object.entries(notes).filter(([name]) => !excused.includes(name)));
-  assert.deepEqual(without(ours), without(native), 'what ReconnectingWebSocket shows (actual), and what WebSocket does (expected)');
+  assert.deepEqual(without(ours), without(native), `what ${who} shows (actual), and what WebSocket does (expected)`);
   for (const name of excused) {
     assert.ok(Object.hasOwn(native, name), `an exception is listed for ${name}, which is not noted`);
-    assert.ok(!same(name), `${name} does not differ any more: ${JSON.stringify(native[name])}; take the exception out of exceptions.js`);
+    assert.ok(!same(name), `${name} does not differ any more: ${JSON.stringify(native[name])}; take the exception out`);
   }
 }
 

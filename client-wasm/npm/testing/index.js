@@ -1,0 +1,7 @@
+// A kit for tests: a server and sockets that do what the test says, time and chance by hand, and a page's events.
+// It works with every entry of the package, and with programs that use `WebSocket` itself.
+
+export { FakeServer } from './server.js';
+export { FakePage } from './page.js';
+export { fakeTime } from './time.js';
+export { setChance } from './chance.js';

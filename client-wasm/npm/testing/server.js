@@ -1,0 +1,232 @@
+// The fake server: endpoints by URL, the `WebSocket` that leads to them, and what was left undone.
+
+import { dispose } from '../typed/symbols.js';
+import { FakeConnection, connectionOf } from './connection.js';
+import { alignWithFakeTimers } from './fakes.js';
+import { Link } from './link.js';
+import { replace } from './replace.js';
+import { show } from './show.js';
+import { Tasks } from './tasks.js';
+import { pendingTimers } from './time.js';
+import { Waiters } from './waiting.js';
+import { makeWebSocket } from './websocket.js';
+
+/** How long Chromium waits for the end of a close, in milliseconds. */
+const CHROMIUM_CLOSE_LIMIT = 60_000;
+
+const HANDSHAKES = ['open', 'stall', 'refuse'];
+const CLOSINGS = ['answer', 'stall'];
+
+/** What an endpoint takes, with the check of each: what is taken, and whether it is that. */
+const OPTIONS = {
+  handshake: ["'open', 'stall', 'refuse' or a function", (value) => HANDSHAKES.includes(value) || isFunction(value)],
+  closing: ["'answer', 'stall' or a function", (value) => CLOSINGS.includes(value) || isFunction(value)],
+  onmessage: ['a function or null', (value) => value === null || isFunction(value)],
+  protocols: ['an array of strings or null', (value) => value === null || (Array.isArray(value) && value.every((name) => typeof name === 'string'))],
+  codec: ['an object with encode and decode, or null', (value) => value === null || (isFunction(value?.encode) && isFunction(value?.decode))],
+};
+
+/** Only of the server as a whole. */
+const SERVER_OPTIONS = {
+  closeLimit: ['a number of milliseconds over 0, or Infinity', (value) => typeof value === 'number' && value > 0],
+};
+
+export class FakeEndpoint {
+  #options = { handshake: 'open', closing: 'answer', onmessage: null, protocols: null, codec: null };
+  #connections = [];
+  #waiters = new Waiters();
+  /** How many connections `nextConnection` has given. */
+  #taken = 0;
+  #name;
+
+  constructor(options = {}, name = 'the server') {
+    this.#name = name;
+    check(options, OPTIONS);
+    for (const option of Object.keys(OPTIONS)) {
+      if (options[option] !== undefined) this[option] = options[option];
+    }
+  }
+
+  static {
+    for (const [name, [accepted, accepts]] of Object.entries(OPTIONS)) {
+      Object.defineProperty(this.prototype, name, {
+        get() { return this.#options[name]; },
+        set(value) {
+          if (!accepts(value)) throw wrongOption(name, value, accepted);
+          this.#options[name] = value;
+        },
+        enumerable: true,
+        configurable: true,
+      });
+    }
+  }
+
+  get connections() { return [...this.#connections]; }
+
+  get last() { return this.#connections.at(-1); }
+
+  nextConnection(options) {
+    const number = this.#taken + 1;
+    this.#taken = number;
+    return this.#waiters.wait(
+      `connection ${number} to ${this.#name}`,
+      () => (this.#connections.length >= number ? { value: this.#connections[number - 1] } : undefined),
+      () => (this.#connections.length === 0 ? 'there was none yet' : `there were ${this.#connections.length}, the last one is ${this.last.state}`),
+      options,
+      'nextConnection',
+    );
+  }
+
+  encode(message) { return this.codec ? this.codec.encode(message) : message; }
+
+  decode(data) { return this.codec ? this.codec.decode(data) : data; }
+
+  /** The sub-protocol that is selected when nothing is said: the first offered, of those that it has. */
+  protocolFor(offered) {
+    return offered.find((name) => this.protocols?.includes(name) ?? true) ?? '';
+  }
+
+  // --- Inside
+
+  /** Takes in a socket. */
+  static attach(endpoint, url, offered, socket, { tasks, closeLimit }) {
+    const link = new Link(url, offered, socket, {
+      get closeLimit() { return closeLimit; },
+      add: (task) => tasks.add(task),
+      changed: () => FakeConnection.changed(connectionOf(link)),
+      received: (data) => endpoint.onmessage?.(endpoint.decode(data), connectionOf(link)),
+      closing: () => {
+        const { closing } = endpoint;
+        if (closing === 'answer') link.finishClose();
+        else if (closing !== 'stall') closing(connectionOf(link));
+      },
+    });
+    const connection = new FakeConnection(link, endpoint, endpoint.#connections.length + 1);
+    endpoint.#connections.push(connection);
+    tasks.add(() => {
+      const { handshake } = endpoint;
+      if (link.state !== 'connecting' || handshake === 'stall') return;
+      if (handshake === 'open') connection.open();
+      else if (handshake === 'refuse') connection.refuse();
+      else handshake(connection);
+    });
+    endpoint.#waiters.changed();
+    return link;
+  }
+
+  static expectations(endpoint) {
+    return [...endpoint.#waiters.expectations, ...endpoint.#connections.flatMap(FakeConnection.expectations)];
+  }
+
+  static end(endpoint, why) {
+    endpoint.#waiters.end(why);
+    for (const connection of endpoint.#connections) FakeConnection.end(connection, why);
+  }
+}
+
+export class FakeServer extends FakeEndpoint {
+  /** `{ matches, endpoint }`, the latest first. */
+  #routes = [];
+  #links = [];
+  #tasks = new Tasks();
+  #closeLimit;
+  #uninstall = null;
+  #WebSocket;
+
+  constructor(options = {}) {
+    check(options, { ...OPTIONS, ...SERVER_OPTIONS });
+    const { closeLimit = CHROMIUM_CLOSE_LIMIT, ...rest } = options;
+    super(rest);
+    alignWithFakeTimers();
+    this.#closeLimit = closeLimit;
+    this.#WebSocket = makeWebSocket((url, offered, socket) => {
+      const endpoint = this.#routes.find((route) => route.matches(new URL(url)))?.endpoint ?? this;
+      const link = FakeEndpoint.attach(endpoint, url, offered, socket, { tasks: this.#tasks, closeLimit: this.#closeLimit });
+      this.#links.push(link);
+      return link;
+    });
+  }
+
+  static install(options) {
+    return new FakeServer(options).install();
+  }
+
+  get WebSocket() { return this.#WebSocket; }
+
+  install() {
+    this.#uninstall ??= replace(globalThis, 'WebSocket', this.#WebSocket);
+    return this;
+  }
+
+  endpoint(url, options) {
+    const endpoint = new FakeEndpoint(options, show(String(url)));
+    this.#routes.unshift({ matches: matcher(url), endpoint });
+    return endpoint;
+  }
+
+  settled() {
+    return this.#tasks.settled();
+  }
+
+  assertIdle({ timers = true } = {}) {
+    const left = [];
+    for (const link of this.#links) {
+      if (link.isInUse) left.push(`the socket to ${link.url} is ${link.state}: its program did not close it`);
+    }
+    for (const endpoint of this.#endpoints()) {
+      for (const expected of FakeEndpoint.expectations(endpoint)) left.push(`still waited for: ${expected}`);
+    }
+    const own = this.#links.reduce((sum, link) => sum + link.timers, 0) + this.#tasks.length;
+    const pending = timers ? (pendingTimers() ?? own) - own : 0;
+    if (pending > 0) left.push(`${pending === 1 ? 'one timer is' : `${pending} timers are`} running on the fake clock`);
+    if (left.length > 0) throw new Error(`FakeServer.assertIdle: ${left.length === 1 ? left[0] : `\n- ${left.join('\n- ')}`}`);
+  }
+
+  restore() {
+    this.#uninstall?.();
+    this.#uninstall = null;
+    this.#tasks.clear();
+    for (const endpoint of this.#endpoints()) FakeEndpoint.end(endpoint, 'the server was restored');
+    for (const link of this.#links.splice(0)) link.discard();
+  }
+
+  [dispose]() { this.restore(); }
+
+  #endpoints() {
+    return [this, ...this.#routes.map(({ endpoint }) => endpoint)];
+  }
+}
+
+/** Whether a URL is that of an endpoint. */
+function matcher(pattern) {
+  if (isFunction(pattern)) return pattern;
+  if (pattern instanceof RegExp) return ({ href }) => pattern.test(href);
+  if (typeof pattern === 'string' && pattern.startsWith('/')) return ({ pathname }) => pathname === pattern;
+  let wanted;
+  try {
+    wanted = new URL(pattern);
+  } catch {
+    throw new TypeError(`FakeServer.endpoint: ${show(pattern)} is no endpoint; it takes a path (/chat), an absolute URL, a RegExp or a function`);
+  }
+  wanted.protocol = wanted.protocol.replace(/^http/, 'ws');
+  // A query that is not given is any.
+  return (url) => url.host === wanted.host && url.protocol === wanted.protocol && url.pathname === wanted.pathname
+    && (wanted.search === '' || url.search === wanted.search);
+}
+
+function check(options, known) {
+  if (typeof options !== 'object' || options === null) throw new TypeError(`FakeServer: the options are ${show(options)}; they are an object`);
+  for (const [name, value] of Object.entries(options)) {
+    if (!Object.hasOwn(known, name)) throw new TypeError(`FakeServer: the options have no ${name}; it takes ${Object.keys(known).join(', ')}`);
+    const [accepted, accepts] = known[name];
+    if (value !== undefined && !accepts(value)) throw wrongOption(name, value, accepted);
+  }
+}
+
+function wrongOption(name, value, accepted) {
+  return new TypeError(`FakeServer: ${name} is ${show(value)}; it takes ${accepted}`);
+}
+
+function isFunction(value) {
+  return typeof value === 'function';
+}

@@ -1,0 +1,15 @@
+// Text as it goes over the wire: UTF-8, in which a surrogate without its partner is U+FFFD.
+
+export function wellFormed(text) {
+  return text.replaceAll(/\p{Surrogate}/gu, '\ufffd');
+}
+
+/** How many bytes it has. */
+export function utf8Length(text) {
+  let bytes = 0;
+  for (const sign of text) {
+    const point = sign.codePointAt(0);
+    bytes += point < 0x80 ? 1 : point < 0x800 ? 2 : point < 0x1_0000 ? 3 : 4;
+  }
+  return bytes;
+}

@@ -1,0 +1,212 @@
+// Time by hand: on the fake timers that are installed, or on a clock of the kit's own.
+
+import { dispose } from '../typed/symbols.js';
+import { alignWithFakeTimers, isMockedByNode } from './fakes.js';
+import { Undo, replace } from './replace.js';
+import { isFaked, turn } from './tasks.js';
+
+/** The own clock that is installed. */
+let installed = null;
+
+export function fakeTime({ now, tick } = {}) {
+  alignWithFakeTimers();
+  if (now !== undefined && !Number.isFinite(Number(now))) throw new TypeError('fakeTime: now is no time; it takes milliseconds or a Date');
+  if (tick !== undefined) {
+    if (typeof tick !== 'function') throw new TypeError('fakeTime: tick is no function; it takes one that advances the fake timers');
+    return new FakeTime(new ByTicks(tick));
+  }
+  if (isFaked(globalThis.setTimeout)) return new FakeTime(new ByFakeTimers());
+  if (isMockedByNode()) {
+    throw new TypeError('fakeTime: node:test mocks the timers, which only its own object can advance; give it: fakeTime({ tick: (ms) => mock.timers.tick(ms) })');
+  }
+  if (installed) throw new Error('fakeTime: the clock is fake already; restore() the earlier one first');
+  return new FakeTime(new OwnClock(now === undefined ? Date.now() : Number(now)));
+}
+
+/** How many timers run on the fake clock, if that can be told. */
+export function pendingTimers() {
+  if (installed) return installed.pending;
+  return globalThis.setTimeout.clock?.countTimers();
+}
+
+export class FakeTime {
+  #clock;
+
+  constructor(clock) {
+    this.#clock = clock;
+  }
+
+  /** One after the other, as each has to see what the one before it has brought. */
+  async advance(milliseconds) {
+    alignWithFakeTimers();
+    if (!(Number.isFinite(milliseconds) && milliseconds >= 0)) {
+      throw new RangeError(`fakeTime: advance takes a number of milliseconds from 0, and got ${milliseconds}`);
+    }
+    await turn();
+    await this.#clock.advance(milliseconds);
+    await turn();
+    await turn();
+  }
+
+  sleep(milliseconds) {
+    if (!(Number.isFinite(milliseconds) && milliseconds >= 0)) {
+      throw new RangeError(`fakeTime: sleep takes a number of milliseconds from 0, and got ${milliseconds}`);
+    }
+    this.#clock.sleep(milliseconds);
+  }
+
+  get pending() { return pendingTimers(); }
+
+  restore() { this.#clock.restore(); }
+
+  [dispose]() { this.restore(); }
+}
+
+/** Those of vitest and jest: the functions that they install know their clock. */
+class ByFakeTimers {
+  async advance(milliseconds) {
+    await globalThis.setTimeout.clock.tickAsync(milliseconds);
+  }
+
+  sleep(milliseconds) {
+    globalThis.setTimeout.clock.setSystemTime(Date.now() + milliseconds);
+  }
+
+  restore() {}
+}
+
+/** Those that only a function of the test can advance: by 1 ms at a time, so that what waits for a promise keeps its place. */
+class ByTicks {
+  #tick;
+
+  constructor(tick) {
+    this.#tick = tick;
+  }
+
+  async advance(milliseconds) {
+    for (let rest = milliseconds; rest > 0; rest -= 1) {
+      this.#tick(Math.min(rest, 1));
+      await turn();
+    }
+  }
+
+  sleep() {
+    throw new Error('fakeTime: with a tick of its own it cannot sleep: those timers go on when their clock is set');
+  }
+
+  restore() {}
+}
+
+class OwnClock {
+  #undo = new Undo();
+  /** `{ id, at, order, run, every }` by id. */
+  #timers = new Map();
+  #count = 0;
+  /** Milliseconds since it was installed. */
+  #passed = 0;
+  #wallStart;
+  #slept = 0;
+
+  constructor(wallStart) {
+    this.#wallStart = wallStart;
+    installed = this;
+    const start = (run, delay, every, rest) => this.#start(run, delay, every, rest);
+    const stop = (timer) => { this.#timers.delete(Number(timer)); };
+    const put = (name, value) => this.#undo.add(replace(globalThis, name, value));
+    put('setTimeout', (run, delay, ...rest) => start(run, delay, false, rest));
+    put('setInterval', (run, delay, ...rest) => start(run, delay, true, rest));
+    put('clearTimeout', stop);
+    put('clearInterval', stop);
+    put('Date', this.#makeDate());
+    const { performance } = globalThis;
+    if (performance) {
+      const before = performance.now();
+      this.#undo.add(replace(performance, 'now', () => before + this.#passed));
+    }
+  }
+
+  get pending() { return this.#timers.size; }
+
+  async advance(milliseconds) {
+    const end = this.#passed + milliseconds;
+    for (let timer = this.#due(end); timer; timer = this.#due(end)) {
+      this.#passed = Math.max(this.#passed, timer.at);
+      if (timer.every) timer.at += timer.every;
+      else this.#timers.delete(timer.id);
+      timer.run();
+      await turn();
+    }
+    this.#passed = end;
+  }
+
+  sleep(milliseconds) {
+    this.#slept += milliseconds;
+  }
+
+  restore() {
+    this.#undo.run();
+    if (installed === this) installed = null;
+  }
+
+  #start(run, delay, isInterval, rest) {
+    if (typeof run !== 'function') throw new TypeError('setTimeout: it takes a function');
+    this.#count += 1;
+    const time = Math.max(Number(delay) || 0, 0);
+    const timer = {
+      id: this.#count, at: this.#passed + time, order: this.#count, every: isInterval ? Math.max(time, 1) : 0, run: () => run(...rest),
+    };
+    this.#timers.set(timer.id, timer);
+    return globalThis.process?.versions?.node ? new NodeTimeout(timer, this.#timers, () => this.#passed + time) : timer.id;
+  }
+
+  #due(end) {
+    let first;
+    for (const timer of this.#timers.values()) {
+      if (timer.at <= end && (!first || timer.at < first.at || (timer.at === first.at && timer.order < first.order))) first = timer;
+    }
+    return first;
+  }
+
+  #makeDate() {
+    const Real = globalThis.Date;
+    const now = () => Math.floor(this.#wallStart + this.#passed + this.#slept);
+    const Fake = new Proxy(Real, {
+      construct: (target, given, newTarget) => Reflect.construct(target, given.length === 0 ? [now()] : given, newTarget === Fake ? target : newTarget),
+      apply: (target) => new target(now()).toString(),
+      get: (target, name) => (name === 'now' ? now : Reflect.get(target, name)),
+    });
+    return Fake;
+  }
+}
+
+/** What Node's timers are, as far as programs use it. */
+class NodeTimeout {
+  #timer;
+  #timers;
+  #again;
+  #hasRef = true;
+
+  constructor(timer, timers, again) {
+    this.#timer = timer;
+    this.#timers = timers;
+    this.#again = again;
+  }
+
+  ref() { this.#hasRef = true; return this; }
+
+  unref() { this.#hasRef = false; return this; }
+
+  hasRef() { return this.#hasRef; }
+
+  refresh() {
+    this.#timer.at = this.#again();
+    this.#timers.set(this.#timer.id, this.#timer);
+    return this;
+  }
+
+  close() { this.#timers.delete(this.#timer.id); return this; }
+
+  [Symbol.toPrimitive]() { return this.#timer.id; }
+
+  [dispose]() { this.close(); }
+}

@@ -1,0 +1,238 @@
+// The client's end: a class with the interface of the WebSockets standard. It shares no code with
+// ReconnectingWebSocket, so that neither hides a mistake of the other; the conformance tests hold both beside the
+// browser's own.
+
+import { alignWithFakeTimers } from './fakes.js';
+import { utf8Length, wellFormed } from './text.js';
+
+const CONSTANTS = { CONNECTING: 0, OPEN: 1, CLOSING: 2, CLOSED: 3 };
+
+const HANDLERS = ['open', 'error', 'close', 'message'];
+
+/** What RFC 9110 calls a token. */
+const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
+
+/** The longest reason that a Close frame carries, in bytes of UTF-8. */
+const LONGEST_REASON = 123;
+
+/**
+ * @param connect - called with the URL, the sub-protocols and what is called with the socket's events; gives its link
+ */
+export function makeWebSocket(connect) {
+  class WebSocket extends EventTarget {
+    #link;
+    #binaryType = 'blob';
+    /** For each type: `{ value, listener }`. */
+    #handlers = {};
+
+    constructor(url, protocols = []) {
+      if (arguments.length === 0) throw new TypeError('WebSocket: the URL is missing');
+      const given = toText(url);
+      const names = toProtocols(protocols);
+      const parsed = parseUrl(given);
+      checkProtocols(names);
+      super();
+      alignWithFakeTimers();
+      const socket = this;
+      const tell = (event) => { Reflect.apply(EventTarget.prototype.dispatchEvent, this, [event]); };
+      this.#link = connect(parsed, names, {
+        target: this,
+        get binaryType() { return socket.#binaryType; },
+        opened: () => tell(new Event('open')),
+        message: (data) => tell(new MessageEvent('message', { data, origin: new URL(parsed).origin })),
+        error: () => tell(new Event('error')),
+        closed: (end) => tell(closeEvent(end)),
+      });
+    }
+
+    get url() { return this.#link.url; }
+
+    get readyState() { return this.#link.readyState; }
+
+    get bufferedAmount() { return this.#link.bufferedAmount; }
+
+    get extensions() { return this.#link.extensions; }
+
+    get protocol() { return this.#link.protocol; }
+
+    get binaryType() { return this.#binaryType; }
+
+    set binaryType(value) {
+      WebSocket.#check(this);
+      const type = toText(value);
+      if (type === 'blob' || type === 'arraybuffer') this.#binaryType = type;
+    }
+
+    close(code = undefined, reason = undefined) {
+      WebSocket.#check(this);
+      const number = code === undefined ? undefined : clamp(code);
+      const text = reason === undefined ? '' : wellFormed(toText(reason));
+      if (number !== undefined && number !== 1000 && !(number >= 3000 && number <= 4999)) {
+        throw new DOMException(`WebSocket: close code ${number} is not allowed; it takes 1000 or 3000 to 4999`, 'InvalidAccessError');
+      }
+      const bytes = utf8Length(text);
+      if (bytes > LONGEST_REASON) {
+        throw new DOMException(`WebSocket: the close reason has ${bytes} bytes of UTF-8; it takes at most ${LONGEST_REASON}`, 'SyntaxError');
+      }
+      // A reason alone goes with 1000.
+      this.#link.closeBySocket(number ?? (text === '' ? undefined : 1000), text);
+    }
+
+    send(data) {
+      WebSocket.#check(this);
+      if (arguments.length === 0) throw new TypeError('WebSocket: send has nothing to send');
+      const [message, bytes] = toMessage(data);
+      if (this.readyState === CONSTANTS.CONNECTING) {
+        throw new DOMException('WebSocket: it is still connecting', 'InvalidStateError');
+      }
+      this.#link.send(message, bytes);
+    }
+
+    static {
+      for (const name of Object.getOwnPropertyNames(this.prototype)) {
+        if (name !== 'constructor') Object.defineProperty(this.prototype, name, { enumerable: true });
+      }
+      for (const [name, value] of Object.entries(CONSTANTS)) {
+        for (const holder of [this, this.prototype]) Object.defineProperty(holder, name, { value, enumerable: true });
+      }
+      Object.defineProperty(this.prototype, Symbol.toStringTag, { value: 'WebSocket', configurable: true });
+      for (const type of HANDLERS) {
+        const name = `on${type}`;
+        const { get, set } = Object.getOwnPropertyDescriptor({
+          get [name]() { return WebSocket.#check(this).#handlers[type]?.value ?? null; },
+          set [name](value) { WebSocket.#check(this).#setHandler(type, value); },
+        }, name);
+        Object.defineProperty(this.prototype, name, { get, set, enumerable: true, configurable: true });
+      }
+    }
+
+    #setHandler(type, value) {
+      const present = this.#handlers[type];
+      const isKept = (typeof value === 'object' && value !== null) || typeof value === 'function';
+      if (present && isKept) {
+        present.value = value;
+      } else if (isKept) {
+        const handler = { value, listener: (event) => call(handler.value, event) };
+        this.#handlers[type] = handler;
+        this.addEventListener(type, handler.listener);
+      } else if (present) {
+        delete this.#handlers[type];
+        this.removeEventListener(type, present.listener);
+      }
+    }
+
+    static #check(object) {
+      if (!(#link in object)) throw new TypeError('WebSocket: called on an object that is none');
+      return object;
+    }
+  }
+  return WebSocket;
+}
+
+/** As HTML has it: an object that cannot be called does nothing, `false` cancels the event. */
+function call(handler, event) {
+  if (typeof handler === 'function' && Reflect.apply(handler, event.currentTarget, [event]) === false) event.preventDefault();
+}
+
+/** Also where the platform has no such event (Node before 23). */
+function closeEvent(end) {
+  if (globalThis.CloseEvent) return new CloseEvent('close', end);
+  const event = new Event('close');
+  for (const [name, value] of Object.entries(end)) Object.defineProperty(event, name, { value, enumerable: true });
+  return event;
+}
+
+/** By the language's rules: unlike `String`, this throws for a symbol. */
+function toText(value) {
+  return `${value}`;
+}
+
+function parseUrl(text) {
+  const { document, location } = globalThis;
+  let url;
+  try {
+    url = new URL(text, document?.baseURI ?? location?.href);
+  } catch {
+    throw new DOMException('WebSocket: the URL cannot be parsed', 'SyntaxError');
+  }
+  url.protocol = url.protocol.replace(/^http/, 'ws');
+  if (!/^wss?:$/.test(url.protocol)) throw new DOMException(`WebSocket: the URL's scheme is ${url.protocol}; it takes ws:, wss:, http: or https:`, 'SyntaxError');
+  if (url.href.includes('#')) throw new DOMException('WebSocket: the URL has a fragment; it takes none', 'SyntaxError');
+  return url.href;
+}
+
+/** One, or any iterable of them. */
+function toProtocols(value) {
+  const isObject = (typeof value === 'object' && value !== null) || typeof value === 'function';
+  const iterator = isObject ? value[Symbol.iterator] : undefined;
+  if (iterator === undefined || iterator === null) return [toText(value)];
+  if (typeof iterator !== 'function') throw new TypeError('WebSocket: the sub-protocols cannot be iterated over');
+  return Array.from({ [Symbol.iterator]: () => Reflect.apply(iterator, value, []) }, toText);
+}
+
+function checkProtocols(names) {
+  const wrong = names.find((name, index) => !TOKEN.test(name) || names.indexOf(name) < index);
+  if (wrong !== undefined) {
+    throw new DOMException(`WebSocket: ${JSON.stringify(wrong)} is no sub-protocol, or there twice`, 'SyntaxError');
+  }
+}
+
+/** `[Clamp] unsigned short`. */
+function clamp(value) {
+  const clamped = Math.min(Math.max(+value, 0), 65_535);
+  const floor = Math.floor(clamped);
+  const rest = clamped - floor;
+  return rest > 0.5 || (rest === 0.5 && floor % 2 === 1) ? floor + 1 : floor || 0;
+}
+
+const TypedArray = Object.getPrototypeOf(Uint8Array);
+
+/** `[data, bytes]`: text, a copy of a buffer's or a view's bytes, or a Blob. */
+function toMessage(data) {
+  if (ArrayBuffer.isView(data)) {
+    // Asked of the platform, as a subclass may say what it likes.
+    const View = ask(TypedArray.prototype, Symbol.toStringTag, data) === undefined ? DataView.prototype : TypedArray.prototype;
+    const [buffer, offset, length] = ['buffer', 'byteOffset', 'byteLength'].map((name) => ask(View, name, data));
+    return copy(buffer, offset ?? 0, length ?? 0);
+  }
+  if (typeof data === 'object' && data !== null) {
+    const length = ask(ArrayBuffer.prototype, 'byteLength', data);
+    if (length !== undefined) return copy(data, 0, length);
+    if (ask(globalThis.SharedArrayBuffer?.prototype, 'byteLength', data) !== undefined || isShared(data)) throw shared();
+    const size = globalThis.Blob && ask(globalThis.Blob.prototype, 'size', data);
+    if (size !== undefined) return [data, size];
+  }
+  const text = wellFormed(toText(data));
+  return [text, utf8Length(text)];
+}
+
+function copy(buffer, offset, length) {
+  if (ask(ArrayBuffer.prototype, 'byteLength', buffer) === undefined) throw shared();
+  if (ask(ArrayBuffer.prototype, 'resizable', buffer)) throw new TypeError('WebSocket: send takes no buffer that can be resized');
+  if (length === 0) return [new ArrayBuffer(0), 0];
+  return [new Uint8Array(new Uint8Array(buffer, offset, length)).buffer, length];
+}
+
+/** By its tag, since pages that are not isolated have no name for its class. */
+function isShared(value) {
+  try {
+    return Object.prototype.toString.call(value) === '[object SharedArrayBuffer]';
+  } catch {
+    // A revoked proxy.
+    return false;
+  }
+}
+
+function shared() {
+  return new TypeError('WebSocket: send takes no memory that is shared between threads');
+}
+
+/** What a getter of the platform says of a value; `undefined` if it is none of its objects. */
+function ask(prototype, name, value) {
+  const getter = prototype && Object.getOwnPropertyDescriptor(prototype, name)?.get;
+  try {
+    return getter && Reflect.apply(getter, value, []);
+  } catch {
+    return undefined;
+  }
+}

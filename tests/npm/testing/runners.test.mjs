@@ -1,0 +1,87 @@
+// An application's tests, written with the test kit, run by vitest, jest and node:test as its author would run them:
+// in a project of its own, with the packed package.
+
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { cp, readFile, symlink, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+import { TEST_TIMEOUT } from '../lib/limits.mjs';
+import { installPackage, runProgram } from '../lib/package.mjs';
+import { MODULES } from '../typed/compiler.mjs';
+
+const APPS = fileURLToPath(new URL('apps', import.meta.url));
+
+const SETUP = `
+  import { readFile } from 'node:fs/promises';
+  import init from 'steady-socket/wasm/steady_socket_wasm.js';
+  await init({ module_or_path: await readFile(new URL(import.meta.resolve('steady-socket/wasm/steady_socket_wasm_bg.wasm'))) });
+`;
+
+/** What each runner is called with, and what its output says of how many tests passed. */
+const RUNNERS = {
+  vitest: {
+    config: ['vitest.config.js', "export default { test: { include: ['*.vitest.test.js'], setupFiles: ['./setup.mjs'] } };"],
+    args: ['node_modules/vitest/vitest.mjs', 'run', '--no-color'],
+    passed: /Tests +(\d+) passed \(\1\)/,
+  },
+  jest: {
+    config: ['jest.config.js', "export default { testMatch: ['**/*.jest.test.js'], transform: {}, setupFilesAfterEnv: ['./setup.mjs'] };"],
+    args: ['--experimental-vm-modules', 'node_modules/jest/bin/jest.js', '--no-color'],
+    passed: /Tests: +(\d+) passed, \1 total/,
+  },
+  node: {
+    args: ['--import', './setup.mjs', '--test', '--test-reporter=tap', 'feed.node.test.js'],
+    passed: /^# tests (\d+)\n# suites 0\n# pass \1$/m,
+  },
+};
+
+describe("an application's tests with the test kit", { timeout: 2 * TEST_TIMEOUT }, () => {
+  let installed;
+  before(async () => {
+    installed = await installPackage('test-kit');
+    await cp(APPS, installed.project, { recursive: true });
+    await writeFile(path.join(installed.project, 'setup.mjs'), SETUP);
+    for (const name of ['vitest', 'jest', '@jest']) {
+      await symlink(path.join(MODULES, name), path.join(installed.project, 'node_modules', name));
+    }
+  });
+  after(() => installed?.remove());
+
+  for (const [runner, { config, args, passed }] of Object.entries(RUNNERS)) {
+    test(`pass with ${runner}`, async () => {
+      if (config) await writeFile(path.join(installed.project, config[0]), config[1]);
+      // Not as a part of this run.
+      const { NODE_TEST_CONTEXT: _, ...env } = process.env;
+      const { stdout, stderr } = await runProgram(process.execPath, args, { cwd: installed.project, env });
+      const source = await readFile(path.join(APPS, `feed.${runner}.test.js`), 'utf8');
+      const count = source.match(/^test\(/gm).length;
+      const found = passed.exec(stdout) ?? passed.exec(stderr);
+      assert.equal(Number(found?.[1]), count, `${stdout}\n${stderr}`);
+    });
+  }
+
+  test('fail when the application does not do what they say', async () => {
+    const file = path.join(installed.project, 'feed.js');
+    const source = await readFile(file, 'utf8');
+    try {
+      for (const [what, without] of [
+        ['subscribes only once', source.replace("socket.addEventListener('open', () => {", "socket.addEventListener('open', ({ reconnected }) => {\n    if (reconnected) return;")],
+        ['never gives up', source.replace('code === SESSION_OVER ? false : undefined', 'undefined')],
+        ['has no heartbeat', source.replace(/heartbeat(Interval|Message): .*/g, '')],
+        ['does not close its socket', source.replace("socket.close(1000, 'bye')", 'undefined')],
+      ]) {
+        assert.notEqual(without, source, what);
+        await writeFile(file, without);
+        await assert.rejects(
+          runProgram(process.execPath, ['node_modules/vitest/vitest.mjs', 'run', '--no-color'], { cwd: installed.project }),
+          /Tests +\d+ failed/,
+          `an application that ${what} passes`,
+        );
+      }
+    } finally {
+      await writeFile(file, source);
+    }
+  });
+});
