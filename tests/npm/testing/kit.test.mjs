@@ -497,17 +497,18 @@ describe('the test kit', { timeout: TEST_TIMEOUT }, () => {
     test('that is online again ends a wait', async () => {
       const time = keep(kit.fakeTime());
       const page = keep(new kit.FakePage());
-      const fixed = keep(kit.setChance(1));
-      const socket = make();
-      (await server.nextConnection());
+      keep(kit.setChance([1, 1, 0])); // asked when it is offline, too; long after the loss, short when it is online
+      const socket = make(URL_OF_CHAT, [], { firstDelayMax: 3_600_000 });
+      const connection = await server.nextConnection();
       await server.settled();
       page.offline();
       assert.equal(navigator.onLine, false);
-      server.last.cut();
+      connection.cut();
+      await time.advance(60_000);
+      assert.equal(server.connections.length, 1);
       page.online();
-      await time.advance(100);
+      await time.advance(1_000);
       assert.equal(server.connections.length, 2);
-      fixed.restore();
       socket.close();
     });
 

@@ -13,26 +13,20 @@ import { MODULES } from '../typed/compiler.mjs';
 
 const APPS = fileURLToPath(new URL('apps', import.meta.url));
 
-const SETUP = `
-  import { readFile } from 'node:fs/promises';
-  import init from 'steady-socket/wasm/steady_socket_wasm.js';
-  await init({ module_or_path: await readFile(new URL(import.meta.resolve('steady-socket/wasm/steady_socket_wasm_bg.wasm'))) });
-`;
-
 /** What each runner is called with, and what its output says of how many tests passed. */
 const RUNNERS = {
   vitest: {
-    config: ['vitest.config.js', "export default { test: { include: ['*.vitest.test.js'], setupFiles: ['./setup.mjs'] } };"],
+    config: ['vitest.config.js', "export default { test: { include: ['*.vitest.test.js'] } };"],
     args: ['node_modules/vitest/vitest.mjs', 'run', '--no-color'],
     passed: /Tests +(\d+) passed \(\1\)/,
   },
   jest: {
-    config: ['jest.config.js', "export default { testMatch: ['**/*.jest.test.js'], transform: {}, setupFilesAfterEnv: ['./setup.mjs'] };"],
+    config: ['jest.config.js', "export default { testMatch: ['**/*.jest.test.js'], transform: {} };"],
     args: ['--experimental-vm-modules', 'node_modules/jest/bin/jest.js', '--no-color'],
     passed: /Tests: +(\d+) passed, \1 total/,
   },
   node: {
-    args: ['--import', './setup.mjs', '--test', '--test-reporter=tap', 'feed.node.test.js'],
+    args: ['--test', '--test-reporter=tap', 'feed.node.test.js'],
     passed: /^# tests (\d+)\n# suites 0\n# pass \1$/m,
   },
 };
@@ -42,7 +36,6 @@ describe("an application's tests with the test kit", { timeout: 2 * TEST_TIMEOUT
   before(async () => {
     installed = await installPackage('test-kit');
     await cp(APPS, installed.project, { recursive: true });
-    await writeFile(path.join(installed.project, 'setup.mjs'), SETUP);
     for (const name of ['vitest', 'jest', '@jest']) {
       await symlink(path.join(MODULES, name), path.join(installed.project, 'node_modules', name));
     }

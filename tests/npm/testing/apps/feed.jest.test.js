@@ -11,7 +11,7 @@ let chance;
 let feed;
 let shown;
 
-beforeAll(load);
+beforeAll(() => load());
 
 beforeEach(() => {
   jest.useFakeTimers();

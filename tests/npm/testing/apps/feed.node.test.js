@@ -13,7 +13,7 @@ let chance;
 let feed;
 let shown;
 
-before(load);
+before(() => load());
 
 beforeEach(() => {
   mock.timers.enable({ apis: ['setTimeout', 'setInterval', 'Date'] });
