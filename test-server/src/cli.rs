@@ -99,6 +99,7 @@ pub(crate) fn parse(
             Arg::Long("tls-cert") => tls_certificate = Some(PathBuf::from(parser.value()?)),
             Arg::Long("tls-key") => tls_key = Some(PathBuf::from(parser.value()?)),
             Arg::Long("demo-control") => config.demo_control = true,
+            Arg::Long("quiet") => config.transcript = Transcript::none(),
             other => return Err(other.unexpected().into()),
         }
     }
@@ -196,6 +197,8 @@ Where:
   --host HOST                address or name to listen on [default: {host}]
   --port PORT                port to listen on, 0 takes a free one [default: {port}]
   --www FOLDER               the built demo page [default: {www}]
+  --quiet                    write no names and answers, which takes time when they are many
+                             [default: off]
 
 TLS, in a build with `--features tls`:
   --tls                      speak https and wss only, with a self-signed certificate for localhost,
@@ -290,6 +293,7 @@ mod tests {
             "--shutdown-timeout",
             "4",
             "--demo-control",
+            "--quiet",
         ]);
         let origins: Vec<_> = config
             .allow_origins
@@ -311,6 +315,7 @@ mod tests {
         assert_eq!(config.close_timeout, Duration::from_secs(3));
         assert_eq!(config.shutdown_timeout, Duration::from_secs(4));
         assert!(config.require_origin && config.demo_control);
+        assert_eq!(format!("{:?}", config.transcript), "Transcript(off)");
     }
 
     #[test]

@@ -26,7 +26,7 @@ pub struct Config {
     pub max_message_bytes: usize,
     /// How many WebSocket connections may be open at once, in
     /// [`CONNECTIONS`](Self::CONNECTIONS). The next handshake is answered with 503. Each takes about
-    /// 130 KiB of memory and a file descriptor.
+    /// 8 KiB of memory and a file descriptor.
     pub max_connections: usize,
     /// How long a client may take to send the head of a request; then it is disconnected.
     pub handshake_timeout: Duration,

@@ -1,19 +1,24 @@
 //! One WebSocket connection, from the upgrade to its end.
 
-use std::error::Error as _;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
+use hyper::upgrade::Upgraded;
+use hyper_util::rt::TokioIo;
 use steady_socket_protocol::Message;
 use steady_socket_protocol::control::{Control, MARK};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout};
-use tokio_tungstenite::tungstenite::Error as SocketError;
-use warp::ws::{Message as Frame, WebSocket};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::{Error as SocketError, Message as Frame};
 
 use crate::Config;
 use crate::registry::{Command, Registration};
 use crate::service::{Answer, Service};
+
+/// The socket of one client.
+pub(crate) type WebSocket = WebSocketStream<TokioIo<Upgraded>>;
 
 /// Why a conversation is over: close with a code and a reason, or there is nobody to tell.
 enum End {
@@ -97,7 +102,7 @@ async fn converse(
             _ = pings.tick() => {
                 // The protocol's ping for the network and for clients that are not browsers, whose
                 // script never sees it; the beat for those that are.
-                if !send(socket, Frame::ping(Vec::new()), config).await
+                if !send(socket, Frame::Ping(Vec::new().into()), config).await
                     || (controls && !send(socket, beat(), config).await)
                 {
                     return End::Gone;
@@ -133,7 +138,11 @@ async fn send(socket: &mut WebSocket, frame: Frame, config: &Config) -> bool {
 /// can lose the Close frame on its way, and the client would see an unclean end.
 async fn close(socket: &mut WebSocket, code: u16, reason: String, wait: Duration) {
     let goodbye = async {
-        if socket.send(Frame::close_with(code, reason)).await.is_ok() {
+        let frame = CloseFrame {
+            code: code.into(),
+            reason: reason.into(),
+        };
+        if socket.send(Frame::Close(Some(frame))).await.is_ok() {
             while let Some(Ok(_)) = socket.next().await {}
         }
     };
@@ -142,20 +151,17 @@ async fn close(socket: &mut WebSocket, code: u16, reason: String, wait: Duration
 }
 
 /// What a failed read calls for, by RFC 6455 §7.4.1.
-fn end_of(error: &warp::Error, config: &Config) -> End {
-    match error
-        .source()
-        .and_then(|source| source.downcast_ref::<SocketError>())
-    {
-        Some(SocketError::Capacity(_)) => End::Close(
+fn end_of(error: &SocketError, config: &Config) -> End {
+    match error {
+        SocketError::Capacity(_) => End::Close(
             1009,
             format!(
                 "a message has at most {} bytes here",
                 config.max_message_bytes
             ),
         ),
-        Some(SocketError::Utf8(_)) => End::Close(1007, "a text message must be UTF-8".to_owned()),
-        Some(SocketError::Protocol(_)) => {
+        SocketError::Utf8(_) => End::Close(1007, "a text message must be UTF-8".to_owned()),
+        SocketError::Protocol(_) => {
             End::Close(1002, "the frame breaks the WebSocket protocol".to_owned())
         }
         _ => End::Gone,
@@ -167,12 +173,10 @@ fn is_control(message: &Message) -> bool {
 }
 
 fn message_of(frame: Frame) -> Option<Message> {
-    if let Ok(text) = frame.to_str() {
-        Some(text.into())
-    } else if frame.is_binary() {
-        Some(Vec::from(frame.into_bytes()).into())
-    } else {
-        None
+    match frame {
+        Frame::Text(text) => Some(text.as_str().into()),
+        Frame::Binary(bytes) => Some(Vec::from(bytes).into()),
+        _ => None,
     }
 }
 

@@ -2,21 +2,32 @@
 
 use std::sync::Arc;
 
+use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::TokioIo;
 use serde::Deserialize;
 use steady_socket_protocol::{Endpoint, hello::Hello, negotiate};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use warp::http::header::{
-    HeaderMap, HeaderValue, RETRY_AFTER, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL,
+    CONNECTION, HeaderMap, HeaderValue, RETRY_AFTER, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY,
+    SEC_WEBSOCKET_PROTOCOL, UPGRADE,
 };
 use warp::http::{Response, StatusCode};
 use warp::path::FullPath;
 use warp::reply::{self, Reply};
-use warp::ws::Ws;
 use warp::{Filter, Rejection};
 
 use crate::registry::Registration;
 use crate::server::State;
 use crate::service::Service;
 use crate::{OriginRefused, connection, control};
+
+/// How much is read from a WebSocket at once, in bytes; a longer message takes several reads.
+///
+/// It is why the upgrade is not left to warp, whose 128 KiB cannot be changed: they were nine tenths of what a
+/// connection occupied, and every read clears the whole buffer first.
+const READ_BYTES: usize = 4 * 1024;
 
 /// The query of a WebSocket URL. Other parameters are left to the client's own use.
 #[derive(Debug, Deserialize)]
@@ -33,16 +44,18 @@ pub(crate) fn filter(
         .and(warp::path::full())
         .and(warp::header::headers_cloned())
         .and(warp::query())
+        .and(warp::ext::optional())
+        // Says what is wrong with a handshake. What it would make of a right one is done here.
         .and(warp::ws())
         .map(
-            move |path: FullPath, headers: HeaderMap, query: Query, ws: Ws| match admit(
-                &state,
-                path.as_str(),
-                &headers,
-                query,
-            ) {
-                Ok(admitted) => upgrade(&state, admitted, ws),
-                Err(refused) => refused.into_response(),
+            move |path: FullPath, headers: HeaderMap, query, on_upgrade: Option<OnUpgrade>, _| {
+                let admitted = on_upgrade
+                    .ok_or_else(|| Refused::Bad("a WebSocket handshake is HTTP/1.1".to_owned()))
+                    .and_then(|it| Ok((it, admit(&state, path.as_str(), &headers, query)?)));
+                match admitted {
+                    Ok((on_upgrade, admitted)) => upgrade(&state, admitted, on_upgrade),
+                    Err(refused) => refused.into_response(),
+                }
             },
         )
 }
@@ -65,6 +78,8 @@ pub(crate) fn requests(handshakes: bool) -> impl Filter<Extract = (), Error = Re
 }
 
 struct Admitted {
+    /// What `Sec-WebSocket-Accept` answers.
+    accept: String,
     service: Service,
     /// The sub-protocol that the answer names.
     subprotocol: Option<String>,
@@ -81,14 +96,12 @@ fn admit(
 ) -> Result<Admitted, Refused> {
     let config = &state.config;
     state.origins.check(headers).map_err(Refused::Origin)?;
-    if !headers
+    let accept = headers
         .get(SEC_WEBSOCKET_KEY)
-        .is_some_and(|key| is_key(key.as_bytes()))
-    {
-        return Err(Refused::Bad(
-            "Sec-WebSocket-Key must be 16 bytes in base64".to_owned(),
-        ));
-    }
+        .map(HeaderValue::as_bytes)
+        .filter(|key| is_key(key))
+        .map(derive_accept_key)
+        .ok_or_else(|| Refused::Bad("Sec-WebSocket-Key must be 16 bytes in base64".to_owned()))?;
     let (service, subprotocol, controls) = match path {
         "/" | "/echo" => {
             if headers.contains_key(SEC_WEBSOCKET_PROTOCOL) {
@@ -126,6 +139,7 @@ fn admit(
     }
     let registration = state.registry.register(id).ok_or(Refused::Full)?;
     Ok(Admitted {
+        accept,
         service,
         subprotocol,
         controls,
@@ -155,26 +169,41 @@ fn offered_subprotocols(headers: &HeaderMap) -> Result<Option<String>, Refused> 
     }
 }
 
-fn upgrade(state: &State, admitted: Admitted, ws: Ws) -> reply::Response {
+fn upgrade(state: &State, admitted: Admitted, on_upgrade: OnUpgrade) -> reply::Response {
     let Admitted {
+        accept,
         service,
         subprotocol,
         controls,
         registration,
     } = admitted;
     let config = Arc::clone(&state.config);
-    // The write buffer's limit stays as it is: the WebSocket panics on one below 128 KiB, and
-    // nothing piles up there, for the next message is read only when the answer has gone.
-    let mut response = ws
-        .max_message_size(config.max_message_bytes)
-        .max_frame_size(config.max_message_bytes)
-        .on_upgrade(move |socket| {
-            connection::serve(socket, service, controls, registration, config)
-        })
-        .into_response();
-    // One of the names that the endpoint knows, so it makes a header.
+    // The write buffer's limit stays as it is: nothing piles up there, for the next message is read only
+    // when the answer has gone.
+    let websocket = WebSocketConfig::default()
+        .read_buffer_size(READ_BYTES)
+        .max_message_size(Some(config.max_message_bytes))
+        .max_frame_size(Some(config.max_message_bytes));
+    tokio::spawn(async move {
+        // Who leaves before the upgrade gives back the place in the registry by that.
+        if let Ok(upgraded) = on_upgrade.await {
+            let stream = TokioIo::new(upgraded);
+            let socket =
+                WebSocketStream::from_raw_socket(stream, Role::Server, Some(websocket)).await;
+            connection::serve(socket, service, controls, registration, config).await;
+        }
+    });
+    let mut response = reply::Response::default();
+    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    let headers = response.headers_mut();
+    headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+    headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+    // Base64, and one of the names that the endpoint knows: each makes a header.
+    if let Ok(accept) = HeaderValue::try_from(accept) {
+        headers.insert(SEC_WEBSOCKET_ACCEPT, accept);
+    }
     if let Some(Ok(name)) = subprotocol.map(HeaderValue::try_from) {
-        response.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, name);
+        headers.insert(SEC_WEBSOCKET_PROTOCOL, name);
     }
     response
 }

@@ -174,6 +174,7 @@ async fn a_wrong_handshake_is_refused_and_never_shown_the_page() {
         right.replace("Version: 13", "Version: 8"),
         right.replace("Connection: Upgrade\r\n", ""),
         right.replace("GET", "POST"),
+        right.replace("HTTP/1.1", "HTTP/1.0"),
     ];
     for request in cases {
         let answer = server.raw(&request).await;

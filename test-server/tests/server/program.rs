@@ -19,6 +19,7 @@ fn help_lists_every_option_with_its_default() {
         ("--host", "127.0.0.1"),
         ("--port", "8765"),
         ("--www", "target/www"),
+        ("--quiet", "off"),
         ("--allow-origin", "none"),
         ("--require-origin", "off"),
         ("--max-message-bytes", "65536"),

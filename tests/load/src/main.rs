@@ -1,0 +1,237 @@
+//! Measures hello servers side by side; `--help` tells the options.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::str::FromStr;
+use std::time::Duration;
+
+use lexopt::Arg;
+use load::Result;
+use load::contender::{Contender, Output};
+use load::process::{Processors, raise_descriptor_limit};
+use load::rounds::{self, Plan};
+
+const HELP: &str = "\
+Measures hello servers side by side and prints what was seen as JSON.
+
+At least one server:
+  --test-server PROGRAM  ours
+  --axum PROGRAM         the one on axum
+  --python INTERPRETER   the one on Python's websockets
+
+Options:
+  --rounds N             values for each thing that is measured (1 to 1000, default 7)
+  --connections N        with so many connections (1 to 50000); may be given several times; without
+                         it 1, 100 and 5000
+  --milliseconds N       how long one value is measured (10 to 60000, default 2000)
+  --rate N               greetings a second at which latency is measured (1 to 100000, default 1000)
+  --help                 this text
+";
+
+struct Arguments {
+    contenders: Vec<Contender>,
+    plan: Plan,
+}
+
+fn parse(parser: &mut lexopt::Parser) -> Result<Option<Arguments>> {
+    let (mut test_server, mut axum, mut python) = (None, None, None);
+    let (mut connections, mut rounds, mut milliseconds, mut per_second) =
+        (Vec::new(), 7, 2000, 1000);
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Arg::Long("help") | Arg::Short('h') => return Ok(None),
+            Arg::Long("test-server") => test_server = Some(PathBuf::from(parser.value()?)),
+            Arg::Long("axum") => axum = Some(PathBuf::from(parser.value()?)),
+            Arg::Long("python") => python = Some(PathBuf::from(parser.value()?)),
+            Arg::Long("rounds") => rounds = number(parser, "--rounds", 1..=1000)?,
+            Arg::Long("connections") => {
+                connections.push(number(parser, "--connections", 1..=50_000)?);
+            }
+            Arg::Long("milliseconds") => {
+                milliseconds = number(parser, "--milliseconds", 10..=60_000)?;
+            }
+            Arg::Long("rate") => per_second = number(parser, "--rate", 1..=100_000)?,
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    if connections.is_empty() {
+        connections = vec![1, 100, 5000];
+    }
+    connections.sort_unstable();
+    connections.dedup();
+    let most = connections.iter().max().copied().unwrap_or(1);
+    let contenders: Vec<_> = [
+        test_server.map(|program| hello(program, most)),
+        axum.map(|program| Contender {
+            name: "axum",
+            program,
+            arguments: Vec::new(),
+            tells_by: Output::Stdout,
+        }),
+        python.map(|program| Contender {
+            name: "Python websockets",
+            program,
+            arguments: vec![
+                concat!(env!("CARGO_MANIFEST_DIR"), "/../interop/hello_server.py").into(),
+                "0".into(),
+            ],
+            tells_by: Output::Stdout,
+        }),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    if contenders.is_empty() {
+        return Err("no server named".into());
+    }
+    let time = Duration::from_millis(milliseconds);
+    Ok(Some(Arguments {
+        contenders,
+        plan: Plan {
+            connections,
+            rounds,
+            saturated: time,
+            paced: time,
+            per_second,
+        },
+    }))
+}
+
+/// Ours, for so many connections; without the transcript, which the others do not have.
+fn hello(program: PathBuf, connections: usize) -> Contender {
+    let arguments = [
+        "--port",
+        "0",
+        "--quiet",
+        "--max-connections",
+        &connections.to_string(),
+    ];
+    Contender {
+        name: "test-server",
+        program,
+        arguments: arguments.map(String::from).to_vec(),
+        tells_by: Output::Stderr,
+    }
+}
+
+fn number<T>(
+    parser: &mut lexopt::Parser,
+    option: &str,
+    range: std::ops::RangeInclusive<T>,
+) -> Result<T>
+where
+    T: FromStr + PartialOrd + std::fmt::Display,
+{
+    let value = parser.value()?;
+    let number = value.to_str().and_then(|text| text.parse().ok());
+    Ok(number
+        .filter(|number| range.contains(number))
+        .ok_or_else(|| {
+            let (least, most) = (range.start(), range.end());
+            format!("{option} takes a number from {least} to {most}, not {value:?}")
+        })?)
+}
+
+fn main() -> ExitCode {
+    let arguments = match parse(&mut lexopt::Parser::from_env()) {
+        Ok(Some(arguments)) => arguments,
+        Ok(None) => {
+            print!("{HELP}");
+            return ExitCode::SUCCESS;
+        }
+        Err(error) => {
+            eprintln!("error: {error}\n--help tells the options.");
+            return ExitCode::from(2);
+        }
+    };
+    match measure(&arguments) {
+        Ok(json) => {
+            println!("{json}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn measure(Arguments { contenders, plan }: &Arguments) -> Result<String> {
+    let most = plan.connections.iter().max().copied().unwrap_or(1);
+    // Beside the connections there are files, pipes and what a runtime needs.
+    raise_descriptor_limit(most as u64 + 500)?;
+    let processors = Processors::reserve()?;
+    match processors {
+        Some(both) => eprintln!(
+            "the server runs on processor {}, the clients on {}",
+            both.server, both.clients
+        ),
+        None => eprintln!(
+            "no two processors to choose from: server and clients take time from each other"
+        ),
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let report = runtime.block_on(rounds::run(contenders, plan, processors))?;
+    Ok(serde_json::to_string_pretty(&report)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(line: &str) -> Result<Option<Arguments>> {
+        parse(&mut lexopt::Parser::from_args(line.split_whitespace()))
+    }
+
+    #[test]
+    fn the_servers_named_are_measured_with_as_many_connections_as_they_take() {
+        let arguments =
+            parsed("--python p --test-server t --connections 9 --connections 3 --rounds 2")
+                .unwrap()
+                .unwrap();
+        let names: Vec<_> = arguments.contenders.iter().map(|it| it.name).collect();
+        assert_eq!(names, ["test-server", "Python websockets"]);
+        assert_eq!(arguments.plan.connections, [3, 9]);
+        assert_eq!(arguments.plan.rounds, 2);
+        assert!(
+            arguments.contenders[0]
+                .arguments
+                .ends_with(&["--max-connections".into(), "9".into()])
+        );
+        let script = &arguments.contenders[1].arguments[0];
+        assert!(std::path::Path::new(script).is_file(), "{script}");
+    }
+
+    #[test]
+    fn without_more_the_plan_is_that_of_the_documentation() {
+        let Arguments { plan, .. } = parsed("--axum a").unwrap().unwrap();
+        assert_eq!(plan.connections, [1, 100, 5000]);
+        for default in [
+            plan.rounds,
+            plan.saturated.as_millis() as u32,
+            plan.per_second,
+        ] {
+            assert!(HELP.contains(&format!("default {default})")), "{default}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_argument_is_named_with_what_is_accepted() {
+        for (line, part) in [
+            ("", "no server named"),
+            ("--rounds 3", "no server named"),
+            ("--axum a --rounds 0", "from 1 to 1000"),
+            ("--axum a --connections x", "from 1 to 50000"),
+            ("--axum a --milliseconds 9", "from 10 to 60000"),
+            ("--axum a --rate 0", "from 1 to 100000"),
+            ("--axum", "--axum"),
+            ("--fast", "--fast"),
+        ] {
+            let error = parsed(line).err().unwrap().to_string();
+            assert!(error.contains(part), "{line}: {error}");
+        }
+        assert!(parsed("--help").unwrap().is_none());
+    }
+}

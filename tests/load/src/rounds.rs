@@ -1,0 +1,183 @@
+//! Rounds through all servers and all numbers of connections.
+
+use std::time::{Duration, Instant};
+
+use crate::Result;
+use crate::clients::{self, Saturation};
+use crate::contender::Contender;
+use crate::process::{Processors, memory, processor_time};
+use crate::report::{Report, quantile};
+
+/// The part of the project's measurements that these are.
+const PART: u32 = 5;
+
+/// How long and how often is measured.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// The numbers of connections.
+    pub connections: Vec<usize>,
+    /// How many values each thing gets.
+    pub rounds: u32,
+    /// For how long all clients send as fast as they are greeted.
+    pub saturated: Duration,
+    /// For how long greetings are asked for at [`Self::per_second`].
+    pub paced: Duration,
+    /// A rate at which no server that is worth measuring has to queue.
+    pub per_second: u32,
+}
+
+/// Goes through all of it, each round in another order, and says on standard error what it does.
+///
+/// # Errors
+///
+/// When a server does not start, or greets wrongly.
+pub async fn run(
+    contenders: &[Contender],
+    plan: &Plan,
+    processors: Option<Processors>,
+) -> Result<Report> {
+    let mut report = Report::default();
+    let mut order: Vec<_> = plan
+        .connections
+        .iter()
+        .flat_map(|&connections| {
+            contenders
+                .iter()
+                .map(move |contender| (contender, connections))
+        })
+        .collect();
+    for round in 1..=plan.rounds {
+        fastrand::shuffle(&mut order);
+        for &(contender, connections) in &order {
+            let seen = measure(contender, connections, plan, processors)
+                .await
+                .map_err(|error| {
+                    format!("{} with {connections} connections: {error}", contender.name)
+                })?;
+            eprintln!(
+                "round {round} of {}: {connections} connections to {}: {:.0} greetings a second",
+                plan.rounds, contender.name, seen.per_second
+            );
+            seen.add_to(&mut report, contender.name, connections, plan);
+        }
+    }
+    // Each round came in an order of its own; a reader wants those of one thing together.
+    report.measurements.sort_by_key(|it| {
+        let position = contenders
+            .iter()
+            .position(|contender| contender.name == it.contender);
+        (it.case.clone(), position)
+    });
+    Ok(report)
+}
+
+/// What one server did with so many connections.
+struct Seen {
+    per_second: f64,
+    /// Of the server, for one greeting.
+    processor_time: Duration,
+    /// The share of one processor that the clients used, from 0 to 1. Near 1 it is them that are measured.
+    clients_busy: f64,
+    median: Duration,
+    p99: Duration,
+    /// In KiB: of the whole process, and for each connection but the first.
+    memory: u64,
+    memory_each: Option<f64>,
+}
+
+async fn measure(
+    contender: &Contender,
+    connections: usize,
+    plan: &Plan,
+    processors: Option<Processors>,
+) -> Result<Seen> {
+    // What this thread starts stays where it is itself at that moment.
+    stay_on(processors.map(|both| both.server))?;
+    let server = contender.start()?;
+    stay_on(processors.map(|both| both.clients))?;
+    let (server_id, own_id) = (server.id(), std::process::id());
+
+    let mut clients = Vec::with_capacity(connections);
+    // The first brings what the server has only once.
+    clients::connect(&mut clients, server.address(), 1).await?;
+    let memory_of_first = memory(server_id)?;
+    clients::connect(&mut clients, server.address(), connections).await?;
+    let memory = memory(server_id)?;
+    let more = connections - 1;
+    let memory_each = (more > 0).then(|| (memory as f64 - memory_of_first as f64) / more as f64);
+
+    // Caches and buffers reach their size.
+    clients::saturate(&mut clients, plan.saturated / 4).await?;
+    let (server_before, own_before) = (processor_time(server_id)?, processor_time(own_id)?);
+    let start = Instant::now();
+    let Saturation { in_time, all } = clients::saturate(&mut clients, plan.saturated).await?;
+    let took = start.elapsed();
+    let server_time = processor_time(server_id)? - server_before;
+    let own_time = processor_time(own_id)? - own_before;
+
+    let (clients, latencies) = clients::pace(clients, plan.per_second, plan.paced).await?;
+    // Before its clients go, or it would complain of each.
+    drop(server);
+    drop(clients);
+    let latency =
+        |share| quantile(&latencies, share).ok_or("nothing was greeted in the time given");
+    Ok(Seen {
+        per_second: in_time as f64 / plan.saturated.as_secs_f64(),
+        processor_time: Duration::from_nanos(server_time / all.max(1)),
+        clients_busy: own_time as f64 / took.as_nanos() as f64,
+        median: latency(0.5)?,
+        p99: latency(0.99)?,
+        memory,
+        memory_each,
+    })
+}
+
+fn stay_on(processor: Option<usize>) -> Result<()> {
+    if let Some(processor) = processor {
+        Processors::stay_on(processor)?;
+    }
+    Ok(())
+}
+
+impl Seen {
+    fn add_to(
+        &self,
+        report: &mut Report,
+        contender: &'static str,
+        connections: usize,
+        plan: &Plan,
+    ) {
+        let microseconds = |time: Duration| time.as_secs_f64() * 1e6;
+        let rate = plan.per_second;
+        let mut add = |what: String, unit, value| {
+            let plural = if connections == 1 { "" } else { "s" };
+            let case = format!("{what}, {connections} connection{plural}");
+            report.add(PART, case, contender, unit, value);
+        };
+        add("greetings a second".into(), "1/s", self.per_second);
+        add(
+            "processor time of the server a greeting".into(),
+            "µs",
+            microseconds(self.processor_time),
+        );
+        add(
+            "share of a processor that the clients used".into(),
+            "%",
+            self.clients_busy * 100.0,
+        );
+        add(
+            format!("latency p50 at {rate} a second"),
+            "µs",
+            microseconds(self.median),
+        );
+        add(
+            format!("latency p99 at {rate} a second"),
+            "µs",
+            microseconds(self.p99),
+        );
+        match self.memory_each {
+            Some(each) => add("memory for each connection".into(), "KiB", each),
+            None => add("memory of the process".into(), "KiB", self.memory as f64),
+        }
+    }
+}
