@@ -1,5 +1,7 @@
 //! Measurements, side by side with what users would pick instead: see `tests/bench/README.md`.
 
+mod load;
+
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -16,11 +18,13 @@ pub(crate) enum Part {
     EndToEnd = 2,
     /// Memory.
     Memory = 4,
+    /// The server under load.
+    Load = 5,
 }
 
 impl Part {
     /// In the order of their numbers.
-    pub(crate) const ALL: [Self; 3] = [Self::Messages, Self::EndToEnd, Self::Memory];
+    pub(crate) const ALL: [Self; 4] = [Self::Messages, Self::EndToEnd, Self::Memory, Self::Load];
 
     pub(crate) fn numbered(number: &str) -> Option<Self> {
         Self::ALL
@@ -37,14 +41,18 @@ impl Part {
     fn build(self) -> Result<()> {
         match self {
             Self::Messages | Self::EndToEnd | Self::Memory => Ok(()),
+            Self::Load => load::build(),
         }
     }
 
     /// Runs the program of a part that has one of its own, which writes its results into `output`. Tells
     /// whether there is one: the other parts are measured in pages.
-    fn run(self, _options: &Options, _output: &Path) -> Result<bool> {
+    fn run(self, options: &Options, output: &Path) -> Result<bool> {
         match self {
             Self::Messages | Self::EndToEnd | Self::Memory => Ok(false),
+            // No budget needs it.
+            Self::Load if options.check => Ok(false),
+            Self::Load => load::run(options, output).map(|()| true),
         }
     }
 }
@@ -92,7 +100,11 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let folder = checkout::path("target/bench");
     files::create_folder(&folder)?;
     let versions = folder.join("versions.json");
-    files::write(&versions, json_of(&tool_versions()?))?;
+    let mut known = tool_versions()?;
+    if parts.contains(&Part::Load) {
+        known.extend(load::versions()?);
+    }
+    files::write(&versions, json_of(&known))?;
     let mut node = Command::new("node");
     node.arg(checkout::path("tests/bench/run.mjs"))
         .arg("--versions")

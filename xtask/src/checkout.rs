@@ -64,9 +64,11 @@ pub(crate) fn locked_version(package: &str) -> Result<String> {
         .ok_or_else(|| format!("Cargo.lock has no package `{package}`").into())
 }
 
+/// The version of a package in the text of a lock file.
+///
 /// Cargo writes the lock file itself, one key a line, `name` before `version`, so that this need
 /// not be a TOML parser.
-fn version_in_lock<'a>(lock: &'a str, package: &str) -> Option<&'a str> {
+pub(crate) fn version_in_lock<'a>(lock: &'a str, package: &str) -> Option<&'a str> {
     let value = |line: &'a str, key: &str| {
         line.strip_prefix(key)?
             .strip_prefix(" = \"")?

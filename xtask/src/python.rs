@@ -6,11 +6,14 @@ use std::process::Command;
 use crate::files::Stamp;
 use crate::{Result, checkout, debian, files, process, say};
 
+/// What is installed, one line for each package.
+const REQUIREMENTS: &str = "tests/interop/requirements.txt";
+
 /// The interpreter of a virtual environment that has what `tests/interop/requirements.txt` pins.
 pub(crate) fn ensure() -> Result<PathBuf> {
     let folder = checkout::tools().join("venv");
     let python = folder.join("bin/python");
-    let requirements = checkout::path("tests/interop/requirements.txt");
+    let requirements = checkout::path(REQUIREMENTS);
     let stamp = Stamp::new(
         folder.join("installed-requirements.txt"),
         files::read(&requirements)?,
@@ -42,6 +45,17 @@ pub(crate) fn ensure() -> Result<PathBuf> {
     )?;
     stamp.set()?;
     Ok(python)
+}
+
+/// The version of `websockets` that is pinned.
+pub(crate) fn websockets_version() -> Result<String> {
+    let requirements = files::read(&checkout::path(REQUIREMENTS))?;
+    let pinned = requirements
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("websockets=="));
+    Ok(pinned
+        .ok_or_else(|| format!("{REQUIREMENTS} pins no version of websockets"))?
+        .to_owned())
 }
 
 /// Fails where Python is not there, or there without the part that Debian splits off.

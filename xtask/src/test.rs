@@ -243,6 +243,7 @@ fn lint(wasm: &WasmStd) -> Result<()> {
 
     promises::check()?;
     process::run(cargo("fmt").args(["--all", "--check"]))?;
+    process::run(cargo("fmt").args(["--manifest-path", "tests/bench/axum/Cargo.toml", "--check"]))?;
     process::run(
         cargo("clippy")
             .args(["--workspace", "--all-targets"])

@@ -5,14 +5,14 @@ use std::process::ExitCode;
 use std::str::FromStr;
 use std::time::Duration;
 
-use lexopt::Arg;
+use lexopt::{Arg, ValueExt as _};
 use load::Result;
 use load::contender::{Contender, Output};
 use load::process::{Processors, raise_descriptor_limit};
 use load::rounds::{self, Plan};
 
 const HELP: &str = "\
-Measures hello servers side by side and prints what was seen as JSON.
+Measures hello servers side by side and writes what was seen as JSON.
 
 At least one server:
   --test-server PROGRAM  ours
@@ -24,6 +24,8 @@ Options:
   --connections N        with so many connections (1 to 50000); may be given several times; without
                          it 1, 100 and 5000
   --milliseconds N       how long one value is measured (10 to 60000, default 2000)
+  --case TEXT            write only cases whose names have this in them
+  --output FILE          write into this file, not to the standard output
   --rate N               greetings a second at which latency is measured (1 to 100000, default 1000)
   --help                 this text
 ";
@@ -31,12 +33,17 @@ Options:
 struct Arguments {
     contenders: Vec<Contender>,
     plan: Plan,
+    /// What the names of the cases have in them that are written.
+    case: String,
+    /// Where they are written; the standard output otherwise.
+    output: Option<PathBuf>,
 }
 
 fn parse(parser: &mut lexopt::Parser) -> Result<Option<Arguments>> {
     let (mut test_server, mut axum, mut python) = (None, None, None);
     let (mut connections, mut rounds, mut milliseconds, mut per_second) =
         (Vec::new(), 7, 2000, 1000);
+    let (mut case, mut output) = (String::new(), None);
     while let Some(argument) = parser.next()? {
         match argument {
             Arg::Long("help") | Arg::Short('h') => return Ok(None),
@@ -50,6 +57,8 @@ fn parse(parser: &mut lexopt::Parser) -> Result<Option<Arguments>> {
             Arg::Long("milliseconds") => {
                 milliseconds = number(parser, "--milliseconds", 10..=60_000)?;
             }
+            Arg::Long("case") => case = parser.value()?.string()?,
+            Arg::Long("output") => output = Some(PathBuf::from(parser.value()?)),
             Arg::Long("rate") => per_second = number(parser, "--rate", 1..=100_000)?,
             other => return Err(other.unexpected().into()),
         }
@@ -62,12 +71,9 @@ fn parse(parser: &mut lexopt::Parser) -> Result<Option<Arguments>> {
     let most = connections.iter().max().copied().unwrap_or(1);
     let contenders: Vec<_> = [
         test_server.map(|program| hello(program, most)),
-        axum.map(|program| Contender {
-            name: "axum",
-            program,
-            arguments: Vec::new(),
-            tells_by: Output::Stdout,
-        }),
+        axum.clone().map(|program| on_axum("axum", program, &[])),
+        // As ours does, where the others leave it at what their libraries have.
+        axum.map(|program| on_axum("axum, reading 4 KiB", program, &["4096"])),
         python.map(|program| Contender {
             name: "Python websockets",
             program,
@@ -94,6 +100,8 @@ fn parse(parser: &mut lexopt::Parser) -> Result<Option<Arguments>> {
             paced: time,
             per_second,
         },
+        case,
+        output,
     }))
 }
 
@@ -111,6 +119,15 @@ fn hello(program: PathBuf, connections: usize) -> Contender {
         program,
         arguments: arguments.map(String::from).to_vec(),
         tells_by: Output::Stderr,
+    }
+}
+
+fn on_axum(name: &'static str, program: PathBuf, arguments: &[&str]) -> Contender {
+    Contender {
+        name,
+        program,
+        arguments: arguments.iter().map(ToString::to_string).collect(),
+        tells_by: Output::Stdout,
     }
 }
 
@@ -145,10 +162,7 @@ fn main() -> ExitCode {
         }
     };
     match measure(&arguments) {
-        Ok(json) => {
-            println!("{json}");
-            ExitCode::SUCCESS
-        }
+        Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");
             ExitCode::FAILURE
@@ -156,7 +170,13 @@ fn main() -> ExitCode {
     }
 }
 
-fn measure(Arguments { contenders, plan }: &Arguments) -> Result<String> {
+fn measure(arguments: &Arguments) -> Result<()> {
+    let Arguments {
+        contenders,
+        plan,
+        case,
+        output,
+    } = arguments;
     let most = plan.connections.iter().max().copied().unwrap_or(1);
     // Beside the connections there are files, pipes and what a runtime needs.
     raise_descriptor_limit(most as u64 + 500)?;
@@ -173,8 +193,15 @@ fn measure(Arguments { contenders, plan }: &Arguments) -> Result<String> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let report = runtime.block_on(rounds::run(contenders, plan, processors))?;
-    Ok(serde_json::to_string_pretty(&report)?)
+    let mut report = runtime.block_on(rounds::run(contenders, plan, processors))?;
+    report.keep(case);
+    let json = serde_json::to_string_pretty(&report)?;
+    match output {
+        Some(path) => std::fs::write(path, json)
+            .map_err(|error| format!("cannot write {}: {error}", path.display()))?,
+        None => println!("{json}"),
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -187,12 +214,19 @@ mod tests {
 
     #[test]
     fn the_servers_named_are_measured_with_as_many_connections_as_they_take() {
-        let arguments =
-            parsed("--python p --test-server t --connections 9 --connections 3 --rounds 2")
-                .unwrap()
-                .unwrap();
+        let arguments = parsed(
+            "--python p --axum a --test-server t --connections 9 --connections 3 --rounds 2",
+        )
+        .unwrap()
+        .unwrap();
         let names: Vec<_> = arguments.contenders.iter().map(|it| it.name).collect();
-        assert_eq!(names, ["test-server", "Python websockets"]);
+        let expected = [
+            "test-server",
+            "axum",
+            "axum, reading 4 KiB",
+            "Python websockets",
+        ];
+        assert_eq!(names, expected);
         assert_eq!(arguments.plan.connections, [3, 9]);
         assert_eq!(arguments.plan.rounds, 2);
         assert!(
@@ -200,7 +234,7 @@ mod tests {
                 .arguments
                 .ends_with(&["--max-connections".into(), "9".into()])
         );
-        let script = &arguments.contenders[1].arguments[0];
+        let script = &arguments.contenders[3].arguments[0];
         assert!(std::path::Path::new(script).is_file(), "{script}");
     }
 

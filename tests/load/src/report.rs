@@ -1,50 +1,79 @@
-//! What is written down: one list of values for each thing that is measured of each server.
+//! What is written down, in the format of `tests/bench/README.md`: one list of values for each thing that is
+//! measured of each server.
 
 use serde::Serialize;
 
+/// The part of the project's measurements that these are.
+const PART: u32 = 5;
+
 /// All that was measured.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Serialize)]
 pub struct Report {
-    /// In the order in which they were first seen.
-    pub measurements: Vec<Measurement>,
+    format: u32,
+    measurements: Vec<Measurement>,
 }
 
-/// One thing that is measured of one server, round by round.
+/// One thing that is measured of one server.
 #[derive(Debug, Serialize)]
-pub struct Measurement {
-    /// The part of the whole of the project's measurements.
-    pub part: u32,
-    /// What is measured.
-    pub case: String,
-    /// Of which server.
-    pub contender: &'static str,
-    /// The unit of the values.
-    pub unit: &'static str,
+struct Measurement {
+    part: u32,
+    case: String,
+    contender: &'static str,
+    unit: &'static str,
     /// A value for each round.
-    pub samples: Vec<f64>,
+    samples: Vec<f64>,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    note: String,
+}
+
+impl Default for Report {
+    fn default() -> Self {
+        Self {
+            format: 1,
+            measurements: Vec::new(),
+        }
+    }
 }
 
 impl Report {
-    /// Adds a value to those of earlier rounds.
+    /// Adds a value to those of earlier rounds. A note that is empty is none.
     pub fn add(
         &mut self,
-        part: u32,
         case: String,
         contender: &'static str,
         unit: &'static str,
         value: f64,
+        note: &str,
     ) {
         let same = |it: &&mut Measurement| it.case == case && it.contender == contender;
         match self.measurements.iter_mut().find(same) {
             Some(known) => known.samples.push(value),
             None => self.measurements.push(Measurement {
-                part,
+                part: PART,
                 case,
                 contender,
                 unit,
                 samples: vec![value],
+                note: note.to_owned(),
             }),
         }
+    }
+
+    /// Keeps only cases whose names have this in them.
+    pub fn keep(&mut self, part_of_case: &str) {
+        self.measurements
+            .retain(|it| it.case.contains(part_of_case));
+    }
+
+    /// Puts those of one case together, by name, with the contenders in this order: rounds that go through
+    /// them at random leave them in another.
+    pub fn sort(&mut self, contenders: impl Iterator<Item = &'static str> + Clone) {
+        self.measurements.sort_by_cached_key(|it| {
+            (
+                it.case.clone(),
+                contenders.clone().position(|name| name == it.contender),
+            )
+        });
     }
 }
 
@@ -59,23 +88,46 @@ pub fn quantile<T: Copy>(sorted: &[T], share: f64) -> Option<T> {
 mod tests {
     use super::*;
 
+    fn report(values: &[(&str, &'static str, f64)]) -> Report {
+        let mut report = Report::default();
+        for &(case, contender, value) in values {
+            report.add(case.to_owned(), contender, "ms", value, "");
+        }
+        report
+    }
+
+    fn cases(report: &Report) -> Vec<(&str, &str, &[f64])> {
+        let all = report.measurements.iter();
+        all.map(|it| (it.case.as_str(), it.contender, it.samples.as_slice()))
+            .collect()
+    }
+
     #[test]
     fn values_of_the_same_thing_are_one_measurement() {
-        let mut report = Report::default();
-        for (case, contender, value) in [
-            ("a", "x", 1.0),
-            ("a", "y", 2.0),
-            ("a", "x", 3.0),
-            ("b", "x", 4.0),
-        ] {
-            report.add(5, case.to_owned(), contender, "ms", value);
-        }
-        let samples: Vec<_> = report
-            .measurements
-            .iter()
-            .map(|it| it.samples.clone())
-            .collect();
-        assert_eq!(samples, [vec![1.0, 3.0], vec![2.0], vec![4.0]]);
+        let mut report = report(&[
+            ("b/1", "y", 2.0),
+            ("a/1", "y", 4.0),
+            ("b/1", "x", 1.0),
+            ("b/1", "y", 3.0),
+        ]);
+        report.sort(["x", "y"].into_iter());
+        let sorted: [(_, _, &[f64]); 3] = [
+            ("a/1", "y", &[4.0]),
+            ("b/1", "x", &[1.0]),
+            ("b/1", "y", &[2.0, 3.0]),
+        ];
+        assert_eq!(cases(&report), sorted);
+        report.keep("a/");
+        assert_eq!(cases(&report), sorted[..1]);
+    }
+
+    #[test]
+    fn it_is_written_in_the_format_of_all_measurements() {
+        let json = serde_json::to_value(report(&[("a/1", "x", 1.5)])).unwrap();
+        let expected = serde_json::json!({ "format": 1, "measurements": [
+            { "part": 5, "case": "a/1", "contender": "x", "unit": "ms", "samples": [1.5] },
+        ] });
+        assert_eq!(json, expected);
     }
 
     #[test]

@@ -8,9 +8,6 @@ use crate::contender::Contender;
 use crate::process::{Processors, memory, processor_time};
 use crate::report::{Report, quantile};
 
-/// The part of the project's measurements that these are.
-const PART: u32 = 5;
-
 /// How long and how often is measured.
 #[derive(Debug, Clone)]
 pub struct Plan {
@@ -58,16 +55,10 @@ pub async fn run(
                 "round {round} of {}: {connections} connections to {}: {:.0} greetings a second",
                 plan.rounds, contender.name, seen.per_second
             );
-            seen.add_to(&mut report, contender.name, connections, plan);
+            seen.add_to(&mut report, contender.name, connections, plan.per_second);
         }
     }
-    // Each round came in an order of its own; a reader wants those of one thing together.
-    report.measurements.sort_by_key(|it| {
-        let position = contenders
-            .iter()
-            .position(|contender| contender.name == it.contender);
-        (it.case.clone(), position)
-    });
+    report.sort(contenders.iter().map(|contender| contender.name));
     Ok(report)
 }
 
@@ -140,44 +131,31 @@ fn stay_on(processor: Option<usize>) -> Result<()> {
 }
 
 impl Seen {
-    fn add_to(
-        &self,
-        report: &mut Report,
-        contender: &'static str,
-        connections: usize,
-        plan: &Plan,
-    ) {
+    fn add_to(&self, report: &mut Report, contender: &'static str, connections: usize, rate: u32) {
         let microseconds = |time: Duration| time.as_secs_f64() * 1e6;
-        let rate = plan.per_second;
-        let mut add = |what: String, unit, value| {
-            let plural = if connections == 1 { "" } else { "s" };
-            let case = format!("{what}, {connections} connection{plural}");
-            report.add(PART, case, contender, unit, value);
+        let paced = format!("at {rate} greetings a second");
+        let mut add = |what: &str, unit, value, note: &str| {
+            let case = format!("{what}/{connections}");
+            report.add(case, contender, unit, value, note);
         };
-        add("greetings a second".into(), "1/s", self.per_second);
+        add("greetings", "1/s", self.per_second, "");
         add(
-            "processor time of the server a greeting".into(),
+            "server-time",
             "µs",
             microseconds(self.processor_time),
+            "for one greeting",
         );
         add(
-            "share of a processor that the clients used".into(),
+            "clients-busy",
             "%",
             self.clients_busy * 100.0,
+            "of a processor",
         );
-        add(
-            format!("latency p50 at {rate} a second"),
-            "µs",
-            microseconds(self.median),
-        );
-        add(
-            format!("latency p99 at {rate} a second"),
-            "µs",
-            microseconds(self.p99),
-        );
+        add("latency-p50", "µs", microseconds(self.median), &paced);
+        add("latency-p99", "µs", microseconds(self.p99), &paced);
         match self.memory_each {
-            Some(each) => add("memory for each connection".into(), "KiB", each),
-            None => add("memory of the process".into(), "KiB", self.memory as f64),
+            Some(each) => add("memory", "KiB", each, "for each connection"),
+            None => add("memory", "KiB", self.memory as f64, "of the process"),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! A hello server on axum, as axum's own examples do it, that knows nothing of us. It listens on a free port
-//! of 127.0.0.1 and prints which.
+//! of 127.0.0.1 and prints which. An argument is how much it reads of a socket at once, in bytes, where that is
+//! not to be left as it is.
 
 use axum::Router;
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
@@ -17,12 +18,14 @@ async fn hello(mut socket: WebSocket) {
 }
 
 #[tokio::main]
-async fn main() -> std::io::Result<()> {
-    let routes = Router::new().route(
-        "/",
-        any(|upgrade: WebSocketUpgrade| async { upgrade.on_upgrade(hello) }),
-    );
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let read_bytes: Option<usize> = std::env::args().nth(1).map(|it| it.parse()).transpose()?;
+    let upgrade = async move |upgrade: WebSocketUpgrade| match read_bytes {
+        Some(bytes) => upgrade.read_buffer_size(bytes).on_upgrade(hello),
+        None => upgrade.on_upgrade(hello),
+    };
+    let routes = Router::new().route("/", any(upgrade));
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await?;
     println!("{}", listener.local_addr()?.port());
-    axum::serve(listener, routes).await
+    Ok(axum::serve(listener, routes).await?)
 }
