@@ -15,10 +15,11 @@ import { Results } from './lib/results.mjs';
 import { Plan } from './lib/rounds.mjs';
 import { measurementTables, textTable } from './lib/tables.mjs';
 import * as endToEnd from './parts/end-to-end.mjs';
+import * as memory from './parts/memory.mjs';
 import * as messages from './parts/messages.mjs';
 
 /** The parts that run in a page; the others are measured by programs of their own and merged. */
-const IN_PAGE = [messages, endToEnd];
+const IN_PAGE = [messages, endToEnd, memory];
 
 const { values: options } = parseArgs({
   options: {

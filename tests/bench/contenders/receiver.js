@@ -58,10 +58,16 @@ export function sender(socket, { kind }, messages) {
   }
 }
 
+/** Milliseconds that an opening may take, with all retries. */
+const PATIENCE = 30_000;
+
 /** A promise of the socket's being open. */
 export function opened(socket) {
   return new Promise((resolve, reject) => {
-    socket.addEventListener('open', resolve, { once: true });
-    socket.addEventListener('close', (event) => reject(new Error(`closed before it was open: ${event.code}`)), { once: true });
+    const timer = setTimeout(() => reject(new Error(`not open within ${PATIENCE} ms`)), PATIENCE);
+    socket.addEventListener('open', () => {
+      clearTimeout(timer);
+      resolve();
+    }, { once: true });
   });
 }

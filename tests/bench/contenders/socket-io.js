@@ -8,6 +8,7 @@ export const socketIo = {
   name: 'socket.io-client (own server)',
   package: 'socket.io-client',
   reconnects: true,
+  holds: false,
   takes: ({ direction }) => direction === 'echo' || direction === 'greet',
   async open({ task, messages, onMessage, onOpen, impatient, socketIo: url }) {
     const { take, received } = counter(valueOfData(task), onMessage);

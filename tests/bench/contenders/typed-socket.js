@@ -27,6 +27,7 @@ function valueOf({ kind, shape }) {
 
 function typed(name, receive, { later = false, sends = false } = {}) {
   return {
+    streams: later,
     name: `steady-socket, ${name}`,
     package: 'steady-socket',
     takes: ({ direction }) => direction !== 'send' || sends,
@@ -44,7 +45,28 @@ function typed(name, receive, { later = false, sends = false } = {}) {
   };
 }
 
+/** A loop that never asks for a message: what comes is held within the bounds, and the oldest dropped. */
+const unread = {
+  name: 'steady-socket, iteration that is not read',
+  package: 'steady-socket',
+  streams: true,
+  reads: false,
+  takes: () => false,
+  async open({ url }) {
+    const socket = new TypedSocket(url, { codec: asItIs, buffer: { messages: 1_000 } });
+    const messages = socket.messages();
+    await opened(socket);
+    return {
+      // All that came is dropped, but for what the bounds allow to be kept.
+      received: () => ({ count: Math.min(socket.snapshot().messagesReceived, messages.dropped.messages + 1_000), digest: 0 }),
+      send: () => {},
+      close: () => socket.close(),
+    };
+  },
+};
+
 export const typedSockets = [
+  unread,
   typed('typed handler', (socket, take) => { socket.onmessage = (event) => take(event.data); }, { sends: true }),
   typed('iteration', async (socket, take) => { for await (const message of socket) take(message); }, { later: true }),
 ];

@@ -45,8 +45,8 @@ export async function bundle() {
 /**
  * Serves the pages, cross-origin isolated for the finer clock, and starts Chromium.
  *
- * @returns `browser`, `origin`, `open()`, which opens a fresh page and gives `page`, `complaints` and `close`, and
- *   `close`
+ * @returns `browser`, `open({ script })`, which opens a fresh page, where the file `script` runs first, and gives
+ *   `page`, `complaints` and `close`; and `close`
  */
 export async function openStage({ flags = [] } = {}) {
   const server = await serveStatic({
@@ -61,10 +61,10 @@ export async function openStage({ flags = [] } = {}) {
     const browser = await launchBrowser(flags);
     return {
       browser,
-      origin: server.origin,
-      async open({ path: where = '/page/page.html' } = {}) {
+      async open({ script } = {}) {
         const opened = await openPage(browser);
-        await opened.page.goto(`${server.origin}${where}`);
+        if (script) await opened.page.addInitScript({ path: script });
+        await opened.page.goto(`${server.origin}/page/page.html`);
         return opened;
       },
       async close() {

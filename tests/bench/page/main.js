@@ -3,6 +3,7 @@
 import { contenders } from '../contenders/index.js';
 import { ECHO_CASES, REAL_SEND, STUB_CASES } from './cases.js';
 import { EchoCase, timesToRecover, timeToGreeting } from './end-to-end.js';
+import { hold, openReader, openSurvivors, read, reconnect } from './memory.js';
 import { MessageCase } from './message-case.js';
 
 const CASES = new Map([...STUB_CASES, REAL_SEND, ...ECHO_CASES].map((task) => [task.id, task]));
@@ -66,4 +67,19 @@ globalThis.bench = {
     }
     return samples;
   },
+
+  /** Those of which many are opened: one of each class, and what streams. */
+  holders: () => contenders.filter(({ takes, holds }) => holds !== false && takes(ECHO_CASES[0])).map(({ name }) => name),
+
+  hold: ({ contender, count, url }) => hold(named(contender), count, url),
+
+  openSurvivors: (name) => openSurvivors(named(name)),
+
+  reconnect,
+
+  readers: () => contenders.filter(({ streams }) => streams).map(({ name }) => name),
+
+  openReader: (name) => openReader(named(name)),
+
+  read,
 };

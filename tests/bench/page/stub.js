@@ -3,6 +3,9 @@
 /** All that were made and not closed. */
 const open = new Set();
 
+/** The one that was made last for each URL, while it is not closed. */
+const byUrl = new Map();
+
 function handler(type) {
   const name = `on${type}`;
   const key = Symbol(name);
@@ -30,6 +33,8 @@ export class Stub extends EventTarget {
 
   static get openSockets() { return open.size; }
 
+  static at(url) { return byUrl.get(url); }
+
   CONNECTING = 0;
   OPEN = 1;
   CLOSING = 2;
@@ -51,6 +56,7 @@ export class Stub extends EventTarget {
     this.protocol = [protocols].flat()[0] ?? '';
     Stub.last = this;
     open.add(this);
+    byUrl.set(this.url, this);
     setTimeout(() => {
       if (this.readyState !== 0) return;
       this.readyState = 1;
@@ -80,6 +86,7 @@ export class Stub extends EventTarget {
     if (this.readyState === 3) return;
     this.readyState = 3;
     open.delete(this);
+    if (byUrl.get(this.url) === this) byUrl.delete(this.url);
     this.dispatchEvent(new CloseEvent('close', { code, reason, wasClean }));
   }
 }

@@ -1,0 +1,113 @@
+// Part 4: what stays in memory.
+
+import { messagesOf } from './cases.js';
+import { Stub } from './stub.js';
+
+const TASK = { id: 'memory', direction: 'receive', kind: 'text', bytes: 16 };
+const ECHO = { ...TASK, direction: 'echo' };
+
+/** Sockets that are opened or reconnect at the same time. */
+const AT_A_TIME = 20;
+
+/** The place of the stub's sockets. */
+const NOWHERE = 'ws://127.0.0.1:9/';
+
+/** Sockets that stay open until the page is closed. */
+const held = [];
+
+/** Opens so many sockets at once, and keeps them. */
+export async function hold(contender, count, url) {
+  if (!url) globalThis.WebSocket = Stub;
+  await contender.load?.();
+  const messages = messagesOf(ECHO);
+  for (let done = 0; done < count; done += AT_A_TIME) {
+    const some = Array.from({ length: Math.min(AT_A_TIME, count - done) }, (_, index) => contender.open({
+      url: url ?? `${NOWHERE}${done + index}`,
+      task: ECHO,
+      messages,
+    }));
+    held.push(...await Promise.all(some));
+  }
+}
+
+/** One socket that is lost and comes back, again and again. */
+class Survivor {
+  #contender;
+  #url;
+  #opened = null;
+  #taken = 0;
+  #session;
+
+  constructor(contender, index) {
+    this.#contender = contender;
+    this.#url = `${NOWHERE}${index}`;
+  }
+
+  async open(messages) {
+    this.#session = await this.#contender.open({
+      url: this.#url,
+      task: TASK,
+      messages,
+      impatient: true,
+      onOpen: () => this.#opened?.(),
+    });
+  }
+
+  async survive(losses, message) {
+    for (let loss = 0; loss < losses; loss += 1) {
+      const opened = new Promise((resolve) => { this.#opened = resolve; });
+      Stub.at(this.#url).end();
+      await opened;
+      Stub.at(this.#url).deliver(message);
+      this.#taken += 1;
+    }
+    // A loop or a stream has its messages a little later.
+    await new Promise((resolve) => { setTimeout(resolve, 1); });
+    const { count } = this.#session.received();
+    if (count !== this.#taken) throw new Error(`${this.#contender.name} has ${count} of ${this.#taken} messages after reconnecting`);
+  }
+}
+
+let survivors = [];
+
+export async function openSurvivors(contender) {
+  globalThis.WebSocket = Stub;
+  await contender.load?.();
+  const messages = messagesOf(TASK);
+  survivors = Array.from({ length: AT_A_TIME }, (_, index) => new Survivor(contender, index));
+  await Promise.all(survivors.map((survivor) => survivor.open(messages)));
+}
+
+/** So many reconnects, of all together. */
+export async function reconnect(count) {
+  const [{ wire }] = messagesOf(TASK);
+  await Promise.all(survivors.map((survivor) => survivor.survive(count / AT_A_TIME, wire)));
+  if (Stub.openSockets !== AT_A_TIME) throw new Error(`${Stub.openSockets} sockets are open, not ${AT_A_TIME}`);
+}
+
+/** The one that a stream of messages comes to. */
+let reader = null;
+
+export async function openReader(contender) {
+  globalThis.WebSocket = Stub;
+  await contender.load?.();
+  reader = { messages: messagesOf(TASK), delivered: 0, isRead: contender.reads !== false };
+  reader.session = await contender.open({ url: NOWHERE, task: TASK, messages: reader.messages });
+  reader.stub = Stub.last;
+}
+
+/** Delivers so many messages, in bursts such as a socket's buffer holds, and tells how many a second. */
+export async function read(count) {
+  const { session, stub, messages, isRead } = reader;
+  const data = messages.map(({ wire }) => wire);
+  const from = performance.now();
+  for (let done = 0; done < count; done += data.length) {
+    for (const message of data) stub.deliver(message);
+    reader.delivered += data.length;
+    for (let turns = 0; isRead && session.received().count < reader.delivered && turns < 100_000; turns += 1) await null;
+  }
+  const took = performance.now() - from;
+  const { count: have } = session.received();
+  if (have !== reader.delivered) throw new Error(`${have} of ${reader.delivered} messages are accounted for`);
+  return count / (took / 1000);
+}

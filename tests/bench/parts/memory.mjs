@@ -1,0 +1,131 @@
+// Part 4: memory, as Chromium counts it after collecting garbage.
+
+import path from 'node:path';
+
+import { inPage } from '../lib/page.mjs';
+import { required } from '../lib/environment.mjs';
+import { generator, shuffled } from '../lib/random.mjs';
+
+export const PART = 4;
+
+const INSTRUMENTS = path.join(import.meta.dirname, '../page/instruments.js');
+
+/** What is read, and its unit. */
+const KINDS = { heap: 'bytes', 'wasm memory': 'bytes', listeners: 'listeners', timers: 'timers' };
+
+/** A page with instruments: `read()` collects garbage and tells `{ heap, 'wasm memory', listeners, timers }`. */
+function withInstruments(stage, measure) {
+  return inPage({ open: () => stage.open({ script: INSTRUMENTS }) }, async (page) => {
+    const cdp = await page.context().newCDPSession(page);
+    await cdp.send('Performance.enable');
+    await cdp.send('HeapProfiler.enable');
+    const read = async () => {
+      // What has a finalizer is let go of by the first, its registry's work by the second.
+      for (let times = 0; times < 3; times += 1) {
+        await cdp.send('HeapProfiler.collectGarbage');
+        await page.evaluate(() => new Promise((resolve) => { setTimeout(resolve, 10); }));
+      }
+      const { usedSize } = await cdp.send('Runtime.getHeapUsage');
+      const { metrics } = await cdp.send('Performance.getMetrics');
+      const own = await page.evaluate(() => ({
+        'wasm memory': globalThis.instruments.wasmMemory(),
+        timers: globalThis.instruments.timers(),
+      }));
+      return { heap: usedSize, listeners: metrics.find(({ name }) => name === 'JSEventListeners').value, ...own };
+    };
+    return measure({ page, read });
+  });
+}
+
+export async function measure(context) {
+  await openSockets(context);
+  await reconnects(context);
+  await streams(context);
+}
+
+/** What each of many open sockets holds: a fresh page for each sample. */
+async function openSockets({ stage, plan, results, say }) {
+  const echo = `${required('STEADY_SOCKET_SERVER').replace(/^http/, 'ws')}/echo`;
+  const random = generator(plan.seed);
+  for (const { label, count, url } of [{ label: '200 open sockets', count: 200, url: echo }, { label: '1,000 sockets on the stub', count: 1_000 }]) {
+    const kinds = Object.keys(KINDS).filter((kind) => plan.wants(PART, `${label}/${kind} each`));
+    if (kinds.length === 0) continue;
+    const all = await inPage(stage, (page) => page.evaluate(() => globalThis.bench.holders()));
+    for (let round = 0; round < (plan.quick ? 1 : 3); round += 1) {
+      for (const contender of shuffled(all, random)) {
+        const [before, after] = await withInstruments(stage, async ({ page, read }) => {
+          // Loaded and warm: what the first costs is not what each costs.
+          await page.evaluate((given) => globalThis.bench.hold(given), { contender, count: 4, url });
+          const first = await read();
+          await page.evaluate((given) => globalThis.bench.hold(given), { contender, count, url });
+          return [first, await read()];
+        });
+        for (const kind of kinds) {
+          results.add({
+            part: PART,
+            case: `${label}/${kind} each`,
+            contender,
+            unit: KINDS[kind],
+            samples: [(after[kind] - before[kind]) / count],
+          });
+        }
+      }
+    }
+    say(`${label}: ${all.length} contenders`);
+  }
+}
+
+/** Readings after every thousand of ten thousand reconnects, after a thousand that only warm up. */
+async function reconnects({ stage, plan, results, say }) {
+  const names = Object.fromEntries(Object.keys(KINDS).map((kind) => [kind, `10,000 reconnects/${kind}`]));
+  const wanted = Object.keys(KINDS).filter((kind) => plan.wants(PART, names[kind]));
+  if (wanted.length === 0) return;
+  const all = await inPage(stage, (page) => page.evaluate(() => globalThis.bench.reconnecting()));
+  const contenders = plan.contenders(PART, names.heap, all.filter((name) => !name.startsWith('socket.io')));
+  const step = plan.quick ? 40 : 1_000;
+  for (const contender of contenders) {
+    const readings = await withInstruments(stage, async ({ page, read }) => {
+      await page.evaluate((name) => globalThis.bench.openSurvivors(name), contender);
+      await page.evaluate((count) => globalThis.bench.reconnect(count), step);
+      const list = [await read()];
+      for (let thousand = 0; thousand < 10; thousand += 1) {
+        await page.evaluate((count) => globalThis.bench.reconnect(count), step);
+        list.push(await read());
+      }
+      return list;
+    });
+    for (const kind of wanted) {
+      results.add({ part: PART, case: names[kind], contender, unit: KINDS[kind], samples: readings.map((reading) => reading[kind]) });
+    }
+    say(`10,000 reconnects: ${contender}`);
+  }
+}
+
+/** Readings after every hundred thousand of a million messages. */
+async function streams({ stage, plan, results, say }) {
+  const label = 'a million messages';
+  const kinds = ['heap', 'wasm memory'].filter((kind) => plan.wants(PART, `${label}/${kind}`));
+  if (kinds.length === 0) return;
+  const step = plan.quick ? 640 : 99_968;
+  const all = await inPage(stage, (page) => page.evaluate(() => globalThis.bench.readers()));
+  for (const contender of plan.contenders(PART, `${label}/heap`, all)) {
+    const { readings, rates } = await withInstruments(stage, async ({ page, read }) => {
+      await page.evaluate((name) => globalThis.bench.openReader(name), contender);
+      const found = { readings: [], rates: [] };
+      for (let times = 0; times <= 10; times += 1) {
+        const rate = await page.evaluate((count) => globalThis.bench.read(count), step);
+        // The first warms up.
+        if (times > 0) found.rates.push(rate);
+        found.readings.push(await read());
+      }
+      return found;
+    });
+    for (const kind of kinds) {
+      results.add({ part: PART, case: `${label}/${kind}`, contender, unit: KINDS[kind], samples: readings.map((reading) => reading[kind]) });
+    }
+    if (plan.wants(PART, `${label}/rate`)) {
+      results.add({ part: PART, case: `${label}/rate`, contender, unit: 'messages/s', samples: rates });
+    }
+    say(`${label}: ${contender}`);
+  }
+}
