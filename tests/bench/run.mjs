@@ -6,9 +6,12 @@
 // The exit code is 1 if a budget is broken, or, with `--check`, inconclusive or not measured.
 
 import { readFile } from 'node:fs/promises';
+import path from 'node:path';
 import { parseArgs } from 'node:util';
 
 import { budgetTable, judge, readBudgets } from './lib/budgets.mjs';
+import { writeDocumentation } from './lib/document.mjs';
+import { ROOT } from './lib/environment.mjs';
 import { machine, packageVersion } from './lib/machine.mjs';
 import { bundle, inPage, openStage } from './lib/page.mjs';
 import { Results } from './lib/results.mjs';
@@ -61,8 +64,8 @@ if (inPageParts.length > 0) {
 console.log(measurementTables(results.measurements));
 if (options.json) await results.write(options.json);
 
-// Asked of what was measured; a check of all wants all.
-const judged = budgets.filter(({ part }) => parts.includes(part)).map((budget) => judge(budget, (...key) => results.samples(...key)));
+const judged = budgets.filter(({ part, case: name }) => parts.includes(part) && name.includes(options.case)).map((budget) => judge(budget, (...key) => results.samples(...key)));
+if (options.write) await writeDocumentation(path.join(ROOT, 'docs'), results, judged);
 const shown = options.check ? judged : judged.filter(({ verdict }) => verdict !== 'not measured');
 if (shown.length > 0 && !options.quick) {
   console.log(textTable(budgetTable(shown)));

@@ -79,6 +79,7 @@ impl Part {
             Self::Npm | Self::Faults => {
                 browser::ensure()?;
                 node::ensure_test_packages()?;
+                node::ensure_bench_packages()?;
                 tools::for_package().map(drop)
             }
             Self::Interop => {
@@ -410,6 +411,7 @@ fn npm() -> Result<()> {
     tests.extend(tests_in("tests/npm/export", None)?);
     tests.extend(tests_in("tests/npm/runtimes", None)?);
     tests.extend(tests_in("tests/npm/testing", None)?);
+    tests.extend(tests_in("tests/bench/test", None)?);
     let npm = NpmTests::prepare()?;
     let page = demo::assemble_page()?;
     let messages = package::EXPORT_MESSAGES.build(&tools::for_package()?)?;

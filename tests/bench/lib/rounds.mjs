@@ -17,8 +17,14 @@ export class Plan {
   seed;
   #pattern;
   #budgets;
+  #mayMeasure;
 
-  constructor({ quick = false, check = false, pattern = '', seed, budgets }) {
+  /**
+   * @param pattern - only cases that have this in their names
+   * @param seed - of all that is drawn
+   * @param mayMeasure - tells of a contender's name whether it may be measured
+   */
+  constructor({ quick = false, check = false, pattern = '', seed, budgets, mayMeasure = () => true }) {
     this.rounds = quick ? QUICK : FULL;
     this.warmUp = quick ? 100 : 1_500;
     this.quick = quick;
@@ -26,6 +32,7 @@ export class Plan {
     this.seed = seed;
     this.#pattern = pattern;
     this.#budgets = budgets;
+    this.#mayMeasure = mayMeasure;
   }
 
   /** The budgets of a case. */
@@ -40,9 +47,10 @@ export class Plan {
 
   /** Those of the contenders that are measured in a case: all, or those that its budgets compare. */
   contenders(part, name, all) {
-    if (!this.check) return all;
+    const able = all.filter(this.#mayMeasure);
+    if (!this.check) return able;
     const needed = new Set(this.budgetsOf(part, name).flatMap(contendersOf));
-    return all.filter((contender) => needed.has(contender));
+    return able.filter((contender) => needed.has(contender));
   }
 
   /**

@@ -16,7 +16,8 @@ const named = (name) => contenders.find((one) => one.name === name);
 let current = null;
 
 globalThis.bench = {
-  contenders: () => contenders.map(({ name, package: of }) => ({ name, package: of })),
+  /** All, with the package that each is of and whether it has a module to load. */
+  contenders: () => contenders.map(({ name, package: of, load }) => ({ name, package: of, loads: load !== undefined })),
 
   /** The names of those that take part in a case. */
   partakers: (id) => contenders.filter(({ takes }) => takes(CASES.get(id))).map(({ name }) => name),

@@ -47,10 +47,12 @@ export async function measure(context) {
 async function openSockets({ stage, plan, results, say }) {
   const echo = `${required('STEADY_SOCKET_SERVER').replace(/^http/, 'ws')}/echo`;
   const random = generator(plan.seed);
-  for (const { label, count, url } of [{ label: '200 open sockets', count: 200, url: echo }, { label: '1,000 sockets on the stub', count: 1_000 }]) {
+  const places = [{ label: '200 open sockets', most: 200, url: echo }, { label: '1,000 sockets on the stub', most: 1_000 }];
+  for (const { label, most, url } of places) {
+    const count = plan.quick ? 20 : most;
     const kinds = Object.keys(KINDS).filter((kind) => plan.wants(PART, `${label}/${kind} each`));
     if (kinds.length === 0) continue;
-    const all = await inPage(stage, (page) => page.evaluate(() => globalThis.bench.holders()));
+    const all = plan.contenders(PART, `${label}/heap each`, await inPage(stage, (page) => page.evaluate(() => globalThis.bench.holders())));
     for (let round = 0; round < (plan.quick ? 1 : 3); round += 1) {
       for (const contender of shuffled(all, random)) {
         const [before, after] = await withInstruments(stage, async ({ page, read }) => {

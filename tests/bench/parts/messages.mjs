@@ -6,7 +6,7 @@ import { required } from '../lib/environment.mjs';
 export const PART = 1;
 
 /** A real socket's `send`, which is measured against the server's echo. */
-const REAL = 'send on a real socket/text/16';
+export const REAL = 'send on a real socket/text/16';
 
 /** @param say - tells the progress */
 export async function measure({ stage, plan, results, say }) {

@@ -1,0 +1,83 @@
+// The harness itself, with very few rounds: that everything is measured and every message accounted for. What it took
+// is not looked at. Contenders made of Rust are left out: their modules are built for the measurements alone.
+
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+
+import { TEST_TIMEOUT } from '../../npm/lib/limits.mjs';
+import { readBudgets } from '../lib/budgets.mjs';
+import { bundle, inPage, openStage } from '../lib/page.mjs';
+import { Results } from '../lib/results.mjs';
+import { Plan } from '../lib/rounds.mjs';
+import * as endToEnd from '../parts/end-to-end.mjs';
+import * as memory from '../parts/memory.mjs';
+import * as messages from '../parts/messages.mjs';
+
+const PEERS = ['bare', 'partysocket', 'reconnecting-websocket', 'rews', 'websocket-ts'];
+const OWN = ['steady-socket', 'steady-socket, typed handler'];
+
+let stage;
+let budgets;
+let mayMeasure;
+
+before(async () => {
+  budgets = await readBudgets();
+  await bundle();
+  stage = await openStage();
+  const all = await inPage(stage, (page) => page.evaluate(() => globalThis.bench.contenders()));
+  const withModules = new Set(all.filter(({ loads }) => loads).map(({ name }) => name));
+  mayMeasure = (name) => !withModules.has(name);
+}, { timeout: TEST_TIMEOUT });
+
+after(() => stage.close());
+
+/** Measures the cases of a part that have `pattern` in their names. */
+async function measured(part, pattern) {
+  const plan = new Plan({ quick: true, pattern, seed: 1, budgets, mayMeasure });
+  const results = new Results({});
+  await part.measure({ stage, plan, results, say: () => {} });
+  return results;
+}
+
+function partakers(results, name) {
+  return results.measurements.filter((measurement) => measurement.case === name).map(({ contender }) => contender).sort();
+}
+
+test('messages: all clients in one page, each in every round', { timeout: TEST_TIMEOUT }, async () => {
+  for (const [pattern, more] of [
+    ['receive/text/16', [...[...PEERS, ...OWN].filter((name) => !/ts$|,/.test(name)).map((name) => `${name}, listener`), 'steady-socket, iteration']],
+    ['receive/json/book-100', ['bare, not parsed', 'steady-socket, iteration']],
+    ['receive/msgpack/note-1024', ['steady-socket, iteration']],
+    ['send/binary/64', []],
+    ['send on a real socket', []],
+  ]) {
+    const results = await measured(messages, pattern);
+    const [{ case: name }] = results.measurements;
+    assert.deepEqual(partakers(results, name), [...PEERS, ...OWN, ...more].sort());
+    for (const { samples } of results.measurements) {
+      assert.equal(samples.length, 5);
+      assert.ok(samples.every((sample) => sample > 0));
+    }
+  }
+});
+
+test('end to end: echoes, and coming back after a cut', { timeout: TEST_TIMEOUT }, async () => {
+  const echoes = await measured(endToEnd, 'echo rate/text/16');
+  assert.deepEqual(
+    partakers(echoes, 'echo rate/text/16'),
+    [...PEERS, ...OWN, 'steady-socket, iteration', 'socket.io-client (own server)'].sort(),
+  );
+  const recoveries = await measured(endToEnd, 'at once');
+  assert.deepEqual(
+    partakers(recoveries, 'recovery after a cut/at once'),
+    [...PEERS.slice(1), 'steady-socket', 'socket.io-client (own server)'].sort(),
+  );
+});
+
+test('memory: nothing is left of reconnects but the sockets that are open', { timeout: TEST_TIMEOUT }, async () => {
+  const results = await measured(memory, '10,000 reconnects');
+  for (const kind of ['heap', 'wasm memory', 'listeners', 'timers']) {
+    assert.ok(partakers(results, `10,000 reconnects/${kind}`).includes('steady-socket'));
+    assert.equal(results.samples(4, `10,000 reconnects/${kind}`, 'steady-socket').length, 11);
+  }
+});
