@@ -46,11 +46,6 @@ export function messageEvent(event, origin) {
   });
 }
 
-/** How a connection ended, as the declarations' `LostConnection`. */
-export function lostConnection(code, reason, wasClean, wasOpen, cause) {
-  return Object.freeze({ code, reason, wasClean, wasOpen, cause });
-}
-
 /** Dispatches without calling what a subclass may have put in the place of `dispatchEvent`. */
 export function dispatch(target, event) {
   Reflect.apply(EventTarget.prototype.dispatchEvent, target, [event]);

@@ -2,11 +2,12 @@
 // it was doing is half done. Every connection then ends, and every later call says why.
 
 import { report } from './events.js';
+import { COUNTERS, STATES } from './names.js';
 
 const WHY = 'the WebAssembly module of steady-socket has failed, and nothing can be sent or received until the page is reloaded';
 
 let failed = false;
-/** Has the module let go of its timers, tasks and sockets. */
+/** Lets go of all timers and sockets. */
 let abandon = () => {};
 /** The objects on which anything can happen, each with the function that ends it. */
 const living = new Map();
@@ -14,20 +15,13 @@ const living = new Map();
 const wrecks = [];
 
 /** What a getter of the core says when there is no core to ask. */
-const WITHOUT_CORE = {
-  readyState: 3,
-  state: 'closed',
-  bufferedAmount: 0,
-  protocol: undefined,
-  extensions: undefined,
-  lastRefusal: undefined,
-};
+const WITHOUT_CORE = { readyState: 3, state: 'closed', bufferedAmount: 0 };
 
-const METHODS = ['start', 'reconnect', 'ready', 'close', 'send', 'receiveBlobs', 'counters'];
+const METHODS = ['start', 'reconnect', 'ready'];
 
-/** Says how the module is told to let go. */
-export function setAbandon(letGo) {
-  abandon = letGo;
+/** Says what lets go of all that could call into the module. */
+export function setAbandon(letGoOfAll) {
+  abandon = letGoOfAll;
 }
 
 /** Keeps an object from being collected; `end` is called, with the reason, if the module fails. */
@@ -53,10 +47,11 @@ export function checkWorking() {
   if (failed) throw failure();
 }
 
-/** Ends everything; the module itself has let go. `what` is for the console. */
+/** Ends everything. `what` is for the console. */
 export function moduleFailed(what) {
   if (failed) return;
   failed = true;
+  abandon();
   console.error(`steady-socket: ${WHY}: ${what}`);
   for (const end of [...living.values()]) {
     try {
@@ -77,16 +72,9 @@ export function guarded(call) {
   try {
     return call();
   } catch (error) {
-    if (!failed) {
-      try {
-        abandon();
-      } catch {
-        // It can do no more.
-      }
-      // The message of a trap is the engine's own; another might quote a URL.
-      const isTrap = error instanceof WebAssembly.RuntimeError || error instanceof RangeError;
-      moduleFailed(isTrap ? `${error.name}: ${error.message}` : String(error?.name));
-    }
+    // The message of a trap is the engine's own; another might quote a URL.
+    const isTrap = error instanceof WebAssembly.RuntimeError || error instanceof RangeError;
+    moduleFailed(isTrap ? `${error.name}: ${error.message}` : String(error?.name));
     throw failure();
   }
 }
@@ -104,10 +92,23 @@ export class GuardedCore {
     wrecks.push(this.#core);
   }
 
+  /** A negative code is none, and NaN no time to live, for the core. */
+  close(code = -1, reason = '') { return this.#call((core) => core.close(code, reason)); }
+
+  send(data, bytes, first, volatile, ttl = NaN) {
+    return this.#call((core) => core.send(data, bytes, first, volatile, ttl));
+  }
+
+  counters() { return this.#call((core) => COUNTERS.map((_, index) => core.counter(index))); }
+
+  #call(how) {
+    return failed ? undefined : guarded(() => how(this.#core));
+  }
+
   static {
     for (const name of METHODS) {
-      this.prototype[name] = function method(...given) {
-        return failed ? undefined : guarded(() => this.#core[name](...given));
+      this.prototype[name] = function method() {
+        return this.#call((core) => core[name]());
       };
     }
     for (const [name, without] of Object.entries(WITHOUT_CORE)) {
@@ -115,7 +116,8 @@ export class GuardedCore {
         get() {
           if (failed) return without;
           try {
-            return guarded(() => this.#core[name]);
+            const value = guarded(() => this.#core[name]);
+            return name === 'state' ? STATES[value] : value;
           } catch {
             return without;
           }

@@ -6,12 +6,12 @@ import {
   isFunction, parseUrl, rowOf, toCloseCode, toHeartbeat, toMessage, toModuleSource, toNumber, toOptions,
   toProtocols, toProvidedUrl, toSendOptions, toText, wrongKind,
 } from './convert.js';
-import { closeEvent, defineHandlers, dispatch, lostConnection, messageEvent, plainEvent, report } from './events.js';
-import { GuardedCore, checkWorking, failure, guarded, hasFailed, keep, letGo, moduleFailed, setAbandon } from './failure.js';
+import { closeEvent, defineHandlers, dispatch, messageEvent, plainEvent, report } from './events.js';
+import { GuardedCore, checkWorking, guarded, hasFailed, keep, letGo, setAbandon } from './failure.js';
+import { COUNTERS } from './names.js';
 import { Probe } from './probe.js';
-import { CLOSED, COUNTERS, FULL, WaitingRoom } from './waiting-room.js';
-
-export { lostConnection, moduleFailed };
+import { abandonAll, createCore, readText, setCall, write } from './ring.js';
+import { CLOSED, FULL, WaitingRoom } from './waiting-room.js';
 
 const CONSTANTS = { CONNECTING: 0, OPEN: 1, CLOSING: 2, CLOSED: 3 };
 
@@ -20,8 +20,8 @@ const CONSTANTS = { CONNECTING: 0, OPEN: 1, CLOSING: 2, CLOSED: 3 };
 /** Milliseconds that loading may take. The declarations of `load` and the package's readme tell it, too. */
 const LOAD_TIMEOUT = 30_000;
 
-/** Makes a core; there when the module is. */
-let createCore = null;
+/** The module is there. */
+let isLoaded = false;
 /** Loads the module; without one, whoever imports this does that, at a time of its own, and sees when it fails. */
 let loader = null;
 /** The promise of the load that is under way. */
@@ -33,10 +33,11 @@ let source;
 /** Calls that wait for the module: `{ resolve, reject }`. */
 let waiting = [];
 
-/** Called by the module when it starts, with what makes a core and what has the module let go of all. */
-export function provideCore(create, abandon) {
-  createCore = create;
-  setAbandon(abandon);
+/** Called by the module when it starts, with the function by which it is called back. */
+export function provideCore(call) {
+  setCall(call);
+  setAbandon(abandonAll);
+  isLoaded = true;
   // Later, when the loader has done what it does after the start.
   queueMicrotask(() => settle(({ resolve }) => resolve()));
 }
@@ -62,7 +63,7 @@ export function load(options = undefined) {
     checkWorking();
     const { module } = dictionary(options, 'the options of load', ['module']);
     if (module !== undefined) loadFrom(toModuleSource(module));
-    if (createCore) {
+    if (isLoaded) {
       resolve();
       return;
     }
@@ -76,8 +77,8 @@ function loadFrom(given) {
   if (given === source) return;
   const refuse = (why) => new DOMException(`ReconnectingWebSocket: option module: ${why}`, 'InvalidStateError');
   if (!loader) throw refuse('without the package of which this is a part, give the module to the init function that wasm-pack made');
-  if (createCore || loading) {
-    const state = createCore ? 'is already loaded' : 'is already being loaded';
+  if (isLoaded || loading) {
+    const state = isLoaded ? 'is already loaded' : 'is already being loaded';
     throw refuse(`the WebAssembly module ${state} from elsewhere; give it before the first socket is made and before load() is called without it`);
   }
   source = given;
@@ -95,14 +96,14 @@ async function runLoader() {
   // One after the other: a module that starts late would take the place of the one whose sockets are in use.
   const attempt = lastLoader.then(async () => {
     signal.throwIfAborted();
-    if (createCore) return;
+    if (isLoaded) return;
     const from = source && toModuleSource(await Promise.race([source, tooLate]), true);
     await loader(signal, from);
   });
   lastLoader = attempt.catch(() => {});
   try {
     await Promise.race([attempt, tooLate]);
-    if (!createCore) throw new Error('it was loaded, but did not start');
+    if (!isLoaded) throw new Error('it was loaded, but did not start');
   } catch (cause) {
     const what = cause instanceof Error ? cause.message : 'an exception that is no Error';
     const error = new Error(`the WebAssembly module of steady-socket could not be loaded: ${what}`, { cause });
@@ -153,8 +154,6 @@ export class ReconnectingWebSocket extends EventTarget {
   #droppedEarly = [0, 0];
   /** Why the functions for URL and sub-protocols failed last. */
   #providerError = '';
-  /** The socket that the core uses: to be closed without it. */
-  #wire = { socket: null };
   #probe;
   #onAbort = () => this.close();
   /** What takes the messages, where they do not become events. */
@@ -203,9 +202,9 @@ export class ReconnectingWebSocket extends EventTarget {
 
   get url() { return this.#url; }
 
-  get protocol() { return this.#core.protocol ?? this.#protocol; }
+  get protocol() { return this.#ofTheSocket('protocol') ?? this.#protocol; }
 
-  get extensions() { return this.#core.extensions ?? this.#extensions; }
+  get extensions() { return this.#ofTheSocket('extensions') ?? this.#extensions; }
 
   get readyState() { return this.#core.readyState; }
 
@@ -219,7 +218,8 @@ export class ReconnectingWebSocket extends EventTarget {
     // An enumeration of Web IDL ignores other values.
     if (type !== 'blob' && type !== 'arraybuffer') return;
     this.#binaryType = type;
-    this.#core.receiveBlobs(type === 'blob');
+    this.#host.binaryType = type;
+    if (this.#host.socket) write(this.#host.socket, 'binaryType', type);
   }
 
   send(data, options = undefined) {
@@ -278,7 +278,7 @@ export class ReconnectingWebSocket extends EventTarget {
   /** Starts or reconnects: at once, or as soon as there is a core. */
   #begin(how) {
     this.#keep();
-    if (createCore && this.#core instanceof WaitingRoom) this.#moveIntoCore();
+    if (isLoaded && this.#core instanceof WaitingRoom) this.#moveIntoCore();
     this.#core[how]();
     if (this.#core instanceof WaitingRoom) {
       load().then(
@@ -302,25 +302,17 @@ export class ReconnectingWebSocket extends EventTarget {
 
   #moveIntoCore() {
     const room = this.#core;
-    const { numbers } = this.#options;
-    const isStatic = !isFunction(this.#urlSource) && !isFunction(this.#protocolsSource);
-    const target = isStatic ? [this.#urlSource, ...this.#protocolsSource] : [];
-    const core = new GuardedCore(guarded(() => createCore(this.#host, numbers, target, this.#makeConstructor())));
-    core.receiveBlobs(this.#binaryType === 'blob');
+    const core = new GuardedCore(guarded(() => createCore(this.#host)));
     room.moveInto(core);
     const counters = room.counters();
     this.#droppedEarly = ['droppedMessages', 'droppedBytes'].map((name) => counters[COUNTERS.indexOf(name)]);
     this.#core = core;
   }
 
-  /** Makes the sockets, and takes note of the present one. It does not keep this object. */
-  #makeConstructor() {
-    const wire = this.#wire;
-    const { WebSocket } = this.#options;
-    return function Socket(...given) {
-      wire.socket = Reflect.construct(WebSocket ?? globalThis.WebSocket, given);
-      return wire.socket;
-    };
+  /** What the present socket says; `undefined` when there is none. */
+  #ofTheSocket(field) {
+    const { socket } = this.#host;
+    return socket ? readText(socket, field) : undefined;
   }
 
   #checkMixedContent(url) {
@@ -358,7 +350,6 @@ export class ReconnectingWebSocket extends EventTarget {
   /** The module has failed: silences and closes the socket, and tells the end without the core. */
   #fail(why) {
     if (!(this.#core instanceof WaitingRoom)) {
-      silence(this.#wire.socket);
       this.#core.bury();
       // What the core still says on its way down is said to the earlier host, to which nobody listens.
       this.#host = this.#makeHost();
@@ -382,12 +373,28 @@ export class ReconnectingWebSocket extends EventTarget {
       }
     };
     const ask = forward((socket, ...given) => socket.#resolve(...given));
-    const { shouldReconnect, debug, heartbeatMessage, isHeartbeat } = this.#options;
+    const { WebSocket, debug, heartbeatMessage, isHeartbeat, numbers, shouldReconnect } = this.#options;
+    const isStatic = !isFunction(this.#urlSource) && !isFunction(this.#protocolsSource);
     const host = {
-      hasPredicate: shouldReconnect !== undefined,
-      hasLog: debug !== undefined,
-      hasPing: heartbeatMessage !== undefined,
-      hasMatcher: isHeartbeat !== undefined,
+      numbers,
+      binaryType: this.#binaryType,
+      // As `asks` in `src/host.rs` has them.
+      asks: (isStatic ? 0 : 1) + (shouldReconnect ? 2 : 0) + (heartbeatMessage === undefined ? 0 : 4) + (isHeartbeat ? 8 : 0),
+      /** The URL and the sub-protocols of the next socket. */
+      target: isStatic ? [this.#urlSource, ...this.#protocolsSource] : [],
+      /** The present socket. */
+      socket: null,
+      /** The name of what its constructor or its `send` threw last. */
+      refusal: undefined,
+      /** Messages of which `dropped` will tell. */
+      dropping: [],
+      makeSocket() {
+        const [url, ...protocols] = host.target;
+        // Left out when there are none, as a program that offers none does.
+        const given = protocols.length > 0 ? [url, protocols] : [url];
+        host.socket = Reflect.construct(WebSocket ?? globalThis.WebSocket, given);
+        return host.socket;
+      },
       resolve: (...given) => ask(...given) ?? new Promise(() => {}),
       ping: forward(() => (isFunction(heartbeatMessage) ? toHeartbeat(heartbeatMessage.call(undefined)) : heartbeatMessage)),
       isHeartbeat: forward((socket, event) => checkIsHeartbeat(isHeartbeat.call(undefined, event.data))),
@@ -405,7 +412,7 @@ export class ReconnectingWebSocket extends EventTarget {
       dropped: forward((socket, reason, messages, bytes) => {
         dispatch(socket, plainEvent('dropped', { reason, messages: Object.freeze(messages), bytes }));
       }),
-      log: forward((socket, line) => socket.#log(line)),
+      log: debug && forward((socket, line) => socket.#log(line)),
     };
     return host;
   }
@@ -438,8 +445,8 @@ export class ReconnectingWebSocket extends EventTarget {
     switch (cause) {
       case 'provider': return `${this.#providerError}; ${why}`;
       // By name alone: the browser's message quotes the URL.
-      case 'refused': return `the WebSocket constructor threw ${this.#core.lastRefusal}; ${why}`;
-      case 'send-failed': return `the socket's send threw ${this.#core.lastRefusal}; ${why}`;
+      case 'refused': return `the WebSocket constructor threw ${this.#host.refusal}; ${why}`;
+      case 'send-failed': return `the socket's send threw ${this.#host.refusal}; ${why}`;
       default: return why;
     }
   }
@@ -504,16 +511,6 @@ export class ReconnectingWebSocket extends EventTarget {
   /** Refuses an object that is none of this class before anything else is looked at, as the platform does. */
   static #check(object) {
     if (!(#core in object)) throw new TypeError('ReconnectingWebSocket: called on an object that is none');
-  }
-}
-
-/** Stops listening to a socket, and closes it. */
-function silence(socket) {
-  try {
-    for (const type of ['open', 'message', 'error', 'close']) socket[`on${type}`] = null;
-    socket.close();
-  } catch {
-    // There is none, or it is not the browser's and does not let itself be closed.
   }
 }
 

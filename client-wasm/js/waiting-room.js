@@ -3,36 +3,21 @@
 
 import { rowOf } from './convert.js';
 import { OPTIONS } from './options.js';
-import { lostConnection } from './events.js';
-
-/** The counters of a snapshot, in the order in which the core gives them. */
-export const COUNTERS = [
-  'attempt', 'attempts', 'opens',
-  'messagesSent', 'bytesSent',
-  'messagesReceived', 'bytesReceived',
-  'queuedMessages', 'queuedBytes',
-  'droppedMessages', 'droppedBytes',
-  'unconfirmedMessages', 'unconfirmedBytes',
-  'abandoned',
-];
+import { COUNTERS, WHYS } from './names.js';
+import { now } from './ring.js';
 
 /** What `send` of the core says became of a message. */
 export const TAKEN = 0;
 export const FULL = 1;
 export const CLOSED = 2;
 
-const REQUESTED = 'the application asked for it';
+const [REQUESTED] = WHYS;
 
 const [MAX_MESSAGES, MAX_BYTES, OVERFLOW, TTL] = ['maxQueuedMessages', 'maxQueuedBytes', 'overflow', 'messageTtl'].map(rowOf);
 const OVERFLOWS = OPTIONS[OVERFLOW].choices;
 
 /** The most milliseconds that a timer takes: as long as a message may wait, which rounding must not exceed. */
 const LONGEST_TIMER = 2 ** 31 - 1;
-
-/** Milliseconds on a clock that does not go back, where there is one. */
-function now() {
-  return globalThis.performance?.now() ?? Date.now();
-}
 
 /** Has the interface of the core, as far as `ReconnectingWebSocket` uses it. */
 export class WaitingRoom {
@@ -69,10 +54,6 @@ export class WaitingRoom {
 
   get bufferedAmount() { return this.#bytes; }
 
-  get protocol() { return undefined; }
-
-  get extensions() { return undefined; }
-
   start() {
     this.state = 'connecting';
   }
@@ -83,8 +64,6 @@ export class WaitingRoom {
 
   // Each connection asks anew, and there is none yet.
   ready() {}
-
-  receiveBlobs() {}
 
   counters() {
     const counts = { attempt: 1, queuedMessages: this.#queue.length, queuedBytes: this.#bytes };
@@ -131,11 +110,12 @@ export class WaitingRoom {
     this.#tellSoon(() => {
       this.#telling = false;
       // Without the explanation, which may quote a URL.
-      this.#host.log(`closed (attempt 1): ${cause}`);
+      this.#host.log?.(`closed (attempt 1): ${cause}`);
       this.#host.stateChanged('closed', 1, undefined, why);
       dropped();
       this.#host.failed();
-      this.#host.closed(lostConnection(1006, '', false, false, cause), undefined, why, 0, 0);
+      const lost = Object.freeze({ code: 1006, reason: '', wasClean: false, wasOpen: false, cause });
+      this.#host.closed(lost, undefined, why, 0, 0);
     });
   }
 

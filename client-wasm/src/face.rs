@@ -1,108 +1,119 @@
 //! What the connection asks of JavaScript, and tells it.
 
-use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::rc::Rc;
 
-use js_sys::{Array, JsString};
 use steady_socket::connection::{Event, Loss, Verdict};
-use steady_socket::driver::{Application, Attempt, Resolution};
+use steady_socket::driver::{Answer, Application, Attempt, Resolution};
 use steady_socket::platform::{Refused, Target};
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::JsFuture;
-use web_sys::AbortController;
 
-use crate::host::{Host, lost};
+use crate::callbacks::{Callbacks, Registered};
+use crate::host::{self, Host, asks, lost};
 
 /// An object of the JavaScript class, as the driver sees it.
 pub(crate) struct Face {
-    host: Host,
-    /// Where to connect; `None` when functions have to be asked each time.
-    target: Option<Target>,
-    has_predicate: bool,
-    has_log: bool,
-    has_ping: bool,
-    has_matcher: bool,
+    host: Rc<Host>,
+    callbacks: Rc<Callbacks>,
+    /// The sum of the [`asks`].
+    asks: i32,
 }
 
 impl Face {
-    pub(crate) fn new(host: Host, target: Option<Target>) -> Self {
+    pub(crate) fn new(host: Rc<Host>, callbacks: Rc<Callbacks>) -> Self {
         Self {
-            target,
-            has_predicate: host.has_predicate(),
-            has_log: host.has_log(),
-            has_ping: host.has_ping(),
-            has_matcher: host.has_matcher(),
+            asks: host::asks_of(&host),
             host,
+            callbacks,
         }
+    }
+
+    const fn has(&self, ask: i32) -> bool {
+        self.asks & ask != 0
     }
 }
 
+/// JavaScript keeps the URL and the sub-protocols, and makes its sockets with them.
+fn target() -> Target {
+    Target {
+        url: String::new(),
+        protocols: Vec::new(),
+    }
+}
+
+/// Milliseconds that may not be there.
+fn or_negative(millis: Option<u64>) -> f64 {
+    millis.map_or(-1.0, |millis| millis as f64)
+}
+
 impl Application<JsValue> for Face {
-    fn resolve(&self, attempt: &Attempt) -> Resolution {
-        if let Some(target) = &self.target {
-            return Resolution::Ready(Ok(target.clone()));
+    fn resolve(&self, attempt: &Attempt, answer: Answer) -> Resolution {
+        if !self.has(asks::TARGET) {
+            return Resolution::Ready(Ok(target()));
         }
-        let controller = match AbortController::new() {
-            Ok(controller) => controller,
-            Err(_) => return Resolution::Ready(Err(Refused("no AbortController".to_owned()))),
-        };
+        let answer = core::cell::Cell::new(Some(answer));
+        let registered = self.callbacks.add(move |found, _, _| {
+            if let Some(answer) = answer.take() {
+                answer(match found {
+                    0 => Err(Refused(String::new())),
+                    _ => Ok(target()),
+                });
+            }
+        });
         let last = attempt.last_loss.as_ref().map_or(JsValue::NULL, lost);
-        let answer = self
-            .host
-            .resolve(attempt.number, last, &controller.signal());
-        Resolution::Pending(Box::pin(Search {
-            answer: JsFuture::from(answer),
-            controller: Some(controller),
-        }))
+        host::search(&self.host, registered.id, attempt.number.into(), last);
+        Resolution::Pending(Box::new(Search(registered)))
     }
 
     fn verdict(&self, loss: &Loss) -> Option<Verdict> {
-        if !self.has_predicate {
+        if !self.has(asks::VERDICT) {
             return None;
         }
-        let verdict = self.host.verdict(lost(loss));
-        match verdict.as_bool() {
-            Some(true) => Some(Verdict::Retry),
-            Some(false) => Some(Verdict::Stop),
-            // The host has checked its range; a part of a millisecond counts as a whole one.
-            None => verdict
-                .as_f64()
-                .map(|millis| Verdict::RetryAfter(millis.ceil() as u64)),
+        // The host has checked its range; a part of a millisecond counts as a whole one.
+        match host::verdict_of(&self.host, lost(loss)) {
+            host::RETRY => Some(Verdict::Retry),
+            host::STOP => Some(Verdict::Stop),
+            millis if millis >= 0.0 => Some(Verdict::RetryAfter(millis as u64)),
+            _ => None,
         }
     }
 
     fn message(&self, event: JsValue) {
-        self.host.message(event.unchecked_ref());
+        host::received(&self.host, event);
     }
 
     fn event(&self, event: Event<JsValue>) {
-        if self.has_log {
-            self.host.log(&event.to_string());
-        }
+        let host = &*self.host;
         match event {
-            Event::State(change) => self.host.state_changed(
-                change.phase.name(),
-                change.attempt,
-                change.delay.map(|delay| delay as f64),
-                &change.why.to_string(),
+            Event::State(change) => host::state_changed(
+                host,
+                change.phase.index().into(),
+                change.attempt.into(),
+                or_negative(change.delay),
+                change.why.index().into(),
             ),
             Event::Open {
+                generation,
                 reconnected,
                 attempt,
-                ..
-            } => self.host.opened(reconnected, attempt),
-            Event::Error => self.host.failed(),
-            Event::Closed(closed) => self.host.closed(
+            } => {
+                let socket = generation.number() as f64;
+                host::opened(host, socket, attempt.into(), reconnected.into());
+            }
+            Event::Error => host::failed(host),
+            Event::Closed(closed) => host::closed(
+                host,
+                closed.generation.number() as f64,
                 lost(&closed.loss),
-                closed.retry_in.map(|delay| delay as f64),
-                &closed.why.to_string(),
+                or_negative(closed.retry_in),
+                closed.why.index().into(),
                 closed.unconfirmed.messages as f64,
                 closed.unconfirmed.bytes as f64,
             ),
             Event::Dropped(dropped) => {
-                let messages: Array = dropped.payloads.into_iter().collect();
-                self.host
-                    .dropped(dropped.reason.name(), messages, dropped.bytes as f64);
+                for message in dropped.payloads {
+                    host::dropping(host, message);
+                }
+                host::dropped(host, dropped.reason.index().into(), dropped.bytes as f64);
             }
         }
     }
@@ -110,60 +121,28 @@ impl Application<JsValue> for Face {
     fn settled(&self) {}
 
     fn ping(&self) -> Option<JsValue> {
-        if !self.has_ping {
+        if !self.has(asks::PING) {
             return None;
         }
-        let ping = self.host.ping();
+        let ping = host::ping_of(&self.host);
         (!ping.is_undefined()).then_some(ping)
     }
 
     fn pings(&self) -> bool {
-        self.has_ping
+        self.has(asks::PING)
     }
 
     fn is_pong(&self, event: &JsValue) -> bool {
-        self.has_matcher && self.host.is_heartbeat(event.unchecked_ref()).is_truthy()
+        self.has(asks::MATCHER) && host::is_heartbeat(&self.host, event) != 0
     }
 }
 
-/// The answer of the functions that provide the URL and the sub-protocols. Dropping it before it is
-/// there aborts their signal.
-struct Search {
-    answer: JsFuture,
-    /// Taken when the answer is there.
-    controller: Option<AbortController>,
-}
-
-impl Future for Search {
-    type Output = Result<Target, Refused>;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        Pin::new(&mut self.answer).poll(context).map(|answer| {
-            self.controller = None;
-            answer
-                .ok()
-                .and_then(|answer| target(&answer))
-                .ok_or_else(|| Refused("the functions gave no target".to_owned()))
-        })
-    }
-}
+/// The search for the URL and the sub-protocols. Dropping it before the answer is there aborts the signal of
+/// the functions.
+struct Search(Registered);
 
 impl Drop for Search {
     fn drop(&mut self) {
-        if let Some(controller) = self.controller.take() {
-            controller.abort();
-        }
+        host::call_off(self.0.id);
     }
-}
-
-/// Reads an array of strings: the URL, then the sub-protocols.
-pub(crate) fn target(answer: &JsValue) -> Option<Target> {
-    let mut strings = answer
-        .dyn_ref::<Array>()?
-        .iter()
-        .map(|value| value.dyn_into::<JsString>().ok().map(String::from));
-    Some(Target {
-        url: strings.next()??,
-        protocols: strings.collect::<Option<_>>()?,
-    })
 }

@@ -1,11 +1,12 @@
 //! The JavaScript side, as Rust sees it.
+//!
+//! Only numbers and JavaScript values pass, so that wasm-bindgen has nothing to convert and the functions are
+//! imported as they are. Names are numbers, of which `js/names.js` has the texts.
 
-use js_sys::{Array, Promise};
 use steady_socket::connection::Loss;
 use wasm_bindgen::prelude::*;
-use web_sys::{AbortSignal, MessageEvent};
 
-// Modules that the one below imports: naming something of theirs here copies them beside it.
+// Modules that the ones below import: naming something of theirs here copies them beside them.
 #[wasm_bindgen(module = "/js/convert.js")]
 extern "C" {
     #[wasm_bindgen(js_name = parseUrl)]
@@ -17,8 +18,13 @@ extern "C" {
 }
 #[wasm_bindgen(module = "/js/failure.js")]
 extern "C" {
-    #[wasm_bindgen(js_name = setAbandon)]
-    fn set_abandon();
+    #[wasm_bindgen(js_name = hasFailed)]
+    fn has_failed();
+}
+#[wasm_bindgen(module = "/js/names.js")]
+extern "C" {
+    #[wasm_bindgen(js_name = STATES)]
+    fn states();
 }
 #[wasm_bindgen(module = "/js/options.js")]
 extern "C" {
@@ -50,113 +56,175 @@ extern "C" {
     #[wasm_bindgen(reexport, skip_typescript, js_name = setLoader)]
     fn set_loader();
 
-    /// Hands over the function that makes a [`Core`](crate::Core), and the one that has this module let go
-    /// of its sockets, timers and tasks.
+    /// Hands over the function that makes a [`Core`](crate::Core), and calls back what has a number.
     #[wasm_bindgen(js_name = provideCore)]
-    pub(crate) fn provide_core(create: JsValue, abandon: JsValue);
-
-    /// Ends every connection, since this module has panicked; it must not be called any more. `what` is for
-    /// the console.
-    #[wasm_bindgen(js_name = moduleFailed)]
-    pub(crate) fn module_failed(what: &str);
-
-    /// How a connection ended, as JavaScript code is told it.
-    #[wasm_bindgen(js_name = lostConnection)]
-    fn lost_connection(
-        code: u16,
-        reason: &str,
-        clean: bool,
-        was_open: bool,
-        cause: &str,
-    ) -> JsValue;
-}
-
-/// `loss` as a `LostConnection` of the declarations.
-pub(crate) fn lost(loss: &Loss) -> JsValue {
-    lost_connection(
-        loss.close.code,
-        &loss.close.reason,
-        loss.close.clean,
-        loss.was_open,
-        loss.cause.name(),
-    )
+    pub(crate) fn provide_core(call: JsValue);
 }
 
 #[wasm_bindgen]
 extern "C" {
-    /// What a [`Core`](crate::Core) calls back on. None of these throws.
+    /// What a [`Core`](crate::Core) tells and asks.
     pub(crate) type Host;
+}
 
-    /// Whether there is a predicate to ask about losses.
-    #[wasm_bindgen(method, getter, js_name = hasPredicate)]
-    pub(crate) fn has_predicate(this: &Host) -> bool;
+#[wasm_bindgen(module = "/js/ring.js")]
+extern "C" {
+    /// Ends every connection, since this module has panicked; it must not be called any more. The message and
+    /// the place are for the console.
+    #[wasm_bindgen(js_name = panicked)]
+    pub(crate) fn panicked(message: &str, file: &str, line: u32);
 
-    /// Whether somebody reads the log.
-    #[wasm_bindgen(method, getter, js_name = hasLog)]
-    pub(crate) fn has_log(this: &Host) -> bool;
+    // ----- the platform
 
-    /// Whether there is something to send to a server that answers it.
-    #[wasm_bindgen(method, getter, js_name = hasPing)]
-    pub(crate) fn has_ping(this: &Host) -> bool;
+    /// Milliseconds on a clock that does not go back.
+    pub(crate) fn now() -> f64;
 
-    /// Whether there is a function that knows a heartbeat.
-    #[wasm_bindgen(method, getter, js_name = hasMatcher)]
-    pub(crate) fn has_matcher(this: &Host) -> bool;
+    /// Milliseconds on the wall clock.
+    #[wasm_bindgen(js_name = wallClock)]
+    pub(crate) fn wall_clock() -> f64;
+
+    /// A random number in [0, 1).
+    pub(crate) fn chance() -> f64;
+
+    /// Calls back after so many milliseconds, unless it is called off.
+    #[wasm_bindgen(js_name = setTimer)]
+    pub(crate) fn set_timer(id: i32, millis: f64);
+
+    #[wasm_bindgen(js_name = clearTimer)]
+    pub(crate) fn clear_timer(id: i32);
+
+    /// Calls back in a microtask.
+    pub(crate) fn defer(id: i32);
+
+    /// Calls back with a number of [`HINTS`](crate::ring::HINTS) when the page or the network may have
+    /// changed.
+    pub(crate) fn watch(id: i32);
+
+    pub(crate) fn unwatch(id: i32);
+
+    // ----- its sockets, which go by the number of what they call back
+
+    /// Makes a socket that connects to the host's target and takes messages of at most `max` bytes. The result
+    /// is 1, or 0 when its constructor threw.
+    #[wasm_bindgen(js_name = openSocket)]
+    pub(crate) fn open_socket(host: &Host, id: i32, max: f64) -> i32;
+
+    /// The result is 1, or 0 when the socket threw.
+    #[wasm_bindgen(js_name = sendOn)]
+    pub(crate) fn send_on(id: i32, message: &JsValue) -> i32;
+
+    /// Without a code, where that is negative.
+    #[wasm_bindgen(js_name = closeSocket)]
+    pub(crate) fn close_socket(id: i32, code: i32, reason: JsValue);
+
+    /// Stops listening.
+    pub(crate) fn silence(id: i32);
+
+    /// Stops listening, and forgets the socket.
+    #[wasm_bindgen(js_name = letGoOf)]
+    pub(crate) fn let_go_of(id: i32);
+
+    #[wasm_bindgen(js_name = bufferedBy)]
+    pub(crate) fn buffered_by(id: i32) -> f64;
+
+    #[wasm_bindgen(js_name = protocolOf)]
+    pub(crate) fn protocol_of(id: i32) -> JsValue;
+
+    /// The text of a `message` event; anything else if it has none.
+    #[wasm_bindgen(js_name = textOf)]
+    pub(crate) fn text_of(event: &JsValue) -> JsValue;
+
+    // ----- the host: none of these throws
+
+    /// The number in a row of the table of options.
+    #[wasm_bindgen(js_name = optionOf)]
+    pub(crate) fn option_of(host: &Host, row: i32) -> f64;
+
+    /// What there is to ask: the sum of the [`asks`].
+    #[wasm_bindgen(js_name = asksOf)]
+    pub(crate) fn asks_of(host: &Host) -> i32;
 
     /// What to send to a server that answers it; `undefined` if the function for it failed.
-    #[wasm_bindgen(method)]
-    pub(crate) fn ping(this: &Host) -> JsValue;
+    #[wasm_bindgen(js_name = pingOf)]
+    pub(crate) fn ping_of(host: &Host) -> JsValue;
 
-    /// Whether a message is a heartbeat: `true`, or anything else.
-    #[wasm_bindgen(method, js_name = isHeartbeat)]
-    pub(crate) fn is_heartbeat(this: &Host, event: &MessageEvent) -> JsValue;
+    /// Whether a message is a heartbeat: 1 or 0.
+    #[wasm_bindgen(js_name = isHeartbeat)]
+    pub(crate) fn is_heartbeat(host: &Host, event: &JsValue) -> i32;
 
-    /// Asks the functions that provide the URL and the sub-protocols. The promise gives an array: the
-    /// URL, absolute and checked, then the sub-protocols.
-    #[wasm_bindgen(method)]
-    pub(crate) fn resolve(
-        this: &Host,
-        attempt: u32,
-        last: JsValue,
-        signal: &AbortSignal,
-    ) -> Promise;
+    /// Asks the functions that provide the URL and the sub-protocols. It calls back with 1 when the host has
+    /// the target, and with 0 when they failed.
+    pub(crate) fn search(host: &Host, id: i32, attempt: f64, last: JsValue);
 
-    /// Asks `shouldReconnect`: `true`, `false`, a number of milliseconds, or nothing of these to leave it
-    /// to the policy.
-    #[wasm_bindgen(method)]
-    pub(crate) fn verdict(this: &Host, lost: JsValue) -> JsValue;
+    /// The answer is no longer wanted.
+    #[wasm_bindgen(js_name = callOff)]
+    pub(crate) fn call_off(id: i32);
 
-    #[wasm_bindgen(method)]
-    pub(crate) fn opened(this: &Host, reconnected: bool, attempt: u32);
+    /// Asks `shouldReconnect`: a number of milliseconds, [`RETRY`], [`STOP`], or another negative number to
+    /// leave it to the policy.
+    #[wasm_bindgen(js_name = verdictOf)]
+    pub(crate) fn verdict_of(host: &Host, lost: JsValue) -> f64;
 
-    #[wasm_bindgen(method)]
-    pub(crate) fn message(this: &Host, event: &MessageEvent);
+    /// How a connection ended, as JavaScript code is told it.
+    #[wasm_bindgen(js_name = lostConnection)]
+    fn lost_connection(
+        code: i32,
+        reason: JsValue,
+        clean: i32,
+        was_open: i32,
+        cause: i32,
+    ) -> JsValue;
 
-    #[wasm_bindgen(method)]
-    pub(crate) fn failed(this: &Host);
+    pub(crate) fn opened(host: &Host, socket: f64, attempt: f64, reconnected: i32);
 
-    #[wasm_bindgen(method)]
+    pub(crate) fn received(host: &Host, event: JsValue);
+
+    pub(crate) fn failed(host: &Host);
+
+    /// A number of milliseconds that is not there is negative.
+    #[allow(clippy::too_many_arguments)]
     pub(crate) fn closed(
-        this: &Host,
+        host: &Host,
+        socket: f64,
         lost: JsValue,
-        retry_in: Option<f64>,
-        why: &str,
+        retry_in: f64,
+        why: i32,
         unconfirmed_messages: f64,
         unconfirmed_bytes: f64,
     );
 
-    #[wasm_bindgen(method, js_name = stateChanged)]
-    pub(crate) fn state_changed(
-        this: &Host,
-        state: &str,
-        attempt: u32,
-        delay: Option<f64>,
-        why: &str,
-    );
+    #[wasm_bindgen(js_name = stateChanged)]
+    pub(crate) fn state_changed(host: &Host, state: i32, attempt: f64, delay: f64, why: i32);
 
-    #[wasm_bindgen(method)]
-    pub(crate) fn dropped(this: &Host, reason: &str, messages: Array, bytes: f64);
+    /// One of the messages that [`dropped`] tells of.
+    pub(crate) fn dropping(host: &Host, message: JsValue);
 
-    #[wasm_bindgen(method)]
-    pub(crate) fn log(this: &Host, line: &str);
+    pub(crate) fn dropped(host: &Host, reason: i32, bytes: f64);
+}
+
+/// What there is to ask of a host, in [`asks_of`].
+pub(crate) mod asks {
+    /// The URL or the sub-protocols.
+    pub(crate) const TARGET: i32 = 1;
+    /// The application's predicate.
+    pub(crate) const VERDICT: i32 = 2;
+    /// What to send to a server that answers it.
+    pub(crate) const PING: i32 = 4;
+    /// Whether a message is a heartbeat.
+    pub(crate) const MATCHER: i32 = 8;
+}
+
+/// The answers of [`verdict_of`] that are no waits.
+pub(crate) const RETRY: f64 = -1.0;
+pub(crate) const STOP: f64 = -2.0;
+
+/// `loss` as a `LostConnection` of the declarations.
+pub(crate) fn lost(loss: &Loss) -> JsValue {
+    lost_connection(
+        loss.close.code.into(),
+        JsValue::from_str(&loss.close.reason),
+        loss.close.clean.into(),
+        loss.was_open.into(),
+        loss.cause.index().into(),
+    )
 }

@@ -6,22 +6,23 @@
 //! connection core: each object of the class has one [`Core`] and hands it an object to be called back
 //! on. Messages stay JavaScript values and never enter the memory of this module.
 
+mod callbacks;
 mod face;
 mod host;
+mod ring;
 
 use std::panic::PanicHookInfo;
 use std::rc::Rc;
 
-use js_sys::{Array, Function};
-use steady_socket::browser::{Browser, abandon_all, close_sockets_on_panic};
 use steady_socket::connection::{Input, SendMode, SendRejected};
 use steady_socket::driver::Driver;
-use steady_socket::options::Options;
-use steady_socket::platform::BinaryType;
+use steady_socket::options::{OPTIONS, Options};
 use wasm_bindgen::prelude::*;
 
+use callbacks::Callbacks;
 use face::Face;
-use host::{Host, module_failed, provide_core};
+use host::{Host, option_of, panicked, provide_core};
+use ring::Ring;
 
 #[wasm_bindgen(typescript_custom_section)]
 const DECLARATIONS: &str = include_str!("../js/reconnecting-websocket.d.ts");
@@ -30,28 +31,50 @@ const DECLARATIONS: &str = include_str!("../js/reconnecting-websocket.d.ts");
 /// tests, which wasm-bindgen starts differently.
 #[wasm_bindgen(start, private)]
 pub fn start() {
-    std::panic::set_hook(Box::new(|panic| module_failed(&describe(panic))));
-    // Its sockets go first.
-    close_sockets_on_panic();
-    let create = Closure::<dyn Fn(Host, Vec<f64>, Array, Function) -> JsValue>::new(
-        |host, options: Vec<f64>, target, constructor| {
-            Core::new(host, &options, &target, constructor).into()
+    std::panic::set_hook(Box::new(describe));
+    let callbacks = Rc::<Callbacks>::default();
+    // The one function by which JavaScript calls back: for a negative number it makes a core.
+    let call = Closure::<dyn Fn(i32, i32, f64, JsValue) -> JsValue>::new(
+        move |id: i32, what, number, value: JsValue| {
+            if id < 0 {
+                return Core::new(value.unchecked_into(), &callbacks).into();
+            }
+            callbacks.call(id, what, number, value);
+            JsValue::UNDEFINED
         },
     );
-    let abandon = Closure::<dyn Fn()>::new(abandon_all);
-    provide_core(create.into_js_value(), abandon.into_js_value());
+    provide_core(call.into_js_value());
 }
 
-/// A panic, for the console: where it was, and its message if that stands in the source as it is. One that
-/// was put together may quote what was sent.
-fn describe(panic: &PanicHookInfo<'_>) -> String {
+/// Tells a panic: where it was, and its message if that stands in the source as it is. One that was put
+/// together may quote what was sent.
+fn describe(panic: &PanicHookInfo<'_>) {
     let message = panic.payload().downcast_ref::<&'static str>();
     let message = message.copied().unwrap_or("panic");
     match panic.location() {
-        Some(place) => format!("{message} ({place})"),
-        None => message.to_owned(),
+        Some(place) => panicked(message, place.file(), place.line()),
+        None => panicked(message, "", 0),
     }
 }
+
+/// The counters of a snapshot, in the order in which [`Core::counter`] has them.
+#[doc(hidden)]
+pub const COUNTERS: [&str; 14] = [
+    "attempt",
+    "attempts",
+    "opens",
+    "messagesSent",
+    "bytesSent",
+    "messagesReceived",
+    "bytesReceived",
+    "queuedMessages",
+    "queuedBytes",
+    "droppedMessages",
+    "droppedBytes",
+    "unconfirmedMessages",
+    "unconfirmedBytes",
+    "abandoned",
+];
 
 /// What became of a message that was handed to [`Core::send`], as a number for JavaScript.
 #[repr(u8)]
@@ -72,19 +95,19 @@ enum Handed {
 pub struct Core(Driver<JsValue>);
 
 impl Core {
-    /// `options` holds a number for each row of the table of options; `target` the URL, absolute and
-    /// checked, then the sub-protocols, or nothing when the host has to be asked each time. `constructor`
-    /// makes the sockets.
-    fn new(host: Host, options: &[f64], target: &Array, constructor: Function) -> Self {
-        let mut checked = Options::default();
-        for (index, value) in options.iter().enumerate() {
+    fn new(host: Host, callbacks: &Rc<Callbacks>) -> Self {
+        let mut options = Options::default();
+        for row in 0..OPTIONS.len() {
             // JavaScript has checked them by the same table; what it took by mistake stays at its default.
-            let _ = checked.set(index, *value);
+            let _ = options.set(row, option_of(&host, row as i32));
         }
-        let browser = Browser::with_constructor(constructor);
-        let face = Face::new(host, face::target(target));
-        let driver = Driver::new(checked, Rc::new(browser), Box::new(face));
-        Self(driver)
+        let host = Rc::new(host);
+        let ring = Ring {
+            host: Rc::clone(&host),
+            callbacks: Rc::clone(callbacks),
+        };
+        let face = Face::new(host, Rc::clone(callbacks));
+        Self(Driver::new(options, Rc::new(ring), Box::new(face)))
     }
 }
 
@@ -105,25 +128,20 @@ impl Core {
         self.0.command(Input::Ready);
     }
 
-    /// Closes for good. The arguments were checked.
-    pub fn close(&self, code: Option<u16>, reason: String) {
+    /// Closes for good. The arguments were checked; without a code, it is negative.
+    pub fn close(&self, code: f64, reason: JsValue) {
+        let code = (code >= 0.0).then_some(code as u16);
+        let reason = reason.as_string().unwrap_or_default();
         self.0.command(Input::Close { code, reason });
     }
 
     /// Takes a message of `bytes` bytes that nobody else will change. `ttl` is how many milliseconds it
-    /// may wait, if not the option's. The result is a number of `Handed`.
-    pub fn send(
-        &self,
-        data: JsValue,
-        bytes: f64,
-        first: bool,
-        volatile: bool,
-        ttl: Option<f64>,
-    ) -> u8 {
+    /// may wait; the option says it, if this is NaN. The result is a number of `Handed`.
+    pub fn send(&self, data: JsValue, bytes: f64, first: bool, volatile: bool, ttl: f64) -> u8 {
         let mode = SendMode {
             first,
             volatile,
-            ttl_ms: ttl.map(|ttl| ttl as u64),
+            ttl_ms: (!ttl.is_nan()).then_some(ttl as u64),
         };
         let handed = match self.0.send(data, bytes as usize, mode) {
             Ok(_) => Handed::Taken,
@@ -139,11 +157,10 @@ impl Core {
         self.0.ask(|connection| connection.ready_state())
     }
 
-    /// The state, by name.
+    /// The place of the state in `STATES` of `js/names.js`.
     #[wasm_bindgen(getter)]
-    pub fn state(&self) -> String {
-        self.0
-            .ask(|connection| connection.phase().name().to_owned())
+    pub fn state(&self) -> u8 {
+        self.0.ask(|connection| connection.phase().index())
     }
 
     /// Bytes in the queue and in the browser.
@@ -154,52 +171,27 @@ impl Core {
         queued as f64 + in_browser.unwrap_or_default() as f64
     }
 
-    /// The sub-protocol of the present socket, if there is one.
-    #[wasm_bindgen(getter)]
-    pub fn protocol(&self) -> Option<String> {
-        self.0.ask_socket(|socket| socket.protocol())
-    }
-
-    /// The extensions of the present socket, if there is one.
-    #[wasm_bindgen(getter)]
-    pub fn extensions(&self) -> Option<String> {
-        self.0.ask_socket(|socket| socket.extensions())
-    }
-
-    /// Why the last socket that was refused was, or the last message: the name of the exception.
-    #[wasm_bindgen(getter, js_name = lastRefusal)]
-    pub fn last_refusal(&self) -> Option<String> {
-        self.0.last_refusal().map(|refusal| refusal.0)
-    }
-
-    /// Whether binary messages arrive as blobs, rather than as buffers, from now on.
-    #[wasm_bindgen(js_name = receiveBlobs)]
-    pub fn receive_blobs(&self, blobs: bool) {
-        self.0.set_binary_type(if blobs {
-            BinaryType::Blob
-        } else {
-            BinaryType::ArrayBuffer
-        });
-    }
-
-    /// The counters, in the order of `COUNTERS` in `js/waiting-room.js`.
-    pub fn counters(&self) -> Vec<f64> {
+    /// One of the counters, by its place in [`COUNTERS`].
+    pub fn counter(&self, index: usize) -> f64 {
         let snapshot = self.0.ask(|connection| connection.snapshot());
-        vec![
-            f64::from(snapshot.attempt),
-            snapshot.attempts as f64,
-            snapshot.opens as f64,
-            snapshot.sent.messages as f64,
-            snapshot.sent.bytes as f64,
-            snapshot.received.messages as f64,
-            snapshot.received.bytes as f64,
-            snapshot.queued.messages as f64,
-            snapshot.queued.bytes as f64,
-            snapshot.dropped.messages as f64,
-            snapshot.dropped.bytes as f64,
-            snapshot.unconfirmed.messages as f64,
-            snapshot.unconfirmed.bytes as f64,
-            snapshot.abandoned as f64,
-        ]
+        let counters = [
+            snapshot.attempt.into(),
+            snapshot.attempts,
+            snapshot.opens,
+            snapshot.sent.messages,
+            snapshot.sent.bytes,
+            snapshot.received.messages,
+            snapshot.received.bytes,
+            snapshot.queued.messages,
+            snapshot.queued.bytes,
+            snapshot.dropped.messages,
+            snapshot.dropped.bytes,
+            snapshot.unconfirmed.messages,
+            snapshot.unconfirmed.bytes,
+            snapshot.abandoned,
+        ];
+        counters
+            .get(index)
+            .map_or(f64::NAN, |counter| *counter as f64)
     }
 }

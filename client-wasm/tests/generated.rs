@@ -1,10 +1,11 @@
-//! What is generated from the Rust options is up to date: the table in `js/options.js` and the options in
-//! the TypeScript declarations. `UPDATE=1 cargo test -p steady-socket-wasm --test generated` writes them.
+//! What is generated from Rust is up to date: the options in `js/options.js` and in the TypeScript
+//! declarations, and the names in `js/names.js`. `UPDATE=1 cargo test -p steady-socket-wasm --test generated` writes them.
 #![cfg(not(target_family = "wasm"))]
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
+use steady_socket::connection::{Cause, DropReason, Phase, Why};
 use steady_socket::options::{
     Kind, MAX_COUNT, MAX_MILLIS, OPTION_DOCS, OPTIONS, ORDERED, OptionSpec, Overflow,
 };
@@ -15,6 +16,11 @@ const WIDTH: usize = 110;
 #[test]
 fn the_table_in_javascript_is_that_of_rust() {
     up_to_date("js/options.js", |_| table());
+}
+
+#[test]
+fn the_names_in_javascript_are_those_of_rust() {
+    up_to_date("js/names.js", |_| names());
 }
 
 #[test]
@@ -86,6 +92,52 @@ fn table() -> String {
         .collect();
     writeln!(text, "export const ORDERED = [{}];", pairs.join(", ")).unwrap();
     text
+}
+
+/// What stands for numbers.
+fn names() -> String {
+    let mut text = String::from(
+        "// Generated from Rust by tests/generated.rs, which also says how to do it again: what the numbers mean by\n\
+         // which the core tells of itself.\n",
+    );
+    let mut list = |doc: &str, name: &str, texts: Vec<&str>| {
+        let texts: String = texts
+            .iter()
+            .map(|text| format!("  {},\n", quoted(text)))
+            .collect();
+        write!(text, "\n/** {doc} */\nexport const {name} = [\n{texts}];\n").unwrap();
+    };
+    list("States.", "STATES", Phase::ALL.map(Phase::name).into());
+    list(
+        "What ended a connection or an attempt.",
+        "CAUSES",
+        Cause::ALL.map(Cause::name).into(),
+    );
+    list(
+        "Why a message was not sent.",
+        "DROP_REASONS",
+        DropReason::ALL.map(DropReason::name).into(),
+    );
+    list(
+        "Why a connection is in its state, or will or will not be tried again.",
+        "WHYS",
+        Why::ALL.map(Why::text).into(),
+    );
+    list(
+        "The counters of a snapshot.",
+        "COUNTERS",
+        steady_socket_wasm::COUNTERS.into(),
+    );
+    text
+}
+
+/// A text as JavaScript writes it.
+fn quoted(text: &str) -> String {
+    if text.contains('\'') {
+        format!("\"{text}\"")
+    } else {
+        format!("'{text}'")
+    }
 }
 
 fn declarations() -> String {

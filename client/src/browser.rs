@@ -18,7 +18,7 @@ use web_sys::{CloseEvent, MessageEvent, Url, WebSocket};
 
 use crate::connection::{CloseFrame, Hint, Time};
 use crate::platform::{
-    BinaryType, LocalFuture, Platform, RawSocket, Refused, SocketEvent, SocketListener,
+    BinaryType, LocalFuture, Platform, RawSocket, Refused, Runtime, SocketEvent, SocketListener,
     SocketSettings, Target,
 };
 
@@ -286,8 +286,8 @@ impl<P: Payload> Platform<P> for Browser {
         }))
     }
 
-    fn spawn(&self, task: LocalFuture<()>) {
-        wasm_bindgen_futures::spawn_local(UntilAbandoned(task));
+    fn defer(&self, task: Box<dyn FnOnce()>) {
+        Runtime::spawn(self, Box::pin(async move { task() }));
     }
 
     fn connect(
@@ -306,6 +306,12 @@ impl<P: Payload> Platform<P> for Browser {
         let socket = BrowserSocket::listen(socket, Rc::from(listener), max);
         RawSocket::<P>::set_binary_type(&socket, settings.binary_type);
         Ok(Rc::new(socket))
+    }
+}
+
+impl Runtime for Browser {
+    fn spawn(&self, task: LocalFuture<()>) {
+        wasm_bindgen_futures::spawn_local(UntilAbandoned(task));
     }
 
     fn page_is_secure(&self) -> bool {

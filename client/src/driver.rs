@@ -5,9 +5,6 @@
 
 use core::any::Any;
 use core::cell::{Cell, RefCell};
-use core::future::Future;
-use core::pin::Pin;
-use core::task::{Context as TaskContext, Poll, Waker};
 use std::rc::{Rc, Weak};
 
 use steady_socket_protocol::control::{self, Control};
@@ -20,7 +17,7 @@ use crate::connection::{
 };
 use crate::options::Options;
 use crate::platform::{
-    BinaryType, LocalFuture, Platform, RawSocket, Refused, SocketEvent, SocketSettings, Target,
+    BinaryType, Platform, RawSocket, Refused, SocketEvent, SocketSettings, Target,
 };
 
 /// What a function that provides the URL or the sub-protocols may want to know.
@@ -32,19 +29,22 @@ pub struct Attempt {
     pub last_loss: Option<Loss>,
 }
 
-/// The URL and the sub-protocols for an attempt, now or later. Dropping the future is the sign that the
-/// answer is no longer wanted.
+/// The URL and the sub-protocols for an attempt, now or later.
 pub enum Resolution {
     /// Known already.
     Ready(Result<Target, Refused>),
-    /// Known later.
-    Pending(LocalFuture<Result<Target, Refused>>),
+    /// Known when the [`Answer`] is called. Dropping this is the sign that it is no longer wanted.
+    Pending(Box<dyn Any>),
 }
+
+/// Called with the URL and the sub-protocols that were searched for. Too late, it does nothing.
+pub type Answer = Box<dyn FnOnce(Result<Target, Refused>)>;
 
 /// The face above the driver. Its methods may call the driver.
 pub trait Application<P> {
-    /// Finds the URL and the sub-protocols for an attempt.
-    fn resolve(&self, attempt: &Attempt) -> Resolution;
+    /// Finds the URL and the sub-protocols for an attempt. `answer` is called only where that takes time, and
+    /// never before this has returned.
+    fn resolve(&self, attempt: &Attempt, answer: Answer) -> Resolution;
 
     /// Asks the user's predicate about a loss; `None` leaves it to the policy.
     fn verdict(&self, loss: &Loss) -> Option<Verdict>;
@@ -95,10 +95,11 @@ struct Inner<P: 'static> {
     platform: Rc<dyn Platform<P>>,
     application: Box<dyn Application<P>>,
     socket: RefCell<Option<Wire<P>>>,
-    target: RefCell<Option<Target>>,
+    target: RefCell<Option<Rc<Target>>>,
     /// Why the platform last refused to make a socket or to send.
     refusal: RefCell<Option<Refused>>,
-    search: RefCell<Option<Search>>,
+    /// The search for a target that is under way.
+    search: RefCell<Option<Box<dyn Any>>>,
     timer: TimerSlot,
     /// For the deadlines, while `timer` is busy with the browser's buffer.
     deadline: TimerSlot,
@@ -349,7 +350,7 @@ impl<P: 'static> Inner<P> {
             self.application.settled();
         } else if !self.tell_soon.replace(true) {
             let weak = Rc::downgrade(self);
-            self.platform.spawn(Box::pin(async move {
+            self.platform.defer(Box::new(move || {
                 if let Some(inner) = weak.upgrade() {
                     inner.tell_soon.set(false);
                     inner.tell();
@@ -527,30 +528,33 @@ impl<P: 'static> Inner<P> {
                 last_loss: connection.last_loss().cloned(),
             }
         };
-        match self.application.resolve(&attempt) {
+        let weak = Rc::downgrade(self);
+        let answer = Box::new(move |target| {
+            if let Some(inner) = weak.upgrade() {
+                inner.found(generation, target);
+            }
+        });
+        match self.application.resolve(&attempt, answer) {
             Resolution::Ready(target) => self.resolved(generation, target),
-            Resolution::Pending(future) => {
-                if !self.connection.borrow().wants_target(generation) {
-                    // The function itself has closed, or asked for another attempt.
-                    return;
+            // Unless the function itself has closed, or asked for another attempt.
+            Resolution::Pending(search) => {
+                if self.connection.borrow().wants_target(generation) {
+                    *self.search.borrow_mut() = Some(search);
                 }
-                let (search, watched) = Search::watch(future);
-                *self.search.borrow_mut() = Some(search);
-                let weak = Rc::downgrade(self);
-                self.platform.spawn(Box::pin(async move {
-                    let Some(target) = watched.await else {
-                        return;
-                    };
-                    if let Some(inner) = weak.upgrade() {
-                        let search = inner.search.borrow_mut().take();
-                        drop(search);
-                        inner.resolved(generation, target);
-                        inner.carry_out();
-                        inner.tell();
-                    }
-                }));
             }
         }
+    }
+
+    /// The search for a target has ended.
+    fn found(self: &Rc<Self>, generation: Generation, target: Result<Target, Refused>) {
+        if !self.connection.borrow().wants_target(generation) {
+            return;
+        }
+        let search = self.search.borrow_mut().take();
+        drop(search);
+        self.resolved(generation, target);
+        self.carry_out();
+        self.tell();
     }
 
     fn resolved(&self, generation: Generation, target: Result<Target, Refused>) {
@@ -559,7 +563,7 @@ impl<P: 'static> Inner<P> {
         }
         self.tell_core(match target {
             Ok(target) => {
-                *self.target.borrow_mut() = Some(target);
+                *self.target.borrow_mut() = Some(Rc::new(target));
                 Input::Resolved { generation }
             }
             Err(_) => Input::ResolveFailed { generation },
@@ -755,61 +759,6 @@ impl<P> Drop for Inner<P> {
             }
             // Always: an open socket must not outlive its owner.
             socket.close(None, "");
-        }
-    }
-}
-
-/// The search for a URL that can be called off: dropping this drops the user's future.
-struct Search(Rc<SearchState>);
-
-struct SearchState {
-    future: RefCell<Option<LocalFuture<Result<Target, Refused>>>>,
-    waker: RefCell<Option<Waker>>,
-}
-
-impl Search {
-    fn watch(future: LocalFuture<Result<Target, Refused>>) -> (Self, Watched) {
-        let state = Rc::new(SearchState {
-            future: RefCell::new(Some(future)),
-            waker: RefCell::new(None),
-        });
-        (Self(Rc::clone(&state)), Watched(state))
-    }
-}
-
-impl Drop for Search {
-    fn drop(&mut self) {
-        let future = self.0.future.borrow_mut().take();
-        drop(future);
-        let waker = self.0.waker.borrow_mut().take();
-        if let Some(waker) = waker {
-            waker.wake();
-        }
-    }
-}
-
-/// Yields what the user's future yields, or `None` when the search was called off.
-struct Watched(Rc<SearchState>);
-
-impl Future for Watched {
-    type Output = Option<Result<Target, Refused>>;
-
-    fn poll(self: Pin<&mut Self>, task: &mut TaskContext<'_>) -> Poll<Self::Output> {
-        // Taken out while it runs: the user's code may call the search off from inside.
-        let Some(mut future) = self.0.future.borrow_mut().take() else {
-            return Poll::Ready(None);
-        };
-        match future.as_mut().poll(task) {
-            Poll::Ready(target) => Poll::Ready(Some(target)),
-            Poll::Pending => {
-                // Called off from inside: only the driver's `Search` and this hold the state.
-                if Rc::strong_count(&self.0) == 1 {
-                    return Poll::Ready(None);
-                }
-                *self.0.future.borrow_mut() = Some(future);
-                *self.0.waker.borrow_mut() = Some(task.waker().clone());
-                Poll::Pending
-            }
         }
     }
 }

@@ -18,6 +18,7 @@ mod fetch;
 mod inbox;
 pub mod options;
 pub mod platform;
+mod search;
 mod socket;
 mod source;
 #[cfg(feature = "testing")]

@@ -8,6 +8,8 @@ use core::future::Future;
 use core::pin::Pin;
 use std::rc::Rc;
 
+use steady_socket_protocol::Message;
+
 use crate::connection::{CloseFrame, Hint, Time};
 
 /// A future that stays on its thread.
@@ -137,8 +139,8 @@ pub trait Platform<P> {
     #[must_use = "dropping a timer calls it off"]
     fn set_timer(&self, millis: u64, fire: Box<dyn FnOnce()>) -> Box<dyn Any>;
 
-    /// Runs a task, never before this call has returned.
-    fn spawn(&self, task: LocalFuture<()>);
+    /// Runs a function soon, never before this call has returned.
+    fn defer(&self, task: Box<dyn FnOnce()>);
 
     /// Makes a socket.
     ///
@@ -150,6 +152,12 @@ pub trait Platform<P> {
         settings: SocketSettings,
         listener: SocketListener<P>,
     ) -> Result<Rc<dyn RawSocket<P>>, Refused>;
+}
+
+/// What the Rust face needs besides.
+pub trait Runtime: Platform<Message> {
+    /// Runs a task, never before this call has returned.
+    fn spawn(&self, task: LocalFuture<()>);
 
     /// Whether the page was loaded over https, so that its connections have to be secure, too.
     fn page_is_secure(&self) -> bool;

@@ -20,11 +20,12 @@ use crate::connection::{
     CloseError, DropReason, Dropped, Event, Input, Loss, Phase, SendMode, SendRejected, Sent,
     Snapshot, Verdict, check_close,
 };
-use crate::driver::{Application, Attempt, Driver, Resolution, WeakDriver};
+use crate::driver::{Answer, Application, Attempt, Driver, Resolution, WeakDriver};
 use crate::events::{Events, Watchers};
 use crate::inbox::{INBOX_FULL, Inbox, InboxLimits, Received};
 use crate::options::{OptionError, Options};
-use crate::platform::{LocalFuture, Platform, Refused, Target};
+use crate::platform::{LocalFuture, Refused, Runtime, Target};
+use crate::search::Search;
 use crate::source::{Given, Source, check_mixed_content, check_protocols};
 
 /// Why a socket could not be made.
@@ -110,7 +111,7 @@ pub struct Builder<Out, In, C> {
     url: Source<String>,
     protocols: Source<Vec<String>>,
     options: Options,
-    platform: Option<Rc<dyn Platform<Message>>>,
+    platform: Option<Rc<dyn Runtime>>,
     predicate: Option<Predicate>,
     on_open: Option<OnOpen>,
     heartbeat: Option<Heartbeat>,
@@ -201,7 +202,7 @@ impl<Out, In, C> Builder<Out, In, C> {
     }
 
     /// Runs on another platform than the browser: a test kit, a simulation.
-    pub fn platform(mut self, platform: Rc<dyn Platform<Message>>) -> Self {
+    pub fn platform(mut self, platform: Rc<dyn Runtime>) -> Self {
         self.platform = Some(platform);
         self
     }
@@ -342,7 +343,7 @@ struct Face {
     url: Source<String>,
     protocols: Source<Vec<String>>,
     options: Options,
-    platform: Rc<dyn Platform<Message>>,
+    platform: Rc<dyn Runtime>,
     predicate: Option<Predicate>,
     on_open: Option<OnOpen>,
     heartbeat: Option<Heartbeat>,
@@ -362,38 +363,36 @@ impl Face {
 }
 
 /// The URL as the socket is to be given it, if it may be given it at all.
-fn parse_url(
-    platform: &dyn Platform<Message>,
-    options: Options,
-    url: &str,
-) -> Result<String, Refused> {
+fn parse_url(platform: &dyn Runtime, options: Options, url: &str) -> Result<String, Refused> {
     let url = platform.parse_url(url)?;
     check_secure(platform, options, &url)?;
     Ok(url)
 }
 
 /// Whether a parsed URL may be connected to from this page.
-fn check_secure(
-    platform: &dyn Platform<Message>,
-    options: Options,
-    url: &str,
-) -> Result<(), Refused> {
+fn check_secure(platform: &dyn Runtime, options: Options, url: &str) -> Result<(), Refused> {
     check_mixed_content(url, platform.page_is_secure() && !options.allow_insecure)
 }
 
 impl Application<Message> for FaceRef {
-    fn resolve(&self, attempt: &Attempt) -> Resolution {
+    fn resolve(&self, attempt: &Attempt, answer: Answer) -> Resolution {
         let face = &self.0;
         match (face.url.give(attempt), face.protocols.give(attempt)) {
             (Given::Now(url), Given::Now(protocols)) => Resolution::Ready(
                 url.and_then(|url| protocols.and_then(|protocols| face.target(url, protocols))),
             ),
             (url, protocols) => {
-                let face = Rc::clone(face);
-                Resolution::Pending(Box::pin(async move {
+                let asking = Rc::clone(face);
+                let (search, watched) = Search::watch(Box::pin(async move {
                     let (url, protocols) = both(url.later(), protocols.later()).await;
-                    face.target(url?, protocols?)
-                }))
+                    asking.target(url?, protocols?)
+                }));
+                face.platform.spawn(Box::pin(async move {
+                    if let Some(target) = watched.await {
+                        answer(target);
+                    }
+                }));
+                Resolution::Pending(Box::new(search))
             }
         }
     }

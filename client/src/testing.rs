@@ -37,7 +37,7 @@ use steady_socket_protocol::Message;
 
 use crate::connection::{CloseFrame, Hint, Time};
 use crate::platform::{
-    BinaryType, LocalFuture, Platform, RawSocket, Refused, SocketEvent, SocketListener,
+    BinaryType, LocalFuture, Platform, RawSocket, Refused, Runtime, SocketEvent, SocketListener,
     SocketSettings, Target,
 };
 
@@ -108,7 +108,7 @@ impl World {
 
     /// The platform to give to a [`Builder`](crate::Builder).
     #[must_use]
-    pub fn platform(&self) -> Rc<dyn Platform<Message>> {
+    pub fn platform(&self) -> Rc<dyn Runtime> {
         Rc::new(self.clone())
     }
 
@@ -285,8 +285,8 @@ impl Platform<Message> for World {
         Box::new(CallOff(timer))
     }
 
-    fn spawn(&self, task: LocalFuture<()>) {
-        self.0.tasks.borrow_mut().push(task);
+    fn defer(&self, task: Box<dyn FnOnce()>) {
+        self.spawn(Box::pin(async move { task() }));
     }
 
     fn connect(
@@ -313,6 +313,12 @@ impl Platform<Message> for World {
         });
         self.0.sockets.borrow_mut().push(Rc::clone(&socket));
         Ok(Rc::new(FakeSocket(socket)))
+    }
+}
+
+impl Runtime for World {
+    fn spawn(&self, task: LocalFuture<()>) {
+        self.0.tasks.borrow_mut().push(task);
     }
 
     fn page_is_secure(&self) -> bool {

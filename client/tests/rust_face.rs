@@ -8,7 +8,7 @@ use std::rc::Rc;
 use futures_util::{FutureExt, SinkExt, StreamExt};
 use steady_socket::connection::Time;
 use steady_socket::platform::{
-    LocalFuture, Platform, RawSocket, Refused, SocketListener, SocketSettings, Target,
+    LocalFuture, Platform, RawSocket, Refused, Runtime, SocketListener, SocketSettings, Target,
 };
 use steady_socket::protocol::hello::{ClientMessage, Hello};
 use steady_socket::protocol::{Json, MsgPack, PlainText};
@@ -1297,7 +1297,7 @@ fn a_server_that_keeps_failing_cannot_call_its_clients_back_at_once() {
 /// A platform whose sockets are made by the application's own constructor, which may do anything, and which
 /// can be hidden.
 struct Injected {
-    world: Rc<dyn Platform<Message>>,
+    world: Rc<dyn Runtime>,
     /// Deep chains of timers go on once a minute, as in a hidden tab of Chromium.
     hidden: Cell<bool>,
     /// How deep the chain is whose timer is going off.
@@ -1374,6 +1374,12 @@ impl Platform<Message> for Injected {
         self.world.set_timer(millis, fire)
     }
 
+    fn defer(&self, task: Box<dyn FnOnce()>) {
+        self.world.defer(task);
+    }
+}
+
+impl Runtime for Injected {
     fn spawn(&self, task: LocalFuture<()>) {
         self.world.spawn(task);
     }
@@ -1392,7 +1398,7 @@ fn injected(world: &World) -> (Rc<Injected>, Text) {
     let platform = Injected::new(world);
     let socket = Text::builder("ws://example.org/")
         .options(Options::default().start_closed(true))
-        .platform(Rc::clone(&platform) as Rc<dyn Platform<Message>>)
+        .platform(Rc::clone(&platform) as Rc<dyn Runtime>)
         .connect()
         .unwrap();
     (platform, socket)

@@ -259,6 +259,22 @@ pub enum Phase {
 }
 
 impl Phase {
+    /// Every one, in the order of their numbers.
+    pub const ALL: [Self; 6] = [
+        Self::Idle,
+        Self::Connecting,
+        Self::Open,
+        Self::Waiting,
+        Self::Closing,
+        Self::Closed,
+    ];
+
+    /// Its place in [`ALL`](Self::ALL).
+    #[must_use]
+    pub const fn index(self) -> u8 {
+        self as u8
+    }
+
     /// Its name, as the JavaScript face and the logs show it.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -304,6 +320,28 @@ pub enum Cause {
 }
 
 impl Cause {
+    /// Every one, in the order of their numbers.
+    pub const ALL: [Self; 12] = [
+        Self::Socket,
+        Self::Refused,
+        Self::ConnectTimeout,
+        Self::Provider,
+        Self::ProviderTimeout,
+        Self::SendFailed,
+        Self::CloseTimeout,
+        Self::HeartbeatTimeout,
+        Self::ProbeTimeout,
+        Self::MessageTooBig,
+        Self::Reconnect,
+        Self::Closed,
+    ];
+
+    /// Its place in [`ALL`](Self::ALL).
+    #[must_use]
+    pub const fn index(self) -> u8 {
+        self as u8
+    }
+
     /// Its name, as the JavaScript face and the logs show it.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -356,9 +394,34 @@ pub enum Why {
     RetriesExhausted,
 }
 
-impl fmt::Display for Why {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Why {
+    /// Every one, in the order of their numbers.
+    pub const ALL: [Self; 13] = [
+        Self::Requested,
+        Self::WaitOver,
+        Self::HandshakeDone,
+        Self::PolicyRetries,
+        Self::PredicateRetries,
+        Self::LocalLoss,
+        Self::ServerAsks,
+        Self::Woken,
+        Self::TooManyAttempts,
+        Self::PolicyStops,
+        Self::PredicateStops,
+        Self::RefusedTwice,
+        Self::RetriesExhausted,
+    ];
+
+    /// Its place in [`ALL`](Self::ALL).
+    #[must_use]
+    pub const fn index(self) -> u8 {
+        self as u8
+    }
+
+    /// The reason, in words.
+    #[must_use]
+    pub const fn text(self) -> &'static str {
+        match self {
             Self::Requested => "the application asked for it",
             Self::WaitOver => "the wait is over",
             Self::HandshakeDone => "the handshake succeeded",
@@ -372,7 +435,13 @@ impl fmt::Display for Why {
             Self::PredicateStops => "the application's predicate says to stop",
             Self::RefusedTwice => "one side refused what the other sent, twice in a row",
             Self::RetriesExhausted => "no retry is left",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.text())
     }
 }
 
@@ -434,6 +503,22 @@ pub enum DropReason {
 }
 
 impl DropReason {
+    /// Every one, in the order of their numbers.
+    pub const ALL: [Self; 6] = [
+        Self::Overflow,
+        Self::Expired,
+        Self::Volatile,
+        Self::Refused,
+        Self::Closed,
+        Self::InboxFull,
+    ];
+
+    /// Its place in [`ALL`](Self::ALL).
+    #[must_use]
+    pub const fn index(self) -> u8 {
+        self as u8
+    }
+
     /// Its name, as the JavaScript face and the logs show it.
     #[must_use]
     pub const fn name(self) -> &'static str {

@@ -1,0 +1,73 @@
+// Generated from Rust by tests/generated.rs, which also says how to do it again: what the numbers mean by
+// which the core tells of itself.
+
+/** States. */
+export const STATES = [
+  'idle',
+  'connecting',
+  'open',
+  'waiting',
+  'closing',
+  'closed',
+];
+
+/** What ended a connection or an attempt. */
+export const CAUSES = [
+  'socket',
+  'refused',
+  'connect-timeout',
+  'provider',
+  'provider-timeout',
+  'send-failed',
+  'close-timeout',
+  'heartbeat-timeout',
+  'probe-timeout',
+  'message-too-big',
+  'reconnect',
+  'closed',
+];
+
+/** Why a message was not sent. */
+export const DROP_REASONS = [
+  'overflow',
+  'expired',
+  'volatile',
+  'refused',
+  'closed',
+  'inbox-full',
+];
+
+/** Why a connection is in its state, or will or will not be tried again. */
+export const WHYS = [
+  'the application asked for it',
+  'the wait is over',
+  'the handshake succeeded',
+  'the policy for the close code is to retry',
+  "the application's predicate says to retry",
+  'the page slept or the network changed',
+  'the server announced when to come back',
+  'the page woke or the network came back',
+  'too many attempts were made in a short time',
+  'the policy for the close code is to stop',
+  "the application's predicate says to stop",
+  'one side refused what the other sent, twice in a row',
+  'no retry is left',
+];
+
+/** The counters of a snapshot. */
+export const COUNTERS = [
+  'attempt',
+  'attempts',
+  'opens',
+  'messagesSent',
+  'bytesSent',
+  'messagesReceived',
+  'bytesReceived',
+  'queuedMessages',
+  'queuedBytes',
+  'droppedMessages',
+  'droppedBytes',
+  'unconfirmedMessages',
+  'unconfirmedBytes',
+  'abandoned',
+];

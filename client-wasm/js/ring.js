@@ -1,0 +1,325 @@
+// What the core calls, from Rust: the platform on which connections run, and the hosts that they tell. Only numbers
+// and values pass, as `src/host.rs` says; here numbers get their names. What the core is called back on has a number,
+// too, by which its timer, socket or search goes.
+
+import { hasFailed, moduleFailed } from './failure.js';
+import { CAUSES, DROP_REASONS, STATES, WHYS } from './names.js';
+
+/** What is told of a socket, as in `src/ring.rs`. */
+const OPENED = 0;
+const MESSAGE = 1;
+const TOO_BIG = 2;
+const ERROR = 3;
+const CLOSED = 4;
+const CLOSED_CLEANLY = 5;
+
+/** What the page and the network tell, by type of event: the place in `HINTS` of `src/ring.rs`. */
+const OF_THE_GLOBAL = { online: () => 0, offline: () => 1, pageshow: ({ persisted }) => (persisted ? 3 : -1) };
+const OF_THE_DOCUMENT = {
+  visibilitychange: () => (globalThis.document.visibilityState === 'visible' ? 2 : -1),
+  resume: () => 3,
+};
+
+/** A connection that closed without saying how. */
+const ABNORMAL = 1006;
+
+/** Answers of `verdictOf` that are no waits, as in `src/host.rs`, and the one that leaves it to the policy. */
+const RETRY = -1;
+const STOP = -2;
+const NO_VERDICT = -3;
+
+/** Calls back into the module. */
+let call = null;
+/** Timers, sockets, searches and listeners by the number of what they call back. */
+const things = new Map();
+
+/** Takes the one function by which the module is called back. */
+export function setCall(given) {
+  call = given;
+}
+
+/** Makes a core that tells `host`. */
+export function createCore(host) {
+  return call(-1, 0, 0, host);
+}
+
+function tell(id, what = 0, number = 0, value = undefined) {
+  if (!hasFailed()) call(id, what, number, value);
+}
+
+/** A field of something that need not be the browser's own: `undefined` where it has none, or throws. */
+function read(object, field) {
+  try {
+    return object[field];
+  } catch {
+    return undefined;
+  }
+}
+
+/** Sets a field of such an object, if it lets itself be set. */
+export function write(object, field, value) {
+  try {
+    object[field] = value;
+  } catch {
+    // There is nobody to tell.
+  }
+}
+
+/** A text field of such an object. */
+export function readText(object, field, otherwise = '') {
+  const text = read(object, field);
+  return typeof text === 'string' ? text : otherwise;
+}
+
+/** What such an object says is a number may be anything. */
+function numberOf(value) {
+  return typeof value === 'number' ? value : 0;
+}
+
+/** The name of an exception: its message may quote the URL. */
+function nameOf(thrown) {
+  return readText(thrown, 'name', 'an exception without a name');
+}
+
+// --- The platform -------------------------------------------------------------------------------------------
+
+/** The module has panicked. */
+export function panicked(message, file, line) {
+  moduleFailed(`${message} (${file}:${line})`);
+}
+
+/** Milliseconds on a clock that does not go back, where there is one. */
+export function now() {
+  return globalThis.performance?.now() ?? Date.now();
+}
+
+export function wallClock() {
+  return Date.now();
+}
+
+export function chance() {
+  return Math.random();
+}
+
+export function setTimer(id, millis) {
+  things.set(id, setTimeout(() => tell(id), millis));
+}
+
+export function clearTimer(id) {
+  clearTimeout(things.get(id));
+  things.delete(id);
+}
+
+export function defer(id) {
+  queueMicrotask(() => tell(id));
+}
+
+/** Listens to the page and the network. A worker hears only of the network, and Node of nothing. */
+export function watch(id) {
+  const listener = (event) => {
+    const hint = (OF_THE_GLOBAL[event.type] ?? OF_THE_DOCUMENT[event.type])(event);
+    if (hint >= 0) tell(id, 0, hint);
+  };
+  things.set(id, listener);
+  listen('addEventListener', listener);
+}
+
+export function unwatch(id) {
+  listen('removeEventListener', things.get(id));
+  things.delete(id);
+}
+
+function listen(method, listener) {
+  try {
+    for (const type of Object.keys(OF_THE_GLOBAL)) globalThis[method](type, listener);
+    for (const type of Object.keys(OF_THE_DOCUMENT)) globalThis.document?.[method](type, listener);
+  } catch {
+    // Node's global object takes no listeners.
+  }
+}
+
+// --- Sockets ------------------------------------------------------------------------------------------------
+
+export function openSocket(host, id, max) {
+  let socket;
+  try {
+    socket = host.makeSocket();
+  } catch (error) {
+    host.refusal = nameOf(error);
+    return 0;
+  }
+  things.set(id, { socket, host });
+  write(socket, 'onopen', () => tell(id, OPENED));
+  write(socket, 'onmessage', (event) => {
+    // Before anything of it is copied.
+    const size = sizeOf(read(event, 'data'));
+    if (size > max) tell(id, TOO_BIG);
+    else tell(id, MESSAGE, size, event);
+  });
+  write(socket, 'onerror', () => tell(id, ERROR));
+  write(socket, 'onclose', (event) => {
+    const code = read(event, 'code');
+    const what = read(event, 'wasClean') ? CLOSED_CLEANLY : CLOSED;
+    tell(id, what, typeof code === 'number' ? code : ABNORMAL, read(event, 'reason'));
+  });
+  write(socket, 'binaryType', host.binaryType);
+  return 1;
+}
+
+/** Bytes, or for text UTF-16 code units, since its size in bytes would take a walk through it. */
+function sizeOf(data) {
+  if (typeof data === 'string') return data.length;
+  return numberOf(read(data, 'byteLength') ?? read(data, 'size'));
+}
+
+export function sendOn(id, message) {
+  const { socket, host } = things.get(id);
+  try {
+    socket.send(message);
+    return 1;
+  } catch (error) {
+    host.refusal = nameOf(error);
+    return 0;
+  }
+}
+
+export function closeSocket(id, code, reason) {
+  const { socket } = things.get(id);
+  try {
+    // A reason without a code goes with 1000, which a code left out means for a script.
+    if (code < 0 && reason === '') socket.close();
+    else socket.close(code < 0 ? 1000 : code, reason);
+  } catch {
+    // The arguments were checked before; there is nobody to tell.
+  }
+}
+
+export function silence(id) {
+  const { socket } = things.get(id);
+  for (const type of ['open', 'message', 'error', 'close']) write(socket, `on${type}`, null);
+}
+
+export function letGoOf(id) {
+  silence(id);
+  const { socket, host } = things.get(id);
+  if (host.socket === socket) host.socket = null;
+  things.delete(id);
+}
+
+export function bufferedBy(id) {
+  return numberOf(read(things.get(id).socket, 'bufferedAmount'));
+}
+
+export function protocolOf(id) {
+  return read(things.get(id).socket, 'protocol');
+}
+
+export function textOf(event) {
+  return read(event, 'data');
+}
+
+/** The module has failed: lets go of its timers, and closes its sockets for good. */
+export function abandonAll() {
+  for (const [id, thing] of things) {
+    if (thing.socket) {
+      silence(id);
+      closeSocket(id, -1, '');
+    } else {
+      // Of a timer, and nothing otherwise.
+      clearTimeout(thing);
+    }
+  }
+  things.clear();
+}
+
+// --- Hosts --------------------------------------------------------------------------------------------------
+
+export function optionOf(host, row) {
+  return host.numbers[row];
+}
+
+export function asksOf(host) {
+  return host.asks;
+}
+
+export function pingOf(host) {
+  return host.ping();
+}
+
+export function isHeartbeat(host, event) {
+  return host.isHeartbeat(event) ? 1 : 0;
+}
+
+export function search(host, id, attempt, last) {
+  const controller = new AbortController();
+  const { signal } = controller;
+  things.set(id, controller);
+  const found = (yes) => {
+    if (signal.aborted) return;
+    things.delete(id);
+    tell(id, yes);
+  };
+  host.resolve(attempt, last, signal).then(
+    (target) => {
+      host.target = target;
+      found(1);
+    },
+    () => found(0),
+  );
+}
+
+export function callOff(id) {
+  things.get(id)?.abort();
+  things.delete(id);
+}
+
+export function verdictOf(host, lost) {
+  const verdict = host.verdict(lost);
+  if (typeof verdict === 'number') return Math.ceil(verdict);
+  if (verdict === undefined) return NO_VERDICT;
+  return verdict ? RETRY : STOP;
+}
+
+/** How a connection ended, as the declarations' `LostConnection`. */
+export function lostConnection(code, reason, clean, wasOpen, cause) {
+  return Object.freeze({ code, reason, wasClean: clean === 1, wasOpen: wasOpen === 1, cause: CAUSES[cause] });
+}
+
+export function opened(host, socket, attempt, reconnected) {
+  host.log?.(`socket ${socket} ${reconnected ? 'reconnected' : 'connected'}`);
+  host.opened(reconnected === 1, attempt);
+}
+
+export function received(host, event) {
+  host.message(event);
+}
+
+export function failed(host) {
+  host.log?.('error');
+  host.failed();
+}
+
+export function closed(host, socket, lost, retryIn, why, messages, bytes) {
+  const { cause, code, wasClean } = lost;
+  host.log?.(`socket ${socket} closed: ${cause}, code ${code}, clean ${wasClean}, unconfirmed messages ${messages}; ${WHYS[why]}`);
+  host.closed(lost, orNothing(retryIn), WHYS[why], messages, bytes);
+}
+
+export function stateChanged(host, state, attempt, delay, why) {
+  host.log?.(`${STATES[state]} (attempt ${attempt}${delay < 0 ? '' : `, in ${delay} ms`}): ${WHYS[why]}`);
+  host.stateChanged(STATES[state], attempt, orNothing(delay), WHYS[why]);
+}
+
+export function dropping(host, message) {
+  host.dropping.push(message);
+}
+
+export function dropped(host, reason, bytes) {
+  const messages = host.dropping.splice(0);
+  host.log?.(`${messages.length} messages dropped (${bytes} bytes): ${DROP_REASONS[reason]}`);
+  host.dropped(DROP_REASONS[reason], messages, bytes);
+}
+
+function orNothing(millis) {
+  return millis < 0 ? undefined : millis;
+}
