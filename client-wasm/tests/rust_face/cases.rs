@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use futures_util::{SinkExt, StreamExt};
 use steady_socket::browser::Browser;
-use steady_socket::platform::Platform;
+use steady_socket::platform::Runtime;
 use steady_socket::protocol::hello::{ClientMessage, Hello, ServerMessage};
 use steady_socket::protocol::{
     Codec, Decode, Encode, Json, MsgPack, Offers, PlainBytes, PlainText,
@@ -518,7 +518,7 @@ async fn a_volatile_message_is_not_kept() {
 
 #[wasm_bindgen_test]
 async fn urls_are_parsed_as_the_standard_says() {
-    let parse = |url: &str| Platform::<Message>::parse_url(&Browser::new(), url);
+    let parse = |url: &str| Runtime::parse_url(&Browser::new(), url);
     assert_eq!(
         parse("http://example.org/a b").unwrap(),
         "ws://example.org/a%20b"
