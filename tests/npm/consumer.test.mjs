@@ -1,14 +1,12 @@
-// The packed package as a user meets it: what is in it, in Node, in a page without a bundler, and where its
-// WebAssembly module cannot be loaded.
+// The packed package in a page without a bundler, and where its WebAssembly module cannot be loaded.
 
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { readFile, readdir, writeFile } from 'node:fs/promises';
+import { readFile, readdir } from 'node:fs/promises';
 import path from 'node:path';
 
 import { serverAddress } from './lib/environment.mjs';
 import { TEST_TIMEOUT } from './lib/limits.mjs';
-import { runProgram } from './lib/package.mjs';
 import { openRealm } from './lib/realm.mjs';
 import { strictPolicy } from './lib/static-server.mjs';
 
@@ -31,49 +29,6 @@ describe('the installed package', { timeout: 4 * TEST_TIMEOUT }, () => {
     });
   });
   after(() => realm?.close());
-
-  test('holds what is needed and nothing else', async () => {
-    const manifest = JSON.parse(await readFile(path.join(realm.folder, 'package.json'), 'utf8'));
-    assert.equal(manifest.name, 'steady-socket');
-    assert.equal(manifest.type, 'module');
-    assert.equal(manifest.license, 'MIT OR Apache-2.0');
-    assert.deepEqual(manifest.dependencies ?? {}, {}, 'no dependencies');
-    for (const script of ['preinstall', 'install', 'postinstall', 'prepare']) {
-      assert.equal(manifest.scripts?.[script], undefined, `no ${script} script`);
-    }
-
-    const { stdout } = await runProgram('npm', ['pack', '--dry-run', '--json', '--ignore-scripts'], { cwd: realm.folder });
-    const packed = JSON.parse(stdout)[0].files.map((file) => file.path);
-    for (const file of targets(manifest.exports)) {
-      assert.ok(packed.includes(file), `${file}, which \`exports\` names, is packed`);
-    }
-    assert.equal(packed.filter((file) => file.endsWith('.wasm')).length, 1, 'one WebAssembly module');
-    for (const file of ['package.json', 'README.md', 'LICENSE-MIT', 'LICENSE-APACHE', 'index.js', 'index.d.ts']) {
-      assert.ok(packed.includes(file), `${file} is packed`);
-    }
-    for (const file of packed) {
-      assert.match(file, /(\.js|\.d\.ts|\.wasm|^package\.json|^README\.md|^LICENSE-\w+)$/, `${file} belongs in a package`);
-    }
-    assert.deepEqual(await readdir(realm.project).then((entries) => entries.sort()), ['node_modules', 'package-lock.json', 'package.json']);
-  });
-
-  test('can be imported in Node, where nothing of a browser is there', async () => {
-    const script = path.join(realm.project, 'import.mjs');
-    await writeFile(script, `
-      // Whoever touches one of these while being imported is told so.
-      for (const name of ['window', 'self', 'document', 'location', 'navigator', 'WebSocket', 'Worker']) {
-        Object.defineProperty(globalThis, name, {
-          configurable: true,
-          get() { throw new Error('touched ' + name); },
-        });
-      }
-      const imported = await import('steady-socket');
-      console.log(Object.keys(imported).sort().join(' '), typeof imported.ReconnectingWebSocket);
-    `);
-    const { stdout, stderr } = await runProgram(process.execPath, [script], { cwd: realm.project });
-    assert.match(stdout, /\bReconnectingWebSocket\b.*\bload\b.* function\n$/);
-    assert.equal(stderr, '');
-  });
 
   test('greets from a page without a bundler, under a strict content security policy', async () => {
     await fresh();
@@ -218,9 +173,3 @@ describe('the installed package', { timeout: 4 * TEST_TIMEOUT }, () => {
     realm.complaints.length = 0;
   }
 });
-
-/** Every file that an `exports` field names. */
-function targets(exports) {
-  if (typeof exports === 'string') return exports.includes('*') ? [] : [exports.replace(/^\.\//, '')];
-  return Object.values(exports ?? {}).flatMap(targets);
-}

@@ -6,7 +6,7 @@ import { after, before, describe, test } from 'node:test';
 import { serverAddress } from '../../lib/environment.mjs';
 import { TEST_TIMEOUT } from '../../lib/limits.mjs';
 import { runProgram } from '../../lib/package.mjs';
-import { makeProject } from './project.mjs';
+import { INLINE, makeProject } from './project.mjs';
 
 /** What a program prints whose only business it is, and the code with which it ends: by itself, save the last. */
 const EXITS = {
@@ -42,7 +42,7 @@ export function describeRuntime(name, { program, args = [], inject = '' }) {
     before(async () => {
       const options = { files: 'programs', packages: ['ws'] };
       consumers.file = await makeProject('outside', options);
-      consumers.inline = await makeProject('outside-inline', { ...options, inline: true });
+      consumers.inline = await makeProject('outside-inline', { ...options, imports: INLINE });
     });
     after(async () => {
       for (const { remove } of Object.values(consumers)) await remove();

@@ -1,6 +1,6 @@
 // An empty project that installs the packed package.
 
-import { readFile, readdir, symlink, writeFile, mkdir } from 'node:fs/promises';
+import { readFile, readdir, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -9,20 +9,23 @@ import { MODULES } from './programs.mjs';
 
 const HERE = fileURLToPath(new URL('..', import.meta.url));
 
+/** For {@link makeProject}. */
+export const INLINE = { 'steady-socket': 'steady-socket/inline' };
+
 /**
  * Makes one, with the files of a folder beside this.
  *
  * @param purpose - a word for the folder's name
  * @param options.files - `app`, which is a page, or `programs`
- * @param options.inline - whether they import the entries that embed the WebAssembly module
+ * @param options.imports - other places for some of what they import; `INLINE` embeds the WebAssembly module
  * @param options.packages - other packages that they import
- * @returns `project` (its folder) and `remove`
+ * @returns `project` (its folder), `folder` (that of the installed package) and `remove`
  */
-export async function makeProject(purpose, { files, inline = false, packages = [] }) {
+export async function makeProject(purpose, { files, imports = {}, packages = [] }) {
   const { project, folder, remove } = await installPackage(purpose);
   try {
     for (const name of packages) await symlink(path.join(MODULES, name), path.join(project, 'node_modules', name));
-    await copyFiles(files, project, inline);
+    await copyFiles(files, project, imports);
     return { project, folder, remove };
   } catch (error) {
     await remove();
@@ -30,11 +33,11 @@ export async function makeProject(purpose, { files, inline = false, packages = [
   }
 }
 
-async function copyFiles(name, project, inline) {
+async function copyFiles(name, project, imports) {
   const folder = path.join(HERE, name);
-  await mkdir(project, { recursive: true });
   for (const file of await readdir(folder)) {
-    const source = await readFile(path.join(folder, file), 'utf8');
-    await writeFile(path.join(project, file), inline ? source.replaceAll("'steady-socket'", "'steady-socket/inline'") : source);
+    let source = await readFile(path.join(folder, file), 'utf8');
+    for (const [from, to] of Object.entries(imports)) source = source.replaceAll(`'${from}'`, `'${to}'`);
+    await writeFile(path.join(project, file), source);
   }
 }

@@ -1,0 +1,69 @@
+// esbuild, with the file of the WebAssembly module copied beside what it makes, and with the module embedded.
+
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { copyFile, readFile, readdir, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+
+import { build } from 'esbuild';
+
+import { TEST_TIMEOUT } from '../lib/limits.mjs';
+import { runProgram } from '../lib/package.mjs';
+import { strictPolicy } from '../lib/static-server.mjs';
+import { INLINE, makeProject } from './lib/project.mjs';
+import { visitFolder } from './lib/visit.mjs';
+
+describe('esbuild', { timeout: 2 * TEST_TIMEOUT }, () => {
+  const consumers = {};
+  before(async () => {
+    consumers.file = await makeProject('esbuild', { files: 'app' });
+    consumers.inline = await makeProject('esbuild-inline', { files: 'app', imports: INLINE });
+  });
+  after(async () => {
+    for (const { remove } of Object.values(consumers)) await remove();
+  });
+
+  /** Bundles the page and its workers into `dist`. */
+  async function bundle({ project }) {
+    const dist = path.join(project, 'dist');
+    await build({
+      absWorkingDir: project,
+      entryPoints: ['main.js', 'worker.js', 'shared-worker.js'],
+      outdir: dist,
+      bundle: true,
+      format: 'esm',
+      minify: true,
+      logLevel: 'error',
+    });
+    await copyFile(path.join(project, 'index.html'), path.join(dist, 'index.html'));
+    return dist;
+  }
+
+  test('makes a page that finds the file that was copied beside it, as the readme says', async () => {
+    const { project } = consumers.file;
+    const dist = await bundle(consumers.file);
+    const readme = await readFile(path.join(consumers.file.folder, 'README.md'), 'utf8');
+    const [, command] = /^ *(cp node_modules\/steady-socket\/\S+ dist\/)$/m.exec(readme);
+    await runProgram('sh', ['-c', command], { cwd: project });
+    // One for each realm.
+    assert.deepEqual(await visitFolder(dist), Array(3).fill('/steady-socket.wasm'));
+  });
+
+  test('makes a page with the module embedded, which may fetch nothing', async () => {
+    const dist = await bundle(consumers.inline);
+    assert.deepEqual((await readdir(dist)).sort(), ['index.html', 'main.js', 'shared-worker.js', 'worker.js']);
+    const policy = strictPolicy({ connect: 'ws://127.0.0.1:*' }).replace("connect-src 'self' ", 'connect-src ');
+    assert.deepEqual(await visitFolder(dist, policy), []);
+  });
+
+  test('makes a script that is no module, which says that it does not know its address', async () => {
+    const { project } = consumers.file;
+    const source = "import { load } from 'steady-socket'; load().catch(({ message }) => console.log(message));";
+    await writeFile(path.join(project, 'script.js'), source);
+    await build({
+      absWorkingDir: project, entryPoints: ['script.js'], outfile: path.join(project, 'script.cjs'), bundle: true, format: 'iife', logLevel: 'error',
+    });
+    const { stdout } = await runProgram(process.execPath, ['script.cjs'], { cwd: project });
+    assert.equal(stdout.trimEnd(), 'the WebAssembly module of steady-socket could not be loaded: the address of this script is not known, so that the file cannot be looked for beside it; give load({ module }), or import steady-socket/inline');
+  });
+});
