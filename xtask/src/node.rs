@@ -44,7 +44,7 @@ pub(crate) fn ensure_wasm_opt() -> Result<WasmOpt> {
 }
 
 /// Where the packages are that builds need; [`ensure_wasm_opt`] installs them all.
-fn build_packages() -> PathBuf {
+pub(crate) fn build_packages() -> PathBuf {
     checkout::tools().join("node")
 }
 

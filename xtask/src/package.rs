@@ -273,12 +273,13 @@ fn manifest(version: &str, files: &[PathBuf]) -> String {
     )
 }
 
-/// Prints how large the package's files are, as they are and as servers send them.
+/// Prints what a program pays for each entry: bundled, with the module, and as servers send it.
 pub(crate) fn print_sizes() -> Result<()> {
     process::run(
         Command::new("node")
             .arg(checkout::path("xtask/node/sizes.mjs"))
-            .arg(folder()),
+            .arg(folder())
+            .arg(node::build_packages().join("node_modules")),
     )
 }
 

@@ -25,6 +25,7 @@ const EXPORTS = {
   all: ['ClosedError', 'MessageError', 'OverflowError', 'ReconnectingWebSocket', 'TypedSocket', 'TypedSocketError', 'json', 'load'],
   websocket: ['ReconnectingWebSocket', 'load'],
   msgpack: ['createMsgpack', 'msgpack'],
+  testing: ['FakePage', 'FakeServer', 'fakeTime', 'setChance'],
 };
 
 /**
@@ -65,6 +66,7 @@ export function describeRuntime(name, { program, args = [], inject = '' }) {
         'steady-socket/websocket': EXPORTS.websocket,
         'steady-socket/websocket/inline': EXPORTS.websocket,
         'steady-socket/msgpack': EXPORTS.msgpack,
+        'steady-socket/testing': EXPORTS.testing,
       });
     });
 

@@ -10,7 +10,7 @@ for (const name of ['window', 'self', 'document', 'location', 'navigator', 'WebS
     },
   });
 }
-const entries = ['steady-socket', 'steady-socket/inline', 'steady-socket/websocket', 'steady-socket/websocket/inline', 'steady-socket/msgpack'];
+const entries = ['steady-socket', 'steady-socket/inline', 'steady-socket/websocket', 'steady-socket/websocket/inline', 'steady-socket/msgpack', 'steady-socket/testing'];
 const exported = {};
 for (const entry of entries) exported[entry] = Object.keys(await import(entry)).sort();
 console.log(JSON.stringify({ touched, exported }));
