@@ -70,6 +70,30 @@ export const differences = {
       ours: { 'a name that there is not': 'throws TypeError' },
     },
 
+    '`send` has options behind the message, and wrong ones are refused; a `WebSocket` ignores what is there': {
+      async run(t) {
+        const { socket } = await t.open();
+        const received = t.messages(socket, 1);
+        t.attempt('a number', () => socket.send('first', 0));
+        socket.send('second');
+        t.note('received', await received);
+      },
+      native: { 'a number': 'gives "undefined"', received: ['first'] },
+      ours: { 'a number': 'throws TypeError', received: ['second'] },
+    },
+
+    '`send` throws when the browser holds `highWaterMark` (1 MiB) and the queue is full (1,000 messages or 16 MiB)': {
+      async run(t) {
+        const { socket } = await t.open();
+        const message = new Uint8Array(64 * 1024);
+        t.attempt('18 MiB at once', () => {
+          for (let sent = 0; sent < 18 * 1024 * 1024; sent += message.length) socket.send(message);
+        });
+      },
+      native: { '18 MiB at once': 'gives "undefined"' },
+      ours: { '18 MiB at once': 'throws QuotaExceededError (DOMException)' },
+    },
+
     'a message of more than `maxMessageBytes` (64 MiB) ends the connection; a `WebSocket` takes what there is': {
       async run(t) {
         const socket = t.make(t.rawUrl({ huge: 64 * 1024 * 1024 + 1 }));
@@ -79,6 +103,17 @@ export const differences = {
       },
       native: { event: 'message' },
       ours: { event: 'close' },
+    },
+
+    'an attempt that the server does not answer ends after `connectTimeout` (15 s); a browser waits longer': {
+      async run(t) {
+        const socket = t.make(t.silentUrl());
+        const closed = new Promise((resolve) => { socket.onclose = ({ code }) => resolve(code); });
+        const patience = new Promise((resolve) => { setTimeout(resolve, 16_000, 'nothing in 16 s'); });
+        t.note('end', await Promise.race([closed, patience]));
+      },
+      native: { end: 'nothing in 16 s' },
+      ours: { end: 1006 },
     },
 
     'a Close that the server does not answer ends after `closeTimeout` (5 s); a browser waits longer': {
