@@ -388,7 +388,7 @@ export function dictionary(given, what, names) {
     if (names.includes(name)) continue;
     const near = names.filter((known) => distance(known.toLowerCase(), name.toLowerCase()) <= 2 + known.length / 8);
     const hint = near.length > 0 ? `did you mean ${near.join(' or ')}?` : `it takes ${names.join(', ')}`;
-    throw new TypeError(`${CLASS}: ${what} have no ${name}; ${hint}`);
+    throw new TypeError(`${CLASS}: ${what} ${what.startsWith('option ') ? 'has' : 'have'} no ${name}; ${hint}`);
   }
   return given;
 }

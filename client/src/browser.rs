@@ -159,6 +159,10 @@ extern "C" {
     #[wasm_bindgen(thread_local_v2, js_name = globalThis)]
     static GLOBAL: Watched;
 
+    /// A function that does nothing.
+    #[wasm_bindgen(thread_local_v2, js_namespace = Function, js_name = prototype)]
+    static NOTHING: JsValue;
+
     /// Something that may dispatch events: Node's global object does not.
     #[wasm_bindgen(js_name = Object)]
     type Watched;
@@ -523,9 +527,12 @@ impl Drop for BrowserSocket {
 }
 
 fn silence(socket: &WebSocket) {
-    for handler in ["onopen", "onmessage", "onerror", "onclose"] {
+    for handler in ["onopen", "onmessage", "onclose"] {
         write(socket, handler, &JsValue::NULL);
     }
+    // Node's `ws` tells an error when it is closed while it connects, and an error there that nobody listens to
+    // ends the process.
+    NOTHING.with(|nothing| write(socket, "onerror", nothing));
 }
 
 /// The code of a socket that closed without saying how.

@@ -756,7 +756,7 @@ describe('typed messages', { timeout: 8 * TEST_TIMEOUT }, () => {
         [{ incoming: proxy }, 'TypeError', /revoked/],
         [proxy, 'TypeError', /revoked/],
         [{ buffer: 7 }, 'TypeError', /option buffer/],
-        [{ buffer: { size: 7 } }, 'TypeError', /no size/],
+        [{ buffer: { size: 7 } }, 'TypeError', /option buffer has no size/],
         [{ buffer: { messages: 0 } }, 'RangeError', /buffer\.messages is 0.*from 1/],
         [{ buffer: { messages: 1.5 } }, 'RangeError', /buffer\.messages is 1\.5/],
         [{ buffer: { messages: NaN } }, 'RangeError', /NaN/],

@@ -18,6 +18,7 @@ const EXITS = {
   'waits for the next attempt': ['open, close 1006, open, close 1005', 0],
   'gives up': ['open, close 1006', 0],
   'is closed before it is open': ['close 1006', 0],
+  'is closed while it connects': ['close 1006', 0],
   'exits with a code of its own': ['open', 3],
 };
 

@@ -40,6 +40,16 @@ await ({
     make({ maxRetries: 0 }).onopen = () => { cut(''); };
   },
   async 'is closed before it is open'() { make().close(); },
+  async 'is closed while it connects'() {
+    const socket = make({
+      WebSocket: class extends (options.WebSocket ?? WebSocket) {
+        constructor(...given) {
+          super(...given);
+          queueMicrotask(() => socket.close());
+        }
+      },
+    });
+  },
   async 'exits with a code of its own'() {
     make().onopen = () => process.exit(3);
   },
