@@ -3,7 +3,7 @@
 import { contendersOf, judge } from './budgets.mjs';
 
 /** Rounds at first, as many more each time a budget is inconclusive, and at most. */
-const FULL = { first: 100, more: 100, most: 1_000 };
+const FULL = { first: 300, more: 300, most: 3_000 };
 const QUICK = { first: 5, more: 0, most: 5 };
 
 /** What the command line asks for, as the parts need it. */

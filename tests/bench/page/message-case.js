@@ -12,7 +12,7 @@ const NativeWebSocket = globalThis.WebSocket;
  * Milliseconds that a batch takes. Long enough for a clock of 5 µs, and so short that what else the machine
  * does spoils few samples, which a median passes over, rather than a part of every one.
  */
-const BATCH_TIME = 1.5;
+const BATCH_TIME = 0.5;
 
 /** Turns of the microtask queue after which a message that did not come is missed. */
 const PATIENCE = 100_000;

@@ -10,6 +10,9 @@ import { generator, shuffled } from '../lib/random.mjs';
 
 export const PART = 2;
 
+/** Rounds of echoes, each of which takes a hundredth of a second. */
+const ROUNDS = { first: 60, more: 60, most: 600 };
+
 /** Rounds for what takes seconds or a page of its own each time; no budget asks for more. */
 const SLOW_ROUNDS = { first: 12, more: 0, most: 12 };
 const SLOW_ROUNDS_QUICK = { first: 1, more: 0, most: 1 };
@@ -35,7 +38,7 @@ async function echoes({ stage, plan, results, say, servers }) {
   for (const { id, kind, bytes } of cases) {
     const suffix = `${kind}/${bytes}`;
     const kinds = [
-      { method: 'rate', figures: { rate: ['messages/s', `echo rate/${suffix}`] }, messages: plan.quick ? 50 : 400 },
+      { method: 'rate', figures: { rate: ['messages/s', `echo rate/${suffix}`] }, messages: plan.quick ? 50 : 128 },
       {
         method: 'latency',
         figures: { p50: ['µs', `echo latency p50/${suffix}`], p99: ['µs', `echo latency p99/${suffix}`] },
@@ -44,7 +47,7 @@ async function echoes({ stage, plan, results, say, servers }) {
     ];
     for (const { method, figures, messages } of kinds) {
       // The first figure is the one that decides how long it takes.
-      const [[, main]] = Object.values(figures).map((figure) => [figure, figure[1]]);
+      const [[first, [mainUnit, main]], ...others] = Object.entries(figures);
       if (!plan.wants(PART, main)) continue;
       const rounds = await inPage(stage, async (page) => {
         const all = await page.evaluate((name) => globalThis.bench.partakers(name), id);
@@ -56,17 +59,16 @@ async function echoes({ stage, plan, results, say, servers }) {
           results,
           part: PART,
           name: main,
-          unit: Object.values(figures)[0][0],
-          rounds: plan.quick ? plan.rounds : { first: 30, more: 30, most: 300 },
+          unit: mainUnit,
+          rounds: plan.quick ? plan.rounds : ROUNDS,
           measure: async (count) => {
             const samples = await run(count);
-            const [first, ...others] = Object.entries(figures);
             for (const [figure, [unit, name]] of others) {
               for (const [contender, list] of Object.entries(samples[figure])) {
                 results.add({ part: PART, case: name, contender, unit, samples: list });
               }
             }
-            return samples[first[0]];
+            return samples[first];
           },
         });
         await page.evaluate(() => globalThis.bench.close());
