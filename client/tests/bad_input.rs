@@ -68,10 +68,10 @@ fn proto_in_a_message_is_a_key_like_any_other() {
         .platform(world.platform())
         .connect()
         .expect("it is all in order");
-    world.socket(0).open();
+    world.connection(0).open();
     world
-        .socket(0)
-        .deliver(Message::from(r#"{"__proto__":1,"constructor":2}"#));
+        .connection(0)
+        .send(Message::from(r#"{"__proto__":1,"constructor":2}"#));
     let item = json.next().now_or_never().flatten();
     assert_eq!(item, Some(Ok(expected.clone())));
 
@@ -79,9 +79,9 @@ fn proto_in_a_message_is_a_key_like_any_other() {
         .platform(world.platform())
         .connect()
         .expect("it is all in order");
-    world.socket(1).open();
+    world.connection(1).open();
     let bytes = [&b"\x82\xa9__proto__\x01"[..], b"\xabconstructor\x02"].concat();
-    world.socket(1).deliver(bytes.into());
+    world.connection(1).send(bytes);
     let item = msgpack.next().now_or_never().flatten();
     assert_eq!(item, Some(Ok(expected)));
 }

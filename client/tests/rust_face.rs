@@ -8,7 +8,8 @@ use std::rc::Rc;
 use futures_util::{FutureExt, SinkExt, StreamExt};
 use steady_socket::connection::Time;
 use steady_socket::platform::{
-    LocalFuture, Platform, RawSocket, Refused, Runtime, SocketListener, SocketSettings, Target,
+    LocalFuture, Platform, RawSocket, Refused, Runtime, SocketEvent, SocketListener,
+    SocketSettings, Target,
 };
 use steady_socket::protocol::hello::{ClientMessage, Hello};
 use steady_socket::protocol::{Json, MsgPack, PlainText};
@@ -55,9 +56,9 @@ fn a_stream_of_what_the_server_sends() {
     let world = World::new();
     let mut socket = connect(&world);
     assert!(socket.next().now_or_never().is_none());
-    world.socket(0).open();
+    world.connection(0).open();
     for message in ["one", "two"] {
-        world.socket(0).deliver(message.into());
+        world.connection(0).send(message);
     }
     assert_eq!(socket.next().now_or_never(), Some(Some(Ok(text("one")))));
     assert_eq!(socket.next().now_or_never(), Some(Some(Ok(text("two")))));
@@ -83,14 +84,14 @@ fn what_is_sent_while_down_goes_out_in_order_after_the_open_handler() {
     for message in ["a", "b"] {
         assert_eq!(socket.send(text(message)).now_or_never(), Some(Ok(())));
     }
-    world.socket(0).open();
-    assert_eq!(texts(world.socket(0).sent()), ["token", "a", "b"]);
+    world.connection(0).open();
+    assert_eq!(texts(world.connection(0).received()), ["token", "a", "b"]);
 
-    world.socket(0).cut();
+    world.connection(0).cut();
     socket.send(text("c")).now_or_never().unwrap().unwrap();
     world.advance(Duration::from_secs(5));
-    world.socket(1).open();
-    assert_eq!(texts(world.socket(1).sent()), ["token", "c"]);
+    world.connection(1).open();
+    assert_eq!(texts(world.connection(1).received()), ["token", "c"]);
     assert_eq!(seen.get(), 2);
 }
 
@@ -112,11 +113,11 @@ fn send_waits_for_room() {
     {
         let mut send = socket.send(text("c"));
         assert!((&mut send).now_or_never().is_none());
-        world.socket(0).open();
+        world.connection(0).open();
         assert_eq!((&mut send).now_or_never(), Some(Ok(())));
     }
     assert_eq!(later.now_or_never(), Some(Ok(())));
-    assert_eq!(texts(world.socket(0).sent()), ["a", "b", "c", "d"]);
+    assert_eq!(texts(world.connection(0).received()), ["a", "b", "c", "d"]);
 }
 
 #[test]
@@ -128,9 +129,9 @@ fn a_message_larger_than_the_queue_waits_for_the_connection() {
         .unwrap();
     let mut send = socket.send(text("four"));
     assert!((&mut send).now_or_never().is_none());
-    world.socket(0).open();
+    world.connection(0).open();
     assert_eq!((&mut send).now_or_never(), Some(Ok(())));
-    assert_eq!(texts(world.socket(0).sent()), ["four"]);
+    assert_eq!(texts(world.connection(0).received()), ["four"]);
 }
 
 // [R26]
@@ -140,17 +141,24 @@ fn the_browser_is_not_given_more_than_the_high_water_mark() {
     let options = Options::default().high_water_mark(10).low_water_mark(5);
     let socket = builder(&world).options(options).connect().unwrap();
     let handle = socket.handle();
-    world.socket(0).open();
-    world.socket(0).set_buffered(12);
+    world.connection(0).open();
+    world.connection(0).set_buffered(12);
     assert_eq!(handle.try_send(&text("123456789012")), Ok(Sent::Now));
     assert_eq!(handle.try_send(&text("later")), Ok(Sent::Queued));
     assert_eq!(handle.buffered_amount(), Ok(17));
-    world.socket(0).set_buffered(6);
+    world.connection(0).set_buffered(6);
     world.advance(Duration::from_secs(1));
-    assert_eq!(world.socket(0).sent().len(), 1, "above the low-water mark");
-    world.socket(0).set_buffered(5);
+    assert_eq!(
+        world.connection(0).received().len(),
+        1,
+        "above the low-water mark"
+    );
+    world.connection(0).set_buffered(5);
     world.advance(Duration::from_secs(1));
-    assert_eq!(texts(world.socket(0).sent()), ["123456789012", "later"]);
+    assert_eq!(
+        texts(world.connection(0).received()),
+        ["123456789012", "later"]
+    );
     assert_eq!(world.timer_count(), 0);
 }
 
@@ -200,12 +208,12 @@ fn events_tell_the_whole_story_in_order() {
     let world = World::new();
     let socket = connect(&world);
     let mut events = socket.events();
-    world.socket(0).open();
+    world.connection(0).open();
     socket.handle().try_send(&text("lost?")).unwrap();
-    world.socket(0).cut();
+    world.connection(0).cut();
     world.advance(Duration::from_secs(5));
-    world.socket(1).open();
-    world.socket(1).close(1000, "bye");
+    world.connection(1).open();
+    world.connection(1).close(1000, "bye");
     let story: Vec<String> = drain(&mut events)
         .iter()
         .map(std::string::ToString::to_string)
@@ -251,16 +259,19 @@ fn dropping_the_socket_hands_over_the_queue_closes_and_frees_everything() {
     let mut socket = builder(&world).options(options).connect().unwrap();
     let handle = socket.handle();
     let mut events = socket.events();
-    world.socket(0).open();
-    world.socket(0).set_buffered(1);
+    world.connection(0).open();
+    world.connection(0).set_buffered(1);
     for message in ["a", "b"] {
         socket.feed(text(message)).now_or_never().unwrap().unwrap();
     }
     assert_eq!(world.timer_count(), 1);
     drop(socket);
-    assert_eq!(texts(world.socket(0).sent()), ["a", "b"]);
-    assert_eq!(world.socket(0).closed_with(), Some((None, String::new())));
-    assert!(!world.socket(0).is_listened_to());
+    assert_eq!(texts(world.connection(0).received()), ["a", "b"]);
+    assert_eq!(
+        world.connection(0).closed_with(),
+        Some((None, String::new()))
+    );
+    assert!(!world.connection(0).is_listened_to());
     world.run();
     assert_eq!(world.timer_count(), 0);
 
@@ -281,24 +292,24 @@ fn dropping_the_socket_hands_over_the_queue_closes_and_frees_everything() {
 fn dropping_it_while_connecting_or_waiting_leaves_nothing_behind() {
     let world = World::new();
     drop(connect(&world));
-    assert!(world.socket(0).closed_with().is_some());
+    assert!(world.connection(0).closed_with().is_some());
     let socket = connect(&world);
-    world.socket(1).cut();
+    world.connection(1).cut();
     assert_eq!(world.timer_count(), 1);
     drop(socket);
     world.run();
-    assert_eq!((world.timer_count(), world.socket_count()), (0, 2));
+    assert_eq!((world.timer_count(), world.connection_count()), (0, 2));
 }
 
 #[test]
 fn after_a_split_the_last_half_closes() {
     let world = World::new();
     let (sink, stream) = connect(&world).split();
-    world.socket(0).open();
+    world.connection(0).open();
     drop(sink);
-    assert_eq!(world.socket(0).closed_with(), None);
+    assert_eq!(world.connection(0).closed_with(), None);
     drop(stream);
-    assert!(world.socket(0).closed_with().is_some());
+    assert!(world.connection(0).closed_with().is_some());
 }
 
 // [R23]
@@ -315,23 +326,26 @@ fn dropping_it_inside_a_handler_is_safe() {
         .connect()
         .unwrap();
     *slot.borrow_mut() = Some(socket);
-    world.socket(0).open();
-    assert!(world.socket(0).closed_with().is_some());
+    world.connection(0).open();
+    assert!(world.connection(0).closed_with().is_some());
     world.advance(Duration::from_secs(60));
-    assert_eq!((world.timer_count(), world.socket_count()), (0, 1));
+    assert_eq!((world.timer_count(), world.connection_count()), (0, 1));
 }
 
 #[test]
 fn closing_the_sink_waits_for_the_end() {
     let world = World::new();
     let mut socket = connect(&world);
-    world.socket(0).open();
+    world.connection(0).open();
     socket.send(text("last")).now_or_never().unwrap().unwrap();
     {
         let mut close = SinkExt::close(&mut socket);
         assert!((&mut close).now_or_never().is_none());
-        assert_eq!(world.socket(0).closed_with(), Some((None, String::new())));
-        world.socket(0).finish_close();
+        assert_eq!(
+            world.connection(0).closed_with(),
+            Some((None, String::new()))
+        );
+        world.connection(0).finish_close();
         assert_eq!(close.now_or_never(), Some(Ok(())));
     }
     assert_eq!(socket.next().now_or_never(), Some(None));
@@ -345,12 +359,12 @@ fn closing_the_sink_waits_for_the_end() {
 fn a_stream_that_has_ended_goes_on_after_reconnect() {
     let world = World::new();
     let mut socket = connect(&world);
-    world.socket(0).open();
-    world.socket(0).close(1000, "");
+    world.connection(0).open();
+    world.connection(0).close(1000, "");
     assert_eq!(socket.next().now_or_never(), Some(None));
     socket.handle().reconnect().unwrap();
-    world.socket(1).open();
-    world.socket(1).deliver("again".into());
+    world.connection(1).open();
+    world.connection(1).send("again");
     assert_eq!(socket.next().now_or_never(), Some(Some(Ok(text("again")))));
 }
 
@@ -360,11 +374,11 @@ fn a_close_that_the_server_does_not_answer_ends_by_itself() {
     let world = World::new();
     let socket = connect(&world);
     let mut events = socket.events();
-    world.socket(0).open();
+    world.connection(0).open();
     socket.handle().close(Some(4001), "enough").unwrap();
     assert_eq!(socket.handle().phase(), Phase::Closing);
     assert_eq!(
-        world.socket(0).closed_with(),
+        world.connection(0).closed_with(),
         Some((Some(4001), text("enough")))
     );
     world.advance(Duration::from_secs(5));
@@ -395,15 +409,18 @@ fn a_message_that_cannot_be_decoded_is_an_item_and_the_stream_goes_on() {
         .platform(world.platform())
         .connect()
         .unwrap();
-    assert_eq!(world.socket(0).url(), "ws://example.org/hello");
-    assert_eq!(world.socket(0).offered(), ["hello.json~1", "hello.json"]);
-    world.socket(0).open_with_protocol("hello.json");
+    assert_eq!(world.connection(0).url(), "ws://example.org/hello");
+    assert_eq!(
+        world.connection(0).offered_protocols(),
+        ["hello.json~1", "hello.json"]
+    );
+    world.connection(0).open_with_protocol("hello.json");
     assert_eq!(socket.handle().protocol(), Ok(text("hello.json")));
-    world.socket(0).deliver("{\"type\":\"secret\"}".into());
-    world.socket(0).deliver(Message::Binary(vec![1, 2]));
+    world.connection(0).send("{\"type\":\"secret\"}");
+    world.connection(0).send(Message::Binary(vec![1, 2]));
     world
-        .socket(0)
-        .deliver("{\"type\":\"greeting\",\"text\":\"Hello Ada!\"}".into());
+        .connection(0)
+        .send("{\"type\":\"greeting\",\"text\":\"Hello Ada!\"}");
 
     let error = socket.next().now_or_never().flatten().unwrap().unwrap_err();
     assert!(!format!("{error} {error:?}").contains("secret"), "{error}");
@@ -429,7 +446,7 @@ fn the_path_of_an_endpoint_stands_before_the_query_of_its_base() {
             .platform(world.platform())
             .connect()
             .unwrap();
-        assert_eq!(world.socket(0).url(), url);
+        assert_eq!(world.connection(0).url(), url);
     }
 }
 
@@ -447,14 +464,20 @@ fn each_codec_sends_what_it_says() {
         .unwrap();
     json.send(hello()).now_or_never().unwrap().unwrap();
     pack.send(hello()).now_or_never().unwrap().unwrap();
-    world.socket(0).open();
-    world.socket(1).open();
+    world.connection(0).open();
+    world.connection(1).open();
     assert_eq!(
-        world.socket(1).offered(),
+        world.connection(1).offered_protocols(),
         ["hello.msgpack~1", "hello.msgpack"]
     );
-    assert!(matches!(&world.socket(0).sent()[..], [Message::Text(_)]));
-    assert!(matches!(&world.socket(1).sent()[..], [Message::Binary(_)]));
+    assert!(matches!(
+        &world.connection(0).received()[..],
+        [Message::Text(_)]
+    ));
+    assert!(matches!(
+        &world.connection(1).received()[..],
+        [Message::Binary(_)]
+    ));
 }
 
 #[test]
@@ -476,16 +499,16 @@ fn a_provider_is_asked_afresh_for_every_attempt() {
         .unwrap();
     let mut events = socket.events();
     world.run();
-    assert_eq!(world.socket(0).url(), "ws://example.org/1/None");
-    world.socket(0).close(4000, "");
+    assert_eq!(world.connection(0).url(), "ws://example.org/1/None");
+    world.connection(0).refuse();
     world.advance(Duration::from_secs(5));
     assert_eq!(
-        world.socket_count(),
+        world.connection_count(),
         1,
         "the second attempt failed in the provider"
     );
     world.advance(Duration::from_secs(10));
-    assert_eq!(world.socket(1).url(), "ws://example.org/3/Some(1006)");
+    assert_eq!(world.connection(1).url(), "ws://example.org/3/Some(1006)");
     let causes: Vec<_> = drain(&mut events)
         .into_iter()
         .filter_map(|event| match event {
@@ -548,7 +571,7 @@ fn a_bad_url_from_a_provider_is_a_failed_attempt_and_from_the_program_an_error()
         .unwrap();
     world.run();
     assert_eq!(
-        (socket.handle().phase(), world.socket_count()),
+        (socket.handle().phase(), world.connection_count()),
         (Phase::Waiting, 0)
     );
 
@@ -580,11 +603,11 @@ fn the_predicate_has_the_last_word() {
         .connect()
         .unwrap();
     let mut events = socket.events();
-    world.socket(0).open();
-    world.socket(0).close(1000, "");
+    world.connection(0).open();
+    world.connection(0).close(1000, "");
     world.advance(Duration::from_millis(7));
-    world.socket(1).open();
-    world.socket(1).close(4000, "");
+    world.connection(1).open();
+    world.connection(1).close(4000, "");
     let Some(Event::Closed(closed)) = drain(&mut events).pop() else {
         panic!("the last event is the close");
     };
@@ -607,14 +630,14 @@ fn a_predicate_that_closes_gets_one_final_close() {
         .unwrap();
     *slot.borrow_mut() = Some(socket.handle());
     let mut events = socket.events();
-    world.socket(0).cut();
+    world.connection(0).cut();
     world.advance(Duration::from_secs(60));
     let closes = drain(&mut events)
         .iter()
         .filter(|event| matches!(event, Event::Closed(_)))
         .count();
     assert_eq!((closes, socket.handle().phase()), (1, Phase::Closed));
-    assert_eq!(world.socket_count(), 1);
+    assert_eq!(world.connection_count(), 1);
 }
 
 // [R14]
@@ -626,7 +649,7 @@ fn a_socket_that_the_browser_refuses_is_a_failed_attempt() {
     assert_eq!(socket.handle().phase(), Phase::Waiting);
     world.refuse_sockets(false);
     world.advance(Duration::from_secs(5));
-    world.socket(0).open();
+    world.connection(0).open();
     assert_eq!(socket.handle().phase(), Phase::Open);
 }
 
@@ -635,14 +658,14 @@ fn a_socket_that_the_browser_refuses_is_a_failed_attempt() {
 fn a_send_that_throws_loses_the_connection_and_not_the_message() {
     let world = World::new();
     let socket = connect(&world);
-    world.socket(0).open();
-    world.socket(0).fail_sends(true);
+    world.connection(0).open();
+    world.connection(0).fail_sends(true);
     socket.handle().try_send(&text("kept")).unwrap();
     assert_eq!(socket.handle().phase(), Phase::Waiting);
-    assert!(world.socket(0).closed_with().is_some());
+    assert!(world.connection(0).closed_with().is_some());
     world.advance(Duration::from_secs(5));
-    world.socket(1).open();
-    assert_eq!(texts(world.socket(1).sent()), ["kept"]);
+    world.connection(1).open();
+    assert_eq!(texts(world.connection(1).received()), ["kept"]);
 }
 
 #[test]
@@ -652,15 +675,15 @@ fn a_gate_holds_the_queue_until_the_application_is_ready() {
     let socket = builder(&world).options(options).connect().unwrap();
     let handle = socket.handle();
     handle.try_send(&text("waits")).unwrap();
-    world.socket(0).open();
+    world.connection(0).open();
     let first = SendMode {
         first: true,
         ..SendMode::default()
     };
     handle.try_send_with(&text("login"), first).unwrap();
-    assert_eq!(texts(world.socket(0).sent()), ["login"]);
+    assert_eq!(texts(world.connection(0).received()), ["login"]);
     handle.ready().unwrap();
-    assert_eq!(texts(world.socket(0).sent()), ["login", "waits"]);
+    assert_eq!(texts(world.connection(0).received()), ["login", "waits"]);
 }
 
 #[test]
@@ -670,7 +693,7 @@ fn start_closed_waits_for_reconnect() {
     let mut socket = builder(&world).options(options).connect().unwrap();
     world.advance(Duration::from_secs(60));
     assert_eq!(
-        (world.socket_count(), socket.handle().phase()),
+        (world.connection_count(), socket.handle().phase()),
         (0, Phase::Idle)
     );
     assert!(
@@ -678,7 +701,7 @@ fn start_closed_waits_for_reconnect() {
         "it has not ended: it has not begun"
     );
     socket.handle().reconnect().unwrap();
-    assert_eq!(world.socket_count(), 1);
+    assert_eq!(world.connection_count(), 1);
 }
 
 /// How long until the next attempt, and why, after the events so far.
@@ -708,12 +731,12 @@ fn a_silent_server_is_asked_and_then_given_up_at_once() {
     let world = World::new();
     let mut socket = with_heartbeat(&world);
     let mut events = socket.events();
-    world.socket(0).open();
+    world.connection(0).open();
     world.advance(Duration::from_secs(19));
-    assert!(world.socket(0).sent().is_empty());
+    assert!(world.connection(0).received().is_empty());
     world.advance(Duration::from_secs(1));
-    assert_eq!(texts(world.socket(0).sent()), ["ping"]);
-    world.socket(0).deliver("pong".into());
+    assert_eq!(texts(world.connection(0).received()), ["ping"]);
+    world.connection(0).send("pong");
     assert!(
         socket.next().now_or_never().is_none(),
         "the answer is not for the application"
@@ -721,7 +744,7 @@ fn a_silent_server_is_asked_and_then_given_up_at_once() {
 
     world.advance(Duration::from_millis(29_999));
     assert_eq!(socket.handle().phase(), Phase::Open);
-    assert_eq!(texts(world.socket(0).sent()), ["ping", "ping"]);
+    assert_eq!(texts(world.connection(0).received()), ["ping", "ping"]);
     world.advance(Duration::from_millis(1));
     assert_eq!(socket.handle().phase(), Phase::Waiting);
     let cause = drain(&mut events)
@@ -731,7 +754,7 @@ fn a_silent_server_is_asked_and_then_given_up_at_once() {
             _ => None,
         });
     assert_eq!(cause, Some((Cause::HeartbeatTimeout, 1006)));
-    assert!(world.socket(0).closed_with().is_some() && !world.socket(0).is_listened_to());
+    assert!(world.connection(0).closed_with().is_some() && !world.connection(0).is_listened_to());
 }
 
 // [R1]
@@ -739,13 +762,16 @@ fn a_silent_server_is_asked_and_then_given_up_at_once() {
 fn any_message_is_life() {
     let world = World::new();
     let mut socket = with_heartbeat(&world);
-    world.socket(0).open();
+    world.connection(0).open();
     for _ in 0..10 {
         world.advance(Duration::from_secs(15));
-        world.socket(0).deliver("news".into());
+        world.connection(0).send("news");
         assert!(socket.next().now_or_never().is_some());
     }
-    assert!(world.socket(0).sent().is_empty(), "no ping was needed");
+    assert!(
+        world.connection(0).received().is_empty(),
+        "no ping was needed"
+    );
     assert_eq!(socket.handle().phase(), Phase::Open);
 }
 
@@ -753,12 +779,12 @@ fn any_message_is_life() {
 fn a_server_that_is_not_known_to_answer_is_never_asked_nor_judged() {
     let world = World::new();
     let socket = connect(&world);
-    world.socket(0).open();
+    world.connection(0).open();
     for hint in [Hint::Online, Hint::Offline, Hint::Visible, Hint::Resumed] {
         world.hint(hint);
     }
     world.advance(Duration::from_secs(3600));
-    assert!(world.socket(0).sent().is_empty());
+    assert!(world.connection(0).received().is_empty());
     assert_eq!(
         (socket.handle().phase(), world.timer_count()),
         (Phase::Open, 0)
@@ -771,10 +797,10 @@ fn a_page_that_wakes_asks_and_a_dead_connection_is_replaced_without_a_wait() {
     let world = World::new();
     let socket = with_heartbeat(&world);
     let mut events = socket.events();
-    world.socket(0).open();
+    world.connection(0).open();
     world.hint(Hint::Visible);
-    assert_eq!(texts(world.socket(0).sent()), ["ping"]);
-    world.socket(0).deliver("pong".into());
+    assert_eq!(texts(world.connection(0).received()), ["ping"]);
+    world.connection(0).send("pong");
     world.advance(Duration::from_secs(6));
     assert_eq!(socket.handle().phase(), Phase::Open, "a healthy one stays");
 
@@ -782,7 +808,7 @@ fn a_page_that_wakes_asks_and_a_dead_connection_is_replaced_without_a_wait() {
     world.advance(Duration::from_secs(5));
     assert_eq!(last_wait(&mut events), Some((0, Why::LocalLoss)));
     world.advance(Duration::ZERO);
-    assert_eq!(world.socket_count(), 2);
+    assert_eq!(world.connection_count(), 2);
 }
 
 // [R4]
@@ -791,15 +817,15 @@ fn a_loss_right_after_waking_is_local_and_one_later_is_not() {
     let world = World::new();
     let socket = connect(&world);
     let mut events = socket.events();
-    world.socket(0).open();
+    world.connection(0).open();
     world.advance(Duration::from_secs(60));
     world.hint(Hint::Resumed);
-    world.socket(0).cut();
+    world.connection(0).cut();
     assert_eq!(last_wait(&mut events), Some((0, Why::LocalLoss)));
     world.advance(Duration::ZERO);
-    world.socket(1).open();
+    world.connection(1).open();
     world.advance(Duration::from_secs(60));
-    world.socket(1).cut();
+    world.connection(1).cut();
     assert_eq!(last_wait(&mut events), Some((5_000, Why::PolicyRetries)));
 }
 
@@ -809,16 +835,16 @@ fn waking_ends_a_wait_and_the_network_ends_it_soon() {
     let world = World::new();
     let socket = connect(&world);
     let mut events = socket.events();
-    world.socket(0).cut();
+    world.connection(0).cut();
     world.hint(Hint::Offline);
     assert_eq!(
-        (world.socket_count(), socket.handle().phase()),
+        (world.connection_count(), socket.handle().phase()),
         (1, Phase::Waiting)
     );
     world.hint(Hint::Online);
     assert_eq!(last_wait(&mut events), Some((2_000, Why::Woken)));
     world.hint(Hint::Visible);
-    assert_eq!(world.socket_count(), 2);
+    assert_eq!(world.connection_count(), 2);
 }
 
 // [R22]
@@ -826,10 +852,10 @@ fn waking_ends_a_wait_and_the_network_ends_it_soon() {
 fn a_machine_that_slept_does_not_wait_on() {
     let world = World::new();
     let _socket = connect(&world);
-    world.socket(0).cut();
+    world.connection(0).cut();
     world.sleep(Duration::from_secs(3600));
     world.hint(Hint::Offline);
-    assert_eq!(world.socket_count(), 2, "the clocks tell");
+    assert_eq!(world.connection_count(), 2, "the clocks tell");
 }
 
 // [R12]
@@ -838,18 +864,20 @@ fn the_window_that_a_server_announces_is_kept_and_clamped() {
     let world = World::new();
     let socket = connect(&world);
     let mut events = socket.events();
-    world.socket(0).open();
-    world.socket(0).close(1001, "deploying reconnect=0-20000");
+    world.connection(0).open();
+    world
+        .connection(0)
+        .close(1001, "deploying reconnect=0-20000");
     assert_eq!(last_wait(&mut events), Some((20_000, Why::ServerAsks)));
     world.hint(Hint::Visible);
-    assert_eq!(world.socket_count(), 1, "nothing shortens it");
+    assert_eq!(world.connection_count(), 1, "nothing shortens it");
     world.advance(Duration::from_secs(20));
-    world.socket(1).open();
-    world.socket(1).close(1012, "");
+    world.connection(1).open();
+    world.connection(1).close(1012, "");
     assert_eq!(last_wait(&mut events), Some((30_000, Why::ServerAsks)));
     world.advance(Duration::from_secs(30));
-    world.socket(2).open();
-    world.socket(2).close(1001, "reconnect=0-9999999999");
+    world.connection(2).open();
+    world.connection(2).close(1001, "reconnect=0-9999999999");
     assert_eq!(last_wait(&mut events), Some((60_000, Why::ServerAsks)));
 }
 
@@ -857,25 +885,29 @@ fn the_window_that_a_server_announces_is_kept_and_clamped() {
 fn control_messages_are_spoken_where_they_were_negotiated() {
     let world = World::new();
     let options = Options::default().control_messages(true);
-    let mut socket = builder(&world).options(options).connect().unwrap();
+    let mut socket = builder(&world)
+        .protocols(vec![text("chat~1"), text("chat")])
+        .options(options)
+        .connect()
+        .unwrap();
     let mut events = socket.events();
-    world.socket(0).open_with_protocol("chat~1");
-    world.socket(0).deliver("~beat 20000".into());
-    world.socket(0).deliver("~reconnect 1000-7000".into());
-    world.socket(0).deliver("~unknown".into());
+    world.connection(0).open_with_protocol("chat~1");
+    world.connection(0).send("~beat 20000");
+    world.connection(0).send("~reconnect 1000-7000");
+    world.connection(0).send("~unknown");
     assert!(
         socket.next().now_or_never().is_none(),
         "none is for the application"
     );
     world.hint(Hint::Visible);
-    assert_eq!(texts(world.socket(0).sent()), ["~ping"]);
-    world.socket(0).deliver("~beat 20000".into());
+    assert_eq!(texts(world.connection(0).received()), ["~ping"]);
+    world.connection(0).send("~beat 20000");
     world.advance(Duration::from_secs(30));
     assert_eq!(last_wait(&mut events), Some((7_000, Why::ServerAsks)));
 
     world.advance(Duration::from_secs(7));
-    world.socket(1).open_with_protocol("chat");
-    world.socket(1).deliver("~beat 20000".into());
+    world.connection(1).open_with_protocol("chat");
+    world.connection(1).send("~beat 20000");
     assert!(
         socket.next().now_or_never().is_some(),
         "an ordinary message here"
@@ -894,14 +926,14 @@ fn a_loop_of_reconnects_is_slowed_down() {
         .unwrap();
     let mut events = socket.events();
     for index in 0..10 {
-        world.socket(index).open();
+        world.connection(index).open();
     }
-    assert_eq!(world.socket_count(), 10);
+    assert_eq!(world.connection_count(), 10);
     assert_eq!(last_wait(&mut events), Some((5_000, Why::TooManyAttempts)));
     socket.handle().reconnect().unwrap();
-    assert_eq!(world.socket_count(), 10);
+    assert_eq!(world.connection_count(), 10);
     world.advance(Duration::from_secs(5));
-    assert_eq!(world.socket_count(), 11);
+    assert_eq!(world.connection_count(), 11);
 }
 
 // [R8]
@@ -915,8 +947,8 @@ fn the_page_is_listened_to_only_while_a_connection_is_wanted() {
     assert_eq!(world.watch_count(), 0);
     socket.handle().reconnect().unwrap();
     assert_eq!(world.watch_count(), 1);
-    world.socket(0).open();
-    world.socket(0).close(1000, "");
+    world.connection(0).open();
+    world.connection(0).close(1000, "");
     assert_eq!(world.watch_count(), 0);
     socket.handle().reconnect().unwrap();
     assert_eq!(world.watch_count(), 1);
@@ -932,18 +964,18 @@ fn a_message_that_is_too_big_ends_the_connection_and_is_forgiven_once() {
     let options = Options::default().max_message_bytes(Some(3));
     let mut socket = builder(&world).options(options).connect().unwrap();
     let mut events = socket.events();
-    world.socket(0).open();
-    world.socket(0).deliver("yes".into());
-    world.socket(0).deliver("four".into());
+    world.connection(0).open();
+    world.connection(0).send("yes");
+    world.connection(0).send("four");
     assert_eq!(
-        world.socket(0).closed_with(),
+        world.connection(0).closed_with(),
         Some((Some(4009), text("message too big")))
     );
     assert_eq!(socket.next().now_or_never(), Some(Some(Ok(text("yes")))));
     assert_eq!(last_wait(&mut events), Some((5_000, Why::PolicyRetries)));
     world.advance(Duration::from_secs(5));
-    world.socket(1).open();
-    world.socket(1).deliver("again".into());
+    world.connection(1).open();
+    world.connection(1).send("again");
     let Some(Event::Closed(closed)) = drain(&mut events).pop() else {
         panic!("the last event is the close");
     };
@@ -967,9 +999,9 @@ fn what_is_not_read_in_time_is_bounded_and_reported() {
         .connect()
         .unwrap();
     let mut events = socket.events();
-    world.socket(0).open();
+    world.connection(0).open();
     for message in ["a", "b", "c"] {
-        world.socket(0).deliver(message.into());
+        world.connection(0).send(message);
     }
     let Some(Event::Dropped(dropped)) = drain(&mut events).pop() else {
         panic!("the last event tells what was dropped");
@@ -984,12 +1016,12 @@ fn what_is_not_read_in_time_is_bounded_and_reported() {
         .inbox(limits(InboxOverflow::Close))
         .connect()
         .unwrap();
-    world.socket(1).open();
+    world.connection(1).open();
     for message in ["a", "b", "c"] {
-        world.socket(1).deliver(message.into());
+        world.connection(1).send(message);
     }
     assert_eq!(
-        world.socket(1).closed_with(),
+        world.connection(1).closed_with(),
         Some((Some(4008), text("inbox full")))
     );
 }
@@ -1013,12 +1045,12 @@ fn a_message_that_two_sockets_refuse_comes_back() {
     let world = World::new();
     let socket = connect(&world);
     let mut events = socket.events();
-    world.socket(0).open();
-    world.socket(0).fail_sends(true);
+    world.connection(0).open();
+    world.connection(0).fail_sends(true);
     socket.handle().try_send(&text("poison")).unwrap();
     world.advance(Duration::from_secs(5));
-    world.socket(1).fail_sends(true);
-    world.socket(1).open();
+    world.connection(1).fail_sends(true);
+    world.connection(1).open();
     let dropped: Vec<_> = drain(&mut events)
         .into_iter()
         .filter_map(|event| match event {
@@ -1028,7 +1060,7 @@ fn a_message_that_two_sockets_refuse_comes_back() {
         .collect();
     assert_eq!(dropped, [(DropReason::Refused, vec![text("poison")])]);
     assert_eq!(
-        (socket.handle().phase(), world.socket_count()),
+        (socket.handle().phase(), world.connection_count()),
         (Phase::Open, 2)
     );
 }
@@ -1039,8 +1071,8 @@ fn a_send_that_throws_after_the_open_handler_is_told_at_once() {
     let socket = connect(&world);
     let mut events = socket.events();
     socket.handle().try_send(&text("queued")).unwrap();
-    world.socket(0).fail_sends(true);
-    world.socket(0).open();
+    world.connection(0).fail_sends(true);
+    world.connection(0).open();
     let told = drain(&mut events)
         .into_iter()
         .find_map(|event| match event {
@@ -1077,7 +1109,7 @@ fn a_provider_that_closes_its_own_socket_is_not_waited_for() {
     socket.handle().reconnect().unwrap();
     world.run();
     assert_eq!(
-        (socket.handle().phase(), world.socket_count()),
+        (socket.handle().phase(), world.connection_count()),
         (Phase::Closed, 0)
     );
     assert!(!polled.get(), "its future was dropped");
@@ -1086,12 +1118,15 @@ fn a_provider_that_closes_its_own_socket_is_not_waited_for() {
 #[test]
 fn a_sub_protocol_of_the_users_own_is_left_alone() {
     let world = World::new();
-    let mut socket = connect(&world);
-    world.socket(0).open_with_protocol("mine~1");
-    world.socket(0).deliver("~/home".into());
+    let mut socket = builder(&world)
+        .protocols(vec![text("mine~1")])
+        .connect()
+        .unwrap();
+    world.connection(0).open_with_protocol("mine~1");
+    world.connection(0).send("~/home");
     assert_eq!(socket.next().now_or_never(), Some(Some(Ok(text("~/home")))));
     world.hint(Hint::Visible);
-    assert!(world.socket(0).sent().is_empty());
+    assert!(world.connection(0).received().is_empty());
 }
 
 #[test]
@@ -1101,7 +1136,7 @@ fn a_sender_that_waits_is_woken_when_the_gate_opens() {
     let socket = builder(&world).options(options).connect().unwrap();
     let handle = socket.handle();
     handle.try_send(&text("a")).unwrap();
-    world.socket(0).open();
+    world.connection(0).open();
     let message = text("b");
     let mut waiting = Box::pin(handle.send(&message));
     let (waker, count) = futures_test_waker();
@@ -1110,7 +1145,7 @@ fn a_sender_that_waits_is_woken_when_the_gate_opens() {
     handle.ready().unwrap();
     assert_eq!(count.load(core::sync::atomic::Ordering::Relaxed), 1);
     assert!(waiting.as_mut().poll(&mut task).is_ready());
-    assert_eq!(texts(world.socket(0).sent()), ["a", "b"]);
+    assert_eq!(texts(world.connection(0).received()), ["a", "b"]);
 }
 
 /// A waker, and how often it was called.
@@ -1169,8 +1204,8 @@ fn a_relative_url_is_relative_to_the_page() {
         .platform(world.platform())
         .connect()
         .unwrap();
-    assert_eq!(world.socket(0).url(), "ws://page.test/chat");
-    assert_eq!(world.socket(1).url(), "ws://page.test/hello");
+    assert_eq!(world.connection(0).url(), "ws://page.test/chat");
+    assert_eq!(world.connection(1).url(), "ws://page.test/hello");
 }
 
 #[test]
@@ -1194,7 +1229,7 @@ fn senders_that_wait_do_not_wake_each_other() {
     let counts =
         || [&count, &other_count].map(|count| count.load(core::sync::atomic::Ordering::Relaxed));
     assert_eq!(counts(), [0, 0]);
-    world.socket(0).open();
+    world.connection(0).open();
     assert_eq!(counts(), [1, 1]);
     assert!(one.as_mut().poll(&mut task).is_ready());
     assert!(two.as_mut().poll(&mut other_task).is_ready());
@@ -1210,9 +1245,9 @@ fn events_that_hold_much_that_was_dropped_are_bounded_in_bytes() {
     };
     let socket = builder(&world).inbox(limits).connect().unwrap();
     let mut events = socket.events();
-    world.socket(0).open();
+    world.connection(0).open();
     for _ in 0..20 {
-        world.socket(0).deliver(Message::Binary(vec![0; 500_000]));
+        world.connection(0).send(Message::Binary(vec![0; 500_000]));
     }
     let held: u64 = drain(&mut events)
         .iter()
@@ -1229,10 +1264,10 @@ fn events_that_hold_much_that_was_dropped_are_bounded_in_bytes() {
 fn a_dead_connection_is_noticed_although_timers_tick_once_a_minute() {
     let world = World::new();
     let socket = with_heartbeat(&world);
-    world.socket(0).open();
+    world.connection(0).open();
     // The page's timers are late each time, as if it slept.
     for _ in 0..3 {
-        world.stall(Duration::from_secs(60));
+        world.advance_throttled(Duration::from_secs(60));
     }
     assert_eq!(socket.handle().phase(), Phase::Waiting);
 }
@@ -1252,8 +1287,8 @@ fn a_hidden_page_with_a_full_buffer_is_back_as_soon_as_others() {
         .platform(platform.clone())
         .connect()
         .unwrap();
-    world.socket(0).open();
-    world.socket(0).set_buffered(1);
+    world.connection(0).open();
+    world.connection(0).set_buffered(1);
     for text in ["fills", "waits"] {
         socket.handle().try_send(&text.to_owned()).unwrap();
     }
@@ -1268,7 +1303,7 @@ fn a_hidden_page_with_a_full_buffer_is_back_as_soon_as_others() {
         .expect("the silence is noticed");
     let until_back = (0..60).find(|_| {
         world.advance(Duration::from_secs(1));
-        world.socket_count() == 2
+        world.connection_count() == 2
     });
     eprintln!(
         "DBG {until_given_up} {until_back:?} {:?}",
@@ -1287,8 +1322,8 @@ fn a_server_that_keeps_failing_cannot_call_its_clients_back_at_once() {
     let socket = connect(&world);
     let mut events = socket.events();
     for index in 0..2 {
-        world.socket(index).open();
-        world.socket(index).close(1001, "reconnect=0-0");
+        world.connection(index).open();
+        world.connection(index).close(1001, "reconnect=0-0");
         world.advance(Duration::ZERO);
     }
     assert_eq!(last_wait(&mut events), Some((10_000, Why::ServerAsks)));
@@ -1422,10 +1457,10 @@ fn a_constructor_that_closes_leaves_no_socket_behind() {
     platform.inside(move || handle.close(Some(4_000), "changed my mind").unwrap());
     socket.handle().reconnect().unwrap();
     world.run();
-    let made = world.socket(0);
+    let made = world.connection(0);
     assert!(!made.is_listened_to());
     assert_eq!(made.closed_with(), Some((None, String::new())));
-    made.open();
+    made.report(SocketEvent::Opened);
     world.run();
     assert_eq!(socket.handle().phase(), Phase::Closed);
     assert_eq!((final_closes(&mut events), world.timer_count()), (1, 0));
@@ -1443,18 +1478,18 @@ fn a_constructor_that_asks_for_another_connection_leaves_one_socket() {
     });
     socket.handle().reconnect().unwrap();
     world.run();
-    let sockets: Vec<_> = (0..world.socket_count())
-        .map(|index| world.socket(index))
+    let sockets: Vec<_> = (0..world.connection_count())
+        .map(|index| world.connection(index))
         .collect();
     let (living, dead): (Vec<_>, Vec<_>) =
         sockets.iter().partition(|socket| socket.is_listened_to());
     assert_eq!((living.len(), dead.len()), (1, 1));
     assert_eq!(dead[0].closed_with(), Some((None, String::new())));
-    dead[0].open();
+    dead[0].report(SocketEvent::Opened);
     assert_eq!(socket.handle().phase(), Phase::Connecting);
     living[0].open();
-    assert_eq!(texts(living[0].sent()), ["from inside"]);
-    assert!(dead[0].sent().is_empty());
+    assert_eq!(texts(living[0].received()), ["from inside"]);
+    assert!(dead[0].received().is_empty());
 }
 
 // [R23]
@@ -1469,7 +1504,7 @@ fn a_constructor_that_closes_and_throws_gets_one_final_close() {
     socket.handle().reconnect().unwrap();
     world.advance(Duration::from_secs(60));
     assert_eq!(
-        (socket.handle().phase(), world.socket_count()),
+        (socket.handle().phase(), world.connection_count()),
         (Phase::Closed, 0)
     );
     assert_eq!(final_closes(&mut events), 1);

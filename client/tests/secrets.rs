@@ -9,9 +9,10 @@ use std::sync::Mutex;
 
 use futures_util::{FutureExt, StreamExt};
 use log::{LevelFilter, Log, Metadata, Record};
+use steady_socket::platform::SocketEvent;
 use steady_socket::protocol::hello::{ClientMessage, Hello};
 use steady_socket::protocol::{Json, MsgPack, PlainText};
-use steady_socket::testing::World;
+use steady_socket::testing::{Handshake, World};
 use steady_socket::{
     Attempt, ConnectError, Event, Message, Options, SendMode, Socket, Source, TOO_BIG, endpoint,
 };
@@ -132,31 +133,28 @@ fn connections(seen: &mut Seen) {
         ..SendMode::default()
     };
     seen.debug(&handle.try_send_with(&secret, volatile));
-    world.socket(0).open_with_protocol(SECRET);
+    world.connection(0).open_with_protocol(SECRET);
     seen.debug(&handle.try_send(&secret));
-    world.socket(0).deliver(secret.as_str().into());
+    world.connection(0).send(secret.as_str());
     let received = socket.next().now_or_never().flatten();
     assert_eq!(received, Some(Ok(secret.clone())));
 
     // A message of the wrong kind, and one that is too big.
-    world.socket(0).deliver(SECRET.as_bytes().into());
+    world.connection(0).send(SECRET.as_bytes());
     let error = socket.next().now_or_never().flatten();
     seen.error(&error.expect("an item").expect_err("of the wrong kind"));
-    world
-        .socket(0)
-        .deliver(SECRET.repeat(1_000).as_str().into());
+    world.connection(0).send(SECRET.repeat(1_000).as_str());
     assert_eq!(handle.phase(), steady_socket::Phase::Waiting, "{TOO_BIG:?}");
 
     // The provider fails, the server closes with the secret in its reason, the browser's send fails.
     world.advance(Duration::from_secs(60));
-    let newest = world.socket(world.socket_count() - 1);
+    let newest = world.last();
     newest.open();
-    newest.error();
+    newest.report(SocketEvent::Error);
     newest.close(4001, SECRET);
+    world.set_handshake(Handshake::Open);
     world.advance(Duration::from_secs(60));
-    let newest = world.socket(world.socket_count() - 1);
-    newest.open();
-    newest.fail_sends(true);
+    world.last().fail_sends(true);
     seen.debug(&handle.try_send(&secret));
     world.refuse_sockets(true);
     world.advance(Duration::from_secs(60));
@@ -234,14 +232,14 @@ fn typed_messages(seen: &mut Seen) {
         name: SECRET.to_owned(),
     };
     json.handle().try_send(&hello).expect("there is room");
-    world.socket(0).open();
+    world.connection(0).open();
     for text in [
         format!("{SECRET} is no JSON"),
         format!(r#"{{"type":"{SECRET}"}}"#),
         format!(r#"{{"type":"greeting","text":["{SECRET}"]}}"#),
         format!(r#"{{"type":"greeting","text":"{SECRET}"#),
     ] {
-        world.socket(0).deliver(text.as_str().into());
+        world.connection(0).send(text.as_str());
         let item = json.next().now_or_never().flatten().expect("an item");
         let error = item.expect_err("it cannot be decoded");
         let excerpt = error.excerpt().expect("there was something in it");
@@ -253,11 +251,11 @@ fn typed_messages(seen: &mut Seen) {
         .platform(world.platform())
         .connect()
         .expect("it is all in order");
-    world.socket(1).open();
+    world.connection(1).open();
     let secret = SECRET.as_bytes();
     let text = [&[0xa0 | secret.len() as u8], secret].concat();
     for bytes in [secret.to_vec(), [&[0xc1], secret].concat(), text] {
-        world.socket(1).deliver(bytes.into());
+        world.connection(1).send(bytes);
         let item = msgpack.next().now_or_never().flatten().expect("an item");
         seen.error(&item.expect_err("it cannot be decoded"));
     }

@@ -1,30 +1,4 @@
-//! A platform made by hand, for tests that run natively: time that moves only when the test says so,
-//! sockets that open, deliver, stall and close when the test says so.
-//!
-//! ```
-//! use core::time::Duration;
-//! use futures_util::{FutureExt, StreamExt};
-//! use steady_socket::protocol::PlainText;
-//! use steady_socket::testing::World;
-//! use steady_socket::{Message, Phase, Socket};
-//!
-//! let world = World::new();
-//! let mut socket = Socket::<String, String, PlainText>::builder("ws://example.org/chat")
-//!     .platform(world.platform())
-//!     .connect()?;
-//!
-//! world.socket(0).open();
-//! world.socket(0).deliver("Hello!".into());
-//! let greeting: String = socket.next().now_or_never().flatten().unwrap()?;
-//! assert_eq!(greeting, "Hello!");
-//!
-//! world.socket(0).cut();
-//! assert_eq!(socket.handle().phase(), Phase::Waiting);
-//! world.advance(Duration::from_secs(5));
-//! world.socket(1).open();
-//! assert_eq!(socket.handle().phase(), Phase::Open);
-//! # Ok::<(), Box<dyn std::error::Error>>(())
-//! ```
+//! The world of a test: time, chance, the page's hints, and the connections.
 
 use core::any::Any;
 use core::cell::{Cell, RefCell};
@@ -35,13 +9,15 @@ use std::rc::Rc;
 
 use steady_socket_protocol::Message;
 
-use crate::connection::{CloseFrame, Hint, Time};
+use super::connection::FakeConnection;
+use crate::connection::{Hint, Time};
 use crate::platform::{
-    BinaryType, LocalFuture, Platform, RawSocket, Refused, Runtime, SocketEvent, SocketListener,
-    SocketSettings, Target,
+    LocalFuture, Platform, RawSocket, Refused, Runtime, SocketListener, SocketSettings, Target,
 };
 
-/// A world with its own time and its own sockets.
+/// A world with its own time, its own chance and its own server.
+///
+/// Clones are the same world.
 #[derive(Clone, Default)]
 pub struct World(Rc<State>);
 
@@ -56,7 +32,10 @@ struct State {
     refuse: Cell<bool>,
     timers: RefCell<Vec<Rc<TimerState>>>,
     tasks: RefCell<Vec<LocalFuture<()>>>,
-    sockets: RefCell<Vec<Rc<SocketState>>>,
+    connections: RefCell<Vec<FakeConnection>>,
+    handshake: Cell<Handshake>,
+    closing: Cell<Closing>,
+    on_message: RefCell<Option<MessageHandler>>,
 }
 
 /// Called with what the browser hints at.
@@ -71,28 +50,36 @@ struct TimerState {
     fire: RefCell<Option<Box<dyn FnOnce()>>>,
 }
 
-/// Called with what the socket reports.
-type Listener = Rc<dyn Fn(SocketEvent<Message>)>;
+/// Called with a message that arrived.
+pub(super) type MessageHandler = Rc<dyn Fn(&FakeConnection, Message)>;
 
-struct SocketState {
-    world: World,
-    url: String,
-    protocols: Vec<String>,
-    max_message_bytes: Option<u32>,
-    listener: RefCell<Option<Listener>>,
-    sent: RefCell<Vec<Message>>,
-    buffered: Cell<u64>,
-    protocol: RefCell<String>,
-    close: RefCell<Option<(Option<u16>, String)>>,
-    fail_sends: Cell<bool>,
-    ended: Cell<bool>,
+/// What becomes of a handshake when the test says nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Handshake {
+    /// It is not answered before [`FakeConnection::open`] or [`FakeConnection::refuse`].
+    #[default]
+    Stall,
+    /// It succeeds, with the first of the sub-protocols that are offered.
+    Open,
+    /// It fails.
+    Refuse,
+}
+
+/// What becomes of a client's close when the test says nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Closing {
+    /// It is not answered before [`FakeConnection::finish_close`].
+    #[default]
+    Stall,
+    /// It is answered with the same code.
+    Answer,
 }
 
 impl fmt::Debug for World {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("World")
             .field("now", &self.0.now.get())
-            .field("sockets", &self.0.sockets.borrow().len())
+            .field("connections", &self.0.connections.borrow().len())
             .finish_non_exhaustive()
     }
 }
@@ -112,7 +99,7 @@ impl World {
         Rc::new(self.clone())
     }
 
-    /// The random number from which waits are drawn, 0 for the shortest and 1 for the longest.
+    /// The random number from which waits are drawn, 0 for the shortest and 1 for the longest: at first 1.
     pub fn set_chance(&self, chance: f64) {
         self.0.chance.set(chance);
     }
@@ -127,10 +114,114 @@ impl World {
         self.0.secure.set(secure);
     }
 
-    /// How many sockets were made.
+    /// What becomes of handshakes from now on. By default nothing, until the test answers.
+    pub fn set_handshake(&self, handshake: Handshake) {
+        self.0.handshake.set(handshake);
+    }
+
+    /// What becomes of the closes of clients from now on. By default nothing, until the test answers.
+    pub fn set_closing(&self, closing: Closing) {
+        self.0.closing.set(closing);
+    }
+
+    /// What the server does with every message that arrives, after the code that is running: in
+    /// [`World::run`] and in whatever calls it.
+    pub fn on_message(&self, handler: impl Fn(&FakeConnection, Message) + 'static) {
+        *self.0.on_message.borrow_mut() = Some(Rc::new(handler));
+    }
+
+    /// All connections that were ever asked for, the first one first.
     #[must_use]
-    pub fn socket_count(&self) -> usize {
-        self.0.sockets.borrow().len()
+    pub fn connections(&self) -> Vec<FakeConnection> {
+        self.0.connections.borrow().clone()
+    }
+
+    /// How many connections were asked for.
+    #[must_use]
+    pub fn connection_count(&self) -> usize {
+        self.0.connections.borrow().len()
+    }
+
+    /// The connection number `index`, 0 for the first that was asked for.
+    ///
+    /// # Panics
+    /// When there is none: a test that asks for it has failed.
+    #[must_use]
+    #[track_caller]
+    pub fn connection(&self, index: usize) -> FakeConnection {
+        let connections = self.0.connections.borrow();
+        let Some(connection) = connections.get(index) else {
+            panic!(
+                "connection {index} was not asked for; there are {}",
+                connections.len()
+            );
+        };
+        connection.clone()
+    }
+
+    /// The connection that was asked for last.
+    ///
+    /// # Panics
+    /// When there is none.
+    #[must_use]
+    #[track_caller]
+    pub fn last(&self) -> FakeConnection {
+        let last = self.0.connections.borrow().last().cloned();
+        let Some(last) = last else {
+            panic!("no connection was asked for");
+        };
+        last
+    }
+
+    /// Fails unless nothing is left: every connection is over or was closed by its client, no timer is armed,
+    /// and nobody listens to the page.
+    ///
+    /// # Panics
+    /// With a list of what is left.
+    #[track_caller]
+    pub fn assert_idle(&self) {
+        self.run();
+        let mut left: Vec<String> = self
+            .connections()
+            .iter()
+            .enumerate()
+            .filter(|(_, connection)| connection.is_in_use())
+            .map(|(number, connection)| {
+                let (url, state) = (connection.url(), connection.state());
+                format!("connection {number} to {url} is {state}: its client did not close it")
+            })
+            .collect();
+        for (count, what) in [
+            (self.timer_count(), "timer(s) armed"),
+            (self.watch_count(), "listener(s) to the page"),
+        ] {
+            if count > 0 {
+                left.push(format!("{count} {what}"));
+            }
+        }
+        assert!(
+            left.is_empty(),
+            "the world is not idle:\n- {}",
+            left.join("\n- ")
+        );
+    }
+
+    pub(super) fn handshake(&self) -> Handshake {
+        self.0.handshake.get()
+    }
+
+    pub(super) fn closing(&self) -> Closing {
+        self.0.closing.get()
+    }
+
+    pub(super) fn message_handler(&self) -> Option<MessageHandler> {
+        self.0.on_message.borrow().clone()
+    }
+
+    /// Does something in the next [`World::run`].
+    pub(super) fn soon(&self, act: impl FnOnce() + 'static) {
+        let task: LocalFuture<()> = Box::pin(async move { act() });
+        self.0.tasks.borrow_mut().push(task);
     }
 
     /// How many timers are armed.
@@ -142,19 +233,6 @@ impl World {
             .iter()
             .filter(|timer| timer.fire.borrow().is_some())
             .count()
-    }
-
-    /// The socket number `index`, 0 for the first that was made.
-    ///
-    /// # Panics
-    /// When there is none: a test that asks for it has failed.
-    #[must_use]
-    pub fn socket(&self, index: usize) -> FakeSocket {
-        let sockets = self.0.sockets.borrow();
-        let Some(socket) = sockets.get(index) else {
-            panic!("socket {index} was not made; there are {}", sockets.len());
-        };
-        FakeSocket(Rc::clone(socket))
     }
 
     /// The browser hints that something has changed.
@@ -202,7 +280,7 @@ impl World {
     }
 
     /// Time passes, but the page's timers only go off at its end, as those of a hidden page may.
-    pub fn stall(&self, time: Duration) {
+    pub fn advance_throttled(&self, time: Duration) {
         let millis = time.as_millis() as u64;
         self.0.now.set(self.0.now.get().saturating_add(millis));
         self.advance(Duration::ZERO);
@@ -298,21 +376,13 @@ impl Platform<Message> for World {
         if self.0.refuse.get() {
             return Err(Refused("the test refuses sockets".to_owned()));
         }
-        let socket = Rc::new(SocketState {
-            world: self.clone(),
-            url: target.url.clone(),
-            protocols: target.protocols.clone(),
-            max_message_bytes: settings.max_message_bytes,
-            listener: RefCell::new(Some(Rc::from(listener))),
-            sent: RefCell::default(),
-            buffered: Cell::default(),
-            protocol: RefCell::default(),
-            close: RefCell::default(),
-            fail_sends: Cell::default(),
-            ended: Cell::default(),
-        });
-        self.0.sockets.borrow_mut().push(Rc::clone(&socket));
-        Ok(Rc::new(FakeSocket(socket)))
+        let number = self.0.connections.borrow().len();
+        let max = settings.max_message_bytes;
+        let connection = FakeConnection::new(self.clone(), number, target, max, listener);
+        self.0.connections.borrow_mut().push(connection.clone());
+        let client = connection.client();
+        self.soon(move || connection.answer_handshake());
+        Ok(client)
     }
 }
 
@@ -362,164 +432,4 @@ impl Drop for StopWatching {
         let tell = self.0.tell.borrow_mut().take();
         drop(tell);
     }
-}
-
-/// One socket, as the test sees it from the server's side.
-#[derive(Clone)]
-pub struct FakeSocket(Rc<SocketState>);
-
-impl fmt::Debug for FakeSocket {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FakeSocket")
-            .field("ended", &self.0.ended.get())
-            .finish_non_exhaustive()
-    }
-}
-
-impl FakeSocket {
-    fn report(&self, event: SocketEvent<Message>) {
-        if self.0.ended.get() {
-            return;
-        }
-        if matches!(event, SocketEvent::Closed(_)) {
-            self.0.ended.set(true);
-        }
-        let listener = self.0.listener.borrow().clone();
-        if let Some(listener) = listener {
-            listener(event);
-        }
-        self.0.world.run();
-    }
-
-    /// The URL that was asked for.
-    #[must_use]
-    pub fn url(&self) -> String {
-        self.0.url.clone()
-    }
-
-    /// The sub-protocols that were offered.
-    #[must_use]
-    pub fn offered(&self) -> Vec<String> {
-        self.0.protocols.clone()
-    }
-
-    /// The handshake succeeds.
-    pub fn open(&self) {
-        self.report(SocketEvent::Opened);
-    }
-
-    /// The handshake succeeds with a sub-protocol.
-    pub fn open_with_protocol(&self, protocol: &str) {
-        protocol.clone_into(&mut self.0.protocol.borrow_mut());
-        self.open();
-    }
-
-    /// A message arrives.
-    pub fn deliver(&self, message: Message) {
-        let bytes = message.len();
-        if self
-            .0
-            .max_message_bytes
-            .is_some_and(|max| bytes > max as usize)
-        {
-            self.report(SocketEvent::TooBig);
-            return;
-        }
-        self.report(SocketEvent::Message {
-            payload: message,
-            bytes,
-        });
-    }
-
-    /// The server closes.
-    pub fn close(&self, code: u16, reason: &str) {
-        self.report(SocketEvent::Closed(CloseFrame {
-            code,
-            reason: reason.to_owned(),
-            clean: true,
-        }));
-    }
-
-    /// The connection is gone without a close frame.
-    pub fn cut(&self) {
-        self.report(SocketEvent::Closed(CloseFrame::abnormal()));
-    }
-
-    /// The browser reports an error; [`FakeSocket::cut`] follows in a real one.
-    pub fn error(&self) {
-        self.report(SocketEvent::Error);
-    }
-
-    /// Answers the client's close frame.
-    pub fn finish_close(&self) {
-        let code = self
-            .closed_with()
-            .and_then(|(code, _)| code)
-            .unwrap_or(1005);
-        self.close(code, "");
-    }
-
-    /// What the client has sent.
-    #[must_use]
-    pub fn sent(&self) -> Vec<Message> {
-        self.0.sent.borrow().clone()
-    }
-
-    /// What the client has called `close` with, if it has.
-    #[must_use]
-    pub fn closed_with(&self) -> Option<(Option<u16>, String)> {
-        self.0.close.borrow().clone()
-    }
-
-    /// Whether the client still listens.
-    #[must_use]
-    pub fn is_listened_to(&self) -> bool {
-        self.0.listener.borrow().is_some()
-    }
-
-    /// How many bytes the browser still holds.
-    pub fn set_buffered(&self, bytes: u64) {
-        self.0.buffered.set(bytes);
-    }
-
-    /// Whether the browser's `send` throws.
-    pub fn fail_sends(&self, fail: bool) {
-        self.0.fail_sends.set(fail);
-    }
-}
-
-impl RawSocket<Message> for FakeSocket {
-    fn send(&self, payload: &Message) -> Result<(), Refused> {
-        if self.0.fail_sends.get() {
-            return Err(Refused("the test fails sends".to_owned()));
-        }
-        self.0.sent.borrow_mut().push(payload.clone());
-        Ok(())
-    }
-
-    fn close(&self, code: Option<u16>, reason: &str) {
-        self.0
-            .close
-            .borrow_mut()
-            .get_or_insert_with(|| (code, reason.to_owned()));
-    }
-
-    fn detach(&self) {
-        let listener = self.0.listener.borrow_mut().take();
-        drop(listener);
-    }
-
-    fn buffered_amount(&self) -> u64 {
-        self.0.buffered.get()
-    }
-
-    fn protocol(&self) -> String {
-        self.0.protocol.borrow().clone()
-    }
-
-    fn extensions(&self) -> String {
-        String::new()
-    }
-
-    fn set_binary_type(&self, _: BinaryType) {}
 }

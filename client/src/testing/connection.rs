@@ -1,0 +1,708 @@
+//! One connection of a world, from either end.
+
+use core::cell::{Cell, RefCell};
+use core::fmt;
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+use steady_socket_protocol::{Decode, Encode, Message};
+
+use super::world::{Closing, Handshake, World};
+use crate::connection::CloseFrame;
+use crate::platform::{BinaryType, RawSocket, Refused, SocketEvent, SocketListener, Target};
+
+/// What the client called `close` with.
+pub type CloseCall = (Option<u16>, String);
+
+/// How a connection ended: what the socket's `close` event says.
+pub type End = CloseFrame;
+
+/// Where a connection is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// The handshake is not answered.
+    Connecting,
+    /// Messages flow, or seem to.
+    Open,
+    /// One end has closed, and the other has not answered.
+    Closing,
+    /// It is over.
+    Closed,
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Connecting => "connecting",
+            Self::Open => "open",
+            Self::Closing => "closing",
+            Self::Closed => "closed",
+        })
+    }
+}
+
+/// Called with what the socket reports.
+type Listener = Rc<dyn Fn(SocketEvent<Message>)>;
+
+/// From the client, and not yet passed.
+enum Outgoing {
+    /// With the bytes that are left of it.
+    Message(Message, u64),
+    Close(CloseCall),
+}
+
+/// From the server, and not yet delivered.
+enum Incoming {
+    Message(Message),
+    Close(CloseFrame),
+}
+
+struct Link {
+    world: World,
+    number: usize,
+    url: String,
+    protocols: Vec<String>,
+    max_message_bytes: Option<u32>,
+    listener: RefCell<Option<Listener>>,
+    state: Cell<State>,
+    protocol: RefCell<String>,
+    received: RefCell<Vec<Message>>,
+    /// How many of these `receive` and `expect` have taken.
+    taken: Cell<usize>,
+    outgoing: RefCell<VecDeque<Outgoing>>,
+    incoming: RefCell<VecDeque<Incoming>>,
+    /// What the test says that the browser holds.
+    buffered: Cell<u64>,
+    closed_with: RefCell<Option<CloseCall>>,
+    /// `close` was called, whether or not that has reached the server.
+    closes: Cell<bool>,
+    end: RefCell<Option<End>>,
+    half_open: Cell<bool>,
+    held: Cell<bool>,
+    fail_sends: Cell<bool>,
+}
+
+/// One connection, or the attempt to make one, as the test sees it from the server's side.
+///
+/// What the test does takes effect before the call returns, the client's handlers included. What cannot be
+/// done in a connection's state panics with what it is and what has come: a test that asks for it has failed.
+#[derive(Clone)]
+pub struct FakeConnection(Rc<Link>);
+
+impl fmt::Debug for FakeConnection {
+    /// Without its URL and messages.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FakeConnection")
+            .field("number", &self.0.number)
+            .field("state", &self.state())
+            .finish_non_exhaustive()
+    }
+}
+
+impl FakeConnection {
+    pub(super) fn new(
+        world: World,
+        number: usize,
+        target: &Target,
+        max_message_bytes: Option<u32>,
+        listener: SocketListener<Message>,
+    ) -> Self {
+        Self(Rc::new(Link {
+            world,
+            number,
+            url: target.url.clone(),
+            protocols: target.protocols.clone(),
+            max_message_bytes,
+            listener: RefCell::new(Some(Rc::from(listener))),
+            state: Cell::new(State::Connecting),
+            protocol: RefCell::default(),
+            received: RefCell::default(),
+            taken: Cell::default(),
+            outgoing: RefCell::default(),
+            incoming: RefCell::default(),
+            buffered: Cell::default(),
+            closed_with: RefCell::default(),
+            closes: Cell::default(),
+            end: RefCell::default(),
+            half_open: Cell::default(),
+            held: Cell::default(),
+            fail_sends: Cell::default(),
+        }))
+    }
+
+    /// The client's end.
+    pub(super) fn client(&self) -> Rc<dyn RawSocket<Message>> {
+        Rc::new(ClientEnd(self.clone()))
+    }
+
+    // ----- what it is
+
+    /// The URL that was asked for, absolute.
+    #[must_use]
+    pub fn url(&self) -> String {
+        self.0.url.clone()
+    }
+
+    /// The sub-protocols that were offered.
+    #[must_use]
+    pub fn offered_protocols(&self) -> Vec<String> {
+        self.0.protocols.clone()
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn state(&self) -> State {
+        self.0.state.get()
+    }
+
+    /// Everything that the client has sent and that has arrived. Pings of a heartbeat are among it.
+    #[must_use]
+    pub fn received(&self) -> Vec<Message> {
+        self.0.received.borrow().clone()
+    }
+
+    /// Bytes that are still with the client.
+    #[must_use]
+    pub fn buffered_amount(&self) -> u64 {
+        let left = |item: &Outgoing| match item {
+            Outgoing::Message(_, left) => *left,
+            Outgoing::Close(_) => 0,
+        };
+        let waiting: u64 = self.0.outgoing.borrow().iter().map(left).sum();
+        self.0.buffered.get().saturating_add(waiting)
+    }
+
+    /// What the client has called `close` with, if it has and that has arrived.
+    #[must_use]
+    pub fn closed_with(&self) -> Option<CloseCall> {
+        self.0.closed_with.borrow().clone()
+    }
+
+    /// How it ended, if it has.
+    #[must_use]
+    pub fn end(&self) -> Option<End> {
+        self.0.end.borrow().clone()
+    }
+
+    /// Whether the client still listens: it does not to a connection that it has given up.
+    #[must_use]
+    pub fn is_listened_to(&self) -> bool {
+        self.0.listener.borrow().is_some()
+    }
+
+    /// Whether the client has neither closed it nor seen its end.
+    pub(super) fn is_in_use(&self) -> bool {
+        self.state() != State::Closed && !self.0.closes.get()
+    }
+
+    // ----- the handshake
+
+    /// The handshake succeeds, without a sub-protocol.
+    ///
+    /// # Panics
+    /// When it is not connecting.
+    #[track_caller]
+    pub fn open(&self) {
+        self.need("open", &[State::Connecting]);
+        self.0.state.set(State::Open);
+        self.report(SocketEvent::Opened);
+    }
+
+    /// The handshake succeeds with a sub-protocol.
+    ///
+    /// # Panics
+    /// When it is not connecting, or the client did not offer this: a browser fails such a handshake, as
+    /// [`refuse`](Self::refuse) does.
+    #[track_caller]
+    pub fn open_with_protocol(&self, protocol: &str) {
+        let offered = &self.0.protocols;
+        assert!(
+            offered.iter().any(|one| one == protocol),
+            "{}: open_with_protocol: {protocol:?} was not offered, but {offered:?}",
+            self.name(),
+        );
+        protocol.clone_into(&mut self.0.protocol.borrow_mut());
+        self.open();
+    }
+
+    /// The handshake fails: the client hears of an error and an abnormal end, whatever the server's status
+    /// was.
+    ///
+    /// # Panics
+    /// When it is not connecting.
+    #[track_caller]
+    pub fn refuse(&self) {
+        self.need("refuse", &[State::Connecting]);
+        self.fail();
+    }
+
+    /// What becomes of it when the test says nothing.
+    pub(super) fn answer_handshake(&self) {
+        if self.state() != State::Connecting {
+            return;
+        }
+        match (self.0.world.handshake(), self.0.protocols.first()) {
+            (Handshake::Stall, _) => {}
+            (Handshake::Open, Some(protocol)) => self.open_with_protocol(protocol),
+            (Handshake::Open, None) => self.open(),
+            (Handshake::Refuse, _) => self.refuse(),
+        }
+    }
+
+    /// The browser ends it, with an error.
+    fn fail(&self) {
+        self.report(SocketEvent::Error);
+        self.over(CloseFrame::abnormal());
+    }
+
+    // ----- messages
+
+    /// The server sends a message. A client that is closing does not see it.
+    ///
+    /// # Panics
+    /// When it is neither open nor closing.
+    #[track_caller]
+    pub fn send(&self, message: impl Into<Message>) {
+        self.need("send", &[State::Open, State::Closing]);
+        let message = Incoming::Message(message.into());
+        self.0.incoming.borrow_mut().push_back(message);
+        self.take_in();
+    }
+
+    /// The server sends a value, encoded.
+    ///
+    /// # Panics
+    /// As [`send`](Self::send), or when the codec has no form for it.
+    #[track_caller]
+    pub fn send_value<C: Encode<T>, T: ?Sized>(&self, value: &T) {
+        match C::encode(value) {
+            Ok(message) => self.send(message),
+            Err(error) => panic!("{}: send_value: {error}", self.name()),
+        }
+    }
+
+    /// The next message that has arrived and that neither this nor [`expect`](Self::expect) has taken.
+    ///
+    /// # Panics
+    /// When there is none.
+    #[track_caller]
+    #[must_use]
+    pub fn receive(&self) -> Message {
+        let number = self.0.taken.get();
+        let message = self.0.received.borrow().get(number).cloned();
+        let Some(message) = message else {
+            panic!(
+                "{}: expected message {}, which did not come. {}",
+                self.name(),
+                number + 1,
+                self.progress(),
+            );
+        };
+        self.0.taken.set(number + 1);
+        message
+    }
+
+    /// The next message, decoded.
+    ///
+    /// # Panics
+    /// As [`receive`](Self::receive), or when it holds something else.
+    #[track_caller]
+    #[must_use]
+    pub fn receive_value<C: Decode<T>, T>(&self) -> T {
+        let message = self.receive();
+        let shown = show(&message);
+        match C::decode(message) {
+            Ok(value) => value,
+            Err(error) => panic!(
+                "{}: message {} is {shown}: {error}",
+                self.name(),
+                self.0.taken.get()
+            ),
+        }
+    }
+
+    /// The next message has to be this one.
+    ///
+    /// # Panics
+    /// When it is another one, or there is none.
+    #[track_caller]
+    pub fn expect(&self, message: impl Into<Message>) {
+        let expected = message.into();
+        let number = self.0.taken.get() + 1;
+        let came = self.receive();
+        assert!(
+            came == expected,
+            "{}: expected message {number} to be {}, but it is {}",
+            self.name(),
+            show(&expected),
+            show(&came),
+        );
+    }
+
+    // ----- faults
+
+    /// The server closes: a clean end with this code. Use [`FakeConnection::cut`] for 1006.
+    ///
+    /// # Panics
+    /// When it is neither open nor closing, or a Close frame cannot carry the code: it takes 1000 to 1014 save
+    /// 1004 to 1006, and 3000 to 4999; or the reason has more than 123 bytes.
+    #[track_caller]
+    pub fn close(&self, code: u16, reason: &str) {
+        self.need("close", &[State::Open, State::Closing]);
+        assert!(
+            matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999),
+            "{}: close: code {code} cannot be in a Close frame; it takes 1000 to 1014 save 1004 to 1006, and \
+             3000 to 4999",
+            self.name(),
+        );
+        assert!(
+            reason.len() <= 123,
+            "{}: close: the reason has {} bytes; it takes at most 123",
+            self.name(),
+            reason.len(),
+        );
+        self.close_from_server(code, reason);
+    }
+
+    /// The server closes without a code, which the client sees as 1005.
+    ///
+    /// # Panics
+    /// When it is neither open nor closing.
+    #[track_caller]
+    pub fn close_without_code(&self) {
+        self.need("close_without_code", &[State::Open, State::Closing]);
+        self.close_from_server(NO_CODE, "");
+    }
+
+    fn close_from_server(&self, code: u16, reason: &str) {
+        let close = CloseFrame {
+            code,
+            reason: reason.to_owned(),
+            clean: true,
+        };
+        self.0
+            .incoming
+            .borrow_mut()
+            .push_back(Incoming::Close(close));
+        self.take_in();
+    }
+
+    /// Answers the client's close with the same code.
+    ///
+    /// # Panics
+    /// When the client has not closed, or it is over.
+    #[track_caller]
+    pub fn finish_close(&self) {
+        self.need("finish_close", &[State::Closing]);
+        let Some((code, reason)) = self.closed_with() else {
+            panic!(
+                "{}: finish_close: the client's close has not arrived. {}",
+                self.name(),
+                self.progress(),
+            );
+        };
+        self.over(CloseFrame {
+            code: code.unwrap_or(NO_CODE),
+            reason,
+            clean: true,
+        });
+    }
+
+    /// The connection is gone without a Close frame: the client sees 1006.
+    ///
+    /// # Panics
+    /// When it is over already.
+    #[track_caller]
+    pub fn cut(&self) {
+        self.need("cut", &[State::Connecting, State::Open, State::Closing]);
+        self.over(CloseFrame::abnormal());
+    }
+
+    /// The same with an error before it, as when the network reports a failure.
+    ///
+    /// # Panics
+    /// When it is over already.
+    #[track_caller]
+    pub fn cut_with_error(&self) {
+        self.need(
+            "cut_with_error",
+            &[State::Connecting, State::Open, State::Closing],
+        );
+        self.fail();
+    }
+
+    /// From now on nothing passes, in either direction, and the client does not know: it looks open, what it
+    /// sends stays with it, and its close is not answered.
+    ///
+    /// # Panics
+    /// When it is neither open nor closing.
+    #[track_caller]
+    pub fn half_open(&self) {
+        self.need("half_open", &[State::Open, State::Closing]);
+        self.0.half_open.set(true);
+    }
+
+    /// From now on the server takes nothing: what the client sends makes its buffered amount grow.
+    ///
+    /// # Panics
+    /// When it is not open.
+    #[track_caller]
+    pub fn hold(&self) {
+        self.need("hold", &[State::Open]);
+        self.0.held.set(true);
+    }
+
+    /// The server takes so many bytes of what is held. What comes later is still held.
+    ///
+    /// # Panics
+    /// When it is neither open nor closing, or half-open.
+    #[track_caller]
+    pub fn drain(&self, bytes: u64) {
+        self.need("drain", &[State::Open, State::Closing]);
+        assert!(
+            !self.0.half_open.get(),
+            "{}: drain: it is half-open, and nothing passes before resume()",
+            self.name(),
+        );
+        let mut rest = bytes;
+        loop {
+            let mut outgoing = self.0.outgoing.borrow_mut();
+            match outgoing.front_mut() {
+                Some(Outgoing::Message(_, left)) if *left > rest => {
+                    *left -= rest;
+                    break;
+                }
+                Some(Outgoing::Message(_, left)) => rest -= *left,
+                Some(Outgoing::Close(_)) => {}
+                None => break,
+            }
+            let item = outgoing.pop_front();
+            drop(outgoing);
+            item.into_iter().for_each(|item| self.arrived(item));
+        }
+        self.0.world.run();
+    }
+
+    /// The end of [`half_open`](Self::half_open) and [`hold`](Self::hold): what waited arrives, in both
+    /// directions.
+    ///
+    /// # Panics
+    /// When it is neither open nor closing.
+    #[track_caller]
+    pub fn resume(&self) {
+        self.need("resume", &[State::Open, State::Closing]);
+        self.0.half_open.set(false);
+        self.0.held.set(false);
+        self.pass_on();
+        self.take_in();
+        self.0.world.run();
+    }
+
+    // ----- what the browser does
+
+    /// How many bytes the browser still holds, beside those that are [held](Self::hold).
+    pub fn set_buffered(&self, bytes: u64) {
+        self.0.buffered.set(bytes);
+    }
+
+    /// Whether the browser's `send` throws.
+    pub fn fail_sends(&self, fail: bool) {
+        self.0.fail_sends.set(fail);
+    }
+
+    /// Reports an event in any state, as a socket that breaks the rules might: an error that no end follows,
+    /// a message before the handshake's answer. Nothing is reported after the end.
+    pub fn report(&self, event: SocketEvent<Message>) {
+        if self.state() == State::Closed {
+            return;
+        }
+        if let SocketEvent::Closed(end) = &event {
+            self.0.state.set(State::Closed);
+            *self.0.end.borrow_mut() = Some(end.clone());
+        }
+        let listener = self.0.listener.borrow().clone();
+        if let Some(listener) = listener {
+            listener(event);
+        }
+        self.0.world.run();
+    }
+
+    // ----- inside
+
+    fn over(&self, end: End) {
+        self.0.outgoing.borrow_mut().clear();
+        self.0.incoming.borrow_mut().clear();
+        self.report(SocketEvent::Closed(end));
+    }
+
+    fn take_in(&self) {
+        while !self.0.half_open.get() {
+            let item = self.0.incoming.borrow_mut().pop_front();
+            match item {
+                None => return,
+                Some(Incoming::Close(end)) => self.over(end),
+                Some(Incoming::Message(message)) if self.state() == State::Open => {
+                    let bytes = message.len();
+                    let max = self.0.max_message_bytes;
+                    self.report(if max.is_some_and(|max| bytes > max as usize) {
+                        SocketEvent::TooBig
+                    } else {
+                        SocketEvent::Message {
+                            payload: message,
+                            bytes,
+                        }
+                    });
+                }
+                Some(Incoming::Message(_)) => {}
+            }
+        }
+    }
+
+    fn pass_on(&self) {
+        while !self.0.half_open.get() && !self.0.held.get() {
+            let item = self.0.outgoing.borrow_mut().pop_front();
+            match item {
+                Some(item) => self.arrived(item),
+                None => return,
+            }
+        }
+    }
+
+    /// Something of the client's is there. What the server does about it comes after the running code.
+    fn arrived(&self, item: Outgoing) {
+        let connection = self.clone();
+        match item {
+            Outgoing::Message(message, _) => {
+                self.0.received.borrow_mut().push(message.clone());
+                if let Some(handler) = self.0.world.message_handler() {
+                    self.0.world.soon(move || handler(&connection, message));
+                }
+            }
+            Outgoing::Close(call) => {
+                *self.0.closed_with.borrow_mut() = Some(call);
+                if self.0.world.closing() == Closing::Answer {
+                    self.0.world.soon(move || {
+                        if connection.state() == State::Closing {
+                            connection.finish_close();
+                        }
+                    });
+                }
+            }
+        }
+    }
+
+    fn name(&self) -> String {
+        format!("connection {} to {}", self.0.number, self.0.url)
+    }
+
+    fn progress(&self) -> String {
+        let mut words = format!("It is {}", self.state());
+        if self.0.half_open.get() {
+            words.push_str(", half-open");
+        }
+        if self.0.held.get() {
+            words.push_str(", held");
+        }
+        if let Some(end) = self.end() {
+            let clean = if end.clean { "clean" } else { "not clean" };
+            words.push_str(&format!(", code {}, {clean}", end.code));
+        }
+        let received = self.0.received.borrow();
+        let shown: Vec<_> = received.iter().map(show).collect();
+        let count = match shown.len() {
+            0 => return format!("{words}; no message came"),
+            1 => "one message".to_owned(),
+            count => format!("{count} messages"),
+        };
+        format!("{words}; {count} came: {}", shown.join(", "))
+    }
+
+    #[track_caller]
+    fn need(&self, method: &str, states: &[State]) {
+        if !states.contains(&self.state()) {
+            let takes: Vec<_> = states.iter().map(ToString::to_string).collect();
+            panic!(
+                "{}: {method}: it is {}; this takes one that is {}. {}",
+                self.name(),
+                self.state(),
+                takes.join(" or "),
+                self.progress(),
+            );
+        }
+    }
+}
+
+/// What an end without a code looks like.
+const NO_CODE: u16 = 1005;
+
+/// How much of a message is shown.
+const LONGEST: usize = 200;
+
+/// A message of a test, as opposed to one of a user.
+fn show(message: &Message) -> String {
+    match message {
+        Message::Text(text) if text.len() <= LONGEST => format!("{text:?}"),
+        Message::Text(text) => {
+            let start: String = text.chars().take(LONGEST).collect();
+            format!("{start:?}… ({} bytes)", text.len())
+        }
+        Message::Binary(bytes) if bytes.len() <= LONGEST / 4 => format!("{bytes:?}"),
+        Message::Binary(bytes) => format!("{} bytes", bytes.len()),
+    }
+}
+
+/// The client's end of a connection.
+struct ClientEnd(FakeConnection);
+
+impl RawSocket<Message> for ClientEnd {
+    fn send(&self, payload: &Message) -> Result<(), Refused> {
+        let FakeConnection(link) = &self.0;
+        if link.fail_sends.get() {
+            return Err(Refused("the test fails sends".to_owned()));
+        }
+        if link.state.get() == State::Open {
+            let item = Outgoing::Message(payload.clone(), payload.len() as u64);
+            link.outgoing.borrow_mut().push_back(item);
+            self.0.pass_on();
+        }
+        Ok(())
+    }
+
+    fn close(&self, code: Option<u16>, reason: &str) {
+        let FakeConnection(link) = &self.0;
+        if link.closes.replace(true) || link.state.get() == State::Closed {
+            return;
+        }
+        let was_open = link.state.replace(State::Closing) != State::Connecting;
+        let call = (code, reason.to_owned());
+        if was_open {
+            link.outgoing.borrow_mut().push_back(Outgoing::Close(call));
+            self.0.pass_on();
+            return;
+        }
+        *link.closed_with.borrow_mut() = Some(call);
+        if link.world.closing() == Closing::Answer {
+            let connection = self.0.clone();
+            link.world.soon(move || connection.fail());
+        }
+    }
+
+    fn detach(&self) {
+        let listener = self.0.0.listener.borrow_mut().take();
+        drop(listener);
+    }
+
+    fn buffered_amount(&self) -> u64 {
+        self.0.buffered_amount()
+    }
+
+    fn protocol(&self) -> String {
+        self.0.0.protocol.borrow().clone()
+    }
+
+    fn extensions(&self) -> String {
+        String::new()
+    }
+
+    fn set_binary_type(&self, _: BinaryType) {}
+}

@@ -1,0 +1,283 @@
+//! The kit for users' native tests: every fault, what is left, and what its panics say.
+
+use core::time::Duration;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use futures_util::{FutureExt, StreamExt};
+use steady_socket::protocol::hello::{ClientMessage, Hello};
+use steady_socket::protocol::{Json, PlainText};
+use steady_socket::testing::{Closing, Handshake, State, World};
+use steady_socket::{Message, Options, Phase, Socket, endpoint};
+
+type Text = Socket<String, String, PlainText>;
+
+fn connect(world: &World) -> Text {
+    Text::builder("ws://example.org/chat")
+        .platform(world.platform())
+        .connect()
+        .expect("the URL and the options are right")
+}
+
+/// An open connection.
+fn open() -> (World, Text) {
+    let world = World::new();
+    let socket = connect(&world);
+    world.last().open();
+    (world, socket)
+}
+
+fn send(socket: &Text, message: &str) {
+    let sent = socket.handle().try_send(&message.to_owned());
+    sent.expect("there is room");
+}
+
+/// What a test that has failed is told.
+#[track_caller]
+fn told(act: impl FnOnce()) -> String {
+    let panic = catch_unwind(AssertUnwindSafe(act)).expect_err("it has to panic");
+    match panic.downcast_ref::<String>() {
+        Some(text) => text.clone(),
+        None => (*panic.downcast_ref::<&str>().expect("a text")).to_owned(),
+    }
+}
+
+#[test]
+fn handshakes_are_answered_as_the_world_says() {
+    let world = World::new();
+    let socket = connect(&world);
+    world.run();
+    assert_eq!(world.last().state(), State::Connecting);
+    world.last().refuse();
+    assert_eq!(
+        world.last().end().map(|end| (end.code, end.clean)),
+        Some((1006, false))
+    );
+
+    world.set_handshake(Handshake::Refuse);
+    world.advance(Duration::from_secs(60));
+    assert!(world.connection_count() > 2);
+    assert_eq!(socket.handle().phase(), Phase::Waiting);
+
+    world.set_handshake(Handshake::Open);
+    world.advance(Duration::from_secs(30));
+    assert_eq!(socket.handle().phase(), Phase::Open);
+}
+
+#[test]
+fn the_first_sub_protocol_is_selected() {
+    let world = World::new();
+    world.set_handshake(Handshake::Open);
+    let socket = endpoint::<Hello, Json>("ws://example.org")
+        .platform(world.platform())
+        .connect()
+        .unwrap();
+    world.run();
+    let offered = world.last().offered_protocols();
+    assert_eq!(socket.handle().protocol().as_ref(), Ok(&offered[0]));
+    let said = told(|| {
+        let other = World::new();
+        let _socket = connect(&other);
+        other.last().open_with_protocol("chat");
+    });
+    assert!(said.contains("\"chat\" was not offered, but []"), "{said}");
+}
+
+#[test]
+fn values_pass_through_a_codec() {
+    let world = World::new();
+    let mut socket = endpoint::<Hello, Json>("ws://example.org")
+        .platform(world.platform())
+        .connect()
+        .unwrap();
+    world.last().open();
+    let hello = ClientMessage::Hello { name: "Ada".into() };
+    socket.handle().try_send(&hello).unwrap();
+    assert_eq!(world.last().receive_value::<Json, ClientMessage>(), hello);
+    world
+        .last()
+        .send(r#"{"type":"greeting","text":"Hello Ada!"}"#);
+    let greeting = socket.next().now_or_never().flatten().unwrap().unwrap();
+    world.last().send_value::<Json, _>(&greeting);
+    assert_eq!(socket.next().now_or_never().flatten(), Some(Ok(greeting)));
+    let said = told(|| {
+        socket.handle().try_send(&hello).unwrap();
+        let _ = world.last().receive_value::<Json, u32>();
+    });
+    assert!(said.contains("message 2 is \"{"), "{said}");
+}
+
+#[test]
+fn the_server_answers_messages() {
+    let (world, mut socket) = open();
+    world.on_message(|connection, message| connection.send(message));
+    send(&socket, "echo");
+    assert_eq!(socket.next().now_or_never(), None, "not inside of the send");
+    world.run();
+    assert_eq!(
+        socket.next().now_or_never(),
+        Some(Some(Ok("echo".to_owned())))
+    );
+}
+
+#[test]
+fn what_is_expected_and_what_came_is_told() {
+    let (world, socket) = open();
+    send(&socket, "one");
+    send(&socket, "two");
+    world.last().expect("one");
+    let said = told(|| world.last().expect("three"));
+    assert_eq!(
+        said,
+        "connection 0 to ws://example.org/chat: expected message 2 to be \"three\", but it is \"two\""
+    );
+    let said = told(|| drop(world.last().receive()));
+    assert_eq!(
+        said,
+        "connection 0 to ws://example.org/chat: expected message 3, which did not come. It is open; 2 messages \
+         came: \"one\", \"two\""
+    );
+    world.last().close(1001, "away");
+    for (what, said) in [
+        ("send", told(|| world.last().send("late"))),
+        ("cut", told(|| world.last().cut())),
+        ("half_open", told(|| world.last().half_open())),
+        ("finish_close", told(|| world.last().finish_close())),
+    ] {
+        assert!(
+            said.contains(&format!("{what}: it is closed; this takes one that is")),
+            "{said}"
+        );
+    }
+    assert!(
+        told(|| drop(world.connection(7))).contains("connection 7 was not asked for; there are 1")
+    );
+}
+
+#[test]
+fn every_code_that_a_frame_can_carry() {
+    for code in [1000, 1003, 1007, 1012, 1014, 3000, 4999] {
+        let (world, _socket) = open();
+        world.last().close(code, "");
+        assert_eq!(world.last().end().map(|end| end.code), Some(code));
+    }
+    for code in [0, 999, 1004, 1005, 1006, 1015, 2999, 5000] {
+        let (world, _socket) = open();
+        let said = told(|| world.last().close(code, ""));
+        assert!(
+            said.contains("cannot be in a Close frame; it takes 1000 to 1014"),
+            "{said}"
+        );
+    }
+    let (world, _socket) = open();
+    assert!(told(|| world.last().close(1000, &"x".repeat(124))).contains("has 124 bytes"));
+    world.last().close_without_code();
+    assert_eq!(
+        world.last().end().map(|end| (end.code, end.clean)),
+        Some((1005, true))
+    );
+}
+
+#[test]
+fn a_half_open_connection_looks_open_and_passes_nothing() {
+    let (world, mut socket) = open();
+    world.last().half_open();
+    send(&socket, "lost?");
+    world.last().send("held back");
+    assert_eq!(socket.next().now_or_never(), None);
+    assert_eq!(world.last().received(), []);
+    assert_eq!(socket.handle().buffered_amount(), Ok(5));
+    assert_eq!(socket.handle().phase(), Phase::Open);
+    assert!(told(|| world.last().drain(1)).contains("nothing passes before resume()"));
+    world.last().resume();
+    world.last().expect("lost?");
+    assert_eq!(
+        socket.next().now_or_never(),
+        Some(Some(Ok("held back".to_owned())))
+    );
+
+    world.last().half_open();
+    socket.handle().close(None, "").unwrap();
+    world.set_closing(Closing::Answer);
+    world.run();
+    assert_eq!(
+        world.last().closed_with(),
+        None,
+        "the close does not arrive, either"
+    );
+    world.advance(Duration::from_secs(5));
+    assert_eq!(socket.handle().phase(), Phase::Closed);
+}
+
+#[test]
+fn a_held_connection_has_backpressure_until_it_is_drained() {
+    let (world, socket) = open();
+    world.last().hold();
+    send(&socket, "1234");
+    send(&socket, "56");
+    assert_eq!(world.last().buffered_amount(), 6);
+    world.last().drain(3);
+    assert_eq!(
+        (
+            world.last().buffered_amount(),
+            world.last().received().len()
+        ),
+        (3, 0)
+    );
+    world.last().drain(1);
+    world.last().expect("1234");
+    world.last().drain(u64::MAX);
+    world.last().expect("56");
+    send(&socket, "held again");
+    assert_eq!(world.last().received().len(), 2);
+    world.last().resume();
+    world.last().expect("held again");
+}
+
+#[test]
+fn closes_are_answered_as_the_world_says() {
+    let (world, socket) = open();
+    socket.handle().close(Some(4000), "done").unwrap();
+    world.run();
+    assert_eq!(world.last().state(), State::Closing);
+    assert_eq!(
+        world.last().closed_with(),
+        Some((Some(4000), "done".to_owned()))
+    );
+    world.last().finish_close();
+    assert_eq!(world.last().end().map(|end| end.code), Some(4000));
+
+    let world = World::new();
+    world.set_closing(Closing::Answer);
+    for handshake in [Handshake::Open, Handshake::Stall] {
+        world.set_handshake(handshake);
+        let socket = connect(&world);
+        world.run();
+        socket.handle().close(None, "").unwrap();
+        world.run();
+        assert_eq!(socket.handle().phase(), Phase::Closed, "{handshake:?}");
+    }
+}
+
+#[test]
+fn a_world_that_is_not_idle_tells_what_is_left() {
+    let world = World::new();
+    world.assert_idle();
+    world.set_handshake(Handshake::Open);
+    let options = Options::default().heartbeat_interval(Some(Duration::from_secs(20)));
+    let socket = Text::builder("ws://example.org/chat")
+        .platform(world.platform())
+        .options(options)
+        .heartbeat(Message::from("ping"), |message| {
+            *message == Message::from("pong")
+        })
+        .connect()
+        .unwrap();
+    let said = told(|| world.assert_idle());
+    assert_eq!(
+        said,
+        "the world is not idle:\n- connection 0 to ws://example.org/chat is open: its client did not close it\
+         \n- 1 timer(s) armed\n- 1 listener(s) to the page"
+    );
+    drop(socket);
+    world.assert_idle();
+}
