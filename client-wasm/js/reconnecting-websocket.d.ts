@@ -327,6 +327,8 @@ export interface WebSocketLike {
   onclose: ((event: any) => any) | null;
   send(data: any): void;
   close(code?: number, reason?: string): void;
+  /** Ends a connection whose close was not answered in time, as in `ws`. A browser's has no such method. */
+  terminate?(): void;
 }
 
 export interface SendOptions {

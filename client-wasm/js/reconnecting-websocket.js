@@ -384,6 +384,8 @@ export class ReconnectingWebSocket extends EventTarget {
       target: isStatic ? [this.#urlSource, ...this.#protocolsSource] : [],
       /** The present socket. */
       socket: null,
+      /** The one that the core let go of last, until its end is told. */
+      left: null,
       /** The name of what its constructor or its `send` threw last. */
       refusal: undefined,
       /** Messages of which `dropped` will tell. */
@@ -429,7 +431,10 @@ export class ReconnectingWebSocket extends EventTarget {
     const diagnosis = this.#probe.ended(lost, this.#url);
     if (delay === null) this.#probe.reset();
     // Over, unless a handler of the state change has asked for a new connection.
-    if (delay === null && this.readyState === 3) this.#letGo();
+    const isOver = delay === null && this.readyState === 3;
+    if (isOver) this.#letGo();
+    const { left } = this.#host;
+    this.#host.left = null;
     dispatch(this, closeEvent(lost, {
       willReconnect: delay !== null,
       delay,
@@ -439,6 +444,9 @@ export class ReconnectingWebSocket extends EventTarget {
       unconfirmedMessages,
       unconfirmedBytes,
     }));
+    // The server has not answered the close. Where it can be told not to, the socket would wait for it, and keep the
+    // program running: that of the package `ws` for half a minute.
+    if (isOver && cause === 'close-timeout') left?.terminate?.();
   }
 
   #explain(cause, why) {

@@ -160,7 +160,8 @@ export function openSocket(host, id, max) {
   write(socket, 'onclose', (event) => {
     const code = read(event, 'code');
     const what = read(event, 'wasClean') ? CLOSED_CLEANLY : CLOSED;
-    tell(id, what, typeof code === 'number' ? code : ABNORMAL, read(event, 'reason'));
+    // Deno gives 0 where no close frame came, which is no code.
+    tell(id, what, typeof code === 'number' && code > 0 ? code : ABNORMAL, read(event, 'reason'));
   });
   write(socket, 'binaryType', host.binaryType);
   return 1;
@@ -206,6 +207,7 @@ export function letGoOf(id) {
   silence(id);
   const { socket, host } = things.get(id);
   if (host.socket === socket) host.socket = null;
+  host.left = socket;
   things.delete(id);
 }
 

@@ -78,6 +78,11 @@ describe('the WebAssembly module', { timeout: 8 * TEST_TIMEOUT }, () => {
     assert.deepEqual(wasmRequests(), [PLACE]);
   });
 
+  test('is loaded in a worker from what the page has compiled', async () => {
+    assert.equal(await call('the greeting', 'loadInWorker', PLACE, url), 'Hello Ada!');
+    assert.deepEqual(wasmRequests(), [PLACE]);
+  });
+
   test('is not loaded from anything else', async () => {
     const { refused, unparsed, options } = await call('the errors', 'refusals');
     assert.deepEqual(refused.map(([what]) => what), Object.keys(REFUSED));

@@ -100,6 +100,17 @@ export async function loadTooLate(place, url) {
   return [during, later, await greet(ReconnectingWebSocket, url)];
 }
 
+/** A worker that is handed the module, compiled. */
+export async function loadInWorker(place, url) {
+  const module = await GOOD['a WebAssembly.Module'](place);
+  const worker = new Worker('/loading/worker.js', { type: 'module' });
+  return new Promise((resolve) => {
+    worker.onmessage = ({ data }) => resolve(data);
+    worker.onerror = ({ message }) => resolve(`the worker failed: ${message}`);
+    worker.postMessage({ module, url });
+  }).finally(() => worker.terminate());
+}
+
 export async function initWithoutArgument() {
   const { default: init } = await import('/pkg/wasm/steady_socket_wasm.js');
   return init().catch((error) => error.message);

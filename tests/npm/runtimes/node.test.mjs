@@ -11,7 +11,7 @@ import { describeRuntime } from './lib/outside-browsers.mjs';
 import { runtime } from './lib/programs.mjs';
 import { makeProject } from './lib/project.mjs';
 
-describeRuntime(`Node ${process.versions.node} with ws in the option WebSocket`, { program: process.execPath, inject: 'as an option' });
+describeRuntime(`Node ${process.versions.node} with ws in the option WebSocket`, { program: process.execPath, inject: 'as an option', canTerminate: true });
 describeRuntime('Node 22 with its own WebSocket', { program: runtime('node-22') });
 
 describe('Node without a WebSocket', { timeout: TEST_TIMEOUT }, () => {

@@ -3,8 +3,9 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 
+import { startRawServer } from '../../conformance/raw-server.mjs';
 import { serverAddress } from '../../lib/environment.mjs';
-import { TEST_TIMEOUT } from '../../lib/limits.mjs';
+import { PATIENCE, TEST_TIMEOUT } from '../../lib/limits.mjs';
 import { runProgram } from '../../lib/package.mjs';
 import { INLINE, makeProject } from './project.mjs';
 
@@ -36,8 +37,9 @@ const EXPORTS = {
  * @param options.program - the runtime
  * @param options.args - what goes before the script
  * @param options.inject - how the `WebSocket` of the package `ws` is handed over, if it is
+ * @param options.canTerminate - whether its `WebSocket` has a method to end a connection at once
  */
-export function describeRuntime(name, { program, args = [], inject = '' }) {
+export function describeRuntime(name, { program, args = [], inject = '', canTerminate = false }) {
   // Each test has programs and connections of its own, and waits for most of its time.
   describe(name, { timeout: 4 * TEST_TIMEOUT, concurrency: 4 }, () => {
     const consumers = {};
@@ -97,6 +99,21 @@ export function describeRuntime(name, { program, args = [], inject = '' }) {
     ]) {
       test(`does not load the module from ${from}, and says so`, async () => {
         assert.match(await run('load.mjs', { ...server, from }), message);
+      });
+    }
+
+    if (canTerminate) {
+      test('ends by itself when a server does not answer a close', async () => {
+        const deaf = await startRawServer();
+        try {
+          const argument = { ...server, ws: deaf.address, query: '&deaf=1', what: 'is closed without an answer' };
+          const started = performance.now();
+          assert.equal(await run('exit.mjs', argument), 'open\nclose 1006\nclose-timeout');
+          // By itself it would wait for half a minute.
+          assert.ok(performance.now() - started < PATIENCE);
+        } finally {
+          await deaf.close();
+        }
       });
     }
 

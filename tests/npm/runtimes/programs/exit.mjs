@@ -4,11 +4,11 @@ import process from 'node:process';
 
 import { ReconnectingWebSocket, load } from 'steady-socket';
 
-const { ws, http, inject, what } = JSON.parse(process.argv[2]);
+const { ws, http, query = '', inject, what } = JSON.parse(process.argv[2]);
 const id = crypto.randomUUID();
 const options = inject ? { WebSocket: (await import('ws')).WebSocket } : {};
 const make = (more) => {
-  const socket = new ReconnectingWebSocket(`${ws}/?id=${id}`, [], { ...options, ...more });
+  const socket = new ReconnectingWebSocket(`${ws}/?id=${id}${query}`, [], { ...options, ...more });
   for (const type of ['open', 'close']) socket.addEventListener(type, ({ code }) => console.log(code === undefined ? type : `${type} ${code}`));
   return socket;
 };
@@ -49,6 +49,11 @@ await ({
         }
       },
     });
+  },
+  async 'is closed without an answer'() {
+    const socket = make({ closeTimeout: 200 });
+    socket.onopen = () => socket.close();
+    socket.addEventListener('close', ({ cause }) => console.log(cause));
   },
   async 'exits with a code of its own'() {
     make().onopen = () => process.exit(3);

@@ -1,0 +1,10 @@
+// Loads the module that a page has compiled: `{ module, url }` in, the greeting out.
+
+import { load } from '/pkg/index.js';
+
+import { greetBy } from './in-page.js';
+
+addEventListener('message', async ({ data: { module, url } }) => {
+  await load({ module });
+  postMessage(await greetBy('index.js', url));
+});
