@@ -20,6 +20,8 @@ const OwnCloseEvent = class CloseEvent extends Event {
 
 const CloseEvent = globalThis.CloseEvent ?? OwnCloseEvent;
 
+const NO_PORTS = Object.freeze([]);
+
 /** An event whose own fields cannot be changed. */
 function withFields(event, fields) {
   for (const [name, value] of Object.entries(fields)) {
@@ -37,13 +39,85 @@ export function closeEvent({ code, reason, wasClean }, fields) {
   return withFields(new CloseEvent('close', { code, reason, wasClean }), fields);
 }
 
-/** A fresh `message` event with what the socket's event carries; `origin` is asked where that gives none. */
-export function messageEvent(event, origin) {
-  return new MessageEvent('message', {
-    data: event.data,
-    origin: event.origin ?? origin(),
-    lastEventId: event.lastEventId ?? '',
-  });
+/** Calls the only one who listens on `target` with a {@link ReceivedEvent}. */
+let handle;
+
+/**
+ * A `message` event that tells what the event of another socket does, or an object like one. It is a plain event
+ * with the attributes of a `MessageEvent`: to make one of those from its dictionary takes Chromium three to five
+ * times as long (1.1 to 1.8 µs against 0.4 µs), which was most of what a message cost.
+ */
+class ReceivedEvent extends Event {
+  #source;
+  /** That whose handler was called, without being dispatched. */
+  #target = null;
+  #isHandled = false;
+
+  constructor(source) {
+    super('message');
+    this.#source = source;
+  }
+
+  get data() { return this.#source.data ?? null; }
+
+  /** Where the other event has none, the socket's. */
+  get origin() { return this.#source.origin ?? (this.target?.url ? new URL(this.target.url).origin : ''); }
+
+  get lastEventId() { return this.#source.lastEventId ?? ''; }
+
+  get source() { return null; }
+
+  get ports() { return NO_PORTS; }
+
+  /** A program may dispatch it once more. */
+  get target() { return super.target ?? this.#target; }
+
+  get srcElement() { return this.target; }
+
+  get currentTarget() { return this.#isHandled ? this.#target : super.currentTarget; }
+
+  get eventPhase() { return this.#isHandled ? Event.AT_TARGET : super.eventPhase; }
+
+  composedPath() { return this.#isHandled ? [this.#target] : super.composedPath(); }
+
+  static {
+    handle = (event, target, handler) => {
+      event.#target = target;
+      event.#isHandled = true;
+      try {
+        Reflect.apply(handler, target, [event]);
+      } catch (error) {
+        report(error);
+      }
+      event.#isHandled = false;
+    };
+    for (const name of Object.getOwnPropertyNames(this.prototype)) {
+      Object.defineProperty(this.prototype, name, { enumerable: true });
+    }
+    // Copied by `new event.constructor(event.type, event)`, as programs do, it becomes one of the platform.
+    const { MessageEvent = this } = globalThis;
+    Object.defineProperty(this.prototype, 'constructor', { value: MessageEvent, enumerable: false });
+    if (MessageEvent !== this) Object.setPrototypeOf(this.prototype, MessageEvent.prototype);
+    // What else a platform gives its own, and would refuse to tell of this one.
+    for (const [name, { get }] of Object.entries(Object.getOwnPropertyDescriptors(MessageEvent.prototype))) {
+      if (get && !Object.hasOwn(this.prototype, name)) {
+        Object.defineProperty(this.prototype, name, { get: () => null, configurable: true, enumerable: true });
+      }
+    }
+  }
+}
+
+/**
+ * Tells `target` of a message by a fresh event.
+ *
+ * @param source - the event of another socket, or an object with the same fields
+ * @param handler - of the attribute `onmessage`, if it is known that nobody else listens: it is then called as it
+ *   is, which saves the half of what is left (0.8 µs). Otherwise `null`.
+ */
+export function tellMessage(target, source, handler) {
+  const event = new ReceivedEvent(source);
+  if (handler === null) dispatch(target, event);
+  else handle(event, target, handler);
 }
 
 /** Dispatches without calling what a subclass may have put in the place of `dispatchEvent`. */
@@ -62,8 +136,9 @@ export function report(error) {
  * the listeners that it got when the attribute was last set from nothing.
  *
  * @param check - called with the object of which one is read or set; throws if it is none that has them
+ * @param changed - called with the object, the type and the new handler, `null` if none is called
  */
-export function defineHandlers(prototype, types, check) {
+export function defineHandlers(prototype, types, check, changed = () => {}) {
   for (const type of types) {
     const name = `on${type}`;
     /** For each object: `{ value, listener }`. */
@@ -77,15 +152,17 @@ export function defineHandlers(prototype, types, check) {
       set [name](value) {
         check(this);
         const present = handlers.get(this);
+        changed(this, type, isFunction(value) ? value : null);
         if (!isObject(value)) {
           handlers.delete(this);
-          if (present) this.removeEventListener(type, present.listener);
+          if (present) Reflect.apply(EventTarget.prototype.removeEventListener, this, [type, present.listener]);
         } else if (present) {
           present.value = value;
         } else {
           const handler = { value, listener: (event) => call(handler.value, event) };
           handlers.set(this, handler);
-          this.addEventListener(type, handler.listener);
+          // Without calling what a subclass may have put in the place of `addEventListener`.
+          Reflect.apply(EventTarget.prototype.addEventListener, this, [type, handler.listener]);
         }
       },
     }, name);

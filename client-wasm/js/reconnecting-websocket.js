@@ -6,7 +6,7 @@ import {
   isFunction, parseUrl, rowOf, toCloseCode, toHeartbeat, toMessage, toModuleSource, toNumber, toOptions,
   toProtocols, toProvidedUrl, toSendOptions, toText, wrongKind,
 } from './convert.js';
-import { closeEvent, defineHandlers, dispatch, messageEvent, plainEvent, report } from './events.js';
+import { closeEvent, defineHandlers, dispatch, plainEvent, report, tellMessage } from './events.js';
 import { GuardedCore, checkWorking, guarded, hasFailed, keep, letGo, setAbandon } from './failure.js';
 import { COUNTERS } from './names.js';
 import { Probe } from './probe.js';
@@ -158,6 +158,10 @@ export class ReconnectingWebSocket extends EventTarget {
   #onAbort = () => this.close();
   /** What takes the messages, where they do not become events. */
   #receiver = null;
+  /** What `onmessage` calls. */
+  #messageHandler = null;
+  /** Whether there was ever another listener for messages. */
+  #hasMessageListeners = false;
   #name;
 
   constructor(url, protocols = [], options = undefined) {
@@ -243,6 +247,12 @@ export class ReconnectingWebSocket extends EventTarget {
     const closeReason = reason === undefined ? '' : toText(reason);
     checkClose(closeCode, closeReason);
     this.#core.close(closeCode, closeReason);
+  }
+
+  addEventListener(type, ...rest) {
+    const name = toText(type);
+    if (name === 'message') this.#hasMessageListeners = true;
+    super.addEventListener(name, ...rest);
   }
 
   // --- Beyond it
@@ -402,10 +412,17 @@ export class ReconnectingWebSocket extends EventTarget {
       isHeartbeat: forward((socket, event) => checkIsHeartbeat(isHeartbeat.call(undefined, event.data))),
       verdict: forward((_, lost) => checkVerdict(shouldReconnect.call(undefined, lost))),
       opened: forward((socket, ...given) => socket.#opened(...given)),
-      message: forward((socket, event) => {
-        if (socket.#receiver) socket.#receiver(event.data);
-        else dispatch(socket, messageEvent(event, () => new URL(socket.#url).origin));
-      }),
+      // For itself, since it comes with every message: what takes any number of arguments takes 0.1 µs more.
+      message: (event) => {
+        const socket = self.deref();
+        if (!socket || socket.#host !== host) return;
+        try {
+          if (socket.#receiver === null) socket.#tellMessage(event);
+          else socket.#receiver(event.data);
+        } catch (error) {
+          report(error);
+        }
+      },
       failed: forward((socket) => dispatch(socket, plainEvent('error'))),
       closed: forward((socket, ...given) => socket.#closed(...given)),
       stateChanged: forward((socket, state, attempt, delay = null, reason) => {
@@ -417,6 +434,11 @@ export class ReconnectingWebSocket extends EventTarget {
       log: debug && forward((socket, line) => socket.#log(line)),
     };
     return host;
+  }
+
+  /** An event for whoever listens. */
+  #tellMessage(source) {
+    tellMessage(this, source, this.#hasMessageListeners ? null : this.#messageHandler);
   }
 
   #opened(reconnected, attempt) {
@@ -503,6 +525,11 @@ export class ReconnectingWebSocket extends EventTarget {
 
   static {
     shared.receive = (socket, receiver) => { socket.#receiver = receiver; };
+    shared.tellMessage = (socket, data) => {
+      if (socket.#hasMessageListeners || socket.#messageHandler !== null) {
+        socket.#tellMessage({ data, origin: '', lastEventId: '' });
+      }
+    };
     shared.limit = (socket, name) => socket.#options.numbers[rowOf(name)];
     // As the attributes and methods of an interface of the platform are.
     for (const name of Object.getOwnPropertyNames(this.prototype)) {
@@ -513,7 +540,9 @@ export class ReconnectingWebSocket extends EventTarget {
     }
     Object.defineProperty(this.prototype, Symbol.toStringTag, { value: 'ReconnectingWebSocket', configurable: true });
     const types = ['open', 'message', 'error', 'close', 'statechange', 'dropped', 'diagnosis'];
-    defineHandlers(this.prototype, types, (object) => this.#check(object));
+    defineHandlers(this.prototype, types, (object) => this.#check(object), (object, type, handler) => {
+      if (type === 'message') object.#messageHandler = handler;
+    });
   }
 
   /** Refuses an object that is none of this class before anything else is looked at, as the platform does. */

@@ -219,8 +219,10 @@ export function protocolOf(id) {
   return read(things.get(id).socket, 'protocol');
 }
 
-export function textOf(event) {
-  return read(event, 'data');
+/** The text of an event, if it begins with a character of this code. */
+export function markedText(event, code) {
+  const data = read(event, 'data');
+  return typeof data === 'string' && data.charCodeAt(0) === code ? data : undefined;
 }
 
 /** The module has failed: lets go of its timers, and closes its sockets for good. */

@@ -130,9 +130,9 @@ extern "C" {
     #[wasm_bindgen(js_name = protocolOf)]
     pub(crate) fn protocol_of(id: i32) -> JsValue;
 
-    /// The text of a `message` event; anything else if it has none.
-    #[wasm_bindgen(js_name = textOf)]
-    pub(crate) fn text_of(event: &JsValue) -> JsValue;
+    /// The text of a `message` event, if it begins with the character of this code; `undefined` otherwise.
+    #[wasm_bindgen(js_name = markedText)]
+    pub(crate) fn marked_text(event: &JsValue, code: u32) -> JsValue;
 
     // ----- the host: none of these throws
 

@@ -54,8 +54,8 @@ impl Platform<JsValue> for Ring {
         Box::new(Watch(registered))
     }
 
-    fn text(&self, payload: &JsValue) -> Option<String> {
-        host::text_of(payload).as_string()
+    fn text_marked(&self, payload: &JsValue, mark: char) -> Option<String> {
+        host::marked_text(payload, mark.into()).as_string()
     }
 
     fn message(&self, text: &str) -> JsValue {

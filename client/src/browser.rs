@@ -34,8 +34,8 @@ pub trait Payload: Sized + 'static {
     /// payload cannot hold.
     fn receive(event: MessageEvent, data: JsValue) -> Option<Self>;
 
-    /// The text of a message that arrived; `None` if it is binary.
-    fn text(&self) -> Option<String>;
+    /// The text of a message that arrived, if it begins with `mark`; `None` for another, or a binary one.
+    fn text_marked(&self, mark: char) -> Option<String>;
 
     /// A text message to send.
     fn from_text(text: &str) -> Self;
@@ -64,9 +64,9 @@ impl Payload for Message {
         }
     }
 
-    fn text(&self) -> Option<String> {
+    fn text_marked(&self, mark: char) -> Option<String> {
         match self {
-            Self::Text(text) => Some(text.clone()),
+            Self::Text(text) => text.starts_with(mark).then(|| text.clone()),
             Self::Binary(_) => None,
         }
     }
@@ -86,8 +86,11 @@ impl Payload for JsValue {
         Some(event.into())
     }
 
-    fn text(&self) -> Option<String> {
-        self.unchecked_ref::<Carrier>().data().ok()?.as_string()
+    fn text_marked(&self, mark: char) -> Option<String> {
+        let data = self.unchecked_ref::<Carrier>().data().ok()?;
+        let text = data.dyn_ref::<JsString>()?;
+        // Asked of the string where it lies: most are not what is looked for.
+        (text.char_code_at(0) == f64::from(u32::from(mark))).then(|| text.into())
     }
 
     fn from_text(text: &str) -> Self {
@@ -268,8 +271,8 @@ impl<P: Payload> Platform<P> for Browser {
         })))
     }
 
-    fn text(&self, payload: &P) -> Option<String> {
-        payload.text()
+    fn text_marked(&self, payload: &P, mark: char) -> Option<String> {
+        payload.text_marked(mark)
     }
 
     fn message(&self, text: &str) -> P {

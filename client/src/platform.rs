@@ -126,8 +126,9 @@ pub trait Platform<P> {
     #[must_use = "dropping a watch stops it"]
     fn watch(&self, tell: Box<dyn Fn(Hint)>) -> Box<dyn Any>;
 
-    /// The text of a message that arrived; `None` if it is binary.
-    fn text(&self, payload: &P) -> Option<String>;
+    /// The text of a message that arrived, if it begins with `mark`; `None` for another, or a binary one. It
+    /// is asked about every message, so one that begins otherwise should not be copied.
+    fn text_marked(&self, payload: &P, mark: char) -> Option<String>;
 
     /// A text message to send.
     fn message(&self, text: &str) -> P;

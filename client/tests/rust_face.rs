@@ -1382,8 +1382,8 @@ impl Platform<Message> for Injected {
         self.world.watch(tell)
     }
 
-    fn text(&self, payload: &Message) -> Option<String> {
-        self.world.text(payload)
+    fn text_marked(&self, payload: &Message, mark: char) -> Option<String> {
+        self.world.text_marked(payload, mark)
     }
 
     fn message(&self, text: &str) -> Message {

@@ -47,12 +47,13 @@ function fits(fifo, bytes, limits) {
  * Puts a message into a queue with limits.
  *
  * @param limits - `{ messages, bytes, overflow }`
- * @returns `dropped`, the messages that have no room, and `failed`, whether that is not to be borne
+ * @returns `null` if there was room; otherwise `dropped`, the messages that have none, and `failed`, whether that is
+ *   not to be borne
  */
 export function pushWithin(limits, fifo, value, bytes) {
   if (fits(fifo, bytes, limits)) {
     fifo.push(value, bytes);
-    return { dropped: [], failed: false };
+    return null;
   }
   if (limits.overflow !== 'drop-oldest') return { dropped: [{ value, bytes }], failed: limits.overflow !== 'drop-newest' };
   const dropped = [];

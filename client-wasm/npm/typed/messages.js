@@ -36,14 +36,15 @@ export class Inbox {
 
   push(value, bytes) {
     if (this.#end) return;
-    const [waiter] = this.#waiting;
-    if (waiter) {
+    if (this.#waiting.size > 0) {
+      const [waiter] = this.#waiting;
       this.#waiting.delete(waiter);
       waiter.resolve({ value, done: false });
       return;
     }
-    const { dropped, failed } = pushWithin(this.#limits, this.#kept, value, bytes);
-    if (dropped.length === 0) return;
+    const overflow = pushWithin(this.#limits, this.#kept, value, bytes);
+    if (overflow === null) return;
+    const { dropped, failed } = overflow;
     const sum = dropped.reduce((total, message) => total + message.bytes, 0);
     this.#dropped.messages += dropped.length;
     this.#dropped.bytes += sum;
@@ -74,6 +75,7 @@ export class Inbox {
     if (signal?.aborted) return Promise.reject(signal.reason);
     if (this.#kept.length > 0) return Promise.resolve({ value: this.#kept.shift().value, done: false });
     if (this.#end) return this.#tellEnd();
+    if (signal === undefined) return new Promise((resolve, reject) => { this.#waiting.add({ resolve, reject }); });
     return abortable(signal, (resolve, reject) => {
       const waiter = { resolve, reject };
       this.#waiting.add(waiter);
@@ -103,8 +105,13 @@ class MessageIterator {
 
   get dropped() { return this.#inbox.dropped; }
 
-  async next(options = undefined) {
-    return this.#inbox.next(toSignal('next', options));
+  // Not `async`: a loop would be three turns of the queue of microtasks later for each message.
+  next(options = undefined) {
+    try {
+      return this.#inbox.next(toSignal('next', options));
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   async return(value = undefined) {

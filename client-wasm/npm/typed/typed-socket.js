@@ -6,7 +6,7 @@ import { Fifo, pushWithin } from './fifo.js';
 import { json } from './codec.js';
 import { Inbox } from './messages.js';
 import { toValidator, validate } from './schema.js';
-import { isThenable, pipe, translate } from './steps.js';
+import { isThenable, rejectAs } from './steps.js';
 import { readableOf, writableOf } from './streams.js';
 import { asyncDispose, dispose } from './symbols.js';
 import { Conditions, toSignal } from './waiting.js';
@@ -32,12 +32,11 @@ export class TypedSocket extends ReconnectingWebSocket {
   #incoming;
   #outgoing;
   #buffer;
-  /** One for each iterator. */
-  #inboxes = new Set();
+  /** One for each iterator. Replaced when one comes or goes, for those that are walking through it. */
+  #inboxes = [];
   /** Received, and waiting for those before them to be decoded. */
   #undecoded = new Fifo();
   #isDecoding = false;
-  #hasListeners = false;
   #invalid = 0;
   #unread = { messages: 0, bytes: 0 };
   /** Given to `send`, and waiting for the schema or the codec. */
@@ -81,11 +80,6 @@ export class TypedSocket extends ReconnectingWebSocket {
     throw new TypeError('TypedSocket: binaryType cannot be set; the codec is given binary messages as ArrayBuffer');
   }
 
-  addEventListener(type, ...rest) {
-    if (type === 'message') this.#hasListeners = true;
-    super.addEventListener(type, ...rest);
-  }
-
   close(code = undefined, reason = undefined) {
     const before = this.#wasClosed;
     // Its end may be told before the call returns.
@@ -124,20 +118,30 @@ export class TypedSocket extends ReconnectingWebSocket {
 
   send(message, options = undefined) {
     if (arguments.length === 0) throw new TypeError('TypedSocket: send has nothing to send');
-    const steps = [
-      (value) => this.#codec.encode(value),
-      (data) => super.send(toSendable(data), options),
-    ];
-    if (this.#outgoing) steps.unshift((value) => validate(this.#outgoing, value, 'the message'));
     if (this.#unsent === 0) {
-      const sent = pipe(message, steps);
-      return isThenable(sent) ? this.#follow(sent) : undefined;
+      const encoded = this.#encode(message);
+      return isThenable(encoded) ? this.#follow(this.#sendLater(encoded, options)) : this.#sendEncoded(encoded, options);
     }
     const limit = shared.limit(this, 'maxQueuedMessages');
     if (this.#unsent > limit) {
       throw new DOMException(`TypedSocket: ${this.#unsent} messages wait for the schema or the codec already`, 'QuotaExceededError');
     }
-    return this.#follow(this.#lastSent.then(() => pipe(message, steps)));
+    return this.#follow(this.#lastSent.then(() => this.#sendLater(this.#encode(message), options)));
+  }
+
+  /** Validates and encodes; a promise if that takes time. */
+  #encode(message) {
+    if (!this.#outgoing) return this.#codec.encode(message);
+    const valid = validate(this.#outgoing, message, 'the message');
+    return isThenable(valid) ? valid.then((later) => this.#codec.encode(later)) : this.#codec.encode(valid);
+  }
+
+  #sendEncoded(encoded, options) {
+    super.send(toSendable(encoded), options);
+  }
+
+  async #sendLater(encoded, options) {
+    this.#sendEncoded(await encoded, options);
   }
 
   async drained(options = undefined) {
@@ -177,7 +181,7 @@ export class TypedSocket extends ReconnectingWebSocket {
       dropped: (messages, bytes) => this.#tellUnread('inbox-full', messages, bytes),
       overflowed: (error, limits) => { if (limits.overflow === 'close') this.#closeFull(error); },
       left: () => {
-        this.#inboxes.delete(inbox);
+        this.#inboxes = this.#inboxes.filter((other) => other !== inbox);
         signal?.removeEventListener('abort', onAbort);
       },
     });
@@ -187,7 +191,7 @@ export class TypedSocket extends ReconnectingWebSocket {
     } else if (this.#end) {
       inbox.finish(this.#end.error);
     } else {
-      this.#inboxes.add(inbox);
+      this.#inboxes = [...this.#inboxes, inbox];
       signal?.addEventListener('abort', onAbort, { once: true });
     }
     return inbox.iterator;
@@ -221,8 +225,9 @@ export class TypedSocket extends ReconnectingWebSocket {
       if (isThenable(handled)) this.#handleRest(handled);
       return;
     }
-    const { dropped, failed } = pushWithin(this.#buffer, this.#undecoded, data, bytes);
-    if (dropped.length === 0) return;
+    const overflow = pushWithin(this.#buffer, this.#undecoded, data, bytes);
+    if (overflow === null) return;
+    const { dropped, failed } = overflow;
     if (failed) this.#failUndecoded();
     const sum = dropped.reduce((total, message) => total + message.bytes, 0);
     this.#tellUnread('not-decoded', dropped.map(({ value }) => value), sum);
@@ -230,16 +235,43 @@ export class TypedSocket extends ReconnectingWebSocket {
 
   /** Decodes, validates and hands out one message. It does not fail, and gives a promise if it takes time. */
   #handle(data, bytes) {
-    const refuse = (error) => this.#refuse(error, data);
     try {
-      const handled = pipe(data, [
-        (raw) => translate(() => this.#codec.decode(raw), undecodable),
-        (value) => (this.#incoming ? translate(() => validate(this.#incoming, value, 'a message'), unvalidated) : value),
-        (value) => { this.#handOut(value, bytes); },
-      ]);
-      return isThenable(handled) ? handled.catch(refuse) : undefined;
+      const value = this.#interpret(data);
+      if (isThenable(value)) return this.#handleLater(value, data, bytes);
+      this.#handOut(value, bytes);
     } catch (error) {
-      return refuse(error);
+      this.#refuse(error, data);
+    }
+    return undefined;
+  }
+
+  async #handleLater(value, data, bytes) {
+    try {
+      this.#handOut(await value, bytes);
+    } catch (error) {
+      this.#refuse(error, data);
+    }
+  }
+
+  /** Decodes and validates; a promise if that takes time. */
+  #interpret(data) {
+    let value;
+    try {
+      value = this.#codec.decode(data);
+    } catch (thrown) {
+      throw undecodable(thrown);
+    }
+    if (isThenable(value)) return rejectAs(value, undecodable).then((later) => this.#validated(later));
+    return this.#validated(value);
+  }
+
+  #validated(value) {
+    if (!this.#incoming) return value;
+    try {
+      const valid = validate(this.#incoming, value, 'a message');
+      return isThenable(valid) ? rejectAs(valid, unvalidated) : valid;
+    } catch (thrown) {
+      throw unvalidated(thrown);
     }
   }
 
@@ -256,8 +288,8 @@ export class TypedSocket extends ReconnectingWebSocket {
   }
 
   #handOut(value, bytes) {
-    for (const inbox of [...this.#inboxes]) inbox.push(value, bytes);
-    if (this.#hasListeners) dispatch(this, new MessageEvent('message', { data: value }));
+    for (const inbox of this.#inboxes) inbox.push(value, bytes);
+    shared.tellMessage(this, value);
   }
 
   #refuse(error, data) {
@@ -279,7 +311,7 @@ export class TypedSocket extends ReconnectingWebSocket {
   /** Messages come faster than they are decoded, and that is not to be borne. */
   #failUndecoded() {
     const error = new OverflowError(this.#buffer);
-    for (const inbox of [...this.#inboxes]) inbox.finish(error);
+    for (const inbox of this.#inboxes) inbox.finish(error);
     if (this.#buffer.overflow === 'close') this.#closeFull(error);
   }
 
@@ -321,7 +353,7 @@ export class TypedSocket extends ReconnectingWebSocket {
 
   /** All that was received has been handed out. */
   #finish() {
-    for (const inbox of [...this.#inboxes]) inbox.finish(this.#end.error);
+    for (const inbox of this.#inboxes) inbox.finish(this.#end.error);
   }
 
   #endWritable() {
@@ -372,8 +404,9 @@ const SENDABLE = ['ArrayBuffer', 'SharedArrayBuffer', 'Blob', 'File'];
 
 /** What a codec made; anything else would be sent as the text that the language makes of it. */
 function toSendable(data) {
+  if (typeof data === 'string' || ArrayBuffer.isView(data)) return data;
   const tag = Object.prototype.toString.call(data).slice('[object '.length, -1);
-  if (typeof data === 'string' || ArrayBuffer.isView(data) || SENDABLE.includes(tag)) return data;
+  if (SENDABLE.includes(tag)) return data;
   throw new MessageError('encode-failed', 'the codec did not encode the message as a string, a buffer, a view or a Blob');
 }
 

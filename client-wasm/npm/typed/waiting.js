@@ -13,6 +13,7 @@ const POLL = 50;
  * @throws {TypeError}
  */
 export function toSignal(what, options, names = ['signal']) {
+  if (options === undefined) return undefined;
   const { signal } = dictionary(options, `the options of ${what}`, names);
   if (signal === undefined || signal === null) return undefined;
   if (typeof signal.aborted !== 'boolean' || typeof signal.addEventListener !== 'function') {
@@ -69,6 +70,7 @@ export class Conditions {
 
   /** Looks who need wait no longer. */
   check() {
+    if (this.#waiting.size === 0) return;
     for (const waiter of this.#waiting) {
       try {
         if (!waiter.holds()) continue;

@@ -143,7 +143,7 @@ pub enum Input<P> {
         /// The attempt.
         generation: Generation,
     },
-    /// The server promises a sign of life within so many milliseconds, again and again.
+    /// The server promises a sign of life within so many milliseconds, again and again, from now on.
     Beats {
         /// The attempt.
         generation: Generation,

@@ -62,9 +62,15 @@ impl Liveness {
         self.pings = true;
     }
 
-    /// The server promises to be heard within so many milliseconds.
-    pub(super) const fn expect(&mut self, interval: u64) {
+    /// The server, which is heard now, promises to be heard within so many milliseconds.
+    pub(super) const fn expect(&mut self, now: Time, interval: u64) {
+        self.heard = now;
         self.interval = Some(interval);
+    }
+
+    /// Whether it matters when something arrives.
+    pub(super) const fn is_timed(&self) -> bool {
+        self.interval.is_some()
     }
 
     pub(super) const fn heard(&mut self, now: Time) {

@@ -344,6 +344,24 @@ impl<P> Connection<P> {
         }
     }
 
+    /// Whether the moment matters to `input` now. Where it does not, any earlier moment may be given instead, so
+    /// that a ring above need not read its clock for every message.
+    #[must_use]
+    pub const fn heeds_time(&self, input: &Input<P>) -> bool {
+        match input {
+            Input::Message { .. } | Input::Alive { .. } => self.wire.liveness.is_timed(),
+            Input::Transmitted { .. } => self.messages_expire(),
+            _ => true,
+        }
+    }
+
+    /// Whether messages may expire. If not, the same holds for [`send`](Self::send) of a message without a time
+    /// to live of its own, and for [`poll_output`](Self::poll_output).
+    #[must_use]
+    pub const fn messages_expire(&self) -> bool {
+        self.options.message_ttl.is_some() || self.queue.next_expiry().is_some()
+    }
+
     /// The loss that `input` would cause at `now` and about which the application's predicate may be
     /// asked; its verdict goes into the [`Context`] of that input.
     #[must_use]
@@ -453,7 +471,8 @@ impl<P> Connection<P> {
             } => {
                 if self.is_connected(generation) {
                     let (min, max) = BEAT_MS;
-                    self.wire.liveness.expect(interval_ms.clamp(min, max));
+                    let interval = interval_ms.clamp(min, max);
+                    self.wire.liveness.expect(context.now, interval);
                 }
             }
             Input::Window {

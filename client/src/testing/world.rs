@@ -338,9 +338,9 @@ impl Platform<Message> for World {
         Box::new(StopWatching(watch))
     }
 
-    fn text(&self, payload: &Message) -> Option<String> {
+    fn text_marked(&self, payload: &Message, mark: char) -> Option<String> {
         match payload {
-            Message::Text(text) => Some(text.clone()),
+            Message::Text(text) => text.starts_with(mark).then(|| text.clone()),
             Message::Binary(_) => None,
         }
     }

@@ -83,17 +83,20 @@ describe('typed messages', { timeout: 8 * TEST_TIMEOUT }, () => {
     test('become no event where nobody listens', async (t) => {
       const { socket, wire } = await opened();
       const messages = socket.messages();
-      const given = globalThis.MessageEvent;
       const events = [];
-      for (let n = 0; n < 3; n += 1) events.push(new given('message', { data: String(n) }));
-      let made = 0;
-      globalThis.MessageEvent = class extends given { constructor(...init) { super(...init); made += 1; } };
-      t.after(() => { globalThis.MessageEvent = given; });
+      for (let n = 0; n < 3; n += 1) events.push(new MessageEvent('message', { data: String(n) }));
+      const { dispatchEvent } = EventTarget.prototype;
+      let dispatched = 0;
+      EventTarget.prototype.dispatchEvent = function dispatch(event) {
+        dispatched += 1;
+        return dispatchEvent.call(this, event);
+      };
+      t.after(() => { EventTarget.prototype.dispatchEvent = dispatchEvent; });
       for (const event of events) wire.onmessage(event);
-      assert.equal(made, 0);
+      assert.equal(dispatched, 0);
       socket.addEventListener('message', () => {});
       wire.onmessage(events[0]);
-      assert.equal(made, 1);
+      assert.equal(dispatched, 1);
       socket.close();
       assert.deepEqual(await all(messages), [0, 1, 2, 0]);
     });

@@ -132,6 +132,53 @@ export const events = {
       t.note('order', log);
     },
 
+    async 'what a message is to the only handler, and what becomes of it'(t) {
+      const { socket } = await t.open();
+      const event = await new Promise((resolve) => {
+        socket.onmessage = (message) => {
+          t.note('in the handler', anatomy(message, socket));
+          resolve(message);
+        };
+        socket.send('text');
+      });
+      await t.settle();
+      const { target, currentTarget, eventPhase, data } = event;
+      t.note('afterwards', [target === socket, currentTarget, eventPhase, event.composedPath().length, data, event instanceof MessageEvent]);
+      const copy = new event.constructor(event.type, event);
+      t.note('copied', [copy.constructor === MessageEvent, copy.data, copy.origin === event.origin, copy.lastEventId, copy.source, copy.ports.length]);
+      const attributes = [];
+      for (const name in event) attributes.push(name);
+      t.note('attributes', attributes.sort());
+      const other = new EventTarget();
+      other.addEventListener('message', (again) => {
+        t.note('dispatched again', [again === event, again.target === other, again.currentTarget === other, again.eventPhase, again.composedPath()[0] === other]);
+      });
+      other.dispatchEvent(event);
+      t.note('then', [event.target === other, event.currentTarget, event.eventPhase]);
+    },
+
+    async 'a handler of messages that throws, beside and without a listener'(t) {
+      const { socket } = await t.open();
+      const calls = [];
+      const handled = new Promise((resolve) => {
+        socket.onmessage = () => {
+          calls.push('handler');
+          resolve();
+          throw new TypeError('on purpose');
+        };
+      });
+      socket.send('one');
+      await handled;
+      await t.settle();
+      const heard = t.next(socket, 'message');
+      socket.addEventListener('message', () => calls.push('listener'));
+      socket.send('two');
+      await heard;
+      await t.settle();
+      t.note('calls', calls);
+      t.note('uncaught', t.takeUncaught());
+    },
+
     async 'what the events are'(t) {
       const { socket } = await t.open();
       for (const type of ['message', 'close']) {

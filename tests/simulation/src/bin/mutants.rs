@@ -400,6 +400,18 @@ const BUGS: &[Bug] = &[
         "self.report_dropped(DropReason::Refused, vec![message]);",
         "drop(message);",
     ),
+    bug(
+        "the moment of a message does not matter",
+        "mod.rs",
+        "Input::Message { .. } | Input::Alive { .. } => self.wire.liveness.is_timed(),",
+        "Input::Message { .. } | Input::Alive { .. } => false,",
+    ),
+    bug(
+        "no message is held to expire",
+        "mod.rs",
+        "self.options.message_ttl.is_some() || self.queue.next_expiry().is_some()",
+        "false",
+    ),
 ];
 
 /// What a mutant is given to be found by.

@@ -134,7 +134,9 @@ impl World {
             has_room || over || full || !settled,
             "there is no room for a message in an empty place"
         );
-        let sent = self.core.send(self.time(), id, bytes, mode);
+        let may_expire = mode.ttl_ms.is_some() || self.core.messages_expire();
+        let now = self.moment(may_expire);
+        let sent = self.core.send(now, id, bytes, mode);
         ensure!(
             !has_room || !ordinary || matches!(sent, Ok(Sent::Now | Sent::Queued)),
             "there is room for a message, and it becomes {sent:?}"

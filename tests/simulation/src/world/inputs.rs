@@ -316,7 +316,7 @@ impl World {
         );
         let Some(ending) = ending else {
             let context = Context {
-                now: self.time(),
+                now: self.moment(self.core.heeds_time(&input)),
                 chance: self.step.chance,
                 verdict: None,
             };

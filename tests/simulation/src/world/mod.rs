@@ -435,6 +435,11 @@ impl World {
         Time::from_millis(self.now)
     }
 
+    /// The present moment, or the earliest of all where the core says that it does not heed it.
+    fn moment(&self, heeded: bool) -> Time {
+        if heeded { self.time() } else { Time::default() }
+    }
+
     fn place(&self) -> Place {
         match self.core.phase() {
             Phase::Idle => Place::Idle,
@@ -505,6 +510,7 @@ impl World {
             Op::Beats { age, interval_ms } => {
                 let number = generation(age);
                 if self.is_connected(number) {
+                    self.life.heard = self.now;
                     self.life.interval = Some(interval_ms.clamp(BEAT_MS.0, BEAT_MS.1));
                     self.life.overdue = None;
                 }

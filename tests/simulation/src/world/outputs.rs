@@ -23,7 +23,8 @@ impl World {
                     Flow::Flowing
                 };
             }
-            let output = self.core.poll_output(self.time());
+            let now = self.moment(self.core.messages_expire());
+            let output = self.core.poll_output(now);
             self.carry_out()?;
             let Some(output) = output else {
                 // The end of the handler of `open` lets messages go, and their fate may be an event.
