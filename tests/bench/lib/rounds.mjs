@@ -4,6 +4,9 @@ import { contendersOf, judge } from './budgets.mjs';
 
 /** Rounds at first, as many more each time a budget is inconclusive, and at most. */
 const FULL = { first: 300, more: 300, most: 3_000 };
+/** Seconds after which no more rounds of a case are begun: it remains inconclusive. */
+const PATIENCE = 60;
+
 const QUICK = { first: 5, more: 0, most: 5 };
 
 /** What the command line asks for, as the parts need it. */
@@ -54,13 +57,14 @@ export class Plan {
   }
 
   /**
-   * Measures a case in rounds until no budget of it is inconclusive, or the cap is reached.
+   * Measures a case in rounds until no budget of it is inconclusive, or the cap of rounds or of time is reached.
    *
    * @param measure - given a number of rounds, a promise of `{ contender: samples }`
    */
   async untilConclusive({ results, part, name, unit, measure, rounds: { first, more, most } = this.rounds }) {
     let done = 0;
-    for (let next = first; next > 0; next = Math.min(more, most - done)) {
+    const deadline = performance.now() + 1000 * PATIENCE;
+    for (let next = first; next > 0 && performance.now() < deadline; next = Math.min(more, most - done)) {
       for (const [contender, samples] of Object.entries(await measure(next))) {
         results.add({ part, case: name, contender, unit, samples });
       }

@@ -57,9 +57,9 @@ export class MessageCase {
   }
 
   async open() {
-    if (!this.#isReal) globalThis.WebSocket = Stub;
     for (const player of this.#players) {
       const { contender } = player;
+      if (!this.#isReal) globalThis.WebSocket = contender.stub ?? Stub;
       await contender.load?.();
       player.session = await contender.open({ url: this.#url, task: this.#task, messages: this.#messages });
       player.stub = this.#isReal ? null : Stub.last;
@@ -131,6 +131,7 @@ export class MessageCase {
       }
     } else {
       for (let index = 0; index < count; index += 1) stub.deliver(data[index % POOL]);
+      stub.flush();
     }
     const took = performance.now() - from;
     player.delivered += count;
@@ -161,7 +162,7 @@ export class MessageCase {
     player.delivered += count;
     const deadline = performance.now() + 10_000;
     while (session.received().count < player.delivered && performance.now() < deadline) {
-      await new Promise((resolve) => { setTimeout(resolve, 1); });
+      await nextTask();
     }
     this.#check(player, session.received());
     return (took / count) * 1e6;

@@ -69,6 +69,9 @@ export class Stub extends EventTarget {
     this.dispatchEvent(new MessageEvent('message', { data }));
   }
 
+  /** A batch has been delivered. A stub that puts several messages into a frame has them arrive now at the latest. */
+  flush() {}
+
   send(data) {
     this.sent += 1;
     this.lastSent = data;
