@@ -115,7 +115,7 @@ fn hello(program: PathBuf, connections: usize) -> Contender {
         &connections.to_string(),
     ];
     Contender {
-        name: "test-server",
+        name: "steady-socket's hello server",
         program,
         arguments: arguments.map(String::from).to_vec(),
         tells_by: Output::Stderr,
@@ -221,7 +221,7 @@ mod tests {
         .unwrap();
         let names: Vec<_> = arguments.contenders.iter().map(|it| it.name).collect();
         let expected = [
-            "test-server",
+            "steady-socket's hello server",
             "axum",
             "axum, reading 4 KiB",
             "Python websockets",

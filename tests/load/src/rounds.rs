@@ -138,24 +138,24 @@ impl Seen {
             let case = format!("{what}/{connections}");
             report.add(case, contender, unit, value, note);
         };
-        add("greetings", "1/s", self.per_second, "");
+        add("greetings a second", "1/s", self.per_second, "");
         add(
-            "server-time",
+            "processor time for a greeting",
             "µs",
             microseconds(self.processor_time),
-            "for one greeting",
+            "",
         );
         add(
-            "clients-busy",
+            "what the clients use of their processor",
             "%",
             self.clients_busy * 100.0,
-            "of a processor",
+            "",
         );
-        add("latency-p50", "µs", microseconds(self.median), &paced);
-        add("latency-p99", "µs", microseconds(self.p99), &paced);
+        add("latency p50", "µs", microseconds(self.median), &paced);
+        add("latency p99", "µs", microseconds(self.p99), &paced);
         match self.memory_each {
-            Some(each) => add("memory", "KiB", each, "for each connection"),
-            None => add("memory", "KiB", self.memory as f64, "of the process"),
+            Some(each) => add("memory for a connection", "KiB", each, ""),
+            None => add("memory of the server", "KiB", self.memory as f64, ""),
         }
     }
 }
