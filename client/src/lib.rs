@@ -50,3 +50,8 @@ pub use steady_socket_protocol::{Message, PlainBytes, PlainText};
 #[cfg(all(doctest, feature = "json"))]
 #[doc = include_str!("../../README.md")]
 struct Readme;
+
+/// The example of the guide to testing, run.
+#[cfg(all(doctest, feature = "testing"))]
+#[doc = include_str!("../../docs/testing.md")]
+struct GuideToTesting;

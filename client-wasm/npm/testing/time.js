@@ -5,6 +5,9 @@ import { alignWithFakeTimers, isMockedByNode } from './fakes.js';
 import { Undo, replace } from './replace.js';
 import { isFaked, turn } from './tasks.js';
 
+/** Above the numbers that the platform gives its timers. */
+const FIRST_ID = 1e12;
+
 /** The own clock that is installed. */
 let installed = null;
 
@@ -101,7 +104,7 @@ class OwnClock {
   #undo = new Undo();
   /** `{ id, at, order, run, every }` by id. */
   #timers = new Map();
-  #count = 0;
+  #count = FIRST_ID;
   /** Milliseconds since it was installed. */
   #passed = 0;
   #wallStart;
@@ -111,12 +114,17 @@ class OwnClock {
     this.#wallStart = wallStart;
     installed = this;
     const start = (run, delay, every, rest) => this.#start(run, delay, every, rest);
-    const stop = (timer) => { this.#timers.delete(Number(timer)); };
+    const { clearTimeout, clearInterval } = globalThis;
+    /** One that is not of this clock ran before it came. */
+    const stop = (clear) => (timer) => {
+      if (timer instanceof NodeTimeout || timer > FIRST_ID) this.#timers.delete(Number(timer));
+      else clear(timer);
+    };
     const put = (name, value) => this.#undo.add(replace(globalThis, name, value));
     put('setTimeout', (run, delay, ...rest) => start(run, delay, false, rest));
     put('setInterval', (run, delay, ...rest) => start(run, delay, true, rest));
-    put('clearTimeout', stop);
-    put('clearInterval', stop);
+    put('clearTimeout', stop(clearTimeout));
+    put('clearInterval', stop(clearInterval));
     put('Date', this.#makeDate());
     const { performance } = globalThis;
     if (performance) {

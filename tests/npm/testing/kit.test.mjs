@@ -422,6 +422,15 @@ describe('the test kit', { timeout: TEST_TIMEOUT }, () => {
       await assert.rejects(time.advance(-1), RangeError);
     });
 
+    test('of its own: a timer of before can still be called off', async () => {
+      const before = setTimeout(() => assert.fail('it was called off'), 1);
+      const time = keep(kit.fakeTime());
+      clearTimeout(before);
+      await new Promise((resolve) => { setImmediate(() => setImmediate(resolve)); });
+      time.restore();
+      await new Promise((resolve) => { setTimeout(resolve, 5); });
+    });
+
     test('waits are exact', async () => {
       const time = keep(kit.fakeTime());
       for (const chance of [0, 0.5, 1]) {

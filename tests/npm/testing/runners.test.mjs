@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { cp, readFile, symlink, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -12,11 +12,12 @@ import { installPackage, runProgram } from '../lib/package.mjs';
 import { MODULES } from '../typed/compiler.mjs';
 
 const APPS = fileURLToPath(new URL('apps', import.meta.url));
+const GUIDE = new URL('../../../docs/testing.md', import.meta.url);
 
 /** What each runner is called with, and what its output says of how many tests passed. */
 const RUNNERS = {
   vitest: {
-    config: ['vitest.config.js', "export default { test: { include: ['*.vitest.test.js'] } };"],
+    config: ['vitest.config.js', "export default { test: { include: ['**/*.vitest.test.js'] } };"],
     args: ['node_modules/vitest/vitest.mjs', 'run', '--no-color'],
     passed: /Tests +(\d+) passed \(\1\)/,
   },
@@ -54,6 +55,28 @@ describe("an application's tests with the test kit", { timeout: 2 * TEST_TIMEOUT
       assert.equal(Number(found?.[1]), count, `${stdout}\n${stderr}`);
     });
   }
+
+  test('of the guide pass as they stand there', async () => {
+    const guide = await readFile(GUIDE, 'utf8');
+    const files = [...guide.matchAll(/^```js\n\/\/ (?<name>\S+)\n(?<code>[\s\S]*?)^```$/gm)].map(({ groups }) => groups);
+    assert.deepEqual(files.map(({ name }) => name), ['chat.js', 'chat.vitest.test.js', 'chat.node.test.js', 'chat.plain.test.js']);
+    // As the guide says.
+    const { code } = files[1];
+    const forJest = code.replace("vi } from 'vitest'", "jest } from '@jest/globals'").replaceAll('vi.', 'jest.');
+    const folder = path.join(installed.project, 'guide');
+    await mkdir(folder);
+    for (const file of [...files, { name: 'chat.jest.test.js', code: forJest }]) await writeFile(path.join(folder, file.name), file.code);
+    const { NODE_TEST_CONTEXT: _, ...env } = process.env;
+    const run = async (...args) => {
+      const { stdout, stderr } = await runProgram(process.execPath, args, { cwd: installed.project, env });
+      return `${stdout}\n${stderr}`;
+    };
+    const { vitest, jest } = RUNNERS;
+    assert.match(await run(...vitest.args, '--dir', 'guide'), /Tests +1 passed \(1\)/);
+    assert.match(await run(...jest.args, 'guide/'), /Tests: +1 passed, 1 total/);
+    assert.match(await run('--test', '--test-reporter=tap', 'guide/chat.node.test.js'), /^# pass 1$/m);
+    await run('guide/chat.plain.test.js');
+  });
 
   test('fail when the application does not do what they say', async () => {
     const file = path.join(installed.project, 'feed.js');
