@@ -38,8 +38,9 @@ export function provideCore(call) {
   setCall(call);
   setAbandon(abandonAll);
   isLoaded = true;
-  // Later, when the loader has done what it does after the start.
-  queueMicrotask(() => settle(({ resolve }) => resolve()));
+  // Later, when the loader has done what it does after the start. By a promise: a test's fake timers may hold other
+  // microtasks back.
+  Promise.resolve().then(() => settle(({ resolve }) => resolve()));
 }
 
 /**
