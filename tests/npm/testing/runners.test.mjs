@@ -14,46 +14,72 @@ import { MODULES } from '../typed/compiler.mjs';
 const APPS = fileURLToPath(new URL('apps', import.meta.url));
 const GUIDE = new URL('../../../docs/testing.md', import.meta.url);
 
-/** What each runner is called with, and what its output says of how many tests passed. */
+const VITEST = ['node_modules/vitest/vitest.mjs', 'run', '--no-color'];
+const JEST = ['--experimental-vm-modules', 'node_modules/jest/bin/jest.js', '--no-color'];
+
+/** A configuration of vitest. */
+function vitest(options = {}) {
+  return ['vitest.config.js', `export default ${JSON.stringify({ test: { include: ['**/*.vitest.test.js'], ...options } })};`];
+}
+
+/** A configuration of jest. */
+function jest(options = {}) {
+  return ['jest.config.js', `export default ${JSON.stringify({ testMatch: ['**/*.jest.test.js'], transform: {}, ...options })};`];
+}
+
+/**
+ * What each runner is called with, which tests are written for it, and what its output says of how many passed. jsdom
+ * in jest lacks what the globals file puts there.
+ */
 const RUNNERS = {
-  vitest: {
-    config: ['vitest.config.js', "export default { test: { include: ['**/*.vitest.test.js'] } };"],
-    args: ['node_modules/vitest/vitest.mjs', 'run', '--no-color'],
-    passed: /Tests +(\d+) passed \(\1\)/,
-  },
-  jest: {
-    config: ['jest.config.js', "export default { testMatch: ['**/*.jest.test.js'], transform: {} };"],
-    args: ['--experimental-vm-modules', 'node_modules/jest/bin/jest.js', '--no-color'],
-    passed: /Tests: +(\d+) passed, \1 total/,
-  },
-  node: {
+  vitest: { tests: 'vitest', config: vitest(), args: VITEST, passed: /Tests +(\d+) passed \(\1\)/ },
+  jest: { tests: 'jest', config: jest(), args: JEST, passed: /Tests: +(\d+) passed, \1 total/ },
+  'node:test': {
+    tests: 'node',
     args: ['--test', '--test-reporter=tap', 'feed.node.test.js'],
     passed: /^# tests (\d+)\n# suites 0\n# pass \1$/m,
   },
 };
+Object.assign(RUNNERS, {
+  'vitest in jsdom': { ...RUNNERS.vitest, config: vitest({ environment: 'jsdom' }) },
+  'vitest in happy-dom': { ...RUNNERS.vitest, config: vitest({ environment: 'happy-dom' }) },
+  'jest in jsdom': { ...RUNNERS.jest, config: jest({ testEnvironment: 'jsdom', setupFiles: ['./globals.js'] }) },
+  'jest with fake timers from the start': { ...RUNNERS.jest, config: jest({ fakeTimers: { enableGlobally: true } }) },
+});
+
+/** What the guide says that jest needs in jsdom. */
+const GLOBALS = `
+  import { TextDecoder, TextEncoder } from 'node:util';
+  Object.assign(globalThis, { TextDecoder, TextEncoder });
+`;
 
 describe("an application's tests with the test kit", { timeout: 2 * TEST_TIMEOUT }, () => {
   let installed;
   before(async () => {
     installed = await installPackage('test-kit');
     await cp(APPS, installed.project, { recursive: true });
-    for (const name of ['vitest', 'jest', '@jest']) {
+    await writeFile(path.join(installed.project, 'globals.js'), GLOBALS);
+    for (const name of ['vitest', 'jest', '@jest', 'jest-environment-jsdom', 'jsdom', 'happy-dom']) {
       await symlink(path.join(MODULES, name), path.join(installed.project, 'node_modules', name));
     }
   });
   after(() => installed?.remove());
 
-  for (const [runner, { config, args, passed }] of Object.entries(RUNNERS)) {
+  for (const [runner, { tests, config, args, passed }] of Object.entries(RUNNERS)) {
     test(`pass with ${runner}`, async () => {
-      if (config) await writeFile(path.join(installed.project, config[0]), config[1]);
+      if (config) await configure(config);
       // Not as a part of this run.
       const { NODE_TEST_CONTEXT: _, ...env } = process.env;
       const { stdout, stderr } = await runProgram(process.execPath, args, { cwd: installed.project, env });
-      const source = await readFile(path.join(APPS, `feed.${runner}.test.js`), 'utf8');
+      const source = await readFile(path.join(APPS, `feed.${tests}.test.js`), 'utf8');
       const count = source.match(/^test\(/gm).length;
       const found = passed.exec(stdout) ?? passed.exec(stderr);
       assert.equal(Number(found?.[1]), count, `${stdout}\n${stderr}`);
     });
+  }
+
+  function configure([name, text]) {
+    return writeFile(path.join(installed.project, name), text);
   }
 
   test('of the guide pass as they stand there', async () => {
@@ -71,9 +97,10 @@ describe("an application's tests with the test kit", { timeout: 2 * TEST_TIMEOUT
       const { stdout, stderr } = await runProgram(process.execPath, args, { cwd: installed.project, env });
       return `${stdout}\n${stderr}`;
     };
-    const { vitest, jest } = RUNNERS;
-    assert.match(await run(...vitest.args, '--dir', 'guide'), /Tests +1 passed \(1\)/);
-    assert.match(await run(...jest.args, 'guide/'), /Tests: +1 passed, 1 total/);
+    await configure(vitest());
+    assert.match(await run(...VITEST, '--dir', 'guide'), /Tests +1 passed \(1\)/);
+    await configure(jest());
+    assert.match(await run(...JEST, 'guide/'), /Tests: +1 passed, 1 total/);
     assert.match(await run('--test', '--test-reporter=tap', 'guide/chat.node.test.js'), /^# pass 1$/m);
     await run('guide/chat.plain.test.js');
   });
@@ -91,7 +118,7 @@ describe("an application's tests with the test kit", { timeout: 2 * TEST_TIMEOUT
         assert.notEqual(without, source, what);
         await writeFile(file, without);
         await assert.rejects(
-          runProgram(process.execPath, ['node_modules/vitest/vitest.mjs', 'run', '--no-color'], { cwd: installed.project }),
+          runProgram(process.execPath, [...VITEST, 'feed'], { cwd: installed.project }),
           /Tests +\d+ failed/,
           `an application that ${what} passes`,
         );
