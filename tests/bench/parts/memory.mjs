@@ -13,6 +13,12 @@ const INSTRUMENTS = path.join(import.meta.dirname, '../page/instruments.js');
 /** What is read, and its unit. */
 const KINDS = { heap: 'bytes', 'wasm memory': 'bytes', listeners: 'listeners', timers: 'timers' };
 
+/** How many readings are thrown away at first. */
+const WARM_UP = 5;
+
+/** How many messages are delivered before each of these. */
+const WARM_UP_MESSAGES = 6_400;
+
 /** A page with instruments: `read()` collects garbage and tells `{ heap, 'wasm memory', listeners, timers }`. */
 function withInstruments(stage, measure) {
   return inPage({ open: () => stage.open({ script: INSTRUMENTS }) }, async (page) => {
@@ -78,8 +84,8 @@ async function openSockets({ stage, plan, results, say }) {
 }
 
 /**
- * Readings after every thousand of ten thousand reconnects, after five thousand that only warm up: until then the browser
- * compiles and keeps what it compiled, whoever reconnects.
+ * Readings before, and after every thousand, of ten thousand reconnects. Some are thrown away first, with the reconnects
+ * before them: until then the browser still compiles, and keeps what reading itself needs, whoever reconnects.
  */
 async function reconnects({ stage, plan, results, say }) {
   const names = Object.fromEntries(Object.keys(KINDS).map((kind) => [kind, `10,000 reconnects/${kind}`]));
@@ -91,11 +97,11 @@ async function reconnects({ stage, plan, results, say }) {
   for (const contender of contenders) {
     const readings = await withInstruments(stage, async ({ page, read }) => {
       await page.evaluate((name) => globalThis.bench.openSurvivors(name), contender);
-      await page.evaluate((count) => globalThis.bench.reconnect(count), 5 * step);
-      const list = [await read()];
-      for (let thousand = 0; thousand < 10; thousand += 1) {
+      const list = [];
+      for (let thousand = 0; thousand <= WARM_UP + 10; thousand += 1) {
         await page.evaluate((count) => globalThis.bench.reconnect(count), step);
-        list.push(await read());
+        const reading = await read();
+        if (thousand >= WARM_UP) list.push(reading);
       }
       return list;
     });
@@ -117,11 +123,11 @@ async function streams({ stage, plan, results, say }) {
     const { readings, rates } = await withInstruments(stage, async ({ page, read }) => {
       await page.evaluate((name) => globalThis.bench.openReader(name), contender);
       const found = { readings: [], rates: [] };
-      for (let times = 0; times <= 10; times += 1) {
-        const rate = await page.evaluate((count) => globalThis.bench.read(count), step);
-        // The first warms up.
-        if (times > 0) found.rates.push(rate);
-        found.readings.push(await read());
+      for (let times = 0; times <= WARM_UP + 10; times += 1) {
+        const rate = await page.evaluate((count) => globalThis.bench.read(count), times < WARM_UP ? WARM_UP_MESSAGES : step);
+        const reading = await read();
+        if (times >= WARM_UP) found.readings.push(reading);
+        if (times > WARM_UP) found.rates.push(rate);
       }
       return found;
     });
