@@ -1,8 +1,11 @@
 //! The one way from JavaScript into what is under way: everything that JavaScript may call back has a number.
 
-use core::cell::{Cell, RefCell};
-use std::rc::Rc;
+use alloc::boxed::Box;
+use alloc::rc::Rc;
+use alloc::vec::Vec;
+use core::cell::Cell;
 
+use steady_socket::cell::RefCell;
 use wasm_bindgen::prelude::*;
 
 /// Called with what happened, a number and a value that go with it.

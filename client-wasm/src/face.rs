@@ -1,6 +1,9 @@
 //! What the connection asks of JavaScript, and tells it.
 
-use std::rc::Rc;
+use alloc::boxed::Box;
+use alloc::rc::Rc;
+use alloc::string::String;
+use alloc::vec::Vec;
 
 use steady_socket::connection::{Event, Loss, Verdict};
 use steady_socket::driver::{Answer, Application, Attempt, Resolution};

@@ -6,13 +6,18 @@
 //! connection core: each object of the class has one [`Core`] and hands it an object to be called back
 //! on. Messages stay JavaScript values and never enter the memory of this module.
 
+#![cfg_attr(all(target_family = "wasm", not(feature = "std")), no_std)]
+
+extern crate alloc;
+
 mod callbacks;
 mod face;
 mod host;
+mod panics;
 mod ring;
 
-use std::panic::PanicHookInfo;
-use std::rc::Rc;
+use alloc::boxed::Box;
+use alloc::rc::Rc;
 
 use steady_socket::connection::{Input, SendMode, SendRejected};
 use steady_socket::driver::Driver;
@@ -21,8 +26,12 @@ use wasm_bindgen::prelude::*;
 
 use callbacks::Callbacks;
 use face::Face;
-use host::{Host, option_of, panicked, provide_core};
+use host::{Host, option_of, provide_core};
 use ring::Ring;
+
+#[cfg(all(target_family = "wasm", not(feature = "std")))]
+#[global_allocator]
+static ALLOCATOR: rlsf::SmallGlobalTlsf = rlsf::SmallGlobalTlsf::new();
 
 #[wasm_bindgen(typescript_custom_section)]
 const DECLARATIONS: &str = include_str!("../js/reconnecting-websocket.d.ts");
@@ -31,7 +40,8 @@ const DECLARATIONS: &str = include_str!("../js/reconnecting-websocket.d.ts");
 /// tests, which wasm-bindgen starts differently.
 #[wasm_bindgen(start, private)]
 pub fn start() {
-    std::panic::set_hook(Box::new(describe));
+    #[cfg(feature = "std")]
+    panics::tell();
     let callbacks = Rc::<Callbacks>::default();
     // The one function by which JavaScript calls back: for a negative number it makes a core.
     let call = Closure::<dyn Fn(i32, i32, f64, JsValue) -> JsValue>::new(
@@ -44,17 +54,6 @@ pub fn start() {
         },
     );
     provide_core(call.into_js_value());
-}
-
-/// Tells a panic: where it was, and its message if that stands in the source as it is. One that was put
-/// together may quote what was sent.
-fn describe(panic: &PanicHookInfo<'_>) {
-    let message = panic.payload().downcast_ref::<&'static str>();
-    let message = message.copied().unwrap_or("panic");
-    match panic.location() {
-        Some(place) => panicked(message, place.file(), place.line()),
-        None => panicked(message, "", 0),
-    }
 }
 
 /// The counters of a snapshot, in the order in which [`Core::counter`] has them.

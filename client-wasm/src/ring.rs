@@ -1,8 +1,10 @@
 //! The platform on which the connections of the JavaScript face run. It is in JavaScript itself, in
 //! `js/ring.js`, where sockets and timers cost the least: this passes on what the driver asks for.
 
+use alloc::boxed::Box;
+use alloc::rc::Rc;
+use alloc::string::String;
 use core::any::Any;
-use std::rc::Rc;
 
 use steady_socket::connection::{CloseFrame, Hint, Time};
 use steady_socket::platform::{

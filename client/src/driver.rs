@@ -3,12 +3,15 @@
 //! No `RefCell` borrow is held while the application's or the platform's code runs, so that either may
 //! call back into the driver at any moment.
 
+use alloc::boxed::Box;
+use alloc::rc::{Rc, Weak};
+use alloc::string::String;
 use core::any::Any;
-use core::cell::{Cell, RefCell};
-use std::rc::{Rc, Weak};
+use core::cell::Cell;
 
 use steady_socket_protocol::control::{self, Control};
 
+use crate::cell::RefCell;
 #[cfg(doc)]
 use crate::connection::Cause;
 use crate::connection::{
@@ -501,7 +504,7 @@ impl<P: 'static> Inner<P> {
                 }
                 Some(Effect::Ping { generation }) => {
                     let ping = match self.controls.get() {
-                        true => Some(self.platform.message(&Control::Ping.to_string())),
+                        true => Some(self.platform.message(Control::PING)),
                         false => self.application.ping(),
                     };
                     if let (Some(socket), Some(ping)) = (self.socket_of(generation), ping) {

@@ -9,41 +9,59 @@
 //!
 //! Start at [`Socket::connect`], or at [`endpoint`] if client and server share a crate of messages.
 
+#![cfg_attr(not(feature = "std"), no_std)]
+
+extern crate alloc;
+
+#[cfg(feature = "std")]
 pub mod browser;
+#[doc(hidden)]
+pub mod cell;
 pub mod connection;
 pub mod driver;
+#[cfg(feature = "std")]
 mod events;
 #[cfg(feature = "gloo-net")]
 mod fetch;
+#[cfg(feature = "std")]
 mod inbox;
 pub mod options;
 pub mod platform;
+#[cfg(feature = "std")]
 mod search;
+#[cfg(feature = "std")]
 mod socket;
+#[cfg(feature = "std")]
 mod source;
 #[cfg(feature = "testing")]
 pub mod testing;
 
+#[cfg(feature = "std")]
 pub use browser::close_sockets_on_panic;
 pub use connection::{
     Cause, CloseError, CloseFrame, Closed, DropReason, Dropped, Event, Hint, Loss, Phase, SendMode,
     Sent, Snapshot, StateChange, Tally, Verdict, Why,
 };
 pub use driver::{Attempt, TOO_BIG};
+#[cfg(feature = "std")]
 pub use events::Events;
 #[cfg(feature = "gloo-net")]
 pub use fetch::{Diagnosis, FetchError, diagnose, fetch_text};
+#[cfg(feature = "std")]
 pub use inbox::{INBOX_FULL, InboxLimits, InboxOverflow};
 pub use options::{OptionError, Options, Overflow};
+#[cfg(feature = "std")]
 pub use socket::{
     Builder, ConnectError, EndpointSocket, Gone, Handle, Opening, SendError, Socket, endpoint,
 };
+#[cfg(feature = "std")]
 pub use source::Source;
 pub use steady_socket_protocol as protocol;
 #[cfg(feature = "json")]
 pub use steady_socket_protocol::Json;
 #[cfg(feature = "msgpack")]
 pub use steady_socket_protocol::MsgPack;
+#[cfg(feature = "std")]
 pub use steady_socket_protocol::{Message, PlainBytes, PlainText};
 
 /// The examples of the README, compiled.

@@ -2,12 +2,16 @@
 //!
 //! The browser is one implementation ([`crate::browser`]); a test kit or a simulation is another.
 
+use alloc::boxed::Box;
+use alloc::rc::Rc;
+use alloc::string::String;
+use alloc::vec::Vec;
 use core::any::Any;
 use core::fmt;
 use core::future::Future;
 use core::pin::Pin;
-use std::rc::Rc;
 
+#[cfg(feature = "std")]
 use steady_socket_protocol::Message;
 
 use crate::connection::{CloseFrame, Hint, Time};
@@ -156,6 +160,7 @@ pub trait Platform<P> {
 }
 
 /// What the Rust face needs besides.
+#[cfg(feature = "std")]
 pub trait Runtime: Platform<Message> {
     /// Runs a task, never before this call has returned.
     fn spawn(&self, task: LocalFuture<()>);

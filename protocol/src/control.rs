@@ -16,7 +16,9 @@
 //! A server that speaks no control messages can still announce the window, in the reason of its
 //! Close: see [`Window::in_reason`].
 
-use std::fmt;
+use alloc::format;
+use alloc::string::String;
+use core::fmt;
 
 /// What a sub-protocol's name ends with when control messages (version 1) are spoken.
 pub const SUFFIX: &str = "~1";
@@ -40,15 +42,15 @@ pub enum Control {
 }
 
 impl Control {
+    /// The text of [`Control::Ping`].
+    pub const PING: &str = "~ping";
+
     /// Reads a text message; `None` if it is not a control message that this version knows. One that
     /// starts with [`MARK`] and is unknown is passed over, not handed to the application.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.strip_prefix(MARK)?;
-        let (name, argument) = match text.split_once(' ') {
-            Some((name, argument)) => (name, Some(argument)),
-            None => (text, None),
-        };
+        let (name, argument) = head(text, b' ');
         match (name, argument) {
             ("beat", Some(interval)) => Some(Self::Beat {
                 interval_ms: millis(interval)?,
@@ -65,7 +67,7 @@ impl fmt::Display for Control {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Beat { interval_ms } => write!(f, "{MARK}beat {interval_ms}"),
-            Self::Ping => write!(f, "{MARK}ping"),
+            Self::Ping => f.write_str(Self::PING),
             Self::Reconnect(window) => write!(f, "{MARK}reconnect {window}"),
         }
     }
@@ -85,8 +87,8 @@ impl Window {
     const IN_REASON: &str = "reconnect=";
 
     fn parse(text: &str) -> Option<Self> {
-        let (min, max) = text.split_once('-')?;
-        let (min_ms, max_ms) = (millis(min)?, millis(max)?);
+        let (min, max) = head(text, b'-');
+        let (min_ms, max_ms) = (millis(min)?, millis(max?)?);
         (min_ms <= max_ms).then_some(Self { min_ms, max_ms })
     }
 
@@ -101,10 +103,15 @@ impl Window {
     /// ```
     #[must_use]
     pub fn in_reason(reason: &str) -> Option<Self> {
-        reason
-            .split(' ')
-            .find_map(|word| word.strip_prefix(Self::IN_REASON))
-            .and_then(Self::parse)
+        let mut rest = Some(reason);
+        while let Some(text) = rest {
+            let (word, more) = head(text, b' ');
+            if let Some(window) = word.strip_prefix(Self::IN_REASON) {
+                return Self::parse(window);
+            }
+            rest = more;
+        }
+        None
     }
 
     /// The word that announces it in the reason of a Close.
@@ -122,8 +129,22 @@ impl fmt::Display for Window {
 
 /// Whole milliseconds in decimal digits, at most ten of them: no sign, no space.
 fn millis(text: &str) -> Option<u64> {
-    let digits = (1..=10).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
-    digits.then(|| text.parse().ok()).flatten()
+    if !(1..=10).contains(&text.len()) {
+        return None;
+    }
+    text.bytes().try_fold(0, |number: u64, byte| {
+        let digit = byte.is_ascii_digit().then(|| u64::from(byte - b'0'))?;
+        Some(number * 10 + digit)
+    })
+}
+
+/// What stands before the first `mark`, which is ASCII, and what follows it if there is one. A search for a
+/// character, as `str` has it, is many times the size.
+fn head(text: &str, mark: u8) -> (&str, Option<&str>) {
+    match text.bytes().position(|byte| byte == mark) {
+        Some(at) => (text.get(..at).unwrap_or_default(), text.get(at + 1..)),
+        None => (text, None),
+    }
 }
 
 #[cfg(test)]

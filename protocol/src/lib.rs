@@ -29,26 +29,41 @@
 //!
 //! `json` and `msgpack`, both on by default, bring the codec of that name. A client that speaks only
 //! one of them can leave the other out of its build. `typescript`, off by default, declares the hello
-//! messages in TypeScript; it brings `wasm-bindgen`, which a server has no use for.
+//! messages in TypeScript; it brings `wasm-bindgen`, which a server has no use for. Each of them brings `std`,
+//! without which there is only [`control`].
 
+#![cfg_attr(not(feature = "std"), no_std)]
+
+extern crate alloc;
+
+#[cfg(feature = "std")]
 mod codec;
 pub mod control;
+#[cfg(feature = "std")]
 mod endpoint;
+#[cfg(feature = "std")]
 mod error;
 #[cfg(feature = "gloo-net")]
 mod gloo;
+#[cfg(feature = "std")]
 pub mod hello;
+#[cfg(feature = "std")]
 mod message;
 
 #[cfg(feature = "json")]
 pub use codec::Json;
 #[cfg(feature = "msgpack")]
 pub use codec::MsgPack;
+#[cfg(feature = "std")]
 pub use codec::{Codec, Decode, Encode, MAX_DEPTH, PlainBytes, PlainText};
+#[cfg(feature = "std")]
 #[doc(hidden)]
 pub use endpoint::is_token;
+#[cfg(feature = "std")]
 pub use endpoint::{Endpoint, Offers, Subprotocol};
 #[cfg(feature = "json")]
 pub use endpoint::{Negotiated, UnknownSubprotocols, negotiate};
+#[cfg(feature = "std")]
 pub use error::{DecodeError, DecodeReason, EncodeError, Fault, Position};
+#[cfg(feature = "std")]
 pub use message::{Message, MessageKind};

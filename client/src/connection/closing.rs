@@ -1,5 +1,7 @@
 //! The closing handshake that the application asks for.
 
+use alloc::string::String;
+
 use super::{
     Cause, CloseFrame, Closing, Connection, Effect, Flow, Loss, Phase, State, Time, Unconfirmed,
     Why,

@@ -1,5 +1,7 @@
 //! What goes into the core and what comes out of it.
 
+use alloc::string::String;
+use alloc::vec::Vec;
 use core::fmt;
 
 use super::policy::Verdict;

@@ -53,8 +53,10 @@ mod tests;
 mod time;
 mod unconfirmed;
 
+use alloc::collections::VecDeque;
+use alloc::string::String;
+use alloc::vec::Vec;
 use core::hash::{Hash, Hasher};
-use std::collections::VecDeque;
 
 use steady_socket_protocol::control::Window;
 

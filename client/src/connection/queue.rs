@@ -1,6 +1,7 @@
 //! The outgoing queue: bounded in messages and bytes, in order, with a time to live.
 
-use std::collections::VecDeque;
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
 
 use super::time::Time;
 
@@ -125,16 +126,18 @@ impl<P> Queue<P> {
         }
         let mut next_expiry = None;
         for lane in [&mut self.first, &mut self.ordinary] {
-            let mut kept = VecDeque::with_capacity(lane.len());
-            for message in lane.drain(..) {
+            // Once around: what is kept is in its order again.
+            for _ in 0..lane.len() {
+                let Some(message) = lane.pop_front() else {
+                    break;
+                };
                 if message.expires.is_some_and(|expires| expires <= now) {
                     expired.push(message);
                 } else {
                     next_expiry = earliest(next_expiry, message.expires);
-                    kept.push_back(message);
+                    lane.push_back(message);
                 }
             }
-            *lane = kept;
         }
         for message in &expired {
             self.bytes = self.bytes.saturating_sub(message.bytes);
@@ -145,12 +148,11 @@ impl<P> Queue<P> {
 
     /// Takes out everything.
     pub(super) fn take_all(&mut self) -> Vec<Queued<P>> {
-        self.bytes = 0;
-        self.next_expiry = None;
-        self.first
-            .drain(..)
-            .chain(self.ordinary.drain(..))
-            .collect()
+        let mut all = Vec::new();
+        while let Some((_, message)) = self.pop(false) {
+            all.push(message);
+        }
+        all
     }
 }
 

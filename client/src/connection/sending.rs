@@ -1,5 +1,8 @@
 //! What the application sends: from its hands to the browser's.
 
+use alloc::vec;
+use alloc::vec::Vec;
+
 use crate::options::Overflow;
 
 use super::queue::{Lane, Queued};
@@ -105,11 +108,13 @@ impl<P> Connection<P> {
 
     /// Takes back a message that was on its way to a socket that is gone.
     pub(super) fn reclaim(&mut self) {
-        let on_its_way = |effect: &Effect<P>| matches!(effect, Effect::Transmit { .. });
-        if let Some(position) = self.effects.iter().position(on_its_way)
-            && let Some(Effect::Transmit { payload, .. }) = self.effects.remove(position)
-        {
-            self.take_back(payload, false);
+        // Once around: what stays is in its order again.
+        for _ in 0..self.effects.len() {
+            match self.effects.pop_front() {
+                Some(Effect::Transmit { payload, .. }) => self.take_back(payload, false),
+                Some(effect) => self.effects.push_back(effect),
+                None => return,
+            }
         }
     }
 

@@ -1,6 +1,6 @@
 //! What the browser has taken and nothing shows that the server had.
 
-use std::collections::VecDeque;
+use alloc::collections::VecDeque;
 
 /// How many messages, and how many bytes in them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

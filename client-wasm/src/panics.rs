@@ -1,0 +1,32 @@
+//! A panic is told, with its place, and ends every connection.
+//!
+//! The module that is published has no standard library, whose own ways of telling a panic are a tenth of it.
+//! In tests, which cannot do without it, a hook does the same.
+
+#[cfg(any(feature = "std", target_family = "wasm"))]
+use crate::host::panicked;
+
+/// Tells every panic from now on.
+#[cfg(feature = "std")]
+pub(crate) fn tell() {
+    std::panic::set_hook(Box::new(|panic| {
+        let message = panic.payload().downcast_ref::<&'static str>();
+        describe(message.copied(), panic.location());
+    }));
+}
+
+/// The end.
+#[cfg(all(target_family = "wasm", not(feature = "std")))]
+#[panic_handler]
+fn panic(panic: &core::panic::PanicInfo<'_>) -> ! {
+    describe(panic.message().as_str(), panic.location());
+    core::arch::wasm32::unreachable()
+}
+
+/// Where it was, and its message if that stands in the source as it is. One that was put together may quote
+/// what was sent.
+#[cfg(any(feature = "std", target_family = "wasm"))]
+fn describe(message: Option<&'static str>, place: Option<&core::panic::Location<'_>>) {
+    let (file, line) = place.map_or(("", 0), |place| (place.file(), place.line()));
+    panicked(message.unwrap_or("panic"), file, line);
+}
