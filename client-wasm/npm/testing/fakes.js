@@ -30,7 +30,8 @@ export function isMockedByNode() {
 function follow() {
   const { performance } = globalThis;
   const real = performance.now.bind(performance);
-  let now = real();
+  // Whole, so that sums are exact; and no earlier than what was read before.
+  let now = Math.ceil(real());
   let date = Date.now();
   const restore = replace(performance, 'now', () => {
     if (!isMockedByNode()) {

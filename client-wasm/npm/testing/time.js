@@ -128,7 +128,8 @@ class OwnClock {
     put('Date', this.#makeDate());
     const { performance } = globalThis;
     if (performance) {
-      const before = performance.now();
+      // Whole, so that sums are exact; and no earlier than what was read before.
+      const before = Math.ceil(performance.now());
       this.#undo.add(replace(performance, 'now', () => before + this.#passed));
     }
   }

@@ -3,9 +3,11 @@
 
 import assert from 'node:assert/strict';
 import { afterEach, before, after, beforeEach, describe, mock, test } from 'node:test';
+import { cp, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 
+import { required } from '../lib/environment.mjs';
 import { TEST_TIMEOUT } from '../lib/limits.mjs';
 import { importPackage, nextEvent } from '../typed/package.mjs';
 
@@ -213,6 +215,31 @@ describe('the test kit', { timeout: TEST_TIMEOUT }, () => {
       socket.send('echo');
       assert.equal((await answer).data, 'ECHO');
     });
+  });
+
+  test('reaches classes that are made of Rust types', async () => {
+    // In a project whose files are modules.
+    const folder = path.join(installed.folder, '../../typed-hello');
+    await cp(required('STEADY_SOCKET_TYPED_HELLO'), folder, { recursive: true });
+    const { default: init, HelloSocket } = await import(pathToFileURL(path.join(folder, 'typed_hello.js')).href);
+    await init({ module_or_path: await readFile(path.join(folder, 'typed_hello_bg.wasm')) });
+    const time = keep(kit.fakeTime());
+    keep(kit.setChance(1));
+    const endpoint = server.endpoint('/hello', { codec: installed.typed.json });
+    const socket = new HelloSocket('ws://example.test');
+    socket.send({ type: 'hello', name: 'Ada' });
+    const first = await endpoint.nextConnection();
+    await first.expect({ type: 'hello', name: 'Ada' });
+    first.cut();
+    await time.advance(4_999);
+    assert.equal(endpoint.connections.length, 1);
+    await time.advance(1);
+    const answer = socket.next();
+    endpoint.last.send({ type: 'greeting', text: 'Hello Ada!' });
+    assert.deepEqual(await answer, { type: 'greeting', text: 'Hello Ada!' });
+    socket.close();
+    await server.settled();
+    server.assertIdle();
   });
 
   describe('faults', () => {
