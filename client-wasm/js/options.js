@@ -1,34 +1,56 @@
 // Generated from the Rust options by tests/generated.rs, which also says how to do it again.
 
+const MAX = 2147483647;
+
+function row(name, kind, unit, min, max, unlimited, otherwise) {
+  return { name, kind, unit, min, max, unlimited, default: otherwise };
+}
+
+function millis(name, min, otherwise, unlimited = false) {
+  return row(name, 'whole', ' ms', min, MAX, unlimited, otherwise);
+}
+
+function count(name, min, otherwise, unlimited = false) {
+  return row(name, 'whole', '', min, MAX, unlimited, otherwise);
+}
+
+function bytes(name, min, otherwise, unlimited = false) {
+  return row(name, 'whole', ' bytes', min, MAX, unlimited, otherwise);
+}
+
+function flag(name, otherwise) {
+  return { name, kind: 'flag', default: otherwise };
+}
+
 /** Every option that a number stands for, in the order in which Rust has them. */
 export const OPTIONS = [
-  { name: 'connectTimeout', kind: 'whole', unit: ' ms', min: 1, max: 2147483647, unlimited: false, default: 15000 },
-  { name: 'providerTimeout', kind: 'whole', unit: ' ms', min: 1, max: 2147483647, unlimited: false, default: 10000 },
-  { name: 'closeTimeout', kind: 'whole', unit: ' ms', min: 1, max: 2147483647, unlimited: false, default: 5000 },
-  { name: 'firstDelayMax', kind: 'whole', unit: ' ms', min: 0, max: 2147483647, unlimited: false, default: 5000 },
-  { name: 'minDelay', kind: 'whole', unit: ' ms', min: 0, max: 2147483647, unlimited: false, default: 1000 },
-  { name: 'baseDelay', kind: 'whole', unit: ' ms', min: 1, max: 2147483647, unlimited: false, default: 5000 },
-  { name: 'growthFactor', kind: 'number', unit: '', min: 1, max: 100, unlimited: false, default: 2 },
-  { name: 'maxDelay', kind: 'whole', unit: ' ms', min: 1, max: 2147483647, unlimited: false, default: 30000 },
-  { name: 'stableAfter', kind: 'whole', unit: ' ms', min: 0, max: 2147483647, unlimited: false, default: 5000 },
-  { name: 'maxRetries', kind: 'whole', unit: '', min: 0, max: 2147483647, unlimited: true, default: Infinity },
-  { name: 'attemptBurst', kind: 'whole', unit: '', min: 1, max: 2147483647, unlimited: false, default: 10 },
-  { name: 'attemptInterval', kind: 'whole', unit: ' ms', min: 0, max: 2147483647, unlimited: false, default: 5000 },
-  { name: 'announcedDelayMax', kind: 'whole', unit: ' ms', min: 0, max: 2147483647, unlimited: false, default: 60000 },
-  { name: 'heartbeatInterval', kind: 'whole', unit: ' ms', min: 1, max: 2147483647, unlimited: true, default: Infinity },
-  { name: 'heartbeatGrace', kind: 'whole', unit: ' ms', min: 1, max: 2147483647, unlimited: false, default: 10000 },
-  { name: 'controlMessages', kind: 'flag', default: 0 },
-  { name: 'probeTimeout', kind: 'whole', unit: ' ms', min: 1, max: 2147483647, unlimited: false, default: 5000 },
-  { name: 'maxQueuedMessages', kind: 'whole', unit: '', min: 0, max: 2147483647, unlimited: false, default: 1000 },
-  { name: 'maxQueuedBytes', kind: 'whole', unit: ' bytes', min: 0, max: 2147483647, unlimited: false, default: 16777216 },
+  millis('connectTimeout', 1, 15000),
+  millis('providerTimeout', 1, 10000),
+  millis('closeTimeout', 1, 5000),
+  millis('firstDelayMax', 0, 5000),
+  millis('minDelay', 0, 1000),
+  millis('baseDelay', 1, 5000),
+  row('growthFactor', 'number', '', 1, 100, false, 2),
+  millis('maxDelay', 1, 30000),
+  millis('stableAfter', 0, 5000),
+  count('maxRetries', 0, Infinity, true),
+  count('attemptBurst', 1, 10),
+  millis('attemptInterval', 0, 5000),
+  millis('announcedDelayMax', 0, 60000),
+  millis('heartbeatInterval', 1, Infinity, true),
+  millis('heartbeatGrace', 1, 10000),
+  flag('controlMessages', 0),
+  millis('probeTimeout', 1, 5000),
+  count('maxQueuedMessages', 0, 1000),
+  bytes('maxQueuedBytes', 0, 16777216),
   { name: 'overflow', kind: 'choice', choices: ['reject', 'drop-oldest', 'drop-newest'], default: 0 },
-  { name: 'messageTtl', kind: 'whole', unit: ' ms', min: 1, max: 2147483647, unlimited: true, default: Infinity },
-  { name: 'highWaterMark', kind: 'whole', unit: ' bytes', min: 1, max: 2147483647, unlimited: false, default: 1048576 },
-  { name: 'lowWaterMark', kind: 'whole', unit: ' bytes', min: 0, max: 2147483647, unlimited: false, default: 262144 },
-  { name: 'maxMessageBytes', kind: 'whole', unit: ' bytes', min: 1, max: 2147483647, unlimited: true, default: 67108864 },
-  { name: 'allowInsecure', kind: 'flag', default: 0 },
-  { name: 'gate', kind: 'flag', default: 0 },
-  { name: 'startClosed', kind: 'flag', default: 0 },
+  millis('messageTtl', 1, Infinity, true),
+  bytes('highWaterMark', 1, 1048576),
+  bytes('lowWaterMark', 0, 262144),
+  bytes('maxMessageBytes', 1, 67108864, true),
+  flag('allowInsecure', 0),
+  flag('gate', 0),
+  flag('startClosed', 0),
 ];
 
 /** Pairs of them, by their place, of which the first may not be greater than the second. */

@@ -56,34 +56,68 @@ fn table() -> String {
     let mut text = String::from(
         "// Generated from the Rust options by tests/generated.rs, which also says how to do it again.\n\
          \n\
+         const MAX = 2147483647;\n\
+         \n\
+         function row(name, kind, unit, min, max, unlimited, otherwise) {\n\
+         \x20 return { name, kind, unit, min, max, unlimited, default: otherwise };\n\
+         }\n\
+         \n\
+         function millis(name, min, otherwise, unlimited = false) {\n\
+         \x20 return row(name, 'whole', ' ms', min, MAX, unlimited, otherwise);\n\
+         }\n\
+         \n\
+         function count(name, min, otherwise, unlimited = false) {\n\
+         \x20 return row(name, 'whole', '', min, MAX, unlimited, otherwise);\n\
+         }\n\
+         \n\
+         function bytes(name, min, otherwise, unlimited = false) {\n\
+         \x20 return row(name, 'whole', ' bytes', min, MAX, unlimited, otherwise);\n\
+         }\n\
+         \n\
+         function flag(name, otherwise) {\n\
+         \x20 return { name, kind: 'flag', default: otherwise };\n\
+         }\n\
+         \n\
          /** Every option that a number stands for, in the order in which Rust has them. */\n\
          export const OPTIONS = [\n",
     );
     for spec in OPTIONS {
-        let kind = match spec.kind {
-            Kind::Millis | Kind::Count | Kind::Bytes => "whole",
-            Kind::Factor => "number",
-            Kind::Flag => "flag",
-            Kind::Overflow => "choice",
-        };
-        let name = spec.js_name;
-        write!(text, "  {{ name: '{name}', kind: '{kind}', ").unwrap();
-        match spec.kind {
-            Kind::Flag => {}
-            Kind::Overflow => {
-                write!(text, "choices: {}, ", strings(&Overflow::NAMES, ", ")).unwrap()
+        let (name, default) = (spec.js_name, number(spec.default));
+        let like = match spec.kind {
+            Kind::Millis => "millis",
+            Kind::Count => "count",
+            Kind::Bytes => "bytes",
+            Kind::Factor => {
+                let (min, max, unlimited) = (spec.min, spec.max, spec.unlimited);
+                writeln!(
+                    text,
+                    "  row('{name}', 'number', '', {min}, {max}, {unlimited}, {default}),"
+                )
+                .unwrap();
+                continue;
             }
-            _ => write!(
-                text,
-                "unit: '{}', min: {}, max: {}, unlimited: {}, ",
-                spec.kind.unit(),
-                spec.min,
-                spec.max,
-                spec.unlimited
-            )
-            .unwrap(),
-        }
-        writeln!(text, "default: {} }},", number(spec.default)).unwrap();
+            Kind::Flag => {
+                writeln!(text, "  flag('{name}', {default}),").unwrap();
+                continue;
+            }
+            Kind::Overflow => {
+                let choices = strings(&Overflow::NAMES, ", ");
+                writeln!(
+                    text,
+                    "  {{ name: '{name}', kind: 'choice', choices: {choices}, default: {default} }},"
+                )
+                .unwrap();
+                continue;
+            }
+        };
+        assert_eq!(spec.max, MAX_MILLIS, "of {name}");
+        let unlimited = if spec.unlimited { ", true" } else { "" };
+        writeln!(
+            text,
+            "  {like}('{name}', {}, {default}{unlimited}),",
+            spec.min
+        )
+        .unwrap();
     }
     text.push_str("];\n\n/** Pairs of them, by their place, of which the first may not be greater than the second. */\n");
     let pairs: Vec<_> = ORDERED

@@ -97,7 +97,8 @@ fn assemble_module(wasm: &Path, package: &Path) -> Result<()> {
             // What the module exports is nobody's business.
             Some("steady_socket_wasm_bg.wasm.d.ts") => {}
             Some("steady_socket_wasm.js") => {
-                files::write(&to, without_default_path(&files::read(&from)?)?)?;
+                let javascript = without_default_path(&files::read(&from)?)?;
+                files::write(&to, imported_once(&javascript))?;
             }
             _ => files::copy(&from, &to)?,
         }
@@ -115,6 +116,30 @@ fn without_default_path(javascript: &str) -> Result<String> {
     }
     let refusal = "throw new TypeError('steady-socket: the module is loaded by load()');";
     Ok(javascript.replace(DEFAULT_PATH, refusal))
+}
+
+/// wasm-bindgen imports a module anew for every function that it takes from it as it is, under the same name in
+/// the object of imports. Once is enough.
+fn imported_once(javascript: &str) -> String {
+    let mut imported: Vec<&str> = Vec::new();
+    let mut again: Vec<String> = Vec::new();
+    let mut kept = String::with_capacity(javascript.len());
+    for line in javascript.split_inclusive('\n') {
+        if let Some((name, module)) = line
+            .strip_prefix("import * as ")
+            .and_then(|rest| rest.trim_end().split_once(" from "))
+        {
+            if imported.contains(&module) {
+                again.push(format!("{module}: {name},"));
+                continue;
+            }
+            imported.push(module);
+        } else if again.iter().any(|entry| line.trim() == entry) {
+            continue;
+        }
+        kept.push_str(line);
+    }
+    kept
 }
 
 /// Compiles what wasm-pack will find compiled, with the same settings as it.
@@ -286,6 +311,29 @@ pub(crate) fn print_sizes() -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_module_is_imported_once() {
+        let javascript = r#"import { load } from './a.js';
+import * as import1 from "./a.js"
+import * as import2 from "./a.js"
+import * as import3 from "./b.js"
+    return {
+        "./a.js": import1,
+        "./a.js": import2,
+        "./b.js": import3,
+    };
+"#;
+        let once = r#"import { load } from './a.js';
+import * as import1 from "./a.js"
+import * as import3 from "./b.js"
+    return {
+        "./a.js": import1,
+        "./b.js": import3,
+    };
+"#;
+        assert_eq!(imported_once(javascript), once);
+    }
 
     #[test]
     fn the_manifest_lists_every_file() {
