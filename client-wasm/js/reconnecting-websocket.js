@@ -352,11 +352,13 @@ export class ReconnectingWebSocket extends EventTarget {
   /** While anything can happen on its own, this object is not collected. */
   #keep() {
     keep(this, (why) => this.#fail(why));
+    this.#host.owner = this;
     this.#options.signal?.addEventListener('abort', this.#onAbort);
   }
 
   #letGo() {
     letGo(this);
+    this.#host.owner = null;
     this.#options.signal?.removeEventListener('abort', this.#onAbort);
   }
 
@@ -390,6 +392,8 @@ export class ReconnectingWebSocket extends EventTarget {
     const isStatic = !isFunction(this.#urlSource) && !isFunction(this.#protocolsSource);
     const host = {
       numbers,
+      /** The object, while it is kept in any case: a weak reference takes longer to follow. */
+      owner: null,
       binaryType: this.#binaryType,
       // As `asks` in `src/host.rs` has them.
       asks: (isStatic ? 0 : 1) + (shouldReconnect ? 2 : 0) + (heartbeatMessage === undefined ? 0 : 4) + (isHeartbeat ? 8 : 0),
@@ -417,7 +421,7 @@ export class ReconnectingWebSocket extends EventTarget {
       opened: forward((socket, ...given) => socket.#opened(...given)),
       // For itself, since it comes with every message: what takes any number of arguments takes 0.1 µs more.
       message: (event) => {
-        const socket = self.deref();
+        const socket = host.owner ?? self.deref();
         if (!socket || socket.#host !== host) return;
         try {
           if (socket.#receiver === null) socket.#tellMessage(event);

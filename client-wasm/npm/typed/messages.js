@@ -15,7 +15,7 @@ export class Inbox {
   #owner;
   #kept = new Fifo();
   /** Calls of `next` that wait: `{ resolve, reject }`. There are some only while nothing is kept. */
-  #waiting = new Set();
+  #waiting = [];
   #dropped = { messages: 0, bytes: 0 };
   /** How it ends when all is read: `{ error }`, the error being undefined for a good end. */
   #end = null;
@@ -36,10 +36,8 @@ export class Inbox {
 
   push(value, bytes) {
     if (this.#end) return;
-    if (this.#waiting.size > 0) {
-      const [waiter] = this.#waiting;
-      this.#waiting.delete(waiter);
-      waiter.resolve({ value, done: false });
+    if (this.#waiting.length > 0) {
+      this.#waiting.shift().resolve({ value, done: false });
       return;
     }
     const overflow = pushWithin(this.#limits, this.#kept, value, bytes);
@@ -75,11 +73,11 @@ export class Inbox {
     if (signal?.aborted) return Promise.reject(signal.reason);
     if (this.#kept.length > 0) return Promise.resolve({ value: this.#kept.shift().value, done: false });
     if (this.#end) return this.#tellEnd();
-    if (signal === undefined) return new Promise((resolve, reject) => { this.#waiting.add({ resolve, reject }); });
+    if (signal === undefined) return new Promise((resolve, reject) => { this.#waiting.push({ resolve, reject }); });
     return abortable(signal, (resolve, reject) => {
       const waiter = { resolve, reject };
-      this.#waiting.add(waiter);
-      return () => this.#waiting.delete(waiter);
+      this.#waiting.push(waiter);
+      return () => { this.#waiting = this.#waiting.filter((other) => other !== waiter); };
     });
   }
 
@@ -91,8 +89,7 @@ export class Inbox {
   }
 
   #settleWaiting() {
-    for (const { resolve } of this.#waiting) resolve(this.#tellEnd());
-    this.#waiting.clear();
+    for (const { resolve } of this.#waiting.splice(0)) resolve(this.#tellEnd());
   }
 }
 

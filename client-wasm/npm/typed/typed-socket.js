@@ -9,7 +9,7 @@ import { toValidator, validate } from './schema.js';
 import { isThenable, rejectAs } from './steps.js';
 import { readableOf, writableOf } from './streams.js';
 import { asyncDispose, dispose } from './symbols.js';
-import { Conditions, toSignal } from './waiting.js';
+import { Conditions, abortable, toSignal } from './waiting.js';
 import { ReconnectingWebSocket, shared } from '../loader.js';
 
 const { OPTION_NAMES, defineHandlers, dictionary, dispatch, plainEvent, report, toNumber, wrongKind } = shared;
@@ -32,7 +32,7 @@ export class TypedSocket extends ReconnectingWebSocket {
   #incoming;
   #outgoing;
   #buffer;
-  /** One for each iterator. Replaced when one comes or goes, for those that are walking through it. */
+  /** One for each iterator and each call of `forEach`. Replaced when one comes or goes, for those that are walking through it. */
   #inboxes = [];
   /** Received, and waiting for those before them to be decoded. */
   #undecoded = new Fifo();
@@ -198,6 +198,32 @@ export class TypedSocket extends ReconnectingWebSocket {
   }
 
   [Symbol.asyncIterator]() { return this.messages(); }
+
+  async forEach(handler, options = undefined) {
+    if (typeof handler !== 'function') throw wrongKind('the handler of forEach', handler, 'a function');
+    const signal = toSignal('forEach', options);
+    await abortable(signal, (resolve, reject) => {
+      const leave = () => { this.#inboxes = this.#inboxes.filter((other) => other !== reader); };
+      const reader = {
+        push(value) {
+          try {
+            handler(value);
+          } catch (error) {
+            leave();
+            reject(error);
+          }
+        },
+        finish(error) {
+          leave();
+          if (error === undefined) resolve();
+          else reject(error);
+        },
+      };
+      if (this.#end) reader.finish(this.#end.error);
+      else this.#inboxes = [...this.#inboxes, reader];
+      return leave;
+    });
+  }
 
   async next(options = undefined) {
     const signal = toSignal('next', options);

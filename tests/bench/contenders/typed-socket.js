@@ -67,6 +67,7 @@ const unread = {
 
 export const typedSockets = [
   unread,
-  typed('typed handler', (socket, take) => { socket.onmessage = (event) => take(event.data); }, { sends: true }),
+  typed('typed handler', (socket, take) => { socket.forEach(take); }, { sends: true }),
+  typed('typed event', (socket, take) => { socket.onmessage = (event) => take(event.data); }),
   typed('iteration', async (socket, take) => { for await (const message of socket) take(message); }, { later: true }),
 ];

@@ -101,6 +101,34 @@ describe('typed messages', { timeout: 8 * TEST_TIMEOUT }, () => {
       assert.deepEqual(await all(messages), [0, 1, 2, 0]);
     });
 
+    test('go to the function of forEach as they arrive, until it throws, a signal aborts or the end', async () => {
+      const { socket, wire } = await opened({ maxRetries: 0 });
+      const read = [];
+      const controller = new AbortController();
+      const failing = socket.forEach((message) => { if (message === 2) throw new RangeError('two'); read.push(['failing', message]); });
+      const aborted = socket.forEach((message) => read.push(['aborted', message]), { signal: controller.signal });
+      const lasting = socket.forEach((message) => read.push(['lasting', message]));
+      deliver(wire, 1);
+      assert.deepEqual(read, [['failing', 1], ['aborted', 1], ['lasting', 1]], 'before the call returns');
+      deliver(wire, 2, 3);
+      await assert.rejects(failing, RangeError);
+      controller.abort(new Error('enough'));
+      deliver(wire, 4);
+      await assert.rejects(aborted, { message: 'enough' });
+      assert.deepEqual(read.slice(3), [2, 3].flatMap((n) => [['aborted', n], ['lasting', n]]).concat([['lasting', 4]]));
+      socket.close();
+      await lasting;
+      await socket.forEach(() => assert.fail('it has ended'));
+
+      const lost = await opened({ maxRetries: 0 });
+      const ended = lost.socket.forEach(() => {});
+      lost.wire.end(1006, '', false);
+      await assert.rejects(ended, (error) => error instanceof typed.ClosedError && error.code === 'lost');
+      await assert.rejects(lost.socket.forEach(() => {}), { code: 'lost' });
+      await assert.rejects(lost.socket.forEach({}), TypeError);
+      await assert.rejects(lost.socket.forEach(() => {}, { signal: AbortSignal.abort(new Error('before')) }), { message: 'before' });
+    });
+
     test('that fail are told with the issues and the raw data, and do not stop the rest', async () => {
       const { socket, seen, wire } = await opened({ incoming: schema((value) => value?.ok === true) });
       const messages = socket.messages();
