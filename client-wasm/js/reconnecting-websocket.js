@@ -392,6 +392,8 @@ export class ReconnectingWebSocket extends EventTarget {
     const isStatic = !isFunction(this.#urlSource) && !isFunction(this.#protocolsSource);
     const host = {
       numbers,
+      /** Whether a message is handed over as its data rather than its event. */
+      takesData: this.#receiver !== null,
       /** The object, while it is kept in any case: a weak reference takes longer to follow. */
       owner: null,
       binaryType: this.#binaryType,
@@ -416,16 +418,16 @@ export class ReconnectingWebSocket extends EventTarget {
       },
       resolve: (...given) => ask(...given) ?? new Promise(() => {}),
       ping: forward(() => (isFunction(heartbeatMessage) ? toHeartbeat(heartbeatMessage.call(undefined)) : heartbeatMessage)),
-      isHeartbeat: forward((socket, event) => checkIsHeartbeat(isHeartbeat.call(undefined, event.data))),
+      isHeartbeat: forward((socket, data) => checkIsHeartbeat(isHeartbeat.call(undefined, data))),
       verdict: forward((_, lost) => checkVerdict(shouldReconnect.call(undefined, lost))),
       opened: forward((socket, ...given) => socket.#opened(...given)),
       // For itself, since it comes with every message: what takes any number of arguments takes 0.1 µs more.
-      message: (event) => {
+      message: (message) => {
         const socket = host.owner ?? self.deref();
         if (!socket || socket.#host !== host) return;
         try {
-          if (socket.#receiver === null) socket.#tellMessage(event);
-          else socket.#receiver(event.data);
+          if (host.takesData) socket.#receiver(message);
+          else socket.#tellMessage(message);
         } catch (error) {
           report(error);
         }
@@ -531,7 +533,10 @@ export class ReconnectingWebSocket extends EventTarget {
   }
 
   static {
-    shared.receive = (socket, receiver) => { socket.#receiver = receiver; };
+    shared.receive = (socket, receiver) => {
+      socket.#receiver = receiver;
+      socket.#host.takesData = true;
+    };
     shared.tellMessage = (socket, data) => {
       if (socket.#hasMessageListeners || socket.#messageHandler !== null) {
         socket.#tellMessage({ data, origin: '', lastEventId: '' });

@@ -163,10 +163,12 @@ export function openSocket(host, id, max) {
   things.set(id, { socket, host });
   write(socket, 'onopen', () => tell(id, OPENED));
   write(socket, 'onmessage', (event) => {
+    const data = dataOf(event);
     // Before anything of it is copied.
-    const size = sizeOf(dataOf(event));
+    const size = sizeOf(data);
     if (size > max) tell(id, TOO_BIG);
-    else tell(id, MESSAGE, size, event);
+    // To ask an event for its data a second time takes as long as the core takes for a message (0.1 µs).
+    else tell(id, MESSAGE, size, host.takesData ? data : event);
   });
   write(socket, 'onerror', () => tell(id, ERROR));
   write(socket, 'onclose', (event) => {
@@ -231,9 +233,9 @@ export function protocolOf(id) {
   return read(things.get(id).socket, 'protocol');
 }
 
-/** The text of an event, if it begins with a character of this code. */
-export function markedText(event, code) {
-  const data = dataOf(event);
+/** The text of a message, which comes as its event or its data, if it begins with a character of this code. */
+export function markedText(message, code) {
+  const data = typeof message === 'string' ? message : dataOf(message);
   return typeof data === 'string' && data.charCodeAt(0) === code ? data : undefined;
 }
 
@@ -265,8 +267,8 @@ export function pingOf(host) {
   return host.ping();
 }
 
-export function isHeartbeat(host, event) {
-  return host.isHeartbeat(event) ? 1 : 0;
+export function isHeartbeat(host, message) {
+  return host.isHeartbeat(host.takesData ? message : dataOf(message)) ? 1 : 0;
 }
 
 export function search(host, id, attempt, last) {
@@ -309,8 +311,8 @@ export function opened(host, socket, attempt, reconnected) {
   host.opened(reconnected === 1, attempt);
 }
 
-export function received(host, event) {
-  host.message(event);
+export function received(host, message) {
+  host.message(message);
 }
 
 export function failed(host) {

@@ -130,9 +130,9 @@ extern "C" {
     #[wasm_bindgen(js_name = protocolOf)]
     pub(crate) fn protocol_of(id: i32) -> JsValue;
 
-    /// The text of a `message` event, if it begins with the character of this code; `undefined` otherwise.
+    /// The text of a message, if it begins with the character of this code; `undefined` otherwise.
     #[wasm_bindgen(js_name = markedText)]
-    pub(crate) fn marked_text(event: &JsValue, code: u32) -> JsValue;
+    pub(crate) fn marked_text(message: &JsValue, code: u32) -> JsValue;
 
     // ----- the host: none of these throws
 
@@ -150,7 +150,7 @@ extern "C" {
 
     /// Whether a message is a heartbeat: 1 or 0.
     #[wasm_bindgen(js_name = isHeartbeat)]
-    pub(crate) fn is_heartbeat(host: &Host, event: &JsValue) -> i32;
+    pub(crate) fn is_heartbeat(host: &Host, message: &JsValue) -> i32;
 
     /// Asks the functions that provide the URL and the sub-protocols. It calls back with 1 when the host has
     /// the target, and with 0 when they failed.
@@ -177,7 +177,7 @@ extern "C" {
 
     pub(crate) fn opened(host: &Host, socket: f64, attempt: f64, reconnected: i32);
 
-    pub(crate) fn received(host: &Host, event: JsValue);
+    pub(crate) fn received(host: &Host, message: JsValue);
 
     pub(crate) fn failed(host: &Host);
 
