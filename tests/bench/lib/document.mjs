@@ -20,7 +20,7 @@ to a bare \`WebSocket\` with a handler that does the same work (for JSON and Mes
 
 Contenders without a further word are given messages by handler. \`typed handler\` and \`iteration\` are those of \`TypedSocket\`;
 what is said to be in Rust is a stream there, and its peers likewise. A loop or a stream has each message before the next
-comes, and what the harness does to wait for that counts as its cost. A \`note\` is one long text in an object, which suits
+comes. A \`note\` is one long text in an object, which suits
 WebAssembly least: the text is copied, where \`JSON.parse\` takes it whole.`,
   2: `## End to end over loopback
 

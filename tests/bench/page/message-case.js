@@ -15,7 +15,7 @@ const NativeWebSocket = globalThis.WebSocket;
 const BATCH_TIME = 0.5;
 
 /** Turns of the microtask queue after which a message that did not come is missed. */
-const PATIENCE = 100_000;
+const PATIENCE = 1_000;
 
 /** Lets the browser do what else is to be done; a timer would wait for 4 ms. */
 function nextTask() {
@@ -122,21 +122,47 @@ export class MessageCase {
   async #receive(player, count) {
     const { stub, session } = player;
     const data = this.#messages.map(({ wire }) => (typeof wire === 'string' ? wire : wire.buffer));
-    const start = player.delivered;
-    const from = performance.now();
+    if (session.later) player.turns ??= await this.#countTurns(player, data);
+    const { turns } = player;
+    let from = performance.now();
     if (session.later) {
       for (let index = 0; index < count; index += 1) {
         stub.deliver(data[index % POOL]);
-        for (let turns = 0; session.received().count <= start + index && turns < PATIENCE; turns += 1) await null;
+        for (let turn = 0; turn < turns; turn += 1) await null;
       }
     } else {
       for (let index = 0; index < count; index += 1) stub.deliver(data[index % POOL]);
       stub.flush();
     }
-    const took = performance.now() - from;
+    let took = performance.now() - from;
     player.delivered += count;
     this.#check(player, session.received());
+    if (session.later) {
+      // A browser lets a loop run after every event by itself; here it takes waiting, which is not the contender's cost.
+      from = performance.now();
+      for (let index = 0; index < count; index += 1) {
+        for (let turn = 0; turn < turns; turn += 1) await null;
+      }
+      took -= performance.now() - from;
+    }
     return (took / count) * 1e6;
+  }
+
+  /** How many turns of the microtask queue it takes at most until a loop or a stream has a message. */
+  async #countTurns(player, data) {
+    const { stub, session, contender } = player;
+    let most = 1;
+    for (let index = 0; index < 2 * POOL; index += 1) {
+      stub.deliver(data[index % POOL]);
+      player.delivered += 1;
+      let turns = 0;
+      for (; session.received().count < player.delivered; turns += 1) {
+        if (turns === PATIENCE) throw new Error(`${this.#task.id}: ${contender.name} misses message ${player.delivered}`);
+        await null;
+      }
+      most = Math.max(most, turns);
+    }
+    return most;
   }
 
   async #send({ contender, stub, session }, count) {
