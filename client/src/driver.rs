@@ -673,10 +673,7 @@ impl<P: 'static> Inner<P> {
     /// page, browsers slow a chain of timers that arm each other down to one a minute.
     fn arm(self: &Rc<Self>) {
         self.watch_page();
-        let (next, deadline) = {
-            let connection = self.connection.borrow();
-            (connection.next_timer(), connection.next_deadline())
-        };
+        let (next, deadline) = self.connection.borrow().next_timers();
         self.arm_slot(|inner| &inner.timer, next);
         self.arm_slot(
             |inner| &inner.deadline,

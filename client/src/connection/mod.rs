@@ -367,7 +367,16 @@ impl<P> Connection<P> {
     /// The loss that `input` would cause at `now` and about which the application's predicate may be
     /// asked; its verdict goes into the [`Context`] of that input.
     #[must_use]
+    #[inline]
     pub fn loss(&self, now: Time, input: &Input<P>) -> Option<Loss> {
+        match input {
+            // What comes with every message, asked about where it is known what it is.
+            Input::Message { .. } | Input::Transmitted { .. } | Input::Buffered { .. } => None,
+            _ => self.loss_by(now, input),
+        }
+    }
+
+    fn loss_by(&self, now: Time, input: &Input<P>) -> Option<Loss> {
         let lost = |cause| {
             Some(Loss {
                 close: CloseFrame::abnormal(),
@@ -425,7 +434,22 @@ impl<P> Connection<P> {
 
     /// Takes note of something that happened. After calling this, carry out the effects, hand out the
     /// events and arm the timer (see the [module](self)).
+    #[inline(always)]
     pub fn handle(&mut self, context: Context, input: Input<P>) {
+        // Most inputs by far are messages. They are never a loss, and the least work.
+        match input {
+            Input::Message {
+                generation,
+                payload,
+                bytes,
+            } => self.received(context.now, generation, payload, bytes),
+            input => self.handle_other(context, input),
+        }
+    }
+
+    /// Apart, so that a message does not pay for what it does not need.
+    #[inline(never)]
+    fn handle_other(&mut self, context: Context, input: Input<P>) {
         if let Some(loss) = self.loss(context.now, &input) {
             if let Input::TransmitFailed { payload, .. } = input {
                 self.take_back(payload, true);
@@ -450,13 +474,6 @@ impl<P> Connection<P> {
                 }
             }
             Input::Opened { generation } => self.opened(context.now, generation),
-            Input::Message {
-                generation,
-                payload,
-                bytes,
-            } => {
-                self.received(context.now, generation, payload, bytes);
-            }
             Input::Alive { generation } => {
                 if self.is_connected(generation) {
                     self.sign_of_life(context.now);
@@ -504,14 +521,18 @@ impl<P> Connection<P> {
             } => self.transmit_failed(context.now, generation, payload),
             Input::Buffered { generation, bytes } => self.buffered(context.now, generation, bytes),
             Input::Timer => self.timer(context.now),
-            // Too late: the attempt is over.
-            Input::ResolveFailed { .. } | Input::OpenFailed { .. } | Input::TooBig { .. } => {}
+            // Too late: the attempt is over. A message is no other.
+            Input::ResolveFailed { .. }
+            | Input::OpenFailed { .. }
+            | Input::TooBig { .. }
+            | Input::Message { .. } => {}
         }
     }
 
     // ----- outputs
 
     /// The next thing to do.
+    #[inline]
     pub fn poll_effect(&mut self) -> Option<Effect<P>> {
         self.effects.pop_front()
     }
@@ -559,24 +580,30 @@ impl<P> Connection<P> {
     /// looks at the buffer do not make it late.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Time> {
-        let deadline = match &self.state {
-            State::Resolving { deadline } | State::Connecting { deadline } => Some(*deadline),
-            State::Waiting { until, .. } => Some(*until),
-            State::Closing(closing) => Some(closing.deadline),
-            State::Open { .. } => self.wire.liveness.next_timer(),
-            State::Idle | State::Closed => None,
-        };
-        earliest(deadline, self.queue.next_expiry())
+        self.next_timers().1
     }
 
     /// When the timer has to go off, if at all.
     #[must_use]
     pub fn next_timer(&self) -> Option<Time> {
-        let measure_at = match self.state {
-            State::Open { .. } => self.wire.measure_at,
-            _ => None,
+        self.next_timers().0
+    }
+
+    /// [`next_timer`](Self::next_timer) and [`next_deadline`](Self::next_deadline), for a ring above that arms
+    /// both.
+    #[must_use]
+    pub fn next_timers(&self) -> (Option<Time>, Option<Time>) {
+        let (measure_at, deadline) = match &self.state {
+            State::Open { .. } => (self.wire.measure_at, self.wire.liveness.next_timer()),
+            State::Resolving { deadline } | State::Connecting { deadline } => {
+                (None, Some(*deadline))
+            }
+            State::Waiting { until, .. } => (None, Some(*until)),
+            State::Closing(closing) => (None, Some(closing.deadline)),
+            State::Idle | State::Closed => (None, None),
         };
-        earliest(measure_at, self.next_deadline())
+        let deadline = earliest(deadline, self.queue.next_expiry());
+        (earliest(measure_at, deadline), deadline)
     }
 
     const fn is_open(&self) -> bool {
