@@ -20,9 +20,10 @@ import { measurementTables, textTable } from './lib/tables.mjs';
 import * as endToEnd from './parts/end-to-end.mjs';
 import * as memory from './parts/memory.mjs';
 import * as messages from './parts/messages.mjs';
+import * as sizes from './parts/sizes.mjs';
 
 /** The parts that run in a page; the others are measured by programs of their own and merged. */
-const IN_PAGE = [messages, endToEnd, memory];
+const IN_PAGE = [messages, endToEnd, sizes, memory];
 
 const { values: options } = parseArgs({
   options: {

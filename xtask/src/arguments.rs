@@ -1,7 +1,7 @@
 //! The command line.
 
 use crate::test::Part;
-use crate::{bench, fuzz};
+use crate::{bench, fuzz, size};
 
 pub(crate) const USAGE: &str = "\
 Usage: cargo xtask COMMAND
@@ -26,13 +26,17 @@ Usage: cargo xtask COMMAND
                     a failure prints the line that repeats it.
   bench [OPTION…]   Measure this library beside others, in one run, and print tables:
                       --part N      only this part, or these: 1 what a message costs, 2 end to end,
-                                    4 memory
+                                    3 sizes, 4 memory, 5 the server under load,
+                                    6 what is native: the core and the codecs
                       --case TEXT   only the cases that have this in their names
                       --quick       very few rounds, to see that it works
                       --check       only what the budgets of tests/bench/budgets.json need; fails if
                                     one is broken, or cannot be decided
                       --json FILE   write all samples
                       --write       write docs/benchmarks.md and its plots; takes all parts
+  size [OPTION…]    Print the sizes of the package's entries and of a hello program in Rust:
+                      --check       fails if one is over its budget in tests/bench/budgets.json
+                      --json FILE   write them
   fuzz [--seconds N] [TARGET]
                     Run one fuzz target, or each of them, for N seconds (default 60).
   setup [--all]     Only bring the tools: those of demo and package, or all that test needs too.
@@ -68,6 +72,7 @@ pub(crate) enum Command {
         arguments: Vec<String>,
     },
     Bench(bench::Options),
+    Size(size::Options),
     Fuzz {
         /// How long each target runs.
         seconds: u32,
@@ -116,6 +121,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Comma
         // It reads them itself.
         "simulate" => Ok(Command::Simulate { arguments: rest }),
         "bench" => parse_bench(&rest),
+        "size" => parse_size(&rest),
         "fuzz" => parse_fuzz(&rest),
         _ => Err(format!("unknown command `{name}`")),
     }
@@ -192,6 +198,26 @@ fn parse_bench(arguments: &[String]) -> Result<Command, String> {
         return Err("--write takes all: it goes with neither --check nor --part nor --case".into());
     }
     Ok(Command::Bench(options))
+}
+
+fn parse_size(arguments: &[String]) -> Result<Command, String> {
+    let mut options = size::Options::default();
+    let mut arguments = arguments.iter();
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            "--check" => options.check = true,
+            "--json" => {
+                let file = arguments.next().filter(|value| !value.starts_with('-'));
+                options.json = Some(file.ok_or("--json takes the path of a file")?.into());
+            }
+            _ => {
+                return Err(format!(
+                    "size takes --check and --json FILE, not `{argument}`"
+                ));
+            }
+        }
+    }
+    Ok(Command::Size(options))
 }
 
 fn parse_fuzz(arguments: &[String]) -> Result<Command, String> {

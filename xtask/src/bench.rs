@@ -1,13 +1,16 @@
 //! Measurements, side by side with what users would pick instead: see `tests/bench/README.md`.
 
 mod load;
+mod native;
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::server::{Output, Server};
-use crate::{Result, browser, checkout, files, node, package, ports, process, server, wasm_std};
+use crate::{
+    Result, browser, checkout, files, node, package, ports, process, server, size, wasm_std,
+};
 
 /// A part of the measurements, by its number.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -16,15 +19,26 @@ pub(crate) enum Part {
     Messages = 1,
     /// End to end over loopback.
     EndToEnd = 2,
+    /// Sizes.
+    Sizes = 3,
     /// Memory.
     Memory = 4,
     /// The server under load.
     Load = 5,
+    /// What is native: the core and the codecs.
+    Native = 6,
 }
 
 impl Part {
     /// In the order of their numbers.
-    pub(crate) const ALL: [Self; 4] = [Self::Messages, Self::EndToEnd, Self::Memory, Self::Load];
+    pub(crate) const ALL: [Self; 6] = [
+        Self::Messages,
+        Self::EndToEnd,
+        Self::Sizes,
+        Self::Memory,
+        Self::Load,
+        Self::Native,
+    ];
 
     pub(crate) fn numbered(number: &str) -> Option<Self> {
         Self::ALL
@@ -38,10 +52,12 @@ impl Part {
 
     /// Brings and builds all that the part needs, so that nothing is built while anything is measured.
     /// What pages and the hello server need is there already.
-    fn build(self) -> Result<()> {
+    fn build(self, options: &Options) -> Result<()> {
         match self {
             Self::Messages | Self::EndToEnd | Self::Memory => Ok(()),
             Self::Load => load::build(),
+            Self::Native => native::build(options),
+            Self::Sizes => size::build(!options.check),
         }
     }
 
@@ -49,10 +65,11 @@ impl Part {
     /// whether there is one: the other parts are measured in pages.
     fn run(self, options: &Options, output: &Path) -> Result<bool> {
         match self {
-            Self::Messages | Self::EndToEnd | Self::Memory => Ok(false),
+            Self::Messages | Self::EndToEnd | Self::Sizes | Self::Memory => Ok(false),
             // No budget needs it.
             Self::Load if options.check => Ok(false),
             Self::Load => load::run(options, output).map(|()| true),
+            Self::Native => native::run(options, output).map(|()| true),
         }
     }
 }
@@ -95,20 +112,14 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     node::ensure_bench_packages()?;
     package::build()?;
     let server = server::build_for_bench()?;
-    parts.iter().try_for_each(|part| part.build())?;
+    parts.iter().try_for_each(|part| part.build(options))?;
 
     let folder = checkout::path("target/bench");
     files::create_folder(&folder)?;
-    let versions = folder.join("versions.json");
-    let mut known = tool_versions()?;
-    if parts.contains(&Part::Load) {
-        known.extend(load::versions()?);
-    }
-    files::write(&versions, json_of(&known))?;
     let mut node = Command::new("node");
     node.arg(checkout::path("tests/bench/run.mjs"))
         .arg("--versions")
-        .arg(versions);
+        .arg(write_versions(&parts)?);
     for part in &parts {
         node.args(["--part", &part.number().to_string()]);
         let output = folder.join(format!("part-{}.json", part.number()));
@@ -146,6 +157,20 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let outcome = process::run(&mut node);
     server.check()?;
     outcome
+}
+
+/// Writes what everything was built with for these parts, and returns the file's path.
+pub(crate) fn write_versions(parts: &[Part]) -> Result<PathBuf> {
+    let mut known = tool_versions()?;
+    if parts.contains(&Part::Load) {
+        known.extend(load::versions()?);
+    }
+    if parts.contains(&Part::Native) {
+        known.extend(native::versions()?);
+    }
+    let file = checkout::path("target/bench/versions.json");
+    files::write(&file, json_of(&known))?;
+    Ok(file)
 }
 
 /// What everything was built with. The measuring program adds the browser, Node and the peers of npm.

@@ -27,8 +27,10 @@ mod promises;
 mod python;
 mod server;
 mod simulate;
+mod size;
 mod test;
 mod tools;
+mod wasm_program;
 mod wasm_std;
 
 use std::process::ExitCode;
@@ -104,6 +106,7 @@ fn run(command: Command) -> Result<()> {
         }
         Command::Test { parts } => test::run(&parts),
         Command::Simulate { arguments } => simulate::run(&arguments),
+        Command::Size(options) => size::run(&options),
         Command::Bench(options) => bench::run(&options),
         Command::Fuzz { seconds, target } => fuzz::run(seconds, target.as_deref()),
     }

@@ -164,7 +164,7 @@ impl Module {
     /// What the compiler says.
     pub(crate) fn build(&self, tools: &Tools) -> Result<PathBuf> {
         let output = checkout::path("target").join(self.output);
-        let content = format!("{:016x}\n{}\n", self.hash_of_sources()?, tools.description);
+        let content = format!("{:016x}\n{}\n", hash_of(self.sources)?, tools.description);
         let stamp = checkout::path("target/xtask").join(format!("{}-stamp", self.output));
         let stamp = Stamp::new(stamp, content);
         if stamp.is_current() && output.is_dir() {
@@ -190,28 +190,33 @@ impl Module {
         stamp.set()?;
         Ok(output)
     }
+}
 
-    fn hash_of_sources(&self) -> Result<u64> {
-        let mut hasher = DefaultHasher::new();
-        let mut add = |path: &Path| -> Result<()> {
-            path.hash(&mut hasher);
-            let content = std::fs::read(checkout::root().join(path))
-                .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
-            content.hash(&mut hasher);
-            Ok(())
-        };
-        for source in SOURCES.iter().chain(self.sources).map(Path::new) {
-            let found = checkout::root().join(source);
-            if found.is_dir() {
-                for file in files::below(&found)? {
-                    add(&source.join(file))?;
-                }
-            } else {
-                add(source)?;
+/// A hash of what every module is made from, and of further files and folders.
+///
+/// # Errors
+///
+/// Which of them cannot be read.
+pub(crate) fn hash_of(sources: &[&str]) -> Result<u64> {
+    let mut hasher = DefaultHasher::new();
+    let mut add = |path: &Path| -> Result<()> {
+        path.hash(&mut hasher);
+        let content = std::fs::read(checkout::root().join(path))
+            .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+        content.hash(&mut hasher);
+        Ok(())
+    };
+    for source in SOURCES.iter().chain(sources).map(Path::new) {
+        let found = checkout::root().join(source);
+        if found.is_dir() {
+            for file in files::below(&found)? {
+                add(&source.join(file))?;
             }
+        } else {
+            add(source)?;
         }
-        Ok(hasher.finish())
     }
+    Ok(hasher.finish())
 }
 
 /// `package.json`. Everything in the package is listed by name, so that what npm packs is what was

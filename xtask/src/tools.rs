@@ -12,7 +12,7 @@ const WASM_PACK_VERSION: &str = "0.15.1";
 
 /// Everything that a wasm build needs.
 pub(crate) struct Tools {
-    wasm_std: WasmStd,
+    pub(crate) wasm_std: WasmStd,
     /// Where the tools are, to be looked through before the user's `PATH`.
     folders: Vec<PathBuf>,
     /// What the tools are, for the stamp of what is built with them.
@@ -46,9 +46,14 @@ pub(crate) fn for_package() -> Result<Tools> {
 }
 
 impl Tools {
+    /// A command that runs one of these tools.
+    pub(crate) fn command(&self, name: &str) -> Command {
+        Command::new(self.program(name))
+    }
+
     /// A `wasm-pack` command in the root of the checkout that uses these tools.
     pub(crate) fn wasm_pack(&self, subcommand: &str) -> Command {
-        let mut command = Command::new(self.program("wasm-pack"));
+        let mut command = self.command("wasm-pack");
         // All is there; that it would download something in another version is the last thing
         // wanted.
         command.args([subcommand, "--mode", "no-install"]);

@@ -246,6 +246,14 @@ impl WasmStd {
         command
     }
 
+    /// Where cargo puts what it makes for wasm32.
+    pub(crate) fn target_folder(&self) -> PathBuf {
+        if self.sysroot.is_some() {
+            return target_folder();
+        }
+        env::var_os("CARGO_TARGET_DIR").map_or_else(|| checkout::path("target"), PathBuf::from)
+    }
+
     /// Lets a command work in the root of the checkout and find this compiler, and programs in
     /// further folders, before those of the user's `PATH`.
     pub(crate) fn prepare(&self, command: &mut Command, folders: &[PathBuf]) {

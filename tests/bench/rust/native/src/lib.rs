@@ -1,0 +1,214 @@
+//! The steps that are measured natively: of the connection core, as the driver takes them, and of the codecs.
+
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+use messages::{Book, Chat, Line, Typed};
+use steady_socket::SendMode;
+use steady_socket::connection::{Connection, Context, Effect, Generation, Input, Output, Time};
+use steady_socket::options::Options;
+use steady_socket::protocol::{Decode, Encode, Json, Message, MsgPack};
+
+/// A step that is measured.
+pub struct Case {
+    /// As in the results.
+    pub name: &'static str,
+    /// Takes the step so many times, and tells how long that took, with nothing that comes before it.
+    pub run: fn(u64) -> Duration,
+}
+
+/// All of them.
+pub const CASES: [Case; 11] = [
+    Case {
+        name: "core step for a received frame",
+        run: receive,
+    },
+    Case {
+        name: "core step for a sent message",
+        run: send,
+    },
+    Case {
+        name: "core step for a timer",
+        run: timer,
+    },
+    Case {
+        name: "JSON decode book-100",
+        run: |count| decode::<Json, Book>(count, &book(1)),
+    },
+    Case {
+        name: "JSON decode book-1024",
+        run: |count| decode::<Json, Book>(count, &book(33)),
+    },
+    Case {
+        name: "JSON decode chat-1024",
+        run: |count| decode::<Json, Chat>(count, &chat(11)),
+    },
+    Case {
+        name: "JSON encode book-1024",
+        run: |count| encode::<Json, Book>(count, &book(33)),
+    },
+    Case {
+        name: "JSON encode chat-1024",
+        run: |count| encode::<Json, Chat>(count, &chat(11)),
+    },
+    Case {
+        name: "MessagePack decode book-1024",
+        run: |count| decode::<MsgPack, Book>(count, &book(33)),
+    },
+    Case {
+        name: "MessagePack decode chat-1024",
+        run: |count| decode::<MsgPack, Chat>(count, &chat(11)),
+    },
+    Case {
+        name: "MessagePack encode chat-1024",
+        run: |count| encode::<MsgPack, Chat>(count, &chat(11)),
+    },
+];
+
+fn repeat(count: u64, mut step: impl FnMut(u64)) -> Duration {
+    let started = Instant::now();
+    for turn in 0..count {
+        step(turn);
+    }
+    started.elapsed()
+}
+
+// ----- the core
+
+/// Messages are a word, as a JavaScript value is.
+type Core = Connection<usize>;
+
+fn context(now: u64) -> Context {
+    Context {
+        now: Time::from_millis(now),
+        chance: 0.5,
+        verdict: None,
+    }
+}
+
+/// An open connection with nothing to do, and its generation.
+fn open() -> (Core, Generation) {
+    let mut core = Core::new(Options::default());
+    core.handle(context(0), Input::Start);
+    let generation = core.generation();
+    for input in [Input::Resolved { generation }, Input::Opened { generation }] {
+        core.handle(context(0), input);
+        while core.poll_effect().is_some() {}
+        while core.poll_output(Time::from_millis(0)).is_some() {}
+    }
+    (core, generation)
+}
+
+/// What the driver asks after each input: outputs, and when the timers have to go off.
+#[inline(always)]
+fn settle(core: &mut Core, now: u64) {
+    while let Some(output) = core.poll_output(Time::from_millis(now)) {
+        black_box(core.poll_effect().is_some());
+        if let Output::Message(payload) = output {
+            black_box(payload);
+        }
+        black_box(core.poll_effect().is_some());
+    }
+    black_box(core.has_output());
+    black_box(core.phase());
+    black_box(core.next_timers());
+}
+
+fn receive(count: u64) -> Duration {
+    let (mut core, generation) = open();
+    let duration = repeat(count, |turn| {
+        let input = Input::Message {
+            generation,
+            payload: black_box(7),
+            bytes: 16,
+        };
+        black_box(core.loss(Time::from_millis(turn), &input).is_some());
+        core.handle(context(turn), input);
+        black_box(core.poll_effect().is_some());
+        settle(&mut core, turn);
+    });
+    assert_eq!(core.snapshot().received.messages, count);
+    duration
+}
+
+fn send(count: u64) -> Duration {
+    let (mut core, generation) = open();
+    let duration = repeat(count, |turn| {
+        let now = Time::from_millis(turn);
+        black_box(core.send(now, black_box(7), 16, SendMode::default())).ok();
+        while let Some(effect) = core.poll_effect() {
+            // The browser holds nothing.
+            let input = match effect {
+                Effect::Transmit { payload, .. } => {
+                    black_box(payload);
+                    Input::Transmitted { generation }
+                }
+                _ => Input::Buffered {
+                    generation,
+                    bytes: 0,
+                },
+            };
+            black_box(core.loss(now, &input).is_some());
+            core.handle(context(turn), input);
+        }
+        settle(&mut core, turn);
+    });
+    assert_eq!(core.snapshot().sent.messages, count);
+    duration
+}
+
+fn timer(count: u64) -> Duration {
+    let (mut core, _) = open();
+    repeat(count, |turn| {
+        let input = Input::Timer;
+        black_box(core.loss(Time::from_millis(turn), &input).is_some());
+        core.handle(context(turn), input);
+        black_box(core.poll_effect().is_some());
+        settle(&mut core, turn);
+    })
+}
+
+// ----- the codecs
+
+fn book(levels: u32) -> Book {
+    let side = |step: f64| {
+        (0..levels)
+            .map(|at| (64_210.0 + step * (f64::from(at) + 0.5), 1 + (at * 13) % 900))
+            .collect()
+    };
+    Book {
+        r#type: "book".into(),
+        symbol: "BTC-EUR".into(),
+        sequence: 10_000,
+        bids: side(-1.0),
+        asks: side(1.0),
+    }
+}
+
+fn chat(lines: u32) -> Chat {
+    let line = |at| Line {
+        id: 1_000 + at,
+        from: "Grace".into(),
+        text: "when the tide was out we walked".into(),
+        likes: at % 10,
+        tags: Vec::new(),
+    };
+    Chat {
+        r#type: "page".into(),
+        room: "general".into(),
+        messages: (0..lines).map(line).collect(),
+    }
+}
+
+fn decode<C: Encode<T> + Decode<T>, T: Typed>(count: u64, value: &T) -> Duration {
+    let message = C::encode(value).expect("it has a form in every format");
+    // Copied as it is from a page; the copy is a small part.
+    let copy = || -> Message { black_box(&message).clone() };
+    let decoded = C::decode(copy()).expect("it was encoded by the same codec");
+    assert_eq!(decoded.value(), value.value());
+    repeat(count, |_| drop(black_box(C::decode(copy()))))
+}
+
+fn encode<C: Encode<T>, T: Typed>(count: u64, value: &T) -> Duration {
+    repeat(count, |_| drop(black_box(C::encode(black_box(value)))))
+}

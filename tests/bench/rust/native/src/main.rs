@@ -1,0 +1,35 @@
+//! Takes a step many times, for a program that counts instructions:
+//!
+//! ```sh
+//! native                # the names of all steps, one a line
+//! native STEP COUNT
+//! ```
+//!
+//! What a step takes is what one run takes more than another, by the difference of their counts.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match arguments.as_slice() {
+        [] => {
+            for case in native::CASES {
+                println!("{}", case.name);
+            }
+            ExitCode::SUCCESS
+        }
+        [name, count] => {
+            let case = native::CASES.into_iter().find(|case| case.name == *name);
+            let (Some(case), Ok(count)) = (case, count.parse()) else {
+                eprintln!("error: `{name}` is no step, or `{count}` no count");
+                return ExitCode::FAILURE;
+            };
+            (case.run)(count);
+            ExitCode::SUCCESS
+        }
+        _ => {
+            eprintln!("error: give nothing, or a step and how many times it is taken");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! What is native: the connection core and the codecs, by the instructions that valgrind counts and the times
+//! that criterion measures.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::Options;
+use crate::{Result, checkout, debian, files, process};
+
+/// The manifest of the workspace that it is in.
+const WORKSPACE: &str = "tests/bench/rust/Cargo.toml";
+
+/// As the contenders in the page.
+const PROFILE: &str = "speed";
+
+/// Brings valgrind, and builds what is measured.
+pub(super) fn build(options: &Options) -> Result<()> {
+    if files::on_path("valgrind").is_none() {
+        debian::install(&["valgrind"], "valgrind, which counts instructions,")?;
+    }
+    process::run(cargo("build").args(["--bin", "native"]))?;
+    if !options.check {
+        process::run(cargo("bench").arg("--no-run"))?;
+    }
+    Ok(())
+}
+
+/// Measures, and writes the results into `output`.
+pub(super) fn run(options: &Options, output: &Path) -> Result<()> {
+    let mut node = Command::new("node");
+    node.arg(checkout::path("tests/bench/native.mjs"))
+        .arg("--program")
+        .arg(target().join(PROFILE).join("native"))
+        .arg("--output")
+        .arg(output);
+    if let Some(case) = &options.case {
+        node.args(["--case", case]);
+    }
+    // The budgets are of instructions alone.
+    if !options.check {
+        let mut times = cargo("bench");
+        if options.quick {
+            times.args(["--", "--quick"]);
+        }
+        process::run(&mut times)?;
+        node.arg("--times").arg(target().join("criterion"));
+    }
+    process::run(&mut node)
+}
+
+/// What measures.
+pub(super) fn versions() -> Result<Vec<(&'static str, String)>> {
+    let valgrind = process::capture(Command::new("valgrind").arg("--version"))?;
+    let lock = files::read(&checkout::path(WORKSPACE).with_file_name("Cargo.lock"))?;
+    let criterion = checkout::version_in_lock(&lock, "criterion")
+        .ok_or("the lock file of the measurements has no criterion")?;
+    Ok(vec![
+        ("valgrind", valgrind),
+        ("criterion", criterion.to_owned()),
+    ])
+}
+
+fn cargo(subcommand: &str) -> Command {
+    let mut cargo = Command::new("cargo");
+    cargo
+        .args([subcommand, "--quiet", "--locked", "--manifest-path"])
+        .arg(checkout::path(WORKSPACE))
+        .args(["--package", "native", "--profile", PROFILE])
+        .current_dir(checkout::root())
+        .env("CARGO_TARGET_DIR", target());
+    cargo
+}
+
+fn target() -> PathBuf {
+    checkout::path("target/bench/native")
+}
