@@ -1,14 +1,28 @@
 // A typed socket as streams.
 
-/** Messages as they are asked for: none waits in the stream itself, so that the limits of the inbox hold. */
-export function readableOf(messages) {
+/**
+ * Messages as they are asked for: none waits in the stream itself, so that the limits of the inbox hold.
+ *
+ * @param ended - called when the stream gives no more: it was cancelled, has failed, or all is read
+ */
+export function readableOf(messages, ended) {
   return new ReadableStream({
     async pull(controller) {
-      const { value, done } = await messages.next();
-      if (done) controller.close();
-      else controller.enqueue(value);
+      try {
+        const { value, done } = await messages.next();
+        if (!done) {
+          controller.enqueue(value);
+          return;
+        }
+      } catch (error) {
+        ended();
+        throw error;
+      }
+      ended();
+      controller.close();
     },
     async cancel() {
+      ended();
       await messages.return();
     },
   }, { highWaterMark: 0 });
@@ -17,9 +31,10 @@ export function readableOf(messages) {
 /**
  * A stream that takes one message at a time, and the next when the socket has room again.
  *
+ * @param failed - called when a message could not be sent, with whose error the stream ends
  * @returns `writable`, and `end(error)`, which is to be called when the connection is over
  */
-export function writableOf(socket) {
+export function writableOf(socket, failed) {
   let controller;
   const writable = new WritableStream({
     start(given) {
@@ -27,9 +42,14 @@ export function writableOf(socket) {
     },
     async write(message) {
       const { signal } = controller;
-      await socket.drained({ signal });
-      await socket.send(message);
-      await socket.drained({ signal });
+      try {
+        await socket.drained({ signal });
+        await socket.send(message);
+        await socket.drained({ signal });
+      } catch (error) {
+        failed();
+        throw error;
+      }
     },
     close() {
       socket.close();

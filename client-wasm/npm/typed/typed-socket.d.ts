@@ -189,9 +189,9 @@ export class TypedSocket<Out = unknown, In = unknown> extends EventTarget {
   opened(options?: WaitOptions): Promise<void>;
 
   /**
-   * Waits until there is room to send: at once while nothing is queued and the browser holds less than the option
-   * `highWaterMark`, and otherwise until nothing is queued and it holds no more than `lowWaterMark`. What is sent while
-   * the connection is down is queued, so that behind it this waits until the connection is back.
+   * Waits until there is room to send: practically at once while nothing is queued and the browser holds less than
+   * the option `highWaterMark`, and otherwise until nothing is queued and it holds no more than `lowWaterMark`. What is
+   * sent while the connection is down is queued, so that behind it this waits until the connection is back.
    *
    * @throws {ClosedError} when it is closed for good, or is closed while this waits
    */
@@ -228,13 +228,13 @@ export class TypedSocket<Out = unknown, In = unknown> extends EventTarget {
 
   /**
    * The messages from the first time that this is read, with the limits and the end of `messages()`. Cancelling it
-   * leaves the connection alone. After an end, and `reconnect()`, it is another stream.
+   * leaves the connection alone. Then, after an overflow, and after an end and `reconnect()`, it is another stream.
    */
   readonly readable: ReadableStream<In>;
   /**
    * Takes one message at a time, and is ready for the next when there is room, see `drained`. Closing or aborting it
    * closes the connection, which loses answers that are under way: pipe with `preventClose` to keep it. A message
-   * that cannot be sent makes it fail, as streams do. After an end, and `reconnect()`, it is another stream.
+   * that cannot be sent makes it fail, as streams do. Then, and after an end and `reconnect()`, it is another stream.
    */
   readonly writable: WritableStream<Out>;
 

@@ -9,7 +9,7 @@ import { toValidator, validate } from './schema.js';
 import { isThenable, rejectAs } from './steps.js';
 import { readableOf, writableOf } from './streams.js';
 import { asyncDispose, dispose } from './symbols.js';
-import { Conditions, abortable, toSignal } from './waiting.js';
+import { Conditions, Turns, abortable, toSignal } from './waiting.js';
 import { ReconnectingWebSocket, shared } from '../loader.js';
 
 const { OPTION_NAMES, defineHandlers, dictionary, dispatch, plainEvent, report, toNumber, wrongKind } = shared;
@@ -48,6 +48,7 @@ export class TypedSocket extends ReconnectingWebSocket {
   /** How it ended: `{ error, close }`, the error being undefined for a good end. */
   #end = null;
   #conditions = new Conditions();
+  #turns = new Turns();
   #readable = null;
   #writable = null;
 
@@ -148,6 +149,8 @@ export class TypedSocket extends ReconnectingWebSocket {
     const signal = toSignal('drained', options);
     const [high, low] = ['highWaterMark', 'lowWaterMark'].map((name) => shared.limit(this, name));
     const holdsAtMost = (bytes) => super.snapshot().queuedMessages === 0 && this.bufferedAmount <= bytes;
+    const turn = this.#turns.giveWay();
+    if (turn) await turn;
     signal?.throwIfAborted();
     this.#throwIfEnded();
     if (holdsAtMost(high - 1)) return;
@@ -159,7 +162,11 @@ export class TypedSocket extends ReconnectingWebSocket {
 
   get writable() {
     if (!this.#writable) {
-      this.#writable = writableOf(this);
+      const writable = writableOf(this, () => {
+        // Nothing more goes by this stream; while the connection is not over, the next can.
+        if (!this.#end && this.#writable === writable) this.#writable = null;
+      });
+      this.#writable = writable;
       if (this.#end) this.#endWritable();
     }
     return this.#writable.writable;
@@ -238,7 +245,13 @@ export class TypedSocket extends ReconnectingWebSocket {
   }
 
   get readable() {
-    this.#readable ??= readableOf(this.messages());
+    if (!this.#readable) {
+      const readable = readableOf(this.messages(), () => {
+        // Likewise.
+        if (!this.#end && this.#readable === readable) this.#readable = null;
+      });
+      this.#readable = readable;
+    }
     return this.#readable;
   }
 

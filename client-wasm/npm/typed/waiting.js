@@ -7,6 +7,12 @@ const { dictionary, wrongKind } = shared;
 /** How often what the browser does not tell is looked at, in milliseconds: as often as the core does. */
 const POLL = 50;
 
+/** How long one task may go on where nothing that is waited for takes time, in milliseconds. */
+const LONGEST_TASK = 10;
+
+/** The real one, also where a test puts another in its place: it is not for its delay. */
+const { setTimeout: later } = globalThis;
+
 /**
  * The signal in the options of something that waits.
  *
@@ -104,5 +110,24 @@ export class Conditions {
       clearInterval(this.#timer);
       this.#timer = null;
     }
+  }
+}
+
+/**
+ * Has a loop give way whose waits all end at once: while one task lasts nothing is received, no timer goes off and no
+ * signal aborts.
+ */
+export class Turns {
+  #began = 0;
+  /** Settles in the next task. */
+  #next = null;
+
+  /** What to wait for when the task has lasted long; otherwise nothing. */
+  giveWay() {
+    if (!this.#next) {
+      this.#began = performance.now();
+      this.#next = new Promise((resolve) => { later(resolve); }).then(() => { this.#next = null; });
+    }
+    return performance.now() - this.#began > LONGEST_TASK ? this.#next : undefined;
   }
 }

@@ -499,6 +499,23 @@ describe('typed messages', { timeout: 8 * TEST_TIMEOUT }, () => {
   });
 
   describe('as streams', () => {
+    test('give way to timers and messages, however fast they are written', async () => {
+      const { socket, wire } = await opened();
+      const controller = new AbortController();
+      setTimeout(() => controller.abort());
+      const most = 2_000_000;
+      let pulled = 0;
+      const endless = new ReadableStream({
+        pull(source) {
+          pulled += 1;
+          if (pulled === most) source.close();
+          else source.enqueue(1);
+        },
+      }, { highWaterMark: 0 });
+      await assert.rejects(endless.pipeTo(socket.writable, { signal: controller.signal }), { name: 'AbortError' });
+      assert.ok(pulled < most && wire.sent.length > 0, `${pulled} were pulled`);
+    });
+
     test('are written no faster than the browser sends', async () => {
       const { socket, wire } = await opened({ highWaterMark: 100, lowWaterMark: 10 });
       const writer = socket.writable.getWriter();
@@ -525,6 +542,23 @@ describe('typed messages', { timeout: 8 * TEST_TIMEOUT }, () => {
       assert.ok(socket.readyState >= 2);
     });
 
+    test('are read by another stream when one was cancelled or has overflowed', async () => {
+      const { socket, wire } = await opened({ buffer: { messages: 1, overflow: 'error' } });
+      const cancelled = socket.readable;
+      await cancelled.cancel();
+      const overflown = socket.readable;
+      assert.notEqual(overflown, cancelled);
+      deliver(wire, 1, 2);
+      const reader = overflown.getReader();
+      assert.deepEqual(await reader.read(), { value: 1, done: false });
+      await assert.rejects(reader.read(), { name: 'OverflowError' });
+      const third = socket.readable.getReader();
+      deliver(wire, 3);
+      assert.deepEqual(await third.read(), { value: 3, done: false });
+      socket.close();
+      assert.deepEqual(await third.read(), { value: undefined, done: true });
+    });
+
     test('wait over a lost connection, one by one', async () => {
       const { socket, wire, made } = await opened();
       const writer = socket.writable.getWriter();
@@ -544,10 +578,14 @@ describe('typed messages', { timeout: 8 * TEST_TIMEOUT }, () => {
     });
 
     test('fail with the message that cannot be sent, and close the connection when they are aborted', async () => {
-      const { socket } = await opened();
+      const { socket, wire } = await opened();
       const writer = socket.writable.getWriter();
+      const failed = socket.writable;
       await assert.rejects(writer.write(undefined), { code: 'encode-failed' });
       assert.equal(socket.readyState, 1);
+      assert.notEqual(socket.writable, failed, 'others can be written');
+      await socket.writable.getWriter().write('other');
+      assert.deepEqual(wire.sent, ['"other"']);
       const other = await opened();
       await other.socket.writable.abort('reason');
       assert.ok(other.socket.readyState >= 2);
