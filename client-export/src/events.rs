@@ -78,9 +78,20 @@ pub(crate) fn closed(closed: &Closed) -> Option<Event> {
     init.set_code(closed.loss.close.code);
     init.set_reason(&closed.loss.close.reason);
     init.set_was_clean(closed.loss.close.clean);
-    let event = CloseEvent::new_with_event_init_dict("close", &init).ok()?;
+    let event = match CloseEvent::new_with_event_init_dict("close", &init) {
+        Ok(event) => event.into(),
+        // Node before 23 has no such class.
+        Err(_) => plain(
+            "close",
+            &[
+                ("code", closed.loss.close.code.into()),
+                ("reason", closed.loss.close.reason.as_str().into()),
+                ("wasClean", closed.loss.close.clean.into()),
+            ],
+        )?,
+    };
     with_fields(
-        event.into(),
+        event,
         &[
             ("willReconnect", closed.retry_in.is_some().into()),
             ("delay", millis(closed.retry_in)),

@@ -417,6 +417,26 @@ describe('an exported class', { timeout: 10 * TEST_TIMEOUT }, () => {
     assert.equal(result.bytes, '{"type":"text","text":"a"}'.length);
   });
 
+  test('tells of a close where the platform has no CloseEvent, as in Node before 23', { timeout: TEST_TIMEOUT }, async () => {
+    const told = await evaluate('the close event', async (url) => {
+      const { CloseEvent } = globalThis;
+      delete globalThis.CloseEvent;
+      try {
+        const socket = new HelloSocket(url);
+        const closed = eventOf(socket, 'close');
+        await eventOf(socket, 'open');
+        socket.close(4000, 'bye');
+        const event = await closed;
+        socket.free();
+        const { type, code, reason, wasClean, willReconnect } = event;
+        return { type, code, reason, wasClean, willReconnect, isEvent: event instanceof Event };
+      } finally {
+        globalThis.CloseEvent = CloseEvent;
+      }
+    }, serverAddress('ws'));
+    assert.deepEqual(told, { type: 'close', code: 4000, reason: 'bye', wasClean: true, willReconnect: false, isEvent: true });
+  });
+
   scripted('closes its connection when it is freed, even in a listener', async (server, connection) => {
     await evaluate('the sockets', (url) => {
       const { ShapesSocket } = shapes;
