@@ -14,8 +14,15 @@ export class Inbox {
   #limits;
   #owner;
   #kept = new Fifo();
-  /** Calls of `next` that wait: `{ resolve, reject }`. There are some only while nothing is kept. */
-  #waiting = [];
+  /** What settles the call of `next` that waits first. There is one only while nothing is kept. */
+  #first = null;
+  /** The same of further calls. */
+  #others = [];
+  /** Made once: to make it and a list for each message takes a loop half as long again (0.35 µs, 0.5 µs). */
+  #wait = (resolve) => {
+    if (this.#first === null) this.#first = resolve;
+    else this.#others.push(resolve);
+  };
   #dropped = { messages: 0, bytes: 0 };
   /** How it ends when all is read: `{ error }`, the error being undefined for a good end. */
   #end = null;
@@ -36,8 +43,8 @@ export class Inbox {
 
   push(value, bytes) {
     if (this.#end) return;
-    if (this.#waiting.length > 0) {
-      this.#waiting.shift().resolve({ value, done: false });
+    if (this.#first !== null) {
+      this.#takeWaiting()({ value, done: false });
       return;
     }
     const overflow = pushWithin(this.#limits, this.#kept, value, bytes);
@@ -73,12 +80,20 @@ export class Inbox {
     if (signal?.aborted) return Promise.reject(signal.reason);
     if (this.#kept.length > 0) return Promise.resolve({ value: this.#kept.shift().value, done: false });
     if (this.#end) return this.#tellEnd();
-    if (signal === undefined) return new Promise((resolve, reject) => { this.#waiting.push({ resolve, reject }); });
-    return abortable(signal, (resolve, reject) => {
-      const waiter = { resolve, reject };
-      this.#waiting.push(waiter);
-      return () => { this.#waiting = this.#waiting.filter((other) => other !== waiter); };
+    if (signal === undefined) return new Promise(this.#wait);
+    return abortable(signal, (resolve) => {
+      this.#wait(resolve);
+      return () => {
+        if (this.#first === resolve) this.#takeWaiting();
+        else this.#others = this.#others.filter((other) => other !== resolve);
+      };
     });
+  }
+
+  #takeWaiting() {
+    const resolve = this.#first;
+    this.#first = this.#others.length > 0 ? this.#others.shift() : null;
+    return resolve;
   }
 
   /** An error is told once. */
@@ -89,7 +104,7 @@ export class Inbox {
   }
 
   #settleWaiting() {
-    for (const { resolve } of this.#waiting.splice(0)) resolve(this.#tellEnd());
+    while (this.#first !== null) this.#takeWaiting()(this.#tellEnd());
   }
 }
 
