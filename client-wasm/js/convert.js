@@ -32,6 +32,15 @@ const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]$/;
 /** What all views but `DataView` extend. */
 const TypedArray = Object.getPrototypeOf(Uint8Array);
 
+/** How buffers and views are read, looked up once: to do so for each message is most of what sending one costs. */
+const BUFFER = { length: getter(ArrayBuffer, 'byteLength'), resizable: getter(ArrayBuffer, 'resizable') };
+const [TYPED_ARRAY, DATA_VIEW] = [TypedArray, DataView].map((View) => ({
+  tag: getter(View, Symbol.toStringTag),
+  buffer: getter(View, 'buffer'),
+  offset: getter(View, 'byteOffset'),
+  length: getter(View, 'byteLength'),
+}));
+
 /** The longest reason that a close frame carries, in bytes of UTF-8. */
 const LONGEST_REASON = 123;
 
@@ -238,16 +247,16 @@ export function toMessage(data, taker = 'send') {
   if (isObject(data)) {
     if (ArrayBuffer.isView(data)) {
       // Asked of the platform, as a subclass may say what it likes.
-      const View = readAs(TypedArray, Symbol.toStringTag, data) === undefined ? DataView : TypedArray;
-      const [buffer, offset, length] = ['buffer', 'byteOffset', 'byteLength'].map((name) => readAs(View, name, data));
+      const view = readBy(TYPED_ARRAY.tag, data) === undefined ? DATA_VIEW : TYPED_ARRAY;
+      const [buffer, offset, length] = [readBy(view.buffer, data), readBy(view.offset, data), readBy(view.length, data)];
       // Those of a DataView cannot be asked for when its buffer was transferred away.
       return copy(taker, buffer, offset ?? 0, length ?? 0);
     }
-    const length = readAs(globalThis.ArrayBuffer, 'byteLength', data);
+    const length = readBy(BUFFER.length, data);
     if (length !== undefined) return copy(taker, data, 0, length);
     // By its tag, since pages that are not isolated have no name for its class.
     if (isA('SharedArrayBuffer', data)) throw isShared(taker);
-    const size = readAs(globalThis.Blob, 'size', data);
+    const size = readBy(getter(globalThis.Blob, 'size'), data);
     if (size !== undefined) return [data, size];
   }
   const text = toText(data);
@@ -269,12 +278,12 @@ function isHeartbeat(value) {
 
 /** A buffer or a view, of any realm. */
 function isBytes(value) {
-  return ArrayBuffer.isView(value) || readAs(ArrayBuffer, 'byteLength', value) !== undefined;
+  return ArrayBuffer.isView(value) || readBy(BUFFER.length, value) !== undefined;
 }
 
 function copy(taker, buffer, offset, length) {
-  if (readAs(ArrayBuffer, 'byteLength', buffer) === undefined) throw isShared(taker);
-  if (readAs(ArrayBuffer, 'resizable', buffer)) {
+  if (readBy(BUFFER.length, buffer) === undefined) throw isShared(taker);
+  if (readBy(BUFFER.resizable, buffer)) {
     throw new TypeError(`${CLASS}: ${taker} takes no buffer that can be resized; give a copy`);
   }
   // One that was transferred away has no bytes, and throws if it is asked for them. A view of a view makes a copy
@@ -286,11 +295,15 @@ function isShared(taker) {
   return new TypeError(`${CLASS}: ${taker} takes no memory that is shared between threads; give a copy`);
 }
 
-/** What the getter `name` of `Class` says of `value`; `undefined` if that is no such object, in any realm. */
-function readAs(Class, name, value) {
-  const getter = Class && Object.getOwnPropertyDescriptor(Class.prototype, name)?.get;
+/** The getter `name` of a class, if there are both. */
+function getter(Class, name) {
+  return Class && Object.getOwnPropertyDescriptor(Class.prototype, name)?.get;
+}
+
+/** What a getter says of `value`; `undefined` if that is no such object, in any realm. */
+function readBy(get, value) {
   try {
-    return getter && Reflect.apply(getter, value, []);
+    return get && Reflect.apply(get, value, []);
   } catch {
     return undefined;
   }

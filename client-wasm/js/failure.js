@@ -96,7 +96,7 @@ export class GuardedCore {
   close(code = -1, reason = '') { return this.#call((core) => core.close(code, reason)); }
 
   send(data, bytes, first, volatile, ttl = NaN) {
-    return this.#call((core) => core.send(data, bytes, first, volatile, ttl));
+    return failed ? undefined : guarded(() => this.#core.send(data, bytes, first, volatile, ttl));
   }
 
   counters() { return this.#call((core) => COUNTERS.map((_, index) => core.counter(index))); }
