@@ -64,11 +64,11 @@ const PLOTS = [
 
 const isOwn = (contender) => contender.startsWith('steady-socket');
 
-/** A table of Markdown; the first row is the head, and all columns but the first are numbers. */
-export function markdownTable(rows) {
+/** A table of Markdown; the first row is the head, and all columns but the first are numbers unless they are `texts`. */
+export function markdownTable(rows, { texts = false } = {}) {
   const line = (cells) => `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
   const [head, ...body] = rows;
-  return [line(head), `|---|${'--:|'.repeat(head.length - 1)}`, ...body.map(line)].join('\n');
+  return [line(head), `|---|${(texts ? '---|' : '--:|').repeat(head.length - 1)}`, ...body.map(line)].join('\n');
 }
 
 /** Cases that differ only in what stands behind their last slash stand in one table. */
@@ -140,8 +140,8 @@ export function documentation(results, judged) {
 This library beside what its users would pick instead, all measured in one run. Made by \`cargo xtask bench --write\`; what
 each figure is and how it is taken is told in [the folder of the measurements](../tests/bench/README.md). Compare figures
 within this page, not with those of another machine or another day. Where a peer is better, it stands above.`,
-    markdownTable([['machine', ''], ...Object.entries(machine).map(([name, value]) => [name, String(value)]), ['measured', started]]),
-    markdownTable([['version of', ''], ...Object.entries(versions)]),
+    markdownTable([['machine', ''], ...Object.entries(machine).map(([name, value]) => [name, String(value)]), ['measured', started]], { texts: true }),
+    markdownTable([['version of', ''], ...Object.entries(versions)], { texts: true }),
     `## Budgets
 
 What \`cargo xtask bench --check\` and \`cargo xtask size --check\` hold. A ratio has its 95 % interval behind it.`,
