@@ -1,5 +1,6 @@
 //! Measurements, side by side with what users would pick instead: see `tests/bench/README.md`.
 
+mod contenders;
 mod load;
 mod native;
 
@@ -54,7 +55,8 @@ impl Part {
     /// What pages and the hello server need is there already.
     fn build(self, options: &Options) -> Result<()> {
         match self {
-            Self::Messages | Self::EndToEnd | Self::Memory => Ok(()),
+            Self::Messages => contenders::build(),
+            Self::EndToEnd | Self::Memory => Ok(()),
             Self::Load => load::build(),
             Self::Native => native::build(options),
             Self::Sizes => size::build(!options.check),

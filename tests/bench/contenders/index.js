@@ -1,8 +1,9 @@
 // All contenders that run in the page.
 
 import { dropIns } from './drop-in.js';
+import { rustClients } from './rust.js';
 import { socketIo } from './socket-io.js';
 import { typedSockets } from './typed-socket.js';
 import { websocketTs } from './websocket-ts.js';
 
-export const contenders = [...dropIns, websocketTs, ...typedSockets, socketIo];
+export const contenders = [...dropIns, websocketTs, ...typedSockets, ...rustClients, socketIo];

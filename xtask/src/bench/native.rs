@@ -63,7 +63,7 @@ pub(super) fn versions() -> Result<Vec<(&'static str, String)>> {
 fn cargo(subcommand: &str) -> Command {
     let mut cargo = Command::new("cargo");
     cargo
-        .args([subcommand, "--quiet", "--locked", "--manifest-path"])
+        .args([subcommand, "--quiet", "--manifest-path"])
         .arg(checkout::path(WORKSPACE))
         .args(["--package", "native", "--profile", PROFILE])
         .current_dir(checkout::root())
