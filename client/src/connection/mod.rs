@@ -353,6 +353,12 @@ impl<P> Connection<P> {
         match input {
             Input::Message { .. } | Input::Alive { .. } => self.wire.liveness.is_timed(),
             Input::Transmitted { .. } => self.messages_expire(),
+            // Below both marks nothing is put off.
+            Input::Buffered { bytes, .. } => {
+                let (high, low) = (self.options.high_water_mark, self.options.low_water_mark);
+                let little = *bytes < high as u64 && *bytes <= low as u64;
+                !self.is_open() || !little || self.messages_expire()
+            }
             _ => true,
         }
     }

@@ -407,6 +407,12 @@ const BUGS: &[Bug] = &[
         "Input::Message { .. } | Input::Alive { .. } => false,",
     ),
     bug(
+        "the moment of a measurement does not matter",
+        "mod.rs",
+        "!self.is_open() || !little || self.messages_expire()",
+        "false",
+    ),
+    bug(
         "no message is held to expire",
         "mod.rs",
         "self.options.message_ttl.is_some() || self.queue.next_expiry().is_some()",
@@ -439,6 +445,7 @@ steady-socket-protocol.workspace = true
 "#;
 
 const LIBRARY: &str = "//! The core alone.
+extern crate alloc;
 pub mod connection;
 pub mod options;
 pub use options::{OptionError, Options, Overflow};
