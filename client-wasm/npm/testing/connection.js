@@ -1,12 +1,17 @@
 // One connection, as the test sees it from the server's side.
 
-import { matches, show, showAll } from './show.js';
+import { BOOLEAN, TEXT, checkOption, checkOptions } from './options.js';
+import { isBlob, matches, show, showAll } from './show.js';
 import { alignWithFakeTimers } from './fakes.js';
 import { utf8Length } from './text.js';
 import { Waiters } from './waiting.js';
 
 /** The codes that a Close frame may carry (RFC 6455, section 7.4, and the registry that it founds). */
 const CODES = (code) => (code >= 1000 && code <= 1014 && ![1004, 1005, 1006].includes(code)) || (code >= 3000 && code <= 4999);
+
+const OPEN_OPTIONS = { protocol: TEXT, extensions: TEXT };
+const CLOSE_OPTIONS = { slow: BOOLEAN };
+const CUT_OPTIONS = { error: BOOLEAN };
 
 /** The longest reason that a Close frame carries, in bytes of UTF-8. */
 const LONGEST_REASON = 123;
@@ -59,8 +64,10 @@ export class FakeConnection {
 
   // --- The handshake
 
-  open({ protocol = this.#endpoint.protocolFor(this.#link.offered), extensions = '' } = {}) {
+  open(answer = {}) {
+    checkOptions('FakeConnection.open', answer, OPEN_OPTIONS);
     this.#need('open', ['connecting']);
+    const { protocol = this.#endpoint.protocolFor(this.#link.offered), extensions = '' } = answer;
     this.#link.open(protocol, extensions);
     return this;
   }
@@ -86,10 +93,16 @@ export class FakeConnection {
   }
 
   expect(expected, options) {
+    if (isBlob(expected)) {
+      return Promise.reject(new TypeError('FakeConnection.expect: what a Blob holds cannot be compared; take the message by receive(), and read it'));
+    }
     return this.#next(show(expected), (message) => matches(expected, message), options, 'expect');
   }
 
   expectClose(code, reason, options) {
+    if (code !== undefined && typeof code !== 'number') {
+      return Promise.reject(new TypeError(`FakeConnection.expectClose: code is ${show(code)}; it takes a number, or undefined for any`));
+    }
     const wanted = code === undefined ? 'close()' : `close(${code}${reason === undefined ? '' : `, ${JSON.stringify(reason)}`})`;
     return this.#waiters.wait(`${wanted} of the socket`, () => {
       const given = this.#link.closedWith;
@@ -103,30 +116,28 @@ export class FakeConnection {
 
   // --- Faults
 
-  close(code = undefined, reason = '', { slow = false } = {}) {
+  close(code = undefined, reason = '', options = {}) {
+    checkOptions('FakeConnection.close', options, CLOSE_OPTIONS);
     this.#need('close', ['open', 'closing']);
-    if (code !== undefined && !(Number.isInteger(code) && CODES(code))) {
-      const hint = code === 1006 ? '; 1006 is what cut() gives' : '';
-      throw new RangeError(`FakeConnection.close: code ${show(code)} cannot be in a Close frame; it takes 1000 to 1014 save 1004 to 1006, and 3000 to 4999${hint}`);
-    }
-    const bytes = utf8Length(reason);
-    if (bytes > LONGEST_REASON || (code === undefined && bytes > 0)) {
-      const why = bytes > LONGEST_REASON ? `has ${bytes} bytes; it takes at most ${LONGEST_REASON}` : 'needs a code';
-      throw new RangeError(`FakeConnection.close: the reason ${why}`);
-    }
-    this.#link.closeByServer(code, reason, slow);
+    checkClose('FakeConnection.close', code, reason);
+    this.#link.closeByServer(code, reason, options.slow ?? false);
   }
 
   finishClose(code, reason) {
     if (!this.#link.canFinish) {
       throw new Error(`${this.#method('finishClose')}: no close is under way: ${this.#progress()}`);
     }
+    if (code !== undefined || reason !== undefined) {
+      if (!this.#link.closedWith) throw new Error(`${this.#method('finishClose')}: the close is the server's own, whose code and reason close() was given`);
+      checkClose('FakeConnection.finishClose', code ?? this.#link.closedWith.code, reason ?? '');
+    }
     this.#link.finishClose(code, reason);
   }
 
-  cut({ error = false } = {}) {
+  cut(options = {}) {
+    checkOptions('FakeConnection.cut', options, CUT_OPTIONS);
     this.#need('cut', ['connecting', 'open', 'closing']);
-    this.#link.cut(error || this.state === 'connecting');
+    this.#link.cut(options.error || this.state === 'connecting');
   }
 
   halfOpen() {
@@ -166,7 +177,13 @@ export class FakeConnection {
     this.#taken = number;
     return this.#waiters.wait(`message ${number} to be ${expected}`, () => {
       if (this.#link.received.length >= number) {
-        const message = this.#endpoint.decode(this.#link.received[number - 1]);
+        const data = this.#link.received[number - 1];
+        let message;
+        try {
+          message = this.#endpoint.decode(data);
+        } catch (error) {
+          return { error: `it is ${show(data)}, which the codec does not decode: ${error?.message ?? error}` };
+        }
         return accepts(message) ? { value: message } : { error: `it is ${show(message)}` };
       }
       return this.#link.state === 'closed' ? { error: `the connection has ended: ${this.#progress()}` } : undefined;
@@ -188,13 +205,36 @@ export class FakeConnection {
     if (this.#link.isHalfOpen) parts.push('half-open');
     if (this.#link.isHeld) parts.push('held');
     if (this.#link.end) parts.push(this.#ending());
-    return `${parts.join(', ')}; received: ${showAll(this.received)}`;
+    return `${parts.join(', ')}; received: ${showAll(this.#link.received.map((data) => this.#show(data)))}`;
+  }
+
+  /** Decoded if it can be. */
+  #show(data) {
+    try {
+      return show(this.#endpoint.decode(data));
+    } catch {
+      return show(data);
+    }
   }
 
   #ending() {
     const { code, reason, wasClean } = this.#link.end;
     const by = this.#link.closedWith ? `, after the socket called ${showClose(this.#link.closedWith)}` : '';
     return `code ${code}${reason && ` ${JSON.stringify(reason)}`}, ${wasClean ? 'clean' : 'not clean'}${by}`;
+  }
+}
+
+/** Throws an error if this cannot be in a Close frame. */
+function checkClose(who, code, reason) {
+  if (code !== undefined && !(Number.isInteger(code) && CODES(code))) {
+    const hint = code === 1006 ? '; 1006 is what cut() gives' : '';
+    throw new RangeError(`${who}: code ${show(code)} cannot be in a Close frame; it takes 1000 to 1014 save 1004 to 1006, and 3000 to 4999${hint}`);
+  }
+  checkOption(who, 'reason', reason, TEXT);
+  const bytes = utf8Length(reason);
+  if (bytes > LONGEST_REASON || (code === undefined && bytes > 0)) {
+    const why = bytes > LONGEST_REASON ? `has ${bytes} bytes; it takes at most ${LONGEST_REASON}` : 'needs a code';
+    throw new RangeError(`${who}: the reason ${why}`);
   }
 }
 

@@ -109,8 +109,8 @@ export class FakeServer<ToClient = any, FromClient = any> extends FakeEndpoint<T
   /**
    * Another endpoint of this server, for its own URL.
    *
-   * @param url - a path (`/chat`), an absolute URL (any query, unless it has one), a pattern of URLs, or a function
-   *   that says whether a URL is meant; of several that fit, the one that was made last is taken
+   * @param url - a path (`/chat`) or an absolute URL (of either with any query, unless it has one), a pattern of URLs,
+   *   or a function that says whether a URL is meant; of several that fit, the one that was made last is taken
    */
   endpoint<To = any, From = any>(
     url: string | URL | RegExp | ((url: URL) => boolean),
@@ -131,6 +131,7 @@ export class FakeServer<ToClient = any, FromClient = any> extends FakeEndpoint<T
 
   /**
    * Puts the global `WebSocket` back, and ends all connections without an event. What is still waited for rejects.
+   * Whatever the kit has put in place can be restored in any order.
    */
   restore(): void;
   [Symbol.dispose](): void;
@@ -179,9 +180,10 @@ export interface FakeConnection<ToClient = any, FromClient = any> {
   /** The next message that neither this nor {@link expect} has taken. */
   receive(options?: WaitOptions): Promise<FromClient>;
   /**
-   * Waits for the next message, and rejects if it is another one or the connection ends.
+   * Waits for the next message, and rejects if it is another one, cannot be decoded, or the connection ends.
    *
-   * @param expected - a value of the same structure, a pattern of text, or a function that says whether it is right
+   * @param expected - a value of the same structure (but no Blob: take that by {@link receive}, and read it), a pattern
+   *   of text, or a function that says whether it is right; what it throws is what this rejects with
    */
   expect(expected: FromClient | RegExp | ((message: FromClient) => boolean), options?: WaitOptions): Promise<FromClient>;
   /** Waits until the socket closes, and rejects if it does so with another code or reason, or ends otherwise. */
@@ -198,7 +200,8 @@ export interface FakeConnection<ToClient = any, FromClient = any> {
   /**
    * The last step of a close that the socket began (where the endpoint's `closing` is not to answer) or that was slow.
    *
-   * @param code - in place of the socket's own
+   * @param code - in place of the socket's own, as of {@link close}; where the close is the server's, there is none
+   * @param reason - in place of the socket's own
    */
   finishClose(code?: number, reason?: string): void;
   /**

@@ -1,6 +1,9 @@
 // Puts something in the place of what a global object has, for the time of a test.
 
-/** @returns a function that puts back what was there, or takes it away where nothing was */
+/** What is in place now, by whomever; of those of one property, each lies over those before it. */
+const layers = [];
+
+/** @returns a function that puts back what was there, or takes it away where nothing was; in whatever order they are called */
 export function replace(object, name, value) {
   return define(object, name, { value, writable: true, enumerable: isEnumerable(object, name), configurable: true });
 }
@@ -11,10 +14,16 @@ export function replaceByGetter(object, name, get) {
 }
 
 function define(object, name, property) {
-  const before = Object.getOwnPropertyDescriptor(object, name);
+  const layer = { object, name, before: Object.getOwnPropertyDescriptor(object, name) };
+  layers.push(layer);
   Object.defineProperty(object, name, property);
   return () => {
-    if (before) Object.defineProperty(object, name, before);
+    const index = layers.indexOf(layer);
+    if (index === -1) return;
+    layers.splice(index, 1);
+    const over = layers.slice(index).find((other) => other.object === object && other.name === name);
+    if (over) over.before = layer.before;
+    else if (layer.before) Object.defineProperty(object, name, layer.before);
     else delete object[name];
   };
 }

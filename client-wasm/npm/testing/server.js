@@ -4,6 +4,7 @@ import { dispose } from '../typed/symbols.js';
 import { FakeConnection, connectionOf } from './connection.js';
 import { alignWithFakeTimers } from './fakes.js';
 import { Link } from './link.js';
+import { BOOLEAN, checkOption, checkOptions } from './options.js';
 import { replace } from './replace.js';
 import { show } from './show.js';
 import { Tasks } from './tasks.js';
@@ -26,6 +27,8 @@ const OPTIONS = {
   codec: ['an object with encode and decode, or null', (value) => value === null || (isFunction(value?.encode) && isFunction(value?.decode))],
 };
 
+const ASSERT_IDLE_OPTIONS = { timers: BOOLEAN };
+
 /** Only of the server as a whole. */
 const SERVER_OPTIONS = {
   closeLimit: ['a number of milliseconds over 0, or Infinity', (value) => typeof value === 'number' && value > 0],
@@ -41,18 +44,18 @@ export class FakeEndpoint {
 
   constructor(options = {}, name = 'the server') {
     this.#name = name;
-    check(options, OPTIONS);
+    checkOptions('FakeServer', options, OPTIONS);
     for (const option of Object.keys(OPTIONS)) {
       if (options[option] !== undefined) this[option] = options[option];
     }
   }
 
   static {
-    for (const [name, [accepted, accepts]] of Object.entries(OPTIONS)) {
+    for (const [name, known] of Object.entries(OPTIONS)) {
       Object.defineProperty(this.prototype, name, {
         get() { return this.#options[name]; },
         set(value) {
-          if (!accepts(value)) throw wrongOption(name, value, accepted);
+          checkOption('FakeServer', name, value, known);
           this.#options[name] = value;
         },
         enumerable: true,
@@ -134,7 +137,7 @@ export class FakeServer extends FakeEndpoint {
   #WebSocket;
 
   constructor(options = {}) {
-    check(options, { ...OPTIONS, ...SERVER_OPTIONS });
+    checkOptions('FakeServer', options, { ...OPTIONS, ...SERVER_OPTIONS });
     const { closeLimit = CHROMIUM_CLOSE_LIMIT, ...rest } = options;
     super(rest);
     alignWithFakeTimers();
@@ -168,7 +171,9 @@ export class FakeServer extends FakeEndpoint {
     return this.#tasks.settled();
   }
 
-  assertIdle({ timers = true } = {}) {
+  assertIdle(options = {}) {
+    checkOptions('FakeServer.assertIdle', options, ASSERT_IDLE_OPTIONS);
+    const { timers = true } = options;
     const left = [];
     for (const link of this.#links) {
       if (link.isInUse) left.push(`the socket to ${link.url} is ${link.state}: its program did not close it`);
@@ -200,31 +205,26 @@ export class FakeServer extends FakeEndpoint {
 /** Whether a URL is that of an endpoint. */
 function matcher(pattern) {
   if (isFunction(pattern)) return pattern;
-  if (pattern instanceof RegExp) return ({ href }) => pattern.test(href);
-  if (typeof pattern === 'string' && pattern.startsWith('/')) return ({ pathname }) => pathname === pattern;
-  let wanted;
-  try {
-    wanted = new URL(pattern);
-  } catch {
-    throw new TypeError(`FakeServer.endpoint: ${show(pattern)} is no endpoint; it takes a path (/chat), an absolute URL, a RegExp or a function`);
+  // Unlike `test`, this does not go on from where a pattern with the flag g found something the last time.
+  if (pattern instanceof RegExp) return ({ href }) => href.search(pattern) >= 0;
+  const isPath = typeof pattern === 'string' && /^\/(?!\/)/.test(pattern);
+  const wanted = parse(pattern, isPath ? 'ws://any' : undefined);
+  if (!wanted) {
+    throw new TypeError(`FakeServer.endpoint: ${show(pattern)} is no endpoint; it takes a path (/chat), an absolute URL (ws:, wss:, http: or https:), a RegExp or a function`);
   }
-  wanted.protocol = wanted.protocol.replace(/^http/, 'ws');
   // A query that is not given is any.
-  return (url) => url.host === wanted.host && url.protocol === wanted.protocol && url.pathname === wanted.pathname
-    && (wanted.search === '' || url.search === wanted.search);
+  return (url) => (isPath || (url.host === wanted.host && url.protocol === wanted.protocol))
+    && url.pathname === wanted.pathname && (wanted.search === '' || url.search === wanted.search);
 }
 
-function check(options, known) {
-  if (typeof options !== 'object' || options === null) throw new TypeError(`FakeServer: the options are ${show(options)}; they are an object`);
-  for (const [name, value] of Object.entries(options)) {
-    if (!Object.hasOwn(known, name)) throw new TypeError(`FakeServer: the options have no ${name}; it takes ${Object.keys(known).join(', ')}`);
-    const [accepted, accepts] = known[name];
-    if (value !== undefined && !accepts(value)) throw wrongOption(name, value, accepted);
+function parse(text, base) {
+  try {
+    const url = new URL(text, base);
+    url.protocol = url.protocol.replace(/^http/, 'ws');
+    return /^wss?:$/.test(url.protocol) ? url : null;
+  } catch {
+    return null;
   }
-}
-
-function wrongOption(name, value, accepted) {
-  return new TypeError(`FakeServer: ${name} is ${show(value)}; it takes ${accepted}`);
 }
 
 function isFunction(value) {

@@ -2,7 +2,9 @@
 
 import { dispose } from '../typed/symbols.js';
 import { alignWithFakeTimers, isMockedByNode } from './fakes.js';
+import { checkOptions } from './options.js';
 import { Undo, replace } from './replace.js';
+import { isDate } from './show.js';
 import { isFaked, turn } from './tasks.js';
 
 /** Above the numbers that the platform gives its timers. */
@@ -11,13 +13,16 @@ const FIRST_ID = 1e12;
 /** The own clock that is installed. */
 let installed = null;
 
-export function fakeTime({ now, tick } = {}) {
+const OPTIONS = {
+  now: ['a time in milliseconds, or a Date', (value) => (typeof value === 'number' || isDate(value)) && Number.isFinite(Number(value))],
+  tick: ['a function that advances the fake timers', (value) => typeof value === 'function'],
+};
+
+export function fakeTime(options = {}) {
+  checkOptions('fakeTime', options, OPTIONS);
   alignWithFakeTimers();
-  if (now !== undefined && !Number.isFinite(Number(now))) throw new TypeError('fakeTime: now is no time; it takes milliseconds or a Date');
-  if (tick !== undefined) {
-    if (typeof tick !== 'function') throw new TypeError('fakeTime: tick is no function; it takes one that advances the fake timers');
-    return new FakeTime(new ByTicks(tick));
-  }
+  const { now, tick } = options;
+  if (tick !== undefined) return new FakeTime(new ByTicks(tick));
   if (isFaked(globalThis.setTimeout)) return new FakeTime(new ByFakeTimers());
   if (isMockedByNode()) {
     throw new TypeError('fakeTime: node:test mocks the timers, which only its own object can advance; give it: fakeTime({ tick: (ms) => mock.timers.tick(ms) })');

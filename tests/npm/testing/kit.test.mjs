@@ -131,6 +131,16 @@ describe('the test kit', { timeout: TEST_TIMEOUT }, () => {
       });
       assert.equal(server.connections.length, 2);
       assert.throws(() => server.endpoint('no url'), /"no url" is no endpoint; it takes a path/);
+      for (const wrong of [undefined, '//host/path', 'ftp://example.test/']) {
+        assert.throws(() => server.endpoint(wrong), /is no endpoint; it takes a path \(\/chat\), an absolute URL \(ws:, wss:, http: or https:\)/);
+      }
+    });
+
+    test('go to the endpoint of their path with its query, in any script, and of a pattern every time', async () => {
+      const endpoints = [server.endpoint('/query?a=1'), server.endpoint('/café'), server.endpoint(/room/g)];
+      for (const path of ['query?a=1', 'query?a=2', 'caf%C3%A9', 'café', 'room', 'room']) new WebSocket(`ws://example.test/${path}`);
+      assert.deepEqual(endpoints.map(({ connections }) => connections.length), [1, 2, 2]);
+      assert.equal(server.connections.length, 1);
     });
   });
 
@@ -190,6 +200,41 @@ describe('the test kit', { timeout: TEST_TIMEOUT }, () => {
       const never = connection.receive();
       connection.close(1001, 'away');
       await assert.rejects(never, /expected message 3 to be a message, but the connection has ended: it is closed, code 1001 "away", clean; received: one message/);
+    });
+
+    test('that a function refuses by an error: it reaches the test, and not the program', async () => {
+      const { socket, connection } = await plain();
+      const expected = connection.expect((text) => assert.equal(text, 'right'));
+      socket.send('wrong');
+      await assert.rejects(expected, assert.AssertionError);
+    });
+
+    test('that the codec does not decode: they are shown, and the program is not disturbed', async () => {
+      server.codec = installed.typed.json;
+      const { socket, connection } = await plain();
+      const expected = connection.expect({ a: 1 });
+      socket.send('no JSON');
+      await assert.rejects(expected, /expected message 1 to be {"a":1}, but it is "no JSON", which the codec does not decode: .*not JSON/);
+      await assert.rejects(connection.receive({ timeout: 5 }), /did not come within 5 ms: it is open; received: one message: "no JSON"/);
+    });
+
+    test('are not equal by having nothing to compare', async () => {
+      const { socket, connection } = await plain();
+      const values = [new Date(0), new Map(), new Set([1]), [], {}];
+      server.codec = { encode: String, decode: (index) => values[index] };
+      for (const [index, value] of values.entries()) {
+        for (const other of values) {
+          if (other === value) continue;
+          socket.send(String(index));
+          await assert.rejects(connection.expect(other), /but it is/);
+        }
+        socket.send(String(index));
+        await connection.expect(structuredClone(value));
+      }
+      server.codec = null;
+      socket.send(new Blob(['one']));
+      await assert.rejects(connection.expect(new Blob(['two'])), /what a Blob holds cannot be compared; take the message by receive\(\)/);
+      assert.equal(await (await connection.receive()).text(), 'one');
     });
 
     test('pass through a codec', async () => {
@@ -362,6 +407,41 @@ describe('the test kit', { timeout: TEST_TIMEOUT }, () => {
       assert.throws(() => { server.handshake = 'accept'; }, /handshake is "accept"; it takes 'open', 'stall', 'refuse' or a function/);
       assert.throws(() => new kit.FakeServer({ handShake: 'open' }), /the options have no handShake; it takes handshake, closing/);
     });
+
+    test('what is wrong is told with what is taken', async () => {
+      const { connection } = await plain();
+      const { connection: second } = await plain();
+      server.handshake = 'stall';
+      const { connection: connecting } = await plain();
+      for (const [act, message] of [
+        [() => connecting.open({ protocl: 'chat' }), /FakeConnection.open: the options have no protocl; it takes protocol, extensions/],
+        [() => connecting.open({ extensions: 5 }), /FakeConnection.open: extensions is 5; it takes text/],
+        [() => connecting.open('chat'), /FakeConnection.open: the options are "chat"; they are an object/],
+        [() => connection.close(1000, null), /FakeConnection.close: reason is null; it takes text/],
+        [() => connection.close(1000, { slow: true }), /FakeConnection.close: reason is {"slow":true}; it takes text/],
+        [() => connection.close(1000, '', { slw: true }), /FakeConnection.close: the options have no slw; it takes slow/],
+        [() => connection.cut({ error: 'yes' }), /FakeConnection.cut: error is "yes"; it takes true or false/],
+        [() => connection.cut(null), /FakeConnection.cut: the options are null; they are an object/],
+        [() => server.assertIdle({ timer: false }), /FakeServer.assertIdle: the options have no timer; it takes timers/],
+        [() => kit.fakeTime({ tikc() {} }), /fakeTime: the options have no tikc; it takes now, tick/],
+        [() => kit.fakeTime({ now: 'noon' }), /fakeTime: now is "noon"; it takes a time in milliseconds, or a Date/],
+        [() => kit.fakeTime({ tick: 1 }), /fakeTime: tick is 1; it takes a function that advances the fake timers/],
+      ]) assert.throws(act, { name: 'TypeError', message });
+      for (const options of [5, null, { timeout: 'soon' }, { timeout: Number.NaN }, { tiemout: 5 }]) {
+        for (const wait of [server.nextConnection(options), connection.receive(options), connection.expect('x', options), connection.expectClose(1000, '', options)]) {
+          await assert.rejects(wait, { name: 'TypeError', message: /options are|timeout is .*; it takes a number of milliseconds from 0, or Infinity|no tiemout; it takes timeout/ });
+        }
+      }
+      await assert.rejects(connection.expectClose({ timeout: 5 }), /expectClose: code is {"timeout":5}; it takes a number, or undefined for any/);
+      server.closing = 'stall';
+      connection.socket.close();
+      assert.throws(() => connection.finishClose(99_999), /FakeConnection.finishClose: code 99999 cannot be in a Close frame; it takes 1000 to 1014/);
+      assert.throws(() => connection.finishClose(undefined, 'why'), /FakeConnection.finishClose: the reason needs a code/);
+      connection.finishClose(1001, 'why');
+      assert.deepEqual(connection.end, { code: 1001, reason: 'why', wasClean: true });
+      second.close(1012, '', { slow: true });
+      assert.throws(() => second.finishClose(1001), /the close is the server's own, whose code and reason close\(\) was given/);
+    });
   });
 
   describe('what is left', () => {
@@ -408,6 +488,22 @@ describe('the test kit', { timeout: TEST_TIMEOUT }, () => {
       const socket = new other.WebSocket(URL_OF_CHAT);
       await nextEvent(socket, 'open');
       assert.deepEqual([server.connections.length, other.connections.length], [0, 1]);
+    });
+
+    test('what is put in place twice is put back in any order', () => {
+      const [fake, random] = [globalThis.WebSocket, Math.random];
+      const servers = [kit.FakeServer.install(), kit.FakeServer.install()];
+      const chances = [kit.setChance(0), kit.setChance(1)];
+      servers[0].restore();
+      chances[0].restore();
+      assert.equal(globalThis.WebSocket, servers[1].WebSocket);
+      assert.equal(Math.random(), 1);
+      chances[0].restore();
+      assert.equal(Math.random(), 1, 'once is enough');
+      servers[1].restore();
+      chances[1].restore();
+      assert.equal(globalThis.WebSocket, fake);
+      assert.equal(Math.random, random);
     });
   });
 
