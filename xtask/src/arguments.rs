@@ -14,6 +14,7 @@ Usage: cargo xtask COMMAND
                                 promise of docs/reliability.md has its tests
                       native    the tests of the workspace on this machine
                       simulation  the connection core in 20,000 simulated worlds
+                      size      what a page loads is within the budgets of tests/bench/budgets.json
                       browser   the wasm tests in headless Chromium against the real server
                       firefox   the same in headless Firefox; where that cannot be had, a run of
                                 all parts goes on without it and ends with the line

@@ -74,6 +74,18 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     process::run(&mut node)
 }
 
+/// Fails if a size is over its budget.
+///
+/// # Errors
+///
+/// As [`run`].
+pub(crate) fn check() -> Result<()> {
+    run(&Options {
+        check: true,
+        json: None,
+    })
+}
+
 /// Builds the hello programs: this library's, and the peers' if they are wanted.
 ///
 /// # Errors

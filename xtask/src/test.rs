@@ -12,7 +12,7 @@ use crate::server::{Output, Server};
 use crate::wasm_std::{self, WasmStd};
 use crate::{
     Result, browser, checkout, demo, files, firefox, fuzz, minimum, node, package, ports, process,
-    promises, python, say, server, simulate, tools,
+    promises, python, say, server, simulate, size, tools,
 };
 
 /// A part of the checks that can be asked for by name.
@@ -21,6 +21,7 @@ pub(crate) enum Part {
     Lint,
     Native,
     Simulation,
+    Size,
     Browser,
     Firefox,
     Npm,
@@ -30,10 +31,11 @@ pub(crate) enum Part {
 
 impl Part {
     /// In the order in which they run: what is quick and fails most often comes first.
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::Lint,
         Self::Native,
         Self::Simulation,
+        Self::Size,
         Self::Browser,
         Self::Firefox,
         Self::Npm,
@@ -46,6 +48,7 @@ impl Part {
             Self::Lint => "lint",
             Self::Native => "native",
             Self::Simulation => "simulation",
+            Self::Size => "size",
             Self::Browser => "browser",
             Self::Firefox => "firefox",
             Self::Npm => "npm",
@@ -67,6 +70,7 @@ impl Part {
                 wasm_std::ensure().map(drop)
             }
             Self::Native | Self::Simulation => Ok(()),
+            Self::Size => size::set_up().map(drop),
             Self::Browser => {
                 browser::ensure()?;
                 tools::for_package().map(drop)
@@ -97,6 +101,7 @@ impl Part {
                 fuzz::test()
             }
             Self::Simulation => simulate::run(&[]),
+            Self::Size => size::check(),
             Self::Browser => in_chromium(&browser::ensure()?),
             Self::Firefox => {
                 let firefox = firefox::ensure()?;
