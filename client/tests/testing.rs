@@ -1,7 +1,11 @@
 //! The kit for users' native tests: every fault, what is left, and what its panics say.
 
+use core::cell::{Cell, RefCell};
+use core::future::poll_fn;
+use core::task::{Poll, Waker};
 use core::time::Duration;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
 
 use futures_util::{FutureExt, StreamExt};
 use steady_socket::protocol::hello::{ClientMessage, Hello};
@@ -280,4 +284,48 @@ fn a_world_that_is_not_idle_tells_what_is_left() {
     );
     drop(socket);
     world.assert_idle();
+}
+
+#[test]
+fn tasks_that_make_each_other_ready_all_run() {
+    /// What one task waits for, and another one gives.
+    #[derive(Default)]
+    struct Baton(Cell<bool>, RefCell<Option<Waker>>);
+
+    impl Baton {
+        fn give(&self) {
+            self.0.set(true);
+            let waiting = self.1.borrow_mut().take();
+            waiting.into_iter().for_each(Waker::wake);
+        }
+    }
+
+    let world = World::new();
+    let batons: Vec<_> = (0..5).map(|_| Rc::new(Baton::default())).collect();
+    // Each task waits for the baton of the one after it, so that every pass over them moves it by one; none ends.
+    for pair in batons.windows(2) {
+        let [to, from] = [&pair[0], &pair[1]].map(Rc::clone);
+        world.platform().spawn(Box::pin(poll_fn(move |context| {
+            if from.0.take() {
+                to.give();
+            }
+            *from.1.borrow_mut() = Some(context.waker().clone());
+            Poll::Pending
+        })));
+    }
+    world.run();
+    batons[4].give();
+    world.run();
+    assert!(batons[0].0.get());
+}
+
+#[test]
+fn a_chance_that_is_none_is_refused() {
+    for chance in [-0.1, 1.1, f64::NAN] {
+        let said = told(|| World::new().set_chance(chance));
+        assert_eq!(
+            said,
+            format!("set_chance: it takes a number from 0 to 1, and got {chance}")
+        );
+    }
 }

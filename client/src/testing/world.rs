@@ -3,9 +3,12 @@
 use core::any::Any;
 use core::cell::{Cell, RefCell};
 use core::fmt;
+use core::sync::atomic::{AtomicU64, Ordering};
 use core::task::{Context, Waker};
 use core::time::Duration;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Wake;
 
 use steady_socket_protocol::Message;
 
@@ -32,6 +35,7 @@ struct State {
     refuse: Cell<bool>,
     timers: RefCell<Vec<Rc<TimerState>>>,
     tasks: RefCell<Vec<LocalFuture<()>>>,
+    wakes: Arc<Wakes>,
     connections: RefCell<Vec<FakeConnection>>,
     handshake: Cell<Handshake>,
     closing: Cell<Closing>,
@@ -48,6 +52,22 @@ struct WatchState {
 struct TimerState {
     at: u64,
     fire: RefCell<Option<Box<dyn FnOnce()>>>,
+}
+
+/// How often a task was made ready. It is counted and not marked, since a task may run the world in turn.
+#[derive(Default)]
+struct Wakes(AtomicU64);
+
+impl Wakes {
+    fn count(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Wake for Wakes {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 /// Called with a message that arrived.
@@ -100,7 +120,15 @@ impl World {
     }
 
     /// The random number from which waits are drawn, 0 for the shortest and 1 for the longest: at first 1.
+    ///
+    /// # Panics
+    /// When it is not from 0 to 1.
+    #[track_caller]
     pub fn set_chance(&self, chance: f64) {
+        assert!(
+            (0.0..=1.0).contains(&chance),
+            "set_chance: it takes a number from 0 to 1, and got {chance}"
+        );
         self.0.chance.set(chance);
     }
 
@@ -296,12 +324,15 @@ impl World {
             .cloned()
     }
 
-    /// Runs the tasks that are ready, and those that these make ready.
+    /// Runs the tasks that are ready, and those that these make ready. One that makes itself ready for ever
+    /// never lets this return.
     pub fn run(&self) {
-        let mut context = Context::from_waker(Waker::noop());
-        // A task that another one makes ready comes in the next pass. A pass that finishes none ends
-        // it, since a test's tasks wait for each other and not for a waker.
+        let waker = Waker::from(Arc::clone(&self.0.wakes));
+        let mut context = Context::from_waker(&waker);
+        // A task that another one makes ready comes in the next pass. A test may also wake nobody, so that what
+        // a finished task has changed is looked at, too.
         loop {
+            let wakes = self.0.wakes.count();
             let tasks = core::mem::take(&mut *self.0.tasks.borrow_mut());
             let before = tasks.len();
             let mut pending = Vec::new();
@@ -314,7 +345,7 @@ impl World {
             let mut all = self.0.tasks.borrow_mut();
             pending.append(&mut all);
             *all = pending;
-            if !finished {
+            if !finished && self.0.wakes.count() == wakes {
                 return;
             }
         }
