@@ -4,7 +4,7 @@ import { dispose } from '../typed/symbols.js';
 import { alignWithFakeTimers, isMockedByNode } from './fakes.js';
 import { checkOptions } from './options.js';
 import { Undo, replace } from './replace.js';
-import { isDate } from './show.js';
+import { isDate, show } from './show.js';
 import { isFaked, turn } from './tasks.js';
 
 /** Above the numbers that the platform gives its timers. */
@@ -48,7 +48,7 @@ export class FakeTime {
   async advance(milliseconds) {
     alignWithFakeTimers();
     if (!(Number.isFinite(milliseconds) && milliseconds >= 0)) {
-      throw new RangeError(`fakeTime: advance takes a number of milliseconds from 0, and got ${milliseconds}`);
+      throw new RangeError(`fakeTime: advance takes a number of milliseconds from 0, and got ${show(milliseconds)}`);
     }
     await turn();
     await this.#clock.advance(milliseconds);
@@ -58,7 +58,7 @@ export class FakeTime {
 
   sleep(milliseconds) {
     if (!(Number.isFinite(milliseconds) && milliseconds >= 0)) {
-      throw new RangeError(`fakeTime: sleep takes a number of milliseconds from 0, and got ${milliseconds}`);
+      throw new RangeError(`fakeTime: sleep takes a number of milliseconds from 0, and got ${show(milliseconds)}`);
     }
     this.#clock.sleep(milliseconds);
   }
