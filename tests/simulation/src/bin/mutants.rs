@@ -41,8 +41,8 @@ const BUGS: &[Bug] = &[
     bug(
         "the timer of a wait is lost",
         "mod.rs",
-        "State::Waiting { until, .. } => Some(*until),",
-        "State::Waiting { .. } => None,",
+        "State::Waiting { until, .. } => (None, Some(*until)),",
+        "State::Waiting { .. } => (None, None),",
     ),
     bug(
         "the connect timeout is lost",
