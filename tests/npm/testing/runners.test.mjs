@@ -14,6 +14,15 @@ import { MODULES } from '../typed/compiler.mjs';
 const APPS = fileURLToPath(new URL('apps', import.meta.url));
 const GUIDE = new URL('../../../docs/testing.md', import.meta.url);
 
+/** What the package's readme does not show: the application that its test is for. */
+const APP_OF_README = `
+  import { ReconnectingWebSocket } from 'steady-socket';
+  export function startApp() {
+    const socket = new ReconnectingWebSocket('wss://example.test/');
+    return { stop: () => socket.close() };
+  }
+`;
+
 const VITEST = ['node_modules/vitest/vitest.mjs', 'run', '--no-color'];
 const JEST = ['--experimental-vm-modules', 'node_modules/jest/bin/jest.js', '--no-color'];
 
@@ -83,8 +92,7 @@ describe("an application's tests with the test kit", { timeout: 2 * TEST_TIMEOUT
   }
 
   test('of the guide pass as they stand there', async () => {
-    const guide = await readFile(GUIDE, 'utf8');
-    const files = [...guide.matchAll(/^```js\n\/\/ (?<name>\S+)\n(?<code>[\s\S]*?)^```$/gm)].map(({ groups }) => groups);
+    const files = programs(await readFile(GUIDE, 'utf8'));
     assert.deepEqual(files.map(({ name }) => name), ['chat.js', 'chat.vitest.test.js', 'chat.node.test.js', 'chat.plain.test.js']);
     // As the guide says.
     const { code } = files[1];
@@ -105,7 +113,20 @@ describe("an application's tests with the test kit", { timeout: 2 * TEST_TIMEOUT
     await run('guide/chat.plain.test.js');
   });
 
+  test('of the readme passes as it stands there', async () => {
+    const [{ name, code }, ...others] = programs(await readFile(path.join(installed.folder, 'README.md'), 'utf8'));
+    assert.deepEqual([name, others], ['app.test.js', []]);
+    const folder = path.join(installed.project, 'readme');
+    await mkdir(folder);
+    await writeFile(path.join(folder, 'app.js'), APP_OF_README);
+    await writeFile(path.join(folder, name), code);
+    await configure(vitest({ include: ['**/*.test.js'] }));
+    const { stdout } = await runProgram(process.execPath, [...VITEST, '--dir', 'readme'], { cwd: installed.project });
+    assert.match(stdout, /Tests +1 passed \(1\)/);
+  });
+
   test('fail when the application does not do what they say', async () => {
+    await configure(vitest());
     const file = path.join(installed.project, 'feed.js');
     const source = await readFile(file, 'utf8');
     try {
@@ -128,3 +149,8 @@ describe("an application's tests with the test kit", { timeout: 2 * TEST_TIMEOUT
     }
   });
 });
+
+/** The programs of a text that begin with the name of their file: `name` and `code`. */
+function programs(text) {
+  return [...text.matchAll(/^```js\n\/\/ (?<name>\S+)\n(?<code>[\s\S]*?)^```$/gm)].map(({ groups }) => groups);
+}
