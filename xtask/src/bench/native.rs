@@ -20,7 +20,7 @@ pub(super) fn build(options: &Options) -> Result<()> {
     }
     process::run(cargo("build").args(["--bin", "native"]))?;
     if !options.check {
-        process::run(cargo("bench").arg("--no-run"))?;
+        process::run(times().arg("--no-run"))?;
     }
     Ok(())
 }
@@ -38,7 +38,7 @@ pub(super) fn run(options: &Options, output: &Path) -> Result<()> {
     }
     // The budgets are of instructions alone.
     if !options.check {
-        let mut times = cargo("bench");
+        let mut times = times();
         if options.quick {
             times.args(["--", "--quick"]);
         }
@@ -68,6 +68,13 @@ fn cargo(subcommand: &str) -> Command {
         .args(["--package", "native", "--profile", PROFILE])
         .current_dir(checkout::root())
         .env("CARGO_TARGET_DIR", target());
+    cargo
+}
+
+/// Criterion's program, which alone knows its options.
+fn times() -> Command {
+    let mut cargo = cargo("bench");
+    cargo.args(["--bench", "times"]);
     cargo
 }
 
