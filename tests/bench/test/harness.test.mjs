@@ -83,3 +83,15 @@ test('memory: nothing is left of reconnects but the sockets that are open', { ti
     assert.equal(results.samples(4, `10,000 reconnects/${kind}`, 'steady-socket').length, 11);
   }
 });
+
+test('every budget of a part that runs in a page names a case and contenders that there are', { timeout: TEST_TIMEOUT }, async () => {
+  const [all, cases] = await inPage(stage, (page) => page.evaluate(() => [
+    globalThis.bench.contenders().map(({ name }) => name),
+    globalThis.bench.stubCases(),
+  ]));
+  for (const { id, part, case: name, numerator, denominator, baseline } of budgets) {
+    if (part === messages.PART) assert.ok(name === messages.REAL || cases.includes(name), `${id}: ${name}`);
+    if (![messages.PART, endToEnd.PART, memory.PART].includes(part)) continue;
+    for (const contender of [numerator, denominator, baseline].filter(Boolean)) assert.ok(all.includes(contender), `${id}: ${contender}`);
+  }
+});
