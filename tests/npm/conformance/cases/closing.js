@@ -125,7 +125,8 @@ export const closing = {
     },
 
     async 'right after construction'(t) {
-      const socket = t.make(t.echoUrl());
+      // Unanswered: Firefox tells 1005 where the handshake was over before the page heard of it.
+      const socket = t.make(t.silentUrl());
       const log = t.log(socket);
       socket.close();
       await t.next(socket, 'close');
