@@ -105,6 +105,24 @@ export const differences = {
       ours: { event: 'close' },
     },
 
+    'while `onmessage` alone is set, a listener that is added by the method of `EventTarget` is not called': {
+      async run(t) {
+        const { socket } = await t.open();
+        const heard = [];
+        const message = new Promise((resolve) => {
+          socket.onmessage = () => { heard.push('onmessage'); resolve(); };
+        });
+        // Past the method of the class, which would take note of it.
+        EventTarget.prototype.addEventListener.call(socket, 'message', () => heard.push('listener'));
+        socket.send('one');
+        await message;
+        await t.settle();
+        t.note('heard', heard);
+      },
+      native: { heard: ['onmessage', 'listener'] },
+      ours: { heard: ['onmessage'] },
+    },
+
     'an attempt that the server does not answer ends after `connectTimeout` (15 s); a browser waits longer': {
       async run(t) {
         const socket = t.make(t.silentUrl());
