@@ -69,15 +69,21 @@ fn handshakes_are_answered_as_the_world_says() {
 
 #[test]
 fn the_first_sub_protocol_is_selected() {
-    let world = World::new();
-    world.set_handshake(Handshake::Open);
-    let socket = endpoint::<Hello, Json>("ws://example.org")
-        .platform(world.platform())
-        .connect()
-        .unwrap();
-    world.run();
-    let offered = world.last().offered_protocols();
-    assert_eq!(socket.handle().protocol().as_ref(), Ok(&offered[0]));
+    for handshake in [Handshake::Open, Handshake::Stall] {
+        let world = World::new();
+        world.set_handshake(handshake);
+        let socket = endpoint::<Hello, Json>("ws://example.org")
+            .platform(world.platform())
+            .connect()
+            .unwrap();
+        world.run();
+        // What would not be answered, the test answers.
+        if handshake == Handshake::Stall {
+            world.last().open();
+        }
+        let offered = world.last().offered_protocols();
+        assert_eq!(socket.handle().protocol().as_ref(), Ok(&offered[0]));
+    }
     let said = told(|| {
         let other = World::new();
         let _socket = connect(&other);

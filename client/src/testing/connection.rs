@@ -197,32 +197,38 @@ impl FakeConnection {
 
     // ----- the handshake
 
-    /// The handshake succeeds, without a sub-protocol.
+    /// The handshake succeeds, with the first of the sub-protocols that were offered.
     ///
     /// # Panics
     /// When it is not connecting.
     #[track_caller]
     pub fn open(&self) {
         self.need("open", &[State::Connecting]);
-        self.0.state.set(State::Open);
-        self.report(SocketEvent::Opened);
+        let first = self.0.protocols.first();
+        self.opened(first.map_or("", String::as_str));
     }
 
-    /// The handshake succeeds with a sub-protocol.
+    /// The handshake succeeds with this sub-protocol.
     ///
     /// # Panics
     /// When it is not connecting, or the client did not offer this: a browser fails such a handshake, as
     /// [`refuse`](Self::refuse) does.
     #[track_caller]
     pub fn open_with_protocol(&self, protocol: &str) {
+        self.need("open_with_protocol", &[State::Connecting]);
         let offered = &self.0.protocols;
         assert!(
             offered.iter().any(|one| one == protocol),
             "{}: open_with_protocol: {protocol:?} was not offered, but {offered:?}",
             self.name(),
         );
+        self.opened(protocol);
+    }
+
+    fn opened(&self, protocol: &str) {
         protocol.clone_into(&mut self.0.protocol.borrow_mut());
-        self.open();
+        self.0.state.set(State::Open);
+        self.report(SocketEvent::Opened);
     }
 
     /// The handshake fails: the client hears of an error and an abnormal end, whatever the server's status
@@ -241,11 +247,10 @@ impl FakeConnection {
         if self.state() != State::Connecting {
             return;
         }
-        match (self.0.world.handshake(), self.0.protocols.first()) {
-            (Handshake::Stall, _) => {}
-            (Handshake::Open, Some(protocol)) => self.open_with_protocol(protocol),
-            (Handshake::Open, None) => self.open(),
-            (Handshake::Refuse, _) => self.refuse(),
+        match self.0.world.handshake() {
+            Handshake::Stall => {}
+            Handshake::Open => self.open(),
+            Handshake::Refuse => self.refuse(),
         }
     }
 
