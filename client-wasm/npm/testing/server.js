@@ -80,9 +80,9 @@ export class FakeEndpoint {
     );
   }
 
-  encode(message) { return this.codec ? this.codec.encode(message) : message; }
+  encode(message) { return this.codec ? atOnce(this.codec.encode(message)) : message; }
 
-  decode(data) { return this.codec ? this.codec.decode(data) : data; }
+  decode(data) { return this.codec ? atOnce(this.codec.decode(data)) : data; }
 
   /** The sub-protocol that is selected when nothing is said: the first offered, of those that it has. */
   protocolFor(offered) {
@@ -225,6 +225,12 @@ function parse(text, base) {
   } catch {
     return null;
   }
+}
+
+/** What a codec gives: what the test does takes effect before the call returns, and so cannot wait. */
+function atOnce(value) {
+  if (isFunction(value?.then)) throw new TypeError('FakeServer: the codec gives a promise; it takes one that gives values and messages themselves');
+  return value;
 }
 
 function isFunction(value) {

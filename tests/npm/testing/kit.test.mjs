@@ -218,6 +218,14 @@ describe('the test kit', { timeout: TEST_TIMEOUT }, () => {
       await assert.rejects(connection.receive({ timeout: 5 }), /did not come within 5 ms: it is open; received: one message: "no JSON"/);
     });
 
+    test('that the codec promises: they are refused', async () => {
+      const { socket, connection } = await plain();
+      server.codec = { encode: async (value) => value, decode: async (data) => data };
+      assert.throws(() => connection.send('x'), { name: 'TypeError', message: /the codec gives a promise; it takes one that gives/ });
+      socket.send('x');
+      await assert.rejects(connection.receive(), /it is "x", which the codec does not decode: FakeServer: the codec gives a promise/);
+    });
+
     test('are not equal by having nothing to compare', async () => {
       const { socket, connection } = await plain();
       const values = [new Date(0), new Map(), new Set([1]), [], {}];
