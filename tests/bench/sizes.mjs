@@ -1,6 +1,9 @@
-// Prints the sizes of this library's programs. `cargo xtask size` calls this, with everything built:
+// Prints the sizes of this library's programs. `cargo xtask size` calls this, with everything built, and
+// `cargo xtask package`, with the package alone:
 //
-//     node sizes.mjs [--check] [--json FILE] [--versions FILE]
+//     node sizes.mjs [--npm] [--check] [--json FILE] [--versions FILE]
+//
+// With `--npm` it is the package's alone, without the program made of Rust.
 //
 // Sizes are exact for the tools that made them. With `--check`, one that is over its budget is an error; where the tools
 // are not those that the budgets were made with (`size-tools.json`), which is said, it may be over by `tolerance`, since
@@ -19,6 +22,7 @@ const PART = 3;
 
 const { values: options } = parseArgs({
   options: {
+    npm: { type: 'boolean', default: false },
     check: { type: 'boolean', default: false },
     json: { type: 'string' },
     versions: { type: 'string' },
@@ -27,7 +31,7 @@ const { values: options } = parseArgs({
 
 const results = new Results(await machine());
 Object.assign(results.versions, options.versions ? JSON.parse(await readFile(options.versions, 'utf8')) : {}, versions);
-for (const measurement of await sizes({ peers: false })) results.add(measurement);
+for (const measurement of await sizes({ peers: false, rust: !options.npm })) results.add(measurement);
 if (options.json) await results.write(options.json);
 console.log(table(results.measurements));
 if (options.check) await check();

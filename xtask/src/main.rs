@@ -102,7 +102,7 @@ fn run(command: Command) -> Result<()> {
         Command::Demo { port } => demo::run(port),
         Command::Package => {
             package::build()?;
-            package::print_sizes()
+            size::print_package()
         }
         Command::Test { parts } => test::run(&parts),
         Command::Simulate { arguments } => simulate::run(&arguments),

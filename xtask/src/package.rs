@@ -303,16 +303,6 @@ fn manifest(version: &str, files: &[PathBuf]) -> String {
     )
 }
 
-/// Prints what a program pays for each entry: bundled, with the module, and as servers send it.
-pub(crate) fn print_sizes() -> Result<()> {
-    process::run(
-        Command::new("node")
-            .arg(checkout::path("xtask/node/sizes.mjs"))
-            .arg(folder())
-            .arg(node::build_packages().join("node_modules")),
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -74,6 +74,21 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     process::run(&mut node)
 }
 
+/// Prints what a program pays for each entry of the package, which is built: bundled, with the module, and as
+/// servers send it.
+///
+/// # Errors
+///
+/// What Node says.
+pub(crate) fn print_package() -> Result<()> {
+    node::ensure_bench_packages()?;
+    process::run(
+        Command::new("node")
+            .arg(checkout::path("tests/bench/sizes.mjs"))
+            .arg("--npm"),
+    )
+}
+
 /// Fails if a size is over its budget.
 ///
 /// # Errors

@@ -30,9 +30,13 @@ export const HELLO = [
 const BUNDLES = [
   own('steady-socket', "export * from './index.js';", { note: 'all but MessagePack' }),
   own('steady-socket, with MessagePack', "export * from './index.js'; export * from './typed/msgpack.js';"),
+  own(
+    'steady-socket/inline, with MessagePack', "export * from './inline.js'; export * from './typed/msgpack.js';",
+    { embedded: true, note: 'with the module in the script' },
+  ),
   own('steady-socket, typed', "export { TypedSocket } from './index.js';", { note: 'for a program that uses TypedSocket alone' }),
   own('steady-socket/websocket', "export * from './websocket.js';", { note: 'the drop-in class' }),
-  own('steady-socket/websocket-inline', "export * from './websocket-inline.js';", { embedded: true, note: 'with the module in the script' }),
+  own('steady-socket/websocket/inline', "export * from './websocket-inline.js';", { embedded: true, note: 'with the module in the script' }),
   { contender: 'partysocket', program: "export { default } from 'partysocket/ws';", note: 'partysocket/ws' },
   { contender: 'reconnecting-websocket', program: "export { default } from 'reconnecting-websocket';" },
   { contender: 'rews', program: "export * from '@nktkas/rews';" },
@@ -62,11 +66,12 @@ export function filesOf(crate) {
  * Measures.
  *
  * @param peers - whether the peers' are measured, too
+ * @param rust - whether the programs made of Rust are
  * @returns measurements of part 3, in the format of the results
  */
-export async function sizes({ peers }) {
+export async function sizes({ peers, rust = true }) {
   const wanted = ({ own = false }) => own || peers;
-  const hello = HELLO.filter(wanted).map(async ({ contender, crate }) => (
+  const hello = HELLO.filter((program) => rust && wanted(program)).map(async ({ contender, crate }) => (
     measurements('hello program', contender, await Promise.all(filesOf(crate).map((file) => readFile(file))))
   ));
   const bundles = BUNDLES.filter(wanted).map(async ({ contender, program, resolveDir, module, note }) => {
