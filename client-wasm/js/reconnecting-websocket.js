@@ -76,6 +76,8 @@ export function load(options = undefined) {
 /** @throws {DOMException} `InvalidStateError` if it is too late */
 function loadFrom(given) {
   if (given === source) return;
+  // Nobody may be there, or not yet, to see a promise reject.
+  Promise.resolve(given).catch(() => {});
   const refuse = (why) => new DOMException(`ReconnectingWebSocket: option module: ${why}`, 'InvalidStateError');
   if (!loader) throw refuse('without the package of which this is a part, give the module to the init function that wasm-pack made');
   if (isLoaded || loading) {
@@ -83,8 +85,6 @@ function loadFrom(given) {
     throw refuse(`the WebAssembly module ${state} from elsewhere; give it before the first socket is made and before load() is called without it`);
   }
   source = given;
-  // Nobody may be there yet to see a promise reject.
-  Promise.resolve(given).catch(() => {});
 }
 
 async function runLoader() {

@@ -22,7 +22,8 @@ export function provide(kind, give) {
 export const { ReconnectingWebSocket, load, shared } = setLoader(loadModule);
 
 async function loadModule(signal, given) {
-  const module = await compile(given ?? await (places.embedded ?? places.file)(), signal);
+  const from = given ?? await (places.embedded ?? places.file)();
+  const module = await compile(from, signal).catch((error) => { throw forbidden(error) ?? error; });
   if (!WebAssembly.Module.exports(module).some(({ name }) => name === START)) throw anotherModule('it does not export what that does');
   try {
     await init({ module_or_path: module });
@@ -34,6 +35,12 @@ async function loadModule(signal, given) {
 
 function anotherModule(why) {
   return new Error(`this is not the module of this version of steady-socket: ${why}`);
+}
+
+/** The error of a page's policy, which Chromium words as if 'unsafe-eval' were needed. */
+function forbidden(error) {
+  if (!(error instanceof WebAssembly.CompileError) || !/Content Security Policy|CSP/.test(error.message)) return undefined;
+  return new Error(`the content security policy forbids it, whose script-src has to have 'wasm-unsafe-eval': ${error.message}`, { cause: error });
 }
 
 /** A module of a URL, a response, bytes or what is one already. */

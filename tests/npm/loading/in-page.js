@@ -96,8 +96,13 @@ export async function loadTooLate(place, url) {
   const during = await refusal(load, { module: place });
   await load();
   const later = await refusal(load, { module: place });
+  // Refused, too; that it rejects is then nobody's to handle.
+  const unhandled = [];
+  addEventListener('unhandledrejection', ({ reason }) => unhandled.push(reason.message));
+  await refusal(load, { module: Promise.reject(new Error('never looked at')) });
   socket.close();
-  return [during, later, await greet(ReconnectingWebSocket, url)];
+  const greeting = await greet(ReconnectingWebSocket, url);
+  return [during, later, greeting, ...unhandled];
 }
 
 /** A worker that is handed the module, compiled. */
