@@ -30,7 +30,8 @@ for (const [name, config] of [
     /** Runs a server of Vite's while a test uses it. */
     async function serving(args, use) {
       const vite = spawn(process.execPath, [program, ...args, '--host', '127.0.0.1', '--port', PORT, '--strictPort'], {
-        cwd: consumer.project, stdio: ['ignore', 'pipe', 'pipe'],
+        // Where CI is set it would colour the address, which is looked for.
+        cwd: consumer.project, env: { ...process.env, NO_COLOR: '1' }, stdio: ['ignore', 'pipe', 'pipe'],
       });
       const ended = new Promise((resolve) => { vite.once('exit', resolve); });
       let said = '';
