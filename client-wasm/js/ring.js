@@ -173,9 +173,10 @@ export function openSocket(host, id, max) {
   write(socket, 'onerror', () => tell(id, ERROR));
   write(socket, 'onclose', (event) => {
     const code = read(event, 'code');
-    const what = read(event, 'wasClean') ? CLOSED_CLEANLY : CLOSED;
-    // Deno gives 0 where no close frame came, which is no code.
-    tell(id, what, typeof code === 'number' && code > 0 ? code : ABNORMAL, read(event, 'reason'));
+    const isClean = read(event, 'wasClean');
+    // Deno gives 0 where no close frame came, which is no code. A server can send one of 0.
+    const isCode = typeof code === 'number' && (code > 0 || isClean);
+    tell(id, isClean ? CLOSED_CLEANLY : CLOSED, isCode ? code : ABNORMAL, read(event, 'reason'));
   });
   write(socket, 'binaryType', host.binaryType);
   return 1;

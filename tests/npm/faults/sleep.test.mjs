@@ -30,26 +30,40 @@ describe('sleep', { timeout: 4 * TEST_TIMEOUT }, () => {
     const tab = await world.openTab();
     await tab.open('steady', `${world.server.ws}/hello`, WITH_HEARTBEAT, VERY_PATIENT);
     await tab.open('waiting', `${world.server.ws}/hello?id=waiting`, WITH_HEARTBEAT, VERY_PATIENT);
+    await tab.bare('bare', `${world.server.ws}/echo`);
     await fetch(`${world.server.http}/control/cut?id=waiting`, { method: 'POST' });
     const { delay } = await tab.next('the loss', 'waiting', isClose);
     assert.ok(delay > LONG, `it waits for ${delay} ms: a wait that ends by itself shows nothing`);
     return tab;
   }
 
-  /** Both sockets are back without having waited, since the page is. */
+  /** Whether the browser has kept its sockets, as Chromium 148 does; 156 closes them. */
+  async function keptItsSockets(tab) {
+    await tab.call('bare', 'send', 'still there');
+    const first = await tab.next(
+      'the loss of the browser’s socket, or an echo', 'bare', (event) => isClose(event) || event.data === 'still there',
+    );
+    if (isClose(first)) assert.equal(first.code, 1006);
+    return !isClose(first);
+  }
+
+  /** Both sockets serve without having waited, since the page does. */
   async function bothAreBack(tab, at, words) {
+    const isKept = await keptItsSockets(tab);
+    console.log(`${words}: the browser has ${isKept ? 'kept' : 'closed'} its sockets`);
     for (const name of ['steady', 'waiting']) {
-      const open = await tab.reopened(name, at);
-      await measured(`${words}, ${name}: back after the page`, open.at - at);
+      if (name === 'waiting' || !isKept) {
+        const open = await tab.reopened(name, at);
+        await measured(`${words}, ${name}: back after the page`, open.at - at);
+      }
       await tab.greet(name, 'Ada');
     }
-    assert.equal((await tab.log('steady')).filter(isClose).length, 1, 'one loss');
+    assert.equal((await tab.log('steady')).filter(isClose).length, isKept ? 0 : 1, 'a loss only where there was one');
     await tab.close();
   }
 
   test('[R4] after a freeze it is back as soon as the page is', { timeout: TEST_TIMEOUT }, async () => {
     const tab = await beforeTheSleep();
-    await tab.bare('bare', `${world.server.ws}/echo`);
     await tab.run(() => faults.tick('timer', 100));
     await tab.next('a tick', 'timer', () => true);
 
@@ -61,8 +75,6 @@ describe('sleep', { timeout: 4 * TEST_TIMEOUT }, () => {
     const ticks = (await tab.log('timer')).map((tick) => tick.at);
     const longest = Math.max(...ticks.slice(1).map((tick, index) => tick - ticks[index]), at - ticks.at(-1));
     assert.ok(longest > ASLEEP / 2, `the timers stood still for ${longest} ms only: the page was not frozen`);
-    const { code } = await tab.next('the loss of the browser’s socket', 'bare', isClose);
-    assert.equal(code, 1006);
     await bothAreBack(tab, at, 'freeze');
   });
 

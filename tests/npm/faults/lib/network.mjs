@@ -2,10 +2,15 @@
 
 const CLEAR = { latency: 0, downloadThroughput: -1, uploadThroughput: -1 };
 
+/** `offline` stands in each rule or, for earlier versions of the protocol (that of Chromium 148), beside them. */
+function byRule(tab, offline, matchedNetworkConditions) {
+  return tab.cdp.send('Network.emulateNetworkConditionsByRule', { offline, matchedNetworkConditions });
+}
+
 /** No network, and the browser does not notice. */
 export const BY_RULE = {
-  cut: (tab) => tab.cdp.send('Network.emulateNetworkConditionsByRule', { matchedNetworkConditions: [{ urlPattern: '', ...CLEAR, offline: true }] }),
-  restore: (tab) => tab.cdp.send('Network.emulateNetworkConditionsByRule', { matchedNetworkConditions: [] }),
+  cut: (tab) => byRule(tab, true, [{ urlPattern: '', ...CLEAR, offline: true }]),
+  restore: (tab) => byRule(tab, false, []),
 };
 
 /** No network, and the browser says so. */
