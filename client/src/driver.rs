@@ -103,8 +103,9 @@ struct Inner<P: 'static> {
     refusal: RefCell<Option<Refused>>,
     /// The search for a target that is under way.
     search: RefCell<Option<Box<dyn Any>>>,
-    timer: TimerSlot,
-    /// For the deadlines, while `timer` is busy with the browser's buffer.
+    /// For the next look at the browser's buffer.
+    look: TimerSlot,
+    /// For everything else that has its moment.
     deadline: TimerSlot,
     settings: Cell<SocketSettings>,
     /// Listens to the page and the network while the connection is wanted.
@@ -192,7 +193,7 @@ impl<P: 'static> Driver<P> {
             target: RefCell::new(None),
             refusal: RefCell::new(None),
             search: RefCell::new(None),
-            timer: TimerSlot::default(),
+            look: TimerSlot::default(),
             deadline: TimerSlot::default(),
             settings: Cell::new(SocketSettings {
                 binary_type: BinaryType::default(),
@@ -669,16 +670,17 @@ impl<P: 'static> Inner<P> {
 
     /// Arms the timers for the core's next moments, and listens to the page while that may matter.
     ///
-    /// The deadlines have a timer of their own while the browser's buffer is looked at often: in a hidden
-    /// page, browsers slow a chain of timers that arm each other down to one a minute.
+    /// The frequent looks at the browser's buffer have a timer of their own, and never that of the deadlines,
+    /// also where a deadline comes before the next look: in a hidden page, browsers slow a chain of timers that
+    /// arm each other down to one a minute.
     fn arm(self: &Rc<Self>) {
         self.watch_page();
-        let (next, deadline) = self.connection.borrow().next_timers();
-        self.arm_slot(|inner| &inner.timer, next);
-        self.arm_slot(
-            |inner| &inner.deadline,
-            deadline.filter(|_| deadline != next),
-        );
+        let (look, deadline) = {
+            let connection = self.connection.borrow();
+            (connection.next_look(), connection.next_deadline())
+        };
+        self.arm_slot(|inner| &inner.look, look);
+        self.arm_slot(|inner| &inner.deadline, deadline);
     }
 
     /// Arms one timer, or calls it off.

@@ -1275,23 +1275,7 @@ fn a_dead_connection_is_noticed_although_timers_tick_once_a_minute() {
 // [R2]
 #[test]
 fn a_hidden_page_with_a_full_buffer_is_back_as_soon_as_others() {
-    let world = World::new();
-    let platform = Injected::new(&world);
-    let options = Options::default()
-        .heartbeat_interval(Some(Duration::from_secs(20)))
-        .high_water_mark(1)
-        .low_water_mark(0);
-    let socket: Text = Socket::builder("ws://server.test/")
-        .options(options)
-        .heartbeat("ping".into(), |message| *message == Message::from("pong"))
-        .platform(platform.clone())
-        .connect()
-        .unwrap();
-    world.connection(0).open();
-    world.connection(0).set_buffered(1);
-    for text in ["fills", "waits"] {
-        socket.handle().try_send(&text.to_owned()).unwrap();
-    }
+    let (world, platform, socket) = with_a_full_buffer(Duration::ZERO);
     // What looks at the browser's buffer becomes a deep chain.
     world.advance(Duration::from_secs(1));
     platform.hidden.set(true);
@@ -1305,15 +1289,48 @@ fn a_hidden_page_with_a_full_buffer_is_back_as_soon_as_others() {
         world.advance(Duration::from_secs(1));
         world.connection_count() == 2
     });
-    eprintln!(
-        "DBG {until_given_up} {until_back:?} {:?}",
-        socket.handle().snapshot()
-    );
     assert!(until_given_up <= 32, "given up after {until_given_up} s");
     assert!(
         until_back.is_some_and(|seconds| seconds <= 6),
         "{until_back:?}"
     );
+}
+
+// [R2]
+#[test]
+fn a_look_at_a_full_buffer_just_before_a_deadline_does_not_make_it_late() {
+    // Between two looks, which are 100 ms apart.
+    let (world, platform, socket) = with_a_full_buffer(Duration::from_millis(50));
+    // The ping goes out after 20 s, and its answer has 10 s.
+    world.advance(Duration::from_millis(29_850));
+    platform.hidden.set(true);
+    world.advance(Duration::from_millis(99));
+    assert_eq!(socket.handle().phase(), Phase::Open);
+    world.advance(Duration::from_millis(1));
+    assert_eq!(socket.handle().phase(), Phase::Waiting);
+}
+
+/// A socket with a heartbeat whose browser's buffer is full from some time after it opened on.
+fn with_a_full_buffer(after: Duration) -> (World, Rc<Injected>, Text) {
+    let world = World::new();
+    let platform = Injected::new(&world);
+    let options = Options::default()
+        .heartbeat_interval(Some(Duration::from_secs(20)))
+        .high_water_mark(1)
+        .low_water_mark(0);
+    let socket: Text = Socket::builder("ws://server.test/")
+        .options(options)
+        .heartbeat("ping".into(), |message| *message == Message::from("pong"))
+        .platform(platform.clone())
+        .connect()
+        .unwrap();
+    world.connection(0).open();
+    world.advance(after);
+    world.connection(0).set_buffered(1);
+    for text in ["fills", "waits"] {
+        socket.handle().try_send(&text.to_owned()).unwrap();
+    }
+    (world, platform, socket)
 }
 
 #[test]

@@ -581,35 +581,35 @@ impl<P> Connection<P> {
         !self.outputs.is_empty()
     }
 
-    /// When the timer has to go off for anything but a look at the browser's buffer. A ring above whose
-    /// timers are slowed down when one arms the next keeps a second timer for this, so that the frequent
-    /// looks at the buffer do not make it late.
-    #[must_use]
-    pub fn next_deadline(&self) -> Option<Time> {
-        self.next_timers().1
-    }
-
-    /// When the timer has to go off, if at all.
+    /// When a timer has to go off, if at all: the earlier of [`next_look`](Self::next_look) and
+    /// [`next_deadline`](Self::next_deadline).
     #[must_use]
     pub fn next_timer(&self) -> Option<Time> {
-        self.next_timers().0
+        earliest(self.next_look(), self.next_deadline())
     }
 
-    /// [`next_timer`](Self::next_timer) and [`next_deadline`](Self::next_deadline), for a ring above that arms
-    /// both.
+    /// When a timer has to go off for the next look at the browser's buffer. A ring above whose timers are
+    /// slowed down when one arms the next keeps a timer for this alone, so that these frequent looks do not
+    /// make a deadline late.
     #[must_use]
-    pub fn next_timers(&self) -> (Option<Time>, Option<Time>) {
-        let (measure_at, deadline) = match &self.state {
-            State::Open { .. } => (self.wire.measure_at, self.wire.liveness.next_timer()),
-            State::Resolving { deadline } | State::Connecting { deadline } => {
-                (None, Some(*deadline))
-            }
-            State::Waiting { until, .. } => (None, Some(*until)),
-            State::Closing(closing) => (None, Some(closing.deadline)),
-            State::Idle | State::Closed => (None, None),
+    pub const fn next_look(&self) -> Option<Time> {
+        match self.state {
+            State::Open { .. } => self.wire.measure_at,
+            _ => None,
+        }
+    }
+
+    /// When a timer has to go off for anything else.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Time> {
+        let deadline = match &self.state {
+            State::Open { .. } => self.wire.liveness.next_timer(),
+            State::Resolving { deadline } | State::Connecting { deadline } => Some(*deadline),
+            State::Waiting { until, .. } => Some(*until),
+            State::Closing(closing) => Some(closing.deadline),
+            State::Idle | State::Closed => None,
         };
-        let deadline = earliest(deadline, self.queue.next_expiry());
-        (earliest(measure_at, deadline), deadline)
+        earliest(deadline, self.queue.next_expiry())
     }
 
     const fn is_open(&self) -> bool {
