@@ -175,7 +175,7 @@ where
             )),
             Err(SendError::Encode(error)) => {
                 let thrown = class.type_error(&error.to_string());
-                set_detail(&thrown, error.detail());
+                set_detail(&thrown, &error.detail());
                 Err(thrown)
             }
             Err(error) => Err(class.dom_exception("InvalidStateError", &error.to_string())),

@@ -8,6 +8,8 @@ mod plain;
 
 #[cfg(feature = "json")]
 pub use json::Json;
+#[cfg(feature = "json")]
+pub(crate) use json::reason_of;
 #[cfg(feature = "msgpack")]
 pub use msgpack::MsgPack;
 pub use plain::{PlainBytes, PlainText};

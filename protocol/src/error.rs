@@ -4,21 +4,33 @@
 //! the error of an `expect`) may quote them. What was received can be had by asking for it.
 
 use std::fmt;
+#[cfg(feature = "json")]
+use std::sync::Arc;
 
 use crate::{Message, MessageKind};
 
 /// At most so many characters of text, or half as many bytes in hexadecimal, are kept as excerpt.
 const EXCERPT: usize = 80;
 
+// What only the accessors show is put into words when they are called: a program that does not call them is
+// made without the tables of what has to be escaped, and without serde_json's sentences.
+
 /// A message could not be decoded. The connection is not harmed by it.
 ///
 /// `Display` and `Debug` show no payload; [`excerpt`](Self::excerpt) and [`detail`](Self::detail) may.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct DecodeError {
     codec: &'static str,
-    reason: DecodeReason,
-    excerpt: Option<Box<str>>,
-    detail: Option<Box<str>>,
+    failure: Failure,
+    beginning: Beginning,
+}
+
+/// Why a message could not be decoded, and the decoder's own words about it.
+#[derive(Clone)]
+enum Failure {
+    Told(DecodeReason, Option<Words>),
+    #[cfg(feature = "json")]
+    Json(Arc<serde_json::Error>),
 }
 
 /// Why a message could not be decoded.
@@ -75,14 +87,12 @@ impl DecodeError {
     /// For a codec's author: `message` is not of the kind that `codec` speaks.
     #[must_use]
     pub fn wrong_kind(codec: &'static str, expected: MessageKind, message: &Message) -> Self {
+        let received = message.kind();
+        let reason = DecodeReason::WrongKind { expected, received };
         Self {
             codec,
-            reason: DecodeReason::WrongKind {
-                expected,
-                received: message.kind(),
-            },
-            excerpt: excerpt_of(message),
-            detail: None,
+            failure: Failure::Told(reason, None),
+            beginning: Beginning::of(message),
         }
     }
 
@@ -98,11 +108,21 @@ impl DecodeError {
         message: &Message,
         detail: Option<&str>,
     ) -> Self {
+        let reason = DecodeReason::Malformed { fault, at };
         Self {
             codec,
-            reason: DecodeReason::Malformed { fault, at },
-            excerpt: excerpt_of(message),
-            detail: detail.map(escaped),
+            failure: Failure::Told(reason, detail.map(Words::of)),
+            beginning: Beginning::of(message),
+        }
+    }
+
+    /// As [`malformed`](Self::malformed), with what serde_json says.
+    #[cfg(feature = "json")]
+    pub(crate) fn json(codec: &'static str, error: serde_json::Error, message: &Message) -> Self {
+        Self {
+            codec,
+            failure: Failure::Json(Arc::new(error)),
+            beginning: Beginning::of(message),
         }
     }
 
@@ -115,28 +135,48 @@ impl DecodeError {
     /// Why it was refused.
     #[must_use]
     pub fn reason(&self) -> DecodeReason {
-        self.reason
+        match &self.failure {
+            Failure::Told(reason, _) => *reason,
+            #[cfg(feature = "json")]
+            Failure::Json(error) => crate::codec::reason_of(error),
+        }
     }
 
     /// The beginning of the message: **payload**, to be shown with care. Text is cut to 80
     /// characters and escaped as by [`char::escape_debug`], bytes are the first 40 in hexadecimal;
     /// `…` at the end says that there was more. `None` if the message was empty.
     #[must_use]
-    pub fn excerpt(&self) -> Option<&str> {
-        self.excerpt.as_deref()
+    pub fn excerpt(&self) -> Option<String> {
+        self.beginning.shown()
     }
 
     /// What the decoder itself says, such as the name of a missing field, cut and escaped like the
     /// excerpt. It may quote the **payload**.
     #[must_use]
-    pub fn detail(&self) -> Option<&str> {
-        self.detail.as_deref()
+    pub fn detail(&self) -> Option<String> {
+        match &self.failure {
+            Failure::Told(_, words) => words.as_ref().map(Words::shown),
+            #[cfg(feature = "json")]
+            Failure::Json(error) => Some(Words::of(&error.to_string()).shown()),
+        }
     }
 }
 
+impl PartialEq for DecodeError {
+    /// Whether all that they show is the same.
+    fn eq(&self, other: &Self) -> bool {
+        self.codec == other.codec
+            && self.reason() == other.reason()
+            && self.beginning == other.beginning
+            && self.detail() == other.detail()
+    }
+}
+
+impl Eq for DecodeError {}
+
 impl fmt::Display for DecodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.codec, self.reason)
+        write!(f, "{}: {}", self.codec, self.reason())
     }
 }
 
@@ -144,7 +184,7 @@ impl fmt::Debug for DecodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DecodeError")
             .field("codec", &self.codec)
-            .field("reason", &self.reason)
+            .field("reason", &self.reason())
             .finish_non_exhaustive()
     }
 }
@@ -195,10 +235,18 @@ impl fmt::Display for Position {
 /// has no map whose keys are lists).
 ///
 /// `Display` and `Debug` show nothing of the value; [`detail`](Self::detail) may.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct EncodeError {
     codec: &'static str,
-    detail: Box<str>,
+    refusal: Refusal,
+}
+
+/// The encoder's own words.
+#[derive(Clone)]
+enum Refusal {
+    Told(Words),
+    #[cfg(feature = "json")]
+    Json(Arc<serde_json::Error>),
 }
 
 impl EncodeError {
@@ -207,7 +255,16 @@ impl EncodeError {
     pub fn new(codec: &'static str, detail: &str) -> Self {
         Self {
             codec,
-            detail: escaped(detail),
+            refusal: Refusal::Told(Words::of(detail)),
+        }
+    }
+
+    /// As [`new`](Self::new), with what serde_json says.
+    #[cfg(feature = "json")]
+    pub(crate) fn json(codec: &'static str, error: serde_json::Error) -> Self {
+        Self {
+            codec,
+            refusal: Refusal::Json(Arc::new(error)),
         }
     }
 
@@ -219,10 +276,23 @@ impl EncodeError {
 
     /// What the encoder itself says, cut to 80 characters and escaped. It may quote the **value**.
     #[must_use]
-    pub fn detail(&self) -> &str {
-        &self.detail
+    pub fn detail(&self) -> String {
+        match &self.refusal {
+            Refusal::Told(words) => words.shown(),
+            #[cfg(feature = "json")]
+            Refusal::Json(error) => Words::of(&error.to_string()).shown(),
+        }
     }
 }
+
+impl PartialEq for EncodeError {
+    /// Whether all that they show is the same.
+    fn eq(&self, other: &Self) -> bool {
+        self.codec == other.codec && self.detail() == other.detail()
+    }
+}
+
+impl Eq for EncodeError {}
 
 impl fmt::Display for EncodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -240,34 +310,71 @@ impl fmt::Debug for EncodeError {
 
 impl std::error::Error for EncodeError {}
 
-fn excerpt_of(message: &Message) -> Option<Box<str>> {
-    if message.is_empty() {
-        return None;
-    }
-    Some(match message {
-        Message::Text(text) => escaped(text),
-        Message::Binary(bytes) => {
-            let shown = &bytes[..bytes.len().min(EXCERPT / 2)];
-            let mut hex: String = shown.iter().map(|byte| format!("{byte:02x}")).collect();
-            if shown.len() < bytes.len() {
-                hex.push('…');
-            }
-            hex.into()
-        }
-    })
+/// The beginning of a text.
+#[derive(Clone, PartialEq, Eq)]
+struct Words {
+    kept: Box<str>,
+    /// There was more.
+    cut: bool,
 }
 
-fn escaped(text: &str) -> Box<str> {
-    let mut chars = text.chars();
-    let mut escaped: String = chars
-        .by_ref()
-        .take(EXCERPT)
-        .flat_map(char::escape_debug)
-        .collect();
-    if chars.next().is_some() {
-        escaped.push('…');
+impl Words {
+    fn of(text: &str) -> Self {
+        let end = text.char_indices().nth(EXCERPT).map(|(at, _)| at);
+        Self {
+            kept: end.and_then(|end| text.get(..end)).unwrap_or(text).into(),
+            cut: end.is_some(),
+        }
     }
-    escaped.into()
+
+    fn shown(&self) -> String {
+        let mut shown: String = self.kept.chars().flat_map(char::escape_debug).collect();
+        if self.cut {
+            shown.push('…');
+        }
+        shown
+    }
+}
+
+/// The beginning of a message.
+#[derive(Clone, PartialEq, Eq)]
+enum Beginning {
+    Text(Words),
+    Binary {
+        kept: Box<[u8]>,
+        /// There was more.
+        cut: bool,
+    },
+}
+
+impl Beginning {
+    fn of(message: &Message) -> Self {
+        match message {
+            Message::Text(text) => Self::Text(Words::of(text)),
+            Message::Binary(bytes) => {
+                let start = bytes.get(..EXCERPT / 2);
+                Self::Binary {
+                    kept: start.unwrap_or(bytes).into(),
+                    cut: bytes.len() > EXCERPT / 2,
+                }
+            }
+        }
+    }
+
+    /// `None` if there is nothing.
+    fn shown(&self) -> Option<String> {
+        let shown = match self {
+            Self::Text(words) => words.shown(),
+            Self::Binary { kept, cut } => {
+                let mut hex: String = kept.iter().map(|byte| format!("{byte:02x}")).collect();
+                if *cut {
+                    hex.push('…');
+                }
+                hex
+            }
+        };
+        (!shown.is_empty()).then_some(shown)
+    }
 }
 
 #[cfg(test)]
@@ -289,8 +396,9 @@ mod tests {
         let error = malformed("hunter2".into());
         let shown = format!("{error} {error:?} {error:#?}");
         assert!(!shown.contains("hunter2"), "{shown}");
-        assert_eq!(error.excerpt(), Some("hunter2"));
-        assert_eq!(error.detail(), Some("near \\u{1b}[31mhunter2"));
+        assert_eq!(error.excerpt().as_deref(), Some("hunter2"));
+        let detail = error.detail();
+        assert_eq!(detail.as_deref(), Some("near \\u{1b}[31mhunter2"));
 
         let error = EncodeError::new("test", "hunter2");
         let shown = format!("{error} {error:?}");
@@ -312,7 +420,7 @@ mod tests {
             (vec![0xab; 41].into(), Some("ab".repeat(40) + "…")),
         ];
         for (message, expected) in cases {
-            assert_eq!(malformed(message).excerpt(), expected.as_deref());
+            assert_eq!(malformed(message).excerpt(), expected);
         }
     }
 

@@ -2,7 +2,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::error::Category;
 
 use super::{Codec, Decode, Encode};
-use crate::{DecodeError, EncodeError, Fault, Message, MessageKind, Position};
+use crate::{DecodeError, DecodeReason, EncodeError, Fault, Message, MessageKind, Position};
 
 /// JSON in text messages, by serde.
 ///
@@ -20,7 +20,7 @@ impl<T: Serialize + ?Sized> Encode<T> for Json {
     fn encode(value: &T) -> Result<Message, EncodeError> {
         serde_json::to_string(value)
             .map(Message::Text)
-            .map_err(|error| EncodeError::new(Self::NAME, &error.to_string()))
+            .map_err(|error| EncodeError::json(Self::NAME, error))
     }
 }
 
@@ -29,25 +29,27 @@ impl<T: DeserializeOwned> Decode<T> for Json {
         let Message::Text(text) = &message else {
             return Err(DecodeError::wrong_kind(Self::NAME, Self::KIND, &message));
         };
-        serde_json::from_str(text).map_err(|error| {
-            let detail = error.to_string();
-            let fault = match error.classify() {
-                // The one fault that serde_json tells apart only by its words.
-                Category::Syntax if detail.starts_with("recursion limit exceeded") => {
-                    Fault::TooDeep
-                }
-                Category::Syntax | Category::Io => Fault::Syntax,
-                Category::Data => Fault::Mismatch,
-                Category::Eof => Fault::Truncated,
-            };
-            // Line 0 stands for "no position", as when an internally tagged enum is to blame.
-            let at = (error.line() > 0).then(|| Position::Line {
-                line: error.line(),
-                column: error.column(),
-            });
-            DecodeError::malformed(Self::NAME, fault, at, &message, Some(&detail))
-        })
+        serde_json::from_str(text).map_err(|error| DecodeError::json(Self::NAME, error, &message))
     }
+}
+
+/// What serde_json found wrong.
+pub(crate) fn reason_of(error: &serde_json::Error) -> DecodeReason {
+    let fault = match error.classify() {
+        // The one fault that serde_json tells apart only by its words.
+        Category::Syntax if error.to_string().starts_with("recursion limit exceeded") => {
+            Fault::TooDeep
+        }
+        Category::Syntax | Category::Io => Fault::Syntax,
+        Category::Data => Fault::Mismatch,
+        Category::Eof => Fault::Truncated,
+    };
+    // Line 0 stands for "no position", as when an internally tagged enum is to blame.
+    let at = (error.line() > 0).then(|| Position::Line {
+        line: error.line(),
+        column: error.column(),
+    });
+    DecodeReason::Malformed { fault, at }
 }
 
 #[cfg(test)]
@@ -55,7 +57,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::{DecodeReason, MAX_DEPTH};
+    use crate::MAX_DEPTH;
 
     fn fault<T: DeserializeOwned>(text: &str) -> Fault {
         match <Json as Decode<T>>::decode(text.into())
@@ -102,7 +104,7 @@ mod tests {
                 .detail()
                 .is_some_and(|detail| detail.contains("hunter2"))
         );
-        assert_eq!(error.excerpt(), Some(r#"[\"hunter2\"]"#));
+        assert_eq!(error.excerpt().as_deref(), Some(r#"[\"hunter2\"]"#));
     }
 
     #[test]
@@ -121,6 +123,6 @@ mod tests {
     fn binary_is_the_wrong_kind() {
         let error = <Json as Decode<Value>>::decode(b"{}"[..].into()).unwrap_err();
         assert!(matches!(error.reason(), DecodeReason::WrongKind { .. }));
-        assert_eq!(error.excerpt(), Some("7b7d"));
+        assert_eq!(error.excerpt().as_deref(), Some("7b7d"));
     }
 }
