@@ -1,6 +1,6 @@
 //! The events of a connection as a stream.
 
-use core::cell::RefCell;
+use core::cell::{OnceCell, RefCell};
 use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
 use std::collections::VecDeque;
@@ -91,34 +91,61 @@ impl Stream for Events {
     }
 }
 
-/// The streams that were made of one connection.
-#[derive(Debug, Default)]
-pub(crate) struct Watchers(RefCell<Vec<Weak<RefCell<Queue>>>>);
+/// The streams that were made of one connection. The list is made with the first of them, and reached by
+/// way of [`Watching`]: a program that watches no events is made without the queues that keep them.
+#[derive(Default)]
+pub(crate) struct Watchers(OnceCell<Box<dyn Watching>>);
+
+/// What is done with the streams.
+trait Watching {
+    /// One more.
+    fn watch(&self) -> Events;
+
+    /// Tells an event, or that nothing follows.
+    fn tell(&self, event: Option<&Event<Message>>);
+}
 
 impl Watchers {
     pub(crate) fn watch(&self) -> Events {
+        self.0.get_or_init(|| Box::new(Queues::default())).watch()
+    }
+
+    pub(crate) fn tell(&self, event: &Event<Message>) {
+        if let Some(watching) = self.0.get() {
+            watching.tell(Some(event));
+        }
+    }
+
+    /// Nothing follows.
+    pub(crate) fn end(&self) {
+        if let Some(watching) = self.0.get() {
+            watching.tell(None);
+        }
+    }
+}
+
+/// What the streams read from.
+#[derive(Default)]
+struct Queues(RefCell<Vec<Weak<RefCell<Queue>>>>);
+
+impl Watching for Queues {
+    fn watch(&self) -> Events {
         let queue = Rc::new(RefCell::new(Queue::default()));
         self.0.borrow_mut().push(Rc::downgrade(&queue));
         Events(queue)
     }
 
-    pub(crate) fn tell(&self, event: &Event<Message>) {
-        self.each(|queue| queue.push(event.clone()));
-    }
-
-    /// Nothing follows.
-    pub(crate) fn end(&self) {
-        self.each(|queue| queue.over = true);
-    }
-
-    fn each(&self, mut change: impl FnMut(&mut Queue)) {
+    fn tell(&self, event: Option<&Event<Message>>) {
         let mut wakers = Vec::new();
         self.0.borrow_mut().retain(|watcher| {
             let Some(queue) = watcher.upgrade() else {
                 return false;
             };
             let mut queue = queue.borrow_mut();
-            change(&mut queue);
+            match event {
+                Some(event) => queue.push(event.clone()),
+                None => queue.over = true,
+            }
             wakers.extend(queue.waker.take());
             true
         });

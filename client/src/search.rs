@@ -9,14 +9,14 @@ use std::rc::Rc;
 use crate::platform::{LocalFuture, Refused, Target};
 
 /// Dropping this drops the user's future.
-pub(crate) struct Search(Rc<SearchState>);
+pub(crate) struct Searching(Rc<SearchState>);
 
 struct SearchState {
     future: RefCell<Option<LocalFuture<Result<Target, Refused>>>>,
     waker: RefCell<Option<Waker>>,
 }
 
-impl Search {
+impl Searching {
     pub(crate) fn watch(future: LocalFuture<Result<Target, Refused>>) -> (Self, Watched) {
         let state = Rc::new(SearchState {
             future: RefCell::new(Some(future)),
@@ -26,7 +26,7 @@ impl Search {
     }
 }
 
-impl Drop for Search {
+impl Drop for Searching {
     fn drop(&mut self) {
         let future = self.0.future.borrow_mut().take();
         drop(future);
@@ -51,7 +51,7 @@ impl Future for Watched {
         match future.as_mut().poll(task) {
             Poll::Ready(target) => Poll::Ready(Some(target)),
             Poll::Pending => {
-                // Called off from inside: only the `Search` and this hold the state.
+                // Called off from inside: only the `Searching` and this hold the state.
                 if Rc::strong_count(&self.0) == 1 {
                     return Poll::Ready(None);
                 }

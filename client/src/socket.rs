@@ -25,8 +25,8 @@ use crate::events::{Events, Watchers};
 use crate::inbox::{INBOX_FULL, Inbox, InboxLimits, Received};
 use crate::options::{OptionError, Options};
 use crate::platform::{LocalFuture, Refused, Runtime, Target};
-use crate::search::Search;
-use crate::source::{Given, Source, check_mixed_content, check_protocols};
+use crate::search::Searching;
+use crate::source::{Source, check_mixed_content, check_protocols};
 
 /// Why a socket could not be made.
 #[derive(Clone, Debug, PartialEq)]
@@ -111,6 +111,9 @@ pub struct Builder<Out, In, C> {
     url: Source<String>,
     protocols: Source<Vec<String>>,
     options: Options,
+    /// What is wrong with them, looked for where they are given: a program that keeps to the defaults is
+    /// made without the table of what they may be.
+    wrong_option: Option<OptionError>,
     platform: Option<Rc<dyn Runtime>>,
     predicate: Option<Predicate>,
     on_open: Option<OnOpen>,
@@ -141,6 +144,7 @@ impl<Out, In, C> Builder<Out, In, C> {
             url,
             protocols: Source::from([]),
             options: Options::default(),
+            wrong_option: None,
             platform: None,
             predicate: None,
             on_open: None,
@@ -159,6 +163,7 @@ impl<Out, In, C> Builder<Out, In, C> {
 
     /// Delays, limits and policies.
     pub fn options(mut self, options: Options) -> Self {
+        self.wrong_option = options.check().err();
         self.options = options;
         self
     }
@@ -216,7 +221,9 @@ impl<Out, In, C> Builder<Out, In, C> {
             return Err(ConnectError::Panicked);
         }
         self.options.control_messages |= self.controls;
-        self.options.check().map_err(ConnectError::Option)?;
+        if let Some(wrong) = self.wrong_option {
+            return Err(ConnectError::Option(wrong));
+        }
         let platform = match self.platform {
             Some(platform) => platform,
             None if cfg!(target_family = "wasm") => Rc::new(Browser::new()),
@@ -339,7 +346,7 @@ impl Shared {
 }
 
 /// The driver's application.
-struct Face {
+pub(crate) struct Face {
     url: Source<String>,
     protocols: Source<Vec<String>>,
     options: Options,
@@ -377,24 +384,15 @@ fn check_secure(platform: &dyn Runtime, options: Options, url: &str) -> Result<(
 impl Application<Message> for FaceRef {
     fn resolve(&self, attempt: &Attempt, answer: Answer) -> Resolution {
         let face = &self.0;
-        match (face.url.give(attempt), face.protocols.give(attempt)) {
-            (Given::Now(url), Given::Now(protocols)) => Resolution::Ready(
-                url.and_then(|url| protocols.and_then(|protocols| face.target(url, protocols))),
-            ),
-            (url, protocols) => {
-                let asking = Rc::clone(face);
-                let (search, watched) = Search::watch(Box::pin(async move {
-                    let (url, protocols) = both(url.later(), protocols.later()).await;
-                    asking.target(url?, protocols?)
-                }));
-                face.platform.spawn(Box::pin(async move {
-                    if let Some(target) = watched.await {
-                        answer(target);
-                    }
-                }));
-                Resolution::Pending(Box::new(search))
-            }
+        if let Some(search) = face.url.search().or(face.protocols.search()) {
+            return search(face, attempt, answer);
         }
+        let (url, protocols) = (face.url.value(), face.protocols.value());
+        // They were checked when the socket was made.
+        Resolution::Ready(Ok(Target {
+            url: url.cloned().unwrap_or_default(),
+            protocols: protocols.cloned().unwrap_or_default(),
+        }))
     }
 
     fn verdict(&self, loss: &Loss) -> Option<Verdict> {
@@ -483,13 +481,23 @@ impl Application<Message> for FaceRef {
     }
 }
 
-impl<T: Clone + 'static> Given<T> {
-    fn later(self) -> LocalFuture<Result<T, Refused>> {
-        match self {
-            Self::Now(value) => Box::pin(core::future::ready(value)),
-            Self::Later(future) => future,
+/// Asks for what an attempt connects to, where it has to be asked for.
+pub(crate) type Search = fn(&Rc<Face>, &Attempt, Answer) -> Resolution;
+
+/// As [`Search`].
+pub(crate) fn search(face: &Rc<Face>, attempt: &Attempt, answer: Answer) -> Resolution {
+    let (url, protocols) = (face.url.give(attempt), face.protocols.give(attempt));
+    let asking = Rc::clone(face);
+    let (searching, watched) = Searching::watch(Box::pin(async move {
+        let (url, protocols) = both(url, protocols).await;
+        asking.target(url?, protocols?)
+    }));
+    face.platform.spawn(Box::pin(async move {
+        if let Some(target) = watched.await {
+            answer(target);
         }
-    }
+    }));
+    Resolution::Pending(Box::new(searching))
 }
 
 /// Waits for two futures side by side.

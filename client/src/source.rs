@@ -5,6 +5,7 @@ use core::future::Future;
 
 use crate::driver::Attempt;
 use crate::platform::{LocalFuture, Refused};
+use crate::socket::{Search, search};
 
 /// A value that is known, or that is asked for afresh before every attempt.
 ///
@@ -21,17 +22,18 @@ use crate::platform::{LocalFuture, Refused};
 pub struct Source<T>(Kind<T>);
 
 /// A function that is asked before every attempt.
-type Provider<T> = Box<dyn Fn(&Attempt) -> LocalFuture<Result<T, Refused>>>;
+type Ask<T> = dyn Fn(&Attempt) -> LocalFuture<Result<T, Refused>>;
+
+struct Provider<T> {
+    ask: Box<Ask<T>>,
+    /// How an attempt waits for the answer. It is named where providers are made, so that a program without
+    /// any is made without it.
+    search: Search,
+}
 
 enum Kind<T> {
     Value(T),
     Provider(Provider<T>),
-}
-
-/// What a source gives for one attempt.
-pub(crate) enum Given<T> {
-    Now(Result<T, Refused>),
-    Later(LocalFuture<Result<T, Refused>>),
 }
 
 impl<T: Clone + 'static> Source<T> {
@@ -44,10 +46,13 @@ impl<T: Clone + 'static> Source<T> {
         Fut: Future<Output = Result<T, E>> + 'static,
         E: fmt::Display,
     {
-        Self(Kind::Provider(Box::new(move |attempt| {
-            let value = provide(attempt);
-            Box::pin(async move { value.await.map_err(|error| Refused(error.to_string())) })
-        })))
+        Self(Kind::Provider(Provider {
+            ask: Box::new(move |attempt| {
+                let value = provide(attempt);
+                Box::pin(async move { value.await.map_err(|error| Refused(error.to_string())) })
+            }),
+            search,
+        }))
     }
 
     /// The value, when it does not change.
@@ -63,10 +68,19 @@ impl<T: Clone + 'static> Source<T> {
         self.0 = Kind::Value(value);
     }
 
-    pub(crate) fn give(&self, attempt: &Attempt) -> Given<T> {
+    /// How an attempt waits for a value that is asked for.
+    pub(crate) const fn search(&self) -> Option<Search> {
         match &self.0 {
-            Kind::Value(value) => Given::Now(Ok(value.clone())),
-            Kind::Provider(provide) => Given::Later(provide(attempt)),
+            Kind::Value(_) => None,
+            Kind::Provider(provider) => Some(provider.search),
+        }
+    }
+
+    /// The value for one attempt.
+    pub(crate) fn give(&self, attempt: &Attempt) -> LocalFuture<Result<T, Refused>> {
+        match &self.0 {
+            Kind::Value(value) => Box::pin(core::future::ready(Ok(value.clone()))),
+            Kind::Provider(provider) => (provider.ask)(attempt),
         }
     }
 }
