@@ -119,7 +119,7 @@ pub(crate) fn dropped(reason: &str, messages: &Array, bytes: u64) -> Option<Even
 
 /// A message that is none of the endpoint's. What it holds is in `detail` and `excerpt` alone.
 pub(crate) fn invalid(error: JsValue, source: Option<&DecodeError>) -> Option<Event> {
-    let text = |text: Option<&str>| text.map_or(JsValue::NULL, JsValue::from);
+    let text = |text: Option<String>| text.map_or(JsValue::NULL, JsValue::from);
     plain(
         "invalid",
         &[
