@@ -23,6 +23,17 @@ const OF_THE_DOCUMENT = {
 /** A connection that closed without saying how. */
 const ABNORMAL = 1006;
 
+/** The `readyState` of a socket that is closed. */
+const IS_CLOSED = 3;
+
+/**
+ * Milliseconds after an `error` in which a socket that is closed may still say how it ended. By the standard its
+ * `close` follows in the same task, in Safari in one of the next; but Chromium leaves it out where the policy of the
+ * page forbids the server. A task comes late in a busy page, hence so long; it is what one wait between two attempts
+ * takes at least. The same number stands in Rust, in `client/src/browser.rs`.
+ */
+const CLOSE_AFTER_ERROR = 1_000;
+
 /** Answers of `verdictOf` that are no waits, as in `src/host.rs`, and the one that leaves it to the policy. */
 const RETRY = -1;
 const STOP = -2;
@@ -160,7 +171,8 @@ export function openSocket(host, id, max) {
     host.refusal = nameOf(error);
     return 0;
   }
-  things.set(id, { socket, host });
+  const thing = { socket, host, closeTimer: undefined };
+  things.set(id, thing);
   write(socket, 'onopen', () => tell(id, OPENED));
   write(socket, 'onmessage', (event) => {
     const data = dataOf(event);
@@ -170,7 +182,13 @@ export function openSocket(host, id, max) {
     // To ask an event for its data a second time takes as long as the core takes for a message (0.1 µs).
     else tell(id, MESSAGE, size, host.takesData ? data : event);
   });
-  write(socket, 'onerror', () => tell(id, ERROR));
+  write(socket, 'onerror', () => {
+    // Armed first, since who is told may let go of the socket.
+    if (read(socket, 'readyState') === IS_CLOSED) {
+      thing.closeTimer ??= setTimeout(() => tell(id, CLOSED, ABNORMAL), CLOSE_AFTER_ERROR);
+    }
+    tell(id, ERROR);
+  });
   write(socket, 'onclose', (event) => {
     const code = read(event, 'code');
     const isClean = read(event, 'wasClean');
@@ -211,7 +229,8 @@ export function closeSocket(id, code, reason) {
 }
 
 export function silence(id) {
-  const { socket } = things.get(id);
+  const { socket, closeTimer } = things.get(id);
+  clearTimeout(closeTimer);
   for (const type of ['open', 'message', 'close']) write(socket, `on${type}`, null);
   // Node's `ws` tells an error when it is closed while it connects, and an error there that nobody listens to ends
   // the process.

@@ -285,12 +285,7 @@ impl<P: Payload> Platform<P> for Browser {
 
     fn set_timer(&self, millis: u64, fire: Box<dyn FnOnce()>) -> Box<dyn Any> {
         // The longest that `setTimeout` can wait; the core asks again when it goes off too early.
-        let millis = millis.min(i32::MAX as u64) as u32;
-        Box::new(Timeout::new(millis, || {
-            if !is_abandoned() {
-                fire();
-            }
-        }))
+        Box::new(timer(millis.min(i32::MAX as u64) as u32, fire))
     }
 
     fn defer(&self, task: Box<dyn FnOnce()>) {
@@ -456,10 +451,21 @@ fn hint_of(event: &web_sys::Event) -> Option<Hint> {
     }
 }
 
+/// Calls `fire` after so many milliseconds, unless the program has panicked or this is dropped before.
+fn timer(millis: u32, fire: Box<dyn FnOnce()>) -> Timeout {
+    Timeout::new(millis, || {
+        if !is_abandoned() {
+            fire();
+        }
+    })
+}
+
 /// One socket of the browser, with the closures that listen to it.
 struct BrowserSocket {
     socket: WebSocket,
     _listeners: Listeners,
+    /// Runs from an `error` of a closed socket to its `close`, which may never come.
+    close_timer: Rc<Cell<Option<Timeout>>>,
 }
 
 /// Kept as long as the socket may call them.
@@ -495,16 +501,29 @@ impl BrowserSocket {
         write(&socket, "onmessage", on_message.as_ref());
 
         let tell = Rc::clone(&listener);
-        let on_error = Closure::new(move || tell(SocketEvent::Error));
+        let close_timer = Rc::new(Cell::new(None));
+        let (closed, slot) = (socket.clone(), Rc::clone(&close_timer));
+        let on_error = Closure::new(move || {
+            // Armed first, since who is told may let go of the socket.
+            if read(&closed, "readyState").as_f64() == Some(WebSocket::CLOSED.into()) {
+                let tell = Rc::clone(&tell);
+                let fire = move || tell(SocketEvent::Closed(CloseFrame::abnormal()));
+                let armed = slot.take();
+                slot.set(armed.or_else(|| Some(timer(CLOSE_AFTER_ERROR_MS, Box::new(fire)))));
+            }
+            tell(SocketEvent::Error);
+        });
         write(&socket, "onerror", on_error.as_ref());
 
         let on_close = Closure::new(move |event: CloseEvent| {
-            // Deno gives 0 where no close frame came, which is no code.
-            let code = read(&event, "code").as_f64().filter(|code| *code > 0.0);
+            let clean = read(&event, "wasClean").is_truthy();
+            // Deno gives 0 where no close frame came, which is no code. A server can send one of 0.
+            let code = read(&event, "code").as_f64();
+            let code = code.filter(|code| *code > 0.0 || clean);
             listener(SocketEvent::Closed(CloseFrame {
                 code: code.map_or(ABNORMAL, |code| code as u16),
                 reason: read(&event, "reason").as_string().unwrap_or_default(),
-                clean: read(&event, "wasClean").is_truthy(),
+                clean,
             }));
         });
         write(&socket, "onclose", on_close.as_ref());
@@ -513,10 +532,12 @@ impl BrowserSocket {
         Self {
             socket,
             _listeners: (on_open, on_message, on_error, on_close),
+            close_timer,
         }
     }
 
     fn silence(&self) {
+        drop(self.close_timer.take());
         silence(&self.socket);
     }
 }
@@ -540,6 +561,12 @@ fn silence(socket: &WebSocket) {
 
 /// The code of a socket that closed without saying how.
 const ABNORMAL: u16 = 1006;
+
+/// Milliseconds after an `error` in which a socket that is closed may still say how it ended. By the standard
+/// its `close` follows in the same task, in Safari in one of the next; but Chromium leaves it out where the
+/// policy of the page forbids the server. A task comes late in a busy page, hence so long; it is what one wait
+/// between two attempts takes at least. The same number stands in JavaScript, in `client-wasm/js/ring.js`.
+const CLOSE_AFTER_ERROR_MS: u32 = 1_000;
 
 thread_local! {
     /// Every socket that is listened to.

@@ -46,6 +46,31 @@ describe('the installed package', { timeout: 4 * TEST_TIMEOUT }, () => {
     assert.deepEqual(realm.complaints, []);
   });
 
+  test('[R13] a server that the content security policy forbids is a failed attempt, long before connectTimeout', async () => {
+    // The page's own origin is allowed, and the server is another.
+    await fresh({ pagePolicy: strictPolicy({ connect: '' }) });
+    const { violated, ends } = await realm.evaluate('the close events', async (url) => {
+      const { ReconnectingWebSocket } = await import('/pkg/index.js');
+      const violation = new Promise((resolve) => {
+        addEventListener('securitypolicyviolation', ({ violatedDirective }) => resolve(violatedDirective), { once: true });
+      });
+      const options = { connectTimeout: 300_000, maxRetries: 1, firstDelayMax: 0, minDelay: 0, maxDelay: 1, baseDelay: 1 };
+      const socket = new ReconnectingWebSocket(url, [], options);
+      const closes = [];
+      await new Promise((resolve) => {
+        socket.onclose = (event) => {
+          const { code, wasClean, cause, willReconnect } = event;
+          closes.push({ code, wasClean, cause, willReconnect });
+          if (!willReconnect) resolve();
+        };
+      });
+      return { violated: await violation, ends: closes };
+    }, serverAddress('ws'));
+    assert.equal(violated, 'connect-src');
+    const end = { code: 1006, wasClean: false, cause: 'socket' };
+    assert.deepEqual(ends, [{ ...end, willReconnect: true }, { ...end, willReconnect: false }]);
+  });
+
   test('load() loads once, and settles when the module is there', async () => {
     await fresh();
     wasmRequests = 0;

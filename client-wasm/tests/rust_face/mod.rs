@@ -4,4 +4,5 @@
 mod over_ws;
 #[cfg(feature = "wss-tests")]
 mod over_wss;
-mod server;
+mod own_sockets;
+pub(crate) mod server;

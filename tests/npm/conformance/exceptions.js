@@ -39,7 +39,7 @@ export const exceptions = [
     case: 'an address that the policy of the page forbids',
     browsers: CHROMIUM,
     notes: ['events'],
-    reason: 'Chromium tells of it by error alone, although the standard wants close, too. This class has both; close comes when the time for connecting is over.',
+    reason: 'Chromium tells of it by error alone, although the standard wants close, too. This class has both, a second later.',
   },
   {
     case: 'an address that the policy of the page forbids',

@@ -7,6 +7,6 @@ export const AS_WEBSOCKET = {
   highWaterMark: 2 ** 31 - 1,
   lowWaterMark: 0,
   maxMessageBytes: Infinity,
-  connectTimeout: 12_000,
+  connectTimeout: 2 ** 31 - 1,
   closeTimeout: 2 ** 31 - 1,
 };

@@ -1245,6 +1245,83 @@ export const cases = {
     same(made.map(({ closed }) => closed), [1], 'close() calls');
   },
 
+  async '[R13] a closed socket that tells an error and no close has ended'(t) {
+    await load();
+    const made = [];
+    /** A connection on a socket that does this when it has just been made. One attempt is made, which may take a minute. */
+    const on = (acts) => {
+      class Own {
+        readyState = 0;
+        constructor() {
+          made.push(this);
+          setTimeout(() => acts(this));
+        }
+
+        close() {}
+      }
+      const socket = t.socket(t.url('/echo'), [], { connectTimeout: 60_000, maxRetries: 0, WebSocket: Own });
+      const ends = [];
+      socket.addEventListener('close', ({ code, wasClean, cause }) => ends.push([code, wasClean, cause]));
+      return { socket, ends };
+    };
+    const fails = (own) => {
+      own.readyState = 3;
+      own.onerror();
+    };
+    const closes = (own) => own.onclose?.({ code: 4321, reason: '', wasClean: true });
+
+    const told = on((own) => {
+      fails(own);
+      setTimeout(() => closes(own), 5);
+    });
+    const open = on((own) => {
+      own.readyState = 1;
+      own.onopen();
+      own.onerror();
+    });
+    const again = on((own) => {
+      if (again.isAgain) return;
+      again.isAgain = true;
+      fails(own);
+      // The number by which the module knows the socket that is left goes to the next one.
+      again.socket.reconnect();
+    });
+    const untold = on((own) => {
+      fails(own);
+      fails(own);
+    });
+    const late = made.at(-1);
+    await t.next(told.socket, 'close');
+    await t.next(untold.socket, 'close');
+    closes(late);
+
+    // Another one takes as long again: by then all would have come that is not to come.
+    await t.next(on(fails).socket, 'close');
+    same(told.ends, [[4321, true, 'socket']]);
+    same(untold.ends, [[1006, false, 'socket']]);
+    same(open.ends, []);
+    equal(open.socket.state, 'open', 'state');
+    same(again.ends, []);
+    equal(again.socket.state, 'connecting', 'state');
+  },
+
+  async 'a close code of 0 is told if the server has sent it'(t) {
+    for (const [event, expected] of [
+      [{ code: 0, wasClean: true }, [0, true]],
+      [{ code: 0, wasClean: false }, [1006, false]],
+      [{ wasClean: true }, [1006, true]],
+      [{ code: 4321, wasClean: true }, [4321, true]],
+    ]) {
+      class Own {
+        constructor() {
+          setTimeout(() => this.onclose({ ...event, reason: '' }));
+        }
+      }
+      const { code, wasClean } = await t.next(t.socket(t.url('/echo'), [], { ...NEVER_AGAIN, WebSocket: Own }), 'close');
+      same([code, wasClean], expected, JSON.stringify(event));
+    }
+  },
+
   async '[R25] reports what may not have reached the server, and does not send it again'(t) {
     let sends = 0;
     class Lossy extends WebSocket {

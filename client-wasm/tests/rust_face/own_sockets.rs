@@ -1,0 +1,103 @@
+//! Sockets of a constructor of the program's own, which need not do as a browser's do.
+
+use core::time::Duration;
+use std::rc::Rc;
+
+use futures_util::StreamExt;
+use js_sys::Function;
+use steady_socket::browser::Browser;
+use steady_socket::protocol::PlainText;
+use steady_socket::{Cause, Event, Events, Loss, Options, Phase, Socket};
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_test::wasm_bindgen_test;
+
+use super::server::soon;
+
+type Text = Socket<String, String, PlainText>;
+
+/// Has a socket tell an error, as one that is closed.
+const ERROR: &str = "socket.readyState = 3; socket.onerror();";
+
+/// A connection on a socket that does this, in JavaScript, when it has just been made. One attempt is made, which
+/// may take a minute.
+fn on_a_socket_that(acts: &str) -> (Text, Events) {
+    let make = format!(
+        "return class {{
+            readyState = 0;
+            constructor() {{ setTimeout((socket) => {{ {acts} }}, 0, this); }}
+            close() {{}}
+        }};"
+    );
+    let constructor = Function::new_no_args(&make).call0(&JsValue::UNDEFINED);
+    let constructor = constructor.expect("a class").unchecked_into();
+    let socket = Text::builder("ws://server.test/")
+        .options(
+            Options::default()
+                .connect_timeout(Duration::from_secs(60))
+                .max_retries(Some(0)),
+        )
+        .platform(Rc::new(Browser::with_constructor(constructor)))
+        .connect()
+        .expect("a socket");
+    let events = socket.events();
+    (socket, events)
+}
+
+/// The next end that is told.
+async fn next_end(events: &mut Events) -> Loss {
+    soon("an end", async {
+        loop {
+            if let Event::Closed(closed) = events.next().await.expect("events go on") {
+                return closed.loss;
+            }
+        }
+    })
+    .await
+}
+
+/// How many more ends are told, of a socket that is gone.
+async fn further_ends(events: Events) -> usize {
+    let is_end = async |event| matches!(event, Event::Closed(_)).then_some(());
+    soon("the end of the events", events.filter_map(is_end).count()).await
+}
+
+#[wasm_bindgen_test]
+async fn a_close_code_of_0_is_told_if_the_server_has_sent_it() {
+    for (event, code, clean) in [
+        ("code: 0, wasClean: true", 0, true),
+        ("code: 0, wasClean: false", 1006, false),
+        ("wasClean: true", 1006, true),
+        ("code: 4321, wasClean: true", 4321, true),
+    ] {
+        let acts = format!("socket.readyState = 3; socket.onclose({{ {event}, reason: '' }});");
+        let (_socket, mut events) = on_a_socket_that(&acts);
+        let close = next_end(&mut events).await.close;
+        assert_eq!((close.code, close.clean), (code, clean), "{event}");
+    }
+}
+
+// [R13]
+#[wasm_bindgen_test]
+async fn a_closed_socket_that_tells_an_error_and_no_close_has_ended() {
+    let close_after = |millis: u32| {
+        format!("setTimeout(() => socket.onclose?.({{ code: 4321, wasClean: true }}), {millis});")
+    };
+    let (told, mut of_told) = on_a_socket_that(&format!("{ERROR} {}", close_after(5)));
+    let (open, _) = on_a_socket_that("socket.readyState = 1; socket.onopen(); socket.onerror();");
+    let twice_and_late = format!("{ERROR} {ERROR} {}", close_after(1_300));
+    let (untold, mut of_untold) = on_a_socket_that(&twice_and_late);
+
+    let end = next_end(&mut of_told).await;
+    assert_eq!((end.close.code, end.close.clean), (4321, true));
+    let end = next_end(&mut of_untold).await;
+    assert_eq!(end.cause, Cause::Socket);
+    assert_eq!((end.close.code, end.close.clean), (1006, false));
+
+    // Another one takes as long again: by then all would have come that is not to come.
+    let (_another, mut of_another) = on_a_socket_that(ERROR);
+    next_end(&mut of_another).await;
+    assert_eq!(open.handle().phase(), Phase::Open);
+    drop((told, untold));
+    assert_eq!(further_ends(of_told).await, 0);
+    assert_eq!(further_ends(of_untold).await, 0);
+}
