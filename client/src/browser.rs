@@ -4,6 +4,8 @@
 //! needs them, and assumes no `window`. It compiles natively, so that the lints and the documentation
 //! see it, and panics when it is called there.
 
+mod text;
+
 use core::any::Any;
 use core::cell::{Cell, RefCell};
 use core::pin::Pin;
@@ -22,103 +24,53 @@ use crate::platform::{
     SocketSettings, Target,
 };
 
-/// What the browser ring carries: [`Message`]s for Rust, or JavaScript values that stay outside.
-pub trait Payload: Sized + 'static {
-    /// Hands the payload to the socket.
-    ///
-    /// # Errors
-    /// What the socket's `send` throws.
-    fn send(&self, socket: &WebSocket) -> Result<(), JsValue>;
-
-    /// Takes the payload out of a `message` event with this data; `None` for data of a kind that the
-    /// payload cannot hold.
-    fn receive(event: MessageEvent, data: JsValue) -> Option<Self>;
-
-    /// The text of a message that arrived, if it begins with `mark`; `None` for another, or a binary one.
-    fn text_marked(&self, mark: char) -> Option<String>;
-
-    /// A text message to send.
-    fn from_text(text: &str) -> Self;
-}
-
-impl Payload for Message {
-    fn send(&self, socket: &WebSocket) -> Result<(), JsValue> {
-        match self {
-            Self::Text(text) => socket.send_with_str(text),
-            // A browser refuses a view of memory that threads share: copy it out first.
-            #[cfg(target_feature = "atomics")]
-            Self::Binary(bytes) => {
-                socket.send_with_js_u8_array(&Uint8Array::from(bytes.as_slice()))
-            }
-            #[cfg(not(target_feature = "atomics"))]
-            Self::Binary(bytes) => socket.send_with_u8_array(bytes),
-        }
-    }
-
-    fn receive(_: MessageEvent, data: JsValue) -> Option<Self> {
-        match data.as_string() {
-            Some(text) => Some(Self::Text(text)),
-            None => Some(Self::Binary(
-                Uint8Array::new(data.dyn_ref::<ArrayBuffer>()?).to_vec(),
-            )),
-        }
-    }
-
-    fn text_marked(&self, mark: char) -> Option<String> {
-        match self {
-            Self::Text(text) => text.starts_with(mark).then(|| text.clone()),
-            Self::Binary(_) => None,
-        }
-    }
-
-    fn from_text(text: &str) -> Self {
-        text.into()
+fn send(socket: &WebSocket, message: &Message) -> Result<(), JsValue> {
+    match message {
+        Message::Text(text) => socket.send_with_str(text),
+        // A browser refuses a view of memory that threads share: copy it out first.
+        #[cfg(target_feature = "atomics")]
+        Message::Binary(bytes) => socket.send_with_js_u8_array(&Uint8Array::from(bytes.as_slice())),
+        #[cfg(not(target_feature = "atomics"))]
+        Message::Binary(bytes) => socket.send_with_u8_array(bytes),
     }
 }
 
-/// In: the `MessageEvent` itself. Out: whatever `send` takes.
-impl Payload for JsValue {
-    fn send(&self, socket: &WebSocket) -> Result<(), JsValue> {
-        socket.unchecked_ref::<AnySocket>().send(self)
+/// What a `message` event tells, unless what it carries is no message.
+fn received(event: &MessageEvent, max: u32) -> Option<SocketEvent<Message>> {
+    let data = data_of(event)?;
+    let text = data.dyn_ref::<JsString>();
+    // Before anything of it is copied. For text in UTF-16 code units, since its size in bytes would take a walk
+    // through it.
+    let size = text.map_or_else(|| size_of(&data), JsString::length);
+    if size > max {
+        return Some(SocketEvent::TooBig);
     }
-
-    fn receive(event: MessageEvent, _: JsValue) -> Option<Self> {
-        Some(event.into())
-    }
-
-    fn text_marked(&self, mark: char) -> Option<String> {
-        let data = self.unchecked_ref::<Carrier>().data().ok()?;
-        let text = data.dyn_ref::<JsString>()?;
-        // Asked of the string where it lies: most are not what is looked for.
-        (text.char_code_at(0) == f64::from(u32::from(mark))).then(|| text.into())
-    }
-
-    fn from_text(text: &str) -> Self {
-        Self::from_str(text)
-    }
+    let payload = match text {
+        Some(text) => Message::Text(text::read(text, size)),
+        None => Message::Binary(Uint8Array::new(data.dyn_ref::<ArrayBuffer>()?).to_vec()),
+    };
+    let bytes = size as usize;
+    Some(SocketEvent::Message { payload, bytes })
 }
 
-/// The size of a message before anything of it is copied: bytes, or for text UTF-16 code units, since its
-/// size in bytes would take a walk through it.
+/// The data of an event.
+fn data_of(event: &MessageEvent) -> Option<JsValue> {
+    // An event that the browser made does not throw, and to be ready for it takes longer than to look.
+    if event.is_instance_of::<MessageEvent>() {
+        return Some(event.data());
+    }
+    event.unchecked_ref::<Carrier>().data().ok()
+}
+
+/// The size of what is not text, in bytes.
 fn size_of(data: &JsValue) -> u32 {
-    match data.dyn_ref::<JsString>() {
-        Some(text) => text.length(),
-        None => {
-            let data = data.unchecked_ref::<Sized_>();
-            let length = data.byte_length().ok().flatten();
-            length.or_else(|| data.size().ok()?).unwrap_or(0)
-        }
-    }
+    let data = data.unchecked_ref::<Sized_>();
+    let length = data.byte_length().ok().flatten();
+    length.or_else(|| data.size().ok()?).unwrap_or(0)
 }
 
 #[wasm_bindgen]
 extern "C" {
-    /// A socket whose `send` takes any of the kinds that the standard allows.
-    type AnySocket;
-
-    #[wasm_bindgen(method, catch)]
-    fn send(this: &AnySocket, data: &JsValue) -> Result<(), JsValue>;
-
     /// An `ArrayBuffer` or a `Blob`, or whatever a socket that is not the browser's gives.
     #[wasm_bindgen(js_name = Object)]
     type Sized_;
@@ -249,7 +201,7 @@ fn write(object: &JsValue, field: &str, value: &JsValue) {
     let _ = Reflect::set(object, &JsValue::from_str(field), value);
 }
 
-impl<P: Payload> Platform<P> for Browser {
+impl Platform<Message> for Browser {
     fn now(&self) -> Time {
         let millis = if PERFORMANCE.with(Option::is_some) {
             performance_now()
@@ -271,12 +223,15 @@ impl<P: Payload> Platform<P> for Browser {
         })))
     }
 
-    fn text_marked(&self, payload: &P, mark: char) -> Option<String> {
-        payload.text_marked(mark)
+    fn text_marked(&self, payload: &Message, mark: char) -> Option<String> {
+        match payload {
+            Message::Text(text) => text.starts_with(mark).then(|| text.clone()),
+            Message::Binary(_) => None,
+        }
     }
 
-    fn message(&self, text: &str) -> P {
-        P::from_text(text)
+    fn message(&self, text: &str) -> Message {
+        text.into()
     }
 
     fn chance(&self) -> f64 {
@@ -296,8 +251,8 @@ impl<P: Payload> Platform<P> for Browser {
         &self,
         target: &Target,
         settings: SocketSettings,
-        listener: SocketListener<P>,
-    ) -> Result<Rc<dyn RawSocket<P>>, Refused> {
+        listener: SocketListener<Message>,
+    ) -> Result<Rc<dyn RawSocket<Message>>, Refused> {
         if is_abandoned() {
             return Err(Refused("the program has panicked".to_owned()));
         }
@@ -306,7 +261,7 @@ impl<P: Payload> Platform<P> for Browser {
             .map_err(|thrown| refused(&thrown))?;
         let max = settings.max_message_bytes.unwrap_or(u32::MAX);
         let socket = BrowserSocket::listen(socket, Rc::from(listener), max);
-        RawSocket::<P>::set_binary_type(&socket, settings.binary_type);
+        socket.set_binary_type(settings.binary_type);
         Ok(Rc::new(socket))
     }
 }
@@ -477,25 +432,15 @@ type Listeners = (
 );
 
 impl BrowserSocket {
-    fn listen<P: Payload>(
-        socket: WebSocket,
-        listener: Rc<dyn Fn(SocketEvent<P>)>,
-        max: u32,
-    ) -> Self {
+    fn listen(socket: WebSocket, listener: Rc<dyn Fn(SocketEvent<Message>)>, max: u32) -> Self {
         let tell = Rc::clone(&listener);
         let on_open = Closure::new(move || tell(SocketEvent::Opened));
         write(&socket, "onopen", on_open.as_ref());
 
         let tell = Rc::clone(&listener);
         let on_message = Closure::new(move |event: MessageEvent| {
-            let data = event.unchecked_ref::<Carrier>().data();
-            let data = data.unwrap_or(JsValue::UNDEFINED);
-            let size = size_of(&data);
-            if size > max {
-                tell(SocketEvent::TooBig);
-            } else if let Some(payload) = P::receive(event, data) {
-                let bytes = size as usize;
-                tell(SocketEvent::Message { payload, bytes });
+            if let Some(event) = received(&event, max) {
+                tell(event);
             }
         });
         write(&socket, "onmessage", on_message.as_ref());
@@ -634,11 +579,9 @@ pub fn close_sockets_on_panic() {
     }));
 }
 
-impl<P: Payload> RawSocket<P> for BrowserSocket {
-    fn send(&self, payload: &P) -> Result<(), Refused> {
-        payload
-            .send(&self.socket)
-            .map_err(|thrown| refused(&thrown))
+impl RawSocket<Message> for BrowserSocket {
+    fn send(&self, payload: &Message) -> Result<(), Refused> {
+        send(&self.socket, payload).map_err(|thrown| refused(&thrown))
     }
 
     fn close(&self, code: Option<u16>, reason: &str) {

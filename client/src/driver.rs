@@ -381,15 +381,7 @@ impl<P: 'static> Inner<P> {
         let input = match event {
             SocketEvent::Opened => return self.opened(generation),
             SocketEvent::Message { payload, bytes } => {
-                let Some(payload) = self.for_the_application(generation, payload) else {
-                    self.happened(Input::Alive { generation });
-                    return;
-                };
-                Input::Message {
-                    generation,
-                    payload,
-                    bytes,
-                }
+                return self.received(generation, payload, bytes);
             }
             SocketEvent::TooBig => {
                 if let Some(socket) = self.socket_of(generation) {
@@ -411,6 +403,37 @@ impl<P: 'static> Inner<P> {
             }
         };
         self.happened(input);
+    }
+
+    /// A message arrived. Nearly always it is all that there is to tell, and goes straight to the application.
+    fn received(self: &Rc<Self>, generation: Generation, payload: P, bytes: usize) {
+        let Some(payload) = self.for_the_application(generation, payload) else {
+            return self.happened(Input::Alive { generation });
+        };
+        if self.telling.get() {
+            // Behind what is being told.
+            return self.happened(Input::Message {
+                generation,
+                payload,
+                bytes,
+            });
+        }
+        let is_timed = self.connection.borrow().messages_are_timed();
+        let now = self.moment(is_timed);
+        let received = self
+            .connection
+            .borrow_mut()
+            .receive(now, generation, payload, bytes);
+        if let Some(payload) = received {
+            self.telling.set(true);
+            self.application.message(payload);
+            self.telling.set(false);
+            if self.connection.borrow().is_settled() {
+                return self.told();
+            }
+        }
+        self.carry_out();
+        self.tell();
     }
 
     fn opened(self: &Rc<Self>, generation: Generation) {
@@ -664,6 +687,11 @@ impl<P: 'static> Inner<P> {
             self.carry_out();
         }
         self.telling.set(false);
+        self.told();
+    }
+
+    /// Everything has been told.
+    fn told(self: &Rc<Self>) {
         self.arm();
         self.application.settled();
     }

@@ -105,6 +105,9 @@ type Predicate = Box<dyn Fn(&Loss) -> Option<Verdict>>;
 /// The application's handler of an open connection.
 type OnOpen = Box<dyn Fn(&Opening<'_>)>;
 
+/// The application's handler of messages, which decodes them first.
+type OnMessage = Box<dyn FnMut(Message)>;
+
 /// How to connect. Made by [`Socket::builder`].
 #[must_use = "a builder does nothing before `connect`"]
 pub struct Builder<Out, In, C> {
@@ -117,6 +120,7 @@ pub struct Builder<Out, In, C> {
     platform: Option<Rc<dyn Runtime>>,
     predicate: Option<Predicate>,
     on_open: Option<OnOpen>,
+    on_message: Option<OnMessage>,
     heartbeat: Option<Heartbeat>,
     inbox: InboxLimits,
     /// Control messages are offered among the sub-protocols.
@@ -148,6 +152,7 @@ impl<Out, In, C> Builder<Out, In, C> {
             platform: None,
             predicate: None,
             on_open: None,
+            on_message: None,
             heartbeat: None,
             inbox: InboxLimits::default(),
             controls: false,
@@ -248,6 +253,7 @@ impl<Out, In, C> Builder<Out, In, C> {
             platform: Rc::clone(&platform),
             predicate: self.predicate,
             on_open: self.on_open,
+            on_message: Cell::new(self.on_message),
             heartbeat: self.heartbeat,
             shared: Rc::clone(&shared),
         });
@@ -262,6 +268,35 @@ impl<Out, In, C> Builder<Out, In, C> {
             waiting: None,
             types: PhantomData,
         })
+    }
+}
+
+impl<Out, In, C: Decode<In>> Builder<Out, In, C> {
+    /// Calls `handler` with every message as it arrives, and with what could not be decoded, instead of keeping
+    /// it for the stream, which then gives nothing and ends with the connection.
+    ///
+    /// It is the fastest way to receive: no task is woken for a message, and nothing waits to be read, so that
+    /// the limits of [`Builder::inbox`] do not apply. The handler may send, close and reconnect by a
+    /// [`Handle`]; the next message comes when it has returned.
+    ///
+    /// ```no_run
+    /// use steady_socket::{Handle, Json, Socket};
+    ///
+    /// let mut sum = 0;
+    /// let socket = Socket::<u32, u32, Json>::builder("wss://example.org/numbers")
+    ///     .on_message(move |message| match message {
+    ///         Ok(number) => sum += number,
+    ///         Err(error) => eprintln!("{error}"),
+    ///     })
+    ///     .connect()?;
+    /// # Ok::<(), steady_socket::ConnectError>(())
+    /// ```
+    pub fn on_message(
+        mut self,
+        mut handler: impl FnMut(Result<In, DecodeError>) + 'static,
+    ) -> Self {
+        self.on_message = Some(Box::new(move |message| handler(C::decode(message))));
+        self
     }
 }
 
@@ -353,6 +388,8 @@ pub(crate) struct Face {
     platform: Rc<dyn Runtime>,
     predicate: Option<Predicate>,
     on_open: Option<OnOpen>,
+    /// Not there while it runs.
+    on_message: Cell<Option<OnMessage>>,
     heartbeat: Option<Heartbeat>,
     shared: Rc<Shared>,
 }
@@ -403,6 +440,12 @@ impl Application<Message> for FaceRef {
     }
 
     fn message(&self, payload: Message) {
+        // The driver hands over one message at a time, so that it is there whenever there is one.
+        if let Some(mut handler) = self.0.on_message.take() {
+            handler(payload);
+            self.0.on_message.set(Some(handler));
+            return;
+        }
         let shared = &self.0.shared;
         let received = shared.inbox.borrow_mut().push(payload);
         let dropped = match received {

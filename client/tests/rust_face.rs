@@ -65,6 +65,78 @@ fn a_stream_of_what_the_server_sends() {
     assert!(socket.next().now_or_never().is_none());
 }
 
+#[test]
+fn a_handler_is_given_what_the_server_sends_and_the_stream_is_not() {
+    let world = World::new();
+    let seen = Rc::new(RefCell::new(Vec::new()));
+    let noted = Rc::clone(&seen);
+    let mut socket = Socket::<u32, u32, Json>::builder("ws://example.org/")
+        .platform(world.platform())
+        // Nothing waits to be read.
+        .inbox(InboxLimits {
+            messages: 1,
+            overflow: InboxOverflow::Close,
+            ..InboxLimits::default()
+        })
+        .on_message(move |message| noted.borrow_mut().push(message.ok()))
+        .connect()
+        .unwrap();
+    world.connection(0).open();
+    for message in ["1", "two", "3"] {
+        world.connection(0).send(message);
+    }
+    assert_eq!(*seen.borrow(), [Some(1), None, Some(3)]);
+    assert!(socket.next().now_or_never().is_none());
+
+    world.connection(0).cut();
+    world.advance(Duration::from_secs(5));
+    world.connection(1).open();
+    world.connection(1).send("4");
+    assert_eq!(*seen.borrow(), [Some(1), None, Some(3), Some(4)]);
+
+    socket.handle().close(None, "").unwrap();
+    world.connection(1).close(1000, "");
+    world.run();
+    assert_eq!(socket.next().now_or_never(), Some(None));
+}
+
+// [R23]
+#[test]
+fn a_handler_of_messages_may_send_and_drop_the_socket() {
+    let world = World::new();
+    let place = Rc::new(RefCell::new(None::<Text>));
+    let held = Rc::clone(&place);
+    let mut count = 0;
+    let socket = builder(&world)
+        .on_message(move |message| {
+            count += 1;
+            let socket = held.borrow();
+            let handle = socket
+                .as_ref()
+                .expect("no message after it is dropped")
+                .handle();
+            drop(socket);
+            let answer = format!("{count}: {}", message.unwrap());
+            assert_eq!(handle.try_send(&answer), Ok(Sent::Now));
+            if count == 2 {
+                let socket = held.take();
+                drop(socket);
+            }
+        })
+        .connect()
+        .unwrap();
+    *place.borrow_mut() = Some(socket);
+    world.connection(0).open();
+    for message in ["a", "b", "c"] {
+        world.connection(0).send(message);
+    }
+    world.run();
+    assert_eq!(texts(world.connection(0).received()), ["1: a", "2: b"]);
+    assert!(place.borrow().is_none());
+    assert!(!world.connection(0).is_listened_to());
+    assert_eq!(world.timer_count(), 0);
+}
+
 // [R25]
 #[test]
 fn what_is_sent_while_down_goes_out_in_order_after_the_open_handler() {

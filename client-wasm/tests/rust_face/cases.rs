@@ -156,6 +156,41 @@ async fn bytes_come_back_as_they_went() {
     }
 }
 
+#[wasm_bindgen_test]
+async fn text_of_any_length_comes_back_as_it_went() {
+    let url = format!("{}/echo", SERVER.address().await);
+    let mut socket = Text::connect(url).unwrap();
+    // In one byte of UTF-8, two, three and four.
+    for alphabet in ["a", "ł", "€", "🦀", "aa🦀ł€", "a€"] {
+        for size in [0, 40, 47, 48, 49, 150, 1_000, 60_000] {
+            let text = alphabet.repeat(size / alphabet.len());
+            send(&mut socket, &text).await;
+            assert!(
+                next(&mut socket).await == text,
+                "{size} bytes of {alphabet}"
+            );
+        }
+    }
+}
+
+#[wasm_bindgen_test]
+async fn a_handler_is_given_what_the_server_sends() {
+    let (builder, _) = hello().await;
+    let seen = Rc::new(RefCell::new(Vec::new()));
+    let noted = Rc::clone(&seen);
+    let mut socket = builder
+        .on_message(move |message| noted.borrow_mut().push(message.unwrap()))
+        .connect()
+        .unwrap();
+    for name in ["Ada", "Grace"] {
+        send(&mut socket, name).await;
+    }
+    while seen.borrow().len() < 2 {
+        sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(*seen.borrow(), ["Hello Ada!", "Hello Grace!"]);
+}
+
 // [R28]
 #[wasm_bindgen_test]
 async fn a_message_of_the_wrong_kind_is_an_item_and_the_stream_goes_on() {

@@ -6,7 +6,7 @@ use super::backoff::{backoff, draw};
 use super::liveness::{Life, Liveness};
 use super::{
     Cause, CloseFrame, ClosePolicy, Connection, Context, Effect, Event, Flow, Generation, Hint,
-    Loss, Output, Pending, Phase, State, Time, Verdict, Why, Wire, close_policy,
+    Loss, Pending, Phase, State, Time, Verdict, Why, Wire, close_policy,
 };
 
 /// A loss within this time after the page woke or the network changed comes from this side, so no crowd
@@ -65,19 +65,6 @@ impl<P> Connection<P> {
             reconnected,
             attempt,
         });
-    }
-
-    pub(super) fn received(&mut self, now: Time, generation: Generation, payload: P, bytes: usize) {
-        if !self.is_connected(generation) {
-            return;
-        }
-        self.sign_of_life(now);
-        // The standard delivers nothing after `close()` was called.
-        if self.is_open() {
-            self.totals.received.add_one(bytes);
-            self.outputs
-                .push_back(Pending::Output(Output::Message(payload)));
-        }
     }
 
     /// Something arrived.

@@ -351,7 +351,7 @@ impl<P> Connection<P> {
     #[must_use]
     pub const fn heeds_time(&self, input: &Input<P>) -> bool {
         match input {
-            Input::Message { .. } | Input::Alive { .. } => self.wire.liveness.is_timed(),
+            Input::Message { .. } | Input::Alive { .. } => self.messages_are_timed(),
             Input::Transmitted { .. } => self.messages_expire(),
             // Below both marks nothing is put off.
             Input::Buffered { bytes, .. } => {
@@ -361,6 +361,12 @@ impl<P> Connection<P> {
             }
             _ => true,
         }
+    }
+
+    /// As [`heeds_time`](Self::heeds_time) for a message that arrives.
+    #[must_use]
+    pub const fn messages_are_timed(&self) -> bool {
+        self.wire.liveness.is_timed()
     }
 
     /// Whether messages may expire. If not, the same holds for [`send`](Self::send) of a message without a time
@@ -448,9 +454,45 @@ impl<P> Connection<P> {
                 generation,
                 payload,
                 bytes,
-            } => self.received(context.now, generation, payload, bytes),
+            } => {
+                if let Some(payload) = self.receive(context.now, generation, payload, bytes) {
+                    self.tell_message(payload);
+                }
+            }
             input => self.handle_other(context, input),
         }
+    }
+
+    /// Takes note of a message as [`handle`](Self::handle) does of an [`Input::Message`], and gives it back if it
+    /// is all that there is to do and to tell: hand it out now. Otherwise it comes as an [`Output::Message`], behind
+    /// what comes before it.
+    #[inline]
+    pub fn receive(
+        &mut self,
+        now: Time,
+        generation: Generation,
+        payload: P,
+        bytes: usize,
+    ) -> Option<P> {
+        if !self.is_connected(generation) {
+            return None;
+        }
+        self.sign_of_life(now);
+        // The standard delivers nothing after `close()` was called.
+        if !self.is_open() {
+            return None;
+        }
+        self.totals.received.add_one(bytes);
+        if self.is_settled() {
+            return Some(payload);
+        }
+        self.tell_message(payload);
+        None
+    }
+
+    fn tell_message(&mut self, payload: P) {
+        let output = Output::Message(payload);
+        self.outputs.push_back(Pending::Output(output));
     }
 
     /// Apart, so that a message does not pay for what it does not need.
@@ -579,6 +621,19 @@ impl<P> Connection<P> {
     #[must_use]
     pub fn has_output(&self) -> bool {
         !self.outputs.is_empty()
+    }
+
+    /// Whether there is nothing to do and nothing to hand out, and no handler of `open` is running.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        let is_opening = matches!(
+            self.state,
+            State::Open {
+                flow: Flow::Opening { .. },
+                ..
+            }
+        );
+        self.effects.is_empty() && self.outputs.is_empty() && !is_opening
     }
 
     /// When a timer has to go off, if at all: the earlier of [`next_look`](Self::next_look) and

@@ -1,6 +1,9 @@
 //! What the machine as a whole promises. Its parts are tested where they stand.
 
+use core::hash::{BuildHasher, BuildHasherDefault};
 use core::time::Duration;
+use std::hash::DefaultHasher;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -153,11 +156,7 @@ impl Rig {
 
     fn hears(&mut self, payload: u32) {
         let generation = self.core.generation();
-        self.tell(Input::Message {
-            generation,
-            payload,
-            bytes: 1,
-        });
+        self.tell(message(generation, payload));
     }
 
     /// Lets the timer go off when it is due, as often as it takes until `millis` have passed.
@@ -1080,7 +1079,68 @@ fn start_closed_waits_for_reconnect() {
     assert_eq!(rig.core.phase(), Phase::Connecting);
 }
 
+#[test]
+fn a_message_that_is_all_there_is_to_tell_is_given_back() {
+    let mut rig = Rig::open(options());
+    let (now, generation) = (Time::from_millis(rig.now), rig.core.generation());
+    assert_eq!(rig.core.receive(now, generation, 1, 10), Some(1));
+    assert!(rig.core.is_settled());
+    assert_eq!(rig.core.snapshot().received.bytes, 10);
+
+    // Behind what is still to be told.
+    let context = rig.context();
+    rig.core.handle(context, message(generation, 2));
+    assert_eq!(rig.core.receive(now, generation, 3, 10), None);
+    rig.told.clear();
+    rig.settle();
+    assert_eq!(rig.told, ["message 2 @1", "message 3 @1"]);
+
+    // Not before the handler of `open` has returned.
+    let mut rig = Rig::connecting(options());
+    let generation = rig.core.generation();
+    rig.core.handle(rig.context(), Input::Opened { generation });
+    while let Some(output) = rig.core.poll_output(now) {
+        if matches!(output, Output::Event(Event::Open { .. })) {
+            break;
+        }
+    }
+    assert_eq!(rig.core.receive(now, generation, 4, 10), None);
+    rig.told.clear();
+    rig.settle();
+    assert_eq!(rig.told, ["message 4 @1"]);
+}
+
 // ----- anything at all
+
+/// Takes note of a message in both ways, which must come to the same.
+fn hears_in_both_ways(rig: &Rig, payload: u32) -> Result<(), TestCaseError> {
+    let (mut at_once, mut queued) = (rig.core.clone(), rig.core.clone());
+    let (context, generation) = (rig.context(), rig.core.generation());
+    queued.handle(context, message(generation, payload));
+    if at_once
+        .receive(context.now, generation, payload, 1)
+        .is_some()
+    {
+        prop_assert!(queued.poll_effect().is_none());
+        let output = queued.poll_output(context.now);
+        prop_assert!(matches!(output, Some(Output::Message(told)) if told == payload));
+    }
+    prop_assert_eq!(hash_of(&at_once), hash_of(&queued));
+    prop_assert_eq!(at_once.snapshot(), queued.snapshot());
+    Ok(())
+}
+
+fn hash_of(core: &Connection<u32>) -> u64 {
+    BuildHasherDefault::<DefaultHasher>::default().hash_one(core)
+}
+
+fn message(generation: Generation, payload: u32) -> Input<u32> {
+    Input::Message {
+        generation,
+        payload,
+        bytes: 1,
+    }
+}
 
 /// Inputs that a browser and an application can bring about, in any order.
 fn any_input() -> impl Strategy<Value = u8> {
@@ -1113,7 +1173,10 @@ proptest! {
                 4 => rig.tell(Input::Resolved { generation }),
                 5 => rig.tell(Input::ResolveFailed { generation }),
                 6 => rig.opens(),
-                7 => rig.hears(id),
+                7 => {
+                    hears_in_both_ways(&rig, id)?;
+                    rig.hears(id);
+                }
                 8 => rig.closes(1006),
                 9 => rig.closes(1012),
                 10 => rig.pass((chance * 20_000.0) as u64),

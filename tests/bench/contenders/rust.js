@@ -1,7 +1,7 @@
 // The clients made of Rust, each a module of its own, which `tests/bench/rust/contenders` is made into.
 
 /** @param takes - whether it takes part in a case that a client made of Rust can take part in */
-function rust({ name, crate, package: of, takes = () => true }) {
+function rust({ name, crate, package: of, takes = () => true, by }) {
   let module = null;
   return {
     name,
@@ -16,7 +16,7 @@ function rust({ name, crate, package: of, takes = () => true }) {
       const { direction, kind, shape = kind } = task;
       // The typed ones are given as JSON, whatever they are sent as.
       const wires = messages.map(({ wire, value }) => (value ? JSON.stringify(value) : wire));
-      const session = await module.open(url, shape, direction === 'receive', wires, kind);
+      const session = await module.open(url, shape, direction === 'receive', wires, kind, module.By?.[by]);
       const { memory, address } = session;
       let tally = new Uint32Array(memory.buffer, address, 2);
       return {
@@ -26,7 +26,7 @@ function rust({ name, crate, package: of, takes = () => true }) {
           return { count: tally[0], digest: tally[1] };
         },
         send: (count) => session.send(count),
-        later: true,
+        later: by !== 'Handler',
         close: () => session.close(),
       };
     },
@@ -41,7 +41,14 @@ function suffix({ kind, shape, bytes }) {
 const untyped = ({ kind }) => kind !== 'msgpack';
 
 export const rustClients = [
-  rust({ name: 'steady-socket in Rust', crate: 'contender-steady-socket', package: 'steady-socket' }),
+  rust({ name: 'steady-socket in Rust', crate: 'contender-steady-socket', package: 'steady-socket', by: 'Stream' }),
+  rust({
+    name: 'steady-socket in Rust, handler',
+    crate: 'contender-steady-socket',
+    package: 'steady-socket',
+    by: 'Handler',
+    takes: ({ direction }) => direction === 'receive',
+  }),
   rust({ name: 'gloo-net', crate: 'contender-gloo-net', package: 'gloo-net', takes: untyped }),
   rust({ name: 'ws_stream_wasm', crate: 'contender-ws-stream-wasm', package: 'ws_stream_wasm', takes: untyped }),
   rust({ name: 'tokio-tungstenite-wasm', crate: 'contender-tokio-tungstenite-wasm', package: 'tokio-tungstenite-wasm', takes: untyped }),

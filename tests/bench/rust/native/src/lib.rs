@@ -110,22 +110,25 @@ fn settle(core: &mut Core, now: u64) {
         black_box(core.poll_effect().is_some());
     }
     black_box(core.has_output());
+    arm(core);
+}
+
+/// What the driver asks before it arms its timers.
+#[inline(always)]
+fn arm(core: &mut Core) {
     black_box(core.phase());
-    black_box(core.next_timers());
+    black_box((core.next_look(), core.next_deadline()));
 }
 
 fn receive(count: u64) -> Duration {
     let (mut core, generation) = open();
     let duration = repeat(count, |turn| {
-        let input = Input::Message {
-            generation,
-            payload: black_box(7),
-            bytes: 16,
-        };
-        black_box(core.loss(Time::from_millis(turn), &input).is_some());
-        core.handle(context(turn), input);
-        black_box(core.poll_effect().is_some());
-        settle(&mut core, turn);
+        let now = Time::from_millis(turn);
+        black_box(core.messages_are_timed());
+        let payload = core.receive(now, generation, black_box(7), 16);
+        black_box(payload.expect("there is nothing else to tell"));
+        black_box(core.is_settled());
+        arm(&mut core);
     });
     assert_eq!(core.snapshot().received.messages, count);
     duration

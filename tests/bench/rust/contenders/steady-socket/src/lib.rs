@@ -1,5 +1,6 @@
-//! This library, as a Rust program uses it: a stream of what it decodes, and a handle that encodes.
+//! This library, as a Rust program uses it: a handler or a stream of what it decodes, and a handle that encodes.
 
+use std::future::pending;
 use std::rc::Rc;
 
 use contender::{Messages, Session, Tally};
@@ -8,6 +9,16 @@ use messages::Value;
 use steady_socket::protocol::{Decode, Encode};
 use steady_socket::{Event, Json, MsgPack, PlainBytes, PlainText, Socket};
 use wasm_bindgen::prelude::*;
+
+/// How messages are received.
+#[wasm_bindgen]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum By {
+    /// From the stream.
+    Stream,
+    /// By a handler.
+    Handler,
+}
 
 /// Opens a connection. `codec` is that of the typed shapes.
 ///
@@ -21,27 +32,37 @@ pub async fn open(
     receives: bool,
     wires: Vec<JsValue>,
     codec: String,
+    by: By,
 ) -> Result<Session, JsValue> {
     let is_json = codec == "json";
     match Messages::read(&shape, &wires)? {
-        Messages::Text(all) => typed::<PlainText, _>(&url, receives, all).await,
-        Messages::Bytes(all) => typed::<PlainBytes, _>(&url, receives, all).await,
-        Messages::Book(all) if is_json => typed::<Json, _>(&url, receives, all).await,
-        Messages::Book(all) => typed::<MsgPack, _>(&url, receives, all).await,
-        Messages::Chat(all) if is_json => typed::<Json, _>(&url, receives, all).await,
-        Messages::Chat(all) => typed::<MsgPack, _>(&url, receives, all).await,
-        Messages::Note(all) if is_json => typed::<Json, _>(&url, receives, all).await,
-        Messages::Note(all) => typed::<MsgPack, _>(&url, receives, all).await,
+        Messages::Text(all) => typed::<PlainText, _>(&url, receives.then_some(by), all).await,
+        Messages::Bytes(all) => typed::<PlainBytes, _>(&url, receives.then_some(by), all).await,
+        Messages::Book(all) if is_json => typed::<Json, _>(&url, receives.then_some(by), all).await,
+        Messages::Book(all) => typed::<MsgPack, _>(&url, receives.then_some(by), all).await,
+        Messages::Chat(all) if is_json => typed::<Json, _>(&url, receives.then_some(by), all).await,
+        Messages::Chat(all) => typed::<MsgPack, _>(&url, receives.then_some(by), all).await,
+        Messages::Note(all) if is_json => typed::<Json, _>(&url, receives.then_some(by), all).await,
+        Messages::Note(all) => typed::<MsgPack, _>(&url, receives.then_some(by), all).await,
     }
 }
 
-async fn typed<C, T>(url: &str, receives: bool, messages: Vec<T>) -> Result<Session, JsValue>
+async fn typed<C, T>(url: &str, by: Option<By>, messages: Vec<T>) -> Result<Session, JsValue>
 where
     C: Decode<T> + Encode<T>,
     T: Value + 'static,
 {
-    let mut socket =
-        Socket::<T, T, C>::connect(url).map_err(|error| JsValue::from_str(&error.to_string()))?;
+    let tally = Tally::default();
+    let mut builder = Socket::<T, T, C>::builder(url);
+    if by == Some(By::Handler) {
+        builder = builder.on_message(move |message| {
+            if let Ok(message) = message {
+                tally.take(message.value());
+            }
+        });
+    }
+    let connected = builder.connect();
+    let mut socket = connected.map_err(|error| JsValue::from_str(&error.to_string()))?;
     let mut events = socket.events();
     while let Some(event) = events.next().await {
         match event {
@@ -51,15 +72,23 @@ where
         }
     }
     drop(events);
-    if receives {
-        let tally = Tally::default();
-        return Ok(Session::receiving(tally, async move {
-            while let Some(message) = socket.next().await {
-                if let Ok(message) = message {
-                    tally.take(message.value());
+    match by {
+        Some(By::Stream) => {
+            return Ok(Session::receiving(tally, async move {
+                while let Some(message) = socket.next().await {
+                    if let Ok(message) = message {
+                        tally.take(message.value());
+                    }
                 }
-            }
-        }));
+            }));
+        }
+        Some(By::Handler) => {
+            return Ok(Session::receiving(tally, async move {
+                let _kept = socket;
+                pending().await
+            }));
+        }
+        None => {}
     }
     let kept = Rc::new((socket, messages));
     Ok(Session::sending(Box::new(move |count| {
