@@ -1,9 +1,9 @@
 // Arguments: converted as Web IDL converts them, and checked as the WebSockets standard and the table of
 // options say. What a getter, an iterator or a `toString` of the caller throws passes through unchanged.
+//
+// `who` is the name of the class that the program called, with which every error begins.
 
 import { OPTIONS, ORDERED } from './options.js';
-
-const CLASS = 'ReconnectingWebSocket';
 
 const PROBE_ACCEPTS = 'true, false, an http:, https:, ws: or wss: URL, or a function that gives one';
 
@@ -56,22 +56,23 @@ export function toText(value) {
  *
  * @throws {DOMException} `SyntaxError`
  */
-export function parseUrl(text) {
+export function parseUrl(who, text) {
   let url;
   try {
     url = new URL(text, baseUrl());
   } catch {
     throw syntaxError(
+      who,
       'the URL cannot be parsed; it takes an absolute ws:, wss:, http: or https: URL, or one relative to the page',
     );
   }
   if (url.protocol === 'http:') url.protocol = 'ws:';
   else if (url.protocol === 'https:') url.protocol = 'wss:';
   if (url.protocol !== 'ws:' && url.protocol !== 'wss:') {
-    throw syntaxError(`the URL's scheme is ${url.protocol} and it takes ws:, wss:, http: or https:`);
+    throw syntaxError(who, `the URL's scheme is ${url.protocol} and it takes ws:, wss:, http: or https:`);
   }
   // An empty fragment counts, which `hash` does not show.
-  if (url.href.includes('#')) throw syntaxError('the URL has a fragment (#…), and a WebSocket URL takes none');
+  if (url.href.includes('#')) throw syntaxError(who, 'the URL has a fragment (#…), and a WebSocket URL takes none');
   return url.href;
 }
 
@@ -83,12 +84,12 @@ export function parseUrl(text) {
  * @param url - absolute, as {@link parseUrl} gives it
  * @throws {DOMException} `SecurityError`
  */
-export function checkMixedContent(url, allowInsecure) {
+export function checkMixedContent(who, url, allowInsecure) {
   // The origin, since that of a worker made from a blob is the page's.
   const isSecurePage = globalThis.location?.origin?.startsWith('https:') ?? false;
   if (!isSecurePage || allowInsecure || !url.startsWith('ws:') || isLoopback(new URL(url).hostname)) return;
   throw new DOMException(
-    `${CLASS}: this page was loaded over https, and a browser refuses ws: connections from it to another host; use wss:, or set the option allowInsecure`,
+    `${who}: this page was loaded over https, and a browser refuses ws: connections from it to another host; use wss:, or set the option allowInsecure`,
     'SecurityError',
   );
 }
@@ -104,18 +105,18 @@ function isLoopback(name) {
  *
  * @throws {TypeError}
  */
-export function toModuleSource(value, isSettled = false) {
+export function toModuleSource(who, value, isSettled = false) {
   if (isUrl(value)) {
     try {
       return new URL(toText(value), baseUrl()).href;
     } catch {
-      throw new TypeError(`${CLASS}: option module: the URL cannot be parsed; it takes an absolute URL, or one relative to the page`);
+      throw new TypeError(`${who}: option module: the URL cannot be parsed; it takes an absolute URL, or one relative to the page`);
     }
   }
   if (!isSettled && isObject(value) && !isRevoked(value) && isFunction(value.then)) return value;
   if (isA('Response', value) || isA('WebAssembly.Module', value) || isBytes(value)) return value;
   const accepted = 'a URL, a Response, a buffer or a view of the bytes, or a WebAssembly.Module';
-  throw wrongKind(isSettled ? 'the promise in option module' : 'option module', value, isSettled ? accepted : `${accepted}, or a promise of one`);
+  throw wrongKind(who, isSettled ? 'the promise in option module' : 'option module', value, isSettled ? accepted : `${accepted}, or a promise of one`);
 }
 
 /** What a relative URL is relative to; a worker made from a blob has no path, its origin serves. */
@@ -129,12 +130,12 @@ function baseUrl() {
  * Sub-protocols as an array of strings: from nothing, one, or any iterable of them. `null` is nothing, too, as a
  * placeholder before the options; to a `WebSocket` it is a sub-protocol of that name.
  */
-export function toProtocols(value) {
+export function toProtocols(who, value) {
   if (value === undefined || value === null) return [];
   if (isObject(value)) {
     const iterator = value[Symbol.iterator];
     if (iterator !== undefined && iterator !== null) {
-      if (!isFunction(iterator)) throw new TypeError(`${CLASS}: the sub-protocols cannot be iterated over`);
+      if (!isFunction(iterator)) throw new TypeError(`${who}: the sub-protocols cannot be iterated over`);
       return Array.from({ [Symbol.iterator]: () => Reflect.apply(iterator, value, []) }, toText);
     }
   }
@@ -142,20 +143,21 @@ export function toProtocols(value) {
 }
 
 /** @throws {DOMException} `SyntaxError` */
-export function checkProtocols(protocols) {
+export function checkProtocols(who, protocols) {
   protocols.forEach((protocol, index) => {
     const which = `sub-protocol ${index + 1}`;
-    if (protocol === '') throw syntaxError(`${which} is empty; it takes at least one character`);
+    if (protocol === '') throw syntaxError(who, `${which} is empty; it takes at least one character`);
     for (const character of protocol) {
       if (!TOKEN.test(character)) {
         const code = character.codePointAt(0).toString(16).toUpperCase().padStart(4, '0');
         throw syntaxError(
+          who,
           `${which} has the character U+${code}; it takes letters, digits and ! # $ % & ' * + - . ^ _ \` | ~`,
         );
       }
     }
     const earlier = protocols.indexOf(protocol);
-    if (earlier < index) throw syntaxError(`${which} is the same as sub-protocol ${earlier + 1}; each can be offered once`);
+    if (earlier < index) throw syntaxError(who, `${which} is the same as sub-protocol ${earlier + 1}; each can be offered once`);
   });
   return protocols;
 }
@@ -164,11 +166,11 @@ export function checkProtocols(protocols) {
  * What a URL function gave. Unlike the constructor, which has to take whatever `WebSocket` takes, this takes
  * no `undefined` or other value that would turn into a strange relative URL.
  */
-export function toProvidedUrl(value) {
+export function toProvidedUrl(who, value) {
   if (!isUrl(value)) {
     throw new TypeError(`the URL function gave ${kindOf(value)}; it takes a string or a URL`);
   }
-  return parseUrl(toText(value));
+  return parseUrl(who, toText(value));
 }
 
 /**
@@ -176,7 +178,7 @@ export function toProvidedUrl(value) {
  *
  * @throws {TypeError}
  */
-export function toProbeUrl(value) {
+export function toProbeUrl(who, value) {
   let url;
   try {
     url = isUrl(value) && new URL(toText(value), baseUrl());
@@ -184,7 +186,7 @@ export function toProbeUrl(value) {
     url = undefined;
   }
   if (!url || !/^(http|ws)s?:$/.test(url.protocol)) {
-    throw new TypeError(`${CLASS}: option diagnose: ${isUrl(value) ? 'not such a URL' : kindOf(value)} was given; this takes ${PROBE_ACCEPTS}`);
+    throw new TypeError(`${who}: option diagnose: ${isUrl(value) ? 'not such a URL' : kindOf(value)} was given; this takes ${PROBE_ACCEPTS}`);
   }
   url.protocol = url.protocol.replace('ws', 'http');
   return url.href;
@@ -203,13 +205,13 @@ export function toCloseCode(value) {
 }
 
 /** @throws {DOMException} `InvalidAccessError` or `SyntaxError` */
-export function checkClose(code, reason) {
+export function checkClose(who, code, reason) {
   if (code !== undefined && code !== 1000 && !(code >= 3000 && code <= 4999)) {
-    throw new DOMException(`${CLASS}: close code ${code} is not allowed; it takes 1000 or 3000 to 4999`, 'InvalidAccessError');
+    throw new DOMException(`${who}: close code ${code} is not allowed; it takes 1000 or 3000 to 4999`, 'InvalidAccessError');
   }
   const bytes = utf8Length(reason);
   if (bytes > LONGEST_REASON) {
-    throw syntaxError(`the close reason has ${bytes} bytes of UTF-8; it takes at most ${LONGEST_REASON}`);
+    throw syntaxError(who, `the close reason has ${bytes} bytes of UTF-8; it takes at most ${LONGEST_REASON}`);
   }
 }
 
@@ -242,7 +244,7 @@ export function utf8Length(text) {
  * @param taker - what takes it, for the errors
  * @returns `[data, bytes]`
  */
-export function toMessage(data, taker = 'send') {
+export function toMessage(who, data, taker = 'send') {
   if (typeof data === 'string') return [data, utf8Length(data)];
   if (isObject(data)) {
     if (ArrayBuffer.isView(data)) {
@@ -250,12 +252,12 @@ export function toMessage(data, taker = 'send') {
       const view = readBy(TYPED_ARRAY.tag, data) === undefined ? DATA_VIEW : TYPED_ARRAY;
       const [buffer, offset, length] = [readBy(view.buffer, data), readBy(view.offset, data), readBy(view.length, data)];
       // Those of a DataView cannot be asked for when its buffer was transferred away.
-      return copy(taker, buffer, offset ?? 0, length ?? 0);
+      return copy(who, taker, buffer, offset ?? 0, length ?? 0);
     }
     const length = readBy(BUFFER.length, data);
-    if (length !== undefined) return copy(taker, data, 0, length);
+    if (length !== undefined) return copy(who, taker, data, 0, length);
     // By its tag, since pages that are not isolated have no name for its class.
-    if (isA('SharedArrayBuffer', data)) throw isShared(taker);
+    if (isA('SharedArrayBuffer', data)) throw isShared(who, taker);
     const size = readBy(getter(globalThis.Blob, 'size'), data);
     if (size !== undefined) return [data, size];
   }
@@ -264,11 +266,11 @@ export function toMessage(data, taker = 'send') {
 }
 
 /** What is sent as a ping: a string, or a copy of a buffer's or a view's bytes. */
-export function toHeartbeat(value) {
+export function toHeartbeat(who, value) {
   if (!isHeartbeat(value)) {
-    throw wrongAnswer('the function heartbeatMessage', kindOf(value), 'a string, a buffer or a view');
+    throw wrongAnswer(who, 'the function heartbeatMessage', kindOf(value), 'a string, a buffer or a view');
   }
-  const [message] = toMessage(value, 'heartbeatMessage');
+  const [message] = toMessage(who, value, 'heartbeatMessage');
   return message;
 }
 
@@ -281,18 +283,18 @@ function isBytes(value) {
   return ArrayBuffer.isView(value) || readBy(BUFFER.length, value) !== undefined;
 }
 
-function copy(taker, buffer, offset, length) {
-  if (readBy(BUFFER.length, buffer) === undefined) throw isShared(taker);
+function copy(who, taker, buffer, offset, length) {
+  if (readBy(BUFFER.length, buffer) === undefined) throw isShared(who, taker);
   if (readBy(BUFFER.resizable, buffer)) {
-    throw new TypeError(`${CLASS}: ${taker} takes no buffer that can be resized; give a copy`);
+    throw new TypeError(`${who}: ${taker} takes no buffer that can be resized; give a copy`);
   }
   // One that was transferred away has no bytes, and throws if it is asked for them. A view of a view makes a copy
   // that no subclass has a say in, which `slice` does not.
   return [length === 0 ? new ArrayBuffer(0) : new Uint8Array(new Uint8Array(buffer, offset, length)).buffer, length];
 }
 
-function isShared(taker) {
-  return new TypeError(`${CLASS}: ${taker} takes no memory that is shared between threads; give a copy`);
+function isShared(who, taker) {
+  return new TypeError(`${who}: ${taker} takes no memory that is shared between threads; give a copy`);
 }
 
 /** The getter `name` of a class, if there are both. */
@@ -318,33 +320,33 @@ function readBy(get, value) {
  * @throws {TypeError} for an unknown option, or a value of the wrong kind
  * @throws {RangeError} for a value out of range
  */
-export function toOptions(given) {
-  const options = dictionary(given, 'the options', OPTION_NAMES);
+export function toOptions(who, given) {
+  const options = dictionary(who, given, 'the options', OPTION_NAMES);
   const values = OPTIONS.map((row) => {
     const value = options[row.name];
-    return value === undefined ? row.default : toNumber(row, value);
+    return value === undefined ? row.default : toNumber(who, row, value);
   });
   for (const [less, more] of ORDERED) {
     if (values[less] > values[more]) {
       const shown = (index) => `${values[index]}${OPTIONS[index].unit}`;
       throw new RangeError(
-        `${CLASS}: option ${OPTIONS[more].name} is ${shown(more)}, below ${OPTIONS[less].name}, which is ${shown(less)}; it takes at least that`,
+        `${who}: option ${OPTIONS[more].name} is ${shown(more)}, below ${OPTIONS[less].name}, which is ${shown(less)}; it takes at least that`,
       );
     }
   }
   const checked = { numbers: values };
   for (const [name, [accepted, accepts]] of Object.entries(OBJECT_OPTIONS)) {
     const value = options[name];
-    if (value !== undefined && !accepts(value)) throw wrongKind(`option ${name}`, value, accepted);
+    if (value !== undefined && !accepts(value)) throw wrongKind(who, `option ${name}`, value, accepted);
     checked[name] = value;
   }
   const { heartbeatMessage, diagnose } = checked;
   const { diagnoseAfter = DIAGNOSE_AFTER } = options;
   if (heartbeatMessage !== undefined && !isFunction(heartbeatMessage)) {
-    checked.heartbeatMessage = toHeartbeat(heartbeatMessage);
+    checked.heartbeatMessage = toHeartbeat(who, heartbeatMessage);
   }
-  if (isUrl(diagnose)) checked.diagnose = toProbeUrl(diagnose);
-  checked.diagnoseAfter = toNumber({ ...OPTIONS[rowOf('attemptBurst')], name: 'diagnoseAfter' }, diagnoseAfter);
+  if (isUrl(diagnose)) checked.diagnose = toProbeUrl(who, diagnose);
+  checked.diagnoseAfter = toNumber(who, { ...OPTIONS[rowOf('attemptBurst')], name: 'diagnoseAfter' }, diagnoseAfter);
   return checked;
 }
 
@@ -354,54 +356,54 @@ export function rowOf(name) {
 }
 
 /** Checks the options of a message: `{ first, volatile, ttl }`, `ttl` undefined where none was given. */
-export function toSendOptions(given) {
-  const options = dictionary(given, 'the options of send', SEND_OPTIONS);
+export function toSendOptions(who, given) {
+  const options = dictionary(who, given, 'the options of send', SEND_OPTIONS);
   const { priority, volatile = false, ttl } = options;
   if (priority !== undefined && priority !== 'first') {
     const is = typeof priority === 'string' ? 'another string' : kindOf(priority);
-    throw new TypeError(`${CLASS}: option priority is ${is}; it takes 'first'`);
+    throw new TypeError(`${who}: option priority is ${is}; it takes 'first'`);
   }
-  if (typeof volatile !== 'boolean') throw wrongKind('option volatile', volatile, 'true or false');
+  if (typeof volatile !== 'boolean') throw wrongKind(who, 'option volatile', volatile, 'true or false');
   return {
     first: priority === 'first',
     volatile,
-    ttl: ttl === undefined ? undefined : toNumber({ ...OPTIONS[rowOf('messageTtl')], name: 'ttl' }, ttl),
+    ttl: ttl === undefined ? undefined : toNumber(who, { ...OPTIONS[rowOf('messageTtl')], name: 'ttl' }, ttl),
   };
 }
 
 /** An option's value as the number that stands for it in the table. */
-export function toNumber(row, value) {
+export function toNumber(who, row, value) {
   const { name, kind, unit, min, max, unlimited, choices } = row;
   if (kind === 'flag') {
-    if (typeof value !== 'boolean') throw wrongKind(`option ${name}`, value, 'true or false');
+    if (typeof value !== 'boolean') throw wrongKind(who, `option ${name}`, value, 'true or false');
     return Number(value);
   }
   if (kind === 'choice') {
     const index = choices.indexOf(value);
     if (index < 0) {
       const is = typeof value === 'string' ? 'another string' : kindOf(value);
-      throw new TypeError(`${CLASS}: option ${name} is ${is}; it takes ${choices.map((choice) => `'${choice}'`).join(', ')}`);
+      throw new TypeError(`${who}: option ${name} is ${is}; it takes ${choices.map((choice) => `'${choice}'`).join(', ')}`);
     }
     return index;
   }
   const accepted = `${kind === 'number' ? 'a number' : 'a whole number'} from ${min} to ${max}${unit}${unlimited ? ', or Infinity' : ''}`;
-  if (typeof value !== 'number') throw wrongKind(`option ${name}`, value, accepted);
+  if (typeof value !== 'number') throw wrongKind(who, `option ${name}`, value, accepted);
   const inRange = value >= min && value <= max && (kind === 'number' || Number.isInteger(value));
   if (!inRange && !(unlimited && value === Infinity)) {
-    throw new RangeError(`${CLASS}: option ${name} is ${value}${unit}; it takes ${accepted}`);
+    throw new RangeError(`${who}: option ${name} is ${value}${unit}; it takes ${accepted}`);
   }
   return value;
 }
 
 /** An object of options, none of whose names is unknown. */
-export function dictionary(given, what, names) {
+export function dictionary(who, given, what, names) {
   if (given === undefined || given === null) return {};
-  if (!isObject(given)) throw wrongKind(what, given, 'an object');
+  if (!isObject(given)) throw wrongKind(who, what, given, 'an object');
   for (const name of Object.keys(given)) {
     if (names.includes(name)) continue;
     const near = names.filter((known) => distance(known.toLowerCase(), name.toLowerCase()) <= 2 + known.length / 8);
     const hint = near.length > 0 ? `did you mean ${near.join(' or ')}?` : `it takes ${names.join(', ')}`;
-    throw new TypeError(`${CLASS}: ${what} ${what.startsWith('option ') ? 'has' : 'have'} no ${name}; ${hint}`);
+    throw new TypeError(`${who}: ${what} ${what.startsWith('option ') ? 'has' : 'have'} no ${name}; ${hint}`);
   }
   return given;
 }
@@ -420,18 +422,18 @@ function distance(one, other) {
 }
 
 /** What `shouldReconnect` said, if it is something that it may say. */
-export function checkVerdict(verdict) {
+export function checkVerdict(who, verdict) {
   const { max } = OPTIONS[rowOf('maxDelay')];
   if (verdict === undefined || typeof verdict === 'boolean') return verdict;
   if (typeof verdict === 'number' && verdict >= 0 && verdict <= max) return verdict;
   const is = typeof verdict === 'number' ? String(verdict) : kindOf(verdict);
-  throw wrongAnswer('shouldReconnect', is, `true, false, undefined or a number from 0 to ${max} ms`);
+  throw wrongAnswer(who, 'shouldReconnect', is, `true, false, undefined or a number from 0 to ${max} ms`);
 }
 
 /** What `isHeartbeat` said. An async function's promise is no answer: it would hold for every message. */
-export function checkIsHeartbeat(answer) {
+export function checkIsHeartbeat(who, answer) {
   if (typeof answer === 'boolean') return answer;
-  throw wrongAnswer('isHeartbeat', kindOf(answer), 'true or false');
+  throw wrongAnswer(who, 'isHeartbeat', kindOf(answer), 'true or false');
 }
 
 // --- Kinds of values ----------------------------------------------------------------------------------------
@@ -485,16 +487,16 @@ function kindOf(value) {
   return `${/^[aeiou]/.test(typeof value) ? 'an' : 'a'} ${typeof value}`;
 }
 
-export function wrongKind(what, value, accepted) {
-  return new TypeError(`${CLASS}: ${what}: ${kindOf(value)} was given; this takes ${accepted}`);
+export function wrongKind(who, what, value, accepted) {
+  return new TypeError(`${who}: ${what}: ${kindOf(value)} was given; this takes ${accepted}`);
 }
 
 /** For a function that is asked for something that is needed at once. */
-function wrongAnswer(who, is, accepted) {
+function wrongAnswer(who, asked, is, accepted) {
   const takes = is === PROMISE ? `it must answer at once, with ${accepted}` : `it takes ${accepted}`;
-  return new TypeError(`${CLASS}: ${who} returned ${is}; ${takes}`);
+  return new TypeError(`${who}: ${asked} returned ${is}; ${takes}`);
 }
 
-function syntaxError(message) {
-  return new DOMException(`${CLASS}: ${message}`, 'SyntaxError');
+function syntaxError(who, message) {
+  return new DOMException(`${who}: ${message}`, 'SyntaxError');
 }

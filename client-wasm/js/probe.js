@@ -11,6 +11,7 @@ const SILENT_CAUSES = ['socket', 'connect-timeout'];
 
 /** Counts the attempts of one socket that never opened, and asks once when there are enough in a row. */
 export class Probe {
+  #who;
   #source;
   #after;
   #tell;
@@ -21,11 +22,13 @@ export class Probe {
   #request = null;
 
   /**
+   * @param who - what errors begin with
    * @param source - the URL to ask, a function that gives it, `true` for that of the attempt, or nothing
    * @param after - how many attempts in a row
    * @param tell - called with what was found
    */
-  constructor(source, after, tell) {
+  constructor(who, source, after, tell) {
+    this.#who = who;
     this.#source = source;
     this.#after = after;
     this.#tell = tell;
@@ -62,7 +65,7 @@ export class Probe {
     let found = { kind: 'unknown' };
     try {
       const source = this.#source === true ? url : this.#source;
-      found = await diagnose(toProbeUrl(isFunction(source) ? await source.call(undefined) : source), request.signal);
+      found = await diagnose(toProbeUrl(this.#who, isFunction(source) ? await source.call(undefined) : source), request.signal);
     } catch (error) {
       report(error);
     }

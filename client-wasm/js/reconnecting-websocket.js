@@ -13,6 +13,9 @@ import { Probe } from './probe.js';
 import { abandonAll, createCore, readText, setCall, write } from './ring.js';
 import { CLOSED, FULL, WaitingRoom } from './waiting-room.js';
 
+/** What errors begin with, unless the class of the package that the program called is another. */
+const CLASS = 'ReconnectingWebSocket';
+
 const CONSTANTS = { CONNECTING: 0, OPEN: 1, CLOSING: 2, CLOSED: 3 };
 
 // --- Loading the module -------------------------------------------------------------------------------------
@@ -62,8 +65,8 @@ export function load(options = undefined) {
   // What throws in here rejects.
   return new Promise((resolve, reject) => {
     checkWorking();
-    const { module } = dictionary(options, 'the options of load', ['module']);
-    if (module !== undefined) loadFrom(toModuleSource(module));
+    const { module } = dictionary(CLASS, options, 'the options of load', ['module']);
+    if (module !== undefined) loadFrom(toModuleSource(CLASS, module));
     if (isLoaded) {
       resolve();
       return;
@@ -78,7 +81,7 @@ function loadFrom(given) {
   if (given === source) return;
   // Nobody may be there, or not yet, to see a promise reject.
   Promise.resolve(given).catch(() => {});
-  const refuse = (why) => new DOMException(`ReconnectingWebSocket: option module: ${why}`, 'InvalidStateError');
+  const refuse = (why) => new DOMException(`${CLASS}: option module: ${why}`, 'InvalidStateError');
   if (!loader) throw refuse('without the package of which this is a part, give the module to the init function that wasm-pack made');
   if (isLoaded || loading) {
     const state = isLoaded ? 'is already loaded' : 'is already being loaded';
@@ -100,7 +103,7 @@ async function runLoader() {
   const attempt = lastLoader.then(async () => {
     signal.throwIfAborted();
     if (isLoaded) return;
-    const from = source && toModuleSource(await Promise.race([source, tooLate]), true);
+    const from = source && toModuleSource(CLASS, await Promise.race([source, tooLate]), true);
     await loader(signal, from);
   });
   lastLoader = attempt.catch(() => {});
@@ -139,6 +142,8 @@ const ALLOW_INSECURE = rowOf('allowInsecure');
 const shared = { OPTION_NAMES, defineHandlers, dictionary, dispatch, plainEvent, report, toNumber, wrongKind };
 
 export class ReconnectingWebSocket extends EventTarget {
+  /** What its errors begin with: the name of the class, by the tag, which is that of one that extends this. */
+  #class = Object.prototype.toString.call(this).slice('[object '.length, -1);
   /** The core, or what stands in for it. */
   #core;
   /** The host: what the core calls back on. */
@@ -169,16 +174,16 @@ export class ReconnectingWebSocket extends EventTarget {
 
   constructor(url, protocols = [], options = undefined) {
     super();
-    if (arguments.length === 0) throw new TypeError('ReconnectingWebSocket: the URL is missing');
+    if (arguments.length === 0) throw new TypeError(`${this.#class}: the URL is missing`);
     const urlSource = isFunction(url) ? url : toText(url);
-    const protocolsSource = isFunction(protocols) ? protocols : toProtocols(protocols);
+    const protocolsSource = isFunction(protocols) ? protocols : toProtocols(this.#class, protocols);
     checkWorking();
-    this.#options = toOptions(options);
-    this.#urlSource = isFunction(urlSource) ? urlSource : parseUrl(urlSource);
-    this.#protocolsSource = isFunction(protocolsSource) ? protocolsSource : checkProtocols(protocolsSource);
+    this.#options = toOptions(this.#class, options);
+    this.#urlSource = isFunction(urlSource) ? urlSource : parseUrl(this.#class, urlSource);
+    this.#protocolsSource = isFunction(protocolsSource) ? protocolsSource : checkProtocols(this.#class, protocolsSource);
     if (!isFunction(this.#options.WebSocket ?? globalThis.WebSocket)) {
       throw new TypeError(
-        'ReconnectingWebSocket: there is no global WebSocket here; give the constructor of one in the option WebSocket',
+        `${this.#class}: there is no global WebSocket here; give the constructor of one in the option WebSocket`,
       );
     }
     if (!isFunction(this.#urlSource)) {
@@ -188,7 +193,7 @@ export class ReconnectingWebSocket extends EventTarget {
     made += 1;
     this.#name = `steady-socket #${made}`;
     const { diagnose, diagnoseAfter } = this.#options;
-    this.#probe = new Probe(diagnose, diagnoseAfter, (diagnosis) => dispatch(this, plainEvent('diagnosis', { diagnosis })));
+    this.#probe = new Probe(this.#class, diagnose, diagnoseAfter, (diagnosis) => dispatch(this, plainEvent('diagnosis', { diagnosis })));
     this.#host = this.#makeHost();
     this.#core = new WaitingRoom(this.#host, this.#options.numbers, this);
     const { signal } = this.#options;
@@ -231,10 +236,10 @@ export class ReconnectingWebSocket extends EventTarget {
 
   send(data, options = undefined) {
     ReconnectingWebSocket.#check(this);
-    if (arguments.length === 0) throw new TypeError('ReconnectingWebSocket: send has nothing to send');
+    if (arguments.length === 0) throw new TypeError(`${this.#class}: send has nothing to send`);
     checkWorking();
-    const [message, bytes] = toMessage(data);
-    const { first, volatile, ttl } = options === undefined ? IN_ORDER : toSendOptions(options);
+    const [message, bytes] = toMessage(this.#class, data);
+    const { first, volatile, ttl } = options === undefined ? IN_ORDER : toSendOptions(this.#class, options);
     switch (this.#core.send(message, bytes, first, volatile, ttl)) {
       case FULL: throw this.#full(bytes);
       case CLOSED:
@@ -248,7 +253,7 @@ export class ReconnectingWebSocket extends EventTarget {
     ReconnectingWebSocket.#check(this);
     const closeCode = toCloseCode(code);
     const closeReason = reason === undefined ? '' : toText(reason);
-    checkClose(closeCode, closeReason);
+    checkClose(this.#class, closeCode, closeReason);
     this.#core.close(closeCode, closeReason);
   }
 
@@ -266,7 +271,7 @@ export class ReconnectingWebSocket extends EventTarget {
     checkWorking();
     const { signal } = this.#options;
     // It cannot abort a second time, so nothing could stop the new connection.
-    if (signal?.aborted) throw signal.reason ?? new DOMException('ReconnectingWebSocket: its signal was aborted', 'AbortError');
+    if (signal?.aborted) throw signal.reason ?? new DOMException(`${this.#class}: its signal was aborted`, 'AbortError');
     this.#discarded = 0;
     this.#begin('reconnect');
   }
@@ -329,20 +334,20 @@ export class ReconnectingWebSocket extends EventTarget {
   }
 
   #checkMixedContent(url) {
-    checkMixedContent(url, Boolean(this.#options.numbers[ALLOW_INSECURE]));
+    checkMixedContent(this.#class, url, Boolean(this.#options.numbers[ALLOW_INSECURE]));
   }
 
   #full(bytes) {
     if (this.#options.numbers[MAX_MESSAGES] === 0 && this.readyState === CONSTANTS.CONNECTING) {
       return new DOMException(
-        'ReconnectingWebSocket: it is not open, and with the option maxQueuedMessages at 0 nothing can wait until it is',
+        `${this.#class}: it is not open, and with the option maxQueuedMessages at 0 nothing can wait until it is`,
         'InvalidStateError',
       );
     }
     const [messages, queued] = ['queuedMessages', 'queuedBytes'].map((name) => this.snapshot()[name]);
     const { numbers } = this.#options;
     return new DOMException(
-      `ReconnectingWebSocket: the queue has no room for ${bytes} bytes: it holds ${messages} of ${numbers[MAX_MESSAGES]} messages and ${queued} of ${numbers[MAX_BYTES]} bytes`,
+      `${this.#class}: the queue has no room for ${bytes} bytes: it holds ${messages} of ${numbers[MAX_MESSAGES]} messages and ${queued} of ${numbers[MAX_BYTES]} bytes`,
       'QuotaExceededError',
     );
   }
@@ -417,9 +422,9 @@ export class ReconnectingWebSocket extends EventTarget {
         return host.socket;
       },
       resolve: (...given) => ask(...given) ?? new Promise(() => {}),
-      ping: forward(() => (isFunction(heartbeatMessage) ? toHeartbeat(heartbeatMessage.call(undefined)) : heartbeatMessage)),
-      isHeartbeat: forward((socket, data) => checkIsHeartbeat(isHeartbeat.call(undefined, data))),
-      verdict: forward((_, lost) => checkVerdict(shouldReconnect.call(undefined, lost))),
+      ping: forward((socket) => (isFunction(heartbeatMessage) ? toHeartbeat(socket.#class, heartbeatMessage.call(undefined)) : heartbeatMessage)),
+      isHeartbeat: forward((socket, data) => checkIsHeartbeat(socket.#class, isHeartbeat.call(undefined, data))),
+      verdict: forward((socket, lost) => checkVerdict(socket.#class, shouldReconnect.call(undefined, lost))),
       opened: forward((socket, ...given) => socket.#opened(...given)),
       // For itself, since it comes with every message: what takes any number of arguments takes 0.1 µs more.
       message: (message) => {
@@ -505,8 +510,8 @@ export class ReconnectingWebSocket extends EventTarget {
       const asked = Promise.all([ask(this.#urlSource), ask(this.#protocolsSource)]);
       const [url, protocols] = await Promise.race([asked, aborted]);
       const target = [
-        isFunction(this.#urlSource) ? toProvidedUrl(url) : url,
-        ...checkProtocols(toProtocols(protocols)),
+        isFunction(this.#urlSource) ? toProvidedUrl(this.#class, url) : url,
+        ...checkProtocols(this.#class, toProtocols(this.#class, protocols)),
       ];
       this.#checkMixedContent(target[0]);
       if (!signal.aborted) [this.#url] = target;
@@ -550,7 +555,7 @@ export class ReconnectingWebSocket extends EventTarget {
     for (const [name, value] of Object.entries(CONSTANTS)) {
       for (const holder of [this, this.prototype]) Object.defineProperty(holder, name, { value, enumerable: true });
     }
-    Object.defineProperty(this.prototype, Symbol.toStringTag, { value: 'ReconnectingWebSocket', configurable: true });
+    Object.defineProperty(this.prototype, Symbol.toStringTag, { value: CLASS, configurable: true });
     const types = ['open', 'message', 'error', 'close', 'statechange', 'dropped', 'diagnosis'];
     defineHandlers(this.prototype, types, (object) => this.#check(object), (object, type, handler) => {
       if (type === 'message') object.#messageHandler = handler;
@@ -559,7 +564,7 @@ export class ReconnectingWebSocket extends EventTarget {
 
   /** Refuses an object that is none of this class before anything else is looked at, as the platform does. */
   static #check(object) {
-    if (!(#core in object)) throw new TypeError('ReconnectingWebSocket: called on an object that is none');
+    if (!(#core in object)) throw new TypeError(`${CLASS}: called on an object that is none`);
   }
 }
 

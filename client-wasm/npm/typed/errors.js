@@ -1,10 +1,13 @@
 // What goes wrong with typed messages, as errors with codes. No error says in its message what was in a payload,
 // and none has a payload in a property that a log would print: those are behind getters.
 
+/** What every error begins with. */
+export const CLASS = 'TypedSocket';
+
 /** Any error of a `TypedSocket`; `code` tells them apart. */
 export class TypedSocketError extends Error {
   constructor(code, message) {
-    super(`TypedSocket: ${message}`);
+    super(`${CLASS}: ${message}`);
     this.code = code;
   }
 

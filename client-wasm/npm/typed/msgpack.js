@@ -1,7 +1,7 @@
 // Messages as MessagePack in binary messages, by the library @msgpack/msgpack, which is part of this package.
 
 import { checkMsgpack } from './check-msgpack.js';
-import { MessageError } from './errors.js';
+import { CLASS, MessageError } from './errors.js';
 import { Decoder, Encoder } from './vendor/msgpack.js';
 import { shared } from '../loader.js';
 
@@ -13,8 +13,8 @@ const INT64 = ['number', 'bigint'];
 const MAX_DEPTH = 127;
 
 export function createMsgpack(options = undefined) {
-  const { int64 = 'number' } = dictionary(options, 'the options of createMsgpack', ['int64']);
-  const useBigInt64 = toNumber({ name: 'int64', kind: 'choice', choices: INT64 }, int64) === INT64.indexOf('bigint');
+  const { int64 = 'number' } = dictionary(CLASS, options, 'the options of createMsgpack', ['int64']);
+  const useBigInt64 = toNumber(CLASS, { name: 'int64', kind: 'choice', choices: INT64 }, int64) === INT64.indexOf('bigint');
   const encoder = new Encoder({ useBigInt64, maxDepth: MAX_DEPTH + 1 });
   const decoder = new Decoder({ useBigInt64 });
   return Object.freeze({

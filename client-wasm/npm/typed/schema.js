@@ -1,6 +1,6 @@
 // Schemas of any library that follows Standard Schema (https://standardschema.dev), version 1.
 
-import { MessageError } from './errors.js';
+import { CLASS, MessageError } from './errors.js';
 import { isThenable } from './steps.js';
 import { shared } from '../loader.js';
 
@@ -16,7 +16,7 @@ export function toValidator(name, schema) {
   const isObject = (typeof schema === 'object' && schema !== null) || typeof schema === 'function';
   const standard = isObject ? schema['~standard'] : undefined;
   if (standard?.version !== 1 || typeof standard.validate !== 'function') {
-    throw wrongKind(`option ${name}`, schema, 'a schema that follows Standard Schema, version 1');
+    throw wrongKind(CLASS, `option ${name}`, schema, 'a schema that follows Standard Schema, version 1');
   }
   return (value) => standard.validate(value);
 }

@@ -1,7 +1,7 @@
 // A socket whose messages are values of the program rather than text and bytes. What it does with connections is
 // what `ReconnectingWebSocket` does; added here is what happens to messages on their way in and out.
 
-import { ClosedError, MessageError, OverflowError } from './errors.js';
+import { CLASS, ClosedError, MessageError, OverflowError } from './errors.js';
 import { Fifo, pushWithin } from './fifo.js';
 import { json } from './codec.js';
 import { Inbox } from './messages.js';
@@ -53,8 +53,8 @@ export class TypedSocket extends ReconnectingWebSocket {
   #writable = null;
 
   constructor(url, options = undefined) {
-    if (arguments.length === 0) throw new TypeError('TypedSocket: the URL is missing');
-    const given = dictionary(options, 'the options', [...OWN_OPTIONS, ...OPTION_NAMES]);
+    if (arguments.length === 0) throw new TypeError(`${CLASS}: the URL is missing`);
+    const given = dictionary(CLASS, options, 'the options', [...OWN_OPTIONS, ...OPTION_NAMES]);
     const { protocols, codec, incoming, outgoing, buffer, ...rest } = given;
     const checked = {
       codec: toCodec(codec),
@@ -78,7 +78,7 @@ export class TypedSocket extends ReconnectingWebSocket {
   get binaryType() { return 'arraybuffer'; }
 
   set binaryType(_) {
-    throw new TypeError('TypedSocket: binaryType cannot be set; the codec is given binary messages as ArrayBuffer');
+    throw new TypeError(`${CLASS}: binaryType cannot be set; the codec is given binary messages as ArrayBuffer`);
   }
 
   close(code = undefined, reason = undefined) {
@@ -118,14 +118,14 @@ export class TypedSocket extends ReconnectingWebSocket {
   // --- Sending
 
   send(message, options = undefined) {
-    if (arguments.length === 0) throw new TypeError('TypedSocket: send has nothing to send');
+    if (arguments.length === 0) throw new TypeError(`${CLASS}: send has nothing to send`);
     if (this.#unsent === 0) {
       const encoded = this.#encode(message);
       return isThenable(encoded) ? this.#follow(this.#sendLater(encoded, options)) : this.#sendEncoded(encoded, options);
     }
     const limit = shared.limit(this, 'maxQueuedMessages');
     if (this.#unsent > limit) {
-      throw new DOMException(`TypedSocket: ${this.#unsent} messages wait for the schema or the codec already`, 'QuotaExceededError');
+      throw new DOMException(`${CLASS}: ${this.#unsent} messages wait for the schema or the codec already`, 'QuotaExceededError');
     }
     return this.#follow(this.#lastSent.then(() => this.#sendLater(this.#encode(message), options)));
   }
@@ -207,7 +207,7 @@ export class TypedSocket extends ReconnectingWebSocket {
   [Symbol.asyncIterator]() { return this.messages(); }
 
   async forEach(handler, options = undefined) {
-    if (typeof handler !== 'function') throw wrongKind('the handler of forEach', handler, 'a function');
+    if (typeof handler !== 'function') throw wrongKind(CLASS, 'the handler of forEach', handler, 'a function');
     const signal = toSignal('forEach', options);
     await abortable(signal, (resolve, reject) => {
       const leave = () => { this.#inboxes = this.#inboxes.filter((other) => other !== reader); };
@@ -414,7 +414,7 @@ export class TypedSocket extends ReconnectingWebSocket {
     for (const name of Object.getOwnPropertyNames(this.prototype)) {
       if (name !== 'constructor') Object.defineProperty(this.prototype, name, { enumerable: true });
     }
-    Object.defineProperty(this.prototype, Symbol.toStringTag, { value: 'TypedSocket', configurable: true });
+    Object.defineProperty(this.prototype, Symbol.toStringTag, { value: CLASS, configurable: true });
     defineHandlers(this.prototype, ['invalid'], () => {});
   }
 }
@@ -424,16 +424,16 @@ export class TypedSocket extends ReconnectingWebSocket {
 function toCodec(codec = json) {
   const isCodec = typeof codec === 'object' && codec !== null && typeof codec.encode === 'function' && typeof codec.decode === 'function';
   if (!isCodec) {
-    throw wrongKind('option codec', codec, 'json, the msgpack of steady-socket/msgpack, or an object with the functions encode and decode');
+    throw wrongKind(CLASS, 'option codec', codec, 'json, the msgpack of steady-socket/msgpack, or an object with the functions encode and decode');
   }
   return codec;
 }
 
 /** What may wait to be read; what is not said is as in `base`. */
 function toLimits(given, base) {
-  const { messages = base.messages, bytes = base.bytes, overflow = base.overflow } = dictionary(given, 'option buffer', Object.keys(base));
-  const whole = (name, unit, value) => toNumber({ name, kind: 'whole', unit, min: 1, max: MOST, unlimited: false }, value);
-  toNumber({ name: 'buffer.overflow', kind: 'choice', choices: OVERFLOWS }, overflow);
+  const { messages = base.messages, bytes = base.bytes, overflow = base.overflow } = dictionary(CLASS, given, 'option buffer', Object.keys(base));
+  const whole = (name, unit, value) => toNumber(CLASS, { name, kind: 'whole', unit, min: 1, max: MOST, unlimited: false }, value);
+  toNumber(CLASS, { name: 'buffer.overflow', kind: 'choice', choices: OVERFLOWS }, overflow);
   return { messages: whole('buffer.messages', '', messages), bytes: whole('buffer.bytes', ' bytes', bytes), overflow };
 }
 

@@ -1,5 +1,6 @@
 // Waiting that a signal can end.
 
+import { CLASS } from './errors.js';
 import { shared } from '../loader.js';
 
 const { dictionary, wrongKind } = shared;
@@ -20,10 +21,10 @@ const { setTimeout: later } = globalThis;
  */
 export function toSignal(what, options, names = ['signal']) {
   if (options === undefined) return undefined;
-  const { signal } = dictionary(options, `the options of ${what}`, names);
+  const { signal } = dictionary(CLASS, options, `the options of ${what}`, names);
   if (signal === undefined || signal === null) return undefined;
   if (typeof signal.aborted !== 'boolean' || typeof signal.addEventListener !== 'function') {
-    throw wrongKind('option signal', signal, 'an AbortSignal');
+    throw wrongKind(CLASS, 'option signal', signal, 'an AbortSignal');
   }
   return signal;
 }

@@ -484,10 +484,10 @@ describe('an exported class', { timeout: 10 * TEST_TIMEOUT }, () => {
     const names = OPTIONS.map(({ name }) => name);
     const expected = optionCases(names).map(([name, options]) => {
       try {
-        toOptions(options);
+        toOptions('HelloSocket', options);
         return [name, null];
       } catch (error) {
-        return [name, `${error.name}: ${error.message.replace(/^\w+: /, '')}`];
+        return [name, `${error.name}: ${error.message}`];
       }
     });
     const found = await evaluate('the options', async (given) => {
@@ -497,7 +497,7 @@ describe('an exported class', { timeout: 10 * TEST_TIMEOUT }, () => {
           new HelloSocket('ws://127.0.0.1:1', options).free();
           return [name, null];
         } catch (error) {
-          return [name, `${error.name}: ${error.message.replace(/^HelloSocket: /, '')}`];
+          return [name, `${error.name}: ${error.message}`];
         }
       });
     }, names);

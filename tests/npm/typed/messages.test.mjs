@@ -857,5 +857,39 @@ describe('typed messages', { timeout: 8 * TEST_TIMEOUT }, () => {
       assert.equal(socket.readyState, 1);
       socket.close();
     });
+
+    test('are told in the name of the class that was called', async () => {
+      const { TypedSocket, ReconnectingWebSocket } = typed;
+      class Extended extends ReconnectingWebSocket {}
+      const URL = 'ws://127.0.0.1/';
+      const { socket } = unopened({ maxQueuedBytes: 0 });
+      const reconnecting = new ReconnectingWebSocket(URL, [], { WebSocket: fakeWebSocket() });
+      const { signal } = new AbortController();
+      const constructed = (options, url = URL, protocols = []) => [
+        ['TypedSocket', () => new TypedSocket(url, { ...options, protocols })],
+        ['ReconnectingWebSocket', () => new ReconnectingWebSocket(url, protocols, options)],
+        ['ReconnectingWebSocket', () => new Extended(url, protocols, options)],
+      ];
+      const called = (method, ...given) => [
+        ['TypedSocket', () => socket[method](...given)],
+        ['ReconnectingWebSocket', () => reconnecting[method](...given)],
+      ];
+      const wrong = [
+        ...constructed({ maxRetries: 'x' }), ...constructed({ maxRetries: -1 }), ...constructed({ minDelay: 2, maxDelay: 1 }),
+        ...constructed({ overflow: 'x' }), ...constructed({ maxRetry: 1 }), ...constructed({ signal: 'x' }),
+        ...constructed({ diagnose: 'ftp://127.0.0.1' }), ...constructed({ diagnoseAfter: 0 }), ...constructed({}, 'ftp://127.0.0.1'),
+        ...constructed({}, 'ws://'), ...constructed({}, 'ws://127.0.0.1/#x'), ...constructed({}, URL, 'a b'),
+        ...called('close', 1), ...called('close', 1000, 'x'.repeat(124)), ...called('send', 'x', { priority: 'last' }),
+        ...called('send', 'x', { volatile: 1 }), ...called('send', 'x', { ttl: 0 }), ...called('send'),
+        ['TypedSocket', () => new TypedSocket(URL, { codec: 1 })], ['TypedSocket', () => new TypedSocket(URL, { incoming: 1 })],
+        ['TypedSocket', () => new TypedSocket(URL, { buffer: { messages: 0 } })], ['TypedSocket', () => socket.messages({ signl: signal })],
+        ['TypedSocket', () => socket.send('more than the queue takes')],
+        ['TypedSocket', () => createMsgpack({ int64: 'x' })],
+      ];
+      for (const [name, call] of wrong) {
+        assert.throws(call, ({ message }) => message.startsWith(`${name}: `), String(call));
+      }
+      reconnecting.close();
+    });
   });
 });
