@@ -125,8 +125,9 @@ export interface SocketOptions {
   announcedDelayMax?: number | undefined;
 
   /**
-   * How long the server may be silent before it is pinged or, if there is no ping, before the grace begins.
-   * A server that announces its own heartbeat overrides it, within 5 to 120 s.
+   * How long the server may be silent before it is pinged. Where nothing was said to ping with, the grace
+   * begins then: that is for a server which itself sends something that often, since one with nothing to say
+   * would be taken for dead. A server that announces its own heartbeat overrides it, within 5 to 120 s.
    * Milliseconds, 1 to 2^31 - 1, or `Infinity` for no limit.
    * @default Infinity
    */

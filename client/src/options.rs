@@ -403,8 +403,10 @@ options! {
     attempt_interval / "attemptInterval": Duration, Millis 0..=MAX_MILLIS, default 5_000.0;
     /// The longest wait that a server may ask for when it announces when to come back.
     announced_delay_max / "announcedDelayMax": Duration, Millis 0..=MAX_MILLIS, default 60_000.0;
-    /// How long the server may be silent before it is pinged or, if there is no ping, before the
-    /// grace begins. A server that announces its own heartbeat overrides it, within 5 to 120 s.
+    /// How long the server may be silent before it is pinged. Where nothing was said to ping with, the
+    /// grace begins then: that is for a server which itself sends something that often, since one with
+    /// nothing to say would be taken for dead. A server that announces its own heartbeat overrides it,
+    /// within 5 to 120 s.
     heartbeat_interval / "heartbeatInterval": Option<Duration>, Millis 1..=MAX_MILLIS, default f64::INFINITY;
     /// How much longer it may be silent before the connection is given up as dead.
     heartbeat_grace / "heartbeatGrace": Duration, Millis 1..=MAX_MILLIS, default 10_000.0;

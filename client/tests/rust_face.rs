@@ -831,6 +831,26 @@ fn a_silent_server_is_asked_and_then_given_up_at_once() {
 
 // [R1]
 #[test]
+fn without_a_ping_a_server_is_given_up_when_it_is_silent_for_too_long() {
+    let world = World::new();
+    let mut socket = builder(&world)
+        .options(Options::default().heartbeat_interval(Some(Duration::from_secs(20))))
+        .connect()
+        .unwrap();
+    world.connection(0).open();
+    for _ in 0..3 {
+        world.advance(Duration::from_millis(29_999));
+        assert_eq!(socket.handle().phase(), Phase::Open);
+        world.connection(0).send("news");
+        assert!(socket.next().now_or_never().is_some());
+    }
+    world.advance(Duration::from_secs(30));
+    assert_eq!(socket.handle().phase(), Phase::Waiting);
+    assert!(world.connection(0).received().is_empty());
+}
+
+// [R1]
+#[test]
 fn any_message_is_life() {
     let world = World::new();
     let mut socket = with_heartbeat(&world);

@@ -876,6 +876,21 @@ export const cases = {
     await open;
   },
 
+  async '[R1] without a heartbeatMessage a server that is silent for too long is left, unasked'(t) {
+    const sent = [];
+    class Recorded extends WebSocket {
+      send(data) {
+        sent.push(data);
+        super.send(data);
+      }
+    }
+    const { socket } = t.echo({ heartbeatInterval: 20, heartbeatGrace: 20, WebSocket: Recorded });
+    const open = t.next(socket, 'open', ({ reconnected }) => reconnected);
+    equal((await t.next(socket, 'close')).cause, 'heartbeat-timeout', 'cause');
+    await open;
+    same(sent, []);
+  },
+
   async 'an isHeartbeat that fails is reported, and the message delivered'(t) {
     for (const [isHeartbeat, word] of [
       [() => { throw new Error('thrown by isHeartbeat'); }, 'thrown by isHeartbeat'],
