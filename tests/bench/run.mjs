@@ -1,9 +1,9 @@
 // Measures, and tells what came of it. `cargo xtask bench` calls this, with everything built and the server running:
 //
 //     node run.mjs [--part N]… [--case TEXT] [--quick] [--check] [--write] [--json FILE] [--merge FILE]… [--versions FILE]
-//         [--seed N]
+//         [--seed N] [--profile]
 //
-// The exit code is 1 if a budget is broken, or, with `--check`, inconclusive or not measured.
+// With `--profile` nothing is measured: it tells where the time of the cases of part 1 goes. The exit code is 1 if a budget is broken, or, with `--check`, inconclusive or not measured.
 
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
@@ -36,6 +36,7 @@ const { values: options } = parseArgs({
     merge: { type: 'string', multiple: true, default: [] },
     versions: { type: 'string' },
     seed: { type: 'string' },
+    profile: { type: 'boolean', default: false },
   },
 });
 
@@ -55,8 +56,12 @@ if (inPageParts.length > 0) {
   await bundle();
   const stage = await openStage();
   try {
-    await noteVersions(stage);
-    for (const part of inPageParts) await part.measure({ stage, plan, results, say });
+    if (options.profile) {
+      await messages.profileAll({ stage, plan });
+    } else {
+      await noteVersions(stage);
+      for (const part of inPageParts) await part.measure({ stage, plan, results, say });
+    }
   } finally {
     await stage.close();
   }

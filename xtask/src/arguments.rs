@@ -34,6 +34,7 @@ Usage: cargo xtask COMMAND
                       --check       only what the budgets of tests/bench/budgets.json need; fails if
                                     one is broken, or cannot be decided
                       --json FILE   write all samples
+                      --profile     print where the time of the cases of part 1 goes instead
                       --write       write docs/benchmarks.md and its plots; takes all parts
   size [OPTION…]    Print the sizes of the package's entries and of a hello program in Rust:
                       --check       fails if one is over its budget in tests/bench/budgets.json
@@ -183,17 +184,28 @@ fn parse_bench(arguments: &[String]) -> Result<Command, String> {
             "--json" => options.json = Some(value("the path of a file")?.into()),
             "--quick" => options.quick = true,
             "--check" => options.check = true,
+            "--profile" => options.profile = true,
             "--write" => options.write = true,
             _ => {
                 return Err(format!(
-                    "bench takes --part N, --case TEXT, --quick, --check, --json FILE and --write, \
-                     not `{argument}`"
+                    "bench takes --part N, --case TEXT, --quick, --check, --json FILE, --profile and \
+                     --write, not `{argument}`"
                 ));
             }
         }
     }
     if options.quick && (options.check || options.write) {
         return Err("--quick is too little for --check and --write".into());
+    }
+    let measures = options.quick || options.check || options.json.is_some() || options.write;
+    if options.profile
+        && (measures
+            || options
+                .parts
+                .iter()
+                .any(|part| *part != bench::Part::Messages))
+    {
+        return Err("--profile measures nothing: it goes with --case and with part 1 alone".into());
     }
     if options.write && (options.check || options.case.is_some() || !options.parts.is_empty()) {
         return Err("--write takes all: it goes with neither --check nor --part nor --case".into());
@@ -349,6 +361,8 @@ mod tests {
             ("bench --json", "the path of a file"),
             ("bench --json --check", "the path of a file"),
             ("bench --case", "a part of a case's name"),
+            ("bench --profile --check", "goes with --case"),
+            ("bench --profile --part 2", "part 1 alone"),
             ("bench --fast", "not `--fast`"),
             ("bench now", "not `now`"),
             ("bench --quick --check", "too little"),

@@ -87,6 +87,8 @@ pub(crate) struct Options {
     pub(crate) quick: bool,
     /// Only what the budgets need, which then decide.
     pub(crate) check: bool,
+    /// Where the time of the cases of the first part goes, instead of how much it is.
+    pub(crate) profile: bool,
     /// Whether the documentation is written.
     pub(crate) write: bool,
     /// Where all samples are written.
@@ -95,6 +97,9 @@ pub(crate) struct Options {
 
 impl Options {
     fn parts(&self) -> Vec<Part> {
+        if self.profile {
+            return vec![Part::Messages];
+        }
         Part::ALL
             .into_iter()
             .filter(|part| self.parts.is_empty() || self.parts.contains(part))
@@ -132,6 +137,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     for (flag, is_on) in [
         ("--quick", options.quick),
         ("--check", options.check),
+        ("--profile", options.profile),
         ("--write", options.write),
     ] {
         if is_on {

@@ -44,7 +44,8 @@ impl Profile {
             Self::Speed => {
                 let mut flags = flags_of_package()?;
                 flags.retain(|flag| !flag.starts_with("-O"));
-                flags.insert(0, "-O3".to_owned());
+                // The names of functions stay, for `cargo xtask bench --profile`.
+                flags.splice(0..0, ["-O3".to_owned(), "-g".to_owned()]);
                 Ok(flags)
             }
         }

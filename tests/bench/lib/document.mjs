@@ -19,8 +19,8 @@ everything else. Nanoseconds a message: the median, half the distance of the qua
 to a bare \`WebSocket\` with a handler that does the same work (for JSON and MessagePack: decodes and encodes it).
 
 Contenders without a further word are given messages by handler. \`typed handler\` and \`iteration\` are those of \`TypedSocket\`;
-what is said to be in Rust is a stream there, and its peers likewise. A loop or a stream has each message before the next
-comes. A \`note\` is one long text in an object, which suits
+what is made in Rust reads a stream, its peers likewise, unless a handler is named. A loop or a stream has each message
+before the next comes. A \`note\` is one long text in an object, which suits
 WebAssembly least: the text is copied, where \`JSON.parse\` takes it whole.`,
   2: `## End to end over loopback
 

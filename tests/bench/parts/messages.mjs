@@ -2,18 +2,39 @@
 
 import { inPage } from '../lib/page.mjs';
 import { required } from '../lib/environment.mjs';
+import { PROFILED_ROUNDS, profile, profileTables } from '../lib/profile.mjs';
+import { textTable } from '../lib/tables.mjs';
 
 export const PART = 1;
 
 /** A real socket's `send`, which is measured against the server's echo. */
 export const REAL = 'send on a real socket/text/16';
 
-/** @param say - tells the progress */
-export async function measure({ stage, plan, results, say }) {
+/** The cases that are wanted: `{ id, url }`, without a URL against the stub. */
+async function casesOf({ stage, plan }) {
   const stubCases = await inPage(stage, (page) => page.evaluate(() => globalThis.bench.stubCases()));
   const echo = `${required('STEADY_SOCKET_SERVER').replace(/^http/, 'ws')}/echo`;
-  const cases = [...stubCases.map((id) => ({ id })), { id: REAL, url: echo }].filter(({ id }) => plan.wants(PART, id));
-  for (const [index, { id, url }] of cases.entries()) {
+  return [...stubCases.map((id) => ({ id })), { id: REAL, url: echo }].filter(({ id }) => plan.wants(PART, id));
+}
+
+/** Prints where the time goes, of each contender of each case in a page of its own. */
+export async function profileAll({ stage, plan }) {
+  for (const { id, url } of await casesOf({ stage, plan })) {
+    const all = await inPage(stage, (page) => page.evaluate((name) => globalThis.bench.partakers(name), id));
+    for (const contender of plan.contenders(PART, id, all)) {
+      const found = await inPage(stage, async (page) => {
+        const given = { id, names: [contender], url, seed: plan.seed, warmUp: plan.warmUp };
+        await page.evaluate((options) => globalThis.bench.openMessageCase(options), given);
+        return profile(page, () => page.evaluate((count) => globalThis.bench.rounds(count), PROFILED_ROUNDS));
+      });
+      for (const rows of profileTables(`${id}, ${contender}`, found)) console.log(`${textTable(rows)}\n`);
+    }
+  }
+}
+
+/** @param say - tells the progress */
+export async function measure({ stage, plan, results, say }) {
+  for (const [index, { id, url }] of (await casesOf({ stage, plan })).entries()) {
     const took = await inPage(stage, async (page) => {
       const from = performance.now();
       const all = await page.evaluate((name) => globalThis.bench.partakers(name), id);
