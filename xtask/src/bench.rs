@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::server::{Output, Server};
+use crate::wasm_std::WasmStd;
 use crate::{
     Result, browser, checkout, files, node, package, ports, process, server, size, wasm_std,
 };
@@ -165,6 +166,42 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let outcome = process::run(&mut node);
     server.check()?;
     outcome
+}
+
+/// Lints the Rust clients that are measured, with all else that is linted, so that they fit the library. Of
+/// the server on axum only the format is checked: its dependencies would be compiled for nothing else.
+///
+/// # Errors
+///
+/// What is not as it should be, or that the lock file there is behind the manifests.
+pub(crate) fn lint(wasm: &WasmStd) -> Result<()> {
+    const NATIVE: &str = "native";
+    let workspaces = [
+        checkout::path(native::WORKSPACE),
+        checkout::path(load::AXUM).join("Cargo.toml"),
+    ];
+    let [clients, _] = &workspaces;
+    for manifest in &workspaces {
+        let mut fmt = Command::new("cargo");
+        fmt.args(["fmt", "--all", "--check", "--manifest-path"]);
+        process::run(fmt.arg(manifest).current_dir(checkout::root()))?;
+    }
+    let clippy = |mut cargo: Command, packages: &[&str]| {
+        cargo.args(["--locked", "--manifest-path"]).arg(clients);
+        process::run(cargo.args(packages).args(["--", "--deny", "warnings"]))
+    };
+    // Where the rest of the project is built: much of what they need is compiled there already.
+    let mut native = Command::new("cargo");
+    native
+        .arg("clippy")
+        .current_dir(checkout::root())
+        .env("CARGO_TARGET_DIR", checkout::target_folder());
+    clippy(native, &["--package", NATIVE, "--all-targets"])?;
+    let mut in_pages = wasm.cargo("clippy");
+    in_pages
+        .args(["--target", wasm_std::TARGET])
+        .env("CARGO_TARGET_DIR", wasm.target_folder());
+    clippy(in_pages, &["--workspace", "--exclude", NATIVE, "--lib"])
 }
 
 /// Writes what everything was built with for these parts, and returns the file's path.

@@ -27,6 +27,11 @@ pub(crate) fn artifacts() -> PathBuf {
     path("target/artifacts")
 }
 
+/// Where cargo puts what it makes of this workspace, for other workspaces that are to share it.
+pub(crate) fn target_folder() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| path("target"), PathBuf::from)
+}
+
 /// A program that cargo built in this workspace in the same profile as xtask itself, wherever the
 /// user's settings put the target folder.
 ///

@@ -89,11 +89,9 @@ fn cargo(subcommand: &str) -> Command {
         .arg(subcommand)
         .arg("--manifest-path")
         .arg(manifest())
-        .current_dir(checkout::root());
-    // Where the rest of the project is built: the library is compiled there already.
-    if std::env::var_os("CARGO_TARGET_DIR").is_none() {
-        command.env("CARGO_TARGET_DIR", checkout::path("target"));
-    }
+        .current_dir(checkout::root())
+        // Where the rest of the project is built: the library is compiled there already.
+        .env("CARGO_TARGET_DIR", checkout::target_folder());
     command
 }
 

@@ -11,8 +11,8 @@ use crate::page_server::KeepServing;
 use crate::server::{Output, Server};
 use crate::wasm_std::{self, WasmStd};
 use crate::{
-    Result, browser, checkout, demo, files, firefox, fuzz, minimum, node, package, ports, process,
-    promises, python, say, server, simulate, size, tools,
+    Result, bench, browser, checkout, demo, files, firefox, fuzz, minimum, node, package, ports,
+    process, promises, python, say, server, simulate, size, tools,
 };
 
 /// A part of the checks that can be asked for by name.
@@ -249,7 +249,6 @@ fn lint(wasm: &WasmStd) -> Result<()> {
 
     promises::check()?;
     process::run(cargo("fmt").args(["--all", "--check"]))?;
-    process::run(cargo("fmt").args(["--manifest-path", "tests/bench/axum/Cargo.toml", "--check"]))?;
     process::run(
         cargo("clippy")
             .args(["--workspace", "--all-targets"])
@@ -260,7 +259,13 @@ fn lint(wasm: &WasmStd) -> Result<()> {
         clippy.args(["--target", wasm_std::TARGET]);
         process::run(clippy.args(packages).args(DENY))?;
     }
+    // As it is published: without the standard library, which the features bring.
+    let mut clippy = wasm.cargo("clippy");
+    clippy.args(["--target", wasm_std::TARGET]);
+    clippy.args(["-p", "steady-socket-wasm", "--lib"]);
+    process::run(clippy.args(["--", "--deny", "warnings"]))?;
     fuzz::lint()?;
+    bench::lint(wasm)?;
     minimum::check(wasm)?;
     process::run(
         cargo("doc")

@@ -103,7 +103,7 @@ impl WasmProgram {
         let target = tools.wasm_std.target_folder();
         let mut cargo = tools.wasm_std.cargo("build");
         cargo
-            .args(["--quiet", "--lib", "--manifest-path"])
+            .args(["--quiet", "--locked", "--lib", "--manifest-path"])
             .arg(checkout::path(self.workspace))
             .args(["--package", self.package, "--profile", profile])
             .args(["--target", wasm_std::TARGET])

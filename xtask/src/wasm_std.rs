@@ -251,7 +251,7 @@ impl WasmStd {
         if self.sysroot.is_some() {
             return target_folder();
         }
-        env::var_os("CARGO_TARGET_DIR").map_or_else(|| checkout::path("target"), PathBuf::from)
+        checkout::target_folder()
     }
 
     /// Lets a command work in the root of the checkout and find this compiler, and programs in

@@ -7,7 +7,7 @@ use super::Options;
 use crate::{Result, checkout, files, process, python};
 
 /// The server on axum is a workspace of its own.
-const AXUM: &str = "tests/bench/axum";
+pub(super) const AXUM: &str = "tests/bench/axum";
 
 /// Builds what measures and what is measured. The hello server is there already.
 pub(super) fn build() -> Result<()> {

@@ -8,7 +8,7 @@ use super::Options;
 use crate::{Result, checkout, debian, files, process};
 
 /// The manifest of the workspace that it is in.
-const WORKSPACE: &str = "tests/bench/rust/Cargo.toml";
+pub(super) const WORKSPACE: &str = "tests/bench/rust/Cargo.toml";
 
 /// As the contenders in the page.
 const PROFILE: &str = "speed";
@@ -63,7 +63,7 @@ pub(super) fn versions() -> Result<Vec<(&'static str, String)>> {
 fn cargo(subcommand: &str) -> Command {
     let mut cargo = Command::new("cargo");
     cargo
-        .args([subcommand, "--quiet", "--manifest-path"])
+        .args([subcommand, "--quiet", "--locked", "--manifest-path"])
         .arg(checkout::path(WORKSPACE))
         .args(["--package", "native", "--profile", PROFILE])
         .current_dir(checkout::root())
