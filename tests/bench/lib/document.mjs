@@ -27,7 +27,8 @@ WebAssembly least: the text is copied, where \`JSON.parse\` takes it whole.`,
 Connections to the hello server, in the same page. In \`echo rate\` all messages are sent at once, and the clock stops when
 the last is back: messages a second, there and back. In \`echo latency\` each is sent when the one before is back. The first
 greeting is counted from construction, in a fresh page each time, and includes what is loaded only then: a WebAssembly
-module, without any cache. A recovery is counted from the cut until the connection is open again, once with the waits that each
+module, without any cache. Those of the clients in Rust can read every kind of message that is measured above, and are larger
+than a program's: its sizes are below. A recovery is counted from the cut until the connection is open again, once with the waits that each
 client has as delivered (long waits are kind to a server, and no merit or fault here), and once with the least.`,
   3: `## Sizes
 

@@ -7,28 +7,108 @@ use std::rc::Rc;
 
 use futures_util::future::{AbortHandle, Abortable};
 use futures_util::{Sink, SinkExt as _, Stream, StreamExt as _};
-use js_sys::{Promise, Uint8Array};
+use js_sys::{Function, Promise, Uint8Array};
 use messages::{Book, Chat, Note, Value as _, step};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::{future_to_promise, spawn_local};
 
-/// How many messages came, and their digest, where JavaScript can read them without a call.
-#[derive(Clone, Copy)]
-pub struct Tally(&'static [Cell<u32>; 2]);
+#[wasm_bindgen]
+extern "C" {
+    /// What the harness opens a session with: an object of `contenders/rust.js`.
+    pub type Context;
 
-impl Default for Tally {
-    /// One for the life of the page.
-    fn default() -> Self {
-        Self(Box::leak(Box::default()))
+    /// Where to connect.
+    #[wasm_bindgen(method, getter)]
+    pub fn url(this: &Context) -> String;
+
+    #[wasm_bindgen(method, getter)]
+    fn direction(this: &Context) -> String;
+
+    #[wasm_bindgen(method, getter, js_name = onMessage)]
+    fn on_message(this: &Context) -> Option<Function>;
+
+    #[wasm_bindgen(method, getter, js_name = onOpen)]
+    fn on_open(this: &Context) -> Option<Function>;
+
+    /// Whether it is to come back at once after a loss.
+    #[wasm_bindgen(method, getter)]
+    pub fn impatient(this: &Context) -> bool;
+
+    /// The codec of typed messages: `json` or `msgpack`.
+    #[wasm_bindgen(method, getter)]
+    pub fn codec(this: &Context) -> String;
+
+    /// Whether messages are received by a handler, of a client that has one.
+    #[wasm_bindgen(method, getter, js_name = byHandler)]
+    pub fn by_handler(this: &Context) -> bool;
+}
+
+impl Context {
+    /// What a session is for.
+    ///
+    /// # Errors
+    ///
+    /// A direction that there is not.
+    pub fn purpose(&self) -> Result<Purpose, JsValue> {
+        match self.direction().as_str() {
+            "receive" => Ok(Purpose::Receive),
+            "send" => Ok(Purpose::Send),
+            "both" => Ok(Purpose::Both),
+            other => Err(JsValue::from_str(&format!(
+                "there is no direction `{other}`"
+            ))),
+        }
     }
+
+    /// A count of nothing yet, which tells the harness of each message if it wants to know.
+    pub fn tally(&self) -> Tally {
+        Tally {
+            counts: Box::leak(Box::default()),
+            on_message: self.on_message(),
+        }
+    }
+
+    /// What to call each time that the connection is open, if anything.
+    pub fn opened(&self) -> Option<impl Fn() + 'static> {
+        self.on_open().map(|on_open| move || call(&on_open))
+    }
+}
+
+/// Calls a function of the harness, which throws nothing.
+fn call(function: &Function) {
+    function
+        .call0(&JsValue::UNDEFINED)
+        .expect("the harness throws nothing");
+}
+
+/// What a session is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// Messages come.
+    Receive,
+    /// Messages go.
+    Send,
+    /// Messages come and go.
+    Both,
+}
+
+/// How many messages came, and their digest, where JavaScript can read them without a call.
+#[derive(Clone)]
+pub struct Tally {
+    /// For the life of the page.
+    counts: &'static [Cell<u32>; 2],
+    on_message: Option<Function>,
 }
 
 impl Tally {
     /// A message came.
     pub fn take(&self, value: u32) {
-        let [count, digest] = self.0;
+        let [count, digest] = self.counts;
         count.set(count.get() + 1);
         digest.set(step(digest.get(), value));
+        if let Some(on_message) = &self.on_message {
+            call(on_message);
+        }
     }
 }
 
@@ -47,28 +127,33 @@ pub struct Session {
 }
 
 impl Session {
-    /// One that receives, for as long as `receive` runs.
-    pub fn receiving(tally: Tally, receive: impl Future<Output = ()> + 'static) -> Self {
+    /// One that has received and sent nothing.
+    #[must_use]
+    pub fn new(tally: Tally) -> Self {
+        Self {
+            tally,
+            sender: None,
+            receiving: None,
+        }
+    }
+
+    /// Receives, for as long as `receive` runs.
+    #[must_use]
+    pub fn receiving(mut self, receive: impl Future<Output = ()> + 'static) -> Self {
         let (handle, registration) = AbortHandle::new_pair();
         spawn_local(async move {
             // That it is called off is how it ends.
             let _ = Abortable::new(receive, registration).await;
         });
-        Self {
-            tally,
-            sender: None,
-            receiving: Some(handle),
-        }
+        self.receiving = Some(handle);
+        self
     }
 
-    /// One that sends.
+    /// Sends by `sender`.
     #[must_use]
-    pub fn sending(sender: Sender) -> Self {
-        Self {
-            tally: Tally::default(),
-            sender: Some(sender),
-            receiving: None,
-        }
+    pub fn sending(mut self, sender: Sender) -> Self {
+        self.sender = Some(sender);
+        self
     }
 }
 
@@ -77,7 +162,7 @@ impl Session {
     /// Where the count is in the memory; the digest follows.
     #[wasm_bindgen(getter)]
     pub fn address(&self) -> u32 {
-        self.tally.0.as_ptr() as u32
+        self.tally.counts.as_ptr() as u32
     }
 
     /// The memory.
@@ -103,34 +188,54 @@ impl Session {
     }
 }
 
-/// The messages of a case.
-#[derive(Clone)]
-pub enum Messages {
-    /// As they are.
-    Text(Vec<String>),
-    /// As they are.
-    Bytes(Vec<Vec<u8>>),
-    /// Typed.
-    Book(Vec<Book>),
-    /// Typed.
-    Chat(Vec<Chat>),
-    /// Typed.
-    Note(Vec<Note>),
-}
+/// The messages of a case, which all its sessions share: what they take is no part of what a session takes.
+#[wasm_bindgen]
+pub struct Pool(Messages);
 
-impl Messages {
+#[wasm_bindgen]
+impl Pool {
     /// From the wires, of which the typed ones are JSON.
     ///
     /// # Errors
     ///
     /// What a wire is not.
-    pub fn read(shape: &str, wires: &[JsValue]) -> Result<Self, JsValue> {
-        fn texts(wires: &[JsValue]) -> Result<Vec<String>, JsValue> {
+    #[wasm_bindgen(constructor)]
+    pub fn new(shape: &str, wires: Vec<JsValue>) -> Result<Self, JsValue> {
+        Messages::read(shape, &wires).map(Self)
+    }
+}
+
+impl Pool {
+    /// A share.
+    #[must_use]
+    pub fn messages(&self) -> Messages {
+        self.0.clone()
+    }
+}
+
+/// The messages of a case, shared.
+#[derive(Clone)]
+pub enum Messages {
+    /// As they are.
+    Text(Rc<[String]>),
+    /// As they are.
+    Bytes(Rc<[Vec<u8>]>),
+    /// Typed.
+    Book(Rc<[Book]>),
+    /// Typed.
+    Chat(Rc<[Chat]>),
+    /// Typed.
+    Note(Rc<[Note]>),
+}
+
+impl Messages {
+    fn read(shape: &str, wires: &[JsValue]) -> Result<Self, JsValue> {
+        fn texts(wires: &[JsValue]) -> Result<Rc<[String]>, JsValue> {
             let text = |wire: &JsValue| wire.as_string();
             let all = wires.iter().map(text).collect::<Option<_>>();
             all.ok_or_else(|| JsValue::from_str("a message is no text"))
         }
-        fn typed<T: messages::Typed>(wires: &[JsValue]) -> Result<Vec<T>, JsValue> {
+        fn typed<T: messages::Typed>(wires: &[JsValue]) -> Result<Rc<[T]>, JsValue> {
             let parsed = texts(wires)?
                 .iter()
                 .map(|text| serde_json::from_str(text))
@@ -150,7 +255,9 @@ impl Messages {
         }
     }
 
-    fn wire(&self, index: u32) -> Wire {
+    /// As a program sends it that encodes by serde_json.
+    #[must_use]
+    pub fn wire(&self, index: u32) -> Wire {
         let index = index as usize;
         let json = |text: serde_json::Result<String>| Wire::Text(text.expect("it has a form"));
         match self {
@@ -192,42 +299,68 @@ pub enum Wire {
 
 /// The session of a client that is a stream and a sink of messages of its own, and knows no types: the program decodes
 /// and encodes by serde_json.
+///
+/// # Errors
+///
+/// A direction that there is not.
 pub fn session<S, In, Out>(
-    mut socket: S,
-    messages: Messages,
-    receives: bool,
+    socket: S,
+    context: &Context,
+    pool: &Pool,
     to_wire: fn(In) -> Option<Wire>,
     from_wire: fn(Wire) -> Out,
-) -> Session
+) -> Result<Session, JsValue>
 where
     S: Stream<Item = In> + Sink<Out> + Unpin + 'static,
     In: 'static,
     Out: 'static,
 {
-    if receives {
-        let tally = Tally::default();
-        return Session::receiving(tally, async move {
-            while let Some(message) = socket.next().await {
-                if let Some(value) = to_wire(message).and_then(|wire| messages.value(&wire)) {
-                    tally.take(value);
-                }
-            }
-        });
+    let tally = context.tally();
+    let session = Session::new(tally.clone());
+    Ok(match context.purpose()? {
+        Purpose::Receive => session.receiving(receive(socket, pool.messages(), tally, to_wire)),
+        Purpose::Send => session.sending(sender(socket, pool.messages(), from_wire)),
+        Purpose::Both => {
+            let (sink, stream) = socket.split();
+            session
+                .receiving(receive(stream, pool.messages(), tally, to_wire))
+                .sending(sender(sink, pool.messages(), from_wire))
+        }
+    })
+}
+
+async fn receive<In>(
+    mut stream: impl Stream<Item = In> + Unpin,
+    messages: Messages,
+    tally: Tally,
+    to_wire: fn(In) -> Option<Wire>,
+) {
+    while let Some(message) = stream.next().await {
+        if let Some(value) = to_wire(message).and_then(|wire| messages.value(&wire)) {
+            tally.take(value);
+        }
     }
-    // One batch is sent at a time; each takes the socket and puts it back.
-    let place = Rc::new(Cell::new(Some(socket)));
-    let messages = Rc::new(messages);
-    Session::sending(Box::new(move |count| {
-        let (place, messages) = (Rc::clone(&place), Rc::clone(&messages));
+}
+
+/// Sends messages into a sink.
+pub fn sender<Out: 'static>(
+    sink: impl Sink<Out> + Unpin + 'static,
+    messages: Messages,
+    from_wire: fn(Wire) -> Out,
+) -> Sender {
+    // One batch is sent at a time; each takes the sink and puts it back.
+    let place = Rc::new(Cell::new(Some(sink)));
+    Box::new(move |count| {
+        let (place, messages) = (Rc::clone(&place), messages.clone());
         Box::pin(async move {
-            let Some(mut socket) = place.take() else {
+            let Some(mut sink) = place.take() else {
                 return;
             };
             for index in 0..count {
                 // What was not sent is missing when the harness counts.
-                let _ = socket.send(from_wire(messages.wire(index))).await;
+                let _ = sink.send(from_wire(messages.wire(index))).await;
             }
-            place.set(Some(socket));
+            place.set(Some(sink));
         })
-    }))
+    })
 }

@@ -2,7 +2,7 @@
 
 use std::future::poll_fn;
 
-use contender::{Messages, Session, Wire, session};
+use contender::{Context, Pool, Session, Wire, session};
 use futures_util::SinkExt as _;
 use gloo_net::websocket::futures::WebSocket;
 use gloo_net::websocket::{Message, WebSocketError};
@@ -14,19 +14,13 @@ use wasm_bindgen::prelude::*;
 ///
 /// What went wrong.
 #[wasm_bindgen]
-pub async fn open(
-    url: String,
-    shape: String,
-    receives: bool,
-    wires: Vec<JsValue>,
-) -> Result<Session, JsValue> {
-    let messages = Messages::read(&shape, &wires)?;
+pub async fn open(context: Context, pool: &Pool) -> Result<Session, JsValue> {
     let mut socket =
-        WebSocket::open(&url).map_err(|error| JsValue::from_str(&error.to_string()))?;
+        WebSocket::open(&context.url()).map_err(|error| JsValue::from_str(&error.to_string()))?;
     poll_fn(|task| socket.poll_ready_unpin(task))
         .await
         .map_err(|error| JsValue::from_str(&error.to_string()))?;
-    Ok(session(socket, messages, receives, to_wire, from_wire))
+    session(socket, &context, pool, to_wire, from_wire)
 }
 
 fn to_wire(message: Result<Message, WebSocketError>) -> Option<Wire> {

@@ -2,64 +2,65 @@
 
 use std::future::pending;
 use std::rc::Rc;
+use std::time::Duration;
 
-use contender::{Messages, Session, Tally};
+use contender::{Context, Messages, Pool, Purpose, Sender, Session};
 use futures_util::StreamExt as _;
 use messages::Value;
 use steady_socket::protocol::{Decode, Encode};
-use steady_socket::{Event, Json, MsgPack, PlainBytes, PlainText, Socket};
+use steady_socket::{Event, Handle, Json, MsgPack, Options, PlainBytes, PlainText, Socket};
 use wasm_bindgen::prelude::*;
 
-/// How messages are received.
-#[wasm_bindgen]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum By {
-    /// From the stream.
-    Stream,
-    /// By a handler.
-    Handler,
-}
-
-/// Opens a connection. `codec` is that of the typed shapes.
+/// Opens a connection.
 ///
 /// # Errors
 ///
 /// What went wrong.
 #[wasm_bindgen]
-pub async fn open(
-    url: String,
-    shape: String,
-    receives: bool,
-    wires: Vec<JsValue>,
-    codec: String,
-    by: By,
-) -> Result<Session, JsValue> {
-    let is_json = codec == "json";
-    match Messages::read(&shape, &wires)? {
-        Messages::Text(all) => typed::<PlainText, _>(&url, receives.then_some(by), all).await,
-        Messages::Bytes(all) => typed::<PlainBytes, _>(&url, receives.then_some(by), all).await,
-        Messages::Book(all) if is_json => typed::<Json, _>(&url, receives.then_some(by), all).await,
-        Messages::Book(all) => typed::<MsgPack, _>(&url, receives.then_some(by), all).await,
-        Messages::Chat(all) if is_json => typed::<Json, _>(&url, receives.then_some(by), all).await,
-        Messages::Chat(all) => typed::<MsgPack, _>(&url, receives.then_some(by), all).await,
-        Messages::Note(all) if is_json => typed::<Json, _>(&url, receives.then_some(by), all).await,
-        Messages::Note(all) => typed::<MsgPack, _>(&url, receives.then_some(by), all).await,
+pub async fn open(context: Context, pool: &Pool) -> Result<Session, JsValue> {
+    let is_json = context.codec() == "json";
+    match pool.messages() {
+        Messages::Text(all) => typed::<PlainText, _>(&context, all).await,
+        Messages::Bytes(all) => typed::<PlainBytes, _>(&context, all).await,
+        Messages::Book(all) if is_json => typed::<Json, _>(&context, all).await,
+        Messages::Book(all) => typed::<MsgPack, _>(&context, all).await,
+        Messages::Chat(all) if is_json => typed::<Json, _>(&context, all).await,
+        Messages::Chat(all) => typed::<MsgPack, _>(&context, all).await,
+        Messages::Note(all) if is_json => typed::<Json, _>(&context, all).await,
+        Messages::Note(all) => typed::<MsgPack, _>(&context, all).await,
     }
 }
 
-async fn typed<C, T>(url: &str, by: Option<By>, messages: Vec<T>) -> Result<Session, JsValue>
+/// Options by which it comes back at once: those of the class in `contenders/drop-in.js`.
+fn at_once() -> Options {
+    Options::default()
+        .first_delay_max(Duration::ZERO)
+        .min_delay(Duration::ZERO)
+        .stable_after(Duration::ZERO)
+        .attempt_interval(Duration::ZERO)
+}
+
+async fn typed<C, T>(context: &Context, messages: Rc<[T]>) -> Result<Session, JsValue>
 where
-    C: Decode<T> + Encode<T>,
+    C: Decode<T> + Encode<T> + 'static,
     T: Value + 'static,
 {
-    let tally = Tally::default();
-    let mut builder = Socket::<T, T, C>::builder(url);
-    if by == Some(By::Handler) {
+    let purpose = context.purpose()?;
+    let tally = context.tally();
+    let mut builder = Socket::<T, T, C>::builder(context.url());
+    if context.by_handler() {
+        let tally = tally.clone();
         builder = builder.on_message(move |message| {
             if let Ok(message) = message {
                 tally.take(message.value());
             }
         });
+    }
+    if context.impatient() {
+        builder = builder.options(at_once());
+    }
+    if let Some(opened) = context.opened() {
+        builder = builder.on_open(move |_| opened());
     }
     let connected = builder.connect();
     let mut socket = connected.map_err(|error| JsValue::from_str(&error.to_string()))?;
@@ -72,34 +73,40 @@ where
         }
     }
     drop(events);
-    match by {
-        Some(By::Stream) => {
-            return Ok(Session::receiving(tally, async move {
-                while let Some(message) = socket.next().await {
-                    if let Ok(message) = message {
-                        tally.take(message.value());
-                    }
+    let handle = socket.handle();
+    let session = Session::new(tally.clone());
+    let session = if context.by_handler() || purpose == Purpose::Send {
+        session.receiving(async move {
+            let _kept = socket;
+            pending().await
+        })
+    } else {
+        session.receiving(async move {
+            while let Some(message) = socket.next().await {
+                if let Ok(message) = message {
+                    tally.take(message.value());
                 }
-            }));
-        }
-        Some(By::Handler) => {
-            return Ok(Session::receiving(tally, async move {
-                let _kept = socket;
-                pending().await
-            }));
-        }
-        None => {}
-    }
-    let kept = Rc::new((socket, messages));
-    Ok(Session::sending(Box::new(move |count| {
-        let kept = Rc::clone(&kept);
+            }
+        })
+    };
+    Ok(match purpose {
+        Purpose::Receive => session,
+        Purpose::Send | Purpose::Both => session.sending(sender(handle, messages)),
+    })
+}
+
+fn sender<C, T>(handle: Handle<T, C>, messages: Rc<[T]>) -> Sender
+where
+    C: Encode<T> + 'static,
+    T: 'static,
+{
+    Box::new(move |count| {
+        let (handle, messages) = (handle.clone(), Rc::clone(&messages));
         Box::pin(async move {
-            let (socket, messages) = &*kept;
-            let handle = socket.handle();
             for index in 0..count as usize {
                 // What was not sent is missing when the harness counts.
                 let _ = handle.send(&messages[index % messages.len()]).await;
             }
         })
-    })))
+    })
 }

@@ -1,6 +1,6 @@
 //! tokio-tungstenite-wasm.
 
-use contender::{Messages, Session, Wire, session};
+use contender::{Context, Pool, Session, Wire, session};
 use tokio_tungstenite_wasm::{Error, Message, connect};
 use wasm_bindgen::prelude::*;
 
@@ -10,17 +10,11 @@ use wasm_bindgen::prelude::*;
 ///
 /// What went wrong.
 #[wasm_bindgen]
-pub async fn open(
-    url: String,
-    shape: String,
-    receives: bool,
-    wires: Vec<JsValue>,
-) -> Result<Session, JsValue> {
-    let messages = Messages::read(&shape, &wires)?;
-    let socket = connect(url)
+pub async fn open(context: Context, pool: &Pool) -> Result<Session, JsValue> {
+    let socket = connect(context.url())
         .await
         .map_err(|error| JsValue::from_str(&error.to_string()))?;
-    Ok(session(socket, messages, receives, to_wire, from_wire))
+    session(socket, &context, pool, to_wire, from_wire)
 }
 
 fn to_wire(message: Result<Message, Error>) -> Option<Wire> {

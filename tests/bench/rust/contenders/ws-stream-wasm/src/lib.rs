@@ -1,6 +1,6 @@
 //! ws_stream_wasm.
 
-use contender::{Messages, Session, Wire, session};
+use contender::{Context, Pool, Session, Wire, session};
 use wasm_bindgen::prelude::*;
 use ws_stream_wasm::{WsMessage, WsMeta};
 
@@ -10,17 +10,11 @@ use ws_stream_wasm::{WsMessage, WsMeta};
 ///
 /// What went wrong.
 #[wasm_bindgen]
-pub async fn open(
-    url: String,
-    shape: String,
-    receives: bool,
-    wires: Vec<JsValue>,
-) -> Result<Session, JsValue> {
-    let messages = Messages::read(&shape, &wires)?;
-    let (_meta, socket) = WsMeta::connect(url, None)
+pub async fn open(context: Context, pool: &Pool) -> Result<Session, JsValue> {
+    let (_meta, socket) = WsMeta::connect(context.url(), None)
         .await
         .map_err(|error| JsValue::from_str(&error.to_string()))?;
-    Ok(session(socket, messages, receives, to_wire, from_wire))
+    session(socket, &context, pool, to_wire, from_wire)
 }
 
 fn to_wire(message: WsMessage) -> Option<Wire> {
