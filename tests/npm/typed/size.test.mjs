@@ -10,7 +10,7 @@ import { TEST_TIMEOUT } from '../lib/limits.mjs';
 import { installPackage } from '../lib/package.mjs';
 
 /** A text that only this part of the package has. */
-const MARKS = { typed: 'TypedSocket: ', msgpack: '@msgpack/msgpack', core: 'the WebAssembly module of steady-socket' };
+const MARKS = { typed: 'the codec did not encode the message', msgpack: '@msgpack/msgpack', core: 'the WebAssembly module of steady-socket' };
 
 describe('a bundle', { timeout: TEST_TIMEOUT }, () => {
   let installed;
