@@ -7,16 +7,15 @@
 mod text;
 
 use core::any::Any;
-use core::cell::{Cell, RefCell};
+use core::cell::Cell;
 use core::pin::Pin;
 use core::task::{Context, Poll};
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 
-use gloo_timers::callback::Timeout;
 use js_sys::{Array, ArrayBuffer, Function, JsString, Reflect, Uint8Array};
 use steady_socket_protocol::Message;
 use wasm_bindgen::prelude::*;
-use web_sys::{CloseEvent, MessageEvent, Url, WebSocket};
+use web_sys::{MessageEvent, WebSocket};
 
 use crate::connection::{CloseFrame, Hint, Time};
 use crate::platform::{
@@ -88,62 +87,75 @@ extern "C" {
     #[wasm_bindgen(method, getter, catch)]
     fn data(this: &Carrier) -> Result<JsValue, JsValue>;
 
-    type Place;
-
-    #[wasm_bindgen(method, getter, js_name = baseURI)]
-    fn base_uri(this: &Place) -> Option<String>;
-
-    #[wasm_bindgen(method, getter)]
-    fn href(this: &Place) -> Option<String>;
-
-    #[wasm_bindgen(method, getter)]
-    fn origin(this: &Place) -> Option<String>;
-
     /// Looked up at every call, so that a test's clock that is put in its place later is read.
     #[wasm_bindgen(js_namespace = performance, js_name = now)]
     fn performance_now() -> f64;
+}
 
-    #[wasm_bindgen(thread_local_v2, js_name = performance)]
-    static PERFORMANCE: Option<Place>;
+// What is not done for every message goes by way of `read`, `write`, `call` and `make`, and all listeners are
+// of one type: every function that a module imports, and every type of a closure, costs more than the name of
+// a field.
 
-    /// The document, where there is one now: a test may make one.
-    #[wasm_bindgen(method, getter)]
-    fn document(this: &Watched) -> Option<Place>;
+/// A function that JavaScript calls.
+type Listener = Closure<dyn Fn(JsValue)>;
 
-    /// The window, or the worker.
-    #[wasm_bindgen(thread_local_v2, js_name = globalThis)]
-    static GLOBAL: Watched;
+/// A field of a socket, an event or an exception that need not be the browser's own: `undefined` where it
+/// has no such field, or throws, or is no object. An exception that passed through Rust would leave it half
+/// done.
+fn read(object: &JsValue, field: &str) -> JsValue {
+    Reflect::get(object, &JsValue::from_str(field)).unwrap_or(JsValue::UNDEFINED)
+}
 
-    /// A function that does nothing.
-    #[wasm_bindgen(thread_local_v2, js_namespace = Function, js_name = prototype)]
-    static NOTHING: JsValue;
+/// Sets a field of such an object, if it lets itself be set.
+fn write(object: &JsValue, field: &str, value: &JsValue) {
+    let _ = Reflect::set(object, &JsValue::from_str(field), value);
+}
 
-    /// Something that may dispatch events: Node's global object does not.
-    #[wasm_bindgen(js_name = Object)]
-    type Watched;
+/// Calls a method of such an object.
+fn call(
+    object: &JsValue,
+    method: &str,
+    first: &JsValue,
+    second: &JsValue,
+) -> Result<JsValue, JsValue> {
+    let method = read(object, method);
+    method
+        .unchecked_ref::<Function>()
+        .call2(object, first, second)
+}
 
-    #[wasm_bindgen(method, catch, js_name = addEventListener)]
-    fn add_event_listener(this: &Watched, name: &str, listener: &JsValue) -> Result<(), JsValue>;
+/// Makes an object by its constructor. A second argument that is `undefined` is left out.
+fn make(constructor: &JsValue, first: &str, second: &JsValue) -> Result<JsValue, JsValue> {
+    let arguments = Array::new();
+    arguments.push(&JsValue::from_str(first));
+    if !second.is_undefined() {
+        arguments.push(second);
+    }
+    Reflect::construct(constructor.unchecked_ref::<Function>(), &arguments)
+}
 
-    #[wasm_bindgen(method, catch, js_name = removeEventListener)]
-    fn remove_event_listener(this: &Watched, name: &str, listener: &JsValue)
-    -> Result<(), JsValue>;
-
-    #[wasm_bindgen(method, getter, js_name = visibilityState)]
-    fn visibility_state(this: &Place) -> Option<String>;
-
-    /// Whether the page comes back from the back/forward cache.
-    #[wasm_bindgen(method, getter)]
-    fn persisted(this: &Place) -> Option<bool>;
-
-    #[wasm_bindgen(thread_local_v2, js_name = location)]
-    static LOCATION: Option<Place>;
+/// What the global object, that of a window or a worker, has by this name; `undefined` if nothing.
+#[inline(never)]
+fn global(name: &str) -> JsValue {
+    read(&js_sys::global(), name)
 }
 
 /// The browser, or a runtime with the same interfaces.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Browser {
+    /// Given in place of the global one.
     constructor: Option<Function>,
+    /// There is a clock that never goes back.
+    has_performance: bool,
+}
+
+impl Default for Browser {
+    fn default() -> Self {
+        Self {
+            constructor: None,
+            has_performance: !global("performance").is_undefined(),
+        }
+    }
 }
 
 impl Browser {
@@ -159,51 +171,37 @@ impl Browser {
     pub fn with_constructor(constructor: Function) -> Self {
         Self {
             constructor: Some(constructor),
+            ..Self::default()
         }
     }
 
     fn make_socket(&self, target: &Target) -> Result<WebSocket, JsValue> {
-        let protocols = || -> Array {
-            target
-                .protocols
-                .iter()
-                .map(|protocol| JsValue::from_str(protocol))
-                .collect()
+        let constructor = match &self.constructor {
+            Some(constructor) => constructor.into(),
+            None => global("WebSocket"),
         };
-        match &self.constructor {
-            Some(constructor) => {
-                let arguments = Array::of1(&JsValue::from_str(&target.url));
-                // Left out when there are none, as a program that offers none does.
-                if !target.protocols.is_empty() {
-                    arguments.push(&protocols());
-                }
-                Reflect::construct(constructor, &arguments).map(JsCast::unchecked_into)
+        // Left out when there are none, as a program that offers none does.
+        let mut protocols = JsValue::UNDEFINED;
+        if !target.protocols.is_empty() {
+            let offers = Array::new();
+            for protocol in &target.protocols {
+                offers.push(&JsValue::from_str(protocol));
             }
-            None => WebSocket::new_with_str_sequence(&target.url, &protocols()),
+            protocols = offers.into();
         }
+        make(&constructor, &target.url, &protocols).map(JsCast::unchecked_into)
     }
 }
 
 /// What the browser threw, as a refusal: the name of the exception, since its message quotes the URL.
 fn refused(thrown: &JsValue) -> Refused {
     let name = read(thrown, "name").as_string();
-    Refused(name.unwrap_or_else(|| "an exception without a name".to_owned()))
-}
-
-/// A field of a socket, an event or an exception that need not be the browser's own: `undefined` where it
-/// has no such field, or throws. An exception that passed through Rust would leave it half done.
-fn read(object: &JsValue, field: &str) -> JsValue {
-    Reflect::get(object, &JsValue::from_str(field)).unwrap_or(JsValue::UNDEFINED)
-}
-
-/// Sets a field of such an object, if it lets itself be set.
-fn write(object: &JsValue, field: &str, value: &JsValue) {
-    let _ = Reflect::set(object, &JsValue::from_str(field), value);
+    name.map_or_else(|| Refused::because("an exception without a name"), Refused)
 }
 
 impl Platform<Message> for Browser {
     fn now(&self) -> Time {
-        let millis = if PERFORMANCE.with(Option::is_some) {
+        let millis = if self.has_performance {
             performance_now()
         } else {
             js_sys::Date::now()
@@ -216,11 +214,7 @@ impl Platform<Message> for Browser {
     }
 
     fn watch(&self, tell: Box<dyn Fn(Hint)>) -> Box<dyn Any> {
-        Box::new(PageWatch::start(Box::new(move |hint| {
-            if !is_abandoned() {
-                tell(hint);
-            }
-        })))
+        Box::new(PageWatch::start(tell))
     }
 
     fn text_marked(&self, payload: &Message, mark: char) -> Option<String> {
@@ -239,8 +233,7 @@ impl Platform<Message> for Browser {
     }
 
     fn set_timer(&self, millis: u64, fire: Box<dyn FnOnce()>) -> Box<dyn Any> {
-        // The longest that `setTimeout` can wait; the core asks again when it goes off too early.
-        Box::new(timer(millis.min(i32::MAX as u64) as u32, fire))
+        Box::new(Timeout::start(millis, fire))
     }
 
     fn defer(&self, task: Box<dyn FnOnce()>) {
@@ -254,15 +247,15 @@ impl Platform<Message> for Browser {
         listener: SocketListener<Message>,
     ) -> Result<Rc<dyn RawSocket<Message>>, Refused> {
         if is_abandoned() {
-            return Err(Refused("the program has panicked".to_owned()));
+            return Err(Refused::because("the program has panicked"));
         }
         let socket = self
             .make_socket(target)
             .map_err(|thrown| refused(&thrown))?;
         let max = settings.max_message_bytes.unwrap_or(u32::MAX);
-        let socket = BrowserSocket::listen(socket, Rc::from(listener), max);
+        let socket = BrowserSocket::listen(socket, listener, max);
         socket.set_binary_type(settings.binary_type);
-        Ok(Rc::new(socket))
+        Ok(socket)
     }
 }
 
@@ -278,71 +271,118 @@ impl Runtime for Browser {
     /// As the WebSockets standard parses the URL of a constructor: relative to the page or the worker,
     /// `http:` as `ws:` and `https:` as `wss:`, and no fragment.
     fn parse_url(&self, url: &str) -> Result<String, Refused> {
-        let parsed = match base_url() {
-            Some(base) => Url::new_with_base(url, &base),
-            None => Url::new(url),
-        }
-        .map_err(|_| {
-            Refused(
+        let parsed = parse(url).map_err(|_| {
+            Refused::because(
                 "the URL cannot be parsed; it takes an absolute ws:, wss:, http: or https: URL, \
-                     or one relative to the page"
-                    .to_owned(),
+                 or one relative to the page",
             )
         })?;
-        match parsed.protocol().as_str() {
-            "ws:" | "wss:" => {}
-            "http:" => parsed.set_protocol("ws:"),
-            "https:" => parsed.set_protocol("wss:"),
+        let scheme = text(&parsed, "protocol");
+        let secure = match scheme.as_str() {
+            "ws:" | "wss:" => None,
+            "http:" => Some("ws:"),
+            "https:" => Some("wss:"),
             scheme => {
-                return Err(Refused(format!(
-                    "the URL's scheme is {scheme}; it takes ws:, wss:, http: or https:"
-                )));
+                let mut refused = Refused::because("the URL's scheme is ");
+                refused.0.push_str(scheme);
+                refused.0.push_str("; it takes ws:, wss:, http: or https:");
+                return Err(refused);
             }
+        };
+        if let Some(scheme) = secure {
+            write(&parsed, "protocol", &JsValue::from_str(scheme));
         }
-        let href = parsed.href();
-        if href.contains('#') {
-            return Err(Refused(
-                "the URL has a fragment (#…); a WebSocket URL takes none".to_owned(),
+        let href = text(&parsed, "href");
+        // One byte after the other: the fast search for one is many times the code.
+        if href.bytes().any(|byte| byte == b'#') {
+            return Err(Refused::because(
+                "the URL has a fragment (#…); a WebSocket URL takes none",
             ));
         }
         Ok(href)
     }
 }
 
-/// The origin of the page or the worker; that of a worker made from a blob is the page's.
-pub(crate) fn page_origin() -> Option<String> {
-    LOCATION.with(|location| location.as_ref().and_then(Place::origin))
+/// The text of a field; empty where there is none.
+fn text(object: &JsValue, field: &str) -> String {
+    read(object, field).as_string().unwrap_or_default()
 }
 
-/// The document, if this is a page.
-fn page_document() -> Option<Place> {
-    GLOBAL.with(Watched::document)
+/// The origin of the page or the worker; that of a worker made from a blob is the page's.
+pub(crate) fn page_origin() -> Option<String> {
+    read(&global("location"), "origin").as_string()
 }
 
 /// What a relative URL is relative to: the document, or the worker's script. A worker made from a blob
-/// has no path; its origin serves.
-pub(crate) fn base_url() -> Option<String> {
-    page_document()
-        .as_ref()
-        .and_then(Place::base_uri)
-        .or_else(|| {
-            LOCATION.with(|location| {
-                let location = location.as_ref()?;
-                let href = location.href()?;
-                if href.starts_with("blob:") {
-                    location.origin()
-                } else {
-                    Some(href)
-                }
-            })
-        })
+/// has no path; its origin serves. `undefined` where there is neither.
+#[inline(never)]
+fn base_url() -> JsValue {
+    let base = read(&global("document"), "baseURI");
+    if !base.is_undefined() {
+        return base;
+    }
+    let location = global("location");
+    let href = read(&location, "href");
+    match href.as_string() {
+        Some(text) if text.starts_with("blob:") => read(&location, "origin"),
+        _ => href,
+    }
+}
+
+/// A `URL`, relative to the page or the worker.
+///
+/// # Errors
+/// What the constructor throws.
+pub(crate) fn parse(url: &str) -> Result<JsValue, JsValue> {
+    make(&global("URL"), url, &base_url())
+}
+
+/// A timer of the browser. Dropping it calls it off.
+struct Timeout {
+    id: JsValue,
+    /// Kept as long as the browser may call it.
+    _listener: Listener,
+}
+
+impl Timeout {
+    fn start(millis: u64, fire: Box<dyn FnOnce()>) -> Self {
+        let fire = Cell::new(Some(fire));
+        let listener = Listener::new(move |_| {
+            if let Some(fire) = fire.take().filter(|_| !is_abandoned()) {
+                fire();
+            }
+        });
+        // The longest that `setTimeout` can wait; the core asks again when it goes off too early.
+        let millis = f64::from(millis.min(i32::MAX as u64) as u32);
+        let id = call(
+            &js_sys::global(),
+            "setTimeout",
+            listener.as_ref(),
+            &millis.into(),
+        );
+        Self {
+            id: id.unwrap_or(JsValue::UNDEFINED),
+            _listener: listener,
+        }
+    }
+}
+
+impl Drop for Timeout {
+    fn drop(&mut self) {
+        let _ = call(
+            &js_sys::global(),
+            "clearTimeout",
+            &self.id,
+            &JsValue::UNDEFINED,
+        );
+    }
 }
 
 /// Listens to what the browser says of the network and of the page, as far as there is a page: a worker
 /// hears only of the network. Stops when it is dropped.
 struct PageWatch {
-    listener: Closure<dyn Fn(web_sys::Event)>,
-    document: Option<Place>,
+    listener: Listener,
+    document: JsValue,
 }
 
 impl PageWatch {
@@ -350,96 +390,73 @@ impl PageWatch {
     const OF_THE_DOCUMENT: [&str; 2] = ["visibilitychange", "resume"];
 
     fn start(tell: Box<dyn Fn(Hint)>) -> Self {
-        let listener = Closure::new(move |event: web_sys::Event| {
-            if let Some(hint) = hint_of(&event) {
-                tell(hint);
-            }
-        });
         let watch = Self {
-            listener,
-            document: page_document(),
+            listener: Listener::new(move |event| {
+                if let Some(hint) = hint_of(&event).filter(|_| !is_abandoned()) {
+                    tell(hint);
+                }
+            }),
+            document: global("document"),
         };
-        watch.each(|target, name, listener| {
-            // Node's global object takes no listeners.
-            let _ = target.add_event_listener(name, listener);
-        });
+        watch.each("addEventListener");
         watch
     }
 
-    fn each(&self, mut act: impl FnMut(&Watched, &str, &JsValue)) {
-        let listener = self.listener.as_ref();
-        GLOBAL.with(|global| {
-            for name in Self::OF_THE_GLOBAL {
-                act(global, name, listener);
+    /// Calls a method of the global object and of the document for each of their events. Node's global object
+    /// takes no listeners, and a worker has no document.
+    fn each(&self, method: &str) {
+        let act = |target: &JsValue, names: &[&str]| {
+            for name in names {
+                let name = JsValue::from_str(name);
+                let _ = call(target, method, &name, self.listener.as_ref());
             }
-        });
-        if let Some(document) = &self.document {
-            for name in Self::OF_THE_DOCUMENT {
-                act(document.unchecked_ref(), name, listener);
-            }
-        }
+        };
+        act(&js_sys::global(), &Self::OF_THE_GLOBAL);
+        act(&self.document, &Self::OF_THE_DOCUMENT);
     }
 }
 
 impl Drop for PageWatch {
     fn drop(&mut self) {
-        self.each(|target, name, listener| {
-            let _ = target.remove_event_listener(name, listener);
-        });
+        self.each("removeEventListener");
     }
 }
 
-fn hint_of(event: &web_sys::Event) -> Option<Hint> {
-    match event.type_().as_str() {
+fn hint_of(event: &JsValue) -> Option<Hint> {
+    match text(event, "type").as_str() {
         "online" => Some(Hint::Online),
         "offline" => Some(Hint::Offline),
         "resume" => Some(Hint::Resumed),
-        "pageshow" => {
-            let persisted = event.unchecked_ref::<Place>().persisted();
-            persisted.unwrap_or(false).then_some(Hint::Resumed)
-        }
+        // The page comes back from the back/forward cache.
+        "pageshow" => read(event, "persisted")
+            .is_truthy()
+            .then_some(Hint::Resumed),
         "visibilitychange" => {
-            let visible = page_document().and_then(|document| document.visibility_state());
-            (visible.as_deref() == Some("visible")).then_some(Hint::Visible)
+            let state = text(&global("document"), "visibilityState");
+            (state == "visible").then_some(Hint::Visible)
         }
         _ => None,
     }
 }
 
-/// Calls `fire` after so many milliseconds, unless the program has panicked or this is dropped before.
-fn timer(millis: u32, fire: Box<dyn FnOnce()>) -> Timeout {
-    Timeout::new(millis, || {
-        if !is_abandoned() {
-            fire();
-        }
-    })
-}
-
-/// One socket of the browser, with the closures that listen to it.
+/// One socket of the browser, with what listens to it.
 struct BrowserSocket {
     socket: WebSocket,
-    _listeners: Listeners,
+    /// Kept as long as the socket may call them.
+    _listeners: [Listener; 4],
     /// Runs from an `error` of a closed socket to its `close`, which may never come.
     close_timer: Rc<Cell<Option<Timeout>>>,
 }
 
-/// Kept as long as the socket may call them.
-type Listeners = (
-    Closure<dyn Fn()>,
-    Closure<dyn Fn(MessageEvent)>,
-    Closure<dyn Fn()>,
-    Closure<dyn Fn(CloseEvent)>,
-);
-
 impl BrowserSocket {
-    fn listen(socket: WebSocket, listener: Rc<dyn Fn(SocketEvent<Message>)>, max: u32) -> Self {
+    fn listen(socket: WebSocket, listener: SocketListener<Message>, max: u32) -> Rc<Self> {
         let tell = Rc::clone(&listener);
-        let on_open = Closure::new(move || tell(SocketEvent::Opened));
+        let on_open = Listener::new(move |_| tell(SocketEvent::Opened));
         write(&socket, "onopen", on_open.as_ref());
 
         let tell = Rc::clone(&listener);
-        let on_message = Closure::new(move |event: MessageEvent| {
-            if let Some(event) = received(&event, max) {
+        let on_message = Listener::new(move |event: JsValue| {
+            if let Some(event) = received(event.unchecked_ref(), max) {
                 tell(event);
             }
         });
@@ -448,42 +465,50 @@ impl BrowserSocket {
         let tell = Rc::clone(&listener);
         let close_timer = Rc::new(Cell::new(None));
         let (closed, slot) = (socket.clone(), Rc::clone(&close_timer));
-        let on_error = Closure::new(move || {
+        let on_error = Listener::new(move |_| {
             // Armed first, since who is told may let go of the socket.
             if read(&closed, "readyState").as_f64() == Some(WebSocket::CLOSED.into()) {
                 let tell = Rc::clone(&tell);
                 let fire = move || tell(SocketEvent::Closed(CloseFrame::abnormal()));
                 let armed = slot.take();
-                slot.set(armed.or_else(|| Some(timer(CLOSE_AFTER_ERROR_MS, Box::new(fire)))));
+                let start = || Timeout::start(CLOSE_AFTER_ERROR_MS, Box::new(fire));
+                slot.set(armed.or_else(|| Some(start())));
             }
             tell(SocketEvent::Error);
         });
         write(&socket, "onerror", on_error.as_ref());
 
-        let on_close = Closure::new(move |event: CloseEvent| {
+        let on_close = Listener::new(move |event| {
             let clean = read(&event, "wasClean").is_truthy();
             // Deno gives 0 where no close frame came, which is no code. A server can send one of 0.
             let code = read(&event, "code").as_f64();
             let code = code.filter(|code| *code > 0.0 || clean);
             listener(SocketEvent::Closed(CloseFrame {
                 code: code.map_or(ABNORMAL, |code| code as u16),
-                reason: read(&event, "reason").as_string().unwrap_or_default(),
+                reason: text(&event, "reason"),
                 clean,
             }));
         });
         write(&socket, "onclose", on_close.as_ref());
 
-        SOCKETS.with_borrow_mut(|sockets| sockets.push(socket.clone()));
-        Self {
+        let socket = Rc::new(Self {
             socket,
-            _listeners: (on_open, on_message, on_error, on_close),
+            _listeners: [on_open, on_message, on_error, on_close],
             close_timer,
-        }
+        });
+        change_sockets(|sockets| sockets.push(Rc::downgrade(&socket)));
+        socket
     }
 
     fn silence(&self) {
         drop(self.close_timer.take());
-        silence(&self.socket);
+        for handler in ["onopen", "onmessage", "onclose"] {
+            write(&self.socket, handler, &JsValue::NULL);
+        }
+        // Node's `ws` tells an error when it is closed while it connects, and an error there that nobody listens to
+        // ends the process. The prototype of functions is one that does nothing.
+        let nothing = read(&global("Function"), "prototype");
+        write(&self.socket, "onerror", &nothing);
     }
 }
 
@@ -491,17 +516,9 @@ impl Drop for BrowserSocket {
     /// Before the closures go.
     fn drop(&mut self) {
         self.silence();
-        SOCKETS.with_borrow_mut(|sockets| sockets.retain(|socket| *socket != self.socket));
+        // This one can be upgraded no more.
+        change_sockets(|sockets| sockets.retain(|socket| socket.strong_count() > 0));
     }
-}
-
-fn silence(socket: &WebSocket) {
-    for handler in ["onopen", "onmessage", "onclose"] {
-        write(socket, handler, &JsValue::NULL);
-    }
-    // Node's `ws` tells an error when it is closed while it connects, and an error there that nobody listens to
-    // ends the process.
-    NOTHING.with(|nothing| write(socket, "onerror", nothing));
 }
 
 /// The code of a socket that closed without saying how.
@@ -511,14 +528,20 @@ const ABNORMAL: u16 = 1006;
 /// its `close` follows in the same task, in Safari in one of the next; but Chromium leaves it out where the
 /// policy of the page forbids the server. A task comes late in a busy page, hence so long; it is what one wait
 /// between two attempts takes at least. The same number stands in JavaScript, in `client-wasm/js/ring.js`.
-const CLOSE_AFTER_ERROR_MS: u32 = 1_000;
+const CLOSE_AFTER_ERROR_MS: u64 = 1_000;
 
 thread_local! {
     /// Every socket that is listened to.
-    static SOCKETS: RefCell<Vec<WebSocket>> = const { RefCell::new(Vec::new()) };
+    static SOCKETS: Cell<Vec<Weak<BrowserSocket>>> = const { Cell::new(Vec::new()) };
 
     /// The program has panicked: what its sockets, timers and tasks would touch may be half done.
     static ABANDONED: Cell<bool> = const { Cell::new(false) };
+}
+
+fn change_sockets(change: impl FnOnce(&mut Vec<Weak<BrowserSocket>>)) {
+    let mut sockets = SOCKETS.take();
+    change(&mut sockets);
+    SOCKETS.set(sockets);
 }
 
 /// Whether the program has panicked.
@@ -544,15 +567,11 @@ impl Future for UntilAbandoned {
 /// no timer of a connection goes off, and no socket is made any more.
 pub fn abandon_all() {
     ABANDONED.set(true);
-    // A panic while the list is borrowed leaves it as it is: better some sockets open than a second panic.
-    let sockets = SOCKETS.with(|sockets| {
-        sockets
-            .try_borrow_mut()
-            .map(|mut list| core::mem::take(&mut *list))
-    });
-    for socket in sockets.unwrap_or_default() {
-        silence(&socket);
-        let _ = socket.close();
+    // After a panic while the list was being changed there is none: better some sockets open than a second
+    // panic.
+    for socket in SOCKETS.take().iter().filter_map(Weak::upgrade) {
+        socket.silence();
+        socket.close(None, "");
     }
 }
 
@@ -585,14 +604,13 @@ impl RawSocket<Message> for BrowserSocket {
     }
 
     fn close(&self, code: Option<u16>, reason: &str) {
-        // Throws for arguments that were checked before; there is nobody to tell.
-        let _ = match code {
+        let (code, reason) = match code {
+            None if reason.is_empty() => (JsValue::UNDEFINED, JsValue::UNDEFINED),
             // A reason without a code goes with 1000, which a code left out means for a script.
-            None if reason.is_empty() => self.socket.close(),
-            code => self
-                .socket
-                .close_with_code_and_reason(code.unwrap_or(1000), reason),
+            code => (code.unwrap_or(1000).into(), JsValue::from_str(reason)),
         };
+        // Throws for arguments that were checked before; there is nobody to tell.
+        let _ = call(&self.socket, "close", &code, &reason);
     }
 
     fn detach(&self) {

@@ -6,9 +6,10 @@ use std::rc::Rc;
 
 use gloo_net::http::Request;
 use gloo_timers::callback::Timeout;
+use wasm_bindgen::JsCast as _;
 use web_sys::{AbortController, RequestCache, RequestRedirect, Url};
 
-use crate::browser::{base_url, page_origin};
+use crate::browser::{page_origin, parse};
 
 /// Why something could not be fetched. It does not show the URL, which may carry a secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -148,11 +149,7 @@ pub async fn diagnose(url: &str) -> Diagnosis {
 
 /// An absolute URL that can be fetched.
 fn http_url(url: &str) -> Option<Url> {
-    let url = match base_url() {
-        Some(base) => Url::new_with_base(url, &base),
-        None => Url::new(url),
-    }
-    .ok()?;
+    let url: Url = parse(url).ok()?.unchecked_into();
     match url.protocol().as_str() {
         "ws:" => url.set_protocol("http:"),
         "wss:" => url.set_protocol("https:"),

@@ -1,7 +1,7 @@
 //! How text comes out of JavaScript: short text by wasm-bindgen's loop over its characters, and longer text by one
 //! call of the browser's own encoder, which takes 1 KiB in two fifths of the time (Chromium 148).
 
-use core::cell::RefCell;
+use core::cell::Cell;
 
 use js_sys::JsString;
 use wasm_bindgen::prelude::*;
@@ -46,10 +46,8 @@ struct Encoder {
 }
 
 thread_local! {
-    static ENCODER: RefCell<Encoder> = RefCell::new(Encoder {
-        encoder: TextEncoder::new(),
-        buffer: Vec::new(),
-    });
+    /// Made when it is first needed.
+    static ENCODER: Cell<Option<Encoder>> = const { Cell::new(None) };
 }
 
 /// A copy of a text of so many UTF-16 code units. Half a surrogate pair, which a WebSocket never delivers, becomes
@@ -60,21 +58,34 @@ pub(super) fn read(text: &JsString, units: u32) -> String {
     }
     let units = units as usize;
     let room = units.saturating_mul(WIDEST);
-    ENCODER.with_borrow_mut(|Encoder { encoder, buffer }| {
-        if room > KEPT {
-            return read_large(encoder, text, units).unwrap_or_else(|| text.into());
-        }
-        if buffer.len() < room {
-            buffer.resize(room, 0);
-        }
-        let written = encoder.encode_into(text, &mut buffer[..room]).written();
-        let bytes = &buffer[..written as usize];
-        // It is UTF-8; to check that is a part of being sure of it, and takes the least time this way.
-        match core::str::from_utf8(bytes) {
-            Ok(text) => text.to_owned(),
-            Err(_) => String::from_utf8_lossy(bytes).into_owned(),
-        }
-    })
+    let mut kept = ENCODER.take().unwrap_or_else(|| Encoder {
+        encoder: TextEncoder::new(),
+        buffer: Vec::new(),
+    });
+    let Encoder { encoder, buffer } = &mut kept;
+    let read = if room > KEPT {
+        read_large(encoder, text, units)
+    } else {
+        read_small(encoder, text, buffer, room)
+    };
+    ENCODER.set(Some(kept));
+    read.unwrap_or_else(|| text.into())
+}
+
+/// Reads a text by way of memory in which it has room for certain.
+fn read_small(
+    encoder: &TextEncoder,
+    text: &JsString,
+    buffer: &mut Vec<u8>,
+    room: usize,
+) -> Option<String> {
+    if buffer.len() < room {
+        buffer.resize(room, 0);
+    }
+    let written = encoder.encode_into(text, buffer).written() as usize;
+    // It is UTF-8; to check that is a part of being sure of it, and takes the least time this way.
+    let text = core::str::from_utf8(buffer.get(..written)?);
+    text.ok().map(str::to_owned)
 }
 
 /// Reads a text of ASCII into memory that is exactly as large; nothing for another.
