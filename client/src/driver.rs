@@ -622,7 +622,7 @@ impl<P: 'static> Inner<P> {
                 self.platform.connect(
                     &target,
                     self.settings.get(),
-                    Box::new(move |event| {
+                    Rc::new(move |event| {
                         if let Some(inner) = weak.upgrade() {
                             inner.socket_reports(generation, event);
                         }
@@ -718,15 +718,25 @@ impl<P: 'static> Inner<P> {
     /// chain.
     fn arm_slot(self: &Rc<Self>, slot: fn(&Self) -> &TimerSlot, at: Option<Time>) {
         let TimerSlot { timer, depth } = slot(self);
+        let stays = match (&*timer.borrow(), at) {
+            (None, None) => true,
+            (Some(timer), Some(at)) => timer.at <= at && depth.get() <= self.in_chain.get(),
+            _ => false,
+        };
+        if !stays {
+            self.rearm_slot(slot, at);
+        }
+    }
+
+    /// As [`arm_slot`](Self::arm_slot), where something has to be done. Never inlined: it is there for both timers.
+    #[inline(never)]
+    fn rearm_slot(self: &Rc<Self>, slot: fn(&Self) -> &TimerSlot, at: Option<Time>) {
+        let TimerSlot { timer, depth } = slot(self);
+        let earlier = timer.borrow_mut().take();
+        drop(earlier);
         let Some(at) = at else {
-            let timer = timer.borrow_mut().take();
-            drop(timer);
             return;
         };
-        let stays = timer.borrow().as_ref().is_some_and(|timer| timer.at <= at);
-        if stays && depth.get() <= self.in_chain.get() {
-            return;
-        }
         depth.set(self.in_chain.get());
         let weak = Rc::downgrade(self);
         let fire = Box::new(move || {
@@ -735,11 +745,10 @@ impl<P: 'static> Inner<P> {
             }
         });
         let handle = self.platform.set_timer(at.since(self.platform.now()), fire);
-        let earlier = timer.borrow_mut().replace(Timer {
+        *timer.borrow_mut() = Some(Timer {
             at,
             _handle: handle,
         });
-        drop(earlier);
     }
 
     /// Listens to the page and the network exactly while the connection is wanted.

@@ -77,11 +77,21 @@ pub enum SocketEvent<P> {
 }
 
 /// Called with everything that a socket reports, but never before [`Platform::connect`] has returned.
-pub type SocketListener<P> = Box<dyn Fn(SocketEvent<P>)>;
+pub type SocketListener<P> = Rc<dyn Fn(SocketEvent<P>)>;
 
 /// The platform refused what it was asked, with its reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refused(pub String);
+
+#[cfg(feature = "std")]
+impl Refused {
+    /// For a reason that is known beforehand: in one place, and not inlined wherever something is refused.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn because(reason: &str) -> Self {
+        Self(reason.to_owned())
+    }
+}
 
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,6 +1,6 @@
 //! The Rust face: a typed stream and sink that stays connected.
 
-use core::cell::{Cell, RefCell};
+use core::cell::Cell;
 use core::fmt;
 use core::future::poll_fn;
 use core::marker::PhantomData;
@@ -16,6 +16,7 @@ use steady_socket_protocol::{
 };
 
 use crate::browser::{Browser, is_abandoned};
+use crate::cell::RefCell;
 use crate::connection::{
     CloseError, DropReason, Dropped, Event, Input, Loss, Phase, SendMode, SendRejected, Sent,
     Snapshot, Verdict, check_close,
@@ -114,9 +115,10 @@ pub struct Builder<Out, In, C> {
     url: Source<String>,
     protocols: Source<Vec<String>>,
     options: Options,
-    /// What is wrong with them, looked for where they are given: a program that keeps to the defaults is
-    /// made without the table of what they may be.
+    /// What is wrong with the options and the sub-protocols, looked for where they are given: a program that
+    /// gives none is made without the table of what options may be, and without the grammar of names.
     wrong_option: Option<OptionError>,
+    wrong_protocols: Option<Refused>,
     platform: Option<Rc<dyn Runtime>>,
     predicate: Option<Predicate>,
     on_open: Option<OnOpen>,
@@ -149,6 +151,7 @@ impl<Out, In, C> Builder<Out, In, C> {
             protocols: Source::from([]),
             options: Options::default(),
             wrong_option: None,
+            wrong_protocols: None,
             platform: None,
             predicate: None,
             on_open: None,
@@ -163,6 +166,8 @@ impl<Out, In, C> Builder<Out, In, C> {
     /// The sub-protocols to offer, in order of preference.
     pub fn protocols(mut self, protocols: impl Into<Source<Vec<String>>>) -> Self {
         self.protocols = protocols.into();
+        let known = self.protocols.value();
+        self.wrong_protocols = known.and_then(|protocols| check_protocols(protocols).err());
         self
     }
 
@@ -239,8 +244,8 @@ impl<Out, In, C> Builder<Out, In, C> {
             check_secure(&*platform, self.options, &url).map_err(ConnectError::Insecure)?;
             self.url.set_value(url);
         }
-        if let Some(protocols) = self.protocols.value() {
-            check_protocols(protocols).map_err(ConnectError::Protocols)?;
+        if let Some(wrong) = self.wrong_protocols {
+            return Err(ConnectError::Protocols(wrong));
         }
         let shared = Rc::new(Shared {
             inbox: RefCell::new(Inbox::new(self.inbox)),
@@ -339,16 +344,15 @@ impl Shared {
     }
 
     /// Wakes those for whom there is what they wait for.
-    fn wake_waiting(&self, is_there: impl Fn(Option<usize>) -> bool) {
-        let mut wakers = Vec::new();
-        self.waiting.borrow_mut().retain(|waiting| {
-            let wake = is_there(waiting.room);
-            if wake {
-                wakers.push(waiting.waker.clone());
-            }
-            !wake
-        });
-        for waker in wakers {
+    fn wake_waiting(&self, is_there: &dyn Fn(Option<usize>) -> bool) {
+        let next = || {
+            let mut waiting = self.waiting.borrow_mut();
+            let found = waiting
+                .extract_if(.., |waiting| is_there(waiting.room))
+                .next();
+            found.map(|waiting| waiting.waker)
+        };
+        while let Some(waker) = next() {
             waker.wake();
         }
     }
@@ -518,7 +522,7 @@ impl Application<Message> for FaceRef {
             shared.wake_reader();
         }
         // Only those who will find it: one that is woken for nothing would wake the next.
-        shared.wake_waiting(|room| {
+        shared.wake_waiting(&|room| {
             over || room.is_some_and(|room| driver.ask(|connection| connection.has_room(room)))
         });
     }
@@ -832,7 +836,7 @@ impl<Out, In, C> Drop for Socket<Out, In, C> {
         self.driver.tell_now();
         self.shared.gone.set(true);
         self.shared.watchers.end();
-        self.shared.wake_waiting(|_| true);
+        self.shared.wake_waiting(&|_| true);
     }
 }
 

@@ -147,10 +147,9 @@ pub(crate) fn check_protocols(protocols: &[String]) -> Result<(), Refused> {
 /// to another host than this machine.
 pub(crate) fn check_mixed_content(url: &str, page_is_secure: bool) -> Result<(), Refused> {
     match url.strip_prefix("ws://") {
-        Some(rest) if page_is_secure && !is_loopback(rest) => Err(Refused(
+        Some(rest) if page_is_secure && !is_loopback(rest) => Err(Refused::because(
             "this page was loaded over https, and a browser refuses ws: connections from it to another \
-             host; use wss:, or set the option allow_insecure"
-                .to_owned(),
+             host; use wss:, or set the option allow_insecure",
         )),
         _ => Ok(()),
     }

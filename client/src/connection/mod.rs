@@ -705,6 +705,7 @@ impl<P> Connection<P> {
             .push_back(Pending::Output(Output::Event(event)));
     }
 
+    #[inline(never)]
     fn announce(&mut self, phase: Phase, delay: Option<u64>, why: Why) {
         let attempt = self.attempt();
         self.tell(Event::State(StateChange {

@@ -113,7 +113,7 @@ impl FakeConnection {
             url: target.url.clone(),
             protocols: target.protocols.clone(),
             max_message_bytes,
-            listener: RefCell::new(Some(Rc::from(listener))),
+            listener: RefCell::new(Some(listener)),
             state: Cell::new(State::Connecting),
             protocol: RefCell::default(),
             received: RefCell::default(),
