@@ -3,8 +3,9 @@
 use crate::wasm_program::{Profile, WasmProgram};
 use crate::{Result, tools};
 
-const ALL: [WasmProgram; 5] = [
+const ALL: [WasmProgram; 6] = [
     contender("contender-steady-socket"),
+    contender("contender-steady-socket-msgpack"),
     contender("contender-gloo-net"),
     contender("contender-reconnecting-websocket"),
     contender("contender-tokio-tungstenite-wasm"),

@@ -34,10 +34,6 @@ extern "C" {
     #[wasm_bindgen(method, getter)]
     pub fn impatient(this: &Context) -> bool;
 
-    /// The codec of typed messages: `json` or `msgpack`.
-    #[wasm_bindgen(method, getter)]
-    pub fn codec(this: &Context) -> String;
-
     /// Whether messages are received by a handler, of a client that has one.
     #[wasm_bindgen(method, getter, js_name = byHandler)]
     pub fn by_handler(this: &Context) -> bool;
