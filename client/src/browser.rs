@@ -526,8 +526,8 @@ const ABNORMAL: u16 = 1006;
 
 /// Milliseconds after an `error` in which a socket that is closed may still say how it ended. By the standard
 /// its `close` follows in the same task, in Safari in one of the next; but Chromium leaves it out where the
-/// policy of the page forbids the server. A task comes late in a busy page, hence so long; it is what one wait
-/// between two attempts takes at least. The same number stands in JavaScript, in `client-wasm/js/ring.js`.
+/// policy of the page forbids the server. A task comes late in a busy page, hence so long. The same number stands in
+/// JavaScript, in `client-wasm/js/ring.js`.
 const CLOSE_AFTER_ERROR_MS: u64 = 1_000;
 
 thread_local! {

@@ -107,7 +107,7 @@ type Predicate = Box<dyn Fn(&Loss) -> Option<Verdict>>;
 type OnOpen = Box<dyn Fn(&Opening<'_>)>;
 
 /// The application's handler of messages, which decodes them first.
-type OnMessage = Box<dyn FnMut(Message)>;
+type OnMessage = Box<dyn FnMut(&Rc<Shared>, Message)>;
 
 /// How to connect. Made by [`Socket::builder`].
 #[must_use = "a builder does nothing before `connect`"]
@@ -281,16 +281,21 @@ impl<Out, In, C: Decode<In>> Builder<Out, In, C> {
     /// it for the stream, which then gives nothing and ends with the connection.
     ///
     /// It is the fastest way to receive: no task is woken for a message, and nothing waits to be read, so that
-    /// the limits of [`Builder::inbox`] do not apply. The handler may send, close and reconnect by a
-    /// [`Handle`]; the next message comes when it has returned.
+    /// the limits of [`Builder::inbox`] do not apply. By its [`Handle`] the handler may send, close and reconnect;
+    /// the next message comes when it has returned. It must not own the [`Socket`], which owns it.
     ///
     /// ```no_run
-    /// use steady_socket::{Handle, Json, Socket};
+    /// use steady_socket::{Json, Socket};
     ///
     /// let mut sum = 0;
     /// let socket = Socket::<u32, u32, Json>::builder("wss://example.org/numbers")
-    ///     .on_message(move |message| match message {
-    ///         Ok(number) => sum += number,
+    ///     .on_message(move |handle, message| match message {
+    ///         Ok(number) => {
+    ///             sum += number;
+    ///             if let Err(error) = handle.try_send(&sum) {
+    ///                 eprintln!("the sum is lost: {error}");
+    ///             }
+    ///         }
     ///         Err(error) => eprintln!("{error}"),
     ///     })
     ///     .connect()?;
@@ -298,9 +303,11 @@ impl<Out, In, C: Decode<In>> Builder<Out, In, C> {
     /// ```
     pub fn on_message(
         mut self,
-        mut handler: impl FnMut(Result<In, DecodeError>) + 'static,
+        mut handler: impl FnMut(&Handle<Out, C>, Result<In, DecodeError>) + 'static,
     ) -> Self {
-        self.on_message = Some(Box::new(move |message| handler(C::decode(message))));
+        self.on_message = Some(Box::new(move |shared, message| {
+            handler(&Handle::of(shared), C::decode(message));
+        }));
         self
     }
 }
@@ -446,7 +453,7 @@ impl Application<Message> for FaceRef {
     fn message(&self, payload: Message) {
         // The driver hands over one message at a time, so that it is there whenever there is one.
         if let Some(mut handler) = self.0.on_message.take() {
-            handler(payload);
+            handler(&self.0.shared, payload);
             self.0.on_message.set(Some(handler));
             return;
         }
@@ -513,8 +520,11 @@ impl Application<Message> for FaceRef {
 
     fn settled(&self) {
         let shared = &self.0.shared;
-        let waited_for = !shared.waiting.borrow().is_empty() || shared.reader.borrow().is_some();
-        let Some(driver) = shared.driver().filter(|_| waited_for) else {
+        // Asked first, since it is so after nearly every message.
+        if shared.waiting.borrow().is_empty() && shared.reader.borrow().is_none() {
+            return;
+        }
+        let Some(driver) = shared.driver() else {
             return;
         };
         let over = driver.ask(|connection| connection.phase() == Phase::Closed);
@@ -604,10 +614,7 @@ impl Opening<'_> {
     /// A handle with which to send, close or ask.
     #[must_use]
     pub fn handle<Out, C>(&self) -> Handle<Out, C> {
-        Handle {
-            shared: Rc::downgrade(self.shared),
-            types: PhantomData,
-        }
+        Handle::of(self.shared)
     }
 }
 
@@ -670,10 +677,7 @@ impl<Out, In, C> Socket<Out, In, C> {
     /// A handle that sends, closes, reconnects and asks, and does not keep the connection.
     #[must_use]
     pub fn handle(&self) -> Handle<Out, C> {
-        Handle {
-            shared: Rc::downgrade(&self.shared),
-            types: PhantomData,
-        }
+        Handle::of(&self.shared)
     }
 
     /// The connection's events from now on. Those of the first attempt are not yet told when the socket
@@ -865,6 +869,13 @@ impl<Out, C> fmt::Debug for Handle<Out, C> {
 }
 
 impl<Out, C> Handle<Out, C> {
+    fn of(shared: &Rc<Shared>) -> Self {
+        Self {
+            shared: Rc::downgrade(shared),
+            types: PhantomData,
+        }
+    }
+
     fn driver(&self) -> Result<Driver<Message>, Gone> {
         self.shared
             .upgrade()

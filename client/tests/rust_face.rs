@@ -78,7 +78,7 @@ fn a_handler_is_given_what_the_server_sends_and_the_stream_is_not() {
             overflow: InboxOverflow::Close,
             ..InboxLimits::default()
         })
-        .on_message(move |message| noted.borrow_mut().push(message.ok()))
+        .on_message(move |_, message| noted.borrow_mut().push(message.ok()))
         .connect()
         .unwrap();
     world.connection(0).open();
@@ -108,19 +108,14 @@ fn a_handler_of_messages_may_send_and_drop_the_socket() {
     let held = Rc::clone(&place);
     let mut count = 0;
     let socket = builder(&world)
-        .on_message(move |message| {
+        .on_message(move |handle, message| {
             count += 1;
-            let socket = held.borrow();
-            let handle = socket
-                .as_ref()
-                .expect("no message after it is dropped")
-                .handle();
-            drop(socket);
             let answer = format!("{count}: {}", message.unwrap());
             assert_eq!(handle.try_send(&answer), Ok(Sent::Now));
             if count == 2 {
                 let socket = held.take();
                 drop(socket);
+                assert_eq!(handle.try_send(&answer), Err(SendError::Closed));
             }
         })
         .connect()
@@ -135,6 +130,32 @@ fn a_handler_of_messages_may_send_and_drop_the_socket() {
     assert!(place.borrow().is_none());
     assert!(!world.connection(0).is_listened_to());
     assert_eq!(world.timer_count(), 0);
+}
+
+#[test]
+fn a_message_that_comes_inside_of_the_handler_comes_after_it() {
+    let world = World::new();
+    let seen = Rc::new(RefCell::new(Vec::new()));
+    let (noted, inside) = (Rc::clone(&seen), world.clone());
+    let _socket = builder(&world)
+        .on_message(move |_, message| {
+            let message = message.unwrap();
+            noted.borrow_mut().push(format!("{message} begins"));
+            if message == "a" {
+                for next in ["b", "c"] {
+                    inside.connection(0).send(next);
+                }
+            }
+            noted.borrow_mut().push(format!("{message} ends"));
+        })
+        .connect()
+        .unwrap();
+    world.connection(0).open();
+    world.connection(0).send("a");
+    let expected = [
+        "a begins", "a ends", "b begins", "b ends", "c begins", "c ends",
+    ];
+    assert_eq!(*seen.borrow(), expected);
 }
 
 // [R25]

@@ -67,6 +67,9 @@ if (inPageParts.length > 0) {
   }
 }
 
+if (results.measurements.length === 0 && !options.profile) {
+  throw new Error(`no case of the parts ${parts.join(', ')} has \`${options.case}\` in its name${options.check ? ' and a budget' : ''}`);
+}
 console.log(measurementTables(results.measurements));
 if (options.json) await results.write(options.json);
 

@@ -27,6 +27,8 @@ pub(crate) enum Profile {
     Release,
     /// Fast, as cargo's own release profile.
     Speed,
+    /// The same, with the names of functions.
+    Profiled,
 }
 
 impl Profile {
@@ -34,18 +36,20 @@ impl Profile {
     fn name(self) -> &'static str {
         match self {
             Self::Release => "release",
-            Self::Speed => "speed",
+            Self::Speed | Self::Profiled => "speed",
         }
     }
 
     fn wasm_opt_flags(self) -> Result<Vec<String>> {
         match self {
             Self::Release => flags_of_package(),
-            Self::Speed => {
+            Self::Speed | Self::Profiled => {
                 let mut flags = flags_of_package()?;
                 flags.retain(|flag| !flag.starts_with("-O"));
-                // The names of functions stay, for `cargo xtask bench --profile`.
-                flags.splice(0..0, ["-O3".to_owned(), "-g".to_owned()]);
+                flags.insert(0, "-O3".to_owned());
+                if self == Self::Profiled {
+                    flags.insert(0, "-g".to_owned());
+                }
                 Ok(flags)
             }
         }

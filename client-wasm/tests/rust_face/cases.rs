@@ -160,14 +160,17 @@ async fn bytes_come_back_as_they_went() {
 async fn text_of_any_length_comes_back_as_it_went() {
     let url = format!("{}/echo", SERVER.address().await);
     let mut socket = Text::connect(url).unwrap();
-    // In one byte of UTF-8, two, three and four.
+    // In one byte of UTF-8, two, three and four; of one UTF-16 code unit and two.
     for alphabet in ["a", "ł", "€", "🦀", "aa🦀ł€", "a€"] {
-        for size in [0, 40, 47, 48, 49, 150, 1_000, 60_000] {
-            let text = alphabet.repeat(size / alphabet.len());
+        let units = alphabet.encode_utf16().count();
+        // About where another way is taken, and where the server takes no more.
+        for length in [0, 1, 198, 199, 200, 201, 202, 1_000, 16_384, 16_386, 60_000] {
+            let most = 65_000 / alphabet.len();
+            let text = alphabet.repeat((length / units).min(most));
             send(&mut socket, &text).await;
             assert!(
                 next(&mut socket).await == text,
-                "{size} bytes of {alphabet}"
+                "{length} units of {alphabet}"
             );
         }
     }
@@ -179,7 +182,7 @@ async fn a_handler_is_given_what_the_server_sends() {
     let seen = Rc::new(RefCell::new(Vec::new()));
     let noted = Rc::clone(&seen);
     let mut socket = builder
-        .on_message(move |message| noted.borrow_mut().push(message.unwrap()))
+        .on_message(move |_, message| noted.borrow_mut().push(message.unwrap()))
         .connect()
         .unwrap();
     for name in ["Ada", "Grace"] {

@@ -7,16 +7,18 @@
 //!
 //! # The contract with the ring above
 //!
-//! > One mutation, then drain the effects, then hand out the outputs, then arm one timer.
+//! > One mutation, then drain the effects, then hand out the outputs, then arm a timer.
 //!
-//! 1. Tell what happened: [`Connection::handle`] or [`Connection::send`].
+//! 1. Tell what happened: [`Connection::handle`], [`Connection::send`], or for a message that arrived
+//!    [`Connection::receive`], which gives it back if it is to be handed out at once.
 //! 2. Carry out [`Connection::poll_effect`] until it is empty. An effect that is answered by an input
 //!    ([`Effect::Transmit`], [`Effect::Measure`]) is answered before the next effect is taken.
 //! 3. Take [`Connection::poll_output`], call the application's handler, carry out the effects that this
 //!    brought, and repeat until there is none. Inside the handler the application may call
 //!    anything: the state has settled, and its commands do steps 1 and 2 at once. Asking for the next
 //!    output tells the core that the handler of the one before has returned.
-//! 4. Arm one timer for [`Connection::next_timer`], and report it as [`Input::Timer`].
+//! 4. Arm a timer for [`Connection::next_timer`], and report it as [`Input::Timer`]; or two, for
+//!    [`Connection::next_look`] and [`Connection::next_deadline`], where timers that arm each other are slowed down.
 //!
 //! Inputs that come too late, twice or for an earlier socket change nothing. The machine is driven by
 //! the socket's `close`, never by its `error`.
@@ -178,7 +180,8 @@ struct Totals {
 
 /// A connection that is made again when it is lost. See the [module](self) for how it is driven.
 ///
-/// Methods come in four kinds: inputs ([`handle`](Self::handle), [`send`](Self::send)), outputs
+/// Methods come in four kinds: inputs ([`handle`](Self::handle), [`receive`](Self::receive),
+/// [`send`](Self::send)), outputs
 /// ([`poll_effect`](Self::poll_effect), [`poll_output`](Self::poll_output),
 /// [`next_timer`](Self::next_timer)), a preview of an input ([`loss`](Self::loss)), and questions.
 #[derive(Clone, Debug)]

@@ -68,6 +68,8 @@ const STEADY_SOCKET = { crate: 'contender-steady-socket', msgpack: 'contender-st
 export const rustClients = [
   rust({ ...STEADY_SOCKET, name: 'steady-socket in Rust', reconnects: true }),
   rust({ ...STEADY_SOCKET, name: 'steady-socket in Rust, handler', byHandler: true, takes: receives }),
+  // No client: the least that a handler in Rust costs.
+  rust({ name: 'web-sys, handler', crate: 'contender-web-sys', package: 'web-sys', byHandler: true, takes: ({ direction }) => direction === 'receive' }),
   rust({ name: 'gloo-net', crate: 'contender-gloo-net', package: 'gloo-net' }),
   rust({ name: 'ws_stream_wasm', crate: 'contender-ws-stream-wasm', package: 'ws_stream_wasm' }),
   rust({ name: 'tokio-tungstenite-wasm', crate: 'contender-tokio-tungstenite-wasm', package: 'tokio-tungstenite-wasm' }),

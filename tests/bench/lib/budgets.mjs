@@ -2,7 +2,7 @@
 
 import { readFile } from 'node:fs/promises';
 
-import { NEEDED, WIDTH, figure } from './statistics.mjs';
+import { NEEDED, figure, widthOf } from './statistics.mjs';
 
 /** The fields of a budget; the README beside this folder says what they mean. */
 const FIELDS = ['id', 'description', 'part', 'case', 'kind', 'numerator', 'denominator', 'baseline', 'atMost', 'atLeast', 'floor'];
@@ -47,7 +47,7 @@ export function contendersOf(budget) {
  * What measurements say of a budget.
  *
  * * `broken`: the whole 95 % interval lies beyond the limit
- * * `inconclusive`: the interval is wider than 10 % of the figure, or of the limit if that is more
+ * * `inconclusive`: the interval is wider than 10 % (of a growth, 2 %) of the figure, or of the limit if that is more
  * * `kept`: neither
  * * `not measured`: a contender that it needs has no samples
  *
@@ -66,12 +66,12 @@ export function judge(budget, samples) {
   return { budget, verdict: verdict(budget, found), ...found };
 }
 
-function verdict({ atMost, atLeast }, { value, low, high }) {
+function verdict({ kind, atMost, atLeast }, { value, low, high }) {
   const limit = atMost ?? atLeast;
   const isBroken = atMost === undefined ? high < limit : low > limit;
   if (isBroken) return 'broken';
   // A figure that is no number is told here, too.
-  return high - low <= WIDTH * Math.max(Math.abs(value), Math.abs(limit)) ? 'kept' : 'inconclusive';
+  return high - low <= widthOf(kind) * Math.max(Math.abs(value), Math.abs(limit)) ? 'kept' : 'inconclusive';
 }
 
 /** The judgements as a table for people. */

@@ -6,7 +6,7 @@ import path from 'node:path';
 import { budgetTable, number } from './budgets.mjs';
 import { figure, median, summary } from './statistics.mjs';
 import { bars } from './svg.mjs';
-import { byCase } from './tables.mjs';
+import { betterFirst, byCase } from './tables.mjs';
 
 /** What is measured from beginning to end of one run, rather than again and again. */
 const GROWING = /^(10,000 reconnects|a million messages)\/(?!rate)/;
@@ -93,7 +93,7 @@ function groupTable({ part, columns }) {
     return median(samples);
   };
   const body = contenders
-    .sort((left, right) => first(left) - first(right))
+    .sort((left, right) => betterFirst(columns[0].rows[0].unit, first(left), first(right)))
     .map((contender) => [
       isOwn(contender) ? `**${contender}**` : contender,
       ...columns.map(({ name, rows }) => {
@@ -156,6 +156,7 @@ What \`cargo xtask bench --check\` and \`cargo xtask size --check\` hold. A rati
 function plotOf({ part, name, title, added }, measurements) {
   const found = byCase(measurements).find((one) => one.part === part && one.case === name);
   if (!found) return undefined;
+  const [{ unit }] = found.rows;
   const bare = found.rows.find(({ contender }) => contender === 'bare')?.samples;
   const rows = found.rows
     .filter(({ contender }) => !(added && contender === 'bare'))
@@ -163,8 +164,8 @@ function plotOf({ part, name, title, added }, measurements) {
       const { median: value, low, high } = summary(added ? samples.map((sample, round) => sample - bare[round]) : samples);
       return { name: contender, value, low, high, own: isOwn(contender) };
     })
-    .sort((left, right) => left.value - right.value);
-  return bars({ title, unit: found.rows[0].unit, rows });
+    .sort((left, right) => betterFirst(unit, left.value, right.value));
+  return bars({ title, unit, rows });
 }
 
 /** Writes the documentation anew; a plot that is no more is removed. */

@@ -6,7 +6,10 @@ import { generator } from './random.mjs';
 export const LEVEL = 0.95;
 
 /** An interval wider than this share of the figure, or of the limit if that is more, decides nothing. */
-export const WIDTH = 0.1;
+export function widthOf(kind) {
+  // What grows by some per cent is to be told from what does not grow.
+  return kind === 'growth' ? 0.02 : 0.1;
+}
 
 /** How many times the rounds are drawn anew for an interval. */
 const RESAMPLES = 2_000;
@@ -46,6 +49,9 @@ export function summary(samples) {
  * * `absolute`: the median of one contender's samples
  * * `growth`: what the last of one contender's samples is of the first, by the slope that is the median of those
  *   between any two samples (Theil–Sen), since a single reading has its noise
+ *
+ * And without an interval: `exact`, for what does not vary, such as a size; `change`, what the last sample is of the
+ * first, for what is counted, such as timers.
  */
 const FIGURES = {
   ratio: ({ numerator, denominator }, rounds) => median(rounds.map((round) => numerator[round] / denominator[round])),
@@ -56,6 +62,16 @@ const FIGURES = {
   absolute: ({ numerator }, rounds) => median(rounds.map((round) => numerator[round])),
   growth: ({ numerator }, rounds) => growth(numerator, rounds),
 };
+
+/** The kinds that have no interval, since nothing but what they tell of changes them. */
+const EXACT = {
+  exact: ({ numerator }) => median(numerator),
+  change: ({ numerator }) => change(numerator[0], numerator.at(-1)),
+};
+
+function change(first, last) {
+  return first === last ? 1 : last / first;
+}
 
 function growth(samples, rounds) {
   const slopes = [];
@@ -79,24 +95,24 @@ export const NEEDED = {
   absolute: ['numerator'],
   growth: ['numerator'],
   exact: ['numerator'],
+  change: ['numerator'],
 };
 
 /**
  * A figure with its 95 % interval: the rounds are drawn anew many times, with replacement, and whole, so that what
  * disturbed a round disturbs both sides of a ratio (percentile bootstrap). The draws are the same in every call.
  *
- * @param kind - `ratio`, `added`, `absolute` or `growth`; `exact` for what does not vary, such as a size, which needs
- *   no rounds
+ * @param kind - `ratio`, `added`, `absolute` or `growth`; `exact` and `change` have no interval and need no rounds
  * @param samples - `{ numerator, denominator, baseline }` as the kind needs them, of the same number of rounds
  * @returns `{ value, low, high, rounds }`; the ends are −∞ and ∞ where there are too few rounds to tell
  */
 export function figure(kind, samples) {
-  if (kind === 'exact') {
-    const value = median(samples.numerator);
+  if (kind in EXACT) {
+    const value = EXACT[kind](samples);
     return { value, low: value, high: value, rounds: samples.numerator.length };
   }
   const compute = FIGURES[kind];
-  if (!compute) throw new Error(`there is no kind of figure \`${kind}\`; there are ${Object.keys(FIGURES).join(', ')}`);
+  if (!compute) throw new Error(`there is no kind of figure \`${kind}\`; there are ${Object.keys(NEEDED).join(', ')}`);
   const lists = NEEDED[kind].map((name) => samples[name]);
   const rounds = Math.min(...lists.map((list) => list.length));
   const all = Array.from({ length: rounds }, (_, round) => round);

@@ -3,6 +3,14 @@
 import { number } from './budgets.mjs';
 import { median, summary } from './statistics.mjs';
 
+/** Units of which more is better; of all others, less is. */
+const MORE_IS_BETTER = new Set(['messages/s', '1/s']);
+
+/** Compares two figures of a unit: the better comes first. */
+export function betterFirst(unit, left, right) {
+  return MORE_IS_BETTER.has(unit) ? right - left : left - right;
+}
+
 /** Rows of text in columns; the first row is the head. */
 export function textTable(rows) {
   const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => row[column].length)));
@@ -29,7 +37,7 @@ export function measurementTables(measurements) {
       const added = bare ? number(median(samples.map((sample, round) => sample - bare[round]))) : '';
       return { middle, cells: [contender, number(middle), `${number(low)}–${number(high)}`, added, note ?? ''] };
     });
-    table.sort((left, right) => left.middle - right.middle);
+    table.sort((left, right) => betterFirst(rows[0].unit, left.middle, right.middle));
     const head = [`${part} ${name}`, rows[0].unit, 'quartiles', bare ? 'added to bare' : '', ''];
     return `${textTable([head, ...table.map(({ cells }) => cells)])}\n`;
   }).join('\n');

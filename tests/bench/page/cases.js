@@ -22,7 +22,7 @@ export const STUB_CASES = ['receive', 'send'].flatMap((direction) => [
   ...[16, KIB, 64 * KIB].map((bytes) => plain(direction, 'text', bytes)),
   ...[16, 64, KIB, 64 * KIB].map((bytes) => plain(direction, 'binary', bytes)),
   ...['book', 'chat'].flatMap((shape) => [100, KIB].map((bytes) => typed(direction, 'json', shape, bytes))),
-  typed(direction, 'json', 'note', KIB),
+  ...[KIB, 64 * KIB].map((bytes) => typed(direction, 'json', 'note', bytes)),
   ...['book', 'chat'].flatMap((shape) => [100, KIB].map((bytes) => typed(direction, 'msgpack', shape, bytes))),
   typed(direction, 'msgpack', 'note', KIB),
 ]);

@@ -38,6 +38,17 @@ test('cases that differ in the last word stand in one table, contenders in the o
   assert.match(text, /\| \*\*steady-socket\*\* \| 1,005, × 1\.010 \|/);
 });
 
+test('the better stands first, also where more is better', () => {
+  const all = new Results({});
+  const add = (contender, sample) => all.add({ part: 2, case: 'echo rate/text/16', contender, unit: 'messages/s', samples: [sample] });
+  add('slow', 1_000);
+  add('quick', 2_000);
+  const { 'benchmarks.md': text, 'benchmarks/echo-rate.svg': plot } = documentation(all, []);
+  for (const shown of [text, plot, measurementTables(all.measurements)]) {
+    assert.ok(shown.indexOf('quick') < shown.indexOf('slow') && shown.includes('quick'), shown);
+  }
+});
+
 test('the machine, the versions, the budgets and their floors are told', () => {
   const all = results();
   const text = documentation(all, judged(all))['benchmarks.md'];

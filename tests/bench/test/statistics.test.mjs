@@ -98,3 +98,11 @@ test('an order that is drawn has everything once, and differs', () => {
   for (const order of orders) assert.deepEqual([...order].sort(), items);
   assert.ok(new Set(orders.map(String)).size > 10);
 });
+
+test('a change is exact, also from nothing', () => {
+  const change = (...numerator) => figure('change', { numerator });
+  assert.deepEqual(change(20, 25, 20), { value: 1, low: 1, high: 1, rounds: 3 });
+  assert.equal(change(20, 20, 21).low, 1.05);
+  assert.equal(change(0, 0).value, 1);
+  assert.equal(change(0, 1).low, Infinity);
+});

@@ -1,14 +1,16 @@
 //! The clients made of Rust that are measured in the page.
 
+use super::Options;
 use crate::wasm_program::{Profile, WasmProgram};
 use crate::{Result, tools};
 
-const ALL: [WasmProgram; 6] = [
+const ALL: [WasmProgram; 7] = [
     contender("contender-steady-socket"),
     contender("contender-steady-socket-msgpack"),
     contender("contender-gloo-net"),
     contender("contender-reconnecting-websocket"),
     contender("contender-tokio-tungstenite-wasm"),
+    contender("contender-web-sys"),
     contender("contender-ws-stream-wasm"),
 ];
 
@@ -21,9 +23,13 @@ const fn contender(package: &'static str) -> WasmProgram {
     }
 }
 
-/// Builds them all.
-pub(super) fn build() -> Result<()> {
+/// Builds them all; for a profile, with the names of their functions.
+pub(super) fn build(options: &Options) -> Result<()> {
     let tools = tools::for_package()?;
-    ALL.iter()
-        .try_for_each(|program| program.build(&tools).map(drop))
+    ALL.into_iter().try_for_each(|mut program| {
+        if options.profile {
+            program.profile = Profile::Profiled;
+        }
+        program.build(&tools).map(drop)
+    })
 }

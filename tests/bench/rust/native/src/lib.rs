@@ -18,7 +18,7 @@ pub struct Case {
 }
 
 /// All of them.
-pub const CASES: [Case; 11] = [
+pub const CASES: [Case; 12] = [
     Case {
         name: "core step for a received frame",
         run: receive,
@@ -26,6 +26,10 @@ pub const CASES: [Case; 11] = [
     Case {
         name: "core step for a sent message",
         run: send,
+    },
+    Case {
+        name: "core steps for a sent message and the frame that confirms it",
+        run: confirm,
     },
     Case {
         name: "core step for a timer",
@@ -123,15 +127,54 @@ fn arm(core: &mut Core) {
 fn receive(count: u64) -> Duration {
     let (mut core, generation) = open();
     let duration = repeat(count, |turn| {
+        let core = black_box(&mut core);
         let now = Time::from_millis(turn);
         black_box(core.messages_are_timed());
         let payload = core.receive(now, generation, black_box(7), 16);
         black_box(payload.expect("there is nothing else to tell"));
         black_box(core.is_settled());
-        arm(&mut core);
+        arm(core);
     });
     assert_eq!(core.snapshot().received.messages, count);
     duration
+}
+
+/// A frame after a message was sent shows that the connection lives, and has the core ask what the browser holds.
+fn confirm(count: u64) -> Duration {
+    let (mut core, generation) = open();
+    let duration = repeat(count, |turn| {
+        let core = black_box(&mut core);
+        let now = Time::from_millis(turn);
+        black_box(core.send(now, black_box(7), 16, SendMode::default())).ok();
+        carry_out(core, generation, turn);
+        settle(core, turn);
+        black_box(core.messages_are_timed());
+        black_box(core.receive(now, generation, black_box(7), 16));
+        carry_out(core, generation, turn);
+        settle(core, turn);
+    });
+    assert_eq!(core.snapshot().received.messages, count);
+    duration
+}
+
+/// The effects of a message, on a browser that holds nothing.
+#[inline(always)]
+fn carry_out(core: &mut Core, generation: Generation, turn: u64) {
+    let now = Time::from_millis(turn);
+    while let Some(effect) = core.poll_effect() {
+        let input = match effect {
+            Effect::Transmit { payload, .. } => {
+                black_box(payload);
+                Input::Transmitted { generation }
+            }
+            _ => Input::Buffered {
+                generation,
+                bytes: 0,
+            },
+        };
+        black_box(core.loss(now, &input).is_some());
+        core.handle(context(turn), input);
+    }
 }
 
 fn send(count: u64) -> Duration {
@@ -139,21 +182,7 @@ fn send(count: u64) -> Duration {
     let duration = repeat(count, |turn| {
         let now = Time::from_millis(turn);
         black_box(core.send(now, black_box(7), 16, SendMode::default())).ok();
-        while let Some(effect) = core.poll_effect() {
-            // The browser holds nothing.
-            let input = match effect {
-                Effect::Transmit { payload, .. } => {
-                    black_box(payload);
-                    Input::Transmitted { generation }
-                }
-                _ => Input::Buffered {
-                    generation,
-                    bytes: 0,
-                },
-            };
-            black_box(core.loss(now, &input).is_some());
-            core.handle(context(turn), input);
-        }
+        carry_out(&mut core, generation, turn);
         settle(&mut core, turn);
     });
     assert_eq!(core.snapshot().sent.messages, count);

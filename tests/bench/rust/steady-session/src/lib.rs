@@ -36,7 +36,7 @@ where
     let mut builder = Socket::<T, T, C>::builder(context.url());
     if context.by_handler() {
         let tally = tally.clone();
-        builder = builder.on_message(move |message| {
+        builder = builder.on_message(move |_, message| {
             if let Ok(message) = message {
                 tally.take(message.value());
             }
