@@ -79,6 +79,15 @@ function dataOf(event) {
   }
 }
 
+/** The bytes that a socket holds, which is asked for with nearly every message: apart for the same reason. */
+function bufferedAmountOf(socket) {
+  try {
+    return socket.bufferedAmount;
+  } catch {
+    return 0;
+  }
+}
+
 /** Sets a field of such an object, if it lets itself be set. */
 export function write(object, field, value) {
   try {
@@ -246,7 +255,7 @@ export function letGoOf(id) {
 }
 
 export function bufferedBy(id) {
-  return numberOf(read(things.get(id).socket, 'bufferedAmount'));
+  return numberOf(bufferedAmountOf(things.get(id).socket));
 }
 
 export function protocolOf(id) {

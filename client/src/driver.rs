@@ -418,12 +418,17 @@ impl<P: 'static> Inner<P> {
                 bytes,
             });
         }
-        let is_timed = self.connection.borrow().messages_are_timed();
+        let (is_timed, wants_buffered) = {
+            let connection = self.connection.borrow();
+            (connection.messages_are_timed(), connection.wants_buffered())
+        };
         let now = self.moment(is_timed);
+        let socket = wants_buffered.then(|| self.socket_of(generation)).flatten();
+        let buffered = socket.map(|socket| socket.buffered_amount());
         let received = self
             .connection
             .borrow_mut()
-            .receive(now, generation, payload, bytes);
+            .receive(now, generation, payload, bytes, buffered);
         if let Some(payload) = received {
             self.telling.set(true);
             self.application.message(payload);

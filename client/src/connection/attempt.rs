@@ -67,12 +67,23 @@ impl<P> Connection<P> {
         });
     }
 
-    /// Something arrived.
-    pub(super) fn sign_of_life(&mut self, now: Time) {
+    /// Something arrived. `buffered` is what the browser holds, if that is known.
+    pub(super) fn sign_of_life(&mut self, now: Time, buffered: Option<u64>) {
         self.wire.liveness.heard(now);
-        if !self.wire.unconfirmed.is_empty() {
-            self.wire.alive = true;
-            self.measure();
+        if self.wire.unconfirmed.is_empty() {
+            return;
+        }
+        match buffered {
+            Some(bytes)
+                if self.wants_buffered() && bytes < u64::from(self.options.high_water_mark) =>
+            {
+                self.wire.buffered = bytes;
+                self.wire.unconfirmed.sign_of_life(bytes);
+            }
+            _ => {
+                self.wire.alive = true;
+                self.measure();
+            }
         }
     }
 

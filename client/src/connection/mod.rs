@@ -372,6 +372,16 @@ impl<P> Connection<P> {
         self.wire.liveness.is_timed()
     }
 
+    /// Whether [`receive`](Self::receive) has use for what the browser holds: it would otherwise ask for it, only to
+    /// confirm what was sent.
+    #[must_use]
+    pub fn wants_buffered(&self) -> bool {
+        self.is_open()
+            && !self.wire.unconfirmed.is_empty()
+            && self.has_window()
+            && !self.messages_expire()
+    }
+
     /// Whether messages may expire. If not, the same holds for [`send`](Self::send) of a message without a time
     /// to live of its own, and for [`poll_output`](Self::poll_output).
     #[must_use]
@@ -458,7 +468,7 @@ impl<P> Connection<P> {
                 payload,
                 bytes,
             } => {
-                if let Some(payload) = self.receive(context.now, generation, payload, bytes) {
+                if let Some(payload) = self.receive(context.now, generation, payload, bytes, None) {
                     self.tell_message(payload);
                 }
             }
@@ -469,6 +479,9 @@ impl<P> Connection<P> {
     /// Takes note of a message as [`handle`](Self::handle) does of an [`Input::Message`], and gives it back if it
     /// is all that there is to do and to tell: hand it out now. Otherwise it comes as an [`Output::Message`], behind
     /// what comes before it.
+    ///
+    /// `buffered` is how many bytes the browser holds, which is worth asking it where
+    /// [`wants_buffered`](Self::wants_buffered) says so: without it, this asks by [`Effect::Measure`].
     #[inline]
     pub fn receive(
         &mut self,
@@ -476,11 +489,12 @@ impl<P> Connection<P> {
         generation: Generation,
         payload: P,
         bytes: usize,
+        buffered: Option<u64>,
     ) -> Option<P> {
         if !self.is_connected(generation) {
             return None;
         }
-        self.sign_of_life(now);
+        self.sign_of_life(now, buffered);
         // The standard delivers nothing after `close()` was called.
         if !self.is_open() {
             return None;
@@ -527,7 +541,7 @@ impl<P> Connection<P> {
             Input::Opened { generation } => self.opened(context.now, generation),
             Input::Alive { generation } => {
                 if self.is_connected(generation) {
-                    self.sign_of_life(context.now);
+                    self.sign_of_life(context.now, None);
                 }
             }
             Input::AnswersPings { generation } => {

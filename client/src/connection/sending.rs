@@ -177,7 +177,7 @@ impl<P> Connection<P> {
     }
 
     /// Whether the browser may be given more, by what is known of its buffer.
-    const fn has_window(&self) -> bool {
+    pub(super) const fn has_window(&self) -> bool {
         !self.wire.blocked && !self.wire.measuring
     }
 

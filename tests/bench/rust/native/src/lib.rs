@@ -130,7 +130,7 @@ fn receive(count: u64) -> Duration {
         let core = black_box(&mut core);
         let now = Time::from_millis(turn);
         black_box(core.messages_are_timed());
-        let payload = core.receive(now, generation, black_box(7), 16);
+        let payload = core.receive(now, generation, black_box(7), 16, None);
         black_box(payload.expect("there is nothing else to tell"));
         black_box(core.is_settled());
         arm(core);
@@ -149,7 +149,7 @@ fn confirm(count: u64) -> Duration {
         carry_out(core, generation, turn);
         settle(core, turn);
         black_box(core.messages_are_timed());
-        black_box(core.receive(now, generation, black_box(7), 16));
+        black_box(core.receive(now, generation, black_box(7), 16, None));
         carry_out(core, generation, turn);
         settle(core, turn);
     });
