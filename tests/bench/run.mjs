@@ -3,7 +3,7 @@
 //     node run.mjs [--part N]… [--case TEXT] [--quick] [--check] [--write] [--json FILE] [--merge FILE]… [--versions FILE]
 //         [--seed N] [--profile]
 //
-// With `--profile` nothing is measured: it tells where the time of the cases of part 1 goes. The exit code is 1 if a budget is broken, or, with `--check`, inconclusive or not measured.
+// With `--profile` nothing is measured: it tells where the time of the cases of parts 1 and 2 goes. The exit code is 1 if a budget is broken, or, with `--check`, inconclusive or not measured.
 
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
@@ -57,7 +57,7 @@ if (inPageParts.length > 0) {
   const stage = await openStage();
   try {
     if (options.profile) {
-      await messages.profileAll({ stage, plan });
+      for (const part of inPageParts) await part.profileAll({ stage, plan });
     } else {
       await noteVersions(stage);
       for (const part of inPageParts) await part.measure({ stage, plan, results, say });

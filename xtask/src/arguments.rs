@@ -34,7 +34,8 @@ Usage: cargo xtask COMMAND
                       --check       only what the budgets of tests/bench/budgets.json need; fails if
                                     one is broken, or cannot be decided
                       --json FILE   write all samples
-                      --profile     print where the time of the cases of part 1 goes instead
+                      --profile     print where the time goes instead, in the page: of the cases of
+                                    part 1, or with --part 2 of the echoes
                       --write       write docs/benchmarks.md and its plots; takes all parts
   size [OPTION…]    Print the sizes of the package's entries and of a hello program in Rust:
                       --check       fails if one is over its budget in tests/bench/budgets.json
@@ -198,14 +199,10 @@ fn parse_bench(arguments: &[String]) -> Result<Command, String> {
         return Err("--quick is too little for --check and --write".into());
     }
     let measures = options.quick || options.check || options.json.is_some() || options.write;
-    if options.profile
-        && (measures
-            || options
-                .parts
-                .iter()
-                .any(|part| *part != bench::Part::Messages))
-    {
-        return Err("--profile measures nothing: it goes with --case and with part 1 alone".into());
+    if options.profile && (measures || options.parts.iter().any(|part| !part.has_profile())) {
+        return Err(
+            "--profile measures nothing: it goes with --case and with parts 1 and 2 alone".into(),
+        );
     }
     if options.write && (options.check || options.case.is_some() || !options.parts.is_empty()) {
         return Err("--write takes all: it goes with neither --check nor --part nor --case".into());
@@ -362,7 +359,7 @@ mod tests {
             ("bench --json --check", "the path of a file"),
             ("bench --case", "a part of a case's name"),
             ("bench --profile --check", "goes with --case"),
-            ("bench --profile --part 2", "part 1 alone"),
+            ("bench --profile --part 3", "parts 1 and 2 alone"),
             ("bench --fast", "not `--fast`"),
             ("bench now", "not `now`"),
             ("bench --quick --check", "too little"),

@@ -52,6 +52,11 @@ impl Part {
         self as u8
     }
 
+    /// Whether it can tell where its time goes.
+    pub(crate) const fn has_profile(self) -> bool {
+        matches!(self, Self::Messages | Self::EndToEnd)
+    }
+
     /// Brings and builds all that the part needs, so that nothing is built while anything is measured.
     /// What pages and the hello server need is there already.
     fn build(self, options: &Options) -> Result<()> {
@@ -92,7 +97,7 @@ pub(crate) struct Options {
     pub(crate) quick: bool,
     /// Only what the budgets need, which then decide.
     pub(crate) check: bool,
-    /// Where the time of the cases of the first part goes, instead of how much it is.
+    /// Where the time of the cases goes, instead of how much it is.
     pub(crate) profile: bool,
     /// Whether the documentation is written.
     pub(crate) write: bool,
@@ -102,7 +107,7 @@ pub(crate) struct Options {
 
 impl Options {
     fn parts(&self) -> Vec<Part> {
-        if self.profile {
+        if self.profile && self.parts.is_empty() {
             return vec![Part::Messages];
         }
         Part::ALL

@@ -8,8 +8,11 @@ import { ReconnectingWebSocket } from 'steady-socket';
 import { textValue } from '../page/digest.js';
 import { counter, opened, sender, valueOfData } from './receiver.js';
 
-/** Makes a contender of a class. `by` is how it is given messages: `handler` or `listener`. */
-function dropIn({ name, by = 'handler', make, takes = () => true, digested = valueOfData, ...rest }) {
+/**
+ * Makes a contender of a class. `by` is how it is given messages: `handler` or `listener`; `told` makes what the handler
+ * is given of what the socket gives.
+ */
+function dropIn({ name, by = 'handler', make, takes = () => true, digested = valueOfData, told, ...rest }) {
   return {
     ...rest,
     name: by === 'handler' ? name : `${name}, ${by}`,
@@ -21,7 +24,8 @@ function dropIn({ name, by = 'handler', make, takes = () => true, digested = val
       if (onOpen) socket.addEventListener('open', onOpen);
       socket.binaryType = 'arraybuffer';
       const { take, received } = counter(digested(task), onMessage);
-      if (by === 'handler') socket.onmessage = (event) => take(event.data);
+      if (told) socket.onmessage = (event) => take(told(event).data);
+      else if (by === 'handler') socket.onmessage = (event) => take(event.data);
       else socket.addEventListener('message', (event) => take(event.data));
       await opened(socket);
       return { received, send: sender(socket, task, messages), close: () => socket.close() };
@@ -74,5 +78,12 @@ export const dropIns = [
     make: CLASSES[0].make,
     takes: ({ direction, kind }) => direction === 'receive' && kind === 'json',
     digested: () => textValue,
+  }),
+  // What no class with events of its own can do without: one event more for each message.
+  dropIn({
+    name: 'bare, an event more',
+    make: CLASSES[0].make,
+    takes: ({ direction, kind, bytes }) => direction === 'echo' && kind === 'text' && bytes === 16,
+    told: ({ data }) => new MessageEvent('message', { data }),
   }),
 ];

@@ -3,9 +3,6 @@
 /** Microseconds between two samples. */
 const INTERVAL = 100;
 
-/** Rounds of a profile, each of which is a batch of half a millisecond. */
-export const PROFILED_ROUNDS = 2_000;
-
 /** Functions that are shown one by one. */
 const SHOWN = 25;
 
@@ -19,6 +16,7 @@ const CAUSES = [
   ['other WebAssembly', ({ isWasm }) => isWasm],
   ['the glue of wasm-bindgen', ({ file }) => file.startsWith('contender-')],
   ['the boundary of WebAssembly', ({ name }) => /^(wasm-to-js|js-to-wasm)/.test(name)],
+  ["the browser's send", ({ name, file }) => name === 'send' && file === ''],
   ['encoding text', ({ name }) => name === 'encodeInto'],
   ['the event and its dispatch', ({ name }) => ['MessageEvent', 'dispatchEvent', 'get data', 'deliver'].includes(name)],
   ['queueMicrotask', ({ name }) => name === 'queueMicrotask'],

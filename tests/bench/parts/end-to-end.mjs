@@ -7,6 +7,7 @@ import path from 'node:path';
 import { inPage } from '../lib/page.mjs';
 import { required } from '../lib/environment.mjs';
 import { generator, shuffled } from '../lib/random.mjs';
+import { printProfiles } from './profiles.mjs';
 
 export const PART = 2;
 
@@ -17,65 +18,102 @@ const ROUNDS = { first: 60, more: 60, most: 600 };
 const SLOW_ROUNDS = { first: 12, more: 0, most: 12 };
 const SLOW_ROUNDS_QUICK = { first: 1, more: 0, most: 1 };
 
-export async function measure({ stage, plan, results, say }) {
+/** Rounds that only warm up, and those of a profile. */
+const WARM_UP = 5;
+const PROFILED_ROUNDS = 100;
+
+export function measure(context) {
+  return withServers(async (servers) => {
+    await echoes({ ...context, servers });
+    await greetings({ ...context, servers });
+    await recoveries({ ...context, servers });
+  });
+}
+
+/** Prints where the time of the page's main thread goes, of echoes alone. */
+export function profileAll({ stage, plan }) {
+  return withServers(async (servers) => {
+    for (const { id, method, main, messages } of await echoKinds({ stage, plan })) {
+      const all = await inPage(stage, (page) => page.evaluate((name) => globalThis.bench.partakers(name), id));
+      await printProfiles({
+        stage,
+        title: main,
+        contenders: plan.contenders(PART, main, all),
+        open: async (page, contender) => {
+          await page.evaluate((given) => globalThis.bench.openEchoCase(given), { id, names: [contender], servers, seed: plan.seed });
+          await page.evaluate((given) => globalThis.bench.echo(given), { method, count: WARM_UP, messages });
+        },
+        run: (page) => page.evaluate((given) => globalThis.bench.echo(given), { method, count: PROFILED_ROUNDS, messages }),
+      });
+    }
+  });
+}
+
+/** Calls `use` with the servers' addresses, while they run. */
+async function withServers(use) {
   const control = required('STEADY_SOCKET_SERVER');
   const peer = spawn(process.execPath, [path.join(import.meta.dirname, '../servers/socket-io.mjs')], { stdio: ['ignore', 'pipe', 'inherit'] });
   try {
     const [port] = await once(peer.stdout, 'data');
     const servers = { control, hello: control.replace(/^http/, 'ws'), socketIo: `http://127.0.0.1:${String(port).trim()}` };
-    const context = { stage, plan, results, say, servers };
-    await echoes(context);
-    await greetings(context);
-    await recoveries(context);
+    await use(servers);
   } finally {
     peer.kill();
   }
 }
 
-/** Rates and latencies of echoes. */
-async function echoes({ stage, plan, results, say, servers }) {
+/**
+ * The echoes that are wanted: `{ id, method, main, unit, others, messages }`. The figure `main` is the one that decides
+ * how long it takes.
+ */
+async function echoKinds({ stage, plan }) {
   const cases = await inPage(stage, (page) => page.evaluate(() => globalThis.bench.echoCases()));
-  for (const { id, kind, bytes } of cases) {
+  return cases.flatMap(({ id, kind, bytes }) => {
     const suffix = `${kind}/${bytes}`;
-    const kinds = [
-      { method: 'rate', figures: { rate: ['messages/s', `echo rate/${suffix}`] }, messages: plan.quick ? 50 : 128 },
+    return [
+      { id, method: 'rate', main: `echo rate/${suffix}`, figure: 'rate', unit: 'messages/s', others: {}, messages: plan.quick ? 50 : 128 },
       {
+        id,
         method: 'latency',
-        figures: { p50: ['µs', `echo latency p50/${suffix}`], p99: ['µs', `echo latency p99/${suffix}`] },
+        main: `echo latency p50/${suffix}`,
+        figure: 'p50',
+        unit: 'µs',
+        others: { p99: `echo latency p99/${suffix}` },
         messages: plan.quick ? 10 : 100,
       },
     ];
-    for (const { method, figures, messages } of kinds) {
-      // The first figure is the one that decides how long it takes.
-      const [[first, [mainUnit, main]], ...others] = Object.entries(figures);
-      if (!plan.wants(PART, main)) continue;
-      const rounds = await inPage(stage, async (page) => {
-        const all = await page.evaluate((name) => globalThis.bench.partakers(name), id);
-        const names = plan.contenders(PART, main, all);
-        await page.evaluate((given) => globalThis.bench.openEchoCase(given), { id, names, servers, seed: plan.seed });
-        const run = (count) => page.evaluate((given) => globalThis.bench.echo(given), { method, count, messages });
-        if (!plan.quick) await run(5);
-        const done = await plan.untilConclusive({
-          results,
-          part: PART,
-          name: main,
-          unit: mainUnit,
-          rounds: plan.quick ? plan.rounds : ROUNDS,
-          measure: async (count) => {
-            const samples = await run(count);
-            for (const [figure, [unit, name]] of others) {
-              for (const [contender, list] of Object.entries(samples[figure])) {
-                results.add({ part: PART, case: name, contender, unit, samples: list });
-              }
+  }).filter(({ main }) => plan.wants(PART, main));
+}
+
+/** Rates and latencies of echoes. */
+async function echoes({ stage, plan, results, say, servers }) {
+  for (const { id, method, main, figure, unit, others, messages } of await echoKinds({ stage, plan })) {
+    const rounds = await inPage(stage, async (page) => {
+      const all = await page.evaluate((name) => globalThis.bench.partakers(name), id);
+      const names = plan.contenders(PART, main, all);
+      await page.evaluate((given) => globalThis.bench.openEchoCase(given), { id, names, servers, seed: plan.seed });
+      const run = (count) => page.evaluate((given) => globalThis.bench.echo(given), { method, count, messages });
+      if (!plan.quick) await run(WARM_UP);
+      const done = await plan.untilConclusive({
+        results,
+        part: PART,
+        name: main,
+        unit,
+        rounds: plan.quick ? plan.rounds : ROUNDS,
+        measure: async (count) => {
+          const samples = await run(count);
+          for (const [other, name] of Object.entries(others)) {
+            for (const [contender, list] of Object.entries(samples[other])) {
+              results.add({ part: PART, case: name, contender, unit, samples: list });
             }
-            return samples[first];
-          },
-        });
-        await page.evaluate(() => globalThis.bench.close());
-        return done;
+          }
+          return samples[figure];
+        },
       });
-      say(`${main}: ${rounds} rounds of ${messages} messages`);
-    }
+      await page.evaluate(() => globalThis.bench.close());
+      return done;
+    });
+    say(`${main}: ${rounds} rounds of ${messages} messages`);
   }
 }
 

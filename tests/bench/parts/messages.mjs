@@ -2,10 +2,12 @@
 
 import { inPage } from '../lib/page.mjs';
 import { required } from '../lib/environment.mjs';
-import { PROFILED_ROUNDS, profile, profileTables } from '../lib/profile.mjs';
-import { textTable } from '../lib/tables.mjs';
+import { printProfiles } from './profiles.mjs';
 
 export const PART = 1;
+
+/** Rounds of a profile, each of which is a batch of half a millisecond. */
+const PROFILED_ROUNDS = 2_000;
 
 /** A real socket's `send`, which is measured against the server's echo. */
 export const REAL = 'send on a real socket/text/16';
@@ -17,18 +19,20 @@ async function casesOf({ stage, plan }) {
   return [...stubCases.map((id) => ({ id })), { id: REAL, url: echo }].filter(({ id }) => plan.wants(PART, id));
 }
 
-/** Prints where the time goes, of each contender of each case in a page of its own. */
+/** Prints where the time goes. */
 export async function profileAll({ stage, plan }) {
   for (const { id, url } of await casesOf({ stage, plan })) {
     const all = await inPage(stage, (page) => page.evaluate((name) => globalThis.bench.partakers(name), id));
-    for (const contender of plan.contenders(PART, id, all)) {
-      const found = await inPage(stage, async (page) => {
-        const given = { id, names: [contender], url, seed: plan.seed, warmUp: plan.warmUp };
-        await page.evaluate((options) => globalThis.bench.openMessageCase(options), given);
-        return profile(page, () => page.evaluate((count) => globalThis.bench.rounds(count), PROFILED_ROUNDS));
-      });
-      for (const rows of profileTables(`${id}, ${contender}`, found)) console.log(`${textTable(rows)}\n`);
-    }
+    await printProfiles({
+      stage,
+      title: id,
+      contenders: plan.contenders(PART, id, all),
+      open: (page, contender) => page.evaluate(
+        (given) => globalThis.bench.openMessageCase(given),
+        { id, names: [contender], url, seed: plan.seed, warmUp: plan.warmUp },
+      ),
+      run: (page) => page.evaluate((count) => globalThis.bench.rounds(count), PROFILED_ROUNDS),
+    });
   }
 }
 

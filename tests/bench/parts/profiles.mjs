@@ -1,0 +1,21 @@
+// Profiles in place of measurements, for the parts that have them.
+
+import { inPage } from '../lib/page.mjs';
+import { profile, profileTables } from '../lib/profile.mjs';
+import { textTable } from '../lib/tables.mjs';
+
+/**
+ * Prints where the time of a case goes, of each contender in a page of its own.
+ *
+ * @param open - given a page and the contender's name, opens the case and warms it up
+ * @param run - given the page, does what is profiled
+ */
+export async function printProfiles({ stage, title, contenders, open, run }) {
+  for (const contender of contenders) {
+    const found = await inPage(stage, async (page) => {
+      await open(page, contender);
+      return profile(page, () => run(page));
+    });
+    for (const rows of profileTables(`${title}, ${contender}`, found)) console.log(`${textTable(rows)}\n`);
+  }
+}
