@@ -79,7 +79,7 @@ function dataOf(event) {
   }
 }
 
-/** The bytes that a socket holds, which is asked for with nearly every message: apart for the same reason. */
+/** The bytes that a socket holds, asked for with every message where a server answers: apart for the same reason. */
 function bufferedAmountOf(socket) {
   try {
     return socket.bufferedAmount;

@@ -15,8 +15,8 @@ use crate::cell::RefCell;
 #[cfg(doc)]
 use crate::connection::Cause;
 use crate::connection::{
-    Connection, Context, Effect, Event, Generation, Hint, Input, Loss, Output, Phase, SendMode,
-    SendRejected, Sent, Time, Verdict,
+    Connection, Context, Effect, Event, Generation, Hint, Input, Loss, Output, Phase, Received,
+    SendMode, SendRejected, Sent, Time, Verdict,
 };
 use crate::options::Options;
 use crate::platform::{
@@ -418,19 +418,19 @@ impl<P: 'static> Inner<P> {
                 bytes,
             });
         }
-        let (is_timed, wants_buffered) = {
-            let connection = self.connection.borrow();
-            (connection.messages_are_timed(), connection.wants_buffered())
-        };
+        let is_timed = self.connection.borrow().messages_are_timed();
         let now = self.moment(is_timed);
-        let socket = wants_buffered.then(|| self.socket_of(generation)).flatten();
-        let buffered = socket.map(|socket| socket.buffered_amount());
         let received = self
             .connection
             .borrow_mut()
-            .receive(now, generation, payload, bytes, buffered);
-        if let Some(payload) = received {
+            .receive(now, generation, payload, bytes);
+        if let Some(Received { payload, measures }) = received {
+            // What comes while the socket is asked is told after this.
             self.telling.set(true);
+            if measures {
+                self.measure(generation);
+                self.carry_out();
+            }
             self.application.message(payload);
             self.telling.set(false);
             if self.connection.borrow().is_settled() {
@@ -541,11 +541,7 @@ impl<P: 'static> Inner<P> {
                         let _ = socket.send(&ping);
                     }
                 }
-                Some(Effect::Measure { generation }) => {
-                    let socket = self.socket_of(generation);
-                    let bytes = socket.map_or(0, |socket| socket.buffered_amount());
-                    self.tell_core(Input::Buffered { generation, bytes });
-                }
+                Some(Effect::Measure { generation }) => self.measure(generation),
                 Some(Effect::Close {
                     generation,
                     code,
@@ -563,6 +559,13 @@ impl<P: 'static> Inner<P> {
                 }
             }
         }
+    }
+
+    /// Tells the core what the browser holds.
+    fn measure(&self, generation: Generation) {
+        let socket = self.socket_of(generation);
+        let bytes = socket.map_or(0, |socket| socket.buffered_amount());
+        self.tell_core(Input::Buffered { generation, bytes });
     }
 
     fn resolve(self: &Rc<Self>, generation: Generation) {

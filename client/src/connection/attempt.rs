@@ -67,24 +67,14 @@ impl<P> Connection<P> {
         });
     }
 
-    /// Something arrived. `buffered` is what the browser holds, if that is known.
-    pub(super) fn sign_of_life(&mut self, now: Time, buffered: Option<u64>) {
+    /// Something arrived. Tells whether what the browser holds has to be measured, to confirm what has left it.
+    pub(super) fn sign_of_life(&mut self, now: Time) -> bool {
         self.wire.liveness.heard(now);
         if self.wire.unconfirmed.is_empty() {
-            return;
+            return false;
         }
-        match buffered {
-            Some(bytes)
-                if self.wants_buffered() && bytes < u64::from(self.options.high_water_mark) =>
-            {
-                self.wire.buffered = bytes;
-                self.wire.unconfirmed.sign_of_life(bytes);
-            }
-            _ => {
-                self.wire.alive = true;
-                self.measure();
-            }
-        }
+        self.wire.alive = true;
+        !core::mem::replace(&mut self.wire.measuring, true)
     }
 
     /// Ends the attempt: tells the application, and waits for the next one or gives up.

@@ -458,6 +458,15 @@ pub struct Loss {
     pub was_open: bool,
 }
 
+/// A message that is next to tell: what [`Connection::receive`] gives back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Received<P> {
+    /// The message.
+    pub payload: P,
+    /// Whether what the browser holds has to be told first, by [`Input::Buffered`], as for an [`Effect::Measure`].
+    pub measures: bool,
+}
+
 /// A loss, and what follows from it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Closed {

@@ -66,7 +66,7 @@ use crate::options::Options;
 
 pub use event::{
     Cause, CloseFrame, Closed, Context, DropReason, Dropped, Effect, Event, Generation, Hint,
-    Input, Loss, Output, Phase, SendMode, SendRejected, Sent, Snapshot, StateChange, Why,
+    Input, Loss, Output, Phase, Received, SendMode, SendRejected, Sent, Snapshot, StateChange, Why,
 };
 pub use policy::{CloseError, ClosePolicy, RESTART_WINDOW_MS, Verdict, check_close, close_policy};
 pub use time::Time;
@@ -372,16 +372,6 @@ impl<P> Connection<P> {
         self.wire.liveness.is_timed()
     }
 
-    /// Whether [`receive`](Self::receive) has use for what the browser holds: it would otherwise ask for it, only to
-    /// confirm what was sent.
-    #[must_use]
-    pub fn wants_buffered(&self) -> bool {
-        self.is_open()
-            && !self.wire.unconfirmed.is_empty()
-            && self.has_window()
-            && !self.messages_expire()
-    }
-
     /// Whether messages may expire. If not, the same holds for [`send`](Self::send) of a message without a time
     /// to live of its own, and for [`poll_output`](Self::poll_output).
     #[must_use]
@@ -468,7 +458,9 @@ impl<P> Connection<P> {
                 payload,
                 bytes,
             } => {
-                if let Some(payload) = self.receive(context.now, generation, payload, bytes, None) {
+                let received = self.receive(context.now, generation, payload, bytes);
+                if let Some(Received { payload, measures }) = received {
+                    self.ask_for_buffer(measures);
                     self.tell_message(payload);
                 }
             }
@@ -477,11 +469,8 @@ impl<P> Connection<P> {
     }
 
     /// Takes note of a message as [`handle`](Self::handle) does of an [`Input::Message`], and gives it back if it
-    /// is all that there is to do and to tell: hand it out now. Otherwise it comes as an [`Output::Message`], behind
-    /// what comes before it.
-    ///
-    /// `buffered` is how many bytes the browser holds, which is worth asking it where
-    /// [`wants_buffered`](Self::wants_buffered) says so: without it, this asks by [`Effect::Measure`].
+    /// is next to tell: after the measurement that it may ask for, hand it out now. Otherwise it comes as an
+    /// [`Output::Message`], behind what comes before it.
     #[inline]
     pub fn receive(
         &mut self,
@@ -489,22 +478,29 @@ impl<P> Connection<P> {
         generation: Generation,
         payload: P,
         bytes: usize,
-        buffered: Option<u64>,
-    ) -> Option<P> {
+    ) -> Option<Received<P>> {
         if !self.is_connected(generation) {
             return None;
         }
-        self.sign_of_life(now, buffered);
+        let measures = self.sign_of_life(now);
         // The standard delivers nothing after `close()` was called.
-        if !self.is_open() {
-            return None;
+        if self.is_open() {
+            self.totals.received.add_one(bytes);
+            if self.is_settled() {
+                return Some(Received { payload, measures });
+            }
+            self.tell_message(payload);
         }
-        self.totals.received.add_one(bytes);
-        if self.is_settled() {
-            return Some(payload);
-        }
-        self.tell_message(payload);
+        self.ask_for_buffer(measures);
         None
+    }
+
+    fn ask_for_buffer(&mut self, measures: bool) {
+        if measures {
+            self.effects.push_back(Effect::Measure {
+                generation: self.generation,
+            });
+        }
     }
 
     fn tell_message(&mut self, payload: P) {
@@ -541,7 +537,8 @@ impl<P> Connection<P> {
             Input::Opened { generation } => self.opened(context.now, generation),
             Input::Alive { generation } => {
                 if self.is_connected(generation) {
-                    self.sign_of_life(context.now, None);
+                    let measures = self.sign_of_life(context.now);
+                    self.ask_for_buffer(measures);
                 }
             }
             Input::AnswersPings { generation } => {

@@ -177,7 +177,7 @@ impl<P> Connection<P> {
     }
 
     /// Whether the browser may be given more, by what is known of its buffer.
-    pub(super) const fn has_window(&self) -> bool {
+    const fn has_window(&self) -> bool {
         !self.wire.blocked && !self.wire.measuring
     }
 
@@ -307,12 +307,8 @@ impl<P> Connection<P> {
     }
 
     pub(super) fn measure(&mut self) {
-        if !self.wire.measuring {
-            self.wire.measuring = true;
-            self.effects.push_back(Effect::Measure {
-                generation: self.generation,
-            });
-        }
+        let measures = !core::mem::replace(&mut self.wire.measuring, true);
+        self.ask_for_buffer(measures);
     }
 
     pub(super) fn buffered(&mut self, now: Time, generation: Generation, bytes: u64) {

@@ -1083,14 +1083,17 @@ fn start_closed_waits_for_reconnect() {
 fn a_message_that_is_all_there_is_to_tell_is_given_back() {
     let mut rig = Rig::open(options());
     let (now, generation) = (Time::from_millis(rig.now), rig.core.generation());
-    assert_eq!(rig.core.receive(now, generation, 1, 10, None), Some(1));
+    assert_eq!(
+        rig.core.receive(now, generation, 1, 10),
+        Some(received(1, false))
+    );
     assert!(rig.core.is_settled());
     assert_eq!(rig.core.snapshot().received.bytes, 10);
 
     // Behind what is still to be told.
     let context = rig.context();
     rig.core.handle(context, message(generation, 2));
-    assert_eq!(rig.core.receive(now, generation, 3, 10, None), None);
+    assert_eq!(rig.core.receive(now, generation, 3, 10), None);
     rig.told.clear();
     rig.settle();
     assert_eq!(rig.told, ["message 2 @1", "message 3 @1"]);
@@ -1104,35 +1107,43 @@ fn a_message_that_is_all_there_is_to_tell_is_given_back() {
             break;
         }
     }
-    assert_eq!(rig.core.receive(now, generation, 4, 10, None), None);
+    assert_eq!(rig.core.receive(now, generation, 4, 10), None);
     rig.told.clear();
     rig.settle();
     assert_eq!(rig.told, ["message 4 @1"]);
 }
 
 #[test]
-fn a_message_with_what_the_browser_holds_confirms_what_had_left_it() {
+fn a_message_that_is_given_back_says_whether_to_measure_first() {
     let mut rig = Rig::open(options());
     let (now, generation) = (Time::from_millis(rig.now), rig.core.generation());
-    assert!(!rig.core.wants_buffered());
-    rig.buffered = 20;
-    for id in [1, 2] {
-        assert_eq!(rig.send(id, SendMode::default()), Ok(Sent::Now));
-    }
-    assert!(rig.core.wants_buffered());
-    // Of the second there is still some.
-    assert_eq!(rig.core.receive(now, generation, 3, 10, Some(1)), Some(3));
-    assert!(rig.core.is_settled() && rig.core.wants_buffered());
-    let mut lost = rig.core.clone();
-    let close = CloseFrame::abnormal();
-    lost.handle(rig.context(), Input::SocketClosed { generation, close });
-    assert_eq!(lost.snapshot().unconfirmed.messages, 1);
-    assert_eq!(rig.core.receive(now, generation, 4, 10, Some(0)), Some(4));
-    assert!(rig.core.is_settled() && !rig.core.wants_buffered());
-    // Without it, it is asked for.
-    assert_eq!(rig.send(5, SendMode::default()), Ok(Sent::Now));
-    assert_eq!(rig.core.receive(now, generation, 6, 10, None), None);
-    assert_eq!(rig.core.poll_effect(), Some(Effect::Measure { generation }));
+    assert_eq!(rig.send(1, SendMode::default()), Ok(Sent::Now));
+    assert_eq!(
+        rig.core.receive(now, generation, 2, 10),
+        Some(received(2, true))
+    );
+    // What is sent before the answer had not left the browser when the message came.
+    assert_eq!(rig.send(3, SendMode::default()), Ok(Sent::Queued));
+    rig.tell(Input::Buffered {
+        generation,
+        bytes: 0,
+    });
+    assert_eq!(
+        rig.core.receive(now, generation, 4, 10),
+        Some(received(4, true))
+    );
+    rig.tell(Input::Buffered {
+        generation,
+        bytes: 0,
+    });
+    assert_eq!(
+        rig.core.receive(now, generation, 5, 10),
+        Some(received(5, false))
+    );
+}
+
+const fn received(payload: u32, measures: bool) -> Received<u32> {
+    Received { payload, measures }
 }
 
 // ----- anything at all
@@ -1141,18 +1152,15 @@ fn a_message_with_what_the_browser_holds_confirms_what_had_left_it() {
 fn hears_in_both_ways(rig: &Rig, payload: u32) -> Result<(), TestCaseError> {
     let (mut at_once, mut queued) = (rig.core.clone(), rig.core.clone());
     let (context, generation) = (rig.context(), rig.core.generation());
-    let bytes = rig.buffered;
-    // Only where it is asked for does it change anything.
-    let measures = rig.core.wants_buffered() && bytes < u64::from(rig.core.options.high_water_mark);
     queued.handle(context, message(generation, payload));
-    let told = at_once.receive(context.now, generation, payload, 1, Some(bytes));
-    if measures && rig.core.effects.is_empty() {
-        let effect = queued.poll_effect();
-        prop_assert_eq!(effect, Some(Effect::Measure { generation }));
-        queued.handle(context, Input::Buffered { generation, bytes });
-    }
-    if told.is_some() {
-        prop_assert!(queued.poll_effect().is_none());
+    if let Some(received) = at_once.receive(context.now, generation, payload, 1) {
+        if received.measures {
+            prop_assert_eq!(queued.poll_effect(), Some(Effect::Measure { generation }));
+            for core in [&mut at_once, &mut queued] {
+                let bytes = rig.buffered;
+                core.handle(context, Input::Buffered { generation, bytes });
+            }
+        }
         let output = queued.poll_output(context.now);
         prop_assert!(matches!(output, Some(Output::Message(told)) if told == payload));
     }

@@ -82,6 +82,7 @@ export const dropIns = [
   // What no class with events of its own can do without: one event more for each message.
   dropIn({
     name: 'bare, an event more',
+    holds: false,
     make: CLASSES[0].make,
     takes: ({ direction, kind, bytes }) => direction === 'echo' && kind === 'text' && bytes === 16,
     told: ({ data }) => new MessageEvent('message', { data }),

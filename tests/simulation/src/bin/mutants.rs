@@ -41,8 +41,8 @@ const BUGS: &[Bug] = &[
     bug(
         "the timer of a wait is lost",
         "mod.rs",
-        "State::Waiting { until, .. } => (None, Some(*until)),",
-        "State::Waiting { .. } => (None, None),",
+        "State::Waiting { until, .. } => Some(*until),",
+        "State::Waiting { .. } => None,",
     ),
     bug(
         "the connect timeout is lost",
@@ -214,7 +214,7 @@ const BUGS: &[Bug] = &[
     ),
     bug(
         "messages arrive after close",
-        "attempt.rs",
+        "mod.rs",
         "if self.is_open() {
             self.totals.received",
         "if !self.options.gate || self.is_open() {
@@ -403,7 +403,7 @@ const BUGS: &[Bug] = &[
     bug(
         "the moment of a message does not matter",
         "mod.rs",
-        "Input::Message { .. } | Input::Alive { .. } => self.wire.liveness.is_timed(),",
+        "Input::Message { .. } | Input::Alive { .. } => self.messages_are_timed(),",
         "Input::Message { .. } | Input::Alive { .. } => false,",
     ),
     bug(

@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 
 use messages::{Book, Chat, Line, Typed};
 use steady_socket::SendMode;
-use steady_socket::connection::{Connection, Context, Effect, Generation, Input, Output, Time};
+use steady_socket::connection::{
+    Connection, Context, Effect, Generation, Input, Output, Received, Time,
+};
 use steady_socket::options::Options;
 use steady_socket::protocol::{Decode, Encode, Json, Message, MsgPack};
 
@@ -130,8 +132,8 @@ fn receive(count: u64) -> Duration {
         let core = black_box(&mut core);
         let now = Time::from_millis(turn);
         black_box(core.messages_are_timed());
-        let payload = core.receive(now, generation, black_box(7), 16, None);
-        black_box(payload.expect("there is nothing else to tell"));
+        let received = core.receive(now, generation, black_box(7), 16);
+        black_box(received.expect("there is nothing else to tell"));
         black_box(core.is_settled());
         arm(core);
     });
@@ -139,7 +141,7 @@ fn receive(count: u64) -> Duration {
     duration
 }
 
-/// A frame after a message was sent shows that the connection lives, and has the core ask what the browser holds.
+/// A frame after a message was sent shows that the connection lives, and has the core told what the browser holds.
 fn confirm(count: u64) -> Duration {
     let (mut core, generation) = open();
     let duration = repeat(count, |turn| {
@@ -149,9 +151,15 @@ fn confirm(count: u64) -> Duration {
         carry_out(core, generation, turn);
         settle(core, turn);
         black_box(core.messages_are_timed());
-        black_box(core.receive(now, generation, black_box(7), 16, None));
+        let received = core.receive(now, generation, black_box(7), 16);
+        let Received { payload, measures } = received.expect("there is nothing else to tell");
+        assert!(measures, "it was sent, and is not confirmed");
+        let bytes = 0;
+        core.handle(context(turn), Input::Buffered { generation, bytes });
         carry_out(core, generation, turn);
-        settle(core, turn);
+        black_box(payload);
+        black_box(core.is_settled());
+        arm(core);
     });
     assert_eq!(core.snapshot().received.messages, count);
     duration
