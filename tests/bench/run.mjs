@@ -50,6 +50,8 @@ const results = new Results(await machine());
 if (options.versions) Object.assign(results.versions, JSON.parse(await readFile(options.versions, 'utf8')));
 for (const file of options.merge) await results.merge(file);
 
+/** Cases whose profiles were printed. */
+let profiled = 0;
 const inPageParts = IN_PAGE.filter(({ PART }) => parts.includes(PART));
 if (inPageParts.length > 0) {
   say(`the seed of all that is drawn is ${seed}`);
@@ -57,7 +59,7 @@ if (inPageParts.length > 0) {
   const stage = await openStage();
   try {
     if (options.profile) {
-      for (const part of inPageParts) await part.profileAll({ stage, plan });
+      for (const part of inPageParts) profiled += await part.profileAll({ stage, plan });
     } else {
       await noteVersions(stage);
       for (const part of inPageParts) await part.measure({ stage, plan, results, say });
@@ -67,8 +69,8 @@ if (inPageParts.length > 0) {
   }
 }
 
-if (results.measurements.length === 0 && !options.profile) {
-  throw new Error(`no case of the parts ${parts.join(', ')} has \`${options.case}\` in its name${options.check ? ' and a budget' : ''}`);
+if (options.profile ? profiled === 0 : results.measurements.length === 0) {
+  throw new Error(`no case of the parts ${parts.join(', ')}${options.profile ? ' that is profiled' : ''} has \`${options.case}\` in its name${options.check ? ' and a budget' : ''}`);
 }
 console.log(measurementTables(results.measurements));
 if (options.json) await results.write(options.json);
@@ -90,7 +92,8 @@ async function noteVersions({ browser, open }) {
   results.versions.node = process.versions.node;
   const all = await inPage({ open }, (page) => page.evaluate(() => globalThis.bench.contenders()));
   const manifest = JSON.parse(await readFile(new URL('package.json', import.meta.url), 'utf8'));
-  for (const { package: name } of all) {
+  // The last is what decodes for those that do not do it themselves.
+  for (const name of [...all.map((one) => one.package), '@msgpack/msgpack']) {
     if (name in manifest.devDependencies) results.versions[name] = await packageVersion(name);
   }
 }

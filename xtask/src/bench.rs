@@ -216,6 +216,7 @@ pub(crate) fn lint(wasm: &WasmStd) -> Result<()> {
 /// Writes what everything was built with for these parts, and returns the file's path.
 pub(crate) fn write_versions(parts: &[Part]) -> Result<PathBuf> {
     let mut known = tool_versions()?;
+    known.extend(contenders::versions()?);
     if parts.contains(&Part::Load) {
         known.extend(load::versions()?);
     }

@@ -30,10 +30,11 @@ export function measure(context) {
   });
 }
 
-/** Prints where the time of the page's main thread goes, of echoes alone. */
+/** Prints where the time of the page's main thread goes, of echoes alone; a promise of the number of cases. */
 export function profileAll({ stage, plan }) {
   return withServers(async (servers) => {
-    for (const { id, method, main, messages } of await echoKinds({ stage, plan })) {
+    const kinds = await echoKinds({ stage, plan });
+    for (const { id, method, main, messages } of kinds) {
       const all = await inPage(stage, (page) => page.evaluate((name) => globalThis.bench.partakers(name), id));
       await printProfiles({
         stage,
@@ -46,6 +47,7 @@ export function profileAll({ stage, plan }) {
         run: (page) => page.evaluate((given) => globalThis.bench.echo(given), { method, count: PROFILED_ROUNDS, messages }),
       });
     }
+    return kinds.length;
   });
 }
 
@@ -56,7 +58,7 @@ async function withServers(use) {
   try {
     const [port] = await once(peer.stdout, 'data');
     const servers = { control, hello: control.replace(/^http/, 'ws'), socketIo: `http://127.0.0.1:${String(port).trim()}` };
-    await use(servers);
+    return await use(servers);
   } finally {
     peer.kill();
   }

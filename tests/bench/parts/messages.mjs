@@ -19,9 +19,10 @@ async function casesOf({ stage, plan }) {
   return [...stubCases.map((id) => ({ id })), { id: REAL, url: echo }].filter(({ id }) => plan.wants(PART, id));
 }
 
-/** Prints where the time goes. */
+/** Prints where the time goes; a promise of the number of cases. */
 export async function profileAll({ stage, plan }) {
-  for (const { id, url } of await casesOf({ stage, plan })) {
+  const cases = await casesOf({ stage, plan });
+  for (const { id, url } of cases) {
     const all = await inPage(stage, (page) => page.evaluate((name) => globalThis.bench.partakers(name), id));
     await printProfiles({
       stage,
@@ -34,6 +35,7 @@ export async function profileAll({ stage, plan }) {
       run: (page) => page.evaluate((count) => globalThis.bench.rounds(count), PROFILED_ROUNDS),
     });
   }
+  return cases.length;
 }
 
 /** @param say - tells the progress */

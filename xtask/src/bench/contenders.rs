@@ -1,6 +1,6 @@
 //! The clients made of Rust that are measured in the page.
 
-use super::Options;
+use super::{Options, native};
 use crate::wasm_program::{Profile, WasmProgram};
 use crate::{Result, tools};
 
@@ -32,4 +32,22 @@ pub(super) fn build(options: &Options) -> Result<()> {
         }
         program.build(&tools).map(drop)
     })
+}
+
+/// What they are made of, each with what it is called in the results: a package of npm has the name of one.
+const PACKAGES: [(&str, &str); 6] = [
+    ("gloo-net", "gloo-net"),
+    ("reconnecting-websocket (crate)", "reconnecting-websocket"),
+    ("tokio-tungstenite-wasm", "tokio-tungstenite-wasm"),
+    ("ws_stream_wasm", "ws_stream_wasm"),
+    ("web-sys", "web-sys"),
+    ("serde_json", "serde_json"),
+];
+
+/// The versions of what they are made of.
+pub(super) fn versions() -> Result<Vec<(&'static str, String)>> {
+    PACKAGES
+        .into_iter()
+        .map(|(name, package)| Ok((name, native::locked_version(package)?)))
+        .collect()
 }

@@ -51,13 +51,18 @@ pub(super) fn run(options: &Options, output: &Path) -> Result<()> {
 /// What measures.
 pub(super) fn versions() -> Result<Vec<(&'static str, String)>> {
     let valgrind = process::capture(Command::new("valgrind").arg("--version"))?;
-    let lock = files::read(&checkout::path(WORKSPACE).with_file_name("Cargo.lock"))?;
-    let criterion = checkout::version_in_lock(&lock, "criterion")
-        .ok_or("the lock file of the measurements has no criterion")?;
     Ok(vec![
         ("valgrind", valgrind),
-        ("criterion", criterion.to_owned()),
+        ("criterion", locked_version("criterion")?),
     ])
+}
+
+/// The version of a package in the lock file of the measurements.
+pub(super) fn locked_version(package: &str) -> Result<String> {
+    let lock = files::read(&checkout::path(WORKSPACE).with_file_name("Cargo.lock"))?;
+    checkout::version_in_lock(&lock, package)
+        .map(String::from)
+        .ok_or_else(|| format!("the lock file of the measurements has no {package}").into())
 }
 
 fn cargo(subcommand: &str) -> Command {
