@@ -221,6 +221,12 @@ const BUGS: &[Bug] = &[
             self.totals.received",
     ),
     bug(
+        "a message does not ask what the browser holds",
+        "attempt.rs",
+        "!core::mem::replace(&mut self.wire.measuring, true)",
+        "core::mem::replace(&mut self.wire.measuring, false)",
+    ),
+    bug(
         "the queue is not reported at the end",
         "attempt.rs",
         "self.tell_error(&loss);
