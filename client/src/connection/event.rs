@@ -458,7 +458,7 @@ pub struct Loss {
     pub was_open: bool,
 }
 
-/// A message that is next to tell: what [`Connection::receive`] gives back.
+/// A message that is next to tell: what [`Connection::receive`](super::Connection::receive) gives back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Received<P> {
     /// The message.
