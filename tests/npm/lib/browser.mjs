@@ -21,9 +21,37 @@ export const FLAGS = [
 /** Whether {@link launchAnyBrowser} starts Firefox; otherwise it is Chromium. */
 export const IS_FIREFOX = process.env.STEADY_SOCKET_BROWSER === 'firefox';
 
+/** How often Chromium is started at most, for one browser. */
+const STARTS = 3;
+
+/** What the error of a start has in it if the process crashed by itself; one killed for being late is not meant. */
+const CRASHED = /signal=(SIG(?:ABRT|BUS|ILL|SEGV|TRAP))/;
+
+/**
+ * Starts Chromium, and again if it crashes.
+ *
+ * Its main process did so now and then (a segmentation fault) on a machine with little to spare, before there was any
+ * page. Nothing that is tested has run by then; that it happened is said.
+ *
+ * @param start - starts it once; an error names the signal that ended the process, as Playwright's do
+ * @returns what `start` gave
+ */
+export async function startAgainIfCrashed(start) {
+  for (let count = 1; ; count += 1) {
+    try {
+      return await start();
+    } catch (error) {
+      const [, signal] = CRASHED.exec(error.message) ?? [];
+      if (!signal || count === STARTS) throw error;
+      console.error(`Chromium crashed at start ${count} of at most ${STARTS} (${signal}): started again`);
+    }
+  }
+}
+
 /** Starts a browser with a fresh profile; the caller closes it. */
 export function launchBrowser(flags = []) {
-  return chromium.launch({ executablePath: required('CHROMIUM'), args: [...FLAGS, ...flags], timeout: PATIENCE });
+  const options = { executablePath: required('CHROMIUM'), args: [...FLAGS, ...flags], timeout: PATIENCE };
+  return startAgainIfCrashed(() => chromium.launch(options));
 }
 
 /**
@@ -52,14 +80,15 @@ export async function launchAnyBrowser({ anyCertificate = false } = {}) {
  *
  * @param browser - from {@link launchBrowser}
  * @param options - Playwright's options for the context: viewport, colour scheme and so on
- * @returns the page, `complaints` (every uncaught error, console error and violation of the content security
- *   policy, as they come) and `close`
+ * @returns the page, `complaints` (every uncaught error, console error, violation of the content security policy
+ *   and crash, as they come) and `close`
  */
 export async function openPage(browser, options = {}) {
   const context = await browser.newContext(options);
   context.setDefaultTimeout(PATIENCE);
   const complaints = [];
   const page = await context.newPage();
+  page.on('crash', () => complaints.push('the renderer crashed'));
   page.on('pageerror', (error) => complaints.push(`uncaught: ${error.message}`));
   page.on('console', (message) => {
     // Chromium itself reports every failed handshake and every request that went wrong as an error.

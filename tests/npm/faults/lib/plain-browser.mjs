@@ -5,7 +5,7 @@ import { spawn } from 'node:child_process';
 import { rm } from 'node:fs/promises';
 import { chromium } from 'playwright-core';
 
-import { FLAGS } from '../../lib/browser.mjs';
+import { FLAGS, startAgainIfCrashed } from '../../lib/browser.mjs';
 import { required, scratchFolder } from '../../lib/environment.mjs';
 import { PATIENCE, within } from '../../lib/limits.mjs';
 
@@ -15,7 +15,11 @@ import { PATIENCE, within } from '../../lib/limits.mjs';
  * @param flags - further switches
  * @returns `context`, the one that a user's windows are in, and `close`
  */
-export async function launchPlainBrowser(flags = []) {
+export function launchPlainBrowser(flags = []) {
+  return startAgainIfCrashed(() => start(flags));
+}
+
+async function start(flags) {
   const profile = await scratchFolder('profile');
   const child = spawn(
     required('CHROMIUM'),
@@ -52,6 +56,8 @@ function devToolsAddress(child) {
       if (found) resolve(found[1]);
     });
     child.once('error', reject);
-    child.once('exit', (code) => reject(new Error(`the browser ended with ${code}: ${said}`)));
+    child.once('exit', (code, signal) => {
+      reject(new Error(`the browser ended with exitCode=${code}, signal=${signal}: ${said}`));
+    });
   });
 }
