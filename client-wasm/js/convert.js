@@ -3,6 +3,7 @@
 //
 // `who` is the name of the class that the program called, with which every error begins.
 
+import { Lent, contentOf } from './lent.js';
 import { OPTIONS, ORDERED } from './options.js';
 
 const PROBE_ACCEPTS = 'true, false, an http:, https:, ws: or wss: URL, or a function that gives one';
@@ -217,11 +218,20 @@ export function checkClose(who, code, reason) {
 
 // --- Messages -----------------------------------------------------------------------------------------------
 
+/** What is more than a byte in UTF-8. */
+const NOT_ASCII = /[^\0-\x7f]/;
+
+/** Units up to which a text is walked through at once: to have it searched first costs as much (about 0.1 µs). */
+const SHORT = 64;
+
 /** How many bytes a string has in UTF-8. A surrogate without its partner is sent as U+FFFD: 3 bytes. */
 export function utf8Length(text) {
   const { length } = text;
+  // Searching is three times as fast as walking, in Chromium.
+  const first = length <= SHORT ? 0 : text.search(NOT_ASCII);
+  if (first < 0) return length;
   let bytes = length;
-  for (let index = 0; index < length; index += 1) {
+  for (let index = first; index < length; index += 1) {
     const unit = text.charCodeAt(index);
     if (unit < 0x80) continue;
     if (unit < 0x800) {
@@ -239,7 +249,7 @@ export function utf8Length(text) {
 }
 
 /**
- * A message as it can be kept: a string, a Blob, or a copy of a buffer's or a view's bytes.
+ * A message: a string, a Blob, or the bytes of a buffer or a view, which are {@link Lent} unless there are none.
  *
  * @param taker - what takes it, for the errors
  * @returns `[data, bytes]`
@@ -252,10 +262,10 @@ export function toMessage(who, data, taker = 'send') {
       const view = readBy(TYPED_ARRAY.tag, data) === undefined ? DATA_VIEW : TYPED_ARRAY;
       const [buffer, offset, length] = [readBy(view.buffer, data), readBy(view.offset, data), readBy(view.length, data)];
       // Those of a DataView cannot be asked for when its buffer was transferred away.
-      return copy(who, taker, buffer, offset ?? 0, length ?? 0);
+      return toBytes(who, taker, data, buffer, offset ?? 0, length ?? 0);
     }
     const length = readBy(BUFFER.length, data);
-    if (length !== undefined) return copy(who, taker, data, 0, length);
+    if (length !== undefined) return toBytes(who, taker, data, data, 0, length);
     // By its tag, since pages that are not isolated have no name for its class.
     if (isA('SharedArrayBuffer', data)) throw isShared(who, taker);
     const size = readBy(getter(globalThis.Blob, 'size'), data);
@@ -271,7 +281,8 @@ export function toHeartbeat(who, value) {
     throw wrongAnswer(who, 'the function heartbeatMessage', kindOf(value), 'a string, a buffer or a view');
   }
   const [message] = toMessage(who, value, 'heartbeatMessage');
-  return message;
+  if (message instanceof Lent) message.keep();
+  return contentOf(message);
 }
 
 function isHeartbeat(value) {
@@ -283,14 +294,13 @@ function isBytes(value) {
   return ArrayBuffer.isView(value) || readBy(BUFFER.length, value) !== undefined;
 }
 
-function copy(who, taker, buffer, offset, length) {
+function toBytes(who, taker, data, buffer, offset, length) {
   if (readBy(BUFFER.length, buffer) === undefined) throw isShared(who, taker);
   if (readBy(BUFFER.resizable, buffer)) {
     throw new TypeError(`${who}: ${taker} takes no buffer that can be resized; give a copy`);
   }
-  // One that was transferred away has no bytes, and throws if it is asked for them. A view of a view makes a copy
-  // that no subclass has a say in, which `slice` does not.
-  return [length === 0 ? new ArrayBuffer(0) : new Uint8Array(new Uint8Array(buffer, offset, length)).buffer, length];
+  // One that was transferred away has no bytes, and throws if it is asked for them.
+  return [length === 0 ? new ArrayBuffer(0) : new Lent(data, buffer, offset, length), length];
 }
 
 function isShared(who, taker) {

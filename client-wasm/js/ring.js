@@ -3,6 +3,7 @@
 // too, by which its timer, socket or search goes.
 
 import { hasFailed, moduleFailed } from './failure.js';
+import { Lent, contentOf } from './lent.js';
 import { CAUSES, DROP_REASONS, STATES, WHYS } from './names.js';
 
 /** What is told of a socket, as in `src/ring.rs`. */
@@ -218,7 +219,12 @@ function sizeOf(data) {
 export function sendOn(id, message) {
   const { socket, host } = things.get(id);
   try {
-    socket.send(message);
+    if (message instanceof Lent) {
+      socket.send(message.data);
+      message.isSent = true;
+    } else {
+      socket.send(message);
+    }
     return 1;
   } catch (error) {
     host.refusal = nameOf(error);
@@ -361,7 +367,7 @@ export function stateChanged(host, state, attempt, delay, why) {
 }
 
 export function dropping(host, message) {
-  host.dropping.push(message);
+  host.dropping.push(contentOf(message));
 }
 
 export function dropped(host, reason, bytes) {

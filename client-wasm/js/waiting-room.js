@@ -2,6 +2,7 @@
 // limits of the options, and replays it.
 
 import { rowOf } from './convert.js';
+import { contentOf } from './lent.js';
 import { OPTIONS } from './options.js';
 import { COUNTERS, WHYS } from './names.js';
 import { now } from './ring.js';
@@ -181,7 +182,7 @@ export class WaitingRoom {
     this.#dropped[0] += messages.length;
     this.#dropped[1] += sum;
     return () => {
-      if (messages.length > 0) this.#host.dropped(reason, messages.map(({ data }) => data), sum);
+      if (messages.length > 0) this.#host.dropped(reason, messages.map(({ data }) => contentOf(data)), sum);
     };
   }
 

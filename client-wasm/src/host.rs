@@ -21,6 +21,11 @@ extern "C" {
     #[wasm_bindgen(js_name = hasFailed)]
     fn has_failed();
 }
+#[wasm_bindgen(module = "/js/lent.js")]
+extern "C" {
+    #[wasm_bindgen(js_name = Lent)]
+    fn lent();
+}
 #[wasm_bindgen(module = "/js/names.js")]
 extern "C" {
     #[wasm_bindgen(js_name = STATES)]

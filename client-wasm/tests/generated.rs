@@ -1,5 +1,5 @@
 //! What is generated from Rust is up to date: the options in `js/options.js` and in the TypeScript
-//! declarations, and the names in `js/names.js`. `UPDATE=1 cargo test -p steady-socket-wasm --test generated` writes them.
+//! declarations, and the names in `js/names.js`; and Rust knows every module of JavaScript. `UPDATE=1 cargo test -p steady-socket-wasm --test generated` writes them.
 #![cfg(not(target_family = "wasm"))]
 
 use std::fmt::Write as _;
@@ -32,6 +32,22 @@ fn the_declarations_have_the_options_of_rust() {
         let (_, after) = rest.split_once(END).expect("a mark where they end");
         format!("{before}{BEGIN}{}{END}{after}", declarations())
     });
+}
+
+/// wasm-bindgen copies only what it is told of; without one of them the page never starts.
+#[test]
+fn every_module_of_javascript_is_named_in_rust() {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    let named = std::fs::read_to_string(folder.join("src/host.rs")).expect("the imports");
+    for entry in std::fs::read_dir(folder.join("js")).expect("the folder") {
+        let name = entry.expect("an entry").file_name();
+        let name = name.to_str().expect("a name in UTF-8");
+        let is_module = name.ends_with(".js");
+        assert!(
+            !is_module || named.contains(&format!("module = \"/js/{name}\"")),
+            "src/host.rs names nothing of js/{name}"
+        );
+    }
 }
 
 const BEGIN: &str = "  // <generated options>\n";

@@ -189,7 +189,8 @@ impl<Out, In, C> Builder<Out, In, C> {
     }
 
     /// Calls `handler` when a connection is open, before anything that waits in the queue is sent. What
-    /// it sends goes ahead of the queue: the place to authenticate.
+    /// it sends goes ahead of the queue: the place to authenticate. What it imports from JavaScript and may
+    /// throw is to be imported with `catch`, as for [`Builder::on_message`].
     pub fn on_open(mut self, handler: impl Fn(&Opening<'_>) + 'static) -> Self {
         self.on_open = Some(Box::new(handler));
         self
@@ -283,6 +284,10 @@ impl<Out, In, C: Decode<In>> Builder<Out, In, C> {
     /// It is the fastest way to receive: no task is woken for a message, and nothing waits to be read, so that
     /// the limits of [`Builder::inbox`] do not apply. By its [`Handle`] the handler may send, close and reconnect;
     /// the next message comes when it has returned. It must not own the [`Socket`], which owns it.
+    ///
+    /// What it imports from JavaScript and may throw is to be imported with `#[wasm_bindgen(catch)]`. An exception that is not
+    /// caught there leaves through this crate without anything being put back, as it leaves all of Rust, and the
+    /// socket tells nothing more.
     ///
     /// ```no_run
     /// use steady_socket::{Json, Socket};

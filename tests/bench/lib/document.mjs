@@ -25,7 +25,9 @@ WebAssembly least: the text is copied, where \`JSON.parse\` takes it whole.`,
   2: `## End to end over loopback
 
 Connections to the hello server, in the same page. In \`echo rate\` all messages are sent at once, and the clock stops when
-the last is back: messages a second, there and back. In \`echo latency\` each is sent when the one before is back. The first
+the last is back: messages a second, there and back. In \`rate in\` one message asks for many, until the last of them is there;
+in \`rate out\` many are sent, until the server has answered the last: that server is one on Node's ws, since the hello server
+answers every message by one. In \`echo latency\` each is sent when the one before is back. The first
 greeting is counted from construction, in a fresh page each time, and includes what is loaded only then: a WebAssembly
 module, without any cache. Those of the clients in Rust can read every kind of message that is measured above, and are larger
 than a program's: its sizes are below. A recovery is counted from the cut until the connection is open again, once with the waits that each

@@ -30,8 +30,19 @@ export const STUB_CASES = ['receive', 'send'].flatMap((direction) => [
 /** The call of `send` on a real socket, of which the stub knows nothing. */
 export const REAL_SEND = { ...plain('send', 'text', 16), id: 'send on a real socket/text/16' };
 
+/** The messages of the cases end to end. */
+const END_TO_END = [['text', 16], ['text', KIB], ['binary', KIB]];
+
 /** Messages that come back from a real server. */
-export const ECHO_CASES = [plain('echo', 'text', 16), plain('echo', 'text', KIB), plain('echo', 'binary', KIB)];
+export const ECHO_CASES = END_TO_END.map(([kind, bytes]) => plain('echo', kind, bytes));
+
+/**
+ * Messages that go one way: `in`, many for one that asks for them, and `out`, one when many have come. A client both sends
+ * and receives, as for an echo.
+ */
+export const ONE_WAY_CASES = ['in', 'out'].flatMap((way) => (
+  END_TO_END.map(([kind, bytes]) => ({ ...plain('echo', kind, bytes), id: `${way}/${kind}/${bytes}`, way }))
+));
 
 // --- Messages -----------------------------------------------------------------------------------------------
 

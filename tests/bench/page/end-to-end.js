@@ -19,11 +19,22 @@ function within(promise, what) {
   return Promise.race([promise, late]).finally(() => clearTimeout(timer));
 }
 
+/**
+ * What a batch of `count` messages is, by the way that they go: how many are sent, and which of the case's messages come back.
+ * The server of what goes one way is told the count in its address.
+ */
+const BATCHES = {
+  both: { sent: (count) => count, back: (count) => Array.from({ length: count }, (_, index) => index) },
+  in: { sent: () => 1, back: (count) => Array(count).fill(0) },
+  out: { sent: (count) => count, back: (count) => [count - 1] },
+};
+
 /** A contender's connection, and what there is to wait for. */
 class Player {
   contender;
   session;
   #task;
+  #batch;
   /** What each message adds to the digest, and the digest of all that was sent. */
   #values;
   #digest = 0;
@@ -35,6 +46,7 @@ class Player {
   constructor(contender, task) {
     this.contender = contender;
     this.#task = task;
+    this.#batch = BATCHES[task.way ?? 'both'];
     this.messages = messagesOf(task);
     this.#values = this.messages.map((message) => valueOf(task, message));
   }
@@ -55,14 +67,15 @@ class Player {
     }), `the opening of ${this.name}`);
   }
 
-  /** Sends so many messages, and waits until they are back. */
-  async echo(count) {
-    this.#wanted += count;
-    for (let index = 0; index < count; index += 1) this.#digest = step(this.#digest, this.#values[index % this.#values.length]);
+  /** Has a batch of so many messages sent, and waits until all that is to come back is back. */
+  async exchange(count) {
+    const answers = this.#batch.back(count);
+    this.#wanted += answers.length;
+    for (const index of answers) this.#digest = step(this.#digest, this.#values[index % this.#values.length]);
     const back = new Promise((resolve) => { this.#arrival = resolve; });
-    const sent = this.session.send(count);
+    const sent = this.session.send(this.#batch.sent(count));
     if (sent) await sent;
-    await within(back, `the return of ${count} messages to ${this.name}`);
+    await within(back, `the return of ${answers.length} messages to ${this.name}`);
   }
 
   /** When it is next open, by the clock. */
@@ -78,40 +91,41 @@ class Player {
   }
 }
 
-/** Echoes by all contenders: how many a second, and how long one takes. */
-export class EchoCase {
+/** Batches of messages between all contenders and a server: how many messages a second, and how long one takes. */
+export class EndToEndCase {
   #players;
   #random;
-  #servers;
+  #addresses;
+  #messages;
 
-  constructor(task, contenders, { servers, seed }) {
+  /** @param messages - how many messages a batch has */
+  constructor(task, contenders, { servers, seed, messages }) {
     this.#players = contenders.map((contender) => new Player(contender, task));
-    this.#servers = servers;
+    this.#addresses = addresses(task, servers, messages);
+    this.#messages = messages;
     this.#random = generator(seed);
   }
 
   async open() {
-    for (const player of this.#players) {
-      await player.open({ url: `${this.#servers.hello}/echo`, socketIo: this.#servers.socketIo });
-    }
+    for (const player of this.#players) await player.open(this.#addresses);
   }
 
-  /** Messages a second, there and back, when all are sent at once: one sample a round. */
-  rate(rounds, { messages }) {
+  /** Messages a second, in the way that they go, when all are sent at once: one sample a round. */
+  rate(rounds) {
     return this.#rounds(rounds, async (player) => {
       const from = performance.now();
-      await player.echo(messages);
-      return { rate: messages / ((performance.now() - from) / 1000) };
+      await player.exchange(this.#messages);
+      return { rate: this.#messages / ((performance.now() - from) / 1000) };
     });
   }
 
   /** Microseconds until a message is back, when each is sent after the one before is back. */
-  latency(rounds, { messages }) {
+  latency(rounds) {
     return this.#rounds(rounds, async (player) => {
       const took = [];
-      for (let index = 0; index < messages; index += 1) {
+      for (let index = 0; index < this.#messages; index += 1) {
         const from = performance.now();
-        await player.echo(1);
+        await player.exchange(1);
         // The clock goes in steps: what it leaves out is drawn, or a median could only be a whole number of them.
         took.push((performance.now() - from) * 1000 + (this.#random() - 0.5) * CLOCK);
       }
@@ -138,6 +152,13 @@ export class EchoCase {
     }
     return samples;
   }
+}
+
+/** Where a batch of so many messages goes: `url`, and `socketIo` for the contender that has a server of its own. */
+function addresses({ way }, servers, count) {
+  if (!way) return { url: `${servers.hello}/echo`, socketIo: servers.socketIo };
+  const query = `?way=${way}&count=${count}`;
+  return { url: `${servers.oneWay}/${query}`, socketIo: `${servers.socketIo}/${query}` };
 }
 
 const GREETING = { id: 'greet', direction: 'greet', kind: 'text', bytes: 8 };
@@ -168,14 +189,14 @@ export async function timesToRecover(contenders, servers, { impatient }) {
     const player = new Player(contender, ECHO);
     const id = `bench-${index}-${Math.random().toString(36).slice(2)}`;
     await player.open({ url: `${servers.hello}/echo?id=${id}`, socketIo: servers.socketIo, impatient });
-    await player.echo(1);
+    await player.exchange(1);
     const reopened = player.reopened();
     const from = performance.now();
     if (player.session.cut) player.session.cut();
     else await cut(servers, id, contender);
     const took = (await reopened) - from;
     // It is one that works.
-    await player.echo(1);
+    await player.exchange(1);
     await player.session.close();
     return [contender.name, took];
   }));

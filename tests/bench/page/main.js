@@ -1,12 +1,12 @@
 // What the harness calls in the page, as `globalThis.bench`.
 
 import { contenders } from '../contenders/index.js';
-import { ECHO_CASES, REAL_SEND, STUB_CASES } from './cases.js';
-import { EchoCase, timesToRecover, timeToGreeting } from './end-to-end.js';
+import { ECHO_CASES, ONE_WAY_CASES, REAL_SEND, STUB_CASES } from './cases.js';
+import { EndToEndCase, timesToRecover, timeToGreeting } from './end-to-end.js';
 import { hold, openReader, openSurvivors, read, reconnect } from './memory.js';
 import { MessageCase } from './message-case.js';
 
-const CASES = new Map([...STUB_CASES, REAL_SEND, ...ECHO_CASES].map((task) => [task.id, task]));
+const CASES = new Map([...STUB_CASES, REAL_SEND, ...ECHO_CASES, ...ONE_WAY_CASES].map((task) => [task.id, task]));
 
 const GREET = { direction: 'greet', kind: 'text' };
 
@@ -34,15 +34,16 @@ globalThis.bench = {
   /** Nanoseconds a message, of each contender by its name: one sample a round. */
   rounds: (count) => current.rounds(count),
 
-  echoCases: () => ECHO_CASES,
+  endToEndCases: () => [...ECHO_CASES, ...ONE_WAY_CASES],
 
-  /** Opens a case of part 2. */
-  async openEchoCase({ id, names, servers, seed }) {
-    current = new EchoCase(CASES.get(id), names.map(named), { servers, seed });
+  /** Opens a case of part 2, in which a batch has so many messages. */
+  async openEndToEndCase({ id, names, servers, seed, messages }) {
+    current = new EndToEndCase(CASES.get(id), names.map(named), { servers, seed, messages });
     await current.open();
   },
 
-  echo: ({ method, count, messages }) => current[method](count, { messages }),
+  /** Samples by the figure and the contender, one a round: of rates or of latencies. */
+  endToEnd: ({ method, count }) => current[method](count),
 
   async close() {
     await current.close();

@@ -11,7 +11,7 @@ import { printProfiles } from './profiles.mjs';
 
 export const PART = 2;
 
-/** Rounds of echoes, each of which takes a hundredth of a second. */
+/** Rounds of what goes and comes, each of which takes a hundredth of a second. */
 const ROUNDS = { first: 60, more: 60, most: 600 };
 
 /** Rounds for what takes seconds or a page of its own each time; no budget asks for more. */
@@ -24,16 +24,16 @@ const PROFILED_ROUNDS = 100;
 
 export function measure(context) {
   return withServers(async (servers) => {
-    await echoes({ ...context, servers });
+    await flows({ ...context, servers });
     await greetings({ ...context, servers });
     await recoveries({ ...context, servers });
   });
 }
 
-/** Prints where the time of the page's main thread goes, of echoes alone; a promise of the number of cases. */
+/** Prints where the time of the page's main thread goes, of what goes and comes alone; a promise of the number of cases. */
 export function profileAll({ stage, plan }) {
   return withServers(async (servers) => {
-    const kinds = await echoKinds({ stage, plan });
+    const kinds = await flowKinds({ stage, plan });
     for (const { id, method, main, messages } of kinds) {
       const all = await inPage(stage, (page) => page.evaluate((name) => globalThis.bench.partakers(name), id));
       await printProfiles({
@@ -41,10 +41,10 @@ export function profileAll({ stage, plan }) {
         title: main,
         contenders: plan.contenders(PART, main, all),
         open: async (page, contender) => {
-          await page.evaluate((given) => globalThis.bench.openEchoCase(given), { id, names: [contender], servers, seed: plan.seed });
-          await page.evaluate((given) => globalThis.bench.echo(given), { method, count: WARM_UP, messages });
+          await page.evaluate((given) => globalThis.bench.openEndToEndCase(given), { id, names: [contender], servers, seed: plan.seed, messages });
+          await page.evaluate((given) => globalThis.bench.endToEnd(given), { method, count: WARM_UP });
         },
-        run: (page) => page.evaluate((given) => globalThis.bench.echo(given), { method, count: PROFILED_ROUNDS, messages }),
+        run: (page) => page.evaluate((given) => globalThis.bench.endToEnd(given), { method, count: PROFILED_ROUNDS }),
       });
     }
     return kinds.length;
@@ -54,26 +54,39 @@ export function profileAll({ stage, plan }) {
 /** Calls `use` with the servers' addresses, while they run. */
 async function withServers(use) {
   const control = required('STEADY_SOCKET_SERVER');
-  const peer = spawn(process.execPath, [path.join(import.meta.dirname, '../servers/socket-io.mjs')], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const processes = [];
+  /** Starts a program of `servers/`; a promise of where it listens. */
+  const start = async (program) => {
+    const child = spawn(process.execPath, [path.join(import.meta.dirname, '../servers', program)], { stdio: ['ignore', 'pipe', 'inherit'] });
+    processes.push(child);
+    const [port] = await once(child.stdout, 'data');
+    return `127.0.0.1:${String(port).trim()}`;
+  };
   try {
-    const [port] = await once(peer.stdout, 'data');
-    const servers = { control, hello: control.replace(/^http/, 'ws'), socketIo: `http://127.0.0.1:${String(port).trim()}` };
-    return await use(servers);
+    return await use({
+      control,
+      hello: control.replace(/^http/, 'ws'),
+      oneWay: `ws://${await start('one-way.mjs')}`,
+      socketIo: `http://${await start('socket-io.mjs')}`,
+    });
   } finally {
-    peer.kill();
+    for (const child of processes) child.kill();
   }
 }
 
 /**
- * The echoes that are wanted: `{ id, method, main, unit, others, messages }`. The figure `main` is the one that decides
- * how long it takes.
+ * What goes and comes, as far as it is wanted: `{ id, method, main, unit, others, messages }`. The figure `main` is the one that
+ * decides how long it takes.
  */
-async function echoKinds({ stage, plan }) {
-  const cases = await inPage(stage, (page) => page.evaluate(() => globalThis.bench.echoCases()));
-  return cases.flatMap(({ id, kind, bytes }) => {
+async function flowKinds({ stage, plan }) {
+  const cases = await inPage(stage, (page) => page.evaluate(() => globalThis.bench.endToEndCases()));
+  return cases.flatMap(({ id, kind, bytes, way }) => {
     const suffix = `${kind}/${bytes}`;
+    const rate = { id, method: 'rate', main: `${way ? `rate ${way}` : 'echo rate'}/${suffix}`, figure: 'rate', unit: 'messages/s', others: {} };
+    // About a hundredth of a second, in either way.
+    if (way) return [{ ...rate, messages: plan.quick ? 50 : 512 }];
     return [
-      { id, method: 'rate', main: `echo rate/${suffix}`, figure: 'rate', unit: 'messages/s', others: {}, messages: plan.quick ? 50 : 128 },
+      { ...rate, messages: plan.quick ? 50 : 128 },
       {
         id,
         method: 'latency',
@@ -87,14 +100,14 @@ async function echoKinds({ stage, plan }) {
   }).filter(({ main }) => plan.wants(PART, main));
 }
 
-/** Rates and latencies of echoes. */
-async function echoes({ stage, plan, results, say, servers }) {
-  for (const { id, method, main, figure, unit, others, messages } of await echoKinds({ stage, plan })) {
+/** Rates of what goes there and back or one way, and latencies of echoes. */
+async function flows({ stage, plan, results, say, servers }) {
+  for (const { id, method, main, figure, unit, others, messages } of await flowKinds({ stage, plan })) {
     const rounds = await inPage(stage, async (page) => {
       const all = await page.evaluate((name) => globalThis.bench.partakers(name), id);
       const names = plan.contenders(PART, main, all);
-      await page.evaluate((given) => globalThis.bench.openEchoCase(given), { id, names, servers, seed: plan.seed });
-      const run = (count) => page.evaluate((given) => globalThis.bench.echo(given), { method, count, messages });
+      await page.evaluate((given) => globalThis.bench.openEndToEndCase(given), { id, names, servers, seed: plan.seed, messages });
+      const run = (count) => page.evaluate((given) => globalThis.bench.endToEnd(given), { method, count });
       if (!plan.quick) await run(WARM_UP);
       const done = await plan.untilConclusive({
         results,

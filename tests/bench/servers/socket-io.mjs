@@ -3,10 +3,15 @@
 import { Server } from 'socket.io';
 import { createServer } from 'node:http';
 
+import { answersOf } from './answers.mjs';
+
 const http = createServer();
 const server = new Server(http, { transports: ['websocket'], cors: { origin: '*' } });
 server.on('connection', (socket) => {
-  socket.on('message', (message) => socket.emit('message', message));
+  const answers = answersOf(socket.handshake.query);
+  socket.on('message', (message) => {
+    for (let left = answers(); left > 0; left -= 1) socket.emit('message', message);
+  });
   socket.on('greet', (name) => socket.emit('message', `Hello ${name}!`));
   // As the hello server's control does: without a goodbye.
   socket.on('cut', () => socket.conn.transport.socket._socket.destroy());

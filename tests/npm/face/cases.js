@@ -693,6 +693,43 @@ export const cases = {
     same(await received, [[2, 3], [1, 2, 3, 4]]);
   },
 
+  async 'copies what it drops, what it queues for a connection to come, and what a class of the program is given'(t) {
+    await load();
+    const given = [];
+    class Keeping extends WebSocket {
+      send(data) {
+        given.push(data);
+        super.send(data);
+      }
+    }
+    for (const options of [{}, { WebSocket: Keeping }]) {
+      const { socket, id } = t.echo({ ...AT_ONCE, ...options });
+      socket.binaryType = 'arraybuffer';
+      await t.next(socket, 'open');
+      const bytes = new Uint8Array([1, 2, 3, 4]);
+      const send = (...rest) => {
+        bytes.set([1, 2, 3, 4]);
+        socket.send(bytes.subarray(1, 3), ...rest);
+        bytes.fill(0);
+      };
+      // From a handler, at once, while nothing is connected, and not at all.
+      const received = t.messages(socket, 3);
+      const dropped = t.next(socket, 'dropped');
+      socket.addEventListener('message', () => send(), { once: true });
+      send();
+      await t.next(socket, 'message', () => true);
+      await t.next(socket, 'message', () => true);
+      socket.onclose = () => {
+        send();
+        send({ volatile: true });
+      };
+      await t.cut(id);
+      same(await received, [[2, 3], [2, 3], [2, 3]]);
+      same((await dropped).messages.map((message) => [...new Uint8Array(message)]), [[2, 3]], 'dropped');
+    }
+    same(given.map((data) => [...new Uint8Array(data)]), [[2, 3], [2, 3], [2, 3]], 'what the class was given, read later');
+  },
+
   async 'lets the open handler go ahead of the queue'(t) {
     const { socket } = t.echo();
     const received = t.messages(socket, 4);

@@ -71,6 +71,21 @@ export const sending = {
       t.note('bufferedAmount', socket.bufferedAmount);
     },
 
+    async 'texts short and long count as their bytes in UTF-8'(t) {
+      const { socket } = await t.open();
+      const ends = { ASCII: '', 'two bytes': 'é', 'three bytes': '€', 'four bytes': '𝄞', 'half a pair': '\ud834', 'the other half': '\udd1e' };
+      for (const length of [0, 1, 63, 64, 65, 200, 70_000]) {
+        for (const [what, end] of Object.entries(ends)) {
+          const rest = 'x'.repeat(length);
+          t.note(`${length} units and ${what}`, [`${rest}${end}`, `${end}${rest}`, `${rest}${end}x${end}`].map((text) => {
+            const before = socket.bufferedAmount;
+            socket.send(text);
+            return socket.bufferedAmount - before;
+          }));
+        }
+      }
+    },
+
     async 'buffers and views arrive as their bytes'(t) {
       const { socket } = await t.open();
       const bytes = Uint8Array.from({ length: 16 }, (_, index) => index);

@@ -1,0 +1,35 @@
+// Bytes that go out without a copy, where they go at once.
+
+/**
+ * The bytes of a buffer or a view, which the caller may change as soon as `send` is over. A socket of the platform copies what
+ * it is given, so that a message which goes to it at once needs no copy before; one that waits does.
+ */
+export class Lent {
+  /** What a socket takes: the caller's own, until it is kept. */
+  data;
+  /** Whether a socket took it. */
+  isSent = false;
+  #buffer;
+  #offset;
+  #length;
+
+  constructor(data, buffer, offset, length) {
+    this.data = data;
+    this.#buffer = buffer;
+    this.#offset = offset;
+    this.#length = length;
+  }
+
+  /** Makes it a copy of its own, unless it was sent or is one. */
+  keep() {
+    if (this.isSent || this.#buffer === null) return;
+    // A view of a view makes a copy that no subclass has a say in, which `slice` does not.
+    this.data = new Uint8Array(new Uint8Array(this.#buffer, this.#offset, this.#length)).buffer;
+    this.#buffer = null;
+  }
+}
+
+/** A message as a program has it. */
+export function contentOf(message) {
+  return message instanceof Lent ? message.data : message;
+}
