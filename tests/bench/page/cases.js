@@ -23,6 +23,7 @@ export const STUB_CASES = ['receive', 'send'].flatMap((direction) => [
   ...[16, 64, KIB, 64 * KIB].map((bytes) => plain(direction, 'binary', bytes)),
   ...['book', 'chat'].flatMap((shape) => [100, KIB].map((bytes) => typed(direction, 'json', shape, bytes))),
   ...[KIB, 64 * KIB].map((bytes) => typed(direction, 'json', 'note', bytes)),
+  { ...typed(direction, 'json', 'note', KIB), id: `${direction}/json/note-cyrillic-${KIB}`, alphabet: 'Cyrillic' },
   ...['book', 'chat'].flatMap((shape) => [100, KIB].map((bytes) => typed(direction, 'msgpack', shape, bytes))),
   typed(direction, 'msgpack', 'note', KIB),
 ]);
@@ -48,10 +49,12 @@ export const ONE_WAY_CASES = ['in', 'out'].flatMap((way) => (
 
 const WORDS = 'when the tide was out we walked over to the island and had tea with the keeper of the light '.split(' ');
 
-/** ASCII, so that its length in bytes is its length. */
-function words(length, from) {
+const WORDS_IN_CYRILLIC = 'когда вода ушла мы перешли на остров и пили чай со смотрителем маяка '.split(' ');
+
+/** ASCII, unless the words are others, so that its length in bytes is its length. */
+function words(length, from, all = WORDS) {
   let text = '';
-  for (let index = from; text.length < length; index += 1) text += `${WORDS[index % WORDS.length]} `;
+  for (let index = from; text.length < length; index += 1) text += `${all[index % all.length]} `;
   return text.slice(0, length);
 }
 
@@ -90,8 +93,12 @@ const SHAPES = {
       tags: at % 3 === 0 ? ['new'] : [],
     })),
   })),
-  /** One long text. */
-  note: (bytes, index) => ({ type: 'note', id: index, text: words(bytes - 36, index) }),
+  /** One long text, of about so many bytes. */
+  note: (bytes, index, { alphabet }) => ({
+    type: 'note',
+    id: index,
+    text: alphabet === 'Cyrillic' ? words((bytes - 36) / 2, index, WORDS_IN_CYRILLIC) : words(bytes - 36, index),
+  }),
 };
 
 const encoder = new TextEncoder();
@@ -102,17 +109,18 @@ function flat(text) {
 }
 
 /** The messages of a case: `{ wire, value }` each. */
-export function messagesOf({ kind, shape, bytes }) {
+export function messagesOf(task) {
+  const { kind, shape, bytes } = task;
   return Array.from({ length: POOL }, (_, index) => {
     switch (kind) {
       case 'text': return { wire: flat(words(bytes, index)) };
       case 'binary': return { wire: Uint8Array.from({ length: bytes }, (__, at) => (index * 31 + at * 7) % 251) };
       case 'json': {
-        const value = SHAPES[shape](bytes, index);
+        const value = SHAPES[shape](bytes, index, task);
         return { wire: flat(JSON.stringify(value)), value };
       }
       case 'msgpack': {
-        const value = SHAPES[shape](bytes, index);
+        const value = SHAPES[shape](bytes, index, task);
         // A copy with a buffer of its own: what the encoder gives is a part of a larger one.
         return { wire: encode(value).slice(), value };
       }

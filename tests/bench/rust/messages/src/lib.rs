@@ -122,6 +122,9 @@ pub struct Note {
 
 impl Value for Note {
     fn value(&self) -> u32 {
-        self.id + length(self.text.len())
+        let unit = |character: Option<char>| character.map_or(0, u32::from);
+        let mut characters = self.text.chars();
+        let first = unit(characters.next());
+        self.id + first + unit(characters.next_back())
     }
 }
