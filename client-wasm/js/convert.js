@@ -3,7 +3,7 @@
 //
 // `who` is the name of the class that the program called, with which every error begins.
 
-import { Lent, contentOf } from './lent.js';
+import { Lent, contentOf, keepBytes } from './lent.js';
 import { OPTIONS, ORDERED } from './options.js';
 
 const PROBE_ACCEPTS = 'true, false, an http:, https:, ws: or wss: URL, or a function that gives one';
@@ -281,7 +281,7 @@ export function toHeartbeat(who, value) {
     throw wrongAnswer(who, 'the function heartbeatMessage', kindOf(value), 'a string, a buffer or a view');
   }
   const [message] = toMessage(who, value, 'heartbeatMessage');
-  if (message instanceof Lent) message.keep();
+  keepBytes(message);
   return contentOf(message);
 }
 

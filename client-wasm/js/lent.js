@@ -20,13 +20,17 @@ export class Lent {
     this.#length = length;
   }
 
-  /** Makes it a copy of its own, unless it was sent or is one. */
   keep() {
     if (this.isSent || this.#buffer === null) return;
     // A view of a view makes a copy that no subclass has a say in, which `slice` does not.
     this.data = new Uint8Array(new Uint8Array(this.#buffer, this.#offset, this.#length)).buffer;
     this.#buffer = null;
   }
+}
+
+/** Makes bytes a copy of their own, unless they were sent or are one. */
+export function keepBytes(message) {
+  if (message instanceof Lent) message.keep();
 }
 
 /** A message as a program has it. */

@@ -8,7 +8,7 @@ import {
 } from './convert.js';
 import { closeEvent, defineHandlers, dispatch, plainEvent, report, tellMessage } from './events.js';
 import { GuardedCore, checkWorking, guarded, hasFailed, keep, letGo, setAbandon } from './failure.js';
-import { Lent } from './lent.js';
+import { keepBytes } from './lent.js';
 import { COUNTERS } from './names.js';
 import { Probe } from './probe.js';
 import { abandonAll, createCore, readText, setCall, write } from './ring.js';
@@ -241,11 +241,10 @@ export class ReconnectingWebSocket extends EventTarget {
     checkWorking();
     const [message, bytes] = toMessage(this.#class, data);
     const { first, volatile, ttl } = options === undefined ? IN_ORDER : toSendOptions(this.#class, options);
-    const isLent = message instanceof Lent;
     // What a class of the program does with bytes is not known: a platform's own copies them.
-    if (isLent && this.#options.WebSocket) message.keep();
+    if (this.#options.WebSocket) keepBytes(message);
     const handed = this.#core.send(message, bytes, first, volatile, ttl);
-    if (isLent) message.keep();
+    keepBytes(message);
     switch (handed) {
       case FULL: throw this.#full(bytes);
       case CLOSED:

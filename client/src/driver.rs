@@ -15,8 +15,8 @@ use crate::cell::RefCell;
 #[cfg(doc)]
 use crate::connection::Cause;
 use crate::connection::{
-    Connection, Context, Effect, Event, Generation, Hint, Input, Loss, Output, Phase, Received,
-    SendMode, SendRejected, Sent, Time, Verdict,
+    Accepted, Connection, Context, Effect, Event, Generation, Hint, Input, Loss, Output, Phase,
+    Received, SendMode, SendRejected, Sent, Time, Verdict,
 };
 use crate::options::Options;
 use crate::platform::{
@@ -224,11 +224,21 @@ impl<P: 'static> Driver<P> {
     pub fn send(&self, payload: P, bytes: usize, mode: SendMode) -> Result<Sent, SendRejected<P>> {
         let may_expire = mode.ttl_ms.is_some() || self.ask(Connection::messages_expire);
         let now = self.0.moment(may_expire);
-        let sent = self
+        let accepted = self
             .0
             .connection
             .borrow_mut()
-            .send(now, payload, bytes, mode);
+            .hand_over(now, payload, bytes, mode);
+        let sent = accepted.map(|accepted| match accepted {
+            Accepted::Transmit {
+                generation,
+                payload,
+            } => {
+                self.0.transmit(generation, payload);
+                Sent::Now
+            }
+            Accepted::Sent(sent) => sent,
+        });
         self.0.after_command();
         sent
     }
@@ -517,20 +527,7 @@ impl<P: 'static> Inner<P> {
                 Some(Effect::Transmit {
                     generation,
                     payload,
-                }) => {
-                    let taken = self.socket_of(generation).is_some_and(|socket| {
-                        let sent = socket.send(&payload);
-                        sent.map_err(|refusal| self.note(refusal)).is_ok()
-                    });
-                    self.tell_core(if taken {
-                        Input::Transmitted { generation }
-                    } else {
-                        Input::TransmitFailed {
-                            generation,
-                            payload,
-                        }
-                    });
-                }
+                }) => self.transmit(generation, payload),
                 Some(Effect::Ping { generation }) => {
                     let ping = match self.controls.get() {
                         true => Some(self.platform.message(Control::PING)),
@@ -558,6 +555,24 @@ impl<P: 'static> Inner<P> {
                     }
                 }
             }
+        }
+    }
+
+    /// Hands the browser a message, and tells the core what became of it.
+    fn transmit(&self, generation: Generation, payload: P) {
+        let taken = self.socket_of(generation).is_some_and(|socket| {
+            let sent = socket.send(&payload);
+            sent.map_err(|refusal| self.note(refusal)).is_ok()
+        });
+        if taken {
+            let heeded = self.connection.borrow().messages_expire();
+            let now = self.moment(heeded);
+            self.connection.borrow_mut().transmitted(now, generation);
+        } else {
+            self.tell_core(Input::TransmitFailed {
+                generation,
+                payload,
+            });
         }
     }
 
@@ -812,7 +827,7 @@ impl<P> Drop for Inner<P> {
                         if socket.send(&payload).is_err() {
                             break;
                         }
-                        connection.handle(context, Input::Transmitted { generation });
+                        connection.transmitted(context.now, generation);
                     }
                     Effect::Close { .. } | Effect::Abandon { .. } => break,
                     _ => {}

@@ -653,6 +653,20 @@ pub enum Sent {
     Dropped,
 }
 
+/// What becomes of a message that [`Connection::hand_over`](super::Connection::hand_over) accepts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Accepted<P> {
+    /// Hand it to the browser's `send` now, and answer as for an [`Effect::Transmit`].
+    Transmit {
+        /// For the socket of this attempt.
+        generation: Generation,
+        /// The message.
+        payload: P,
+    },
+    /// As [`Connection::send`](super::Connection::send) says.
+    Sent(Sent),
+}
+
 /// A message that was not accepted, and comes back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SendRejected<P> {

@@ -9,8 +9,9 @@
 //!
 //! > One mutation, then drain the effects, then hand out the outputs, then arm a timer.
 //!
-//! 1. Tell what happened: [`Connection::handle`], [`Connection::send`], or for a message that arrived
-//!    [`Connection::receive`], which gives it back if it is to be handed out at once.
+//! 1. Tell what happened: [`Connection::handle`], or [`Connection::send`]. What happens with every message has
+//!    a way of its own that takes no queue: [`Connection::receive`] gives back a message that is to be handed out at
+//!    once, and [`Connection::hand_over`] one that the browser is to be given at once.
 //! 2. Carry out [`Connection::poll_effect`] until it is empty. An effect that is answered by an input
 //!    ([`Effect::Transmit`], [`Effect::Measure`]) is answered before the next effect is taken.
 //! 3. Take [`Connection::poll_output`], call the application's handler, carry out the effects that this
@@ -65,8 +66,9 @@ use steady_socket_protocol::control::Window;
 use crate::options::Options;
 
 pub use event::{
-    Cause, CloseFrame, Closed, Context, DropReason, Dropped, Effect, Event, Generation, Hint,
-    Input, Loss, Output, Phase, Received, SendMode, SendRejected, Sent, Snapshot, StateChange, Why,
+    Accepted, Cause, CloseFrame, Closed, Context, DropReason, Dropped, Effect, Event, Generation,
+    Hint, Input, Loss, Output, Phase, Received, SendMode, SendRejected, Sent, Snapshot,
+    StateChange, Why,
 };
 pub use policy::{CloseError, ClosePolicy, RESTART_WINDOW_MS, Verdict, check_close, close_policy};
 pub use time::Time;

@@ -7,8 +7,8 @@ use crate::options::Overflow;
 
 use super::queue::{Lane, Queued};
 use super::{
-    Cause, Connection, DropReason, Effect, Flow, Generation, SendMode, SendRejected, Sent, State,
-    Time,
+    Accepted, Cause, Connection, DropReason, Effect, Flow, Generation, SendMode, SendRejected,
+    Sent, State, Time,
 };
 
 /// How often the browser's buffer is looked at while it is above the high-water mark, in milliseconds.
@@ -62,6 +62,30 @@ impl<P> Connection<P> {
         bytes: usize,
         mode: SendMode,
     ) -> Result<Sent, SendRejected<P>> {
+        Ok(match self.hand_over(now, payload, bytes, mode)? {
+            Accepted::Transmit {
+                generation,
+                payload,
+            } => {
+                self.transmit(generation, payload);
+                Sent::Now
+            }
+            Accepted::Sent(sent) => sent,
+        })
+    }
+
+    /// Accepts a message as [`send`](Self::send) does, and gives it back if the browser is to be handed it before
+    /// anything else is done, instead of as an [`Effect::Transmit`].
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub fn hand_over(
+        &mut self,
+        now: Time,
+        payload: P,
+        bytes: usize,
+        mode: SendMode,
+    ) -> Result<Accepted<P>, SendRejected<P>> {
         let opening = match self.state {
             State::Closing(_) | State::Closed => return Err(SendRejected::Closed(payload)),
             State::Open {
@@ -83,9 +107,29 @@ impl<P> Connection<P> {
             refused: false,
         };
         if self.may_transmit(lane) {
-            self.transmit(lane, message, mode.volatile);
-            return Ok(Sent::Now);
+            let generation = self.generation;
+            let payload = self.take_in_hand(lane, message, mode.volatile);
+            if self.effects.is_empty() {
+                return Ok(Accepted::Transmit {
+                    generation,
+                    payload,
+                });
+            }
+            self.transmit(generation, payload);
+            return Ok(Accepted::Sent(Sent::Now));
         }
+        self.enqueue(now, lane, message, mode).map(Accepted::Sent)
+    }
+
+    /// Keeps a message that cannot go now, or drops it.
+    fn enqueue(
+        &mut self,
+        now: Time,
+        lane: Lane,
+        message: Queued<P>,
+        mode: SendMode,
+    ) -> Result<Sent, SendRejected<P>> {
+        let bytes = message.bytes;
         if mode.volatile {
             self.report_dropped(DropReason::Volatile, vec![message]);
             return Ok(Sent::Dropped);
@@ -202,22 +246,27 @@ impl<P> Connection<P> {
         self.report_dropped(DropReason::Overflow, dropped);
     }
 
-    fn transmit(&mut self, lane: Lane, message: Queued<P>, volatile: bool) {
+    /// Takes note of what the browser is being handed.
+    fn take_in_hand(&mut self, lane: Lane, message: Queued<P>, volatile: bool) -> P {
         let Queued {
             payload,
             bytes,
             expires,
             refused,
         } = message;
-        let generation = self.generation;
         self.in_hand = Some(InHand {
-            generation,
+            generation: self.generation,
             lane,
             bytes,
             expires,
             volatile,
             refused,
         });
+        payload
+    }
+
+    /// Has the browser handed what is in hand, after the effects before it.
+    fn transmit(&mut self, generation: Generation, payload: P) {
         self.effects.push_back(Effect::Transmit {
             generation,
             payload,
@@ -246,14 +295,18 @@ impl<P> Connection<P> {
         let closing = matches!(self.state, State::Closing(_));
         if closing || self.has_window() {
             match self.queue.pop(only_first) {
-                Some((lane, message)) => self.transmit(lane, message, false),
+                Some((lane, message)) => {
+                    let payload = self.take_in_hand(lane, message, false);
+                    self.transmit(self.generation, payload);
+                }
                 None if closing => self.start_handshake(),
                 None => {}
             }
         }
     }
 
-    pub(super) fn transmitted(&mut self, now: Time, generation: Generation) {
+    /// As [`handle`](Self::handle) does for an [`Input::Transmitted`](super::Input::Transmitted).
+    pub fn transmitted(&mut self, now: Time, generation: Generation) {
         let Some(InHand {
             generation: current,
             bytes,

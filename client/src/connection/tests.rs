@@ -1142,6 +1142,49 @@ fn a_message_that_is_given_back_says_whether_to_measure_first() {
     );
 }
 
+#[test]
+fn a_message_that_may_go_is_given_back_unless_something_is_to_be_done_before() {
+    let mut rig = Rig::open(options());
+    let (now, generation) = (Time::from_millis(rig.now), rig.core.generation());
+    rig.tell(Input::AnswersPings { generation });
+    let hand_over =
+        |core: &mut Connection<u32>, payload| core.hand_over(now, payload, 10, SendMode::default());
+    let payload = 1;
+    assert_eq!(
+        hand_over(&mut rig.core, payload),
+        Ok(Accepted::Transmit {
+            generation,
+            payload
+        })
+    );
+    // One at a time.
+    assert_eq!(
+        hand_over(&mut rig.core, 2),
+        Ok(Accepted::Sent(Sent::Queued))
+    );
+    assert_eq!(rig.core.poll_effect(), None);
+    rig.core.transmitted(now, generation);
+    rig.settle();
+    assert_eq!(
+        (&*rig.sent, rig.core.snapshot().sent.messages),
+        (&[2][..], 2)
+    );
+
+    rig.core.handle(rig.context(), Input::Hint(Hint::Online));
+    assert_eq!(hand_over(&mut rig.core, 3), Ok(Accepted::Sent(Sent::Now)));
+    let payload = 3;
+    let effects = [
+        Effect::Ping { generation },
+        Effect::Transmit {
+            generation,
+            payload,
+        },
+    ];
+    for effect in effects {
+        assert_eq!(rig.core.poll_effect(), Some(effect));
+    }
+}
+
 const fn received(payload: u32, measures: bool) -> Received<u32> {
     Received { payload, measures }
 }
@@ -1163,6 +1206,44 @@ fn hears_in_both_ways(rig: &Rig, payload: u32) -> Result<(), TestCaseError> {
         }
         let output = queued.poll_output(context.now);
         prop_assert!(matches!(output, Some(Output::Message(told)) if told == payload));
+    }
+    prop_assert_eq!(hash_of(&at_once), hash_of(&queued));
+    prop_assert_eq!(at_once.snapshot(), queued.snapshot());
+    Ok(())
+}
+
+/// Sends in both ways, which must come to the same.
+fn sends_in_both_ways(rig: &Rig, payload: u32, mode: SendMode) -> Result<(), TestCaseError> {
+    let (mut at_once, mut queued) = (rig.core.clone(), rig.core.clone());
+    let context = rig.context();
+    let sent = queued.send(context.now, payload, 1, mode);
+    match at_once.hand_over(context.now, payload, 1, mode) {
+        Ok(Accepted::Transmit {
+            generation,
+            payload: given,
+        }) => {
+            prop_assert_eq!(given, payload);
+            prop_assert_eq!(sent, Ok(Sent::Now));
+            let effect = Effect::Transmit {
+                generation,
+                payload,
+            };
+            prop_assert_eq!(queued.poll_effect(), Some(effect));
+            if rig.refuse_sends {
+                for core in [&mut at_once, &mut queued] {
+                    let failed = Input::TransmitFailed {
+                        generation,
+                        payload,
+                    };
+                    core.handle(context, failed);
+                }
+            } else {
+                at_once.transmitted(context.now, generation);
+                queued.handle(context, Input::Transmitted { generation });
+            }
+        }
+        Ok(Accepted::Sent(at_once)) => prop_assert_eq!(sent, Ok(at_once)),
+        Err(rejected) => prop_assert_eq!(sent, Err(rejected)),
     }
     prop_assert_eq!(hash_of(&at_once), hash_of(&queued));
     prop_assert_eq!(at_once.snapshot(), queued.snapshot());
@@ -1221,8 +1302,11 @@ proptest! {
                 10 => rig.pass((chance * 20_000.0) as u64),
                 11 => rig.buffered = 0,
                 12 => rig.refuse_sends = !rig.refuse_sends,
-                13 => accepted += u64::from(rig.send(id, FIRST).is_ok()),
-                _ => accepted += u64::from(rig.send(id, SendMode::default()).is_ok()),
+                _ => {
+                    let mode = if step == 13 { FIRST } else { SendMode::default() };
+                    sends_in_both_ways(&rig, id, mode)?;
+                    accepted += u64::from(rig.send(id, mode).is_ok());
+                }
             }
             let snapshot = rig.core.snapshot();
             prop_assert_eq!(

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use messages::{Book, Chat, Line, Typed};
 use steady_socket::SendMode;
 use steady_socket::connection::{
-    Connection, Context, Effect, Generation, Input, Output, Received, Time,
+    Accepted, Connection, Context, Effect, Generation, Input, Output, Received, Time,
 };
 use steady_socket::options::Options;
 use steady_socket::protocol::{Decode, Encode, Json, Message, MsgPack};
@@ -147,8 +147,7 @@ fn confirm(count: u64) -> Duration {
     let duration = repeat(count, |turn| {
         let core = black_box(&mut core);
         let now = Time::from_millis(turn);
-        black_box(core.send(now, black_box(7), 16, SendMode::default())).ok();
-        carry_out(core, generation, turn);
+        hand_over(core, turn);
         settle(core, turn);
         black_box(core.messages_are_timed());
         let received = core.receive(now, generation, black_box(7), 16);
@@ -163,6 +162,25 @@ fn confirm(count: u64) -> Duration {
     });
     assert_eq!(core.snapshot().received.messages, count);
     duration
+}
+
+/// Sends a message, which goes to the browser at once.
+#[inline(always)]
+fn hand_over(core: &mut Core, turn: u64) {
+    let now = Time::from_millis(turn);
+    black_box(core.messages_expire());
+    let accepted = core.hand_over(now, black_box(7), 16, SendMode::default());
+    let Ok(Accepted::Transmit {
+        generation,
+        payload,
+    }) = accepted
+    else {
+        panic!("the browser takes it at once");
+    };
+    black_box(payload);
+    black_box(core.messages_expire());
+    core.transmitted(now, generation);
+    carry_out(core, generation, turn);
 }
 
 /// The effects of a message, on a browser that holds nothing.
@@ -186,11 +204,9 @@ fn carry_out(core: &mut Core, generation: Generation, turn: u64) {
 }
 
 fn send(count: u64) -> Duration {
-    let (mut core, generation) = open();
+    let (mut core, _) = open();
     let duration = repeat(count, |turn| {
-        let now = Time::from_millis(turn);
-        black_box(core.send(now, black_box(7), 16, SendMode::default())).ok();
-        carry_out(&mut core, generation, turn);
+        hand_over(&mut core, turn);
         settle(&mut core, turn);
     });
     assert_eq!(core.snapshot().sent.messages, count);
