@@ -1,8 +1,17 @@
 // Bytes that go out without a copy, where they go at once.
 
+/** Whether a socket is known to copy what it is given before its `send` is over: its method is the platform's own. */
+export function copiesWhatItIsGiven(socket) {
+  try {
+    return Function.prototype.toString.call(socket.send).includes('[native code]');
+  } catch {
+    return false;
+  }
+}
+
 /**
- * The bytes of a buffer or a view, which the caller may change as soon as `send` is over. A socket of the platform copies what
- * it is given, so that a message which goes to it at once needs no copy before; one that waits does.
+ * The bytes of a buffer or a view, which the caller may change as soon as `send` is over. A message that goes at once to a
+ * socket which copies it needs no copy before; one that waits does.
  */
 export class Lent {
   /** What a socket takes: the caller's own, until it is kept. */

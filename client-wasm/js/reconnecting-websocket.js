@@ -8,7 +8,7 @@ import {
 } from './convert.js';
 import { closeEvent, defineHandlers, dispatch, plainEvent, report, tellMessage } from './events.js';
 import { GuardedCore, checkWorking, guarded, hasFailed, keep, letGo, setAbandon } from './failure.js';
-import { keepBytes } from './lent.js';
+import { copiesWhatItIsGiven, keepBytes } from './lent.js';
 import { COUNTERS } from './names.js';
 import { Probe } from './probe.js';
 import { abandonAll, createCore, readText, setCall, write } from './ring.js';
@@ -240,17 +240,17 @@ export class ReconnectingWebSocket extends EventTarget {
     if (arguments.length === 0) throw new TypeError(`${this.#class}: send has nothing to send`);
     checkWorking();
     const [message, bytes] = toMessage(this.#class, data);
+    // Before anything of the program's runs, in the options or in the core.
+    if (!this.#host.lends || options !== undefined) keepBytes(message);
     const { first, volatile, ttl } = options === undefined ? IN_ORDER : toSendOptions(this.#class, options);
-    // What a class of the program does with bytes is not known: a platform's own copies them.
-    if (this.#options.WebSocket) keepBytes(message);
-    const handed = this.#core.send(message, bytes, first, volatile, ttl);
-    keepBytes(message);
-    switch (handed) {
+    switch (this.#core.send(message, bytes, first, volatile, ttl)) {
       case FULL: throw this.#full(bytes);
       case CLOSED:
         this.#discarded += bytes;
         break;
       default:
+        // Unless it has gone.
+        keepBytes(message);
     }
   }
 
@@ -413,6 +413,8 @@ export class ReconnectingWebSocket extends EventTarget {
       target: isStatic ? [this.#urlSource, ...this.#protocolsSource] : [],
       /** The present socket. */
       socket: null,
+      /** Whether it is open, and may be given bytes that are the caller's own. */
+      lends: false,
       /** The one that the core let go of last, until its end is told. */
       left: null,
       /** The name of what its constructor or its `send` threw last. */
@@ -462,6 +464,7 @@ export class ReconnectingWebSocket extends EventTarget {
 
   #opened(reconnected, attempt) {
     this.#probe.reset();
+    this.#host.lends = copiesWhatItIsGiven(this.#host.socket);
     this.#protocol = this.protocol;
     this.#extensions = this.extensions;
     dispatch(this, plainEvent('open', { reconnected, attempt }));
@@ -469,6 +472,7 @@ export class ReconnectingWebSocket extends EventTarget {
 
   #closed(lost, delay = null, why, unconfirmedMessages, unconfirmedBytes) {
     const { cause } = lost;
+    this.#host.lends = false;
     const diagnosis = this.#probe.ended(lost, this.#url);
     if (delay === null) this.#probe.reset();
     // Over, unless a handler of the state change has asked for a new connection.

@@ -18,7 +18,7 @@ function dropIn({ name, by = 'handler', make, takes = () => true, digested = val
     name: by === 'handler' ? name : `${name}, ${by}`,
     // A listener differs from a handler in nothing that a send does.
     reconnects: rest.reconnects && by === 'handler',
-    takes: (task) => takes(task) && (by === 'handler' || (task.direction === 'receive' && task.kind === 'text')),
+    takes: (task) => takes(task) && (by === 'handler' || (task.direction === 'receive' && !task.shape)),
     async open({ url, task, messages, onMessage, onOpen, impatient }) {
       const socket = make(url, impatient);
       if (onOpen) socket.addEventListener('open', onOpen);
@@ -79,12 +79,12 @@ export const dropIns = [
     takes: ({ direction, kind }) => direction === 'receive' && kind === 'json',
     digested: () => textValue,
   }),
-  // What no class with events of its own can do without: one event more for each message.
+  // What no class with events of its own can do without: one event more for each message, the cheapest that there is.
   dropIn({
     name: 'bare, an event more',
     holds: false,
     make: CLASSES[0].make,
     takes: ({ direction, kind, bytes }) => direction === 'echo' && kind === 'text' && bytes === 16,
-    told: ({ data }) => new MessageEvent('message', { data }),
+    told: ({ data }) => ({ data, event: new Event('message') }),
   }),
 ];

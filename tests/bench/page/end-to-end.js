@@ -2,7 +2,7 @@
 
 import { generator, shuffled } from '../lib/random.mjs';
 import { quantile } from '../lib/statistics.mjs';
-import { messagesOf, valueOf } from './cases.js';
+import { POOL, messagesOf, valueOf } from './cases.js';
 import { step } from './digest.js';
 
 /** Milliseconds that anything may take. */
@@ -21,11 +21,11 @@ function within(promise, what) {
 
 /**
  * What a batch of `count` messages is, by the way that they go: how many are sent, and which of the case's messages come back.
- * The server of what goes one way is told the count in its address.
+ * The server of what goes one way is told the count in its address, and sees to it that all came that were sent.
  */
 const BATCHES = {
   both: { sent: (count) => count, back: (count) => Array.from({ length: count }, (_, index) => index) },
-  in: { sent: () => 1, back: (count) => Array(count).fill(0) },
+  in: { sent: () => 1, back: (count) => BATCHES.both.back(count) },
   out: { sent: (count) => count, back: (count) => [count - 1] },
 };
 
@@ -34,7 +34,6 @@ class Player {
   contender;
   session;
   #task;
-  #batch;
   /** What each message adds to the digest, and the digest of all that was sent. */
   #values;
   #digest = 0;
@@ -46,7 +45,6 @@ class Player {
   constructor(contender, task) {
     this.contender = contender;
     this.#task = task;
-    this.#batch = BATCHES[task.way ?? 'both'];
     this.messages = messagesOf(task);
     this.#values = this.messages.map((message) => valueOf(task, message));
   }
@@ -68,14 +66,15 @@ class Player {
   }
 
   /** Has a batch of so many messages sent, and waits until all that is to come back is back. */
-  async exchange(count) {
-    const answers = this.#batch.back(count);
+  async exchange(count, way = this.#task.way ?? 'both') {
+    const batch = BATCHES[way];
+    const answers = batch.back(count);
     this.#wanted += answers.length;
     for (const index of answers) this.#digest = step(this.#digest, this.#values[index % this.#values.length]);
     const back = new Promise((resolve) => { this.#arrival = resolve; });
-    const sent = this.session.send(this.#batch.sent(count));
-    if (sent) await sent;
-    await within(back, `the return of ${answers.length} messages to ${this.name}`);
+    const sent = this.session.send(batch.sent(count));
+    // Not where there is nothing to wait for: it would take a turn of the queue of microtasks.
+    await within(sent ? Promise.all([sent, back]) : back, `the return of ${answers.length} messages to ${this.name}`);
   }
 
   /** When it is next open, by the clock. */
@@ -107,7 +106,11 @@ export class EndToEndCase {
   }
 
   async open() {
-    for (const player of this.#players) await player.open(this.#addresses);
+    for (const player of this.#players) {
+      await player.open(this.#addresses);
+      // The server of what goes one way knows the messages from these.
+      await player.exchange(POOL, 'both');
+    }
   }
 
   /** Messages a second, in the way that they go, when all are sent at once: one sample a round. */
@@ -157,7 +160,7 @@ export class EndToEndCase {
 /** Where a batch of so many messages goes: `url`, and `socketIo` for the contender that has a server of its own. */
 function addresses({ way }, servers, count) {
   if (!way) return { url: `${servers.hello}/echo`, socketIo: servers.socketIo };
-  const query = `?way=${way}&count=${count}`;
+  const query = `?way=${way}&count=${count}&pool=${POOL}`;
   return { url: `${servers.oneWay}/${query}`, socketIo: `${servers.socketIo}/${query}` };
 }
 

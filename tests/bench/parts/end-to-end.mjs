@@ -59,7 +59,8 @@ async function withServers(use) {
   const start = async (program) => {
     const child = spawn(process.execPath, [path.join(import.meta.dirname, '../servers', program)], { stdio: ['ignore', 'pipe', 'inherit'] });
     processes.push(child);
-    const [port] = await once(child.stdout, 'data');
+    const ended = once(child, 'exit').then(([code]) => { throw new Error(`${program} ended with ${code}`); });
+    const [port] = await Promise.race([once(child.stdout, 'data'), ended]);
     return `127.0.0.1:${String(port).trim()}`;
   };
   try {

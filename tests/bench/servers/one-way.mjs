@@ -1,7 +1,4 @@
-// The server of what goes one way. It prints its port.
-//
-//     /?way=in&count=N    every message comes back N times
-//     /?way=out&count=N   nothing comes back but every Nth message
+// The server of what goes one way, as `answers.mjs` has it from the query of the address. It prints its port.
 //
 // The hello server answers every message by one, so that a rate of its own would be that of both ways.
 
@@ -12,8 +9,9 @@ import { answersOf } from './answers.mjs';
 const server = new WebSocketServer({ host: '127.0.0.1', port: 0 });
 server.on('listening', () => console.log(server.address().port));
 server.on('connection', (socket, { url }) => {
-  const answers = answersOf(Object.fromEntries(new URL(url, 'ws://localhost').searchParams));
+  const query = Object.fromEntries(new URL(url, 'ws://localhost').searchParams);
+  const answers = answersOf(query, (one, other) => one.equals(other));
   socket.on('message', (data, binary) => {
-    for (let left = answers(); left > 0; left -= 1) socket.send(data, { binary });
+    for (const answer of answers(data)) socket.send(answer, { binary });
   });
 });

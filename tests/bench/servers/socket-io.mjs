@@ -8,9 +8,9 @@ import { answersOf } from './answers.mjs';
 const http = createServer();
 const server = new Server(http, { transports: ['websocket'], cors: { origin: '*' } });
 server.on('connection', (socket) => {
-  const answers = answersOf(socket.handshake.query);
+  const answers = answersOf(socket.handshake.query, (one, other) => (typeof one === 'string' ? one === other : one.equals(other)));
   socket.on('message', (message) => {
-    for (let left = answers(); left > 0; left -= 1) socket.emit('message', message);
+    for (const answer of answers(message)) socket.emit('message', answer);
   });
   socket.on('greet', (name) => socket.emit('message', `Hello ${name}!`));
   // As the hello server's control does: without a goodbye.

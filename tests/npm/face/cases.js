@@ -702,7 +702,10 @@ export const cases = {
         super.send(data);
       }
     }
-    for (const options of [{}, { WebSocket: Keeping }]) {
+    const own = globalThis.WebSocket;
+    for (const place of ['nowhere', 'the options', 'the global object']) {
+      if (place === 'the global object') globalThis.WebSocket = Keeping;
+      const options = place === 'the options' ? { WebSocket: Keeping } : {};
       const { socket, id } = t.echo({ ...AT_ONCE, ...options });
       socket.binaryType = 'arraybuffer';
       await t.next(socket, 'open');
@@ -726,8 +729,24 @@ export const cases = {
       await t.cut(id);
       same(await received, [[2, 3], [2, 3], [2, 3]]);
       same((await dropped).messages.map((message) => [...new Uint8Array(message)]), [[2, 3]], 'dropped');
+      globalThis.WebSocket = own;
     }
-    same(given.map((data) => [...new Uint8Array(data)]), [[2, 3], [2, 3], [2, 3]], 'what the class was given, read later');
+    same(given.map((data) => [...new Uint8Array(data)]), Array(6).fill([2, 3]), 'what the class was given, read later');
+  },
+
+  async 'sends what a buffer had before its options were asked'(t) {
+    const { socket } = t.echo();
+    socket.binaryType = 'arraybuffer';
+    await t.next(socket, 'open');
+    const received = t.messages(socket, 1);
+    const bytes = new Uint8Array([1, 2, 3]);
+    socket.send(bytes, {
+      get priority() {
+        structuredClone(bytes.buffer, { transfer: [bytes.buffer] });
+        return 'first';
+      },
+    });
+    same(await received, [[1, 2, 3]]);
   },
 
   async 'lets the open handler go ahead of the queue'(t) {

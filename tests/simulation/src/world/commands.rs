@@ -2,7 +2,7 @@
 
 use steady_socket::Overflow;
 use steady_socket::connection::{
-    Cause, CloseFrame, DropReason, Input, Loss, Phase, SendMode, SendRejected, Sent, Why,
+    Accepted, Cause, CloseFrame, DropReason, Input, Loss, Phase, SendMode, SendRejected, Sent, Why,
 };
 
 use crate::coverage::Kind;
@@ -136,7 +136,15 @@ impl World {
         );
         let may_expire = mode.ttl_ms.is_some() || self.core.messages_expire();
         let now = self.moment(may_expire);
-        let sent = self.core.send(now, id, bytes, mode);
+        // As the driver does: what may go at once takes no queue of effects.
+        let (sent, at_once) = match self.core.hand_over(now, id, bytes, mode) {
+            Ok(Accepted::Transmit {
+                generation,
+                payload,
+            }) => (Ok(Sent::Now), Some((generation, payload))),
+            Ok(Accepted::Sent(sent)) => (Ok(sent), None),
+            Err(rejected) => (Err(rejected), None),
+        };
         ensure!(
             !has_room || !ordinary || matches!(sent, Ok(Sent::Now | Sent::Queued)),
             "there is room for a message, and it becomes {sent:?}"
@@ -148,6 +156,9 @@ impl World {
                     Sent::Now => {
                         self.waiting.push(id);
                         self.handed_over = Some(id);
+                        if let Some((generation, payload)) = at_once {
+                            self.transmit(generation, payload)?;
+                        }
                         self.carry_out()?;
                         self.handed_over = None;
                         ensure!(

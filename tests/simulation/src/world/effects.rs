@@ -142,7 +142,7 @@ impl World {
         Ok(())
     }
 
-    fn transmit(&mut self, generation: Generation, id: u64) -> Result<(), Violation> {
+    pub(super) fn transmit(&mut self, generation: Generation, id: u64) -> Result<(), Violation> {
         let number = generation.number();
         let phase = self.core.phase();
         ensure!(
