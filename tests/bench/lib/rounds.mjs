@@ -5,7 +5,7 @@ import { contendersOf, judge } from './budgets.mjs';
 /** Rounds at first, as many more each time a budget is inconclusive, and at most. */
 const FULL = { first: 300, more: 300, most: 3_000 };
 /** Seconds after which no more rounds of a case are begun: it remains inconclusive. */
-const PATIENCE = 60;
+const PATIENCE = 120;
 
 const QUICK = { first: 5, more: 0, most: 5 };
 
