@@ -496,10 +496,10 @@ export class ReconnectingWebSocket extends EventTarget {
   ondiagnosis: ((this: ReconnectingWebSocket, event: DiagnosisEvent) => unknown) | null;
 
   /**
-   * Sends now when open, and queues otherwise; a buffer or a view may be changed as soon as this has returned. What is
-   * sent inside of an `open` handler goes ahead of the queue. When closing or closed it does nothing, as `WebSocket` does. While idle
-   * (`state`; the option `startClosed`) it queues, though `readyState` is 3, and what is queued waits for
-   * `reconnect()`.
+   * Sends now when open, and queues otherwise; a buffer or a view may be changed as soon as this has returned.
+   * What is sent inside of an `open` handler goes ahead of the queue. When closing or closed it does nothing, as
+   * `WebSocket` does. While idle (`state`; the option `startClosed`) it queues, though `readyState` is 3, and
+   * what is queued waits for `reconnect()`.
    *
    * @throws {DOMException} `QuotaExceededError` when the queue is full and `overflow` is `'reject'`, but
    *   `InvalidStateError`, as of a `WebSocket`, while it is connecting and `maxQueuedMessages` is 0

@@ -134,8 +134,9 @@ impl Core {
         self.0.command(Input::Close { code, reason });
     }
 
-    /// Takes a message of `bytes` bytes that nobody else will change, or that is lent (`js/lent.js`). `ttl` is how many milliseconds it
-    /// may wait; the option says it, if this is NaN. The result is a number of `Handed`.
+    /// Takes a message of `bytes` bytes that nobody else will change, or that is lent (`js/lent.js`). `ttl` is
+    /// how many milliseconds it may wait; the option says it, if this is NaN. The result is a number of
+    /// `Handed`.
     pub fn send(&self, data: JsValue, bytes: f64, first: bool, volatile: bool, ttl: f64) -> u8 {
         let mode = SendMode {
             first,

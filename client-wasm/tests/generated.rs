@@ -1,5 +1,6 @@
 //! What is generated from Rust is up to date: the options in `js/options.js` and in the TypeScript
-//! declarations, and the names in `js/names.js`; and Rust knows every module of JavaScript. `UPDATE=1 cargo test -p steady-socket-wasm --test generated` writes them.
+//! declarations, and the names in `js/names.js`. `UPDATE=1 cargo test -p steady-socket-wasm --test generated` writes them.
+//! And Rust knows every module of JavaScript.
 #![cfg(not(target_family = "wasm"))]
 
 use std::fmt::Write as _;
