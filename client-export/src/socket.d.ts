@@ -104,6 +104,15 @@ export interface SocketOptions {
   maxRetries?: number | undefined;
 
   /**
+   * Whether a connection that is lost is made again. With `false` the first loss and the first failed
+   * attempt are final, whatever the close code and the server say, and the program's predicate is not asked:
+   * as a plain `WebSocket` behaves, for libraries that make a new one by themselves. `reconnect()` still
+   * makes a new connection, which is again the only one.
+   * @default true
+   */
+  reconnect?: boolean | undefined;
+
+  /**
    * How many attempts may be made at once, whoever asks for them, before the next ones wait.
    * A whole number, 1 to 2^31 - 1.
    * @default 10

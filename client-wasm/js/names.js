@@ -52,6 +52,7 @@ export const WHYS = [
   "the application's predicate says to stop",
   'one side refused what the other sent, twice in a row',
   'no retry is left',
+  'the option reconnect is false',
 ];
 
 /** The counters of a snapshot. */

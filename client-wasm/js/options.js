@@ -34,6 +34,7 @@ export const OPTIONS = [
   millis('maxDelay', 1, 30000),
   millis('stableAfter', 0, 5000),
   count('maxRetries', 0, Infinity, true),
+  flag('reconnect', 1),
   count('attemptBurst', 1, 10),
   millis('attemptInterval', 0, 5000),
   millis('announcedDelayMax', 0, 60000),
@@ -54,4 +55,4 @@ export const OPTIONS = [
 ];
 
 /** Pairs of them, by their place, of which the first may not be greater than the second. */
-export const ORDERED = [[4, 7], [5, 7], [22, 21]];
+export const ORDERED = [[4, 7], [5, 7], [23, 22]];

@@ -132,6 +132,15 @@ export interface ReconnectingWebSocketOptions {
   maxRetries?: number | undefined;
 
   /**
+   * Whether a connection that is lost is made again. With `false` the first loss and the first failed
+   * attempt are final, whatever the close code and the server say, and the program's predicate is not asked:
+   * as a plain `WebSocket` behaves, for libraries that make a new one by themselves. `reconnect()` still
+   * makes a new connection, which is again the only one.
+   * @default true
+   */
+  reconnect?: boolean | undefined;
+
+  /**
    * How many attempts may be made at once, whoever asks for them, before the next ones wait.
    * A whole number, 1 to 2^31 - 1.
    * @default 10
@@ -430,7 +439,8 @@ export interface ReconnectingWebSocketEventMap {
 
 /**
  * A `WebSocket` that stays connected. It can be given to whatever takes a `WebSocket`: only what a handler is
- * told, and what `this` is in it, is said more exactly here.
+ * told, and what `this` is in it, is said more exactly here. A library that makes a new `WebSocket` after a close
+ * has to be given one with the option `reconnect: false`; otherwise both reconnect, and connections pile up.
  */
 export class ReconnectingWebSocket extends EventTarget {
   static readonly CONNECTING: 0;

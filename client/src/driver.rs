@@ -335,6 +335,7 @@ impl<P: 'static> Inner<P> {
         let loss = self.connection.borrow().loss(now, &input);
         let verdict = loss
             .as_ref()
+            .filter(|_| self.connection.borrow().reconnects())
             .and_then(|loss| self.application.verdict(loss));
         // Only a loss and a hint draw a wait.
         let chance = match (&loss, &input) {

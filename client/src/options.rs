@@ -397,6 +397,11 @@ options! {
     stable_after / "stableAfter": Duration, Millis 0..=MAX_MILLIS, default 5_000.0;
     /// How many retries in a row, without a stable connection between them, before it is over.
     max_retries / "maxRetries": Option<u32>, Count 0..=MAX_COUNT, default f64::INFINITY;
+    /// Whether a connection that is lost is made again. With `false` the first loss and the first failed attempt
+    /// are final, whatever the close code and the server say, and the program's predicate is not asked: as a plain
+    /// `WebSocket` behaves, for libraries that make a new one by themselves. `reconnect()` still makes a new
+    /// connection, which is again the only one.
+    reconnect / "reconnect": bool, Flag 0..=1, default 1.0;
     /// How many attempts may be made at once, whoever asks for them, before the next ones wait.
     attempt_burst / "attemptBurst": u32, Count 1..=MAX_COUNT, default 10.0;
     /// How long it takes until one more attempt may be made, up to the burst. 0 is without limit.

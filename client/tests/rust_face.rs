@@ -735,6 +735,41 @@ fn a_predicate_that_closes_gets_one_final_close() {
 
 // [R14]
 #[test]
+fn with_reconnect_off_the_predicate_is_not_asked_and_nothing_stays() {
+    let world = World::new();
+    let asked = Rc::new(Cell::new(0));
+    let counted = Rc::clone(&asked);
+    let mut socket = builder(&world)
+        .options(Options::default().reconnect(false))
+        .should_reconnect(move |_| {
+            counted.set(counted.get() + 1);
+            Some(Verdict::Retry)
+        })
+        .connect()
+        .unwrap();
+    let mut events = socket.events();
+    let handle = socket.handle();
+    world.last().open();
+    world.last().cut();
+    let Some(Event::Closed(closed)) = drain(&mut events).pop() else {
+        panic!("the last event is the close");
+    };
+    assert_eq!((closed.why, closed.retry_in), (Why::ReconnectOff, None));
+    assert_eq!(socket.next().now_or_never(), Some(None), "it has ended");
+    world.advance(Duration::from_secs(600));
+    assert_eq!((world.connection_count(), asked.get()), (1, 0));
+    world.assert_idle();
+    // The program's own wish is another thing.
+    handle.reconnect().unwrap();
+    world.last().refuse();
+    world.advance(Duration::from_secs(600));
+    assert_eq!((world.connection_count(), asked.get()), (2, 0));
+    assert_eq!(handle.phase(), Phase::Closed);
+    world.assert_idle();
+}
+
+// [R14]
+#[test]
 fn a_socket_that_the_browser_refuses_is_a_failed_attempt() {
     let world = World::new();
     world.refuse_sockets(true);

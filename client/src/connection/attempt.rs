@@ -115,6 +115,9 @@ impl<P> Connection<P> {
 
     /// The wait before the next attempt, or why there is none.
     fn decide(&mut self, context: &Context, loss: &Loss) -> Result<(u64, Why), Why> {
+        if !self.reconnects() {
+            return Err(Why::ReconnectOff);
+        }
         let policy = match loss.cause {
             // As if it had been refused with 1009: the next one may be as large.
             Cause::MessageTooBig => ClosePolicy::RetryOnce,

@@ -394,11 +394,13 @@ pub enum Why {
     RefusedTwice,
     /// There is no retry left.
     RetriesExhausted,
+    /// The option `reconnect` is off: a connection that is lost is not made again.
+    ReconnectOff,
 }
 
 impl Why {
     /// Every one, in the order of their numbers.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Requested,
         Self::WaitOver,
         Self::HandshakeDone,
@@ -412,6 +414,7 @@ impl Why {
         Self::PredicateStops,
         Self::RefusedTwice,
         Self::RetriesExhausted,
+        Self::ReconnectOff,
     ];
 
     /// Its place in [`ALL`](Self::ALL).
@@ -437,6 +440,7 @@ impl Why {
             Self::PredicateStops => "the application's predicate says to stop",
             Self::RefusedTwice => "one side refused what the other sent, twice in a row",
             Self::RetriesExhausted => "no retry is left",
+            Self::ReconnectOff => "the option reconnect is false",
         }
     }
 }

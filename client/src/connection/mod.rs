@@ -381,8 +381,14 @@ impl<P> Connection<P> {
         self.options.message_ttl.is_some() || self.queue.next_expiry().is_some()
     }
 
-    /// The loss that `input` would cause at `now` and about which the application's predicate may be
-    /// asked; its verdict goes into the [`Context`] of that input.
+    /// Whether a connection that is lost may be made again, and the application's predicate is asked about it.
+    #[must_use]
+    pub const fn reconnects(&self) -> bool {
+        self.options.reconnect
+    }
+
+    /// The loss that `input` would cause at `now`. Where the connection [reconnects](Self::reconnects), the
+    /// application's predicate may be asked about it; its verdict goes into the [`Context`] of that input.
     #[must_use]
     #[inline]
     pub fn loss(&self, now: Time, input: &Input<P>) -> Option<Loss> {

@@ -23,6 +23,8 @@ struct Rig {
     done: Vec<String>,
     sent: Vec<u32>,
     told: Vec<String>,
+    /// What the last `close` gave as its reason.
+    why: Option<Why>,
     /// Called by name with the event's, inside of its handler.
     in_handler: Vec<(&'static str, Act)>,
 }
@@ -69,6 +71,7 @@ impl Rig {
             done: Vec::new(),
             sent: Vec::new(),
             told: Vec::new(),
+            why: None,
             in_handler: Vec::new(),
         }
     }
@@ -196,6 +199,9 @@ impl Rig {
                 }
                 return;
             };
+            if let Output::Event(Event::Closed(closed)) = &output {
+                self.why = Some(closed.why);
+            }
             let name = match output {
                 Output::Message(id) => format!("message {id}"),
                 Output::Event(Event::State(change)) => change.phase.name().into(),
@@ -578,6 +584,65 @@ fn no_budget_at_all_means_one_attempt() {
     let mut rig = Rig::connecting(options().max_retries(Some(0)));
     rig.closes(1006);
     assert_eq!((rig.core.phase(), rig.core.attempt()), (Phase::Closed, 1));
+}
+
+// [R14]
+#[test]
+fn with_reconnect_off_the_first_end_is_final_whatever_else_says() {
+    let off = || options().reconnect(false);
+    let ended = |rig: &Rig, how: &str| {
+        assert_eq!(rig.told.last().unwrap(), how);
+        assert_eq!(rig.why, Some(Why::ReconnectOff));
+        assert_eq!(rig.core.phase(), Phase::Closed);
+        assert_eq!(rig.core.next_timer(), None);
+    };
+    // An attempt that fails, at each of its steps.
+    let mut rig = Rig::connecting(off());
+    rig.closes(1006);
+    ended(&rig, "close 1006 for good (socket, 0 unconfirmed) @3");
+    let mut rig = Rig::connecting(off());
+    rig.pass(15_000);
+    ended(
+        &rig,
+        "close 1006 for good (connect-timeout, 0 unconfirmed) @3",
+    );
+    let mut rig = Rig::new(off());
+    rig.tell(Input::Start);
+    let generation = rig.core.generation();
+    rig.tell(Input::ResolveFailed { generation });
+    ended(&rig, "close 1006 for good (provider, 0 unconfirmed) @3");
+    // A loss, whatever the code, the window of the server, the predicate, a sleep and the limit of retries say.
+    for code in [1000, 1002, 1006, 1012, 4000] {
+        for verdict in [None, Some(Verdict::Retry), Some(Verdict::RetryAfter(1))] {
+            let mut rig = Rig::open(off().max_retries(Some(9)));
+            rig.tell(Input::Hint(Hint::Resumed));
+            let generation = rig.core.generation();
+            rig.tell(Input::Window {
+                generation,
+                min_ms: 1,
+                max_ms: 2,
+            });
+            rig.verdict = verdict;
+            rig.pass(60_000);
+            rig.closes(code);
+            ended(
+                &rig,
+                &format!("close {code} for good (socket, 0 unconfirmed) @3"),
+            );
+        }
+    }
+    // The program itself may ask for another, which is the only one again.
+    rig.tell(Input::Reconnect);
+    assert_eq!(rig.core.phase(), Phase::Connecting);
+    let generation = rig.core.generation();
+    rig.tell(Input::Resolved { generation });
+    rig.opens();
+    rig.tell(Input::Reconnect);
+    assert_eq!(rig.core.phase(), Phase::Connecting);
+    let generation = rig.core.generation();
+    rig.tell(Input::Resolved { generation });
+    rig.closes(1006);
+    ended(&rig, "close 1006 for good (socket, 0 unconfirmed) @3");
 }
 
 // [R13][R27]

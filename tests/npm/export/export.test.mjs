@@ -91,6 +91,19 @@ describe('an exported class', { timeout: 10 * TEST_TIMEOUT }, () => {
     assert.deepEqual([lost.code, lost.cause, lost.willReconnect, others.length], [1006, 'socket', true, 0]);
   });
 
+  scripted('with reconnect false the first loss is the end', async (server, connection) => {
+    await open(server.url, { reconnect: false });
+    await evaluate('a listener', () => { globalThis.over = eventOf(socket, 'close'); });
+    (await connection()).cut();
+    const end = await evaluate('the end', async () => {
+      const { willReconnect, explanation } = await over;
+      const { state } = socket;
+      socket.free();
+      return { willReconnect, explanation, state };
+    });
+    assert.deepEqual(end, { willReconnect: false, explanation: 'the option reconnect is false', state: 'closed' });
+  });
+
   test('connects to the server of its page where none is named', { timeout: TEST_TIMEOUT }, async () => {
     const states = await evaluate('the refusal', async () => {
       const socket = new HelloSocket(undefined, { maxRetries: 0 });

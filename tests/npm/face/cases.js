@@ -498,6 +498,37 @@ export const cases = {
     equal(socket.readyState, 3, 'readyState');
   },
 
+  async '[R14] with reconnect false the first end is final, and shouldReconnect is not asked'(t) {
+    let asked = 0;
+    const options = { reconnect: false, maxRetries: 5, shouldReconnect: () => { asked += 1; return true; } };
+    const made = [];
+    class Counted extends WebSocket {
+      constructor(...given) {
+        super(...given);
+        made.push(this);
+      }
+    }
+    const { socket, id } = t.echo({ ...options, WebSocket: Counted });
+    await t.next(socket, 'open');
+    const lost = t.next(socket, 'close');
+    await t.cut(id);
+    const { willReconnect, delay, explanation } = await lost;
+    same([willReconnect, delay, explanation], [false, null, 'the option reconnect is false'], 'the close event');
+    same([socket.readyState, socket.state], [3, 'closed'], 'the state');
+    // An attempt that fails ends it, too.
+    const failed = t.socket(failing, [], { ...AT_ONCE, ...options });
+    const { cause, willReconnect: again } = await t.next(failed, 'close');
+    same([cause, again], ['provider', false], 'the close event of a failed attempt');
+    await t.settle();
+    same([asked, made.length], [0, 1], 'how often it was asked, and connections');
+    // The program itself may want another, which is the only one again.
+    socket.reconnect();
+    await t.next(socket, 'open');
+    const last = t.next(socket, 'close');
+    made.at(-1).close(4000);
+    same([(await last).willReconnect, made.length], [false, 2], 'after reconnect()');
+  },
+
   async 'reconnect() acts in every state'(t) {
     // Before the module is there, and while connecting.
     const early = t.echo().socket;

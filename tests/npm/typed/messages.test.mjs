@@ -677,6 +677,17 @@ describe('typed messages', { timeout: 8 * TEST_TIMEOUT }, () => {
       }
     });
 
+    test('with reconnect false the first loss is the end', async () => {
+      const { socket, wire } = await opened({ reconnect: false, shouldReconnect: () => assert.fail('it is not asked') });
+      const closed = new Promise((resolve) => { socket.onclose = resolve; });
+      const looping = all(socket);
+      wire.end(1012, 'back in a minute reconnect=1-2');
+      const { willReconnect, explanation } = await closed;
+      assert.deepEqual([willReconnect, explanation], [false, 'the option reconnect is false']);
+      await assert.rejects(looping, { code: 'lost' });
+      assert.equal(socket.readyState, 3);
+    });
+
     test('loops go on over a reconnect', async () => {
       const { socket, wire, made } = await opened();
       const messages = socket.messages();

@@ -157,6 +157,7 @@ pub fn worlds() -> Vec<(Settings, Vec<Step>)> {
         (
             Settings {
                 max_retries: None,
+                reconnect: false,
                 attempt_interval: 0,
                 heartbeat_interval: None,
                 overflow: Overflow::DropNewest,

@@ -239,6 +239,7 @@ pub struct Settings {
     pub max_delay: u64,
     pub stable_after: u64,
     pub max_retries: Option<u32>,
+    pub reconnect: bool,
     pub attempt_burst: u32,
     pub attempt_interval: u64,
     pub announced_delay_max: u64,
@@ -273,6 +274,7 @@ impl Settings {
             .max_delay(Duration::from_millis(self.max_delay))
             .stable_after(Duration::from_millis(self.stable_after))
             .max_retries(self.max_retries)
+            .reconnect(self.reconnect)
             .attempt_burst(self.attempt_burst)
             .attempt_interval(Duration::from_millis(self.attempt_interval))
             .announced_delay_max(Duration::from_millis(self.announced_delay_max))
@@ -315,6 +317,7 @@ impl Default for Settings {
             max_delay: whole("max_delay"),
             stable_after: whole("stable_after"),
             max_retries: limit("max_retries").map(|number| number as u32),
+            reconnect: number("reconnect") != 0.0,
             attempt_burst: number("attempt_burst") as u32,
             attempt_interval: whole("attempt_interval"),
             announced_delay_max: whole("announced_delay_max"),

@@ -114,6 +114,7 @@ fn draw_settings(rng: &mut Rng) -> Settings {
         max_delay,
         stable_after: rng.pick(&[0, 1_000, 5_000]),
         max_retries: rng.pick(&[None, None, None, Some(0), Some(1), Some(5)]),
+        reconnect: !rng.one_in(8),
         attempt_burst: rng.pick(&[1, 3, 10]),
         attempt_interval: rng.pick(&[0, 100, 5_000]),
         announced_delay_max: rng.pick(&[0, 3_000, 60_000]),

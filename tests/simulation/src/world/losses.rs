@@ -69,6 +69,7 @@ impl World {
         // What was said in time counts before what the Close says.
         let announced = self.window.filter(|_| loss.was_open).or(window);
         let (mut retry_in, mut why) = match (self.step.verdict, policy) {
+            _ if !settings.reconnect => (None, Why::ReconnectOff),
             (Some(Verdict::Stop), _) => (None, Why::PredicateStops),
             (Some(Verdict::Retry), _) => (Some(backoff), Why::PredicateRetries),
             (Some(Verdict::RetryAfter(millis)), _) => (Some(millis), Why::PredicateRetries),
