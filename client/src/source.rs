@@ -217,6 +217,6 @@ mod tests {
             assert_eq!(check_mixed_content(url, false), Ok(()), "{url}");
             refused += usize::from(error);
         }
-        assert_eq!(refused, 7, "of the table");
+        assert_eq!(refused, 8, "of the table");
     }
 }

@@ -1,7 +1,7 @@
 //! The command line.
 
 use crate::test::Part;
-use crate::{bench, fuzz, size};
+use crate::{bench, fuzz, planted, size};
 
 pub(crate) const USAGE: &str = "\
 Usage: cargo xtask COMMAND
@@ -9,7 +9,8 @@ Usage: cargo xtask COMMAND
   demo [--port N]   Build everything, start the hello server with the demo page and print its
                     address; Ctrl-C stops it. N is 0–65535, by default 8765; 0 takes a free port.
   package           Build the npm package into target/package and print its sizes.
-  test [PART…]      Run all checks, or only the parts named, in this order:
+  test [--busy] [PART…]
+                    Run all checks, or only the parts named, in this order:
                       lint      rustfmt, clippy (native and wasm32) and rustdoc, warnings denied; every
                                 promise of docs/reliability.md has its tests
                       native    the tests of the workspace on this machine
@@ -22,6 +23,12 @@ Usage: cargo xtask COMMAND
                       npm       the packed npm package, used from JavaScript and TypeScript
                       faults    what happens to the connections of a browser, made to happen in Chromium
                       interop   Python's websockets against our server, and our client against it
+                    With --busy, one more process for each core keeps the machine busy all the while.
+  planted [--list] [TEXT]
+                    Show that the tests find bugs: plant each of those in xtask/src/planted/table.rs in
+                    a copy, and run the test that has to fail. With TEXT, only the rows that have it
+                    in their description, file or test; R7 takes those of a promise. --list only
+                    prints them.
   simulate [OPTION…]
                     Run simulated worlds: --seeds N of them (default 20000) from --first-seed S;
                     a failure prints the line that repeats it.
@@ -70,7 +77,10 @@ pub(crate) enum Command {
     Package,
     Test {
         parts: Vec<Part>,
+        /// Other processes keep the machine busy meanwhile.
+        busy: bool,
     },
+    Planted(planted::Options),
     Simulate {
         arguments: Vec<String>,
     },
@@ -118,9 +128,8 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Comma
             "package takes no arguments, not `{}`",
             rest.join(" ")
         )),
-        "test" => Ok(Command::Test {
-            parts: parse_parts(&rest)?,
-        }),
+        "test" => parse_test(&rest),
+        "planted" => parse_planted(&rest),
         // It reads them itself.
         "simulate" => Ok(Command::Simulate { arguments: rest }),
         "bench" => parse_bench(&rest),
@@ -145,6 +154,31 @@ fn parse_port(arguments: &[String]) -> Result<u16, String> {
     value
         .parse()
         .map_err(|_| format!("`{value}` is not a port; it is a number from 0 to 65535"))
+}
+
+fn parse_test(arguments: &[String]) -> Result<Command, String> {
+    const BUSY: &str = "--busy";
+    let names: Vec<String> = arguments.iter().filter(|&it| it != BUSY).cloned().collect();
+    Ok(Command::Test {
+        parts: parse_parts(&names)?,
+        busy: names.len() < arguments.len(),
+    })
+}
+
+fn parse_planted(arguments: &[String]) -> Result<Command, String> {
+    let mut options = planted::Options::default();
+    for argument in arguments {
+        if argument == "--list" {
+            options.list = true;
+        } else if argument.starts_with('-') || options.only.is_some() {
+            return Err(format!(
+                "planted takes --list and one text, not `{argument}`"
+            ));
+        } else {
+            options.only = Some(argument.clone());
+        }
+    }
+    Ok(Command::Planted(options))
 }
 
 /// All parts where none is named; else those named, each once and in the order in which they run.
@@ -292,7 +326,8 @@ mod tests {
         assert_eq!(
             parsed("test"),
             Ok(Command::Test {
-                parts: Part::ALL.to_vec()
+                parts: Part::ALL.to_vec(),
+                busy: false
             })
         );
     }
@@ -300,7 +335,25 @@ mod tests {
     #[test]
     fn named_parts_run_once_and_in_order() {
         let parts = vec![Part::Native, Part::Npm];
-        assert_eq!(parsed("test npm native npm"), Ok(Command::Test { parts }));
+        let test = |busy| {
+            let parts = parts.clone();
+            Ok(Command::Test { parts, busy })
+        };
+        assert_eq!(parsed("test npm native npm"), test(false));
+        assert_eq!(parsed("test npm --busy native"), test(true));
+    }
+
+    #[test]
+    fn planted_takes_a_text_and_the_wish_to_see_the_table() {
+        let planted = |only: Option<&str>, list| {
+            let only = only.map(String::from);
+            Ok(Command::Planted(planted::Options { only, list }))
+        };
+        assert_eq!(parsed("planted"), planted(None, false));
+        assert_eq!(parsed("planted R7 --list"), planted(Some("R7"), true));
+        for line in ["planted --fast", "planted R7 R8"] {
+            assert!(parsed(line).unwrap_err().contains("one text"), "{line}");
+        }
     }
 
     #[test]

@@ -21,6 +21,7 @@ mod minimum;
 mod node;
 mod package;
 mod page_server;
+mod planted;
 mod ports;
 mod process;
 mod promises;
@@ -104,7 +105,8 @@ fn run(command: Command) -> Result<()> {
             package::build()?;
             size::print_package()
         }
-        Command::Test { parts } => test::run(&parts),
+        Command::Test { parts, busy } => test::run(&parts, busy),
+        Command::Planted(options) => planted::run(&options),
         Command::Simulate { arguments } => simulate::run(&arguments),
         Command::Size(options) => size::run(&options),
         Command::Bench(options) => bench::run(&options),

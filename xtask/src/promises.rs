@@ -44,7 +44,7 @@ type Proofs = BTreeMap<u32, BTreeSet<String>>;
 
 /// What the sources say.
 #[derive(Debug, Default)]
-struct Present {
+pub(crate) struct Present {
     /// The tests that bear the number of a promise.
     proofs: Proofs,
     /// All tests, each as a fault names it.
@@ -82,10 +82,7 @@ struct Test<'a> {
 /// Everything that does not fit, with the line that would.
 pub(crate) fn check() -> Result<()> {
     let document = files::read(&checkout::path(DOCUMENT))?;
-    let mut present = Present::default();
-    for folder in FOLDERS {
-        collect(Path::new(folder), &mut present)?;
-    }
+    let mut present = present()?;
     let mut complaints = compare(&listed_in(&document), &present.proofs);
     complaints.extend(unproved(&faults_in(&document), &present));
     complaints.append(&mut present.idle);
@@ -97,6 +94,19 @@ pub(crate) fn check() -> Result<()> {
         complaints.join("\n")
     )
     .into())
+}
+
+/// The tests of the checkout.
+///
+/// # Errors
+///
+/// Which file cannot be read.
+pub(crate) fn present() -> Result<Present> {
+    let mut present = Present::default();
+    for folder in FOLDERS {
+        collect(Path::new(folder), &mut present)?;
+    }
+    Ok(present)
 }
 
 fn compare(listed: &Proofs, present: &Proofs) -> Vec<String> {
@@ -240,6 +250,24 @@ fn collect(folder: &Path, present: &mut Present) -> Result<()> {
 }
 
 impl Present {
+    /// The numbers of the promises that have a test.
+    pub(crate) fn promises(&self) -> impl Iterator<Item = u32> {
+        self.proofs.keys().copied()
+    }
+
+    /// Whether there is a test of this name in the file, and it runs.
+    pub(crate) fn has_test(&self, file: &str, name: &str) -> bool {
+        self.tests.contains(&format!("`{file}` › {name}"))
+    }
+
+    /// Whether this test bears the number of the promise.
+    pub(crate) fn proves(&self, file: &str, name: &str, promise: u32) -> bool {
+        let line = format!("- `{file}`: {name}");
+        self.proofs
+            .get(&promise)
+            .is_some_and(|tests| tests.contains(&line))
+    }
+
     fn add(&mut self, path: &Path, test: Test<'_>) {
         let (path, name) = (path.display(), test.name);
         let as_named = format!("`{path}` › {name}");
@@ -263,7 +291,7 @@ impl Present {
 }
 
 /// The marks at the start of a text, and what follows them.
-fn marks(mut text: &str) -> (Vec<u32>, &str) {
+pub(crate) fn marks(mut text: &str) -> (Vec<u32>, &str) {
     let mut numbers = Vec::new();
     while let Some((number, rest)) = text
         .strip_prefix("[R")

@@ -2,17 +2,18 @@
 
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::browser::Browser;
 use crate::firefox::Firefox;
 use crate::page_server::KeepServing;
+use crate::process::Running;
 use crate::server::{Output, Server};
 use crate::wasm_std::{self, WasmStd};
 use crate::{
-    Result, bench, browser, checkout, demo, files, firefox, fuzz, minimum, node, package, ports,
-    process, promises, python, say, server, simulate, size, tools,
+    Result, bench, browser, checkout, demo, files, firefox, fuzz, minimum, node, package, planted,
+    ports, process, promises, python, say, server, simulate, size, tools,
 };
 
 /// A part of the checks that can be asked for by name.
@@ -120,7 +121,8 @@ pub(crate) fn set_up() -> Result<()> {
     Part::ALL.into_iter().try_for_each(Part::set_up)
 }
 
-/// Runs parts one after the other up to the first that fails, and prints how long each took.
+/// Runs parts one after the other up to the first that fails, and prints how long each took. With `busy`, other
+/// processes want every core of the machine all the while.
 ///
 /// All parts together do without Firefox where it cannot be had, which their last line then says; not
 /// so where a machine reads the result, which `CI` in the environment tells.
@@ -129,7 +131,8 @@ pub(crate) fn set_up() -> Result<()> {
 ///
 /// The failure of a part, behind its name. All tools come first: one that cannot be had is reported
 /// before the long work begins.
-pub(crate) fn run(parts: &[Part]) -> Result<()> {
+pub(crate) fn run(parts: &[Part], busy: bool) -> Result<()> {
+    let _burning = if busy { burn()? } else { Vec::new() };
     let may_lack_firefox = parts == Part::ALL && !is_ci(std::env::var("CI").ok().as_deref());
     let mut parts = parts.to_vec();
     let mut lacks_firefox = false;
@@ -169,6 +172,25 @@ pub(crate) fn run(parts: &[Part]) -> Result<()> {
     outcome?;
     println!("{}", verdict(started.elapsed(), lacks_firefox));
     Ok(())
+}
+
+/// Keeps every core of the machine busy, by processes that want as much of it as the tests do. They end when they are
+/// dropped, and by themselves if this process is gone.
+fn burn() -> Result<Vec<Running>> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    say(format_args!("{cores} processes keep the machine busy"));
+    let own = std::process::id();
+    let script =
+        format!("while kill -0 {own}; do i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done; done");
+    (0..cores)
+        .map(|_| {
+            Running::start(
+                Command::new("sh")
+                    .args(["-c", &script])
+                    .stderr(Stdio::null()),
+            )
+        })
+        .collect()
 }
 
 /// What stands last when all went well.
@@ -248,6 +270,7 @@ fn lint(wasm: &WasmStd) -> Result<()> {
     ];
 
     promises::check()?;
+    // Not yet: planted::check()?;
     process::run(cargo("fmt").args(["--all", "--check"]))?;
     process::run(
         cargo("clippy")
@@ -370,12 +393,19 @@ impl NpmTests {
 
     /// A command that runs test files which start servers of their own, so many at a time.
     fn command_without_server(&self, tests: &[PathBuf], at_a_time: usize) -> Command {
-        let mut node = Command::new("node");
-        node.args(["--test", "--test-reporter=spec"])
+        let mut node = self.node(&self.tarball);
+        node.arg("--test-reporter=spec")
             .arg(format!("--test-concurrency={at_a_time}"))
-            .args(tests)
+            .args(tests);
+        node
+    }
+
+    /// Node as a runner of tests of a packed package. It takes further options, and then the files.
+    fn node(&self, tarball: &Path) -> Command {
+        let mut node = Command::new("node");
+        node.arg("--test")
             .current_dir(checkout::root())
-            .env("STEADY_SOCKET_TARBALL", &self.tarball)
+            .env("STEADY_SOCKET_TARBALL", tarball)
             .env("STEADY_SOCKET_ARTIFACTS", checkout::artifacts())
             .env("STEADY_SOCKET_PAGE_ORIGIN_PORT", self.page_port.to_string())
             .env("CHROMIUM", &self.browser.chromium);
@@ -465,17 +495,8 @@ fn against_servers(
     tests: &[PathBuf],
     prepare: impl FnOnce(&mut Command),
 ) -> Result<()> {
-    let (page, origin) = (page.to_string_lossy(), npm.page_origin());
-    let start = |log: &Path, more: &[&str]| {
-        let mut options = vec!["--demo-control", "--port", "0", "--www", &page];
-        options.extend(["--allow-origin", &origin]);
-        options.extend(more);
-        Server::start(&options, Output::Logged(log))
-    };
-    let log = checkout::artifacts().join(format!("test-server-{part}.log"));
-    let mut server = start(&log, &[])?;
-    let secure_log = checkout::artifacts().join(format!("test-server-{part}-tls.log"));
-    let mut secure = start(&secure_log, &["--tls"])?;
+    let (mut server, log) = start_for_pages(npm, part, page, &[])?;
+    let (mut secure, secure_log) = start_for_pages(npm, &format!("{part}-tls"), page, &["--tls"])?;
     let mut node = npm.command(tests, &server);
     node.env("STEADY_SOCKET_SECURE_SERVER", secure.http());
     prepare(&mut node);
@@ -484,12 +505,67 @@ fn against_servers(
     })
 }
 
-/// What happens to a browser's connections, in Chromium as users have it. The tests start the servers
-/// that they need, for they stop them as well.
-fn faults() -> Result<()> {
-    let tests = tests_in("tests/npm/faults", None)?;
-    let npm = NpmTests::prepare()?;
-    // Together, or the second would build the server anew without TLS.
+/// Starts a server with the demo page and its control, which lets the tests' own pages in; it, and its log.
+fn start_for_pages(
+    npm: &NpmTests,
+    name: &str,
+    page: &Path,
+    more: &[&str],
+) -> Result<(Server, PathBuf)> {
+    let (page, origin) = (page.to_string_lossy(), npm.page_origin());
+    let mut options = vec!["--demo-control", "--port", "0", "--www", &page];
+    options.extend(["--allow-origin", &origin]);
+    options.extend(more);
+    let log = checkout::artifacts().join(format!("test-server-{name}.log"));
+    let server = Server::start(&options, Output::Logged(&log))?;
+    Ok((server, log))
+}
+
+/// What the tests in `tests/npm` need that run in Chromium and in Node, for packages that are given later.
+pub(crate) struct Stage {
+    npm: NpmTests,
+    server: Server,
+    secure: Server,
+    /// The folder of the programs that tests start themselves.
+    programs: PathBuf,
+}
+
+impl Stage {
+    /// Builds the npm package and all else, copies the demo page with the package into a folder, and starts the
+    /// servers on that.
+    ///
+    /// # Errors
+    ///
+    /// A tool that cannot be had, or what cannot be built.
+    pub(crate) fn set_up(page: &Path) -> Result<Self> {
+        Part::Npm.set_up()?;
+        let npm = NpmTests::prepare()?;
+        files::remove_folder(page)?;
+        files::copy_folder(&demo::assemble_page()?, page)?;
+        let programs = server_programs()?;
+        let (server, _) = start_for_pages(&npm, "planted", page, &[])?;
+        let (secure, _) = start_for_pages(&npm, "planted-tls", page, &["--tls"])?;
+        Ok(Self {
+            npm,
+            server,
+            secure,
+            programs,
+        })
+    }
+
+    /// Node as a runner of tests of a packed package. It takes further options, and then the files.
+    pub(crate) fn node(&self, tarball: &Path) -> Command {
+        let mut node = self.npm.node(tarball);
+        node.env("STEADY_SOCKET_SERVER", self.server.http())
+            .env("STEADY_SOCKET_SECURE_SERVER", self.secure.http())
+            .env("STEADY_SOCKET_PROGRAMS", &self.programs);
+        node
+    }
+}
+
+/// Compiles the hello server and the fault server, and tells the folder of the programs.
+fn server_programs() -> Result<PathBuf> {
+    // Together, or the second would build the first anew without TLS.
     process::run(cargo("build").args([
         "--quiet",
         "--package",
@@ -499,8 +575,17 @@ fn faults() -> Result<()> {
         "--features",
         "test-server/tls",
     ]))?;
-    let programs = checkout::built_program("test-server")?;
-    let programs = programs.parent().ok_or("the programs are in no folder")?;
+    let program = checkout::built_program("test-server")?;
+    let folder = program.parent().ok_or("the programs are in no folder")?;
+    Ok(folder.to_owned())
+}
+
+/// What happens to a browser's connections, in Chromium as users have it. The tests start the servers
+/// that they need, for they stop them as well.
+fn faults() -> Result<()> {
+    let tests = tests_in("tests/npm/faults", None)?;
+    let npm = NpmTests::prepare()?;
+    let programs = server_programs()?;
     let figures = checkout::artifacts().join("faults-measured.txt");
     files::write(&figures, "")?;
     // Each file has a browser and servers of its own, and waits for most of its time.
