@@ -184,12 +184,13 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     }
     if options.list {
         for bug in native.iter().chain(&javascript) {
+            println!("R{:<3} {}", bug.promise, bug.what);
             println!(
-                "R{:<3} {}\n     {} → {} › {}",
-                bug.promise, bug.what, bug.file, bug.test.file, bug.test.name
+                "     {} → `{}` › {}",
+                bug.file, bug.test.file, bug.test.name
             );
         }
-        return Ok(());
+        return check();
     }
     let started = Instant::now();
     let logs = folder().join("logs");
@@ -217,7 +218,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         started.elapsed().as_secs()
     );
     if wrong.is_empty() {
-        return Ok(());
+        return check();
     }
     Err(format!("{} rows are wrong:\n{}", wrong.len(), wrong.join("\n")).into())
 }

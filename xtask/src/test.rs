@@ -12,8 +12,8 @@ use crate::process::Running;
 use crate::server::{Output, Server};
 use crate::wasm_std::{self, WasmStd};
 use crate::{
-    Result, bench, browser, checkout, demo, files, firefox, fuzz, minimum, node, package, planted,
-    ports, process, promises, python, say, server, simulate, size, tools,
+    Result, bench, browser, checkout, demo, files, firefox, fuzz, minimum, node, package, ports,
+    process, promises, python, say, server, simulate, size, tools,
 };
 
 /// A part of the checks that can be asked for by name.
@@ -270,7 +270,6 @@ fn lint(wasm: &WasmStd) -> Result<()> {
     ];
 
     promises::check()?;
-    // Not yet: planted::check()?;
     process::run(cargo("fmt").args(["--all", "--check"]))?;
     process::run(
         cargo("clippy")
