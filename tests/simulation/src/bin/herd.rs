@@ -107,21 +107,23 @@ fn rows(clients: usize) -> Vec<Row> {
 
 fn document(herds: &[(usize, Vec<Row>)]) -> String {
     let mut text = "# The herd\n\n\
-         Many clients lose the same server at the same moment. It is away for 0, 30 or 300 s, and then takes \
-         a twentieth of them in a second, spread evenly; it refuses the others at once. Even if every client \
-         came exactly when it is its turn, the last would be back after 20 s.\n\n\
-         The clients of this library run its real core with its defaults. Beside it stand the default \
-         policies that other libraries publish, each as one formula; what else those libraries do is left \
-         out, and so are the time that a handshake takes, load balancers, and the browser's own brake on \
-         failing connections. Nothing else differs between the rows.\n\n\
-         * **attempts**: of each client, until it is back\n\
-         * **down/s**: attempts a second while the server is away, of all clients together\n\
+         Many clients lose the same server at the same moment. The server is away for 0, 30 or 300 \
+         s. Then it accepts a twentieth of the clients per second, spread evenly, and refuses the \
+         others at once. Even if every client came exactly at its turn, the last would be back \
+         after 20 s.\n\n\
+         The clients of this library run its real core with its defaults. The other rows are the \
+         published default policies of other libraries, each reduced to one formula. The simulation \
+         leaves out what else those libraries do, the duration of a handshake, load balancers, and \
+         the browser's own throttling of failed connections. Nothing else differs between the rows.\n\n\
+         * **attempts**: per client, until it is back\n\
+         * **down/s**: attempts per second while the server is away, all clients together\n\
          * **peak/s**: the most attempts in one second after it is back\n\
-         * **p50, p99**: seconds after the server's return until half and 99 % of the clients are back; \
-         – where they never are\n\n\
+         * **p50, p99**: seconds from the server's return until half and 99 % of the clients are \
+         back; – if that never happens\n\n\
          ![Attempts in each second after a restart, of 10,000 clients](herd.svg)\n\n\
-         Made by `cargo run --release -p simulation --bin herd -- --write`, in a few minutes and with about \
-         2 GB of memory a core; with `--clients N` it prints the tables of a herd of another size.\n\n"
+         `cargo run --release -p simulation --bin herd -- --write` generates this page in a few \
+         minutes, with about 2 GB of memory per core; `--clients N` prints the tables for a herd of \
+         another size.\n\n"
         .to_owned();
     for (clients, rows) in herds {
         text.push_str(&tables(*clients, rows));
