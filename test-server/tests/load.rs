@@ -313,9 +313,10 @@ async fn a_crowd_that_never_sends_is_closed_and_the_others_stay() {
     let server = Server::start(COUNT + 1, &arguments).await;
     let url = format!("ws://{}/", server.address);
     let (mut lively, _) = within(tokio_tungstenite::connect_async(url)).await.unwrap();
-    let mut crowd = server.connect_all(COUNT, "/").await;
-    let start = Instant::now();
+    let mut start = Instant::now();
     let closed = async {
+        let mut crowd = server.connect_all(COUNT, "/").await;
+        start = Instant::now();
         for Client(stream) in &mut crowd {
             let mut frames = Vec::new();
             within(stream.read_to_end(&mut frames)).await.unwrap();

@@ -218,7 +218,10 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         started.elapsed().as_secs()
     );
     if wrong.is_empty() {
-        return check();
+        return match options.only {
+            Some(_) => Ok(()),
+            None => check(),
+        };
     }
     Err(format!("{} rows are wrong:\n{}", wrong.len(), wrong.join("\n")).into())
 }

@@ -58,7 +58,8 @@ test('messages: all clients in one page, each in every round', { timeout: TEST_T
     assert.deepEqual(partakers(results, name), [...PEERS, ...OWN, ...more].sort());
     for (const { samples } of results.measurements) {
       assert.equal(samples.length, 5);
-      assert.ok(samples.every((sample) => sample > 0));
+      // Some are differences, which on a busy machine may be below zero.
+      assert.ok(samples.every(Number.isFinite));
     }
   }
 });

@@ -166,7 +166,7 @@ export const traps = {
   async 'a dead connection that does not end is left at once, and its ping does not kill the next one'(t) {
     const made = [];
     const { socket } = t.echo({
-      heartbeatInterval: 20, heartbeatGrace: 500, heartbeatMessage: 'ping', isHeartbeat: (data) => data === 'ping',
+      heartbeatInterval: 20, heartbeatGrace: 3_000, heartbeatMessage: 'ping', isHeartbeat: (data) => data === 'ping',
       WebSocket: recorded(made, {
         send(data) { if (this !== made[0]) WebSocket.prototype.send.call(this, data); },
         close(...given) { if (this !== made[0]) WebSocket.prototype.close.call(this, ...given); },
@@ -177,7 +177,7 @@ export const traps = {
     await t.next(socket, 'open');
     equal(made[0].readyState, 1, 'the browser calls the dead one open');
     // Longer than the grace of a ping that went before.
-    await pause(800);
+    await pause(3_300);
     const { attempts, opens } = socket.snapshot();
     same([attempts, opens, socket.readyState], [2, 2, 1], 'attempts, opens and readyState');
     WebSocket.prototype.close.call(made[0]);

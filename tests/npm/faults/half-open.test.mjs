@@ -11,7 +11,7 @@ import { LONG, PATIENT, QUICK, WITH_HEARTBEAT, openWorld } from './lib/world.mjs
 // Seconds between the server's beats, the shortest that the client believes; and the client's patience in
 // milliseconds.
 const BEAT = 5;
-const GRACE = 1_000;
+const GRACE = 3_000;
 
 // Every retry but the first after a time that is known.
 const STEP = 1_500;

@@ -150,7 +150,7 @@ describe('faults of messages', { timeout: 10 * TEST_TIMEOUT }, () => {
 
   test('[R1][R25] messages that come late, but in time, keep the connection, and those that come too late do not', { timeout: TEST_TIMEOUT }, async () => {
     // It is asked after the interval, and then has the grace to answer.
-    const [LATE, TOO_LATE, COUNT] = [PINGS.heartbeatGrace * 0.6, SILENCE * 10, 10];
+    const [LATE, TOO_LATE, COUNT] = [PINGS.heartbeatGrace * 0.4, SILENCE * 10, 10];
     await befall({ type: 'delayMessages', ms: LATE });
     const sent = Date.now();
     for (const which of [id, `${id} bare`]) await tab.sendMany(which, 'late', COUNT);

@@ -79,7 +79,7 @@ describe('faults of a network', { timeout: 10 * TEST_TIMEOUT }, () => {
 
   test('[R1][R25] a slow network keeps its connection', { timeout: TEST_TIMEOUT }, async () => {
     // It is asked after the interval, and then has the grace to answer.
-    const [LATENCY, COUNT] = [PINGS.heartbeatGrace * 0.3, 20];
+    const [LATENCY, COUNT] = [PINGS.heartbeatGrace * 0.2, 20];
     for (const direction of ['upstream', 'downstream']) await proxy.toxic('latency', { latency: LATENCY }, direction);
     await connect();
     const sent = Date.now();
@@ -211,7 +211,7 @@ describe('faults of a network', { timeout: 10 * TEST_TIMEOUT }, () => {
     const server = await world.start('test-server', '--ping-interval', '5');
     const hole = await control.proxy('hole', server.port);
     const url = `${hole.ws}/hello`;
-    await tab.open(id, url, WITH_HEARTBEAT, { ...QUICK, heartbeatGrace: 1_000, connectTimeout: 3_000 });
+    await tab.open(id, url, WITH_HEARTBEAT, { ...QUICK, heartbeatGrace: 3_000, connectTimeout: 3_000 });
     await tab.bare(`${id} bare`, `${hole.ws}/echo`);
     await tab.echo(`${id} bare`, 'there');
     const since = Date.now();

@@ -37,14 +37,7 @@ impl Workspace {
             .ok_or_else(|| format!("{} has no name", target.package.display()))?;
         let mut cargo = Command::new("cargo");
         cargo
-            .args([
-                "test",
-                "--quiet",
-                "--offline",
-                "--all-features",
-                "--package",
-                package,
-            ])
+            .args(["test", "--offline", "--all-features", "--package", package])
             .current_dir(&self.copy)
             .env("CARGO_TARGET_DIR", &self.target)
             // A bug may leave something unused.

@@ -616,10 +616,12 @@ pub(super) const TABLE: &[Bug] = &[
     },
     Bug {
         promise: 6,
-        what: "an event of an earlier socket is heard",
-        file: "client/src/connection/attempt.rs",
-        from: "if generation != self.generation || !matches!(self.state, State::Connecting { .. }) {",
-        to: "if !matches!(self.state, State::Connecting { .. }) {",
+        what: "a late message of an earlier socket is delivered",
+        file: "client/src/connection/mod.rs",
+        from: "generation == self.generation
+            && matches!(self.state, State::Open { .. } | State::Closing(_))",
+        to: "generation.0 > 0
+            && matches!(self.state, State::Open { .. } | State::Closing(_))",
         test: Named {
             file: "client/src/connection/tests.rs",
             name: "an_event_of_an_earlier_socket_changes_nothing",
@@ -804,9 +806,9 @@ pub(super) const TABLE: &[Bug] = &[
     Bug {
         promise: 17,
         what: "a closing handshake has no limit",
-        file: "client/src/connection/closing.rs",
-        from: "deadline: now.after(self.options.close_timeout),",
-        to: "deadline: now.after(u64::MAX),",
+        file: "client/src/connection/sending.rs",
+        from: "closing.deadline = now.after(self.options.close_timeout);",
+        to: "closing.deadline = now.after(u64::MAX);",
         test: Named {
             file: "client/tests/rust_face.rs",
             name: "a_close_that_the_server_does_not_answer_ends_by_itself",
@@ -902,10 +904,10 @@ pub(super) const TABLE: &[Bug] = &[
     },
     Bug {
         promise: 26,
-        what: "what is not read has no bound in bytes",
+        what: "one message more than may wait to be read",
         file: "client/src/inbox.rs",
-        from: "&& self.bytes.saturating_add(message.len()) <= self.limits.bytes)",
-        to: "&& self.bytes <= usize::MAX)",
+        from: "(self.messages.len() < self.limits.messages",
+        to: "(self.messages.len() <= self.limits.messages",
         test: Named {
             file: "client/tests/rust_face.rs",
             name: "what_is_not_read_in_time_is_bounded_and_reported",
