@@ -1001,4 +1001,81 @@ pub(super) const TABLE: &[Bug] = &[
             name: "asks over HTTP why handshakes fail, once, and tells it",
         },
     },
+    Bug {
+        promise: 8,
+        what: "listeners of the page are never removed",
+        file: "client-wasm/js/ring.js",
+        from: "  listen('removeEventListener', things.get(id));",
+        to: "",
+        test: Named {
+            file: "tests/npm/testing/promises.test.mjs",
+            name: "${what}, it listens to nothing and has no timer",
+        },
+    },
+    Bug {
+        promise: 8,
+        what: "timers are not called off",
+        file: "client-wasm/js/ring.js",
+        from: "  clearTimeout(things.get(id));",
+        to: "",
+        test: Named {
+            file: "tests/npm/testing/promises.test.mjs",
+            name: "${what}, it listens to nothing and has no timer",
+        },
+    },
+    Bug {
+        promise: 25,
+        what: "the waiting room forgets the time to live",
+        file: "client-wasm/js/waiting-room.js",
+        from: "expires === Infinity ? ttl : Math.ceil(expires - time)",
+        to: "undefined",
+        test: Named {
+            file: "tests/npm/testing/promises.test.mjs",
+            name: "a message that waited before the start keeps its time to live",
+        },
+    },
+    Bug {
+        promise: 32,
+        what: "the log shows the server's reason",
+        file: "client/src/connection/event.rs",
+        from: "closed.loss.close.clean,\n                closed.unconfirmed.messages,",
+        to: "&closed.loss.close.reason,\n                closed.unconfirmed.messages,",
+        test: Named {
+            file: "client/tests/secrets.rs",
+            name: "nothing_that_a_program_logs_shows_a_secret",
+        },
+    },
+    Bug {
+        promise: 32,
+        what: "the debug log of JavaScript shows the server's reason",
+        file: "client-wasm/js/ring.js",
+        from: "closed: ${cause}, code ${code},",
+        to: "closed: ${cause}, code ${code} ${lost.reason},",
+        test: Named {
+            file: "tests/npm/testing/promises.test.mjs",
+            name: "the debug log tells no sub-protocol, no reason of a close and nothing that a function throws",
+        },
+    },
+    Bug {
+        promise: 32,
+        what: "the debug log of JavaScript shows the sub-protocol",
+        file: "client-wasm/js/ring.js",
+        from: "${reconnected ? 'reconnected' : 'connected'}`",
+        to: "${reconnected ? 'reconnected' : 'connected'} ${host.target}`",
+        test: Named {
+            file: "tests/npm/testing/promises.test.mjs",
+            name: "the debug log tells no sub-protocol, no reason of a close and nothing that a function throws",
+        },
+    },
+    Bug {
+        promise: 32,
+        what: "the debug log of JavaScript shows what a provider throws",
+        file: "client-wasm/js/reconnecting-websocket.js",
+        from: "sub-protocols failed with ${name}`);",
+        to: "sub-protocols failed with ${name}${message}`);",
+        test: Named {
+            file: "tests/npm/testing/promises.test.mjs",
+            name: "the debug log tells no sub-protocol, no reason of a close and nothing that a function throws",
+        },
+    },
 ];
