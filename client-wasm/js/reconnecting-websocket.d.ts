@@ -179,7 +179,8 @@ export interface ReconnectingWebSocketOptions {
 
   /**
    * Whether control messages are spoken when the server has agreed to a sub-protocol whose name ends with
-   * `~1`: its heartbeat, a ping, a window to come back in. They do not reach the application.
+   * `~1`: its heartbeat, a ping, a window to come back in. They do not reach the application. A text of its
+   * own that starts with `~` is escaped on the way, and arrives as it was given.
    * @default false
    */
   controlMessages?: boolean | undefined;

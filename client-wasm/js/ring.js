@@ -268,10 +268,15 @@ export function protocolOf(id) {
   return read(things.get(id).socket, 'protocol');
 }
 
-/** The text of a message, which comes as its event or its data, if it begins with a character of this code. */
+/** The text of a message, which is an event, its data or what is sent, if it begins with a character of this code. */
 export function markedText(message, code) {
   const data = typeof message === 'string' ? message : dataOf(message);
   return typeof data === 'string' && data.charCodeAt(0) === code ? data : undefined;
+}
+
+/** Such a message without that character, as its data or as what tells of it as its event does. */
+export function withoutMark(message) {
+  return typeof message === 'string' ? message.slice(1) : { data: dataOf(message).slice(1) };
 }
 
 /** The module has failed: lets go of its timers, and closes its sockets for good. */

@@ -139,6 +139,10 @@ extern "C" {
     #[wasm_bindgen(js_name = markedText)]
     pub(crate) fn marked_text(message: &JsValue, code: u32) -> JsValue;
 
+    /// A message that has a text, without the first character of that.
+    #[wasm_bindgen(js_name = withoutMark)]
+    pub(crate) fn without_mark(message: &JsValue) -> JsValue;
+
     // ----- the host: none of these throws
 
     /// The number in a row of the table of options.

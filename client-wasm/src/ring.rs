@@ -60,6 +60,10 @@ impl Platform<JsValue> for Ring {
         host::marked_text(payload, mark.into()).as_string()
     }
 
+    fn without_mark(&self, payload: JsValue) -> JsValue {
+        host::without_mark(&payload)
+    }
+
     fn message(&self, text: &str) -> JsValue {
         JsValue::from_str(text)
     }

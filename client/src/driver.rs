@@ -9,7 +9,7 @@ use alloc::string::String;
 use core::any::Any;
 use core::cell::Cell;
 
-use steady_socket_protocol::control::{self, Control};
+use steady_socket_protocol::control::{self, Control, Heard};
 
 use crate::cell::RefCell;
 #[cfg(doc)]
@@ -117,6 +117,8 @@ struct Inner<P: 'static> {
     speaks_control: bool,
     /// They are spoken on the present connection.
     controls: Cell<bool>,
+    /// The largest message for the application, in bytes. Sockets take one more for the escape of a text.
+    most_bytes: usize,
     /// How deep the chain is whose timer has just gone off, further up the stack; 0 outside of timers.
     in_chain: Cell<u32>,
     /// Events are being handed out, further up the stack.
@@ -197,13 +199,16 @@ impl<P: 'static> Driver<P> {
             deadline: TimerSlot::default(),
             settings: Cell::new(SocketSettings {
                 binary_type: BinaryType::default(),
-                max_message_bytes: options.max_message_bytes,
+                max_message_bytes: options
+                    .max_message_bytes
+                    .map(|most| most.saturating_add(options.control_messages.into())),
             }),
             watch: RefCell::new(None),
             clocks: Cell::new(clocks),
             read_at: Cell::new(clocks.monotonic),
             speaks_control: options.control_messages,
             controls: Cell::new(false),
+            most_bytes: options.max_message_bytes.unwrap_or(u32::MAX) as usize,
             in_chain: Cell::new(0),
             telling: Cell::new(false),
             tell_soon: Cell::new(false),
@@ -394,12 +399,7 @@ impl<P: 'static> Inner<P> {
             SocketEvent::Message { payload, bytes } => {
                 return self.received(generation, payload, bytes);
             }
-            SocketEvent::TooBig => {
-                if let Some(socket) = self.socket_of(generation) {
-                    socket.close(Some(TOO_BIG), "message too big");
-                }
-                Input::TooBig { generation }
-            }
+            SocketEvent::TooBig => return self.too_big(generation),
             SocketEvent::Error => Input::SocketError { generation },
             SocketEvent::Closed(close) => {
                 self.look_at_clocks();
@@ -416,11 +416,21 @@ impl<P: 'static> Inner<P> {
         self.happened(input);
     }
 
+    fn too_big(self: &Rc<Self>, generation: Generation) {
+        if let Some(socket) = self.socket_of(generation) {
+            socket.close(Some(TOO_BIG), "message too big");
+        }
+        self.happened(Input::TooBig { generation });
+    }
+
     /// A message arrived. Nearly always it is all that there is to tell, and goes straight to the application.
-    fn received(self: &Rc<Self>, generation: Generation, payload: P, bytes: usize) {
-        let Some(payload) = self.for_the_application(generation, payload) else {
+    fn received(self: &Rc<Self>, generation: Generation, payload: P, mut bytes: usize) {
+        let Some(payload) = self.for_the_application(generation, payload, &mut bytes) else {
             return self.happened(Input::Alive { generation });
         };
+        if bytes > self.most_bytes {
+            return self.too_big(generation);
+        }
         if self.telling.get() {
             // Behind what is being told.
             return self.happened(Input::Message {
@@ -465,27 +475,47 @@ impl<P: 'static> Inner<P> {
         self.tell();
     }
 
-    /// Takes note of a message between the two ends; gives back one for the application.
-    fn for_the_application(&self, generation: Generation, payload: P) -> Option<P> {
+    /// Takes note of a message between the two ends; gives back one for the application, without its escape,
+    /// which its size then does not count either.
+    fn for_the_application(
+        &self,
+        generation: Generation,
+        mut payload: P,
+        bytes: &mut usize,
+    ) -> Option<P> {
         if self.controls.get()
             && let Some(text) = self.platform.text_marked(&payload, control::MARK)
         {
-            match Control::parse(&text) {
-                Some(Control::Beat { interval_ms }) => self.tell_core(Input::Beats {
-                    generation,
-                    interval_ms,
-                }),
-                Some(Control::Reconnect(window)) => self.tell_core(Input::Window {
-                    generation,
-                    min_ms: window.min_ms,
-                    max_ms: window.max_ms,
-                }),
-                // Of a later version, or not for a client.
-                _ => {}
+            match control::heard(&text) {
+                Heard::Application(_) => {
+                    payload = self.platform.without_mark(payload);
+                    *bytes = bytes.saturating_sub(1);
+                }
+                Heard::Control(control) => {
+                    self.controlled(generation, control);
+                    return None;
+                }
+                Heard::Unknown => return None,
             }
-            return None;
         }
         (!self.application.is_pong(&payload)).then_some(payload)
+    }
+
+    /// The server has sent a control message.
+    fn controlled(&self, generation: Generation, control: Control) {
+        self.tell_core(match control {
+            Control::Beat { interval_ms } => Input::Beats {
+                generation,
+                interval_ms,
+            },
+            Control::Reconnect(window) => Input::Window {
+                generation,
+                min_ms: window.min_ms,
+                max_ms: window.max_ms,
+            },
+            // Of a later version, or not for a client.
+            _ => return,
+        });
     }
 
     fn timer_went_off(self: &Rc<Self>, slot: fn(&Self) -> &TimerSlot) {
@@ -562,7 +592,7 @@ impl<P: 'static> Inner<P> {
     /// Hands the browser a message, and tells the core what became of it.
     fn transmit(&self, generation: Generation, payload: P) {
         let taken = self.socket_of(generation).is_some_and(|socket| {
-            let sent = socket.send(&payload);
+            let sent = self.send_on(&*socket, &payload);
             sent.map_err(|refusal| self.note(refusal)).is_ok()
         });
         if taken {
@@ -575,6 +605,23 @@ impl<P: 'static> Inner<P> {
                 payload,
             });
         }
+    }
+
+    /// Hands a socket a message, with its escape if it needs one. The message itself stays as it was given.
+    fn send_on(&self, socket: &dyn RawSocket<P>, payload: &P) -> Result<(), Refused> {
+        match self.escaped(payload) {
+            Some(escaped) => socket.send(&escaped),
+            None => socket.send(payload),
+        }
+    }
+
+    /// A text of the application that would be taken for a control message, as it goes out instead.
+    fn escaped(&self, payload: &P) -> Option<P> {
+        if !self.controls.get() {
+            return None;
+        }
+        let text = self.platform.text_marked(payload, control::MARK)?;
+        Some(self.platform.message(&control::escaped(&text)))
     }
 
     /// Tells the core what the browser holds.
@@ -800,13 +847,12 @@ impl<P: 'static> Inner<P> {
 impl<P> Drop for Inner<P> {
     /// Hands the queue to the browser, closes, and lets go. Nobody is left to be told.
     fn drop(&mut self) {
-        let connection = self.connection.get_mut();
         let context = Context {
             now: self.platform.now(),
             chance: 0.0,
             verdict: None,
         };
-        connection.handle(
+        self.connection.get_mut().handle(
             context,
             Input::Close {
                 code: None,
@@ -819,16 +865,18 @@ impl<P> Drop for Inner<P> {
         }) = self.socket.get_mut().take()
         {
             socket.detach();
-            while let Some(effect) = connection.poll_effect() {
+            while let Some(effect) = self.connection.get_mut().poll_effect() {
                 match effect {
                     Effect::Transmit {
                         generation,
                         payload,
                     } if generation == current => {
-                        if socket.send(&payload).is_err() {
+                        if self.send_on(&*socket, &payload).is_err() {
                             break;
                         }
-                        connection.transmitted(context.now, generation);
+                        self.connection
+                            .get_mut()
+                            .transmitted(context.now, generation);
                     }
                     Effect::Close { .. } | Effect::Abandon { .. } => break,
                     _ => {}

@@ -416,7 +416,8 @@ options! {
     /// How much longer it may be silent before the connection is given up as dead.
     heartbeat_grace / "heartbeatGrace": Duration, Millis 1..=MAX_MILLIS, default 10_000.0;
     /// Whether control messages are spoken when the server has agreed to a sub-protocol whose name ends
-    /// with `~1`: its heartbeat, a ping, a window to come back in. They do not reach the application.
+    /// with `~1`: its heartbeat, a ping, a window to come back in. They do not reach the application. A text of
+    /// its own that starts with `~` is escaped on the way, and arrives as it was given.
     control_messages / "controlMessages": bool, Flag 0..=1, default 0.0;
     /// How long a server that answers pings may take to answer one after the page has woken or the
     /// network has changed.

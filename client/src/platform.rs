@@ -140,9 +140,12 @@ pub trait Platform<P> {
     #[must_use = "dropping a watch stops it"]
     fn watch(&self, tell: Box<dyn Fn(Hint)>) -> Box<dyn Any>;
 
-    /// The text of a message that arrived, if it begins with `mark`; `None` for another, or a binary one. It
-    /// is asked about every message, so one that begins otherwise should not be copied.
+    /// The text of a message that arrived or is to be sent, if it begins with `mark`; `None` for another, or a
+    /// binary one. It is asked about every message, so one that begins otherwise should not be copied.
     fn text_marked(&self, payload: &P, mark: char) -> Option<String>;
+
+    /// A message that arrived and has a text that begins with a mark, which is ASCII: without that mark.
+    fn without_mark(&self, payload: P) -> P;
 
     /// A text message to send.
     fn message(&self, text: &str) -> P;

@@ -1064,6 +1064,106 @@ fn control_messages_are_spoken_where_they_were_negotiated() {
     assert_eq!(socket.handle().phase(), Phase::Open);
 }
 
+const MARKED: [&str; 5] = [
+    "~reconnect 60000-60000",
+    "~5 minutes left",
+    "~",
+    "~~ping",
+    "~beat 5000",
+];
+
+// [R35]
+#[test]
+fn a_text_of_the_application_is_never_taken_for_a_control_message() {
+    let world = World::new();
+    let mut socket = builder(&world)
+        .protocols(vec![text("chat~1"), text("chat")])
+        .options(
+            Options::default()
+                .control_messages(true)
+                .max_message_bytes(Some(22)),
+        )
+        .connect()
+        .unwrap();
+    let mut events = socket.events();
+    let handle = socket.handle();
+    for marked in MARKED {
+        handle.try_send(&text(marked)).unwrap();
+    }
+    world.connection(0).open_with_protocol("chat~1");
+    handle.try_send(&text("plain")).unwrap();
+    let sent = MARKED.map(|marked| format!("~{marked}"));
+    assert_eq!(texts(world.connection(0).received())[..5], sent);
+    assert_eq!(texts(world.connection(0).received())[5..], ["plain"]);
+    // Counted as the application gave them.
+    let bytes = MARKED.concat().len() + 5;
+    assert_eq!(handle.snapshot().unwrap().sent.bytes, bytes as u64);
+
+    for text in sent {
+        world.connection(0).send(text.as_str());
+    }
+    let mut received = Vec::new();
+    while let Some(item) = socket.next().now_or_never() {
+        received.push(item.unwrap().unwrap());
+    }
+    assert_eq!(received, MARKED);
+    let bytes = MARKED.concat().len() as u64;
+    assert_eq!(handle.snapshot().unwrap().received.bytes, bytes);
+    world.connection(0).cut();
+    assert_eq!(last_wait(&mut events), Some((5_000, Why::PolicyRetries)));
+
+    // Nothing is touched where they are not spoken.
+    world.advance(Duration::from_secs(5));
+    world.connection(1).open_with_protocol("chat");
+    for marked in MARKED {
+        handle.try_send(&text(marked)).unwrap();
+        world.connection(1).send(marked);
+        let received = socket.next().now_or_never();
+        assert_eq!(received.unwrap().unwrap().unwrap(), marked);
+    }
+    assert_eq!(texts(world.connection(1).received()), MARKED);
+
+    // What was not sent comes back as it was given, and what is sent by a drop is escaped, too.
+    world.connection(1).cut();
+    world.hint(Hint::Visible);
+    world.connection(2).open_with_protocol("chat~1");
+    let much = 4 * 1024 * 1024;
+    world.connection(2).set_buffered(much as u64);
+    handle.try_send(&"x".repeat(much)).unwrap();
+    assert_eq!(handle.try_send(&text("~last")), Ok(Sent::Queued));
+    drop(socket);
+    assert_eq!(
+        texts(world.connection(2).received()).last().unwrap(),
+        "~~last"
+    );
+}
+
+// [R16][R35]
+#[test]
+fn the_escape_of_a_text_does_not_count_for_its_size() {
+    for (text, is_taken) in [
+        ("~~3456", true),
+        ("~~34567", false),
+        ("12345", true),
+        ("123456", false),
+    ] {
+        let world = World::new();
+        let socket = builder(&world)
+            .protocols(vec!["chat~1".to_owned()])
+            .options(
+                Options::default()
+                    .control_messages(true)
+                    .max_message_bytes(Some(5)),
+            )
+            .connect()
+            .unwrap();
+        world.connection(0).open_with_protocol("chat~1");
+        world.connection(0).send(text);
+        let is_open = socket.handle().phase() == Phase::Open;
+        assert_eq!(is_open, is_taken, "{text}");
+    }
+}
+
 // [R21]
 #[test]
 fn a_loop_of_reconnects_is_slowed_down() {
@@ -1549,6 +1649,10 @@ impl Platform<Message> for Injected {
 
     fn text_marked(&self, payload: &Message, mark: char) -> Option<String> {
         self.world.text_marked(payload, mark)
+    }
+
+    fn without_mark(&self, payload: Message) -> Message {
+        self.world.without_mark(payload)
     }
 
     fn message(&self, text: &str) -> Message {

@@ -4,7 +4,9 @@
 
 pub mod core;
 
-use steady_socket_protocol::control::{Control, MARK, SUFFIX, Window};
+use steady_socket_protocol::control::{
+    Control, Heard, Incoming, MARK, SUFFIX, Window, heard, incoming, outgoing,
+};
 use steady_socket_protocol::hello::{
     ClientMessage, Hello, InvalidName, MAX_NAME_CHARS, ServerMessage, greeting, validate_name,
 };
@@ -64,9 +66,20 @@ fn is_bounded(error: &DecodeError) {
     assert!(error.to_string().len() < 200, "{error}");
 }
 
-/// Parses a text message as a control message, with the mark before it too.
+/// Parses a text message as a control message, with the mark before it too, and sends it as a text of the
+/// application.
 pub fn control(text: &str) {
     for text in [text.to_owned(), format!("{MARK}{text}")] {
+        let message = Message::from(text.as_str());
+        assert_eq!(
+            incoming(outgoing(message.clone())),
+            Incoming::Application(message)
+        );
+        let is_control = !matches!(heard(&text), Heard::Application(_));
+        assert_eq!(
+            is_control,
+            text.starts_with(MARK) && !text[1..].starts_with(MARK)
+        );
         if let Some(control) = Control::parse(&text) {
             assert!(text.starts_with(MARK));
             assert_eq!(Control::parse(&control.to_string()), Some(control));

@@ -5,26 +5,128 @@
 //! sub-protocol ends with [`SUFFIX`], which the client offers beside the plain name; a client or a
 //! server that knows nothing of them is not disturbed.
 //!
-//! A control message is a text message that starts with `~`:
+//! A control message is a text message that starts with one `~`:
 //!
 //! | text | from | meaning |
 //! |---|---|---|
 //! | `~beat 20000` | server | alive; the next one follows within so many milliseconds |
 //! | `~ping` | client | asks for a `~beat` now |
+//! | `~ping 7` | client | asks for a `~beat` and a `~pong 7` now; sent only after `~pong 0` has come |
+//! | `~pong 7` | server | everything that came before `~ping 7` has been received |
+//! | `~pong 0` | server | answers numbered pings; comes with the first `~beat` |
 //! | `~reconnect 5000-30000` | server | when this connection ends, come back after a time drawn from this window, in milliseconds |
+//!
+//! A text of the application that starts with `~` goes out with one more `~` in front, in both
+//! directions, so that it is never taken for a control message: [`escape`] puts it there, and [`heard`]
+//! takes it off. With them a server needs nothing else:
+//!
+//! ```
+//! use steady_socket_protocol::control::{Control, Heard, escape, heard};
+//!
+//! assert_eq!(heard("~ping 7"), Heard::Control(Control::Ping { number: Some(7) }));
+//! assert_eq!(heard("Ada"), Heard::Application("Ada"));
+//! assert_eq!(heard(&escape("~ping 7")), Heard::Application("~ping 7"));
+//! ```
 //!
 //! A server that speaks no control messages can still announce the window, in the reason of its
 //! Close: see [`Window::in_reason`].
 
+use alloc::borrow::Cow;
 use alloc::format;
 use alloc::string::String;
 use core::fmt;
 
+#[cfg(feature = "std")]
+use crate::Message;
+
 /// What a sub-protocol's name ends with when control messages (version 1) are spoken.
 pub const SUFFIX: &str = "~1";
 
-/// What a control message starts with.
+/// What a control message starts with, and an application's text that starts with it is escaped by.
 pub const MARK: char = '~';
+
+/// What a text message means on a connection that speaks control messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Heard<'a> {
+    /// A text of the application, without its escape.
+    Application(&'a str),
+    /// A control message.
+    Control(Control),
+    /// A control message that this version does not know. It is passed over.
+    Unknown,
+}
+
+/// Reads a text message that came on a connection that speaks control messages.
+#[must_use]
+pub fn heard(text: &str) -> Heard<'_> {
+    match text.strip_prefix(MARK) {
+        None => Heard::Application(text),
+        Some(rest) if rest.starts_with(MARK) => Heard::Application(rest),
+        Some(_) => Control::parse(text).map_or(Heard::Unknown, Heard::Control),
+    }
+}
+
+/// A text of the application as it goes out on such a connection: with one more [`MARK`] in front if it starts
+/// with one, and otherwise as it is, without a copy.
+#[must_use]
+pub fn escape<'a>(text: impl Into<Cow<'a, str>>) -> Cow<'a, str> {
+    let text = text.into();
+    if text.starts_with(MARK) {
+        Cow::Owned(escaped(&text))
+    } else {
+        text
+    }
+}
+
+/// `text` with one more [`MARK`] in front, whatever it starts with.
+#[must_use]
+pub fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len() + MARK.len_utf8());
+    escaped.push(MARK);
+    escaped.push_str(text);
+    escaped
+}
+
+/// What a message means on a connection that speaks control messages.
+#[cfg(feature = "std")]
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Incoming {
+    /// A message of the application, without its escape.
+    Application(Message),
+    /// A control message.
+    Control(Control),
+    /// A control message that this version does not know. It is passed over.
+    Unknown,
+}
+
+/// Reads a message as [`heard`] does. A binary message is always the application's, and comes back as it is.
+#[cfg(feature = "std")]
+#[must_use]
+pub fn incoming(message: Message) -> Incoming {
+    let Message::Text(mut text) = message else {
+        return Incoming::Application(message);
+    };
+    match heard(&text) {
+        Heard::Control(control) => Incoming::Control(control),
+        Heard::Unknown => Incoming::Unknown,
+        Heard::Application(inner) => {
+            if inner.len() < text.len() {
+                text.remove(0);
+            }
+            Incoming::Application(text.into())
+        }
+    }
+}
+
+/// A message of the application as it goes out, as [`escape`] has it. A binary message stays as it is.
+#[cfg(feature = "std")]
+#[must_use]
+pub fn outgoing(message: Message) -> Message {
+    match message {
+        Message::Text(text) => escape(text).into_owned().into(),
+        Message::Binary(_) => message,
+    }
+}
 
 /// A control message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,27 +137,61 @@ pub enum Control {
         /// Milliseconds until the next one, at the latest.
         interval_ms: u64,
     },
-    /// The client asks for a beat now.
-    Ping,
+    /// The client asks for a beat now, and for the answer with the same number, if it gives one.
+    Ping {
+        /// Which of the connection's pings this is, from 1.
+        number: Option<u64>,
+    },
+    /// The server has received the ping of this number, and so everything before it. With 0 it says that it
+    /// answers numbered pings.
+    Pong {
+        /// The number.
+        number: u64,
+    },
     /// The server says when to come back once this connection has ended.
     Reconnect(Window),
 }
 
 impl Control {
-    /// The text of [`Control::Ping`].
+    /// The text of a [`Control::Ping`] without a number.
     pub const PING: &str = "~ping";
 
-    /// Reads a text message; `None` if it is not a control message that this version knows. One that
-    /// starts with [`MARK`] and is unknown is passed over, not handed to the application.
+    /// The text of a [`Control::Ping`], made without the machinery of `fmt`, which is many times the size.
+    #[must_use]
+    pub fn ping(number: Option<u64>) -> String {
+        let mut text = String::from(Self::PING);
+        if let Some(number) = number {
+            text.push(' ');
+            let mut unit = 1;
+            while number / unit >= 10 {
+                unit *= 10;
+            }
+            while unit > 0 {
+                let digit = (number / unit % 10) as u8;
+                text.push(char::from(b'0' + digit));
+                unit /= 10;
+            }
+        }
+        text
+    }
+
+    /// Reads a text message; `None` if it is not a control message that this version knows. [`heard`] tells
+    /// an unknown one from a text of the application.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.strip_prefix(MARK)?;
         let (name, argument) = head(text, b' ');
         match (name, argument) {
             ("beat", Some(interval)) => Some(Self::Beat {
-                interval_ms: millis(interval)?,
+                interval_ms: digits(interval)?,
             }),
-            ("ping", None) => Some(Self::Ping),
+            ("ping", None) => Some(Self::Ping { number: None }),
+            ("ping", Some(number)) => Some(Self::Ping {
+                number: Some(digits(number)?),
+            }),
+            ("pong", Some(number)) => Some(Self::Pong {
+                number: digits(number)?,
+            }),
             ("reconnect", Some(window)) => Window::parse(window).map(Self::Reconnect),
             _ => None,
         }
@@ -67,7 +203,8 @@ impl fmt::Display for Control {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Beat { interval_ms } => write!(f, "{MARK}beat {interval_ms}"),
-            Self::Ping => f.write_str(Self::PING),
+            Self::Ping { number } => f.write_str(&Self::ping(*number)),
+            Self::Pong { number } => write!(f, "{MARK}pong {number}"),
             Self::Reconnect(window) => write!(f, "{MARK}reconnect {window}"),
         }
     }
@@ -88,7 +225,7 @@ impl Window {
 
     fn parse(text: &str) -> Option<Self> {
         let (min, max) = head(text, b'-');
-        let (min_ms, max_ms) = (millis(min)?, millis(max?)?);
+        let (min_ms, max_ms) = (digits(min)?, digits(max?)?);
         (min_ms <= max_ms).then_some(Self { min_ms, max_ms })
     }
 
@@ -127,8 +264,8 @@ impl fmt::Display for Window {
     }
 }
 
-/// Whole milliseconds in decimal digits, at most ten of them: no sign, no space.
-fn millis(text: &str) -> Option<u64> {
+/// A whole number in decimal digits, at most ten of them: no sign, no space.
+fn digits(text: &str) -> Option<u64> {
     if !(1..=10).contains(&text.len()) {
         return None;
     }
@@ -165,7 +302,17 @@ mod tests {
                 },
                 "~beat 20000",
             ),
-            (Control::Ping, "~ping"),
+            (Control::Ping { number: None }, "~ping"),
+            (Control::Ping { number: Some(0) }, "~ping 0"),
+            (Control::Ping { number: Some(10) }, "~ping 10"),
+            (
+                Control::Ping {
+                    number: Some(9_999_999_999),
+                },
+                "~ping 9999999999",
+            ),
+            (Control::Pong { number: 0 }, "~pong 0"),
+            (Control::Pong { number: 407 }, "~pong 407"),
             (Control::Reconnect(window), "~reconnect 5000-30000"),
         ] {
             assert_eq!(control.to_string(), text);
@@ -186,7 +333,12 @@ mod tests {
             "~beat 1 ",
             "~beat +1",
             "~beat 12345678901",
-            "~ping 1",
+            "~ping ",
+            "~ping x",
+            "~ping 12345678901",
+            "~pong",
+            "~pong -1",
+            "~~pong 1",
             "~reconnect 5",
             "~reconnect 6-5",
             "~reconnect 5-",
@@ -206,11 +358,51 @@ mod tests {
         }
     }
 
+    // [R35]
+    #[test]
+    fn a_text_of_the_application_is_never_taken_for_a_control_message() {
+        for (given, sent) in [
+            ("", ""),
+            ("Ada", "Ada"),
+            ("a~b", "a~b"),
+            ("~", "~~"),
+            ("~~", "~~~"),
+            ("~5 minutes left", "~~5 minutes left"),
+            ("~reconnect 60000-60000", "~~reconnect 60000-60000"),
+            ("~ping", "~~ping"),
+            ("\u{fe0f}~", "\u{fe0f}~"),
+        ] {
+            assert_eq!(escape(given), sent);
+            assert_eq!(heard(sent), Heard::Application(given));
+        }
+        assert!(matches!(escape("Ada"), Cow::Borrowed("Ada")), "no copy");
+        assert_eq!(heard("~"), Heard::Unknown);
+        assert_eq!(heard("~5 minutes left"), Heard::Unknown);
+    }
+
+    // [R35]
+    #[cfg(feature = "std")]
+    #[test]
+    fn bytes_are_not_escaped() {
+        let bytes = Message::from(b"~ping".as_slice());
+        assert_eq!(outgoing(bytes.clone()), bytes);
+        assert_eq!(incoming(bytes.clone()), Incoming::Application(bytes));
+    }
+
     proptest! {
+        // [R35]
+        #[cfg(feature = "std")]
+        #[test]
+        fn every_text_comes_through_as_it_was_given(text in "~{0,3}.*") {
+            let sent = outgoing(text.as_str().into());
+            prop_assert_eq!(sent.len() - text.len(), usize::from(text.starts_with(MARK)));
+            prop_assert_eq!(incoming(sent), Incoming::Application(text.into()));
+        }
+
         #[test]
         fn nothing_that_a_peer_sends_does_harm(text: String) {
-            let _ = Control::parse(&text);
-            let _ = Control::parse(&format!("~{text}"));
+            let _ = heard(&text);
+            let _ = heard(&format!("~{text}"));
             let _ = Window::in_reason(&text);
         }
     }

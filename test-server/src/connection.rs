@@ -7,7 +7,7 @@ use futures_util::{SinkExt, StreamExt};
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use steady_socket_protocol::Message;
-use steady_socket_protocol::control::{Control, MARK};
+use steady_socket_protocol::control::{Control, Incoming, incoming, outgoing};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
@@ -57,16 +57,11 @@ async fn converse(
     config: &Config,
 ) -> End {
     // Promised with every beat: the next one comes with the next ping, whatever else happens.
-    let beat = || {
-        frame_of(
-            Control::Beat {
-                interval_ms: config.ping_interval.as_millis() as u64,
-            }
-            .to_string()
-            .into(),
-        )
+    let beat = Control::Beat {
+        interval_ms: config.ping_interval.as_millis() as u64,
     };
-    if controls && !send(socket, beat(), config).await {
+    // Numbered pings are answered here, which a client has to know before it sends one.
+    if controls && !say(socket, &[beat, Control::Pong { number: 0 }], config).await {
         return End::Gone;
     }
     let mut pings = interval_at(Instant::now() + config.ping_interval, config.ping_interval);
@@ -83,15 +78,24 @@ async fn converse(
             frame = socket.next() => {
                 last_frame = Instant::now();
                 match frame {
-                    Some(Ok(frame)) => match message_of(frame) {
-                        Some(message) if controls && is_control(&message) => {
-                            // A ping is all that a client says in this version.
-                            if !send(socket, beat(), config).await {
+                    Some(Ok(frame)) => match heard(frame, controls) {
+                        Some(Incoming::Application(message)) => {
+                            // The escape of a text does not count, so the socket itself lets one byte more pass.
+                            if message.len() > config.max_message_bytes {
+                                return too_big(config);
+                            }
+                            service.answer(message, &config.transcript)
+                        }
+                        Some(Incoming::Control(Control::Ping { number })) => {
+                            let pong = number.map(|number| Control::Pong { number });
+                            let answers: Vec<_> = [Some(beat), pong].into_iter().flatten().collect();
+                            if !say(socket, &answers, config).await {
                                 return End::Gone;
                             }
                             continue;
                         }
-                        Some(message) => service.answer(message, &config.transcript),
+                        // Of a later version, or not for a server.
+                        Some(Incoming::Control(_) | Incoming::Unknown) => continue,
                         // A ping is answered, and a Close too, by the socket itself.
                         None => continue,
                     },
@@ -103,7 +107,7 @@ async fn converse(
                 // The protocol's ping for the network and for clients that are not browsers, whose
                 // script never sees it; the beat for those that are.
                 if !send(socket, Frame::Ping(Vec::new().into()), config).await
-                    || (controls && !send(socket, beat(), config).await)
+                    || (controls && !say(socket, &[beat], config).await)
                 {
                     return End::Gone;
                 }
@@ -116,6 +120,7 @@ async fn converse(
         };
         match answer {
             Answer::Send(message) => {
+                let message = if controls { outgoing(message) } else { message };
                 if !send(socket, frame_of(message), config).await {
                     return End::Gone;
                 }
@@ -132,6 +137,16 @@ async fn send(socket: &mut WebSocket, frame: Frame, config: &Config) -> bool {
         timeout(config.idle_timeout, socket.send(frame)).await,
         Ok(Ok(()))
     )
+}
+
+/// Sends control messages, and says whether that worked.
+async fn say(socket: &mut WebSocket, controls: &[Control], config: &Config) -> bool {
+    for control in controls {
+        if !send(socket, Frame::text(control.to_string()), config).await {
+            return false;
+        }
+    }
+    true
 }
 
 /// Says goodbye, and reads on until the client has said it too: a socket that is dropped at once
@@ -153,13 +168,7 @@ async fn close(socket: &mut WebSocket, code: u16, reason: String, wait: Duration
 /// What a failed read calls for, by RFC 6455 §7.4.1.
 fn end_of(error: &SocketError, config: &Config) -> End {
     match error {
-        SocketError::Capacity(_) => End::Close(
-            1009,
-            format!(
-                "a message has at most {} bytes here",
-                config.max_message_bytes
-            ),
-        ),
+        SocketError::Capacity(_) => too_big(config),
         SocketError::Utf8(_) => End::Close(1007, "a text message must be UTF-8".to_owned()),
         SocketError::Protocol(_) => {
             End::Close(1002, "the frame breaks the WebSocket protocol".to_owned())
@@ -168,16 +177,22 @@ fn end_of(error: &SocketError, config: &Config) -> End {
     }
 }
 
-fn is_control(message: &Message) -> bool {
-    matches!(message, Message::Text(text) if text.starts_with(MARK))
+fn too_big(config: &Config) -> End {
+    let most = config.max_message_bytes;
+    End::Close(1009, format!("a message has at most {most} bytes here"))
 }
 
-fn message_of(frame: Frame) -> Option<Message> {
-    match frame {
-        Frame::Text(text) => Some(text.as_str().into()),
-        Frame::Binary(bytes) => Some(Vec::from(bytes).into()),
-        _ => None,
-    }
+/// The message in a frame; where no control messages are spoken, all of them are the application's.
+fn heard(frame: Frame, controls: bool) -> Option<Incoming> {
+    let message = match frame {
+        Frame::Text(text) => text.as_str().into(),
+        Frame::Binary(bytes) => Vec::from(bytes).into(),
+        _ => return None,
+    };
+    Some(match controls {
+        true => incoming(message),
+        false => Incoming::Application(message),
+    })
 }
 
 fn frame_of(message: Message) -> Frame {

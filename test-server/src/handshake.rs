@@ -180,10 +180,12 @@ fn upgrade(state: &State, admitted: Admitted, on_upgrade: OnUpgrade) -> reply::R
     let config = Arc::clone(&state.config);
     // The write buffer's limit stays as it is: nothing piles up there, for the next message is read only
     // when the answer has gone.
+    // One byte more for the escape of a text, where there may be one: `connection` looks at what is left.
+    let most = config.max_message_bytes + usize::from(controls);
     let websocket = WebSocketConfig::default()
         .read_buffer_size(READ_BYTES)
-        .max_message_size(Some(config.max_message_bytes))
-        .max_frame_size(Some(config.max_message_bytes));
+        .max_message_size(Some(most))
+        .max_frame_size(Some(most));
     tokio::spawn(async move {
         // Who leaves before the upgrade gives back the place in the registry by that.
         if let Ok(upgraded) = on_upgrade.await {

@@ -376,6 +376,13 @@ impl Platform<Message> for World {
         }
     }
 
+    fn without_mark(&self, mut payload: Message) -> Message {
+        if let Message::Text(text) = &mut payload {
+            text.remove(0);
+        }
+        payload
+    }
+
     fn message(&self, text: &str) -> Message {
         text.into()
     }

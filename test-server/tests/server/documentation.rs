@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde_json::Value;
+use steady_socket_protocol::control::{Control, Heard, escape, heard};
 use steady_socket_protocol::hello::{ClientMessage, MAX_NAME_CHARS, ServerMessage};
 use steady_socket_protocol::{Decode, Encode, Endpoint, Json, MAX_DEPTH, hello::Hello};
 use test_server::Config;
@@ -45,6 +46,38 @@ fn the_examples_are_messages() {
     let sentence = error.to_string();
     let sentence = sentence.split_once(" (at").unwrap().0;
     assert!(DOCUMENT.contains(sentence), "{sentence}");
+}
+
+/// The rows of the table with this head, each as the code in its cells.
+fn table(head: &str) -> Vec<Vec<&'static str>> {
+    let mut lines = DOCUMENT.lines();
+    assert!(lines.any(|line| line == head), "{head}");
+    lines
+        .skip(1)
+        .take_while(|line| line.starts_with('|'))
+        .map(|line| {
+            let cells = line.split(" | ").map(|cell| cell.trim_matches([' ', '|']));
+            cells.map(|cell| cell.trim_matches('`')).collect()
+        })
+        .collect()
+}
+
+// [R35]
+#[test]
+fn control_messages_and_escapes_are_as_the_tables_say() {
+    let messages = table("| text | from | meaning |");
+    assert_eq!(messages.len(), 6);
+    for row in messages {
+        let control = Control::parse(row[0]).unwrap();
+        assert_eq!(control.to_string(), row[0]);
+        assert_eq!(heard(row[0]), Heard::Control(control));
+    }
+    let texts = table("| the application's text | on the wire |");
+    assert_eq!(texts.len(), 5);
+    for row in texts {
+        assert_eq!(escape(row[0]), row[1]);
+        assert_eq!(heard(row[1]), Heard::Application(row[0]));
+    }
 }
 
 #[test]

@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use test_server::Config;
+use tokio_tungstenite::tungstenite::Message;
 
 use crate::support::{Folder, config, start};
 
@@ -38,7 +39,15 @@ async fn control_messages_are_spoken_where_they_were_negotiated() {
     assert_eq!(response.headers()[PROTOCOL], "hello.json~1");
     let beat = client.receive().await;
     assert!(beat.to_text().unwrap().starts_with("~beat "), "{beat}");
+    // It answers numbered pings, and says so at once.
+    assert_eq!(client.receive().await, Message::from("~pong 0"));
     assert_eq!(client.ask("~ping").await, beat);
+    assert_eq!(client.ask("~ping 17").await, beat);
+    assert_eq!(client.receive().await, Message::from("~pong 17"));
+    // What is no ping is passed over.
+    for unknown in ["~", "~ping 1 2", "~beat 1", "~pong 0", "~later"] {
+        client.send(unknown).await;
+    }
     let greeting = client.ask(r#"{"type":"hello","name":"Ada"}"#).await;
     assert!(
         greeting.to_text().unwrap().contains("Hello Ada!"),
@@ -51,6 +60,31 @@ async fn control_messages_are_spoken_where_they_were_negotiated() {
     assert!(answer.to_text().unwrap().contains("malformed"), "{answer}");
 }
 
+// [R35]
+#[tokio::test]
+async fn a_text_that_starts_like_a_control_message_is_the_application_s_when_it_is_escaped() {
+    let server = start(Config {
+        max_message_bytes: 128,
+        ..config()
+    })
+    .await;
+    let offer = [(PROTOCOL, "hello.json~1")];
+    let (mut client, _) = server.connect_with("/hello", &offer).await.unwrap();
+    for _ in ["beat", "pong"] {
+        client.receive().await;
+    }
+    for text in ["~~ping", "~~", "~~~reconnect 1-2"] {
+        let answer = client.ask(text).await;
+        assert!(answer.to_text().unwrap().contains("malformed"), "{answer}");
+    }
+    // The escape is not counted: 128 bytes are the application's, and one more is too many.
+    for (bytes, is_taken) in [(128, true), (129, false)] {
+        let text = format!("~~{}", "x".repeat(bytes - 1));
+        let answer = client.ask(text).await;
+        assert_eq!(answer.is_text(), is_taken, "{bytes}: {answer}");
+    }
+}
+
 #[tokio::test]
 async fn beats_come_with_the_pings() {
     let server = start(Config {
@@ -60,8 +94,8 @@ async fn beats_come_with_the_pings() {
     .await;
     let offer = [(PROTOCOL, "hello.msgpack~1")];
     let (mut client, _) = server.connect_with("/hello", &offer).await.unwrap();
-    for _ in 0..3 {
-        assert_eq!(client.receive().await.to_text().unwrap(), "~beat 20");
+    for expected in ["~beat 20", "~pong 0", "~beat 20", "~beat 20"] {
+        assert_eq!(client.receive().await.to_text().unwrap(), expected);
     }
 }
 

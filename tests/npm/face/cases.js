@@ -1031,6 +1031,41 @@ export const cases = {
     equal(socket.snapshot().messagesReceived, 1, 'messages received');
   },
 
+  async '[R35] a text that looks like a control message is the application’s, both ways'(t) {
+    const texts = ['~reconnect 60000-60000', '~5 minutes left', '~', '~~ping', '~beat 5000', 'plain', ''];
+    const wire = [];
+    /** On a server that sends everything back and chose `name`. */
+    const spoken = (name) => class extends WebSocket {
+      get protocol() { return name; }
+
+      send(data) {
+        wire.push(data);
+        super.send(data);
+      }
+    };
+    for (const [options, isEscaped] of [
+      [{ WebSocket: spoken('chat~1'), controlMessages: true }, true],
+      [{ WebSocket: spoken('chat'), controlMessages: true }, false],
+      [{ WebSocket: spoken('chat~1') }, false],
+    ]) {
+      const { socket } = t.echo(options);
+      const received = t.messages(socket, texts.length + 1);
+      // Some before it is open, and some after.
+      for (const text of texts.slice(0, 3)) socket.send(text);
+      await t.next(socket, 'open');
+      for (const text of texts.slice(3)) socket.send(text);
+      const bytes = new TextEncoder().encode('~ping');
+      socket.send(bytes);
+      same(await received, [...texts, [...bytes]]);
+      const sent = wire.splice(0).filter((data) => typeof data === 'string');
+      same(sent, isEscaped ? texts.map((text) => (text.startsWith('~') ? `~${text}` : text)) : texts);
+      const { bytesSent, bytesReceived } = socket.snapshot();
+      const given = texts.join('').length + bytes.length;
+      same([bytesSent, bytesReceived], [given, given], 'counted as given');
+      socket.close();
+    }
+  },
+
   // --- Diagnosis ------------------------------------------------------------------------------------------
 
   async '[R33] asks over HTTP why handshakes fail, once, and tells it'(t) {

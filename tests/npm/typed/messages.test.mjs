@@ -63,6 +63,21 @@ describe('typed messages', { timeout: 8 * TEST_TIMEOUT }, () => {
     },
   });
 
+  test('[R35] a text that looks like a control message is the application’s', async () => {
+    const text = { decode: (data) => data, encode: (value) => value };
+    const { socket, fake } = unopened({ codec: text, controlMessages: true, isHeartbeat: (data) => data === '~pong' });
+    fake().protocol = 'chat~1';
+    fake().open();
+    await socket.opened();
+    socket.send('~5 minutes left');
+    assert.deepEqual(fake().sent, ['~~5 minutes left']);
+    const heard = [];
+    socket.onmessage = ({ data }) => heard.push(data);
+    for (const data of ['~beat 5000', '~~pong', '~~beat 5000', '~later']) fake().deliver(data);
+    assert.deepEqual(heard, ['~beat 5000']);
+    assert.equal(socket.snapshot().messagesReceived, 1);
+  });
+
   describe('received', () => {
     test('are what the codec makes of them, for listeners, handlers, iterators and next() alike', async () => {
       const { socket, wire } = await opened();
