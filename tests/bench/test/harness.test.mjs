@@ -78,7 +78,7 @@ test('end to end: echoes, one way, and coming back after a cut', { timeout: TEST
   );
 });
 
-test('memory: nothing is left of reconnects but the sockets that are open', { timeout: TEST_TIMEOUT }, async () => {
+test('memory: nothing is left of reconnects but the sockets that are open', { timeout: 5 * TEST_TIMEOUT }, async () => {
   const results = await measured(memory, '10,000 reconnects', (name) => name === 'steady-socket');
   for (const kind of ['heap', 'wasm memory', 'listeners', 'timers']) {
     assert.ok(partakers(results, `10,000 reconnects/${kind}`).includes('steady-socket'));

@@ -11,12 +11,12 @@ const RECONNECTS = 1_500;
 // So many first: the browser compiles what runs often, and keeps that (80 KB, nearly all in the first thousand).
 const WARM_UP = 2_500;
 
-describe('leaks', { timeout: 4 * TEST_TIMEOUT }, () => {
+describe('leaks', { timeout: 11 * TEST_TIMEOUT }, () => {
   let world;
   before(async () => { world = await openWorld(); });
   after(() => world?.close());
 
-  test('[R8] 1,500 reconnects leave no memory, no listener and no socket behind', { timeout: 3 * TEST_TIMEOUT }, async () => {
+  test('[R8] 1,500 reconnects leave no memory, no listener and no socket behind', { timeout: 10 * TEST_TIMEOUT }, async () => {
     const tab = await world.openTab();
     // The bytes of a WebAssembly memory are seen by nobody but the module: its constructor is asked.
     await tab.page.addInitScript(() => {

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use super::{Ground, Outcome, folder, run_logged};
 use crate::test::Stage;
@@ -60,7 +61,7 @@ impl Ground for Package {
         files::create_folder(&scratch)?;
         node.env("TMPDIR", &scratch);
         let (printed, is_late) = run_logged(&mut node, log, is_decided)?;
-        files::remove_folder(&scratch)?;
+        remove_soon(&scratch);
         Ok(names
             .iter()
             .map(|&name| {
@@ -98,6 +99,17 @@ impl Ground for Package {
         )?;
         self.tarball.replace(tarballs.join(name));
         Ok(())
+    }
+}
+
+/// Removes a folder in which a browser that has just been stopped may still write for a moment. What is left then, is
+/// left to the system.
+fn remove_soon(folder: &Path) {
+    for _ in 0..50 {
+        if files::remove_folder(folder).is_ok() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(100));
     }
 }
 

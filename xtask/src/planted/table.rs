@@ -1078,4 +1078,48 @@ pub(super) const TABLE: &[Bug] = &[
             name: "the debug log tells no sub-protocol, no reason of a close and nothing that a function throws",
         },
     },
+    Bug {
+        promise: 35,
+        what: "the client leaves the escape on a text",
+        file: "client/src/driver.rs",
+        from: "payload = self.platform.without_mark(payload);",
+        to: "",
+        test: Named {
+            file: "client/tests/rust_face.rs",
+            name: "a_text_of_the_application_is_never_taken_for_a_control_message",
+        },
+    },
+    Bug {
+        promise: 35,
+        what: "the server does not escape a text",
+        file: "test-server/src/connection.rs",
+        from: "let message = if controls { outgoing(message) } else { message };",
+        to: "",
+        test: Named {
+            file: "test-server/tests/server/handshake.rs",
+            name: "a_text_that_starts_like_a_control_message_is_the_application_s_when_it_is_escaped",
+        },
+    },
+    Bug {
+        promise: 35,
+        what: "the escape is a part of the text",
+        file: "protocol/src/control.rs",
+        from: "Some(rest) if rest.starts_with(MARK) => Heard::Application(rest),",
+        to: "Some(rest) if rest.starts_with(MARK) => Heard::Application(text),",
+        test: Named {
+            file: "protocol/src/control.rs",
+            name: "every_text_comes_through_as_it_was_given",
+        },
+    },
+    Bug {
+        promise: 35,
+        what: "JavaScript leaves the escape on a text",
+        file: "client-wasm/js/ring.js",
+        from: "{ data: dataOf(message).slice(1) }",
+        to: "{ data: dataOf(message) }",
+        test: Named {
+            file: "tests/npm/face/cases.js",
+            name: "a text that looks like a control message is the application’s, both ways",
+        },
+    },
 ];
