@@ -2,8 +2,23 @@
 
 import { isFunction, isObject } from './convert.js';
 
+/** The classes without which nothing here can be made, as far as the platform lacks them. */
+const missing = ['Event', 'EventTarget'].filter((name) => !isFunction(globalThis[name]));
+
+/** Stands in for them, so that the package can be imported everywhere. */
+class Missing {
+  constructor() {
+    throw new TypeError(`ReconnectingWebSocket: there was no ${missing.join(' and no ')} when steady-socket was imported; define what is missing before that`);
+  }
+}
+
+/** What a socket extends. */
+export const Target = missing.length === 0 ? globalThis.EventTarget : Missing;
+
+const PlatformEvent = globalThis.Event ?? Missing;
+
 /** For runtimes without one (Node before 23). */
-const OwnCloseEvent = class CloseEvent extends Event {
+const OwnCloseEvent = class CloseEvent extends PlatformEvent {
   #init;
 
   constructor(type, { code = 0, reason = '', wasClean = false, ...init } = {}) {
@@ -47,7 +62,7 @@ let handle;
  * with the attributes of a `MessageEvent`: to make one of those from its dictionary takes Chromium three to five
  * times as long (1.1 to 1.8 µs against 0.4 µs), which was most of what a message cost.
  */
-class ReceivedEvent extends Event {
+class ReceivedEvent extends PlatformEvent {
   #source;
   /** That whose handler was called, without being dispatched. */
   #target = null;

@@ -6,7 +6,7 @@ import {
   isFunction, parseUrl, rowOf, toCloseCode, toHeartbeat, toMessage, toModuleSource, toNumber, toOptions,
   toProtocols, toProvidedUrl, toSendOptions, toText, wrongKind,
 } from './convert.js';
-import { closeEvent, defineHandlers, dispatch, plainEvent, report, tellMessage } from './events.js';
+import { Target, closeEvent, defineHandlers, dispatch, plainEvent, report, tellMessage } from './events.js';
 import { GuardedCore, checkWorking, guarded, hasFailed, keep, letGo, setAbandon } from './failure.js';
 import { copiesWhatItIsGiven, keepBytes } from './lent.js';
 import { COUNTERS } from './names.js';
@@ -142,7 +142,7 @@ const ALLOW_INSECURE = rowOf('allowInsecure');
  */
 const shared = { OPTION_NAMES, defineHandlers, dictionary, dispatch, plainEvent, report, toNumber, wrongKind };
 
-export class ReconnectingWebSocket extends EventTarget {
+export class ReconnectingWebSocket extends Target {
   /** What its errors begin with: the name of the class, by the tag, which is that of one that extends this. */
   #class = Object.prototype.toString.call(this).slice('[object '.length, -1);
   /** The core, or what stands in for it. */

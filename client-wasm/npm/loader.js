@@ -6,6 +6,9 @@ import init, { setLoader } from './wasm/steady_socket_wasm.js';
 /** What the module exports that has been started. */
 const START = '__wbindgen_start';
 
+/** What the module and its JavaScript need of the platform, and some test environments lack. */
+const NEEDED = ['WebAssembly', 'TextDecoder', 'TextEncoder'];
+
 /** Where the module is when the program does not say: functions that give it. */
 const places = { embedded: null, file: null };
 
@@ -22,6 +25,8 @@ export function provide(kind, give) {
 export const { ReconnectingWebSocket, load, shared } = setLoader(loadModule);
 
 async function loadModule(signal, given) {
+  const missing = NEEDED.filter((name) => !globalThis[name]);
+  if (missing.length > 0) throw new Error(`there is no ${missing.join(' and no ')} here`);
   const from = given ?? await (places.embedded ?? places.file)();
   const module = await compile(from, signal).catch((error) => { throw forbidden(error) ?? error; });
   if (!WebAssembly.Module.exports(module).some(({ name }) => name === START)) throw anotherModule('it does not export what that does');

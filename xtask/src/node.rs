@@ -64,12 +64,36 @@ pub(crate) fn bundle_msgpack(output: &Path) -> Result<()> {
         .args(["--bundle", "--format=esm", "--target=es2022"])
         .args(["--legal-comments=none", "--log-level=warning"])
         .arg(format!(
+            "--inject:{}",
+            checkout::path("xtask/node/text.js").display()
+        ))
+        .arg(format!(
             "--banner:js=/*! {LIBRARY}\n\n{}\n*/",
             license.trim()
         ))
         .arg(format!("--outfile={}", output.display()))
         // Where the entry's imports are looked for, since nothing is installed beside it.
         .env("NODE_PATH", modules);
+    process::run(&mut esbuild)
+}
+
+/// Translates modules in a folder into CommonJS, each into a file of its own at the same place in another folder.
+///
+/// # Errors
+///
+/// What esbuild says.
+pub(crate) fn to_commonjs(folder: &Path, modules: &[PathBuf], output: &Path) -> Result<()> {
+    let mut esbuild = Command::new(build_packages().join("node_modules/.bin/esbuild"));
+    esbuild
+        .args(
+            modules
+                .iter()
+                .map(|module| format!("./{}", module.display())),
+        )
+        .args(["--format=cjs", "--platform=node", "--target=node20"])
+        .args(["--outbase=.", "--log-level=warning"])
+        .arg(format!("--outdir={}", output.display()))
+        .current_dir(folder);
     process::run(&mut esbuild)
 }
 

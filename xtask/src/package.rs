@@ -80,6 +80,7 @@ pub(crate) fn build() -> Result<()> {
     }
     files::copy_folder(&checkout::path("client-wasm/npm"), &package)?;
     node::bundle_msgpack(&package.join("typed/vendor/msgpack.js"))?;
+    add_commonjs(&package)?;
     let version = env!("CARGO_PKG_VERSION");
     files::write(
         &package.join("package.json"),
@@ -140,6 +141,31 @@ fn imported_once(javascript: &str) -> String {
         kept.push_str(line);
     }
     kept
+}
+
+/// Where the package has the same once more as CommonJS, for those who cannot load modules of JavaScript.
+const COMMONJS: &str = "cjs";
+
+/// Modules that are written by hand for CommonJS, or not needed there.
+const NOT_TRANSLATED: [&str; 3] = ["file.js", "embedded.js", "embedded-module.js"];
+
+/// Translates every module into CommonJS, one by one, so that its entries share what they have in common as modules
+/// do. The declarations are the same; which kind a file has is decided by the folder that it is in.
+fn add_commonjs(package: &Path) -> Result<()> {
+    let folder = package.join(COMMONJS);
+    let mut modules = Vec::new();
+    for file in files::below(package)? {
+        let name = file.to_string_lossy();
+        if file.starts_with(COMMONJS) || NOT_TRANSLATED.contains(&&*name) {
+            continue;
+        }
+        if name.ends_with(".d.ts") {
+            files::copy(&package.join(&file), &folder.join(&file))?;
+        } else if name.ends_with(".js") {
+            modules.push(file);
+        }
+    }
+    node::to_commonjs(package, &modules, &folder)
 }
 
 /// Compiles what wasm-pack will find compiled, with the same settings as it.
@@ -219,6 +245,41 @@ pub(crate) fn hash_of(sources: &[&str]) -> Result<u64> {
     Ok(hasher.finish())
 }
 
+/// The entries: their names, their files without an ending, and what a bundler takes whose output runs in Node, where
+/// it would not find the file of the WebAssembly module.
+const ENTRIES: [(&str, &str, &str); 6] = [
+    (".", "index", "inline"),
+    ("./inline", "inline", "inline"),
+    ("./websocket", "websocket", "websocket-inline"),
+    ("./websocket/inline", "websocket-inline", "websocket-inline"),
+    ("./msgpack", "typed/msgpack", "typed/msgpack"),
+    ("./testing", "testing/index", "testing/index"),
+];
+
+/// An entry of `exports`. Bundlers know `module`, and a Node that can `require` a module knows `module-sync`: both get the
+/// modules however they are asked for, so that no program has two copies of the classes. What is left for `require` is an
+/// older Node, and jest.
+fn entry((name, file, in_node): (&str, &str, &str)) -> String {
+    let target =
+        |file: &str| format!(r#"{{ "types": "./{file}.d.ts", "default": "./{file}.js" }}"#);
+    let module = target(file);
+    let bundled = if in_node == file {
+        module.clone()
+    } else {
+        format!(r#"{{ "node": {}, "default": {module} }}"#, target(in_node))
+    };
+    let commonjs = target(&format!("{COMMONJS}/{file}"));
+    format!(
+        r#"    "{name}": {{
+      "module": {bundled},
+      "module-sync": {module},
+      "require": {commonjs},
+      "default": {module}
+    }},
+"#
+    )
+}
+
 /// `package.json`. Everything in the package is listed by name, so that what npm packs is what was
 /// put together here.
 fn manifest(version: &str, files: &[PathBuf]) -> String {
@@ -227,6 +288,8 @@ fn manifest(version: &str, files: &[PathBuf]) -> String {
         .map(|file| format!("    \"{}\"", file.display()))
         .collect();
     let list = list.join(",\n");
+    let entries = ENTRIES.map(entry).concat();
+    let entries = entries.trim_end();
     let license = env!("CARGO_PKG_LICENSE");
     let repository = env!("CARGO_PKG_REPOSITORY");
     format!(
@@ -236,30 +299,7 @@ fn manifest(version: &str, files: &[PathBuf]) -> String {
   "description": "A WebSocket that reconnects, for browsers and servers: a drop-in class, and typed sockets",
   "type": "module",
   "exports": {{
-    ".": {{
-      "types": "./index.d.ts",
-      "default": "./index.js"
-    }},
-    "./inline": {{
-      "types": "./inline.d.ts",
-      "default": "./inline.js"
-    }},
-    "./websocket": {{
-      "types": "./websocket.d.ts",
-      "default": "./websocket.js"
-    }},
-    "./websocket/inline": {{
-      "types": "./websocket-inline.d.ts",
-      "default": "./websocket-inline.js"
-    }},
-    "./msgpack": {{
-      "types": "./typed/msgpack.d.ts",
-      "default": "./typed/msgpack.js"
-    }},
-    "./testing": {{
-      "types": "./testing/index.d.ts",
-      "default": "./testing/index.js"
-    }},
+{entries}
     "./{WASM}": "./{WASM}",
     "./package.json": "./package.json"
   }},
@@ -273,7 +313,8 @@ fn manifest(version: &str, files: &[PathBuf]) -> String {
     "./websocket.js",
     "./websocket-inline.js",
     "./file.js",
-    "./embedded.js"
+    "./embedded.js",
+    "./cjs/*.js"
   ],
   "license": "{license}",
   "repository": {{

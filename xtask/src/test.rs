@@ -451,6 +451,7 @@ fn npm() -> Result<()> {
     tests.extend(tests_in("tests/npm/runtimes", None)?);
     tests.extend(tests_in("tests/npm/testing", None)?);
     tests.extend(tests_in("tests/npm/frameworks", None)?);
+    tests.extend(tests_in("tests/npm/recipes", None)?);
     tests.extend(tests_in("tests/bench/test", None)?);
     let npm = NpmTests::prepare()?;
     let page = demo::assemble_page()?;

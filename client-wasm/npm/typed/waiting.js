@@ -114,6 +114,10 @@ export class Conditions {
   }
 }
 
+function now() {
+  return globalThis.performance?.now() ?? Date.now();
+}
+
 /**
  * Has a loop give way whose waits all end at once: while one task lasts nothing is received, no timer goes off and no
  * signal aborts.
@@ -126,9 +130,9 @@ export class Turns {
   /** What to wait for when the task has lasted long; otherwise nothing. */
   giveWay() {
     if (!this.#next) {
-      this.#began = performance.now();
+      this.#began = now();
       this.#next = new Promise((resolve) => { later(resolve); }).then(() => { this.#next = null; });
     }
-    return performance.now() - this.#began > LONGEST_TASK ? this.#next : undefined;
+    return now() - this.#began > LONGEST_TASK ? this.#next : undefined;
   }
 }

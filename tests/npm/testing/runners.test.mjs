@@ -7,6 +7,8 @@ import { cp, mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
+import { transform } from 'esbuild';
+
 import { TEST_TIMEOUT } from '../lib/limits.mjs';
 import { installPackage, runProgram } from '../lib/package.mjs';
 import { MODULES } from '../typed/compiler.mjs';
@@ -112,6 +114,31 @@ describe("an application's tests with the test kit", { timeout: 2 * TEST_TIMEOUT
     assert.match(await run('--test', '--test-reporter=tap', 'guide/chat.node.test.js'), /^# pass 1$/m);
     await run('guide/chat.plain.test.js');
   });
+
+  for (const [environment, more] of [
+    ['its default environment', {}],
+    ['jsdom', { testEnvironment: 'jsdom', setupFiles: ['<rootDir>/globals.js'] }],
+  ]) {
+    test(`of the guide passes with jest as it comes, which has CommonJS, in ${environment}`, async () => {
+      const [app, { code }] = programs(await readFile(GUIDE, 'utf8'));
+      const folder = path.join(installed.project, `commonjs-${environment.replaceAll(' ', '-')}`);
+      await mkdir(folder);
+      const files = {
+        'chat.js': app.code,
+        'chat.test.js': code.replace(/^import .* from 'vitest';$/m, '').replaceAll('vi.', 'jest.'),
+        'globals.js': GLOBALS,
+      };
+      await writeFile(path.join(folder, 'package.json'), '{ "type": "commonjs" }');
+      // As Babel does where an author writes `import`.
+      for (const [name, source] of Object.entries(files)) {
+        await writeFile(path.join(folder, name), (await transform(source, { format: 'cjs' })).code);
+      }
+      const args = ['node_modules/jest/bin/jest.js', '--no-color', '--config', JSON.stringify({ rootDir: folder, ...more })];
+      const { NODE_TEST_CONTEXT: _, ...env } = process.env;
+      const { stderr } = await runProgram(process.execPath, args, { cwd: installed.project, env });
+      assert.match(stderr, /Tests: +1 passed, 1 total/);
+    });
+  }
 
   test('of the readme passes as it stands there', async () => {
     const [{ name, code }, ...others] = programs(await readFile(path.join(installed.folder, 'README.md'), 'utf8'));
