@@ -93,7 +93,7 @@ pub(crate) fn closed(closed: &Closed) -> Option<Event> {
     with_fields(
         event,
         &[
-            ("willReconnect", closed.retry_in.is_some().into()),
+            ("willReconnect", (!closed.is_final()).into()),
             ("delay", millis(closed.retry_in)),
             ("cause", closed.loss.cause.name().into()),
             ("explanation", closed.why.to_string().into()),

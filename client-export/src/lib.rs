@@ -208,6 +208,18 @@ macro_rules! export_socket {
 
                 #[doc(hidden)]
                 #[wasm_bindgen(skip_typescript)]
+                pub fn suspend(&self, code: JsValue, reason: JsValue) -> Result<(), JsValue> {
+                    self.0.suspend(&code, &reason)
+                }
+
+                #[doc(hidden)]
+                #[wasm_bindgen(skip_typescript)]
+                pub fn resume(&self) {
+                    self.0.resume();
+                }
+
+                #[doc(hidden)]
+                #[wasm_bindgen(skip_typescript)]
                 pub fn reconnect(&self) {
                     self.0.reconnect();
                 }

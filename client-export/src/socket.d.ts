@@ -16,13 +16,17 @@ export type LossCause =
   | 'message-too-big'   // the server sent a message larger than `maxMessageBytes`
   | 'reconnect'         // `reconnect()` replaced it
   | 'closed'            // `close()` ended it before it was open
+  | 'suspended'         // `suspend()` ended it
   | 'load-failed'       // the wasm module could not be loaded, or not within 30 s
   | 'internal-error';   // the wasm module failed; its queue is lost, and only a reload of the page helps
 // </generated LossCause>
 
 // <generated ConnectionState>
-/** `connecting` covers the provider functions and the handshake; `waiting` is the time between attempts. */
-export type ConnectionState = 'idle' | 'connecting' | 'open' | 'waiting' | 'closing' | 'closed';
+/**
+ * `connecting` covers the provider functions and the handshake; `waiting` is the time between attempts; `suspended`
+ * lasts from `suspend()` to `resume()`.
+ */
+export type ConnectionState = 'idle' | 'connecting' | 'open' | 'waiting' | 'closing' | 'closed' | 'suspended';
 // </generated ConnectionState>
 
 /** Delays, limits and policies. One that there is not, or a wrong value, is an error of the constructor. */
@@ -252,7 +256,7 @@ export interface SocketOpenEvent extends Event {
 /** A connection, or an attempt to make one, has ended; another may follow. */
 export interface SocketCloseEvent extends CloseEvent {
   readonly willReconnect: boolean;
-  /** Milliseconds until the next attempt, or `null` when there is none and it is over. */
+  /** Milliseconds until the next attempt, or `null` when it is over or was suspended. */
   readonly delay: number | null;
   readonly cause: LossCause;
   /** Why it will or will not be tried again, in a few words. */
@@ -366,6 +370,16 @@ export interface TypedSocket<Socket extends AnySocket> {
   close(code?: number, reason?: string): void;
   /** A new connection now, in every state; after a final close, afresh. */
   reconnect(): void;
+  /**
+   * Pauses: closes the connection, with code 1000 unless another is given, and makes no other until `resume()` or
+   * `reconnect()`. The queue, listeners and options stay, and what is sent meanwhile is queued. It does nothing before
+   * the start, while closing and when closed. The `close` event has `cause` `suspended` and `willReconnect` `true`.
+   *
+   * @throws as `close`
+   */
+  suspend(code?: number, reason?: string): void;
+  /** Goes on after `suspend()`: connects at once, as far as the budget of attempts allows. */
+  resume(): void;
   /** With the option `gate`: the queue may flow on this connection. */
   ready(): void;
 }

@@ -261,6 +261,29 @@ where
     /// # Errors
     /// A `TypeError`, or a `DOMException` called `InvalidAccessError` or `SyntaxError`.
     pub fn close(&self, code: &JsValue, reason: &JsValue) -> Result<(), JsValue> {
+        self.end(code, reason, Handle::close)
+    }
+
+    /// Pauses until [`resume`](Self::resume).
+    ///
+    /// # Errors
+    /// As [`close`](Self::close).
+    pub fn suspend(&self, code: &JsValue, reason: &JsValue) -> Result<(), JsValue> {
+        self.end(code, reason, Handle::suspend)
+    }
+
+    /// Goes on after [`suspend`](Self::suspend).
+    pub fn resume(&self) {
+        // It fails only for a socket that was dropped, and this one has it.
+        let _ = self.0.handle.resume();
+    }
+
+    fn end(
+        &self,
+        code: &JsValue,
+        reason: &JsValue,
+        how: fn(&Handle<E::ClientMessage, C>, Option<u16>, &str) -> Result<(), CloseError>,
+    ) -> Result<(), JsValue> {
         let Inner { class, handle, .. } = &*self.0;
         let code = close_code(*class, code)?;
         let text = if reason.is_undefined() {
@@ -270,7 +293,7 @@ where
                 .as_string()
                 .ok_or_else(|| class.wrong_kind("the close reason", reason, "a string"))?
         };
-        handle.close(code, &text).map_err(|error| {
+        how(handle, code, &text).map_err(|error| {
             let name = match error {
                 CloseError::Reason { .. } => "SyntaxError",
                 _ => "InvalidAccessError",

@@ -17,7 +17,7 @@ const wrecks = [];
 /** What a getter of the core says when there is no core to ask. */
 const WITHOUT_CORE = { readyState: 3, state: 'closed', bufferedAmount: 0 };
 
-const METHODS = ['start', 'reconnect', 'ready'];
+const METHODS = ['start', 'reconnect', 'resume', 'ready'];
 
 /** Says what lets go of all that could call into the module. */
 export function setAbandon(letGoOfAll) {
@@ -94,6 +94,8 @@ export class GuardedCore {
 
   /** A negative code is none, and NaN no time to live, for the core. */
   close(code = -1, reason = '') { return this.#call((core) => core.close(code, reason)); }
+
+  suspend(code = -1, reason = '') { return this.#call((core) => core.suspend(code, reason)); }
 
   send(data, bytes, first, volatile, ttl = NaN) {
     return failed ? undefined : guarded(() => this.#core.send(data, bytes, first, volatile, ttl));

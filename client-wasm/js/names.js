@@ -9,6 +9,7 @@ export const STATES = [
   'waiting',
   'closing',
   'closed',
+  'suspended',
 ];
 
 /** What ended a connection or an attempt. */
@@ -25,6 +26,7 @@ export const CAUSES = [
   'message-too-big',
   'reconnect',
   'closed',
+  'suspended',
 ];
 
 /** Why a message was not sent. */
@@ -40,6 +42,7 @@ export const DROP_REASONS = [
 /** Why a connection is in its state, or will or will not be tried again. */
 export const WHYS = [
   'the application asked for it',
+  'the application suspended it, and may resume it',
   'the wait is over',
   'the handshake succeeded',
   'the policy for the close code is to retry',

@@ -38,6 +38,7 @@ export type LossCause =
   | 'message-too-big'   // the server sent a message larger than `maxMessageBytes`
   | 'reconnect'         // `reconnect()` replaced it
   | 'closed'            // `close()` ended it before it was open
+  | 'suspended'         // `suspend()` ended it
   | 'load-failed'       // the wasm module could not be loaded, or not within 30 s
   | 'internal-error';   // the wasm module failed; its queue is lost, and only a reload of the page helps
 
@@ -51,8 +52,11 @@ export type ProtocolsSource =
   | string[]
   | ((context: AttemptContext) => string | string[] | Promise<string | string[]>);
 
-/** `connecting` covers the provider functions and the handshake; `waiting` is the time between attempts. */
-export type ConnectionState = 'idle' | 'connecting' | 'open' | 'waiting' | 'closing' | 'closed';
+/**
+ * `connecting` covers the provider functions and the handshake; `waiting` is the time between attempts; `suspended`
+ * lasts from `suspend()` to `resume()`.
+ */
+export type ConnectionState = 'idle' | 'connecting' | 'open' | 'waiting' | 'closing' | 'closed' | 'suspended';
 
 export interface ReconnectingWebSocketOptions {
   // <generated options>
@@ -359,9 +363,12 @@ export interface OpenEvent extends Event {
 }
 
 export interface ReconnectingCloseEvent extends CloseEvent {
-  /** `true`: another attempt follows; `false`: it is over, and `readyState` is 3. */
+  /**
+   * `true`: another attempt follows, or will after `resume()` where it was suspended; `false`: it is over, and
+   * `readyState` is 3.
+   */
   readonly willReconnect: boolean;
-  /** Milliseconds until the next attempt, when there is one. */
+  /** Milliseconds until the next attempt, if that is known: `null` when it is over or was suspended. */
   readonly delay: number | null;
   readonly cause: LossCause;
   /** Why it will or will not retry: a phrase, such as `no retry is left`, to be shown or logged. */
@@ -484,7 +491,10 @@ export class ReconnectingWebSocket extends EventTarget {
   readonly protocol: string;
   /** The extensions that the server chose. */
   readonly extensions: string;
-  /** 0 during every attempt and wait, 1 open, 2 closing, 3 only when it is over, or idle (`startClosed`). */
+  /**
+   * 0 during every attempt and wait and while suspended, 1 open, 2 closing, 3 only when it is over, or idle
+   * (`startClosed`).
+   */
   readonly readyState: 0 | 1 | 2 | 3;
   /** Bytes in the queue and in the browser, and those given to `send` when it was too late. */
   readonly bufferedAmount: number;
@@ -534,6 +544,26 @@ export class ReconnectingWebSocket extends EventTarget {
    * @throws the reason of the option `signal` (an `AbortError`, unless another was given) if that is aborted
    */
   reconnect(): void;
+  /**
+   * Pauses: closes the connection, with code 1000 unless another is given, and makes no other until `resume()` or
+   * `reconnect()`. The queue, listeners, options and counters stay, and what is sent meanwhile is queued. `state` is
+   * `suspended` at once; an attempt or a wait that is under way ends. It does nothing before the start, while closing
+   * and when closed.
+   *
+   * A `close` event with `cause` `suspended`, `willReconnect` `true` and `delay` `null` tells how the connection or
+   * the attempt ended: when the server has answered, after `closeTimeout`, or at `resume()`. What the browser had taken
+   * counts as unconfirmed unless the server has answered the close. Until `resume()` no attempt is made, nothing
+   * listens to the page, and no timer runs but for messages that can expire.
+   *
+   * @throws {DOMException} as `close`
+   */
+  suspend(code?: number, reason?: string): void;
+  /**
+   * Goes on after `suspend()`: connects at once, as far as `attemptBurst` and `attemptInterval` allow, and without
+   * waiting for the server to answer the close before. Failures before it do not count. It does nothing unless it is
+   * suspended.
+   */
+  resume(): void;
   /** With the option `gate`: the queue may flow on this connection. */
   ready(): void;
   /** The counters as they are now. */

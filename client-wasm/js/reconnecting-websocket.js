@@ -254,13 +254,7 @@ export class ReconnectingWebSocket extends Target {
     }
   }
 
-  close(code = undefined, reason = undefined) {
-    ReconnectingWebSocket.#check(this);
-    const closeCode = toCloseCode(code);
-    const closeReason = reason === undefined ? '' : toText(reason);
-    checkClose(this.#class, closeCode, closeReason);
-    this.#core.close(closeCode, closeReason);
-  }
+  close(code = undefined, reason = undefined) { this.#command('close', code, reason); }
 
   addEventListener(type, ...rest) {
     const name = toText(type);
@@ -281,6 +275,13 @@ export class ReconnectingWebSocket extends Target {
     this.#begin('reconnect');
   }
 
+  suspend(code = undefined, reason = undefined) { this.#command('suspend', code, reason); }
+
+  resume() {
+    checkWorking();
+    if (this.state === 'suspended') this.#begin(this.#core instanceof WaitingRoom ? 'start' : 'resume');
+  }
+
   ready() {
     checkWorking();
     this.#core.ready();
@@ -294,6 +295,15 @@ export class ReconnectingWebSocket extends Target {
     snapshot.droppedMessages += this.#droppedEarly[0];
     snapshot.droppedBytes += this.#droppedEarly[1];
     return snapshot;
+  }
+
+  /** Closes or suspends. */
+  #command(name, code, reason) {
+    ReconnectingWebSocket.#check(this);
+    const closeCode = toCloseCode(code);
+    const closeReason = reason === undefined ? '' : toText(reason);
+    checkClose(this.#class, closeCode, closeReason);
+    this.#core[name](closeCode, closeReason);
   }
 
   // --- From the waiting room to the core
@@ -481,7 +491,7 @@ export class ReconnectingWebSocket extends Target {
     const { left } = this.#host;
     this.#host.left = null;
     dispatch(this, closeEvent(lost, {
-      willReconnect: delay !== null,
+      willReconnect: delay !== null || cause === 'suspended',
       delay,
       cause,
       explanation: this.#explain(cause, why),
@@ -491,7 +501,8 @@ export class ReconnectingWebSocket extends Target {
     }));
     // The server has not answered the close. Where it can be told not to, the socket would wait for it, and keep the
     // program running: that of the package `ws` for half a minute.
-    if (isOver && cause === 'close-timeout') left?.terminate?.();
+    const isUnanswered = isOver ? cause === 'close-timeout' : this.state === 'suspended' && !lost.wasClean;
+    if (isUnanswered) left?.terminate?.();
   }
 
   #explain(cause, why) {

@@ -12,7 +12,7 @@ export const TAKEN = 0;
 export const FULL = 1;
 export const CLOSED = 2;
 
-const [REQUESTED] = WHYS;
+const [REQUESTED, SUSPENDED] = WHYS;
 
 const [MAX_MESSAGES, MAX_BYTES, OVERFLOW, TTL] = ['maxQueuedMessages', 'maxQueuedBytes', 'overflow', 'messageTtl'].map(rowOf);
 const OVERFLOWS = OPTIONS[OVERFLOW].choices;
@@ -20,9 +20,14 @@ const OVERFLOWS = OPTIONS[OVERFLOW].choices;
 /** The most milliseconds that a timer takes: as long as a message may wait, which rounding must not exceed. */
 const LONGEST_TIMER = 2 ** 31 - 1;
 
+/** How an attempt ended that was none yet. */
+function lostBefore(cause) {
+  return Object.freeze({ code: 1006, reason: '', wasClean: false, wasOpen: false, cause });
+}
+
 /** Has the interface of the core, as far as `ReconnectingWebSocket` uses it. */
 export class WaitingRoom {
-  /** `idle`, `connecting` or `closed`. */
+  /** `idle`, `connecting`, `suspended` or `closed`. */
   state = 'idle';
   #host;
   #options;
@@ -49,7 +54,7 @@ export class WaitingRoom {
   }
 
   get readyState() {
-    if (this.state === 'connecting') return 0;
+    if (this.state === 'connecting' || this.state === 'suspended') return 0;
     return this.#telling ? 2 : 3;
   }
 
@@ -98,8 +103,19 @@ export class WaitingRoom {
     return TAKEN;
   }
 
+  /** Nothing has been sent that a code could go with. */
+  suspend() {
+    if (this.state !== 'connecting') return;
+    this.state = 'suspended';
+    this.#tellSoon(() => {
+      this.#host.log?.('suspended (attempt 1)');
+      this.#host.stateChanged('suspended', 1, undefined, SUSPENDED);
+      this.#host.closed(lostBefore('suspended'), undefined, SUSPENDED, 0, 0);
+    });
+  }
+
   close() {
-    if (this.state === 'connecting') this.end('closed', REQUESTED);
+    if (this.readyState === 0) this.end('closed', REQUESTED);
     else this.#tellSoon(this.#empty());
   }
 
@@ -115,8 +131,7 @@ export class WaitingRoom {
       this.#host.stateChanged('closed', 1, undefined, why);
       dropped();
       this.#host.failed();
-      const lost = Object.freeze({ code: 1006, reason: '', wasClean: false, wasOpen: false, cause });
-      this.#host.closed(lost, undefined, why, 0, 0);
+      this.#host.closed(lostBefore(cause), undefined, why, 0, 0);
     });
   }
 

@@ -134,6 +134,18 @@ impl Core {
         self.0.command(Input::Close { code, reason });
     }
 
+    /// Pauses. The arguments as for [`close`](Self::close).
+    pub fn suspend(&self, code: f64, reason: JsValue) {
+        let code = (code >= 0.0).then_some(code as u16);
+        let reason = reason.as_string().unwrap_or_default();
+        self.0.command(Input::Suspend { code, reason });
+    }
+
+    /// Goes on after that.
+    pub fn resume(&self) {
+        self.0.command(Input::Resume);
+    }
+
     /// Takes a message of `bytes` bytes that nobody else will change, or that is lent (`js/lent.js`). `ttl` is
     /// how many milliseconds it may wait; the option says it, if this is NaN. The result is a number of
     /// `Handed`.

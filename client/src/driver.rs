@@ -826,7 +826,7 @@ impl<P: 'static> Inner<P> {
     fn watch_page(self: &Rc<Self>) {
         let wanted = !matches!(
             self.connection.borrow().phase(),
-            Phase::Idle | Phase::Closed
+            Phase::Idle | Phase::Closed | Phase::Suspended
         );
         if wanted == self.watch.borrow().is_some() {
             return;

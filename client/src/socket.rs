@@ -849,7 +849,7 @@ impl<Out, In, C> Drop for Socket<Out, In, C> {
     }
 }
 
-/// Sends, closes, reconnects and asks; as many clones as wanted. It does not keep the connection: once
+/// Sends, closes, suspends, reconnects and asks; as many clones as wanted. It does not keep the connection: once
 /// the [`Socket`] is dropped, everything returns that it is closed.
 pub struct Handle<Out, C> {
     shared: Weak<Shared>,
@@ -912,6 +912,40 @@ impl<Out, C> Handle<Out, C> {
     /// When the socket is gone.
     pub fn reconnect(&self) -> Result<(), Gone> {
         self.driver()?.command(Input::Reconnect);
+        Ok(())
+    }
+
+    /// Pauses: closes the connection, with code 1000 unless another is given, and makes no other until
+    /// [`Handle::resume`] or [`Handle::reconnect`]. The queue, the streams and the options stay, and what is sent
+    /// meanwhile is queued. [`Phase::Suspended`] holds at once; an attempt or a wait that is under way ends. Without
+    /// effect before the start, while closing and when closed.
+    ///
+    /// The connection's [`Event::Closed`], whose cause is [`Cause::Suspended`](crate::Cause::Suspended), comes when
+    /// the server has answered the close, after the option `close_timeout`, or when it is resumed before. What the
+    /// platform had taken counts as unconfirmed unless the server has answered. Until it is resumed there is no
+    /// timer but for the time to live of queued messages, and nobody listens to the page.
+    ///
+    /// # Errors
+    /// When the code is neither 1000 nor in 3000–4999, or the reason is longer than 123 bytes.
+    pub fn suspend(&self, code: Option<u16>, reason: &str) -> Result<(), CloseError> {
+        check_close(code, reason)?;
+        if let Ok(driver) = self.driver() {
+            driver.command(Input::Suspend {
+                code,
+                reason: reason.to_owned(),
+            });
+        }
+        Ok(())
+    }
+
+    /// Goes on after [`Handle::suspend`]: connects at once, within the budget of attempts, and without waiting for
+    /// the server to answer the close of the suspension. Earlier failures do not count. Without effect unless it is
+    /// suspended.
+    ///
+    /// # Errors
+    /// When the socket is gone.
+    pub fn resume(&self) -> Result<(), Gone> {
+        self.driver()?.command(Input::Resume);
         Ok(())
     }
 

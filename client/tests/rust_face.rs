@@ -1778,3 +1778,50 @@ fn a_constructor_that_closes_and_throws_gets_one_final_close() {
     );
     assert_eq!(final_closes(&mut events), 1);
 }
+
+// [R36]
+#[test]
+fn a_suspended_socket_leaves_nothing_running_and_goes_on_when_resumed() {
+    let world = World::new();
+    let mut socket = builder(&world)
+        .should_reconnect(|loss| panic!("asked about {loss:?}"))
+        .connect()
+        .unwrap();
+    let handle = socket.handle();
+    let mut events = socket.events();
+    world.last().open();
+    handle.suspend(Some(4001), "out of sight").unwrap();
+    let asked = world.last().closed_with().expect("a close");
+    assert_eq!((asked.0, asked.1.as_str()), (Some(4001), "out of sight"));
+    assert_eq!(handle.phase(), Phase::Suspended);
+    assert_eq!(handle.try_send(&text("kept")), Ok(Sent::Queued));
+    world.last().finish_close();
+    let Some(Event::Closed(closed)) = drain(&mut events).pop() else {
+        panic!("the last event is the close");
+    };
+    assert_eq!(
+        (closed.loss.cause, closed.loss.close.code, closed.why),
+        (Cause::Suspended, 4001, Why::Suspended)
+    );
+    assert!(!closed.is_final());
+    // Neither a timer nor a listener, whatever the page says.
+    world.assert_idle();
+    world.hint(Hint::Online);
+    world.advance(Duration::from_secs(86_400));
+    assert_eq!(world.connection_count(), 1);
+    assert!(socket.next().now_or_never().is_none(), "the stream goes on");
+
+    handle.resume().unwrap();
+    world.last().open();
+    assert_eq!(texts(world.last().received()), ["kept"]);
+    world.last().send("hello");
+    assert_eq!(socket.next().now_or_never(), Some(Some(Ok(text("hello")))));
+
+    // Dropping it while it is suspended leaves nothing, also before the server has answered.
+    handle.suspend(None, "").unwrap();
+    drop(socket);
+    assert_eq!(world.last().closed_with().expect("a close").0, Some(1000));
+    world.assert_idle();
+    assert!(handle.resume().is_err());
+    assert!(handle.suspend(Some(1001), "").is_err());
+}

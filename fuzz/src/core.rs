@@ -71,6 +71,8 @@ enum Told {
     Start,
     Close(Option<u16>, String),
     Reconnect,
+    Suspend(Option<u16>, String),
+    Resume,
     Ready,
     Resolved(u8),
     ResolveFailed(u8),
@@ -223,6 +225,13 @@ impl Ring {
                 Input::Close { code, reason }
             }
             Told::Reconnect => Input::Reconnect,
+            Told::Suspend(code, reason) => {
+                if check_close(code, &reason).is_err() {
+                    return;
+                }
+                Input::Suspend { code, reason }
+            }
+            Told::Resume => Input::Resume,
             Told::Ready => Input::Ready,
             Told::Resolved(back) => Input::Resolved {
                 generation: self.attempt(back),
@@ -366,7 +375,7 @@ impl Ring {
         let (phase, state) = (core.phase(), core.ready_state());
         let fits = match phase {
             Phase::Idle | Phase::Closed => state == 3,
-            Phase::Connecting | Phase::Waiting => state == 0,
+            Phase::Connecting | Phase::Waiting | Phase::Suspended => state == 0,
             Phase::Open => state == 1,
             Phase::Closing => state == 2,
         };
@@ -391,7 +400,7 @@ impl Ring {
                 assert!(timer.is_some(), "no timer in {phase:?}");
             }
             Phase::Closed => assert_eq!((timer, queued.messages), (None, 0)),
-            Phase::Idle | Phase::Open => {}
+            Phase::Idle | Phase::Open | Phase::Suspended => {}
         }
         for _ in 0..TIMERS_AT_ONCE {
             if self.core.next_timer().is_none_or(|at| at > self.now) {

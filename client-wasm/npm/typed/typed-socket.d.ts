@@ -97,7 +97,8 @@ export interface MessageIterator<In = unknown> extends AsyncIterator<In, undefin
 export interface TypedSocket<Out = unknown, In = unknown> extends Pick<
   ReconnectingWebSocket,
   | 'CONNECTING' | 'OPEN' | 'CLOSING' | 'CLOSED'
-  | 'url' | 'protocol' | 'extensions' | 'readyState' | 'bufferedAmount' | 'state' | 'close' | 'reconnect' | 'ready'
+  | 'url' | 'protocol' | 'extensions' | 'readyState' | 'bufferedAmount' | 'state' | 'close' | 'suspend' | 'resume'
+  | 'reconnect' | 'ready'
 > {}
 
 /**

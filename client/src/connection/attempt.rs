@@ -184,7 +184,13 @@ impl<P> Connection<P> {
             (State::Resolving { .. }, _) => {
                 self.effects.push_back(Effect::CancelResolve { generation });
             }
-            (State::Connecting { .. } | State::Open { .. } | State::Closing(_), _) => {
+            (
+                State::Connecting { .. }
+                | State::Open { .. }
+                | State::Closing(_)
+                | State::Suspended(Some(_)),
+                _,
+            ) => {
                 self.totals.abandoned = self.totals.abandoned.saturating_add(1);
                 self.effects.push_back(Effect::Abandon { generation });
             }
@@ -204,6 +210,9 @@ impl<P> Connection<P> {
     }
 
     pub(super) fn reconnect(&mut self, now: Time) {
+        if matches!(self.state, State::Suspended(_)) {
+            return self.resume(now);
+        }
         let was_open = matches!(self.state, State::Open { .. } | State::Closing(_));
         if matches!(self.state, State::Idle | State::Closed) {
             self.failures = 0;

@@ -1,4 +1,4 @@
-//! The closing handshake that the application asks for.
+//! The closing handshake that the application asks for, to close for good or to suspend.
 
 use alloc::string::String;
 
@@ -11,8 +11,16 @@ impl<P> Connection<P> {
     /// The application closes for good.
     pub(super) fn close(&mut self, now: Time, code: Option<u16>, reason: String) {
         let State::Open { flow, .. } = self.state else {
-            match self.state {
+            match &mut self.state {
                 State::Closing(_) | State::Closed => {}
+                // What it was suspended with has been sent to the server, and stands.
+                State::Suspended(handshake @ Some(_)) => {
+                    if let Some(closing) = handshake.take() {
+                        self.state = State::Closing(closing);
+                        self.announce(Phase::Closing, None, Why::Requested);
+                        self.drop_queue();
+                    }
+                }
                 State::Idle => self.drop_queue(),
                 _ => {
                     let loss = Loss {
@@ -53,6 +61,12 @@ impl<P> Connection<P> {
         };
         closing.handshake = true;
         let (code, reason) = (closing.code, closing.reason.clone());
+        self.ask_to_close(code, reason);
+        // What the gate held back.
+        self.drop_queue();
+    }
+
+    fn ask_to_close(&mut self, code: Option<u16>, reason: String) {
         self.effects.push_back(Effect::Close {
             generation: self.generation,
             code,
@@ -60,35 +74,103 @@ impl<P> Connection<P> {
         });
         self.wire.measuring = false;
         self.measure();
-        // What the gate held back.
-        self.drop_queue();
+    }
+
+    /// The application pauses. What waits in the queue stays there.
+    pub(super) fn suspend(&mut self, now: Time, code: Option<u16>, reason: String) {
+        match self.state {
+            State::Idle | State::Closing(_) | State::Closed | State::Suspended(_) => {}
+            // The loss before it was reported.
+            State::Waiting { .. } => {
+                self.state = State::Suspended(None);
+                self.announce(Phase::Suspended, None, Why::Suspended);
+            }
+            State::Resolving { .. } | State::Connecting { .. } => {
+                let loss = suspended(CloseFrame::abnormal(), false);
+                self.let_go(&loss);
+                self.state = State::Suspended(None);
+                self.announce(Phase::Suspended, None, Why::Suspended);
+                self.tell_closed(loss, None, Why::Suspended);
+            }
+            State::Open { .. } => {
+                // A code, so that the server sees that this was no accident.
+                let code = Some(code.unwrap_or(1000));
+                self.reclaim();
+                self.state = State::Suspended(Some(Closing {
+                    code,
+                    reason: reason.clone(),
+                    gated: true,
+                    handshake: true,
+                    deadline: now.after(self.options.close_timeout),
+                    buffered: u64::MAX,
+                    judging: false,
+                }));
+                self.announce(Phase::Suspended, None, Why::Suspended);
+                self.ask_to_close(code, reason);
+            }
+        }
+    }
+
+    /// The application goes on. As after a close for good, earlier failures do not count.
+    pub(super) fn resume(&mut self, now: Time) {
+        if !matches!(self.state, State::Suspended(_)) {
+            return;
+        }
+        // The old connection is not waited for: the browser goes on with its closing handshake.
+        self.abandon_closing(Cause::Suspended);
+        self.failures = 0;
+        self.refusals = 0;
+        self.begin(now, Why::Requested);
     }
 
     /// The closing handshake that the application asked for has ended, or the connection was lost in it.
     pub(super) fn closed_as_asked(&mut self, close: CloseFrame) {
-        if let State::Closing(Closing { code, .. }) = &self.state {
-            // The server's answer to our close frame shows that it had all that came before. Another
-            // code shows a close of its own, which may have crossed ours.
-            if close.clean && close.code == code.unwrap_or(1005) {
-                self.wire.unconfirmed = Unconfirmed::default();
-            }
-        }
-        let loss = Loss {
-            close,
-            cause: Cause::Socket,
-            was_open: true,
+        let (State::Closing(Closing { code, .. }) | State::Suspended(Some(Closing { code, .. }))) =
+            &self.state
+        else {
+            return;
         };
-        self.let_go(&loss);
-        self.end(loss, Why::Requested);
+        // The server's answer to our close frame shows that it had all that came before. Another
+        // code shows a close of its own, which may have crossed ours.
+        if close.clean && close.code == code.unwrap_or(1005) {
+            self.wire.unconfirmed = Unconfirmed::default();
+        }
+        self.end_closing(close, Cause::Socket);
     }
 
+    /// Gives up a closing handshake, if one is under way.
     pub(super) fn abandon_closing(&mut self, cause: Cause) {
+        self.end_closing(CloseFrame::abnormal(), cause);
+    }
+
+    fn end_closing(&mut self, close: CloseFrame, cause: Cause) {
         let loss = Loss {
-            close: CloseFrame::abnormal(),
+            close,
             cause,
             was_open: true,
         };
-        self.let_go(&loss);
-        self.end(loss, Why::Requested);
+        match &self.state {
+            State::Closing(_) => {
+                self.let_go(&loss);
+                self.end(loss, Why::Requested);
+            }
+            State::Suspended(Some(_)) => {
+                self.let_go(&loss);
+                self.state = State::Suspended(None);
+                let loss = suspended(loss.close, true);
+                self.tell_error(&loss);
+                self.tell_closed(loss, None, Why::Suspended);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The end of a connection or an attempt that the application suspended, however it came about.
+const fn suspended(close: CloseFrame, was_open: bool) -> Loss {
+    Loss {
+        close,
+        cause: Cause::Suspended,
+        was_open,
     }
 }

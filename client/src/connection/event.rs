@@ -71,6 +71,17 @@ pub enum Input<P> {
     },
     /// The application wants a new connection now.
     Reconnect,
+    /// The application pauses: closes the connection and makes no other until [`Input::Resume`], and keeps what
+    /// waits to be sent. Without effect before the start, while closing and when closed. Code and reason have
+    /// passed [`check_close`](super::check_close).
+    Suspend {
+        /// The close code to send, 1000 if none is given.
+        code: Option<u16>,
+        /// The reason to send.
+        reason: String,
+    },
+    /// The application goes on after [`Input::Suspend`]; without effect otherwise.
+    Resume,
     /// The application lets the queue flow on this connection.
     Ready,
     /// The URL and the sub-protocols for the attempt are known.
@@ -258,17 +269,21 @@ pub enum Phase {
     Closing,
     /// Over, until the application asks for a new connection.
     Closed,
+    /// Paused by the application, until it resumes. The closing handshake of its last connection may still be
+    /// under way.
+    Suspended,
 }
 
 impl Phase {
     /// Every one, in the order of their numbers.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Idle,
         Self::Connecting,
         Self::Open,
         Self::Waiting,
         Self::Closing,
         Self::Closed,
+        Self::Suspended,
     ];
 
     /// Its place in [`ALL`](Self::ALL).
@@ -287,6 +302,7 @@ impl Phase {
             Self::Waiting => "waiting",
             Self::Closing => "closing",
             Self::Closed => "closed",
+            Self::Suspended => "suspended",
         }
     }
 }
@@ -319,11 +335,13 @@ pub enum Cause {
     Reconnect,
     /// The application closed before it was open.
     Closed,
+    /// The application suspended it.
+    Suspended,
 }
 
 impl Cause {
     /// Every one, in the order of their numbers.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Socket,
         Self::Refused,
         Self::ConnectTimeout,
@@ -336,6 +354,7 @@ impl Cause {
         Self::MessageTooBig,
         Self::Reconnect,
         Self::Closed,
+        Self::Suspended,
     ];
 
     /// Its place in [`ALL`](Self::ALL).
@@ -360,6 +379,7 @@ impl Cause {
             Self::MessageTooBig => "message-too-big",
             Self::Reconnect => "reconnect",
             Self::Closed => "closed",
+            Self::Suspended => "suspended",
         }
     }
 }
@@ -370,6 +390,8 @@ impl Cause {
 pub enum Why {
     /// The application asked for it.
     Requested,
+    /// The application suspended the connection; it is made again when the application resumes.
+    Suspended,
     /// The wait before the attempt is over.
     WaitOver,
     /// The handshake succeeded.
@@ -400,8 +422,9 @@ pub enum Why {
 
 impl Why {
     /// Every one, in the order of their numbers.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Requested,
+        Self::Suspended,
         Self::WaitOver,
         Self::HandshakeDone,
         Self::PolicyRetries,
@@ -428,6 +451,7 @@ impl Why {
     pub const fn text(self) -> &'static str {
         match self {
             Self::Requested => "the application asked for it",
+            Self::Suspended => "the application suspended it, and may resume it",
             Self::WaitOver => "the wait is over",
             Self::HandshakeDone => "the handshake succeeded",
             Self::PolicyRetries => "the policy for the close code is to retry",
@@ -478,12 +502,21 @@ pub struct Closed {
     pub generation: Generation,
     /// How it ended.
     pub loss: Loss,
-    /// Milliseconds until the next attempt; `None` when there is none and it is over.
+    /// Milliseconds until the next attempt; `None` when it is over, and when it was suspended (see
+    /// [`is_final`](Self::is_final)).
     pub retry_in: Option<u64>,
     /// Why it will or will not be tried again.
     pub why: Why,
     /// What the browser had taken of which nothing shows that the server had it.
     pub unconfirmed: Tally,
+}
+
+impl Closed {
+    /// Whether it is over: neither is another attempt coming, nor was it suspended.
+    #[must_use]
+    pub fn is_final(&self) -> bool {
+        self.retry_in.is_none() && self.loss.cause != Cause::Suspended
+    }
 }
 
 /// A change of [`Phase`].

@@ -105,6 +105,8 @@ enum State {
     },
     Closing(Closing),
     Closed,
+    /// With the closing handshake of the last connection, while that is under way.
+    Suspended(Option<Closing>),
 }
 
 /// How far the queue may flow on an open connection.
@@ -123,7 +125,7 @@ enum Flow {
     Flowing,
 }
 
-/// A closing handshake that the application asked for.
+/// A closing handshake that the application asked for, for good or to suspend.
 #[derive(Clone, Debug, Hash)]
 struct Closing {
     code: Option<u16>,
@@ -271,15 +273,16 @@ impl<P> Connection<P> {
             State::Waiting { .. } => Phase::Waiting,
             State::Closing(_) => Phase::Closing,
             State::Closed => Phase::Closed,
+            State::Suspended(_) => Phase::Suspended,
         }
     }
 
-    /// The `readyState` of the WebSocket interface: 0 during every attempt and wait, 1 open, 2 from
+    /// The `readyState` of the WebSocket interface: 0 during every attempt and wait and while suspended, 1 open, 2 from
     /// `close()` until the application is told that it is over, 3 when it is.
     #[must_use]
     pub fn ready_state(&self) -> u16 {
         match self.phase() {
-            Phase::Connecting | Phase::Waiting => 0,
+            Phase::Connecting | Phase::Waiting | Phase::Suspended => 0,
             Phase::Open => 1,
             Phase::Closing => 2,
             Phase::Closed
@@ -533,6 +536,8 @@ impl<P> Connection<P> {
                 }
             }
             Input::Close { code, reason } => self.close(context.now, code, reason),
+            Input::Suspend { code, reason } => self.suspend(context.now, code, reason),
+            Input::Resume => self.resume(context.now),
             Input::Reconnect => self.reconnect(context.now),
             Input::Ready => self.ready(context.now),
             Input::Resolved { generation } => {
@@ -580,7 +585,7 @@ impl<P> Connection<P> {
                 }
             }
             Input::SocketClosed { generation, close } => {
-                if generation == self.generation && matches!(self.state, State::Closing(_)) {
+                if generation == self.generation {
                     self.closed_as_asked(close);
                 }
             }
@@ -683,8 +688,8 @@ impl<P> Connection<P> {
             State::Open { .. } => self.wire.liveness.next_timer(),
             State::Resolving { deadline } | State::Connecting { deadline } => Some(*deadline),
             State::Waiting { until, .. } => Some(*until),
-            State::Closing(closing) => Some(closing.deadline),
-            State::Idle | State::Closed => None,
+            State::Closing(closing) | State::Suspended(Some(closing)) => Some(closing.deadline),
+            State::Idle | State::Closed | State::Suspended(None) => None,
         };
         earliest(deadline, self.queue.next_expiry())
     }
@@ -696,7 +701,10 @@ impl<P> Connection<P> {
     /// Whether this attempt has become the connection that is open or closing.
     fn is_connected(&self, generation: Generation) -> bool {
         generation == self.generation
-            && matches!(self.state, State::Open { .. } | State::Closing(_))
+            && matches!(
+                self.state,
+                State::Open { .. } | State::Closing(_) | State::Suspended(Some(_))
+            )
     }
 
     // ----- time
@@ -705,7 +713,9 @@ impl<P> Connection<P> {
         self.expire(now);
         match &mut self.state {
             State::Waiting { until, .. } if *until <= now => self.begin(now, Why::WaitOver),
-            State::Closing(closing) if closing.deadline <= now => {
+            State::Closing(closing) | State::Suspended(Some(closing))
+                if closing.deadline <= now =>
+            {
                 // If the measurement is not answered, this stands.
                 closing.deadline = now.after(self.options.close_timeout);
                 closing.judging = true;

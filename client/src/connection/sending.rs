@@ -336,7 +336,9 @@ impl<P> Connection<P> {
         if !self.is_in_hand(generation) {
             return;
         }
-        let connected = self.is_connected(generation);
+        // One that was suspended meanwhile is not given up for the message.
+        let suspended = matches!(self.state, State::Suspended(_));
+        let connected = self.is_connected(generation) && !suspended;
         if connected && self.refuses_again() {
             self.drop_refused(payload);
             self.pump(now);
@@ -386,7 +388,7 @@ impl<P> Connection<P> {
                 wire.measure_at = wire.blocked.then(|| now.after(DRAIN_POLL_MS));
                 self.pump(now);
             }
-            State::Closing(closing) if closing.handshake => {
+            State::Closing(closing) | State::Suspended(Some(closing)) if closing.handshake => {
                 let shrinks = bytes < closing.buffered;
                 closing.buffered = bytes;
                 if shrinks {

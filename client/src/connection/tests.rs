@@ -35,6 +35,8 @@ enum Act {
     Ready,
     Close,
     Reconnect,
+    Suspend,
+    Resume,
 }
 
 const FIRST: SendMode = SendMode {
@@ -104,6 +106,22 @@ impl Rig {
         let mut rig = Self::open(options);
         rig.closes(1000);
         rig.done.clear();
+        rig.told.clear();
+        rig
+    }
+
+    /// Suspended while open; the server has not answered yet.
+    fn suspending(options: Options) -> Self {
+        let mut rig = Self::open(options);
+        rig.tell(suspend());
+        rig.done.clear();
+        rig.told.clear();
+        rig
+    }
+
+    fn suspended(options: Options) -> Self {
+        let mut rig = Self::suspending(options);
+        rig.closes(1000);
         rig.told.clear();
         rig
     }
@@ -212,9 +230,11 @@ impl Rig {
                 Output::Event(Event::Closed(closed)) => format!(
                     "close {} {} ({}, {} unconfirmed)",
                     closed.loss.close.code,
-                    closed
-                        .retry_in
-                        .map_or("for good".into(), |wait| format!("in {wait}")),
+                    match closed.retry_in {
+                        Some(wait) => format!("in {wait}"),
+                        None if closed.is_final() => "for good".into(),
+                        None => "until resumed".into(),
+                    },
                     closed.loss.cause.name(),
                     closed.unconfirmed.messages
                 ),
@@ -249,6 +269,8 @@ impl Rig {
             }
             Act::Ready => self.core.handle(context, Input::Ready),
             Act::Reconnect => self.core.handle(context, Input::Reconnect),
+            Act::Suspend => self.core.handle(context, suspend()),
+            Act::Resume => self.core.handle(context, Input::Resume),
             Act::Close => self.core.handle(
                 context,
                 Input::Close {
@@ -326,7 +348,7 @@ fn outcome(mut rig: Rig, input: fn(Generation) -> Input<u32>) -> String {
 
 type MakeRig = fn() -> Rig;
 
-const STATES: [(&str, MakeRig); 7] = [
+const STATES: [(&str, MakeRig); 9] = [
     ("idle", || Rig::new(options())),
     ("resolving", || {
         let mut rig = Rig::new(options());
@@ -343,6 +365,8 @@ const STATES: [(&str, MakeRig); 7] = [
     ("waiting", || Rig::waiting(options())),
     ("closing", || Rig::closing(options())),
     ("closed", || Rig::closed(options())),
+    ("suspending", || Rig::suspending(options())),
+    ("suspended", || Rig::suspended(options())),
 ];
 
 // [R29]
@@ -381,33 +405,41 @@ fn every_input_is_defined_in_every_state() {
     type Row = (
         &'static str,
         fn(Generation) -> Input<u32>,
-        [&'static str; 7],
+        [&'static str; 9],
     );
     // In the order of `STATES`; "" is: nothing happens.
     #[rustfmt::skip]
-    let table: [Row; 18] = [
-        ("start", |_| Input::Start, ["connecting, resolve 1", "", "", "", "", "", ""]),
-        ("close", close, ["", "closed, cancel 1", "closed, abandon 1", "closing, close 1 None", "closed", "", ""]),
+    let table: [Row; 20] = [
+        ("start", |_| Input::Start, ["connecting, resolve 1", "", "", "", "", "", "", "", ""]),
+        ("close", close, [
+            "", "closed, cancel 1", "closed, abandon 1", "closing, close 1 None", "closed", "", "", "closing", "closed",
+        ]),
         ("reconnect", |_| Input::Reconnect, [
             "connecting, resolve 1", "connecting, cancel 1, resolve 2", "connecting, abandon 1, resolve 2",
             "connecting, abandon 1, resolve 2", "connecting, resolve 2", "connecting, abandon 1, resolve 2",
-            "connecting, resolve 2",
+            "connecting, resolve 2", "connecting, abandon 1, resolve 2", "connecting, resolve 2",
         ]),
-        ("ready", |_| Input::Ready, [""; 7]),
-        ("resolved", |generation| Input::Resolved { generation }, ["", "connecting, open 1", "", "", "", "", ""]),
-        ("resolve failed", |generation| Input::ResolveFailed { generation }, ["", "waiting", "", "", "", "", ""]),
-        ("open failed", |generation| Input::OpenFailed { generation }, ["", "", "waiting", "", "", "", ""]),
-        ("opened", |generation| Input::Opened { generation }, ["", "", "open", "", "", "", ""]),
-        ("message", message, [""; 7]),
-        ("error", |generation| Input::SocketError { generation }, [""; 7]),
-        ("lost", lost, ["", "", "waiting", "waiting", "", "closed", ""]),
-        ("taken", |generation| Input::Transmitted { generation }, [""; 7]),
-        ("not taken", untaken, [""; 7]),
-        ("buffered", buffered, [""; 7]),
-        ("pings", |generation| Input::AnswersPings { generation }, [""; 7]),
-        ("beats", beats, [""; 7]),
-        ("window", window, [""; 7]),
-        ("timer", |_| Input::Timer, [""; 7]),
+        ("suspend", |_| suspend(), [
+            "", "suspended, cancel 1", "suspended, abandon 1", "suspended, close 1 Some(1000)", "suspended", "", "", "", "",
+        ]),
+        ("resume", |_| Input::Resume, [
+            "", "", "", "", "", "", "", "connecting, abandon 1, resolve 2", "connecting, resolve 2",
+        ]),
+        ("ready", |_| Input::Ready, [""; 9]),
+        ("resolved", |generation| Input::Resolved { generation }, ["", "connecting, open 1", "", "", "", "", "", "", ""]),
+        ("resolve failed", |generation| Input::ResolveFailed { generation }, ["", "waiting", "", "", "", "", "", "", ""]),
+        ("open failed", |generation| Input::OpenFailed { generation }, ["", "", "waiting", "", "", "", "", "", ""]),
+        ("opened", |generation| Input::Opened { generation }, ["", "", "open", "", "", "", "", "", ""]),
+        ("message", message, [""; 9]),
+        ("error", |generation| Input::SocketError { generation }, [""; 9]),
+        ("lost", lost, ["", "", "waiting", "waiting", "", "closed", "", "", ""]),
+        ("taken", |generation| Input::Transmitted { generation }, [""; 9]),
+        ("not taken", untaken, [""; 9]),
+        ("buffered", buffered, [""; 9]),
+        ("pings", |generation| Input::AnswersPings { generation }, [""; 9]),
+        ("beats", beats, [""; 9]),
+        ("window", window, [""; 9]),
+        ("timer", |_| Input::Timer, [""; 9]),
     ];
     for (name, input, row) in table {
         for ((state, rig), expected) in STATES.iter().zip(row) {
@@ -460,6 +492,301 @@ fn every_attempt_has_a_number_of_its_own() {
         rig.tell(Input::Reconnect);
         assert_eq!(rig.core.generation().number(), expected);
     }
+}
+
+// ----- suspend and resume
+
+// [R36]
+#[test]
+fn a_suspended_connection_keeps_its_queue_and_does_nothing_until_it_is_resumed() {
+    let mut rig = Rig::open(options().high_water_mark(20).low_water_mark(0));
+    rig.send(1, SendMode::default()).unwrap();
+    rig.send(2, SendMode::default()).unwrap();
+    assert_eq!(rig.send(3, SendMode::default()), Ok(Sent::Queued));
+    rig.tell(suspend());
+    assert_eq!(rig.done, ["close 1 Some(1000)"]);
+    assert_eq!(rig.told, ["suspended @0"]);
+    assert_eq!(rig.send(4, SendMode::default()), Ok(Sent::Queued));
+    // Nothing is delivered any more, as after a close for good.
+    rig.hears(9);
+    rig.closes(1000);
+    assert_eq!(
+        rig.told,
+        [
+            "suspended @0",
+            "close 1000 until resumed (suspended, 0 unconfirmed) @0"
+        ]
+    );
+    assert_eq!(rig.why, Some(Why::Suspended));
+    assert_eq!(rig.core.next_timer(), None);
+    rig.tell(Input::Hint(Hint::Resumed));
+    rig.pass(86_400_000);
+    rig.tell(suspend());
+    rig.tell(Input::Start);
+    assert_eq!((rig.done.len(), rig.told.len()), (1, 2));
+    assert_eq!(
+        (rig.sent.as_slice(), rig.core.queued_bytes()),
+        (&[1, 2][..], 20)
+    );
+
+    rig.buffered = 0;
+    rig.tell(Input::Resume);
+    assert_eq!(rig.done[1..], ["resolve 2"]);
+    let generation = rig.core.generation();
+    rig.tell(Input::Resolved { generation });
+    rig.opens();
+    assert_eq!(rig.told[2..], ["connecting @0", "open @1", "reopen @1"]);
+    assert_eq!(rig.sent, [1, 2, 3, 4]);
+}
+
+// [R36]
+#[test]
+fn what_the_browser_had_taken_is_unconfirmed_unless_the_server_answers_the_suspension() {
+    let ending: [(&str, fn(&mut Rig)); 4] = [
+        (
+            "close 1000 until resumed (suspended, 0 unconfirmed) @0",
+            |rig| rig.closes(1000),
+        ),
+        (
+            "close 4000 until resumed (suspended, 1 unconfirmed) @0",
+            |rig| rig.closes(4000),
+        ),
+        (
+            "close 1006 until resumed (suspended, 1 unconfirmed) @0",
+            |rig| rig.closes(1006),
+        ),
+        // No answer within the time for closing.
+        (
+            "close 1006 until resumed (suspended, 1 unconfirmed) @0",
+            |rig| rig.pass(10_000),
+        ),
+    ];
+    for (told, end) in ending {
+        let mut rig = Rig::open(options());
+        rig.send(1, SendMode::default()).unwrap();
+        rig.tell(suspend());
+        rig.told.clear();
+        end(&mut rig);
+        assert_eq!(rig.told, [told]);
+        assert_eq!(
+            (rig.core.phase(), rig.core.next_timer()),
+            (Phase::Suspended, None)
+        );
+    }
+}
+
+// [R6][R36]
+#[test]
+fn resuming_does_not_wait_for_the_server_to_answer_the_suspension() {
+    for again in [Input::Resume, Input::Reconnect] {
+        let mut rig = Rig::open(options());
+        rig.send(1, SendMode::default()).unwrap();
+        rig.tell(suspend());
+        let old = rig.core.generation();
+        rig.tell(again);
+        assert_eq!(rig.done, ["close 1 Some(1000)", "abandon 1", "resolve 2"]);
+        assert_eq!(
+            rig.told,
+            [
+                "suspended @0",
+                "close 1006 until resumed (suspended, 1 unconfirmed) @0",
+                "connecting @0"
+            ]
+        );
+        rig.tell(Input::SocketClosed {
+            generation: old,
+            close: CloseFrame::abnormal(),
+        });
+        assert_eq!((rig.core.phase(), rig.told.len()), (Phase::Connecting, 3));
+    }
+}
+
+// [R36]
+#[test]
+fn suspending_before_it_is_open_ends_the_attempt_or_the_wait() {
+    let mut rig = Rig::connecting(options());
+    rig.told.clear();
+    rig.tell(suspend());
+    assert_eq!(
+        rig.told,
+        [
+            "suspended @0",
+            "close 1006 until resumed (suspended, 0 unconfirmed) @0"
+        ],
+        "nothing has failed, so there is no error"
+    );
+    let generation = rig.core.generation();
+    rig.tell(Input::Opened { generation });
+    rig.closes(1006);
+    assert_eq!((rig.core.phase(), rig.told.len()), (Phase::Suspended, 2));
+
+    // The loss before a wait was reported.
+    let mut rig = Rig::waiting(options());
+    rig.tell(suspend());
+    assert_eq!(rig.told, ["suspended @0"]);
+    assert_eq!(rig.core.next_timer(), None);
+}
+
+// [R36]
+#[test]
+fn closing_while_suspended_is_final_once_and_reports_the_queue() {
+    let close_for_good = |mut rig: Rig| {
+        rig.send(7, SendMode::default()).unwrap();
+        rig.close();
+        rig
+    };
+    let rig = close_for_good(Rig::suspended(options()));
+    assert_eq!(
+        rig.told,
+        [
+            "closed @3",
+            "error @3",
+            "closed [7] @3",
+            "close 1006 for good (closed, 0 unconfirmed) @3"
+        ]
+    );
+
+    // While the server has not yet answered, its answer is the end.
+    let mut rig = close_for_good(Rig::suspending(options()));
+    assert_eq!(rig.done, [""; 0], "no second closing handshake");
+    rig.closes(1000);
+    assert_eq!(
+        rig.told,
+        [
+            "closing @2",
+            "closed [7] @2",
+            "closed @3",
+            "close 1000 for good (socket, 0 unconfirmed) @3"
+        ]
+    );
+    rig.tell(Input::Resume);
+    assert_eq!(rig.core.phase(), Phase::Closed);
+}
+
+// [R36]
+#[test]
+fn commands_of_suspension_inside_handlers_take_effect_at_once() {
+    // At each event of a life that is suspended and resumed inside of its handlers.
+    for event in ["connecting", "open", "waiting", "message", "close"] {
+        let mut rig = Rig::new(options());
+        rig.in_handler.push((event, Act::Suspend));
+        rig.in_handler.push(("suspended", Act::Resume));
+        rig.tell(Input::Start);
+        let generation = rig.core.generation();
+        rig.tell(Input::Resolved { generation });
+        rig.opens();
+        rig.hears(1);
+        rig.closes(1006);
+        let suspended = rig.told.iter().filter(|told| told.starts_with("suspended"));
+        assert_eq!(suspended.count(), 1, "{event}: {:?}", rig.told);
+        assert_ne!(rig.core.phase(), Phase::Suspended, "{event}");
+        assert!(!rig.core.has_output(), "{event}");
+    }
+    let mut rig = Rig::open(options());
+    rig.in_handler.push(("suspended", Act::Close));
+    rig.tell(suspend());
+    assert_eq!(rig.told, ["suspended @0", "closing @2"]);
+    rig.closes(1000);
+    assert_eq!(rig.told.len(), 4, "{:?}", rig.told);
+
+    // What an open handler sends after it has suspended waits like everything else.
+    let mut rig = Rig::open(options());
+    rig.closes(1006);
+    rig.in_handler.push(("reopen", Act::Ready));
+    rig.in_handler.push(("reopen", Act::Suspend));
+    rig.in_handler.push(("reopen", Act::Send(5)));
+    rig.comes_back();
+    assert_eq!((rig.sent.len(), rig.core.queued_bytes()), (0, 10));
+    assert_eq!(rig.core.phase(), Phase::Suspended);
+}
+
+// [R36]
+#[test]
+fn messages_expire_while_suspended() {
+    let mut rig = Rig::suspended(options().message_ttl(Some(Duration::from_secs(1))));
+    rig.send(1, SendMode::default()).unwrap();
+    rig.pass(999);
+    assert_eq!(rig.told.len(), 0);
+    rig.pass(1);
+    assert_eq!(rig.told, ["expired [1] @0"]);
+    assert_eq!(rig.core.next_timer(), None);
+    assert_eq!(rig.send(2, VOLATILE), Ok(Sent::Dropped));
+}
+
+// [R21][R36]
+#[test]
+fn a_loop_of_suspend_and_resume_is_within_the_budget_of_attempts() {
+    let interval = Duration::from_secs(20);
+    let mut rig = Rig::open(options().attempt_burst(3).attempt_interval(interval));
+    for _ in 0..100 {
+        rig.tell(suspend());
+        rig.tell(Input::Resume);
+    }
+    let attempts = rig.done.iter().filter(|done| done.starts_with("resolve"));
+    assert_eq!(attempts.count(), 2);
+    assert_eq!((rig.core.phase(), rig.wait()), (Phase::Waiting, 20_000));
+}
+
+// [R36]
+#[test]
+fn failures_before_a_suspension_do_not_count_after_it() {
+    let mut rig = Rig::connecting(options().max_retries(Some(1)));
+    rig.closes(1006);
+    assert_eq!(rig.core.attempt(), 2);
+    rig.tell(suspend());
+    rig.tell(Input::Resume);
+    assert_eq!(rig.core.attempt(), 1);
+    let generation = rig.core.generation();
+    rig.tell(Input::Resolved { generation });
+    rig.closes(1006);
+    assert_eq!(rig.core.phase(), Phase::Waiting);
+}
+
+// [R25][R36]
+#[test]
+fn a_message_in_hand_while_it_is_suspended_is_sent_once_or_kept() {
+    for taken in [true, false] {
+        let mut rig = Rig::open(options());
+        let context = rig.context();
+        let generation = rig.core.generation();
+        rig.core
+            .send(context.now, 1, 10, SendMode::default())
+            .unwrap();
+        let payload = 1;
+        assert_eq!(
+            rig.core.poll_effect(),
+            Some(Effect::Transmit {
+                generation,
+                payload
+            })
+        );
+        // From inside of the browser's `send`.
+        rig.core.handle(context, suspend());
+        rig.settle();
+        rig.tell(if taken {
+            Input::Transmitted { generation }
+        } else {
+            Input::TransmitFailed {
+                generation,
+                payload,
+            }
+        });
+        assert_eq!(rig.core.phase(), Phase::Suspended);
+        let snapshot = rig.core.snapshot();
+        let (sent, queued) = (snapshot.sent.messages, snapshot.queued.messages);
+        assert_eq!((sent, queued), if taken { (1, 0) } else { (0, 1) });
+        rig.closes(1006);
+        assert_eq!(rig.core.snapshot().unconfirmed.messages, sent);
+    }
+    // One that was on its way to the browser stays in the queue.
+    let mut rig = Rig::open(options());
+    let context = rig.context();
+    rig.core
+        .send(context.now, 1, 10, SendMode::default())
+        .unwrap();
+    rig.core.handle(context, suspend());
+    rig.settle();
+    assert_eq!((rig.sent.len(), rig.core.queued_bytes()), (0, 10));
 }
 
 // ----- waits
@@ -1319,6 +1646,13 @@ fn hash_of(core: &Connection<u32>) -> u64 {
     BuildHasherDefault::<DefaultHasher>::default().hash_one(core)
 }
 
+fn suspend() -> Input<u32> {
+    Input::Suspend {
+        code: None,
+        reason: String::new(),
+    }
+}
+
 fn message(generation: Generation, payload: u32) -> Input<u32> {
     Input::Message {
         generation,
@@ -1329,7 +1663,7 @@ fn message(generation: Generation, payload: u32) -> Input<u32> {
 
 /// Inputs that a browser and an application can bring about, in any order.
 fn any_input() -> impl Strategy<Value = u8> {
-    0..16_u8
+    0..18_u8
 }
 
 proptest! {
@@ -1367,6 +1701,8 @@ proptest! {
                 10 => rig.pass((chance * 20_000.0) as u64),
                 11 => rig.buffered = 0,
                 12 => rig.refuse_sends = !rig.refuse_sends,
+                16 => rig.tell(suspend()),
+                17 => rig.tell(Input::Resume),
                 _ => {
                     let mode = if step == 13 { FIRST } else { SendMode::default() };
                     sends_in_both_ways(&rig, id, mode)?;
@@ -1388,6 +1724,7 @@ proptest! {
             );
             prop_assert!(!waits || rig.core.next_timer().is_some());
             prop_assert!(snapshot.phase != Phase::Closed || rig.core.next_timer().is_none());
+            prop_assert!(snapshot.phase != Phase::Suspended || rig.core.ready_state() == 0);
             prop_assert!(!rig.core.has_output());
         }
         // No message twice.

@@ -529,6 +529,156 @@ export const cases = {
     same([(await last).willReconnect, made.length], [false, 2], 'after reconnect()');
   },
 
+  // --- Suspend and resume -------------------------------------------------------------------------------
+
+  async '[R36] suspended it keeps queue and listeners and makes no connection; resumed it goes on'(t) {
+    const made = [];
+    class Counted extends WebSocket {
+      constructor(...given) {
+        // Never two that were not told to close.
+        equal(made.filter(({ readyState }) => readyState < WebSocket.CLOSING).length, 0, 'live sockets');
+        super(...given);
+        made.push(this);
+      }
+    }
+    const { socket } = t.echo({ WebSocket: Counted });
+    const states = [];
+    socket.addEventListener('statechange', ({ state }) => states.push(state));
+    const echoed = t.messages(socket, 4);
+    socket.send('before');
+    await t.next(socket, 'message');
+    const closed = t.next(socket, 'close');
+    socket.suspend();
+    same([socket.state, socket.readyState], ['suspended', 0], 'at once');
+    socket.send('one');
+    socket.send('two');
+    socket.send('gone', { volatile: true });
+    const { code, wasClean, willReconnect, delay, cause, explanation, unconfirmedMessages } = await closed;
+    same([code, wasClean, willReconnect, delay, cause, unconfirmedMessages], [1000, true, true, null, 'suspended', 0]);
+    equal(explanation, 'the application suspended it, and may resume it');
+    self.dispatchEvent(new Event('online'));
+    await t.settle();
+    same([made.length, socket.state, socket.snapshot().queuedMessages], [1, 'suspended', 2], 'nothing goes on');
+    socket.resume();
+    equal(socket.state, 'connecting', 'after resume()');
+    socket.send('three');
+    same(await echoed, ['before', 'one', 'two', 'three']);
+    same([made.length, socket.snapshot().opens], [2, 2], 'connections');
+    same(states, ['connecting', 'open', 'suspended', 'connecting', 'open']);
+    // Without waiting for the server.
+    for (let round = 0; round < 3; round += 1) {
+      const open = t.next(socket, 'open');
+      socket.suspend(4000, 'out of sight');
+      socket.resume();
+      await open;
+    }
+    equal(made.length, 5, 'connections');
+  },
+
+  async '[R36] suspended before the module is there, while connecting and while waiting'(t) {
+    // The first socket of this realm: nothing is loaded yet.
+    const early = t.socket(t.url('/echo'));
+    const events = [];
+    for (const type of ['statechange', 'error', 'close']) early.addEventListener(type, (event) => events.push(event.state ?? type));
+    early.suspend();
+    same([early.state, early.readyState], ['suspended', 0], 'at once');
+    early.send('kept');
+    const { cause, willReconnect, delay } = await t.next(early, 'close');
+    same([cause, willReconnect, delay], ['suspended', true, null]);
+    await load();
+    await t.settle();
+    same([early.state, early.snapshot().attempts], ['suspended', 0], 'after the module is loaded');
+    same(events, ['suspended', 'close'], 'nothing has failed');
+    const received = t.messages(early, 1);
+    early.resume();
+    same(await received, ['kept']);
+
+    let signal;
+    const searching = t.socket((context) => { ({ signal } = context); return never(); });
+    await t.until(searching, 'connecting');
+    await t.settle();
+    let errors = 0;
+    searching.onerror = () => { errors += 1; };
+    const ended = t.next(searching, 'close');
+    searching.suspend();
+    equal((await ended).cause, 'suspended');
+    same([signal.aborted, errors, searching.state], [true, 0, 'suspended'], 'the search');
+
+    const waiting = t.socket(failing, [], NEVER_AGAIN);
+    await t.until(waiting, 'waiting');
+    // The loss before the wait is told behind it.
+    await t.settle();
+    let closes = 0;
+    waiting.onclose = () => { closes += 1; };
+    waiting.suspend();
+    await t.settle();
+    same([waiting.state, closes], ['suspended', 0], 'the wait');
+    waiting.reconnect();
+    equal(waiting.state, 'connecting', 'after reconnect()');
+  },
+
+  async '[R36] suspended, close() is final once and reports the queue, and a signal does the same'(t) {
+    for (const end of ['at once', 'later', 'abort', 'before the module']) {
+      const controller = new AbortController();
+      const { socket } = t.echo({ signal: controller.signal });
+      const finals = [];
+      socket.addEventListener('close', (event) => { if (!event.willReconnect) finals.push(event.cause); });
+      const dropped = t.next(socket, 'dropped');
+      if (end !== 'before the module') await t.next(socket, 'open');
+      const closed = t.next(socket, 'close');
+      socket.suspend();
+      socket.send('left');
+      if (end === 'later') await closed;
+      if (end === 'abort') controller.abort();
+      else socket.close();
+      same((await dropped).messages, ['left'], end);
+      await t.until(socket, 'closed');
+      await t.settle();
+      same([finals.length, socket.readyState], [1, 3], end);
+      socket.resume();
+      socket.suspend();
+      same([socket.state, socket.readyState], ['closed', 3], 'over is over');
+    }
+    const idle = t.socket(t.url('/echo'), [], { startClosed: true });
+    idle.suspend();
+    idle.resume();
+    equal(idle.state, 'idle', 'what has not started');
+    const { socket } = t.echo();
+    await t.next(socket, 'open');
+    throws('InvalidAccessError', () => socket.suspend(1001));
+    throws('SyntaxError', () => socket.suspend(4000, 'x'.repeat(124)));
+    socket.resume();
+    equal(socket.state, 'open', 'nothing has happened');
+    throws('TypeError', () => ReconnectingWebSocket.prototype.suspend.call({}));
+  },
+
+  async '[R23][R36] suspend() and resume() inside handlers act at once'(t) {
+    for (const type of ['open', 'message', 'close']) {
+      const { socket, id } = t.echo();
+      const back = new Promise((resolve) => {
+        socket.addEventListener(type, () => {
+          socket.suspend();
+          equal(socket.state, 'suspended', type);
+          socket.resume();
+          equal(socket.state, 'connecting', type);
+          socket.addEventListener('open', resolve, { once: true });
+        }, { once: true });
+      });
+      if (type === 'close') await t.next(socket, 'open').then(() => t.cut(id));
+      if (type === 'message') socket.send('x');
+      await back;
+    }
+    const { socket } = t.echo();
+    socket.addEventListener('statechange', ({ state }) => { if (state === 'suspended') socket.close(); });
+    let finals = 0;
+    socket.addEventListener('close', ({ willReconnect }) => { finals += willReconnect ? 0 : 1; });
+    await t.next(socket, 'open');
+    socket.suspend();
+    await t.until(socket, 'closed');
+    await t.settle();
+    equal(finals, 1, 'final close events');
+  },
+
   async 'reconnect() acts in every state'(t) {
     // Before the module is there, and while connecting.
     const early = t.echo().socket;

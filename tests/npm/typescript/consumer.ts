@@ -149,6 +149,9 @@ socket.send('text', sending);
 socket.close();
 socket.close(1000);
 socket.close(4000, 'reason');
+socket.suspend();
+socket.suspend(4000, 'out of sight');
+socket.resume();
 socket.reconnect();
 socket.ready();
 
@@ -215,6 +218,7 @@ function describeState(state: ConnectionState): string {
     case 'waiting':
     case 'closing':
     case 'closed':
+    case 'suspended':
       return state;
     default: {
       const none: never = state;

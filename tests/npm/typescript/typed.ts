@@ -100,6 +100,8 @@ async function everything(socket: TypedSocket<Sent, Received>): Promise<void> {
   const snapshot: TypedSnapshot = socket.snapshot();
   const counters: number[] = [snapshot.invalidMessages, snapshot.unreadMessages, snapshot.unreadBytes, snapshot.opens];
   socket.close(1000, 'done');
+  socket.suspend(4000, 'out of sight');
+  socket.resume();
   socket.reconnect();
   socket.ready();
   void [text, lost, counters, socket.url, socket.protocol, socket.extensions, socket.readyState === socket.OPEN, socket.state, socket.bufferedAmount];

@@ -17,6 +17,9 @@ pub enum Place {
     Waiting,
     Closing,
     Closed,
+    /// Suspended, and the closing handshake is under way.
+    Suspending,
+    Suspended,
 }
 
 /// The kinds of input. `Late…` are those of an attempt that is over.
@@ -26,6 +29,8 @@ pub enum Kind {
     Start,
     Close,
     Reconnect,
+    Suspend,
+    Resume,
     Ready,
     Send,
     SendFirst,
@@ -64,7 +69,7 @@ pub enum Kind {
     LateTooBig,
 }
 
-const PLACES: [Place; 11] = [
+const PLACES: [Place; 13] = [
     Place::Idle,
     Place::Resolving,
     Place::Connecting,
@@ -76,12 +81,16 @@ const PLACES: [Place; 11] = [
     Place::Waiting,
     Place::Closing,
     Place::Closed,
+    Place::Suspending,
+    Place::Suspended,
 ];
 
-const KINDS: [Kind; 39] = [
+const KINDS: [Kind; 41] = [
     Kind::Start,
     Kind::Close,
     Kind::Reconnect,
+    Kind::Suspend,
+    Kind::Resume,
     Kind::Ready,
     Kind::Send,
     Kind::SendFirst,
@@ -182,6 +191,8 @@ const fn can_happen(place: Place, kind: Kind) -> bool {
         Kind::Start
             | Kind::Close
             | Kind::Reconnect
+            | Kind::Suspend
+            | Kind::Resume
             | Kind::Ready
             | Kind::Send
             | Kind::SendFirst

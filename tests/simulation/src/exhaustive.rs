@@ -42,6 +42,11 @@ pub fn alphabet() -> Vec<Step> {
             reason: "bye",
         }),
         command(Command::Reconnect),
+        command(Command::Suspend {
+            code: None,
+            reason: "later",
+        }),
+        command(Command::Resume),
         command(Command::Ready),
         command(send(false, false)),
         command(send(true, false)),

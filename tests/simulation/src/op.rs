@@ -17,6 +17,15 @@ pub enum Command {
     },
     /// A new connection now.
     Reconnect,
+    /// Pause.
+    Suspend {
+        /// The code to send.
+        code: Option<u16>,
+        /// The reason to send.
+        reason: &'static str,
+    },
+    /// Go on after that.
+    Resume,
     /// Let the queue flow.
     Ready,
     /// Hand over a message.

@@ -399,7 +399,8 @@ impl Script {
                 }
             }
             Planned::Drain => {
-                let waits = world.phase() == Phase::Closing && world.buffered() > 0;
+                let closing = matches!(world.phase(), Phase::Closing | Phase::Suspended);
+                let waits = closing && world.buffered() > 0;
                 if waits {
                     self.sequence += 1;
                     let at = now + self.rng.around(climate.drain_every);
@@ -467,10 +468,18 @@ impl Script {
 
     fn command(&mut self, world: &World) -> Command {
         let again = match world.phase() {
-            Phase::Idle | Phase::Closed => 50,
+            Phase::Idle | Phase::Closed | Phase::Suspended => 50,
             _ => 4,
         };
-        match self.rng.below(100) {
+        match self.rng.below(104) {
+            100..102 => Command::Suspend {
+                code: self.rng.pick(&[None, Some(1_000), Some(4_001)]),
+                reason: self.rng.pick(&["", "out of sight"]),
+            },
+            102..104 => Command::Resume,
+            roll if roll < again && world.phase() == Phase::Suspended && !self.rng.one_in(4) => {
+                Command::Resume
+            }
             roll if roll < again => {
                 if self.rng.one_in(3) || world.phase() != Phase::Idle {
                     Command::Reconnect

@@ -8,7 +8,7 @@ use simulation::run::run_seeds;
 use simulation::shrink::shrink;
 use simulation::world::World;
 
-// [R6][R25][R29]
+// [R6][R25][R29][R36]
 #[test]
 fn seeds_find_nothing_and_try_every_input_in_every_state() {
     match run_seeds(1, 20_000, 2) {
@@ -17,7 +17,7 @@ fn seeds_find_nothing_and_try_every_input_in_every_state() {
     }
 }
 
-// [R6][R29]
+// [R6][R29][R36]
 #[test]
 fn every_sequence_of_four_inputs_is_sound() {
     match exhaustive::try_all(4, 2) {

@@ -1076,6 +1076,67 @@ pub(super) const TABLE: &[Bug] = &[
         test: Named {
             file: "tests/npm/testing/promises.test.mjs",
             name: "the debug log tells no sub-protocol, no reason of a close and nothing that a function throws",
+    // ----- suspend and resume
+    Bug {
+        promise: 14,
+        what: "a lost connection is made again although the option reconnect is off",
+        file: "client/src/connection/attempt.rs",
+        from: "if !self.reconnects() {",
+        to: "if !self.reconnects() && loss.was_open {",
+        test: SEEDS,
+    },
+    Bug {
+        promise: 36,
+        what: "two sockets after a resumption",
+        file: "client/src/connection/closing.rs",
+        from: "self.abandon_closing(Cause::Suspended);",
+        to: "self.state = State::Suspended(None);",
+        test: SEEDS,
+    },
+    Bug {
+        promise: 36,
+        what: "a suspension drops the queue",
+        file: "client/src/connection/closing.rs",
+        from: "let code = Some(code.unwrap_or(1000));",
+        to: "let code = Some(code.unwrap_or(1000)); self.drop_queue();",
+        test: SEEDS,
+    },
+    Bug {
+        promise: 36,
+        what: "failures before a suspension count after it",
+        file: "client/src/connection/closing.rs",
+        from: "self.failures = 0;",
+        to: "",
+        test: SEEDS,
+    },
+    Bug {
+        promise: 36,
+        what: "the closing handshake of a suspension has no deadline",
+        file: "client/src/connection/mod.rs",
+        from: "State::Closing(closing) | State::Suspended(Some(closing)) => Some(closing.deadline),",
+        to: "State::Closing(closing) => Some(closing.deadline), State::Suspended(Some(_)) => None,",
+        test: SEEDS,
+    },
+    Bug {
+        promise: 36,
+        what: "a page is listened to while its connection is suspended",
+        file: "client/src/driver.rs",
+        from: "Phase::Idle | Phase::Closed | Phase::Suspended",
+        to: "Phase::Idle | Phase::Closed",
+        test: Named {
+            file: "client/tests/rust_face.rs",
+            name: "a_suspended_socket_leaves_nothing_running_and_goes_on_when_resumed",
+        },
+    },
+    Bug {
+        promise: 36,
+        what: "a socket that was suspended before the module was there connects when it is",
+        file: "client-wasm/js/waiting-room.js",
+        from: "this.state = 'suspended';",
+        to: "",
+        test: Named {
+            file: "tests/npm/face/cases.js",
+            name: "suspended before the module is there, while connecting and while waiting",
         },
     },
     Bug {

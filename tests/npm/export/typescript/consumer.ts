@@ -103,6 +103,8 @@ other.addEventListener('messages', () => {});
 // --- The rest
 
 socket.ready();
+socket.suspend(4000, 'out of sight');
+socket.resume();
 socket.reconnect();
 socket.close(4000, 'done');
 // @ts-expect-error a code is a number

@@ -18,8 +18,10 @@ impl World {
             Command::Start => self.tell(Input::Start)?,
             Command::Close { code, reason } => {
                 self.forget_failures_if_stable();
+                let suspending = self.is_suspending();
                 match phase {
-                    Phase::Connecting | Phase::Waiting => {
+                    Phase::Suspended if suspending => {}
+                    Phase::Connecting | Phase::Waiting | Phase::Suspended => {
                         self.expect_end(CloseFrame::abnormal(), Cause::Closed, false);
                     }
                     Phase::Open => {
@@ -39,7 +41,10 @@ impl World {
                     reason: reason.into(),
                 })?;
                 self.carry_out()?;
-                if matches!(phase, Phase::Connecting | Phase::Waiting | Phase::Open) {
+                if matches!(
+                    phase,
+                    Phase::Connecting | Phase::Waiting | Phase::Open | Phase::Suspended
+                ) {
                     ensure!(
                         self.core.ready_state() == 2 || disturbed,
                         "after close() readyState is {}",
@@ -47,10 +52,42 @@ impl World {
                     );
                 }
             }
-            Command::Reconnect => {
-                if matches!(phase, Phase::Idle | Phase::Closed) {
+            Command::Suspend { code, reason } => {
+                match phase {
+                    Phase::Connecting => {
+                        let close = CloseFrame::abnormal();
+                        self.expect_suspended(close, false);
+                    }
+                    Phase::Open => self.closing_with = Some((code.or(Some(1_000)), reason)),
+                    _ => {}
+                }
+                self.tell(Input::Suspend {
+                    code,
+                    reason: reason.into(),
+                })?;
+                let acts = matches!(phase, Phase::Connecting | Phase::Waiting | Phase::Open);
+                let expected = if acts { Phase::Suspended } else { phase };
+                ensure!(
+                    self.core.phase() == expected,
+                    "suspended in {phase:?}, it is {:?}",
+                    self.core.phase()
+                );
+            }
+            Command::Resume if phase != Phase::Suspended => {
+                self.tell(Input::Resume)?;
+                ensure!(
+                    self.core.phase() == phase,
+                    "resumed in {phase:?}, it is {:?}",
+                    self.core.phase()
+                );
+            }
+            Command::Reconnect | Command::Resume => {
+                if matches!(phase, Phase::Idle | Phase::Closed | Phase::Suspended) {
                     self.failures = 0;
                     self.refusals = 0;
+                }
+                if self.is_suspending() {
+                    self.expect_suspended(CloseFrame::abnormal(), true);
                 }
                 self.forget_failures_if_stable();
                 let attempt = self.expect_attempt();
@@ -68,7 +105,10 @@ impl World {
                     }
                 }
                 let before = self.generation();
-                self.tell(Input::Reconnect)?;
+                self.tell(match command {
+                    Command::Resume => Input::Resume,
+                    _ => Input::Reconnect,
+                })?;
                 if !attempt {
                     ensure!(
                         self.core.phase() == Phase::Waiting && self.core.ready_state() == 0,

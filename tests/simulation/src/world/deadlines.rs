@@ -23,7 +23,9 @@ impl World {
             Phase::Connecting => self
                 .socket(was.1)
                 .is_some_and(|socket| self.now >= socket.made_at + self.settings.connect_timeout),
-            Phase::Closing => {
+            Phase::Closing | Phase::Suspended
+                if was.0 == Phase::Closing || self.is_suspending() =>
+            {
                 let least = self.socket(was.1).and_then(|socket| socket.least_buffered);
                 least == least_before
                     && least.is_some_and(|(_, at)| self.now >= at + self.settings.close_timeout)

@@ -72,6 +72,7 @@ impl World {
                     if was_live {
                         self.live -= 1;
                     }
+                    self.suspending = self.core.phase() == Phase::Suspended;
                     self.news.push(News::ClosingHandshake(code));
                 }
                 Effect::Abandon { generation } => {
@@ -85,6 +86,7 @@ impl World {
                         self.live -= 1;
                     }
                     self.abandoned += 1;
+                    self.suspending = false;
                     self.news.push(News::GivenUp);
                 }
             }
@@ -244,7 +246,7 @@ impl World {
         phase: Phase,
     ) -> Result<(), Violation> {
         let number = generation.number();
-        let connected = self.is_connected(number);
+        let connected = self.is_connected(number) && self.core.phase() != Phase::Suspended;
         let input = Input::TransmitFailed {
             generation,
             payload: id,

@@ -79,7 +79,8 @@ impl World {
 
     /// Whether this is the newest attempt and its socket is open for the core, though it may be closing.
     pub(super) fn is_connected(&self, number: u64) -> bool {
-        number == self.generation() && matches!(self.core.phase(), Phase::Open | Phase::Closing)
+        let connected = matches!(self.core.phase(), Phase::Open | Phase::Closing);
+        number == self.generation() && (connected || self.is_suspending())
     }
 
     pub(super) fn hint(&mut self, hint: Hint) -> Result<(), Violation> {
@@ -133,12 +134,14 @@ impl World {
     pub(super) fn message_arrives(&mut self, number: u64, bytes: usize) -> Result<(), Violation> {
         let phase = self.core.phase();
         let newest = number == self.generation();
+        let suspending = self.is_suspending();
         let payload = FROM_SERVER + self.from_server;
         let Some(socket) = self.socket_mut(number) else {
             return Ok(());
         };
         let counts = newest && socket.opened && !socket.closed && !socket.abandoned;
-        let connected = counts && matches!(phase, Phase::Open | Phase::Closing);
+        let closing = phase == Phase::Closing || suspending;
+        let connected = counts && (phase == Phase::Open || closing);
         if connected {
             socket.sign_of_life();
             self.hear();
@@ -181,6 +184,7 @@ impl World {
     ) -> Result<(), Violation> {
         let phase = self.core.phase();
         let newest = number == self.generation();
+        let suspending = self.is_suspending();
         let Some(socket) = self.socket_mut(number) else {
             return Ok(());
         };
@@ -189,7 +193,7 @@ impl World {
         socket.closed = true;
         if ends
             && clean
-            && phase == Phase::Closing
+            && (phase == Phase::Closing || suspending)
             && let Some(asked) = socket.close_called
             && code == asked.unwrap_or(1005)
         {
@@ -207,6 +211,9 @@ impl World {
         if ends && phase == Phase::Closing {
             self.expect_end(close.clone(), Cause::Socket, true);
         }
+        if ends && suspending {
+            self.expect_suspended(close.clone(), true);
+        }
         let lost = ends && matches!(phase, Phase::Connecting | Phase::Open);
         let ending = lost.then(|| Ending {
             loss: Loss {
@@ -221,6 +228,7 @@ impl World {
         };
         self.tell_end(Input::SocketClosed { generation, close }, ending)?;
         if ends {
+            self.suspending = false;
             ensure!(
                 !matches!(
                     self.core.phase(),
@@ -247,6 +255,8 @@ impl World {
             Input::Start => Kind::Start,
             Input::Close { .. } => Kind::Close,
             Input::Reconnect => Kind::Reconnect,
+            Input::Suspend { .. } => Kind::Suspend,
+            Input::Resume => Kind::Resume,
             Input::Ready => Kind::Ready,
             Input::Resolved { generation } => late(generation, Kind::Resolved, Kind::LateResolved),
             Input::ResolveFailed { generation } => {
@@ -320,11 +330,12 @@ impl World {
                 chance: self.step.chance,
                 verdict: None,
             };
-            let closing_times_out = matches!(input, Input::Timer | Input::Buffered { .. })
-                && self.core.phase() == Phase::Closing;
+            let was = self.core.phase();
+            let may_time_out = matches!(input, Input::Timer | Input::Buffered { .. })
+                && matches!(was, Phase::Closing | Phase::Suspended);
             self.core.handle(context, input);
-            if closing_times_out && self.core.phase() == Phase::Closed {
-                self.closing_timed_out()?;
+            if may_time_out && self.core.snapshot().abandoned > self.abandoned {
+                self.closing_timed_out(was)?;
             }
             return Ok(());
         };
@@ -356,7 +367,7 @@ impl World {
         Ok(())
     }
 
-    fn closing_timed_out(&mut self) -> Result<(), Violation> {
+    fn closing_timed_out(&mut self, was: Phase) -> Result<(), Violation> {
         let least = self
             .socket(self.generation())
             .and_then(|socket| socket.least_buffered);
@@ -368,7 +379,12 @@ impl World {
             "the closing handshake was given up {} ms after the buffer shrank",
             self.now - at
         );
-        self.expect_end(CloseFrame::abnormal(), Cause::CloseTimeout, true);
+        let close = CloseFrame::abnormal();
+        if was == Phase::Suspended {
+            self.expect_suspended(close, true);
+        } else {
+            self.expect_end(close, Cause::CloseTimeout, true);
+        }
         Ok(())
     }
 }

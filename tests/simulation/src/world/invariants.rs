@@ -14,7 +14,7 @@ impl World {
         self.check_timer()?;
         self.check_messages()?;
         let ready_state = match self.core.phase() {
-            Phase::Connecting | Phase::Waiting => 0,
+            Phase::Connecting | Phase::Waiting | Phase::Suspended => 0,
             Phase::Open => 1,
             Phase::Closing => 2,
             Phase::Idle | Phase::Closed => 3,
@@ -83,7 +83,7 @@ impl World {
         let searching = self.provider.is_some();
         let phase = self.core.phase();
         let agrees = match phase {
-            Phase::Idle | Phase::Waiting | Phase::Closed => !live && !searching,
+            Phase::Idle | Phase::Waiting | Phase::Closed | Phase::Suspended => !live && !searching,
             Phase::Connecting => live != searching && socket.is_none_or(|socket| !socket.opened),
             Phase::Open => live && !searching && socket.is_some_and(|socket| socket.opened),
             Phase::Closing => {
@@ -118,7 +118,10 @@ impl World {
             Phase::Connecting => self
                 .socket(self.generation())
                 .map(|socket| socket.made_at + settings.connect_timeout),
-            Phase::Closing => Some(self.now.saturating_add(settings.close_timeout)),
+            Phase::Suspended if !self.is_suspending() => None,
+            Phase::Closing | Phase::Suspended => {
+                Some(self.now.saturating_add(settings.close_timeout))
+            }
             // Looked at again within a second.
             Phase::Open => {
                 let drain = self.blocked.then_some(self.measured_at + 1_000);

@@ -121,6 +121,16 @@ impl World {
         self.expect(loss, None, Why::Requested);
     }
 
+    /// What a connection or an attempt that the application suspends must lead to.
+    pub(super) fn expect_suspended(&mut self, close: CloseFrame, was_open: bool) {
+        let loss = Loss {
+            close,
+            cause: Cause::Suspended,
+            was_open,
+        };
+        self.expect(loss, None, Why::Suspended);
+    }
+
     pub(super) fn expect(&mut self, loss: Loss, retry_in: Option<u64>, why: Why) {
         let generation = self.generation();
         let unconfirmed = if loss.was_open {

@@ -243,6 +243,8 @@ pub struct World {
     // The account of the connection.
     flow: Flow,
     closing_gated: bool,
+    /// The closing handshake of a suspension is under way.
+    suspending: bool,
     /// What the application closed with.
     closing_with: Option<(Option<u16>, &'static str)>,
     since: u64,
@@ -314,6 +316,7 @@ impl World {
             to_deliver: VecDeque::new(),
             flow: Flow::Announcing,
             closing_gated: false,
+            suspending: false,
             closing_with: None,
             since: 0,
             failures: 0,
@@ -363,6 +366,11 @@ impl World {
     #[must_use]
     pub const fn generation(&self) -> u64 {
         self.sockets.len() as u64
+    }
+
+    /// Whether it is suspended, and the closing handshake of its last connection is under way.
+    fn is_suspending(&self) -> bool {
+        self.core.phase() == Phase::Suspended && self.suspending
     }
 
     /// What the newest socket holds and has not sent.
@@ -455,6 +463,8 @@ impl World {
             Phase::Waiting => Place::Waiting,
             Phase::Closing => Place::Closing,
             Phase::Closed => Place::Closed,
+            Phase::Suspended if self.is_suspending() => Place::Suspending,
+            Phase::Suspended => Place::Suspended,
         }
     }
 

@@ -150,6 +150,7 @@ impl World {
             ensure!(self.told_open.is_none(), "another connection is open");
         }
         let told = match closed.retry_in {
+            None if closed.loss.cause == Cause::Suspended => Phase::Suspended,
             None => Phase::Closed,
             Some(_) if closed.why == Why::Requested => Phase::Connecting,
             Some(_) => Phase::Waiting,
@@ -163,14 +164,24 @@ impl World {
             let failed = self
                 .socket(closed.generation.number())
                 .is_some_and(|socket| socket.failed);
+            // To be suspended is no failure of the attempt.
+            let fails = if closed.loss.cause == Cause::Suspended {
+                closed.loss.was_open && failed
+            } else {
+                !closed.loss.was_open || failed
+            };
             ensure!(
-                self.told_error == (!closed.loss.was_open || failed),
+                self.told_error == fails,
                 "`error` before it: {}, {closed:?}",
                 self.told_error
             );
         }
         self.told_error = false;
-        self.told_final = closed.retry_in.is_none();
+        self.told_final = told == Phase::Closed;
+        ensure!(
+            closed.is_final() == self.told_final,
+            "is_final is wrong: {closed:?}"
+        );
         if self.told_final && self.core.phase() == Phase::Closed && !self.core.has_output() {
             ensure!(
                 self.core.ready_state() == 3,
