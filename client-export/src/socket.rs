@@ -261,7 +261,9 @@ where
     /// # Errors
     /// A `TypeError`, or a `DOMException` called `InvalidAccessError` or `SyntaxError`.
     pub fn close(&self, code: &JsValue, reason: &JsValue) -> Result<(), JsValue> {
-        self.end(code, reason, Handle::close)
+        self.end(code, reason, |code, reason| {
+            self.0.handle.close(code, reason)
+        })
     }
 
     /// Pauses until [`resume`](Self::resume).
@@ -269,7 +271,9 @@ where
     /// # Errors
     /// As [`close`](Self::close).
     pub fn suspend(&self, code: &JsValue, reason: &JsValue) -> Result<(), JsValue> {
-        self.end(code, reason, Handle::suspend)
+        self.end(code, reason, |code, reason| {
+            self.0.handle.suspend(code, reason)
+        })
     }
 
     /// Goes on after [`suspend`](Self::suspend).
@@ -282,10 +286,10 @@ where
         &self,
         code: &JsValue,
         reason: &JsValue,
-        how: fn(&Handle<E::ClientMessage, C>, Option<u16>, &str) -> Result<(), CloseError>,
+        end: impl FnOnce(Option<u16>, &str) -> Result<(), CloseError>,
     ) -> Result<(), JsValue> {
-        let Inner { class, handle, .. } = &*self.0;
-        let code = close_code(*class, code)?;
+        let class = self.0.class;
+        let code = close_code(class, code)?;
         let text = if reason.is_undefined() {
             String::new()
         } else {
@@ -293,7 +297,7 @@ where
                 .as_string()
                 .ok_or_else(|| class.wrong_kind("the close reason", reason, "a string"))?
         };
-        how(handle, code, &text).map_err(|error| {
+        end(code, &text).map_err(|error| {
             let name = match error {
                 CloseError::Reason { .. } => "SyntaxError",
                 _ => "InvalidAccessError",

@@ -24,7 +24,8 @@ const OF_THE_DOCUMENT = {
 /** A connection that closed without saying how. */
 const ABNORMAL = 1006;
 
-/** The `readyState` of a socket that is closed. */
+/** The `readyState` of a socket that connects, and of one that is closed. */
+const IS_CONNECTING = 0;
 const IS_CLOSED = 3;
 
 /**
@@ -32,6 +33,9 @@ const IS_CLOSED = 3;
  * `close` follows in the same task, in Safari in one of the next; but Chromium leaves it out where the policy of the
  * page forbids the server. A task comes late in a busy page, hence so long. The same number stands in Rust, in
  * `client/src/browser.rs`.
+ *
+ * A socket that still connects is not waited for beyond the task: by the standard it is closed before it tells an
+ * error, and that of Node 22 tells nothing more (nodejs/undici#3546). No close could say more than that it failed.
  */
 const CLOSE_AFTER_ERROR = 1_000;
 
@@ -194,8 +198,14 @@ export function openSocket(host, id, max) {
   });
   write(socket, 'onerror', () => {
     // Armed first, since who is told may let go of the socket.
-    if (read(socket, 'readyState') === IS_CLOSED) {
-      thing.closeTimer ??= setTimeout(() => tell(id, CLOSED, ABNORMAL), CLOSE_AFTER_ERROR);
+    const state = read(socket, 'readyState');
+    if (state === IS_CLOSED || state === IS_CONNECTING) {
+      thing.closeTimer ??= setTimeout(() => {
+        // Closed, should it go on after all: it must not live beside the next one.
+        silence(id);
+        closeSocket(id, -1, '');
+        tell(id, CLOSED, ABNORMAL);
+      }, state === IS_CLOSED ? CLOSE_AFTER_ERROR : 0);
     }
     tell(id, ERROR);
   });

@@ -474,11 +474,21 @@ impl BrowserSocket {
         let (closed, slot) = (socket.clone(), Rc::clone(&close_timer));
         let on_error = Listener::new(move |_| {
             // Armed first, since who is told may let go of the socket.
-            if read(&closed, "readyState").as_f64() == Some(WebSocket::CLOSED.into()) {
-                let tell = Rc::clone(&tell);
-                let fire = move || tell(SocketEvent::Closed(CloseFrame::abnormal()));
+            let wait = match read(&closed, "readyState").as_f64() {
+                Some(0.0) => Some(0),
+                Some(3.0) => Some(CLOSE_AFTER_ERROR_MS),
+                _ => None,
+            };
+            if let Some(wait) = wait {
+                let (tell, ended) = (Rc::clone(&tell), closed.clone());
+                let fire = move || {
+                    // Closed, should it go on after all: it must not live beside the next one.
+                    silence(&ended);
+                    let _ = call(&ended, "close", &JsValue::UNDEFINED, &JsValue::UNDEFINED);
+                    tell(SocketEvent::Closed(CloseFrame::abnormal()));
+                };
                 let armed = slot.take();
-                let start = || Timeout::start(CLOSE_AFTER_ERROR_MS, Box::new(fire));
+                let start = || Timeout::start(wait, Box::new(fire));
                 slot.set(armed.or_else(|| Some(start())));
             }
             tell(SocketEvent::Error);
@@ -509,14 +519,19 @@ impl BrowserSocket {
 
     fn silence(&self) {
         drop(self.close_timer.take());
-        for handler in ["onopen", "onmessage", "onclose"] {
-            write(&self.socket, handler, &JsValue::NULL);
-        }
-        // Node's `ws` tells an error when it is closed while it connects, and an error there that nobody listens to
-        // ends the process. The prototype of functions is one that does nothing.
-        let nothing = read(&global("Function"), "prototype");
-        write(&self.socket, "onerror", &nothing);
+        silence(&self.socket);
     }
+}
+
+/// Stops listening to a socket.
+fn silence(socket: &JsValue) {
+    for handler in ["onopen", "onmessage", "onclose"] {
+        write(socket, handler, &JsValue::NULL);
+    }
+    // Node's `ws` tells an error when it is closed while it connects, and an error there that nobody listens to
+    // ends the process. The prototype of functions is one that does nothing.
+    let nothing = read(&global("Function"), "prototype");
+    write(socket, "onerror", &nothing);
 }
 
 impl Drop for BrowserSocket {
@@ -535,6 +550,9 @@ const ABNORMAL: u16 = 1006;
 /// its `close` follows in the same task, in Safari in one of the next; but Chromium leaves it out where the
 /// policy of the page forbids the server. A task comes late in a busy page, hence so long. The same number stands in
 /// JavaScript, in `client-wasm/js/ring.js`.
+///
+/// A socket that still connects is not waited for beyond the task: by the standard it is closed before it tells an
+/// error, and that of Node 22 tells nothing more (nodejs/undici#3546). No close could say more than that it failed.
 const CLOSE_AFTER_ERROR_MS: u64 = 1_000;
 
 thread_local! {

@@ -78,6 +78,27 @@ async fn a_close_code_of_0_is_told_if_the_server_has_sent_it() {
 
 // [R13]
 #[wasm_bindgen_test]
+async fn an_attempt_that_tells_an_error_while_it_connects_and_no_close_has_failed_at_once() {
+    let late = "setTimeout(() => { socket.onopen?.(); socket.onclose?.({ code: 4321 }); }, 50);";
+    let acts = format!("socket.onerror(); socket.onerror(); {late}");
+    let (silent, mut events) = on_a_socket_that(&acts);
+    let end = next_end(&mut events).await;
+    assert_eq!(end.cause, Cause::Socket);
+    assert_eq!((end.close.code, end.close.clean), (1006, false));
+    let tells = "socket.onerror(); socket.onclose({ code: 4321, wasClean: true });";
+    let (_told, mut of_told) = on_a_socket_that(tells);
+    assert_eq!(next_end(&mut of_told).await.close.code, 4321);
+
+    // Another one takes long enough for what comes late.
+    let (_another, mut of_another) = on_a_socket_that(ERROR);
+    next_end(&mut of_another).await;
+    assert_eq!(silent.handle().phase(), Phase::Closed);
+    drop(silent);
+    assert_eq!(further_ends(events).await, 0);
+}
+
+// [R13]
+#[wasm_bindgen_test]
 async fn a_closed_socket_that_tells_an_error_and_no_close_has_ended() {
     let close_after = |millis: u32| {
         format!("setTimeout(() => socket.onclose?.({{ code: 4321, wasClean: true }}), {millis});")

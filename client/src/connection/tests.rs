@@ -542,7 +542,8 @@ fn a_suspended_connection_keeps_its_queue_and_does_nothing_until_it_is_resumed()
 // [R36]
 #[test]
 fn what_the_browser_had_taken_is_unconfirmed_unless_the_server_answers_the_suspension() {
-    let ending: [(&str, fn(&mut Rig)); 4] = [
+    type End = fn(&mut Rig);
+    let ending: [(&str, End); 4] = [
         (
             "close 1000 until resumed (suspended, 0 unconfirmed) @0",
             |rig| rig.closes(1000),

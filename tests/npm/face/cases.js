@@ -1592,6 +1592,52 @@ export const cases = {
     equal(again.socket.state, 'connecting', 'state');
   },
 
+  async '[R13] an attempt that tells an error while it connects, and no close, has failed at once'(t) {
+    await load();
+    const made = [];
+    class Own {
+      readyState = 0;
+      closed = 0;
+      constructor() {
+        made.push(this);
+        setTimeout(() => this.constructor.acts(this));
+      }
+
+      close() {
+        this.closed += 1;
+        // As that of Node 22 does.
+        this.readyState = 2;
+        this.onerror();
+      }
+    }
+    class Silent extends Own { static acts = (own) => { own.onerror(); own.onerror(); }; }
+    class Tells extends Own {
+      static acts = (own) => {
+        own.onerror();
+        queueMicrotask(() => own.onclose?.({ code: 4321, reason: 'why', wasClean: false }));
+      };
+    }
+    // Long enough that the wait for the handshake cannot be what ends it.
+    const options = { connectTimeout: 300_000, maxRetries: 0 };
+    const told = t.socket(t.url('/echo'), [], { ...options, WebSocket: Tells });
+    const { code, reason } = await t.next(told, 'close');
+    same([code, reason], [4321, 'why'], 'a close in the same task');
+
+    const socket = t.socket(t.url('/echo'), [], { ...options, WebSocket: Silent });
+    const events = [];
+    for (const type of ['open', 'error', 'message', 'close']) socket.addEventListener(type, () => events.push(type));
+    const end = await t.next(socket, 'close');
+    same([end.code, end.wasClean, end.cause], [1006, false, 'socket']);
+    const [own] = made.slice(-1);
+    equal(own.closed, 1, 'how often the socket was closed');
+    // Whatever it still tells, and while the next attempt is under way, too.
+    Silent.acts = () => {};
+    socket.reconnect();
+    for (const type of ['open', 'message', 'error', 'close']) own[`on${type}`]?.({ code: 1000, data: 'late', wasClean: true });
+    await t.settle();
+    same([events, socket.state, made.length], [['error', 'close'], 'connecting', 3]);
+  },
+
   async 'a close code of 0 is told if the server has sent it'(t) {
     for (const [event, expected] of [
       [{ code: 0, wasClean: true }, [0, true]],

@@ -20,6 +20,7 @@ const EXITS = {
   'gives up': ['open, close 1006', 0],
   'is closed before it is open': ['close 1006', 0],
   'is closed while it connects': ['close 1006', 0],
+  'finds nobody at its address': ['close 1006', 0],
   'exits with a code of its own': ['open', 3],
 };
 
