@@ -1076,6 +1076,8 @@ pub(super) const TABLE: &[Bug] = &[
         test: Named {
             file: "tests/npm/testing/promises.test.mjs",
             name: "the debug log tells no sub-protocol, no reason of a close and nothing that a function throws",
+        },
+    },
     // ----- suspend and resume
     Bug {
         promise: 14,
