@@ -4,8 +4,9 @@
 import { provide } from './loader.js';
 
 provide('file', () => {
+  let url;
   try {
-    return new URL('./steady-socket.wasm', import.meta.url).href;
+    url = new URL('./steady-socket.wasm', import.meta.url).href;
   } catch (cause) {
     // As in a bundle that is no module.
     throw new Error(
@@ -13,4 +14,9 @@ provide('file', () => {
       { cause },
     );
   }
+  // As in a bundle that runs on a server, where the file's address is for pages.
+  if (!url.includes(':')) {
+    throw new Error(`the bundler has put the file at ${url}, where only a page can find it; on a server import steady-socket/inline, or keep this package out of the bundle (in Next: serverExternalPackages)`);
+  }
+  return url;
 });

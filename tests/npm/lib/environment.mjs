@@ -3,6 +3,7 @@
 import { mkdir, mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { fileURLToPath } from 'node:url';
 
 const MEANINGS = {
   STEADY_SOCKET_SERVER: 'the http address of a running hello server with the demo page and its control',
@@ -35,9 +36,16 @@ export function serverAddress(scheme = 'http') {
   return `${scheme}://${url.host}`;
 }
 
-/** A new, empty folder that the caller removes. */
-export async function scratchFolder(purpose) {
-  const parent = path.join(tmpdir(), 'steady-socket-tests');
+/** Beside the packages that the tests use, where what is imported from them is found. */
+const INSIDE = fileURLToPath(new URL('../.scratch', import.meta.url));
+
+/**
+ * A new, empty folder that the caller removes.
+ *
+ * @param inside - whether it is to find the packages of the tests
+ */
+export async function scratchFolder(purpose, inside = false) {
+  const parent = inside ? INSIDE : path.join(tmpdir(), 'steady-socket-tests');
   await mkdir(parent, { recursive: true });
   return mkdtemp(path.join(parent, `${purpose}-`));
 }

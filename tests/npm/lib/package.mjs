@@ -23,10 +23,11 @@ export async function runProgram(program, args, options = {}) {
  * Installs the packed package in a new project.
  *
  * @param purpose - a word for the folder's name
+ * @param options.inside - whether the project is to find the packages of the tests
  * @returns `project` (the project's folder), `folder` (the installed package's) and `remove`
  */
-export async function installPackage(purpose) {
-  const project = await scratchFolder(purpose);
+export async function installPackage(purpose, { inside = false } = {}) {
+  const project = await scratchFolder(purpose, inside);
   const remove = () => rm(project, { recursive: true, force: true });
   try {
     await writeFile(

@@ -33,7 +33,8 @@ describe('docs/runtimes.md', { timeout: TEST_TIMEOUT }, () => {
     const version = (name) => ({ ...devDependencies, ...optionalDependencies })[name].replace(/^npm:.*@/, '');
     const rows = document.split('\n').filter((line) => line.startsWith('| '));
     for (const [start, name] of [
-      ['| Vite, ', 'vite'], ['| Vite 7, ', 'vite-7'], ['| webpack ', 'webpack'], ['| esbuild ', 'esbuild'],
+      ['| Vite, ', 'vite'], ['| Vite 7, ', 'vite-7'], ['| webpack ', 'webpack'], ['| esbuild ', 'esbuild'], ['| esbuild, ', 'esbuild'],
+      ['| Rollup ', 'rollup'], ['| Parcel ', 'parcel'], ['| Next, ', 'next'],
       ['| Node with its own ', 'node-22-linux-x64'], ['| Deno ', '@deno/linux-x64-glibc'], ['| Bun ', '@oven/bun-linux-x64-baseline'],
     ]) {
       const found = rows.filter((row) => row.startsWith(start));

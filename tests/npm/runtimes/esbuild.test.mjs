@@ -56,6 +56,21 @@ describe('esbuild', { timeout: 2 * TEST_TIMEOUT }, () => {
     assert.deepEqual(await visitFolder(dist, policy), []);
   });
 
+  test('makes a program for Node with the module embedded, with nothing copied', async () => {
+    const { project } = consumers.file;
+    await writeFile(
+      path.join(project, 'server.js'),
+      "import { load } from 'steady-socket'; load().then(() => console.log('loaded'), ({ message }) => console.log(message));",
+    );
+    const folder = path.join(project, 'server');
+    for (const format of ['esm', 'cjs']) {
+      const outfile = path.join(folder, `server.${format === 'esm' ? 'mjs' : 'cjs'}`);
+      await build({ absWorkingDir: project, entryPoints: ['server.js'], outfile, bundle: true, platform: 'node', format, logLevel: 'error' });
+      const { stdout } = await runProgram(process.execPath, [outfile]);
+      assert.equal(stdout.trimEnd(), 'loaded');
+    }
+  });
+
   for (const [entry, said] of [
     ['steady-socket', 'the WebAssembly module of steady-socket could not be loaded: the address of this script is not known, so that the file cannot be looked for beside it; give load({ module }), or import steady-socket/inline'],
     ['steady-socket/inline', 'loaded'],

@@ -2,6 +2,8 @@
 
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import { readFile, writeFile } from 'node:fs/promises';
+import path from 'node:path';
 import process from 'node:process';
 
 import { serverAddress } from '../lib/environment.mjs';
@@ -13,6 +15,77 @@ import { makeProject } from './lib/project.mjs';
 
 describeRuntime(`Node ${process.versions.node} with ws in the option WebSocket`, { program: process.execPath, inject: 'as an option', canTerminate: true });
 describeRuntime('Node 22 with its own WebSocket', { program: runtime('node-22') });
+
+describe('Node with require', { timeout: TEST_TIMEOUT }, () => {
+  let consumer;
+  before(async () => { consumer = await makeProject('require', { files: 'programs', packages: ['ws'] }); });
+  after(() => consumer?.remove());
+
+  const ENTRIES = ['steady-socket', 'steady-socket/inline', 'steady-socket/websocket', 'steady-socket/websocket/inline'];
+
+  /** Runs a program in CommonJS, in which `server` is the hello server's address. */
+  const run = async (source, ...args) => {
+    const program = `const server = ${JSON.stringify(serverAddress('ws'))};\n${source}`;
+    const { stdout } = await runProgram(process.execPath, [...args, '--input-type=commonjs', '--eval', program], { cwd: consumer.project });
+    return stdout.trimEnd();
+  };
+
+  const GREET = `
+    const socket = new ReconnectingWebSocket(server, [], { WebSocket: require('ws').WebSocket });
+    socket.send('Ada');
+    socket.onmessage = ({ data }) => { console.log(data); socket.close(); };
+  `;
+  // Such as Node 20.16: then it gets CommonJS.
+  const OLD = process.allowedNodeEnvironmentFlags.has('--experimental-require-module') ? ['--no-experimental-require-module'] : [];
+
+  for (const entry of ENTRIES) {
+    test(`where it cannot load modules: ${entry} is greeted`, async () => {
+      assert.equal(await run(`const { ReconnectingWebSocket } = require('${entry}');${GREET}`, ...OLD), 'Hello Ada!');
+    });
+  }
+
+  test('where it cannot load modules: the entries share one class, and nothing is missing', async () => {
+    const script = `
+      const exported = {};
+      for (const entry of ${JSON.stringify([...ENTRIES, 'steady-socket/msgpack', 'steady-socket/testing'])}) exported[entry] = Object.keys(require(entry)).sort();
+      const classes = new Set(${JSON.stringify(ENTRIES)}.map((entry) => require(entry).ReconnectingWebSocket));
+      import('steady-socket').then(async (all) => {
+        const isSame = (a, b) => JSON.stringify(a) === JSON.stringify(b);
+        for (const entry of Object.keys(exported)) {
+          const names = Object.keys(await import(entry)).sort();
+          if (!isSame(names, exported[entry])) console.log(entry, names, exported[entry]);
+        }
+        console.log(classes.size);
+      });
+    `;
+    assert.equal(await run(script, ...OLD), '1');
+  });
+
+  test('where it can load modules: require and import give the same class', async () => {
+    if (!process.features.require_module) return;
+    const same = "import('steady-socket').then(({ ReconnectingWebSocket }) => console.log(ReconnectingWebSocket === require('steady-socket').ReconnectingWebSocket));";
+    assert.equal(await run(same), 'true');
+  });
+});
+
+describe('Node with a file whose address is for pages', { timeout: TEST_TIMEOUT }, () => {
+  test('says what to do', async () => {
+    const consumer = await makeProject('server-bundle', { files: 'programs' });
+    try {
+      const file = path.join(consumer.folder, 'file.js');
+      const source = await readFile(file, 'utf8');
+      // What webpack leaves of the expression for a server of Next.
+      const bundled = source.replace("new URL('./steady-socket.wasm', import.meta.url)", "{ href: '/_next/static/media/steady-socket.wasm' }");
+      assert.notEqual(bundled, source);
+      await writeFile(file, bundled);
+      const program = "import { load } from 'steady-socket'; load().catch(({ message }) => console.log(message));";
+      const { stdout } = await runProgram(process.execPath, ['--input-type=module', '--eval', program], { cwd: consumer.project });
+      assert.match(stdout, /could not be loaded: the bundler has put the file at \/_next\/static\/media\/steady-socket\.wasm, .*steady-socket\/inline.*serverExternalPackages/);
+    } finally {
+      await consumer.remove();
+    }
+  });
+});
 
 describe('Node without a WebSocket', { timeout: TEST_TIMEOUT }, () => {
   let consumer;

@@ -19,10 +19,11 @@ export const INLINE = { 'steady-socket': 'steady-socket/inline' };
  * @param options.files - `app`, which is a page, or `programs`
  * @param options.imports - other places for some of what they import; `INLINE` embeds the WebAssembly module
  * @param options.packages - other packages that they import
+ * @param options.inside - whether it is to find the packages of the tests
  * @returns `project` (its folder), `folder` (that of the installed package) and `remove`
  */
-export async function makeProject(purpose, { files, imports = {}, packages = [] }) {
-  const { project, folder, remove } = await installPackage(purpose);
+export async function makeProject(purpose, { files, imports = {}, packages = [], inside = false }) {
+  const { project, folder, remove } = await installPackage(purpose, { inside });
   try {
     for (const name of packages) await symlink(path.join(MODULES, name), path.join(project, 'node_modules', name));
     await copyFiles(files, project, imports);
