@@ -95,6 +95,19 @@ export function checkMixedContent(who, url, allowInsecure) {
   );
 }
 
+/**
+ * The permissions of the user, one of which a page may need to connect to this URL: the present name first, and then
+ * that of earlier browsers. None for an address of the internet. The same rule stands in Rust, in
+ * `client/src/source.rs`.
+ */
+export function permissionsFor(url) {
+  const { hostname } = new URL(url);
+  if (isLoopback(hostname)) return ['loopback-network', 'local-network-access'];
+  const isLocal = hostname.endsWith('.local') || /^\[f(e[89ab]|[cd])/.test(hostname)
+    || /^(10|192\.168|169\.254|172\.(1[6-9]|2\d|3[01]))(\.\d+)+$/.test(hostname);
+  return isLocal ? ['local-network', 'local-network-access'] : [];
+}
+
 /** Whether a parsed host name is that of this machine (Secure Contexts, section 3.1). */
 function isLoopback(name) {
   return name === '[::1]' || name === 'localhost' || name.endsWith('.localhost') || /^127(\.\d+){3}$/.test(name);

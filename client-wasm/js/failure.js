@@ -17,7 +17,7 @@ const wrecks = [];
 /** What a getter of the core says when there is no core to ask. */
 const WITHOUT_CORE = { readyState: 3, state: 'closed', bufferedAmount: 0 };
 
-const METHODS = ['start', 'reconnect', 'resume', 'ready'];
+const METHODS = ['start', 'reconnect', 'resume', 'wake', 'ready'];
 
 /** Says what lets go of all that could call into the module. */
 export function setAbandon(letGoOfAll) {

@@ -1,6 +1,7 @@
-// Finding out over HTTP why handshakes fail: a browser tells a script nothing about it.
+// Finding out why handshakes fail, by a permission that is denied or over HTTP: a browser tells a script nothing about
+// it.
 
-import { isFunction, toProbeUrl } from './convert.js';
+import { isFunction, permissionsFor, toProbeUrl } from './convert.js';
 import { report } from './events.js';
 
 /** Milliseconds that the answer may take. */
@@ -20,14 +21,20 @@ export class Probe {
   #found = null;
   /** Calls off the request under way. */
   #request = null;
+  #wake;
+  /** The URL for which the permission was asked for, and its name and status, if it was denied. */
+  #asked;
+  #permission = null;
 
   /**
    * @param who - what errors begin with
    * @param source - the URL to ask, a function that gives it, `true` for that of the attempt, or nothing
    * @param after - how many attempts in a row
    * @param tell - called with what was found
+   * @param wake - called when what was denied is denied no more
    */
-  constructor(who, source, after, tell) {
+  constructor(who, source, after, tell, wake) {
+    this.#wake = wake;
     this.#who = who;
     this.#source = source;
     this.#after = after;
@@ -44,7 +51,10 @@ export class Probe {
   ended({ wasOpen, cause }, url) {
     const found = this.#found;
     this.#found = null;
-    if (this.#source && !wasOpen && SILENT_CAUSES.includes(cause)) {
+    if (wasOpen || !SILENT_CAUSES.includes(cause)) return found;
+    if (this.#asked !== url) this.#askForPermission(url);
+    if (this.#permission?.status.state === 'denied') return this.#denied();
+    if (this.#source) {
       this.#failures += 1;
       if (this.#failures === this.#after) this.#ask(url);
     }
@@ -57,6 +67,35 @@ export class Probe {
     this.#found = null;
     this.#request?.abort();
     this.#request = null;
+    // Asked anew after the next failure: a status that is listened to keeps who listens.
+    if (this.#permission) this.#permission.status.onchange = null;
+    this.#permission = null;
+    this.#asked = undefined;
+  }
+
+  #denied() {
+    return Object.freeze({ kind: 'permission', name: this.#permission.name });
+  }
+
+  /** Chromium lets a page connect to the local network only with the user's permission. */
+  async #askForPermission(url) {
+    this.#asked = url;
+    for (const name of permissionsFor(url)) {
+      try {
+        const status = await globalThis.navigator.permissions.query({ name });
+        if (status.state === 'denied') {
+          // It may be over by now, and this the only one to say why.
+          if (this.#asked === url) {
+            this.#permission = { name, status };
+            status.onchange = () => { if (status.state !== 'denied') this.#wake(); };
+          }
+          this.#tell(Object.freeze({ kind: 'permission', name }));
+        }
+        return;
+      } catch {
+        // It has no such permission, or none at all.
+      }
+    }
   }
 
   async #ask(url) {

@@ -388,6 +388,13 @@ export type Diagnosis =
   | { readonly kind: 'status'; readonly status: number }
   /** It does not answer. */
   | { readonly kind: 'unreachable' }
+  /**
+   * The user, or a policy, denies this page a permission that it needs to connect to its own machine or network
+   * (Chromium from 142 on; `loopback-network`, `local-network`, or `local-network-access` in earlier versions). This is
+   * found without the option `diagnose`, and without a request. It is tried again as after any failure, and at once
+   * when the permission is given.
+   */
+  | { readonly kind: 'permission'; readonly name: string }
   /** It cannot be told: it redirects, or is of another origin and does not answer or may not be read. */
   | { readonly kind: 'unknown' };
 

@@ -194,7 +194,7 @@ export class ReconnectingWebSocket extends Target {
     made += 1;
     this.#name = `steady-socket #${made}`;
     const { diagnose, diagnoseAfter } = this.#options;
-    this.#probe = new Probe(this.#class, diagnose, diagnoseAfter, (diagnosis) => dispatch(this, plainEvent('diagnosis', { diagnosis })));
+    this.#probe = new Probe(this.#class, diagnose, diagnoseAfter, (diagnosis) => dispatch(this, plainEvent('diagnosis', { diagnosis })), () => this.#core.wake());
     this.#host = this.#makeHost();
     this.#core = new WaitingRoom(this.#host, this.#options.numbers, this);
     const { signal } = this.#options;
@@ -494,7 +494,7 @@ export class ReconnectingWebSocket extends Target {
       willReconnect: delay !== null || cause === 'suspended',
       delay,
       cause,
-      explanation: this.#explain(cause, why),
+      explanation: this.#explain(cause, why, diagnosis),
       diagnosis,
       unconfirmedMessages,
       unconfirmedBytes,
@@ -505,7 +505,8 @@ export class ReconnectingWebSocket extends Target {
     if (isUnanswered) left?.terminate?.();
   }
 
-  #explain(cause, why) {
+  #explain(cause, why, diagnosis) {
+    if (diagnosis?.kind === 'permission') return `this page is denied the permission ${diagnosis.name}; ${why}`;
     switch (cause) {
       case 'provider': return `${this.#providerError}; ${why}`;
       // By name alone: the browser's message quotes the URL.

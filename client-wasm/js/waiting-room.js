@@ -71,6 +71,8 @@ export class WaitingRoom {
   // Each connection asks anew, and there is none yet.
   ready() {}
 
+  wake() {}
+
   counters() {
     const counts = { attempt: 1, queuedMessages: this.#queue.length, queuedBytes: this.#bytes };
     [counts.droppedMessages, counts.droppedBytes] = this.#dropped;

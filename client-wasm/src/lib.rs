@@ -19,7 +19,7 @@ mod ring;
 use alloc::boxed::Box;
 use alloc::rc::Rc;
 
-use steady_socket::connection::{Input, SendMode, SendRejected};
+use steady_socket::connection::{Hint, Input, SendMode, SendRejected};
 use steady_socket::driver::Driver;
 use steady_socket::options::{OPTIONS, Options};
 use wasm_bindgen::prelude::*;
@@ -120,6 +120,11 @@ impl Core {
     /// Connects anew, in every state.
     pub fn reconnect(&self) {
         self.0.command(Input::Reconnect);
+    }
+
+    /// Ends a wait, since the page may do now what it might not.
+    pub fn wake(&self) {
+        self.0.command(Input::Hint(Hint::Visible));
     }
 
     /// Lets the queue flow on this connection.

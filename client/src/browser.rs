@@ -102,17 +102,17 @@ type Listener = Closure<dyn Fn(JsValue)>;
 /// A field of a socket, an event or an exception that need not be the browser's own: `undefined` where it
 /// has no such field, or throws, or is no object. An exception that passed through Rust would leave it half
 /// done.
-fn read(object: &JsValue, field: &str) -> JsValue {
+pub(crate) fn read(object: &JsValue, field: &str) -> JsValue {
     Reflect::get(object, &JsValue::from_str(field)).unwrap_or(JsValue::UNDEFINED)
 }
 
 /// Sets a field of such an object, if it lets itself be set.
-fn write(object: &JsValue, field: &str, value: &JsValue) {
+pub(crate) fn write(object: &JsValue, field: &str, value: &JsValue) {
     let _ = Reflect::set(object, &JsValue::from_str(field), value);
 }
 
 /// Calls a method of such an object.
-fn call(
+pub(crate) fn call(
     object: &JsValue,
     method: &str,
     first: &JsValue,

@@ -6,10 +6,12 @@ use std::rc::Rc;
 
 use gloo_net::http::Request;
 use gloo_timers::callback::Timeout;
-use wasm_bindgen::JsCast as _;
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::JsFuture;
 use web_sys::{AbortController, RequestCache, RequestRedirect, Url};
 
-use crate::browser::{page_origin, parse};
+use crate::browser::{call, page_origin, parse, read, write};
+use crate::source::permission_for;
 
 /// Why something could not be fetched. It does not show the URL, which may carry a secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +75,8 @@ pub enum Diagnosis {
     Status(u16),
     /// It does not answer.
     Unreachable,
+    /// The user, or a policy, denies the page the permission to connect to this machine or its network (Chromium).
+    PermissionDenied,
     /// It cannot be told: it redirects, or is of another origin and does not answer or may not be read.
     Unknown,
 }
@@ -82,6 +86,9 @@ impl fmt::Display for Diagnosis {
         match self {
             Self::Status(status) => write!(f, "the server answers with status {status}"),
             Self::Unreachable => f.write_str("the server does not answer"),
+            Self::PermissionDenied => {
+                f.write_str("this page is denied the permission to connect to the local network")
+            }
             Self::Unknown => f.write_str("the server's answer cannot be seen from this page"),
         }
     }
@@ -119,6 +126,9 @@ pub async fn diagnose(url: &str) -> Diagnosis {
     let Some(url) = http_url(url) else {
         return Diagnosis::Unknown;
     };
+    if is_denied(&url.href()).await {
+        return Diagnosis::PermissionDenied;
+    }
     let Ok(controller) = AbortController::new() else {
         return Diagnosis::Unknown;
     };
@@ -145,6 +155,27 @@ pub async fn diagnose(url: &str) -> Diagnosis {
         Err(_) if timed_out.get() || page_origin() == Some(url.origin()) => Diagnosis::Unreachable,
         Err(_) => Diagnosis::Unknown,
     }
+}
+
+/// Whether the page is known to be denied the permission to connect to this address.
+async fn is_denied(url: &str) -> bool {
+    let Some(name) = permission_for(url) else {
+        return false;
+    };
+    let permissions = read(&read(&js_sys::global(), "navigator"), "permissions");
+    // Under the name of earlier browsers, where there is none yet of that name.
+    for name in [name, "local-network-access"] {
+        let descriptor = js_sys::Object::new();
+        write(&descriptor, "name", &name.into());
+        let asked = call(&permissions, "query", &descriptor, &JsValue::UNDEFINED);
+        let Ok(promise) = asked.and_then(JsCast::dyn_into::<js_sys::Promise>) else {
+            return false;
+        };
+        if let Ok(status) = JsFuture::from(promise).await {
+            return read(&status, "state") == "denied";
+        }
+    }
+    false
 }
 
 /// An absolute URL that can be fetched.

@@ -155,8 +155,29 @@ pub(crate) fn check_mixed_content(url: &str, page_is_secure: bool) -> Result<(),
     }
 }
 
-/// Whether what follows the scheme of a parsed URL names this machine (Secure Contexts, section 3.1).
-fn is_loopback(rest: &str) -> bool {
+/// The permission of the user that a page may need to connect to this parsed URL: `None` for an address of the
+/// internet. The JavaScript face has the same rule, in `convert.js`.
+#[cfg(any(feature = "gloo-net", test))]
+pub(crate) fn permission_for(url: &str) -> Option<&'static str> {
+    let (_, rest) = url.split_once("://")?;
+    if is_loopback(rest) {
+        return Some("loopback-network");
+    }
+    let host = host_of(rest);
+    let prefixes = ["10.", "192.168.", "169.254."];
+    let private = prefixes.iter().any(|prefix| host.starts_with(prefix))
+        || (16..32).any(|second| host.starts_with(&format!("172.{second}.")));
+    let v4 = private
+        && host
+            .bytes()
+            .all(|byte| byte.is_ascii_digit() || byte == b'.');
+    let v6 = ["[fc", "[fd", "[fe8", "[fe9", "[fea", "[feb"];
+    let local = v4 || host.ends_with(".local") || v6.iter().any(|start| host.starts_with(start));
+    local.then_some("local-network")
+}
+
+/// The host in what follows the scheme of a parsed URL; of an IPv6 address its beginning at least.
+fn host_of(rest: &str) -> &str {
     // By bytes, all of which are ASCII in a parsed URL: searching for characters is many times the code.
     let until = |text: &str, end: fn(u8) -> bool| text.bytes().position(end).unwrap_or(text.len());
     let authority = rest
@@ -167,12 +188,19 @@ fn is_loopback(rest: &str) -> bool {
         None => authority,
     };
     if host.starts_with('[') {
-        return host.starts_with("[::1]");
+        return host;
     }
-    let name = host
-        .get(..until(host, |byte| byte == b':'))
-        .unwrap_or_default();
-    name == "localhost" || name.ends_with(".localhost") || is_loopback_address(name)
+    host.get(..until(host, |byte| byte == b':'))
+        .unwrap_or_default()
+}
+
+/// Whether what follows the scheme of a parsed URL names this machine (Secure Contexts, section 3.1).
+fn is_loopback(rest: &str) -> bool {
+    let host = host_of(rest);
+    host.starts_with("[::1]")
+        || host == "localhost"
+        || host.ends_with(".localhost")
+        || is_loopback_address(host)
 }
 
 /// Whether a parsed host name is 127.x.x.x. Parsing has left no other name that is digits and dots.
@@ -202,6 +230,30 @@ mod tests {
             assert!(!check(&[bad]), "{bad:?}");
         }
         assert!(!check(&["a", "b", "a"]));
+    }
+
+    #[test]
+    fn an_address_of_this_machine_or_network_may_need_a_permission() {
+        let (loopback, local) = (Some("loopback-network"), Some("local-network"));
+        for (url, permission) in [
+            ("ws://127.0.0.1:8765/a", loopback),
+            ("wss://localhost/", loopback),
+            ("http://user@[::1]:1/", loopback),
+            ("ws://192.168.1.7/", local),
+            ("ws://10.0.0.1:80/?a", local),
+            ("ws://172.16.0.1/", local),
+            ("ws://172.31.255.1/", local),
+            ("ws://169.254.1.1/", local),
+            ("ws://printer.local:9100/", local),
+            ("ws://[fd00::1]/", local),
+            ("ws://[fe80::1]/", local),
+            ("ws://172.32.0.1/", None),
+            ("ws://10.example.org/", None),
+            ("wss://example.org/127.0.0.1", None),
+            ("ws://[2001:db8::1]/", None),
+        ] {
+            assert_eq!(permission_for(url), permission, "{url}");
+        }
     }
 
     // [R30]

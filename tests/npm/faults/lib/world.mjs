@@ -39,7 +39,7 @@ export const WITH_HEARTBEAT = ['hello.json~1', 'hello.json'];
 /**
  * Opens a world.
  *
- * @param options.flags - further switches of the browser
+ * @param options.flags - further switches of the browser, by the server and the origin of the pages
  * @param options.intercept - as {@link serveStatic} takes it
  * @returns `openTab`; `start(program, options)`, which starts a server that lets the pages in; `origin` and
  *   `stopPages`, of the server of the pages; `close`
@@ -60,7 +60,7 @@ export async function openWorld({ flags = async () => [], intercept, program = '
       return server;
     };
     const server = await start(program, ...options);
-    const { context, close: closeBrowser } = await launchPlainBrowser(await flags(server));
+    const { context, close: closeBrowser } = await launchPlainBrowser(await flags(server, pages.origin));
     cleanups.push(closeBrowser);
     const openTab = async () => {
       const tab = new Tab(await context.newPage(), pages.origin);

@@ -15,10 +15,10 @@ const overlaps = [];
 
 function note(name, event) {
   const { type, code, cause, willReconnect, delay, state, attempt, reason, reconnected, persisted } = event;
-  const { unconfirmedMessages, diagnosis } = event;
+  const { unconfirmedMessages, diagnosis, explanation } = event;
   logs.get(name).push({
     at: Date.now(), type, code, cause, willReconnect, delay, state, attempt, reason, reconnected, persisted,
-    unconfirmedMessages, diagnosis, dropped: event.messages?.length, ...contents(event.data),
+    unconfirmedMessages, diagnosis, explanation, dropped: event.messages?.length, ...contents(event.data),
   });
 }
 
