@@ -106,12 +106,13 @@ pub(crate) fn closed(closed: &Closed) -> Option<Event> {
     )
 }
 
-pub(crate) fn dropped(reason: &str, messages: &Array, bytes: u64) -> Option<Event> {
+pub(crate) fn dropped(reason: &str, messages: &Array, omitted: u64, bytes: u64) -> Option<Event> {
     plain(
         "dropped",
         &[
             ("reason", reason.into()),
             ("messages", Object::freeze(messages).into()),
+            ("omitted", (omitted as f64).into()),
             ("bytes", (bytes as f64).into()),
         ],
     )

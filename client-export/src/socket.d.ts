@@ -281,7 +281,9 @@ export interface SocketStateEvent extends Event {
 export interface SocketDroppedEvent<Socket extends AnySocket> extends Event {
   readonly reason: 'overflow' | 'expired' | 'volatile' | 'refused' | 'closed' | 'inbox-full';
   readonly messages: readonly (Sent<Socket> | Received<Socket>)[];
-  /** Bytes in them, as they would have been sent. */
+  /** How many older messages were dropped with them, in the same task, and are not kept. */
+  readonly omitted: number;
+  /** The bytes of all of them, as they would have been sent. */
   readonly bytes: number;
 }
 

@@ -495,7 +495,12 @@ where
                 }
             })
             .collect();
-        events::dropped(dropped.reason.name(), &messages, dropped.bytes)
+        events::dropped(
+            dropped.reason.name(),
+            &messages,
+            dropped.omitted,
+            dropped.bytes,
+        )
     }
 }
 

@@ -86,9 +86,7 @@ export function parseUrl(who, text) {
  * @throws {DOMException} `SecurityError`
  */
 export function checkMixedContent(who, url, allowInsecure) {
-  // The origin, since that of a worker made from a blob is the page's.
-  const isSecurePage = globalThis.location?.origin?.startsWith('https:') ?? false;
-  if (!isSecurePage || allowInsecure || !url.startsWith('ws:') || isLoopback(new URL(url).hostname)) return;
+  if (allowInsecure || !url.startsWith('ws:') || !isSecurePage() || isLoopback(new URL(url).hostname)) return;
   throw new DOMException(
     `${who}: this page was loaded over https, and a browser refuses ws: connections from it to another host; use wss:, or set the option allowInsecure`,
     'SecurityError',
@@ -106,6 +104,18 @@ export function permissionsFor(url) {
   const isLocal = hostname.endsWith('.local') || /^\[f(e[89ab]|[cd])/.test(hostname)
     || /^(10|192\.168|169\.254|172\.(1[6-9]|2\d|3[01]))(\.\d+)+$/.test(hostname);
   return isLocal ? ['local-network', 'local-network-access'] : [];
+}
+
+/**
+ * Whether the page was loaded over https. What has no such scheme of its own has it from the page that made it: a
+ * worker made from a blob has it in its origin, and a frame with `srcdoc` in its base URL, too, where a sandbox takes
+ * its origin away. Where both are lost, it is said to be a secure context if the page was; so is one of this machine,
+ * whose own connections to this machine are allowed in any case.
+ */
+function isSecurePage() {
+  const { document, isSecureContext, location, origin } = globalThis;
+  const known = [location?.href, origin, document?.baseURI].find((url) => /^(https?|file):/.test(url));
+  return known ? known.startsWith('https:') : isSecureContext === true && /^(about|blob|data):/.test(location?.href);
 }
 
 /** Whether a parsed host name is that of this machine (Secure Contexts, section 3.1). */
@@ -203,7 +213,24 @@ export function toProbeUrl(who, value) {
     throw new TypeError(`${who}: option diagnose: ${isUrl(value) ? 'not such a URL' : kindOf(value)} was given; this takes ${PROBE_ACCEPTS}`);
   }
   url.protocol = url.protocol.replace('ws', 'http');
+  // No request takes them.
+  url.username = '';
+  url.password = '';
   return url.href;
+}
+
+/**
+ * Refuses to ask the URL of an attempt for the reason of a failure where it may hold what is good only once.
+ *
+ * @param url - of the socket: text, or a function
+ * @throws {TypeError}
+ */
+export function checkAsked(who, url) {
+  if (!isFunction(url) && !url.includes('?')) return;
+  const why = isFunction(url) ? 'comes from a function' : 'has a query';
+  throw new TypeError(
+    `${who}: option diagnose: true asks the URL of the socket, which ${why} and may hold a ticket that is good once; give the URL to ask, or a function that gives it`,
+  );
 }
 
 // --- Close --------------------------------------------------------------------------------------------------

@@ -54,8 +54,8 @@ export function closeEvent({ code, reason, wasClean }, fields) {
   return withFields(new CloseEvent('close', { code, reason, wasClean }), fields);
 }
 
-/** Calls the only one who listens on `target` with a {@link ReceivedEvent}. */
-let handle;
+/** Calls a handler of `target` with a {@link ReceivedEvent} that is not dispatched. */
+export let handle;
 
 /**
  * A `message` event that tells what the event of another socket does, or an object like one. It is a plain event
@@ -95,6 +95,13 @@ class ReceivedEvent extends PlatformEvent {
 
   composedPath() { return this.#isHandled ? [this.#target] : super.composedPath(); }
 
+  // A socket is part of no tree: other listeners of its own are called all the same.
+  stopPropagation() { if (!this.#isHandled) super.stopPropagation(); }
+
+  get cancelBubble() { return super.cancelBubble; }
+
+  set cancelBubble(value) { if (value) this.stopPropagation(); }
+
   static {
     handle = (event, target, handler) => {
       event.#target = target;
@@ -123,16 +130,12 @@ class ReceivedEvent extends PlatformEvent {
 }
 
 /**
- * Tells `target` of a message by a fresh event.
+ * A fresh event for a message.
  *
  * @param source - the event of another socket, or an object with the same fields
- * @param handler - of the attribute `onmessage`, if it is known that nobody else listens: it is then called as it
- *   is, which saves the half of what is left (0.8 µs). Otherwise `null`.
  */
-export function tellMessage(target, source, handler) {
-  const event = new ReceivedEvent(source);
-  if (handler === null) dispatch(target, event);
-  else handle(event, target, handler);
+export function messageEvent(source) {
+  return new ReceivedEvent(source);
 }
 
 /** Dispatches without calling what a subclass may have put in the place of `dispatchEvent`. */
@@ -151,9 +154,10 @@ export function report(error) {
  * the listeners that it got when the attribute was last set from nothing.
  *
  * @param check - called with the object of which one is read or set; throws if it is none that has them
- * @param changed - called with the object, the type and the new handler, `null` if none is called
+ * @param changed - called with the object, the type and the new handler, `null` if none is called; says whether it is
+ *   to be called as one of the listeners
  */
-export function defineHandlers(prototype, types, check, changed = () => {}) {
+export function defineHandlers(prototype, types, check, changed = () => true) {
   for (const type of types) {
     const name = `on${type}`;
     /** For each object: `{ value, listener }`. */
@@ -167,7 +171,7 @@ export function defineHandlers(prototype, types, check, changed = () => {}) {
       set [name](value) {
         check(this);
         const present = handlers.get(this);
-        changed(this, type, isFunction(value) ? value : null);
+        const isListener = changed(this, type, isFunction(value) ? value : null);
         if (!isObject(value)) {
           handlers.delete(this);
           if (present) Reflect.apply(EventTarget.prototype.removeEventListener, this, [type, present.listener]);
@@ -177,7 +181,7 @@ export function defineHandlers(prototype, types, check, changed = () => {}) {
           const handler = { value, listener: (event) => call(handler.value, event) };
           handlers.set(this, handler);
           // Without calling what a subclass may have put in the place of `addEventListener`.
-          Reflect.apply(EventTarget.prototype.addEventListener, this, [type, handler.listener]);
+          if (isListener) Reflect.apply(EventTarget.prototype.addEventListener, this, [type, handler.listener]);
         }
       },
     }, name);

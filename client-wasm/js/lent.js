@@ -1,12 +1,30 @@
 // Bytes that go out without a copy, where they go at once.
 
-/** Whether a socket is known to copy what it is given before its `send` is over: its method is the platform's own. */
-export function copiesWhatItIsGiven(socket) {
+/** The platform's own `send`, as it was when this was imported; `undefined` where that is not certain. */
+const NATIVE_SEND = findNativeSend();
+
+function findNativeSend() {
   try {
-    return Function.prototype.toString.call(socket.send).includes('[native code]');
+    // By its descriptor: to read it would have Node load its own, which is in JavaScript.
+    const { prototype } = Object.getOwnPropertyDescriptor(globalThis, 'WebSocket').value;
+    const { send } = prototype;
+    const isNative = (method) => /^function send\(\) \{\s*\[native code]\s*}$/.test(Function.prototype.toString.call(method));
+    // A program may have put another in its place before, bound ones being native, or its own words in that of `toString`.
+    return isNative(send) && send.name === 'send' && !isNative(findNativeSend) ? send : undefined;
   } catch {
-    return false;
+    return undefined;
   }
+}
+
+/**
+ * Gives a socket a message of bytes: without a copy if it is the platform's and its `send` is, which copies them itself
+ * before it is over. Whatever else takes them might keep them.
+ */
+export function sendLent(socket, isThePlatforms, message) {
+  const { send } = socket;
+  if (!isThePlatforms || send !== NATIVE_SEND) message.keep();
+  Reflect.apply(send, socket, [message.data]);
+  message.isSent = true;
 }
 
 /**

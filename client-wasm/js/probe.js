@@ -28,7 +28,7 @@ export class Probe {
 
   /**
    * @param who - what errors begin with
-   * @param source - the URL to ask, a function that gives it, `true` for that of the attempt, or nothing
+   * @param source - the URL to ask, a function that gives it, `true` for that of the socket, or nothing
    * @param after - how many attempts in a row
    * @param tell - called with what was found
    * @param wake - called when what was denied is denied no more
@@ -126,7 +126,8 @@ async function diagnose(url, signal) {
     // A redirection shows no status.
     return response.status === 0 ? { kind: 'unknown' } : { kind: 'status', status: response.status };
   } catch {
-    const isReadable = new URL(url).origin === globalThis.location?.origin;
+    // That of the page itself, which a sandbox takes away, and not that of its URL.
+    const isReadable = new URL(url).origin === globalThis.origin;
     return { kind: isReadable || limit.signal.aborted ? 'unreachable' : 'unknown' };
   } finally {
     clearTimeout(timer);

@@ -300,9 +300,10 @@ export interface ReconnectingWebSocketOptions {
   /**
    * Finds out why handshakes fail, which browsers do not tell: after `diagnoseAfter` attempts in a row that
    * never opened, one `GET` request is made (without the cache, without following redirections, at most 5 s).
-   * `true` asks the socket's own URL as `http:` or `https:`, with its query; otherwise the URL to ask, or a
-   * function that gives it. What is found is told by a `diagnosis` event and by the next `close` event. A
-   * server of another origin has to allow the page to read its answer (CORS).
+   * It takes the URL to ask (`ws:` is asked as `http:`), or a function that gives it. `true` asks the socket's own
+   * URL, and is refused by a `TypeError` where that has a query or comes from a function: it may then hold a ticket
+   * that is good once, which no second request may use. What is found comes in a `diagnosis` event and in the next
+   * `close` event. A server of another origin has to allow the page to read its answer (CORS).
    * @default false
    */
   diagnose?: boolean | string | URL | (() => string | URL | Promise<string | URL>) | undefined;
@@ -417,8 +418,14 @@ export interface DroppedEvent extends Event {
    *  now; `refused`: the `send` of two connections threw; `closed`: the socket was closed before it could
    *  be sent. */
   readonly reason: 'overflow' | 'expired' | 'volatile' | 'refused' | 'closed';
-  /** The messages themselves, in the order they were sent. */
+  /**
+   * The messages themselves, in the order they were sent: of those that were dropped for this reason in one task,
+   * the newest, as many as the queue may hold (`maxQueuedBytes`, and `maxQueuedMessages` or 256 if that is less).
+   */
   readonly messages: ReadonlyArray<string | ArrayBuffer | Blob>;
+  /** How many older messages were dropped with them and are not kept. */
+  readonly omitted: number;
+  /** The bytes of all of them. */
   readonly bytes: number;
 }
 

@@ -2,13 +2,13 @@
 // WebAssembly module is there; everything else is decided by the core, in Rust.
 
 import {
-  OPTION_NAMES, checkClose, checkIsHeartbeat, checkMixedContent, checkProtocols, checkVerdict, dictionary,
+  OPTION_NAMES, checkAsked, checkClose, checkIsHeartbeat, checkMixedContent, checkProtocols, checkVerdict, dictionary,
   isFunction, parseUrl, rowOf, toCloseCode, toHeartbeat, toMessage, toModuleSource, toNumber, toOptions,
   toProtocols, toProvidedUrl, toSendOptions, toText, wrongKind,
 } from './convert.js';
-import { Target, closeEvent, defineHandlers, dispatch, plainEvent, report, tellMessage } from './events.js';
+import { Target, closeEvent, defineHandlers, dispatch, handle, messageEvent, plainEvent, report } from './events.js';
 import { GuardedCore, checkWorking, guarded, hasFailed, keep, letGo, setAbandon } from './failure.js';
-import { copiesWhatItIsGiven, keepBytes } from './lent.js';
+import { keepBytes } from './lent.js';
 import { COUNTERS } from './names.js';
 import { Probe } from './probe.js';
 import { abandonAll, createCore, readText, setCall, write } from './ring.js';
@@ -169,8 +169,10 @@ export class ReconnectingWebSocket extends Target {
   #receiver = null;
   /** What `onmessage` calls. */
   #messageHandler = null;
-  /** Whether there was ever another listener for messages. */
+  /** Whether another listener for messages was ever added by the method of this class. */
   #hasMessageListeners = false;
+  /** The event with which `onmessage` is being called, until the event is dispatched. */
+  #handled = null;
   #name;
 
   constructor(url, protocols = [], options = undefined) {
@@ -194,6 +196,7 @@ export class ReconnectingWebSocket extends Target {
     made += 1;
     this.#name = `steady-socket #${made}`;
     const { diagnose, diagnoseAfter } = this.#options;
+    if (diagnose === true) checkAsked(this.#class, this.#urlSource);
     this.#probe = new Probe(this.#class, diagnose, diagnoseAfter, (diagnosis) => dispatch(this, plainEvent('diagnosis', { diagnosis })), () => this.#core.wake());
     this.#host = this.#makeHost();
     this.#core = new WaitingRoom(this.#host, this.#options.numbers, this);
@@ -258,7 +261,14 @@ export class ReconnectingWebSocket extends Target {
 
   addEventListener(type, ...rest) {
     const name = toText(type);
-    if (name === 'message') this.#hasMessageListeners = true;
+    if (name === 'message' && !this.#hasMessageListeners) {
+      // The event that is being handled is for those who listen already.
+      if (this.#handled !== null) this.#dispatchHandled();
+      this.#hasMessageListeners = true;
+      // The handler, so far called as it is, takes its place before this listener.
+      const handler = Reflect.get(ReconnectingWebSocket.prototype, 'onmessage', this);
+      for (const value of [null, handler]) Reflect.set(ReconnectingWebSocket.prototype, 'onmessage', value, this);
+    }
     super.addEventListener(name, ...rest);
   }
 
@@ -423,7 +433,7 @@ export class ReconnectingWebSocket extends Target {
       target: isStatic ? [this.#urlSource, ...this.#protocolsSource] : [],
       /** The present socket. */
       socket: null,
-      /** Whether it is open, and may be given bytes that are the caller's own. */
+      /** Whether it is open and the platform's, which may be given bytes that are the caller's own. */
       lends: false,
       /** The one that the core let go of last, until its end is told. */
       left: null,
@@ -459,22 +469,34 @@ export class ReconnectingWebSocket extends Target {
       stateChanged: forward((socket, state, attempt, delay = null, reason) => {
         dispatch(socket, plainEvent('statechange', { state, attempt, delay, reason }));
       }),
-      dropped: forward((socket, reason, messages, bytes) => {
-        dispatch(socket, plainEvent('dropped', { reason, messages: Object.freeze(messages), bytes }));
+      dropped: forward((socket, reason, messages, bytes, omitted) => {
+        dispatch(socket, plainEvent('dropped', { reason, messages: Object.freeze(messages), bytes, omitted }));
       }),
       log: debug && forward((socket, line) => socket.#log(line)),
     };
     return host;
   }
 
-  /** An event for whoever listens. */
+  /**
+   * An event for whoever listens. Where no listener but the handler is known, the handler is called as it is, which
+   * saves the half of what is left (0.8 µs); the event is dispatched all the same, which to nobody takes a tenth of
+   * that, for who came by the method of `EventTarget` itself.
+   */
   #tellMessage(source) {
-    tellMessage(this, source, this.#hasMessageListeners ? null : this.#messageHandler);
+    const event = messageEvent(source);
+    this.#handled = event;
+    if (this.#messageHandler !== null && !this.#hasMessageListeners) handle(event, this, this.#messageHandler);
+    if (this.#handled === event) this.#dispatchHandled();
+  }
+
+  #dispatchHandled() {
+    const event = this.#handled;
+    this.#handled = null;
+    dispatch(this, event);
   }
 
   #opened(reconnected, attempt) {
     this.#probe.reset();
-    this.#host.lends = copiesWhatItIsGiven(this.#host.socket);
     this.#protocol = this.protocol;
     this.#extensions = this.extensions;
     dispatch(this, plainEvent('open', { reconnected, attempt }));
@@ -482,7 +504,6 @@ export class ReconnectingWebSocket extends Target {
 
   #closed(lost, delay = null, why, unconfirmedMessages, unconfirmedBytes) {
     const { cause } = lost;
-    this.#host.lends = false;
     const diagnosis = this.#probe.ended(lost, this.#url);
     if (delay === null) this.#probe.reset();
     // Over, unless a handler of the state change has asked for a new connection.
@@ -563,8 +584,8 @@ export class ReconnectingWebSocket extends Target {
       socket.#receiver = receiver;
       socket.#host.takesData = true;
     };
-    shared.tellMessage = (socket, data) => {
-      if (socket.#hasMessageListeners || socket.#messageHandler !== null) {
+    shared.tellMessage = (socket, data, isRead) => {
+      if (!isRead || socket.#hasMessageListeners || socket.#messageHandler !== null) {
         socket.#tellMessage({ data, origin: '', lastEventId: '' });
       }
     };
@@ -579,7 +600,9 @@ export class ReconnectingWebSocket extends Target {
     Object.defineProperty(this.prototype, Symbol.toStringTag, { value: CLASS, configurable: true });
     const types = ['open', 'message', 'error', 'close', 'statechange', 'dropped', 'diagnosis'];
     defineHandlers(this.prototype, types, (object) => this.#check(object), (object, type, handler) => {
-      if (type === 'message') object.#messageHandler = handler;
+      if (type !== 'message') return true;
+      object.#messageHandler = handler;
+      return object.#hasMessageListeners;
     });
   }
 

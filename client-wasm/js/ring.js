@@ -3,7 +3,7 @@
 // too, by which its timer, socket or search goes.
 
 import { hasFailed, moduleFailed } from './failure.js';
-import { Lent, contentOf } from './lent.js';
+import { Lent, contentOf, sendLent } from './lent.js';
 import { CAUSES, DROP_REASONS, STATES, WHYS } from './names.js';
 
 /** What is told of a socket, as in `src/ring.rs`. */
@@ -46,7 +46,11 @@ const NO_VERDICT = -3;
 
 /** Calls back into the module. */
 let call = null;
-/** Timers, sockets, searches and listeners by the number of what they call back. */
+/**
+ * Timers, sockets, searches and listeners by the number of what they call back. Numbers are given anew, so that each
+ * thing knows whether it still has its own: a socket that kept a handler which it was told to forget, or a clock a
+ * timer that was called off, calls nobody.
+ */
 const things = new Map();
 
 /** Takes the one function by which the module is called back. */
@@ -59,8 +63,23 @@ export function createCore(host) {
   return call(-1, 0, 0, host);
 }
 
-function tell(id, what = 0, number = 0, value = undefined) {
-  if (!hasFailed()) call(id, what, number, value);
+/** Enters a thing under its number. */
+function enter(id, fields) {
+  const thing = { id, isLive: true, ...fields };
+  things.set(id, thing);
+  return thing;
+}
+
+/** Takes a thing out; it tells nothing more. */
+function leave(id) {
+  const thing = things.get(id);
+  if (thing) thing.isLive = false;
+  things.delete(id);
+  return thing;
+}
+
+function tell(thing, what = 0, number = 0, value = undefined) {
+  if (thing.isLive && !hasFailed()) call(thing.id, what, number, value);
 }
 
 /** A field of something that need not be the browser's own: `undefined` where it has none, or throws. */
@@ -139,31 +158,31 @@ export function chance() {
 }
 
 export function setTimer(id, millis) {
-  things.set(id, setTimeout(() => tell(id), millis));
+  const thing = enter(id);
+  thing.timer = setTimeout(() => tell(thing), millis);
 }
 
 export function clearTimer(id) {
-  clearTimeout(things.get(id));
-  things.delete(id);
+  clearTimeout(leave(id)?.timer);
 }
 
+/** It has its number until it is called back. */
 export function defer(id) {
-  queueMicrotask(() => tell(id));
+  queueMicrotask(() => tell({ id, isLive: true }));
 }
 
 /** Listens to the page and the network. A worker hears only of the network, and Node of nothing. */
 export function watch(id) {
-  const listener = (event) => {
+  const thing = enter(id);
+  thing.listener = (event) => {
     const hint = (OF_THE_GLOBAL[event.type] ?? OF_THE_DOCUMENT[event.type])(event);
-    if (hint >= 0) tell(id, 0, hint);
+    if (hint >= 0) tell(thing, 0, hint);
   };
-  things.set(id, listener);
-  listen('addEventListener', listener);
+  listen('addEventListener', thing.listener);
 }
 
 export function unwatch(id) {
-  listen('removeEventListener', things.get(id));
-  things.delete(id);
+  listen('removeEventListener', leave(id)?.listener);
 }
 
 function listen(method, listener) {
@@ -185,36 +204,42 @@ export function openSocket(host, id, max) {
     host.refusal = nameOf(error);
     return 0;
   }
-  const thing = { socket, host, closeTimer: undefined };
-  things.set(id, thing);
-  write(socket, 'onopen', () => tell(id, OPENED));
+  const thing = enter(id, { socket, host, isThePlatforms: false, closeTimer: undefined });
+  write(socket, 'onopen', (event) => {
+    if (!thing.isLive) return;
+    // No program can make an event that is trusted.
+    thing.isThePlatforms = read(event, 'isTrusted') === true && read(event, 'target') === socket;
+    host.lends = thing.isThePlatforms;
+    tell(thing, OPENED);
+  });
   write(socket, 'onmessage', (event) => {
     const data = dataOf(event);
     // Before anything of it is copied.
     const size = sizeOf(data);
-    if (size > max) tell(id, TOO_BIG);
+    if (size > max) tell(thing, TOO_BIG);
     // To ask an event for its data a second time takes as long as the core takes for a message (0.1 µs).
-    else tell(id, MESSAGE, size, host.takesData ? data : event);
+    else tell(thing, MESSAGE, size, host.takesData ? data : event);
   });
   write(socket, 'onerror', () => {
     // Armed first, since who is told may let go of the socket.
     const state = read(socket, 'readyState');
-    if (state === IS_CLOSED || state === IS_CONNECTING) {
+    if (thing.isLive && (state === IS_CLOSED || state === IS_CONNECTING)) {
       thing.closeTimer ??= setTimeout(() => {
         // Closed, should it go on after all: it must not live beside the next one.
         silence(id);
         closeSocket(id, -1, '');
-        tell(id, CLOSED, ABNORMAL);
+        thing.isLive = true;
+        tell(thing, CLOSED, ABNORMAL);
       }, state === IS_CLOSED ? CLOSE_AFTER_ERROR : 0);
     }
-    tell(id, ERROR);
+    tell(thing, ERROR);
   });
   write(socket, 'onclose', (event) => {
     const code = read(event, 'code');
     const isClean = read(event, 'wasClean');
     // Deno gives 0 where no close frame came, which is no code. A server can send one of 0.
     const isCode = typeof code === 'number' && (code > 0 || isClean);
-    tell(id, isClean ? CLOSED_CLEANLY : CLOSED, isCode ? code : ABNORMAL, read(event, 'reason'));
+    tell(thing, isClean ? CLOSED_CLEANLY : CLOSED, isCode ? code : ABNORMAL, read(event, 'reason'));
   });
   write(socket, 'binaryType', host.binaryType);
   return 1;
@@ -227,14 +252,10 @@ function sizeOf(data) {
 }
 
 export function sendOn(id, message) {
-  const { socket, host } = things.get(id);
+  const { socket, host, isThePlatforms } = things.get(id);
   try {
-    if (message instanceof Lent) {
-      socket.send(message.data);
-      message.isSent = true;
-    } else {
-      socket.send(message);
-    }
+    if (message instanceof Lent) sendLent(socket, isThePlatforms, message);
+    else socket.send(message);
     return 1;
   } catch (error) {
     host.refusal = nameOf(error);
@@ -254,7 +275,9 @@ export function closeSocket(id, code, reason) {
 }
 
 export function silence(id) {
-  const { socket, closeTimer } = things.get(id);
+  const thing = things.get(id);
+  const { socket, closeTimer } = thing;
+  thing.isLive = false;
   clearTimeout(closeTimer);
   for (const type of ['open', 'message', 'close']) write(socket, `on${type}`, null);
   // Node's `ws` tells an error when it is closed while it connects, and an error there that nobody listens to ends
@@ -265,7 +288,10 @@ export function silence(id) {
 export function letGoOf(id) {
   silence(id);
   const { socket, host } = things.get(id);
-  if (host.socket === socket) host.socket = null;
+  if (host.socket === socket) {
+    host.socket = null;
+    host.lends = false;
+  }
   host.left = socket;
   things.delete(id);
 }
@@ -296,8 +322,8 @@ export function abandonAll() {
       silence(id);
       closeSocket(id, -1, '');
     } else {
-      // Of a timer, and nothing otherwise.
-      clearTimeout(thing);
+      thing.isLive = false;
+      clearTimeout(thing.timer);
     }
   }
   things.clear();
@@ -323,16 +349,15 @@ export function isHeartbeat(host, message) {
 
 export function search(host, id, attempt, last) {
   const controller = new AbortController();
-  const { signal } = controller;
-  things.set(id, controller);
+  const thing = enter(id, { controller });
   const found = (yes) => {
-    if (signal.aborted) return;
+    if (!thing.isLive) return;
     things.delete(id);
-    tell(id, yes);
+    tell(thing, yes);
   };
-  host.resolve(attempt, last, signal).then(
+  host.resolve(attempt, last, controller.signal).then(
     (target) => {
-      host.target = target;
+      if (thing.isLive) host.target = target;
       found(1);
     },
     () => found(0),
@@ -340,8 +365,7 @@ export function search(host, id, attempt, last) {
 }
 
 export function callOff(id) {
-  things.get(id)?.abort();
-  things.delete(id);
+  leave(id)?.controller.abort();
 }
 
 export function verdictOf(host, lost) {
@@ -385,10 +409,10 @@ export function dropping(host, message) {
   host.dropping.push(contentOf(message));
 }
 
-export function dropped(host, reason, bytes) {
+export function dropped(host, reason, bytes, omitted) {
   const messages = host.dropping.splice(0);
-  host.log?.(`${messages.length} messages dropped (${bytes} bytes): ${DROP_REASONS[reason]}`);
-  host.dropped(DROP_REASONS[reason], messages, bytes);
+  host.log?.(`${messages.length + omitted} messages dropped (${bytes} bytes): ${DROP_REASONS[reason]}`);
+  host.dropped(DROP_REASONS[reason], messages, bytes, omitted);
 }
 
 function orNothing(millis) {

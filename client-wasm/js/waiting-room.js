@@ -25,6 +25,13 @@ function lostBefore(cause) {
   return Object.freeze({ code: 1006, reason: '', wasClean: false, wasOpen: false, cause });
 }
 
+/**
+ * How many events one task tells at most, and how many dropped messages are kept for one at least where no more may
+ * wait. The same numbers stand in Rust, in `client/src/driver.rs` and `client/src/connection/dropped.rs`.
+ */
+const TURN = 512;
+const LEAST_KEPT = 256;
+
 /** Has the interface of the core, as far as `ReconnectingWebSocket` uses it. */
 export class WaitingRoom {
   /** `idle`, `connecting`, `suspended` or `closed`. */
@@ -35,6 +42,11 @@ export class WaitingRoom {
   #queue = [];
   #bytes = 0;
   #dropped = [0, 0];
+  /** By reason, what was dropped and is not yet told: `{ messages, held, bytes, omitted }`. */
+  #untold = new Map();
+  /** What there is to tell, and how much of it this task may. */
+  #tells = [];
+  #left = TURN;
   /** Whether the end still has to be told. */
   #telling = false;
   /** Runs while a message can expire: `{ id, at }`, `at` being when the first of them does. */
@@ -83,7 +95,7 @@ export class WaitingRoom {
     if (this.state === 'closed') return CLOSED;
     const message = { data, bytes, first, ttl, expires: now() + (ttl ?? this.#options[TTL]) };
     if (volatile) {
-      this.#tellSoon(this.#drop('volatile', [message]));
+      this.#dropAndTell('volatile', [message]);
       return TAKEN;
     }
     this.#expire();
@@ -92,12 +104,12 @@ export class WaitingRoom {
       if (overflow === 'reject') return FULL;
       const fitsAlone = this.#options[MAX_MESSAGES] > 0 && bytes <= this.#options[MAX_BYTES];
       if (overflow === 'drop-newest' || !fitsAlone) {
-        this.#tellSoon(this.#drop('overflow', [message]));
+        this.#dropAndTell('overflow', [message]);
         return TAKEN;
       }
       const oldest = [];
       while (!this.#fits(bytes)) oldest.push(this.#removeOldest());
-      this.#tellSoon(this.#drop('overflow', oldest));
+      this.#dropAndTell('overflow', oldest);
     }
     this.#queue.push(message);
     this.#bytes += bytes;
@@ -118,20 +130,20 @@ export class WaitingRoom {
 
   close() {
     if (this.readyState === 0) this.end('closed', REQUESTED);
-    else this.#tellSoon(this.#empty());
+    else this.#dropAndTell('closed', this.#empty());
   }
 
   /** It is over, before there was an attempt. */
   end(cause, why) {
     this.state = 'closed';
     this.#telling = true;
-    const dropped = this.#empty();
+    this.#drop('closed', this.#empty());
     this.#tellSoon(() => {
       this.#telling = false;
       // Without the explanation, which may quote a URL.
       this.#host.log?.(`closed (attempt 1): ${cause}`);
       this.#host.stateChanged('closed', 1, undefined, why);
-      dropped();
+      this.#tellDropped('closed');
       this.#host.failed();
       this.#host.closed(lostBefore(cause), undefined, why, 0, 0);
     });
@@ -167,7 +179,7 @@ export class WaitingRoom {
     if (expired.length === 0) return;
     this.#queue = this.#queue.filter(({ expires }) => expires > time);
     for (const { bytes } of expired) this.#bytes -= bytes;
-    this.#tellSoon(this.#drop('expired', expired));
+    this.#dropAndTell('expired', expired);
   }
 
   /** Has the timer run until the next message expires, and not at all if none will. */
@@ -189,22 +201,58 @@ export class WaitingRoom {
     const messages = this.#queue.splice(0).sort((one, other) => other.first - one.first);
     this.#bytes = 0;
     this.#arm();
-    return this.#drop('closed', messages);
+    return messages;
   }
 
-  /** Counts messages that are dropped; what it returns tells so. */
+  /** Counts messages that are dropped, and keeps as many of the newest as might wait, until they are told. */
   #drop(reason, messages) {
-    let sum = 0;
-    for (const { bytes } of messages) sum += bytes;
-    this.#dropped[0] += messages.length;
-    this.#dropped[1] += sum;
-    return () => {
-      if (messages.length > 0) this.#host.dropped(reason, messages.map(({ data }) => contentOf(data)), sum);
-    };
+    const untold = this.#untold.get(reason) ?? { messages: [], held: 0, bytes: 0, omitted: 0 };
+    const most = Math.max(this.#options[MAX_MESSAGES], LEAST_KEPT);
+    for (const message of messages) {
+      this.#dropped[0] += 1;
+      this.#dropped[1] += message.bytes;
+      untold.bytes += message.bytes;
+      untold.held += message.bytes;
+      untold.messages.push(message);
+      // The newest of any size.
+      while (untold.messages.length > 1 && (untold.messages.length > most || untold.held > this.#options[MAX_BYTES])) {
+        untold.held -= untold.messages.shift().bytes;
+        untold.omitted += 1;
+      }
+    }
+    if (untold.messages.length > 0) this.#untold.set(reason, untold);
   }
 
-  /** As the core does: after the code that is running. */
+  #dropAndTell(reason, messages) {
+    const isNew = !this.#untold.has(reason);
+    this.#drop(reason, messages);
+    if (isNew) this.#tellSoon(() => this.#tellDropped(reason));
+  }
+
+  #tellDropped(reason) {
+    const untold = this.#untold.get(reason);
+    if (!untold) return;
+    this.#untold.delete(reason);
+    this.#host.dropped(reason, untold.messages.map(({ data }) => contentOf(data)), untold.bytes, untold.omitted);
+  }
+
+  /** As the core does: after the code that is running, and no more in one task than the page can bear. */
   #tellSoon(tell) {
-    queueMicrotask(tell);
+    this.#tells.push(tell);
+    queueMicrotask(() => this.#tellAll());
+  }
+
+  #tellAll() {
+    while (this.#tells.length > 0 && this.#left > 0) {
+      this.#left -= 1;
+      // The next task begins anew, whether something is left for it by then or not.
+      if (this.#left === TURN / 2) {
+        setTimeout(() => {
+          this.#left = TURN;
+          this.#tellAll();
+        });
+      }
+      this.#tells.shift()();
+    }
   }
 }

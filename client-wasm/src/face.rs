@@ -116,7 +116,8 @@ impl Application<JsValue> for Face {
                 for message in dropped.payloads {
                     host::dropping(host, message);
                 }
-                host::dropped(host, dropped.reason.index().into(), dropped.bytes as f64);
+                let reason = dropped.reason.index().into();
+                host::dropped(host, reason, dropped.bytes as f64, dropped.omitted as f64);
             }
         }
     }

@@ -208,7 +208,8 @@ extern "C" {
     /// One of the messages that [`dropped`] tells of.
     pub(crate) fn dropping(host: &Host, message: JsValue);
 
-    pub(crate) fn dropped(host: &Host, reason: i32, bytes: f64);
+    /// These are all but `omitted` older ones.
+    pub(crate) fn dropped(host: &Host, reason: i32, bytes: f64, omitted: f64);
 }
 
 /// What there is to ask of a host, in [`asks_of`].

@@ -26,11 +26,9 @@ use crate::platform::{
 fn send(socket: &WebSocket, message: &Message) -> Result<(), JsValue> {
     match message {
         Message::Text(text) => socket.send_with_str(text),
-        // A browser refuses a view of memory that threads share: copy it out first.
-        #[cfg(target_feature = "atomics")]
+        // Copied out first: a socket that is not the browser's own may keep what it is given, which as a view of this
+        // memory would have other bytes by then; and a browser refuses one of memory that threads share.
         Message::Binary(bytes) => socket.send_with_js_u8_array(&Uint8Array::from(bytes.as_slice())),
-        #[cfg(not(target_feature = "atomics"))]
-        Message::Binary(bytes) => socket.send_with_u8_array(bytes),
     }
 }
 
@@ -271,8 +269,23 @@ impl Runtime for Browser {
         wasm_bindgen_futures::spawn_local(UntilAbandoned(task));
     }
 
+    /// What has no scheme of its own has it from the page that made it: a worker made from a blob has it in its
+    /// origin, and a frame with `srcdoc` in its base URL, too, where a sandbox takes its origin away. Where both are
+    /// lost, it is said to be a secure context if the page was; so is one of this machine, whose own connections to
+    /// this machine are allowed in any case. The same rule stands in JavaScript, in `client-wasm/js/convert.js`.
     fn page_is_secure(&self) -> bool {
-        page_origin().is_some_and(|origin| origin.starts_with("https:"))
+        let address = text(&global("location"), "href");
+        let base = text(&global("document"), "baseURI");
+        let origin = page_origin().unwrap_or_default();
+        let begins = |text: &str, schemes: [&str; 3]| schemes.iter().any(|scheme| text.starts_with(scheme));
+        let known = [&address, &origin, &base];
+        match known.iter().find(|url| begins(url, ["http:", "https:", "file:"])) {
+            Some(known) => known.starts_with("https:"),
+            None => {
+                begins(&address, ["about:", "blob:", "data:"])
+                    && global("isSecureContext").is_truthy()
+            }
+        }
     }
 
     /// As the WebSockets standard parses the URL of a constructor: relative to the page or the worker,
@@ -315,9 +328,10 @@ fn text(object: &JsValue, field: &str) -> String {
     read(object, field).as_string().unwrap_or_default()
 }
 
-/// The origin of the page or the worker; that of a worker made from a blob is the page's.
+/// The origin of the page or the worker, not that of its URL: that of a worker made from a blob is the page's, and
+/// one in a sandbox has none, `null`.
 pub(crate) fn page_origin() -> Option<String> {
-    read(&global("location"), "origin").as_string()
+    global("origin").as_string()
 }
 
 /// What a relative URL is relative to: the document, or the worker's script. A worker made from a blob

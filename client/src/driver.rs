@@ -125,7 +125,14 @@ struct Inner<P: 'static> {
     telling: Cell<bool>,
     /// A task that will hand out events is on its way.
     tell_soon: Cell<bool>,
+    /// How many events may still be handed out in this task of the platform.
+    left: Cell<u32>,
 }
+
+/// How many events are handed out in one task of the platform: what their handlers do may bring more of them without
+/// end, and while a task lasts, the page does nothing else. The same number stands in JavaScript, in
+/// `client-wasm/js/waiting-room.js`.
+const TURN: u32 = 512;
 
 /// The close code with which a server is told that its message was too big: a script cannot send 1009.
 pub const TOO_BIG: u16 = 4009;
@@ -212,6 +219,7 @@ impl<P: 'static> Driver<P> {
             in_chain: Cell::new(0),
             telling: Cell::new(false),
             tell_soon: Cell::new(false),
+            left: Cell::new(TURN),
         }))
     }
 
@@ -250,6 +258,7 @@ impl<P: 'static> Driver<P> {
 
     /// Hands out at once what a task would have handed out soon, for a face that will not be there then.
     pub fn tell_now(&self) {
+        self.0.left.set(u32::MAX);
         self.0.tell();
     }
 
@@ -394,6 +403,7 @@ impl<P: 'static> Inner<P> {
     }
 
     fn socket_reports(self: &Rc<Self>, generation: Generation, event: SocketEvent<P>) {
+        self.begin_turn();
         let input = match event {
             SocketEvent::Opened => return self.opened(generation),
             SocketEvent::Message { payload, bytes } => {
@@ -522,6 +532,7 @@ impl<P: 'static> Inner<P> {
         let timer = slot(self).timer.borrow_mut().take();
         drop(timer);
         self.in_chain.set(slot(self).depth.get().saturating_add(1));
+        self.begin_turn();
         self.look_at_clocks();
         self.happened(Input::Timer);
         self.in_chain.set(0);
@@ -529,6 +540,7 @@ impl<P: 'static> Inner<P> {
 
     /// Something may have changed outside.
     fn hinted(self: &Rc<Self>, hint: Hint) {
+        self.begin_turn();
         self.look_at_clocks();
         self.happened(Input::Hint(hint));
     }
@@ -740,10 +752,15 @@ impl<P: 'static> Inner<P> {
             return;
         }
         loop {
+            // Where `open` was the last, its handler has not returned before the next is asked for.
+            if self.left.get() == 0 && !self.connection.borrow().is_opening() {
+                break;
+            }
             let heeded = self.connection.borrow().messages_expire();
             let now = self.moment(heeded);
             let output = self.connection.borrow_mut().poll_output(now);
             self.carry_out();
+            self.left.set(self.left.get().saturating_sub(1));
             match output {
                 // What was done after the last one may have brought more: a send that threw.
                 None if self.connection.borrow().has_output() => continue,
@@ -761,7 +778,14 @@ impl<P: 'static> Inner<P> {
         self.told();
     }
 
-    /// Everything has been told.
+    /// The platform has begun a task, unless a handler made this happen.
+    fn begin_turn(&self) {
+        if !self.telling.get() {
+            self.left.set(TURN);
+        }
+    }
+
+    /// Everything has been told, or what this task may.
     fn told(self: &Rc<Self>) {
         self.arm();
         self.application.settled();
@@ -777,6 +801,12 @@ impl<P: 'static> Inner<P> {
         let (look, deadline) = {
             let connection = self.connection.borrow();
             (connection.next_look(), connection.next_deadline())
+        };
+        // Half-way already, so that a program in whose own tasks events are handed out one by one never comes to the end
+        // of what one task may.
+        let deadline = match self.left.get() > TURN / 2 {
+            true => deadline,
+            false => Some(self.moment(true)),
         };
         self.arm_slot(|inner| &inner.look, look);
         self.arm_slot(|inner| &inner.deadline, deadline);

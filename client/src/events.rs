@@ -36,10 +36,13 @@ struct Queue {
     waker: Option<Waker>,
 }
 
-/// Bytes of the dropped messages that an event carries.
+/// Bytes of the dropped messages that an event carries, without those that are only counted.
 fn bytes_of(event: &Event<Message>) -> u64 {
     match event {
-        Event::Dropped(dropped) => dropped.bytes,
+        Event::Dropped(dropped) => {
+            let sizes = dropped.payloads.iter().map(|payload| payload.len() as u64);
+            sizes.sum()
+        }
         _ => 0,
     }
 }

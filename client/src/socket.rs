@@ -483,6 +483,7 @@ impl Application<Message> for FaceRef {
             shared.watchers.tell(&Event::Dropped(Dropped {
                 reason: DropReason::InboxFull,
                 payloads: dropped,
+                omitted: 0,
                 bytes,
             }));
         }
@@ -834,6 +835,7 @@ impl<Out, In, C> Drop for Socket<Out, In, C> {
             self.shared.watchers.tell(&Event::Dropped(Dropped {
                 reason: DropReason::Closed,
                 payloads: vec![message],
+                omitted: 0,
                 bytes,
             }));
         }

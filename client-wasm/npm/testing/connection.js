@@ -31,6 +31,8 @@ export class FakeConnection {
   /** How many of the messages `receive` and `expect` have taken. */
   #taken = 0;
   #waiters = new Waiters();
+  /** Whether the endpoint has still to say what becomes of the handshake. */
+  #isUndecided = true;
 
   /**
    * @param link - what it shows
@@ -168,6 +170,10 @@ export class FakeConnection {
   static expectations(connection) { return connection.#waiters.expectations; }
 
   static changed(connection) { connection.#waiters.changed(); }
+
+  static isUndecided(connection) { return connection.#isUndecided; }
+
+  static decide(connection) { connection.#isUndecided = false; }
 
   static end(connection, why) { connection.#waiters.end(why); }
 

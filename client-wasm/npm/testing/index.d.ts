@@ -1,5 +1,8 @@
 import { type Codec } from '../typed/codec.js';
 
+/** What a codec for anything, such as `json`, makes of a message: a test may look into it. */
+export type Known<T> = unknown extends T ? any : T;
+
 /** What can be sent without a codec. */
 export type RawMessage = string | ArrayBuffer | ArrayBufferView | Blob;
 
@@ -26,7 +29,7 @@ export interface FakeEndpointOptions<ToClient = any, FromClient = any> {
   /** @default 'answer' */
   closing?: Closing<ToClient, FromClient> | undefined;
   /** Called with every message that arrives, after the code that is running. An echo is `(message, connection) => connection.send(message)`. */
-  onmessage?: ((message: FromClient, connection: FakeConnection<ToClient, FromClient>) => void) | null | undefined;
+  onmessage?: ((message: Known<FromClient>, connection: FakeConnection<ToClient, FromClient>) => void) | null | undefined;
   /**
    * The sub-protocols that it knows: the first that the socket offers of these is selected, and where none is, the
    * handshake fails as in a browser. By default, or with `null`, the first that is offered.
@@ -61,7 +64,7 @@ export interface WaitOptions {
 export class FakeEndpoint<ToClient = any, FromClient = any> {
   handshake: Handshake<ToClient, FromClient>;
   closing: Closing<ToClient, FromClient>;
-  onmessage: ((message: FromClient, connection: FakeConnection<ToClient, FromClient>) => void) | null;
+  onmessage: ((message: Known<FromClient>, connection: FakeConnection<ToClient, FromClient>) => void) | null;
   protocols: string[] | null;
   codec: Codec<ToClient, FromClient> | null;
 
@@ -69,7 +72,11 @@ export class FakeEndpoint<ToClient = any, FromClient = any> {
   readonly connections: FakeConnection<ToClient, FromClient>[];
   /** The connection that was made last. */
   readonly last: FakeConnection<ToClient, FromClient> | undefined;
-  /** The next one that this has not yet given: the first call gives the first connection, even if it is there already. */
+  /**
+   * The next one that this has not yet given: the first call gives the first connection, even if it is there already.
+   * It comes when its handshake has been treated as {@link handshake} says: open, or over, by default; still connecting
+   * with `stall`, and with a function that leaves it so.
+   */
   nextConnection(options?: WaitOptions): Promise<FakeConnection<ToClient, FromClient>>;
 }
 
@@ -158,7 +165,7 @@ export interface FakeConnection<ToClient = any, FromClient = any> {
   /** Bytes that are still with the socket. */
   readonly bufferedAmount: number;
   /** Every message that has arrived, decoded. Pings of a heartbeat are among them. */
-  readonly received: FromClient[];
+  readonly received: Known<FromClient>[];
   /** What the socket called `close` with, if it has and that has arrived. */
   readonly closedWith: CloseCall | null;
   /** What its `close` event said, if it is over. */
@@ -176,16 +183,16 @@ export interface FakeConnection<ToClient = any, FromClient = any> {
   refuse(): void;
 
   /** Sends a message. A socket that is closing does not see it. */
-  send(message: ToClient): void;
+  send(message: Known<ToClient>): void;
   /** The next message that neither this nor {@link expect} has taken. */
-  receive(options?: WaitOptions): Promise<FromClient>;
+  receive(options?: WaitOptions): Promise<Known<FromClient>>;
   /**
    * Waits for the next message, and rejects if it is another one, cannot be decoded, or the connection ends.
    *
    * @param expected - a value of the same structure (but no Blob: take that by {@link receive}, and read it), a pattern
    *   of text, or a function that says whether it is right; what it throws is what this rejects with
    */
-  expect(expected: FromClient | RegExp | ((message: FromClient) => boolean), options?: WaitOptions): Promise<FromClient>;
+  expect(expected: Known<FromClient> | RegExp | ((message: Known<FromClient>) => boolean), options?: WaitOptions): Promise<Known<FromClient>>;
   /** Waits until the socket closes, and rejects if it does so with another code or reason, or ends otherwise. */
   expectClose(code?: number, reason?: string, options?: WaitOptions): Promise<void>;
 

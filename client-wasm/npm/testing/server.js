@@ -73,7 +73,10 @@ export class FakeEndpoint {
     this.#taken = number;
     return this.#waiters.wait(
       `connection ${number} to ${this.#name}`,
-      () => (this.#connections.length >= number ? { value: this.#connections[number - 1] } : undefined),
+      () => {
+        const connection = this.#connections[number - 1];
+        return connection && !FakeConnection.isUndecided(connection) ? { value: connection } : undefined;
+      },
       () => (this.#connections.length === 0 ? 'there was none yet' : `there were ${this.#connections.length}, the last one is ${this.last.state}`),
       options,
       'nextConnection',
@@ -108,12 +111,16 @@ export class FakeEndpoint {
     endpoint.#connections.push(connection);
     tasks.add(() => {
       const { handshake } = endpoint;
-      if (link.state !== 'connecting' || handshake === 'stall') return;
-      if (handshake === 'open') connection.open();
-      else if (handshake === 'refuse') connection.refuse();
-      else handshake(connection);
+      try {
+        if (link.state !== 'connecting' || handshake === 'stall') return;
+        if (handshake === 'open') connection.open();
+        else if (handshake === 'refuse') connection.refuse();
+        else handshake(connection);
+      } finally {
+        FakeConnection.decide(connection);
+        endpoint.#waiters.changed();
+      }
     });
-    endpoint.#waiters.changed();
     return link;
   }
 

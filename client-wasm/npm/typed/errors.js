@@ -4,6 +4,9 @@
 /** What every error begins with. */
 export const CLASS = 'TypedSocket';
 
+/** Levels of lists and objects in a message, as in Rust and on the server. */
+export const MAX_DEPTH = 127;
+
 /** Any error of a `TypedSocket`; `code` tells them apart. */
 export class TypedSocketError extends Error {
   constructor(code, message) {

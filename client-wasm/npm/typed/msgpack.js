@@ -1,7 +1,7 @@
 // Messages as MessagePack in binary messages, by the library @msgpack/msgpack, which is part of this package.
 
 import { checkMsgpack } from './check-msgpack.js';
-import { CLASS, MessageError } from './errors.js';
+import { CLASS, MAX_DEPTH, MessageError } from './errors.js';
 import { Decoder, Encoder } from './vendor/msgpack.js';
 import { shared } from '../loader.js';
 
@@ -9,12 +9,10 @@ const { dictionary, toNumber } = shared;
 
 const INT64 = ['number', 'bigint'];
 
-/** Levels of lists and maps, as on the server; the library counts what is in the innermost, too. */
-const MAX_DEPTH = 127;
-
 export function createMsgpack(options = undefined) {
   const { int64 = 'number' } = dictionary(CLASS, options, 'the options of createMsgpack', ['int64']);
   const useBigInt64 = toNumber(CLASS, { name: 'int64', kind: 'choice', choices: INT64 }, int64) === INT64.indexOf('bigint');
+  // The library counts what is in the innermost, too.
   const encoder = new Encoder({ useBigInt64, maxDepth: MAX_DEPTH + 1 });
   const decoder = new Decoder({ useBigInt64 });
   return Object.freeze({

@@ -36,5 +36,22 @@ function output(result, what) {
   const { issues } = result;
   if (issues === undefined || issues === null) return result.value;
   const count = `${issues.length} issue${issues.length === 1 ? '' : 's'}`;
-  throw new MessageError('invalid-message', `the schema refuses ${what}, with ${count}`, { issues });
+  throw new MessageError('invalid-message', `the schema refuses ${what}, with ${count}${isDevelopment() ? firstOf(issues) : ''}`, { issues });
+}
+
+/** Whether this is a build for development, where an error may name a field of a message: bundlers replace this. */
+function isDevelopment() {
+  try {
+    return process.env.NODE_ENV === 'development';
+  } catch {
+    return false;
+  }
+}
+
+/** The field of the first issue that has one, as in `, the first at items.0.name`. */
+function firstOf(issues) {
+  const { path } = issues.find((issue) => issue.path?.length > 0) ?? {};
+  if (!path) return '';
+  const field = Array.from(path, (part) => String(part?.key ?? part)).join('.');
+  return `, the first at ${field.replace(/[^\x20-\x7e]/g, '?').slice(0, 80)}`;
 }

@@ -1,5 +1,7 @@
 // A typed socket as streams.
 
+import { orAborted } from './waiting.js';
+
 /**
  * Messages as they are asked for: none waits in the stream itself, so that the limits of the inbox hold.
  *
@@ -44,7 +46,8 @@ export function writableOf(socket, failed) {
       const { signal } = controller;
       try {
         await socket.drained({ signal });
-        await socket.send(message);
+        // A schema may never answer; that must not keep the stream from ending.
+        await orAborted(signal, socket.send(message));
         await socket.drained({ signal });
       } catch (error) {
         failed();

@@ -63,8 +63,8 @@ export interface InvalidEvent extends Event {
  */
 export type TypedDroppedEvent<In = unknown> =
   | DroppedEvent
-  | (Event & { readonly reason: 'inbox-full'; readonly messages: readonly In[]; readonly bytes: number })
-  | (Event & { readonly reason: 'not-decoded'; readonly messages: readonly (string | ArrayBuffer)[]; readonly bytes: number });
+  | (Event & { readonly reason: 'inbox-full'; readonly messages: readonly In[]; readonly omitted: 0; readonly bytes: number })
+  | (Event & { readonly reason: 'not-decoded'; readonly messages: readonly (string | ArrayBuffer)[]; readonly omitted: 0; readonly bytes: number });
 
 export interface TypedSocketEventMap<In = unknown> extends Omit<ReconnectingWebSocketEventMap, 'message' | 'dropped'> {
   message: MessageEvent<In>;

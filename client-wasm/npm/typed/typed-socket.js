@@ -9,7 +9,7 @@ import { toValidator, validate } from './schema.js';
 import { isThenable, rejectAs } from './steps.js';
 import { readableOf, writableOf } from './streams.js';
 import { asyncDispose, dispose } from './symbols.js';
-import { Conditions, Turns, abortable, toSignal } from './waiting.js';
+import { Conditions, Turns, abortable, hush, toSignal } from './waiting.js';
 import { ReconnectingWebSocket, shared } from '../loader.js';
 
 const { OPTION_NAMES, defineHandlers, dictionary, dispatch, plainEvent, report, toNumber, wrongKind } = shared;
@@ -36,12 +36,17 @@ export class TypedSocket extends ReconnectingWebSocket {
   #inboxes = [];
   /** Received, and waiting for those before them to be decoded. */
   #undecoded = new Fifo();
-  #isDecoding = false;
+  /** The message that is being decoded, `{ data, bytes }`: a codec or a schema takes its time. */
+  #decoding = null;
+  /** Runs from the end of the connection until what is being decoded counts as lost. */
+  #patience = null;
   #invalid = 0;
   #unread = { messages: 0, bytes: 0 };
   /** Given to `send`, and waiting for the schema or the codec. */
   #unsent = 0;
   #lastSent = Promise.resolve();
+  /** Rejects each of these; another set when the connection has ended. */
+  #failing = new Set();
   /** Whether it was closed from this side, and, if that was because of an overflow, the error. */
   #wasClosed = false;
   #overflow;
@@ -102,8 +107,11 @@ export class TypedSocket extends ReconnectingWebSocket {
       [this.#wasClosed, this.#overflow, this.#end] = before;
       throw error;
     }
+    if (!before[2]) return;
     // Streams that have ended stay so.
-    if (before[2]) [this.#readable, this.#writable] = [null, null];
+    [this.#readable, this.#writable] = [null, null];
+    // What the last connection brought, and is not decoded yet, would hold up what the next brings.
+    queueMicrotask(() => this.#abandonDecoding());
   }
 
   snapshot() {
@@ -119,15 +127,19 @@ export class TypedSocket extends ReconnectingWebSocket {
 
   send(message, options = undefined) {
     if (arguments.length === 0) throw new TypeError(`${CLASS}: send has nothing to send`);
+    const failing = this.#failing;
     if (this.#unsent === 0) {
       const encoded = this.#encode(message);
-      return isThenable(encoded) ? this.#follow(this.#sendLater(encoded, options)) : this.#sendEncoded(encoded, options);
+      return isThenable(encoded) ? this.#follow(this.#sendLater(encoded, options, failing)) : this.#sendEncoded(encoded, options);
     }
     const limit = shared.limit(this, 'maxQueuedMessages');
     if (this.#unsent > limit) {
       throw new DOMException(`${CLASS}: ${this.#unsent} messages wait for the schema or the codec already`, 'QuotaExceededError');
     }
-    return this.#follow(this.#lastSent.then(() => this.#sendLater(this.#encode(message), options)));
+    return this.#follow(this.#lastSent.then(() => {
+      if (this.#failing === failing) return this.#sendLater(this.#encode(message), options, failing);
+      return undefined;
+    }));
   }
 
   /** Validates and encodes; a promise if that takes time. */
@@ -141,8 +153,10 @@ export class TypedSocket extends ReconnectingWebSocket {
     super.send(toSendable(encoded), options);
   }
 
-  async #sendLater(encoded, options) {
-    this.#sendEncoded(await encoded, options);
+  async #sendLater(encoded, options, failing) {
+    const data = await encoded;
+    // Otherwise it has failed by now.
+    if (this.#failing === failing) this.#sendEncoded(data, options);
   }
 
   async drained(options = undefined) {
@@ -172,12 +186,34 @@ export class TypedSocket extends ReconnectingWebSocket {
     return this.#writable.writable;
   }
 
-  /** Has later messages wait until this one is sent. */
+  /** Has later messages wait until this one is sent, or the connection has ended. */
   #follow(sent) {
+    const failing = this.#failing;
     this.#unsent += 1;
-    const done = sent.finally(() => { this.#unsent -= 1; });
+    const done = new Promise((resolve, reject) => {
+      const fail = (error) => {
+        reject(error);
+        hush(done);
+      };
+      failing.add(fail);
+      const settling = (settle) => (value) => {
+        failing.delete(fail);
+        if (this.#failing === failing) this.#unsent -= 1;
+        settle(value);
+      };
+      sent.then(settling(resolve), settling(reject));
+    });
     this.#lastSent = done.catch(() => {});
     return done;
+  }
+
+  /** What still waits for the schema or the codec will not be sent. */
+  #failUnsent() {
+    const failing = this.#failing;
+    this.#failing = new Set();
+    this.#unsent = 0;
+    this.#lastSent = Promise.resolve();
+    for (const fail of failing) fail(this.#endError());
   }
 
   // --- Receiving
@@ -206,17 +242,35 @@ export class TypedSocket extends ReconnectingWebSocket {
 
   [Symbol.asyncIterator]() { return this.messages(); }
 
-  async forEach(handler, options = undefined) {
-    if (typeof handler !== 'function') throw wrongKind(CLASS, 'the handler of forEach', handler, 'a function');
-    const signal = toSignal('forEach', options);
-    await abortable(signal, (resolve, reject) => {
-      const leave = () => { this.#inboxes = this.#inboxes.filter((other) => other !== reader); };
+  forEach(handler, options = undefined) {
+    try {
+      if (typeof handler !== 'function') throw wrongKind(CLASS, 'the handler of forEach', handler, 'a function');
+      return this.#forEach(handler, toSignal('forEach', options));
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  #forEach(handler, signal) {
+    let isOver = false;
+    const reading = abortable(signal, (resolve, reject) => {
+      const leave = (isQuiet = true) => {
+        // The list may be being walked through.
+        isOver = true;
+        this.#inboxes = this.#inboxes.filter((other) => other !== reader);
+        if (isQuiet) queueMicrotask(() => hush(reading));
+      };
       const reader = {
         push(value) {
+          if (isOver) return;
           try {
             handler(value);
           } catch (error) {
-            leave();
+            if (isOver) {
+              report(error);
+              return;
+            }
+            leave(false);
             reject(error);
           }
         },
@@ -230,9 +284,19 @@ export class TypedSocket extends ReconnectingWebSocket {
       else this.#inboxes = [...this.#inboxes, reader];
       return leave;
     });
+    // Those who do not wait for it know of its end by the signal, and by the socket's events.
+    if (signal?.aborted) hush(reading);
+    return reading;
   }
 
-  async next(options = undefined) {
+  next(options = undefined) {
+    const next = this.#next(options);
+    // Asked for before the message that brings the answer, it may fail before it is waited for.
+    hush(next);
+    return next;
+  }
+
+  async #next(options) {
     const signal = toSignal('next', options);
     const messages = this.messages();
     try {
@@ -259,7 +323,7 @@ export class TypedSocket extends ReconnectingWebSocket {
     // The browser's buffer has had time to shrink, even where timers are held back.
     this.#conditions.check();
     const bytes = typeof data === 'string' ? data.length : data.byteLength;
-    if (!this.#isDecoding) {
+    if (!this.#decoding) {
       const handled = this.#handle(data, bytes);
       if (isThenable(handled)) this.#handleRest(handled);
       return;
@@ -285,8 +349,19 @@ export class TypedSocket extends ReconnectingWebSocket {
   }
 
   async #handleLater(value, data, bytes) {
+    const decoding = { data, bytes };
+    this.#decoding = decoding;
+    let settled;
     try {
-      this.#handOut(await value, bytes);
+      settled = { value: await value };
+    } catch (error) {
+      settled = { error };
+    }
+    // Otherwise it has taken too long, and was reported.
+    if (this.#decoding !== decoding) return;
+    try {
+      if (Object.hasOwn(settled, 'error')) throw settled.error;
+      this.#handOut(settled.value, bytes);
     } catch (error) {
       this.#refuse(error, data);
     }
@@ -316,19 +391,44 @@ export class TypedSocket extends ReconnectingWebSocket {
 
   /** One after the other, so that they keep their order. */
   async #handleRest(first) {
-    this.#isDecoding = true;
+    let decoding = this.#decoding;
     await first;
-    while (this.#undecoded.length > 0) {
+    // Until it has taken too long: then this one is nobody's any more.
+    while (this.#decoding === decoding) {
+      if (this.#undecoded.length === 0) {
+        this.#decoding = null;
+        if (this.#end) this.#finish();
+        return;
+      }
+      const turn = this.#turns.giveWay();
+      if (turn) {
+        await turn;
+        continue;
+      }
       const { value, bytes } = this.#undecoded.shift();
-      await this.#handle(value, bytes);
+      const handled = this.#handle(value, bytes);
+      if (isThenable(handled)) {
+        decoding = this.#decoding;
+        await handled;
+      }
     }
-    this.#isDecoding = false;
+  }
+
+  /** Gives up what is not decoded yet, and reports it. */
+  #abandonDecoding() {
+    clearTimeout(this.#patience);
+    if (!this.#decoding) return;
+    const { data, bytes } = this.#decoding;
+    const lost = [{ value: data, bytes }];
+    this.#decoding = null;
+    while (this.#undecoded.length > 0) lost.push(this.#undecoded.shift());
+    this.#tellUnread('not-decoded', lost.map(({ value }) => value), lost.reduce((sum, message) => sum + message.bytes, 0));
     if (this.#end) this.#finish();
   }
 
   #handOut(value, bytes) {
     for (const inbox of this.#inboxes) inbox.push(value, bytes);
-    shared.tellMessage(this, value);
+    shared.tellMessage(this, value, this.#inboxes.length > 0);
   }
 
   #refuse(error, data) {
@@ -344,7 +444,7 @@ export class TypedSocket extends ReconnectingWebSocket {
   #tellUnread(reason, messages, bytes) {
     this.#unread.messages += messages.length;
     this.#unread.bytes += bytes;
-    dispatch(this, plainEvent('dropped', { reason, messages: Object.freeze(messages), bytes }));
+    dispatch(this, plainEvent('dropped', { reason, messages: Object.freeze(messages), bytes, omitted: 0 }));
   }
 
   /** Messages come faster than they are decoded, and that is not to be borne. */
@@ -386,12 +486,16 @@ export class TypedSocket extends ReconnectingWebSocket {
     const isGood = this.#wasClosed || close.cause === 'closed' || (close.code === 1000 && close.wasClean);
     this.#end = { error: this.#overflow ?? (isGood ? undefined : new ClosedError('lost', close)), close };
     this.#conditions.fail(this.#endError());
+    this.#failUnsent();
     this.#endWritable();
-    if (!this.#isDecoding) this.#finish();
+    // A schema may never answer.
+    if (this.#decoding) this.#patience = setTimeout(() => this.#abandonDecoding(), shared.limit(this, 'closeTimeout'));
+    else this.#finish();
   }
 
-  /** All that was received has been handed out. */
+  /** All that was received has been handed out, or given up. */
   #finish() {
+    clearTimeout(this.#patience);
     for (const inbox of this.#inboxes) inbox.finish(this.#end.error);
   }
 

@@ -55,6 +55,29 @@ export function abortable(signal, begin) {
   });
 }
 
+/** A promise, or a signal's reason if that aborts first. */
+export function orAborted(signal, promise) {
+  return abortable(signal, (resolve, reject) => { Promise.resolve(promise).then(resolve, reject); });
+}
+
+/** Has a promise be no unhandled one, where how it ends is reported elsewhere, too, and nobody need wait for it. */
+export function hush(promise) {
+  promise.catch(() => {});
+}
+
+/** Settles in another task, at once also in a page that is hidden. */
+export function nextTask() {
+  return new Promise((resolve) => {
+    const { port1, port2 } = new MessageChannel();
+    port1.onmessage = () => {
+      // An open port keeps Node running.
+      port1.close();
+      resolve();
+    };
+    port2.postMessage(null);
+  });
+}
+
 /** Those who wait until something holds. */
 export class Conditions {
   /** `{ holds, polled, resolve, reject }` */

@@ -586,9 +586,12 @@ impl DropReason {
 pub struct Dropped<P> {
     /// Why.
     pub reason: DropReason,
-    /// The messages, in the order in which they would have been sent.
+    /// The messages, in the order in which they were dropped: all, or the newest where they are more than the queue
+    /// may hold (options `max_queued_bytes`, and `max_queued_messages` or 256 if that is less).
     pub payloads: Vec<P>,
-    /// Bytes in them.
+    /// How many older messages were dropped with them and are not kept.
+    pub omitted: u64,
+    /// The bytes of all of them.
     pub bytes: u64,
 }
 
@@ -660,7 +663,7 @@ impl<P> fmt::Display for Event<P> {
             Self::Dropped(dropped) => write!(
                 f,
                 "{} messages dropped ({} bytes): {}",
-                dropped.payloads.len(),
+                (dropped.payloads.len() as u64).saturating_add(dropped.omitted),
                 dropped.bytes,
                 dropped.reason.name()
             ),

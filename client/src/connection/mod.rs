@@ -46,6 +46,7 @@ mod attempt;
 mod backoff;
 mod bucket;
 mod closing;
+mod dropped;
 mod event;
 mod liveness;
 mod policy;
@@ -75,6 +76,7 @@ pub use time::Time;
 pub use unconfirmed::Tally;
 
 use bucket::Bucket;
+use dropped::Drops;
 use liveness::{Life, Liveness};
 use queue::{Queue, Queued, earliest};
 use sending::InHand;
@@ -166,6 +168,8 @@ struct Wire {
 #[derive(Clone, Debug, Hash)]
 enum Pending<P> {
     Output(Output<P>),
+    /// Messages that were dropped: for each reason there is one of these, to which later ones are added.
+    Dropped(Drops<P>),
     /// From here on `readyState` is 3.
     Over,
 }
@@ -628,6 +632,9 @@ impl<P> Connection<P> {
         loop {
             match self.outputs.pop_front()? {
                 Pending::Over => {}
+                Pending::Dropped(drops) => {
+                    return Some(Output::Event(Event::Dropped(drops.report())));
+                }
                 Pending::Output(output) => {
                     if let Output::Event(Event::Open { generation, .. }) = output
                         && generation == self.generation
@@ -653,14 +660,19 @@ impl<P> Connection<P> {
     /// Whether there is nothing to do and nothing to hand out, and no handler of `open` is running.
     #[must_use]
     pub fn is_settled(&self) -> bool {
-        let is_opening = matches!(
+        self.effects.is_empty() && self.outputs.is_empty() && !self.is_opening()
+    }
+
+    /// Whether a handler of `open` is running, or has run and [`poll_output`](Self::poll_output) was not called since.
+    #[must_use]
+    pub const fn is_opening(&self) -> bool {
+        matches!(
             self.state,
             State::Open {
                 flow: Flow::Opening { .. },
                 ..
             }
-        );
-        self.effects.is_empty() && self.outputs.is_empty() && !is_opening
+        )
     }
 
     /// When a timer has to go off, if at all: the earlier of [`next_look`](Self::next_look) and
@@ -778,17 +790,20 @@ impl<P> Connection<P> {
         if messages.is_empty() {
             return;
         }
-        let mut tally = Tally::default();
-        let mut payloads = Vec::with_capacity(messages.len());
-        for message in messages {
-            tally.add_one(message.bytes);
-            payloads.push(message.payload);
+        for message in &messages {
+            self.totals.dropped.add_one(message.bytes);
         }
-        self.totals.dropped.add(tally);
-        self.tell(Event::Dropped(Dropped {
-            reason,
-            payloads,
-            bytes: tally.bytes,
-        }));
+        let most = self.options.max_queued_messages as usize;
+        let most_bytes = self.options.max_queued_bytes as usize;
+        for output in self.outputs.iter_mut().rev() {
+            if let Pending::Dropped(drops) = output
+                && drops.reason == reason
+            {
+                return drops.add(messages, most, most_bytes);
+            }
+        }
+        let mut drops = Drops::new(reason);
+        drops.add(messages, most, most_bytes);
+        self.outputs.push_back(Pending::Dropped(drops));
     }
 }

@@ -1009,7 +1009,7 @@ export const cases = {
     socket.addEventListener('dropped', ({ reason, messages }) => expired.push(reason, ...messages));
     socket.send('stays');
     socket.send('stays long', { ttl: 2 ** 31 - 1 });
-    socket.send('short-lived', { ttl: 5 });
+    socket.send('short-lived', { ttl: 300 });
     socket.send('shorter-lived', { ttl: 1 });
     await t.next(socket, 'dropped', ({ messages }) => messages.includes('short-lived'));
     same(expired.filter((word) => word !== 'expired').sort(), ['short-lived', 'shorter-lived']);
@@ -1223,13 +1223,14 @@ export const cases = {
     await load();
     const given = globalThis.fetch;
     const asked = [];
+    const [plain] = t.url('/nothing').split('?');
     try {
       for (const [diagnose, finding, asks] of [
         // Of this origin: the answer can be read.
         ['/missing', { kind: 'status', status: 404 }, new URL('/missing', location.origin).href],
         [async () => new URL('/face/cases.js', location.origin), { kind: 'status', status: 200 }, `${location.origin}/face/cases.js`],
         // Of another, which does not let itself be read.
-        [true, { kind: 'unknown' }, t.url('/nothing', 'x').replace('ws', 'http')],
+        [true, { kind: 'unknown' }, plain.replace('ws', 'http')],
         ['ws://unreachable.test/', { kind: 'unknown' }, 'http://unreachable.test/'],
         [`${location.origin}/#nobody`, { kind: 'unreachable' }, `${location.origin}/#nobody`],
       ]) {
@@ -1238,7 +1239,8 @@ export const cases = {
           same([options.cache, options.redirect], ['no-store', 'manual']);
           return url.endsWith('#nobody') ? Promise.reject(new TypeError('as for a server that is down')) : given(url, options);
         };
-        const socket = t.socket(t.url('/nothing', 'x'), [], { ...AT_ONCE, diagnose, diagnoseAfter: 2, attemptInterval: 1 });
+        const url = diagnose === true ? plain : t.url('/nothing', 'x');
+        const socket = t.socket(url, [], { ...AT_ONCE, diagnose, diagnoseAfter: 2, attemptInterval: 1 });
         const closes = [];
         socket.addEventListener('close', (event) => closes.push(event.diagnosis));
         const told = t.next(socket, 'close', (event) => event.diagnosis !== null);
@@ -1256,6 +1258,30 @@ export const cases = {
     }
   },
 
+  async '[R33] never asks a URL that may hold a ticket which is good once'(t) {
+    for (const [url, word] of [[t.url('/nothing', 'ticket'), 'query'], [() => t.url('/nothing'), 'function'], [async () => '/nothing', 'function']]) {
+      const error = refused(() => t.socket(url, [], { ...AT_ONCE, diagnose: true, startClosed: true }), 'diagnose: true');
+      ok(error instanceof TypeError && error.message.includes(word) && !error.message.includes('id='), error.message);
+    }
+    await load();
+    const given = globalThis.fetch;
+    const asked = [];
+    try {
+      globalThis.fetch = async (url) => { asked.push(url); return { status: 404 }; };
+      let tickets = 0;
+      const ticket = () => { tickets += 1; return t.url('/nothing', `ticket-${tickets}`); };
+      // The program's own URL for it, in each form.
+      for (const diagnose of ['/health', () => '/health', new URL('/health', location.origin)]) {
+        const socket = t.socket(ticket, [], { ...AT_ONCE, diagnose, diagnoseAfter: 2, attemptInterval: 1 });
+        await t.next(socket, 'diagnosis');
+        socket.close();
+      }
+    } finally {
+      globalThis.fetch = given;
+    }
+    same(asked, [1, 2, 3].map(() => new URL('/health', location.origin).href), 'requests');
+  },
+
   async '[R33] asks nothing when the connection comes back in time, and takes only what it can ask'(t) {
     await load();
     const given = globalThis.fetch;
@@ -1263,7 +1289,7 @@ export const cases = {
     let attempts = 0;
     try {
       globalThis.fetch = (...all) => { asked += 1; return given(...all); };
-      const socket = t.socket(() => { attempts += 1; return t.url(attempts > 2 ? '/echo' : '/nothing'); }, [], { ...AT_ONCE, diagnose: true });
+      const socket = t.socket(() => { attempts += 1; return t.url(attempts > 2 ? '/echo' : '/nothing'); }, [], { ...AT_ONCE, diagnose: '/missing' });
       await t.next(socket, 'open');
       equal(asked, 0, 'requests');
     } finally {
@@ -1737,7 +1763,8 @@ function takes(name, value) {
     case 'signal': return false;
     case 'heartbeatMessage': return typeof value === 'function' || typeof value === 'string';
     // A string is a URL relative to the page.
-    case 'diagnose': return typeof value === 'function' || typeof value === 'string' || value === true;
+    // The URL has a query.
+    case 'diagnose': return typeof value === 'function' || typeof value === 'string';
     default: return typeof value === 'function';
   }
 }

@@ -11,7 +11,7 @@ import { QUICK, openWorld } from './lib/world.mjs';
 /** Failed attempts in a row before it asks. */
 const AFTER = 3;
 
-const OPTIONS = { ...QUICK, diagnose: true, diagnoseAfter: AFTER };
+const OPTIONS = { ...QUICK, diagnoseAfter: AFTER };
 
 describe('diagnosis', { timeout: 4 * TEST_TIMEOUT }, () => {
   let world;
@@ -30,7 +30,7 @@ describe('diagnosis', { timeout: 4 * TEST_TIMEOUT }, () => {
   /** What is found for a socket that does not open; it tells once, and not before its time. */
   async function found(id, url, options = OPTIONS) {
     const since = Date.now();
-    await tab.begin(id, url, [], options);
+    await tab.begin(id, url, [], { diagnose: url, ...options });
     const { diagnosis, at } = await tab.next('the diagnosis', id, ({ type }) => type === 'diagnosis');
     await tab.next('the loss that tells it', id, (event) => isClose(event) && event.diagnosis);
     const end = await tab.next('another loss', id, (event) => isClose(event) && event.at > at && !event.diagnosis);

@@ -476,7 +476,7 @@ describe('the test kit', { timeout: TEST_TIMEOUT }, () => {
     test('a ReconnectingWebSocket that waits for its next attempt', async () => {
       keep(kit.fakeTime());
       const socket = make();
-      (await server.nextConnection()).open();
+      await server.nextConnection();
       server.last.cut();
       assert.throws(() => server.assertIdle(), /one timer is running on the fake clock/);
       socket.close();

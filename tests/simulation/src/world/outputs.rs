@@ -194,26 +194,33 @@ impl World {
 
     fn told_dropped(&mut self, dropped: &Dropped<u64>) -> Result<(), Violation> {
         let mut tally = Tally::default();
-        let mut last = None;
+        let kept: u64 = dropped
+            .payloads
+            .iter()
+            .filter_map(|id| self.messages.get(*id as usize))
+            .map(|message| message.bytes as u64)
+            .sum();
+        ensure!(
+            dropped.payloads.len() == 1 || kept <= u64::from(self.settings.max_queued_bytes),
+            "{kept} bytes of dropped messages were kept"
+        );
+        let mut all = self.omitted(dropped);
+        ensure!(
+            all.len() as u64 == dropped.omitted,
+            "{} messages are said to be omitted, and {:?} can be",
+            dropped.omitted,
+            all
+        );
+        all.extend(&dropped.payloads);
         if dropped.reason == DropReason::Overflow && self.settings.overflow == Overflow::DropOldest
         {
-            self.check_oldest(&dropped.payloads)?;
+            self.check_oldest(&all)?;
         }
-        for id in &dropped.payloads {
+        for id in &all {
             let Some(message) = self.messages.get_mut(*id as usize) else {
                 return Err("a message is reported that nobody sent".into());
             };
-            let allowed = match (message.fate, dropped.reason) {
-                (Fate::ToBeReported(reason), reported) => reason == reported,
-                (Fate::Queued, DropReason::Expired) => {
-                    message.expires.is_some_and(|expires| expires <= self.now)
-                }
-                (Fate::Queued, DropReason::Overflow) => {
-                    self.settings.overflow == Overflow::DropOldest
-                }
-                (Fate::Queued, DropReason::Closed) => true,
-                _ => false,
-            };
+            let allowed = may_be_dropped(message, dropped.reason, self.settings.overflow, self.now);
             ensure!(
                 allowed,
                 "message {id} is {:?} and reported as {:?}",
@@ -223,13 +230,6 @@ impl World {
             message.fate = Fate::Dropped;
             tally.messages += 1;
             tally.bytes += message.bytes as u64;
-            let rank = (!message.first, *id);
-            ensure!(
-                dropped.reason == DropReason::Overflow || last.is_none_or(|last| last < rank),
-                "dropped messages are reported out of order: {:?}",
-                dropped.payloads
-            );
-            last = Some(rank);
         }
         ensure!(
             dropped.bytes == tally.bytes,
@@ -242,6 +242,25 @@ impl World {
         self.dropped.messages += tally.messages;
         self.dropped.bytes += tally.bytes;
         Ok(())
+    }
+
+    /// The messages that a report counts and does not have: the oldest of those that may be meant.
+    fn omitted(&self, dropped: &Dropped<u64>) -> Vec<u64> {
+        let overflow = self.settings.overflow;
+        let may_be = |id: &u64| {
+            let message = self.messages.get(*id as usize);
+            message.is_some_and(|message| may_be_dropped(message, dropped.reason, overflow, self.now))
+                && !dropped.payloads.contains(id)
+        };
+        let mut ids: Vec<u64> = self.waiting.iter().copied().filter(may_be).collect();
+        if dropped.reason == DropReason::Overflow {
+            // The ordinary ones make room first.
+            ids.sort_unstable_by_key(|id| (self.messages[*id as usize].first, *id));
+        } else {
+            ids.sort_unstable();
+        }
+        ids.truncate(dropped.omitted as usize);
+        ids
     }
 
     /// Room is made by the oldest of the ordinary messages.
@@ -262,5 +281,18 @@ impl World {
             "{dropped:?} made room, {oldest_kept:?} stayed"
         );
         Ok(())
+    }
+}
+
+/// Whether a message that was handed over may be reported as dropped for this reason.
+fn may_be_dropped(message: &Message, reason: DropReason, overflow: Overflow, now: u64) -> bool {
+    match (message.fate, reason) {
+        (Fate::ToBeReported(reason), reported) => reason == reported,
+        (Fate::Queued, DropReason::Expired) => {
+            message.expires.is_some_and(|expires| expires <= now)
+        }
+        (Fate::Queued, DropReason::Overflow) => overflow == Overflow::DropOldest,
+        (Fate::Queued, DropReason::Closed) => true,
+        _ => false,
     }
 }

@@ -1,0 +1,67 @@
+//! What was dropped and the application has not been told yet.
+
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+
+use super::queue::Queued;
+use super::unconfirmed::Tally;
+use super::{DropReason, Dropped};
+
+/// How many messages are kept at least, where fewer may be queued. The same number stands in JavaScript, in
+/// `client-wasm/js/waiting-room.js`.
+const LEAST_KEPT: usize = 256;
+
+/// Messages that were dropped for one reason: all are counted, and the newest kept, so that a program which sends in a
+/// loop without giving way holds no more than the queue may hold.
+#[derive(Clone, Debug, Hash)]
+pub(super) struct Drops<P> {
+    pub(super) reason: DropReason,
+    kept: VecDeque<Queued<P>>,
+    /// Bytes in these.
+    held: usize,
+    all: Tally,
+}
+
+impl<P> Drops<P> {
+    pub(super) const fn new(reason: DropReason) -> Self {
+        Self {
+            reason,
+            kept: VecDeque::new(),
+            held: 0,
+            all: Tally {
+                messages: 0,
+                bytes: 0,
+            },
+        }
+    }
+
+    /// Adds messages. The newest is kept whatever its size.
+    pub(super) fn add(&mut self, messages: Vec<Queued<P>>, most: usize, most_bytes: usize) {
+        for message in messages {
+            self.all.add_one(message.bytes);
+            self.held = self.held.saturating_add(message.bytes);
+            self.kept.push_back(message);
+            while self.kept.len() > 1
+                && (self.kept.len() > most.max(LEAST_KEPT) || self.held > most_bytes)
+                && let Some(oldest) = self.kept.pop_front()
+            {
+                self.held = self.held.saturating_sub(oldest.bytes);
+            }
+        }
+    }
+
+    /// As the application is told.
+    pub(super) fn report(mut self) -> Dropped<P> {
+        let omitted = self.all.messages.saturating_sub(self.kept.len() as u64);
+        let mut payloads = Vec::with_capacity(self.kept.len());
+        while let Some(message) = self.kept.pop_front() {
+            payloads.push(message.payload);
+        }
+        Dropped {
+            reason: self.reason,
+            payloads,
+            omitted,
+            bytes: self.all.bytes,
+        }
+    }
+}
