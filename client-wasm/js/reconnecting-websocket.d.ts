@@ -420,7 +420,8 @@ export interface DroppedEvent extends Event {
   readonly reason: 'overflow' | 'expired' | 'volatile' | 'refused' | 'closed';
   /**
    * The messages themselves, in the order they were sent: of those that were dropped for this reason in one task,
-   * the newest, as many as the queue may hold (`maxQueuedBytes`, and `maxQueuedMessages` or 256 if that is less).
+   * the newest, as many as the queue may hold (`maxQueuedMessages` and `maxQueuedBytes`, or 256 and 64 KiB where those
+   * are less), and one in any case.
    */
   readonly messages: ReadonlyArray<string | ArrayBuffer | Blob>;
   /** How many older messages were dropped with them and are not kept. */

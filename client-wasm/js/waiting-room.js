@@ -26,11 +26,12 @@ function lostBefore(cause) {
 }
 
 /**
- * How many events one task tells at most, and how many dropped messages are kept for one at least where no more may
- * wait. The same numbers stand in Rust, in `client/src/driver.rs` and `client/src/connection/dropped.rs`.
+ * How many events one task tells at most, and how many dropped messages and bytes are kept for one at least where no
+ * more may wait. The same numbers stand in Rust, in `client/src/driver.rs` and `client/src/connection/dropped.rs`.
  */
 const TURN = 512;
 const LEAST_KEPT = 256;
+const LEAST_BYTES = 65_536;
 
 /** Has the interface of the core, as far as `ReconnectingWebSocket` uses it. */
 export class WaitingRoom {
@@ -207,7 +208,7 @@ export class WaitingRoom {
   /** Counts messages that are dropped, and keeps as many of the newest as might wait, until they are told. */
   #drop(reason, messages) {
     const untold = this.#untold.get(reason) ?? { messages: [], held: 0, bytes: 0, omitted: 0 };
-    const most = Math.max(this.#options[MAX_MESSAGES], LEAST_KEPT);
+    const [most, mostBytes] = [Math.max(this.#options[MAX_MESSAGES], LEAST_KEPT), Math.max(this.#options[MAX_BYTES], LEAST_BYTES)];
     for (const message of messages) {
       this.#dropped[0] += 1;
       this.#dropped[1] += message.bytes;
@@ -215,7 +216,7 @@ export class WaitingRoom {
       untold.held += message.bytes;
       untold.messages.push(message);
       // The newest of any size.
-      while (untold.messages.length > 1 && (untold.messages.length > most || untold.held > this.#options[MAX_BYTES])) {
+      while (untold.messages.length > 1 && (untold.messages.length > most || untold.held > mostBytes)) {
         untold.held -= untold.messages.shift().bytes;
         untold.omitted += 1;
       }

@@ -277,9 +277,13 @@ impl Runtime for Browser {
         let address = text(&global("location"), "href");
         let base = text(&global("document"), "baseURI");
         let origin = page_origin().unwrap_or_default();
-        let begins = |text: &str, schemes: [&str; 3]| schemes.iter().any(|scheme| text.starts_with(scheme));
+        let begins =
+            |text: &str, schemes: [&str; 3]| schemes.iter().any(|scheme| text.starts_with(scheme));
         let known = [&address, &origin, &base];
-        match known.iter().find(|url| begins(url, ["http:", "https:", "file:"])) {
+        match known
+            .iter()
+            .find(|url| begins(url, ["http:", "https:", "file:"]))
+        {
             Some(known) => known.starts_with("https:"),
             None => {
                 begins(&address, ["about:", "blob:", "data:"])

@@ -330,6 +330,102 @@ fn events_tell_the_whole_story_in_order() {
     );
 }
 
+/// Runs a task that does this for each event, and panics if the world does not come to rest.
+fn for_each_event(
+    world: &World,
+    socket: &Socket<String, String, PlainText>,
+    mut act: impl FnMut(Event<Message>) + 'static,
+) -> Rc<Cell<u32>> {
+    let mut events = socket.events();
+    let count = Rc::new(Cell::new(0));
+    let counted = Rc::clone(&count);
+    world.platform().spawn(Box::pin(async move {
+        while let Some(event) = events.next().await {
+            counted.set(counted.get() + 1);
+            assert!(counted.get() < 100_000, "the page never gets its turn");
+            act(event);
+        }
+    }));
+    count
+}
+
+// [R23], [R26]
+#[test]
+fn events_that_bring_events_leave_the_page_its_turn() {
+    let volatile = SendMode {
+        volatile: true,
+        ..SendMode::default()
+    };
+    let options = || {
+        Options::default()
+            .max_queued_messages(1)
+            .overflow(Overflow::DropOldest)
+            .attempt_interval(Duration::ZERO)
+    };
+    // What is dropped is sent again.
+    for mode in [SendMode::default(), volatile] {
+        let world = World::new();
+        let socket = builder(&world).options(options()).connect().unwrap();
+        let handle = socket.handle();
+        let count = for_each_event(&world, &socket, move |event| {
+            if let Event::Dropped(dropped) = event {
+                for payload in texts(dropped.payloads) {
+                    handle.try_send_with(&payload, mode).unwrap();
+                }
+            }
+        });
+        for message in ["a", "b"] {
+            socket.handle().try_send_with(&text(message), mode).unwrap();
+        }
+        world.run();
+        let first = count.get();
+        assert!((100..=1_000).contains(&first), "{first} in one task");
+        // It goes on in the next, and sockets open all the same.
+        world.last().open();
+        world.advance(Duration::from_millis(1));
+        assert_eq!(socket.handle().phase(), Phase::Open);
+        assert!(count.get() > first, "{} in the next", count.get() - first);
+    }
+    // A program that connects and closes by turns.
+    let world = World::new();
+    let socket = builder(&world).options(options()).connect().unwrap();
+    let handle = socket.handle();
+    let count = for_each_event(&world, &socket, move |event| {
+        if let Event::State(change) = event {
+            match change.phase {
+                Phase::Closed => handle.reconnect().unwrap(),
+                _ => handle.close(None, "").unwrap(),
+            }
+        }
+    });
+    world.run();
+    assert!((100..=2_000).contains(&count.get()), "{}", count.get());
+}
+
+// [R26]
+#[test]
+fn events_of_many_tasks_are_all_handed_out_in_their_own() {
+    let world = World::new();
+    let socket = builder(&world)
+        .options(Options::default().max_queued_messages(0))
+        .connect()
+        .unwrap();
+    let mut events = socket.events();
+    let volatile = SendMode {
+        volatile: true,
+        ..SendMode::default()
+    };
+    world.run();
+    drain(&mut events);
+    // Tasks of the program's own, in which nothing happens to the connection.
+    for _ in 0..2_000 {
+        socket.handle().try_send_with(&text("a"), volatile).unwrap();
+        world.run();
+        assert_eq!(drain(&mut events).len(), 1);
+        world.advance(Duration::from_micros(1));
+    }
+}
+
 #[test]
 fn a_stream_of_events_that_nobody_reads_is_bounded() {
     let world = World::new();

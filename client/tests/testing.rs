@@ -335,3 +335,47 @@ fn a_chance_that_is_none_is_refused() {
         );
     }
 }
+
+#[test]
+fn urls_are_refused_as_a_browser_refuses_them() {
+    let world = World::new();
+    let connects = |url: &str| {
+        let made = Text::builder(url).platform(world.platform()).connect();
+        made.map(drop).map_err(|error| error.to_string())
+    };
+    for url in [
+        "ws://example.org",
+        "WSS://example.org:443/x?y=:80",
+        "http://127.0.0.1:8765/",
+        "ws://[::1]:80/",
+        "ws://user:pass@example.org/",
+        "ws:example.org",
+        "//example.org/chat",
+        "/chat",
+        "chat",
+        "chat/a:b",
+        "?room=a:b",
+        " /chat ",
+    ] {
+        assert_eq!(connects(url), Ok(()), "{url}");
+    }
+    for (url, why) in [
+        // What stands before the colon is a scheme.
+        ("localhost:80", "localhost:"),
+        ("localhost:8765/chat", "localhost:"),
+        ("example.org:443", "example.org:"),
+        ("ftp://example.org/", "ftp:"),
+        ("mailto:a@example.org", "mailto:"),
+        ("ws://", "parsed"),
+        ("ws:///", "parsed"),
+        ("ws://:80/", "parsed"),
+        ("ws://example.org:port/", "parsed"),
+        ("ws://example.org:65536/", "parsed"),
+        ("ws://exa mple.org/", "parsed"),
+        ("ws://example.org/#here", "fragment"),
+        ("/chat#here", "fragment"),
+    ] {
+        let error = connects(url).expect_err(url);
+        assert!(error.contains(why), "{url}: {error}");
+    }
+}

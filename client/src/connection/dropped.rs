@@ -7,9 +7,9 @@ use super::queue::Queued;
 use super::unconfirmed::Tally;
 use super::{DropReason, Dropped};
 
-/// How many messages are kept at least, where fewer may be queued. The same number stands in JavaScript, in
+/// How many messages and bytes are kept at least, where fewer may be queued. The same numbers stand in JavaScript, in
 /// `client-wasm/js/waiting-room.js`.
-const LEAST_KEPT: usize = 256;
+const LEAST_KEPT: (usize, usize) = (256, 65_536);
 
 /// Messages that were dropped for one reason: all are counted, and the newest kept, so that a program which sends in a
 /// loop without giving way holds no more than the queue may hold.
@@ -37,12 +37,13 @@ impl<P> Drops<P> {
 
     /// Adds messages. The newest is kept whatever its size.
     pub(super) fn add(&mut self, messages: Vec<Queued<P>>, most: usize, most_bytes: usize) {
+        let (most, most_bytes) = (most.max(LEAST_KEPT.0), most_bytes.max(LEAST_KEPT.1));
         for message in messages {
             self.all.add_one(message.bytes);
             self.held = self.held.saturating_add(message.bytes);
             self.kept.push_back(message);
             while self.kept.len() > 1
-                && (self.kept.len() > most.max(LEAST_KEPT) || self.held > most_bytes)
+                && (self.kept.len() > most || self.held > most_bytes)
                 && let Some(oldest) = self.kept.pop_front()
             {
                 self.held = self.held.saturating_sub(oldest.bytes);

@@ -587,7 +587,7 @@ pub struct Dropped<P> {
     /// Why.
     pub reason: DropReason,
     /// The messages, in the order in which they were dropped: all, or the newest where they are more than the queue
-    /// may hold (options `max_queued_bytes`, and `max_queued_messages` or 256 if that is less).
+    /// may hold (options `max_queued_messages` and `max_queued_bytes`, or 256 and 64 KiB where those are less).
     pub payloads: Vec<P>,
     /// How many older messages were dropped with them and are not kept.
     pub omitted: u64,

@@ -1214,6 +1214,65 @@ fn a_message_whose_time_is_over_is_not_sent_although_the_timer_is_late() {
     assert_eq!(rig.told.last().unwrap(), "expired [1] @1");
 }
 
+// [R25], [R26]
+#[test]
+fn what_one_task_drops_is_counted_and_the_newest_kept_within_the_queue_s_bounds() {
+    let mut core = Connection::<u32>::new(
+        options()
+            .max_queued_bytes(100_000)
+            .max_queued_messages(1_000)
+            .overflow(Overflow::DropOldest),
+    );
+    let now = Time::default();
+    let context = Context {
+        now,
+        chance: 0.0,
+        verdict: None,
+    };
+    core.handle(context, Input::Start);
+    // Nothing is handed out meanwhile: the program's loop does not give way.
+    for id in 0..1_000 {
+        let mode = if id % 2 == 0 {
+            SendMode::default()
+        } else {
+            VOLATILE
+        };
+        core.send(now, id, 1_000, mode).unwrap();
+    }
+    // One that is larger than all that may wait.
+    core.send(now, 1_000, 500_000, VOLATILE).unwrap();
+    core.send(now, 1_001, 500_000, SendMode::default()).unwrap();
+    let mut reports = Vec::new();
+    while let Some(output) = core.poll_output(now) {
+        if let Output::Event(Event::Dropped(dropped)) = output {
+            reports.push(dropped);
+        }
+    }
+    let [volatile, overflow] = reports.try_into().expect("one report for each reason");
+    assert_eq!(volatile.reason, DropReason::Volatile);
+    assert_eq!(volatile.payloads, [1_000], "the newest, whatever its size");
+    assert_eq!((volatile.omitted, volatile.bytes), (500, 1_000_000));
+    // The last 100 of the 500 are queued, and the one that does not fit was dropped after all.
+    assert_eq!(overflow.reason, DropReason::Overflow);
+    assert_eq!(overflow.payloads, [1_001]);
+    assert_eq!((overflow.omitted, overflow.bytes), (400, 900_000));
+    let Snapshot {
+        dropped, queued, ..
+    } = core.snapshot();
+    assert_eq!((dropped.messages, dropped.bytes), (902, 1_900_000));
+    assert_eq!((queued.messages, queued.bytes), (100, 100_000));
+
+    // As many as may wait are kept.
+    for id in 0..150 {
+        core.send(now, id, 1_000, VOLATILE).unwrap();
+    }
+    let Some(Output::Event(Event::Dropped(dropped))) = core.poll_output(now) else {
+        panic!("a report");
+    };
+    assert_eq!(dropped.payloads, (50..150).collect::<Vec<u32>>());
+    assert_eq!(dropped.omitted, 50);
+}
+
 // [R26]
 #[test]
 fn a_full_queue_does_as_its_policy_says() {

@@ -343,9 +343,10 @@ impl World {
             }
             let finished = pending.len() < before;
             let mut all = self.0.tasks.borrow_mut();
+            let added = !all.is_empty();
             pending.append(&mut all);
             *all = pending;
-            if !finished && self.0.wakes.count() == wakes {
+            if !finished && !added && self.0.wakes.count() == wakes {
                 return;
             }
         }
@@ -493,7 +494,8 @@ fn has_host(url: &str) -> bool {
     let is_port = match port.strip_prefix(':') {
         Some(digits) => {
             digits.is_empty()
-                || (digits.bytes().all(|byte| byte.is_ascii_digit()) && digits.parse::<u16>().is_ok())
+                || (digits.bytes().all(|byte| byte.is_ascii_digit())
+                    && digits.parse::<u16>().is_ok())
         }
         None => port.is_empty(),
     };
