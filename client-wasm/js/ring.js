@@ -225,6 +225,7 @@ export function openSocket(host, id, max) {
     const state = read(socket, 'readyState');
     if (thing.isLive && (state === IS_CLOSED || state === IS_CONNECTING)) {
       thing.closeTimer ??= setTimeout(() => {
+        if (!thing.isLive) return;
         // Closed, should it go on after all: it must not live beside the next one.
         silence(id);
         closeSocket(id, -1, '');
