@@ -10,8 +10,8 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
 import { TEST_TIMEOUT, within } from '../lib/limits.mjs';
-import { installPackage } from '../lib/package.mjs';
-import { MODULES } from '../typed/compiler.mjs';
+import { installPackage, runProgram } from '../lib/package.mjs';
+import { COMPILER, MODULES } from '../typed/compiler.mjs';
 import { PROTOCOLS } from './protocols.mjs';
 import { startServer } from './server.mjs';
 
@@ -36,10 +36,11 @@ describe('docs/recipes.md', { timeout: 4 * TEST_TIMEOUT, concurrency: 3 }, () =>
   });
   after(() => installed?.remove());
 
-  /** Runs a program of the project while a test uses it. */
-  async function running(file, use) {
+  /** Runs a program of the project while a test uses it. So many handshakes are refused at first. */
+  async function running(file, refused, use) {
     const [name] = file.split('.');
     const server = await startServer(PROTOCOLS[name]);
+    server.refuse(refused);
     const program = spawn(process.execPath, ['run.js', file, server.address], { cwd: installed.project, stdio: ['pipe', 'pipe', 'pipe'] });
     const said = [];
     let shown = 0;
@@ -92,8 +93,27 @@ describe('docs/recipes.md', { timeout: 4 * TEST_TIMEOUT, concurrency: 3 }, () =>
     for (const { name, version } of rows) assert.equal(version, devDependencies[name === 'MQTT.js' ? 'mqtt' : name], name);
   });
 
+  test('fits the types of the libraries', async () => {
+    const types = {
+      '(url, show)': '(/** @type {string} */ url, /** @type {(value: any) => void} */ show)',
+      'constructor(url, protocols)': 'constructor(/** @type {string | URL} */ url, /** @type {string | string[] | undefined} */ protocols)',
+      "= fromEvent(socket, 'message')": "= /** @type {import('rxjs').Observable<MessageEvent>} */ (fromEvent(socket, 'message'))",
+    };
+    const folder = path.join(installed.project, 'types');
+    await mkdir(folder);
+    // The types of phoenix are in another package.
+    const files = [...recipes.keys()].filter((name) => name !== 'phoenix').map((name) => path.join(folder, `${name}.js`));
+    for (const file of files) {
+      let code = recipes.get(path.basename(file, '.js'));
+      for (const [plain, typed] of Object.entries(types)) code = code.replaceAll(plain, typed);
+      await writeFile(file, code);
+    }
+    const options = ['--noEmit', '--allowJs', '--checkJs', '--skipLibCheck', '--strict', '--noImplicitAny', 'false', '--module', 'nodenext', '--target', 'es2023', '--lib', 'es2023,dom,dom.iterable'];
+    await runProgram(process.execPath, [COMPILER, ...options, ...files], { cwd: installed.project });
+  });
+
   for (const name of Object.keys(PROTOCOLS)) {
-    test(`${name}: one connection at a time over three losses, and none when it is ended`, () => running(`${name}.js`, async ({ server, said, works, stop, exit, leavesNothing }) => {
+    test(`${name}: one connection at a time over three losses, and none when it is ended`, () => running(`${name}.js`, 0, async ({ server, said, works, stop, exit, leavesNothing }) => {
       const losses = [
         () => server.cut(),
         () => server.goodbye(1001),
@@ -116,11 +136,15 @@ describe('docs/recipes.md', { timeout: 4 * TEST_TIMEOUT, concurrency: 3 }, () =>
       assert.deepEqual([server.counts.made, server.counts.most], [4, 1]);
     }));
 
-    test(`${name}: makes no connection any more when it is ended while there is none`, () => running(`${name}.js`, async ({ server, said, works, becomes, stop, exit, leavesNothing }) => {
+    // viem makes its first connection once.
+    const isFirstTriedAgain = name !== 'viem';
+    test(`${name}: makes no connection any more when it is ended while there is none`, () => running(`${name}.js`, isFirstTriedAgain ? 1 : 0, async ({ server, said, works, becomes, stop, exit, leavesNothing }) => {
       await works();
+      const refused = isFirstTriedAgain ? 1 : 0;
+      assert.equal(server.counts.refused, refused);
       server.refuse(Infinity);
       server.cut();
-      await becomes(() => server.counts.refused > 0, 'the next attempt');
+      await becomes(() => server.counts.refused > refused, 'the next attempt');
       stop();
       assert.equal(await exit(), 0, said.join('\n'));
       await leavesNothing();
@@ -133,7 +157,7 @@ describe('docs/recipes.md', { timeout: 4 * TEST_TIMEOUT, concurrency: 3 }, () =>
     const without = code.replace('reconnect: false', 'firstDelayMax: 0');
     assert.notEqual(without, code);
     await writeFile(path.join(installed.project, 'graphql-ws.without.js'), without);
-    await running('graphql-ws.without.js', async ({ server, works, becomes }) => {
+    await running('graphql-ws.without.js', 0, async ({ server, works, becomes }) => {
       await works();
       server.cut();
       await works();

@@ -52,7 +52,7 @@ export async function startServer(protocol) {
     /** Handshakes that follow are refused, so many. */
     refuse(count) { refusals = count; },
     /** Ends all connections without a close frame. */
-    cut() { for (const socket of live) socket.resetAndDestroy(); },
+    cut() { for (const websocket of wss.clients) websocket.terminate(); },
     /** Closes all connections. */
     goodbye(code) { for (const websocket of wss.clients) websocket.close(code, 'going away'); },
     async close() {
