@@ -23,7 +23,7 @@ use crate::{Result, both, checkout, files, process, promises, say};
 
 use table::TABLE;
 
-/// How long the test of one bug may take. A bug may well make a test wait for what never comes.
+/// How long the test of one bug may run. A bug may well make a test wait for what never comes.
 const PATIENCE: Duration = Duration::from_secs(600);
 
 /// A bug, and the test that has to find it.
@@ -317,10 +317,12 @@ fn try_one(bug: &Bug, ground: &impl Ground, log: &Path) -> Result<Result<(), Str
 
 /// Runs a command to its end, or until `is_decided` by what it has printed. That goes into a file.
 ///
-/// Returns the text, and whether the command was stopped because it did not end in time.
+/// Returns the text, and whether the command was stopped because it did not end in time. That is counted from when it
+/// `has_begun`: what is compiled before takes as long as it takes.
 fn run_logged(
     command: &mut Command,
     log: &Path,
+    has_begun: impl Fn(&str) -> bool,
     is_decided: impl Fn(&str) -> bool,
 ) -> Result<(String, bool)> {
     if let Some(folder) = log.parent() {
@@ -332,18 +334,21 @@ fn run_logged(
         .stdout(Stdio::from(file.try_clone()?))
         .stderr(Stdio::from(file));
     let mut running = Running::start(command)?;
-    let deadline = Instant::now() + PATIENCE;
+    let mut deadline = None;
     let mut size = 0;
     loop {
         let has_ended = running.ended().is_some();
         process::yield_to_signal();
         let printed = String::from_utf8_lossy(&std::fs::read(log)?).into_owned();
+        if deadline.is_none() && has_begun(&printed) {
+            deadline = Some(Instant::now() + PATIENCE);
+        }
         let has_grown = printed.len() > size;
         size = printed.len();
         if has_ended || (has_grown && is_decided(&printed)) {
             return Ok((printed, false));
         }
-        if Instant::now() >= deadline {
+        if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
             return Ok((printed, true));
         }
         std::thread::sleep(Duration::from_millis(100));

@@ -60,7 +60,7 @@ impl Ground for Package {
         let scratch = std::env::temp_dir().join(format!("planted-{}", std::process::id()));
         files::create_folder(&scratch)?;
         node.env("TMPDIR", &scratch);
-        let (printed, is_late) = run_logged(&mut node, log, is_decided)?;
+        let (printed, is_late) = run_logged(&mut node, log, |_| true, is_decided)?;
         remove_soon(&scratch);
         Ok(names
             .iter()

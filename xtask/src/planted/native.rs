@@ -61,7 +61,8 @@ impl Ground for Workspace {
     ) -> Result<BTreeMap<String, Outcome>> {
         let mut cargo = self.cargo_test(file)?;
         cargo.arg("--").args(names);
-        let (printed, is_late) = run_logged(&mut cargo, log, |_| false)?;
+        let has_begun = |printed: &str| printed.lines().any(|line| line.starts_with("running "));
+        let (printed, is_late) = run_logged(&mut cargo, log, has_begun, |_| false)?;
         Ok(names
             .iter()
             .map(|&name| {
