@@ -261,7 +261,8 @@ export interface SocketCloseEvent extends CloseEvent {
   readonly cause: LossCause;
   /** Why it will or will not be tried again, in a few words. */
   readonly explanation: string;
-  /** Messages that the browser had taken of which nothing shows that the server had them. */
+  /** Messages that the browser had taken and that were not confirmed: no answer of the server, to a ping sent after
+   *  them, shows that it had them. */
   readonly unconfirmedMessages: number;
   readonly unconfirmedBytes: number;
 }

@@ -292,7 +292,8 @@ export interface ReconnectingWebSocketOptions {
 
   /**
    * Whether a message is the answer to `heartbeatMessage`, or a heartbeat that the server sends by itself.
-   * Such a message reaches no listener. Every message is a sign of life, so without this the answer is
+   * Such a message reaches no listener. As an answer, it confirms what was sent before that heartbeat; where more come
+   * than were asked for, the server sends them by itself, and they confirm nothing. Every message is a sign of life, so without this the answer is
    * delivered like any other. If it throws or returns no boolean, that is reported, and the message delivered.
    */
   isHeartbeat?: ((data: any) => boolean) | undefined;
@@ -376,7 +377,8 @@ export interface ReconnectingCloseEvent extends CloseEvent {
   readonly explanation: string;
   /** What the option `diagnose` found out since the last `close` event; `null` if nothing. */
   readonly diagnosis: Diagnosis | null;
-  /** Messages taken by the browser of which nothing shows that the server had them. */
+  /** Messages that the browser had taken and that were not confirmed: no answer of the server, to a ping sent after
+   *  them, shows that it had them. */
   readonly unconfirmedMessages: number;
   readonly unconfirmedBytes: number;
 }
@@ -567,7 +569,7 @@ export class ReconnectingWebSocket extends EventTarget {
    *
    * A `close` event with `cause` `suspended`, `willReconnect` `true` and `delay` `null` tells how the connection or
    * the attempt ended: when the server has answered, after `closeTimeout`, or at `resume()`. What the browser had taken
-   * counts as unconfirmed unless the server has answered the close. Until `resume()` no attempt is made, nothing
+   * and was not confirmed is reported. Until `resume()` no attempt is made, nothing
    * listens to the page, and no timer runs but for messages that can expire.
    *
    * @throws {DOMException} as `close`

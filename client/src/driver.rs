@@ -16,7 +16,7 @@ use crate::cell::RefCell;
 use crate::connection::Cause;
 use crate::connection::{
     Accepted, Connection, Context, Effect, Event, Generation, Hint, Input, Loss, Output, Phase,
-    Received, SendMode, SendRejected, Sent, Time, Verdict,
+    SendMode, SendRejected, Sent, Time, Verdict,
 };
 use crate::options::Options;
 use crate::platform::{
@@ -455,13 +455,8 @@ impl<P: 'static> Inner<P> {
             .connection
             .borrow_mut()
             .receive(now, generation, payload, bytes);
-        if let Some(Received { payload, measures }) = received {
-            // What comes while the socket is asked is told after this.
+        if let Some(payload) = received {
             self.telling.set(true);
-            if measures {
-                self.measure(generation);
-                self.carry_out();
-            }
             self.application.message(payload);
             self.telling.set(false);
             if self.connection.borrow().is_settled() {
@@ -508,7 +503,16 @@ impl<P: 'static> Inner<P> {
                 Heard::Unknown => return None,
             }
         }
-        (!self.application.is_pong(&payload)).then_some(payload)
+        if !self.application.is_pong(&payload) {
+            return Some(payload);
+        }
+        if !self.controls.get() {
+            self.tell_core(Input::Answered {
+                generation,
+                number: None,
+            });
+        }
+        None
     }
 
     /// The server has sent a control message.
@@ -517,6 +521,10 @@ impl<P: 'static> Inner<P> {
             Control::Beat { interval_ms } => Input::Beats {
                 generation,
                 interval_ms,
+            },
+            Control::Pong { number } => Input::Answered {
+                generation,
+                number: Some(number),
             },
             Control::Reconnect(window) => Input::Window {
                 generation,
@@ -571,16 +579,7 @@ impl<P: 'static> Inner<P> {
                     generation,
                     payload,
                 }) => self.transmit(generation, payload),
-                Some(Effect::Ping { generation }) => {
-                    let ping = match self.controls.get() {
-                        true => Some(self.platform.message(Control::PING)),
-                        false => self.application.ping(),
-                    };
-                    if let (Some(socket), Some(ping)) = (self.socket_of(generation), ping) {
-                        // A socket that refuses it is found dead by the missing answer.
-                        let _ = socket.send(&ping);
-                    }
-                }
+                Some(Effect::Ping { generation }) => self.ping(generation),
                 Some(Effect::Measure { generation }) => self.measure(generation),
                 Some(Effect::Close {
                     generation,
@@ -601,6 +600,22 @@ impl<P: 'static> Inner<P> {
         }
     }
 
+    fn ping(&self, generation: Generation) {
+        let controls = self.controls.get();
+        let number = self.connection.borrow().question();
+        let ping = match controls {
+            true => Some(self.platform.message(&Control::ping(number))),
+            false => self.application.ping(),
+        };
+        if let (Some(socket), Some(ping)) = (self.socket_of(generation), ping) {
+            // A socket that refuses it is found dead by the missing answer. Without a number, that of a control
+            // message could not be told from what the server says by itself.
+            if socket.send(&ping).is_ok() && (number.is_some() || !controls) {
+                self.tell_core(Input::Pinged { generation });
+            }
+        }
+    }
+
     /// Hands the browser a message, and tells the core what became of it.
     fn transmit(&self, generation: Generation, payload: P) {
         let taken = self.socket_of(generation).is_some_and(|socket| {
@@ -608,7 +623,7 @@ impl<P: 'static> Inner<P> {
             sent.map_err(|refusal| self.note(refusal)).is_ok()
         });
         if taken {
-            let heeded = self.connection.borrow().messages_expire();
+            let heeded = self.connection.borrow().transmissions_are_timed();
             let now = self.moment(heeded);
             self.connection.borrow_mut().transmitted(now, generation);
         } else {

@@ -198,7 +198,8 @@ impl<Out, In, C> Builder<Out, In, C> {
 
     /// Says that the server answers `ping`, and which messages are the answer: these do not reach the
     /// stream. With it, the option `heartbeat_interval` makes a half-open connection be noticed, and a
-    /// page that wakes asks the server whether the connection still lives.
+    /// page that wakes asks the server whether the connection still lives. An answer confirms what was sent before
+    /// that ping; where more come than were asked for, the server sends them by itself, and they confirm nothing.
     pub fn heartbeat(
         mut self,
         ping: Message,
@@ -924,7 +925,7 @@ impl<Out, C> Handle<Out, C> {
     ///
     /// The connection's [`Event::Closed`], whose cause is [`Cause::Suspended`](crate::Cause::Suspended), comes when
     /// the server has answered the close, after the option `close_timeout`, or when it is resumed before. What the
-    /// platform had taken counts as unconfirmed unless the server has answered. Until it is resumed there is no
+    /// platform had taken and was not confirmed is reported. Until it is resumed there is no
     /// timer but for the time to live of queued messages, and nobody listens to the page.
     ///
     /// # Errors

@@ -1168,6 +1168,106 @@ const MARKED: [&str; 5] = [
     "~beat 5000",
 ];
 
+/// How many messages were unconfirmed at the last loss.
+fn last_unconfirmed(events: &mut Events) -> Option<u64> {
+    drain(events)
+        .into_iter()
+        .rev()
+        .find_map(|event| match event {
+            Event::Closed(closed) => Some(closed.unconfirmed.messages),
+            _ => None,
+        })
+}
+
+// [R25]
+#[test]
+fn what_the_server_says_by_itself_confirms_nothing() {
+    for subprotocol in ["chat~1", "chat"] {
+        let world = World::new();
+        let socket = builder(&world)
+            .protocols(vec![subprotocol.to_owned()])
+            .options(Options::default().control_messages(true))
+            .heartbeat(Message::from("ping"), |message| *message == "pong".into())
+            .connect()
+            .unwrap();
+        let mut events = socket.events();
+        world.connection(0).open_with_protocol(subprotocol);
+        world.connection(0).send("~beat 20000");
+        world.connection(0).send("~pong 0");
+        world.connection(0).hold();
+        for _ in 0..10 {
+            socket.handle().try_send(&text("into a hole")).unwrap();
+        }
+        for _ in 0..1_000 {
+            for said in ["tick", "~beat 20000", "~pong 0", "~pong 9", "pong"] {
+                world.connection(0).send(said);
+            }
+            world.advance(Duration::from_millis(5));
+        }
+        world.connection(0).cut();
+        assert_eq!(last_unconfirmed(&mut events), Some(10), "{subprotocol}");
+    }
+}
+
+// [R25]
+#[test]
+fn the_answer_to_a_numbered_ping_confirms_what_went_before_it() {
+    let world = World::new();
+    let socket = builder(&world)
+        .protocols(vec!["chat~1".to_owned()])
+        .options(Options::default().control_messages(true))
+        .connect()
+        .unwrap();
+    let mut events = socket.events();
+    let sent = |index: usize| texts(world.connection(index).received());
+    world.connection(0).open_with_protocol("chat~1");
+    world.connection(0).send("~beat 20000");
+    socket.handle().try_send(&text("before")).unwrap();
+    world.advance(Duration::from_secs(5));
+    assert_eq!(sent(0), ["before"], "it is not known to answer");
+    world.connection(0).send("~pong 0");
+    world.advance(Duration::from_secs(1));
+    assert_eq!(sent(0), ["before", "~ping 1"]);
+    socket.handle().try_send(&text("after")).unwrap();
+    world.connection(0).send("~beat 20000");
+    world.connection(0).send("~pong 1");
+    world.connection(0).cut();
+    assert_eq!(last_unconfirmed(&mut events), Some(1));
+
+    // One that does not know numbers is asked by a plain ping, whose answer confirms nothing.
+    world.advance(Duration::from_secs(5));
+    world.connection(1).open_with_protocol("chat~1");
+    world.connection(1).send("~beat 20000");
+    socket.handle().try_send(&text("more")).unwrap();
+    world.hint(Hint::Visible);
+    assert_eq!(sent(1), ["more", "~ping"]);
+    world.connection(1).send("~beat 20000");
+    world.connection(1).send("~pong 1");
+    world.connection(1).cut();
+    assert_eq!(last_unconfirmed(&mut events), Some(1));
+}
+
+// [R25]
+#[test]
+fn the_answer_to_a_heartbeat_of_the_application_confirms_what_went_before_it() {
+    let world = World::new();
+    let socket = builder(&world)
+        .heartbeat(Message::from("ping"), |message| *message == "pong".into())
+        .connect()
+        .unwrap();
+    let mut events = socket.events();
+    world.connection(0).open();
+    socket.handle().try_send(&text("one")).unwrap();
+    world.hint(Hint::Visible);
+    socket.handle().try_send(&text("two")).unwrap();
+    world.hint(Hint::Visible);
+    socket.handle().try_send(&text("three")).unwrap();
+    // Of which of the two pings is not known: the first is what it is sure to have had.
+    world.connection(0).send("pong");
+    world.connection(0).cut();
+    assert_eq!(last_unconfirmed(&mut events), Some(2));
+}
+
 // [R35]
 #[test]
 fn a_text_of_the_application_is_never_taken_for_a_control_message() {

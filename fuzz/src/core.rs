@@ -86,6 +86,8 @@ enum Told {
     TransmitFailed(u8),
     Buffered(u8, u64),
     AnswersPings(u8),
+    Pinged(u8),
+    Answered(u8, Option<u8>),
     Beats(u8, u64),
     Alive(u8),
     Window(u8, u64, u64),
@@ -282,6 +284,13 @@ impl Ring {
             Told::AnswersPings(back) => Input::AnswersPings {
                 generation: self.attempt(back),
             },
+            Told::Pinged(back) => Input::Pinged {
+                generation: self.attempt(back),
+            },
+            Told::Answered(back, number) => Input::Answered {
+                generation: self.attempt(back),
+                number: number.map(u64::from),
+            },
             Told::Beats(back, interval_ms) => Input::Beats {
                 generation: self.attempt(back),
                 interval_ms,
@@ -359,7 +368,11 @@ impl Ring {
                     let back = self.back(generation);
                     self.tell(Told::Buffered(back, self.buffer));
                 }
-                Effect::CancelResolve { .. } | Effect::Ping { .. } => {}
+                Effect::Ping { generation } => {
+                    let back = self.back(generation);
+                    self.tell(Told::Pinged(back));
+                }
+                Effect::CancelResolve { .. } => {}
             }
         }
     }

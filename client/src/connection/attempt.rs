@@ -67,16 +67,6 @@ impl<P> Connection<P> {
         });
     }
 
-    /// Something arrived. Tells whether what the browser holds has to be measured, to confirm what has left it.
-    pub(super) fn sign_of_life(&mut self, now: Time) -> bool {
-        self.wire.liveness.heard(now);
-        if self.wire.unconfirmed.is_empty() {
-            return false;
-        }
-        self.wire.alive = true;
-        !core::mem::replace(&mut self.wire.measuring, true)
-    }
-
     /// Ends the attempt: tells the application, and waits for the next one or gives up.
     pub(super) fn lose(&mut self, context: Context, loss: Loss) {
         self.let_go(&loss);
@@ -276,7 +266,8 @@ impl<P> Connection<P> {
         }
     }
 
-    fn ping(&mut self) {
+    pub(super) fn ping(&mut self) {
+        self.wire.question_at = None;
         self.effects.push_back(Effect::Ping {
             generation: self.generation,
         });

@@ -2,10 +2,7 @@
 
 use alloc::string::String;
 
-use super::{
-    Cause, CloseFrame, Closing, Connection, Effect, Flow, Loss, Phase, State, Time, Unconfirmed,
-    Why,
-};
+use super::{Cause, CloseFrame, Closing, Connection, Effect, Flow, Loss, Phase, State, Time, Why};
 
 impl<P> Connection<P> {
     /// The application closes for good.
@@ -125,16 +122,7 @@ impl<P> Connection<P> {
 
     /// The closing handshake that the application asked for has ended, or the connection was lost in it.
     pub(super) fn closed_as_asked(&mut self, close: CloseFrame) {
-        let (State::Closing(Closing { code, .. }) | State::Suspended(Some(Closing { code, .. }))) =
-            &self.state
-        else {
-            return;
-        };
-        // The server's answer to our close frame shows that it had all that came before. Another
-        // code shows a close of its own, which may have crossed ours.
-        if close.clean && close.code == code.unwrap_or(1005) {
-            self.wire.unconfirmed = Unconfirmed::default();
-        }
+        // Even one that looks like the answer to ours may have crossed it, and shows nothing.
         self.end_closing(close, Cause::Socket);
     }
 

@@ -156,6 +156,20 @@ pub enum Input<P> {
         /// The attempt.
         generation: Generation,
     },
+    /// The browser has taken the ping of the last [`Effect::Ping`], and its answer will be told by
+    /// [`Input::Answered`]. Comes before anything else is sent.
+    Pinged {
+        /// The attempt.
+        generation: Generation,
+    },
+    /// The server has answered a ping.
+    Answered {
+        /// The attempt.
+        generation: Generation,
+        /// The ping's number; 0 says that the server answers numbered pings. `None` for an answer that bears none,
+        /// to a ping of the application's own.
+        number: Option<u64>,
+    },
     /// The server promises a sign of life within so many milliseconds, again and again, from now on.
     Beats {
         /// The attempt.
@@ -228,7 +242,9 @@ pub enum Effect<P> {
         /// The message.
         payload: P,
     },
-    /// Send whatever the server answers. It does not pass through the queue, and needs no answer.
+    /// Send whatever the server answers, with the number of [`Connection::question`](super::Connection::question) if
+    /// there is one. It does not pass through the queue. Where the answer can be told, say with [`Input::Pinged`]
+    /// that the browser has taken it.
     Ping {
         /// The attempt.
         generation: Generation,
@@ -486,15 +502,6 @@ pub struct Loss {
     pub was_open: bool,
 }
 
-/// A message that is next to tell: what [`Connection::receive`](super::Connection::receive) gives back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Received<P> {
-    /// The message.
-    pub payload: P,
-    /// Whether what the browser holds has to be told first, by [`Input::Buffered`], as for an [`Effect::Measure`].
-    pub measures: bool,
-}
-
 /// A loss, and what follows from it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Closed {
@@ -507,7 +514,7 @@ pub struct Closed {
     pub retry_in: Option<u64>,
     /// Why it will or will not be tried again.
     pub why: Why,
-    /// What the browser had taken of which nothing shows that the server had it.
+    /// What the browser had taken and was not confirmed: no answer to a ping sent after it shows that the server had it.
     pub unconfirmed: Tally,
 }
 

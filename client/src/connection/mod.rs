@@ -68,8 +68,7 @@ use crate::options::Options;
 
 pub use event::{
     Accepted, Cause, CloseFrame, Closed, Context, DropReason, Dropped, Effect, Event, Generation,
-    Hint, Input, Loss, Output, Phase, Received, SendMode, SendRejected, Sent, Snapshot,
-    StateChange, Why,
+    Hint, Input, Loss, Output, Phase, SendMode, SendRejected, Sent, Snapshot, StateChange, Why,
 };
 pub use policy::{CloseError, ClosePolicy, RESTART_WINDOW_MS, Verdict, check_close, close_policy};
 pub use time::Time;
@@ -154,11 +153,13 @@ struct Wire {
     measure_at: Option<Time>,
     /// A measurement was asked for and not yet answered.
     measuring: bool,
-    /// A frame arrived since the last measurement.
-    alive: bool,
     /// The browser reported an error.
     failed: bool,
     unconfirmed: Unconfirmed,
+    /// The server has said that it answers numbered pings.
+    numbered: bool,
+    /// When to ask what it has had.
+    question_at: Option<Time>,
     liveness: Liveness,
     /// When the server wants its clients back.
     window: Option<Window>,
@@ -208,6 +209,8 @@ pub struct Connection<P> {
     bucket: Bucket,
     /// When the page last woke or the network last changed.
     woken: Option<Time>,
+    /// The server also says by itself what would be an answer to a ping without a number.
+    distrusts: bool,
     effects: VecDeque<Effect<P>>,
     outputs: VecDeque<Pending<P>>,
     totals: Totals,
@@ -229,13 +232,14 @@ impl<P: Hash> Hash for Connection<P> {
             last_loss: _,
             bucket,
             woken,
+            distrusts,
             effects,
             outputs,
             totals,
         } = self;
         (state, generation, failures, refusals).hash(hasher);
         (queue, wire, in_hand).hash(hasher);
-        (bucket, woken).hash(hasher);
+        (bucket, woken, distrusts).hash(hasher);
         (effects, outputs).hash(hasher);
         // Whether the next one is a reconnection.
         (totals.opens > 0).hash(hasher);
@@ -259,6 +263,7 @@ impl<P> Connection<P> {
             last_loss: None,
             bucket: Bucket::new(options.attempt_burst, options.attempt_interval),
             woken: None,
+            distrusts: false,
             effects: VecDeque::new(),
             outputs: VecDeque::new(),
             totals: Totals::default(),
@@ -364,7 +369,7 @@ impl<P> Connection<P> {
     pub const fn heeds_time(&self, input: &Input<P>) -> bool {
         match input {
             Input::Message { .. } | Input::Alive { .. } => self.messages_are_timed(),
-            Input::Transmitted { .. } => self.messages_expire(),
+            Input::Transmitted { .. } => self.transmissions_are_timed(),
             // Below both marks nothing is put off.
             Input::Buffered { bytes, .. } => {
                 let (high, low) = (self.options.high_water_mark, self.options.low_water_mark);
@@ -392,6 +397,22 @@ impl<P> Connection<P> {
     #[must_use]
     pub const fn reconnects(&self) -> bool {
         self.options.reconnect
+    }
+
+    /// As [`heeds_time`](Self::heeds_time) for a message that the browser has taken.
+    #[must_use]
+    pub const fn transmissions_are_timed(&self) -> bool {
+        self.messages_expire() || self.may_plan_question()
+    }
+
+    /// The number of the ping that is to be sent now, where the server answers numbered pings.
+    #[must_use]
+    pub const fn question(&self) -> Option<u64> {
+        if self.wire.numbered {
+            Some(self.wire.unconfirmed.next_question())
+        } else {
+            None
+        }
     }
 
     /// The loss that `input` would cause at `now`. Where the connection [reconnects](Self::reconnects), the
@@ -474,8 +495,7 @@ impl<P> Connection<P> {
                 bytes,
             } => {
                 let received = self.receive(context.now, generation, payload, bytes);
-                if let Some(Received { payload, measures }) = received {
-                    self.ask_for_buffer(measures);
+                if let Some(payload) = received {
                     self.tell_message(payload);
                 }
             }
@@ -484,8 +504,7 @@ impl<P> Connection<P> {
     }
 
     /// Takes note of a message as [`handle`](Self::handle) does of an [`Input::Message`], and gives it back if it
-    /// is next to tell: after the measurement that it may ask for, hand it out now. Otherwise it comes as an
-    /// [`Output::Message`], behind what comes before it.
+    /// is next to tell: hand it out now. Otherwise it comes as an [`Output::Message`], behind what comes before it.
     #[inline]
     pub fn receive(
         &mut self,
@@ -493,29 +512,20 @@ impl<P> Connection<P> {
         generation: Generation,
         payload: P,
         bytes: usize,
-    ) -> Option<Received<P>> {
+    ) -> Option<P> {
         if !self.is_connected(generation) {
             return None;
         }
-        let measures = self.sign_of_life(now);
+        self.wire.liveness.heard(now);
         // The standard delivers nothing after `close()` was called.
         if self.is_open() {
             self.totals.received.add_one(bytes);
             if self.is_settled() {
-                return Some(Received { payload, measures });
+                return Some(payload);
             }
             self.tell_message(payload);
         }
-        self.ask_for_buffer(measures);
         None
-    }
-
-    fn ask_for_buffer(&mut self, measures: bool) {
-        if measures {
-            self.effects.push_back(Effect::Measure {
-                generation: self.generation,
-            });
-        }
     }
 
     fn tell_message(&mut self, payload: P) {
@@ -554,13 +564,22 @@ impl<P> Connection<P> {
             Input::Opened { generation } => self.opened(context.now, generation),
             Input::Alive { generation } => {
                 if self.is_connected(generation) {
-                    let measures = self.sign_of_life(context.now);
-                    self.ask_for_buffer(measures);
+                    self.wire.liveness.heard(context.now);
                 }
             }
             Input::AnswersPings { generation } => {
                 if self.is_connected(generation) {
                     self.wire.liveness.answers_pings();
+                }
+            }
+            Input::Pinged { generation } => {
+                if self.is_connected(generation) {
+                    self.wire.unconfirmed.asked();
+                }
+            }
+            Input::Answered { generation, number } => {
+                if self.is_connected(generation) {
+                    self.answered(context.now, number);
                 }
             }
             Input::Beats {
@@ -697,7 +716,7 @@ impl<P> Connection<P> {
     #[must_use]
     pub fn next_deadline(&self) -> Option<Time> {
         let deadline = match &self.state {
-            State::Open { .. } => self.wire.liveness.next_timer(),
+            State::Open { .. } => earliest(self.wire.liveness.next_timer(), self.question_due()),
             State::Resolving { deadline } | State::Connecting { deadline } => Some(*deadline),
             State::Waiting { until, .. } => Some(*until),
             State::Closing(closing) | State::Suspended(Some(closing)) => Some(closing.deadline),
@@ -737,6 +756,7 @@ impl<P> Connection<P> {
             State::Open { .. } => {
                 self.look_at_buffer(now);
                 self.look_for_life(now);
+                self.ask_if_due(now);
             }
             _ => {}
         }

@@ -15,6 +15,11 @@ use super::{
 /// There is no event for it.
 const DRAIN_POLL_MS: u64 = 50;
 
+/// How long after a message the server is asked whether it had it, in milliseconds, where it answers numbered
+/// pings. One question is under way at a time: a connection that sends without a pause asks once in this time and a
+/// round trip.
+const CONFIRM_MS: u64 = 1_000;
+
 /// The message that the browser is being handed.
 #[derive(Clone, Debug, Hash)]
 pub(super) struct InHand {
@@ -324,6 +329,9 @@ impl<P> Connection<P> {
             return;
         }
         self.wire.unconfirmed.handed_over(bytes);
+        if self.may_plan_question() {
+            self.plan_question(now);
+        }
         self.wire.buffered = self.wire.buffered.saturating_add(bytes as u64);
         if self.wire.buffered >= u64::from(self.options.high_water_mark) {
             self.measure();
@@ -362,8 +370,11 @@ impl<P> Connection<P> {
     }
 
     pub(super) fn measure(&mut self) {
-        let measures = !core::mem::replace(&mut self.wire.measuring, true);
-        self.ask_for_buffer(measures);
+        if !core::mem::replace(&mut self.wire.measuring, true) {
+            self.effects.push_back(Effect::Measure {
+                generation: self.generation,
+            });
+        }
     }
 
     pub(super) fn buffered(&mut self, now: Time, generation: Generation, bytes: u64) {
@@ -373,9 +384,6 @@ impl<P> Connection<P> {
         let wire = &mut self.wire;
         wire.measuring = false;
         wire.buffered = bytes;
-        if core::mem::take(&mut wire.alive) {
-            wire.unconfirmed.sign_of_life(bytes);
-        }
         match &mut self.state {
             State::Open { .. } => {
                 let mark = if wire.blocked {
@@ -407,6 +415,55 @@ impl<P> Connection<P> {
             self.wire.measure_at = Some(now.after(DRAIN_POLL_MS));
             self.wire.measuring = false;
             self.measure();
+        }
+    }
+
+    /// Whether the next message is to be asked about, and when is not yet known.
+    pub(super) const fn may_plan_question(&self) -> bool {
+        self.wire.numbered
+            && self.wire.question_at.is_none()
+            && !self.wire.unconfirmed.awaits_answer()
+    }
+
+    /// Never inlined: most messages find it planned.
+    #[inline(never)]
+    fn plan_question(&mut self, now: Time) {
+        self.wire.question_at = Some(now.after(CONFIRM_MS));
+    }
+
+    /// When to ask what the server has had. Nothing is asked that could go before the application is ready.
+    pub(super) const fn question_due(&self) -> Option<Time> {
+        match self.state {
+            State::Open {
+                flow: Flow::Flowing,
+                ..
+            } => self.wire.question_at,
+            _ => None,
+        }
+    }
+
+    pub(super) fn ask_if_due(&mut self, now: Time) {
+        if self.question_due().is_some_and(|at| at <= now) {
+            self.ping();
+        }
+    }
+
+    /// The server has answered a ping, or said that it answers numbered ones.
+    pub(super) fn answered(&mut self, now: Time, number: Option<u64>) {
+        let wire = &mut self.wire;
+        match number {
+            Some(0) => wire.numbered = true,
+            Some(number) if wire.numbered => wire.unconfirmed.answered(number),
+            Some(_) => {}
+            None if wire.numbered || self.distrusts => {}
+            None if wire.unconfirmed.answered_one() => {}
+            None => {
+                self.distrusts = true;
+                wire.unconfirmed.distrust();
+            }
+        }
+        if !self.wire.unconfirmed.is_empty() && self.may_plan_question() {
+            self.plan_question(now);
         }
     }
 

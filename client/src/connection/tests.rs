@@ -288,7 +288,10 @@ impl Rig {
                 Effect::Resolve { generation } => (format!("resolve {}", generation.0), None),
                 Effect::CancelResolve { generation } => (format!("cancel {}", generation.0), None),
                 Effect::Open { generation } => (format!("open {}", generation.0), None),
-                Effect::Ping { generation } => (format!("ping {}", generation.0), None),
+                Effect::Ping { generation } => (
+                    format!("ping {}", generation.0),
+                    Some(Input::Pinged { generation }),
+                ),
                 Effect::Close {
                     generation, code, ..
                 } => (format!("close {} {code:?}", generation.0), None),
@@ -409,7 +412,7 @@ fn every_input_is_defined_in_every_state() {
     );
     // In the order of `STATES`; "" is: nothing happens.
     #[rustfmt::skip]
-    let table: [Row; 20] = [
+    let table: [Row; 22] = [
         ("start", |_| Input::Start, ["connecting, resolve 1", "", "", "", "", "", "", "", ""]),
         ("close", close, [
             "", "closed, cancel 1", "closed, abandon 1", "closing, close 1 None", "closed", "", "", "closing", "closed",
@@ -437,6 +440,8 @@ fn every_input_is_defined_in_every_state() {
         ("not taken", untaken, [""; 9]),
         ("buffered", buffered, [""; 9]),
         ("pings", |generation| Input::AnswersPings { generation }, [""; 9]),
+        ("pinged", |generation| Input::Pinged { generation }, [""; 9]),
+        ("answered", |generation| Input::Answered { generation, number: Some(1) }, [""; 9]),
         ("beats", beats, [""; 9]),
         ("window", window, [""; 9]),
         ("timer", |_| Input::Timer, [""; 9]),
@@ -514,7 +519,7 @@ fn a_suspended_connection_keeps_its_queue_and_does_nothing_until_it_is_resumed()
         rig.told,
         [
             "suspended @0",
-            "close 1000 until resumed (suspended, 0 unconfirmed) @0"
+            "close 1000 until resumed (suspended, 2 unconfirmed) @0"
         ]
     );
     assert_eq!(rig.why, Some(Why::Suspended));
@@ -541,11 +546,11 @@ fn a_suspended_connection_keeps_its_queue_and_does_nothing_until_it_is_resumed()
 
 // [R36]
 #[test]
-fn what_the_browser_had_taken_is_unconfirmed_unless_the_server_answers_the_suspension() {
+fn what_the_browser_had_taken_is_unconfirmed_whatever_ends_the_suspended_connection() {
     type End = fn(&mut Rig);
     let ending: [(&str, End); 4] = [
         (
-            "close 1000 until resumed (suspended, 0 unconfirmed) @0",
+            "close 1000 until resumed (suspended, 1 unconfirmed) @0",
             |rig| rig.closes(1000),
         ),
         (
@@ -1318,13 +1323,21 @@ fn the_queue_stops_at_the_high_mark_and_flows_again_at_the_low_one() {
 
 // [R25]
 #[test]
-fn what_no_later_frame_confirms_is_reported_as_unconfirmed() {
+fn what_the_server_says_by_itself_confirms_nothing() {
     let mut rig = Rig::open(options());
     rig.send(1, SendMode::default()).unwrap();
     rig.send(2, SendMode::default()).unwrap();
-    rig.buffered = 10;
-    rig.hears(5);
-    rig.send(3, SendMode::default()).unwrap();
+    rig.buffered = 0;
+    let generation = rig.core.generation();
+    for _ in 0..100 {
+        rig.hears(5);
+        rig.tell(Input::Alive { generation });
+        rig.tell(Input::Buffered {
+            generation,
+            bytes: 0,
+        });
+        rig.pass(5);
+    }
     rig.told.clear();
     rig.closes(1006);
     assert_eq!(
@@ -1335,6 +1348,154 @@ fn what_no_later_frame_confirms_is_reported_as_unconfirmed() {
         ]
     );
     assert_eq!(rig.core.snapshot().unconfirmed.bytes, 20);
+}
+
+/// An open connection to a server that answers numbered pings.
+fn numbered(options: Options) -> Rig {
+    let mut rig = Rig::open(options);
+    answers(&mut rig, Some(0));
+    rig
+}
+
+fn answers(rig: &mut Rig, number: Option<u64>) {
+    let generation = rig.core.generation();
+    rig.tell(Input::Answered { generation, number });
+}
+
+/// How many messages are unconfirmed when the connection is lost now.
+fn unconfirmed(rig: &Rig) -> u64 {
+    let mut core = rig.core.clone();
+    let before = core.snapshot().unconfirmed.messages;
+    let generation = core.generation();
+    let close = CloseFrame::abnormal();
+    core.handle(rig.context(), Input::SocketClosed { generation, close });
+    core.snapshot().unconfirmed.messages - before
+}
+
+// [R25]
+#[test]
+fn a_server_that_answers_numbered_pings_is_asked_what_it_has_had() {
+    let mut rig = numbered(options());
+    rig.pass(60_000);
+    assert_eq!(rig.done, [""; 0], "there is nothing to ask about");
+    for id in 1..=3 {
+        rig.send(id, SendMode::default()).unwrap();
+    }
+    rig.pass(999);
+    assert_eq!(rig.done, [""; 0]);
+    rig.pass(1);
+    assert_eq!(
+        (&*rig.done, rig.core.question()),
+        (&["ping 1".to_owned()][..], Some(2))
+    );
+
+    // One question at a time, however much is sent and however long the answer takes.
+    rig.send(4, SendMode::default()).unwrap();
+    rig.pass(60_000);
+    assert_eq!(rig.done, ["ping 1"]);
+    answers(&mut rig, Some(1));
+    rig.pass(999);
+    assert_eq!(rig.done, ["ping 1"]);
+    rig.pass(1);
+    assert_eq!(rig.done, ["ping 1", "ping 1"]);
+    // Late, twice, unknown, or without a number: none is the answer to this one.
+    for number in [Some(1), Some(0), Some(3), Some(u64::MAX), None] {
+        answers(&mut rig, number);
+    }
+    rig.pass(60_000);
+    assert_eq!(rig.done.len(), 2);
+    answers(&mut rig, Some(2));
+    rig.pass(60_000);
+    assert_eq!(rig.done.len(), 2);
+    assert_eq!(unconfirmed(&rig), 0);
+}
+
+// [R25]
+#[test]
+fn an_answer_confirms_nothing_that_was_sent_after_its_ping() {
+    let mut rig = numbered(options());
+    rig.send(1, SendMode::default()).unwrap();
+    rig.pass(1_000);
+    rig.send(2, SendMode::default()).unwrap();
+    answers(&mut rig, Some(1));
+    assert_eq!(unconfirmed(&rig), 1);
+}
+
+// [R25]
+#[test]
+fn what_was_sent_before_the_server_said_that_it_knows_numbers_is_asked_about_too() {
+    let mut rig = Rig::open(options());
+    rig.send(1, SendMode::default()).unwrap();
+    rig.pass(60_000);
+    assert_eq!(rig.done, [""; 0]);
+    answers(&mut rig, Some(0));
+    rig.pass(1_000);
+    answers(&mut rig, Some(1));
+    assert_eq!((rig.done.len(), unconfirmed(&rig)), (1, 0));
+}
+
+// [R25]
+#[test]
+fn an_answer_on_another_connection_confirms_nothing() {
+    let mut rig = numbered(options());
+    let first = rig.core.generation();
+    rig.send(1, SendMode::default()).unwrap();
+    rig.pass(1_000);
+    rig.tell(Input::Reconnect);
+    let generation = rig.core.generation();
+    rig.tell(Input::Resolved { generation });
+    rig.opens();
+    rig.send(2, SendMode::default()).unwrap();
+    for number in [Some(0), Some(1), None] {
+        let generation = first;
+        rig.tell(Input::Answered { generation, number });
+    }
+    // Numbers, and what is known of the server, are of the connection.
+    answers(&mut rig, Some(1));
+    assert_eq!(rig.core.question(), None);
+    assert_eq!(unconfirmed(&rig), 1);
+}
+
+// [R25]
+#[test]
+fn nothing_is_asked_before_the_application_is_ready() {
+    let mut rig = numbered(options().gate(true));
+    let first = SendMode {
+        first: true,
+        ..SendMode::default()
+    };
+    rig.send(1, first).unwrap();
+    rig.pass(60_000);
+    assert_eq!((&*rig.done, rig.core.next_timer()), (&[][..], None));
+    rig.tell(Input::Ready);
+    rig.pass(0);
+    assert_eq!(rig.done, ["ping 1"]);
+}
+
+// [R25]
+#[test]
+fn heartbeats_that_the_server_also_sends_by_itself_confirm_nothing() {
+    let mut rig = Rig::open(options());
+    let generation = rig.core.generation();
+    rig.tell(Input::AnswersPings { generation });
+    rig.send(1, SendMode::default()).unwrap();
+    rig.tell(Input::Hint(Hint::Visible));
+    answers(&mut rig, None);
+    assert_eq!(unconfirmed(&rig), 0);
+    // One more than was asked for: each of them may be the server's own.
+    answers(&mut rig, None);
+    assert_eq!(unconfirmed(&rig), 1);
+    // It is the same server on the next connection.
+    rig.closes(1006);
+    rig.pass(2_500);
+    let generation = rig.core.generation();
+    rig.tell(Input::Resolved { generation });
+    rig.opens();
+    rig.tell(Input::AnswersPings { generation });
+    rig.send(2, SendMode::default()).unwrap();
+    rig.tell(Input::Hint(Hint::Visible));
+    answers(&mut rig, None);
+    assert_eq!(unconfirmed(&rig), 1);
 }
 
 #[test]
@@ -1368,14 +1529,15 @@ fn a_message_that_comes_back_after_the_end_is_reported() {
     assert_eq!(rig.core.snapshot().queued, Tally::default());
 }
 
+// [R25]
 #[test]
-fn the_answer_to_our_close_confirms_everything() {
-    for (code, unconfirmed) in [(4_001, 0), (1001, 1)] {
+fn a_close_confirms_nothing_since_it_may_have_crossed_ours() {
+    for code in [4_001, 1001] {
         let mut rig = Rig::open(options());
         rig.send(1, SendMode::default()).unwrap();
         rig.close();
         rig.closes(code);
-        assert_eq!(rig.core.snapshot().unconfirmed.messages, unconfirmed);
+        assert_eq!(rig.core.snapshot().unconfirmed.messages, 1);
     }
 }
 
@@ -1535,10 +1697,7 @@ fn start_closed_waits_for_reconnect() {
 fn a_message_that_is_all_there_is_to_tell_is_given_back() {
     let mut rig = Rig::open(options());
     let (now, generation) = (Time::from_millis(rig.now), rig.core.generation());
-    assert_eq!(
-        rig.core.receive(now, generation, 1, 10),
-        Some(received(1, false))
-    );
+    assert_eq!(rig.core.receive(now, generation, 1, 10), Some(1));
     assert!(rig.core.is_settled());
     assert_eq!(rig.core.snapshot().received.bytes, 10);
 
@@ -1563,35 +1722,6 @@ fn a_message_that_is_all_there_is_to_tell_is_given_back() {
     rig.told.clear();
     rig.settle();
     assert_eq!(rig.told, ["message 4 @1"]);
-}
-
-#[test]
-fn a_message_that_is_given_back_says_whether_to_measure_first() {
-    let mut rig = Rig::open(options());
-    let (now, generation) = (Time::from_millis(rig.now), rig.core.generation());
-    assert_eq!(rig.send(1, SendMode::default()), Ok(Sent::Now));
-    assert_eq!(
-        rig.core.receive(now, generation, 2, 10),
-        Some(received(2, true))
-    );
-    // What is sent before the answer had not left the browser when the message came.
-    assert_eq!(rig.send(3, SendMode::default()), Ok(Sent::Queued));
-    rig.tell(Input::Buffered {
-        generation,
-        bytes: 0,
-    });
-    assert_eq!(
-        rig.core.receive(now, generation, 4, 10),
-        Some(received(4, true))
-    );
-    rig.tell(Input::Buffered {
-        generation,
-        bytes: 0,
-    });
-    assert_eq!(
-        rig.core.receive(now, generation, 5, 10),
-        Some(received(5, false))
-    );
 }
 
 #[test]
@@ -1637,10 +1767,6 @@ fn a_message_that_may_go_is_given_back_unless_something_is_to_be_done_before() {
     }
 }
 
-const fn received(payload: u32, measures: bool) -> Received<u32> {
-    Received { payload, measures }
-}
-
 // ----- anything at all
 
 /// Takes note of a message in both ways, which must come to the same.
@@ -1649,13 +1775,7 @@ fn hears_in_both_ways(rig: &Rig, payload: u32) -> Result<(), TestCaseError> {
     let (context, generation) = (rig.context(), rig.core.generation());
     queued.handle(context, message(generation, payload));
     if let Some(received) = at_once.receive(context.now, generation, payload, 1) {
-        if received.measures {
-            prop_assert_eq!(queued.poll_effect(), Some(Effect::Measure { generation }));
-            for core in [&mut at_once, &mut queued] {
-                let bytes = rig.buffered;
-                core.handle(context, Input::Buffered { generation, bytes });
-            }
-        }
+        prop_assert_eq!(received, payload);
         let output = queued.poll_output(context.now);
         prop_assert!(matches!(output, Some(Output::Message(told)) if told == payload));
     }

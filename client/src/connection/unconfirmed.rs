@@ -1,4 +1,4 @@
-//! What the browser has taken and nothing shows that the server had.
+//! What the browser has taken, and no answer shows that the server had it.
 
 use alloc::collections::VecDeque;
 
@@ -25,70 +25,123 @@ impl Tally {
     }
 }
 
-/// The messages of one connection that are not confirmed.
+/// The messages of one connection that are not confirmed, and the questions that may confirm them.
 ///
-/// A message counts as confirmed once it had left the browser when a later frame arrived: that frame
-/// does not prove that the server has read it, but without one there is no sign at all. It is never
-/// confirmed too early, and may be too late.
+/// Everything goes to the server in one order, so the answer to a ping shows that it had all messages before that
+/// ping. Nothing else shows it: what a server says by itself, it may have said before it had them, and a Close that
+/// looks like the answer to ours may have crossed it. So nothing is confirmed too early; it may be too late.
 ///
-/// Invariant: at most [`Unconfirmed::MARKS`] marks, their ends rising, each after its predecessor.
+/// An answer with a number is of the ping that bears it. One without may be of any ping that is not answered, and is
+/// taken for that of the oldest. Where more answers come than were asked for, the server says such things by itself,
+/// and none of them is believed, not even in hindsight.
+///
+/// Invariant: at most [`Unconfirmed::RUNS`] runs, the numbers of their questions rising, and none of them answered.
 #[derive(Clone, Debug, Default, Hash)]
 pub(super) struct Unconfirmed {
-    /// Bytes handed to the browser on this connection.
-    handed: u64,
-    /// Runs of messages, by where their last byte stands in what was handed over.
-    marks: VecDeque<Mark>,
+    /// Pings that the browser has taken on this connection.
+    asked: u64,
+    /// The last of them that was answered.
+    answered: u64,
+    runs: VecDeque<Run>,
+    /// What was confirmed by answers without a number.
+    on_trust: Tally,
 }
 
+/// Messages between two pings.
 #[derive(Clone, Debug, Hash)]
-struct Mark {
-    end: u64,
+struct Run {
+    /// The last ping before them: the answer to a later one confirms them.
+    asked: u64,
     tally: Tally,
 }
 
 impl Unconfirmed {
-    /// How many runs are kept apart; beyond it new messages join the newest run.
-    const MARKS: usize = 256;
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.marks.is_empty()
-    }
+    /// How many runs are kept apart; beyond it new messages join the newest run, and wait for its answer.
+    const RUNS: usize = 64;
 
     /// The browser has taken a message.
     pub(super) fn handed_over(&mut self, bytes: usize) {
-        self.handed = self.handed.saturating_add(bytes as u64);
-        let full = self.marks.len() >= Self::MARKS;
-        match self.marks.back_mut() {
-            Some(newest) if full => {
-                newest.end = self.handed;
-                newest.tally.add_one(bytes);
+        self.add(Tally {
+            messages: 1,
+            bytes: bytes as u64,
+        });
+    }
+
+    fn add(&mut self, tally: Tally) {
+        let asked = self.asked;
+        let full = self.runs.len() >= Self::RUNS;
+        match self.runs.back_mut() {
+            Some(newest) if full || newest.asked == asked => {
+                newest.asked = asked;
+                newest.tally.add(tally);
             }
-            _ => {
-                let tally = Tally {
-                    messages: 1,
-                    bytes: bytes as u64,
-                };
-                self.marks.push_back(Mark {
-                    end: self.handed,
-                    tally,
-                });
-            }
+            _ => self.runs.push_back(Run { asked, tally }),
         }
     }
 
-    /// A frame arrived while the browser still held `buffered` bytes.
-    pub(super) fn sign_of_life(&mut self, buffered: u64) {
-        let left = self.handed.saturating_sub(buffered);
-        while self.marks.front().is_some_and(|mark| mark.end <= left) {
-            self.marks.pop_front();
+    /// The number of the next ping.
+    pub(super) const fn next_question(&self) -> u64 {
+        self.asked.saturating_add(1)
+    }
+
+    /// The browser has taken a ping.
+    pub(super) const fn asked(&mut self) {
+        self.asked = self.next_question();
+    }
+
+    /// Whether an answer is awaited.
+    pub(super) const fn awaits_answer(&self) -> bool {
+        self.asked > self.answered
+    }
+
+    /// Whether there is something to ask about.
+    pub(super) fn is_empty(&self) -> bool {
+        self.runs.is_empty()
+    }
+
+    /// An answer with a number has come.
+    pub(super) fn answered(&mut self, number: u64) {
+        if number > self.answered && number <= self.asked {
+            self.answered = number;
+            self.confirm();
         }
+    }
+
+    /// An answer without a number has come; says whether it can be one.
+    pub(super) fn answered_one(&mut self) -> bool {
+        if !self.awaits_answer() {
+            return false;
+        }
+        self.answered = self.answered.saturating_add(1);
+        let confirmed = self.confirm();
+        self.on_trust.add(confirmed);
+        true
+    }
+
+    /// Answers without a number have turned out to show nothing.
+    pub(super) fn distrust(&mut self) {
+        let tally = core::mem::take(&mut self.on_trust);
+        if tally.messages > 0 {
+            self.add(tally);
+        }
+    }
+
+    fn confirm(&mut self) -> Tally {
+        let mut confirmed = Tally::default();
+        while let Some(run) = self.runs.front()
+            && run.asked < self.answered
+        {
+            confirmed.add(run.tally);
+            self.runs.pop_front();
+        }
+        confirmed
     }
 
     /// All that is not confirmed.
     pub(super) fn tally(&self) -> Tally {
         let mut sum = Tally::default();
-        for mark in &self.marks {
-            sum.add(mark.tally);
+        for run in &self.runs {
+            sum.add(run.tally);
         }
         sum
     }
@@ -98,22 +151,77 @@ impl Unconfirmed {
 mod tests {
     use super::*;
 
+    fn count(sent: &Unconfirmed) -> u64 {
+        sent.tally().messages
+    }
+
+    // [R25]
     #[test]
-    fn a_frame_confirms_what_had_left_the_browser() {
+    fn the_answer_to_a_ping_confirms_what_went_before_it() {
+        let mut sent = Unconfirmed::default();
+        sent.handed_over(100);
+        sent.handed_over(50);
+        sent.asked();
+        sent.handed_over(7);
+        sent.answered(1);
+        let rest = Tally {
+            messages: 1,
+            bytes: 7,
+        };
+        assert_eq!(sent.tally(), rest);
+        assert!(!sent.awaits_answer());
+        sent.asked();
+        assert!(sent.awaits_answer());
+        // Late, twice, unknown, of the future.
+        for number in [1, 0, 3, u64::MAX] {
+            sent.answered(number);
+            assert_eq!(sent.tally(), rest);
+        }
+        sent.answered(2);
+        assert_eq!(sent.tally(), Tally::default());
+    }
+
+    // [R25]
+    #[test]
+    fn a_later_answer_stands_for_those_that_got_lost() {
         let mut sent = Unconfirmed::default();
         for _ in 0..3 {
-            sent.handed_over(100);
+            sent.handed_over(1);
+            sent.asked();
         }
-        sent.sign_of_life(150);
-        assert_eq!(
-            sent.tally(),
-            Tally {
-                messages: 2,
-                bytes: 200
-            }
-        );
-        sent.sign_of_life(0);
-        assert!(sent.is_empty());
+        sent.answered(2);
+        assert_eq!(count(&sent), 1);
+        sent.answered(3);
+        assert_eq!(count(&sent), 0);
+    }
+
+    // [R25]
+    #[test]
+    fn an_answer_without_a_number_is_taken_for_that_of_the_oldest_ping() {
+        let mut sent = Unconfirmed::default();
+        for _ in 0..3 {
+            sent.handed_over(1);
+            sent.asked();
+        }
+        // The first two may have got lost, but this may be the first.
+        assert!(sent.answered_one());
+        assert_eq!(count(&sent), 2);
+    }
+
+    // [R25]
+    #[test]
+    fn one_answer_too_many_takes_back_what_such_answers_confirmed() {
+        let mut sent = Unconfirmed::default();
+        sent.handed_over(1);
+        assert!(!sent.answered_one(), "nothing was asked");
+        assert_eq!(count(&sent), 1);
+        sent.asked();
+        assert!(sent.answered_one());
+        sent.handed_over(1);
+        assert_eq!(count(&sent), 1);
+        assert!(!sent.answered_one());
+        sent.distrust();
+        assert_eq!(count(&sent), 2);
     }
 
     // [R26]
@@ -122,19 +230,17 @@ mod tests {
         let mut sent = Unconfirmed::default();
         for _ in 0..10_000 {
             sent.handed_over(1);
+            sent.asked();
         }
-        assert_eq!(sent.marks.len(), Unconfirmed::MARKS);
-        assert_eq!(
-            sent.tally(),
-            Tally {
-                messages: 10_000,
-                bytes: 10_000
-            }
-        );
-        sent.sign_of_life(1);
-        let rest = sent.tally();
-        assert!(rest.messages >= 1, "{rest:?}");
-        sent.sign_of_life(0);
+        assert_eq!(sent.runs.len(), Unconfirmed::RUNS);
+        let all = Tally {
+            messages: 10_000,
+            bytes: 10_000,
+        };
+        assert_eq!(sent.tally(), all);
+        sent.answered(9_000);
+        assert!(count(&sent) >= 1_000, "{:?}", sent.tally());
+        sent.answered(10_000);
         assert_eq!(sent.tally(), Tally::default());
     }
 

@@ -554,7 +554,7 @@ export const cases = {
     socket.send('two');
     socket.send('gone', { volatile: true });
     const { code, wasClean, willReconnect, delay, cause, explanation, unconfirmedMessages } = await closed;
-    same([code, wasClean, willReconnect, delay, cause, unconfirmedMessages], [1000, true, true, null, 'suspended', 0]);
+    same([code, wasClean, willReconnect, delay, cause, unconfirmedMessages], [1000, true, true, null, 'suspended', 1]);
     equal(explanation, 'the application suspended it, and may resume it');
     self.dispatchEvent(new Event('online'));
     await t.settle();
@@ -1702,6 +1702,40 @@ export const cases = {
     equal(sends, 2, 'sends');
     const snapshot = socket.snapshot();
     same([snapshot.unconfirmedMessages, snapshot.unconfirmedBytes], [2, 10]);
+  },
+
+  async '[R25] what the server says by itself confirms nothing, and its answer to a later ping does'(t) {
+    let isHole = false;
+    let hasAnswered;
+    const answered = new Promise((resolve) => { hasAnswered = resolve; });
+    /** Makes of a server that sends everything back one that answers numbered pings, and says something every 5 ms. */
+    class Asked extends WebSocket {
+      constructor(...given) {
+        super(...given);
+        this.addEventListener('open', () => {
+          super.send('~pong 0');
+          const ticks = setInterval(() => this.dispatchEvent(new MessageEvent('message', { data: 'tick' })), 5);
+          this.addEventListener('close', () => clearInterval(ticks));
+        });
+        this.addEventListener('message', ({ data }) => { if (data === '~pong 1') hasAnswered(); });
+      }
+
+      get protocol() { return 'chat~1'; }
+
+      send(data) {
+        if (!isHole) super.send(data.replace(/^~ping /, '~pong '));
+      }
+    }
+    const { socket, id } = t.echo({ WebSocket: Asked, controlMessages: true });
+    await t.next(socket, 'open');
+    for (let n = 0; n < 5; n += 1) socket.send('had');
+    await answered;
+    isHole = true;
+    for (let n = 0; n < 10; n += 1) socket.send('never had');
+    for (let n = 0; n < 20; n += 1) await t.next(socket, 'message', ({ data }) => data === 'tick');
+    const lost = t.next(socket, 'close');
+    await t.cut(id);
+    equal((await lost).unconfirmedMessages, 10, 'unconfirmed');
   },
 
   async '[R32] the debug log tells no payload, no query and no token'(t) {

@@ -48,6 +48,8 @@ pub enum Kind {
     Hint,
     Alive,
     AnswersPings,
+    Pinged,
+    Answered,
     Beats,
     Window,
     TooBig,
@@ -64,6 +66,7 @@ pub enum Kind {
     LateBuffered,
     LateAlive,
     LateAnswersPings,
+    LateAnswered,
     LateBeats,
     LateWindow,
     LateTooBig,
@@ -85,7 +88,7 @@ const PLACES: [Place; 13] = [
     Place::Suspended,
 ];
 
-const KINDS: [Kind; 41] = [
+const KINDS: [Kind; 44] = [
     Kind::Start,
     Kind::Close,
     Kind::Reconnect,
@@ -108,6 +111,8 @@ const KINDS: [Kind; 41] = [
     Kind::Hint,
     Kind::Alive,
     Kind::AnswersPings,
+    Kind::Pinged,
+    Kind::Answered,
     Kind::Beats,
     Kind::Window,
     Kind::TooBig,
@@ -124,6 +129,7 @@ const KINDS: [Kind; 41] = [
     Kind::LateBuffered,
     Kind::LateAlive,
     Kind::LateAnswersPings,
+    Kind::LateAnswered,
     Kind::LateBeats,
     Kind::LateWindow,
     Kind::LateTooBig,
@@ -198,6 +204,10 @@ const fn can_happen(place: Place, kind: Kind) -> bool {
             | Kind::SendFirst
             | Kind::SendVolatile
     );
+    // Nothing is asked before the application is ready.
+    if matches!(kind, Kind::Pinged) {
+        return matches!(place, Place::Flowing | Place::Blocked);
+    }
     match place {
         // Before the first attempt there is no socket, no earlier attempt, and nothing to answer. The
         // timer is armed for messages that expire.

@@ -8,7 +8,7 @@ use steady_socket::Overflow;
 use steady_socket::connection::{Hint, SendMode, Verdict};
 
 use crate::coverage::Coverage;
-use crate::op::{Command, Op, Provider, Reason, Settings, Step};
+use crate::op::{Answer, Command, Op, Provider, Reason, Settings, Step};
 use crate::run::{Failure, replay};
 use crate::shrink::shrink;
 use crate::world::{Violation, World};
@@ -63,6 +63,15 @@ pub fn alphabet() -> Vec<Step> {
         Op::Hint(Hint::Online),
         Op::Hint(Hint::Slept { millis: 60_000 }),
         Op::Advance(60_000),
+        Op::Reads(9),
+        Op::Answers {
+            age: 0,
+            answer: Answer::Next,
+        },
+        Op::Answers {
+            age: 0,
+            answer: Answer::Unasked,
+        },
         Op::Timer,
         closed(
             0,
@@ -83,6 +92,10 @@ pub fn alphabet() -> Vec<Step> {
             Op::Message { age, bytes: 10 },
             Op::Alive { age },
             Op::AnswersPings { age },
+            Op::Answers {
+                age,
+                answer: Answer::Knows,
+            },
             Op::Beats {
                 age,
                 interval_ms: 7_000,

@@ -88,6 +88,21 @@ pub enum Provider {
     Throws,
 }
 
+/// What comes from the server that is, or could be taken for, the answer to a ping.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Answer {
+    /// It says that it answers numbered pings.
+    Knows,
+    /// Its answer to the next ping that it has read.
+    Next,
+    /// That answer does not come.
+    Lost,
+    /// A number that is no answer, or that of an earlier one.
+    Stray(u64),
+    /// What would be an answer without a number, unasked.
+    Unasked,
+}
+
 /// One thing that happens. `age` says to which attempt: 0 the newest, 1 the one before, and so on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Op {
@@ -143,6 +158,15 @@ pub enum Op {
     Alive {
         /// Which attempt.
         age: u8,
+    },
+    /// The server reads so many messages and pings, of what has left the browser.
+    Reads(u8),
+    /// Something arrives that is, or could be taken for, the answer to a ping.
+    Answers {
+        /// Which attempt.
+        age: u8,
+        /// What.
+        answer: Answer,
     },
     /// The server is known to answer pings.
     AnswersPings {

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, VecDeque};
 use steady_socket::Overflow;
 use steady_socket::connection::{Hint, Phase, SendMode, Verdict};
 
-use crate::op::{Command, Op, Provider, Reason, Settings, Step};
+use crate::op::{Answer, Command, Op, Provider, Reason, Settings, Step};
 use crate::rng::Rng;
 use crate::world::{News, World};
 
@@ -25,6 +25,8 @@ enum Planned {
     Opened,
     Message,
     Alive,
+    Reads,
+    Answer,
     Window,
     Error,
     Closed { code: u16, clean: bool },
@@ -58,6 +60,11 @@ struct Climate {
     in_handler: u64,
     predicate: u64,
     largest_message: u64,
+    /// The server does not read at all, knows numbered pings, does not answer a ping, says what is no answer.
+    holes: u64,
+    numbered: u64,
+    unanswered: u64,
+    strays: u64,
     /// The server answers pings, and how often it promises to be heard.
     answers: u64,
     beats: Option<u64>,
@@ -90,6 +97,10 @@ impl Climate {
             in_handler: rng.pick(&[0, 10, 50]),
             predicate: rng.pick(&[0, 0, 10, 60]),
             largest_message: rng.pick(&[10, 60, 200]),
+            holes: rng.pick(&[0, 20, 100]),
+            numbered: rng.pick(&[0, 60, 100]),
+            unanswered: rng.pick(&[0, 0, 30]),
+            strays: rng.pick(&[0, 0, 20]),
             answers: rng.pick(&[0, 50, 100]),
             beats: rng.pick(&[None, None, Some(1), Some(20_000)]),
             announces: rng.pick(&[0, 0, 30]),
@@ -246,6 +257,18 @@ impl Script {
                         interval_ms,
                     });
                 }
+                if self.percent(climate.numbered) {
+                    self.ready.push_back(Op::Answers {
+                        age: 0,
+                        answer: Answer::Knows,
+                    });
+                }
+                if !self.percent(climate.holes) {
+                    let after = self.rng.around(climate.drain_every);
+                    self.plan(world, after, Planned::Reads);
+                }
+                let after = self.rng.around(climate.message_every);
+                self.plan(world, after, Planned::Answer);
                 if self.percent(climate.announces) {
                     let after = self.rng.around(climate.lifetime);
                     self.plan(world, after, Planned::Window);
@@ -377,6 +400,21 @@ impl Script {
                 again(self, climate.message_every, what);
                 Op::Alive { age }
             }
+            Planned::Reads => {
+                again(self, climate.drain_every, what);
+                Op::Reads(self.rng.below(12) as u8)
+            }
+            Planned::Answer => {
+                again(self, climate.message_every, what);
+                let answer = if self.percent(climate.strays) {
+                    self.stray()
+                } else if self.percent(climate.unanswered) {
+                    Answer::Lost
+                } else {
+                    Answer::Next
+                };
+                Op::Answers { age, answer }
+            }
             Planned::Window => {
                 let min_ms = self.rng.pick(&[0, 2_000, 100_000]);
                 Op::Window {
@@ -506,14 +544,30 @@ impl Script {
         }
     }
 
+    fn stray(&mut self) -> Answer {
+        match self.rng.below(3) {
+            0 => Answer::Unasked,
+            1 => Answer::Stray(1 + self.rng.below(4)),
+            _ => Answer::Stray(u64::MAX),
+        }
+    }
+
     /// What should not happen, and must do no harm.
     fn spurious(&mut self) -> Op {
         let age = self.rng.below(3) as u8;
         match self.rng.below(14) {
             13 => Op::TooBig { age },
             10 => Op::Alive { age },
-            11 => match self.rng.below(3) {
+            11 => match self.rng.below(5) {
                 0 => Op::AnswersPings { age },
+                3 => Op::Answers {
+                    age,
+                    answer: Answer::Knows,
+                },
+                4 => Op::Answers {
+                    age,
+                    answer: self.stray(),
+                },
                 1 => Op::Beats {
                     age,
                     interval_ms: 7_000,

@@ -221,17 +221,116 @@ pub(super) const TABLE: &[Bug] = &[
     Bug {
         promise: 25,
         what: "every frame confirms everything",
-        file: "client/src/connection/unconfirmed.rs",
-        from: "let left = self.handed.saturating_sub(buffered);",
-        to: "let left = self.handed.max(buffered);",
+        file: "client/src/connection/mod.rs",
+        from: "        self.wire.liveness.heard(now);
+        // The",
+        to: "        self.wire.liveness.heard(now);
+        self.wire.unconfirmed = Unconfirmed::default();
+        // The",
         test: SEEDS,
     },
     Bug {
         promise: 25,
-        what: "a close of the server's own confirms everything",
+        what: "an answer confirms what was sent after its ping",
+        file: "client/src/connection/unconfirmed.rs",
+        from: "&& run.asked < self.answered",
+        to: "&& run.asked <= self.answered",
+        test: SEEDS,
+    },
+    Bug {
+        promise: 25,
+        what: "a number that was never asked confirms",
+        file: "client/src/connection/unconfirmed.rs",
+        from: "if number > self.answered && number <= self.asked {",
+        to: "if number > self.answered {",
+        test: SEEDS,
+    },
+    Bug {
+        promise: 25,
+        what: "an answer that comes twice counts as two",
+        file: "client/src/connection/unconfirmed.rs",
+        from: "if number > self.answered && number <= self.asked {
+            self.answered = number;",
+        to: "if number <= self.asked {
+            self.answered = self.answered.saturating_add(1);",
+        test: SEEDS,
+    },
+    Bug {
+        promise: 25,
+        what: "an answer without a number is that of the newest ping",
+        file: "client/src/connection/unconfirmed.rs",
+        from: "self.answered = self.answered.saturating_add(1);",
+        to: "self.answered = self.asked;",
+        test: SEEDS,
+    },
+    Bug {
+        promise: 25,
+        what: "heartbeats of the server's own are believed",
+        file: "client/src/connection/unconfirmed.rs",
+        from: "if !self.awaits_answer() {
+            return false;
+        }",
+        to: "",
+        test: SEEDS,
+    },
+    Bug {
+        promise: 25,
+        what: "what such heartbeats confirmed stays confirmed",
+        file: "client/src/connection/sending.rs",
+        from: "wire.unconfirmed.distrust();",
+        to: "",
+        test: SEEDS,
+    },
+    Bug {
+        promise: 25,
+        what: "such heartbeats are believed on the next connection",
+        file: "client/src/connection/sending.rs",
+        from: "self.distrusts = true;",
+        to: "",
+        test: SEEDS,
+    },
+    Bug {
+        promise: 25,
+        what: "answers without a number count where numbers are known",
+        file: "client/src/connection/sending.rs",
+        from: "None if wire.numbered || self.distrusts => {}",
+        to: "None if self.distrusts => {}",
+        test: SEEDS,
+    },
+    Bug {
+        promise: 25,
+        what: "a message is never asked about",
+        file: "client/src/connection/sending.rs",
+        from: "self.wire.question_at = Some(now.after(CONFIRM_MS));",
+        to: "",
+        test: SEEDS,
+    },
+    Bug {
+        promise: 25,
+        what: "a server is asked again before it answered",
+        file: "client/src/connection/sending.rs",
+        from: "&& !self.wire.unconfirmed.awaits_answer()",
+        to: "",
+        test: SEEDS,
+    },
+    Bug {
+        promise: 25,
+        what: "a server is asked before the application is ready",
+        file: "client/src/connection/sending.rs",
+        from: "flow: Flow::Flowing,
+                ..
+            } => self.wire.question_at,",
+        to: "..
+            } => self.wire.question_at,",
+        test: SEEDS,
+    },
+    Bug {
+        promise: 25,
+        what: "a close that looks like the answer to ours confirms everything",
         file: "client/src/connection/closing.rs",
-        from: "if close.clean && close.code == code.unwrap_or(1005) {",
-        to: "if close.clean || close.code == code.unwrap_or(1005) {",
+        from: "        self.end_closing(close, Cause::Socket);",
+        to: "        self.wire.unconfirmed = super::Unconfirmed::default();
+        self.end_closing(close, Cause::Socket);",
         test: SEEDS,
     },
     Bug {
@@ -266,14 +365,6 @@ pub(super) const TABLE: &[Bug] = &[
             self.totals.received",
         to: "if !self.options.gate || self.is_open() {
             self.totals.received",
-        test: SEEDS,
-    },
-    Bug {
-        promise: 25,
-        what: "a message does not ask what the browser holds",
-        file: "client/src/connection/attempt.rs",
-        from: "!core::mem::replace(&mut self.wire.measuring, true)",
-        to: "core::mem::replace(&mut self.wire.measuring, false)",
         test: SEEDS,
     },
     Bug {

@@ -25,18 +25,16 @@ impl World {
                     payload,
                 } => self.transmit(generation, payload)?,
                 Effect::Ping { generation } => {
+                    let asks = core::mem::take(&mut self.life.question_due);
                     ensure!(
-                        self.life.answers && generation.number() == self.generation(),
+                        (asks || self.life.answers) && generation.number() == self.generation(),
                         "a ping for a server that does not answer it"
                     );
                     ensure!(
-                        core::mem::take(&mut self.life.ping_due),
+                        core::mem::take(&mut self.life.ping_due) || asks,
                         "a ping that is not due"
                     );
-                    // It lies in the browser's buffer like any message.
-                    if let Some(socket) = self.socket_mut(generation.number()) {
-                        socket.buffered += 5;
-                    }
+                    self.ping(generation.number())?;
                 }
                 Effect::Measure { generation } => {
                     let number = generation.number();
@@ -228,11 +226,7 @@ impl World {
             self.unconfirmed.bytes += bytes;
         } else {
             self.estimate += bytes;
-            if let Some(socket) = self.socket_mut(number) {
-                socket.handed += bytes;
-                socket.buffered += bytes;
-                socket.unconfirmed.push_back((socket.handed, message.bytes));
-            }
+            self.taken(number, message.bytes);
         }
         self.tell(Input::Transmitted { generation })
     }

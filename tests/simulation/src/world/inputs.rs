@@ -143,7 +143,6 @@ impl World {
         let closing = phase == Phase::Closing || suspending;
         let connected = counts && (phase == Phase::Open || closing);
         if connected {
-            socket.sign_of_life();
             self.hear();
         }
         if counts && phase == Phase::Open {
@@ -191,15 +190,6 @@ impl World {
         let was_live = socket.is_live();
         let ends = newest && !socket.closed && !socket.abandoned;
         socket.closed = true;
-        if ends
-            && clean
-            && (phase == Phase::Closing || suspending)
-            && let Some(asked) = socket.close_called
-            && code == asked.unwrap_or(1005)
-        {
-            // The server answered our close frame, so it had all that came before.
-            socket.unconfirmed.clear();
-        }
         if was_live {
             self.live -= 1;
         }
@@ -285,6 +275,10 @@ impl World {
             Input::Alive { generation } => late(generation, Kind::Alive, Kind::LateAlive),
             Input::AnswersPings { generation } => {
                 late(generation, Kind::AnswersPings, Kind::LateAnswersPings)
+            }
+            Input::Pinged { .. } => Kind::Pinged,
+            Input::Answered { generation, .. } => {
+                late(generation, Kind::Answered, Kind::LateAnswered)
             }
             Input::Beats { generation, .. } => late(generation, Kind::Beats, Kind::LateBeats),
             Input::Window { generation, .. } => late(generation, Kind::Window, Kind::LateWindow),

@@ -37,7 +37,10 @@ impl World {
             self.told_until,
             self.wait_until
         );
-        ensure!(!self.life.ping_due, "a ping is due, and none was sent");
+        ensure!(
+            !self.life.ping_due && !self.life.question_due,
+            "a ping is due, and none was sent"
+        );
         ensure!(
             self.expected.is_empty(),
             "not told: {:?}",
@@ -125,7 +128,12 @@ impl World {
             // Looked at again within a second.
             Phase::Open => {
                 let drain = self.blocked.then_some(self.measured_at + 1_000);
-                self.life_due().into_iter().chain(drain).min()
+                let question = self.question_due();
+                self.life_due()
+                    .into_iter()
+                    .chain(drain)
+                    .chain(question)
+                    .min()
             }
         };
         if let Some(latest) = latest {

@@ -1,10 +1,11 @@
 //! What must come of a loss, by the documentation of the options and of the policy.
 
 use steady_socket::connection::{
-    Cause, CloseFrame, ClosePolicy, Loss, Phase, Tally, Verdict, Why, close_policy,
+    Cause, CloseFrame, ClosePolicy, Loss, Phase, Verdict, Why, close_policy,
 };
 
-use super::{Ending, Expected, Socket, World};
+use super::far_end::FarEnd;
+use super::{Ending, Expected, World};
 
 /// A loss so soon after a sleep or a change of the network, in milliseconds, is no server's doing.
 const LOCAL: u64 = 5_000;
@@ -133,13 +134,13 @@ impl World {
 
     pub(super) fn expect(&mut self, loss: Loss, retry_in: Option<u64>, why: Why) {
         let generation = self.generation();
-        let unconfirmed = if loss.was_open {
-            self.socket(generation)
-                .map(Socket::tally)
-                .unwrap_or_default()
-        } else {
-            Tally::default()
-        };
+        let far_end = self
+            .socket(generation)
+            .filter(|_| loss.was_open)
+            .map(|socket| &socket.far_end);
+        let unconfirmed = far_end.map(FarEnd::unconfirmed).unwrap_or_default();
+        let at_least = far_end.is_some_and(|far_end| far_end.crowded);
+        let lost = far_end.map_or(0, FarEnd::lost);
         self.unconfirmed.messages += unconfirmed.messages;
         self.unconfirmed.bytes += unconfirmed.bytes;
         self.expected.push_back(Expected {
@@ -148,6 +149,8 @@ impl World {
             retry_in,
             why,
             unconfirmed,
+            at_least,
+            lost,
         });
     }
 }

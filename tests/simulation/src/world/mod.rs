@@ -16,6 +16,7 @@ macro_rules! ensure {
 mod commands;
 mod deadlines;
 mod effects;
+mod far_end;
 mod inputs;
 mod invariants;
 mod losses;
@@ -31,6 +32,8 @@ use steady_socket::connection::{
 };
 
 use crate::coverage::{Coverage, Place};
+use far_end::FarEnd;
+
 use crate::op::{Command, Op, Provider, Settings, Step};
 
 /// What a step found wrong.
@@ -75,10 +78,8 @@ struct Socket {
     close_called: Option<Option<u16>>,
     abandoned: bool,
     closed: bool,
-    handed: u64,
     buffered: u64,
-    /// What is not confirmed: where its last byte stands, and its size.
-    unconfirmed: VecDeque<(u64, usize)>,
+    far_end: FarEnd,
     /// While closing: the least that the browser was seen to hold, and when that was seen.
     least_buffered: Option<(u64, u64)>,
 }
@@ -87,29 +88,6 @@ impl Socket {
     /// Whether it counts as a connection of this client.
     const fn is_live(&self) -> bool {
         self.close_called.is_none() && !self.abandoned && !self.closed
-    }
-
-    /// A frame arrived: what had left the browser before counts as confirmed.
-    fn sign_of_life(&mut self) {
-        let left = self.handed.saturating_sub(self.buffered);
-        while self
-            .unconfirmed
-            .front()
-            .is_some_and(|(end, _)| *end <= left)
-        {
-            self.unconfirmed.pop_front();
-        }
-    }
-
-    fn tally(&self) -> Tally {
-        Tally {
-            messages: self.unconfirmed.len() as u64,
-            bytes: self
-                .unconfirmed
-                .iter()
-                .map(|(_, bytes)| *bytes as u64)
-                .sum(),
-        }
     }
 }
 
@@ -123,6 +101,8 @@ struct Life {
     pinged: bool,
     /// A ping has to be sent now.
     ping_due: bool,
+    /// The server has to be asked now what it has had.
+    question_due: bool,
     /// When the server was last asked because of a hint.
     asked: Option<u64>,
     /// When the timer first went off with every deadline past, since the page was last known to wake.
@@ -172,6 +152,10 @@ struct Expected {
     retry_in: Option<u64>,
     why: Why,
     unconfirmed: Tally,
+    /// The core may report more.
+    at_least: bool,
+    /// What the server never had.
+    lost: u64,
 }
 
 /// Something that the script of a run may want to react to.
@@ -258,6 +242,8 @@ pub struct World {
     credit: (u64, u64),
     /// When the page last woke or the network last changed.
     woken: Option<u64>,
+    /// The server also says by itself what would be an answer to a ping without a number.
+    distrusts: bool,
     /// What the server announced on the newest socket.
     window: Option<(u64, u64)>,
     life: Life,
@@ -329,6 +315,7 @@ impl World {
                 0,
             ),
             woken: None,
+            distrusts: false,
             window: None,
             life: Life::default(),
             estimate: 0,
@@ -409,6 +396,7 @@ impl World {
         )
             .hash(hasher);
         (self.failures, self.refusals, self.credit, self.woken).hash(hasher);
+        self.distrusts.hash(hasher);
         (self.closing_gated, self.closing_with).hash(hasher);
         match self.core.phase() {
             Phase::Waiting => (self.wait_until, self.firm).hash(hasher),
@@ -500,14 +488,13 @@ impl World {
                 let number = generation(age);
                 if self.is_connected(number) {
                     self.hear();
-                    if let Some(socket) = self.socket_mut(number) {
-                        socket.sign_of_life();
-                    }
                 }
                 if let Some(generation) = self.generation_of(number) {
                     self.tell(Input::Alive { generation })?;
                 }
             }
+            Op::Reads(items) => self.server_reads(items),
+            Op::Answers { age, answer } => self.answer(generation(age), answer)?,
             Op::AnswersPings { age } => {
                 let number = generation(age);
                 if self.is_connected(number) {
@@ -614,6 +601,10 @@ impl World {
             let attempt =
                 was.0 == Phase::Waiting && self.now >= self.wait_until && self.expect_attempt();
             let ending = self.overdue_step();
+            // One ping does for both.
+            self.life.question_due = ending.is_none()
+                && !self.life.ping_due
+                && self.question_due().is_some_and(|at| at <= self.now);
             self.tell_end(Input::Timer, ending)?;
             self.settle()?;
             self.check_silence()?;
