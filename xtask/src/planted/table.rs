@@ -1061,8 +1061,8 @@ pub(super) const TABLE: &[Bug] = &[
         promise: 30,
         what: "any host that ends like this machine is this machine",
         file: "client/src/source.rs",
-        from: "name.ends_with(\".localhost\")",
-        to: "name.ends_with(\"localhost\")",
+        from: "host.ends_with(\".localhost\")",
+        to: "host.ends_with(\"localhost\")",
         test: Named {
             file: "client/src/source.rs",
             name: "a_secure_page_connects_securely_or_to_this_machine",
@@ -1105,8 +1105,8 @@ pub(super) const TABLE: &[Bug] = &[
         promise: 8,
         what: "timers are not called off",
         file: "client-wasm/js/ring.js",
-        from: "  clearTimeout(things.get(id));",
-        to: "",
+        from: "clearTimeout(leave(id)?.timer);",
+        to: "leave(id);",
         test: Named {
             file: "tests/npm/testing/promises.test.mjs",
             name: "${what}, it listens to nothing and has no timer",
