@@ -692,6 +692,30 @@ describe('typed messages', { timeout: 8 * TEST_TIMEOUT }, () => {
       }
     });
 
+    test('loops, queue and waits last over a suspension', async () => {
+      const { socket, wire, fake } = await opened();
+      const read = [];
+      const turn = () => new Promise((resolve) => { setImmediate(resolve); });
+      const looping = (async () => { for await (const message of socket) read.push(message); })();
+      deliver(wire, 1);
+      socket.suspend();
+      assert.deepEqual([socket.state, socket.readyState], ['suspended', 0]);
+      socket.send('kept');
+      const again = socket.opened();
+      wire.end(1000, '');
+      socket.resume();
+      await turn();
+      fake().open();
+      await again;
+      await turn();
+      assert.deepEqual(fake().sent, ['"kept"']);
+      deliver(fake(), 2);
+      await turn();
+      socket.close();
+      await looping;
+      assert.deepEqual(read, [1, 2]);
+    });
+
     test('with reconnect false the first loss is the end', async () => {
       const { socket, wire } = await opened({ reconnect: false, shouldReconnect: () => assert.fail('it is not asked') });
       const closed = new Promise((resolve) => { socket.onclose = resolve; });
