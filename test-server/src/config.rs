@@ -28,7 +28,8 @@ pub struct Config {
     /// [`CONNECTIONS`](Self::CONNECTIONS). The next handshake is answered with 503. Each takes about
     /// 8 KiB of memory and a file descriptor.
     pub max_connections: usize,
-    /// How long a client may take to send the head of a request; then it is disconnected.
+    /// How long a client may take to send the head of a request, or to take some more of an answer over HTTP; then
+    /// it is disconnected.
     pub handshake_timeout: Duration,
     /// A connection on which no frame came for so long is closed with 1001. The answer to the
     /// server's own ping is a frame.
@@ -74,6 +75,10 @@ impl Default for Config {
 impl Config {
     /// The range of `max_message_bytes`. Below it a ping, which may have 125 bytes, would not fit.
     pub const MESSAGE_BYTES: std::ops::RangeInclusive<usize> = 128..=16 * 1024 * 1024;
+
+    /// How long a connection may speak HTTP before it has to become a WebSocket. The answer that is under way then
+    /// has [`handshake_timeout`](Self::handshake_timeout) to be taken.
+    pub const HTTP_TIME: Duration = Duration::from_secs(60);
 
     /// The range of `max_connections`.
     pub const CONNECTIONS: std::ops::RangeInclusive<usize> = 1..=1_000_000;

@@ -26,6 +26,7 @@
 mod config;
 mod connection;
 mod control;
+mod guests;
 mod handshake;
 mod origin;
 mod page;

@@ -21,6 +21,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{sleep, timeout};
 use warp::Filter;
 
+use crate::guests::{Guest, Guests};
 use crate::registry::{Command, Registry};
 use crate::tls::Tls;
 use crate::wire::{self, Wire};
@@ -155,14 +156,15 @@ impl Server {
 
         let total = config.max_connections + SPARE_CONNECTIONS;
         let places = Arc::new(Semaphore::new(total));
+        let guests = Arc::<Guests>::default();
         let (running, stopping) = watch::channel(());
         let cut_on_drop = CutOnDrop(&state);
         let mut shutdown = pin!(shutdown);
         loop {
             let next = async {
+                let stream = accept(&listener).await;
                 // Never closed, so there is always a place in the end.
-                let place = Arc::clone(&places).acquire_owned().await.ok();
-                (place, accept(&listener).await)
+                (guests.place(&places).await, stream)
             };
             let (place, stream) = tokio::select! {
                 () = &mut shutdown => break,
@@ -173,14 +175,15 @@ impl Server {
                 http: http.clone(),
                 service: service.clone(),
                 stopping: stopping.clone(),
+                guest: guests.enter(),
+                patience: config.handshake_timeout,
             };
             match tls.clone() {
                 None => {
-                    tokio::spawn(connection.serve(Wire::new(stream, place)));
+                    tokio::spawn(connection.serve(stream, place));
                 }
                 Some(tls) => {
-                    let time = config.handshake_timeout;
-                    tokio::spawn(connection.secure(tls, time, stream, place));
+                    tokio::spawn(connection.secure(tls, stream, place));
                 }
             }
         }
@@ -208,6 +211,10 @@ struct Connection<S> {
     service: S,
     /// Changed, or rather closed, when the server stops.
     stopping: watch::Receiver<()>,
+    /// Its entry until it is a WebSocket.
+    guest: Guest,
+    /// How long a client may take for each step: its handshake with TLS, to take some of an answer.
+    patience: Duration,
 }
 
 impl<S, B> Connection<S>
@@ -219,26 +226,23 @@ where
     B::Data: Send,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    /// Serves after the TLS handshake, if that is done in `time` and before the server stops.
-    async fn secure(
-        mut self,
-        tls: Arc<Tls>,
-        time: Duration,
-        stream: TcpStream,
-        place: OwnedSemaphorePermit,
-    ) {
+    /// Serves after the TLS handshake, if that is done in time and before the server stops.
+    async fn secure(mut self, tls: Arc<Tls>, stream: TcpStream, place: OwnedSemaphorePermit) {
         let stream = tokio::select! {
-            stream = timeout(time, tls.accept(stream)) => stream,
+            stream = timeout(self.patience, tls.accept(stream)) => stream,
+            () = self.guest.stay.told_to_go() => return,
             _ = self.stopping.changed() => return,
         };
         // A client that cannot agree was told so by a TLS alert; one that is too slow just goes.
         if let Ok(Ok(stream)) = stream {
-            self.serve(Wire::new(stream, place)).await;
+            self.serve(stream, place).await;
         }
     }
 
-    /// Answers requests until the connection ends, is upgraded, or the server stops.
-    async fn serve(mut self, wire: Wire<impl wire::Stream>) {
+    /// Answers requests until the connection ends, is upgraded, has had its time, or the server stops.
+    async fn serve(mut self, stream: impl wire::Stream, place: OwnedSemaphorePermit) {
+        let stay = Arc::clone(&self.guest.stay);
+        let wire = Wire::new(stream, place, Arc::clone(&stay), self.patience);
         let mut connection = pin!(
             self.http
                 .serve_connection(TokioIo::new(wire), self.service)
@@ -247,9 +251,16 @@ where
         // How an HTTP connection failed is of no interest to anybody here.
         tokio::select! {
             _ = connection.as_mut() => return,
+            () = stay.told_to_go() => return,
             _ = self.stopping.changed() => connection.as_mut().graceful_shutdown(),
+            () = sleep(Config::HTTP_TIME) => connection.as_mut().graceful_shutdown(),
         }
-        let _ = connection.await;
+        // The answer that is under way.
+        tokio::select! {
+            _ = connection => {}
+            () = stay.told_to_go() => {}
+            () = sleep(self.patience) => {}
+        }
     }
 }
 

@@ -98,6 +98,14 @@ fn the_numbers_are_the_defaults() {
             seconds(config.handshake_timeout),
         ),
         (
+            "time for a client to take some more of an answer over HTTP",
+            seconds(config.handshake_timeout),
+        ),
+        (
+            "time for a connection to become a WebSocket",
+            seconds(Config::HTTP_TIME),
+        ),
+        (
             "time without any frame from the client",
             seconds(config.idle_timeout),
         ),

@@ -113,6 +113,89 @@ async fn one_connection_too_many_is_told_to_come_later() {
     assert!(second.ask("x").await.is_text());
 }
 
+/// Clients that hold a place with nothing but HTTP, each in another way, until they are dropped.
+struct Hogs(Vec<tokio::task::JoinHandle<()>>);
+
+impl Hogs {
+    /// As many as there are places for those that are no WebSockets, and more.
+    fn come(server: &Running) -> Self {
+        let address = server.address;
+        let hog = |index: usize| async move {
+            loop {
+                let Ok(mut stream) = tokio::net::TcpStream::connect(address).await else {
+                    continue;
+                };
+                let (request, pause) = match index % 4 {
+                    // Asks and asks, and reads nothing.
+                    0 | 1 => ("GET / HTTP/1.1\r\nHost: a\r\n\r\n", 0),
+                    // Sends its head byte by byte.
+                    2 => ("G", 50),
+                    // Sends nothing.
+                    _ => ("", 50),
+                };
+                while stream.write_all(request.as_bytes()).await.is_ok() {
+                    tokio::time::sleep(Duration::from_millis(pause)).await;
+                }
+            }
+        };
+        Self((0..160).map(|index| tokio::spawn(hog(index))).collect())
+    }
+}
+
+impl Drop for Hogs {
+    fn drop(&mut self) {
+        self.0.iter().for_each(tokio::task::JoinHandle::abort);
+    }
+}
+
+#[tokio::test]
+async fn clients_that_ask_and_never_read_keep_nobody_out() {
+    let server = start(Config {
+        max_connections: 2,
+        demo_control: true,
+        ..config()
+    })
+    .await;
+    // A WebSocket that is there stays.
+    let mut early = server.connect("/?id=early").await;
+    let hogs = Hogs::come(&server);
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    for _ in 0..3 {
+        let mut client = server.connect("/").await;
+        assert_eq!(client.ask("Ada").await, Message::from("Hello Ada!"));
+        client.leave().await;
+        let page = server.http("GET", "/", &[]).await;
+        assert!(page.contains("cargo xtask demo"), "{page}");
+    }
+    assert_eq!(early.ask("Bob").await, Message::from("Hello Bob!"));
+    let done = server.http("POST", "/control/cut?id=early", &[]).await;
+    assert!(done.contains(r#"{"connections":1}"#), "{done}");
+    early.cut().await;
+    drop(hogs);
+}
+
+#[tokio::test]
+async fn a_client_that_takes_no_more_of_an_answer_is_left() {
+    let server = start(Config {
+        handshake_timeout: Duration::from_millis(300),
+        ..config()
+    })
+    .await;
+    let mut client = tokio::net::TcpStream::connect(server.address)
+        .await
+        .unwrap();
+    let request = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n".repeat(100);
+    // The server stops reading when its answers are not taken, and in the end gives the client up.
+    let mut written = 0;
+    while crate::support::within(client.write_all(&request))
+        .await
+        .is_ok()
+    {
+        written += request.len();
+        assert!(written < 1 << 30, "somebody holds all of it");
+    }
+}
+
 #[tokio::test]
 async fn a_connection_that_vanishes_frees_its_place() {
     let server = start(Config {
