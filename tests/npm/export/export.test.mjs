@@ -91,6 +91,36 @@ describe('an exported class', { timeout: 10 * TEST_TIMEOUT }, () => {
     assert.deepEqual([lost.code, lost.cause, lost.willReconnect, others.length], [1006, 'socket', true, 0]);
   });
 
+  scripted('suspended it keeps the queue and makes no connection, resumed it goes on', async (server, connection) => {
+    await open(server.url);
+    await connection();
+    const suspended = await evaluate('the suspension', async () => {
+      if (socket.state !== 'open') await eventOf(socket, 'open');
+      socket.suspend(4001, 'out of sight');
+      socket.resume();
+      if (socket.state !== 'connecting') throw new Error(socket.state);
+      await eventOf(socket, 'open');
+      const over = eventOf(socket, 'close');
+      socket.suspend(4001, 'out of sight');
+      const { state } = socket;
+      socket.send({ type: 'nothing' });
+      const { cause, willReconnect, delay } = await over;
+      return { state, cause, willReconnect, delay, refused: failureOf(() => socket.suspend(1001)).name };
+    });
+    assert.deepEqual(suspended, {
+      state: 'suspended', cause: 'suspended', willReconnect: true, delay: null, refused: 'InvalidAccessError',
+    });
+    await evaluate('the resumption', async () => {
+      socket.resume();
+      await eventOf(socket, 'open');
+      socket.close();
+      await eventOf(socket, 'close', ({ willReconnect }) => !willReconnect);
+      socket.free();
+    });
+    assert.equal(await within((await connection(0)).ended, 'the first end'), 4001);
+    await connection(2);
+  });
+
   scripted('with reconnect false the first loss is the end', async (server, connection) => {
     await open(server.url, { reconnect: false });
     await evaluate('a listener', () => { globalThis.over = eventOf(socket, 'close'); });
