@@ -405,7 +405,7 @@ export function rowOf(name) {
   return OPTIONS.findIndex((row) => row.name === name);
 }
 
-/** Checks the options of a message: `{ first, volatile, ttl }`, `ttl` undefined where none was given. */
+/** Checks the options of a message: `{ first, volatile, ttl }`, `ttl` NaN where none was given. */
 export function toSendOptions(who, given) {
   const options = dictionary(who, given, 'the options of send', SEND_OPTIONS);
   const { priority, volatile = false, ttl } = options;
@@ -417,7 +417,7 @@ export function toSendOptions(who, given) {
   return {
     first: priority === 'first',
     volatile,
-    ttl: ttl === undefined ? undefined : toNumber(who, { ...OPTIONS[rowOf('messageTtl')], name: 'ttl' }, ttl),
+    ttl: ttl === undefined ? NaN : toNumber(who, { ...OPTIONS[rowOf('messageTtl')], name: 'ttl' }, ttl),
   };
 }
 

@@ -7,12 +7,16 @@ import {
   toProtocols, toProvidedUrl, toSendOptions, toText, wrongKind,
 } from './convert.js';
 import { Target, closeEvent, defineHandlers, dispatch, handle, messageEvent, plainEvent, report } from './events.js';
-import { GuardedCore, checkWorking, guarded, hasFailed, keep, letGo, setAbandon } from './failure.js';
+import {
+  allowRestart, atEnd, begin, bury, call, checkRoom, checkWorking, cleanUp, hasFailedForGood, isExhausted, keep, letGo,
+  moduleFailed, setAbandon, whyFailed,
+} from './failure.js';
 import { keepBytes } from './lent.js';
-import { COUNTERS } from './names.js';
+import { COUNTERS, STATES, WHYS } from './names.js';
+import { OPTIONS } from './options.js';
 import { Probe } from './probe.js';
-import { abandonAll, createCore, readText, setCall, write } from './ring.js';
-import { CLOSED, FULL, WaitingRoom } from './waiting-room.js';
+import { abandonAll, createCore, now, readText, taken, write } from './ring.js';
+import { CLOSED, FULL, TAKEN, WaitingRoom } from './waiting-room.js';
 
 /** What errors begin with, unless the class of the package that the program called is another. */
 const CLASS = 'ReconnectingWebSocket';
@@ -24,8 +28,8 @@ const CONSTANTS = { CONNECTING: 0, OPEN: 1, CLOSING: 2, CLOSED: 3 };
 /** Milliseconds that loading may take. The declarations of `load` and the package's readme tell it, too. */
 const LOAD_TIMEOUT = 30_000;
 
-/** The module is there. */
-let isLoaded = false;
+/** An instance of the module was there, if it is not there now. */
+let wasLoaded = false;
 /** Loads the module; without one, whoever imports this does that, at a time of its own, and sees when it fails. */
 let loader = null;
 /** The promise of the load that is under way. */
@@ -37,11 +41,18 @@ let source;
 /** Calls that wait for the module: `{ resolve, reject }`. */
 let waiting = [];
 
+/** What the console was told last of a module that cannot be loaded. */
+let told = '';
+
+/** Why the module cannot be loaded, where to try again would not help. */
+class Hopeless extends Error {}
+
 /** Called by the module when it starts, with the function by which it is called back. */
-export function provideCore(call) {
-  setCall(call);
+export function provideCore(given) {
+  begin(given);
   setAbandon(abandonAll);
-  isLoaded = true;
+  wasLoaded = true;
+  told = '';
   // Later, when the loader has done what it does after the start. By a promise: a test's fake timers may hold other
   // microtasks back.
   Promise.resolve().then(() => settle(({ resolve }) => resolve()));
@@ -58,7 +69,8 @@ export function provideCore(call) {
  */
 export function setLoader(loadModule) {
   loader = loadModule;
-  return { ReconnectingWebSocket, load, shared };
+  allowRestart();
+  return { ReconnectingWebSocket, load, shared, atEnd, Hopeless };
 }
 
 /** Loads the module, if it is not there and not on its way. A failed load is tried again by the next call. */
@@ -68,7 +80,7 @@ export function load(options = undefined) {
     checkWorking();
     const { module } = dictionary(CLASS, options, 'the options of load', ['module']);
     if (module !== undefined) loadFrom(toModuleSource(CLASS, module));
-    if (isLoaded) {
+    if (call) {
       resolve();
       return;
     }
@@ -84,8 +96,8 @@ function loadFrom(given) {
   Promise.resolve(given).catch(() => {});
   const refuse = (why) => new DOMException(`${CLASS}: option module: ${why}`, 'InvalidStateError');
   if (!loader) throw refuse('without the package of which this is a part, give the module to the init function that wasm-pack made');
-  if (isLoaded || loading) {
-    const state = isLoaded ? 'is already loaded' : 'is already being loaded';
+  if (wasLoaded || loading) {
+    const state = wasLoaded ? 'is already loaded' : 'is already being loaded';
     throw refuse(`the WebAssembly module ${state} from elsewhere; give it before the first socket is made and before load() is called without it`);
   }
   source = given;
@@ -100,20 +112,25 @@ async function runLoader() {
   // The pair of the moment: a test may put others in their place before this is over.
   const { setTimeout, clearTimeout } = globalThis;
   const timer = setTimeout(() => limit.abort(new Error(`it took longer than ${LOAD_TIMEOUT / 1000} s`)), LOAD_TIMEOUT);
+  /** What the program has given is the same the next time: it is no place. */
+  let isFixed = source !== undefined;
   // One after the other: a module that starts late would take the place of the one whose sockets are in use.
   const attempt = lastLoader.then(async () => {
     signal.throwIfAborted();
-    if (isLoaded) return;
+    if (call) return;
     const from = source && toModuleSource(CLASS, await Promise.race([source, tooLate]), true);
+    if (typeof from === 'string') isFixed = false;
     await loader(signal, from);
   });
   lastLoader = attempt.catch(() => {});
   try {
     await Promise.race([attempt, tooLate]);
-    if (!isLoaded) throw new Error('it was loaded, but did not start');
+    if (!call) throw new Error('it was loaded, but did not start');
   } catch (cause) {
     const what = cause instanceof Error ? cause.message : 'an exception that is no Error';
-    const error = new Error(`the WebAssembly module of steady-socket could not be loaded: ${what}`, { cause });
+    const isHopeless = !signal.aborted && (isFixed || cause instanceof Hopeless);
+    const Kind = isHopeless ? Hopeless : Error;
+    const error = new Kind(`the WebAssembly module of steady-socket could not be loaded: ${what}`, { cause });
     settle(({ reject }) => reject(error));
   } finally {
     clearTimeout(timer);
@@ -134,13 +151,55 @@ const START_CLOSED = rowOf('startClosed');
 const MAX_MESSAGES = rowOf('maxQueuedMessages');
 const MAX_BYTES = rowOf('maxQueuedBytes');
 const ALLOW_INSECURE = rowOf('allowInsecure');
+const STABLE_AFTER = rowOf('stableAfter');
+const TTL = rowOf('messageTtl');
+const OVERFLOW = rowOf('overflow');
+
+const [ATTEMPT, SENT] = ['attempt', 'messagesSent'].map((name) => COUNTERS.indexOf(name));
+
+const [REQUESTED] = WHYS;
+
+/** What helps where the module cannot be loaded; what was wrong stands before it. */
+const ADVICE = 'Put the file steady-socket.wasm where it is looked for, give its place to load({ module }), or import steady-socket/inline';
 
 /**
  * What the package's other modules take from here beside the class: `receive(socket, receiver)` has a function
  * called with the data of every message, in place of the listeners; `limit(socket, name)` is the value of an option
  * of the table.
  */
-const shared = { OPTION_NAMES, defineHandlers, dictionary, dispatch, plainEvent, report, toNumber, wrongKind };
+const shared = { OPTION_NAMES, checkRoom, defineHandlers, dictionary, dispatch, plainEvent, report, toNumber, wrongKind };
+
+/**
+ * Where the platform has its class when this is imported: a program may put this class in its place. It is not asked for,
+ * since Node then loads it.
+ */
+const NATIVE = Object.getOwnPropertyDescriptor(globalThis, 'WebSocket');
+/** The classes of which a socket is being made at this moment. */
+const making = [];
+/** Those that make sockets of this class with themselves, without an end. */
+const endless = new WeakSet();
+
+/** Whether sockets of a class are sockets of this one in the end: it is this one, extends it, or stands before it. */
+function leadsBack(Class) {
+  const { prototype } = Class;
+  return endless.has(Class) || prototype === ReconnectingWebSocket.prototype || prototype instanceof ReconnectingWebSocket;
+}
+
+/** The platform's class, if it is known. */
+function native() {
+  const Class = NATIVE?.get ? nativeByGetter() : NATIVE?.value;
+  return isFunction(Class) && !leadsBack(Class) ? Class : undefined;
+}
+
+function nativeByGetter() {
+  const present = Object.getOwnPropertyDescriptor(globalThis, 'WebSocket');
+  try {
+    return Reflect.apply(NATIVE.get, globalThis, []);
+  } finally {
+    // Node's puts what it gives in the place of whatever is there.
+    Object.defineProperty(globalThis, 'WebSocket', present);
+  }
+}
 
 export class ReconnectingWebSocket extends Target {
   /** What its errors begin with: the name of the class, by the tag, which is that of one that extends this. */
@@ -159,10 +218,17 @@ export class ReconnectingWebSocket extends Target {
   #binaryType = 'blob';
   /** Bytes given to `send` when it was too late, which `bufferedAmount` counts as the standard says. */
   #discarded = 0;
-  /** Messages and bytes dropped before there was a core. */
-  #droppedEarly = [0, 0];
-  /** Why the functions for URL and sub-protocols failed last. */
+  /** The instance of the module that the core is of. */
+  #life = null;
+  /** The counters, for an instance of the module that comes after another. */
+  #counts = COUNTERS.map((name) => Number(name === 'attempt'));
+  /** `close` or `suspend`, if that was called and nothing else since. */
+  #leaving = '';
+  /** How the last connection or attempt ended, as far as the core cannot know it. */
+  #lost = null;
+  /** Why the functions for URL and sub-protocols failed last, or the module. */
   #providerError = '';
+  #loadError = '';
   #probe;
   #onAbort = () => this.close();
   /** What takes the messages, where they do not become events. */
@@ -177,6 +243,7 @@ export class ReconnectingWebSocket extends Target {
 
   constructor(url, protocols = [], options = undefined) {
     super();
+    checkRoom();
     if (arguments.length === 0) throw new TypeError(`${this.#class}: the URL is missing`);
     const urlSource = isFunction(url) ? url : toText(url);
     const protocolsSource = isFunction(protocols) ? protocols : toProtocols(this.#class, protocols);
@@ -184,10 +251,15 @@ export class ReconnectingWebSocket extends Target {
     this.#options = toOptions(this.#class, options);
     this.#urlSource = isFunction(urlSource) ? urlSource : parseUrl(this.#class, urlSource);
     this.#protocolsSource = isFunction(protocolsSource) ? protocolsSource : checkProtocols(this.#class, protocolsSource);
-    if (!isFunction(this.#options.WebSocket ?? globalThis.WebSocket)) {
+    const { WebSocket = globalThis.WebSocket } = this.#options;
+    if (!isFunction(WebSocket)) {
       throw new TypeError(
         `${this.#class}: there is no global WebSocket here; give the constructor of one in the option WebSocket`,
       );
+    }
+    if (making.includes(WebSocket)) endless.add(WebSocket);
+    if (making.includes(WebSocket) || (leadsBack(WebSocket) && (this.#options.WebSocket || !native()))) {
+      throw new TypeError(`${this.#class}: the class of its sockets makes sockets of ${CLASS}; give the platform's own in the option, WebSocket: native`);
     }
     if (!isFunction(this.#urlSource)) {
       this.#checkMixedContent(this.#urlSource);
@@ -197,9 +269,8 @@ export class ReconnectingWebSocket extends Target {
     this.#name = `steady-socket #${made}`;
     const { diagnose, diagnoseAfter } = this.#options;
     if (diagnose === true) checkAsked(this.#class, this.#urlSource);
-    this.#probe = new Probe(this.#class, diagnose, diagnoseAfter, (diagnosis) => dispatch(this, plainEvent('diagnosis', { diagnosis })), () => this.#core.wake());
-    this.#host = this.#makeHost();
-    this.#core = new WaitingRoom(this.#host, this.#options.numbers, this);
+    this.#probe = new Probe(this.#class, diagnose, diagnoseAfter, (diagnosis) => dispatch(this, plainEvent('diagnosis', { diagnosis })), () => this.#ask((core) => core.wake()));
+    this.#enterWaitingRoom();
     const { signal } = this.#options;
     if (this.#options.numbers[START_CLOSED]) {
       // It has a queue, which closing empties.
@@ -222,9 +293,9 @@ export class ReconnectingWebSocket extends Target {
 
   get extensions() { return this.#ofTheSocket('extensions') ?? this.#extensions; }
 
-  get readyState() { return this.#core.readyState; }
+  get readyState() { return this.#ask((core) => core.readyState); }
 
-  get bufferedAmount() { return this.#core.bufferedAmount + this.#discarded; }
+  get bufferedAmount() { return this.#ask((core) => core.bufferedAmount) + this.#discarded; }
 
   get binaryType() { return this.#binaryType; }
 
@@ -246,14 +317,29 @@ export class ReconnectingWebSocket extends Target {
     // Before anything of the program's runs, in the options or in the core.
     if (!this.#host.lends || options !== undefined) keepBytes(message);
     const { first, volatile, ttl } = options === undefined ? IN_ORDER : toSendOptions(this.#class, options);
-    switch (this.#core.send(message, bytes, first, volatile, ttl)) {
+    const host = this.#host;
+    const [outer, outerBytes] = [host.passing, host.passingBytes];
+    [host.passing, host.passingBytes] = [message, bytes];
+    let handed;
+    let hasGone;
+    try {
+      // Where the module fails meanwhile, this comes to what stands in for the core, unless the socket has it.
+      handed = this.#ask((core) => (host.passing === null ? TAKEN : core.send(message, bytes, first, volatile, ttl)));
+      hasGone = host.passing === null;
+    } finally {
+      [host.passing, host.passingBytes] = [outer, outerBytes];
+    }
+    switch (handed) {
       case FULL: throw this.#full(bytes);
       case CLOSED:
         this.#discarded += bytes;
         break;
       default:
-        // Unless it has gone.
+        if (hasGone) return;
         keepBytes(message);
+        if (host === this.#host && !(this.#core instanceof WaitingRoom)) {
+          this.#hold({ data: message, bytes, first, expires: now() + (ttl >= 0 ? ttl : this.#options.numbers[TTL]) }, volatile);
+        }
     }
   }
 
@@ -274,9 +360,13 @@ export class ReconnectingWebSocket extends Target {
 
   // --- Beyond it
 
-  get state() { return this.#core.state; }
+  get state() {
+    const state = this.#ask((core) => core.state);
+    return STATES[state] ?? state;
+  }
 
   reconnect() {
+    ReconnectingWebSocket.#check(this);
     checkWorking();
     const { signal } = this.#options;
     // It cannot abort a second time, so nothing could stop the new connection.
@@ -289,21 +379,18 @@ export class ReconnectingWebSocket extends Target {
 
   resume() {
     checkWorking();
-    if (this.state === 'suspended') this.#begin(this.#core instanceof WaitingRoom ? 'start' : 'resume');
+    if (this.state === 'suspended') this.#begin(this.#life ? 'resume' : 'start');
   }
 
   ready() {
     checkWorking();
-    this.#core.ready();
+    this.#ask((core) => core.ready());
   }
 
   snapshot() {
     checkWorking();
-    const counters = this.#core.counters();
     const snapshot = { state: this.state };
-    COUNTERS.forEach((name, index) => { snapshot[name] = counters[index]; });
-    snapshot.droppedMessages += this.#droppedEarly[0];
-    snapshot.droppedBytes += this.#droppedEarly[1];
+    this.#ask((core) => COUNTERS.forEach((name, index) => { snapshot[name] = core.counter(index); }));
     return snapshot;
   }
 
@@ -313,43 +400,147 @@ export class ReconnectingWebSocket extends Target {
     const closeCode = toCloseCode(code);
     const closeReason = reason === undefined ? '' : toText(reason);
     checkClose(this.#class, closeCode, closeReason);
-    this.#core[name](closeCode, closeReason);
+    // While it closes, it is too late to suspend.
+    if (this.#leaving !== 'close') this.#leaving = name;
+    // For the core, a negative code is none.
+    this.#ask((core) => core[name](closeCode ?? -1, closeReason));
   }
 
-  // --- From the waiting room to the core
+  // --- The core, and what stands in for it
 
-  /** Starts or reconnects: at once, or as soon as there is a core. */
-  #begin(how) {
-    this.#keep();
-    if (isLoaded && this.#core instanceof WaitingRoom) this.#moveIntoCore();
-    this.#core[how]();
-    if (this.#core instanceof WaitingRoom) {
-      load().then(
-        () => {
-          // Closed meanwhile, or another call of `load` was first.
-          if (!(this.#core instanceof WaitingRoom) || this.#core.state !== 'connecting') return;
-          this.#moveIntoCore();
-          this.#core.start();
-        },
-        (error) => {
-          if (this.#core instanceof WaitingRoom && this.#core.state === 'connecting') {
-            this.#core.end('load-failed', error.message);
-          }
-        },
-      ).catch((error) => {
-        // The end of every connection has told it.
-        if (!hasFailed()) throw error;
-      });
+  /** Asks the core, if its instance of the module works and goes on doing so; otherwise what stands in for it. */
+  #ask(question) {
+    checkRoom();
+    for (;;) {
+      if (this.#life !== call) {
+        cleanUp();
+        this.#fail();
+      }
+      const [core, life] = [this.#core, this.#life];
+      if (!life) return question(core);
+      try {
+        const answer = question(core);
+        if (life === call) return answer;
+      } catch (error) {
+        moduleFailed(life, error);
+        // That is the program's.
+        if (isExhausted(error)) throw error;
+      }
     }
   }
 
-  #moveIntoCore() {
+  /** The core has taken a message that no socket has: notes what it makes of it, by the same rule. */
+  #hold(message, isVolatile) {
+    const [host, { numbers }] = [this.#host, this.#options];
+    const drop = ({ bytes }) => {
+      host.untold[0] += 1;
+      host.untold[1] += bytes;
+    };
+    const fits = () => host.held.length < numbers[MAX_MESSAGES] && host.heldBytes + message.bytes <= numbers[MAX_BYTES];
+    const isNew = isVolatile || (!fits() && OPTIONS[OVERFLOW].choices[numbers[OVERFLOW]] === 'drop-newest');
+    if (isNew || (numbers[OVERFLOW] > 0 && (numbers[MAX_MESSAGES] === 0 || message.bytes > numbers[MAX_BYTES]))) {
+      drop(message);
+      return;
+    }
+    while (numbers[OVERFLOW] > 0 && !fits()) {
+      const [oldest] = host.held.splice(Math.max(host.held.findIndex(({ first }) => !first), 0), 1);
+      host.heldBytes -= oldest.bytes;
+      drop(oldest);
+    }
+    host.held.push(message);
+    host.heldBytes += message.bytes;
+  }
+
+  /** Starts or reconnects: at once, or as soon as there is a core. */
+  #begin(how) {
+    this.#leaving = '';
+    this.#keep();
+    if (call && !this.#life) this.#moveIntoCore();
+    this.#ask((core) => core[how]());
+  }
+
+  /** Loads the module, for what stands in for the core. */
+  #load() {
     const room = this.#core;
-    const core = new GuardedCore(guarded(() => createCore(this.#host)));
-    room.moveInto(core);
-    const counters = room.counters();
-    this.#droppedEarly = ['droppedMessages', 'droppedBytes'].map((name) => counters[COUNTERS.indexOf(name)]);
-    this.#core = core;
+    load().then(
+      () => {
+        // Closed meanwhile, or another call of `load` was first.
+        if (this.#core !== room || room.state !== 'connecting') return;
+        if (this.#moveIntoCore()) this.#ask((core) => core.start());
+      },
+      (error) => {
+        if (this.#core !== room || room.state !== 'connecting') return;
+        this.#loadError = error.message;
+        if (hasFailedForGood()) {
+          room.end('internal-error', whyFailed());
+          return;
+        }
+        const isHopeless = error instanceof Hopeless;
+        if (isHopeless) room.end('load-failed', error.message);
+        else room.lose('load-failed');
+        if (room.state === 'closed' && told !== error.message) {
+          told = error.message;
+          console.error(`steady-socket: ${told}. ${ADVICE}`);
+        }
+      },
+    ).catch(report);
+  }
+
+  /** Whether there is a core now. */
+  #moveIntoCore() {
+    const [room, life] = [this.#core, call];
+    try {
+      const core = createCore(this.#host);
+      room.moveInto(core);
+      [this.#core, this.#life] = [core, life];
+    } catch (error) {
+      moduleFailed(life, error);
+      [this.#host.held, this.#host.heldBytes, this.#host.isTold] = [[], 0, false];
+      room.lose('internal-error');
+      if (isExhausted(error)) throw error;
+    }
+    return this.#core !== room;
+  }
+
+  #enterWaitingRoom() {
+    this.#host = this.#makeHost();
+    this.#core = new WaitingRoom(this.#host, this.#options.numbers, this);
+    this.#life = null;
+  }
+
+  /** The instance of the module has failed: what it knew goes on without it, and so does the connection. */
+  #fail() {
+    const earlier = this.#host;
+    if (!this.#life) {
+      // Here it did not live on an instance, but it may have waited for one.
+      if (hasFailedForGood() && this.#core.readyState === 0) this.#core.end('internal-error', whyFailed());
+      return;
+    }
+    if (this.#life === call) return;
+    bury(this.#core);
+    const isOver = earlier.owner === null;
+    // What the core still says on its way down is said to the earlier host, to which nobody listens.
+    this.#enterWaitingRoom();
+    const [room, host, counts] = [this.#core, this.#host, this.#counts];
+    if (isOver) {
+      room.state = 'closed';
+      return;
+    }
+    host.owner = this;
+    // The socket may have it.
+    if (earlier.inHand !== null) taken(earlier);
+    room.takeOver(earlier);
+    const { before, openedAt, phase, wait } = earlier;
+    if (before) {
+      // Told later, when what is on its way has arrived.
+      host.unconfirmed = () => before.map((count, index) => counts[SENT + index] - count);
+      if (now() - openedAt >= this.#options.numbers[STABLE_AFTER]) counts[ATTEMPT] = 1;
+    }
+    const wasOpen = before !== null;
+    if (hasFailedForGood()) room.end('internal-error', whyFailed(), wasOpen);
+    else if (this.#leaving === 'close' || phase === 'closing' || phase === 'closed') room.end('internal-error', REQUESTED, wasOpen);
+    else if (this.#leaving === 'suspend' || phase === 'suspended') room.suspend(phase === 'suspended', wasOpen);
+    else room.lose('internal-error', phase === 'waiting' ? wait : undefined, wasOpen);
   }
 
   /** What the present socket says; `undefined` when there is none. */
@@ -381,7 +572,7 @@ export class ReconnectingWebSocket extends Target {
 
   /** While anything can happen on its own, this object is not collected. */
   #keep() {
-    keep(this, (why) => this.#fail(why));
+    keep(this, () => this.#fail());
     this.#host.owner = this;
     this.#options.signal?.addEventListener('abort', this.#onAbort);
   }
@@ -390,17 +581,6 @@ export class ReconnectingWebSocket extends Target {
     letGo(this);
     this.#host.owner = null;
     this.#options.signal?.removeEventListener('abort', this.#onAbort);
-  }
-
-  /** The module has failed: silences and closes the socket, and tells the end without the core. */
-  #fail(why) {
-    if (!(this.#core instanceof WaitingRoom)) {
-      this.#core.bury();
-      // What the core still says on its way down is said to the earlier host, to which nobody listens.
-      this.#host = this.#makeHost();
-      this.#core = new WaitingRoom(this.#host, this.#options.numbers, this);
-    }
-    if (this.#core.state !== 'closed') this.#core.end('internal-error', why);
   }
 
   /** What the core calls back on. It does not itself keep this object, which may then be collected. */
@@ -418,7 +598,8 @@ export class ReconnectingWebSocket extends Target {
       }
     };
     const ask = forward((socket, ...given) => socket.#resolve(...given));
-    const { WebSocket, debug, heartbeatMessage, isHeartbeat, numbers, shouldReconnect } = this.#options;
+    const { debug, heartbeatMessage, isHeartbeat, numbers, shouldReconnect } = this.#options;
+    const options = this.#options;
     const isStatic = !isFunction(this.#urlSource) && !isFunction(this.#protocolsSource);
     const host = {
       numbers,
@@ -441,11 +622,39 @@ export class ReconnectingWebSocket extends Target {
       refusal: undefined,
       /** Messages of which `dropped` will tell. */
       dropping: [],
+      /** Messages that the core has taken and no socket has: `{ data, bytes, first, expires }`. */
+      held: [],
+      heldBytes: 0,
+      /** How many messages and bytes the core has dropped, as far as `send` knows, and not yet told. */
+      untold: [0, 0],
+      /** The message that a socket is given at this moment, if it is the program's. */
+      inHand: null,
+      /** What is sent next is a heartbeat. */
+      isPing: false,
+      /** The message that `send` was given, until a socket has it, and its size. */
+      passing: null,
+      passingBytes: 0,
+      /** The size of the message that came last. */
+      size: 0,
+      counts: this.#counts,
+      /** The state that was told last, and the wait. */
+      phase: 'idle',
+      wait: null,
+      /** The attempt that the core begins next was told already. */
+      isTold: false,
+      /** When the present connection was opened, and what was sent before. */
+      openedAt: 0,
+      before: null,
+      /** What is not confirmed of a connection that an instance of the module lost, `[messages, bytes]`: a function. */
+      unconfirmed: null,
+      load: forward((socket) => socket.#load()),
       makeSocket() {
         const [url, ...protocols] = host.target;
         // Left out when there are none, as a program that offers none does.
         const given = protocols.length > 0 ? [url, protocols] : [url];
-        host.socket = Reflect.construct(WebSocket ?? globalThis.WebSocket, given);
+        const { WebSocket: Class = globalThis.WebSocket } = options;
+        host.socket = leadsBack(Class) ? undefined : construct(Class, given);
+        if (leadsBack(Class)) host.socket = construct(native(), given);
         return host.socket;
       },
       resolve: (...given) => ask(...given) ?? new Promise(() => {}),
@@ -504,6 +713,7 @@ export class ReconnectingWebSocket extends Target {
 
   #closed(lost, delay = null, why, unconfirmedMessages, unconfirmedBytes) {
     const { cause } = lost;
+    this.#lost = lost;
     const diagnosis = this.#probe.ended(lost, this.#url);
     if (delay === null) this.#probe.reset();
     // Over, unless a handler of the state change has asked for a new connection.
@@ -529,6 +739,8 @@ export class ReconnectingWebSocket extends Target {
   #explain(cause, why, diagnosis) {
     if (diagnosis?.kind === 'permission') return `this page is denied the permission ${diagnosis.name}; ${why}`;
     switch (cause) {
+      case 'internal-error': return why === REQUESTED ? whyFailed() : `${whyFailed()}; ${why}`;
+      case 'load-failed': return why === this.#loadError ? why : `${this.#loadError}; ${why}`;
       case 'provider': return `${this.#providerError}; ${why}`;
       // By name alone: the browser's message quotes the URL.
       case 'refused': return `the WebSocket constructor threw ${this.#host.refusal}; ${why}`;
@@ -539,7 +751,7 @@ export class ReconnectingWebSocket extends Target {
 
   /** Asks the functions; a promise of an array, the URL and then the sub-protocols. */
   async #resolve(attempt, lastClose, signal) {
-    const context = Object.freeze({ attempt, lastClose, signal });
+    const context = Object.freeze({ attempt, lastClose: lastClose ?? this.#lost, signal });
     // Never inside of the constructor or of another method that the program is calling.
     await null;
     signal.throwIfAborted();
@@ -608,9 +820,23 @@ export class ReconnectingWebSocket extends Target {
 
   /** Refuses an object that is none of this class before anything else is looked at, as the platform does. */
   static #check(object) {
+    checkRoom();
     if (!(#core in object)) throw new TypeError(`${CLASS}: called on an object that is none`);
   }
 }
 
+function construct(Class, given) {
+  const depth = making.push(Class);
+  try {
+    return Reflect.construct(Class, given);
+  } catch (error) {
+    // One that was found to be endless by this is not tried again.
+    if (endless.has(Class) && native()) return undefined;
+    throw error;
+  } finally {
+    making.length = depth - 1;
+  }
+}
+
 /** How a message is sent when nothing is said. */
-const IN_ORDER = Object.freeze({ first: false, volatile: false, ttl: undefined });
+const IN_ORDER = Object.freeze({ first: false, volatile: false, ttl: NaN });

@@ -2,9 +2,9 @@
 // and values pass, as `src/host.rs` says; here numbers get their names. What the core is called back on has a number,
 // too, by which its timer, socket or search goes.
 
-import { hasFailed, moduleFailed } from './failure.js';
+import { alive, call, checkRoom, moduleFailed, soon } from './failure.js';
 import { Lent, contentOf, sendLent } from './lent.js';
-import { CAUSES, DROP_REASONS, STATES, WHYS } from './names.js';
+import { CAUSES, COUNTERS, DROP_REASONS, STATES, WHYS } from './names.js';
 
 /** What is told of a socket, as in `src/ring.rs`. */
 const OPENED = 0;
@@ -40,12 +40,16 @@ const IS_CLOSED = 3;
 const CLOSE_AFTER_ERROR = 1_000;
 
 /** Answers of `verdictOf` that are no waits, as in `src/host.rs`, and the one that leaves it to the policy. */
-const RETRY = -1;
-const STOP = -2;
+export const RETRY = -1;
+export const STOP = -2;
 const NO_VERDICT = -3;
 
-/** Calls back into the module. */
-let call = null;
+/** The places of the counters. */
+const [
+  ATTEMPT, ATTEMPTS, OPENS, SENT, SENT_BYTES, RECEIVED, RECEIVED_BYTES, , , DROPPED, DROPPED_BYTES, UNCONFIRMED,
+  UNCONFIRMED_BYTES, ABANDONED,
+] = COUNTERS.keys();
+
 /**
  * Timers, sockets, searches and listeners by the number of what they call back. Numbers are given anew, so that each
  * thing knows whether it still has its own: a socket that kept a handler which it was told to forget, or a clock a
@@ -53,19 +57,14 @@ let call = null;
  */
 const things = new Map();
 
-/** Takes the one function by which the module is called back. */
-export function setCall(given) {
-  call = given;
-}
-
 /** Makes a core that tells `host`. */
 export function createCore(host) {
-  return call(-1, 0, 0, host);
+  return alive()(-1, 0, 0, host);
 }
 
 /** Enters a thing under its number. */
 function enter(id, fields) {
-  const thing = { id, isLive: true, ...fields };
+  const thing = { id, isLive: true, from: alive(), ...fields };
   things.set(id, thing);
   return thing;
 }
@@ -78,8 +77,23 @@ function leave(id) {
   return thing;
 }
 
+/** Calls back, if the instance of the module that asked for it has not failed meanwhile. */
 function tell(thing, what = 0, number = 0, value = undefined) {
-  if (thing.isLive && !hasFailed()) call(thing.id, what, number, value);
+  const { id, isLive, from } = thing;
+  if (!isLive || from !== call) return;
+  try {
+    checkRoom();
+  } catch (error) {
+    // Of a message, whoever brings it hears of that. Nothing else may be lost.
+    if (what === MESSAGE) throw error;
+    soon.then(() => tell(thing, what, number, value));
+    return;
+  }
+  try {
+    from(id, what, number, value);
+  } catch (error) {
+    moduleFailed(from, error);
+  }
 }
 
 /** A field of something that need not be the browser's own: `undefined` where it has none, or throws. */
@@ -141,7 +155,7 @@ function nameOf(thrown) {
 
 /** The module has panicked. */
 export function panicked(message, file, line) {
-  moduleFailed(`${message} (${file}:${line})`);
+  moduleFailed(call, `${message} (${file}:${line})`);
 }
 
 /** Milliseconds on a clock that does not go back, where there is one. */
@@ -168,21 +182,32 @@ export function clearTimer(id) {
 
 /** It has its number until it is called back. */
 export function defer(id) {
-  queueMicrotask(() => tell({ id, isLive: true }));
+  const thing = { id, isLive: true, from: alive() };
+  queueMicrotask(() => tell(thing));
 }
 
-/** Listens to the page and the network. A worker hears only of the network, and Node of nothing. */
 export function watch(id) {
   const thing = enter(id);
-  thing.listener = (event) => {
-    const hint = (OF_THE_GLOBAL[event.type] ?? OF_THE_DOCUMENT[event.type])(event);
-    if (hint >= 0) tell(thing, 0, hint);
-  };
-  listen('addEventListener', thing.listener);
+  thing.unhear = hear((hint) => tell(thing, 0, hint));
 }
 
 export function unwatch(id) {
-  listen('removeEventListener', leave(id)?.listener);
+  leave(id)?.unhear();
+}
+
+/**
+ * Listens to the page and the network. A worker hears only of the network, and Node of nothing.
+ *
+ * @param tellHint - called with the number of what may have changed
+ * @returns a function that ends it
+ */
+export function hear(tellHint) {
+  const listener = (event) => {
+    const hint = (OF_THE_GLOBAL[event.type] ?? OF_THE_DOCUMENT[event.type])(event);
+    if (hint >= 0) tellHint(hint);
+  };
+  listen('addEventListener', listener);
+  return () => listen('removeEventListener', listener);
 }
 
 function listen(method, listener) {
@@ -197,6 +222,7 @@ function listen(method, listener) {
 // --- Sockets ------------------------------------------------------------------------------------------------
 
 export function openSocket(host, id, max) {
+  const from = alive();
   let socket;
   try {
     socket = host.makeSocket();
@@ -204,6 +230,13 @@ export function openSocket(host, id, max) {
     host.refusal = nameOf(error);
     return 0;
   }
+  if (from !== call) {
+    // The instance has failed meanwhile, and nobody else would close it.
+    write(socket, 'onerror', () => {});
+    close(socket, -1, '');
+    return 0;
+  }
+  host.isPing = false;
   const thing = enter(id, { socket, host, isThePlatforms: false, closeTimer: undefined });
   write(socket, 'onopen', (event) => {
     if (!thing.isLive) return;
@@ -216,6 +249,7 @@ export function openSocket(host, id, max) {
     const data = dataOf(event);
     // Before anything of it is copied.
     const size = sizeOf(data);
+    host.size = size;
     if (size > max) tell(thing, TOO_BIG);
     // To ask an event for its data a second time takes as long as the core takes for a message (0.1 µs).
     else tell(thing, MESSAGE, size, host.takesData ? data : event);
@@ -254,18 +288,55 @@ function sizeOf(data) {
 
 export function sendOn(id, message) {
   const { socket, host, isThePlatforms } = things.get(id);
+  if (!host.isPing) host.inHand = message;
+  host.isPing = false;
   try {
     if (message instanceof Lent) sendLent(socket, isThePlatforms, message);
     else socket.send(message);
+    if (host.inHand !== null) taken(host);
     return 1;
   } catch (error) {
+    host.inHand = null;
     host.refusal = nameOf(error);
     return 0;
   }
 }
 
+/** The socket has the message in hand, or may have it. */
+export function taken(host) {
+  const message = host.inHand;
+  host.inHand = null;
+  // Where control messages are spoken, the core has escaped it.
+  if (!isTaken(host, message) && typeof message === 'string' && message.startsWith('~~')) isTaken(host, message.slice(1));
+}
+
+function isTaken(host, message) {
+  const isPassing = message === host.passing;
+  const held = isPassing ? undefined : unhold(host, message);
+  if (!isPassing && !held) return false;
+  // It is given to `send` at this moment, and need not wait.
+  if (isPassing) host.passing = null;
+  host.counts[SENT] += 1;
+  host.counts[SENT_BYTES] += held ? held.bytes : host.passingBytes;
+  return true;
+}
+
+/** Takes a message out of those that wait, which are nearly always in their order. */
+function unhold(host, message) {
+  const { held } = host;
+  const isFirst = held.length > 0 && held[0].data === message;
+  const index = isFirst ? 0 : held.findIndex(({ data }) => data === message || contentOf(data) === message);
+  if (index < 0) return undefined;
+  const [found] = isFirst ? [held.shift()] : held.splice(index, 1);
+  host.heldBytes -= found.bytes;
+  return found;
+}
+
 export function closeSocket(id, code, reason) {
-  const { socket } = things.get(id);
+  close(things.get(id).socket, code, reason);
+}
+
+function close(socket, code, reason) {
   try {
     // A reason without a code goes with 1000, which a code left out means for a script.
     if (code < 0 && reason === '') socket.close();
@@ -289,6 +360,7 @@ export function silence(id) {
 export function letGoOf(id) {
   silence(id);
   const { socket, host } = things.get(id);
+  if (read(socket, 'readyState') !== IS_CLOSED) host.counts[ABANDONED] += 1;
   if (host.socket === socket) {
     host.socket = null;
     host.lends = false;
@@ -316,18 +388,16 @@ export function withoutMark(message) {
   return typeof message === 'string' ? message.slice(1) : { data: dataOf(message).slice(1) };
 }
 
-/** The module has failed: lets go of its timers, and closes its sockets for good. */
+/** The instance has failed: lets go of its timers, listeners and searches, and closes its sockets for good. */
 export function abandonAll() {
-  for (const [id, thing] of things) {
-    if (thing.socket) {
-      silence(id);
-      closeSocket(id, -1, '');
-    } else {
-      thing.isLive = false;
-      clearTimeout(thing.timer);
-    }
+  for (const [id, { socket, timer, unhear, controller }] of [...things]) {
+    if (socket) letGoOf(id);
+    else leave(id);
+    if (socket) close(socket, -1, '');
+    clearTimeout(timer);
+    unhear?.();
+    controller?.abort();
   }
-  things.clear();
 }
 
 // --- Hosts --------------------------------------------------------------------------------------------------
@@ -341,6 +411,8 @@ export function asksOf(host) {
 }
 
 export function pingOf(host) {
+  // What is sent next.
+  host.isPing = true;
   return host.ping();
 }
 
@@ -382,38 +454,73 @@ export function lostConnection(code, reason, clean, wasOpen, cause) {
 }
 
 export function opened(host, socket, attempt, reconnected) {
+  alive();
   host.log?.(`socket ${socket} ${reconnected ? 'reconnected' : 'connected'}`);
+  const { counts } = host;
+  counts[OPENS] += 1;
+  host.openedAt = now();
+  host.before = [counts[SENT], counts[SENT_BYTES]];
   host.opened(reconnected === 1, attempt);
 }
 
 export function received(host, message) {
+  alive();
+  host.counts[RECEIVED] += 1;
+  host.counts[RECEIVED_BYTES] += host.size;
   host.message(message);
 }
 
 export function failed(host) {
+  alive();
   host.log?.('error');
   host.failed();
 }
 
 export function closed(host, socket, lost, retryIn, why, messages, bytes) {
+  alive();
   const { cause, code, wasClean } = lost;
   host.log?.(`socket ${socket} closed: ${cause}, code ${code}, clean ${wasClean}, unconfirmed messages ${messages}; ${WHYS[why]}`);
+  host.counts[UNCONFIRMED] += messages;
+  host.counts[UNCONFIRMED_BYTES] += bytes;
+  host.before = null;
   host.closed(lost, orNothing(retryIn), WHYS[why], messages, bytes);
 }
 
 export function stateChanged(host, state, attempt, delay, why) {
-  host.log?.(`${STATES[state]} (attempt ${attempt}${delay < 0 ? '' : `, in ${delay} ms`}): ${WHYS[why]}`);
-  host.stateChanged(STATES[state], attempt, orNothing(delay), WHYS[why]);
+  alive();
+  const name = STATES[state];
+  host.phase = name;
+  host.wait = { until: now() + delay, why: WHYS[why] };
+  host.counts[ATTEMPT] = attempt;
+  if (name === 'connecting') {
+    if (host.isTold) {
+      // It began before the module was there, and was told then.
+      host.isTold = false;
+      return;
+    }
+    host.counts[ATTEMPTS] += 1;
+  }
+  host.log?.(`${name} (attempt ${attempt}${delay < 0 ? '' : `, in ${delay} ms`}): ${WHYS[why]}`);
+  host.stateChanged(name, attempt, orNothing(delay), WHYS[why]);
 }
 
 export function dropping(host, message) {
+  alive();
   host.dropping.push(contentOf(message));
 }
 
 export function dropped(host, reason, bytes, omitted) {
+  alive();
   const messages = host.dropping.splice(0);
-  host.log?.(`${messages.length + omitted} messages dropped (${bytes} bytes): ${DROP_REASONS[reason]}`);
-  host.dropped(DROP_REASONS[reason], messages, bytes, omitted);
+  const name = DROP_REASONS[reason];
+  host.log?.(`${messages.length + omitted} messages dropped (${bytes} bytes): ${name}`);
+  host.counts[DROPPED] += messages.length + omitted;
+  host.counts[DROPPED_BYTES] += bytes;
+  // Those that found no room were never held.
+  if (name === 'closed') [host.held, host.heldBytes] = [[], 0];
+  else if (name === 'expired' || name === 'refused') messages.forEach((message) => unhold(host, message));
+  else host.untold = [0, 0];
+  host.dropped(name, messages, bytes, omitted);
 }
 
 function orNothing(millis) {

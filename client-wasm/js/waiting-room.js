@@ -1,28 +1,55 @@
-// What stands in for the core until the WebAssembly module is there: it keeps what was asked for, within the
-// limits of the options, and replays it.
+// What stands in for the core while there is no instance of the WebAssembly module: it keeps what was asked for, within
+// the limits of the options, and replays it. A module that cannot be loaded, and one that has failed, are losses: what
+// follows from a loss is decided here as `client/src/connection/attempt.rs` does, and a test holds the waits against it.
 
 import { rowOf } from './convert.js';
 import { contentOf } from './lent.js';
 import { OPTIONS } from './options.js';
 import { COUNTERS, WHYS } from './names.js';
-import { now } from './ring.js';
+import { RETRY, STOP, chance, hear, now, verdictOf } from './ring.js';
 
 /** What `send` of the core says became of a message. */
 export const TAKEN = 0;
 export const FULL = 1;
 export const CLOSED = 2;
 
-const [REQUESTED, SUSPENDED] = WHYS;
+const [
+  REQUESTED, SUSPENDED, WAIT_OVER, , POLICY_RETRIES, PREDICATE_RETRIES, , SERVER_ASKS, WOKEN, TOO_MANY_ATTEMPTS, ,
+  PREDICATE_STOPS, , RETRIES_EXHAUSTED, RECONNECT_OFF,
+] = WHYS;
 
-const [MAX_MESSAGES, MAX_BYTES, OVERFLOW, TTL] = ['maxQueuedMessages', 'maxQueuedBytes', 'overflow', 'messageTtl'].map(rowOf);
+const [
+  MAX_MESSAGES, MAX_BYTES, OVERFLOW, TTL, FIRST_DELAY_MAX, MIN_DELAY, BASE_DELAY, GROWTH_FACTOR, MAX_DELAY, MAX_RETRIES,
+  RECONNECT, ATTEMPT_BURST, ATTEMPT_INTERVAL,
+] = [
+  'maxQueuedMessages', 'maxQueuedBytes', 'overflow', 'messageTtl', 'firstDelayMax', 'minDelay', 'baseDelay', 'growthFactor',
+  'maxDelay', 'maxRetries', 'reconnect', 'attemptBurst', 'attemptInterval',
+].map(rowOf);
 const OVERFLOWS = OPTIONS[OVERFLOW].choices;
+
+/** The places of the counters. */
+const [ATTEMPT, ATTEMPTS, , , , , , QUEUED, QUEUED_BYTES, DROPPED, DROPPED_BYTES, UNCONFIRMED, UNCONFIRMED_BYTES] = COUNTERS.keys();
 
 /** The most milliseconds that a timer takes: as long as a message may wait, which rounding must not exceed. */
 const LONGEST_TIMER = 2 ** 31 - 1;
 
-/** How an attempt ended that was none yet. */
-function lostBefore(cause) {
-  return Object.freeze({ code: 1006, reason: '', wasClean: false, wasOpen: false, cause });
+/** As in the core: how soon after the browser says that there is a network again an attempt is made, in milliseconds. */
+const ONLINE = [200, 2_000];
+
+/** What the page and the network tell, by number, as in `HINTS` of `src/ring.rs`. */
+const IS_ONLINE = 0;
+const IS_OFFLINE = 1;
+const IS_VISIBLE = 2;
+
+function draw(min, max, part) {
+  return Math.floor(min + Math.max(max - min, 0) * part);
+}
+
+/** The wait before retry number `retry`, in milliseconds, as `client/src/connection/backoff.rs` draws it. */
+export function backoff(numbers, retry, part) {
+  if (retry === 0) return draw(0, numbers[FIRST_DELAY_MAX], part);
+  const ceiling = numbers[BASE_DELAY] * numbers[GROWTH_FACTOR] ** Math.min(retry, 64);
+  return draw(numbers[MIN_DELAY], Math.max(Math.min(ceiling, numbers[MAX_DELAY]), numbers[MIN_DELAY]), part);
 }
 
 /**
@@ -35,14 +62,13 @@ const LEAST_BYTES = 65_536;
 
 /** Has the interface of the core, as far as `ReconnectingWebSocket` uses it. */
 export class WaitingRoom {
-  /** `idle`, `connecting`, `suspended` or `closed`. */
+  /** `idle`, `connecting`, `waiting`, `suspended` or `closed`. */
   state = 'idle';
   #host;
   #options;
-  /** `{ data, bytes, first, ttl, expires }`, in the order in which they came. */
+  /** `{ data, bytes, first, expires }`, in the order in which they came. */
   #queue = [];
   #bytes = 0;
-  #dropped = [0, 0];
   /** By reason, what was dropped and is not yet told: `{ messages, held, bytes, omitted }`. */
   #untold = new Map();
   /** What there is to tell, and how much of it this task may. */
@@ -52,6 +78,15 @@ export class WaitingRoom {
   #telling = false;
   /** Runs while a message can expire: `{ id, at }`, `at` being when the first of them does. */
   #timer = null;
+  /** The wait for the next attempt: `{ id, until, isFirm }`. */
+  #wait = null;
+  /** Tells of the attempt that has begun. The core does so itself, where the module comes at once. */
+  #begun = null;
+  /** Ends listening to the page. */
+  #unhear = () => {};
+  /** Attempts that may be made, in the milliseconds that they take to come back, and when that was so. */
+  #credit;
+  #creditAt = now();
   #owner;
 
   /**
@@ -64,37 +99,42 @@ export class WaitingRoom {
     this.#host = host;
     this.#options = options;
     this.#owner = owner;
+    this.#credit = options[ATTEMPT_BURST] * options[ATTEMPT_INTERVAL];
   }
 
   get readyState() {
-    if (this.state === 'connecting' || this.state === 'suspended') return 0;
+    if (['connecting', 'waiting', 'suspended'].includes(this.state)) return 0;
     return this.#telling ? 2 : 3;
   }
 
   get bufferedAmount() { return this.#bytes; }
 
   start() {
-    this.state = 'connecting';
+    if (this.state === 'idle' || this.state === 'suspended') this.#begin(REQUESTED);
   }
 
   reconnect() {
-    this.state = 'connecting';
+    if (this.state === 'connecting') return;
+    if (this.state !== 'waiting') this.#host.counts[ATTEMPT] = 1;
+    this.#begin(REQUESTED);
   }
 
   // Each connection asks anew, and there is none yet.
   ready() {}
 
-  wake() {}
-
-  counters() {
-    const counts = { attempt: 1, queuedMessages: this.#queue.length, queuedBytes: this.#bytes };
-    [counts.droppedMessages, counts.droppedBytes] = this.#dropped;
-    return COUNTERS.map((name) => counts[name] ?? 0);
+  wake() {
+    if (this.state === 'waiting') this.#hint(IS_VISIBLE);
   }
 
+  counter(index) {
+    if (index === QUEUED) return this.#queue.length;
+    return index === QUEUED_BYTES ? this.#bytes : this.#host.counts[index];
+  }
+
+  /** `ttl` is NaN where none was given, as for the core. */
   send(data, bytes, first, volatile, ttl) {
     if (this.state === 'closed') return CLOSED;
-    const message = { data, bytes, first, ttl, expires: now() + (ttl ?? this.#options[TTL]) };
+    const message = { data, bytes, first, expires: now() + (ttl >= 0 ? ttl : this.#options[TTL]) };
     if (volatile) {
       this.#dropAndTell('volatile', [message]);
       return TAKEN;
@@ -112,58 +152,209 @@ export class WaitingRoom {
       while (!this.#fits(bytes)) oldest.push(this.#removeOldest());
       this.#dropAndTell('overflow', oldest);
     }
-    this.#queue.push(message);
-    this.#bytes += bytes;
-    this.#arm();
+    this.#push([message]);
     return TAKEN;
   }
 
-  /** Nothing has been sent that a code could go with. */
-  suspend() {
-    if (this.state !== 'connecting') return;
+  /**
+   * @param isTold - whether the state was told before, by a core whose instance has failed
+   * @param wasOpen - whether its connection was open
+   */
+  suspend(isTold = false, wasOpen = false) {
+    if (this.state !== 'connecting' && this.state !== 'waiting') return;
+    this.#stopWaiting();
+    this.#begun = null;
+    const waited = this.state === 'waiting';
     this.state = 'suspended';
+    const attempt = this.#host.counts[ATTEMPT];
     this.#tellSoon(() => {
-      this.#host.log?.('suspended (attempt 1)');
-      this.#host.stateChanged('suspended', 1, undefined, SUSPENDED);
-      this.#host.closed(lostBefore('suspended'), undefined, SUSPENDED, 0, 0);
+      if (isTold !== true) this.#tellState('suspended', attempt, undefined, SUSPENDED);
+      if (isTold !== true ? !waited : wasOpen) this.#tellClosed(lostBy('suspended', wasOpen === true), undefined, SUSPENDED);
     });
   }
 
-  close() {
-    if (this.readyState === 0) this.end('closed', REQUESTED);
-    else this.#dropAndTell('closed', this.#empty());
+  resume() {
+    this.start();
   }
 
-  /** It is over, before there was an attempt. */
-  end(cause, why) {
+  close() {
+    if (this.state === 'idle') this.#dropAndTell('closed', this.#empty());
+    else if (this.state !== 'closed') this.end('closed', REQUESTED);
+  }
+
+  /**
+   * Takes over from a core whose instance has failed: what it held, and what it was doing.
+   *
+   * @param host - that of the core
+   */
+  takeOver({ held, untold: [messages, bytes] }) {
+    this.state = 'connecting';
+    this.#push(held);
+    // Dropped by the core, which had not yet told it.
+    if (messages === 0) return;
+    const { counts } = this.#host;
+    counts[DROPPED] += messages;
+    counts[DROPPED_BYTES] += bytes;
+    this.#tellSoon(() => this.#host.dropped('overflow', [], bytes, messages));
+  }
+
+  /**
+   * An attempt has ended, or a connection, and not by the server.
+   *
+   * @param wait - that the core was in: `{ until, why }`
+   */
+  lose(cause, wait = undefined, wasOpen = false) {
+    if (this.state !== 'connecting') return;
+    const [host, options] = [this.#host, this.#options];
+    const { counts } = host;
+    const lost = lostBy(cause, wasOpen);
+    // Where the core waits already, it was asked.
+    const verdict = host.asks & 2 && !wait ? verdictOf(host, lost) : NaN;
+    // Closed by the predicate itself.
+    if (this.state !== 'connecting') return;
+    const failures = counts[ATTEMPT] - 1;
+    let why = verdict >= RETRY ? PREDICATE_RETRIES : POLICY_RETRIES;
+    let delay = verdict >= 0 ? verdict : backoff(options, failures, chance());
+    if (wait) {
+      // A server may have asked for it.
+      [delay, why] = [Math.max(wait.until - now(), 0), wait.why];
+    } else if (!options[RECONNECT] || verdict === STOP || failures >= options[MAX_RETRIES]) {
+      const end = verdict === STOP ? PREDICATE_STOPS : RETRIES_EXHAUSTED;
+      this.end(cause, options[RECONNECT] ? end : RECONNECT_OFF, wasOpen);
+      return;
+    } else {
+      counts[ATTEMPT] += 1;
+    }
+    const lack = this.#lack();
+    if (lack > delay) [delay, why] = [lack, TOO_MANY_ATTEMPTS];
+    const begun = this.#begun;
+    this.#begun = null;
+    const tell = this.#waitFor(Math.ceil(delay), why);
+    this.#tellSoon(() => {
+      begun?.();
+      tell();
+      host.failed();
+      this.#tellClosed(lost, Math.ceil(delay), why);
+    });
+  }
+
+  /** It is over. */
+  end(cause, why, wasOpen = false) {
     this.state = 'closed';
+    this.#begun = null;
     this.#telling = true;
+    this.#stopWaiting();
     this.#drop('closed', this.#empty());
+    const attempt = this.#host.counts[ATTEMPT];
     this.#tellSoon(() => {
       this.#telling = false;
       // Without the explanation, which may quote a URL.
-      this.#host.log?.(`closed (attempt 1): ${cause}`);
-      this.#host.stateChanged('closed', 1, undefined, why);
-      this.#tellDropped('closed');
+      this.#host.log?.(`closed (attempt ${attempt}): ${cause}`);
+      this.#host.stateChanged('closed', attempt, undefined, why);
       this.#host.failed();
-      this.#host.closed(lostBefore(cause), undefined, why, 0, 0);
+      this.#tellDropped('closed');
+      this.#tellClosed(lostBy(cause, wasOpen), undefined, why);
     });
   }
 
   /** Gives the core what is queued. */
   moveInto(core) {
     this.#expire();
-    const time = now();
-    // The core puts what goes first before the others, and has the same limits.
-    for (const { data, bytes, first, ttl, expires } of this.#queue.splice(0)) {
-      core.send(data, bytes, first, false, expires === Infinity ? ttl : Math.ceil(expires - time));
+    const [time, host] = [now(), this.#host];
+    const { counts } = host;
+    // An attempt that was told, and that the core begins and counts again.
+    host.isTold = this.state === 'connecting' && this.#begun === null;
+    core.goOnFrom(...counts.map((count, index) => (index === ATTEMPTS && host.isTold ? count - 1 : count)));
+    for (const message of this.#queue) {
+      const { data, bytes, first, expires } = message;
+      host.held.push(message);
+      host.heldBytes += bytes;
+      // The core puts what goes first before the others, and has the same limits.
+      core.send(data, bytes, first, false, expires === Infinity ? NaN : Math.ceil(expires - time));
     }
+    this.#queue = [];
     this.#bytes = 0;
     this.#arm();
+    this.#stopWaiting();
   }
+
+  // --- Attempts
+
+  #begin(why) {
+    this.#stopWaiting();
+    const lack = this.#lack();
+    if (lack > 0) {
+      this.#tellSoon(this.#waitFor(lack, TOO_MANY_ATTEMPTS));
+      return;
+    }
+    this.#credit -= this.#options[ATTEMPT_INTERVAL];
+    this.state = 'connecting';
+    const attempt = this.#host.counts[ATTEMPT];
+    const begun = () => {
+      if (this.#begun === begun) this.#begun = null;
+      this.#host.counts[ATTEMPTS] += 1;
+      this.#tellState('connecting', attempt, undefined, why);
+    };
+    this.#begun = begun;
+    if (why !== REQUESTED) this.#tellSoon(() => { if (this.#begun === begun) begun(); });
+    this.#host.load();
+  }
+
+  /** How many milliseconds there is no attempt to be made. */
+  #lack() {
+    const [time, price] = [now(), this.#options[ATTEMPT_INTERVAL]];
+    this.#credit = Math.min(this.#credit + time - this.#creditAt, price * this.#options[ATTEMPT_BURST]);
+    this.#creditAt = time;
+    return Math.max(Math.ceil(price - this.#credit), 0);
+  }
+
+  /** Starts to wait; what it returns tells so. */
+  #waitFor(delay, why) {
+    this.#stopWaiting();
+    this.state = 'waiting';
+    this.#wait = { id: undefined, until: now() + delay, isFirm: why === SERVER_ASKS };
+    this.#sleep(delay);
+    this.#unhear = hear((hint) => this.#hint(hint));
+    const attempt = this.#host.counts[ATTEMPT];
+    return () => this.#tellState('waiting', attempt, delay, why);
+  }
+
+  #sleep(delay) {
+    this.#wait.id = setTimeout(() => {
+      const rest = this.#wait.until - now();
+      // A timer may run a little early.
+      if (rest > 0) this.#sleep(rest);
+      else this.#begin(WAIT_OVER);
+    }, Math.min(Math.ceil(delay), LONGEST_TIMER));
+  }
+
+  #stopWaiting() {
+    clearTimeout(this.#wait?.id);
+    this.#wait = null;
+    this.#unhear();
+  }
+
+  #hint(hint) {
+    const { until, isFirm } = this.#wait;
+    if (isFirm || hint === IS_OFFLINE) return;
+    if (hint !== IS_ONLINE) {
+      this.#begin(WOKEN);
+      return;
+    }
+    const delay = Math.max(draw(...ONLINE, chance()), this.#lack());
+    if (now() + delay < until) this.#waitFor(delay, WOKEN)();
+  }
+
+  // --- The queue
 
   #fits(bytes) {
     return this.#queue.length < this.#options[MAX_MESSAGES] && this.#bytes + bytes <= this.#options[MAX_BYTES];
+  }
+
+  #push(messages) {
+    this.#queue.push(...messages);
+    for (const { bytes } of messages) this.#bytes += bytes;
+    this.#arm();
   }
 
   /** Takes out the message that makes room: the oldest, of those that do not go first if there are any. */
@@ -209,9 +400,10 @@ export class WaitingRoom {
   #drop(reason, messages) {
     const untold = this.#untold.get(reason) ?? { messages: [], held: 0, bytes: 0, omitted: 0 };
     const [most, mostBytes] = [Math.max(this.#options[MAX_MESSAGES], LEAST_KEPT), Math.max(this.#options[MAX_BYTES], LEAST_BYTES)];
+    const { counts } = this.#host;
     for (const message of messages) {
-      this.#dropped[0] += 1;
-      this.#dropped[1] += message.bytes;
+      counts[DROPPED] += 1;
+      counts[DROPPED_BYTES] += message.bytes;
       untold.bytes += message.bytes;
       untold.held += message.bytes;
       untold.messages.push(message);
@@ -230,11 +422,28 @@ export class WaitingRoom {
     if (isNew) this.#tellSoon(() => this.#tellDropped(reason));
   }
 
+  // --- Telling
+
   #tellDropped(reason) {
     const untold = this.#untold.get(reason);
     if (!untold) return;
     this.#untold.delete(reason);
     this.#host.dropped(reason, untold.messages.map(({ data }) => contentOf(data)), untold.bytes, untold.omitted);
+  }
+
+  #tellState(state, attempt, delay, why) {
+    this.#host.log?.(`${state} (attempt ${attempt}${delay === undefined ? '' : `, in ${delay} ms`}): ${why}`);
+    this.#host.stateChanged(state, attempt, delay, why);
+  }
+
+  /** What an instance that has failed handed to its socket, and nothing shows that the server had it, is counted here. */
+  #tellClosed(lost, delay, why) {
+    const { unconfirmed, counts } = this.#host;
+    this.#host.unconfirmed = null;
+    const [messages, bytes] = unconfirmed?.() ?? [0, 0];
+    counts[UNCONFIRMED] += messages;
+    counts[UNCONFIRMED_BYTES] += bytes;
+    this.#host.closed(lost, delay, why, messages, bytes);
   }
 
   /** As the core does: after the code that is running, and no more in one task than the page can bear. */
@@ -256,4 +465,8 @@ export class WaitingRoom {
       this.#tells.shift()();
     }
   }
+}
+
+function lostBy(cause, wasOpen) {
+  return Object.freeze({ code: 1006, reason: '', wasClean: false, wasOpen, cause });
 }

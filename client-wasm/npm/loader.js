@@ -1,7 +1,7 @@
 // Loads the WebAssembly module for the entries of the package. It is loaded by the first socket that needs it, or
 // by `load()`; importing this loads nothing and touches nothing of a browser.
 
-import init, { setLoader } from './wasm/steady_socket_wasm.js';
+import { setLoader, start } from './wasm/steady_socket_wasm.js';
 
 /** What the module exports that has been started. */
 const START = '__wbindgen_start';
@@ -22,30 +22,40 @@ export function provide(kind, give) {
   places[kind] = give;
 }
 
-export const { ReconnectingWebSocket, load, shared } = setLoader(loadModule);
+const exported = setLoader(loadModule);
+export const { ReconnectingWebSocket, load, shared } = exported;
+const { Hopeless, atEnd } = exported;
+
+/** The module, once an instance of it has started: a fresh one needs nothing else. */
+let compiled;
 
 async function loadModule(signal, given) {
   const missing = NEEDED.filter((name) => !globalThis[name]);
-  if (missing.length > 0) throw new Error(`there is no ${missing.join(' and no ')} here`);
-  const from = given ?? await (places.embedded ?? places.file)();
-  const module = await compile(from, signal).catch((error) => { throw forbidden(error) ?? error; });
-  if (!WebAssembly.Module.exports(module).some(({ name }) => name === START)) throw anotherModule('it does not export what that does');
+  if (missing.length > 0) throw new Hopeless(`there is no ${missing.join(' and no ')} here`);
+  let from;
   try {
-    await init({ module_or_path: module });
+    from = given ?? await (places.embedded ?? places.file)();
+    const module = compiled ?? await compile(from, signal);
+    if (!WebAssembly.Module.exports(module).some(({ name }) => name === START)) throw anotherModule('it does not export what that does');
+    await start(module, atEnd);
+    compiled = module;
   } catch (error) {
     // Something that it imports is not there, or with it a whole set.
-    throw error instanceof WebAssembly.LinkError || error instanceof TypeError ? anotherModule(error.message) : error;
+    if (error instanceof WebAssembly.LinkError) throw anotherModule(error.message);
+    const is = forbidden(error) ?? error;
+    // The file may be there the next time, and what stands in the program is the same.
+    throw typeof from === 'string' || signal.aborted ? is : new Hopeless(is.message, { cause: is });
   }
 }
 
 function anotherModule(why) {
-  return new Error(`this is not the module of this version of steady-socket: ${why}`);
+  return new Hopeless(`this is not the module of this version of steady-socket: ${why}`);
 }
 
 /** The error of a page's policy, which Chromium words as if 'unsafe-eval' were needed. */
 function forbidden(error) {
   if (!(error instanceof WebAssembly.CompileError) || !/Content Security Policy|CSP/.test(error.message)) return undefined;
-  return new Error(`the content security policy forbids it, whose script-src has to have 'wasm-unsafe-eval': ${error.message}`, { cause: error });
+  return new Hopeless(`the content security policy forbids it, whose script-src has to have 'wasm-unsafe-eval': ${error.message}`, { cause: error });
 }
 
 /** A module of a URL, a response, bytes or what is one already. */
@@ -66,11 +76,22 @@ async function compile(from, signal) {
 async function open(url, signal) {
   // In Node, Deno and Bun. It is not imported: bundlers for browsers would look for it.
   const fs = url.startsWith('file:') && globalThis.process?.getBuiltinModule?.('node:fs');
+  let violated = '';
+  const see = ({ blockedURI, effectiveDirective, disposition }) => {
+    if (disposition === 'enforce' && url.startsWith(blockedURI)) violated = effectiveDirective;
+  };
+  globalThis.addEventListener?.('securitypolicyviolation', see);
   try {
     return await (fs ? fs.promises.readFile(new URL(url), { signal }) : fetch(url, { signal }));
   } catch (cause) {
     signal.throwIfAborted();
-    throw new Error(`${shown(url)} could not be ${fs ? 'read' : 'fetched'}: ${cause.message}`, { cause });
+    // What the policy forbids is told in a task of its own.
+    await new Promise((resolve) => { setTimeout(resolve); });
+    if (violated) throw new Hopeless(`the content security policy forbids it, whose ${violated} has to allow ${shown(url)}`, { cause });
+    const Kind = cause.code === 'ENOENT' ? Hopeless : Error;
+    throw new Kind(`${shown(url)} could not be ${fs ? 'read' : 'fetched'}: ${cause.message}`, { cause });
+  } finally {
+    globalThis.removeEventListener?.('securitypolicyviolation', see);
   }
 }
 

@@ -18,8 +18,8 @@ extern "C" {
 }
 #[wasm_bindgen(module = "/js/failure.js")]
 extern "C" {
-    #[wasm_bindgen(js_name = hasFailed)]
-    fn has_failed();
+    #[wasm_bindgen(js_name = checkRoom)]
+    fn check_room();
 }
 #[wasm_bindgen(module = "/js/lent.js")]
 extern "C" {

@@ -19,7 +19,7 @@ mod ring;
 use alloc::boxed::Box;
 use alloc::rc::Rc;
 
-use steady_socket::connection::{Hint, Input, SendMode, SendRejected};
+use steady_socket::connection::{Hint, Input, Phase, SendMode, SendRejected, Snapshot, Tally};
 use steady_socket::driver::Driver;
 use steady_socket::options::{OPTIONS, Options};
 use wasm_bindgen::prelude::*;
@@ -112,6 +112,45 @@ impl Core {
 
 #[wasm_bindgen]
 impl Core {
+    /// Goes on where an earlier core ended, before anything else is asked of it: with its counters, in the order of
+    /// [`COUNTERS`].
+    #[allow(clippy::too_many_arguments)]
+    #[wasm_bindgen(js_name = goOnFrom)]
+    pub fn go_on_from(
+        &self,
+        attempt: f64,
+        attempts: f64,
+        opens: f64,
+        messages_sent: f64,
+        bytes_sent: f64,
+        messages_received: f64,
+        bytes_received: f64,
+        _queued_messages: f64,
+        _queued_bytes: f64,
+        dropped_messages: f64,
+        dropped_bytes: f64,
+        unconfirmed_messages: f64,
+        unconfirmed_bytes: f64,
+        abandoned: f64,
+    ) {
+        let tally = |messages: f64, bytes: f64| Tally {
+            messages: messages as u64,
+            bytes: bytes as u64,
+        };
+        self.0.go_on_from(&Snapshot {
+            phase: Phase::Idle,
+            attempt: attempt as u32,
+            attempts: attempts as u64,
+            opens: opens as u64,
+            sent: tally(messages_sent, bytes_sent),
+            received: tally(messages_received, bytes_received),
+            queued: Tally::default(),
+            dropped: tally(dropped_messages, dropped_bytes),
+            unconfirmed: tally(unconfirmed_messages, unconfirmed_bytes),
+            abandoned: abandoned as u64,
+        });
+    }
+
     /// Connects for the first time.
     pub fn start(&self) {
         self.0.command(Input::Start);

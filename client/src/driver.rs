@@ -16,7 +16,7 @@ use crate::cell::RefCell;
 use crate::connection::Cause;
 use crate::connection::{
     Accepted, Connection, Context, Effect, Event, Generation, Hint, Input, Loss, Output, Phase,
-    SendMode, SendRejected, Sent, Time, Verdict,
+    SendMode, SendRejected, Sent, Snapshot, Time, Verdict,
 };
 use crate::options::Options;
 use crate::platform::{
@@ -221,6 +221,11 @@ impl<P: 'static> Driver<P> {
             tell_soon: Cell::new(false),
             left: Cell::new(TURN),
         }))
+    }
+
+    /// As [`Connection::go_on_from`].
+    pub fn go_on_from(&self, earlier: &Snapshot) {
+        self.0.connection.borrow_mut().go_on_from(earlier);
     }
 
     /// Gives the core a command of the application. It takes effect at once; the events that it causes

@@ -51,10 +51,6 @@ pub(crate) const EXPORT_MESSAGES: Module = Module {
 /// The module in the package: beside its JavaScript, so that a bundle looks for it beside itself.
 const WASM: &str = "steady-socket.wasm";
 
-/// Where the JavaScript of wasm-bindgen looks for the module when it is not told where it is.
-const DEFAULT_PATH: &str =
-    "module_or_path = new URL('steady_socket_wasm_bg.wasm', import.meta.url);";
-
 /// The licence texts that every published package carries. Its readme is its own.
 const LICENSES: [&str; 2] = ["LICENSE-APACHE", "LICENSE-MIT"];
 
@@ -98,8 +94,11 @@ fn assemble_module(wasm: &Path, package: &Path) -> Result<()> {
             // What the module exports is nobody's business.
             Some("steady_socket_wasm_bg.wasm.d.ts") => {}
             Some("steady_socket_wasm.js") => {
-                let javascript = without_default_path(&files::read(&from)?)?;
-                files::write(&to, imported_once(&javascript))?;
+                let javascript = imported_once(&files::read(&from)?);
+                files::write(&to, as_function(&javascript)?)?;
+            }
+            Some("steady_socket_wasm.d.ts") => {
+                files::write(&to, without_loading(&files::read(&from)?))?;
             }
             _ => files::copy(&from, &to)?,
         }
@@ -109,14 +108,58 @@ fn assemble_module(wasm: &Path, package: &Path) -> Result<()> {
     process::run(Command::new("node").arg(embed).arg(module).arg(embedded))
 }
 
-/// The package says where the module is by itself. Were wasm-bindgen's own place left in, bundlers would add the
-/// file to programs that embed it.
-fn without_default_path(javascript: &str) -> Result<String> {
-    if javascript.matches(DEFAULT_PATH).count() != 1 {
-        return Err(format!("wasm-bindgen's JavaScript no longer has `{DEFAULT_PATH}`").into());
+/// wasm-bindgen's JavaScript keeps one instance of the module in variables of its own. The package starts a fresh
+/// instance when one has failed, and nothing that belongs to the failed one may call into it: so all of it becomes a
+/// function that has these variables for itself. What wasm-bindgen has for loading the module is left out, since the
+/// package does that.
+///
+/// # Errors
+///
+/// When wasm-bindgen's JavaScript is not as this expects.
+fn as_function(javascript: &str) -> Result<String> {
+    let changed = || format!("wasm-bindgen's JavaScript no longer has `{LOADING}`");
+    let (own, _) = javascript.split_once(LOADING).ok_or_else(changed)?;
+    let mut outside = String::new();
+    let mut inside = String::new();
+    for line in own.split_inclusive('\n') {
+        match line.starts_with("import ") || line.starts_with("export {") {
+            true => outside.push_str(line),
+            false => inside.push_str(line),
+        }
     }
-    let refusal = "throw new TypeError('steady-socket: the module is loaded by load()');";
-    Ok(javascript.replace(DEFAULT_PATH, refusal))
+    if inside.lines().any(|line| line.starts_with("export ")) {
+        return Err("wasm-bindgen's JavaScript exports something of its own".into());
+    }
+    Ok(format!("{outside}{STARTING}{inside}{STARTED}"))
+}
+
+/// Where the part of wasm-bindgen's JavaScript begins that loads the module.
+const LOADING: &str = "let wasmModule, wasmInstance, wasm;\n";
+
+const STARTING: &str = "
+/**
+ * Starts an instance of the module.
+ *
+ * @param module - a `WebAssembly.Module`
+ * @param atEnd - called with a function that keeps everything here from calling into the instance
+ */
+export async function start(module, atEnd) {
+let wasm;
+";
+
+const STARTED: &str = "
+({ exports: wasm } = await WebAssembly.instantiate(module, __wbg_get_imports()));
+atEnd(() => { wasm = { __wbg_core_free() {}, __wbindgen_destroy_closure() {} }; });
+wasm.__wbindgen_start();
+}
+";
+
+/// Of the declarations, what wasm-bindgen's own loading is not: it is not there.
+fn without_loading(declarations: &str) -> &str {
+    let loading = "\nexport type InitInput";
+    declarations
+        .split_once(loading)
+        .map_or(declarations, |(own, _)| own)
 }
 
 /// wasm-bindgen imports a module anew for every function that it takes from it as it is, under the same name in

@@ -12,7 +12,7 @@ import { asyncDispose, dispose } from './symbols.js';
 import { Conditions, Turns, abortable, hush, toSignal } from './waiting.js';
 import { ReconnectingWebSocket, shared } from '../loader.js';
 
-const { OPTION_NAMES, defineHandlers, dictionary, dispatch, plainEvent, report, toNumber, wrongKind } = shared;
+const { OPTION_NAMES, checkRoom, defineHandlers, dictionary, dispatch, plainEvent, report, toNumber, wrongKind } = shared;
 
 const OWN_OPTIONS = ['protocols', 'codec', 'incoming', 'outgoing', 'buffer'];
 
@@ -126,6 +126,7 @@ export class TypedSocket extends ReconnectingWebSocket {
   // --- Sending
 
   send(message, options = undefined) {
+    checkRoom();
     if (arguments.length === 0) throw new TypeError(`${CLASS}: send has nothing to send`);
     const failing = this.#failing;
     if (this.#unsent === 0) {
@@ -219,6 +220,7 @@ export class TypedSocket extends ReconnectingWebSocket {
   // --- Receiving
 
   messages(options = undefined) {
+    checkRoom();
     const signal = toSignal('messages', options, ['signal', 'buffer']);
     const inbox = new Inbox(toLimits(options?.buffer, this.#buffer), {
       dropped: (messages, bytes) => this.#tellUnread('inbox-full', messages, bytes),
@@ -252,6 +254,7 @@ export class TypedSocket extends ReconnectingWebSocket {
   }
 
   #forEach(handler, signal) {
+    checkRoom();
     let isOver = false;
     const reading = abortable(signal, (resolve, reject) => {
       const leave = (isQuiet = true) => {

@@ -270,6 +270,22 @@ impl<P> Connection<P> {
         }
     }
 
+    /// Goes on where another connection ended, whose core is no more: with its counters and its count of attempts, and
+    /// so that the next connection that opens is a reconnection if it had one. For a connection that is
+    /// [`Phase::Idle`].
+    pub fn go_on_from(&mut self, earlier: &Snapshot) {
+        self.failures = earlier.attempt.saturating_sub(1);
+        self.totals = Totals {
+            attempts: earlier.attempts,
+            opens: earlier.opens,
+            sent: earlier.sent,
+            received: earlier.received,
+            dropped: earlier.dropped,
+            unconfirmed: earlier.unconfirmed,
+            abandoned: earlier.abandoned,
+        };
+    }
+
     // ----- questions
 
     /// What the connection is doing.

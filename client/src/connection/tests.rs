@@ -1914,3 +1914,36 @@ proptest! {
         prop_assert_eq!(sent.len(), rig.sent.len());
     }
 }
+
+// [R31]
+#[test]
+fn a_connection_goes_on_where_another_ended() {
+    let mut earlier = Rig::open(options());
+    earlier.send(1, SendMode::default()).unwrap();
+    for _ in 0..3 {
+        earlier.closes(1006);
+        earlier.comes_back();
+    }
+    let before = earlier.core.snapshot();
+    let mut rig = Rig::new(options().max_retries(Some(u64::from(before.attempt) as u32)));
+    rig.core.go_on_from(&before);
+    assert_eq!(
+        Snapshot {
+            phase: before.phase,
+            ..rig.core.snapshot()
+        },
+        before
+    );
+    rig.tell(Input::Start);
+    let generation = rig.core.generation();
+    rig.tell(Input::Resolved { generation });
+    rig.opens();
+    let reconnected = rig.told.iter().any(|told| told.starts_with("reopen"));
+    assert!(reconnected, "{:?}", rig.told);
+    // Its attempts count on: there is one retry left.
+    rig.closes(1006);
+    assert_eq!(rig.core.phase(), Phase::Waiting);
+    rig.comes_back();
+    rig.closes(1006);
+    assert_eq!(rig.core.phase(), Phase::Closed);
+}

@@ -3,7 +3,7 @@
 
 import { OPTIONS, ORDERED } from '/js/options.js';
 
-import { AT_ONCE, ReconnectingWebSocket, equal, load, ok, same, throws } from './harness.js';
+import { AT_ONCE, ReconnectingWebSocket, TypedSocket, equal, load, ok, same, throws } from './harness.js';
 
 const CONSTANTS = { CONNECTING: 0, OPEN: 1, CLOSING: 2, CLOSED: 3 };
 
@@ -1364,7 +1364,7 @@ export const cases = {
     }
   },
 
-  async '[R31] when the WebAssembly module fails, every connection ends, and every later call says why'(t) {
+  async '[R31] when the WebAssembly module fails, every connection is lost and made again on a fresh instance'(t) {
     const made = [];
     class Recorded extends WebSocket {
       constructor(...given) {
@@ -1372,49 +1372,149 @@ export const cases = {
         made.push(this);
       }
     }
+    const modules = recordInstances();
     const one = t.echo({ WebSocket: Recorded }).socket;
-    const other = t.socket(failing, [], NEVER_AGAIN);
+    const other = t.echo({ WebSocket: Recorded }).socket;
+    const waits = t.socket(failing, [], NEVER_AGAIN);
     const idle = t.socket(t.url('/echo'), [], { startClosed: true });
-    await t.until(one, 'open');
-    await t.until(other, 'waiting');
-    const ends = [one, other].map((socket) => t.next(socket, 'close', ({ willReconnect }) => !willReconnect));
-    const errors = [one, other].map((socket) => t.next(socket, 'error'));
-    // As a bug in it might: all of its memory is overwritten.
-    const { default: init } = await import('/pkg/wasm/steady_socket_wasm.js');
-    new Uint8Array((await init()).memory.buffer).fill(0xff);
-    const inHandler = new Promise((resolve) => {
-      one.addEventListener('close', () => resolve(throws('InvalidStateError', () => one.send('x'))));
-    });
-    ok(throws('InvalidStateError', () => one.send('x')) instanceof DOMException, 'a DOMException');
+    const answer = t.messages(one, 1);
+    one.send('before');
+    await Promise.all([answer, t.until(other, 'open'), t.until(waits, 'waiting')]);
+    const complaints = recordComplaints();
+    const ends = [one, other, waits].map((socket) => t.next(socket, 'close', ({ cause }) => cause === 'internal-error'));
+    const errors = [one, other, waits].map((socket) => t.next(socket, 'error'));
+    breakInstance(modules);
+    const answers = [one, other].map((socket) => t.messages(socket, 1));
+    one.send('after');
+    other.send('after');
     for (const end of ends) {
-      const { code, wasClean, cause, explanation } = await end;
-      same([code, wasClean, cause], [1006, false, 'internal-error']);
-      ok(explanation.includes('reload'), explanation);
+      const { code, wasClean, willReconnect, explanation } = await end;
+      same([code, wasClean, willReconnect], [1006, false, true]);
+      ok(explanation.includes('WebAssembly'), explanation);
     }
-    await Promise.all([...errors, inHandler]);
-    ok(made.every(({ readyState }) => readyState >= 2), 'the sockets are closed');
-    for (const socket of [one, other, idle]) {
-      same([socket.readyState, socket.bufferedAmount], [3, 0]);
-      equal(socket.state, socket === idle ? 'idle' : 'closed', 'state');
-      for (const [name, { value, set }] of Object.entries(Object.getOwnPropertyDescriptors(ReconnectingWebSocket.prototype))) {
-        if (typeof value !== 'function') {
-          const read = socket[name];
-          if (set) socket[name] = read;
-        } else if (name === 'close') {
-          socket.close();
-          throws('InvalidAccessError', () => socket.close(1));
-        } else if (name !== 'constructor' && name !== 'addEventListener') {
-          ok(throws('InvalidStateError', () => socket[name]('x'), name).message.includes('reload'), name);
-        }
+    await Promise.all(errors);
+    same(await Promise.all(answers), [['after'], ['after']], 'answers on the fresh instance');
+    equal(modules.length, 2, 'instances');
+    equal(complaints.length, 1, `lines on the console: ${complaints}`);
+    ok(made.slice(0, 2).every(({ readyState }) => readyState >= 2), 'the sockets of the first instance are closed');
+    equal(made.length, 4, 'sockets');
+    equal(waits.state, 'waiting', 'the state of one that waits');
+    equal(idle.state, 'idle', 'the state of one that was not started');
+    const { opens, messagesSent, messagesReceived } = one.snapshot();
+    same([opens, messagesSent, messagesReceived], [2, 2, 2], 'the counters go on');
+  },
+
+  async '[R31] a module that fails when a message comes has failed, too'(t) {
+    const modules = recordInstances();
+    const complaints = recordComplaints();
+    const { socket } = t.echo();
+    await t.until(socket, 'open');
+    const back = t.next(socket, 'open');
+    const end = t.next(socket, 'close');
+    socket.send('x');
+    breakInstance(modules);
+    const { cause, willReconnect, unconfirmedMessages, unconfirmedBytes } = await end;
+    same([cause, willReconnect, unconfirmedMessages, unconfirmedBytes], ['internal-error', true, 1, 1]);
+    ok((await back).reconnected, 'it is told as a reconnection');
+    equal(complaints.length, 1, `lines on the console: ${complaints}`);
+  },
+
+  async '[R31] a stack that is exhausted is an error of the program, and no socket notices'(t) {
+    const modules = recordInstances();
+    const complaints = recordComplaints();
+    const other = t.echo().socket;
+    const { socket } = t.echo({ maxQueuedMessages: 2 ** 31 - 1, maxQueuedBytes: 2 ** 31 - 1, highWaterMark: 2 ** 31 - 1 });
+    const typed = new TypedSocket(t.url('/echo'), { ...AT_ONCE });
+    await Promise.all([t.until(socket, 'open'), t.until(other, 'open'), typed.opened()]);
+    const lost = [];
+    for (const one of [socket, other, typed]) one.addEventListener('close', ({ cause }) => lost.push(cause));
+    let sent = 0;
+    for (const [what, act] of [
+      ['send', () => { socket.send('x'); sent += 1; }],
+      ['send of bytes', () => { socket.send(new Uint8Array(1)); sent += 1; }],
+      ['send with options', () => { socket.send('x', { ttl: 60_000 }); sent += 1; }],
+      ['send of a value', () => { typed.send({ x: 1 }); }],
+      ['readyState', () => socket.readyState],
+      ['bufferedAmount', () => socket.bufferedAmount],
+      ['state', () => socket.state],
+      ['protocol', () => socket.protocol],
+      ['snapshot()', () => socket.snapshot()],
+      ['ready()', () => socket.ready()],
+      ['binaryType', () => { socket.binaryType = 'arraybuffer'; }],
+      ['a handler', () => { socket.onclose = () => {}; socket.onclose = null; }],
+      ['close() with a wrong code', () => { try { socket.close(1); } catch (error) { if (error.name !== 'InvalidAccessError') throw error; } }],
+      ['a new socket', () => { new ReconnectingWebSocket('ws://127.0.0.1:1/', [], { startClosed: true }); }],
+      ['another socket of two', () => { other.bufferedAmount; socket.bufferedAmount; }],
+      ['messages()', () => typed.messages().return()],
+    ]) {
+      // With steps of many sizes, so that the end comes at every depth.
+      for (const padding of PADDINGS) {
+        const error = exhaust(act, padding);
+        ok(error instanceof RangeError || error.name === 'InternalError', `${what}: ${error}`);
       }
-      const heard = [];
-      socket.addEventListener('own', () => heard.push('own'), { once: true });
-      socket.dispatchEvent(new Event('own'));
-      same(heard, ['own'], 'it is still an EventTarget');
+      equal(socket.state, 'open', `the state after ${what}`);
     }
-    throws('InvalidStateError', () => new ReconnectingWebSocket(t.url('/echo')));
-    const loaded = await load().catch(({ name }) => name);
-    equal(loaded, 'InvalidStateError', 'load()');
+    // In a handler that the module has called.
+    const inHandler = new Promise((resolve) => {
+      socket.addEventListener('message', () => resolve(exhaust(() => { socket.send('y'); sent += 1; }, 3)), { once: true });
+    });
+    await inHandler;
+    await t.settle();
+    same([lost, [socket.state, other.state, typed.state]], [[], ['open', 'open', 'open']], 'losses, and states');
+    const answer = t.messages(other, 1);
+    other.send('still there');
+    same(await answer, ['still there']);
+    equal(socket.snapshot().messagesSent + socket.snapshot().queuedMessages, sent, 'messages sent');
+    same([modules.length, complaints], [1, []], 'instances, and what the console was told');
+    for (const one of [typed, socket]) one.close();
+  },
+
+  async '[R31] a stack that is exhausted inside of commands leaves every socket on its way'(t) {
+    const complaints = recordComplaints();
+    for (const [index, levels] of [3, 200, 300, 330, 360, 3, 200, 300, 330, 360].entries()) {
+      const { socket } = t.echo();
+      await t.until(socket, 'open');
+      const isClosed = index < 5;
+      exhaust(isClosed ? () => socket.close() : () => socket.reconnect(), 0, levels);
+      if (isClosed) {
+        socket.close();
+        if (socket.readyState !== 3) await t.next(socket, 'close', ({ willReconnect }) => !willReconnect);
+        equal(socket.readyState, 3, 'readyState after close()');
+      } else {
+        await t.until(socket, 'open');
+        const answer = t.messages(socket, 1);
+        socket.send('x');
+        same(await answer, ['x'], 'the answer after reconnect()');
+        socket.close();
+      }
+    }
+    same(complaints, [], 'what the console was told');
+  },
+
+  async '[R31] this class in the place of the global WebSocket has the sockets of the platform'(t) {
+    await load();
+    const { WebSocket } = globalThis;
+    for (const Class of [
+      ReconnectingWebSocket, TypedSocket, class extends ReconnectingWebSocket {}, new Proxy(ReconnectingWebSocket, {}),
+      function Wrapper(...given) { return new ReconnectingWebSocket(...given); },
+      class Wrapper { constructor(url) { return new TypedSocket(url); } },
+    ]) {
+      globalThis.WebSocket = Class;
+      try {
+        const { socket } = t.echo();
+        const answer = t.messages(socket, 1);
+        socket.send('x');
+        same(await answer, ['x']);
+        equal(socket.snapshot().attempts, 1, 'attempts');
+        socket.close();
+      } finally {
+        globalThis.WebSocket = WebSocket;
+      }
+    }
+    for (const Class of [ReconnectingWebSocket, TypedSocket, class extends ReconnectingWebSocket {}, new Proxy(TypedSocket, {})]) {
+      const { message } = throws('TypeError', () => new ReconnectingWebSocket(t.url('/echo'), [], { WebSocket: Class }));
+      ok(message.includes('WebSocket: native'), message);
+    }
   },
 
   async 'every option refuses every value of the wrong kind, naming itself and what it takes'(t) {
@@ -1865,4 +1965,61 @@ async function closesOnce(t, socket, act, { code, wasClean, reason = '' }) {
   socket.close();
   await t.settle();
   equal(closes.length, 1, 'close events after another close()');
+}
+
+// --- The module ---------------------------------------------------------------------------------------------
+
+/** The memories of the instances that are started from here on, the last of which can be broken. */
+function recordInstances() {
+  const modules = [];
+  const { instantiate } = WebAssembly;
+  WebAssembly.instantiate = async (...given) => {
+    const instance = await Reflect.apply(instantiate, WebAssembly, given);
+    modules.push(instance.exports.memory);
+    return instance;
+  };
+  return modules;
+}
+
+/** As a bug in it might: all of its memory is overwritten. */
+function breakInstance(modules) {
+  new Uint8Array(modules.at(-1).buffer).fill(0xff);
+}
+
+/** What the console is told as errors. */
+function recordComplaints() {
+  const complaints = [];
+  console.error = (line) => complaints.push(line);
+  return complaints;
+}
+
+/** How much a step of the program takes: several words each. */
+const PADDINGS = [0, 1, 2, 3, 5, 8, 13, 40];
+
+/**
+ * Calls itself until the stack is exhausted, and a function on the last levels: those at which a call could fail, and some
+ * before. Every step takes as much of the stack as `padding` says.
+ *
+ * @returns the error
+ */
+function exhaust(act, padding, levels = 700) {
+  const rest = Array(padding).fill(0);
+  let from = Infinity;
+  let deepest = 0;
+  const step = (level, ...given) => {
+    deepest = level;
+    if (level > from) act();
+    step(level + 1, ...given);
+  };
+  let thrown;
+  // How deep it goes is seen the first time.
+  for (let round = 0; round < 2; round += 1) {
+    try {
+      step(0, ...rest);
+    } catch (error) {
+      thrown = error;
+    }
+    from = deepest - levels;
+  }
+  return thrown;
 }

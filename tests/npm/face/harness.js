@@ -1,6 +1,6 @@
 // What a case of the face's tests works with, in a page and in a worker alike.
 
-import { ReconnectingWebSocket, load } from '/pkg/index.js';
+import { ReconnectingWebSocket, TypedSocket, load } from '/pkg/index.js';
 
 /** Milliseconds after which a case that waits for something gives up: protection against hanging. */
 const PATIENCE = 20_000;
@@ -163,4 +163,4 @@ function show(value) {
   return typeof value === 'string' ? JSON.stringify(value) : String(value);
 }
 
-export { ReconnectingWebSocket, load };
+export { ReconnectingWebSocket, TypedSocket, load };

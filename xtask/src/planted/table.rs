@@ -1116,8 +1116,8 @@ pub(super) const TABLE: &[Bug] = &[
         promise: 25,
         what: "the waiting room forgets the time to live",
         file: "client-wasm/js/waiting-room.js",
-        from: "expires === Infinity ? ttl : Math.ceil(expires - time)",
-        to: "undefined",
+        from: "expires === Infinity ? NaN : Math.ceil(expires - time)",
+        to: "NaN",
         test: Named {
             file: "tests/npm/testing/promises.test.mjs",
             name: "a message that waited before the start keeps its time to live",
