@@ -1274,4 +1274,26 @@ pub(super) const TABLE: &[Bug] = &[
             name: "a text that looks like a control message is the application’s, both ways",
         },
     },
+    Bug {
+        promise: 31,
+        what: "the sockets of an instance that has failed stay open",
+        file: "client-wasm/js/failure.js",
+        from: "  abandon();",
+        to: "",
+        test: Named {
+            file: "tests/npm/testing/failure.test.mjs",
+            name: "every socket loses its connection, as it loses others, and is back on a fresh instance",
+        },
+    },
+    Bug {
+        promise: 31,
+        what: "fresh instances without end",
+        file: "client-wasm/js/failure.js",
+        from: "isOver = !canRestart || failures.length > MOST_FAILURES;",
+        to: "isOver = !canRestart;",
+        test: Named {
+            file: "tests/npm/testing/failure.test.mjs",
+            name: "an instance that fails again and again is final, and the console is told what helps",
+        },
+    },
 ];
