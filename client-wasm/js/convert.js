@@ -11,12 +11,18 @@ const PROBE_ACCEPTS = 'true, false, an http:, https:, ws: or wss: URL, or a func
 /** How many attempts in a row fail before the reason is asked for, if nothing else is said. */
 const DIAGNOSE_AFTER = 3;
 
+/** The options that hold what is sent as a ping or a keepalive. */
+export const HEARTBEAT = 'heartbeatMessage';
+export const KEEPALIVE = 'keepaliveMessage';
+const PING = ['a string, a buffer, a view or a function', (value) => isFunction(value) || isHeartbeat(value)];
+
 /** Options that are not in the table, with what each takes. */
 const OBJECT_OPTIONS = {
   shouldReconnect: ['a function', isFunction],
   signal: ['an AbortSignal', isAbortSignal],
   WebSocket: ['a WebSocket constructor', isFunction],
-  heartbeatMessage: ['a string, a buffer, a view or a function', (value) => isFunction(value) || isHeartbeat(value)],
+  [HEARTBEAT]: PING,
+  [KEEPALIVE]: PING,
   isHeartbeat: ['a function', isFunction],
   diagnose: [PROBE_ACCEPTS, (value) => typeof value === 'boolean' || isFunction(value) || isUrl(value)],
   debug: ['a function', isFunction],
@@ -316,11 +322,11 @@ export function toMessage(who, data, taker = 'send') {
 }
 
 /** What is sent as a ping: a string, or a copy of a buffer's or a view's bytes. */
-export function toHeartbeat(who, value) {
+export function toHeartbeat(who, name, value) {
   if (!isHeartbeat(value)) {
-    throw wrongAnswer(who, 'the function heartbeatMessage', kindOf(value), 'a string, a buffer or a view');
+    throw wrongAnswer(who, `the function ${name}`, kindOf(value), 'a string, a buffer or a view');
   }
-  const [message] = toMessage(who, value, 'heartbeatMessage');
+  const [message] = toMessage(who, value, name);
   keepBytes(message);
   return contentOf(message);
 }
@@ -390,10 +396,14 @@ export function toOptions(who, given) {
     if (value !== undefined && !accepts(value)) throw wrongKind(who, `option ${name}`, value, accepted);
     checked[name] = value;
   }
-  const { heartbeatMessage, diagnose } = checked;
+  const { diagnose } = checked;
   const { diagnoseAfter = DIAGNOSE_AFTER } = options;
-  if (heartbeatMessage !== undefined && !isFunction(heartbeatMessage)) {
-    checked.heartbeatMessage = toHeartbeat(who, heartbeatMessage);
+  for (const name of [HEARTBEAT, KEEPALIVE]) {
+    const message = checked[name];
+    if (message !== undefined && !isFunction(message)) checked[name] = toHeartbeat(who, name, message);
+  }
+  if (values[rowOf('keepaliveInterval')] < Infinity && !values[rowOf('controlMessages')] && (checked[HEARTBEAT] ?? checked[KEEPALIVE]) === undefined) {
+    throw new TypeError(`${who}: option keepaliveInterval: there is nothing to send; give ${KEEPALIVE} or ${HEARTBEAT}, or set controlMessages`);
   }
   if (isUrl(diagnose)) checked.diagnose = toProbeUrl(who, diagnose);
   checked.diagnoseAfter = toNumber(who, { ...OPTIONS[rowOf('attemptBurst')], name: 'diagnoseAfter' }, diagnoseAfter);

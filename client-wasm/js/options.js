@@ -40,6 +40,7 @@ export const OPTIONS = [
   millis('announcedDelayMax', 0, 60000),
   millis('heartbeatInterval', 1, Infinity, true),
   millis('heartbeatGrace', 1, 10000),
+  millis('keepaliveInterval', 1, Infinity, true),
   flag('controlMessages', 0),
   millis('probeTimeout', 1, 5000),
   count('maxQueuedMessages', 0, 1000),
@@ -55,4 +56,4 @@ export const OPTIONS = [
 ];
 
 /** Pairs of them, by their place, of which the first may not be greater than the second. */
-export const ORDERED = [[4, 7], [5, 7], [23, 22]];
+export const ORDERED = [[4, 7], [5, 7], [24, 23]];

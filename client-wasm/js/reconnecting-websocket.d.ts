@@ -182,6 +182,16 @@ export interface ReconnectingWebSocketOptions {
   heartbeatGrace?: number | undefined;
 
   /**
+   * How often something is sent to the server, whatever it sends: for a server that closes connections on
+   * which it hears nothing. What is sent is a `~ping` where control messages are spoken, else the keepalive
+   * message, else the ping. An answer is not waited for, and without one nothing is judged. Nothing is sent
+   * before the gate is open.
+   * Milliseconds, 1 to 2^31 - 1, or `Infinity` for no limit.
+   * @default Infinity
+   */
+  keepaliveInterval?: number | undefined;
+
+  /**
    * Whether control messages are spoken when the server has agreed to a sub-protocol whose name ends with
    * `~1`: its heartbeat, a ping, a window to come back in. They do not reach the application. A text of its
    * own that starts with `~` is escaped on the way, and arrives as it was given.
@@ -289,6 +299,19 @@ export interface ReconnectingWebSocketOptions {
    * ```
    */
   heartbeatMessage?: string | BufferSource | (() => string | BufferSource) | undefined;
+
+  /**
+   * What is sent at every `keepaliveInterval`, where control messages are not spoken; without it, `heartbeatMessage`
+   * is. The server need not answer: nothing is judged by it. A function is called each time; if it throws, that is
+   * reported, and nothing is sent.
+   *
+   * For a server that closes connections on which it hears nothing, whatever it sends itself:
+   *
+   * ```js
+   * new ReconnectingWebSocket('/feed', [], { keepaliveInterval: 20_000, keepaliveMessage: '{"type":"alive"}' });
+   * ```
+   */
+  keepaliveMessage?: string | BufferSource | (() => string | BufferSource) | undefined;
 
   /**
    * Whether a message is the answer to `heartbeatMessage`, or a heartbeat that the server sends by itself.

@@ -3,7 +3,7 @@
 
 import {
   OPTION_NAMES, checkAsked, checkClose, checkIsHeartbeat, checkMixedContent, checkProtocols, checkVerdict, dictionary,
-  isFunction, parseUrl, rowOf, toCloseCode, toHeartbeat, toMessage, toModuleSource, toNumber, toOptions,
+  HEARTBEAT, KEEPALIVE, isFunction, parseUrl, rowOf, toCloseCode, toHeartbeat, toMessage, toModuleSource, toNumber, toOptions,
   toProtocols, toProvidedUrl, toSendOptions, toText, wrongKind,
 } from './convert.js';
 import { Target, closeEvent, defineHandlers, dispatch, handle, messageEvent, plainEvent, report } from './events.js';
@@ -598,7 +598,7 @@ export class ReconnectingWebSocket extends Target {
       }
     };
     const ask = forward((socket, ...given) => socket.#resolve(...given));
-    const { debug, heartbeatMessage, isHeartbeat, numbers, shouldReconnect } = this.#options;
+    const { debug, heartbeatMessage, isHeartbeat, keepaliveMessage, numbers, shouldReconnect } = this.#options;
     const options = this.#options;
     const isStatic = !isFunction(this.#urlSource) && !isFunction(this.#protocolsSource);
     const host = {
@@ -658,7 +658,10 @@ export class ReconnectingWebSocket extends Target {
         return host.socket;
       },
       resolve: (...given) => ask(...given) ?? new Promise(() => {}),
-      ping: forward((socket) => (isFunction(heartbeatMessage) ? toHeartbeat(socket.#class, heartbeatMessage.call(undefined)) : heartbeatMessage)),
+      ping: forward((socket, keepalive) => {
+        const message = keepalive ? keepaliveMessage : heartbeatMessage;
+        return isFunction(message) ? toHeartbeat(socket.#class, keepalive ? KEEPALIVE : HEARTBEAT, message.call(undefined)) : message;
+      }),
       isHeartbeat: forward((socket, data) => checkIsHeartbeat(socket.#class, isHeartbeat.call(undefined, data))),
       verdict: forward((socket, lost) => checkVerdict(socket.#class, shouldReconnect.call(undefined, lost))),
       opened: forward((socket, ...given) => socket.#opened(...given)),

@@ -186,6 +186,34 @@ export function defer(id) {
   queueMicrotask(() => tell(thing));
 }
 
+/**
+ * Calls back in a task behind the socket events that wait already. Browsers run such tasks in the order in which they
+ * were posted, messages of a channel, unlike timers, in hidden pages, too. Node runs timers before sockets, and what is
+ * immediate behind them.
+ *
+ * @returns 0 if it will not call back: on fake timers nothing waits but what the test has still to do
+ */
+export function turn(id) {
+  const { setImmediate, MessageChannel, setTimeout } = globalThis;
+  if (setTimeout.clock) return 0;
+  const thing = { id, isLive: true, from: alive() };
+  const run = () => tell(thing);
+  if (setImmediate) {
+    setImmediate(run);
+  } else if (MessageChannel) {
+    const { port1, port2 } = new MessageChannel();
+    port1.onmessage = () => {
+      port1.close();
+      run();
+    };
+    port2.postMessage(0);
+  } else {
+    setTimeout(run);
+  }
+  return 1;
+}
+
+/** Listens to the page and the network. A worker hears only of the network, and Node of nothing. */
 export function watch(id) {
   const thing = enter(id);
   thing.unhear = hear((hint) => tell(thing, 0, hint));
@@ -410,10 +438,10 @@ export function asksOf(host) {
   return host.asks;
 }
 
-export function pingOf(host) {
+export function pingOf(host, keepalive) {
   // What is sent next.
   host.isPing = true;
-  return host.ping();
+  return host.ping(keepalive);
 }
 
 export function isHeartbeat(host, message) {

@@ -33,6 +33,11 @@ impl Face {
     const fn has(&self, ask: i32) -> bool {
         self.asks & ask != 0
     }
+
+    fn message_of(&self, keepalive: i32) -> Option<JsValue> {
+        let message = host::ping_of(&self.host, keepalive);
+        (!message.is_undefined()).then_some(message)
+    }
 }
 
 /// JavaScript keeps the URL and the sub-protocols, and makes its sockets with them.
@@ -125,11 +130,11 @@ impl Application<JsValue> for Face {
     fn settled(&self) {}
 
     fn ping(&self) -> Option<JsValue> {
-        if !self.has(asks::PING) {
-            return None;
-        }
-        let ping = host::ping_of(&self.host);
-        (!ping.is_undefined()).then_some(ping)
+        self.has(asks::PING).then(|| self.message_of(0)).flatten()
+    }
+
+    fn keepalive(&self) -> Option<JsValue> {
+        self.message_of(1)
     }
 
     fn pings(&self) -> bool {

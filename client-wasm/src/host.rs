@@ -101,6 +101,10 @@ extern "C" {
     /// Calls back in a microtask.
     pub(crate) fn defer(id: i32);
 
+    /// Calls back in a task behind the socket events that wait. The result is 1, or 0 when it will not, since a test
+    /// moves the time.
+    pub(crate) fn turn(id: i32) -> i32;
+
     /// Calls back with a number of [`HINTS`](crate::ring::HINTS) when the page or the network may have
     /// changed.
     pub(crate) fn watch(id: i32);
@@ -153,9 +157,10 @@ extern "C" {
     #[wasm_bindgen(js_name = asksOf)]
     pub(crate) fn asks_of(host: &Host) -> i32;
 
-    /// What to send to a server that answers it; `undefined` if the function for it failed.
+    /// What to send as a ping, or as a keepalive if that is 1; `undefined` if there is nothing, or the function for it
+    /// failed.
     #[wasm_bindgen(js_name = pingOf)]
-    pub(crate) fn ping_of(host: &Host) -> JsValue;
+    pub(crate) fn ping_of(host: &Host, keepalive: i32) -> JsValue;
 
     /// Whether a message is a heartbeat: 1 or 0.
     #[wasm_bindgen(js_name = isHeartbeat)]

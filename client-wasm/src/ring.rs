@@ -5,6 +5,7 @@ use alloc::boxed::Box;
 use alloc::rc::Rc;
 use alloc::string::String;
 use core::any::Any;
+use core::cell::Cell;
 
 use steady_socket::connection::{CloseFrame, Hint, Time};
 use steady_socket::platform::{
@@ -79,15 +80,16 @@ impl Platform<JsValue> for Ring {
     }
 
     fn defer(&self, task: Box<dyn FnOnce()>) {
-        let slot = Rc::new(core::cell::Cell::new(None));
-        let itself = Rc::clone(&slot);
-        let registered = self.callbacks.add_once(Box::new(move || {
-            drop(itself.take());
-            task();
-        }));
-        let id = registered.id;
-        slot.set(Some(registered));
-        host::defer(id);
+        host::defer(self.once(task).0);
+    }
+
+    fn turn(&self, task: Box<dyn FnOnce()>) -> bool {
+        let (id, slot) = self.once(task);
+        let waits = host::turn(id) != 0;
+        if !waits {
+            drop(slot.take());
+        }
+        waits
     }
 
     fn connect(
@@ -118,6 +120,21 @@ impl Platform<JsValue> for Ring {
             return Err(refused());
         }
         Ok(Rc::new(Wire(registered)))
+    }
+}
+
+impl Ring {
+    /// Gives a task a number, until it is called or taken out.
+    fn once(&self, task: Box<dyn FnOnce()>) -> (i32, Rc<Cell<Option<Registered>>>) {
+        let slot = Rc::new(Cell::new(None));
+        let itself = Rc::clone(&slot);
+        let registered = self.callbacks.add_once(Box::new(move || {
+            drop(itself.take());
+            task();
+        }));
+        let id = registered.id;
+        slot.set(Some(registered));
+        (id, slot)
     }
 }
 

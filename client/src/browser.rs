@@ -245,6 +245,24 @@ impl Platform<Message> for Browser {
         Runtime::spawn(self, Box::pin(async move { task() }));
     }
 
+    fn turn(&self, task: Box<dyn FnOnce()>) -> bool {
+        let task = Cell::new(Some(task));
+        let itself = Rc::new(Cell::new(None));
+        let slot = Rc::clone(&itself);
+        let listener = Listener::new(move |_| {
+            // Kept until here, and freed when this has returned.
+            let listener: Option<Listener> = slot.take();
+            if let Some(task) = task.take().filter(|_| !is_abandoned()) {
+                task();
+            }
+            drop(listener);
+        });
+        let run = listener.as_ref().clone();
+        itself.set(Some(listener));
+        after_events(&run);
+        true
+    }
+
     fn connect(
         &self,
         target: &Target,
@@ -400,6 +418,27 @@ impl Drop for Timeout {
             &self.id,
             &JsValue::UNDEFINED,
         );
+    }
+}
+
+/// Calls a function in a task behind the socket events that wait, as `turn` in `client-wasm/js/ring.js` does, which
+/// says why so.
+fn after_events(run: &JsValue) {
+    if call(&js_sys::global(), "setImmediate", run, &JsValue::UNDEFINED).is_ok() {
+        return;
+    }
+    let channel = make(&global("MessageChannel"), "", &JsValue::UNDEFINED).unwrap_or_default();
+    let to = read(&channel, "port1");
+    write(&to, "onmessage", run);
+    if call(
+        &read(&channel, "port2"),
+        "postMessage",
+        &JsValue::NULL,
+        &JsValue::UNDEFINED,
+    )
+    .is_err()
+    {
+        let _ = call(&js_sys::global(), "setTimeout", run, &JsValue::UNDEFINED);
     }
 }
 

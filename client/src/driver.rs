@@ -66,6 +66,12 @@ pub trait Application<P> {
         None
     }
 
+    /// What to send so that the server hears from this client, where that need not be answered; `None` to send the
+    /// ping.
+    fn keepalive(&self) -> Option<P> {
+        None
+    }
+
     /// Whether there is anything to send as a ping; asked once for every connection.
     fn pings(&self) -> bool {
         self.ping().is_some()
@@ -133,6 +139,10 @@ struct Inner<P: 'static> {
 /// end, and while a task lasts, the page does nothing else. The same number stands in JavaScript, in
 /// `client-wasm/js/waiting-room.js`.
 const TURN: u32 = 512;
+
+/// A timer that was armed by one that was armed by another, and so on, so often. Browsers let chains of five go on
+/// once a minute in a hidden page.
+const DEEP: u32 = 3;
 
 /// The close code with which a server is told that its message was too big: a script cannot send 1009.
 pub const TOO_BIG: u16 = 4009;
@@ -548,7 +558,15 @@ impl<P: 'static> Inner<P> {
         self.begin_turn();
         self.look_at_clocks();
         self.happened(Input::Timer);
-        self.in_chain.set(0);
+        if self.in_chain.replace(0) >= DEEP {
+            // What is armed outside of a timer begins a new chain.
+            let weak = Rc::downgrade(self);
+            self.platform.turn(Box::new(move || {
+                if let Some(inner) = weak.upgrade() {
+                    inner.arm();
+                }
+            }));
+        }
     }
 
     /// Something may have changed outside.
@@ -584,7 +602,9 @@ impl<P: 'static> Inner<P> {
                     generation,
                     payload,
                 }) => self.transmit(generation, payload),
-                Some(Effect::Ping { generation }) => self.ping(generation),
+                Some(Effect::Ping { generation }) => self.ping(generation, false),
+                Some(Effect::KeepAlive { generation }) => self.ping(generation, true),
+                Some(Effect::Turn { generation, turn }) => self.turn(generation, turn),
                 Some(Effect::Measure { generation }) => self.measure(generation),
                 Some(Effect::Close {
                     generation,
@@ -605,19 +625,41 @@ impl<P: 'static> Inner<P> {
         }
     }
 
-    fn ping(&self, generation: Generation) {
+    /// Sends a ping of the control messages, or what the application has for it.
+    fn ping(&self, generation: Generation, is_keepalive: bool) {
         let controls = self.controls.get();
         let number = self.connection.borrow().question();
+        let own = match is_keepalive && !controls {
+            true => self.application.keepalive(),
+            false => None,
+        };
+        // What an application has for a keepalive alone need not be answered.
+        let is_answered = number.is_some() || (!controls && own.is_none());
         let ping = match controls {
             true => Some(self.platform.message(&Control::ping(number))),
-            false => self.application.ping(),
+            false => own.or_else(|| self.application.ping()),
         };
         if let (Some(socket), Some(ping)) = (self.socket_of(generation), ping) {
             // A socket that refuses it is found dead by the missing answer. Without a number, that of a control
             // message could not be told from what the server says by itself.
-            if socket.send(&ping).is_ok() && (number.is_some() || !controls) {
+            if socket.send(&ping).is_ok() && is_answered {
                 self.tell_core(Input::Pinged { generation });
             }
+        }
+    }
+
+    /// Lets what waits in the event loop arrive before something is given up.
+    fn turn(self: &Rc<Self>, generation: Generation, turn: u32) {
+        let weak = Rc::downgrade(self);
+        let waits = self.platform.turn(Box::new(move || {
+            if let Some(inner) = weak.upgrade() {
+                inner.begin_turn();
+                inner.look_at_clocks();
+                inner.happened(Input::Turned { generation, turn });
+            }
+        }));
+        if !waits {
+            self.tell_core(Input::Turned { generation, turn });
         }
     }
 

@@ -415,6 +415,11 @@ options! {
     heartbeat_interval / "heartbeatInterval": Option<Duration>, Millis 1..=MAX_MILLIS, default f64::INFINITY;
     /// How much longer it may be silent before the connection is given up as dead.
     heartbeat_grace / "heartbeatGrace": Duration, Millis 1..=MAX_MILLIS, default 10_000.0;
+    /// How often something is sent to the server, whatever it sends: for a server that closes connections on which
+    /// it hears nothing. What is sent is a `~ping` where control messages are spoken, else the keepalive message, else
+    /// the ping. An answer is not waited for, and without one nothing is judged. Nothing is sent before the gate is
+    /// open.
+    keepalive_interval / "keepaliveInterval": Option<Duration>, Millis 1..=MAX_MILLIS, default f64::INFINITY;
     /// Whether control messages are spoken when the server has agreed to a sub-protocol whose name ends
     /// with `~1`: its heartbeat, a ping, a window to come back in. They do not reach the application. A text of
     /// its own that starts with `~` is escaped on the way, and arrives as it was given.

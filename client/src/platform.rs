@@ -160,6 +160,11 @@ pub trait Platform<P> {
     /// Runs a function soon, never before this call has returned.
     fn defer(&self, task: Box<dyn FnOnce()>);
 
+    /// Runs a function in a task that comes after the socket events that wait already, also in a hidden page, and
+    /// never before this call has returned. Returns whether it will: it does not where no event can wait, because a
+    /// test moves the time.
+    fn turn(&self, task: Box<dyn FnOnce()>) -> bool;
+
     /// Makes a socket.
     ///
     /// # Errors

@@ -41,6 +41,8 @@ pub enum ConnectError {
     Insecure(Refused),
     /// The sub-protocols are not what a WebSocket takes.
     Protocols(Refused),
+    /// The option `keepalive_interval` is given, and nothing to send: see [`Builder::keepalive`].
+    Keepalive,
     /// There is no browser here: give a platform with [`Builder::platform`].
     NoBrowser,
     /// The program has panicked (see [`close_sockets_on_panic`](crate::close_sockets_on_panic)).
@@ -52,6 +54,10 @@ impl fmt::Display for ConnectError {
         match self {
             Self::Option(error) => error.fmt(f),
             Self::Url(error) | Self::Insecure(error) | Self::Protocols(error) => error.fmt(f),
+            Self::Keepalive => f.write_str(
+                "option keepalive_interval has nothing to send; give the builder a keepalive or a \
+                 heartbeat, or set option control_messages",
+            ),
             Self::NoBrowser => f.write_str(
                 "this program does not run in a browser; give the builder a platform to run on",
             ),
@@ -124,6 +130,7 @@ pub struct Builder<Out, In, C> {
     on_open: Option<OnOpen>,
     on_message: Option<OnMessage>,
     heartbeat: Option<Heartbeat>,
+    keepalive: Option<Message>,
     inbox: InboxLimits,
     /// Control messages are offered among the sub-protocols.
     controls: bool,
@@ -157,6 +164,7 @@ impl<Out, In, C> Builder<Out, In, C> {
             on_open: None,
             on_message: None,
             heartbeat: None,
+            keepalive: None,
             inbox: InboxLimits::default(),
             controls: false,
             types: PhantomData,
@@ -212,6 +220,13 @@ impl<Out, In, C> Builder<Out, In, C> {
         self
     }
 
+    /// What is sent at every `keepalive_interval` (see [`Options`]), where control messages are not spoken; without
+    /// it, the ping of [`Builder::heartbeat`] is. The server need not answer: nothing is judged by it.
+    pub fn keepalive(mut self, message: Message) -> Self {
+        self.keepalive = Some(message);
+        self
+    }
+
     /// How much may wait to be read from the stream.
     pub fn inbox(mut self, limits: InboxLimits) -> Self {
         self.inbox = limits;
@@ -235,6 +250,13 @@ impl<Out, In, C> Builder<Out, In, C> {
         self.options.control_messages |= self.controls;
         if let Some(wrong) = self.wrong_option {
             return Err(ConnectError::Option(wrong));
+        }
+        if self.options.keepalive_interval.is_some()
+            && !self.options.control_messages
+            && self.keepalive.is_none()
+            && self.heartbeat.is_none()
+        {
+            return Err(ConnectError::Keepalive);
         }
         let platform = match self.platform {
             Some(platform) => platform,
@@ -262,6 +284,7 @@ impl<Out, In, C> Builder<Out, In, C> {
             on_open: self.on_open,
             on_message: Cell::new(self.on_message),
             heartbeat: self.heartbeat,
+            keepalive: self.keepalive,
             shared: Rc::clone(&shared),
         });
         let driver = Driver::new(self.options, platform, Box::new(FaceRef(face)));
@@ -408,6 +431,7 @@ pub(crate) struct Face {
     /// Not there while it runs.
     on_message: Cell<Option<OnMessage>>,
     heartbeat: Option<Heartbeat>,
+    keepalive: Option<Message>,
     shared: Rc<Shared>,
 }
 
@@ -516,6 +540,10 @@ impl Application<Message> for FaceRef {
             .heartbeat
             .as_ref()
             .map(|heartbeat| heartbeat.ping.clone())
+    }
+
+    fn keepalive(&self) -> Option<Message> {
+        self.0.keepalive.clone()
     }
 
     fn is_pong(&self, payload: &Message) -> bool {

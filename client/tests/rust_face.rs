@@ -1713,7 +1713,7 @@ fn a_dead_connection_is_noticed_although_timers_tick_once_a_minute() {
     for _ in 0..3 {
         world.advance_throttled(Duration::from_secs(60));
     }
-    assert_eq!(socket.handle().phase(), Phase::Waiting);
+    assert_ne!(socket.handle().phase(), Phase::Open);
 }
 
 // [R2]
@@ -1775,6 +1775,251 @@ fn with_a_full_buffer(after: Duration) -> (World, Rc<Injected>, Text) {
         socket.handle().try_send(&text.to_owned()).unwrap();
     }
     (world, platform, socket)
+}
+
+const BUSY: [u64; 7] = [900, 1_500, 2_500, 4_500, 9_000, 30_000, 90_000];
+
+/// A socket that answers to silence after a second, with a grace of another.
+fn impatient(world: &World) -> Builder<String, String, PlainText> {
+    builder(world).options(
+        Options::default()
+            .heartbeat_interval(Some(Duration::from_secs(1)))
+            .heartbeat_grace(Duration::from_secs(1)),
+    )
+}
+
+fn answers_pings(world: &World) {
+    world.on_message(|connection, message| {
+        if message == Message::from("ping") {
+            connection.send("pong");
+        }
+    });
+}
+
+// [R1][R20]
+#[test]
+fn a_busy_page_never_gives_up_a_server_that_answers() {
+    for busy in BUSY {
+        let world = World::new();
+        answers_pings(&world);
+        let socket = impatient(&world)
+            .heartbeat("ping".into(), |message| *message == "pong".into())
+            .connect()
+            .unwrap();
+        world.connection(0).open();
+        world.advance(Duration::from_millis(100));
+        for _ in 0..20 {
+            world.busy(Duration::from_millis(busy), || {});
+            assert_eq!(socket.handle().phase(), Phase::Open, "busy for {busy} ms");
+        }
+        world.connection(0).expect("ping");
+
+        // And a server that is gone is given up soon, however busy the page is.
+        world.connection(0).half_open();
+        let until = (0..20).find(|_| {
+            world.busy(Duration::from_millis(busy), || {});
+            socket.handle().phase() != Phase::Open
+        });
+        assert!(
+            until.is_some_and(|times| times < 6),
+            "{until:?} times {busy} ms"
+        );
+    }
+}
+
+// [R1][R20]
+#[test]
+fn a_busy_page_never_gives_up_a_server_whose_messages_wait() {
+    for busy in BUSY {
+        let world = World::new();
+        let socket = impatient(&world).connect().unwrap();
+        let server = world.connection(0);
+        server.open();
+        for _ in 0..20 {
+            world.busy(Duration::from_millis(busy), || server.send("tick"));
+            assert_eq!(socket.handle().phase(), Phase::Open, "busy for {busy} ms");
+        }
+        let until = (0..20).find(|_| {
+            world.busy(Duration::from_millis(busy), || {});
+            socket.handle().phase() != Phase::Open
+        });
+        assert!(
+            until.is_some_and(|times| times < 6),
+            "{until:?} times {busy} ms"
+        );
+    }
+}
+
+// [R13][R17][R20]
+#[test]
+fn what_was_answered_while_the_page_was_busy_counts() {
+    // A handshake.
+    let world = World::new();
+    let socket = connect(&world);
+    world.busy(Duration::from_secs(16), || world.connection(0).open());
+    assert_eq!(socket.handle().phase(), Phase::Open);
+    // A close.
+    let mut events = socket.events();
+    socket.handle().close(Some(4_000), "bye").unwrap();
+    world.busy(Duration::from_secs(6), || {
+        world.connection(0).finish_close()
+    });
+    let closed = drain(&mut events)
+        .into_iter()
+        .find_map(|event| match event {
+            Event::Closed(closed) => Some(closed.loss),
+            _ => None,
+        })
+        .expect("the end");
+    assert_eq!((closed.cause, closed.close.code), (Cause::Socket, 4_000));
+}
+
+/// A hidden page whose server is heard every so often: its timers go off, find that it is not yet time, and arm the
+/// next one, again and again.
+// [R2]
+#[test]
+fn a_timer_deep_in_a_chain_is_not_kept_when_something_arrives() {
+    for every in [6, 11, 19] {
+        let world = World::new();
+        let platform = Injected::new(&world);
+        let socket: Text = Socket::builder("ws://server.test/")
+            .options(Options::default().heartbeat_interval(Some(Duration::from_secs(20))))
+            .heartbeat("ping".into(), |message| *message == Message::from("pong"))
+            .platform(platform.clone())
+            .connect()
+            .unwrap();
+        world.connection(0).open();
+        platform.hidden.set(true);
+        for _ in 0..60 {
+            world.advance(Duration::from_secs(every));
+            world.connection(0).send("tick");
+        }
+        assert_eq!(socket.handle().phase(), Phase::Open);
+        world.connection(0).half_open();
+        // Its interval of 20 s and its grace of 10 s, and 2 s more than in front.
+        world.advance(Duration::from_secs(32));
+        assert_eq!(socket.handle().phase(), Phase::Waiting, "every {every} s");
+    }
+}
+
+// [R34]
+#[test]
+fn a_keepalive_goes_out_in_a_hidden_page_in_time() {
+    let world = World::new();
+    let platform = Injected::new(&world);
+    let _socket: Text = Socket::builder("ws://server.test/")
+        .options(Options::default().keepalive_interval(Some(Duration::from_secs(10))))
+        .keepalive("alive".into())
+        .platform(platform.clone())
+        .connect()
+        .unwrap();
+    world.connection(0).open();
+    platform.hidden.set(true);
+    world.advance(Duration::from_secs(605));
+    assert_eq!(texts(world.connection(0).received()), ["alive"; 60]);
+}
+
+// [R34]
+#[test]
+fn a_keepalive_needs_no_server_that_answers_and_judges_nothing() {
+    let world = World::new();
+    let options = Options::default().keepalive_interval(Some(Duration::from_secs(1)));
+    let error = builder(&world).options(options).connect().unwrap_err();
+    assert_eq!(error, ConnectError::Keepalive);
+    assert!(error.to_string().contains("keepalive_interval"), "{error}");
+
+    let socket = builder(&world)
+        .options(options)
+        .keepalive("alive".into())
+        .connect()
+        .unwrap();
+    world.connection(0).open();
+    world.hint(Hint::Visible);
+    for _ in 0..35 {
+        world.connection(0).send("tick");
+        world.advance(Duration::from_millis(100));
+    }
+    assert_eq!(texts(world.connection(0).received()), ["alive"; 3]);
+    world.connection(0).half_open();
+    world.advance(Duration::from_secs(3_600));
+    assert_eq!(socket.handle().phase(), Phase::Open);
+
+    // The ping serves, too, and where control messages are spoken it is theirs.
+    let world = World::new();
+    let _socket = builder(&world)
+        .options(options)
+        .heartbeat("ping".into(), |message| *message == "pong".into())
+        .connect()
+        .unwrap();
+    world.connection(0).open();
+    world.advance(Duration::from_secs(1));
+    world.connection(0).expect("ping");
+    let world = World::new();
+    let _socket = builder(&world)
+        .options(options.control_messages(true))
+        .protocols(["chat~1"])
+        .keepalive("alive".into())
+        .connect()
+        .unwrap();
+    world.connection(0).open();
+    world.advance(Duration::from_secs(1));
+    world.connection(0).expect("~ping");
+}
+
+// [R34]
+#[test]
+fn no_ping_passes_the_gate_before_it_is_open() {
+    for controls in [true, false] {
+        let world = World::new();
+        let options = Options::default()
+            .gate(true)
+            .control_messages(controls)
+            .heartbeat_interval(Some(Duration::from_millis(300)))
+            .keepalive_interval(Some(Duration::from_millis(100)));
+        let socket = builder(&world)
+            .options(options)
+            .protocols(["chat~1"])
+            .heartbeat("ping".into(), |message| *message == "pong".into())
+            .connect()
+            .unwrap();
+        world.connection(0).open();
+        let first = SendMode {
+            first: true,
+            ..SendMode::default()
+        };
+        socket
+            .handle()
+            .try_send_with(&text("token"), first)
+            .unwrap();
+        world.advance(Duration::from_secs(60));
+        for hint in [Hint::Online, Hint::Visible, Hint::Resumed] {
+            world.hint(hint);
+        }
+        world.sleep(Duration::from_secs(60));
+        world.advance(Duration::from_secs(60));
+        assert_eq!(texts(world.connection(0).received()), ["token"]);
+        assert_eq!(socket.handle().phase(), Phase::Open);
+        socket.handle().ready().unwrap();
+        let ping = if controls { "~ping" } else { "ping" };
+        assert_eq!(texts(world.connection(0).received()), ["token", ping]);
+    }
+}
+
+// [R12]
+#[test]
+fn a_clock_that_is_set_forward_shortens_no_wait_that_a_server_asked_for() {
+    let world = World::new();
+    let _socket = connect(&world);
+    world.connection(0).open();
+    world.connection(0).close(1012, "reconnect=30000-30000");
+    for _ in 0..29 {
+        world.advance(Duration::from_secs(1));
+        world.sleep(Duration::from_secs(3_600));
+        world.hint(Hint::Visible);
+    }
+    assert_eq!(world.connection_count(), 1);
+    world.advance(Duration::from_secs(1));
+    assert_eq!(world.connection_count(), 2);
 }
 
 #[test]
@@ -1876,6 +2121,10 @@ impl Platform<Message> for Injected {
 
     fn defer(&self, task: Box<dyn FnOnce()>) {
         self.world.defer(task);
+    }
+
+    fn turn(&self, task: Box<dyn FnOnce()>) -> bool {
+        self.world.turn(task)
     }
 }
 

@@ -4,6 +4,8 @@
 //! repeated and contradictory inputs of any attempt come at any moment, under any options. What must hold
 //! even then is less, and is checked after every step.
 
+use std::collections::VecDeque;
+
 use arbitrary::Arbitrary;
 use steady_socket::connection::{
     CloseFrame, Connection, Context, Effect, Generation, Hint, Input, Output, Phase, SendMode,
@@ -93,6 +95,10 @@ enum Told {
     Window(u8, u64, u64),
     Hint(u8, u64),
     Timer,
+    /// The event loop has turned, for the oldest of those who asked for it.
+    Turned,
+    /// The same, of any number.
+    SomeTurn(u8, u8),
 }
 
 struct Ring {
@@ -109,6 +115,8 @@ struct Ring {
     fail_sends: bool,
     buffer: u64,
     in_handler: Vec<Told>,
+    /// Turns of the event loop that were asked for.
+    turns: VecDeque<(Generation, u32)>,
     /// Messages that the core has accepted.
     accepted: u64,
 }
@@ -163,6 +171,7 @@ impl Run {
             fail_sends: false,
             buffer: 0,
             in_handler: Vec::new(),
+            turns: VecDeque::new(),
             accepted: 0,
         };
         for step in &self.steps {
@@ -311,6 +320,16 @@ impl Ring {
                 _ => Hint::Slept { millis },
             }),
             Told::Timer => Input::Timer,
+            Told::Turned => {
+                let Some((generation, turn)) = self.turns.pop_front() else {
+                    return;
+                };
+                Input::Turned { generation, turn }
+            }
+            Told::SomeTurn(back, turn) => Input::Turned {
+                generation: self.attempt(back),
+                turn: u32::from(turn),
+            },
         };
         let context = Context {
             now: self.now,
@@ -372,7 +391,8 @@ impl Ring {
                     let back = self.back(generation);
                     self.tell(Told::Pinged(back));
                 }
-                Effect::CancelResolve { .. } => {}
+                Effect::Turn { generation, turn } => self.turns.push_back((generation, turn)),
+                Effect::CancelResolve { .. } | Effect::KeepAlive { .. } => {}
             }
         }
     }

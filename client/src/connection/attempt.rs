@@ -57,7 +57,11 @@ impl<P> Connection<P> {
             self.options.heartbeat_interval,
             self.options.heartbeat_grace,
             self.options.probe_timeout,
+            self.options.gate,
         );
+        if !self.options.gate {
+            self.start_keepalive(now);
+        }
         self.announce(Phase::Open, None, Why::HandshakeDone);
         let attempt = self.attempt();
         self.tell(Event::Open {
@@ -168,6 +172,7 @@ impl<P> Connection<P> {
     /// Lets go of the socket, or of the search for its URL, that `loss` ends.
     pub(super) fn let_go(&mut self, loss: &Loss) {
         let generation = self.generation;
+        self.wire.turning = None;
         match (&self.state, loss.cause) {
             // The search has ended by itself, the browser has closed the socket, or never made it.
             (_, Cause::Provider | Cause::Socket | Cause::Refused) => {}
@@ -239,10 +244,7 @@ impl<P> Connection<P> {
             State::Waiting { until, firm } => {
                 let at = match hint {
                     Hint::Offline => return,
-                    // Time that passed in the sleep counts for the server, too.
-                    Hint::Slept { millis } if firm => {
-                        Time::from_millis(until.as_millis().saturating_sub(millis))
-                    }
+                    // Not for a sleep, either: a wall clock that is set forward looks the same.
                     _ if firm => return,
                     Hint::Online => {
                         let (min, max) = ONLINE_MS;
@@ -261,9 +263,16 @@ impl<P> Connection<P> {
                     self.announce(Phase::Waiting, Some(at.since(now)), Why::Woken);
                 }
             }
-            State::Open { .. } if self.wire.liveness.probe(now) => self.ping(),
+            State::Open { .. } if self.wire.liveness.probe(now) => self.look_and_ping(),
             _ => {}
         }
+    }
+
+    fn look_and_ping(&mut self) {
+        self.wire.asking = true;
+        self.wire.measuring = false;
+        self.measure();
+        self.ping();
     }
 
     pub(super) fn ping(&mut self) {
@@ -273,24 +282,60 @@ impl<P> Connection<P> {
         });
     }
 
+    /// The browser's buffer was looked at: does what the silence asks for.
     pub(super) fn look_for_life(&mut self, now: Time) {
         let liveness = &mut self.wire.liveness;
-        match liveness.judge(now) {
-            Life::Ping => {
-                liveness.pinged();
+        let mut life = liveness.judge(now);
+        if life == Life::Ask {
+            if liveness.ask(now) {
                 self.ping();
+                return;
             }
+            life = liveness.judge(now);
+        }
+        match life {
             Life::Stale => {
                 // What was lost in the sleep was lost on this side.
                 self.woken = Some(now);
-                let pings = liveness.probe(now);
-                liveness.wait_again(now);
-                if pings {
+                if liveness.wait_again(now) {
                     self.ping();
                 }
             }
-            // The loss was reported before this.
-            Life::Silent | Life::Unanswered | Life::Fine => {}
+            Life::Silent | Life::Unanswered => {
+                if let Some(deadline) = liveness.next_timer() {
+                    self.let_arrive(now, deadline);
+                }
+            }
+            Life::Ask | Life::Fine => {}
         }
+    }
+
+    /// The application lets messages pass: now the server may be asked, and hears from this client.
+    pub(super) fn gate_opens(&mut self, now: Time) {
+        if self.wire.liveness.pass(now) {
+            self.look_and_ping();
+        }
+        if self.wire.keepalive_at.is_none() {
+            self.start_keepalive(now);
+        }
+    }
+
+    fn start_keepalive(&mut self, now: Time) {
+        let interval = self.options.keepalive_interval;
+        self.wire.keepalive_at = interval.map(|interval| now.after(interval));
+    }
+
+    pub(super) fn keep_alive(&mut self, now: Time) {
+        let interval = self.options.keepalive_interval.unwrap_or(1);
+        let Some(at) = self.wire.keepalive_at.filter(|at| *at <= now) else {
+            return;
+        };
+        // The next one is where it would be had no timer been late, so that browsers which round every timer up to
+        // the next second do not halve the rate.
+        let late = now.since(at).checked_rem(interval).unwrap_or(0);
+        self.wire.keepalive_at = Some(now.after(interval.saturating_sub(late)));
+        self.effects.push_back(Effect::KeepAlive {
+            generation: self.generation,
+        });
     }
 }

@@ -195,6 +195,13 @@ pub enum Input<P> {
     Hint(Hint),
     /// The timer went off. Too early, too late or for nothing, it does no harm.
     Timer,
+    /// The answer to [`Effect::Turn`]: what waited in the event loop has arrived.
+    Turned {
+        /// The attempt.
+        generation: Generation,
+        /// The number of the turn.
+        turn: u32,
+    },
 }
 
 /// What may have happened to the network or to the page. A reason to look, never a fact.
@@ -208,7 +215,8 @@ pub enum Hint {
     Visible,
     /// The page was frozen or put aside, and goes on.
     Resumed,
-    /// The monotonic clock stood still while so much time passed: the machine slept.
+    /// The wall clock ran so far ahead of the monotonic one: the machine slept, or the wall clock was set forward.
+    /// Nobody can tell which.
     Slept {
         /// Milliseconds.
         millis: u64,
@@ -248,6 +256,21 @@ pub enum Effect<P> {
     Ping {
         /// The attempt.
         generation: Generation,
+    },
+    /// Send whatever shows the server that this client is there. It does not pass through the queue, and needs no
+    /// answer.
+    KeepAlive {
+        /// The attempt.
+        generation: Generation,
+    },
+    /// Something will be given up unless what waits in the event loop already, behind the timer, shows otherwise.
+    /// Answer with [`Input::Turned`] in a task that comes after the socket events that wait now, and that is not put
+    /// off in a hidden page.
+    Turn {
+        /// The attempt.
+        generation: Generation,
+        /// The number of the turn.
+        turn: u32,
     },
     /// Read `bufferedAmount` and answer with [`Input::Buffered`].
     Measure {

@@ -1,35 +1,69 @@
 //! Whether the other end of an open connection still lives.
 //!
-//! Any frame is a sign of life. Deadlines are moments, not counts of ticks, so that a timer that comes
-//! late does no harm; one that comes very late shows that the page slept, and then the server is asked
-//! once more before the connection is given up.
+//! Any frame is a sign of life, and so is a large upload that goes on. Deadlines are moments, not counts of
+//! ticks. A timer may come late, before frames that wait already, or after a sleep. So a server that answers is
+//! asked before it is judged, its time to answer starts when the ping goes out, and the connection lets the event
+//! loop turn once before it gives up (see [`Effect::Turn`](super::Effect::Turn)).
 
-use super::queue::earliest;
 use super::time::Time;
 
-/// A timer that comes this late, in milliseconds, tells nothing about the server: the page slept. A
+/// A timer that comes this late, in milliseconds, says nothing about the server: the page slept, or was busy. A
 /// hidden page's timers come up to a second late.
-const STALE_MS: u64 = 2_000;
+pub(super) const STALE_MS: u64 = 2_000;
+
+/// The browser may hold as many bytes for a moment, on the way to the network. More than that waits for it.
+const LARGE_BYTES: u64 = 65_536;
 
 /// What is known of the other end.
 #[derive(Clone, Debug, Default, Hash)]
 pub(super) struct Liveness {
-    /// When something last arrived.
-    heard: Time,
+    /// Since when it is quiet: when something last arrived, or a large upload was last seen to go on.
+    quiet: Time,
     /// How long the server may be silent, in milliseconds; `None` when it need not say anything.
     interval: Option<u64>,
-    /// How much longer, before it is given up.
+    /// How long it may then take to answer, or to be heard.
     grace: u64,
     probe_timeout: u64,
     /// The server answers pings.
     pings: bool,
-    /// A ping was sent since something last arrived.
-    pinged: bool,
-    /// Something has to arrive by then.
-    probe: Option<Time>,
-    /// In this silence a sleep was already held to the server's credit. Once is enough: a page whose timers
-    /// tick once a minute looks as if it slept each time.
+    /// The server has said itself how often it will be heard.
+    beats: bool,
+    /// The application has not let anything pass yet, so no ping either.
+    gated: bool,
+    /// Something happened meanwhile for which the server would have been asked.
+    owed: bool,
+    /// Whether `silence` is more than its default. A message then need not touch it.
+    broken: bool,
+    silence: Silence,
+}
+
+/// What has come of the present silence.
+#[derive(Clone, Debug, Default, Hash)]
+struct Silence {
+    /// By when something has to arrive, once the silence has lasted for the interval, or the server was asked.
+    by: Option<Time>,
+    /// That is because the page woke or the network changed.
+    probe: bool,
+    /// A late timer was already held to the server's credit. Once is enough: a page whose timers tick once a minute
+    /// looks as if it slept each time.
     excused: bool,
+    upload: Upload,
+}
+
+/// What the browser held when the server was first asked in this silence, or would have been: the answer comes behind
+/// it. What is sent later does not count, so that this ends.
+#[derive(Clone, Copy, Debug, Default, Hash)]
+struct Upload {
+    /// Where its end stands in all that was handed over; 0 before there is one, [`Upload::OVER`] when it has left.
+    mark: u64,
+    /// How much had left the browser at the last look.
+    left: u64,
+    /// It is a large one, or was seen to leave in parts. A small one may only have been passing through.
+    counts: bool,
+}
+
+impl Upload {
+    const OVER: u64 = 1;
 }
 
 /// What the present moment means.
@@ -37,23 +71,30 @@ pub(super) struct Liveness {
 pub(super) enum Life {
     /// Nothing to do.
     Fine,
-    /// It is time to ping.
-    Ping,
-    /// The deadline is long past: the page slept.
+    /// It is time to ask.
+    Ask,
+    /// The deadline is long past: the page slept, or was busy.
     Stale,
     /// Silent for too long.
     Silent,
-    /// It was asked, and did not answer.
+    /// It was asked because the page woke or the network changed, and did not answer.
     Unanswered,
 }
 
 impl Liveness {
-    pub(super) fn new(now: Time, interval: Option<u64>, grace: u64, probe_timeout: u64) -> Self {
+    pub(super) fn new(
+        now: Time,
+        interval: Option<u64>,
+        grace: u64,
+        probe_timeout: u64,
+        gated: bool,
+    ) -> Self {
         Self {
-            heard: now,
+            quiet: now,
             interval,
             grace,
             probe_timeout,
+            gated,
             ..Self::default()
         }
     }
@@ -64,8 +105,9 @@ impl Liveness {
 
     /// The server, which is heard now, promises to be heard within so many milliseconds.
     pub(super) const fn expect(&mut self, now: Time, interval: u64) {
-        self.heard = now;
+        self.quiet = now;
         self.interval = Some(interval);
+        self.beats = true;
     }
 
     /// Whether it matters when something arrives.
@@ -73,79 +115,163 @@ impl Liveness {
         self.interval.is_some()
     }
 
-    pub(super) const fn heard(&mut self, now: Time) {
-        self.heard = now;
-        self.pinged = false;
-        self.probe = None;
-        self.excused = false;
+    pub(super) fn heard(&mut self, now: Time) {
+        self.quiet = now;
+        if core::mem::take(&mut self.broken) {
+            self.silence = Silence::default();
+        }
     }
 
     /// The page is known to have slept: what comes late may be held to the server's credit again.
     pub(super) const fn slept(&mut self) {
-        self.excused = false;
+        self.silence.excused = false;
     }
 
-    /// When to ping, if a ping is still to be sent in this silence.
-    fn ping_at(&self) -> Option<Time> {
-        let interval = self.interval.filter(|_| self.pings && !self.pinged)?;
-        Some(self.heard.after(interval))
+    /// The application lets messages pass. Returns whether a ping is to be sent.
+    pub(super) fn pass(&mut self, now: Time) -> bool {
+        self.gated = false;
+        if self.pings {
+            // Whatever was waited for, it was not asked for.
+            self.silence.by = None;
+        }
+        core::mem::take(&mut self.owed) && self.probe(now)
     }
 
-    /// When the silence has lasted too long.
-    fn dead_at(&self) -> Option<Time> {
-        Some(self.heard.after(self.interval?.saturating_add(self.grace)))
+    const fn can_ask(&self) -> bool {
+        self.pings && !self.gated
     }
 
     pub(super) fn next_timer(&self) -> Option<Time> {
-        match self.probe {
-            // It decides alone: the silence before it was asked does not count.
-            Some(probe) => Some(probe),
-            None => earliest(self.ping_at(), self.dead_at()),
+        if let Some(by) = self.silence.by {
+            return Some(by);
         }
+        // Before it may be asked, one that answers is judged by its own beats or not at all.
+        let interval = self
+            .interval
+            .filter(|_| !self.pings || !self.gated || self.beats)?;
+        Some(self.quiet.after(interval))
+    }
+
+    /// Whether it is time to look at the browser's buffer, and then to [`judge`](Self::judge).
+    pub(super) fn is_due(&self, now: Time) -> bool {
+        self.next_timer().is_some_and(|at| at <= now)
     }
 
     pub(super) fn judge(&self, now: Time) -> Life {
-        let due = |moment: Option<Time>| moment.is_some_and(|moment| moment <= now);
-        let slept = |moment: Option<Time>| {
-            !self.excused && moment.is_some_and(|at| now.since(at) > STALE_MS)
+        let Some(at) = self.next_timer().filter(|at| *at <= now) else {
+            return Life::Fine;
         };
-        if self.probe.is_some() {
-            return match (due(self.probe), slept(self.probe)) {
-                (false, _) => Life::Fine,
-                (true, false) => Life::Unanswered,
-                (true, true) => Life::Stale,
-            };
-        }
-        match (due(self.dead_at()), slept(self.dead_at())) {
-            (true, false) => Life::Silent,
-            (true, true) => Life::Stale,
-            (false, _) if due(self.ping_at()) => Life::Ping,
-            (false, _) => Life::Fine,
+        let asks = self.silence.by.is_none();
+        let dead = if asks { at.after(self.grace) } else { at };
+        if !self.silence.excused && now.since(dead) > STALE_MS {
+            Life::Stale
+        } else if asks {
+            Life::Ask
+        } else if self.silence.probe {
+            Life::Unanswered
+        } else {
+            Life::Silent
         }
     }
 
-    /// A ping goes out because of the silence.
-    pub(super) const fn pinged(&mut self) {
-        self.pinged = true;
+    /// The silence has lasted for the interval. Returns whether a ping is to be sent; a server that cannot be
+    /// asked is waited for.
+    pub(super) fn ask(&mut self, now: Time) -> bool {
+        let asks = self.can_ask();
+        // What is to be seen leaving needs as long, too.
+        let starts = if asks || self.silence.upload.mark > Upload::OVER {
+            now
+        } else {
+            self.next_timer().unwrap_or(now)
+        };
+        self.wait_until(starts.after(self.grace), false);
+        asks
     }
 
     /// Asks the server, within the probe's timeout; returns whether a ping is to be sent. A server that
     /// does not answer pings can only be waited for, if it promised to be heard at all.
     pub(super) fn probe(&mut self, now: Time) -> bool {
-        if self.pings {
-            // One that is under way goes on: its deadline must not move.
-            if self.probe.is_none_or(|probe| now.since(probe) > STALE_MS) {
-                self.probe = Some(now.after(self.probe_timeout));
-            }
-            self.pinged = true;
+        if !self.can_ask() {
+            self.owed = self.pings;
+            return false;
         }
-        self.pings
+        let Silence {
+            by, probe, excused, ..
+        } = self.silence;
+        // One that is under way goes on: its deadline must not move.
+        let given_up = |by: Time| !probe || (!excused && now.since(by) > STALE_MS);
+        if by.is_none_or(given_up) {
+            self.silence.excused |= by.is_some_and(|by| now.since(by) > STALE_MS);
+            self.wait_until(now.after(self.probe_timeout), true);
+        }
+        true
     }
 
-    /// After a sleep: the server gets as long as a probe takes, whether or not it can be asked.
-    pub(super) fn wait_again(&mut self, now: Time) {
-        self.probe = Some(now.after(self.probe_timeout));
-        self.excused = true;
+    /// After a sleep, or what looks like one: the server is asked, if it can be, and gets time. Returns whether a
+    /// ping is to be sent.
+    pub(super) fn wait_again(&mut self, now: Time) -> bool {
+        let asks = self.can_ask();
+        let time = if asks {
+            self.probe_timeout.max(self.grace)
+        } else {
+            self.probe_timeout
+        };
+        self.wait_until(now.after(time), true);
+        self.silence.excused = true;
+        asks
+    }
+
+    const fn wait_until(&mut self, by: Time, probe: bool) {
+        self.silence.by = Some(by);
+        self.silence.probe = probe;
+        self.broken = true;
+    }
+
+    /// Whether the browser's buffer is to be looked at again and again.
+    pub(super) const fn is_watching(&self) -> bool {
+        self.silence.upload.mark > Upload::OVER
+    }
+
+    /// Whether the silence has lasted for the interval, and nothing has been done about it.
+    pub(super) fn begins(&self, now: Time) -> bool {
+        self.silence.by.is_none() && self.is_due(now)
+    }
+
+    /// The browser holds `held` bytes, and `left` have left it on this connection. Where those are seen to leave that it
+    /// held when it `asks`, the silence starts anew.
+    pub(super) fn look(&mut self, now: Time, left: u64, held: u64, asks: bool) {
+        let upload = &mut self.silence.upload;
+        if upload.mark == 0 {
+            if asks && held > 0 {
+                *upload = Upload {
+                    mark: left.saturating_add(held).max(2),
+                    left,
+                    counts: held >= LARGE_BYTES,
+                };
+                self.broken = true;
+            }
+            return;
+        }
+        let moves = left > upload.left;
+        let is_over = left >= upload.mark;
+        upload.left = left.max(upload.left);
+        upload.counts |= moves && !is_over;
+        let progress = moves && upload.counts;
+        if is_over {
+            upload.mark = Upload::OVER;
+            upload.counts = false;
+        }
+        if progress {
+            match self.silence.by {
+                Some(by) if self.silence.probe => {
+                    self.silence.by = Some(by.max(now.after(self.probe_timeout)));
+                }
+                _ => {
+                    self.quiet = now;
+                    self.silence.by = None;
+                }
+            }
+        }
     }
 }
 
@@ -158,7 +284,7 @@ mod tests {
     }
 
     fn listening(interval: Option<u64>) -> Liveness {
-        Liveness::new(at(0), interval, 10, 5)
+        Liveness::new(at(0), interval, 10, 5, false)
     }
 
     #[test]
@@ -172,24 +298,34 @@ mod tests {
     #[test]
     fn a_server_that_promised_to_be_heard_is_waited_for() {
         let mut life = listening(Some(20));
+        assert_eq!(life.next_timer(), Some(at(20)));
+        assert_eq!(life.judge(at(20)), Life::Ask);
+        assert!(!life.ask(at(20)), "it cannot be asked");
         assert_eq!(life.next_timer(), Some(at(30)));
         assert_eq!(life.judge(at(29)), Life::Fine);
         assert_eq!(life.judge(at(30)), Life::Silent);
         life.heard(at(25));
         assert_eq!(life.judge(at(30)), Life::Fine);
+        assert_eq!(life.next_timer(), Some(at(45)));
+        // A look that comes late moves nothing.
+        assert!(!life.ask(at(50)));
         assert_eq!(life.next_timer(), Some(at(55)));
     }
 
+    // [R1][R20]
     #[test]
-    fn a_server_that_answers_pings_is_asked_first() {
+    fn a_server_that_answers_pings_is_never_judged_before_it_had_its_time_to_answer() {
         let mut life = listening(Some(20));
         life.answers_pings();
-        assert_eq!(life.judge(at(20)), Life::Ping);
-        life.pinged();
-        assert_eq!(life.judge(at(29)), Life::Fine);
-        assert_eq!(life.judge(at(30)), Life::Silent);
-        life.heard(at(29));
-        assert_eq!(life.next_timer(), Some(at(49)));
+        for asked in [20, 29, 30, 1_000, 30 + STALE_MS] {
+            assert_eq!(life.judge(at(asked)), Life::Ask, "at {asked}");
+            let mut life = life.clone();
+            assert!(life.ask(at(asked)));
+            assert_eq!(life.judge(at(asked + 9)), Life::Fine);
+            assert_eq!(life.judge(at(asked + 10)), Life::Silent);
+            life.heard(at(asked + 9));
+            assert_eq!(life.next_timer(), Some(at(asked + 29)));
+        }
     }
 
     #[test]
@@ -210,11 +346,16 @@ mod tests {
     #[test]
     fn a_deadline_long_past_means_that_the_page_slept() {
         let mut life = listening(Some(20));
+        life.ask(at(20));
         assert_eq!(life.judge(at(30 + STALE_MS)), Life::Silent);
         assert_eq!(life.judge(at(31 + STALE_MS)), Life::Stale);
-        life.wait_again(at(5_000));
+        assert!(!life.wait_again(at(5_000)));
         assert_eq!(life.next_timer(), Some(at(5_005)));
         assert_eq!(life.judge(at(5_005)), Life::Unanswered);
+        // One that can be asked has as long as it ever has.
+        life.answers_pings();
+        assert!(life.wait_again(at(6_000)));
+        assert_eq!(life.next_timer(), Some(at(6_010)));
     }
 
     #[test]
@@ -223,12 +364,116 @@ mod tests {
         life.answers_pings();
         // Timers that tick once a minute.
         assert_eq!(life.judge(at(60_000)), Life::Stale);
-        life.probe(at(60_000));
         life.wait_again(at(60_000));
         assert_eq!(life.judge(at(120_000)), Life::Unanswered);
         life.slept();
         assert_eq!(life.judge(at(120_000)), Life::Stale);
         life.heard(at(120_000));
         assert_eq!(life.judge(at(180_000)), Life::Stale);
+    }
+
+    // [R20]
+    #[test]
+    fn hints_do_not_put_a_loss_off_for_ever() {
+        let mut life = listening(None);
+        life.answers_pings();
+        assert!(life.probe(at(0)));
+        // Each comes before the timer, in a page that is busy again and again.
+        let kept = (1..10).take_while(|turn| {
+            let now = at(turn * 10_000);
+            life.probe(now);
+            life.judge(now) != Life::Unanswered
+        });
+        assert!(kept.count() <= 2);
+    }
+
+    // [R34]
+    #[test]
+    fn before_the_gate_is_open_nobody_is_asked() {
+        let mut life = Liveness::new(at(0), Some(20), 10, 5, true);
+        life.answers_pings();
+        assert_eq!(life.next_timer(), None);
+        assert!(!life.probe(at(50)));
+        // What would have been asked is asked now.
+        assert!(life.pass(at(100)));
+        assert_eq!(life.next_timer(), Some(at(105)));
+
+        let mut life = Liveness::new(at(0), Some(20), 10, 5, true);
+        life.answers_pings();
+        assert!(!life.pass(at(100)));
+        assert_eq!(life.judge(at(100)), Life::Ask);
+
+        // Its own beats can be judged all the while, and are no reason to give it up unasked later.
+        let mut life = Liveness::new(at(0), None, 10, 5, true);
+        life.answers_pings();
+        life.expect(at(0), 20);
+        assert_eq!(life.judge(at(20)), Life::Ask);
+        assert!(!life.ask(at(20)));
+        assert!(!life.pass(at(30)));
+        assert_eq!(life.judge(at(30)), Life::Ask);
+    }
+
+    /// As a large upload leaves the browser, in looks at the moments and at the bytes that it still holds.
+    fn looks(life: &mut Liveness, handed: u64, looks: &[(u64, u64)]) {
+        for (now, held) in looks {
+            let asks = life.begins(at(*now));
+            life.look(at(*now), handed - held, *held, asks);
+        }
+    }
+
+    // [R1]
+    #[test]
+    fn a_large_upload_that_goes_on_is_a_sign_of_life_and_one_that_stands_still_is_not() {
+        const HANDED: u64 = 40_000_000;
+        let mut life = listening(Some(20));
+        life.answers_pings();
+        looks(&mut life, HANDED, &[(5, 30_000_000)]);
+        assert_eq!(life.next_timer(), Some(at(20)), "nothing is judged yet");
+        looks(&mut life, HANDED, &[(20, 20_000_000)]);
+        assert!(life.ask(at(20)));
+        assert!(life.is_watching());
+        looks(&mut life, HANDED, &[(25, 20_000_000)]);
+        assert_eq!(life.next_timer(), Some(at(30)), "it stands still");
+        looks(&mut life, HANDED, &[(28, 19_000_000)]);
+        assert_eq!(life.next_timer(), Some(at(48)));
+        // What is sent meanwhile does not count.
+        looks(&mut life, 2 * HANDED, &[(48, HANDED + 10)]);
+        assert_eq!(life.next_timer(), Some(at(68)));
+        looks(&mut life, 2 * HANDED, &[(60, HANDED), (70, HANDED - 1)]);
+        assert!(!life.is_watching());
+        assert_eq!(life.next_timer(), Some(at(80)));
+        looks(&mut life, 2 * HANDED, &[(80, 0), (81, 0)]);
+        assert_eq!(life.next_timer(), Some(at(80)), "no more than once");
+    }
+
+    #[test]
+    fn a_few_bytes_that_pass_through_the_browser_are_no_sign_of_life() {
+        let mut life = listening(Some(20));
+        life.answers_pings();
+        looks(&mut life, 1_000, &[(20, 1_000)]);
+        life.ask(at(20));
+        looks(&mut life, 1_000, &[(21, 0)]);
+        assert_eq!(life.next_timer(), Some(at(30)));
+        // But they are if they are seen to leave in parts.
+        life.heard(at(100));
+        looks(&mut life, 2_000, &[(120, 1_000), (121, 500), (122, 0)]);
+        assert_eq!(life.next_timer(), Some(at(142)));
+    }
+
+    // [R1]
+    #[test]
+    fn an_upload_gives_time_to_a_server_that_cannot_be_asked_and_to_a_probe() {
+        let mut life = listening(Some(20));
+        looks(&mut life, 9_000_000, &[(20, 8_000_000)]);
+        assert!(!life.ask(at(20)));
+        looks(&mut life, 9_000_000, &[(30, 7_000_000)]);
+        assert_eq!(life.next_timer(), Some(at(50)));
+
+        life.answers_pings();
+        life.heard(at(50));
+        life.look(at(50), 2_000_000, 7_000_000, true);
+        assert!(life.probe(at(50)));
+        looks(&mut life, 9_000_000, &[(54, 6_000_000)]);
+        assert_eq!(life.next_timer(), Some(at(59)));
     }
 }

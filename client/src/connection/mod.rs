@@ -13,7 +13,8 @@
 //!    a way of its own that takes no queue: [`Connection::receive`] gives back a message that is to be handed out at
 //!    once, and [`Connection::hand_over`] one that the browser is to be given at once.
 //! 2. Carry out [`Connection::poll_effect`] until it is empty. An effect that is answered by an input
-//!    ([`Effect::Transmit`], [`Effect::Measure`]) is answered before the next effect is taken.
+//!    ([`Effect::Transmit`], [`Effect::Measure`]) is answered before the next effect is taken;
+//!    [`Effect::Turn`] is answered in a later task.
 //! 3. Take [`Connection::poll_output`], call the application's handler, carry out the effects that this
 //!    brought, and repeat until there is none. Inside the handler the application may call
 //!    anything: the state has settled, and its commands do steps 1 and 2 at once. Asking for the next
@@ -76,7 +77,7 @@ pub use unconfirmed::Tally;
 
 use bucket::Bucket;
 use dropped::Drops;
-use liveness::{Life, Liveness};
+use liveness::{Life, Liveness, STALE_MS};
 use queue::{Queue, Queued, earliest};
 use sending::InHand;
 use unconfirmed::Unconfirmed;
@@ -84,6 +85,12 @@ use unconfirmed::Unconfirmed;
 /// The least and the longest heartbeat that a server may announce, in milliseconds: it must neither spin
 /// the client nor make a dead connection last.
 pub const BEAT_MS: (u64, u64) = (5_000, 120_000);
+
+/// What a turn of the event loop is about while closing, whose deadline moves on until somebody answers.
+const CLOSE_DEADLINE: Time = Time::from_millis(0);
+
+/// How long the turn of the event loop before a loss may take until another is asked for, in milliseconds.
+const TURN_MS: u64 = 5_000;
 
 /// What the connection is doing, with what only that state needs.
 #[derive(Clone, Debug, Hash)]
@@ -142,9 +149,31 @@ struct Closing {
     judging: bool,
 }
 
-/// What is known of the socket that is open now.
+/// A turn of the event loop that was asked for before something is given up.
+#[derive(Clone, Copy, Debug, Hash)]
+struct Turning {
+    /// The deadline that has come.
+    deadline: Time,
+    /// When to ask again, should no answer come.
+    again: Time,
+}
+
+/// What is known of the attempt that is under way, and of its socket once that is open.
 #[derive(Clone, Debug, Default, Hash)]
 struct Wire {
+    /// The number of the last turn of the event loop that was asked for.
+    turn: u32,
+    turning: Option<Turning>,
+    /// Before it was open, a late timer was already held to its credit.
+    late: bool,
+    /// The measurement that was asked for decides about the silence.
+    judging: bool,
+    /// What it shows lies before a ping.
+    asking: bool,
+    /// When the server is to hear from this client next, whatever it sends.
+    keepalive_at: Option<Time>,
+    /// Bytes of messages that the browser has taken.
+    handed: u64,
     /// At least what the browser holds.
     buffered: u64,
     /// Between the marks: at the high one until the browser is down to the low one.
@@ -390,7 +419,9 @@ impl<P> Connection<P> {
             Input::Buffered { bytes, .. } => {
                 let (high, low) = (self.options.high_water_mark, self.options.low_water_mark);
                 let little = *bytes < high as u64 && *bytes <= low as u64;
-                !self.is_open() || !little || self.messages_expire()
+                let judges =
+                    self.wire.judging || self.wire.asking || self.wire.liveness.is_watching();
+                !self.is_open() || !little || judges || self.messages_expire()
             }
             _ => true,
         }
@@ -482,17 +513,23 @@ impl<P> Connection<P> {
             {
                 lost(Cause::MessageTooBig)
             }
-            (Input::Timer, State::Resolving { deadline }) if *deadline <= now => {
-                lost(Cause::ProviderTimeout)
+            // No timer ends anything by itself: see `let_arrive`.
+            (Input::Turned { generation, turn }, state) if self.awaits(*generation, *turn) => {
+                match state {
+                    State::Resolving { deadline } if *deadline <= now => {
+                        lost(Cause::ProviderTimeout)
+                    }
+                    State::Connecting { deadline } if *deadline <= now => {
+                        lost(Cause::ConnectTimeout)
+                    }
+                    State::Open { .. } => match self.wire.liveness.judge(now) {
+                        Life::Silent => lost(Cause::HeartbeatTimeout),
+                        Life::Unanswered => lost(Cause::ProbeTimeout),
+                        Life::Fine | Life::Ask | Life::Stale => None,
+                    },
+                    _ => None,
+                }
             }
-            (Input::Timer, State::Connecting { deadline }) if *deadline <= now => {
-                lost(Cause::ConnectTimeout)
-            }
-            (Input::Timer, State::Open { .. }) => match self.wire.liveness.judge(now) {
-                Life::Silent => lost(Cause::HeartbeatTimeout),
-                Life::Unanswered => lost(Cause::ProbeTimeout),
-                Life::Fine | Life::Ping | Life::Stale => None,
-            },
             _ => None,
         }
     }
@@ -635,6 +672,7 @@ impl<P> Connection<P> {
             } => self.transmit_failed(context.now, generation, payload),
             Input::Buffered { generation, bytes } => self.buffered(context.now, generation, bytes),
             Input::Timer => self.timer(context.now),
+            Input::Turned { generation, turn } => self.turned(context.now, generation, turn),
             // Too late: the attempt is over. A message is no other.
             Input::ResolveFailed { .. }
             | Input::OpenFailed { .. }
@@ -738,7 +776,12 @@ impl<P> Connection<P> {
             State::Closing(closing) | State::Suspended(Some(closing)) => Some(closing.deadline),
             State::Idle | State::Closed | State::Suspended(None) => None,
         };
-        earliest(deadline, self.queue.next_expiry())
+        let deadline = match self.wire.turning {
+            Some(turning) if deadline == Some(turning.deadline) => Some(turning.again),
+            _ => deadline,
+        };
+        let keepalive_at = self.wire.keepalive_at.filter(|_| self.is_open());
+        earliest(earliest(deadline, keepalive_at), self.queue.next_expiry())
     }
 
     const fn is_open(&self) -> bool {
@@ -769,10 +812,77 @@ impl<P> Connection<P> {
                 self.wire.measuring = false;
                 self.measure();
             }
+            State::Resolving { deadline } | State::Connecting { deadline } if *deadline <= now => {
+                if now.since(*deadline) > STALE_MS && !core::mem::replace(&mut self.wire.late, true)
+                {
+                    // The page was busy, and so was what it waits for.
+                    *deadline = now.after(STALE_MS);
+                    return;
+                }
+                let deadline = *deadline;
+                self.let_arrive(now, deadline);
+            }
             State::Open { .. } => {
+                self.keep_alive(now);
+                if self.wire.liveness.is_due(now) {
+                    self.wire.judging = true;
+                    self.wire.measure_at = Some(now);
+                }
                 self.look_at_buffer(now);
-                self.look_for_life(now);
-                self.ask_if_due(now);
+                if !self.wire.judging {
+                    self.ask_if_due(now);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Something would be given up now. But what arrived in time may still wait in the event loop, behind the timer:
+    /// it is given the chance first.
+    fn let_arrive(&mut self, now: Time, deadline: Time) {
+        let wire = &mut self.wire;
+        match wire.turning {
+            Some(turning) if turning.deadline == deadline => {
+                if now < turning.again {
+                    return;
+                }
+                // Whichever answer comes first will do, or timers that go off before it would put it off for ever.
+            }
+            _ => wire.turn = wire.turn.wrapping_add(1),
+        }
+        wire.turning = Some(Turning {
+            deadline,
+            again: now.after(TURN_MS),
+        });
+        self.effects.push_back(Effect::Turn {
+            generation: self.generation,
+            turn: self.wire.turn,
+        });
+    }
+
+    /// Whether this is the answer to the last [`Effect::Turn`], and what that was about is still to be decided.
+    fn awaits(&self, generation: Generation, turn: u32) -> bool {
+        let deadline = match &self.state {
+            State::Open { .. } => self.wire.liveness.next_timer(),
+            State::Resolving { deadline } | State::Connecting { deadline } => Some(*deadline),
+            State::Closing(_) | State::Suspended(Some(_)) => Some(CLOSE_DEADLINE),
+            _ => None,
+        };
+        let turning = self.wire.turning.filter(|_| turn == self.wire.turn);
+        generation == self.generation
+            && turning.is_some_and(|turning| deadline == Some(turning.deadline))
+    }
+
+    /// What waited has arrived, and ended nothing.
+    fn turned(&mut self, now: Time, generation: Generation, turn: u32) {
+        if !self.awaits(generation, turn) {
+            return;
+        }
+        self.wire.turning = None;
+        match &self.state {
+            State::Open { .. } => self.look_for_life(now),
+            State::Closing(closing) | State::Suspended(Some(closing)) if closing.judging => {
+                self.abandon_closing(Cause::CloseTimeout);
             }
             _ => {}
         }

@@ -7,8 +7,8 @@ use crate::options::Overflow;
 
 use super::queue::{Lane, Queued};
 use super::{
-    Accepted, Cause, Connection, DropReason, Effect, Flow, Generation, SendMode, SendRejected,
-    Sent, State, Time,
+    Accepted, CLOSE_DEADLINE, Cause, Connection, DropReason, Effect, Flow, Generation, SendMode,
+    SendRejected, Sent, State, Time,
 };
 
 /// How often the browser's buffer is looked at while it is above the high-water mark, in milliseconds.
@@ -202,8 +202,9 @@ impl<P> Connection<P> {
                     *flow = Flow::Flowing;
                     self.pump(now);
                 }
-                Flow::Announcing | Flow::Flowing => {}
+                Flow::Announcing | Flow::Flowing => return,
             }
+            self.gate_opens(now);
         }
     }
 
@@ -332,6 +333,7 @@ impl<P> Connection<P> {
         if self.may_plan_question() {
             self.plan_question(now);
         }
+        self.wire.handed = self.wire.handed.saturating_add(bytes as u64);
         self.wire.buffered = self.wire.buffered.saturating_add(bytes as u64);
         if self.wire.buffered >= u64::from(self.options.high_water_mark) {
             self.measure();
@@ -393,7 +395,17 @@ impl<P> Connection<P> {
                     u64::from(self.options.high_water_mark)
                 };
                 wire.blocked = bytes >= mark;
-                wire.measure_at = wire.blocked.then(|| now.after(DRAIN_POLL_MS));
+                let left = wire.handed.saturating_sub(bytes);
+                let judges = core::mem::take(&mut wire.judging);
+                let asks = core::mem::take(&mut wire.asking) || judges && wire.liveness.begins(now);
+                wire.liveness.look(now, left, bytes, asks);
+                let watches = wire.blocked || wire.liveness.is_watching();
+                wire.measure_at = watches.then(|| now.after(DRAIN_POLL_MS));
+                if judges {
+                    // Its ping goes before what the queue still has.
+                    self.look_for_life(now);
+                    self.ask_if_due(now);
+                }
                 self.pump(now);
             }
             State::Closing(closing) | State::Suspended(Some(closing)) if closing.handshake => {
@@ -402,8 +414,9 @@ impl<P> Connection<P> {
                 if shrinks {
                     closing.deadline = now.after(self.options.close_timeout);
                     closing.judging = false;
+                    wire.turning = None;
                 } else if closing.judging {
-                    self.abandon_closing(Cause::CloseTimeout);
+                    self.let_arrive(now, CLOSE_DEADLINE);
                 }
             }
             _ => {}

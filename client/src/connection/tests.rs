@@ -20,6 +20,8 @@ struct Rig {
     refuse_sends: bool,
     /// A message that the browser never takes.
     poison: Option<u32>,
+    /// Turns of the event loop that were asked for.
+    turns: Vec<(Generation, u32)>,
     done: Vec<String>,
     sent: Vec<u32>,
     told: Vec<String>,
@@ -70,6 +72,7 @@ impl Rig {
             buffered: 0,
             refuse_sends: false,
             poison: None,
+            turns: Vec::new(),
             done: Vec::new(),
             sent: Vec::new(),
             told: Vec::new(),
@@ -190,16 +193,29 @@ impl Rig {
             .filter(|at| *at <= end)
         {
             self.now = self.now.max(at);
-            self.tell(Input::Timer);
+            self.timer();
         }
         self.now = end;
+    }
+
+    /// The timer goes off, and the event loop turns.
+    fn timer(&mut self) {
+        self.tell(Input::Timer);
+        self.turn();
+    }
+
+    /// The event loop turns.
+    fn turn(&mut self) {
+        for (generation, turn) in core::mem::take(&mut self.turns) {
+            self.tell(Input::Turned { generation, turn });
+        }
     }
 
     /// From a wait to the next open connection.
     fn comes_back(&mut self) {
         while self.core.phase() == Phase::Waiting {
             self.now = self.core.next_timer().unwrap().as_millis();
-            self.tell(Input::Timer);
+            self.timer();
         }
         let generation = self.core.generation();
         self.tell(Input::Resolved { generation });
@@ -292,6 +308,11 @@ impl Rig {
                     format!("ping {}", generation.0),
                     Some(Input::Pinged { generation }),
                 ),
+                Effect::KeepAlive { generation } => (format!("keepalive {}", generation.0), None),
+                Effect::Turn { generation, turn } => {
+                    self.turns.push((generation, turn));
+                    (String::new(), None)
+                }
                 Effect::Close {
                     generation, code, ..
                 } => (format!("close {} {code:?}", generation.0), None),
@@ -412,7 +433,7 @@ fn every_input_is_defined_in_every_state() {
     );
     // In the order of `STATES`; "" is: nothing happens.
     #[rustfmt::skip]
-    let table: [Row; 22] = [
+    let table: [Row; 23] = [
         ("start", |_| Input::Start, ["connecting, resolve 1", "", "", "", "", "", "", "", ""]),
         ("close", close, [
             "", "closed, cancel 1", "closed, abandon 1", "closing, close 1 None", "closed", "", "", "closing", "closed",
@@ -445,6 +466,7 @@ fn every_input_is_defined_in_every_state() {
         ("beats", beats, [""; 9]),
         ("window", window, [""; 9]),
         ("timer", |_| Input::Timer, [""; 9]),
+        ("turned", |generation| Input::Turned { generation, turn: 0 }, [""; 9]),
     ];
     for (name, input, row) in table {
         for ((state, rig), expected) in STATES.iter().zip(row) {
@@ -1025,21 +1047,279 @@ fn an_attempt_is_announced_for_a_moment_at_which_it_can_be_made() {
     assert_eq!(rig.core.phase(), Phase::Connecting);
 }
 
+// [R12]
 #[test]
-fn a_wait_for_one_more_attempt_is_not_the_servers_even_if_it_is_as_long() {
+fn a_wait_that_the_server_asked_for_is_shortened_by_no_clock_that_is_set() {
     let interval = Duration::from_secs(20);
     let mut rig = Rig::connecting(options().attempt_burst(1).attempt_interval(interval));
     rig.chance = 0.9;
     rig.closes(1012);
-    assert_eq!(rig.wait(), 27_500);
-    // The server's wait passes in the sleep, first up to the next attempt, then all of it.
-    for millis in [10_000, 60_000] {
+    for millis in [10_000, 60_000, u64::MAX] {
         rig.tell(Input::Hint(Hint::Slept { millis }));
-        assert_eq!(rig.wait(), 20_000);
+        assert_eq!(rig.wait(), 27_500);
     }
-    rig.now = 20_000;
-    rig.tell(Input::Hint(Hint::Resumed));
+    rig.pass(27_500);
     assert_eq!(rig.core.phase(), Phase::Connecting);
+
+    // A wait for one more attempt is not the server's.
+    rig.closes(1006);
+    rig.tell(Input::Reconnect);
+    rig.tell(Input::Hint(Hint::Slept { millis: 10_000 }));
+    assert_eq!(rig.wait(), 20_000);
+}
+
+/// Whatever ends something waits for a turn of the event loop, in which what arrived in time may still come.
+// [R20]
+#[test]
+fn what_waits_in_the_event_loop_counts_before_anything_is_given_up() {
+    let heard = options().heartbeat_interval(Some(Duration::from_secs(20)));
+    let closing = |close: fn(&mut Rig)| {
+        let mut rig = Rig::closing(options());
+        rig.now = 5_000;
+        rig.tell(Input::Timer);
+        close(&mut rig);
+        rig
+    };
+    // An open connection that cannot be asked.
+    for (comes, phase) in [(true, Phase::Open), (false, Phase::Waiting)] {
+        let mut rig = Rig::open(heard);
+        rig.now = 30_000;
+        rig.tell(Input::Timer);
+        assert_eq!((rig.core.phase(), rig.turns.len()), (Phase::Open, 1));
+        if comes {
+            rig.hears(1);
+        }
+        rig.turn();
+        assert_eq!(rig.core.phase(), phase);
+    }
+    // A handshake that was answered in time.
+    for (comes, phase) in [(true, Phase::Open), (false, Phase::Waiting)] {
+        let mut rig = Rig::connecting(options());
+        rig.now = 15_000;
+        rig.tell(Input::Timer);
+        assert_eq!(rig.core.phase(), Phase::Connecting);
+        if comes {
+            rig.opens();
+        }
+        rig.turn();
+        assert_eq!(rig.core.phase(), phase);
+    }
+    // A URL that was found in time.
+    let mut rig = Rig::new(options());
+    rig.tell(Input::Start);
+    rig.now = 10_000;
+    rig.tell(Input::Timer);
+    let generation = rig.core.generation();
+    rig.tell(Input::Resolved { generation });
+    rig.turn();
+    assert_eq!((rig.core.phase(), rig.told.len()), (Phase::Connecting, 1));
+    // A close that was answered in time.
+    let mut rig = closing(|rig| rig.closes(4_001));
+    rig.turn();
+    assert_eq!(
+        rig.told.last().unwrap(),
+        "close 4001 for good (socket, 0 unconfirmed) @3"
+    );
+    let mut rig = closing(|_| {});
+    assert_eq!(rig.core.phase(), Phase::Closing);
+    rig.turn();
+    assert_eq!(
+        rig.told.last().unwrap(),
+        "close 1006 for good (close-timeout, 0 unconfirmed) @3"
+    );
+}
+
+// [R20]
+#[test]
+fn the_turn_of_an_earlier_deadline_decides_nothing() {
+    let mut rig = Rig::open(options().heartbeat_interval(Some(Duration::from_secs(20))));
+    rig.now = 30_000;
+    rig.tell(Input::Timer);
+    let early = core::mem::take(&mut rig.turns);
+    rig.hears(1);
+    // The page is busy, and the same again before the first turn.
+    rig.now = 60_000;
+    rig.tell(Input::Timer);
+    for (generation, turn) in early {
+        rig.tell(Input::Turned { generation, turn });
+    }
+    assert_eq!((rig.core.phase(), rig.turns.len()), (Phase::Open, 1));
+    rig.turn();
+    assert_eq!(rig.core.phase(), Phase::Waiting);
+}
+
+// [R20]
+#[test]
+fn a_turn_that_never_comes_is_asked_for_again() {
+    let mut rig = Rig::open(options().heartbeat_interval(Some(Duration::from_secs(20))));
+    rig.now = 30_000;
+    rig.tell(Input::Timer);
+    rig.turns.clear();
+    assert_eq!(rig.core.next_timer(), Some(Time::from_millis(35_000)));
+    rig.now = 32_000;
+    rig.tell(Input::Timer);
+    assert_eq!(rig.turns.len(), 0);
+    // By now the page seems to have slept, and something else is waited for.
+    rig.pass(10_000);
+    assert_ne!(rig.core.phase(), Phase::Open);
+}
+
+/// What the page's own work makes late is no fault of a URL function or a handshake, for a while.
+// [R20]
+#[test]
+fn an_attempt_that_a_busy_page_held_up_has_two_seconds_more_and_no_longer() {
+    let mut rig = Rig::new(options());
+    rig.tell(Input::Start);
+    rig.now = 60_000;
+    rig.timer();
+    rig.now = 61_000;
+    let generation = rig.core.generation();
+    rig.tell(Input::Resolved { generation });
+    assert_eq!(rig.core.phase(), Phase::Connecting);
+    rig.now = 120_000;
+    rig.timer();
+    assert_eq!(rig.core.phase(), Phase::Waiting, "it has had its time");
+    let mut rig = Rig::connecting(options());
+    rig.now = 60_000;
+    rig.timer();
+    rig.pass(1_999);
+    assert_eq!(rig.core.phase(), Phase::Connecting);
+    rig.pass(1);
+    assert_eq!(rig.core.phase(), Phase::Waiting);
+}
+
+fn with_keepalive(options: Options) -> Options {
+    options.keepalive_interval(Some(Duration::from_secs(1)))
+}
+
+// [R34]
+#[test]
+fn a_keepalive_goes_out_at_its_interval_whatever_arrives() {
+    let mut rig = Rig::open(with_keepalive(options()));
+    for moment in 1..=30 {
+        rig.pass(100);
+        rig.hears(moment);
+    }
+    assert_eq!(rig.done, ["keepalive 1"; 3]);
+    // Timers that are rounded up to the next second do not halve the rate, and no missed one is made up for.
+    rig.done.clear();
+    for _ in 0..5 {
+        rig.now = rig.now.next_multiple_of(1_000) + 1_001;
+        rig.now = rig.now / 1_000 * 1_000 + 3;
+        rig.tell(Input::Timer);
+    }
+    assert_eq!(rig.done.len(), 5);
+    rig.now += 60_000;
+    rig.tell(Input::Timer);
+    assert_eq!(rig.done.len(), 6);
+    // Nothing is judged by it, and it ends with the connection.
+    rig.pass(600_000);
+    assert_eq!(rig.core.phase(), Phase::Open);
+    rig.done.clear();
+    rig.close();
+    rig.pass(10_000);
+    rig.tell(Input::Reconnect);
+    assert!(!rig.done.iter().any(|done| done.starts_with("keepalive")));
+    assert!(
+        rig.core
+            .next_timer()
+            .is_some_and(|at| at.as_millis() >= rig.now + 10_000)
+    );
+}
+
+// [R34]
+#[test]
+fn nothing_of_ours_passes_the_gate_before_it_is_open() {
+    let options =
+        with_keepalive(options().gate(true)).heartbeat_interval(Some(Duration::from_millis(300)));
+    let mut rig = Rig::open(options);
+    let generation = rig.core.generation();
+    rig.tell(Input::AnswersPings { generation });
+    rig.pass(600_000);
+    for hint in [
+        Hint::Online,
+        Hint::Visible,
+        Hint::Resumed,
+        Hint::Slept { millis: 9_000 },
+    ] {
+        rig.tell(Input::Hint(hint));
+    }
+    rig.pass(600_000);
+    assert_eq!(rig.done, [""; 0]);
+    assert_eq!(rig.send(1, FIRST), Ok(Sent::Now));
+    rig.tell(Input::Ready);
+    assert_eq!(rig.done, ["ping 1"], "what the hints asked for");
+    rig.hears(1);
+    rig.done.clear();
+    rig.pass(1_000);
+    assert_eq!(rig.done, ["ping 1", "keepalive 1"]);
+    // One that is ready in its handler is so at once, and only once.
+    rig.in_handler.push(("open", Act::Ready));
+    rig.in_handler.push(("reopen", Act::Ready));
+    rig.tell(Input::Reconnect);
+    let generation = rig.core.generation();
+    rig.tell(Input::Resolved { generation });
+    rig.opens();
+    rig.done.clear();
+    rig.pass(999);
+    rig.tell(Input::Ready);
+    assert_eq!(rig.done, [""; 0]);
+    rig.pass(1);
+    assert_eq!(rig.done, ["keepalive 2"]);
+}
+
+// [R34]
+#[test]
+fn before_the_gate_is_open_a_server_is_judged_by_its_beats_alone() {
+    let options = options().gate(true).heartbeat_grace(Duration::from_secs(1));
+    let beats = |rig: &mut Rig| {
+        let generation = rig.core.generation();
+        rig.tell(Input::Beats {
+            generation,
+            interval_ms: 20_000,
+        });
+    };
+    let mut rig = Rig::open(options);
+    let generation = rig.core.generation();
+    rig.tell(Input::AnswersPings { generation });
+    beats(&mut rig);
+    rig.pass(20_999);
+    assert_eq!(rig.core.phase(), Phase::Open);
+    rig.pass(1);
+    assert_eq!(rig.core.phase(), Phase::Waiting);
+    assert_eq!(rig.done, ["abandon 1"]);
+}
+
+// [R1]
+#[test]
+fn an_upload_that_goes_on_keeps_its_connection_and_one_that_stops_does_not() {
+    let options = options()
+        .high_water_mark(1_000_000)
+        .heartbeat_interval(Some(Duration::from_secs(3)))
+        .heartbeat_grace(Duration::from_secs(2));
+    for pings in [true, false] {
+        let mut rig = Rig::open(options);
+        let generation = rig.core.generation();
+        if pings {
+            rig.tell(Input::AnswersPings { generation });
+        }
+        // 40 MB, of which 4 MB leave in a second.
+        let sent = rig
+            .core
+            .send(Time::default(), 1, 40_000_000, SendMode::default());
+        assert_eq!(sent, Ok(Sent::Now));
+        rig.buffered = 40_000_000;
+        rig.settle();
+        for _ in 0..100 {
+            rig.pass(100);
+            rig.buffered -= 400_000;
+        }
+        assert_eq!(rig.core.phase(), Phase::Open, "asked: {pings}");
+        rig.pass(4_900);
+        assert_eq!(rig.core.phase(), Phase::Open);
+        rig.pass(200);
+        assert_eq!(rig.core.phase(), Phase::Waiting, "asked: {pings}");
+    }
 }
 
 // ----- the queue
@@ -1753,6 +2033,14 @@ fn a_message_that_may_go_is_given_back_unless_something_is_to_be_done_before() {
     );
 
     rig.core.handle(rig.context(), Input::Hint(Hint::Online));
+    // What the browser holds lies before the ping.
+    assert_eq!(
+        rig.core.poll_effect(),
+        Some(Effect::Measure { generation })
+    );
+    let bytes = 0;
+    rig.core
+        .handle(rig.context(), Input::Buffered { generation, bytes });
     assert_eq!(hand_over(&mut rig.core, 3), Ok(Accepted::Sent(Sent::Now)));
     let payload = 3;
     let effects = [

@@ -525,11 +525,13 @@ impl FakeConnection {
             self.0.state.set(State::Closed);
             *self.0.end.borrow_mut() = Some(end.clone());
         }
-        let listener = self.0.listener.borrow().clone();
-        if let Some(listener) = listener {
-            listener(event);
-        }
-        self.0.world.run();
+        let connection = self.clone();
+        self.0.world.arrives(move || {
+            let listener = connection.0.listener.borrow().clone();
+            if let Some(listener) = listener {
+                listener(event);
+            }
+        });
     }
 
     // ----- inside

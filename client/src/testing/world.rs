@@ -35,6 +35,10 @@ struct State {
     refuse: Cell<bool>,
     timers: RefCell<Vec<Rc<TimerState>>>,
     tasks: RefCell<Vec<LocalFuture<()>>>,
+    /// The page is busy.
+    busy: Cell<bool>,
+    /// What arrived meanwhile.
+    arrived: RefCell<Vec<Box<dyn FnOnce()>>>,
     wakes: Arc<Wakes>,
     connections: RefCell<Vec<FakeConnection>>,
     handshake: Cell<Handshake>,
@@ -314,6 +318,40 @@ impl World {
         self.advance(Duration::ZERO);
     }
 
+    /// The page is busy for some time. What the test does in `meanwhile` reaches it only afterwards; first the timers
+    /// go off that became due, which is the worst order that there is. Nothing but the page is held up: a server that
+    /// would have answered within that time answers in `meanwhile`.
+    pub fn busy(&self, time: Duration, meanwhile: impl FnOnce()) {
+        self.0.busy.set(true);
+        meanwhile();
+        let millis = time.as_millis() as u64;
+        self.0.now.set(self.0.now.get().saturating_add(millis));
+        let now = self.0.now.get();
+        let timers = self.0.timers.borrow().clone();
+        for timer in timers.iter().filter(|timer| timer.at <= now) {
+            let fire = timer.fire.borrow_mut().take();
+            if let Some(fire) = fire {
+                fire();
+            }
+        }
+        self.0.busy.set(false);
+        let arrived = self.0.arrived.take();
+        for arrive in arrived {
+            arrive();
+        }
+        self.run();
+    }
+
+    /// Gives the page something that arrives, as soon as it is not busy.
+    pub(super) fn arrives(&self, arrive: impl FnOnce() + 'static) {
+        if self.0.busy.get() {
+            self.0.arrived.borrow_mut().push(Box::new(arrive));
+        } else {
+            arrive();
+            self.run();
+        }
+    }
+
     fn due(&self, end: u64) -> Option<Rc<TimerState>> {
         let mut timers = self.0.timers.borrow_mut();
         timers.retain(|timer| timer.fire.borrow().is_some());
@@ -327,6 +365,9 @@ impl World {
     /// Runs the tasks that are ready, and those that these make ready. One that makes itself ready for ever
     /// never lets this return.
     pub fn run(&self) {
+        if self.0.busy.get() {
+            return;
+        }
         let waker = Waker::from(Arc::clone(&self.0.wakes));
         let mut context = Context::from_waker(&waker);
         // A task that another one makes ready comes in the next pass. A test may also wake nobody, so that what
@@ -404,6 +445,11 @@ impl Platform<Message> for World {
 
     fn defer(&self, task: Box<dyn FnOnce()>) {
         self.spawn(Box::pin(async move { task() }));
+    }
+
+    fn turn(&self, task: Box<dyn FnOnce()>) -> bool {
+        self.soon(task);
+        true
     }
 
     fn connect(

@@ -5,7 +5,7 @@ import { after, before, describe, test } from 'node:test';
 
 import { TEST_TIMEOUT } from '../lib/limits.mjs';
 import { measured } from './lib/measured.mjs';
-import { LONG, VERY_PATIENT, WITH_HEARTBEAT, eventually, openWorld, pause } from './lib/world.mjs';
+import { LONG, PINGS, VERY_PATIENT, WITH_HEARTBEAT, eventually, openWorld, pause } from './lib/world.mjs';
 
 const ASLEEP = 4_000;
 
@@ -82,6 +82,45 @@ describe('sleep', { timeout: 4 * TEST_TIMEOUT }, () => {
     assert.equal(bareHasEnded, !isKept, 'a loss only where the browser closes its own socket, too');
     await tab.close();
   });
+
+  test('[R4] after the back/forward cache it is back as soon as the page is', { timeout: TEST_TIMEOUT }, async () => {
+    const tab = await beforeTheSleep();
+    // From a beat on, so that nothing arrives while the page is away.
+    const url = `${world.server.ws}/hello`;
+    const before = tab.lastFrame(url);
+    await eventually('a beat', () => tab.lastFrame(url) !== before);
+    await tab.page.goto(`${world.origin}/faults/elsewhere.html`);
+    await pause(ASLEEP);
+    // A page that comes out of the cache does not load.
+    await tab.page.goBack({ waitUntil: 'commit' });
+    await eventually('the return of the page', () => tab.run(() => globalThis.faults !== undefined));
+    const shown = (await tab.log('page')).filter(({ type }) => type === 'pageshow');
+    const { at, persisted } = shown.at(-1);
+    assert.equal(persisted, true, 'the page was in the cache');
+    await bothAreBack(tab, at, 'back/forward cache');
+    await tab.close();
+  });
+
+  // A second of silence is asked about, and the answer has four more: a timer that comes after them, though not so late that
+  // the page must have slept, has asked nobody yet.
+  for (const busy of [1_500, 2_500, 4_500, 6_000, 9_000]) {
+    test(`[R1][R20] a page that is busy for ${busy / 1000} s asks a server that answers before it judges`, { timeout: TEST_TIMEOUT }, async () => {
+      const tab = await world.openTab();
+      await tab.open('steady', `${world.server.ws}/echo`, [], PINGS);
+      for (let time = 0; time < 3; time += 1) {
+        await pause(100);
+        await tab.run((millis) => {
+          const end = performance.now() + millis;
+          while (performance.now() < end);
+        }, busy);
+      }
+      await pause(2_000);
+      const { attempts, abandoned } = await tab.call('steady', 'snapshot');
+      assert.deepEqual({ attempts, abandoned }, { attempts: 1, abandoned: 0 });
+      await tab.echo('steady', 'still there');
+      await tab.close();
+    });
+  }
 
   // Silence is allowed for 6 s; what is 2 s late, or more, looks like a sleep of the page.
   for (const busy of [7_000, 9_000]) {

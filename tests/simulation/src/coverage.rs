@@ -55,6 +55,8 @@ pub enum Kind {
     TooBig,
     TimerDue,
     TimerEarly,
+    Turned,
+    LateTurned,
     LateResolved,
     LateResolveFailed,
     LateOpened,
@@ -88,7 +90,7 @@ const PLACES: [Place; 13] = [
     Place::Suspended,
 ];
 
-const KINDS: [Kind; 44] = [
+const KINDS: [Kind; 46] = [
     Kind::Start,
     Kind::Close,
     Kind::Reconnect,
@@ -118,6 +120,8 @@ const KINDS: [Kind; 44] = [
     Kind::TooBig,
     Kind::TimerDue,
     Kind::TimerEarly,
+    Kind::Turned,
+    Kind::LateTurned,
     Kind::LateResolved,
     Kind::LateResolveFailed,
     Kind::LateOpened,

@@ -111,6 +111,7 @@ pub fn alphabet() -> Vec<Step> {
             Op::Transmitted { age, ok: true },
             Op::Transmitted { age, ok: false },
             Op::Buffered { age },
+            Op::Turned { age },
         ]);
     }
     letters.into_iter().map(Step::from).collect()
@@ -120,8 +121,9 @@ pub fn alphabet() -> Vec<Step> {
 #[must_use]
 pub fn worlds() -> Vec<(Settings, Vec<Step>)> {
     let settings = Settings {
-        connect_timeout: 2_000,
-        provider_timeout: 1_000,
+        // A step of the clock leads just beyond these, and in the last world far beyond them.
+        connect_timeout: 59_000,
+        provider_timeout: 58_500,
         close_timeout: 500,
         max_retries: Some(2),
         attempt_burst: 2,
@@ -176,8 +178,11 @@ pub fn worlds() -> Vec<(Settings, Vec<Step>)> {
             Settings {
                 max_retries: None,
                 reconnect: false,
+                connect_timeout: 2_000,
+                provider_timeout: 1_000,
                 attempt_interval: 0,
                 heartbeat_interval: None,
+                keepalive_interval: Some(50_000),
                 overflow: Overflow::DropNewest,
                 message_ttl: Some(500),
                 gate: false,

@@ -8,8 +8,10 @@
 //! * [`exhaustive`]: every short sequence of inputs of every kind.
 //!
 //! A list that fails is cut down by [`shrink`] to the steps that matter. Beside it, [`herd`] lets a crowd of
-//! cores come back to a server that takes only so many.
+//! cores come back to a server that takes only so many, and [`busy`] knows what the other end really does while the
+//! page has no time for it.
 
+pub mod busy;
 pub mod coverage;
 pub mod exhaustive;
 pub mod herd;

@@ -110,6 +110,11 @@ pub enum Op {
     Advance(u64),
     /// The timer goes off, due or not.
     Timer,
+    /// The event loop has turned: of the newest attempt for the oldest turn that was asked for, or for none.
+    Turned {
+        /// Which attempt.
+        age: u8,
+    },
     /// A command from outside of any handler.
     Command {
         /// What.
@@ -278,6 +283,7 @@ pub struct Settings {
     pub announced_delay_max: u64,
     pub heartbeat_interval: Option<u64>,
     pub heartbeat_grace: u64,
+    pub keepalive_interval: Option<u64>,
     pub probe_timeout: u64,
     pub max_queued_messages: u32,
     pub max_queued_bytes: u32,
@@ -313,6 +319,7 @@ impl Settings {
             .announced_delay_max(Duration::from_millis(self.announced_delay_max))
             .heartbeat_interval(self.heartbeat_interval.map(Duration::from_millis))
             .heartbeat_grace(Duration::from_millis(self.heartbeat_grace))
+            .keepalive_interval(self.keepalive_interval.map(Duration::from_millis))
             .probe_timeout(Duration::from_millis(self.probe_timeout))
             .max_queued_messages(self.max_queued_messages)
             .max_queued_bytes(self.max_queued_bytes)
@@ -356,6 +363,7 @@ impl Default for Settings {
             announced_delay_max: whole("announced_delay_max"),
             heartbeat_interval: limit("heartbeat_interval").map(|number| number as u64),
             heartbeat_grace: whole("heartbeat_grace"),
+            keepalive_interval: limit("keepalive_interval").map(|number| number as u64),
             probe_timeout: whole("probe_timeout"),
             max_queued_messages: number("max_queued_messages") as u32,
             max_queued_bytes: number("max_queued_bytes") as u32,

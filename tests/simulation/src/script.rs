@@ -31,6 +31,7 @@ enum Planned {
     Error,
     Closed { code: u16, clean: bool },
     Drain,
+    Turned,
 }
 
 /// How the world of a seed is. Chances are in percent, times are means in milliseconds.
@@ -71,6 +72,8 @@ struct Climate {
     /// The server announces when to come back.
     announces: u64,
     hints: u64,
+    /// The event loop turns late.
+    turns_late: u64,
 }
 
 impl Climate {
@@ -86,7 +89,7 @@ impl Climate {
             half_open: rng.pick(&[0, 10, 50]),
             message_every: rng.pick(&[20, 500, 5_000]),
             drain_every: rng.pick(&[5, 100, 2_000]),
-            drain_bytes: rng.pick(&[10, 100, 10_000]),
+            drain_bytes: rng.pick(&[10, 100, 10_000, 100_000]),
             close_hangs: rng.pick(&[0, 20, 80]),
             late_events: rng.pick(&[0, 20, 80]),
             command_every: rng.pick(&[5, 200, 3_000, 20_000]),
@@ -96,7 +99,7 @@ impl Climate {
             spurious: rng.pick(&[0, 2, 15]),
             in_handler: rng.pick(&[0, 10, 50]),
             predicate: rng.pick(&[0, 0, 10, 60]),
-            largest_message: rng.pick(&[10, 60, 200]),
+            largest_message: rng.pick(&[10, 60, 200, 200_000]),
             holes: rng.pick(&[0, 20, 100]),
             numbered: rng.pick(&[0, 60, 100]),
             unanswered: rng.pick(&[0, 0, 30]),
@@ -105,6 +108,7 @@ impl Climate {
             beats: rng.pick(&[None, None, Some(1), Some(20_000)]),
             announces: rng.pick(&[0, 0, 30]),
             hints: rng.pick(&[0, 5, 50]),
+            turns_late: rng.pick(&[0, 10, 80]),
         }
     }
 }
@@ -131,6 +135,7 @@ fn draw_settings(rng: &mut Rng) -> Settings {
         announced_delay_max: rng.pick(&[0, 3_000, 60_000]),
         heartbeat_interval: rng.pick(&[None, Some(300), Some(20_000)]),
         heartbeat_grace: rng.pick(&[1, 500, 10_000]),
+        keepalive_interval: rng.pick(&[None, None, Some(250), Some(20_000)]),
         probe_timeout: rng.pick(&[1, 500, 5_000]),
         max_queued_messages: rng.pick(&[0, 1, 3, 10]),
         max_queued_bytes: rng.pick(&[0, 50, 400, 100_000]),
@@ -151,6 +156,7 @@ pub struct Script {
     sequence: u64,
     next_command: u64,
     ready: VecDeque<Op>,
+    turn_is_planned: bool,
     settings: Settings,
 }
 
@@ -168,6 +174,7 @@ impl Script {
             sequence: 0,
             next_command: 0,
             ready: VecDeque::new(),
+            turn_is_planned: false,
             settings,
         }
     }
@@ -182,6 +189,15 @@ impl Script {
     pub fn next(&mut self, world: &mut World) -> Step {
         for news in world.take_news() {
             self.react(world, news);
+        }
+        if self.ready.is_empty() && world.awaits_turn() && !self.turn_is_planned {
+            if self.percent(self.climate.turns_late) {
+                let late = self.rng.around(3_000);
+                self.turn_is_planned = true;
+                self.plan(world, late, Planned::Turned);
+            } else {
+                self.ready.push_back(Op::Turned { age: 0 });
+            }
         }
         let op = self.ready.pop_front().unwrap_or_else(|| {
             self.choose(world);
@@ -423,6 +439,10 @@ impl Script {
                     max_ms: self.rng.pick(&[0, 20_000, 100_000]),
                 }
             }
+            Planned::Turned => {
+                self.turn_is_planned = false;
+                Op::Turned { age: 0 }
+            }
             Planned::Error => Op::Error { age },
             Planned::Closed { code, clean } => {
                 if self.rng.one_in(8) {
@@ -555,7 +575,8 @@ impl Script {
     /// What should not happen, and must do no harm.
     fn spurious(&mut self) -> Op {
         let age = self.rng.below(3) as u8;
-        match self.rng.below(14) {
+        match self.rng.below(15) {
+            14 => Op::Turned { age },
             13 => Op::TooBig { age },
             10 => Op::Alive { age },
             11 => match self.rng.below(5) {

@@ -63,6 +63,14 @@ fn worlds_with_the_same_fingerprint_react_alike() {
     }
 }
 
+// [R1][R20][R34]
+#[test]
+fn a_busy_page_keeps_a_living_server_and_gives_up_a_dead_one() {
+    if let Err(wrong) = simulation::busy::run_seeds(1, 20_000) {
+        panic!("{wrong}");
+    }
+}
+
 #[test]
 fn a_seed_means_the_same_run_every_time() {
     let run = || run_seeds(99, 3, 1).map_err(|(_, failure)| failure.violation);

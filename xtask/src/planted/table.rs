@@ -10,6 +10,12 @@ const SEEDS: Named = Named {
     name: "seeds_find_nothing_and_try_every_input_in_every_state",
 };
 
+/// One connection in a page that is busy at random.
+const BUSY: Named = Named {
+    file: "tests/simulation/tests/promises.rs",
+    name: "a_busy_page_keeps_a_living_server_and_gives_up_a_dead_one",
+};
+
 pub(super) const TABLE: &[Bug] = &[
     // ----- the core, found by the simulation
     Bug {
@@ -40,8 +46,8 @@ pub(super) const TABLE: &[Bug] = &[
         promise: 13,
         what: "the connect timeout is lost",
         file: "client/src/connection/mod.rs",
-        from: "(Input::Timer, State::Connecting { deadline }) if *deadline <= now => {",
-        to: "(Input::Timer, State::Connecting { deadline }) if *deadline < Time::from_millis(0) => {",
+        from: "State::Resolving { deadline } | State::Connecting { deadline } if *deadline <= now => {",
+        to: "State::Resolving { deadline } if *deadline <= now => {",
         test: SEEDS,
     },
     Bug {
@@ -464,16 +470,16 @@ pub(super) const TABLE: &[Bug] = &[
         promise: 1,
         what: "no ping is sent in a silence",
         file: "client/src/connection/attempt.rs",
-        from: "liveness.pinged();
+        from: "if liveness.ask(now) {
                 self.ping();",
-        to: "liveness.pinged();",
+        to: "if liveness.ask(now) {",
         test: SEEDS,
     },
     Bug {
         promise: 4,
         what: "no ping is sent after a hint",
         file: "client/src/connection/attempt.rs",
-        from: "if self.wire.liveness.probe(now) => self.ping(),",
+        from: "if self.wire.liveness.probe(now) => self.look_and_ping(),",
         to: "if self.wire.liveness.probe(now) => {}",
         test: SEEDS,
     },
@@ -481,10 +487,10 @@ pub(super) const TABLE: &[Bug] = &[
         promise: 22,
         what: "no ping is sent after a sleep",
         file: "client/src/connection/attempt.rs",
-        from: "if pings {
+        from: "if liveness.wait_again(now) {
                     self.ping();
                 }",
-        to: "let _ = pings;",
+        to: "liveness.wait_again(now);",
         test: SEEDS,
     },
     Bug {
@@ -508,18 +514,134 @@ pub(super) const TABLE: &[Bug] = &[
         promise: 22,
         what: "a probe that is judged too late counts as unanswered",
         file: "client/src/connection/liveness.rs",
-        from: "(true, false) => Life::Unanswered,
-                (true, true) => Life::Stale,",
-        to: "(true, _) => Life::Unanswered,",
+        from: "if !self.silence.excused && now.since(dead) > STALE_MS {",
+        to: "if !self.silence.probe && !self.silence.excused && now.since(dead) > STALE_MS {",
         test: SEEDS,
     },
     Bug {
         promise: 1,
         what: "a silence is excused again and again",
         file: "client/src/connection/liveness.rs",
-        from: "self.excused = true;",
+        from: "self.silence.excused = true;",
         to: "",
         test: SEEDS,
+    },
+    Bug {
+        promise: 20,
+        what: "the time to answer starts before the server is asked",
+        file: "client/src/connection/liveness.rs",
+        from: "let starts = if asks || self.silence.upload.mark > Upload::OVER {",
+        to: "let starts = if self.silence.upload.mark > Upload::OVER {",
+        test: BUSY,
+    },
+    Bug {
+        promise: 20,
+        what: "a timer ends a connection before what waits behind it",
+        file: "client/src/connection/mod.rs",
+        from: "self.effects.push_back(Effect::Turn {
+            generation: self.generation,
+            turn: self.wire.turn,
+        });",
+        to: "let (generation, turn) = (self.generation, self.wire.turn);
+        let context = Context { now, chance: 0.0, verdict: None };
+        self.handle_other(context, Input::Turned { generation, turn });",
+        test: BUSY,
+    },
+    Bug {
+        promise: 20,
+        what: "the turn of an earlier deadline decides",
+        file: "client/src/connection/mod.rs",
+        from: "&& turning.is_some_and(|turning| deadline == Some(turning.deadline))",
+        to: "&& turning.is_some() && deadline.is_some()",
+        test: BUSY,
+    },
+    Bug {
+        promise: 20,
+        what: "a turn that is late is put off for ever",
+        file: "client/src/connection/mod.rs",
+        from: "_ => wire.turn = wire.turn.wrapping_add(1),",
+        to: "_ => {}
+        }
+        wire.turn = wire.turn.wrapping_add(1);
+        if false {",
+        test: BUSY,
+    },
+    Bug {
+        promise: 1,
+        what: "an upload that goes on is silence",
+        file: "client/src/connection/liveness.rs",
+        from: "let progress = moves && upload.counts;",
+        to: "let progress = moves && upload.counts && upload.left == u64::MAX;",
+        test: BUSY,
+    },
+    Bug {
+        promise: 1,
+        what: "an upload excuses a dead server for ever",
+        file: "client/src/connection/liveness.rs",
+        from: "let is_over = left >= upload.mark;",
+        to: "let is_over = left >= u64::MAX;",
+        test: SEEDS,
+    },
+    Bug {
+        promise: 34,
+        what: "a ping passes the gate",
+        file: "client/src/connection/liveness.rs",
+        from: "self.pings && !self.gated",
+        to: "self.pings",
+        test: BUSY,
+    },
+    Bug {
+        promise: 34,
+        what: "a keepalive passes the gate",
+        file: "client/src/connection/attempt.rs",
+        from: "if !self.options.gate {
+            self.start_keepalive(now);
+        }",
+        to: "self.start_keepalive(now);",
+        test: BUSY,
+    },
+    Bug {
+        promise: 34,
+        what: "a keepalive waits from when it went out",
+        file: "client/src/connection/attempt.rs",
+        from: "Some(now.after(interval.saturating_sub(late)))",
+        to: "Some(now.after(interval.max(late)))",
+        test: Named {
+            file: "client/src/connection/tests.rs",
+            name: "a_keepalive_goes_out_at_its_interval_whatever_arrives",
+        },
+    },
+    Bug {
+        promise: 34,
+        what: "a keepalive goes on in a chain of timers",
+        file: "client/src/driver.rs",
+        from: "if self.in_chain.replace(0) >= DEEP {",
+        to: "if self.in_chain.replace(0) >= u32::MAX {",
+        test: Named {
+            file: "client/tests/rust_face.rs",
+            name: "a_keepalive_goes_out_in_a_hidden_page_in_time",
+        },
+    },
+    Bug {
+        promise: 12,
+        what: "a clock that is set forward shortens the wait that the server asked for",
+        file: "client/src/connection/attempt.rs",
+        from: "// Not for a sleep, either: a wall clock that is set forward looks the same.",
+        to: "Hint::Slept { millis } if firm => {
+                        Time::from_millis(until.as_millis().saturating_sub(millis))
+                    }",
+        test: SEEDS,
+    },
+    Bug {
+        promise: 2,
+        what: "a timer deep in a chain is kept",
+        file: "client/src/driver.rs",
+        from: "timer.at <= at && depth.get() <= self.in_chain.get(),",
+        to: "timer.at <= at,",
+        test: Named {
+            file: "client/tests/rust_face.rs",
+            name: "a_timer_deep_in_a_chain_is_not_kept_when_something_arrives",
+        },
     },
     Bug {
         promise: 26,

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use simulation::coverage::{Coverage, Kind};
 use simulation::run::{INPUTS, run_seeds};
-use simulation::{exhaustive, shrink};
+use simulation::{busy, exhaustive, shrink};
 
 const HELP: &str = "\
 Runs the connection core in simulated worlds and checks its promises after every step.
@@ -94,6 +94,14 @@ fn main() -> ExitCode {
 /// Runs the seeds; whether they found nothing.
 fn seeds(arguments: &Arguments, coverage: &mut Coverage) -> bool {
     let start = Instant::now();
+    if let Err(wrong) = busy::run_seeds(arguments.first_seed, arguments.seeds) {
+        println!(
+            "FAILED: cargo xtask simulate --first-seed {} --seeds {}",
+            arguments.first_seed, arguments.seeds
+        );
+        println!("{wrong}");
+        return false;
+    }
     match run_seeds(arguments.first_seed, arguments.seeds, arguments.threads) {
         Ok(seeds) => coverage.merge(&seeds),
         Err((seed, failure)) => {

@@ -124,11 +124,20 @@ impl World {
             }
             Command::Ready => {
                 self.count(&Input::Ready);
-                match &mut self.flow {
-                    _ if phase != Phase::Open => {}
-                    Flow::Opening { ready } => *ready = true,
-                    flow @ Flow::Gated => *flow = Flow::Flowing,
-                    Flow::Announcing | Flow::Flowing => {}
+                let opens = match &mut self.flow {
+                    _ if phase != Phase::Open => false,
+                    Flow::Opening { ready } => {
+                        *ready = true;
+                        true
+                    }
+                    flow @ Flow::Gated => {
+                        *flow = Flow::Flowing;
+                        true
+                    }
+                    Flow::Announcing | Flow::Flowing => false,
+                };
+                if opens {
+                    self.gate_opens();
                 }
                 self.tell_uncounted(Input::Ready, None)?;
             }

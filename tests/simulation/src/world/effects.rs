@@ -36,6 +36,16 @@ impl World {
                     );
                     self.ping(generation.number())?;
                 }
+                Effect::KeepAlive { generation } => {
+                    ensure!(
+                        core::mem::take(&mut self.life.keepalive_due),
+                        "a keepalive that is not due"
+                    );
+                    if let Some(socket) = self.socket_mut(generation.number()) {
+                        socket.buffered += 5;
+                    }
+                }
+                Effect::Turn { generation, turn } => self.turn_is_wanted(generation, turn)?,
                 Effect::Measure { generation } => {
                     let number = generation.number();
                     let bytes = self
@@ -111,6 +121,9 @@ impl World {
         self.generations.push(generation);
         self.provider = Some(generation.number());
         self.asked_at = self.now;
+        self.deadline = self.now + self.settings.provider_timeout;
+        self.late = false;
+        self.turning = None;
         self.news.push(News::Asked);
         match self.provider_mode {
             Provider::Later => Ok(()),
@@ -130,6 +143,7 @@ impl World {
             return self.tell_end(Input::OpenFailed { generation }, Some(ending));
         }
         let made_at = self.now;
+        self.deadline = made_at + self.settings.connect_timeout;
         let slot = &mut self.sockets[number as usize - 1];
         ensure!(slot.is_none(), "two sockets of one attempt");
         *slot = Some(Socket {
@@ -287,12 +301,19 @@ impl World {
             } else {
                 bytes >= u64::from(self.settings.high_water_mark)
             };
+            let handed = self.socket(number).map_or(0, |socket| socket.handed);
+            self.look_at_upload(handed, bytes);
+            if core::mem::take(&mut self.life.judging) {
+                self.act_on_silence();
+                self.question_may_be_due();
+            }
         }
         if let Some(socket) = self.socket_mut(number)
             && let Some((least, at)) = &mut socket.least_buffered
             && bytes < *least
         {
             (*least, *at) = (bytes, now);
+            self.turning = None;
         }
     }
 }

@@ -150,6 +150,7 @@ impl World {
     pub(super) fn taken(&mut self, number: u64, bytes: usize) {
         let now = self.now;
         if let Some(socket) = self.socket_mut(number) {
+            socket.handed += bytes as u64;
             socket.buffered += bytes as u64;
             socket.far_end.takes_message(bytes);
             socket.far_end.plan(now);

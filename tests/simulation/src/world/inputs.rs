@@ -5,7 +5,6 @@ use steady_socket::connection::{Cause, CloseFrame, Context, Generation, Hint, In
 use crate::coverage::Kind;
 use crate::op::Reason;
 
-use super::deadlines::ASLEEP;
 use super::{Ending, Flow, Life, News, Violation, World};
 
 /// Numbers of messages from the server start here, to be told from the application's own.
@@ -63,10 +62,15 @@ impl World {
             self.blocked = false;
             self.measured_at = self.now;
             self.window = None;
+            let gated = self.settings.gate;
+            let keepalive = self.settings.keepalive_interval.filter(|_| !gated);
             self.life = Life {
                 heard: self.now,
+                quiet: self.now,
                 interval: self.settings.heartbeat_interval,
                 answers,
+                gated,
+                keepalive: keepalive.map(|interval| self.now + interval),
                 ..Life::default()
             };
             self.news.push(News::Open);
@@ -96,8 +100,7 @@ impl World {
         if self.core.phase() == Phase::Waiting {
             let at = match hint {
                 Hint::Offline => None,
-                // The server's wait goes on in the sleep, and nothing else shortens it.
-                Hint::Slept { millis } if self.firm => Some(self.wait_until.saturating_sub(millis)),
+                // Nothing shortens the server's wait.
                 _ if self.firm => None,
                 Hint::Online => {
                     let delay = 200.0 + 1_800.0 * self.step.chance;
@@ -113,14 +116,7 @@ impl World {
             }
         }
         if self.core.phase() == Phase::Open && self.life.answers {
-            let given_up = |probe| self.now.saturating_sub(probe) > ASLEEP;
-            if self.life.probe.is_none_or(given_up) {
-                self.life.probe = Some(self.now + self.settings.probe_timeout);
-            }
-            self.life.pinged = true;
-            self.life.ping_due = true;
-            self.life.asked = Some(self.now);
-            self.life.overdue = None;
+            self.ask_because_of_a_hint();
         }
         self.tell(Input::Hint(hint))?;
         self.carry_out()?;
@@ -270,6 +266,7 @@ impl World {
             Input::Buffered { generation, .. } => {
                 late(generation, Kind::Buffered, Kind::LateBuffered)
             }
+            Input::Turned { generation, .. } => late(generation, Kind::Turned, Kind::LateTurned),
             Input::Hint(_) => Kind::Hint,
             Input::TooBig { generation } => late(generation, Kind::TooBig, Kind::LateTooBig),
             Input::Alive { generation } => late(generation, Kind::Alive, Kind::LateAlive),
@@ -325,7 +322,7 @@ impl World {
                 verdict: None,
             };
             let was = self.core.phase();
-            let may_time_out = matches!(input, Input::Timer | Input::Buffered { .. })
+            let may_time_out = matches!(input, Input::Turned { .. })
                 && matches!(was, Phase::Closing | Phase::Suspended);
             self.core.handle(context, input);
             if may_time_out && self.core.snapshot().abandoned > self.abandoned {

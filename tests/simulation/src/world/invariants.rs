@@ -1,6 +1,6 @@
 //! What must be true whenever everything has been carried out and handed out.
 
-use steady_socket::connection::Phase;
+use steady_socket::connection::{Phase, Time};
 
 use super::{Fate, Flow, Socket, Violation, World};
 
@@ -40,6 +40,10 @@ impl World {
         ensure!(
             !self.life.ping_due && !self.life.question_due,
             "a ping is due, and none was sent"
+        );
+        ensure!(
+            !self.life.keepalive_due,
+            "a keepalive is due, and none was sent"
         );
         ensure!(
             self.expected.is_empty(),
@@ -115,24 +119,20 @@ impl World {
         let latest = match self.core.phase() {
             Phase::Idle | Phase::Closed => None,
             Phase::Waiting => Some(self.wait_until),
-            Phase::Connecting if self.provider.is_some() => {
-                Some(self.asked_at + settings.provider_timeout)
-            }
-            Phase::Connecting => self
-                .socket(self.generation())
-                .map(|socket| socket.made_at + settings.connect_timeout),
+            Phase::Connecting => Some(self.unless_turning(self.deadline)),
             Phase::Suspended if !self.is_suspending() => None,
             Phase::Closing | Phase::Suspended => {
                 Some(self.now.saturating_add(settings.close_timeout))
             }
             // Looked at again within a second.
             Phase::Open => {
-                let drain = self.blocked.then_some(self.measured_at + 1_000);
-                let question = self.question_due();
-                self.life_due()
-                    .into_iter()
+                let looks = self.blocked || self.life.upload.is_some_and(|upload| upload.end > 0);
+                let drain = looks.then_some(self.measured_at + 1_000);
+                let life = self.life_due().map(|due| self.unless_turning(due));
+                life.into_iter()
                     .chain(drain)
-                    .chain(question)
+                    .chain(self.life.keepalive)
+                    .chain(self.question_due())
                     .min()
             }
         };
@@ -155,8 +155,11 @@ impl World {
             );
         }
         if latest.is_none() && self.waiting.is_empty() {
+            // One more look, after an upload was watched and something has arrived.
+            let last_look = self.core.phase() == Phase::Open
+                && timer == self.core.next_look().map(Time::as_millis);
             ensure!(
-                timer.is_none(),
+                timer.is_none() || last_look,
                 "in {:?} a timer is armed for nothing",
                 self.core.phase()
             );

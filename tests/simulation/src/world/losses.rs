@@ -134,6 +134,7 @@ impl World {
 
     pub(super) fn expect(&mut self, loss: Loss, retry_in: Option<u64>, why: Why) {
         let generation = self.generation();
+        self.turning = None;
         let far_end = self
             .socket(generation)
             .filter(|_| loss.was_open)

@@ -78,6 +78,8 @@ struct Socket {
     close_called: Option<Option<u16>>,
     abandoned: bool,
     closed: bool,
+    /// Bytes of messages that it was handed.
+    handed: u64,
     buffered: u64,
     far_end: FarEnd,
     /// While closing: the least that the browser was seen to hold, and when that was seen.
@@ -95,22 +97,54 @@ impl Socket {
 #[derive(Clone, Copy, Debug, Default, Hash)]
 struct Life {
     heard: u64,
+    /// When something was last heard, or a large upload last seen to go on.
+    quiet: u64,
     interval: Option<u64>,
     answers: bool,
-    /// A ping was sent in this silence.
-    pinged: bool,
+    /// It said itself how often it will be heard.
+    beats: bool,
+    /// The application has not let anything pass.
+    gated: bool,
+    /// A hint came meanwhile.
+    owed: bool,
     /// A ping has to be sent now.
     ping_due: bool,
     /// The server has to be asked now what it has had.
     question_due: bool,
+    /// The next measurement decides about the silence, or shows what lies before a ping.
+    judging: bool,
+    asking: bool,
+    /// The end of the wait for something to arrive, once it has begun, and whether a hint or a sleep began it.
+    by: Option<(u64, bool)>,
     /// When the server was last asked because of a hint.
     asked: Option<u64>,
-    /// When the timer first went off with every deadline past, since the page was last known to wake.
-    overdue: Option<u64>,
-    /// An answer is due by then.
-    probe: Option<u64>,
-    /// A sleep was already held to the server's credit in this silence.
+    /// When the timer went off with every deadline past, since the page was last known to wake, and how often it
+    /// was given more time.
+    overdue: Option<(u64, u32)>,
+    /// A late timer was already held to the server's credit in this silence.
     excused: bool,
+    upload: Option<Upload>,
+    /// When the next keepalive is due, and whether one has to be sent now.
+    keepalive: Option<u64>,
+    keepalive_due: bool,
+}
+
+/// What the browser held when the server was first asked in a silence, or would have been.
+#[derive(Clone, Copy, Debug, Hash)]
+struct Upload {
+    /// Bytes of it that have to leave the browser, counted from the first of the connection.
+    end: u64,
+    /// What had left it at the last look.
+    left: u64,
+    /// It held very much, or only a part of it had left at a later look.
+    counts: bool,
+}
+
+/// A turn of the event loop that the core has asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Turn {
+    generation: u64,
+    number: u32,
 }
 
 /// How far the application has let the queue flow.
@@ -247,6 +281,14 @@ pub struct World {
     /// What the server announced on the newest socket.
     window: Option<(u64, u64)>,
     life: Life,
+    /// When the step that is under way before an open connection has to end.
+    deadline: u64,
+    /// That was put off because the timer came very late.
+    late: bool,
+    /// Turns that were asked for and have not come.
+    turns: VecDeque<Turn>,
+    /// The one that will decide, for which deadline, and when it is asked for again.
+    turning: Option<(Turn, u64, u64)>,
     /// What the browser holds, as far as the core can know.
     estimate: u64,
     blocked: bool,
@@ -318,6 +360,10 @@ impl World {
             distrusts: false,
             window: None,
             life: Life::default(),
+            deadline: 0,
+            late: false,
+            turns: VecDeque::new(),
+            turning: None,
             estimate: 0,
             blocked: false,
             measured_at: 0,
@@ -367,6 +413,12 @@ impl World {
             .map_or(0, |socket| socket.buffered)
     }
 
+    /// Whether the core has asked for a turn of the event loop that has not come.
+    #[must_use]
+    pub fn awaits_turn(&self) -> bool {
+        !self.turns.is_empty()
+    }
+
     /// Which inputs were tried in which states since this was last asked.
     pub fn take_coverage(&mut self) -> Coverage {
         core::mem::take(&mut self.coverage)
@@ -398,6 +450,7 @@ impl World {
         (self.failures, self.refusals, self.credit, self.woken).hash(hasher);
         self.distrusts.hash(hasher);
         (self.closing_gated, self.closing_with).hash(hasher);
+        (self.deadline, self.late, &self.turns, self.turning).hash(hasher);
         match self.core.phase() {
             Phase::Waiting => (self.wait_until, self.firm).hash(hasher),
             Phase::Open => {
@@ -470,6 +523,7 @@ impl World {
         match step.op {
             Op::Advance(millis) => self.now = self.now.saturating_add(millis),
             Op::Timer => return self.timer_fires(),
+            Op::Turned { age } => self.event_loop_turns(generation(age))?,
             Op::Command { command, same_task } => {
                 self.command(command)?;
                 if same_task {
@@ -508,6 +562,8 @@ impl World {
                 let number = generation(age);
                 if self.is_connected(number) {
                     self.life.heard = self.now;
+                    self.life.quiet = self.now;
+                    self.life.beats = true;
                     self.life.interval = Some(interval_ms.clamp(BEAT_MS.0, BEAT_MS.1));
                     self.life.overdue = None;
                 }
@@ -600,12 +656,8 @@ impl World {
             let shrunk_before = self.socket(was.1).and_then(|socket| socket.least_buffered);
             let attempt =
                 was.0 == Phase::Waiting && self.now >= self.wait_until && self.expect_attempt();
-            let ending = self.overdue_step();
-            // One ping does for both.
-            self.life.question_due = ending.is_none()
-                && !self.life.ping_due
-                && self.question_due().is_some_and(|at| at <= self.now);
-            self.tell_end(Input::Timer, ending)?;
+            self.timer_is_told();
+            self.tell(Input::Timer)?;
             self.settle()?;
             self.check_silence()?;
             ensure!(
