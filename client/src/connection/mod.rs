@@ -628,6 +628,8 @@ impl<P> Connection<P> {
             Input::Pinged { generation } => {
                 if self.is_connected(generation) {
                     self.wire.unconfirmed.asked();
+                    // Also if a message was taken after the ping was asked for.
+                    self.wire.question_at = None;
                 }
             }
             Input::Answered { generation, number } => {
@@ -769,16 +771,21 @@ impl<P> Connection<P> {
     /// When a timer has to go off for anything else.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Time> {
+        let unless_turning = |deadline: Time| match self.wire.turning {
+            Some(turning) if turning.deadline == deadline => turning.again,
+            _ => deadline,
+        };
         let deadline = match &self.state {
-            State::Open { .. } => earliest(self.wire.liveness.next_timer(), self.question_due()),
-            State::Resolving { deadline } | State::Connecting { deadline } => Some(*deadline),
+            State::Open { .. } => earliest(
+                self.wire.liveness.next_timer().map(unless_turning),
+                self.question_due(),
+            ),
+            State::Resolving { deadline } | State::Connecting { deadline } => {
+                Some(unless_turning(*deadline))
+            }
             State::Waiting { until, .. } => Some(*until),
             State::Closing(closing) | State::Suspended(Some(closing)) => Some(closing.deadline),
             State::Idle | State::Closed | State::Suspended(None) => None,
-        };
-        let deadline = match self.wire.turning {
-            Some(turning) if deadline == Some(turning.deadline) => Some(turning.again),
-            _ => deadline,
         };
         let keepalive_at = self.wire.keepalive_at.filter(|_| self.is_open());
         earliest(earliest(deadline, keepalive_at), self.queue.next_expiry())

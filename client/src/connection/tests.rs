@@ -2034,10 +2034,7 @@ fn a_message_that_may_go_is_given_back_unless_something_is_to_be_done_before() {
 
     rig.core.handle(rig.context(), Input::Hint(Hint::Online));
     // What the browser holds lies before the ping.
-    assert_eq!(
-        rig.core.poll_effect(),
-        Some(Effect::Measure { generation })
-    );
+    assert_eq!(rig.core.poll_effect(), Some(Effect::Measure { generation }));
     let bytes = 0;
     rig.core
         .handle(rig.context(), Input::Buffered { generation, bytes });
