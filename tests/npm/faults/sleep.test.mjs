@@ -83,24 +83,6 @@ describe('sleep', { timeout: 4 * TEST_TIMEOUT }, () => {
     await tab.close();
   });
 
-  test('[R4] after the back/forward cache it is back as soon as the page is', { timeout: TEST_TIMEOUT }, async () => {
-    const tab = await beforeTheSleep();
-    // From a beat on, so that nothing arrives while the page is away.
-    const url = `${world.server.ws}/hello`;
-    const before = tab.lastFrame(url);
-    await eventually('a beat', () => tab.lastFrame(url) !== before);
-    await tab.page.goto(`${world.origin}/faults/elsewhere.html`);
-    await pause(ASLEEP);
-    // A page that comes out of the cache does not load.
-    await tab.page.goBack({ waitUntil: 'commit' });
-    await eventually('the return of the page', () => tab.run(() => globalThis.faults !== undefined));
-    const shown = (await tab.log('page')).filter(({ type }) => type === 'pageshow');
-    const { at, persisted } = shown.at(-1);
-    assert.equal(persisted, true, 'the page was in the cache');
-    await bothAreBack(tab, at, 'back/forward cache');
-    await tab.close();
-  });
-
   // A second of silence is asked about, and the answer has four more: a timer that comes after them, though not so late that
   // the page must have slept, has asked nobody yet.
   for (const busy of [1_500, 2_500, 4_500, 6_000, 9_000]) {
