@@ -87,6 +87,46 @@ describe('Node with a file whose address is for pages', { timeout: TEST_TIMEOUT 
   });
 });
 
+describe('Node without something of the platform', { timeout: 2 * TEST_TIMEOUT, concurrency: 3 }, () => {
+  let consumer;
+  before(async () => { consumer = await makeProject('bare', { files: 'programs', packages: ['ws'] }); });
+  after(() => consumer?.remove());
+
+  const ENTRIES = ['steady-socket', 'steady-socket/inline', 'steady-socket/websocket', 'steady-socket/websocket/inline', 'steady-socket/msgpack', 'steady-socket/testing'];
+  const WORKS = 'socket: the option reconnect is false';
+  const withoutForLoading = (names) => `the WebAssembly module of steady-socket could not be loaded: there is no ${names} here`;
+  const withoutForSockets = (names) => `TypeError: ReconnectingWebSocket: there was no ${names} when steady-socket was imported; define what is missing before that`;
+
+  // For each what loading says, and what a socket does that is made then.
+  for (const [missing, loaded, made] of [
+    [['WebSocket'], 'loaded', 'TypeError: ReconnectingWebSocket: there is no global WebSocket here; give the constructor of one in the option WebSocket'],
+    [['performance'], 'loaded', WORKS],
+    [['FinalizationRegistry'], 'loaded', WORKS],
+    [['CloseEvent', 'MessageEvent', 'Blob', 'crypto', 'navigator', 'fetch', 'Response', 'reportError'], 'loaded', WORKS],
+    [['TextDecoder'], withoutForLoading('TextDecoder'), `load-failed: ${withoutForLoading('TextDecoder')}`],
+    [['TextEncoder'], withoutForLoading('TextEncoder'), `load-failed: ${withoutForLoading('TextEncoder')}`],
+    [['WebAssembly'], withoutForLoading('WebAssembly'), `load-failed: ${withoutForLoading('WebAssembly')}`],
+    [['Event'], 'loaded', withoutForSockets('Event')],
+    [['EventTarget'], 'loaded', withoutForSockets('EventTarget')],
+    [
+      ['TextDecoder', 'TextEncoder', 'WebSocket', 'performance', 'FinalizationRegistry', 'WebAssembly', 'EventTarget', 'Event', 'CloseEvent', 'MessageEvent', 'Blob'],
+      withoutForLoading('WebAssembly and no TextDecoder and no TextEncoder'),
+      withoutForSockets('Event and no EventTarget'),
+    ],
+  ]) {
+    test(`imports every entry without ${missing.join(', ')}, and says what is missing when it is needed`, async () => {
+      const run = async (argument) => {
+        const { stdout } = await runProgram(process.execPath, ['bare.mjs', JSON.stringify({ missing, ...argument })], { cwd: consumer.project });
+        return JSON.parse(stdout);
+      };
+      assert.deepEqual(await run({ entries: ENTRIES }), { imported: ENTRIES.map(() => 'imported') });
+      const used = await run({ entries: ['steady-socket'], use: true });
+      assert.equal(used.load, loaded);
+      assert.equal(used.socket, made);
+    });
+  }
+});
+
 describe('Node without a WebSocket', { timeout: TEST_TIMEOUT }, () => {
   let consumer;
   before(async () => { consumer = await makeProject('no-websocket', { files: 'programs', packages: ['ws'] }); });
