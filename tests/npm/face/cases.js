@@ -1216,6 +1216,256 @@ export const cases = {
     }
   },
 
+  // --- What is lent, shared and bounded ---------------------------------------------------------------------
+
+  async 'bytes that are changed after send() go out as they were, whatever socket takes them'(t) {
+    const Native = globalThis.WebSocket;
+    /** The bytes that wait, and go out in a later task: what keeps a buffer sees it change. */
+    const late = [];
+    const later = (socket, data) => late.push(() => Native.prototype.send.call(socket, data));
+    const flush = () => { for (const send of late.splice(0)) send(); };
+    class Overriding extends Native { send(data) { later(this, data); } }
+    class Bound extends Native {
+      constructor(...given) {
+        super(...given);
+        this.send = ((data) => later(this, data)).bind(null);
+      }
+    }
+    class OnPrototype extends Native {}
+    OnPrototype.prototype.send = new Proxy(Native.prototype.send, { apply: (_, self, [data]) => later(self, data) });
+    /** A socket behind a proxy that shows the platform's own method until it is called. */
+    const Proxied = function Proxied(...given) {
+      const socket = new Native(...given);
+      return new Proxy(socket, {
+        get: (target, name) => {
+          if (name === 'send') return ((data) => later(target, data)).bind(null);
+          const value = Reflect.get(target, name, target);
+          return typeof value === 'function' ? value.bind(target) : value;
+        },
+        set: (target, name, value) => Reflect.set(target, name, value, target),
+      });
+    };
+    /** One that is no socket of the platform, and says that it is. */
+    class Polyfill extends EventTarget {
+      binaryType = 'blob';
+      bufferedAmount = 0;
+      #socket;
+      constructor(...given) {
+        super();
+        this.#socket = new Native(...given);
+        this.#socket.binaryType = 'arraybuffer';
+        this.#socket.onopen = () => this.onopen({ isTrusted: true, target: this });
+        this.#socket.onmessage = ({ data }) => this.onmessage({ data });
+        this.#socket.onclose = (event) => this.onclose(event);
+        this.send = ((data) => later(this.#socket, data)).bind(this);
+        Object.defineProperty(this.send, 'name', { value: 'send' });
+      }
+
+      close(...given) { this.#socket.close(...given); }
+
+      get readyState() { return this.#socket.readyState; }
+    }
+    const patched = () => {
+      const own = Native.prototype.send;
+      Native.prototype.send = function send(data) { late.push(() => own.call(this, data)); };
+      return () => { Native.prototype.send = own; };
+    };
+    const { toString } = Function.prototype;
+    const lying = () => {
+      Function.prototype.toString = () => 'function send() { [native code] }';
+      const restore = patched();
+      return () => {
+        Function.prototype.toString = toString;
+        restore();
+      };
+    };
+    const classes = { Native, Overriding, Bound, OnPrototype, Proxied, Polyfill };
+    for (const [name, [WebSocket, patch]] of Object.entries({
+      ...Object.fromEntries(Object.entries(classes).map(([name, Class]) => [name, [Class]])),
+      'send patched while open': [Native, patched],
+      'send patched, toString too': [Native, lying],
+    })) {
+      const { socket } = t.echo({ WebSocket });
+      await t.next(socket, 'open');
+      const restore = patch?.();
+      const received = t.messages(socket, 9);
+      try {
+        const whole = new Uint8Array(8);
+        for (const bytes of [whole.subarray(2, 6), new Uint8Array(4).buffer, new DataView(new ArrayBuffer(6), 1, 4)]) {
+          const view = new Uint8Array(bytes.buffer ?? bytes, bytes.byteOffset ?? 0, 4);
+          for (const value of [1, 2, 3]) {
+            view.fill(value);
+            socket.send(bytes);
+            view.fill(9);
+          }
+        }
+        flush();
+        await Promise.resolve();
+      } finally {
+        restore?.();
+      }
+      same(await received, [1, 2, 3, 1, 2, 3, 1, 2, 3].map((value) => Array(4).fill(value)), name);
+      socket.close();
+    }
+  },
+
+  async 'a listener that was added by the method of EventTarget itself hears messages'(t) {
+    const { addEventListener, removeEventListener } = EventTarget.prototype;
+    const socket = new ReconnectingWebSocket(t.url('/echo'));
+    await new Promise((resolve) => { socket.onopen = resolve; });
+    const heard = [];
+    const hear = (name) => (event) => {
+      heard.push(`${name} ${event.data}`);
+      equal(event.target, socket, 'target');
+      equal(event.currentTarget, socket, 'currentTarget');
+    };
+    const echoed = (text, count) => new Promise((resolve) => {
+      const look = setInterval(() => {
+        if (heard.filter((one) => one.endsWith(` ${text}`)).length < count) return;
+        clearInterval(look);
+        // Those who were not to hear it have had the time to.
+        setTimeout(resolve, 20);
+      }, 1);
+      socket.send(text);
+    });
+    socket.onmessage = (event) => { event.stopPropagation(); hear('handler')(event); };
+    const f = hear('f');
+    const controller = new AbortController();
+    addEventListener.call(socket, 'message', f);
+    addEventListener.call(socket, 'message', hear('once'), { once: true });
+    addEventListener.call(socket, 'message', { handleEvent: hear('object') });
+    addEventListener.call(socket, 'message', hear('signal'), { signal: controller.signal });
+    await echoed('a', 5);
+    controller.abort();
+    await echoed('b', 3);
+    removeEventListener.call(socket, 'message', f);
+    await echoed('c', 2);
+    socket.onmessage = null;
+    await echoed('d', 1);
+    // Beside one that is known, each hears once; what is added while an event is handled hears the next.
+    socket.onmessage = (event) => {
+      hear('handler')(event);
+      if (event.data === 'e') socket.addEventListener('message', hear('known'));
+    };
+    await echoed('e', 2);
+    await echoed('f', 3);
+    socket.close();
+    same(heard, [
+      'handler a', 'f a', 'once a', 'object a', 'signal a', 'handler b', 'f b', 'object b', 'handler c', 'object c', 'object d',
+      'handler e', 'object e', 'object f', 'handler f', 'known f',
+    ]);
+  },
+
+  async '[R6] a socket that keeps the handlers it was told to forget reaches nobody, however late'(t) {
+    await load();
+    const made = [];
+    class Capturing {
+      readyState = 0;
+      bufferedAmount = 0;
+      binaryType = 'blob';
+      constructor() {
+        made.push(this);
+        setTimeout(() => {
+          // For good, as an implementation does that reads them once.
+          this.kept = { open: this.onopen, message: this.onmessage, error: this.onerror, close: this.onclose };
+          this.readyState = 1;
+          this.kept.open({});
+        });
+      }
+
+      send() {}
+
+      close() { this.readyState = 3; }
+    }
+    const socket = t.socket(t.url('/echo'), [], { ...AT_ONCE, WebSocket: Capturing, attemptInterval: 0 });
+    const heard = [];
+    socket.addEventListener('message', ({ data }) => heard.push(data));
+    for (let round = 0; round < 5; round += 1) {
+      await t.next(socket, 'open');
+      socket.reconnect();
+    }
+    await t.next(socket, 'open');
+    const closes = [];
+    socket.addEventListener('close', (event) => closes.push(event.code));
+    for (const { kept } of made.slice(0, -1)) {
+      kept.open({});
+      kept.message({ data: 'late' });
+      kept.error({});
+      kept.close({ code: 1000, wasClean: true, reason: '' });
+    }
+    made.at(-1).kept.message({ data: 'of the present' });
+    await new Promise((resolve) => { setTimeout(resolve, 20); });
+    same([heard, closes, socket.readyState, made.length], [['of the present'], [], 1, 6]);
+  },
+
+  async '[R23] handlers that bring further events leave the page its turn, before the module is there and after'(t) {
+    const turns = { maxQueuedMessages: 1, overflow: 'drop-oldest', attemptInterval: 0, attemptBurst: 2 ** 31 - 1 };
+    const programs = {
+      'what is dropped is sent again': (socket, count) => {
+        socket.ondropped = ({ messages }) => { count(); for (const message of messages) socket.send(message); };
+        socket.send('a');
+        socket.send('b');
+      },
+      'likewise, after a promise': (socket, count) => {
+        socket.ondropped = async ({ messages }) => { count(); await null; for (const message of messages) socket.send(message, { volatile: true }); };
+        socket.send('a', { volatile: true });
+      },
+      'it closes and connects by turns': (socket, count) => {
+        socket.onstatechange = ({ state }) => { count(); if (state === 'closed') socket.reconnect(); else socket.close(); };
+        socket.close();
+      },
+      'it connects again when it is closed': (socket, count) => {
+        socket.onclose = () => { count(); socket.reconnect(); };
+        socket.reconnect();
+      },
+    };
+    for (const [name, program] of Object.entries(programs)) {
+      const Refusing = class { constructor() { throw new Error('refused'); } };
+      const socket = new ReconnectingWebSocket(t.url('/echo'), [], { ...turns, WebSocket: name.startsWith('it') ? Refusing : globalThis.WebSocket, startClosed: true });
+      let count = 0;
+      let isOver = false;
+      const counted = () => {
+        count += 1;
+        if (isOver || count > 200_000) throw new Error(`${name}: the page never had its turn`);
+      };
+      program(socket, counted);
+      // A timer goes off, again and again.
+      for (let tick = 0; tick < 3; tick += 1) await new Promise((resolve) => { setTimeout(resolve, 1); });
+      for (const type of ['dropped', 'statechange', 'close']) socket[`on${type}`] = null;
+      socket.close();
+      ok(count > 0, `${name}: it ran`);
+      ok(count < 100_000, `${name}: ${count} events in a few tasks`);
+    }
+  },
+
+  async '[R26] what one loop of sends drops is counted, and no more of it is kept than may wait'(t) {
+    const big = 100_000;
+    const loops = {
+      volatile: [{}, { volatile: true }],
+      overflow: [{ overflow: 'drop-oldest' }, undefined],
+    };
+    for (const isReady of [false, true]) {
+      if (isReady) await load();
+      for (const [reason, [options, mode]] of Object.entries(loops)) {
+        const socket = t.socket(isReady ? never : t.url('/echo'), [], { maxQueuedBytes: 1_000_000, startClosed: !isReady, ...options });
+        const events = [];
+        socket.addEventListener('dropped', (event) => events.push(event));
+        for (let index = 0; index < 2_000; index += 1) socket.send(new Uint8Array(big).fill(index), mode);
+        await t.next(socket, 'dropped');
+        const sum = (what) => events.reduce((total, event) => total + what(event), 0);
+        const queued = socket.snapshot().queuedMessages;
+        equal(sum(({ messages, omitted }) => messages.length + omitted), 2_000 - queued, `${reason}: counted`);
+        equal(sum(({ bytes }) => bytes), (2_000 - queued) * big, `${reason}: bytes`);
+        ok(sum(({ messages }) => messages.length) <= 10, `${reason}: kept ${sum(({ messages }) => messages.length)}`);
+        equal(socket.snapshot().droppedMessages, 2_000 - queued, `${reason}: in the snapshot`);
+        // The newest of those that were dropped.
+        const last = new Uint8Array(events.at(-1).messages.at(-1));
+        equal(last[0], (2_000 - queued - 1) % 256, `${reason}: the newest`);
+        socket.close();
+      }
+    }
+  },
+
   // --- Diagnosis ------------------------------------------------------------------------------------------
 
   async '[R33] asks over HTTP why handshakes fail, once, and tells it'(t) {

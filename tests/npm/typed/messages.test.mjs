@@ -856,6 +856,223 @@ describe('typed messages', { timeout: 8 * TEST_TIMEOUT }, () => {
     });
   });
 
+  describe('and what takes for ever', () => {
+    const forever = () => new Promise(() => {});
+    const PATIENT = { closeTimeout: 20 };
+
+    /** Rejections that nobody handled while `run` ran. */
+    async function unhandled(run) {
+      const seen = [];
+      const listener = (reason) => seen.push(reason);
+      process.on('unhandledRejection', listener);
+      try {
+        await run();
+        await turn();
+        await turn();
+      } finally {
+        process.off('unhandledRejection', listener);
+      }
+      return seen;
+    }
+
+    for (const [who, options] of [
+      ['a schema', { incoming: schema(() => true, { later: forever }) }],
+      ['a codec', { codec: { encode: JSON.stringify, decode: forever } }],
+    ]) {
+      test(`${who} that never answers: everything ends when the socket is closed, and what it held is reported`, async () => {
+        const { socket, wire, seen } = await opened({ ...PATIENT, ...options });
+        const looped = all(socket);
+        const each = socket.forEach(() => {});
+        const next = socket.next();
+        const read = socket.readable.getReader().read();
+        deliver(wire, 1, 2);
+        await turn();
+        socket.close();
+        assert.deepEqual(await within(looped, 'the loop'), []);
+        await within(each, 'forEach');
+        await assert.rejects(within(next, 'next'), { code: 'closed' });
+        assert.equal((await within(read, 'the stream')).done, true);
+        const dropped = seen.filter(({ type }) => type === 'dropped');
+        assert.deepEqual(dropped.map(({ reason, messages, bytes }) => [reason, messages, bytes]), [['not-decoded', ['1', '2'], 2]]);
+        assert.equal(socket.snapshot().unreadMessages, 2);
+      });
+    }
+
+    test('a schema that answers too late is not heard, and the next connection is none the worse', async () => {
+      const answers = [];
+      const later = (value) => (value === 'slow' ? new Promise((resolve) => { answers.push(resolve); }) : undefined);
+      const { socket, wire, fake, seen } = await opened({ closeTimeout: 60_000, incoming: schema(() => true, { later }) });
+      const got = [];
+      socket.onmessage = ({ data }) => got.push(data);
+      deliver(wire, 'slow', 'after it');
+      socket.close();
+      await nextEvent(socket, 'close');
+      socket.reconnect();
+      await turn();
+      fake().open();
+      await socket.opened();
+      deliver(fake(), 'new');
+      answers[0]();
+      await turn();
+      assert.deepEqual(got, ['new']);
+      assert.deepEqual(seen.filter(({ type }) => type === 'dropped').map(({ reason, messages }) => [reason, messages]), [['not-decoded', ['"slow"', '"after it"']]]);
+    });
+
+    test('a schema that never lets a message out: what is sent fails when the connection has ended, and streams end', async () => {
+      const ends = {
+        'close()': ({ socket }) => socket.close(),
+        'a loss for good': ({ wire }) => wire.end(1008, '', true),
+        abort: ({ writer }) => writer.abort(new Error('enough')).then(() => {}),
+      };
+      for (const [how, end] of Object.entries(ends)) {
+        const made = await opened({ ...PATIENT, outgoing: schema(() => true, { later: forever }) });
+        const { socket, wire } = made;
+        const writer = socket.writable.getWriter();
+        const closed = writer.closed.then(() => 'closed', () => 'failed');
+        const rejections = await unhandled(async () => {
+          const sends = [socket.send('a'), socket.send('b')];
+          // Nobody waits for this one.
+          socket.send('c');
+          const written = writer.write('d');
+          written.catch(() => {});
+          await turn();
+          await within(Promise.resolve(end({ socket, wire, writer })), how);
+          for (const sent of sends) await assert.rejects(within(sent, 'send'), { name: 'ClosedError' }, how);
+          await assert.rejects(within(written, 'write'), how);
+        });
+        assert.equal(await within(closed, 'the writer'), 'failed', how);
+        assert.deepEqual(rejections, [], how);
+        // The next connection has its turn.
+        assert.deepEqual(wire.sent, []);
+      }
+    });
+
+    test('forEach that nobody awaits: no unhandled rejection for an abort or a loss, and no call after the abort', async () => {
+      const calls = [];
+      const rejections = await unhandled(async () => {
+        const { socket, wire } = await opened();
+        const first = new AbortController();
+        const second = new AbortController();
+        socket.forEach((message) => {
+          calls.push(['first', message]);
+          // In the same delivery, those who were to come after are not called either.
+          second.abort();
+        }, { signal: first.signal });
+        socket.forEach((message) => calls.push(['second', message]), { signal: second.signal });
+        socket.forEach(() => {}, { signal: AbortSignal.abort() });
+        deliver(wire, 1);
+        first.abort();
+        deliver(wire, 2);
+        await turn();
+        // Lost, and ended before it began.
+        socket.forEach(() => {});
+        socket.next();
+        wire.end(1008, '', true);
+        await turn();
+        socket.forEach(() => {});
+        await turn();
+      });
+      assert.deepEqual(calls, [['first', 1]]);
+      assert.deepEqual(rejections, []);
+    });
+
+    test('a handler of forEach that throws is told to who awaits it', async () => {
+      const { socket, wire } = await opened();
+      const awaited = socket.forEach(() => { throw new Error('awaited'); });
+      deliver(wire, 2);
+      await assert.rejects(awaited, /awaited/);
+    });
+
+    test('a loop whose messages each bring the next leaves the others their turn', async () => {
+      const { socket, wire } = await opened();
+      let count = 0;
+      const looped = (async () => {
+        for await (const message of socket) {
+          count += 1;
+          if (count === 100_000) throw new Error('the page never got its turn');
+          // A socket that answers before `send` is over.
+          deliver(wire, message + 1);
+        }
+      })();
+      deliver(wire, 0);
+      await turn();
+      assert.ok(count > 0 && count < 50_000, `${count} in one task`);
+      socket.close();
+      socket.addEventListener('close', () => {});
+      await within(Promise.race([looped, nextEvent(socket, 'close')]), 'the loop');
+    });
+  });
+
+  describe('nested deeply', () => {
+    const nested = (depth, [open, close] = ['[', ']']) => open.repeat(depth) + close.repeat(depth);
+
+    test('JSON is taken to 127 levels, and no deeper', async () => {
+      const { socket, wire, seen } = await opened();
+      const got = [];
+      socket.onmessage = ({ data }) => got.push(data);
+      // What is in strings, and what stands side by side, has no depth.
+      const flat = [
+        JSON.stringify('[{'.repeat(500)), JSON.stringify(['\\"['.repeat(300), '\\', '[\\\\'.repeat(300)]),
+        JSON.stringify(Array.from({ length: 500 }, () => [{}])), nested(127), `{"a":${nested(126)}}`,
+      ];
+      for (const text of flat) wire.deliver(text);
+      assert.deepEqual(got.map((value) => JSON.stringify(value)), flat);
+      const deep = [nested(128), nested(200_000), `{"a":${nested(127)}}`, '{"a":'.repeat(128) + '1' + '}'.repeat(128), `["[\\"",${nested(127)}]`];
+      for (const text of deep) wire.deliver(text);
+      assert.equal(got.length, flat.length);
+      assert.deepEqual(seen.map(({ type, error }) => [type, error.code]), deep.map(() => ['invalid', 'decode-failed']));
+      assert.match(seen[0].error.message, /deeper than 127 levels/);
+      // What is not JSON is not either way.
+      wire.deliver(`"${'['.repeat(300)}`);
+      assert.match(seen.at(-1).error.message, /not JSON/);
+    });
+
+    test('MessagePack likewise', async () => {
+      const { socket, wire, seen } = await opened({ codec: msgpack });
+      const got = [];
+      socket.onmessage = ({ data }) => got.push(data);
+      const list = (depth) => new Uint8Array([...new Array(depth).fill(0x91), 0x01]).buffer;
+      wire.deliver(list(127));
+      wire.deliver(list(128));
+      wire.deliver(list(200_000));
+      assert.equal(got.length, 1);
+      assert.deepEqual(seen.map(({ error }) => error.code), ['decode-failed', 'decode-failed']);
+    });
+  });
+
+  test('a listener that was added by the method of EventTarget itself hears messages', async () => {
+    const add = (socket, ...rest) => EventTarget.prototype.addEventListener.call(socket, 'message', ...rest);
+    for (const prepare of [() => {}, (socket) => { socket.onmessage = () => {}; }, (socket) => socket.addEventListener('message', () => {})]) {
+      const { socket, wire } = await opened();
+      prepare(socket);
+      const heard = [];
+      add(socket, ({ data }) => heard.push(data));
+      deliver(wire, 1, { two: 2 });
+      assert.deepEqual(heard, [1, { two: 2 }], String(prepare));
+    }
+  });
+
+  test('in development, and only there, an error names the field that the schema refuses', async () => {
+    const { env } = process;
+    const before = env.NODE_ENV;
+    try {
+      for (const [mode, expected] of [['development', /with 1 issue, the first at items\.0\.name$/], ['production', /with 1 issue$/], [undefined, /with 1 issue$/]]) {
+        if (mode === undefined) delete env.NODE_ENV;
+        else env.NODE_ENV = mode;
+        const refusing = {
+          '~standard': { version: 1, vendor: 'test', validate: () => ({ issues: [{ message: SECRET, path: ['items', { key: 0 }, 'name'] }] }) },
+        };
+        const { wire, seen } = await opened({ incoming: refusing });
+        deliver(wire, SECRET);
+        assert.match(seen[0].error.message, expected);
+        assert.ok(!seen[0].error.message.includes(SECRET));
+      }
+    } finally {
+      if (before === undefined) delete env.NODE_ENV;
+      else env.NODE_ENV = before;
+    }
+  });
+
   describe('and bad arguments', () => {
     test('options that there are not, or of the wrong kind, are errors that say what is taken', () => {
       const own = new Error('mine');
