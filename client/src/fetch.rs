@@ -97,8 +97,9 @@ impl fmt::Display for Diagnosis {
 /// How long an answer may take, in milliseconds.
 const DIAGNOSIS_TIMEOUT: u32 = 5_000;
 
-/// Asks a server once, over HTTP, why handshakes fail: browsers do not tell. `url` is that of the socket,
-/// `ws:` meaning `http:`, or another one. It is asked past every cache, with the page's credentials for its
+/// Asks a server once, over HTTP, why handshakes fail: browsers do not tell. `url` is one to be asked for this, `ws:`
+/// meaning `http:`. Where the socket's own holds a ticket that is good for one connection, give another: this request
+/// would use the ticket up. It is asked past every cache, with the page's credentials for its
 /// own origin, without following redirections, and for at most 5 s. A server of another origin has to allow
 /// the page to read its answer (CORS). Dropping the future aborts the request.
 ///

@@ -349,7 +349,7 @@ fn for_each_event(
     count
 }
 
-// [R23], [R26]
+// [R23][R26]
 #[test]
 fn events_that_bring_events_leave_the_page_its_turn() {
     let volatile = SendMode {

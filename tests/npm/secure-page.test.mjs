@@ -71,6 +71,80 @@ describe('on a page over https', { timeout: 4 * TEST_TIMEOUT }, () => {
     assert.doesNotMatch(explanation, /secret/);
   });
 
+  test('[R30] frames and workers without an origin of their own are judged by the page that made them, as the browser does', { timeout: TEST_TIMEOUT }, async () => {
+    // A sandbox may import nothing of the page's origin: it is given the modules' texts, and makes them of these.
+    const program = `
+      const modules = new Map();
+      const make = (name) => {
+        if (!modules.has(name)) {
+          const text = TEXTS[name].replace(/from '\\.\\/([^']+)'/g, (_, other) => "from '" + make(other) + "'");
+          modules.set(name, URL.createObjectURL(new Blob([text], { type: 'text/javascript' })));
+        }
+        return modules.get(name);
+      };
+      const judge = (Class, url) => {
+        try {
+          new Class(url, [], { startClosed: true });
+          return 'allowed';
+        } catch (error) {
+          return error.name === 'SecurityError' ? 'refused' : String(error);
+        }
+      };
+      const judgeOfBrowser = (url) => {
+        try {
+          new WebSocket(url).close();
+          return 'allowed';
+        } catch (error) {
+          return error.name === 'SecurityError' ? 'refused' : String(error);
+        }
+      };
+      import(make('reconnecting-websocket.js')).then(({ ReconnectingWebSocket }) => [
+        judge(ReconnectingWebSocket, 'ws://example.org/'), judgeOfBrowser('ws://example.org/'), judge(ReconnectingWebSocket, 'ws://127.0.0.1:1/'),
+      ], (error) => [String(error)]).then((found) => POST);
+    `;
+    const judged = await evaluate('the verdicts of frames and workers', async (code) => {
+      const glue = await (await fetch('/pkg/wasm/steady_socket_wasm.js')).text();
+      const [folder] = glue.match(/snippets\/[^/]+\/js\//);
+      const texts = {};
+      const collect = async (name) => {
+        if (texts[name]) return;
+        texts[name] = await (await fetch(`/pkg/wasm/${folder}${name}`)).text();
+        for (const [, other] of texts[name].matchAll(/from '\.\/([^']+)'/g)) await collect(other);
+      };
+      await collect('reconnecting-websocket.js');
+      const filled = (post) => code.replace('TEXTS[', () => `(${JSON.stringify(texts).replaceAll('<', '\\u003c')})[`).replace('POST', post);
+      const html = `<!doctype html><script type="module">${filled("parent.postMessage(found, '*')")}</script>`;
+      const answerOf = (target) => new Promise((resolve) => {
+        const timer = setTimeout(() => resolve(['no answer']), 15_000);
+        target.addEventListener('message', ({ data }) => { clearTimeout(timer); resolve(data); }, { once: true });
+      });
+      const frame = async (prepare) => {
+        const element = document.createElement('iframe');
+        prepare(element);
+        const answer = answerOf(window);
+        document.body.append(element);
+        const found = await answer;
+        element.remove();
+        return found;
+      };
+      const worker = async (url) => {
+        const made = new Worker(url, { type: 'module' });
+        const found = await answerOf(made);
+        made.terminate();
+        return found;
+      };
+      const inWorker = filled('postMessage(found)');
+      return {
+        srcdoc: await frame((element) => { element.srcdoc = html; }),
+        'srcdoc in a sandbox': await frame((element) => { element.sandbox = 'allow-scripts'; element.srcdoc = html; }),
+        'blob: in a sandbox': await frame((element) => { element.sandbox = 'allow-scripts'; element.src = URL.createObjectURL(new Blob([html], { type: 'text/html' })); }),
+        'a worker from a data: URL': await worker(`data:text/javascript,${encodeURIComponent(inWorker)}`),
+        'a worker from a blob': await worker(URL.createObjectURL(new Blob([inWorker], { type: 'text/javascript' }))),
+      };
+    }, program);
+    for (const [where, verdict] of Object.entries(judged)) assert.deepEqual(verdict, ['refused', 'refused', 'allowed'], where);
+  });
+
   test('where the browser refuses after all, the attempt has failed', { timeout: TEST_TIMEOUT }, async () => {
     const [cause, explanation] = await evaluate('the close event', async () => {
       const { ReconnectingWebSocket } = await import('/pkg/index.js');

@@ -192,7 +192,8 @@ export interface FakeConnection<ToClient = any, FromClient = any> {
    * @param expected - a value of the same structure (but no Blob: take that by {@link receive}, and read it), a pattern
    *   of text, or a function that says whether it is right; what it throws is what this rejects with
    */
-  expect(expected: Known<FromClient> | RegExp | ((message: Known<FromClient>) => boolean), options?: WaitOptions): Promise<Known<FromClient>>;
+  expect(expected: (message: Known<FromClient>) => boolean, options?: WaitOptions): Promise<Known<FromClient>>;
+  expect(expected: Known<FromClient> | RegExp, options?: WaitOptions): Promise<Known<FromClient>>;
   /** Waits until the socket closes, and rejects if it does so with another code or reason, or ends otherwise. */
   expectClose(code?: number, reason?: string, options?: WaitOptions): Promise<void>;
 

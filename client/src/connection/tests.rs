@@ -1499,7 +1499,7 @@ fn a_message_whose_time_is_over_is_not_sent_although_the_timer_is_late() {
     assert_eq!(rig.told.last().unwrap(), "expired [1] @1");
 }
 
-// [R25], [R26]
+// [R25][R26]
 #[test]
 fn what_one_task_drops_is_counted_and_the_newest_kept_within_the_queue_s_bounds() {
     let mut core = Connection::<u32>::new(

@@ -62,6 +62,38 @@ describe('the test kit', { timeout: TEST_TIMEOUT }, () => {
     return seen;
   }
 
+  test('nextConnection() gives a connection whose handshake has been treated as the server says', async () => {
+    const states = {
+      open: ['open', 'open'],
+      refuse: ['refuse', 'closed'],
+      stall: ['stall', 'connecting'],
+      'a function that opens': [(connection) => connection.open(), 'open'],
+      'a function that leaves it': [() => {}, 'connecting'],
+    };
+    for (const [name, [handshake, state]] of Object.entries(states)) {
+      server.handshake = handshake;
+      const waiting = server.nextConnection();
+      const socket = make();
+      const connection = await waiting;
+      assert.equal(connection.state, state, name);
+      // What is open can be used at once.
+      if (state === 'open') connection.send('hello');
+      // Asked for when it is there already.
+      const other = make();
+      assert.equal((await server.nextConnection()).state, state, name);
+      for (const one of [socket, other]) one.close();
+      await server.settled();
+    }
+  });
+
+  test('a URL is refused as a browser refuses it', () => {
+    for (const url of ['localhost:80', 'localhost:8765/chat', 'ftp://example.test/', 'ws://', 'ws://:80/', 'ws://example.test:65536/', 'ws://example.test/#x']) {
+      assert.throws(() => new WebSocket(url), { name: 'SyntaxError' }, url);
+      assert.throws(() => make(url), { name: 'SyntaxError' }, url);
+    }
+    assert.throws(() => server.endpoint('localhost:80'), TypeError);
+  });
+
   describe('connections', () => {
     test('open after the code that is running, whatever the test awaits', async () => {
       const socket = new WebSocket(URL_OF_CHAT);

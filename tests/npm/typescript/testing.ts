@@ -78,3 +78,22 @@ async function rest(): Promise<void> {
   void [last, pending, browserLike, endpoint.connections.length];
 }
 void rest;
+
+// A codec for anything leaves the messages open to be looked into.
+const ofAnything = FakeServer.install({ codec: json, onmessage: (message, connection) => connection.send({ echo: message.text }) });
+ofAnything.nextConnection().then(async (connection) => {
+  const { text } = await connection.receive();
+  const first: string = connection.received[0].text;
+  connection.send({ anything: [text, first] });
+  await connection.expect((message) => message.text === 'x');
+});
+const made = new FakeServer({ codec: json });
+const said: string = made.last?.received[0].text;
+// That of a codec with types is known.
+const ofDates = FakeServer.install({ codec: { encode: (date: Date) => date.toISOString(), decode: (data) => new URL(String(data)) } });
+const host: string | undefined = ofDates.last?.received[0]?.host;
+// @ts-expect-error: a URL has no such field
+ofDates.last?.received[0]?.hostt;
+// @ts-expect-error: it sends dates
+ofDates.last?.send('today');
+void [said, host];
