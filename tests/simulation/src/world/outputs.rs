@@ -69,8 +69,9 @@ impl World {
 
     fn told_event(&mut self, event: Event<u64>) -> Result<(), Violation> {
         if self.told_final {
+            // One report may be of others beside the one that came back.
             let late_report = matches!(&event, Event::Dropped(dropped)
-                if dropped.payloads.iter().all(|id| Some(*id) == self.came_back_late));
+                if dropped.payloads.iter().any(|id| Some(*id) == self.came_back_late));
             let restart = matches!(&event, Event::State(change)
                 if change.phase == Phase::Connecting || change.why == Why::TooManyAttempts);
             ensure!(
