@@ -40,7 +40,7 @@ export type LossCause =
   | 'closed'            // `close()` ended it before it was open
   | 'suspended'         // `suspend()` ended it
   | 'load-failed'       // the wasm module could not be loaded, or not within 30 s
-  | 'internal-error';   // the wasm module failed; its queue is lost, and only a reload of the page helps
+  | 'internal-error';   // the wasm module failed; a fresh instance takes its place, unless it fails again and again
 
 export type UrlSource =
   | string
@@ -345,7 +345,11 @@ export interface ReconnectingWebSocketOptions {
    */
   signal?: AbortSignal | undefined;
 
-  /** The `WebSocket` constructor to use, where there is no global one (Node 20: `ws`) or to test. */
+  /**
+   * The `WebSocket` constructor to use, where there is no global one (Node 20: `ws`) or to test. It cannot be this class,
+   * or one that makes sockets of this class with itself. Where a program has put this class in the place of the global
+   * one, the one that was there when the package was imported is taken.
+   */
   WebSocket?: (new (url: string, protocols?: string | string[]) => WebSocketLike) | undefined;
 
   /**
@@ -513,11 +517,14 @@ export class ReconnectingWebSocket extends EventTarget {
    * @throws {DOMException} `SecurityError` for a `ws:` URL of another host than loopback on a page that was
    *   loaded over https, unless the option `allowInsecure` is set. A URL that a function gives is refused
    *   likewise: that attempt has failed.
-   * @throws {DOMException} `InvalidStateError` after the WebAssembly module has failed (a bug of this library).
-   *   Every connection has then ended with an `error` and a `close` event whose `cause` is `internal-error`,
-   *   and `send`, `reconnect`, `ready`, `snapshot` and `load` fail in the same way until the page is reloaded.
-   *   What was in the queues is lost. What cleaning up needs goes on to work: `close` has nothing left to do, and
-   *   does nothing; every attribute can be read and set, as of a closed socket, and listeners can be removed.
+   * @throws {DOMException} `InvalidStateError` after the WebAssembly module has failed (a bug of this library) six
+   *   times within ten minutes. Before that, a failure is a loss with the `cause` `internal-error`. Now every connection
+   *   has ended with an `error` and a `close` event, what was in the queues is reported as dropped, and `send`,
+   *   `reconnect`, `ready`, `snapshot` and `load` fail in the same way until the page is reloaded. What cleaning up
+   *   needs goes on to work: `close` has nothing left to do, and does nothing; every attribute can be read and set, as
+   *   of a closed socket, and listeners can be removed.
+   * @throws {RangeError} the engine's own, before anything is done, where the program has nearly exhausted the stack; so
+   *   do all methods and attributes (Firefox: `InternalError`)
    */
   constructor(
     url: UrlSource,

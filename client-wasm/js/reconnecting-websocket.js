@@ -480,7 +480,8 @@ export class ReconnectingWebSocket extends Target {
         else room.lose('load-failed');
         if (room.state === 'closed' && told !== error.message) {
           told = error.message;
-          console.error(`steady-socket: ${told}. ${ADVICE}`);
+          // What is said of a policy says what to do.
+          console.error(`steady-socket: ${told}${told.includes('policy') ? '' : `. ${ADVICE}`}`);
         }
       },
     ).catch(report);

@@ -37,11 +37,12 @@ async function loadModule(signal, given) {
     from = given ?? await (places.embedded ?? places.file)();
     const module = compiled ?? await compile(from, signal);
     if (!WebAssembly.Module.exports(module).some(({ name }) => name === START)) throw anotherModule('it does not export what that does');
-    await start(module, atEnd);
+    await start(module, atEnd).catch((error) => {
+      // Something that it imports is not there, or with it a whole set.
+      throw error instanceof WebAssembly.LinkError || error instanceof TypeError ? anotherModule(error.message) : error;
+    });
     compiled = module;
   } catch (error) {
-    // Something that it imports is not there, or with it a whole set.
-    if (error instanceof WebAssembly.LinkError) throw anotherModule(error.message);
     const is = forbidden(error) ?? error;
     // The file may be there the next time, and what stands in the program is the same.
     throw typeof from === 'string' || signal.aborted ? is : new Hopeless(is.message, { cause: is });

@@ -88,11 +88,11 @@ describe('the installed package', { timeout: 4 * TEST_TIMEOUT }, () => {
     ['is broken', /WebAssembly|wasm/i, { type: 'application/wasm', body: Buffer.from([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0, 0xff]) }, undefined],
     ['is forbidden by the content security policy', /script-src has to have 'wasm-unsafe-eval'/, undefined, strictPolicy({ wasm: false })],
   ]) {
-    test(`a module that ${what} ends the socket, saying so; the next one tries again`, async () => {
+    test(`a module that ${what} ends a socket that has no retry, saying so; the next one tries again`, async () => {
       await fresh({ answer, pagePolicy: expectedPolicy });
       const attempt = () => realm.evaluate('the close event', async (url) => {
         const { ReconnectingWebSocket } = await import('/pkg/index.js');
-        const socket = new ReconnectingWebSocket(url);
+        const socket = new ReconnectingWebSocket(url, [], { maxRetries: 0 });
         const before = socket.readyState;
         socket.send('never sent');
         const events = [];
@@ -127,7 +127,7 @@ describe('the installed package', { timeout: 4 * TEST_TIMEOUT }, () => {
     });
   }
 
-  test('a module that never comes ends the socket after 30 s; the next one tries again', async (t) => {
+  test('a module that never comes ends a socket that has no retry after 30 s; the next one tries again', async (t) => {
     await fresh();
     t.after(() => realm.page.unroute('**/*.wasm'));
     // The first request is neither answered nor refused, to the end of the test. It may be called off before it
@@ -140,7 +140,7 @@ describe('the installed package', { timeout: 4 * TEST_TIMEOUT }, () => {
       const given = globalThis.setTimeout;
       globalThis.setTimeout = (run, delay, ...rest) => (delay >= 10_000 ? long.push([run, delay]) : given(run, delay, ...rest));
       const { ReconnectingWebSocket } = await import('/pkg/index.js');
-      const socket = new ReconnectingWebSocket(url);
+      const socket = new ReconnectingWebSocket(url, [], { maxRetries: 0 });
       const dropped = [];
       const next = (type) => new Promise((resolve) => { socket.addEventListener(type, resolve, { once: true }); });
       socket.addEventListener('dropped', ({ reason, messages }) => dropped.push(`${reason} ${messages}`));

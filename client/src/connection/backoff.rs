@@ -45,6 +45,36 @@ mod tests {
         assert_eq!(floors, [0, 1_000, 1_000, 1_000]);
     }
 
+    /// Whoever waits for the module in JavaScript draws by the same table.
+    // [R31]
+    #[test]
+    fn waits_are_as_in_the_table() {
+        let table = include_str!("../../tests/backoff.txt");
+        for row in table.lines().filter(|row| !row.starts_with('#')) {
+            let numbers: Vec<f64> = row
+                .split([' ', '|'])
+                .filter(|word| !word.is_empty())
+                .map(|word| word.parse().unwrap())
+                .collect();
+            let [first, min, base, growth, max, retry, chance, wait] = numbers[..] else {
+                panic!("{row}");
+            };
+            let options = Options {
+                first_delay_max: first as u64,
+                min_delay: min as u64,
+                base_delay: base as u64,
+                growth_factor: growth,
+                max_delay: max as u64,
+                ..Options::default()
+            };
+            assert_eq!(
+                backoff(&options, retry as u32, chance),
+                wait as u64,
+                "{row}"
+            );
+        }
+    }
+
     proptest! {
         #[test]
         fn a_wait_is_between_the_least_and_the_cap(retry: u32, chance: f64) {

@@ -116,7 +116,6 @@ export async function loadInWorker(place, url) {
   }).finally(() => worker.terminate());
 }
 
-export async function initWithoutArgument() {
-  const { default: init } = await import('/pkg/wasm/steady_socket_wasm.js');
-  return init().catch((error) => error.message);
+export async function namesOfTheGlue() {
+  return Object.keys(await import('/pkg/wasm/steady_socket_wasm.js')).sort();
 }

@@ -64,7 +64,7 @@ export const BAD = {
   ],
   'a broken file': [() => '/broken.wasm', /could not be loaded: .+/],
   'a server that cannot be reached': [() => 'http://127.0.0.1:1/x.wasm', /http:\/\/127\.0\.0\.1:1\/x\.wasm could not be fetched: .+/],
-  'a URL that the policy forbids': [() => 'https://example.invalid/x.wasm', /example\.invalid\/x\.wasm could not be fetched: .+/],
+  'a URL that the policy forbids': [() => 'https://example.invalid/x.wasm', /connect-src has to allow https:\/\/example\.invalid\/x\.wasm|x\.wasm could not be fetched: .+/],
   'an error page': [() => new Response('no', { status: 503, statusText: 'Busy' }), /the response is 503 Busy$/],
   'a response that was read': [
     async () => {
