@@ -154,6 +154,16 @@ export interface SocketOptions {
   heartbeatGrace?: number | undefined;
 
   /**
+   * How often something is sent to the server, whatever it sends: for a server that closes connections on
+   * which it hears nothing. What is sent is a `~ping` where control messages are spoken, else the keepalive
+   * message, else the ping. An answer is not waited for, and without one nothing is judged. Nothing is sent
+   * before the gate is open.
+   * Milliseconds, 1 to 2^31 - 1, or `Infinity` for no limit.
+   * @default Infinity
+   */
+  keepaliveInterval?: number | undefined;
+
+  /**
    * Whether control messages are spoken when the server has agreed to a sub-protocol whose name ends with
    * `~1`: its heartbeat, a ping, a window to come back in. They do not reach the application. A text of its
    * own that starts with `~` is escaped on the way, and arrives as it was given.
