@@ -14,8 +14,8 @@ provide('file', () => {
       { cause },
     );
   }
-  // As in a bundle that runs on a server, where the file's address is for pages.
-  if (!url.includes(':')) {
+  // Of a bundler for pages, whose output runs on a server.
+  if (!url.includes(':') && !globalThis.location) {
     throw new Error(`the bundler has put the file at ${url}, where only a page can find it; on a server import steady-socket/inline, or keep this package out of the bundle (in Next: serverExternalPackages)`);
   }
   return url;
