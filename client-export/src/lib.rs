@@ -220,8 +220,8 @@ macro_rules! export_socket {
 
                 #[doc(hidden)]
                 #[wasm_bindgen(skip_typescript)]
-                pub fn reconnect(&self) {
-                    self.0.reconnect();
+                pub fn reconnect(&self, code: JsValue, reason: JsValue) -> Result<(), JsValue> {
+                    self.0.reconnect(&code, &reason)
                 }
 
                 #[doc(hidden)]

@@ -2,7 +2,7 @@
 
 use js_sys::{Array, Reflect};
 use steady_socket::Options;
-use steady_socket::options::{Kind, OPTIONS, OptionError, OptionSpec, Overflow};
+use steady_socket::options::{Kind, OPTIONS, OptionError, OptionSpec, Overflow, THEIR_NAMES};
 use wasm_bindgen::prelude::*;
 
 use crate::error::{Class, kind_of};
@@ -24,7 +24,7 @@ pub(crate) fn read(class: Class, given: &JsValue) -> Result<Options, JsValue> {
     if given.is_undefined() || given.is_null() {
         return Ok(options);
     }
-    if !given.is_object() && !given.is_function() {
+    if !given.is_object() || given.is_function() || kind_of(given) == "an array" {
         return Err(class.wrong_kind("the options", given, "an object"));
     }
     for name in keys(given)? {
@@ -50,8 +50,57 @@ pub(crate) fn read(class: Class, given: &JsValue) -> Result<Options, JsValue> {
 
 fn unknown(name: &JsValue) -> String {
     let name = name.as_string().unwrap_or_default();
-    let known: Vec<_> = OPTIONS.iter().map(|spec| spec.js_name).collect();
-    format!("the options have no {name}; it takes {}", known.join(", "))
+    let known = || OPTIONS.iter().map(|spec| spec.js_name);
+    let near: Vec<_> = known().filter(|ours| is_near(ours, &name)).collect();
+    if near.is_empty() {
+        let known: Vec<_> = known().collect();
+        return format!("the options have no {name}; it takes {}", known.join(", "));
+    }
+    format!(
+        "the options have no {name}; did you mean {}?",
+        near.join(" or ")
+    )
+}
+
+/// Whether a name of ours may be what is meant by another: that of another client, one of the same words, or a slip. The
+/// same rule stands in JavaScript, in `client-wasm/js/convert.js`.
+fn is_near(ours: &str, other: &str) -> bool {
+    let theirs = THEIR_NAMES.iter().find(|(name, _)| *name == ours);
+    let (words, others) = (words(ours), words(other));
+    let (small, large) = (ours.to_lowercase(), other.to_lowercase());
+    theirs.is_some_and(|(_, theirs)| theirs.contains(&other))
+        || words.iter().all(|word| others.contains(word))
+        || others.iter().all(|word| words.contains(word))
+        || distance(&small, &large) * 8 <= 16 + ours.len()
+}
+
+/// The words of a name in camel case.
+fn words(name: &str) -> Vec<String> {
+    let mut words = vec![String::new()];
+    for letter in name.chars() {
+        if letter.is_ascii_uppercase() {
+            words.push(String::new());
+        }
+        if let Some(word) = words.last_mut() {
+            word.push(letter.to_ascii_lowercase());
+        }
+    }
+    words.retain(|word| !word.is_empty());
+    words
+}
+
+/// How many letters have to be added, removed or changed to make one word of the other.
+fn distance(one: &str, other: &str) -> usize {
+    let mut row: Vec<usize> = (0..=other.chars().count()).collect();
+    for (i, letter) in one.chars().enumerate() {
+        let mut next = vec![i + 1];
+        for (j, wanted) in other.chars().enumerate() {
+            let changed = row[j] + usize::from(letter != wanted);
+            next.push(changed.min(row[j + 1] + 1).min(next[j] + 1));
+        }
+        row = next;
+    }
+    row.last().copied().unwrap_or_default()
 }
 
 /// The number that stands for an option's value in the table.

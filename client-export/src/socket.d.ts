@@ -86,7 +86,8 @@ export interface SocketOptions {
   growthFactor?: number | undefined;
 
   /**
-   * The cap on the longest possible wait, applied before the wait is drawn.
+   * The cap on the longest possible wait, applied before the wait is drawn. Given alone, it brings the other
+   * delays down to it where they would be longer.
    * Milliseconds, 1 to 2^31 - 1.
    * @default 30000
    */
@@ -131,7 +132,8 @@ export interface SocketOptions {
   attemptInterval?: number | undefined;
 
   /**
-   * The longest wait that a server may ask for when it announces when to come back.
+   * The longest wait that a server may ask for: by announcing when to come back, or by closing with 1012 or
+   * 1013, which without an announcement ask for 5 to 30 s.
    * Milliseconds, 0 to 2^31 - 1.
    * @default 60000
    */
@@ -214,7 +216,8 @@ export interface SocketOptions {
   highWaterMark?: number | undefined;
 
   /**
-   * They flow again when the browser holds at most this many.
+   * They flow again when the browser holds at most this many. It is no more than the high-water mark: where
+   * only one of the two is given, the other follows it.
    * Bytes, 0 to 2^31 - 1.
    * @default 262144
    */
@@ -288,6 +291,15 @@ export interface SocketStateEvent extends Event {
   readonly reason: string;
 }
 
+/**
+ * The queue holds more or fewer messages than were last reported. Comes once for all that changes in a turn of the event
+ * loop, and not for messages that go out at once.
+ */
+export interface SocketQueueEvent extends Event {
+  readonly queuedMessages: number;
+  readonly queuedBytes: number;
+}
+
 /** Messages were not sent; or, with the reason `'inbox-full'`, were received and not read in time. */
 export interface SocketDroppedEvent<Socket extends AnySocket> extends Event {
   readonly reason: 'overflow' | 'expired' | 'volatile' | 'refused' | 'closed' | 'inbox-full';
@@ -317,6 +329,7 @@ export interface SocketEventMap<Socket extends AnySocket> {
   close: SocketCloseEvent;
   statechange: SocketStateEvent;
   dropped: SocketDroppedEvent<Socket>;
+  queuechange: SocketQueueEvent;
 }
 
 /** Any class that is exported for an endpoint. */
@@ -381,8 +394,13 @@ export interface TypedSocket<Socket extends AnySocket> {
    * @throws {TypeError} for arguments of the wrong kind
    */
   close(code?: number, reason?: string): void;
-  /** A new connection now, in every state; after a final close, afresh. */
-  reconnect(): void;
+  /**
+   * A new connection now, in every state; after a final close, afresh. One that it replaces is closed with the code and
+   * the reason, and its `close` event has them.
+   *
+   * @throws as `close`
+   */
+  reconnect(code?: number, reason?: string): void;
   /**
    * Pauses: closes the connection, with code 1000 unless another is given, and makes no other until `resume()` or
    * `reconnect()`. The queue, listeners and options stay, and what is sent meanwhile is queued. It does nothing before

@@ -13,8 +13,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use steady_socket::protocol::{Decode, DecodeError, Encode, Endpoint, Message, Offers};
 use steady_socket::{
-    CloseError, ConnectError, DropReason, Dropped, EndpointSocket, Event, Events, Handle,
-    SendError, close_sockets_on_panic, endpoint,
+    CloseError, ConnectError, DropReason, Dropped, EndpointSocket, Event, Handle, Phase,
+    ReconnectError, SendError, close_sockets_on_panic, endpoint,
 };
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::spawn_local;
@@ -66,9 +66,7 @@ where
 {
     class: Class,
     handle: Handle<E::ClientMessage, C>,
-    // Before its events, so that these end while somebody is there to be woken.
     socket: RefCell<EndpointSocket<E, C>>,
-    events: RefCell<Events>,
     target: Target,
     reading: Cell<Reading>,
     /// The `resolve` functions of calls that wait for a message, oldest first.
@@ -122,10 +120,11 @@ where
         let inner = Rc::clone(&opened);
         let socket = endpoint::<E, C>(&url)
             .options(options)
-            // What listeners for `open` send goes ahead of the queue, so that they are told now.
-            .on_open(move |_| {
+            // At once, so that what listeners for `open` send goes ahead of the queue, and no event is missed however
+            // many come before a task could read them.
+            .on_event(move |event| {
                 if let Some(inner) = inner.get().and_then(Weak::upgrade) {
-                    inner.tell_now();
+                    inner.tell(event);
                 }
             })
             .connect()
@@ -133,7 +132,6 @@ where
         let inner = Rc::new(Inner {
             class,
             handle: socket.handle(),
-            events: RefCell::new(socket.events()),
             socket: RefCell::new(socket),
             target,
             reading: Cell::new(Reading::Undecided),
@@ -289,27 +287,22 @@ where
         end: impl FnOnce(Option<u16>, &str) -> Result<(), CloseError>,
     ) -> Result<(), JsValue> {
         let class = self.0.class;
-        let code = close_code(class, code)?;
-        let text = if reason.is_undefined() {
-            String::new()
-        } else {
-            reason
-                .as_string()
-                .ok_or_else(|| class.wrong_kind("the close reason", reason, "a string"))?
-        };
-        end(code, &text).map_err(|error| {
-            let name = match error {
-                CloseError::Reason { .. } => "SyntaxError",
-                _ => "InvalidAccessError",
-            };
-            class.dom_exception(name, &error.to_string())
-        })
+        let (code, reason) = closing(class, code, reason)?;
+        end(code, &reason).map_err(|error| not_to_be_sent(class, error))
     }
 
-    /// A new connection now, whatever the state.
-    pub fn reconnect(&self) {
-        // It fails only for a socket that was dropped, and this one has it.
-        let _ = self.0.handle.reconnect();
+    /// A new connection now, whatever the state; the present one is closed with the code and the reason.
+    ///
+    /// # Errors
+    /// As [`TypedSocket::close`].
+    pub fn reconnect(&self, code: &JsValue, reason: &JsValue) -> Result<(), JsValue> {
+        let Inner { class, handle, .. } = &*self.0;
+        let (code, reason) = closing(*class, code, reason)?;
+        match handle.reconnect_with(code, &reason) {
+            Err(ReconnectError::Close(error)) => Err(not_to_be_sent(*class, error)),
+            // It is gone only where it was dropped, and this one has it.
+            _ => Ok(()),
+        }
     }
 
     /// With the option `gate`: the queue may flow on this connection.
@@ -374,12 +367,7 @@ where
     /// Hands over all that is there for somebody. Handlers run in here, so that nothing is borrowed.
     fn read(&self, task: &mut Context<'_>) {
         *self.waker.borrow_mut() = Some(task.waker().clone());
-        while self.hand_over(task) || self.tell(task) {}
-    }
-
-    /// Tells the events that there are.
-    fn tell_now(&self) {
-        self.with_task(|task| while self.tell(task) {});
+        while self.hand_over(task) {}
     }
 
     /// Hands over one message, if somebody wants it; whether there was one.
@@ -453,14 +441,11 @@ where
         }
     }
 
-    /// Tells one event; whether there was one.
-    fn tell(&self, task: &mut Context<'_>) -> bool {
-        let polled = Pin::new(&mut *self.events.borrow_mut()).poll_next(task);
-        let Poll::Ready(Some(event)) = polled else {
-            return false;
-        };
+    /// Tells an event, behind the messages that came before it.
+    fn tell(&self, event: &Event<Message>) {
+        self.with_task(|task| while self.hand_over(task) {});
         self.target.tell(match event {
-            Event::State(change) => events::state(&change),
+            Event::State(change) => events::state(change),
             Event::Open {
                 reconnected,
                 attempt,
@@ -468,15 +453,24 @@ where
             } => events::plain(
                 "open",
                 &[
-                    ("reconnected", reconnected.into()),
-                    ("attempt", attempt.into()),
+                    ("reconnected", (*reconnected).into()),
+                    ("attempt", (*attempt).into()),
                 ],
             ),
             Event::Error => events::plain("error", &[]),
-            Event::Closed(closed) => events::closed(&closed),
-            Event::Dropped(dropped) => Self::dropped(dropped),
+            Event::Closed(closed) => events::closed(closed),
+            Event::Dropped(dropped) => Self::dropped(dropped.clone()),
+            Event::QueueChanged(queued) => events::plain(
+                "queuechange",
+                &[
+                    ("queuedMessages", (queued.messages as f64).into()),
+                    ("queuedBytes", (queued.bytes as f64).into()),
+                ],
+            ),
         });
-        true
+        if self.handle.phase() == Phase::Closed {
+            self.wake();
+        }
     }
 
     /// Messages that were not sent, or were not read in time, as they were before.
@@ -548,6 +542,30 @@ fn cannot_connect(class: Class, error: &ConnectError) -> JsValue {
         ConnectError::Option(_) => class.range_error(&message),
         _ => class.dom_exception("NotSupportedError", &message),
     }
+}
+
+/// A close code, if any, and a reason.
+fn closing(
+    class: Class,
+    code: &JsValue,
+    reason: &JsValue,
+) -> Result<(Option<u16>, String), JsValue> {
+    let code = close_code(class, code)?;
+    if reason.is_undefined() {
+        return Ok((code, String::new()));
+    }
+    let reason = reason
+        .as_string()
+        .ok_or_else(|| class.wrong_kind("the close reason", reason, "a string"))?;
+    Ok((code, reason))
+}
+
+fn not_to_be_sent(class: Class, error: CloseError) -> JsValue {
+    let name = match error {
+        CloseError::Reason { .. } => "SyntaxError",
+        _ => "InvalidAccessError",
+    };
+    class.dom_exception(name, &error.to_string())
 }
 
 /// A whole number, or nothing.

@@ -4,7 +4,7 @@
 // `who` is the name of the class that the program called, with which every error begins.
 
 import { Lent, contentOf, keepBytes } from './lent.js';
-import { OPTIONS, ORDERED } from './options.js';
+import { OPTIONS, ORDERED, THEIR_NAMES } from './options.js';
 
 const PROBE_ACCEPTS = 'true, false, an http:, https:, ws: or wss: URL, or a function that gives one';
 
@@ -29,7 +29,7 @@ const OBJECT_OPTIONS = {
 };
 
 /** Every option of the class. */
-export const OPTION_NAMES = [...OPTIONS.map(({ name }) => name), ...Object.keys(OBJECT_OPTIONS), 'diagnoseAfter'];
+export const OPTION_NAMES = [...OPTIONS.map(({ name }) => name), ...Object.keys(OBJECT_OPTIONS), 'diagnoseAfter', 'protocols'];
 
 const SEND_OPTIONS = ['priority', 'volatile', 'ttl'];
 
@@ -158,7 +158,8 @@ function baseUrl() {
 
 /**
  * Sub-protocols as an array of strings: from nothing, one, or any iterable of them. `null` is nothing, too, as a
- * placeholder before the options; to a `WebSocket` it is a sub-protocol of that name.
+ * placeholder before the options; to a `WebSocket` it is a sub-protocol of that name. A plain object, whose text is the name
+ * of no sub-protocol, is options, as newer browsers have it: nothing is returned for it.
  */
 export function toProtocols(who, value) {
   if (value === undefined || value === null) return [];
@@ -169,7 +170,8 @@ export function toProtocols(who, value) {
       return Array.from({ [Symbol.iterator]: () => Reflect.apply(iterator, value, []) }, toText);
     }
   }
-  return [toText(value)];
+  const text = toText(value);
+  return isObject(value) && text === '[object Object]' ? undefined : [text];
 }
 
 /** @throws {DOMException} `SyntaxError` */
@@ -378,19 +380,26 @@ function readBy(get, value) {
  */
 export function toOptions(who, given) {
   const options = dictionary(who, given, 'the options', OPTION_NAMES);
-  const values = OPTIONS.map((row) => {
+  const isGiven = [];
+  const values = OPTIONS.map((row, index) => {
     const value = options[row.name];
-    return value === undefined ? row.default : toNumber(who, row, value);
+    isGiven[index] = value !== undefined;
+    return isGiven[index] ? toNumber(who, row, value) : row.default;
   });
   for (const [less, more] of ORDERED) {
     if (values[less] > values[more]) {
+      if (!isGiven[less] || !isGiven[more]) {
+        const [given, other] = isGiven[less] ? [less, more] : [more, less];
+        values[other] = values[given];
+        continue;
+      }
       const shown = (index) => `${values[index]}${OPTIONS[index].unit}`;
       throw new RangeError(
         `${who}: option ${OPTIONS[more].name} is ${shown(more)}, below ${OPTIONS[less].name}, which is ${shown(less)}; it takes at least that`,
       );
     }
   }
-  const checked = { numbers: values };
+  const checked = { numbers: values, protocols: options.protocols };
   for (const [name, [accepted, accepts]] of Object.entries(OBJECT_OPTIONS)) {
     const value = options[name];
     if (value !== undefined && !accepts(value)) throw wrongKind(who, `option ${name}`, value, accepted);
@@ -458,14 +467,22 @@ export function toNumber(who, row, value) {
 /** An object of options, none of whose names is unknown. */
 export function dictionary(who, given, what, names) {
   if (given === undefined || given === null) return {};
-  if (!isObject(given)) throw wrongKind(who, what, given, 'an object');
+  if (!isObject(given) || isFunction(given) || (!isRevoked(given) && Array.isArray(given))) throw wrongKind(who, what, given, 'an object');
   for (const name of Object.keys(given)) {
     if (names.includes(name)) continue;
-    const near = names.filter((known) => distance(known.toLowerCase(), name.toLowerCase()) <= 2 + known.length / 8);
+    const near = names.filter((known) => isNear(known, name));
     const hint = near.length > 0 ? `did you mean ${near.join(' or ')}?` : `it takes ${names.join(', ')}`;
     throw new TypeError(`${who}: ${what} ${what.startsWith('option ') ? 'has' : 'have'} no ${name}; ${hint}`);
   }
   return given;
+}
+
+/** Whether a name of ours may be what is meant by another: that of another client, one of the same words, or a slip. */
+function isNear(ours, other) {
+  const [words, others] = [ours, other].map((name) => name.split(/(?=[A-Z])/).map((word) => word.toLowerCase()));
+  return THEIR_NAMES[ours]?.split(' ').includes(other)
+    || words.every((word) => others.includes(word)) || others.every((word) => words.includes(word))
+    || distance(ours.toLowerCase(), other.toLowerCase()) <= 2 + ours.length / 8;
 }
 
 /** How many letters have to be added, removed or changed to make one word of the other. */

@@ -55,12 +55,28 @@ export class Lent {
   }
 }
 
+/** A message together with the value of the program's that it was made of, which comes back if it is dropped. */
+export class Encoded {
+  /** @param data - in the field in which the events of messages have theirs, for whoever looks at either */
+  constructor(data, value) {
+    this.data = data;
+    this.value = value;
+  }
+}
+
+/** What a socket is given. */
+export function encodedOf(message) {
+  return message instanceof Encoded ? message.data : message;
+}
+
 /** Makes bytes a copy of their own, unless they were sent or are one. */
 export function keepBytes(message) {
-  if (message instanceof Lent) message.keep();
+  const bytes = encodedOf(message);
+  if (bytes instanceof Lent) bytes.keep();
 }
 
 /** A message as a program has it. */
 export function contentOf(message) {
+  if (message instanceof Encoded) return message.value;
   return message instanceof Lent ? message.data : message;
 }

@@ -56,4 +56,16 @@ export const OPTIONS = [
 ];
 
 /** Pairs of them, by their place, of which the first may not be greater than the second. */
-export const ORDERED = [[4, 7], [5, 7], [24, 23]];
+export const ORDERED = [[3, 7], [4, 7], [5, 7], [24, 23]];
+
+/** What other clients call them. */
+export const THEIR_NAMES = {
+  stableAfter: 'minUptime stableTimeout',
+  growthFactor: 'reconnectionDelayGrowFactor reconnectDecay',
+  baseDelay: 'reconnectionDelay reconnectInterval timeout',
+  maxDelay: 'maxReconnectInterval',
+  maxRetries: 'maxAttempts maxReconnectAttempts reconnectAttempts reconnectionAttempts',
+  connectTimeout: 'timeout timeoutInterval',
+  startClosed: 'autoConnect automaticOpen',
+  heartbeatInterval: 'pingInterval keepAlive',
+};

@@ -22,6 +22,12 @@ export interface LostConnection {
   readonly wasOpen: boolean;
   /** What ended it. */
   readonly cause: LossCause;
+  /**
+   * What was thrown, where that is known: by a function for the URL or the sub-protocols (cause `provider`; a rejection
+   * likewise), by the `WebSocket` constructor (`refused`) or by its `send` (`send-failed`). For the cause `socket` it is
+   * what the platform's `error` event had: Node's and those of `ws` have one, browsers have none. It may quote the URL.
+   */
+  readonly error: unknown;
 }
 
 /** What ended a connection or an attempt. */
@@ -59,6 +65,9 @@ export type ProtocolsSource =
 export type ConnectionState = 'idle' | 'connecting' | 'open' | 'waiting' | 'closing' | 'closed' | 'suspended';
 
 export interface ReconnectingWebSocketOptions {
+  /** The sub-protocols to offer, where they are not the second argument of the constructor. */
+  protocols?: ProtocolsSource | null | undefined;
+
   // <generated options>
   /**
    * How long a handshake may take. Below 10 s a browser that delays connects after failures (up to 5 s in
@@ -114,7 +123,8 @@ export interface ReconnectingWebSocketOptions {
   growthFactor?: number | undefined;
 
   /**
-   * The cap on the longest possible wait, applied before the wait is drawn.
+   * The cap on the longest possible wait, applied before the wait is drawn. Given alone, it brings the other
+   * delays down to it where they would be longer.
    * Milliseconds, 1 to 2^31 - 1.
    * @default 30000
    */
@@ -159,7 +169,8 @@ export interface ReconnectingWebSocketOptions {
   attemptInterval?: number | undefined;
 
   /**
-   * The longest wait that a server may ask for when it announces when to come back.
+   * The longest wait that a server may ask for: by announcing when to come back, or by closing with 1012 or
+   * 1013, which without an announcement ask for 5 to 30 s.
    * Milliseconds, 0 to 2^31 - 1.
    * @default 60000
    */
@@ -242,7 +253,8 @@ export interface ReconnectingWebSocketOptions {
   highWaterMark?: number | undefined;
 
   /**
-   * They flow again when the browser holds at most this many.
+   * They flow again when the browser holds at most this many. It is no more than the high-water mark: where
+   * only one of the two is given, the other follows it.
    * Bytes, 0 to 2^31 - 1.
    * @default 262144
    */
@@ -278,8 +290,27 @@ export interface ReconnectingWebSocketOptions {
 
   /**
    * Asked after every loss: `true` retries, `false` ends it, a number retries after that many
-   * milliseconds, `undefined` leaves it to the built-in policy for the close code. It has to answer at once: if
-   * it throws, or returns something else, a promise included, that is reported, and the policy decides.
+   * milliseconds, `undefined` leaves it to the built-in policy for the close code (see below). It has to answer at
+   * once: if it throws, or returns something else, a promise included, that is reported, and the policy decides.
+   *
+   * When a function for the URL or the sub-protocols fails, `error` is what it threw, so that some failures can end it:
+   *
+   * ```js
+   * shouldReconnect: ({ error }) => (error instanceof NotLoggedIn ? false : undefined),
+   * ```
+   *
+   * The built-in policy, by close code:
+   *
+   * <generated close codes>
+   * | close code | meaning | what follows |
+   * |---|---|---|
+   * | 1000 | the server said goodbye | it is over |
+   * | 1008, 3000, 3003, 4401, 4403 | the server does not let this client in: policy violation, unauthorized, forbidden | it is over |
+   * | 3500–3999, 4500–4999 | final codes of libraries and applications | it is over |
+   * | 1002–1003, 1007, 1009 | the server could not take what it was sent | retried once; over if it happens again without a stable connection in between |
+   * | 1012–1013 | the server restarts, or is overloaded | retried after 5 to 30 s |
+   * | every other | going away, connection lost, internal error, and codes that only the application knows | retried |
+   * </generated close codes>
    */
   shouldReconnect?: ((lost: LostConnection) => boolean | number | undefined | void) | undefined;
 
@@ -400,8 +431,14 @@ export interface ReconnectingCloseEvent extends CloseEvent {
   /** Milliseconds until the next attempt, if that is known: `null` when it is over or was suspended. */
   readonly delay: number | null;
   readonly cause: LossCause;
-  /** Why it will or will not retry: a phrase, such as `no retry is left`, to be shown or logged. */
+  /**
+   * Why it will or will not retry: a phrase, such as `no retry is left`, to be shown. Before it stands what went wrong,
+   * where that is known. That may be the message of an error, of a function for the URL or of the platform (browsers have
+   * none), which may quote the URL: keep it out of logs where that is secret.
+   */
   readonly explanation: string;
+  /** As `error` of `LostConnection`. */
+  readonly error: unknown;
   /** What the option `diagnose` found out since the last `close` event; `null` if nothing. */
   readonly diagnosis: Diagnosis | null;
   /** Messages that the browser had taken and that were not confirmed: no answer of the server, to a ping sent after
@@ -442,21 +479,39 @@ export interface StateChangeEvent extends Event {
   readonly reason: string;
 }
 
-export interface DroppedEvent extends Event {
+export interface DroppedEvent<Message = string | ArrayBuffer | Blob> extends Event {
   /** `overflow`: the queue was full; `expired`: over its time to live; `volatile`: could not be sent
    *  now; `refused`: the `send` of two connections threw; `closed`: the socket was closed before it could
-   *  be sent. */
+   *  be sent, or was closing or closed when it was given to `send`. */
   readonly reason: 'overflow' | 'expired' | 'volatile' | 'refused' | 'closed';
   /**
    * The messages themselves, in the order they were sent: of those that were dropped for this reason in one task,
    * the newest, as many as the queue may hold (`maxQueuedMessages` and `maxQueuedBytes`, or 256 and 64 KiB where those
    * are less), and one in any case.
    */
-  readonly messages: ReadonlyArray<string | ArrayBuffer | Blob>;
+  readonly messages: ReadonlyArray<Message>;
   /** How many older messages were dropped with them and are not kept. */
   readonly omitted: number;
   /** The bytes of all of them. */
   readonly bytes: number;
+}
+
+/**
+ * The queue holds more or fewer messages than were last reported. Comes once for all that changes in a turn of the event
+ * loop, and not for messages that go out at once.
+ */
+export interface QueueChangeEvent extends Event {
+  readonly queuedMessages: number;
+  readonly queuedBytes: number;
+}
+
+/**
+ * An attempt failed, or the platform reported an error; a `close` event follows. Browsers say nothing more. Where the
+ * platform does, as the package `ws` and Node do, so does this event; the words may quote the URL.
+ */
+export interface SocketErrorEvent extends Event {
+  readonly message?: string;
+  readonly error?: unknown;
 }
 
 /** Counters since the socket was made. */
@@ -477,15 +532,18 @@ export interface Snapshot {
   readonly unconfirmedBytes: number;
   /** Sockets given up without their `close` event. */
   readonly abandoned: number;
+  /** Milliseconds until the next attempt; `null` when none is scheduled. */
+  readonly nextAttemptIn: number | null;
 }
 
 export interface ReconnectingWebSocketEventMap {
   open: OpenEvent;
   message: MessageEvent;
-  error: Event;
+  error: SocketErrorEvent;
   close: ReconnectingCloseEvent;
   statechange: StateChangeEvent;
   dropped: DroppedEvent;
+  queuechange: QueueChangeEvent;
   diagnosis: DiagnosisEvent;
 }
 
@@ -510,7 +568,8 @@ export class ReconnectingWebSocket extends EventTarget {
    * @param url - where to connect; relative to the page or the worker, `http:` and `https:` as `ws:` and
    *   `wss:`. A function is asked anew before every attempt, never inside of the constructor; if it fails, the
    *   attempt has failed.
-   * @param protocols - the sub-protocols to offer, in order of preference, or a function that gives them
+   * @param protocols - the sub-protocols to offer, in order of preference, or a function that gives them; or the options,
+   *   which may have them as `protocols`
    * @throws {DOMException} `SyntaxError` for a URL or sub-protocols that no `WebSocket` takes
    * @throws {TypeError} for an option that there is not, or a value of the wrong kind
    * @throws {RangeError} for an option out of range
@@ -531,6 +590,7 @@ export class ReconnectingWebSocket extends EventTarget {
     protocols?: ProtocolsSource | null | undefined,
     options?: ReconnectingWebSocketOptions | null | undefined,
   );
+  constructor(url: UrlSource, options: ReconnectingWebSocketOptions);
 
   /** The absolute URL; with a function for the URL that of the last attempt, `''` before the first. */
   readonly url: string;
@@ -556,17 +616,18 @@ export class ReconnectingWebSocket extends EventTarget {
   get onmessage(): ((this: WebSocket, event: MessageEvent) => any) | null;
   set onmessage(handler: ((this: ReconnectingWebSocket, event: MessageEvent) => unknown) | null);
   get onerror(): ((this: WebSocket, event: Event) => any) | null;
-  set onerror(handler: ((this: ReconnectingWebSocket, event: Event) => unknown) | null);
+  set onerror(handler: ((this: ReconnectingWebSocket, event: SocketErrorEvent) => unknown) | null);
   get onclose(): ((this: WebSocket, event: CloseEvent) => any) | null;
   set onclose(handler: ((this: ReconnectingWebSocket, event: ReconnectingCloseEvent) => unknown) | null);
   onstatechange: ((this: ReconnectingWebSocket, event: StateChangeEvent) => unknown) | null;
   ondropped: ((this: ReconnectingWebSocket, event: DroppedEvent) => unknown) | null;
+  onqueuechange: ((this: ReconnectingWebSocket, event: QueueChangeEvent) => unknown) | null;
   ondiagnosis: ((this: ReconnectingWebSocket, event: DiagnosisEvent) => unknown) | null;
 
   /**
    * Sends now when open, and queues otherwise; a buffer or a view may be changed as soon as this has returned.
-   * What is sent inside of an `open` handler goes ahead of the queue. When closing or closed it does nothing, as
-   * `WebSocket` does. While idle (`state`; the option `startClosed`) it queues, though `readyState` is 3, and
+   * What is sent inside of an `open` handler goes ahead of the queue. When closing or closed it sends nothing, as
+   * `WebSocket` does, and a `dropped` event with the reason `closed` reports the message. While idle (`state`; the option `startClosed`) it queues, though `readyState` is 3, and
    * what is queued waits for `reconnect()`.
    *
    * @throws {DOMException} `QuotaExceededError` when the queue is full and `overflow` is `'reject'`, but
@@ -577,7 +638,8 @@ export class ReconnectingWebSocket extends EventTarget {
   /**
    * Closes for good (until `reconnect()`). While open, the queue is handed to the browser first; otherwise it
    * is dropped, which a `dropped` event reports. Exactly one `close` event with `willReconnect` `false` follows,
-   * but none when it is closed already, nor while it is idle: there it drops the queue, and remains idle.
+   * but none when it is closed already, nor while it is idle: there it drops the queue, and remains idle. The events
+   * come in this order: `statechange`, `error` (where the connection had not been open, or failed), `dropped`, `close`.
    *
    * @throws {DOMException} `InvalidAccessError` for a code that is neither 1000 nor 3000 to 4999,
    *   `SyntaxError` for a reason of more than 123 bytes
@@ -586,11 +648,13 @@ export class ReconnectingWebSocket extends EventTarget {
   /**
    * A new connection now, in every state; after a final close, afresh. Only when too many attempts were made in
    * a short time (options `attemptBurst`, `attemptInterval`) it waits, without a connection, until one more may
-   * be made, and a `statechange` event with the state `waiting` says so.
+   * be made, and a `statechange` event with the state `waiting` says so. A connection that it replaces is closed with
+   * the code and the reason, and its `close` event has them; without them it has code 1006.
    *
+   * @throws {DOMException} as `close`
    * @throws the reason of the option `signal` (an `AbortError`, unless another was given) if that is aborted
    */
-  reconnect(): void;
+  reconnect(code?: number, reason?: string): void;
   /**
    * Pauses: closes the connection, with code 1000 unless another is given, and makes no other until `resume()` or
    * `reconnect()`. The queue, listeners, options and counters stay, and what is sent meanwhile is queued. `state` is

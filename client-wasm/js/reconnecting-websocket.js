@@ -11,11 +11,11 @@ import {
   allowRestart, atEnd, begin, bury, call, checkRoom, checkWorking, cleanUp, hasFailedForGood, isExhausted, keep, letGo,
   moduleFailed, setAbandon, whyFailed,
 } from './failure.js';
-import { keepBytes } from './lent.js';
+import { Encoded, keepBytes } from './lent.js';
 import { COUNTERS, STATES, WHYS } from './names.js';
 import { OPTIONS } from './options.js';
 import { Probe } from './probe.js';
-import { abandonAll, createCore, now, readText, taken, write } from './ring.js';
+import { abandonAll, createCore, nameOf, now, readText, taken, write } from './ring.js';
 import { CLOSED, FULL, TAKEN, WaitingRoom } from './waiting-room.js';
 
 /** What errors begin with, unless the class of the package that the program called is another. */
@@ -226,9 +226,10 @@ export class ReconnectingWebSocket extends Target {
   #leaving = '';
   /** How the last connection or attempt ended, as far as the core cannot know it. */
   #lost = null;
-  /** Why the functions for URL and sub-protocols failed last, or the module. */
-  #providerError = '';
+  /** Why the module could not be loaded last. */
   #loadError = '';
+  /** Messages and bytes that the queue was last reported to hold. */
+  #toldQueue = [0, 0];
   #probe;
   #onAbort = () => this.close();
   /** What takes the messages, where they do not become events. */
@@ -246,9 +247,17 @@ export class ReconnectingWebSocket extends Target {
     checkRoom();
     if (arguments.length === 0) throw new TypeError(`${this.#class}: the URL is missing`);
     const urlSource = isFunction(url) ? url : toText(url);
-    const protocolsSource = isFunction(protocols) ? protocols : toProtocols(this.#class, protocols);
+    const toSource = (value) => (isFunction(value) ? value : toProtocols(this.#class, value));
+    let protocolsSource = toSource(protocols);
     checkWorking();
-    this.#options = toOptions(this.#class, options);
+    const twice = (what) => new TypeError(`${this.#class}: the ${what} are given twice; give them once`);
+    if (!protocolsSource && (options ?? null) !== null) throw twice('options');
+    this.#options = toOptions(this.#class, protocolsSource ? options : protocols);
+    if ((this.#options.protocols ?? null) !== null) {
+      if (protocolsSource?.length > 0 || isFunction(protocolsSource)) throw twice('sub-protocols');
+      protocolsSource = toSource(this.#options.protocols) ?? this.#noProtocols(this.#options.protocols);
+    }
+    protocolsSource ??= [];
     this.#urlSource = isFunction(urlSource) ? urlSource : parseUrl(this.#class, urlSource);
     this.#protocolsSource = isFunction(protocolsSource) ? protocolsSource : checkProtocols(this.#class, protocolsSource);
     const { WebSocket = globalThis.WebSocket } = this.#options;
@@ -312,8 +321,14 @@ export class ReconnectingWebSocket extends Target {
   send(data, options = undefined) {
     ReconnectingWebSocket.#check(this);
     if (arguments.length === 0) throw new TypeError(`${this.#class}: send has nothing to send`);
+    this.#send(data, options);
+  }
+
+  /** With a value, that is what comes back if the message is dropped. */
+  #send(data, options, ...value) {
     checkWorking();
-    const [message, bytes] = toMessage(this.#class, data);
+    const [content, bytes] = toMessage(this.#class, data);
+    const message = value.length === 0 ? content : new Encoded(content, value[0]);
     // Before anything of the program's runs, in the options or in the core.
     if (!this.#host.lends || options !== undefined) keepBytes(message);
     const { first, volatile, ttl } = options === undefined ? IN_ORDER : toSendOptions(this.#class, options);
@@ -333,6 +348,8 @@ export class ReconnectingWebSocket extends Target {
       case FULL: throw this.#full(bytes);
       case CLOSED:
         this.#discarded += bytes;
+        // It is reported.
+        keepBytes(message);
         break;
       default:
         if (hasGone) return;
@@ -365,14 +382,27 @@ export class ReconnectingWebSocket extends Target {
     return STATES[state] ?? state;
   }
 
-  reconnect() {
+  reconnect(code = undefined, reason = undefined) {
     ReconnectingWebSocket.#check(this);
     checkWorking();
+    const closing = this.#toClosing(code, reason);
     const { signal } = this.#options;
     // It cannot abort a second time, so nothing could stop the new connection.
     if (signal?.aborted) throw signal.reason ?? new DOMException(`${this.#class}: its signal was aborted`, 'AbortError');
     this.#discarded = 0;
-    this.#begin('reconnect');
+    this.#begin('reconnect', ...closing);
+  }
+
+  /** @throws {TypeError} */
+  #noProtocols(value) {
+    throw wrongKind(this.#class, 'the sub-protocols', value, 'a string or an array of strings');
+  }
+
+  /** The arguments of `close`, `suspend` and `reconnect`; for the core, a negative code is none. */
+  #toClosing(code, reason) {
+    const closing = [toCloseCode(code), reason === undefined ? '' : toText(reason)];
+    checkClose(this.#class, ...closing);
+    return [closing[0] ?? -1, closing[1]];
   }
 
   suspend(code = undefined, reason = undefined) { this.#command('suspend', code, reason); }
@@ -391,19 +421,17 @@ export class ReconnectingWebSocket extends Target {
     checkWorking();
     const snapshot = { state: this.state };
     this.#ask((core) => COUNTERS.forEach((name, index) => { snapshot[name] = core.counter(index); }));
+    if (Number.isNaN(snapshot.nextAttemptIn)) snapshot.nextAttemptIn = null;
     return snapshot;
   }
 
   /** Closes or suspends. */
   #command(name, code, reason) {
     ReconnectingWebSocket.#check(this);
-    const closeCode = toCloseCode(code);
-    const closeReason = reason === undefined ? '' : toText(reason);
-    checkClose(this.#class, closeCode, closeReason);
+    const closing = this.#toClosing(code, reason);
     // While it closes, it is too late to suspend.
     if (this.#leaving !== 'close') this.#leaving = name;
-    // For the core, a negative code is none.
-    this.#ask((core) => core[name](closeCode ?? -1, closeReason));
+    this.#ask((core) => core[name](...closing));
   }
 
   // --- The core, and what stands in for it
@@ -452,11 +480,11 @@ export class ReconnectingWebSocket extends Target {
   }
 
   /** Starts or reconnects: at once, or as soon as there is a core. */
-  #begin(how) {
+  #begin(how, ...given) {
     this.#leaving = '';
     this.#keep();
     if (call && !this.#life) this.#moveIntoCore();
-    this.#ask((core) => core[how]());
+    this.#ask((core) => core[how](...given));
   }
 
   /** Loads the module, for what stands in for the core. */
@@ -619,8 +647,10 @@ export class ReconnectingWebSocket extends Target {
       lends: false,
       /** The one that the core let go of last, until its end is told. */
       left: null,
-      /** The name of what its constructor or its `send` threw last. */
+      /** What its constructor, its `send` or the functions for its target threw last. */
       refusal: undefined,
+      /** What the present socket said with its last error, where it says anything: `{ message, error }`. */
+      said: null,
       /** Messages of which `dropped` will tell. */
       dropping: [],
       /** Messages that the core has taken and no socket has: `{ data, bytes, first, expires }`. */
@@ -654,6 +684,7 @@ export class ReconnectingWebSocket extends Target {
         // Left out when there are none, as a program that offers none does.
         const given = protocols.length > 0 ? [url, protocols] : [url];
         const { WebSocket: Class = globalThis.WebSocket } = options;
+        host.said = null;
         host.socket = leadsBack(Class) ? undefined : construct(Class, given);
         if (leadsBack(Class)) host.socket = construct(native(), given);
         return host.socket;
@@ -677,7 +708,7 @@ export class ReconnectingWebSocket extends Target {
           report(error);
         }
       },
-      failed: forward((socket) => dispatch(socket, plainEvent('error'))),
+      failed: forward((socket) => dispatch(socket, plainEvent('error', host.said ?? {}))),
       closed: forward((socket, ...given) => socket.#closed(...given)),
       stateChanged: forward((socket, state, attempt, delay = null, reason) => {
         dispatch(socket, plainEvent('statechange', { state, attempt, delay, reason }));
@@ -685,6 +716,7 @@ export class ReconnectingWebSocket extends Target {
       dropped: forward((socket, reason, messages, bytes, omitted) => {
         dispatch(socket, plainEvent('dropped', { reason, messages: Object.freeze(messages), bytes, omitted }));
       }),
+      queueChanged: forward((socket, ...queue) => socket.#queueChanged(...queue)),
       log: debug && forward((socket, line) => socket.#log(line)),
     };
     return host;
@@ -716,7 +748,7 @@ export class ReconnectingWebSocket extends Target {
   }
 
   #closed(lost, delay = null, why, unconfirmedMessages, unconfirmedBytes) {
-    const { cause } = lost;
+    const { cause, error } = lost;
     this.#lost = lost;
     const diagnosis = this.#probe.ended(lost, this.#url);
     if (delay === null) this.#probe.reset();
@@ -730,6 +762,7 @@ export class ReconnectingWebSocket extends Target {
       delay,
       cause,
       explanation: this.#explain(cause, why, diagnosis),
+      error,
       diagnosis,
       unconfirmedMessages,
       unconfirmedBytes,
@@ -740,15 +773,24 @@ export class ReconnectingWebSocket extends Target {
     if (isUnanswered) left?.terminate?.();
   }
 
+  #queueChanged(...queue) {
+    const [queuedMessages, queuedBytes] = queue;
+    if (queue.join() === this.#toldQueue.join()) return;
+    this.#toldQueue = queue;
+    dispatch(this, plainEvent('queuechange', { queuedMessages, queuedBytes }));
+  }
+
   #explain(cause, why, diagnosis) {
     if (diagnosis?.kind === 'permission') return `this page is denied the permission ${diagnosis.name}; ${why}`;
+    const { refusal, said } = this.#host;
     switch (cause) {
       case 'internal-error': return why === REQUESTED ? whyFailed() : `${whyFailed()}; ${why}`;
       case 'load-failed': return why === this.#loadError ? why : `${this.#loadError}; ${why}`;
-      case 'provider': return `${this.#providerError}; ${why}`;
+      case 'provider': return `${PROVIDER_FAILED}${isError(refusal) ? `${refusal.name}: ${refusal.message}` : NO_ERROR}; ${why}`;
       // By name alone: the browser's message quotes the URL.
-      case 'refused': return `the WebSocket constructor threw ${this.#host.refusal}; ${why}`;
-      case 'send-failed': return `the socket's send threw ${this.#host.refusal}; ${why}`;
+      case 'refused': return `the WebSocket constructor threw ${nameOf(refusal)}; ${why}`;
+      case 'send-failed': return `the socket's send threw ${nameOf(refusal)}; ${why}`;
+      case 'socket': return said ? `${said.message}; ${why}` : why;
       default: return why;
     }
   }
@@ -769,19 +811,16 @@ export class ReconnectingWebSocket extends Target {
       const [url, protocols] = await Promise.race([asked, aborted]);
       const target = [
         isFunction(this.#urlSource) ? toProvidedUrl(this.#class, url) : url,
-        ...checkProtocols(this.#class, toProtocols(this.#class, protocols)),
+        ...checkProtocols(this.#class, toProtocols(this.#class, protocols) ?? this.#noProtocols(protocols)),
       ];
       this.#checkMixedContent(target[0]);
       if (!signal.aborted) [this.#url] = target;
       return target;
     } catch (error) {
       if (!signal.aborted) {
-        const [name, message] = error instanceof Error || error instanceof DOMException
-          ? [error.name, `: ${error.message}`]
-          : ['something that is no Error', ''];
-        this.#providerError = `the function for the URL or the sub-protocols failed with ${name}${message}`;
+        this.#host.refusal = error;
         // Without the message, which may quote the URL.
-        this.#log(`the function for the URL or the sub-protocols failed with ${name}`);
+        this.#log(PROVIDER_FAILED + (isError(error) ? error.name : NO_ERROR));
       }
       throw error;
     }
@@ -805,6 +844,7 @@ export class ReconnectingWebSocket extends Target {
         socket.#tellMessage({ data, origin: '', lastEventId: '' });
       }
     };
+    shared.send = (socket, ...given) => socket.#send(...given);
     shared.limit = (socket, name) => socket.#options.numbers[rowOf(name)];
     // As the attributes and methods of an interface of the platform are.
     for (const name of Object.getOwnPropertyNames(this.prototype)) {
@@ -814,7 +854,7 @@ export class ReconnectingWebSocket extends Target {
       for (const holder of [this, this.prototype]) Object.defineProperty(holder, name, { value, enumerable: true });
     }
     Object.defineProperty(this.prototype, Symbol.toStringTag, { value: CLASS, configurable: true });
-    const types = ['open', 'message', 'error', 'close', 'statechange', 'dropped', 'diagnosis'];
+    const types = ['open', 'message', 'error', 'close', 'statechange', 'dropped', 'queuechange', 'diagnosis'];
     defineHandlers(this.prototype, types, (object) => this.#check(object), (object, type, handler) => {
       if (type !== 'message') return true;
       object.#messageHandler = handler;
@@ -840,6 +880,13 @@ function construct(Class, given) {
   } finally {
     making.length = depth - 1;
   }
+}
+
+const PROVIDER_FAILED = 'the function for the URL or the sub-protocols failed with ';
+const NO_ERROR = 'something that is no Error';
+
+function isError(thrown) {
+  return thrown instanceof Error || thrown instanceof DOMException;
 }
 
 /** How a message is sent when nothing is said. */

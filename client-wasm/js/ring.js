@@ -3,7 +3,7 @@
 // too, by which its timer, socket or search goes.
 
 import { alive, call, checkRoom, moduleFailed, soon } from './failure.js';
-import { Lent, contentOf, sendLent } from './lent.js';
+import { Lent, contentOf, encodedOf, sendLent } from './lent.js';
 import { CAUSES, COUNTERS, DROP_REASONS, STATES, WHYS } from './names.js';
 
 /** What is told of a socket, as in `src/ring.rs`. */
@@ -20,6 +20,9 @@ const OF_THE_DOCUMENT = {
   visibilitychange: () => (globalThis.document.visibilityState === 'visible' ? 2 : -1),
   resume: () => 3,
 };
+
+/** Causes that are an exception: of the program's functions, of the socket's constructor, of its `send`. */
+const HAVE_ERRORS = ['provider', 'refused', 'send-failed'];
 
 /** A connection that closed without saying how. */
 const ABNORMAL = 1006;
@@ -147,7 +150,7 @@ function numberOf(value) {
 }
 
 /** The name of an exception: its message may quote the URL. */
-function nameOf(thrown) {
+export function nameOf(thrown) {
   return readText(thrown, 'name', 'an exception without a name');
 }
 
@@ -255,7 +258,7 @@ export function openSocket(host, id, max) {
   try {
     socket = host.makeSocket();
   } catch (error) {
-    host.refusal = nameOf(error);
+    host.refusal = error;
     return 0;
   }
   if (from !== call) {
@@ -282,7 +285,10 @@ export function openSocket(host, id, max) {
     // To ask an event for its data a second time takes as long as the core takes for a message (0.1 µs).
     else tell(thing, MESSAGE, size, host.takesData ? data : event);
   });
-  write(socket, 'onerror', () => {
+  write(socket, 'onerror', (event) => {
+    // Browsers say nothing; `ws` and the runtimes outside of browsers do.
+    const message = readText(event, 'message');
+    if (message !== '') host.said = { message, error: read(event, 'error') };
     // Armed first, since who is told may let go of the socket.
     const state = read(socket, 'readyState');
     if (thing.isLive && (state === IS_CLOSED || state === IS_CONNECTING)) {
@@ -319,13 +325,14 @@ export function sendOn(id, message) {
   if (!host.isPing) host.inHand = message;
   host.isPing = false;
   try {
-    if (message instanceof Lent) sendLent(socket, isThePlatforms, message);
-    else socket.send(message);
+    const sent = encodedOf(message);
+    if (sent instanceof Lent) sendLent(socket, isThePlatforms, sent);
+    else socket.send(sent);
     if (host.inHand !== null) taken(host);
     return 1;
   } catch (error) {
     host.inHand = null;
-    host.refusal = nameOf(error);
+    host.refusal = error;
     return 0;
   }
 }
@@ -339,7 +346,7 @@ export function taken(host) {
 }
 
 function isTaken(host, message) {
-  const isPassing = message === host.passing;
+  const isPassing = message === host.passing || message === encodedOf(host.passing);
   const held = isPassing ? undefined : unhold(host, message);
   if (!isPassing && !held) return false;
   // It is given to `send` at this moment, and need not wait.
@@ -353,7 +360,7 @@ function isTaken(host, message) {
 function unhold(host, message) {
   const { held } = host;
   const isFirst = held.length > 0 && held[0].data === message;
-  const index = isFirst ? 0 : held.findIndex(({ data }) => data === message || contentOf(data) === message);
+  const index = isFirst ? 0 : held.findIndex(({ data }) => data === message || encodedOf(data) === message || contentOf(data) === message);
   if (index < 0) return undefined;
   const [found] = isFirst ? [held.shift()] : held.splice(index, 1);
   host.heldBytes -= found.bytes;
@@ -477,8 +484,12 @@ export function verdictOf(host, lost) {
 }
 
 /** How a connection ended, as the declarations' `LostConnection`. */
-export function lostConnection(code, reason, clean, wasOpen, cause) {
-  return Object.freeze({ code, reason, wasClean: clean === 1, wasOpen: wasOpen === 1, cause: CAUSES[cause] });
+export function lostConnection(host, code, reason, clean, wasOpen, index) {
+  const cause = CAUSES[index];
+  let error;
+  if (cause === 'socket') error = host.said?.error;
+  else if (HAVE_ERRORS.includes(cause)) error = host.refusal;
+  return Object.freeze({ code, reason, wasClean: clean === 1, wasOpen: wasOpen === 1, cause, error });
 }
 
 export function opened(host, socket, attempt, reconnected) {
@@ -545,10 +556,15 @@ export function dropped(host, reason, bytes, omitted) {
   host.counts[DROPPED] += messages.length + omitted;
   host.counts[DROPPED_BYTES] += bytes;
   // Those that found no room were never held.
-  if (name === 'closed') [host.held, host.heldBytes] = [[], 0];
-  else if (name === 'expired' || name === 'refused') messages.forEach((message) => unhold(host, message));
+  if (name === 'closed' && omitted > 0) [host.held, host.heldBytes] = [[], 0];
+  else if (name === 'closed' || name === 'expired' || name === 'refused') messages.forEach((message) => unhold(host, message));
   else host.untold = [0, 0];
   host.dropped(name, messages, bytes, omitted);
+}
+
+export function queueChanged(host, messages, bytes) {
+  alive();
+  host.queueChanged(messages, bytes);
 }
 
 function orNothing(millis) {

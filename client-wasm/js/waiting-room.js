@@ -14,7 +14,8 @@ export const FULL = 1;
 export const CLOSED = 2;
 
 const [
-  REQUESTED, SUSPENDED, WAIT_OVER, , POLICY_RETRIES, PREDICATE_RETRIES, , SERVER_ASKS, WOKEN, TOO_MANY_ATTEMPTS, ,
+  REQUESTED, SUSPENDED, WAIT_OVER, , POLICY_RETRIES, PREDICATE_RETRIES, , SERVER_ASKS, LATER_BY_CODE, WOKEN,
+  TOO_MANY_ATTEMPTS, ,
   PREDICATE_STOPS, , RETRIES_EXHAUSTED, RECONNECT_OFF,
 ] = WHYS;
 
@@ -28,7 +29,7 @@ const [
 const OVERFLOWS = OPTIONS[OVERFLOW].choices;
 
 /** The places of the counters. */
-const [ATTEMPT, ATTEMPTS, , , , , , QUEUED, QUEUED_BYTES, DROPPED, DROPPED_BYTES, UNCONFIRMED, UNCONFIRMED_BYTES] = COUNTERS.keys();
+const [ATTEMPT, ATTEMPTS, , , , , , QUEUED, QUEUED_BYTES, DROPPED, DROPPED_BYTES, UNCONFIRMED, UNCONFIRMED_BYTES, , NEXT_ATTEMPT_IN] = COUNTERS.keys();
 
 /** The most milliseconds that a timer takes: as long as a message may wait, which rounding must not exceed. */
 const LONGEST_TIMER = 2 ** 31 - 1;
@@ -87,6 +88,9 @@ export class WaitingRoom {
   /** Attempts that may be made, in the milliseconds that they take to come back, and when that was so. */
   #credit;
   #creditAt = now();
+  /** A change of the queue is to be told. */
+  #isToTell = false;
+  #isMoved = false;
   #owner;
 
   /**
@@ -128,13 +132,17 @@ export class WaitingRoom {
 
   counter(index) {
     if (index === QUEUED) return this.#queue.length;
+    if (index === NEXT_ATTEMPT_IN) return this.#wait ? Math.max(Math.ceil(this.#wait.until - now()), 0) : NaN;
     return index === QUEUED_BYTES ? this.#bytes : this.#host.counts[index];
   }
 
   /** `ttl` is NaN where none was given, as for the core. */
   send(data, bytes, first, volatile, ttl) {
-    if (this.state === 'closed') return CLOSED;
     const message = { data, bytes, first, expires: now() + (ttl >= 0 ? ttl : this.#options[TTL]) };
+    if (this.state === 'closed') {
+      this.#dropAndTell('closed', [message]);
+      return CLOSED;
+    }
     if (volatile) {
       this.#dropAndTell('volatile', [message]);
       return TAKEN;
@@ -274,6 +282,8 @@ export class WaitingRoom {
     }
     this.#queue = [];
     this.#bytes = 0;
+    // The core tells of its own queue, which is this.
+    this.#isMoved = true;
     this.#arm();
     this.#stopWaiting();
   }
@@ -312,7 +322,7 @@ export class WaitingRoom {
   #waitFor(delay, why) {
     this.#stopWaiting();
     this.state = 'waiting';
-    this.#wait = { id: undefined, until: now() + delay, isFirm: why === SERVER_ASKS };
+    this.#wait = { id: undefined, until: now() + delay, isFirm: why === SERVER_ASKS || why === LATER_BY_CODE };
     this.#sleep(delay);
     this.#unhear = hear((hint) => this.#hint(hint));
     const attempt = this.#host.counts[ATTEMPT];
@@ -354,7 +364,7 @@ export class WaitingRoom {
   #push(messages) {
     this.#queue.push(...messages);
     for (const { bytes } of messages) this.#bytes += bytes;
-    this.#arm();
+    this.#changed();
   }
 
   /** Takes out the message that makes room: the oldest, of those that do not go first if there are any. */
@@ -371,7 +381,20 @@ export class WaitingRoom {
     if (expired.length === 0) return;
     this.#queue = this.#queue.filter(({ expires }) => expires > time);
     for (const { bytes } of expired) this.#bytes -= bytes;
+    this.#changed();
     this.#dropAndTell('expired', expired);
+  }
+
+  /** Has the queue reported, once and behind what else this turn brings. */
+  #changed() {
+    this.#arm();
+    if (this.#isToTell) return;
+    this.#isToTell = true;
+    // Behind what is told soon.
+    queueMicrotask(() => this.#tellSoon(() => {
+      this.#isToTell = false;
+      if (!this.#isMoved) this.#host.queueChanged(this.#queue.length, this.#bytes);
+    }));
   }
 
   /** Has the timer run until the next message expires, and not at all if none will. */
@@ -392,7 +415,7 @@ export class WaitingRoom {
   #empty() {
     const messages = this.#queue.splice(0).sort((one, other) => other.first - one.first);
     this.#bytes = 0;
-    this.#arm();
+    this.#changed();
     return messages;
   }
 
@@ -468,5 +491,5 @@ export class WaitingRoom {
 }
 
 function lostBy(cause, wasOpen) {
-  return Object.freeze({ code: 1006, reason: '', wasClean: false, wasOpen, cause });
+  return Object.freeze({ code: 1006, reason: '', wasClean: false, wasOpen, cause, error: undefined });
 }

@@ -67,7 +67,8 @@ impl Application<JsValue> for Face {
                 });
             }
         });
-        let last = attempt.last_loss.as_ref().map_or(JsValue::NULL, lost);
+        let last = attempt.last_loss.as_ref();
+        let last = last.map_or(JsValue::NULL, |loss| lost(&self.host, loss));
         host::search(&self.host, registered.id, attempt.number.into(), last);
         Resolution::Pending(Box::new(Search(registered)))
     }
@@ -77,7 +78,7 @@ impl Application<JsValue> for Face {
             return None;
         }
         // The host has checked its range; a part of a millisecond counts as a whole one.
-        match host::verdict_of(&self.host, lost(loss)) {
+        match host::verdict_of(&self.host, lost(&self.host, loss)) {
             host::RETRY => Some(Verdict::Retry),
             host::STOP => Some(Verdict::Stop),
             millis if millis >= 0.0 => Some(Verdict::RetryAfter(millis as u64)),
@@ -111,7 +112,7 @@ impl Application<JsValue> for Face {
             Event::Closed(closed) => host::closed(
                 host,
                 closed.generation.number() as f64,
-                lost(&closed.loss),
+                lost(host, &closed.loss),
                 or_negative(closed.retry_in),
                 closed.why.index().into(),
                 closed.unconfirmed.messages as f64,
@@ -123,6 +124,9 @@ impl Application<JsValue> for Face {
                 }
                 let reason = dropped.reason.index().into();
                 host::dropped(host, reason, dropped.bytes as f64, dropped.omitted as f64);
+            }
+            Event::QueueChanged(queued) => {
+                host::queue_changed(host, queued.messages as f64, queued.bytes as f64);
             }
         }
     }

@@ -179,9 +179,10 @@ extern "C" {
     #[wasm_bindgen(js_name = verdictOf)]
     pub(crate) fn verdict_of(host: &Host, lost: JsValue) -> f64;
 
-    /// How a connection ended, as JavaScript code is told it.
+    /// How a connection ended, as JavaScript code is told it. The host knows the error.
     #[wasm_bindgen(js_name = lostConnection)]
     fn lost_connection(
+        host: &Host,
         code: i32,
         reason: JsValue,
         clean: i32,
@@ -215,6 +216,9 @@ extern "C" {
 
     /// These are all but `omitted` older ones.
     pub(crate) fn dropped(host: &Host, reason: i32, bytes: f64, omitted: f64);
+
+    #[wasm_bindgen(js_name = queueChanged)]
+    pub(crate) fn queue_changed(host: &Host, messages: f64, bytes: f64);
 }
 
 /// What there is to ask of a host, in [`asks_of`].
@@ -234,8 +238,9 @@ pub(crate) const RETRY: f64 = -1.0;
 pub(crate) const STOP: f64 = -2.0;
 
 /// `loss` as a `LostConnection` of the declarations.
-pub(crate) fn lost(loss: &Loss) -> JsValue {
+pub(crate) fn lost(host: &Host, loss: &Loss) -> JsValue {
     lost_connection(
+        host,
         loss.close.code.into(),
         JsValue::from_str(&loss.close.reason),
         loss.close.clean.into(),

@@ -18,6 +18,7 @@ mod ring;
 
 use alloc::boxed::Box;
 use alloc::rc::Rc;
+use alloc::string::String;
 
 use steady_socket::connection::{Hint, Input, Phase, SendMode, SendRejected, Snapshot, Tally};
 use steady_socket::driver::Driver;
@@ -58,7 +59,7 @@ pub fn start() {
 
 /// The counters of a snapshot, in the order in which [`Core::counter`] has them.
 #[doc(hidden)]
-pub const COUNTERS: [&str; 14] = [
+pub const COUNTERS: [&str; 15] = [
     "attempt",
     "attempts",
     "opens",
@@ -73,6 +74,7 @@ pub const COUNTERS: [&str; 14] = [
     "unconfirmedMessages",
     "unconfirmedBytes",
     "abandoned",
+    "nextAttemptIn",
 ];
 
 /// What became of a message that was handed to [`Core::send`], as a number for JavaScript.
@@ -82,8 +84,14 @@ enum Handed {
     Taken = 0,
     /// The queue is full, and the option `overflow` is to reject.
     Full = 1,
-    /// The connection is closing or closed.
+    /// The connection is closing or closed; an event reports it.
     Closed = 2,
+}
+
+/// What a close or a replaced connection is to be given: arguments that were checked; without a code, it is negative.
+fn closing(code: f64, reason: &JsValue) -> (Option<u16>, String) {
+    let code = (code >= 0.0).then_some(code as u16);
+    (code, reason.as_string().unwrap_or_default())
 }
 
 /// The connection of one `ReconnectingWebSocket`. Not part of the JavaScript API.
@@ -148,6 +156,7 @@ impl Core {
             dropped: tally(dropped_messages, dropped_bytes),
             unconfirmed: tally(unconfirmed_messages, unconfirmed_bytes),
             abandoned: abandoned as u64,
+            next_attempt_in: None,
         });
     }
 
@@ -156,9 +165,10 @@ impl Core {
         self.0.command(Input::Start);
     }
 
-    /// Connects anew, in every state.
-    pub fn reconnect(&self) {
-        self.0.command(Input::Reconnect);
+    /// Connects anew, in every state. The arguments are as those of [`close`](Self::close).
+    pub fn reconnect(&self, code: f64, reason: JsValue) {
+        let (code, reason) = closing(code, &reason);
+        self.0.command(Input::Reconnect { code, reason });
     }
 
     /// Ends a wait, since the page may do now what it might not.
@@ -173,15 +183,13 @@ impl Core {
 
     /// Closes for good. The arguments were checked; without a code, it is negative.
     pub fn close(&self, code: f64, reason: JsValue) {
-        let code = (code >= 0.0).then_some(code as u16);
-        let reason = reason.as_string().unwrap_or_default();
+        let (code, reason) = closing(code, &reason);
         self.0.command(Input::Close { code, reason });
     }
 
     /// Pauses. The arguments as for [`close`](Self::close).
     pub fn suspend(&self, code: f64, reason: JsValue) {
-        let code = (code >= 0.0).then_some(code as u16);
-        let reason = reason.as_string().unwrap_or_default();
+        let (code, reason) = closing(code, &reason);
         self.0.command(Input::Suspend { code, reason });
     }
 
@@ -202,7 +210,11 @@ impl Core {
         let handed = match self.0.send(data, bytes as usize, mode) {
             Ok(_) => Handed::Taken,
             Err(SendRejected::Full(_)) => Handed::Full,
-            Err(SendRejected::Closed(_)) => Handed::Closed,
+            Err(SendRejected::Closed(data)) => {
+                // The standard lets it do nothing: it is reported instead.
+                self.0.discard(data, bytes as usize);
+                Handed::Closed
+            }
         };
         handed as u8
     }
@@ -229,7 +241,8 @@ impl Core {
 
     /// One of the counters, by its place in [`COUNTERS`].
     pub fn counter(&self, index: usize) -> f64 {
-        let snapshot = self.0.ask(|connection| connection.snapshot());
+        let snapshot = self.0.snapshot();
+        let next = snapshot.next_attempt_in;
         let counters = [
             snapshot.attempt.into(),
             snapshot.attempts,
@@ -245,9 +258,12 @@ impl Core {
             snapshot.unconfirmed.messages,
             snapshot.unconfirmed.bytes,
             snapshot.abandoned,
+            // Without one, a number that is none.
+            next.map_or(u64::MAX, |next| next.as_millis() as u64),
         ];
-        counters
-            .get(index)
-            .map_or(f64::NAN, |counter| *counter as f64)
+        match counters.get(index) {
+            Some(&counter) if counter != u64::MAX => counter as f64,
+            _ => f64::NAN,
+        }
     }
 }

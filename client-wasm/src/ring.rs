@@ -106,7 +106,8 @@ impl Platform<JsValue> for Ring {
                     bytes: number as usize,
                 },
                 told::TOO_BIG => SocketEvent::TooBig,
-                told::ERROR => SocketEvent::Error,
+                // JavaScript keeps what was said with it.
+                told::ERROR => SocketEvent::Error(None),
                 told::CLOSED | told::CLOSED_CLEANLY => SocketEvent::Closed(CloseFrame {
                     code: number as u16,
                     reason: value.as_string().unwrap_or_default(),

@@ -6,9 +6,9 @@
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-use steady_socket::connection::{Cause, DropReason, Phase, Why};
+use steady_socket::connection::{CLOSE_CODES, Cause, DropReason, Phase, Why};
 use steady_socket::options::{
-    Kind, MAX_COUNT, MAX_MILLIS, OPTION_DOCS, OPTIONS, ORDERED, OptionSpec, Overflow,
+    Kind, MAX_COUNT, MAX_MILLIS, OPTION_DOCS, OPTIONS, ORDERED, OptionSpec, Overflow, THEIR_NAMES,
 };
 
 /// How wide a line of the declarations may be.
@@ -31,8 +31,36 @@ fn the_declarations_have_the_options_of_rust() {
             .split_once(BEGIN)
             .expect("a mark where the options begin");
         let (_, after) = rest.split_once(END).expect("a mark where they end");
-        format!("{before}{BEGIN}{}{END}{after}", declarations())
+        let text = format!("{before}{BEGIN}{}{END}{after}", declarations());
+        with_close_codes(&text, "   * ")
     });
+}
+
+#[test]
+fn the_readme_has_the_close_codes_of_rust() {
+    up_to_date("npm/README.md", |present| with_close_codes(present, ""));
+}
+
+/// The table of close codes between its marks, each line behind `margin`.
+fn with_close_codes(text: &str, margin: &str) -> String {
+    let (begin, end) = match margin {
+        "" => (
+            "<!-- generated close codes -->\n",
+            "<!-- /generated close codes -->",
+        ),
+        _ => ("<generated close codes>\n", "   * </generated close codes>"),
+    };
+    let (before, rest) = text.split_once(begin).expect("a mark before the table");
+    let (_, after) = rest.split_once(end).expect("a mark behind the table");
+    let rows = CLOSE_CODES.iter();
+    let rows = rows.map(|row| format!("| {} | {} | {} |", row.codes(), row.meaning, row.follows));
+    let head = ["| close code | meaning | what follows |", "|---|---|---|"].map(str::to_owned);
+    let lines: String = head
+        .into_iter()
+        .chain(rows)
+        .map(|line| format!("{margin}{line}\n"))
+        .collect();
+    format!("{before}{begin}{lines}{end}{after}")
 }
 
 /// wasm-bindgen copies only what it is told of; without one of them the page never starts.
@@ -142,6 +170,11 @@ fn table() -> String {
         .map(|(less, more)| format!("[{}, {}]", place(less), place(more)))
         .collect();
     writeln!(text, "export const ORDERED = [{}];", pairs.join(", ")).unwrap();
+    text.push_str("\n/** What other clients call them. */\nexport const THEIR_NAMES = {\n");
+    for (ours, theirs) in THEIR_NAMES {
+        writeln!(text, "  {ours}: '{}',", theirs.join(" ")).unwrap();
+    }
+    text.push_str("};\n");
     text
 }
 

@@ -529,7 +529,7 @@ impl BrowserSocket {
         let tell = Rc::clone(&listener);
         let close_timer = Rc::new(Cell::new(None));
         let (closed, slot) = (socket.clone(), Rc::clone(&close_timer));
-        let on_error = Listener::new(move |_| {
+        let on_error = Listener::new(move |event| {
             // Armed first, since who is told may let go of the socket.
             let wait = match read(&closed, "readyState").as_f64() {
                 Some(0.0) => Some(0),
@@ -548,7 +548,9 @@ impl BrowserSocket {
                 let start = || Timeout::start(wait, Box::new(fire));
                 slot.set(armed.or_else(|| Some(start())));
             }
-            tell(SocketEvent::Error);
+            // Browsers say nothing; `ws` and the runtimes outside of browsers do.
+            let message = text(&event, "message");
+            tell(SocketEvent::Error((!message.is_empty()).then_some(message)));
         });
         write(&socket, "onerror", on_error.as_ref());
 

@@ -271,6 +271,13 @@ impl<P: 'static> Driver<P> {
         sent
     }
 
+    /// Has a message reported as dropped that [`Driver::send`] handed back because the connection is closing or closed,
+    /// for a face whose `send` does not fail then.
+    pub fn discard(&self, payload: P, bytes: usize) {
+        self.0.connection.borrow_mut().discard(payload, bytes);
+        self.0.after_command();
+    }
+
     /// Hands out at once what a task would have handed out soon, for a face that will not be there then.
     pub fn tell_now(&self) {
         self.0.left.set(u32::MAX);
@@ -280,6 +287,13 @@ impl<P: 'static> Driver<P> {
     /// Asks the core.
     pub fn ask<T>(&self, question: impl FnOnce(&Connection<P>) -> T) -> T {
         question(&self.0.connection.borrow())
+    }
+
+    /// The counters as they are now.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        let now = self.0.platform.now();
+        self.ask(|connection| connection.snapshot(now))
     }
 
     /// Asks the socket of the present connection, if there is one.
@@ -403,10 +417,11 @@ impl<P: 'static> Inner<P> {
             return;
         }
         self.arm();
-        if !self.connection.borrow().has_output() {
-            // Nothing to tell, but the queue may have room now.
+        if !self.connection.borrow().has_other_output() {
+            // Nothing else to tell, but the queue may have room now.
             self.application.settled();
-        } else if !self.tell_soon.replace(true) {
+        }
+        if self.connection.borrow().has_output() && !self.tell_soon.replace(true) {
             let weak = Rc::downgrade(self);
             self.platform.defer(Box::new(move || {
                 if let Some(inner) = weak.upgrade() {
@@ -425,7 +440,7 @@ impl<P: 'static> Inner<P> {
                 return self.received(generation, payload, bytes);
             }
             SocketEvent::TooBig => return self.too_big(generation),
-            SocketEvent::Error => Input::SocketError { generation },
+            SocketEvent::Error(error) => Input::SocketError { generation, error },
             SocketEvent::Closed(close) => {
                 self.look_at_clocks();
                 // Kept until the core has taken note: dropping it here would free the closure that
@@ -474,7 +489,11 @@ impl<P: 'static> Inner<P> {
             self.telling.set(true);
             self.application.message(payload);
             self.telling.set(false);
-            if self.connection.borrow().is_settled() {
+            let is_done = {
+                let connection = self.connection.borrow();
+                connection.is_settled() && !connection.has_output()
+            };
+            if is_done {
                 return self.told();
             }
         }
@@ -615,10 +634,14 @@ impl<P: 'static> Inner<P> {
                         socket.close(code, &reason);
                     }
                 }
-                Some(Effect::Abandon { generation }) => {
+                Some(Effect::Abandon {
+                    generation,
+                    code,
+                    reason,
+                }) => {
                     if let Some(socket) = self.forget_socket(generation) {
                         socket.detach();
-                        socket.close(None, "");
+                        socket.close(code, &reason);
                     }
                 }
             }
@@ -665,18 +688,19 @@ impl<P: 'static> Inner<P> {
 
     /// Hands the browser a message, and tells the core what became of it.
     fn transmit(&self, generation: Generation, payload: P) {
-        let taken = self.socket_of(generation).is_some_and(|socket| {
-            let sent = self.send_on(&*socket, &payload);
-            sent.map_err(|refusal| self.note(refusal)).is_ok()
-        });
-        if taken {
+        let sent = self
+            .socket_of(generation)
+            .map(|socket| self.send_on(&*socket, &payload));
+        if let Some(Ok(())) = sent {
             let heeded = self.connection.borrow().transmissions_are_timed();
             let now = self.moment(heeded);
             self.connection.borrow_mut().transmitted(now, generation);
         } else {
+            let error = sent.and_then(Result::err).and_then(|it| self.note(it));
             self.tell_core(Input::TransmitFailed {
                 generation,
                 payload,
+                error,
             });
         }
     }
@@ -751,7 +775,10 @@ impl<P: 'static> Inner<P> {
                 *self.target.borrow_mut() = Some(Rc::new(target));
                 Input::Resolved { generation }
             }
-            Err(_) => Input::ResolveFailed { generation },
+            Err(refusal) => Input::ResolveFailed {
+                generation,
+                error: refusal.in_words(),
+            },
         });
     }
 
@@ -784,14 +811,17 @@ impl<P: 'static> Inner<P> {
                 socket.close(None, "");
             }
             Err(refusal) => {
-                self.note(refusal);
-                self.tell_core(Input::OpenFailed { generation });
+                let error = self.note(refusal);
+                self.tell_core(Input::OpenFailed { generation, error });
             }
         }
     }
 
-    fn note(&self, refusal: Refused) {
+    /// Keeps a refusal, and gives it in words.
+    fn note(&self, refusal: Refused) -> Option<String> {
+        let words = refusal.clone().in_words();
         *self.refusal.borrow_mut() = Some(refusal);
+        words
     }
 
     fn socket_of(&self, generation: Generation) -> Option<Rc<dyn RawSocket<P>>> {
@@ -830,7 +860,9 @@ impl<P: 'static> Inner<P> {
                 Some(Output::Message(payload)) => self.application.message(payload),
                 Some(Output::Event(event)) => {
                     #[cfg(feature = "log")]
-                    log::debug!(target: "steady_socket", "{event}");
+                    if !matches!(event, Event::QueueChanged(_)) {
+                        log::debug!(target: "steady_socket", "{event}");
+                    }
                     self.application.event(event);
                 }
             }

@@ -35,6 +35,8 @@ mod socket;
 mod source;
 #[cfg(feature = "testing")]
 pub mod testing;
+#[cfg(feature = "std")]
+mod waiting;
 
 #[cfg(feature = "std")]
 pub use browser::close_sockets_on_panic;
@@ -52,7 +54,8 @@ pub use inbox::{INBOX_FULL, InboxLimits, InboxOverflow};
 pub use options::{OptionError, Options, Overflow};
 #[cfg(feature = "std")]
 pub use socket::{
-    Builder, ConnectError, EndpointSocket, Gone, Handle, Opening, SendError, Socket, endpoint,
+    Builder, ConnectError, EndpointSocket, Gone, Handle, Opening, ReconnectError, SendError,
+    Socket, endpoint,
 };
 #[cfg(feature = "std")]
 pub use source::Source;

@@ -297,14 +297,29 @@ macro_rules! options {
         ///     .connect_timeout(Duration::from_secs(20));
         /// assert!(options.check().is_ok());
         /// ```
+        ///
+        /// Where two options are in order (see [`ORDERED`]), one that was not given follows the one that was:
+        /// `max_delay` of 2 s alone brings the other delays down to 2 s.
         #[derive(Clone, Copy, Debug, PartialEq)]
         pub struct Options {
             $(pub(crate) $name: <$type as Number>::Kept,)+
+            /// A bit for each row of [`OPTIONS`] that was given a value.
+            given: u64,
+        }
+
+        /// The rows of [`OPTIONS`].
+        #[expect(non_camel_case_types, reason = "named as the options are")]
+        #[derive(Clone, Copy)]
+        enum Row {
+            $($name,)+
         }
 
         impl Default for Options {
             fn default() -> Self {
-                Self { $($name: <$type as Number>::from_number($default),)+ }
+                Self {
+                    $($name: <$type as Number>::from_number($default),)+
+                    given: 0,
+                }
             }
         }
 
@@ -314,6 +329,7 @@ macro_rules! options {
                 #[must_use]
                 pub fn $name(mut self, $name: $type) -> Self {
                     self.$name = $name.keep();
+                    self.given |= 1 << Row::$name as u32;
                     self
                 }
             )+
@@ -335,6 +351,7 @@ macro_rules! options {
                     row += 1;
                 )+
                 let _ = row;
+                self.given |= 1 << index;
                 Ok(())
             }
 
@@ -390,7 +407,8 @@ options! {
     base_delay / "baseDelay": Duration, Millis 1..=MAX_MILLIS, default 5_000.0;
     /// How much the longest possible wait grows from one retry to the next.
     growth_factor / "growthFactor": f64, Factor 1..=100.0, default 2.0;
-    /// The cap on the longest possible wait, applied before the wait is drawn.
+    /// The cap on the longest possible wait, applied before the wait is drawn. Given alone, it brings
+    /// the other delays down to it where they would be longer.
     max_delay / "maxDelay": Duration, Millis 1..=MAX_MILLIS, default 30_000.0;
     /// How long a connection must stay open before the count of retries starts anew, so that a
     /// server that accepts and closes at once is not hammered.
@@ -406,7 +424,8 @@ options! {
     attempt_burst / "attemptBurst": u32, Count 1..=MAX_COUNT, default 10.0;
     /// How long it takes until one more attempt may be made, up to the burst. 0 is without limit.
     attempt_interval / "attemptInterval": Duration, Millis 0..=MAX_MILLIS, default 5_000.0;
-    /// The longest wait that a server may ask for when it announces when to come back.
+    /// The longest wait that a server may ask for: by announcing when to come back, or by closing with 1012 or
+    /// 1013, which without an announcement ask for 5 to 30 s.
     announced_delay_max / "announcedDelayMax": Duration, Millis 0..=MAX_MILLIS, default 60_000.0;
     /// How long the server may be silent before it is pinged. Where nothing was said to ping with, the
     /// grace begins then: that is for a server which itself sends something that often, since one with
@@ -437,7 +456,8 @@ options! {
     message_ttl / "messageTtl": Option<Duration>, Millis 1..=MAX_MILLIS, default f64::INFINITY;
     /// Once the browser holds this many unsent bytes, further messages wait in the queue.
     high_water_mark / "highWaterMark": u32, Bytes 1..=MAX_COUNT, default 1_048_576.0;
-    /// They flow again when the browser holds at most this many.
+    /// They flow again when the browser holds at most this many. It is no more than the high-water mark: where only one
+    /// of the two is given, the other follows it.
     low_water_mark / "lowWaterMark": u32, Bytes 0..=MAX_COUNT, default 262_144.0;
     /// The largest message that is taken from the server; a larger one ends the connection before any of
     /// it is copied. Text is measured in UTF-16 code units, since its size in bytes would take a walk
@@ -452,20 +472,74 @@ options! {
     start_closed / "startClosed": bool, Flag 0..=1, default 0.0;
 }
 
-/// Pairs of options, by JavaScript name, of which the first may not be greater than the second.
-pub const ORDERED: [(&str, &str); 3] = [
+/// Pairs of options, by JavaScript name, of which the first may not be greater than the second. Where only one of
+/// them is given, the other follows it.
+pub const ORDERED: [(&str, &str); 4] = [
+    ("firstDelayMax", "maxDelay"),
     ("minDelay", "maxDelay"),
     ("baseDelay", "maxDelay"),
     ("lowWaterMark", "highWaterMark"),
 ];
 
+/// What options of other clients are called here: first ours, by JavaScript name, and then theirs. Names that are near
+/// ours, or have all of its words, are left out. `docs/migrating.md` says more.
+pub const THEIR_NAMES: &[(&str, &[&str])] = &[
+    ("stableAfter", &["minUptime", "stableTimeout"]),
+    (
+        "growthFactor",
+        &["reconnectionDelayGrowFactor", "reconnectDecay"],
+    ),
+    (
+        "baseDelay",
+        &["reconnectionDelay", "reconnectInterval", "timeout"],
+    ),
+    ("maxDelay", &["maxReconnectInterval"]),
+    (
+        "maxRetries",
+        &[
+            "maxAttempts",
+            "maxReconnectAttempts",
+            "reconnectAttempts",
+            "reconnectionAttempts",
+        ],
+    ),
+    ("connectTimeout", &["timeout", "timeoutInterval"]),
+    ("startClosed", &["autoConnect", "automaticOpen"]),
+    ("heartbeatInterval", &["pingInterval", "keepAlive"]),
+];
+
 impl Options {
+    const fn is_given(&self, row: Row) -> bool {
+        self.given & (1 << row as u32) != 0
+    }
+
+    /// With what was not given following what was, in the pairs of [`ORDERED`].
+    #[must_use]
+    pub fn settled(mut self) -> Self {
+        macro_rules! settle {
+            ($lesser:ident, $greater:ident) => {
+                if self.$lesser > self.$greater {
+                    if !self.is_given(Row::$lesser) {
+                        self.$lesser = self.$greater;
+                    } else if !self.is_given(Row::$greater) {
+                        self.$greater = self.$lesser;
+                    }
+                }
+            };
+        }
+        settle!(first_delay_max, max_delay);
+        settle!(min_delay, max_delay);
+        settle!(base_delay, max_delay);
+        settle!(low_water_mark, high_water_mark);
+        self
+    }
+
     /// Checks every option's range, and that no two contradict each other.
     ///
     /// # Errors
     /// The first option that is wrong, with what it takes.
     pub fn check(&self) -> Result<(), OptionError> {
-        let numbers = self.numbers();
+        let numbers = self.settled().numbers();
         for (index, (spec, value)) in OPTIONS.iter().zip(numbers).enumerate() {
             if !spec.accepts(value) {
                 return Err(OptionError::OutOfRange { index, value });
@@ -545,6 +619,7 @@ mod tests {
     #[test]
     fn a_cap_below_the_base_is_an_error_that_names_both() {
         let error = Options::default()
+            .base_delay(Duration::from_secs(5))
             .max_delay(Duration::from_millis(2_000))
             .check()
             .unwrap_err();
@@ -552,6 +627,60 @@ mod tests {
             error.to_string(),
             "option max_delay is 2000 ms, below base_delay, which is 5000 ms; it takes at least that"
         );
+    }
+
+    #[test]
+    fn what_was_not_given_follows_what_was() {
+        let row = |js_name| {
+            OPTIONS
+                .iter()
+                .position(|spec| spec.js_name == js_name)
+                .unwrap()
+        };
+        for (lesser, greater) in ORDERED {
+            let (lesser, greater) = (row(lesser), row(greater));
+            // Down, and up.
+            for (given, other, value) in [(greater, lesser, 1.0), (lesser, greater, 1e9)] {
+                let mut options = Options::default();
+                options.set(given, value).unwrap();
+                assert_eq!(options.check(), Ok(()), "{}", OPTIONS[given].name);
+                let numbers = options.settled().numbers();
+                assert_eq!((numbers[given], numbers[other]), (value, value));
+            }
+            // Both were given, in either order.
+            for rows in [[lesser, greater], [greater, lesser]] {
+                let mut options = Options::default();
+                for row in rows {
+                    options
+                        .set(row, if row == lesser { 1e9 } else { 1.0 })
+                        .unwrap();
+                }
+                assert!(options.check().is_err());
+            }
+        }
+        // What is in order stays, and what was given last counts.
+        let options = Options::default().max_delay(Duration::from_secs(60));
+        assert_eq!(options.settled().numbers()[row("baseDelay")], 5_000.0);
+        let options = Options::default()
+            .max_delay(Duration::from_secs(2))
+            .max_delay(Duration::from_secs(20));
+        assert_eq!(options.settled().numbers()[row("baseDelay")], 5_000.0);
+        // Two of three.
+        let options = Options::default()
+            .min_delay(Duration::from_secs(40))
+            .base_delay(Duration::from_secs(60));
+        assert_eq!(options.settled().numbers()[row("maxDelay")], 60_000.0);
+    }
+
+    #[test]
+    fn no_name_of_other_clients_is_one_of_ours() {
+        for (ours, theirs) in THEIR_NAMES {
+            assert!(OPTIONS.iter().any(|spec| spec.js_name == *ours), "{ours}");
+            for name in *theirs {
+                assert!(OPTIONS.iter().all(|spec| spec.js_name != *name), "{name}");
+                assert_ne!(ours, name);
+            }
+        }
     }
 
     #[test]

@@ -70,8 +70,8 @@ pub enum SocketEvent<P> {
     },
     /// A message arrived that is larger than the settings allow. Nothing of it was copied.
     TooBig,
-    /// The browser reports an error.
-    Error,
+    /// The browser reports an error; other platforms say what went wrong, in words that may quote the URL.
+    Error(Option<String>),
     /// The socket is closed. Nothing follows.
     Closed(CloseFrame),
 }
@@ -82,6 +82,13 @@ pub type SocketListener<P> = Rc<dyn Fn(SocketEvent<P>)>;
 /// The platform refused what it was asked, with its reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refused(pub String);
+
+impl Refused {
+    /// The reason, if one was given.
+    pub(crate) fn in_words(self) -> Option<String> {
+        (!self.0.is_empty()).then_some(self.0)
+    }
+}
 
 #[cfg(feature = "std")]
 impl Refused {

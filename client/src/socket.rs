@@ -28,6 +28,7 @@ use crate::options::{OptionError, Options};
 use crate::platform::{LocalFuture, Refused, Runtime, Target};
 use crate::search::Searching;
 use crate::source::{Source, check_mixed_content, check_protocols};
+use crate::waiting::{Place, WaitingList};
 
 /// Why a socket could not be made.
 #[derive(Clone, Debug, PartialEq)]
@@ -106,6 +107,27 @@ impl fmt::Display for Gone {
 
 impl core::error::Error for Gone {}
 
+/// Why [`Handle::reconnect_with`] did nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ReconnectError {
+    /// The code or the reason is not one that may be sent.
+    Close(CloseError),
+    /// The socket is gone.
+    Gone(Gone),
+}
+
+impl fmt::Display for ReconnectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Close(error) => error.fmt(f),
+            Self::Gone(error) => error.fmt(f),
+        }
+    }
+}
+
+impl core::error::Error for ReconnectError {}
+
 /// The application's predicate.
 type Predicate = Box<dyn Fn(&Loss) -> Option<Verdict>>;
 
@@ -114,6 +136,9 @@ type OnOpen = Box<dyn Fn(&Opening<'_>)>;
 
 /// The application's handler of messages, which decodes them first.
 type OnMessage = Box<dyn FnMut(&Rc<Shared>, Message)>;
+
+/// The application's handler of events.
+type OnEvent = Box<dyn FnMut(&Event<Message>)>;
 
 /// How to connect. Made by [`Socket::builder`].
 #[must_use = "a builder does nothing before `connect`"]
@@ -129,6 +154,7 @@ pub struct Builder<Out, In, C> {
     predicate: Option<Predicate>,
     on_open: Option<OnOpen>,
     on_message: Option<OnMessage>,
+    on_event: Option<OnEvent>,
     heartbeat: Option<Heartbeat>,
     keepalive: Option<Message>,
     inbox: InboxLimits,
@@ -163,6 +189,7 @@ impl<Out, In, C> Builder<Out, In, C> {
             predicate: None,
             on_open: None,
             on_message: None,
+            on_event: None,
             heartbeat: None,
             keepalive: None,
             inbox: InboxLimits::default(),
@@ -182,7 +209,7 @@ impl<Out, In, C> Builder<Out, In, C> {
     /// Delays, limits and policies.
     pub fn options(mut self, options: Options) -> Self {
         self.wrong_option = options.check().err();
-        self.options = options;
+        self.options = options.settled();
         self
     }
 
@@ -201,6 +228,15 @@ impl<Out, In, C> Builder<Out, In, C> {
     /// throw is to be imported with `catch`, as for [`Builder::on_message`].
     pub fn on_open(mut self, handler: impl Fn(&Opening<'_>) + 'static) -> Self {
         self.on_open = Some(Box::new(handler));
+        self
+    }
+
+    /// Calls `handler` with every event as it happens, before the handler of [`Builder::on_open`]. Unlike the stream of
+    /// [`Socket::events`], which keeps a number of events for a reader that is behind, it misses none. It must not own
+    /// the [`Socket`]; by a [`Handle`] it may send, close and reconnect. What it imports from JavaScript and may throw is
+    /// to be imported with `catch`, as for [`Builder::on_message`].
+    pub fn on_event(mut self, handler: impl FnMut(&Event<Message>) + 'static) -> Self {
+        self.on_event = Some(Box::new(handler));
         self
     }
 
@@ -273,6 +309,7 @@ impl<Out, In, C> Builder<Out, In, C> {
         }
         let shared = Rc::new(Shared {
             inbox: RefCell::new(Inbox::new(self.inbox)),
+            on_event: Cell::new(self.on_event),
             ..Shared::default()
         });
         let face = Rc::new(Face {
@@ -296,6 +333,7 @@ impl<Out, In, C> Builder<Out, In, C> {
             driver,
             shared,
             waiting: None,
+            place: None,
             types: PhantomData,
         })
     }
@@ -341,12 +379,6 @@ impl<Out, In, C: Decode<In>> Builder<Out, In, C> {
     }
 }
 
-/// Somebody who waits for room for so many bytes, or only for the end.
-struct Waiting {
-    room: Option<usize>,
-    waker: Waker,
-}
-
 /// What the socket, its handles and the driver's application share. It does not keep the connection.
 #[derive(Default)]
 struct Shared {
@@ -354,8 +386,10 @@ struct Shared {
     inbox: RefCell<Inbox>,
     reader: RefCell<Option<Waker>>,
     /// Whoever waits for room or for the end.
-    waiting: RefCell<Vec<Waiting>>,
+    waiting: RefCell<WaitingList>,
     watchers: Watchers,
+    /// Not there while it runs.
+    on_event: Cell<Option<OnEvent>>,
     gone: Cell<bool>,
 }
 
@@ -372,6 +406,16 @@ impl Shared {
         self.driver.borrow().as_ref()?.upgrade()
     }
 
+    /// Tells an event to all who watch.
+    fn tell(&self, event: &Event<Message>) {
+        self.watchers.tell(event);
+        // Not there while it runs: an event that its own calls bring comes later.
+        if let Some(mut handler) = self.on_event.take() {
+            handler(event);
+            self.on_event.set(Some(handler));
+        }
+    }
+
     fn wake_reader(&self) {
         let waker = self.reader.borrow_mut().take();
         if let Some(waker) = waker {
@@ -381,30 +425,24 @@ impl Shared {
 
     /// Wakes those for whom there is what they wait for.
     fn wake_waiting(&self, is_there: &dyn Fn(Option<usize>) -> bool) {
-        let next = || {
-            let mut waiting = self.waiting.borrow_mut();
-            let found = waiting
-                .extract_if(.., |waiting| is_there(waiting.room))
-                .next();
-            found.map(|waiting| waiting.waker)
-        };
+        let next = || self.waiting.borrow_mut().take(is_there);
         while let Some(waker) = next() {
             waker.wake();
         }
     }
 
-    fn wait(&self, task: &Context<'_>, room: Option<usize>) {
-        let mut waiting = self.waiting.borrow_mut();
-        let known = waiting
-            .iter_mut()
-            .find(|waiting| waiting.waker.will_wake(task.waker()));
-        match known {
-            // One task may wait for several things: it looks again when the easiest is there.
-            Some(known) => known.room = known.room.min(room).or(known.room).or(room),
-            None => waiting.push(Waiting {
-                room,
-                waker: task.waker().clone(),
-            }),
+    /// Has a task woken when there is room, or only at the end, in the place that it has already.
+    fn wait(&self, place: &mut Option<Place>, task: &Context<'_>, room: Option<usize>) {
+        let waker = task.waker().clone();
+        let earlier = self.waiting.borrow_mut().wait(place, room, waker);
+        drop(earlier);
+    }
+
+    /// Forgets that a task waits.
+    fn leave(&self, place: &mut Option<Place>) {
+        if let Some(place) = place.take() {
+            let waker = self.waiting.borrow_mut().leave(place);
+            drop(waker);
         }
     }
 
@@ -505,7 +543,7 @@ impl Application<Message> for FaceRef {
         };
         if !dropped.is_empty() {
             let bytes = dropped.iter().map(|message| message.len() as u64).sum();
-            shared.watchers.tell(&Event::Dropped(Dropped {
+            shared.tell(&Event::Dropped(Dropped {
                 reason: DropReason::InboxFull,
                 payloads: dropped,
                 omitted: 0,
@@ -517,7 +555,7 @@ impl Application<Message> for FaceRef {
 
     fn event(&self, event: Event<Message>) {
         let shared = &self.0.shared;
-        shared.watchers.tell(&event);
+        shared.tell(&event);
         if let (
             Event::Open {
                 reconnected,
@@ -680,6 +718,8 @@ pub struct Socket<Out, In, C> {
     shared: Rc<Shared>,
     /// A message that the sink has taken and the queue has no room for yet.
     waiting: Option<Message>,
+    /// Where the task waits that uses the sink.
+    place: Option<Place>,
     types: PhantomData<fn(Out, C) -> In>,
 }
 
@@ -736,15 +776,18 @@ impl<Out, In, C> Socket<Out, In, C> {
                 _ => Poll::Ready(Ok(())),
             };
         };
-        match self.shared.send(message, SendMode::default()) {
-            Ok(_) => Poll::Ready(Ok(())),
-            Err(SendRejected::Closed(_)) => Poll::Ready(Err(SendError::Closed)),
+        let sent = match self.shared.send(message, SendMode::default()) {
+            Ok(_) => Ok(()),
+            Err(SendRejected::Closed(_)) => Err(SendError::Closed),
             Err(SendRejected::Full(message)) => {
-                self.shared.wait(task, Some(message.len()));
+                let room = Some(message.len());
+                self.shared.wait(&mut self.place, task, room);
                 self.waiting = Some(message);
-                Poll::Pending
+                return Poll::Pending;
             }
-        }
+        };
+        self.shared.leave(&mut self.place);
+        Poll::Ready(sent)
     }
 }
 
@@ -837,17 +880,18 @@ impl<Out, In, C: Encode<Out>> Sink<Out> for Socket<Out, In, C> {
             return Poll::Pending;
         }
         match self.phase() {
-            Phase::Closed | Phase::Idle => return Poll::Ready(Ok(())),
-            Phase::Closing => {}
+            Phase::Closed | Phase::Idle | Phase::Closing => {}
             _ => self.driver.command(Input::Close {
                 code: None,
                 reason: String::new(),
             }),
         }
-        if self.phase() == Phase::Closed {
+        let this = &mut *self;
+        if matches!(this.phase(), Phase::Closed | Phase::Idle) {
+            this.shared.leave(&mut this.place);
             return Poll::Ready(Ok(()));
         }
-        self.shared.wait(task, None);
+        this.shared.wait(&mut this.place, task, None);
         Poll::Pending
     }
 }
@@ -861,13 +905,14 @@ impl<Out, In, C> Drop for Socket<Out, In, C> {
         if let Some(message) = self.waiting.take() {
             // It found no room until now.
             let bytes = message.len() as u64;
-            self.shared.watchers.tell(&Event::Dropped(Dropped {
+            self.shared.tell(&Event::Dropped(Dropped {
                 reason: DropReason::Closed,
                 payloads: vec![message],
                 omitted: 0,
                 bytes,
             }));
         }
+        self.shared.leave(&mut self.place);
         self.driver.command(Input::Close {
             code: None,
             reason: String::new(),
@@ -942,7 +987,25 @@ impl<Out, C> Handle<Out, C> {
     /// # Errors
     /// When the socket is gone.
     pub fn reconnect(&self) -> Result<(), Gone> {
-        self.driver()?.command(Input::Reconnect);
+        self.driver()?.command(Input::Reconnect {
+            code: None,
+            reason: String::new(),
+        });
+        Ok(())
+    }
+
+    /// As [`Handle::reconnect`], with a code and a reason for the server with which the present connection is closed, if
+    /// there is one. The event [`Event::Closed`] has them, too.
+    ///
+    /// # Errors
+    /// When the code is neither 1000 nor in 3000–4999, the reason is longer than 123 bytes, or the socket is gone.
+    pub fn reconnect_with(&self, code: Option<u16>, reason: &str) -> Result<(), ReconnectError> {
+        check_close(code, reason).map_err(ReconnectError::Close)?;
+        let driver = self.driver().map_err(ReconnectError::Gone)?;
+        driver.command(Input::Reconnect {
+            code,
+            reason: reason.to_owned(),
+        });
         Ok(())
     }
 
@@ -1002,7 +1065,7 @@ impl<Out, C> Handle<Out, C> {
     /// # Errors
     /// When the socket is gone.
     pub fn snapshot(&self) -> Result<Snapshot, Gone> {
-        Ok(self.driver()?.ask(|connection| connection.snapshot()))
+        Ok(self.driver()?.snapshot())
     }
 
     /// Bytes in the queue and in the browser.
@@ -1070,10 +1133,17 @@ impl<Out, C: Encode<Out>> Handle<Out, C> {
 
     /// Sends, and waits for room in the queue if there is none.
     ///
+    /// It is cancel safe: if the future is dropped before it is ready, the message was not sent and will not be, it is
+    /// reported nowhere, and nothing of it is kept.
+    ///
     /// # Errors
     /// When it cannot be encoded, or the connection is closed.
     pub async fn send(&self, message: &Out) -> Result<(), SendError> {
         let mut waiting = Some(C::encode(message).map_err(SendError::Encode)?);
+        let mut stay = Stay {
+            shared: &self.shared,
+            place: None,
+        };
         poll_fn(move |task| {
             let shared = self.shared.upgrade().ok_or(SendError::Closed)?;
             let Some(message) = waiting.take() else {
@@ -1083,12 +1153,36 @@ impl<Out, C: Encode<Out>> Handle<Out, C> {
                 Ok(_) => Poll::Ready(Ok(())),
                 Err(SendRejected::Closed(_)) => Poll::Ready(Err(SendError::Closed)),
                 Err(SendRejected::Full(message)) => {
-                    shared.wait(task, Some(message.len()));
+                    stay.wait(&shared, task, message.len());
                     waiting = Some(message);
                     Poll::Pending
                 }
             }
         })
         .await
+    }
+}
+
+/// How long a future waits. Dropping it is the end of that.
+struct Stay<'a> {
+    shared: &'a Weak<Shared>,
+    place: Option<Place>,
+}
+
+impl Stay<'_> {
+    /// A method, so that a closure takes the whole of it.
+    fn wait(&mut self, shared: &Shared, task: &Context<'_>, room: usize) {
+        shared.wait(&mut self.place, task, Some(room));
+    }
+}
+
+impl Drop for Stay<'_> {
+    fn drop(&mut self) {
+        if self.place.is_some()
+            && !is_abandoned()
+            && let Some(shared) = self.shared.upgrade()
+        {
+            shared.leave(&mut self.place);
+        }
     }
 }

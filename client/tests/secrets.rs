@@ -150,7 +150,7 @@ fn connections(seen: &mut Seen) {
     world.advance(Duration::from_secs(60));
     let newest = world.last();
     newest.open();
-    newest.report(SocketEvent::Error);
+    newest.report(SocketEvent::Error(Some(format!("{SECRET} is down"))));
     newest.close(4001, SECRET);
     world.set_handshake(Handshake::Open);
     world.advance(Duration::from_secs(60));

@@ -72,17 +72,17 @@ enum What {
 enum Told {
     Start,
     Close(Option<u16>, String),
-    Reconnect,
+    Reconnect(Option<u16>, String),
     Suspend(Option<u16>, String),
     Resume,
     Ready,
     Resolved(u8),
-    ResolveFailed(u8),
-    OpenFailed(u8),
+    ResolveFailed(u8, Option<String>),
+    OpenFailed(u8, Option<String>),
     Opened(u8),
     Message(u8, u16),
     TooBig(u8),
-    SocketError(u8),
+    SocketError(u8, Option<String>),
     SocketClosed(u8, u16, String, bool),
     Transmitted(u8),
     TransmitFailed(u8),
@@ -235,7 +235,12 @@ impl Ring {
                 }
                 Input::Close { code, reason }
             }
-            Told::Reconnect => Input::Reconnect,
+            Told::Reconnect(code, reason) => {
+                if check_close(code, &reason).is_err() {
+                    return;
+                }
+                Input::Reconnect { code, reason }
+            }
             Told::Suspend(code, reason) => {
                 if check_close(code, &reason).is_err() {
                     return;
@@ -247,13 +252,14 @@ impl Ring {
             Told::Resolved(back) => Input::Resolved {
                 generation: self.attempt(back),
             },
-            Told::ResolveFailed(back) => Input::ResolveFailed {
+            Told::ResolveFailed(back, error) => Input::ResolveFailed {
                 generation: self.attempt(back),
+                error,
             },
-            Told::OpenFailed(back) => {
+            Told::OpenFailed(back, error) => {
                 let generation = self.attempt(back);
                 self.live.retain(|live| *live != generation);
-                Input::OpenFailed { generation }
+                Input::OpenFailed { generation, error }
             }
             Told::Opened(back) => Input::Opened {
                 generation: self.attempt(back),
@@ -266,8 +272,9 @@ impl Ring {
             Told::TooBig(back) => Input::TooBig {
                 generation: self.attempt(back),
             },
-            Told::SocketError(back) => Input::SocketError {
+            Told::SocketError(back, error) => Input::SocketError {
                 generation: self.attempt(back),
+                error,
             },
             Told::SocketClosed(back, code, reason, clean) => {
                 let generation = self.attempt(back);
@@ -285,6 +292,7 @@ impl Ring {
             Told::TransmitFailed(back) => Input::TransmitFailed {
                 generation: self.attempt(back),
                 payload: 0,
+                error: None,
             },
             Told::Buffered(back, bytes) => Input::Buffered {
                 generation: self.attempt(back),
@@ -373,7 +381,7 @@ impl Ring {
                     assert_eq!(self.live, [], "a socket lives beside the new one");
                     self.live.push(generation);
                 }
-                Effect::Close { generation, .. } | Effect::Abandon { generation } => {
+                Effect::Close { generation, .. } | Effect::Abandon { generation, .. } => {
                     self.live.retain(|live| *live != generation);
                 }
                 Effect::Transmit { generation, .. } => {
@@ -414,7 +422,7 @@ impl Ring {
         };
         assert!(fits, "readyState is {state} in {phase:?}");
 
-        let snapshot = core.snapshot();
+        let snapshot = core.snapshot(self.now);
         let queued = snapshot.queued;
         let most = self.max_queued.0 + GIVEN_BACK;
         assert!(queued.messages <= most, "{queued:?} in the queue");

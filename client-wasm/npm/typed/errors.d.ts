@@ -36,6 +36,8 @@ export class ClosedError extends TypedSocketError {
   readonly code: 'closed' | 'lost';
   /** The last `close` event, which says why; `null` if it has not been told yet. */
   get close(): ReconnectingCloseEvent | null;
+  /** That of the `close` event: why it is over, in a phrase, which may quote the URL; `null` before that was told. */
+  get explanation(): string | null;
   protected constructor();
 }
 

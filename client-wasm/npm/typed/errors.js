@@ -57,6 +57,8 @@ export class ClosedError extends TypedSocketError {
 
   get close() { return this.#close; }
 
+  get explanation() { return this.#close?.explanation ?? null; }
+
   static {
     this.prototype.name = 'ClosedError';
   }

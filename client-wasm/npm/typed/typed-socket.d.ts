@@ -4,7 +4,7 @@ import type { Codec } from './codec.js';
 import type { MessageError } from './errors.js';
 import type { StandardSchema } from './schema.js';
 import type {
-  DroppedEvent, ProtocolsSource, ReconnectingWebSocket, ReconnectingWebSocketEventMap, ReconnectingWebSocketOptions,
+  DroppedEvent, ReconnectingWebSocket, ReconnectingWebSocketEventMap, ReconnectingWebSocketOptions,
   SendOptions, Snapshot, UrlSource,
 } from '../websocket.js';
 
@@ -35,8 +35,6 @@ export interface BufferOptions {
 
 /** The options of a `TypedSocket` without those that say what its messages are. */
 export interface TypedSocketOptions extends ReconnectingWebSocketOptions {
-  /** The sub-protocols to offer, as the second argument of `ReconnectingWebSocket`. */
-  protocols?: ProtocolsSource | null | undefined;
   /**
    * The limits of each iterator and of `readable`, and, while the codec or the schema takes time, of what waits
    * for it.
@@ -57,19 +55,19 @@ export interface InvalidEvent extends Event {
 }
 
 /**
- * Messages were not sent (see `DroppedEvent`; here they are as the codec made them), or were received and not read.
+ * Messages were not sent (see `DroppedEvent`; they are the values that `send` was given), or were received and not read.
  * `inbox-full`: one who reads was too slow; each reader tells its own. `not-decoded`: the codec or the schema was
  * too slow.
  */
-export type TypedDroppedEvent<In = unknown> =
-  | DroppedEvent
+export type TypedDroppedEvent<In = unknown, Out = unknown> =
+  | DroppedEvent<Out>
   | (Event & { readonly reason: 'inbox-full'; readonly messages: readonly In[]; readonly omitted: 0; readonly bytes: number })
   | (Event & { readonly reason: 'not-decoded'; readonly messages: readonly (string | ArrayBuffer)[]; readonly omitted: 0; readonly bytes: number });
 
-export interface TypedSocketEventMap<In = unknown> extends Omit<ReconnectingWebSocketEventMap, 'message' | 'dropped'> {
+export interface TypedSocketEventMap<In = unknown, Out = unknown> extends Omit<ReconnectingWebSocketEventMap, 'message' | 'dropped'> {
   message: MessageEvent<In>;
   invalid: InvalidEvent;
-  dropped: TypedDroppedEvent<In>;
+  dropped: TypedDroppedEvent<In, Out>;
 }
 
 export interface TypedSnapshot extends Snapshot {
@@ -164,10 +162,11 @@ export class TypedSocket<Out = unknown, In = unknown> extends EventTarget {
   onopen: ((this: TypedSocket<Out, In>, event: TypedSocketEventMap<In>['open']) => unknown) | null;
   onmessage: ((this: TypedSocket<Out, In>, event: MessageEvent<In>) => unknown) | null;
   oninvalid: ((this: TypedSocket<Out, In>, event: InvalidEvent) => unknown) | null;
-  onerror: ((this: TypedSocket<Out, In>, event: Event) => unknown) | null;
+  onerror: ((this: TypedSocket<Out, In>, event: TypedSocketEventMap<In>['error']) => unknown) | null;
   onclose: ((this: TypedSocket<Out, In>, event: TypedSocketEventMap<In>['close']) => unknown) | null;
   onstatechange: ((this: TypedSocket<Out, In>, event: TypedSocketEventMap<In>['statechange']) => unknown) | null;
-  ondropped: ((this: TypedSocket<Out, In>, event: TypedDroppedEvent<In>) => unknown) | null;
+  onqueuechange: ((this: TypedSocket<Out, In>, event: TypedSocketEventMap<In>['queuechange']) => unknown) | null;
+  ondropped: ((this: TypedSocket<Out, In>, event: TypedDroppedEvent<In, Out>) => unknown) | null;
   ondiagnosis: ((this: TypedSocket<Out, In>, event: TypedSocketEventMap<In>['diagnosis']) => unknown) | null;
 
   /**
@@ -249,7 +248,7 @@ export class TypedSocket<Out = unknown, In = unknown> extends EventTarget {
 
   addEventListener<K extends keyof TypedSocketEventMap>(
     type: K,
-    listener: (this: TypedSocket<Out, In>, event: TypedSocketEventMap<In>[K]) => unknown,
+    listener: (this: TypedSocket<Out, In>, event: TypedSocketEventMap<In, Out>[K]) => unknown,
     options?: boolean | AddEventListenerOptions,
   ): void;
   addEventListener(
@@ -259,7 +258,7 @@ export class TypedSocket<Out = unknown, In = unknown> extends EventTarget {
   ): void;
   removeEventListener<K extends keyof TypedSocketEventMap>(
     type: K,
-    listener: (this: TypedSocket<Out, In>, event: TypedSocketEventMap<In>[K]) => unknown,
+    listener: (this: TypedSocket<Out, In>, event: TypedSocketEventMap<In, Out>[K]) => unknown,
     options?: boolean | EventListenerOptions,
   ): void;
   removeEventListener(

@@ -14,7 +14,7 @@ import { ReconnectingWebSocket, shared } from '../loader.js';
 
 const { OPTION_NAMES, checkRoom, defineHandlers, dictionary, dispatch, plainEvent, report, toNumber, wrongKind } = shared;
 
-const OWN_OPTIONS = ['protocols', 'codec', 'incoming', 'outgoing', 'buffer'];
+const OWN_OPTIONS = ['codec', 'incoming', 'outgoing', 'buffer'];
 
 /** How much may wait to be read, if nothing else is said: as much as in Rust. */
 const BUFFER = Object.freeze({ messages: 10_000, bytes: 64 * 2 ** 20, overflow: 'drop-oldest' });
@@ -59,15 +59,18 @@ export class TypedSocket extends ReconnectingWebSocket {
 
   constructor(url, options = undefined) {
     if (arguments.length === 0) throw new TypeError(`${CLASS}: the URL is missing`);
+    if (isProtocols(options) || (arguments[2] ?? null) !== null) {
+      throw new TypeError(`${CLASS}: the options are the second argument, and the sub-protocols one of them: { protocols }`);
+    }
     const given = dictionary(CLASS, options, 'the options', [...OWN_OPTIONS, ...OPTION_NAMES]);
-    const { protocols, codec, incoming, outgoing, buffer, ...rest } = given;
+    const { codec, incoming, outgoing, buffer, ...rest } = given;
     const checked = {
       codec: toCodec(codec),
       incoming: incoming === undefined ? undefined : toValidator('incoming', incoming),
       outgoing: outgoing === undefined ? undefined : toValidator('outgoing', outgoing),
       buffer: toLimits(buffer, BUFFER),
     };
-    super(url, protocols ?? [], rest);
+    super(url, rest);
     this.#codec = checked.codec;
     this.#incoming = checked.incoming;
     this.#outgoing = checked.outgoing;
@@ -98,11 +101,11 @@ export class TypedSocket extends ReconnectingWebSocket {
     }
   }
 
-  reconnect() {
+  reconnect(code = undefined, reason = undefined) {
     const before = [this.#wasClosed, this.#overflow, this.#end];
     [this.#wasClosed, this.#overflow, this.#end] = [false, undefined, null];
     try {
-      super.reconnect();
+      super.reconnect(code, reason);
     } catch (error) {
       [this.#wasClosed, this.#overflow, this.#end] = before;
       throw error;
@@ -131,14 +134,14 @@ export class TypedSocket extends ReconnectingWebSocket {
     const failing = this.#failing;
     if (this.#unsent === 0) {
       const encoded = this.#encode(message);
-      return isThenable(encoded) ? this.#follow(this.#sendLater(encoded, options, failing)) : this.#sendEncoded(encoded, options);
+      return isThenable(encoded) ? this.#follow(this.#sendLater(encoded, options, message, failing)) : this.#sendEncoded(encoded, options, message);
     }
     const limit = shared.limit(this, 'maxQueuedMessages');
     if (this.#unsent > limit) {
       throw new DOMException(`${CLASS}: ${this.#unsent} messages wait for the schema or the codec already`, 'QuotaExceededError');
     }
     return this.#follow(this.#lastSent.then(() => {
-      if (this.#failing === failing) return this.#sendLater(this.#encode(message), options, failing);
+      if (this.#failing === failing) return this.#sendLater(this.#encode(message), options, message, failing);
       return undefined;
     }));
   }
@@ -150,14 +153,14 @@ export class TypedSocket extends ReconnectingWebSocket {
     return isThenable(valid) ? valid.then((later) => this.#codec.encode(later)) : this.#codec.encode(valid);
   }
 
-  #sendEncoded(encoded, options) {
-    super.send(toSendable(encoded), options);
+  #sendEncoded(encoded, options, message) {
+    shared.send(this, toSendable(encoded), options, message);
   }
 
-  async #sendLater(encoded, options, failing) {
+  async #sendLater(encoded, options, message, failing) {
     const data = await encoded;
     // Otherwise it has failed by now.
-    if (this.#failing === failing) this.#sendEncoded(data, options);
+    if (this.#failing === failing) this.#sendEncoded(data, options, message);
   }
 
   async drained(options = undefined) {
@@ -527,6 +530,11 @@ export class TypedSocket extends ReconnectingWebSocket {
 }
 
 // --- Options ------------------------------------------------------------------------------------------------
+
+/** Whether it is what `ReconnectingWebSocket` takes as its second argument, and this class as an option. */
+function isProtocols(value) {
+  return typeof value === 'string' || typeof value === 'function' || typeof value?.[Symbol.iterator] === 'function';
+}
 
 function toCodec(codec = json) {
   const isCodec = typeof codec === 'object' && codec !== null && typeof codec.encode === 'function' && typeof codec.decode === 'function';

@@ -4,6 +4,8 @@ use steady_socket_protocol::control::Window;
 
 use super::backoff::{backoff, draw};
 use super::liveness::{Life, Liveness};
+use alloc::string::String;
+
 use super::{
     Cause, CloseFrame, ClosePolicy, Connection, Context, Effect, Event, Flow, Generation, Hint,
     Loss, Pending, Phase, State, Time, Verdict, Why, Wire, close_policy,
@@ -84,7 +86,7 @@ impl<P> Connection<P> {
                 } else {
                     (delay, why)
                 };
-                let firm = why == Why::ServerAsks;
+                let firm = matches!(why, Why::ServerAsks | Why::LaterByCode);
                 self.state = State::Waiting {
                     until: context.now.after(delay),
                     firm,
@@ -142,7 +144,14 @@ impl<P> Connection<P> {
             .wire
             .window
             .or_else(|| Window::in_reason(&loss.close.reason));
-        if let Some(Window { min_ms, max_ms }) = announced {
+        let asked = match (announced, policy) {
+            (Some(window), _) => Some((window, Why::ServerAsks)),
+            (None, ClosePolicy::RetryWithin { min_ms, max_ms }) => {
+                Some((Window { min_ms, max_ms }, Why::LaterByCode))
+            }
+            (None, _) => None,
+        };
+        if let Some((Window { min_ms, max_ms }, why)) = asked {
             let cap = self.options.announced_delay_max;
             let asked = within(min_ms.min(cap), max_ms.min(cap));
             // A server that keeps failing cannot make its clients come more often than they would.
@@ -150,10 +159,7 @@ impl<P> Connection<P> {
                 0 => 0,
                 _ => self.backoff(context),
             };
-            return (asked.max(least), Why::ServerAsks);
-        }
-        if let ClosePolicy::RetryWithin { min_ms, max_ms } = policy {
-            return (within(min_ms, max_ms), Why::ServerAsks);
+            return (asked.max(least), why);
         }
         let woken = self
             .woken
@@ -171,6 +177,11 @@ impl<P> Connection<P> {
 
     /// Lets go of the socket, or of the search for its URL, that `loss` ends.
     pub(super) fn let_go(&mut self, loss: &Loss) {
+        self.let_go_with(loss, None, String::new());
+    }
+
+    /// As [`let_go`](Self::let_go), with what to send with the close.
+    fn let_go_with(&mut self, loss: &Loss, code: Option<u16>, reason: String) {
         let generation = self.generation;
         self.wire.turning = None;
         match (&self.state, loss.cause) {
@@ -187,7 +198,12 @@ impl<P> Connection<P> {
                 _,
             ) => {
                 self.totals.abandoned = self.totals.abandoned.saturating_add(1);
-                self.effects.push_back(Effect::Abandon { generation });
+                let given_up = Effect::Abandon {
+                    generation,
+                    code,
+                    reason,
+                };
+                self.effects.push_back(given_up);
             }
             _ => {}
         }
@@ -204,21 +220,34 @@ impl<P> Connection<P> {
         self.tell_closed(loss, None, why);
     }
 
-    pub(super) fn reconnect(&mut self, now: Time) {
+    pub(super) fn reconnect(&mut self, now: Time, code: Option<u16>, reason: String) {
         if matches!(self.state, State::Suspended(_)) {
             return self.resume(now);
         }
         let was_open = matches!(self.state, State::Open { .. } | State::Closing(_));
+        // Where the closing handshake has begun, the server was sent another code.
+        let has_begun = matches!(&self.state, State::Closing(closing) if closing.handshake);
+        let close = match code {
+            // A reason without a code goes with 1000.
+            None if reason.is_empty() => CloseFrame::abnormal(),
+            _ if has_begun => CloseFrame::abnormal(),
+            _ => CloseFrame {
+                code: code.unwrap_or(1000),
+                reason: reason.clone(),
+                clean: false,
+            },
+        };
         if matches!(self.state, State::Idle | State::Closed) {
             self.failures = 0;
             self.refusals = 0;
         }
         let loss = Loss {
-            close: CloseFrame::abnormal(),
+            close,
             cause: Cause::Reconnect,
             was_open,
+            error: None,
         };
-        self.let_go(&loss);
+        self.let_go_with(&loss, code, reason);
         self.settle_failures(now);
         let lost = was_open.then(|| self.closed(loss, Some(0), Why::Requested));
         self.begin(now, Why::Requested);

@@ -24,6 +24,7 @@ impl<P> Connection<P> {
                         close: CloseFrame::abnormal(),
                         cause: Cause::Closed,
                         was_open: false,
+                        error: None,
                     };
                     self.let_go(&loss);
                     self.end(loss, Why::Requested);
@@ -114,7 +115,7 @@ impl<P> Connection<P> {
             return;
         }
         // The old connection is not waited for: the browser goes on with its closing handshake.
-        self.abandon_closing(Cause::Suspended);
+        self.abandon_closing(Cause::Suspended, None);
         self.failures = 0;
         self.refusals = 0;
         self.begin(now, Why::Requested);
@@ -123,19 +124,21 @@ impl<P> Connection<P> {
     /// The closing handshake that the application asked for has ended, or the connection was lost in it.
     pub(super) fn closed_as_asked(&mut self, close: CloseFrame) {
         // Even one that looks like the answer to ours may have crossed it, and shows nothing.
-        self.end_closing(close, Cause::Socket);
+        let error = self.wire.error.take();
+        self.end_closing(close, Cause::Socket, error);
     }
 
     /// Gives up a closing handshake, if one is under way.
-    pub(super) fn abandon_closing(&mut self, cause: Cause) {
-        self.end_closing(CloseFrame::abnormal(), cause);
+    pub(super) fn abandon_closing(&mut self, cause: Cause, error: Option<String>) {
+        self.end_closing(CloseFrame::abnormal(), cause, error);
     }
 
-    fn end_closing(&mut self, close: CloseFrame, cause: Cause) {
+    fn end_closing(&mut self, close: CloseFrame, cause: Cause, error: Option<String>) {
         let loss = Loss {
             close,
             cause,
             was_open: true,
+            error,
         };
         match &self.state {
             State::Closing(_) => {
@@ -160,5 +163,6 @@ const fn suspended(close: CloseFrame, was_open: bool) -> Loss {
         close,
         cause: Cause::Suspended,
         was_open,
+        error: None,
     }
 }

@@ -3,6 +3,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
+use core::time::Duration;
 
 use super::policy::Verdict;
 use super::time::Time;
@@ -69,8 +70,14 @@ pub enum Input<P> {
         /// The reason to send.
         reason: String,
     },
-    /// The application wants a new connection now.
-    Reconnect,
+    /// The application wants a new connection now. Code and reason have passed
+    /// [`check_close`](super::check_close).
+    Reconnect {
+        /// The close code for the connection that is replaced, if any.
+        code: Option<u16>,
+        /// The reason to send with it.
+        reason: String,
+    },
     /// The application pauses: closes the connection and makes no other until [`Input::Resume`], and keeps what
     /// waits to be sent. Without effect before the start, while closing and when closed. Code and reason have
     /// passed [`check_close`](super::check_close).
@@ -93,11 +100,15 @@ pub enum Input<P> {
     ResolveFailed {
         /// The attempt.
         generation: Generation,
+        /// What went wrong, in words, where that is known.
+        error: Option<String>,
     },
     /// The browser refused to make the socket.
     OpenFailed {
         /// The attempt.
         generation: Generation,
+        /// What went wrong, in words, where that is known.
+        error: Option<String>,
     },
     /// The socket is open.
     Opened {
@@ -123,6 +134,8 @@ pub enum Input<P> {
     SocketError {
         /// The attempt.
         generation: Generation,
+        /// What went wrong, in words, where the platform says it. Browsers do not.
+        error: Option<String>,
     },
     /// The browser closed the socket.
     SocketClosed {
@@ -143,6 +156,8 @@ pub enum Input<P> {
         generation: Generation,
         /// The message.
         payload: P,
+        /// What went wrong, in words, where that is known.
+        error: Option<String>,
     },
     /// The answer to [`Effect::Measure`].
     Buffered {
@@ -290,6 +305,10 @@ pub enum Effect<P> {
     Abandon {
         /// The attempt.
         generation: Generation,
+        /// The code to close it with, if any.
+        code: Option<u16>,
+        /// The reason to send with it.
+        reason: String,
     },
 }
 
@@ -435,15 +454,17 @@ pub enum Why {
     WaitOver,
     /// The handshake succeeded.
     HandshakeDone,
-    /// The policy for the close code says to try again.
+    /// The policy for such a loss says to try again.
     PolicyRetries,
     /// The application's predicate says to try again.
     PredicateRetries,
-    /// The loss comes from this side: the page slept, or the network changed.
+    /// The loss comes from this side: the page was away and came back, or the network changed.
     LocalLoss,
     /// The server announced when to come back.
     ServerAsks,
-    /// The page woke or the network came back during a wait.
+    /// The close code (1012 or 1013) asks to come back later, and the server announced no time.
+    LaterByCode,
+    /// The page or the network came back during a wait.
     Woken,
     /// Too many attempts were made in a short time.
     TooManyAttempts,
@@ -451,7 +472,8 @@ pub enum Why {
     PolicyStops,
     /// The application's predicate says to stop.
     PredicateStops,
-    /// Twice in a row the server refused what it was sent, or sent what was refused here.
+    /// Twice, without a stable connection in between, the server refused what it was sent, or sent what was
+    /// refused here.
     RefusedTwice,
     /// There is no retry left.
     RetriesExhausted,
@@ -461,7 +483,7 @@ pub enum Why {
 
 impl Why {
     /// Every one, in the order of their numbers.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Requested,
         Self::Suspended,
         Self::WaitOver,
@@ -470,6 +492,7 @@ impl Why {
         Self::PredicateRetries,
         Self::LocalLoss,
         Self::ServerAsks,
+        Self::LaterByCode,
         Self::Woken,
         Self::TooManyAttempts,
         Self::PolicyStops,
@@ -493,15 +516,18 @@ impl Why {
             Self::Suspended => "the application suspended it, and may resume it",
             Self::WaitOver => "the wait is over",
             Self::HandshakeDone => "the handshake succeeded",
-            Self::PolicyRetries => "the policy for the close code is to retry",
+            Self::PolicyRetries => "the policy for such a loss is to retry",
             Self::PredicateRetries => "the application's predicate says to retry",
-            Self::LocalLoss => "the page slept or the network changed",
+            Self::LocalLoss => "the page came back or the network changed",
             Self::ServerAsks => "the server announced when to come back",
-            Self::Woken => "the page woke or the network came back",
+            Self::LaterByCode => "the close code asks to come back later",
+            Self::Woken => "the page or the network came back",
             Self::TooManyAttempts => "too many attempts were made in a short time",
             Self::PolicyStops => "the policy for the close code is to stop",
             Self::PredicateStops => "the application's predicate says to stop",
-            Self::RefusedTwice => "one side refused what the other sent, twice in a row",
+            Self::RefusedTwice => {
+                "one side refused what the other sent, twice without a stable connection in between"
+            }
             Self::RetriesExhausted => "no retry is left",
             Self::ReconnectOff => "the option reconnect is false",
         }
@@ -515,14 +541,32 @@ impl fmt::Display for Why {
 }
 
 /// A connection, or an attempt to make one, that has ended.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Loss {
-    /// How: the browser's own code and reason, or 1006 where there was no close frame.
+    /// How: the browser's own code and reason, or 1006 where there was no close frame. What
+    /// [`Input::Reconnect`] replaced has the code and the reason that were given to that.
     pub close: CloseFrame,
     /// What ended it.
     pub cause: Cause,
     /// Whether it had been open.
     pub was_open: bool,
+    /// What went wrong, in words: the error of the function that provides the URL or the sub-protocols
+    /// ([`Cause::Provider`]), the name of what the browser threw ([`Cause::Refused`], [`Cause::SendFailed`]), or
+    /// what the platform said with its error ([`Cause::Socket`]), which browsers do not. It may quote a URL:
+    /// do not log it where that is secret.
+    pub error: Option<String>,
+}
+
+impl fmt::Debug for Loss {
+    /// Without the text of the error, which may quote a URL.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Loss")
+            .field("close", &self.close)
+            .field("cause", &self.cause)
+            .field("was_open", &self.was_open)
+            .field("has_error", &self.error.is_some())
+            .finish()
+    }
 }
 
 /// A loss, and what follows from it.
@@ -625,6 +669,14 @@ pub struct Dropped<P> {
     pub bytes: u64,
 }
 
+impl<P> Dropped<P> {
+    /// How many messages were dropped: those that are kept, and the others.
+    #[must_use]
+    pub const fn messages(&self) -> u64 {
+        self.omitted.saturating_add(self.payloads.len() as u64)
+    }
+}
+
 /// What the application gets.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Output<P> {
@@ -654,6 +706,9 @@ pub enum Event<P> {
     Closed(Closed),
     /// Messages will not be sent.
     Dropped(Dropped<P>),
+    /// The queue holds more or fewer messages than were last reported, or others. Comes once, behind all that
+    /// happened in the same turn.
+    QueueChanged(Tally),
 }
 
 impl<P> fmt::Display for Event<P> {
@@ -693,9 +748,14 @@ impl<P> fmt::Display for Event<P> {
             Self::Dropped(dropped) => write!(
                 f,
                 "{} messages dropped ({} bytes): {}",
-                (dropped.payloads.len() as u64).saturating_add(dropped.omitted),
+                dropped.messages(),
                 dropped.bytes,
                 dropped.reason.name()
+            ),
+            Self::QueueChanged(queued) => write!(
+                f,
+                "{} messages queued ({} bytes)",
+                queued.messages, queued.bytes
             ),
         }
     }
@@ -769,4 +829,6 @@ pub struct Snapshot {
     pub unconfirmed: Tally,
     /// Sockets given up without awaiting their `close` event.
     pub abandoned: u64,
+    /// How long until the next attempt; `None` when none is scheduled.
+    pub next_attempt_in: Option<Duration>,
 }

@@ -62,6 +62,7 @@ use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::hash::{Hash, Hasher};
+use core::time::Duration;
 
 use steady_socket_protocol::control::Window;
 
@@ -71,7 +72,10 @@ pub use event::{
     Accepted, Cause, CloseFrame, Closed, Context, DropReason, Dropped, Effect, Event, Generation,
     Hint, Input, Loss, Output, Phase, SendMode, SendRejected, Sent, Snapshot, StateChange, Why,
 };
-pub use policy::{CloseError, ClosePolicy, RESTART_WINDOW_MS, Verdict, check_close, close_policy};
+pub use policy::{
+    CLOSE_CODES, CloseCodes, CloseError, ClosePolicy, RESTART_WINDOW_MS, Verdict, check_close,
+    close_policy,
+};
 pub use time::Time;
 pub use unconfirmed::Tally;
 
@@ -184,6 +188,8 @@ struct Wire {
     measuring: bool,
     /// The browser reported an error.
     failed: bool,
+    /// What it said with it.
+    error: Option<String>,
     unconfirmed: Unconfirmed,
     /// The server has said that it answers numbered pings.
     numbered: bool,
@@ -388,9 +394,9 @@ impl<P> Connection<P> {
         self.queue.bytes()
     }
 
-    /// The counters.
+    /// The counters, and how long until the next attempt from `now` on.
     #[must_use]
-    pub fn snapshot(&self) -> Snapshot {
+    pub fn snapshot(&self, now: Time) -> Snapshot {
         Snapshot {
             phase: self.phase(),
             attempt: self.attempt(),
@@ -405,6 +411,10 @@ impl<P> Connection<P> {
             dropped: self.totals.dropped,
             unconfirmed: self.totals.unconfirmed,
             abandoned: self.totals.abandoned,
+            next_attempt_in: match self.state {
+                State::Waiting { until, .. } => Some(Duration::from_millis(until.since(now))),
+                _ => None,
+            },
         }
     }
 
@@ -475,23 +485,25 @@ impl<P> Connection<P> {
     }
 
     fn loss_by(&self, now: Time, input: &Input<P>) -> Option<Loss> {
-        let lost = |cause| {
+        let lost_by = |cause, error: Option<&String>| {
             Some(Loss {
                 close: CloseFrame::abnormal(),
                 cause,
                 was_open: self.is_open(),
+                error: error.cloned(),
             })
         };
+        let lost = |cause| lost_by(cause, None);
         match (input, &self.state) {
-            (Input::ResolveFailed { generation }, State::Resolving { .. })
+            (Input::ResolveFailed { generation, error }, State::Resolving { .. })
                 if *generation == self.generation =>
             {
-                lost(Cause::Provider)
+                lost_by(Cause::Provider, error.as_ref())
             }
-            (Input::OpenFailed { generation }, State::Connecting { .. })
+            (Input::OpenFailed { generation, error }, State::Connecting { .. })
                 if *generation == self.generation =>
             {
-                lost(Cause::Refused)
+                lost_by(Cause::Refused, error.as_ref())
             }
             (
                 Input::SocketClosed { generation, close },
@@ -500,13 +512,18 @@ impl<P> Connection<P> {
                 close: close.clone(),
                 cause: Cause::Socket,
                 was_open: self.is_open(),
+                error: self.wire.error.clone(),
             }),
-            (Input::TransmitFailed { generation, .. }, State::Open { .. })
-                if *generation == self.generation
-                    && self.is_in_hand(*generation)
-                    && !self.refuses_again() =>
+            (
+                Input::TransmitFailed {
+                    generation, error, ..
+                },
+                State::Open { .. },
+            ) if *generation == self.generation
+                && self.is_in_hand(*generation)
+                && !self.refuses_again() =>
             {
-                lost(Cause::SendFailed)
+                lost_by(Cause::SendFailed, error.as_ref())
             }
             (Input::TooBig { generation }, State::Open { .. })
                 if *generation == self.generation =>
@@ -605,7 +622,7 @@ impl<P> Connection<P> {
             Input::Close { code, reason } => self.close(context.now, code, reason),
             Input::Suspend { code, reason } => self.suspend(context.now, code, reason),
             Input::Resume => self.resume(context.now),
-            Input::Reconnect => self.reconnect(context.now),
+            Input::Reconnect { code, reason } => self.reconnect(context.now, code, reason),
             Input::Ready => self.ready(context.now),
             Input::Resolved { generation } => {
                 if generation == self.generation && matches!(self.state, State::Resolving { .. }) {
@@ -657,9 +674,10 @@ impl<P> Connection<P> {
                 }
             }
             Input::Hint(hint) => self.hint(context, hint),
-            Input::SocketError { generation } => {
+            Input::SocketError { generation, error } => {
                 if generation == self.generation {
                     self.wire.failed = true;
+                    self.wire.error = error.or(self.wire.error.take());
                 }
             }
             Input::SocketClosed { generation, close } => {
@@ -671,7 +689,8 @@ impl<P> Connection<P> {
             Input::TransmitFailed {
                 generation,
                 payload,
-            } => self.transmit_failed(context.now, generation, payload),
+                error,
+            } => self.transmit_failed(context.now, generation, payload, error),
             Input::Buffered { generation, bytes } => self.buffered(context.now, generation, bytes),
             Input::Timer => self.timer(context.now),
             Input::Turned { generation, turn } => self.turned(context.now, generation, turn),
@@ -705,12 +724,23 @@ impl<P> Connection<P> {
             self.pump(now);
         }
         loop {
-            match self.outputs.pop_front()? {
-                Pending::Over => {}
-                Pending::Dropped(drops) => {
+            match self.outputs.pop_front() {
+                None => {
+                    if !self.effects.is_empty() {
+                        // What is being done may change it further.
+                        return None;
+                    }
+                    let (messages, bytes) = self.queue.news()?;
+                    return Some(Output::Event(Event::QueueChanged(Tally {
+                        messages: messages as u64,
+                        bytes: bytes as u64,
+                    })));
+                }
+                Some(Pending::Over) => {}
+                Some(Pending::Dropped(drops)) => {
                     return Some(Output::Event(Event::Dropped(drops.report())));
                 }
-                Pending::Output(output) => {
+                Some(Pending::Output(output)) => {
                     if let Output::Event(Event::Open { generation, .. }) = output
                         && generation == self.generation
                         && let State::Open {
@@ -729,6 +759,12 @@ impl<P> Connection<P> {
     /// Whether something waits to be handed out.
     #[must_use]
     pub fn has_output(&self) -> bool {
+        self.has_other_output() || self.queue.has_changed()
+    }
+
+    /// The same without changes of the queue.
+    #[must_use]
+    pub fn has_other_output(&self) -> bool {
         !self.outputs.is_empty()
     }
 
@@ -889,7 +925,7 @@ impl<P> Connection<P> {
         match &self.state {
             State::Open { .. } => self.look_for_life(now),
             State::Closing(closing) | State::Suspended(Some(closing)) if closing.judging => {
-                self.abandon_closing(Cause::CloseTimeout);
+                self.abandon_closing(Cause::CloseTimeout, None);
             }
             _ => {}
         }

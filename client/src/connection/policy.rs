@@ -14,7 +14,7 @@ pub enum ClosePolicy {
         /// The longest wait.
         max_ms: u64,
     },
-    /// Try again once; if the next connection ends like this too before it was stable, give up.
+    /// Try again once; give up if it happens again without a stable connection in between.
     RetryOnce,
     /// Do not try again.
     Stop,
@@ -24,16 +24,87 @@ pub enum ClosePolicy {
 /// 5 to 30 s, as the registration of 1012 asks.
 pub const RESTART_WINDOW_MS: (u64, u64) = (5_000, 30_000);
 
+/// A row of the table of close codes.
+#[derive(Clone, Copy, Debug)]
+pub struct CloseCodes {
+    /// The first and the last of each range; empty in the last row, which is for all others.
+    pub ranges: &'static [(u16, u16)],
+    /// What they mean.
+    pub meaning: &'static str,
+    /// What follows, in words.
+    pub follows: &'static str,
+}
+
+#[cfg(feature = "std")]
+impl CloseCodes {
+    /// The codes in words, such as `1000, 3500–3999`.
+    #[must_use]
+    pub fn codes(&self) -> String {
+        if self.ranges.is_empty() {
+            return "every other".to_owned();
+        }
+        let range = |&(first, last): &(u16, u16)| match first == last {
+            true => first.to_string(),
+            false => format!("{first}–{last}"),
+        };
+        self.ranges.iter().map(range).collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// The table of close codes, from which every documentation of it is made. [`close_policy`] decides by it.
+pub const CLOSE_CODES: &[CloseCodes] = &[
+    CloseCodes {
+        ranges: &[(1000, 1000)],
+        meaning: "the server said goodbye",
+        follows: "it is over",
+    },
+    CloseCodes {
+        ranges: &[
+            (1008, 1008),
+            (3000, 3000),
+            (3003, 3003),
+            (4401, 4401),
+            (4403, 4403),
+        ],
+        meaning: "the server does not let this client in: policy violation, unauthorized, forbidden",
+        follows: "it is over",
+    },
+    CloseCodes {
+        ranges: &[(3500, 3999), (4500, 4999)],
+        meaning: "final codes of libraries and applications",
+        follows: "it is over",
+    },
+    CloseCodes {
+        ranges: &[(1002, 1003), (1007, 1007), (1009, 1009)],
+        meaning: "the server could not take what it was sent",
+        follows: "retried once; over if it happens again without a stable connection in between",
+    },
+    CloseCodes {
+        ranges: &[(1012, 1013)],
+        meaning: "the server restarts, or is overloaded",
+        follows: "retried after 5 to 30 s",
+    },
+    CloseCodes {
+        ranges: &[],
+        meaning: "going away, connection lost, internal error, and codes that only the application knows",
+        follows: "retried",
+    },
+];
+
 /// The policy for a close code. Every code has one, since a server can send any number:
 ///
-/// | code | meaning | policy |
+/// | code | meaning | what follows |
 /// |---|---|---|
-/// | 1000 | the server said goodbye | stop |
-/// | 1002, 1003, 1007, 1009 | something that we sent was wrong for the server | retry once |
-/// | 1008, 3000, 3003 | policy violation, unauthorized, forbidden | stop |
-/// | 1012, 1013 | service restart, try again later | retry within 5 to 30 s |
-/// | 3500–3999, 4500–4999 | the application's or a library's terminal codes | stop |
-/// | every other | going away, lost, internal error, unknown | retry |
+/// | 1000 | the server said goodbye | it is over |
+/// | 1008, 3000, 3003, 4401, 4403 | the server does not let this client in: policy violation, unauthorized, forbidden | it is over |
+/// | 3500–3999, 4500–4999 | final codes of libraries and applications | it is over |
+/// | 1002–1003, 1007, 1009 | the server could not take what it was sent | retried once; over if it happens again without a stable connection in between |
+/// | 1012–1013 | the server restarts, or is overloaded | retried after 5 to 30 s |
+/// | every other | going away, connection lost, internal error, and codes that only the application knows | retried |
+///
+/// A window that the server announced takes the place of the wait, and the option `announced_delay_max` bounds both that
+/// and the 5 to 30 s. 4401 and 4403 are codes by which servers repeat an HTTP status. The application's predicate
+/// has the last word.
 ///
 /// ```
 /// use steady_socket::connection::{ClosePolicy, close_policy};
@@ -44,7 +115,7 @@ pub const RESTART_WINDOW_MS: (u64, u64) = (5_000, 30_000);
 #[must_use]
 pub const fn close_policy(code: u16) -> ClosePolicy {
     match code {
-        1000 | 1008 | 3000 | 3003 | 3500..=3999 | 4500..=4999 => ClosePolicy::Stop,
+        1000 | 1008 | 3000 | 3003 | 3500..=3999 | 4401 | 4403 | 4500..=4999 => ClosePolicy::Stop,
         1002 | 1003 | 1007 | 1009 => ClosePolicy::RetryOnce,
         1012 | 1013 => {
             let (min_ms, max_ms) = RESTART_WINDOW_MS;
@@ -125,7 +196,7 @@ mod tests {
     fn every_code_has_its_policy() {
         for code in 0..=u16::MAX {
             let expected = match code {
-                1000 | 1008 | 3000 | 3003 => ClosePolicy::Stop,
+                1000 | 1008 | 3000 | 3003 | 4401 | 4403 => ClosePolicy::Stop,
                 1002 | 1003 | 1007 | 1009 => ClosePolicy::RetryOnce,
                 1012 | 1013 => ClosePolicy::RetryWithin {
                     min_ms: 5_000,
@@ -136,6 +207,44 @@ mod tests {
                 _ => ClosePolicy::Retry,
             };
             assert_eq!(close_policy(code), expected, "{code}");
+        }
+    }
+
+    // [R11]
+    #[test]
+    fn the_table_says_what_the_policy_does() {
+        let (last, rows) = CLOSE_CODES.split_last().unwrap();
+        assert!(last.ranges.is_empty());
+        for code in 0..=u16::MAX {
+            let is_of = |row: &&CloseCodes| {
+                let mut ranges = row.ranges.iter();
+                ranges.any(|(first, last)| (*first..=*last).contains(&code))
+            };
+            let rows: Vec<_> = rows.iter().filter(is_of).collect();
+            assert!(rows.len() < 2, "{code} is in two rows");
+            let (min, max) = (RESTART_WINDOW_MS.0 / 1_000, RESTART_WINDOW_MS.1 / 1_000);
+            let follows = rows.first().map_or(last.follows, |row| row.follows);
+            let expected = match close_policy(code) {
+                ClosePolicy::Stop => "it is over".to_owned(),
+                ClosePolicy::RetryOnce => {
+                    "retried once; over if it happens again without a stable connection in between"
+                        .to_owned()
+                }
+                ClosePolicy::RetryWithin { .. } => format!("retried after {min} to {max} s"),
+                ClosePolicy::Retry => "retried".to_owned(),
+            };
+            assert_eq!(follows, expected, "{code}");
+        }
+        // And so does the documentation above.
+        let source = include_str!("policy.rs");
+        for row in CLOSE_CODES {
+            let line = format!(
+                "/// | {} | {} | {} |\n",
+                row.codes(),
+                row.meaning,
+                row.follows
+            );
+            assert!(source.contains(&line), "no {line}");
         }
     }
 

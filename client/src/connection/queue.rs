@@ -27,6 +27,10 @@ pub(super) struct Queue<P> {
     ordinary: VecDeque<Queued<P>>,
     bytes: usize,
     next_expiry: Option<Time>,
+    /// Something came or went since [`news`](Self::news) was asked.
+    changed: bool,
+    /// Messages and bytes when they were last reported.
+    told: (usize, usize),
 }
 
 /// Which lane.
@@ -43,6 +47,8 @@ impl<P> Queue<P> {
             ordinary: VecDeque::new(),
             bytes: 0,
             next_expiry: None,
+            changed: false,
+            told: (0, 0),
         }
     }
 
@@ -66,6 +72,20 @@ impl<P> Queue<P> {
         self.next_expiry
     }
 
+    /// Whether something came or went that was not reported.
+    pub(super) const fn has_changed(&self) -> bool {
+        self.changed
+    }
+
+    /// What to report of a change: messages and bytes, unless they are what was last reported.
+    pub(super) fn news(&mut self) -> Option<(usize, usize)> {
+        if !core::mem::take(&mut self.changed) {
+            return None;
+        }
+        let now = (self.len(), self.bytes);
+        (core::mem::replace(&mut self.told, now) != now).then_some(now)
+    }
+
     const fn lane(&mut self, lane: Lane) -> &mut VecDeque<Queued<P>> {
         match lane {
             Lane::First => &mut self.first,
@@ -74,6 +94,7 @@ impl<P> Queue<P> {
     }
 
     fn account(&mut self, message: &Queued<P>) {
+        self.changed = true;
         self.bytes = self.bytes.saturating_add(message.bytes);
         self.next_expiry = earliest(self.next_expiry, message.expires);
     }
@@ -112,6 +133,7 @@ impl<P> Queue<P> {
     }
 
     fn forget(&mut self, message: &Queued<P>) {
+        self.changed = true;
         self.bytes = self.bytes.saturating_sub(message.bytes);
         if self.is_empty() {
             self.next_expiry = None;
@@ -139,6 +161,7 @@ impl<P> Queue<P> {
                 }
             }
         }
+        self.changed |= !expired.is_empty();
         for message in &expired {
             self.bytes = self.bytes.saturating_sub(message.bytes);
         }

@@ -1,5 +1,6 @@
 //! What the application sends: from its hands to the browser's.
 
+use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -124,6 +125,18 @@ impl<P> Connection<P> {
             return Ok(Accepted::Sent(Sent::Now));
         }
         self.enqueue(now, lane, message, mode).map(Accepted::Sent)
+    }
+
+    /// Reports a message that [`send`](Self::send) handed back because the connection is closing or closed, for a face
+    /// that does not say so to who sends. After calling this, hand out the events.
+    pub fn discard(&mut self, payload: P, bytes: usize) {
+        let message = Queued {
+            payload,
+            bytes,
+            expires: None,
+            refused: false,
+        };
+        self.report_dropped(DropReason::Closed, vec![message]);
     }
 
     /// Keeps a message that cannot go now, or drops it.
@@ -342,7 +355,13 @@ impl<P> Connection<P> {
     }
 
     /// The browser's `send` threw, and the connection is not given up for it by now.
-    pub(super) fn transmit_failed(&mut self, now: Time, generation: Generation, payload: P) {
+    pub(super) fn transmit_failed(
+        &mut self,
+        now: Time,
+        generation: Generation,
+        payload: P,
+        error: Option<String>,
+    ) {
         if !self.is_in_hand(generation) {
             return;
         }
@@ -356,7 +375,7 @@ impl<P> Connection<P> {
         }
         self.take_back(payload, connected);
         match self.state {
-            State::Closing(_) if connected => self.abandon_closing(Cause::SendFailed),
+            State::Closing(_) if connected => self.abandon_closing(Cause::SendFailed, error),
             // It was over before the browser gave the message back.
             State::Closed => self.drop_queue(),
             _ => {}

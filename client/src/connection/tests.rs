@@ -25,8 +25,10 @@ struct Rig {
     done: Vec<String>,
     sent: Vec<u32>,
     told: Vec<String>,
-    /// What the last `close` gave as its reason.
-    why: Option<Why>,
+    /// How many messages the queue was reported to hold, again and again.
+    queued: Vec<u64>,
+    /// Why it came to each loss.
+    whys: Vec<Why>,
     /// Called by name with the event's, inside of its handler.
     in_handler: Vec<(&'static str, Act)>,
 }
@@ -53,6 +55,11 @@ const VOLATILE: SendMode = SendMode {
     ttl_ms: None,
 };
 
+const RECONNECT: Input<u32> = Input::Reconnect {
+    code: None,
+    reason: String::new(),
+};
+
 /// No waits but the ones that a test asks for.
 fn options() -> Options {
     Options::default()
@@ -76,7 +83,8 @@ impl Rig {
             done: Vec::new(),
             sent: Vec::new(),
             told: Vec::new(),
-            why: None,
+            queued: Vec::new(),
+            whys: Vec::new(),
             in_handler: Vec::new(),
         }
     }
@@ -234,7 +242,7 @@ impl Rig {
                 return;
             };
             if let Output::Event(Event::Closed(closed)) = &output {
-                self.why = Some(closed.why);
+                self.whys.push(closed.why);
             }
             let name = match output {
                 Output::Message(id) => format!("message {id}"),
@@ -256,6 +264,10 @@ impl Rig {
                 ),
                 Output::Event(Event::Dropped(dropped)) => {
                     format!("{} {:?}", dropped.reason.name(), dropped.payloads)
+                }
+                Output::Event(Event::QueueChanged(queued)) => {
+                    self.queued.push(queued.messages);
+                    continue;
                 }
             };
             self.told
@@ -284,7 +296,7 @@ impl Rig {
                     .unwrap();
             }
             Act::Ready => self.core.handle(context, Input::Ready),
-            Act::Reconnect => self.core.handle(context, Input::Reconnect),
+            Act::Reconnect => self.core.handle(context, RECONNECT),
             Act::Suspend => self.core.handle(context, suspend()),
             Act::Resume => self.core.handle(context, Input::Resume),
             Act::Close => self.core.handle(
@@ -316,7 +328,7 @@ impl Rig {
                 Effect::Close {
                     generation, code, ..
                 } => (format!("close {} {code:?}", generation.0), None),
-                Effect::Abandon { generation } => (format!("abandon {}", generation.0), None),
+                Effect::Abandon { generation, .. } => (format!("abandon {}", generation.0), None),
                 Effect::Measure { generation } => {
                     let bytes = self.buffered;
                     let answer = Input::Buffered { generation, bytes };
@@ -329,6 +341,7 @@ impl Rig {
                     let answer = Input::TransmitFailed {
                         generation,
                         payload,
+                        error: None,
                     };
                     (String::new(), Some(answer))
                 }
@@ -416,6 +429,7 @@ fn every_input_is_defined_in_every_state() {
     let untaken = |generation| Input::TransmitFailed {
         generation,
         payload: 7,
+        error: None,
     };
     let beats = |generation| Input::Beats {
         generation,
@@ -438,7 +452,7 @@ fn every_input_is_defined_in_every_state() {
         ("close", close, [
             "", "closed, cancel 1", "closed, abandon 1", "closing, close 1 None", "closed", "", "", "closing", "closed",
         ]),
-        ("reconnect", |_| Input::Reconnect, [
+        ("reconnect", |_| RECONNECT, [
             "connecting, resolve 1", "connecting, cancel 1, resolve 2", "connecting, abandon 1, resolve 2",
             "connecting, abandon 1, resolve 2", "connecting, resolve 2", "connecting, abandon 1, resolve 2",
             "connecting, resolve 2", "connecting, abandon 1, resolve 2", "connecting, resolve 2",
@@ -451,11 +465,11 @@ fn every_input_is_defined_in_every_state() {
         ]),
         ("ready", |_| Input::Ready, [""; 9]),
         ("resolved", |generation| Input::Resolved { generation }, ["", "connecting, open 1", "", "", "", "", "", "", ""]),
-        ("resolve failed", |generation| Input::ResolveFailed { generation }, ["", "waiting", "", "", "", "", "", "", ""]),
-        ("open failed", |generation| Input::OpenFailed { generation }, ["", "", "waiting", "", "", "", "", "", ""]),
+        ("resolve failed", |generation| Input::ResolveFailed { generation, error: None }, ["", "waiting", "", "", "", "", "", "", ""]),
+        ("open failed", |generation| Input::OpenFailed { generation, error: None }, ["", "", "waiting", "", "", "", "", "", ""]),
         ("opened", |generation| Input::Opened { generation }, ["", "", "open", "", "", "", "", "", ""]),
         ("message", message, [""; 9]),
-        ("error", |generation| Input::SocketError { generation }, [""; 9]),
+        ("error", |generation| Input::SocketError { generation, error: None }, [""; 9]),
         ("lost", lost, ["", "", "waiting", "waiting", "", "closed", "", "", ""]),
         ("taken", |generation| Input::Transmitted { generation }, [""; 9]),
         ("not taken", untaken, [""; 9]),
@@ -486,7 +500,7 @@ fn every_input_is_defined_in_every_state() {
 fn an_event_of_an_earlier_socket_changes_nothing() {
     let mut rig = Rig::open(options());
     let old = rig.core.generation();
-    rig.tell(Input::Reconnect);
+    rig.tell(RECONNECT);
     let generation = rig.core.generation();
     rig.tell(Input::Resolved { generation });
     rig.opens();
@@ -498,7 +512,10 @@ fn an_event_of_an_earlier_socket_changes_nothing() {
         payload: 1,
         bytes: 1,
     });
-    rig.tell(Input::SocketError { generation: old });
+    rig.tell(Input::SocketError {
+        generation: old,
+        error: None,
+    });
     rig.tell(Input::Window {
         generation: old,
         min_ms: 1,
@@ -516,7 +533,7 @@ fn an_event_of_an_earlier_socket_changes_nothing() {
 fn every_attempt_has_a_number_of_its_own() {
     let mut rig = Rig::new(options());
     for expected in 1..5 {
-        rig.tell(Input::Reconnect);
+        rig.tell(RECONNECT);
         assert_eq!(rig.core.generation().number(), expected);
     }
 }
@@ -544,7 +561,7 @@ fn a_suspended_connection_keeps_its_queue_and_does_nothing_until_it_is_resumed()
             "close 1000 until resumed (suspended, 2 unconfirmed) @0"
         ]
     );
-    assert_eq!(rig.why, Some(Why::Suspended));
+    assert_eq!(rig.whys.last().copied(), Some(Why::Suspended));
     assert_eq!(rig.core.next_timer(), None);
     rig.tell(Input::Hint(Hint::Resumed));
     rig.pass(86_400_000);
@@ -606,7 +623,7 @@ fn what_the_browser_had_taken_is_unconfirmed_whatever_ends_the_suspended_connect
 // [R6][R36]
 #[test]
 fn resuming_does_not_wait_for_the_server_to_answer_the_suspension() {
-    for again in [Input::Resume, Input::Reconnect] {
+    for again in [Input::Resume, RECONNECT] {
         let mut rig = Rig::open(options());
         rig.send(1, SendMode::default()).unwrap();
         rig.tell(suspend());
@@ -797,14 +814,18 @@ fn a_message_in_hand_while_it_is_suspended_is_sent_once_or_kept() {
             Input::TransmitFailed {
                 generation,
                 payload,
+                error: None,
             }
         });
         assert_eq!(rig.core.phase(), Phase::Suspended);
-        let snapshot = rig.core.snapshot();
+        let snapshot = rig.core.snapshot(Time::default());
         let (sent, queued) = (snapshot.sent.messages, snapshot.queued.messages);
         assert_eq!((sent, queued), if taken { (1, 0) } else { (0, 1) });
         rig.closes(1006);
-        assert_eq!(rig.core.snapshot().unconfirmed.messages, sent);
+        assert_eq!(
+            rig.core.snapshot(Time::default()).unconfirmed.messages,
+            sent
+        );
     }
     // One that was on its way to the browser stays in the queue.
     let mut rig = Rig::open(options());
@@ -859,6 +880,224 @@ fn a_stable_connection_resets_the_backoff() {
     rig.now += 5_000;
     rig.closes(1006);
     assert_eq!((rig.wait(), rig.core.attempt()), (2_500, 2));
+}
+
+// [R12]
+#[test]
+fn a_plain_1012_is_no_announcement_and_bounded_like_one() {
+    for code in [1012, 1013] {
+        for (cap, waits) in [
+            (60, (5_000, 30_000)),
+            (8, (5_000, 8_000)),
+            (2, (2_000, 2_000)),
+        ] {
+            for (chance, wait) in [(0.0, waits.0), (1.0, waits.1)] {
+                let cap = Duration::from_secs(cap);
+                let mut rig = Rig::connecting(options().announced_delay_max(cap));
+                rig.opens();
+                rig.chance = chance;
+                rig.closes(code);
+                assert_eq!(rig.wait(), wait);
+                assert_eq!(rig.whys.last(), Some(&Why::LaterByCode));
+                // It is the server's wish all the same.
+                rig.tell(Input::Hint(Hint::Online));
+                assert_eq!(rig.wait(), wait);
+            }
+        }
+    }
+    // With a time, it is one.
+    let mut rig = Rig::open(options());
+    let generation = rig.core.generation();
+    rig.tell(Input::Window {
+        generation,
+        min_ms: 7_000,
+        max_ms: 7_000,
+    });
+    rig.closes(1012);
+    assert_eq!(
+        (rig.wait(), rig.whys.last()),
+        (7_000, Some(&Why::ServerAsks))
+    );
+}
+
+#[test]
+fn a_server_that_keeps_asking_to_come_back_later_cannot_be_asked_in_a_loop() {
+    let mut rig = Rig::connecting(options().announced_delay_max(Duration::ZERO));
+    let mut waits = Vec::new();
+    for _ in 0..4 {
+        rig.opens();
+        rig.chance = 1.0;
+        rig.closes(1012);
+        waits.push(rig.wait());
+        rig.now = rig.core.next_timer().unwrap().as_millis();
+        rig.tell(Input::Timer);
+        let generation = rig.core.generation();
+        rig.tell(Input::Resolved { generation });
+    }
+    assert_eq!(waits, [0, 10_000, 20_000, 30_000]);
+}
+
+// [R11]
+#[test]
+fn a_refusal_is_counted_over_other_losses() {
+    let mut rig = Rig::open(options());
+    for code in [1009, 1006] {
+        rig.closes(code);
+        rig.comes_back();
+    }
+    rig.closes(1007);
+    assert_eq!(rig.core.phase(), Phase::Closed);
+    assert_eq!(rig.whys.last(), Some(&Why::RefusedTwice));
+}
+
+#[test]
+fn a_replaced_connection_is_closed_with_the_code_that_was_given() {
+    let replace = |code, reason: &str| Input::Reconnect {
+        code,
+        reason: reason.to_owned(),
+    };
+    for (code, reason, told) in [
+        (Some(4_321), "again", 4_321),
+        (None, "again", 1_000),
+        (None, "", 1_006),
+    ] {
+        let mut rig = Rig::open(options());
+        rig.core.handle(rig.context(), replace(code, reason));
+        let abandoned = rig.core.poll_effect();
+        assert!(
+            matches!(&abandoned, Some(Effect::Abandon { code: sent, reason: why, .. })
+                if *sent == code && why == reason),
+            "{abandoned:?}"
+        );
+        rig.settle();
+        assert_eq!(
+            rig.told[1],
+            format!("close {told} in 0 (reconnect, 0 unconfirmed) @0")
+        );
+        assert_eq!(rig.core.phase(), Phase::Connecting);
+        let last = rig.core.last_loss().unwrap();
+        let reported = if told == 1_006 { "" } else { reason };
+        assert_eq!((&*last.close.reason, last.close.clean), (reported, false));
+    }
+    // The server was sent another code by then.
+    let mut rig = Rig::closing(options());
+    rig.tell(replace(Some(4_321), "again"));
+    assert_eq!(rig.core.last_loss().unwrap().close.code, 1_006);
+}
+
+// [R27]
+#[test]
+fn a_loss_says_what_went_wrong() {
+    let error = || Some("it went wrong".to_owned());
+    let asked = |rig: &Rig, input: &Input<u32>| {
+        let now = Time::from_millis(rig.now);
+        rig.core.loss(now, input).and_then(|loss| loss.error)
+    };
+    let mut rig = Rig::new(options());
+    rig.tell(Input::Start);
+    let generation = rig.core.generation();
+    let failed = Input::ResolveFailed {
+        generation,
+        error: error(),
+    };
+    assert_eq!(asked(&rig, &failed), error());
+    rig.tell(failed);
+    assert_eq!(rig.core.last_loss().unwrap().error, error());
+
+    let rig = Rig::connecting(options());
+    let failed = Input::OpenFailed {
+        generation: rig.core.generation(),
+        error: error(),
+    };
+    assert_eq!(asked(&rig, &failed), error());
+
+    // By the error before the close, and on that connection alone.
+    let mut rig = Rig::connecting(options());
+    let generation = rig.core.generation();
+    rig.tell(Input::SocketError {
+        generation,
+        error: error(),
+    });
+    rig.tell(Input::SocketError {
+        generation,
+        error: None,
+    });
+    rig.closes(1006);
+    assert_eq!(rig.core.last_loss().unwrap().error, error());
+    rig.comes_back();
+    rig.closes(1006);
+    assert_eq!(rig.core.last_loss().unwrap().error, None);
+}
+
+// [R25]
+#[test]
+fn a_change_of_the_queue_is_reported_once_a_turn() {
+    let mut rig = Rig::waiting(options().message_ttl(Some(Duration::from_secs(40))));
+    let now = Time::from_millis(0);
+    for id in 0..100 {
+        rig.core.send(now, id, 10, SendMode::default()).unwrap();
+    }
+    assert!(rig.core.has_output());
+    rig.settle();
+    assert_eq!(rig.queued, [100]);
+    rig.comes_back();
+    rig.buffered = 0;
+    rig.pass(1_000);
+    assert!(rig.queued.is_sorted_by(|a, b| a > b), "{:?}", rig.queued);
+    // All that goes out with `open` is one change.
+    let mut rig = Rig::waiting(options());
+    for id in 0..3 {
+        rig.send(id, SendMode::default()).unwrap();
+    }
+    rig.comes_back();
+    assert_eq!(rig.queued, [1, 2, 3, 0]);
+    // What goes out at once is not in it.
+    let mut rig = Rig::open(options());
+    for id in 0..3 {
+        rig.send(id, SendMode::default()).unwrap();
+    }
+    assert_eq!(rig.queued, [0; 0]);
+    // What comes and goes in one turn is no change.
+    let mut rig = Rig::waiting(options().message_ttl(Some(Duration::from_millis(1))));
+    rig.core.send(now, 1, 10, SendMode::default()).unwrap();
+    rig.core.handle(
+        Context {
+            now: Time::from_millis(1),
+            ..rig.context()
+        },
+        Input::Timer,
+    );
+    rig.settle();
+    assert_eq!(rig.queued, [0; 0]);
+}
+
+// [R25]
+#[test]
+fn an_end_is_told_in_one_order() {
+    // While it waits, while it connects, and through a gate.
+    for make in [Rig::waiting as fn(Options) -> Rig, Rig::connecting] {
+        let mut rig = make(options());
+        rig.send(1, SendMode::default()).unwrap();
+        rig.told.clear();
+        rig.close();
+        let close = "close 1006 for good (closed, 0 unconfirmed) @3";
+        assert_eq!(rig.told, ["closed @3", "error @3", "closed [1] @3", close]);
+    }
+}
+
+#[test]
+fn the_time_of_the_next_attempt_is_known_while_it_waits() {
+    let mut rig = Rig::waiting(options());
+    let wait = Duration::from_millis(rig.wait());
+    let asked = |rig: &Rig| {
+        let now = Time::from_millis(rig.now);
+        rig.core.snapshot(now).next_attempt_in
+    };
+    assert_eq!(asked(&rig), Some(wait));
+    rig.now += 1_000;
+    assert_eq!(asked(&rig), Some(wait - Duration::from_secs(1)));
+    rig.comes_back();
+    assert_eq!(asked(&rig), None);
 }
 
 // [R12]
@@ -947,7 +1186,7 @@ fn with_reconnect_off_the_first_end_is_final_whatever_else_says() {
     let off = || options().reconnect(false);
     let ended = |rig: &Rig, how: &str| {
         assert_eq!(rig.told.last().unwrap(), how);
-        assert_eq!(rig.why, Some(Why::ReconnectOff));
+        assert_eq!(rig.whys.last().copied(), Some(Why::ReconnectOff));
         assert_eq!(rig.core.phase(), Phase::Closed);
         assert_eq!(rig.core.next_timer(), None);
     };
@@ -964,7 +1203,10 @@ fn with_reconnect_off_the_first_end_is_final_whatever_else_says() {
     let mut rig = Rig::new(off());
     rig.tell(Input::Start);
     let generation = rig.core.generation();
-    rig.tell(Input::ResolveFailed { generation });
+    rig.tell(Input::ResolveFailed {
+        generation,
+        error: None,
+    });
     ended(&rig, "close 1006 for good (provider, 0 unconfirmed) @3");
     // A loss, whatever the code, the window of the server, the predicate, a sleep and the limit of retries say.
     for code in [1000, 1002, 1006, 1012, 4000] {
@@ -987,12 +1229,12 @@ fn with_reconnect_off_the_first_end_is_final_whatever_else_says() {
         }
     }
     // The program itself may ask for another, which is the only one again.
-    rig.tell(Input::Reconnect);
+    rig.tell(RECONNECT);
     assert_eq!(rig.core.phase(), Phase::Connecting);
     let generation = rig.core.generation();
     rig.tell(Input::Resolved { generation });
     rig.opens();
-    rig.tell(Input::Reconnect);
+    rig.tell(RECONNECT);
     assert_eq!(rig.core.phase(), Phase::Connecting);
     let generation = rig.core.generation();
     rig.tell(Input::Resolved { generation });
@@ -1023,7 +1265,7 @@ fn each_step_of_an_attempt_has_its_timeout() {
         rig.told.last().unwrap(),
         "close 1006 in 2500 (connect-timeout, 0 unconfirmed) @0"
     );
-    assert_eq!(rig.core.snapshot().abandoned, 1);
+    assert_eq!(rig.core.snapshot(Time::default()).abandoned, 1);
 }
 
 // [R21]
@@ -1063,7 +1305,7 @@ fn a_wait_that_the_server_asked_for_is_shortened_by_no_clock_that_is_set() {
 
     // A wait for one more attempt is not the server's.
     rig.closes(1006);
-    rig.tell(Input::Reconnect);
+    rig.tell(RECONNECT);
     rig.tell(Input::Hint(Hint::Slept { millis: 10_000 }));
     assert_eq!(rig.wait(), 20_000);
 }
@@ -1218,7 +1460,7 @@ fn a_keepalive_goes_out_at_its_interval_whatever_arrives() {
     rig.done.clear();
     rig.close();
     rig.pass(10_000);
-    rig.tell(Input::Reconnect);
+    rig.tell(RECONNECT);
     assert!(!rig.done.iter().any(|done| done.starts_with("keepalive")));
     assert!(
         rig.core
@@ -1256,7 +1498,7 @@ fn nothing_of_ours_passes_the_gate_before_it_is_open() {
     // One that is ready in its handler is so at once, and only once.
     rig.in_handler.push(("open", Act::Ready));
     rig.in_handler.push(("reopen", Act::Ready));
-    rig.tell(Input::Reconnect);
+    rig.tell(RECONNECT);
     let generation = rig.core.generation();
     rig.tell(Input::Resolved { generation });
     rig.opens();
@@ -1410,7 +1652,7 @@ fn a_message_that_is_refused_again_is_reported_and_the_rest_flows() {
     rig.comes_back();
     assert_eq!(rig.told.last().unwrap(), "refused [1] @1");
     assert_eq!(rig.sent, [2]);
-    let snapshot = rig.core.snapshot();
+    let snapshot = rig.core.snapshot(Time::default());
     assert_eq!((snapshot.phase, snapshot.opens), (Phase::Open, 2));
     assert_eq!(
         (snapshot.dropped.messages, snapshot.queued.messages),
@@ -1442,7 +1684,7 @@ fn a_socket_that_refuses_everything_costs_one_message_at_most() {
     }
     rig.comes_back();
     assert_eq!(rig.core.phase(), Phase::Waiting);
-    let snapshot = rig.core.snapshot();
+    let snapshot = rig.core.snapshot(Time::default());
     assert_eq!(
         (snapshot.dropped.messages, snapshot.queued.messages),
         (1, 1)
@@ -1459,11 +1701,12 @@ fn an_answer_that_nobody_asked_for_changes_nothing() {
     rig.tell(Input::TransmitFailed {
         generation,
         payload: 77,
+        error: None,
     });
     rig.tell(Input::Transmitted { generation });
     assert_eq!(rig.core.phase(), Phase::Open);
-    assert_eq!(rig.core.snapshot().sent, Tally::default());
-    assert_eq!(rig.core.snapshot().queued, Tally::default());
+    assert_eq!(rig.core.snapshot(Time::default()).sent, Tally::default());
+    assert_eq!(rig.core.snapshot(Time::default()).queued, Tally::default());
 }
 
 #[test]
@@ -1480,7 +1723,7 @@ fn a_message_expires_when_its_time_is_over() {
     assert!(rig.told.is_empty());
     rig.pass(1);
     assert_eq!(rig.told, ["expired [1] @0"]);
-    assert_eq!(rig.core.snapshot().queued.messages, 1);
+    assert_eq!(rig.core.snapshot(Time::default()).queued.messages, 1);
 }
 
 // [R25]
@@ -1543,7 +1786,7 @@ fn what_one_task_drops_is_counted_and_the_newest_kept_within_the_queue_s_bounds(
     assert_eq!((overflow.omitted, overflow.bytes), (400, 900_000));
     let Snapshot {
         dropped, queued, ..
-    } = core.snapshot();
+    } = core.snapshot(Time::default());
     assert_eq!((dropped.messages, dropped.bytes), (902, 1_900_000));
     assert_eq!((queued.messages, queued.bytes), (100, 100_000));
 
@@ -1627,7 +1870,7 @@ fn what_the_server_says_by_itself_confirms_nothing() {
             "close 1006 in 2500 (socket, 2 unconfirmed) @0"
         ]
     );
-    assert_eq!(rig.core.snapshot().unconfirmed.bytes, 20);
+    assert_eq!(rig.core.snapshot(Time::default()).unconfirmed.bytes, 20);
 }
 
 /// An open connection to a server that answers numbered pings.
@@ -1645,11 +1888,11 @@ fn answers(rig: &mut Rig, number: Option<u64>) {
 /// How many messages are unconfirmed when the connection is lost now.
 fn unconfirmed(rig: &Rig) -> u64 {
     let mut core = rig.core.clone();
-    let before = core.snapshot().unconfirmed.messages;
+    let before = core.snapshot(Time::default()).unconfirmed.messages;
     let generation = core.generation();
     let close = CloseFrame::abnormal();
     core.handle(rig.context(), Input::SocketClosed { generation, close });
-    core.snapshot().unconfirmed.messages - before
+    core.snapshot(Time::default()).unconfirmed.messages - before
 }
 
 // [R25]
@@ -1721,7 +1964,7 @@ fn an_answer_on_another_connection_confirms_nothing() {
     let first = rig.core.generation();
     rig.send(1, SendMode::default()).unwrap();
     rig.pass(1_000);
-    rig.tell(Input::Reconnect);
+    rig.tell(RECONNECT);
     let generation = rig.core.generation();
     rig.tell(Input::Resolved { generation });
     rig.opens();
@@ -1789,7 +2032,7 @@ fn a_message_taken_by_a_socket_that_is_gone_is_unconfirmed() {
     // Some stand-ins for a browser's socket close inside of `send`.
     rig.closes(1006);
     rig.tell(Input::Transmitted { generation });
-    assert_eq!(rig.core.snapshot().unconfirmed.messages, 1);
+    assert_eq!(rig.core.snapshot(Time::default()).unconfirmed.messages, 1);
 }
 
 #[test]
@@ -1804,9 +2047,10 @@ fn a_message_that_comes_back_after_the_end_is_reported() {
     rig.tell(Input::TransmitFailed {
         generation,
         payload: 1,
+        error: None,
     });
     assert_eq!(rig.told.last().unwrap(), "closed [1] @3");
-    assert_eq!(rig.core.snapshot().queued, Tally::default());
+    assert_eq!(rig.core.snapshot(Time::default()).queued, Tally::default());
 }
 
 // [R25]
@@ -1817,7 +2061,7 @@ fn a_close_confirms_nothing_since_it_may_have_crossed_ours() {
         rig.send(1, SendMode::default()).unwrap();
         rig.close();
         rig.closes(code);
-        assert_eq!(rig.core.snapshot().unconfirmed.messages, 1);
+        assert_eq!(rig.core.snapshot(Time::default()).unconfirmed.messages, 1);
     }
 }
 
@@ -1905,7 +2149,7 @@ fn a_closing_handshake_has_time_while_the_buffer_shrinks() {
 fn reconnect_while_open_does_not_wait_for_the_old_socket() {
     let mut rig = Rig::open(options());
     rig.send(1, SendMode::default()).unwrap();
-    rig.tell(Input::Reconnect);
+    rig.tell(RECONNECT);
     assert_eq!(rig.done, ["abandon 1", "resolve 2"]);
     assert_eq!(
         rig.told,
@@ -1920,7 +2164,7 @@ fn reconnect_while_open_does_not_wait_for_the_old_socket() {
 fn reconnect_after_the_end_starts_afresh() {
     let mut rig = Rig::closed(options());
     assert_eq!(rig.core.ready_state(), 3);
-    rig.core.handle(rig.context(), Input::Reconnect);
+    rig.core.handle(rig.context(), RECONNECT);
     assert_eq!((rig.core.ready_state(), rig.core.attempt()), (0, 1));
 }
 
@@ -1930,7 +2174,7 @@ fn reconnect_while_closing_forgets_the_failures_before_a_stable_connection() {
     rig.comes_back();
     rig.now += 5_000;
     rig.close();
-    rig.tell(Input::Reconnect);
+    rig.tell(RECONNECT);
     assert_eq!(rig.core.attempt(), 1);
 }
 
@@ -1969,7 +2213,7 @@ fn start_closed_waits_for_reconnect() {
     assert_eq!(rig.core.ready_state(), 3);
     assert_eq!(rig.core.next_timer(), None);
     assert_eq!(rig.send(1, SendMode::default()), Ok(Sent::Queued));
-    rig.tell(Input::Reconnect);
+    rig.tell(RECONNECT);
     assert_eq!(rig.core.phase(), Phase::Connecting);
 }
 
@@ -1979,7 +2223,7 @@ fn a_message_that_is_all_there_is_to_tell_is_given_back() {
     let (now, generation) = (Time::from_millis(rig.now), rig.core.generation());
     assert_eq!(rig.core.receive(now, generation, 1, 10), Some(1));
     assert!(rig.core.is_settled());
-    assert_eq!(rig.core.snapshot().received.bytes, 10);
+    assert_eq!(rig.core.snapshot(Time::default()).received.bytes, 10);
 
     // Behind what is still to be told.
     let context = rig.context();
@@ -2028,7 +2272,7 @@ fn a_message_that_may_go_is_given_back_unless_something_is_to_be_done_before() {
     rig.core.transmitted(now, generation);
     rig.settle();
     assert_eq!(
-        (&*rig.sent, rig.core.snapshot().sent.messages),
+        (&*rig.sent, rig.core.snapshot(Time::default()).sent.messages),
         (&[2][..], 2)
     );
 
@@ -2065,7 +2309,10 @@ fn hears_in_both_ways(rig: &Rig, payload: u32) -> Result<(), TestCaseError> {
         prop_assert!(matches!(output, Some(Output::Message(told)) if told == payload));
     }
     prop_assert_eq!(hash_of(&at_once), hash_of(&queued));
-    prop_assert_eq!(at_once.snapshot(), queued.snapshot());
+    prop_assert_eq!(
+        at_once.snapshot(Time::default()),
+        queued.snapshot(Time::default())
+    );
     Ok(())
 }
 
@@ -2091,6 +2338,7 @@ fn sends_in_both_ways(rig: &Rig, payload: u32, mode: SendMode) -> Result<(), Tes
                     let failed = Input::TransmitFailed {
                         generation,
                         payload,
+                        error: None,
                     };
                     core.handle(context, failed);
                 }
@@ -2103,7 +2351,10 @@ fn sends_in_both_ways(rig: &Rig, payload: u32, mode: SendMode) -> Result<(), Tes
         Err(rejected) => prop_assert_eq!(sent, Err(rejected)),
     }
     prop_assert_eq!(hash_of(&at_once), hash_of(&queued));
-    prop_assert_eq!(at_once.snapshot(), queued.snapshot());
+    prop_assert_eq!(
+        at_once.snapshot(Time::default()),
+        queued.snapshot(Time::default())
+    );
     Ok(())
 }
 
@@ -2152,10 +2403,10 @@ proptest! {
             match step {
                 0 => rig.tell(Input::Start),
                 1 => rig.close(),
-                2 => rig.tell(Input::Reconnect),
+                2 => rig.tell(RECONNECT),
                 3 => rig.tell(Input::Ready),
                 4 => rig.tell(Input::Resolved { generation }),
-                5 => rig.tell(Input::ResolveFailed { generation }),
+                5 => rig.tell(Input::ResolveFailed { generation, error: None }),
                 6 => rig.opens(),
                 7 => {
                     hears_in_both_ways(&rig, id)?;
@@ -2174,7 +2425,7 @@ proptest! {
                     accepted += u64::from(rig.send(id, mode).is_ok());
                 }
             }
-            let snapshot = rig.core.snapshot();
+            let snapshot = rig.core.snapshot(Time::default());
             prop_assert_eq!(
                 accepted,
                 snapshot.sent.messages + snapshot.dropped.messages + snapshot.queued.messages
@@ -2209,13 +2460,13 @@ fn a_connection_goes_on_where_another_ended() {
         earlier.closes(1006);
         earlier.comes_back();
     }
-    let before = earlier.core.snapshot();
+    let before = earlier.core.snapshot(Time::default());
     let mut rig = Rig::new(options().max_retries(Some(u64::from(before.attempt) as u32)));
     rig.core.go_on_from(&before);
     assert_eq!(
         Snapshot {
             phase: before.phase,
-            ..rig.core.snapshot()
+            ..rig.core.snapshot(Time::default())
         },
         before
     );

@@ -256,7 +256,7 @@ impl FakeConnection {
 
     /// The browser ends it, with an error.
     fn fail(&self) {
-        self.report(SocketEvent::Error);
+        self.report(SocketEvent::Error(None));
         self.over(CloseFrame::abnormal());
     }
 

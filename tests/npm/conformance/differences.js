@@ -49,6 +49,15 @@ export const differences = {
       ours: { close: [1006, true], readyState: 0 },
     },
 
+    'the second argument may be an object, which newer browsers take as `{ protocols }`': {
+      async run(t) {
+        const url = t.echoUrl();
+        t.attempt('an object', () => t.make(url, {}) instanceof EventTarget);
+      },
+      native: { 'an object': 'throws SyntaxError (DOMException)' },
+      ours: { 'an object': 'gives true' },
+    },
+
     'the URL may be a function, which is no URL to a `WebSocket`': {
       async run(t) {
         const url = t.echoUrl();

@@ -438,6 +438,54 @@ describe('an exported class', { timeout: 10 * TEST_TIMEOUT }, () => {
     assert.equal(await within(theirs.ended, 'the end'), 4000);
   });
 
+  scripted('[R25] counts every drop and every change, however many come at once', async (server) => {
+    const result = await evaluate('1,000 drops', async (url) => {
+      const text = (of) => ({ type: 'text', text: String(of) });
+      const told = async (overflow) => {
+        const socket = new shapes.ShapesSocket(url, { startClosed: true, maxQueuedMessages: 10, overflow });
+        const [messages, changes] = [[], []];
+        let omitted = 0;
+        socket.addEventListener('dropped', (event) => {
+          messages.push(...event.messages.map((message) => message.text));
+          ({ omitted } = event);
+        });
+        socket.addEventListener('queuechange', ({ queuedMessages }) => changes.push(queuedMessages));
+        for (let number = 0; number < 1_000; number += 1) socket.send(text(number));
+        await new Promise((resolve) => { setTimeout(resolve, 100); });
+        socket.free();
+        return { all: messages.length + omitted, last: messages.at(-1), changes };
+      };
+      const socket = new shapes.ShapesSocket(url, { startClosed: true });
+      const states = [];
+      socket.addEventListener('statechange', ({ state }) => states.push(state));
+      for (let round = 0; round < 400; round += 1) {
+        socket.reconnect();
+        socket.close();
+      }
+      await new Promise((resolve) => { setTimeout(resolve, 100); });
+      socket.free();
+      return { oldest: await told('drop-oldest'), newest: await told('drop-newest'), closed: states.filter((state) => state === 'closed').length };
+    }, server.url);
+    assert.deepEqual(result.oldest, { all: 990, last: '989', changes: [10] });
+    assert.deepEqual(result.newest, { all: 990, last: '999', changes: [10] });
+    assert.equal(result.closed, 400);
+  });
+
+  scripted('takes a code and a reason for reconnect, and checks them', async (server) => {
+    const result = await evaluate('reconnect(code, reason)', async (url) => {
+      const socket = new shapes.ShapesSocket(url, QUICK);
+      await eventOf(socket, 'open');
+      const wrong = [[1001], ['4000'], [4000, 'x'.repeat(124)]].map((given) => failureOf(() => socket.reconnect(...given)).name);
+      const closed = eventOf(socket, 'close');
+      socket.reconnect(4321, 'new token');
+      const { code, reason, cause, willReconnect } = await closed;
+      socket.free();
+      return { wrong, closed: [code, reason, cause, willReconnect] };
+    }, server.url);
+    assert.deepEqual(result.wrong, ['InvalidAccessError', 'TypeError', 'SyntaxError']);
+    assert.deepEqual(result.closed, [4321, 'new token', 'reconnect', true]);
+  });
+
   scripted('reports a full queue, and hands back what it dropped', async (server) => {
     const result = await evaluate('the queue', async (url) => {
       const text = (of) => ({ type: 'text', text: of });
@@ -576,7 +624,7 @@ describe('an exported class', { timeout: 10 * TEST_TIMEOUT }, () => {
     assert.deepEqual(['scheme', 'fragment', 'unparsed'].map(name), Array(3).fill('SyntaxError'));
     assert.deepEqual(['number', 'a symbol', 'a revoked URL', 'unknown', 'options', 'revoked options'].map(name), Array(6).fill('TypeError'));
     assert.equal(errors.number.message, 'HelloSocket: the URL: a number was given; this takes a string or a URL');
-    assert.match(errors.unknown.message, /^HelloSocket: the options have no maxRetry; it takes connectTimeout, .*maxRetries/);
+    assert.match(errors.unknown.message, /^HelloSocket: the options have no maxRetry; did you mean maxRetries\?$/);
     assert.deepEqual([errors.unchanged, errors.nothing, errors.inherited], [true, null, null]);
     for (const [of, error] of Object.entries(errors)) assert.doesNotMatch(String(error?.message), /hunter2/, of);
   });

@@ -440,10 +440,10 @@ impl Page {
                     payload,
                 } => {
                     let _ = payload;
-                    let bytes = self.core.snapshot().sent.bytes;
+                    let bytes = self.core.snapshot(Time::default()).sent.bytes;
                     self.core
                         .transmitted(Time::from_millis(self.now), generation);
-                    let bytes = self.core.snapshot().sent.bytes - bytes;
+                    let bytes = self.core.snapshot(Time::default()).sent.bytes - bytes;
                     self.send(bytes);
                     continue;
                 }

@@ -121,7 +121,7 @@ fn draw_settings(rng: &mut Rng) -> Settings {
         connect_timeout: rng.pick(&[1, 2_000, 15_000]),
         provider_timeout: rng.pick(&[1, 2_000, 10_000]),
         close_timeout: rng.pick(&[1, 500, 5_000]),
-        first_delay_max: rng.pick(&[0, 1_000, 5_000]),
+        first_delay_max: rng.pick(&[0, 1_000, 5_000]).min(max_delay),
         // With no wait at all and a provider that throws, the timer would rightly be due for ever.
         min_delay: rng.pick(&[1, 1_000]),
         base_delay: rng.pick(&[1, 500, 1_000]),

@@ -11,7 +11,7 @@ use simulation::world::World;
 // [R6][R25][R29][R36]
 #[test]
 fn seeds_find_nothing_and_try_every_input_in_every_state() {
-    match run_seeds(1, 20_000, 2) {
+    match run_seeds(1, 26_000, 2) {
         Ok(coverage) => assert_eq!(coverage.missing(), [], "never tried"),
         Err((seed, failure)) => panic!("seed {seed}: {}", shrink(*failure)),
     }

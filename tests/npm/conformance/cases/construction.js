@@ -111,7 +111,6 @@ export const construction = {
       t.attempt('an iterator that is none', () => t.make(url, { [Symbol.iterator]: 7 }));
       t.attempt('an iterator that gives none', () => t.make(url, { [Symbol.iterator]: () => 7 }));
       t.attempt('an iterator that throws', () => t.make(url, { [Symbol.iterator]() { throw new RangeError('mine'); } }));
-      t.attempt('an empty object', () => t.make(url, {}));
     },
 
     async 'a URL and sub-protocols are converted in their order, and then judged'(t) {

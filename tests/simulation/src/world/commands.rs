@@ -22,7 +22,7 @@ impl World {
                 match phase {
                     Phase::Suspended if suspending => {}
                     Phase::Connecting | Phase::Waiting | Phase::Suspended => {
-                        self.expect_end(CloseFrame::abnormal(), Cause::Closed, false);
+                        self.expect_end(CloseFrame::abnormal(), Cause::Closed, false, None);
                     }
                     Phase::Open => {
                         self.closing_with = Some((code, reason));
@@ -82,6 +82,10 @@ impl World {
                 );
             }
             Command::Reconnect | Command::Resume => {
+                // With a code every other time.
+                let replaces = command == Command::Reconnect && phase != Phase::Suspended;
+                let code = (replaces && self.generation() % 2 == 0).then_some(4_321);
+                let reason = code.map_or_else(String::new, |_| "again".to_owned());
                 if matches!(phase, Phase::Idle | Phase::Closed | Phase::Suspended) {
                     self.failures = 0;
                     self.refusals = 0;
@@ -92,10 +96,22 @@ impl World {
                 self.forget_failures_if_stable();
                 let attempt = self.expect_attempt();
                 if matches!(phase, Phase::Open | Phase::Closing) {
+                    let begun = self
+                        .socket(self.generation())
+                        .is_some_and(|socket| socket.close_called.is_some());
+                    let close = match code {
+                        Some(code) if !begun => CloseFrame {
+                            code,
+                            reason: reason.clone(),
+                            clean: false,
+                        },
+                        _ => CloseFrame::abnormal(),
+                    };
                     let loss = Loss {
-                        close: CloseFrame::abnormal(),
+                        close,
                         cause: Cause::Reconnect,
                         was_open: true,
+                        error: None,
                     };
                     if attempt {
                         self.expect(loss, Some(0), Why::Requested);
@@ -107,8 +123,12 @@ impl World {
                 let before = self.generation();
                 self.tell(match command {
                     Command::Resume => Input::Resume,
-                    _ => Input::Reconnect,
+                    _ => Input::Reconnect {
+                        code,
+                        reason: reason.clone(),
+                    },
                 })?;
+                self.replacing = Some((code, reason));
                 if !attempt {
                     ensure!(
                         self.core.phase() == Phase::Waiting && self.core.ready_state() == 0,
@@ -117,6 +137,7 @@ impl World {
                     );
                 }
                 self.carry_out()?;
+                self.replacing = None;
                 ensure!(
                     !attempt || self.generation() > before,
                     "reconnect() in {phase:?} started no attempt"
@@ -239,7 +260,14 @@ impl World {
             Err(SendRejected::Closed(payload)) => {
                 ensure!(payload == id, "another message came back");
                 ensure!(over, "a message was refused in {phase:?}");
-                self.messages[id as usize].fate = Fate::Refused;
+                // A face whose `send` does not throw has it reported.
+                if id % 2 == 0 {
+                    self.messages[id as usize].fate = Fate::ToBeReported(DropReason::Closed);
+                    self.waiting.push(id);
+                    self.core.discard(id, bytes);
+                } else {
+                    self.messages[id as usize].fate = Fate::Refused;
+                }
             }
             Err(SendRejected::Full(payload)) => {
                 ensure!(payload == id, "another message came back");

@@ -4,7 +4,7 @@ use steady_socket::connection::{Cause, CloseFrame, DropReason, Effect, Generatio
 
 use crate::op::{Provider, Reason};
 
-use super::{Ending, Fate, Flow, News, Socket, Violation, World};
+use super::{Ending, Fate, Flow, News, Socket, Violation, WORDS, World};
 
 impl World {
     pub(super) fn carry_out(&mut self) -> Result<(), Violation> {
@@ -83,7 +83,16 @@ impl World {
                     self.suspending = self.core.phase() == Phase::Suspended;
                     self.news.push(News::ClosingHandshake(code));
                 }
-                Effect::Abandon { generation } => {
+                Effect::Abandon {
+                    generation,
+                    code,
+                    reason,
+                } => {
+                    let (asked, why) = self.replacing.take().unwrap_or_default();
+                    ensure!(
+                        (code, &reason) == (asked, &why),
+                        "a socket is closed with {code:?}, {reason:?} rather than {asked:?}, {why:?}"
+                    );
                     let Some(socket) = self.socket_mut(generation.number()) else {
                         return Err("a socket was abandoned that there is not".into());
                     };
@@ -140,7 +149,8 @@ impl World {
         );
         if core::mem::take(&mut self.refuse_open) {
             let ending = Ending::abnormal(Cause::Refused, false);
-            return self.tell_end(Input::OpenFailed { generation }, Some(ending));
+            let error = Some(WORDS.to_owned());
+            return self.tell_end(Input::OpenFailed { generation, error }, Some(ending));
         }
         let made_at = self.now;
         self.deadline = made_at + self.settings.connect_timeout;
@@ -258,6 +268,7 @@ impl World {
         let input = Input::TransmitFailed {
             generation,
             payload: id,
+            error: Some(WORDS.to_owned()),
         };
         let message = &mut self.messages[id as usize];
         if connected && message.refused {
@@ -278,7 +289,8 @@ impl World {
             self.came_back_late = Some(id);
         }
         if connected && self.core.phase() == Phase::Closing {
-            self.expect_end(CloseFrame::abnormal(), Cause::SendFailed, true);
+            let error = Some(WORDS.to_owned());
+            self.expect_end(CloseFrame::abnormal(), Cause::SendFailed, true, error);
         }
         let open = connected && self.core.phase() == Phase::Open;
         self.tell_end(

@@ -1,11 +1,13 @@
 //! What the browser, the provider and the world tell the core.
 
-use steady_socket::connection::{Cause, CloseFrame, Context, Generation, Hint, Input, Loss, Phase};
+use steady_socket::connection::{
+    Cause, CloseFrame, Context, Generation, Hint, Input, Loss, Phase, Time,
+};
 
 use crate::coverage::Kind;
 use crate::op::Reason;
 
-use super::{Ending, Flow, Life, News, Violation, World};
+use super::{Ending, Flow, Life, News, Violation, WORDS, World};
 
 /// Numbers of messages from the server start here, to be told from the application's own.
 const FROM_SERVER: u64 = 1 << 40;
@@ -26,7 +28,8 @@ impl World {
             (Input::Resolved { generation }, None)
         } else {
             let ending = expected.then(|| Ending::abnormal(Cause::Provider, false));
-            (Input::ResolveFailed { generation }, ending)
+            let error = Some(WORDS.to_owned());
+            (Input::ResolveFailed { generation, error }, ending)
         };
         self.tell_end(input, ending)?;
         if expected {
@@ -167,7 +170,8 @@ impl World {
         let Some(generation) = self.generation_of(number) else {
             return Ok(());
         };
-        self.tell(Input::SocketError { generation })
+        let error = Some(WORDS.to_owned());
+        self.tell(Input::SocketError { generation, error })
     }
 
     pub(super) fn socket_closes(
@@ -184,6 +188,7 @@ impl World {
             return Ok(());
         };
         let was_live = socket.is_live();
+        let failed = socket.failed;
         let ends = newest && !socket.closed && !socket.abandoned;
         socket.closed = true;
         if was_live {
@@ -194,8 +199,9 @@ impl World {
             reason: reason.text(),
             clean,
         };
+        let error = failed.then(|| WORDS.to_owned());
         if ends && phase == Phase::Closing {
-            self.expect_end(close.clone(), Cause::Socket, true);
+            self.expect_end(close.clone(), Cause::Socket, true, error.clone());
         }
         if ends && suspending {
             self.expect_suspended(close.clone(), true);
@@ -206,6 +212,7 @@ impl World {
                 close: close.clone(),
                 cause: Cause::Socket,
                 was_open: phase == Phase::Open,
+                error,
             },
             window: reason.window(),
         });
@@ -240,18 +247,18 @@ impl World {
         let kind = match input {
             Input::Start => Kind::Start,
             Input::Close { .. } => Kind::Close,
-            Input::Reconnect => Kind::Reconnect,
+            Input::Reconnect { .. } => Kind::Reconnect,
             Input::Suspend { .. } => Kind::Suspend,
             Input::Resume => Kind::Resume,
             Input::Ready => Kind::Ready,
             Input::Resolved { generation } => late(generation, Kind::Resolved, Kind::LateResolved),
-            Input::ResolveFailed { generation } => {
+            Input::ResolveFailed { generation, .. } => {
                 late(generation, Kind::ResolveFailed, Kind::LateResolveFailed)
             }
             Input::OpenFailed { .. } => Kind::OpenFailed,
             Input::Opened { generation } => late(generation, Kind::Opened, Kind::LateOpened),
             Input::Message { generation, .. } => late(generation, Kind::Message, Kind::LateMessage),
-            Input::SocketError { generation } => {
+            Input::SocketError { generation, .. } => {
                 late(generation, Kind::SocketError, Kind::LateSocketError)
             }
             Input::SocketClosed { generation, .. } => {
@@ -325,7 +332,7 @@ impl World {
             let may_time_out = matches!(input, Input::Turned { .. })
                 && matches!(was, Phase::Closing | Phase::Suspended);
             self.core.handle(context, input);
-            if may_time_out && self.core.snapshot().abandoned > self.abandoned {
+            if may_time_out && self.core.snapshot(Time::default()).abandoned > self.abandoned {
                 self.closing_timed_out(was)?;
             }
             return Ok(());
@@ -374,7 +381,7 @@ impl World {
         if was == Phase::Suspended {
             self.expect_suspended(close, true);
         } else {
-            self.expect_end(close, Cause::CloseTimeout, true);
+            self.expect_end(close, Cause::CloseTimeout, true, None);
         }
         Ok(())
     }

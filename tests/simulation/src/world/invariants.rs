@@ -58,7 +58,7 @@ impl World {
             self.told_final,
             self.core.phase()
         );
-        let snapshot = self.core.snapshot();
+        let snapshot = self.core.snapshot(Time::from_millis(self.now));
         ensure!(
             snapshot.attempts == self.generation()
                 && snapshot.opens == self.opens
@@ -168,7 +168,12 @@ impl World {
     }
 
     fn check_messages(&mut self) -> Result<(), Violation> {
-        let queued = self.core.snapshot().queued;
+        let queued = self.core.snapshot(Time::from_millis(self.now)).queued;
+        ensure!(
+            queued == self.told_queue,
+            "{queued:?} in the queue, reported were {:?}",
+            self.told_queue
+        );
         ensure!(
             queued.messages == self.waiting.len() as u64 && queued.bytes == self.waiting_bytes(),
             "{queued:?}, but {} messages with {} bytes were neither sent nor reported",

@@ -69,6 +69,11 @@ impl World {
         } as u64;
         // What was said in time counts before what the Close says.
         let announced = self.window.filter(|_| loss.was_open).or(window);
+        let by_code = match policy {
+            ClosePolicy::RetryWithin { min_ms, max_ms } => Some((min_ms, max_ms)),
+            _ => None,
+        };
+        let asked_for = announced.or(by_code);
         let (mut retry_in, mut why) = match (self.step.verdict, policy) {
             _ if !settings.reconnect => (None, Why::ReconnectOff),
             (Some(Verdict::Stop), _) => (None, Why::PredicateStops),
@@ -76,18 +81,19 @@ impl World {
             (Some(Verdict::RetryAfter(millis)), _) => (Some(millis), Why::PredicateRetries),
             (None, ClosePolicy::Stop) => (None, Why::PolicyStops),
             (None, ClosePolicy::RetryOnce) if refused_before => (None, Why::RefusedTwice),
-            (None, _) if announced.is_some() => {
+            (None, _) if asked_for.is_some() => {
                 let cap = settings.announced_delay_max;
-                let (min_ms, max_ms) = announced.unwrap_or_default();
+                let (min_ms, max_ms) = asked_for.unwrap_or_default();
                 let asked = between(min_ms.min(cap) as f64, max_ms.min(cap) as f64) as u64;
                 // Never sooner than without the window, once attempts have failed.
                 let least = if self.failures == 0 { 0 } else { backoff };
-                (Some(asked.max(least)), Why::ServerAsks)
+                let why = if announced.is_some() {
+                    Why::ServerAsks
+                } else {
+                    Why::LaterByCode
+                };
+                (Some(asked.max(least)), why)
             }
-            (None, ClosePolicy::RetryWithin { min_ms, max_ms }) => (
-                Some(between(min_ms as f64, max_ms as f64) as u64),
-                Why::ServerAsks,
-            ),
             (None, _) if self.failures == 0 && self.is_local(&loss) => (Some(0), Why::LocalLoss),
             (None, _) => (Some(backoff), Why::PolicyRetries),
         };
@@ -101,7 +107,7 @@ impl World {
         if let Some(delay) = retry_in {
             self.failures += 1;
             self.wait_until = self.now.saturating_add(delay);
-            self.firm = why == Why::ServerAsks;
+            self.firm = matches!(why, Why::ServerAsks | Why::LaterByCode);
         }
         self.expect(loss, retry_in, why);
         retry_in
@@ -113,11 +119,18 @@ impl World {
         loss.was_open && (woken || loss.cause == Cause::ProbeTimeout)
     }
 
-    pub(super) fn expect_end(&mut self, close: CloseFrame, cause: Cause, was_open: bool) {
+    pub(super) fn expect_end(
+        &mut self,
+        close: CloseFrame,
+        cause: Cause,
+        was_open: bool,
+        error: Option<String>,
+    ) {
         let loss = Loss {
             close,
             cause,
             was_open,
+            error,
         };
         self.expect(loss, None, Why::Requested);
     }
@@ -128,6 +141,7 @@ impl World {
             close,
             cause: Cause::Suspended,
             was_open,
+            error: None,
         };
         self.expect(loss, None, Why::Suspended);
     }

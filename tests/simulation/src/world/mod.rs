@@ -156,6 +156,9 @@ enum Flow {
     Flowing,
 }
 
+/// What went wrong, where somebody says so.
+const WORDS: &str = "it went wrong";
+
 /// A connection or an attempt that an input ends, by the account.
 #[derive(Clone, Debug)]
 struct Ending {
@@ -166,12 +169,14 @@ struct Ending {
 
 impl Ending {
     /// One without a close frame.
-    const fn abnormal(cause: Cause, was_open: bool) -> Self {
+    fn abnormal(cause: Cause, was_open: bool) -> Self {
+        let in_words = matches!(cause, Cause::Provider | Cause::Refused | Cause::SendFailed);
         Self {
             loss: Loss {
                 close: CloseFrame::abnormal(),
                 cause,
                 was_open,
+                error: in_words.then(|| WORDS.to_owned()),
             },
             window: None,
         }
@@ -303,6 +308,10 @@ pub struct World {
     told_error: bool,
     told_opens: u64,
     told_final: bool,
+    /// What `reconnect()` is closing a connection with.
+    replacing: Option<(Option<u16>, String)>,
+    /// What the queue was last reported to hold.
+    told_queue: Tally,
 }
 
 impl World {
@@ -374,6 +383,8 @@ impl World {
             told_error: false,
             told_opens: 0,
             told_final: false,
+            replacing: None,
+            told_queue: Tally::default(),
         }
     }
 
@@ -625,6 +636,7 @@ impl World {
                         Input::TransmitFailed {
                             generation,
                             payload: NOBODYS,
+                            error: None,
                         }
                     })?;
                 }

@@ -2,7 +2,7 @@
 
 use steady_socket::Overflow;
 use steady_socket::connection::{
-    Cause, Closed, DropReason, Dropped, Event, Output, Phase, Tally, Why,
+    Cause, Closed, DropReason, Dropped, Event, Output, Phase, Tally, Time, Why,
 };
 
 use super::{Fate, Flow, Message, Violation, World};
@@ -68,10 +68,20 @@ impl World {
     }
 
     fn told_event(&mut self, event: Event<u64>) -> Result<(), Violation> {
+        if let Event::QueueChanged(queued) = event {
+            ensure!(!self.told_error, "between error and close comes {event:?}");
+            ensure!(
+                queued != self.told_queue,
+                "the same change of the queue is reported twice: {queued:?}"
+            );
+            self.told_queue = queued;
+            return Ok(());
+        }
         if self.told_final {
-            // One report may be of others beside the one that came back.
+            // What comes too late is reported in one event with what a handler sends and drops behind it.
             let late_report = matches!(&event, Event::Dropped(dropped)
-                if dropped.payloads.iter().any(|id| Some(*id) == self.came_back_late));
+                if dropped.reason == DropReason::Closed
+                    || dropped.payloads.iter().any(|id| Some(*id) == self.came_back_late));
             let restart = matches!(&event, Event::State(change)
                 if change.phase == Phase::Connecting || change.why == Why::TooManyAttempts);
             ensure!(
@@ -123,6 +133,7 @@ impl World {
             Event::Error => self.told_error = true,
             Event::Closed(closed) => self.told_closed(&closed)?,
             Event::Dropped(dropped) => self.told_dropped(&dropped)?,
+            Event::QueueChanged(_) => {}
         }
         Ok(())
     }
@@ -235,10 +246,10 @@ impl World {
             tally.bytes += message.bytes as u64;
         }
         ensure!(
-            dropped.bytes == tally.bytes,
-            "{} bytes reported, {} dropped",
-            dropped.bytes,
-            tally.bytes
+            (dropped.messages(), dropped.bytes) == (tally.messages, tally.bytes),
+            "{} messages, {} bytes reported; dropped were {tally:?}",
+            dropped.messages(),
+            dropped.bytes
         );
         self.waiting
             .retain(|id| self.messages[*id as usize].fate != Fate::Dropped);
@@ -259,7 +270,7 @@ impl World {
                 && !dropped.contains(id)
                 && self.in_hand != Some(**id)
         });
-        if stayed.count() as u64 != self.core.snapshot().queued.messages {
+        if stayed.count() as u64 != self.core.snapshot(Time::default()).queued.messages {
             return Ok(());
         }
         let newest_dropped = dropped.iter().filter_map(queued).max();

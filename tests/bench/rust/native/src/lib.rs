@@ -137,7 +137,7 @@ fn receive(count: u64) -> Duration {
         black_box(core.is_settled());
         arm(core);
     });
-    assert_eq!(core.snapshot().received.messages, count);
+    assert_eq!(core.snapshot(Time::default()).received.messages, count);
     duration
 }
 
@@ -156,7 +156,7 @@ fn confirm(count: u64) -> Duration {
         black_box(core.is_settled());
         arm(core);
     });
-    assert_eq!(core.snapshot().received.messages, count);
+    assert_eq!(core.snapshot(Time::default()).received.messages, count);
     duration
 }
 
@@ -205,7 +205,7 @@ fn send(count: u64) -> Duration {
         hand_over(&mut core, turn);
         settle(&mut core, turn);
     });
-    assert_eq!(core.snapshot().sent.messages, count);
+    assert_eq!(core.snapshot(Time::default()).sent.messages, count);
     duration
 }
 
