@@ -59,14 +59,12 @@ mod tests {
             let [first, min, base, growth, max, retry, chance, wait] = numbers[..] else {
                 panic!("{row}");
             };
-            let options = Options {
-                first_delay_max: first as u64,
-                min_delay: min as u64,
-                base_delay: base as u64,
-                growth_factor: growth,
-                max_delay: max as u64,
-                ..Options::default()
-            };
+            let mut options = Options::default();
+            options.first_delay_max = first as u64;
+            options.min_delay = min as u64;
+            options.base_delay = base as u64;
+            options.growth_factor = growth;
+            options.max_delay = max as u64;
             assert_eq!(
                 backoff(&options, retry as u32, chance),
                 wait as u64,

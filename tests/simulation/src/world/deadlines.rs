@@ -22,11 +22,9 @@ impl World {
     pub(super) fn timer_is_told(&mut self) {
         let now = self.now;
         match self.core.phase() {
-            Phase::Connecting => {
-                if now.saturating_sub(self.deadline) > ASLEEP && !self.late {
-                    self.deadline = now + ASLEEP;
-                    self.late = true;
-                }
+            Phase::Connecting if now.saturating_sub(self.deadline) > ASLEEP && !self.late => {
+                self.deadline = now + ASLEEP;
+                self.late = true;
             }
             Phase::Open => {
                 if let (Some(at), Some(interval)) =
