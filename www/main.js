@@ -72,14 +72,14 @@ socket.addEventListener('message', (event) => {
 socket.addEventListener('close', (event) => {
   lastClose = event;
   refresh();
-  // What was on its way is not sent again: the server may have had it.
-  for (const name of names) if (name.status === 'sent') setStatus(name, 'unconfirmed');
+  // What was on its way is not sent again: the server may have had it. Here an answer to each tells more than the
+  // event's `unconfirmedMessages`, which knows of no greetings.
+  const unanswered = names.filter(({ status }) => status === 'sent');
+  for (const name of unanswered) setStatus(name, 'unconfirmed');
   showExplanation();
   const reason = event.reason ? `, “${printable(event.reason)}”` : '';
   log('close', `Closed with code ${event.code}${reason}. ${sentence(event.explanation)}`);
-  if (event.unconfirmedMessages > 0) {
-    log('warning', `${count(event.unconfirmedMessages, 'message')} may not have reached the server.`);
-  }
+  if (unanswered.length > 0) log('warning', `${count(unanswered.length, 'message')} may not have reached the server.`);
   refresh();
 });
 

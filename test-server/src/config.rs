@@ -25,8 +25,8 @@ pub struct Config {
     /// [`MESSAGE_BYTES`](Self::MESSAGE_BYTES). A larger one ends the connection with 1009.
     pub max_message_bytes: usize,
     /// How many WebSocket connections may be open at once, in
-    /// [`CONNECTIONS`](Self::CONNECTIONS). The next handshake is answered with 503. Each takes about
-    /// 8 KiB of memory and a file descriptor.
+    /// [`CONNECTIONS`](Self::CONNECTIONS). The next handshake is answered with 503. Each takes
+    /// 8 to 15 KiB of memory (less where there are more) and a file descriptor.
     pub max_connections: usize,
     /// How long a client may take to send the head of a request, or to take some more of an answer over HTTP; then
     /// it is disconnected.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use serde::Deserialize;
-use steady_socket_protocol::{Endpoint, hello::Hello, negotiate};
+use steady_socket_protocol::{Endpoint, control::SUFFIX, hello::Hello, negotiate};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
@@ -28,6 +28,9 @@ use crate::{OriginRefused, connection, control};
 /// It is why the upgrade is not left to warp, whose 128 KiB cannot be changed: they were nine tenths of what a
 /// connection occupied, and every read clears the whole buffer first.
 const READ_BYTES: usize = 4 * 1024;
+
+/// The name that a client may offer at `/echo`.
+const ECHO: &str = "echo";
 
 /// The query of a WebSocket URL. Other parameters are left to the client's own use.
 #[derive(Debug, Deserialize)]
@@ -103,7 +106,7 @@ fn admit(
         .map(derive_accept_key)
         .ok_or_else(|| Refused::Bad("Sec-WebSocket-Key must be 16 bytes in base64".to_owned()))?;
     let (service, subprotocol, controls) = match path {
-        "/" | "/echo" => {
+        "/" => {
             if headers.contains_key(SEC_WEBSOCKET_PROTOCOL) {
                 // Without this the server would have to leave the offer unanswered, and a browser
                 // would fail the connection without a word about why.
@@ -111,15 +114,12 @@ fn admit(
                     "this endpoint speaks no sub-protocol: offer none".to_owned(),
                 ));
             }
-            (
-                if path == "/" {
-                    Service::Plain
-                } else {
-                    Service::Echo
-                },
-                None,
-                false,
-            )
+            (Service::Plain, None, false)
+        }
+        "/echo" => {
+            let offered = offered_subprotocols(headers)?;
+            let (name, controls) = echo(offered.as_deref())?;
+            (Service::Echo, name, controls)
         }
         Hello::PATH => {
             let offered = offered_subprotocols(headers)?;
@@ -145,6 +145,23 @@ fn admit(
         controls,
         registration,
     })
+}
+
+/// Chooses the sub-protocol of the echo: the first known one, and whether control messages are spoken.
+fn echo(offered: Option<&str>) -> Result<(Option<String>, bool), Refused> {
+    let Some(offered) = offered else {
+        return Ok((None, false));
+    };
+    offered
+        .split(',')
+        .map(|name| name.trim_matches([' ', '\t']))
+        .find(|name| name.strip_suffix(SUFFIX).unwrap_or(name) == ECHO)
+        .map(|name| (Some(name.to_owned()), name.ends_with(SUFFIX)))
+        .ok_or_else(|| {
+            Refused::Bad(format!(
+                "this endpoint speaks no sub-protocol of these: offer {ECHO}, or none"
+            ))
+        })
 }
 
 /// Whether `key` is 16 bytes in base64, as RFC 6455 asks of a client; warp takes any text.

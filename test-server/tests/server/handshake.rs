@@ -77,6 +77,26 @@ async fn a_text_that_starts_like_a_control_message_is_the_application_s_when_it_
         let answer = client.ask(text).await;
         assert!(answer.to_text().unwrap().contains("malformed"), "{answer}");
     }
+    // What the server sends is escaped, too.
+    let offer = [(PROTOCOL, "echo~1, echo")];
+    let (mut echo, response) = server.connect_with("/echo", &offer).await.unwrap();
+    assert_eq!(response.headers()[PROTOCOL], "echo~1");
+    for _ in ["beat", "pong"] {
+        echo.receive().await;
+    }
+    for text in ["~~reconnect 60000-60000", "~~", "~~~ping", "plain"] {
+        assert_eq!(echo.ask(text).await, Message::from(text));
+    }
+    let bytes = Message::from(b"~ping".to_vec());
+    assert_eq!(echo.ask(bytes.clone()).await, bytes);
+    // Nothing is touched where no control messages are spoken.
+    let (mut plain, _) = server
+        .connect_with("/echo", &[(PROTOCOL, "echo")])
+        .await
+        .unwrap();
+    for text in ["~ping", "~~", "~beat 1"] {
+        assert_eq!(plain.ask(text).await, Message::from(text));
+    }
     // The escape is not counted: 128 bytes are the application's, and one more is too many.
     for (bytes, is_taken) in [(128, true), (129, false)] {
         let text = format!("~~{}", "x".repeat(bytes - 1));
