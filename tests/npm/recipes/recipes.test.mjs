@@ -114,7 +114,7 @@ describe('docs/recipes.md', { timeout: 4 * TEST_TIMEOUT, concurrency: 3 }, () =>
   });
 
   for (const name of Object.keys(PROTOCOLS)) {
-    test(`${name}: one connection at a time over three losses, and none when it is ended`, () => running(`${name}.js`, 0, async ({ server, said, works, stop, exit, leavesNothing }) => {
+    test(`${name}: one connection at a time over three losses, and none when it is ended`, () => running(`${name}.js`, 0, async ({ server, said, works, becomes, stop, exit, leavesNothing }) => {
       const losses = [
         () => server.cut(),
         () => server.goodbye(1001),
