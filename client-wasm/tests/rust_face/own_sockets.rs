@@ -4,9 +4,9 @@ use core::time::Duration;
 use std::rc::Rc;
 
 use futures_util::StreamExt;
-use js_sys::Function;
+use js_sys::{Array, Function, Reflect, Uint8Array};
 use steady_socket::browser::Browser;
-use steady_socket::protocol::PlainText;
+use steady_socket::protocol::{MsgPack, PlainText};
 use steady_socket::{Cause, Event, Events, Loss, Options, Phase, Socket};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_test::wasm_bindgen_test;
@@ -74,6 +74,48 @@ async fn a_close_code_of_0_is_told_if_the_server_has_sent_it() {
         let close = next_end(&mut events).await.close;
         assert_eq!((close.code, close.clean), (code, clean), "{event}");
     }
+}
+
+// [R25]
+#[wasm_bindgen_test]
+async fn a_socket_that_keeps_the_bytes_it_is_given_has_them_as_they_were() {
+    let make = "return class Keeping {
+        static kept = [];
+        readyState = 1;
+        bufferedAmount = 0;
+        constructor() { setTimeout(() => this.onopen()); }
+        send(data) { Keeping.kept.push(data); }
+        close() {}
+    };";
+    let constructor = Function::new_no_args(make).call0(&JsValue::UNDEFINED);
+    let constructor: Function = constructor.expect("a class").unchecked_into();
+    let socket = Socket::<Vec<u8>, Vec<u8>, MsgPack>::builder("ws://server.test/")
+        .platform(Rc::new(Browser::with_constructor(constructor.clone())))
+        .connect()
+        .expect("a socket");
+    let mut events = socket.events();
+    soon("the opening", async {
+        while !matches!(events.next().await, Some(Event::Open { .. })) {}
+    })
+    .await;
+    for value in [1, 2, 3] {
+        socket
+            .handle()
+            .try_send(&vec![value; 4])
+            .expect("it is open");
+    }
+    // More memory, so that a view of the old one would have lost it.
+    let more = vec![9_u8; 8 << 20];
+    let kept = Reflect::get(&constructor, &"kept".into()).expect("a list");
+    let kept: Vec<Vec<u8>> = Array::from(&kept)
+        .iter()
+        .map(|data| Uint8Array::new(&data).to_vec())
+        .collect();
+    assert_eq!(
+        kept,
+        [1, 2, 3].map(|value| vec![0x94, value, value, value, value])
+    );
+    drop(more);
 }
 
 // [R13]
