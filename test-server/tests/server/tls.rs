@@ -253,6 +253,36 @@ async fn a_tls_handshake_has_as_much_time_as_any_handshake() {
 }
 
 #[tokio::test]
+async fn clients_that_stall_in_their_handshake_keep_nobody_out() {
+    let server = start(Config {
+        max_connections: 2,
+        // Far longer than this test waits for anything: they are sent away, not timed out.
+        handshake_timeout: Duration::from_secs(600),
+        ..secure()
+    })
+    .await;
+    let certificate = certificate(server.address).await;
+    let mut stalled = Vec::new();
+    for index in 0..100 {
+        let mut stream = within(TcpStream::connect(server.address)).await.unwrap();
+        let bytes: &[u8] = [&[][..], &[0x16, 3, 1, 2, 0, 1]][index % 2];
+        stream.write_all(bytes).await.unwrap();
+        stalled.push(stream);
+    }
+    let config = trusting(certificate);
+    let stream = connect_tls(server.address, "localhost", config)
+        .await
+        .unwrap();
+    let request = format!("wss://{}/", server.address)
+        .into_client_request()
+        .unwrap();
+    let (mut client, _) = within(client_async(request, stream)).await.unwrap();
+    client.send("Ada".into()).await.unwrap();
+    let greeting = within(client.next()).await.unwrap().unwrap();
+    assert_eq!(greeting, Message::from("Hello Ada!"));
+}
+
+#[tokio::test]
 async fn plain_http_is_not_answered() {
     let server = start(secure()).await;
     let answer = server.http("GET", "/", &[]).await;
