@@ -142,8 +142,8 @@ function describe(what) {
 
 // --- The stack ----------------------------------------------------------------------------------------------
 
-/** How often the probe calls itself: with 8 KB each, this has the room that a call may take, several times over. */
-const DEPTH = 3;
+/** How often the probe calls itself: with 10 KB each, this has the room that a call may take, several times over. */
+const DEPTH = 2;
 
 /** Throws if the stack has not the room that a call takes. */
 let probe = null;
@@ -163,14 +163,15 @@ function recurse(levels) {
 }
 
 /**
- * A function of WebAssembly that needs 8 KB of stack each time that it calls itself, and touches none of it: engines look
+ * A function of WebAssembly that needs 10 KB of stack each time that it calls itself, and touches none of it: engines look
  * whether there is room for all that a function may need when it begins. To use up as much by JavaScript takes a
  * hundred times as long.
  */
 function makeProbe() {
-  const HELD = 1_000;
+  // As many as make a module of 4 KB: some browsers compile no larger one at once.
+  const HELD = 1_300;
   const body = [
-    // No locals; if the argument is negative, which it never is: a thousand results that are all needed at the end …
+    // No locals; if the argument is negative, which it never is: so many results that are all needed at the end …
     0, 0x20, 0, 0x41, 0, 0x48, 0x04, 0x7c, ...Array(HELD).fill([0x10, 0]).flat(), ...Array(HELD - 1).fill(0xa0),
     // … and otherwise, if it is not 0, the function itself with one less.
     0x05, 0x20, 0, 0x04, 0x7c, 0x20, 0, 0x41, 1, 0x6b, 0x10, 1, 0x05, 0x44, 0, 0, 0, 0, 0, 0, 0, 0, 0x0b, 0x0b, 0x0b,

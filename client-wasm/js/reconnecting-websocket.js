@@ -339,7 +339,7 @@ export class ReconnectingWebSocket extends Target {
     let hasGone;
     try {
       // Where the module fails meanwhile, this comes to what stands in for the core, unless the socket has it.
-      handed = this.#ask((core) => (host.passing === null ? TAKEN : core.send(message, bytes, first, volatile, ttl)));
+      handed = this.#askNow((core) => (host.passing === null ? TAKEN : core.send(message, bytes, first, volatile, ttl)));
       hasGone = host.passing === null;
     } finally {
       [host.passing, host.passingBytes] = [outer, outerBytes];
@@ -431,7 +431,7 @@ export class ReconnectingWebSocket extends Target {
     const closing = this.#toClosing(code, reason);
     // While it closes, it is too late to suspend.
     if (this.#leaving !== 'close') this.#leaving = name;
-    this.#ask((core) => core[name](...closing));
+    this.#askNow((core) => core[name](...closing));
   }
 
   // --- The core, and what stands in for it
@@ -439,6 +439,11 @@ export class ReconnectingWebSocket extends Target {
   /** Asks the core, if its instance of the module works and goes on doing so; otherwise what stands in for it. */
   #ask(question) {
     checkRoom();
+    return this.#askNow(question);
+  }
+
+  /** The same where it was seen that the stack has room. */
+  #askNow(question) {
     for (;;) {
       if (this.#life !== call) {
         cleanUp();

@@ -85,7 +85,8 @@ function tell(thing, what = 0, number = 0, value = undefined) {
   const { id, isLive, from } = thing;
   if (!isLive || from !== call) return;
   try {
-    checkRoom();
+    // The platform's own sockets tell in tasks of their own, with all of the stack.
+    if (!thing.isThePlatforms) checkRoom();
   } catch (error) {
     // Of a message, whoever brings it hears of that. Nothing else may be lost.
     if (what === MESSAGE) throw error;

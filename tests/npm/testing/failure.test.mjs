@@ -298,6 +298,7 @@ describe('when the WebAssembly module fails', { timeout: 4 * TEST_TIMEOUT }, () 
       assert.match(close.explanation, /reload/);
     }
     assert.ok(waits.seen.includes('dropped closed waits'), `${waits.seen}`);
+    assert.ok(made.seen.includes('dropped closed last'), `${made.seen}`);
     assert.equal(complaints().length, MOST_FAILURES + 1);
     assert.match(complaints().at(-1), /until the page is reloaded: \w*Error/);
     for (const act of [

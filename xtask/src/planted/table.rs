@@ -1424,6 +1424,39 @@ pub(super) const TABLE: &[Bug] = &[
     },
     Bug {
         promise: 31,
+        what: "nobody looks whether the stack has room",
+        file: "client-wasm/js/failure.js",
+        from: "  if (probe) probe(DEPTH);",
+        to: "  if (probe) return;",
+        test: Named {
+            file: "tests/npm/face/cases.js",
+            name: "a stack that is exhausted is an error of the program, and no socket notices",
+        },
+    },
+    Bug {
+        promise: 31,
+        what: "what waits to be sent is lost with an instance",
+        file: "client-wasm/js/waiting-room.js",
+        from: "    this.#push(held);",
+        to: "",
+        test: Named {
+            file: "tests/npm/testing/failure.test.mjs",
+            name: "what waits to be sent is sent, in its order and once; what was dropped is told once",
+        },
+    },
+    Bug {
+        promise: 31,
+        what: "a module that cannot be loaded is final",
+        file: "client-wasm/js/reconnecting-websocket.js",
+        from: "const isHopeless = error instanceof Hopeless;",
+        to: "const isHopeless = true;",
+        test: Named {
+            file: "tests/npm/testing/loading.test.mjs",
+            name: "${what} is a failed attempt, and the next one is made as after any other",
+        },
+    },
+    Bug {
+        promise: 31,
         what: "fresh instances without end",
         file: "client-wasm/js/failure.js",
         from: "isOver = !canRestart || failures.length > MOST_FAILURES;",
