@@ -84,7 +84,7 @@ impl World {
             Command::Reconnect | Command::Resume => {
                 // With a code every other time.
                 let replaces = command == Command::Reconnect && phase != Phase::Suspended;
-                let code = (replaces && self.generation() % 2 == 0).then_some(4_321);
+                let code = (replaces && self.generation().is_multiple_of(2)).then_some(4_321);
                 let reason = code.map_or_else(String::new, |_| "again".to_owned());
                 if matches!(phase, Phase::Idle | Phase::Closed | Phase::Suspended) {
                     self.failures = 0;
@@ -261,7 +261,7 @@ impl World {
                 ensure!(payload == id, "another message came back");
                 ensure!(over, "a message was refused in {phase:?}");
                 // A face whose `send` does not throw has it reported.
-                if id % 2 == 0 {
+                if id.is_multiple_of(2) {
                     self.messages[id as usize].fate = Fate::ToBeReported(DropReason::Closed);
                     self.waiting.push(id);
                     self.core.discard(id, bytes);
