@@ -470,19 +470,24 @@ export function dictionary(who, given, what, names) {
   if (!isObject(given) || isFunction(given) || (!isRevoked(given) && Array.isArray(given))) throw wrongKind(who, what, given, 'an object');
   for (const name of Object.keys(given)) {
     if (names.includes(name)) continue;
-    const near = names.filter((known) => isNear(known, name));
+    const near = whatIsMeant(names, name);
     const hint = near.length > 0 ? `did you mean ${near.join(' or ')}?` : `it takes ${names.join(', ')}`;
     throw new TypeError(`${who}: ${what} ${what.startsWith('option ') ? 'has' : 'have'} no ${name}; ${hint}`);
   }
   return given;
 }
 
-/** Whether a name of ours may be what is meant by another: that of another client, one of the same words, or a slip. */
-function isNear(ours, other) {
-  const [words, others] = [ours, other].map((name) => name.split(/(?=[A-Z])/).map((word) => word.toLowerCase()));
-  return THEIR_NAMES[ours]?.split(' ').includes(other)
-    || words.every((word) => others.includes(word)) || others.every((word) => words.includes(word))
-    || distance(ours.toLowerCase(), other.toLowerCase()) <= 2 + ours.length / 8;
+/** The names that may be meant by another: what other clients call them, those of the same words, or else the nearest. */
+function whatIsMeant(names, other) {
+  const [others, ...all] = [other, ...names].map((name) => name.split(/(?=[A-Z])/).map((word) => word.toLowerCase()));
+  const meant = names.filter((ours, index) => THEIR_NAMES[ours]?.split(' ').includes(other)
+    || all[index].every((word) => others.includes(word)) || others.every((word) => all[index].includes(word)));
+  if (meant.length > 0) return meant;
+  const [wanted, ...known] = [other, ...names].map((name) => name.toLowerCase());
+  const near = names.filter((_, index) => distance(known[index], wanted) <= 2 + known[index].length / 8);
+  // A slip is more often at the end of a name than at its start.
+  const shared = near.map((name) => [...name.toLowerCase()].findIndex((letter, at) => letter !== wanted[at]) >>> 0);
+  return near.filter((_, index) => shared[index] === Math.max(...shared));
 }
 
 /** How many letters have to be added, removed or changed to make one word of the other. */

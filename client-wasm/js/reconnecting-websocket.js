@@ -364,15 +364,14 @@ export class ReconnectingWebSocket extends Target {
 
   addEventListener(type, ...rest) {
     const name = toText(type);
-    if (name === 'message' && !this.#hasMessageListeners) {
-      // The event that is being handled is for those who listen already.
-      if (this.#handled !== null) this.#dispatchHandled();
-      this.#hasMessageListeners = true;
-      // The handler, so far called as it is, takes its place before this listener.
-      const handler = Reflect.get(ReconnectingWebSocket.prototype, 'onmessage', this);
-      for (const value of [null, handler]) Reflect.set(ReconnectingWebSocket.prototype, 'onmessage', value, this);
-    }
+    if (name === 'message') this.#listen();
     super.addEventListener(name, ...rest);
+  }
+
+  dispatchEvent(event) {
+    // A program's own event reaches the handler, too.
+    if (event?.type === 'message') this.#listen();
+    return super.dispatchEvent(event);
   }
 
   // --- Beyond it
@@ -737,6 +736,16 @@ export class ReconnectingWebSocket extends Target {
     this.#handled = event;
     if (this.#messageHandler !== null && !this.#hasMessageListeners) handle(event, this, this.#messageHandler);
     if (this.#handled === event) this.#dispatchHandled();
+  }
+
+  /** Makes the handler, which is otherwise called as it is, one of the listeners. */
+  #listen() {
+    if (this.#hasMessageListeners) return;
+    // The event that is being handled is for those who listen already.
+    if (this.#handled !== null) this.#dispatchHandled();
+    this.#hasMessageListeners = true;
+    const handler = Reflect.get(ReconnectingWebSocket.prototype, 'onmessage', this);
+    for (const value of [null, handler]) Reflect.set(ReconnectingWebSocket.prototype, 'onmessage', value, this);
   }
 
   #dispatchHandled() {

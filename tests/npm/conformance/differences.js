@@ -73,7 +73,7 @@ export const differences = {
 
     'a third argument has options, and a wrong one is refused': {
       async run(t) {
-        t.attempt('a name that there is not', () => { t.make(t.echoUrl(), [], { reconnect: true }); });
+        t.attempt('a name that there is not', () => { t.make(t.echoUrl(), [], { reconnection: true }); });
       },
       native: { 'a name that there is not': 'gives "undefined"' },
       ours: { 'a name that there is not': 'throws TypeError' },
@@ -112,24 +112,6 @@ export const differences = {
       },
       native: { event: 'message' },
       ours: { event: 'close' },
-    },
-
-    'while `onmessage` alone is set, a listener that is added by the method of `EventTarget` is not called': {
-      async run(t) {
-        const { socket } = await t.open();
-        const heard = [];
-        const message = new Promise((resolve) => {
-          socket.onmessage = () => { heard.push('onmessage'); resolve(); };
-        });
-        // Past the method of the class, which would take note of it.
-        EventTarget.prototype.addEventListener.call(socket, 'message', () => heard.push('listener'));
-        socket.send('one');
-        await message;
-        await t.settle();
-        t.note('heard', heard);
-      },
-      native: { heard: ['onmessage', 'listener'] },
-      ours: { heard: ['onmessage'] },
     },
 
     'an attempt that the server does not answer ends after `connectTimeout` (15 s); a browser waits longer': {

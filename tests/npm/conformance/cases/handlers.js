@@ -48,6 +48,20 @@ export const handlers = {
       }
     },
 
+    async 'a listener that is added by the method of EventTarget is called beside a handler'(t) {
+      const { socket } = await t.open();
+      const heard = [];
+      const message = new Promise((resolve) => {
+        socket.onmessage = () => { heard.push('onmessage'); resolve(); };
+      });
+      // Past the method of the class.
+      EventTarget.prototype.addEventListener.call(socket, 'message', () => heard.push('listener'));
+      socket.send('one');
+      await message;
+      await t.settle();
+      t.note('heard', heard);
+    },
+
     async 'a handler has its place among the listeners'(t) {
       const socket = t.make(t.echoUrl());
       const calls = [];
