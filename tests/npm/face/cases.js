@@ -1795,7 +1795,8 @@ export const cases = {
       }
       for (const value of [min, max, ...(unlimited ? [Infinity] : [])]) {
         const others = Object.fromEntries(ORDERED.flatMap((pair) => partnersOf(name, value, pair)));
-        t.socket(url, [], { startClosed: true, ...others, [name]: value });
+        // A keepalive needs something to send.
+        t.socket(url, [], { startClosed: true, controlMessages: true, ...others, [name]: value });
       }
     }
     for (const [less, more] of ORDERED.map((pair) => pair.map((row) => OPTIONS[row]))) {
@@ -2146,7 +2147,8 @@ function takes(name, value) {
   switch (name) {
     case 'diagnoseAfter':
     case 'signal': return false;
-    case 'heartbeatMessage': return typeof value === 'function' || typeof value === 'string';
+    case 'heartbeatMessage':
+    case 'keepaliveMessage': return typeof value === 'function' || typeof value === 'string';
     // A string is a URL relative to the page.
     // The URL has a query.
     case 'diagnose': return typeof value === 'function' || typeof value === 'string';
