@@ -18,7 +18,7 @@ export type LossCause =
   | 'closed'            // `close()` ended it before it was open
   | 'suspended'         // `suspend()` ended it
   | 'load-failed'       // the wasm module could not be loaded, or not within 30 s
-  | 'internal-error';   // the wasm module failed; its queue is lost, and only a reload of the page helps
+  | 'internal-error';   // the wasm module failed; a fresh instance takes its place, unless it fails again and again
 // </generated LossCause>
 
 // <generated ConnectionState>
