@@ -93,7 +93,7 @@ describe('Node without something of the platform', { timeout: 2 * TEST_TIMEOUT, 
   after(() => consumer?.remove());
 
   const ENTRIES = ['steady-socket', 'steady-socket/inline', 'steady-socket/websocket', 'steady-socket/websocket/inline', 'steady-socket/msgpack', 'steady-socket/testing'];
-  const WORKS = 'socket: the option reconnect is false';
+  const WORKS = 'socket: connect ECONNREFUSED 127.0.0.1:1; the option reconnect is false';
   const withoutForLoading = (names) => `the WebAssembly module of steady-socket could not be loaded: there is no ${names} here`;
   const withoutForSockets = (names) => `TypeError: ReconnectingWebSocket: there was no ${names} when steady-socket was imported; define what is missing before that`;
 
