@@ -51,7 +51,7 @@ pub(crate) fn read(class: Class, given: &JsValue) -> Result<Options, JsValue> {
 fn unknown(name: &JsValue) -> String {
     let name = name.as_string().unwrap_or_default();
     let known = || OPTIONS.iter().map(|spec| spec.js_name);
-    let near: Vec<_> = known().filter(|ours| is_near(ours, &name)).collect();
+    let near = what_is_meant(&name);
     if near.is_empty() {
         let known: Vec<_> = known().collect();
         return format!("the options have no {name}; it takes {}", known.join(", "));
@@ -62,16 +62,37 @@ fn unknown(name: &JsValue) -> String {
     )
 }
 
-/// Whether a name of ours may be what is meant by another: that of another client, one of the same words, or a slip. The
-/// same rule stands in JavaScript, in `client-wasm/js/convert.js`.
-fn is_near(ours: &str, other: &str) -> bool {
-    let theirs = THEIR_NAMES.iter().find(|(name, _)| *name == ours);
-    let (words, others) = (words(ours), words(other));
-    let (small, large) = (ours.to_lowercase(), other.to_lowercase());
-    theirs.is_some_and(|(_, theirs)| theirs.contains(&other))
-        || words.iter().all(|word| others.contains(word))
-        || others.iter().all(|word| words.contains(word))
-        || distance(&small, &large) * 8 <= 16 + ours.len()
+/// The names that may be meant by another: what other clients call them, those of the same words, or else the nearest.
+/// The same rule stands in JavaScript, in `client-wasm/js/convert.js`.
+fn what_is_meant(other: &str) -> Vec<&'static str> {
+    let known = || OPTIONS.iter().map(|spec| spec.js_name);
+    let others = words(other);
+    let meant: Vec<_> = known()
+        .filter(|ours| {
+            let theirs = THEIR_NAMES.iter().find(|(name, _)| name == ours);
+            let words = words(ours);
+            theirs.is_some_and(|(_, theirs)| theirs.contains(&other))
+                || words.iter().all(|word| others.contains(word))
+                || others.iter().all(|word| words.contains(word))
+        })
+        .collect();
+    if !meant.is_empty() {
+        return meant;
+    }
+    let wanted = other.to_lowercase();
+    let near: Vec<_> = known()
+        .filter(|ours| distance(&ours.to_lowercase(), &wanted) * 8 <= 16 + ours.len())
+        .collect();
+    // A slip is more often at the end of a name than at its start.
+    let shared = |ours: &str| {
+        let ours = ours.to_lowercase();
+        let pairs = ours.chars().zip(wanted.chars());
+        pairs.take_while(|(one, other)| one == other).count()
+    };
+    let most = near.iter().map(|ours| shared(ours)).max();
+    near.into_iter()
+        .filter(|ours| Some(shared(ours)) == most)
+        .collect()
 }
 
 /// The words of a name in camel case.
