@@ -38,7 +38,7 @@ describe('the local network', { timeout: 2 * TEST_TIMEOUT }, () => {
     const close = await tab.next('a later loss', 'often', (event) => isClose(event) && event.at > at);
     assert.deepEqual(close.diagnosis, denied);
     assert.equal(close.willReconnect, true);
-    assert.match(close.explanation, /^this page is denied the permission loopback-network; the policy for the close code is to retry$/);
+    assert.match(close.explanation, /^this page is denied the permission loopback-network; the policy for such a loss is to retry$/);
 
     // One attempt, which is over before the browser has said what it allows.
     await tab.begin('once', url, [], { reconnect: false });
