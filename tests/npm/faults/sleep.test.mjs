@@ -169,7 +169,7 @@ for (const [browser, flags, names] of [
         // This side lost it, so there is no wait, and one attempt.
         assert.deepEqual(
           [lost.code, lost.willReconnect, lost.delay, lost.cause, lost.explanation],
-          [1006, true, 0, 'socket', 'the page slept or the network changed'],
+          [1006, true, 0, 'socket', 'the page came back or the network changed'],
         );
       }
       for (const name of names) {
