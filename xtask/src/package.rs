@@ -103,6 +103,13 @@ fn assemble_module(wasm: &Path, package: &Path) -> Result<()> {
             _ => files::copy(&from, &to)?,
         }
     }
+    process::run(
+        Command::new("node")
+            .arg(checkout::path("xtask/node/glue.mjs"))
+            .arg(&module)
+            .arg(package.join("wasm/steady_socket_wasm.js"))
+            .arg(env!("CARGO_PKG_VERSION")),
+    )?;
     let embed = checkout::path("xtask/node/embed.mjs");
     let embedded = package.join("embedded-module.js");
     process::run(Command::new("node").arg(embed).arg(module).arg(embedded))
@@ -149,7 +156,7 @@ let wasm;
 
 const STARTED: &str = "
 ({ exports: wasm } = await WebAssembly.instantiate(module, __wbg_get_imports()));
-atEnd(() => { wasm = { __wbg_core_free() {}, __wbindgen_destroy_closure() {} }; });
+atEnd(() => { wasm = { __wbg_core_free() {} }; });
 wasm.__wbindgen_start();
 }
 ";
