@@ -237,7 +237,7 @@ export function checkAsked(who, url) {
   if (!isFunction(url) && !url.includes('?')) return;
   const why = isFunction(url) ? 'comes from a function' : 'has a query';
   throw new TypeError(
-    `${who}: option diagnose: true asks the URL of the socket, which ${why} and may hold a ticket that is good once; give the URL to ask, or a function that gives it`,
+    `${who}: option diagnose is true, but the socket's URL ${why} and may hold a one-time ticket; diagnose takes the URL to ask, or a function that returns it`,
   );
 }
 

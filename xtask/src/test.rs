@@ -12,8 +12,8 @@ use crate::process::Running;
 use crate::server::{Output, Server};
 use crate::wasm_std::{self, WasmStd};
 use crate::{
-    Result, bench, browser, checkout, demo, files, firefox, fuzz, minimum, node, package, ports,
-    process, promises, python, say, server, simulate, size, tools,
+    Result, bench, both, browser, checkout, demo, files, firefox, fuzz, minimum, node, package,
+    ports, process, promises, python, say, server, simulate, size, tools,
 };
 
 /// A part of the checks that can be asked for by name.
@@ -348,11 +348,14 @@ fn with_log(server: &mut Server, log: &Path, test: impl FnOnce() -> Result<()>) 
 }
 
 /// What the tests in `tests/npm` find in their environment.
+#[derive(Clone)]
 struct NpmTests {
     browser: Browser,
     tarball: PathBuf,
     /// The port of 127.0.0.1 on which tests serve pages of their own.
     page_port: u16,
+    /// The same for tests that run beside them.
+    other_page_port: u16,
 }
 
 impl NpmTests {
@@ -369,12 +372,21 @@ impl NpmTests {
                 .arg(&artifacts)
                 .current_dir(package::folder()),
         )?;
-        let [page_port, ..] = ports::reserved()?;
+        let [page_port, other_page_port, ..] = ports::reserved()?;
         Ok(Self {
             browser,
             tarball: artifacts.join(name),
             page_port,
+            other_page_port,
         })
+    }
+
+    /// The same for tests that run beside these: their pages have another port.
+    fn beside(&self) -> Self {
+        Self {
+            page_port: self.other_page_port,
+            ..self.clone()
+        }
     }
 
     /// The origin of the pages that tests serve themselves.
@@ -443,16 +455,32 @@ fn tests_in(folder: &str, but: Option<&str>) -> Result<Vec<PathBuf>> {
     Ok(tests)
 }
 
+/// The folders of the tests of the npm package, in lanes that run beside each other, since most tests wait for most of
+/// their time. The files of a lane run one after another: they share the port for their pages, and a pair of servers.
+const LANES: [&[&str]; 2] = [
+    &["tests/npm", "tests/npm/typed", "tests/npm/export"],
+    &[
+        CONFORMANCE,
+        "tests/npm/runtimes",
+        "tests/npm/testing",
+        "tests/npm/frameworks",
+        "tests/npm/recipes",
+        "tests/bench/test",
+    ],
+];
+
 fn npm() -> Result<()> {
-    let mut tests = tests_in("tests/npm", Some(INTEROP_TEST))?;
-    tests.extend(tests_in(CONFORMANCE, Some(CONFORMANCE_IN_FIREFOX))?);
-    tests.extend(tests_in("tests/npm/typed", None)?);
-    tests.extend(tests_in("tests/npm/export", None)?);
-    tests.extend(tests_in("tests/npm/runtimes", None)?);
-    tests.extend(tests_in("tests/npm/testing", None)?);
-    tests.extend(tests_in("tests/npm/frameworks", None)?);
-    tests.extend(tests_in("tests/npm/recipes", None)?);
-    tests.extend(tests_in("tests/bench/test", None)?);
+    let [mut first, mut second] = [Vec::new(), Vec::new()];
+    for (tests, folders) in [(&mut first, LANES[0]), (&mut second, LANES[1])] {
+        for &folder in folders {
+            let other = match folder {
+                "tests/npm" => Some(INTEROP_TEST),
+                CONFORMANCE => Some(CONFORMANCE_IN_FIREFOX),
+                _ => None,
+            };
+            tests.extend(tests_in(folder, other)?);
+        }
+    }
     let npm = NpmTests::prepare()?;
     let page = demo::assemble_page()?;
     let messages = package::EXPORT_MESSAGES.build(&tools::for_package()?)?;
@@ -461,14 +489,28 @@ fn npm() -> Result<()> {
     let other_log = checkout::artifacts().join("test-server-npm-without-control.log");
     let options = ["--port", "0", "--www", &page.to_string_lossy()];
     let without_control = Server::start(&options, Output::Logged(&other_log))?;
-    against_servers(&npm, "npm", &page, &tests, |node| {
-        node.env(
-            "STEADY_SOCKET_SERVER_WITHOUT_CONTROL",
-            without_control.http(),
-        )
-        .env("STEADY_SOCKET_TYPED_HELLO", typed_hello)
-        .env("STEADY_SOCKET_EXPORT_MESSAGES", messages);
-    })
+    let lane = |npm: &NpmTests, name: &str, tests: &[PathBuf], [stdout, stderr]: [Stdio; 2]| {
+        against_servers(npm, name, &page, tests, |node| {
+            node.env(
+                "STEADY_SOCKET_SERVER_WITHOUT_CONTROL",
+                without_control.http(),
+            )
+            .env("STEADY_SOCKET_TYPED_HELLO", &typed_hello)
+            .env("STEADY_SOCKET_EXPORT_MESSAGES", &messages)
+            .stdout(stdout)
+            .stderr(stderr);
+        })
+    };
+    let beside = npm.beside();
+    let log = checkout::artifacts().join("npm-second-lane.log");
+    let file = std::fs::File::create(&log)?;
+    let logged = [Stdio::from(file.try_clone()?), Stdio::from(file)];
+    let outcome = both(
+        || lane(&beside, "npm-second-lane", &second, logged),
+        || lane(&npm, "npm", &first, [Stdio::inherit(), Stdio::inherit()]),
+    );
+    println!("\nThe second lane:\n{}", files::read(&log)?);
+    outcome.map(drop)
 }
 
 /// The JavaScript face in Firefox, and beside Firefox's own `WebSocket`.

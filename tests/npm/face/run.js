@@ -22,7 +22,8 @@ export async function run(name, server) {
     if (uncaught.length > 0) throw new Error(`uncaught: ${uncaught.map(String).join('; ')}`);
     return null;
   } catch (error) {
-    return `${error?.stack ?? error}\n${context.history()}`;
+    // Firefox leaves the message out of the stack.
+    return `${error}\n${error?.stack ?? ''}\n${context.history()}`;
   } finally {
     context.end();
   }
