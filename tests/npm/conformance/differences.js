@@ -79,7 +79,7 @@ export const differences = {
       ours: { 'a name that there is not': 'throws TypeError' },
     },
 
-    '`send` has options behind the message, and wrong ones are refused; a `WebSocket` ignores what is there': {
+    '`send` takes options after the message, and refuses wrong ones; a `WebSocket` ignores them': {
       async run(t) {
         const { socket } = await t.open();
         const received = t.messages(socket, 1);
@@ -103,7 +103,7 @@ export const differences = {
       ours: { '18 MiB at once': 'throws QuotaExceededError (DOMException)' },
     },
 
-    'a message of more than `maxMessageBytes` (64 MiB) ends the connection; a `WebSocket` takes what there is': {
+    'a message of more than `maxMessageBytes` (64 MiB) ends the connection; a `WebSocket` has no limit': {
       async run(t) {
         const socket = t.make(t.rawUrl({ huge: 64 * 1024 * 1024 + 1 }));
         socket.binaryType = 'arraybuffer';

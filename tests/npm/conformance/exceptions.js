@@ -6,46 +6,46 @@ const CHROMIUM = ['Chromium'];
 const FIREFOX = ['Firefox'];
 const BOTH = [...CHROMIUM, ...FIREFOX];
 
-const SCRIPT = 'An event that a script dispatches has its listeners called one after the other by that script, and microtasks run when the script ends; nothing in the platform lets a script do it otherwise.';
-const CLAMP = 'The standard rounds a code to the nearest integer, halves to the even one. Chromium cuts the fraction off; Firefox and this class do as the standard says.';
-const REASON = 'By the standard a reason without a code is sent with 1000. Chromium throws instead; Firefox and this class do as the standard says.';
+const SCRIPT = 'When a script dispatches an event, the listeners run one after the other inside that script, and microtasks run when it ends. No script can change that.';
+const CLAMP = 'The standard rounds a code to the nearest integer, halves to even. Chromium truncates; Firefox and this class follow the standard.';
+const REASON = 'The standard sends a reason without a code with 1000. Chromium throws instead; Firefox and this class follow the standard.';
 
 export const exceptions = [
   {
     case: 'the class is called WebSocket',
     browsers: BOTH,
     notes: ['name', 'tag', 'as a string'],
-    reason: 'It is another class, and its name says so.',
+    reason: 'It is a different class, and its name says so.',
   },
   {
     case: 'an object of the class is an instance of WebSocket',
     browsers: BOTH,
     notes: ['instance'],
-    reason: 'It extends EventTarget as WebSocket does, since a WebSocket cannot be made without connecting once and for all. In TypeScript it can be assigned to one.',
+    reason: 'Like WebSocket it extends EventTarget, since every instance of WebSocket connects, once and for all. TypeScript accepts it as a WebSocket.',
   },
   {
     case: 'relative URLs are relative to the page',
     browsers: FIREFOX,
     notes: ['""'],
-    reason: 'An empty URL is that of the page, by the standard and in Chromium. Firefox refuses it.',
+    reason: 'By the standard, and in Chromium, an empty URL means that of the page. Firefox refuses it.',
   },
   {
     case: 'sub-protocols: what is offered to the server',
     browsers: BOTH,
     notes: ['null'],
-    reason: 'For null a WebSocket offers a sub-protocol called null. Here it is none, for it may stand before the options.',
+    reason: 'Given null, a WebSocket offers a sub-protocol called null. Here it means no sub-protocol, since it may precede the options.',
   },
   {
     case: 'an address that the policy of the page forbids',
     browsers: CHROMIUM,
     notes: ['events'],
-    reason: 'Chromium tells of it by error alone, although the standard wants close, too. This class has both, a second later.',
+    reason: 'Chromium emits error alone, although the standard requires close, too. This class emits both, a second later.',
   },
   {
     case: 'an address that the policy of the page forbids',
     browsers: FIREFOX,
     notes: ['events'],
-    reason: 'Firefox throws an exception of its own out of the constructor. This class has a failed attempt, as the standard has it: error, then close.',
+    reason: 'Firefox throws its own exception from the constructor. This class follows the standard with a failed attempt: error, then close.',
   },
   { case: 'microtasks run between the events', browsers: BOTH, notes: ['order'], reason: SCRIPT },
   { case: 'microtasks run between error and close', browsers: BOTH, notes: ['order'], reason: SCRIPT },
@@ -53,7 +53,7 @@ export const exceptions = [
     case: 'events that a browser dispatches are trusted',
     browsers: BOTH,
     notes: ['open', 'message', 'error', 'close'],
-    reason: 'Only what the browser itself dispatches is trusted.',
+    reason: 'Only events that the browser itself dispatches are trusted.',
   },
   {
     case: 'codes: what is taken, and what is thrown',

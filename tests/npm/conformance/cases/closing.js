@@ -134,7 +134,7 @@ export const closing = {
       t.note('events', log);
     },
 
-    async 'twice, and when it is over: once counts'(t) {
+    async 'twice, and when it is over: only the first counts'(t) {
       const { socket } = await t.open();
       const log = t.log(socket);
       const end = t.next(socket, 'close');
@@ -201,7 +201,7 @@ export const closing = {
       t.note('events', log);
     },
 
-    async 'what was sent before arrives before'(t) {
+    async 'messages sent before close() arrive before the end'(t) {
       const { socket } = await t.open();
       const log = t.log(socket);
       const end = t.next(socket, 'close');

@@ -59,7 +59,7 @@ export const construction = {
       parsed(t, 'white space around it', ` \n ws://${t.host}/echo\t `);
     },
 
-    async 'URLs that are no strings are converted'(t) {
+    async 'URLs that are not strings are converted'(t) {
       parsed(t, 'undefined', undefined);
       parsed(t, 'null', null);
       parsed(t, 'a number', 42);

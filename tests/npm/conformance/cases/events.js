@@ -97,7 +97,7 @@ export const events = {
       }
     },
 
-    async 'messages that come with the answer of the handshake wait for open'(t) {
+    async 'messages that arrive with the handshake response wait for open'(t) {
       const socket = t.make(t.rawUrl({ frames: '8101618101628800' }));
       const log = t.log(socket);
       await t.next(socket, 'close');
@@ -132,7 +132,7 @@ export const events = {
       t.note('order', log);
     },
 
-    async 'what a message is to the only handler, and what becomes of it'(t) {
+    async 'what the only handler sees of a message, and what becomes of it'(t) {
       const { socket } = await t.open();
       const event = await new Promise((resolve) => {
         socket.onmessage = (message) => {
@@ -257,7 +257,7 @@ export const events = {
       t.note('events', log);
     },
 
-    async 'an extension that the server accepts is told'(t) {
+    async 'an extension that the server accepts is reported'(t) {
       const socket = t.make(t.rawUrl({ extension: 'permessage-deflate' }));
       await t.next(socket, 'open');
       t.note('extensions', socket.extensions);

@@ -10,7 +10,7 @@ function fire(socket, type, init) {
 export const handlers = {
   title: 'Handlers and listeners',
   cases: {
-    async 'an attribute takes functions and objects, and null for all else'(t) {
+    async 'an attribute accepts functions and objects, and becomes null for anything else'(t) {
       const socket = t.make(t.echoUrl());
       const values = {
         'a function': () => {}, 'an object': {}, 'an array': [], null: null, undefined, 'a number': 7, 'a string': 'x',

@@ -34,7 +34,7 @@ export const receiving = {
       t.note('closed', socket.binaryType);
     },
 
-    async 'blobs come when nothing is said'(t) {
+    async 'binary messages are blobs by default'(t) {
       const socket = t.make(t.echoUrl());
       await t.next(socket, 'open');
       const came = t.next(socket, 'message');
@@ -44,7 +44,7 @@ export const receiving = {
       t.note('bytes', [...new Uint8Array(await data.arrayBuffer())]);
     },
 
-    async 'buffers come when that is said'(t) {
+    async 'binary messages are buffers when binaryType says so'(t) {
       const { socket } = await t.open();
       const came = t.next(socket, 'message');
       socket.send(new Uint8Array([1, 2, 3]));
@@ -52,7 +52,7 @@ export const receiving = {
       t.note('buffer', [data instanceof ArrayBuffer, data.byteLength, data.resizable ?? false]);
     },
 
-    async 'binaryType counts when a message is delivered'(t) {
+    async 'binaryType applies when a message is delivered'(t) {
       for (const [first, second] of [['blob', 'arraybuffer'], ['arraybuffer', 'blob']]) {
         const socket = t.make(t.rawUrl({ frames: TWO_AND_TEXT }));
         socket.binaryType = first;
@@ -61,7 +61,7 @@ export const receiving = {
       }
     },
 
-    async 'binaryType that is set in the open handler counts for what is at hand'(t) {
+    async 'binaryType set in the open handler applies to messages already received'(t) {
       const socket = t.make(t.rawUrl({ frames: TWO_AND_TEXT }));
       socket.onopen = () => { socket.binaryType = 'arraybuffer'; };
       t.note('received', await t.messages(socket, 3));
@@ -83,19 +83,19 @@ export const receiving = {
       t.note('received', await t.messages(socket, 4));
     },
 
-    async 'messages in pieces come whole, with pings between them'(t) {
+    async 'fragmented messages arrive whole, with pings between the fragments'(t) {
       const frames = ['010161', '8900', '000162', '800163', '020178', '800179', '8100'];
       const socket = t.make(t.rawUrl({ frames: frames.join('') }));
       socket.binaryType = 'arraybuffer';
       t.note('received', await t.messages(socket, 3));
     },
 
-    async 'text in pieces that split a sign comes whole'(t) {
+    async 'fragmented text that splits a character arrives whole'(t) {
       const socket = t.make(t.rawUrl({ frames: '0102f09f' + '80029880' }));
       t.note('received', await t.messages(socket, 1));
     },
 
-    async 'control frames are no messages'(t) {
+    async 'control frames are not messages'(t) {
       const socket = t.make(t.rawUrl({ frames: '8900' + '8a00' + '890161' + '810174' }));
       t.note('received', await t.messages(socket, 1));
     },

@@ -47,7 +47,7 @@ export const sending = {
       for (const [what, text] of Object.entries(texts)) t.note(what, await echoed(t, socket, text));
     },
 
-    async 'messages that are no strings are converted'(t) {
+    async 'messages that are not strings are converted'(t) {
       const { socket } = await t.open();
       const values = {
         null: null, undefined, true: true, 'a number': 12.5, NaN, 'a BigInt': 7n, 'an array': [1, [2, 3]], 'an object': {},
@@ -109,7 +109,7 @@ export const sending = {
       t.note('a DataView', await echoed(t, socket, dataView));
     },
 
-    async 'memory that threads share is refused'(t) {
+    async 'shared memory is refused'(t) {
       const { socket } = await t.open();
       const memory = shared();
       t.note('a view', await echoed(t, socket, new Uint8Array(memory, 0, 4)));
@@ -133,7 +133,7 @@ export const sending = {
       t.note('a proxy of a view', await echoed(t, socket, proxy));
     },
 
-    async 'objects of another realm are what they are'(t) {
+    async 'objects of another realm are treated as what they are'(t) {
       const frame = document.createElement('iframe');
       document.body.append(frame);
       const other = frame.contentWindow;

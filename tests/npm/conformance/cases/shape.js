@@ -33,11 +33,11 @@ export const shape = {
       t.note('as a string', Object.prototype.toString.call(t.make(t.echoUrl())));
     },
 
-    async 'the tag of the prototype is a property that can only be configured'(t) {
+    async 'the tag of the prototype is configurable and nothing else'(t) {
       t.note('property', kind(t.Socket.prototype, Symbol.toStringTag));
     },
 
-    async 'the class extends EventTarget, and its objects are of both'(t) {
+    async 'the class extends EventTarget, and its objects are instances of both'(t) {
       const socket = t.make(t.echoUrl());
       t.note('class', Object.getPrototypeOf(t.Socket) === EventTarget);
       t.note('prototype', Object.getPrototypeOf(t.Socket.prototype) === EventTarget.prototype);
@@ -59,7 +59,7 @@ export const shape = {
       t.attempt('none', () => t.make());
     },
 
-    async 'constants stand on the class and on the prototype, and cannot be changed'(t) {
+    async 'constants are on the class and on the prototype, and cannot be changed'(t) {
       for (const name of CONSTANTS) {
         for (const [where, holder] of [['class', t.Socket], ['prototype', t.Socket.prototype]]) {
           t.note(`${name} of the ${where}`, `${holder[name]} ${kind(holder, name)}`);
@@ -87,12 +87,12 @@ export const shape = {
       t.note('enumerated', [...CONSTANTS, ...READ_ONLY, ...HANDLERS, ...METHODS, 'binaryType', 'addEventListener', 'constructor'].filter((name) => names.has(name)));
     },
 
-    async 'attributes that can only be read refuse to be assigned'(t) {
+    async 'read-only attributes cannot be assigned'(t) {
       const socket = t.make(t.echoUrl());
       for (const name of READ_ONLY) t.attempt(name, () => { socket[name] = 'x'; });
     },
 
-    async 'accessors and methods refuse an object that is none of the class'(t) {
+    async 'accessors and methods refuse an object of another class'(t) {
       for (const name of [...READ_ONLY, ...HANDLERS, 'binaryType']) {
         t.attempt(`${name} of the prototype`, () => t.Socket.prototype[name]);
         const { get, set } = Object.getOwnPropertyDescriptor(t.Socket.prototype, name);

@@ -1,27 +1,27 @@
-// The part of docs/conformance.md that is made from the cases, the exceptions and the settings.
+// The part of docs/conformance.md that is generated from the cases, the exceptions and the settings.
 
 import { groups } from '../cases.js';
 import { differences } from '../differences.js';
 import { exceptions } from '../exceptions.js';
 import { AS_WEBSOCKET } from '../settings.js';
 
-export const BEGIN = '<!-- made from tests/npm/conformance: `UPDATE=1 node --test tests/npm/conformance/document.test.mjs` -->';
-export const END = '<!-- end of what is made -->';
+export const BEGIN = '<!-- generated from tests/npm/conformance: `UPDATE=1 node --test tests/npm/conformance/document.test.mjs` -->';
+export const END = '<!-- end of the generated part -->';
 
 const BROWSERS = ['Chromium', 'Firefox'];
 
 /** What stands between the two marks. */
 export function generated() {
   return [
-    '### With reconnecting and queueing off',
+    '### Without reconnecting and queueing',
     '',
-    'The options are these:',
+    'The options:',
     '',
     '```js',
     ...Object.entries(AS_WEBSOCKET).map(([name, value]) => `${name}: ${value},`),
     '```',
     '',
-    `${count()} cases; "same" is what the browser's own \`WebSocket\` shows.`,
+    `${count()} cases; "same" means that both behave alike.`,
     ...groups.flatMap(({ title, cases }) => [
       '', `#### ${title}`, '', `| case | ${BROWSERS.join(' | ')} |`, `|---${'|---'.repeat(BROWSERS.length)}|`,
       ...Object.keys(cases).map((name) => `| ${escaped(name)} | ${BROWSERS.map((browser) => verdict(name, browser)).join(' | ')} |`),
