@@ -1,4 +1,4 @@
-// docs/benchmarks.md and the plots beside it.
+// Generates docs/benchmarks.md and the plots beside it.
 
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
@@ -8,56 +8,56 @@ import { figure, median, summary } from './statistics.mjs';
 import { bars } from './svg.mjs';
 import { betterFirst, byCase } from './tables.mjs';
 
-/** What is measured from beginning to end of one run, rather than again and again. */
+/** Measured from start to end of one run, rather than repeatedly. */
 const GROWING = /^(10,000 reconnects|a million messages)\/(?!rate)/;
 
 const PARTS = {
   1: `## What a message costs in the page
 
-Against a stub of \`WebSocket\` that dispatches a fresh event for every message, since the browser's own cost of a frame hides
-everything else. Nanoseconds a message: the median, half the distance of the quartiles, and, in parentheses, what is added
-to a bare \`WebSocket\` with a handler that does the same work (for JSON and MessagePack: decodes and encodes it).
+Measured against a stub of \`WebSocket\` that dispatches a fresh event for every message, since the browser's own cost of a
+frame hides everything else. Nanoseconds per message: the median, half the interquartile range, and, in parentheses, the
+cost added to a bare \`WebSocket\` whose handler does the same work (for JSON and MessagePack: decoding and encoding).
 
-Contenders without a further word are given messages by handler. \`typed handler\` and \`iteration\` are those of \`TypedSocket\`;
-what is made in Rust reads a stream, its peers likewise, unless a handler is named. A loop or a stream has each message
-before the next comes. A \`note\` is one long text in an object, which suits
-WebAssembly least: the text is copied, where \`JSON.parse\` takes it whole.`,
+Contenders receive messages by handler unless stated otherwise. \`typed handler\` and \`iteration\` are those of \`TypedSocket\`.
+Contenders in Rust, peers included, read a stream unless a handler is named. A loop or a stream receives each message
+before the next one comes. A \`note\` is one long text in an object, the worst case for WebAssembly: the text has to be
+copied, where \`JSON.parse\` takes it whole.`,
   2: `## End to end over loopback
 
-Connections to the hello server, in the same page. In \`echo rate\` all messages are sent at once, and the clock stops when
-the last is back: messages a second, there and back. In \`rate in\` one message asks for many, until the last of them is there;
-in \`rate out\` many are sent, until the server has answered the last: that server is one on Node's ws, since the hello server
-answers every message by one. In \`echo latency\` each is sent when the one before is back. The first
-greeting is counted from construction, in a fresh page each time, and includes what is loaded only then: a WebAssembly
-module, without any cache. Those of the clients in Rust can read every kind of message that is measured above, and are larger
-than a program's: its sizes are below. A recovery is counted from the cut until the connection is open again, once with the waits that each
-client has as delivered (long waits are kind to a server, and no merit or fault here), and once with the least.`,
+Connections to the hello server, in the same page. \`echo rate\` sends all messages at once, and the clock stops when the last
+is back: messages per second, round trip. In \`rate in\` one message requests many, and the clock stops when the last has
+arrived. \`rate out\` sends many, until the server has answered the last; that server runs on Node's ws, since the hello
+server answers every message with one. In \`echo latency\` each message is sent when the previous one is back. The first
+greeting is timed from construction, in a fresh page each time, and includes what loads only then: a WebAssembly module,
+without any cache. The modules of the Rust clients can read every kind of message measured above, so they are larger than a
+program's, whose sizes are below. Recovery is timed from the cut until the connection is open again, once with each
+client's default waits (long waits are kind to a server, and neither a merit nor a fault here), and once with the shortest.`,
   3: `## Sizes
 
-Bytes of what a page loads.`,
+Bytes that a page loads.`,
   4: `## Memory
 
-As Chromium counts it after collecting garbage. For sockets: how much each of them adds to a page that has four already. For
-reconnects and messages: the median of what is there at each tenth of the way, and what the end is of the beginning.`,
+As Chromium counts it after a garbage collection. For sockets: how much each adds to a page that already has four. For
+reconnects and messages: the median of samples taken at every tenth of the run, and the ratio of the end to the start.`,
   5: `## The server under load
 
-The hello server beside one on axum, with the read buffer that axum has and with the one that ours has, and one on Python's
-websockets, with 1, 100 and 5,000 connections. Each is started anew for every value. Where there are two processors, the server
-has one and the clients the other. Other work on the machine changes processor times and memory least, and latencies most: those
-are taken at 1,000 greetings a second, far from what the servers can do.`,
+The hello server compared with one on axum (with axum's read buffer, and with ours) and one on Python's websockets, with 1,
+100 and 5,000 connections. Each value starts a fresh server. Where there are two processors, the server has one and the
+clients the other. Other work on the machine affects processor times and memory least, and latencies most; latencies are
+measured at 1,000 greetings per second, far below what the servers can do.`,
   6: `## Instructions
 
-Counted by callgrind, which does not depend on what else the machine does, with criterion's times beside them.`,
+Counted by callgrind, whatever else the machine does, with criterion's times beside them.`,
 };
 
-/** The cases of which there is a plot: part, case, title; `added` plots what is added to a bare `WebSocket`. */
+/** The cases that have a plot: part, case, title; `added` plots the cost added to a bare `WebSocket`. */
 const PLOTS = [
   { part: 1, name: 'receive/text/16', title: 'Receiving 16 B of text: added to a bare handler', added: true, file: 'receive-text' },
   { part: 1, name: 'receive/json/book-100', title: 'Receiving 100 B of JSON, decoded', file: 'receive-json-100' },
   { part: 1, name: 'receive/json/chat-1024', title: 'Receiving 1 KiB of JSON, decoded', file: 'receive-json-1024' },
   { part: 1, name: 'send/binary/64', title: 'Sending 64 B of bytes', file: 'send-binary' },
   { part: 1, name: 'send on a real socket/text/16', title: 'The call of send on a real socket, 16 B of text', file: 'send-real' },
-  { part: 2, name: 'echo rate/text/16', title: 'Messages a second, there and back (more is better)', file: 'echo-rate' },
+  { part: 2, name: 'echo rate/text/16', title: 'Round trips per second (more is better)', file: 'echo-rate' },
   { part: 2, name: 'echo latency p50/text/16', title: 'Echo latency, p50', file: 'echo-latency' },
   { part: 2, name: 'first greeting/text', title: 'From construction to the first greeting', file: 'first-greeting' },
   { part: 3, name: 'npm bundle/gzip', title: 'npm packages, bundled and minified, gzip -9', file: 'size-npm' },
@@ -74,7 +74,7 @@ export function markdownTable(rows, { texts = false } = {}) {
   return [line(head), `|---|${(texts ? '---|' : '--:|').repeat(head.length - 1)}`, ...body.map(line)].join('\n');
 }
 
-/** Cases that differ only in what stands behind their last slash stand in one table. */
+/** Cases that differ only after their last slash share a table. */
 export function groups(measurements) {
   const found = new Map();
   for (const { part, case: name, rows } of byCase(measurements)) {
@@ -140,14 +140,14 @@ export function documentation(results, judged) {
   files['benchmarks.md'] = `${[
     `# Benchmarks
 
-This library beside what its users would pick instead, all measured in one run. Made by \`cargo xtask bench --write\`; what
-each figure is and how it is taken is told in [the folder of the measurements](../tests/bench/README.md). Compare figures
-within this page, not with those of another machine or another day. Where a peer is better, it stands above.`,
+This library and its alternatives, all measured in one run. \`cargo xtask bench --write\` generates this page;
+[tests/bench](../tests/bench/README.md) describes each figure and how it is measured. Compare figures within this page,
+not with those of another machine or another day. Tables list the best first, be it a peer or this library.`,
     markdownTable([['machine', ''], ...Object.entries(machine).map(([name, value]) => [name, String(value)]), ['measured', started]], { texts: true }),
     markdownTable([['version of', ''], ...Object.entries(versions)], { texts: true }),
     `## Budgets
 
-What \`cargo xtask bench --check\` and \`cargo xtask size --check\` hold. A ratio has its 95 % interval behind it.`,
+\`cargo xtask bench --check\` and \`cargo xtask size --check\` enforce these. A ratio is followed by its 95 % interval.`,
     markdownTable(budgetTable(judged).map(([, ...cells], index) => [index === 0 ? 'budget' : judged[index - 1].budget.description, ...cells])),
     ...judged.filter(({ budget }) => budget.floor).map(({ budget }) => `**${budget.description}**: ${budget.floor}`),
     ...sections,
@@ -170,7 +170,7 @@ function plotOf({ part, name, title, added }, measurements) {
   return bars({ title, unit, rows });
 }
 
-/** Writes the documentation anew; a plot that is no more is removed. */
+/** Rewrites the documentation, and removes plots that no longer exist. */
 export async function writeDocumentation(docs, results, judged) {
   const folder = path.join(docs, 'benchmarks');
   await rm(folder, { recursive: true, force: true });
