@@ -1,24 +1,24 @@
-// What the declarations of every exported class refer to. The parts between the marks are those of the
-// JavaScript face, by `UPDATE=1 cargo test -p steady-socket-export`; the rest is written here.
+// What the declarations of every exported class refer to. The parts between the marks are copied from the declarations
+// of `ReconnectingWebSocket` by `UPDATE=1 cargo test -p steady-socket-export`; the rest is written here.
 
 // <generated LossCause>
 /** What ended a connection or an attempt. */
 export type LossCause =
   | 'socket'            // the browser's socket closed (server, network, or the answer to our close)
   | 'refused'           // the browser refused to make the socket
-  | 'connect-timeout'   // no answer within `connectTimeout`
+  | 'connect-timeout'   // no handshake response within `connectTimeout`
   | 'provider'          // a URL or sub-protocol function failed
   | 'provider-timeout'  // … or did not settle within `providerTimeout`
   | 'send-failed'       // the browser's `send` threw
   | 'close-timeout'     // the closing handshake did not end within `closeTimeout`
-  | 'heartbeat-timeout' // nothing was heard within `heartbeatInterval` and `heartbeatGrace`
-  | 'probe-timeout'     // nothing was heard within `probeTimeout` after the page woke or the network changed
+  | 'heartbeat-timeout' // the server was silent for `heartbeatInterval` plus `heartbeatGrace`
+  | 'probe-timeout'     // the server was silent for `probeTimeout` after the page woke or the network changed
   | 'message-too-big'   // the server sent a message larger than `maxMessageBytes`
   | 'reconnect'         // `reconnect()` replaced it
   | 'closed'            // `close()` ended it before it was open
   | 'suspended'         // `suspend()` ended it
-  | 'load-failed'       // the wasm module could not be loaded, or not within 30 s
-  | 'internal-error';   // the wasm module failed; a fresh instance takes its place, unless it fails again and again
+  | 'load-failed'       // the wasm module failed to load, or took longer than 30 s
+  | 'internal-error';   // the wasm module failed; a fresh instance replaces it, unless it fails repeatedly
 // </generated LossCause>
 
 // <generated ConnectionState>
@@ -29,7 +29,7 @@ export type LossCause =
 export type ConnectionState = 'idle' | 'connecting' | 'open' | 'waiting' | 'closing' | 'closed' | 'suspended';
 // </generated ConnectionState>
 
-/** Delays, limits and policies. One that there is not, or a wrong value, is an error of the constructor. */
+/** Delays, limits and policies. The constructor throws on unknown options and wrong values. */
 export interface SocketOptions {
   // <generated options>
   /**
@@ -258,24 +258,23 @@ export type Received<Socket extends { tryNext(): unknown }> = Exclude<ReturnType
 /** What the class `Socket` sends. */
 export type Sent<Socket extends { send(message: never): unknown }> = Parameters<Socket['send']>[0];
 
-/** A connection is open. What a listener sends goes ahead of the queue: the place to authenticate. */
+/** A connection is open. Messages sent by a listener go ahead of the queue: this is the place to authenticate. */
 export interface SocketOpenEvent extends Event {
   /** Whether an earlier connection was open. */
   readonly reconnected: boolean;
-  /** How many attempts it took. */
+  /** The number of attempts it took. */
   readonly attempt: number;
 }
 
-/** A connection, or an attempt to make one, has ended; another may follow. */
+/** A connection or an attempt has ended; another may follow. */
 export interface SocketCloseEvent extends CloseEvent {
   readonly willReconnect: boolean;
-  /** Milliseconds until the next attempt, or `null` when it is over or was suspended. */
+  /** Milliseconds until the next attempt; `null` if this close is final or the socket is suspended. */
   readonly delay: number | null;
   readonly cause: LossCause;
-  /** Why it will or will not be tried again, in a few words. */
+  /** Why it will or will not retry, in a few words. */
   readonly explanation: string;
-  /** Messages that the browser had taken and that were not confirmed: no answer of the server, to a ping sent after
-   *  them, shows that it had them. */
+  /** Messages that the browser accepted but the server never confirmed, by answering a ping sent after them. */
   readonly unconfirmedMessages: number;
   readonly unconfirmedBytes: number;
 }
@@ -283,40 +282,42 @@ export interface SocketCloseEvent extends CloseEvent {
 /** The state has changed. */
 export interface SocketStateEvent extends Event {
   readonly state: ConnectionState;
-  /** The attempt under way or coming, 1 for the first since the last stable connection. */
+  /** The current or next attempt, 1 for the first since the last stable connection. */
   readonly attempt: number;
-  /** While waiting: milliseconds until the attempt; otherwise `null`. */
+  /** While waiting: milliseconds until the next attempt; otherwise `null`. */
   readonly delay: number | null;
   /** Why, in a few words. */
   readonly reason: string;
 }
 
 /**
- * The queue holds more or fewer messages than were last reported. Comes once for all that changes in a turn of the event
- * loop, and not for messages that go out at once.
+ * The queue holds more or fewer messages than last reported. Emitted once for all changes in a turn of the event loop,
+ * and not for messages that go out at once.
  */
 export interface SocketQueueEvent extends Event {
   readonly queuedMessages: number;
   readonly queuedBytes: number;
 }
 
-/** Messages were not sent; or, with the reason `'inbox-full'`, were received and not read in time. */
+/** Messages were not sent or, with the reason `'inbox-full'`, were received but not read in time. */
 export interface SocketDroppedEvent<Socket extends AnySocket> extends Event {
   readonly reason: 'overflow' | 'expired' | 'volatile' | 'refused' | 'closed' | 'inbox-full';
   readonly messages: readonly (Sent<Socket> | Received<Socket>)[];
-  /** How many older messages were dropped with them, in the same task, and are not kept. */
+  /** How many older messages were dropped with them, in the same task, but not kept. */
   readonly omitted: number;
   /** The bytes of all of them, as they would have been sent. */
   readonly bytes: number;
 }
 
-/** The server sent something that is no message of the endpoint, or that JavaScript cannot hold. The rest goes on. */
+/**
+ * The server sent something that is not a message of the endpoint, or that JavaScript cannot represent. Others go on.
+ */
 export interface SocketInvalidEvent extends Event {
-  /** What was wrong with it. Its `message` quotes nothing of it. */
+  /** What was wrong. Its `message` quotes nothing that was received. */
   readonly error: TypeError & { readonly detail?: string };
-  /** More words, which may quote the message, or `null`. */
+  /** Details, which may quote what was received, or `null`. */
   readonly detail: string | null;
-  /** The beginning of the message, escaped, or `null` where it is not kept. */
+  /** The beginning of what was received, escaped, or `null` if it was not kept. */
   readonly excerpt: string | null;
 }
 
@@ -332,24 +333,24 @@ export interface SocketEventMap<Socket extends AnySocket> {
   queuechange: SocketQueueEvent;
 }
 
-/** Any class that is exported for an endpoint. */
+/** Any class exported for an endpoint. */
 export interface AnySocket {
   tryNext(): unknown;
   send(message: never): void;
 }
 
 /**
- * What every exported class has, beside its constructor, `send` and `tryNext`.
+ * What every exported class has, besides its constructor, `send` and `tryNext`.
  *
- * Messages are read in one of two ways, and the first use decides which: by listeners for `message`, or by
- * `next`, `tryNext` and `for await`. Until then they wait, 10,000 of them or 64 MiB at most; then the oldest make
- * room, and are reported as dropped.
+ * Messages are read in one of two ways, and the first use decides which: listeners for `message`, or `next`, `tryNext`
+ * and `for await`. Until then up to 10,000 of them, or 64 MiB, wait; beyond that the oldest make room, and are reported
+ * as dropped.
  *
- * It lives as long as the program holds it: one that is freed (`free`, `using`), or collected because nothing
- * refers to it, closes its connection, as soon as no `for await` loop reads from it any more.
+ * A socket lives as long as the program refers to it. When it is freed (`free`, `using`) or garbage-collected, it
+ * closes its connection, once no `for await` loop reads from it any more.
  */
 export interface TypedSocket<Socket extends AnySocket> {
-  /** What it is doing. */
+  /** What the socket is doing. */
   readonly state: ConnectionState;
   /** The sub-protocol that the server chose; `''` without a connection. */
   readonly protocol: string;
@@ -357,22 +358,22 @@ export interface TypedSocket<Socket extends AnySocket> {
   readonly bufferedAmount: number;
 
   /**
-   * The next message; `undefined` when the connection is closed for good, or this object was freed.
+   * The next message; `undefined` if the connection is closed for good, or this object was freed.
    *
-   * @throws {DOMException} `InvalidStateError` when messages go to listeners
+   * @throws {DOMException} `InvalidStateError` if messages go to listeners
    */
   next(): Promise<Received<Socket> | undefined>;
   /**
-   * The messages, until the connection is closed for good. A loss that is mended does not end it.
+   * The messages, until the connection is closed for good. Reconnecting does not end it.
    *
-   * @throws {DOMException} `InvalidStateError` when messages go to listeners
+   * @throws {DOMException} `InvalidStateError` if messages go to listeners
    */
   [Symbol.asyncIterator](): AsyncIterableIterator<Received<Socket>>;
 
   /**
-   * As that of `EventTarget`; the event's `target` is an object behind this one.
+   * Like that of `EventTarget`, but the event's `target` is an internal object.
    *
-   * @throws {DOMException} `InvalidStateError` for `message` when messages are read by `next`, `tryNext` or a loop
+   * @throws {DOMException} `InvalidStateError` for `message` if messages are read by `next`, `tryNext` or a loop
    */
   addEventListener<Kind extends keyof SocketEventMap<Socket>>(
     kind: Kind,
@@ -386,8 +387,8 @@ export interface TypedSocket<Socket extends AnySocket> {
   ): void;
 
   /**
-   * Closes for good, until `reconnect()`. While open, the queue is handed to the browser first; otherwise it is
-   * dropped, which a `dropped` event reports.
+   * Closes for good, until `reconnect()`. While open, it first hands the queue to the browser; otherwise it drops the
+   * queue, and a `dropped` event reports it.
    *
    * @throws {DOMException} `InvalidAccessError` for a code that is neither 1000 nor 3000 to 4999, `SyntaxError`
    *   for a reason of more than 123 bytes
@@ -395,22 +396,22 @@ export interface TypedSocket<Socket extends AnySocket> {
    */
   close(code?: number, reason?: string): void;
   /**
-   * A new connection now, in every state; after a final close, afresh. One that it replaces is closed with the code and
-   * the reason, and its `close` event has them.
+   * Makes a new connection now, in every state, even after a final close. A connection that it replaces is closed with
+   * the code and the reason, and its `close` event has them.
    *
    * @throws as `close`
    */
   reconnect(code?: number, reason?: string): void;
   /**
-   * Pauses: closes the connection, with code 1000 unless another is given, and makes no other until `resume()` or
-   * `reconnect()`. The queue, listeners and options stay, and what is sent meanwhile is queued. It does nothing before
-   * the start, while closing and when closed. The `close` event has `cause` `suspended` and `willReconnect` `true`.
+   * Pauses: closes the connection, with code 1000 by default, and makes no other until `resume()` or `reconnect()`. The
+   * queue, listeners and options stay, and messages sent meanwhile are queued. It does nothing while idle, closing or
+   * closed. The `close` event has `cause` `suspended` and `willReconnect` `true`.
    *
    * @throws as `close`
    */
   suspend(code?: number, reason?: string): void;
-  /** Goes on after `suspend()`: connects at once, as far as the budget of attempts allows. */
+  /** Continues after `suspend()`: connects at once, as far as the budget of attempts allows. */
   resume(): void;
-  /** With the option `gate`: the queue may flow on this connection. */
+  /** With the option `gate`: lets the queue flow on this connection. */
   ready(): void;
 }

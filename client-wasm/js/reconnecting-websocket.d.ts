@@ -1,21 +1,21 @@
-// The declarations of the JavaScript face. The options' names, units, ranges and defaults are generated
-// from the Rust `Options` (between the two marks below); everything else is written here.
+// The declarations of the JavaScript API. The options' names, units, ranges and defaults, and the close codes, are
+// generated from Rust (between the marks below); everything else is written here.
 
-/** What a function that provides the URL or the sub-protocols may want to know about the attempt. */
+/** Describes the attempt to a function that provides the URL or the sub-protocols. */
 export interface AttemptContext {
   /** 1 for the first attempt since the connection was last stable, 2 for the first retry, and so on. */
   readonly attempt: number;
-  /** How the connection was lost last, or `null` before the first loss. */
+  /** The last loss; `null` before the first. */
   readonly lastClose: LostConnection | null;
-  /** Aborts when the answer is no longer wanted: closed, reconnected, or over `providerTimeout`. */
+  /** Aborts when the result is no longer needed: after `close()`, `reconnect()`, or `providerTimeout`. */
   readonly signal: AbortSignal;
 }
 
-/** How a connection, or an attempt to make one, ended. */
+/** How a connection or an attempt ended. */
 export interface LostConnection {
   /** The browser's close code; 1006 when no close frame was seen (a failed attempt included). */
   readonly code: number;
-  /** The server's reason, at most 123 bytes of text that the server chose. */
+  /** The server's reason: at most 123 bytes of text chosen by the server. */
   readonly reason: string;
   readonly wasClean: boolean;
   /** Whether this connection had been open. */
@@ -23,9 +23,10 @@ export interface LostConnection {
   /** What ended it. */
   readonly cause: LossCause;
   /**
-   * What was thrown, where that is known: by a function for the URL or the sub-protocols (cause `provider`; a rejection
-   * likewise), by the `WebSocket` constructor (`refused`) or by its `send` (`send-failed`). For the cause `socket` it is
-   * what the platform's `error` event had: Node's and those of `ws` have one, browsers have none. It may quote the URL.
+   * The exception, if known: thrown by a function for the URL or the sub-protocols (cause `provider`; also the reason
+   * of a rejection), by the `WebSocket` constructor (`refused`) or by its `send` (`send-failed`). For the cause
+   * `socket` it is the error in the platform's `error` event, which Node and `ws` provide and browsers do not. It may
+   * quote the URL.
    */
   readonly error: unknown;
 }
@@ -34,19 +35,19 @@ export interface LostConnection {
 export type LossCause =
   | 'socket'            // the browser's socket closed (server, network, or the answer to our close)
   | 'refused'           // the browser refused to make the socket
-  | 'connect-timeout'   // no answer within `connectTimeout`
+  | 'connect-timeout'   // no handshake response within `connectTimeout`
   | 'provider'          // a URL or sub-protocol function failed
   | 'provider-timeout'  // … or did not settle within `providerTimeout`
   | 'send-failed'       // the browser's `send` threw
   | 'close-timeout'     // the closing handshake did not end within `closeTimeout`
-  | 'heartbeat-timeout' // nothing was heard within `heartbeatInterval` and `heartbeatGrace`
-  | 'probe-timeout'     // nothing was heard within `probeTimeout` after the page woke or the network changed
+  | 'heartbeat-timeout' // the server was silent for `heartbeatInterval` plus `heartbeatGrace`
+  | 'probe-timeout'     // the server was silent for `probeTimeout` after the page woke or the network changed
   | 'message-too-big'   // the server sent a message larger than `maxMessageBytes`
   | 'reconnect'         // `reconnect()` replaced it
   | 'closed'            // `close()` ended it before it was open
   | 'suspended'         // `suspend()` ended it
-  | 'load-failed'       // the wasm module could not be loaded, or not within 30 s
-  | 'internal-error';   // the wasm module failed; a fresh instance takes its place, unless it fails again and again
+  | 'load-failed'       // the wasm module failed to load, or took longer than 30 s
+  | 'internal-error';   // the wasm module failed; a fresh instance replaces it, unless it fails repeatedly
 
 export type UrlSource =
   | string
@@ -65,7 +66,7 @@ export type ProtocolsSource =
 export type ConnectionState = 'idle' | 'connecting' | 'open' | 'waiting' | 'closing' | 'closed' | 'suspended';
 
 export interface ReconnectingWebSocketOptions {
-  /** The sub-protocols to offer, where they are not the second argument of the constructor. */
+  /** The sub-protocols to offer, unless they are the second argument of the constructor. */
   protocols?: ProtocolsSource | null | undefined;
 
   // <generated options>
@@ -289,11 +290,12 @@ export interface ReconnectingWebSocketOptions {
   // </generated options>
 
   /**
-   * Asked after every loss: `true` retries, `false` ends it, a number retries after that many
-   * milliseconds, `undefined` leaves it to the built-in policy for the close code (see below). It has to answer at
-   * once: if it throws, or returns something else, a promise included, that is reported, and the policy decides.
+   * Called after every loss. `true` retries, `false` gives up, a number retries after that many milliseconds, and
+   * `undefined` leaves the decision to the built-in policy for the close code (see below). It must return at once: if
+   * it throws, or returns anything else, even a promise, that is reported, and the policy decides.
    *
-   * When a function for the URL or the sub-protocols fails, `error` is what it threw, so that some failures can end it:
+   * When a function for the URL or the sub-protocols fails, `error` is what it threw, so you can give up on some
+   * failures:
    *
    * ```js
    * shouldReconnect: ({ error }) => (error instanceof NotLoggedIn ? false : undefined),
@@ -315,9 +317,9 @@ export interface ReconnectingWebSocketOptions {
   shouldReconnect?: ((lost: LostConnection) => boolean | number | undefined | void) | undefined;
 
   /**
-   * What a server answers that is sent it: with this, the option `heartbeatInterval` finds a dead connection
-   * even where the server says nothing by itself, and a page that wakes asks whether the connection still
-   * lives. A function is called for every ping; if it throws, that is reported, and nothing is sent.
+   * A message that the server is known to reply to. With it, the option `heartbeatInterval` detects a dead connection
+   * even if the server sends nothing unasked, and a page that wakes up asks whether the connection is still alive. A
+   * function is called for every ping; if it throws, that is reported, and nothing is sent.
    *
    * Not needed for a server that speaks control messages (see `controlMessages`).
    *
@@ -332,11 +334,11 @@ export interface ReconnectingWebSocketOptions {
   heartbeatMessage?: string | BufferSource | (() => string | BufferSource) | undefined;
 
   /**
-   * What is sent at every `keepaliveInterval`, where control messages are not spoken; without it, `heartbeatMessage`
-   * is. The server need not answer: nothing is judged by it. A function is called each time; if it throws, that is
+   * Sent at every `keepaliveInterval` unless control messages are in use; the default is `heartbeatMessage`. The server
+   * need not answer, and no conclusion is drawn if it does not. A function is called each time; if it throws, that is
    * reported, and nothing is sent.
    *
-   * For a server that closes connections on which it hears nothing, whatever it sends itself:
+   * For servers that close connections on which they hear nothing, whatever they send themselves:
    *
    * ```js
    * new ReconnectingWebSocket('/feed', [], { keepaliveInterval: 20_000, keepaliveMessage: '{"type":"alive"}' });
@@ -345,52 +347,54 @@ export interface ReconnectingWebSocketOptions {
   keepaliveMessage?: string | BufferSource | (() => string | BufferSource) | undefined;
 
   /**
-   * Whether a message is the answer to `heartbeatMessage`, or a heartbeat that the server sends by itself.
-   * Such a message reaches no listener. As an answer, it confirms what was sent before that heartbeat; where more come
-   * than were asked for, the server sends them by itself, and they confirm nothing. Every message is a sign of life, so without this the answer is
-   * delivered like any other. If it throws or returns no boolean, that is reported, and the message delivered.
+   * Whether a message is the answer to `heartbeatMessage`, or a heartbeat that the server sends unasked. Such a message
+   * reaches no listener. An answer confirms what was sent before that ping; if more answers come than pings went out,
+   * the server sends them unasked, and they confirm nothing. Every message is a sign of life, so without this function
+   * the answer is delivered like any other message. If it throws or returns anything but a boolean, that is reported,
+   * and the message is delivered.
    */
   isHeartbeat?: ((data: any) => boolean) | undefined;
 
   /**
-   * Finds out why handshakes fail, which browsers do not tell: after `diagnoseAfter` attempts in a row that
-   * never opened, one `GET` request is made (without the cache, without following redirections, at most 5 s).
-   * It takes the URL to ask (`ws:` is asked as `http:`), or a function that gives it. `true` asks the socket's own
-   * URL, and is refused by a `TypeError` where that has a query or comes from a function: it may then hold a ticket
-   * that is good once, which no second request may use. What is found comes in a `diagnosis` event and in the next
-   * `close` event. A server of another origin has to allow the page to read its answer (CORS).
+   * Finds out why handshakes fail, which browsers do not report. After `diagnoseAfter` attempts in a row that never
+   * opened, one `GET` request is made (without the cache, without following redirects, at most 5 s). Pass the URL to
+   * request (`ws:` becomes `http:`), or a function that returns it. `true` requests the socket's own URL; it throws a
+   * `TypeError` if that has a query or comes from a function, since it may then hold a single-use ticket, which no
+   * second request may use. The result comes in a `diagnosis` event and in the next `close` event. A server of another
+   * origin has to allow the page to read its response (CORS).
    * @default false
    */
   diagnose?: boolean | string | URL | (() => string | URL | Promise<string | URL>) | undefined;
 
   /**
-   * After how many attempts in a row that never opened `diagnose` asks, once until a connection is open again.
+   * How many attempts in a row must fail to open before `diagnose` makes its request, once until a connection is open
+   * again.
    * A whole number, 1 to 2^31 - 1.
    * @default 3
    */
   diagnoseAfter?: number | undefined;
 
   /**
-   * Aborting it is the same as `close()`, but for good: `reconnect()` then throws the signal's reason. If it is
-   * aborted already, no attempt is made.
+   * Aborting it works like `close()`, but for good: `reconnect()` then throws the signal's reason. If it is already
+   * aborted, no attempt is made.
    */
   signal?: AbortSignal | undefined;
 
   /**
-   * The `WebSocket` constructor to use, where there is no global one (Node 20: `ws`) or to test. It cannot be this class,
-   * or one that makes sockets of this class with itself. Where a program has put this class in the place of the global
-   * one, the one that was there when the package was imported is taken.
+   * The `WebSocket` constructor to use, where there is no global one (Node 20: `ws`) or for tests. It cannot be this
+   * class, or a class that makes its sockets with this one. If a program has replaced the global one with this class,
+   * the one that was there when the package was imported is used.
    */
   WebSocket?: (new (url: string, protocols?: string | string[]) => WebSocketLike) | undefined;
 
   /**
-   * Called with a line for every state transition, loss and drop; never with a message, a URL, a sub-protocol
-   * or a text that the server chose.
+   * Called with a line for every state transition, loss and drop. No line contains a message, a URL, a sub-protocol or
+   * text chosen by the server.
    */
   debug?: ((line: string) => void) | undefined;
 }
 
-/** What is used of a `WebSocket`. */
+/** The part of `WebSocket` that this library uses. */
 export interface WebSocketLike {
   binaryType: string;
   readonly bufferedAmount: number;
@@ -402,67 +406,68 @@ export interface WebSocketLike {
   onclose: ((event: any) => any) | null;
   send(data: any): void;
   close(code?: number, reason?: string): void;
-  /** Ends a connection whose close was not answered in time, as in `ws`. A browser's has no such method. */
+  /** Ends a connection whose close was not answered in time, as in `ws`. Browsers have no such method. */
   terminate?(): void;
 }
 
 export interface SendOptions {
   /** `first` goes ahead of the queue and does not wait for `ready()`. Default: in order. */
   priority?: 'first' | undefined;
-  /** Sent now or not at all (then reported by a `dropped` event). Default `false`. */
+  /** Send now or not at all (then a `dropped` event reports it). Default `false`. */
   volatile?: boolean | undefined;
-  /** Milliseconds that it may wait in the queue, 1 to 2^31 - 1, or `Infinity`. Default: the option `messageTtl`. */
+  /**
+   * How long it may wait in the queue, in milliseconds, 1 to 2^31 - 1, or `Infinity`. Default: the option `messageTtl`.
+   */
   ttl?: number | undefined;
 }
 
 export interface OpenEvent extends Event {
-  /** `true` when there was an open connection before. */
+  /** `true` if there was an open connection before. */
   readonly reconnected: boolean;
-  /** The number of attempts that it took. */
+  /** The number of attempts it took. */
   readonly attempt: number;
 }
 
 export interface ReconnectingCloseEvent extends CloseEvent {
   /**
-   * `true`: another attempt follows, or will after `resume()` where it was suspended; `false`: it is over, and
+   * `true`: another attempt follows, or will after `resume()` if suspended; `false`: this close is final, and
    * `readyState` is 3.
    */
   readonly willReconnect: boolean;
-  /** Milliseconds until the next attempt, if that is known: `null` when it is over or was suspended. */
+  /** Milliseconds until the next attempt; `null` if this close is final or the socket is suspended. */
   readonly delay: number | null;
   readonly cause: LossCause;
   /**
-   * Why it will or will not retry: a phrase, such as `no retry is left`, to be shown. Before it stands what went wrong,
-   * where that is known. That may be the message of an error, of a function for the URL or of the platform (browsers have
-   * none), which may quote the URL: keep it out of logs where that is secret.
+   * Why it will or will not retry: a phrase for people, such as `no retry is left`, preceded by what went wrong, if
+   * known. That may be the message of an error, from a function for the URL or from the platform (browsers provide
+   * none), which may quote the URL: keep it out of logs if that is secret.
    */
   readonly explanation: string;
-  /** As `error` of `LostConnection`. */
+  /** See `error` of `LostConnection`. */
   readonly error: unknown;
-  /** What the option `diagnose` found out since the last `close` event; `null` if nothing. */
+  /** What the option `diagnose` found out since the last `close` event, or `null`. */
   readonly diagnosis: Diagnosis | null;
-  /** Messages that the browser had taken and that were not confirmed: no answer of the server, to a ping sent after
-   *  them, shows that it had them. */
+  /** Messages that the browser accepted but the server never confirmed, by answering a ping sent after them. */
   readonly unconfirmedMessages: number;
   readonly unconfirmedBytes: number;
 }
 
 /** What a plain HTTP request showed after handshakes had failed. */
 export type Diagnosis =
-  /** The server answers, with this status: 401 or 403 when it does not let the user in, 404 when there is
-   *  nothing at this address, 5xx when it or a proxy is in trouble; 400 or 426 come from a WebSocket endpoint
-   *  that is healthy and takes no plain request. */
+  /** The server answers with this status: 401 or 403 if it refuses the user, 404 if there is nothing at this address,
+   *  5xx if it or a proxy is in trouble; 400 or 426 come from a healthy WebSocket endpoint that accepts no plain
+   *  request. */
   | { readonly kind: 'status'; readonly status: number }
-  /** It does not answer. */
+  /** The server does not answer. */
   | { readonly kind: 'unreachable' }
   /**
    * The user, or a policy, denies this page a permission that it needs to connect to its own machine or network
    * (Chromium from 142 on; `loopback-network`, `local-network`, or `local-network-access` in earlier versions). This is
-   * found without the option `diagnose`, and without a request. It is tried again as after any failure, and at once
-   * when the permission is given.
+   * reported without the option `diagnose`, and without a request. The socket keeps trying as after any failure, and
+   * tries at once when the permission is granted.
    */
   | { readonly kind: 'permission'; readonly name: string }
-  /** It cannot be told: it redirects, or is of another origin and does not answer or may not be read. */
+  /** Unknown: the server redirects, or is of another origin and does not answer or may not be read. */
   | { readonly kind: 'unknown' };
 
 export interface DiagnosisEvent extends Event {
@@ -471,34 +476,34 @@ export interface DiagnosisEvent extends Event {
 
 export interface StateChangeEvent extends Event {
   readonly state: ConnectionState;
-  /** The attempt under way or coming, 1 for the first. */
+  /** The current or next attempt, 1 for the first. */
   readonly attempt: number;
   /** In `waiting`: milliseconds until the next attempt. */
   readonly delay: number | null;
-  /** Why: a phrase, such as `the wait is over`, to be shown or logged. */
+  /** Why: a phrase to show or log, such as `the wait is over`. */
   readonly reason: string;
 }
 
 export interface DroppedEvent<Message = string | ArrayBuffer | Blob> extends Event {
-  /** `overflow`: the queue was full; `expired`: over its time to live; `volatile`: could not be sent
-   *  now; `refused`: the `send` of two connections threw; `closed`: the socket was closed before it could
-   *  be sent, or was closing or closed when it was given to `send`. */
+  /** `overflow`: the queue was full; `expired`: past its time to live; `volatile`: could not be sent now; `refused`:
+   *  the browser's `send` threw on two connections; `closed`: the socket closed before the message could be sent, or
+   *  was already closing or closed when `send` was called. */
   readonly reason: 'overflow' | 'expired' | 'volatile' | 'refused' | 'closed';
   /**
-   * The messages themselves, in the order they were sent: of those that were dropped for this reason in one task,
-   * the newest, as many as the queue may hold (`maxQueuedMessages` and `maxQueuedBytes`, or 256 and 64 KiB where those
-   * are less), and one in any case.
+   * The messages themselves, in the order they were sent: the newest of those dropped for this reason in one task, as
+   * many as the queue may hold (`maxQueuedMessages` and `maxQueuedBytes`, or 256 and 64 KiB if those are less), and at
+   * least one.
    */
   readonly messages: ReadonlyArray<Message>;
-  /** How many older messages were dropped with them and are not kept. */
+  /** How many older messages were dropped with them but not kept. */
   readonly omitted: number;
   /** The bytes of all of them. */
   readonly bytes: number;
 }
 
 /**
- * The queue holds more or fewer messages than were last reported. Comes once for all that changes in a turn of the event
- * loop, and not for messages that go out at once.
+ * The queue holds more or fewer messages than last reported. Emitted once for all changes in a turn of the event loop,
+ * and not for messages that go out at once.
  */
 export interface QueueChangeEvent extends Event {
   readonly queuedMessages: number;
@@ -506,8 +511,8 @@ export interface QueueChangeEvent extends Event {
 }
 
 /**
- * An attempt failed, or the platform reported an error; a `close` event follows. Browsers say nothing more. Where the
- * platform does, as the package `ws` and Node do, so does this event; the words may quote the URL.
+ * An attempt failed, or the platform reported an error; a `close` event follows. Browsers give no details. If the
+ * platform does, as the package `ws` and Node do, this event has them; the text may quote the URL.
  */
 export interface SocketErrorEvent extends Event {
   readonly message?: string;
@@ -530,7 +535,7 @@ export interface Snapshot {
   readonly droppedBytes: number;
   readonly unconfirmedMessages: number;
   readonly unconfirmedBytes: number;
-  /** Sockets given up without their `close` event. */
+  /** Sockets given up before their `close` event. */
   readonly abandoned: number;
   /** Milliseconds until the next attempt; `null` when none is scheduled. */
   readonly nextAttemptIn: number | null;
@@ -548,9 +553,9 @@ export interface ReconnectingWebSocketEventMap {
 }
 
 /**
- * A `WebSocket` that stays connected. It can be given to whatever takes a `WebSocket`: only what a handler is
- * told, and what `this` is in it, is said more exactly here. A library that makes a new `WebSocket` after a close
- * has to be given one with the option `reconnect: false`; otherwise both reconnect, and connections pile up.
+ * A `WebSocket` that stays connected. Pass it to whatever takes a `WebSocket`: the declarations differ only in being
+ * more precise about a handler's event and its `this`. A library that makes a new `WebSocket` after a close needs one
+ * with the option `reconnect: false`; otherwise both reconnect, and connections pile up.
  */
 export class ReconnectingWebSocket extends EventTarget {
   static readonly CONNECTING: 0;
@@ -565,24 +570,22 @@ export class ReconnectingWebSocket extends EventTarget {
   /**
    * Starts to connect, unless the option `startClosed` says otherwise.
    *
-   * @param url - where to connect; relative to the page or the worker, `http:` and `https:` as `ws:` and
-   *   `wss:`. A function is asked anew before every attempt, never inside of the constructor; if it fails, the
-   *   attempt has failed.
-   * @param protocols - the sub-protocols to offer, in order of preference, or a function that gives them; or the options,
-   *   which may have them as `protocols`
-   * @throws {DOMException} `SyntaxError` for a URL or sub-protocols that no `WebSocket` takes
-   * @throws {TypeError} for an option that there is not, or a value of the wrong kind
+   * @param url - where to connect; relative to the page or the worker, with `http:` and `https:` meaning `ws:` and
+   *   `wss:`. A function is called before every attempt, never inside the constructor; if it fails, the attempt has
+   *   failed.
+   * @param protocols - the sub-protocols to offer, in order of preference, or a function that returns them; or the
+   *   options, which may have them as `protocols`
+   * @throws {DOMException} `SyntaxError` for a URL or sub-protocols that no `WebSocket` accepts
+   * @throws {TypeError} for an unknown option, or a value of the wrong kind
    * @throws {RangeError} for an option out of range
-   * @throws {DOMException} `SecurityError` for a `ws:` URL of another host than loopback on a page that was
-   *   loaded over https, unless the option `allowInsecure` is set. A URL that a function gives is refused
-   *   likewise: that attempt has failed.
+   * @throws {DOMException} `SecurityError` for a `ws:` URL of another host than loopback on a page loaded over https,
+   *   unless the option `allowInsecure` is set. If a function returns such a URL, that attempt fails instead.
    * @throws {DOMException} `InvalidStateError` after the WebAssembly module has failed (a bug of this library) six
-   *   times within ten minutes. Before that, a failure is a loss with the `cause` `internal-error`. Now every connection
-   *   has ended with an `error` and a `close` event, what was in the queues is reported as dropped, and `send`,
-   *   `reconnect`, `ready`, `snapshot` and `load` fail in the same way until the page is reloaded. What cleaning up
-   *   needs goes on to work: `close` has nothing left to do, and does nothing; every attribute can be read and set, as
-   *   of a closed socket, and listeners can be removed.
-   * @throws {RangeError} the engine's own, before anything is done, where the program has nearly exhausted the stack; so
+   *   times within ten minutes. The first five failures are losses with the `cause` `internal-error`. The sixth ends
+   *   every connection with an `error` and a `close` event, and reports the queued messages as dropped; then `send`,
+   *   `reconnect`, `ready`, `snapshot` and `load` fail the same way until the page is reloaded. Cleaning up still
+   *   works: `close` does nothing, attributes can be read and set as on a closed socket, and listeners can be removed.
+   * @throws {RangeError} the engine's own, before anything is done, if the program has nearly exhausted the stack; so
    *   do all methods and attributes (Firefox: `InternalError`)
    */
   constructor(
@@ -592,25 +595,25 @@ export class ReconnectingWebSocket extends EventTarget {
   );
   constructor(url: UrlSource, options: ReconnectingWebSocketOptions);
 
-  /** The absolute URL; with a function for the URL that of the last attempt, `''` before the first. */
+  /** The absolute URL; if a function provides it, that of the last attempt, or `''` before the first. */
   readonly url: string;
   /** The sub-protocol that the server chose; `''` if none. */
   readonly protocol: string;
   /** The extensions that the server chose. */
   readonly extensions: string;
   /**
-   * 0 during every attempt and wait and while suspended, 1 open, 2 closing, 3 only when it is over, or idle
+   * 0 during every attempt and wait and while suspended, 1 open, 2 closing, 3 only when closed for good, or idle
    * (`startClosed`).
    */
   readonly readyState: 0 | 1 | 2 | 3;
-  /** Bytes in the queue and in the browser, and those given to `send` when it was too late. */
+  /** Bytes in the queue and in the browser, plus those passed to `send` when it was too late. */
   readonly bufferedAmount: number;
   /** How binary messages arrive: `'blob'` unless changed, and kept over reconnects. */
   binaryType: BinaryType;
-  /** What it is doing, in more words than `readyState` has. */
+  /** What the socket is doing, in more detail than `readyState`. */
   readonly state: ConnectionState;
 
-  // Read, these have the types of `WebSocket`, or this class could not stand in for it; what is set is told more.
+  // The getters have the types of `WebSocket`, so that this class can stand in for it; the setters are more precise.
   get onopen(): ((this: WebSocket, event: Event) => any) | null;
   set onopen(handler: ((this: ReconnectingWebSocket, event: OpenEvent) => unknown) | null);
   get onmessage(): ((this: WebSocket, event: MessageEvent) => any) | null;
@@ -625,59 +628,58 @@ export class ReconnectingWebSocket extends EventTarget {
   ondiagnosis: ((this: ReconnectingWebSocket, event: DiagnosisEvent) => unknown) | null;
 
   /**
-   * Sends now when open, and queues otherwise; a buffer or a view may be changed as soon as this has returned.
-   * What is sent inside of an `open` handler goes ahead of the queue. When closing or closed it sends nothing, as
-   * `WebSocket` does, and a `dropped` event with the reason `closed` reports the message. While idle (`state`; the option `startClosed`) it queues, though `readyState` is 3, and
-   * what is queued waits for `reconnect()`.
+   * Sends now when open, and queues otherwise; you may change a buffer or a view as soon as this returns. Messages sent
+   * inside an `open` handler go ahead of the queue. When closing or closed it sends nothing, as `WebSocket` does, and a
+   * `dropped` event with the reason `closed` reports the message. While idle (`state`; the option `startClosed`) it
+   * queues, though `readyState` is 3, and the queue waits for `reconnect()`.
    *
    * @throws {DOMException} `QuotaExceededError` when the queue is full and `overflow` is `'reject'`, but
-   *   `InvalidStateError`, as of a `WebSocket`, while it is connecting and `maxQueuedMessages` is 0
-   * @throws {TypeError} for shared or resizable memory, and for options that there are not
+   *   `InvalidStateError`, as from a `WebSocket`, while connecting if `maxQueuedMessages` is 0
+   * @throws {TypeError} for shared or resizable memory, and for unknown options
    */
   send(data: string | BufferSource | Blob, options?: SendOptions): void;
   /**
-   * Closes for good (until `reconnect()`). While open, the queue is handed to the browser first; otherwise it
-   * is dropped, which a `dropped` event reports. Exactly one `close` event with `willReconnect` `false` follows,
-   * but none when it is closed already, nor while it is idle: there it drops the queue, and remains idle. The events
-   * come in this order: `statechange`, `error` (where the connection had not been open, or failed), `dropped`, `close`.
+   * Closes for good (until `reconnect()`). While open, it first hands the queue to the browser; otherwise it drops the
+   * queue, and a `dropped` event reports it. Exactly one `close` event with `willReconnect` `false` follows, but none
+   * if already closed, nor while idle: then it drops the queue, and the socket remains idle. The events come in this
+   * order: `statechange`, `error` (if the connection had failed or never opened), `dropped`, `close`.
    *
    * @throws {DOMException} `InvalidAccessError` for a code that is neither 1000 nor 3000 to 4999,
    *   `SyntaxError` for a reason of more than 123 bytes
    */
   close(code?: number, reason?: string): void;
   /**
-   * A new connection now, in every state; after a final close, afresh. Only when too many attempts were made in
-   * a short time (options `attemptBurst`, `attemptInterval`) it waits, without a connection, until one more may
-   * be made, and a `statechange` event with the state `waiting` says so. A connection that it replaces is closed with
-   * the code and the reason, and its `close` event has them; without them it has code 1006.
+   * Makes a new connection now, in every state, even after a final close. Only if too many attempts were made in a
+   * short time (options `attemptBurst`, `attemptInterval`), it waits without a connection until another is allowed, and
+   * a `statechange` event with the state `waiting` says so. A connection that it replaces is closed with the code and
+   * the reason, and its `close` event has them; without them it has code 1006.
    *
    * @throws {DOMException} as `close`
-   * @throws the reason of the option `signal` (an `AbortError`, unless another was given) if that is aborted
+   * @throws the reason of the option `signal` (an `AbortError` by default) if that is aborted
    */
   reconnect(code?: number, reason?: string): void;
   /**
-   * Pauses: closes the connection, with code 1000 unless another is given, and makes no other until `resume()` or
-   * `reconnect()`. The queue, listeners, options and counters stay, and what is sent meanwhile is queued. `state` is
-   * `suspended` at once; an attempt or a wait that is under way ends. It does nothing before the start, while closing
-   * and when closed.
+   * Pauses: closes the connection, with code 1000 by default, and makes no other until `resume()` or `reconnect()`. The
+   * queue, listeners, options and counters stay, and messages sent meanwhile are queued. `state` is `suspended` at
+   * once; a current attempt or wait ends. It does nothing while idle, closing or closed.
    *
-   * A `close` event with `cause` `suspended`, `willReconnect` `true` and `delay` `null` tells how the connection or
-   * the attempt ended: when the server has answered, after `closeTimeout`, or at `resume()`. What the browser had taken
-   * and was not confirmed is reported. Until `resume()` no attempt is made, nothing
-   * listens to the page, and no timer runs but for messages that can expire.
+   * A `close` event with `cause` `suspended`, `willReconnect` `true` and `delay` `null` reports how the connection or
+   * the attempt ended: when the server has answered, after `closeTimeout`, or at `resume()`. It counts messages that
+   * the browser accepted but the server never confirmed. Until `resume()` no attempt is made, no page events are
+   * listened to, and no timer runs except for messages that can expire.
    *
    * @throws {DOMException} as `close`
    */
   suspend(code?: number, reason?: string): void;
   /**
-   * Goes on after `suspend()`: connects at once, as far as `attemptBurst` and `attemptInterval` allow, and without
-   * waiting for the server to answer the close before. Failures before it do not count. It does nothing unless it is
+   * Continues after `suspend()`: connects at once, as far as `attemptBurst` and `attemptInterval` allow, without
+   * waiting for the server to answer the close. Failures before the suspension do not count. It does nothing unless
    * suspended.
    */
   resume(): void;
-  /** With the option `gate`: the queue may flow on this connection. */
+  /** With the option `gate`: lets the queue flow on this connection. */
   ready(): void;
-  /** The counters as they are now. */
+  /** The current counters. */
   snapshot(): Snapshot;
 
   addEventListener<K extends keyof ReconnectingWebSocketEventMap>(
@@ -703,33 +705,33 @@ export class ReconnectingWebSocket extends EventTarget {
 }
 
 /**
- * What the WebAssembly module can be loaded from: its URL, absolute or relative to the page; the answer to a request
- * for it; its bytes; or the module, compiled.
+ * What the WebAssembly module can be loaded from: its URL, absolute or relative to the page; a `Response` with it; its
+ * bytes; or the compiled module.
  */
 export type ModuleSource = string | URL | Response | BufferSource | CompiledModule;
 
-/** A `WebAssembly.Module`. As TypeScript declares that it has no members, so that anything would do as one. */
+/** A `WebAssembly.Module`. TypeScript declares that without members, so anything would pass as one. */
 interface CompiledModule {
   readonly [Symbol.toStringTag]?: 'WebAssembly.Module';
 }
 
 export interface LoadOptions {
   /**
-   * Where the WebAssembly module is to be loaded from, rather than from beside the package's JavaScript or from what
-   * `steady-socket/inline` has embedded. Whatever loads it later, after a failure, uses this, too, until another is
-   * given. A `Response` can be read only once.
+   * Where to load the WebAssembly module from, instead of the file beside the package's JavaScript or the one embedded
+   * in `steady-socket/inline`. Later loads, after a failure, use this, too, until another is given. A `Response` can be
+   * read only once.
    */
   module?: ModuleSource | PromiseLike<ModuleSource> | undefined;
 }
 
 /**
- * Starts loading the WebAssembly module now, rather than at the first constructor; settles when it is there,
- * and rejects when it cannot be loaded, or not within 30 s. The next call, or the next constructor, then tries
- * again. Where it is the program that loads the module, by `init` of what wasm-pack makes, this waits without a
- * limit until it has, and takes no option `module`.
+ * Starts loading the WebAssembly module now, rather than at the first constructor. Resolves when the module has loaded,
+ * and rejects if it cannot be loaded, or not within 30 s. The next call, or the next constructor, then tries again. If
+ * the program itself loads the module, through `init` of what wasm-pack builds, this waits for that without a limit,
+ * and takes no option `module`.
  *
- * @throws {TypeError} for an unknown option, or a module that is none of what is taken
- * @throws {DOMException} `InvalidStateError` if a module is given and it is too late for it: the module is loaded, or
- *   being loaded, from elsewhere. The same one may be given again.
+ * @throws {TypeError} for an unknown option, or a `module` of the wrong kind
+ * @throws {DOMException} `InvalidStateError` if it is too late for the option `module`: the module is loaded, or being
+ *   loaded, from elsewhere. The same one may be given again.
  */
 export function load(options?: LoadOptions): Promise<void>;

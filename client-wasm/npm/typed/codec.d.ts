@@ -1,15 +1,15 @@
-/** How messages become text or bytes, and back. Each function may give a promise; messages keep their order. */
+/** Converts messages to text or bytes, and back. Each function may return a promise; messages keep their order. */
 export interface Codec<Out = unknown, In = unknown> {
-  /** What it throws is what `send` throws. Its result is copied, or kept, when the call is over. */
+  /** `send` throws what this throws. The result is copied or kept when the call returns. */
   encode(message: Out): string | BufferSource | Blob | Promise<string | BufferSource | Blob>;
-  /** If it throws, the message is told in an `invalid` event. */
+  /** If it throws, an `invalid` event reports the message. */
   decode(data: string | ArrayBuffer): In | Promise<In>;
 }
 
 /**
- * JSON in text messages, by `JSON.stringify` and `JSON.parse`. What JSON has no form for is refused if it is the
- * whole message (`undefined`, a function, a symbol, NaN, an infinity, a BigInt) and inside of one treated as
- * `JSON.stringify` treats it: a field that is `undefined` is left out, and NaN is sent as `null`.
+ * JSON in text messages, using `JSON.stringify` and `JSON.parse`. A message that JSON cannot represent (`undefined`, a
+ * function, a symbol, NaN, an infinity, a BigInt) is refused. Inside a message such values are treated as
+ * `JSON.stringify` does: a field that is `undefined` is left out, and NaN is sent as `null`.
  */
 export const json: {
   encode(message: unknown): string;

@@ -2,8 +2,8 @@ import type { SchemaIssue } from './schema.js';
 import type { ReconnectingCloseEvent } from '../websocket.js';
 
 /**
- * Any error of a `TypedSocket`. No error quotes a message, a URL or what the server said in its `message`, nor in a
- * property that a log would print.
+ * Any error of a `TypedSocket`. Its `message`, and every property that a log would print, quote no message, no URL and
+ * nothing that the server said.
  */
 export class TypedSocketError extends Error {
   readonly code: 'decode-failed' | 'encode-failed' | 'invalid-message' | 'schema-failed' | 'inbox-full' | 'closed' | 'lost';
@@ -13,30 +13,30 @@ export class TypedSocketError extends Error {
 /** A message that could not be decoded or encoded, or that a schema refused. */
 export class MessageError extends TypedSocketError {
   /**
-   * `decode-failed`: the codec did not understand what was received. `invalid-message`: the schema refused it.
-   * `schema-failed`: the schema threw instead of answering. `encode-failed`: the codec has no form for what was to
-   * be sent.
+   * `decode-failed`: the codec could not decode what was received. `invalid-message`: the schema refused the message.
+   * `schema-failed`: the schema threw instead of returning a result. `encode-failed`: the codec cannot represent the
+   * message to be sent.
    */
   readonly code: 'decode-failed' | 'encode-failed' | 'invalid-message' | 'schema-failed';
-  /** What the schema said; empty unless the code is `invalid-message`. An issue may quote the message. */
+  /** The schema's issues; empty unless the code is `invalid-message`. An issue may quote the message. */
   get issues(): readonly SchemaIssue[];
-  /** What was received, as the codec was given it; `undefined` for a message that was to be sent. */
+  /** What was received, as passed to the codec; `undefined` for a message to be sent. */
   get data(): string | ArrayBuffer | undefined;
-  /** What the codec or the schema threw, if it did. It may quote the message. */
+  /** What the codec or the schema threw, if anything. It may quote the message. */
   get thrown(): unknown;
   protected constructor();
 }
 
-/** There is no connection any more, and none will come by itself. */
+/** The connection is closed for good. */
 export class ClosedError extends TypedSocketError {
   /**
-   * `closed`: it was closed from this side, or by the server with code 1000. `lost`: anything else: the server
-   * refused, no retry was left, `shouldReconnect` said no, the WebAssembly module could not be loaded.
+   * `closed`: this side closed it, or the server did with code 1000. `lost`: anything else: the server refused, no
+   * retry was left, `shouldReconnect` returned `false`, or the WebAssembly module could not be loaded.
    */
   readonly code: 'closed' | 'lost';
-  /** The last `close` event, which says why; `null` if it has not been told yet. */
+  /** The last `close` event, which says why; `null` before it. */
   get close(): ReconnectingCloseEvent | null;
-  /** That of the `close` event: why it is over, in a phrase, which may quote the URL; `null` before that was told. */
+  /** The `explanation` of the `close` event: why it is final, in a phrase that may quote the URL; `null` before it. */
   get explanation(): string | null;
   protected constructor();
 }

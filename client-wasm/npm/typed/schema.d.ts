@@ -4,18 +4,18 @@ export interface StandardSchema<Input = unknown, Output = Input> {
     readonly version: 1;
     readonly vendor: string;
     readonly validate: (value: unknown) => SchemaResult<Output> | Promise<SchemaResult<Output>>;
-    /** Never there when it runs: it tells the compiler what the schema takes and gives. */
+    /** Absent at run time: it gives the compiler the types of the schema's input and output. */
     readonly types?: { readonly input: Input; readonly output: Output } | undefined;
   };
 }
 
-/** What a schema answers: a value, or issues. */
+/** What a schema returns: a value, or issues. */
 export type SchemaResult<Output> =
   | { readonly value: Output; readonly issues?: undefined }
   | { readonly issues: readonly SchemaIssue[] };
 
 export interface SchemaIssue {
   readonly message: string;
-  /** Where in the message: keys, or objects that hold one. */
+  /** Where in the message: keys, or objects with a `key`. */
   readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined;
 }

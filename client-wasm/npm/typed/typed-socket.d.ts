@@ -9,22 +9,22 @@ import type {
 } from '../websocket.js';
 
 /**
- * What happens to a message for which there is no room. `drop-oldest`: the oldest that wait make room.
- * `drop-newest`: it is dropped. `error`: it is dropped, and who reads gets an `OverflowError` behind what waits.
- * `close`: as `error`, and the connection is closed for good with code 4008.
+ * What happens to a message that does not fit. `drop-oldest`: the oldest waiting messages make room. `drop-newest`: it
+ * is dropped. `error`: it is dropped, and the reader gets an `OverflowError` after what waits. `close`: as `error`, and
+ * the connection closes for good with code 4008.
  */
 export type BufferOverflow = 'drop-oldest' | 'drop-newest' | 'error' | 'close';
 
-/** How much may wait to be read, since a browser cannot be told to stop receiving. */
+/** How many messages may wait to be read; a browser cannot be told to stop receiving. */
 export interface BufferOptions {
   /**
-   * Messages.
+   * How many messages.
    * A whole number, 1 to 2^31 - 1.
    * @default 10000
    */
   messages?: number | undefined;
   /**
-   * Bytes in them, as they were received (text counted in UTF-16 code units); one message of any size may wait.
+   * How many bytes, as received (text counted in UTF-16 code units). A single message of any size may wait.
    * Bytes, 1 to 2^31 - 1.
    * @default 67108864
    */
@@ -33,31 +33,30 @@ export interface BufferOptions {
   overflow?: BufferOverflow | undefined;
 }
 
-/** The options of a `TypedSocket` without those that say what its messages are. */
+/** The options of a `TypedSocket`, except those that define its messages. */
 export interface TypedSocketOptions extends ReconnectingWebSocketOptions {
   /**
-   * The limits of each iterator and of `readable`, and, while the codec or the schema takes time, of what waits
-   * for it.
+   * The limits of each iterator and of `readable`, and of messages that wait for a slow codec or schema.
    */
   buffer?: BufferOptions | undefined;
 }
 
-/** Options of what waits. */
+/** Options of every method that waits. */
 export interface WaitOptions {
   /** Ends the wait: the promise rejects with the signal's reason. */
   signal?: AbortSignal | null | undefined;
 }
 
-/** A message was received that is none of the program's. The others are handed out as if it had not come. */
+/** A received message could not be decoded, or the schema refused it. Others are delivered as if it had not come. */
 export interface InvalidEvent extends Event {
-  /** What was wrong with it; its `issues` and `data` are behind getters, so that no log quotes them by accident. */
+  /** What was wrong; its `issues` and `data` are behind getters, so that no log quotes them by accident. */
   readonly error: MessageError;
 }
 
 /**
- * Messages were not sent (see `DroppedEvent`; they are the values that `send` was given), or were received and not read.
- * `inbox-full`: one who reads was too slow; each reader tells its own. `not-decoded`: the codec or the schema was
- * too slow.
+ * Messages were not sent (see `DroppedEvent`; they are the values passed to `send`), or were received but not read.
+ * `inbox-full`: a reader was too slow; each reader reports its own. `not-decoded`: the codec or the schema was too
+ * slow.
  */
 export type TypedDroppedEvent<In = unknown, Out = unknown> =
   | DroppedEvent<Out>
@@ -71,27 +70,27 @@ export interface TypedSocketEventMap<In = unknown, Out = unknown> extends Omit<R
 }
 
 export interface TypedSnapshot extends Snapshot {
-  /** Messages received that could not be decoded, or that the schema refused. */
+  /** Received messages that could not be decoded, or that the schema refused. */
   readonly invalidMessages: number;
-  /** Messages received that were dropped, since they were not read or decoded in time; counted for each reader. */
+  /** Received messages that were dropped because they were not read or decoded in time; counted for each reader. */
   readonly unreadMessages: number;
   readonly unreadBytes: number;
 }
 
-/** Messages in the order in which they came, from the moment when it was made. */
+/** Messages in the order of arrival, from the iterator's creation on. */
 export interface MessageIterator<In = unknown> extends AsyncIterator<In, undefined> {
-  /** What had no room. */
+  /** What did not fit. */
   readonly dropped: { readonly messages: number; readonly bytes: number };
-  /** The next message. When the signal aborts, this call is over, and the message goes to the next one. */
+  /** The next message. If the signal aborts, this call ends, and the message goes to the next call. */
   next(options?: WaitOptions): Promise<IteratorResult<In, undefined>>;
-  /** Ends it and frees what waits. A `for await` loop that is left does so. */
+  /** Ends the iterator and frees what waits. Leaving a `for await` loop does so. */
   return(value?: any): Promise<IteratorResult<In, undefined>>;
   [Symbol.asyncIterator](): this;
-  /** As `return`. */
+  /** Same as `return`. */
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-/** What it has of a `ReconnectingWebSocket` as it is there. */
+/** The members that it shares with `ReconnectingWebSocket`. */
 export interface TypedSocket<Out = unknown, In = unknown> extends Pick<
   ReconnectingWebSocket,
   | 'CONNECTING' | 'OPEN' | 'CLOSING' | 'CLOSED'
@@ -100,10 +99,10 @@ export interface TypedSocket<Out = unknown, In = unknown> extends Pick<
 > {}
 
 /**
- * A socket that stays connected, and whose messages are values rather than text and bytes: `Out` are those that it
- * sends, `In` those that it receives. With schemas both are checked, and inferred from them.
+ * A socket that stays connected, and whose messages are values rather than text and bytes: it sends `Out` and receives
+ * `In`. Schemas check both, and give them their types.
  *
- * An object with several readers hands the same message to each: do not change it.
+ * Several readers receive the same object: do not change it.
  */
 export class TypedSocket<Out = unknown, In = unknown> extends EventTarget {
   /**
@@ -112,12 +111,12 @@ export class TypedSocket<Out = unknown, In = unknown> extends EventTarget {
    * @param url - as the first argument of `ReconnectingWebSocket`
    * @param options - all options of `ReconnectingWebSocket`, and:
    *
-   *   `codec` - how messages become text or bytes, `json` unless said otherwise.
+   *   `codec` - converts messages to text or bytes and back; `json` by default.
    *
-   *   `incoming` - a schema by which received messages are checked. What it gives is what arrives. A message that it
-   *   refuses is told in an `invalid` event, and goes nowhere else.
+   *   `incoming` - a schema that checks received messages. Its output is what arrives. If it refuses a message, an
+   *   `invalid` event reports it, and it goes nowhere else.
    *
-   *   `outgoing` - a schema by which messages are checked before they are encoded. What it gives is what is encoded.
+   *   `outgoing` - a schema that checks messages before they are encoded. Its output is what is encoded.
    * @throws as the constructor of `ReconnectingWebSocket`, and `TypeError` or `RangeError` for these options
    */
   constructor(
@@ -128,7 +127,7 @@ export class TypedSocket<Out = unknown, In = unknown> extends EventTarget {
       outgoing: StandardSchema<Out, unknown>;
     },
   );
-  // What no schema says, the codec says.
+  // Without a schema, the codec gives the type.
   constructor(
     url: UrlSource,
     options: TypedSocketOptions & {
@@ -170,80 +169,80 @@ export class TypedSocket<Out = unknown, In = unknown> extends EventTarget {
   ondiagnosis: ((this: TypedSocket<Out, In>, event: TypedSocketEventMap<In>['diagnosis']) => unknown) | null;
 
   /**
-   * Sends as `ReconnectingWebSocket` does: now when open, and into the queue otherwise.
+   * Sends like `ReconnectingWebSocket`: now when open, and into the queue otherwise.
    *
-   * @returns nothing, or, where the codec or the schema takes time, a promise that is kept when the message was sent
-   *   or is in the queue. Those sent after it wait for it, at most as many as the option `maxQueuedMessages`.
-   * @throws {MessageError} `invalid-message` if the schema `outgoing` refuses it, `encode-failed` if the codec has no
-   *   form for it
+   * @returns nothing or, if the codec or the schema returns a promise, a promise that resolves when the message was
+   *   sent or is in the queue. Later messages wait for it, at most as many as the option `maxQueuedMessages`.
+   * @throws {MessageError} `invalid-message` if the schema `outgoing` refuses it, `encode-failed` if the codec
+   *   cannot represent it
    * @throws {DOMException} `QuotaExceededError` when the queue is full and `overflow` is `'reject'`
    * @throws what the codec, the schema or a getter of the message throws, unchanged
    */
   send(message: Out, options?: SendOptions): void | Promise<void>;
 
   /**
-   * Waits until it is open; at once if it is.
+   * Resolves when the socket is open; at once if it already is.
    *
-   * @throws {ClosedError} when it is closed for good, or is closed while this waits
+   * @throws {ClosedError} if the socket is closed for good, or closes while this waits
    */
   opened(options?: WaitOptions): Promise<void>;
 
   /**
-   * Waits until there is room to send: practically at once while nothing is queued and the browser holds less than
-   * the option `highWaterMark`, and otherwise until nothing is queued and it holds no more than `lowWaterMark`. What is
-   * sent while the connection is down is queued, so that behind it this waits until the connection is back.
+   * Waits until there is room to send: practically no time while nothing is queued and the browser holds less than the
+   * option `highWaterMark`, and otherwise until nothing is queued and it holds no more than `lowWaterMark`. Messages
+   * sent while the connection is down are queued, so this then waits until the connection is back.
    *
-   * @throws {ClosedError} when it is closed for good, or is closed while this waits
+   * @throws {ClosedError} if the socket is closed for good, or closes while this waits
    */
   drained(options?: WaitOptions): Promise<void>;
 
   /**
-   * The next message that arrives. What arrives between two calls is not kept for the second: to read on, take
+   * The next message that arrives. Messages that arrive between two calls are not kept for the second: to read all, use
    * `messages()`.
    *
-   * @throws {ClosedError} when it is closed for good before a message arrives
+   * @throws {ClosedError} if the socket is closed for good before a message arrives
    */
   next(options?: WaitOptions): Promise<In>;
 
   /**
-   * The messages from now on, kept within limits until they are read. It lasts over reconnects. When it is closed for
-   * good, the iterator ends behind what it still holds: as loops end if it was closed from this side, or by the server
+   * The messages from now on, kept within limits until they are read. The iterator lasts over reconnects. When the
+   * connection closes for good, it ends after what it still holds: normally if this side closed it, or the server did
    * with code 1000, and otherwise with a `ClosedError` whose code is `lost`.
    *
-   * @param options - `buffer`: limits of its own; `signal`: ends it with the signal's reason, and frees what waits
+   * @param options - `buffer`: its own limits; `signal`: ends it with the signal's reason, and frees what waits
    */
   messages(options?: WaitOptions & { buffer?: BufferOptions | undefined }): MessageIterator<In>;
   /**
-   * Calls a function with each message as it arrives, at once: no event is made and nothing waits, so this is the
-   * fastest way to receive. It lasts over reconnects. What the function returns is not looked at.
+   * Calls a function with each message as it arrives: no event is created and nothing waits, so this is the fastest way
+   * to receive. It lasts over reconnects. The function's result is ignored.
    *
    * @param options - `signal`: ends it with the signal's reason
-   * @returns a promise that ends as a loop over `messages()` would: kept if the connection is closed from this side,
-   *   or by the server with code 1000, and otherwise rejected with a `ClosedError` whose code is `lost`; or rejected
-   *   with what the function throws, after which it is not called again
+   * @returns a promise that settles as a loop over `messages()` ends: it resolves if this side closes the connection,
+   *   or the server does with code 1000, and otherwise rejects with a `ClosedError` whose code is `lost`; or it rejects
+   *   with what the function throws, after which the function is not called again
    */
   forEach(handler: (message: In) => void, options?: WaitOptions): Promise<void>;
-  /** `messages()`, for `for await`. Every loop has each message that arrives while it runs. */
+  /** `messages()`, for `for await`. Every loop gets each message that arrives while it runs. */
   [Symbol.asyncIterator](): MessageIterator<In>;
 
   /**
-   * The messages from the first time that this is read, with the limits and the end of `messages()`. Cancelling it
-   * leaves the connection alone. Then, after an overflow, and after an end and `reconnect()`, it is another stream.
+   * The messages from the first access on, with the limits and the end of `messages()`. Cancelling it leaves the
+   * connection alone. After that, after an overflow, and after an end and `reconnect()`, this is a new stream.
    */
   readonly readable: ReadableStream<In>;
   /**
-   * Takes one message at a time, and is ready for the next when there is room, see `drained`. Closing or aborting it
-   * closes the connection, which loses answers that are under way: pipe with `preventClose` to keep it. A message
-   * that cannot be sent makes it fail, as streams do. Then, and after an end and `reconnect()`, it is another stream.
+   * Takes one message at a time, and is ready for the next when there is room (see `drained`). Closing or aborting it
+   * closes the connection, which loses answers still in flight: pipe with `preventClose` to avoid that. A message that
+   * cannot be sent makes the stream fail. After that, and after an end and `reconnect()`, this is a new stream.
    */
   readonly writable: WritableStream<Out>;
 
-  /** The counters as they are now. */
+  /** The current counters. */
   snapshot(): TypedSnapshot;
 
-  /** `close()`, for `using`. Where there is no `Symbol.dispose`, it is `Symbol.for('Symbol.dispose')`. */
+  /** `close()`, for `using`. Where `Symbol.dispose` is missing, the key is `Symbol.for('Symbol.dispose')`. */
   [Symbol.dispose](): void;
-  /** `close()`, kept when it is closed, for `await using`; likewise `Symbol.for('Symbol.asyncDispose')`. */
+  /** `close()`, resolves when closed, for `await using`; likewise `Symbol.for('Symbol.asyncDispose')`. */
   [Symbol.asyncDispose](): Promise<void>;
 
   addEventListener<K extends keyof TypedSocketEventMap>(
