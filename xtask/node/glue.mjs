@@ -125,7 +125,6 @@ const SIMPLER = [
   // Nobody frees a core: it goes when it is collected.
   [/ {4}__destroy_into_raw\(\) \{.*?\n {4}\}\n {4}free\(\) \{.*?\n {4}\}\n/s, ''],
   [/^if \(Symbol\.dispose\) .*\n/m, ''],
-  [/\(typeof FinalizationRegistry === 'undefined'\)\n\s*\? [^\n]*\n\s*: (new FinalizationRegistry\(ptr)/, '$1'],
   [/^const CLOSURE_DTORS = .*?;\n\n/ms, ''],
   // The one closure lives for as long as the instance.
   [/^function makeClosure\(.*?\n\}\n/ms, 'function makeClosure(a, b, invoke) {\n    return (...given) => invoke(a, b, ...given);\n}\n'],
