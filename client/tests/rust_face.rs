@@ -2068,6 +2068,18 @@ fn answers_pings(world: &World) {
     });
 }
 
+/// From here on the server is silent, and the page is busy for so many milliseconds at a time.
+fn is_given_up_soon(world: &World, socket: &Text, busy: u64) {
+    let until = (0..20).find(|_| {
+        world.busy(Duration::from_millis(busy), || {});
+        socket.handle().phase() != Phase::Open
+    });
+    assert!(
+        until.is_some_and(|times| times < 6),
+        "{until:?} times {busy} ms"
+    );
+}
+
 // [R1][R20]
 #[test]
 fn a_busy_page_never_gives_up_a_server_that_answers() {
@@ -2088,14 +2100,7 @@ fn a_busy_page_never_gives_up_a_server_that_answers() {
 
         // And a server that is gone is given up soon, however busy the page is.
         world.connection(0).half_open();
-        let until = (0..20).find(|_| {
-            world.busy(Duration::from_millis(busy), || {});
-            socket.handle().phase() != Phase::Open
-        });
-        assert!(
-            until.is_some_and(|times| times < 6),
-            "{until:?} times {busy} ms"
-        );
+        is_given_up_soon(&world, &socket, busy);
     }
 }
 
@@ -2111,14 +2116,7 @@ fn a_busy_page_never_gives_up_a_server_whose_messages_wait() {
             world.busy(Duration::from_millis(busy), || server.send("tick"));
             assert_eq!(socket.handle().phase(), Phase::Open, "busy for {busy} ms");
         }
-        let until = (0..20).find(|_| {
-            world.busy(Duration::from_millis(busy), || {});
-            socket.handle().phase() != Phase::Open
-        });
-        assert!(
-            until.is_some_and(|times| times < 6),
-            "{until:?} times {busy} ms"
-        );
+        is_given_up_soon(&world, &socket, busy);
     }
 }
 

@@ -13,7 +13,7 @@ use crate::server::{Output, Server};
 use crate::wasm_std::{self, WasmStd};
 use crate::{
     Result, bench, both, browser, checkout, demo, files, firefox, fuzz, minimum, node, package,
-    ports, process, promises, python, say, server, simulate, size, tools,
+    planted, ports, process, promises, python, say, server, simulate, size, tools,
 };
 
 /// A part of the checks that can be asked for by name.
@@ -270,6 +270,7 @@ fn lint(wasm: &WasmStd) -> Result<()> {
     ];
 
     promises::check()?;
+    planted::check()?;
     process::run(cargo("fmt").args(["--all", "--check"]))?;
     process::run(
         cargo("clippy")

@@ -29,6 +29,9 @@ const RUN: u64 = 1_200_000;
 /// sleep; the turn of the event loop is late, too, and so may the handing out of what came last have been.
 const DELAYS: u64 = 6;
 
+/// So many turns of the page within one millisecond are a loop without end.
+const TURNS_AT_ONCE: u32 = 10_000;
+
 /// How much waits at the most while the page does something of its own.
 const BACKLOG: usize = 3;
 
@@ -143,6 +146,8 @@ struct Page {
     rng: Rng,
     core: Connection<u64>,
     now: u64,
+    /// How often the page has had its turn since then.
+    turns: u32,
     /// What arrives at the machine, by its time.
     arriving: Vec<(u64, Waiting)>,
     /// What has arrived, or was put off, in its order.
@@ -174,6 +179,7 @@ pub fn run_seed(seed: u64) -> Result<(), String> {
         climate,
         rng,
         now: 0,
+        turns: 0,
         arriving: Vec::new(),
         waiting: VecDeque::new(),
         sent: 0,
@@ -209,7 +215,7 @@ impl Page {
         self.tell(Input::Start)?;
         let handshake = self.rng.below(self.climate.connect_timeout);
         self.arriving.push((self.now + handshake, Waiting::Opened));
-        while self.core.phase() == Phase::Connecting {
+        while self.core.phase() == Phase::Connecting && self.now < RUN {
             self.turn()?;
         }
         if self.core.phase() != Phase::Open {
@@ -229,9 +235,11 @@ impl Page {
             code: Some(4_000),
             reason: String::new(),
         })?;
-        let limit =
-            self.now + self.climate.close_timeout + DELAYS * (LONGEST_TASK + self.climate.tick);
-        while self.core.phase() == Phase::Closing && (!dead || self.now < limit) {
+        // What is still on its way to a living server goes first.
+        let on_the_way = if dead { 0 } else { RUN };
+        let delays = DELAYS * (LONGEST_TASK + self.climate.tick);
+        let limit = self.now + on_the_way + self.climate.close_timeout + delays;
+        while self.core.phase() == Phase::Closing && self.now < limit {
             self.turn()?;
         }
         match self.done.as_deref() {
@@ -244,6 +252,20 @@ impl Page {
     /// What a page does next: a timer, something that waits, or nothing until there is something; and now and then
     /// something long of its own.
     fn turn(&mut self) -> Result<(), String> {
+        let before = self.now;
+        self.take_turn()?;
+        self.turns = if self.now == before {
+            self.turns + 1
+        } else {
+            0
+        };
+        if self.turns > TURNS_AT_ONCE {
+            return Err(format!("the page has no end of turns at {before}"));
+        }
+        Ok(())
+    }
+
+    fn take_turn(&mut self) -> Result<(), String> {
         let climate = self.climate;
         self.take_in();
         // What waits is dealt with at last.

@@ -71,7 +71,7 @@ pub(super) const TABLE: &[Bug] = &[
         what: "two sockets after reconnect",
         file: "client/src/connection/attempt.rs",
         from: "self.effects.push_back(given_up);",
-        to: "drop(given_up);",
+        to: "drop::<Effect<P>>(given_up);",
         test: SEEDS,
     },
     Bug {

@@ -190,6 +190,7 @@ impl World {
             expires: ttl.map(|ttl| self.now.saturating_add(ttl)),
             refused: false,
             poison: false,
+            ended: false,
             fate: Fate::Queued,
         });
         let has_room = self.core.has_room(bytes);

@@ -312,6 +312,15 @@ impl World {
         self.tell_uncounted(input, ending)
     }
 
+    /// The core has taken an input. Nothing but an end for good may drop what waits.
+    fn note_end(&mut self, closes: bool) {
+        if closes || matches!(self.core.phase(), Phase::Closing | Phase::Closed) {
+            for id in &self.waiting {
+                self.messages[*id as usize].ended = true;
+            }
+        }
+    }
+
     pub(super) fn tell_uncounted(
         &mut self,
         input: Input<u64>,
@@ -322,6 +331,7 @@ impl World {
             previewed.as_ref() == ending.as_ref().map(|ending| &ending.loss),
             "the core expects {previewed:?} of {input:?}, it is {ending:?}"
         );
+        let closes = matches!(input, Input::Close { .. });
         let Some(ending) = ending else {
             let context = Context {
                 now: self.moment(self.core.heeds_time(&input)),
@@ -332,6 +342,7 @@ impl World {
             let may_time_out = matches!(input, Input::Turned { .. })
                 && matches!(was, Phase::Closing | Phase::Suspended);
             self.core.handle(context, input);
+            self.note_end(closes);
             if may_time_out && self.core.snapshot(Time::default()).abandoned > self.abandoned {
                 self.closing_timed_out(was)?;
             }
@@ -344,6 +355,7 @@ impl World {
             verdict: self.step.verdict,
         };
         self.core.handle(context, input);
+        self.note_end(closes);
         let phase = self.core.phase();
         if retry.is_some() {
             ensure!(

@@ -64,6 +64,8 @@ struct Message {
     refused: bool,
     /// The browser never takes it.
     poison: bool,
+    /// The connection was closed for good while it waited.
+    ended: bool,
     fate: Fate,
 }
 

@@ -296,7 +296,7 @@ fn may_be_dropped(message: &Message, reason: DropReason, overflow: Overflow, now
             message.expires.is_some_and(|expires| expires <= now)
         }
         (Fate::Queued, DropReason::Overflow) => overflow == Overflow::DropOldest,
-        (Fate::Queued, DropReason::Closed) => true,
+        (Fate::Queued, DropReason::Closed) => message.ended,
         _ => false,
     }
 }
