@@ -3,13 +3,13 @@
 //
 // `who` is the name of the class that the program called, with which every error begins.
 
-import { Lent, contentOf, keepBytes } from './lent.js';
-import { OPTIONS, ORDERED, THEIR_NAMES } from './options.js';
+import { Message } from './message.js';
+import { ATTEMPT_BURST, CONTROL_MESSAGES, KEEPALIVE_INTERVAL, MAX_DELAY, MESSAGE_TTL, OPTIONS, ORDERED, THEIR_NAMES } from './options.js';
 
 const PROBE_ACCEPTS = 'true, false, an http:, https:, ws: or wss: URL, or a function that gives one';
 
 /** How many attempts in a row fail before the reason is asked for, if nothing else is said. */
-const DIAGNOSE_AFTER = 3;
+const DIAGNOSE_AFTER = { ...OPTIONS[ATTEMPT_BURST], name: 'diagnoseAfter', default: 3 };
 
 /** The options that hold what is sent as a ping or a keepalive. */
 export const HEARTBEAT = 'heartbeatMessage';
@@ -31,7 +31,11 @@ const OBJECT_OPTIONS = {
 /** Every option of the class. */
 export const OPTION_NAMES = [...OPTIONS.map(({ name }) => name), ...Object.keys(OBJECT_OPTIONS), 'diagnoseAfter', 'protocols'];
 
-const SEND_OPTIONS = ['priority', 'volatile', 'ttl'];
+const SEND_OPTIONS = {
+  priority: { kind: 'choice', choices: ['first'], default: 1 },
+  volatile: { kind: 'flag', default: 0 },
+  ttl: { ...OPTIONS[MESSAGE_TTL], default: NaN },
+};
 
 /** What RFC 9110 calls a token. */
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]$/;
@@ -179,14 +183,10 @@ export function checkProtocols(who, protocols) {
   protocols.forEach((protocol, index) => {
     const which = `sub-protocol ${index + 1}`;
     if (protocol === '') throw syntaxError(who, `${which} is empty; it takes at least one character`);
-    for (const character of protocol) {
-      if (!TOKEN.test(character)) {
-        const code = character.codePointAt(0).toString(16).toUpperCase().padStart(4, '0');
-        throw syntaxError(
-          who,
-          `${which} has the character U+${code}; it takes letters, digits and ! # $ % & ' * + - . ^ _ \` | ~`,
-        );
-      }
+    const wrong = [...protocol].find((character) => !TOKEN.test(character));
+    if (wrong) {
+      const code = wrong.codePointAt(0).toString(16).toUpperCase().padStart(4, '0');
+      throw syntaxError(who, `${which} has the character U+${code}; it takes letters, digits and ! # $ % & ' * + - . ^ _ \` | ~`);
     }
     const earlier = protocols.indexOf(protocol);
     if (earlier < index) throw syntaxError(who, `${which} is the same as sub-protocol ${earlier + 1}; each can be offered once`);
@@ -269,41 +269,19 @@ export function checkClose(who, code, reason) {
 /** What is more than a byte in UTF-8. */
 const NOT_ASCII = /[^\0-\x7f]/;
 
-/** Units up to which a text is walked through at once: to have it searched first costs as much (about 0.1 µs). */
-const SHORT = 64;
-
 /** How many bytes a string has in UTF-8. A surrogate without its partner is sent as U+FFFD: 3 bytes. */
 export function utf8Length(text) {
-  const { length } = text;
   // Searching is three times as fast as walking, in Chromium.
-  const first = length <= SHORT ? 0 : text.search(NOT_ASCII);
-  if (first < 0) return length;
-  let bytes = length;
-  for (let index = first; index < length; index += 1) {
-    const unit = text.charCodeAt(index);
-    if (unit < 0x80) continue;
-    if (unit < 0x800) {
-      bytes += 1;
-    } else {
-      bytes += 2;
-      // A pair is two units and four bytes.
-      if (unit >= 0xd800 && unit < 0xdc00 && index + 1 < length) {
-        const next = text.charCodeAt(index + 1);
-        if (next >= 0xdc00 && next < 0xe000) index += 1;
-      }
-    }
-  }
-  return bytes;
+  return NOT_ASCII.test(text) ? new TextEncoder().encode(text).length : text.length;
 }
 
 /**
- * A message: a string, a Blob, or the bytes of a buffer or a view, which are {@link Lent} unless there are none.
+ * A message: a string, a Blob, or the bytes of a buffer or a view.
  *
  * @param taker - what takes it, for the errors
- * @returns `[data, bytes]`
  */
 export function toMessage(who, data, taker = 'send') {
-  if (typeof data === 'string') return [data, utf8Length(data)];
+  if (typeof data === 'string') return new Message(data, utf8Length(data));
   if (isObject(data)) {
     if (ArrayBuffer.isView(data)) {
       // Asked of the platform, as a subclass may say what it likes.
@@ -317,20 +295,18 @@ export function toMessage(who, data, taker = 'send') {
     // By its tag, since pages that are not isolated have no name for its class.
     if (isA('SharedArrayBuffer', data)) throw isShared(who, taker);
     const size = readBy(getter(globalThis.Blob, 'size'), data);
-    if (size !== undefined) return [data, size];
+    if (size !== undefined) return new Message(data, size);
   }
   const text = toText(data);
-  return [text, utf8Length(text)];
+  return new Message(text, utf8Length(text));
 }
 
 /** What is sent as a ping: a string, or a copy of a buffer's or a view's bytes. */
 export function toHeartbeat(who, name, value) {
-  if (!isHeartbeat(value)) {
-    throw wrongAnswer(who, `the function ${name}`, kindOf(value), 'a string, a buffer or a view');
-  }
-  const [message] = toMessage(who, value, name);
-  keepBytes(message);
-  return contentOf(message);
+  checkAnswer(who, `the function ${name}`, value, isHeartbeat(value), 'a string, a buffer or a view');
+  const message = toMessage(who, value, name);
+  message.keep();
+  return message.data;
 }
 
 function isHeartbeat(value) {
@@ -348,7 +324,7 @@ function toBytes(who, taker, data, buffer, offset, length) {
     throw new TypeError(`${who}: ${taker} takes no buffer that can be resized; give a copy`);
   }
   // One that was transferred away has no bytes, and throws if it is asked for them.
-  return [length === 0 ? new ArrayBuffer(0) : new Lent(data, buffer, offset, length), length];
+  return length === 0 ? new Message(new ArrayBuffer(0), 0) : new Message(data, length, buffer, offset, length);
 }
 
 function isShared(who, taker) {
@@ -380,17 +356,16 @@ function readBy(get, value) {
  */
 export function toOptions(who, given) {
   const options = dictionary(who, given, 'the options', OPTION_NAMES);
-  const isGiven = [];
-  const values = OPTIONS.map((row, index) => {
-    const value = options[row.name];
-    isGiven[index] = value !== undefined;
-    return isGiven[index] ? toNumber(who, row, value) : row.default;
-  });
+  const isGiven = ({ name }) => options[name] !== undefined;
+  const values = OPTIONS.map((row) => toNumber(who, row, options[row.name]));
   for (const [less, more] of ORDERED) {
     if (values[less] > values[more]) {
-      if (!isGiven[less] || !isGiven[more]) {
-        const [given, other] = isGiven[less] ? [less, more] : [more, less];
-        values[other] = values[given];
+      if (!isGiven(OPTIONS[less])) {
+        values[less] = values[more];
+        continue;
+      }
+      if (!isGiven(OPTIONS[more])) {
+        values[more] = values[less];
         continue;
       }
       const shown = (index) => `${values[index]}${OPTIONS[index].unit}`;
@@ -406,43 +381,29 @@ export function toOptions(who, given) {
     checked[name] = value;
   }
   const { diagnose } = checked;
-  const { diagnoseAfter = DIAGNOSE_AFTER } = options;
   for (const name of [HEARTBEAT, KEEPALIVE]) {
     const message = checked[name];
     if (message !== undefined && !isFunction(message)) checked[name] = toHeartbeat(who, name, message);
   }
-  if (values[rowOf('keepaliveInterval')] < Infinity && !values[rowOf('controlMessages')] && (checked[HEARTBEAT] ?? checked[KEEPALIVE]) === undefined) {
+  if (values[KEEPALIVE_INTERVAL] < Infinity && !values[CONTROL_MESSAGES] && (checked[HEARTBEAT] ?? checked[KEEPALIVE]) === undefined) {
     throw new TypeError(`${who}: option keepaliveInterval: there is nothing to send; give ${KEEPALIVE} or ${HEARTBEAT}, or set controlMessages`);
   }
   if (isUrl(diagnose)) checked.diagnose = toProbeUrl(who, diagnose);
-  checked.diagnoseAfter = toNumber(who, { ...OPTIONS[rowOf('attemptBurst')], name: 'diagnoseAfter' }, diagnoseAfter);
+  checked.diagnoseAfter = toNumber(who, DIAGNOSE_AFTER, options.diagnoseAfter);
   return checked;
-}
-
-/** The place of an option in the table. */
-export function rowOf(name) {
-  return OPTIONS.findIndex((row) => row.name === name);
 }
 
 /** Checks the options of a message: `{ first, volatile, ttl }`, `ttl` NaN where none was given. */
 export function toSendOptions(who, given) {
-  const options = dictionary(who, given, 'the options of send', SEND_OPTIONS);
-  const { priority, volatile = false, ttl } = options;
-  if (priority !== undefined && priority !== 'first') {
-    const is = typeof priority === 'string' ? 'another string' : kindOf(priority);
-    throw new TypeError(`${who}: option priority is ${is}; it takes 'first'`);
-  }
-  if (typeof volatile !== 'boolean') throw wrongKind(who, 'option volatile', volatile, 'true or false');
-  return {
-    first: priority === 'first',
-    volatile,
-    ttl: ttl === undefined ? NaN : toNumber(who, { ...OPTIONS[rowOf('messageTtl')], name: 'ttl' }, ttl),
-  };
+  const options = dictionary(who, given, 'the options of send', Object.keys(SEND_OPTIONS));
+  const [priority, volatile, ttl] = Object.entries(SEND_OPTIONS).map(([name, row]) => toNumber(who, { ...row, name }, options[name]));
+  return { first: priority === 0, volatile: volatile === 1, ttl };
 }
 
-/** An option's value as the number that stands for it in the table. */
+/** An option's value as the number that stands for it in the table: its default where none was given. */
 export function toNumber(who, row, value) {
   const { name, kind, unit, min, max, unlimited, choices } = row;
+  if (value === undefined) return row.default;
   if (kind === 'flag') {
     if (typeof value !== 'boolean') throw wrongKind(who, `option ${name}`, value, 'true or false');
     return Number(value);
@@ -477,27 +438,21 @@ export function dictionary(who, given, what, names) {
   return given;
 }
 
-/** The names that may be meant by another: what other clients call them, those of the same words, or else the nearest. */
+/** The names that may be meant by another: by what other clients call them, or else the nearest. */
 function whatIsMeant(names, other) {
-  const [others, ...all] = [other, ...names].map((name) => name.split(/(?=[A-Z])/).map((word) => word.toLowerCase()));
-  const meant = names.filter((ours, index) => THEIR_NAMES[ours]?.split(' ').includes(other)
-    || all[index].every((word) => others.includes(word)) || others.every((word) => all[index].includes(word)));
-  if (meant.length > 0) return meant;
-  const [wanted, ...known] = [other, ...names].map((name) => name.toLowerCase());
-  const near = names.filter((_, index) => distance(known[index], wanted) <= 2 + known[index].length / 8);
-  // A slip is more often at the end of a name than at its start.
-  const shared = near.map((name) => [...name.toLowerCase()].findIndex((letter, at) => letter !== wanted[at]) >>> 0);
-  return near.filter((_, index) => shared[index] === Math.max(...shared));
+  const known = names.filter((name) => THEIR_NAMES[name]?.split(' ').includes(other));
+  if (known.length > 0) return known;
+  const nearness = names.map((name) => shared(name.toLowerCase(), other.toLowerCase()) / Math.min(name.length, other.length));
+  const best = Math.max(0.8, ...nearness);
+  return names.filter((_, index) => nearness[index] >= best);
 }
 
-/** How many letters have to be added, removed or changed to make one word of the other. */
-function distance(one, other) {
-  let row = Array.from({ length: other.length + 1 }, (_, index) => index);
-  for (let i = 0; i < one.length; i += 1) {
-    const next = [i + 1];
-    for (let j = 0; j < other.length; j += 1) {
-      next.push(Math.min(row[j + 1] + 1, next[j] + 1, row[j] + (one[i] === other[j] ? 0 : 1)));
-    }
+/** How many letters two words share in their order. */
+function shared(one, other) {
+  let row = Array(other.length + 1).fill(0);
+  for (const letter of one) {
+    const next = [0];
+    for (let at = 0; at < other.length; at += 1) next.push(letter === other[at] ? row[at] + 1 : Math.max(next[at], row[at + 1]));
     row = next;
   }
   return row[other.length];
@@ -505,17 +460,22 @@ function distance(one, other) {
 
 /** What `shouldReconnect` said, if it is something that it may say. */
 export function checkVerdict(who, verdict) {
-  const { max } = OPTIONS[rowOf('maxDelay')];
-  if (verdict === undefined || typeof verdict === 'boolean') return verdict;
-  if (typeof verdict === 'number' && verdict >= 0 && verdict <= max) return verdict;
-  const is = typeof verdict === 'number' ? String(verdict) : kindOf(verdict);
-  throw wrongAnswer(who, 'shouldReconnect', is, `true, false, undefined or a number from 0 to ${max} ms`);
+  const { max } = OPTIONS[MAX_DELAY];
+  const isVerdict = verdict === undefined || typeof verdict === 'boolean' || (typeof verdict === 'number' && verdict >= 0 && verdict <= max);
+  const is = typeof verdict === 'number' ? String(verdict) : undefined;
+  return checkAnswer(who, 'shouldReconnect', verdict, isVerdict, `true, false, undefined or a number from 0 to ${max} ms`, is);
 }
 
 /** What `isHeartbeat` said. An async function's promise is no answer: it would hold for every message. */
 export function checkIsHeartbeat(who, answer) {
-  if (typeof answer === 'boolean') return answer;
-  throw wrongAnswer(who, 'isHeartbeat', kindOf(answer), 'true or false');
+  return checkAnswer(who, 'isHeartbeat', answer, typeof answer === 'boolean', 'true or false');
+}
+
+/** For a function that is asked for something that is needed at once. */
+function checkAnswer(who, asked, answer, isOne, accepted, is = kindOf(answer)) {
+  if (isOne) return answer;
+  const takes = is === PROMISE ? `it must answer at once, with ${accepted}` : `it takes ${accepted}`;
+  throw new TypeError(`${who}: ${asked} returned ${is}; ${takes}`);
 }
 
 // --- Kinds of values ----------------------------------------------------------------------------------------
@@ -571,12 +531,6 @@ function kindOf(value) {
 
 export function wrongKind(who, what, value, accepted) {
   return new TypeError(`${who}: ${what}: ${kindOf(value)} was given; this takes ${accepted}`);
-}
-
-/** For a function that is asked for something that is needed at once. */
-function wrongAnswer(who, asked, is, accepted) {
-  const takes = is === PROMISE ? `it must answer at once, with ${accepted}` : `it takes ${accepted}`;
-  return new TypeError(`${who}: ${asked} returned ${is}; ${takes}`);
 }
 
 function syntaxError(who, message) {

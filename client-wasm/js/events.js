@@ -19,18 +19,10 @@ const PlatformEvent = globalThis.Event ?? Missing;
 
 /** For runtimes without one (Node before 23). */
 const OwnCloseEvent = class CloseEvent extends PlatformEvent {
-  #init;
-
   constructor(type, { code = 0, reason = '', wasClean = false, ...init } = {}) {
     super(type, init);
-    this.#init = { code, reason, wasClean };
+    withFields(this, { code, reason, wasClean });
   }
-
-  get code() { return this.#init.code; }
-
-  get reason() { return this.#init.reason; }
-
-  get wasClean() { return this.#init.wasClean; }
 };
 
 const CloseEvent = globalThis.CloseEvent ?? OwnCloseEvent;
@@ -52,6 +44,13 @@ export function plainEvent(type, fields = {}) {
 
 export function closeEvent({ code, reason, wasClean }, fields) {
   return withFields(new CloseEvent('close', { code, reason, wasClean }), fields);
+}
+
+/** Has the attributes and methods of a class enumerable, as those of an interface of the platform are. */
+export function makeEnumerable(prototype) {
+  for (const name of Object.getOwnPropertyNames(prototype)) {
+    if (name !== 'constructor') Object.defineProperty(prototype, name, { enumerable: true });
+  }
 }
 
 /** Calls a handler of `target` with a {@link ReceivedEvent} that is not dispatched. */
@@ -113,9 +112,7 @@ class ReceivedEvent extends PlatformEvent {
       }
       event.#isHandled = false;
     };
-    for (const name of Object.getOwnPropertyNames(this.prototype)) {
-      Object.defineProperty(this.prototype, name, { enumerable: true });
-    }
+    makeEnumerable(this.prototype);
     // Copied by `new event.constructor(event.type, event)`, as programs do, it becomes one of the platform.
     const { MessageEvent = this } = globalThis;
     Object.defineProperty(this.prototype, 'constructor', { value: MessageEvent, enumerable: false });

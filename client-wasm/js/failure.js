@@ -3,6 +3,7 @@
 // instance takes its place, unless instances fail again and again.
 
 import { report } from './events.js';
+import { abandonAll } from './ring.js';
 
 /** So many failures within so many milliseconds are made good by a fresh instance, and no more. */
 const MOST_FAILURES = 5;
@@ -17,44 +18,30 @@ export const soon = Promise.resolve();
 
 /** Calls into the instance that runs; `null` where there is none. Which instance that is shows by the identity of this. */
 export let call = null;
-/** Makes what wasm-bindgen has made for an instance deaf, so that collecting objects calls nothing. */
+/** Makes what wasm-bindgen has made for an instance deaf, so that collecting objects calls nothing; gives what it held. */
 let end = null;
 /** What has failed, until those who live on it are told. */
 let broken = null;
 /** When instances failed. */
 let failures = [];
 let isOver = false;
-/** Whoever loads the module can start a fresh instance. */
-let canRestart = false;
-/** Lets go of all timers and sockets. */
-let abandon = () => {};
 /** The objects on which anything can happen, each with the function that is called when an instance fails. */
 const living = new Map();
 /** What calls into an instance that is no more when it is collected. */
 const wrecks = [];
 
-/** Says what lets go of all that could call into the module. */
-export function setAbandon(letGoOfAll) {
-  abandon = letGoOfAll;
-}
-
-/** Says that a fresh instance can be started, by {@link begin}. */
-export function allowRestart() {
-  canRestart = true;
-}
-
 /** An instance has started. */
 export function begin(given) {
   call = given;
-  if (!probe) probe = makeProbe();
 }
 
-/** Says what makes the glue of the instance that starts deaf. */
-export function atEnd(deafen) {
+/** Says what makes the glue of the instance that starts deaf, and its function that needs much stack. */
+export function atEnd(deafen, needStack) {
   end = deafen;
+  probe = needStack;
 }
 
-/** Keeps an object from being collected; `fail` is called when an instance fails. */
+/** Keeps an object from being collected; `fail` is called when an instance fails, with what that held. */
 export function keep(object, fail) {
   living.set(object, fail);
 }
@@ -119,15 +106,16 @@ export function cleanUp() {
   if (broken === null) return;
   const what = broken;
   broken = null;
-  end?.();
+  const held = end?.() ?? [];
   const now = Date.now();
   failures = [...failures.filter((at) => now - at < WITHIN), now];
-  isOver = !canRestart || failures.length > MOST_FAILURES;
+  // Who starts an instance without more can start no other.
+  isOver = !end || failures.length > MOST_FAILURES;
   console.error(`steady-socket: ${whyFailed()}: ${describe(what)}`);
-  abandon();
+  abandonAll();
   for (const fail of [...living.values()]) {
     try {
-      fail();
+      fail(held);
     } catch (error) {
       report(error);
     }
@@ -145,7 +133,7 @@ function describe(what) {
 /** How often the probe calls itself: with 10 KB each, this has the room that a call may take, several times over. */
 const DEPTH = 2;
 
-/** Throws if the stack has not the room that a call takes. */
+/** A function of WebAssembly that throws if the stack has not the room that a call takes. */
 let probe = null;
 
 /**
@@ -160,33 +148,4 @@ export function checkRoom() {
 /** The same, slowly. */
 function recurse(levels) {
   if (levels > 0) recurse(levels - 1);
-}
-
-/**
- * A function of WebAssembly that needs 10 KB of stack each time that it calls itself, and touches none of it: engines look
- * whether there is room for all that a function may need when it begins. To use up as much by JavaScript takes a
- * hundred times as long.
- */
-function makeProbe() {
-  // As many as make a module of 4 KB: some browsers compile no larger one at once.
-  const HELD = 1_300;
-  const body = [
-    // No locals; if the argument is negative, which it never is: so many results that are all needed at the end …
-    0, 0x20, 0, 0x41, 0, 0x48, 0x04, 0x7c, ...Array(HELD).fill([0x10, 0]).flat(), ...Array(HELD - 1).fill(0xa0),
-    // … and otherwise, if it is not 0, the function itself with one less.
-    0x05, 0x20, 0, 0x04, 0x7c, 0x20, 0, 0x41, 1, 0x6b, 0x10, 1, 0x05, 0x44, 0, 0, 0, 0, 0, 0, 0, 0, 0x0b, 0x0b, 0x0b,
-  ];
-  const leb = (size) => [(size & 0x7f) | 0x80, size >> 7];
-  const bytes = [
-    0, 0x61, 0x73, 0x6d, 1, 0, 0, 0,
-    // Types: [] → f64 and i32 → f64. One import of the first, one function of the second, which is exported.
-    1, 10, 2, 0x60, 0, 1, 0x7c, 0x60, 1, 0x7f, 1, 0x7c, 2, 5, 1, 0, 0, 0, 0, 3, 2, 1, 1, 7, 4, 1, 0, 0, 1,
-    10, ...leb(body.length + 3), 1, ...leb(body.length), ...body,
-  ];
-  try {
-    const { exports } = new WebAssembly.Instance(new WebAssembly.Module(new Uint8Array(bytes)), { '': { '': () => 0 } });
-    return exports[''];
-  } catch {
-    return null;
-  }
 }

@@ -1,6 +1,44 @@
 // Generated from Rust by tests/generated.rs, which also says how to do it again: what the numbers mean by
 // which the core tells of itself.
 
+/** The places of the counters, and of what else is read. */
+export const ATTEMPT = 0;
+export const ATTEMPTS = 1;
+export const OPENS = 2;
+export const MESSAGES_SENT = 3;
+export const BYTES_SENT = 4;
+export const MESSAGES_RECEIVED = 5;
+export const BYTES_RECEIVED = 6;
+export const QUEUED_MESSAGES = 7;
+export const QUEUED_BYTES = 8;
+export const DROPPED_MESSAGES = 9;
+export const DROPPED_BYTES = 10;
+export const UNCONFIRMED_MESSAGES = 11;
+export const UNCONFIRMED_BYTES = 12;
+export const ABANDONED = 13;
+export const NEXT_ATTEMPT_IN = 14;
+export const STATE = 15;
+export const READY_STATE = 16;
+export const BUFFERED_AMOUNT = 17;
+
+/** The places of the states. */
+export const IDLE = 0;
+export const CONNECTING = 1;
+export const OPEN = 2;
+export const WAITING = 3;
+export const CLOSING = 4;
+export const CLOSED = 5;
+export const SUSPENDED = 6;
+
+/** Commands. */
+export const START = 0;
+export const RECONNECT = 1;
+export const RESUME = 2;
+export const READY = 3;
+export const WAKE = 4;
+export const SUSPEND = 5;
+export const CLOSE = 6;
+
 /** States. */
 export const STATES = [
   'idle',

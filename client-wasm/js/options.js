@@ -1,16 +1,47 @@
 // Generated from the Rust options by tests/generated.rs, which also says how to do it again.
 
+/** The places of the options. */
+export const CONNECT_TIMEOUT = 0;
+export const PROVIDER_TIMEOUT = 1;
+export const CLOSE_TIMEOUT = 2;
+export const FIRST_DELAY_MAX = 3;
+export const MIN_DELAY = 4;
+export const BASE_DELAY = 5;
+export const GROWTH_FACTOR = 6;
+export const MAX_DELAY = 7;
+export const STABLE_AFTER = 8;
+export const MAX_RETRIES = 9;
+export const RECONNECT = 10;
+export const ATTEMPT_BURST = 11;
+export const ATTEMPT_INTERVAL = 12;
+export const ANNOUNCED_DELAY_MAX = 13;
+export const HEARTBEAT_INTERVAL = 14;
+export const HEARTBEAT_GRACE = 15;
+export const KEEPALIVE_INTERVAL = 16;
+export const CONTROL_MESSAGES = 17;
+export const PROBE_TIMEOUT = 18;
+export const MAX_QUEUED_MESSAGES = 19;
+export const MAX_QUEUED_BYTES = 20;
+export const OVERFLOW = 21;
+export const MESSAGE_TTL = 22;
+export const HIGH_WATER_MARK = 23;
+export const LOW_WATER_MARK = 24;
+export const MAX_MESSAGE_BYTES = 25;
+export const ALLOW_INSECURE = 26;
+export const GATE = 27;
+export const START_CLOSED = 28;
+
 const MAX = 2147483647;
 
 function row(name, kind, unit, min, max, unlimited, otherwise) {
   return { name, kind, unit, min, max, unlimited, default: otherwise };
 }
 
-function millis(name, min, otherwise, unlimited = false) {
+function millis(name, min, otherwise, unlimited = otherwise === Infinity) {
   return row(name, 'whole', ' ms', min, MAX, unlimited, otherwise);
 }
 
-function count(name, min, otherwise, unlimited = false) {
+function count(name, min, otherwise, unlimited = otherwise === Infinity) {
   return row(name, 'whole', '', min, MAX, unlimited, otherwise);
 }
 
@@ -33,20 +64,20 @@ export const OPTIONS = [
   row('growthFactor', 'number', '', 1, 100, false, 2),
   millis('maxDelay', 1, 30000),
   millis('stableAfter', 0, 5000),
-  count('maxRetries', 0, Infinity, true),
+  count('maxRetries', 0, Infinity),
   flag('reconnect', 1),
   count('attemptBurst', 1, 10),
   millis('attemptInterval', 0, 5000),
   millis('announcedDelayMax', 0, 60000),
-  millis('heartbeatInterval', 1, Infinity, true),
+  millis('heartbeatInterval', 1, Infinity),
   millis('heartbeatGrace', 1, 10000),
-  millis('keepaliveInterval', 1, Infinity, true),
+  millis('keepaliveInterval', 1, Infinity),
   flag('controlMessages', 0),
   millis('probeTimeout', 1, 5000),
   count('maxQueuedMessages', 0, 1000),
   bytes('maxQueuedBytes', 0, 16777216),
   { name: 'overflow', kind: 'choice', choices: ['reject', 'drop-oldest', 'drop-newest'], default: 0 },
-  millis('messageTtl', 1, Infinity, true),
+  millis('messageTtl', 1, Infinity),
   bytes('highWaterMark', 1, 1048576),
   bytes('lowWaterMark', 0, 262144),
   bytes('maxMessageBytes', 1, 67108864, true),
@@ -63,7 +94,7 @@ export const THEIR_NAMES = {
   stableAfter: 'minUptime stableTimeout',
   growthFactor: 'reconnectionDelayGrowFactor reconnectDecay',
   baseDelay: 'reconnectionDelay reconnectInterval timeout',
-  maxDelay: 'maxReconnectInterval',
+  maxDelay: 'maxReconnectInterval reconnectionDelayMax',
   maxRetries: 'maxAttempts maxReconnectAttempts reconnectAttempts reconnectionAttempts',
   connectTimeout: 'timeout timeoutInterval',
   startClosed: 'autoConnect automaticOpen',

@@ -22,7 +22,7 @@ export class Probe {
   /** Calls off the request under way. */
   #request = null;
   #wake;
-  /** The URL for which the permission was asked for, and its name and status, if it was denied. */
+  /** The URL for which the permission was asked for, and `{ status, diagnosis }`, if it was denied. */
   #asked;
   #permission = null;
 
@@ -53,7 +53,7 @@ export class Probe {
     this.#found = null;
     if (wasOpen || !SILENT_CAUSES.includes(cause)) return found;
     if (this.#asked !== url) this.#askForPermission(url);
-    if (this.#permission?.status.state === 'denied') return this.#denied();
+    if (this.#permission?.status.state === 'denied') return this.#permission.diagnosis;
     if (this.#source) {
       this.#failures += 1;
       if (this.#failures === this.#after) this.#ask(url);
@@ -73,10 +73,6 @@ export class Probe {
     this.#asked = undefined;
   }
 
-  #denied() {
-    return Object.freeze({ kind: 'permission', name: this.#permission.name });
-  }
-
   /** Chromium lets a page connect to the local network only with the user's permission. */
   async #askForPermission(url) {
     this.#asked = url;
@@ -84,12 +80,13 @@ export class Probe {
       try {
         const status = await globalThis.navigator.permissions.query({ name });
         if (status.state === 'denied') {
+          const diagnosis = Object.freeze({ kind: 'permission', name });
           // It may be over by now, and this the only one to say why.
           if (this.#asked === url) {
-            this.#permission = { name, status };
+            this.#permission = { status, diagnosis };
             status.onchange = () => { if (status.state !== 'denied') this.#wake(); };
           }
-          this.#tell(Object.freeze({ kind: 'permission', name }));
+          this.#tell(diagnosis);
         }
         return;
       } catch {
@@ -104,7 +101,7 @@ export class Probe {
     let found = { kind: 'unknown' };
     try {
       const source = this.#source === true ? url : this.#source;
-      found = await diagnose(toProbeUrl(this.#who, isFunction(source) ? await source.call(undefined) : source), request.signal);
+      found = await diagnose(toProbeUrl(this.#who, isFunction(source) ? await source.call(undefined) : source), request);
     } catch (error) {
       report(error);
     }
@@ -116,21 +113,17 @@ export class Probe {
 }
 
 /** One request. Where the answer of another origin may not be read, failure to reach it looks the same. */
-async function diagnose(url, signal) {
-  const limit = new AbortController();
-  const timer = setTimeout(() => limit.abort(), PATIENCE);
-  const callOff = () => limit.abort();
-  signal.addEventListener('abort', callOff);
+async function diagnose(url, request) {
+  const timer = setTimeout(() => request.abort(), PATIENCE);
   try {
-    const response = await fetch(url, { cache: 'no-store', redirect: 'manual', signal: limit.signal });
+    const response = await fetch(url, { cache: 'no-store', redirect: 'manual', signal: request.signal });
     // A redirection shows no status.
     return response.status === 0 ? { kind: 'unknown' } : { kind: 'status', status: response.status };
   } catch {
     // That of the page itself, which a sandbox takes away, and not that of its URL.
     const isReadable = new URL(url).origin === globalThis.origin;
-    return { kind: isReadable || limit.signal.aborted ? 'unreachable' : 'unknown' };
+    return { kind: isReadable || request.signal.aborted ? 'unreachable' : 'unknown' };
   } finally {
     clearTimeout(timer);
-    signal.removeEventListener('abort', callOff);
   }
 }

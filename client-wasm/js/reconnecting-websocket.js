@@ -2,21 +2,23 @@
 // WebAssembly module is there; everything else is decided by the core, in Rust.
 
 import {
-  OPTION_NAMES, checkAsked, checkClose, checkIsHeartbeat, checkMixedContent, checkProtocols, checkVerdict, dictionary,
-  HEARTBEAT, KEEPALIVE, isFunction, parseUrl, rowOf, toCloseCode, toHeartbeat, toMessage, toModuleSource, toNumber, toOptions,
+  checkAsked, checkClose, checkIsHeartbeat, checkMixedContent, checkProtocols, checkVerdict, dictionary,
+  HEARTBEAT, KEEPALIVE, isFunction, parseUrl, toCloseCode, toHeartbeat, toMessage, toModuleSource, toNumber, toOptions,
   toProtocols, toProvidedUrl, toSendOptions, toText, wrongKind,
 } from './convert.js';
-import { Target, closeEvent, defineHandlers, dispatch, handle, messageEvent, plainEvent, report } from './events.js';
+import { Target, closeEvent, defineHandlers, dispatch, handle, makeEnumerable, messageEvent, plainEvent, report } from './events.js';
 import {
-  allowRestart, atEnd, begin, bury, call, checkRoom, checkWorking, cleanUp, hasFailedForGood, isExhausted, keep, letGo,
-  moduleFailed, setAbandon, whyFailed,
+  atEnd, begin, bury, call, checkRoom, checkWorking, cleanUp, hasFailedForGood, isExhausted, keep, letGo,
+  moduleFailed, whyFailed,
 } from './failure.js';
-import { Encoded, keepBytes } from './lent.js';
-import { COUNTERS, STATES, WHYS } from './names.js';
-import { OPTIONS } from './options.js';
+import {
+  ATTEMPT, BUFFERED_AMOUNT, CLOSE, CLOSED, CLOSING, CONNECTING, COUNTERS, IDLE, READY, READY_STATE, RECONNECT, RESUME, START,
+  STATE, STATES, SUSPEND, SUSPENDED, WAITING, WAKE, WHYS,
+} from './names.js';
+import { ALLOW_INSECURE, MAX_QUEUED_BYTES, MAX_QUEUED_MESSAGES, MESSAGE_TTL, OPTIONS, STABLE_AFTER, START_CLOSED } from './options.js';
 import { Probe } from './probe.js';
-import { abandonAll, createCore, nameOf, now, readText, taken, write } from './ring.js';
-import { CLOSED, FULL, TAKEN, WaitingRoom } from './waiting-room.js';
+import { nameOf, now, readText, write } from './ring.js';
+import { FULL, TAKEN, TOO_LATE, WaitingRoom } from './waiting-room.js';
 
 /** What errors begin with, unless the class of the package that the program called is another. */
 const CLASS = 'ReconnectingWebSocket';
@@ -50,7 +52,6 @@ class Hopeless extends Error {}
 /** Called by the module when it starts, with the function by which it is called back. */
 export function provideCore(given) {
   begin(given);
-  setAbandon(abandonAll);
   wasLoaded = true;
   told = '';
   // Later, when the loader has done what it does after the start. By a promise: a test's fake timers may hold other
@@ -64,13 +65,12 @@ export function provideCore(given) {
  * has said that it is to be loaded from, if it has: an absolute URL as a string, a `Response`, bytes or a
  * `WebAssembly.Module`.
  *
- * @returns what there is to export, and what the package's other modules share: by way of a call, so that a
+ * @returns what there is to export, and what the package's other modules need of it: by way of a call, so that a
  *   bundler that leaves out modules that do nothing but export again does not leave out the one that calls this
  */
 export function setLoader(loadModule) {
   loader = loadModule;
-  allowRestart();
-  return { ReconnectingWebSocket, load, shared, atEnd, Hopeless };
+  return { ReconnectingWebSocket, load, inner, atEnd, Hopeless };
 }
 
 /** Loads the module, if it is not there and not on its way. A failed load is tried again by the next call. */
@@ -95,20 +95,25 @@ function loadFrom(given) {
   // Nobody may be there, or not yet, to see a promise reject.
   Promise.resolve(given).catch(() => {});
   const refuse = (why) => new DOMException(`${CLASS}: option module: ${why}`, 'InvalidStateError');
-  if (!loader) throw refuse('without the package of which this is a part, give the module to the init function that wasm-pack made');
+  if (!loader) throw refuse('without the npm package, give the module to the init function of wasm-pack');
   if (wasLoaded || loading) {
     const state = wasLoaded ? 'is already loaded' : 'is already being loaded';
-    throw refuse(`the WebAssembly module ${state} from elsewhere; give it before the first socket is made and before load() is called without it`);
+    throw refuse(`the WebAssembly module ${state} from elsewhere; give it before the first socket and the first load()`);
   }
   source = given;
+}
+
+/** A promise that rejects when the signal aborts. */
+function aborted(signal) {
+  return new Promise((_, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+  });
 }
 
 async function runLoader() {
   const limit = new AbortController();
   const { signal } = limit;
-  const tooLate = new Promise((_, reject) => {
-    signal.addEventListener('abort', () => reject(signal.reason), { once: true });
-  });
+  const tooLate = aborted(signal);
   // The pair of the moment: a test may put others in their place before this is over.
   const { setTimeout, clearTimeout } = globalThis;
   const timer = setTimeout(() => limit.abort(new Error(`it took longer than ${LOAD_TIMEOUT / 1000} s`)), LOAD_TIMEOUT);
@@ -127,7 +132,7 @@ async function runLoader() {
     await Promise.race([attempt, tooLate]);
     if (!call) throw new Error('it was loaded, but did not start');
   } catch (cause) {
-    const what = cause instanceof Error ? cause.message : 'an exception that is no Error';
+    const what = cause instanceof Error ? cause.message : NO_ERROR;
     const isHopeless = !signal.aborted && (isFixed || cause instanceof Hopeless);
     const Kind = isHopeless ? Hopeless : Error;
     const error = new Kind(`the WebAssembly module of steady-socket could not be loaded: ${what}`, { cause });
@@ -147,27 +152,19 @@ function settle(how) {
 /** How many sockets were made, for the log. */
 let made = 0;
 
-const START_CLOSED = rowOf('startClosed');
-const MAX_MESSAGES = rowOf('maxQueuedMessages');
-const MAX_BYTES = rowOf('maxQueuedBytes');
-const ALLOW_INSECURE = rowOf('allowInsecure');
-const STABLE_AFTER = rowOf('stableAfter');
-const TTL = rowOf('messageTtl');
-const OVERFLOW = rowOf('overflow');
-
-const [ATTEMPT, SENT] = ['attempt', 'messagesSent'].map((name) => COUNTERS.indexOf(name));
-
 const [REQUESTED] = WHYS;
+
+/** Why there is no further attempt where none can help. */
+const IN_VAIN = 'no retry can help';
 
 /** What helps where the module cannot be loaded; what was wrong stands before it. */
 const ADVICE = 'Put the file steady-socket.wasm where it is looked for, give its place to load({ module }), or import steady-socket/inline';
 
 /**
- * What the package's other modules take from here beside the class: `receive(socket, receiver)` has a function
- * called with the data of every message, in place of the listeners; `limit(socket, name)` is the value of an option
- * of the table.
+ * What the package's other modules do with an object: `receive(socket, receiver)` has a function called with the data of
+ * every message, in place of the listeners; `limit(socket, name)` is the value of an option of the table.
  */
-const shared = { OPTION_NAMES, checkRoom, defineHandlers, dictionary, dispatch, plainEvent, report, toNumber, wrongKind };
+const inner = {};
 
 /**
  * Where the platform has its class when this is imported: a program may put this class in its place. It is not asked for,
@@ -222,8 +219,8 @@ export class ReconnectingWebSocket extends Target {
   #life = null;
   /** The counters, for an instance of the module that comes after another. */
   #counts = COUNTERS.map((name) => Number(name === 'attempt'));
-  /** `close` or `suspend`, if that was called and nothing else since. */
-  #leaving = '';
+  /** `CLOSE` or `SUSPEND`, if that was commanded and nothing else since. */
+  #leaving = NaN;
   /** How the last connection or attempt ended, as far as the core cannot know it. */
   #lost = null;
   /** Why the module could not be loaded last. */
@@ -278,7 +275,7 @@ export class ReconnectingWebSocket extends Target {
     this.#name = `steady-socket #${made}`;
     const { diagnose, diagnoseAfter } = this.#options;
     if (diagnose === true) checkAsked(this.#class, this.#urlSource);
-    this.#probe = new Probe(this.#class, diagnose, diagnoseAfter, (diagnosis) => dispatch(this, plainEvent('diagnosis', { diagnosis })), () => this.#ask((core) => core.wake()));
+    this.#probe = new Probe(this.#class, diagnose, diagnoseAfter, (diagnosis) => dispatch(this, plainEvent('diagnosis', { diagnosis })), () => this.#ask((core) => core.command(WAKE)));
     this.#enterWaitingRoom();
     const { signal } = this.#options;
     if (this.#options.numbers[START_CLOSED]) {
@@ -287,10 +284,9 @@ export class ReconnectingWebSocket extends Target {
       return;
     }
     if (signal?.aborted) {
-      this.#core.start();
-      this.#core.close();
+      for (const what of [START, CLOSE]) this.#core.command(what);
     } else {
-      this.#begin('start');
+      this.#begin(START);
     }
   }
 
@@ -302,9 +298,9 @@ export class ReconnectingWebSocket extends Target {
 
   get extensions() { return this.#ofTheSocket('extensions') ?? this.#extensions; }
 
-  get readyState() { return this.#ask((core) => core.readyState); }
+  get readyState() { return this.#read(READY_STATE); }
 
-  get bufferedAmount() { return this.#ask((core) => core.bufferedAmount) + this.#discarded; }
+  get bufferedAmount() { return this.#read(BUFFERED_AMOUNT) + this.#discarded; }
 
   get binaryType() { return this.#binaryType; }
 
@@ -327,40 +323,29 @@ export class ReconnectingWebSocket extends Target {
   /** With a value, that is what comes back if the message is dropped. */
   #send(data, options, ...value) {
     checkWorking();
-    const [content, bytes] = toMessage(this.#class, data);
-    const message = value.length === 0 ? content : new Encoded(content, value[0]);
-    // Before anything of the program's runs, in the options or in the core.
-    if (!this.#host.lends || options !== undefined) keepBytes(message);
-    const { first, volatile, ttl } = options === undefined ? IN_ORDER : toSendOptions(this.#class, options);
+    const message = toMessage(this.#class, data);
+    if (value.length > 0) message.value = value;
     const host = this.#host;
-    const [outer, outerBytes] = [host.passing, host.passingBytes];
-    [host.passing, host.passingBytes] = [message, bytes];
-    let handed;
-    let hasGone;
-    try {
-      // Where the module fails meanwhile, this comes to what stands in for the core, unless the socket has it.
-      handed = this.#askNow((core) => (host.passing === null ? TAKEN : core.send(message, bytes, first, volatile, ttl)));
-      hasGone = host.passing === null;
-    } finally {
-      [host.passing, host.passingBytes] = [outer, outerBytes];
-    }
-    switch (handed) {
-      case FULL: throw this.#full(bytes);
-      case CLOSED:
-        this.#discarded += bytes;
-        // It is reported.
-        keepBytes(message);
-        break;
-      default:
-        if (hasGone) return;
-        keepBytes(message);
-        if (host === this.#host && !(this.#core instanceof WaitingRoom)) {
-          this.#hold({ data: message, bytes, first, expires: now() + (ttl >= 0 ? ttl : this.#options.numbers[TTL]) }, volatile);
-        }
-    }
+    // Before anything of the program's runs, in the options or in the core.
+    if (!host.lends || options !== undefined) message.keep();
+    const { first, volatile, ttl } = options === undefined ? IN_ORDER : toSendOptions(this.#class, options);
+    const { bytes } = message;
+    // Where the module fails meanwhile, this comes to what stands in for the core, unless a socket has it.
+    const handed = this.#askNow((core) => (message.isSent ? TAKEN : core.send(message, bytes, first, volatile, ttl)));
+    if (handed === FULL) throw this.#full(bytes);
+    if (message.isSent) return;
+    // It waits, or is reported.
+    message.keep();
+    if (handed === TOO_LATE) this.#discarded += bytes;
+    else if (message.host === null) message.wait(host, first, volatile, this.#expiry(ttl));
   }
 
-  close(code = undefined, reason = undefined) { this.#command('close', code, reason); }
+  /** When a message expires. */
+  #expiry(ttl) {
+    return now() + (ttl >= 0 ? ttl : this.#options.numbers[MESSAGE_TTL]);
+  }
+
+  close(code = undefined, reason = undefined) { this.#command(CLOSE, code, reason); }
 
   addEventListener(type, ...rest) {
     const name = toText(type);
@@ -377,8 +362,7 @@ export class ReconnectingWebSocket extends Target {
   // --- Beyond it
 
   get state() {
-    const state = this.#ask((core) => core.state);
-    return STATES[state] ?? state;
+    return STATES[this.#read(STATE)];
   }
 
   reconnect(code = undefined, reason = undefined) {
@@ -389,7 +373,7 @@ export class ReconnectingWebSocket extends Target {
     // It cannot abort a second time, so nothing could stop the new connection.
     if (signal?.aborted) throw signal.reason ?? new DOMException(`${this.#class}: its signal was aborted`, 'AbortError');
     this.#discarded = 0;
-    this.#begin('reconnect', ...closing);
+    this.#begin(RECONNECT, ...closing);
   }
 
   /** @throws {TypeError} */
@@ -404,36 +388,40 @@ export class ReconnectingWebSocket extends Target {
     return [closing[0] ?? -1, closing[1]];
   }
 
-  suspend(code = undefined, reason = undefined) { this.#command('suspend', code, reason); }
+  suspend(code = undefined, reason = undefined) { this.#command(SUSPEND, code, reason); }
 
   resume() {
     checkWorking();
-    if (this.state === 'suspended') this.#begin(this.#life ? 'resume' : 'start');
+    if (this.state === 'suspended') this.#begin(this.#life ? RESUME : START);
   }
 
   ready() {
     checkWorking();
-    this.#ask((core) => core.ready());
+    this.#ask((core) => core.command(READY));
   }
 
   snapshot() {
     checkWorking();
     const snapshot = { state: this.state };
-    this.#ask((core) => COUNTERS.forEach((name, index) => { snapshot[name] = core.counter(index); }));
+    COUNTERS.forEach((name, index) => { snapshot[name] = this.#read(index); });
     if (Number.isNaN(snapshot.nextAttemptIn)) snapshot.nextAttemptIn = null;
     return snapshot;
   }
 
   /** Closes or suspends. */
-  #command(name, code, reason) {
+  #command(what, code, reason) {
     ReconnectingWebSocket.#check(this);
     const closing = this.#toClosing(code, reason);
     // While it closes, it is too late to suspend.
-    if (this.#leaving !== 'close') this.#leaving = name;
-    this.#askNow((core) => core[name](...closing));
+    if (this.#leaving !== CLOSE) this.#leaving = what;
+    this.#askNow((core) => core.command(what, ...closing));
   }
 
   // --- The core, and what stands in for it
+
+  #read(index) {
+    return this.#ask((core) => core.counter(index));
+  }
 
   /** Asks the core, if its instance of the module works and goes on doing so; otherwise what stands in for it. */
   #ask(question) {
@@ -446,7 +434,7 @@ export class ReconnectingWebSocket extends Target {
     for (;;) {
       if (this.#life !== call) {
         cleanUp();
-        this.#fail();
+        this.#fail([]);
       }
       const [core, life] = [this.#core, this.#life];
       if (!life) return question(core);
@@ -461,34 +449,12 @@ export class ReconnectingWebSocket extends Target {
     }
   }
 
-  /** The core has taken a message that no socket has: notes what it makes of it, by the same rule. */
-  #hold(message, isVolatile) {
-    const [host, { numbers }] = [this.#host, this.#options];
-    const drop = ({ bytes }) => {
-      host.untold[0] += 1;
-      host.untold[1] += bytes;
-    };
-    const fits = () => host.held.length < numbers[MAX_MESSAGES] && host.heldBytes + message.bytes <= numbers[MAX_BYTES];
-    const isNew = isVolatile || (!fits() && OPTIONS[OVERFLOW].choices[numbers[OVERFLOW]] === 'drop-newest');
-    if (isNew || (numbers[OVERFLOW] > 0 && (numbers[MAX_MESSAGES] === 0 || message.bytes > numbers[MAX_BYTES]))) {
-      drop(message);
-      return;
-    }
-    while (numbers[OVERFLOW] > 0 && !fits()) {
-      const [oldest] = host.held.splice(Math.max(host.held.findIndex(({ first }) => !first), 0), 1);
-      host.heldBytes -= oldest.bytes;
-      drop(oldest);
-    }
-    host.held.push(message);
-    host.heldBytes += message.bytes;
-  }
-
   /** Starts or reconnects: at once, or as soon as there is a core. */
   #begin(how, ...given) {
-    this.#leaving = '';
+    this.#leaving = NaN;
     this.#keep();
     if (call && !this.#life) this.#moveIntoCore();
-    this.#ask((core) => core[how](...given));
+    this.#ask((core) => core.command(how, ...given));
   }
 
   /** Loads the module, for what stands in for the core. */
@@ -497,20 +463,16 @@ export class ReconnectingWebSocket extends Target {
     load().then(
       () => {
         // Closed meanwhile, or another call of `load` was first.
-        if (this.#core !== room || room.state !== 'connecting') return;
-        if (this.#moveIntoCore()) this.#ask((core) => core.start());
+        if (this.#core !== room || room.state !== CONNECTING) return;
+        if (this.#moveIntoCore()) this.#ask((core) => core.command(START));
       },
       (error) => {
-        if (this.#core !== room || room.state !== 'connecting') return;
+        if (this.#core !== room || room.state !== CONNECTING) return;
         this.#loadError = error.message;
-        if (hasFailedForGood()) {
-          room.end('internal-error', whyFailed());
-          return;
-        }
         const isHopeless = error instanceof Hopeless;
-        if (isHopeless) room.end('load-failed', error.message);
+        if (isHopeless) room.end('load-failed', IN_VAIN);
         else room.lose('load-failed');
-        if (room.state === 'closed' && told !== error.message) {
+        if (room.state === CLOSED && told !== error.message) {
           told = error.message;
           // What is said of a policy says what to do.
           console.error(`steady-socket: ${told}${told.includes('policy') ? '' : `. ${ADVICE}`}`);
@@ -523,12 +485,9 @@ export class ReconnectingWebSocket extends Target {
   #moveIntoCore() {
     const [room, life] = [this.#core, call];
     try {
-      const core = createCore(this.#host);
-      room.moveInto(core);
-      [this.#core, this.#life] = [core, life];
+      [this.#core, this.#life] = [room.moveOut(), life];
     } catch (error) {
       moduleFailed(life, error);
-      [this.#host.held, this.#host.heldBytes, this.#host.isTold] = [[], 0, false];
       room.lose('internal-error');
       if (isExhausted(error)) throw error;
     }
@@ -542,11 +501,11 @@ export class ReconnectingWebSocket extends Target {
   }
 
   /** The instance of the module has failed: what it knew goes on without it, and so does the connection. */
-  #fail() {
+  #fail(held) {
     const earlier = this.#host;
     if (!this.#life) {
       // Here it did not live on an instance, but it may have waited for one.
-      if (hasFailedForGood() && this.#core.readyState === 0) this.#core.end('internal-error', whyFailed());
+      if (hasFailedForGood() && this.#core.counter(READY_STATE) === 0) this.#core.end('internal-error', IN_VAIN);
       return;
     }
     if (this.#life === call) return;
@@ -554,26 +513,19 @@ export class ReconnectingWebSocket extends Target {
     const isOver = earlier.owner === null;
     // What the core still says on its way down is said to the earlier host, to which nobody listens.
     this.#enterWaitingRoom();
-    const [room, host, counts] = [this.#core, this.#host, this.#counts];
+    const [room, host] = [this.#core, this.#host];
     if (isOver) {
-      room.state = 'closed';
+      room.state = CLOSED;
       return;
     }
     host.owner = this;
-    // The socket may have it.
-    if (earlier.inHand !== null) taken(earlier);
-    room.takeOver(earlier);
+    room.takeOver(earlier, held);
     const { before, openedAt, phase, wait } = earlier;
-    if (before) {
-      // Told later, when what is on its way has arrived.
-      host.unconfirmed = () => before.map((count, index) => counts[SENT + index] - count);
-      if (now() - openedAt >= this.#options.numbers[STABLE_AFTER]) counts[ATTEMPT] = 1;
-    }
-    const wasOpen = before !== null;
-    if (hasFailedForGood()) room.end('internal-error', whyFailed(), wasOpen);
-    else if (this.#leaving === 'close' || phase === 'closing' || phase === 'closed') room.end('internal-error', REQUESTED, wasOpen);
-    else if (this.#leaving === 'suspend' || phase === 'suspended') room.suspend(phase === 'suspended', wasOpen);
-    else room.lose('internal-error', phase === 'waiting' ? wait : undefined, wasOpen);
+    if (before && now() - openedAt >= this.#options.numbers[STABLE_AFTER]) this.#counts[ATTEMPT] = 1;
+    if (hasFailedForGood()) room.end('internal-error', IN_VAIN);
+    else if (this.#leaving === CLOSE || phase === CLOSING || phase === CLOSED) room.end('internal-error', REQUESTED);
+    else if (this.#leaving === SUSPEND || phase === SUSPENDED) room.command(SUSPEND, phase === SUSPENDED);
+    else room.lose('internal-error', phase === WAITING ? wait : undefined);
   }
 
   /** What the present socket says; `undefined` when there is none. */
@@ -587,16 +539,16 @@ export class ReconnectingWebSocket extends Target {
   }
 
   #full(bytes) {
-    if (this.#options.numbers[MAX_MESSAGES] === 0 && this.readyState === CONSTANTS.CONNECTING) {
+    if (this.#options.numbers[MAX_QUEUED_MESSAGES] === 0 && this.readyState === 0) {
       return new DOMException(
         `${this.#class}: it is not open, and with the option maxQueuedMessages at 0 nothing can wait until it is`,
         'InvalidStateError',
       );
     }
-    const [messages, queued] = ['queuedMessages', 'queuedBytes'].map((name) => this.snapshot()[name]);
+    const { queuedMessages, queuedBytes } = this.snapshot();
     const { numbers } = this.#options;
     return new DOMException(
-      `${this.#class}: the queue has no room for ${bytes} bytes: it holds ${messages} of ${numbers[MAX_MESSAGES]} messages and ${queued} of ${numbers[MAX_BYTES]} bytes`,
+      `${this.#class}: the queue has no room for ${bytes} bytes: it holds ${queuedMessages} of ${numbers[MAX_QUEUED_MESSAGES]} messages and ${queuedBytes} of ${numbers[MAX_QUEUED_BYTES]} bytes`,
       'QuotaExceededError',
     );
   }
@@ -605,7 +557,7 @@ export class ReconnectingWebSocket extends Target {
 
   /** While anything can happen on its own, this object is not collected. */
   #keep() {
-    keep(this, () => this.#fail());
+    keep(this, (held) => this.#fail(held));
     this.#host.owner = this;
     this.#options.signal?.addEventListener('abort', this.#onAbort);
   }
@@ -630,7 +582,6 @@ export class ReconnectingWebSocket extends Target {
         return undefined;
       }
     };
-    const ask = forward((socket, ...given) => socket.#resolve(...given));
     const { debug, heartbeatMessage, isHeartbeat, keepaliveMessage, numbers, shouldReconnect } = this.#options;
     const options = this.#options;
     const isStatic = !isFunction(this.#urlSource) && !isFunction(this.#protocolsSource);
@@ -657,31 +608,15 @@ export class ReconnectingWebSocket extends Target {
       said: null,
       /** Messages of which `dropped` will tell. */
       dropping: [],
-      /** Messages that the core has taken and no socket has: `{ data, bytes, first, expires }`. */
-      held: [],
-      heldBytes: 0,
-      /** How many messages and bytes the core has dropped, as far as `send` knows, and not yet told. */
-      untold: [0, 0],
-      /** The message that a socket is given at this moment, if it is the program's. */
-      inHand: null,
-      /** What is sent next is a heartbeat. */
-      isPing: false,
-      /** The message that `send` was given, until a socket has it, and its size. */
-      passing: null,
-      passingBytes: 0,
       /** The size of the message that came last. */
       size: 0,
       counts: this.#counts,
       /** The state that was told last, and the wait. */
-      phase: 'idle',
+      phase: IDLE,
       wait: null,
-      /** The attempt that the core begins next was told already. */
-      isTold: false,
       /** When the present connection was opened, and what was sent before. */
       openedAt: 0,
       before: null,
-      /** What is not confirmed of a connection that an instance of the module lost, `[messages, bytes]`: a function. */
-      unconfirmed: null,
       load: forward((socket) => socket.#load()),
       makeSocket() {
         const [url, ...protocols] = host.target;
@@ -693,7 +628,7 @@ export class ReconnectingWebSocket extends Target {
         if (leadsBack(Class)) host.socket = construct(native(), given);
         return host.socket;
       },
-      resolve: (...given) => ask(...given) ?? new Promise(() => {}),
+      resolve: forward((socket, ...given) => socket.#resolve(...given)),
       ping: forward((socket, keepalive) => {
         const message = keepalive ? keepaliveMessage : heartbeatMessage;
         return isFunction(message) ? toHeartbeat(socket.#class, keepalive ? KEEPALIVE : HEARTBEAT, message.call(undefined)) : message;
@@ -712,14 +647,8 @@ export class ReconnectingWebSocket extends Target {
           report(error);
         }
       },
-      failed: forward((socket) => dispatch(socket, plainEvent('error', host.said ?? {}))),
+      tell: forward((socket, ...given) => dispatch(socket, plainEvent(...given))),
       closed: forward((socket, ...given) => socket.#closed(...given)),
-      stateChanged: forward((socket, state, attempt, delay = null, reason) => {
-        dispatch(socket, plainEvent('statechange', { state, attempt, delay, reason }));
-      }),
-      dropped: forward((socket, reason, messages, bytes, omitted) => {
-        dispatch(socket, plainEvent('dropped', { reason, messages: Object.freeze(messages), bytes, omitted }));
-      }),
       queueChanged: forward((socket, ...queue) => socket.#queueChanged(...queue)),
       log: debug && forward((socket, line) => socket.#log(line)),
     };
@@ -761,7 +690,7 @@ export class ReconnectingWebSocket extends Target {
     dispatch(this, plainEvent('open', { reconnected, attempt }));
   }
 
-  #closed(lost, delay = null, why, unconfirmedMessages, unconfirmedBytes) {
+  #closed(lost, delay, why, unconfirmedMessages, unconfirmedBytes) {
     const { cause, error } = lost;
     this.#lost = lost;
     const diagnosis = this.#probe.ended(lost, this.#url);
@@ -795,18 +724,17 @@ export class ReconnectingWebSocket extends Target {
   }
 
   #explain(cause, why, diagnosis) {
-    if (diagnosis?.kind === 'permission') return `this page is denied the permission ${diagnosis.name}; ${why}`;
     const { refusal, said } = this.#host;
-    switch (cause) {
-      case 'internal-error': return why === REQUESTED ? whyFailed() : `${whyFailed()}; ${why}`;
-      case 'load-failed': return why === this.#loadError ? why : `${this.#loadError}; ${why}`;
-      case 'provider': return `${PROVIDER_FAILED}${isError(refusal) ? `${refusal.name}: ${refusal.message}` : NO_ERROR}; ${why}`;
-      // By name alone: the browser's message quotes the URL.
-      case 'refused': return `the WebSocket constructor threw ${nameOf(refusal)}; ${why}`;
-      case 'send-failed': return `the socket's send threw ${nameOf(refusal)}; ${why}`;
-      case 'socket': return said ? `${said.message}; ${why}` : why;
-      default: return why;
-    }
+    // By name alone, where the browser's message quotes the URL.
+    const what = diagnosis?.kind === 'permission' ? `this page is denied the permission ${diagnosis.name}` : {
+      'internal-error': whyFailed(),
+      'load-failed': this.#loadError,
+      provider: `${PROVIDER_FAILED}${isError(refusal) ? `${refusal.name}: ${refusal.message}` : NO_ERROR}`,
+      refused: `the WebSocket constructor threw ${nameOf(refusal)}`,
+      'send-failed': `the socket's send threw ${nameOf(refusal)}`,
+      socket: said?.message,
+    }[cause];
+    return what ? `${what}; ${why}` : why;
   }
 
   /** Asks the functions; a promise of an array, the URL and then the sub-protocols. */
@@ -817,12 +745,10 @@ export class ReconnectingWebSocket extends Target {
     signal.throwIfAborted();
     const ask = async (source) => (isFunction(source) ? source.call(undefined, context) : source);
     // So that a function that never settles does not keep for ever what waits for it.
-    const aborted = new Promise((_, reject) => {
-      signal.addEventListener('abort', () => reject(signal.reason), { once: true });
-    });
+    const isOver = aborted(signal);
     try {
       const asked = Promise.all([ask(this.#urlSource), ask(this.#protocolsSource)]);
-      const [url, protocols] = await Promise.race([asked, aborted]);
+      const [url, protocols] = await Promise.race([asked, isOver]);
       const target = [
         isFunction(this.#urlSource) ? toProvidedUrl(this.#class, url) : url,
         ...checkProtocols(this.#class, toProtocols(this.#class, protocols) ?? this.#noProtocols(protocols)),
@@ -849,21 +775,18 @@ export class ReconnectingWebSocket extends Target {
   }
 
   static {
-    shared.receive = (socket, receiver) => {
+    inner.receive = (socket, receiver) => {
       socket.#receiver = receiver;
       socket.#host.takesData = true;
     };
-    shared.tellMessage = (socket, data, isRead) => {
+    inner.tellMessage = (socket, data, isRead) => {
       if (!isRead || socket.#hasMessageListeners || socket.#messageHandler !== null) {
         socket.#tellMessage({ data, origin: '', lastEventId: '' });
       }
     };
-    shared.send = (socket, ...given) => socket.#send(...given);
-    shared.limit = (socket, name) => socket.#options.numbers[rowOf(name)];
-    // As the attributes and methods of an interface of the platform are.
-    for (const name of Object.getOwnPropertyNames(this.prototype)) {
-      if (name !== 'constructor') Object.defineProperty(this.prototype, name, { enumerable: true });
-    }
+    inner.send = (socket, ...given) => socket.#send(...given);
+    inner.limit = (socket, name) => socket.#options.numbers[OPTIONS.findIndex((row) => row.name === name)];
+    makeEnumerable(this.prototype);
     for (const [name, value] of Object.entries(CONSTANTS)) {
       for (const holder of [this, this.prototype]) Object.defineProperty(holder, name, { value, enumerable: true });
     }
@@ -889,7 +812,7 @@ function construct(Class, given) {
     return Reflect.construct(Class, given);
   } catch (error) {
     // One that was found to be endless by this is not tried again.
-    if (endless.has(Class) && native()) return undefined;
+    if (endless.has(Class)) return undefined;
     throw error;
   } finally {
     making.length = depth - 1;

@@ -3,8 +3,11 @@
 // too, by which its timer, socket or search goes.
 
 import { alive, call, checkRoom, moduleFailed, soon } from './failure.js';
-import { Lent, contentOf, encodedOf, sendLent } from './lent.js';
-import { CAUSES, COUNTERS, DROP_REASONS, STATES, WHYS } from './names.js';
+import { Message } from './message.js';
+import {
+  ABANDONED, ATTEMPT, ATTEMPTS, BYTES_RECEIVED, BYTES_SENT, CAUSES, CONNECTING, DROPPED_BYTES, DROPPED_MESSAGES, DROP_REASONS,
+  MESSAGES_RECEIVED, MESSAGES_SENT, OPENS, STATES, UNCONFIRMED_BYTES, UNCONFIRMED_MESSAGES, WHYS,
+} from './names.js';
 
 /** What is told of a socket, as in `src/ring.rs`. */
 const OPENED = 0;
@@ -25,7 +28,7 @@ const OF_THE_DOCUMENT = {
 const HAVE_ERRORS = ['provider', 'refused', 'send-failed'];
 
 /** A connection that closed without saying how. */
-const ABNORMAL = 1006;
+export const ABNORMAL = 1006;
 
 /** The `readyState` of a socket that connects, and of one that is closed. */
 const IS_CONNECTING = 0;
@@ -46,12 +49,6 @@ const CLOSE_AFTER_ERROR = 1_000;
 export const RETRY = -1;
 export const STOP = -2;
 const NO_VERDICT = -3;
-
-/** The places of the counters. */
-const [
-  ATTEMPT, ATTEMPTS, OPENS, SENT, SENT_BYTES, RECEIVED, RECEIVED_BYTES, , , DROPPED, DROPPED_BYTES, UNCONFIRMED,
-  UNCONFIRMED_BYTES, ABANDONED,
-] = COUNTERS.keys();
 
 /**
  * Timers, sockets, searches and listeners by the number of what they call back. Numbers are given anew, so that each
@@ -268,7 +265,6 @@ export function openSocket(host, id, max) {
     close(socket, -1, '');
     return 0;
   }
-  host.isPing = false;
   const thing = enter(id, { socket, host, isThePlatforms: false, closeTimer: undefined });
   write(socket, 'onopen', (event) => {
     if (!thing.isLive) return;
@@ -322,50 +318,27 @@ function sizeOf(data) {
 }
 
 export function sendOn(id, message) {
-  const { socket, host, isThePlatforms } = things.get(id);
-  if (!host.isPing) host.inHand = message;
-  host.isPing = false;
+  const { socket, host: { counts }, host, isThePlatforms } = things.get(id);
+  // A ping is no message of the program's.
+  const sent = message instanceof Message ? message : marked;
+  marked = null;
+  const count = (sign) => {
+    if (!sent) return;
+    sent.isSent = sign > 0;
+    counts[MESSAGES_SENT] += sign;
+    counts[BYTES_SENT] += sign * sent.bytes;
+  };
+  // The socket has it in hand, or may have it.
+  count(1);
   try {
-    const sent = encodedOf(message);
-    if (sent instanceof Lent) sendLent(socket, isThePlatforms, sent);
-    else socket.send(sent);
-    if (host.inHand !== null) taken(host);
+    if (sent === message) sent.giveTo(socket, isThePlatforms);
+    else socket.send(message);
     return 1;
   } catch (error) {
-    host.inHand = null;
+    count(-1);
     host.refusal = error;
     return 0;
   }
-}
-
-/** The socket has the message in hand, or may have it. */
-export function taken(host) {
-  const message = host.inHand;
-  host.inHand = null;
-  // Where control messages are spoken, the core has escaped it.
-  if (!isTaken(host, message) && typeof message === 'string' && message.startsWith('~~')) isTaken(host, message.slice(1));
-}
-
-function isTaken(host, message) {
-  const isPassing = message === host.passing || message === encodedOf(host.passing);
-  const held = isPassing ? undefined : unhold(host, message);
-  if (!isPassing && !held) return false;
-  // It is given to `send` at this moment, and need not wait.
-  if (isPassing) host.passing = null;
-  host.counts[SENT] += 1;
-  host.counts[SENT_BYTES] += held ? held.bytes : host.passingBytes;
-  return true;
-}
-
-/** Takes a message out of those that wait, which are nearly always in their order. */
-function unhold(host, message) {
-  const { held } = host;
-  const isFirst = held.length > 0 && held[0].data === message;
-  const index = isFirst ? 0 : held.findIndex(({ data }) => data === message || encodedOf(data) === message || contentOf(data) === message);
-  if (index < 0) return undefined;
-  const [found] = isFirst ? [held.shift()] : held.splice(index, 1);
-  host.heldBytes -= found.bytes;
-  return found;
 }
 
 export function closeSocket(id, code, reason) {
@@ -413,10 +386,15 @@ export function protocolOf(id) {
   return read(things.get(id).socket, 'protocol');
 }
 
+/** The message whose text the core escapes, to send what comes of it. */
+let marked = null;
+
 /** The text of a message, which is an event, its data or what is sent, if it begins with a character of this code. */
 export function markedText(message, code) {
   const data = typeof message === 'string' ? message : dataOf(message);
-  return typeof data === 'string' && data.charCodeAt(0) === code ? data : undefined;
+  if (typeof data !== 'string' || data.charCodeAt(0) !== code) return undefined;
+  if (message instanceof Message) marked = message;
+  return data;
 }
 
 /** Such a message without that character, as its data or as what tells of it as its event does. */
@@ -442,13 +420,15 @@ export function optionOf(host, row) {
   return host.numbers[row];
 }
 
+export function countOf(host, counter) {
+  return host.counts[counter];
+}
+
 export function asksOf(host) {
   return host.asks;
 }
 
 export function pingOf(host, keepalive) {
-  // What is sent next.
-  host.isPing = true;
   return host.ping(keepalive);
 }
 
@@ -464,7 +444,8 @@ export function search(host, id, attempt, last) {
     things.delete(id);
     tell(thing, yes);
   };
-  host.resolve(attempt, last, controller.signal).then(
+  // Nobody answers for an object that is no more.
+  host.resolve(attempt, last, controller.signal)?.then(
     (target) => {
       if (thing.isLive) host.target = target;
       found(1);
@@ -490,7 +471,11 @@ export function lostConnection(host, code, reason, clean, wasOpen, index) {
   let error;
   if (cause === 'socket') error = host.said?.error;
   else if (HAVE_ERRORS.includes(cause)) error = host.refusal;
-  return Object.freeze({ code, reason, wasClean: clean === 1, wasOpen: wasOpen === 1, cause, error });
+  return howLost(code, reason, clean === 1, wasOpen === 1, cause, error);
+}
+
+export function howLost(code, reason, wasClean, wasOpen, cause, error) {
+  return Object.freeze({ code, reason, wasClean, wasOpen, cause, error });
 }
 
 export function opened(host, socket, attempt, reconnected) {
@@ -499,68 +484,73 @@ export function opened(host, socket, attempt, reconnected) {
   const { counts } = host;
   counts[OPENS] += 1;
   host.openedAt = now();
-  host.before = [counts[SENT], counts[SENT_BYTES]];
+  host.before = [counts[MESSAGES_SENT], counts[BYTES_SENT]];
   host.opened(reconnected === 1, attempt);
 }
 
 export function received(host, message) {
   alive();
-  host.counts[RECEIVED] += 1;
-  host.counts[RECEIVED_BYTES] += host.size;
+  host.counts[MESSAGES_RECEIVED] += 1;
+  host.counts[BYTES_RECEIVED] += host.size;
   host.message(message);
 }
 
 export function failed(host) {
   alive();
   host.log?.('error');
-  host.failed();
+  tellFailed(host);
 }
 
 export function closed(host, socket, lost, retryIn, why, messages, bytes) {
   alive();
   const { cause, code, wasClean } = lost;
   host.log?.(`socket ${socket} closed: ${cause}, code ${code}, clean ${wasClean}, unconfirmed messages ${messages}; ${WHYS[why]}`);
-  host.counts[UNCONFIRMED] += messages;
+  tellClosed(host, lost, orNothing(retryIn), WHYS[why], messages, bytes);
+}
+
+export function tellClosed(host, lost, delay, why, messages, bytes) {
+  host.counts[UNCONFIRMED_MESSAGES] += messages;
   host.counts[UNCONFIRMED_BYTES] += bytes;
   host.before = null;
-  host.closed(lost, orNothing(retryIn), WHYS[why], messages, bytes);
+  host.closed(lost, delay, why, messages, bytes);
 }
 
 export function stateChanged(host, state, attempt, delay, why) {
   alive();
-  const name = STATES[state];
-  host.phase = name;
+  host.phase = state;
   host.wait = { until: now() + delay, why: WHYS[why] };
   host.counts[ATTEMPT] = attempt;
-  if (name === 'connecting') {
-    if (host.isTold) {
-      // It began before the module was there, and was told then.
-      host.isTold = false;
-      return;
-    }
-    host.counts[ATTEMPTS] += 1;
-  }
-  host.log?.(`${name} (attempt ${attempt}${delay < 0 ? '' : `, in ${delay} ms`}): ${WHYS[why]}`);
-  host.stateChanged(name, attempt, orNothing(delay), WHYS[why]);
+  if (state === CONNECTING) host.counts[ATTEMPTS] += 1;
+  tellState(host, state, attempt, orNothing(delay), WHYS[why]);
+}
+
+export function tellState(host, index, attempt, delay, reason) {
+  const state = STATES[index];
+  host.log?.(`${state} (attempt ${attempt}${delay === null ? '' : `, in ${delay} ms`}): ${reason}`);
+  host.tell('statechange', { state, attempt, delay, reason });
+}
+
+/** What the socket has said goes with it. */
+export function tellFailed(host) {
+  host.tell('error', host.said ?? {});
 }
 
 export function dropping(host, message) {
   alive();
-  host.dropping.push(contentOf(message));
+  host.dropping.push(message.content);
 }
 
 export function dropped(host, reason, bytes, omitted) {
   alive();
   const messages = host.dropping.splice(0);
-  const name = DROP_REASONS[reason];
-  host.log?.(`${messages.length + omitted} messages dropped (${bytes} bytes): ${name}`);
-  host.counts[DROPPED] += messages.length + omitted;
+  host.counts[DROPPED_MESSAGES] += messages.length + omitted;
   host.counts[DROPPED_BYTES] += bytes;
-  // Those that found no room were never held.
-  if (name === 'closed' && omitted > 0) [host.held, host.heldBytes] = [[], 0];
-  else if (name === 'closed' || name === 'expired' || name === 'refused') messages.forEach((message) => unhold(host, message));
-  else host.untold = [0, 0];
-  host.dropped(name, messages, bytes, omitted);
+  tellDropped(host, DROP_REASONS[reason], messages, bytes, omitted);
+}
+
+export function tellDropped(host, reason, messages, bytes, omitted) {
+  host.log?.(`${messages.length + omitted} messages dropped (${bytes} bytes): ${reason}`);
+  host.tell('dropped', { reason, messages: Object.freeze(messages), bytes, omitted });
 }
 
 export function queueChanged(host, messages, bytes) {
@@ -569,5 +559,5 @@ export function queueChanged(host, messages, bytes) {
 }
 
 function orNothing(millis) {
-  return millis < 0 ? undefined : millis;
+  return millis < 0 ? null : millis;
 }

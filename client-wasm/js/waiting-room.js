@@ -2,34 +2,33 @@
 // the limits of the options, and replays it. A module that cannot be loaded, and one that has failed, are losses: what
 // follows from a loss is decided here as `client/src/connection/attempt.rs` does, and a test holds the waits against it.
 
-import { rowOf } from './convert.js';
-import { contentOf } from './lent.js';
-import { OPTIONS } from './options.js';
-import { COUNTERS, WHYS } from './names.js';
-import { RETRY, STOP, chance, hear, now, verdictOf } from './ring.js';
+import { Message } from './message.js';
+import {
+  ATTEMPT, ATTEMPTS, BUFFERED_AMOUNT, CLOSE, CLOSED, CONNECTING, DROPPED_BYTES, DROPPED_MESSAGES, IDLE, MESSAGES_SENT,
+  NEXT_ATTEMPT_IN, QUEUED_BYTES, QUEUED_MESSAGES, READY_STATE, RECONNECT, RESUME, START, STATE, SUSPEND, SUSPENDED, WAITING,
+  WAKE, WHYS,
+} from './names.js';
+import {
+  ATTEMPT_BURST, ATTEMPT_INTERVAL, BASE_DELAY, FIRST_DELAY_MAX, GROWTH_FACTOR, MAX_DELAY, MAX_QUEUED_BYTES,
+  MAX_QUEUED_MESSAGES, MAX_RETRIES, MESSAGE_TTL, MIN_DELAY, OVERFLOW, RECONNECT as MAY_RECONNECT,
+} from './options.js';
+import {
+  ABNORMAL, RETRY, STOP, chance, createCore, hear, howLost, now, tellClosed, tellDropped, tellFailed, tellState, verdictOf,
+} from './ring.js';
 
 /** What `send` of the core says became of a message. */
 export const TAKEN = 0;
 export const FULL = 1;
-export const CLOSED = 2;
+export const TOO_LATE = 2;
 
 const [
-  REQUESTED, SUSPENDED, WAIT_OVER, , POLICY_RETRIES, PREDICATE_RETRIES, , SERVER_ASKS, LATER_BY_CODE, WOKEN,
-  TOO_MANY_ATTEMPTS, ,
-  PREDICATE_STOPS, , RETRIES_EXHAUSTED, RECONNECT_OFF,
+  REQUESTED, PAUSED, WAIT_OVER, , POLICY_RETRIES, PREDICATE_RETRIES, , SERVER_ASKS, LATER_BY_CODE, WOKEN,
+  TOO_MANY_ATTEMPTS, , PREDICATE_STOPS, , RETRIES_EXHAUSTED, RECONNECT_OFF,
 ] = WHYS;
 
-const [
-  MAX_MESSAGES, MAX_BYTES, OVERFLOW, TTL, FIRST_DELAY_MAX, MIN_DELAY, BASE_DELAY, GROWTH_FACTOR, MAX_DELAY, MAX_RETRIES,
-  RECONNECT, ATTEMPT_BURST, ATTEMPT_INTERVAL,
-] = [
-  'maxQueuedMessages', 'maxQueuedBytes', 'overflow', 'messageTtl', 'firstDelayMax', 'minDelay', 'baseDelay', 'growthFactor',
-  'maxDelay', 'maxRetries', 'reconnect', 'attemptBurst', 'attemptInterval',
-].map(rowOf);
-const OVERFLOWS = OPTIONS[OVERFLOW].choices;
-
-/** The places of the counters. */
-const [ATTEMPT, ATTEMPTS, , , , , , QUEUED, QUEUED_BYTES, DROPPED, DROPPED_BYTES, UNCONFIRMED, UNCONFIRMED_BYTES, , NEXT_ATTEMPT_IN] = COUNTERS.keys();
+/** Values of the option `overflow`; the third drops the oldest. */
+const REJECT = 0;
+const DROP_NEWEST = 2;
 
 /** The most milliseconds that a timer takes: as long as a message may wait, which rounding must not exceed. */
 const LONGEST_TIMER = 2 ** 31 - 1;
@@ -40,7 +39,6 @@ const ONLINE = [200, 2_000];
 /** What the page and the network tell, by number, as in `HINTS` of `src/ring.rs`. */
 const IS_ONLINE = 0;
 const IS_OFFLINE = 1;
-const IS_VISIBLE = 2;
 
 function draw(min, max, part) {
   return Math.floor(min + Math.max(max - min, 0) * part);
@@ -61,36 +59,86 @@ const TURN = 512;
 const LEAST_KEPT = 256;
 const LEAST_BYTES = 65_536;
 
+/** Messages within limits, in the order in which they came. */
+class Queue {
+  messages = [];
+  bytes = 0;
+  #most;
+  #mostBytes;
+  #overflow;
+
+  /** @param numbers - those of the options */
+  constructor(numbers, least = 0, leastBytes = 0) {
+    this.#most = Math.max(numbers[MAX_QUEUED_MESSAGES], least);
+    this.#mostBytes = Math.max(numbers[MAX_QUEUED_BYTES], leastBytes);
+    this.#overflow = numbers[OVERFLOW];
+  }
+
+  #fits(bytes) {
+    return this.messages.length < this.#most && this.bytes + bytes <= this.#mostBytes;
+  }
+
+  /** Adds a message by the rule of the core. What it returns is dropped; `null` if the message is refused. */
+  add(message) {
+    if (message.isVolatile) return [message];
+    if (!this.#fits(message.bytes)) {
+      if (this.#overflow === REJECT) return null;
+      if (this.#overflow === DROP_NEWEST || this.#most === 0 || message.bytes > this.#mostBytes) return [message];
+    }
+    return this.push(message);
+  }
+
+  /** Adds a message. The oldest make room for it, of those that do not go first if there are any; they are returned. */
+  push(message) {
+    const dropped = [];
+    while (this.messages.length > 0 && !this.#fits(message.bytes)) {
+      const [oldest] = this.messages.splice(Math.max(this.messages.findIndex(({ first }) => !first), 0), 1);
+      this.bytes -= oldest.bytes;
+      dropped.push(oldest);
+    }
+    this.messages.push(message);
+    this.bytes += message.bytes;
+    return dropped;
+  }
+
+  /** Takes out all that have expired by then. */
+  takeOut(time) {
+    const isOut = ({ expires }) => expires <= time;
+    const out = this.messages.filter(isOut);
+    this.messages = this.messages.filter((message) => !isOut(message));
+    for (const { bytes } of out) this.bytes -= bytes;
+    return out;
+  }
+}
+
 /** Has the interface of the core, as far as `ReconnectingWebSocket` uses it. */
 export class WaitingRoom {
-  /** `idle`, `connecting`, `waiting`, `suspended` or `closed`. */
-  state = 'idle';
+  /** `IDLE`, `CONNECTING`, `WAITING`, `SUSPENDED`, `CLOSED`, or `NaN` when there is a core. */
+  state = IDLE;
   #host;
   #options;
-  /** `{ data, bytes, first, expires }`, in the order in which they came. */
-  #queue = [];
-  #bytes = 0;
-  /** By reason, what was dropped and is not yet told: `{ messages, held, bytes, omitted }`. */
+  #queue;
+  /** By reason, what was dropped and is not yet told: `{ kept, bytes, omitted }`. */
   #untold = new Map();
   /** What there is to tell, and how much of it this task may. */
   #tells = [];
   #left = TURN;
   /** Whether the end still has to be told. */
-  #telling = false;
-  /** Runs while a message can expire: `{ id, at }`, `at` being when the first of them does. */
-  #timer = null;
-  /** The wait for the next attempt: `{ id, until, isFirm }`. */
-  #wait = null;
-  /** Tells of the attempt that has begun. The core does so itself, where the module comes at once. */
+  #isEnding = false;
+  /** The timer for the message that expires first. */
+  #expiry;
+  /** The timer for the next attempt, and whether nothing shortens the wait. */
+  #timer;
+  #isFirm = false;
+  #until = NaN;
+  /** The attempt that has begun, `{ attempt, why }`. If the module comes, the core tells of it. */
   #begun = null;
   /** Ends listening to the page. */
   #unhear = () => {};
-  /** Attempts that may be made, in the milliseconds that they take to come back, and when that was so. */
-  #credit;
-  #creditAt = now();
+  /** When as many attempts may be made again as at first. */
+  #rested = 0;
   /** A change of the queue is to be told. */
   #isToTell = false;
-  #isMoved = false;
   #owner;
 
   /**
@@ -102,108 +150,90 @@ export class WaitingRoom {
   constructor(host, options, owner) {
     this.#host = host;
     this.#options = options;
+    this.#queue = new Queue(options);
     this.#owner = owner;
-    this.#credit = options[ATTEMPT_BURST] * options[ATTEMPT_INTERVAL];
   }
 
-  get readyState() {
-    if (['connecting', 'waiting', 'suspended'].includes(this.state)) return 0;
-    return this.#telling ? 2 : 3;
-  }
-
-  get bufferedAmount() { return this.#bytes; }
-
-  start() {
-    if (this.state === 'idle' || this.state === 'suspended') this.#begin(REQUESTED);
-  }
-
-  reconnect() {
-    if (this.state === 'connecting') return;
-    if (this.state !== 'waiting') this.#host.counts[ATTEMPT] = 1;
-    this.#begin(REQUESTED);
-  }
-
-  // Each connection asks anew, and there is none yet.
-  ready() {}
-
-  wake() {
-    if (this.state === 'waiting') this.#hint(IS_VISIBLE);
+  /** @param given - with `SUSPEND`, whether the state was told before, by a core whose instance has failed */
+  command(what, given = false) {
+    const { state } = this;
+    const isOnTheWay = state === CONNECTING || state === WAITING;
+    switch (what) {
+      case START:
+      case RESUME:
+        if (state === IDLE || state === SUSPENDED) this.#begin(REQUESTED);
+        break;
+      case RECONNECT:
+        if (state === CONNECTING) return;
+        if (state !== WAITING) this.#host.counts[ATTEMPT] = 1;
+        this.#begin(REQUESTED);
+        break;
+      case WAKE:
+        if (state === WAITING && !this.#isFirm) this.#begin(WOKEN);
+        break;
+      case SUSPEND:
+        if (isOnTheWay) this.#suspend(given === true);
+        break;
+      case CLOSE:
+        if (state === IDLE) this.#drop('closed', this.#empty());
+        else if (state !== CLOSED) this.end('closed', REQUESTED);
+        break;
+      // `READY`: each connection asks anew, and there is none yet.
+    }
   }
 
   counter(index) {
-    if (index === QUEUED) return this.#queue.length;
-    if (index === NEXT_ATTEMPT_IN) return this.#wait ? Math.max(Math.ceil(this.#wait.until - now()), 0) : NaN;
-    return index === QUEUED_BYTES ? this.#bytes : this.#host.counts[index];
+    const { state } = this;
+    switch (index) {
+      case STATE: return state;
+      case READY_STATE: return [CONNECTING, WAITING, SUSPENDED].includes(state) ? 0 : 3 - Number(this.#isEnding);
+      case QUEUED_MESSAGES: return this.#queue.messages.length;
+      case QUEUED_BYTES:
+      case BUFFERED_AMOUNT: return this.#queue.bytes;
+      case NEXT_ATTEMPT_IN: return state === WAITING ? Math.max(Math.ceil(this.#until - now()), 0) : NaN;
+      default: return this.#host.counts[index];
+    }
   }
 
   /** `ttl` is NaN where none was given, as for the core. */
-  send(data, bytes, first, volatile, ttl) {
-    const message = { data, bytes, first, expires: now() + (ttl >= 0 ? ttl : this.#options[TTL]) };
-    if (this.state === 'closed') {
-      this.#dropAndTell('closed', [message]);
-      return CLOSED;
+  send(message, bytes, first, isVolatile, ttl) {
+    message.wait(this.#host, first, isVolatile, now() + (ttl >= 0 ? ttl : this.#options[MESSAGE_TTL]));
+    if (this.state === CLOSED) {
+      this.#drop('closed', [message]);
+      return TOO_LATE;
     }
-    if (volatile) {
-      this.#dropAndTell('volatile', [message]);
-      return TAKEN;
-    }
+    return this.#take(message);
+  }
+
+  #take(message) {
     this.#expire();
-    if (!this.#fits(bytes)) {
-      const overflow = OVERFLOWS[this.#options[OVERFLOW]];
-      if (overflow === 'reject') return FULL;
-      const fitsAlone = this.#options[MAX_MESSAGES] > 0 && bytes <= this.#options[MAX_BYTES];
-      if (overflow === 'drop-newest' || !fitsAlone) {
-        this.#dropAndTell('overflow', [message]);
-        return TAKEN;
-      }
-      const oldest = [];
-      while (!this.#fits(bytes)) oldest.push(this.#removeOldest());
-      this.#dropAndTell('overflow', oldest);
-    }
-    this.#push([message]);
+    const dropped = this.#queue.add(message);
+    if (dropped === null) return FULL;
+    this.#drop(message.isVolatile ? 'volatile' : 'overflow', dropped);
+    this.#changed();
     return TAKEN;
   }
 
-  /**
-   * @param isTold - whether the state was told before, by a core whose instance has failed
-   * @param wasOpen - whether its connection was open
-   */
-  suspend(isTold = false, wasOpen = false) {
-    if (this.state !== 'connecting' && this.state !== 'waiting') return;
-    this.#stopWaiting();
-    this.#begun = null;
-    const waited = this.state === 'waiting';
-    this.state = 'suspended';
-    const attempt = this.#host.counts[ATTEMPT];
-    this.#tellSoon(() => {
-      if (isTold !== true) this.#tellState('suspended', attempt, undefined, SUSPENDED);
-      if (isTold !== true ? !waited : wasOpen) this.#tellClosed(lostBy('suspended', wasOpen === true), undefined, SUSPENDED);
-    });
-  }
-
-  resume() {
-    this.start();
-  }
-
-  close() {
-    if (this.state === 'idle') this.#dropAndTell('closed', this.#empty());
-    else if (this.state !== 'closed') this.end('closed', REQUESTED);
+  #suspend(isTold) {
+    const isLost = isTold ? this.#host.before !== null : this.state === CONNECTING;
+    this.#leave(SUSPENDED, isLost && this.#lostBy('suspended'), PAUSED, null, isTold);
   }
 
   /**
-   * Takes over from a core whose instance has failed: what it held, and what it was doing.
+   * Takes over from a core whose instance has failed.
    *
-   * @param host - that of the core
+   * @param earlier - the host of the core
+   * @param held - all that the instance held, of which its messages that no socket has wait on
    */
-  takeOver({ held, untold: [messages, bytes] }) {
-    this.state = 'connecting';
-    this.#push(held);
-    // Dropped by the core, which had not yet told it.
-    if (messages === 0) return;
-    const { counts } = this.#host;
-    counts[DROPPED] += messages;
-    counts[DROPPED_BYTES] += bytes;
-    this.#tellSoon(() => this.#host.dropped('overflow', [], bytes, messages));
+  takeOver(earlier, held) {
+    this.state = CONNECTING;
+    this.#host.before = earlier.before;
+    const messages = [...new Set(held)].filter((it) => it instanceof Message && it.host === earlier && !it.isSent);
+    for (const message of messages.sort((one, other) => one.number - other.number)) {
+      message.host = this.#host;
+      if (this.#take(message) === FULL) this.#drop('overflow', [message]);
+    }
+    this.#expire();
   }
 
   /**
@@ -211,238 +241,184 @@ export class WaitingRoom {
    *
    * @param wait - that the core was in: `{ until, why }`
    */
-  lose(cause, wait = undefined, wasOpen = false) {
-    if (this.state !== 'connecting') return;
+  lose(cause, wait = undefined) {
+    if (this.state !== CONNECTING) return;
     const [host, options] = [this.#host, this.#options];
-    const { counts } = host;
-    const lost = lostBy(cause, wasOpen);
+    const { asks, counts } = host;
+    const lost = this.#lostBy(cause);
     // Where the core waits already, it was asked.
-    const verdict = host.asks & 2 && !wait ? verdictOf(host, lost) : NaN;
+    const verdict = asks & 2 && !wait ? verdictOf(host, lost) : NaN;
     // Closed by the predicate itself.
-    if (this.state !== 'connecting') return;
+    if (this.state !== CONNECTING) return;
     const failures = counts[ATTEMPT] - 1;
+    if (!wait && (!options[MAY_RECONNECT] || verdict === STOP || failures >= options[MAX_RETRIES])) {
+      const end = verdict === STOP ? PREDICATE_STOPS : RETRIES_EXHAUSTED;
+      this.end(cause, options[MAY_RECONNECT] ? end : RECONNECT_OFF);
+      return;
+    }
     let why = verdict >= RETRY ? PREDICATE_RETRIES : POLICY_RETRIES;
     let delay = verdict >= 0 ? verdict : backoff(options, failures, chance());
-    if (wait) {
-      // A server may have asked for it.
-      [delay, why] = [Math.max(wait.until - now(), 0), wait.why];
-    } else if (!options[RECONNECT] || verdict === STOP || failures >= options[MAX_RETRIES]) {
-      const end = verdict === STOP ? PREDICATE_STOPS : RETRIES_EXHAUSTED;
-      this.end(cause, options[RECONNECT] ? end : RECONNECT_OFF, wasOpen);
-      return;
-    } else {
-      counts[ATTEMPT] += 1;
-    }
-    const lack = this.#lack();
-    if (lack > delay) [delay, why] = [lack, TOO_MANY_ATTEMPTS];
-    const begun = this.#begun;
-    this.#begun = null;
-    const tell = this.#waitFor(Math.ceil(delay), why);
-    this.#tellSoon(() => {
-      begun?.();
-      tell();
-      host.failed();
-      this.#tellClosed(lost, Math.ceil(delay), why);
-    });
+    // A server may have asked for it.
+    if (wait) [delay, why] = [Math.max(wait.until - now(), 0), wait.why];
+    else counts[ATTEMPT] += 1;
+    this.#waitFor(delay, why, lost);
   }
 
   /** It is over. */
-  end(cause, why, wasOpen = false) {
-    this.state = 'closed';
-    this.#begun = null;
-    this.#telling = true;
-    this.#stopWaiting();
+  end(cause, why) {
+    this.#isEnding = true;
+    this.#leave(CLOSED, this.#lostBy(cause), why);
     this.#drop('closed', this.#empty());
-    const attempt = this.#host.counts[ATTEMPT];
-    this.#tellSoon(() => {
-      this.#telling = false;
-      // Without the explanation, which may quote a URL.
-      this.#host.log?.(`closed (attempt ${attempt}): ${cause}`);
-      this.#host.stateChanged('closed', attempt, undefined, why);
-      this.#host.failed();
-      this.#tellDropped('closed');
-      this.#tellClosed(lostBy(cause, wasOpen), undefined, why);
-    });
   }
 
-  /** Gives the core what is queued. */
-  moveInto(core) {
+  /** Makes a core, which counts on from here, and gives it what is queued. */
+  moveOut() {
     this.#expire();
-    const [time, host] = [now(), this.#host];
-    const { counts } = host;
-    // An attempt that was told, and that the core begins and counts again.
-    host.isTold = this.state === 'connecting' && this.#begun === null;
-    core.goOnFrom(...counts.map((count, index) => (index === ATTEMPTS && host.isTold ? count - 1 : count)));
-    for (const message of this.#queue) {
-      const { data, bytes, first, expires } = message;
-      host.held.push(message);
-      host.heldBytes += bytes;
+    const [core, time] = [createCore(this.#host), now()];
+    for (const message of this.#queue.messages) {
+      const { bytes, first, expires } = message;
       // The core puts what goes first before the others, and has the same limits.
-      core.send(data, bytes, first, false, expires === Infinity ? NaN : Math.ceil(expires - time));
+      core.send(message, bytes, first, false, expires === Infinity ? NaN : Math.ceil(expires - time));
     }
-    this.#queue = [];
-    this.#bytes = 0;
-    // The core tells of its own queue, which is this.
-    this.#isMoved = true;
-    this.#arm();
     this.#stopWaiting();
+    clearTimeout(this.#expiry);
+    // The core tells of the queue.
+    this.state = NaN;
+    return core;
   }
 
   // --- Attempts
 
   #begin(why) {
-    this.#stopWaiting();
-    const lack = this.#lack();
-    if (lack > 0) {
-      this.#tellSoon(this.#waitFor(lack, TOO_MANY_ATTEMPTS));
+    if (this.#lack() > 0) {
+      this.#waitFor(0, why);
       return;
     }
-    this.#credit -= this.#options[ATTEMPT_INTERVAL];
-    this.state = 'connecting';
-    const attempt = this.#host.counts[ATTEMPT];
-    const begun = () => {
-      if (this.#begun === begun) this.#begun = null;
-      this.#host.counts[ATTEMPTS] += 1;
-      this.#tellState('connecting', attempt, undefined, why);
-    };
-    this.#begun = begun;
-    if (why !== REQUESTED) this.#tellSoon(() => { if (this.#begun === begun) begun(); });
+    this.#stopWaiting();
+    this.#rested = Math.max(this.#rested, now()) + this.#options[ATTEMPT_INTERVAL];
+    this.state = CONNECTING;
+    this.#begun = { attempt: this.#host.counts[ATTEMPT], why };
     this.#host.load();
   }
 
   /** How many milliseconds there is no attempt to be made. */
   #lack() {
-    const [time, price] = [now(), this.#options[ATTEMPT_INTERVAL]];
-    this.#credit = Math.min(this.#credit + time - this.#creditAt, price * this.#options[ATTEMPT_BURST]);
-    this.#creditAt = time;
-    return Math.max(Math.ceil(price - this.#credit), 0);
+    const { [ATTEMPT_BURST]: burst, [ATTEMPT_INTERVAL]: interval } = this.#options;
+    return Math.max(Math.ceil(this.#rested - (burst - 1) * interval - now()), 0);
   }
 
-  /** Starts to wait; what it returns tells so. */
-  #waitFor(delay, why) {
-    this.#stopWaiting();
-    this.state = 'waiting';
-    this.#wait = { id: undefined, until: now() + delay, isFirm: why === SERVER_ASKS || why === LATER_BY_CODE };
-    this.#sleep(delay);
+  #waitFor(wanted, wish, lost) {
+    const lack = this.#lack();
+    const [delay, why] = lack > wanted ? [lack, TOO_MANY_ATTEMPTS] : [Math.ceil(wanted), wish];
+    this.#leave(WAITING, lost, why, delay);
+    this.#until = now() + delay;
+    this.#isFirm = why === SERVER_ASKS || why === LATER_BY_CODE;
+    this.#sleep();
     this.#unhear = hear((hint) => this.#hint(hint));
-    const attempt = this.#host.counts[ATTEMPT];
-    return () => this.#tellState('waiting', attempt, delay, why);
   }
 
-  #sleep(delay) {
-    this.#wait.id = setTimeout(() => {
-      const rest = this.#wait.until - now();
+  #sleep() {
+    this.#timer = setTimeout(() => {
       // A timer may run a little early.
-      if (rest > 0) this.#sleep(rest);
+      if (now() < this.#until) this.#sleep();
       else this.#begin(WAIT_OVER);
-    }, Math.min(Math.ceil(delay), LONGEST_TIMER));
+    }, Math.min(Math.ceil(this.#until - now()), LONGEST_TIMER));
   }
 
   #stopWaiting() {
-    clearTimeout(this.#wait?.id);
-    this.#wait = null;
+    clearTimeout(this.#timer);
     this.#unhear();
   }
 
   #hint(hint) {
-    const { until, isFirm } = this.#wait;
-    if (isFirm || hint === IS_OFFLINE) return;
-    if (hint !== IS_ONLINE) {
-      this.#begin(WOKEN);
-      return;
+    if (hint > IS_OFFLINE) {
+      this.command(WAKE);
+    } else if (hint === IS_ONLINE && !this.#isFirm) {
+      const delay = draw(...ONLINE, chance());
+      if (now() + Math.max(delay, this.#lack()) < this.#until) this.#waitFor(delay, WOKEN);
     }
-    const delay = Math.max(draw(...ONLINE, chance()), this.#lack());
-    if (now() + delay < until) this.#waitFor(delay, WOKEN)();
+  }
+
+  /** A state without an attempt begins; what was `lost` with the earlier one is told behind it. */
+  #leave(state, lost, why, delay = null, isTold = false) {
+    this.#stopWaiting();
+    const [host, begun] = [this.#host, this.#begun];
+    const { counts } = host;
+    this.#begun = null;
+    this.state = state;
+    const attempt = counts[ATTEMPT];
+    this.#tellSoon(() => {
+      if (begun && lost?.cause === 'load-failed') {
+        counts[ATTEMPTS] += 1;
+        tellState(host, CONNECTING, begun.attempt, null, begun.why);
+      }
+      this.#isEnding = false;
+      if (!isTold) tellState(host, state, attempt, delay, why);
+      if (!lost) return;
+      if (state !== SUSPENDED) tellFailed(host);
+      this.#tellDropped('closed');
+      // What an instance that has failed handed to its socket, and nothing shows that the server had it.
+      const unconfirmed = host.before?.map((count, index) => counts[MESSAGES_SENT + index] - count) ?? [0, 0];
+      tellClosed(host, lost, delay, why, ...unconfirmed);
+    });
+  }
+
+  #lostBy(cause) {
+    return howLost(ABNORMAL, '', false, this.#host.before !== null, cause);
   }
 
   // --- The queue
 
-  #fits(bytes) {
-    return this.#queue.length < this.#options[MAX_MESSAGES] && this.#bytes + bytes <= this.#options[MAX_BYTES];
-  }
-
-  #push(messages) {
-    this.#queue.push(...messages);
-    for (const { bytes } of messages) this.#bytes += bytes;
-    this.#changed();
-  }
-
-  /** Takes out the message that makes room: the oldest, of those that do not go first if there are any. */
-  #removeOldest() {
-    const ordinary = this.#queue.findIndex(({ first }) => !first);
-    const [message] = this.#queue.splice(Math.max(ordinary, 0), 1);
-    this.#bytes -= message.bytes;
-    return message;
-  }
-
   #expire() {
     const time = now();
-    const expired = this.#queue.filter(({ expires }) => expires <= time);
+    const expired = this.#queue.takeOut(time);
     if (expired.length === 0) return;
-    this.#queue = this.#queue.filter(({ expires }) => expires > time);
-    for (const { bytes } of expired) this.#bytes -= bytes;
+    this.#drop('expired', expired);
     this.#changed();
-    this.#dropAndTell('expired', expired);
   }
 
-  /** Has the queue reported, once and behind what else this turn brings. */
+  #empty() {
+    const messages = this.#queue.takeOut(Infinity);
+    this.#changed();
+    return messages.sort((one, other) => other.first - one.first);
+  }
+
+  /** Has the queue reported, once and behind what else this turn brings, and looks again when a message expires. */
   #changed() {
-    this.#arm();
+    const queue = this.#queue;
+    clearTimeout(this.#expiry);
+    const next = queue.messages.reduce((earliest, { expires }) => Math.min(earliest, expires), Infinity);
+    if (next < Infinity) {
+      this.#expiry = setTimeout(() => {
+        this.#expire();
+        // A timer may run a little early.
+        this.#changed();
+      }, Math.min(Math.ceil(next - now()), LONGEST_TIMER));
+    }
     if (this.#isToTell) return;
     this.#isToTell = true;
     // Behind what is told soon.
     queueMicrotask(() => this.#tellSoon(() => {
       this.#isToTell = false;
-      if (!this.#isMoved) this.#host.queueChanged(this.#queue.length, this.#bytes);
+      if (this.state >= 0) this.#host.queueChanged(queue.messages.length, queue.bytes);
     }));
-  }
-
-  /** Has the timer run until the next message expires, and not at all if none will. */
-  #arm() {
-    const at = this.#queue.reduce((earliest, { expires }) => Math.min(earliest, expires), Infinity);
-    if (at === (this.#timer?.at ?? Infinity)) return;
-    clearTimeout(this.#timer?.id);
-    this.#timer = at === Infinity ? null : { at, id: setTimeout(() => this.#ring(), Math.min(Math.ceil(at - now()), LONGEST_TIMER)) };
-  }
-
-  #ring() {
-    this.#timer = null;
-    this.#expire();
-    // For the next message, or again for this one: a timer may run a little early.
-    this.#arm();
-  }
-
-  #empty() {
-    const messages = this.#queue.splice(0).sort((one, other) => other.first - one.first);
-    this.#bytes = 0;
-    this.#changed();
-    return messages;
   }
 
   /** Counts messages that are dropped, and keeps as many of the newest as might wait, until they are told. */
   #drop(reason, messages) {
-    const untold = this.#untold.get(reason) ?? { messages: [], held: 0, bytes: 0, omitted: 0 };
-    const [most, mostBytes] = [Math.max(this.#options[MAX_MESSAGES], LEAST_KEPT), Math.max(this.#options[MAX_BYTES], LEAST_BYTES)];
+    if (messages.length === 0) return;
     const { counts } = this.#host;
+    if (!this.#untold.has(reason)) {
+      this.#untold.set(reason, { kept: new Queue(this.#options, LEAST_KEPT, LEAST_BYTES), bytes: 0, omitted: 0 });
+      this.#tellSoon(() => this.#tellDropped(reason));
+    }
+    const untold = this.#untold.get(reason);
     for (const message of messages) {
-      counts[DROPPED] += 1;
+      counts[DROPPED_MESSAGES] += 1;
       counts[DROPPED_BYTES] += message.bytes;
       untold.bytes += message.bytes;
-      untold.held += message.bytes;
-      untold.messages.push(message);
-      // The newest of any size.
-      while (untold.messages.length > 1 && (untold.messages.length > most || untold.held > mostBytes)) {
-        untold.held -= untold.messages.shift().bytes;
-        untold.omitted += 1;
-      }
+      untold.omitted += untold.kept.push(message).length;
     }
-    if (untold.messages.length > 0) this.#untold.set(reason, untold);
-  }
-
-  #dropAndTell(reason, messages) {
-    const isNew = !this.#untold.has(reason);
-    this.#drop(reason, messages);
-    if (isNew) this.#tellSoon(() => this.#tellDropped(reason));
   }
 
   // --- Telling
@@ -451,22 +427,7 @@ export class WaitingRoom {
     const untold = this.#untold.get(reason);
     if (!untold) return;
     this.#untold.delete(reason);
-    this.#host.dropped(reason, untold.messages.map(({ data }) => contentOf(data)), untold.bytes, untold.omitted);
-  }
-
-  #tellState(state, attempt, delay, why) {
-    this.#host.log?.(`${state} (attempt ${attempt}${delay === undefined ? '' : `, in ${delay} ms`}): ${why}`);
-    this.#host.stateChanged(state, attempt, delay, why);
-  }
-
-  /** What an instance that has failed handed to its socket, and nothing shows that the server had it, is counted here. */
-  #tellClosed(lost, delay, why) {
-    const { unconfirmed, counts } = this.#host;
-    this.#host.unconfirmed = null;
-    const [messages, bytes] = unconfirmed?.() ?? [0, 0];
-    counts[UNCONFIRMED] += messages;
-    counts[UNCONFIRMED_BYTES] += bytes;
-    this.#host.closed(lost, delay, why, messages, bytes);
+    tellDropped(this.#host, reason, untold.kept.messages.map(({ content }) => content), untold.bytes, untold.omitted);
   }
 
   /** As the core does: after the code that is running, and no more in one task than the page can bear. */
@@ -488,8 +449,4 @@ export class WaitingRoom {
       this.#tells.shift()();
     }
   }
-}
-
-function lostBy(cause, wasOpen) {
-  return Object.freeze({ code: 1006, reason: '', wasClean: false, wasOpen, cause, error: undefined });
 }

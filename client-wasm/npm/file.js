@@ -10,7 +10,7 @@ provide('file', () => {
   } catch (cause) {
     // As in a bundle that is no module.
     throw new Error(
-      'the address of this script is not known, so that the file cannot be looked for beside it; give load({ module }), or import steady-socket/inline',
+      'the address of this script is not known; give load({ module }), or import steady-socket/inline',
       { cause },
     );
   }

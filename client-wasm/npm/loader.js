@@ -23,7 +23,7 @@ export function provide(kind, give) {
 }
 
 const exported = setLoader(loadModule);
-export const { ReconnectingWebSocket, load, shared } = exported;
+export const { ReconnectingWebSocket, load, inner } = exported;
 const { Hopeless, atEnd } = exported;
 
 /** The module, once an instance of it has started: a fresh one needs nothing else. */

@@ -21,10 +21,10 @@ extern "C" {
     #[wasm_bindgen(js_name = checkRoom)]
     fn check_room();
 }
-#[wasm_bindgen(module = "/js/lent.js")]
+#[wasm_bindgen(module = "/js/message.js")]
 extern "C" {
-    #[wasm_bindgen(js_name = Lent)]
-    fn lent();
+    #[wasm_bindgen(js_name = Message)]
+    fn message();
 }
 #[wasm_bindgen(module = "/js/names.js")]
 extern "C" {
@@ -40,6 +40,11 @@ extern "C" {
 extern "C" {
     #[wasm_bindgen(js_name = Probe)]
     fn probe();
+}
+#[wasm_bindgen(module = "/js/shared.js")]
+extern "C" {
+    #[wasm_bindgen(js_name = dispatch)]
+    fn shared_dispatch();
 }
 #[wasm_bindgen(module = "/js/waiting-room.js")]
 extern "C" {
@@ -152,6 +157,10 @@ extern "C" {
     /// The number in a row of the table of options.
     #[wasm_bindgen(js_name = optionOf)]
     pub(crate) fn option_of(host: &Host, row: i32) -> f64;
+
+    /// What an earlier core counted, by the place of the counter.
+    #[wasm_bindgen(js_name = countOf)]
+    pub(crate) fn count_of(host: &Host, counter: i32) -> f64;
 
     /// What there is to ask: the sum of the [`asks`].
     #[wasm_bindgen(js_name = asksOf)]

@@ -18,7 +18,6 @@ mod ring;
 
 use alloc::boxed::Box;
 use alloc::rc::Rc;
-use alloc::string::String;
 
 use steady_socket::connection::{Hint, Input, Phase, SendMode, SendRejected, Snapshot, Tally};
 use steady_socket::driver::Driver;
@@ -27,7 +26,7 @@ use wasm_bindgen::prelude::*;
 
 use callbacks::Callbacks;
 use face::Face;
-use host::{Host, option_of, provide_core};
+use host::{Host, count_of, option_of, provide_core};
 use ring::Ring;
 
 #[cfg(all(target_family = "wasm", not(feature = "std")))]
@@ -77,6 +76,24 @@ pub const COUNTERS: [&str; 15] = [
     "nextAttemptIn",
 ];
 
+/// What else [`Core::counter`] reads: the place of the state in `STATES` of `js/names.js`, the `readyState` of the
+/// WebSocket interface, and the bytes in the queue and in the browser.
+#[doc(hidden)]
+pub const READINGS: [&str; 3] = ["state", "readyState", "bufferedAmount"];
+
+/// What [`Core::command`] does. `wake` ends a wait, since the page may do now what it might not; `ready` lets the queue
+/// flow on this connection.
+#[doc(hidden)]
+pub const COMMANDS: [&str; 7] = [
+    "start",
+    "reconnect",
+    "resume",
+    "ready",
+    "wake",
+    "suspend",
+    "close",
+];
+
 /// What became of a message that was handed to [`Core::send`], as a number for JavaScript.
 #[repr(u8)]
 enum Handed {
@@ -86,12 +103,6 @@ enum Handed {
     Full = 1,
     /// The connection is closing or closed; an event reports it.
     Closed = 2,
-}
-
-/// What a close or a replaced connection is to be given: arguments that were checked; without a code, it is negative.
-fn closing(code: f64, reason: &JsValue) -> (Option<u16>, String) {
-    let code = (code >= 0.0).then_some(code as u16);
-    (code, reason.as_string().unwrap_or_default())
 }
 
 /// The connection of one `ReconnectingWebSocket`. Not part of the JavaScript API.
@@ -113,92 +124,54 @@ impl Core {
             host: Rc::clone(&host),
             callbacks: Rc::clone(callbacks),
         };
-        let face = Face::new(host, Rc::clone(callbacks));
-        Self(Driver::new(options, Rc::new(ring), Box::new(face)))
+        let face = Face::new(Rc::clone(&host), Rc::clone(callbacks));
+        let driver = Driver::new(options, Rc::new(ring), Box::new(face));
+        driver.go_on_from(&earlier(&host));
+        Self(driver)
+    }
+}
+
+/// What an earlier core of the host counted, in the order of [`COUNTERS`].
+fn earlier(host: &Host) -> Snapshot {
+    let count = |index| count_of(host, index) as u64;
+    let tally = |index| Tally {
+        messages: count(index),
+        bytes: count(index + 1),
+    };
+    Snapshot {
+        phase: Phase::Idle,
+        attempt: count(0) as u32,
+        attempts: count(1),
+        opens: count(2),
+        sent: tally(3),
+        received: tally(5),
+        queued: Tally::default(),
+        dropped: tally(9),
+        unconfirmed: tally(11),
+        abandoned: count(13),
+        next_attempt_in: None,
     }
 }
 
 #[wasm_bindgen]
 impl Core {
-    /// Goes on where an earlier core ended, before anything else is asked of it: with its counters, in the order of
-    /// [`COUNTERS`].
-    #[allow(clippy::too_many_arguments)]
-    #[wasm_bindgen(js_name = goOnFrom)]
-    pub fn go_on_from(
-        &self,
-        attempt: f64,
-        attempts: f64,
-        opens: f64,
-        messages_sent: f64,
-        bytes_sent: f64,
-        messages_received: f64,
-        bytes_received: f64,
-        _queued_messages: f64,
-        _queued_bytes: f64,
-        dropped_messages: f64,
-        dropped_bytes: f64,
-        unconfirmed_messages: f64,
-        unconfirmed_bytes: f64,
-        abandoned: f64,
-    ) {
-        let tally = |messages: f64, bytes: f64| Tally {
-            messages: messages as u64,
-            bytes: bytes as u64,
-        };
-        self.0.go_on_from(&Snapshot {
-            phase: Phase::Idle,
-            attempt: attempt as u32,
-            attempts: attempts as u64,
-            opens: opens as u64,
-            sent: tally(messages_sent, bytes_sent),
-            received: tally(messages_received, bytes_received),
-            queued: Tally::default(),
-            dropped: tally(dropped_messages, dropped_bytes),
-            unconfirmed: tally(unconfirmed_messages, unconfirmed_bytes),
-            abandoned: abandoned as u64,
-            next_attempt_in: None,
+    /// Does what one of [`COMMANDS`] says, by its place. What a close, a pause or a replaced connection is given was
+    /// checked; without a code, it is negative.
+    pub fn command(&self, what: u8, code: f64, reason: JsValue) {
+        let reason = reason.as_string().unwrap_or_default();
+        let code = (code >= 0.0).then_some(code as u16);
+        self.0.command(match what {
+            0 => Input::Start,
+            1 => Input::Reconnect { code, reason },
+            2 => Input::Resume,
+            3 => Input::Ready,
+            4 => Input::Hint(Hint::Visible),
+            5 => Input::Suspend { code, reason },
+            _ => Input::Close { code, reason },
         });
     }
 
-    /// Connects for the first time.
-    pub fn start(&self) {
-        self.0.command(Input::Start);
-    }
-
-    /// Connects anew, in every state. The arguments are as those of [`close`](Self::close).
-    pub fn reconnect(&self, code: f64, reason: JsValue) {
-        let (code, reason) = closing(code, &reason);
-        self.0.command(Input::Reconnect { code, reason });
-    }
-
-    /// Ends a wait, since the page may do now what it might not.
-    pub fn wake(&self) {
-        self.0.command(Input::Hint(Hint::Visible));
-    }
-
-    /// Lets the queue flow on this connection.
-    pub fn ready(&self) {
-        self.0.command(Input::Ready);
-    }
-
-    /// Closes for good. The arguments were checked; without a code, it is negative.
-    pub fn close(&self, code: f64, reason: JsValue) {
-        let (code, reason) = closing(code, &reason);
-        self.0.command(Input::Close { code, reason });
-    }
-
-    /// Pauses. The arguments as for [`close`](Self::close).
-    pub fn suspend(&self, code: f64, reason: JsValue) {
-        let (code, reason) = closing(code, &reason);
-        self.0.command(Input::Suspend { code, reason });
-    }
-
-    /// Goes on after that.
-    pub fn resume(&self) {
-        self.0.command(Input::Resume);
-    }
-
-    /// Takes a message of `bytes` bytes that nobody else will change, or that is lent (`js/lent.js`). `ttl` is
+    /// Takes a message of `bytes` bytes that nobody else will change, or that is lent (`js/message.js`). `ttl` is
     /// how many milliseconds it may wait; the option says it, if this is NaN. The result is a number of
     /// `Handed`.
     pub fn send(&self, data: JsValue, bytes: f64, first: bool, volatile: bool, ttl: f64) -> u8 {
@@ -219,28 +192,18 @@ impl Core {
         handed as u8
     }
 
-    /// The `readyState` of the WebSocket interface.
-    #[wasm_bindgen(getter, js_name = readyState)]
-    pub fn ready_state(&self) -> u16 {
-        self.0.ask(|connection| connection.ready_state())
-    }
-
-    /// The place of the state in `STATES` of `js/names.js`.
-    #[wasm_bindgen(getter)]
-    pub fn state(&self) -> u8 {
-        self.0.ask(|connection| connection.phase().index())
-    }
-
-    /// Bytes in the queue and in the browser.
-    #[wasm_bindgen(getter, js_name = bufferedAmount)]
-    pub fn buffered_amount(&self) -> f64 {
-        let queued = self.0.ask(|connection| connection.queued_bytes());
-        let in_browser = self.0.ask_socket(|socket| socket.buffered_amount());
-        queued as f64 + in_browser.unwrap_or_default() as f64
-    }
-
-    /// One of the counters, by its place in [`COUNTERS`].
+    /// One of the [`COUNTERS`] or, behind them, of the [`READINGS`], by its place.
     pub fn counter(&self, index: usize) -> f64 {
+        match index.wrapping_sub(COUNTERS.len()) {
+            0 => return self.0.ask(|connection| connection.phase().index()).into(),
+            1 => return self.0.ask(|connection| connection.ready_state()).into(),
+            2 => {
+                let queued = self.0.ask(|connection| connection.queued_bytes());
+                let in_browser = self.0.ask_socket(|socket| socket.buffered_amount());
+                return queued as f64 + in_browser.unwrap_or_default() as f64;
+            }
+            _ => {}
+        }
         let snapshot = self.0.snapshot();
         let next = snapshot.next_attempt_in;
         let counters = [

@@ -99,19 +99,24 @@ fn up_to_date(file: &str, generate: impl Fn(&str) -> String) {
 
 fn table() -> String {
     let mut text = String::from(
-        "// Generated from the Rust options by tests/generated.rs, which also says how to do it again.\n\
-         \n\
-         const MAX = 2147483647;\n\
+        "// Generated from the Rust options by tests/generated.rs, which also says how to do it again.\n",
+    );
+    text.push_str(&places(
+        "The places of the options",
+        OPTIONS.iter().map(|spec| spec.js_name),
+    ));
+    text.push_str(
+        "\nconst MAX = 2147483647;\n\
          \n\
          function row(name, kind, unit, min, max, unlimited, otherwise) {\n\
          \x20 return { name, kind, unit, min, max, unlimited, default: otherwise };\n\
          }\n\
          \n\
-         function millis(name, min, otherwise, unlimited = false) {\n\
+         function millis(name, min, otherwise, unlimited = otherwise === Infinity) {\n\
          \x20 return row(name, 'whole', ' ms', min, MAX, unlimited, otherwise);\n\
          }\n\
          \n\
-         function count(name, min, otherwise, unlimited = false) {\n\
+         function count(name, min, otherwise, unlimited = otherwise === Infinity) {\n\
          \x20 return row(name, 'whole', '', min, MAX, unlimited, otherwise);\n\
          }\n\
          \n\
@@ -156,7 +161,12 @@ fn table() -> String {
             }
         };
         assert_eq!(spec.max, MAX_MILLIS, "of {name}");
-        let unlimited = if spec.unlimited { ", true" } else { "" };
+        // What is unlimited unless something else is said may be so.
+        let unlimited = if spec.unlimited && default != "Infinity" {
+            ", true"
+        } else {
+            ""
+        };
         writeln!(
             text,
             "  {like}('{name}', {}, {default}{unlimited}),",
@@ -184,6 +194,19 @@ fn names() -> String {
         "// Generated from Rust by tests/generated.rs, which also says how to do it again: what the numbers mean by\n\
          // which the core tells of itself.\n",
     );
+    let counters = steady_socket_wasm::COUNTERS.into_iter();
+    text.push_str(&places(
+        "The places of the counters, and of what else is read",
+        counters.chain(steady_socket_wasm::READINGS),
+    ));
+    text.push_str(&places(
+        "The places of the states",
+        Phase::ALL.map(Phase::name).into_iter(),
+    ));
+    text.push_str(&places(
+        "Commands",
+        steady_socket_wasm::COMMANDS.into_iter(),
+    ));
     let mut list = |doc: &str, name: &str, texts: Vec<&str>| {
         let texts: String = texts
             .iter()
@@ -212,6 +235,23 @@ fn names() -> String {
         "COUNTERS",
         steady_socket_wasm::COUNTERS.into(),
     );
+    text
+}
+
+/// A constant for the place of each name in its list. At the start of a module, minifiers write the number where it is
+/// used.
+fn places<'a>(what: &str, names: impl Iterator<Item = &'a str>) -> String {
+    let mut text = format!("\n/** {what}. */\n");
+    for (place, name) in names.enumerate() {
+        let mut constant = String::new();
+        for letter in name.chars() {
+            if letter.is_uppercase() {
+                constant.push('_');
+            }
+            constant.push(letter.to_ascii_uppercase());
+        }
+        writeln!(text, "export const {constant} = {place};").unwrap();
+    }
     text
 }
 

@@ -493,7 +493,10 @@ pub const THEIR_NAMES: &[(&str, &[&str])] = &[
         "baseDelay",
         &["reconnectionDelay", "reconnectInterval", "timeout"],
     ),
-    ("maxDelay", &["maxReconnectInterval"]),
+    (
+        "maxDelay",
+        &["maxReconnectInterval", "reconnectionDelayMax"],
+    ),
     (
         "maxRetries",
         &[

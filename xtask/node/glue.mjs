@@ -1,21 +1,28 @@
 // Makes the WebAssembly module and wasm-bindgen's JavaScript for it smaller: gives what they import from each other short
-// names, and takes out what this package does not need.
+// names, and takes out what this package does not need. Has that JavaScript export `shared.js`. And adds to the module the function by which `failure.js` sees
+// whether the stack has room.
 //
-//     node glue.mjs MODULE JAVASCRIPT VERSION
+//     node glue.mjs MODULE JAVASCRIPT VERSION WASM_OPT
 
+import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 
-const [modulePath, javascriptPath, version] = process.argv.slice(2);
-if (version === undefined) {
-  console.error('error: name the module, its JavaScript and the version of the package');
+const [modulePath, javascriptPath, version, wasmOpt] = process.argv.slice(2);
+if (wasmOpt === undefined) {
+  console.error('error: name the module, its JavaScript, the version of the package and wasm-opt');
   process.exit(2);
 }
 
 /** Sections of a module, by the number of their kind. */
+const TYPES = 1;
 const IMPORTS = 2;
+const FUNCTIONS = 3;
 const EXPORTS = 7;
-/** Kinds of imports and exports; those that are neither have one number more than a function, or more. */
+const CODE = 10;
+/** A kind of import and export. */
 const FUNCTION = 0;
+/** What the JavaScript calls the function that is added. */
+const PROBE = 'steady_socket_probe';
 
 /** Exports that are looked for by their names. */
 const NAMED = ['memory', '__wbindgen_start'];
@@ -75,41 +82,101 @@ function shortName(index) {
 /** The short names: `imports` by module and name, `exports` by name. */
 const short = { imports: new Map(), exports: new Map() };
 
+/** The types of the function that is added, from a whole number to a float, and of one that it calls, to a float alone. */
+const PROBE_TYPE = '60017f017c';
+const CALLED_TYPE = '6000017c';
+
+/** What the added function is made of: numbers of types and functions. */
+const probe = { type: NaN, calledType: NaN, called: undefined, imported: 0, index: NaN };
+
+function addType(reader) {
+  const count = reader.number();
+  const bytes = [...reader.bytes.subarray(reader.at)];
+  const types = Array.from({ length: count }, () => {
+    const start = reader.at;
+    if (reader.byte() !== 0x60) throw fault('the module has a type that is no function');
+    reader.take(reader.number());
+    reader.take(reader.number());
+    return Buffer.from(reader.bytes.subarray(start, reader.at)).toString('hex');
+  });
+  probe.calledType = types.indexOf(CALLED_TYPE);
+  probe.type = count;
+  return [...leb(count + 1), ...bytes, ...Buffer.from(PROBE_TYPE, 'hex')];
+}
+
+function addFunction(reader) {
+  const count = reader.number();
+  probe.index = probe.imported + count;
+  return [...leb(count + 1), ...reader.bytes.subarray(reader.at), ...leb(probe.type)];
+}
+
+/**
+ * A function that needs 10 KB of stack each time that it calls itself, and touches none of it: engines look whether there
+ * is room for all that a function may need when it begins. To use up as much by JavaScript takes a hundred times as long.
+ */
+function addCode(reader) {
+  const HELD = 1_300;
+  const body = [
+    // No locals; if the argument is negative, which it never is: so many results that are all needed at the end …
+    0, 0x20, 0, 0x41, 0, 0x48, 0x04, 0x7c,
+    ...Array(HELD).fill([0x10, ...leb(probe.called)]).flat(), ...Array(HELD - 1).fill(0xa0),
+    // … and otherwise, if it is not 0, the function itself with one less.
+    0x05, 0x20, 0, 0x04, 0x7c, 0x20, 0, 0x41, 1, 0x6b, 0x10, ...leb(probe.index),
+    0x05, 0x44, 0, 0, 0, 0, 0, 0, 0, 0, 0x0b, 0x0b, 0x0b,
+  ];
+  return [...leb(reader.number() + 1), ...reader.bytes.subarray(reader.at), ...withSize(body)];
+}
+
 function renameImports(reader) {
   const count = reader.number();
   const bytes = leb(count);
+  probe.imported = count;
   for (let index = 0; index < count; index += 1) {
     const [module, name, kind] = [reader.text(), reader.text(), reader.byte()];
     if (kind !== FUNCTION) throw fault(`the module imports ${name}, which is no function`);
     const names = short.imports.get(module) ?? new Map();
     if (!names.has(name)) names.set(name, shortName([...short.imports.values()].reduce((sum, { size }) => sum + size, 0)));
     short.imports.set(module, names);
+    const type = reader.number();
+    if (type === probe.calledType) probe.called = index;
     // That of another version has another name for what it imports from.
-    bytes.push(...text(version), ...text(names.get(name)), kind, ...leb(reader.number()));
+    bytes.push(...text(version), ...text(names.get(name)), kind, ...leb(type));
   }
+  if (probe.called === undefined) throw fault('the module imports nothing that takes nothing and gives a float');
   return bytes;
+}
+
+function exportsOf(reader) {
+  return Array.from({ length: reader.number() }, () => ({ name: reader.text(), kind: reader.byte(), index: reader.number() }));
+}
+
+function dropExports(reader) {
+  const left = exportsOf(reader).filter(({ name }) => used.has(name));
+  return [...leb(left.length), ...left.flatMap(({ name, kind, index }) => [...text(name), kind, ...leb(index)])];
 }
 
 function renameExports(reader) {
   const bytes = [];
-  for (let count = reader.number(); count > 0; count -= 1) {
-    const [name, kind, index] = [reader.text(), reader.byte(), reader.number()];
-    if (!used.has(name)) continue;
+  for (const { name, kind, index } of exportsOf(reader)) {
     short.exports.set(name, NAMED.includes(name) ? name : shortName(short.exports.size));
     bytes.push(...text(short.exports.get(name)), kind, ...leb(index));
   }
-  return [...leb(short.exports.size), ...bytes];
+  const name = shortName(short.exports.size);
+  short.exports.set(PROBE, name);
+  return [...leb(short.exports.size), ...bytes, ...text(name), FUNCTION, ...leb(probe.index)];
 }
 
-function renamed(module) {
+/** By the kind of the section; they come in the order of these numbers. */
+const RENAMED = { [TYPES]: addType, [IMPORTS]: renameImports, [FUNCTIONS]: addFunction, [EXPORTS]: renameExports, [CODE]: addCode };
+
+function changed(module, changes) {
   const reader = new Reader(module, 8);
   const bytes = [...module.subarray(0, 8)];
   while (!reader.isAtEnd) {
     const [kind, content] = [reader.byte(), reader.take(reader.number())];
-    const rename = { [IMPORTS]: renameImports, [EXPORTS]: renameExports }[kind];
-    const changed = rename ? rename(new Reader(content)) : [...content];
+    const change = changes[kind];
     bytes.push(kind);
-    for (const byte of withSize(changed)) bytes.push(byte);
+    for (const byte of withSize(change ? change(new Reader(content)) : content)) bytes.push(byte);
   }
   return Uint8Array.from(bytes);
 }
@@ -127,14 +194,34 @@ const SIMPLER = [
   [/^if \(Symbol\.dispose\) .*\n/m, ''],
   [/^const CLOSURE_DTORS = .*?;\n\n/ms, ''],
   // The one closure lives for as long as the instance.
-  [/^function makeClosure\(.*?\n\}\n/ms, 'function makeClosure(a, b, invoke) {\n    return (...given) => invoke(a, b, ...given);\n}\n'],
+  [/ {12}const ret = makeClosure\(arg0, arg1, (\w+)\);\n {12}return ret;/, '            return (id, what, number, value) => wasm.$1(arg0, arg1, id, what, number, value);'],
+  [/^function wasm_bindgen__convert__closures\w+\(.*?\n\}\n/ms, ''],
+  [/^function makeClosure\(.*?\n\}\n/ms, ''],
   // No text is long or comes often.
-  [/(^function passStringToWasm0\(arg, malloc), realloc\) \{\n    if \(realloc === undefined\) \{\n(.*?)\n    \}\n.*?\n\}\n/ms, '$1) {\n$2\n}\n'],
-  [/, wasm\.__wbindgen_realloc\)/, ')'],
+  [
+    /( {8}__wbg___wbindgen_string_get_\w+: function\(arg0, arg1\) \{\n).*?\n {8}\}/s,
+    `$1            const isText = typeof arg1 === 'string';
+            const bytes = new TextEncoder().encode(isText ? arg1 : '');
+            const ptr = isText ? wasm.__wbindgen_malloc(bytes.length, 1) >>> 0 : 0;
+            new Uint8Array(wasm.memory.buffer, ptr).set(bytes);
+            new Uint32Array(wasm.memory.buffer, arg0 >>> 0).set([ptr, bytes.length]);
+        }`,
+  ],
+  [/^function passStringToWasm0\(.*?\n\}\n/ms, ''],
+  [/^const cachedTextEncoder = .*\n/m, ''],
   [/^if \(!\('encodeInto' in cachedTextEncoder\)\) \{.*?\n\}\n/ms, ''],
-  [/^const MAX_SAFARI_DECODE_BYTES = .*?\n\}\n/ms, 'function decodeText(bytes) {\n    return cachedTextDecoder.decode(bytes);\n}\n'],
-  [/^let cachedDataViewMemory0 = .*?\n\}\n/ms, 'function getDataViewMemory0() {\n    return new DataView(wasm.memory.buffer);\n}\n'],
-  [/^let cachedUint8ArrayMemory0 = .*?\n\}\n/ms, 'function getUint8ArrayMemory0() {\n    return new Uint8Array(wasm.memory.buffer);\n}\n'],
+  [/^let WASM_VECTOR_LEN = .*\n/m, ''],
+  [/^function isLikeNone\(.*?\n\}\n/ms, ''],
+  [/^let cachedDataViewMemory0 = .*?\n\}\n/ms, ''],
+  [/^let cachedUint8ArrayMemory0 = .*?\n\}\n/ms, ''],
+  [/^let cachedTextDecoder = .*?\n^function decodeText\(.*?\n\}\n/ms, ''],
+  [
+    /(^function getStringFromWasm0\(ptr, len\) \{\n).*?\n\}\n/ms,
+    `$1    return new TextDecoder('utf-8', { ignoreBOM: true }).decode(new Uint8Array(wasm.memory.buffer, ptr >>> 0, len));
+}
+`,
+  ],
+  [/(const import0 = \{\n) {8}__proto__: null,\n/, '$1'],
 ];
 
 function simpler(javascript) {
@@ -160,7 +247,7 @@ function shortImports(javascript) {
     if (!imported) throw fault(`nothing is imported from ${module}`);
     return [...names].map(([name, by]) => `        ${by}: ${imported[1]}.${name},\n`);
   });
-  const parts = changed.match(/^(.*? {4}const import0 = \{\n {8}__proto__: null,\n)(.*?)( {4}\};\n) {4}return \{\n.*?\n {4}\};\n(.*)$/s);
+  const parts = changed.match(/^(.*? {4}const import0 = \{\n)(.*?)( {4}\};\n) {4}return \{\n.*?\n {4}\};\n(.*)$/s);
   if (!parts) throw fault('there is no import0');
   const [, before, functions, end, after] = parts;
   return `${before}${functions}${others.join('')}${end}    return { '${version}': import0 };\n${after}`;
@@ -175,5 +262,11 @@ function shortExports(javascript) {
 
 const javascript = simpler(readFileSync(javascriptPath, 'utf8'));
 used = new Set([...NAMED, ...Array.from(javascript.matchAll(/\bwasm(?:\.| = \{ )(\w+)/g), ([, name]) => name)]);
-writeFileSync(modulePath, renamed(readFileSync(modulePath)));
-writeFileSync(javascriptPath, shortExports(shortImports(javascript)));
+writeFileSync(modulePath, changed(readFileSync(modulePath), { [EXPORTS]: dropExports }));
+// As wasm-pack has run it, for what only those exports needed.
+const [, flags] = readFileSync(new URL('../../client-wasm/Cargo.toml', import.meta.url), 'utf8').match(/^wasm-opt = (\[.*?),?\n\]/ms);
+execFileSync(wasmOpt, [...JSON.parse(`${flags}]`), modulePath, '-o', modulePath]);
+writeFileSync(modulePath, changed(readFileSync(modulePath), RENAMED));
+const [folder] = javascript.match(/'\.\/snippets\/.*?\/js\//) ?? [];
+if (!folder) throw fault('it imports no module of this crate');
+writeFileSync(javascriptPath, `export * from ${folder}shared.js';\n${shortExports(shortImports(javascript))}`);

@@ -74,7 +74,45 @@ pub(crate) fn bundle_msgpack(output: &Path) -> Result<()> {
         .arg(format!("--outfile={}", output.display()))
         // Where the entry's imports are looked for, since nothing is installed beside it.
         .env("NODE_PATH", modules);
-    process::run(&mut esbuild)
+    process::run(&mut esbuild)?;
+    files::write(output, without_methods(&files::read(output)?)?)
+}
+
+/// Methods of the MessagePack library that this package does not call, which bundlers keep with their classes.
+const UNUSED_METHODS: [&str; 8] = [
+    "  encodeSharedRef(",
+    "  appendBuffer(",
+    "  *decodeMulti(",
+    "  async decodeAsync(",
+    "  decodeArrayStream(",
+    "  decodeStream(",
+    "  async *decodeMultiAsync(",
+    "  readArraySize(",
+];
+
+/// JavaScript without these methods.
+///
+/// # Errors
+///
+/// When one of them is not there.
+fn without_methods(javascript: &str) -> Result<String> {
+    let mut left = UNUSED_METHODS.to_vec();
+    let mut is_inside = false;
+    let mut kept = String::with_capacity(javascript.len());
+    for line in javascript.split_inclusive('\n') {
+        if let Some(at) = left.iter().position(|method| line.starts_with(method)) {
+            left.remove(at);
+            is_inside = true;
+        }
+        if !is_inside {
+            kept.push_str(line);
+        }
+        is_inside &= line.trim_end() != "  }";
+    }
+    match left.first() {
+        Some(method) => Err(format!("the MessagePack library no longer has `{method}`").into()),
+        None => Ok(kept),
+    }
 }
 
 /// Translates modules in a folder into CommonJS, each into a file of its own at the same place in another folder.

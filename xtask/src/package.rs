@@ -70,7 +70,7 @@ pub(crate) fn build() -> Result<()> {
     let wasm = FACE.build(&tools)?;
     let package = folder();
     files::remove_folder(&package)?;
-    assemble_module(&wasm, &package)?;
+    assemble_module(&tools, &wasm, &package)?;
     for name in LICENSES {
         files::copy(&checkout::path(name), &package.join(name))?;
     }
@@ -85,7 +85,7 @@ pub(crate) fn build() -> Result<()> {
 }
 
 /// Puts together what wasm-pack made, with the module both as a file and embedded.
-fn assemble_module(wasm: &Path, package: &Path) -> Result<()> {
+fn assemble_module(tools: &Tools, wasm: &Path, package: &Path) -> Result<()> {
     let module = package.join(WASM);
     for file in files::below(wasm)? {
         let (from, to) = (wasm.join(&file), package.join("wasm").join(&file));
@@ -108,7 +108,8 @@ fn assemble_module(wasm: &Path, package: &Path) -> Result<()> {
             .arg(checkout::path("xtask/node/glue.mjs"))
             .arg(&module)
             .arg(package.join("wasm/steady_socket_wasm.js"))
-            .arg(env!("CARGO_PKG_VERSION")),
+            .arg(env!("CARGO_PKG_VERSION"))
+            .arg(tools.command("wasm-opt").get_program()),
     )?;
     let embed = checkout::path("xtask/node/embed.mjs");
     let embedded = package.join("embedded-module.js");
@@ -148,7 +149,8 @@ const STARTING: &str = "
  * Starts an instance of the module.
  *
  * @param module - a `WebAssembly.Module`
- * @param atEnd - called with a function that keeps everything here from calling into the instance
+ * @param atEnd - called with a function that keeps everything here from calling into the instance, and gives what it
+ *   held; and with the function that needs much stack
  */
 export async function start(module, atEnd) {
 let wasm;
@@ -156,7 +158,11 @@ let wasm;
 
 const STARTED: &str = "
 ({ exports: wasm } = await WebAssembly.instantiate(module, __wbg_get_imports()));
-atEnd(() => { wasm = { __wbg_core_free() {} }; });
+atEnd(() => {
+const held = wasm.__wbindgen_externrefs;
+wasm = { __wbg_core_free() {} };
+return Array.from(held, (_, index) => held.get(index));
+}, wasm.steady_socket_probe);
 wasm.__wbindgen_start();
 }
 ";

@@ -3,9 +3,7 @@
 import { checkMsgpack } from './check-msgpack.js';
 import { CLASS, MAX_DEPTH, MessageError } from './errors.js';
 import { Decoder, Encoder } from './vendor/msgpack.js';
-import { shared } from '../loader.js';
-
-const { dictionary, toNumber } = shared;
+import { dictionary, toNumber } from '../wasm/steady_socket_wasm.js';
 
 const INT64 = ['number', 'bigint'];
 

@@ -2,9 +2,7 @@
 
 import { CLASS, MessageError } from './errors.js';
 import { isThenable } from './steps.js';
-import { shared } from '../loader.js';
-
-const { wrongKind } = shared;
+import { wrongKind } from '../wasm/steady_socket_wasm.js';
 
 /**
  * The function that validates by a schema.

@@ -10,9 +10,10 @@ import { isThenable, rejectAs } from './steps.js';
 import { readableOf, writableOf } from './streams.js';
 import { asyncDispose, dispose } from './symbols.js';
 import { Conditions, Turns, abortable, hush, toSignal } from './waiting.js';
-import { ReconnectingWebSocket, shared } from '../loader.js';
-
-const { OPTION_NAMES, checkRoom, defineHandlers, dictionary, dispatch, plainEvent, report, toNumber, wrongKind } = shared;
+import { ReconnectingWebSocket, inner } from '../loader.js';
+import {
+  OPTION_NAMES, checkRoom, defineHandlers, dictionary, dispatch, plainEvent, report, toNumber, wrongKind,
+} from '../wasm/steady_socket_wasm.js';
 
 const OWN_OPTIONS = ['codec', 'incoming', 'outgoing', 'buffer'];
 
@@ -76,7 +77,7 @@ export class TypedSocket extends ReconnectingWebSocket {
     this.#outgoing = checked.outgoing;
     this.#buffer = checked.buffer;
     super.binaryType = 'arraybuffer';
-    shared.receive(this, (data) => this.#received(data));
+    inner.receive(this, (data) => this.#received(data));
     super.addEventListener('open', () => this.#conditions.check());
     super.addEventListener('close', (event) => this.#closed(event));
   }
@@ -136,7 +137,7 @@ export class TypedSocket extends ReconnectingWebSocket {
       const encoded = this.#encode(message);
       return isThenable(encoded) ? this.#follow(this.#sendLater(encoded, options, message, failing)) : this.#sendEncoded(encoded, options, message);
     }
-    const limit = shared.limit(this, 'maxQueuedMessages');
+    const limit = inner.limit(this, 'maxQueuedMessages');
     if (this.#unsent > limit) {
       throw new DOMException(`${CLASS}: ${this.#unsent} messages wait for the schema or the codec already`, 'QuotaExceededError');
     }
@@ -154,7 +155,7 @@ export class TypedSocket extends ReconnectingWebSocket {
   }
 
   #sendEncoded(encoded, options, message) {
-    shared.send(this, toSendable(encoded), options, message);
+    inner.send(this, toSendable(encoded), options, message);
   }
 
   async #sendLater(encoded, options, message, failing) {
@@ -165,7 +166,7 @@ export class TypedSocket extends ReconnectingWebSocket {
 
   async drained(options = undefined) {
     const signal = toSignal('drained', options);
-    const [high, low] = ['highWaterMark', 'lowWaterMark'].map((name) => shared.limit(this, name));
+    const [high, low] = ['highWaterMark', 'lowWaterMark'].map((name) => inner.limit(this, name));
     const holdsAtMost = (bytes) => super.snapshot().queuedMessages === 0 && this.bufferedAmount <= bytes;
     const turn = this.#turns.giveWay();
     if (turn) await turn;
@@ -434,7 +435,7 @@ export class TypedSocket extends ReconnectingWebSocket {
 
   #handOut(value, bytes) {
     for (const inbox of this.#inboxes) inbox.push(value, bytes);
-    shared.tellMessage(this, value, this.#inboxes.length > 0);
+    inner.tellMessage(this, value, this.#inboxes.length > 0);
   }
 
   #refuse(error, data) {
@@ -495,7 +496,7 @@ export class TypedSocket extends ReconnectingWebSocket {
     this.#failUnsent();
     this.#endWritable();
     // A schema may never answer.
-    if (this.#decoding) this.#patience = setTimeout(() => this.#abandonDecoding(), shared.limit(this, 'closeTimeout'));
+    if (this.#decoding) this.#patience = setTimeout(() => this.#abandonDecoding(), inner.limit(this, 'closeTimeout'));
     else this.#finish();
   }
 

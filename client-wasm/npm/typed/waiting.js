@@ -1,9 +1,7 @@
 // Waiting that a signal can end.
 
 import { CLASS } from './errors.js';
-import { shared } from '../loader.js';
-
-const { dictionary, wrongKind } = shared;
+import { dictionary, wrongKind } from '../wasm/steady_socket_wasm.js';
 
 /** How often what the browser does not tell is looked at, in milliseconds: as often as the core does. */
 const POLL = 50;

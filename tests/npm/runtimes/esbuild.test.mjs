@@ -72,7 +72,7 @@ describe('esbuild', { timeout: 2 * TEST_TIMEOUT }, () => {
   });
 
   for (const [entry, said] of [
-    ['steady-socket', 'the WebAssembly module of steady-socket could not be loaded: the address of this script is not known, so that the file cannot be looked for beside it; give load({ module }), or import steady-socket/inline'],
+    ['steady-socket', 'the WebAssembly module of steady-socket could not be loaded: the address of this script is not known; give load({ module }), or import steady-socket/inline'],
     ['steady-socket/inline', 'loaded'],
   ]) {
     test(`makes a script that is no module of ${entry}, which says: ${said.slice(0, 70)}`, async () => {

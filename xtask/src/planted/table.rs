@@ -1143,7 +1143,7 @@ pub(super) const TABLE: &[Bug] = &[
         promise: 26,
         what: "before the module is loaded the queue has no bound in bytes",
         file: "client-wasm/js/waiting-room.js",
-        from: " && this.#bytes + bytes <= this.#options[MAX_BYTES];",
+        from: " && this.bytes + bytes <= this.#mostBytes;",
         to: ";",
         test: Named {
             file: "tests/npm/face/cases.js",
@@ -1360,7 +1360,7 @@ pub(super) const TABLE: &[Bug] = &[
         promise: 36,
         what: "a socket that was suspended before the module was there connects when it is",
         file: "client-wasm/js/waiting-room.js",
-        from: "this.state = 'suspended';",
+        from: "if (isOnTheWay) this.#suspend(given === true);",
         to: "",
         test: Named {
             file: "tests/npm/face/cases.js",
@@ -1415,7 +1415,7 @@ pub(super) const TABLE: &[Bug] = &[
         promise: 31,
         what: "the sockets of an instance that has failed stay open",
         file: "client-wasm/js/failure.js",
-        from: "  abandon();",
+        from: "  abandonAll();",
         to: "",
         test: Named {
             file: "tests/npm/testing/failure.test.mjs",
@@ -1437,8 +1437,8 @@ pub(super) const TABLE: &[Bug] = &[
         promise: 31,
         what: "what waits to be sent is lost with an instance",
         file: "client-wasm/js/waiting-room.js",
-        from: "    this.#push(held);",
-        to: "",
+        from: "it instanceof Message && it.host === earlier && !it.isSent",
+        to: "false",
         test: Named {
             file: "tests/npm/testing/failure.test.mjs",
             name: "what waits to be sent is sent, in its order and once; what was dropped is told once",
@@ -1459,8 +1459,8 @@ pub(super) const TABLE: &[Bug] = &[
         promise: 31,
         what: "fresh instances without end",
         file: "client-wasm/js/failure.js",
-        from: "isOver = !canRestart || failures.length > MOST_FAILURES;",
-        to: "isOver = !canRestart;",
+        from: "isOver = !end || failures.length > MOST_FAILURES;",
+        to: "isOver = !end;",
         test: Named {
             file: "tests/npm/testing/failure.test.mjs",
             name: "an instance that fails again and again is final, and the console is told what helps",

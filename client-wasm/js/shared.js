@@ -1,0 +1,5 @@
+// What the package's other modules take from here, beside the class.
+
+export { OPTION_NAMES, dictionary, toNumber, wrongKind } from './convert.js';
+export { defineHandlers, dispatch, plainEvent, report } from './events.js';
+export { checkRoom } from './failure.js';
