@@ -614,6 +614,8 @@ export class ReconnectingWebSocket extends Target {
       /** The state that was told last, and the wait. */
       phase: IDLE,
       wait: null,
+      /** Why the attempt began that the core tells of next, if it began before there was a core. */
+      begunBy: null,
       /** When the present connection was opened, and what was sent before. */
       openedAt: 0,
       before: null,

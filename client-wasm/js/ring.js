@@ -517,11 +517,14 @@ export function tellClosed(host, lost, delay, why, messages, bytes) {
 
 export function stateChanged(host, state, attempt, delay, why) {
   alive();
+  // An attempt that began before the module was there.
+  const reason = host.begunBy ?? WHYS[why];
+  host.begunBy = null;
   host.phase = state;
-  host.wait = { until: now() + delay, why: WHYS[why] };
+  host.wait = { until: now() + delay, why: reason };
   host.counts[ATTEMPT] = attempt;
   if (state === CONNECTING) host.counts[ATTEMPTS] += 1;
-  tellState(host, state, attempt, orNothing(delay), WHYS[why]);
+  tellState(host, state, attempt, orNothing(delay), reason);
 }
 
 export function tellState(host, index, attempt, delay, reason) {

@@ -274,6 +274,7 @@ export class WaitingRoom {
   /** Makes a core, which counts on from here, and gives it what is queued. */
   moveOut() {
     this.#expire();
+    this.#host.begunBy = this.#begun?.why;
     const [core, time] = [createCore(this.#host), now()];
     for (const message of this.#queue.messages) {
       const { bytes, first, expires } = message;

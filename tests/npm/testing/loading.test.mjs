@@ -99,6 +99,8 @@ describe('while the module cannot be loaded', { timeout: 4 * TEST_TIMEOUT }, () 
   for (const [what, failure] of Object.entries(FAILURES)) {
     test(`[R31] ${what} is a failed attempt, and the next one is made as after any other`, async () => {
       const { socket, seen, loaded } = await begin(failure);
+      const began = [];
+      socket.addEventListener('statechange', ({ state, reason }) => { if (state === 'connecting') began.push(reason); });
       assert.match(await loaded, /could not be loaded/);
       assert.deepEqual(seen.splice(0), ['connecting 1', 'waiting 2 in 5000', 'error', 'close 1006 load-failed true 5000']);
       assert.deepEqual([socket.readyState, socket.state, socket.snapshot().attempts], [0, 'waiting', 1]);
@@ -111,6 +113,7 @@ describe('while the module cannot be loaded', { timeout: 4 * TEST_TIMEOUT }, () 
       assert.deepEqual(seen.splice(0), ['connecting 3', 'open 3', 'open 3 false']);
       assert.deepEqual(server.last.received, ['kept']);
       assert.equal(socket.snapshot().attempts, 3);
+      assert.deepEqual(began, ['the wait is over', 'the wait is over']);
       assert.deepEqual(complaints(), []);
       socket.close();
       await settle();
