@@ -139,6 +139,7 @@ export class WaitingRoom {
   #rested = 0;
   /** A change of the queue is to be told. */
   #isToTell = false;
+  // biome-ignore lint/correctness/noUnusedPrivateClassMembers: it is kept, not read
   #owner;
 
   /**
@@ -196,7 +197,7 @@ export class WaitingRoom {
   }
 
   /** `ttl` is NaN where none was given, as for the core. */
-  send(message, bytes, first, isVolatile, ttl) {
+  send(message, _bytes, first, isVolatile, ttl) {
     message.wait(this.#host, first, isVolatile, now() + (ttl >= 0 ? ttl : this.#options[MESSAGE_TTL]));
     if (this.state === CLOSED) {
       this.#drop('closed', [message]);

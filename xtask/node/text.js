@@ -4,11 +4,17 @@
 export class TextEncoder {
   #made;
 
-  encodeInto(text, bytes) { return (this.#made ??= new globalThis.TextEncoder()).encodeInto(text, bytes); }
+  encodeInto(text, bytes) {
+    this.#made ??= new globalThis.TextEncoder();
+    return this.#made.encodeInto(text, bytes);
+  }
 }
 
 export class TextDecoder {
   #made;
 
-  decode(bytes) { return (this.#made ??= new globalThis.TextDecoder()).decode(bytes); }
+  decode(bytes) {
+    this.#made ??= new globalThis.TextDecoder();
+    return this.#made.decode(bytes);
+  }
 }

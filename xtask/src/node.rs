@@ -31,7 +31,7 @@ pub(crate) fn ensure_wasm_opt() -> Result<WasmOpt> {
     }
     install(
         &folder,
-        "wasm-opt (npm's binaryen), esbuild and MessagePack into target/tools/node",
+        "wasm-opt (npm's binaryen), esbuild, MessagePack and Biome into target/tools/node",
     )?;
     link(
         Path::new("../node/node_modules/.bin/wasm-opt"),
@@ -133,6 +133,19 @@ pub(crate) fn to_commonjs(folder: &Path, modules: &[PathBuf], output: &Path) -> 
         .arg(format!("--outdir={}", output.display()))
         .current_dir(folder);
     process::run(&mut esbuild)
+}
+
+/// Lints all JavaScript and TypeScript by Biome, as `biome.jsonc` says.
+///
+/// # Errors
+///
+/// That it found something, which it prints.
+pub(crate) fn lint() -> Result<()> {
+    let mut biome = Command::new(build_packages().join("node_modules/.bin/biome"));
+    biome
+        .args(["lint", "--error-on-warnings"])
+        .current_dir(checkout::root());
+    process::run(&mut biome)
 }
 
 /// Installs what the tests in `tests/npm` import, beside them, where Node looks for it.

@@ -68,6 +68,7 @@ impl Part {
             Self::Lint => {
                 ensure_component("fmt", "rustfmt")?;
                 ensure_component("clippy", "clippy")?;
+                node::ensure_wasm_opt()?;
                 wasm_std::ensure().map(drop)
             }
             Self::Native | Self::Simulation => Ok(()),
@@ -271,6 +272,7 @@ fn lint(wasm: &WasmStd) -> Result<()> {
 
     promises::check()?;
     planted::check()?;
+    node::lint()?;
     process::run(cargo("fmt").args(["--all", "--check"]))?;
     process::run(
         cargo("clippy")

@@ -13,7 +13,7 @@ function verdictOf(budget, level, spread = 0, rounds = 40) {
     ours: Array.from({ length: rounds }, (_, round) => level + (round % 2 ? spread : -spread)),
     bare: Array(rounds).fill(1),
   };
-  return judge(budget, (part, name, contender) => lists[contender]).verdict;
+  return judge(budget, (_part, _name, contender) => lists[contender]).verdict;
 }
 
 test('the committed budgets are in order', async () => {
@@ -48,7 +48,7 @@ test('far below the limit, the width is measured by the limit', () => {
 });
 
 test('what was not measured is said to be so', () => {
-  const judged = judge(RATIO, (part, name, contender) => (contender === 'ours' ? [1] : undefined));
+  const judged = judge(RATIO, (_part, _name, contender) => (contender === 'ours' ? [1] : undefined));
   assert.equal(judged.verdict, 'not measured');
   assert.match(budgetTable([judged])[1].join(' '), /no samples of bare/);
 });

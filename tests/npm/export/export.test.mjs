@@ -224,7 +224,7 @@ describe('an exported class', { timeout: 10 * TEST_TIMEOUT }, () => {
       revoke();
       const cases = {
         'unsigned 2^53': numbers({ unsigned: 2 ** 53 }),
-        'unsigned 2^64 - 1, rounded': numbers({ unsigned: 18446744073709551615 }),
+        'unsigned 2^64 - 1, rounded': numbers({ unsigned: Number(2n ** 64n - 1n) }),
         'unsigned -1': numbers({ unsigned: -1 }),
         'unsigned 0.5': numbers({ unsigned: 0.5 }),
         'signed -2^53': numbers({ signed: -(2 ** 53) }),

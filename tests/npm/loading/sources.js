@@ -16,6 +16,7 @@ export const GOOD = {
   'a URL object': (place) => new URL(place, location.href),
   'a Response': (place) => fetch(place),
   'a promise of a URL': async (place) => new URL(place, location.href),
+  // biome-ignore lint/suspicious/noThenProperty: that is what is tested
   'a thenable': (place) => ({ then: (resolve) => resolve(place) }),
   'a Response without a type': async (place) => new Response(await bytesOf(place)),
   'a buffer': (place) => bytesOf(place),

@@ -201,7 +201,10 @@ describe('while the module cannot be loaded', { timeout: 4 * TEST_TIMEOUT }, () 
     ['another module', () => new Uint8Array([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0]), /not the module of this version/],
     ['an answer that was given', () => new Response('', { status: 503 }), /503/],
     ['a promise that rejects', () => Promise.reject(new Error('no bucket')), /no bucket/],
-    ['another module at a place', () => (answer = () => bytes(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0), PLACE), /not the module of this version/],
+    ['another module at a place', () => {
+      answer = () => bytes(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0);
+      return PLACE;
+    }, /not the module of this version/],
     ['a file that is not there', () => 'file:///nowhere/steady-socket.wasm', /ENOENT/],
     ['a policy', (t) => {
       t.mock.method(WebAssembly, 'compileStreaming', () => Promise.reject(new WebAssembly.CompileError('Refused by Content Security Policy')));

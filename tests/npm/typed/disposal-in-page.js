@@ -7,7 +7,7 @@ export async function dispose({ ws }, lacking) {
     const { Symbol: Given } = globalThis;
     globalThis.Symbol = new Proxy(() => {}, {
       get: (_, name) => (symbols.includes(name) ? undefined : Given[name]),
-      apply: (_, self, given) => Given(...given),
+      apply: (_, _self, given) => Given(...given),
     });
   }
   const [disposeOf, asyncDispose] = symbols.map((name) => Symbol[name] ?? Symbol.for(`Symbol.${name}`));

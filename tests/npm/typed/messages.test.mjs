@@ -1017,7 +1017,7 @@ describe('typed messages', { timeout: 8 * TEST_TIMEOUT }, () => {
       ];
       for (const text of flat) wire.deliver(text);
       assert.deepEqual(got.map((value) => JSON.stringify(value)), flat);
-      const deep = [nested(128), nested(200_000), `{"a":${nested(127)}}`, '{"a":'.repeat(128) + '1' + '}'.repeat(128), `["[\\"",${nested(127)}]`];
+      const deep = [nested(128), nested(200_000), `{"a":${nested(127)}}`, `${'{"a":'.repeat(128)}1${'}'.repeat(128)}`, `["[\\"",${nested(127)}]`];
       for (const text of deep) wire.deliver(text);
       assert.equal(got.length, flat.length);
       assert.deepEqual(seen.map(({ type, error }) => [type, error.code]), deep.map(() => ['invalid', 'decode-failed']));

@@ -129,7 +129,7 @@ export const sending = {
       t.note('a buffer by its tag', await echoed(t, socket, { [Symbol.toStringTag]: 'ArrayBuffer', byteLength: 2 }));
       t.note('a blob by its prototype', await echoed(t, socket, Object.create(Blob.prototype, { [Symbol.toPrimitive]: { value: () => 'no blob' } })));
       t.note('a buffer by its prototype', await echoed(t, socket, Object.create(ArrayBuffer.prototype)));
-      const proxy = new Proxy(new Uint8Array(2), { get: (target, name) => (name === Symbol.toPrimitive ? () => 'a proxy' : undefined) });
+      const proxy = new Proxy(new Uint8Array(2), { get: (_, name) => (name === Symbol.toPrimitive ? () => 'a proxy' : undefined) });
       t.note('a proxy of a view', await echoed(t, socket, proxy));
     },
 
@@ -294,6 +294,7 @@ export const sending = {
       const came = t.next(socket, 'message');
       socket.send(new Uint8Array([1]));
       const event = await came;
+      // biome-ignore lint/suspicious/noSelfCompare: the getter may make an object each time
       t.note('the same object', event.data === event.data);
       t.note('content', await content(event.data));
     },

@@ -2,8 +2,8 @@
 
 import init, { HelloSocket } from './typed-hello/typed_hello.js';
 import type { ClientMessage, InvalidName, Received, Sent, ServerMessage, SocketOptions } from './typed-hello/typed_hello.js';
-import { PackedShapesSocket, ShapesSocket } from './messages/export_messages.js';
-import type { Shape } from './messages/export_messages.js';
+import { ShapesSocket } from './messages/export_messages.js';
+import type { PackedShapesSocket, Shape } from './messages/export_messages.js';
 
 /** Compiles only where both types are the same. */
 type Same<One, Other> = (<T>() => T extends One ? 1 : 2) extends (<T>() => T extends Other ? 1 : 2) ? true : false;
