@@ -3,7 +3,7 @@
 
 import {
   checkAsked, checkClose, checkIsHeartbeat, checkMixedContent, checkProtocols, checkVerdict, dictionary,
-  HEARTBEAT, KEEPALIVE, isFunction, parseUrl, toCloseCode, toHeartbeat, toMessage, toModuleSource, toNumber, toOptions,
+  HEARTBEAT, KEEPALIVE, isFunction, parseUrl, toCloseCode, toHeartbeat, toMessage, toModuleSource, toOptions,
   toProtocols, toProvidedUrl, toSendOptions, toText, wrongKind,
 } from './convert.js';
 import { Target, closeEvent, defineHandlers, dispatch, handle, makeEnumerable, messageEvent, plainEvent, report } from './events.js';
