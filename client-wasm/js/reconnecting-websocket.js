@@ -39,10 +39,9 @@ let loading = null;
 /** Settles when the last loader has, even if nobody waits for it any more. */
 let lastLoader = Promise.resolve();
 /** What the program has said that the module is to be loaded from. */
-// biome-ignore lint/style/useConst: `load` assigns it
 let source;
 /** Calls that wait for the module: `{ resolve, reject }`. */
-let waiting = [];
+const waiting = [];
 
 /** What the console was told last of a module that cannot be loaded. */
 let told = '';
