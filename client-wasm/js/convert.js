@@ -270,7 +270,7 @@ export function checkClose(who, code, reason) {
 const NOT_ASCII = /[^\0-\x7f]/;
 
 /** How many bytes a string has in UTF-8. A surrogate without its partner is sent as U+FFFD: 3 bytes. */
-export function utf8Length(text) {
+function utf8Length(text) {
   // Searching is three times as fast as walking, in Chromium.
   return NOT_ASCII.test(text) ? new TextEncoder().encode(text).length : text.length;
 }

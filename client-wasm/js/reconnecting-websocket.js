@@ -736,7 +736,7 @@ export class ReconnectingWebSocket extends Target {
       'send-failed': `the socket's send threw ${nameOf(refusal)}`,
       socket: said?.message,
     }[cause];
-    return what ? `${what}; ${why}` : why;
+    return what && why !== IN_VAIN ? `${what}; ${why}` : what ?? why;
   }
 
   /** Asks the functions; a promise of an array, the URL and then the sub-protocols. */

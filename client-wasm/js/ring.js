@@ -318,27 +318,28 @@ function sizeOf(data) {
 }
 
 export function sendOn(id, message) {
-  const { socket, host: { counts }, host, isThePlatforms } = things.get(id);
+  const { socket, host, isThePlatforms } = things.get(id);
   // A ping is no message of the program's.
   const sent = message instanceof Message ? message : marked;
   marked = null;
-  const count = (sign) => {
-    if (!sent) return;
-    sent.isSent = sign > 0;
-    counts[MESSAGES_SENT] += sign;
-    counts[BYTES_SENT] += sign * sent.bytes;
-  };
   // The socket has it in hand, or may have it.
-  count(1);
+  count(host, sent, 1);
   try {
     if (sent === message) sent.giveTo(socket, isThePlatforms);
     else socket.send(message);
     return 1;
   } catch (error) {
-    count(-1);
+    count(host, sent, -1);
     host.refusal = error;
     return 0;
   }
+}
+
+function count({ counts }, sent, sign) {
+  if (!sent) return;
+  sent.isSent = sign > 0;
+  counts[MESSAGES_SENT] += sign;
+  counts[BYTES_SENT] += sign * sent.bytes;
 }
 
 export function closeSocket(id, code, reason) {
