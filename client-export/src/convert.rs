@@ -1,5 +1,5 @@
-//! Messages between JavaScript and Rust, by way of JSON: of the ways that there are it was the fastest (the
-//! figures are in `docs/rust-types.md`), and what comes out are plain objects whatever the keys are.
+//! Messages between JavaScript and Rust, via JSON: it was the fastest of the possible ways
+//! (`docs/rust-types.md` has the figures), and it yields plain objects whatever the keys are.
 
 use std::io;
 
@@ -12,23 +12,23 @@ use wasm_bindgen::prelude::*;
 
 #[wasm_bindgen(module = "/js/json.js")]
 extern "C" {
-    /// A string; `null` for a number that is not finite; `undefined` for what has no form.
+    /// A string; `null` for a number that is not finite; `undefined` for what JSON cannot represent.
     #[wasm_bindgen(catch, js_name = exactJson)]
     fn exact_json(value: &JsValue) -> Result<JsValue, JsValue>;
 }
 
-/// The largest integer below which every other is a `number`, too: `Number.MAX_SAFE_INTEGER`.
+/// The largest integer below which every integer is exact as a `number`: `Number.MAX_SAFE_INTEGER`.
 const MAX_SAFE: u64 = (1 << 53) - 1;
 
 /// Why a message cannot pass from one side to the other.
 pub(crate) enum Unfit {
-    /// JavaScript code threw this: a getter, `toJSON`, or the engine for a cycle or a `BigInt`.
+    /// An exception from JavaScript code: a getter, `toJSON`, or the engine for a cycle or a `BigInt`.
     Thrown(JsValue),
-    /// The value is no such message.
+    /// The value is not such a message.
     Mismatch {
-        /// What is wrong, without anything of the value.
+        /// What is wrong, without quoting the value.
         what: String,
-        /// The words of serde, which may quote the value.
+        /// serde's message, which may quote the value.
         detail: Option<String>,
     },
 }
@@ -55,11 +55,11 @@ pub(crate) fn from_js<T: Serialize + DeserializeOwned>(value: &JsValue) -> Resul
     let json = exact_json(value).map_err(Unfit::Thrown)?;
     if json.is_null() {
         return Err(Unfit::because(
-            "it has a number that is not finite, which has no form in JSON",
+            "it has a number that is not finite, which JSON cannot represent",
         ));
     }
     let Some(json) = json.as_string() else {
-        return Err(Unfit::because("it has no form in JSON"));
+        return Err(Unfit::because("JSON cannot represent it"));
     };
     let message = serde_json::from_str(&json).map_err(|error| {
         let detail = error.to_string();
@@ -68,7 +68,7 @@ pub(crate) fn from_js<T: Serialize + DeserializeOwned>(value: &JsValue) -> Resul
             detail: Some(detail),
         }
     })?;
-    // An integer that is not safe may have been rounded before it came here.
+    // An unsafe integer may have been rounded before it came here.
     write(&message, io::sink())?;
     Ok(message)
 }
@@ -84,7 +84,7 @@ fn write<T: Serialize>(value: &T, to: impl io::Write) -> Result<(), Unfit> {
                 Unfit::because(NOT_SAFE)
             } else {
                 Unfit::Mismatch {
-                    what: "it has no form in JSON".to_owned(),
+                    what: "JSON cannot represent it".to_owned(),
                     detail: Some(error.to_string()),
                 }
             }
@@ -123,8 +123,8 @@ impl Formatter for SafeIntegers {
     }
 }
 
-/// What serde says of a mismatch, as far as it can quote nothing of the value: the name of a missing field,
-/// or what was expected. Both stand in the Rust type.
+/// The part of serde's message about a mismatch that cannot quote the value: the name of a missing field, or
+/// what was expected. Both come from the Rust type.
 fn without_values(detail: &str) -> String {
     let detail = detail
         .rsplit_once(" at line ")
@@ -132,10 +132,10 @@ fn without_values(detail: &str) -> String {
     if detail.starts_with("missing field `") {
         return detail.to_owned();
     }
-    // What was found stands before it, so that the last one is serde's own.
+    // What was found stands before it, so the last one is serde's own.
     match detail.rsplit_once(", expected ") {
         Some((_, expected)) => format!("expected {expected}"),
-        None => "its form is another".to_owned(),
+        None => "it has a different form".to_owned(),
     }
 }
 
@@ -174,7 +174,7 @@ mod tests {
         assert_eq!(json([1, most + 1]), None, "deep inside, too");
         assert_eq!(json(u128::MAX), None);
         assert_eq!(json(i128::MIN), None);
-        // A fraction has its own rules: nothing about it is exact.
+        // A fraction has its own rules: it is never exact.
         assert_eq!(json(1e300).as_deref(), Some("1e+300"));
     }
 
@@ -184,7 +184,7 @@ mod tests {
         else {
             panic!("it was written");
         };
-        assert_eq!(what, "it has no form in JSON");
+        assert_eq!(what, "JSON cannot represent it");
     }
 
     #[test]
@@ -213,7 +213,7 @@ mod tests {
             (r#"{"type":"hello","name":"a","age":300}"#, "expected u8"),
             (
                 r#"{"type":"hello","name":"\ud800","age":3}"#,
-                "its form is another",
+                "it has a different form",
             ),
         ] {
             assert_eq!(said(text), expected, "{text}");

@@ -1,4 +1,4 @@
-//! What is thrown: the same kinds of errors as the JavaScript face throws.
+//! Exceptions: the same kinds of errors as the JavaScript API throws.
 
 use js_sys::{JsString, RangeError, TypeError};
 use wasm_bindgen::prelude::*;
@@ -6,12 +6,12 @@ use web_sys::DomException;
 
 #[wasm_bindgen]
 extern "C" {
-    /// Throws for a revoked proxy, which `js_sys` does not foresee.
+    /// Throws for a revoked proxy, which `js_sys` does not expect.
     #[wasm_bindgen(catch, js_namespace = Array, js_name = isArray)]
     fn is_array(value: &JsValue) -> Result<bool, JsValue>;
 }
 
-/// The name of the exported class, with which every message begins.
+/// The name of the exported class, which starts every error message.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Class(pub(crate) &'static str);
 
@@ -21,14 +21,14 @@ impl Class {
         TypeError::new(&self.prefixed(message)).into()
     }
 
-    /// A number out of its range.
+    /// A number out of range.
     pub(crate) fn range_error(self, message: &str) -> JsValue {
         RangeError::new(&self.prefixed(message)).into()
     }
 
     /// An error that the platform has a name for.
     pub(crate) fn dom_exception(self, name: &str, message: &str) -> JsValue {
-        // Its constructor throws only where there is none; what is thrown then says as much.
+        // The constructor throws only if there is none; its exception then says as much.
         DomException::new_with_message_and_name(&self.prefixed(message), name)
             .map_or_else(|thrown| thrown, JsValue::from)
     }
@@ -45,7 +45,7 @@ impl Class {
     }
 }
 
-/// What a value is, for messages: never the value itself.
+/// The kind of a value, for error messages: never the value itself.
 pub(crate) fn kind_of(value: &JsValue) -> String {
     if value.is_null() {
         return "null".to_owned();

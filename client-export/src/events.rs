@@ -1,4 +1,4 @@
-//! What is told to listeners: the same events, with the same fields, as those of the JavaScript face.
+//! Events for listeners: the same events, with the same fields, as those of the JavaScript API.
 
 use js_sys::{Array, Object, Reflect};
 use steady_socket::protocol::DecodeError;
@@ -8,7 +8,7 @@ use web_sys::{CloseEvent, CloseEventInit, Event, MessageEvent, MessageEventInit}
 
 #[wasm_bindgen]
 extern "C" {
-    /// An `EventTarget`, whose methods take whatever they are given, and say themselves what is wrong with it.
+    /// An `EventTarget`, whose methods accept anything and report errors in it themselves.
     #[derive(Debug)]
     #[wasm_bindgen(js_name = EventTarget)]
     pub(crate) type Target;
@@ -32,16 +32,16 @@ extern "C" {
         options: &JsValue,
     ) -> Result<(), JsValue>;
 
-    /// What a listener throws is reported by the platform, not thrown here.
+    /// The platform reports a listener's exceptions; they are not thrown here.
     #[wasm_bindgen(catch, method, js_name = dispatchEvent)]
     fn dispatch_event(this: &Target, event: &Event) -> Result<bool, JsValue>;
 }
 
 impl Target {
-    /// Tells the listeners; without an event where the platform could not make it.
-    pub(crate) fn tell(&self, event: Option<Event>) {
+    /// Dispatches the event, unless the platform could not construct it.
+    pub(crate) fn emit(&self, event: Option<Event>) {
         if let Some(event) = event {
-            // It fails only for an event that is under way already.
+            // It fails only for an event that is already being dispatched.
             let _ = self.dispatch_event(&event);
         }
     }
@@ -80,7 +80,7 @@ pub(crate) fn closed(closed: &Closed) -> Option<Event> {
     init.set_was_clean(closed.loss.close.clean);
     let event = match CloseEvent::new_with_event_init_dict("close", &init) {
         Ok(event) => event.into(),
-        // Node before 23 has no such class.
+        // Node before 23 does not have this class.
         Err(_) => plain(
             "close",
             &[
@@ -118,7 +118,7 @@ pub(crate) fn dropped(reason: &str, messages: &Array, omitted: u64, bytes: u64) 
     )
 }
 
-/// A message that is none of the endpoint's. What it holds is in `detail` and `excerpt` alone.
+/// A message that does not fit the endpoint. Only `detail` and `excerpt` quote it.
 pub(crate) fn invalid(error: JsValue, source: Option<&DecodeError>) -> Option<Event> {
     let text = |text: Option<String>| text.map_or(JsValue::NULL, JsValue::from);
     plain(
@@ -131,12 +131,12 @@ pub(crate) fn invalid(error: JsValue, source: Option<&DecodeError>) -> Option<Ev
     )
 }
 
-/// Milliseconds, or `null` for none.
+/// Milliseconds, or `null`.
 fn millis(delay: Option<u64>) -> JsValue {
     delay.map_or(JsValue::NULL, |delay| (delay as f64).into())
 }
 
-/// Adds fields that cannot be changed.
+/// Adds read-only fields.
 fn with_fields(event: Event, fields: Fields<'_>) -> Option<Event> {
     for (name, value) in fields {
         let descriptor = Object::new();

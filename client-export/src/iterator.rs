@@ -1,4 +1,4 @@
-//! What `for await` uses.
+//! The iterator for `for await`.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -7,15 +7,15 @@ use js_sys::{Object, Promise, Reflect};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::{JsFuture, future_to_promise};
 
-/// Something that gives one message after the other, and `undefined` at the end.
+/// Yields one message after the other, and `undefined` at the end.
 pub(crate) trait Read {
     /// The next message.
     fn next(&self) -> Promise;
 }
 
-/// An asynchronous iterator over received messages. Not to be named in JavaScript.
+/// An asynchronous iterator over received messages. JavaScript cannot name it.
 ///
-/// It keeps its connection until it has come to its end, or the loop was left.
+/// It keeps its connection until it reaches its end or the loop exits.
 #[wasm_bindgen(private, skip_typescript)]
 #[derive(Clone)]
 pub struct MessageIterator(Rc<RefCell<Option<Rc<dyn Read>>>>);
@@ -34,7 +34,7 @@ impl MessageIterator {
 
 #[wasm_bindgen]
 impl MessageIterator {
-    /// The next message, as the protocol of iterators has it.
+    /// The next message, per the iterator protocol.
     pub fn next(&self) -> Promise {
         let source = self.0.borrow().clone();
         let Some(source) = source else {
@@ -52,7 +52,7 @@ impl MessageIterator {
         })
     }
 
-    /// The loop is left: the connection is not kept any more.
+    /// The loop has exited: releases the connection.
     #[wasm_bindgen(js_name = return)]
     pub fn leave(&self) -> Promise {
         let source = self.0.borrow_mut().take();
@@ -70,7 +70,7 @@ impl MessageIterator {
 /// An `IteratorResult`.
 fn step(value: Option<JsValue>) -> JsValue {
     let result = Object::new();
-    // A fresh object takes every property.
+    // A fresh object accepts every property.
     let _ = Reflect::set(&result, &"done".into(), &value.is_none().into());
     let _ = Reflect::set(
         &result,

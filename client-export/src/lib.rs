@@ -1,7 +1,7 @@
-//! Typed WebSocket classes for JavaScript, made of an endpoint that client and server share.
+//! Typed WebSocket classes for JavaScript, built from an endpoint that client and server share.
 //!
-//! A crate that wasm-pack builds names an endpoint, and its users get a class whose messages have
-//! TypeScript types made from the Rust types, so that a wrong field is an error in their editor:
+//! A crate that wasm-pack builds names an endpoint, and its users get a class whose messages have TypeScript
+//! types generated from the Rust types, so that a wrong field is an error in their editor:
 //!
 //! ```
 //! use serde::{Deserialize, Serialize};
@@ -43,10 +43,10 @@
 //! for await (const answer of socket) console.log(answer.seconds?.toFixed(1));
 //! ```
 //!
-//! Messages are plain objects on the side of JavaScript. What is sent is read as the Rust type and encoded
-//! by the endpoint's codec; what is received is decoded as the Rust type and handed over in the form that
-//! serde gives it in JSON, which is also the form that [`tsify`] declares. A 64-bit integer is a `number` of
-//! at most 2⁵³ − 1 either way, and one beyond that an error, never a rounded one.
+//! In JavaScript, messages are plain objects. A message to send is converted to the Rust type and encoded by
+//! the endpoint's codec; a received message is decoded as the Rust type and converted to the form that serde
+//! gives it in JSON, which is also the form that [`tsify`] declares. A 64-bit integer is a `number` of at
+//! most 2⁵³ − 1 either way; one beyond that is an error, never rounded.
 //!
 //! [`tsify`]: https://docs.rs/tsify
 
@@ -60,11 +60,11 @@ mod socket;
 pub use socket::TypedSocket;
 pub use steady_socket;
 
-/// The declarations that every exported class refers to.
+/// The declarations that every exported class uses.
 #[wasm_bindgen::prelude::wasm_bindgen(typescript_custom_section)]
 const DECLARATIONS: &str = include_str!("socket.d.ts");
 
-/// What the expansion of [`export_socket!`] names.
+/// The names that the expansion of [`export_socket!`] uses.
 #[doc(hidden)]
 pub mod __private {
     pub use js_sys::Promise;
@@ -74,12 +74,12 @@ pub mod __private {
     pub use crate::iterator::MessageIterator;
     pub use steady_socket::protocol::Endpoint;
 
-    /// A message as a JavaScript value, to be measured.
+    /// Converts a message to a JavaScript value, for measurements.
     pub fn to_js<T: serde::Serialize>(message: &T) -> Result<JsValue, JsValue> {
         crate::convert::to_js(message).map_err(|unfit| crate::socket::thrown(MEASURED, "", unfit))
     }
 
-    /// A JavaScript value as a message, to be measured.
+    /// Converts a JavaScript value to a message, for measurements.
     pub fn from_js<T>(message: &JsValue) -> Result<T, JsValue>
     where
         T: serde::Serialize + serde::de::DeserializeOwned,
@@ -92,18 +92,17 @@ pub mod __private {
 
 /// Exports a class for an endpoint: `pub ChatSocket: Chat, codec Json`.
 ///
-/// The endpoint's messages derive [`Tsify`](https://docs.rs/tsify) beside serde's traits, and the codec is one
-/// that the endpoint offers. The crate depends on `wasm-bindgen`, as every crate does that exports
-/// something. The class is a [`TypedSocket`]; `docs/rust-types.md` in the repository shows it from the
-/// side of JavaScript.
+/// The endpoint's messages derive [`Tsify`](https://docs.rs/tsify) beside serde's traits, and the endpoint
+/// offers the codec. The crate depends on `wasm-bindgen`, like every crate that exports something. The class
+/// is a [`TypedSocket`]; `docs/rust-types.md` in the repository shows its JavaScript side.
 #[macro_export]
 macro_rules! export_socket {
     (
         $(#[doc = $doc:expr])*
         $visibility:vis $class:ident: $endpoint:ty, codec $codec:ty $(,)?
     ) => {
-        // Made into an expression, since wasm-bindgen would copy the literal of a doc comment as it
-        // stands in the source; the declarations below have it.
+        // An expression, because wasm-bindgen would copy the literal of a doc comment verbatim from the
+        // source; the declarations below have it.
         $(#[doc = concat!("", $doc)])*
         #[$crate::__private::wasm_bindgen::prelude::wasm_bindgen(
             wasm_bindgen = $crate::__private::wasm_bindgen
@@ -127,16 +126,16 @@ macro_rules! export_socket {
                 " extends TypedSocket<", stringify!($class), "> {}\n",
             );
 
-            // The declarations of what is skipped are in `TypedSocket`.
+            // The declarations of skipped methods are in `TypedSocket`.
             #[wasm_bindgen]
             impl $class {
                 /// Starts to connect, unless the option `startClosed` says otherwise.
                 ///
-                /// @param url - the server, without the endpoint's path: `wss://example.org`; nothing for
-                ///   the page's own. A query goes behind the path.
+                /// @param url - the server, without the endpoint's path: `wss://example.org`; omit it for
+                ///   the page's own. A query goes after the path.
                 /// @param options - see {@link SocketOptions}
-                /// @throws {DOMException} `SyntaxError` for a URL that no `WebSocket` takes
-                /// @throws {TypeError} for an option that there is not, or a value of the wrong kind
+                /// @throws {DOMException} `SyntaxError` for a URL that `WebSocket` would reject
+                /// @throws {TypeError} for an unknown option, or a value of the wrong kind
                 /// @throws {RangeError} for an option out of range
                 #[wasm_bindgen(constructor)]
                 pub fn new(
@@ -148,18 +147,19 @@ macro_rules! export_socket {
                     $crate::TypedSocket::new(stringify!($class), &url, &options).map(Self)
                 }
 
-                /// Sends now when open, and queues otherwise.
+                /// Sends now if the connection is open; otherwise queues.
                 ///
-                /// @throws {TypeError} when it is not such a message; its `detail` says more, and may quote it
-                /// @throws {DOMException} `QuotaExceededError` when the queue is full and `overflow` is
-                ///   `'reject'`; `InvalidStateError` when the connection is closing or closed
+                /// @throws {TypeError} if it is not such a message; its `detail` says more, and may quote it
+                /// @throws {DOMException} `QuotaExceededError` if the queue is full and `overflow` is
+                ///   `'reject'`; `InvalidStateError` if the connection is closing or closed
                 pub fn send(&self, message: Sent) -> Result<(), JsValue> {
                     self.0.send(message.as_ref())
                 }
 
-                /// A message that is there already, without waiting for one.
+                /// Returns a message that has already arrived, without waiting.
                 ///
-                /// @throws {DOMException} `InvalidStateError` when messages go to listeners, or `next` waits
+                /// @throws {DOMException} `InvalidStateError` if messages go to listeners, or `next` is
+                /// waiting
                 #[wasm_bindgen(js_name = tryNext)]
                 pub fn try_next(&self) -> Result<Option<Received>, JsValue> {
                     let message = self.0.try_next()?;

@@ -1,4 +1,4 @@
-//! The options of a JavaScript object, by the one table of options.
+//! Parses the options in a JavaScript object, using the one table of options.
 
 use js_sys::{Array, Reflect};
 use steady_socket::Options;
@@ -9,16 +9,16 @@ use crate::error::{Class, kind_of};
 
 #[wasm_bindgen]
 extern "C" {
-    /// Throws for a revoked proxy, which `js_sys` does not foresee.
+    /// Throws for a revoked proxy, which `js_sys` does not expect.
     #[wasm_bindgen(catch, js_namespace = Object)]
     fn keys(value: &JsValue) -> Result<Array, JsValue>;
 
-    /// A number as JavaScript writes it.
+    /// Formats a number as JavaScript does.
     #[wasm_bindgen(js_name = String)]
     fn shown(number: f64) -> String;
 }
 
-/// Reads options. What a getter of the object throws is the error, unchanged.
+/// Parses options. An exception from a getter of the object is returned unchanged.
 pub(crate) fn read(class: Class, given: &JsValue) -> Result<Options, JsValue> {
     let mut options = Options::default();
     if given.is_undefined() || given.is_null() {
@@ -62,8 +62,8 @@ fn unknown(name: &JsValue) -> String {
     )
 }
 
-/// The names that may be meant by another: what other clients call them, those of the same words, or else the nearest.
-/// The same rule stands in JavaScript, in `client-wasm/js/convert.js`.
+/// The likely meanings of an unknown name: what other clients call it, a name of the same words, or else the
+/// nearest. `client-wasm/js/convert.js` has the same rule in JavaScript.
 fn what_is_meant(other: &str) -> Vec<&'static str> {
     let known = || OPTIONS.iter().map(|spec| spec.js_name);
     let others = words(other);
@@ -83,7 +83,7 @@ fn what_is_meant(other: &str) -> Vec<&'static str> {
     let near: Vec<_> = known()
         .filter(|ours| distance(&ours.to_lowercase(), &wanted) * 8 <= 16 + ours.len())
         .collect();
-    // A slip is more often at the end of a name than at its start.
+    // Typos are more often at the end of a name than at its start.
     let shared = |ours: &str| {
         let ours = ours.to_lowercase();
         let pairs = ours.chars().zip(wanted.chars());
@@ -95,7 +95,7 @@ fn what_is_meant(other: &str) -> Vec<&'static str> {
         .collect()
 }
 
-/// The words of a name in camel case.
+/// The words of a camel-case name.
 fn words(name: &str) -> Vec<String> {
     let mut words = vec![String::new()];
     for letter in name.chars() {
@@ -110,7 +110,7 @@ fn words(name: &str) -> Vec<String> {
     words
 }
 
-/// How many letters have to be added, removed or changed to make one word of the other.
+/// The number of letters to add, remove or change to turn one word into the other.
 fn distance(one: &str, other: &str) -> usize {
     let mut row: Vec<usize> = (0..=other.chars().count()).collect();
     for (i, letter) in one.chars().enumerate() {
@@ -124,7 +124,7 @@ fn distance(one: &str, other: &str) -> usize {
     row.last().copied().unwrap_or_default()
 }
 
-/// The number that stands for an option's value in the table.
+/// The number that represents an option's value in the table.
 fn number_of(class: Class, spec: &OptionSpec, value: &JsValue) -> Result<f64, JsValue> {
     let what = format!("option {}", spec.js_name);
     match spec.kind {
@@ -173,7 +173,7 @@ fn accepted(spec: &OptionSpec) -> String {
     format!("{whole} from {min} to {max}{unit}{unlimited}")
 }
 
-/// A contradiction between two options, with their names in JavaScript.
+/// A contradiction between two options, with their JavaScript names.
 fn contradiction(error: OptionError) -> String {
     if let OptionError::OutOfOrder {
         lesser,

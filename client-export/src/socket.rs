@@ -1,4 +1,4 @@
-//! The class that is exported, without its name: an endpoint's socket whose messages are JavaScript values.
+//! The exported class without its name: an endpoint's socket whose messages are JavaScript values.
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::VecDeque;
@@ -37,7 +37,7 @@ impl<E> Exportable for E where
 {
 }
 
-/// A codec that speaks both messages of an endpoint. Implemented for all that do.
+/// A codec for both message types of an endpoint. Implemented for all that qualify.
 pub trait Speaks<E: Endpoint>:
     Encode<E::ClientMessage> + Decode<E::ClientMessage> + Decode<E::ServerMessage>
 {
@@ -50,8 +50,9 @@ where
 {
 }
 
-/// What a class of [`export_socket!`](crate::export_socket!) does: the socket of the endpoint `E` with the
-/// codec `C`, for JavaScript. Errors are JavaScript's; what the caller's own code throws comes back unchanged.
+/// The implementation of a class of [`export_socket!`](crate::export_socket!): the socket of the endpoint `E`
+/// with the codec `C`, for JavaScript. Errors are JavaScript errors; exceptions from the caller's own code
+/// are returned unchanged.
 ///
 /// Dropping it closes the connection, unless a `for await` loop still reads from it.
 pub struct TypedSocket<E, C>(Rc<Inner<E, C>>)
@@ -69,20 +70,20 @@ where
     socket: RefCell<EndpointSocket<E, C>>,
     target: Target,
     reading: Cell<Reading>,
-    /// The `resolve` functions of calls that wait for a message, oldest first.
+    /// The `resolve` functions of pending `next` calls, oldest first.
     waiting: RefCell<VecDeque<Function>>,
-    /// Of the task that reads.
+    /// The waker of the reading task.
     waker: RefCell<Option<Waker>>,
 }
 
-/// Who gets the messages. The first to ask decides it: with two readers each would miss what the other took.
+/// Who gets the messages. The first to ask decides: with two readers, each would miss what the other took.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Reading {
-    /// Nobody has asked yet: they wait.
+    /// Nobody has asked yet: messages wait.
     Undecided,
-    /// Those who call `next`, `tryNext` or iterate.
+    /// Callers of `next` and `tryNext`, and loops.
     Calls,
-    /// The listeners for `message`.
+    /// Listeners for `message`.
     Listeners,
 }
 
@@ -103,8 +104,8 @@ where
     E: Exportable + Offers<C>,
     C: Speaks<E>,
 {
-    /// Starts to connect. `class` is the name of the class, for errors and logs; `url` is a string, a `URL`, or
-    /// nothing for the server of the page; `options` is an object by the names of the table of options.
+    /// Starts to connect. `class` is the name of the class, for errors and logs; `url` is a string, a `URL`,
+    /// or nothing for the page's own server; `options` is an object with the names of the table of options.
     ///
     /// # Errors
     /// A `TypeError`, a `RangeError`, or a `DOMException` called `SyntaxError` or `SecurityError`.
@@ -120,11 +121,11 @@ where
         let inner = Rc::clone(&opened);
         let socket = endpoint::<E, C>(&url)
             .options(options)
-            // At once, so that what listeners for `open` send goes ahead of the queue, and no event is missed however
-            // many come before a task could read them.
+            // At once, so that what `open` listeners send precedes the queue, and no event is missed, however
+            // many occur before a task could read them.
             .on_event(move |event| {
                 if let Some(inner) = inner.get().and_then(Weak::upgrade) {
-                    inner.tell(event);
+                    inner.emit(event);
                 }
             })
             .connect()
@@ -139,7 +140,7 @@ where
             waker: RefCell::default(),
         });
         let weak = Rc::downgrade(&inner);
-        // It was empty.
+        // The queue was empty.
         let _ = opened.set(Weak::clone(&weak));
         spawn_local(std::future::poll_fn(move |task| match weak.upgrade() {
             Some(inner) => {
@@ -151,17 +152,17 @@ where
         Ok(Self(inner))
     }
 
-    /// Sends a message: now when open, and into the queue otherwise.
+    /// Sends a message now if the connection is open; otherwise queues it.
     ///
     /// # Errors
-    /// A `TypeError` when it is no such message; a `DOMException` called `QuotaExceededError` when the queue is
-    /// full, or `InvalidStateError` when the connection is closing or closed.
+    /// A `TypeError` if it is not such a message; a `DOMException` called `QuotaExceededError` if the queue
+    /// is full, or `InvalidStateError` if the connection is closing or closed.
     pub fn send(&self, message: &JsValue) -> Result<(), JsValue> {
         let Inner { class, handle, .. } = &*self.0;
         let message = convert::from_js(message).map_err(|unfit| {
             thrown(
                 *class,
-                "send: the message does not have its Rust type",
+                "send: the message does not match its Rust type",
                 unfit,
             )
         })?;
@@ -180,23 +181,23 @@ where
         }
     }
 
-    /// A promise of the next message, or of `undefined` when the connection is closed for good.
+    /// A promise of the next message, or of `undefined` once the socket is closed for good.
     ///
     /// # Errors
-    /// A `DOMException` called `InvalidStateError` when messages go to listeners.
+    /// A `DOMException` called `InvalidStateError` if messages go to listeners.
     pub fn next(&self) -> Result<Promise, JsValue> {
         self.0.claim(Reading::Calls)?;
         Ok(self.0.next())
     }
 
-    /// A message that is there already.
+    /// A message that has already arrived.
     ///
     /// # Errors
-    /// A `DOMException` called `InvalidStateError` when messages go to listeners, or to a call that waits.
+    /// A `DOMException` called `InvalidStateError` if messages go to listeners or to a pending call.
     pub fn try_next(&self) -> Result<Option<JsValue>, JsValue> {
         self.0.claim(Reading::Calls)?;
         if !self.0.waiting.borrow().is_empty() {
-            let message = "a call of next, or a loop, waits for the messages";
+            let message = "a call of next or a loop is waiting for messages";
             return Err(self.0.class.dom_exception("InvalidStateError", message));
         }
         Ok(self.0.with_task(|task| {
@@ -210,10 +211,10 @@ where
         }))
     }
 
-    /// An asynchronous iterator over the messages, until the connection is closed for good.
+    /// An asynchronous iterator over the messages, until the socket is closed for good.
     ///
     /// # Errors
-    /// A `DOMException` called `InvalidStateError` when messages go to listeners.
+    /// A `DOMException` called `InvalidStateError` if messages go to listeners.
     pub fn iterate(&self) -> Result<MessageIterator, JsValue> {
         self.0.claim(Reading::Calls)?;
         Ok(MessageIterator::new(Rc::clone(&self.0) as Rc<dyn Read>))
@@ -222,8 +223,8 @@ where
     /// Adds a listener, as `EventTarget` does.
     ///
     /// # Errors
-    /// What `EventTarget` throws; for a listener for messages a `DOMException` called `InvalidStateError` when
-    /// they were asked for by `next`, `tryNext` or a loop.
+    /// What `EventTarget` throws; for a `message` listener, also a `DOMException` called `InvalidStateError`
+    /// if `next`, `tryNext` or a loop already reads messages.
     pub fn add_event_listener(
         &self,
         kind: &JsValue,
@@ -267,16 +268,16 @@ where
     /// Pauses until [`resume`](Self::resume).
     ///
     /// # Errors
-    /// As [`close`](Self::close).
+    /// See [`close`](Self::close).
     pub fn suspend(&self, code: &JsValue, reason: &JsValue) -> Result<(), JsValue> {
         self.end(code, reason, |code, reason| {
             self.0.handle.suspend(code, reason)
         })
     }
 
-    /// Goes on after [`suspend`](Self::suspend).
+    /// Resumes after [`suspend`](Self::suspend).
     pub fn resume(&self) {
-        // It fails only for a socket that was dropped, and this one has it.
+        // It fails only for a dropped socket, and this one is alive.
         let _ = self.0.handle.resume();
     }
 
@@ -291,26 +292,26 @@ where
         end(code, &reason).map_err(|error| not_to_be_sent(class, error))
     }
 
-    /// A new connection now, whatever the state; the present one is closed with the code and the reason.
+    /// Opens a new connection now, whatever the state; closes the current one with the code and the reason.
     ///
     /// # Errors
-    /// As [`TypedSocket::close`].
+    /// See [`TypedSocket::close`].
     pub fn reconnect(&self, code: &JsValue, reason: &JsValue) -> Result<(), JsValue> {
         let Inner { class, handle, .. } = &*self.0;
         let (code, reason) = closing(*class, code, reason)?;
         match handle.reconnect_with(code, &reason) {
             Err(ReconnectError::Close(error)) => Err(not_to_be_sent(*class, error)),
-            // It is gone only where it was dropped, and this one has it.
+            // It is gone only after a drop, and this one is alive.
             _ => Ok(()),
         }
     }
 
-    /// With the option `gate`: the queue may flow on this connection.
+    /// With the option `gate`: lets the queue flow on this connection.
     pub fn ready(&self) {
         let _ = self.0.handle.ready();
     }
 
-    /// What the connection is doing, by name.
+    /// The connection's state, by name.
     #[must_use]
     pub fn state(&self) -> &'static str {
         self.0.handle.phase().name()
@@ -322,7 +323,7 @@ where
         self.0.handle.protocol().unwrap_or_default()
     }
 
-    /// Bytes in the queue and in the browser.
+    /// Bytes in the queue and in the browser's buffer.
     #[must_use]
     pub fn buffered_amount(&self) -> f64 {
         self.0.handle.buffered_amount().unwrap_or_default() as f64
@@ -334,14 +335,14 @@ where
     E: Exportable + Offers<C>,
     C: Speaks<E>,
 {
-    /// Decides who gets the messages, if that is open.
+    /// Decides who gets the messages, unless that is already decided.
     fn claim(&self, wanted: Reading) -> Result<(), JsValue> {
         let reading = self.reading.get();
         if reading != Reading::Undecided && reading != wanted {
             let message = if reading == Reading::Listeners {
-                "the messages of this socket go to its listeners"
+                "this socket's messages go to its listeners"
             } else {
-                "the messages of this socket go to those who call next or tryNext, or iterate"
+                "this socket's messages go to next, tryNext or a loop"
             };
             return Err(self.class.dom_exception("InvalidStateError", message));
         }
@@ -349,7 +350,7 @@ where
         Ok(())
     }
 
-    /// Has the reading task look again.
+    /// Makes the reading task check again.
     fn wake(&self) {
         if let Some(waker) = &*self.waker.borrow() {
             waker.wake_by_ref();
@@ -359,18 +360,18 @@ where
     /// Runs `work` on behalf of the reading task, outside of it.
     fn with_task<T>(&self, work: impl FnOnce(&mut Context<'_>) -> T) -> T {
         let waker = self.waker.borrow().clone();
-        // Before its first run it is on its way anyway.
+        // Before its first run, it is scheduled anyway.
         let waker = waker.as_ref().unwrap_or(Waker::noop());
         work(&mut Context::from_waker(waker))
     }
 
-    /// Hands over all that is there for somebody. Handlers run in here, so that nothing is borrowed.
+    /// Delivers everything that somebody wants. Handlers run in here, so nothing may be borrowed.
     fn read(&self, task: &mut Context<'_>) {
         *self.waker.borrow_mut() = Some(task.waker().clone());
         while self.hand_over(task) {}
     }
 
-    /// Hands over one message, if somebody wants it; whether there was one.
+    /// Delivers one message, if somebody wants it; returns whether there was one.
     fn hand_over(&self, task: &mut Context<'_>) -> bool {
         let wanted = match self.reading.get() {
             Reading::Undecided => false,
@@ -383,7 +384,7 @@ where
         match self.receive(task) {
             Poll::Ready(Some(Some(message))) => {
                 match self.reading.get() {
-                    Reading::Listeners => self.target.tell(events::message(&message)),
+                    Reading::Listeners => self.target.emit(events::message(&message)),
                     _ => self.answer(&message),
                 }
                 true
@@ -397,7 +398,7 @@ where
         }
     }
 
-    /// The next message; `None` for one that was none of the endpoint's, which is told as an event.
+    /// The next message; `None` for one that does not fit the endpoint, which is reported as an event.
     fn receive(&self, task: &mut Context<'_>) -> Poll<Option<Option<JsValue>>> {
         let polled = Pin::new(&mut *self.socket.borrow_mut()).poll_next(task);
         polled.map(|item| {
@@ -405,13 +406,13 @@ where
                 |decoded| match decoded.map(|message| convert::to_js(&message)) {
                     Ok(Ok(message)) => Some(message),
                     Ok(Err(unfit)) => {
-                        let what = "a message cannot be handed over";
+                        let what = "a message cannot be converted";
                         self.target
-                            .tell(events::invalid(thrown(self.class, what, unfit), None));
+                            .emit(events::invalid(thrown(self.class, what, unfit), None));
                         None
                     }
                     Err(error) => {
-                        self.tell_invalid(&error);
+                        self.emit_invalid(&error);
                         None
                     }
                 },
@@ -419,13 +420,13 @@ where
         })
     }
 
-    fn tell_invalid(&self, error: &DecodeError) {
-        let what = format!("a message cannot be read: {error}");
+    fn emit_invalid(&self, error: &DecodeError) {
+        let what = format!("a message cannot be decoded: {error}");
         self.target
-            .tell(events::invalid(self.class.type_error(&what), Some(error)));
+            .emit(events::invalid(self.class.type_error(&what), Some(error)));
     }
 
-    /// Gives a message to the call that has waited longest.
+    /// Resolves the oldest pending call with a message.
     fn answer(&self, message: &JsValue) {
         let resolve = self.waiting.borrow_mut().pop_front();
         if let Some(resolve) = resolve {
@@ -434,17 +435,17 @@ where
         }
     }
 
-    /// There will be no message: tells those who wait.
+    /// No more messages will come: resolves the pending calls.
     fn answer_all(&self) {
         while !self.waiting.borrow().is_empty() {
             self.answer(&JsValue::UNDEFINED);
         }
     }
 
-    /// Tells an event, behind the messages that came before it.
-    fn tell(&self, event: &Event<Message>) {
+    /// Dispatches an event, after the messages that arrived before it.
+    fn emit(&self, event: &Event<Message>) {
         self.with_task(|task| while self.hand_over(task) {});
-        self.target.tell(match event {
+        self.target.emit(match event {
             Event::State(change) => events::state(change),
             Event::Open {
                 reconnected,
@@ -473,7 +474,7 @@ where
         }
     }
 
-    /// Messages that were not sent, or were not read in time, as they were before.
+    /// Messages that were not sent, or not read in time, in their original form.
     fn dropped(dropped: Dropped<Message>) -> Option<web_sys::Event> {
         let received = dropped.reason == DropReason::InboxFull;
         let messages: Array = dropped
@@ -585,7 +586,7 @@ fn close_code(class: Class, code: &JsValue) -> Result<Option<u16>, JsValue> {
     }
 }
 
-/// The error for a message that cannot pass.
+/// The error for a message that cannot be converted.
 pub(crate) fn thrown(class: Class, what: &str, unfit: Unfit) -> JsValue {
     match unfit {
         Unfit::Thrown(thrown) => thrown,
@@ -599,8 +600,8 @@ pub(crate) fn thrown(class: Class, what: &str, unfit: Unfit) -> JsValue {
     }
 }
 
-/// Adds what may quote the message, beside the error's own text.
+/// Adds the part that may quote the message, beside the error's own text.
 fn set_detail(error: &JsValue, detail: &str) {
-    // A fresh error takes every property.
+    // A fresh error accepts every property.
     let _ = Reflect::set(error, &"detail".into(), &detail.into());
 }

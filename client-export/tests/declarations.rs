@@ -1,5 +1,5 @@
-//! The parts of `src/socket.d.ts` that are the JavaScript face's are what they are there.
-//! `UPDATE=1 cargo test -p steady-socket-export` writes them.
+//! The shared parts of `src/socket.d.ts` match the declarations of the JavaScript API. `UPDATE=1 cargo test
+//! -p steady-socket-export` regenerates them.
 #![cfg(not(target_family = "wasm"))]
 
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ fn read(path: &str) -> (PathBuf, String) {
     (path, text)
 }
 
-/// What stands between `begin` and `end`.
+/// The text between `begin` and `end`.
 fn between<'a>(text: &'a str, begin: &str, end: &str) -> &'a str {
     let (_, rest) = text
         .split_once(begin)
@@ -22,7 +22,7 @@ fn between<'a>(text: &'a str, begin: &str, end: &str) -> &'a str {
     inner
 }
 
-/// A type of the face's declarations, with the comment above it.
+/// A type from those declarations, with the comment above it.
 fn declared(face: &str, name: &str) -> String {
     let begin = face
         .find(&format!("export type {name} ="))
@@ -30,7 +30,7 @@ fn declared(face: &str, name: &str) -> String {
     let comment = face[..begin]
         .rfind("\n/**")
         .unwrap_or_else(|| panic!("no comment above {name}"));
-    // Up to the blank line that follows.
+    // Up to the next blank line.
     let rest = &face[comment + 1..];
     let end = rest.find("\n\n").map_or(rest.len(), |end| end + 1);
     rest[..end].to_owned()
@@ -50,7 +50,7 @@ fn what_both_faces_have_is_declared_alike() {
     let parts = [
         ("LossCause", declared(&face, "LossCause")),
         ("ConnectionState", declared(&face, "ConnectionState")),
-        // The indentation of the closing mark stands before it.
+        // The indentation of the closing mark precedes it.
         ("options", between(&face, &begin, &end).to_owned()),
     ];
     let mut wanted = present.clone();
@@ -64,8 +64,8 @@ fn what_both_faces_have_is_declared_alike() {
     } else {
         assert!(
             present == wanted,
-            "{OWN} is not what {FACE} makes of it; \
-             `UPDATE=1 cargo test -p steady-socket-export` writes it anew"
+            "{OWN} does not match {FACE}; \
+             `UPDATE=1 cargo test -p steady-socket-export` regenerates it"
         );
     }
 }

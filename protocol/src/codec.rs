@@ -16,35 +16,35 @@ pub use plain::{PlainBytes, PlainText};
 
 use crate::{DecodeError, EncodeError, Message, MessageKind};
 
-/// The deepest nesting of lists and maps that [`Json`](crate::Json) and [`MsgPack`](crate::MsgPack)
-/// decode. A message from the other end must not be able to exhaust the stack.
+/// The deepest nesting of lists and maps that [`Json`](crate::Json) and [`MsgPack`](crate::MsgPack) decode,
+/// so that a message from the peer cannot exhaust the stack.
 pub const MAX_DEPTH: usize = 127;
 
-/// A format of messages. A codec is a type that is never made: it only names functions.
+/// A message format. Codec types are never instantiated; they only name functions.
 pub trait Codec: 'static {
     /// A short name for logs and errors, such as `json`.
     const NAME: &'static str;
-    /// The kind of every message that it makes, and the only kind that it reads.
+    /// The kind of every message that it produces, and the only kind that it reads.
     const KIND: MessageKind;
 }
 
 /// A codec that can write a `T`.
 pub trait Encode<T: ?Sized>: Codec {
-    /// Makes a message of `value`, of the kind [`Codec::KIND`].
+    /// Encodes `value` as a message of the kind [`Codec::KIND`].
     ///
     /// # Errors
     ///
-    /// If the format has no form for the value.
+    /// If the format cannot represent the value.
     fn encode(value: &T) -> Result<Message, EncodeError>;
 }
 
 /// A codec that can read a `T`.
 pub trait Decode<T>: Codec {
-    /// Reads a value from `message`, which is taken by value so that plain text and bytes move
-    /// without a copy.
+    /// Decodes a value from `message`, which is taken by value so that plain text and bytes move without a
+    /// copy.
     ///
     /// # Errors
     ///
-    /// If the message is of the wrong kind, or does not hold a `T`.
+    /// If the message is of the wrong kind or does not hold a `T`.
     fn decode(message: Message) -> Result<T, DecodeError>;
 }

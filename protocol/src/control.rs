@@ -1,24 +1,23 @@
-//! Control messages: what the two ends tell each other beside the application's messages.
+//! Control messages: what the two ends exchange beside the application's messages.
 //!
-//! A browser's script sees no protocol ping, cannot send one, and is told nothing by a server that
-//! goes away, so both have to be said in messages. They are spoken only on a connection whose
-//! sub-protocol ends with [`SUFFIX`], which the client offers beside the plain name; a client or a
-//! server that knows nothing of them is not disturbed.
-//!
+//! A browser's script cannot send or see protocol pings, and nothing announces that a server is going away,
+//! so both travel as messages. They are used only on a connection whose sub-protocol ends with [`SUFFIX`],
+//! which the client offers beside the plain name; a client or server that knows nothing of them is
+//! unaffected.
 //! A control message is a text message that starts with one `~`:
 //!
 //! | text | from | meaning |
 //! |---|---|---|
-//! | `~beat 20000` | server | alive; the next one follows within so many milliseconds |
+//! | `~beat 20000` | server | alive; the next beat follows within this many milliseconds |
 //! | `~ping` | client | asks for a `~beat` now |
-//! | `~ping 7` | client | asks for a `~beat` and a `~pong 7` now; sent only after `~pong 0` has come |
-//! | `~pong 7` | server | everything that came before `~ping 7` has been received |
-//! | `~pong 0` | server | answers numbered pings; comes with the first `~beat` |
-//! | `~reconnect 5000-30000` | server | when this connection ends, come back after a time drawn from this window, in milliseconds |
+//! | `~ping 7` | client | asks for a `~beat` and a `~pong 7` now; sent only after `~pong 0` has arrived |
+//! | `~pong 7` | server | everything sent before `~ping 7` has been received |
+//! | `~pong 0` | server | numbered pings are supported; sent with the first `~beat` |
+//! | `~reconnect 5000-30000` | server | when this connection ends, reconnect after a delay drawn from this window, in milliseconds |
 //!
-//! A text of the application that starts with `~` goes out with one more `~` in front, in both
-//! directions, so that it is never taken for a control message: [`escape`] puts it there, and [`heard`]
-//! takes it off. With them a server needs nothing else:
+//! An application's text that starts with `~` is sent with one more `~` in front, in both directions, so that
+//! it is never mistaken for a control message: [`escape`] adds it, and [`heard`] removes it. A server needs
+//! nothing else:
 //!
 //! ```
 //! use steady_socket_protocol::control::{Control, Heard, escape, heard};
@@ -28,8 +27,8 @@
 //! assert_eq!(heard(&escape("~ping 7")), Heard::Application("~ping 7"));
 //! ```
 //!
-//! A server that speaks no control messages can still announce the window, in the reason of its
-//! Close: see [`Window::in_reason`].
+//! A server that does not support control messages can still announce the window, in the reason of its Close:
+//! see [`Window::in_reason`].
 
 use alloc::borrow::Cow;
 use alloc::format;
@@ -39,24 +38,24 @@ use core::fmt;
 #[cfg(feature = "std")]
 use crate::Message;
 
-/// What a sub-protocol's name ends with when control messages (version 1) are spoken.
+/// The suffix of a sub-protocol's name that turns on control messages (version 1).
 pub const SUFFIX: &str = "~1";
 
-/// What a control message starts with, and an application's text that starts with it is escaped by.
+/// The character that starts a control message and escapes an application's text that starts with it.
 pub const MARK: char = '~';
 
-/// What a text message means on a connection that speaks control messages.
+/// The meaning of a text message on a connection with control messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Heard<'a> {
-    /// A text of the application, without its escape.
+    /// A text of the application, unescaped.
     Application(&'a str),
     /// A control message.
     Control(Control),
-    /// A control message that this version does not know. It is passed over.
+    /// A control message that this version does not know, to be ignored.
     Unknown,
 }
 
-/// Reads a text message that came on a connection that speaks control messages.
+/// Classifies a text message received on a connection with control messages.
 #[must_use]
 pub fn heard(text: &str) -> Heard<'_> {
     match text.strip_prefix(MARK) {
@@ -66,8 +65,8 @@ pub fn heard(text: &str) -> Heard<'_> {
     }
 }
 
-/// A text of the application as it goes out on such a connection: with one more [`MARK`] in front if it starts
-/// with one, and otherwise as it is, without a copy.
+/// Escapes a text of the application for sending on such a connection: one more [`MARK`] in front if it
+/// starts with one; otherwise unchanged, without a copy.
 #[must_use]
 pub fn escape<'a>(text: impl Into<Cow<'a, str>>) -> Cow<'a, str> {
     let text = text.into();
@@ -87,19 +86,19 @@ pub fn escaped(text: &str) -> String {
     escaped
 }
 
-/// What a message means on a connection that speaks control messages.
+/// The meaning of a message on a connection with control messages.
 #[cfg(feature = "std")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Incoming {
-    /// A message of the application, without its escape.
+    /// A message of the application, unescaped.
     Application(Message),
     /// A control message.
     Control(Control),
-    /// A control message that this version does not know. It is passed over.
+    /// A control message that this version does not know, to be ignored.
     Unknown,
 }
 
-/// Reads a message as [`heard`] does. A binary message is always the application's, and comes back as it is.
+/// Classifies a message as [`heard`] does. A binary message is always the application's and stays unchanged.
 #[cfg(feature = "std")]
 #[must_use]
 pub fn incoming(message: Message) -> Incoming {
@@ -118,7 +117,7 @@ pub fn incoming(message: Message) -> Incoming {
     }
 }
 
-/// A message of the application as it goes out, as [`escape`] has it. A binary message stays as it is.
+/// Escapes a message of the application as [`escape`] does. A binary message stays unchanged.
 #[cfg(feature = "std")]
 #[must_use]
 pub fn outgoing(message: Message) -> Message {
@@ -132,23 +131,23 @@ pub fn outgoing(message: Message) -> Message {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Control {
-    /// The server is alive and says so again within `interval_ms` milliseconds.
+    /// The server is alive and will send the next beat within `interval_ms` milliseconds.
     Beat {
-        /// Milliseconds until the next one, at the latest.
+        /// Milliseconds until the next beat, at most.
         interval_ms: u64,
     },
-    /// The client asks for a beat now, and for the answer with the same number, if it gives one.
+    /// The client asks for a beat now and, if the ping is numbered, for a pong of the same number.
     Ping {
-        /// Which of the connection's pings this is, from 1.
+        /// The ping's number on this connection, from 1.
         number: Option<u64>,
     },
-    /// The server has received the ping of this number, and so everything before it. With 0 it says that it
-    /// answers numbered pings.
+    /// The server has received the ping of this number, and thus everything before it. The number 0 means
+    /// that it supports numbered pings.
     Pong {
         /// The number.
         number: u64,
     },
-    /// The server says when to come back once this connection has ended.
+    /// The server announces when to reconnect once this connection has ended.
     Reconnect(Window),
 }
 
@@ -156,7 +155,7 @@ impl Control {
     /// The text of a [`Control::Ping`] without a number.
     pub const PING: &str = "~ping";
 
-    /// The text of a [`Control::Ping`], made without the machinery of `fmt`, which is many times the size.
+    /// The text of a [`Control::Ping`], built without `fmt`, whose code is many times larger.
     #[must_use]
     pub fn ping(number: Option<u64>) -> String {
         let mut text = String::from(Self::PING);
@@ -175,8 +174,8 @@ impl Control {
         text
     }
 
-    /// Reads a text message; `None` if it is not a control message that this version knows. [`heard`] tells
-    /// an unknown one from a text of the application.
+    /// Parses a text message; `None` if it is not a control message that this version knows. [`heard`] tells
+    /// an unknown control message from a text of the application.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.strip_prefix(MARK)?;
@@ -210,17 +209,17 @@ impl fmt::Display for Control {
     }
 }
 
-/// When the clients of a server that goes away are to come back, each at a time of its own.
+/// When the clients of a departing server should reconnect, each at a random time of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Window {
-    /// The least wait, in milliseconds.
+    /// The shortest delay, in milliseconds.
     pub min_ms: u64,
-    /// The longest wait, in milliseconds; not less than `min_ms`.
+    /// The longest delay, in milliseconds; not less than `min_ms`.
     pub max_ms: u64,
 }
 
 impl Window {
-    /// What the window starts with in the reason of a Close.
+    /// The prefix of the window in the reason of a Close.
     const IN_REASON: &str = "reconnect=";
 
     fn parse(text: &str) -> Option<Self> {
@@ -229,8 +228,8 @@ impl Window {
         (min_ms <= max_ms).then_some(Self { min_ms, max_ms })
     }
 
-    /// The window in the reason of a Close: a word `reconnect=5000-30000` anywhere in it, in
-    /// milliseconds. The first such word counts, and a malformed one means nothing.
+    /// Finds the window in the reason of a Close: a word `reconnect=5000-30000` anywhere in it, in
+    /// milliseconds. Only the first such word counts; a malformed one is ignored.
     ///
     /// ```
     /// use steady_socket_protocol::control::Window;
@@ -251,7 +250,7 @@ impl Window {
         None
     }
 
-    /// The word that announces it in the reason of a Close.
+    /// The word that announces the window in the reason of a Close.
     #[must_use]
     pub fn as_reason(&self) -> String {
         format!("{}{self}", Self::IN_REASON)
@@ -264,7 +263,7 @@ impl fmt::Display for Window {
     }
 }
 
-/// A whole number in decimal digits, at most ten of them: no sign, no space.
+/// A whole number of at most ten decimal digits, without sign or space.
 fn digits(text: &str) -> Option<u64> {
     if !(1..=10).contains(&text.len()) {
         return None;
@@ -275,8 +274,8 @@ fn digits(text: &str) -> Option<u64> {
     })
 }
 
-/// What stands before the first `mark`, which is ASCII, and what follows it if there is one. A search for a
-/// character, as `str` has it, is many times the size.
+/// Splits `text` at the first `mark`, an ASCII byte, into what precedes and what follows it. The character
+/// search of `str` compiles to many times the code.
 fn head(text: &str, mark: u8) -> (&str, Option<&str>) {
     match text.bytes().position(|byte| byte == mark) {
         Some(at) => (text.get(..at).unwrap_or_default(), text.get(at + 1..)),

@@ -1,4 +1,4 @@
-//! Typed endpoints: what is spoken where, declared once for both ends.
+//! Typed endpoints: path, messages and codecs, declared once for both ends.
 
 #[cfg(feature = "json")]
 use crate::control;
@@ -16,39 +16,39 @@ pub trait Endpoint: 'static {
     const SUBPROTOCOLS: &'static [Subprotocol<Self::ClientMessage, Self::ServerMessage>];
 }
 
-/// Says that an endpoint speaks the codec `C`, and under which name. A client asks for
-/// `E: Offers<C>`, so that one with a codec that the endpoint does not offer does not compile.
+/// Says that an endpoint supports the codec `C`, and under which name. A client requires `E: Offers<C>`, so
+/// that a codec that the endpoint does not offer is a compile error.
 #[diagnostic::on_unimplemented(
     message = "the endpoint `{Self}` does not offer the codec `{C}`",
     note = "its declaration (`endpoint!`) lists the codecs that it offers"
 )]
 pub trait Offers<C: Codec>: Endpoint {
-    /// The name of the sub-protocol that goes with the codec.
+    /// The name of the codec's sub-protocol.
     const SUBPROTOCOL: &'static str;
 }
 
-/// One sub-protocol of an endpoint: a name, and the codec that goes with it, for a client that
-/// sends `In` and a server that sends `Out`.
+/// One sub-protocol of an endpoint: a name and its codec, for a client that sends `In` and a server that
+/// sends `Out`.
 #[derive(Debug)]
 pub struct Subprotocol<In, Out> {
-    /// The name that is negotiated in `Sec-WebSocket-Protocol`.
+    /// The name negotiated in `Sec-WebSocket-Protocol`.
     pub name: &'static str,
     /// The codec's name.
     pub codec: &'static str,
     /// The kind of message that the codec uses.
     pub kind: MessageKind,
-    /// Makes a message of what a client sends.
+    /// Encodes a message of the client.
     pub encode_client: fn(&In) -> Result<Message, EncodeError>,
-    /// Reads what a client sent.
+    /// Decodes a message of the client.
     pub decode_client: fn(Message) -> Result<In, DecodeError>,
-    /// Makes a message of what the server sends.
+    /// Encodes a message of the server.
     pub encode_server: fn(&Out) -> Result<Message, EncodeError>,
-    /// Reads what the server sent.
+    /// Decodes a message of the server.
     pub decode_server: fn(Message) -> Result<Out, DecodeError>,
 }
 
 impl<In, Out> Subprotocol<In, Out> {
-    /// The sub-protocol called `name` that speaks the codec `C`.
+    /// The sub-protocol called `name` with the codec `C`.
     #[must_use]
     pub const fn of<C>(name: &'static str) -> Self
     where
@@ -103,7 +103,7 @@ impl<In, Out> Copy for Subprotocol<In, Out> {}
 /// # }
 /// ```
 ///
-/// A codec that is not listed is refused by the compiler, wherever a client or a server asks for it:
+/// The compiler rejects a codec that is not listed, wherever a client or a server asks for it:
 ///
 /// ```compile_fail,E0277
 /// use steady_socket_protocol::{Json, Offers, PlainText, endpoint};
@@ -123,7 +123,7 @@ impl<In, Out> Copy for Subprotocol<In, Out> {}
 /// client::<Strings, PlainText>(); // the trait bound `Strings: Offers<PlainText>` is not satisfied
 /// ```
 ///
-/// So is a sub-protocol name that cannot stand in the header, or a path without its slash:
+/// It also rejects a sub-protocol name that is not a token, and a path without a leading slash:
 ///
 /// ```compile_fail,E0080
 /// # use steady_socket_protocol::{Json, endpoint};
@@ -161,7 +161,7 @@ macro_rules! endpoint {
 
         const _: () = assert!(
             matches!($path.as_bytes(), [b'/', ..]),
-            "the path of an endpoint starts with a slash"
+            "an endpoint's path must start with a slash"
         );
 
         $(
@@ -172,13 +172,13 @@ macro_rules! endpoint {
 
             const _: () = assert!(
                 $crate::is_token($name),
-                "the name of a sub-protocol is made of letters, digits and !#$%&'*+-.^_`|~"
+                "a sub-protocol's name may contain only letters, digits and !#$%&'*+-.^_`|~"
             );
         )+
     };
 }
 
-/// Whether `name` is a token, as RFC 9110 calls it: what the name of a sub-protocol must be.
+/// Whether `name` is a token (RFC 9110), as the name of a sub-protocol must be.
 #[doc(hidden)]
 #[must_use]
 pub const fn is_token(name: &str) -> bool {
@@ -196,24 +196,24 @@ pub const fn is_token(name: &str) -> bool {
     !bytes.is_empty()
 }
 
-/// What a server chose for a connection.
+/// The server's choice for a connection.
 #[cfg(feature = "json")]
 #[derive(Debug)]
 pub struct Negotiated<In, Out> {
-    /// What is spoken.
+    /// The chosen sub-protocol.
     pub subprotocol: Subprotocol<In, Out>,
-    /// The value of `Sec-WebSocket-Protocol` in the answer; `None` if the client offered nothing,
-    /// for then the answer must not have the header.
+    /// The value of `Sec-WebSocket-Protocol` in the response; `None` if the client offered nothing, because
+    /// the response must then omit the header.
     pub answer: Option<String>,
-    /// Whether control messages are spoken beside the endpoint's (see [`control`](mod@crate::control)).
+    /// Whether control messages are used beside the endpoint's (see [`control`](mod@crate::control)).
     pub controls: bool,
 }
 
-/// A client offered sub-protocols, and the endpoint speaks none of them. A server answers 400.
+/// The client offered only sub-protocols that the endpoint does not support. A server answers 400.
 #[cfg(feature = "json")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnknownSubprotocols {
-    /// The names that would have been accepted.
+    /// The names that the endpoint supports.
     pub known: Vec<&'static str>,
 }
 
@@ -222,7 +222,7 @@ impl std::fmt::Display for UnknownSubprotocols {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(
             f,
-            "none of the offered sub-protocols is spoken here; offer {}, or none at all for JSON",
+            "unsupported sub-protocols: offer {}, or none for JSON",
             self.known.join(" or ")
         )
     }
@@ -231,18 +231,17 @@ impl std::fmt::Display for UnknownSubprotocols {
 #[cfg(feature = "json")]
 impl std::error::Error for UnknownSubprotocols {}
 
-/// Chooses the sub-protocol of a connection to the endpoint `E`. `offered` is the value of the
-/// request's `Sec-WebSocket-Protocol`; several such headers are joined with commas first.
+/// Chooses the sub-protocol of a connection to the endpoint `E`. `offered` is the value of the request's
+/// `Sec-WebSocket-Protocol`; join several such headers with commas first.
 ///
-/// The first name that the endpoint knows wins, for the client lists them by preference; with
-/// [`control::SUFFIX`] behind it, it asks for control messages, too. Names are
-/// compared with their case, as the RFC says; white space around them and empty items are passed
-/// over. With none offered, JSON is spoken: that is what a client means that knows nothing of
-/// sub-protocols, and the reason for the bound on `E`.
+/// The first name that the endpoint knows wins, since clients list names by preference; followed by
+/// [`control::SUFFIX`], it also asks for control messages. Names are compared case-sensitively, as the RFC
+/// requires; white space around them and empty items are ignored. If none is offered, the choice is JSON,
+/// which is what a client means that knows nothing of sub-protocols; hence the bound on `E`.
 ///
 /// # Errors
 ///
-/// If names were offered and all are unknown.
+/// If names were offered and none is known.
 #[cfg(feature = "json")]
 pub fn negotiate<E>(
     offered: Option<&str>,
@@ -328,7 +327,7 @@ mod tests {
             (chosen.answer.as_deref(), chosen.controls),
             (Some("hello.msgpack~1"), true)
         );
-        // Of another version, or in the client's order behind the plain name.
+        // Another version, or after the plain name in the client's order.
         for offered in ["hello.json~2, hello.json", "hello.json, hello.json~1"] {
             let chosen = negotiate::<Hello>(Some(offered)).unwrap();
             assert!(!chosen.controls, "{offered}");
@@ -358,7 +357,7 @@ mod tests {
             );
             assert!(
                 !error.to_string().contains("q=1"),
-                "the client's text is not repeated: {error}"
+                "the error quotes the client: {error}"
             );
         }
     }

@@ -1,7 +1,7 @@
-//! Why a value could not be encoded, or a message not decoded.
+//! Why a value could not be encoded or a message could not be decoded.
 //!
-//! Messages carry what users write, so nothing that a program logs by habit (`Display`, `Debug`,
-//! the error of an `expect`) may quote them. What was received can be had by asking for it.
+//! Messages carry what users write, so nothing that programs log by habit (`Display`, `Debug`, the error of
+//! an `expect`) quotes them. The payload is available only on request.
 
 use std::fmt;
 #[cfg(feature = "json")]
@@ -9,13 +9,13 @@ use std::sync::Arc;
 
 use crate::{Message, MessageKind};
 
-/// At most so many characters of text, or half as many bytes in hexadecimal, are kept as excerpt.
+/// The length limit of an excerpt: this many characters of text, or half as many bytes in hexadecimal.
 const EXCERPT: usize = 80;
 
-// What only the accessors show is put into words when they are called: a program that does not call them is
-// made without the tables of what has to be escaped, and without serde_json's sentences.
+// Text that only the accessors show is formatted when they are called, so that a program that never calls
+// them is built without the escape tables and without serde_json's messages.
 
-/// A message could not be decoded. The connection is not harmed by it.
+/// A message could not be decoded. The connection is unaffected.
 ///
 /// `Display` and `Debug` show no payload; [`excerpt`](Self::excerpt) and [`detail`](Self::detail) may.
 #[derive(Clone)]
@@ -25,7 +25,7 @@ pub struct DecodeError {
     beginning: Beginning,
 }
 
-/// Why a message could not be decoded, and the decoder's own words about it.
+/// Why a message could not be decoded, and the decoder's own message.
 #[derive(Clone)]
 enum Failure {
     Told(DecodeReason, Option<Words>),
@@ -37,18 +37,18 @@ enum Failure {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DecodeReason {
-    /// A text message came where the codec expects a binary one, or the other way round.
+    /// A text message arrived where the codec expects a binary one, or vice versa.
     WrongKind {
-        /// What the codec speaks.
+        /// The kind that the codec expects.
         expected: MessageKind,
-        /// What came.
+        /// The kind that arrived.
         received: MessageKind,
     },
-    /// The kind was right but the content was not.
+    /// The message has the right kind but the wrong content.
     Malformed {
         /// What was wrong with it.
         fault: Fault,
-        /// Where, if the codec can tell.
+        /// Where, if the codec knows.
         at: Option<Position>,
     },
 }
@@ -57,10 +57,10 @@ pub enum DecodeReason {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fault {
-    /// It is not written in the codec's format, or something follows its end.
+    /// It is not valid in the codec's format, or has trailing data.
     Syntax,
-    /// It is well written, but is not a value of the expected type: a field is missing, a variant
-    /// is unknown, a number is out of range.
+    /// It is valid, but not a value of the expected type: a field is missing, a variant is unknown, a number
+    /// is out of range.
     Mismatch,
     /// It ends in the middle of a value.
     Truncated,
@@ -84,7 +84,7 @@ pub enum Position {
 }
 
 impl DecodeError {
-    /// For a codec's author: `message` is not of the kind that `codec` speaks.
+    /// For codec authors: `message` is not of the kind that `codec` expects.
     #[must_use]
     pub fn wrong_kind(codec: &'static str, expected: MessageKind, message: &Message) -> Self {
         let received = message.kind();
@@ -96,10 +96,10 @@ impl DecodeError {
         }
     }
 
-    /// For a codec's author: `message` could not be read for the reason `fault`.
+    /// For codec authors: `message` could not be decoded because of `fault`.
     ///
-    /// `detail` is the decoder's own words. They may quote the payload, so they are shown only by
-    /// [`detail`](Self::detail).
+    /// `detail` is the decoder's own message. It may quote the payload, so only [`detail`](Self::detail)
+    /// shows it.
     #[must_use]
     pub fn malformed(
         codec: &'static str,
@@ -116,7 +116,7 @@ impl DecodeError {
         }
     }
 
-    /// As [`malformed`](Self::malformed), with what serde_json says.
+    /// Like [`malformed`](Self::malformed), with serde_json's message.
     #[cfg(feature = "json")]
     pub(crate) fn json(codec: &'static str, error: serde_json::Error, message: &Message) -> Self {
         Self {
@@ -126,13 +126,13 @@ impl DecodeError {
         }
     }
 
-    /// The name of the codec that refused the message: [`Codec::NAME`](crate::Codec::NAME).
+    /// The name of the codec that rejected the message: [`Codec::NAME`](crate::Codec::NAME).
     #[must_use]
     pub fn codec(&self) -> &'static str {
         self.codec
     }
 
-    /// Why it was refused.
+    /// Why the message was rejected.
     #[must_use]
     pub fn reason(&self) -> DecodeReason {
         match &self.failure {
@@ -142,16 +142,16 @@ impl DecodeError {
         }
     }
 
-    /// The beginning of the message: **payload**, to be shown with care. Text is cut to 80
-    /// characters and escaped as by [`char::escape_debug`], bytes are the first 40 in hexadecimal;
-    /// `…` at the end says that there was more. `None` if the message was empty.
+    /// The beginning of the message: **payload**, so show it with care. Text is cut to 80 characters and
+    /// escaped as by [`char::escape_debug`]; of bytes, it is the first 40 in hexadecimal. A final `…` marks a
+    /// cut. `None` if the message was empty.
     #[must_use]
     pub fn excerpt(&self) -> Option<String> {
         self.beginning.shown()
     }
 
-    /// What the decoder itself says, such as the name of a missing field, cut and escaped like the
-    /// excerpt. It may quote the **payload**.
+    /// The decoder's own message, such as the name of a missing field, cut and escaped like the excerpt. It
+    /// may quote the **payload**.
     #[must_use]
     pub fn detail(&self) -> Option<String> {
         match &self.failure {
@@ -163,7 +163,7 @@ impl DecodeError {
 }
 
 impl PartialEq for DecodeError {
-    /// Whether all that they show is the same.
+    /// Whether both show the same.
     fn eq(&self, other: &Self) -> bool {
         self.codec == other.codec
             && self.reason() == other.reason()
@@ -195,7 +195,7 @@ impl fmt::Display for DecodeReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             DecodeReason::WrongKind { expected, received } => {
-                write!(f, "a {received} message where a {expected} one is expected")
+                write!(f, "expected a {expected} message, not a {received} one")
             }
             DecodeReason::Malformed { fault, at } => {
                 write!(f, "{fault}")?;
@@ -231,17 +231,17 @@ impl fmt::Display for Position {
     }
 }
 
-/// A value could not be encoded: its `Serialize` refused, or the format has no form for it (JSON
-/// has no map whose keys are lists).
+/// A value could not be encoded: its `Serialize` failed, or the format cannot represent it (JSON has no maps
+/// with lists as keys).
 ///
-/// `Display` and `Debug` show nothing of the value; [`detail`](Self::detail) may.
+/// `Display` and `Debug` never show the value; [`detail`](Self::detail) may.
 #[derive(Clone)]
 pub struct EncodeError {
     codec: &'static str,
     refusal: Refusal,
 }
 
-/// The encoder's own words.
+/// The encoder's own message.
 #[derive(Clone)]
 enum Refusal {
     Told(Words),
@@ -250,7 +250,7 @@ enum Refusal {
 }
 
 impl EncodeError {
-    /// For a codec's author: `detail` is the encoder's own words, which may quote the value.
+    /// For codec authors: `detail` is the encoder's own message, which may quote the value.
     #[must_use]
     pub fn new(codec: &'static str, detail: &str) -> Self {
         Self {
@@ -259,7 +259,7 @@ impl EncodeError {
         }
     }
 
-    /// As [`new`](Self::new), with what serde_json says.
+    /// Like [`new`](Self::new), with serde_json's message.
     #[cfg(feature = "json")]
     pub(crate) fn json(codec: &'static str, error: serde_json::Error) -> Self {
         Self {
@@ -274,7 +274,7 @@ impl EncodeError {
         self.codec
     }
 
-    /// What the encoder itself says, cut to 80 characters and escaped. It may quote the **value**.
+    /// The encoder's own message, cut to 80 characters and escaped. It may quote the **value**.
     #[must_use]
     pub fn detail(&self) -> String {
         match &self.refusal {
@@ -286,7 +286,7 @@ impl EncodeError {
 }
 
 impl PartialEq for EncodeError {
-    /// Whether all that they show is the same.
+    /// Whether both show the same.
     fn eq(&self, other: &Self) -> bool {
         self.codec == other.codec && self.detail() == other.detail()
     }
@@ -296,7 +296,11 @@ impl Eq for EncodeError {}
 
 impl fmt::Display for EncodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: the value has no form in this format", self.codec)
+        write!(
+            f,
+            "{}: the value cannot be represented in this format",
+            self.codec
+        )
     }
 }
 
@@ -314,7 +318,7 @@ impl std::error::Error for EncodeError {}
 #[derive(Clone, PartialEq, Eq)]
 struct Words {
     kept: Box<str>,
-    /// There was more.
+    /// Whether the text was cut.
     cut: bool,
 }
 
@@ -342,7 +346,7 @@ enum Beginning {
     Text(Words),
     Binary {
         kept: Box<[u8]>,
-        /// There was more.
+        /// Whether the bytes were cut.
         cut: bool,
     },
 }
@@ -361,7 +365,7 @@ impl Beginning {
         }
     }
 
-    /// `None` if there is nothing.
+    /// `None` if it is empty.
     fn shown(&self) -> Option<String> {
         let shown = match self {
             Self::Text(words) => words.shown(),
@@ -429,7 +433,7 @@ mod tests {
         let error = DecodeError::wrong_kind("json", MessageKind::Text, &vec![1].into());
         assert_eq!(
             error.to_string(),
-            "json: a binary message where a text one is expected"
+            "json: expected a text message, not a binary one"
         );
         let at = Some(Position::Line { line: 1, column: 4 });
         let error = DecodeError::malformed("json", Fault::Mismatch, at, &"".into(), None);

@@ -1,4 +1,4 @@
-//! Conversions for programs that move over from gloo-net, or use both.
+//! Conversions for programs that migrate from gloo-net or use both.
 
 use crate::Message;
 

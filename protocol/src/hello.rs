@@ -1,7 +1,7 @@
 //! The messages of the hello server's typed endpoint, and the rules for a name.
 //!
-//! The plain endpoint at `/` has no types: a text message is a name, the answer is its
-//! [`greeting`]. The rules for a name hold for both.
+//! The plain endpoint at `/` is untyped: a text message is a name, and the reply is its [`greeting`]. The
+//! rules for a name apply to both.
 
 use std::fmt;
 
@@ -12,7 +12,7 @@ use crate::Json;
 #[cfg(feature = "msgpack")]
 use crate::MsgPack;
 
-/// A name is at most so many characters (Unicode scalar values, not bytes).
+/// The maximum length of a name, in characters (Unicode scalar values, not bytes).
 pub const MAX_NAME_CHARS: u32 = 256;
 
 #[cfg(any(feature = "json", feature = "msgpack"))]
@@ -40,7 +40,7 @@ pub enum ClientMessage {
     },
 }
 
-/// What the server answers. One answer comes for each message, in order, whatever it was.
+/// The server's replies: one for each message, in order, valid or not.
 #[cfg_attr(feature = "typescript", derive(tsify::Tsify))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "camelCase")]
@@ -50,52 +50,51 @@ pub enum ServerMessage {
         /// The [`greeting`].
         text: String,
     },
-    /// `{"type":"invalid","reason":{"problem":"empty"}}`: the name breaks a rule. The connection
-    /// stays open.
+    /// `{"type":"invalid","reason":{"problem":"empty"}}`: the name breaks a rule. The connection stays open.
     Invalid {
-        /// Which rule.
+        /// The broken rule.
         reason: InvalidName,
     },
-    /// `{"type":"malformed","text":"json: …"}`: the message was not a [`ClientMessage`]. The
-    /// connection stays open.
+    /// `{"type":"malformed","text":"json: …"}`: the message was not a [`ClientMessage`]. The connection stays
+    /// open.
     Malformed {
-        /// What was wrong, in a sentence that quotes nothing of the message.
+        /// What was wrong, as a sentence that quotes nothing of the message.
         text: String,
     },
 }
 
-/// Which rule a name breaks. `Display` makes a sentence of it for people.
+/// The rule that a name breaks. `Display` formats it as a sentence for people.
 #[cfg_attr(feature = "typescript", derive(tsify::Tsify))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "problem", rename_all = "camelCase")]
 #[non_exhaustive]
 pub enum InvalidName {
-    /// `{"problem":"empty"}`: there is nothing in it but white space.
+    /// `{"problem":"empty"}`: the name is empty or only white space.
     Empty,
     /// `{"problem":"tooLong","length":300,"max":256}`
     TooLong {
-        /// How many characters it has.
+        /// The number of characters in the name.
         length: u32,
-        /// How many it may have: [`MAX_NAME_CHARS`].
+        /// The maximum: [`MAX_NAME_CHARS`].
         max: u32,
     },
-    /// `{"problem":"controlCharacter","position":3}`: it has a line break, a tabulator, an escape
-    /// or another control character.
+    /// `{"problem":"controlCharacter","position":3}`: the name has a line break, a tab, an escape or another
+    /// control character.
     ControlCharacter {
-        /// Where the first one is: the number of characters before it. `Display` counts from 1.
+        /// The position of the first one: the number of characters before it. `Display` counts from 1.
         position: u32,
     },
 }
 
-/// Checks a name: not empty and not white space alone, at most [`MAX_NAME_CHARS`] characters, no
+/// Checks that a name is not empty or only white space, has at most [`MAX_NAME_CHARS`] characters, and has no
 /// control characters ([`char::is_control`]). White space around a name is part of it.
 ///
 /// # Errors
 ///
-/// The first rule that it breaks, in that order.
+/// The first broken rule, in that order.
 pub fn validate_name(name: &str) -> Result<(), InvalidName> {
     let position_of_control = name.chars().position(char::is_control);
-    // The order matters to a reader of the answer: a lone line break is "empty", not "has a control
+    // The order matters to whoever reads the reply: a lone line break is "empty", not "has a control
     // character".
     if name.trim().is_empty() {
         return Err(InvalidName::Empty);
@@ -115,7 +114,7 @@ pub fn validate_name(name: &str) -> Result<(), InvalidName> {
     }
 }
 
-/// The answer to a valid name: `Hello NAME!`.
+/// The reply to a valid name: `Hello NAME!`.
 #[must_use]
 pub fn greeting(name: &str) -> String {
     format!("Hello {name}!")
@@ -126,7 +125,7 @@ fn saturated(count: usize) -> u32 {
 }
 
 impl fmt::Display for InvalidName {
-    /// A sentence of at most 123 bytes, so that it fits into a WebSocket close reason.
+    /// A sentence of at most 123 bytes, so that it fits in a WebSocket close reason.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             InvalidName::Empty => {

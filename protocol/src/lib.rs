@@ -1,15 +1,15 @@
-//! What the two ends of a steady-socket connection share.
+//! The part of steady-socket that both ends of a connection share.
 //!
 //! * [`Message`]: one WebSocket message, text or bytes.
-//! * [`Codec`], [`Encode`], [`Decode`]: how a typed value becomes a message and back, with the
-//!   codecs [`Json`], [`MsgPack`], [`PlainText`] and [`PlainBytes`].
-//! * [`Endpoint`] and [`endpoint!`]: a path, the messages of both sides and the sub-protocols,
-//!   declared once, so that a client and a server that disagree do not compile.
+//! * [`Codec`], [`Encode`], [`Decode`]: how a typed value becomes a message and back; the codecs are
+//!   [`Json`], [`MsgPack`], [`PlainText`] and [`PlainBytes`].
+//! * [`Endpoint`] and [`endpoint!`]: a path, the messages of both sides and the sub-protocols, declared once,
+//!   so that a client and a server that disagree do not compile.
 //! * [`negotiate`]: the server's choice among the sub-protocols that a client offers.
-//! * [`control`]: heartbeats, and when to come back.
+//! * [`control`]: heartbeats, and when to reconnect.
 //! * [`hello`]: the messages of the hello server, and the rules for a name.
 //!
-//! The crate does no input or output and knows no browser, so both ends and all tests can use it.
+//! The crate does no I/O and knows no browser, so that both ends and all tests can use it.
 //!
 //! ```
 //! use steady_socket_protocol::hello::{ClientMessage, ServerMessage};
@@ -27,10 +27,10 @@
 //!
 //! # Features
 //!
-//! `json` and `msgpack`, both on by default, bring the codec of that name. A client that speaks only
-//! one of them can leave the other out of its build. `typescript`, off by default, declares the hello
-//! messages in TypeScript; it brings `wasm-bindgen`, which a server has no use for. Each of them brings `std`,
-//! without which there is only [`control`].
+//! `json` and `msgpack`, both on by default, add the codec of that name. A client that uses only one can
+//! leave the other out of its build. `typescript`, off by default, declares the hello messages in TypeScript;
+//! it depends on `wasm-bindgen`, which a server does not need. Each of them enables `std`, without which only
+//! [`control`] is available.
 
 #![cfg_attr(not(feature = "std"), no_std)]
 

@@ -4,8 +4,8 @@ use std::fmt;
 
 /// One WebSocket message, as an application sends and receives it.
 ///
-/// Its `Debug` form tells the kind and the length and never the payload, so that a message can be
-/// logged without leaking what it says.
+/// Its `Debug` form shows the kind and the length but never the payload, so that logging a message does not
+/// leak its content.
 ///
 /// ```
 /// use steady_socket_protocol::Message;
@@ -20,7 +20,7 @@ pub enum Message {
     Binary(Vec<u8>),
 }
 
-/// Which of the two kinds of WebSocket message one is.
+/// The kind of a WebSocket message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum MessageKind {
     /// UTF-8 text.
@@ -30,7 +30,7 @@ pub enum MessageKind {
 }
 
 impl Message {
-    /// The payload's length in bytes; for text, of its UTF-8 form.
+    /// The payload's length in bytes; for text, in UTF-8.
     #[must_use]
     pub fn len(&self) -> usize {
         match self {
@@ -39,7 +39,7 @@ impl Message {
         }
     }
 
-    /// Whether the payload is empty. An empty message is legal and is delivered like any other.
+    /// Whether the payload is empty. Empty messages are valid and delivered like any other.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0

@@ -9,21 +9,21 @@ use std::time::Duration;
 use lexopt::Arg;
 use test_server::{Certificate, Config, Transcript};
 
-/// What the command line asks for.
+/// The request that the command line makes.
 #[derive(Debug)]
 pub(crate) enum Request {
     Help,
     Serve(Box<Config>),
 }
 
-/// The environment variable that lets in the pages of some origins, as `--allow-origin` does,
-/// separated by spaces.
+/// The environment variable that allows the pages of some origins, like `--allow-origin`; separated by
+/// spaces.
 pub(crate) const ALLOW_ORIGIN: &str = "TEST_SERVER_ALLOW_ORIGIN";
 
-/// The environment variable that, as `1`, does what `--demo-control` does.
+/// The environment variable that works like `--demo-control` if it is `1`.
 pub(crate) const DEMO_CONTROL: &str = "TEST_SERVER_DEMO_CONTROL";
 
-/// Reads the arguments, without the program's name, and `environment`, the value of a variable.
+/// Parses the arguments, without the program's name. `environment` returns the value of a variable.
 pub(crate) fn parse(
     arguments: impl IntoIterator<Item = impl Into<OsString>>,
     environment: impl Fn(&str) -> Option<String>,
@@ -109,8 +109,8 @@ pub(crate) fn parse(
         (true, Some(certificate), Some(key)) => Some(Certificate::Files { certificate, key }),
         (true, ..) => {
             return Err(UsageError(
-                "--tls-cert and --tls-key go together: give both files, or none for a certificate \
-                 that is made at the start"
+                "--tls-cert and --tls-key go together: pass both, or neither for a certificate \
+                 generated at start-up"
                     .to_owned(),
             ));
         }
@@ -124,7 +124,7 @@ pub(crate) fn parse(
     Ok(Request::Serve(Box::new(config)))
 }
 
-/// Reads an option's value; `accepted` says in an error what it may be.
+/// Parses an option's value; `accepted` says in the error what the option takes.
 fn value<T: FromStr>(
     parser: &mut lexopt::Parser,
     option: &str,
@@ -145,7 +145,7 @@ fn seconds(parser: &mut lexopt::Parser, option: &str) -> Result<Duration, UsageE
         .map_err(|_| UsageError(format!("{option} takes {accepted}, not {seconds}")))
 }
 
-/// The arguments make no sense.
+/// The arguments are invalid.
 #[derive(Debug)]
 pub(crate) struct UsageError(String);
 
@@ -161,7 +161,7 @@ impl From<lexopt::Error> for UsageError {
     }
 }
 
-/// The text of `--help`, with the defaults as they are.
+/// The text of `--help`, with the current defaults.
 pub(crate) fn help() -> String {
     let Config {
         host,

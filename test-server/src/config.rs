@@ -1,4 +1,4 @@
-//! What can be set, with every default and range.
+//! The configuration, with every default and range.
 
 use std::fmt;
 use std::io::Write;
@@ -8,44 +8,44 @@ use std::time::Duration;
 
 use crate::Origin;
 
-/// Everything that can be set about a [`Server`](crate::Server).
+/// The configuration of a [`Server`](crate::Server).
 #[derive(Debug, Clone)]
 pub struct Config {
     /// The address or host name to listen on.
     pub host: String,
-    /// The port to listen on; 0 takes a free one.
+    /// The port to listen on; 0 picks a free one.
     pub port: u16,
-    /// The folder with the demo page. It need not exist: the page then says how to build it.
+    /// The folder with the demo page. It need not exist: the page then explains how to build it.
     pub www: PathBuf,
-    /// Origins that may connect besides the server's own.
+    /// Origins that may connect, besides the server's own.
     pub allow_origins: Vec<Origin>,
-    /// Whether to refuse a client that sends no `Origin`, as programs other than browsers do.
+    /// Whether to refuse clients that send no `Origin`, as programs other than browsers do.
     pub require_origin: bool,
-    /// The largest message and frame that is accepted, in bytes, in
-    /// [`MESSAGE_BYTES`](Self::MESSAGE_BYTES). A larger one ends the connection with 1009.
+    /// The largest message and frame to accept, in bytes, in [`MESSAGE_BYTES`](Self::MESSAGE_BYTES). A larger
+    /// one ends the connection with 1009.
     pub max_message_bytes: usize,
-    /// How many WebSocket connections may be open at once, in
-    /// [`CONNECTIONS`](Self::CONNECTIONS). The next handshake is answered with 503. Each takes
-    /// 8 to 15 KiB of memory (less where there are more) and a file descriptor.
+    /// The maximum number of open WebSocket connections, in [`CONNECTIONS`](Self::CONNECTIONS). Further
+    /// handshakes are answered with 503. Each connection takes 8 to 15 KiB of memory (less when there are
+    /// more) and a file descriptor.
     pub max_connections: usize,
-    /// How long a client may take to send the head of a request, or to take some more of an answer over HTTP; then
+    /// How long a client may take to send the head of a request, or to read more of an HTTP response, before
     /// it is disconnected.
     pub handshake_timeout: Duration,
-    /// A connection on which no frame came for so long is closed with 1001. The answer to the
-    /// server's own ping is a frame.
+    /// A connection on which no frame arrives for this long is closed with 1001. The answer to the server's
+    /// own ping is a frame.
     pub idle_timeout: Duration,
     /// The time between the server's pings; shorter than `idle_timeout`.
     pub ping_interval: Duration,
     /// How long to wait for a client's own Close after the server has sent one.
     pub close_timeout: Duration,
-    /// How long a stop waits for the open connections before it cuts them.
+    /// How long a stop waits for the open connections before it drops them.
     pub shutdown_timeout: Duration,
-    /// The certificate to speak TLS with, by `https` and `wss` alone; `None` speaks `http` and `ws`.
-    /// A build without the feature `tls` cannot start with one.
+    /// The certificate for TLS, which restricts the server to `https` and `wss`; `None` serves `http` and
+    /// `ws`. A build without the feature `tls` cannot start with one.
     pub tls: Option<Certificate>,
-    /// Whether `POST /control/cut` is there, by which a page or a test ends its own connections.
+    /// Whether to serve `POST /control/cut`, with which a page or a test ends its own connections.
     pub demo_control: bool,
-    /// Where `< NAME` and `> Hello NAME!` are written.
+    /// Where `< NAME` and `> Hello NAME!` are logged.
     pub transcript: Transcript,
 }
 
@@ -60,7 +60,7 @@ impl Default for Config {
             max_message_bytes: 64 * 1024,
             max_connections: 1000,
             handshake_timeout: Duration::from_secs(10),
-            // Twice the interval and a half: two pings may get lost or late in a busy browser.
+            // Two and a half times the interval: a busy browser may lose or delay two pings.
             idle_timeout: Duration::from_secs(50),
             ping_interval: Duration::from_secs(20),
             close_timeout: Duration::from_secs(2),
@@ -73,21 +73,21 @@ impl Default for Config {
 }
 
 impl Config {
-    /// The range of `max_message_bytes`. Below it a ping, which may have 125 bytes, would not fit.
+    /// The range of `max_message_bytes`. With less, a ping, which may have 125 bytes, would not fit.
     pub const MESSAGE_BYTES: std::ops::RangeInclusive<usize> = 128..=16 * 1024 * 1024;
 
-    /// How long a connection may speak HTTP before it has to become a WebSocket. The answer that is under way then
-    /// has [`handshake_timeout`](Self::handshake_timeout) to be taken.
+    /// How long a connection may use HTTP before it has to become a WebSocket. The client then has
+    /// [`handshake_timeout`](Self::handshake_timeout) to read the response in progress.
     pub const HTTP_TIME: Duration = Duration::from_secs(60);
 
     /// The range of `max_connections`.
     pub const CONNECTIONS: std::ops::RangeInclusive<usize> = 1..=1_000_000;
 
-    /// Checks what the types alone do not.
+    /// Checks what the types alone do not guarantee.
     ///
     /// # Errors
     ///
-    /// The first value that is out of its range.
+    /// The first value that is out of range.
     pub fn validate(&self) -> Result<(), InvalidConfig> {
         if !Self::MESSAGE_BYTES.contains(&self.max_message_bytes) {
             return Err(InvalidConfig::MessageBytes(self.max_message_bytes));
@@ -117,39 +117,39 @@ impl Config {
     }
 }
 
-/// What a server shows its clients to prove who it is.
+/// The certificate with which a server proves its identity.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Certificate {
-    /// One that is made at the start, for `localhost`, `127.0.0.1` and `::1`, and trusted by nobody
-    /// who was not told its [`Fingerprint`].
+    /// Generated at start-up for `localhost`, `127.0.0.1` and `::1`; only clients that know its
+    /// [`Fingerprint`] trust it.
     SelfSigned,
-    /// One from files in PEM form.
+    /// Read from PEM files.
     Files {
-        /// The certificate, followed by those that vouch for it.
+        /// The certificate, followed by its chain.
         certificate: PathBuf,
-        /// Its private key.
+        /// The private key.
         key: PathBuf,
     },
 }
 
-/// By what a client can know a certificate that no authority vouches for.
+/// Identifies a certificate that no authority signed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fingerprint {
-    /// The SHA-256 of the certificate, as bytes in hexadecimal with colons between, as browsers
-    /// and `openssl` show it.
+    /// The SHA-256 of the certificate, as hexadecimal bytes separated by colons, as browsers and `openssl`
+    /// show it.
     pub certificate: String,
-    /// The SHA-256 of its public key (the SubjectPublicKeyInfo) in base64, which is what Chromium's
-    /// `--ignore-certificate-errors-spki-list` takes.
+    /// The SHA-256 of its public key (the SubjectPublicKeyInfo) in base64, the form of Chromium's
+    /// `--ignore-certificate-errors-spki-list`.
     pub public_key: String,
 }
 
-/// A [`Config`] cannot be used.
+/// A [`Config`] is invalid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum InvalidConfig {
-    /// `max_message_bytes` is out of its range.
+    /// `max_message_bytes` is out of range.
     MessageBytes(usize),
-    /// `max_connections` is out of its range.
+    /// `max_connections` is out of range.
     Connections(usize),
     /// A duration is zero or longer than a day.
     Duration {
@@ -158,7 +158,7 @@ pub enum InvalidConfig {
         /// Its value.
         duration: Duration,
     },
-    /// A quiet client would be taken for dead before it is pinged.
+    /// A quiet client would be considered dead before the first ping.
     PingsTooRare {
         /// The time between pings.
         ping_interval: Duration,
@@ -176,19 +176,19 @@ impl fmt::Display for InvalidConfig {
         match self {
             Self::MessageBytes(bytes) => write!(
                 f,
-                "the message limit is {bytes} bytes: it must be from {} to {}",
+                "the message limit is {bytes} bytes, but must be {} to {}",
                 Config::MESSAGE_BYTES.start(),
                 Config::MESSAGE_BYTES.end()
             ),
             Self::Connections(count) => write!(
                 f,
-                "the connection limit is {count}: it must be from {} to {}",
+                "the connection limit is {count}, but must be {} to {}",
                 Config::CONNECTIONS.start(),
                 Config::CONNECTIONS.end()
             ),
             Self::Duration { name, duration } => write!(
                 f,
-                "the {name} is {} s: it must be more than 0 and at most {}",
+                "the {name} is {} s: it must be more than 0, at most {}",
                 duration.as_secs_f64(),
                 Self::LONGEST.as_secs()
             ),
@@ -207,7 +207,7 @@ impl fmt::Display for InvalidConfig {
 
 impl std::error::Error for InvalidConfig {}
 
-/// Where the server writes what it hears (`< NAME`) and says (`> Hello NAME!`), a line each.
+/// Where the server logs what it receives (`< NAME`) and sends (`> Hello NAME!`), one line each.
 #[derive(Clone)]
 pub struct Transcript(Option<Arc<Mutex<dyn Write + Send>>>);
 
@@ -224,13 +224,13 @@ impl Transcript {
         Self::to(std::io::stdout())
     }
 
-    /// Writes to `writer`. A write that fails, as to a pipe that was closed, is passed over: the
-    /// transcript is for people, and the greeting matters more.
+    /// Writes to `writer`. Failed writes, such as to a closed pipe, are ignored: the transcript is for
+    /// people, and the greeting matters more.
     pub fn to(writer: impl Write + Send + 'static) -> Self {
         Self(Some(Arc::new(Mutex::new(writer))))
     }
 
-    /// Writes one exchange. Its two lines stay together, whatever other connections say meanwhile.
+    /// Writes one exchange. Its two lines stay together, whatever other connections write.
     pub(crate) fn exchange(&self, heard: &str, said: &str) {
         if let Some(writer) = &self.0 {
             let lines = format!("< {heard}\n> {said}\n");

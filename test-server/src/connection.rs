@@ -20,13 +20,13 @@ use crate::service::{Answer, Service};
 /// The socket of one client.
 pub(crate) type WebSocket = WebSocketStream<TokioIo<Upgraded>>;
 
-/// Why a conversation is over: close with a code and a reason, or there is nobody to tell.
+/// Why a conversation is over: close with a code and a reason, or the client is gone.
 enum End {
     Close(u16, String),
     Gone,
 }
 
-/// Serves one client until it leaves, breaks a rule, falls silent or is told to go.
+/// Serves one client until it leaves, breaks a rule, falls silent or is told to leave.
 pub(crate) async fn serve(
     mut socket: WebSocket,
     service: Service,
@@ -56,11 +56,11 @@ async fn converse(
     registration: &mut Registration,
     config: &Config,
 ) -> End {
-    // Promised with every beat: the next one comes with the next ping, whatever else happens.
+    // Every beat promises the next one with the next ping, whatever else happens.
     let beat = Control::Beat {
         interval_ms: config.ping_interval.as_millis() as u64,
     };
-    // Numbered pings are answered here, which a client has to know before it sends one.
+    // This server answers numbered pings, which a client must know before it sends one.
     if controls && !say(socket, &[beat, Control::Pong { number: 0 }], config).await {
         return End::Gone;
     }
@@ -80,7 +80,8 @@ async fn converse(
                 match frame {
                     Some(Ok(frame)) => match heard(frame, controls) {
                         Some(Incoming::Application(message)) => {
-                            // The escape of a text does not count, so the socket itself lets one byte more pass.
+                            // The escape of a text does not count, so the socket itself accepts one byte
+                            // more.
                             if message.len() > config.max_message_bytes {
                                 return too_big(config);
                             }
@@ -94,9 +95,9 @@ async fn converse(
                             }
                             continue;
                         }
-                        // Of a later version, or not for a server.
+                        // From a later version, or not meant for a server.
                         Some(Incoming::Control(_) | Incoming::Unknown) => continue,
-                        // A ping is answered, and a Close too, by the socket itself.
+                        // The socket itself answers pings and Closes.
                         None => continue,
                     },
                     Some(Err(error)) => return end_of(&error, config),
@@ -104,8 +105,8 @@ async fn converse(
                 }
             }
             _ = pings.tick() => {
-                // The protocol's ping for the network and for clients that are not browsers, whose
-                // script never sees it; the beat for those that are.
+                // The protocol's ping is for the network and for clients other than browsers, whose scripts
+                // never see it; the beat is for browsers.
                 if !send(socket, Frame::Ping(Vec::new().into()), config).await
                     || (controls && !say(socket, &[beat], config).await)
                 {
@@ -130,8 +131,8 @@ async fn converse(
     }
 }
 
-/// Sends, and says whether that worked. A client that reads nothing for as long as it might be
-/// silent is given up: until it reads, its next message is not asked for, so nothing piles up here.
+/// Sends a frame and returns whether that worked. A client that reads nothing for as long as it may be silent
+/// is given up: its next message is not read before it does, so nothing piles up here.
 async fn send(socket: &mut WebSocket, frame: Frame, config: &Config) -> bool {
     matches!(
         timeout(config.idle_timeout, socket.send(frame)).await,
@@ -139,7 +140,7 @@ async fn send(socket: &mut WebSocket, frame: Frame, config: &Config) -> bool {
     )
 }
 
-/// Sends control messages, and says whether that worked.
+/// Sends control messages and returns whether that worked.
 async fn say(socket: &mut WebSocket, controls: &[Control], config: &Config) -> bool {
     for control in controls {
         if !send(socket, Frame::text(control.to_string()), config).await {
@@ -149,8 +150,8 @@ async fn say(socket: &mut WebSocket, controls: &[Control], config: &Config) -> b
     true
 }
 
-/// Says goodbye, and reads on until the client has said it too: a socket that is dropped at once
-/// can lose the Close frame on its way, and the client would see an unclean end.
+/// Sends a Close and reads until the client has answered it: a socket that is dropped at once can lose the
+/// Close frame in transit, and the client would see an unclean end.
 async fn close(socket: &mut WebSocket, code: u16, reason: String, wait: Duration) {
     let goodbye = async {
         let frame = CloseFrame {
@@ -161,17 +162,17 @@ async fn close(socket: &mut WebSocket, code: u16, reason: String, wait: Duration
             while let Some(Ok(_)) = socket.next().await {}
         }
     };
-    // Over time or not, the connection ends here.
+    // The connection ends here, timed out or not.
     let _ = timeout(wait, goodbye).await;
 }
 
-/// What a failed read calls for, by RFC 6455 §7.4.1.
+/// The response to a failed read, per RFC 6455 §7.4.1.
 fn end_of(error: &SocketError, config: &Config) -> End {
     match error {
         SocketError::Capacity(_) => too_big(config),
-        SocketError::Utf8(_) => End::Close(1007, "a text message must be UTF-8".to_owned()),
+        SocketError::Utf8(_) => End::Close(1007, "text messages must be UTF-8".to_owned()),
         SocketError::Protocol(_) => {
-            End::Close(1002, "the frame breaks the WebSocket protocol".to_owned())
+            End::Close(1002, "a frame violates the WebSocket protocol".to_owned())
         }
         _ => End::Gone,
     }
@@ -179,10 +180,10 @@ fn end_of(error: &SocketError, config: &Config) -> End {
 
 fn too_big(config: &Config) -> End {
     let most = config.max_message_bytes;
-    End::Close(1009, format!("a message has at most {most} bytes here"))
+    End::Close(1009, format!("messages are limited to {most} bytes"))
 }
 
-/// The message in a frame; where no control messages are spoken, all of them are the application's.
+/// The message in a frame; without control messages, all messages are the application's.
 fn heard(frame: Frame, controls: bool) -> Option<Incoming> {
     let message = match frame {
         Frame::Text(text) => text.as_str().into(),

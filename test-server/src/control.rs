@@ -1,10 +1,10 @@
-//! `POST /control/cut?id=ID`: a page or a test ends its own connections.
+//! `POST /control/cut?id=ID`: a page or test ends its own connections.
 //!
-//! A client names itself in the WebSocket's URL, `ws://…/hello?id=ID`, with an id that nobody else
-//! guesses, and the control ends the connections of that name: by dropping the TCP connection, which
-//! the client sees as 1006, or with `&code=4000&reason=…` by a polite Close. It is off unless
-//! [`Config::demo_control`](crate::Config::demo_control) is set, and the rules for origins hold for
-//! it as for WebSockets.
+//! A client identifies itself in the WebSocket's URL, `ws://…/hello?id=ID`, with an id that nobody else can
+//! guess. The control ends the connections with that id: by dropping the TCP connection, which the client
+//! sees as 1006, or, with `&code=4000&reason=…`, by an orderly Close. It is off unless
+//! [`Config::demo_control`](crate::Config::demo_control) is set, and the same rules for origins apply as for
+//! WebSockets.
 
 use std::sync::Arc;
 
@@ -19,9 +19,9 @@ use crate::server::State;
 
 pub(crate) const INVALID_ID: &str = "an id is 1 to 64 letters, digits, - or _";
 
-const OFF: &str = "the control is off: the server's option --demo-control switches it on\n";
+const OFF: &str = "the control is off: start the server with --demo-control\n";
 
-/// The longest close reason that fits into a frame, in bytes.
+/// The longest close reason that fits in a frame, in bytes.
 const REASON_BYTES: usize = 123;
 
 #[derive(Debug, Deserialize)]
@@ -33,7 +33,7 @@ struct Query {
 
 #[derive(Debug, Serialize)]
 struct Done {
-    /// How many connections were told to end.
+    /// How many connections are ending.
     connections: usize,
 }
 
@@ -44,7 +44,7 @@ pub(crate) fn is_id(id: &str) -> bool {
             .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
 }
 
-/// The control, or a 404 to every request for it while it is off.
+/// The control, or a 404 for every request to it while it is off.
 pub(crate) fn filter(
     state: Arc<State>,
 ) -> impl Filter<Extract = (reply::Response,), Error = Rejection> + Clone {
@@ -60,7 +60,7 @@ pub(crate) fn filter(
         })
         .untuple_one()
     };
-    // Said here: the page behind it takes no POST, which would make the answer a 405.
+    // Answered here: the page's filter accepts no POST, which would make this a 405.
     let off =
         switched(false).map(|| reply::with_status(OFF, StatusCode::NOT_FOUND).into_response());
     let request = switched(true).and(warp::header::headers_cloned());
@@ -80,7 +80,7 @@ pub(crate) fn filter(
                 })
             })
     };
-    // What a browser asks first, if the page adds headers of its own.
+    // The preflight of a browser whose page adds its own headers.
     let preflight = request
         .and(warp::options())
         .map(move |headers: HeaderMap| state.origins.preflight(&headers, "POST"));
@@ -97,12 +97,12 @@ fn command_of(query: &Query) -> Result<Command, &'static str> {
         (Some(1000..=1003 | 1007..=1014 | 3000..=4999), Some(reason))
             if reason.len() > REASON_BYTES =>
         {
-            Err("a reason has at most 123 bytes")
+            Err("a reason is limited to 123 bytes")
         }
         (Some(code @ (1000..=1003 | 1007..=1014 | 3000..=4999)), reason) => {
             Ok(Command::Close(code, reason.clone().unwrap_or_default()))
         }
-        (Some(_), _) => Err("a code that can be sent is 1000-1003, 1007-1014 or 3000-4999"),
+        (Some(_), _) => Err("a code must be 1000-1003, 1007-1014 or 3000-4999"),
     }
 }
 
@@ -124,7 +124,7 @@ mod tests {
                 "a",
                 Some(4000),
                 Some(&*"é".repeat(62)),
-                Err("a reason has at most 123 bytes"),
+                Err("a reason is limited to 123 bytes"),
             ),
         ];
         for (id, code, reason, expected) in cases {

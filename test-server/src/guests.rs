@@ -1,7 +1,7 @@
-//! The TCP connections that have not become a WebSocket.
+//! TCP connections that have not become a WebSocket.
 //!
-//! There are few places for them, and a client that asks and does not read could hold one for as long as it
-//! likes. So each has a time, and when all places are taken the one that has stayed the longest makes room.
+//! Places for them are few, and a client that sends requests but never reads could hold one forever. So each
+//! has a time limit, and when all places are taken, the one that has stayed longest makes room.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,10 +11,10 @@ use std::time::Duration;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout};
 
-/// How long a guest may stay in any case. A handshake takes less, unless somebody holds it up.
+/// How long a guest may always stay. A handshake takes less, unless somebody stalls it.
 const LEAST_STAY: Duration = Duration::from_secs(1);
 
-/// All guests, by the order in which they came. There are never more than places.
+/// All guests, in order of arrival. There are never more than places.
 #[derive(Debug, Default)]
 pub(crate) struct Guests(Mutex<Seats>);
 
@@ -24,7 +24,7 @@ struct Seats {
     seats: BTreeMap<u64, (Instant, Arc<Stay>)>,
 }
 
-/// What a guest and its connection share.
+/// State shared by a guest and its connection.
 #[derive(Debug, Default)]
 pub(crate) struct Stay {
     told_to_go: Notify,
@@ -38,18 +38,18 @@ impl Stay {
         self.told_to_go.notified().await;
     }
 
-    /// Whether the place is needed at once.
+    /// Whether the guest must leave at once.
     pub(crate) fn is_sent_away(&self) -> bool {
         self.is_sent_away.load(Ordering::Relaxed)
     }
 
-    /// Whether it has become a WebSocket, which has times of its own.
+    /// Whether it has become a WebSocket, which has its own time limits.
     pub(crate) fn is_over(&self) -> bool {
         self.is_over.load(Ordering::Relaxed)
     }
 }
 
-/// A connection's entry, given up on drop.
+/// A connection's entry, removed on drop.
 #[derive(Debug)]
 pub(crate) struct Guest {
     guests: Arc<Guests>,
@@ -78,7 +78,7 @@ impl Guests {
         }
     }
 
-    /// A place, for which a guest has to go if there is no other. `None` if `places` is closed.
+    /// Takes a place, for which a guest must leave if none is free. `None` if `places` is closed.
     pub(crate) async fn place(&self, places: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
         if let Ok(place) = Arc::clone(places).try_acquire_owned() {
             return Some(place);
@@ -91,7 +91,7 @@ impl Guests {
         }
     }
 
-    /// Sends away who has stayed the longest, if that is long enough; says when to look again.
+    /// Sends away the guest that has stayed longest, if that is long enough; returns when to look again.
     fn make_room(&self) -> Duration {
         let mut seats = self.seats();
         let Some(first) = seats.seats.first_entry() else {

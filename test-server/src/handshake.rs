@@ -1,4 +1,4 @@
-//! The upgrade: who may have which endpoint, decided before the 101.
+//! The upgrade: who may use which endpoint, decided before the 101.
 
 use std::sync::Arc;
 
@@ -23,19 +23,19 @@ use crate::server::State;
 use crate::service::Service;
 use crate::{OriginRefused, connection, control};
 
-/// How much is read from a WebSocket at once, in bytes; a longer message takes several reads.
+/// How much to read from a WebSocket at once, in bytes; a longer message takes several reads.
 ///
-/// It is why the upgrade is not left to warp, whose 128 KiB cannot be changed: they were nine tenths of what a
-/// connection occupied, and every read clears the whole buffer first.
+/// This is why the upgrade is not left to warp, whose 128 KiB are fixed: they made up nine tenths of a
+/// connection's memory, and every read clears the whole buffer first.
 const READ_BYTES: usize = 4 * 1024;
 
-/// The name that a client may offer at `/echo`.
+/// The sub-protocol that a client may offer at `/echo`.
 const ECHO: &str = "echo";
 
-/// The query of a WebSocket URL. Other parameters are left to the client's own use.
+/// The query of a WebSocket URL. Other parameters are the client's own.
 #[derive(Debug, Deserialize)]
 struct Query {
-    /// What the client calls itself for [`control`].
+    /// The id of the client for [`control`].
     id: Option<String>,
 }
 
@@ -48,12 +48,12 @@ pub(crate) fn filter(
         .and(warp::header::headers_cloned())
         .and(warp::query())
         .and(warp::ext::optional())
-        // Says what is wrong with a handshake. What it would make of a right one is done here.
+        // Explains what is wrong with a handshake. The upgrade of a correct one happens here.
         .and(warp::ws())
         .map(
             move |path: FullPath, headers: HeaderMap, query, on_upgrade: Option<OnUpgrade>, _| {
                 let admitted = on_upgrade
-                    .ok_or_else(|| Refused::Bad("a WebSocket handshake is HTTP/1.1".to_owned()))
+                    .ok_or_else(|| Refused::Bad("a WebSocket handshake needs HTTP/1.1".to_owned()))
                     .and_then(|it| Ok((it, admit(&state, path.as_str(), &headers, query)?)));
                 match admitted {
                     Ok((on_upgrade, admitted)) => upgrade(&state, admitted, on_upgrade),
@@ -63,10 +63,10 @@ pub(crate) fn filter(
         )
 }
 
-/// Takes WebSocket handshakes only, or all requests but these.
+/// Passes only WebSocket handshakes, or all requests but these.
 ///
-/// Each side of the server starts with its half of this switch, so that a wrong handshake is never
-/// answered with a page, nor a wrong request with what is wrong with it as a handshake.
+/// Both sides of the server start with this switch, so that an invalid handshake is never answered with a
+/// page, nor an invalid request with an error about a handshake.
 pub(crate) fn requests(handshakes: bool) -> impl Filter<Extract = (), Error = Rejection> + Copy {
     warp::header::optional::<String>("upgrade")
         .and_then(move |upgrade: Option<String>| async move {
@@ -81,12 +81,12 @@ pub(crate) fn requests(handshakes: bool) -> impl Filter<Extract = (), Error = Re
 }
 
 struct Admitted {
-    /// What `Sec-WebSocket-Accept` answers.
+    /// The value of `Sec-WebSocket-Accept` in the response.
     accept: String,
     service: Service,
-    /// The sub-protocol that the answer names.
+    /// The sub-protocol in the response.
     subprotocol: Option<String>,
-    /// Whether control messages are spoken, too.
+    /// Whether control messages are used, too.
     controls: bool,
     registration: Registration,
 }
@@ -108,10 +108,10 @@ fn admit(
     let (service, subprotocol, controls) = match path {
         "/" => {
             if headers.contains_key(SEC_WEBSOCKET_PROTOCOL) {
-                // Without this the server would have to leave the offer unanswered, and a browser
-                // would fail the connection without a word about why.
+                // Otherwise the server would have to leave the offer unanswered, and a browser would fail the
+                // connection without saying why.
                 return Err(Refused::Bad(
-                    "this endpoint speaks no sub-protocol: offer none".to_owned(),
+                    "this endpoint has no sub-protocols: offer none".to_owned(),
                 ));
             }
             (Service::Plain, None, false)
@@ -147,7 +147,7 @@ fn admit(
     })
 }
 
-/// Chooses the sub-protocol of the echo: the first known one, and whether control messages are spoken.
+/// Chooses the echo's sub-protocol: the first known one, and whether control messages are used.
 fn echo(offered: Option<&str>) -> Result<(Option<String>, bool), Refused> {
     let Some(offered) = offered else {
         return Ok((None, false));
@@ -157,20 +157,16 @@ fn echo(offered: Option<&str>) -> Result<(Option<String>, bool), Refused> {
         .map(|name| name.trim_matches([' ', '\t']))
         .find(|name| name.strip_suffix(SUFFIX).unwrap_or(name) == ECHO)
         .map(|name| (Some(name.to_owned()), name.ends_with(SUFFIX)))
-        .ok_or_else(|| {
-            Refused::Bad(format!(
-                "this endpoint speaks no sub-protocol of these: offer {ECHO}, or none"
-            ))
-        })
+        .ok_or_else(|| Refused::Bad(format!("unsupported sub-protocols: offer {ECHO}, or none")))
 }
 
-/// Whether `key` is 16 bytes in base64, as RFC 6455 asks of a client; warp takes any text.
+/// Whether `key` is 16 bytes in base64, as RFC 6455 requires of a client; warp accepts any text.
 fn is_key(key: &[u8]) -> bool {
     let is_digit = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
     key.len() == 24 && key.ends_with(b"==") && key[..22].iter().all(is_digit)
 }
 
-/// All sub-protocols that a request offers, in one list: the header may come several times.
+/// All sub-protocols that a request offers, in one list: the header may occur several times.
 fn offered_subprotocols(headers: &HeaderMap) -> Result<Option<String>, Refused> {
     let values: Result<Vec<_>, _> = headers
         .get_all(SEC_WEBSOCKET_PROTOCOL)
@@ -181,7 +177,7 @@ fn offered_subprotocols(headers: &HeaderMap) -> Result<Option<String>, Refused> 
         Ok(values) if values.is_empty() => Ok(None),
         Ok(values) => Ok(Some(values.join(","))),
         Err(_) => Err(Refused::Bad(
-            "the names of sub-protocols are ASCII".to_owned(),
+            "the names of sub-protocols must be ASCII".to_owned(),
         )),
     }
 }
@@ -195,16 +191,16 @@ fn upgrade(state: &State, admitted: Admitted, on_upgrade: OnUpgrade) -> reply::R
         registration,
     } = admitted;
     let config = Arc::clone(&state.config);
-    // The write buffer's limit stays as it is: nothing piles up there, for the next message is read only
-    // when the answer has gone.
-    // One byte more for the escape of a text, where there may be one: `connection` looks at what is left.
+    // The write buffer keeps its default limit: nothing piles up there, because the next message is read only
+    // after the reply has gone out. The message limit allows one more byte for the escape of a text, if there
+    // may be one; `connection` checks the rest.
     let most = config.max_message_bytes + usize::from(controls);
     let websocket = WebSocketConfig::default()
         .read_buffer_size(READ_BYTES)
         .max_message_size(Some(most))
         .max_frame_size(Some(most));
     tokio::spawn(async move {
-        // Who leaves before the upgrade gives back the place in the registry by that.
+        // A client that leaves before the upgrade thereby frees its place in the registry.
         if let Ok(upgraded) = on_upgrade.await {
             let stream = TokioIo::new(upgraded);
             let socket =
@@ -217,7 +213,7 @@ fn upgrade(state: &State, admitted: Admitted, on_upgrade: OnUpgrade) -> reply::R
     let headers = response.headers_mut();
     headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
     headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
-    // Base64, and one of the names that the endpoint knows: each makes a header.
+    // Base64, or a name that the endpoint knows: always a valid header.
     if let Ok(accept) = HeaderValue::try_from(accept) {
         headers.insert(SEC_WEBSOCKET_ACCEPT, accept);
     }
@@ -241,12 +237,12 @@ impl Refused {
             Self::Origin(refused) => (StatusCode::FORBIDDEN, refused.to_string()),
             Self::NoSuchPath => (
                 StatusCode::NOT_FOUND,
-                "WebSocket endpoints are /, /hello and /echo".to_owned(),
+                "no such WebSocket endpoint: use /, /hello or /echo".to_owned(),
             ),
             Self::Bad(text) => (StatusCode::BAD_REQUEST, text),
             Self::Full => (
                 StatusCode::SERVICE_UNAVAILABLE,
-                "as many connections are open as the server takes: try again later".to_owned(),
+                "too many open connections: try again later".to_owned(),
             ),
         };
         let mut response = Response::new(text + "\n").into_response();

@@ -1,16 +1,16 @@
 //! The hello server: a WebSocket server that greets, on warp.
 //!
-//! It is the other end of steady-socket's demo page and tests, and a small example of what a
-//! WebSocket server owes its clients: an origin check before the upgrade, negotiated sub-protocols,
-//! limits on everything, pings, polite closing, and a graceful stop.
+//! It is the other end of steady-socket's demo page and tests, and a small example of what a WebSocket server
+//! owes its clients: an origin check before the upgrade, negotiated sub-protocols, limits on everything,
+//! pings, orderly closing, and a graceful stop.
 //!
-//! | path | what is spoken |
+//! | path | protocol |
 //! |---|---|
-//! | `/` | plain hello: a text message is a name, the answer is `Hello NAME!` |
+//! | `/` | plain hello: a text message is a name, the reply is `Hello NAME!` |
 //! | `/hello` | typed hello, see [`steady_socket_protocol::hello`] |
-//! | `/echo` | every message comes back, text as text and bytes as bytes |
+//! | `/echo` | returns every message, text as text and bytes as bytes |
 //!
-//! A GET of `/` that is no WebSocket handshake is answered with the demo page.
+//! A GET of `/` that is not a WebSocket handshake returns the demo page.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), test_server::StartError> {

@@ -1,4 +1,4 @@
-//! The hello server as a program; `--help` tells its options.
+//! The hello server as a program; `--help` lists its options.
 
 mod cli;
 
@@ -16,7 +16,7 @@ fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
         Err(error) => {
-            tell(&format!("error: {error}\n--help tells the options."));
+            tell(&format!("error: {error}\n--help lists the options."));
             return ExitCode::from(2);
         }
     };
@@ -41,7 +41,7 @@ async fn serve(config: Config) -> Result<(), Box<dyn std::error::Error>> {
     let Stopped { cut } = server.run(stop).await;
     tell(&match cut {
         0 => "stopped".to_owned(),
-        cut => format!("stopped; connections that did not close in time: {cut}"),
+        cut => format!("stopped; connections dropped because they did not close in time: {cut}"),
     });
     Ok(())
 }

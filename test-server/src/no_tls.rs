@@ -1,4 +1,4 @@
-//! What stands in for TLS in a build without the feature `tls`: nothing, and a word on why.
+//! Replaces TLS in a build without the feature `tls`: an error that says so.
 
 use std::convert::Infallible;
 
@@ -6,16 +6,16 @@ use tokio::net::TcpStream;
 
 use crate::{Certificate, Fingerprint, InvalidCertificate};
 
-/// Never there.
+/// Never constructed.
 pub(crate) type TlsStream = TcpStream;
 
-/// Cannot be had.
+/// Cannot be constructed.
 pub(crate) struct Tls(Infallible);
 
 impl Tls {
     pub(crate) fn load(_: &Certificate) -> Result<Self, InvalidCertificate> {
         Err(InvalidCertificate(
-            "this test-server was built without TLS: build it with `--features tls`".to_owned(),
+            "built without TLS: rebuild with `--features tls`".to_owned(),
         ))
     }
 

@@ -20,7 +20,7 @@ use warp::reply::{self, Reply};
 pub struct Origin {
     scheme: String,
     host: String,
-    /// `None` stands for the scheme's own port.
+    /// `None` is the scheme's default port.
     port: Option<u16>,
 }
 
@@ -32,7 +32,7 @@ impl Origin {
         if host.is_empty() || authority.as_str().contains('@') {
             return None;
         }
-        // What is left behind the host must be a port in full: `Authority` lets `host:` pass.
+        // The rest after the host must be a complete port: `Authority` accepts `host:`.
         let port = match authority.as_str()[host.len()..].strip_prefix(':') {
             Some(port) => Some(port.parse().ok()?),
             None => None,
@@ -49,9 +49,9 @@ impl Origin {
         })
     }
 
-    /// Whether the host cannot be made to point elsewhere: an IP address, or `localhost`. Any other
-    /// name belongs to somebody who can let it resolve to this machine, and so would make a page of
-    /// theirs look as if it came from this server.
+    /// Whether the host cannot be made to resolve elsewhere: an IP address, or `localhost`. Any other name
+    /// belongs to somebody who can point it at this machine, and so make a page of theirs look as if it came
+    /// from this server.
     fn has_fixed_host(&self) -> bool {
         let ipv6 = self
             .host
@@ -86,14 +86,14 @@ impl fmt::Display for Origin {
     }
 }
 
-/// A text is not an origin.
+/// A text is not a valid origin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct InvalidOrigin;
 
 impl fmt::Display for InvalidOrigin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(
-            "an origin is a scheme, a host and perhaps a port, with nothing behind them: \
+            "an origin is a scheme, a host and optionally a port, such as \
              https://app.example or http://127.0.0.1:3000",
         )
     }
@@ -101,12 +101,12 @@ impl fmt::Display for InvalidOrigin {
 
 impl std::error::Error for InvalidOrigin {}
 
-/// Why a request is refused: for the answer's body.
+/// Why a request is refused, for the body of the response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OriginRefused {
-    /// There is no `Origin`, and one is required.
+    /// `Origin` is missing but required.
     Missing,
-    /// The `Origin` is none of those that may connect, or there are several.
+    /// The `Origin` is not among those that may connect, or there are several.
     NotAllowed,
 }
 
@@ -116,7 +116,7 @@ impl fmt::Display for OriginRefused {
             Self::Missing => "this server requires an Origin header",
             Self::NotAllowed => {
                 "pages of this origin may not connect; \
-                 the server's option --allow-origin ORIGIN lets them in"
+                 start the server with --allow-origin ORIGIN to allow them"
             }
         })
     }
@@ -127,18 +127,18 @@ impl std::error::Error for OriginRefused {}
 /// Whose pages may connect.
 #[derive(Debug, Clone)]
 pub struct Origins {
-    /// Those of other servers that may, besides the server's own.
+    /// Other servers' origins that may connect, besides the server's own.
     pub allowed: Vec<Origin>,
     /// Whether a request without an `Origin` is refused.
     pub required: bool,
-    /// Whether the server is reached by `https`, so that its own origin has that scheme.
+    /// Whether the server is reached via `https`, so that its own origin has that scheme.
     pub secure: bool,
 }
 
 impl Origins {
-    /// Checks a request's origin: the server's own and the allowed ones pass, and so does a request
-    /// without one unless it is required. Returns the origin if it is another than the server's own,
-    /// for then a plain HTTP answer needs CORS headers.
+    /// Checks a request's origin. The server's own and the allowed ones pass; so does a request without one,
+    /// unless it is required. Returns the origin if it is not the server's own, because a plain HTTP response
+    /// then needs CORS headers.
     ///
     /// # Errors
     ///
@@ -171,8 +171,8 @@ impl Origins {
         }
     }
 
-    /// Answers a plain HTTP request with `answer` if its page may ask, and lets a page of another
-    /// origin read that; a page that may not ask gets a 403.
+    /// Answers a plain HTTP request with `answer` if its page may connect, and lets a page of another origin
+    /// read that; a page that may not gets a 403.
     pub fn answer(
         &self,
         headers: &HeaderMap,
@@ -194,8 +194,7 @@ impl Origins {
         response
     }
 
-    /// Answers a browser that asks, before it sends a page's request, whether it may: yes, with one
-    /// of `methods` and a `Content-Type`, if the page may ask.
+    /// Answers a browser's preflight: if the page may connect, allows one of `methods` and a `Content-Type`.
     pub fn preflight(&self, headers: &HeaderMap, methods: &'static str) -> reply::Response {
         self.answer(headers, || {
             let mut response = StatusCode::NO_CONTENT.into_response();
@@ -273,7 +272,7 @@ mod tests {
             ("http://localhost:8765", "127.0.0.1:8765", no),
             ("http://127.0.0.1:30000", "127.0.0.1:8765", no),
             ("http://evil.example/127.0.0.1:3000", "127.0.0.1:8765", no),
-            // A name that somebody let resolve to this machine.
+            // A name that somebody made resolve to this machine.
             ("http://evil.example:8765", "evil.example:8765", no),
             (
                 "http://localhost.evil.example",

@@ -1,4 +1,4 @@
-//! The demo page, as a browser gets it.
+//! The demo page, as served to browsers.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -16,7 +16,7 @@ The demo page that would be shown here is not built yet. This builds it, and sta
     cargo xtask demo
 ";
 
-/// The files of `www`, or a word on how to make them.
+/// The files of `www`, or how to build them.
 pub(crate) fn filter(
     www: &Path,
     address: SocketAddr,
@@ -36,7 +36,7 @@ pub(crate) fn filter(
 fn headers(address: SocketAddr, secure: bool) -> HeaderMap {
     let port = address.port();
     let scheme = if secure { "wss" } else { "ws" };
-    // Not every browser counts the WebSockets of the page's own server as 'self'.
+    // Not every browser counts WebSockets to the page's own server as 'self'.
     let policy = format!(
         "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; \
          img-src 'self' data:; connect-src 'self' {scheme}://{address} {scheme}://localhost:{port}; \
@@ -51,7 +51,7 @@ fn headers(address: SocketAddr, secure: bool) -> HeaderMap {
         HeaderValue::from_static("nosniff"),
     );
     headers.insert("referrer-policy", HeaderValue::from_static("no-referrer"));
-    // A page that was built again must not run with the old one's module.
+    // A rebuilt page must not run with the old module.
     headers.insert("cache-control", HeaderValue::from_static("no-cache"));
     headers
 }

@@ -1,11 +1,11 @@
-//! The open WebSocket connections: how many there are, and how to reach them.
+//! The open WebSocket connections: how many there are, and how to control them.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
-/// What a connection is told from outside. The latest counts.
+/// A command to a connection. The latest counts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Command {
     /// Go on.
@@ -25,7 +25,7 @@ pub(crate) struct Registry {
 
 #[derive(Debug, Default)]
 struct Open {
-    /// What a connection is told that comes after the stop.
+    /// The command for connections that arrive after the stop.
     stopped: Option<Command>,
     next: u64,
     entries: HashMap<u64, Entry>,
@@ -33,12 +33,12 @@ struct Open {
 
 #[derive(Debug)]
 struct Entry {
-    /// What the client calls itself, if it wants to be reachable by the control.
+    /// The client's id, if it wants to be reachable by the control.
     id: Option<String>,
     commands: watch::Sender<Command>,
 }
 
-/// A connection's place in the registry, given up on drop.
+/// A connection's place in the registry, freed on drop.
 #[derive(Debug)]
 pub(crate) struct Registration {
     registry: Arc<Registry>,
@@ -47,12 +47,12 @@ pub(crate) struct Registration {
 }
 
 impl Registration {
-    /// Waits until the connection is told anything but to stay.
+    /// Waits for any command but to stay.
     pub(crate) async fn told(&mut self) -> Command {
         wait_for(&mut self.commands, |command| *command != Command::Stay).await
     }
 
-    /// Waits until the connection is told to be cut.
+    /// Waits for the command to drop the connection.
     pub(crate) fn cut(&self) -> impl Future<Output = ()> + use<> {
         let mut commands = self.commands.clone();
         async move {
@@ -65,7 +65,7 @@ async fn wait_for(
     commands: &mut watch::Receiver<Command>,
     wanted: impl FnMut(&Command) -> bool,
 ) -> Command {
-    // The sender lives as long as the registration; without it nobody could wish to stay.
+    // The sender lives as long as the registration; without it, no command can arrive.
     commands
         .wait_for(wanted)
         .await
@@ -103,7 +103,7 @@ impl Registry {
         })
     }
 
-    /// Gives `command` to the connections called `id`, and says how many these are.
+    /// Sends `command` to the connections with this id and returns how many there are.
     pub(crate) fn command(&self, id: &str, command: &Command) -> usize {
         let open = self.lock();
         let mut commanded = 0;
@@ -118,8 +118,7 @@ impl Registry {
         commanded
     }
 
-    /// Gives `command` to every connection, those included that are still to come, and says how
-    /// many are open.
+    /// Sends `command` to every connection, including those still to come, and returns how many are open.
     pub(crate) fn stop(&self, command: &Command) -> usize {
         let mut open = self.lock();
         open.stopped = Some(command.clone());

@@ -1,7 +1,7 @@
 //! Listening, accepting and stopping.
 //!
-//! warp's own accept loop is not used: it neither limits connections nor the time for a request's
-//! head, and its graceful stop forgets upgraded connections.
+//! warp's own accept loop is not used: it limits neither connections nor the time for a request's head, and
+//! its graceful stop forgets upgraded connections.
 
 use std::fmt;
 use std::future::Future;
@@ -27,14 +27,14 @@ use crate::tls::Tls;
 use crate::wire::{self, Wire};
 use crate::{Config, Fingerprint, InvalidConfig, Origins, control, handshake, page};
 
-/// How many TCP connections there may be beyond the WebSockets: to fetch the page, and to be told
-/// that all places are taken. Those beyond wait in the kernel's queue.
+/// How many TCP connections there may be beyond the WebSockets: to fetch the page, and to be told that all
+/// places are taken. Any more wait in the kernel's queue.
 const SPARE_CONNECTIONS: usize = 64;
 
-/// The largest head of a request that is read, in bytes.
+/// The largest request head to read, in bytes.
 const HEAD_BYTES: usize = 16 * 1024;
 
-/// What all connections share.
+/// State shared by all connections.
 #[derive(Debug)]
 pub(crate) struct State {
     pub(crate) config: Arc<Config>,
@@ -42,7 +42,7 @@ pub(crate) struct State {
     pub(crate) origins: Origins,
 }
 
-/// A hello server that listens but does not answer yet; [`run`](Self::run) makes it answer.
+/// A hello server that listens but does not answer yet; [`run`](Self::run) serves its clients.
 pub struct Server {
     listener: TcpListener,
     address: SocketAddr,
@@ -62,17 +62,17 @@ impl fmt::Debug for Server {
 /// How a server stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stopped {
-    /// How many WebSocket connections did not close within
-    /// [`shutdown_timeout`](Config::shutdown_timeout) and were cut.
+    /// How many WebSocket connections did not close within [`shutdown_timeout`](Config::shutdown_timeout) and
+    /// were dropped.
     pub cut: usize,
 }
 
 impl Server {
-    /// Checks the configuration and takes the port.
+    /// Validates the configuration and binds the port.
     ///
     /// # Errors
     ///
-    /// If a value is out of its range, the certificate cannot be used, or the address cannot be had.
+    /// If a value is out of range, the certificate is unusable, or the address cannot be bound.
     pub async fn bind(config: Config) -> Result<Self, StartError> {
         config.validate().map_err(StartError::Config)?;
         let tls = config
@@ -108,29 +108,29 @@ impl Server {
         })
     }
 
-    /// The address that it listens on, with the port that was taken.
+    /// The address on which it listens, with the actual port.
     #[must_use]
     pub fn local_addr(&self) -> SocketAddr {
         self.address
     }
 
-    /// By what a client can know the certificate, if the server speaks TLS.
+    /// The fingerprint of the certificate, if the server uses TLS.
     #[must_use]
     pub fn fingerprint(&self) -> Option<&Fingerprint> {
         self.tls.as_ref().map(Tls::fingerprint)
     }
 
-    /// Where a browser finds the server, such as `https://127.0.0.1:8765/`.
+    /// The URL of the server for a browser, such as `https://127.0.0.1:8765/`.
     #[must_use]
     pub fn url(&self) -> String {
         let scheme = if self.tls.is_some() { "https" } else { "http" };
         format!("{scheme}://{}/", self.address)
     }
 
-    /// Serves until `shutdown` is ready; then takes no more connections, sends every open WebSocket
-    /// a Close with 1001, and waits for them, at most [`shutdown_timeout`](Config::shutdown_timeout).
+    /// Serves until `shutdown` resolves; then accepts no more connections, sends every open WebSocket a Close
+    /// with 1001, and waits for them, at most [`shutdown_timeout`](Config::shutdown_timeout).
     ///
-    /// Dropping this future stops the server too, but cuts the connections.
+    /// Dropping this future stops the server too, but drops the connections.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Stopped {
         let Self {
             listener,
@@ -163,7 +163,7 @@ impl Server {
         loop {
             let next = async {
                 let stream = accept(&listener).await;
-                // Never closed, so there is always a place in the end.
+                // Never closed, so a place becomes free eventually.
                 (guests.place(&places).await, stream)
             };
             let (place, stream) = tokio::select! {
@@ -205,15 +205,15 @@ impl Server {
     }
 }
 
-/// What it takes to serve one TCP connection.
+/// Everything needed to serve one TCP connection.
 struct Connection<S> {
     http: http1::Builder,
     service: S,
-    /// Changed, or rather closed, when the server stops.
+    /// Changed (by closing it) when the server stops.
     stopping: watch::Receiver<()>,
-    /// Its entry until it is a WebSocket.
+    /// Its entry until it becomes a WebSocket.
     guest: Guest,
-    /// How long a client may take for each step: its handshake with TLS, to take some of an answer.
+    /// How long a client may take for each step: its TLS handshake, reading more of a response.
     patience: Duration,
 }
 
@@ -226,20 +226,20 @@ where
     B::Data: Send,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    /// Serves after the TLS handshake, if that is done in time and before the server stops.
+    /// Serves after the TLS handshake, if that completes in time and before the server stops.
     async fn secure(mut self, tls: Arc<Tls>, stream: TcpStream, place: OwnedSemaphorePermit) {
         let stream = tokio::select! {
             stream = timeout(self.patience, tls.accept(stream)) => stream,
             () = self.guest.stay.told_to_go() => return,
             _ = self.stopping.changed() => return,
         };
-        // A client that cannot agree was told so by a TLS alert; one that is too slow just goes.
+        // A client that cannot agree got a TLS alert; one that is too slow is just dropped.
         if let Ok(Ok(stream)) = stream {
             self.serve(stream, place).await;
         }
     }
 
-    /// Answers requests until the connection ends, is upgraded, has had its time, or the server stops.
+    /// Answers requests until the connection ends, is upgraded or times out, or the server stops.
     async fn serve(mut self, stream: impl wire::Stream, place: OwnedSemaphorePermit) {
         let stay = Arc::clone(&self.guest.stay);
         let wire = Wire::new(stream, place, Arc::clone(&stay), self.patience);
@@ -248,14 +248,14 @@ where
                 .serve_connection(TokioIo::new(wire), self.service)
                 .with_upgrades()
         );
-        // How an HTTP connection failed is of no interest to anybody here.
+        // Nobody here needs to know how an HTTP connection failed.
         tokio::select! {
             _ = connection.as_mut() => return,
             () = stay.told_to_go() => return,
             _ = self.stopping.changed() => connection.as_mut().graceful_shutdown(),
             () = sleep(Config::HTTP_TIME) => connection.as_mut().graceful_shutdown(),
         }
-        // The answer that is under way.
+        // The response in progress.
         tokio::select! {
             _ = connection => {}
             () = stay.told_to_go() => {}
@@ -276,11 +276,11 @@ async fn accept(listener: &TcpListener) -> TcpStream {
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
-                // Answers are small and awaited. A failure only makes them later.
+                // Responses are small and awaited. A failure only delays them.
                 let _ = stream.set_nodelay(true);
                 return stream;
             }
-            // A client that left while it waited, or no file handle left: the latter lasts, and
+            // A client left while it waited, or the process is out of file handles: the latter persists, and
             // must not make the loop spin.
             Err(_) => sleep(Duration::from_millis(50)).await,
         }
@@ -291,17 +291,17 @@ async fn accept(listener: &TcpListener) -> TcpStream {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum StartError {
-    /// The configuration cannot be used.
+    /// The configuration is invalid.
     Config(InvalidConfig),
-    /// There is no TLS with this certificate.
+    /// TLS cannot use this certificate.
     Certificate(InvalidCertificate),
-    /// The address cannot be listened on.
+    /// The address cannot be bound.
     Listen {
-        /// The host that was asked for.
+        /// The requested host.
         host: String,
-        /// The port that was asked for.
+        /// The requested port.
         port: u16,
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
 }
@@ -335,7 +335,7 @@ impl std::error::Error for StartError {
     }
 }
 
-/// A certificate cannot be used, or its key cannot; says which file and why.
+/// A certificate or its key is unusable; says which file and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InvalidCertificate(pub(crate) String);
 

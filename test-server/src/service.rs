@@ -1,21 +1,21 @@
-//! What the server answers, message by message, with no regard to sockets.
+//! The server's replies, message by message, independent of sockets.
 
 use steady_socket_protocol::hello::{ClientMessage, ServerMessage, greeting, validate_name};
 use steady_socket_protocol::{Message, Subprotocol};
 
 use crate::Transcript;
 
-/// What is spoken on a connection.
+/// The service on a connection.
 pub(crate) enum Service {
-    /// A text message is a name, the answer is its greeting.
+    /// A text message is a name, the reply is its greeting.
     Plain,
     /// The typed hello, in the negotiated sub-protocol.
     Typed(Subprotocol<ClientMessage, ServerMessage>),
-    /// Every message comes back.
+    /// Returns every message.
     Echo,
 }
 
-/// What to do about a message.
+/// How to respond to a message.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Answer {
     Send(Message),
@@ -38,10 +38,9 @@ fn plain(message: Message, transcript: &Transcript) -> Answer {
             Ok(text) => Answer::Send(text.into()),
             Err(invalid) => Answer::Close(1008, invalid.to_string()),
         },
-        Message::Binary(_) => Answer::Close(
-            1003,
-            "this endpoint takes names as text messages only".to_owned(),
-        ),
+        Message::Binary(_) => {
+            Answer::Close(1003, "this endpoint accepts only text messages".to_owned())
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! TLS around the TCP connections, by rustls with ring, which needs no tool but a C compiler.
+//! TLS on the TCP connections, by rustls with ring, which needs no tools but a C compiler.
 
 use std::fs;
 use std::path::Path;
@@ -20,17 +20,17 @@ use crate::{Certificate, Fingerprint, InvalidCertificate};
 /// A TCP connection after its TLS handshake.
 pub(crate) type TlsStream = tokio_rustls::server::TlsStream<TcpStream>;
 
-/// The names that a self-signed certificate is for.
+/// The names in a self-signed certificate.
 const OWN_NAMES: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 
-/// What it takes to answer a TLS handshake.
+/// Everything needed to answer a TLS handshake.
 pub(crate) struct Tls {
     acceptor: TlsAcceptor,
     fingerprint: Fingerprint,
 }
 
 impl Tls {
-    /// Reads the certificate or makes it.
+    /// Reads or generates the certificate.
     pub(crate) fn load(certificate: &Certificate) -> Result<Self, InvalidCertificate> {
         let (chain, key) = match certificate {
             Certificate::SelfSigned => self_signed()?,
@@ -39,16 +39,16 @@ impl Tls {
         let invalid = |error: rustls::Error| InvalidCertificate(error.to_string());
         let first = chain
             .first()
-            .ok_or_else(|| InvalidCertificate("there is no certificate in the chain".to_owned()))?;
+            .ok_or_else(|| InvalidCertificate("the certificate chain is empty".to_owned()))?;
         let fingerprint = fingerprint(first).map_err(invalid)?;
-        // Named, so that no other crate's choice of a provider for the whole process matters.
+        // Set explicitly, so that no other crate's choice of a process-wide provider matters.
         let mut config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
             .with_safe_default_protocol_versions()
             .map_err(invalid)?
             .with_no_client_auth()
             .with_single_cert(chain, key)
             .map_err(invalid)?;
-        // A WebSocket starts as HTTP/1.1; nothing else is spoken here.
+        // A WebSocket starts as HTTP/1.1; the server supports nothing else.
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(Self {
             acceptor: TlsAcceptor::from(Arc::new(config)),
@@ -74,7 +74,7 @@ fn self_signed() -> Result<Identity, InvalidCertificate> {
         let mut params = CertificateParams::new(OWN_NAMES.map(str::to_owned))?;
         params
             .distinguished_name
-            .push(DnType::CommonName, "test-server, made at its start");
+            .push(DnType::CommonName, "test-server, generated at start-up");
         Ok((params.self_signed(&key)?, key))
     };
     let (certificate, key) =
@@ -88,18 +88,15 @@ fn read_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, InvalidCertif
         .collect::<Result<_, _>>()
         .map_err(|error| unreadable(path, error))?;
     if chain.is_empty() {
-        return Err(unreadable(path, "it holds no certificate in PEM form"));
+        return Err(unreadable(path, "no PEM certificate in it"));
     }
     Ok(chain)
 }
 
 fn read_key(path: &Path) -> Result<PrivateKeyDer<'static>, InvalidCertificate> {
     PrivateKeyDer::from_pem_slice(&read(path)?).map_err(|error| {
-        // Never the error alone: it must be clear that it is the key, and nothing of it is shown.
-        unreadable(
-            path,
-            format!("it holds no private key in PEM form: {error}"),
-        )
+        // Never the error alone: it must be clear that it is about the key, and nothing of the key is shown.
+        unreadable(path, format!("no PEM private key in it: {error}"))
     })
 }
 

@@ -1,5 +1,5 @@
-//! A TCP connection that counts against the limit while it lives, and ends without losing what was
-//! written last.
+//! A TCP connection that counts against the limit while it lives, and ends without losing the last bytes
+//! written.
 
 use std::future::Future;
 use std::io;
@@ -14,32 +14,32 @@ use tokio::time::{Sleep, sleep, timeout};
 
 use crate::guests::Stay;
 
-/// How long a closed connection still listens.
+/// How long a closed connection keeps reading.
 const LINGER: Duration = Duration::from_secs(1);
-/// How much it still takes, in bytes.
+/// How much it still reads, in bytes.
 const LINGER_BYTES: u64 = 1024 * 1024;
 
-/// What a wire can be made of.
+/// The streams that a wire can wrap.
 pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Stream for S {}
 
-/// A TCP connection, perhaps with TLS around it, with its place in the server.
+/// A TCP connection, possibly with TLS, with its place in the server.
 ///
-/// If a socket is closed while something that the peer sent is still unread, the kernel resets the
-/// connection, and the peer may lose the answer that explains why: the Close frame after a message
-/// that was too big, or the 403 of a handshake. So after its drop a wire ends its own side, and reads
-/// and discards for a bounded while until the peer ends its side too.
+/// If a socket is closed while data from the peer is still unread, the kernel resets the connection, and the
+/// peer may lose the response that explains why: the Close frame after a message that was too big, or the 403
+/// of a handshake. So a dropped wire ends its own side, then reads and discards for a bounded time until the
+/// peer ends its side too.
 ///
-/// As long as it speaks HTTP, it fails when nothing that is written is taken for a time: a client that asks and
-/// does not read would hold its place for ever. A WebSocket has a time of its own for that.
+/// While it uses HTTP, it fails if the peer reads nothing for a time: a client that sends requests and does
+/// not read would hold its place forever. A WebSocket has its own time limit for that.
 pub(crate) struct Wire<S: Stream> {
     stream: Option<S>,
     place: Option<OwnedSemaphorePermit>,
     stay: Arc<Stay>,
     /// How long a write may wait.
     patience: Duration,
-    /// Runs while one waits.
+    /// Runs while a write waits.
     stalled: Option<Pin<Box<Sleep>>>,
 }
 
@@ -59,7 +59,7 @@ impl<S: Stream> Wire<S> {
         }
     }
 
-    /// What has become of a write, or that it has waited for too long.
+    /// The result of a write, or an error if it has waited too long.
     fn in_time<T>(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -80,7 +80,7 @@ impl<S: Stream> Wire<S> {
     }
 
     fn stream(self: Pin<&mut Self>) -> io::Result<Pin<&mut S>> {
-        // There until the drop.
+        // Present until the drop.
         self.get_mut()
             .stream
             .as_mut()
@@ -92,10 +92,10 @@ impl<S: Stream> Wire<S> {
 impl<S: Stream> Drop for Wire<S> {
     fn drop(&mut self) {
         if self.stay.is_sent_away() {
-            // Somebody waits for the place.
+            // Somebody needs the place.
             return;
         }
-        // Without a runtime the process is about to end, and the kernel closes what is left.
+        // Without a runtime, the process is about to end, and the kernel closes what is left.
         if let (Some(stream), Ok(runtime)) =
             (self.stream.take(), tokio::runtime::Handle::try_current())
         {

@@ -1,9 +1,9 @@
-//! The server under load: many clients, and clients that behave badly. Its limits hold, its memory
-//! stays bounded, and the others are served meanwhile.
+//! The server under load: many clients, and clients that misbehave. Its limits hold, its memory stays
+//! bounded, and it serves the others meanwhile.
 //!
-//! The server is a process of its own, so that its memory can be told from that of the clients. What
-//! was measured is printed (`--nocapture` shows it); the bounds are several times what was seen. How
-//! fast it is beside other servers is measured by `tests/load`.
+//! The server is its own process, so that its memory can be told from that of the clients. Measurements are
+//! printed (`--nocapture` shows them); the bounds are several times the values seen. `tests/load` compares
+//! its speed with that of other servers.
 
 use std::future::Future;
 use std::io::{BufRead, BufReader};
@@ -21,10 +21,10 @@ use tokio_tungstenite::tungstenite::Message;
 /// Far longer than anything here takes: a test that hangs fails instead.
 const CEILING: Duration = Duration::from_secs(300);
 
-/// How many handshakes are made at once.
+/// How many handshakes run at once.
 const AT_ONCE: usize = 100;
 
-/// The largest message that the server takes, in bytes.
+/// The largest message that the server accepts, in bytes.
 const LARGEST: usize = 64 * 1024;
 
 async fn within<T>(future: impl Future<Output = T>) -> T {
@@ -33,7 +33,7 @@ async fn within<T>(future: impl Future<Output = T>) -> T {
         .expect("this takes no time")
 }
 
-/// A server under test, which is ended even if the test fails.
+/// A server under test, killed even if the test fails.
 struct Server {
     process: Child,
     address: SocketAddr,
@@ -51,8 +51,8 @@ impl Drop for Server {
 }
 
 impl Server {
-    /// Starts a server for so many connections, which needs as many file descriptors in its process
-    /// and in this one.
+    /// Starts a server for this many connections, which need as many file descriptors in its process and in
+    /// this one.
     async fn start(connections: usize, arguments: &[&str]) -> Self {
         let alone = ALONE.lock().await;
         raise_descriptor_limit(connections as u64 + 500).unwrap();
@@ -83,7 +83,7 @@ impl Server {
         }
     }
 
-    /// A client that does nothing by itself, not even answer a ping.
+    /// A client that does nothing by itself, not even answer pings.
     async fn connect(&self, path: &str) -> std::io::Result<Client> {
         let mut stream = TcpStream::connect(self.address).await?;
         let request = format!(
@@ -111,7 +111,7 @@ impl Server {
             .unwrap()
     }
 
-    /// Greets somebody on a connection of their own, and says how long that took.
+    /// Greets a newcomer on a new connection and returns how long that took.
     async fn greet_a_newcomer(&self) -> Duration {
         let before = Instant::now();
         let mut client = within(self.connect("/")).await.unwrap();
@@ -119,7 +119,7 @@ impl Server {
         before.elapsed()
     }
 
-    /// The memory that the server occupies, in KiB.
+    /// The memory of the server, in KiB.
     fn memory(&self) -> i64 {
         memory(self.process.id()).unwrap().cast_signed()
     }
@@ -137,7 +137,7 @@ impl Client {
         assert_eq!(&answer, greeting);
     }
 
-    /// Writes until nobody takes any more.
+    /// Writes until the peer accepts no more.
     async fn fill(&mut self, message: &[u8]) {
         let patience = Duration::from_millis(500);
         while tokio::time::timeout(patience, self.0.write_all(message))
@@ -163,7 +163,7 @@ async fn five_thousand_are_open_and_each_is_greeted() {
     server.greet_a_newcomer().await;
     let before = server.memory();
     let start = Instant::now();
-    // The place of the newcomer may be free a little later.
+    // The newcomer's place may become free a little later.
     let mut clients = server.connect_all(COUNT - 1, "/").await;
     clients.push(
         within(async {
@@ -221,9 +221,9 @@ async fn clients_that_do_not_read_fill_no_memory_and_hinder_nobody() {
     longest = longest.max(server.greet_a_newcomer().await);
     let each = (server.memory() - before) / COUNT as i64;
     println!(
-        "{COUNT} clients that do not read: {each} KiB each; others greeted in {longest:.1?} at most"
+        "{COUNT} clients that do not read: {each} KiB each; others greeted within {longest:.1?}"
     );
-    // A message that came, its echo, and what is read ahead: a few times the largest message.
+    // One message, its echo, and what is read ahead: a few times the largest message.
     assert!(each <= 1024, "{each} KiB each");
 }
 
@@ -289,7 +289,7 @@ async fn stalled_handshakes_end_and_others_are_served() {
     };
     let mut first = stalled(PLACES).await;
     let beside = server.greet_a_newcomer().await;
-    // Together they are more than the server takes: who comes now waits until they are dropped.
+    // Together they exceed the server's limit: newcomers wait until they are dropped.
     let start = Instant::now();
     let mut second = stalled(PLACES).await;
     server.greet_a_newcomer().await;
@@ -299,7 +299,7 @@ async fn stalled_handshakes_end_and_others_are_served() {
          when the first are dropped, in {behind:.1?}"
     );
     for stream in first.iter_mut().chain(&mut second) {
-        // It ends, in whichever way.
+        // It ends, one way or another.
         let mut rest = Vec::new();
         let _ = within(stream.read_to_end(&mut rest)).await;
         assert!(!String::from_utf8_lossy(&rest).contains("101"));
@@ -325,11 +325,11 @@ async fn a_crowd_that_never_sends_is_closed_and_the_others_stay() {
             assert_eq!(close[2..4], 1001_u16.to_be_bytes(), "{frames:02x?}");
         }
     };
-    // It does no more than answer pings, which it does by being read.
+    // It only answers pings, which it does when it is read.
     let lives = async { while let Some(Ok(Message::Ping(_))) = lively.next().await {} };
     tokio::select! {
         () = closed => {}
-        () = lives => panic!("the lively client was not kept"),
+        () = lives => panic!("the server dropped the live client"),
     }
     println!(
         "{COUNT} silent clients were closed within {:.1?}",

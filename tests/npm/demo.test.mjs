@@ -170,7 +170,7 @@ describe('the demo page', { timeout: 4 * TEST_TIMEOUT }, () => {
       await demo.page.click('#typed-greet');
       await demo.received({ type: 'invalid', reason: { problem: 'empty' } });
       await demo.page.click('#typed-wrong');
-      await demo.received('TypeError: HelloSocket: send: the message does not have its Rust type: missing field `name`');
+      await demo.received('TypeError: HelloSocket: send: the message does not match its Rust type: missing field `name`');
       // The page's other socket has nothing to do with it.
       await demo.counter('sent', '0');
       await demo.page.fill('#typed-name', '<img src=x onerror="globalThis.taken=1">\u202e');

@@ -4,10 +4,10 @@ use serde_json::error::Category;
 use super::{Codec, Decode, Encode};
 use crate::{DecodeError, DecodeReason, EncodeError, Fault, Message, MessageKind, Position};
 
-/// JSON in text messages, by serde.
+/// JSON in text messages, via serde.
 ///
-/// Numbers are what Rust's type says, so a 64-bit integer comes through whole between two Rust ends;
-/// JavaScript's own parser would round one above 2⁵³. Not-a-number and the infinities become `null`.
+/// Numbers keep the precision of the Rust type, so a 64-bit integer survives between two Rust ends;
+/// JavaScript's own parser would round one above 2⁵³. NaN and the infinities become `null`.
 #[derive(Debug, Clone, Copy)]
 pub enum Json {}
 
@@ -33,10 +33,10 @@ impl<T: DeserializeOwned> Decode<T> for Json {
     }
 }
 
-/// What serde_json found wrong.
+/// serde_json's diagnosis.
 pub(crate) fn reason_of(error: &serde_json::Error) -> DecodeReason {
     let fault = match error.classify() {
-        // The one fault that serde_json tells apart only by its words.
+        // The only fault that serde_json distinguishes by nothing but its message.
         Category::Syntax if error.to_string().starts_with("recursion limit exceeded") => {
             Fault::TooDeep
         }
@@ -44,7 +44,7 @@ pub(crate) fn reason_of(error: &serde_json::Error) -> DecodeReason {
         Category::Data => Fault::Mismatch,
         Category::Eof => Fault::Truncated,
     };
-    // Line 0 stands for "no position", as when an internally tagged enum is to blame.
+    // Line 0 means "no position", as when an internally tagged enum is at fault.
     let at = (error.line() > 0).then(|| Position::Line {
         line: error.line(),
         column: error.column(),

@@ -4,12 +4,12 @@ use serde::{Serialize, de::DeserializeOwned};
 use super::{Codec, Decode, Encode, MAX_DEPTH};
 use crate::{DecodeError, EncodeError, Fault, Message, MessageKind, Position};
 
-/// MessagePack in binary messages, by serde, in the shape that JSON would have.
+/// MessagePack in binary messages, via serde, in the shape that JSON would have.
 ///
-/// Structs and the fields of variants are maps with names for keys, and types that have a readable
-/// form (an IP address, a UUID) use it, so one description of a message serves both codecs. Two
-/// things are MessagePack's own: a field marked as bytes (`serde_bytes`) is a byte string where JSON
-/// has a list of numbers, and a map's keys may be numbers where JSON has strings.
+/// Structs and the fields of variants are maps keyed by name, and types with a human-readable form (an IP
+/// address, a UUID) use it, so that one description of a message serves both codecs. Two things differ from
+/// JSON: a field marked as bytes (`serde_bytes`) is a byte string rather than a list of numbers, and a map's
+/// keys may be numbers rather than strings.
 #[derive(Debug, Clone, Copy)]
 pub enum MsgPack {}
 
@@ -59,11 +59,11 @@ impl<T: DeserializeOwned> Decode<T> for MsgPack {
     }
 }
 
-/// Checks that `bytes` are exactly one MessagePack value, whole, with nothing behind it, and nested
-/// no deeper than [`MAX_DEPTH`]; else tells what is wrong and at which byte.
+/// Checks that `bytes` are exactly one complete MessagePack value, without trailing data, nested no deeper
+/// than [`MAX_DEPTH`]; otherwise returns what is wrong and at which byte.
 ///
-/// rmp-serde alone would let a message through that has something behind its end, and its limit on
-/// depth does not count the variants of a recursive enum, so that one message could exhaust the stack.
+/// rmp-serde alone would accept trailing data, and its depth limit does not count the variants of a recursive
+/// enum, so that one message could exhaust the stack.
 fn check(bytes: &[u8]) -> Result<(), (Fault, usize)> {
     let mut reader = Reader { bytes, offset: 0 };
     // How many values each open list or map still lacks, outermost first.
@@ -78,7 +78,7 @@ fn check(bytes: &[u8]) -> Result<(), (Fault, usize)> {
             open.push(inside);
             continue;
         }
-        // One value is complete, and with it perhaps those that hold it.
+        // One value is complete, and with it possibly the ones that contain it.
         loop {
             match open.last_mut() {
                 None if reader.offset < bytes.len() => return Err((Fault::Syntax, reader.offset)),
@@ -101,7 +101,7 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// Reads one marker with its own data, and returns how many values belong inside of it.
+    /// Reads one marker with its own data and returns the number of values nested in it.
     fn value(&mut self) -> Result<u64, (Fault, usize)> {
         let marker = self.number(1)?;
         let (data, inside) = match marker {
@@ -110,7 +110,7 @@ impl Reader<'_> {
             0x90..=0x9f => (0, marker & 0x0f),
             0xa0..=0xbf => (marker & 0x1f, 0),
             0xc1 => return Err((Fault::Syntax, self.offset - 1)),
-            // Bytes, then extensions, whose data follows a byte for the type.
+            // Bytes, then extensions, whose data follows a type byte.
             0xc4..=0xc6 => (self.number(1 << (marker - 0xc4))?, 0),
             0xc7..=0xc9 => (self.number(1 << (marker - 0xc7))? + 1, 0),
             0xca => (4, 0),

@@ -1,7 +1,7 @@
 use super::{Codec, Decode, Encode};
 use crate::{DecodeError, EncodeError, Message, MessageKind};
 
-/// Text as it is: `String` to text message and back, without a copy on the way in.
+/// Plain text: `String` to text message and back, without a copy when decoding.
 #[derive(Debug, Clone, Copy)]
 pub enum PlainText {}
 
@@ -31,7 +31,7 @@ impl Decode<String> for PlainText {
     }
 }
 
-/// Bytes as they are: `Vec<u8>` to binary message and back, without a copy on the way in.
+/// Plain bytes: `Vec<u8>` to binary message and back, without a copy when decoding.
 #[derive(Debug, Clone, Copy)]
 pub enum PlainBytes {}
 

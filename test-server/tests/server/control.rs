@@ -48,7 +48,7 @@ async fn a_cut_ends_the_named_connections_with_no_close_frame() {
     assert_eq!(
         again.ask("Ada").await,
         Message::from("Hello Ada!"),
-        "one can come back"
+        "reconnecting works"
     );
     let answer = server.http("POST", "/control/cut?id=nobody", &[]).await;
     assert!(answer.ends_with(r#"{"connections":0}"#), "{answer}");

@@ -1,4 +1,4 @@
-//! `docs/protocol.md` says what the code does.
+//! `docs/protocol.md` matches the code.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use test_server::Config;
 
 const DOCUMENT: &str = include_str!("../../../docs/protocol.md");
 
-/// The lines of the blocks of code that are marked as JSON, block by block.
+/// The lines of the code blocks marked as JSON, block by block.
 fn blocks() -> Vec<Vec<&'static str>> {
     let mut blocks = Vec::new();
     let mut lines = DOCUMENT.lines();
@@ -20,7 +20,7 @@ fn blocks() -> Vec<Vec<&'static str>> {
     blocks
 }
 
-/// Checks that `json` is a `T`, and that a `T` is written like that.
+/// Checks that `json` is a `T`, and that a `T` is serialized like that.
 fn assert_form<T>(json: &str)
 where
     Json: Decode<T> + Encode<T>,
@@ -48,7 +48,7 @@ fn the_examples_are_messages() {
     assert!(DOCUMENT.contains(sentence), "{sentence}");
 }
 
-/// The rows of the table with this head, each as the code in its cells.
+/// The rows of the table with this header, each as the code in its cells.
 fn table(head: &str) -> Vec<Vec<&'static str>> {
     let mut lines = DOCUMENT.lines();
     assert!(lines.any(|line| line == head), "{head}");

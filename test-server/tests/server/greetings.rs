@@ -124,7 +124,7 @@ async fn the_typed_hello_speaks_json_and_survives_every_mistake() {
             );
         }
         let answer = ask_json(&mut client, vec![1_u8, 2]).await;
-        let text = "json: a binary message where a text one is expected";
+        let text = "json: expected a text message, not a binary one";
         assert_eq!(answer, json!({ "type": "malformed", "text": text }));
 
         assert_eq!(

@@ -23,7 +23,7 @@ async fn the_first_known_subprotocol_is_answered() {
     ];
     for (offers, expected) in cases {
         let headers: Vec<_> = offers.iter().map(|offer| (PROTOCOL, *offer)).collect();
-        // A client of its own kind would check the answer itself; here it is looked at.
+        // A typical client would check the response itself; here it is inspected.
         let request = handshake("/hello", &headers);
         let answer = server.raw_head(&request).await;
         assert!(answer.starts_with("HTTP/1.1 101 "), "{answer}");
@@ -39,12 +39,12 @@ async fn control_messages_are_spoken_where_they_were_negotiated() {
     assert_eq!(response.headers()[PROTOCOL], "hello.json~1");
     let beat = client.receive().await;
     assert!(beat.to_text().unwrap().starts_with("~beat "), "{beat}");
-    // It answers numbered pings, and says so at once.
+    // It supports numbered pings, and says so at once.
     assert_eq!(client.receive().await, Message::from("~pong 0"));
     assert_eq!(client.ask("~ping").await, beat);
     assert_eq!(client.ask("~ping 17").await, beat);
     assert_eq!(client.receive().await, Message::from("~pong 17"));
-    // What is no ping is passed over.
+    // Anything else is ignored.
     for unknown in ["~", "~ping 1 2", "~beat 1", "~pong 0", "~later"] {
         client.send(unknown).await;
     }
@@ -77,7 +77,7 @@ async fn a_text_that_starts_like_a_control_message_is_the_application_s_when_it_
         let answer = client.ask(text).await;
         assert!(answer.to_text().unwrap().contains("malformed"), "{answer}");
     }
-    // What the server sends is escaped, too.
+    // The server escapes what it sends, too.
     let offer = [(PROTOCOL, "echo~1, echo")];
     let (mut echo, response) = server.connect_with("/echo", &offer).await.unwrap();
     assert_eq!(response.headers()[PROTOCOL], "echo~1");
@@ -89,7 +89,7 @@ async fn a_text_that_starts_like_a_control_message_is_the_application_s_when_it_
     }
     let bytes = Message::from(b"~ping".to_vec());
     assert_eq!(echo.ask(bytes.clone()).await, bytes);
-    // Nothing is touched where no control messages are spoken.
+    // Without control messages, nothing is changed.
     let (mut plain, _) = server
         .connect_with("/echo", &[(PROTOCOL, "echo")])
         .await
@@ -97,7 +97,7 @@ async fn a_text_that_starts_like_a_control_message_is_the_application_s_when_it_
     for text in ["~ping", "~~", "~beat 1"] {
         assert_eq!(plain.ask(text).await, Message::from(text));
     }
-    // The escape is not counted: 128 bytes are the application's, and one more is too many.
+    // The escape does not count: 128 bytes are the application's, and one more is too many.
     for (bytes, is_taken) in [(128, true), (129, false)] {
         let text = format!("~~{}", "x".repeat(bytes - 1));
         let answer = client.ask(text).await;
@@ -247,7 +247,7 @@ async fn a_handshake_that_stalls_is_dropped() {
     })
     .await;
     let half = &handshake("/", &[])[..40];
-    // Each returns only when the server has ended the connection.
+    // Each returns only after the server has ended the connection.
     let (nothing, one, half) = tokio::join!(server.raw(""), server.raw("G"), server.raw(half));
     for answer in [nothing, one, half] {
         assert!(!answer.contains("101"), "{answer}");

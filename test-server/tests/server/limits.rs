@@ -25,7 +25,7 @@ fn frame(first_byte: u8, payload: &[u8]) -> Vec<u8> {
 
 async fn code_for(server: &Running, bytes: &[u8]) -> (u16, String) {
     let mut client = server.connect("/echo").await;
-    // The server may have gone before all is written.
+    // The server may have gone before everything is written.
     let _ = client.tcp().write_all(bytes).await;
     client.closed().await
 }
@@ -42,7 +42,7 @@ async fn a_message_may_have_64_kib_and_no_more() {
     let huge_claim = [&[0x82, 0xff][..], &(1_u64 << 62).to_be_bytes(), &[0; 4]].concat();
     let much_behind = frame(0x82, &vec![7; 900_000]);
     for bytes in [whole, in_two, huge_claim, much_behind] {
-        let expected = (1009, "a message has at most 65536 bytes here".to_owned());
+        let expected = (1009, "messages are limited to 65536 bytes".to_owned());
         assert_eq!(code_for(&server, &bytes).await, expected);
     }
 }
@@ -99,12 +99,12 @@ async fn one_connection_too_many_is_told_to_come_later() {
             .http("GET", "/", &[])
             .await
             .contains("cargo xtask demo"),
-        "the page still comes"
+        "the page is still served"
     );
 
     first.leave().await;
     let mut third = loop {
-        // The place is free when the server has seen the end too.
+        // The place is free once the server has seen the end, too.
         if let Ok((client, _)) = server.connect_with("/", &[]).await {
             break client;
         }
@@ -113,11 +113,11 @@ async fn one_connection_too_many_is_told_to_come_later() {
     assert!(second.ask("x").await.is_text());
 }
 
-/// Clients that hold a place with nothing but HTTP, each in another way, until they are dropped.
+/// Clients that each hold a place with nothing but HTTP, each in another way, until dropped.
 struct Hogs(Vec<tokio::task::JoinHandle<()>>);
 
 impl Hogs {
-    /// As many as there are places for those that are no WebSockets, and more.
+    /// At least as many as there are places for connections other than WebSockets.
     fn come(server: &Running) -> Self {
         let address = server.address;
         let hog = |index: usize| async move {
@@ -126,7 +126,7 @@ impl Hogs {
                     continue;
                 };
                 let (request, pause) = match index % 4 {
-                    // Asks and asks, and reads nothing.
+                    // Sends requests and reads nothing.
                     0 | 1 => ("GET / HTTP/1.1\r\nHost: a\r\n\r\n", 0),
                     // Sends its head byte by byte.
                     2 => ("G", 50),
@@ -156,7 +156,7 @@ async fn clients_that_ask_and_never_read_keep_nobody_out() {
         ..config()
     })
     .await;
-    // A WebSocket that is there stays.
+    // An existing WebSocket stays.
     let mut early = server.connect("/?id=early").await;
     let hogs = Hogs::come(&server);
     tokio::time::sleep(Duration::from_millis(500)).await;
@@ -185,14 +185,14 @@ async fn a_client_that_takes_no_more_of_an_answer_is_left() {
         .await
         .unwrap();
     let request = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n".repeat(100);
-    // The server stops reading when its answers are not taken, and in the end gives the client up.
+    // The server stops reading when its responses are not read, and eventually gives the client up.
     let mut written = 0;
     while crate::support::within(client.write_all(&request))
         .await
         .is_ok()
     {
         written += request.len();
-        assert!(written < 1 << 30, "somebody holds all of it");
+        assert!(written < 1 << 30, "something buffers all of it");
     }
 }
 
@@ -216,11 +216,11 @@ async fn a_silent_client_is_closed_with_1001() {
     })
     .await;
     let mut silent = server.connect("/").await;
-    // Answers no ping, for it does not read, until the time is over.
+    // Answers no pings, because it does not read, until the time is up.
     tokio::time::sleep(Duration::from_millis(500)).await;
     let close = loop {
         match silent.next().await.unwrap().unwrap() {
-            // How many come depends on how busy the machine is.
+            // How many arrive depends on how busy the machine is.
             Message::Ping(_) => {}
             other => break other,
         }
@@ -243,7 +243,7 @@ async fn a_client_that_only_answers_pings_stays() {
     })
     .await;
     let mut client = server.connect("/").await;
-    // More pings than fit into the idle timeout.
+    // More pings than fit in the idle timeout.
     for _ in 0..30 {
         assert!(matches!(client.next().await, Some(Ok(Message::Ping(_)))));
     }
@@ -260,11 +260,11 @@ async fn a_client_that_reads_nothing_does_not_fill_the_memory() {
     .await;
     let mut client = server.connect("/echo").await;
     let message = frame(0x82, &vec![7; LIMIT]);
-    // The server stops reading when its answers are not taken, so that this stops too, and in the
-    // end gives the client up.
+    // The server stops reading when its replies are not read, so that this stops too, and eventually gives
+    // the client up.
     let mut written = 0;
     while client.tcp().write_all(&message).await.is_ok() {
         written += message.len();
-        assert!(written < 1 << 30, "somebody holds all of it");
+        assert!(written < 1 << 30, "something buffers all of it");
     }
 }

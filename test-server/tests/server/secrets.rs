@@ -1,4 +1,4 @@
-//! What clients trust the server with appears nowhere in its output, but for the two lines of a greeting.
+//! Nothing that clients trust the server with appears in its output, except in the two lines of a greeting.
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::Command;
@@ -13,7 +13,7 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 
 use crate::support::{Killed, program, within};
 
-/// Stands for a token, which has nothing in common with anything that the server says of itself.
+/// Stands for a token; it has nothing in common with the server's own output.
 const SECRET: &str = "hunter2-Zq7";
 
 type Client =
@@ -33,8 +33,7 @@ async fn connect(address: &str, path: &str, known: &str) -> Result<Client, Error
         .map(|(client, _)| client)
 }
 
-/// Sends one message, takes what comes of it until an answer or the end, and closes with the secret in the
-/// reason.
+/// Sends one message, reads until a reply or the end, and closes with the secret in the reason.
 async fn say(mut client: Client, message: Message) -> Option<Message> {
     client.send(message).await.unwrap();
     let answer = within(client.next()).await.and_then(Result::ok);
@@ -60,10 +59,10 @@ async fn the_output_has_a_greeting_s_two_lines_and_no_secret_elsewhere() {
     let (_, address) = first.trim_end().split_once("http://").unwrap();
     let address = address.trim_end_matches('/');
 
-    // What the plain endpoint refuses: no name, none that is valid, bytes.
+    // Messages that the plain endpoint refuses: invalid names, bytes.
     for name in [String::new(), format!("{SECRET}\n"), SECRET.repeat(100)] {
         let client = connect(address, "/", "").await;
-        // No sub-protocol is spoken there, which the client is told or not; either way nothing is logged.
+        // It has no sub-protocols, which the client may learn or not; either way nothing is logged.
         if let Ok(client) = client {
             say(client, name.into()).await;
         }
@@ -95,14 +94,14 @@ async fn the_output_has_a_greeting_s_two_lines_and_no_secret_elsewhere() {
         let client = connect(address, "/hello", known).await.unwrap();
         say(client, message).await;
     }
-    // The echo answers, and writes nothing down; a message beyond the limit ends it.
+    // The echo replies but logs nothing; a message beyond the limit ends it.
     let url = format!("ws://{address}/echo?{SECRET}");
     for text in [SECRET.to_owned(), SECRET.repeat(10_000)] {
         let (client, _) = within(connect_async(url.as_str())).await.unwrap();
         say(client, text.into()).await;
     }
 
-    // Handshakes that are refused: an unknown endpoint, unknown sub-protocols, a foreign origin.
+    // Refused handshakes: an unknown endpoint, unknown sub-protocols, a foreign origin.
     assert!(connect(address, &format!("/{SECRET}"), "").await.is_err());
     assert!(connect(address, "/hello", "").await.is_err());
     let mut foreign = url.as_str().into_client_request().unwrap();
@@ -112,7 +111,7 @@ async fn the_output_has_a_greeting_s_two_lines_and_no_secret_elsewhere() {
         .insert("Origin", origin.parse().unwrap());
     assert!(within(connect_async(foreign)).await.is_err());
 
-    // A greeting is written down, and that is all.
+    // A greeting is logged, and nothing else.
     let (client, _) = within(connect_async(format!("ws://{address}/")))
         .await
         .unwrap();

@@ -28,7 +28,7 @@ pub(crate) async fn within<T>(future: impl Future<Output = T>) -> T {
         .expect("this takes no time")
 }
 
-/// A configuration for tests: a free port, and a stop that a test can sit out.
+/// A configuration for tests: a free port, and a short shutdown timeout.
 pub(crate) fn config() -> Config {
     Config {
         port: 0,
@@ -104,7 +104,7 @@ impl Running {
         Ok((Client(socket), response))
     }
 
-    /// The status and the body of the answer to a handshake that is refused.
+    /// The status and the body of the response to a refused handshake.
     pub(crate) async fn refusal(&self, path: &str, headers: &[(&str, &str)]) -> (u16, String) {
         match self.connect_with(path, headers).await.map(drop) {
             Err(Error::Http(response)) => {
@@ -115,7 +115,7 @@ impl Running {
         }
     }
 
-    /// Sends text over TCP as it is and reads until the server ends the connection.
+    /// Sends raw text over TCP and reads until the server ends the connection.
     pub(crate) async fn raw(&self, request: &str) -> String {
         let mut stream = within(TcpStream::connect(self.address)).await.unwrap();
         stream.write_all(request.as_bytes()).await.unwrap();
@@ -124,7 +124,7 @@ impl Running {
         String::from_utf8_lossy(&answer).into_owned()
     }
 
-    /// Sends text over TCP as it is and reads the head of the answer.
+    /// Sends raw text over TCP and reads the head of the response.
     pub(crate) async fn raw_head(&self, request: &str) -> String {
         let mut stream = within(TcpStream::connect(self.address)).await.unwrap();
         stream.write_all(request.as_bytes()).await.unwrap();
@@ -135,7 +135,7 @@ impl Running {
         String::from_utf8(head).unwrap()
     }
 
-    /// An HTTP request with no body, answered on a connection of its own.
+    /// An HTTP request without a body, on a connection of its own.
     pub(crate) async fn http(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> String {
         let mut request = format!(
             "{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n",
@@ -151,7 +151,7 @@ impl Running {
         String::from_utf8(self.transcript.lock().unwrap().clone()).unwrap()
     }
 
-    /// Asks the server to stop, and hands over the wait for it.
+    /// Asks the server to stop and returns a handle to wait for it.
     pub(crate) fn stop(self) -> JoinHandle<Stopped> {
         self.stop.send(()).unwrap();
         self.task
@@ -170,12 +170,12 @@ impl Client {
         within(self.0.send(message.into())).await.unwrap();
     }
 
-    /// The next frame, as it is.
+    /// The next frame, unchanged.
     pub(crate) async fn next(&mut self) -> Option<Result<Message, Error>> {
         within(self.0.next()).await
     }
 
-    /// The next message, pings and pongs left out.
+    /// The next message, skipping pings and pongs.
     pub(crate) async fn receive(&mut self) -> Message {
         loop {
             match self.next().await.expect("the connection is open").unwrap() {
@@ -190,7 +190,7 @@ impl Client {
         self.receive().await
     }
 
-    /// Waits for the server's Close, and checks that the connection then ends cleanly.
+    /// Waits for the server's Close and checks that the connection then ends cleanly.
     pub(crate) async fn closed(mut self) -> (u16, String) {
         let Message::Close(Some(frame)) = self.receive().await else {
             panic!("no close frame")
@@ -203,7 +203,7 @@ impl Client {
         (frame.code.into(), frame.reason.to_string())
     }
 
-    /// Waits for the end of the connection, and checks that it comes with no Close frame.
+    /// Waits for the end of the connection and checks that no Close frame precedes it.
     pub(crate) async fn cut(mut self) {
         loop {
             match self.next().await {
@@ -228,7 +228,7 @@ impl Client {
     }
 }
 
-/// A folder for the page's files, inside of one that is this test's own; gone on drop.
+/// A folder for the page's files, inside this test's own folder; deleted on drop.
 pub(crate) struct Folder(PathBuf);
 
 impl Folder {
@@ -256,10 +256,10 @@ impl Drop for Folder {
     }
 }
 
-/// The program, ready to be started.
+/// The program, ready to start.
 pub(crate) fn program(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_test-server"));
-    // What `cargo test` sets for other tests.
+    // `cargo test` sets these for other tests.
     command.env_remove("TEST_SERVER_ALLOW_ORIGIN");
     command.env_remove("TEST_SERVER_DEMO_CONTROL");
     command
@@ -270,7 +270,7 @@ pub(crate) fn program(arguments: &[&str]) -> Command {
     command
 }
 
-/// Ends the process even if the test fails.
+/// Kills the process even if the test fails.
 pub(crate) struct Killed(pub(crate) Child);
 
 impl Drop for Killed {

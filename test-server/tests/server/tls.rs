@@ -29,7 +29,7 @@ fn secure() -> Config {
     }
 }
 
-/// Takes any certificate and keeps it, to be looked at; signatures are still checked.
+/// Accepts any certificate and keeps it for inspection; signatures are still checked.
 #[derive(Debug)]
 struct Keeper(Arc<CryptoProvider>, Mutex<Vec<u8>>);
 
@@ -75,7 +75,7 @@ fn provider() -> Arc<CryptoProvider> {
     Arc::new(ring::default_provider())
 }
 
-/// The certificate that the server shows.
+/// The certificate that the server presents.
 async fn certificate(address: SocketAddr) -> CertificateDer<'static> {
     let keeper = Arc::new(Keeper(provider(), Mutex::default()));
     let config = ClientConfig::builder_with_provider(provider())
@@ -112,7 +112,7 @@ fn trusting(certificate: CertificateDer<'static>) -> ClientConfig {
 
 type Client = WebSocketStream<TlsStream<TcpStream>>;
 
-/// Connects with all checks on, as if the certificate had been handed over by a friend.
+/// Connects with all checks on, as if the certificate had come from a trusted source.
 async fn connect(
     address: SocketAddr,
     path: &str,
@@ -148,7 +148,7 @@ async fn it_greets_and_says_goodbye_over_tls() {
             panic!("no close frame");
         };
         assert_eq!(u16::from(close.code), 1001);
-        // The end is marked as the end by TLS too: nobody cut the connection.
+        // TLS marks the end, too: nobody truncated the connection.
         let end = within(client.next()).await;
         assert!(
             matches!(end, None | Some(Err(Error::ConnectionClosed))),
@@ -229,7 +229,7 @@ async fn a_tls_handshake_has_as_much_time_as_any_handshake() {
         ..secure()
     })
     .await;
-    // Nothing, the beginning of a ClientHello, and TLS followed by no request.
+    // Nothing, the beginning of a ClientHello, and TLS without a request.
     let ends_after = async |bytes: &[u8]| {
         let mut stream = TcpStream::connect(server.address).await.unwrap();
         stream.write_all(bytes).await.unwrap();
@@ -298,7 +298,7 @@ async fn a_stalled_tls_handshake_does_not_delay_the_stop() {
     })
     .await;
     let mut stalled = TcpStream::connect(server.address).await.unwrap();
-    // Served, so the one before was accepted too.
+    // Served, so the previous one was accepted too.
     drop(connect(server.address, "/", &[]).await.unwrap());
     assert_eq!(within(server.stop()).await.unwrap().cut, 0);
     let mut rest = Vec::new();
@@ -330,9 +330,9 @@ async fn a_certificate_may_come_from_files() {
 
     let wrong = [
         ("absent.pem", "key.pem", "absent.pem"),
-        ("text.pem", "key.pem", "text.pem: it holds no certificate"),
-        ("cert.pem", "text.pem", "text.pem: it holds no private key"),
-        ("cert.pem", "cert.pem", "cert.pem: it holds no private key"),
+        ("text.pem", "key.pem", "text.pem: no PEM certificate"),
+        ("cert.pem", "text.pem", "text.pem: no PEM private key"),
+        ("cert.pem", "cert.pem", "cert.pem: no PEM private key"),
         ("cert.pem", "other.pem", "no TLS: "),
     ];
     for (certificate, key, expected) in wrong {
@@ -342,7 +342,7 @@ async fn a_certificate_may_come_from_files() {
     }
 }
 
-/// In PEM form, in one long line, as readers must take it.
+/// In PEM form, in one long line, which readers must accept.
 fn pem(label: &str, bytes: &[u8]) -> String {
     let body = BASE64.encode(bytes);
     format!("-----BEGIN {label}-----\n{body}\n-----END {label}-----\n")

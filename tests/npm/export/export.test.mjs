@@ -160,7 +160,7 @@ describe('an exported class', { timeout: 10 * TEST_TIMEOUT }, () => {
       [`{"type":"numbers","unsigned":0,"signed":0,"real":0,"small":256}`, 'not a value of the expected type', 'u8'],
       [`{"type":"numbers","unsigned":18446744073709551616,"signed":0,"real":0,"small":0}`, 'not a value of the expected type', 'u64'],
       ['{"type":"tree","children":['.repeat(200), 'nested deeper', null],
-      [Buffer.from(secret), 'a binary message where a text one is expected', null],
+      [Buffer.from(secret), 'expected a text message, not a binary one', null],
       ['null', 'not a value of the expected type', null],
     ];
     for (const [data] of bad) theirs.send(data);
@@ -174,7 +174,7 @@ describe('an exported class', { timeout: 10 * TEST_TIMEOUT }, () => {
     bad.forEach(([data, says, detail], index) => {
       const { error, detail: words, excerpt } = told.invalid[index];
       assert.equal(error.name, 'TypeError');
-      assert.match(error.message, new RegExp(`^ShapesSocket: a message cannot be read: json: .*${says}`), String(data));
+      assert.match(error.message, new RegExp(`^ShapesSocket: a message cannot be decoded: json: .*${says}`), String(data));
       assert.ok(!error.message.includes(secret), error.message);
       if (detail && detail !== secret) assert.ok(words.includes(detail), words);
       if (typeof data === 'string' && data.includes(secret)) assert.ok(excerpt.includes(secret), excerpt);
@@ -202,7 +202,7 @@ describe('an exported class', { timeout: 10 * TEST_TIMEOUT }, () => {
     assert.deepEqual(result.received, [[0, 0, 1e300, 255], [safe, 0, 1e300, 255], [safe, safe, 1e300, 255], [safe, -safe, 1e300, 255]]);
     assert.equal(result.invalid.length, 6);
     for (const { error } of result.invalid) {
-      assert.deepEqual([error.name, error.message], ['TypeError', 'ShapesSocket: a message cannot be handed over: it has an integer beyond 2^53 - 1, which a JavaScript number may not hold exactly']);
+      assert.deepEqual([error.name, error.message], ['TypeError', 'ShapesSocket: a message cannot be converted: it has an integer beyond 2^53 - 1, which a JavaScript number may not hold exactly']);
     }
     assert.equal(result.id, '18446744073709551615', 'as text it is whole');
   });
@@ -275,7 +275,7 @@ describe('an exported class', { timeout: 10 * TEST_TIMEOUT }, () => {
     for (const [name, error] of result.errors) {
       assert.ok(error, `${name} was sent`);
       assert.equal(error.name, 'TypeError', name);
-      assert.match(error.message, /^ShapesSocket: send: the message does not have its Rust type: ./, name);
+      assert.match(error.message, /^ShapesSocket: send: the message does not match its Rust type: ./, name);
       assert.match(error.message, says[name] ?? /./, name);
       assert.doesNotMatch(error.message, /hunter2/, name);
     }
