@@ -7,64 +7,64 @@ pub(crate) const USAGE: &str = "\
 Usage: cargo xtask COMMAND
 
   demo [--port N]   Build everything, start the hello server with the demo page and print its
-                    address; Ctrl-C stops it. N is 0–65535, by default 8765; 0 takes a free port.
+                    address; Ctrl-C stops it. N is 0–65535, default 8765; 0 picks a free port.
   package           Build the npm package into target/package and print its sizes.
   test [--busy] [PART…]
-                    Run all checks, or only the parts named, in this order:
-                      lint      rustfmt, clippy (native and wasm32) and rustdoc, warnings denied; every
-                                promise of docs/reliability.md has its tests
+                    Run all checks, or only the named parts, in this order:
+                      lint      rustfmt, clippy (native and wasm32) and rustdoc, warnings denied;
+                                whether every promise of docs/reliability.md has its tests
                       native    the tests of the workspace on this machine
                       simulation  the connection core in 20,000 simulated worlds
                       size      what a page loads is within the budgets of tests/bench/budgets.json
                       browser   the wasm tests in headless Chromium against the real server
-                      firefox   the same in headless Firefox; where that cannot be had, a run of
-                                all parts goes on without it and ends with the line
+                      firefox   the same in headless Firefox; if it is not available, a run of
+                                all parts continues without it and ends with the line
                                 `Firefox NOT RUN`, but fails if CI is set
                       npm       the packed npm package, used from JavaScript and TypeScript
-                      faults    what happens to the connections of a browser, made to happen in Chromium
+                      faults    faults on the connections of a real browser, Chromium
                       interop   Python's websockets against our server, and our client against it
-                    With --busy, one more process for each core keeps the machine busy all the while.
+                    With --busy, one more process per core keeps the machine busy throughout.
   planted [--list] [TEXT]
-                    Show that the tests find bugs: plant each of those in xtask/src/planted/table.rs in
-                    a copy, and run the test that has to fail. With TEXT, only the rows that have it
-                    in their description, file or test; R7 takes those of a promise. --list only
+                    Show that the tests find bugs: plant each bug of xtask/src/planted/table.rs in
+                    a copy and run the test that must fail. With TEXT, only the rows that have it
+                    in their description, file or test; R7 selects those of a promise. --list only
                     prints them.
   simulate [OPTION…]
                     Run simulated worlds: --seeds N of them (default 20000) from --first-seed S;
                     a failure prints the line that repeats it.
   bench [OPTION…]   Measure this library beside others, in one run, and print tables:
-                      --part N      only this part, or these: 1 what a message costs, 2 end to end,
+                      --part N      only this part (repeatable): 1 what a message costs, 2 end to end,
                                     3 sizes, 4 memory, 5 the server under load,
-                                    6 what is native: the core and the codecs
-                      --case TEXT   only the cases that have this in their names
-                      --quick       very few rounds, to see that it works
+                                    6 native: the core and the codecs
+                      --case TEXT   only the cases with this in their names
+                      --quick       very few rounds, to check that it works
                       --check       only what the budgets of tests/bench/budgets.json need; fails if
-                                    one is broken, or cannot be decided
+                                    one is exceeded or cannot be decided
                       --json FILE   write all samples
-                      --profile     print where the time goes instead, in the page: of the cases of
-                                    part 1, or with --part 2 of the echoes
+                      --profile     print where the time goes in the page instead: in the cases of
+                                    part 1, or with --part 2 in the echoes
                       --write       write docs/benchmarks.md and its plots; takes all parts
   size [OPTION…]    Print the sizes of the package's entries and of a hello program in Rust:
                       --check       fails if one is over its budget in tests/bench/budgets.json
                       --json FILE   write them
   fuzz [--seconds N] [TARGET]
                     Run one fuzz target, or each of them, for N seconds (default 60).
-  setup [--all]     Only bring the tools: those of demo and package, or all that test needs too.
+  setup [--all]     Only install the tools: those of demo and package, or also those of test.
   help              This text.
 
-Whatever is missing is brought first; tools go into target/tools, the compiler's wasm32 target to
-rustup. Environment variables:
+Missing tools are installed first, into target/tools; rustup installs the compiler's wasm32 target.
+Environment variables:
 
   STEADY_SOCKET_WASM_STD   Where the wasm32 standard library comes from: `rustup`, `debian` (built
                            from Debian's compiler packages) or `auto`, the default: rustup, and
-                           Debian's where that fails.
-  CHROME, CHROMEDRIVER     The browser and its driver, where they are not to be looked for.
+                           Debian's if that fails.
+  CHROME, CHROMEDRIVER     The browser and its driver, instead of searching for them.
   FIREFOX, GECKODRIVER     The same for Firefox.";
 
-/// The hello server's port where none is named.
+/// The hello server's default port.
 const DEFAULT_PORT: u16 = 8765;
 
-/// What the user asks for.
+/// The user's request.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Command {
     Help,
@@ -87,18 +87,18 @@ pub(crate) enum Command {
     Bench(bench::Options),
     Size(size::Options),
     Fuzz {
-        /// How long each target runs.
+        /// How long to run each target.
         seconds: u32,
-        /// The only target that runs.
+        /// The only target to run.
         target: Option<String>,
     },
 }
 
-/// Reads the arguments behind `cargo xtask`.
+/// Parses the arguments after `cargo xtask`.
 ///
 /// # Errors
 ///
-/// A sentence that says which argument was not understood and what is accepted.
+/// A sentence that names the invalid argument and what is accepted.
 pub(crate) fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Command, String> {
     let mut arguments = arguments.into_iter();
     let Some(name) = arguments.next() else {
@@ -130,7 +130,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Comma
         )),
         "test" => parse_test(&rest),
         "planted" => parse_planted(&rest),
-        // It reads them itself.
+        // It parses them itself.
         "simulate" => Ok(Command::Simulate { arguments: rest }),
         "bench" => parse_bench(&rest),
         "size" => parse_size(&rest),
@@ -153,7 +153,7 @@ fn parse_port(arguments: &[String]) -> Result<u16, String> {
     };
     value
         .parse()
-        .map_err(|_| format!("`{value}` is not a port; it is a number from 0 to 65535"))
+        .map_err(|_| format!("`{value}` is not a port: use a number from 0 to 65535"))
 }
 
 fn parse_test(arguments: &[String]) -> Result<Command, String> {
@@ -181,12 +181,12 @@ fn parse_planted(arguments: &[String]) -> Result<Command, String> {
     Ok(Command::Planted(options))
 }
 
-/// All parts where none is named; else those named, each once and in the order in which they run.
+/// All parts by default; else the named ones, each once and in the order in which they run.
 fn parse_parts(names: &[String]) -> Result<Vec<Part>, String> {
     if let Some(unknown) = names.iter().find(|name| Part::named(name).is_none()) {
         let known: Vec<_> = Part::ALL.iter().map(|part| part.name()).collect();
         return Err(format!(
-            "there is no part `{unknown}`; the parts are {}",
+            "unknown part `{unknown}`; the parts are {}",
             known.join(", ")
         ));
     }
@@ -230,7 +230,7 @@ fn parse_bench(arguments: &[String]) -> Result<Command, String> {
         }
     }
     if options.quick && (options.check || options.write) {
-        return Err("--quick is too little for --check and --write".into());
+        return Err("--quick measures too little for --check and --write".into());
     }
     let measures = options.quick || options.check || options.json.is_some() || options.write;
     if options.profile && (measures || options.parts.iter().any(|part| !part.has_profile())) {

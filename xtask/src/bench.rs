@@ -1,4 +1,4 @@
-//! Measurements, side by side with what users would pick instead: see `tests/bench/README.md`.
+//! Benchmarks against the libraries that users would otherwise pick: see `tests/bench/README.md`.
 
 mod contenders;
 mod load;
@@ -14,7 +14,7 @@ use crate::{
     Result, browser, checkout, files, node, package, ports, process, server, size, wasm_std,
 };
 
-/// A part of the measurements, by its number.
+/// A part of the benchmarks, by number.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Part {
     /// What a message costs in the page.
@@ -27,12 +27,12 @@ pub(crate) enum Part {
     Memory = 4,
     /// The server under load.
     Load = 5,
-    /// What is native: the core and the codecs.
+    /// Native: the core and the codecs.
     Native = 6,
 }
 
 impl Part {
-    /// In the order of their numbers.
+    /// In numerical order.
     pub(crate) const ALL: [Self; 6] = [
         Self::Messages,
         Self::EndToEnd,
@@ -52,17 +52,17 @@ impl Part {
         self as u8
     }
 
-    /// Whether it can tell where its time goes.
+    /// Whether it supports profiling.
     pub(crate) const fn has_profile(self) -> bool {
         matches!(self, Self::Messages | Self::EndToEnd)
     }
 
-    /// Brings and builds all that the part needs, so that nothing is built while anything is measured.
-    /// What pages and the hello server need is there already.
+    /// Builds everything that the part needs, so that no build runs during a measurement. What pages and the
+    /// hello server need is already there.
     fn build(self, options: &Options) -> Result<()> {
         match self {
             Self::Messages => contenders::build(options),
-            // What their budgets compare is made of no other Rust.
+            // Its budgets compare no other Rust programs.
             Self::EndToEnd | Self::Memory if options.check => Ok(()),
             Self::EndToEnd | Self::Memory => contenders::build(options),
             // No budget needs it.
@@ -73,8 +73,8 @@ impl Part {
         }
     }
 
-    /// Runs the program of a part that has one of its own, which writes its results into `output`. Tells
-    /// whether there is one: the other parts are measured in pages.
+    /// Runs the part's own program, if it has one, which writes its results into `output`. Returns whether it
+    /// has one: the other parts are measured in pages.
     fn run(self, options: &Options, output: &Path) -> Result<bool> {
         match self {
             Self::Messages | Self::EndToEnd | Self::Sizes | Self::Memory => Ok(false),
@@ -86,22 +86,22 @@ impl Part {
     }
 }
 
-/// What the command line asks for.
+/// The options on the command line.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Options {
-    /// The parts, each once and in order; none is all.
+    /// The parts, each once and in order; empty means all.
     pub(crate) parts: Vec<Part>,
-    /// Only cases whose names have this in them.
+    /// Only cases with one of these in their names.
     pub(crate) case: Option<String>,
     /// Very few rounds.
     pub(crate) quick: bool,
-    /// Only what the budgets need, which then decide.
+    /// Measure only what the budgets need, and check them.
     pub(crate) check: bool,
-    /// Where the time of the cases goes, instead of how much it is.
+    /// Show where the time of the cases goes, instead of how much it is.
     pub(crate) profile: bool,
-    /// Whether the documentation is written.
+    /// Whether to write the documentation.
     pub(crate) write: bool,
-    /// Where all samples are written.
+    /// The file for all samples.
     pub(crate) json: Option<PathBuf>,
 }
 
@@ -121,7 +121,7 @@ impl Options {
 ///
 /// # Errors
 ///
-/// A tool that cannot be had, a measurement that does not add up, and budgets that are broken.
+/// If a tool is unavailable, a measurement is inconsistent, or a budget is exceeded.
 pub(crate) fn run(options: &Options) -> Result<()> {
     let parts = options.parts();
     let browser = browser::ensure()?;
@@ -177,12 +177,13 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     outcome
 }
 
-/// Lints the Rust clients that are measured, with all else that is linted, so that they fit the library. Of
-/// the server on axum only the format is checked: its dependencies would be compiled for nothing else.
+/// Lints the measured Rust clients together with everything else that is linted, so that they fit the
+/// library. Of the axum server, only the formatting is checked: its dependencies would be compiled for
+/// nothing else.
 ///
 /// # Errors
 ///
-/// What is not as it should be, or that the lock file there is behind the manifests.
+/// What is wrong, or that the lock file there is out of date.
 pub(crate) fn lint(wasm: &WasmStd) -> Result<()> {
     const NATIVE: &str = "native";
     let workspaces = [
@@ -199,7 +200,7 @@ pub(crate) fn lint(wasm: &WasmStd) -> Result<()> {
         cargo.args(["--locked", "--manifest-path"]).arg(clients);
         process::run(cargo.args(packages).args(["--", "--deny", "warnings"]))
     };
-    // Where the rest of the project is built: much of what they need is compiled there already.
+    // The target folder of the rest of the project: much of what they need is already compiled there.
     let mut native = Command::new("cargo");
     native
         .arg("clippy")
@@ -213,7 +214,7 @@ pub(crate) fn lint(wasm: &WasmStd) -> Result<()> {
     clippy(in_pages, &["--workspace", "--exclude", NATIVE, "--lib"])
 }
 
-/// Writes what everything was built with for these parts, and returns the file's path.
+/// Writes the versions of everything used for these parts and returns the file's path.
 pub(crate) fn write_versions(parts: &[Part]) -> Result<PathBuf> {
     let mut known = tool_versions()?;
     known.extend(contenders::versions()?);
@@ -228,7 +229,7 @@ pub(crate) fn write_versions(parts: &[Part]) -> Result<PathBuf> {
     Ok(file)
 }
 
-/// What everything was built with. The measuring program adds the browser, Node and the peers of npm.
+/// The versions of the tools. The measuring program adds the browser, Node and the npm packages.
 fn tool_versions() -> Result<Vec<(&'static str, String)>> {
     let wasm_opt = checkout::tools().join("bin/wasm-opt");
     Ok(vec![
@@ -246,7 +247,7 @@ fn tool_versions() -> Result<Vec<(&'static str, String)>> {
     ])
 }
 
-/// A JSON object of texts.
+/// A JSON object with string values.
 fn json_of(fields: &[(&str, String)]) -> String {
     let fields: Vec<_> = fields
         .iter()
@@ -261,8 +262,7 @@ fn json_text(text: &str) -> String {
         match character {
             '"' | '\\' => json.extend(['\\', character]),
             control if control.is_control() => {
-                write!(json, "\\u{:04x}", control as u32)
-                    .expect("a String takes all that is written to it");
+                write!(json, "\\u{:04x}", control as u32).expect("writing to a String never fails");
             }
             other => json.push(other),
         }

@@ -1,4 +1,4 @@
-//! Chromium and its WebDriver, and what Firefox has in common with it.
+//! Chromium and its WebDriver, and what they share with Firefox.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -6,7 +6,7 @@ use std::process::Command;
 
 use crate::{Result, checkout, debian, files, process};
 
-/// What a Chromium may be called on `PATH`, the free one first.
+/// Possible names of Chromium on `PATH`, the free one first.
 const BROWSERS: [&str; 4] = [
     "chromium",
     "chromium-browser",
@@ -14,7 +14,7 @@ const BROWSERS: [&str; 4] = [
     "google-chrome-stable",
 ];
 
-/// Where macOS keeps what it does not put on `PATH`.
+/// Its location on macOS, which is not on `PATH`.
 const MACOS_BROWSERS: [&str; 2] = [
     "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
     "/Applications/Chromium.app/Contents/MacOS/Chromium",
@@ -26,11 +26,11 @@ pub(crate) struct Browser {
     pub(crate) driver: PathBuf,
 }
 
-/// Finds a Chromium and a driver that fits it, or installs both.
+/// Finds a Chromium and a matching driver, or installs both.
 ///
 /// # Errors
 ///
-/// What is missing and how to get it.
+/// What is missing and how to install it.
 pub(crate) fn ensure() -> Result<Browser> {
     let browser = match (chromium()?, driver()?) {
         (Some(chromium), Some(driver)) => Browser { chromium, driver },
@@ -59,7 +59,7 @@ fn install(present: Option<PathBuf>, present_driver: Option<PathBuf>) -> Result<
     })?;
     match (chromium()?, driver()?) {
         (Some(chromium), Some(driver)) => Ok(Browser { chromium, driver }),
-        _ => Err("chromium and chromium-driver are installed, but not found on PATH".into()),
+        _ => Err("chromium and chromium-driver are installed but not on PATH".into()),
     }
 }
 
@@ -79,23 +79,23 @@ fn driver() -> Result<Option<PathBuf>> {
     Ok(named_by("CHROMEDRIVER")?.or_else(|| files::on_path("chromedriver")))
 }
 
-/// The program that an environment variable names. One that is named in vain is an error: the user
-/// meant that one and not another.
+/// The program that an environment variable names. If that is missing, it is an error: the user wanted that
+/// one and no other.
 pub(crate) fn named_by(variable: &str) -> Result<Option<PathBuf>> {
     let Some(value) = env::var_os(variable).filter(|value| !value.is_empty()) else {
         return Ok(None);
     };
     let path = PathBuf::from(value);
     if !path.is_file() {
-        return Err(format!("{variable} names {}, which is no file", path.display()).into());
+        return Err(format!("{variable} names {}, which is not a file", path.display()).into());
     }
-    // The browser's tests do not run in this folder, and a relative path is meant from here.
+    // The browser tests run elsewhere, and a relative path is meant relative to this folder.
     Ok(Some(path.canonicalize()?))
 }
 
 impl Browser {
-    /// A driver of another major version refuses to start the browser, with a message that is hard
-    /// to find in the test's output.
+    /// A driver of another major version refuses to start the browser, with a message that is hard to find in
+    /// the test's output.
     fn check_versions(&self) -> Result<()> {
         let version = |program: &Path| -> Result<String> {
             process::capture(Command::new(program).arg("--version"))
@@ -106,7 +106,7 @@ impl Browser {
             return Ok(());
         }
         Err(format!(
-            "the driver does not fit the browser: {} is `{browser}`, {} is `{driver}`; their first \
+            "the driver does not match the browser: {} is `{browser}`, {} is `{driver}`; their first \
              numbers must be the same. CHROME and CHROMEDRIVER can name others",
             self.chromium.display(),
             self.driver.display(),
@@ -120,9 +120,8 @@ impl Browser {
     }
 }
 
-/// The capabilities of `client-wasm/webdriver.json`, with a browser named in those that are under
-/// `key`, as a file for wasm-bindgen's test runner: left to itself, the driver starts the first
-/// browser that it finds.
+/// Writes the capabilities of `client-wasm/webdriver.json`, with the browser's path added under `key`, to a
+/// file for wasm-bindgen's test runner: by default, the driver starts the first browser that it finds.
 pub(crate) fn capabilities(key: &str, program: &Path) -> Result<PathBuf> {
     let source = checkout::path("client-wasm/webdriver.json");
     let capabilities = with_binary(&files::read(&source)?, key, program)
@@ -133,7 +132,7 @@ pub(crate) fn capabilities(key: &str, program: &Path) -> Result<PathBuf> {
     Ok(path)
 }
 
-/// The first number in the line that `--version` prints.
+/// The first number in the output of `--version`.
 fn major_version(printed: &str) -> Option<u32> {
     printed
         .split_whitespace()
@@ -147,7 +146,7 @@ fn major_version(printed: &str) -> Option<u32> {
 fn with_binary(capabilities: &str, key: &str, program: &Path) -> Option<String> {
     let opening = format!("\"{key}\": {{");
     let (before, after) = capabilities.split_once(&opening)?;
-    // Of the characters that JSON wants escaped, a path here can have these two.
+    // Of the characters that JSON must escape, only these two can occur in a path here.
     let path = program.to_str()?.replace('\\', r"\\").replace('"', "\\\"");
     Some(format!(
         "{before}{opening}\n    \"binary\": \"{path}\",{after}"

@@ -1,4 +1,4 @@
-//! Where things lie in the checkout, and what its committed files pin.
+//! Paths in the checkout, and the versions that its committed files pin.
 
 use std::path::{Path, PathBuf};
 
@@ -6,7 +6,7 @@ use crate::{Result, files};
 
 /// The root of the checkout.
 pub(crate) fn root() -> &'static Path {
-    // The manifest lies one folder below the root.
+    // The manifest is one folder below the root.
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .parent()
         .unwrap_or(Path::new("."))
@@ -22,37 +22,37 @@ pub(crate) fn tools() -> PathBuf {
     path("target/tools")
 }
 
-/// Where a task leaves what is worth looking at afterwards: logs, screenshots.
+/// Where tasks leave output for inspection: logs, screenshots.
 pub(crate) fn artifacts() -> PathBuf {
     path("target/artifacts")
 }
 
-/// Where cargo puts what it makes of this workspace, for other workspaces that are to share it.
+/// This workspace's target folder, for other workspaces that share it.
 pub(crate) fn target_folder() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| path("target"), PathBuf::from)
 }
 
-/// A program that cargo built in this workspace in the same profile as xtask itself, wherever the
-/// user's settings put the target folder.
+/// A program that cargo built in this workspace in the same profile as xtask itself, wherever the user's
+/// settings put the target folder.
 ///
 /// # Errors
 ///
-/// When the operating system does not tell where xtask itself is.
+/// If the operating system does not report the path of xtask itself.
 pub(crate) fn built_program(name: &str) -> Result<PathBuf> {
     let own = std::env::current_exe()?;
     Ok(own.with_file_name(name))
 }
 
-/// The same of a program that was built in the release profile.
+/// Like [`built_program`], for the release profile.
 ///
 /// # Errors
 ///
-/// As [`built_program`].
+/// See [`built_program`].
 pub(crate) fn released_program(name: &str) -> Result<PathBuf> {
     let own = std::env::current_exe()?;
     let target = own.parent().and_then(Path::parent);
     Ok(target
-        .ok_or("xtask is in no folder of a profile")?
+        .ok_or("xtask is not in the folder of a profile")?
         .join("release")
         .join(name))
 }
@@ -61,7 +61,7 @@ pub(crate) fn released_program(name: &str) -> Result<PathBuf> {
 ///
 /// # Errors
 ///
-/// When the file cannot be read or does not have the package.
+/// If the file cannot be read or lacks the package.
 pub(crate) fn locked_version(package: &str) -> Result<String> {
     let lock = files::read(&path("Cargo.lock"))?;
     version_in_lock(&lock, package)
@@ -71,8 +71,8 @@ pub(crate) fn locked_version(package: &str) -> Result<String> {
 
 /// The version of a package in the text of a lock file.
 ///
-/// Cargo writes the lock file itself, one key a line, `name` before `version`, so that this need
-/// not be a TOML parser.
+/// Cargo writes the lock file itself, one key per line, `name` before `version`, so this need not be a TOML
+/// parser.
 pub(crate) fn version_in_lock<'a>(lock: &'a str, package: &str) -> Option<&'a str> {
     let value = |line: &'a str, key: &str| {
         line.strip_prefix(key)?

@@ -1,4 +1,4 @@
-//! Packages of the operating system: installed as root on Debian, otherwise named.
+//! Packages of the operating system: installed as root on Debian, otherwise only named.
 
 use std::path::Path;
 use std::process::Command;
@@ -9,14 +9,13 @@ use crate::{Result, process, say};
 ///
 /// # Errors
 ///
-/// Where xtask may not do that, with the command that the user can give; `purpose` says what it is
-/// for.
+/// If xtask may not install them, with the command for the user; `purpose` says what they are for.
 pub(crate) fn install(packages: &[&str], purpose: &str) -> Result<()> {
     let names = packages.join(" ");
     if !is_debian() {
         return Err(format!(
-            "{purpose} is missing. On Debian it comes with `apt-get install {names}`; on another \
-             system, install it in that system's way"
+            "{purpose} is missing. On Debian, `apt-get install {names}` installs it; on another \
+             system, use its package manager"
         )
         .into());
     }
@@ -30,12 +29,12 @@ pub(crate) fn install(packages: &[&str], purpose: &str) -> Result<()> {
     say(format_args!(
         "installing {purpose} into the system: apt-get install {names}"
     ));
-    // Lists that are old or not there at all are the usual reason for a failure, and loading them
-    // is the slow part: so only then.
+    // Missing or outdated package lists are the usual cause of failure, and loading them is slow: so only
+    // then.
     if packages.iter().any(|package| !is_known(package)) {
         process::run(Command::new("apt-get").args(["update", "--quiet"]))?;
     }
-    // What would push out a package that the user has is for the user to decide.
+    // If packages of the user would have to go, that is for the user to decide.
     let install = || {
         process::run(
             Command::new("apt-get")
@@ -56,8 +55,8 @@ pub(crate) fn install(packages: &[&str], purpose: &str) -> Result<()> {
     })
 }
 
-/// Whether this is Debian itself. Its derivatives have other ways for what matters here: Ubuntu's
-/// `chromium` package, for one, is an empty hull around a snap.
+/// Whether this is Debian itself. Its derivatives differ in what matters here: Ubuntu's `chromium` package,
+/// for one, is an empty wrapper around a snap.
 pub(crate) fn is_debian() -> bool {
     std::fs::read_to_string("/etc/os-release").is_ok_and(|text| names_debian(&text))
         && Path::new("/usr/bin/apt-get").is_file()

@@ -1,4 +1,4 @@
-//! The demo: the page, the package that it is built on, and the server for both.
+//! The demo: the page, the package it uses, and the server for both.
 
 use std::path::PathBuf;
 
@@ -9,9 +9,9 @@ use crate::{Result, both, checkout, files, package, ports, say, server, tools};
 ///
 /// # Errors
 ///
-/// What could not be built, or why the server does not run.
+/// If a build fails or the server does not run.
 pub(crate) fn run(port: u16) -> Result<()> {
-    // The server would say so too, but only after all has been built.
+    // The server would report this too, but only after everything has been built.
     ports::check(port)?;
     both(server::build, package::build)?;
     let page = assemble_page()?;
@@ -31,12 +31,12 @@ pub(crate) fn run(port: u16) -> Result<()> {
     server.wait()
 }
 
-/// Puts the page, the package, which must have been built, and the module of the typed example where the
-/// server can serve them.
+/// Copies the page, the package, which must have been built, and the module of the typed example to where the
+/// server serves them.
 ///
 /// # Errors
 ///
-/// What the compiler says of the example, or which file cannot be copied.
+/// If the example does not compile or a file cannot be copied.
 pub(crate) fn assemble_page() -> Result<PathBuf> {
     let typed = package::TYPED_HELLO.build(&tools::for_package()?)?;
     let page = page_folder();
@@ -47,7 +47,7 @@ pub(crate) fn assemble_page() -> Result<PathBuf> {
     Ok(page)
 }
 
-/// Where the page has the module of the typed example.
+/// The folder of the typed example's module in the page.
 pub(crate) fn typed_hello() -> PathBuf {
     page_folder().join("typed")
 }

@@ -15,7 +15,7 @@ pub(crate) fn read(path: &Path) -> Result<String> {
     Ok(fs::read_to_string(path).map_err(named("read", path))?)
 }
 
-/// Writes a file and the folders that it lies in.
+/// Writes a file, creating its parent folders.
 pub(crate) fn write(path: &Path, content: impl AsRef<[u8]>) -> Result<()> {
     if let Some(folder) = path.parent() {
         create_folder(folder)?;
@@ -35,7 +35,7 @@ pub(crate) fn copy(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Removes a folder with all that it has; one that is not there is no error.
+/// Removes a folder with its contents; a missing one is not an error.
 pub(crate) fn remove_folder(path: &Path) -> Result<()> {
     match fs::remove_dir_all(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -45,7 +45,7 @@ pub(crate) fn remove_folder(path: &Path) -> Result<()> {
     }
 }
 
-/// All files below a folder, as sorted paths relative to it. Links are not followed.
+/// All files below a folder, as sorted paths relative to it. Symbolic links are not followed.
 pub(crate) fn below(folder: &Path) -> Result<Vec<PathBuf>> {
     fn collect(root: &Path, relative: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
         let folder = root.join(relative);
@@ -73,24 +73,24 @@ pub(crate) fn copy_folder(from: &Path, to: &Path) -> Result<()> {
         .try_for_each(|file| copy(&from.join(file), &to.join(file)))
 }
 
-/// Remembers what something was made from, so that it is made again only when that has changed.
+/// Records what an output was built from, so that it is rebuilt only if that has changed.
 pub(crate) struct Stamp {
     path: PathBuf,
     content: String,
 }
 
 impl Stamp {
-    /// `content` says what the thing is made from; it is compared letter by letter.
+    /// `content` describes the inputs; it is compared verbatim.
     pub(crate) fn new(path: PathBuf, content: String) -> Self {
         Self { path, content }
     }
 
-    /// Whether the thing was made from the same.
+    /// Whether the output was built from the same inputs.
     pub(crate) fn is_current(&self) -> bool {
         fs::read_to_string(&self.path).is_ok_and(|found| found == self.content)
     }
 
-    /// To be called before the thing is touched: a half-made one must not look complete.
+    /// Call this before touching the output: a half-built one must not look complete.
     pub(crate) fn remove(&self) -> Result<()> {
         match fs::remove_file(&self.path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -100,21 +100,21 @@ impl Stamp {
         }
     }
 
-    /// To be called when the thing is complete.
+    /// Call this when the output is complete.
     pub(crate) fn set(&self) -> Result<()> {
         write(&self.path, &self.content)
     }
 }
 
-/// A program in the folders of `PATH`.
+/// Finds a program on `PATH`.
 pub(crate) fn on_path(program: &str) -> Option<PathBuf> {
     std::env::split_paths(&std::env::var_os("PATH")?)
         .map(|folder| folder.join(program))
         .find(|candidate| candidate.is_file())
 }
 
-/// `PATH` with folders before those that it has. A folder whose name cannot stand in a `PATH`, with a
-/// colon in it, leaves the `PATH` as it is.
+/// `PATH` with these folders in front. A folder that cannot be in `PATH`, because its name has a colon,
+/// leaves `PATH` unchanged.
 pub(crate) fn path_with(folders: impl IntoIterator<Item = PathBuf>) -> std::ffi::OsString {
     let present = std::env::var_os("PATH").unwrap_or_default();
     let all = folders.into_iter().chain(std::env::split_paths(&present));

@@ -5,14 +5,14 @@ use std::path::PathBuf;
 use crate::browser::{capabilities, named_by};
 use crate::{Result, debian, files, tools};
 
-/// What a Firefox may be called on `PATH`.
+/// Possible names of Firefox on `PATH`.
 const BROWSERS: [&str; 2] = ["firefox", "firefox-esr"];
 
-/// Where macOS keeps it.
+/// Its location on macOS.
 const MACOS_BROWSER: &str = "/Applications/Firefox.app/Contents/MacOS/firefox";
 
-/// It drives every Firefox of the last years, so no version need be compared. Measured on two cores that had
-/// other work: 2 min to compile it without optimisation.
+/// It drives every recent Firefox, so no version check is needed. Measured on two busy cores: 2 min to
+/// compile without optimisation.
 const GECKODRIVER_VERSION: &str = "0.37.1";
 
 pub(crate) struct Firefox {
@@ -20,11 +20,11 @@ pub(crate) struct Firefox {
     pub(crate) driver: PathBuf,
 }
 
-/// Finds a Firefox or installs it, and brings its driver.
+/// Finds or installs Firefox, and installs its driver.
 ///
 /// # Errors
 ///
-/// What is missing and how to get it.
+/// What is missing and how to install it.
 pub(crate) fn ensure() -> Result<Firefox> {
     let firefox = match firefox()? {
         Some(firefox) => firefox,
@@ -56,16 +56,16 @@ fn install() -> Result<PathBuf> {
     }
     debian::install(&["firefox-esr"], MISSING)
         .map_err(|error| format!("{error}; or set FIREFOX to the path of the program"))?;
-    firefox()?.ok_or_else(|| "firefox-esr is installed, but not found on PATH".into())
+    firefox()?.ok_or_else(|| "firefox-esr is installed but not on PATH".into())
 }
 
 impl Firefox {
     /// See [`capabilities`].
     ///
-    /// The preferences there keep Firefox from asking for anything that is not a test's, from putting waits
-    /// of its own before a connection to where one has failed, and from holding idle HTTP connections for
-    /// its usual 115 s: the test runner's server at times serves a request only when such a connection has
-    /// ended (measured: 4 of 42 page loads took 115 s).
+    /// The preferences in that file keep Firefox from making requests that are not a test's, from delaying a
+    /// connection to where one has failed, and from keeping idle HTTP connections for its usual 115 s: the
+    /// test runner's server sometimes serves a request only after such a connection has ended (measured: 4 of
+    /// 42 page loads took 115 s).
     pub(crate) fn capabilities(&self) -> Result<PathBuf> {
         capabilities("moz:firefoxOptions", &self.firefox)
     }

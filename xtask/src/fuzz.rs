@@ -5,17 +5,17 @@ use std::process::Command;
 
 use crate::{Result, checkout, debian, files, process, say, tools};
 
-/// Compiled without optimisation, as the other tools are: it only starts cargo and what that built.
+/// Compiled without optimisation, like the other tools: it only starts cargo and the built program.
 const CARGO_FUZZ_VERSION: &str = "0.13.2";
 
-/// How long a target runs where nothing is said.
+/// How long a target runs by default.
 pub(crate) const SECONDS: u32 = 60;
 
-/// Runs each target, or only one of them, and stops at the first that finds something.
+/// Runs each target, or only one, and stops at the first finding.
 ///
 /// # Errors
 ///
-/// What was found, for which the output says how to repeat it; or what is missing.
+/// The finding, for which the output says how to reproduce it; or what is missing.
 pub(crate) fn run(seconds: u32, only: Option<&str>) -> Result<()> {
     let known = targets()?;
     let chosen: Vec<&str> = match only {
@@ -23,7 +23,7 @@ pub(crate) fn run(seconds: u32, only: Option<&str>) -> Result<()> {
         Some(name) if known.iter().any(|it| it == name) => vec![name],
         Some(name) => {
             return Err(format!(
-                "there is no fuzz target `{name}`; there are {}",
+                "unknown fuzz target `{name}`; the targets are {}",
                 known.join(", ")
             )
             .into());
@@ -33,11 +33,11 @@ pub(crate) fn run(seconds: u32, only: Option<&str>) -> Result<()> {
     let folder = tools::ensure("cargo-fuzz", CARGO_FUZZ_VERSION, &["cargo-fuzz"], &[])?;
     for target in &chosen {
         say(format_args!("fuzzing {target} for {seconds} s"));
-        // What libFuzzer adds goes into the first folder; the second has the seeds.
+        // libFuzzer adds inputs to the first folder; the second has the seeds.
         let added = checkout::path(&format!("target/fuzz/corpus/{target}"));
         files::create_folder(&added)?;
-        // The packages under test have no unsafe code, so a sanitizer would find nothing and take
-        // most of the time. Without one, the stable compiler will do.
+        // The packages under test have no unsafe code, so a sanitizer would find nothing and take most of the
+        // time. Without one, the stable compiler suffices.
         let mut cargo_fuzz = Command::new(folder.join("cargo-fuzz"));
         cargo_fuzz
             .args(["run", "--sanitizer", "none", "--features", "libfuzzer"])
@@ -62,23 +62,23 @@ fn targets() -> Result<Vec<String>> {
     Ok(names.map(String::from).collect())
 }
 
-/// libFuzzer is compiled from C++ source that its crate brings.
+/// libFuzzer is compiled from C++ source in its crate.
 fn ensure_cxx() -> Result<()> {
     let found = |name: &str| files::on_path(name).is_some();
     if std::env::var_os("CXX").is_some() || found("c++") || found("clang++") {
         return Ok(());
     }
-    debian::install(&["g++"], "a C++ compiler, which libFuzzer takes,")
+    debian::install(&["g++"], "a C++ compiler, which libFuzzer needs,")
 }
 
-/// The targets are compiled with all else that is linted, so that they fit the library. That takes no
-/// C++ compiler.
+/// Compiles the targets with everything else that is linted, so that they fit the library. This needs no C++
+/// compiler.
 pub(crate) fn lint() -> Result<()> {
     process::run(cargo("fmt").arg("--check"))?;
     process::run(cargo("clippy").args(["--all-targets", "--", "--deny", "warnings"]))
 }
 
-/// Runs the targets over their seeds, once.
+/// Runs each target once over its seeds.
 pub(crate) fn test() -> Result<()> {
     process::run(cargo("test").args(["--quiet", "--lib"]))
 }
@@ -90,7 +90,7 @@ fn cargo(subcommand: &str) -> Command {
         .arg("--manifest-path")
         .arg(manifest())
         .current_dir(checkout::root())
-        // Where the rest of the project is built: the library is compiled there already.
+        // The target folder of the rest of the project: the library is already compiled there.
         .env("CARGO_TARGET_DIR", checkout::target_folder());
     command
 }

@@ -1,9 +1,8 @@
-//! The project's own task runner: `cargo xtask demo`, `cargo xtask test` and what they stand on.
+//! The project's own task runner: `cargo xtask demo`, `cargo xtask test` and what they need.
 //!
-//! It brings the tools that a task needs before it runs the task, one module for each kind of
-//! tool. Everything that it downloads or builds lies under `target/`, except the compiler's wasm32
-//! target, which rustup keeps, and packages of the operating system, which it installs only as
-//! root on Debian and otherwise names.
+//! It installs the tools that a task needs before it runs the task, one module per kind of tool. Everything
+//! that it downloads or builds goes into `target/`, except the compiler's wasm32 target, which rustup keeps,
+//! and packages of the operating system, which it installs only as root on Debian and otherwise only names.
 
 #[cfg(not(unix))]
 compile_error!("xtask stops its servers and browsers by Unix signals; on Windows, use WSL");
@@ -38,12 +37,12 @@ use std::process::ExitCode;
 
 use arguments::Command;
 
-/// What a task ends with. The text of an error is shown to the user as it is, so it says what was
-/// wrong and what to do.
+/// The result of a task. An error's text is shown to the user verbatim, so it says what was wrong and what to
+/// do.
 type Result<T, E = Box<dyn std::error::Error + Send + Sync>> = std::result::Result<T, E>;
 
-/// Does two things at once and fails if either does. On a fresh machine the tools take a minute or
-/// two to compile, and leave a third of two cores idle; later it changes nothing.
+/// Runs two tasks in parallel and fails if either does. On a fresh machine, the tools take a minute or two to
+/// compile and leave a third of two cores idle; later it makes no difference.
 fn both<A: Send, B>(
     first: impl FnOnce() -> Result<A> + Send,
     second: impl FnOnce() -> Result<B>,
@@ -58,7 +57,7 @@ fn both<A: Send, B>(
     })
 }
 
-/// Tells the user what is about to happen, apart from the output of the tools.
+/// Announces to the user what happens next, distinct from the output of the tools.
 fn say(message: impl std::fmt::Display) {
     eprintln!("[xtask] {message}");
 }
@@ -71,7 +70,7 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    // Stopping is how a demo ends, and an interruption to everything else.
+    // Stopping is how a demo ends, but it interrupts everything else.
     let interrupted = match command {
         Command::Demo { .. } => 0,
         _ => 130,

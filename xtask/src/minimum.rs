@@ -1,25 +1,25 @@
-//! The check that the library compiles with the oldest wasm-bindgen that its manifest allows:
-//! `tests/minimum`, a workspace of its own, pins that and is compiled for the browser.
+//! Checks that the library compiles with the oldest wasm-bindgen that its manifest allows: `tests/minimum`, a
+//! workspace of its own, pins that version and is compiled for the browser.
 
 use std::path::PathBuf;
 
 use crate::wasm_std::{self, WasmStd};
 use crate::{Result, checkout, process};
 
-/// Compiles it, in seconds where nothing has changed.
+/// Compiles it; this takes seconds if nothing has changed.
 ///
 /// # Errors
 ///
-/// When the compiler refuses the library, or the lock file there is behind the manifests.
+/// If the library does not compile, or the lock file there is out of date.
 pub(crate) fn check(wasm: &WasmStd) -> Result<()> {
     let mut cargo = wasm.cargo("check");
     cargo
         .args(["--quiet", "--locked", "--target", wasm_std::TARGET])
         .arg("--manifest-path")
         .arg(manifest())
-        // Apart, so that nothing else is compiled anew.
+        // Separate, so that nothing else is recompiled.
         .env("CARGO_TARGET_DIR", checkout::path("target/minimum"))
-        // Old versions earn warnings which new ones do not, and the new are those that are linted with.
+        // Old versions cause warnings that new ones do not; linting uses the new ones.
         .env("RUSTFLAGS", "-Awarnings");
     process::run(&mut cargo).map_err(|error| {
         format!(
@@ -44,7 +44,7 @@ mod tests {
     fn what_is_pinned_is_the_minimum_that_the_workspace_states() {
         let pinned = files::read(&manifest()).unwrap();
         let stated = files::read(&checkout::path("Cargo.toml")).unwrap();
-        // The version is the first that stands in quotes, with or without more about the dependency.
+        // The version is the first string in quotes, with or without further keys of the dependency.
         let version = |manifest: &str, name: &str| -> String {
             let line = manifest
                 .lines()

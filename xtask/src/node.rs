@@ -1,4 +1,4 @@
-//! Node and the packages of its that are used here.
+//! Node and the npm packages used here.
 
 use std::io;
 use std::os::unix::fs::symlink;
@@ -12,14 +12,14 @@ use crate::{Result, checkout, files, process, say};
 const OLDEST: u32 = 20;
 
 pub(crate) struct WasmOpt {
-    /// The folder with the program.
+    /// The folder of the program.
     pub(crate) folder: PathBuf,
-    /// The version, as its package names it.
+    /// The version, as its package states it.
     pub(crate) version: String,
 }
 
-/// Installs wasm-opt from npm: the package is one program for every system, and a good deal newer
-/// than what distributions have.
+/// Installs wasm-opt from npm: the package is one program for every system, and much newer than what
+/// distributions have.
 pub(crate) fn ensure_wasm_opt() -> Result<WasmOpt> {
     let folder = build_packages();
     let source = checkout::path("xtask/node");
@@ -43,17 +43,17 @@ pub(crate) fn ensure_wasm_opt() -> Result<WasmOpt> {
     })
 }
 
-/// Where the packages are that builds need; [`ensure_wasm_opt`] installs them all.
+/// The folder of the packages that builds need; [`ensure_wasm_opt`] installs them all.
 pub(crate) fn build_packages() -> PathBuf {
     checkout::tools().join("node")
 }
 
-/// Bundles what the npm package uses of the MessagePack library into one file, with the library's licence
-/// at its top.
+/// Bundles what the npm package uses of the MessagePack library into one file, with the library's licence at
+/// the top.
 ///
 /// # Errors
 ///
-/// What esbuild says, or which file cannot be read.
+/// esbuild's error, or the file that cannot be read.
 pub(crate) fn bundle_msgpack(output: &Path) -> Result<()> {
     const LIBRARY: &str = "@msgpack/msgpack";
     let modules = build_packages().join("node_modules");
@@ -72,7 +72,7 @@ pub(crate) fn bundle_msgpack(output: &Path) -> Result<()> {
             license.trim()
         ))
         .arg(format!("--outfile={}", output.display()))
-        // Where the entry's imports are looked for, since nothing is installed beside it.
+        // Where the entry's imports are resolved, since nothing is installed beside it.
         .env("NODE_PATH", modules);
     process::run(&mut esbuild)?;
     files::write(output, without_methods(&files::read(output)?)?)
@@ -115,11 +115,11 @@ fn without_methods(javascript: &str) -> Result<String> {
     }
 }
 
-/// Translates modules in a folder into CommonJS, each into a file of its own at the same place in another folder.
+/// Translates modules in a folder into CommonJS, each into a file at the same place in another folder.
 ///
 /// # Errors
 ///
-/// What esbuild says.
+/// esbuild's error.
 pub(crate) fn to_commonjs(folder: &Path, modules: &[PathBuf], output: &Path) -> Result<()> {
     let mut esbuild = Command::new(build_packages().join("node_modules/.bin/esbuild"));
     esbuild
@@ -158,7 +158,7 @@ pub(crate) fn ensure_test_packages() -> Result<PathBuf> {
     Ok(folder)
 }
 
-/// Installs the clients that the measurements are about, beside them.
+/// Installs the clients to compare with, beside the measurements.
 pub(crate) fn ensure_bench_packages() -> Result<()> {
     install(
         &checkout::path("tests/bench"),
@@ -166,8 +166,8 @@ pub(crate) fn ensure_bench_packages() -> Result<()> {
     )
 }
 
-/// Makes a link, unless it is there. With it `target/tools/bin` has all that a `wasm-pack` started by
-/// hand looks for on the path, and would otherwise download.
+/// Creates a link unless it exists. With it, `target/tools/bin` has everything that a `wasm-pack` started by
+/// hand looks for on `PATH` and would otherwise download.
 fn link(to: &Path, link: &Path) -> Result<()> {
     if std::fs::read_link(link).is_ok_and(|found| found == to) {
         return Ok(());
@@ -183,7 +183,7 @@ fn link(to: &Path, link: &Path) -> Result<()> {
     Ok(symlink(to, link).map_err(failed)?)
 }
 
-/// Makes sure of a Node that is new enough.
+/// Checks that a recent enough Node is installed.
 pub(crate) fn ensure() -> Result<()> {
     const ADVICE: &str = "install it from https://nodejs.org or by your system's packages \
                           (`apt-get install nodejs npm` from Debian 13 on)";
@@ -192,7 +192,7 @@ pub(crate) fn ensure() -> Result<()> {
     match major_version(&printed) {
         Some(major) if major >= OLDEST => Ok(()),
         _ => {
-            Err(format!("Node {OLDEST} or later is needed, and this is {printed}; {ADVICE}").into())
+            Err(format!("Node {OLDEST} or later is needed, but this is {printed}; {ADVICE}").into())
         }
     }
 }
@@ -201,7 +201,7 @@ fn major_version(printed: &str) -> Option<u32> {
     printed.strip_prefix('v')?.split('.').next()?.parse().ok()
 }
 
-/// `npm ci`, unless the folder has what its lock file says.
+/// Runs `npm ci`, unless the folder matches its lock file.
 fn install(folder: &Path, what: &str) -> Result<()> {
     ensure()?;
     let lock = files::read(&folder.join("package-lock.json"))?;
@@ -213,7 +213,7 @@ fn install(folder: &Path, what: &str) -> Result<()> {
     stamp.remove()?;
     process::run(
         Command::new("npm")
-            // No package used here needs a script to be installed, so none gets the chance.
+            // No package used here needs an install script, so none may run one.
             .args([
                 "ci",
                 "--ignore-scripts",

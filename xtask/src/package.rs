@@ -1,5 +1,5 @@
-//! The npm package: what wasm-pack makes of `client-wasm`, with the entries, declarations and
-//! manifest of the published package.
+//! The npm package: wasm-pack's output for `client-wasm`, with the entries, declarations and manifest of the
+//! published package.
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::{Path, PathBuf};
@@ -10,20 +10,20 @@ use crate::tools::Tools;
 use crate::wasm_std::{self, WasmStd};
 use crate::{Result, both, checkout, files, node, process, say, tools};
 
-/// A crate of which wasm-pack makes a WebAssembly module.
+/// A crate that wasm-pack builds into a WebAssembly module.
 pub(crate) struct Module {
     /// The crate's folder.
     folder: &'static str,
-    /// The name of the output's folder in `target`.
+    /// The name of the output folder in `target`.
     output: &'static str,
-    /// Files and folders that it is made from, besides the tools and what all are made from.
+    /// Its source files and folders, besides the tools and what all modules share.
     sources: &'static [&'static str],
 }
 
-/// What every module is made from.
+/// The sources that all modules share.
 const SOURCES: [&str; 4] = ["Cargo.lock", "Cargo.toml", "client", "protocol"];
 
-/// The module of the package.
+/// The package's module.
 const FACE: Module = Module {
     folder: "client-wasm",
     output: "wasm-pack",
@@ -34,36 +34,36 @@ const FACE: Module = Module {
     ],
 };
 
-/// The example of a class that is exported for an endpoint.
+/// The example of a class exported for an endpoint.
 pub(crate) const TYPED_HELLO: Module = Module {
     folder: "examples/typed-hello",
     output: "typed-hello",
     sources: &["client-export", "examples/typed-hello"],
 };
 
-/// The exported classes of the tests.
+/// The exported classes for the tests.
 pub(crate) const EXPORT_MESSAGES: Module = Module {
     folder: "tests/npm/export/messages",
     output: "export-messages",
     sources: &["client-export", "tests/npm/export/messages"],
 };
 
-/// The module in the package: beside its JavaScript, so that a bundle looks for it beside itself.
+/// The module in the package: beside its JavaScript, so that a bundle looks for it next to itself.
 const WASM: &str = "steady-socket.wasm";
 
-/// The licence texts that every published package carries. Its readme is its own.
+/// The licence texts that every published package carries. Its readme is separate.
 const LICENSES: [&str; 2] = ["LICENSE-APACHE", "LICENSE-MIT"];
 
-/// Where the package is put together.
+/// Where the package is assembled.
 pub(crate) fn folder() -> PathBuf {
     checkout::path("target/package")
 }
 
-/// Builds what is outdated of the package.
+/// Builds the outdated parts of the package.
 ///
 /// # Errors
 ///
-/// A tool that cannot be had, or what the compiler says.
+/// If a tool is unavailable or the code does not compile.
 pub(crate) fn build() -> Result<()> {
     let wasm_std = wasm_std::ensure()?;
     let ((), tools) = both(|| compile(&wasm_std), tools::for_package)?;
@@ -84,14 +84,14 @@ pub(crate) fn build() -> Result<()> {
     )
 }
 
-/// Puts together what wasm-pack made, with the module both as a file and embedded.
+/// Assembles wasm-pack's output, with the module both as a file and embedded.
 fn assemble_module(tools: &Tools, wasm: &Path, package: &Path) -> Result<()> {
     let module = package.join(WASM);
     for file in files::below(wasm)? {
         let (from, to) = (wasm.join(&file), package.join("wasm").join(&file));
         match file.to_str() {
             Some("steady_socket_wasm_bg.wasm") => files::copy(&from, &module)?,
-            // What the module exports is nobody's business.
+            // The module's exports are private.
             Some("steady_socket_wasm_bg.wasm.d.ts") => {}
             Some("steady_socket_wasm.js") => {
                 let javascript = imported_once(&files::read(&from)?);
@@ -116,14 +116,14 @@ fn assemble_module(tools: &Tools, wasm: &Path, package: &Path) -> Result<()> {
     process::run(Command::new("node").arg(embed).arg(module).arg(embedded))
 }
 
-/// wasm-bindgen's JavaScript keeps one instance of the module in variables of its own. The package starts a fresh
-/// instance when one has failed, and nothing that belongs to the failed one may call into it: so all of it becomes a
-/// function that has these variables for itself. What wasm-bindgen has for loading the module is left out, since the
-/// package does that.
+/// wasm-bindgen's JavaScript keeps one instance of the module in global variables. The package starts a fresh
+/// instance when one has failed, and nothing that belongs to the failed one may call into it: so all of it
+/// becomes a function with its own copy of these variables. wasm-bindgen's code for loading the module is
+/// omitted, since the package does that.
 ///
 /// # Errors
 ///
-/// When wasm-bindgen's JavaScript is not as this expects.
+/// If wasm-bindgen's JavaScript differs from what this expects.
 fn as_function(javascript: &str) -> Result<String> {
     let changed = || format!("wasm-bindgen's JavaScript no longer has `{LOADING}`");
     let (own, _) = javascript.split_once(LOADING).ok_or_else(changed)?;
@@ -141,7 +141,7 @@ fn as_function(javascript: &str) -> Result<String> {
     Ok(format!("{outside}{STARTING}{inside}{STARTED}"))
 }
 
-/// Where the part of wasm-bindgen's JavaScript begins that loads the module.
+/// The start of the part of wasm-bindgen's JavaScript that loads the module.
 const LOADING: &str = "let wasmModule, wasmInstance, wasm;\n";
 
 const STARTING: &str = "
@@ -167,7 +167,7 @@ wasm.__wbindgen_start();
 }
 ";
 
-/// Of the declarations, what wasm-bindgen's own loading is not: it is not there.
+/// Removes wasm-bindgen's own loading, which the package lacks, from the declarations.
 fn without_loading(declarations: &str) -> &str {
     let loading = "\nexport type InitInput";
     declarations
@@ -175,8 +175,8 @@ fn without_loading(declarations: &str) -> &str {
         .map_or(declarations, |(own, _)| own)
 }
 
-/// wasm-bindgen imports a module anew for every function that it takes from it as it is, under the same name in
-/// the object of imports. Once is enough.
+/// wasm-bindgen imports a module again for every function that it takes from it, under the same name in the
+/// object of imports. Once is enough.
 fn imported_once(javascript: &str) -> String {
     let mut imported: Vec<&str> = Vec::new();
     let mut again: Vec<String> = Vec::new();
@@ -199,14 +199,14 @@ fn imported_once(javascript: &str) -> String {
     kept
 }
 
-/// Where the package has the same once more as CommonJS, for those who cannot load modules of JavaScript.
+/// The folder of the CommonJS copy, for those who cannot load JavaScript modules.
 const COMMONJS: &str = "cjs";
 
-/// Modules that are written by hand for CommonJS, or not needed there.
+/// Modules that are hand-written for CommonJS, or not needed there.
 const NOT_TRANSLATED: [&str; 3] = ["file.js", "embedded.js", "embedded-module.js"];
 
-/// Translates every module into CommonJS, one by one, so that its entries share what they have in common as modules
-/// do. The declarations are the same; which kind a file has is decided by the folder that it is in.
+/// Translates every module into CommonJS, one by one, so that its entries share modules as the originals do.
+/// The declarations are the same; the folder decides which kind a file is.
 fn add_commonjs(package: &Path) -> Result<()> {
     let folder = package.join(COMMONJS);
     let mut modules = Vec::new();
@@ -224,7 +224,7 @@ fn add_commonjs(package: &Path) -> Result<()> {
     node::to_commonjs(package, &modules, &folder)
 }
 
-/// Compiles what wasm-pack will find compiled, with the same settings as it.
+/// Compiles in advance what wasm-pack needs, with the same settings.
 fn compile(wasm_std: &WasmStd) -> Result<()> {
     let mut cargo = wasm_std.cargo("build");
     cargo.args([
@@ -238,12 +238,12 @@ fn compile(wasm_std: &WasmStd) -> Result<()> {
 }
 
 impl Module {
-    /// Runs wasm-pack, unless its result was made from the same sources by the same tools: cargo would
+    /// Runs wasm-pack, unless its result was built from the same sources by the same tools: cargo would
     /// notice that too, but wasm-opt would run again. Returns the folder of the result.
     ///
     /// # Errors
     ///
-    /// What the compiler says.
+    /// If the code does not compile.
     pub(crate) fn build(&self, tools: &Tools) -> Result<PathBuf> {
         let output = checkout::path("target").join(self.output);
         let content = format!("{:016x}\n{}\n", hash_of(self.sources)?, tools.description);
@@ -274,11 +274,11 @@ impl Module {
     }
 }
 
-/// A hash of what every module is made from, and of further files and folders.
+/// A hash of the shared sources, and of further files and folders.
 ///
 /// # Errors
 ///
-/// Which of them cannot be read.
+/// If one of them cannot be read.
 pub(crate) fn hash_of(sources: &[&str]) -> Result<u64> {
     let mut hasher = DefaultHasher::new();
     let mut add = |path: &Path| -> Result<()> {
@@ -301,7 +301,7 @@ pub(crate) fn hash_of(sources: &[&str]) -> Result<u64> {
     Ok(hasher.finish())
 }
 
-/// The entries: their names, their files without an ending, and what a bundler takes whose output runs in Node, where
+/// The entries: their names, their files without extension, and the file for bundlers whose output runs in Node, where
 /// it would not find the file of the WebAssembly module.
 const ENTRIES: [(&str, &str, &str); 6] = [
     (".", "index", "inline"),
@@ -312,9 +312,9 @@ const ENTRIES: [(&str, &str, &str); 6] = [
     ("./testing", "testing/index", "testing/index"),
 ];
 
-/// An entry of `exports`. Bundlers know `module`, and a Node that can `require` a module knows `module-sync`: both get the
-/// modules however they are asked for, so that no program has two copies of the classes. What is left for `require` is an
-/// older Node, and jest.
+/// An entry of `exports`. Bundlers know `module`, and a Node that can `require` modules knows `module-sync`:
+/// both get the modules either way, so that no program has two copies of the classes. Only older Nodes and
+/// jest get `require`.
 fn entry((name, file, in_node): (&str, &str, &str)) -> String {
     let target =
         |file: &str| format!(r#"{{ "types": "./{file}.d.ts", "default": "./{file}.js" }}"#);
@@ -336,8 +336,8 @@ fn entry((name, file, in_node): (&str, &str, &str)) -> String {
     )
 }
 
-/// `package.json`. Everything in the package is listed by name, so that what npm packs is what was
-/// put together here.
+/// `package.json`. It lists everything in the package by name, so that npm packs exactly what was assembled
+/// here.
 fn manifest(version: &str, files: &[PathBuf]) -> String {
     let list: Vec<_> = files
         .iter()

@@ -1,21 +1,21 @@
-//! Keeps the server that serves the pages of wasm tests from stalling.
+//! Keeps the server of wasm test pages from stalling.
 //!
-//! wasm-bindgen's test runner serves them by tiny_http 0.12, whose pool counts a thread as idle until it
-//! has woken up for the connection that it was handed. When a browser opens several connections at once,
-//! more can be handed out than there are threads; the rest wait until a thread ends its connection, and
-//! browsers keep idle ones open for minutes. The page then stands at "Loading scripts..." (seen in 4 of 12
-//! starts of Chromium on a busy machine, and in none of 40 with what is here).
+//! wasm-bindgen's test runner serves them with tiny_http 0.12, whose pool counts a thread as idle until it
+//! has woken up for its connection. When a browser opens several connections at once, the pool can hand out
+//! more than it has threads; the rest wait until a thread ends its connection, and browsers keep idle ones
+//! open for minutes. The page then hangs at "Loading scripts..." (seen in 4 of 12 starts of Chromium on a
+//! busy machine, and in none of 40 with this module).
 
 use std::net::{SocketAddr, TcpStream};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-/// How long a waiting connection may have to wait.
+/// The longest that a waiting connection may have to wait.
 const INTERVAL: Duration = Duration::from_millis(200);
 
-/// Opens a connection to the server again and again and closes it at once, until dropped. The server starts
-/// a thread for it when none is idle, and that thread then takes what waits.
+/// Repeatedly opens a connection to the server and closes it at once, until dropped. The server starts a
+/// thread for it if none is idle, and that thread then serves what waits.
 pub(crate) struct KeepServing {
     /// Dropped to stop the thread.
     stop: Option<Sender<()>>,
@@ -27,7 +27,7 @@ impl KeepServing {
         let (stop, stopped) = mpsc::channel::<()>();
         let thread = thread::spawn(move || {
             while stopped.recv_timeout(INTERVAL) == Err(RecvTimeoutError::Timeout) {
-                // Nobody listens while a program is compiled, and between two of them.
+                // Nobody listens while a program is compiled, and between two programs.
                 let _ = TcpStream::connect_timeout(&server, INTERVAL);
             }
         });
@@ -62,7 +62,7 @@ mod tests {
         }
         drop(keep_serving);
         listener.set_nonblocking(true).unwrap();
-        // One may have come before the drop, and none comes after it.
+        // One may have arrived before the drop; none arrives after it.
         let _ = listener.accept();
         thread::sleep(INTERVAL * 3);
         assert!(listener.accept().is_err());

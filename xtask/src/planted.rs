@@ -1,12 +1,12 @@
-//! Planted bugs: the tests are tested.
+//! Planted bugs: tests of the tests.
 //!
-//! [`TABLE`] has a bug for every promise of `docs/reliability.md`, and the one test that has to find it. Each bug is
-//! planted in a copy below `target/planted`, never in the checkout, and the test is run against it. Bugs in Rust are
-//! planted in a copy of the workspace; bugs in JavaScript in a copy of the npm package, so that the WebAssembly
-//! module is built once.
+//! [`TABLE`] has a bug for every promise of `docs/reliability.md`, and the one test that must find it. Each
+//! bug is planted in a copy below `target/planted`, never in the checkout, and the test is run against it.
+//! Bugs in Rust go into a copy of the workspace; bugs in JavaScript into a copy of the npm package, so that
+//! the WebAssembly module is built once.
 //!
-//! A row is wrong if its place is not found exactly once, if its test does not exist or fails without the bug, and if
-//! its test passes with the bug.
+//! A row is wrong if its place is not found exactly once, if its test does not exist or fails without the
+//! bug, or if its test passes with the bug.
 
 mod javascript;
 mod native;
@@ -23,36 +23,36 @@ use crate::{Result, both, checkout, files, process, promises, say};
 
 use table::TABLE;
 
-/// How long the test of one bug may run. A bug may well make a test wait for what never comes.
+/// The time limit for the test of one bug. A bug may well make a test wait forever.
 const PATIENCE: Duration = Duration::from_secs(600);
 
-/// A bug, and the test that has to find it.
+/// A bug, and the test that must find it.
 #[derive(Debug)]
 struct Bug {
     /// The number of the promise that it breaks.
     promise: u32,
     /// What is wrong.
     what: &'static str,
-    /// The file in which it is planted, by its path in the checkout. This is the part of the product that breaks.
+    /// The file in which to plant it, by its path in the checkout: the part of the product that breaks.
     file: &'static str,
     /// The one place in the file.
     from: &'static str,
-    /// What stands there instead.
+    /// The replacement text.
     to: &'static str,
     test: Named,
 }
 
-/// A test as `docs/reliability.md` names it.
+/// A test, named as in `docs/reliability.md`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Named {
     file: &'static str,
     name: &'static str,
 }
 
-/// What the user asks for.
+/// The command's options.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Options {
-    /// Only the rows that have this in what they break, their file or their test; `R7` takes those of a promise.
+    /// Only the rows that have this in their description, file or test; `R7` selects those of a promise.
     pub(crate) only: Option<String>,
     /// Only print the table.
     pub(crate) list: bool,
@@ -63,15 +63,15 @@ pub(crate) struct Options {
 enum Outcome {
     Passed,
     Failed,
-    /// There is no such test.
+    /// The test does not exist.
     Missing,
-    /// Something before it failed, or it was stopped.
+    /// Something before the test failed, or the test was stopped.
     Unclear(&'static str),
 }
 
-/// The ground on which bugs are planted: a copy of the workspace, or of the package.
+/// Where bugs are planted: a copy of the workspace, or of the package.
 trait Ground {
-    /// Runs these tests, all of one file, as the copy is now. `log` takes what they print.
+    /// Runs these tests, all of one file, in the current copy. `log` receives their output.
     fn run(
         &self,
         file: &str,
@@ -79,10 +79,10 @@ trait Ground {
         log: &Path,
     ) -> Result<BTreeMap<String, Outcome>>;
 
-    /// Where a file of the checkout is in the copy.
+    /// The path of a checkout's file in the copy.
     fn place_of(&self, file: &str) -> Result<PathBuf>;
 
-    /// Called when the copy has changed, before its tests are run.
+    /// Called after the copy has changed, before its tests run.
     fn prepare(&self) -> Result<()>;
 }
 
@@ -103,7 +103,7 @@ impl Bug {
         }
     }
 
-    /// The text of its file with the bug in it.
+    /// The file's text with the bug.
     fn planted_in(&self, source: &str) -> Result<String, String> {
         match source.matches(self.from).count() {
             1 => Ok(source.replacen(self.from, self.to, 1)),
@@ -115,11 +115,11 @@ impl Bug {
     }
 }
 
-/// Compares the table with the sources, without running anything.
+/// Checks the table against the sources, without running anything.
 ///
 /// # Errors
 ///
-/// Rows whose place or test is not there, and promises without a row whose test bears their number.
+/// Rows whose place or test is missing, and promises without a row whose test carries their number.
 pub(crate) fn check() -> Result<()> {
     let present = promises::present()?;
     let mut complaints = Vec::new();
@@ -130,13 +130,13 @@ pub(crate) fn check() -> Result<()> {
         }
         if !present.has_test(bug.test.file, bug.test.name) {
             complaints.push(format!(
-                "R{} {}: there is no such test\n  `{}` › {}",
+                "R{} {}: no such test\n  `{}` › {}",
                 bug.promise, bug.what, bug.test.file, bug.test.name
             ));
         }
         if bug.is_in_javascript() == bug.test.file.ends_with(".rs") {
             complaints.push(format!(
-                "R{} {}: a bug in JavaScript takes a test in JavaScript, and one in Rust a test in Rust",
+                "R{} {}: a bug and its test must be in the same language, JavaScript or Rust",
                 bug.promise, bug.what
             ));
         }
@@ -147,7 +147,7 @@ pub(crate) fn check() -> Result<()> {
         });
         if !is_found {
             complaints.push(format!(
-                "R{promise} has no planted bug that one of its tests has to find"
+                "R{promise} has no planted bug for one of its tests to find"
             ));
         }
     }
@@ -155,17 +155,17 @@ pub(crate) fn check() -> Result<()> {
         return Ok(());
     }
     Err(format!(
-        "the table of planted bugs (xtask/src/planted/table.rs) does not fit:\n{}",
+        "the table of planted bugs (xtask/src/planted/table.rs) is wrong:\n{}",
         complaints.join("\n")
     )
     .into())
 }
 
-/// Plants the bugs one after the other and shows that their tests find them.
+/// Plants the bugs one by one and shows that their tests find them.
 ///
 /// # Errors
 ///
-/// What cannot be built, and that a row is wrong.
+/// If a build fails or a row is wrong.
 pub(crate) fn run(options: &Options) -> Result<()> {
     let meant = |bug: &&Bug| {
         options
@@ -178,9 +178,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         .filter(meant)
         .partition(|bug| bug.is_in_javascript());
     if javascript.is_empty() && native.is_empty() {
-        return Err(
-            "no planted bug has this in it; `cargo xtask planted --list` prints them".into(),
-        );
+        return Err("no planted bug matches; `cargo xtask planted --list` prints them".into());
     }
     if options.list {
         for bug in native.iter().chain(&javascript) {
@@ -194,7 +192,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     }
     let started = Instant::now();
     let logs = folder().join("logs");
-    // Two things at once: Rust mostly compiles, and JavaScript mostly waits.
+    // In parallel: Rust mostly compiles, and JavaScript mostly waits.
     let (wrong_in_rust, wrong_in_javascript) = both(
         || match native.is_empty() {
             true => Ok(Vec::new()),
@@ -226,12 +224,12 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     Err(format!("{} rows are wrong:\n{}", wrong.len(), wrong.join("\n")).into())
 }
 
-/// Where everything is copied to.
+/// The folder of the copies.
 fn folder() -> PathBuf {
     checkout::path("target/planted")
 }
 
-/// Tries bugs on their ground; what is wrong, a line for each row.
+/// Tries bugs in their copy; returns what is wrong, a line per row.
 fn try_all(bugs: &[&Bug], ground: &impl Ground, logs: &Path) -> Result<Vec<String>> {
     let outcomes = without_bugs(bugs, ground, logs)?;
     let mut wrong = Vec::new();
@@ -242,7 +240,7 @@ fn try_all(bugs: &[&Bug], ground: &impl Ground, logs: &Path) -> Result<Vec<Strin
             Some(Outcome::Passed) => try_one(bug, ground, &log)?,
             Some(Outcome::Failed) => Err("its test fails without it".into()),
             Some(Outcome::Unclear(why)) => Err(format!("without it {why}")),
-            Some(Outcome::Missing) | None => Err("there is no such test".into()),
+            Some(Outcome::Missing) | None => Err("no such test".into()),
         };
         process::yield_to_signal();
         let seconds = started.elapsed().as_secs();
@@ -264,7 +262,7 @@ fn try_all(bugs: &[&Bug], ground: &impl Ground, logs: &Path) -> Result<Vec<Strin
     Ok(wrong)
 }
 
-/// How the tests end without any bug, file by file.
+/// The outcomes of the tests without any bug, file by file.
 fn without_bugs(
     bugs: &[&Bug],
     ground: &impl Ground,
@@ -294,7 +292,8 @@ fn without_bugs(
     Ok(outcomes)
 }
 
-/// Plants one bug and runs its test, which passes without it. What is wrong, if it does not find it.
+/// Plants one bug and runs its test, which passes without it. Returns what is wrong if the test does not find
+/// it.
 fn try_one(bug: &Bug, ground: &impl Ground, log: &Path) -> Result<Result<(), String>> {
     let place = ground.place_of(bug.file)?;
     let source = files::read(&place)?;
@@ -309,16 +308,16 @@ fn try_one(bug: &Bug, ground: &impl Ground, log: &Path) -> Result<Result<(), Str
     files::write(&place, source)?;
     Ok(match ran.get(bug.test.name) {
         Some(Outcome::Failed) => Ok(()),
-        Some(Outcome::Passed) => Err("its test passes all the same".into()),
+        Some(Outcome::Passed) => Err("its test still passes".into()),
         Some(Outcome::Unclear(why)) => Err((*why).into()),
         Some(Outcome::Missing) | None => Err("its test did not run".into()),
     })
 }
 
-/// Runs a command to its end, or until `is_decided` by what it has printed. That goes into a file.
+/// Runs a command to its end, or until `is_decided` by its output, which goes into a file.
 ///
-/// Returns the text, and whether the command was stopped because it did not end in time. That is counted from when it
-/// `has_begun`: what is compiled before takes as long as it takes.
+/// Returns the output, and whether the command was stopped because it did not end in time. Time counts from
+/// when it `has_begun`: the compilation before that takes as long as it takes.
 fn run_logged(
     command: &mut Command,
     log: &Path,

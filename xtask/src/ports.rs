@@ -1,21 +1,20 @@
-//! Free ports that stay the same from run to run.
+//! Free ports that stay the same across runs.
 //!
-//! The wasm tests learn the server's address when they are compiled, so a new port would compile
-//! them anew each time.
+//! The wasm tests are compiled with the server's address, so a new port would recompile them each time.
 
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, TcpListener};
 
 use crate::{Result, checkout, files};
 
-/// How many a part of the tests needs at most.
+/// The most ports that a part of the tests needs.
 const COUNT: usize = 3;
 
-/// Different ports of 127.0.0.1 that are free now: those of the last run if they still are.
+/// Different free ports of 127.0.0.1: those of the last run if they are still free.
 ///
 /// # Errors
 ///
-/// When not so many ports are free, or the file that remembers them cannot be written.
+/// If too few ports are free, or the file that remembers them cannot be written.
 pub(crate) fn reserved() -> Result<[u16; COUNT]> {
     let memory = checkout::path("target/xtask/ports");
     if let Some(ports) = files::read(&memory).ok().and_then(|text| parse(&text))
@@ -23,7 +22,7 @@ pub(crate) fn reserved() -> Result<[u16; COUNT]> {
     {
         return Ok(ports);
     }
-    // Another run at the same time starts to look elsewhere.
+    // A concurrent run starts its search elsewhere.
     let start = std::process::id() as usize % OURS.len();
     let free: Vec<u16> = OURS
         .cycle_from(start)
@@ -40,8 +39,8 @@ pub(crate) fn reserved() -> Result<[u16; COUNT]> {
     Ok(ports)
 }
 
-/// Where the ports are looked for: below those that operating systems hand out by themselves (Linux from
-/// 32768, macOS from 49152), since one of these could be gone to an outgoing connection before it is used.
+/// The range to search: below the ports that operating systems assign themselves (Linux from 32768, macOS
+/// from 49152), since one of those could be taken by an outgoing connection before it is used.
 const OURS: Ports = Ports {
     first: 20_000,
     last: 29_999,
@@ -58,7 +57,7 @@ impl Ports {
         (self.last - self.first) as usize + 1
     }
 
-    /// Each of them once, from the one at `start` on.
+    /// Each port once, starting with the one at `start`.
     fn cycle_from(&self, start: usize) -> impl Iterator<Item = u16> {
         (self.first..=self.last)
             .cycle()
@@ -67,8 +66,8 @@ impl Ports {
     }
 }
 
-/// Makes sure that a server can listen on this port of 127.0.0.1. On 0, which stands for any free one,
-/// it always can.
+/// Checks that a server can listen on this port of 127.0.0.1. On 0, which stands for any free port, it always
+/// can.
 ///
 /// # Errors
 ///
@@ -77,7 +76,7 @@ pub(crate) fn check(port: u16) -> Result<()> {
     match listen(port) {
         Ok(_) => Ok(()),
         Err(error) => Err(format!(
-            "cannot listen on port {port} of 127.0.0.1: {error}; `--port N` takes another one, \
+            "cannot listen on port {port} of 127.0.0.1: {error}; `--port N` picks another one, \
              `--port 0` any that is free"
         )
         .into()),

@@ -1,9 +1,8 @@
 //! Child processes, none of which outlives xtask.
 //!
-//! Every child leads a process group of its own, which its descendants join: `cargo`, the test
-//! runner, the driver and the browser below one `wasm-pack`. The terminal's Ctrl-C therefore
-//! reaches xtask alone, and xtask stops the groups: on SIGINT, SIGTERM and SIGHUP, when a task
-//! fails, and when it panics.
+//! Every child leads its own process group, which its descendants join: `cargo`, the test runner, the driver
+//! and the browser below one `wasm-pack`. The terminal's Ctrl-C therefore reaches only xtask, and xtask stops
+//! the groups: on SIGINT, SIGTERM and SIGHUP, when a task fails, and when it panics.
 
 use std::fmt::Write as _;
 use std::os::unix::process::CommandExt as _;
@@ -18,8 +17,8 @@ use nix::unistd::Pid;
 
 use crate::Result;
 
-/// How long a group may take to end after SIGTERM, before SIGKILL. Node closes its browsers in this
-/// time, and the hello server says goodbye to its clients, for which it allows itself five seconds.
+/// How long a group may take to end after SIGTERM, before SIGKILL. In this time, Node closes its browsers and
+/// the hello server its connections, for which it allows itself five seconds.
 const GRACE: Duration = Duration::from_secs(8);
 
 static GROUPS: Mutex<Groups> = Mutex::new(Groups {
@@ -29,21 +28,20 @@ static GROUPS: Mutex<Groups> = Mutex::new(Groups {
 
 struct Groups {
     running: Vec<Pid>,
-    /// A signal has come: no child is to be started any more.
+    /// A signal has arrived: no more children may start.
     stopping: bool,
 }
 
 fn groups() -> MutexGuard<'static, Groups> {
-    // Both fields are valid at every moment, so a panic elsewhere is no reason to leave processes
-    // behind.
+    // Both fields are valid at every moment, so a panic elsewhere is no reason to leave processes behind.
     GROUPS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// From now on a signal to stop ends all children and then xtask, with this exit code.
+/// From now on, a stop signal ends all children and then xtask, with this exit code.
 ///
 /// # Errors
 ///
-/// When the operating system refuses the handler.
+/// If the operating system rejects the handler.
 pub(crate) fn stop_all_on_signal(exit_code: i32) -> Result<()> {
     ctrlc::set_handler(move || {
         let running = {
@@ -59,18 +57,18 @@ pub(crate) fn stop_all_on_signal(exit_code: i32) -> Result<()> {
     Ok(())
 }
 
-/// Returns at once, unless a signal to stop has come: then its handler has the last word, and the
-/// failure of a child that was stopped by it is no news.
+/// Returns at once, unless a stop signal has arrived: then its handler has the last word, and the failure of
+/// a child that it stopped needs no report.
 pub(crate) fn yield_to_signal() {
     while groups().stopping {
         thread::park();
     }
 }
 
-/// Ends groups: politely first, then for certain.
+/// Ends groups: first with SIGTERM, then with SIGKILL.
 fn stop(running: &[Pid]) {
     for &group in running {
-        // The only possible failure is that the group is gone, which is what is wanted.
+        // It can only fail because the group is gone, which is the goal.
         let _ = killpg(group, Signal::SIGTERM);
     }
     let deadline = Instant::now() + GRACE;
@@ -86,12 +84,12 @@ fn stop(running: &[Pid]) {
 }
 
 fn is_alive(group: Pid) -> bool {
-    // A child that has ended stays in its group until somebody waits for it.
+    // A child that has ended stays in its group until it is waited for.
     let _ = waitpid(Pid::from_raw(-group.as_raw()), Some(WaitPidFlag::WNOHANG));
     killpg(group, None).is_ok()
 }
 
-/// A child that runs, with its group; dropping it ends them all.
+/// A running child with its group; dropping it ends them all.
 pub(crate) struct Running {
     child: Child,
     group: Pid,
@@ -99,15 +97,15 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    /// Starts a command without standard input; its output goes where the command says.
+    /// Starts a command without standard input; its output goes where the command directs it.
     ///
     /// # Errors
     ///
-    /// When there is no such program, with its name.
+    /// If the program does not exist, with its name.
     pub(crate) fn start(command: &mut Command) -> Result<Self> {
         let line = line(command);
         command.stdin(Stdio::null()).process_group(0);
-        // Held over the start, so that no signal falls between it and the entry in the list.
+        // Held during the start, so that no signal falls between it and the entry in the list.
         let mut groups = groups();
         if groups.stopping {
             drop(groups);
@@ -117,22 +115,22 @@ impl Running {
         let child = command
             .spawn()
             .map_err(|error| format!("cannot start `{line}`: {error}"))?;
-        // Process ids are positive and fit: that is how Unix defines them.
+        // Process ids are positive and fit: Unix defines them so.
         let group = Pid::from_raw(child.id().cast_signed());
         groups.running.push(group);
         Ok(Self { child, group, line })
     }
 
-    /// The standard error stream, if the command was told to pipe it and nobody has taken it yet.
+    /// The standard error stream, if the command pipes it and nobody has taken it yet.
     pub(crate) fn take_stderr(&mut self) -> Option<std::process::ChildStderr> {
         self.child.stderr.take()
     }
 
-    /// Waits until the child has ended.
+    /// Waits until the child ends.
     ///
     /// # Errors
     ///
-    /// When the operating system does not tell how it ended.
+    /// If the operating system does not report how it ended.
     pub(crate) fn wait(&mut self) -> Result<ExitStatus> {
         let status = self.child.wait();
         yield_to_signal();
@@ -147,17 +145,17 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // Not only the child: a test runner that was killed leaves its browser behind.
+        // Not only the child: a killed test runner leaves its browser behind.
         stop(&[self.group]);
         groups().running.retain(|&group| group != self.group);
     }
 }
 
-/// Runs a command to its end, its output shown.
+/// Runs a command to its end, showing its output.
 ///
 /// # Errors
 ///
-/// When it cannot be started or does not succeed, with the command line.
+/// If it cannot be started or does not succeed, with the command line.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
     let mut running = Running::start(command)?;
     let status = running.wait()?;
@@ -168,15 +166,15 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
     }
 }
 
-/// Runs a command to its end and returns what it printed on standard output, without the white
-/// space around it. Its standard error is shown only when it fails, in the error.
+/// Runs a command to its end and returns its standard output, trimmed. Its standard error is shown only if it
+/// fails, in the error.
 ///
 /// # Errors
 ///
-/// When it cannot be started or does not succeed, with the command line.
+/// If it cannot be started or does not succeed, with the command line.
 pub(crate) fn capture(command: &mut Command) -> Result<String> {
     let line = line(command);
-    // Only for short questions to tools, so the group needs no entry in the list.
+    // Only for short queries to tools, so the group needs no entry in the list.
     let output = command
         .stdin(Stdio::null())
         .output()
@@ -193,7 +191,7 @@ fn failure(line: &str, status: ExitStatus) -> String {
     format!("`{line}` failed ({status})")
 }
 
-/// The command as the user could type it, but for the environment.
+/// The command as the user could type it, except for the environment.
 fn line(command: &Command) -> String {
     let mut line = command.get_program().to_string_lossy().into_owned();
     for argument in command.get_args() {
@@ -204,7 +202,7 @@ fn line(command: &Command) -> String {
         } else {
             write!(line, " '{}'", argument.replace('\'', r"'\''"))
         };
-        result.expect("a String takes all that is written to it");
+        result.expect("writing to a String never fails");
     }
     line
 }
@@ -253,7 +251,7 @@ mod tests {
         let group = running.group;
         drop(running);
         assert!(!groups().running.contains(&group));
-        // Ends only when the last process that holds the stream has ended, the sleeper included.
+        // Ends only when the last process that holds the stream has ended, including the sleeper.
         std::io::Read::read_to_end(&mut stderr, &mut Vec::new()).unwrap();
     }
 

@@ -1,16 +1,16 @@
 //! The promises of `docs/reliability.md`, and the tests that prove them.
 //!
-//! A promise is a heading such as `### R7. It comes back`, and below it a list of its tests:
-//! ``- `path/of/the/file`: name``. A test says which promises it proves by `[R7]`: in JavaScript at the
-//! start of its title, in Rust in a comment above the function. This finds a promise without a test, a
-//! test of a promise that there is not, and a list that does not name exactly the tests that there are.
+//! A promise is a heading such as `### R7. It comes back`, followed by a list of its tests: ``-
+//! `path/of/the/file`: name``. A test names the promises that it proves with `[R7]`: in JavaScript at the
+//! start of its title, in Rust in a comment above the function. This module finds promises without a test,
+//! tests of nonexistent promises, and lists that differ from the actual tests.
 //!
-//! A fault is an item such as `* **The server restarts.** R7`, and below it are the tests in which it
-//! happens: ``  - `path/of/the/file` › name``. This finds a fault without a test that is not said to be
-//! `not promised`, and tests and promises that there are not.
+//! A fault is an item such as `* **The server restarts.** R7`, followed by the tests in which it occurs: ``
+//! - `path/of/the/file` › name``. This module finds faults that have no test and are not marked `not
+//! promised`, and nonexistent tests and promises.
 //!
-//! A test that does not run proves nothing, so none of these may be ignored, skipped, left for later or
-//! kept from running by another that is to run alone.
+//! A test that does not run proves nothing, so none of these may be ignored, skipped, marked as to do, or
+//! suppressed by another test that runs alone.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -22,10 +22,10 @@ const DOCUMENT: &str = "docs/reliability.md";
 /// The heading above the faults.
 const FAULTS: &str = "## The faults";
 
-/// What a fault says that has no test.
+/// The mark of a fault without a test.
 const NOT_PROMISED: &str = "not promised";
 
-/// Where tests are.
+/// The folders of the tests.
 const FOLDERS: [&str; 7] = [
     "client",
     "client-export",
@@ -36,18 +36,18 @@ const FOLDERS: [&str; 7] = [
     "tests",
 ];
 
-/// Folders in these that hold what others wrote or tools made.
+/// Folders in these with third-party or generated files.
 const NOT_OURS: [&str; 3] = ["node_modules", "target", "pkg"];
 
-/// The names of tests, by the number of the promise; each as a line of the list.
+/// The names of tests by the number of their promise, each as a line of the list.
 type Proofs = BTreeMap<u32, BTreeSet<String>>;
 
-/// What the sources say.
+/// What the sources contain.
 #[derive(Debug, Default)]
 pub(crate) struct Present {
-    /// The tests that bear the number of a promise.
+    /// The tests that carry the number of a promise.
     proofs: Proofs,
-    /// All tests, each as a fault names it.
+    /// All tests, each named as in a fault.
     tests: BTreeSet<String>,
     /// Marked tests that do not run, and why.
     idle: Vec<String>,
@@ -58,9 +58,9 @@ pub(crate) struct Present {
 struct Fault {
     /// Its first line.
     title: String,
-    /// The numbers of promises in it.
+    /// The numbers of the promises in it.
     promises: Vec<u32>,
-    /// The tests below it, as they stand there.
+    /// The tests below it, verbatim.
     tests: Vec<String>,
     is_promised: bool,
 }
@@ -68,10 +68,10 @@ struct Fault {
 /// A test of a source file.
 #[derive(Debug, PartialEq)]
 struct Test<'a> {
-    /// The promises that it bears the numbers of.
+    /// The promises whose numbers it carries.
     promises: Vec<u32>,
     name: &'a str,
-    /// The word by which it does not run.
+    /// The word that keeps it from running.
     idle: Option<&'a str>,
 }
 
@@ -79,7 +79,7 @@ struct Test<'a> {
 ///
 /// # Errors
 ///
-/// Everything that does not fit, with the line that would.
+/// Every difference, with the line that would fix it.
 pub(crate) fn check() -> Result<()> {
     let document = files::read(&checkout::path(DOCUMENT))?;
     let mut present = present()?;
@@ -100,7 +100,7 @@ pub(crate) fn check() -> Result<()> {
 ///
 /// # Errors
 ///
-/// Which file cannot be read.
+/// If a file cannot be read.
 pub(crate) fn present() -> Result<Present> {
     let mut present = Present::default();
     for folder in FOLDERS {
@@ -121,9 +121,7 @@ fn compare(listed: &Proofs, present: &Proofs) -> Vec<String> {
             complaints.push(format!("R{number} does not list its test\n  {line}"));
         }
         for line in listed.difference(present) {
-            complaints.push(format!(
-                "R{number} lists a test that there is not\n  {line}"
-            ));
+            complaints.push(format!("R{number} lists a nonexistent test\n  {line}"));
         }
     }
     for (number, tests) in present {
@@ -131,14 +129,14 @@ fn compare(listed: &Proofs, present: &Proofs) -> Vec<String> {
             let tests: Vec<_> = tests.iter().map(String::as_str).collect();
             let tests = tests.join("\n  ");
             complaints.push(format!(
-                "there is no R{number}, which these prove\n  {tests}"
+                "R{number} does not exist, but these prove it\n  {tests}"
             ));
         }
     }
     complaints
 }
 
-/// The promises of the document, with the tests that it lists.
+/// The promises of the document, with their listed tests.
 fn listed_in(document: &str) -> Proofs {
     let mut listed = Proofs::new();
     let mut current = None;
@@ -189,11 +187,11 @@ fn faults_in(document: &str) -> Vec<Fault> {
     faults
 }
 
-/// What is missing to the faults.
+/// What the faults lack.
 fn unproved(faults: &[Fault], present: &Present) -> Vec<String> {
     let mut complaints = Vec::new();
     if faults.is_empty() {
-        complaints.push(format!("there is no fault below `{FAULTS}`"));
+        complaints.push(format!("no fault below `{FAULTS}`"));
     }
     for Fault {
         title,
@@ -204,20 +202,20 @@ fn unproved(faults: &[Fault], present: &Present) -> Vec<String> {
     {
         if *is_promised && tests.is_empty() {
             complaints.push(format!(
-                "a fault has no test, and is not said to be `{NOT_PROMISED}`\n  {title}"
+                "a fault has no test and is not marked `{NOT_PROMISED}`\n  {title}"
             ));
         }
         for number in promises {
             if !present.proofs.contains_key(number) {
                 complaints.push(format!(
-                    "a fault is left to R{number}, which no test proves\n  {title}"
+                    "a fault refers to R{number}, which no test proves\n  {title}"
                 ));
             }
         }
         for test in tests {
             if !present.tests.contains(test) {
                 complaints.push(format!(
-                    "a fault names a test that there is not\n  {title}\n  - {test}"
+                    "a fault names a nonexistent test\n  {title}\n  - {test}"
                 ));
             }
         }
@@ -225,7 +223,7 @@ fn unproved(faults: &[Fault], present: &Present) -> Vec<String> {
     complaints
 }
 
-/// Adds the tests of a folder in the checkout, and of those in it.
+/// Collects the tests of a folder in the checkout, recursively.
 fn collect(folder: &Path, present: &mut Present) -> Result<()> {
     for entry in std::fs::read_dir(checkout::root().join(folder))? {
         let entry = entry?;
@@ -255,12 +253,12 @@ impl Present {
         self.proofs.keys().copied()
     }
 
-    /// Whether there is a test of this name in the file, and it runs.
+    /// Whether the file has a test of this name that runs.
     pub(crate) fn has_test(&self, file: &str, name: &str) -> bool {
         self.tests.contains(&format!("`{file}` › {name}"))
     }
 
-    /// Whether this test bears the number of the promise.
+    /// Whether this test carries the number of the promise.
     pub(crate) fn proves(&self, file: &str, name: &str, promise: u32) -> bool {
         let line = format!("- `{file}`: {name}");
         self.proofs
@@ -283,14 +281,14 @@ impl Present {
             let line = format!("- `{path}`: {name}");
             self.proofs.entry(number).or_default().insert(line);
         }
-        // What does not run is no test for a fault.
+        // A test that does not run proves no fault.
         if test.idle.is_none() {
             self.tests.insert(as_named);
         }
     }
 }
 
-/// The marks at the start of a text, and what follows them.
+/// The marks at the start of a text, and the rest.
 pub(crate) fn marks(mut text: &str) -> (Vec<u32>, &str) {
     let mut numbers = Vec::new();
     while let Some((number, rest)) = text
@@ -304,8 +302,8 @@ pub(crate) fn marks(mut text: &str) -> (Vec<u32>, &str) {
     (numbers, text.trim_start())
 }
 
-/// Words by which tests of JavaScript do not run, or keep others from it. They are looked for in the whole
-/// file, since a group's word is far from the title of a test in it.
+/// Words that keep JavaScript tests from running, or make them suppress others. The whole file is searched,
+/// since a group's word is far from the title of a test in it.
 const IDLE_IN_JAVASCRIPT: [&str; 10] = [
     ".skip(",
     ".todo(",
@@ -319,8 +317,8 @@ const IDLE_IN_JAVASCRIPT: [&str; 10] = [
     "fit(",
 ];
 
-/// Titles: strings that begin with marks, or that a call of `test` or `it` begins with, or that are names
-/// of asynchronous methods.
+/// Titles: strings that begin with marks, first arguments of `test` or `it`, and names of asynchronous
+/// methods.
 fn tests_in_javascript(source: &str) -> Vec<Test<'_>> {
     let code = || {
         source
@@ -356,7 +354,7 @@ fn tests_in_javascript(source: &str) -> Vec<Test<'_>> {
     found
 }
 
-/// Whether a word stands in a line, as a method, as the key of an option, or as a function.
+/// Whether a line has the word as a method, an option's key, or a function.
 fn has_word(line: &str, word: &str) -> bool {
     line.match_indices(word).any(|(at, _)| {
         let before = &line[..at];
@@ -377,7 +375,7 @@ fn has_word(line: &str, word: &str) -> bool {
     })
 }
 
-/// Functions with an attribute of a test, or below a comment that begins with marks.
+/// Functions with a test attribute, or below a comment that begins with marks.
 fn tests_in_rust(source: &str) -> Vec<Test<'_>> {
     const IGNORED: &str = "#[ignore";
     let mut found = Vec::new();
@@ -537,9 +535,9 @@ mod tests {
             compare(&listed, &present),
             [
                 "R1 does not list its test\n  - `b.rs`: new",
-                "R1 lists a test that there is not\n  - `a.rs`: gone",
+                "R1 lists a nonexistent test\n  - `a.rs`: gone",
                 "R2 has no test",
-                "there is no R3, which these prove\n  - `c.rs`: three",
+                "R3 does not exist, but these prove it\n  - `c.rs`: three",
             ]
         );
     }
@@ -565,14 +563,14 @@ mod tests {
         assert_eq!(
             unproved(&faults, &present),
             [
-                "a fault is left to R2, which no test proves\n  **One.** R1,",
-                "a fault names a test that there is not\n  **One.** R1,\n  - `a.rs` › gone",
-                "a fault has no test, and is not said to be `not promised`\n  **Two.**",
+                "a fault refers to R2, which no test proves\n  **One.** R1,",
+                "a fault names a nonexistent test\n  **One.** R1,\n  - `a.rs` › gone",
+                "a fault has no test and is not marked `not promised`\n  **Two.**",
             ]
         );
         assert_eq!(
             unproved(&faults_in("## Promises\n"), &present),
-            ["there is no fault below `## The faults`"]
+            ["no fault below `## The faults`"]
         );
     }
 

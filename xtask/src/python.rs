@@ -6,10 +6,10 @@ use std::process::Command;
 use crate::files::Stamp;
 use crate::{Result, checkout, debian, files, process, say};
 
-/// What is installed, one line for each package.
+/// The installed packages, one per line.
 const REQUIREMENTS: &str = "tests/interop/requirements.txt";
 
-/// The interpreter of a virtual environment that has what `tests/interop/requirements.txt` pins.
+/// The interpreter of a virtual environment with the packages that `tests/interop/requirements.txt` pins.
 pub(crate) fn ensure() -> Result<PathBuf> {
     let folder = checkout::tools().join("venv");
     let python = folder.join("bin/python");
@@ -47,7 +47,7 @@ pub(crate) fn ensure() -> Result<PathBuf> {
     Ok(python)
 }
 
-/// The version of `websockets` that is pinned.
+/// The pinned version of `websockets`.
 pub(crate) fn websockets_version() -> Result<String> {
     let requirements = files::read(&checkout::path(REQUIREMENTS))?;
     let pinned = requirements
@@ -58,7 +58,7 @@ pub(crate) fn websockets_version() -> Result<String> {
         .to_owned())
 }
 
-/// Fails where Python is not there, or there without the part that Debian splits off.
+/// Fails if Python is missing, or lacks the part that Debian packages separately.
 fn create(folder: &std::path::Path) -> Result<()> {
     process::capture(Command::new("python3").args(["-m", "venv"]).arg(folder)).map(drop)
 }

@@ -1,4 +1,4 @@
-//! The hello server as the tasks start it.
+//! Runs the hello server for the tasks.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
@@ -10,16 +10,16 @@ use std::time::Duration;
 use crate::process::Running;
 use crate::{Result, checkout, files, process};
 
-/// What the server prints before its address, on standard error, when it accepts connections.
+/// The text before the address that the server prints to standard error when it accepts connections.
 const READY: &str = "listening on http";
 
-/// How long it may take until then. It takes milliseconds; this is protection against a hang.
+/// The time limit for that. It takes milliseconds; this protects against a hang.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A server that runs until this is dropped.
 pub(crate) struct Server {
     running: Running,
-    /// What follows `http` and `ws` in its URLs: `://` and the address, after an `s` with TLS.
+    /// The common part of its URLs after `http` and `ws`: `://` and the address, after an `s` with TLS.
     rest_of_url: String,
 }
 
@@ -27,22 +27,22 @@ pub(crate) struct Server {
 pub(crate) enum Output<'a> {
     /// To the user.
     Shown,
-    /// Into a file, made anew.
+    /// To a new file.
     Logged(&'a Path),
 }
 
-/// Compiles the server as it is when nothing is said.
+/// Compiles the server with its default features.
 pub(crate) fn build() -> Result<()> {
     build_with(&[])
 }
 
-/// Compiles the server with all that tests need of it. The parts of the tests all take this one, or each
-/// would build it anew.
+/// Compiles the server with all features that tests need. All parts of the tests use this build, or each
+/// would rebuild it.
 pub(crate) fn build_for_tests() -> Result<()> {
     build_with(&["--features", "tls"])
 }
 
-/// Compiles the server as it would be deployed, and tells where the program is.
+/// Compiles the server for deployment and returns the path of the program.
 pub(crate) fn build_for_bench() -> Result<PathBuf> {
     let mut cargo = Command::new("cargo");
     process::run(
@@ -54,7 +54,7 @@ pub(crate) fn build_for_bench() -> Result<PathBuf> {
 }
 
 fn build_with(features: &[&str]) -> Result<()> {
-    // Without the profile's name: xtask itself is run in cargo's default one too.
+    // Without the profile's name: xtask itself also runs in cargo's default profile.
     let mut cargo = Command::new("cargo");
     process::run(
         cargo
@@ -69,19 +69,19 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// When it does not come so far, with what it said.
+    /// If it does not get that far, with its output.
     pub(crate) fn start(options: &[&str], output: Output) -> Result<Self> {
         Self::start_program(&checkout::built_program("test-server")?, options, output)
     }
 
-    /// The same with another program than the one that [`build`] made.
+    /// Like [`start`](Self::start), for a program other than the one that [`build`] made.
     ///
     /// # Errors
     ///
-    /// As [`start`](Self::start).
+    /// See [`start`](Self::start).
     pub(crate) fn start_program(program: &Path, options: &[&str], output: Output) -> Result<Self> {
         let mut command = Command::new(program);
-        // Cargo's configuration has defaults for a server started by hand; here everything is said.
+        // Cargo's configuration has defaults for a server started by hand; here everything is explicit.
         for variable in ["TEST_SERVER_ALLOW_ORIGIN", "TEST_SERVER_DEMO_CONTROL"] {
             command.env_remove(variable);
         }
@@ -92,7 +92,7 @@ impl Server {
         let mut log = None;
         if let Output::Logged(path) = output {
             files::write(path, "")?;
-            // Two writers, each of which adds at the end.
+            // Two writers, which both append.
             let open = || std::fs::OpenOptions::new().append(true).open(path);
             command.stdout(open()?);
             log = Some(open()?);
@@ -105,8 +105,8 @@ impl Server {
         let (sender, lines) = mpsc::channel();
         thread::spawn(move || {
             for line in BufReader::new(stderr).lines().map_while(|line| line.ok()) {
-                // Neither a full disk nor a closed terminal is a reason to stop reading: the
-                // server would block on the full pipe.
+                // Neither a full disk nor a closed terminal is a reason to stop reading: the server would
+                // block on the full pipe.
                 let _ = match &mut log {
                     Some(log) => writeln!(log, "{line}"),
                     None => writeln!(std::io::stderr(), "{line}"),
@@ -153,17 +153,17 @@ impl Server {
         format!("ws{}", self.rest_of_url)
     }
 
-    /// Waits until the server ends, which it does of itself only when something is wrong.
+    /// Waits until the server ends, which it does by itself only if something is wrong.
     pub(crate) fn wait(mut self) -> Result<()> {
         let status = self.running.wait()?;
         Err(format!("the server ended ({status})").into())
     }
 
-    /// Whether the server is still there.
+    /// Whether the server is still running.
     ///
     /// # Errors
     ///
-    /// When it is not, with how it ended: a test that fails then has another cause than it says.
+    /// If it is not, with how it ended: a failing test then has a different cause than it reports.
     pub(crate) fn check(&mut self) -> Result<()> {
         match self.running.ended() {
             None => Ok(()),

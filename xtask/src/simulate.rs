@@ -4,7 +4,7 @@ use std::process::Command;
 
 use crate::{Result, checkout, process};
 
-/// Runs the simulation; `arguments` are its own.
+/// Runs the simulation with these arguments.
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
     let mut cargo = Command::new("cargo");
     process::run(

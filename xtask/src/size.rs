@@ -1,5 +1,5 @@
-//! The sizes of what a page loads: `cargo xtask size`. The peers' are measured with all else, by
-//! `cargo xtask bench`.
+//! The sizes of what a page loads: `cargo xtask size`. `cargo xtask bench` measures the peers' with
+//! everything else.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -16,7 +16,7 @@ const OWN: WasmProgram = WasmProgram {
     sources: &["client-wasm/Cargo.toml", "tests/bench/hello"],
 };
 
-/// The same program on other clients.
+/// The same program with other clients.
 const PEERS: [WasmProgram; 4] = [
     peer("hello-gloo-net"),
     peer("hello-reconnecting-websocket"),
@@ -37,16 +37,16 @@ const fn peer(package: &'static str) -> WasmProgram {
     }
 }
 
-/// What the command line asks for.
+/// The command's options.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Options {
-    /// Whether the budgets decide.
+    /// Whether to check the budgets.
     pub(crate) check: bool,
-    /// Where the sizes are written.
+    /// The file for the sizes.
     pub(crate) json: Option<PathBuf>,
 }
 
-/// Brings what the sizes of this library are measured with.
+/// Installs the tools for measuring the sizes of this library.
 pub(crate) fn set_up() -> Result<Tools> {
     node::ensure_bench_packages()?;
     tools::for_package()
@@ -56,7 +56,7 @@ pub(crate) fn set_up() -> Result<Tools> {
 ///
 /// # Errors
 ///
-/// What the compiler says, and a size that is over its budget if that is asked.
+/// If the code does not compile, or a size exceeds its budget and that is checked.
 pub(crate) fn run(options: &Options) -> Result<()> {
     let tools = set_up()?;
     package::build()?;
@@ -74,12 +74,12 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     process::run(&mut node)
 }
 
-/// Prints what a program pays for each entry of the package, which is built: bundled, with the module, and as
+/// Prints what each entry of the built package costs a program: bundled, with the module, and compressed as
 /// servers send it.
 ///
 /// # Errors
 ///
-/// What Node says.
+/// Node's error.
 pub(crate) fn print_package() -> Result<()> {
     node::ensure_bench_packages()?;
     process::run(
@@ -89,11 +89,11 @@ pub(crate) fn print_package() -> Result<()> {
     )
 }
 
-/// Fails if a size is over its budget.
+/// Fails if a size exceeds its budget.
 ///
 /// # Errors
 ///
-/// As [`run`].
+/// See [`run`].
 pub(crate) fn check() -> Result<()> {
     run(&Options {
         check: true,
@@ -101,11 +101,11 @@ pub(crate) fn check() -> Result<()> {
     })
 }
 
-/// Builds the hello programs: this library's, and the peers' if they are wanted.
+/// Builds the hello programs: this library's, and optionally the peers'.
 ///
 /// # Errors
 ///
-/// What the compiler says.
+/// If the code does not compile.
 pub(crate) fn build(peers: bool) -> Result<()> {
     let tools = set_up()?;
     OWN.build(&tools)?;

@@ -1,4 +1,4 @@
-//! The checks: each part brings up what it needs, and what it started ends with it.
+//! The checks: each part starts what it needs and stops it at the end.
 
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ use crate::{
     planted, ports, process, promises, python, say, server, simulate, size, tools,
 };
 
-/// A part of the checks that can be asked for by name.
+/// A part of the checks, selected by name.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Part {
     Lint,
@@ -31,7 +31,7 @@ pub(crate) enum Part {
 }
 
 impl Part {
-    /// In the order in which they run: what is quick and fails most often comes first.
+    /// In running order: what is quick and fails most often comes first.
     pub(crate) const ALL: [Self; 9] = [
         Self::Lint,
         Self::Native,
@@ -62,7 +62,7 @@ impl Part {
         Self::ALL.into_iter().find(|part| part.name() == name)
     }
 
-    /// Brings the tools that this part needs, quickly if they are there.
+    /// Installs the tools that this part needs; fast if they are present.
     fn set_up(self) -> Result<()> {
         match self {
             Self::Lint => {
@@ -117,21 +117,21 @@ impl Part {
     }
 }
 
-/// Brings the tools of all parts.
+/// Installs the tools of all parts.
 pub(crate) fn set_up() -> Result<()> {
     Part::ALL.into_iter().try_for_each(Part::set_up)
 }
 
-/// Runs parts one after the other up to the first that fails, and prints how long each took. With `busy`, other
-/// processes want every core of the machine all the while.
+/// Runs parts in sequence up to the first that fails, and prints how long each took. With `busy`, other
+/// processes load every core of the machine throughout.
 ///
-/// All parts together do without Firefox where it cannot be had, which their last line then says; not
-/// so where a machine reads the result, which `CI` in the environment tells.
+/// A run of all parts goes on without Firefox if it cannot be installed, and says so in its last line; but
+/// not if a machine reads the result, as `CI` in the environment indicates.
 ///
 /// # Errors
 ///
-/// The failure of a part, behind its name. All tools come first: one that cannot be had is reported
-/// before the long work begins.
+/// The failure of a part, after its name. Tools are installed first, so that a missing one is reported before
+/// the long work begins.
 pub(crate) fn run(parts: &[Part], busy: bool) -> Result<()> {
     let _burning = if busy { burn()? } else { Vec::new() };
     let may_lack_firefox = parts == Part::ALL && !is_ci(std::env::var("CI").ok().as_deref());
@@ -175,7 +175,7 @@ pub(crate) fn run(parts: &[Part], busy: bool) -> Result<()> {
     Ok(())
 }
 
-/// Keeps every core of the machine busy, by processes that want as much of it as the tests do. They end when they are
+/// Keeps every core of the machine busy with processes that want as much of it as the tests do. They end when
 /// dropped, and by themselves if this process is gone.
 fn burn() -> Result<Vec<Running>> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -194,7 +194,7 @@ fn burn() -> Result<Vec<Running>> {
         .collect()
 }
 
-/// What stands last when all went well.
+/// The last line if everything passed.
 fn verdict(took: Duration, lacks_firefox: bool) -> String {
     let took = readable(took);
     if lacks_firefox {
@@ -204,7 +204,7 @@ fn verdict(took: Duration, lacks_firefox: bool) -> String {
     }
 }
 
-/// Whether the value of the environment's `CI` says so.
+/// Whether this value of the environment's `CI` says so.
 fn is_ci(value: Option<&str>) -> bool {
     value.is_some_and(|value| !matches!(value, "" | "0" | "false"))
 }
@@ -234,13 +234,12 @@ fn cargo(subcommand: &str) -> Command {
     command
 }
 
-/// Rustup's usual profile has both components; that of containers may not, and rustup is the
-/// user's.
+/// Rustup's default profile has both components; that of containers may not, and rustup is the user's.
 fn ensure_component(subcommand: &str, component: &str) -> Result<()> {
     match process::capture(cargo(subcommand).arg("--version")) {
         Ok(_) => Ok(()),
         Err(_) => Err(format!(
-            "`cargo {subcommand}` is missing; it comes with `rustup component add {component}`"
+            "`cargo {subcommand}` is missing; install it with `rustup component add {component}`"
         )
         .into()),
     }
@@ -248,8 +247,8 @@ fn ensure_component(subcommand: &str, component: &str) -> Result<()> {
 
 fn lint(wasm: &WasmStd) -> Result<()> {
     const DENY: [&str; 4] = ["--all-features", "--", "--deny", "warnings"];
-    /// What is compiled for the browser. The tests of all but the last run on this machine only, and
-    /// so do the packages that those need.
+    /// The packages compiled for the browser. The tests of all but the last run only on this machine, and so
+    /// do the packages that those need.
     const FOR_BROWSERS: [&[&str]; 3] = [
         &[
             "-p",
@@ -284,7 +283,7 @@ fn lint(wasm: &WasmStd) -> Result<()> {
         clippy.args(["--target", wasm_std::TARGET]);
         process::run(clippy.args(packages).args(DENY))?;
     }
-    // As it is published: without the standard library, which the features bring.
+    // As published: without the standard library, which the features add.
     let mut clippy = wasm.cargo("clippy");
     clippy.args(["--target", wasm_std::TARGET]);
     clippy.args(["-p", "steady-socket-wasm", "--lib"]);
@@ -309,8 +308,7 @@ fn in_firefox(firefox: &Firefox) -> Result<()> {
     in_browser("firefox", driver, &firefox.driver, &firefox.capabilities()?)
 }
 
-/// Runs the wasm tests in the browser that a driver starts; `flags` are those by which wasm-pack takes
-/// it.
+/// Runs the wasm tests in the browser that a driver starts; `flags` are wasm-pack's options for it.
 fn in_browser(part: &str, flags: [&str; 2], driver: &Path, capabilities: &Path) -> Result<()> {
     let tools = tools::for_package()?;
     server::build_for_tests()?;
@@ -343,21 +341,21 @@ fn in_browser(part: &str, flags: [&str; 2], driver: &Path, capabilities: &Path) 
     })
 }
 
-/// Runs a test against a server; when it fails, says where the server's output is.
+/// Runs a test against a server; if it fails, says where the server's output is.
 fn with_log(server: &mut Server, log: &Path, test: impl FnOnce() -> Result<()>) -> Result<()> {
     let outcome = test();
     server.check()?;
     outcome.map_err(|error| format!("{error}; the server's log is {}", log.display()).into())
 }
 
-/// What the tests in `tests/npm` find in their environment.
+/// The environment of the tests in `tests/npm`.
 #[derive(Clone)]
 struct NpmTests {
     browser: Browser,
     tarball: PathBuf,
-    /// The port of 127.0.0.1 on which tests serve pages of their own.
+    /// The port of 127.0.0.1 on which tests serve their own pages.
     page_port: u16,
-    /// The same for tests that run beside them.
+    /// The same for tests that run in parallel.
     other_page_port: u16,
 }
 
@@ -384,7 +382,7 @@ impl NpmTests {
         })
     }
 
-    /// The same for tests that run beside these: their pages have another port.
+    /// The same for tests that run in parallel: their pages have another port.
     fn beside(&self) -> Self {
         Self {
             page_port: self.other_page_port,
@@ -405,7 +403,7 @@ impl NpmTests {
         node
     }
 
-    /// A command that runs test files which start servers of their own, so many at a time.
+    /// A command that runs test files which start their own servers, this many at a time.
     fn command_without_server(&self, tests: &[PathBuf], at_a_time: usize) -> Command {
         let mut node = self.node(&self.tarball);
         node.arg("--test-reporter=spec")
@@ -414,7 +412,7 @@ impl NpmTests {
         node
     }
 
-    /// Node as a runner of tests of a packed package. It takes further options, and then the files.
+    /// Node as the test runner for a packed package. Append further options, then the files.
     fn node(&self, tarball: &Path) -> Command {
         let mut node = Command::new("node");
         node.arg("--test")
@@ -430,7 +428,7 @@ impl NpmTests {
 /// The one test file in `tests/npm` that needs Python's `websockets`.
 const INTEROP_TEST: &str = "interop.test.mjs";
 
-/// Test files that run in the browser that their environment names: Chromium unless told otherwise.
+/// Test files that run in the browser that their environment names; Chromium by default.
 const IN_EVERY_BROWSER: [&str; 4] = [
     "tests/npm/loading.test.mjs",
     "tests/npm/npm-face.test.mjs",
@@ -438,11 +436,11 @@ const IN_EVERY_BROWSER: [&str; 4] = [
     "tests/npm/typed/browser.test.mjs",
 ];
 
-/// What holds the JavaScript face beside a browser's own `WebSocket`, in one file for each browser.
+/// Compares the JavaScript API with the browser's own `WebSocket`, in one file per browser.
 const CONFORMANCE: &str = "tests/npm/conformance";
 const CONFORMANCE_IN_FIREFOX: &str = "firefox.test.mjs";
 
-/// The test files in a folder, but for one.
+/// The test files in a folder, with one exception.
 fn tests_in(folder: &str, but: Option<&str>) -> Result<Vec<PathBuf>> {
     let folder = checkout::path(folder);
     let mut tests: Vec<PathBuf> = std::fs::read_dir(&folder)?
@@ -453,13 +451,14 @@ fn tests_in(folder: &str, but: Option<&str>) -> Result<Vec<PathBuf>> {
     });
     tests.sort();
     if tests.is_empty() {
-        return Err(format!("there are no tests: {}/*.test.mjs", folder.display()).into());
+        return Err(format!("no tests found: {}/*.test.mjs", folder.display()).into());
     }
     Ok(tests)
 }
 
-/// The folders of the tests of the npm package, in lanes that run beside each other, since most tests wait for most of
-/// their time. The files of a lane run one after another: they share the port for their pages, and a pair of servers.
+/// The folders of the npm package's tests, in lanes that run in parallel, since most tests spend most of
+/// their time waiting. The files of a lane run in sequence: they share the port for their pages, and a pair
+/// of servers.
 const LANES: [&[&str]; 2] = [
     &["tests/npm", "tests/npm/typed", "tests/npm/export"],
     &[
@@ -516,7 +515,7 @@ fn npm() -> Result<()> {
     outcome.map(drop)
 }
 
-/// The JavaScript face in Firefox, and beside Firefox's own `WebSocket`.
+/// Compares the JavaScript API with Firefox's own `WebSocket`, in Firefox.
 fn face_in_firefox(firefox: &Firefox) -> Result<()> {
     let mut tests = IN_EVERY_BROWSER.map(checkout::path).to_vec();
     tests.push(checkout::path(CONFORMANCE).join(CONFORMANCE_IN_FIREFOX));
@@ -530,9 +529,9 @@ fn face_in_firefox(firefox: &Firefox) -> Result<()> {
     })
 }
 
-/// Runs test files against two servers, the second of which has TLS. Both have the demo page and its
-/// control, and let the tests' own pages in. `part` is for the names of their logs; `prepare` completes the
-/// environment of the tests.
+/// Runs test files against two servers, the second with TLS. Both serve the demo page and its control, and
+/// allow the tests' own pages. `part` is for the names of their logs; `prepare` completes the environment of
+/// the tests.
 fn against_servers(
     npm: &NpmTests,
     part: &str,
@@ -550,7 +549,8 @@ fn against_servers(
     })
 }
 
-/// Starts a server with the demo page and its control, which lets the tests' own pages in; it, and its log.
+/// Starts a server with the demo page and its control, which allows the tests' own pages; returns it and its
+/// log.
 fn start_for_pages(
     npm: &NpmTests,
     name: &str,
@@ -566,7 +566,7 @@ fn start_for_pages(
     Ok((server, log))
 }
 
-/// What the tests in `tests/npm` need that run in Chromium and in Node, for packages that are given later.
+/// What the tests in `tests/npm` that run in Chromium and in Node need, for packages that are supplied later.
 pub(crate) struct Stage {
     npm: NpmTests,
     server: Server,
@@ -576,12 +576,12 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    /// Builds the npm package and all else, copies the demo page with the package into a folder, and starts the
-    /// servers on that.
+    /// Builds the npm package and everything else, copies the demo page with the package into a folder, and
+    /// starts the servers on that.
     ///
     /// # Errors
     ///
-    /// A tool that cannot be had, or what cannot be built.
+    /// If a tool is unavailable or a build fails.
     pub(crate) fn set_up(page: &Path) -> Result<Self> {
         Part::Npm.set_up()?;
         let npm = NpmTests::prepare()?;
@@ -598,7 +598,7 @@ impl Stage {
         })
     }
 
-    /// Node as a runner of tests of a packed package. It takes further options, and then the files.
+    /// Node as the test runner for a packed package. Append further options, then the files.
     pub(crate) fn node(&self, tarball: &Path) -> Command {
         let mut node = self.npm.node(tarball);
         node.env("STEADY_SOCKET_SERVER", self.server.http())
@@ -608,9 +608,9 @@ impl Stage {
     }
 }
 
-/// Compiles the hello server and the fault server, and tells the folder of the programs.
+/// Compiles the hello server and the fault server; returns the folder of the programs.
 fn server_programs() -> Result<PathBuf> {
-    // Together, or the second would build the first anew without TLS.
+    // Together, or the second would rebuild the first without TLS.
     process::run(cargo("build").args([
         "--quiet",
         "--package",
@@ -621,19 +621,21 @@ fn server_programs() -> Result<PathBuf> {
         "test-server/tls",
     ]))?;
     let program = checkout::built_program("test-server")?;
-    let folder = program.parent().ok_or("the programs are in no folder")?;
+    let folder = program
+        .parent()
+        .ok_or("the programs have no parent folder")?;
     Ok(folder.to_owned())
 }
 
-/// What happens to a browser's connections, in Chromium as users have it. The tests start the servers
-/// that they need, for they stop them as well.
+/// Faults on a browser's connections, in Chromium as users have it. The tests start their own servers, since
+/// they also stop them.
 fn faults() -> Result<()> {
     let tests = tests_in("tests/npm/faults", None)?;
     let npm = NpmTests::prepare()?;
     let programs = server_programs()?;
     let figures = checkout::artifacts().join("faults-measured.txt");
     files::write(&figures, "")?;
-    // Each file has a browser and servers of its own, and waits for most of its time.
+    // Each file has its own browser and servers, and mostly waits.
     let mut node = npm.command_without_server(&tests, 3);
     node.env("STEADY_SOCKET_PROGRAMS", programs);
     let outcome = process::run(&mut node);

@@ -1,5 +1,4 @@
-//! The tools that turn Rust into an npm package: wasm-bindgen's command line, wasm-pack and
-//! wasm-opt.
+//! The tools that turn Rust into an npm package: wasm-bindgen's command line, wasm-pack and wasm-opt.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -13,23 +12,23 @@ const WASM_PACK_VERSION: &str = "0.15.1";
 /// Everything that a wasm build needs.
 pub(crate) struct Tools {
     pub(crate) wasm_std: WasmStd,
-    /// Where the tools are, to be looked through before the user's `PATH`.
+    /// The folders of the tools, to be searched before the user's `PATH`.
     folders: Vec<PathBuf>,
-    /// What the tools are, for the stamp of what is built with them.
+    /// The versions of the tools, for the stamps of their outputs.
     pub(crate) description: String,
 }
 
-/// Brings all that `wasm-pack build` needs.
+/// Installs everything that `wasm-pack build` needs.
 ///
 /// # Errors
 ///
-/// The first tool that is missing and cannot be brought, and why.
+/// The first tool that is missing and cannot be installed, and why.
 pub(crate) fn for_package() -> Result<Tools> {
     let wasm_std = wasm_std::ensure()?;
     let wasm_opt = node::ensure_wasm_opt()?;
     let bindgen_version = checkout::locked_version("wasm-bindgen")?;
     let programs = ["wasm-bindgen", "wasm-bindgen-test-runner"];
-    // Its one default feature is TLS, for browsers that are driven over the internet.
+    // Its only default feature is TLS, for driving browsers over the internet.
     let features = ["--no-default-features"];
     let bindgen = ensure("wasm-bindgen-cli", &bindgen_version, &programs, &features)?;
     let pack = ensure("wasm-pack", WASM_PACK_VERSION, &["wasm-pack"], &[])?;
@@ -54,10 +53,9 @@ impl Tools {
     /// A `wasm-pack` command in the root of the checkout that uses these tools.
     pub(crate) fn wasm_pack(&self, subcommand: &str) -> Command {
         let mut command = self.command("wasm-pack");
-        // All is there; that it would download something in another version is the last thing
-        // wanted.
+        // Everything is installed; it must not download other versions.
         command.args([subcommand, "--mode", "no-install"]);
-        // It keeps a folder even when it has nothing to keep there.
+        // It creates a folder even if it has nothing to put there.
         command.env("WASM_PACK_CACHE", checkout::tools().join("wasm-pack-cache"));
         self.wasm_std.prepare(&mut command, &self.folders);
         command
@@ -73,8 +71,8 @@ impl Tools {
     }
 }
 
-/// The folder with a cargo-installed package's programs in exactly this version: where the user
-/// has them, else `target/tools/bin`, where they are installed unless they are there already.
+/// The folder with a cargo-installed package's programs in exactly this version: the user's, else
+/// `target/tools/bin`, where they are installed unless present.
 pub(crate) fn ensure(
     package: &str,
     version: &str,
@@ -100,8 +98,8 @@ pub(crate) fn ensure(
     Ok(own)
 }
 
-/// Keeps our own wasm-pack from asking the registry for a newer one, which it does once a day, unless
-/// a file beside it says when that was last done. One without a date is taken as an answer too.
+/// Keeps our own wasm-pack from asking the registry daily for a newer version: it skips that if a file beside
+/// it says when it last asked. A file without a date counts, too.
 fn silence_update_check(folder: &Path) -> Result<()> {
     if *folder != checkout::tools().join("bin") {
         return Ok(());
@@ -122,7 +120,7 @@ fn has_version(program: &Path, version: &str) -> bool {
         .is_ok_and(|printed| printed_version(&printed) == Some(version))
 }
 
-/// Tools print their name and then their version.
+/// Tools print their name, then their version.
 fn printed_version(line: &str) -> Option<&str> {
     line.split_whitespace().nth(1)
 }
@@ -135,8 +133,8 @@ fn printed_version(line: &str) -> Option<&str> {
 /// | its wasm parts are | 86 s             |           | 0.3 s                           |
 /// | not optimised      | 48 s             | 44 s      | 0.8 s                           |
 ///
-/// An optimised build would pay for itself after some hundred test runs, and never in the time to
-/// the first greeting. To leave out TLS and the third program saves a tenth more.
+/// An optimised build would pay for itself after some hundred test runs, and never in the time to the first
+/// greeting. Leaving out TLS and the third program saves another tenth.
 fn install(package: &str, version: &str, programs: &[&str], features: &[&str]) -> Result<()> {
     let attempt = |extra: &[&str]| {
         let tools = checkout::tools();
@@ -149,18 +147,18 @@ fn install(package: &str, version: &str, programs: &[&str], features: &[&str]) -
                 .args(features)
                 .args(["--force", "--root"])
                 .arg(&tools)
-                // Shared, so that what both packages depend on is compiled once.
+                // Shared, so that common dependencies are compiled once.
                 .arg("--target-dir")
                 .arg(tools.join("build"))
                 .args(extra)
                 .current_dir(checkout::root()),
         )
     };
-    // The versions that the authors tested come first. A registry that lags behind them refuses
-    // within a second.
+    // Try the versions that the authors tested first. A registry that lags behind them refuses within a
+    // second.
     attempt(&["--locked"]).or_else(|_| {
         say(format_args!(
-            "{package}'s own lock file cannot be had from this registry: without it"
+            "{package}'s own lock file is not available from this registry: without it"
         ));
         attempt(&[])
     })

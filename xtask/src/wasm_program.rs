@@ -1,5 +1,5 @@
-//! Programs of the measurements that are made of Rust for a page: what wasm-pack does, with the settings of
-//! the published package, for crates that need not repeat them.
+//! Rust programs for pages, for the measurements: does what wasm-pack does, with the settings of the
+//! published package, for crates that need not repeat them.
 
 use std::path::{Path, PathBuf};
 
@@ -7,27 +7,27 @@ use crate::files::Stamp;
 use crate::tools::Tools;
 use crate::{Result, checkout, files, package, process, say, wasm_std};
 
-/// A crate of which a page's program is made.
+/// A crate that is built into a page's program.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct WasmProgram {
-    /// The manifest of its workspace, whose lock file holds.
+    /// The manifest of its workspace, whose lock file applies.
     pub(crate) workspace: &'static str,
     /// The name of the crate.
     pub(crate) package: &'static str,
-    /// The profile by which it is built, and what wasm-opt is told.
+    /// Its build profile, and the options for wasm-opt.
     pub(crate) profile: Profile,
-    /// Files and folders that it is made from, besides the tools and what all are made from.
+    /// Its source files and folders, besides the tools and what all programs share.
     pub(crate) sources: &'static [&'static str],
 }
 
 /// What a program is built for.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Profile {
-    /// Small, as the published package.
+    /// Small, like the published package.
     Release,
-    /// Fast, as cargo's own release profile.
+    /// Fast, like cargo's own release profile.
     Speed,
-    /// The same, with the names of functions.
+    /// The same, with function names.
     Profiled,
 }
 
@@ -57,16 +57,16 @@ impl Profile {
 }
 
 impl WasmProgram {
-    /// Where the program is: its glue in `PACKAGE.js`, its module in `PACKAGE_bg.wasm`.
+    /// The folder of the program: its glue in `PACKAGE.js`, its module in `PACKAGE_bg.wasm`.
     pub(crate) fn folder(&self) -> PathBuf {
         checkout::path("target/bench/rust").join(self.package)
     }
 
-    /// Builds it, unless it was made from the same sources by the same tools. Returns its folder.
+    /// Builds it, unless it was built from the same sources by the same tools. Returns its folder.
     ///
     /// # Errors
     ///
-    /// What the compiler or a tool says.
+    /// If the code does not compile or a tool fails.
     pub(crate) fn build(&self, tools: &Tools) -> Result<PathBuf> {
         let (folder, profile) = (self.folder(), self.profile.name());
         let flags = self.profile.wasm_opt_flags()?;
@@ -122,7 +122,7 @@ fn relative(path: &Path) -> &Path {
     path.strip_prefix(checkout::root()).unwrap_or(path)
 }
 
-/// What wasm-pack gives wasm-opt for the published package.
+/// The options for wasm-opt that wasm-pack uses for the published package.
 fn flags_of_package() -> Result<Vec<String>> {
     let manifest = files::read(&checkout::path("client-wasm/Cargo.toml"))?;
     wasm_opt_flags(&manifest).ok_or_else(|| {
@@ -130,7 +130,7 @@ fn flags_of_package() -> Result<Vec<String>> {
     })
 }
 
-/// The manifest is our own, and so is how the list is written, so that this need not be a TOML parser.
+/// The manifest and its formatting are our own, so this need not be a TOML parser.
 fn wasm_opt_flags(manifest: &str) -> Option<Vec<String>> {
     let (_, section) = manifest.split_once("[package.metadata.wasm-pack.profile.release]")?;
     let (_, list) = section.split_once("wasm-opt = [")?;

@@ -1,8 +1,8 @@
 //! The wasm32 standard library: rustup's, or one built from Debian's compiler packages.
 //!
-//! The second is for networks that reach Debian's mirrors but not rustup's server. It lies with
-//! everything else under `target/tools` and is used for the wasm builds alone, by way of a folder
-//! of compiler wrappers that comes first in their `PATH`; neither `/usr` nor rustup is changed.
+//! The second is for networks that reach Debian's mirrors but not rustup's server. It is kept with everything
+//! else under `target/tools` and used only for the wasm builds, through a folder of compiler wrappers that
+//! comes first in their `PATH`; neither `/usr` nor rustup is changed.
 
 use std::env;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
@@ -14,18 +14,18 @@ use crate::{Result, checkout, debian, files, process, say};
 
 pub(crate) const TARGET: &str = "wasm32-unknown-unknown";
 
-/// The environment variable by which the user chooses.
+/// The environment variable for the user's choice.
 const CHOICE: &str = "STEADY_SOCKET_WASM_STD";
 
 /// A compiler that can compile for wasm32.
 pub(crate) struct WasmStd {
-    /// What the compiler calls itself, to tell when what it made is outdated.
+    /// The compiler's own version string, to detect outdated outputs.
     pub(crate) compiler: String,
-    /// The folder with the sysroot, unless it is the usual compiler's own.
+    /// The folder with the sysroot, unless it is the default compiler's own.
     sysroot: Option<PathBuf>,
 }
 
-/// Finds a compiler with a wasm32 standard library, or brings the library.
+/// Finds a compiler with a wasm32 standard library, or installs the library.
 ///
 /// # Errors
 ///
@@ -36,13 +36,13 @@ pub(crate) fn ensure() -> Result<WasmStd> {
         Ok("rustup") => return from_rustup(),
         Ok("debian") => return from_debian(),
         Ok(other) => {
-            return Err(format!("{CHOICE} is `{other}`; it can be rustup, debian or auto").into());
+            return Err(format!("{CHOICE} is `{other}`; use rustup, debian or auto").into());
         }
     }
     if let Some(present) = present()? {
         return Ok(present);
     }
-    // Once it was needed, asking rustup's server each time would only cost time.
+    // Once it was needed, asking rustup's server each time would only take time.
     if stamp(&sysroot(), &debian_compiler().unwrap_or_default()).is_current() {
         return from_debian();
     }
@@ -50,7 +50,7 @@ pub(crate) fn ensure() -> Result<WasmStd> {
         say(format_args!("{error}; trying Debian's compiler instead"));
         from_debian().map_err(|second| {
             format!(
-                "the standard library for {TARGET} cannot be had.\n  From rustup: {error}\n  From \
+                "the standard library for {TARGET} is not available.\n  From rustup: {error}\n  From \
                  Debian: {second}"
             )
             .into()
@@ -58,7 +58,7 @@ pub(crate) fn ensure() -> Result<WasmStd> {
     })
 }
 
-/// The usual compiler, if it has the library: from rustup, or as a distribution packages it.
+/// The default compiler, if it has the library: from rustup, or packaged by a distribution.
 fn present() -> Result<Option<WasmStd>> {
     let sysroot = process::capture(Command::new("rustc").args(["--print", "sysroot"]))?;
     let library = Path::new(&sysroot)
@@ -96,19 +96,19 @@ fn stamp(sysroot: &Path, compiler: &str) -> Stamp {
     Stamp::new(sysroot.join("compiler"), compiler.into())
 }
 
-/// What Debian's compiler calls itself, if it is there.
+/// The version string of Debian's compiler, if installed.
 fn debian_compiler() -> Result<String> {
     process::capture(debian_command("rustc").arg("--version"))
 }
 
-/// A command that runs one of Debian's programs, undisturbed by what rustup told xtask.
+/// A command that runs one of Debian's programs, shielded from rustup's environment.
 fn debian_command(program: &str) -> Command {
     let mut command = Command::new(Path::new("/usr/bin").join(program));
     hide_rustup(&mut command);
     command
 }
 
-/// Keeps from a command what rustup and cargo tell their children about themselves.
+/// Removes from a command's environment what rustup and cargo set for their children.
 fn hide_rustup(command: &mut Command) {
     for variable in [
         "CARGO",
@@ -122,7 +122,7 @@ fn hide_rustup(command: &mut Command) {
 }
 
 fn from_debian() -> Result<WasmStd> {
-    // rust-web-clippy is for the checks; it is small beside the rest.
+    // rust-web-clippy is for the checks; it is small compared with the rest.
     const PACKAGES: [&str; 5] = [
         "rustc-web",
         "cargo-web",
@@ -143,7 +143,7 @@ fn from_debian() -> Result<WasmStd> {
     {
         debian::install(&PACKAGES, "Debian's Rust compiler for wasm")?;
     }
-    // The linker is LLVM's, under a name with a version: a link that leads nowhere says which.
+    // The linker is LLVM's, under a versioned name, which a dangling link reveals.
     let linker = Path::new("/usr/bin/rust-lld");
     if !linker.exists() {
         let package = std::fs::read_link(linker)
@@ -160,7 +160,7 @@ fn from_debian() -> Result<WasmStd> {
             "building the standard library for {TARGET} into target/tools/wasm-sysroot (a minute)"
         ));
         build_sysroot(&sysroot)?;
-        // What was compiled against the library before does not fit the new one.
+        // What was compiled against the previous library does not fit the new one.
         files::remove_folder(&target_folder())?;
         stamp.set()?;
     }
@@ -170,15 +170,15 @@ fn from_debian() -> Result<WasmStd> {
     })
 }
 
-/// Where cargo puts what Debian's compiler makes: the two compilers would otherwise throw away each
-/// other's work.
+/// Where cargo puts the output of Debian's compiler: the two compilers would otherwise discard each other's
+/// work.
 fn target_folder() -> PathBuf {
     checkout::path("target/debian")
 }
 
 fn build_sysroot(sysroot: &Path) -> Result<()> {
     files::remove_folder(sysroot)?;
-    // An empty crate, so that cargo compiles the library and nothing else.
+    // An empty crate, so that cargo compiles only the library.
     let empty = checkout::tools().join("empty-crate");
     files::write(&empty.join("src/lib.rs"), "")?;
     files::write(
@@ -195,7 +195,7 @@ fn build_sysroot(sysroot: &Path) -> Result<()> {
             .current_dir(&empty)
             .env("CARGO_TARGET_DIR", &target)
             .env("RUSTC", "/usr/bin/rustc")
-            // Debian's is a stable compiler, which has `build-std` only in this way.
+            // Debian's is a stable compiler, on which `build-std` is available only this way.
             .env("RUSTC_BOOTSTRAP", "1")
             // Without it, link-time optimisation finds no bitcode in the library.
             .env("RUSTFLAGS", "-Cembed-bitcode=yes"),
@@ -210,7 +210,7 @@ fn build_sysroot(sysroot: &Path) -> Result<()> {
         }
     }
 
-    // Build scripts and procedural macros run on this machine: their library is Debian's.
+    // Build scripts and procedural macros run on this machine, with Debian's library.
     let ask = |what| process::capture(debian_command("rustc").args(["--print", what]));
     let (host, system) = (ask("host-tuple")?, PathBuf::from(ask("sysroot")?));
     for name in [host.as_str(), "etc"] {
@@ -232,13 +232,13 @@ fn build_sysroot(sysroot: &Path) -> Result<()> {
         files::write(&wrapper, script)?;
         std::fs::set_permissions(&wrapper, std::fs::Permissions::from_mode(0o755))?;
     }
-    // A hundred megabytes that nobody needs any more.
+    // A hundred megabytes that are no longer needed.
     files::remove_folder(&target)
 }
 
 impl WasmStd {
-    /// A `cargo` command in the root of the checkout that can compile for wasm32; the caller still
-    /// names the target.
+    /// A `cargo` command in the root of the checkout that can compile for wasm32; the caller names the
+    /// target.
     pub(crate) fn cargo(&self, subcommand: &str) -> Command {
         let mut command = Command::new("cargo");
         command.arg(subcommand);
@@ -246,7 +246,7 @@ impl WasmStd {
         command
     }
 
-    /// Where cargo puts what it makes for wasm32.
+    /// Where cargo puts the output for wasm32.
     pub(crate) fn target_folder(&self) -> PathBuf {
         if self.sysroot.is_some() {
             return target_folder();
@@ -254,8 +254,8 @@ impl WasmStd {
         checkout::target_folder()
     }
 
-    /// Lets a command work in the root of the checkout and find this compiler, and programs in
-    /// further folders, before those of the user's `PATH`.
+    /// Makes a command run in the root of the checkout and find this compiler, and programs in further
+    /// folders, before those of the user's `PATH`.
     pub(crate) fn prepare(&self, command: &mut Command, folders: &[PathBuf]) {
         let own = self.sysroot.as_ref().map(|sysroot| sysroot.join("bin"));
         command.current_dir(checkout::root());
@@ -266,7 +266,7 @@ impl WasmStd {
         if let Some(sysroot) = &self.sysroot {
             hide_rustup(command);
             command.env("CARGO_TARGET_DIR", target_folder());
-            // Clippy's way to be told.
+            // The setting that Clippy reads.
             command.env("SYSROOT", sysroot);
         }
     }

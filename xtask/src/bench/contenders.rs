@@ -1,4 +1,4 @@
-//! The clients made of Rust that are measured in the page.
+//! The Rust clients that are measured in the page.
 
 use super::{Options, native};
 use crate::wasm_program::{Profile, WasmProgram};
@@ -23,7 +23,7 @@ const fn contender(package: &'static str) -> WasmProgram {
     }
 }
 
-/// Builds them all; for a profile, with the names of their functions.
+/// Builds them all; for a profile, with function names.
 pub(super) fn build(options: &Options) -> Result<()> {
     let tools = tools::for_package()?;
     ALL.into_iter().try_for_each(|mut program| {
@@ -34,7 +34,7 @@ pub(super) fn build(options: &Options) -> Result<()> {
     })
 }
 
-/// What they are made of, each with what it is called in the results: a package of npm has the name of one.
+/// What they are built from, each with its name in the results; npm packages keep their own.
 const PACKAGES: [(&str, &str); 6] = [
     ("gloo-net", "gloo-net"),
     ("reconnecting-websocket (crate)", "reconnecting-websocket"),
@@ -44,7 +44,7 @@ const PACKAGES: [(&str, &str); 6] = [
     ("serde_json", "serde_json"),
 ];
 
-/// The versions of what they are made of.
+/// The versions of what they are built from.
 pub(super) fn versions() -> Result<Vec<(&'static str, String)>> {
     PACKAGES
         .into_iter()

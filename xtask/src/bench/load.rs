@@ -1,4 +1,4 @@
-//! The hello server under load, beside those on axum and on Python's websockets: `tests/load` measures.
+//! The hello server under load, compared with servers on axum and Python's websockets; `tests/load` measures.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -9,7 +9,7 @@ use crate::{Result, checkout, files, process, python};
 /// The server on axum is a workspace of its own.
 pub(super) const AXUM: &str = "tests/bench/axum";
 
-/// Builds what measures and what is measured. The hello server is there already.
+/// Builds the measuring program and the servers. The hello server is already built.
 pub(super) fn build() -> Result<()> {
     let mut cargo = Command::new("cargo");
     process::run(
@@ -48,7 +48,7 @@ pub(super) fn run(options: &Options, output: &Path) -> Result<()> {
     process::run(&mut command)
 }
 
-/// What the servers are made of.
+/// The versions of what the servers are built from.
 pub(super) fn versions() -> Result<Vec<(&'static str, String)>> {
     let axum = files::read(&checkout::path(AXUM).join("Cargo.lock"))?;
     let axum = checkout::version_in_lock(&axum, "axum")

@@ -1,5 +1,5 @@
-//! What is native: the connection core and the codecs, by the instructions that valgrind counts and the times
-//! that criterion measures.
+//! Native measurements of the connection core and the codecs: instructions counted by valgrind, and times
+//! measured by criterion.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -7,13 +7,13 @@ use std::process::Command;
 use super::Options;
 use crate::{Result, checkout, debian, files, process};
 
-/// The manifest of the workspace that it is in.
+/// The manifest of their workspace.
 pub(super) const WORKSPACE: &str = "tests/bench/rust/Cargo.toml";
 
-/// As the contenders in the page.
+/// Like the contenders in the page.
 const PROFILE: &str = "speed";
 
-/// Brings valgrind, and builds what is measured.
+/// Installs valgrind and builds the programs to measure.
 pub(super) fn build(options: &Options) -> Result<()> {
     if files::on_path("valgrind").is_none() {
         debian::install(&["valgrind"], "valgrind, which counts instructions,")?;
@@ -36,7 +36,7 @@ pub(super) fn run(options: &Options, output: &Path) -> Result<()> {
     if let Some(case) = &options.case {
         node.args(["--case", case]);
     }
-    // The budgets are of instructions alone.
+    // The budgets cover only instructions.
     if !options.check {
         let mut times = times();
         if options.quick {
@@ -48,7 +48,7 @@ pub(super) fn run(options: &Options, output: &Path) -> Result<()> {
     process::run(&mut node)
 }
 
-/// What measures.
+/// The versions of the measuring tools.
 pub(super) fn versions() -> Result<Vec<(&'static str, String)>> {
     let valgrind = process::capture(Command::new("valgrind").arg("--version"))?;
     Ok(vec![
@@ -76,7 +76,7 @@ fn cargo(subcommand: &str) -> Command {
     cargo
 }
 
-/// Criterion's program, which alone knows its options.
+/// Criterion's program, which handles its own options.
 fn times() -> Command {
     let mut cargo = cargo("bench");
     cargo.args(["--bench", "times"]);
