@@ -1,4 +1,4 @@
-//! The one way from JavaScript into what is under way: everything that JavaScript may call back has a number.
+//! The only path from JavaScript into Rust code: every callback has a number.
 
 use alloc::boxed::Box;
 use alloc::rc::Rc;
@@ -8,20 +8,20 @@ use core::cell::Cell;
 use steady_socket::cell::RefCell;
 use wasm_bindgen::prelude::*;
 
-/// Called with what happened, a number and a value that go with it.
+/// Called with a number for what happened and an accompanying value.
 type Callback = Rc<dyn Fn(i32, f64, JsValue)>;
 
-/// What JavaScript may call back.
+/// A callback for JavaScript.
 #[derive(Default)]
 pub(crate) struct Callbacks {
-    /// Each at the place that is its number.
+    /// Each at the index that is its number.
     slots: RefCell<Vec<Option<Callback>>>,
-    /// The numbers that may be given anew.
+    /// Free numbers.
     free: RefCell<Vec<i32>>,
 }
 
 impl Callbacks {
-    /// Gives a callback a number, as long as the result is kept.
+    /// Registers a callback under a number, as long as the result is kept.
     pub(crate) fn add(
         self: &Rc<Self>,
         callback: impl Fn(i32, f64, JsValue) + 'static,
@@ -29,7 +29,7 @@ impl Callbacks {
         self.insert(Rc::new(callback))
     }
 
-    /// The same for one that is called once and tells nothing.
+    /// Likewise, for one that is called once without arguments.
     pub(crate) fn add_once(self: &Rc<Self>, callback: Box<dyn FnOnce()>) -> Registered {
         let callback = Cell::new(Some(callback));
         self.add(move |_, _, _| {
@@ -53,7 +53,7 @@ impl Callbacks {
         }
     }
 
-    /// Calls back. What is no longer registered is not called.
+    /// Calls back, unless the callback is no longer registered.
     pub(crate) fn call(&self, id: i32, what: i32, number: f64, value: JsValue) {
         let callback = self.slots.borrow().get(id as usize).cloned().flatten();
         if let Some(callback) = callback {
@@ -62,7 +62,7 @@ impl Callbacks {
     }
 }
 
-/// The number of a callback, which is called no more when this is dropped.
+/// The number of a callback, which is no longer called once this is dropped.
 pub(crate) struct Registered {
     pub(crate) id: i32,
     callbacks: Rc<Callbacks>,
@@ -74,7 +74,7 @@ impl Drop for Registered {
         let callback = slots.get_mut(self.id as usize).and_then(Option::take);
         drop(slots);
         self.callbacks.free.borrow_mut().push(self.id);
-        // What it holds may go with it, and call back here.
+        // Its contents may be dropped with it, and call back here.
         drop(callback);
     }
 }

@@ -1,4 +1,4 @@
-//! What the connection asks of JavaScript, and tells it.
+//! The connection's requests and reports to JavaScript.
 
 use alloc::boxed::Box;
 use alloc::rc::Rc;
@@ -48,7 +48,7 @@ fn target() -> Target {
     }
 }
 
-/// Milliseconds that may not be there.
+/// Optional milliseconds.
 fn or_negative(millis: Option<u64>) -> f64 {
     millis.map_or(-1.0, |millis| millis as f64)
 }
@@ -77,7 +77,7 @@ impl Application<JsValue> for Face {
         if !self.has(asks::VERDICT) {
             return None;
         }
-        // The host has checked its range; a part of a millisecond counts as a whole one.
+        // The host has checked the range; a fraction of a millisecond counts as a whole one.
         match host::verdict_of(&self.host, lost(&self.host, loss)) {
             host::RETRY => Some(Verdict::Retry),
             host::STOP => Some(Verdict::Stop),
@@ -150,8 +150,7 @@ impl Application<JsValue> for Face {
     }
 }
 
-/// The search for the URL and the sub-protocols. Dropping it before the answer is there aborts the signal of
-/// the functions.
+/// The search for the URL and the sub-protocols. Dropping it before the result arrives aborts the functions' signal.
 struct Search(Registered);
 
 impl Drop for Search {

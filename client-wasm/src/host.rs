@@ -1,12 +1,12 @@
-//! The JavaScript side, as Rust sees it.
+//! The JavaScript functions that Rust imports.
 //!
 //! Only numbers and JavaScript values pass, so that wasm-bindgen has nothing to convert and the functions are
-//! imported as they are. Names are numbers, of which `js/names.js` has the texts.
+//! imported unchanged. Names are numbers, whose texts are in `js/names.js`.
 
 use steady_socket::connection::Loss;
 use wasm_bindgen::prelude::*;
 
-// Modules that the ones below import: naming something of theirs here copies them beside them.
+// Modules imported by the ones below: naming one of their exports here makes wasm-bindgen copy them.
 #[wasm_bindgen(module = "/js/convert.js")]
 extern "C" {
     #[wasm_bindgen(js_name = parseUrl)]
@@ -54,9 +54,8 @@ extern "C" {
 
 #[wasm_bindgen(module = "/js/reconnecting-websocket.js")]
 extern "C" {
-    // These three are only exported again, for whoever imports what wasm-bindgen makes of this. The first
-    // is a class; it is named as a function because types cannot be kept out of the generated
-    // declarations, which `DECLARATIONS` replaces.
+    // These three are only re-exported, for importers of wasm-bindgen's output. The first is a class; it is declared
+    // as a function because types cannot be kept out of the generated declarations, which `DECLARATIONS` replaces.
     #[wasm_bindgen(reexport, skip_typescript, js_name = ReconnectingWebSocket)]
     fn reconnecting_websocket();
 
@@ -66,27 +65,27 @@ extern "C" {
     #[wasm_bindgen(reexport, skip_typescript, js_name = setLoader)]
     fn set_loader();
 
-    /// Hands over the function that makes a [`Core`](crate::Core), and calls back what has a number.
+    /// Passes the function that makes a [`Core`](crate::Core) and calls callbacks by number.
     #[wasm_bindgen(js_name = provideCore)]
     pub(crate) fn provide_core(call: JsValue);
 }
 
 #[wasm_bindgen]
 extern "C" {
-    /// What a [`Core`](crate::Core) tells and asks.
+    /// Receives the reports and requests of a [`Core`](crate::Core).
     pub(crate) type Host;
 }
 
 #[wasm_bindgen(module = "/js/ring.js")]
 extern "C" {
-    /// Ends every connection, since this module has panicked; it must not be called any more. The message and
-    /// the place are for the console.
+    /// Ends every connection because this module has panicked; the module must not be called any more. The message
+    /// and the place are for the console.
     #[wasm_bindgen(js_name = panicked)]
     pub(crate) fn panicked(message: &str, file: &str, line: u32);
 
     // ----- the platform
 
-    /// Milliseconds on a clock that does not go back.
+    /// Milliseconds on a monotonic clock.
     pub(crate) fn now() -> f64;
 
     /// Milliseconds on the wall clock.
@@ -96,7 +95,7 @@ extern "C" {
     /// A random number in [0, 1).
     pub(crate) fn chance() -> f64;
 
-    /// Calls back after so many milliseconds, unless it is called off.
+    /// Calls back after this many milliseconds, unless cancelled.
     #[wasm_bindgen(js_name = setTimer)]
     pub(crate) fn set_timer(id: i32, millis: f64);
 
@@ -106,28 +105,27 @@ extern "C" {
     /// Calls back in a microtask.
     pub(crate) fn defer(id: i32);
 
-    /// Calls back in a task behind the socket events that wait. The result is 1, or 0 when it will not, since a test
-    /// moves the time.
+    /// Calls back in a task behind the waiting socket events. Returns 1, or 0 if it will not, because a test controls
+    /// the time.
     pub(crate) fn turn(id: i32) -> i32;
 
-    /// Calls back with a number of [`HINTS`](crate::ring::HINTS) when the page or the network may have
-    /// changed.
+    /// Calls back with a number of [`HINTS`](crate::ring::HINTS) when the page or the network may have changed.
     pub(crate) fn watch(id: i32);
 
     pub(crate) fn unwatch(id: i32);
 
-    // ----- its sockets, which go by the number of what they call back
+    // ----- its sockets, identified by the number of their callback
 
-    /// Makes a socket that connects to the host's target and takes messages of at most `max` bytes. The result
-    /// is 1, or 0 when its constructor threw.
+    /// Makes a socket that connects to the host's target and accepts messages of at most `max` bytes. Returns 1, or 0
+    /// if its constructor threw.
     #[wasm_bindgen(js_name = openSocket)]
     pub(crate) fn open_socket(host: &Host, id: i32, max: f64) -> i32;
 
-    /// The result is 1, or 0 when the socket threw.
+    /// Returns 1, or 0 if the socket threw.
     #[wasm_bindgen(js_name = sendOn)]
     pub(crate) fn send_on(id: i32, message: &JsValue) -> i32;
 
-    /// Without a code, where that is negative.
+    /// A negative code means none.
     #[wasm_bindgen(js_name = closeSocket)]
     pub(crate) fn close_socket(id: i32, code: i32, reason: JsValue);
 
@@ -148,7 +146,7 @@ extern "C" {
     #[wasm_bindgen(js_name = markedText)]
     pub(crate) fn marked_text(message: &JsValue, code: u32) -> JsValue;
 
-    /// A message that has a text, without the first character of that.
+    /// A text message without its first character.
     #[wasm_bindgen(js_name = withoutMark)]
     pub(crate) fn without_mark(message: &JsValue) -> JsValue;
 
@@ -158,16 +156,16 @@ extern "C" {
     #[wasm_bindgen(js_name = optionOf)]
     pub(crate) fn option_of(host: &Host, row: i32) -> f64;
 
-    /// What an earlier core counted, by the place of the counter.
+    /// A counter of an earlier core, by its index.
     #[wasm_bindgen(js_name = countOf)]
     pub(crate) fn count_of(host: &Host, counter: i32) -> f64;
 
-    /// What there is to ask: the sum of the [`asks`].
+    /// The available questions: the sum of the [`asks`].
     #[wasm_bindgen(js_name = asksOf)]
     pub(crate) fn asks_of(host: &Host) -> i32;
 
-    /// What to send as a ping, or as a keepalive if that is 1; `undefined` if there is nothing, or the function for it
-    /// failed.
+    /// The message to send as a ping, or as a keepalive if the argument is 1; `undefined` if there is none or its
+    /// function failed.
     #[wasm_bindgen(js_name = pingOf)]
     pub(crate) fn ping_of(host: &Host, keepalive: i32) -> JsValue;
 
@@ -175,20 +173,20 @@ extern "C" {
     #[wasm_bindgen(js_name = isHeartbeat)]
     pub(crate) fn is_heartbeat(host: &Host, message: &JsValue) -> i32;
 
-    /// Asks the functions that provide the URL and the sub-protocols. It calls back with 1 when the host has
-    /// the target, and with 0 when they failed.
+    /// Calls the functions that provide the URL and the sub-protocols. It calls back with 1 when the host has the
+    /// target, and with 0 when they failed.
     pub(crate) fn search(host: &Host, id: i32, attempt: f64, last: JsValue);
 
-    /// The answer is no longer wanted.
+    /// The result is no longer needed.
     #[wasm_bindgen(js_name = callOff)]
     pub(crate) fn call_off(id: i32);
 
-    /// Asks `shouldReconnect`: a number of milliseconds, [`RETRY`], [`STOP`], or another negative number to
-    /// leave it to the policy.
+    /// Calls `shouldReconnect`: returns a number of milliseconds, [`RETRY`], [`STOP`], or another negative number to
+    /// leave the decision to the policy.
     #[wasm_bindgen(js_name = verdictOf)]
     pub(crate) fn verdict_of(host: &Host, lost: JsValue) -> f64;
 
-    /// How a connection ended, as JavaScript code is told it. The host knows the error.
+    /// How a connection ended, as reported to JavaScript code. The host knows the error.
     #[wasm_bindgen(js_name = lostConnection)]
     fn lost_connection(
         host: &Host,
@@ -205,7 +203,7 @@ extern "C" {
 
     pub(crate) fn failed(host: &Host);
 
-    /// A number of milliseconds that is not there is negative.
+    /// An absent number of milliseconds is negative.
     #[allow(clippy::too_many_arguments)]
     pub(crate) fn closed(
         host: &Host,
@@ -220,29 +218,29 @@ extern "C" {
     #[wasm_bindgen(js_name = stateChanged)]
     pub(crate) fn state_changed(host: &Host, state: i32, attempt: f64, delay: f64, why: i32);
 
-    /// One of the messages that [`dropped`] tells of.
+    /// One of the messages that [`dropped`] reports.
     pub(crate) fn dropping(host: &Host, message: JsValue);
 
-    /// These are all but `omitted` older ones.
+    /// These are all except `omitted` older ones.
     pub(crate) fn dropped(host: &Host, reason: i32, bytes: f64, omitted: f64);
 
     #[wasm_bindgen(js_name = queueChanged)]
     pub(crate) fn queue_changed(host: &Host, messages: f64, bytes: f64);
 }
 
-/// What there is to ask of a host, in [`asks_of`].
+/// The questions that a host may answer, in [`asks_of`].
 pub(crate) mod asks {
     /// The URL or the sub-protocols.
     pub(crate) const TARGET: i32 = 1;
     /// The application's predicate.
     pub(crate) const VERDICT: i32 = 2;
-    /// What to send to a server that answers it.
+    /// A message that the server is known to reply to.
     pub(crate) const PING: i32 = 4;
     /// Whether a message is a heartbeat.
     pub(crate) const MATCHER: i32 = 8;
 }
 
-/// The answers of [`verdict_of`] that are no waits.
+/// The results of [`verdict_of`] that are not waits.
 pub(crate) const RETRY: f64 = -1.0;
 pub(crate) const STOP: f64 = -2.0;
 

@@ -1,10 +1,9 @@
-//! The JavaScript face of steady-socket.
+//! The JavaScript API of steady-socket.
 //!
-//! What a JavaScript program sees is the class `ReconnectingWebSocket` of
-//! `js/reconnecting-websocket.js`: a real `EventTarget` that can be made before this module is loaded. It
-//! converts and checks arguments, and dispatches events. What is to be decided is decided by the
-//! connection core: each object of the class has one [`Core`] and hands it an object to be called back
-//! on. Messages stay JavaScript values and never enter the memory of this module.
+//! JavaScript programs see the class `ReconnectingWebSocket` of `js/reconnecting-websocket.js`: a real `EventTarget`
+//! that can be constructed before this module is loaded. It converts and checks arguments, and dispatches events. The
+//! connection core makes all decisions: each object of the class has one [`Core`] and passes it an object for
+//! callbacks. Messages stay JavaScript values and never enter the memory of this module.
 
 #![cfg_attr(all(target_family = "wasm", not(feature = "std")), no_std)]
 
@@ -36,14 +35,14 @@ static ALLOCATOR: rlsf::SmallGlobalTlsf = rlsf::SmallGlobalTlsf::new();
 #[wasm_bindgen(typescript_custom_section)]
 const DECLARATIONS: &str = include_str!("../js/reconnecting-websocket.d.ts");
 
-/// Gives the JavaScript class what it makes its connections with. Called when the module is loaded, save in
+/// Gives the JavaScript class the function that makes its connections. Called when the module is loaded, except in
 /// tests, which wasm-bindgen starts differently.
 #[wasm_bindgen(start, private)]
 pub fn start() {
     #[cfg(feature = "std")]
     panics::tell();
     let callbacks = Rc::<Callbacks>::default();
-    // The one function by which JavaScript calls back: for a negative number it makes a core.
+    // The only function through which JavaScript calls back: a negative number makes a core.
     let call = Closure::<dyn Fn(i32, i32, f64, JsValue) -> JsValue>::new(
         move |id: i32, what, number, value: JsValue| {
             if id < 0 {
@@ -56,7 +55,7 @@ pub fn start() {
     provide_core(call.into_js_value());
 }
 
-/// The counters of a snapshot, in the order in which [`Core::counter`] has them.
+/// The counters of a snapshot, in the order of [`Core::counter`].
 #[doc(hidden)]
 pub const COUNTERS: [&str; 15] = [
     "attempt",
@@ -76,13 +75,13 @@ pub const COUNTERS: [&str; 15] = [
     "nextAttemptIn",
 ];
 
-/// What else [`Core::counter`] reads: the place of the state in `STATES` of `js/names.js`, the `readyState` of the
-/// WebSocket interface, and the bytes in the queue and in the browser.
+/// The other values that [`Core::counter`] returns: the index of the state in `STATES` of `js/names.js`, the `readyState`
+/// of the WebSocket interface, and the bytes in the queue and in the browser's buffer.
 #[doc(hidden)]
 pub const READINGS: [&str; 3] = ["state", "readyState", "bufferedAmount"];
 
-/// What [`Core::command`] does. `wake` ends a wait, since the page may do now what it might not; `ready` lets the queue
-/// flow on this connection.
+/// The commands of [`Core::command`]. `wake` ends a wait, because the page may now have a permission that it lacked;
+/// `ready` lets the queue flow on this connection.
 #[doc(hidden)]
 pub const COMMANDS: [&str; 7] = [
     "start",
@@ -94,7 +93,7 @@ pub const COMMANDS: [&str; 7] = [
     "close",
 ];
 
-/// What became of a message that was handed to [`Core::send`], as a number for JavaScript.
+/// What became of a message passed to [`Core::send`], as a number for JavaScript.
 #[repr(u8)]
 enum Handed {
     /// Sent, queued, or dropped, which an event reports.
@@ -107,8 +106,8 @@ enum Handed {
 
 /// The connection of one `ReconnectingWebSocket`. Not part of the JavaScript API.
 ///
-/// When the JavaScript object is collected, so is this, and the connection is closed. As long as there is
-/// anything to happen on it, the host keeps the object (see `js/reconnecting-websocket.js`).
+/// When the JavaScript object is collected, so is this, and the connection closes. As long as anything can still
+/// happen on it, the host keeps the object (see `js/reconnecting-websocket.js`).
 #[wasm_bindgen(private, skip_typescript)]
 pub struct Core(Driver<JsValue>);
 
@@ -116,7 +115,7 @@ impl Core {
     fn new(host: Host, callbacks: &Rc<Callbacks>) -> Self {
         let mut options = Options::default();
         for row in 0..OPTIONS.len() {
-            // JavaScript has checked them by the same table; what it took by mistake stays at its default.
+            // JavaScript has checked them against the same table; one accepted by mistake stays at its default.
             let _ = options.set(row, option_of(&host, row as i32));
         }
         let host = Rc::new(host);
@@ -155,8 +154,7 @@ fn earlier(host: &Host) -> Snapshot {
 
 #[wasm_bindgen]
 impl Core {
-    /// Does what one of [`COMMANDS`] says, by its place. What a close, a pause or a replaced connection is given was
-    /// checked; without a code, it is negative.
+    /// Carries out one of [`COMMANDS`], by its index. The code and the reason were checked; a negative code means none.
     pub fn command(&self, what: u8, code: f64, reason: JsValue) {
         let reason = reason.as_string().unwrap_or_default();
         let code = (code >= 0.0).then_some(code as u16);
@@ -171,9 +169,8 @@ impl Core {
         });
     }
 
-    /// Takes a message of `bytes` bytes that nobody else will change, or that is lent (`js/message.js`). `ttl` is
-    /// how many milliseconds it may wait; the option says it, if this is NaN. The result is a number of
-    /// `Handed`.
+    /// Sends a message of `bytes` bytes that nobody else will change, or that is lent (`js/message.js`). `ttl` is how many
+    /// milliseconds it may wait; NaN means the option's value. Returns a number of `Handed`.
     pub fn send(&self, data: JsValue, bytes: f64, first: bool, volatile: bool, ttl: f64) -> u8 {
         let mode = SendMode {
             first,
@@ -184,7 +181,7 @@ impl Core {
             Ok(_) => Handed::Taken,
             Err(SendRejected::Full(_)) => Handed::Full,
             Err(SendRejected::Closed(data)) => {
-                // The standard lets it do nothing: it is reported instead.
+                // The standard lets it do nothing; here it is reported instead.
                 self.0.discard(data, bytes as usize);
                 Handed::Closed
             }
@@ -192,7 +189,7 @@ impl Core {
         handed as u8
     }
 
-    /// One of the [`COUNTERS`] or, behind them, of the [`READINGS`], by its place.
+    /// One of the [`COUNTERS`] or, after them, of the [`READINGS`], by its index.
     pub fn counter(&self, index: usize) -> f64 {
         match index.wrapping_sub(COUNTERS.len()) {
             0 => return self.0.ask(|connection| connection.phase().index()).into(),
@@ -221,7 +218,7 @@ impl Core {
             snapshot.unconfirmed.messages,
             snapshot.unconfirmed.bytes,
             snapshot.abandoned,
-            // Without one, a number that is none.
+            // Without one, NaN.
             next.map_or(u64::MAX, |next| next.as_millis() as u64),
         ];
         match counters.get(index) {

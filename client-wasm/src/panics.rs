@@ -1,12 +1,12 @@
-//! A panic is told, with its place, and ends every connection.
+//! Reports a panic with its place, and ends every connection.
 //!
-//! The module that is published has no standard library, whose own ways of telling a panic are a tenth of it.
-//! In tests, which cannot do without it, a hook does the same.
+//! The published module has no standard library, whose own panic reporting would make up a tenth of it. In tests,
+//! which need the standard library, a hook does the same.
 
 #[cfg(any(feature = "std", target_family = "wasm"))]
 use crate::host::panicked;
 
-/// Tells every panic from now on.
+/// Reports every panic from now on.
 #[cfg(feature = "std")]
 pub(crate) fn tell() {
     std::panic::set_hook(Box::new(|panic| {
@@ -23,8 +23,7 @@ fn panic(panic: &core::panic::PanicInfo<'_>) -> ! {
     core::arch::wasm32::unreachable()
 }
 
-/// Where it was, and its message if that stands in the source as it is. One that was put together may quote
-/// what was sent.
+/// Reports the place, and the message if it is a literal in the source. A formatted message may quote what was sent.
 #[cfg(any(feature = "std", target_family = "wasm"))]
 fn describe(message: Option<&'static str>, place: Option<&core::panic::Location<'_>>) {
     let (file, line) = place.map_or(("", 0), |place| (place.file(), place.line()));

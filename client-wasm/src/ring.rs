@@ -1,5 +1,5 @@
-//! The platform on which the connections of the JavaScript face run. It is in JavaScript itself, in
-//! `js/ring.js`, where sockets and timers cost the least: this passes on what the driver asks for.
+//! The platform of the JavaScript API's connections. Its implementation is in JavaScript, in `js/ring.js`, where
+//! sockets and timers cost the least: this passes on the driver's requests.
 
 use alloc::boxed::Box;
 use alloc::rc::Rc;
@@ -16,10 +16,10 @@ use wasm_bindgen::prelude::*;
 use crate::callbacks::{Callbacks, Registered};
 use crate::host::{self, Host};
 
-/// What JavaScript tells of the page and the network, by number.
+/// The hints about the page and the network from JavaScript, by number.
 pub(crate) const HINTS: [Hint; 4] = [Hint::Online, Hint::Offline, Hint::Visible, Hint::Resumed];
 
-/// What JavaScript tells of a socket, by number.
+/// The socket events from JavaScript, by number.
 mod told {
     pub(super) const OPENED: i32 = 0;
     pub(super) const MESSAGE: i32 = 1;
@@ -29,7 +29,7 @@ mod told {
     pub(super) const CLOSED_CLEANLY: i32 = 5;
 }
 
-/// The longest that `setTimeout` can wait; the core asks again when it goes off too early.
+/// The longest that `setTimeout` can wait; the core asks again if it fires too early.
 const LONGEST_TIMER: u64 = i32::MAX as u64;
 
 /// The platform of one connection.
@@ -106,7 +106,7 @@ impl Platform<JsValue> for Ring {
                     bytes: number as usize,
                 },
                 told::TOO_BIG => SocketEvent::TooBig,
-                // JavaScript keeps what was said with it.
+                // JavaScript keeps the error that came with it.
                 told::ERROR => SocketEvent::Error(None),
                 told::CLOSED | told::CLOSED_CLEANLY => SocketEvent::Closed(CloseFrame {
                     code: number as u16,
@@ -125,7 +125,7 @@ impl Platform<JsValue> for Ring {
 }
 
 impl Ring {
-    /// Gives a task a number, until it is called or taken out.
+    /// Registers a task under a number until it is called or taken out.
     fn once(&self, task: Box<dyn FnOnce()>) -> (i32, Rc<Cell<Option<Registered>>>) {
         let slot = Rc::new(Cell::new(None));
         let itself = Rc::clone(&slot);
@@ -194,7 +194,7 @@ impl RawSocket<JsValue> for Wire {
         host::protocol_of(self.0.id).as_string().unwrap_or_default()
     }
 
-    /// The class asks its socket itself.
+    /// The class queries its socket itself.
     fn extensions(&self) -> String {
         String::new()
     }

@@ -1,6 +1,6 @@
-//! What is generated from Rust is up to date: the options in `js/options.js` and in the TypeScript
-//! declarations, and the names in `js/names.js`. `UPDATE=1 cargo test -p steady-socket-wasm --test generated` writes them.
-//! And Rust knows every module of JavaScript.
+//! Checks that everything generated from Rust is up to date: the options in `js/options.js` and in the TypeScript
+//! declarations, and the names in `js/names.js`. `UPDATE=1 cargo test -p steady-socket-wasm --test generated`
+//! regenerates them. Also checks that Rust names every JavaScript module.
 #![cfg(not(target_family = "wasm"))]
 
 use std::fmt::Write as _;
@@ -11,7 +11,7 @@ use steady_socket::options::{
     Kind, MAX_COUNT, MAX_MILLIS, OPTION_DOCS, OPTIONS, ORDERED, OptionSpec, Overflow, THEIR_NAMES,
 };
 
-/// How wide a line of the declarations may be.
+/// The maximum line width of the declarations.
 const WIDTH: usize = 110;
 
 #[test]
@@ -41,7 +41,7 @@ fn the_readme_has_the_close_codes_of_rust() {
     up_to_date("npm/README.md", |present| with_close_codes(present, ""));
 }
 
-/// The table of close codes between its marks, each line behind `margin`.
+/// Replaces the table of close codes between its marks, each line after `margin`.
 fn with_close_codes(text: &str, margin: &str) -> String {
     let (begin, end) = match margin {
         "" => (
@@ -63,7 +63,7 @@ fn with_close_codes(text: &str, margin: &str) -> String {
     format!("{before}{begin}{lines}{end}{after}")
 }
 
-/// wasm-bindgen copies only what it is told of; without one of them the page never starts.
+/// wasm-bindgen copies only the modules that are named; without one of them the page never starts.
 #[test]
 fn every_module_of_javascript_is_named_in_rust() {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
@@ -91,7 +91,7 @@ fn up_to_date(file: &str, generate: impl Fn(&str) -> String) {
     } else {
         assert!(
             present == wanted,
-            "{file} is not what the options of Rust make of it; \
+            "{file} does not match the options in Rust; \
              `UPDATE=1 cargo test -p steady-socket-wasm --test generated` writes it anew"
         );
     }
@@ -128,7 +128,7 @@ fn table() -> String {
          \x20 return { name, kind: 'flag', default: otherwise };\n\
          }\n\
          \n\
-         /** Every option that a number stands for, in the order in which Rust has them. */\n\
+         /** Every option that a number represents, in the order of Rust. */\n\
          export const OPTIONS = [\n",
     );
     for spec in OPTIONS {
@@ -174,13 +174,15 @@ fn table() -> String {
         )
         .unwrap();
     }
-    text.push_str("];\n\n/** Pairs of them, by their place, of which the first may not be greater than the second. */\n");
+    text.push_str(
+        "];\n\n/** Pairs of them, by index, of which the first must not exceed the second. */\n",
+    );
     let pairs: Vec<_> = ORDERED
         .iter()
         .map(|(less, more)| format!("[{}, {}]", place(less), place(more)))
         .collect();
     writeln!(text, "export const ORDERED = [{}];", pairs.join(", ")).unwrap();
-    text.push_str("\n/** What other clients call them. */\nexport const THEIR_NAMES = {\n");
+    text.push_str("\n/** Other clients' names for them. */\nexport const THEIR_NAMES = {\n");
     for (ours, theirs) in THEIR_NAMES {
         writeln!(text, "  {ours}: '{}',", theirs.join(" ")).unwrap();
     }
@@ -188,7 +190,7 @@ fn table() -> String {
     text
 }
 
-/// What stands for numbers.
+/// The texts that numbers stand for.
 fn names() -> String {
     let mut text = String::from(
         "// Generated from Rust by tests/generated.rs, which also says how to do it again: what the numbers mean by\n\
@@ -226,7 +228,7 @@ fn names() -> String {
         DropReason::ALL.map(DropReason::name).into(),
     );
     list(
-        "Why a connection is in its state, or will or will not be tried again.",
+        "Why a connection is in its state, or will or will not retry.",
         "WHYS",
         Why::ALL.map(Why::text).into(),
     );
@@ -238,8 +240,7 @@ fn names() -> String {
     text
 }
 
-/// A constant for the place of each name in its list. At the start of a module, minifiers write the number where it is
-/// used.
+/// A constant for the index of each name in its list. Minifiers inline constants at the start of a module.
 fn places<'a>(what: &str, names: impl Iterator<Item = &'a str>) -> String {
     let mut text = format!("\n/** {what}. */\n");
     for (place, name) in names.enumerate() {
@@ -255,7 +256,7 @@ fn places<'a>(what: &str, names: impl Iterator<Item = &'a str>) -> String {
     text
 }
 
-/// A text as JavaScript writes it.
+/// A string as a JavaScript literal.
 fn quoted(text: &str) -> String {
     if text.contains('\'') {
         format!("\"{text}\"")
@@ -286,7 +287,7 @@ fn declarations() -> String {
     text
 }
 
-/// What an option takes, in a sentence; nothing for what its type says.
+/// The accepted values of an option, as a sentence; nothing if its type says it all.
 fn takes(spec: &OptionSpec) -> String {
     let unit = match spec.kind {
         Kind::Millis => "Milliseconds",
@@ -316,7 +317,7 @@ fn default(spec: &OptionSpec) -> String {
     }
 }
 
-/// A number as JavaScript writes it.
+/// A number as a JavaScript literal.
 fn number(value: f64) -> String {
     if value.is_infinite() {
         "Infinity".to_owned()

@@ -1,5 +1,5 @@
-//! What wasm-bindgen makes of this package already exports a `ReconnectingWebSocket` that works, and a
-//! program in Rust gets none of it.
+//! wasm-bindgen's output for this package already exports a working `ReconnectingWebSocket`, and a Rust program gets
+//! none of it.
 #![cfg(target_family = "wasm")]
 
 mod exports;

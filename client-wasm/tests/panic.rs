@@ -1,5 +1,5 @@
-//! A panic in the WebAssembly module ends every connection of the JavaScript face, and none comes back. In a
-//! program of its own, since nothing works afterwards.
+//! A panic in the WebAssembly module ends every connection of the JavaScript API, and none returns. A program of its
+//! own, since nothing works afterwards.
 #![cfg(target_family = "wasm")]
 
 #[path = "rust_face/server.rs"]
@@ -43,7 +43,7 @@ console.error = (...given) => {
 export function consoleErrors() { return errors.join('\\n'); }
 ")]
 extern "C" {
-    /// What the console was told as errors.
+    /// The errors reported to the console.
     #[wasm_bindgen(js_name = consoleErrors)]
     fn console_errors() -> String;
 }

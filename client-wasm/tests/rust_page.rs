@@ -1,4 +1,4 @@
-//! The Rust face in a page, against the real server.
+//! The Rust API in a page, against the real server.
 #![cfg(target_family = "wasm")]
 
 wasm_bindgen_test::wasm_bindgen_test_configure!(run_in_browser);

@@ -1,5 +1,5 @@
-//! A program in Rust that has called `close_sockets_on_panic`, and panics. In a program of its own, since
-//! nothing works afterwards.
+//! A Rust program that has called `close_sockets_on_panic`, and panics. A program of its own, since nothing works
+//! afterwards.
 #![cfg(target_family = "wasm")]
 
 #[path = "rust_face/server.rs"]
@@ -45,23 +45,23 @@ export function socketsMade() { return made; }
 export function firstEnd() { return end; }
 "#)]
 extern "C" {
-    /// The browser's `WebSocket`, whose sockets are counted and watched.
+    /// The browser's `WebSocket`, with its sockets counted and watched.
     fn recorded() -> Function;
 
     #[wasm_bindgen(js_name = socketsMade)]
     fn sockets_made() -> u32;
 
-    /// How the first of them ended, by its `close` event: code, and whether the server has answered.
+    /// How the first of them ended, per its `close` event: the code, and whether the server answered.
     #[wasm_bindgen(js_name = firstEnd)]
     fn first_end() -> Promise;
 }
 
 thread_local! {
-    /// What the program's own panic hook was told.
+    /// The report to the program's own panic hook.
     static TOLD: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Panics as in a callback of the browser: the exception ends there, and what called it goes on.
+/// Panics as in a browser callback: the exception ends there, and its caller continues.
 fn panic_in_a_callback() {
     let panics = Closure::once_into_js(|| -> () { panic!("on purpose") });
     let panics: Function = panics.unchecked_into();
@@ -101,7 +101,7 @@ async fn a_panic_of_a_rust_program_closes_its_sockets_and_the_earlier_hook_is_ca
     assert_eq!(told.len(), 1, "{told:?}");
     assert!(told[0].contains("on purpose"), "{told:?}");
 
-    // Clean: the server had the close, and answered it.
+    // Clean: the server received the close and answered it.
     let end = server::soon("the end", JsFuture::from(first_end())).await;
     assert_eq!(
         end.ok().and_then(|end| end.as_string()).as_deref(),
@@ -127,7 +127,7 @@ async fn a_panic_of_a_rust_program_closes_its_sockets_and_the_earlier_hook_is_ca
     assert_eq!(connect().map(drop), Err(ConnectError::Panicked));
     drop(socket);
 
-    // It would long be back.
+    // By now it would have reconnected.
     server::sleep(20 * soon).await;
     assert_eq!(sockets_made(), 1);
     assert_eq!(server::WS.cut_all(&id, None).await, 0);

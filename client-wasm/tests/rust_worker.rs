@@ -1,4 +1,4 @@
-//! The Rust face in a dedicated worker, against the real server.
+//! The Rust API in a dedicated worker, against the real server.
 #![cfg(target_family = "wasm")]
 
 wasm_bindgen_test::wasm_bindgen_test_configure!(run_in_dedicated_worker);

@@ -1,8 +1,8 @@
-//! The browser ring: the only code that touches web-sys. One socket, one timer, clocks, chance, URLs.
+//! The browser platform: the only code that uses web-sys. Sockets, timers, clocks, randomness, URLs.
 //!
-//! Works in a window, a worker and Node: it looks for `performance`, `document` and `location` when it
-//! needs them, and assumes no `window`. It compiles natively, so that the lints and the documentation
-//! see it, and panics when it is called there.
+//! Works in a window, a worker and Node: it looks up `performance`, `document` and `location` when it needs them, and
+//! assumes no `window`. It compiles natively, so that the lints and the documentation cover it, and panics if called
+//! there.
 
 mod text;
 
@@ -26,18 +26,18 @@ use crate::platform::{
 fn send(socket: &WebSocket, message: &Message) -> Result<(), JsValue> {
     match message {
         Message::Text(text) => socket.send_with_str(text),
-        // Copied out first: a socket that is not the browser's own may keep what it is given, which as a view of this
-        // memory would have other bytes by then; and a browser refuses one of memory that threads share.
+        // Copied out first: a socket that is not the browser's own may keep what it is given, and a view of this
+        // memory would have other bytes by then; and browsers refuse a view of memory that threads share.
         Message::Binary(bytes) => socket.send_with_js_u8_array(&Uint8Array::from(bytes.as_slice())),
     }
 }
 
-/// What a `message` event tells, unless what it carries is no message.
+/// The content of a `message` event, unless it carries no message.
 fn received(event: &MessageEvent, max: u32) -> Option<SocketEvent<Message>> {
     let data = data_of(event)?;
     let text = data.dyn_ref::<JsString>();
-    // Before anything of it is copied. For text in UTF-16 code units, since its size in bytes would take a walk
-    // through it.
+    // Before anything of it is copied. Text is measured in UTF-16 code units, since counting its bytes would mean
+    // reading all of it.
     let size = text.map_or_else(|| size_of(&data), JsString::length);
     if size > max {
         return Some(SocketEvent::TooBig);
@@ -52,14 +52,14 @@ fn received(event: &MessageEvent, max: u32) -> Option<SocketEvent<Message>> {
 
 /// The data of an event.
 fn data_of(event: &MessageEvent) -> Option<JsValue> {
-    // An event that the browser made does not throw, and to be ready for it takes longer than to look.
+    // A browser's own event does not throw, and preparing for that takes longer than checking.
     if event.is_instance_of::<MessageEvent>() {
         return Some(event.data());
     }
     event.unchecked_ref::<Carrier>().data().ok()
 }
 
-/// The size of what is not text, in bytes.
+/// The size of non-text data, in bytes.
 fn size_of(data: &JsValue) -> u32 {
     let data = data.unchecked_ref::<Sized_>();
     let length = data.byte_length().ok().flatten();
@@ -68,7 +68,7 @@ fn size_of(data: &JsValue) -> u32 {
 
 #[wasm_bindgen]
 extern "C" {
-    /// An `ArrayBuffer` or a `Blob`, or whatever a socket that is not the browser's gives.
+    /// An `ArrayBuffer` or a `Blob`, or anything that a socket other than the browser's delivers.
     #[wasm_bindgen(js_name = Object)]
     type Sized_;
 
@@ -78,33 +78,32 @@ extern "C" {
     #[wasm_bindgen(method, getter, catch)]
     fn size(this: &Sized_) -> Result<Option<u32>, JsValue>;
 
-    /// What a `message` event has, without making a string of the name for every message as [`read`] does.
+    /// Reads a field of a `message` event without converting its name to a string every time, as [`read`] does.
     #[wasm_bindgen(js_name = Object)]
     type Carrier;
 
     #[wasm_bindgen(method, getter, catch)]
     fn data(this: &Carrier) -> Result<JsValue, JsValue>;
 
-    /// Looked up at every call, so that a test's clock that is put in its place later is read.
+    /// Looked up on every call, so that a clock that a test installs later is read.
     #[wasm_bindgen(js_namespace = performance, js_name = now)]
     fn performance_now() -> f64;
 }
 
-// What is not done for every message goes by way of `read`, `write`, `call` and `make`, and all listeners are
-// of one type: every function that a module imports, and every type of a closure, costs more than the name of
-// a field.
+// Everything that is not done for every message goes through `read`, `write`, `call` and `make`, and all listeners
+// have one type: every imported function and every closure type costs more bytes than the name of a field.
 
 /// A function that JavaScript calls.
 type Listener = Closure<dyn Fn(JsValue)>;
 
-/// A field of a socket, an event or an exception that need not be the browser's own: `undefined` where it
-/// has no such field, or throws, or is no object. An exception that passed through Rust would leave it half
-/// done.
+/// A field of a socket, an event or an exception that need not be the browser's own: `undefined` if the field is
+/// missing or throws, or if this is not an object. An exception passing through Rust would leave it in a half-done
+/// state.
 pub(crate) fn read(object: &JsValue, field: &str) -> JsValue {
     Reflect::get(object, &JsValue::from_str(field)).unwrap_or(JsValue::UNDEFINED)
 }
 
-/// Sets a field of such an object, if it lets itself be set.
+/// Sets a field of such an object, if that is possible.
 pub(crate) fn write(object: &JsValue, field: &str, value: &JsValue) {
     let _ = Reflect::set(object, &JsValue::from_str(field), value);
 }
@@ -122,7 +121,7 @@ pub(crate) fn call(
         .call2(object, first, second)
 }
 
-/// Makes an object by its constructor. A second argument that is `undefined` is left out.
+/// Constructs an object. A second argument of `undefined` is omitted.
 fn make(constructor: &JsValue, first: &str, second: &JsValue) -> Result<JsValue, JsValue> {
     let arguments = Array::new();
     arguments.push(&JsValue::from_str(first));
@@ -132,7 +131,7 @@ fn make(constructor: &JsValue, first: &str, second: &JsValue) -> Result<JsValue,
     Reflect::construct(constructor.unchecked_ref::<Function>(), &arguments)
 }
 
-/// What the global object, that of a window or a worker, has by this name; `undefined` if nothing.
+/// The property of the global object of a window or a worker; `undefined` if missing.
 #[inline(never)]
 fn global(name: &str) -> JsValue {
     read(&js_sys::global(), name)
@@ -141,9 +140,9 @@ fn global(name: &str) -> JsValue {
 /// The browser, or a runtime with the same interfaces.
 #[derive(Clone, Debug)]
 pub struct Browser {
-    /// Given in place of the global one.
+    /// The constructor to use instead of the global one.
     constructor: Option<Function>,
-    /// There is a clock that never goes back.
+    /// Whether there is a monotonic clock.
     has_performance: bool,
 }
 
@@ -157,14 +156,13 @@ impl Default for Browser {
 }
 
 impl Browser {
-    /// The browser as it is.
+    /// The browser with its own `WebSocket`.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// With another `WebSocket` constructor than the global one: that of a package where there is none,
-    /// or of a test.
+    /// With another `WebSocket` constructor than the global one: a package's where there is none, or a test's.
     #[must_use]
     pub fn with_constructor(constructor: Function) -> Self {
         Self {
@@ -178,7 +176,7 @@ impl Browser {
             Some(constructor) => constructor.into(),
             None => global("WebSocket"),
         };
-        // Left out when there are none, as a program that offers none does.
+        // Omitted if there are none, as a program that offers none does.
         let mut protocols = JsValue::UNDEFINED;
         if !target.protocols.is_empty() {
             let offers = Array::new();
@@ -191,7 +189,7 @@ impl Browser {
     }
 }
 
-/// What the browser threw, as a refusal: the name of the exception, since its message quotes the URL.
+/// Turns an exception of the browser into a refusal: only its name, since its message quotes the URL.
 fn refused(thrown: &JsValue) -> Refused {
     let name = read(thrown, "name").as_string();
     name.map_or_else(|| Refused::because("an exception without a name"), Refused)
@@ -287,10 +285,10 @@ impl Runtime for Browser {
         wasm_bindgen_futures::spawn_local(UntilAbandoned(task));
     }
 
-    /// What has no scheme of its own has it from the page that made it: a worker made from a blob has it in its
-    /// origin, and a frame with `srcdoc` in its base URL, too, where a sandbox takes its origin away. Where both are
-    /// lost, it is said to be a secure context if the page was; so is one of this machine, whose own connections to
-    /// this machine are allowed in any case. The same rule stands in JavaScript, in `client-wasm/js/convert.js`.
+    /// A document without a scheme of its own inherits it from the page that made it: a worker made from a blob has
+    /// it in its origin, and a frame with `srcdoc` also in its base URL if a sandbox removes its origin. If both are
+    /// missing, the document is a secure context if the page was; so is one of this machine, whose connections to
+    /// this machine are allowed in any case. `client-wasm/js/convert.js` has the same rule in JavaScript.
     fn page_is_secure(&self) -> bool {
         let address = text(&global("location"), "href");
         let base = text(&global("document"), "baseURI");
@@ -310,8 +308,8 @@ impl Runtime for Browser {
         }
     }
 
-    /// As the WebSockets standard parses the URL of a constructor: relative to the page or the worker,
-    /// `http:` as `ws:` and `https:` as `wss:`, and no fragment.
+    /// Parses the URL of a constructor per the WebSockets standard: relative to the page or the worker, `http:` as
+    /// `ws:` and `https:` as `wss:`, and no fragment.
     fn parse_url(&self, url: &str) -> Result<String, Refused> {
         let parsed = parse(url).map_err(|_| {
             Refused::because(
@@ -335,7 +333,7 @@ impl Runtime for Browser {
             write(&parsed, "protocol", &JsValue::from_str(scheme));
         }
         let href = text(&parsed, "href");
-        // One byte after the other: the fast search for one is many times the code.
+        // Byte by byte: the fast search for one compiles to many times the code.
         if href.bytes().any(|byte| byte == b'#') {
             return Err(Refused::because(
                 "the URL has a fragment (#…); a WebSocket URL takes none",
@@ -345,19 +343,19 @@ impl Runtime for Browser {
     }
 }
 
-/// The text of a field; empty where there is none.
+/// The text of a field; empty if missing.
 fn text(object: &JsValue, field: &str) -> String {
     read(object, field).as_string().unwrap_or_default()
 }
 
-/// The origin of the page or the worker, not that of its URL: that of a worker made from a blob is the page's, and
-/// one in a sandbox has none, `null`.
+/// The origin of the page or the worker, not that of its URL: a worker made from a blob has the page's, and a
+/// sandboxed one has none, `null`.
 pub(crate) fn page_origin() -> Option<String> {
     global("origin").as_string()
 }
 
-/// What a relative URL is relative to: the document, or the worker's script. A worker made from a blob
-/// has no path; its origin serves. `undefined` where there is neither.
+/// The base of relative URLs: the document, or the worker's script. A worker made from a blob has no path; its origin
+/// serves. `undefined` if there is neither.
 #[inline(never)]
 fn base_url() -> JsValue {
     let base = read(&global("document"), "baseURI");
@@ -380,7 +378,7 @@ pub(crate) fn parse(url: &str) -> Result<JsValue, JsValue> {
     make(&global("URL"), url, &base_url())
 }
 
-/// A timer of the browser. Dropping it calls it off.
+/// A timer of the browser. Dropping it cancels it.
 struct Timeout {
     id: JsValue,
     /// Kept as long as the browser may call it.
@@ -395,7 +393,7 @@ impl Timeout {
                 fire();
             }
         });
-        // The longest that `setTimeout` can wait; the core asks again when it goes off too early.
+        // The longest that `setTimeout` can wait; the core asks again if it fires too early.
         let millis = f64::from(millis.min(i32::MAX as u64) as u32);
         let id = call(
             &js_sys::global(),
@@ -421,8 +419,8 @@ impl Drop for Timeout {
     }
 }
 
-/// Calls a function in a task behind the socket events that wait, as `turn` in `client-wasm/js/ring.js` does, which
-/// says why so.
+/// Calls a function in a task behind the waiting socket events, like `turn` in `client-wasm/js/ring.js`, which
+/// explains why this way.
 fn after_events(run: &JsValue) {
     if call(&js_sys::global(), "setImmediate", run, &JsValue::UNDEFINED).is_ok() {
         return;
@@ -442,8 +440,8 @@ fn after_events(run: &JsValue) {
     }
 }
 
-/// Listens to what the browser says of the network and of the page, as far as there is a page: a worker
-/// hears only of the network. Stops when it is dropped.
+/// Listens to what the browser reports about the network and, if there is one, the page: a worker hears only of the
+/// network. Stops when dropped.
 struct PageWatch {
     listener: Listener,
     document: JsValue,
@@ -466,8 +464,8 @@ impl PageWatch {
         watch
     }
 
-    /// Calls a method of the global object and of the document for each of their events. Node's global object
-    /// takes no listeners, and a worker has no document.
+    /// Calls a method of the global object and of the document for each of their events. Node's global object accepts
+    /// no listeners, and a worker has no document.
     fn each(&self, method: &str) {
         let act = |target: &JsValue, names: &[&str]| {
             for name in names {
@@ -491,7 +489,7 @@ fn hint_of(event: &JsValue) -> Option<Hint> {
         "online" => Some(Hint::Online),
         "offline" => Some(Hint::Offline),
         "resume" => Some(Hint::Resumed),
-        // The page comes back from the back/forward cache.
+        // The page returns from the back/forward cache.
         "pageshow" => read(event, "persisted")
             .is_truthy()
             .then_some(Hint::Resumed),
@@ -503,12 +501,12 @@ fn hint_of(event: &JsValue) -> Option<Hint> {
     }
 }
 
-/// One socket of the browser, with what listens to it.
+/// A browser socket with its listeners.
 struct BrowserSocket {
     socket: WebSocket,
     /// Kept as long as the socket may call them.
     _listeners: [Listener; 4],
-    /// Runs from an `error` of a closed socket to its `close`, which may never come.
+    /// Runs from an `error` of a closed socket until its `close`, which may never come.
     close_timer: Rc<Cell<Option<Timeout>>>,
 }
 
@@ -530,7 +528,7 @@ impl BrowserSocket {
         let close_timer = Rc::new(Cell::new(None));
         let (closed, slot) = (socket.clone(), Rc::clone(&close_timer));
         let on_error = Listener::new(move |event| {
-            // Armed first, since who is told may let go of the socket.
+            // Armed first, since the listener may drop the socket.
             let wait = match read(&closed, "readyState").as_f64() {
                 Some(0.0) => Some(0),
                 Some(3.0) => Some(CLOSE_AFTER_ERROR_MS),
@@ -539,7 +537,7 @@ impl BrowserSocket {
             if let Some(wait) = wait {
                 let (tell, ended) = (Rc::clone(&tell), closed.clone());
                 let fire = move || {
-                    // Closed, should it go on after all: it must not live beside the next one.
+                    // Closed in case it continues after all: it must not live beside the next one.
                     silence(&ended);
                     let _ = call(&ended, "close", &JsValue::UNDEFINED, &JsValue::UNDEFINED);
                     tell(SocketEvent::Closed(CloseFrame::abnormal()));
@@ -548,7 +546,7 @@ impl BrowserSocket {
                 let start = || Timeout::start(wait, Box::new(fire));
                 slot.set(armed.or_else(|| Some(start())));
             }
-            // Browsers say nothing; `ws` and the runtimes outside of browsers do.
+            // Browsers give no details; `ws` and the runtimes outside browsers do.
             let message = text(&event, "message");
             tell(SocketEvent::Error((!message.is_empty()).then_some(message)));
         });
@@ -556,7 +554,7 @@ impl BrowserSocket {
 
         let on_close = Listener::new(move |event| {
             let clean = read(&event, "wasClean").is_truthy();
-            // Deno gives 0 where no close frame came, which is no code. A server can send one of 0.
+            // Without a close frame, Deno reports 0, which is no code. But a server can also send 0: then the close is clean.
             let code = read(&event, "code").as_f64();
             let code = code.filter(|code| *code > 0.0 || clean);
             listener(SocketEvent::Closed(CloseFrame {
@@ -587,17 +585,17 @@ fn silence(socket: &JsValue) {
     for handler in ["onopen", "onmessage", "onclose"] {
         write(socket, handler, &JsValue::NULL);
     }
-    // Node's `ws` tells an error when it is closed while it connects, and an error there that nobody listens to
-    // ends the process. The prototype of functions is one that does nothing.
+    // Node's `ws` emits an error if it is closed while connecting, and an unhandled error there ends the process. The
+    // prototype of functions is a function that does nothing.
     let nothing = read(&global("Function"), "prototype");
     write(socket, "onerror", &nothing);
 }
 
 impl Drop for BrowserSocket {
-    /// Before the closures go.
+    /// Before the closures are dropped.
     fn drop(&mut self) {
         self.silence();
-        // This one can be upgraded no more.
+        // This one can no longer be upgraded.
         change_sockets(|sockets| sockets.retain(|socket| socket.strong_count() > 0));
     }
 }
@@ -605,20 +603,20 @@ impl Drop for BrowserSocket {
 /// The code of a socket that closed without saying how.
 const ABNORMAL: u16 = 1006;
 
-/// Milliseconds after an `error` in which a socket that is closed may still say how it ended. By the standard
-/// its `close` follows in the same task, in Safari in one of the next; but Chromium leaves it out where the
-/// policy of the page forbids the server. A task comes late in a busy page, hence so long. The same number stands in
-/// JavaScript, in `client-wasm/js/ring.js`.
+/// Milliseconds after an `error` in which a closed socket may still report how it ended. By the standard, its `close`
+/// follows in the same task, and in Safari in one of the next; but Chromium omits it if the policy of the page
+/// forbids the server. A task may come late in a busy page, hence the long time. The same number is in JavaScript, in
+/// `client-wasm/js/ring.js`.
 ///
-/// A socket that still connects is not waited for beyond the task: by the standard it is closed before it tells an
-/// error, and that of Node 22 tells nothing more (nodejs/undici#3546). No close could say more than that it failed.
+/// A socket that is still connecting is not awaited beyond the task: by the standard, it is closed before it reports
+/// an error, and Node 22's reports nothing more (nodejs/undici#3546). A close could only say that it failed.
 const CLOSE_AFTER_ERROR_MS: u64 = 1_000;
 
 thread_local! {
-    /// Every socket that is listened to.
+    /// All sockets with listeners.
     static SOCKETS: Cell<Vec<Weak<BrowserSocket>>> = const { Cell::new(Vec::new()) };
 
-    /// The program has panicked: what its sockets, timers and tasks would touch may be half done.
+    /// The program has panicked: the state of its sockets, timers and tasks may be inconsistent.
     static ABANDONED: Cell<bool> = const { Cell::new(false) };
 }
 
@@ -633,7 +631,7 @@ pub(crate) fn is_abandoned() -> bool {
     ABANDONED.get()
 }
 
-/// A task that stops where it is when the program has panicked.
+/// A task that stops where it is if the program has panicked.
 struct UntilAbandoned(LocalFuture<()>);
 
 impl Future for UntilAbandoned {
@@ -647,29 +645,26 @@ impl Future for UntilAbandoned {
     }
 }
 
-/// Stops listening to every socket of this thread and closes it, for good: nothing calls back afterwards,
-/// no timer of a connection goes off, and no socket is made any more.
+/// Stops listening to every socket of this thread and closes it, for good: nothing calls back afterwards, no timer of
+/// a connection fires, and no more sockets are made.
 pub fn abandon_all() {
     ABANDONED.set(true);
-    // After a panic while the list was being changed there is none: better some sockets open than a second
-    // panic.
+    // After a panic during a change of the list, it is unavailable: better some open sockets than a second panic.
     for socket in SOCKETS.take().iter().filter_map(Weak::upgrade) {
         socket.silence();
         socket.close(None, "");
     }
 }
 
-/// Makes a panic close every socket for good, and then do what it did before.
+/// Installs a panic hook that closes every socket for good and then calls the previous hook.
 ///
-/// On stable Rust a panic aborts the WebAssembly instance, but the browser keeps its sockets open and calls
-/// into the instance that is no more. Call this once at the start of a program, after other panic hooks were
-/// installed.
+/// On stable Rust, a panic aborts the WebAssembly instance, but the browser keeps its sockets open and calls into the
+/// dead instance. Call this once at the start of a program, after installing other panic hooks.
 ///
-/// What the program still calls afterwards finds every [`Socket`](crate::Socket) closed: sending gives
-/// [`SendError::Closed`](crate::SendError::Closed), asking or commanding a handle gives
-/// [`Gone`](crate::Gone), the streams of messages and events have ended, and a new socket cannot be made
-/// ([`ConnectError::Panicked`](crate::ConnectError::Panicked)). Nobody who waits is woken, and what was
-/// queued is lost.
+/// After a panic, calls find every [`Socket`](crate::Socket) closed: sending returns
+/// [`SendError::Closed`](crate::SendError::Closed), querying or commanding a handle returns [`Gone`](crate::Gone),
+/// the streams of messages and events have ended, and a new socket cannot be made
+/// ([`ConnectError::Panicked`](crate::ConnectError::Panicked)). No waiting task is woken, and the queue is lost.
 ///
 /// ```no_run
 /// steady_socket::close_sockets_on_panic();
@@ -690,10 +685,10 @@ impl RawSocket<Message> for BrowserSocket {
     fn close(&self, code: Option<u16>, reason: &str) {
         let (code, reason) = match code {
             None if reason.is_empty() => (JsValue::UNDEFINED, JsValue::UNDEFINED),
-            // A reason without a code goes with 1000, which a code left out means for a script.
+            // A reason without a code is sent with 1000, the code that a script sends by omitting it.
             code => (code.unwrap_or(1000).into(), JsValue::from_str(reason)),
         };
-        // Throws for arguments that were checked before; there is nobody to tell.
+        // Throws for arguments that were checked before; there is nobody to report it to.
         let _ = call(&self.socket, "close", &code, &reason);
     }
 

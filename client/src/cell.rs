@@ -1,24 +1,24 @@
 //! A `RefCell` that panics with a fixed text.
 //!
-//! That of `core` puts the text together, and the formatting that this takes is a twentieth of the WebAssembly
-//! module of the JavaScript face.
+//! The one in `core` formats its text, and the formatting code makes up a twentieth of the WebAssembly module for
+//! JavaScript.
 
 use core::cell::{Ref, RefMut};
 
-/// As [`core::cell::RefCell`].
+/// See [`core::cell::RefCell`].
 #[derive(Debug, Default)]
 pub struct RefCell<T>(core::cell::RefCell<T>);
 
 impl<T> RefCell<T> {
-    /// With this inside.
+    /// A cell with this value.
     pub const fn new(value: T) -> Self {
         Self(core::cell::RefCell::new(value))
     }
 
-    /// A look at what is inside.
+    /// Borrows the value.
     ///
     /// # Panics
-    /// While it is being changed.
+    /// If it is mutably borrowed.
     pub fn borrow(&self) -> Ref<'_, T> {
         match self.0.try_borrow() {
             Ok(value) => value,
@@ -26,10 +26,10 @@ impl<T> RefCell<T> {
         }
     }
 
-    /// Access to what is inside.
+    /// Mutably borrows the value.
     ///
     /// # Panics
-    /// While somebody looks at it.
+    /// If it is borrowed.
     pub fn borrow_mut(&self) -> RefMut<'_, T> {
         match self.0.try_borrow_mut() {
             Ok(value) => value,
@@ -37,7 +37,7 @@ impl<T> RefCell<T> {
         }
     }
 
-    /// What is inside, which nobody else can see.
+    /// The value, which nobody else can access.
     pub fn get_mut(&mut self) -> &mut T {
         self.0.get_mut()
     }

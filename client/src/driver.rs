@@ -1,7 +1,7 @@
-//! Drives the pure core on a platform: carries out its effects, hands out its outputs, arms its timer.
+//! Drives the pure core on a platform: carries out its effects, delivers its outputs, arms its timer.
 //!
-//! No `RefCell` borrow is held while the application's or the platform's code runs, so that either may
-//! call back into the driver at any moment.
+//! No `RefCell` borrow is held while the application's or the platform's code runs, so that either may call the
+//! driver at any moment.
 
 use alloc::boxed::Box;
 use alloc::rc::{Rc, Weak};
@@ -23,7 +23,7 @@ use crate::platform::{
     BinaryType, Platform, RawSocket, Refused, SocketEvent, SocketSettings, Target,
 };
 
-/// What a function that provides the URL or the sub-protocols may want to know.
+/// Describes the attempt to a function that provides the URL or the sub-protocols.
 #[derive(Clone, Debug)]
 pub struct Attempt {
     /// 1 for the first attempt since the last stable connection, 2 for the first retry, and so on.
@@ -34,50 +34,50 @@ pub struct Attempt {
 
 /// The URL and the sub-protocols for an attempt, now or later.
 pub enum Resolution {
-    /// Known already.
+    /// Already known.
     Ready(Result<Target, Refused>),
-    /// Known when the [`Answer`] is called. Dropping this is the sign that it is no longer wanted.
+    /// Known once the [`Answer`] is called. Dropping this signals that it is no longer needed.
     Pending(Box<dyn Any>),
 }
 
-/// Called with the URL and the sub-protocols that were searched for. Too late, it does nothing.
+/// Called with the result of a search for the URL and the sub-protocols. A late call does nothing.
 pub type Answer = Box<dyn FnOnce(Result<Target, Refused>)>;
 
-/// The face above the driver. Its methods may call the driver.
+/// The API above the driver. Its methods may call the driver.
 pub trait Application<P> {
-    /// Finds the URL and the sub-protocols for an attempt. `answer` is called only where that takes time, and
-    /// never before this has returned.
+    /// Obtains the URL and the sub-protocols for an attempt. `answer` is called only if that takes time, and never
+    /// before this has returned.
     fn resolve(&self, attempt: &Attempt, answer: Answer) -> Resolution;
 
-    /// Asks the user's predicate about a loss; `None` leaves it to the policy.
+    /// Calls the user's predicate with a loss; `None` leaves the decision to the policy.
     fn verdict(&self, loss: &Loss) -> Option<Verdict>;
 
-    /// Hands over a message. When this returns, its handlers have returned.
+    /// Delivers a message. When this returns, its handlers have returned.
     fn message(&self, payload: P);
 
-    /// Tells what happened to the connection. When this returns, its handlers have returned.
+    /// Delivers an event of the connection. When this returns, its handlers have returned.
     fn event(&self, event: Event<P>);
 
-    /// Everything has been told for now: there may be room in the queue.
+    /// Everything has been delivered for now: there may be room in the queue.
     fn settled(&self);
 
-    /// What to send to a server that answers it; `None` if the server is not known to answer anything.
+    /// The message that the server is known to reply to; `None` if there is none.
     fn ping(&self) -> Option<P> {
         None
     }
 
-    /// What to send so that the server hears from this client, where that need not be answered; `None` to send the
+    /// A message that shows the server that this client is alive and that it need not answer; `None` to send the
     /// ping.
     fn keepalive(&self) -> Option<P> {
         None
     }
 
-    /// Whether there is anything to send as a ping; asked once for every connection.
+    /// Whether there is a ping to send; called once for every connection.
     fn pings(&self) -> bool {
         self.ping().is_some()
     }
 
-    /// Whether a message is the answer to the ping, and not for the application.
+    /// Whether a message is the answer to the ping, and so not for the application.
     fn is_pong(&self, payload: &P) -> bool {
         let _ = payload;
         false
@@ -107,51 +107,49 @@ struct Inner<P: 'static> {
     target: RefCell<Option<Rc<Target>>>,
     /// Why the platform last refused to make a socket or to send.
     refusal: RefCell<Option<Refused>>,
-    /// The search for a target that is under way.
+    /// The search for a target in progress.
     search: RefCell<Option<Box<dyn Any>>>,
-    /// For the next look at the browser's buffer.
+    /// For the next measurement of the browser's buffer.
     look: TimerSlot,
-    /// For everything else that has its moment.
+    /// For all other deadlines.
     deadline: TimerSlot,
     settings: Cell<SocketSettings>,
-    /// Listens to the page and the network while the connection is wanted.
+    /// Watches the page and the network while the connection is wanted.
     watch: RefCell<Option<Box<dyn Any>>>,
     clocks: Cell<Clocks>,
     /// When the monotonic clock was last read.
     read_at: Cell<Time>,
-    /// Control messages are spoken where the server agrees to them.
+    /// Whether to use control messages if the server agrees to them.
     speaks_control: bool,
-    /// They are spoken on the present connection.
+    /// Whether the current connection uses them.
     controls: Cell<bool>,
-    /// The largest message for the application, in bytes. Sockets take one more for the escape of a text.
+    /// The largest message for the application, in bytes. Sockets accept one byte more for the escape of a text.
     most_bytes: usize,
-    /// How deep the chain is whose timer has just gone off, further up the stack; 0 outside of timers.
+    /// The depth of the timer chain that is firing, further up the stack; 0 outside timers.
     in_chain: Cell<u32>,
-    /// Events are being handed out, further up the stack.
+    /// Events are being delivered, further up the stack.
     telling: Cell<bool>,
-    /// A task that will hand out events is on its way.
+    /// A task that will deliver events is scheduled.
     tell_soon: Cell<bool>,
-    /// How many events may still be handed out in this task of the platform.
+    /// How many more events may be delivered in this task of the platform.
     left: Cell<u32>,
 }
 
-/// How many events are handed out in one task of the platform: what their handlers do may bring more of them without
-/// end, and while a task lasts, the page does nothing else. The same number stands in JavaScript, in
-/// `client-wasm/js/waiting-room.js`.
+/// How many events are delivered in one task of the platform: their handlers may cause more of them without end, and
+/// during a task, the page does nothing else. The same number is in JavaScript, in `client-wasm/js/waiting-room.js`.
 const TURN: u32 = 512;
 
-/// A timer that was armed by one that was armed by another, and so on, so often. Browsers let chains of five go on
-/// once a minute in a hidden page.
+/// The depth limit for timers that arm each other. Browsers run chains of five once a minute in a hidden page.
 const DEEP: u32 = 3;
 
-/// The close code with which a server is told that its message was too big: a script cannot send 1009.
+/// The close code for a message from the server that is too big: a script cannot send 1009.
 pub const TOO_BIG: u16 = 4009;
 
-/// How much the wall clock may run ahead of the monotonic one before the machine must have slept, in
-/// milliseconds. Smaller steps are a clock that is set right.
+/// How far the wall clock must run ahead of the monotonic one to show that the machine slept, in milliseconds.
+/// Smaller steps are corrections of the clock.
 const SLEPT_MS: u64 = 2_000;
 
-/// The two clocks, read at the same moment.
+/// Both clocks, read at the same moment.
 #[derive(Clone, Copy)]
 struct Clocks {
     monotonic: Time,
@@ -174,30 +172,30 @@ impl Clocks {
     }
 }
 
-/// The socket of the present attempt.
+/// The current attempt's socket.
 struct Wire<P> {
     generation: Generation,
     socket: Rc<dyn RawSocket<P>>,
 }
 
-/// A place for one timer.
+/// A slot for one timer.
 #[derive(Default)]
 struct TimerSlot {
     timer: RefCell<Option<Timer>>,
-    /// How many timers went off, each armed by the one before it, until this one was armed. Browsers let a
-    /// deep chain of a hidden page go on once a minute.
+    /// How many timers fired in a chain, each armed by the previous one, before this one was armed. Browsers slow a
+    /// deep chain in a hidden page down to once a minute.
     depth: Cell<u32>,
 }
 
 struct Timer {
     at: Time,
-    /// Calls the timer off when it is dropped.
+    /// Cancels the timer on drop.
     _handle: Box<dyn Any>,
 }
 
 impl<P: 'static> Driver<P> {
-    /// A connection for `application` on `platform`. It does nothing before [`Driver::command`] gets
-    /// [`Input::Start`] or [`Input::Reconnect`]. The options have passed [`Options::check`].
+    /// A connection for `application` on `platform`. It does nothing before [`Driver::command`] gets [`Input::Start`]
+    /// or [`Input::Reconnect`]. The options have passed [`Options::check`].
     pub fn new(
         options: Options,
         platform: Rc<dyn Platform<P>>,
@@ -233,22 +231,22 @@ impl<P: 'static> Driver<P> {
         }))
     }
 
-    /// As [`Connection::go_on_from`].
+    /// See [`Connection::go_on_from`].
     pub fn go_on_from(&self, earlier: &Snapshot) {
         self.0.connection.borrow_mut().go_on_from(earlier);
     }
 
-    /// Gives the core a command of the application. It takes effect at once; the events that it causes
-    /// come after the handler that is running, or in a task of their own.
+    /// Passes a command of the application to the core. It takes effect at once; the resulting events come after the
+    /// running handler, or in their own task.
     pub fn command(&self, input: Input<P>) {
         self.0.tell_core(input);
         self.0.after_command();
     }
 
-    /// Hands over a message.
+    /// Sends a message.
     ///
     /// # Errors
-    /// As [`Connection::send`].
+    /// See [`Connection::send`].
     pub fn send(&self, payload: P, bytes: usize, mode: SendMode) -> Result<Sent, SendRejected<P>> {
         let may_expire = mode.ttl_ms.is_some() || self.ask(Connection::messages_expire);
         let now = self.0.moment(may_expire);
@@ -271,32 +269,32 @@ impl<P: 'static> Driver<P> {
         sent
     }
 
-    /// Has a message reported as dropped that [`Driver::send`] handed back because the connection is closing or closed,
-    /// for a face whose `send` does not fail then.
+    /// Reports as dropped a message that [`Driver::send`] returned because the connection is closing or closed, for
+    /// an API whose `send` does not fail then.
     pub fn discard(&self, payload: P, bytes: usize) {
         self.0.connection.borrow_mut().discard(payload, bytes);
         self.0.after_command();
     }
 
-    /// Hands out at once what a task would have handed out soon, for a face that will not be there then.
+    /// Delivers at once what a task would deliver soon, for an API that will be gone by then.
     pub fn tell_now(&self) {
         self.0.left.set(u32::MAX);
         self.0.tell();
     }
 
-    /// Asks the core.
+    /// Queries the core.
     pub fn ask<T>(&self, question: impl FnOnce(&Connection<P>) -> T) -> T {
         question(&self.0.connection.borrow())
     }
 
-    /// The counters as they are now.
+    /// The current counters.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         let now = self.0.platform.now();
         self.ask(|connection| connection.snapshot(now))
     }
 
-    /// Asks the socket of the present connection, if there is one.
+    /// Queries the current connection's socket, if any.
     pub fn ask_socket<T>(&self, question: impl FnOnce(&dyn RawSocket<P>) -> T) -> Option<T> {
         let generation = self.0.connection.borrow().generation();
         self.0
@@ -304,7 +302,7 @@ impl<P: 'static> Driver<P> {
             .map(|socket| question(&*socket))
     }
 
-    /// The URL of the last attempt, as it was given to the socket.
+    /// The URL of the last attempt, as passed to the socket.
     #[must_use]
     pub fn url(&self) -> Option<String> {
         self.0
@@ -314,9 +312,8 @@ impl<P: 'static> Driver<P> {
             .map(|target| target.url.clone())
     }
 
-    /// Why the platform last refused to make a socket ([`Cause::Refused`]) or to send
-    /// ([`Cause::SendFailed`]). For the browser this is the name of the exception that it threw, without
-    /// its message, which quotes the URL.
+    /// Why the platform last refused to make a socket ([`Cause::Refused`]) or to send ([`Cause::SendFailed`]). For
+    /// the browser, this is the name of the exception without its message, which quotes the URL.
     #[must_use]
     pub fn last_refusal(&self) -> Option<Refused> {
         self.0.refusal.borrow().clone()
@@ -338,14 +335,14 @@ impl<P: 'static> Driver<P> {
         self.ask_socket(|socket| socket.set_binary_type(binary_type));
     }
 
-    /// A handle that does not keep the connection.
+    /// A handle that does not keep the connection alive.
     #[must_use]
     pub fn downgrade(&self) -> WeakDriver<P> {
         WeakDriver(Rc::downgrade(&self.0))
     }
 }
 
-/// A handle that does not keep the connection.
+/// A handle that does not keep the connection alive.
 pub struct WeakDriver<P: 'static>(Weak<Inner<P>>);
 
 impl<P> Clone for WeakDriver<P> {
@@ -361,7 +358,7 @@ impl<P> core::fmt::Debug for WeakDriver<P> {
 }
 
 impl<P: 'static> WeakDriver<P> {
-    /// The driver, if the connection is still kept.
+    /// The driver, if the connection is still alive.
     #[must_use]
     pub fn upgrade(&self) -> Option<Driver<P>> {
         self.0.upgrade().map(Driver)
@@ -371,7 +368,7 @@ impl<P: 'static> WeakDriver<P> {
 impl<P: 'static> Inner<P> {
     // ----- inputs
 
-    /// Gives the core an input, after asking the predicate about a loss that it causes.
+    /// Passes an input to the core, after calling the predicate with a loss that it causes.
     fn tell_core(&self, input: Input<P>) {
         let heeded = self.connection.borrow().heeds_time(&input);
         let now = self.moment(heeded);
@@ -393,8 +390,8 @@ impl<P: 'static> Inner<P> {
         self.connection.borrow_mut().handle(context, input);
     }
 
-    /// The present moment, or the last one where the core does not heed it: to read the clock takes a browser
-    /// longer (0.1 to 0.2 µs) than the core takes for a message.
+    /// The current time, or the last reading if the core does not heed it: reading the clock takes a browser longer
+    /// (0.1 to 0.2 µs) than the core takes for a message.
     fn moment(&self, heeded: bool) -> Time {
         if heeded {
             self.read_at.set(self.platform.now());
@@ -402,23 +399,23 @@ impl<P: 'static> Inner<P> {
         self.read_at.get()
     }
 
-    /// Something happened outside.
+    /// Processes an outside event.
     fn happened(self: &Rc<Self>, input: Input<P>) {
         self.tell_core(input);
         self.carry_out();
         self.tell();
     }
 
-    /// The application did something.
+    /// Processes a command of the application.
     fn after_command(self: &Rc<Self>) {
         self.carry_out();
         if self.telling.get() {
-            // The loop further up the stack goes on when the handler returns.
+            // The loop further up the stack continues when the handler returns.
             return;
         }
         self.arm();
         if !self.connection.borrow().has_other_output() {
-            // Nothing else to tell, but the queue may have room now.
+            // Nothing else to deliver, but the queue may have room now.
             self.application.settled();
         }
         if self.connection.borrow().has_output() && !self.tell_soon.replace(true) {
@@ -443,8 +440,7 @@ impl<P: 'static> Inner<P> {
             SocketEvent::Error(error) => Input::SocketError { generation, error },
             SocketEvent::Closed(close) => {
                 self.look_at_clocks();
-                // Kept until the core has taken note: dropping it here would free the closure that
-                // is running.
+                // Kept until the core has processed it: dropping it here would free the running closure.
                 let socket = self.socket_of(generation);
                 self.happened(Input::SocketClosed { generation, close });
                 if socket.is_some() {
@@ -463,7 +459,7 @@ impl<P: 'static> Inner<P> {
         self.happened(Input::TooBig { generation });
     }
 
-    /// A message arrived. Nearly always it is all that there is to tell, and goes straight to the application.
+    /// A message arrived. Usually there is nothing else to deliver, and it goes straight to the application.
     fn received(self: &Rc<Self>, generation: Generation, payload: P, mut bytes: usize) {
         let Some(payload) = self.for_the_application(generation, payload, &mut bytes) else {
             return self.happened(Input::Alive { generation });
@@ -472,7 +468,7 @@ impl<P: 'static> Inner<P> {
             return self.too_big(generation);
         }
         if self.telling.get() {
-            // Behind what is being told.
+            // Behind what is being delivered.
             return self.happened(Input::Message {
                 generation,
                 payload,
@@ -514,8 +510,8 @@ impl<P: 'static> Inner<P> {
         self.tell();
     }
 
-    /// Takes note of a message between the two ends; gives back one for the application, without its escape,
-    /// which its size then does not count either.
+    /// Processes a message between the two ends; returns one for the application, unescaped, whose size does not
+    /// count the escape either.
     fn for_the_application(
         &self,
         generation: Generation,
@@ -565,7 +561,7 @@ impl<P: 'static> Inner<P> {
                 min_ms: window.min_ms,
                 max_ms: window.max_ms,
             },
-            // Of a later version, or not for a client.
+            // From a later version, or not meant for a client.
             _ => return,
         });
     }
@@ -578,7 +574,7 @@ impl<P: 'static> Inner<P> {
         self.look_at_clocks();
         self.happened(Input::Timer);
         if self.in_chain.replace(0) >= DEEP {
-            // What is armed outside of a timer begins a new chain.
+            // What is armed outside timers begins a new chain.
             let weak = Rc::downgrade(self);
             self.platform.turn(Box::new(move || {
                 if let Some(inner) = weak.upgrade() {
@@ -588,14 +584,14 @@ impl<P: 'static> Inner<P> {
         }
     }
 
-    /// Something may have changed outside.
+    /// Something outside may have changed.
     fn hinted(self: &Rc<Self>, hint: Hint) {
         self.begin_turn();
         self.look_at_clocks();
         self.happened(Input::Hint(hint));
     }
 
-    /// Tells the core when the machine has slept, before anything that its deadlines would judge.
+    /// Informs the core of a sleep of the machine before anything that its deadlines would judge.
     fn look_at_clocks(self: &Rc<Self>) {
         let now = Clocks::read(&*self.platform);
         if let Some(millis) = self.clocks.replace(now).slept(now) {
@@ -612,7 +608,7 @@ impl<P: 'static> Inner<P> {
                 None => return,
                 Some(Effect::Resolve { generation }) => self.resolve(generation),
                 Some(Effect::CancelResolve { .. }) => {
-                    // Dropped outside of the borrow: the user's future may call back when it goes.
+                    // Dropped outside the borrow: the user's future may call back when dropped.
                     let search = self.search.borrow_mut().take();
                     drop(search);
                 }
@@ -648,7 +644,7 @@ impl<P: 'static> Inner<P> {
         }
     }
 
-    /// Sends a ping of the control messages, or what the application has for it.
+    /// Sends a ping of the control messages, or the application's own.
     fn ping(&self, generation: Generation, is_keepalive: bool) {
         let controls = self.controls.get();
         let number = self.connection.borrow().question();
@@ -656,22 +652,22 @@ impl<P: 'static> Inner<P> {
             true => self.application.keepalive(),
             false => None,
         };
-        // What an application has for a keepalive alone need not be answered.
+        // An application's keepalive message need not be answered.
         let is_answered = number.is_some() || (!controls && own.is_none());
         let ping = match controls {
             true => Some(self.platform.message(&Control::ping(number))),
             false => own.or_else(|| self.application.ping()),
         };
         if let (Some(socket), Some(ping)) = (self.socket_of(generation), ping) {
-            // A socket that refuses it is found dead by the missing answer. Without a number, that of a control
-            // message could not be told from what the server says by itself.
+            // If the socket refuses it, the missing answer reveals that the socket is dead. Without a number, an
+            // answer to a control message could not be distinguished from what the server sends unasked.
             if socket.send(&ping).is_ok() && is_answered {
                 self.tell_core(Input::Pinged { generation });
             }
         }
     }
 
-    /// Lets what waits in the event loop arrive before something is given up.
+    /// Lets the events waiting in the event loop arrive before something is given up.
     fn turn(self: &Rc<Self>, generation: Generation, turn: u32) {
         let weak = Rc::downgrade(self);
         let waits = self.platform.turn(Box::new(move || {
@@ -686,7 +682,7 @@ impl<P: 'static> Inner<P> {
         }
     }
 
-    /// Hands the browser a message, and tells the core what became of it.
+    /// Passes a message to the browser and reports the outcome to the core.
     fn transmit(&self, generation: Generation, payload: P) {
         let sent = self
             .socket_of(generation)
@@ -705,7 +701,7 @@ impl<P: 'static> Inner<P> {
         }
     }
 
-    /// Hands a socket a message, with its escape if it needs one. The message itself stays as it was given.
+    /// Passes a message to a socket, escaped if necessary. The message itself stays unchanged.
     fn send_on(&self, socket: &dyn RawSocket<P>, payload: &P) -> Result<(), Refused> {
         match self.escaped(payload) {
             Some(escaped) => socket.send(&escaped),
@@ -713,7 +709,7 @@ impl<P: 'static> Inner<P> {
         }
     }
 
-    /// A text of the application that would be taken for a control message, as it goes out instead.
+    /// The escaped form of an application's text that would look like a control message.
     fn escaped(&self, payload: &P) -> Option<P> {
         if !self.controls.get() {
             return None;
@@ -722,7 +718,7 @@ impl<P: 'static> Inner<P> {
         Some(self.platform.message(&control::escaped(&text)))
     }
 
-    /// Tells the core what the browser holds.
+    /// Reports to the core what the browser holds.
     fn measure(&self, generation: Generation) {
         let socket = self.socket_of(generation);
         let bytes = socket.map_or(0, |socket| socket.buffered_amount());
@@ -745,7 +741,7 @@ impl<P: 'static> Inner<P> {
         });
         match self.application.resolve(&attempt, answer) {
             Resolution::Ready(target) => self.resolved(generation, target),
-            // Unless the function itself has closed, or asked for another attempt.
+            // Unless the function itself has closed the connection or requested another attempt.
             Resolution::Pending(search) => {
                 if self.connection.borrow().wants_target(generation) {
                     *self.search.borrow_mut() = Some(search);
@@ -805,7 +801,7 @@ impl<P: 'static> Inner<P> {
             Ok(socket) if self.connection.borrow().wants_socket(generation) => {
                 *self.socket.borrow_mut() = Some(Wire { generation, socket });
             }
-            // The constructor, which may be the application's, has closed or asked for another.
+            // The constructor, which may be the application's, has closed the connection or requested another.
             Ok(socket) => {
                 socket.detach();
                 socket.close(None, "");
@@ -817,7 +813,7 @@ impl<P: 'static> Inner<P> {
         }
     }
 
-    /// Keeps a refusal, and gives it in words.
+    /// Stores a refusal, and returns its text.
     fn note(&self, refusal: Refused) -> Option<String> {
         let words = refusal.clone().in_words();
         *self.refusal.borrow_mut() = Some(refusal);
@@ -844,7 +840,7 @@ impl<P: 'static> Inner<P> {
             return;
         }
         loop {
-            // Where `open` was the last, its handler has not returned before the next is asked for.
+            // If `open` was the last one, its handler has not returned before the next is polled.
             if self.left.get() == 0 && !self.connection.borrow().is_opening() {
                 break;
             }
@@ -854,7 +850,7 @@ impl<P: 'static> Inner<P> {
             self.carry_out();
             self.left.set(self.left.get().saturating_sub(1));
             match output {
-                // What was done after the last one may have brought more: a send that threw.
+                // The effects of the last one may have produced more: a send that threw.
                 None if self.connection.borrow().has_output() => continue,
                 None => break,
                 Some(Output::Message(payload)) => self.application.message(payload),
@@ -872,32 +868,32 @@ impl<P: 'static> Inner<P> {
         self.told();
     }
 
-    /// The platform has begun a task, unless a handler made this happen.
+    /// The platform has begun a task, unless a handler caused this.
     fn begin_turn(&self) {
         if !self.telling.get() {
             self.left.set(TURN);
         }
     }
 
-    /// Everything has been told, or what this task may.
+    /// Everything has been delivered, or everything that this task may deliver.
     fn told(self: &Rc<Self>) {
         self.arm();
         self.application.settled();
     }
 
-    /// Arms the timers for the core's next moments, and listens to the page while that may matter.
+    /// Arms the timers for the core's next deadlines, and watches the page while that may matter.
     ///
-    /// The frequent looks at the browser's buffer have a timer of their own, and never that of the deadlines,
-    /// also where a deadline comes before the next look: in a hidden page, browsers slow a chain of timers that
-    /// arm each other down to one a minute.
+    /// The frequent measurements of the browser's buffer have their own timer, never that of the deadlines, even if a
+    /// deadline comes before the next measurement: in a hidden page, browsers slow a chain of timers that arm each
+    /// other down to one a minute.
     fn arm(self: &Rc<Self>) {
         self.watch_page();
         let (look, deadline) = {
             let connection = self.connection.borrow();
             (connection.next_look(), connection.next_deadline())
         };
-        // Half-way already, so that a program in whose own tasks events are handed out one by one never comes to the end
-        // of what one task may.
+        // Already half-way, so that a program in whose own tasks events are delivered one by one never reaches the
+        // limit of a task.
         let deadline = match self.left.get() > TURN / 2 {
             true => deadline,
             false => Some(self.moment(true)),
@@ -906,11 +902,10 @@ impl<P: 'static> Inner<P> {
         self.arm_slot(|inner| &inner.deadline, deadline);
     }
 
-    /// Arms one timer, or calls it off.
+    /// Arms or cancels one timer.
     ///
-    /// One that goes off earlier is left as it is: it does no harm, and messages then need not touch it. But
-    /// one that is deeper in a chain than it would be now is armed anew, so that it is not held up with the
-    /// chain.
+    /// One that fires earlier stays armed: that is harmless, and messages then need not touch it. But one that is
+    /// deeper in a chain than it would be now is rearmed, so that it is not delayed with the chain.
     fn arm_slot(self: &Rc<Self>, slot: fn(&Self) -> &TimerSlot, at: Option<Time>) {
         let TimerSlot { timer, depth } = slot(self);
         let stays = match (&*timer.borrow(), at) {
@@ -923,7 +918,7 @@ impl<P: 'static> Inner<P> {
         }
     }
 
-    /// As [`arm_slot`](Self::arm_slot), where something has to be done. Never inlined: it is there for both timers.
+    /// Like [`arm_slot`](Self::arm_slot), if there is something to do. Never inlined: both timers share it.
     #[inline(never)]
     fn rearm_slot(self: &Rc<Self>, slot: fn(&Self) -> &TimerSlot, at: Option<Time>) {
         let TimerSlot { timer, depth } = slot(self);
@@ -946,7 +941,7 @@ impl<P: 'static> Inner<P> {
         });
     }
 
-    /// Listens to the page and the network exactly while the connection is wanted.
+    /// Watches the page and the network exactly while the connection is wanted.
     fn watch_page(self: &Rc<Self>) {
         let wanted = !matches!(
             self.connection.borrow().phase(),
@@ -969,7 +964,7 @@ impl<P: 'static> Inner<P> {
 }
 
 impl<P> Drop for Inner<P> {
-    /// Hands the queue to the browser, closes, and lets go. Nobody is left to be told.
+    /// Hands the queue to the browser, closes, and releases everything. Nobody is left to be notified.
     fn drop(&mut self) {
         let context = Context {
             now: self.platform.now(),

@@ -12,23 +12,23 @@ use steady_socket_protocol::Message;
 use crate::browser::is_abandoned;
 use crate::connection::{DropReason, Dropped, Event, Tally};
 
-/// How many events a stream keeps for a reader that is behind, and how many dropped messages one of them.
+/// How many events a stream keeps for a slow reader, and how many dropped messages one of them keeps.
 const CAPACITY: usize = 256;
 
-/// How many bytes of dropped messages these events may hold, beside the newest event's.
+/// How many bytes of dropped messages these events may hold, in addition to the newest event's.
 const CAPACITY_BYTES: u64 = 1 << 20;
 
-/// The events of a connection, from the moment on when this stream was made: every change of state, every
-/// loss, and what was dropped. It ends when the socket is dropped.
+/// The events of a connection since this stream was made: every change of state, every loss, and every drop. The
+/// stream ends when the socket is dropped.
 ///
-/// For a reader that is behind it keeps the newest 256 events, and [`Events::missed`] counts the others. Messages
-/// that were dropped are counted exactly, however late they are read: what has no room any more is added up in one
-/// event for each reason, whose [`Dropped::omitted`] and [`Dropped::bytes`] are exact while
-/// [`Dropped::payloads`] has only what could be kept (256 messages of an event, 1 MiB in all). Of the changes of the queue
-/// only the last is kept. [`Builder::on_event`](crate::Builder::on_event) misses nothing.
+/// For a slow reader, it keeps the newest 256 events, and [`Events::missed`] counts the others. Dropped messages are
+/// counted exactly, however late they are read: what no longer fits is merged into one event per reason, whose
+/// [`Dropped::omitted`] and [`Dropped::bytes`] are exact, while [`Dropped::payloads`] has only what could be kept
+/// (256 messages per event, 1 MiB in all). Of the changes of the queue, only the last is kept.
+/// [`Builder::on_event`](crate::Builder::on_event) misses nothing.
 ///
-/// [`next`](https://docs.rs/futures-util/latest/futures_util/stream/trait.StreamExt.html#method.next) is cancel
-/// safe: no event is lost by it, and until the next event the stream keeps the waker of the task that asked last.
+/// [`next`](https://docs.rs/futures-util/latest/futures_util/stream/trait.StreamExt.html#method.next) is cancel safe:
+/// it loses no event, and the stream keeps the waker of the last task that polled it until the next event.
 #[derive(Debug)]
 #[must_use = "events are only kept for a stream that is read"]
 pub struct Events(Rc<RefCell<Queue>>);
@@ -36,18 +36,18 @@ pub struct Events(Rc<RefCell<Queue>>);
 #[derive(Debug, Default)]
 struct Queue {
     events: VecDeque<Event<Message>>,
-    /// Bytes of the dropped messages that they hold.
+    /// Bytes of the dropped messages in the events.
     bytes: u64,
-    /// What was dropped in earlier events that had no room, by [`DropReason::index`].
+    /// Drops from earlier events that had no room, by [`DropReason::index`].
     earlier: [Tally; DropReason::ALL.len()],
-    /// The last change of the queue, behind all others.
+    /// The last change of the queue, after all other events.
     queued: Option<Tally>,
     missed: u64,
     over: bool,
     waker: Option<Waker>,
 }
 
-/// Bytes of the messages that were kept of an event.
+/// Bytes of the kept messages of an event.
 fn bytes_of(event: &Event<Message>) -> u64 {
     match event {
         Event::Dropped(dropped) => held(dropped),
@@ -55,7 +55,7 @@ fn bytes_of(event: &Event<Message>) -> u64 {
     }
 }
 
-/// Bytes of the messages that were kept.
+/// Bytes of the kept messages.
 fn held(dropped: &Dropped<Message>) -> u64 {
     dropped.payloads.iter().map(size_of).sum()
 }
@@ -73,7 +73,7 @@ impl Queue {
         }
     }
 
-    /// Joins what was dropped to the newest event, if that is of the same kind.
+    /// Merges drops into the newest event, if that is of the same kind.
     fn push_dropped(&mut self, dropped: &Dropped<Message>) {
         let mut joined = Dropped {
             reason: dropped.reason,
@@ -90,13 +90,13 @@ impl Queue {
         self.bytes = self.bytes.saturating_sub(held(&joined));
         joined.bytes = joined.bytes.saturating_add(dropped.bytes);
         if dropped.omitted > 0 {
-            // What comes before them is older still.
+            // What precedes them is older still.
             joined.omitted = joined.messages().saturating_add(dropped.omitted);
             joined.payloads.clear();
         }
         joined.payloads.extend_from_slice(&dropped.payloads);
         let mut more = held(&joined);
-        // The oldest give up what they hold, and still say how much it was.
+        // The oldest events give up their messages, but still report how many there were.
         for event in &mut self.events {
             if self.bytes.saturating_add(more) <= CAPACITY_BYTES {
                 break;
@@ -107,7 +107,7 @@ impl Queue {
                 older.payloads = Vec::new();
             }
         }
-        // Of the newest event, those that came last, and at least what came now.
+        // Of the newest event, the last messages, and at least the ones that came now.
         let surplus = joined.payloads.len().saturating_sub(dropped.payloads.len());
         let mut shed = 0;
         for payload in joined.payloads.iter().take(surplus) {
@@ -117,7 +117,7 @@ impl Queue {
             more = more.saturating_sub(size_of(payload));
             shed += 1;
         }
-        // All at once, and with room to spare: to take one out moves all that come behind it.
+        // In one go, and with room to spare: taking one out moves all that follow.
         if shed > 0 {
             let most = surplus.min(shed + CAPACITY / 2);
             for payload in joined.payloads.drain(..most).skip(shed) {
@@ -170,8 +170,8 @@ impl Queue {
 }
 
 impl Events {
-    /// How many events were lost because this stream was not read in time. Those that report dropped messages
-    /// are not among them: what they count is never lost.
+    /// How many events were lost because this stream was not read in time. Reports of dropped messages are not among
+    /// them: their counts are never lost.
     #[must_use]
     pub fn missed(&self) -> u64 {
         self.0.borrow().missed
@@ -197,17 +197,17 @@ impl Stream for Events {
     }
 }
 
-/// The streams that were made of one connection. The list is made with the first of them, and reached by
-/// way of [`Watching`]: a program that watches no events is made without the queues that keep them.
+/// The streams of one connection. The list is created with the first of them and reached through [`Watching`], so
+/// that a program that watches no events is built without their queues.
 #[derive(Default)]
 pub(crate) struct Watchers(OnceCell<Box<dyn Watching>>);
 
-/// What is done with the streams.
+/// Operations on the streams.
 trait Watching {
-    /// One more.
+    /// Adds a stream.
     fn watch(&self) -> Events;
 
-    /// Tells an event, or that nothing follows.
+    /// Delivers an event, or ends the streams.
     fn tell(&self, event: Option<&Event<Message>>);
 }
 
@@ -222,7 +222,7 @@ impl Watchers {
         }
     }
 
-    /// Nothing follows.
+    /// No more events will follow.
     pub(crate) fn end(&self) {
         if let Some(watching) = self.0.get() {
             watching.tell(None);
@@ -230,7 +230,7 @@ impl Watchers {
     }
 }
 
-/// What the streams read from.
+/// The buffer that the streams read from.
 #[derive(Default)]
 struct Queues(RefCell<Vec<Weak<RefCell<Queue>>>>);
 
@@ -284,7 +284,7 @@ mod tests {
         })
     }
 
-    /// What was reported of each reason, in all events.
+    /// The reported counts for each reason, over all events.
     fn sums(queue: &mut Queue) -> [Tally; DropReason::ALL.len()] {
         let mut sums = [Tally::default(); DropReason::ALL.len()];
         while let Some(event) = queue.pop() {
@@ -302,7 +302,7 @@ mod tests {
     #[test]
     fn every_drop_is_counted_however_late_it_is_read() {
         let reasons = DropReason::ALL;
-        // One reason alone, all in turn, and between changes of state.
+        // A single reason, all in turn, and between changes of state.
         for (kinds, states) in [(1, false), (reasons.len(), false), (reasons.len(), true)] {
             let mut queue = Queue::default();
             for number in 0..10_000 {

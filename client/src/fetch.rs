@@ -1,4 +1,4 @@
-//! Fetching what an attempt needs, such as a ticket, over HTTP.
+//! Fetches what an attempt needs, such as a ticket, over HTTP.
 
 use core::cell::Cell;
 use core::fmt;
@@ -13,13 +13,13 @@ use web_sys::{AbortController, RequestCache, RequestRedirect, Url};
 use crate::browser::{call, page_origin, parse, read, write};
 use crate::source::permission_for;
 
-/// Why something could not be fetched. It does not show the URL, which may carry a secret.
+/// Why something could not be fetched. It does not contain the URL, which may carry a secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FetchError {
-    /// The server answered, but not with success.
+    /// The server answered, but without success.
     Status(u16),
-    /// There was no answer, or it could not be read.
+    /// There was no response, or it could not be read.
     Unreachable,
 }
 
@@ -34,14 +34,14 @@ impl fmt::Display for FetchError {
 
 impl core::error::Error for FetchError {}
 
-/// Gets the text at `url`, past every cache and with the page's credentials. Dropping the future aborts
-/// the request.
+/// Gets the text at `url`, bypassing every cache, with the page's credentials. Dropping the future aborts the
+/// request.
 ///
 /// ```no_run
 /// use steady_socket::protocol::PlainText;
 /// use steady_socket::{Socket, Source, fetch_text, FetchError};
 ///
-/// // A ticket that is good for one connection.
+/// // A single-use ticket.
 /// let url = Source::asking(|_| async {
 ///     let ticket = fetch_text("/ticket").await?;
 ///     Ok::<_, FetchError>(format!("/chat?ticket={ticket}"))
@@ -50,7 +50,7 @@ impl core::error::Error for FetchError {}
 /// ```
 ///
 /// # Errors
-/// When the server cannot be reached or does not answer with success.
+/// If the server cannot be reached or does not answer with success.
 pub async fn fetch_text(url: &str) -> Result<String, FetchError> {
     let abort = AbortOnDrop(AbortController::new().map_err(|_| FetchError::Unreachable)?);
     let response = Request::get(url)
@@ -65,19 +65,19 @@ pub async fn fetch_text(url: &str) -> Result<String, FetchError> {
     response.text().await.map_err(|_| FetchError::Unreachable)
 }
 
-/// What a plain HTTP request showed after handshakes had failed.
+/// The result of a plain HTTP request after handshakes have failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Diagnosis {
-    /// The server answers, with this status: 401 or 403 when it does not let the user in, 404 when there is
-    /// nothing at this address, 5xx when it or a proxy is in trouble; 400 or 426 come from a WebSocket
-    /// endpoint that is healthy and takes no plain request.
+    /// The server answers with this status: 401 or 403 if it refuses the user, 404 if there is nothing at this
+    /// address, 5xx if it or a proxy is in trouble; 400 or 426 come from a healthy WebSocket endpoint that accepts no
+    /// plain request.
     Status(u16),
-    /// It does not answer.
+    /// The server does not answer.
     Unreachable,
-    /// The user, or a policy, denies the page the permission to connect to this machine or its network (Chromium).
+    /// The user or a policy denies the page permission to connect to this machine or its network (Chromium).
     PermissionDenied,
-    /// It cannot be told: it redirects, or is of another origin and does not answer or may not be read.
+    /// Unknown: the server redirects, or is of another origin and does not answer or may not be read.
     Unknown,
 }
 
@@ -94,14 +94,14 @@ impl fmt::Display for Diagnosis {
     }
 }
 
-/// How long an answer may take, in milliseconds.
+/// How long a response may take, in milliseconds.
 const DIAGNOSIS_TIMEOUT: u32 = 5_000;
 
-/// Asks a server once, over HTTP, why handshakes fail: browsers do not tell. `url` is one to be asked for this, `ws:`
-/// meaning `http:`. Where the socket's own holds a ticket that is good for one connection, give another: this request
-/// would use the ticket up. It is asked past every cache, with the page's credentials for its
-/// own origin, without following redirections, and for at most 5 s. A server of another origin has to allow
-/// the page to read its answer (CORS). Dropping the future aborts the request.
+/// Asks a server once, over HTTP, why handshakes fail, which browsers do not report. `url` is the URL to request
+/// (`ws:` becomes `http:`). If the socket's own URL holds a single-use ticket, pass another: this request would use
+/// the ticket up. The request bypasses every cache, has the page's credentials for its own origin, follows no
+/// redirects, and takes at most 5 s. A server of another origin has to allow the page to read its response (CORS).
+/// Dropping the future aborts the request.
 ///
 /// ```no_run
 /// # use futures_util::StreamExt as _;
@@ -150,7 +150,7 @@ pub async fn diagnose(url: &str) -> Diagnosis {
         .await;
     drop(timeout);
     match answer {
-        // A redirection shows no status.
+        // A redirect shows no status.
         Ok(answer) if answer.status() == 0 => Diagnosis::Unknown,
         Ok(answer) => Diagnosis::Status(answer.status()),
         Err(_) if timed_out.get() || page_origin() == Some(url.origin()) => Diagnosis::Unreachable,
@@ -158,13 +158,13 @@ pub async fn diagnose(url: &str) -> Diagnosis {
     }
 }
 
-/// Whether the page is known to be denied the permission to connect to this address.
+/// Whether the page is known to be denied permission to connect to this address.
 async fn is_denied(url: &str) -> bool {
     let Some(name) = permission_for(url) else {
         return false;
     };
     let permissions = read(&read(&js_sys::global(), "navigator"), "permissions");
-    // Under the name of earlier browsers, where there is none yet of that name.
+    // Under its name in earlier browsers, if they lack the current one.
     for name in [name, "local-network-access"] {
         let descriptor = js_sys::Object::new();
         write(&descriptor, "name", &name.into());
@@ -193,7 +193,7 @@ fn http_url(url: &str) -> Option<Url> {
 struct AbortOnDrop(AbortController);
 
 impl Drop for AbortOnDrop {
-    /// Once the answer is there it aborts nothing.
+    /// Once the response has arrived, this aborts nothing.
     fn drop(&mut self) {
         self.0.abort();
     }

@@ -1,39 +1,38 @@
-//! What has arrived and the application has not read yet.
+//! Messages that have arrived and that the application has not read yet.
 
 use std::collections::VecDeque;
 
 use steady_socket_protocol::Message;
 
-/// The close code with which a connection ends whose messages the application did not read in time.
+/// The close code of a connection whose messages the application did not read in time.
 pub const INBOX_FULL: u16 = 4008;
 
-/// What happens when messages arrive faster than the application reads them. A browser cannot be told to
-/// stop receiving.
+/// What to do if messages arrive faster than the application reads them. A browser cannot be made to stop receiving.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum InboxOverflow {
-    /// The oldest unread messages make room, and are reported as dropped.
+    /// The oldest unread messages are dropped to make room, and reported.
     #[default]
     DropOldest,
     /// The new message is reported as dropped.
     DropNewest,
-    /// The connection is closed for good, with code [`INBOX_FULL`].
+    /// The connection closes for good, with code [`INBOX_FULL`].
     Close,
 }
 
-/// How much may wait to be read.
+/// How many unread messages to keep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InboxLimits {
     /// Messages; at least one is always kept.
     pub messages: usize,
     /// Bytes in them; one message of any size is always kept.
     pub bytes: usize,
-    /// What happens to more.
+    /// What to do with more.
     pub overflow: InboxOverflow,
 }
 
 impl Default for InboxLimits {
-    /// 10,000 messages, 64 MiB, the oldest make room.
+    /// 10,000 messages, 64 MiB, dropping the oldest.
     fn default() -> Self {
         Self {
             messages: 10_000,
@@ -54,11 +53,11 @@ pub(crate) struct Inbox {
 /// What became of a message.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Received {
-    /// All is kept.
+    /// Everything is kept.
     Kept,
     /// These were dropped.
     Dropped(Vec<Message>),
-    /// It does not fit, and the connection is to be closed.
+    /// It does not fit, and the connection must close.
     Refused(Message),
 }
 
@@ -82,7 +81,7 @@ impl Inbox {
             match self.limits.overflow {
                 InboxOverflow::DropNewest => return Received::Dropped(vec![message]),
                 InboxOverflow::Close => return Received::Refused(message),
-                // An empty inbox fits anything, so there is one to drop.
+                // Anything fits in an empty inbox, so there is one to drop.
                 InboxOverflow::DropOldest => dropped.extend(self.pop()),
             }
         }

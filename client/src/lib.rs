@@ -1,13 +1,13 @@
 //! A WebSocket client for browsers that stays connected.
 //!
-//! Three rings, each of which knows only the one inside it:
+//! Three layers, each of which knows only the one below it:
 //!
 //! * [`connection`]: the pure core, a state machine without a socket, a clock, randomness or a callback;
-//! * [`driver`] and [`browser`]: the core at work on a [`platform`], of which the browser is one and
-//!   `testing` (behind the feature of that name) another;
-//! * the face: [`Socket`], a typed stream and sink, with its [`Handle`]s and [`Events`].
+//! * [`driver`] and [`browser`]: run the core on a [`platform`], such as the browser or `testing` (behind the feature
+//!   of that name);
+//! * the Rust API: [`Socket`], a typed stream and sink, with its [`Handle`]s and [`Events`].
 //!
-//! Start at [`Socket::connect`], or at [`endpoint`] if client and server share a crate of messages.
+//! Start with [`Socket::connect`], or with [`endpoint`] if client and server share a crate of messages.
 
 #![cfg_attr(not(feature = "std"), no_std)]
 

@@ -1,20 +1,20 @@
-//! Every limit and default, written once: the Rust [`Options`], and the table from which the options of
-//! the JavaScript face and their declarations are generated.
+//! Every limit and default, written once: the Rust [`Options`], and the table from which the JavaScript options and
+//! their declarations are generated.
 
 use core::fmt;
 use core::time::Duration;
 
-/// The longest time that an option takes: what a browser's `setTimeout` can wait, 2³¹ − 1 ms.
+/// The longest time that an option accepts: the longest timeout of a browser's `setTimeout`, 2³¹ − 1 ms.
 pub const MAX_MILLIS: f64 = 2_147_483_647.0;
 
-/// The largest number of bytes or messages that an option takes (2³¹ − 1).
+/// The largest number of bytes or messages that an option accepts (2³¹ − 1).
 pub const MAX_COUNT: f64 = 2_147_483_647.0;
 
 /// What happens to a message that does not fit into the queue.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Overflow {
-    /// The new message is refused, and the sender told so.
+    /// The new message is refused, and the sender gets an error.
     #[default]
     Reject,
     /// The oldest messages make room for it and are reported as dropped.
@@ -24,11 +24,11 @@ pub enum Overflow {
 }
 
 impl Overflow {
-    /// The names that the JavaScript face uses, in the order of the numbers in the table.
+    /// The JavaScript names, in the order of the numbers in the table.
     pub const NAMES: [&'static str; 3] = ["reject", "drop-oldest", "drop-newest"];
 }
 
-/// How an option is given and checked.
+/// How an option is specified and checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// Whole milliseconds.
@@ -41,12 +41,12 @@ pub enum Kind {
     Factor,
     /// `true` or `false`; 1 or 0 in the table.
     Flag,
-    /// One of [`Overflow::NAMES`]; its place among them in the table.
+    /// One of [`Overflow::NAMES`]; its index among them in the table.
     Overflow,
 }
 
 impl Kind {
-    /// What such an option counts, for messages: ` ms`, ` bytes` or nothing.
+    /// The unit for messages: ` ms`, ` bytes` or nothing.
     #[must_use]
     pub const fn unit(self) -> &'static str {
         match self {
@@ -64,11 +64,11 @@ pub struct OptionSpec {
     pub name: &'static str,
     /// The name in JavaScript.
     pub js_name: &'static str,
-    /// How it is given and checked.
+    /// How it is specified and checked.
     pub kind: Kind,
-    /// The least value that it takes.
+    /// The least value that it accepts.
     pub min: f64,
-    /// The greatest finite value that it takes.
+    /// The greatest finite value that it accepts.
     pub max: f64,
     /// Whether it may be absent (`None`; in JavaScript `Infinity`), which means without limit.
     pub unlimited: bool,
@@ -77,7 +77,7 @@ pub struct OptionSpec {
 }
 
 impl OptionSpec {
-    /// Whether this row takes `value`.
+    /// Whether this row accepts `value`.
     #[must_use]
     pub fn accepts(&self, value: f64) -> bool {
         Range {
@@ -90,7 +90,7 @@ impl OptionSpec {
     }
 }
 
-/// What a row takes, without its names: a build that never shows them then leaves them out.
+/// The range of a row, without its names, so that a build that never shows names leaves them out.
 struct Range {
     whole: bool,
     min: f64,
@@ -103,29 +103,29 @@ impl Range {
         if value == f64::INFINITY {
             return self.unlimited;
         }
-        // NaN is in no range, and within them all a whole number is one of 32 bits.
+        // NaN is in no range, and every whole number within the ranges fits in 32 bits.
         value >= self.min && value <= self.max && (!self.whole || f64::from(value as u32) == value)
     }
 }
 
-/// An option that the library does not take, with what it takes instead.
+/// An invalid option, with the accepted values.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum OptionError {
     /// The value lies outside the range.
     OutOfRange {
-        /// Which option, by its place in [`OPTIONS`].
+        /// Which option, by its index in [`OPTIONS`].
         index: usize,
-        /// The value given, as a number of the option's unit.
+        /// The value, in the option's unit.
         value: f64,
     },
-    /// Two options contradict each other: the first may not be greater than the second.
+    /// Two options contradict each other: the first must not exceed the second.
     OutOfOrder {
-        /// The option that must not be the greater, by its place in [`OPTIONS`].
+        /// The option that must be the smaller, by its index in [`OPTIONS`].
         lesser: usize,
         /// Its value.
         lesser_value: f64,
-        /// The option that must not be the lesser.
+        /// The option that must be the greater.
         greater: usize,
         /// Its value.
         greater_value: f64,
@@ -180,10 +180,10 @@ impl fmt::Display for OptionError {
 
 impl core::error::Error for OptionError {}
 
-/// A type that stands for an option's number in the table.
+/// A type whose values an option's number in the table represents.
 pub(crate) trait Number: Copy {
     const UNLIMITED: bool = false;
-    /// What is kept of it.
+    /// The form in which it is kept.
     type Kept: Copy;
     fn keep(self) -> Self::Kept;
     fn to_number(kept: Self::Kept) -> f64;
@@ -285,8 +285,8 @@ macro_rules! options {
         $(#[doc = $doc:literal])+
         $name:ident / $js_name:literal: $type:ty, $kind:ident $min:literal..=$max:expr, default $default:expr;
     )+) => {
-        /// How a connection behaves. Made by [`Options::default`] and the methods named after the
-        /// options; checked when the socket is made.
+        /// How a connection behaves. Created by [`Options::default`] and the methods named after the options; checked
+        /// when the socket is made.
         ///
         /// ```
         /// use core::time::Duration;
@@ -298,12 +298,12 @@ macro_rules! options {
         /// assert!(options.check().is_ok());
         /// ```
         ///
-        /// Where two options are in order (see [`ORDERED`]), one that was not given follows the one that was:
-        /// `max_delay` of 2 s alone brings the other delays down to 2 s.
+        /// If two options are ordered (see [`ORDERED`]), one that was not given follows the one that was: `max_delay`
+        /// of 2 s alone lowers the other delays to 2 s.
         #[derive(Clone, Copy, Debug, PartialEq)]
         pub struct Options {
             $(pub(crate) $name: <$type as Number>::Kept,)+
-            /// A bit for each row of [`OPTIONS`] that was given a value.
+            /// One bit for each row of [`OPTIONS`] that was given a value.
             given: u64,
         }
 
@@ -334,11 +334,10 @@ macro_rules! options {
                 }
             )+
 
-            /// Sets the option in row `index` of [`OPTIONS`] from its number, as a face does that
-            /// reads options by name.
+            /// Sets the option in row `index` of [`OPTIONS`] from its number, for an API that reads options by name.
             ///
             /// # Errors
-            /// When the row does not take the number, or there is no such row.
+            /// If the row does not accept the number, or does not exist.
             pub fn set(&mut self, index: usize, value: f64) -> Result<(), OptionError> {
                 if !RANGES.get(index).is_some_and(|range| range.contains(value)) {
                     return Err(OptionError::OutOfRange { index, value });
@@ -374,7 +373,7 @@ macro_rules! options {
             },
         )+];
 
-        /// What each row of [`OPTIONS`] does, with its unit and its reason.
+        /// The description of each row of [`OPTIONS`], with its unit and its rationale.
         pub const OPTION_DOCS: &[&str] = &[$(concat!($($doc, "\n"),+),)+];
 
         static RANGES: [Range; OPTIONS.len()] = [$(
@@ -389,82 +388,78 @@ macro_rules! options {
 }
 
 options! {
-    /// How long a handshake may take. Below 10 s a browser that delays connects after failures (up to
-    /// 5 s in Chromium) may never get through.
+    /// How long a handshake may take. Below 10 s, a browser that delays connections after failures (up to 5 s in
+    /// Chromium) may never get through.
     connect_timeout / "connectTimeout": Duration, Millis 1..=MAX_MILLIS, default 15_000.0;
     /// How long a function that provides the URL or the sub-protocols may take to settle.
     provider_timeout / "providerTimeout": Duration, Millis 1..=MAX_MILLIS, default 10_000.0;
-    /// How long the closing handshake may take after `close()`, counted from the last time that the
-    /// browser's buffer shrank. A browser itself waits 20 to 60 s.
+    /// How long the closing handshake may take after `close()`, counted from the last time the browser's buffer
+    /// shrank. Browsers themselves wait 20 to 60 s.
     close_timeout / "closeTimeout": Duration, Millis 1..=MAX_MILLIS, default 5_000.0;
-    /// The first wait after a loss is drawn between 0 and this, so that clients that lost the same
-    /// server do not return together (RFC 6455, section 7.2.3).
+    /// The first wait after a loss is drawn between 0 and this, so that clients of the same server do not return
+    /// together (RFC 6455, section 7.2.3).
     first_delay_max / "firstDelayMax": Duration, Millis 0..=MAX_MILLIS, default 5_000.0;
-    /// The least wait before the second and later retries.
+    /// The minimum wait before the second and later retries.
     min_delay / "minDelay": Duration, Millis 0..=MAX_MILLIS, default 1_000.0;
-    /// The wait before retry n (2, 3, …) is drawn between the least wait and this times the growth
-    /// factor to the power of n − 1, or the cap if that is less.
+    /// The wait before retry n (2, 3, …) is drawn between the minimum and this times the growth factor to the power
+    /// of n − 1, limited by the maximum.
     base_delay / "baseDelay": Duration, Millis 1..=MAX_MILLIS, default 5_000.0;
-    /// How much the longest possible wait grows from one retry to the next.
+    /// The factor by which the longest possible wait grows with each retry.
     growth_factor / "growthFactor": f64, Factor 1..=100.0, default 2.0;
-    /// The cap on the longest possible wait, applied before the wait is drawn. Given alone, it brings
-    /// the other delays down to it where they would be longer.
+    /// The limit on the longest possible wait, applied before the wait is drawn. Set alone, it also lowers the other
+    /// delays to it.
     max_delay / "maxDelay": Duration, Millis 1..=MAX_MILLIS, default 30_000.0;
-    /// How long a connection must stay open before the count of retries starts anew, so that a
-    /// server that accepts and closes at once is not hammered.
+    /// How long a connection must stay open before the count of retries restarts, so that a server that accepts and
+    /// closes at once is not hammered.
     stable_after / "stableAfter": Duration, Millis 0..=MAX_MILLIS, default 5_000.0;
-    /// How many retries in a row, without a stable connection between them, before it is over.
+    /// How many retries in a row, without a stable connection in between, before giving up.
     max_retries / "maxRetries": Option<u32>, Count 0..=MAX_COUNT, default f64::INFINITY;
-    /// Whether a connection that is lost is made again. With `false` the first loss and the first failed attempt
-    /// are final, whatever the close code and the server say, and the program's predicate is not asked: as a plain
-    /// `WebSocket` behaves, for libraries that make a new one by themselves. `reconnect()` still makes a new
-    /// connection, which is again the only one.
+    /// Whether to reconnect. With `false`, the first loss or failed attempt is final, whatever the close code and the
+    /// server say, and the program's predicate is not called: the socket behaves like a plain `WebSocket`, for
+    /// libraries that reconnect by themselves. `reconnect()` still opens a new connection, which is again the only
+    /// one.
     reconnect / "reconnect": bool, Flag 0..=1, default 1.0;
-    /// How many attempts may be made at once, whoever asks for them, before the next ones wait.
+    /// How many attempts may be made in quick succession, whatever their reason, before further ones wait.
     attempt_burst / "attemptBurst": u32, Count 1..=MAX_COUNT, default 10.0;
-    /// How long it takes until one more attempt may be made, up to the burst. 0 is without limit.
+    /// How long until one more attempt is allowed, up to the burst. 0 means no limit.
     attempt_interval / "attemptInterval": Duration, Millis 0..=MAX_MILLIS, default 5_000.0;
-    /// The longest wait that a server may ask for: by announcing when to come back, or by closing with 1012 or
-    /// 1013, which without an announcement ask for 5 to 30 s.
+    /// The longest wait that a server may request: by announcing when to reconnect, or by closing with 1012 or 1013,
+    /// which mean 5 to 30 s without an announcement.
     announced_delay_max / "announcedDelayMax": Duration, Millis 0..=MAX_MILLIS, default 60_000.0;
-    /// How long the server may be silent before it is pinged. Where nothing was said to ping with, the
-    /// grace begins then: that is for a server which itself sends something that often, since one with
-    /// nothing to say would be taken for dead. A server that announces its own heartbeat overrides it,
-    /// within 5 to 120 s.
+    /// How long the server may be silent before it is pinged. Without a ping, the grace starts then: that suits
+    /// servers which send something that often by themselves; one with nothing to say would be considered dead. A
+    /// server that announces its own heartbeat overrides this, within 5 to 120 s.
     heartbeat_interval / "heartbeatInterval": Option<Duration>, Millis 1..=MAX_MILLIS, default f64::INFINITY;
-    /// How much longer it may be silent before the connection is given up as dead.
+    /// How much longer the server may be silent before the connection is considered dead.
     heartbeat_grace / "heartbeatGrace": Duration, Millis 1..=MAX_MILLIS, default 10_000.0;
-    /// How often something is sent to the server, whatever it sends: for a server that closes connections on which
-    /// it hears nothing. What is sent is a `~ping` where control messages are spoken, else the keepalive message, else
-    /// the ping. An answer is not waited for, and without one nothing is judged. Nothing is sent before the gate is
-    /// open.
+    /// How often to send something to the server, whatever it sends: for servers that close connections on which they
+    /// hear nothing. This sends a `~ping` if control messages are in use, else the keepalive message, else the ping.
+    /// No answer is awaited, and no conclusion is drawn without one. Nothing is sent before the gate is open.
     keepalive_interval / "keepaliveInterval": Option<Duration>, Millis 1..=MAX_MILLIS, default f64::INFINITY;
-    /// Whether control messages are spoken when the server has agreed to a sub-protocol whose name ends
-    /// with `~1`: its heartbeat, a ping, a window to come back in. They do not reach the application. A text of
-    /// its own that starts with `~` is escaped on the way, and arrives as it was given.
+    /// Whether to use control messages if the server has chosen a sub-protocol whose name ends with `~1`: its
+    /// heartbeat, a ping, a window for reconnecting. They do not reach the application. The application's own texts
+    /// that start with `~` are escaped in transit and arrive unchanged.
     control_messages / "controlMessages": bool, Flag 0..=1, default 0.0;
-    /// How long a server that answers pings may take to answer one after the page has woken or the
-    /// network has changed.
+    /// How long a server that answers pings may take to answer one after the page woke up or the network changed.
     probe_timeout / "probeTimeout": Duration, Millis 1..=MAX_MILLIS, default 5_000.0;
-    /// How many messages the queue holds.
+    /// How many messages the queue may hold.
     max_queued_messages / "maxQueuedMessages": u32, Count 0..=MAX_COUNT, default 1_000.0;
-    /// How many bytes the queue holds (text counted as UTF-8).
+    /// How many bytes the queue may hold (text counts as UTF-8).
     max_queued_bytes / "maxQueuedBytes": u32, Bytes 0..=MAX_COUNT, default 16_777_216.0;
-    /// What happens to a message that does not fit into the queue.
+    /// What happens to a message that does not fit in the queue.
     overflow / "overflow": Overflow, Overflow 0..=2, default 0.0;
     /// How long a message may wait in the queue before it is dropped and reported.
     message_ttl / "messageTtl": Option<Duration>, Millis 1..=MAX_MILLIS, default f64::INFINITY;
     /// Once the browser holds this many unsent bytes, further messages wait in the queue.
     high_water_mark / "highWaterMark": u32, Bytes 1..=MAX_COUNT, default 1_048_576.0;
-    /// They flow again when the browser holds at most this many. It is no more than the high-water mark: where only one
-    /// of the two is given, the other follows it.
+    /// They flow again when the browser holds at most this many. It cannot exceed the high-water mark: if only one of
+    /// the two is set, the other follows it.
     low_water_mark / "lowWaterMark": u32, Bytes 0..=MAX_COUNT, default 262_144.0;
-    /// The largest message that is taken from the server; a larger one ends the connection before any of
-    /// it is copied. Text is measured in UTF-16 code units, since its size in bytes would take a walk
-    /// through it.
+    /// The largest message to accept from the server; a larger one ends the connection before any of it is copied.
+    /// Text is measured in UTF-16 code units, since counting its bytes would mean reading all of it.
     max_message_bytes / "maxMessageBytes": Option<u32>, Bytes 1..=MAX_COUNT, default 67_108_864.0;
-    /// Whether a page that was loaded over https may connect to a `ws:` URL of another host than
-    /// loopback. Browsers refuse it, unless the user has allowed it for the page.
+    /// Whether a page loaded over https may connect to a `ws:` URL on a host other than loopback. Browsers refuse
+    /// that unless the user has allowed it for the page.
     allow_insecure / "allowInsecure": bool, Flag 0..=1, default 0.0;
     /// Whether the queue waits, after each open, until the application says that it is ready.
     gate / "gate": bool, Flag 0..=1, default 0.0;
@@ -472,8 +467,8 @@ options! {
     start_closed / "startClosed": bool, Flag 0..=1, default 0.0;
 }
 
-/// Pairs of options, by JavaScript name, of which the first may not be greater than the second. Where only one of
-/// them is given, the other follows it.
+/// Pairs of options, by JavaScript name, of which the first must not exceed the second. If only one of them is set,
+/// the other follows it.
 pub const ORDERED: [(&str, &str); 4] = [
     ("firstDelayMax", "maxDelay"),
     ("minDelay", "maxDelay"),
@@ -481,8 +476,8 @@ pub const ORDERED: [(&str, &str); 4] = [
     ("lowWaterMark", "highWaterMark"),
 ];
 
-/// What options of other clients are called here: first ours, by JavaScript name, and then theirs. Names that are near
-/// ours, or have all of its words, are left out. `docs/migrating.md` says more.
+/// Other clients' names for options: first ours, by JavaScript name, then theirs. Names that are similar to ours, or
+/// have all of its words, are left out. `docs/migrating.md` has more.
 pub const THEIR_NAMES: &[(&str, &[&str])] = &[
     ("stableAfter", &["minUptime", "stableTimeout"]),
     (
@@ -516,7 +511,7 @@ impl Options {
         self.given & (1 << row as u32) != 0
     }
 
-    /// With what was not given following what was, in the pairs of [`ORDERED`].
+    /// Fills in what was not set, in the pairs of [`ORDERED`], from what was.
     #[must_use]
     pub fn settled(mut self) -> Self {
         macro_rules! settle {
@@ -537,10 +532,10 @@ impl Options {
         self
     }
 
-    /// Checks every option's range, and that no two contradict each other.
+    /// Checks every option's range, and the order of related options.
     ///
     /// # Errors
-    /// The first option that is wrong, with what it takes.
+    /// The first invalid option, with its accepted values.
     pub fn check(&self) -> Result<(), OptionError> {
         let numbers = self.settled().numbers();
         for (index, (spec, value)) in OPTIONS.iter().zip(numbers).enumerate() {
@@ -650,7 +645,7 @@ mod tests {
                 let numbers = options.settled().numbers();
                 assert_eq!((numbers[given], numbers[other]), (value, value));
             }
-            // Both were given, in either order.
+            // Both were set, in either order.
             for rows in [[lesser, greater], [greater, lesser]] {
                 let mut options = Options::default();
                 for row in rows {
@@ -661,7 +656,7 @@ mod tests {
                 assert!(options.check().is_err());
             }
         }
-        // What is in order stays, and what was given last counts.
+        // What is in order stays, and the last setting counts.
         let options = Options::default().max_delay(Duration::from_secs(60));
         assert_eq!(options.settled().numbers()[row("baseDelay")], 5_000.0);
         let options = Options::default()

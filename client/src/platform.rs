@@ -1,4 +1,4 @@
-//! The one seam through which a connection reaches the world: sockets, a timer, a clock, chance, tasks.
+//! A connection's only interface to the world: sockets, a timer, a clock, randomness, tasks.
 //!
 //! The browser is one implementation ([`crate::browser`]); a test kit or a simulation is another.
 
@@ -29,7 +29,7 @@ pub struct Target {
 }
 
 impl fmt::Debug for Target {
-    /// Without the URL, whose query may carry a token, and the sub-protocols, which may be one.
+    /// Omits the URL, whose query may carry a token, and the sub-protocols, one of which may be a token.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Target")
             .field("protocols", &self.protocols.len())
@@ -47,12 +47,12 @@ pub enum BinaryType {
     Blob,
 }
 
-/// How a socket is to behave.
+/// The settings of a socket.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SocketSettings {
     /// How binary messages arrive.
     pub binary_type: BinaryType,
-    /// The largest message that is taken, in bytes (text: in UTF-16 code units).
+    /// The largest message to accept, in bytes (text: in UTF-16 code units).
     pub max_message_bytes: Option<u32>,
 }
 
@@ -68,9 +68,9 @@ pub enum SocketEvent<P> {
         /// Its size.
         bytes: usize,
     },
-    /// A message arrived that is larger than the settings allow. Nothing of it was copied.
+    /// A message arrived that exceeds the limit in the settings. None of it was copied.
     TooBig,
-    /// The browser reports an error; other platforms say what went wrong, in words that may quote the URL.
+    /// The browser reported an error; other platforms describe it in text that may quote the URL.
     Error(Option<String>),
     /// The socket is closed. Nothing follows.
     Closed(CloseFrame),
@@ -79,12 +79,12 @@ pub enum SocketEvent<P> {
 /// Called with everything that a socket reports, but never before [`Platform::connect`] has returned.
 pub type SocketListener<P> = Rc<dyn Fn(SocketEvent<P>)>;
 
-/// The platform refused what it was asked, with its reason.
+/// The platform refused an operation, with its reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refused(pub String);
 
 impl Refused {
-    /// The reason, if one was given.
+    /// The reason, if any.
     pub(crate) fn in_words(self) -> Option<String> {
         (!self.0.is_empty()).then_some(self.0)
     }
@@ -92,7 +92,7 @@ impl Refused {
 
 #[cfg(feature = "std")]
 impl Refused {
-    /// For a reason that is known beforehand: in one place, and not inlined wherever something is refused.
+    /// For a reason known in advance: in one place, and not inlined into every refusal.
     #[cold]
     #[inline(never)]
     pub(crate) fn because(reason: &str) -> Self {
@@ -108,21 +108,21 @@ impl fmt::Display for Refused {
 
 impl core::error::Error for Refused {}
 
-/// A socket that the platform made. Dropping it stops listening, but does not close it.
+/// A socket made by the platform. Dropping it stops listening, but does not close it.
 pub trait RawSocket<P> {
-    /// Takes a message.
+    /// Sends a message.
     ///
     /// # Errors
-    /// When the platform's `send` throws.
+    /// If the platform's `send` throws.
     fn send(&self, payload: &P) -> Result<(), Refused>;
 
-    /// Starts the closing handshake; once is enough.
+    /// Starts the closing handshake; calling it once is enough.
     fn close(&self, code: Option<u16>, reason: &str);
 
     /// Stops listening: the listener is not called again.
     fn detach(&self);
 
-    /// Bytes that the platform has taken and not yet passed to the network.
+    /// Bytes that the platform has accepted but not yet passed to the network.
     fn buffered_amount(&self) -> u64;
 
     /// The sub-protocol that the server chose.
@@ -135,23 +135,23 @@ pub trait RawSocket<P> {
     fn set_binary_type(&self, binary_type: BinaryType);
 }
 
-/// What a connection needs from the world.
+/// What a connection needs from its environment.
 pub trait Platform<P> {
-    /// The present moment on a clock that never goes back.
+    /// The current time on a monotonic clock.
     fn now(&self) -> Time;
 
-    /// Milliseconds on the wall clock, which goes on while the machine sleeps and may be set.
+    /// Milliseconds on the wall clock, which keeps running while the machine sleeps and may be set.
     fn wall_clock(&self) -> u64;
 
     /// Calls `tell` when the network or the page may have changed. Dropping the result stops it.
     #[must_use = "dropping a watch stops it"]
     fn watch(&self, tell: Box<dyn Fn(Hint)>) -> Box<dyn Any>;
 
-    /// The text of a message that arrived or is to be sent, if it begins with `mark`; `None` for another, or a
-    /// binary one. It is asked about every message, so one that begins otherwise should not be copied.
+    /// The text of a received or outgoing message, if it begins with `mark`; `None` for any other text, or a binary
+    /// message. It is called for every message, so it should not copy one that begins otherwise.
     fn text_marked(&self, payload: &P, mark: char) -> Option<String>;
 
-    /// A message that arrived and has a text that begins with a mark, which is ASCII: without that mark.
+    /// A received text message without its first character, a mark, which is ASCII.
     fn without_mark(&self, payload: P) -> P;
 
     /// A text message to send.
@@ -160,22 +160,22 @@ pub trait Platform<P> {
     /// A random number in [0, 1), different in every page of every user.
     fn chance(&self) -> f64;
 
-    /// Calls `fire` after `millis` milliseconds. Dropping the result calls it off.
-    #[must_use = "dropping a timer calls it off"]
+    /// Calls `fire` after `millis` milliseconds. Dropping the result cancels it.
+    #[must_use = "dropping a timer cancels it"]
     fn set_timer(&self, millis: u64, fire: Box<dyn FnOnce()>) -> Box<dyn Any>;
 
-    /// Runs a function soon, never before this call has returned.
+    /// Runs a function soon, but never before this call has returned.
     fn defer(&self, task: Box<dyn FnOnce()>);
 
-    /// Runs a function in a task that comes after the socket events that wait already, also in a hidden page, and
-    /// never before this call has returned. Returns whether it will: it does not where no event can wait, because a
-    /// test moves the time.
+    /// Runs a function in a task that comes after the socket events already waiting, even in a hidden page, but never
+    /// before this call has returned. Returns whether it will: it does not where no event can wait, because a test
+    /// controls the time.
     fn turn(&self, task: Box<dyn FnOnce()>) -> bool;
 
     /// Makes a socket.
     ///
     /// # Errors
-    /// When the platform refuses at once, for example for a bad URL.
+    /// If the platform refuses at once, for example because of a bad URL.
     fn connect(
         &self,
         target: &Target,
@@ -184,18 +184,18 @@ pub trait Platform<P> {
     ) -> Result<Rc<dyn RawSocket<P>>, Refused>;
 }
 
-/// What the Rust face needs besides.
+/// What the Rust API needs in addition.
 #[cfg(feature = "std")]
 pub trait Runtime: Platform<Message> {
-    /// Runs a task, never before this call has returned.
+    /// Runs a task, but never before this call has returned.
     fn spawn(&self, task: LocalFuture<()>);
 
-    /// Whether the page was loaded over https, so that its connections have to be secure, too.
+    /// Whether the page was loaded over https, so that its connections must be secure, too.
     fn page_is_secure(&self) -> bool;
 
-    /// Turns what a user may write for a URL into an absolute `ws:` or `wss:` URL.
+    /// Turns a URL as users write it into an absolute `ws:` or `wss:` URL.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// What is wrong with the URL.
     fn parse_url(&self, url: &str) -> Result<String, Refused>;
 }

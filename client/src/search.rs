@@ -1,4 +1,4 @@
-//! A search for a URL and sub-protocols that can be called off.
+//! A cancellable search for a URL and sub-protocols.
 
 use core::cell::RefCell;
 use core::future::Future;
@@ -37,21 +37,21 @@ impl Drop for Searching {
     }
 }
 
-/// Yields what the user's future yields, or `None` when the search was called off.
+/// Yields the output of the user's future, or `None` if the search was cancelled.
 pub(crate) struct Watched(Rc<SearchState>);
 
 impl Future for Watched {
     type Output = Option<Result<Target, Refused>>;
 
     fn poll(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Self::Output> {
-        // Taken out while it runs: the user's code may call the search off from inside.
+        // Taken out while it runs: the user's code may cancel the search from inside.
         let Some(mut future) = self.0.future.borrow_mut().take() else {
             return Poll::Ready(None);
         };
         match future.as_mut().poll(task) {
             Poll::Ready(target) => Poll::Ready(Some(target)),
             Poll::Pending => {
-                // Called off from inside: only the `Searching` and this hold the state.
+                // Cancelled from inside: only the `Searching` and this hold the state.
                 if Rc::strong_count(&self.0) == 1 {
                     return Poll::Ready(None);
                 }

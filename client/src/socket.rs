@@ -1,4 +1,4 @@
-//! The Rust face: a typed stream and sink that stays connected.
+//! The Rust API: a typed stream and sink that stays connected.
 
 use core::cell::Cell;
 use core::fmt;
@@ -34,17 +34,17 @@ use crate::waiting::{Place, WaitingList};
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum ConnectError {
-    /// An option has a value that it does not take.
+    /// An option's value is out of range.
     Option(OptionError),
-    /// The URL is not one that a WebSocket takes.
+    /// The URL is not a valid WebSocket URL.
     Url(Refused),
     /// The page was loaded over https, and the URL is not secure (see the option `allow_insecure`).
     Insecure(Refused),
-    /// The sub-protocols are not what a WebSocket takes.
+    /// The sub-protocols are invalid.
     Protocols(Refused),
-    /// The option `keepalive_interval` is given, and nothing to send: see [`Builder::keepalive`].
+    /// The option `keepalive_interval` is set, but there is nothing to send: see [`Builder::keepalive`].
     Keepalive,
-    /// There is no browser here: give a platform with [`Builder::platform`].
+    /// There is no browser: set a platform with [`Builder::platform`].
     NoBrowser,
     /// The program has panicked (see [`close_sockets_on_panic`](crate::close_sockets_on_panic)).
     Panicked,
@@ -59,12 +59,10 @@ impl fmt::Display for ConnectError {
                 "option keepalive_interval has nothing to send; give the builder a keepalive or a \
                  heartbeat, or set option control_messages",
             ),
-            Self::NoBrowser => f.write_str(
-                "this program does not run in a browser; give the builder a platform to run on",
-            ),
-            Self::Panicked => f.write_str(
-                "the program has panicked, and connects no more until it is loaded anew",
-            ),
+            Self::NoBrowser => f.write_str("not running in a browser; give the builder a platform"),
+            Self::Panicked => {
+                f.write_str("the program has panicked and will not connect until it is reloaded")
+            }
         }
     }
 }
@@ -111,7 +109,7 @@ impl core::error::Error for Gone {}
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ReconnectError {
-    /// The code or the reason is not one that may be sent.
+    /// The code or the reason must not be sent.
     Close(CloseError),
     /// The socket is gone.
     Gone(Gone),
@@ -131,23 +129,23 @@ impl core::error::Error for ReconnectError {}
 /// The application's predicate.
 type Predicate = Box<dyn Fn(&Loss) -> Option<Verdict>>;
 
-/// The application's handler of an open connection.
+/// The application's handler for `open`.
 type OnOpen = Box<dyn Fn(&Opening<'_>)>;
 
-/// The application's handler of messages, which decodes them first.
+/// The application's message handler, which decodes the message first.
 type OnMessage = Box<dyn FnMut(&Rc<Shared>, Message)>;
 
-/// The application's handler of events.
+/// The application's event handler.
 type OnEvent = Box<dyn FnMut(&Event<Message>)>;
 
-/// How to connect. Made by [`Socket::builder`].
+/// Configures a connection. Created by [`Socket::builder`].
 #[must_use = "a builder does nothing before `connect`"]
 pub struct Builder<Out, In, C> {
     url: Source<String>,
     protocols: Source<Vec<String>>,
     options: Options,
-    /// What is wrong with the options and the sub-protocols, looked for where they are given: a program that
-    /// gives none is made without the table of what options may be, and without the grammar of names.
+    /// The check of the options and the sub-protocols, set where they are given, so that a program that gives none is
+    /// built without the table of options and the grammar of names.
     wrong_option: Option<OptionError>,
     wrong_protocols: Option<Refused>,
     platform: Option<Rc<dyn Runtime>>,
@@ -158,12 +156,12 @@ pub struct Builder<Out, In, C> {
     heartbeat: Option<Heartbeat>,
     keepalive: Option<Message>,
     inbox: InboxLimits,
-    /// Control messages are offered among the sub-protocols.
+    /// Whether the sub-protocols offer control messages.
     controls: bool,
     types: PhantomData<fn(Out, C) -> In>,
 }
 
-/// What the server answers, and how to know the answer.
+/// The ping that the server answers, and how to recognise the answer.
 struct Heartbeat {
     ping: Message,
     is_pong: Box<dyn Fn(&Message) -> bool>,
@@ -213,8 +211,8 @@ impl<Out, In, C> Builder<Out, In, C> {
         self
     }
 
-    /// Asks `predicate` about every loss; `None` leaves it to
-    /// [the policy for the close code](crate::connection::close_policy).
+    /// Calls `predicate` after every loss; `None` leaves the decision to [the policy for the close
+    /// code](crate::connection::close_policy).
     pub fn should_reconnect(
         mut self,
         predicate: impl Fn(&Loss) -> Option<Verdict> + 'static,
@@ -223,27 +221,27 @@ impl<Out, In, C> Builder<Out, In, C> {
         self
     }
 
-    /// Calls `handler` when a connection is open, before anything that waits in the queue is sent. What
-    /// it sends goes ahead of the queue: the place to authenticate. What it imports from JavaScript and may
-    /// throw is to be imported with `catch`, as for [`Builder::on_message`].
+    /// Calls `handler` when a connection is open, before anything in the queue is sent. What it sends goes ahead of
+    /// the queue: this is the place to authenticate. Imports from JavaScript that may throw must use `catch`, as for
+    /// [`Builder::on_message`].
     pub fn on_open(mut self, handler: impl Fn(&Opening<'_>) + 'static) -> Self {
         self.on_open = Some(Box::new(handler));
         self
     }
 
-    /// Calls `handler` with every event as it happens, before the handler of [`Builder::on_open`]. Unlike the stream of
-    /// [`Socket::events`], which keeps a number of events for a reader that is behind, it misses none. It must not own
-    /// the [`Socket`]; by a [`Handle`] it may send, close and reconnect. What it imports from JavaScript and may throw is
-    /// to be imported with `catch`, as for [`Builder::on_message`].
+    /// Calls `handler` with every event as it happens, before the handler of [`Builder::on_open`]. Unlike the stream
+    /// of [`Socket::events`], which keeps a limited number of events for a slow reader, it misses none. It must not
+    /// own the [`Socket`]; with a [`Handle`] it may send, close and reconnect. Imports from JavaScript that may throw
+    /// must use `catch`, as for [`Builder::on_message`].
     pub fn on_event(mut self, handler: impl FnMut(&Event<Message>) + 'static) -> Self {
         self.on_event = Some(Box::new(handler));
         self
     }
 
-    /// Says that the server answers `ping`, and which messages are the answer: these do not reach the
-    /// stream. With it, the option `heartbeat_interval` makes a half-open connection be noticed, and a
-    /// page that wakes asks the server whether the connection still lives. An answer confirms what was sent before
-    /// that ping; where more come than were asked for, the server sends them by itself, and they confirm nothing.
+    /// Says that the server answers `ping`, and which messages are the answer; these do not reach the stream. With
+    /// it, the option `heartbeat_interval` detects half-open connections, and a page that wakes up asks the server
+    /// whether the connection is still alive. An answer confirms what was sent before that ping; if more answers come
+    /// than pings went out, the server sends them unasked, and they confirm nothing.
     pub fn heartbeat(
         mut self,
         ping: Message,
@@ -256,20 +254,20 @@ impl<Out, In, C> Builder<Out, In, C> {
         self
     }
 
-    /// What is sent at every `keepalive_interval` (see [`Options`]), where control messages are not spoken; without
-    /// it, the ping of [`Builder::heartbeat`] is. The server need not answer: nothing is judged by it.
+    /// Sent at every `keepalive_interval` (see [`Options`]) unless control messages are in use; the default is the
+    /// ping of [`Builder::heartbeat`]. The server need not answer, and no conclusion is drawn if it does not.
     pub fn keepalive(mut self, message: Message) -> Self {
         self.keepalive = Some(message);
         self
     }
 
-    /// How much may wait to be read from the stream.
+    /// How many unread messages the stream may hold.
     pub fn inbox(mut self, limits: InboxLimits) -> Self {
         self.inbox = limits;
         self
     }
 
-    /// Runs on another platform than the browser: a test kit, a simulation.
+    /// Runs on a platform other than the browser: a test kit, a simulation.
     pub fn platform(mut self, platform: Rc<dyn Runtime>) -> Self {
         self.platform = Some(platform);
         self
@@ -278,7 +276,7 @@ impl<Out, In, C> Builder<Out, In, C> {
     /// Starts connecting, unless the option `start_closed` is set.
     ///
     /// # Errors
-    /// When an option, the URL or a sub-protocol cannot be right.
+    /// If an option, the URL or a sub-protocol is invalid.
     pub fn connect(mut self) -> Result<Socket<Out, In, C>, ConnectError> {
         if is_abandoned() {
             return Err(ConnectError::Panicked);
@@ -340,16 +338,15 @@ impl<Out, In, C> Builder<Out, In, C> {
 }
 
 impl<Out, In, C: Decode<In>> Builder<Out, In, C> {
-    /// Calls `handler` with every message as it arrives, and with what could not be decoded, instead of keeping
-    /// it for the stream, which then gives nothing and ends with the connection.
+    /// Calls `handler` with every message as it arrives, and with every decoding error, instead of keeping it for the
+    /// stream, which then yields nothing and ends with the connection.
     ///
-    /// It is the fastest way to receive: no task is woken for a message, and nothing waits to be read, so that
-    /// the limits of [`Builder::inbox`] do not apply. By its [`Handle`] the handler may send, close and reconnect;
-    /// the next message comes when it has returned. It must not own the [`Socket`], which owns it.
+    /// This is the fastest way to receive: no task is woken for a message, and nothing waits to be read, so the
+    /// limits of [`Builder::inbox`] do not apply. With its [`Handle`], the handler may send, close and reconnect; the
+    /// next message comes after it has returned. It must not own the [`Socket`], which owns it.
     ///
-    /// What it imports from JavaScript and may throw is to be imported with `#[wasm_bindgen(catch)]`. An exception that is not
-    /// caught there leaves through this crate without anything being put back, as it leaves all of Rust, and the
-    /// socket tells nothing more.
+    /// Imports from JavaScript that may throw must use `#[wasm_bindgen(catch)]`. An uncaught exception leaves through
+    /// this crate without any cleanup, as it does in all Rust code, and the socket then reports nothing more.
     ///
     /// ```no_run
     /// use steady_socket::{Json, Socket};
@@ -379,22 +376,22 @@ impl<Out, In, C: Decode<In>> Builder<Out, In, C> {
     }
 }
 
-/// What the socket, its handles and the driver's application share. It does not keep the connection.
+/// State shared by the socket, its handles and the driver's application. It does not keep the connection alive.
 #[derive(Default)]
 struct Shared {
     driver: RefCell<Option<WeakDriver<Message>>>,
     inbox: RefCell<Inbox>,
     reader: RefCell<Option<Waker>>,
-    /// Whoever waits for room or for the end.
+    /// The tasks that wait for room or for the end.
     waiting: RefCell<WaitingList>,
     watchers: Watchers,
-    /// Not there while it runs.
+    /// `None` while it runs.
     on_event: Cell<Option<OnEvent>>,
     gone: Cell<bool>,
 }
 
 impl Shared {
-    /// Whether the socket was dropped, or the program has panicked: then any of this may be half done.
+    /// Whether the socket was dropped or the program has panicked: then any of this state may be inconsistent.
     fn is_gone(&self) -> bool {
         self.gone.get() || is_abandoned()
     }
@@ -406,10 +403,10 @@ impl Shared {
         self.driver.borrow().as_ref()?.upgrade()
     }
 
-    /// Tells an event to all who watch.
+    /// Delivers an event to all watchers.
     fn tell(&self, event: &Event<Message>) {
         self.watchers.tell(event);
-        // Not there while it runs: an event that its own calls bring comes later.
+        // `None` while it runs: an event that its own calls cause comes later.
         if let Some(mut handler) = self.on_event.take() {
             handler(event);
             self.on_event.set(Some(handler));
@@ -423,7 +420,7 @@ impl Shared {
         }
     }
 
-    /// Wakes those for whom there is what they wait for.
+    /// Wakes the tasks whose condition now holds.
     fn wake_waiting(&self, is_there: &dyn Fn(Option<usize>) -> bool) {
         let next = || self.waiting.borrow_mut().take(is_there);
         while let Some(waker) = next() {
@@ -431,14 +428,14 @@ impl Shared {
         }
     }
 
-    /// Has a task woken when there is room, or only at the end, in the place that it has already.
+    /// Registers a task to be woken when there is room, or only at the end, in its existing slot if it has one.
     fn wait(&self, place: &mut Option<Place>, task: &Context<'_>, room: Option<usize>) {
         let waker = task.waker().clone();
         let earlier = self.waiting.borrow_mut().wait(place, room, waker);
         drop(earlier);
     }
 
-    /// Forgets that a task waits.
+    /// Removes a waiting task.
     fn leave(&self, place: &mut Option<Place>) {
         if let Some(place) = place.take() {
             let waker = self.waiting.borrow_mut().leave(place);
@@ -446,7 +443,7 @@ impl Shared {
         }
     }
 
-    /// Hands over an encoded message; gives it back when there is no room.
+    /// Sends an encoded message; returns it if there is no room.
     fn send(&self, message: Message, mode: SendMode) -> Result<Sent, SendRejected<Message>> {
         match self.driver() {
             Some(driver) => {
@@ -466,26 +463,26 @@ pub(crate) struct Face {
     platform: Rc<dyn Runtime>,
     predicate: Option<Predicate>,
     on_open: Option<OnOpen>,
-    /// Not there while it runs.
+    /// `None` while it runs.
     on_message: Cell<Option<OnMessage>>,
     heartbeat: Option<Heartbeat>,
     keepalive: Option<Message>,
     shared: Rc<Shared>,
 }
 
-/// The driver owns the application; an attempt under way keeps it, too.
+/// The driver owns the application; an attempt in progress keeps it alive, too.
 struct FaceRef(Rc<Face>);
 
 impl Face {
     fn target(&self, url: String, protocols: Vec<String>) -> Result<Target, Refused> {
         check_protocols(&protocols)?;
-        // What does not change was parsed when the socket was made; a parsed URL stays as it is.
+        // A fixed URL was parsed when the socket was made and does not change.
         let url = parse_url(&*self.platform, self.options, &url)?;
         Ok(Target { url, protocols })
     }
 }
 
-/// The URL as the socket is to be given it, if it may be given it at all.
+/// The URL for the socket, if the page may connect to it.
 fn parse_url(platform: &dyn Runtime, options: Options, url: &str) -> Result<String, Refused> {
     let url = platform.parse_url(url)?;
     check_secure(platform, options, &url)?;
@@ -519,7 +516,7 @@ impl Application<Message> for FaceRef {
     }
 
     fn message(&self, payload: Message) {
-        // The driver hands over one message at a time, so that it is there whenever there is one.
+        // The driver hands over one message at a time, so it is present whenever there is one.
         if let Some(mut handler) = self.0.on_message.take() {
             handler(&self.0.shared, payload);
             self.0.on_message.set(Some(handler));
@@ -593,7 +590,7 @@ impl Application<Message> for FaceRef {
 
     fn settled(&self) {
         let shared = &self.0.shared;
-        // Asked first, since it is so after nearly every message.
+        // Checked first, since it holds after nearly every message.
         if shared.waiting.borrow().is_empty() && shared.reader.borrow().is_none() {
             return;
         }
@@ -604,17 +601,17 @@ impl Application<Message> for FaceRef {
         if over {
             shared.wake_reader();
         }
-        // Only those who will find it: one that is woken for nothing would wake the next.
+        // Only as many as there is room for: one that is woken in vain would wake the next.
         shared.wake_waiting(&|room| {
             over || room.is_some_and(|room| driver.ask(|connection| connection.has_room(room)))
         });
     }
 }
 
-/// Asks for what an attempt connects to, where it has to be asked for.
+/// Resolves the URL and the sub-protocols of an attempt, where a provider supplies them.
 pub(crate) type Search = fn(&Rc<Face>, &Attempt, Answer) -> Resolution;
 
-/// As [`Search`].
+/// See [`Search`].
 pub(crate) fn search(face: &Rc<Face>, attempt: &Attempt, answer: Answer) -> Resolution {
     let (url, protocols) = (face.url.give(attempt), face.protocols.give(attempt));
     let asking = Rc::clone(face);
@@ -630,7 +627,7 @@ pub(crate) fn search(face: &Rc<Face>, attempt: &Attempt, answer: Answer) -> Reso
     Resolution::Pending(Box::new(searching))
 }
 
-/// Waits for two futures side by side.
+/// Polls two futures concurrently.
 async fn both<A, B>(mut a: LocalFuture<A>, mut b: LocalFuture<B>) -> (A, B) {
     let (mut first, mut second) = (None, None);
     poll_fn(move |task| {
@@ -655,7 +652,7 @@ async fn both<A, B>(mut a: LocalFuture<A>, mut b: LocalFuture<B>) -> (A, B) {
     .await
 }
 
-/// A connection that has just opened, given to the handler of [`Builder::on_open`].
+/// A connection that has just opened, passed to the handler of [`Builder::on_open`].
 pub struct Opening<'a> {
     shared: &'a Rc<Shared>,
     reconnected: bool,
@@ -678,13 +675,13 @@ impl Opening<'_> {
         self.reconnected
     }
 
-    /// How many attempts it took.
+    /// The number of attempts it took.
     #[must_use]
     pub const fn attempt(&self) -> u32 {
         self.attempt
     }
 
-    /// A handle with which to send, close or ask.
+    /// A handle for sending, closing and querying.
     #[must_use]
     pub fn handle<Out, C>(&self) -> Handle<Out, C> {
         Handle::of(self.shared)
@@ -694,11 +691,12 @@ impl Opening<'_> {
 /// A typed WebSocket that stays connected: a [`Stream`] of what the server sends and a [`Sink`] for what
 /// the application sends.
 ///
-/// * The stream yields `Err` for a message that cannot be decoded, and goes on. It ends when the
-///   connection is closed for good, and goes on after [`Handle::reconnect`].
-/// * The sink takes one message more than the queue has room for, and is then not ready until there is,
-///   whether connected or not; `send(…).await` returns when the queue or the browser has the message. Closing it closes the connection and waits for that.
-/// * Dropping it (after a split, its last half) hands the queue to the browser, closes the connection and
+/// * The stream yields `Err` for a message that cannot be decoded, and continues. It ends when the connection is
+///   closed for good, and resumes after [`Handle::reconnect`].
+/// * The sink accepts one message more than the queue has room for, and is then not ready until there is room,
+///   connected or not; `send(…).await` returns when the queue or the browser has the message. Closing the sink closes
+///   the connection and waits for that.
+/// * Dropping it (after a split, dropping its last half) hands the queue to the browser, closes the connection and
 ///   frees every listener and timer.
 ///
 /// ```no_run
@@ -716,9 +714,9 @@ impl Opening<'_> {
 pub struct Socket<Out, In, C> {
     driver: Driver<Message>,
     shared: Rc<Shared>,
-    /// A message that the sink has taken and the queue has no room for yet.
+    /// A message that the sink has accepted but the queue has no room for yet.
     waiting: Option<Message>,
-    /// Where the task waits that uses the sink.
+    /// Where the task that uses the sink waits.
     place: Option<Place>,
     types: PhantomData<fn(Out, C) -> In>,
 }
@@ -739,24 +737,24 @@ impl<Out, In, C> Socket<Out, In, C> {
     /// Connects with the default options.
     ///
     /// # Errors
-    /// When the URL cannot be right.
+    /// If the URL is invalid.
     pub fn connect(url: impl Into<Source<String>>) -> Result<Self, ConnectError> {
         Self::builder(url).connect()
     }
 
-    /// Says more before connecting.
+    /// Configures the socket before it connects.
     pub fn builder(url: impl Into<Source<String>>) -> Builder<Out, In, C> {
         Builder::new(url.into())
     }
 
-    /// A handle that sends, closes, reconnects and asks, and does not keep the connection.
+    /// A handle that sends, closes, reconnects and queries, and does not keep the connection alive.
     #[must_use]
     pub fn handle(&self) -> Handle<Out, C> {
         Handle::of(&self.shared)
     }
 
-    /// The connection's events from now on. Those of the first attempt are not yet told when the socket
-    /// has just been made.
+    /// The connection's events from now on. Right after the socket was made, this includes those of the first
+    /// attempt.
     pub fn events(&self) -> Events {
         self.shared.watchers.watch()
     }
@@ -768,7 +766,7 @@ impl<Out, In, C> Socket<Out, In, C> {
         self.driver.ask(|connection| connection.phase())
     }
 
-    /// Hands over the message that waits, if there is room.
+    /// Sends the waiting message, if there is room.
     fn poll_waiting(&mut self, task: &Context<'_>) -> Poll<Result<(), SendError>> {
         let Some(message) = self.waiting.take() else {
             return match self.phase() {
@@ -791,11 +789,11 @@ impl<Out, In, C> Socket<Out, In, C> {
     }
 }
 
-/// Connects to an endpoint at `base`, for example `wss://example.org`, or the empty string for the server
-/// of the page. The path and the messages are the endpoint's, a query of `base` goes behind the path, and
-/// the sub-protocol is the one that the endpoint offers for the codec; a codec that it does not offer does
-/// not compile. A server that knows [control messages](steady_socket_protocol::control) is asked for them:
-/// then a half-open connection is noticed, and the server can say when to come back.
+/// Connects to an endpoint at `base`, for example `wss://example.org`, or the empty string for the page's own server.
+/// The path and the messages are the endpoint's, a query of `base` goes after the path, and the sub-protocol is the
+/// one that the endpoint offers for the codec; a codec that it does not offer is a compile error. The client also
+/// offers [control messages](steady_socket_protocol::control): if the server supports them, half-open connections are
+/// detected, and the server can say when to reconnect.
 ///
 /// ```no_run
 /// use steady_socket::endpoint;
@@ -813,14 +811,14 @@ where
     let (base, query) = base.split_at(base.find('?').unwrap_or(base.len()));
     let url = format!("{}{}{query}", base.trim_end_matches('/'), E::PATH);
     let name = <E as Offers<C>>::SUBPROTOCOL;
-    // Preferred with control messages; a server that does not know them takes the plain name.
+    // With control messages first; a server that does not know them chooses the plain name.
     let offers = vec![format!("{name}{}", control::SUFFIX), name.to_owned()];
     let mut builder = Socket::builder(url).protocols(offers);
     builder.controls = true;
     builder
 }
 
-/// A socket is never pinned to its place.
+/// A socket is never structurally pinned.
 impl<Out, In, C> Unpin for Socket<Out, In, C> {}
 
 impl<Out, In, C: Decode<In>> Stream for Socket<Out, In, C> {
@@ -866,7 +864,7 @@ impl<Out, In, C: Encode<Out>> Sink<Out> for Socket<Out, In, C> {
         }
     }
 
-    /// Ready when the queue or the browser has everything; it does not wait for a connection.
+    /// Ready when the queue or the browser has everything; this does not wait for a connection.
     fn poll_flush(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Result<(), SendError>> {
         if self.waiting.is_none() {
             return Poll::Ready(Ok(()));
@@ -874,7 +872,7 @@ impl<Out, In, C: Encode<Out>> Sink<Out> for Socket<Out, In, C> {
         self.poll_waiting(task)
     }
 
-    /// Closes the connection; ready when that is done.
+    /// Closes the connection; ready once it is closed.
     fn poll_close(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Result<(), SendError>> {
         if self.waiting.is_some() && self.poll_waiting(task)?.is_pending() {
             return Poll::Pending;
@@ -901,9 +899,9 @@ impl<Out, In, C> Drop for Socket<Out, In, C> {
         if is_abandoned() {
             return;
         }
-        // The driver itself goes when its last user on the stack returns, if this is in a handler.
+        // In a handler, the driver itself is dropped when its last user on the stack returns.
         if let Some(message) = self.waiting.take() {
-            // It found no room until now.
+            // There was no room for it until now.
             let bytes = message.len() as u64;
             self.shared.tell(&Event::Dropped(Dropped {
                 reason: DropReason::Closed,
@@ -917,7 +915,7 @@ impl<Out, In, C> Drop for Socket<Out, In, C> {
             code: None,
             reason: String::new(),
         });
-        // The streams of events are told how it ends before they do.
+        // The event streams receive the last event before they end.
         self.driver.tell_now();
         self.shared.gone.set(true);
         self.shared.watchers.end();
@@ -925,8 +923,8 @@ impl<Out, In, C> Drop for Socket<Out, In, C> {
     }
 }
 
-/// Sends, closes, suspends, reconnects and asks; as many clones as wanted. It does not keep the connection: once
-/// the [`Socket`] is dropped, everything returns that it is closed.
+/// Sends, closes, suspends, reconnects and queries; clone it freely. It does not keep the connection alive: once the
+/// [`Socket`] is dropped, every call reports that it is closed.
 pub struct Handle<Out, C> {
     shared: Weak<Shared>,
     types: PhantomData<fn(Out, C)>,
@@ -964,11 +962,11 @@ impl<Out, C> Handle<Out, C> {
             .ok_or(Gone)
     }
 
-    /// Closes for good, until [`Handle::reconnect`]. While open, the queue is handed to the browser
-    /// first; otherwise what waits is reported as dropped.
+    /// Closes for good, until [`Handle::reconnect`]. If the connection is open, the queue is handed to the browser
+    /// first; otherwise the waiting messages are reported as dropped.
     ///
     /// # Errors
-    /// When the code is neither 1000 nor in 3000–4999, or the reason is longer than 123 bytes.
+    /// If the code is neither 1000 nor in 3000–4999, or the reason is longer than 123 bytes.
     pub fn close(&self, code: Option<u16>, reason: &str) -> Result<(), CloseError> {
         check_close(code, reason)?;
         if let Ok(driver) = self.driver() {
@@ -980,12 +978,12 @@ impl<Out, C> Handle<Out, C> {
         Ok(())
     }
 
-    /// A new connection now, whatever the state; after a final close, afresh. Only when too many attempts
-    /// were made in a short time (options `attempt_burst`, `attempt_interval`) it waits, without a
-    /// connection, until one more may be made; the event [`Event::State`] says so.
+    /// Opens a new connection now, whatever the state; after a final close, it starts afresh. Only if too many
+    /// attempts were made in a short time (options `attempt_burst`, `attempt_interval`) does it wait, without a
+    /// connection, until one more is allowed; the event [`Event::State`] reports that.
     ///
     /// # Errors
-    /// When the socket is gone.
+    /// If the socket is gone.
     pub fn reconnect(&self) -> Result<(), Gone> {
         self.driver()?.command(Input::Reconnect {
             code: None,
@@ -994,11 +992,11 @@ impl<Out, C> Handle<Out, C> {
         Ok(())
     }
 
-    /// As [`Handle::reconnect`], with a code and a reason for the server with which the present connection is closed, if
-    /// there is one. The event [`Event::Closed`] has them, too.
+    /// Like [`Handle::reconnect`], closing the current connection, if any, with a code and a reason for the server.
+    /// The event [`Event::Closed`] has them, too.
     ///
     /// # Errors
-    /// When the code is neither 1000 nor in 3000–4999, the reason is longer than 123 bytes, or the socket is gone.
+    /// If the code is neither 1000 nor in 3000–4999, the reason is longer than 123 bytes, or the socket is gone.
     pub fn reconnect_with(&self, code: Option<u16>, reason: &str) -> Result<(), ReconnectError> {
         check_close(code, reason).map_err(ReconnectError::Close)?;
         let driver = self.driver().map_err(ReconnectError::Gone)?;
@@ -1009,18 +1007,18 @@ impl<Out, C> Handle<Out, C> {
         Ok(())
     }
 
-    /// Pauses: closes the connection, with code 1000 unless another is given, and makes no other until
-    /// [`Handle::resume`] or [`Handle::reconnect`]. The queue, the streams and the options stay, and what is sent
-    /// meanwhile is queued. [`Phase::Suspended`] holds at once; an attempt or a wait that is under way ends. Without
-    /// effect before the start, while closing and when closed.
+    /// Pauses: closes the connection, with code 1000 by default, and opens no other until [`Handle::resume`] or
+    /// [`Handle::reconnect`]. The queue, the streams and the options stay, and messages sent meanwhile are queued.
+    /// [`Phase::Suspended`] applies at once; an attempt or a wait in progress ends. This has no effect before the
+    /// start, while closing and when closed.
     ///
     /// The connection's [`Event::Closed`], whose cause is [`Cause::Suspended`](crate::Cause::Suspended), comes when
-    /// the server has answered the close, after the option `close_timeout`, or when it is resumed before. What the
-    /// platform had taken and was not confirmed is reported. Until it is resumed there is no
-    /// timer but for the time to live of queued messages, and nobody listens to the page.
+    /// the server has answered the close, after the option `close_timeout`, or on an earlier resume. It reports
+    /// messages that the platform accepted but the server never confirmed. Until the resume there are no timers,
+    /// except for the time to live of queued messages, and nothing listens to the page.
     ///
     /// # Errors
-    /// When the code is neither 1000 nor in 3000–4999, or the reason is longer than 123 bytes.
+    /// If the code is neither 1000 nor in 3000–4999, or the reason is longer than 123 bytes.
     pub fn suspend(&self, code: Option<u16>, reason: &str) -> Result<(), CloseError> {
         check_close(code, reason)?;
         if let Ok(driver) = self.driver() {
@@ -1032,27 +1030,27 @@ impl<Out, C> Handle<Out, C> {
         Ok(())
     }
 
-    /// Goes on after [`Handle::suspend`]: connects at once, within the budget of attempts, and without waiting for
-    /// the server to answer the close of the suspension. Earlier failures do not count. Without effect unless it is
+    /// Resumes after [`Handle::suspend`]: connects at once, within the budget of attempts, without waiting for the
+    /// server to answer the close of the suspension. Earlier failures do not count. It has no effect unless
     /// suspended.
     ///
     /// # Errors
-    /// When the socket is gone.
+    /// If the socket is gone.
     pub fn resume(&self) -> Result<(), Gone> {
         self.driver()?.command(Input::Resume);
         Ok(())
     }
 
-    /// With the option `gate`: the queue may flow on this connection.
+    /// With the option `gate`: lets the queue flow on this connection.
     ///
     /// # Errors
-    /// When the socket is gone.
+    /// If the socket is gone.
     pub fn ready(&self) -> Result<(), Gone> {
         self.driver()?.command(Input::Ready);
         Ok(())
     }
 
-    /// What the connection is doing; [`Phase::Closed`] once the socket is gone.
+    /// The connection's state; [`Phase::Closed`] once the socket is gone.
     #[must_use]
     pub fn phase(&self) -> Phase {
         self.driver().map_or(Phase::Closed, |driver| {
@@ -1063,15 +1061,15 @@ impl<Out, C> Handle<Out, C> {
     /// The counters.
     ///
     /// # Errors
-    /// When the socket is gone.
+    /// If the socket is gone.
     pub fn snapshot(&self) -> Result<Snapshot, Gone> {
         Ok(self.driver()?.snapshot())
     }
 
-    /// Bytes in the queue and in the browser.
+    /// Bytes in the queue and in the browser's buffer.
     ///
     /// # Errors
-    /// When the socket is gone.
+    /// If the socket is gone.
     pub fn buffered_amount(&self) -> Result<u64, Gone> {
         let driver = self.driver()?;
         let queued = driver.ask(|connection| connection.queued_bytes()) as u64;
@@ -1082,10 +1080,10 @@ impl<Out, C> Handle<Out, C> {
         ))
     }
 
-    /// The sub-protocol that the server chose for this connection; empty for none.
+    /// The sub-protocol that the server chose for this connection; empty if none.
     ///
     /// # Errors
-    /// When the socket is gone.
+    /// If the socket is gone.
     pub fn protocol(&self) -> Result<String, Gone> {
         Ok(self
             .driver()?
@@ -1096,7 +1094,7 @@ impl<Out, C> Handle<Out, C> {
     /// The connection's events from now on.
     ///
     /// # Errors
-    /// When the socket is gone.
+    /// If the socket is gone.
     pub fn events(&self) -> Result<Events, Gone> {
         let shared = self
             .shared
@@ -1108,18 +1106,18 @@ impl<Out, C> Handle<Out, C> {
 }
 
 impl<Out, C: Encode<Out>> Handle<Out, C> {
-    /// Sends without waiting: to the browser, or into the queue.
+    /// Sends without waiting: to the browser or into the queue.
     ///
     /// # Errors
-    /// When it cannot be encoded, the queue is full, or the connection is closed.
+    /// If the message cannot be encoded, the queue is full, or the connection is closed.
     pub fn try_send(&self, message: &Out) -> Result<Sent, SendError> {
         self.try_send_with(message, SendMode::default())
     }
 
-    /// As [`Handle::try_send`], ahead of the queue, or now or never, or with a time to live.
+    /// Like [`Handle::try_send`], but ahead of the queue, now or never, or with a time to live.
     ///
     /// # Errors
-    /// As [`Handle::try_send`].
+    /// See [`Handle::try_send`].
     pub fn try_send_with(&self, message: &Out, mode: SendMode) -> Result<Sent, SendError> {
         let message = C::encode(message).map_err(SendError::Encode)?;
         let shared = self.shared.upgrade().ok_or(SendError::Closed)?;
@@ -1133,11 +1131,11 @@ impl<Out, C: Encode<Out>> Handle<Out, C> {
 
     /// Sends, and waits for room in the queue if there is none.
     ///
-    /// It is cancel safe: if the future is dropped before it is ready, the message was not sent and will not be, it is
-    /// reported nowhere, and nothing of it is kept.
+    /// This is cancel safe: if the future is dropped before it is ready, the message was not sent and will not be, it
+    /// is not reported, and nothing of it is kept.
     ///
     /// # Errors
-    /// When it cannot be encoded, or the connection is closed.
+    /// If the message cannot be encoded, or the connection is closed.
     pub async fn send(&self, message: &Out) -> Result<(), SendError> {
         let mut waiting = Some(C::encode(message).map_err(SendError::Encode)?);
         let mut stay = Stay {
@@ -1163,14 +1161,14 @@ impl<Out, C: Encode<Out>> Handle<Out, C> {
     }
 }
 
-/// How long a future waits. Dropping it is the end of that.
+/// The registration of a waiting future. Dropping it removes it.
 struct Stay<'a> {
     shared: &'a Weak<Shared>,
     place: Option<Place>,
 }
 
 impl Stay<'_> {
-    /// A method, so that a closure takes the whole of it.
+    /// A method, so that a closure captures the whole of it.
     fn wait(&mut self, shared: &Shared, task: &Context<'_>, room: usize) {
         shared.wait(&mut self.place, task, Some(room));
     }

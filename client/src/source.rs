@@ -1,4 +1,4 @@
-//! Where the URL and the sub-protocols come from: a value, a function, or an async function.
+//! Sources of the URL and the sub-protocols: a value, a function, or an async function.
 
 use core::fmt;
 use core::future::Future;
@@ -7,7 +7,7 @@ use crate::driver::Attempt;
 use crate::platform::{LocalFuture, Refused};
 use crate::socket::{Search, search};
 
-/// A value that is known, or that is asked for afresh before every attempt.
+/// A fixed value, or one that is obtained afresh for every attempt.
 ///
 /// ```
 /// use steady_socket::{Attempt, Source};
@@ -21,13 +21,13 @@ use crate::socket::{Search, search};
 /// ```
 pub struct Source<T>(Kind<T>);
 
-/// A function that is asked before every attempt.
+/// A function that is called before every attempt.
 type Ask<T> = dyn Fn(&Attempt) -> LocalFuture<Result<T, Refused>>;
 
 struct Provider<T> {
     ask: Box<Ask<T>>,
-    /// How an attempt waits for the answer. It is named where providers are made, so that a program without
-    /// any is made without it.
+    /// How an attempt waits for the value. Providers set it when they are created, so that a program without any is
+    /// built without it.
     search: Search,
 }
 
@@ -37,9 +37,9 @@ enum Kind<T> {
 }
 
 impl<T: Clone + 'static> Source<T> {
-    /// Asks `provide` before every attempt. When it fails, or does not finish within the option
-    /// `provider_timeout`, the attempt has failed, and the next one asks again. Its future is dropped
-    /// when the answer is no longer wanted.
+    /// Calls `provide` before every attempt. If it fails, or does not finish within the option `provider_timeout`,
+    /// the attempt has failed, and the next one calls it again. Its future is dropped when the result is no longer
+    /// needed.
     pub fn asking<F, Fut, E>(provide: F) -> Self
     where
         F: Fn(&Attempt) -> Fut + 'static,
@@ -55,7 +55,7 @@ impl<T: Clone + 'static> Source<T> {
         }))
     }
 
-    /// The value, when it does not change.
+    /// The value, if it is fixed.
     pub(crate) const fn value(&self) -> Option<&T> {
         match &self.0 {
             Kind::Value(value) => Some(value),
@@ -63,12 +63,12 @@ impl<T: Clone + 'static> Source<T> {
         }
     }
 
-    /// Puts another value in the place of one that does not change.
+    /// Replaces a fixed value.
     pub(crate) fn set_value(&mut self, value: T) {
         self.0 = Kind::Value(value);
     }
 
-    /// How an attempt waits for a value that is asked for.
+    /// How an attempt waits for a provided value.
     pub(crate) const fn search(&self) -> Option<Search> {
         match &self.0 {
             Kind::Value(_) => None,
@@ -86,7 +86,7 @@ impl<T: Clone + 'static> Source<T> {
 }
 
 impl<T> fmt::Debug for Source<T> {
-    /// Without the value, which may carry a token.
+    /// Omits the value, which may carry a token.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.0 {
             Kind::Value(_) => "Source::Value",
@@ -119,7 +119,7 @@ impl<const N: usize> From<[&str; N]> for Source<Vec<String>> {
     }
 }
 
-/// Checks sub-protocols as the standard does: each a token of HTTP, none twice.
+/// Checks sub-protocols per the standard: each is an HTTP token, and none occurs twice.
 pub(crate) fn check_protocols(protocols: &[String]) -> Result<(), Refused> {
     for (index, protocol) in protocols.iter().enumerate() {
         let token = |byte: u8| byte.is_ascii_graphic() && !b"\"(),/:;<=>?@[\\]{}".contains(&byte);
@@ -143,8 +143,8 @@ pub(crate) fn check_protocols(protocols: &[String]) -> Result<(), Refused> {
     Ok(())
 }
 
-/// Refuses what a browser refuses on a page that was loaded over https: a connection that is not secure,
-/// to another host than this machine.
+/// Refuses what browsers refuse on a page loaded over https: an insecure connection to a host other than this
+/// machine.
 pub(crate) fn check_mixed_content(url: &str, page_is_secure: bool) -> Result<(), Refused> {
     match url.strip_prefix("ws://") {
         Some(rest) if page_is_secure && !is_loopback(rest) => Err(Refused::because(
@@ -155,8 +155,8 @@ pub(crate) fn check_mixed_content(url: &str, page_is_secure: bool) -> Result<(),
     }
 }
 
-/// The permission of the user that a page may need to connect to this parsed URL: `None` for an address of the
-/// internet. The JavaScript face has the same rule, in `convert.js`.
+/// The user's permission that a page may need to connect to this parsed URL: `None` for an Internet address. The
+/// JavaScript counterpart of this rule is in `convert.js`.
 #[cfg(any(feature = "gloo-net", test))]
 pub(crate) fn permission_for(url: &str) -> Option<&'static str> {
     let (_, rest) = url.split_once("://")?;
@@ -176,9 +176,9 @@ pub(crate) fn permission_for(url: &str) -> Option<&'static str> {
     local.then_some("local-network")
 }
 
-/// The host in what follows the scheme of a parsed URL; of an IPv6 address its beginning at least.
+/// The host in the part of a parsed URL after the scheme; of an IPv6 address, at least its beginning.
 fn host_of(rest: &str) -> &str {
-    // By bytes, all of which are ASCII in a parsed URL: searching for characters is many times the code.
+    // By bytes, all of which are ASCII in a parsed URL: a character search compiles to many times the code.
     let until = |text: &str, end: fn(u8) -> bool| text.bytes().position(end).unwrap_or(text.len());
     let authority = rest
         .get(..until(rest, |byte| byte == b'/' || byte == b'?'))
@@ -194,7 +194,7 @@ fn host_of(rest: &str) -> &str {
         .unwrap_or_default()
 }
 
-/// Whether what follows the scheme of a parsed URL names this machine (Secure Contexts, section 3.1).
+/// Whether the part of a parsed URL after the scheme names this machine (Secure Contexts, section 3.1).
 fn is_loopback(rest: &str) -> bool {
     let host = host_of(rest);
     host.starts_with("[::1]")
@@ -203,7 +203,7 @@ fn is_loopback(rest: &str) -> bool {
         || is_loopback_address(host)
 }
 
-/// Whether a parsed host name is 127.x.x.x. Parsing has left no other name that is digits and dots.
+/// Whether a parsed host name is 127.x.x.x. After parsing, no other name consists of digits and dots.
 fn is_loopback_address(name: &str) -> bool {
     name.starts_with("127.")
         && name
@@ -259,7 +259,7 @@ mod tests {
     // [R30]
     #[test]
     fn a_secure_page_connects_securely_or_to_this_machine() {
-        // The JavaScript face has the same rule, and a test against the same table.
+        // JavaScript has the same rule, and a test with the same table.
         let table = include_str!("../tests/mixed-content.txt");
         let rows = table.lines().filter(|line| !line.starts_with('#'));
         let mut refused = 0;

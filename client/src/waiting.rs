@@ -1,29 +1,29 @@
-//! Those who wait for room in the queue, or for the end.
+//! Tasks that wait for room in the queue, or for the end.
 
 use core::task::Waker;
 
-/// Somebody who waits for room for so many bytes, or only for the end.
+/// A task that waits for room for this many bytes, or only for the end.
 struct Waiting {
     room: Option<usize>,
     waker: Waker,
 }
 
-/// A place in the [`WaitingList`].
+/// A slot in the [`WaitingList`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Place(u64);
 
-/// In the order in which they came.
+/// Waiting tasks in order of arrival.
 ///
-/// One who leaves is forgotten at once, its waker included. Its empty entry goes when there are as many of these as
-/// others, so that an entry is looked at a bounded number of times, however many come and go.
+/// A task that leaves is forgotten at once, including its waker. Its empty entry is removed when there are as many of
+/// these as others, so that each entry is visited a bounded number of times, however many come and go.
 ///
-/// Invariant: the places rise, and `living` is the number of entries that are not empty.
+/// Invariant: the slots ascend, and `living` is the number of non-empty entries.
 #[derive(Default)]
 pub(crate) struct WaitingList {
     entries: Vec<(u64, Option<Waiting>)>,
     living: usize,
     next: u64,
-    /// How many entries were looked at so far.
+    /// How many entries were visited so far.
     #[cfg(test)]
     steps: usize,
 }
@@ -33,8 +33,8 @@ impl WaitingList {
         self.living == 0
     }
 
-    /// Waits at `place`, if that is still one, or else takes another. What this gives back is to be dropped where nothing
-    /// is borrowed, as for [`leave`](Self::leave).
+    /// Waits in the slot `place`, if that is still valid, or else takes another. Drop the result while nothing is
+    /// borrowed, as for [`leave`](Self::leave).
     pub(crate) fn wait(
         &mut self,
         place: &mut Option<Place>,
@@ -64,8 +64,7 @@ impl WaitingList {
             .ok()
     }
 
-    /// Forgets one who waits no longer. The waker is returned, to be dropped where nothing is borrowed: it may hold
-    /// anything.
+    /// Removes a task that no longer waits. Drop the returned waker while nothing is borrowed: it may hold anything.
     pub(crate) fn leave(&mut self, place: Place) -> Option<Waker> {
         let index = self.index_of(place)?;
         let waiting = self.entries.get_mut(index)?.1.take()?;
@@ -74,7 +73,7 @@ impl WaitingList {
         Some(waiting.waker)
     }
 
-    /// Takes out the first for whom there is what it waits for.
+    /// Removes and returns the first task whose condition holds.
     pub(crate) fn take(&mut self, is_there: &dyn Fn(Option<usize>) -> bool) -> Option<Waker> {
         #[cfg(test)]
         let steps = &mut self.steps;
@@ -128,12 +127,12 @@ mod tests {
         let counted = Arc::new(Nobody);
         let waker = Waker::from(Arc::clone(&counted));
         let mut list = WaitingList::default();
-        // One after the other.
+        // One by one.
         for _ in 0..MANY {
             let place = arrive(&mut list, Some(1), &waker);
             assert!(list.leave(place).is_some());
         }
-        // All together, and gone from the front, from the back, and from both.
+        // All together, removed from the front, from the back, and from both.
         for order in 0..3 {
             let mut places: Vec<_> = (0..MANY)
                 .map(|_| arrive(&mut list, Some(1), &waker))
@@ -150,7 +149,7 @@ mod tests {
             assert_eq!(Arc::strong_count(&counted), 2, "of the test and its waker");
             assert!(list.is_empty() && list.entries.capacity() < 8);
         }
-        // Each entry is looked at twice at most, over all sweeps.
+        // Each entry is visited at most twice, over all sweeps.
         assert!(list.steps <= 2 * 4 * MANY, "{} steps", list.steps);
     }
 
@@ -175,7 +174,7 @@ mod tests {
         );
         assert!(list.take(&|_| true).is_some());
         assert!(list.find(first).is_none() && list.find(third).is_some());
-        // Its place is gone: it gets another.
+        // Its slot is gone: it gets another.
         assert!(list.wait(&mut place, None, waker.clone()).is_none());
         assert_ne!(place, Some(first));
     }

@@ -1,4 +1,4 @@
-//! What is wrong from the start is told when the socket is made, and what a peer sends is never more than data.
+//! Invalid settings are reported when the socket is made, and what a peer sends is never more than data.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! The Rust face on a platform made by hand.
+//! The Rust API on a hand-written platform.
 
 use core::any::Any;
 use core::cell::{Cell, RefCell};
@@ -32,7 +32,7 @@ fn connect(world: &World) -> Text {
         .expect("the URL and the options are right")
 }
 
-/// What has happened and was not read yet.
+/// The events that have not been read yet.
 fn drain(events: &mut Events) -> Vec<Event<Message>> {
     core::iter::from_fn(|| events.next().now_or_never().flatten()).collect()
 }
@@ -380,13 +380,13 @@ fn events_that_bring_events_leave_the_page_its_turn() {
         world.run();
         let first = count.get();
         assert!((100..=1_000).contains(&first), "{first} in one task");
-        // It goes on in the next, and sockets open all the same.
+        // It continues in the next, and sockets still open.
         world.last().open();
         world.advance(Duration::from_millis(1));
         assert_eq!(socket.handle().phase(), Phase::Open);
         assert!(count.get() > first, "{} in the next", count.get() - first);
     }
-    // A program that connects and closes by turns.
+    // A program that alternately connects and closes.
     let world = World::new();
     let socket = builder(&world).options(options()).connect().unwrap();
     let handle = socket.handle();
@@ -417,7 +417,7 @@ fn events_of_many_tasks_are_all_handed_out_in_their_own() {
     };
     world.run();
     drain(&mut events);
-    // Tasks of the program's own, in which nothing happens to the connection.
+    // The program's own tasks, in which nothing happens to the connection.
     for _ in 0..2_000 {
         socket.handle().try_send_with(&text("a"), volatile).unwrap();
         world.run();
@@ -522,7 +522,7 @@ fn a_handler_of_events_misses_none() {
     assert_eq!(seen.get(), 301);
 }
 
-/// A task that counts how often it is referred to.
+/// A task that counts the references to it.
 struct Task;
 
 impl std::task::Wake for Task {
@@ -552,7 +552,7 @@ fn dropped_futures_of_send_hold_nothing_and_are_not_sent() {
         .map(|_| Box::pin(handle.send(&message)))
         .collect();
     for future in &mut sending {
-        // A second look keeps the same place.
+        // Polling again keeps the same slot.
         for _ in 0..2 {
             assert!(future.as_mut().poll(&mut context).is_pending());
         }
@@ -560,7 +560,7 @@ fn dropped_futures_of_send_hold_nothing_and_are_not_sent() {
     assert_eq!(std::sync::Arc::strong_count(&task), 100_002);
     drop(sending);
     assert_eq!(std::sync::Arc::strong_count(&task), 2);
-    // The sink waits in one place, however often it is asked, and is forgotten with the socket.
+    // The sink has one slot, however often it is polled, which goes with the socket.
     socket.feed(text("second")).now_or_never().unwrap().unwrap();
     for _ in 0..10 {
         assert!(socket.poll_flush_unpin(&mut context).is_pending());
@@ -1126,7 +1126,7 @@ fn with_reconnect_off_the_predicate_is_not_asked_and_nothing_stays() {
     world.advance(Duration::from_secs(600));
     assert_eq!((world.connection_count(), asked.get()), (1, 0));
     world.assert_idle();
-    // The program's own wish is another thing.
+    // The program's own request is a different matter.
     handle.reconnect().unwrap();
     world.last().refuse();
     world.advance(Duration::from_secs(600));
@@ -1505,7 +1505,7 @@ fn the_answer_to_a_numbered_ping_confirms_what_went_before_it() {
     world.connection(0).cut();
     assert_eq!(last_unconfirmed(&mut events), Some(1));
 
-    // One that does not know numbers is asked by a plain ping, whose answer confirms nothing.
+    // A server that does not know numbers gets a plain ping, whose answer confirms nothing.
     world.advance(Duration::from_secs(5));
     world.connection(1).open_with_protocol("chat~1");
     world.connection(1).send("~beat 20000");
@@ -1533,7 +1533,7 @@ fn the_answer_to_a_heartbeat_of_the_application_confirms_what_went_before_it() {
     socket.handle().try_send(&text("two")).unwrap();
     world.hint(Hint::Visible);
     socket.handle().try_send(&text("three")).unwrap();
-    // Of which of the two pings is not known: the first is what it is sure to have had.
+    // It may answer either ping, so only the first is certain.
     world.connection(0).send("pong");
     world.connection(0).cut();
     assert_eq!(last_unconfirmed(&mut events), Some(2));
@@ -1579,7 +1579,7 @@ fn a_text_of_the_application_is_never_taken_for_a_control_message() {
     world.connection(0).cut();
     assert_eq!(last_wait(&mut events), Some((5_000, Why::PolicyRetries)));
 
-    // Nothing is touched where they are not spoken.
+    // Without control messages, nothing is changed.
     world.advance(Duration::from_secs(5));
     world.connection(1).open_with_protocol("chat");
     for marked in MARKED {
@@ -1590,7 +1590,7 @@ fn a_text_of_the_application_is_never_taken_for_a_control_message() {
     }
     assert_eq!(texts(world.connection(1).received()), MARKED);
 
-    // What was not sent comes back as it was given, and what is sent by a drop is escaped, too.
+    // Unsent messages come back unchanged, and what a drop sends is escaped, too.
     world.connection(1).cut();
     world.hint(Hint::Visible);
     world.connection(2).open_with_protocol("chat~1");
@@ -1981,7 +1981,7 @@ fn a_dead_connection_is_noticed_although_timers_tick_once_a_minute() {
     let world = World::new();
     let socket = with_heartbeat(&world);
     world.connection(0).open();
-    // The page's timers are late each time, as if it slept.
+    // The page's timers are always late, as if it slept.
     for _ in 0..3 {
         world.advance_throttled(Duration::from_secs(60));
     }
@@ -1992,7 +1992,7 @@ fn a_dead_connection_is_noticed_although_timers_tick_once_a_minute() {
 #[test]
 fn a_hidden_page_with_a_full_buffer_is_back_as_soon_as_others() {
     let (world, platform, socket) = with_a_full_buffer(Duration::ZERO);
-    // What looks at the browser's buffer becomes a deep chain.
+    // The measurements of the browser's buffer become a deep chain.
     world.advance(Duration::from_secs(1));
     platform.hidden.set(true);
     let until_given_up = (0..60)
@@ -2015,7 +2015,7 @@ fn a_hidden_page_with_a_full_buffer_is_back_as_soon_as_others() {
 // [R2]
 #[test]
 fn a_look_at_a_full_buffer_just_before_a_deadline_does_not_make_it_late() {
-    // Between two looks, which are 100 ms apart.
+    // Between two measurements, which are 100 ms apart.
     let (world, platform, socket) = with_a_full_buffer(Duration::from_millis(50));
     // The ping goes out after 20 s, and its answer has 10 s.
     world.advance(Duration::from_millis(29_850));
@@ -2098,7 +2098,7 @@ fn a_busy_page_never_gives_up_a_server_that_answers() {
         }
         world.connection(0).expect("ping");
 
-        // And a server that is gone is given up soon, however busy the page is.
+        // And a dead server is given up soon, however busy the page is.
         world.connection(0).half_open();
         is_given_up_soon(&world, &socket, busy);
     }
@@ -2144,7 +2144,7 @@ fn what_was_answered_while_the_page_was_busy_counts() {
     assert_eq!((closed.cause, closed.close.code), (Cause::Socket, 4_000));
 }
 
-/// A hidden page whose server is heard every so often: its timers go off, find that it is not yet time, and arm the
+/// A hidden page that hears its server regularly: its timers fire, find that it is not yet time, and arm the
 /// next one, again and again.
 // [R2]
 #[test]
@@ -2166,7 +2166,7 @@ fn a_timer_deep_in_a_chain_is_not_kept_when_something_arrives() {
         }
         assert_eq!(socket.handle().phase(), Phase::Open);
         world.connection(0).half_open();
-        // Its interval of 20 s and its grace of 10 s, and 2 s more than in front.
+        // Its interval of 20 s and its grace of 10 s, and 2 s more than in the foreground.
         world.advance(Duration::from_secs(32));
         assert_eq!(socket.handle().phase(), Phase::Waiting, "every {every} s");
     }
@@ -2214,7 +2214,7 @@ fn a_keepalive_needs_no_server_that_answers_and_judges_nothing() {
     world.advance(Duration::from_secs(3_600));
     assert_eq!(socket.handle().phase(), Phase::Open);
 
-    // The ping serves, too, and where control messages are spoken it is theirs.
+    // The ping serves, too; with control messages, it is theirs.
     let world = World::new();
     let _socket = builder(&world)
         .options(options)
@@ -2305,13 +2305,13 @@ fn a_server_that_keeps_failing_cannot_call_its_clients_back_at_once() {
     assert_eq!(last_wait(&mut events), Some((10_000, Why::ServerAsks)));
 }
 
-/// A platform whose sockets are made by the application's own constructor, which may do anything, and which
+/// A platform with the application's own socket constructor, which may do anything, and which
 /// can be hidden.
 struct Injected {
     world: Rc<dyn Runtime>,
-    /// Deep chains of timers go on once a minute, as in a hidden tab of Chromium.
+    /// Deep chains of timers fire once a minute, as in a hidden tab of Chromium.
     hidden: Cell<bool>,
-    /// How deep the chain is whose timer is going off.
+    /// The depth of the timer chain that is firing.
     depth: Rc<Cell<u32>>,
     constructor: RefCell<Option<Box<dyn FnOnce()>>>,
 }
@@ -2412,7 +2412,7 @@ impl Runtime for Injected {
     }
 }
 
-/// A socket that has not started, and the platform that it will use.
+/// A socket that has not started, and its platform.
 fn injected(world: &World) -> (Rc<Injected>, Text) {
     let platform = Injected::new(world);
     let socket = Text::builder("ws://example.org/")
@@ -2520,7 +2520,7 @@ fn a_suspended_socket_leaves_nothing_running_and_goes_on_when_resumed() {
         (Cause::Suspended, 4001, Why::Suspended)
     );
     assert!(!closed.is_final());
-    // Neither a timer nor a listener, whatever the page says.
+    // Neither timers nor listeners, whatever the page reports.
     world.assert_idle();
     world.hint(Hint::Online);
     world.advance(Duration::from_secs(86_400));

@@ -39,7 +39,7 @@ impl Log for Collector {
     fn flush(&self) {}
 }
 
-/// What a program writes down of something: both forms, and those of what caused it.
+/// What a program logs of a value: both forms, and those of its sources.
 #[derive(Default)]
 struct Seen(String);
 
@@ -92,7 +92,7 @@ fn nothing_that_a_program_logs_shows_a_secret() {
     no_secret_in("what is shown", &seen.0);
 }
 
-/// A connection with all that can end or disturb it.
+/// A connection with everything that can end or disturb it.
 fn connections(seen: &mut Seen) {
     let world = World::new();
     let asked = |attempt: &Attempt| {
@@ -178,8 +178,8 @@ fn connections(seen: &mut Seen) {
     );
     for event in &events {
         writeln!(seen.0, "{event}").expect("a String takes all");
-        // The reason is the server's text for the application: an event has it, and so has its
-        // `Debug`. All else does not.
+        // The reason is the server's text for the application: the event has it, and so has its
+        // `Debug`. Nothing else does.
         if !reasons(event) {
             seen.debug(event);
         }
@@ -190,7 +190,7 @@ fn connections(seen: &mut Seen) {
     seen.debug(&world);
 }
 
-/// What is wrong from the start.
+/// Invalid settings.
 fn refused_connections(seen: &mut Seen) {
     let world = World::new();
     world.set_secure(true);

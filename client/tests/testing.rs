@@ -35,7 +35,7 @@ fn send(socket: &Text, message: &str) {
     sent.expect("there is room");
 }
 
-/// What a test that has failed is told.
+/// The panic message of a failed test.
 #[track_caller]
 fn told(act: impl FnOnce()) -> String {
     let panic = catch_unwind(AssertUnwindSafe(act)).expect_err("it has to panic");
@@ -77,7 +77,7 @@ fn the_first_sub_protocol_is_selected() {
             .connect()
             .unwrap();
         world.run();
-        // What would not be answered, the test answers.
+        // The test answers what would otherwise stay unanswered.
         if handshake == Handshake::Stall {
             world.last().open();
         }
@@ -158,9 +158,7 @@ fn what_is_expected_and_what_came_is_told() {
             "{said}"
         );
     }
-    assert!(
-        told(|| drop(world.connection(7))).contains("connection 7 was not asked for; there are 1")
-    );
+    assert!(told(|| drop(world.connection(7))).contains("there is no connection 7; there are 1"));
 }
 
 #[test]
@@ -294,7 +292,7 @@ fn a_world_that_is_not_idle_tells_what_is_left() {
 
 #[test]
 fn tasks_that_make_each_other_ready_all_run() {
-    /// What one task waits for, and another one gives.
+    /// A baton that one task awaits and another passes on.
     #[derive(Default)]
     struct Baton(Cell<bool>, RefCell<Option<Waker>>);
 
@@ -360,7 +358,7 @@ fn urls_are_refused_as_a_browser_refuses_them() {
         assert_eq!(connects(url), Ok(()), "{url}");
     }
     for (url, why) in [
-        // What stands before the colon is a scheme.
+        // The part before the colon is a scheme.
         ("localhost:80", "localhost:"),
         ("localhost:8765/chat", "localhost:"),
         ("example.org:443", "example.org:"),

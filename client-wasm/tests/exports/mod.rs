@@ -1,12 +1,12 @@
-//! What the running program exports.
+//! The exports of the running program.
 
 use js_sys::Object;
 use wasm_bindgen::JsCast;
 
-/// How the names begin that wasm-bindgen, its test harness and the compiler export in every program.
+/// The prefixes of exports that wasm-bindgen, its test harness and the compiler add to every program.
 const OF_THE_TOOLS: [&str; 3] = ["__", "wasm_bindgen_", "wasmbindgentest"];
 
-/// The names of the exports that belong to none of the tools.
+/// The names of the exports that do not come from these tools.
 pub(crate) fn of_the_face() -> Vec<String> {
     let exports: Object = wasm_bindgen::exports().unchecked_into();
     let names = Object::keys(&exports);

@@ -1,4 +1,4 @@
-//! What the Rust face promises, in a browser, on real sockets of the server `super::SERVER`.
+//! The Rust API's promises, in a browser, on real sockets of the server `super::SERVER`.
 
 use core::cell::{Cell, RefCell};
 use core::time::Duration;
@@ -22,7 +22,7 @@ use super::SERVER;
 
 type Text = Socket<String, String, PlainText>;
 
-/// Retries soon, so that a test need not wait for a wait that is meant for a crowd.
+/// Retries soon, so that a test need not sit out a wait that is meant for a crowd.
 fn eager() -> Options {
     let soon = Duration::from_millis(50);
     Options::default()
@@ -32,7 +32,7 @@ fn eager() -> Options {
         .max_delay(soon)
 }
 
-/// A connection to the plain hello server, by a name of its own.
+/// A connection to the plain hello server, with a name of its own.
 async fn hello() -> (Builder<String, String, PlainText>, String) {
     let id = new_id();
     let url = format!("{}/?id={id}", SERVER.address().await);
@@ -50,7 +50,7 @@ async fn send(socket: &mut Text, message: &str) {
         .expect("it is accepted");
 }
 
-/// The next event that `pick` takes.
+/// The next event that `pick` accepts.
 async fn wait_for<T>(
     what: &str,
     events: &mut Events,
@@ -117,7 +117,7 @@ where
     let spoken = socket.handle().protocol().unwrap();
     assert_eq!(spoken, format!("{}~1", <Hello as Offers<C>>::SUBPROTOCOL));
 
-    // A name that is refused ends nothing.
+    // A refused name ends nothing.
     socket
         .send(ClientMessage::Hello {
             name: String::new(),
@@ -163,7 +163,7 @@ async fn text_of_any_length_comes_back_as_it_went() {
     // In one byte of UTF-8, two, three and four; of one UTF-16 code unit and two.
     for alphabet in ["a", "ł", "€", "🦀", "aa🦀ł€", "a€"] {
         let units = alphabet.encode_utf16().count();
-        // About where another way is taken, and where the server takes no more.
+        // Around the lengths where another path is taken, and where the server's limit is.
         for length in [0, 1, 198, 199, 200, 201, 202, 1_000, 16_384, 16_386, 60_000] {
             let most = 65_000 / alphabet.len();
             let text = alphabet.repeat((length / units).min(most));
@@ -342,7 +342,7 @@ async fn a_provider_is_asked_for_every_attempt_and_may_fail() {
 #[wasm_bindgen_test]
 async fn a_ticket_can_be_fetched_and_a_refusal_tells_its_status() {
     SERVER.address().await;
-    // A path of the tests' own page, so that no cross-origin rule is in the way.
+    // A path of the tests' own page, so that no cross-origin rule interferes.
     let answer = soon("an answer", fetch_text("/there/is/no/such/page")).await;
     assert_eq!(answer, Err(FetchError::Status(404)));
     let nobody = soon("an answer", fetch_text("http://127.0.0.1:9/")).await;
@@ -355,7 +355,7 @@ async fn a_server_is_asked_over_http_why_handshakes_fail() {
     let server = SERVER.address().await;
     let found = soon("an answer", diagnose("/there/is/no/such/page")).await;
     assert_eq!(found, Diagnosis::Status(404));
-    // Of another origin, that does not let itself be read, or does not answer: the browser says the same.
+    // Another origin that cannot be read or does not answer: the browser reports the same.
     for url in [
         &format!("{server}/nothing"),
         "ws://127.0.0.1:9/",
@@ -506,8 +506,8 @@ async fn dropping_it_closes_the_connection_and_its_handles_say_so() {
     assert_eq!(handle.try_send(&"late".to_owned()), Err(SendError::Closed));
     assert!(handle.reconnect().is_err());
 
-    // The name is free again, which shows that the server saw the connection go: a second one is the
-    // only one that the control finds.
+    // The name is free again, which shows that the server saw the connection go: the control finds only the second
+    // one.
     let url = format!("{}/?id={id}", SERVER.address().await);
     let mut second = Text::builder(url).options(eager()).connect().unwrap();
     let mut events = second.events();

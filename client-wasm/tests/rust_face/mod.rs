@@ -1,5 +1,5 @@
-//! What the Rust face promises, in a browser, on real sockets: every case over `ws:`, and over `wss:` where
-//! there is such a server.
+//! The Rust API's promises, in a browser, on real sockets: every case over `ws:`, and over `wss:` if there is such a
+//! server.
 
 mod over_ws;
 #[cfg(feature = "wss-tests")]

@@ -1,4 +1,4 @@
-//! Sockets of a constructor of the program's own, which need not do as a browser's do.
+//! Sockets from a constructor of the program's own, which need not behave like a browser's.
 
 use core::time::Duration;
 use std::rc::Rc;
@@ -15,10 +15,10 @@ use super::server::soon;
 
 type Text = Socket<String, String, PlainText>;
 
-/// Has a socket tell an error, as one that is closed.
+/// Makes a socket emit an error, as if closed.
 const ERROR: &str = "socket.readyState = 3; socket.onerror();";
 
-/// A connection on a socket that does this, in JavaScript, when it has just been made. One attempt is made, which
+/// A connection on a socket that does this, in JavaScript, right after its construction. One attempt is made, which
 /// may take a minute.
 fn on_a_socket_that(acts: &str) -> (Text, Events) {
     let make = format!(
@@ -43,7 +43,7 @@ fn on_a_socket_that(acts: &str) -> (Text, Events) {
     (socket, events)
 }
 
-/// The next end that is told.
+/// The next reported end.
 async fn next_end(events: &mut Events) -> Loss {
     soon("an end", async {
         loop {
@@ -55,7 +55,7 @@ async fn next_end(events: &mut Events) -> Loss {
     .await
 }
 
-/// How many more ends are told, of a socket that is gone.
+/// How many more ends are reported, of a socket that is gone.
 async fn further_ends(events: Events) -> usize {
     let is_end = async |event| matches!(event, Event::Closed(_)).then_some(());
     soon("the end of the events", events.filter_map(is_end).count()).await
@@ -104,7 +104,7 @@ async fn a_socket_that_keeps_the_bytes_it_is_given_has_them_as_they_were() {
             .try_send(&vec![value; 4])
             .expect("it is open");
     }
-    // More memory, so that a view of the old one would have lost it.
+    // More memory, so that a view of the old memory would be detached.
     let more = vec![9_u8; 8 << 20];
     let kept = Reflect::get(&constructor, &"kept".into()).expect("a list");
     let kept: Vec<Vec<u8>> = Array::from(&kept)
@@ -131,7 +131,7 @@ async fn an_attempt_that_tells_an_error_while_it_connects_and_no_close_has_faile
     let (_told, mut of_told) = on_a_socket_that(tells);
     assert_eq!(next_end(&mut of_told).await.close.code, 4321);
 
-    // Another one takes long enough for what comes late.
+    // Another connection takes long enough for late events.
     let (_another, mut of_another) = on_a_socket_that(ERROR);
     next_end(&mut of_another).await;
     assert_eq!(silent.handle().phase(), Phase::Closed);
@@ -156,7 +156,7 @@ async fn a_closed_socket_that_tells_an_error_and_no_close_has_ended() {
     assert_eq!(end.cause, Cause::Socket);
     assert_eq!((end.close.code, end.close.clean), (1006, false));
 
-    // Another one takes as long again: by then all would have come that is not to come.
+    // Another one takes as long again: by then, every stray event would have come.
     let (_another, mut of_another) = on_a_socket_that(ERROR);
     next_end(&mut of_another).await;
     assert_eq!(open.handle().phase(), Phase::Open);

@@ -7,7 +7,7 @@ use futures_util::future::{Either, select};
 use gloo_net::http::{Request, RequestBuilder};
 use gloo_timers::future::TimeoutFuture;
 
-/// A server with the control, by its WebSocket URL without a path.
+/// A server with the control: its WebSocket URL without a path.
 #[derive(Clone, Copy)]
 pub(crate) struct Server(&'static str);
 
@@ -16,7 +16,7 @@ pub(crate) const WS: Server = Server(match option_env!("STEADY_SOCKET_TEST_SERVE
     None => "ws://127.0.0.1:8765",
 });
 
-/// Another one, with TLS. The tests' browser takes any certificate.
+/// Another one, with TLS. The tests' browser accepts any certificate.
 #[cfg(feature = "wss-tests")]
 pub(crate) const WSS: Server = Server(match option_env!("STEADY_SOCKET_TEST_SERVER_TLS") {
     Some(address) => address,
@@ -24,10 +24,10 @@ pub(crate) const WSS: Server = Server(match option_env!("STEADY_SOCKET_TEST_SERV
 });
 
 impl Server {
-    /// The WebSocket URL without a path. Fails the test at once, saying how to start the server, if it does
-    /// not run.
+    /// The WebSocket URL without a path. Fails the test at once, saying how to start the server, if it is not
+    /// running.
     pub(crate) async fn address(self) -> &'static str {
-        // The control, since its answer may be read from another origin.
+        // The control, since its response may be read from another origin.
         let answer = self.control("cut?id=nobody").send().await;
         let (address, start) = (self.0, self.command());
         let Ok(answer) = answer else {
@@ -47,7 +47,7 @@ impl Server {
         assert_eq!(connections, 1, "connections of that name");
     }
 
-    /// Ends the connections of this name, and gives their number.
+    /// Ends the connections of this name, and returns their number.
     pub(crate) async fn cut_all(self, id: &str, code: Option<u16>) -> u32 {
         let code = code.map_or(String::new(), |code| format!("&code={code}&reason=test"));
         let answer = self.control(&format!("cut?id={id}{code}")).send().await;
@@ -83,7 +83,7 @@ pub(crate) fn new_id() -> String {
     format!("test-{}", (js_sys::Math::random() * 1e15) as u64)
 }
 
-/// What `future` yields, unless it takes so long that something hangs.
+/// The output of `future`, unless it takes so long that something must hang.
 pub(crate) async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
     let ceiling = Duration::from_secs(30);
     match select(

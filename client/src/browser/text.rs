@@ -1,19 +1,19 @@
-//! How text comes out of JavaScript: short text by wasm-bindgen's loop over its characters, and longer text by one
-//! call of the browser's own encoder, which takes 1 KiB in two fifths of the time (Chromium 148).
+//! Reads text from JavaScript: short text with wasm-bindgen's loop over its characters, longer text with one call of
+//! the browser's own encoder, which takes two fifths of the time for 1 KiB (Chromium 148).
 
 use core::cell::Cell;
 
 use js_sys::JsString;
 use wasm_bindgen::prelude::*;
 
-/// UTF-16 code units from which on the call is faster: in Chromium 148 the loop takes 5.4 ns for each of them, and the
-/// call 0.85 µs and 1.2 ns for each, on one machine in one run.
+/// UTF-16 code units from which the call is faster: in Chromium 148, the loop takes 5.4 ns for each of them, and the
+/// call 0.85 µs plus 1.2 ns for each, on one machine in one run.
 const SHORT: u32 = 200;
 
-/// Bytes of memory that are kept for the next text at most.
+/// The most bytes of memory to keep for the next text.
 const KEPT: usize = 48 * 1024;
 
-/// Bytes that UTF-8 needs for a UTF-16 code unit at most.
+/// The most bytes that UTF-8 needs for a UTF-16 code unit.
 const WIDEST: usize = 3;
 
 #[wasm_bindgen]
@@ -26,7 +26,7 @@ extern "C" {
     #[wasm_bindgen(method, js_name = encodeInto)]
     fn encode_into(this: &TextEncoder, source: &JsString, destination: &mut [u8]) -> Progress;
 
-    /// How far `encodeInto` came.
+    /// The result of `encodeInto`.
     #[wasm_bindgen(js_name = Object)]
     type Progress;
 
@@ -39,18 +39,18 @@ extern "C" {
     fn written(this: &Progress) -> u32;
 }
 
-/// Encodes texts into memory that is used again.
+/// Encodes texts into reused memory.
 struct Encoder {
     encoder: TextEncoder,
     buffer: Vec<u8>,
 }
 
 thread_local! {
-    /// Made when it is first needed.
+    /// Created when first needed.
     static ENCODER: Cell<Option<Encoder>> = const { Cell::new(None) };
 }
 
-/// A copy of a text of so many UTF-16 code units. Half a surrogate pair, which a WebSocket never delivers, becomes
+/// A copy of a text of this many UTF-16 code units. Half a surrogate pair, which a WebSocket never delivers, becomes
 /// U+FFFD.
 pub(super) fn read(text: &JsString, units: u32) -> String {
     // Not every browser encodes into memory that threads share.
@@ -73,7 +73,7 @@ pub(super) fn read(text: &JsString, units: u32) -> String {
     read.unwrap_or_else(|| text.into())
 }
 
-/// Reads a text by way of memory in which it has room for certain.
+/// Reads a text through memory that is certain to have room for it.
 fn read_small(
     encoder: &TextEncoder,
     text: &JsString,
@@ -85,12 +85,12 @@ fn read_small(
         buffer.resize(room, 0);
     }
     let written = encoder.encode_into(text, buffer).written() as usize;
-    // It is UTF-8; to check that is a part of being sure of it, and takes the least time this way.
+    // It is UTF-8; checking makes sure of that, and takes the least time this way.
     let text = core::str::from_utf8(buffer.get(..written)?);
     text.ok().map(str::to_owned)
 }
 
-/// Reads a text of ASCII into memory that is exactly as large; nothing for another.
+/// Reads an ASCII text into memory of exactly its size; returns nothing for another.
 fn read_large(encoder: &TextEncoder, text: &JsString, units: usize) -> Option<String> {
     let mut bytes = vec![0; units];
     let is_whole = encoder.encode_into(text, &mut bytes).read() as usize == units;

@@ -1,4 +1,4 @@
-//! The life of an attempt: from its start to its loss, and what follows from that.
+//! The life of an attempt: from its start to its loss, and what follows.
 
 use steady_socket_protocol::control::Window;
 
@@ -11,16 +11,16 @@ use super::{
     Loss, Pending, Phase, State, Time, Verdict, Why, Wire, close_policy,
 };
 
-/// A loss within this time after the page woke or the network changed comes from this side, so no crowd
-/// returns with it, in milliseconds.
+/// A loss within this time after the page woke or the network changed, in milliseconds, is local: no crowd returns
+/// with it.
 const LOCAL_MS: u64 = 5_000;
 
-/// How soon after the browser says that there is a network again an attempt is made, in milliseconds.
-/// It says so before packets flow.
+/// How soon after the browser reports a network an attempt is made, in milliseconds. It reports the network before
+/// packets flow.
 const ONLINE_MS: (f64, f64) = (200.0, 2_000.0);
 
 impl<P> Connection<P> {
-    /// Starts an attempt of a generation of its own, or waits until one more may be made.
+    /// Starts an attempt with a new generation, or waits until one more is allowed.
     pub(super) fn begin(&mut self, now: Time, why: Why) {
         let wait = self.bucket.take(now);
         if wait > 0 {
@@ -73,7 +73,7 @@ impl<P> Connection<P> {
         });
     }
 
-    /// Ends the attempt: tells the application, and waits for the next one or gives up.
+    /// Ends the attempt: reports the loss, and waits for the next attempt or gives up.
     pub(super) fn lose(&mut self, context: Context, loss: Loss) {
         self.let_go(&loss);
         self.settle_failures(context.now);
@@ -99,7 +99,7 @@ impl<P> Connection<P> {
         }
     }
 
-    /// Forgets the failures before a connection that was stable.
+    /// Forgets failures that precede a stable connection.
     pub(super) fn settle_failures(&mut self, now: Time) {
         if let State::Open { since, .. } = self.state
             && now.since(since) >= self.options.stable_after
@@ -109,13 +109,13 @@ impl<P> Connection<P> {
         }
     }
 
-    /// The wait before the next attempt, or why there is none.
+    /// The wait before the next attempt, or why there will be none.
     fn decide(&mut self, context: &Context, loss: &Loss) -> Result<(u64, Why), Why> {
         if !self.reconnects() {
             return Err(Why::ReconnectOff);
         }
         let policy = match loss.cause {
-            // As if it had been refused with 1009: the next one may be as large.
+            // As if the server had refused it with 1009: the next message may be as large.
             Cause::MessageTooBig => ClosePolicy::RetryOnce,
             _ => close_policy(loss.close.code),
         };
@@ -137,7 +137,7 @@ impl<P> Connection<P> {
         }
     }
 
-    /// How long to wait when the policy is to retry.
+    /// How long to wait if the policy is to retry.
     fn wait(&self, context: &Context, loss: &Loss, policy: ClosePolicy) -> (u64, Why) {
         let within = |min_ms: u64, max_ms: u64| draw(min_ms as f64, max_ms as f64, context.chance);
         let announced = self
@@ -154,7 +154,7 @@ impl<P> Connection<P> {
         if let Some((Window { min_ms, max_ms }, why)) = asked {
             let cap = self.options.announced_delay_max;
             let asked = within(min_ms.min(cap), max_ms.min(cap));
-            // A server that keeps failing cannot make its clients come more often than they would.
+            // A server that keeps failing cannot make its clients return sooner than they otherwise would.
             let least = match self.failures {
                 0 => 0,
                 _ => self.backoff(context),
@@ -175,17 +175,17 @@ impl<P> Connection<P> {
         backoff(&self.options, self.failures, context.chance)
     }
 
-    /// Lets go of the socket, or of the search for its URL, that `loss` ends.
+    /// Releases the socket, or the search for its URL, that `loss` ends.
     pub(super) fn let_go(&mut self, loss: &Loss) {
         self.let_go_with(loss, None, String::new());
     }
 
-    /// As [`let_go`](Self::let_go), with what to send with the close.
+    /// Like [`let_go`](Self::let_go), with the code and reason for the close.
     fn let_go_with(&mut self, loss: &Loss, code: Option<u16>, reason: String) {
         let generation = self.generation;
         self.wire.turning = None;
         match (&self.state, loss.cause) {
-            // The search has ended by itself, the browser has closed the socket, or never made it.
+            // The search has ended by itself, or the browser closed or never made the socket.
             (_, Cause::Provider | Cause::Socket | Cause::Refused) => {}
             (State::Resolving { .. }, _) => {
                 self.effects.push_back(Effect::CancelResolve { generation });
@@ -210,7 +210,7 @@ impl<P> Connection<P> {
         self.reclaim();
     }
 
-    /// It is over: reports what was not sent, and marks this close as the final one.
+    /// Final: reports what was not sent, and marks this close as the final one.
     pub(super) fn end(&mut self, loss: Loss, why: Why) {
         self.state = State::Closed;
         self.outputs.push_back(Pending::Over);
@@ -225,10 +225,10 @@ impl<P> Connection<P> {
             return self.resume(now);
         }
         let was_open = matches!(self.state, State::Open { .. } | State::Closing(_));
-        // Where the closing handshake has begun, the server was sent another code.
+        // If the closing handshake has begun, the server was already sent another code.
         let has_begun = matches!(&self.state, State::Closing(closing) if closing.handshake);
         let close = match code {
-            // A reason without a code goes with 1000.
+            // A reason without a code is sent with 1000.
             None if reason.is_empty() => CloseFrame::abnormal(),
             _ if has_begun => CloseFrame::abnormal(),
             _ => CloseFrame {
@@ -260,7 +260,7 @@ impl<P> Connection<P> {
         }
     }
 
-    /// Looks after the connection because the world around it may have changed.
+    /// Checks the connection because the world around it may have changed.
     pub(super) fn hint(&mut self, context: Context, hint: Hint) {
         let now = context.now;
         if hint != Hint::Offline {
@@ -285,7 +285,7 @@ impl<P> Connection<P> {
                     self.begin(now, Why::Woken);
                     return;
                 }
-                // Too early where attempts are used up: then it would be put off again.
+                // Too early if the attempts are used up: then it would be put off again.
                 let at = at.max(now.after(self.bucket.wait(now)));
                 if at < until {
                     self.state = State::Waiting { until: at, firm };
@@ -311,7 +311,7 @@ impl<P> Connection<P> {
         });
     }
 
-    /// The browser's buffer was looked at: does what the silence asks for.
+    /// The browser's buffer was measured: does what the silence requires.
     pub(super) fn look_for_life(&mut self, now: Time) {
         let liveness = &mut self.wire.liveness;
         let mut life = liveness.judge(now);
@@ -339,7 +339,7 @@ impl<P> Connection<P> {
         }
     }
 
-    /// The application lets messages pass: now the server may be asked, and hears from this client.
+    /// The application opens the gate: now the server may be pinged, and hears from this client.
     pub(super) fn gate_opens(&mut self, now: Time) {
         if self.wire.liveness.pass(now) {
             self.look_and_ping();
@@ -359,7 +359,7 @@ impl<P> Connection<P> {
         let Some(at) = self.wire.keepalive_at.filter(|at| *at <= now) else {
             return;
         };
-        // The next one is where it would be had no timer been late, so that browsers which round every timer up to
+        // The next one is due where it would be without late timers, so that browsers which round every timer up to
         // the next second do not halve the rate.
         let late = now.since(at).checked_rem(interval).unwrap_or(0);
         self.wire.keepalive_at = Some(now.after(interval.saturating_sub(late)));

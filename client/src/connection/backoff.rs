@@ -5,7 +5,7 @@ use crate::options::Options;
 /// A time between `min_ms` and `max_ms`, chosen by `chance` in [0, 1).
 #[must_use]
 pub(super) fn draw(min_ms: f64, max_ms: f64, chance: f64) -> u64 {
-    // A chance outside its range, even NaN, must not make a wait that is.
+    // A random number out of range, even NaN, must not produce a wait out of range.
     let chance = if chance.is_nan() {
         0.5
     } else {
@@ -23,7 +23,7 @@ pub(super) fn backoff(options: &Options, retry: u32, chance: f64) -> u64 {
     }
     let (min, max) = (options.min_delay as f64, options.max_delay as f64);
     let mut ceiling = options.base_delay as f64;
-    // Beyond 64 steps every growth factor above 1 has long passed the cap.
+    // After 64 steps, every growth factor above 1 is far beyond the cap.
     for _ in 0..retry.min(64) {
         ceiling *= options.growth_factor;
     }
@@ -45,7 +45,7 @@ mod tests {
         assert_eq!(floors, [0, 1_000, 1_000, 1_000]);
     }
 
-    /// Whoever waits for the module in JavaScript draws by the same table.
+    /// The wait for the module in JavaScript uses the same table.
     // [R31]
     #[test]
     fn waits_are_as_in_the_table() {
@@ -83,7 +83,7 @@ mod tests {
 
         #[test]
         fn the_waits_at_the_cap_differ(chance in 0.0..0.99) {
-            // The cap is applied before drawing, so that clients stay apart when it is reached.
+            // The cap is applied before drawing, so that clients stay spread out once it is reached.
             let options = Options::default();
             let wait = backoff(&options, 40, chance);
             let later = backoff(&options, 40, chance + 0.01);

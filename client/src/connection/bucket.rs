@@ -1,23 +1,22 @@
-//! A token bucket over attempts, so that neither a loop in the application nor a lying network makes a
-//! storm.
+//! A token bucket over attempts, so that neither a loop in the application nor an unreliable network causes a storm.
 
 use super::time::Time;
 
-/// Attempts that may be made, counted in the milliseconds that they take to come back.
+/// The attempts available, counted in the milliseconds that they take to refill.
 ///
 /// Invariant: `credit` is at most `capacity`.
 #[derive(Clone, Debug, Hash)]
 pub(super) struct Bucket {
-    /// Milliseconds until one attempt has come back; 0 is without limit.
+    /// Milliseconds to refill one attempt; 0 means no limit.
     price: u64,
     capacity: u64,
     credit: u64,
-    /// When `credit` was right.
+    /// The time for which `credit` was computed.
     at: Time,
 }
 
 impl Bucket {
-    /// Full.
+    /// A full bucket.
     pub(super) const fn new(burst: u32, price: u64) -> Self {
         let capacity = price.saturating_mul(burst as u64);
         Self {
@@ -28,7 +27,7 @@ impl Bucket {
         }
     }
 
-    /// Takes an attempt out and returns 0, or returns how many milliseconds there is none.
+    /// Takes an attempt and returns 0, or returns how many milliseconds remain until one is available.
     pub(super) fn take(&mut self, now: Time) -> u64 {
         let wait = self.wait(now);
         if wait == 0 {
@@ -38,7 +37,7 @@ impl Bucket {
         wait
     }
 
-    /// How many milliseconds there is no attempt to take out; 0 if there is one now.
+    /// How many milliseconds remain until an attempt is available; 0 if one is available now.
     pub(super) fn wait(&self, now: Time) -> u64 {
         self.price.saturating_sub(self.credit_at(now))
     }
@@ -64,7 +63,7 @@ mod tests {
         assert_eq!((bucket.wait(at(47)), bucket.wait(at(107))), (60, 0));
         assert_eq!(bucket.take(at(107)), 0);
         assert_eq!(bucket.take(at(107)), 100);
-        // However long nothing happens, no more than the burst is saved.
+        // However long nothing happens, no more than the burst is saved up.
         assert_eq!([(); 4].map(|()| bucket.take(at(1_000_000))), [0, 0, 0, 100]);
     }
 

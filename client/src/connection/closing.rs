@@ -1,4 +1,4 @@
-//! The closing handshake that the application asks for, to close for good or to suspend.
+//! The closing handshake that the application requests, to close for good or to suspend.
 
 use alloc::string::String;
 
@@ -10,7 +10,7 @@ impl<P> Connection<P> {
         let State::Open { flow, .. } = self.state else {
             match &mut self.state {
                 State::Closing(_) | State::Closed => {}
-                // What it was suspended with has been sent to the server, and stands.
+                // The code and reason of the suspension have been sent to the server, and stand.
                 State::Suspended(handshake @ Some(_)) => {
                     if let Some(closing) = handshake.take() {
                         self.state = State::Closing(closing);
@@ -37,7 +37,7 @@ impl<P> Connection<P> {
             Flow::Announcing | Flow::Opening { ready: false } => self.options.gate,
             Flow::Opening { ready: true } | Flow::Flowing => false,
         };
-        // A `reconnect()` before the handshake ends goes on from here.
+        // A `reconnect()` before the handshake ends continues from here.
         self.settle_failures(now);
         self.state = State::Closing(Closing {
             code,
@@ -52,7 +52,7 @@ impl<P> Connection<P> {
         self.pump(now);
     }
 
-    /// All is handed over: starts the closing handshake.
+    /// Everything is handed over: starts the closing handshake.
     pub(super) fn start_handshake(&mut self) {
         let State::Closing(closing) = &mut self.state else {
             return;
@@ -74,11 +74,11 @@ impl<P> Connection<P> {
         self.measure();
     }
 
-    /// The application pauses. What waits in the queue stays there.
+    /// The application pauses. The queue keeps its messages.
     pub(super) fn suspend(&mut self, now: Time, code: Option<u16>, reason: String) {
         match self.state {
             State::Idle | State::Closing(_) | State::Closed | State::Suspended(_) => {}
-            // The loss before it was reported.
+            // The previous loss was already reported.
             State::Waiting { .. } => {
                 self.state = State::Suspended(None);
                 self.announce(Phase::Suspended, None, Why::Suspended);
@@ -91,7 +91,7 @@ impl<P> Connection<P> {
                 self.tell_closed(loss, None, Why::Suspended);
             }
             State::Open { .. } => {
-                // A code, so that the server sees that this was no accident.
+                // With a code, so that the server sees that this was intended.
                 let code = Some(code.unwrap_or(1000));
                 self.reclaim();
                 self.state = State::Suspended(Some(Closing {
@@ -109,26 +109,26 @@ impl<P> Connection<P> {
         }
     }
 
-    /// The application goes on. As after a close for good, earlier failures do not count.
+    /// The application resumes. As after a close for good, earlier failures do not count.
     pub(super) fn resume(&mut self, now: Time) {
         if !matches!(self.state, State::Suspended(_)) {
             return;
         }
-        // The old connection is not waited for: the browser goes on with its closing handshake.
+        // The old connection is not awaited: the browser completes its closing handshake.
         self.abandon_closing(Cause::Suspended, None);
         self.failures = 0;
         self.refusals = 0;
         self.begin(now, Why::Requested);
     }
 
-    /// The closing handshake that the application asked for has ended, or the connection was lost in it.
+    /// The requested closing handshake has ended, or the connection was lost during it.
     pub(super) fn closed_as_asked(&mut self, close: CloseFrame) {
-        // Even one that looks like the answer to ours may have crossed it, and shows nothing.
+        // Even a Close that looks like the answer to ours may have crossed it, and proves nothing.
         let error = self.wire.error.take();
         self.end_closing(close, Cause::Socket, error);
     }
 
-    /// Gives up a closing handshake, if one is under way.
+    /// Abandons a closing handshake in progress, if any.
     pub(super) fn abandon_closing(&mut self, cause: Cause, error: Option<String>) {
         self.end_closing(CloseFrame::abnormal(), cause, error);
     }
@@ -157,7 +157,7 @@ impl<P> Connection<P> {
     }
 }
 
-/// The end of a connection or an attempt that the application suspended, however it came about.
+/// The end of a connection or an attempt that the application suspended, whatever its cause.
 const fn suspended(close: CloseFrame, was_open: bool) -> Loss {
     Loss {
         close,

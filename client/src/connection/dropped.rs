@@ -1,4 +1,4 @@
-//! What was dropped and the application has not been told yet.
+//! Dropped messages that the application has not been informed of yet.
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
@@ -7,12 +7,12 @@ use super::queue::Queued;
 use super::unconfirmed::Tally;
 use super::{DropReason, Dropped};
 
-/// How many messages and bytes are kept at least, where fewer may be queued. The same numbers stand in JavaScript, in
+/// How many messages and bytes to keep at least, even if fewer may be queued. The same numbers are in JavaScript, in
 /// `client-wasm/js/waiting-room.js`.
 const LEAST_KEPT: (usize, usize) = (256, 65_536);
 
-/// Messages that were dropped for one reason: all are counted, and the newest kept, so that a program which sends in a
-/// loop without giving way holds no more than the queue may hold.
+/// Messages that were dropped for one reason: all are counted, and the newest are kept, so that a program that sends
+/// in a loop without yielding holds no more than the queue may hold.
 #[derive(Clone, Debug, Hash)]
 pub(super) struct Drops<P> {
     pub(super) reason: DropReason,
@@ -51,7 +51,7 @@ impl<P> Drops<P> {
         }
     }
 
-    /// As the application is told.
+    /// The report for the application.
     pub(super) fn report(mut self) -> Dropped<P> {
         let omitted = self.all.messages.saturating_sub(self.kept.len() as u64);
         let mut payloads = Vec::with_capacity(self.kept.len());

@@ -1,4 +1,4 @@
-//! What goes into the core and what comes out of it.
+//! The inputs and outputs of the core.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -9,8 +9,8 @@ use super::policy::Verdict;
 use super::time::Time;
 use super::unconfirmed::Tally;
 
-/// Which attempt a socket belongs to. Every attempt has its own, so that a late event of an earlier
-/// socket has nothing to match.
+/// The attempt that a socket belongs to. Every attempt has its own generation, so that a late event of an earlier
+/// socket matches nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Generation(pub(super) u64);
 
@@ -22,31 +22,31 @@ impl Generation {
     }
 }
 
-/// When an input arrives, and what only the ring above can know.
+/// The time of an input, and what only the driver can know.
 #[derive(Clone, Copy, Debug)]
 pub struct Context {
-    /// The present moment; never earlier than in the input before.
+    /// The current time; never earlier than that of the previous input.
     pub now: Time,
-    /// A random number in [0, 1), from which a wait is drawn if one is needed.
+    /// A random number in [0, 1), from which a wait is drawn if needed.
     pub chance: f64,
-    /// What the application's predicate says of the loss that this input causes (see
+    /// The predicate's verdict on the loss that this input causes (see
     /// [`Connection::loss`](super::Connection::loss)).
     pub verdict: Option<Verdict>,
 }
 
-/// How a socket was closed, as the browser's `close` event tells it.
+/// How a socket was closed, as reported by the browser's `close` event.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct CloseFrame {
-    /// The close code; 1006 when there was no close frame, 1005 when it carried none.
+    /// The close code; 1006 without a close frame, 1005 if the frame had no code.
     pub code: u16,
-    /// The server's reason: text of its choice, at most 123 bytes.
+    /// The server's reason: at most 123 bytes of text chosen by the server.
     pub reason: String,
     /// Whether the closing handshake was completed.
     pub clean: bool,
 }
 
 impl CloseFrame {
-    /// What a socket that ended without a closing handshake reports.
+    /// The report of a socket that ended without a closing handshake.
     #[must_use]
     pub const fn abnormal() -> Self {
         Self {
@@ -57,7 +57,7 @@ impl CloseFrame {
     }
 }
 
-/// Something that happened, told to the core.
+/// Something that happened, as an input to the core.
 #[derive(Debug)]
 pub enum Input<P> {
     /// The application asks to connect for the first time.
@@ -73,21 +73,21 @@ pub enum Input<P> {
     /// The application wants a new connection now. Code and reason have passed
     /// [`check_close`](super::check_close).
     Reconnect {
-        /// The close code for the connection that is replaced, if any.
+        /// The close code for the replaced connection, if any.
         code: Option<u16>,
         /// The reason to send with it.
         reason: String,
     },
-    /// The application pauses: closes the connection and makes no other until [`Input::Resume`], and keeps what
-    /// waits to be sent. Without effect before the start, while closing and when closed. Code and reason have
-    /// passed [`check_close`](super::check_close).
+    /// The application pauses: this closes the connection, opens no other until [`Input::Resume`], and keeps the
+    /// queue. It has no effect before the start, while closing and when closed. Code and reason have passed
+    /// [`check_close`](super::check_close).
     Suspend {
         /// The close code to send, 1000 if none is given.
         code: Option<u16>,
         /// The reason to send.
         reason: String,
     },
-    /// The application goes on after [`Input::Suspend`]; without effect otherwise.
+    /// The application resumes after [`Input::Suspend`]; no effect otherwise.
     Resume,
     /// The application lets the queue flow on this connection.
     Ready,
@@ -96,18 +96,18 @@ pub enum Input<P> {
         /// The attempt.
         generation: Generation,
     },
-    /// The URL or the sub-protocols could not be had.
+    /// The URL or the sub-protocols could not be obtained.
     ResolveFailed {
         /// The attempt.
         generation: Generation,
-        /// What went wrong, in words, where that is known.
+        /// What went wrong, as text, if known.
         error: Option<String>,
     },
     /// The browser refused to make the socket.
     OpenFailed {
         /// The attempt.
         generation: Generation,
-        /// What went wrong, in words, where that is known.
+        /// What went wrong, as text, if known.
         error: Option<String>,
     },
     /// The socket is open.
@@ -124,17 +124,16 @@ pub enum Input<P> {
         /// Its size.
         bytes: usize,
     },
-    /// A message arrived that is larger than the option `max_message_bytes` allows, and was left
-    /// where it is.
+    /// A message arrived that exceeds the option `max_message_bytes`; it was not copied.
     TooBig {
         /// The attempt.
         generation: Generation,
     },
-    /// The browser reported an error. It decides nothing: a `close` follows.
+    /// The browser reported an error. It decides nothing, because a `close` follows.
     SocketError {
         /// The attempt.
         generation: Generation,
-        /// What went wrong, in words, where the platform says it. Browsers do not.
+        /// What went wrong, as text, if the platform says so. Browsers do not.
         error: Option<String>,
     },
     /// The browser closed the socket.
@@ -144,19 +143,19 @@ pub enum Input<P> {
         /// How.
         close: CloseFrame,
     },
-    /// The browser has taken the message of the last [`Effect::Transmit`].
+    /// The browser accepted the message of the last [`Effect::Transmit`].
     Transmitted {
         /// The attempt.
         generation: Generation,
     },
-    /// The browser's `send` threw; the message comes back. The connection is given up for it, unless an
-    /// earlier one was given up for the same message: then the message is at fault, and dropped.
+    /// The browser's `send` threw; the message comes back. The connection is given up, unless an earlier one was
+    /// given up for the same message: then the message is at fault, and is dropped.
     TransmitFailed {
         /// The attempt.
         generation: Generation,
         /// The message.
         payload: P,
-        /// What went wrong, in words, where that is known.
+        /// What went wrong, as text, if known.
         error: Option<String>,
     },
     /// The answer to [`Effect::Measure`].
@@ -171,8 +170,8 @@ pub enum Input<P> {
         /// The attempt.
         generation: Generation,
     },
-    /// The browser has taken the ping of the last [`Effect::Ping`], and its answer will be told by
-    /// [`Input::Answered`]. Comes before anything else is sent.
+    /// The browser accepted the ping of the last [`Effect::Ping`], and [`Input::Answered`] will report its answer.
+    /// This comes before anything else is sent.
     Pinged {
         /// The attempt.
         generation: Generation,
@@ -181,15 +180,15 @@ pub enum Input<P> {
     Answered {
         /// The attempt.
         generation: Generation,
-        /// The ping's number; 0 says that the server answers numbered pings. `None` for an answer that bears none,
-        /// to a ping of the application's own.
+        /// The ping's number; 0 means that the server answers numbered pings. `None` for an answer without a number,
+        /// to one of the application's own pings.
         number: Option<u64>,
     },
-    /// The server promises a sign of life within so many milliseconds, again and again, from now on.
+    /// From now on, the server promises a sign of life every so many milliseconds.
     Beats {
         /// The attempt.
         generation: Generation,
-        /// Its promise, in milliseconds; clamped to [`BEAT_MS`](super::BEAT_MS).
+        /// The promised interval, in milliseconds; clamped to [`BEAT_MS`](super::BEAT_MS).
         interval_ms: u64,
     },
     /// Something arrived that is not for the application: a sign of life.
@@ -197,20 +196,20 @@ pub enum Input<P> {
         /// The attempt.
         generation: Generation,
     },
-    /// The server announces when to come back once this connection has ended.
+    /// The server announces when to reconnect once this connection has ended.
     Window {
         /// The attempt.
         generation: Generation,
-        /// The least wait, in milliseconds.
+        /// The shortest wait, in milliseconds.
         min_ms: u64,
         /// The longest wait, in milliseconds.
         max_ms: u64,
     },
     /// The world around the page has changed.
     Hint(Hint),
-    /// The timer went off. Too early, too late or for nothing, it does no harm.
+    /// The timer fired. Early, late and spurious calls are harmless.
     Timer,
-    /// The answer to [`Effect::Turn`]: what waited in the event loop has arrived.
+    /// The answer to [`Effect::Turn`]: everything waiting in the event loop has arrived.
     Turned {
         /// The attempt.
         generation: Generation,
@@ -219,26 +218,26 @@ pub enum Input<P> {
     },
 }
 
-/// What may have happened to the network or to the page. A reason to look, never a fact.
+/// Something that may have happened to the network or the page: a reason to check, never a fact.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hint {
-    /// The browser says that there is a network again. It tends to say so too early.
+    /// The browser reports that there is a network again. It tends to do so too early.
     Online,
-    /// The browser says that there is no network.
+    /// The browser reports that there is no network.
     Offline,
-    /// The page can be seen again.
+    /// The page is visible again.
     Visible,
-    /// The page was frozen or put aside, and goes on.
+    /// The page was frozen or cached, and resumes.
     Resumed,
-    /// The wall clock ran so far ahead of the monotonic one: the machine slept, or the wall clock was set forward.
-    /// Nobody can tell which.
+    /// The wall clock ran ahead of the monotonic one by this much: the machine slept, or the wall clock was set
+    /// forward. The two cannot be distinguished.
     Slept {
         /// Milliseconds.
         millis: u64,
     },
 }
 
-/// Something that the ring above has to do, in order, before it hands out the next event.
+/// An action for the driver, to be carried out in order before the next event is delivered.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Effect<P> {
     /// Find the URL and the sub-protocols, and answer with [`Input::Resolved`] or
@@ -247,7 +246,7 @@ pub enum Effect<P> {
         /// The attempt.
         generation: Generation,
     },
-    /// The answer to that is no longer wanted.
+    /// The result of [`Effect::Resolve`] is no longer needed.
     CancelResolve {
         /// The attempt.
         generation: Generation,
@@ -265,22 +264,21 @@ pub enum Effect<P> {
         /// The message.
         payload: P,
     },
-    /// Send whatever the server answers, with the number of [`Connection::question`](super::Connection::question) if
-    /// there is one. It does not pass through the queue. Where the answer can be told, say with [`Input::Pinged`]
-    /// that the browser has taken it.
+    /// Send the message that the server is known to reply to, with the number of
+    /// [`Connection::question`](super::Connection::question), if any. It bypasses the queue. If the answer can be
+    /// recognised, report with [`Input::Pinged`] that the browser accepted it.
     Ping {
         /// The attempt.
         generation: Generation,
     },
-    /// Send whatever shows the server that this client is there. It does not pass through the queue, and needs no
-    /// answer.
+    /// Send any message that shows the server that this client is alive. It bypasses the queue and needs no answer.
     KeepAlive {
         /// The attempt.
         generation: Generation,
     },
-    /// Something will be given up unless what waits in the event loop already, behind the timer, shows otherwise.
-    /// Answer with [`Input::Turned`] in a task that comes after the socket events that wait now, and that is not put
-    /// off in a hidden page.
+    /// Something will be given up unless an event that already waits in the event loop, behind the timer, shows
+    /// otherwise. Answer with [`Input::Turned`] in a task that comes after the socket events waiting now and that is
+    /// not delayed in hidden pages.
     Turn {
         /// The attempt.
         generation: Generation,
@@ -301,7 +299,7 @@ pub enum Effect<P> {
         /// The reason to send.
         reason: String,
     },
-    /// Stop listening to the socket and close it. Nothing more is awaited from it.
+    /// Stop listening to the socket and close it. Nothing more is expected from it.
     Abandon {
         /// The attempt.
         generation: Generation,
@@ -312,28 +310,28 @@ pub enum Effect<P> {
     },
 }
 
-/// What a connection is doing.
+/// The connection's state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Phase {
     /// Not started yet.
     Idle,
-    /// Finding the URL, or in the handshake.
+    /// Obtaining the URL, or in the handshake.
     Connecting,
     /// Open.
     Open,
     /// Waiting for the next attempt.
     Waiting,
-    /// In the closing handshake that the application asked for.
+    /// In the closing handshake that the application requested.
     Closing,
-    /// Over, until the application asks for a new connection.
+    /// Closed, until the application requests a new connection.
     Closed,
-    /// Paused by the application, until it resumes. The closing handshake of its last connection may still be
-    /// under way.
+    /// Paused by the application, until it resumes. The closing handshake of its last connection may still be in
+    /// progress.
     Suspended,
 }
 
 impl Phase {
-    /// Every one, in the order of their numbers.
+    /// All phases, in the order of their numbers.
     pub const ALL: [Self; 7] = [
         Self::Idle,
         Self::Connecting,
@@ -344,13 +342,13 @@ impl Phase {
         Self::Suspended,
     ];
 
-    /// Its place in [`ALL`](Self::ALL).
+    /// Its index in [`ALL`](Self::ALL).
     #[must_use]
     pub const fn index(self) -> u8 {
         self as u8
     }
 
-    /// Its name, as the JavaScript face and the logs show it.
+    /// Its name, as in the JavaScript API and the logs.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -373,7 +371,7 @@ pub enum Cause {
     Socket,
     /// The browser refused to make the socket.
     Refused,
-    /// No answer within the connect timeout.
+    /// No handshake response within the connect timeout.
     ConnectTimeout,
     /// The function that provides the URL or the sub-protocols failed.
     Provider,
@@ -385,20 +383,20 @@ pub enum Cause {
     CloseTimeout,
     /// The server was silent for longer than the heartbeat allows.
     HeartbeatTimeout,
-    /// The server did not answer when it was asked whether the connection still lives.
+    /// The server did not answer when asked whether the connection is still alive.
     ProbeTimeout,
     /// The server sent a message larger than the option `max_message_bytes` allows.
     MessageTooBig,
-    /// The application asked for a new connection.
+    /// The application requested a new connection.
     Reconnect,
-    /// The application closed before it was open.
+    /// The application closed the connection before it was open.
     Closed,
-    /// The application suspended it.
+    /// The application suspended the connection.
     Suspended,
 }
 
 impl Cause {
-    /// Every one, in the order of their numbers.
+    /// All causes, in the order of their numbers.
     pub const ALL: [Self; 13] = [
         Self::Socket,
         Self::Refused,
@@ -415,13 +413,13 @@ impl Cause {
         Self::Suspended,
     ];
 
-    /// Its place in [`ALL`](Self::ALL).
+    /// Its index in [`ALL`](Self::ALL).
     #[must_use]
     pub const fn index(self) -> u8 {
         self as u8
     }
 
-    /// Its name, as the JavaScript face and the logs show it.
+    /// Its name, as in the JavaScript API and the logs.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -442,47 +440,47 @@ impl Cause {
     }
 }
 
-/// Why a connection is in its state, or will or will not be tried again.
+/// Why a connection is in its state, or will or will not retry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Why {
-    /// The application asked for it.
+    /// The application requested it.
     Requested,
-    /// The application suspended the connection; it is made again when the application resumes.
+    /// The application suspended the connection; it reconnects when the application resumes.
     Suspended,
     /// The wait before the attempt is over.
     WaitOver,
     /// The handshake succeeded.
     HandshakeDone,
-    /// The policy for such a loss says to try again.
+    /// The policy for this loss is to retry.
     PolicyRetries,
-    /// The application's predicate says to try again.
+    /// The application's predicate decided to retry.
     PredicateRetries,
-    /// The loss comes from this side: the page was away and came back, or the network changed.
+    /// The loss is local: the page was away and came back, or the network changed.
     LocalLoss,
-    /// The server announced when to come back.
+    /// The server announced when to reconnect.
     ServerAsks,
-    /// The close code (1012 or 1013) asks to come back later, and the server announced no time.
+    /// The close code (1012 or 1013) asks clients to reconnect later, and the server announced no time.
     LaterByCode,
     /// The page or the network came back during a wait.
     Woken,
     /// Too many attempts were made in a short time.
     TooManyAttempts,
-    /// The policy for the close code says to stop.
+    /// The policy for the close code is to stop.
     PolicyStops,
-    /// The application's predicate says to stop.
+    /// The application's predicate decided to stop.
     PredicateStops,
-    /// Twice, without a stable connection in between, the server refused what it was sent, or sent what was
-    /// refused here.
+    /// Twice, without a stable connection in between, the server refused what it was sent, or sent what was refused
+    /// here.
     RefusedTwice,
-    /// There is no retry left.
+    /// No retry is left.
     RetriesExhausted,
-    /// The option `reconnect` is off: a connection that is lost is not made again.
+    /// The option `reconnect` is off: a lost connection is not replaced.
     ReconnectOff,
 }
 
 impl Why {
-    /// Every one, in the order of their numbers.
+    /// All reasons, in the order of their numbers.
     pub const ALL: [Self; 16] = [
         Self::Requested,
         Self::Suspended,
@@ -502,13 +500,13 @@ impl Why {
         Self::ReconnectOff,
     ];
 
-    /// Its place in [`ALL`](Self::ALL).
+    /// Its index in [`ALL`](Self::ALL).
     #[must_use]
     pub const fn index(self) -> u8 {
         self as u8
     }
 
-    /// The reason, in words.
+    /// The reason, as text.
     #[must_use]
     pub const fn text(self) -> &'static str {
         match self {
@@ -540,25 +538,25 @@ impl fmt::Display for Why {
     }
 }
 
-/// A connection, or an attempt to make one, that has ended.
+/// A connection or an attempt that has ended.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Loss {
-    /// How: the browser's own code and reason, or 1006 where there was no close frame. What
-    /// [`Input::Reconnect`] replaced has the code and the reason that were given to that.
+    /// How: the browser's code and reason, or 1006 without a close frame. A connection replaced by
+    /// [`Input::Reconnect`] has the code and the reason of that input.
     pub close: CloseFrame,
     /// What ended it.
     pub cause: Cause,
     /// Whether it had been open.
     pub was_open: bool,
-    /// What went wrong, in words: the error of the function that provides the URL or the sub-protocols
-    /// ([`Cause::Provider`]), the name of what the browser threw ([`Cause::Refused`], [`Cause::SendFailed`]), or
-    /// what the platform said with its error ([`Cause::Socket`]), which browsers do not. It may quote a URL:
-    /// do not log it where that is secret.
+    /// What went wrong, as text: the error of the function that provides the URL or the sub-protocols
+    /// ([`Cause::Provider`]), the name of the browser's exception ([`Cause::Refused`], [`Cause::SendFailed`]), or the
+    /// message of the platform's error ([`Cause::Socket`]), which browsers do not provide. It may quote a URL: do not
+    /// log it if that is secret.
     pub error: Option<String>,
 }
 
 impl fmt::Debug for Loss {
-    /// Without the text of the error, which may quote a URL.
+    /// Omits the text of the error, which may quote a URL.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Loss")
             .field("close", &self.close)
@@ -569,24 +567,24 @@ impl fmt::Debug for Loss {
     }
 }
 
-/// A loss, and what follows from it.
+/// A loss and its consequences.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Closed {
     /// The attempt that ended.
     pub generation: Generation,
     /// How it ended.
     pub loss: Loss,
-    /// Milliseconds until the next attempt; `None` when it is over, and when it was suspended (see
+    /// Milliseconds until the next attempt; `None` if there will be none or the connection is suspended (see
     /// [`is_final`](Self::is_final)).
     pub retry_in: Option<u64>,
-    /// Why it will or will not be tried again.
+    /// Why it will or will not retry.
     pub why: Why,
-    /// What the browser had taken and was not confirmed: no answer to a ping sent after it shows that the server had it.
+    /// Messages that the browser accepted but the server never confirmed, by answering a ping sent after them.
     pub unconfirmed: Tally,
 }
 
 impl Closed {
-    /// Whether it is over: neither is another attempt coming, nor was it suspended.
+    /// Whether this is final: no attempt follows, and the connection is not suspended.
     #[must_use]
     pub fn is_final(&self) -> bool {
         self.retry_in.is_none() && self.loss.cause != Cause::Suspended
@@ -598,7 +596,7 @@ impl Closed {
 pub struct StateChange {
     /// The new state.
     pub phase: Phase,
-    /// The attempt under way or coming, 1 for the first since the last stable connection.
+    /// The current or next attempt, 1 for the first since the last stable connection.
     pub attempt: u32,
     /// In [`Phase::Waiting`]: milliseconds until the attempt.
     pub delay: Option<u64>,
@@ -612,7 +610,7 @@ pub struct StateChange {
 pub enum DropReason {
     /// The queue was full.
     Overflow,
-    /// Its time to live was over.
+    /// Its time to live had passed.
     Expired,
     /// It was volatile, and could not be sent at once.
     Volatile,
@@ -625,7 +623,7 @@ pub enum DropReason {
 }
 
 impl DropReason {
-    /// Every one, in the order of their numbers.
+    /// All reasons, in the order of their numbers.
     pub const ALL: [Self; 6] = [
         Self::Overflow,
         Self::Expired,
@@ -635,13 +633,13 @@ impl DropReason {
         Self::InboxFull,
     ];
 
-    /// Its place in [`ALL`](Self::ALL).
+    /// Its index in [`ALL`](Self::ALL).
     #[must_use]
     pub const fn index(self) -> u8 {
         self as u8
     }
 
-    /// Its name, as the JavaScript face and the logs show it.
+    /// Its name, as in the JavaScript API and the logs.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -660,24 +658,24 @@ impl DropReason {
 pub struct Dropped<P> {
     /// Why.
     pub reason: DropReason,
-    /// The messages, in the order in which they were dropped: all, or the newest where they are more than the queue
-    /// may hold (options `max_queued_messages` and `max_queued_bytes`, or 256 and 64 KiB where those are less).
+    /// The messages, in the order in which they were dropped: all of them, or the newest if there are more than the
+    /// queue may hold (options `max_queued_messages` and `max_queued_bytes`, or 256 and 64 KiB if those are less).
     pub payloads: Vec<P>,
-    /// How many older messages were dropped with them and are not kept.
+    /// How many older messages were dropped with them but not kept.
     pub omitted: u64,
     /// The bytes of all of them.
     pub bytes: u64,
 }
 
 impl<P> Dropped<P> {
-    /// How many messages were dropped: those that are kept, and the others.
+    /// How many messages were dropped, kept or not.
     #[must_use]
     pub const fn messages(&self) -> u64 {
         self.omitted.saturating_add(self.payloads.len() as u64)
     }
 }
 
-/// What the application gets.
+/// What the application receives.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Output<P> {
     /// A message arrived.
@@ -686,10 +684,10 @@ pub enum Output<P> {
     Event(Event<P>),
 }
 
-/// Something that happened to the connection, or to messages that were to be sent.
+/// Something that happened to the connection or to outgoing messages.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Event<P> {
-    /// The state has changed. Comes before the event that it goes with.
+    /// The state has changed. This precedes the event that belongs to it.
     State(StateChange),
     /// A connection is open.
     Open {
@@ -697,7 +695,7 @@ pub enum Event<P> {
         generation: Generation,
         /// Whether an earlier connection was open.
         reconnected: bool,
-        /// How many attempts it took.
+        /// The number of attempts it took.
         attempt: u32,
     },
     /// An attempt failed or the browser reported an error; a [`Event::Closed`] follows.
@@ -706,13 +704,13 @@ pub enum Event<P> {
     Closed(Closed),
     /// Messages will not be sent.
     Dropped(Dropped<P>),
-    /// The queue holds more or fewer messages than were last reported, or others. Comes once, behind all that
-    /// happened in the same turn.
+    /// The queue holds more, fewer or other messages than last reported. Emitted once, after everything else in the
+    /// same turn.
     QueueChanged(Tally),
 }
 
 impl<P> fmt::Display for Event<P> {
-    /// One line for a log: no payload, no URL, and none of the server's text.
+    /// One line for a log: no payload, no URL, and no text from the server.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::State(change) => {
@@ -768,11 +766,11 @@ pub struct SendMode {
     pub first: bool,
     /// Now or not at all.
     pub volatile: bool,
-    /// Milliseconds that it may wait; `None` for the option `message_ttl`.
+    /// How long it may wait, in milliseconds; `None` for the option `message_ttl`.
     pub ttl_ms: Option<u64>,
 }
 
-/// What became of a message that was handed over.
+/// What became of an outgoing message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sent {
     /// It goes to the browser now.
@@ -783,24 +781,24 @@ pub enum Sent {
     Dropped,
 }
 
-/// What becomes of a message that [`Connection::hand_over`](super::Connection::hand_over) accepts.
+/// What becomes of a message accepted by [`Connection::hand_over`](super::Connection::hand_over).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Accepted<P> {
-    /// Hand it to the browser's `send` now, and answer as for an [`Effect::Transmit`].
+    /// Pass it to the browser's `send` now, and answer as for an [`Effect::Transmit`].
     Transmit {
-        /// For the socket of this attempt.
+        /// The socket's attempt.
         generation: Generation,
         /// The message.
         payload: P,
     },
-    /// As [`Connection::send`](super::Connection::send) says.
+    /// See [`Connection::send`](super::Connection::send).
     Sent(Sent),
 }
 
-/// A message that was not accepted, and comes back.
+/// A message that was not accepted and is returned.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SendRejected<P> {
-    /// The queue is full and the option `overflow` is to reject.
+    /// The queue is full, and the option `overflow` is to reject.
     Full(P),
     /// The connection is closing or closed.
     Closed(P),
@@ -811,24 +809,24 @@ pub enum SendRejected<P> {
 pub struct Snapshot {
     /// The state.
     pub phase: Phase,
-    /// The attempt under way or coming, 1 for the first since the last stable connection.
+    /// The current or next attempt, 1 for the first since the last stable connection.
     pub attempt: u32,
     /// Attempts made.
     pub attempts: u64,
     /// Connections that were open.
     pub opens: u64,
-    /// Messages that the browser has taken.
+    /// Messages that the browser accepted.
     pub sent: Tally,
     /// Messages received.
     pub received: Tally,
     /// Messages in the queue.
     pub queued: Tally,
-    /// Messages that were dropped, for whatever reason.
+    /// Messages that were dropped, for any reason.
     pub dropped: Tally,
-    /// Messages that were not confirmed when their connection was lost.
+    /// Messages that were unconfirmed when their connection was lost.
     pub unconfirmed: Tally,
-    /// Sockets given up without awaiting their `close` event.
+    /// Sockets given up before their `close` event.
     pub abandoned: u64,
-    /// How long until the next attempt; `None` when none is scheduled.
+    /// How long until the next attempt; `None` if none is scheduled.
     pub next_attempt_in: Option<Duration>,
 }

@@ -1,64 +1,65 @@
-//! Whether the other end of an open connection still lives.
+//! Whether the server at the other end of an open connection is still alive.
 //!
-//! Any frame is a sign of life, and so is a large upload that goes on. Deadlines are moments, not counts of
-//! ticks. A timer may come late, before frames that wait already, or after a sleep. So a server that answers is
-//! asked before it is judged, its time to answer starts when the ping goes out, and the connection lets the event
-//! loop turn once before it gives up (see [`Effect::Turn`](super::Effect::Turn)).
+//! Any frame is a sign of life, and so is progress on a large upload. Deadlines are moments, not counts of ticks. A
+//! timer may fire late, before frames that already wait, or after a sleep. So a server that answers pings is pinged
+//! before it is judged, its time to answer starts when the ping goes out, and the connection lets the event loop turn
+//! once before it gives up (see [`Effect::Turn`](super::Effect::Turn)).
 
 use super::time::Time;
 
-/// A timer that comes this late, in milliseconds, says nothing about the server: the page slept, or was busy. A
-/// hidden page's timers come up to a second late.
+/// A timer this late, in milliseconds, says nothing about the server: the page slept or was busy. A hidden page's
+/// timers are up to a second late.
 pub(super) const STALE_MS: u64 = 2_000;
 
-/// The browser may hold as many bytes for a moment, on the way to the network. More than that waits for it.
+/// How many bytes the browser may hold for a moment, on the way to the network. Anything beyond waits for the
+/// network.
 const LARGE_BYTES: u64 = 65_536;
 
-/// What is known of the other end.
+/// What is known about the server.
 #[derive(Clone, Debug, Default, Hash)]
 pub(super) struct Liveness {
-    /// Since when it is quiet: when something last arrived, or a large upload was last seen to go on.
+    /// The start of the silence: when something last arrived, or a large upload last made progress.
     quiet: Time,
-    /// How long the server may be silent, in milliseconds; `None` when it need not say anything.
+    /// How long the server may be silent, in milliseconds; `None` if it need not send anything.
     interval: Option<u64>,
-    /// How long it may then take to answer, or to be heard.
+    /// How long it may then take to answer or to send something.
     grace: u64,
     probe_timeout: u64,
     /// The server answers pings.
     pings: bool,
-    /// The server has said itself how often it will be heard.
+    /// The server has announced how often it will send something.
     beats: bool,
-    /// The application has not let anything pass yet, so no ping either.
+    /// The application has not opened the gate yet, so no pings may go out either.
     gated: bool,
-    /// Something happened meanwhile for which the server would have been asked.
+    /// Meanwhile something happened for which the server would have been pinged.
     owed: bool,
-    /// Whether `silence` is more than its default. A message then need not touch it.
+    /// Whether `silence` differs from its default. If not, a message need not touch it.
     broken: bool,
     silence: Silence,
 }
 
-/// What has come of the present silence.
+/// The state of the current silence.
 #[derive(Clone, Debug, Default, Hash)]
 struct Silence {
-    /// By when something has to arrive, once the silence has lasted for the interval, or the server was asked.
+    /// When something must arrive, once the silence has lasted for the interval or the server was pinged.
     by: Option<Time>,
-    /// That is because the page woke or the network changed.
+    /// Whether that is because the page woke or the network changed.
     probe: bool,
-    /// A late timer was already held to the server's credit. Once is enough: a page whose timers tick once a minute
-    /// looks as if it slept each time.
+    /// Whether a late timer was already excused. Once is enough: a page whose timers tick once a minute looks as if
+    /// it slept each time.
     excused: bool,
     upload: Upload,
 }
 
-/// What the browser held when the server was first asked in this silence, or would have been: the answer comes behind
-/// it. What is sent later does not count, so that this ends.
+/// What the browser held when the server was first pinged in this silence, or would have been: the answer comes after
+/// it. Later messages do not count, so that this ends.
 #[derive(Clone, Copy, Debug, Default, Hash)]
 struct Upload {
-    /// Where its end stands in all that was handed over; 0 before there is one, [`Upload::OVER`] when it has left.
+    /// Where its end is in everything handed over; 0 before there is one, [`Upload::OVER`] once it has left.
     mark: u64,
-    /// How much had left the browser at the last look.
+    /// How much had left the browser at the last measurement.
     left: u64,
-    /// It is a large one, or was seen to leave in parts. A small one may only have been passing through.
+    /// Whether it is large, or was seen to leave in parts. A small one may only have been passing through.
     counts: bool,
 }
 
@@ -66,18 +67,18 @@ impl Upload {
     const OVER: u64 = 1;
 }
 
-/// What the present moment means.
+/// What to do at the current time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Life {
     /// Nothing to do.
     Fine,
-    /// It is time to ask.
+    /// It is time to ping.
     Ask,
-    /// The deadline is long past: the page slept, or was busy.
+    /// The deadline passed long ago: the page slept or was busy.
     Stale,
     /// Silent for too long.
     Silent,
-    /// It was asked because the page woke or the network changed, and did not answer.
+    /// The server was pinged because the page woke or the network changed, and did not answer.
     Unanswered,
 }
 
@@ -103,7 +104,7 @@ impl Liveness {
         self.pings = true;
     }
 
-    /// The server, which is heard now, promises to be heard within so many milliseconds.
+    /// The server, which was just heard, promises to send something every so many milliseconds.
     pub(super) const fn expect(&mut self, now: Time, interval: u64) {
         self.quiet = now;
         self.interval = Some(interval);
@@ -122,16 +123,16 @@ impl Liveness {
         }
     }
 
-    /// The page is known to have slept: what comes late may be held to the server's credit again.
+    /// The page is known to have slept: a late timer may be excused again.
     pub(super) const fn slept(&mut self) {
         self.silence.excused = false;
     }
 
-    /// The application lets messages pass. Returns whether a ping is to be sent.
+    /// The application opens the gate. Returns whether to send a ping.
     pub(super) fn pass(&mut self, now: Time) -> bool {
         self.gated = false;
         if self.pings {
-            // Whatever was waited for, it was not asked for.
+            // Whatever was awaited, it was not asked for.
             self.silence.by = None;
         }
         core::mem::take(&mut self.owed) && self.probe(now)
@@ -145,14 +146,14 @@ impl Liveness {
         if let Some(by) = self.silence.by {
             return Some(by);
         }
-        // Before it may be asked, one that answers is judged by its own beats or not at all.
+        // Until it may be pinged, a server that answers pings is judged by its own beats or not at all.
         let interval = self
             .interval
             .filter(|_| !self.pings || !self.gated || self.beats)?;
         Some(self.quiet.after(interval))
     }
 
-    /// Whether it is time to look at the browser's buffer, and then to [`judge`](Self::judge).
+    /// Whether it is time to measure the browser's buffer, and then to [`judge`](Self::judge).
     pub(super) fn is_due(&self, now: Time) -> bool {
         self.next_timer().is_some_and(|at| at <= now)
     }
@@ -174,11 +175,11 @@ impl Liveness {
         }
     }
 
-    /// The silence has lasted for the interval. Returns whether a ping is to be sent; a server that cannot be
-    /// asked is waited for.
+    /// The silence has lasted for the interval. Returns whether to send a ping; a server that cannot be pinged is
+    /// awaited.
     pub(super) fn ask(&mut self, now: Time) -> bool {
         let asks = self.can_ask();
-        // What is to be seen leaving needs as long, too.
+        // Progress must be visible for as long, too.
         let starts = if asks || self.silence.upload.mark > Upload::OVER {
             now
         } else {
@@ -188,8 +189,8 @@ impl Liveness {
         asks
     }
 
-    /// Asks the server, within the probe's timeout; returns whether a ping is to be sent. A server that
-    /// does not answer pings can only be waited for, if it promised to be heard at all.
+    /// Starts a probe with its own timeout; returns whether to send a ping. A server that does not answer pings
+    /// can only be awaited, if it promised to send something at all.
     pub(super) fn probe(&mut self, now: Time) -> bool {
         if !self.can_ask() {
             self.owed = self.pings;
@@ -198,7 +199,7 @@ impl Liveness {
         let Silence {
             by, probe, excused, ..
         } = self.silence;
-        // One that is under way goes on: its deadline must not move.
+        // A probe in progress continues: its deadline must not move.
         let given_up = |by: Time| !probe || (!excused && now.since(by) > STALE_MS);
         if by.is_none_or(given_up) {
             self.silence.excused |= by.is_some_and(|by| now.since(by) > STALE_MS);
@@ -207,8 +208,8 @@ impl Liveness {
         true
     }
 
-    /// After a sleep, or what looks like one: the server is asked, if it can be, and gets time. Returns whether a
-    /// ping is to be sent.
+    /// After a sleep, or what looks like one: the server is pinged, if possible, and gets time. Returns whether to
+    /// send a ping.
     pub(super) fn wait_again(&mut self, now: Time) -> bool {
         let asks = self.can_ask();
         let time = if asks {
@@ -227,7 +228,7 @@ impl Liveness {
         self.broken = true;
     }
 
-    /// Whether the browser's buffer is to be looked at again and again.
+    /// Whether to measure the browser's buffer periodically.
     pub(super) const fn is_watching(&self) -> bool {
         self.silence.upload.mark > Upload::OVER
     }
@@ -237,8 +238,8 @@ impl Liveness {
         self.silence.by.is_none() && self.is_due(now)
     }
 
-    /// The browser holds `held` bytes, and `left` have left it on this connection. Where those are seen to leave that it
-    /// held when it `asks`, the silence starts anew.
+    /// The browser holds `held` bytes, and `left` bytes have left it on this connection. If bytes leave that it held
+    /// when it `asks`, the silence starts anew.
     pub(super) fn look(&mut self, now: Time, left: u64, held: u64, asks: bool) {
         let upload = &mut self.silence.upload;
         if upload.mark == 0 {
@@ -307,7 +308,7 @@ mod tests {
         life.heard(at(25));
         assert_eq!(life.judge(at(30)), Life::Fine);
         assert_eq!(life.next_timer(), Some(at(45)));
-        // A look that comes late moves nothing.
+        // A late measurement moves nothing.
         assert!(!life.ask(at(50)));
         assert_eq!(life.next_timer(), Some(at(55)));
     }
@@ -352,7 +353,7 @@ mod tests {
         assert!(!life.wait_again(at(5_000)));
         assert_eq!(life.next_timer(), Some(at(5_005)));
         assert_eq!(life.judge(at(5_005)), Life::Unanswered);
-        // One that can be asked has as long as it ever has.
+        // A server that can be pinged has as long as ever.
         life.answers_pings();
         assert!(life.wait_again(at(6_000)));
         assert_eq!(life.next_timer(), Some(at(6_010)));
@@ -378,7 +379,7 @@ mod tests {
         let mut life = listening(None);
         life.answers_pings();
         assert!(life.probe(at(0)));
-        // Each comes before the timer, in a page that is busy again and again.
+        // Each arrives before the timer, in a page that is repeatedly busy.
         let kept = (1..10).take_while(|turn| {
             let now = at(turn * 10_000);
             life.probe(now);
@@ -394,7 +395,7 @@ mod tests {
         life.answers_pings();
         assert_eq!(life.next_timer(), None);
         assert!(!life.probe(at(50)));
-        // What would have been asked is asked now.
+        // The deferred ping goes out now.
         assert!(life.pass(at(100)));
         assert_eq!(life.next_timer(), Some(at(105)));
 
@@ -403,7 +404,7 @@ mod tests {
         assert!(!life.pass(at(100)));
         assert_eq!(life.judge(at(100)), Life::Ask);
 
-        // Its own beats can be judged all the while, and are no reason to give it up unasked later.
+        // Its own beats can be judged throughout, and are no reason to give it up later without a ping.
         let mut life = Liveness::new(at(0), None, 10, 5, true);
         life.answers_pings();
         life.expect(at(0), 20);
@@ -413,7 +414,7 @@ mod tests {
         assert_eq!(life.judge(at(30)), Life::Ask);
     }
 
-    /// As a large upload leaves the browser, in looks at the moments and at the bytes that it still holds.
+    /// Simulates a large upload leaving the browser, with measurements of the bytes that it still holds.
     fn looks(life: &mut Liveness, handed: u64, looks: &[(u64, u64)]) {
         for (now, held) in looks {
             let asks = life.begins(at(*now));
@@ -436,7 +437,7 @@ mod tests {
         assert_eq!(life.next_timer(), Some(at(30)), "it stands still");
         looks(&mut life, HANDED, &[(28, 19_000_000)]);
         assert_eq!(life.next_timer(), Some(at(48)));
-        // What is sent meanwhile does not count.
+        // Messages sent meanwhile do not count.
         looks(&mut life, 2 * HANDED, &[(48, HANDED + 10)]);
         assert_eq!(life.next_timer(), Some(at(68)));
         looks(&mut life, 2 * HANDED, &[(60, HANDED), (70, HANDED - 1)]);
@@ -454,7 +455,7 @@ mod tests {
         life.ask(at(20));
         looks(&mut life, 1_000, &[(21, 0)]);
         assert_eq!(life.next_timer(), Some(at(30)));
-        // But they are if they are seen to leave in parts.
+        // But they do if they are seen to leave in parts.
         life.heard(at(100));
         looks(&mut life, 2_000, &[(120, 1_000), (121, 500), (122, 0)]);
         assert_eq!(life.next_timer(), Some(at(142)));

@@ -1,29 +1,29 @@
 //! The connection itself, as a state machine without a socket, a clock, randomness or a callback.
 //!
-//! Everything that happens is an [`Input`]; everything that has to be done is an [`Effect`], and
-//! everything that the application gets is an [`Output`]. Time and random numbers come with the
-//! input, so that a test can run years in a second and repeat them exactly. It is generic over the
-//! message, so that a JavaScript value passes through untouched and a simulation can send numbers.
+//! Everything that happens is an [`Input`]; everything to be done is an [`Effect`], and everything that the
+//! application receives is an [`Output`]. Time and random numbers come with the input, so that a test can run years
+//! in a second and repeat them exactly. The connection is generic over the message, so that a JavaScript value passes
+//! through untouched and a simulation can send numbers.
 //!
-//! # The contract with the ring above
+//! # The contract with the driver
 //!
 //! > One mutation, then drain the effects, then hand out the outputs, then arm a timer.
 //!
-//! 1. Tell what happened: [`Connection::handle`], or [`Connection::send`]. What happens with every message has
-//!    a way of its own that takes no queue: [`Connection::receive`] gives back a message that is to be handed out at
-//!    once, and [`Connection::hand_over`] one that the browser is to be given at once.
-//! 2. Carry out [`Connection::poll_effect`] until it is empty. An effect that is answered by an input
-//!    ([`Effect::Transmit`], [`Effect::Measure`]) is answered before the next effect is taken;
-//!    [`Effect::Turn`] is answered in a later task.
-//! 3. Take [`Connection::poll_output`], call the application's handler, carry out the effects that this
-//!    brought, and repeat until there is none. Inside the handler the application may call
-//!    anything: the state has settled, and its commands do steps 1 and 2 at once. Asking for the next
-//!    output tells the core that the handler of the one before has returned.
+//! 1. Report what happened: [`Connection::handle`] or [`Connection::send`]. Operations on every message have
+//!    shortcuts without a queue: [`Connection::receive`] returns a message to deliver at once, and
+//!    [`Connection::hand_over`] one to pass to the browser at once.
+//! 2. Carry out [`Connection::poll_effect`] until it is empty. An effect that an input answers ([`Effect::Transmit`],
+//!    [`Effect::Measure`]) is answered before the next effect is taken; [`Effect::Turn`] is answered in a later task.
+//! 3. Take [`Connection::poll_output`], call the application's handler, carry out the resulting effects, and repeat
+//!    until there is none. Inside the handler, the application may call anything: the state has settled, and its
+//!    commands do steps 1 and 2 at once. Polling for the next output tells the core that the previous handler has
+//!    returned.
 //! 4. Arm a timer for [`Connection::next_timer`], and report it as [`Input::Timer`]; or two, for
-//!    [`Connection::next_look`] and [`Connection::next_deadline`], where timers that arm each other are slowed down.
+//!    [`Connection::next_look`] and [`Connection::next_deadline`], if the platform slows down timers that arm each
+//!    other.
 //!
-//! Inputs that come too late, twice or for an earlier socket change nothing. The machine is driven by
-//! the socket's `close`, never by its `error`.
+//! Late or duplicate inputs, and inputs for an earlier socket, change nothing. The machine is driven by the socket's
+//! `close`, never by its `error`.
 
 #![deny(
     clippy::unwrap_used,
@@ -86,17 +86,17 @@ use queue::{Queue, Queued, earliest};
 use sending::InHand;
 use unconfirmed::Unconfirmed;
 
-/// The least and the longest heartbeat that a server may announce, in milliseconds: it must neither spin
-/// the client nor make a dead connection last.
+/// The shortest and the longest heartbeat that a server may announce, in milliseconds: it must neither keep the
+/// client busy nor keep a dead connection for long.
 pub const BEAT_MS: (u64, u64) = (5_000, 120_000);
 
-/// What a turn of the event loop is about while closing, whose deadline moves on until somebody answers.
+/// Identifies a turn of the event loop while closing, whose deadline moves until the turn is answered.
 const CLOSE_DEADLINE: Time = Time::from_millis(0);
 
-/// How long the turn of the event loop before a loss may take until another is asked for, in milliseconds.
+/// How long the turn of the event loop before a loss may take before another is requested, in milliseconds.
 const TURN_MS: u64 = 5_000;
 
-/// What the connection is doing, with what only that state needs.
+/// The connection's state, with what only that state needs.
 #[derive(Clone, Debug, Hash)]
 enum State {
     Idle,
@@ -112,101 +112,101 @@ enum State {
     },
     Waiting {
         until: Time,
-        /// The server asked for the wait: nothing shortens it.
+        /// The server requested the wait: nothing shortens it.
         firm: bool,
     },
     Closing(Closing),
     Closed,
-    /// With the closing handshake of the last connection, while that is under way.
+    /// Includes the closing handshake of the last connection, while that is in progress.
     Suspended(Option<Closing>),
 }
 
 /// How far the queue may flow on an open connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Flow {
-    /// `open` has not been handed out yet.
+    /// `open` has not been delivered yet.
     Announcing,
-    /// The application's handler of `open` is running: what it sends goes ahead of the queue.
+    /// The application's `open` handler is running: what it sends goes ahead of the queue.
     Opening {
-        /// It has already said that it is ready.
+        /// It has already opened the gate.
         ready: bool,
     },
-    /// The application has not yet said that it is ready.
+    /// The application has not opened the gate yet.
     Gated,
     /// Everything flows.
     Flowing,
 }
 
-/// A closing handshake that the application asked for, for good or to suspend.
+/// A closing handshake that the application requested, for good or to suspend.
 #[derive(Clone, Debug, Hash)]
 struct Closing {
     code: Option<u16>,
     reason: String,
-    /// Whether messages of the ordinary lane still go out, or the gate was shut.
+    /// Whether messages of the ordinary lane still go out, or the gate was closed.
     gated: bool,
-    /// Whether the browser's `close` was called; before, the queue is handed over.
+    /// Whether the browser's `close` was called; before that, the queue is handed over.
     handshake: bool,
     deadline: Time,
-    /// What the browser held when it was last looked at.
+    /// What the browser held at the last measurement.
     buffered: u64,
-    /// The deadline has come; the answer to a measurement decides.
+    /// The deadline has passed; the answer to a measurement decides.
     judging: bool,
 }
 
-/// A turn of the event loop that was asked for before something is given up.
+/// A turn of the event loop that was requested before giving something up.
 #[derive(Clone, Copy, Debug, Hash)]
 struct Turning {
-    /// The deadline that has come.
+    /// The deadline that has passed.
     deadline: Time,
-    /// When to ask again, should no answer come.
+    /// When to ask again if no answer comes.
     again: Time,
 }
 
-/// What is known of the attempt that is under way, and of its socket once that is open.
+/// What is known of the current attempt, and of its socket once that is open.
 #[derive(Clone, Debug, Default, Hash)]
 struct Wire {
-    /// The number of the last turn of the event loop that was asked for.
+    /// The number of the last requested turn of the event loop.
     turn: u32,
     turning: Option<Turning>,
-    /// Before it was open, a late timer was already held to its credit.
+    /// Whether a late timer was already excused before the socket was open.
     late: bool,
-    /// The measurement that was asked for decides about the silence.
+    /// The pending measurement decides about the silence.
     judging: bool,
-    /// What it shows lies before a ping.
+    /// The pending measurement determines what precedes a ping.
     asking: bool,
-    /// When the server is to hear from this client next, whatever it sends.
+    /// When the next keepalive is due, whatever the server sends.
     keepalive_at: Option<Time>,
-    /// Bytes of messages that the browser has taken.
+    /// Bytes of messages that the browser accepted.
     handed: u64,
-    /// At least what the browser holds.
+    /// A lower bound on what the browser holds.
     buffered: u64,
-    /// Between the marks: at the high one until the browser is down to the low one.
+    /// Between the marks: set at the high mark until the browser is down to the low one.
     blocked: bool,
-    /// When to look at the browser's buffer again.
+    /// When to measure the browser's buffer again.
     measure_at: Option<Time>,
-    /// A measurement was asked for and not yet answered.
+    /// A measurement was requested and not yet answered.
     measuring: bool,
     /// The browser reported an error.
     failed: bool,
-    /// What it said with it.
+    /// The text of that error.
     error: Option<String>,
     unconfirmed: Unconfirmed,
-    /// The server has said that it answers numbered pings.
+    /// The server has announced that it answers numbered pings.
     numbered: bool,
-    /// When to ask what it has had.
+    /// When to ask what the server has received.
     question_at: Option<Time>,
     liveness: Liveness,
-    /// When the server wants its clients back.
+    /// When the server wants its clients to reconnect.
     window: Option<Window>,
 }
 
-/// Something that waits to be handed out.
+/// Something waiting to be delivered.
 #[derive(Clone, Debug, Hash)]
 enum Pending<P> {
     Output(Output<P>),
-    /// Messages that were dropped: for each reason there is one of these, to which later ones are added.
+    /// Dropped messages: one entry per reason, to which later ones are added.
     Dropped(Drops<P>),
-    /// From here on `readyState` is 3.
+    /// From here on, `readyState` is 3.
     Over,
 }
 
@@ -222,7 +222,7 @@ struct Totals {
     abandoned: u64,
 }
 
-/// A connection that is made again when it is lost. See the [module](self) for how it is driven.
+/// A connection that is replaced when it is lost. The [module](self) describes how to drive it.
 ///
 /// Methods come in four kinds: inputs ([`handle`](Self::handle), [`receive`](Self::receive),
 /// [`send`](Self::send)), outputs
@@ -233,9 +233,9 @@ pub struct Connection<P> {
     options: Options,
     state: State,
     generation: Generation,
-    /// Losses in a row without a stable connection between them.
+    /// Consecutive losses without a stable connection in between.
     failures: u32,
-    /// Losses in a row whose code says that the server refused what it was sent.
+    /// Consecutive losses whose code says that the server refused what it was sent.
     refusals: u32,
     queue: Queue<P>,
     wire: Wire,
@@ -244,15 +244,15 @@ pub struct Connection<P> {
     bucket: Bucket,
     /// When the page last woke or the network last changed.
     woken: Option<Time>,
-    /// The server also says by itself what would be an answer to a ping without a number.
+    /// Whether the server also sends, unasked, what would be an answer to a ping without a number.
     distrusts: bool,
     effects: VecDeque<Effect<P>>,
     outputs: VecDeque<Pending<P>>,
     totals: Totals,
 }
 
-/// Two connections with the same options and an equal hash react alike to whatever comes. What only answers
-/// questions, as the counters do, is left out.
+/// Two connections with the same options and an equal hash react identically to all inputs. State that only answers
+/// queries, such as the counters, is left out.
 impl<P: Hash> Hash for Connection<P> {
     fn hash<H: Hasher>(&self, hasher: &mut H) {
         let Self {
@@ -276,7 +276,7 @@ impl<P: Hash> Hash for Connection<P> {
         (queue, wire, in_hand).hash(hasher);
         (bucket, woken, distrusts).hash(hasher);
         (effects, outputs).hash(hasher);
-        // Whether the next one is a reconnection.
+        // Whether the next `open` is a reconnection.
         (totals.opens > 0).hash(hasher);
     }
 }
@@ -305,8 +305,8 @@ impl<P> Connection<P> {
         }
     }
 
-    /// Goes on where another connection ended, whose core is no more: with its counters and its count of attempts, and
-    /// so that the next connection that opens is a reconnection if it had one. For a connection that is
+    /// Continues where another connection ended whose core is gone: takes over its counters and its count of
+    /// attempts, and makes the next `open` a reconnection if the other had been open. For a connection that is
     /// [`Phase::Idle`].
     pub fn go_on_from(&mut self, earlier: &Snapshot) {
         self.failures = earlier.attempt.saturating_sub(1);
@@ -321,9 +321,9 @@ impl<P> Connection<P> {
         };
     }
 
-    // ----- questions
+    // ----- queries
 
-    /// What the connection is doing.
+    /// The connection's state.
     #[must_use]
     pub const fn phase(&self) -> Phase {
         match self.state {
@@ -337,8 +337,8 @@ impl<P> Connection<P> {
         }
     }
 
-    /// The `readyState` of the WebSocket interface: 0 during every attempt and wait and while suspended, 1 open, 2 from
-    /// `close()` until the application is told that it is over, 3 when it is.
+    /// The `readyState` of the WebSocket interface: 0 during every attempt and wait and while suspended, 1 when open,
+    /// 2 from `close()` until the final close is delivered, 3 afterwards.
     #[must_use]
     pub fn ready_state(&self) -> u16 {
         match self.phase() {
@@ -357,14 +357,13 @@ impl<P> Connection<P> {
         }
     }
 
-    /// The attempt that is under way, or the last one.
+    /// The current attempt, or the last one.
     #[must_use]
     pub const fn generation(&self) -> Generation {
         self.generation
     }
 
-    /// The number of the attempt under way or coming, 1 for the first since the last stable
-    /// connection.
+    /// The number of the current or next attempt, 1 for the first since the last stable connection.
     #[must_use]
     pub const fn attempt(&self) -> u32 {
         self.failures.saturating_add(1)
@@ -394,7 +393,7 @@ impl<P> Connection<P> {
         self.queue.bytes()
     }
 
-    /// The counters, and how long until the next attempt from `now` on.
+    /// The counters, and how long until the next attempt, counted from `now`.
     #[must_use]
     pub fn snapshot(&self, now: Time) -> Snapshot {
         Snapshot {
@@ -418,14 +417,14 @@ impl<P> Connection<P> {
         }
     }
 
-    /// Whether the moment matters to `input` now. Where it does not, any earlier moment may be given instead, so
-    /// that a ring above need not read its clock for every message.
+    /// Whether the time matters to `input` now. If not, any earlier time may be given instead, so that the driver
+    /// need not read its clock for every message.
     #[must_use]
     pub const fn heeds_time(&self, input: &Input<P>) -> bool {
         match input {
             Input::Message { .. } | Input::Alive { .. } => self.messages_are_timed(),
             Input::Transmitted { .. } => self.transmissions_are_timed(),
-            // Below both marks nothing is put off.
+            // Below both marks, nothing is deferred.
             Input::Buffered { bytes, .. } => {
                 let (high, low) = (self.options.high_water_mark, self.options.low_water_mark);
                 let little = *bytes < high as u64 && *bytes <= low as u64;
@@ -437,32 +436,32 @@ impl<P> Connection<P> {
         }
     }
 
-    /// As [`heeds_time`](Self::heeds_time) for a message that arrives.
+    /// Like [`heeds_time`](Self::heeds_time), for a message that arrives.
     #[must_use]
     pub const fn messages_are_timed(&self) -> bool {
         self.wire.liveness.is_timed()
     }
 
-    /// Whether messages may expire. If not, the same holds for [`send`](Self::send) of a message without a time
-    /// to live of its own, and for [`poll_output`](Self::poll_output).
+    /// Whether messages may expire. If not, time does not matter to [`send`](Self::send) for a message without its
+    /// own time to live, nor to [`poll_output`](Self::poll_output).
     #[must_use]
     pub const fn messages_expire(&self) -> bool {
         self.options.message_ttl.is_some() || self.queue.next_expiry().is_some()
     }
 
-    /// Whether a connection that is lost may be made again, and the application's predicate is asked about it.
+    /// Whether a lost connection may be replaced, and the application's predicate is called.
     #[must_use]
     pub const fn reconnects(&self) -> bool {
         self.options.reconnect
     }
 
-    /// As [`heeds_time`](Self::heeds_time) for a message that the browser has taken.
+    /// Like [`heeds_time`](Self::heeds_time), for a message that the browser accepted.
     #[must_use]
     pub const fn transmissions_are_timed(&self) -> bool {
         self.messages_expire() || self.may_plan_question()
     }
 
-    /// The number of the ping that is to be sent now, where the server answers numbered pings.
+    /// The number of the ping to send now, if the server answers numbered pings.
     #[must_use]
     pub const fn question(&self) -> Option<u64> {
         if self.wire.numbered {
@@ -472,13 +471,13 @@ impl<P> Connection<P> {
         }
     }
 
-    /// The loss that `input` would cause at `now`. Where the connection [reconnects](Self::reconnects), the
-    /// application's predicate may be asked about it; its verdict goes into the [`Context`] of that input.
+    /// The loss that `input` would cause at `now`. If the connection [reconnects](Self::reconnects), the
+    /// application's predicate may be called with it; its verdict goes into the [`Context`] of that input.
     #[must_use]
     #[inline]
     pub fn loss(&self, now: Time, input: &Input<P>) -> Option<Loss> {
         match input {
-            // What comes with every message, asked about where it is known what it is.
+            // Inputs that occur with every message; their own methods check them.
             Input::Message { .. } | Input::Transmitted { .. } | Input::Buffered { .. } => None,
             _ => self.loss_by(now, input),
         }
@@ -553,8 +552,8 @@ impl<P> Connection<P> {
 
     // ----- inputs
 
-    /// Takes note of something that happened. After calling this, carry out the effects, hand out the
-    /// events and arm the timer (see the [module](self)).
+    /// Processes something that happened. Then carry out the effects, deliver the events and arm the timer (see the
+    /// [module](self)).
     #[inline(always)]
     pub fn handle(&mut self, context: Context, input: Input<P>) {
         // Most inputs by far are messages. They are never a loss, and the least work.
@@ -573,8 +572,8 @@ impl<P> Connection<P> {
         }
     }
 
-    /// Takes note of a message as [`handle`](Self::handle) does of an [`Input::Message`], and gives it back if it
-    /// is next to tell: hand it out now. Otherwise it comes as an [`Output::Message`], behind what comes before it.
+    /// Processes a message like [`handle`](Self::handle) does an [`Input::Message`], and returns it if it is next to
+    /// deliver: deliver it now. Otherwise it becomes an [`Output::Message`], after what precedes it.
     #[inline]
     pub fn receive(
         &mut self,
@@ -603,7 +602,7 @@ impl<P> Connection<P> {
         self.outputs.push_back(Pending::Output(output));
     }
 
-    /// Apart, so that a message does not pay for what it does not need.
+    /// Separate, so that a message does not pay for what it does not need.
     #[inline(never)]
     fn handle_other(&mut self, context: Context, input: Input<P>) {
         if let Some(loss) = self.loss(context.now, &input) {
@@ -645,7 +644,7 @@ impl<P> Connection<P> {
             Input::Pinged { generation } => {
                 if self.is_connected(generation) {
                     self.wire.unconfirmed.asked();
-                    // Also if a message was taken after the ping was asked for.
+                    // Also if a message was accepted after the ping was requested.
                     self.wire.question_at = None;
                 }
             }
@@ -694,7 +693,7 @@ impl<P> Connection<P> {
             Input::Buffered { generation, bytes } => self.buffered(context.now, generation, bytes),
             Input::Timer => self.timer(context.now),
             Input::Turned { generation, turn } => self.turned(context.now, generation, turn),
-            // Too late: the attempt is over. A message is no other.
+            // Too late: the attempt has ended. A message is no exception.
             Input::ResolveFailed { .. }
             | Input::OpenFailed { .. }
             | Input::TooBig { .. }
@@ -704,14 +703,14 @@ impl<P> Connection<P> {
 
     // ----- outputs
 
-    /// The next thing to do.
+    /// The next action to carry out.
     #[inline]
     pub fn poll_effect(&mut self) -> Option<Effect<P>> {
         self.effects.pop_front()
     }
 
-    /// The next thing to tell the application. Asking for it says that the handler of the event before
-    /// has returned, so effects may follow.
+    /// The next output for the application. Polling it says that the previous event's handler has returned, so
+    /// effects may follow.
     pub fn poll_output(&mut self, now: Time) -> Option<Output<P>> {
         if let State::Open { flow, .. } = &mut self.state
             && let Flow::Opening { ready } = *flow
@@ -727,7 +726,7 @@ impl<P> Connection<P> {
             match self.outputs.pop_front() {
                 None => {
                     if !self.effects.is_empty() {
-                        // What is being done may change it further.
+                        // The effects may change it further.
                         return None;
                     }
                     let (messages, bytes) = self.queue.news()?;
@@ -756,25 +755,25 @@ impl<P> Connection<P> {
         }
     }
 
-    /// Whether something waits to be handed out.
+    /// Whether anything waits to be delivered.
     #[must_use]
     pub fn has_output(&self) -> bool {
         self.has_other_output() || self.queue.has_changed()
     }
 
-    /// The same without changes of the queue.
+    /// Likewise, without changes of the queue.
     #[must_use]
     pub fn has_other_output(&self) -> bool {
         !self.outputs.is_empty()
     }
 
-    /// Whether there is nothing to do and nothing to hand out, and no handler of `open` is running.
+    /// Whether there is nothing to do and nothing to deliver, and no `open` handler is running.
     #[must_use]
     pub fn is_settled(&self) -> bool {
         self.effects.is_empty() && self.outputs.is_empty() && !self.is_opening()
     }
 
-    /// Whether a handler of `open` is running, or has run and [`poll_output`](Self::poll_output) was not called since.
+    /// Whether an `open` handler is running, or has run without a call of [`poll_output`](Self::poll_output) since.
     #[must_use]
     pub const fn is_opening(&self) -> bool {
         matches!(
@@ -786,16 +785,16 @@ impl<P> Connection<P> {
         )
     }
 
-    /// When a timer has to go off, if at all: the earlier of [`next_look`](Self::next_look) and
+    /// When a timer must fire, if at all: the earlier of [`next_look`](Self::next_look) and
     /// [`next_deadline`](Self::next_deadline).
     #[must_use]
     pub fn next_timer(&self) -> Option<Time> {
         earliest(self.next_look(), self.next_deadline())
     }
 
-    /// When a timer has to go off for the next look at the browser's buffer. A ring above whose timers are
-    /// slowed down when one arms the next keeps a timer for this alone, so that these frequent looks do not
-    /// make a deadline late.
+    /// When a timer must fire for the next measurement of the browser's buffer. If the platform slows down timers
+    /// that arm each other, the driver keeps a separate timer for this, so that these frequent measurements do not
+    /// delay a deadline.
     #[must_use]
     pub const fn next_look(&self) -> Option<Time> {
         match self.state {
@@ -804,7 +803,7 @@ impl<P> Connection<P> {
         }
     }
 
-    /// When a timer has to go off for anything else.
+    /// When a timer must fire for anything else.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Time> {
         let unless_turning = |deadline: Time| match self.wire.turning {
@@ -831,7 +830,7 @@ impl<P> Connection<P> {
         matches!(self.state, State::Open { .. })
     }
 
-    /// Whether this attempt has become the connection that is open or closing.
+    /// Whether this attempt has become the open or closing connection.
     fn is_connected(&self, generation: Generation) -> bool {
         generation == self.generation
             && matches!(
@@ -881,7 +880,7 @@ impl<P> Connection<P> {
     }
 
     /// Something would be given up now. But what arrived in time may still wait in the event loop, behind the timer:
-    /// it is given the chance first.
+    /// this gives it a chance first.
     fn let_arrive(&mut self, now: Time, deadline: Time) {
         let wire = &mut self.wire;
         match wire.turning {
@@ -889,7 +888,7 @@ impl<P> Connection<P> {
                 if now < turning.again {
                     return;
                 }
-                // Whichever answer comes first will do, or timers that go off before it would put it off for ever.
+                // Any answer will do; otherwise, timers that fire before it would put it off forever.
             }
             _ => wire.turn = wire.turn.wrapping_add(1),
         }
@@ -903,7 +902,7 @@ impl<P> Connection<P> {
         });
     }
 
-    /// Whether this is the answer to the last [`Effect::Turn`], and what that was about is still to be decided.
+    /// Whether this answers the last [`Effect::Turn`], and its question is still undecided.
     fn awaits(&self, generation: Generation, turn: u32) -> bool {
         let deadline = match &self.state {
             State::Open { .. } => self.wire.liveness.next_timer(),
@@ -916,7 +915,7 @@ impl<P> Connection<P> {
             && turning.is_some_and(|turning| deadline == Some(turning.deadline))
     }
 
-    /// What waited has arrived, and ended nothing.
+    /// Everything waiting has arrived, and ended nothing.
     fn turned(&mut self, now: Time, generation: Generation, turn: u32) {
         if !self.awaits(generation, turn) {
             return;
@@ -931,7 +930,7 @@ impl<P> Connection<P> {
         }
     }
 
-    // ----- telling the application
+    // ----- reporting to the application
 
     fn tell(&mut self, event: Event<P>) {
         self.outputs
@@ -949,7 +948,7 @@ impl<P> Connection<P> {
         }));
     }
 
-    /// The report of a loss; closes the account of what is unconfirmed.
+    /// Reports a loss and settles what is unconfirmed.
     fn closed(&mut self, loss: Loss, retry_in: Option<u64>, why: Why) -> Closed {
         let unconfirmed = core::mem::take(&mut self.wire.unconfirmed).tally();
         self.totals.unconfirmed.add(unconfirmed);
@@ -963,7 +962,7 @@ impl<P> Connection<P> {
         }
     }
 
-    /// As the browser does, before the close: when there was no connection, or something broke it.
+    /// Like the browser, before the close: if there was no connection, or something broke it.
     fn tell_error(&mut self, loss: &Loss) {
         if !loss.was_open || self.wire.failed {
             self.tell(Event::Error);

@@ -1,43 +1,43 @@
-//! What a close code says about trying again.
+//! How a close code decides about retrying.
 
 use core::fmt;
 
-/// What to do after a connection was closed with some code.
+/// What to do after a connection was closed with a given code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ClosePolicy {
-    /// Try again with the ordinary backoff.
+    /// Retry with the ordinary backoff.
     Retry,
-    /// Try again after a wait drawn from this window, in milliseconds.
+    /// Retry after a wait drawn from this window, in milliseconds.
     RetryWithin {
-        /// The least wait.
+        /// The shortest wait.
         min_ms: u64,
         /// The longest wait.
         max_ms: u64,
     },
-    /// Try again once; give up if it happens again without a stable connection in between.
+    /// Retry once; give up if it happens again without a stable connection in between.
     RetryOnce,
-    /// Do not try again.
+    /// Do not retry.
     Stop,
 }
 
-/// The window after which clients return to a server that restarts (1012) or is overloaded (1013):
-/// 5 to 30 s, as the registration of 1012 asks.
+/// The window in which clients return to a server that restarts (1012) or is overloaded (1013): 5 to 30 s, as the
+/// registration of 1012 recommends.
 pub const RESTART_WINDOW_MS: (u64, u64) = (5_000, 30_000);
 
 /// A row of the table of close codes.
 #[derive(Clone, Copy, Debug)]
 pub struct CloseCodes {
-    /// The first and the last of each range; empty in the last row, which is for all others.
+    /// The first and the last of each range; empty in the last row, which covers all others.
     pub ranges: &'static [(u16, u16)],
     /// What they mean.
     pub meaning: &'static str,
-    /// What follows, in words.
+    /// What follows, as text.
     pub follows: &'static str,
 }
 
 #[cfg(feature = "std")]
 impl CloseCodes {
-    /// The codes in words, such as `1000, 3500–3999`.
+    /// The codes as text, such as `1000, 3500–3999`.
     #[must_use]
     pub fn codes(&self) -> String {
         if self.ranges.is_empty() {
@@ -51,12 +51,12 @@ impl CloseCodes {
     }
 }
 
-/// The table of close codes, from which every documentation of it is made. [`close_policy`] decides by it.
+/// The table of close codes, from which all its documentation is generated. [`close_policy`] follows it.
 pub const CLOSE_CODES: &[CloseCodes] = &[
     CloseCodes {
         ranges: &[(1000, 1000)],
-        meaning: "the server said goodbye",
-        follows: "it is over",
+        meaning: "normal closure",
+        follows: "gives up",
     },
     CloseCodes {
         ranges: &[
@@ -66,28 +66,28 @@ pub const CLOSE_CODES: &[CloseCodes] = &[
             (4401, 4401),
             (4403, 4403),
         ],
-        meaning: "the server does not let this client in: policy violation, unauthorized, forbidden",
-        follows: "it is over",
+        meaning: "the server refuses this client: policy violation, unauthorized, forbidden",
+        follows: "gives up",
     },
     CloseCodes {
         ranges: &[(3500, 3999), (4500, 4999)],
         meaning: "final codes of libraries and applications",
-        follows: "it is over",
+        follows: "gives up",
     },
     CloseCodes {
         ranges: &[(1002, 1003), (1007, 1007), (1009, 1009)],
-        meaning: "the server could not take what it was sent",
-        follows: "retried once; over if it happens again without a stable connection in between",
+        meaning: "the server could not process what it was sent",
+        follows: "retries once; gives up if it happens again without a stable connection in between",
     },
     CloseCodes {
         ranges: &[(1012, 1013)],
-        meaning: "the server restarts, or is overloaded",
-        follows: "retried after 5 to 30 s",
+        meaning: "the server restarts or is overloaded",
+        follows: "retries after 5 to 30 s",
     },
     CloseCodes {
         ranges: &[],
-        meaning: "going away, connection lost, internal error, and codes that only the application knows",
-        follows: "retried",
+        meaning: "going away, connection lost, internal error, and the application's own codes",
+        follows: "retries",
     },
 ];
 
@@ -95,16 +95,16 @@ pub const CLOSE_CODES: &[CloseCodes] = &[
 ///
 /// | code | meaning | what follows |
 /// |---|---|---|
-/// | 1000 | the server said goodbye | it is over |
-/// | 1008, 3000, 3003, 4401, 4403 | the server does not let this client in: policy violation, unauthorized, forbidden | it is over |
-/// | 3500–3999, 4500–4999 | final codes of libraries and applications | it is over |
-/// | 1002–1003, 1007, 1009 | the server could not take what it was sent | retried once; over if it happens again without a stable connection in between |
-/// | 1012–1013 | the server restarts, or is overloaded | retried after 5 to 30 s |
-/// | every other | going away, connection lost, internal error, and codes that only the application knows | retried |
+/// | 1000 | normal closure | gives up |
+/// | 1008, 3000, 3003, 4401, 4403 | the server refuses this client: policy violation, unauthorized, forbidden | gives up |
+/// | 3500–3999, 4500–4999 | final codes of libraries and applications | gives up |
+/// | 1002–1003, 1007, 1009 | the server could not process what it was sent | retries once; gives up if it happens again without a stable connection in between |
+/// | 1012–1013 | the server restarts or is overloaded | retries after 5 to 30 s |
+/// | every other | going away, connection lost, internal error, and the application's own codes | retries |
 ///
-/// A window that the server announced takes the place of the wait, and the option `announced_delay_max` bounds both that
-/// and the 5 to 30 s. 4401 and 4403 are codes by which servers repeat an HTTP status. The application's predicate
-/// has the last word.
+/// A window that the server announced replaces the wait, and the option `announced_delay_max` limits both it and the
+/// 5 to 30 s. 4401 and 4403 are codes with which servers repeat an HTTP status. The application's predicate has the
+/// last word.
 ///
 /// ```
 /// use steady_socket::connection::{ClosePolicy, close_policy};
@@ -128,15 +128,15 @@ pub const fn close_policy(code: u16) -> ClosePolicy {
 /// The verdict of the application's own predicate, which overrides the policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// Try again with the ordinary backoff.
+    /// Retry with the ordinary backoff.
     Retry,
-    /// Try again after this many milliseconds.
+    /// Retry after this many milliseconds.
     RetryAfter(u64),
-    /// Do not try again.
+    /// Do not retry.
     Stop,
 }
 
-/// A close code or reason that the WebSocket standard does not let a script send.
+/// A close code or reason that the WebSocket standard does not allow scripts to send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CloseError {
@@ -170,7 +170,7 @@ impl fmt::Display for CloseError {
 
 impl core::error::Error for CloseError {}
 
-/// Checks what `close(code, reason)` may be given (WebSockets standard, `close()` method).
+/// Checks the arguments of `close(code, reason)` (WebSockets standard, `close()` method).
 ///
 /// # Errors
 /// What is not allowed.
@@ -225,12 +225,12 @@ mod tests {
             let (min, max) = (RESTART_WINDOW_MS.0 / 1_000, RESTART_WINDOW_MS.1 / 1_000);
             let follows = rows.first().map_or(last.follows, |row| row.follows);
             let expected = match close_policy(code) {
-                ClosePolicy::Stop => "it is over".to_owned(),
+                ClosePolicy::Stop => "gives up".to_owned(),
                 ClosePolicy::RetryOnce => {
-                    "retried once; over if it happens again without a stable connection in between"
+                    "retries once; gives up if it happens again without a stable connection in between"
                         .to_owned()
                 }
-                ClosePolicy::RetryWithin { .. } => format!("retried after {min} to {max} s"),
+                ClosePolicy::RetryWithin { .. } => format!("retries after {min} to {max} s"),
                 ClosePolicy::Retry => "retried".to_owned(),
             };
             assert_eq!(follows, expected, "{code}");

@@ -5,18 +5,18 @@ use alloc::vec::Vec;
 
 use super::time::Time;
 
-/// A message that waits.
+/// A queued message.
 #[derive(Clone, Debug, Hash)]
 pub(super) struct Queued<P> {
     pub(super) payload: P,
     pub(super) bytes: usize,
-    /// When it is too late to send it.
+    /// When it expires.
     pub(super) expires: Option<Time>,
-    /// The browser has refused it once, on a connection that was given up for it.
+    /// The browser refused it once, on a connection that was given up for it.
     pub(super) refused: bool,
 }
 
-/// Messages that the application has handed over and the browser has not yet taken.
+/// Messages from the application that the browser has not yet accepted.
 ///
 /// Two lanes: `first` goes ahead of everything (to authenticate), the ordinary one keeps its order.
 /// Invariant: `bytes` is the sum over both lanes; `next_expiry` is no later than the earliest
@@ -27,7 +27,7 @@ pub(super) struct Queue<P> {
     ordinary: VecDeque<Queued<P>>,
     bytes: usize,
     next_expiry: Option<Time>,
-    /// Something came or went since [`news`](Self::news) was asked.
+    /// Whether the contents changed since [`news`](Self::news) was called.
     changed: bool,
     /// Messages and bytes when they were last reported.
     told: (usize, usize),
@@ -72,12 +72,12 @@ impl<P> Queue<P> {
         self.next_expiry
     }
 
-    /// Whether something came or went that was not reported.
+    /// Whether the contents changed without a report.
     pub(super) const fn has_changed(&self) -> bool {
         self.changed
     }
 
-    /// What to report of a change: messages and bytes, unless they are what was last reported.
+    /// The change to report: messages and bytes, unless they equal the last report.
     pub(super) fn news(&mut self) -> Option<(usize, usize)> {
         if !core::mem::take(&mut self.changed) {
             return None;
@@ -104,13 +104,13 @@ impl<P> Queue<P> {
         self.lane(lane).push_back(message);
     }
 
-    /// Puts back what could not be sent, ahead of its lane.
+    /// Puts back what could not be sent, at the front of its lane.
     pub(super) fn put_back(&mut self, lane: Lane, message: Queued<P>) {
         self.account(&message);
         self.lane(lane).push_front(message);
     }
 
-    /// The next message to send; with `only_first`, none of the ordinary lane.
+    /// The next message to send; with `only_first`, none from the ordinary lane.
     pub(super) fn pop(&mut self, only_first: bool) -> Option<(Lane, Queued<P>)> {
         let (lane, message) = match self.first.pop_front() {
             Some(message) => (Lane::First, message),
@@ -121,8 +121,7 @@ impl<P> Queue<P> {
         Some((lane, message))
     }
 
-    /// The message that makes room for a newer one: the oldest of the ordinary lane, or else of the
-    /// other.
+    /// The message to drop for a newer one: the oldest of the ordinary lane, or else of the other.
     pub(super) fn pop_oldest(&mut self) -> Option<Queued<P>> {
         let message = self
             .ordinary
@@ -140,7 +139,7 @@ impl<P> Queue<P> {
         }
     }
 
-    /// Takes out all messages whose time has come, in the order in which they would have been sent.
+    /// Removes all expired messages, in the order in which they would have been sent.
     pub(super) fn take_expired(&mut self, now: Time) -> Vec<Queued<P>> {
         let mut expired = Vec::new();
         if self.next_expiry.is_none_or(|expiry| expiry > now) {
@@ -148,7 +147,7 @@ impl<P> Queue<P> {
         }
         let mut next_expiry = None;
         for lane in [&mut self.first, &mut self.ordinary] {
-            // Once around: what is kept is in its order again.
+            // One full rotation restores the order of what is kept.
             for _ in 0..lane.len() {
                 let Some(message) = lane.pop_front() else {
                     break;
@@ -169,7 +168,7 @@ impl<P> Queue<P> {
         expired
     }
 
-    /// Takes out everything.
+    /// Removes everything.
     pub(super) fn take_all(&mut self) -> Vec<Queued<P>> {
         let mut all = Vec::new();
         while let Some((_, message)) = self.pop(false) {
@@ -179,7 +178,7 @@ impl<P> Queue<P> {
     }
 }
 
-/// The earlier of two moments, of which either may be missing.
+/// The earlier of two moments, either of which may be missing.
 pub(super) fn earliest(a: Option<Time>, b: Option<Time>) -> Option<Time> {
     match (a, b) {
         (Some(a), Some(b)) => Some(a.min(b)),

@@ -1,4 +1,4 @@
-//! What the application sends: from its hands to the browser's.
+//! What the application sends: on its way to the browser.
 
 use alloc::string::String;
 use alloc::vec;
@@ -12,16 +12,16 @@ use super::{
     SendRejected, Sent, State, Time,
 };
 
-/// How often the browser's buffer is looked at while it is above the high-water mark, in milliseconds.
-/// There is no event for it.
+/// How often the browser's buffer is measured while it is above the high-water mark, in milliseconds. There is no
+/// event for it.
 const DRAIN_POLL_MS: u64 = 50;
 
-/// How long after a message the server is asked whether it had it, in milliseconds, where it answers numbered
-/// pings. One question is under way at a time: a connection that sends without a pause asks once in this time and a
+/// How long after a message the server is asked whether it received it, in milliseconds, if it answers numbered
+/// pings. One question is pending at a time: a connection that sends continuously asks once per this time plus a
 /// round trip.
 const CONFIRM_MS: u64 = 1_000;
 
-/// The message that the browser is being handed.
+/// The message being passed to the browser.
 #[derive(Clone, Debug, Hash)]
 pub(super) struct InHand {
     generation: Generation,
@@ -34,7 +34,7 @@ pub(super) struct InHand {
 }
 
 impl InHand {
-    /// As it was in the queue.
+    /// Its form in the queue.
     const fn back<P>(self, payload: P) -> Queued<P> {
         Queued {
             payload,
@@ -55,12 +55,12 @@ impl<P> Connection<P> {
         }
     }
 
-    /// Accepts a message of `bytes` bytes, or hands it back. After calling this, carry out the effects,
-    /// hand out the events and arm the timer (see the [module](super)).
+    /// Accepts a message of `bytes` bytes, or returns it. Then carry out the effects, deliver the events and arm the
+    /// timer (see the [module](super)).
     ///
     /// # Errors
-    /// [`SendRejected::Full`] when it does not fit and the option `overflow` is to reject;
-    /// [`SendRejected::Closed`] when the connection is closing or closed.
+    /// [`SendRejected::Full`] if it does not fit and the option `overflow` is to reject; [`SendRejected::Closed`] if
+    /// the connection is closing or closed.
     pub fn send(
         &mut self,
         now: Time,
@@ -80,11 +80,11 @@ impl<P> Connection<P> {
         })
     }
 
-    /// Accepts a message as [`send`](Self::send) does, and gives it back if the browser is to be handed it before
-    /// anything else is done, instead of as an [`Effect::Transmit`].
+    /// Accepts a message like [`send`](Self::send), and returns it if it must be passed to the browser before
+    /// anything else, instead of emitting an [`Effect::Transmit`].
     ///
     /// # Errors
-    /// As [`send`](Self::send).
+    /// See [`send`](Self::send).
     pub fn hand_over(
         &mut self,
         now: Time,
@@ -127,8 +127,8 @@ impl<P> Connection<P> {
         self.enqueue(now, lane, message, mode).map(Accepted::Sent)
     }
 
-    /// Reports a message that [`send`](Self::send) handed back because the connection is closing or closed, for a face
-    /// that does not say so to who sends. After calling this, hand out the events.
+    /// Reports a message that [`send`](Self::send) returned because the connection is closing or closed, for an API
+    /// whose `send` does not fail then. Then deliver the events.
     pub fn discard(&mut self, payload: P, bytes: usize) {
         let message = Queued {
             payload,
@@ -139,7 +139,7 @@ impl<P> Connection<P> {
         self.report_dropped(DropReason::Closed, vec![message]);
     }
 
-    /// Keeps a message that cannot go now, or drops it.
+    /// Keeps a message that cannot go out now, or drops it.
     fn enqueue(
         &mut self,
         now: Time,
@@ -168,9 +168,9 @@ impl<P> Connection<P> {
         Ok(Sent::Queued)
     }
 
-    /// Takes back a message that was on its way to a socket that is gone.
+    /// Takes back a message that was being sent to a socket that is gone.
     pub(super) fn reclaim(&mut self) {
-        // Once around: what stays is in its order again.
+        // One full rotation restores the order of what stays.
         for _ in 0..self.effects.len() {
             match self.effects.pop_front() {
                 Some(Effect::Transmit { payload, .. }) => self.take_back(payload, false),
@@ -180,7 +180,7 @@ impl<P> Connection<P> {
         }
     }
 
-    /// Whether the browser is being handed a message for the socket of this attempt.
+    /// Whether a message is being passed to the socket of this attempt.
     pub(super) fn is_in_hand(&self, generation: Generation) -> bool {
         self.in_hand
             .as_ref()
@@ -192,8 +192,8 @@ impl<P> Connection<P> {
         self.in_hand.as_ref().is_some_and(|in_hand| in_hand.refused)
     }
 
-    /// Puts the message in hand back where it came from; one that was to be sent at once or not at all
-    /// will not be. `refused` says that the connection is given up for it.
+    /// Puts the message in hand back where it came from; a volatile one is dropped. `refused` says that the
+    /// connection is given up for it.
     pub(super) fn take_back(&mut self, payload: P, refused: bool) {
         if let Some(in_hand) = self.in_hand.take() {
             let InHand { lane, volatile, .. } = in_hand;
@@ -221,7 +221,7 @@ impl<P> Connection<P> {
         }
     }
 
-    /// Whether a message of this lane may go to the browser now, ahead of the queue or past it empty.
+    /// Whether a message of this lane may go to the browser now: ahead of the queue, or because the queue is empty.
     fn may_transmit(&self, lane: Lane) -> bool {
         if self.in_hand.is_some() || self.queue.has_first() {
             return false;
@@ -239,7 +239,7 @@ impl<P> Connection<P> {
         }
     }
 
-    /// Whether the browser may be given more, by what is known of its buffer.
+    /// Whether the browser may get more, judging by what is known of its buffer.
     const fn has_window(&self) -> bool {
         !self.wire.blocked && !self.wire.measuring
     }
@@ -265,7 +265,7 @@ impl<P> Connection<P> {
         self.report_dropped(DropReason::Overflow, dropped);
     }
 
-    /// Takes note of what the browser is being handed.
+    /// Records the message being passed to the browser.
     fn take_in_hand(&mut self, lane: Lane, message: Queued<P>, volatile: bool) -> P {
         let Queued {
             payload,
@@ -284,7 +284,7 @@ impl<P> Connection<P> {
         payload
     }
 
-    /// Has the browser handed what is in hand, after the effects before it.
+    /// Emits the effect that passes the message in hand to the browser, after the effects before it.
     fn transmit(&mut self, generation: Generation, payload: P) {
         self.effects.push_back(Effect::Transmit {
             generation,
@@ -292,7 +292,7 @@ impl<P> Connection<P> {
         });
     }
 
-    /// Hands the browser the next message of the queue, if it may have one.
+    /// Passes the next message of the queue to the browser, if allowed.
     pub(super) fn pump(&mut self, now: Time) {
         if self.in_hand.is_some() {
             return;
@@ -324,7 +324,7 @@ impl<P> Connection<P> {
         }
     }
 
-    /// As [`handle`](Self::handle) does for an [`Input::Transmitted`](super::Input::Transmitted).
+    /// Like [`handle`](Self::handle) for an [`Input::Transmitted`](super::Input::Transmitted).
     pub fn transmitted(&mut self, now: Time, generation: Generation) {
         let Some(InHand {
             generation: current,
@@ -338,7 +338,7 @@ impl<P> Connection<P> {
         };
         self.totals.sent.add_one(bytes);
         if !self.is_connected(current) {
-            // Its socket was lost while the browser took it.
+            // Its socket was lost while the browser accepted it.
             self.totals.unconfirmed.add_one(bytes);
             return;
         }
@@ -354,7 +354,7 @@ impl<P> Connection<P> {
         self.pump(now);
     }
 
-    /// The browser's `send` threw, and the connection is not given up for it by now.
+    /// The browser's `send` threw, and the connection has not been given up for it so far.
     pub(super) fn transmit_failed(
         &mut self,
         now: Time,
@@ -365,7 +365,7 @@ impl<P> Connection<P> {
         if !self.is_in_hand(generation) {
             return;
         }
-        // One that was suspended meanwhile is not given up for the message.
+        // A connection that was suspended meanwhile is not given up for the message.
         let suspended = matches!(self.state, State::Suspended(_));
         let connected = self.is_connected(generation) && !suspended;
         if connected && self.refuses_again() {
@@ -376,13 +376,13 @@ impl<P> Connection<P> {
         self.take_back(payload, connected);
         match self.state {
             State::Closing(_) if connected => self.abandon_closing(Cause::SendFailed, error),
-            // It was over before the browser gave the message back.
+            // It had ended before the browser returned the message.
             State::Closed => self.drop_queue(),
             _ => {}
         }
     }
 
-    /// Gives up the message in hand, so that it does not end one connection after the other.
+    /// Drops the message in hand, so that it does not end one connection after the other.
     fn drop_refused(&mut self, payload: P) {
         if let Some(in_hand) = self.in_hand.take() {
             let message = in_hand.back(payload);
@@ -408,7 +408,7 @@ impl<P> Connection<P> {
         match &mut self.state {
             State::Open { .. } => {
                 let mark = if wire.blocked {
-                    // At the low mark itself they flow again.
+                    // At the low mark itself, they flow again.
                     u64::from(self.options.low_water_mark).saturating_add(1)
                 } else {
                     u64::from(self.options.high_water_mark)
@@ -421,7 +421,7 @@ impl<P> Connection<P> {
                 let watches = wire.blocked || wire.liveness.is_watching();
                 wire.measure_at = watches.then(|| now.after(DRAIN_POLL_MS));
                 if judges {
-                    // Its ping goes before what the queue still has.
+                    // Its ping precedes what remains in the queue.
                     self.look_for_life(now);
                     self.ask_if_due(now);
                 }
@@ -450,20 +450,20 @@ impl<P> Connection<P> {
         }
     }
 
-    /// Whether the next message is to be asked about, and when is not yet known.
+    /// Whether the next message needs a question, and its time is not yet known.
     pub(super) const fn may_plan_question(&self) -> bool {
         self.wire.numbered
             && self.wire.question_at.is_none()
             && !self.wire.unconfirmed.awaits_answer()
     }
 
-    /// Never inlined: most messages find it planned.
+    /// Never inlined: most messages find it already scheduled.
     #[inline(never)]
     fn plan_question(&mut self, now: Time) {
         self.wire.question_at = Some(now.after(CONFIRM_MS));
     }
 
-    /// When to ask what the server has had. Nothing is asked that could go before the application is ready.
+    /// When to ask what the server has received. Nothing may be asked before the application is ready.
     pub(super) const fn question_due(&self) -> Option<Time> {
         match self.state {
             State::Open {
@@ -480,7 +480,7 @@ impl<P> Connection<P> {
         }
     }
 
-    /// The server has answered a ping, or said that it answers numbered ones.
+    /// The server has answered a ping, or announced that it answers numbered ones.
     pub(super) fn answered(&mut self, now: Time, number: Option<u64>) {
         let wire = &mut self.wire;
         match number {

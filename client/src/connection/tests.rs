@@ -1,4 +1,4 @@
-//! What the machine as a whole promises. Its parts are tested where they stand.
+//! Tests of the machine as a whole. Its parts have their own tests.
 
 use core::hash::{BuildHasher, BuildHasherDefault};
 use core::time::Duration;
@@ -9,27 +9,27 @@ use proptest::prelude::*;
 use super::*;
 use crate::options::{Options, Overflow};
 
-/// A connection whose ring carries out every effect, and a browser that takes every message.
+/// A connection whose driver carries out every effect, and a browser that accepts every message.
 struct Rig {
     core: Connection<u32>,
     now: u64,
     chance: f64,
     verdict: Option<Verdict>,
-    /// What the browser says that it holds.
+    /// What the browser claims to hold.
     buffered: u64,
     refuse_sends: bool,
-    /// A message that the browser never takes.
+    /// A message that the browser never accepts.
     poison: Option<u32>,
-    /// Turns of the event loop that were asked for.
+    /// Requested turns of the event loop.
     turns: Vec<(Generation, u32)>,
     done: Vec<String>,
     sent: Vec<u32>,
     told: Vec<String>,
-    /// How many messages the queue was reported to hold, again and again.
+    /// The reported numbers of messages in the queue.
     queued: Vec<u64>,
-    /// Why it came to each loss.
+    /// The cause of each loss.
     whys: Vec<Why>,
-    /// Called by name with the event's, inside of its handler.
+    /// Called with the name of each event, inside its handler.
     in_handler: Vec<(&'static str, Act)>,
 }
 
@@ -60,7 +60,7 @@ const RECONNECT: Input<u32> = Input::Reconnect {
     reason: String::new(),
 };
 
-/// No waits but the ones that a test asks for.
+/// No waits except those that a test requests.
 fn options() -> Options {
     Options::default()
         .attempt_interval(Duration::ZERO)
@@ -191,7 +191,7 @@ impl Rig {
         self.tell(message(generation, payload));
     }
 
-    /// Lets the timer go off when it is due, as often as it takes until `millis` have passed.
+    /// Fires the timer whenever it is due, until `millis` have passed.
     fn pass(&mut self, millis: u64) {
         let end = self.now + millis;
         while let Some(at) = self
@@ -206,13 +206,13 @@ impl Rig {
         self.now = end;
     }
 
-    /// The timer goes off, and the event loop turns.
+    /// Fires the timer and turns the event loop.
     fn timer(&mut self) {
         self.tell(Input::Timer);
         self.turn();
     }
 
-    /// The event loop turns.
+    /// Turns the event loop.
     fn turn(&mut self) {
         for (generation, turn) in core::mem::take(&mut self.turns) {
             self.tell(Input::Turned { generation, turn });
@@ -286,7 +286,7 @@ impl Rig {
         }
     }
 
-    /// A command from inside of a handler.
+    /// A command from inside a handler.
     fn act(&mut self, act: Act) {
         let context = self.context();
         match act {
@@ -371,7 +371,7 @@ impl Rig {
 
 // ----- every input in every state
 
-/// What an input leads to: the new phase, and the effects that are not answered at once.
+/// The outcome of an input: the new phase, and the effects that are not answered at once.
 fn outcome(mut rig: Rig, input: fn(Generation) -> Input<u32>) -> String {
     let generation = rig.core.generation();
     rig.tell(input(generation));
@@ -445,7 +445,7 @@ fn every_input_is_defined_in_every_state() {
         fn(Generation) -> Input<u32>,
         [&'static str; 9],
     );
-    // In the order of `STATES`; "" is: nothing happens.
+    // In the order of `STATES`; "" means that nothing happens.
     #[rustfmt::skip]
     let table: [Row; 23] = [
         ("start", |_| Input::Start, ["connecting, resolve 1", "", "", "", "", "", "", "", ""]),
@@ -551,7 +551,7 @@ fn a_suspended_connection_keeps_its_queue_and_does_nothing_until_it_is_resumed()
     assert_eq!(rig.done, ["close 1 Some(1000)"]);
     assert_eq!(rig.told, ["suspended @0"]);
     assert_eq!(rig.send(4, SendMode::default()), Ok(Sent::Queued));
-    // Nothing is delivered any more, as after a close for good.
+    // Nothing more is delivered, as after a close for good.
     rig.hears(9);
     rig.closes(1000);
     assert_eq!(
@@ -600,7 +600,7 @@ fn what_the_browser_had_taken_is_unconfirmed_whatever_ends_the_suspended_connect
             "close 1006 until resumed (suspended, 1 unconfirmed) @0",
             |rig| rig.closes(1006),
         ),
-        // No answer within the time for closing.
+        // No answer within the close timeout.
         (
             "close 1006 until resumed (suspended, 1 unconfirmed) @0",
             |rig| rig.pass(10_000),
@@ -665,7 +665,7 @@ fn suspending_before_it_is_open_ends_the_attempt_or_the_wait() {
     rig.closes(1006);
     assert_eq!((rig.core.phase(), rig.told.len()), (Phase::Suspended, 2));
 
-    // The loss before a wait was reported.
+    // The loss before the wait was already reported.
     let mut rig = Rig::waiting(options());
     rig.tell(suspend());
     assert_eq!(rig.told, ["suspended @0"]);
@@ -711,7 +711,7 @@ fn closing_while_suspended_is_final_once_and_reports_the_queue() {
 // [R36]
 #[test]
 fn commands_of_suspension_inside_handlers_take_effect_at_once() {
-    // At each event of a life that is suspended and resumed inside of its handlers.
+    // At each event of a connection that is suspended and resumed inside its handlers.
     for event in ["connecting", "open", "waiting", "message", "close"] {
         let mut rig = Rig::new(options());
         rig.in_handler.push((event, Act::Suspend));
@@ -734,7 +734,7 @@ fn commands_of_suspension_inside_handlers_take_effect_at_once() {
     rig.closes(1000);
     assert_eq!(rig.told.len(), 4, "{:?}", rig.told);
 
-    // What an open handler sends after it has suspended waits like everything else.
+    // What an `open` handler sends after suspending waits like everything else.
     let mut rig = Rig::open(options());
     rig.closes(1006);
     rig.in_handler.push(("reopen", Act::Ready));
@@ -805,7 +805,7 @@ fn a_message_in_hand_while_it_is_suspended_is_sent_once_or_kept() {
                 payload
             })
         );
-        // From inside of the browser's `send`.
+        // From inside the browser's `send`.
         rig.core.handle(context, suspend());
         rig.settle();
         rig.tell(if taken {
@@ -827,7 +827,7 @@ fn a_message_in_hand_while_it_is_suspended_is_sent_once_or_kept() {
             sent
         );
     }
-    // One that was on its way to the browser stays in the queue.
+    // A message being passed to the browser stays in the queue.
     let mut rig = Rig::open(options());
     let context = rig.context();
     rig.core
@@ -899,7 +899,7 @@ fn a_plain_1012_is_no_announcement_and_bounded_like_one() {
                 rig.closes(code);
                 assert_eq!(rig.wait(), wait);
                 assert_eq!(rig.whys.last(), Some(&Why::LaterByCode));
-                // It is the server's wish all the same.
+                // The server's request still holds.
                 rig.tell(Input::Hint(Hint::Online));
                 assert_eq!(rig.wait(), wait);
             }
@@ -1011,7 +1011,7 @@ fn a_loss_says_what_went_wrong() {
     };
     assert_eq!(asked(&rig, &failed), error());
 
-    // By the error before the close, and on that connection alone.
+    // By the error before the close, and only on that connection.
     let mut rig = Rig::connecting(options());
     let generation = rig.core.generation();
     rig.tell(Input::SocketError {
@@ -1051,13 +1051,13 @@ fn a_change_of_the_queue_is_reported_once_a_turn() {
     }
     rig.comes_back();
     assert_eq!(rig.queued, [1, 2, 3, 0]);
-    // What goes out at once is not in it.
+    // A message that goes out at once does not change the queue.
     let mut rig = Rig::open(options());
     for id in 0..3 {
         rig.send(id, SendMode::default()).unwrap();
     }
     assert_eq!(rig.queued, [0; 0]);
-    // What comes and goes in one turn is no change.
+    // A message that comes and goes in one turn is not a change.
     let mut rig = Rig::waiting(options().message_ttl(Some(Duration::from_millis(1))));
     rig.core.send(now, 1, 10, SendMode::default()).unwrap();
     rig.core.handle(
@@ -1208,7 +1208,7 @@ fn with_reconnect_off_the_first_end_is_final_whatever_else_says() {
         error: None,
     });
     ended(&rig, "close 1006 for good (provider, 0 unconfirmed) @3");
-    // A loss, whatever the code, the window of the server, the predicate, a sleep and the limit of retries say.
+    // A loss, whatever the code, the server's window, the predicate, a sleep and the retry limit say.
     for code in [1000, 1002, 1006, 1012, 4000] {
         for verdict in [None, Some(Verdict::Retry), Some(Verdict::RetryAfter(1))] {
             let mut rig = Rig::open(off().max_retries(Some(9)));
@@ -1228,7 +1228,7 @@ fn with_reconnect_off_the_first_end_is_final_whatever_else_says() {
             );
         }
     }
-    // The program itself may ask for another, which is the only one again.
+    // The program itself may request another, which is again the only one.
     rig.tell(RECONNECT);
     assert_eq!(rig.core.phase(), Phase::Connecting);
     let generation = rig.core.generation();
@@ -1310,7 +1310,7 @@ fn a_wait_that_the_server_asked_for_is_shortened_by_no_clock_that_is_set() {
     assert_eq!(rig.wait(), 20_000);
 }
 
-/// Whatever ends something waits for a turn of the event loop, in which what arrived in time may still come.
+/// Before anything ends, the event loop turns once, so that what arrived in time can still be processed.
 // [R20]
 #[test]
 fn what_waits_in_the_event_loop_counts_before_anything_is_given_up() {
@@ -1322,7 +1322,7 @@ fn what_waits_in_the_event_loop_counts_before_anything_is_given_up() {
         close(&mut rig);
         rig
     };
-    // An open connection that cannot be asked.
+    // An open connection that cannot be pinged.
     for (comes, phase) in [(true, Phase::Open), (false, Phase::Waiting)] {
         let mut rig = Rig::open(heard);
         rig.now = 30_000;
@@ -1406,7 +1406,7 @@ fn a_turn_that_never_comes_is_asked_for_again() {
     assert_ne!(rig.core.phase(), Phase::Open);
 }
 
-/// What the page's own work makes late is no fault of a URL function or a handshake, for a while.
+/// For a while, delays caused by the page's own work do not count against a URL function or a handshake.
 // [R20]
 #[test]
 fn an_attempt_that_a_busy_page_held_up_has_two_seconds_more_and_no_longer() {
@@ -1454,7 +1454,7 @@ fn a_keepalive_goes_out_at_its_interval_whatever_arrives() {
     rig.now += 60_000;
     rig.tell(Input::Timer);
     assert_eq!(rig.done.len(), 6);
-    // Nothing is judged by it, and it ends with the connection.
+    // No conclusion is drawn from it, and it ends with the connection.
     rig.pass(600_000);
     assert_eq!(rig.core.phase(), Phase::Open);
     rig.done.clear();
@@ -1495,7 +1495,7 @@ fn nothing_of_ours_passes_the_gate_before_it_is_open() {
     rig.done.clear();
     rig.pass(1_000);
     assert_eq!(rig.done, ["ping 1", "keepalive 1"]);
-    // One that is ready in its handler is so at once, and only once.
+    // One that opens the gate in its handler is ready at once, and only once.
     rig.in_handler.push(("open", Act::Ready));
     rig.in_handler.push(("reopen", Act::Ready));
     rig.tell(RECONNECT);
@@ -1758,7 +1758,7 @@ fn what_one_task_drops_is_counted_and_the_newest_kept_within_the_queue_s_bounds(
         verdict: None,
     };
     core.handle(context, Input::Start);
-    // Nothing is handed out meanwhile: the program's loop does not give way.
+    // Nothing is delivered meanwhile: the program's loop does not yield.
     for id in 0..1_000 {
         let mode = if id % 2 == 0 {
             SendMode::default()
@@ -1767,7 +1767,7 @@ fn what_one_task_drops_is_counted_and_the_newest_kept_within_the_queue_s_bounds(
         };
         core.send(now, id, 1_000, mode).unwrap();
     }
-    // One that is larger than all that may wait.
+    // One larger than the whole queue.
     core.send(now, 1_000, 500_000, VOLATILE).unwrap();
     core.send(now, 1_001, 500_000, SendMode::default()).unwrap();
     let mut reports = Vec::new();
@@ -1842,7 +1842,7 @@ fn the_queue_stops_at_the_high_mark_and_flows_again_at_the_low_one() {
     assert_eq!(rig.core.next_timer(), None, "nobody looks any more");
 }
 
-// ----- what the server may not have had
+// ----- what the server may not have received
 
 // [R25]
 #[test]
@@ -1973,7 +1973,7 @@ fn an_answer_on_another_connection_confirms_nothing() {
         let generation = first;
         rig.tell(Input::Answered { generation, number });
     }
-    // Numbers, and what is known of the server, are of the connection.
+    // Numbers, and what is known of the server, belong to the connection.
     answers(&mut rig, Some(1));
     assert_eq!(rig.core.question(), None);
     assert_eq!(unconfirmed(&rig), 1);
@@ -2005,7 +2005,7 @@ fn heartbeats_that_the_server_also_sends_by_itself_confirm_nothing() {
     rig.tell(Input::Hint(Hint::Visible));
     answers(&mut rig, None);
     assert_eq!(unconfirmed(&rig), 0);
-    // One more than was asked for: each of them may be the server's own.
+    // One more answer than pings: any of them may be unasked.
     answers(&mut rig, None);
     assert_eq!(unconfirmed(&rig), 1);
     // It is the same server on the next connection.
@@ -2029,7 +2029,7 @@ fn a_message_taken_by_a_socket_that_is_gone_is_unconfirmed() {
         .send(Time::from_millis(0), 1, 10, SendMode::default())
         .unwrap();
     assert!(rig.core.poll_effect().is_some());
-    // Some stand-ins for a browser's socket close inside of `send`.
+    // Some substitutes for a browser's socket close inside `send`.
     rig.closes(1006);
     rig.tell(Input::Transmitted { generation });
     assert_eq!(rig.core.snapshot(Time::default()).unconfirmed.messages, 1);
@@ -2183,7 +2183,7 @@ fn reconnect_while_closing_forgets_the_failures_before_a_stable_connection() {
 fn commands_inside_handlers_take_effect_at_once() {
     let mut rig = Rig::connecting(options());
     rig.send(1, SendMode::default()).unwrap();
-    // The first event named so is that of the state.
+    // The first event of this name is the state's.
     rig.in_handler.push(("open", Act::Close));
     rig.opens();
     assert_eq!(
@@ -2225,7 +2225,7 @@ fn a_message_that_is_all_there_is_to_tell_is_given_back() {
     assert!(rig.core.is_settled());
     assert_eq!(rig.core.snapshot(Time::default()).received.bytes, 10);
 
-    // Behind what is still to be told.
+    // After what is still to be delivered.
     let context = rig.context();
     rig.core.handle(context, message(generation, 2));
     assert_eq!(rig.core.receive(now, generation, 3, 10), None);
@@ -2298,7 +2298,7 @@ fn a_message_that_may_go_is_given_back_unless_something_is_to_be_done_before() {
 
 // ----- anything at all
 
-/// Takes note of a message in both ways, which must come to the same.
+/// Receives a message in both ways, which must have the same effect.
 fn hears_in_both_ways(rig: &Rig, payload: u32) -> Result<(), TestCaseError> {
     let (mut at_once, mut queued) = (rig.core.clone(), rig.core.clone());
     let (context, generation) = (rig.context(), rig.core.generation());
@@ -2316,7 +2316,7 @@ fn hears_in_both_ways(rig: &Rig, payload: u32) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-/// Sends in both ways, which must come to the same.
+/// Sends in both ways, which must have the same effect.
 fn sends_in_both_ways(rig: &Rig, payload: u32, mode: SendMode) -> Result<(), TestCaseError> {
     let (mut at_once, mut queued) = (rig.core.clone(), rig.core.clone());
     let context = rig.context();
@@ -2377,7 +2377,7 @@ fn message(generation: Generation, payload: u32) -> Input<u32> {
     }
 }
 
-/// Inputs that a browser and an application can bring about, in any order.
+/// Inputs that a browser and an application can cause, in any order.
 fn any_input() -> impl Strategy<Value = u8> {
     0..18_u8
 }
@@ -2432,7 +2432,7 @@ proptest! {
             );
             prop_assert_eq!(snapshot.sent.messages, rig.sent.len() as u64);
             prop_assert!(snapshot.unconfirmed.messages <= snapshot.sent.messages);
-            // One more than its bound: a message that the browser gave back.
+            // One more than its limit: a message that the browser returned.
             prop_assert!(snapshot.queued.messages <= 7);
             let waits = matches!(
                 snapshot.phase,
@@ -2476,7 +2476,7 @@ fn a_connection_goes_on_where_another_ended() {
     rig.opens();
     let reconnected = rig.told.iter().any(|told| told.starts_with("reopen"));
     assert!(reconnected, "{:?}", rig.told);
-    // Its attempts count on: there is one retry left.
+    // The count of attempts continues: one retry is left.
     rig.closes(1006);
     assert_eq!(rig.core.phase(), Phase::Waiting);
     rig.comes_back();

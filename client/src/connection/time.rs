@@ -1,4 +1,4 @@
-//! Time as the core knows it: a number that the ring above reads from a monotonic clock.
+//! Time as the core knows it: a number that the driver reads from a monotonic clock.
 
 /// Milliseconds since an origin that the owner of the connection chooses and keeps.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -1,8 +1,8 @@
-//! What the browser has taken, and no answer shows that the server had it.
+//! Messages that the browser accepted but the server has not confirmed.
 
 use alloc::collections::VecDeque;
 
-/// How many messages, and how many bytes in them.
+/// A number of messages, and their bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Tally {
     /// Messages.
@@ -25,25 +25,26 @@ impl Tally {
     }
 }
 
-/// The messages of one connection that are not confirmed, and the questions that may confirm them.
+/// The unconfirmed messages of one connection, and the pings that may confirm them.
 ///
-/// Everything goes to the server in one order, so the answer to a ping shows that it had all messages before that
-/// ping. Nothing else shows it: what a server says by itself, it may have said before it had them, and a Close that
-/// looks like the answer to ours may have crossed it. So nothing is confirmed too early; it may be too late.
+/// Everything reaches the server in one order, so the answer to a ping proves that the server has received all
+/// messages before that ping. Nothing else proves it: the server may have sent something unasked before it received
+/// them, and a Close that looks like the answer to ours may have crossed it. So nothing is confirmed too early, but
+/// maybe late.
 ///
-/// An answer with a number is of the ping that bears it. One without may be of any ping that is not answered, and is
-/// taken for that of the oldest. Where more answers come than were asked for, the server says such things by itself,
-/// and none of them is believed, not even in hindsight.
+/// An answer with a number belongs to the ping of that number. One without may belong to any unanswered ping, and is
+/// attributed to the oldest. If more answers come than pings went out, the server sends them unasked, and none of
+/// them is believed, not even in hindsight.
 ///
 /// Invariant: at most [`Unconfirmed::RUNS`] runs, the numbers of their questions rising, and none of them answered.
 #[derive(Clone, Debug, Default, Hash)]
 pub(super) struct Unconfirmed {
-    /// Pings that the browser has taken on this connection.
+    /// Pings that the browser accepted on this connection.
     asked: u64,
     /// The last of them that was answered.
     answered: u64,
     runs: VecDeque<Run>,
-    /// What was confirmed by answers without a number.
+    /// What answers without a number have confirmed.
     on_trust: Tally,
 }
 
@@ -56,10 +57,10 @@ struct Run {
 }
 
 impl Unconfirmed {
-    /// How many runs are kept apart; beyond it new messages join the newest run, and wait for its answer.
+    /// How many runs are kept apart; beyond that, new messages join the newest run and wait for its answer.
     const RUNS: usize = 64;
 
-    /// The browser has taken a message.
+    /// The browser accepted a message.
     pub(super) fn handed_over(&mut self, bytes: usize) {
         self.add(Tally {
             messages: 1,
@@ -84,7 +85,7 @@ impl Unconfirmed {
         self.asked.saturating_add(1)
     }
 
-    /// The browser has taken a ping.
+    /// The browser accepted a ping.
     pub(super) const fn asked(&mut self) {
         self.asked = self.next_question();
     }
@@ -99,7 +100,7 @@ impl Unconfirmed {
         self.runs.is_empty()
     }
 
-    /// An answer with a number has come.
+    /// An answer with a number has arrived.
     pub(super) fn answered(&mut self, number: u64) {
         if number > self.answered && number <= self.asked {
             self.answered = number;
@@ -107,7 +108,7 @@ impl Unconfirmed {
         }
     }
 
-    /// An answer without a number has come; says whether it can be one.
+    /// An answer without a number has arrived; returns whether it can be one.
     pub(super) fn answered_one(&mut self) -> bool {
         if !self.awaits_answer() {
             return false;
@@ -118,7 +119,7 @@ impl Unconfirmed {
         true
     }
 
-    /// Answers without a number have turned out to show nothing.
+    /// Answers without a number have turned out to prove nothing.
     pub(super) fn distrust(&mut self) {
         let tally = core::mem::take(&mut self.on_trust);
         if tally.messages > 0 {
@@ -137,7 +138,7 @@ impl Unconfirmed {
         confirmed
     }
 
-    /// All that is not confirmed.
+    /// Everything unconfirmed.
     pub(super) fn tally(&self) -> Tally {
         let mut sum = Tally::default();
         for run in &self.runs {
@@ -203,7 +204,7 @@ mod tests {
             sent.handed_over(1);
             sent.asked();
         }
-        // The first two may have got lost, but this may be the first.
+        // The first two may have been lost, but this may be the first.
         assert!(sent.answered_one());
         assert_eq!(count(&sent), 2);
     }

@@ -11,13 +11,13 @@ use super::world::{Closing, Handshake, World};
 use crate::connection::CloseFrame;
 use crate::platform::{BinaryType, RawSocket, Refused, SocketEvent, SocketListener, Target};
 
-/// What the client called `close` with.
+/// The arguments of the client's `close`.
 pub type CloseCall = (Option<u16>, String);
 
-/// How a connection ended: what the socket's `close` event says.
+/// How a connection ended: the content of the socket's `close` event.
 pub type End = CloseFrame;
 
-/// Where a connection is.
+/// The state of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
     /// The handshake is not answered.
@@ -26,7 +26,7 @@ pub enum State {
     Open,
     /// One end has closed, and the other has not answered.
     Closing,
-    /// It is over.
+    /// The connection has ended.
     Closed,
 }
 
@@ -41,17 +41,17 @@ impl fmt::Display for State {
     }
 }
 
-/// Called with what the socket reports.
+/// Called with the socket's events.
 type Listener = Rc<dyn Fn(SocketEvent<Message>)>;
 
-/// From the client, and not yet passed.
+/// From the client, not yet passed on.
 enum Outgoing {
-    /// With the bytes that are left of it.
+    /// With its remaining bytes.
     Message(Message, u64),
     Close(CloseCall),
 }
 
-/// From the server, and not yet delivered.
+/// From the server, not yet delivered.
 enum Incoming {
     Message(Message),
     Close(CloseFrame),
@@ -71,10 +71,10 @@ struct Link {
     taken: Cell<usize>,
     outgoing: RefCell<VecDeque<Outgoing>>,
     incoming: RefCell<VecDeque<Incoming>>,
-    /// What the test says that the browser holds.
+    /// How many bytes the browser holds, as set by the test.
     buffered: Cell<u64>,
     closed_with: RefCell<Option<CloseCall>>,
-    /// `close` was called, whether or not that has reached the server.
+    /// Whether `close` was called, even if that has not reached the server.
     closes: Cell<bool>,
     end: RefCell<Option<End>>,
     half_open: Cell<bool>,
@@ -82,15 +82,16 @@ struct Link {
     fail_sends: Cell<bool>,
 }
 
-/// One connection, or the attempt to make one, as the test sees it from the server's side.
+/// One connection or attempt, as the test sees it from the server's side.
 ///
-/// What the test does takes effect before the call returns, the client's handlers included. What cannot be
-/// done in a connection's state panics with what it is and what has come: a test that asks for it has failed.
+/// The test's actions take effect before the call returns, including the client's handlers. An action that is
+/// impossible in a connection's state panics with that state and the received messages: a test that attempts it has
+/// failed.
 #[derive(Clone)]
 pub struct FakeConnection(Rc<Link>);
 
 impl fmt::Debug for FakeConnection {
-    /// Without its URL and messages.
+    /// Omits its URL and messages.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("FakeConnection")
             .field("number", &self.0.number)
@@ -135,27 +136,27 @@ impl FakeConnection {
         Rc::new(ClientEnd(self.clone()))
     }
 
-    // ----- what it is
+    // ----- queries
 
-    /// The URL that was asked for, absolute.
+    /// The requested URL, absolute.
     #[must_use]
     pub fn url(&self) -> String {
         self.0.url.clone()
     }
 
-    /// The sub-protocols that were offered.
+    /// The offered sub-protocols.
     #[must_use]
     pub fn offered_protocols(&self) -> Vec<String> {
         self.0.protocols.clone()
     }
 
-    /// Where it is.
+    /// The connection's state.
     #[must_use]
     pub fn state(&self) -> State {
         self.0.state.get()
     }
 
-    /// Everything that the client has sent and that has arrived. Pings of a heartbeat are among it.
+    /// Everything from the client that has arrived, including heartbeat pings.
     #[must_use]
     pub fn received(&self) -> Vec<Message> {
         self.0.received.borrow().clone()
@@ -172,19 +173,19 @@ impl FakeConnection {
         self.0.buffered.get().saturating_add(waiting)
     }
 
-    /// What the client has called `close` with, if it has and that has arrived.
+    /// The arguments of the client's `close`, if that was called and has arrived.
     #[must_use]
     pub fn closed_with(&self) -> Option<CloseCall> {
         self.0.closed_with.borrow().clone()
     }
 
-    /// How it ended, if it has.
+    /// How the connection ended, if it has.
     #[must_use]
     pub fn end(&self) -> Option<End> {
         self.0.end.borrow().clone()
     }
 
-    /// Whether the client still listens: it does not to a connection that it has given up.
+    /// Whether the client still listens: it does not listen to a connection that it has given up.
     #[must_use]
     pub fn is_listened_to(&self) -> bool {
         self.0.listener.borrow().is_some()
@@ -197,10 +198,10 @@ impl FakeConnection {
 
     // ----- the handshake
 
-    /// The handshake succeeds, with the first of the sub-protocols that were offered.
+    /// Completes the handshake with the first of the offered sub-protocols.
     ///
     /// # Panics
-    /// When it is not connecting.
+    /// Unless it is connecting.
     #[track_caller]
     pub fn open(&self) {
         self.need("open", &[State::Connecting]);
@@ -208,10 +209,10 @@ impl FakeConnection {
         self.opened(first.map_or("", String::as_str));
     }
 
-    /// The handshake succeeds with this sub-protocol.
+    /// Completes the handshake with this sub-protocol.
     ///
     /// # Panics
-    /// When it is not connecting, or the client did not offer this: a browser fails such a handshake, as
+    /// Unless it is connecting, or if the client did not offer this: a browser fails such a handshake, as
     /// [`refuse`](Self::refuse) does.
     #[track_caller]
     pub fn open_with_protocol(&self, protocol: &str) {
@@ -231,18 +232,17 @@ impl FakeConnection {
         self.report(SocketEvent::Opened);
     }
 
-    /// The handshake fails: the client hears of an error and an abnormal end, whatever the server's status
-    /// was.
+    /// Fails the handshake: the client gets an error and an abnormal end, whatever the server's status was.
     ///
     /// # Panics
-    /// When it is not connecting.
+    /// Unless it is connecting.
     #[track_caller]
     pub fn refuse(&self) {
         self.need("refuse", &[State::Connecting]);
         self.fail();
     }
 
-    /// What becomes of it when the test says nothing.
+    /// Applies the world's default to the handshake.
     pub(super) fn answer_handshake(&self) {
         if self.state() != State::Connecting {
             return;
@@ -254,7 +254,7 @@ impl FakeConnection {
         }
     }
 
-    /// The browser ends it, with an error.
+    /// The browser ends it with an error.
     fn fail(&self) {
         self.report(SocketEvent::Error(None));
         self.over(CloseFrame::abnormal());
@@ -262,10 +262,10 @@ impl FakeConnection {
 
     // ----- messages
 
-    /// The server sends a message. A client that is closing does not see it.
+    /// Sends a message from the server. A client that is closing does not see it.
     ///
     /// # Panics
-    /// When it is neither open nor closing.
+    /// Unless it is open or closing.
     #[track_caller]
     pub fn send(&self, message: impl Into<Message>) {
         self.need("send", &[State::Open, State::Closing]);
@@ -274,10 +274,10 @@ impl FakeConnection {
         self.take_in();
     }
 
-    /// The server sends a value, encoded.
+    /// Sends a value from the server, encoded.
     ///
     /// # Panics
-    /// As [`send`](Self::send), or when the codec has no form for it.
+    /// See [`send`](Self::send); also if the codec cannot represent the value.
     #[track_caller]
     pub fn send_value<C: Encode<T>, T: ?Sized>(&self, value: &T) {
         match C::encode(value) {
@@ -286,10 +286,10 @@ impl FakeConnection {
         }
     }
 
-    /// The next message that has arrived and that neither this nor [`expect`](Self::expect) has taken.
+    /// The next arrived message that neither this nor [`expect`](Self::expect) has taken.
     ///
     /// # Panics
-    /// When there is none.
+    /// If there is none.
     #[track_caller]
     #[must_use]
     pub fn receive(&self) -> Message {
@@ -310,7 +310,7 @@ impl FakeConnection {
     /// The next message, decoded.
     ///
     /// # Panics
-    /// As [`receive`](Self::receive), or when it holds something else.
+    /// See [`receive`](Self::receive); also if it does not hold such a value.
     #[track_caller]
     #[must_use]
     pub fn receive_value<C: Decode<T>, T>(&self) -> T {
@@ -326,10 +326,10 @@ impl FakeConnection {
         }
     }
 
-    /// The next message has to be this one.
+    /// Asserts that the next message is this one.
     ///
     /// # Panics
-    /// When it is another one, or there is none.
+    /// If it is another one, or there is none.
     #[track_caller]
     pub fn expect(&self, message: impl Into<Message>) {
         let expected = message.into();
@@ -346,11 +346,11 @@ impl FakeConnection {
 
     // ----- faults
 
-    /// The server closes: a clean end with this code. Use [`FakeConnection::cut`] for 1006.
+    /// Closes from the server: a clean end with this code. Use [`FakeConnection::cut`] for 1006.
     ///
     /// # Panics
-    /// When it is neither open nor closing, or a Close frame cannot carry the code: it takes 1000 to 1014 save
-    /// 1004 to 1006, and 3000 to 4999; or the reason has more than 123 bytes.
+    /// Unless it is open or closing; if a Close frame cannot carry the code (1000 to 1014 except 1004 to 1006, and
+    /// 3000 to 4999 are valid); or if the reason is longer than 123 bytes.
     #[track_caller]
     pub fn close(&self, code: u16, reason: &str) {
         self.need("close", &[State::Open, State::Closing]);
@@ -369,10 +369,10 @@ impl FakeConnection {
         self.close_from_server(code, reason);
     }
 
-    /// The server closes without a code, which the client sees as 1005.
+    /// Closes from the server without a code, which the client sees as 1005.
     ///
     /// # Panics
-    /// When it is neither open nor closing.
+    /// Unless it is open or closing.
     #[track_caller]
     pub fn close_without_code(&self) {
         self.need("close_without_code", &[State::Open, State::Closing]);
@@ -395,7 +395,7 @@ impl FakeConnection {
     /// Answers the client's close with the same code.
     ///
     /// # Panics
-    /// When the client has not closed, or it is over.
+    /// If the client has not closed, or the connection has ended.
     #[track_caller]
     pub fn finish_close(&self) {
         self.need("finish_close", &[State::Closing]);
@@ -413,20 +413,20 @@ impl FakeConnection {
         });
     }
 
-    /// The connection is gone without a Close frame: the client sees 1006.
+    /// Drops the connection without a Close frame: the client sees 1006.
     ///
     /// # Panics
-    /// When it is over already.
+    /// If it has already ended.
     #[track_caller]
     pub fn cut(&self) {
         self.need("cut", &[State::Connecting, State::Open, State::Closing]);
         self.over(CloseFrame::abnormal());
     }
 
-    /// The same with an error before it, as when the network reports a failure.
+    /// Like [`cut`](Self::cut), with an error first, as when the network reports a failure.
     ///
     /// # Panics
-    /// When it is over already.
+    /// If it has already ended.
     #[track_caller]
     pub fn cut_with_error(&self) {
         self.need(
@@ -436,31 +436,31 @@ impl FakeConnection {
         self.fail();
     }
 
-    /// From now on nothing passes, in either direction, and the client does not know: it looks open, what it
-    /// sends stays with it, and its close is not answered.
+    /// From now on, nothing passes in either direction, and the client does not know: the connection looks open, the
+    /// client's messages stay with it, and its close is not answered.
     ///
     /// # Panics
-    /// When it is neither open nor closing.
+    /// Unless it is open or closing.
     #[track_caller]
     pub fn half_open(&self) {
         self.need("half_open", &[State::Open, State::Closing]);
         self.0.half_open.set(true);
     }
 
-    /// From now on the server takes nothing: what the client sends makes its buffered amount grow.
+    /// From now on, the server accepts nothing: what the client sends makes its buffered amount grow.
     ///
     /// # Panics
-    /// When it is not open.
+    /// Unless it is open.
     #[track_caller]
     pub fn hold(&self) {
         self.need("hold", &[State::Open]);
         self.0.held.set(true);
     }
 
-    /// The server takes so many bytes of what is held. What comes later is still held.
+    /// The server accepts this many of the held bytes. Later ones are still held.
     ///
     /// # Panics
-    /// When it is neither open nor closing, or half-open.
+    /// Unless it is open or closing; or if it is half-open.
     #[track_caller]
     pub fn drain(&self, bytes: u64) {
         self.need("drain", &[State::Open, State::Closing]);
@@ -488,11 +488,10 @@ impl FakeConnection {
         self.0.world.run();
     }
 
-    /// The end of [`half_open`](Self::half_open) and [`hold`](Self::hold): what waited arrives, in both
-    /// directions.
+    /// Ends [`half_open`](Self::half_open) and [`hold`](Self::hold): what waited arrives, in both directions.
     ///
     /// # Panics
-    /// When it is neither open nor closing.
+    /// Unless it is open or closing.
     #[track_caller]
     pub fn resume(&self) {
         self.need("resume", &[State::Open, State::Closing]);
@@ -505,18 +504,18 @@ impl FakeConnection {
 
     // ----- what the browser does
 
-    /// How many bytes the browser still holds, beside those that are [held](Self::hold).
+    /// Sets how many bytes the browser still holds, in addition to those that are [held](Self::hold).
     pub fn set_buffered(&self, bytes: u64) {
         self.0.buffered.set(bytes);
     }
 
-    /// Whether the browser's `send` throws.
+    /// Sets whether the browser's `send` throws.
     pub fn fail_sends(&self, fail: bool) {
         self.0.fail_sends.set(fail);
     }
 
-    /// Reports an event in any state, as a socket that breaks the rules might: an error that no end follows,
-    /// a message before the handshake's answer. Nothing is reported after the end.
+    /// Emits an event in any state, as a misbehaving socket might: an error without an end, a message before the
+    /// handshake's response. Nothing is emitted after the end.
     pub fn report(&self, event: SocketEvent<Message>) {
         if self.state() == State::Closed {
             return;
@@ -575,7 +574,7 @@ impl FakeConnection {
         }
     }
 
-    /// Something of the client's is there. What the server does about it comes after the running code.
+    /// Something from the client has arrived. The server reacts after the running code.
     fn arrived(&self, item: Outgoing) {
         let connection = self.clone();
         match item {
@@ -639,13 +638,13 @@ impl FakeConnection {
     }
 }
 
-/// What an end without a code looks like.
+/// The end of a connection without a code.
 const NO_CODE: u16 = 1005;
 
-/// How much of a message is shown.
+/// How much of a message to show.
 const LONGEST: usize = 200;
 
-/// A message of a test, as opposed to one of a user.
+/// A message of a test, not of a user.
 fn show(message: &Message) -> String {
     match message {
         Message::Text(text) if text.len() <= LONGEST => format!("{text:?}"),

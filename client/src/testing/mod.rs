@@ -1,6 +1,6 @@
-//! A kit for tests that run natively: a server and sockets that do what the test says, time that moves only
-//! when it says so, and chance that it chooses. An application's own behaviour when connections come and go
-//! is then a unit test, without a browser and without waiting.
+//! A kit for native tests: a server and sockets that the test controls, time that moves only on request, and chosen
+//! random numbers. An application's own behaviour when connections come and go then becomes a unit test, without a
+//! browser and without waiting.
 //!
 //! In `Cargo.toml`:
 //!
@@ -9,7 +9,7 @@
 //! steady-socket = { version = "0.1", features = ["testing"] }
 //! ```
 //!
-//! The application takes its platform from outside, or a [`Builder`](crate::Builder) that has one:
+//! The application accepts its platform, or a [`Builder`](crate::Builder) that has one, as a parameter:
 //!
 //! ```
 //! use core::cell::RefCell;
@@ -24,7 +24,7 @@
 //!
 //! // ----- the application
 //!
-//! /// Subscribes anew on every connection, notices a dead one, and gives up when its session is over.
+//! /// Resubscribes on every connection, detects a dead one, and gives up when its session has ended.
 //! struct Feed {
 //!     _socket: Text, // dropping it closes the connection
 //!     events: RefCell<Events>,
@@ -50,7 +50,7 @@
 //!         Self { _socket: socket, events, status: RefCell::default() }
 //!     }
 //!
-//!     /// What the user sees. In a page, a task awaits the events; a test asks when it wants to know.
+//!     /// What the user sees. In a page, a task awaits the events; a test calls this when it wants to know.
 //!     fn status(&self) -> String {
 //!         while let Some(Some(event)) = self.events.borrow_mut().next().now_or_never() {
 //!             if let Event::State(change) = event {
@@ -70,7 +70,7 @@
 //! let world = World::new(); // waits are as long as they can be
 //! let feed = Feed::start(Text::builder("wss://example.org/feed").platform(world.platform()));
 //!
-//! // Stalled: a handshake that is not answered is given up after 15 s.
+//! // Stalled: a handshake without an answer is given up after 15 s.
 //! world.advance(seconds(15));
 //! assert_eq!(feed.status(), "reconnecting in 5 s");
 //!
@@ -80,14 +80,14 @@
 //! world.last().expect("subscribe weather");
 //! assert_eq!(feed.status(), "open");
 //!
-//! // Cut: it comes back, and subscribes anew.
+//! // Cut: it reconnects and resubscribes.
 //! world.last().cut();
 //! assert_eq!(feed.status(), "reconnecting in 10 s");
 //! world.set_handshake(Handshake::Open);
 //! world.advance(seconds(10));
 //! world.last().expect("subscribe weather");
 //!
-//! // Half-open: it looks open, and is found dead 5 s after the ping that nobody answers.
+//! // Half-open: it looks open, and is found dead 5 s after the unanswered ping.
 //! world.last().half_open();
 //! world.advance(Duration::from_millis(24_999));
 //! assert_eq!(feed.status(), "open");
@@ -95,7 +95,7 @@
 //! world.advance(Duration::from_millis(1));
 //! assert_eq!(feed.status(), "reconnecting in 5 s");
 //!
-//! // Closed with 4003: it is over, and nothing is left.
+//! // Closed with 4003: it gives up, and nothing is left.
 //! world.advance(seconds(5));
 //! world.last().close(4003, "session over");
 //! assert_eq!(feed.status(), "closed");
@@ -106,10 +106,10 @@
 //! world.assert_idle();
 //! ```
 //!
-//! Nothing happens by itself: handshakes and closes wait for the test, or for what [`World::set_handshake`] and
-//! [`World::set_closing`] say; time stands still but for [`World::advance`]; and every wait is the longest that
-//! it could be, unless [`World::set_chance`] says otherwise. The application's own tasks can be run by the
-//! world, too: `world.platform().spawn(…)`, and then [`World::run`].
+//! Nothing happens by itself: handshakes and closes wait for the test, or follow [`World::set_handshake`] and
+//! [`World::set_closing`]; time stands still except for [`World::advance`]; and every wait is the longest possible
+//! unless [`World::set_chance`] says otherwise. The world can run the application's own tasks, too:
+//! `world.platform().spawn(…)`, then [`World::run`].
 pub use connection::{CloseCall, End, FakeConnection, State};
 pub use world::{Closing, Handshake, World};
 

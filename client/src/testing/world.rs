@@ -1,4 +1,4 @@
-//! The world of a test: time, chance, the page's hints, and the connections.
+//! The world of a test: time, random numbers, the page's hints, and the connections.
 
 use core::any::Any;
 use core::cell::{Cell, RefCell};
@@ -18,16 +18,16 @@ use crate::platform::{
     LocalFuture, Platform, RawSocket, Refused, Runtime, SocketListener, SocketSettings, Target,
 };
 
-/// A world with its own time, its own chance and its own server.
+/// A world with its own time, random numbers and server.
 ///
-/// Clones are the same world.
+/// Clones share the same world.
 #[derive(Clone, Default)]
 pub struct World(Rc<State>);
 
 #[derive(Default)]
 struct State {
     now: Cell<u64>,
-    /// How far the wall clock has run ahead.
+    /// How far the wall clock is ahead.
     slept: Cell<u64>,
     watches: RefCell<Vec<Rc<WatchState>>>,
     chance: Cell<f64>,
@@ -46,7 +46,7 @@ struct State {
     on_message: RefCell<Option<MessageHandler>>,
 }
 
-/// Called with what the browser hints at.
+/// Called with the browser's hints.
 type HintListener = Rc<dyn Fn(Hint)>;
 
 struct WatchState {
@@ -58,7 +58,7 @@ struct TimerState {
     fire: RefCell<Option<Box<dyn FnOnce()>>>,
 }
 
-/// How often a task was made ready. It is counted and not marked, since a task may run the world in turn.
+/// How often a task was made ready. This is a counter, not a flag, since a task may itself run the world.
 #[derive(Default)]
 struct Wakes(AtomicU64);
 
@@ -74,28 +74,28 @@ impl Wake for Wakes {
     }
 }
 
-/// Called with a message that arrived.
+/// Called with arriving messages.
 pub(super) type MessageHandler = Rc<dyn Fn(&FakeConnection, Message)>;
 
-/// What becomes of a handshake when the test says nothing.
+/// How to answer handshakes by default.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Handshake {
-    /// It is not answered before [`FakeConnection::open`] or [`FakeConnection::refuse`].
+    /// Not before [`FakeConnection::open`] or [`FakeConnection::refuse`].
     #[default]
     Stall,
-    /// It succeeds, with the first of the sub-protocols that are offered.
+    /// Accept, with the first of the offered sub-protocols.
     Open,
-    /// It fails.
+    /// Refuse.
     Refuse,
 }
 
-/// What becomes of a client's close when the test says nothing.
+/// How to answer a client's close by default.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Closing {
-    /// It is not answered before [`FakeConnection::finish_close`].
+    /// Not before [`FakeConnection::finish_close`].
     #[default]
     Stall,
-    /// It is answered with the same code.
+    /// With the same code.
     Answer,
 }
 
@@ -109,7 +109,7 @@ impl fmt::Debug for World {
 }
 
 impl World {
-    /// A world at time 0 in which every wait is the longest that it could be.
+    /// A world at time 0 in which every wait is the longest possible.
     #[must_use]
     pub fn new() -> Self {
         let world = Self::default();
@@ -117,16 +117,16 @@ impl World {
         world
     }
 
-    /// The platform to give to a [`Builder`](crate::Builder).
+    /// The platform for a [`Builder`](crate::Builder).
     #[must_use]
     pub fn platform(&self) -> Rc<dyn Runtime> {
         Rc::new(self.clone())
     }
 
-    /// The random number from which waits are drawn, 0 for the shortest and 1 for the longest: at first 1.
+    /// Sets the random number from which waits are drawn, 0 for the shortest and 1 for the longest; initially 1.
     ///
     /// # Panics
-    /// When it is not from 0 to 1.
+    /// If it is not from 0 to 1.
     #[track_caller]
     pub fn set_chance(&self, chance: f64) {
         assert!(
@@ -136,65 +136,65 @@ impl World {
         self.0.chance.set(chance);
     }
 
-    /// Whether the platform refuses to make sockets.
+    /// Sets whether the platform refuses to make sockets.
     pub fn refuse_sockets(&self, refuse: bool) {
         self.0.refuse.set(refuse);
     }
 
-    /// Whether the page was loaded over https.
+    /// Sets whether the page was loaded over https.
     pub fn set_secure(&self, secure: bool) {
         self.0.secure.set(secure);
     }
 
-    /// What becomes of handshakes from now on. By default nothing, until the test answers.
+    /// Sets how to answer handshakes from now on. By default, they wait for the test.
     pub fn set_handshake(&self, handshake: Handshake) {
         self.0.handshake.set(handshake);
     }
 
-    /// What becomes of the closes of clients from now on. By default nothing, until the test answers.
+    /// Sets how to answer clients' closes from now on. By default, they wait for the test.
     pub fn set_closing(&self, closing: Closing) {
         self.0.closing.set(closing);
     }
 
-    /// What the server does with every message that arrives, after the code that is running: in
-    /// [`World::run`] and in whatever calls it.
+    /// Sets what the server does with every arriving message, after the running code: in [`World::run`] and in
+    /// whatever calls it.
     pub fn on_message(&self, handler: impl Fn(&FakeConnection, Message) + 'static) {
         *self.0.on_message.borrow_mut() = Some(Rc::new(handler));
     }
 
-    /// All connections that were ever asked for, the first one first.
+    /// All connections ever requested, in order.
     #[must_use]
     pub fn connections(&self) -> Vec<FakeConnection> {
         self.0.connections.borrow().clone()
     }
 
-    /// How many connections were asked for.
+    /// How many connections were requested.
     #[must_use]
     pub fn connection_count(&self) -> usize {
         self.0.connections.borrow().len()
     }
 
-    /// The connection number `index`, 0 for the first that was asked for.
+    /// The connection number `index`, 0 for the first.
     ///
     /// # Panics
-    /// When there is none: a test that asks for it has failed.
+    /// If there is none: a test that asks for it has failed.
     #[must_use]
     #[track_caller]
     pub fn connection(&self, index: usize) -> FakeConnection {
         let connections = self.0.connections.borrow();
         let Some(connection) = connections.get(index) else {
             panic!(
-                "connection {index} was not asked for; there are {}",
+                "there is no connection {index}; there are {}",
                 connections.len()
             );
         };
         connection.clone()
     }
 
-    /// The connection that was asked for last.
+    /// The last connection requested.
     ///
     /// # Panics
-    /// When there is none.
+    /// If there is none.
     #[must_use]
     #[track_caller]
     pub fn last(&self) -> FakeConnection {
@@ -205,8 +205,8 @@ impl World {
         last
     }
 
-    /// Fails unless nothing is left: every connection is over or was closed by its client, no timer is armed,
-    /// and nobody listens to the page.
+    /// Asserts that nothing is left: every connection has ended or its client has closed it, no timer is armed, and
+    /// nothing listens to the page.
     ///
     /// # Panics
     /// With a list of what is left.
@@ -267,7 +267,7 @@ impl World {
             .count()
     }
 
-    /// The browser hints that something has changed.
+    /// Emits a hint of the browser that something has changed.
     pub fn hint(&self, hint: Hint) {
         let watches = self.0.watches.borrow().clone();
         for watch in watches {
@@ -290,13 +290,13 @@ impl World {
             .count()
     }
 
-    /// The machine sleeps: the wall clock goes on, and nothing else does.
+    /// Puts the machine to sleep: the wall clock advances, and nothing else does.
     pub fn sleep(&self, time: Duration) {
         let millis = time.as_millis() as u64;
         self.0.slept.set(self.0.slept.get().saturating_add(millis));
     }
 
-    /// Lets time pass, and everything happen that is due in it.
+    /// Advances time, and lets everything happen that is due.
     pub fn advance(&self, time: Duration) {
         let end = self.0.now.get().saturating_add(time.as_millis() as u64);
         self.run();
@@ -311,16 +311,16 @@ impl World {
         self.0.now.set(end);
     }
 
-    /// Time passes, but the page's timers only go off at its end, as those of a hidden page may.
+    /// Advances time, but the page's timers fire only at its end, as those of a hidden page may.
     pub fn advance_throttled(&self, time: Duration) {
         let millis = time.as_millis() as u64;
         self.0.now.set(self.0.now.get().saturating_add(millis));
         self.advance(Duration::ZERO);
     }
 
-    /// The page is busy for some time. What the test does in `meanwhile` reaches it only afterwards; first the timers
-    /// go off that became due, which is the worst order that there is. Nothing but the page is held up: a server that
-    /// would have answered within that time answers in `meanwhile`.
+    /// Keeps the page busy for some time. What the test does in `meanwhile` reaches it only afterwards; first, the
+    /// due timers fire, which is the worst possible order. Only the page is held up: a server that would have
+    /// answered within that time answers in `meanwhile`.
     pub fn busy(&self, time: Duration, meanwhile: impl FnOnce()) {
         self.0.busy.set(true);
         meanwhile();
@@ -342,7 +342,7 @@ impl World {
         self.run();
     }
 
-    /// Gives the page something that arrives, as soon as it is not busy.
+    /// Delivers something to the page, as soon as it is not busy.
     pub(super) fn arrives(&self, arrive: impl FnOnce() + 'static) {
         if self.0.busy.get() {
             self.0.arrived.borrow_mut().push(Box::new(arrive));
@@ -362,16 +362,16 @@ impl World {
             .cloned()
     }
 
-    /// Runs the tasks that are ready, and those that these make ready. One that makes itself ready for ever
-    /// never lets this return.
+    /// Runs the tasks that are ready, and those that these make ready. A task that keeps making itself ready never
+    /// lets this return.
     pub fn run(&self) {
         if self.0.busy.get() {
             return;
         }
         let waker = Waker::from(Arc::clone(&self.0.wakes));
         let mut context = Context::from_waker(&waker);
-        // A task that another one makes ready comes in the next pass. A test may also wake nobody, so that what
-        // a finished task has changed is looked at, too.
+        // A task made ready by another runs in the next pass. A test may also wake nobody, so the changes of a
+        // finished task are checked, too.
         loop {
             let wakes = self.0.wakes.count();
             let tasks = core::mem::take(&mut *self.0.tasks.borrow_mut());
@@ -480,8 +480,8 @@ impl Runtime for World {
         self.0.secure.get()
     }
 
-    /// As in a browser, on a page at `http://page.test/` (`https:` when it is secure): it refuses what a browser
-    /// refuses for its scheme, its host, its port or its fragment, and leaves the rest as it is.
+    /// Parses like a browser on a page at `http://page.test/` (`https:` if secure): it refuses what a browser refuses
+    /// because of its scheme, host, port or fragment, and leaves the rest unchanged.
     fn parse_url(&self, url: &str) -> Result<String, Refused> {
         let url = url.trim_matches(|character: char| character <= ' ');
         let own = if self.0.secure.get() { "wss" } else { "ws" };
@@ -518,7 +518,7 @@ impl Runtime for World {
     }
 }
 
-/// The scheme of a URL that has one, and what follows its colon.
+/// The scheme of a URL, if any, and what follows its colon.
 fn scheme_of(url: &str) -> Option<(&str, &str)> {
     let (scheme, rest) = url.split_once(':')?;
     let allowed = |character: char| character.is_ascii_alphanumeric() || "+-.".contains(character);
@@ -527,12 +527,12 @@ fn scheme_of(url: &str) -> Option<(&str, &str)> {
     is_scheme.then_some((scheme, rest))
 }
 
-/// Whether an absolute URL has a host, and a port that is one if any.
+/// Whether an absolute URL has a host, and a valid port if any.
 fn has_host(url: &str) -> bool {
     let (_, rest) = url.split_once("://").unwrap_or_default();
     let authority = rest.split(['/', '\\', '?']).next().unwrap_or_default();
     let host = authority.rsplit('@').next().unwrap_or_default();
-    // The colons of an IPv6 address are within brackets.
+    // The colons of an IPv6 address are inside brackets.
     let (name, port) = match host.rfind(']') {
         Some(end) => host.split_at(end.saturating_add(1)),
         None => host.split_at(host.find(':').unwrap_or(host.len())),
@@ -549,7 +549,7 @@ fn has_host(url: &str) -> bool {
     is_port && !name.is_empty() && !name.contains(is_forbidden)
 }
 
-/// Calls a timer off when it is dropped.
+/// Cancels a timer on drop.
 struct CallOff(Rc<TimerState>);
 
 impl Drop for CallOff {
@@ -559,7 +559,7 @@ impl Drop for CallOff {
     }
 }
 
-/// Stops listening when it is dropped.
+/// Stops listening on drop.
 struct StopWatching(Rc<WatchState>);
 
 impl Drop for StopWatching {
