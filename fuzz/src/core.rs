@@ -1,8 +1,8 @@
-//! Sequences of inputs to the connection core, from a ring that keeps no rule but the order of time.
+//! Sequences of inputs to the connection core, from a driver that keeps no rule but the order of time.
 //!
-//! The simulation is a world that could exist, with an exact account of every message. Here is none: late,
-//! repeated and contradictory inputs of any attempt come at any moment, under any options. What must hold
-//! even then is less, and is checked after every step.
+//! The simulation is a plausible world with an exact account of every message. Here there is no such account: late,
+//! repeated and contradictory inputs of any attempt come at any moment, under any options. Fewer properties hold even
+//! then; they are checked after every step.
 
 use std::collections::VecDeque;
 
@@ -16,18 +16,18 @@ use steady_socket::options::{OPTIONS, Options};
 /// The largest message, in bytes, so that no total overflows a counter that the model keeps.
 const LARGEST: usize = u16::MAX as usize;
 
-/// Messages that can lie in the queue above its limit: the browser gave back one of each lane, after the
-/// queue had been filled again.
+/// How many messages the queue can hold above its limit: the browser returned one of each lane after the queue had
+/// filled up again.
 const GIVEN_BACK: u64 = 2;
 
-/// How many timers in a row may be due at one moment: the end of an attempt, of a wait of no time, and
-/// what comes of them. A core that asks for more would spin.
+/// How many consecutive timers may be due at one moment: the end of an attempt, of a zero wait, and
+/// what follows. A core that needs more would spin.
 const TIMERS_AT_ONCE: u32 = 8;
 
 /// One run: options, and what happens.
 #[derive(Arbitrary, Debug)]
 pub struct Run {
-    /// Rows of the table of options, by their place in it, and values as parts of 65,535 of their range.
+    /// Rows of the table of options, by index, and values as fractions of their range, in 65,535ths.
     options: Vec<(u8, Value)>,
     steps: Vec<Step>,
 }
@@ -41,7 +41,7 @@ enum Value {
 
 #[derive(Arbitrary, Debug)]
 struct Step {
-    /// Milliseconds since the step before.
+    /// Milliseconds since the previous step.
     after: u16,
     chance: u8,
     verdict: Option<bool>,
@@ -59,15 +59,15 @@ enum What {
         volatile: bool,
         ttl: Option<u16>,
     },
-    /// The browser takes no message, or takes them again.
+    /// The browser stops accepting messages, or accepts them again.
     FailSends(bool),
-    /// What the browser says that it holds.
+    /// What the browser claims to hold.
     Buffer(u32),
     /// A command from inside the next handler.
     InHandler(Told),
 }
 
-/// An input; `u8` says which attempt, counted back from the newest.
+/// An input; the `u8` selects the attempt, counted back from the newest.
 #[derive(Arbitrary, Clone, Debug)]
 enum Told {
     Start,
@@ -95,7 +95,7 @@ enum Told {
     Window(u8, u64, u64),
     Hint(u8, u64),
     Timer,
-    /// The event loop has turned, for the oldest of those who asked for it.
+    /// The event loop has turned, for the oldest request.
     Turned,
     /// The same, of any number.
     SomeTurn(u8, u8),
@@ -103,26 +103,26 @@ enum Told {
 
 struct Ring {
     core: Connection<u32>,
-    /// How much the queue may hold, in messages and in bytes.
+    /// The limits of the queue, in messages and bytes.
     max_queued: (u64, u64),
     now: Time,
     chance: f64,
     verdict: Option<Verdict>,
-    /// Every attempt that the core has named, oldest first.
+    /// Every attempt that the core has started, oldest first.
     generations: Vec<Generation>,
-    /// Sockets that were made, neither given up nor closed.
+    /// Sockets that were made and neither given up nor closed.
     live: Vec<Generation>,
     fail_sends: bool,
     buffer: u64,
     in_handler: Vec<Told>,
-    /// Turns of the event loop that were asked for.
+    /// Requested turns of the event loop.
     turns: VecDeque<(Generation, u32)>,
     /// Messages that the core has accepted.
     accepted: u64,
 }
 
 impl Run {
-    /// The options, and how much the queue may hold by them, in messages and in bytes.
+    /// The options, and the resulting limits of the queue, in messages and bytes.
     fn options(&self) -> (Options, (u64, u64)) {
         let mut options = Options::default();
         let mut values: Vec<f64> = OPTIONS.iter().map(|spec| spec.default).collect();
@@ -137,7 +137,7 @@ impl Run {
                 Value::Small(small) => spec.min + f64::from(*small),
                 Value::Unlimited => f64::INFINITY,
             };
-            // One that the row does not take leaves what was there.
+            // A value that the row rejects leaves the old one.
             if options.set(index, number).is_ok() {
                 values[index] = number;
             }
@@ -150,11 +150,11 @@ impl Run {
         (options, max_queued)
     }
 
-    /// Plays it.
+    /// Plays the run.
     ///
     /// # Panics
     ///
-    /// When the core breaks a promise.
+    /// If the core breaks a promise.
     pub fn play(&self) {
         let (options, max_queued) = self.options();
         if options.check().is_err() {
@@ -229,7 +229,7 @@ impl Ring {
         let input = match told {
             Told::Start => Input::Start,
             Told::Close(code, reason) => {
-                // The ring above checks them, as the core demands.
+                // The caller checks them, as the core requires.
                 if check_close(code, &reason).is_err() {
                     return;
                 }
@@ -347,7 +347,7 @@ impl Ring {
         self.core.handle(context, input);
     }
 
-    /// Carries out the effects and hands out what the application gets, until there is nothing left.
+    /// Carries out the effects and delivers the outputs, until nothing is left.
     fn settle(&mut self) {
         self.carry_out();
         loop {
@@ -378,7 +378,7 @@ impl Ring {
                 }
                 Effect::Open { generation } => {
                     assert_eq!(generation, self.core.generation());
-                    assert_eq!(self.live, [], "a socket lives beside the new one");
+                    assert_eq!(self.live, [], "another socket is alive beside the new one");
                     self.live.push(generation);
                 }
                 Effect::Close { generation, .. } | Effect::Abandon { generation, .. } => {

@@ -1,6 +1,6 @@
-//! What the fuzz targets do: each function takes what libFuzzer made and panics when a promise is
-//! broken. They are an ordinary library, so that they are compiled and linted with everything else; the
-//! tests run them over the seeds in `corpus/`.
+//! The fuzz targets: each function takes libFuzzer's input and panics if a promise is broken. They are an ordinary
+//! library, so that they are compiled and linted with everything else; the tests run them over the seeds in
+//! `corpus/`.
 
 pub mod core;
 
@@ -14,7 +14,7 @@ use steady_socket_protocol::{
     Codec, Decode, DecodeError, Encode, Endpoint, Json, Message, MsgPack, PlainText, negotiate,
 };
 
-/// What [`DecodeError::excerpt`] promises at most, each character escaped to ten (`\u{10ffff}`), and `…`.
+/// The longest [`DecodeError::excerpt`], with each character escaped to ten (`\u{10ffff}`), and `…`.
 const EXCERPT_CHARS: usize = 80 * 10 + 1;
 
 /// Decodes messages of the hello endpoint from JSON, and the same bytes as a message of the wrong kind.
@@ -25,7 +25,7 @@ pub fn json(data: &[u8]) {
     decodes::<Json, ClientMessage>(data.into());
 }
 
-/// Decodes messages of the hello endpoint from MessagePack, and the same as a message of the wrong kind.
+/// Decodes messages of the hello endpoint from MessagePack, and the same bytes as a message of the wrong kind.
 pub fn msgpack(data: &[u8]) {
     decodes::<MsgPack, ClientMessage>(data.into());
     decodes::<MsgPack, ServerMessage>(data.into());
@@ -40,8 +40,7 @@ pub fn plain_text(data: &[u8]) {
     decodes::<PlainText, String>(data.into());
 }
 
-/// What is decoded comes back unchanged when it is encoded and decoded again; what is not is refused
-/// with a bounded error.
+/// A decoded value is unchanged after encoding and decoding it again; anything else is rejected with a bounded error.
 fn decodes<C, T>(message: Message)
 where
     C: Codec + Encode<T> + Decode<T>,
@@ -49,7 +48,7 @@ where
 {
     match C::decode(message) {
         Ok(value) => {
-            let again = C::encode(&value).expect("what was decoded has a form");
+            let again = C::encode(&value).expect("a decoded value can be encoded");
             assert_eq!(again.kind(), C::KIND);
             assert_eq!(C::decode(again), Ok(value));
         }
@@ -62,11 +61,11 @@ fn is_bounded(error: &DecodeError) {
         assert!(shown.chars().count() <= EXCERPT_CHARS, "{shown}");
         assert!(!shown.chars().any(char::is_control), "{shown:?}");
     }
-    // Only the accessors quote what was received, so everything else has a bounded form.
+    // Only the accessors quote what was received, so everything else is bounded.
     assert!(error.to_string().len() < 200, "{error}");
 }
 
-/// Parses a text message as a control message, with the mark before it too, and sends it as a text of the
+/// Parses a text message as a control message, also with the mark in front, and sends it as a text of the
 /// application.
 pub fn control(text: &str) {
     for text in [text.to_owned(), format!("{MARK}{text}")] {
@@ -95,7 +94,7 @@ pub fn window(reason: &str) {
     if let Some(window) = Window::in_reason(reason) {
         assert!(window.min_ms <= window.max_ms, "{window:?}");
         assert_eq!(Window::in_reason(&window.as_reason()), Some(window));
-        // A Close has room for 123 bytes.
+        // A Close holds at most 123 bytes.
         assert!(window.as_reason().len() <= 123);
     }
 }
@@ -109,7 +108,7 @@ pub fn negotiate_offer(offered: &str) {
                 .any(|known| known.name == chosen.subprotocol.name);
             assert!(known, "{}", chosen.subprotocol.name);
             if let Some(answer) = chosen.answer {
-                // The answer goes into a header: it must be one of the client's own words, and ours.
+                // The choice goes into a header: it must be one of the client's offers, and one of ours.
                 let words = offered.split(',');
                 assert!(words.map(str::trim).any(|word| word == answer), "{answer}");
                 let plain = answer.strip_suffix(SUFFIX).unwrap_or(&answer);
@@ -121,7 +120,7 @@ pub fn negotiate_offer(offered: &str) {
     }
 }
 
-/// Judges a name, and greets whoever has a valid one.
+/// Validates a name, and greets a valid one.
 pub fn name(name: &str) {
     let length = name.chars().count();
     match validate_name(name) {
@@ -131,7 +130,7 @@ pub fn name(name: &str) {
             assert_eq!(greeting(name), format!("Hello {name}!"));
         }
         Err(error) => {
-            // It becomes the reason of a Close.
+            // It is sent as the reason of a Close.
             assert!(error.to_string().len() <= 123, "{error}");
             if let InvalidName::ControlCharacter { position } = error {
                 let found = name.chars().nth(position as usize);

@@ -23,7 +23,7 @@ use crate::toxics::Given;
 /// The largest body of a request, in bytes.
 const BODY_BYTES: u64 = 8 * 1024 * 1024;
 
-/// The longest that a reader of the log may wait, in milliseconds.
+/// The longest wait for new events of the log, in milliseconds.
 const LONGEST_WAIT_MS: u64 = 60_000;
 
 const HELP: &str = "\
@@ -47,11 +47,11 @@ struct Now {
     action: Action,
 }
 
-/// Answers every request that is no WebSocket handshake.
+/// Answers every request that is not a WebSocket handshake.
 pub(crate) fn filter(
     shared: Arc<Shared>,
 ) -> impl Filter<Extract = (reply::Response,), Error = Rejection> + Clone {
-    // A page may leave the parameters away.
+    // A page may omit the parameters.
     let query = warp::query::<HashMap<String, String>>();
     warp::method()
         .and(warp::path::full())
@@ -114,9 +114,7 @@ async fn answer(
             action.validate()?;
             if !action.is_for_open() {
                 let word = action.word();
-                return Err(format!(
-                    "{word} can only be done at the handshake: give a rule"
-                ));
+                return Err(format!("{word} works only at the handshake: use a rule"));
             }
             if matches.nth.is_some() {
                 return Err(
@@ -164,7 +162,7 @@ async fn answer(
     })
 }
 
-/// The answer to a plain request for the URL of a WebSocket, where a rule refuses those.
+/// The response to a plain request for the URL of a WebSocket, if a rule refuses those.
 fn refused(
     shared: &Shared,
     path: &str,
@@ -179,7 +177,7 @@ fn refused(
     else {
         return None;
     };
-    // It was checked when the rule was given.
+    // It was checked when the rule was set.
     let mut answer = plain(StatusCode::from_u16(status).ok()?, &body);
     if let Some(seconds) = retry_after {
         answer.headers_mut().insert(RETRY_AFTER, seconds.into());
@@ -222,7 +220,7 @@ fn not_found() -> reply::Response {
     reply::with_status(HELP, StatusCode::NOT_FOUND).into_response()
 }
 
-/// A request with no body need not say so.
+/// A request without a body need not say so.
 fn no_body() -> impl Filter<Extract = (Bytes,), Error = Rejection> + Clone {
     warp::header::optional::<u64>("content-length").and_then(|length: Option<u64>| async move {
         match length {
@@ -232,13 +230,13 @@ fn no_body() -> impl Filter<Extract = (Bytes,), Error = Rejection> + Clone {
     })
 }
 
-/// Turns what a filter did not take into an answer.
+/// Turns a filter's rejection into a response.
 pub(crate) async fn recover(rejection: Rejection) -> Result<reply::Response, Infallible> {
     Ok(
         if rejection.find::<warp::reject::PayloadTooLarge>().is_some() {
             plain(
                 StatusCode::PAYLOAD_TOO_LARGE,
-                &format!("a body has at most {BODY_BYTES} bytes"),
+                &format!("a body is limited to {BODY_BYTES} bytes"),
             )
         } else {
             not_found()

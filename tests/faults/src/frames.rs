@@ -1,4 +1,4 @@
-//! WebSocket frames by hand, the broken ones included.
+//! Hand-made WebSocket frames, including broken ones.
 
 use std::io;
 
@@ -9,13 +9,13 @@ pub(crate) const BINARY: u8 = 2;
 pub(crate) const CLOSE: u8 = 8;
 pub(crate) const PING: u8 = 9;
 
-/// The first byte's mark of a message's last frame.
+/// The bit of the first byte that marks a message's last frame.
 pub(crate) const FIN: u8 = 0x80;
 
-/// The second byte's mark of a masked payload.
+/// The bit of the second byte that marks a masked payload.
 const MASKED: u8 = 0x80;
 
-/// The largest frame that is taken from the server inside; it sends none beyond its own limit.
+/// The largest frame to accept from the inner server; it sends none beyond its own limit.
 const LARGEST: u64 = 32 * 1024 * 1024;
 
 /// The head of an unmasked frame with the first byte `first` and a payload of `length` bytes.
@@ -33,19 +33,19 @@ pub(crate) fn head(first: u8, length: u64) -> Vec<u8> {
     head
 }
 
-/// A frame as a server sends it, or as none should if `masked`.
+/// A frame as a server sends it, or as no server should if `masked`.
 pub(crate) fn frame(first: u8, payload: &[u8], masked: bool) -> Vec<u8> {
     let mut frame = head(first, payload.len() as u64);
     if masked {
         frame[1] |= MASKED;
-        // A key of zeros, so that the payload is the same.
+        // A key of zeros leaves the payload unchanged.
         frame.extend([0; 4]);
     }
     frame.extend(payload);
     frame
 }
 
-/// A frame that came from the server inside.
+/// A frame from the inner server.
 #[derive(Debug)]
 pub(crate) struct Frame {
     pub(crate) first: u8,
@@ -73,12 +73,12 @@ pub(crate) struct Frames<R> {
 }
 
 impl<R: AsyncRead + Unpin> Frames<R> {
-    /// `buffer` is what was read already.
+    /// `buffer` holds what was already read.
     pub(crate) fn new(stream: R, buffer: Vec<u8>) -> Self {
         Self { stream, buffer }
     }
 
-    /// The next frame, or `None` at the end. Nothing is lost if it is dropped before it is ready.
+    /// The next frame, or `None` at the end. Dropping the future before it is ready loses nothing.
     pub(crate) async fn next(&mut self) -> io::Result<Option<Frame>> {
         loop {
             if let Some(frame) = self.take()? {
@@ -110,11 +110,11 @@ impl<R: AsyncRead + Unpin> Frames<R> {
     }
 }
 
-/// Where things are in a frame.
+/// The layout of a frame.
 struct Layout {
-    /// The head's length in bytes, the masking key included.
+    /// The length of the head in bytes, including the masking key.
     head: usize,
-    /// The payload's.
+    /// The length of the payload.
     length: u64,
     key: Option<[u8; 4]>,
 }
@@ -150,14 +150,14 @@ impl Layout {
     }
 }
 
-/// Tells the frames of a client's stream apart, without holding payloads that may be large.
+/// Splits a client's stream into frames without holding payloads, which may be large.
 #[derive(Default)]
 pub(crate) struct Splitter {
-    /// The beginning of a frame, or of a whole control frame.
+    /// The beginning of a frame, or a whole control frame.
     begun: Vec<u8>,
-    /// How much of the present frame's payload is still to come.
+    /// How much of the current frame's payload is still missing.
     missing: u64,
-    /// Whether the present frame is its message's last.
+    /// Whether the current frame is its message's last.
     last: bool,
     message: Option<(u8, u64)>,
 }
@@ -165,20 +165,20 @@ pub(crate) struct Splitter {
 /// A part of a client's stream.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Part {
-    /// To be passed on as it is.
+    /// Bytes to pass on unchanged.
     Bytes(Vec<u8>),
-    /// A whole control frame, and its payload in clear.
+    /// A whole control frame, with its payload unmasked.
     Control {
         opcode: u8,
         frame: Vec<u8>,
         payload: Vec<u8>,
     },
-    /// What came before was the end of a message of this kind and size in bytes.
+    /// The end of a message of this kind and size in bytes.
     MessageEnd { opcode: u8, bytes: u64 },
 }
 
 impl Splitter {
-    /// Takes what was read, and returns what it was.
+    /// Takes the bytes read and returns the parts found in them.
     pub(crate) fn feed(&mut self, mut bytes: &[u8]) -> Vec<Part> {
         let mut parts = Vec::new();
         while !bytes.is_empty() {
@@ -200,7 +200,7 @@ impl Splitter {
         parts
     }
 
-    /// Looks whether the bytes begun are enough to tell what they are.
+    /// Checks whether the collected bytes suffice to tell what they are.
     fn look(&mut self, parts: &mut Vec<Part>) {
         let Some(Layout { head, length, key }) = Layout::of(&self.begun) else {
             return;

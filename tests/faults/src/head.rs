@@ -12,21 +12,21 @@ use tokio::time::timeout;
 /// The largest head, in bytes.
 const LARGEST: usize = 16 * 1024;
 
-/// How long a head may take.
+/// The time limit for a head.
 const TIME: Duration = Duration::from_secs(10);
 
-/// The head of a request, and what came right behind it.
+/// The head of a request, and what followed it.
 pub(crate) struct Head {
     pub(crate) bytes: Vec<u8>,
     /// The URL's path.
     pub(crate) path: String,
-    /// The parameter `id` of the URL's query, as it is written there.
+    /// The parameter `id` of the URL's query, verbatim.
     pub(crate) id: Option<String>,
-    /// Whether the request is for a WebSocket.
+    /// Whether the request is a WebSocket handshake.
     pub(crate) is_handshake: bool,
 }
 
-/// Reads a request's head; `None` if what came is none, or too large, or too slow.
+/// Reads a request's head; `None` if it is malformed, too large or too slow.
 pub(crate) async fn read(stream: &mut TcpStream) -> Option<Head> {
     let bytes = timeout(TIME, until_blank_line(stream)).await.ok()?.ok()?.0;
     let mut headers = [httparse::EMPTY_HEADER; 100];
@@ -53,7 +53,7 @@ pub(crate) async fn read(stream: &mut TcpStream) -> Option<Head> {
     })
 }
 
-/// Reads a head, and returns it with what came behind, and the head's length.
+/// Reads a head, and returns it with what followed and the head's length.
 pub(crate) async fn until_blank_line(stream: &mut TcpStream) -> io::Result<(Vec<u8>, usize)> {
     let mut bytes = Vec::with_capacity(1024);
     loop {
@@ -69,7 +69,7 @@ pub(crate) async fn until_blank_line(stream: &mut TcpStream) -> io::Result<(Vec<
     }
 }
 
-/// A connection whose first bytes, read already, are read once more.
+/// A connection that replays its first bytes, which were already read.
 pub(crate) struct Rewound {
     again: io::Cursor<Vec<u8>>,
     stream: TcpStream,

@@ -1,16 +1,16 @@
 //! Faults on demand, for tests of WebSocket clients.
 //!
-//! A [`FaultServer`] looks like the hello server of the crate `test_server`, which is inside of it:
-//! it has the same endpoints. Told by *rules*, it treats single connections badly: refuses them,
-//! answers late or never, closes with any code, cuts, resets, stalls, and sends what no server
-//! should. Beside that it opens *proxies*, TCP ports in front of any other server of this machine,
-//! with *toxics* that are called what [toxiproxy](https://github.com/Shopify/toxiproxy) calls them.
+//! A [`FaultServer`] looks like the hello server of the crate `test_server`, which runs inside it: it has the same
+//! endpoints. Following *rules*, it misbehaves on selected connections: it refuses them, answers late or never,
+//! closes with any code, cuts, resets, stalls, and sends what no server should. It also opens *proxies*, TCP ports in
+//! front of any other server of this machine, with *toxics* named like those of
+//! [toxiproxy](https://github.com/Shopify/toxiproxy).
 //!
-//! Both are set through HTTP under `/faults`, from a test's process or from a page of an allowed
-//! origin, and all that happens is in a log for tests to read. The README tells the words.
+//! Both are set over HTTP under `/faults`, from a test's process or from a page of an allowed origin, and everything
+//! that happens is in a log for tests to read. The README documents the requests.
 //!
-//! It is a tool for tests alone: whoever may use its control can make it send anything, so it
-//! listens on the loopback interface and connects to it, and to nothing else.
+//! It is a tool for tests only: whoever can use its control can make it send anything, so it listens on and connects
+//! to the loopback interface, and nothing else.
 
 mod control;
 mod frames;

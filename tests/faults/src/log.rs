@@ -1,4 +1,4 @@
-//! What happened, for tests to read.
+//! The log of events, for tests to read.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -9,15 +9,15 @@ use serde_json::{Map, Value};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-/// How many events are kept; older ones are forgotten, and counted.
+/// How many events to keep; older ones are dropped, and counted.
 const KEPT: usize = 10_000;
 
-/// One thing that happened.
+/// An event.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Event {
-    /// Counts from 1, without gaps.
+    /// Numbers from 1, without gaps.
     seq: u64,
-    /// When, in milliseconds since the start.
+    /// The time in milliseconds since the start.
     ms: u64,
     /// What happened.
     event: &'static str,
@@ -29,9 +29,9 @@ pub(crate) struct Event {
 #[derive(Debug, Serialize)]
 pub(crate) struct Excerpt {
     events: Vec<Event>,
-    /// What to ask for next time: the number of the last event that there is.
+    /// The `since` of the next request: the number of the last event.
     last: u64,
-    /// How many events were forgotten so far because the log was full.
+    /// How many events were dropped so far because the log was full.
     forgotten: u64,
 }
 
@@ -70,10 +70,10 @@ impl Log {
         self.last.send_replace(seq);
     }
 
-    /// The events after number `since`. If there is none, waits for one, at most `wait`.
+    /// The events after number `since`. If there are none, waits for one, at most `wait`.
     pub(crate) async fn read(&self, since: u64, wait: Duration) -> Excerpt {
         let mut last = self.last.subscribe();
-        // Over time, the answer is that nothing happened.
+        // On a timeout, the result is that nothing happened.
         let _ = timeout(wait, last.wait_for(|last| *last > since)).await;
         let events = self.lock();
         let last = *self.last.borrow();

@@ -1,4 +1,4 @@
-//! The fault server as a program; `--help` tells its options.
+//! The fault server as a program; `--help` lists its options.
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -9,8 +9,8 @@ use faults::{Config, FaultServer};
 use lexopt::Arg;
 use test_server::program::{stop_signal, tell};
 
-/// The environment variable that lets in the pages of some origins, separated by spaces: the hello
-/// server's own, for it is for the same pages.
+/// The environment variable that allows the pages of some origins, separated by spaces: the hello server's own,
+/// because both serve the same pages.
 const ALLOW_ORIGIN: &str = "TEST_SERVER_ALLOW_ORIGIN";
 
 const HELP: &str = "\
@@ -39,7 +39,7 @@ fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
         Err(error) => {
-            tell(&format!("error: {error}\n--help tells the options."));
+            tell(&format!("error: {error}\n--help lists the options."));
             return ExitCode::from(2);
         }
     };
@@ -52,7 +52,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Reads the arguments; `None` asks for help.
+/// Parses the arguments; `None` requests help.
 fn parse(
     arguments: impl IntoIterator<Item = impl Into<OsString>>,
     environment: &str,

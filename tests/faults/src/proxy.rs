@@ -51,7 +51,7 @@ struct Proxy {
     toxics: watch::Sender<Toxics>,
     /// Whether somebody listens at the moment.
     listening: watch::Receiver<bool>,
-    /// Ends it all on drop.
+    /// Ends everything on drop.
     _tasks: JoinSet<()>,
 }
 
@@ -84,7 +84,7 @@ impl Proxies {
         for (field, address) in [("upstream", upstream), ("listen", listen)] {
             if !address.ip().is_loopback() {
                 return Err(format!(
-                    "{field}: {address} is not of this machine's loopback interface, such as \
+                    "{field}: {address} is not on this machine's loopback interface, such as \
                      127.0.0.1:8765: nothing else is opened or connected to"
                 ));
             }
@@ -102,7 +102,7 @@ impl Proxies {
         });
         let mut all = self.lock();
         if all.contains_key(&name) {
-            return Err(format!("name: there is a proxy {name} already"));
+            return Err(format!("name: proxy {name} already exists"));
         }
         let mut tasks = JoinSet::new();
         tasks.spawn(accept(line, listener, listen, in_force, is_listening));
@@ -118,12 +118,12 @@ impl Proxies {
         Ok(shown)
     }
 
-    /// Closes a proxy, and cuts its connections; whether there was one.
+    /// Closes a proxy and cuts its connections; returns whether it existed.
     pub(crate) fn remove(&self, name: &str) -> bool {
         self.lock().remove(name).is_some()
     }
 
-    /// Closes all, and says how many these were.
+    /// Closes all proxies and returns how many there were.
     pub(crate) fn clear(&self) -> usize {
         std::mem::take(&mut *self.lock()).len()
     }
@@ -137,9 +137,8 @@ impl Proxies {
         self.lock().get(name).map(|proxy| proxy.show(name))
     }
 
-    /// Changes a proxy's toxics, and waits until the change is in force for all its connections,
-    /// those included that are still to come. Says how many toxics there were before and are now;
-    /// `None` if there is no such proxy.
+    /// Changes a proxy's toxics, and waits until the change is in force for all its connections, including later
+    /// ones. Returns how many toxics there were before and are now; `None` if there is no such proxy.
     async fn change(
         &self,
         name: &str,
@@ -157,12 +156,12 @@ impl Proxies {
             proxy.toxics.send_replace(toxics);
             (proxy.listening.clone(), is_down, counts)
         };
-        // It fails when the proxy is removed meanwhile, and then nobody listens any more.
+        // It fails if the proxy is removed meanwhile, and then nobody listens any more.
         let _ = listening.wait_for(|listening| *listening != is_down).await;
         Some(counts)
     }
 
-    /// Adds a toxic, in the place of one with its name. `false` if there is no such proxy.
+    /// Adds a toxic, replacing one of the same name. `false` if there is no such proxy.
     pub(crate) async fn poison(&self, name: &str, toxic: Toxic) -> bool {
         let change = |toxics: &mut Vec<Toxic>| {
             toxics.retain(|other| other.name != toxic.name);
@@ -171,7 +170,7 @@ impl Proxies {
         self.change(name, change).await.is_some()
     }
 
-    /// Removes a toxic, or all, and says how many these were; `None` if there is no such proxy.
+    /// Removes one toxic or all, and returns how many that were; `None` if there is no such proxy.
     pub(crate) async fn cure(&self, name: &str, toxic: Option<&str>) -> Option<usize> {
         let change = |toxics: &mut Vec<Toxic>| {
             toxics.retain(|other| toxic.is_some_and(|toxic| other.name != toxic));
@@ -196,14 +195,14 @@ impl Proxy {
     }
 }
 
-/// What a proxy's connections share.
+/// State shared by a proxy's connections.
 struct Line {
     name: String,
     upstream: SocketAddr,
     log: Arc<Log>,
 }
 
-/// Listens, unless it is down, and serves who comes.
+/// Listens, unless it is down, and serves its clients.
 async fn accept(
     line: Arc<Line>,
     listener: TcpListener,
@@ -212,7 +211,7 @@ async fn accept(
     is_listening: watch::Sender<bool>,
 ) {
     let mut listener = Some(listener);
-    // Dropped, and so cut, when the proxy is removed.
+    // Dropped, and thus cut, when the proxy is removed.
     let mut connections = JoinSet::new();
     loop {
         if toxics::is_down(&toxics.borrow_and_update()) {
@@ -225,7 +224,7 @@ async fn accept(
             let is_down = toxics::is_down(&toxics.borrow());
             tokio::select! {
                 changed = toxics.changed() => if changed.is_err() { return },
-                // Another program has taken the port meanwhile: it may give it back.
+                // Another program has taken the port meanwhile: it may release it.
                 () = sleep(Duration::from_millis(50)), if !is_down => {}
             }
             continue;
@@ -236,7 +235,7 @@ async fn accept(
                 Ok((client, _)) => {
                     connections.spawn(serve(Arc::clone(&line), client, toxics.clone()));
                 }
-                // No file handle left, which lasts: not again at once.
+                // No file handles left, which persists: wait before retrying.
                 Err(_) => sleep(Duration::from_millis(50)).await,
             },
             Some(_) = connections.join_next() => {}
@@ -258,7 +257,7 @@ async fn serve(line: Arc<Line>, mut client: TcpStream, toxics: watch::Receiver<T
     };
     tell("proxyOpen", None);
     for stream in [&client, &server] {
-        // A failure only makes things later.
+        // A failure only delays things.
         let _ = stream.set_nodelay(true);
     }
     let end = {
@@ -275,7 +274,7 @@ async fn serve(line: Arc<Line>, mut client: TcpStream, toxics: watch::Receiver<T
             match tokio::try_join!(up, down) {
                 Ok(_) => None,
                 Err(Broken::Limit) => Some(Ending::Cut),
-                // Whoever has reset the connection, the other end is told in the same way.
+                // Whichever end resets the connection, the other end sees a reset, too.
                 Err(Broken::Io) => Some(Ending::Reset),
             }
         };
@@ -318,11 +317,11 @@ async fn ending(mut toxics: watch::Receiver<Toxics>) -> Ending {
     }
 }
 
-/// Why a direction does not go on.
+/// Why a direction stops.
 enum Broken {
     /// A limit is reached.
     Limit,
-    /// An end has gone without a goodbye.
+    /// An end disappeared without a goodbye.
     Io,
 }
 
@@ -332,7 +331,7 @@ impl From<io::Error> for Broken {
     }
 }
 
-/// Passes on one direction, to its end.
+/// Forwards one direction, to its end.
 async fn pipe(
     mut from: ReadHalf<'_>,
     mut to: WriteHalf<'_>,
@@ -345,7 +344,7 @@ async fn pipe(
             let mut chunk = vec![0; CHUNK];
             let length = from.read(&mut chunk).await?;
             chunk.truncate(length);
-            // The writer goes when there is nothing to be done any more.
+            // The writer stops when there is nothing more to do.
             if length == 0 || chunks.send((Instant::now(), chunk)).await.is_err() {
                 return Ok(());
             }
@@ -410,7 +409,7 @@ async fn pipe(
     tokio::try_join!(read, write).map(|_| ())
 }
 
-/// Sleeps, but does not even look at the clock for nothing: a timer is a millisecond at least.
+/// Sleeps, but does not even check the clock if there is no wait: a timer takes at least a millisecond.
 async fn sleep_at_all(time: Duration) {
     if !time.is_zero() {
         sleep(time).await;

@@ -1,4 +1,4 @@
-//! One WebSocket connection between a client and the server inside, with what goes wrong on it.
+//! One WebSocket connection between a client and the inner server, with its faults.
 
 use std::io;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ const CLOSE_TIME: Duration = Duration::from_secs(10);
 /// How many of the server's frames may wait to be sent later.
 const WAITING: usize = 256;
 
-/// How much of a huge message is written at once, in bytes.
+/// How much of a huge message to write at once, in bytes.
 const PIECE: usize = 64 * 1024;
 
 /// How a connection ended.
@@ -30,11 +30,11 @@ const PIECE: usize = 64 * 1024;
 pub(crate) enum End {
     /// The client ended it.
     Client,
-    /// The server inside did.
+    /// The inner server ended it.
     Server,
-    /// A fault did, with a FIN.
+    /// A fault ended it, with a FIN.
     Cut,
-    /// A fault did, with a RST.
+    /// A fault ended it, with a RST.
     Reset,
 }
 
@@ -89,15 +89,15 @@ impl Story {
     }
 }
 
-/// What lasts, once an action has brought it about.
+/// Lasting effects of actions.
 #[derive(Debug, Clone, Copy, Default)]
 struct Conditions {
     reading_stopped: bool,
     writing_stopped: bool,
     close_ignored: bool,
-    /// How many messages are still to be sent as the other kind.
+    /// How many more messages to send as the other kind.
     wrong_kind: u64,
-    /// How many messages are still to be sent twice.
+    /// How many more messages to send twice.
     duplicate: u64,
     delay: Duration,
     /// Whether the client has sent a Close.
@@ -108,7 +108,7 @@ struct Conditions {
 #[derive(Debug)]
 enum Emission {
     Bytes(Vec<u8>),
-    /// A Close; the connection ends when it is answered.
+    /// A Close; the connection ends once it is answered.
     Close(Vec<u8>),
     Huge {
         first: u8,
@@ -128,14 +128,14 @@ pub(crate) async fn serve(
 ) {
     story.tell("handshake", json!({}));
     let end = converse(&mut client, head, server, planned, &mut orders, &story).await;
-    // What fails here, fails because the client has gone already.
+    // A failure here means that the client has already gone.
     let end = end.unwrap_or(End::Client);
     story.tell("end", json!({ "by": end.word() }));
     finish(client, end == End::Reset).await;
 }
 
-/// Ends a TCP connection: by a RST, or by a FIN after which what still comes is read for a while,
-/// for a socket that is closed with unread bytes would send a RST too.
+/// Ends a TCP connection: with a RST, or with a FIN, after which incoming data is read for a while, because a socket
+/// closed with unread bytes would send a RST, too.
 pub(crate) async fn finish(mut stream: TcpStream, reset: bool) {
     if reset {
         let _ = stream.set_zero_linger();
@@ -187,7 +187,7 @@ async fn converse(
         let status = String::from_utf8_lossy(answer.get(9..12).unwrap_or_default()).into_owned();
         story.tell("refused", json!({ "status": status }));
         client.write_all(&answer).await?;
-        // The server keeps the connection for another request; this is the end of it here.
+        // The server keeps the connection for another request; here it ends.
         server.shutdown().await?;
         tokio::io::copy(&mut server, client).await?;
         return Ok(End::Server);
@@ -212,7 +212,7 @@ async fn converse(
         .await
 }
 
-/// Does to a handshake what takes the place of an answer; `None` if the answer comes after all.
+/// Applies to a handshake the actions that replace its response; `None` if the response still comes.
 async fn instead_of_answer(client: &mut TcpStream, action: &Action) -> io::Result<Option<End>> {
     match action {
         Action::Refuse {
@@ -251,7 +251,7 @@ async fn instead_of_answer(client: &mut TcpStream, action: &Action) -> io::Resul
     }
 }
 
-/// Waits until the client has gone. What it sends too early, before it has an answer, is lost.
+/// Waits until the client has gone. What it sends before the response is lost.
 async fn gone(client: &mut TcpStream) {
     let mut early = [0; 1024];
     while client.read(&mut early).await.is_ok_and(|length| length > 0) {}
@@ -265,7 +265,7 @@ struct Connection<'a> {
 }
 
 impl Connection<'_> {
-    /// Does it, or has it done by the future that it concerns.
+    /// Carries out an action, or passes it to the future that it concerns.
     fn perform(&self, rule: Option<u64>, action: &Action) -> Option<End> {
         self.story.fault(rule, action);
         let all = |count: &Option<u64>| count.unwrap_or(u64::MAX);
@@ -331,7 +331,7 @@ impl Connection<'_> {
         }
     }
 
-    /// Passes on what the client sends.
+    /// Forwards what the client sends.
     async fn pass_up(&self, mut from: ReadHalf<'_>, mut to: WriteHalf<'_>) -> io::Result<End> {
         let mut conditions = self.conditions.subscribe();
         let mut splitter = Splitter::default();
@@ -339,7 +339,7 @@ impl Connection<'_> {
         loop {
             let length = tokio::select! {
                 biased;
-                // From here on nothing is read, for good.
+                // From here on, nothing is read any more.
                 () = wait_for(&mut conditions, |c| c.reading_stopped) => {
                     std::future::pending().await
                 }
@@ -369,14 +369,14 @@ impl Connection<'_> {
         }
     }
 
-    /// Writes to the server inside. If that has ended, what the client still says goes nowhere, and
-    /// how the connection ends is not decided here.
+    /// Writes to the inner server. If that has ended, the client's remaining data is discarded, and how the
+    /// connection ends is not decided here.
     async fn pass(&self, to: &mut WriteHalf<'_>, bytes: &[u8]) -> io::Result<()> {
         let _ = to.write_all(bytes).await;
         Ok(())
     }
 
-    /// Reads the server's frames as they come, so that a delay does not keep them apart.
+    /// Reads the server's frames as they arrive, so that a delay does not spread them out.
     async fn fetch(
         &self,
         mut frames: Frames<ReadHalf<'_>>,
@@ -388,11 +388,11 @@ impl Connection<'_> {
             }
         }
         drop(waiting);
-        // The writer ends the connection when it has written what is waiting.
+        // The writer ends the connection after writing what is waiting.
         std::future::pending().await
     }
 
-    /// Passes on what the server inside sends, and what it does not.
+    /// Forwards what the inner server sends, and adds what it does not.
     async fn pass_down(
         &self,
         mut to: WriteHalf<'_>,
@@ -513,7 +513,7 @@ impl Connection<'_> {
         Ok(None)
     }
 
-    /// Does what is due by the clock.
+    /// Carries out actions that are due.
     async fn timed(&self, opened: Instant, mut script: Vec<Planned>) -> End {
         script.sort_by_key(Planned::after);
         for planned in script {
@@ -525,7 +525,7 @@ impl Connection<'_> {
         std::future::pending().await
     }
 
-    /// Does what is ordered from outside.
+    /// Carries out actions ordered from outside.
     async fn ordered(&self, orders: &mut mpsc::UnboundedReceiver<Action>) -> End {
         while let Some(action) = orders.recv().await {
             if let Some(end) = self.perform(None, &action) {
@@ -569,7 +569,7 @@ async fn wait_for(
     let _ = conditions.wait_for(wanted).await;
 }
 
-/// Uses one of `count`; the largest number stands for "all".
+/// Uses up one of `count`; the largest number means "all".
 fn take_one(count: &mut u64) -> bool {
     let is_left = *count > 0;
     if is_left && *count < u64::MAX {

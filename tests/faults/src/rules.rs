@@ -11,20 +11,20 @@ use crate::head::Head;
 /// The longest wait in a rule: a day.
 const LONGEST_MS: u64 = 24 * 60 * 60 * 1000;
 
-/// The most bytes of garbage, and of a frame that is written out in a rule.
+/// The most bytes of garbage, and of a frame that a rule spells out.
 const MOST_BYTES: usize = 1024 * 1024;
 
-/// A rule, as it is given.
+/// A rule, as set by a test.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Rule {
     #[serde(default, rename = "match")]
     pub(crate) matches: Match,
     pub(crate) action: Action,
-    /// The action's own moment, if not given.
+    /// By default, the action's own moment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) when: Option<When>,
-    /// How many connections get the fault; all, if not given.
+    /// How many connections get the fault; by default, all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) times: Option<u64>,
     /// For people.
@@ -32,7 +32,7 @@ pub(crate) struct Rule {
     pub(crate) comment: Option<String>,
 }
 
-/// Which connections: those for which all that is given holds.
+/// Selects connections: those that meet all given conditions.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Match {
@@ -42,34 +42,34 @@ pub(crate) struct Match {
     /// The parameter `id` of its query.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) id: Option<String>,
-    /// Of the connections with that path and id since the rule was given, the one with this number.
+    /// The number of the connection, among those with this path and id since the rule was set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) nth: Option<u64>,
 }
 
 impl Match {
-    /// Whether path and id are right.
+    /// Whether path and id match.
     pub(crate) fn is_about(&self, path: &str, id: Option<&str>) -> bool {
         self.path.as_deref().is_none_or(|wanted| wanted == path)
             && self.id.as_deref().is_none_or(|wanted| Some(wanted) == id)
     }
 }
 
-/// At which moment.
+/// When the fault happens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) enum When {
-    /// Instead of an answer to the handshake.
+    /// Instead of a response to the handshake.
     Handshake,
     /// Right after the handshake.
     Open,
-    /// After so many messages to the client.
+    /// After this many messages to the client.
     Messages(u64),
-    /// So many milliseconds after the handshake.
+    /// This many milliseconds after the handshake.
     Ms(u64),
 }
 
-/// What is done to a connection.
+/// The fault.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(
     tag = "type",
@@ -87,33 +87,33 @@ pub(crate) enum Action {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         retry_after: Option<u64>,
     },
-    /// Answers the handshake so much later.
+    /// Delays the response to the handshake by this much.
     DelayHandshake { ms: u64 },
-    /// Never answers the handshake, and holds the connection.
+    /// Never answers the handshake, but keeps the connection.
     NeverAnswer {},
     /// Ends the TCP connection with a FIN and no Close frame.
     Cut {},
     /// Ends the TCP connection with a RST.
     Reset {},
-    /// Sends a Close frame, with any code or none, and ends when the client has answered it.
+    /// Sends a Close frame, with any code or none, and ends once the client has answered it.
     Close {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         code: Option<u16>,
         #[serde(default)]
         reason: String,
     },
-    /// Reads nothing any more from the client.
+    /// Reads nothing more from the client.
     StopReading {},
-    /// Writes nothing any more to the client, not even an end.
+    /// Writes nothing more to the client, not even an end.
     StopWriting {},
-    /// Passes over the client's Close frame.
+    /// Ignores the client's Close frame.
     IgnoreClose {},
-    /// Sends bytes that are no frame, or no answer to a handshake.
+    /// Sends bytes that are not a frame, or not a response to a handshake.
     Garbage {
         #[serde(default = "some_garbage")]
         bytes: usize,
     },
-    /// Sends text messages as binary ones, and the other way round; the next `count`, or all.
+    /// Sends text messages as binary ones and vice versa; the next `count`, or all.
     WrongKind {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         count: Option<u64>,
@@ -123,9 +123,9 @@ pub(crate) enum Action {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         count: Option<u64>,
     },
-    /// Sends everything so much later, in order.
+    /// Delays everything by this much, in order.
     DelayMessages { ms: u64 },
-    /// Sends a message that claims to have so many bytes, and has `sent` of them, or all.
+    /// Sends a message that claims to have this many bytes, but has only `sent` of them, or all.
     Huge {
         bytes: u64,
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -133,7 +133,7 @@ pub(crate) enum Action {
         #[serde(default)]
         binary: bool,
     },
-    /// Sends a frame as it is written here.
+    /// Sends the frame spelled out here.
     Frame {
         #[serde(default = "text_opcode")]
         opcode: u8,
@@ -155,9 +155,9 @@ pub(crate) enum Action {
     InvalidUtf8 {},
     /// Sends a text message with reserved bits set.
     ReservedBits {},
-    /// Sends a frame of a kind that the standard does not know.
+    /// Sends a frame with an unknown opcode.
     UnknownOpcode {},
-    /// Sends a Ping of 126 bytes, one more than a control frame may have.
+    /// Sends a Ping of 126 bytes, one more than a control frame may hold.
     OversizedControl {},
 }
 
@@ -174,7 +174,7 @@ fn yes() -> bool {
 }
 
 impl Action {
-    /// What the action is called, in rules and in the log.
+    /// The name of the action, in rules and in the log.
     pub(crate) fn word(&self) -> &'static str {
         match self {
             Self::Refuse { .. } => "refuse",
@@ -199,15 +199,15 @@ impl Action {
         }
     }
 
-    /// Checks what the types alone do not.
+    /// Checks what the types alone do not guarantee.
     pub(crate) fn validate(&self) -> Result<(), String> {
         let word = self.word();
         match self {
             Self::Refuse { status, .. } if !(200..=599).contains(status) => Err(format!(
-                "{word}: status is {status}: it must be from 200 to 599"
+                "{word}: status is {status}, but must be 200 to 599"
             )),
             Self::DelayHandshake { ms } | Self::DelayMessages { ms } if *ms > LONGEST_MS => Err(
-                format!("{word}: ms is {ms}: it must be at most {LONGEST_MS}, a day"),
+                format!("{word}: ms is {ms}, but must be at most {LONGEST_MS}, a day"),
             ),
             Self::Close { code: None, reason } if !reason.is_empty() => {
                 Err(format!("{word}: a reason needs a code"))
@@ -218,20 +218,20 @@ impl Action {
                 reason.len()
             )),
             Self::Garbage { bytes } if !(1..=MOST_BYTES).contains(bytes) => Err(format!(
-                "{word}: bytes is {bytes}: it must be from 1 to {MOST_BYTES}"
+                "{word}: bytes is {bytes}, but must be 1 to {MOST_BYTES}"
             )),
             Self::Huge {
                 bytes,
                 sent: Some(sent),
                 ..
             } if sent > bytes => Err(format!(
-                "{word}: sent is {sent}: it must be at most bytes, {bytes}"
+                "{word}: sent is {sent}, but must be at most bytes, {bytes}"
             )),
-            Self::Frame { opcode, .. } if *opcode > 15 => Err(format!(
-                "{word}: opcode is {opcode}: it must be from 0 to 15"
-            )),
+            Self::Frame { opcode, .. } if *opcode > 15 => {
+                Err(format!("{word}: opcode is {opcode}, but must be 0 to 15"))
+            }
             Self::Frame { rsv, .. } if *rsv > 7 => {
-                Err(format!("{word}: rsv is {rsv}: it must be from 0 to 7"))
+                Err(format!("{word}: rsv is {rsv}, but must be 0 to 7"))
             }
             Self::Frame {
                 text: Some(_),
@@ -242,7 +242,7 @@ impl Action {
         }
     }
 
-    /// Whether the action can only take the place of an answer to the handshake.
+    /// Whether the action can only replace the response to the handshake.
     fn is_for_handshake_only(&self) -> bool {
         matches!(
             self,
@@ -250,18 +250,18 @@ impl Action {
         )
     }
 
-    /// Whether it can take that place.
+    /// Whether it can replace that.
     pub(crate) fn is_for_handshake(&self) -> bool {
         self.is_for_handshake_only()
             || matches!(self, Self::Cut {} | Self::Reset {} | Self::Garbage { .. })
     }
 
-    /// Whether it can be done to an open connection.
+    /// Whether it applies to an open connection.
     pub(crate) fn is_for_open(&self) -> bool {
         !self.is_for_handshake_only()
     }
 
-    /// The bytes that an action sends, if that is all it does.
+    /// The bytes that an action sends, if it does nothing else.
     pub(crate) fn bytes(&self) -> Option<Vec<u8>> {
         let frame = |first, payload: &[u8]| Some(frames::frame(first, payload, false));
         match self {
@@ -273,7 +273,7 @@ impl Action {
                 ];
                 frame(FIN | CLOSE, &payload.concat())
             }
-            // All bits set: the reserved ones, an unknown kind, a mask that no server applies.
+            // All bits set: the reserved ones, an unknown opcode, a mask that no server may use.
             Self::Garbage { bytes } => Some(vec![0xff; *bytes]),
             Self::Frame {
                 opcode,
@@ -306,7 +306,7 @@ impl Action {
 }
 
 impl Rule {
-    /// Checks what the types alone do not, and settles the moment.
+    /// Checks what the types alone do not guarantee, and settles the moment.
     pub(crate) fn settle(&mut self) -> Result<(), String> {
         self.action.validate()?;
         let word = self.action.word();
@@ -314,7 +314,7 @@ impl Rule {
             return Err("match: nth counts from 1".to_owned());
         }
         if self.times == Some(0) {
-            return Err("times is 0: it must be at least 1, or left out for always".to_owned());
+            return Err("times is 0, but must be at least 1; omit it for always".to_owned());
         }
         let when = *self
             .when
@@ -325,36 +325,36 @@ impl Rule {
             });
         match when {
             When::Handshake if !self.action.is_for_handshake() => Err(format!(
-                "when: {word} can only be done to an open connection, not at the handshake"
+                "when: {word} works only on an open connection, not at the handshake"
             )),
-            When::Open | When::Messages(_) | When::Ms(_) if !self.action.is_for_open() => Err(
-                format!("when: {word} can only be done at the handshake: leave it out"),
-            ),
+            When::Open | When::Messages(_) | When::Ms(_) if !self.action.is_for_open() => {
+                Err(format!("when: {word} works only at the handshake: omit it"))
+            }
             When::Messages(0) => {
-                Err("when: messages counts from 1; before any is \"open\"".to_owned())
+                Err("when: messages counts from 1; use \"open\" for before any".to_owned())
             }
             When::Ms(ms) if ms > LONGEST_MS => Err(format!(
-                "when: ms is {ms}: it must be at most {LONGEST_MS}, a day"
+                "when: ms is {ms}, but must be at most {LONGEST_MS}, a day"
             )),
             _ => Ok(()),
         }
     }
 }
 
-/// A rule in force.
+/// An active rule.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Entry {
     /// Its number.
     pub(crate) rule: u64,
     #[serde(flatten)]
     given: Rule,
-    /// How many connections with its path and id have come.
+    /// How many connections with its path and id have arrived.
     seen: u64,
     /// How many of them got the fault.
     applied: u64,
 }
 
-/// What is to be done to a connection by a rule.
+/// What a rule does to a connection.
 #[derive(Debug, Clone)]
 pub(crate) struct Planned {
     pub(crate) rule: u64,
@@ -363,7 +363,7 @@ pub(crate) struct Planned {
 }
 
 impl Planned {
-    /// When an open connection's time for it has come, if that is a question of time.
+    /// When an open connection's time for it has come, if it depends on time.
     pub(crate) fn after(&self) -> Option<Duration> {
         match self.when {
             When::Ms(ms) => Some(Duration::from_millis(ms)),
@@ -372,12 +372,12 @@ impl Planned {
     }
 }
 
-/// All rules in force, in the order in which they were given.
+/// All active rules, in the order in which they were set.
 #[derive(Default)]
 pub(crate) struct Rules(Mutex<(u64, Vec<Entry>)>);
 
 impl Rules {
-    /// Puts a settled rule in force, and returns its number.
+    /// Activates a settled rule, and returns its number.
     pub(crate) fn add(&self, given: Rule) -> u64 {
         let mut rules = self.lock();
         rules.0 += 1;
@@ -391,7 +391,7 @@ impl Rules {
         rule
     }
 
-    /// Removes one rule, or all, and says how many that were.
+    /// Removes one rule or all, and returns how many that were.
     pub(crate) fn remove(&self, rule: Option<u64>) -> usize {
         let rules = &mut self.lock().1;
         let before = rules.len();
@@ -403,7 +403,7 @@ impl Rules {
         self.lock().1.clone()
     }
 
-    /// What is to be done to a connection that comes now. It is counted.
+    /// What to do with a connection that arrives now. This counts it.
     pub(crate) fn for_connection(&self, head: &Head) -> Vec<Planned> {
         let mut planned = Vec::new();
         for entry in &mut self.lock().1 {
@@ -428,7 +428,7 @@ impl Rules {
         planned
     }
 
-    /// How a plain request is refused, which is not counted: as the next connection to the same URL would be.
+    /// How to refuse a plain request, without counting it: like the next connection to the same URL.
     pub(crate) fn refusal(&self, path: &str, id: Option<&str>) -> Option<Action> {
         let rules = &self.lock().1;
         let in_force = rules.iter().filter(|Entry { given, applied, .. }| {
@@ -494,11 +494,11 @@ mod tests {
             ),
             (
                 r#"{"action":{"type":"duplicate"},"when":"handshake"}"#,
-                "only be done to an open connection",
+                "works only on an open connection",
             ),
             (
                 r#"{"action":{"type":"neverAnswer"},"when":"open"}"#,
-                "only be done at the handshake",
+                "works only at the handshake",
             ),
             (
                 r#"{"action":{"type":"cut"},"when":{"messages":0}}"#,

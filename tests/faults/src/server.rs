@@ -25,14 +25,14 @@ use crate::proxy::Proxies;
 use crate::relay::{self, Story};
 use crate::rules::{Action, Match, Rules};
 
-/// Everything that can be set about a [`FaultServer`].
+/// The configuration of a [`FaultServer`].
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// The address to listen on: of the loopback interface, such as `127.0.0.1`.
+    /// The address to listen on, on the loopback interface, such as `127.0.0.1`.
     pub host: IpAddr,
-    /// The port to listen on; 0 takes a free one.
+    /// The port to listen on; 0 picks a free one.
     pub port: u16,
-    /// Whose pages may connect and use the control, besides the server's own.
+    /// Origins whose pages may connect and use the control, besides the server's own.
     pub allow_origins: Vec<Origin>,
 }
 
@@ -46,7 +46,7 @@ impl Default for Config {
     }
 }
 
-/// What all connections share.
+/// State shared by all connections.
 pub(crate) struct Shared {
     pub(crate) log: Arc<Log>,
     pub(crate) rules: Rules,
@@ -61,7 +61,7 @@ struct Open {
     connections: HashMap<u64, Entry>,
 }
 
-/// An open connection, as it is reached by the control.
+/// An open connection, as the control reaches it.
 struct Entry {
     path: String,
     id: Option<String>,
@@ -69,7 +69,7 @@ struct Entry {
 }
 
 impl Shared {
-    /// Has something done to open connections, and says to how many.
+    /// Applies an action to open connections, and returns how many.
     pub(crate) fn order(&self, matches: &Match, action: &Action) -> usize {
         let open = self.open();
         let matching = open
@@ -86,7 +86,7 @@ impl Shared {
     }
 }
 
-/// A connection's entry, gone on drop.
+/// A connection's entry, removed on drop.
 struct Registered<'a>(&'a Shared, u64);
 
 impl Drop for Registered<'_> {
@@ -95,7 +95,7 @@ impl Drop for Registered<'_> {
     }
 }
 
-/// A server with faults that listens but does not answer yet; [`run`](Self::run) makes it answer.
+/// A server with faults that listens but does not answer yet; [`run`](Self::run) serves its clients.
 pub struct FaultServer {
     listener: TcpListener,
     address: SocketAddr,
@@ -112,11 +112,11 @@ impl fmt::Debug for FaultServer {
 }
 
 impl FaultServer {
-    /// Takes the port, and starts the hello server inside on another.
+    /// Binds the port, and starts the inner hello server on another.
     ///
     /// # Errors
     ///
-    /// If the address is not of the loopback interface, or cannot be had.
+    /// If the address is not on the loopback interface or cannot be bound.
     pub async fn bind(config: Config) -> Result<Self, StartError> {
         let Config {
             host,
@@ -132,7 +132,7 @@ impl FaultServer {
         let hello = Server::bind(HelloConfig {
             port: 0,
             allow_origins: allow_origins.clone(),
-            // A client that is not read from must not be given up meanwhile.
+            // A client that is not read must not be given up meanwhile.
             idle_timeout: Duration::from_secs(60 * 60),
             ..HelloConfig::default()
         })
@@ -158,14 +158,14 @@ impl FaultServer {
         })
     }
 
-    /// The address that it listens on, with the port that was taken.
+    /// The address on which it listens, with the actual port.
     #[must_use]
     pub fn local_addr(&self) -> SocketAddr {
         self.address
     }
 
-    /// Serves until `shutdown` is ready; then cuts all connections, those of proxies too. So does a
-    /// drop of this future.
+    /// Serves until `shutdown` resolves; then cuts all connections, including those of proxies. Dropping this future
+    /// does the same.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
         let Self {
             listener,
@@ -190,11 +190,11 @@ impl FaultServer {
                                     return;
                                 }
                                 let stream = TokioIo::new(Rewound::new(head.bytes, stream));
-                                // How a request failed is of no interest to anybody here.
+                                // Nobody here needs to know how a request failed.
                                 let _ = http1::Builder::new().serve_connection(stream, service).await;
                             });
                         }
-                        // No file handle left, which lasts: not again at once.
+                        // No file handles left, which persists: wait before retrying.
                         Err(_) => sleep(Duration::from_millis(50)).await,
                     },
                     Some(_) = connections.join_next() => {}
@@ -204,7 +204,7 @@ impl FaultServer {
         tokio::select! {
             () = shutdown => {}
             () = accept => {}
-            // Ends only if it is asked to, and it is not.
+            // It ends only on request, and nobody requests it.
             _ = hello.run(std::future::pending()) => {}
         }
         shared.proxies.clear();
@@ -212,7 +212,7 @@ impl FaultServer {
 }
 
 async fn begin(mut stream: TcpStream) -> Option<(head::Head, TcpStream)> {
-    // A failure only makes answers later.
+    // A failure only delays responses.
     let _ = stream.set_nodelay(true);
     let head = head::read(&mut stream).await?;
     Some((head, stream))
@@ -243,11 +243,11 @@ async fn talk(shared: &Shared, head: head::Head, stream: TcpStream, hello: Socke
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum StartError {
-    /// The address is one that other machines might reach.
+    /// Other machines might reach the address.
     NotLoopback(IpAddr),
-    /// The address cannot be listened on.
+    /// The address cannot be bound.
     Listen(SocketAddr, io::Error),
-    /// The hello server inside could not start.
+    /// The inner hello server could not start.
     Hello(test_server::StartError),
 }
 
@@ -256,11 +256,11 @@ impl fmt::Display for StartError {
         match self {
             Self::NotLoopback(host) => write!(
                 f,
-                "{host} is not of the loopback interface: this server does what it is told by \
+                "{host} is not on the loopback interface: this server obeys \
                  anybody who reaches it, so it listens on 127.0.0.1 or ::1 only"
             ),
             Self::Listen(address, error) => write!(f, "cannot listen on {address}: {error}"),
-            Self::Hello(error) => write!(f, "the hello server inside: {error}"),
+            Self::Hello(error) => write!(f, "the inner hello server: {error}"),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What can be wrong with a TCP connection, in toxiproxy's words.
+//! Faults of a TCP connection, with toxiproxy's names.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use tokio::time::Instant;
 /// The longest time in a toxic, in milliseconds: a day.
 const LONGEST_MS: u64 = 24 * 60 * 60 * 1000;
 
-/// In which direction.
+/// The direction.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Direction {
@@ -21,11 +21,11 @@ pub(crate) enum Direction {
     Downstream,
 }
 
-/// What is wrong. Times are in milliseconds where nothing else is said.
+/// The fault. Times are in milliseconds unless stated otherwise.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub(crate) enum Kind {
-    /// Data arrives later, by `latency` more or less `jitter`, in order.
+    /// Data arrives later, by `latency` plus or minus `jitter`, in order.
     Latency {
         latency: u64,
         #[serde(default)]
@@ -33,21 +33,21 @@ pub(crate) enum Kind {
     },
     /// At most `rate` kilobytes a second arrive.
     Bandwidth { rate: u64 },
-    /// An end arrives `delay` later.
+    /// The end arrives `delay` later.
     SlowClose { delay: u64 },
-    /// Nothing arrives, as in a black hole. After `timeout` the connection ends; with 0 it stays, and
-    /// what was held arrives when the toxic is removed.
+    /// Nothing arrives, as in a black hole. After `timeout` the connection ends; with 0 it stays, and the held data
+    /// arrives when the toxic is removed.
     Timeout {
         #[serde(default)]
         timeout: u64,
     },
-    /// The connection is reset, after `timeout`, towards both ends.
+    /// The connection is reset towards both ends after `timeout`.
     ResetPeer {
         #[serde(default)]
         timeout: u64,
     },
-    /// Data arrives in pieces of `average_size` bytes, more or less `size_variation`, with `delay`
-    /// microseconds between them.
+    /// Data arrives in pieces of `average_size` bytes, plus or minus `size_variation`, with `delay` microseconds
+    /// between them.
     Slicer {
         average_size: u64,
         #[serde(default)]
@@ -55,9 +55,9 @@ pub(crate) enum Kind {
         #[serde(default)]
         delay: u64,
     },
-    /// After `bytes` more the connection ends.
+    /// The connection ends after `bytes` more.
     LimitData { bytes: u64 },
-    /// Nobody listens, and open connections end.
+    /// The port is closed, and open connections end.
     Down {},
 }
 
@@ -75,10 +75,10 @@ impl Kind {
                 "a time of {longest} ms is too long: at most {LONGEST_MS}, a day"
             )),
             Self::Latency { latency, jitter } if jitter > latency => Err(format!(
-                "latency: jitter is {jitter}: it must be at most the latency, {latency}"
+                "latency: jitter is {jitter}, but must be at most the latency, {latency}"
             )),
             Self::Bandwidth { rate: 0 } => Err(
-                "bandwidth: rate is 0: it must be at least 1 kilobyte a second; \
+                "bandwidth: rate is 0, but must be at least 1 kilobyte a second; \
                  timeout stops everything"
                     .to_owned(),
             ),
@@ -87,7 +87,7 @@ impl Kind {
                 size_variation,
                 ..
             } if size_variation >= average_size => Err(format!(
-                "slicer: size_variation is {size_variation}: it must be less than average_size, \
+                "slicer: size_variation is {size_variation}, but must be less than average_size, \
                  {average_size}, and that at least 1"
             )),
             _ => Ok(()),
@@ -95,7 +95,7 @@ impl Kind {
     }
 }
 
-/// A toxic, as it is given: as toxiproxy takes it, without a toxicity.
+/// A toxic as set by a test, in toxiproxy's format without a toxicity.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Given {
@@ -108,10 +108,10 @@ pub(crate) struct Given {
     attributes: Map<String, Value>,
 }
 
-/// A toxic in force.
+/// An active toxic.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Toxic {
-    /// What it is removed by.
+    /// The name by which to remove it.
     pub(crate) name: String,
     stream: Direction,
     #[serde(flatten)]
@@ -123,7 +123,7 @@ pub(crate) struct Toxic {
 }
 
 impl Given {
-    /// Checks a toxic, and names it for its type and direction if it has no name.
+    /// Validates a toxic, and names it for its type and direction if it has no name.
     pub(crate) fn settle(self) -> Result<Toxic, String> {
         let Self {
             name,
@@ -156,10 +156,10 @@ impl Given {
     }
 }
 
-/// The toxics of a proxy at a moment.
+/// A proxy's toxics at one moment.
 pub(crate) type Toxics = Arc<[Toxic]>;
 
-/// Whether nobody listens.
+/// Whether the port is closed.
 pub(crate) fn is_down(toxics: &Toxics) -> bool {
     toxics
         .iter()
@@ -173,7 +173,7 @@ pub(crate) enum Ending {
     Reset,
 }
 
-/// When and how a connection that began at `began` is ended, if by nothing else.
+/// When and how a connection that began at `began` ends, unless something else ends it.
 pub(crate) fn ending(toxics: &Toxics, began: Instant) -> Option<(Instant, Ending)> {
     let endings = toxics.iter().filter_map(|toxic| {
         let from = toxic.added.max(began);
@@ -187,11 +187,11 @@ pub(crate) fn ending(toxics: &Toxics, began: Instant) -> Option<(Instant, Ending
     endings.min_by_key(|(at, _)| *at)
 }
 
-/// What has gone through in one direction of a connection: what limits count.
+/// What has passed in one direction of a connection, for limits.
 #[derive(Debug, Default)]
 pub(crate) struct Passed {
     bytes: u64,
-    /// What had gone through when a limit was first seen, by the time of its giving.
+    /// What had passed when a limit was first seen, by the time when it was set.
     limits: Vec<(Instant, u64)>,
 }
 
@@ -202,7 +202,7 @@ pub(crate) enum Step {
     Hold,
     /// Nothing, before this moment.
     Wait(Instant),
-    /// Write so many bytes, after a pause.
+    /// Write this many bytes, after a pause.
     Write { bytes: usize, pause: Duration },
     /// End the connection.
     End,
@@ -214,8 +214,8 @@ impl Passed {
         self.bytes += bytes as u64;
     }
 
-    /// What to do with `left` bytes that arrived at `arrived`. `luck`, from -1 to 1, is theirs for
-    /// jitter; `is_start` says whether none of them has been written.
+    /// What to do with `left` bytes that arrived at `arrived`. `luck`, from -1 to 1, is their jitter; `is_start` says
+    /// whether none of them has been written.
     pub(crate) fn step(
         &mut self,
         toxics: &Toxics,
@@ -263,8 +263,8 @@ impl Passed {
             return Step::Wait(due);
         }
         if rate < u64::MAX {
-            // A kilobyte a second is a byte a millisecond. Pieces of a twentieth of a second, so that
-            // data flows, and a change is felt at once.
+            // A kilobyte a second is a byte a millisecond. Pieces of a twentieth of a second keep data flowing, and
+            // changes take effect at once.
             bytes = bytes.min(rate.saturating_mul(50));
             pause += Duration::from_secs_f64(bytes as f64 / (rate as f64 * 1000.0));
         }
@@ -274,7 +274,7 @@ impl Passed {
         }
     }
 
-    /// Whether a limit is reached, so that the connection ends with the last byte that it allows.
+    /// Whether a limit is reached, so that the connection ends with the last allowed byte.
     pub(crate) fn is_at_limit(&mut self, toxics: &Toxics, direction: Direction) -> bool {
         let limits = toxics.iter().filter(|toxic| toxic.stream == direction);
         limits.into_iter().any(|toxic| match toxic.kind {
@@ -295,7 +295,7 @@ impl Passed {
     }
 }
 
-/// How much later an end arrives.
+/// How much later the end arrives.
 pub(crate) fn close_delay(toxics: &Toxics, direction: Direction) -> Duration {
     let delays = toxics
         .iter()
@@ -307,7 +307,7 @@ pub(crate) fn close_delay(toxics: &Toxics, direction: Direction) -> Duration {
     delays.sum()
 }
 
-/// Whether everything is held, an end included.
+/// Whether everything is held, including the end.
 pub(crate) fn is_holding(toxics: &Toxics, direction: Direction) -> bool {
     toxics
         .iter()

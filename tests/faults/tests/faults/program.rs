@@ -52,7 +52,7 @@ async fn it_listens_to_this_machine_alone() {
     assert_eq!(output.status.code(), Some(1));
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert!(
-        stderr.contains("0.0.0.0 is not of the loopback interface"),
+        stderr.contains("0.0.0.0 is not on the loopback interface"),
         "{stderr}"
     );
     let config = Config {

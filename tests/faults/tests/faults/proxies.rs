@@ -9,7 +9,7 @@ use tokio_tungstenite::tungstenite::Message;
 
 use crate::support::{Running, connect, start, within};
 
-/// A proxy, and an upstream whose end of each connection is the test's own.
+/// A proxy, and an upstream whose end of each connection the test holds.
 struct Proxied {
     server: Running,
     listener: TcpListener,
@@ -269,7 +269,7 @@ async fn proxies_are_listed_and_removed() {
         .ask("POST", "/faults/proxies", &again.to_string())
         .await;
     assert_eq!(status, 400);
-    assert!(text.contains("there is a proxy p already"), "{text}");
+    assert!(text.contains("proxy p already exists"), "{text}");
 
     server.json("DELETE", "/faults/proxies/p", "").await;
     assert!(!matches!(within(client.read(&mut [0])).await, Ok(1..)));

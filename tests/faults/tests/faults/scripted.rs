@@ -155,7 +155,7 @@ async fn reading_stops() {
     server.fault(r#"{"type":"stopReading"}"#).await;
     let mut stream = server.raw("/echo").await;
     server.until(|event| event["action"] == "stopReading").await;
-    // The kernels' buffers take some, and then nobody takes any more.
+    // The kernels' buffers accept some, and then nothing accepts more.
     let data = vec![0; 1 << 20];
     let fill = async { while stream.write_all(&data).await.is_ok() {} };
     assert!(timeout(Duration::from_millis(500), fill).await.is_err());
@@ -355,7 +355,7 @@ async fn open_connections_are_reached_at_once() {
         .await;
     assert!(second.error().await.contains("UTF-8"));
 
-    // In a handshake that is never answered, too.
+    // Also in a handshake that is never answered.
     server.fault(r#"{"type":"neverAnswer"}"#).await;
     let mut third = server.raw_request("/echo?id=third").await;
     server

@@ -1,4 +1,4 @@
-//! A fault server in this process, and what asks it for faults.
+//! A fault server in this process, and clients for its control.
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -49,12 +49,12 @@ pub(crate) async fn start() -> Running {
 }
 
 impl Running {
-    /// A request to the control; the status and the text of the answer.
+    /// Sends a request to the control; returns the status and the text of the response.
     pub(crate) async fn ask(&self, method: &str, path: &str, body: &str) -> (u16, String) {
         self.ask_from(method, path, body, "").await
     }
 
-    /// The same, with further header lines.
+    /// Likewise, with additional header lines.
     pub(crate) async fn ask_from(
         &self,
         method: &str,
@@ -76,7 +76,7 @@ impl Running {
         (status, answer)
     }
 
-    /// A request that succeeds; the JSON that is answered.
+    /// Sends a request that succeeds; returns the JSON of the response.
     pub(crate) async fn json(&self, method: &str, path: &str, body: &str) -> Value {
         let (status, answer) = self.ask(method, path, body).await;
         assert!((200..300).contains(&status), "{answer}");
@@ -92,7 +92,7 @@ impl Running {
         self.json("POST", "/faults/rules", rule).await;
     }
 
-    /// The names of the events in the log, as far as `wanted` has them.
+    /// The names of the logged events, of those in `wanted`.
     pub(crate) async fn events(&self, wanted: &[&str]) -> Vec<Value> {
         let log = self.json("GET", "/faults/log", "").await;
         let events = log["events"].as_array().unwrap().clone();
@@ -100,7 +100,7 @@ impl Running {
         events.into_iter().filter(is_wanted).collect()
     }
 
-    /// Waits until an event stands in the log for which `wanted` holds.
+    /// Waits until the log has an event for which `wanted` holds.
     pub(crate) async fn until(&self, wanted: impl Fn(&Value) -> bool) -> Value {
         let mut since = 0;
         within(async {
@@ -121,7 +121,7 @@ impl Running {
         connect(self.address, path).await
     }
 
-    /// A handshake done by hand, with what comes after it left to be read.
+    /// Makes a handshake by hand, leaving what follows it to be read.
     pub(crate) async fn raw(&self, path: &str) -> TcpStream {
         let mut stream = self.raw_request(path).await;
         let mut head = Vec::new();
@@ -132,7 +132,7 @@ impl Running {
         stream
     }
 
-    /// A handshake's request alone.
+    /// Only the request of a handshake.
     pub(crate) async fn raw_request(&self, path: &str) -> TcpStream {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
         let request = format!(
@@ -161,7 +161,7 @@ impl Client {
         within(self.0.next()).await
     }
 
-    /// The next message, which must come.
+    /// The next message, which must arrive.
     pub(crate) async fn receive(&mut self) -> Message {
         self.next().await.expect("the connection is open").unwrap()
     }
@@ -171,13 +171,13 @@ impl Client {
         self.receive().await
     }
 
-    /// Whether nothing comes for a while.
+    /// Whether nothing arrives for a while.
     pub(crate) async fn is_quiet(&mut self) -> bool {
         let while_ = Duration::from_millis(200);
         tokio::time::timeout(while_, self.0.next()).await.is_err()
     }
 
-    /// What the client makes of what comes next, which is nothing good.
+    /// The client's error about what comes next, which is invalid.
     pub(crate) async fn error(&mut self) -> String {
         self.next().await.unwrap().unwrap_err().to_string()
     }
