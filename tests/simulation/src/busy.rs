@@ -1,12 +1,13 @@
-//! One connection in a page that is busy at random, for up to half a minute: its timers come late, and before or after
-//! the frames that wait. What the other end really does is known here, as it never is to the core. So two things can be
-//! said that must hold whatever the timers do:
+//! One connection in a page that is busy at random, for up to half a minute: its timers fire late, before or after
+//! waiting frames. Here, unlike in the core, it is known what the server really does. So two properties can be checked
+//! that must hold whatever the timers do:
 //!
-//! * a living server is never given up: one that answers, or is heard, in time by the far end's clock;
+//! * a living server is never given up: one that answers, or sends, in time by its own clock;
 //! * a dead one always is, within a bound.
 //!
-//! And as it is all there: large uploads drain slowly, nothing passes the gate before it is open, a keepalive goes out
-//! whenever the page is free to send it, and a handshake or a close that was answered in time counts.
+//! Since everything is modelled, this also checks that large uploads drain slowly, nothing passes the gate before it is
+//! open, a keepalive goes out whenever the page is free to send it, and a handshake or a close that was answered in
+//! time counts.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -19,23 +20,23 @@ use steady_socket::connection::{
 
 use crate::rng::Rng;
 
-/// The longest that the page's own work takes at a time, in milliseconds.
+/// The longest uninterrupted work of the page itself, in milliseconds.
 const LONGEST_TASK: u64 = 30_000;
 
-/// How long a run lasts, in milliseconds, unless the connection is lost before.
+/// The duration of a run, in milliseconds, unless the connection is lost before.
 const RUN: u64 = 1_200_000;
 
-/// How often the page can put a loss off: it is late for the ping, for the answer, and once more for what looks like a
-/// sleep; the turn of the event loop is late, too, and so may the handing out of what came last have been.
+/// How often the page can delay a loss: it is late for the ping, for the answer, and once more for an apparent sleep;
+/// the turn of the event loop is late, too, and so may the delivery of the last events have been.
 const DELAYS: u64 = 6;
 
-/// So many turns of the page within one millisecond are a loop without end.
+/// More turns of the page than this within one millisecond are an endless loop.
 const TURNS_AT_ONCE: u32 = 10_000;
 
-/// How much waits at the most while the page does something of its own.
+/// The most that may wait while the page does its own work.
 const BACKLOG: usize = 3;
 
-/// What a browser may hold without its being seen as a large upload, in bytes.
+/// What a browser may hold without it counting as a large upload, in bytes.
 const UNSEEN: u64 = 65_536;
 
 /// What waits in the event loop.
@@ -48,7 +49,7 @@ enum Waiting {
     Closed,
 }
 
-/// How this world is.
+/// The properties of this world.
 #[derive(Clone, Copy, Debug)]
 struct Climate {
     interval: Option<u64>,
@@ -59,21 +60,21 @@ struct Climate {
     keepalive: Option<u64>,
     /// When the application opens the gate, after `open`.
     gate: Option<u64>,
-    /// The server answers pings, so long after they have reached it.
+    /// The server answers pings, this long after they reach it.
     answers: Option<u64>,
-    /// How often the server is heard by itself, and whether it has said so in a control message.
+    /// How often the server sends something unasked, and whether it announced that in a control message.
     speaks: Option<(u64, bool)>,
-    /// How fast the link takes what is sent, in bytes a millisecond, and what it holds out of the browser's sight.
+    /// How fast the link accepts data, in bytes a millisecond, and how much it holds out of the browser's sight.
     rate: u64,
     hidden_bytes: u64,
     uploads: bool,
-    /// The server says nothing any more from then on, and the link takes nothing.
+    /// From then on, the server sends nothing more, and the link accepts nothing.
     dies_at: u64,
-    /// One task in so many is a long one of the page's own.
+    /// One in this many tasks is a long one of the page's own.
     busy_one_in: u64,
-    /// Timers go off at multiples of this.
+    /// Timers fire at multiples of this.
     tick: u64,
-    /// In percent: how often a timer that is due goes off before what waits.
+    /// How often, in percent, a due timer fires before what waits.
     timers_first: u64,
     hints: bool,
 }
@@ -83,7 +84,7 @@ impl Climate {
         let answers = rng.one_in(2);
         let grace = rng.pick(&[1_000, 2_000, 10_000]);
         let probe_timeout: u64 = rng.pick(&[1_000, 5_000]);
-        // The answer to a ping that has left the browser comes in time.
+        // The answer to a ping that has left the browser arrives in time.
         let rate = rng.pick(&[200, 4_000, 50_000]);
         let hidden_bytes = rng.pick(&[0, 50_000, 100_000]);
         let on_the_way = (UNSEEN + hidden_bytes) / rate + 10;
@@ -95,7 +96,7 @@ impl Climate {
             (rate, hidden_bytes)
         };
         let interval = rng.pick(&[Some(1_000), Some(3_000), Some(20_000), None]);
-        // Within its interval, or rarely.
+        // Within its interval, with rare exceptions.
         let speaks = rng.one_in(3).then(|| {
             let control = rng.one_in(2);
             let least = if control {
@@ -105,7 +106,7 @@ impl Climate {
             };
             (rng.between(100.min(least), least), control)
         });
-        // Who can neither be asked nor promises to be heard is not judged.
+        // A server that can neither be pinged nor promises to send anything is not judged.
         let interval = interval.filter(|_| answers.is_some() || speaks.is_some());
         Self {
             interval,
@@ -146,23 +147,23 @@ struct Page {
     rng: Rng,
     core: Connection<u64>,
     now: u64,
-    /// How often the page has had its turn since then.
+    /// How many turns the page has had since then.
     turns: u32,
-    /// What arrives at the machine, by its time.
+    /// Arrivals at the machine, by time.
     arriving: Vec<(u64, Waiting)>,
-    /// What has arrived, or was put off, in its order.
+    /// What has arrived or was deferred, in order.
     waiting: VecDeque<Waiting>,
-    /// All bytes that were ever sent, and those of them that have reached the server at `drained_at`.
+    /// All bytes ever sent, and those that have reached the server at `drained_at`.
     sent: u64,
     drained: u64,
     drained_at: u64,
-    /// When the server is heard by itself next.
+    /// When the server next sends something unasked.
     beat_at: Option<u64>,
     gate_at: Option<u64>,
     last_keepalive: u64,
     /// Milliseconds of long tasks since then.
     busy: u64,
-    /// When something was last seen that could be taken for a sign of life, or the server was asked because of a hint.
+    /// When something last looked like a sign of life, or the server was pinged because of a hint.
     last_sign: u64,
     done: Option<String>,
 }
@@ -170,7 +171,7 @@ struct Page {
 /// Runs the world of `seed`.
 ///
 /// # Errors
-/// What was not as it has to be.
+/// The violation.
 pub fn run_seed(seed: u64) -> Result<(), String> {
     let mut rng = Rng::new(seed ^ 0xb057);
     let climate = Climate::draw(&mut rng);
@@ -198,7 +199,7 @@ pub fn run_seed(seed: u64) -> Result<(), String> {
 /// Runs `count` seeds from `first` on.
 ///
 /// # Errors
-/// The first seed that found something, and what.
+/// The first seed that found something, and its finding.
 pub fn run_seeds(first: u64, count: u64) -> Result<(), String> {
     for seed in first..first.saturating_add(count) {
         run_seed(seed).map_err(|wrong| format!("busy page, seed {seed}: {wrong}"))?;
@@ -228,7 +229,7 @@ impl Page {
         if self.core.phase() != Phase::Open {
             return Ok(());
         }
-        // A close that is answered in time ends as it was answered.
+        // A close that is answered in time ends with that answer.
         self.climate.uploads = false;
         let dead = self.is_dead();
         self.tell(Input::Close {
@@ -249,8 +250,8 @@ impl Page {
         }
     }
 
-    /// What a page does next: a timer, something that waits, or nothing until there is something; and now and then
-    /// something long of its own.
+    /// The page's next step: a timer, something that waits, or idling until there is something; and occasionally its
+    /// own long work.
     fn turn(&mut self) -> Result<(), String> {
         let before = self.now;
         self.take_turn()?;
@@ -268,7 +269,7 @@ impl Page {
     fn take_turn(&mut self) -> Result<(), String> {
         let climate = self.climate;
         self.take_in();
-        // What waits is dealt with at last.
+        // What waits is eventually processed.
         if self.waiting.len() <= BACKLOG && self.rng.one_in(climate.busy_one_in) {
             let task = self.rng.below(LONGEST_TASK);
             self.busy += task;
@@ -292,7 +293,7 @@ impl Page {
         if climate.uploads && self.rng.one_in(20) && self.core.phase() == Phase::Open {
             let bytes = self.rng.pick(&[100, 60_000, 1_000_000, 40_000_000]);
             let time = Time::from_millis(self.now);
-            // Full, it is not taken.
+            // If full, it accepts nothing.
             drop(self.core.send(time, 1, bytes as usize, SendMode::default()));
             return self.settle();
         }
@@ -393,7 +394,7 @@ impl Page {
 
     // ----- the link
 
-    /// How much has reached the server by now.
+    /// How much has reached the server so far.
     fn drain(&mut self) {
         let until = self.now.min(self.climate.dies_at);
         let passed = until.saturating_sub(self.drained_at);
@@ -401,13 +402,13 @@ impl Page {
         self.drained_at = self.drained_at.max(until);
     }
 
-    /// What the browser says that it holds.
+    /// What the browser claims to hold.
     fn held(&mut self) -> u64 {
         self.drain();
         (self.sent - self.drained).saturating_sub(self.climate.hidden_bytes)
     }
 
-    /// Something is sent; when it reaches the server.
+    /// Sends something; returns when it reaches the server.
     fn send(&mut self, bytes: u64) -> u64 {
         self.drain();
         self.sent += bytes;
@@ -474,7 +475,7 @@ impl Page {
                     Input::Buffered { generation, bytes }
                 }
                 Effect::Turn { generation, turn } => {
-                    // Behind what has arrived by now.
+                    // Behind what has arrived so far.
                     self.take_in();
                     self.waiting.push_back(Waiting::Turn(generation, turn));
                     continue;
@@ -505,7 +506,7 @@ impl Page {
                 }
                 Effect::Close { .. } => {
                     let reaches = self.send(5);
-                    // In time after what is before it.
+                    // In time, after what precedes it.
                     let answer = reaches.max(self.now + self.climate.close_timeout / 2);
                     if answer < self.climate.dies_at {
                         self.arriving.push((answer, Waiting::Closed));
@@ -531,12 +532,12 @@ impl Page {
         }
     }
 
-    /// A server that is dead, and can be known to be, is given up in the end.
+    /// A dead server that can be recognised as dead is eventually given up.
     fn check_bound(&mut self) -> Result<(), String> {
         let climate = self.climate;
         let beats = matches!(climate.speaks, Some((_, true)));
         let interval = match climate.interval {
-            // What it says itself counts instead, if it was heard.
+            // Instead, what it sends unasked counts, if it was heard.
             Some(interval) if beats => interval.max(5_000),
             Some(interval) => interval,
             None if beats => 5_000,

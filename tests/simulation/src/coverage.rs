@@ -1,8 +1,8 @@
-//! Which inputs were tried in which states.
+//! The coverage: which inputs were tried in which states.
 
 use core::fmt;
 
-/// The states of a connection, as far as they treat inputs differently.
+/// The states of a connection, as far as they handle inputs differently.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names say it")]
 pub enum Place {
@@ -17,12 +17,12 @@ pub enum Place {
     Waiting,
     Closing,
     Closed,
-    /// Suspended, and the closing handshake is under way.
+    /// Suspended, with the closing handshake in progress.
     Suspending,
     Suspended,
 }
 
-/// The kinds of input. `Late…` are those of an attempt that is over.
+/// The kinds of input. `Late…` are those of an attempt that has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names say it")]
 pub enum Kind {
@@ -144,7 +144,7 @@ const KINDS: [Kind; 46] = [
 pub struct Coverage(Vec<[u64; PLACES.len()]>);
 
 impl Coverage {
-    /// Counts one.
+    /// Counts one input.
     pub fn count(&mut self, place: Place, kind: Kind) {
         if self.0.is_empty() {
             self.0 = vec![[0; PLACES.len()]; KINDS.len()];
@@ -165,7 +165,7 @@ impl Coverage {
         }
     }
 
-    /// How often each kind of input came, in whatever state.
+    /// How often each kind of input occurred, in any state.
     #[must_use]
     pub fn by_kind(&self) -> Vec<(Kind, u64)> {
         let times = |kind| PLACES.iter().map(|place| self.times(*place, kind)).sum();
@@ -178,7 +178,7 @@ impl Coverage {
             .map_or(0, |row| row[place as usize])
     }
 
-    /// The pairs that were never tried although a correct core can meet them.
+    /// The pairs that were never tried although they can occur in a correct core.
     #[must_use]
     pub fn missing(&self) -> Vec<(Place, Kind)> {
         let mut missing = Vec::new();
@@ -193,8 +193,8 @@ impl Coverage {
     }
 }
 
-/// Whether the world can bring about this input in this state. What it leaves out would break the
-/// contract with the ring above, or contradict the state itself.
+/// Whether the world can produce this input in this state. What it excludes would break the contract with the driver,
+/// or contradict the state itself.
 const fn can_happen(place: Place, kind: Kind) -> bool {
     let command = matches!(
         kind,
@@ -213,11 +213,11 @@ const fn can_happen(place: Place, kind: Kind) -> bool {
         return matches!(place, Place::Flowing | Place::Blocked);
     }
     match place {
-        // Before the first attempt there is no socket, no earlier attempt, and nothing to answer. The
-        // timer is armed for messages that expire.
+        // Before the first attempt there is no socket, no earlier attempt, and nothing to answer. The timer is armed
+        // for messages that expire.
         Place::Idle => command || matches!(kind, Kind::Hint | Kind::TimerDue | Kind::TimerEarly),
-        // Until the handler of `open` is called, and while it runs, there are commands and what answers
-        // them. All else comes in tasks of its own, but for what the server is known for.
+        // Until the handler of `open` is called, and while it runs, only commands and answers to them occur. Everything
+        // else comes in its own tasks, except for what the server is known for.
         Place::Announcing => command || matches!(kind, Kind::AnswersPings),
         Place::Opening => {
             command
@@ -236,9 +236,9 @@ const fn can_happen(place: Place, kind: Kind) -> bool {
                 | Kind::SocketError
                 | Kind::SocketClosed
         ),
-        // Nothing is left that a timer could be armed for.
+        // Nothing is left to arm a timer for.
         Place::Closed => !matches!(kind, Kind::OpenFailed | Kind::TimerDue),
-        // The browser refuses a socket only when it is asked to make one.
+        // The browser refuses a socket only when asked to make one.
         Place::Connecting => true,
         _ => !matches!(kind, Kind::OpenFailed),
     }

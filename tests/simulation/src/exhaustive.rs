@@ -1,4 +1,4 @@
-//! Every sequence of inputs up to some length, of every kind that there is.
+//! Every sequence of inputs up to some length, of every kind.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,8 +13,8 @@ use crate::run::{Failure, replay};
 use crate::shrink::shrink;
 use crate::world::{Violation, World};
 
-/// Every kind of input of the newest attempt and of the one before, and what else the world can do. A longer
-/// time passes with each step of the clock than the options below ever wait.
+/// Every kind of input of the newest attempt and of the previous one, and what else the world can do. Each step of the
+/// clock takes longer than any wait in the options below.
 #[must_use]
 pub fn alphabet() -> Vec<Step> {
     let command = |command| Op::Command {
@@ -117,7 +117,7 @@ pub fn alphabet() -> Vec<Step> {
     letters.into_iter().map(Step::from).collect()
 }
 
-/// The worlds in which all sequences are tried: options, and what has happened before.
+/// The worlds in which all sequences are tried: options, and a history.
 #[must_use]
 pub fn worlds() -> Vec<(Settings, Vec<Step>)> {
     let settings = Settings {
@@ -193,27 +193,27 @@ pub fn worlds() -> Vec<(Settings, Vec<Step>)> {
     ]
 }
 
-/// What a search has tried.
+/// The statistics of a search.
 #[derive(Clone, Debug)]
 pub struct Tried {
-    /// How many sequences there are, in all worlds together.
+    /// The number of sequences, in all worlds together.
     pub sequences: u64,
-    /// How many steps it took, since what comes after equal states is tried once.
+    /// How many steps it took, since equal states are expanded only once.
     pub steps: u64,
-    /// Which inputs came in which states.
+    /// Which inputs occurred in which states.
     pub coverage: Coverage,
 }
 
 /// Tries every sequence of up to `depth` letters of the alphabet in every world, on `threads` threads.
 ///
-/// It goes from all that one letter leads to, to all that two lead to, and so on. Where two sequences lead to
-/// the same state of the core and of the world, only one is gone on with.
+/// This is a breadth-first search: all results of one letter, then of two, and so on. If two sequences lead to the same
+/// state of the core and of the world, only one is continued.
 ///
 /// # Errors
 /// A sequence that broke a promise, cut down to what matters.
 ///
 /// # Panics
-/// When the machine gives no threads.
+/// If the machine cannot start threads.
 pub fn try_all(depth: u32, threads: usize) -> Result<Tried, Box<Failure>> {
     let letters = alphabet();
     let worlds = worlds();
@@ -248,7 +248,7 @@ pub fn try_all(depth: u32, threads: usize) -> Result<Tried, Box<Failure>> {
 /// The numbers of the letters of a sequence.
 type Path = Vec<u8>;
 
-/// Parts of the set of known states, so that threads seldom wait for each other.
+/// Parts of the set of known states, to reduce lock contention.
 const SHARDS: usize = 64;
 
 /// The search in one world.
@@ -256,23 +256,23 @@ struct Search<'a> {
     settings: Settings,
     before: &'a [Step],
     letters: &'a [Step],
-    /// The states that were reached, by their fingerprints. At a few million of 64 bits, that two
-    /// are alike by chance is less likely than one in a million.
+    /// The fingerprints of the states reached. With a few million of 64 bits, the chance of a collision is less than
+    /// one in a million.
     seen: Vec<Mutex<HashSet<u64>>>,
 }
 
-/// What one letter more leads to.
+/// The result of one more letter.
 #[derive(Default)]
 struct Expanded {
     steps: u64,
     coverage: Coverage,
-    /// Those that lead to new states.
+    /// The sequences that lead to new states.
     paths: Vec<Path>,
 }
 
 impl Search<'_> {
-    /// Adds each letter to each of the sequences; fails with a sequence that breaks a promise. After the
-    /// `last` letter nobody goes on.
+    /// Appends each letter to each of the sequences; fails with a sequence that breaks a promise. After the `last`
+    /// letter, nothing is continued.
     fn expand(&self, paths: &[Path], last: bool) -> Result<Expanded, Path> {
         let mut expanded = Expanded::default();
         for path in paths {
@@ -315,7 +315,7 @@ impl Search<'_> {
     fn failure(&self, path: &[u8]) -> Box<Failure> {
         let steps: Vec<Step> = self.steps(path).collect();
         let failure = replay(self.settings, &steps).unwrap_or(Failure {
-            violation: "it failed, but not when it was repeated".into(),
+            violation: "it failed, but not when repeated".into(),
             settings: self.settings,
             steps,
         });
@@ -323,7 +323,7 @@ impl Search<'_> {
     }
 }
 
-/// Gives pieces of `items` to `work` on `threads` threads.
+/// Passes pieces of `items` to `work` on `threads` threads.
 fn in_parallel<T: Sync, R: Send>(
     threads: usize,
     items: &[T],

@@ -1,8 +1,8 @@
 //! The herd: many clients that lost the same server at the same moment.
 //!
-//! The server takes a number of handshakes a second, of which it can save up a tenth, and refuses the rest at
-//! once: a crowd that comes in step finds it no faster than one that does not. Handshakes take no time, and what browsers and load balancers do on their own is left out: the
-//! figures compare policies, they do not predict a system.
+//! The server accepts a number of handshakes per second, of which it can save up a tenth, and refuses the rest at once:
+//! a crowd that comes in step finds it no faster than one that does not. Handshakes take no time, and the behaviour of
+//! browsers and load balancers is left out: the figures compare policies, they do not predict a system.
 
 use steady_socket::Options;
 use steady_socket::connection::{
@@ -12,13 +12,13 @@ use steady_socket::connection::{
 use crate::op::Settings;
 use crate::rng::Rng;
 
-/// How long the clients were connected before: long enough for any policy to call it stable.
+/// How long the clients were connected before: long enough for any policy to consider them stable.
 const BEFORE_MS: u64 = 3_600_000;
 
-/// After this long without the server, what is left is given up.
+/// After this long without the server, the remaining clients are given up.
 const LIMIT_MS: u64 = 1_800_000;
 
-/// How the clients come back.
+/// How the clients reconnect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Policy {
     /// This library with its defaults.
@@ -27,14 +27,14 @@ pub enum Policy {
     Peer(Peer),
 }
 
-/// What the server says before it goes.
+/// The server's hint before it goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hint {
-    /// Nothing: the connection is lost.
+    /// None: the connection is lost.
     None,
     /// It closes with 1012, service restart.
     Restart,
-    /// It announces a window of so many milliseconds.
+    /// It announces a window of this many milliseconds.
     Window(u64),
 }
 
@@ -56,7 +56,7 @@ pub enum Peer {
     Decorrelated,
 }
 
-/// All that are compared.
+/// All policies in the comparison.
 pub const POLICIES: [Policy; 13] = [
     Policy::Peer(Peer::MqttJs),
     Policy::Peer(Peer::Phoenix),
@@ -91,14 +91,13 @@ impl Policy {
             Self::Peer(Peer::Decorrelated) => "decorrelated jitter (1–30 s)",
             Self::Ours(Hint::None) => "**steady-socket**",
             Self::Ours(Hint::Restart) => "**steady-socket**, closed with 1012",
-            Self::Ours(Hint::Window(20_000)) => "**steady-socket**, told to come within 20 s",
-            Self::Ours(Hint::Window(_)) => "**steady-socket**, told to come within 30 s",
+            Self::Ours(Hint::Window(20_000)) => "**steady-socket**, announced a window of 20 s",
+            Self::Ours(Hint::Window(_)) => "**steady-socket**, announced a window of 30 s",
         }
     }
 }
 
-/// The wait before retry `retry` (from 0), or `None` when there is none. `memory` is kept by the caller
-/// for each client.
+/// The wait before retry `retry` (from 0), or `None` if there is none. The caller keeps `memory` for each client.
 fn delay(peer: Peer, retry: u32, memory: &mut f64, rng: &mut Rng) -> Option<u64> {
     let doubled = |base: f64| base * 2_f64.powi(retry.min(40) as i32);
     let grown = |base: f64| base * 1.3_f64.powi(retry.min(40) as i32);
@@ -128,30 +127,30 @@ fn delay(peer: Peer, retry: u32, memory: &mut f64, rng: &mut Rng) -> Option<u64>
     })
 }
 
-/// What came of it.
+/// The result.
 #[derive(Clone, Debug)]
 pub struct Outcome {
-    /// How many clients there were.
+    /// The number of clients.
     pub clients: usize,
     /// Attempts of all clients together.
     pub attempts: u64,
-    /// Those of them while the server was down.
+    /// Attempts while the server was down.
     pub while_down: u64,
     /// Attempts in each second, from the loss on.
     pub per_second: Vec<u64>,
-    /// For each client that came back: milliseconds from the server's return.
+    /// For each client that reconnected: milliseconds from the server's return.
     pub back_after: Vec<u64>,
     outage_ms: u64,
 }
 
 impl Outcome {
-    /// Attempts a client.
+    /// Attempts per client.
     #[must_use]
     pub fn attempts_each(&self) -> f64 {
         self.attempts as f64 / self.clients as f64
     }
 
-    /// Attempts a second of one client while the server was down; 0 if it was not.
+    /// Attempts per second of one client while the server was down; 0 if it was not down.
     #[must_use]
     pub fn rate_while_down(&self) -> f64 {
         if self.outage_ms == 0 {
@@ -172,8 +171,7 @@ impl Outcome {
             .unwrap_or(0)
     }
 
-    /// Seconds from the server's return until this share of all clients was back; `None` if they never
-    /// were.
+    /// Seconds from the server's return until this share of all clients had reconnected; `None` if they never did.
     #[must_use]
     pub fn back_within(&self, share: f64) -> Option<f64> {
         let rank = (self.clients as f64 * share).ceil() as usize;
@@ -181,7 +179,7 @@ impl Outcome {
         Some(*at as f64 / 1_000.0)
     }
 
-    /// Clients that never came back.
+    /// Clients that never reconnected.
     #[must_use]
     pub const fn gave_up(&self) -> usize {
         self.clients - self.back_after.len()
@@ -190,16 +188,16 @@ impl Outcome {
 
 /// One client of the herd.
 trait Client {
-    /// The connection is lost at `now`; when it wants to try again.
+    /// The connection is lost at `now`; returns when it wants to retry.
     fn lose(&mut self, now: u64, rng: &mut Rng) -> Option<u64>;
 
-    /// The time has come; whether it makes an attempt.
+    /// The time has come; returns whether it makes an attempt.
     fn tries(&mut self, now: u64, rng: &mut Rng) -> bool;
 
-    /// It made none; when it wants to.
+    /// It made none; returns when it wants to.
     fn next(&self, now: u64) -> Option<u64>;
 
-    /// Its attempt has failed; when it wants to try again.
+    /// Its attempt has failed; returns when it wants to retry.
     fn fails(&mut self, now: u64, rng: &mut Rng) -> Option<u64>;
 }
 
@@ -248,7 +246,7 @@ impl OurClient {
         client
     }
 
-    /// Gives the core an input and does what it wants; whether it wants a socket.
+    /// Passes an input to the core and carries out its effects; returns whether it wants a socket.
     fn tell(
         &mut self,
         now: u64,
@@ -320,8 +318,8 @@ impl Client for OurClient {
     }
 }
 
-/// What is due in each millisecond. With a million clients this takes a
-/// few nanoseconds a turn, where a heap takes as many cache misses as it has levels.
+/// What is due in each millisecond. With a million clients, this takes a few nanoseconds per turn, where a heap takes
+/// as many cache misses as it has levels.
 struct Calendar {
     /// The millisecond of the first page.
     start: u64,
@@ -330,7 +328,7 @@ struct Calendar {
 }
 
 impl Calendar {
-    /// From `start` to `end`; what is later is forgotten.
+    /// From `start` to `end`; anything later is dropped.
     const fn new(start: u64, end: u64) -> Self {
         Self {
             start,
@@ -351,8 +349,7 @@ impl Calendar {
     }
 }
 
-/// Lets `clients` clients lose a server that is away for `outage_ms` and then takes `capacity` handshakes a
-/// second.
+/// Lets `clients` clients lose a server that is down for `outage_ms` and then accepts `capacity` handshakes per second.
 #[must_use]
 pub fn run(policy: Policy, clients: usize, capacity: u64, outage_ms: u64, seed: u64) -> Outcome {
     let mut rng = Rng::new(seed);
@@ -390,7 +387,7 @@ fn come_back<C: Client>(mut herd: Vec<C>, capacity: u64, outage_ms: u64, rng: &m
             calendar.plan(at, number);
         }
     }
-    // Handshakes that the server can take at once.
+    // Handshakes that the server can accept at once.
     let most = capacity as f64 / 10.0;
     let (mut saved, mut saved_at) = (most, 0);
     let mut since = 0;
@@ -405,7 +402,7 @@ fn come_back<C: Client>(mut herd: Vec<C>, capacity: u64, outage_ms: u64, rng: &m
         if outcome.per_second.len() <= second {
             outcome.per_second.resize(second + 1, 0);
         }
-        // Who comes first within a millisecond is chance, not who planned it first.
+        // The order within a millisecond is random, not the order of planning.
         rng.shuffle(&mut due);
         for number in due {
             let client = &mut herd[number as usize];

@@ -1,4 +1,4 @@
-//! What can happen to a connection, as plain data: a list of it is a whole run, which can be repeated,
+//! Everything that can happen to a connection, as plain data: a list of steps is a whole run, which can be repeated,
 //! cut down and printed.
 
 use steady_socket::connection::{Hint, SendMode, Verdict};
@@ -15,7 +15,7 @@ pub enum Command {
         /// The reason to send.
         reason: &'static str,
     },
-    /// A new connection now.
+    /// Reconnect now.
     Reconnect,
     /// Pause.
     Suspend {
@@ -24,39 +24,39 @@ pub enum Command {
         /// The reason to send.
         reason: &'static str,
     },
-    /// Go on after that.
+    /// Resume after that.
     Resume,
     /// Let the queue flow.
     Ready,
-    /// Hand over a message.
+    /// Send a message.
     Send {
         /// Its size.
         bytes: usize,
-        /// How.
+        /// How to send it.
         mode: SendMode,
     },
 }
 
-/// What a server's Close gives as its reason.
+/// The reason in a server's Close.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Reason {
     /// Nothing.
     None,
-    /// Words that mean nothing to a client.
+    /// Text without meaning for a client.
     Words,
-    /// When to come back.
+    /// A reconnect window.
     Window {
-        /// The least wait, in milliseconds.
+        /// The shortest wait, in milliseconds.
         min_ms: u64,
         /// The longest wait, in milliseconds.
         max_ms: u64,
     },
-    /// A window that is none, and another behind it that does not count.
+    /// An invalid window, followed by another one, which does not count.
     Malformed,
 }
 
 impl Reason {
-    /// As it comes over the wire.
+    /// Its form on the wire.
     #[must_use]
     pub fn text(self) -> String {
         match self {
@@ -67,7 +67,7 @@ impl Reason {
         }
     }
 
-    /// The window that a client has to find in it, by docs/protocol.md.
+    /// The window that a client must find in it, per docs/protocol.md.
     #[must_use]
     pub const fn window(self) -> Option<(u64, u64)> {
         match self {
@@ -77,7 +77,7 @@ impl Reason {
     }
 }
 
-/// How the function behaves that provides the URL.
+/// How the URL provider behaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Provider {
     /// It answers later, or never: see [`Op::Provided`].
@@ -88,48 +88,48 @@ pub enum Provider {
     Throws,
 }
 
-/// What comes from the server that is, or could be taken for, the answer to a ping.
+/// A message from the server that is, or could be taken for, the answer to a ping.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Answer {
-    /// It says that it answers numbered pings.
+    /// The announcement that it answers numbered pings.
     Knows,
-    /// Its answer to the next ping that it has read.
+    /// The answer to the next ping that it has read.
     Next,
-    /// That answer does not come.
+    /// That answer is lost.
     Lost,
-    /// A number that is no answer, or that of an earlier one.
+    /// A number that answers nothing, or that of an earlier one.
     Stray(u64),
     /// What would be an answer without a number, unasked.
     Unasked,
 }
 
-/// One thing that happens. `age` says to which attempt: 0 the newest, 1 the one before, and so on.
+/// One event. `age` selects the attempt: 0 the newest, 1 the previous one, and so on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Op {
     /// Time passes; a timer that becomes due is late until [`Op::Timer`].
     Advance(u64),
-    /// The timer goes off, due or not.
+    /// The timer fires, due or not.
     Timer,
-    /// The event loop has turned: of the newest attempt for the oldest turn that was asked for, or for none.
+    /// The event loop has turned: of the newest attempt for the oldest requested turn, or for none.
     Turned {
         /// Which attempt.
         age: u8,
     },
-    /// A command from outside of any handler.
+    /// A command from outside any handler.
     Command {
-        /// What.
+        /// The command.
         command: Command,
-        /// More follows before the events are handed out.
+        /// Whether more follows before the events are delivered.
         same_task: bool,
     },
     /// A command from inside a handler.
     InHandler {
-        /// The handler: that of the next output, or so many later.
+        /// The handler: that of the next output, or this many later.
         skip: u8,
-        /// What.
+        /// The command.
         command: Command,
     },
-    /// From now on the provider behaves like this.
+    /// From now on, the provider behaves like this.
     SetProvider(Provider),
     /// A provider's answer.
     Provided {
@@ -149,7 +149,7 @@ pub enum Op {
     Opened {
         /// Which attempt.
         age: u8,
-        /// It is known at once that the server answers pings.
+        /// Whether it is known at once that the server answers pings.
         answers: bool,
     },
     /// A message arrives.
@@ -164,13 +164,13 @@ pub enum Op {
         /// Which attempt.
         age: u8,
     },
-    /// The server reads so many messages and pings, of what has left the browser.
+    /// The server reads this many messages and pings, of what has left the browser.
     Reads(u8),
     /// Something arrives that is, or could be taken for, the answer to a ping.
     Answers {
         /// Which attempt.
         age: u8,
-        /// What.
+        /// The answer.
         answer: Answer,
     },
     /// The server is known to answer pings.
@@ -178,25 +178,25 @@ pub enum Op {
         /// Which attempt.
         age: u8,
     },
-    /// The server promises a sign of life again and again.
+    /// The server promises regular signs of life.
     Beats {
         /// Which attempt.
         age: u8,
         /// How often, in milliseconds.
         interval_ms: u64,
     },
-    /// The server announces when to come back.
+    /// The server announces when to reconnect.
     Window {
         /// Which attempt.
         age: u8,
-        /// The least wait, in milliseconds.
+        /// The shortest wait, in milliseconds.
         min_ms: u64,
         /// The longest wait, in milliseconds.
         max_ms: u64,
     },
     /// The world around the page changes.
     Hint(Hint),
-    /// A message arrives that is larger than the application takes.
+    /// A message arrives that exceeds the application's limit.
     TooBig {
         /// Which attempt.
         age: u8,
@@ -214,38 +214,38 @@ pub enum Op {
         code: u16,
         /// Whether the closing handshake was completed.
         clean: bool,
-        /// What the server gives as its reason.
+        /// The server's reason.
         reason: Reason,
     },
-    /// A socket is closed from inside the browser's next `send`, as some stand-ins for it do.
+    /// A socket closes from inside the browser's next `send`, as some substitutes for it do.
     ClosedInSend {
         /// The close code.
         code: u16,
     },
     /// The newest socket sends this much of what it holds.
     Drain(u64),
-    /// The answer to a transmission that was answered before.
+    /// A second answer to an answered transmission.
     Transmitted {
         /// Which attempt.
         age: u8,
-        /// Whether the browser had taken the message.
+        /// Whether the browser had accepted the message.
         ok: bool,
     },
-    /// The answer to a measurement that was not asked for.
+    /// The answer to a measurement that was not requested.
     Buffered {
         /// Which attempt.
         age: u8,
     },
 }
 
-/// One thing that happens, with what chance and the application's predicate add.
+/// One event, with its random number and the predicate's verdict.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Step {
     /// What happens.
     pub op: Op,
-    /// The random number that a wait is drawn from.
+    /// The random number from which a wait is drawn.
     pub chance: f64,
-    /// What the predicate says if it is asked.
+    /// The predicate's verdict, if it is called.
     pub verdict: Option<Verdict>,
 }
 
@@ -295,10 +295,10 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// The same as the library takes them.
+    /// The same options in the library's form.
     ///
     /// # Panics
-    /// When the library would not take them: that is a mistake of the simulation.
+    /// If the library rejects them, which is a bug of the simulation.
     #[must_use]
     pub fn options(&self) -> steady_socket::Options {
         use core::time::Duration;

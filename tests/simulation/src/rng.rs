@@ -1,6 +1,6 @@
-//! A small generator of random numbers, so that a seed means the same on every machine for ever.
+//! A small random number generator, so that a seed means the same on every machine forever.
 
-/// SplitMix64 (Steele, Lea and Flood, 2014): one addition and a mix a number.
+/// SplitMix64 (Steele, Lea and Flood, 2014): one addition and a mix per number.
 #[derive(Clone, Debug)]
 pub struct Rng(u64);
 
@@ -22,7 +22,7 @@ impl Rng {
 
     /// A number below `bound`, which is at least 1.
     pub const fn below(&mut self, bound: u64) -> u64 {
-        // The bias is below 2⁻⁴⁰ for every bound that is used here.
+        // The bias is below 2⁻⁴⁰ for every bound used here.
         self.any() % bound
     }
 
@@ -47,7 +47,7 @@ impl Rng {
         choices[self.below(choices.len() as u64) as usize]
     }
 
-    /// Puts `items` into any order (Fisher and Yates).
+    /// Shuffles `items` (Fisher and Yates).
     pub const fn shuffle<T>(&mut self, items: &mut [T]) {
         let mut left = items.len();
         while left > 1 {

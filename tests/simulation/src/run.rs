@@ -7,21 +7,21 @@ use crate::op::{Op, Settings, Step};
 use crate::script::Script;
 use crate::world::{Violation, World};
 
-/// How many inputs a seed runs, the passing of time not counted.
+/// How many inputs a seed runs, not counting the passing of time.
 pub const INPUTS: usize = 500;
 
 /// A run that broke a promise.
 #[derive(Clone, Debug)]
 pub struct Failure {
-    /// Which one.
+    /// The violation.
     pub violation: Violation,
     /// The options of the connection.
     pub settings: Settings,
-    /// What happened, the breaking step last.
+    /// The steps, the violating one last.
     pub steps: Vec<Step>,
 }
 
-/// One step, with a panic as a violation.
+/// Runs one step, treating a panic as a violation.
 fn guarded(world: &mut World, step: Step) -> Result<(), Violation> {
     catch_unwind(AssertUnwindSafe(|| world.step(step))).unwrap_or_else(|panic| {
         let text = panic
@@ -36,7 +36,7 @@ fn guarded(world: &mut World, step: Step) -> Result<(), Violation> {
 /// Runs the world of `seed`.
 ///
 /// # Errors
-/// The first promise that was broken.
+/// The first broken promise.
 pub fn run_seed(seed: u64) -> Result<Coverage, Box<Failure>> {
     let mut script = Script::new(seed);
     let settings = script.settings();
@@ -58,7 +58,7 @@ pub fn run_seed(seed: u64) -> Result<Coverage, Box<Failure>> {
     Ok(world.take_coverage())
 }
 
-/// Repeats a list of steps; the steps up to the one that broke a promise, if any did.
+/// Repeats a list of steps; returns the steps up to the one that broke a promise, if any did.
 #[must_use]
 pub fn replay(settings: Settings, steps: &[Step]) -> Option<Failure> {
     let mut world = World::new(settings);
@@ -74,14 +74,14 @@ pub fn replay(settings: Settings, steps: &[Step]) -> Option<Failure> {
     None
 }
 
-/// Runs `count` seeds from `first` on `threads` threads; the coverage, or the failure of the lowest seed
-/// that was seen to fail.
+/// Runs `count` seeds from `first` on `threads` threads; returns the coverage, or the failure of the lowest seed that
+/// was seen to fail.
 ///
 /// # Errors
 /// The seed and its failure.
 ///
 /// # Panics
-/// When the machine gives no threads.
+/// If the machine cannot start threads.
 pub fn run_seeds(first: u64, count: u64, threads: u64) -> Result<Coverage, (u64, Box<Failure>)> {
     use std::sync::atomic::{AtomicU64, Ordering};
     let next = AtomicU64::new(0);

@@ -1,7 +1,7 @@
-//! A seeded link, server, browser and application: they decide what happens next to a [`World`].
+//! A seeded link, server, browser and application: they decide what happens next in a [`World`].
 //!
-//! Each seed has a world of its own: a good one, one with a server that crashes after every handshake,
-//! one with a clock that ticks once a second, one whose provider never settles, and so on.
+//! Each seed has its own world: a good one, one with a server that crashes after every handshake, one with a clock that
+//! ticks once a second, one whose provider never settles, and so on.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -18,7 +18,7 @@ const CODES: [u16; 18] = [
     4500, 4999,
 ];
 
-/// What will happen, unless its attempt is over by then: then it comes late.
+/// A planned event. If its attempt has ended by then, it comes late.
 #[derive(Clone, Copy, Debug)]
 enum Planned {
     Provided { ok: bool },
@@ -34,7 +34,7 @@ enum Planned {
     Turned,
 }
 
-/// How the world of a seed is. Chances are in percent, times are means in milliseconds.
+/// The properties of a seed's world. Chances are in percent, times are means in milliseconds.
 #[derive(Clone, Copy, Debug)]
 struct Climate {
     provider_fails: u64,
@@ -45,7 +45,7 @@ struct Climate {
     handshake_time: u64,
     /// How long a connection lasts.
     lifetime: u64,
-    /// The connection dies and the browser does not notice.
+    /// The connection dies without the browser noticing.
     half_open: u64,
     message_every: u64,
     drain_every: u64,
@@ -53,7 +53,7 @@ struct Climate {
     close_hangs: u64,
     late_events: u64,
     command_every: u64,
-    /// The timer goes off at multiples of this.
+    /// The timer fires at multiples of this.
     tick: u64,
     timer_late: u64,
     jumps: u64,
@@ -61,15 +61,16 @@ struct Climate {
     in_handler: u64,
     predicate: u64,
     largest_message: u64,
-    /// The server does not read at all, knows numbered pings, does not answer a ping, says what is no answer.
+    /// Chances that the server does not read at all, knows numbered pings, does not answer a ping, or sends what is not
+    /// an answer.
     holes: u64,
     numbered: u64,
     unanswered: u64,
     strays: u64,
-    /// The server answers pings, and how often it promises to be heard.
+    /// Whether the server answers pings, and how often it promises to send something.
     answers: u64,
     beats: Option<u64>,
-    /// The server announces when to come back.
+    /// The server announces when to reconnect.
     announces: u64,
     hints: u64,
     /// The event loop turns late.
@@ -122,7 +123,7 @@ fn draw_settings(rng: &mut Rng) -> Settings {
         provider_timeout: rng.pick(&[1, 2_000, 10_000]),
         close_timeout: rng.pick(&[1, 500, 5_000]),
         first_delay_max: rng.pick(&[0, 1_000, 5_000]).min(max_delay),
-        // With no wait at all and a provider that throws, the timer would rightly be due for ever.
+        // With no wait at all and a provider that throws, the timer would rightly always be due.
         min_delay: rng.pick(&[1, 1_000]),
         base_delay: rng.pick(&[1, 500, 1_000]),
         growth_factor: rng.pick(&[1.0, 1.3, 2.0, 10.0]),
@@ -229,7 +230,7 @@ impl Script {
         );
     }
 
-    /// What the network, the server and the provider do about it.
+    /// The reactions of the network, the server and the provider.
     fn react(&mut self, world: &World, news: News) {
         let climate = self.climate;
         match news {
@@ -243,7 +244,7 @@ impl Script {
             News::Made => {
                 let after = self.rng.around(climate.handshake_time);
                 if self.percent(climate.handshake_stalls) {
-                    // Nothing comes; very late, the browser gives up.
+                    // Nothing arrives; very late, the browser gives up.
                     self.lost(world, 240_000);
                 } else if self.percent(climate.handshake_fails) {
                     self.lost(world, after);
@@ -339,7 +340,7 @@ impl Script {
         );
     }
 
-    /// Finds what comes first, and puts the steps to it into `ready`.
+    /// Finds the earliest event, and puts the steps leading to it into `ready`.
     fn choose(&mut self, world: &World) {
         let climate = self.climate;
         let now = world.now();
@@ -572,7 +573,7 @@ impl Script {
         }
     }
 
-    /// What should not happen, and must do no harm.
+    /// Events that should not happen, and must do no harm.
     fn spurious(&mut self) -> Op {
         let age = self.rng.below(3) as u8;
         match self.rng.below(15) {
@@ -612,7 +613,7 @@ impl Script {
             3 => Op::Message { age, bytes: 10 },
             4 => Op::Error { age },
             5 => Op::Closed {
-                // A stray close of the socket that is alive would be a real one.
+                // A stray close of the living socket would be a real one.
                 age: age + 1,
                 code: self.rng.pick(&CODES),
                 clean: self.rng.one_in(2),
@@ -632,7 +633,7 @@ impl Script {
         }
     }
 
-    /// What a Close gives as its reason; a connection that was cut gives none.
+    /// The reason of a Close; a connection that was cut has none.
     fn reason(&mut self, clean: bool) -> Reason {
         if !clean {
             return Reason::None;

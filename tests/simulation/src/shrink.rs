@@ -5,8 +5,8 @@ use core::fmt;
 use crate::op::{Op, Step};
 use crate::run::{Failure, replay};
 
-/// Delta debugging: leaves out ever smaller pieces as long as the run still fails, with whatever
-/// violation, then makes what is left plainer.
+/// Delta debugging: omits ever smaller pieces as long as the run still fails, with any violation, then simplifies the
+/// rest.
 #[must_use]
 pub fn shrink(failure: Failure) -> Failure {
     let mut best = failure;
@@ -33,7 +33,7 @@ pub fn shrink(failure: Failure) -> Failure {
     plainer(together(best))
 }
 
-/// Makes one of every row of steps in which only time passes.
+/// Merges consecutive steps in which only time passes.
 fn together(failure: Failure) -> Failure {
     let mut steps: Vec<Step> = Vec::with_capacity(failure.steps.len());
     for step in &failure.steps {
@@ -47,7 +47,7 @@ fn together(failure: Failure) -> Failure {
     replay(failure.settings, &steps).unwrap_or(failure)
 }
 
-/// Tries a plainer form of each step.
+/// Tries a simpler form of each step.
 fn plainer(mut best: Failure) -> Failure {
     for index in 0..best.steps.len() {
         let Some(&step) = best.steps.get(index) else {

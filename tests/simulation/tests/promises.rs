@@ -30,7 +30,7 @@ fn every_sequence_of_four_inputs_is_sound() {
     }
 }
 
-/// What lets the search of all sequences go on with one of those that lead to the same.
+/// Justifies continuing the search with only one of the sequences that lead to the same state.
 #[test]
 fn worlds_with_the_same_fingerprint_react_alike() {
     let letters = exhaustive::alphabet();

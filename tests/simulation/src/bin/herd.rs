@@ -1,4 +1,4 @@
-//! Compares policies in a herd; with `--write`, into the project's documentation.
+//! Compares policies in a herd; `--write` writes the result to the project's documentation.
 
 use std::fmt::Write;
 use std::num::NonZero;
@@ -22,7 +22,7 @@ Options:
   --help        this text
 ";
 
-/// A policy, and what came of it after each outage.
+/// A policy, and its result for each outage.
 type Row = (Policy, Vec<Outcome>);
 
 fn main() -> ExitCode {
@@ -65,7 +65,7 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Runs all policies on as many threads as the machine runs.
+/// Runs all policies, with one thread per core of the machine.
 fn rows(clients: usize) -> Vec<Row> {
     let runs: Vec<(Policy, u64)> = POLICIES
         .into_iter()
@@ -173,7 +173,7 @@ fn tables(clients: usize, rows: &[Row]) -> String {
     text
 }
 
-/// With a comma at every thousand.
+/// With thousands separators.
 fn grouped(number: usize) -> String {
     let digits = number.to_string();
     let mut text = String::new();

@@ -1,4 +1,4 @@
-//! Runs seeds and all short sequences, and prints what was covered.
+//! Runs seeds and all short sequences, and prints the coverage.
 
 use std::process::ExitCode;
 use std::time::Instant;
@@ -19,7 +19,7 @@ Options:
   --help           this text
 ";
 
-/// With fewer inputs in a row, some kinds cannot come.
+/// With fewer inputs, some kinds cannot occur.
 const LEAST_DEPTH: u32 = 4;
 
 struct Arguments {
@@ -86,12 +86,12 @@ fn main() -> ExitCode {
         return ExitCode::FAILURE;
     }
     if !arguments.quiet {
-        println!("\nHow often each input came in each state (- : it cannot):\n\n{coverage}");
+        println!("\nHow often each input occurred in each state (-: impossible):\n\n{coverage}");
     }
     ExitCode::SUCCESS
 }
 
-/// Runs the seeds; whether they found nothing.
+/// Runs the seeds; returns whether they found nothing.
 fn seeds(arguments: &Arguments, coverage: &mut Coverage) -> bool {
     let start = Instant::now();
     if let Err(wrong) = busy::run_seeds(arguments.first_seed, arguments.seeds) {
@@ -106,7 +106,7 @@ fn seeds(arguments: &Arguments, coverage: &mut Coverage) -> bool {
         Ok(seeds) => coverage.merge(&seeds),
         Err((seed, failure)) => {
             let inputs = failure.steps.len();
-            // Every attempt to shrink that panics would print its own message.
+            // Every panicking attempt to shrink would print its own message.
             std::panic::set_hook(Box::new(|_| {}));
             let small = shrink::shrink(*failure);
             println!("FAILED: cargo xtask simulate --first-seed {seed} --seeds 1");
@@ -123,7 +123,7 @@ fn seeds(arguments: &Arguments, coverage: &mut Coverage) -> bool {
     true
 }
 
-/// Tries all sequences; whether they found nothing, and every kind of input took part.
+/// Tries all sequences; returns whether they found nothing and every kind of input occurred.
 fn sequences(arguments: &Arguments, coverage: &mut Coverage) -> bool {
     let start = Instant::now();
     let tried = match exhaustive::try_all(arguments.depth, arguments.threads as usize) {
@@ -147,7 +147,7 @@ fn sequences(arguments: &Arguments, coverage: &mut Coverage) -> bool {
     );
     let kinds = tried.coverage.by_kind();
     if !arguments.quiet {
-        println!("How often each kind of input took part in them:");
+        println!("How often each kind of input occurred in them:");
         for line in kinds.chunks(6) {
             let words: Vec<String> = line
                 .iter()
@@ -163,7 +163,7 @@ fn sequences(arguments: &Arguments, coverage: &mut Coverage) -> bool {
         .map(|(kind, _)| kind)
         .collect();
     if arguments.depth >= LEAST_DEPTH && !never.is_empty() {
-        println!("FAILED: kinds of input that took no part: {never:?}");
+        println!("FAILED: kinds of input that never occurred: {never:?}");
         return false;
     }
     true

@@ -1,4 +1,4 @@
-//! What the application does.
+//! The application's commands.
 
 use steady_socket::Overflow;
 use steady_socket::connection::{
@@ -11,7 +11,7 @@ use crate::op::Command;
 use super::{Fate, Flow, Message, Violation, World};
 
 impl World {
-    /// Gives the core a command of the application and carries out what follows from it at once.
+    /// Passes a command of the application to the core and carries out the effects at once.
     pub(super) fn command(&mut self, command: Command) -> Result<(), Violation> {
         let phase = self.core.phase();
         match command {
@@ -34,7 +34,7 @@ impl World {
                     }
                     _ => {}
                 }
-                // The queue that it hands over may meet with the end of the connection.
+                // The queue that it hands over may coincide with the end of the connection.
                 let disturbed = self.close_in_send.is_some();
                 self.tell(Input::Close {
                     code,
@@ -207,7 +207,7 @@ impl World {
         );
         let may_expire = mode.ttl_ms.is_some() || self.core.messages_expire();
         let now = self.moment(may_expire);
-        // As the driver does: what may go at once takes no queue of effects.
+        // Like the driver: what may go at once takes no queue of effects.
         let (sent, at_once) = match self.core.hand_over(now, id, bytes, mode) {
             Ok(Accepted::Transmit {
                 generation,
@@ -261,7 +261,7 @@ impl World {
             Err(SendRejected::Closed(payload)) => {
                 ensure!(payload == id, "another message came back");
                 ensure!(over, "a message was refused in {phase:?}");
-                // A face whose `send` does not throw has it reported.
+                // An API whose `send` does not throw has it reported.
                 if id.is_multiple_of(2) {
                     self.messages[id as usize].fate = Fate::ToBeReported(DropReason::Closed);
                     self.waiting.push(id);

@@ -4,21 +4,21 @@ use steady_socket::connection::{Cause, Generation, Input, Phase};
 
 use super::{Ending, Turn, Upload, Violation, World};
 
-/// A timer later than this, in milliseconds, tells nothing about the server.
+/// A timer later than this, in milliseconds, says nothing about the server.
 pub(super) const ASLEEP: u64 = 2_000;
 
-/// How long the core waits for the turn of the event loop that it asked for, before it asks again, in milliseconds.
+/// How long the core waits for a requested turn of the event loop before it asks again, in milliseconds.
 pub(super) const AGAIN: u64 = 5_000;
 
-/// An upload of so many bytes counts even if nobody sees a part of it leave.
+/// An upload of this many bytes counts even if nobody sees a part of it leave.
 const LARGE: u64 = 65_536;
 
-/// How often a dead connection may be given more time, once nobody can take it for a living one: when it is asked
-/// late, after what looks like a sleep, and because a timer was late again.
+/// How often a dead connection may be given more time, once nothing suggests that it is alive: if it is asked late,
+/// after an apparent sleep, and because a timer was late again.
 const STAGES: u32 = 3;
 
 impl World {
-    /// The timer will be told: takes note of what it brings about.
+    /// The timer is about to be reported: records the consequences.
     pub(super) fn timer_is_told(&mut self) {
         let now = self.now;
         match self.core.phase() {
@@ -44,7 +44,7 @@ impl World {
         }
     }
 
-    /// After a timer that was due: whatever is past its deadline has asked for a turn of the event loop.
+    /// After a timer that was due: everything past its deadline has requested a turn of the event loop.
     pub(super) fn check_deadlines(
         &self,
         was: (Phase, u64),
@@ -71,7 +71,7 @@ impl World {
         Ok(())
     }
 
-    /// What would be lost now if nothing more arrived, and since when that is so. Not of a closing handshake.
+    /// What would be lost now if nothing more arrived, and since when. Not for a closing handshake.
     fn overdue(&self) -> Option<(u64, Ending)> {
         match self.core.phase() {
             Phase::Connecting => {
@@ -96,7 +96,7 @@ impl World {
         }
     }
 
-    /// The deadline `at`, or when the turn of the event loop is asked for again that it has brought about.
+    /// The deadline `at`, or when the core asks again for the turn of the event loop that it has caused.
     pub(super) fn unless_turning(&self, at: u64) -> u64 {
         match self.turning {
             Some((_, deadline, again)) if deadline == at => again,
@@ -104,13 +104,13 @@ impl World {
         }
     }
 
-    /// It is time to ask what the server has had, unless it is asked anyway: one ping does for both.
+    /// It is time to ask what the server has received, unless it is asked anyway: one ping does for both.
     pub(super) fn question_may_be_due(&mut self) {
         let due = self.question_due().is_some_and(|at| at <= self.now);
         self.life.question_due = due && !self.life.ping_due;
     }
 
-    /// The core asks for a turn of the event loop.
+    /// The core requests a turn of the event loop.
     pub(super) fn turn_is_wanted(
         &mut self,
         generation: Generation,
@@ -123,7 +123,7 @@ impl World {
         if turn.generation != self.generation()
             || matches!(self.core.phase(), Phase::Waiting | Phase::Closed)
         {
-            // It was lost by what was done just before this.
+            // It was lost through what was done just before this.
             self.turns.push_back(turn);
             return Ok(());
         }
@@ -155,7 +155,7 @@ impl World {
         Ok(())
     }
 
-    /// The event loop has turned: of the newest attempt for the oldest of those who asked for it.
+    /// The event loop has turned: of the newest attempt for the oldest request.
     pub(super) fn event_loop_turns(&mut self, number: u64) -> Result<(), Violation> {
         let newest = number == self.generation();
         let wanted = newest.then(|| self.turns.pop_front()).flatten();
@@ -207,20 +207,20 @@ impl World {
         self.life.overdue = None;
     }
 
-    /// When the account says that the core must look at the other end.
+    /// When the account says that the core must check the server.
     pub(super) fn life_due(&self) -> Option<u64> {
         let life = self.life;
         if let Some((by, _)) = life.by {
             return Some(by);
         }
-        // Before the gate is open, a server that would be asked can only be judged by its own beats.
+        // Before the gate is open, a server that answers pings can only be judged by its own beats.
         let judged = !life.gated || !life.answers || life.beats;
         life.interval
             .filter(|_| judged)
             .map(|interval| life.quiet + interval)
     }
 
-    /// The browser's buffer was looked at because the silence is due: what follows.
+    /// The browser's buffer was measured because the silence is due: applies the consequences.
     pub(super) fn act_on_silence(&mut self) {
         let (now, grace) = (self.now, self.settings.heartbeat_grace);
         let Some(due) = self.life_due().filter(|due| *due <= now) else {
@@ -271,7 +271,7 @@ impl World {
         life.overdue = None;
     }
 
-    /// The application lets messages pass.
+    /// The application opens the gate.
     pub(super) fn gate_opens(&mut self) {
         self.life.gated = false;
         if self.life.answers {
@@ -286,7 +286,7 @@ impl World {
         }
     }
 
-    /// The browser holds so many bytes of those that it was handed.
+    /// The browser holds this many bytes of those that it was given.
     pub(super) fn look_at_upload(&mut self, handed: u64, held: u64) {
         let now = self.now;
         let left = handed.saturating_sub(held);
@@ -328,8 +328,8 @@ impl World {
         }
     }
 
-    /// After a timer: whether a silent connection is kept for too long, however sleeps, probes and late timers
-    /// may have excused it. A plain bound, which knows nothing of how the silence is judged.
+    /// After a timer: whether a silent connection is kept for too long, however sleeps, probes and late timers may have
+    /// excused it. A simple bound that knows nothing of how the silence is judged.
     pub(super) fn check_silence(&mut self) -> Result<(), Violation> {
         if self.core.phase() != Phase::Open {
             return Ok(());

@@ -1,4 +1,4 @@
-//! What the core wants done.
+//! The core's effects.
 
 use steady_socket::connection::{Cause, CloseFrame, DropReason, Effect, Generation, Input, Phase};
 
@@ -14,7 +14,7 @@ impl World {
                 Effect::CancelResolve { generation } => {
                     ensure!(
                         self.provider == Some(generation.number()),
-                        "a search that does not run was called off"
+                        "a search that is not running was cancelled"
                     );
                     self.provider = None;
                     self.news.push(News::GivenUp);
@@ -68,7 +68,7 @@ impl World {
                     let now = self.now;
                     let number = generation.number();
                     let Some(socket) = self.socket_mut(number) else {
-                        return Err("a socket was closed that there is not".into());
+                        return Err("a nonexistent socket was closed".into());
                     };
                     ensure!(
                         socket.opened && socket.close_called.is_none() && !socket.abandoned,
@@ -94,7 +94,7 @@ impl World {
                         "a socket is closed with {code:?}, {reason:?} rather than {asked:?}, {why:?}"
                     );
                     let Some(socket) = self.socket_mut(generation.number()) else {
-                        return Err("a socket was abandoned that there is not".into());
+                        return Err("a nonexistent socket was abandoned".into());
                     };
                     ensure!(!socket.abandoned, "a socket was abandoned twice");
                     let was_live = socket.is_live();
@@ -174,7 +174,7 @@ impl World {
             "a message for an earlier socket"
         );
         let Some(socket) = self.socket(number) else {
-            return Err("a message for a socket that there is not".into());
+            return Err("a message for a nonexistent socket".into());
         };
         ensure!(
             socket.opened && socket.is_live(),
@@ -195,7 +195,7 @@ impl World {
         ensure!(self.in_hand.is_none(), "two messages in hand");
         let all_lanes = match (phase, self.flow) {
             (Phase::Open, Flow::Announcing) => {
-                return Err("a message is sent before the application knows of `open`".into());
+                return Err("a message is sent before `open` was delivered".into());
             }
             (Phase::Open, Flow::Opening { .. } | Flow::Gated) => false,
             (Phase::Open, Flow::Flowing) => true,
@@ -255,8 +255,8 @@ impl World {
         self.tell(Input::Transmitted { generation })
     }
 
-    /// The browser's `send` throws: the connection is given up, unless one was given up for this message
-    /// before. `phase` is that in which it was called.
+    /// The browser's `send` throws: the connection is given up, unless one was given up for this message before.
+    /// `phase` is that of the call.
     fn send_throws(
         &mut self,
         generation: Generation,
@@ -299,7 +299,7 @@ impl World {
         )
     }
 
-    /// The core learns what the browser holds.
+    /// The core learns how much the browser holds.
     pub(super) fn measured(&mut self, number: u64, bytes: u64) {
         let now = self.now;
         if number != self.generation() {

@@ -1,4 +1,4 @@
-//! What the server has really had of what was sent to it, what it answers, and what a client may believe of that.
+//! What the server has really received, what it answers, and what a client may conclude from that.
 
 use core::hash::{Hash, Hasher};
 use std::collections::VecDeque;
@@ -9,10 +9,10 @@ use crate::op::Answer;
 
 use super::{Flow, Violation, World};
 
-/// Milliseconds from a message to the question whether the server had it.
+/// Milliseconds from a message to the question whether the server received it.
 const CONFIRM: u64 = 1_000;
 
-/// With so many pings between messages that are not confirmed, the core may keep them apart no longer.
+/// With this many pings between unconfirmed messages, the core may stop keeping them apart.
 const CROWD: usize = 60;
 
 /// The bytes of a ping.
@@ -21,39 +21,39 @@ const PING: u64 = 5;
 #[derive(Clone, Copy, Debug, Hash)]
 enum Item {
     Message,
-    /// With its number, if it has one.
+    /// With its number, if any.
     Ping(Option<u64>),
 }
 
 /// The other end of a socket.
 #[derive(Clone, Debug, Default)]
 pub(super) struct FarEnd {
-    /// Every message that the browser took: its size, and how many pings went before it.
+    /// Every message that the browser accepted: its size, and the number of pings before it.
     sent: Vec<(usize, u64)>,
     /// How many of them the server has read.
     had: usize,
-    /// What the server has not read yet: where its last byte stands in the stream.
+    /// What the server has not read yet: the position of its last byte in the stream.
     way: VecDeque<(u64, Item)>,
-    /// Where the stream ends.
+    /// The end of the stream.
     end: u64,
     /// Answers on their way back.
     answers: VecDeque<Option<u64>>,
 
-    // What a client may believe.
-    /// The server has said that it answers numbered pings.
+    // What a client may conclude.
+    /// The server has announced that it answers numbered pings.
     pub(super) numbered: bool,
     asked: u64,
     answered: u64,
     /// How many messages count as confirmed.
     confirmed: usize,
-    /// When the server is to be asked.
+    /// When the server is due to be asked.
     question_at: Option<u64>,
     /// There were more pings between messages than are kept apart.
     pub(super) crowded: bool,
 }
 
 impl Hash for FarEnd {
-    /// Without what is past: only distances count.
+    /// Without the past: only distances count.
     fn hash<H: Hasher>(&self, hasher: &mut H) {
         for (end, item) in &self.way {
             (self.end - end, item).hash(hasher);
@@ -83,7 +83,7 @@ impl FarEnd {
         self.sent.push((bytes, self.asked));
     }
 
-    /// The server reads, of what has left the browser.
+    /// The server reads from what has left the browser.
     fn reads(&mut self, items: u8, buffered: u64) {
         let left = self.end.saturating_sub(buffered);
         for _ in 0..items {
@@ -109,7 +109,7 @@ impl FarEnd {
         }
     }
 
-    /// All messages before the answered pings are confirmed; the server must have had each.
+    /// All messages before the answered pings are confirmed; the server must have received each.
     fn confirm(&mut self) -> Result<(), Violation> {
         let before = |(_, asked): &&(usize, u64)| *asked < self.answered;
         self.confirmed = self.sent.iter().take_while(before).count();
@@ -122,7 +122,7 @@ impl FarEnd {
         Ok(())
     }
 
-    /// What is not confirmed.
+    /// The unconfirmed messages.
     pub(super) fn unconfirmed(&self) -> Tally {
         let rest = &self.sent[self.confirmed..];
         Tally {
@@ -131,14 +131,14 @@ impl FarEnd {
         }
     }
 
-    /// What the server never had, as nobody but the simulation can know.
+    /// What the server never received, which only the simulation can know.
     pub(super) fn lost(&self) -> u64 {
         (self.sent.len() - self.had) as u64
     }
 }
 
 impl World {
-    /// When the account says that the server has to be asked what it has had.
+    /// When the account says that the server must be asked what it has received.
     pub(super) fn question_due(&self) -> Option<u64> {
         let flows = self.core.phase() == Phase::Open && self.flow == Flow::Flowing;
         self.socket(self.generation())
@@ -146,7 +146,7 @@ impl World {
             .and_then(|socket| socket.far_end.question_at)
     }
 
-    /// The browser has taken a message, for a connection that is there.
+    /// The browser has accepted a message, for an existing connection.
     pub(super) fn taken(&mut self, number: u64, bytes: usize) {
         let now = self.now;
         if let Some(socket) = self.socket_mut(number) {
@@ -157,12 +157,12 @@ impl World {
         }
     }
 
-    /// The core has a ping sent, which lies in the browser's buffer like any message.
+    /// The core sends a ping, which is in the browser's buffer like any message.
     pub(super) fn ping(&mut self, number: u64) -> Result<(), Violation> {
         let question = self.core.question();
         let connected = self.is_connected(number);
         let Some(socket) = self.socket_mut(number) else {
-            return Err("a ping for a socket that there is not".into());
+            return Err("a ping for a nonexistent socket".into());
         };
         let far_end = &mut socket.far_end;
         let next = far_end.numbered.then_some(far_end.asked + 1);
@@ -206,14 +206,14 @@ impl World {
                     _ => return Ok(()),
                 }
             }
-            // A server does not answer what it has not read, but any other number may come.
+            // A server does not answer what it has not read, but any other number may arrive.
             (Answer::Stray(stray), Some(far_end))
                 if stray > far_end.answered && stray <= far_end.asked =>
             {
                 return Ok(());
             }
             (Answer::Stray(stray), _) => Some(stray),
-            // Before it could be told from an answer, a client has to take it for one.
+            // Until it can be distinguished from an answer, a client must take it for one.
             (Answer::Unasked, Some(far_end))
                 if !far_end.numbered && far_end.awaits_answer() && !distrusts =>
             {
@@ -236,7 +236,7 @@ impl World {
                     far_end.answered += 1;
                     far_end.confirm()?;
                 }
-                // The server says such things by itself.
+                // The server sends such messages unasked.
                 None => {
                     far_end.confirmed = 0;
                     for (_, asked) in &mut far_end.sent {

@@ -1,4 +1,4 @@
-//! What the browser, the provider and the world tell the core.
+//! Inputs to the core from the browser, the provider and the world.
 
 use steady_socket::connection::{
     Cause, CloseFrame, Context, Generation, Hint, Input, Loss, Phase, Time,
@@ -9,7 +9,7 @@ use crate::op::Reason;
 
 use super::{Ending, Flow, Life, News, Violation, WORDS, World};
 
-/// Numbers of messages from the server start here, to be told from the application's own.
+/// Numbers of messages from the server start here, to distinguish them from the application's own.
 const FROM_SERVER: u64 = 1 << 40;
 
 impl World {
@@ -113,7 +113,7 @@ impl World {
             };
             match at {
                 Some(at) if at <= self.now => attempt = self.expect_attempt(),
-                // Not before one more attempt may be made.
+                // Not before one more attempt is allowed.
                 Some(at) => self.wait_until = self.wait_until.min(at.max(self.next_token())),
                 None => {}
             }
@@ -297,12 +297,12 @@ impl World {
         self.coverage.count(place, kind);
     }
 
-    /// Gives the core an input that ends nothing but a closing handshake.
+    /// Passes an input to the core that ends nothing but a closing handshake.
     pub(super) fn tell(&mut self, input: Input<u64>) -> Result<(), Violation> {
         self.tell_end(input, None)
     }
 
-    /// Gives the core an input; if it ends something, works out what must come of that.
+    /// Passes an input to the core; if it ends something, works out the consequences.
     pub(super) fn tell_end(
         &mut self,
         input: Input<u64>,

@@ -1,11 +1,11 @@
-//! What must be true whenever everything has been carried out and handed out.
+//! Invariants that hold whenever all effects are carried out and all outputs are delivered.
 
 use steady_socket::connection::{Phase, Time};
 
 use super::{Fate, Flow, Socket, Violation, World};
 
 impl World {
-    /// Checks what must be true whenever everything has been carried out and handed out.
+    /// Checks the invariants.
     pub(super) fn check(&mut self) -> Result<(), Violation> {
         if self.telling {
             return Ok(());
@@ -33,7 +33,7 @@ impl World {
         );
         ensure!(
             self.told_until == (self.told == Phase::Waiting).then_some(self.wait_until),
-            "the next attempt was told for {:?}, it is due at {}",
+            "the next attempt was reported for {:?}, but is due at {}",
             self.told_until,
             self.wait_until
         );
@@ -47,14 +47,14 @@ impl World {
         );
         ensure!(
             self.expected.is_empty(),
-            "not told: {:?}",
+            "not reported: {:?}",
             self.expected.front()
         );
         ensure!(self.to_deliver.is_empty(), "a message was not delivered");
         ensure!(!self.told_error, "an error without a close");
         ensure!(
             self.told_final == (self.core.phase() == Phase::Closed),
-            "the final close was told: {}, in {:?}",
+            "the final close was reported: {}, in {:?}",
             self.told_final,
             self.core.phase()
         );
@@ -124,7 +124,7 @@ impl World {
             Phase::Closing | Phase::Suspended => {
                 Some(self.now.saturating_add(settings.close_timeout))
             }
-            // Looked at again within a second.
+            // Measured again within a second.
             Phase::Open => {
                 let looks = self.blocked || self.life.upload.is_some_and(|upload| upload.end > 0);
                 let drain = looks.then_some(self.measured_at + 1_000);
@@ -155,7 +155,7 @@ impl World {
             );
         }
         if latest.is_none() && self.waiting.is_empty() {
-            // One more look, after an upload was watched and something has arrived.
+            // One more measurement, after an upload was watched and something has arrived.
             let last_look = self.core.phase() == Phase::Open
                 && timer == self.core.next_look().map(Time::as_millis);
             ensure!(

@@ -1,4 +1,4 @@
-//! What must come of a loss, by the documentation of the options and of the policy.
+//! The consequences of a loss, per the documentation of the options and of the policy.
 
 use steady_socket::connection::{
     Cause, CloseFrame, ClosePolicy, Loss, Phase, Verdict, Why, close_policy,
@@ -7,11 +7,11 @@ use steady_socket::connection::{
 use super::far_end::FarEnd;
 use super::{Ending, Expected, World};
 
-/// A loss so soon after a sleep or a change of the network, in milliseconds, is no server's doing.
+/// A loss this soon after a sleep or a change of the network, in milliseconds, is not the server's doing.
 const LOCAL: u64 = 5_000;
 
 impl World {
-    /// An attempt is due: whether it can be made now. If not, the account waits for the next one.
+    /// An attempt is due: returns whether it can be made now. If not, the account waits for the next one.
     pub(super) fn expect_attempt(&mut self) -> bool {
         let token = self.next_token();
         let now = token <= self.now;
@@ -22,13 +22,13 @@ impl World {
         now
     }
 
-    /// When one more attempt may be made.
+    /// When one more attempt is allowed.
     pub(super) fn next_token(&self) -> u64 {
         let price = self.settings.attempt_interval;
         self.now + price.saturating_sub(self.credit_now())
     }
 
-    /// Milliseconds of attempts that are saved up.
+    /// Milliseconds of attempts saved up.
     pub(super) fn credit_now(&self) -> u64 {
         let (credit, at) = self.credit;
         let most = u64::from(self.settings.attempt_burst) * self.settings.attempt_interval;
@@ -42,7 +42,7 @@ impl World {
         }
     }
 
-    /// What a loss must lead to, by the documentation of the options and of the policy.
+    /// The consequences of a loss, per the documentation of the options and of the policy.
     pub(super) fn expect_loss(&mut self, ending: Ending) -> Option<u64> {
         let Ending { loss, window } = ending;
         self.forget_failures_if_stable();
@@ -67,7 +67,7 @@ impl World {
             let low = settings.min_delay as f64;
             between(low, ceiling.min(settings.max_delay as f64))
         } as u64;
-        // What was said in time counts before what the Close says.
+        // An earlier announcement takes precedence over the reason of the Close.
         let announced = self.window.filter(|_| loss.was_open).or(window);
         let by_code = match policy {
             ClosePolicy::RetryWithin { min_ms, max_ms } => Some((min_ms, max_ms)),
@@ -113,7 +113,7 @@ impl World {
         retry_in
     }
 
-    /// Whether a loss comes from this side, so that no crowd comes back with it.
+    /// Whether a loss is local, so that no crowd returns with it.
     fn is_local(&self, loss: &Loss) -> bool {
         let woken = self.woken.is_some_and(|at| self.now - at <= LOCAL);
         loss.was_open && (woken || loss.cause == Cause::ProbeTimeout)
@@ -135,7 +135,7 @@ impl World {
         self.expect(loss, None, Why::Requested);
     }
 
-    /// What a connection or an attempt that the application suspends must lead to.
+    /// The consequences for a connection or an attempt that the application suspends.
     pub(super) fn expect_suspended(&mut self, close: CloseFrame, was_open: bool) {
         let loss = Loss {
             close,

@@ -1,10 +1,10 @@
-//! The world: it does what the ring above the core does, and keeps its own account beside it.
+//! The world: it acts as the driver, and keeps its own account beside the core.
 //!
-//! The account is independent of the core's: it follows what was handed over, what the sockets saw and
-//! what the application was told, and says what must come of it, also which inputs are losses. It asks the
-//! core only for its phase, and checks that against the sockets.
+//! The account is independent of the core's: it tracks what was sent, what the sockets saw and what the application
+//! received, and derives the consequences, including which inputs are losses. It asks the core only for its phase, and
+//! checks that against the sockets.
 
-/// Ends a check with what was found wrong, unless the condition holds.
+/// Ends a check with a violation, unless the condition holds.
 macro_rules! ensure {
     ($condition:expr, $($message:tt)+) => {
         if !$condition {
@@ -36,7 +36,7 @@ use far_end::FarEnd;
 
 use crate::op::{Command, Op, Provider, Settings, Step};
 
-/// What a step found wrong.
+/// A violation found by a step.
 pub type Violation = String;
 
 /// The number of a message that nobody ever sent.
@@ -46,11 +46,11 @@ const NOBODYS: u64 = u64::MAX;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Fate {
     Queued,
-    /// The core has said that it dropped it, and has to report it.
+    /// The core has reported its drop internally, and must report it to the application.
     ToBeReported(DropReason),
     Taken,
     Dropped,
-    /// It never was accepted.
+    /// It was never accepted.
     Refused,
 }
 
@@ -62,7 +62,7 @@ struct Message {
     expires: Option<u64>,
     /// A connection was given up for it.
     refused: bool,
-    /// The browser never takes it.
+    /// The browser never accepts it.
     poison: bool,
     /// The connection was closed for good while it waited.
     ended: bool,
@@ -76,15 +76,15 @@ struct Socket {
     opened: bool,
     /// The browser reported an error on it.
     failed: bool,
-    /// The core asked to close it, with this code.
+    /// The core requested its close, with this code.
     close_called: Option<Option<u16>>,
     abandoned: bool,
     closed: bool,
-    /// Bytes of messages that it was handed.
+    /// Bytes of messages that it was given.
     handed: u64,
     buffered: u64,
     far_end: FarEnd,
-    /// While closing: the least that the browser was seen to hold, and when that was seen.
+    /// While closing: the least that the browser was seen to hold, and when.
     least_buffered: Option<(u64, u64)>,
 }
 
@@ -95,54 +95,54 @@ impl Socket {
     }
 }
 
-/// What the account knows of the other end of the open connection.
+/// What the account knows of the server at the other end of the open connection.
 #[derive(Clone, Copy, Debug, Default, Hash)]
 struct Life {
     heard: u64,
-    /// When something was last heard, or a large upload last seen to go on.
+    /// When something was last heard, or a large upload last made progress.
     quiet: u64,
     interval: Option<u64>,
     answers: bool,
-    /// It said itself how often it will be heard.
+    /// It has announced how often it will send something.
     beats: bool,
-    /// The application has not let anything pass.
+    /// The application has not opened the gate.
     gated: bool,
     /// A hint came meanwhile.
     owed: bool,
-    /// A ping has to be sent now.
+    /// A ping must be sent now.
     ping_due: bool,
-    /// The server has to be asked now what it has had.
+    /// The server must be asked now what it has received.
     question_due: bool,
-    /// The next measurement decides about the silence, or shows what lies before a ping.
+    /// The next measurement decides about the silence, or determines what precedes a ping.
     judging: bool,
     asking: bool,
     /// The end of the wait for something to arrive, once it has begun, and whether a hint or a sleep began it.
     by: Option<(u64, bool)>,
-    /// When the server was last asked because of a hint.
+    /// When the server was last pinged because of a hint.
     asked: Option<u64>,
-    /// When the timer went off with every deadline past, since the page was last known to wake, and how often it
-    /// was given more time.
+    /// When the timer fired with every deadline past since the page was last known to wake, and how often it was given
+    /// more time.
     overdue: Option<(u64, u32)>,
-    /// A late timer was already held to the server's credit in this silence.
+    /// A late timer was already excused in this silence.
     excused: bool,
     upload: Option<Upload>,
-    /// When the next keepalive is due, and whether one has to be sent now.
+    /// When the next keepalive is due, and whether one must be sent now.
     keepalive: Option<u64>,
     keepalive_due: bool,
 }
 
-/// What the browser held when the server was first asked in a silence, or would have been.
+/// What the browser held when the server was first pinged in a silence, or would have been.
 #[derive(Clone, Copy, Debug, Hash)]
 struct Upload {
-    /// Bytes of it that have to leave the browser, counted from the first of the connection.
+    /// How many bytes must leave the browser, counted from the first of the connection.
     end: u64,
-    /// What had left it at the last look.
+    /// How much had left it at the last measurement.
     left: u64,
-    /// It held very much, or only a part of it had left at a later look.
+    /// Whether it held very much, or only a part of it had left at a later measurement.
     counts: bool,
 }
 
-/// A turn of the event loop that the core has asked for.
+/// A turn of the event loop that the core has requested.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Turn {
     generation: u64,
@@ -158,10 +158,10 @@ enum Flow {
     Flowing,
 }
 
-/// What went wrong, where somebody says so.
+/// The text of an error, from whoever provides one.
 const WORDS: &str = "it went wrong";
 
-/// A connection or an attempt that an input ends, by the account.
+/// A connection or an attempt that an input ends, per the account.
 #[derive(Clone, Debug)]
 struct Ending {
     loss: Loss,
@@ -185,7 +185,7 @@ impl Ending {
     }
 }
 
-/// A loss of which the application has to be told.
+/// A loss that must be reported to the application.
 #[derive(Clone, Debug)]
 struct Expected {
     generation: u64,
@@ -195,14 +195,14 @@ struct Expected {
     unconfirmed: Tally,
     /// The core may report more.
     at_least: bool,
-    /// What the server never had.
+    /// What the server never received.
     lost: u64,
 }
 
-/// Something that the script of a run may want to react to.
+/// Something to which the script of a run may react.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum News {
-    /// A provider was asked.
+    /// A provider was called.
     Asked,
     /// A socket was made.
     Made,
@@ -225,16 +225,16 @@ pub struct World {
     news: Vec<News>,
 
     // The browser.
-    /// By generation, from 1; `None` where an attempt had no socket.
+    /// By generation, from 1; `None` for an attempt without a socket.
     sockets: Vec<Option<Socket>>,
-    /// The core's own names of them, which nobody else can make.
+    /// The core's own names for them, which nobody else can construct.
     generations: Vec<Generation>,
     live: usize,
     provider: Option<u64>,
     asked_at: u64,
     provider_mode: Provider,
     refuse_open: bool,
-    /// The next `send` throws, and whether every later one of its message does.
+    /// Whether the next `send` throws, and whether every later one of its message does.
     fail_send: Option<bool>,
     close_in_send: Option<u16>,
     abandoned: u64,
@@ -245,18 +245,18 @@ pub struct World {
 
     // The account of messages.
     messages: Vec<Message>,
-    /// Those that wait, or whose drop has not been reported.
+    /// The ones that wait, or whose drop has not been reported.
     waiting: Vec<u64>,
     last_taken: [Option<u64>; 2],
     /// Messages of the first lane that an ordinary one overtook: each must turn out to be dropped.
     overtaken: Vec<u64>,
     in_hand: Option<u64>,
-    /// The message that is being handed over, which may go out although its time is over at once.
+    /// The message being passed to the browser, which may go out although it expires at that moment.
     handed_over: Option<u64>,
-    /// The last message of each lane that the browser gave back. It returns to the queue even where that
-    /// has become full, or never had room for it.
+    /// The last message of each lane that the browser returned. It goes back into the queue even if that has filled up,
+    /// or never had room for it.
     came_back: [Option<u64>; 2],
-    /// The same, when its connection was over by then.
+    /// The same, if its connection had ended by then.
     came_back_late: Option<u64>,
     sent: Tally,
     dropped: Tally,
@@ -268,43 +268,43 @@ pub struct World {
     // The account of the connection.
     flow: Flow,
     closing_gated: bool,
-    /// The closing handshake of a suspension is under way.
+    /// The closing handshake of a suspension is in progress.
     suspending: bool,
-    /// What the application closed with.
+    /// The arguments of the application's close.
     closing_with: Option<(Option<u16>, &'static str)>,
     since: u64,
     failures: u32,
     refusals: u32,
     opens: u64,
     wait_until: u64,
-    /// The server asked for the wait.
+    /// The server requested the wait.
     firm: bool,
-    /// Milliseconds of attempts saved up, and when.
+    /// Milliseconds of attempts saved up, and as of when.
     credit: (u64, u64),
     /// When the page last woke or the network last changed.
     woken: Option<u64>,
-    /// The server also says by itself what would be an answer to a ping without a number.
+    /// Whether the server also sends, unasked, what would be an answer to a ping without a number.
     distrusts: bool,
-    /// What the server announced on the newest socket.
+    /// The server's announcement on the newest socket.
     window: Option<(u64, u64)>,
     life: Life,
-    /// When the step that is under way before an open connection has to end.
+    /// When, before the current step, an open connection had to end.
     deadline: u64,
-    /// That was put off because the timer came very late.
+    /// Whether that was deferred because the timer came very late.
     late: bool,
-    /// Turns that were asked for and have not come.
+    /// Requested turns that have not come.
     turns: VecDeque<Turn>,
-    /// The one that will decide, for which deadline, and when it is asked for again.
+    /// The one that will decide, for which deadline, and when it is requested again.
     turning: Option<(Turn, u64, u64)>,
     /// What the browser holds, as far as the core can know.
     estimate: u64,
     blocked: bool,
     measured_at: u64,
 
-    // The account of what was told.
+    // The account of reports.
     expected: VecDeque<Expected>,
     told: Phase,
-    /// The moment of the next attempt that was last told.
+    /// The time of the next attempt, as last reported.
     told_until: Option<u64>,
     told_open: Option<u64>,
     told_error: bool,
@@ -312,7 +312,7 @@ pub struct World {
     told_final: bool,
     /// What `reconnect()` is closing a connection with.
     replacing: Option<(Option<u16>, String)>,
-    /// What the queue was last reported to hold.
+    /// The contents of the queue, as last reported.
     told_queue: Tally,
 }
 
@@ -402,7 +402,7 @@ impl World {
         self.core.next_timer().map(Time::as_millis)
     }
 
-    /// What the connection is doing.
+    /// The connection's state.
     #[must_use]
     pub const fn phase(&self) -> Phase {
         self.core.phase()
@@ -414,7 +414,7 @@ impl World {
         self.sockets.len() as u64
     }
 
-    /// Whether it is suspended, and the closing handshake of its last connection is under way.
+    /// Whether it is suspended, with the closing handshake of its last connection in progress.
     fn is_suspending(&self) -> bool {
         self.core.phase() == Phase::Suspended && self.suspending
     }
@@ -426,20 +426,20 @@ impl World {
             .map_or(0, |socket| socket.buffered)
     }
 
-    /// Whether the core has asked for a turn of the event loop that has not come.
+    /// Whether the core has requested a turn of the event loop that has not come.
     #[must_use]
     pub fn awaits_turn(&self) -> bool {
         !self.turns.is_empty()
     }
 
-    /// Which inputs were tried in which states since this was last asked.
+    /// Which inputs were tried in which states since the last call.
     pub fn take_coverage(&mut self) -> Coverage {
         core::mem::take(&mut self.coverage)
     }
 
-    /// A number that is the same for worlds with the same options in which whatever comes has the same
-    /// consequences. Left out is what cannot matter any more: counters, which have been checked, and what
-    /// became of messages and sockets that are gone.
+    /// A number that is equal for worlds with the same options in which every input has the same consequences. It omits
+    /// what can no longer matter: counters, which have been checked, and the fate of messages and sockets that are
+    /// gone.
     #[must_use]
     pub fn fingerprint(&self) -> u64 {
         let hasher = &mut DefaultHasher::new();
@@ -478,7 +478,7 @@ impl World {
         hasher.finish()
     }
 
-    /// Takes what happened to the browser's part since the last time.
+    /// Takes the events in the browser since the last call.
     pub fn take_news(&mut self) -> Vec<News> {
         core::mem::take(&mut self.news)
     }
@@ -497,7 +497,7 @@ impl World {
         Time::from_millis(self.now)
     }
 
-    /// The present moment, or the earliest of all where the core says that it does not heed it.
+    /// The current time, or the earliest possible if the core says that it does not heed it.
     fn moment(&self, heeded: bool) -> Time {
         if heeded { self.time() } else { Time::default() }
     }
@@ -525,11 +525,11 @@ impl World {
     /// Does one step and checks everything.
     ///
     /// # Errors
-    /// What was found wrong. The world is not to be used after that.
+    /// The violation. Do not use the world after that.
     pub fn step(&mut self, step: Step) -> Result<(), Violation> {
         self.step = step;
         if !matches!(step.op, Op::Command { .. }) && self.core.has_output() {
-            // The task that hands out events comes before any other.
+            // The task that delivers events precedes any other.
             self.hand_out()?;
         }
         let generation = |age: u8| (self.sockets.len() as u64).saturating_sub(u64::from(age));
@@ -655,7 +655,7 @@ impl World {
         self.settle()
     }
 
-    /// Carries out the effects, hands out the outputs and checks.
+    /// Carries out the effects, delivers the outputs and checks.
     fn settle(&mut self) -> Result<(), Violation> {
         self.carry_out()?;
         self.hand_out()?;
@@ -663,7 +663,7 @@ impl World {
     }
 
     fn timer_fires(&mut self) -> Result<(), Violation> {
-        // Each round may start something that is due at once, but not for ever.
+        // Each round may start something that is due at once, but not forever.
         for _ in 0..6 {
             let due = self.timer().is_some_and(|at| at <= self.now);
             let was = (self.core.phase(), self.generation());

@@ -1,4 +1,4 @@
-//! What the application is told.
+//! The core's outputs to the application.
 
 use steady_socket::Overflow;
 use steady_socket::connection::{
@@ -27,7 +27,7 @@ impl World {
             let output = self.core.poll_output(now);
             self.carry_out()?;
             let Some(output) = output else {
-                // The end of the handler of `open` lets messages go, and their fate may be an event.
+                // The end of the `open` handler releases messages, and their fate may be an event.
                 if self.core.has_output() {
                     continue;
                 }
@@ -78,7 +78,7 @@ impl World {
             return Ok(());
         }
         if self.told_final {
-            // What comes too late is reported in one event with what a handler sends and drops behind it.
+            // A late report is merged into one event with what a handler sends and drops after it.
             let late_report = matches!(&event, Event::Dropped(dropped)
                 if dropped.reason == DropReason::Closed
                     || dropped.payloads.iter().any(|id| Some(*id) == self.came_back_late));
@@ -191,7 +191,7 @@ impl World {
             let failed = self
                 .socket(closed.generation.number())
                 .is_some_and(|socket| socket.failed);
-            // To be suspended is no failure of the attempt.
+            // A suspension does not count as a failure of the attempt.
             let fails = if closed.loss.cause == Cause::Suspended {
                 closed.loss.was_open && failed
             } else {
@@ -258,13 +258,13 @@ impl World {
         Ok(())
     }
 
-    /// Room is made by the oldest of the ordinary messages.
+    /// The oldest ordinary messages make room.
     fn check_oldest(&self, dropped: &[u64]) -> Result<(), Violation> {
         let queued = |id: &u64| {
             let message = self.messages.get(*id as usize)?;
             (message.fate == Fate::Queued && !message.first).then_some(*id)
         };
-        // Where more have left the queue, for reasons that are not told yet, nothing can be said of their order.
+        // If more have left the queue for reasons that are not reported yet, nothing can be said of their order.
         let stayed = self.waiting.iter().filter(|id| {
             self.messages[**id as usize].fate == Fate::Queued
                 && !dropped.contains(id)
@@ -288,7 +288,7 @@ impl World {
     }
 }
 
-/// Whether a message that was handed over may be reported as dropped for this reason.
+/// Whether a sent message may be reported as dropped for this reason.
 fn may_be_dropped(message: &Message, reason: DropReason, overflow: Overflow, now: u64) -> bool {
     match (message.fate, reason) {
         (Fate::ToBeReported(reason), reported) => reason == reported,
