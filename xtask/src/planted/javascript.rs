@@ -19,13 +19,13 @@ const SNIPPETS: &str = "wasm/snippets";
 pub(super) struct Package {
     stage: Stage,
     copy: PathBuf,
-    /// What was packed last.
+    /// What was last packed.
     tarball: RefCell<PathBuf>,
 }
 
 impl Package {
     pub(super) fn set_up() -> Result<Self> {
-        // Below a copy of the demo page, from which some tests take the package.
+        // Below a copy of the demo page, from which some tests load the package.
         let page = folder().join("www");
         let stage = Stage::set_up(&page)?;
         Ok(Self {
@@ -51,12 +51,12 @@ impl Ground for Package {
             node.arg(format!("--test-name-pattern={}", pattern_of(name)));
         }
         node.arg(test);
-        // The same test may run in several realms, and what waits for what never comes takes long in each.
+        // The same test may run in several realms, and waiting for what never comes takes long in each.
         let is_decided = |printed: &str| {
             let has_failed = |&name: &&str| outcome_of(printed, name) == Outcome::Failed;
             names.iter().all(has_failed)
         };
-        // What is stopped leaves its profiles and projects behind.
+        // A stopped browser leaves its profiles and projects behind.
         let scratch = std::env::temp_dir().join(format!("planted-{}", std::process::id()));
         files::create_folder(&scratch)?;
         node.env("TMPDIR", &scratch);
@@ -102,7 +102,7 @@ impl Ground for Package {
     }
 }
 
-/// Removes a folder in which a browser that has just been stopped may still write for a moment. What is left then, is
+/// Removes a folder to which a browser that was just stopped may still write for a moment. Any remains are
 /// left to the system.
 fn remove_soon(folder: &Path) {
     for _ in 0..50 {
@@ -113,7 +113,7 @@ fn remove_soon(folder: &Path) {
     }
 }
 
-/// The fixed parts of a test's name, between what its loop puts into it.
+/// The fixed parts of a test's name, between what its loop inserts.
 fn parts_of(name: &str) -> Vec<&str> {
     let mut parts = Vec::new();
     let mut rest = name;
@@ -125,7 +125,7 @@ fn parts_of(name: &str) -> Vec<&str> {
     parts
 }
 
-/// The expression by which Node takes a test of this name, whatever promises it bears.
+/// The pattern that makes Node select a test of this name, whatever promises it carries.
 fn pattern_of(name: &str) -> String {
     let escaped = |part: &&str| -> String {
         part.chars()
@@ -154,8 +154,8 @@ fn is_named(title: &str, name: &str) -> bool {
     rest.is_empty() || name.ends_with('}')
 }
 
-/// How the tests of a name ended, of which there may be several: in a page and in a worker, or one for each case of a
-/// loop. One that fails is enough. Reads what Node prints in TAP.
+/// The outcome of the tests of a name, of which there may be several: in a page and in a worker, or one for
+/// each case of a loop. One failure is enough. Parses Node's TAP output.
 fn outcome_of(printed: &str, name: &str) -> Outcome {
     let mut outcome = Outcome::Missing;
     let mut has_failed = false;

@@ -1,4 +1,4 @@
-//! Bugs in Rust, in a copy of the workspace with a target folder of its own.
+//! Bugs in Rust, in a copy of the workspace with its own target folder.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use std::process::Command;
 use super::{Ground, Outcome, folder, run_logged};
 use crate::{Result, checkout, files};
 
-/// What is not copied: what tools made, and the history.
+/// Not copied: outputs of tools, and the history.
 const NOT_COPIED: [&str; 4] = ["target", "node_modules", "pkg", ".git"];
 
 pub(super) struct Workspace {
@@ -29,7 +29,7 @@ impl Workspace {
         let target = target_of(file, |folder| {
             self.copy.join(folder).join("Cargo.toml").is_file()
         })
-        .ok_or_else(|| format!("{file} is no test file of a package"))?;
+        .ok_or_else(|| format!("{file} is not a test file of a package"))?;
         let manifest = files::read(&self.copy.join(&target.package).join("Cargo.toml"))?;
         let package = manifest
             .lines()
@@ -42,7 +42,7 @@ impl Workspace {
             .env("CARGO_TARGET_DIR", &self.target)
             // A bug may leave something unused.
             .env("RUSTFLAGS", "--allow warnings")
-            // They are not debugged, and a great part of the time goes into that.
+            // Nobody debugs them, and debug information takes much of the time.
             .env("CARGO_PROFILE_DEV_DEBUG", "0");
         match target.test {
             Some(test) => cargo.args(["--test", &test]),
@@ -88,7 +88,7 @@ impl Ground for Workspace {
     }
 }
 
-/// How a test ended, by what its program printed. A filter takes every test that has its text in its name.
+/// The outcome of a test, from its program's output. A filter matches every test with this text in its name.
 fn outcome_of(printed: &str, name: &str) -> Outcome {
     for line in printed.lines() {
         let Some((path, outcome)) = line
@@ -109,7 +109,7 @@ fn outcome_of(printed: &str, name: &str) -> Outcome {
     Outcome::Missing
 }
 
-/// Where cargo has a test.
+/// Where cargo finds a test.
 #[derive(Debug, PartialEq)]
 struct Target {
     /// The folder of the package.
@@ -136,8 +136,8 @@ fn target_of(file: &str, is_package: impl Fn(&Path) -> bool) -> Option<Target> {
     })
 }
 
-/// Makes `to` the same as `from`, but for what is not copied. What is the same already is not written, so that cargo
-/// builds only what has changed.
+/// Makes `to` a copy of `from`, except for what is not copied. Unchanged files are not written, so that cargo
+/// rebuilds only what has changed.
 fn mirror(from: &Path, to: &Path) -> Result<()> {
     files::create_folder(to)?;
     let names = |folder: &Path| -> Result<BTreeSet<std::ffi::OsString>> {

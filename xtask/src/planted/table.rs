@@ -1,6 +1,6 @@
-//! The bugs, and the tests that have to find them.
+//! The bugs, and the tests that must find them.
 //!
-//! A place is short, and found exactly once in its file: `cargo xtask test lint` says when it no longer is.
+//! A place is short and occurs exactly once in its file; `cargo xtask test lint` reports when it no longer does.
 
 use super::{Bug, Named};
 
@@ -84,7 +84,7 @@ pub(super) const TABLE: &[Bug] = &[
     },
     Bug {
         promise: 25,
-        what: "messages that expire are no change of the queue",
+        what: "expired messages do not count as a change of the queue",
         file: "client/src/connection/queue.rs",
         from: "self.changed |= !expired.is_empty();",
         to: "",
@@ -92,7 +92,7 @@ pub(super) const TABLE: &[Bug] = &[
     },
     Bug {
         promise: 6,
-        what: "the search for a URL goes on",
+        what: "the search for a URL continues",
         file: "client/src/connection/attempt.rs",
         from: "self.effects.push_back(Effect::CancelResolve { generation });",
         to: "",
@@ -116,7 +116,7 @@ pub(super) const TABLE: &[Bug] = &[
     },
     Bug {
         promise: 11,
-        what: "refused for ever",
+        what: "attempts are refused forever",
         file: "client/src/connection/attempt.rs",
         from: "(None, ClosePolicy::RetryOnce) if refused_before =>",
         to: "(None, ClosePolicy::RetryOnce) if refused_before && self.failures > 1_000 =>",
@@ -132,7 +132,7 @@ pub(super) const TABLE: &[Bug] = &[
     },
     Bug {
         promise: 25,
-        what: "a message that comes back goes to the end",
+        what: "a returned message goes to the end",
         file: "client/src/connection/queue.rs",
         from: "self.lane(lane).push_front(message);",
         to: "self.lane(lane).push_back(message);",
@@ -140,7 +140,7 @@ pub(super) const TABLE: &[Bug] = &[
     },
     Bug {
         promise: 25,
-        what: "a message that comes back is lost",
+        what: "a returned message is lost",
         file: "client/src/connection/sending.rs",
         from: "self.queue.put_back(lane, message);",
         to: "drop((lane, message));",
@@ -156,7 +156,7 @@ pub(super) const TABLE: &[Bug] = &[
     },
     Bug {
         promise: 26,
-        what: "the newest makes room",
+        what: "the newest message makes room",
         file: "client/src/connection/queue.rs",
         from: ".ordinary
             .pop_front()
@@ -176,7 +176,7 @@ pub(super) const TABLE: &[Bug] = &[
     },
     Bug {
         promise: 25,
-        what: "the queue flows before open was handed out",
+        what: "the queue flows before open was delivered",
         file: "client/src/connection/attempt.rs",
         from: "flow: Flow::Announcing,
         };",
@@ -194,7 +194,7 @@ pub(super) const TABLE: &[Bug] = &[
     },
     Bug {
         promise: 25,
-        what: "what is sent while open is handled waits its turn",
+        what: "what an open handler sends does not go ahead of the queue",
         file: "client/src/connection/sending.rs",
         from: "let lane = if mode.first || opening {",
         to: "let lane = if mode.first || (opening && self.failures > 1_000) {",
@@ -218,7 +218,7 @@ pub(super) const TABLE: &[Bug] = &[
     },
     Bug {
         promise: 26,
-        what: "a full buffer is not looked at again",
+        what: "a full buffer is not measured again",
         file: "client/src/connection/sending.rs",
         from: "wire.measure_at = watches.then(|| now.after(DRAIN_POLL_MS));",
         to: "wire.measure_at = None;",
@@ -261,7 +261,7 @@ pub(super) const TABLE: &[Bug] = &[
     },
     Bug {
         promise: 25,
-        what: "a number that was never asked confirms",
+        what: "a number that was never sent confirms",
         file: "client/src/connection/unconfirmed.rs",
         from: "if number > self.answered && number <= self.asked {",
         to: "if number > self.answered {",
@@ -269,7 +269,7 @@ pub(super) const TABLE: &[Bug] = &[
     },
     Bug {
         promise: 25,
-        what: "an answer that comes twice counts as two",
+        what: "a duplicate answer counts twice",
         file: "client/src/connection/unconfirmed.rs",
         from: "if number > self.answered && number <= self.asked {
             self.answered = number;",
@@ -279,7 +279,7 @@ pub(super) const TABLE: &[Bug] = &[
     },
     Bug {
         promise: 25,
-        what: "an answer without a number is that of the newest ping",
+        what: "an answer without a number confirms the newest ping",
         file: "client/src/connection/unconfirmed.rs",
         from: "self.answered = self.answered.saturating_add(1);",
         to: "self.answered = self.asked;",
@@ -287,7 +287,7 @@ pub(super) const TABLE: &[Bug] = &[
     },
     Bug {
         promise: 25,
-        what: "heartbeats of the server's own are believed",
+        what: "unasked heartbeats confirm",
         file: "client/src/connection/unconfirmed.rs",
         from: "if !self.awaits_answer() {
             return false;
@@ -297,7 +297,7 @@ pub(super) const TABLE: &[Bug] = &[
     },
     Bug {
         promise: 25,
-        what: "what such heartbeats confirmed stays confirmed",
+        what: "what unasked heartbeats confirmed stays confirmed",
         file: "client/src/connection/sending.rs",
         from: "wire.unconfirmed.distrust();",
         to: "",
@@ -305,7 +305,7 @@ pub(super) const TABLE: &[Bug] = &[
     },
     Bug {
         promise: 25,
-        what: "such heartbeats are believed on the next connection",
+        what: "unasked heartbeats confirm on the next connection",
         file: "client/src/connection/sending.rs",
         from: "self.distrusts = true;",
         to: "",
@@ -313,7 +313,7 @@ pub(super) const TABLE: &[Bug] = &[
     },
     Bug {
         promise: 25,
-        what: "answers without a number count where numbers are known",
+        what: "answers without a number count although the server knows numbers",
         file: "client/src/connection/sending.rs",
         from: "None if wire.numbered || self.distrusts => {}",
         to: "None if self.distrusts => {}",
@@ -356,7 +356,7 @@ pub(super) const TABLE: &[Bug] = &[
     },
     Bug {
         promise: 25,
-        what: "a message taken by a lost socket is forgotten",
+        what: "a message accepted by a lost socket is forgotten",
         file: "client/src/connection/sending.rs",
         from: "if !self.is_connected(current) {",
         to: "if current != self.generation {",
@@ -364,7 +364,7 @@ pub(super) const TABLE: &[Bug] = &[
     },
     Bug {
         promise: 17,
-        what: "a closing handshake that moves on is given up",
+        what: "a closing handshake that makes progress is given up",
         file: "client/src/connection/sending.rs",
         from: "let shrinks = bytes < closing.buffered;",
         to: "let shrinks = bytes < closing.buffered && closing.buffered == u64::MAX;",
@@ -372,7 +372,7 @@ pub(super) const TABLE: &[Bug] = &[
     },
     Bug {
         promise: 17,
-        what: "a closing handshake is waited for without end",
+        what: "a closing handshake is awaited forever",
         file: "client/src/connection/sending.rs",
         from: "} else if closing.judging {",
         to: "} else if closing.judging && bytes == u64::MAX {",
@@ -407,7 +407,7 @@ pub(super) const TABLE: &[Bug] = &[
     },
     Bug {
         promise: 12,
-        what: "a hint shortens the wait that the server asked for",
+        what: "a hint shortens the wait that the server requested",
         file: "client/src/connection/attempt.rs",
         from: "_ if firm => return,",
         to: "_ if firm && self.failures > 1_000 => return,",
@@ -439,7 +439,7 @@ pub(super) const TABLE: &[Bug] = &[
     },
     Bug {
         promise: 11,
-        what: "the server's close code is not told",
+        what: "the server's close code is not reported",
         file: "client/src/connection/mod.rs",
         from: "close: close.clone(),
                 cause: Cause::Socket,",
@@ -449,7 +449,7 @@ pub(super) const TABLE: &[Bug] = &[
     },
     Bug {
         promise: 11,
-        what: "the server's close reason is not told",
+        what: "the server's close reason is not reported",
         file: "client/src/connection/mod.rs",
         from: "close: close.clone(),
                 cause: Cause::Socket,",
@@ -510,7 +510,7 @@ pub(super) const TABLE: &[Bug] = &[
     },
     Bug {
         promise: 4,
-        what: "a sleep that is told makes no loss a local one",
+        what: "a reported sleep does not make a loss local",
         file: "client/src/connection/attempt.rs",
         from: "if hint != Hint::Offline {",
         to: "if !matches!(hint, Hint::Offline | Hint::Slept { .. }) {",
@@ -518,7 +518,7 @@ pub(super) const TABLE: &[Bug] = &[
     },
     Bug {
         promise: 22,
-        what: "a sleep that is noticed makes no loss a local one",
+        what: "a detected sleep does not make a loss local",
         file: "client/src/connection/attempt.rs",
         from: "// What was lost in the sleep was lost on this side.
                 self.woken = Some(now);",
@@ -572,7 +572,7 @@ pub(super) const TABLE: &[Bug] = &[
     },
     Bug {
         promise: 20,
-        what: "a turn that is late is put off for ever",
+        what: "a late turn is deferred forever",
         file: "client/src/connection/mod.rs",
         from: "_ => wire.turn = wire.turn.wrapping_add(1),",
         to: "_ => {}
@@ -583,7 +583,7 @@ pub(super) const TABLE: &[Bug] = &[
     },
     Bug {
         promise: 1,
-        what: "an upload that goes on is silence",
+        what: "progress on an upload counts as silence",
         file: "client/src/connection/liveness.rs",
         from: "let progress = moves && upload.counts;",
         to: "let progress = moves && upload.counts && upload.left == u64::MAX;",
@@ -591,7 +591,7 @@ pub(super) const TABLE: &[Bug] = &[
     },
     Bug {
         promise: 1,
-        what: "an upload excuses a dead server for ever",
+        what: "an upload excuses a dead server forever",
         file: "client/src/connection/liveness.rs",
         from: "let is_over = left >= upload.mark;",
         to: "let is_over = left >= u64::MAX;",
@@ -617,7 +617,7 @@ pub(super) const TABLE: &[Bug] = &[
     },
     Bug {
         promise: 34,
-        what: "a keepalive waits from when it went out",
+        what: "the next keepalive is counted from when the last one went out",
         file: "client/src/connection/attempt.rs",
         from: "Some(now.after(interval.saturating_sub(late)))",
         to: "Some(now.after(interval.max(late)))",
@@ -628,7 +628,7 @@ pub(super) const TABLE: &[Bug] = &[
     },
     Bug {
         promise: 34,
-        what: "a keepalive goes on in a chain of timers",
+        what: "keepalives continue in a chain of timers",
         file: "client/src/driver.rs",
         from: "if self.in_chain.replace(0) >= DEEP {",
         to: "if self.in_chain.replace(0) >= u32::MAX {",
@@ -639,7 +639,7 @@ pub(super) const TABLE: &[Bug] = &[
     },
     Bug {
         promise: 12,
-        what: "a clock that is set forward shortens the wait that the server asked for",
+        what: "a clock that is set forward shortens the wait that the server requested",
         file: "client/src/connection/attempt.rs",
         from: "// Not for a sleep, either: a wall clock that is set forward looks the same.",
         to: "Hint::Slept { millis } if firm => {
@@ -660,7 +660,7 @@ pub(super) const TABLE: &[Bug] = &[
     },
     Bug {
         promise: 26,
-        what: "there always is room",
+        what: "there is always room",
         file: "client/src/connection/sending.rs",
         from: "_ => self.may_transmit(Lane::Ordinary) || self.fits(bytes),",
         to: "_ => true,",
@@ -668,7 +668,7 @@ pub(super) const TABLE: &[Bug] = &[
     },
     Bug {
         promise: 27,
-        what: "a URL that is awaited for too long is told as a slow handshake",
+        what: "a URL that takes too long is reported as a slow handshake",
         file: "client/src/connection/mod.rs",
         from: "lost(Cause::ProviderTimeout)",
         to: "lost(Cause::ConnectTimeout)",
@@ -676,7 +676,7 @@ pub(super) const TABLE: &[Bug] = &[
     },
     Bug {
         promise: 25,
-        what: "what has expired is sent all the same",
+        what: "expired messages are still sent",
         file: "client/src/connection/sending.rs",
         from: "self.expire(now);
         // Closing hands over",
@@ -767,7 +767,7 @@ pub(super) const TABLE: &[Bug] = &[
     // ----- everything else, each found by a test of its promise
     Bug {
         promise: 1,
-        what: "who gave a ping of their own asks nobody",
+        what: "a program's own ping is never sent",
         file: "client/src/driver.rs",
         from: "if controls || self.application.pings() {",
         to: "if controls {",
@@ -789,7 +789,7 @@ pub(super) const TABLE: &[Bug] = &[
     },
     Bug {
         promise: 2,
-        what: "one timer for the looks at the buffer and for the deadlines",
+        what: "one timer for the measurements of the buffer and for the deadlines",
         file: "client/src/driver.rs",
         from: "(connection.next_look(), connection.next_deadline())",
         to: "(None, connection.next_timer())",
@@ -800,7 +800,7 @@ pub(super) const TABLE: &[Bug] = &[
     },
     Bug {
         promise: 3,
-        what: "the network is back, and the wait goes on",
+        what: "the network is back, and the wait continues",
         file: "client/src/connection/attempt.rs",
         from: "const ONLINE_MS: (f64, f64) = (200.0, 2_000.0);",
         to: "const ONLINE_MS: (f64, f64) = (200_000.0, 200_000.0);",
@@ -811,7 +811,7 @@ pub(super) const TABLE: &[Bug] = &[
     },
     Bug {
         promise: 4,
-        what: "a loss right after waking is no local one",
+        what: "a loss right after waking does not count as local",
         file: "client/src/connection/attempt.rs",
         from: "(woken || loss.cause == Cause::ProbeTimeout);",
         to: "(loss.cause == Cause::ProbeTimeout);",
@@ -822,7 +822,7 @@ pub(super) const TABLE: &[Bug] = &[
     },
     Bug {
         promise: 4,
-        what: "the page does not hear that it goes on after a freeze",
+        what: "the page does not notice that it resumes after a freeze",
         file: "client-wasm/js/ring.js",
         from: "resume: () => 3,",
         to: "resume: () => -1,",
@@ -855,7 +855,7 @@ pub(super) const TABLE: &[Bug] = &[
     },
     Bug {
         promise: 6,
-        what: "a socket that is left is not closed",
+        what: "an abandoned socket is not closed",
         file: "client-wasm/js/ring.js",
         from: "if (code < 0 && reason === '') socket.close();",
         to: "if (code < 0 && reason === '') return;",
@@ -888,7 +888,7 @@ pub(super) const TABLE: &[Bug] = &[
     },
     Bug {
         promise: 8,
-        what: "the page is listened to after the end",
+        what: "page listeners remain after the end",
         file: "client/src/driver.rs",
         from: "if wanted == self.watch.borrow().is_some() {",
         to: "if self.watch.borrow().is_some() {",
@@ -910,7 +910,7 @@ pub(super) const TABLE: &[Bug] = &[
     },
     Bug {
         promise: 10,
-        what: "a connection that breaks is told as a goodbye",
+        what: "a broken connection is reported as a goodbye",
         file: "client-wasm/js/ring.js",
         from: "isCode ? code : ABNORMAL",
         to: "isCode && isClean ? code : 1000",
@@ -921,7 +921,7 @@ pub(super) const TABLE: &[Bug] = &[
     },
     Bug {
         promise: 11,
-        what: "3003 is tried again",
+        what: "3003 is retried",
         file: "client/src/connection/policy.rs",
         from: "1000 | 1008 | 3000 | 3003 | 3500..=3999",
         to: "1000 | 1008 | 3000 | 3500..=3999",
@@ -932,7 +932,7 @@ pub(super) const TABLE: &[Bug] = &[
     },
     Bug {
         promise: 11,
-        what: "the wait that shouldReconnect chooses is not kept to",
+        what: "the wait that shouldReconnect chooses is ignored",
         file: "client-wasm/js/ring.js",
         from: "if (typeof verdict === 'number') return Math.ceil(verdict);",
         to: "if (typeof verdict === 'number') return RETRY;",
@@ -943,7 +943,7 @@ pub(super) const TABLE: &[Bug] = &[
     },
     Bug {
         promise: 12,
-        what: "a server may ask for any wait",
+        what: "a server may request any wait",
         file: "client/src/connection/attempt.rs",
         from: "let cap = self.options.announced_delay_max;",
         to: "let cap = u64::MAX;",
@@ -965,7 +965,7 @@ pub(super) const TABLE: &[Bug] = &[
     },
     Bug {
         promise: 13,
-        what: "a socket that ends with an error alone is waited for",
+        what: "a socket that ends with only an error is awaited",
         file: "client-wasm/js/ring.js",
         from: "state === IS_CLOSED ? CLOSE_AFTER_ERROR : 0",
         to: "2 ** 31 - 1",
@@ -976,7 +976,7 @@ pub(super) const TABLE: &[Bug] = &[
     },
     Bug {
         promise: 14,
-        what: "a socket that the browser refuses is waited for",
+        what: "a socket that the browser refuses is awaited",
         file: "client/src/driver.rs",
         from: "self.tell_core(Input::OpenFailed { generation, error });",
         to: "drop(error);",
@@ -998,7 +998,7 @@ pub(super) const TABLE: &[Bug] = &[
     },
     Bug {
         promise: 15,
-        what: "an error of the socket is taken for its close",
+        what: "an error of the socket counts as its close",
         file: "client-wasm/js/ring.js",
         from: ", ERROR);",
         to: ", CLOSED, 1007);",
@@ -1020,7 +1020,7 @@ pub(super) const TABLE: &[Bug] = &[
     },
     Bug {
         promise: 16,
-        what: "nobody looks at the size of a message",
+        what: "the size of a message is not checked",
         file: "client-wasm/js/ring.js",
         from: "if (size > max) tell(",
         to: "if (size < 0) tell(",
@@ -1053,7 +1053,7 @@ pub(super) const TABLE: &[Bug] = &[
     },
     Bug {
         promise: 18,
-        what: "any connection starts the count anew",
+        what: "any connection restarts the count",
         file: "client/src/connection/attempt.rs",
         from: "&& now.since(since) >= self.options.stable_after",
         to: "&& now >= since",
@@ -1119,7 +1119,7 @@ pub(super) const TABLE: &[Bug] = &[
     },
     Bug {
         promise: 25,
-        what: "a send that throws loses the message",
+        what: "a throwing send loses the message",
         file: "client/src/connection/mod.rs",
         from: "                self.take_back(payload, true);",
         to: "                drop(payload);",
@@ -1130,7 +1130,7 @@ pub(super) const TABLE: &[Bug] = &[
     },
     Bug {
         promise: 26,
-        what: "one message more than may wait to be read",
+        what: "one unread message more than the limit",
         file: "client/src/inbox.rs",
         from: "(self.messages.len() < self.limits.messages",
         to: "(self.messages.len() <= self.limits.messages",
@@ -1152,7 +1152,7 @@ pub(super) const TABLE: &[Bug] = &[
     },
     Bug {
         promise: 27,
-        what: "a function for the URL may take for ever",
+        what: "a function for the URL may take forever",
         file: "client/src/connection/attempt.rs",
         from: "let deadline = now.after(self.options.provider_timeout);",
         to: "let deadline = now.after(u64::MAX);",
@@ -1163,7 +1163,7 @@ pub(super) const TABLE: &[Bug] = &[
     },
     Bug {
         promise: 27,
-        what: "a function for the URL that rejects is waited for",
+        what: "a function for the URL that rejects is awaited",
         file: "client-wasm/js/ring.js",
         from: "() => found(0),",
         to: "() => {},",
@@ -1240,7 +1240,7 @@ pub(super) const TABLE: &[Bug] = &[
     },
     Bug {
         promise: 8,
-        what: "timers are not called off",
+        what: "timers are not cancelled",
         file: "client-wasm/js/ring.js",
         from: "clearTimeout(leave(id)?.timer);",
         to: "leave(id);",
@@ -1307,7 +1307,7 @@ pub(super) const TABLE: &[Bug] = &[
     // ----- suspend and resume
     Bug {
         promise: 14,
-        what: "a lost connection is made again although the option reconnect is off",
+        what: "a lost connection is replaced although the option reconnect is off",
         file: "client/src/connection/attempt.rs",
         from: "if !self.reconnects() {",
         to: "if !self.reconnects() && loss.was_open {",
@@ -1347,7 +1347,7 @@ pub(super) const TABLE: &[Bug] = &[
     },
     Bug {
         promise: 36,
-        what: "a page is listened to while its connection is suspended",
+        what: "page listeners remain while the connection is suspended",
         file: "client/src/driver.rs",
         from: "Phase::Idle | Phase::Closed | Phase::Suspended",
         to: "Phase::Idle | Phase::Closed",
@@ -1358,7 +1358,7 @@ pub(super) const TABLE: &[Bug] = &[
     },
     Bug {
         promise: 36,
-        what: "a socket that was suspended before the module was there connects when it is",
+        what: "a socket that was suspended before the module was loaded connects once it is",
         file: "client-wasm/js/waiting-room.js",
         from: "if (isOnTheWay) this.#suspend(given === true);",
         to: "",
@@ -1391,7 +1391,7 @@ pub(super) const TABLE: &[Bug] = &[
     },
     Bug {
         promise: 35,
-        what: "the escape is a part of the text",
+        what: "the escape counts as part of the text",
         file: "protocol/src/control.rs",
         from: "Some(rest) if rest.starts_with(MARK) => Heard::Application(rest),",
         to: "Some(rest) if rest.starts_with(MARK) => Heard::Application(text),",
@@ -1424,7 +1424,7 @@ pub(super) const TABLE: &[Bug] = &[
     },
     Bug {
         promise: 31,
-        what: "nobody looks whether the stack has room",
+        what: "the room on the stack is not checked",
         file: "client-wasm/js/failure.js",
         from: "  if (probe) probe(DEPTH);",
         to: "  if (probe) return;",
@@ -1435,7 +1435,7 @@ pub(super) const TABLE: &[Bug] = &[
     },
     Bug {
         promise: 31,
-        what: "what waits to be sent is lost with an instance",
+        what: "the queue is lost with an instance",
         file: "client-wasm/js/waiting-room.js",
         from: "it instanceof Message && it.host === earlier && !it.isSent",
         to: "false",
@@ -1457,7 +1457,7 @@ pub(super) const TABLE: &[Bug] = &[
     },
     Bug {
         promise: 31,
-        what: "fresh instances without end",
+        what: "fresh instances are started without limit",
         file: "client-wasm/js/failure.js",
         from: "isOver = !end || failures.length > MOST_FAILURES;",
         to: "isOver = !end;",
