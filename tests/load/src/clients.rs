@@ -1,5 +1,4 @@
-//! Clients of a hello server, many in one thread. Every greeting that comes is compared with the name that
-//! was sent.
+//! Clients of a hello server, many in one thread. Every greeting is compared with the name that was sent.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -15,17 +14,17 @@ use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
 use crate::{Error, Result};
 
-/// How many handshakes are made at once: as many as fit into the shortest queue of a listener in use.
+/// How many handshakes run at once: as many as fit in the shortest listen queue in use.
 const AT_ONCE: usize = 100;
 
-/// How long a single answer may take, also one for which thousands queue. Protection against a hang.
+/// The time limit for a single reply, even one for which thousands queue. It protects against a hang.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// One client that is connected.
+/// A connected client.
 pub struct Client {
     socket: WebSocketStream<TcpStream>,
     number: usize,
-    /// How many greetings it has had.
+    /// How many greetings it has received.
     greetings: u64,
 }
 
@@ -33,7 +32,7 @@ impl Client {
     async fn connect(address: &str, number: usize) -> Result<Self> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
-        // Its greetings are short, and each read clears as much as could come.
+        // Its greetings are short, and each read clears the whole buffer.
         let config = WebSocketConfig::default()
             .read_buffer_size(1024)
             .write_buffer_size(0);
@@ -41,7 +40,7 @@ impl Client {
         let connected = client_async_with_config(url, stream, Some(config));
         let (socket, _) = timeout(PATIENCE, connected)
             .await
-            .map_err(|_| format!("client {number} was not let in within {PATIENCE:?}"))??;
+            .map_err(|_| format!("client {number} was not accepted within {PATIENCE:?}"))??;
         Ok(Self {
             socket,
             number,
@@ -49,7 +48,7 @@ impl Client {
         })
     }
 
-    /// Sends a name that nobody else sends, and returns when it is greeted by it.
+    /// Sends a unique name, and returns once it is greeted.
     async fn is_greeted(&mut self) -> Result<()> {
         let name = format!("guest {} of {}", self.greetings, self.number);
         let expected = format!("Hello {name}!");
@@ -60,7 +59,7 @@ impl Client {
                     self.greetings += 1;
                     return Ok(());
                 }
-                // The socket answers a ping by itself.
+                // The socket answers pings itself.
                 Some(Ok(Message::Ping(_))) => {}
                 Some(Ok(other)) => return Err(format!("{other:?} came for {expected:?}").into()),
                 Some(Err(error)) => return Err(format!("{error} came for {expected:?}").into()),
@@ -76,11 +75,11 @@ impl Client {
     }
 }
 
-/// Adds clients until there are `count` of them, each greeted once.
+/// Adds clients until there are `count` of them, and greets each once.
 ///
 /// # Errors
 ///
-/// When one is not let in or not greeted.
+/// If one is not accepted or not greeted.
 pub async fn connect(clients: &mut Vec<Client>, address: &str, count: usize) -> Result<()> {
     let connecting = (clients.len()..count).map(|number| async move {
         let mut client = Client::connect(address, number).await?;
@@ -95,20 +94,20 @@ pub async fn connect(clients: &mut Vec<Client>, address: &str, count: usize) -> 
     Ok(())
 }
 
-/// How many greetings came while all clients sent again as soon as they were greeted.
+/// How many greetings arrived while every client sent again as soon as it was greeted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Saturation {
-    /// Those that came in the time that was given.
+    /// The ones within the given time.
     pub in_time: u64,
-    /// Those, too, that were awaited when the time was over.
+    /// Also the ones still awaited at the end of that time.
     pub all: u64,
 }
 
-/// All clients send again as soon as they are greeted, for so long.
+/// Makes every client send again as soon as it is greeted, for this long.
 ///
 /// # Errors
 ///
-/// When one is not greeted, or not by its name.
+/// If one is not greeted, or not by its name.
 pub async fn saturate(clients: &mut [Client], time: Duration) -> Result<Saturation> {
     let end = Instant::now() + time;
     let loops = clients.iter_mut().map(|client| async move {
@@ -131,12 +130,12 @@ pub async fn saturate(clients: &mut [Client], time: Duration) -> Result<Saturati
     Ok(sum)
 }
 
-/// So many greetings a second, each for a client that awaits none, for so long. Returns how long each took,
-/// sorted. With few clients there are fewer a second if an answer takes longer than the interval.
+/// Sends this many names per second, each from an idle client, for this long. Returns how long each greeting
+/// took, sorted. With few clients the rate is lower if a reply takes longer than the interval.
 ///
 /// # Errors
 ///
-/// When one is not greeted, or not by its name.
+/// If one is not greeted, or not by its name.
 pub async fn pace(
     clients: Vec<Client>,
     per_second: u32,
@@ -183,8 +182,8 @@ mod tests {
 
     use super::*;
 
-    /// A server that gives this answer to the nth name of a connection. It is here, and not one of those
-    /// that are measured, since those greet rightly.
+    /// A server that gives this reply to the nth name of a connection. It is needed because the measured
+    /// servers greet correctly.
     async fn serve(answer: fn(&str, usize) -> Vec<Message>) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
@@ -223,7 +222,7 @@ mod tests {
             .await
             .unwrap();
         assert_eq!(greeted(&clients), 5 + saturation.all);
-        // The last of each came when the time was over.
+        // The last reply of each arrived at the end of the time.
         assert_eq!(saturation.all, saturation.in_time + 5);
 
         let before = greeted(&clients);
@@ -269,7 +268,7 @@ mod tests {
         let address =
             serve(|name, _| vec![Message::Ping(Vec::new().into()), greet(name, 0).remove(0)]);
         let mut clients = Vec::new();
-        // The first answer holds the pong, which the server of this test does not expect.
+        // The first reply contains the pong, which this test's server does not expect.
         connect(&mut clients, &address.await, 1).await.unwrap();
         assert_eq!(clients[0].greetings, 1);
     }

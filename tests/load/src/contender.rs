@@ -1,4 +1,4 @@
-//! The servers that are measured, as processes.
+//! The measured servers, as processes.
 
 use std::io::{BufRead as _, BufReader, Read};
 use std::path::PathBuf;
@@ -9,23 +9,23 @@ use std::time::Duration;
 
 use crate::Result;
 
-/// How long a server may take until it says where it listens. Protection against a hang.
+/// How long a server may take to report where it listens. This protects against a hang.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A hello server, and how it is started.
+/// A hello server, and how to start it.
 #[derive(Debug, Clone)]
 pub struct Contender {
-    /// How results call it.
+    /// Its name in the results.
     pub name: &'static str,
     /// The program.
     pub program: PathBuf,
     /// Its arguments.
     pub arguments: Vec<String>,
-    /// Where it says on which port it listens, in a line that ends with the number.
+    /// Where it prints its port, in a line that ends with the number.
     pub tells_by: Output,
 }
 
-/// One of the two ways of a program to say something.
+/// A program's output streams.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Output {
     /// Standard output.
@@ -34,7 +34,7 @@ pub enum Output {
     Stderr,
 }
 
-/// A server that listens; dropping this ends it.
+/// A listening server; dropping this ends it.
 pub struct Running {
     process: Child,
     address: String,
@@ -45,11 +45,11 @@ impl Contender {
     ///
     /// # Errors
     ///
-    /// When it does not come so far as to say on which.
+    /// If it does not get as far as reporting its port.
     pub fn start(&self) -> Result<Running> {
         let mut command = Command::new(&self.program);
         command.args(&self.arguments).stdin(Stdio::null());
-        // What the server says is not read after the first line, and must not fill a pipe.
+        // The server's output is not read after the first line, and must not fill a pipe.
         command.stdout(match self.tells_by {
             Output::Stdout => Stdio::piped(),
             Output::Stderr => Stdio::null(),
@@ -60,7 +60,7 @@ impl Contender {
         let process = command
             .spawn()
             .map_err(|error| format!("cannot start {}: {error}", self.program.display()))?;
-        // From here on it is ended whatever happens.
+        // From here on, it is ended in any case.
         let mut running = Running {
             process,
             address: String::new(),
@@ -77,7 +77,7 @@ impl Contender {
             let mut line = String::new();
             let _ = said.read_line(&mut line);
             let _ = sender.send(line);
-            // Read on, so that it never waits for somebody who listens.
+            // Keep reading, so that it never blocks.
             let _ = std::io::copy(&mut said, &mut std::io::sink());
         });
         let line = lines.recv_timeout(PATIENCE).map_err(|_| {

@@ -1,8 +1,8 @@
-//! Load on hello servers.
+//! Load tests for hello servers.
 //!
-//! The server's own tests take from here how to look at a [`process`]. The program `server-bench` measures
-//! servers side by side: each is started anew for every measurement ([`contender`]), many [`clients`] are
-//! greeted by it, and the rounds go through all servers in random order ([`rounds`]).
+//! The server's own tests use the module [`process`]. The program `server-bench` compares servers: it
+//! restarts each for every measurement ([`contender`]), has many [`clients`] greeted by it, and runs the
+//! rounds through all servers in random order ([`rounds`]).
 
 pub mod clients;
 pub mod contender;
@@ -10,8 +10,8 @@ pub mod process;
 pub mod report;
 pub mod rounds;
 
-/// The text of an error is shown to the user as it is.
+/// An error's text is shown to the user verbatim.
 pub type Error = Box<dyn std::error::Error + Send + Sync>;
 
-/// What may fail here.
+/// A fallible result.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

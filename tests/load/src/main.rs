@@ -1,4 +1,4 @@
-//! Measures hello servers side by side; `--help` tells the options.
+//! Compares hello servers; `--help` lists the options.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -33,9 +33,9 @@ Options:
 struct Arguments {
     contenders: Vec<Contender>,
     plan: Plan,
-    /// What the names of the cases have in them that are written.
+    /// Only the cases with one of these in their names are written.
     case: String,
-    /// Where they are written; the standard output otherwise.
+    /// The output file; the standard output by default.
     output: Option<PathBuf>,
 }
 
@@ -72,7 +72,7 @@ fn parse(parser: &mut lexopt::Parser) -> Result<Option<Arguments>> {
     let contenders: Vec<_> = [
         test_server.map(|program| hello(program, most)),
         axum.clone().map(|program| on_axum("axum", program, &[])),
-        // As ours does, where the others leave it at what their libraries have.
+        // Set as in ours; the others keep their libraries' defaults.
         axum.map(|program| on_axum("axum, reading 4 KiB", program, &["4096"])),
         python.map(|program| Contender {
             name: "Python websockets",
@@ -105,7 +105,7 @@ fn parse(parser: &mut lexopt::Parser) -> Result<Option<Arguments>> {
     }))
 }
 
-/// Ours, for so many connections; without the transcript, which the others do not have.
+/// Ours, for this many connections; without the transcript, which the others lack.
 fn hello(program: PathBuf, connections: usize) -> Contender {
     let arguments = [
         "--port",
@@ -157,7 +157,7 @@ fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
         Err(error) => {
-            eprintln!("error: {error}\n--help tells the options.");
+            eprintln!("error: {error}\n--help lists the options.");
             return ExitCode::from(2);
         }
     };
@@ -178,7 +178,7 @@ fn measure(arguments: &Arguments) -> Result<()> {
         output,
     } = arguments;
     let most = plan.connections.iter().max().copied().unwrap_or(1);
-    // Beside the connections there are files, pipes and what a runtime needs.
+    // Besides the connections, there are files, pipes and what a runtime needs.
     raise_descriptor_limit(most as u64 + 500)?;
     let processors = Processors::reserve()?;
     match processors {

@@ -1,13 +1,13 @@
-//! What the operating system tells of a process, and what it grants to this one.
+//! What the operating system reports about a process, and grants to this one.
 
 use std::io;
 
-/// The memory of a process in KiB: on Linux its proportional share, which counts what it has for itself in
-/// full and what it shares with others in part; elsewhere all that is resident.
+/// The memory of a process in KiB: on Linux its proportional share, which counts private memory in full and
+/// shared memory in part; elsewhere the resident set.
 ///
 /// # Errors
 ///
-/// When there is no such process, or it is not ours.
+/// If there is no such process, or it is not ours.
 pub fn memory(process: u32) -> io::Result<u64> {
     let number = |text: &str| text.split_whitespace().next()?.parse().ok();
     let memory = if cfg!(target_os = "linux") {
@@ -21,21 +21,21 @@ pub fn memory(process: u32) -> io::Result<u64> {
             .output()?;
         number(&String::from_utf8_lossy(&output.stdout))
     };
-    memory.ok_or_else(|| io::Error::other(format!("nothing tells the memory of process {process}")))
+    memory.ok_or_else(|| io::Error::other(format!("the memory of process {process} is unknown")))
 }
 
-/// The processor time that the threads of a process have used so far, in nanoseconds. What a thread used
-/// that has ended is forgotten: for processes whose threads stay.
+/// The processor time that the threads of a process have used so far, in nanoseconds. Threads that have ended
+/// are not counted: use this for processes whose threads stay.
 ///
 /// # Errors
 ///
-/// When there is no such process, or no Linux.
+/// If there is no such process, or this is not Linux.
 pub fn processor_time(process: u32) -> io::Result<u64> {
     let mut sum = 0;
     for thread in std::fs::read_dir(format!("/proc/{process}/task"))? {
         // The first of three numbers is the time on a processor.
         let text = match std::fs::read_to_string(thread?.path().join("schedstat")) {
-            // It has ended since.
+            // The thread has ended since.
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             other => other?,
         };
@@ -48,11 +48,11 @@ pub fn processor_time(process: u32) -> io::Result<u64> {
     Ok(sum)
 }
 
-/// Sees to it that this process, and those that it starts, may have so many files open.
+/// Allows this process, and those that it starts, to have this many open files.
 ///
 /// # Errors
 ///
-/// When the hard limit is lower, with how to raise it.
+/// If the hard limit is lower, with how to raise it.
 pub fn raise_descriptor_limit(wanted: u64) -> io::Result<()> {
     use rlimit::Resource;
 
@@ -69,8 +69,8 @@ pub fn raise_descriptor_limit(wanted: u64) -> io::Result<()> {
     Ok(())
 }
 
-/// Two processors, one for the server that is measured and one for its clients, so that neither takes time
-/// from the other and every server has the same.
+/// Two processors, one for the measured server and one for its clients, so that neither takes time from the
+/// other and every server has the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Processors {
     /// The server's.
@@ -85,7 +85,7 @@ impl Processors {
     ///
     /// # Errors
     ///
-    /// When the kernel does not tell.
+    /// If the kernel does not report them.
     pub fn reserve() -> io::Result<Option<Self>> {
         use nix::sched::{CpuSet, sched_getaffinity};
 
@@ -97,11 +97,11 @@ impl Processors {
             .map(|(server, clients)| Self { server, clients }))
     }
 
-    /// From now on this thread, and the processes that it starts, run on this processor alone.
+    /// Pins this thread, and the processes that it starts, to this processor.
     ///
     /// # Errors
     ///
-    /// When the kernel refuses.
+    /// If the kernel refuses.
     pub fn stay_on(processor: usize) -> io::Result<()> {
         use nix::sched::{CpuSet, sched_setaffinity};
 
@@ -113,11 +113,11 @@ impl Processors {
 
 #[cfg(not(target_os = "linux"))]
 impl Processors {
-    /// None: this system lets nobody choose.
+    /// Always `None`: this system does not support pinning.
     ///
     /// # Errors
     ///
-    /// None.
+    /// Never.
     pub fn reserve() -> io::Result<Option<Self>> {
         Ok(None)
     }
@@ -126,7 +126,7 @@ impl Processors {
     ///
     /// # Errors
     ///
-    /// None.
+    /// Never.
     pub fn stay_on(_: usize) -> io::Result<()> {
         Ok(())
     }
@@ -149,7 +149,7 @@ mod tests {
 
     #[test]
     fn processor_time_passes_with_work_and_not_with_sleep() {
-        // A process of its own: the tests beside this one work, too.
+        // In its own process: parallel tests use processor time, too.
         let mut sleeper = std::process::Command::new("sleep")
             .arg("60")
             .spawn()
@@ -171,7 +171,7 @@ mod tests {
 
     #[test]
     fn a_process_that_is_not_there_is_an_error() {
-        // Above the largest that Linux gives.
+        // Above the largest limit on Linux.
         assert!(memory(1 << 30).is_err());
         assert!(processor_time(1 << 30).is_err());
     }

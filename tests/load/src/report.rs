@@ -1,19 +1,19 @@
-//! What is written down, in the format of `tests/bench/README.md`: one list of values for each thing that is
-//! measured of each server.
+//! The results, in the format of `tests/bench/README.md`: one list of values for each measured quantity of
+//! each server.
 
 use serde::Serialize;
 
-/// The part of the project's measurements that these are.
+/// The part of the project's benchmarks that these belong to.
 const PART: u32 = 5;
 
-/// All that was measured.
+/// All results.
 #[derive(Debug, Serialize)]
 pub struct Report {
     format: u32,
     measurements: Vec<Measurement>,
 }
 
-/// One thing that is measured of one server.
+/// One measured quantity of one server.
 #[derive(Debug, Serialize)]
 struct Measurement {
     part: u32,
@@ -36,7 +36,7 @@ impl Default for Report {
 }
 
 impl Report {
-    /// Adds a value to those of earlier rounds. A note that is empty is none.
+    /// Adds a value to those of earlier rounds. An empty note means none.
     pub fn add(
         &mut self,
         case: String,
@@ -59,14 +59,14 @@ impl Report {
         }
     }
 
-    /// Keeps only cases whose names have this in them.
+    /// Keeps only cases with one of these in their names.
     pub fn keep(&mut self, part_of_case: &str) {
         self.measurements
             .retain(|it| it.case.contains(part_of_case));
     }
 
-    /// Puts those of one case together, by name, with the contenders in this order: rounds that go through
-    /// them at random leave them in another.
+    /// Groups the values of one case, by name, with the contenders in this order: random rounds leave them in
+    /// another.
     pub fn sort(&mut self, contenders: impl Iterator<Item = &'static str> + Clone) {
         self.measurements.sort_by_cached_key(|it| {
             (

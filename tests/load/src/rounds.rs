@@ -8,26 +8,26 @@ use crate::contender::Contender;
 use crate::process::{Processors, memory, processor_time};
 use crate::report::{Report, quantile};
 
-/// How long and how often is measured.
+/// How long and how often to measure.
 #[derive(Debug, Clone)]
 pub struct Plan {
     /// The numbers of connections.
     pub connections: Vec<usize>,
-    /// How many values each thing gets.
+    /// How many values to take per quantity.
     pub rounds: u32,
-    /// For how long all clients send as fast as they are greeted.
+    /// How long all clients send as fast as they are greeted.
     pub saturated: Duration,
-    /// For how long greetings are asked for at [`Self::per_second`].
+    /// How long to send at the rate [`Self::per_second`].
     pub paced: Duration,
-    /// A rate at which no server that is worth measuring has to queue.
+    /// A rate at which no server worth measuring has to queue.
     pub per_second: u32,
 }
 
-/// Goes through all of it, each round in another order, and says on standard error what it does.
+/// Runs all rounds, each in another order, and reports progress on standard error.
 ///
 /// # Errors
 ///
-/// When a server does not start, or greets wrongly.
+/// If a server does not start, or greets incorrectly.
 pub async fn run(
     contenders: &[Contender],
     plan: &Plan,
@@ -62,16 +62,16 @@ pub async fn run(
     Ok(report)
 }
 
-/// What one server did with so many connections.
+/// The results of one server with this many connections.
 struct Seen {
     per_second: f64,
-    /// Of the server, for one greeting.
+    /// The server's, per greeting.
     processor_time: Duration,
-    /// The share of one processor that the clients used, from 0 to 1. Near 1 it is them that are measured.
+    /// The share of one processor that the clients used, from 0 to 1. Near 1, the clients are the bottleneck.
     clients_busy: f64,
     median: Duration,
     p99: Duration,
-    /// In KiB: of the whole process, and for each connection but the first.
+    /// In KiB: of the whole process, and for each connection except the first.
     memory: u64,
     memory_each: Option<f64>,
 }
@@ -82,14 +82,14 @@ async fn measure(
     plan: &Plan,
     processors: Option<Processors>,
 ) -> Result<Seen> {
-    // What this thread starts stays where it is itself at that moment.
+    // A child process stays on the processor of the thread that starts it.
     stay_on(processors.map(|both| both.server))?;
     let server = contender.start()?;
     stay_on(processors.map(|both| both.clients))?;
     let (server_id, own_id) = (server.id(), std::process::id());
 
     let mut clients = Vec::with_capacity(connections);
-    // The first brings what the server has only once.
+    // The first includes what the server allocates only once.
     clients::connect(&mut clients, server.address(), 1).await?;
     let memory_of_first = memory(server_id)?;
     clients::connect(&mut clients, server.address(), connections).await?;
@@ -97,7 +97,7 @@ async fn measure(
     let more = connections - 1;
     let memory_each = (more > 0).then(|| (memory as f64 - memory_of_first as f64) / more as f64);
 
-    // Caches and buffers reach their size.
+    // Caches and buffers grow to their size.
     clients::saturate(&mut clients, plan.saturated / 4).await?;
     let (server_before, own_before) = (processor_time(server_id)?, processor_time(own_id)?);
     let start = Instant::now();
@@ -107,7 +107,7 @@ async fn measure(
     let own_time = processor_time(own_id)? - own_before;
 
     let (clients, latencies) = clients::pace(clients, plan.per_second, plan.paced).await?;
-    // Before its clients go, or it would complain of each.
+    // Before its clients go, or it would complain about each.
     drop(server);
     drop(clients);
     let latency =

@@ -1,6 +1,6 @@
-//! A hello server on axum, as axum's own examples do it, that knows nothing of us. It listens on a free port
-//! of 127.0.0.1 and prints which. An argument is how much it reads of a socket at once, in bytes, where that is
-//! not to be left as it is.
+//! A hello server on axum, like axum's own examples, that knows nothing of this library. It listens on a free
+//! port of 127.0.0.1 and prints it. An argument sets how much it reads from a socket at once, in bytes; the
+//! default is the library's.
 
 use axum::Router;
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};

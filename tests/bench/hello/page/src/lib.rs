@@ -1,6 +1,6 @@
-//! What all hello programs whose size is measured have in common: the messages, and how a greeting is shown.
+//! The common part of all hello programs whose size is measured: the messages, and how a greeting is shown.
 //!
-//! The messages are as plain as can be, so that the clients are compared and not what serde makes of types.
+//! The messages are as plain as possible, to compare the clients and not what serde generates for types.
 
 use serde::{Deserialize, Serialize};
 

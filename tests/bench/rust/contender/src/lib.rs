@@ -1,5 +1,5 @@
-//! What all contenders made of Rust have in common: the messages, the count and the digest, and the session that
-//! the harness holds. `contenders/rust.js` is the other side.
+//! The common part of all Rust contenders: the messages, the count and the digest, and the session that the
+//! harness holds. `contenders/rust.js` is the counterpart.
 
 use std::cell::Cell;
 use std::pin::Pin;
@@ -14,7 +14,7 @@ use wasm_bindgen_futures::{future_to_promise, spawn_local};
 
 #[wasm_bindgen]
 extern "C" {
-    /// What the harness opens a session with: an object of `contenders/rust.js`.
+    /// The harness's arguments for a session: an object of `contenders/rust.js`.
     pub type Context;
 
     /// Where to connect.
@@ -30,33 +30,31 @@ extern "C" {
     #[wasm_bindgen(method, getter, js_name = onOpen)]
     fn on_open(this: &Context) -> Option<Function>;
 
-    /// Whether it is to come back at once after a loss.
+    /// Whether to reconnect at once after a loss.
     #[wasm_bindgen(method, getter)]
     pub fn impatient(this: &Context) -> bool;
 
-    /// Whether messages are received by a handler, of a client that has one.
+    /// Whether a handler receives the messages, for a client that supports it.
     #[wasm_bindgen(method, getter, js_name = byHandler)]
     pub fn by_handler(this: &Context) -> bool;
 }
 
 impl Context {
-    /// What a session is for.
+    /// The direction of a session.
     ///
     /// # Errors
     ///
-    /// A direction that there is not.
+    /// If the direction is unknown.
     pub fn purpose(&self) -> Result<Purpose, JsValue> {
         match self.direction().as_str() {
             "receive" => Ok(Purpose::Receive),
             "send" => Ok(Purpose::Send),
             "both" => Ok(Purpose::Both),
-            other => Err(JsValue::from_str(&format!(
-                "there is no direction `{other}`"
-            ))),
+            other => Err(JsValue::from_str(&format!("unknown direction `{other}`"))),
         }
     }
 
-    /// A count of nothing yet, which tells the harness of each message if it wants to know.
+    /// A count at zero, which reports each message to the harness if it wants that.
     pub fn tally(&self) -> Tally {
         Tally {
             counts: Box::leak(Box::default()),
@@ -64,40 +62,40 @@ impl Context {
         }
     }
 
-    /// What to call each time that the connection is open, if anything.
+    /// The function to call each time the connection opens, if any.
     pub fn opened(&self) -> Option<impl Fn() + 'static> {
         self.on_open().map(|on_open| move || call(&on_open))
     }
 }
 
-/// Calls a function of the harness, which throws nothing.
+/// Calls a function of the harness, which never throws.
 fn call(function: &Function) {
     function
         .call0(&JsValue::UNDEFINED)
         .expect("the harness throws nothing");
 }
 
-/// What a session is for.
+/// The direction of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
-    /// Messages come.
+    /// Receiving.
     Receive,
-    /// Messages go.
+    /// Sending.
     Send,
-    /// Messages come and go.
+    /// Both.
     Both,
 }
 
-/// How many messages came, and their digest, where JavaScript can read them without a call.
+/// How many messages arrived, and their digest, where JavaScript can read them without a call.
 #[derive(Clone)]
 pub struct Tally {
-    /// For the life of the page.
+    /// Lives as long as the page.
     counts: &'static [Cell<u32>; 2],
     on_message: Option<Function>,
 }
 
 impl Tally {
-    /// A message came.
+    /// A message arrived.
     pub fn take(&self, value: u32) {
         let [count, digest] = self.counts;
         count.set(count.get() + 1);
@@ -111,7 +109,7 @@ impl Tally {
 /// A future that is polled in the page.
 pub type Task = Pin<Box<dyn Future<Output = ()>>>;
 
-/// Sends so many of the messages.
+/// Sends this many of the messages.
 pub type Sender = Box<dyn Fn(u32) -> Task>;
 
 /// A connection that the harness holds.
@@ -133,19 +131,19 @@ impl Session {
         }
     }
 
-    /// Receives, for as long as `receive` runs.
+    /// Receives for as long as `receive` runs.
     #[must_use]
     pub fn receiving(mut self, receive: impl Future<Output = ()> + 'static) -> Self {
         let (handle, registration) = AbortHandle::new_pair();
         spawn_local(async move {
-            // That it is called off is how it ends.
+            // Cancellation is how it ends.
             let _ = Abortable::new(receive, registration).await;
         });
         self.receiving = Some(handle);
         self
     }
 
-    /// Sends by `sender`.
+    /// Sends with `sender`.
     #[must_use]
     pub fn sending(mut self, sender: Sender) -> Self {
         self.sender = Some(sender);
@@ -155,7 +153,7 @@ impl Session {
 
 #[wasm_bindgen]
 impl Session {
-    /// Where the count is in the memory; the digest follows.
+    /// The address of the count in memory; the digest follows.
     #[wasm_bindgen(getter)]
     pub fn address(&self) -> u32 {
         self.tally.counts.as_ptr() as u32
@@ -167,7 +165,7 @@ impl Session {
         wasm_bindgen::memory()
     }
 
-    /// Sends so many of the messages.
+    /// Sends this many of the messages.
     pub fn send(&self, count: u32) -> Option<Promise> {
         let task = self.sender.as_ref()?(count);
         Some(future_to_promise(async move {
@@ -184,17 +182,17 @@ impl Session {
     }
 }
 
-/// The messages of a case, which all its sessions share: what they take is no part of what a session takes.
+/// The messages of a case, shared by all its sessions: their memory does not count as a session's.
 #[wasm_bindgen]
 pub struct Pool(Messages);
 
 #[wasm_bindgen]
 impl Pool {
-    /// From the wires, of which the typed ones are JSON.
+    /// From the encoded messages; those of the typed cases are JSON.
     ///
     /// # Errors
     ///
-    /// What a wire is not.
+    /// If one is invalid.
     #[wasm_bindgen(constructor)]
     pub fn new(shape: &str, wires: Vec<JsValue>) -> Result<Self, JsValue> {
         Messages::read(shape, &wires).map(Self)
@@ -212,9 +210,9 @@ impl Pool {
 /// The messages of a case, shared.
 #[derive(Clone)]
 pub enum Messages {
-    /// As they are.
+    /// Unchanged.
     Text(Rc<[String]>),
-    /// As they are.
+    /// Unchanged.
     Bytes(Rc<[Vec<u8>]>),
     /// Typed.
     Book(Rc<[Book]>),
@@ -247,11 +245,11 @@ impl Messages {
             "book" => typed(wires).map(Self::Book),
             "chat" => typed(wires).map(Self::Chat),
             "note" => typed(wires).map(Self::Note),
-            other => Err(JsValue::from_str(&format!("there is no shape `{other}`"))),
+            other => Err(JsValue::from_str(&format!("unknown shape `{other}`"))),
         }
     }
 
-    /// As a program sends it that encodes by serde_json.
+    /// Encoded as in a program that uses serde_json.
     #[must_use]
     pub fn wire(&self, index: u32) -> Wire {
         let index = index as usize;
@@ -265,7 +263,7 @@ impl Messages {
         }
     }
 
-    /// What a message that came adds to the digest; nothing, if it cannot be decoded.
+    /// Adds an arriving message to the digest, if it can be decoded.
     #[must_use]
     pub fn value(&self, wire: &Wire) -> Option<u32> {
         fn json<T: messages::Typed>(text: &str) -> Option<u32> {
@@ -284,7 +282,7 @@ impl Messages {
     }
 }
 
-/// A message as it goes over the wire.
+/// An encoded message.
 #[derive(Debug)]
 pub enum Wire {
     /// Text.
@@ -293,12 +291,12 @@ pub enum Wire {
     Bytes(Vec<u8>),
 }
 
-/// The session of a client that is a stream and a sink of messages of its own, and knows no types: the program decodes
-/// and encodes by serde_json.
+/// The session of a client that is a stream and a sink of its own messages without types: the program decodes
+/// and encodes with serde_json.
 ///
 /// # Errors
 ///
-/// A direction that there is not.
+/// If the direction is unknown.
 pub fn session<S, In, Out>(
     socket: S,
     context: &Context,
@@ -353,7 +351,7 @@ pub fn sender<Out: 'static>(
                 return;
             };
             for index in 0..count {
-                // What was not sent is missing when the harness counts.
+                // The harness notices unsent messages by the count.
                 let _ = sink.send(from_wire(messages.wire(index))).await;
             }
             place.set(Some(sink));

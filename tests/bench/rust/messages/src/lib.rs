@@ -1,5 +1,5 @@
-//! The typed messages of the measurements, and what every contender makes of them: see `page/cases.js` and
-//! `page/digest.js`, which say the same for JavaScript.
+//! The typed messages of the benchmarks, and what every contender computes from them: `page/cases.js` and
+//! `page/digest.js` are the JavaScript counterparts.
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -13,9 +13,9 @@ pub fn step(digest: u32, value: u32) -> u32 {
     digest.wrapping_mul(31).wrapping_add(value) % MODULUS
 }
 
-/// What a message adds to the digest.
+/// A message's contribution to the digest.
 pub trait Value {
-    /// A small number, from its beginning and its end.
+    /// A small number, from the message's beginning and end.
     fn value(&self) -> u32;
 }
 
@@ -26,7 +26,7 @@ impl<T: Value + Clone + Serialize + DeserializeOwned + 'static> Typed for T {}
 
 impl Value for String {
     fn value(&self) -> u32 {
-        // All texts of the measurements are ASCII, whose bytes are its UTF-16 code units.
+        // All texts of the benchmarks are ASCII, whose bytes equal its UTF-16 code units.
         self.as_bytes().value()
     }
 }
@@ -57,13 +57,13 @@ pub type Level = (f64, u32);
 pub struct Book {
     /// `book`.
     pub r#type: String,
-    /// What is traded.
+    /// The traded instrument.
     pub symbol: String,
     /// The number of the message.
     pub sequence: u32,
-    /// What buyers offer.
+    /// Bids.
     pub bids: Vec<Level>,
-    /// What sellers want.
+    /// Asks.
     pub asks: Vec<Level>,
 }
 
@@ -79,24 +79,24 @@ impl Value for Book {
 pub struct Chat {
     /// `page`.
     pub r#type: String,
-    /// Where it was said.
+    /// The room.
     pub room: String,
-    /// What was said.
+    /// The lines.
     pub messages: Vec<Line>,
 }
 
-/// What one has said.
+/// One line.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Line {
     /// The number of the line.
     pub id: u32,
-    /// Who has said it.
+    /// The author.
     pub from: String,
-    /// What was said.
+    /// The text.
     pub text: String,
-    /// How many like it.
+    /// The number of likes.
     pub likes: u32,
-    /// What else is to be said of it.
+    /// The tags.
     pub tags: Vec<String>,
 }
 

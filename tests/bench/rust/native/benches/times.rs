@@ -1,4 +1,4 @@
-//! How long the steps take, by criterion.
+//! The times of the steps, measured by criterion.
 
 use criterion::{Criterion, criterion_group, criterion_main};
 

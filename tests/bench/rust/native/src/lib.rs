@@ -1,4 +1,4 @@
-//! The steps that are measured natively: of the connection core, as the driver takes them, and of the codecs.
+//! The natively measured steps: of the connection core, as the driver takes them, and of the codecs.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -11,15 +11,15 @@ use steady_socket::connection::{
 use steady_socket::options::Options;
 use steady_socket::protocol::{Decode, Encode, Json, Message, MsgPack};
 
-/// A step that is measured.
+/// A measured step.
 pub struct Case {
-    /// As in the results.
+    /// Its name in the results.
     pub name: &'static str,
-    /// Takes the step so many times, and tells how long that took, with nothing that comes before it.
+    /// Takes the step this many times, and returns how long that took, without the preparation.
     pub run: fn(u64) -> Duration,
 }
 
-/// All of them.
+/// All steps.
 pub const CASES: [Case; 12] = [
     Case {
         name: "core step for a received frame",
@@ -81,7 +81,7 @@ fn repeat(count: u64, mut step: impl FnMut(u64)) -> Duration {
 
 // ----- the core
 
-/// Messages are a word, as a JavaScript value is.
+/// Messages are one word, like a JavaScript value.
 type Core = Connection<usize>;
 
 fn context(now: u64) -> Context {
@@ -92,7 +92,7 @@ fn context(now: u64) -> Context {
     }
 }
 
-/// An open connection with nothing to do, and its generation.
+/// An idle open connection, and its generation.
 fn open() -> (Core, Generation) {
     let mut core = Core::new(Options::default());
     core.handle(context(0), Input::Start);
@@ -105,7 +105,7 @@ fn open() -> (Core, Generation) {
     (core, generation)
 }
 
-/// What the driver asks after each input: outputs, and when the timers have to go off.
+/// The driver's queries after each input: outputs, and when the timers must fire.
 #[inline(always)]
 fn settle(core: &mut Core, now: u64) {
     while let Some(output) = core.poll_output(Time::from_millis(now)) {
@@ -119,7 +119,7 @@ fn settle(core: &mut Core, now: u64) {
     arm(core);
 }
 
-/// What the driver asks before it arms its timers.
+/// The driver's queries before it arms its timers.
 #[inline(always)]
 fn arm(core: &mut Core) {
     black_box(core.phase());
@@ -141,7 +141,7 @@ fn receive(count: u64) -> Duration {
     duration
 }
 
-/// A frame after a message was sent, which waits to be confirmed.
+/// A frame after a sent message that waits for confirmation.
 fn confirm(count: u64) -> Duration {
     let (mut core, generation) = open();
     let duration = repeat(count, |turn| {
@@ -179,7 +179,7 @@ fn hand_over(core: &mut Core, turn: u64) {
     carry_out(core, generation, turn);
 }
 
-/// The effects of a message, on a browser that holds nothing.
+/// The effects of a message, with an empty browser buffer.
 #[inline(always)]
 fn carry_out(core: &mut Core, generation: Generation, turn: u64) {
     let now = Time::from_millis(turn);
@@ -254,7 +254,7 @@ fn chat(lines: u32) -> Chat {
 
 fn decode<C: Encode<T> + Decode<T>, T: Typed>(count: u64, value: &T) -> Duration {
     let message = C::encode(value).expect("it has a form in every format");
-    // Copied as it is from a page; the copy is a small part.
+    // A plain copy, as from a page; it is a small part of the cost.
     let copy = || -> Message { black_box(&message).clone() };
     let decoded = C::decode(copy()).expect("it was encoded by the same codec");
     assert_eq!(decoded.value(), value.value());

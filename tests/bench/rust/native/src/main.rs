@@ -5,7 +5,7 @@
 //! native STEP COUNT
 //! ```
 //!
-//! What a step takes is what one run takes more than another, by the difference of their counts.
+//! The cost of a step is the difference between the counts of two runs.
 
 use std::process::ExitCode;
 
@@ -21,14 +21,14 @@ fn main() -> ExitCode {
         [name, count] => {
             let case = native::CASES.into_iter().find(|case| case.name == *name);
             let (Some(case), Ok(count)) = (case, count.parse()) else {
-                eprintln!("error: `{name}` is no step, or `{count}` no count");
+                eprintln!("error: `{name}` is not a step, or `{count}` not a count");
                 return ExitCode::FAILURE;
             };
             (case.run)(count);
             ExitCode::SUCCESS
         }
         _ => {
-            eprintln!("error: give nothing, or a step and how many times it is taken");
+            eprintln!("error: pass nothing, or a step and a count");
             ExitCode::FAILURE
         }
     }

@@ -1,5 +1,5 @@
-//! A session of this library, as a Rust program uses it: a handler or a stream of what it decodes, and a handle that
-//! encodes.
+//! A session of this library, as a Rust program uses it: a handler or a stream of decoded messages, and a
+//! handle that encodes.
 
 use std::future::pending;
 use std::rc::Rc;
@@ -12,7 +12,7 @@ use steady_socket::protocol::{Decode, Encode};
 use steady_socket::{Event, Handle, Options, Socket};
 use wasm_bindgen::JsValue;
 
-/// Options by which it comes back at once: those of the class in `contenders/drop-in.js`.
+/// Options for reconnecting at once: those of the class in `contenders/drop-in.js`.
 fn at_once() -> Options {
     Options::default()
         .first_delay_max(Duration::ZERO)
@@ -25,7 +25,7 @@ fn at_once() -> Options {
 ///
 /// # Errors
 ///
-/// What went wrong.
+/// If it cannot connect.
 pub async fn open<C, T>(context: &Context, messages: Rc<[T]>) -> Result<Session, JsValue>
 where
     C: Decode<T> + Encode<T> + 'static,
@@ -90,7 +90,7 @@ where
         let (handle, messages) = (handle.clone(), Rc::clone(&messages));
         Box::pin(async move {
             for index in 0..count as usize {
-                // What was not sent is missing when the harness counts.
+                // The harness notices unsent messages by the count.
                 let _ = handle.send(&messages[index % messages.len()]).await;
             }
         })

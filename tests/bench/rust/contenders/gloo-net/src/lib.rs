@@ -12,7 +12,7 @@ use wasm_bindgen::prelude::*;
 ///
 /// # Errors
 ///
-/// What went wrong.
+/// If it cannot connect.
 #[wasm_bindgen]
 pub async fn open(context: Context, pool: &Pool) -> Result<Session, JsValue> {
     let mut socket =

@@ -1,8 +1,8 @@
 //! The crate reconnecting-websocket.
 //!
-//! What is sent waits in a channel until its stream is polled, so that the call is not the cost and it takes no part
-//! in what only sends. Of what waits there the stream sends one message each time that it is polled, and does not
-//! see to it that it is polled again for the next: of many that are sent at once, each goes when an echo has woken
+//! Sent messages wait in a channel until the stream is polled, so a call is not the cost, and this client
+//! takes no part in cases that only send. The stream sends one waiting message per poll, and does not
+//! schedule another poll for the next: of many messages sent at once, each goes out when an echo has woken
 //! the stream.
 
 use std::time::Duration;
@@ -14,8 +14,7 @@ use gloo_timers::future::TimeoutFuture;
 use reconnecting_websocket::{Event, Message, Socket, SocketBuilder, State};
 use wasm_bindgen::prelude::*;
 
-/// Milliseconds after which a connection that is not open is asked again. A browser's timers that follow one another
-/// are no finer.
+/// Milliseconds until a connection that is not open is polled again. Consecutive browser timers are no finer.
 const ASK: u32 = 4;
 
 #[derive(Debug)]
@@ -46,12 +45,12 @@ impl From<Message> for Output {
 ///
 /// # Errors
 ///
-/// What went wrong.
+/// If it cannot connect.
 #[wasm_bindgen]
 pub async fn open(context: Context, pool: &Pool) -> Result<Session, JsValue> {
     let mut builder = SocketBuilder::<Input, Output>::new(context.url());
     if context.impatient() {
-        // The least that it takes.
+        // The smallest value that it accepts.
         builder = builder
             .set_backoff_min(Duration::from_millis(1))
             .set_backoff_max(Some(Duration::from_millis(1)))
@@ -98,8 +97,8 @@ pub async fn open(context: Context, pool: &Pool) -> Result<Session, JsValue> {
     })
 }
 
-/// What comes next. Nothing wakes the stream when a connection opens, the first or a later one: until it is open, it
-/// has to be asked again.
+/// The next item. Nothing wakes the stream when a connection opens, the first or a later one: until it is
+/// open, it must be polled repeatedly.
 async fn next(socket: &mut Socket<Input, Output>, is_open: bool) -> Option<Event<Input, Output>> {
     if is_open {
         return socket.next().await;

@@ -1,5 +1,5 @@
-//! This library with MessagePack, in a module of its own: its peers bring no MessagePack, and what they are measured
-//! beside is not the larger for it.
+//! This library with MessagePack, in a separate module: its peers have no MessagePack, and the module
+//! compared with theirs must not be larger because of it.
 
 use contender::{Context, Messages, Pool, Session};
 use steady_session::open as typed;
@@ -10,7 +10,7 @@ use wasm_bindgen::prelude::*;
 ///
 /// # Errors
 ///
-/// What went wrong.
+/// If it cannot connect.
 #[wasm_bindgen]
 pub async fn open(context: Context, pool: &Pool) -> Result<Session, JsValue> {
     match pool.messages() {

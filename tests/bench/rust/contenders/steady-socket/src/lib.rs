@@ -1,4 +1,4 @@
-//! This library with text, bytes and JSON, as its peers have them.
+//! This library with text, bytes and JSON, like its peers.
 
 use contender::{Context, Messages, Pool, Session};
 use steady_session::open as typed;
@@ -9,7 +9,7 @@ use wasm_bindgen::prelude::*;
 ///
 /// # Errors
 ///
-/// What went wrong.
+/// If it cannot connect.
 #[wasm_bindgen]
 pub async fn open(context: Context, pool: &Pool) -> Result<Session, JsValue> {
     match pool.messages() {

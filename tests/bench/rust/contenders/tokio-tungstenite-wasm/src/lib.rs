@@ -8,7 +8,7 @@ use wasm_bindgen::prelude::*;
 ///
 /// # Errors
 ///
-/// What went wrong.
+/// If it cannot connect.
 #[wasm_bindgen]
 pub async fn open(context: Context, pool: &Pool) -> Result<Session, JsValue> {
     let socket = connect(context.url())
@@ -19,7 +19,7 @@ pub async fn open(context: Context, pool: &Pool) -> Result<Session, JsValue> {
 
 fn to_wire(message: Result<Message, Error>) -> Option<Wire> {
     match message.ok()? {
-        // Its text is decoded where it lies; a program that wants a `String` copies it.
+        // Its text is decoded in place; a program that wants a `String` copies it.
         Message::Text(text) => Some(Wire::Text(text.as_str().to_owned())),
         Message::Binary(bytes) => Some(Wire::Bytes(bytes.into())),
         Message::Close(_) => None,

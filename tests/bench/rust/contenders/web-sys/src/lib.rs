@@ -1,5 +1,5 @@
-//! The browser's `WebSocket` by web-sys, with no client between: a handler that copies the message out of JavaScript and
-//! decodes it. What receiving in Rust costs at least.
+//! The browser's `WebSocket` via web-sys, without a client: a handler that copies the message out of
+//! JavaScript and decodes it. This is the minimum cost of receiving in Rust.
 
 use std::future::pending;
 
@@ -13,7 +13,7 @@ use web_sys::{BinaryType, MessageEvent, WebSocket};
 ///
 /// # Errors
 ///
-/// What went wrong.
+/// If it cannot connect.
 #[wasm_bindgen]
 pub async fn open(context: Context, pool: &Pool) -> Result<Session, JsValue> {
     if context.purpose()? != Purpose::Receive {
@@ -55,7 +55,7 @@ struct ClosedAtLast(WebSocket);
 impl Drop for ClosedAtLast {
     fn drop(&mut self) {
         self.0.set_onmessage(None);
-        // It takes a close without a code.
+        // It accepts a close without a code.
         let _ = self.0.close();
     }
 }

@@ -8,7 +8,7 @@ use ws_stream_wasm::{WsMessage, WsMeta};
 ///
 /// # Errors
 ///
-/// What went wrong.
+/// If it cannot connect.
 #[wasm_bindgen]
 pub async fn open(context: Context, pool: &Pool) -> Result<Session, JsValue> {
     let (_meta, socket) = WsMeta::connect(context.url(), None)

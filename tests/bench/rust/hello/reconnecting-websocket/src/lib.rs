@@ -47,7 +47,7 @@ async fn greet(url: String, who: String) -> Option<()> {
     let mut socket = SocketBuilder::<Input, Output>::new(url).open().ok()?;
     socket.send(Input(Hello::new(who))).await.ok()?;
     loop {
-        // Nothing wakes it when the connection opens: it has to be asked again.
+        // Nothing wakes it when the connection opens: it must be polled again.
         match select(socket.next(), TimeoutFuture::new(50)).await {
             Either::Left((Some(Event::Message(answer)), _)) => {
                 show(&answer.ok()?.0.text);
