@@ -99,10 +99,10 @@ fn up_to_date(file: &str, generate: impl Fn(&str) -> String) {
 
 fn table() -> String {
     let mut text = String::from(
-        "// Generated from the Rust options by tests/generated.rs, which also says how to do it again.\n",
+        "// Generated from the Rust options by tests/generated.rs, which also says how to regenerate it.\n",
     );
     text.push_str(&places(
-        "The places of the options",
+        "The indices of the options",
         OPTIONS.iter().map(|spec| spec.js_name),
     ));
     text.push_str(
@@ -193,16 +193,16 @@ fn table() -> String {
 /// The texts that numbers stand for.
 fn names() -> String {
     let mut text = String::from(
-        "// Generated from Rust by tests/generated.rs, which also says how to do it again: what the numbers mean by\n\
-         // which the core tells of itself.\n",
+        "// Generated from Rust by tests/generated.rs, which also says how to regenerate it: the meanings of the numbers\n\
+         // in the core's reports.\n",
     );
     let counters = steady_socket_wasm::COUNTERS.into_iter();
     text.push_str(&places(
-        "The places of the counters, and of what else is read",
+        "The indices of the counters and the other readings",
         counters.chain(steady_socket_wasm::READINGS),
     ));
     text.push_str(&places(
-        "The places of the states",
+        "The indices of the states",
         Phase::ALL.map(Phase::name).into_iter(),
     ));
     text.push_str(&places(

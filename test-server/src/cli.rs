@@ -183,10 +183,10 @@ test-server: the hello server, the other end of steady-socket's demo page and te
 
 Usage: test-server [OPTIONS]
 
-A WebSocket client sends a name as a text message and is answered `Hello NAME!`, for as many names
-as it likes. The names and answers are written to the standard output, everything else to the
-standard error; its first line is `listening on http://ADDRESS:PORT/`, or https with --tls. Ctrl-C
-stops the server gracefully: every client gets a Close with code 1001.
+A WebSocket client sends a name as a text message and gets the reply `Hello NAME!`, for any number
+of names. Names and replies are written to the standard output, everything else to the standard
+error; its first line is `listening on http://ADDRESS:PORT/`, or https with --tls. Ctrl-C stops the
+server gracefully: every client gets a Close with code 1001.
 
 Endpoints:
   /       plain hello; a browser's GET shows the demo page
@@ -195,29 +195,30 @@ Endpoints:
 
 Where:
   --host HOST                address or name to listen on [default: {host}]
-  --port PORT                port to listen on, 0 takes a free one [default: {port}]
+  --port PORT                port to listen on, 0 picks a free one [default: {port}]
   --www FOLDER               the built demo page [default: {www}]
-  --quiet                    write no names and answers, which takes time when they are many
+  --quiet                    do not log names and replies, which takes time if there are many
                              [default: off]
 
 TLS, in a build with `--features tls`:
-  --tls                      speak https and wss only, with a self-signed certificate for localhost,
-                             127.0.0.1 and ::1 that is made at the start; the SHA-256 of it and that
-                             of its public key, as Chromium's --ignore-certificate-errors-spki-list
-                             takes it, are written to the standard error [default: off]
-  --tls-cert FILE            with this certificate and its chain instead, in PEM [default: none]
-  --tls-key FILE             and this private key, in PEM [default: none]
+  --tls                      serve https and wss only, with a self-signed certificate for localhost,
+                             127.0.0.1 and ::1, generated at start-up; its SHA-256 and that of its
+                             public key, in the form of Chromium's
+                             --ignore-certificate-errors-spki-list, are written to the standard
+                             error [default: off]
+  --tls-cert FILE            use this certificate and its chain instead, in PEM [default: none]
+  --tls-key FILE             the certificate's private key, in PEM [default: none]
 
 Who may connect (pages of this server always may, if it is reached by IP address or as localhost):
-  --allow-origin ORIGIN      lets pages of this origin connect, exactly as written, such as
-                             https://app.example; may be given several times [default: none]
-  --require-origin           refuse clients that send no Origin, as most programs that are not
+  --allow-origin ORIGIN      let pages of this origin connect, exactly as written, such as
+                             https://app.example; may be repeated [default: none]
+  --require-origin           refuse clients that send no Origin, as most programs other than
                              browsers do [default: off]
 
 Limits (times in seconds, 0.5 is half a second):
   --max-message-bytes BYTES  largest message and frame, from {bytes_from} to {bytes_to}; a larger one
                              ends the connection with 1009 [default: {max_message_bytes}]
-  --max-connections COUNT    open WebSockets, from {connections_from} to {connections_to}; one more is answered 503
+  --max-connections COUNT    open WebSockets, from {connections_from} to {connections_to}; any more get a 503
                              [default: {max_connections}]
   --handshake-timeout TIME   for a client to send its request [default: {handshake}]
   --idle-timeout TIME        without any frame from the client, then Close 1001 [default: {idle}]
@@ -227,13 +228,13 @@ Limits (times in seconds, 0.5 is half a second):
   --shutdown-timeout TIME    for all clients to leave when the server stops [default: {shutdown}]
 
 For the demo and the tests:
-  --demo-control             POST /control/cut?id=ID drops the connections that were opened with
-                             ?id=ID in their URL; with &code=CODE&reason=TEXT it closes them
-                             politely [default: off]
+  --demo-control             POST /control/cut?id=ID drops the connections opened with ?id=ID in
+                             their URL; with &code=CODE&reason=TEXT it sends them that Close
+                             [default: off]
 
-The environment may say so, too: {ALLOW_ORIGIN} takes origins separated by
+Environment variables work, too: {ALLOW_ORIGIN} takes origins separated by
 spaces, and {DEMO_CONTROL}=1 turns the control on. In a checkout, `cargo run`
-sets both for the tests in the browser (see .cargo/config.toml).
+sets both for the browser tests (see .cargo/config.toml).
 
   -h, --help                 this text
 ",

@@ -9,9 +9,9 @@ use warp::reply::{self, Reply};
 use warp::{Filter, Rejection};
 
 const NOT_BUILT: &str = "\
-This is the hello server. It speaks WebSocket at this address: send a name, and be greeted.
+This is the hello server, a WebSocket server at this address: send it a name, and it greets you.
 
-The demo page that would be shown here is not built yet. This builds it, and starts a server with it:
+The demo page for this address has not been built yet. To build it and start a server with it, run:
 
     cargo xtask demo
 ";

@@ -1,16 +1,16 @@
 //! The promises of `docs/reliability.md`, and the tests that prove them.
 //!
-//! A promise is a heading such as `### R7. It comes back`, followed by a list of its tests: ``-
-//! `path/of/the/file`: name``. A test names the promises that it proves with `[R7]`: in JavaScript at the
-//! start of its title, in Rust in a comment above the function. This module finds promises without a test,
-//! tests of nonexistent promises, and lists that differ from the actual tests.
+//! A promise is a heading such as `### R7. It comes back`, followed by a list of its tests:
+//! ``- `path/of/the/file`: name``. A test names the promises that it proves with `[R7]`: in JavaScript at the start of
+//! its title, in Rust in a comment above the function. This module finds promises without a test, tests of nonexistent
+//! promises, and lists that differ from the actual tests.
 //!
-//! A fault is an item such as `* **The server restarts.** R7`, followed by the tests in which it occurs: ``
-//! - `path/of/the/file` › name``. This module finds faults that have no test and are not marked `not
-//! promised`, and nonexistent tests and promises.
+//! A fault is an item such as `* **The server restarts.** R7`, followed by the tests in which it occurs:
+//! ``  - `path/of/the/file` › name``. This module finds faults that have no test and are not marked `not promised`, and
+//! nonexistent tests and promises.
 //!
-//! A test that does not run proves nothing, so none of these may be ignored, skipped, marked as to do, or
-//! suppressed by another test that runs alone.
+//! A test that does not run proves nothing, so none of these may be ignored, skipped, marked as to do, or suppressed
+//! by another test that runs alone.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;

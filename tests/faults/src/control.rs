@@ -27,7 +27,7 @@ const BODY_BYTES: u64 = 8 * 1024 * 1024;
 const LONGEST_WAIT_MS: u64 = 60_000;
 
 const HELP: &str = "\
-This is the fault server. WebSocket endpoints are those of the hello server: /, /hello and /echo.
+This is the fault server. It has the WebSocket endpoints of the hello server: /, /hello and /echo.
 The control:
 
   GET, POST, DELETE  /faults/rules            DELETE  /faults/rules/NUMBER
@@ -117,11 +117,9 @@ async fn answer(
                 return Err(format!("{word} works only at the handshake: use a rule"));
             }
             if matches.nth.is_some() {
-                return Err(
-                    "match: nth is for rules; the connections that are open have \
+                return Err("match: nth is for rules; open connections have \
                             no order"
-                        .to_owned(),
-                );
+                    .to_owned());
             }
             let connections = shared.order(&matches, &action);
             json(StatusCode::OK, &json!({ "connections": connections }))

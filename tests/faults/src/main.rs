@@ -18,13 +18,13 @@ fault-server: the hello server with faults on demand, and TCP proxies, for tests
 
 Usage: fault-server [OPTIONS]
 
-Faults are set through HTTP under /faults: see the README beside its source. The first line on the
+Faults are set over HTTP under /faults: see the README beside the source. The first line on the
 standard error is `listening on http://ADDRESS:PORT/`.
 
-  --host HOST            127.0.0.1, localhost or ::1: nobody else may reach it [default: 127.0.0.1]
-  --port PORT            port to listen on, 0 takes a free one [default: 0]
-  --allow-origin ORIGIN  lets pages of this origin connect and use the control, exactly as written,
-                         such as http://127.0.0.1:3000; may be given several times; the environment
+  --host HOST            127.0.0.1, localhost or ::1, so that nobody else can reach it [default: 127.0.0.1]
+  --port PORT            port to listen on, 0 picks a free one [default: 0]
+  --allow-origin ORIGIN  let pages of this origin connect and use the control, exactly as written,
+                         such as http://127.0.0.1:3000; may be repeated; the environment
                          variable TEST_SERVER_ALLOW_ORIGIN adds others, separated by spaces
                          [default: none]
   -h, --help             this text

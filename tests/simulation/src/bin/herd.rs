@@ -14,10 +14,10 @@ const OUTAGES_S: [u64; 3] = [0, 30, 300];
 const DOCUMENTED: [usize; 2] = [10_000, 1_000_000];
 
 const HELP: &str = "\
-Lets a herd of clients come back to one server, by the policy of this library and by others.
+Simulates a herd of clients that reconnect to one server, with the policy of this library and others.
 
 Options:
-  --clients N   how many clients (default 10000), of a server that takes N / 20 handshakes a second
+  --clients N   number of clients (default 10000); the server accepts N / 20 handshakes a second
   --write       write docs/herd.md and docs/herd.svg, with 10,000 and 1,000,000 clients
   --help        this text
 ";

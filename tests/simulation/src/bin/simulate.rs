@@ -11,11 +11,11 @@ const HELP: &str = "\
 Runs the connection core in simulated worlds and checks its promises after every step.
 
 Options:
-  --seeds N        how many seeds to run (default 20000)
-  --first-seed S   the first of them (default 1)
-  --depth D        also try every sequence of D inputs (default 6 when no seed is named, else 0)
-  --threads T      how many at once (default: as many as the machine runs)
-  --quiet          no table
+  --seeds N        number of seeds (default 20000)
+  --first-seed S   the first seed (default 1)
+  --depth D        also try every sequence of D inputs (default 6 without a seed option, else 0)
+  --threads T      number of threads (default: one per core)
+  --quiet          do not print the coverage table
   --help           this text
 ";
 
