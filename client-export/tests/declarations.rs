@@ -1,6 +1,5 @@
-//! The shared parts of `src/socket.d.ts` match the declarations of the JavaScript API. `UPDATE=1 cargo test
-//! -p steady-socket-export` regenerates them.
-#![cfg(not(target_family = "wasm"))]
+//! The shared parts of `src/socket.d.ts` match the declarations of the JavaScript API.
+//! `UPDATE=1 cargo test -p steady-socket-export` regenerates them.
 
 use std::path::{Path, PathBuf};
 
