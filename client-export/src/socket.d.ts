@@ -33,8 +33,8 @@ export type ConnectionState = 'idle' | 'connecting' | 'open' | 'waiting' | 'clos
 export interface SocketOptions {
   // <generated options>
   /**
-   * How long a handshake may take. Below 10 s a browser that delays connects after failures (up to 5 s in
-   * Chromium) may never get through.
+   * How long a handshake may take. Below 10 s, a browser that delays connections after failures (up to 5 s
+   * in Chromium) may never get through.
    * Milliseconds, 1 to 2^31 - 1.
    * @default 15000
    */
@@ -48,117 +48,117 @@ export interface SocketOptions {
   providerTimeout?: number | undefined;
 
   /**
-   * How long the closing handshake may take after `close()`, counted from the last time that the browser's
-   * buffer shrank. A browser itself waits 20 to 60 s.
+   * How long the closing handshake may take after `close()`, counted from the last time the browser's buffer
+   * shrank. Browsers themselves wait 20 to 60 s.
    * Milliseconds, 1 to 2^31 - 1.
    * @default 5000
    */
   closeTimeout?: number | undefined;
 
   /**
-   * The first wait after a loss is drawn between 0 and this, so that clients that lost the same server do
-   * not return together (RFC 6455, section 7.2.3).
+   * The first wait after a loss is drawn between 0 and this, so that clients of the same server do not
+   * return together (RFC 6455, section 7.2.3).
    * Milliseconds, 0 to 2^31 - 1.
    * @default 5000
    */
   firstDelayMax?: number | undefined;
 
   /**
-   * The least wait before the second and later retries.
+   * The minimum wait before the second and later retries.
    * Milliseconds, 0 to 2^31 - 1.
    * @default 1000
    */
   minDelay?: number | undefined;
 
   /**
-   * The wait before retry n (2, 3, …) is drawn between the least wait and this times the growth factor to
-   * the power of n − 1, or the cap if that is less.
+   * The wait before retry n (2, 3, …) is drawn between the minimum and this times the growth factor to the
+   * power of n − 1, limited by the maximum.
    * Milliseconds, 1 to 2^31 - 1.
    * @default 5000
    */
   baseDelay?: number | undefined;
 
   /**
-   * How much the longest possible wait grows from one retry to the next.
+   * The factor by which the longest possible wait grows with each retry.
    * A number, 1 to 100.
    * @default 2
    */
   growthFactor?: number | undefined;
 
   /**
-   * The cap on the longest possible wait, applied before the wait is drawn. Given alone, it brings the other
-   * delays down to it where they would be longer.
+   * The limit on the longest possible wait, applied before the wait is drawn. Set alone, it also lowers the
+   * other delays to it.
    * Milliseconds, 1 to 2^31 - 1.
    * @default 30000
    */
   maxDelay?: number | undefined;
 
   /**
-   * How long a connection must stay open before the count of retries starts anew, so that a server that
-   * accepts and closes at once is not hammered.
+   * How long a connection must stay open before the count of retries restarts, so that a server that accepts
+   * and closes at once is not hammered.
    * Milliseconds, 0 to 2^31 - 1.
    * @default 5000
    */
   stableAfter?: number | undefined;
 
   /**
-   * How many retries in a row, without a stable connection between them, before it is over.
+   * How many retries in a row, without a stable connection in between, before giving up.
    * A whole number, 0 to 2^31 - 1, or `Infinity` for no limit.
    * @default Infinity
    */
   maxRetries?: number | undefined;
 
   /**
-   * Whether a connection that is lost is made again. With `false` the first loss and the first failed
-   * attempt are final, whatever the close code and the server say, and the program's predicate is not asked:
-   * as a plain `WebSocket` behaves, for libraries that make a new one by themselves. `reconnect()` still
-   * makes a new connection, which is again the only one.
+   * Whether to reconnect. With `false`, the first loss or failed attempt is final, whatever the close code
+   * and the server say, and the program's predicate is not called: the socket behaves like a plain
+   * `WebSocket`, for libraries that reconnect by themselves. `reconnect()` still opens a new connection,
+   * which is again the only one.
    * @default true
    */
   reconnect?: boolean | undefined;
 
   /**
-   * How many attempts may be made at once, whoever asks for them, before the next ones wait.
+   * How many attempts may be made in quick succession, whatever their reason, before further ones wait.
    * A whole number, 1 to 2^31 - 1.
    * @default 10
    */
   attemptBurst?: number | undefined;
 
   /**
-   * How long it takes until one more attempt may be made, up to the burst. 0 is without limit.
+   * How long until one more attempt is allowed, up to the burst. 0 means no limit.
    * Milliseconds, 0 to 2^31 - 1.
    * @default 5000
    */
   attemptInterval?: number | undefined;
 
   /**
-   * The longest wait that a server may ask for: by announcing when to come back, or by closing with 1012 or
-   * 1013, which without an announcement ask for 5 to 30 s.
+   * The longest wait that a server may request: by announcing when to reconnect, or by closing with 1012 or
+   * 1013, which mean 5 to 30 s without an announcement.
    * Milliseconds, 0 to 2^31 - 1.
    * @default 60000
    */
   announcedDelayMax?: number | undefined;
 
   /**
-   * How long the server may be silent before it is pinged. Where nothing was said to ping with, the grace
-   * begins then: that is for a server which itself sends something that often, since one with nothing to say
-   * would be taken for dead. A server that announces its own heartbeat overrides it, within 5 to 120 s.
+   * How long the server may be silent before it is pinged. Without a ping, the grace starts then: that suits
+   * servers which send something that often by themselves; one with nothing to say would be considered dead.
+   * A server that announces its own heartbeat overrides this, within 5 to 120 s.
    * Milliseconds, 1 to 2^31 - 1, or `Infinity` for no limit.
    * @default Infinity
    */
   heartbeatInterval?: number | undefined;
 
   /**
-   * How much longer it may be silent before the connection is given up as dead.
+   * How much longer the server may be silent before the connection is considered dead.
    * Milliseconds, 1 to 2^31 - 1.
    * @default 10000
    */
   heartbeatGrace?: number | undefined;
 
   /**
-   * How often something is sent to the server, whatever it sends: for a server that closes connections on
-   * which it hears nothing. What is sent is a `~ping` where control messages are spoken, else the keepalive
-   * message, else the ping. An answer is not waited for, and without one nothing is judged. Nothing is sent
+   * How often to send something to the server, whatever it sends: for servers that close connections on
+   * which they hear nothing. This sends a `~ping` if control messages are in use, else the keepalive
+   * message, else the ping. No answer is awaited, and no conclusion is drawn without one. Nothing is sent
    * before the gate is open.
    * Milliseconds, 1 to 2^31 - 1, or `Infinity` for no limit.
    * @default Infinity
@@ -166,15 +166,15 @@ export interface SocketOptions {
   keepaliveInterval?: number | undefined;
 
   /**
-   * Whether control messages are spoken when the server has agreed to a sub-protocol whose name ends with
-   * `~1`: its heartbeat, a ping, a window to come back in. They do not reach the application. A text of its
-   * own that starts with `~` is escaped on the way, and arrives as it was given.
+   * Whether to use control messages if the server has chosen a sub-protocol whose name ends with `~1`: its
+   * heartbeat, a ping, a window for reconnecting. They do not reach the application. The application's own
+   * texts that start with `~` are escaped in transit and arrive unchanged.
    * @default false
    */
   controlMessages?: boolean | undefined;
 
   /**
-   * How long a server that answers pings may take to answer one after the page has woken or the network has
+   * How long a server that answers pings may take to answer one after the page woke up or the network
    * changed.
    * Milliseconds, 1 to 2^31 - 1.
    * @default 5000
@@ -182,21 +182,21 @@ export interface SocketOptions {
   probeTimeout?: number | undefined;
 
   /**
-   * How many messages the queue holds.
+   * How many messages the queue may hold.
    * A whole number, 0 to 2^31 - 1.
    * @default 1000
    */
   maxQueuedMessages?: number | undefined;
 
   /**
-   * How many bytes the queue holds (text counted as UTF-8).
+   * How many bytes the queue may hold (text counts as UTF-8).
    * Bytes, 0 to 2^31 - 1.
    * @default 16777216
    */
   maxQueuedBytes?: number | undefined;
 
   /**
-   * What happens to a message that does not fit into the queue.
+   * What happens to a message that does not fit in the queue.
    * @default 'reject'
    */
   overflow?: 'reject' | 'drop-oldest' | 'drop-newest' | undefined;
@@ -216,24 +216,24 @@ export interface SocketOptions {
   highWaterMark?: number | undefined;
 
   /**
-   * They flow again when the browser holds at most this many. It is no more than the high-water mark: where
-   * only one of the two is given, the other follows it.
+   * They flow again when the browser holds at most this many. It cannot exceed the high-water mark: if only
+   * one of the two is set, the other follows it.
    * Bytes, 0 to 2^31 - 1.
    * @default 262144
    */
   lowWaterMark?: number | undefined;
 
   /**
-   * The largest message that is taken from the server; a larger one ends the connection before any of it is
-   * copied. Text is measured in UTF-16 code units, since its size in bytes would take a walk through it.
+   * The largest message to accept from the server; a larger one ends the connection before any of it is
+   * copied. Text is measured in UTF-16 code units, since counting its bytes would mean reading all of it.
    * Bytes, 1 to 2^31 - 1, or `Infinity` for no limit.
    * @default 67108864
    */
   maxMessageBytes?: number | undefined;
 
   /**
-   * Whether a page that was loaded over https may connect to a `ws:` URL of another host than loopback.
-   * Browsers refuse it, unless the user has allowed it for the page.
+   * Whether a page loaded over https may connect to a `ws:` URL on a host other than loopback. Browsers
+   * refuse that unless the user has allowed it for the page.
    * @default false
    */
   allowInsecure?: boolean | undefined;

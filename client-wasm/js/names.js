@@ -1,7 +1,7 @@
-// Generated from Rust by tests/generated.rs, which also says how to do it again: what the numbers mean by
-// which the core tells of itself.
+// Generated from Rust by tests/generated.rs, which also says how to regenerate it: the meanings of the numbers
+// in the core's reports.
 
-/** The places of the counters, and of what else is read. */
+/** The indices of the counters and the other readings. */
 export const ATTEMPT = 0;
 export const ATTEMPTS = 1;
 export const OPENS = 2;
@@ -21,7 +21,7 @@ export const STATE = 15;
 export const READY_STATE = 16;
 export const BUFFERED_AMOUNT = 17;
 
-/** The places of the states. */
+/** The indices of the states. */
 export const IDLE = 0;
 export const CONNECTING = 1;
 export const OPEN = 2;
@@ -77,7 +77,7 @@ export const DROP_REASONS = [
   'inbox-full',
 ];
 
-/** Why a connection is in its state, or will or will not be tried again. */
+/** Why a connection is in its state, or will or will not retry. */
 export const WHYS = [
   'the application asked for it',
   'the application suspended it, and may resume it',

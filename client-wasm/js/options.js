@@ -1,6 +1,6 @@
-// Generated from the Rust options by tests/generated.rs, which also says how to do it again.
+// Generated from the Rust options by tests/generated.rs, which also says how to regenerate it.
 
-/** The places of the options. */
+/** The indices of the options. */
 export const CONNECT_TIMEOUT = 0;
 export const PROVIDER_TIMEOUT = 1;
 export const CLOSE_TIMEOUT = 2;
@@ -53,7 +53,7 @@ function flag(name, otherwise) {
   return { name, kind: 'flag', default: otherwise };
 }
 
-/** Every option that a number stands for, in the order in which Rust has them. */
+/** Every option that a number represents, in the order of Rust. */
 export const OPTIONS = [
   millis('connectTimeout', 1, 15000),
   millis('providerTimeout', 1, 10000),
@@ -86,10 +86,10 @@ export const OPTIONS = [
   flag('startClosed', 0),
 ];
 
-/** Pairs of them, by their place, of which the first may not be greater than the second. */
+/** Pairs of them, by index, of which the first must not exceed the second. */
 export const ORDERED = [[3, 7], [4, 7], [5, 7], [24, 23]];
 
-/** What other clients call them. */
+/** Other clients' names for them. */
 export const THEIR_NAMES = {
   stableAfter: 'minUptime stableTimeout',
   growthFactor: 'reconnectionDelayGrowFactor reconnectDecay',
