@@ -231,7 +231,7 @@ mod tests {
                         .to_owned()
                 }
                 ClosePolicy::RetryWithin { .. } => format!("retries after {min} to {max} s"),
-                ClosePolicy::Retry => "retried".to_owned(),
+                ClosePolicy::Retry => "retries".to_owned(),
             };
             assert_eq!(follows, expected, "{code}");
         }
