@@ -191,21 +191,10 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         return check();
     }
     let started = Instant::now();
-    let logs = folder().join("logs");
     // In parallel: Rust mostly compiles, and JavaScript mostly waits.
     let (wrong_in_rust, wrong_in_javascript) = both(
-        || match native.is_empty() {
-            true => Ok(Vec::new()),
-            false => try_all(&native, &native::Workspace::set_up()?, &logs.join("rust")),
-        },
-        || match javascript.is_empty() {
-            true => Ok(Vec::new()),
-            false => try_all(
-                &javascript,
-                &javascript::Package::set_up()?,
-                &logs.join("javascript"),
-            ),
-        },
+        || try_on("Rust", &native, native::Workspace::set_up),
+        || try_on("JavaScript", &javascript, javascript::Package::set_up),
     )?;
     process::yield_to_signal();
     let wrong = [wrong_in_rust, wrong_in_javascript].concat();
@@ -227,6 +216,31 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 /// The folder of the copies.
 fn folder() -> PathBuf {
     checkout::path("target/planted")
+}
+
+/// Makes the copy for the bugs in a language and tries them; returns what is wrong, a line per row.
+fn try_on<G: Ground>(
+    language: &str,
+    bugs: &[&Bug],
+    set_up: impl FnOnce() -> Result<G>,
+) -> Result<Vec<String>> {
+    if bugs.is_empty() {
+        return Ok(Vec::new());
+    }
+    let started = Instant::now();
+    let ground = set_up()?;
+    say(format_args!(
+        "{language} was set up in {} s",
+        started.elapsed().as_secs()
+    ));
+    let wrong = try_all(bugs, &ground, &folder().join("logs").join(language))?;
+    say(format_args!(
+        "{language}: {} of {} planted bugs found in {} s",
+        bugs.len() - wrong.len(),
+        bugs.len(),
+        started.elapsed().as_secs()
+    ));
+    Ok(wrong)
 }
 
 /// Tries bugs in their copy; returns what is wrong, a line per row.

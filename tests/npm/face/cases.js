@@ -1029,20 +1029,24 @@ export const cases = {
       socket.send('2');
       return { socket, dropped };
     };
-    const reject = fill('reject');
-    const error = throws('QuotaExceededError', () => reject.socket.send('3'));
-    ok(error.message.includes('2'), `the error tells the limit: ${error.message}`);
-    equal(reject.socket.snapshot().queuedMessages, 2, 'queued');
-    const oldest = fill('drop-oldest');
-    oldest.socket.send('3');
-    const newest = fill('drop-newest');
-    newest.socket.send('3');
-    await t.settle();
-    same(oldest.dropped, [['overflow', '1']]);
-    same(newest.dropped, [['overflow', '3']]);
-    const bytes = t.socket(never, [], { maxQueuedBytes: 4 });
-    bytes.send('four');
-    throws('QuotaExceededError', () => bytes.send('5'));
+    // The first sockets of this realm: nothing is loaded yet.
+    for (const when of ['before the module is loaded', 'after']) {
+      if (when === 'after') await load();
+      const reject = fill('reject');
+      const error = throws('QuotaExceededError', () => reject.socket.send('3'));
+      ok(error.message.includes('2'), `${when}: the error tells the limit: ${error.message}`);
+      equal(reject.socket.snapshot().queuedMessages, 2, `${when}: queued`);
+      const bytes = t.socket(never, [], { maxQueuedBytes: 4 });
+      bytes.send('four');
+      throws('QuotaExceededError', () => bytes.send('5'));
+      const oldest = fill('drop-oldest');
+      oldest.socket.send('3');
+      const newest = fill('drop-newest');
+      newest.socket.send('3');
+      await t.settle();
+      same(oldest.dropped, [['overflow', '1']], when);
+      same(newest.dropped, [['overflow', '3']], when);
+    }
   },
 
   async 'close() without a connection reports the queue as dropped'(t) {
