@@ -176,13 +176,13 @@ impl fmt::Display for InvalidConfig {
         match self {
             Self::MessageBytes(bytes) => write!(
                 f,
-                "the message limit is {bytes} bytes, but must be {} to {}",
+                "the message limit is {bytes} bytes, but must be from {} to {}",
                 Config::MESSAGE_BYTES.start(),
                 Config::MESSAGE_BYTES.end()
             ),
             Self::Connections(count) => write!(
                 f,
-                "the connection limit is {count}, but must be {} to {}",
+                "the connection limit is {count}, but must be from {} to {}",
                 Config::CONNECTIONS.start(),
                 Config::CONNECTIONS.end()
             ),

@@ -204,7 +204,7 @@ impl Action {
         let word = self.word();
         match self {
             Self::Refuse { status, .. } if !(200..=599).contains(status) => Err(format!(
-                "{word}: status is {status}, but must be 200 to 599"
+                "{word}: status is {status}, but must be from 200 to 599"
             )),
             Self::DelayHandshake { ms } | Self::DelayMessages { ms } if *ms > LONGEST_MS => Err(
                 format!("{word}: ms is {ms}, but must be at most {LONGEST_MS}, a day"),
@@ -218,7 +218,7 @@ impl Action {
                 reason.len()
             )),
             Self::Garbage { bytes } if !(1..=MOST_BYTES).contains(bytes) => Err(format!(
-                "{word}: bytes is {bytes}, but must be 1 to {MOST_BYTES}"
+                "{word}: bytes is {bytes}, but must be from 1 to {MOST_BYTES}"
             )),
             Self::Huge {
                 bytes,
@@ -227,11 +227,11 @@ impl Action {
             } if sent > bytes => Err(format!(
                 "{word}: sent is {sent}, but must be at most bytes, {bytes}"
             )),
-            Self::Frame { opcode, .. } if *opcode > 15 => {
-                Err(format!("{word}: opcode is {opcode}, but must be 0 to 15"))
-            }
+            Self::Frame { opcode, .. } if *opcode > 15 => Err(format!(
+                "{word}: opcode is {opcode}, but must be from 0 to 15"
+            )),
             Self::Frame { rsv, .. } if *rsv > 7 => {
-                Err(format!("{word}: rsv is {rsv}, but must be 0 to 7"))
+                Err(format!("{word}: rsv is {rsv}, but must be from 0 to 7"))
             }
             Self::Frame {
                 text: Some(_),

@@ -88,7 +88,7 @@ impl Kind {
                 ..
             } if size_variation >= average_size => Err(format!(
                 "slicer: size_variation is {size_variation}, but must be less than average_size, \
-                 {average_size}, and that at least 1"
+                 {average_size}, which must be at least 1"
             )),
             _ => Ok(()),
         }
