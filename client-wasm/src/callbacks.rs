@@ -3,7 +3,6 @@
 use alloc::boxed::Box;
 use alloc::rc::Rc;
 use alloc::vec::Vec;
-use core::cell::Cell;
 
 use steady_socket::cell::RefCell;
 use wasm_bindgen::prelude::*;
@@ -11,11 +10,22 @@ use wasm_bindgen::prelude::*;
 /// Called with a number for what happened and an accompanying value.
 type Callback = Rc<dyn Fn(i32, f64, JsValue)>;
 
-/// A callback for JavaScript.
+/// The slot of a number.
+enum Slot {
+    Empty,
+    /// Called each time.
+    Each(Callback),
+    /// Called once.
+    Once(Box<dyn FnOnce()>),
+    /// Likewise, and the number is free once it is called.
+    Task(Box<dyn FnOnce()>),
+}
+
+/// The callbacks for JavaScript.
 #[derive(Default)]
 pub(crate) struct Callbacks {
     /// Each at the index that is its number.
-    slots: RefCell<Vec<Option<Callback>>>,
+    slots: RefCell<Vec<Slot>>,
     /// Free numbers.
     free: RefCell<Vec<i32>>,
 }
@@ -26,38 +36,69 @@ impl Callbacks {
         self: &Rc<Self>,
         callback: impl Fn(i32, f64, JsValue) + 'static,
     ) -> Registered {
-        self.insert(Rc::new(callback))
+        self.register(Slot::Each(Rc::new(callback)))
     }
 
     /// Likewise, for one that is called once without arguments.
     pub(crate) fn add_once(self: &Rc<Self>, callback: Box<dyn FnOnce()>) -> Registered {
-        let callback = Cell::new(Some(callback));
-        self.add(move |_, _, _| {
-            if let Some(callback) = callback.take() {
-                callback();
-            }
-        })
+        self.register(Slot::Once(callback))
     }
 
-    fn insert(self: &Rc<Self>, callback: Callback) -> Registered {
-        let free = self.free.borrow_mut().pop();
-        let mut slots = self.slots.borrow_mut();
-        let id = free.unwrap_or(slots.len() as i32);
-        match slots.get_mut(id as usize) {
-            Some(slot) => *slot = Some(callback),
-            None => slots.push(Some(callback)),
-        }
+    /// Gives a task a number, until it is called or [removed](Self::remove).
+    pub(crate) fn add_task(&self, task: Box<dyn FnOnce()>) -> i32 {
+        self.insert(Slot::Task(task))
+    }
+
+    fn register(self: &Rc<Self>, slot: Slot) -> Registered {
         Registered {
-            id,
+            id: self.insert(slot),
             callbacks: Rc::clone(self),
         }
     }
 
+    #[inline(never)]
+    fn insert(&self, content: Slot) -> i32 {
+        let free = self.free.borrow_mut().pop();
+        let mut slots = self.slots.borrow_mut();
+        let id = free.unwrap_or(slots.len() as i32);
+        match slots.get_mut(id as usize) {
+            Some(slot) => *slot = content,
+            None => slots.push(content),
+        }
+        id
+    }
+
+    /// Removes a callback, and frees its number.
+    #[inline(never)]
+    pub(crate) fn remove(&self, id: i32) {
+        let slot = self.take(id);
+        self.free.borrow_mut().push(id);
+        // Its contents may be dropped with it, and call back here.
+        drop(slot);
+    }
+
+    fn take(&self, id: i32) -> Slot {
+        let mut slots = self.slots.borrow_mut();
+        let slot = slots.get_mut(id as usize);
+        slot.map_or(Slot::Empty, |slot| core::mem::replace(slot, Slot::Empty))
+    }
+
     /// Calls back, unless the callback is no longer registered.
     pub(crate) fn call(&self, id: i32, what: i32, number: f64, value: JsValue) {
-        let callback = self.slots.borrow().get(id as usize).cloned().flatten();
+        let callback = match self.slots.borrow().get(id as usize) {
+            Some(Slot::Each(callback)) => Some(Rc::clone(callback)),
+            _ => None,
+        };
         if let Some(callback) = callback {
-            callback(what, number, value);
+            return callback(what, number, value);
+        }
+        match self.take(id) {
+            Slot::Once(callback) => callback(),
+            Slot::Task(task) => {
+                self.free.borrow_mut().push(id);
+                task();
+            }
+            _ => {}
         }
     }
 }
@@ -70,11 +111,6 @@ pub(crate) struct Registered {
 
 impl Drop for Registered {
     fn drop(&mut self) {
-        let mut slots = self.callbacks.slots.borrow_mut();
-        let callback = slots.get_mut(self.id as usize).and_then(Option::take);
-        drop(slots);
-        self.callbacks.free.borrow_mut().push(self.id);
-        // Its contents may be dropped with it, and call back here.
-        drop(callback);
+        self.callbacks.remove(self.id);
     }
 }

@@ -20,7 +20,7 @@ use alloc::rc::Rc;
 
 use steady_socket::connection::{Hint, Input, Phase, SendMode, SendRejected, Snapshot, Tally};
 use steady_socket::driver::Driver;
-use steady_socket::options::{OPTIONS, Options};
+use steady_socket::options::Options;
 use wasm_bindgen::prelude::*;
 
 use callbacks::Callbacks;
@@ -113,11 +113,8 @@ pub struct Core(Driver<JsValue>);
 
 impl Core {
     fn new(host: Host, callbacks: &Rc<Callbacks>) -> Self {
-        let mut options = Options::default();
-        for row in 0..OPTIONS.len() {
-            // JavaScript has checked them against the same table; one accepted by mistake stays at its default.
-            let _ = options.set(row, option_of(&host, row as i32));
-        }
+        // JavaScript has checked them against the same table.
+        let options = Options::from_numbers(|row| option_of(&host, row as i32));
         let host = Rc::new(host);
         let ring = Ring {
             host: Rc::clone(&host),

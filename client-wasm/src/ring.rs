@@ -5,7 +5,6 @@ use alloc::boxed::Box;
 use alloc::rc::Rc;
 use alloc::string::String;
 use core::any::Any;
-use core::cell::Cell;
 
 use steady_socket::connection::{CloseFrame, Hint, Time};
 use steady_socket::platform::{
@@ -80,14 +79,14 @@ impl Platform<JsValue> for Ring {
     }
 
     fn defer(&self, task: Box<dyn FnOnce()>) {
-        host::defer(self.once(task).0);
+        host::defer(self.callbacks.add_task(task));
     }
 
     fn turn(&self, task: Box<dyn FnOnce()>) -> bool {
-        let (id, slot) = self.once(task);
+        let id = self.callbacks.add_task(task);
         let waits = host::turn(id) != 0;
         if !waits {
-            drop(slot.take());
+            self.callbacks.remove(id);
         }
         waits
     }
@@ -121,21 +120,6 @@ impl Platform<JsValue> for Ring {
             return Err(refused());
         }
         Ok(Rc::new(Wire(registered)))
-    }
-}
-
-impl Ring {
-    /// Registers a task under a number until it is called or taken out.
-    fn once(&self, task: Box<dyn FnOnce()>) -> (i32, Rc<Cell<Option<Registered>>>) {
-        let slot = Rc::new(Cell::new(None));
-        let itself = Rc::clone(&slot);
-        let registered = self.callbacks.add_once(Box::new(move || {
-            drop(itself.take());
-            task();
-        }));
-        let id = registered.id;
-        slot.set(Some(registered));
-        (id, slot)
     }
 }
 

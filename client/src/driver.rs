@@ -109,10 +109,7 @@ struct Inner<P: 'static> {
     refusal: RefCell<Option<Refused>>,
     /// The search for a target in progress.
     search: RefCell<Option<Box<dyn Any>>>,
-    /// For the next measurement of the browser's buffer.
-    look: TimerSlot,
-    /// For all other deadlines.
-    deadline: TimerSlot,
+    timers: [TimerSlot; 2],
     settings: Cell<SocketSettings>,
     /// Watches the page and the network while the connection is wanted.
     watch: RefCell<Option<Box<dyn Any>>>,
@@ -178,6 +175,24 @@ struct Wire<P> {
     socket: Rc<dyn RawSocket<P>>,
 }
 
+/// The two timers.
+#[derive(Clone, Copy)]
+enum Slot {
+    /// For the next measurement of the browser's buffer.
+    Look,
+    /// For all other deadlines.
+    Deadline,
+}
+
+/// What the driver does in a later task: all through one closure type, since each type has its own code.
+#[derive(Clone, Copy)]
+enum Job {
+    Tell,
+    Arm,
+    Turned { generation: Generation, turn: u32 },
+    Timer(Slot),
+}
+
 /// A slot for one timer.
 #[derive(Default)]
 struct TimerSlot {
@@ -210,8 +225,7 @@ impl<P: 'static> Driver<P> {
             target: RefCell::new(None),
             refusal: RefCell::new(None),
             search: RefCell::new(None),
-            look: TimerSlot::default(),
-            deadline: TimerSlot::default(),
+            timers: <[TimerSlot; 2]>::default(),
             settings: Cell::new(SocketSettings {
                 binary_type: BinaryType::default(),
                 max_message_bytes: options
@@ -369,13 +383,17 @@ impl<P: 'static> Inner<P> {
     // ----- inputs
 
     /// Passes an input to the core, after calling the predicate with a loss that it causes.
+    #[inline(never)]
     fn tell_core(&self, input: Input<P>) {
         let heeded = self.connection.borrow().heeds_time(&input);
         let now = self.moment(heeded);
-        let loss = self.connection.borrow().loss(now, &input);
+        let (loss, reconnects) = {
+            let connection = self.connection.borrow();
+            (connection.loss(now, &input), connection.reconnects())
+        };
         let verdict = loss
             .as_ref()
-            .filter(|_| self.connection.borrow().reconnects())
+            .filter(|_| reconnects)
             .and_then(|loss| self.application.verdict(loss));
         // Only a loss and a hint draw a wait.
         let chance = match (&loss, &input) {
@@ -400,9 +418,9 @@ impl<P: 'static> Inner<P> {
     }
 
     /// Processes an outside event.
+    #[inline(never)]
     fn happened(self: &Rc<Self>, input: Input<P>) {
         self.tell_core(input);
-        self.carry_out();
         self.tell();
     }
 
@@ -419,13 +437,34 @@ impl<P: 'static> Inner<P> {
             self.application.settled();
         }
         if self.connection.borrow().has_output() && !self.tell_soon.replace(true) {
-            let weak = Rc::downgrade(self);
-            self.platform.defer(Box::new(move || {
-                if let Some(inner) = weak.upgrade() {
-                    inner.tell_soon.set(false);
-                    inner.tell();
-                }
-            }));
+            self.platform.defer(self.later(Job::Tell));
+        }
+    }
+
+    /// A function that does a job, if the connection is still kept then.
+    #[inline(never)]
+    fn later(self: &Rc<Self>, job: Job) -> Box<dyn FnOnce()> {
+        let weak = Rc::downgrade(self);
+        Box::new(move || {
+            if let Some(inner) = weak.upgrade() {
+                inner.run(job);
+            }
+        })
+    }
+
+    fn run(self: &Rc<Self>, job: Job) {
+        match job {
+            Job::Tell => {
+                self.tell_soon.set(false);
+                self.tell();
+            }
+            Job::Arm => self.arm(),
+            Job::Turned { generation, turn } => {
+                self.begin_turn();
+                self.look_at_clocks();
+                self.happened(Input::Turned { generation, turn });
+            }
+            Job::Timer(slot) => self.timer_went_off(slot),
         }
     }
 
@@ -452,10 +491,9 @@ impl<P: 'static> Inner<P> {
         self.happened(input);
     }
 
+    #[inline(never)]
     fn too_big(self: &Rc<Self>, generation: Generation) {
-        if let Some(socket) = self.socket_of(generation) {
-            socket.close(Some(TOO_BIG), "message too big");
-        }
+        self.close_socket(self.socket_of(generation), Some(TOO_BIG), "message too big");
         self.happened(Input::TooBig { generation });
     }
 
@@ -493,7 +531,6 @@ impl<P: 'static> Inner<P> {
                 return self.told();
             }
         }
-        self.carry_out();
         self.tell();
     }
 
@@ -506,7 +543,6 @@ impl<P: 'static> Inner<P> {
         if controls || self.application.pings() {
             self.tell_core(Input::AnswersPings { generation });
         }
-        self.carry_out();
         self.tell();
     }
 
@@ -566,21 +602,17 @@ impl<P: 'static> Inner<P> {
         });
     }
 
-    fn timer_went_off(self: &Rc<Self>, slot: fn(&Self) -> &TimerSlot) {
-        let timer = slot(self).timer.borrow_mut().take();
-        drop(timer);
-        self.in_chain.set(slot(self).depth.get().saturating_add(1));
+    fn timer_went_off(self: &Rc<Self>, slot: Slot) {
+        let TimerSlot { timer, depth } = self.slot(slot);
+        let over = timer.borrow_mut().take();
+        drop(over);
+        self.in_chain.set(depth.get().saturating_add(1));
         self.begin_turn();
         self.look_at_clocks();
         self.happened(Input::Timer);
         if self.in_chain.replace(0) >= DEEP {
             // What is armed outside timers begins a new chain.
-            let weak = Rc::downgrade(self);
-            self.platform.turn(Box::new(move || {
-                if let Some(inner) = weak.upgrade() {
-                    inner.arm();
-                }
-            }));
+            self.platform.turn(self.later(Job::Arm));
         }
     }
 
@@ -625,11 +657,7 @@ impl<P: 'static> Inner<P> {
                     generation,
                     code,
                     reason,
-                }) => {
-                    if let Some(socket) = self.socket_of(generation) {
-                        socket.close(code, &reason);
-                    }
-                }
+                }) => self.close_socket(self.socket_of(generation), code, &reason),
                 Some(Effect::Abandon {
                     generation,
                     code,
@@ -669,15 +697,8 @@ impl<P: 'static> Inner<P> {
 
     /// Lets the events waiting in the event loop arrive before something is given up.
     fn turn(self: &Rc<Self>, generation: Generation, turn: u32) {
-        let weak = Rc::downgrade(self);
-        let waits = self.platform.turn(Box::new(move || {
-            if let Some(inner) = weak.upgrade() {
-                inner.begin_turn();
-                inner.look_at_clocks();
-                inner.happened(Input::Turned { generation, turn });
-            }
-        }));
-        if !waits {
+        let job = Job::Turned { generation, turn };
+        if !self.platform.turn(self.later(job)) {
             self.tell_core(Input::Turned { generation, turn });
         }
     }
@@ -758,7 +779,6 @@ impl<P: 'static> Inner<P> {
         let search = self.search.borrow_mut().take();
         drop(search);
         self.resolved(generation, target);
-        self.carry_out();
         self.tell();
     }
 
@@ -804,7 +824,7 @@ impl<P: 'static> Inner<P> {
             // The constructor, which may be the application's, has closed the connection or requested another.
             Ok(socket) => {
                 socket.detach();
-                socket.close(None, "");
+                self.close_socket(Some(socket), None, "");
             }
             Err(refusal) => {
                 let error = self.note(refusal);
@@ -814,12 +834,14 @@ impl<P: 'static> Inner<P> {
     }
 
     /// Stores a refusal, and returns its text.
+    #[inline(never)]
     fn note(&self, refusal: Refused) -> Option<String> {
         let words = refusal.clone().in_words();
         *self.refusal.borrow_mut() = Some(refusal);
         words
     }
 
+    #[inline(never)]
     fn socket_of(&self, generation: Generation) -> Option<Rc<dyn RawSocket<P>>> {
         let wire = self.socket.borrow();
         wire.as_ref()
@@ -827,6 +849,14 @@ impl<P: 'static> Inner<P> {
             .map(|wire| Rc::clone(&wire.socket))
     }
 
+    #[inline(never)]
+    fn close_socket(&self, socket: Option<Rc<dyn RawSocket<P>>>, code: Option<u16>, reason: &str) {
+        if let Some(socket) = socket {
+            socket.close(code, reason);
+        }
+    }
+
+    #[inline(never)]
     fn forget_socket(&self, generation: Generation) -> Option<Rc<dyn RawSocket<P>>> {
         let mut wire = self.socket.borrow_mut();
         wire.take_if(|wire| wire.generation == generation)
@@ -835,7 +865,10 @@ impl<P: 'static> Inner<P> {
 
     // ----- events and the timer
 
+    /// Carries out what there is to do, and hands out what there is to tell.
+    #[inline(never)]
     fn tell(self: &Rc<Self>) {
+        self.carry_out();
         if self.telling.replace(true) {
             return;
         }
@@ -898,16 +931,24 @@ impl<P: 'static> Inner<P> {
             true => deadline,
             false => Some(self.moment(true)),
         };
-        self.arm_slot(|inner| &inner.look, look);
-        self.arm_slot(|inner| &inner.deadline, deadline);
+        self.arm_slot(Slot::Look, look);
+        self.arm_slot(Slot::Deadline, deadline);
+    }
+
+    const fn slot(&self, slot: Slot) -> &TimerSlot {
+        let [look, deadline] = &self.timers;
+        match slot {
+            Slot::Look => look,
+            Slot::Deadline => deadline,
+        }
     }
 
     /// Arms or cancels one timer.
     ///
     /// One that fires earlier stays armed: that is harmless, and messages then need not touch it. But one that is
     /// deeper in a chain than it would be now is rearmed, so that it is not delayed with the chain.
-    fn arm_slot(self: &Rc<Self>, slot: fn(&Self) -> &TimerSlot, at: Option<Time>) {
-        let TimerSlot { timer, depth } = slot(self);
+    fn arm_slot(self: &Rc<Self>, slot: Slot, at: Option<Time>) {
+        let TimerSlot { timer, depth } = self.slot(slot);
         let stays = match (&*timer.borrow(), at) {
             (None, None) => true,
             (Some(timer), Some(at)) => timer.at <= at && depth.get() <= self.in_chain.get(),
@@ -920,20 +961,15 @@ impl<P: 'static> Inner<P> {
 
     /// Like [`arm_slot`](Self::arm_slot), if there is something to do. Never inlined: both timers share it.
     #[inline(never)]
-    fn rearm_slot(self: &Rc<Self>, slot: fn(&Self) -> &TimerSlot, at: Option<Time>) {
-        let TimerSlot { timer, depth } = slot(self);
+    fn rearm_slot(self: &Rc<Self>, slot: Slot, at: Option<Time>) {
+        let TimerSlot { timer, depth } = self.slot(slot);
         let earlier = timer.borrow_mut().take();
         drop(earlier);
         let Some(at) = at else {
             return;
         };
         depth.set(self.in_chain.get());
-        let weak = Rc::downgrade(self);
-        let fire = Box::new(move || {
-            if let Some(inner) = weak.upgrade() {
-                inner.timer_went_off(slot);
-            }
-        });
+        let fire = self.later(Job::Timer(slot));
         let handle = self.platform.set_timer(at.since(self.platform.now()), fire);
         *timer.borrow_mut() = Some(Timer {
             at,

@@ -354,6 +354,17 @@ macro_rules! options {
                 Ok(())
             }
 
+            /// The options whose numbers were checked by [`OPTIONS`]: `number` is asked for that of each row. For a face
+            /// that checks them where they are given.
+            #[must_use]
+            #[inline(never)]
+            pub fn from_numbers(number: impl Fn(usize) -> f64) -> Self {
+                Self {
+                    $($name: <$type as Number>::from_number(number(Row::$name as usize)),)+
+                    given: u64::MAX,
+                }
+            }
+
             /// The value of every option, in the order of [`OPTIONS`].
             fn numbers(&self) -> [f64; OPTIONS.len()] {
                 [$(<$type as Number>::to_number(self.$name),)+]

@@ -421,6 +421,7 @@ impl Shared {
     }
 
     /// Wakes the tasks whose condition now holds.
+    #[inline(never)]
     fn wake_waiting(&self, is_there: &dyn Fn(Option<usize>) -> bool) {
         let next = || self.waiting.borrow_mut().take(is_there);
         while let Some(waker) = next() {

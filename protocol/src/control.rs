@@ -158,18 +158,16 @@ impl Control {
     /// The text of a [`Control::Ping`], built without `fmt`, whose code is many times larger.
     #[must_use]
     pub fn ping(number: Option<u64>) -> String {
+        fn write(text: &mut String, number: u64) {
+            if number >= 10 {
+                write(text, number / 10);
+            }
+            text.push(char::from(b'0' + (number % 10) as u8));
+        }
         let mut text = String::from(Self::PING);
         if let Some(number) = number {
             text.push(' ');
-            let mut unit = 1;
-            while number / unit >= 10 {
-                unit *= 10;
-            }
-            while unit > 0 {
-                let digit = (number / unit % 10) as u8;
-                text.push(char::from(b'0' + digit));
-                unit /= 10;
-            }
+            write(&mut text, number);
         }
         text
     }
@@ -178,20 +176,20 @@ impl Control {
     /// an unknown control message from a text of the application.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let text = text.strip_prefix(MARK)?;
+        let text = text.as_bytes().strip_prefix(&[MARK as u8])?;
         let (name, argument) = head(text, b' ');
         match (name, argument) {
-            ("beat", Some(interval)) => Some(Self::Beat {
+            (b"beat", Some(interval)) => Some(Self::Beat {
                 interval_ms: digits(interval)?,
             }),
-            ("ping", None) => Some(Self::Ping { number: None }),
-            ("ping", Some(number)) => Some(Self::Ping {
+            (b"ping", None) => Some(Self::Ping { number: None }),
+            (b"ping", Some(number)) => Some(Self::Ping {
                 number: Some(digits(number)?),
             }),
-            ("pong", Some(number)) => Some(Self::Pong {
+            (b"pong", Some(number)) => Some(Self::Pong {
                 number: digits(number)?,
             }),
-            ("reconnect", Some(window)) => Window::parse(window).map(Self::Reconnect),
+            (b"reconnect", Some(window)) => Window::parse(window).map(Self::Reconnect),
             _ => None,
         }
     }
@@ -222,7 +220,7 @@ impl Window {
     /// The prefix of the window in the reason of a Close.
     const IN_REASON: &str = "reconnect=";
 
-    fn parse(text: &str) -> Option<Self> {
+    fn parse(text: &[u8]) -> Option<Self> {
         let (min, max) = head(text, b'-');
         let (min_ms, max_ms) = (digits(min)?, digits(max?)?);
         (min_ms <= max_ms).then_some(Self { min_ms, max_ms })
@@ -239,10 +237,10 @@ impl Window {
     /// ```
     #[must_use]
     pub fn in_reason(reason: &str) -> Option<Self> {
-        let mut rest = Some(reason);
+        let mut rest = Some(reason.as_bytes());
         while let Some(text) = rest {
             let (word, more) = head(text, b' ');
-            if let Some(window) = word.strip_prefix(Self::IN_REASON) {
+            if let Some(window) = word.strip_prefix(Self::IN_REASON.as_bytes()) {
                 return Self::parse(window);
             }
             rest = more;
@@ -264,20 +262,20 @@ impl fmt::Display for Window {
 }
 
 /// A whole number of at most ten decimal digits, without sign or space.
-fn digits(text: &str) -> Option<u64> {
+fn digits(text: &[u8]) -> Option<u64> {
     if !(1..=10).contains(&text.len()) {
         return None;
     }
-    text.bytes().try_fold(0, |number: u64, byte| {
+    text.iter().try_fold(0, |number: u64, byte| {
         let digit = byte.is_ascii_digit().then(|| u64::from(byte - b'0'))?;
         Some(number * 10 + digit)
     })
 }
 
-/// Splits `text` at the first `mark`, an ASCII byte, into what precedes and what follows it. The character
-/// search of `str` compiles to many times the code.
-fn head(text: &str, mark: u8) -> (&str, Option<&str>) {
-    match text.bytes().position(|byte| byte == mark) {
+/// Splits `text` at the first `mark` into what precedes and what follows it. The character search of `str` compiles to
+/// many times the code.
+fn head(text: &[u8], mark: u8) -> (&[u8], Option<&[u8]>) {
+    match text.iter().position(|byte| *byte == mark) {
         Some(at) => (text.get(..at).unwrap_or_default(), text.get(at + 1..)),
         None => (text, None),
     }

@@ -21,6 +21,7 @@ const ONLINE_MS: (f64, f64) = (200.0, 2_000.0);
 
 impl<P> Connection<P> {
     /// Starts an attempt with a new generation, or waits until one more is allowed.
+    #[inline(never)]
     pub(super) fn begin(&mut self, now: Time, why: Why) {
         let wait = self.bucket.take(now);
         if wait > 0 {
@@ -100,6 +101,7 @@ impl<P> Connection<P> {
     }
 
     /// Forgets failures that precede a stable connection.
+    #[inline(never)]
     pub(super) fn settle_failures(&mut self, now: Time) {
         if let State::Open { since, .. } = self.state
             && now.since(since) >= self.options.stable_after
@@ -171,6 +173,7 @@ impl<P> Connection<P> {
         (self.backoff(context), Why::PolicyRetries)
     }
 
+    #[inline(never)]
     fn backoff(&self, context: &Context) -> u64 {
         backoff(&self.options, self.failures, context.chance)
     }
@@ -181,6 +184,7 @@ impl<P> Connection<P> {
     }
 
     /// Like [`let_go`](Self::let_go), with the code and reason for the close.
+    #[inline(never)]
     fn let_go_with(&mut self, loss: &Loss, code: Option<u16>, reason: String) {
         let generation = self.generation;
         self.wire.turning = None;
@@ -211,6 +215,7 @@ impl<P> Connection<P> {
     }
 
     /// Final: reports what was not sent, and marks this close as the final one.
+    #[inline(never)]
     pub(super) fn end(&mut self, loss: Loss, why: Why) {
         self.state = State::Closed;
         self.outputs.push_back(Pending::Over);
@@ -297,6 +302,7 @@ impl<P> Connection<P> {
         }
     }
 
+    #[inline(never)]
     fn look_and_ping(&mut self) {
         self.wire.asking = true;
         self.wire.measuring = false;
@@ -304,6 +310,7 @@ impl<P> Connection<P> {
         self.ping();
     }
 
+    #[inline(never)]
     pub(super) fn ping(&mut self) {
         self.wire.question_at = None;
         self.effects.push_back(Effect::Ping {
@@ -312,6 +319,7 @@ impl<P> Connection<P> {
     }
 
     /// The browser's buffer was measured: does what the silence requires.
+    #[inline(never)]
     pub(super) fn look_for_life(&mut self, now: Time) {
         let liveness = &mut self.wire.liveness;
         let mut life = liveness.judge(now);

@@ -64,6 +64,7 @@ impl<P> Connection<P> {
         self.drop_queue();
     }
 
+    #[inline(never)]
     fn ask_to_close(&mut self, code: Option<u16>, reason: String) {
         self.effects.push_back(Effect::Close {
             generation: self.generation,
@@ -133,6 +134,7 @@ impl<P> Connection<P> {
         self.end_closing(CloseFrame::abnormal(), cause, error);
     }
 
+    #[inline(never)]
     fn end_closing(&mut self, close: CloseFrame, cause: Cause, error: Option<String>) {
         let loss = Loss {
             close,

@@ -1,8 +1,8 @@
 //! Dropped messages that the application has not been informed of yet.
 
-use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
+use super::line::Line;
 use super::queue::Queued;
 use super::unconfirmed::Tally;
 use super::{DropReason, Dropped};
@@ -16,7 +16,7 @@ const LEAST_KEPT: (usize, usize) = (256, 65_536);
 #[derive(Clone, Debug, Hash)]
 pub(super) struct Drops<P> {
     pub(super) reason: DropReason,
-    kept: VecDeque<Queued<P>>,
+    kept: Line<Queued<P>>,
     /// Bytes in these.
     held: usize,
     all: Tally,
@@ -26,7 +26,7 @@ impl<P> Drops<P> {
     pub(super) const fn new(reason: DropReason) -> Self {
         Self {
             reason,
-            kept: VecDeque::new(),
+            kept: Line::new(),
             held: 0,
             all: Tally {
                 messages: 0,

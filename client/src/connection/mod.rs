@@ -49,6 +49,7 @@ mod bucket;
 mod closing;
 mod dropped;
 mod event;
+mod line;
 mod liveness;
 mod policy;
 mod queue;
@@ -58,7 +59,6 @@ mod tests;
 mod time;
 mod unconfirmed;
 
-use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::hash::{Hash, Hasher};
@@ -81,6 +81,7 @@ pub use unconfirmed::Tally;
 
 use bucket::Bucket;
 use dropped::Drops;
+use line::Line;
 use liveness::{Life, Liveness, STALE_MS};
 use queue::{Queue, Queued, earliest};
 use sending::InHand;
@@ -246,8 +247,8 @@ pub struct Connection<P> {
     woken: Option<Time>,
     /// Whether the server also sends, unasked, what would be an answer to a ping without a number.
     distrusts: bool,
-    effects: VecDeque<Effect<P>>,
-    outputs: VecDeque<Pending<P>>,
+    effects: Line<Effect<P>>,
+    outputs: Line<Pending<P>>,
     totals: Totals,
 }
 
@@ -299,8 +300,8 @@ impl<P> Connection<P> {
             bucket: Bucket::new(options.attempt_burst, options.attempt_interval),
             woken: None,
             distrusts: false,
-            effects: VecDeque::new(),
-            outputs: VecDeque::new(),
+            effects: Line::new(),
+            outputs: Line::new(),
             totals: Totals::default(),
         }
     }
@@ -483,36 +484,27 @@ impl<P> Connection<P> {
         }
     }
 
+    #[inline(never)]
     fn loss_by(&self, now: Time, input: &Input<P>) -> Option<Loss> {
-        let lost_by = |cause, error: Option<&String>| {
-            Some(Loss {
-                close: CloseFrame::abnormal(),
-                cause,
-                was_open: self.is_open(),
-                error: error.cloned(),
-            })
-        };
-        let lost = |cause| lost_by(cause, None);
-        match (input, &self.state) {
+        let mut frame = None;
+        let (cause, error) = match (input, &self.state) {
             (Input::ResolveFailed { generation, error }, State::Resolving { .. })
                 if *generation == self.generation =>
             {
-                lost_by(Cause::Provider, error.as_ref())
+                (Cause::Provider, error)
             }
             (Input::OpenFailed { generation, error }, State::Connecting { .. })
                 if *generation == self.generation =>
             {
-                lost_by(Cause::Refused, error.as_ref())
+                (Cause::Refused, error)
             }
             (
                 Input::SocketClosed { generation, close },
                 State::Connecting { .. } | State::Open { .. },
-            ) if *generation == self.generation => Some(Loss {
-                close: close.clone(),
-                cause: Cause::Socket,
-                was_open: self.is_open(),
-                error: self.wire.error.clone(),
-            }),
+            ) if *generation == self.generation => {
+                frame = Some(close);
+                (Cause::Socket, &self.wire.error)
+            }
             (
                 Input::TransmitFailed {
                     generation, error, ..
@@ -522,32 +514,35 @@ impl<P> Connection<P> {
                 && self.is_in_hand(*generation)
                 && !self.refuses_again() =>
             {
-                lost_by(Cause::SendFailed, error.as_ref())
+                (Cause::SendFailed, error)
             }
             (Input::TooBig { generation }, State::Open { .. })
                 if *generation == self.generation =>
             {
-                lost(Cause::MessageTooBig)
+                (Cause::MessageTooBig, &None)
             }
             // No timer ends anything by itself: see `let_arrive`.
             (Input::Turned { generation, turn }, state) if self.awaits(*generation, *turn) => {
-                match state {
-                    State::Resolving { deadline } if *deadline <= now => {
-                        lost(Cause::ProviderTimeout)
-                    }
-                    State::Connecting { deadline } if *deadline <= now => {
-                        lost(Cause::ConnectTimeout)
-                    }
+                let cause = match state {
+                    State::Resolving { deadline } if *deadline <= now => Cause::ProviderTimeout,
+                    State::Connecting { deadline } if *deadline <= now => Cause::ConnectTimeout,
                     State::Open { .. } => match self.wire.liveness.judge(now) {
-                        Life::Silent => lost(Cause::HeartbeatTimeout),
-                        Life::Unanswered => lost(Cause::ProbeTimeout),
-                        Life::Fine | Life::Ask | Life::Stale => None,
+                        Life::Silent => Cause::HeartbeatTimeout,
+                        Life::Unanswered => Cause::ProbeTimeout,
+                        Life::Fine | Life::Ask | Life::Stale => return None,
                     },
-                    _ => None,
-                }
+                    _ => return None,
+                };
+                (cause, &None)
             }
-            _ => None,
-        }
+            _ => return None,
+        };
+        Some(Loss {
+            close: frame.map_or_else(CloseFrame::abnormal, Clone::clone),
+            cause,
+            was_open: self.is_open(),
+            error: error.clone(),
+        })
     }
 
     // ----- inputs
@@ -631,44 +626,28 @@ impl<P> Connection<P> {
                 }
             }
             Input::Opened { generation } => self.opened(context.now, generation),
-            Input::Alive { generation } => {
-                if self.is_connected(generation) {
-                    self.wire.liveness.heard(context.now);
-                }
+            Input::Alive { generation }
+            | Input::AnswersPings { generation }
+            | Input::Pinged { generation }
+            | Input::Answered { generation, .. }
+            | Input::Beats { generation, .. }
+            | Input::Window { generation, .. }
+                if !self.is_connected(generation) => {}
+            Input::Alive { .. } => self.wire.liveness.heard(context.now),
+            Input::AnswersPings { .. } => self.wire.liveness.answers_pings(),
+            Input::Pinged { .. } => {
+                self.wire.unconfirmed.asked();
+                // Also if a message was accepted after the ping was requested.
+                self.wire.question_at = None;
             }
-            Input::AnswersPings { generation } => {
-                if self.is_connected(generation) {
-                    self.wire.liveness.answers_pings();
-                }
+            Input::Answered { number, .. } => self.answered(context.now, number),
+            Input::Beats { interval_ms, .. } => {
+                let (min, max) = BEAT_MS;
+                let interval = interval_ms.clamp(min, max);
+                self.wire.liveness.expect(context.now, interval);
             }
-            Input::Pinged { generation } => {
-                if self.is_connected(generation) {
-                    self.wire.unconfirmed.asked();
-                    // Also if a message was accepted after the ping was requested.
-                    self.wire.question_at = None;
-                }
-            }
-            Input::Answered { generation, number } => {
-                if self.is_connected(generation) {
-                    self.answered(context.now, number);
-                }
-            }
-            Input::Beats {
-                generation,
-                interval_ms,
-            } => {
-                if self.is_connected(generation) {
-                    let (min, max) = BEAT_MS;
-                    let interval = interval_ms.clamp(min, max);
-                    self.wire.liveness.expect(context.now, interval);
-                }
-            }
-            Input::Window {
-                generation,
-                min_ms,
-                max_ms,
-            } => {
-                if self.is_connected(generation) && min_ms <= max_ms {
+            Input::Window { min_ms, max_ms, .. } => {
+                if min_ms <= max_ms {
                     self.wire.window = Some(Window { min_ms, max_ms });
                 }
             }
@@ -881,6 +860,7 @@ impl<P> Connection<P> {
 
     /// Something would be given up now. But what arrived in time may still wait in the event loop, behind the timer:
     /// this gives it a chance first.
+    #[inline(never)]
     fn let_arrive(&mut self, now: Time, deadline: Time) {
         let wire = &mut self.wire;
         match wire.turning {
@@ -932,6 +912,7 @@ impl<P> Connection<P> {
 
     // ----- reporting to the application
 
+    #[inline(never)]
     fn tell(&mut self, event: Event<P>) {
         self.outputs
             .push_back(Pending::Output(Output::Event(event)));
@@ -969,11 +950,13 @@ impl<P> Connection<P> {
         }
     }
 
+    #[inline(never)]
     fn tell_closed(&mut self, loss: Loss, retry_in: Option<u64>, why: Why) {
         let closed = self.closed(loss, retry_in, why);
         self.tell(Event::Closed(closed));
     }
 
+    #[inline(never)]
     fn report_dropped(&mut self, reason: DropReason, messages: Vec<Queued<P>>) {
         if messages.is_empty() {
             return;

@@ -1,8 +1,8 @@
 //! The outgoing queue: bounded in messages and bytes, in order, with a time to live.
 
-use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
+use super::line::Line;
 use super::time::Time;
 
 /// A queued message.
@@ -23,8 +23,8 @@ pub(super) struct Queued<P> {
 /// `expires` in them.
 #[derive(Clone, Debug, Hash)]
 pub(super) struct Queue<P> {
-    first: VecDeque<Queued<P>>,
-    ordinary: VecDeque<Queued<P>>,
+    first: Line<Queued<P>>,
+    ordinary: Line<Queued<P>>,
     bytes: usize,
     next_expiry: Option<Time>,
     /// Whether the contents changed since [`news`](Self::news) was called.
@@ -43,8 +43,8 @@ pub(super) enum Lane {
 impl<P> Queue<P> {
     pub(super) const fn new() -> Self {
         Self {
-            first: VecDeque::new(),
-            ordinary: VecDeque::new(),
+            first: Line::new(),
+            ordinary: Line::new(),
             bytes: 0,
             next_expiry: None,
             changed: false,
@@ -86,13 +86,14 @@ impl<P> Queue<P> {
         (core::mem::replace(&mut self.told, now) != now).then_some(now)
     }
 
-    const fn lane(&mut self, lane: Lane) -> &mut VecDeque<Queued<P>> {
+    const fn lane(&mut self, lane: Lane) -> &mut Line<Queued<P>> {
         match lane {
             Lane::First => &mut self.first,
             Lane::Ordinary => &mut self.ordinary,
         }
     }
 
+    #[inline(never)]
     fn account(&mut self, message: &Queued<P>) {
         self.changed = true;
         self.bytes = self.bytes.saturating_add(message.bytes);
@@ -111,6 +112,7 @@ impl<P> Queue<P> {
     }
 
     /// The next message to send; with `only_first`, none from the ordinary lane.
+    #[inline(never)]
     pub(super) fn pop(&mut self, only_first: bool) -> Option<(Lane, Queued<P>)> {
         let (lane, message) = match self.first.pop_front() {
             Some(message) => (Lane::First, message),
@@ -145,26 +147,28 @@ impl<P> Queue<P> {
         if self.next_expiry.is_none_or(|expiry| expiry > now) {
             return expired;
         }
-        let mut next_expiry = None;
-        for lane in [&mut self.first, &mut self.ordinary] {
-            // One full rotation restores the order of what is kept.
-            for _ in 0..lane.len() {
-                let Some(message) = lane.pop_front() else {
-                    break;
-                };
-                if message.expires.is_some_and(|expires| expires <= now) {
-                    expired.push(message);
-                } else {
-                    next_expiry = earliest(next_expiry, message.expires);
-                    lane.push_back(message);
-                }
+        // One full rotation restores the order of what is kept, which is counted anew.
+        self.next_expiry = None;
+        let first = self.first.len();
+        for at in 0..self.len() {
+            let lane = if at < first {
+                Lane::First
+            } else {
+                Lane::Ordinary
+            };
+            let Some(message) = self.lane(lane).pop_front() else {
+                break;
+            };
+            self.bytes = self.bytes.saturating_sub(message.bytes);
+            if message.expires.is_some_and(|expires| expires <= now) {
+                self.changed = true;
+                expired.push(message);
+            } else {
+                let changed = self.changed;
+                self.push(lane, message);
+                self.changed = changed;
             }
         }
-        self.changed |= !expired.is_empty();
-        for message in &expired {
-            self.bytes = self.bytes.saturating_sub(message.bytes);
-        }
-        self.next_expiry = next_expiry;
         expired
     }
 

@@ -140,6 +140,7 @@ impl<P> Connection<P> {
     }
 
     /// Keeps a message that cannot go out now, or drops it.
+    #[inline(never)]
     fn enqueue(
         &mut self,
         now: Time,
@@ -194,6 +195,7 @@ impl<P> Connection<P> {
 
     /// Puts the message in hand back where it came from; a volatile one is dropped. `refused` says that the
     /// connection is given up for it.
+    #[inline(never)]
     pub(super) fn take_back(&mut self, payload: P, refused: bool) {
         if let Some(in_hand) = self.in_hand.take() {
             let InHand { lane, volatile, .. } = in_hand;
@@ -293,6 +295,7 @@ impl<P> Connection<P> {
     }
 
     /// Passes the next message of the queue to the browser, if allowed.
+    #[inline(never)]
     pub(super) fn pump(&mut self, now: Time) {
         if self.in_hand.is_some() {
             return;
@@ -390,6 +393,7 @@ impl<P> Connection<P> {
         }
     }
 
+    #[inline(never)]
     pub(super) fn measure(&mut self) {
         if !core::mem::replace(&mut self.wire.measuring, true) {
             self.effects.push_back(Effect::Measure {
@@ -500,10 +504,18 @@ impl<P> Connection<P> {
     }
 
     pub(super) fn expire(&mut self, now: Time) {
+        if self.queue.next_expiry().is_some_and(|at| at <= now) {
+            self.drop_expired(now);
+        }
+    }
+
+    #[inline(never)]
+    fn drop_expired(&mut self, now: Time) {
         let expired = self.queue.take_expired(now);
         self.report_dropped(DropReason::Expired, expired);
     }
 
+    #[inline(never)]
     pub(super) fn drop_queue(&mut self) {
         let unsent = self.queue.take_all();
         self.report_dropped(DropReason::Closed, unsent);

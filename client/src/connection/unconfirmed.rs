@@ -1,6 +1,6 @@
 //! Messages that the browser accepted but the server has not confirmed.
 
-use alloc::collections::VecDeque;
+use super::line::Line;
 
 /// A number of messages, and their bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -13,8 +13,9 @@ pub struct Tally {
 
 impl Tally {
     pub(crate) const fn add(&mut self, other: Self) {
-        self.messages = self.messages.saturating_add(other.messages);
-        self.bytes = self.bytes.saturating_add(other.bytes);
+        // No program counts as far as 64 bits go.
+        self.messages = self.messages.wrapping_add(other.messages);
+        self.bytes = self.bytes.wrapping_add(other.bytes);
     }
 
     pub(super) const fn add_one(&mut self, bytes: usize) {
@@ -43,7 +44,7 @@ pub(super) struct Unconfirmed {
     asked: u64,
     /// The last of them that was answered.
     answered: u64,
-    runs: VecDeque<Run>,
+    runs: Line<Run>,
     /// What answers without a number have confirmed.
     on_trust: Tally,
 }
@@ -141,7 +142,7 @@ impl Unconfirmed {
     /// Everything unconfirmed.
     pub(super) fn tally(&self) -> Tally {
         let mut sum = Tally::default();
-        for run in &self.runs {
+        for run in self.runs.iter() {
             sum.add(run.tally);
         }
         sum
