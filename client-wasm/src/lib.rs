@@ -199,28 +199,26 @@ impl Core {
             _ => {}
         }
         let snapshot = self.0.snapshot();
-        let next = snapshot.next_attempt_in;
-        let counters = [
-            snapshot.attempt.into(),
-            snapshot.attempts,
-            snapshot.opens,
-            snapshot.sent.messages,
-            snapshot.sent.bytes,
-            snapshot.received.messages,
-            snapshot.received.bytes,
-            snapshot.queued.messages,
-            snapshot.queued.bytes,
-            snapshot.dropped.messages,
-            snapshot.dropped.bytes,
-            snapshot.unconfirmed.messages,
-            snapshot.unconfirmed.bytes,
-            snapshot.abandoned,
-            // Without one, NaN.
-            next.map_or(u64::MAX, |next| next.as_millis() as u64),
-        ];
-        match counters.get(index) {
-            Some(&counter) if counter != u64::MAX => counter as f64,
-            _ => f64::NAN,
-        }
+        let counter = match index {
+            0 => snapshot.attempt.into(),
+            1 => snapshot.attempts,
+            2 => snapshot.opens,
+            3 => snapshot.sent.messages,
+            4 => snapshot.sent.bytes,
+            5 => snapshot.received.messages,
+            6 => snapshot.received.bytes,
+            7 => snapshot.queued.messages,
+            8 => snapshot.queued.bytes,
+            9 => snapshot.dropped.messages,
+            10 => snapshot.dropped.bytes,
+            11 => snapshot.unconfirmed.messages,
+            12 => snapshot.unconfirmed.bytes,
+            13 => snapshot.abandoned,
+            _ => match snapshot.next_attempt_in {
+                Some(next) => next.as_millis() as u64,
+                None => return f64::NAN,
+            },
+        };
+        counter as f64
     }
 }

@@ -28,6 +28,7 @@ const FACE: Module = Module {
     folder: "client-wasm",
     output: "wasm-pack",
     sources: &[
+        "client-wasm/.cargo",
         "client-wasm/Cargo.toml",
         "client-wasm/js",
         "client-wasm/src",
@@ -227,6 +228,8 @@ fn add_commonjs(package: &Path) -> Result<()> {
 /// Compiles in advance what wasm-pack needs, with the same settings.
 fn compile(wasm_std: &WasmStd) -> Result<()> {
     let mut cargo = wasm_std.cargo("build");
+    // Where wasm-pack starts it, too, and where its settings are.
+    cargo.current_dir(checkout::path(FACE.folder));
     cargo.args([
         "--quiet",
         "--lib",
