@@ -337,7 +337,7 @@ export class ReconnectingWebSocket extends Target {
     // It waits, or is reported.
     message.keep();
     if (handed === TOO_LATE) this.#discarded += bytes;
-    else if (message.host === null) message.wait(host, first, volatile, this.#expiry(ttl));
+    if (message.host === null) message.wait(host, first, volatile, this.#expiry(ttl));
   }
 
   /** When a message expires. */

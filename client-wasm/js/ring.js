@@ -45,6 +45,9 @@ const IS_CLOSED = 3;
  */
 const CLOSE_AFTER_ERROR = 1_000;
 
+/** How many milliseconds `ws` gets for what it has read. `client/src/browser.rs` has the same number. */
+const INFLATING = 100;
+
 /** Answers of `verdictOf` that are no waits, as in `src/host.rs`, and the one that leaves it to the policy. */
 export const RETRY = -1;
 export const STOP = -2;
@@ -190,7 +193,8 @@ export function defer(id) {
 /**
  * Calls back in a task behind the socket events that wait already. Browsers run such tasks in the order in which they
  * were posted, messages of a channel, unlike timers, in hidden pages, too. Node runs timers before sockets, and what is
- * immediate behind them.
+ * immediate behind them. But `ws` inflates a compressed message in a thread, and reports the end of a socket later still.
+ * So it gets some time on real timers, and then Node reads its sockets again, in case the program was busy meanwhile.
  *
  * @returns 0 if it will not call back: on fake timers nothing waits but what the test has still to do
  */
@@ -200,7 +204,8 @@ export function turn(id) {
   const thing = { id, isLive: true, from: alive() };
   const run = () => tell(thing);
   if (setImmediate) {
-    setImmediate(run);
+    if (setTimeout.name === 'setTimeout') setImmediate(setTimeout, setImmediate, INFLATING, run);
+    else setImmediate(run);
   } else if (MessageChannel) {
     const { port1, port2 } = new MessageChannel();
     port1.onmessage = () => {

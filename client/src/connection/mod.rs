@@ -310,6 +310,7 @@ impl<P> Connection<P> {
     /// attempts, and makes the next `open` a reconnection if the other had been open. For a connection that is
     /// [`Phase::Idle`].
     pub fn go_on_from(&mut self, earlier: &Snapshot) {
+        self.queue.report_anew();
         self.failures = earlier.attempt.saturating_sub(1);
         self.totals = Totals {
             attempts: earlier.attempts,

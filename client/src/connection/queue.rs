@@ -86,6 +86,12 @@ impl<P> Queue<P> {
         (core::mem::replace(&mut self.told, now) != now).then_some(now)
     }
 
+    /// Makes the queue report what it holds, since the last report was made elsewhere.
+    pub(super) const fn report_anew(&mut self) {
+        self.changed = true;
+        self.told = (usize::MAX, usize::MAX);
+    }
+
     const fn lane(&mut self, lane: Lane) -> &mut Line<Queued<P>> {
         match lane {
             Lane::First => &mut self.first,
@@ -237,6 +243,16 @@ mod tests {
         assert_eq!(queue.bytes(), 20);
         assert_eq!(payloads(queue.take_all()), [2, 4]);
         assert_eq!(queue.next_expiry(), None);
+    }
+
+    // [R25]
+    #[test]
+    fn what_another_core_reported_is_reported_anew() {
+        let mut queue = Queue::<u32>::new();
+        assert_eq!(queue.news(), None);
+        queue.report_anew();
+        assert_eq!(queue.news(), Some((0, 0)));
+        assert_eq!(queue.news(), None);
     }
 
     #[test]

@@ -13,14 +13,16 @@ import { TEST_TIMEOUT, within } from '../lib/limits.mjs';
 import { installPackage } from '../lib/package.mjs';
 import { pause } from './lib/world.mjs';
 
-/** In a process of its own, since this one is busy: says something every 100 ms, and echoes. */
+/** In a process of its own, since this one is busy: says something every 100 ms, or echoes; compressed or not. */
 const SERVER = `
   import { WebSocketServer } from 'ws';
-  const server = new WebSocketServer({ port: 0, host: '127.0.0.1' }, () => console.log(server.address().port));
+  const options = { port: 0, host: '127.0.0.1', perMessageDeflate: { threshold: 0 } };
+  const server = new WebSocketServer(options, () => console.log(server.address().port));
   server.on('connection', (socket, { url }) => {
-    socket.on('message', (data) => socket.send(String(data)));
-    if (url !== '/talks') return;
-    const timer = setInterval(() => socket.send('tick'), 100);
+    const compress = url.includes('compressed');
+    socket.on('message', (data) => socket.send(String(data), { compress }));
+    if (!url.startsWith('/talks')) return;
+    const timer = setInterval(() => socket.send('tick', { compress }), 100);
     socket.on('close', () => clearInterval(timer));
   });
 `;
@@ -54,14 +56,14 @@ describe('a busy program on Node', { timeout: 2 * TEST_TIMEOUT }, () => {
     for (const [words, page, more] of [
       ['whose messages wait', 'talks', {}],
       ['that answers', 'silent', { heartbeatMessage: 'ping' }],
+      ['whose compressed messages wait', 'talks-compressed', {}],
     ]) {
       test(`[R1][R20] keeps a server ${words}, by the WebSocket of ${name}`, { timeout: TEST_TIMEOUT }, async () => {
         const socket = new ReconnectingWebSocket(`ws://127.0.0.1:${port}/${page}`, [], { ...HEARTBEAT, ...more, WebSocket });
         await within(once(socket, 'open'), 'the opening');
         for (let time = 0; time < 3; time += 1) {
           await pause(150);
-          const end = performance.now() + BUSY;
-          while (performance.now() < end);
+          beBusy(BUSY);
         }
         await pause(500);
         const { attempts, abandoned } = socket.snapshot();
@@ -69,5 +71,23 @@ describe('a busy program on Node', { timeout: 2 * TEST_TIMEOUT }, () => {
         assert.deepEqual({ attempts, abandoned }, { attempts: 1, abandoned: 0 });
       });
     }
+    for (const command of ['close', 'suspend']) {
+      test(`[R17][R20] hears the answer to ${command}(), by the WebSocket of ${name}`, { timeout: TEST_TIMEOUT }, async () => {
+        const socket = new ReconnectingWebSocket(`ws://127.0.0.1:${port}/silent`, [], { closeTimeout: 500, WebSocket });
+        await within(once(socket, 'open'), 'the opening');
+        const end = once(socket, 'close');
+        socket[command](4000, 'done');
+        // Not so long that the program must have slept.
+        beBusy(1_500);
+        const [{ code, wasClean }] = await within(end, 'the end');
+        socket.close();
+        assert.deepEqual({ code, wasClean }, { code: 4000, wasClean: true });
+      });
+    }
   }
 });
+
+function beBusy(millis) {
+  const end = performance.now() + millis;
+  while (performance.now() < end);
+}

@@ -232,6 +232,60 @@ describe('when the WebAssembly module fails', { timeout: 4 * TEST_TIMEOUT }, () 
     });
   }
 
+  test('[R25][R31] what was sent to a socket that is closing is reported, although nothing had reported it', async () => {
+    server.closing = 'stall';
+    const { socket, seen } = await open();
+    socket.close();
+    await time.advance(0);
+    assert.equal(socket.state, 'closing');
+    socket.send('late');
+    breakModule();
+    assert.equal(socket.state, 'closed');
+    await settle();
+    assert.deepEqual(seen, ['closing 1', 'closed 1', 'error', 'dropped closed late', 'close 1006 internal-error null 0/0']);
+    assert.equal(socket.snapshot().droppedMessages, 1);
+  });
+
+  for (const [what, heartbeatMessage] of Object.entries({
+    'sends nothing, as it throws': () => { throw new Error('of the test'); },
+    'sends something of its own': (socket) => {
+      socket.send('of its own');
+      socket.send('volatile', { volatile: true });
+      return 'ping';
+    },
+  })) {
+    test(`[R25][R31] a function for the heartbeat that ${what} has no message sent twice, nor reported as dropped`, async (t) => {
+      const { reportError } = globalThis;
+      globalThis.reportError = () => {};
+      t.after(() => { globalThis.reportError = reportError; });
+      let beats = 0;
+      const made = await open({
+        heartbeatInterval: 1_000,
+        heartbeatGrace: 60_000,
+        heartbeatMessage: () => {
+          beats += 1;
+          return beats === 1 ? heartbeatMessage(made.socket) : 'ping';
+        },
+      });
+      const { socket, seen, connection } = made;
+      await time.advance(1_000);
+      assert.equal(beats, 1);
+      socket.send('next');
+      const sent = socket.snapshot().messagesSent;
+      const had = connection.received.filter((message) => message !== 'ping');
+      assert.equal(had.length, sent);
+      breakModule();
+      assert.equal(socket.snapshot().messagesSent, sent);
+      await time.advance(5_000);
+      await settle();
+      const next = await server.nextConnection();
+      await server.settled();
+      assert.deepEqual(next.received, []);
+      assert.deepEqual(seen.filter((line) => line.startsWith('dropped')), []);
+      socket.close();
+    });
+  }
+
   test('[R31] loops over messages and promises go on over it', async () => {
     const endpoint = server.endpoint('/typed', { codec: installed.typed.json });
     const socket = new installed.typed.TypedSocket('ws://example.test/typed');

@@ -107,6 +107,19 @@ describe('promises on the test kit', { timeout: TEST_TIMEOUT }, () => {
     socket.close();
   });
 
+  test('[R25] a queue that empties as the core takes it over is reported as empty', async () => {
+    const { socket, of } = make(URL_OF_CHAT, [], { startClosed: true });
+    const told = [];
+    socket.addEventListener('queuechange', ({ queuedMessages }) => told.push(queuedMessages));
+    socket.send('x');
+    await time.advance(0);
+    socket.reconnect();
+    socket.close();
+    await time.advance(0);
+    assert.deepEqual(of('dropped').map(({ messages }) => messages), [['x']]);
+    assert.deepEqual(told, [1, 0]);
+  });
+
   test('[R32] the debug log tells no sub-protocol, no reason of a close and nothing that a function throws', async () => {
     server.protocols = ['secret-protocol'];
     const lines = [];
