@@ -45,7 +45,7 @@ const IS_CLOSED = 3;
  */
 const CLOSE_AFTER_ERROR = 1_000;
 
-/** How many milliseconds `ws` gets for what it has read. `client/src/browser.rs` has the same number. */
+/** How many milliseconds `ws` gets for what it has read. In Rust, whose programs rarely run on Node, it gets none. */
 const INFLATING = 100;
 
 /** Answers of `verdictOf` that are no waits, as in `src/host.rs`, and the one that leaves it to the policy. */

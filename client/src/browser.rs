@@ -422,18 +422,7 @@ impl Drop for Timeout {
 /// Calls a function in a task behind the waiting socket events, like `turn` in `client-wasm/js/ring.js`, which
 /// explains why this way.
 fn after_events(run: &JsValue) {
-    let [immediate, timer] = ["setImmediate", "setTimeout"].map(global);
-    let arguments = match read(&timer, "name") == "setTimeout" {
-        true => Array::of4(&timer, &immediate, &JsValue::from(INFLATING_MS), run),
-        false => Array::of1(run),
-    };
-    if Reflect::apply(
-        immediate.unchecked_ref::<Function>(),
-        &JsValue::UNDEFINED,
-        &arguments,
-    )
-    .is_ok()
-    {
+    if call(&js_sys::global(), "setImmediate", run, &JsValue::UNDEFINED).is_ok() {
         return;
     }
     let channel = make(&global("MessageChannel"), "", &JsValue::UNDEFINED).unwrap_or_default();
@@ -622,9 +611,6 @@ const ABNORMAL: u16 = 1006;
 /// A socket that is still connecting is not awaited beyond the task: by the standard, it is closed before it reports
 /// an error, and Node 22's reports nothing more (nodejs/undici#3546). A close could only say that it failed.
 const CLOSE_AFTER_ERROR_MS: u64 = 1_000;
-
-/// How many milliseconds `ws` gets for what it has read. `client-wasm/js/ring.js` has the same number.
-const INFLATING_MS: i32 = 100;
 
 thread_local! {
     /// All sockets with listeners.
