@@ -1,6 +1,6 @@
 // Measures, and reports the results. `cargo xtask bench` calls this, with everything built and the server running:
 //
-// node run.mjs [--part N]… [--case TEXT] [--quick] [--check] [--write] [--json FILE] [--merge FILE]… [--versions FILE]
+//     node run.mjs [--part N]… [--case TEXT] [--quick] [--check] [--write] [--json FILE] [--merge FILE]… [--versions FILE]
 //         [--seed N] [--profile]
 //
 // With `--profile` nothing is measured: it prints where the cases of parts 1 and 2 spend their time. The exit code is 1

@@ -26,14 +26,14 @@ export function startRawServer() {
   return listen(answer);
 }
 
-/** Starts a server that answers no handshake: on a port of its own, for browsers connect to one port one by one. */
+/** Starts a server that answers no handshake: on its own port, since browsers connect to a port one at a time. */
 export function startSilentServer() {
   return listen(() => {});
 }
 
 /**
- * @param upgrade - called with every handshake's request and its socket
- * @returns `address` (`ws:`, without a slash at the end) and `close`
+ * @param upgrade - called with every handshake request and its socket
+ * @returns `address` (`ws:`, without a trailing slash) and `close`
  */
 async function listen(upgrade) {
   const sockets = new Set();
@@ -41,7 +41,7 @@ async function listen(upgrade) {
   server.on('upgrade', (request, socket) => {
     sockets.add(socket);
     socket.on('close', () => sockets.delete(socket));
-    // A browser that is gone resets its connections.
+    // A browser that has gone resets its connections.
     socket.on('error', () => socket.destroy());
     upgrade(request, socket);
   });
@@ -88,7 +88,7 @@ function answer(request, socket) {
   });
 }
 
-/** An unmasked frame with a whole message. */
+/** An unmasked frame with a complete message. */
 function frame(opcode, content) {
   const body = Buffer.from(content);
   const head = Buffer.alloc(body.length < 126 ? 2 : body.length < 65_536 ? 4 : 10);
@@ -100,8 +100,8 @@ function frame(opcode, content) {
 }
 
 /**
- * Reads the client's messages, each of which `receive` is given, until there is a Close, which it answers unless that
- * is itself the answer.
+ * Passes the client's messages to `receive` until a Close arrives, which it answers, unless that Close is itself the
+ * answer.
  */
 function serve(socket, hasClosed, receive) {
   let unread = Buffer.alloc(0);
@@ -122,7 +122,7 @@ function serve(socket, hasClosed, receive) {
   });
 }
 
-/** The first frame of what a client has sent, or `null` while it is not complete. */
+/** The first frame in the client's data, or `null` while it is incomplete. */
 function readFrame(bytes) {
   if (bytes.length < 2) return null;
   let length = bytes[1] & 0x7f;
