@@ -16,7 +16,7 @@ export const HEARTBEAT = 'heartbeatMessage';
 export const KEEPALIVE = 'keepaliveMessage';
 const PING = ['a string, a buffer, a view or a function', (value) => isFunction(value) || isHeartbeat(value)];
 
-/** The options missing from the table, with the values each accepts. */
+/** The options that are not in the table, with the values each accepts. */
 const OBJECT_OPTIONS = {
   shouldReconnect: ['a function', isFunction],
   signal: ['an AbortSignal', isAbortSignal],

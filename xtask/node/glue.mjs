@@ -1,6 +1,6 @@
 // Makes the WebAssembly module and its wasm-bindgen JavaScript smaller: shortens the names of what they import from
-// each other, and removes what this package does not need. Makes that JavaScript export `shared.js`. Adds the function
-// to the module by which `failure.js` checks that the stack has room.
+// each other, and removes what this package does not need. Makes that JavaScript export `shared.js`. And adds to the
+// module the function that `failure.js` calls to check that the stack has room.
 //
 //     node glue.mjs MODULE JAVASCRIPT VERSION WASM_OPT
 

@@ -1,17 +1,17 @@
-// A WebSocket server whose handshake says whatever a case wants, which real servers do not. The query of the URL
-// tells it:
+// A WebSocket server whose handshake response is whatever a case wants, unlike a real server's. The URL's query
+// controls it:
 //
-//     protocol=NAME     the answer selects this sub-protocol, offered or not (more than once: several headers)
-//     select=first      the answer selects the first of those that the request offers
-//     extension=TEXT    the answer selects this extension
-//     mirror=1          the first message is a JSON array of the sub-protocols that the request offered
-//     frames=HEX        these bytes follow the answer
-//     wait=1            … or rather the first message of the client
-//     echo=1            every message is sent back
-//     huge=N            a binary message of N bytes, all of them 0, follows the answer
+//     protocol=NAME     the response selects this sub-protocol, offered or not (repeated: several headers)
+//     select=first      the response selects the first one offered
+//     extension=TEXT    the response selects this extension
+//     mirror=1          the first message is a JSON array of the sub-protocols offered
+//     frames=HEX        these bytes follow the response
+//     wait=1            … or, with this, the client's first message
+//     echo=1            every message is echoed
+//     huge=N            a binary message of N zero bytes follows the response
 //     deaf=1            a Close is not answered
 //
-// Else a Close is answered with the same, once. Paths other than / are refused.
+// Otherwise a Close is answered with the same, once. Paths other than / are refused.
 
 import { createHash } from 'node:crypto';
 import { createServer } from 'node:http';
