@@ -360,7 +360,7 @@ export class ReconnectingWebSocket extends Target {
     return super.dispatchEvent(event);
   }
 
-  // --- Beyond it
+  // --- Beyond WebSocket
 
   get state() {
     return STATES[this.#read(STATE)];
@@ -418,7 +418,7 @@ export class ReconnectingWebSocket extends Target {
     this.#askNow((core) => core.command(what, ...closing));
   }
 
-  // --- The core, and what stands in for it
+  // --- The core, and the waiting room that stands in for it
 
   #read(index) {
     return this.#ask((core) => core.counter(index));

@@ -427,7 +427,7 @@ export class WaitingRoom {
     }
   }
 
-  // --- Telling
+  // --- Reporting
 
   #tellDropped(reason) {
     const untold = this.#untold.get(reason);

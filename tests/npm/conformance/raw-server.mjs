@@ -21,7 +21,7 @@ const CONTINUATION = 0x0;
 const CLOSE = 0x8;
 const EMPTY_CLOSE = '8800';
 
-/** Starts the server on a free port of 127.0.0.1. See {@link listen} for what it gives. */
+/** Starts the server on a free port of 127.0.0.1. See {@link listen} for the result. */
 export function startRawServer() {
   return listen(answer);
 }
