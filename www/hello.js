@@ -1,5 +1,5 @@
-// The hello endpoint as this page speaks it: which names it accepts, how they are sent, and what may come
-// back. Nothing here touches the page or the socket.
+// The hello endpoint's protocol on this page: which names it accepts, how to send them, and what may come back. Nothing
+// here touches the page or the socket.
 
 /** The longest name that the server greets, in characters (Unicode code points, not UTF-16 units). */
 export const LONGEST_NAME = 256;
@@ -7,13 +7,12 @@ export const LONGEST_NAME = 256;
 /** The sub-protocol that means "the hello endpoint, in JSON". */
 export const SUBPROTOCOL = 'hello.json';
 
-/** The longest text that the page shows of what a server says, in characters. */
+/** How much text from a server the page shows, in characters. */
 const LONGEST_SHOWN = 400;
 
 /**
- * Says what is wrong with a name, in a sentence that also says what is accepted, or returns `null` when the
- * server would greet it. The rules and their order are the server's, so that a name it would refuse is never
- * sent.
+ * Returns what is wrong with a name, in a sentence that also says what is accepted, or `null` if the server would greet
+ * it. The rules and their order are the server's, so that a name it would refuse is never sent.
  */
 export function nameProblem(name) {
   if (/^\p{White_Space}*$/u.test(name)) return explain({ problem: 'empty' });
@@ -41,15 +40,14 @@ function isCount(value) {
   return Number.isSafeInteger(value) && value >= 0;
 }
 
-/** The message that asks for a greeting. */
+/** The message that requests a greeting. */
 export function encodeHello(name) {
   return JSON.stringify({ type: 'hello', name });
 }
 
 /**
- * Reads a message from the server. Whatever was received, the answer is one of
- * `{ kind: 'greeting', text }`, `{ kind: 'refusal', text }` and `{ kind: 'unknown', text }`, its text bounded
- * and printable.
+ * Reads a message from the server. Whatever was received, the result is one of `{ kind: 'greeting', text }`, `{ kind:
+ * 'refusal', text }` and `{ kind: 'unknown', text }`, with bounded and printable text.
  */
 export function decodeAnswer(data) {
   if (typeof data !== 'string') return unknown('binary data where text was expected');
@@ -73,8 +71,8 @@ export function decodeAnswer(data) {
 }
 
 /**
- * Makes text that somebody else chose safe to show in a line: bounded, and with what is invisible, breaks the
- * line or reverses the direction of writing spelled out as `U+…`.
+ * Makes foreign text safe to show in a line: bounded, and with `U+…` for characters that are invisible, break the line
+ * or reverse the direction of writing.
  */
 export function printable(text, longest = LONGEST_SHOWN) {
   const characters = [...String(text)];

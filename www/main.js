@@ -1,32 +1,32 @@
-// The demo page: one socket, what it tells, and the three ways to trouble it.
+// The demo page: one socket, its events, and three ways to disturb it.
 
 import { ReconnectingWebSocket } from './pkg/index.js';
 import { SUBPROTOCOL, decodeAnswer, encodeHello, nameProblem, printable } from './hello.js';
 
-/** How many events, and how many names, stay on the page. */
+/** How many events and names stay on the page. */
 const LONGEST_LOG = 200;
 const LONGEST_LIST = 30;
-/** Milliseconds between two refreshes of the countdown and of the counters. */
+/** The interval between refreshes of the countdown and the counters, in milliseconds. */
 const REFRESH = 100;
-/** Milliseconds to wait for the server's control to answer. */
+/** How long to wait for the server's control endpoint to answer, in milliseconds. */
 const CONTROL_TIMEOUT = 5000;
 
 const page = Object.fromEntries(
   [...document.querySelectorAll('[id]')].map((element) => [element.id, element]),
 );
 
-// The name under which this page asks the server to cut its connection, and nobody else's: it is random, and
-// a new one with every load. `randomUUID` is missing on pages served by plain http from another machine.
+// The name by which this page asks the server to cut its own connection and nobody else's: random, and new with every
+// load. `randomUUID` is missing on pages served over plain http from another machine.
 const id = [...crypto.getRandomValues(new Uint8Array(16))]
   .map((byte) => byte.toString(16).padStart(2, '0'))
   .join('');
 
-// With control messages, so that a dead connection is noticed by the server's missing heartbeat.
+// With control messages, so that a missing server heartbeat reveals a dead connection.
 const socket = new ReconnectingWebSocket(`/hello?id=${id}`, [`${SUBPROTOCOL}~1`, SUBPROTOCOL], { controlMessages: true });
 
-// --- The socket tells -------------------------------------------------------------------------------------
+// --- Events of the socket ---------------------------------------------------------------------------------
 
-/** The wait that the countdown shows: when it started and when it ends, by `performance.now()`. */
+/** The wait that the countdown shows: its start and end, by `performance.now()`. */
 let wait = null;
 /** The last loss, for the sentence that explains a wait. */
 let lastClose = null;
@@ -51,13 +51,13 @@ socket.addEventListener('message', (event) => {
     log('warning', `The server sent ${answer.text}; it is not shown.`);
     return;
   }
-  // The server answers in order, so this answers the oldest name on its way.
+  // The server answers in order, so this answers the oldest unanswered name.
   refresh();
   const asked = names.find((name) => name.status === 'sent');
   if (asked) setStatus(asked, answer.kind === 'greeting' ? 'greeted' : 'refused');
   if (answer.kind === 'greeting') {
     page.greeting.textContent = answer.text;
-    // The animation starts again only on an element that lacks it for a moment.
+    // The animation restarts only on an element that has briefly lacked it.
     page.greeting.classList.remove('fresh');
     void page.greeting.offsetWidth;
     page.greeting.classList.add('fresh');
@@ -72,8 +72,8 @@ socket.addEventListener('message', (event) => {
 socket.addEventListener('close', (event) => {
   lastClose = event;
   refresh();
-  // What was on its way is not sent again: the server may have had it. Here an answer to each tells more than the
-  // event's `unconfirmedMessages`, which knows of no greetings.
+  // Unanswered names are not sent again: the server may have received them. Here the answers say more than the event's
+  // `unconfirmedMessages`, which knows nothing of greetings.
   const unanswered = names.filter(({ status }) => status === 'sent');
   for (const name of unanswered) setStatus(name, 'unconfirmed');
   showExplanation();
@@ -94,7 +94,7 @@ socket.addEventListener('dropped', (event) => {
 
 socket.addEventListener('error', () => log('warning', 'The connection failed.'));
 
-// --- The person asks --------------------------------------------------------------------------------------
+// --- Actions of the user ----------------------------------------------------------------------------------
 
 page.form.addEventListener('submit', (event) => {
   event.preventDefault();
@@ -112,7 +112,7 @@ page.form.addEventListener('submit', (event) => {
   try {
     socket.send(entry.wire);
   } catch (error) {
-    // The queue is bounded, and says so when it is full.
+    // The queue is bounded, and reports when it is full.
     names.pop();
     showProblem(`Not sent. ${printable(error.message)}`);
     return;
@@ -161,11 +161,11 @@ page.close.addEventListener('click', () => {
   refresh();
 });
 
-// --- The page shows ---------------------------------------------------------------------------------------
+// --- Display ----------------------------------------------------------------------------------------------
 
 /** Names sent, oldest first: `{ name, wire, status, element }`. */
 const names = [];
-/** What each status of a name is called on the page. */
+/** The page's word for each status of a name. */
 const STATUS = {
   queued: 'queued',
   sent: 'on its way',
@@ -174,7 +174,7 @@ const STATUS = {
   dropped: 'dropped',
   unconfirmed: 'no answer',
 };
-/** The statuses that stay, whatever comes. */
+/** The statuses that are final. */
 const SETTLED = new Set(['greeted', 'refused', 'dropped']);
 let cutOffered = true;
 
@@ -206,7 +206,7 @@ function lostBecause() {
     : `The connection was lost (code ${lastClose.code}).`;
 }
 
-/** A button that can do nothing now stays reachable by keyboard, and says that it is off. */
+/** A button without effect stays reachable by keyboard, and is marked as disabled. */
 function showButtons() {
   setUnavailable(page.cut, !cutOffered || socket.state !== 'open');
   setUnavailable(page.close, socket.state === 'closed' || socket.state === 'closing');
@@ -227,7 +227,7 @@ function showProblem(problem) {
   else page.name.setAttribute('aria-invalid', 'true');
 }
 
-/** Brings the countdown, the counters and the list of names up to date. */
+/** Updates the countdown, the counters and the list of names. */
 function refresh() {
   showCountdown();
   const snapshot = socket.snapshot();
@@ -241,7 +241,7 @@ function refresh() {
   };
   for (const [name, value] of Object.entries(counters)) setText(page[`count-${name}`], String(value));
 
-  // The queue keeps the order, so what waits in it are the last names that have no answer.
+  // The queue keeps the order, so the names waiting in it are the last unanswered ones.
   const pending = names.filter(({ status }) => status === 'queued' || status === 'sent');
   const firstQueued = pending.length - snapshot.queuedMessages;
   pending.forEach((name, index) => setStatus(name, index < firstQueued ? 'sent' : 'queued'));
@@ -267,7 +267,7 @@ function listName(entry) {
   page['names-empty'].hidden = true;
   while (names.length > LONGEST_LIST) {
     const settled = names.findIndex(({ status }) => status !== 'queued' && status !== 'sent');
-    // With none settled, all of them wait: the queue's own bound is the limit then.
+    // If none is settled, all of them are waiting: the queue's own bound is the limit then.
     if (settled === -1) break;
     names.splice(settled, 1)[0].element.remove();
   }
@@ -292,7 +292,7 @@ function log(kind, text) {
   while (page.log.childElementCount > LONGEST_LOG) page.log.lastElementChild.remove();
 }
 
-/** The library's explanations are sentences without a capital and a full stop, to be put into others. */
+/** The library's explanations are phrases without a capital and a full stop, meant for embedding. */
 function sentence(text) {
   const safe = printable(text);
   return `${safe.charAt(0).toUpperCase()}${safe.slice(1)}${/[.!?…]$/.test(safe) ? '' : '.'}`;

@@ -1,11 +1,11 @@
-// The panel with the class that a macro made of the endpoint: messages are objects of the Rust types.
+// The panel with the class that a macro generated from the endpoint: messages are objects of the Rust types.
 
 import { printable } from './hello.js';
 
 const [form, name, wrong, sent, received] = ['form', 'name', 'wrong', 'sent', 'received']
   .map((part) => document.getElementById(`typed-${part}`));
 
-/** The promise of the socket, made when it is first needed; its module is larger than the page's own. */
+/** The promise of the socket, created on first use; its module is larger than the page's own. */
 let connection = null;
 
 form.addEventListener('submit', (event) => {
@@ -13,7 +13,7 @@ form.addEventListener('submit', (event) => {
   exchange({ type: 'hello', name: name.value });
 });
 
-// An editor that knows the types would not let this pass; the Rust side does not either.
+// An editor that knows the types would reject this; so does the Rust side.
 wrong.addEventListener('click', () => exchange({ type: 'hello', nome: name.value }));
 
 async function exchange(message) {
@@ -27,7 +27,7 @@ async function exchange(message) {
   }
 }
 
-/** The socket; a module that could not be loaded is asked for again next time. */
+/** The socket; if its module failed to load, the next call tries again. */
 function connected() {
   connection ??= connect().catch((error) => {
     connection = null;

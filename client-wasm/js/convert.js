@@ -1,22 +1,22 @@
-// Arguments: converted as Web IDL converts them, and checked as the WebSockets standard and the table of
-// options say. What a getter, an iterator or a `toString` of the caller throws passes through unchanged.
+// Converts arguments as Web IDL does, and validates them against the WebSockets standard and the table of options.
+// Exceptions from the caller's getters, iterators and `toString` propagate unchanged.
 //
-// `who` is the name of the class that the program called, with which every error begins.
+// `who` is the name of the class that the program called; every error begins with it.
 
 import { Message } from './message.js';
 import { ATTEMPT_BURST, CONTROL_MESSAGES, KEEPALIVE_INTERVAL, MAX_DELAY, MESSAGE_TTL, OPTIONS, ORDERED, THEIR_NAMES } from './options.js';
 
 const PROBE_ACCEPTS = 'true, false, an http:, https:, ws: or wss: URL, or a function that gives one';
 
-/** How many attempts in a row fail before the reason is asked for, if nothing else is said. */
+/** The default number of consecutive failed attempts before `diagnose` asks for the reason. */
 const DIAGNOSE_AFTER = { ...OPTIONS[ATTEMPT_BURST], name: 'diagnoseAfter', default: 3 };
 
-/** The options that hold what is sent as a ping or a keepalive. */
+/** The options for the messages sent as pings and keepalives. */
 export const HEARTBEAT = 'heartbeatMessage';
 export const KEEPALIVE = 'keepaliveMessage';
 const PING = ['a string, a buffer, a view or a function', (value) => isFunction(value) || isHeartbeat(value)];
 
-/** Options that are not in the table, with what each takes. */
+/** The options that are not in the table, with the values each accepts. */
 const OBJECT_OPTIONS = {
   shouldReconnect: ['a function', isFunction],
   signal: ['an AbortSignal', isAbortSignal],
@@ -37,13 +37,16 @@ const SEND_OPTIONS = {
   ttl: { ...OPTIONS[MESSAGE_TTL], default: NaN },
 };
 
-/** What RFC 9110 calls a token. */
+/** A character of a token, as RFC 9110 defines it. */
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]$/;
 
-/** What all views but `DataView` extend. */
+/** The parent class of all views except `DataView`. */
 const TypedArray = Object.getPrototypeOf(Uint8Array);
 
-/** How buffers and views are read, looked up once: to do so for each message is most of what sending one costs. */
+/**
+ * The getters that read buffers and views, looked up once: doing so per message would be most of the cost of sending
+ * one.
+ */
 const BUFFER = { length: getter(ArrayBuffer, 'byteLength'), resizable: getter(ArrayBuffer, 'resizable') };
 const [TYPED_ARRAY, DATA_VIEW] = [TypedArray, DataView].map((View) => ({
   tag: getter(View, Symbol.toStringTag),
@@ -52,12 +55,12 @@ const [TYPED_ARRAY, DATA_VIEW] = [TypedArray, DataView].map((View) => ({
   length: getter(View, 'byteLength'),
 }));
 
-/** The longest reason that a close frame carries, in bytes of UTF-8. */
+/** The longest reason that fits in a close frame, in bytes of UTF-8. */
 const LONGEST_REASON = 123;
 
 // --- URL and sub-protocols ----------------------------------------------------------------------------------
 
-/** A value as a string, by the language's rules: unlike `String`, this throws for a symbol. */
+/** Converts a value to a string by the language's rules: unlike `String`, this throws for a symbol. */
 export function toText(value) {
   return `${value}`;
 }
@@ -82,17 +85,16 @@ export function parseUrl(who, text) {
   if (url.protocol !== 'ws:' && url.protocol !== 'wss:') {
     throw syntaxError(who, `the URL's scheme is ${url.protocol} and it takes ws:, wss:, http: or https:`);
   }
-  // An empty fragment counts, which `hash` does not show.
+  // `hash` hides an empty fragment, which is just as invalid.
   if (url.href.includes('#')) throw syntaxError(who, 'the URL has a fragment (#…), and a WebSocket URL takes none');
   return url.href;
 }
 
 /**
- * Refuses what a browser refuses on a page that was loaded over https: a connection that is not secure, to
- * another host than this machine. The same rule stands in Rust, in `client/src/source.rs`; a test holds both
- * against the same URLs.
+ * Refuses what browsers refuse on a page loaded over https: an insecure connection to any host except this machine.
+ * `client/src/source.rs` has the same rule in Rust; a test checks both against the same URLs.
  *
- * @param url - absolute, as {@link parseUrl} gives it
+ * @param url - absolute, as returned by {@link parseUrl}
  * @throws {DOMException} `SecurityError`
  */
 export function checkMixedContent(who, url, allowInsecure) {
@@ -104,9 +106,8 @@ export function checkMixedContent(who, url, allowInsecure) {
 }
 
 /**
- * The permissions of the user, one of which a page may need to connect to this URL: the present name first, and then
- * that of earlier browsers. None for an address of the internet. The same rule stands in Rust, in
- * `client/src/source.rs`.
+ * The names of the user permission that a page may need to connect to this URL: the current name first, then the one
+ * earlier browsers use. Empty for a public internet address. `client/src/source.rs` has the same rule in Rust.
  */
 export function permissionsFor(url) {
   const { hostname } = new URL(url);
@@ -117,10 +118,10 @@ export function permissionsFor(url) {
 }
 
 /**
- * Whether the page was loaded over https. What has no such scheme of its own has it from the page that made it: a
- * worker made from a blob has it in its origin, and a frame with `srcdoc` in its base URL, too, where a sandbox takes
- * its origin away. Where both are lost, it is said to be a secure context if the page was; so is one of this machine,
- * whose own connections to this machine are allowed in any case.
+ * Whether the page was loaded over https. A context whose own URL has no such scheme inherits it from the page that
+ * created it: a blob worker has it in its origin, and a `srcdoc` frame also in its base URL, even when a sandbox
+ * removes its origin. If both are missing, `isSecureContext` decides: it is true if that page was secure, and also if
+ * it came from this machine, whose connections to this machine are allowed in any case.
  */
 function isSecurePage() {
   const { document, isSecureContext, location, origin } = globalThis;
@@ -128,14 +129,14 @@ function isSecurePage() {
   return known ? known.startsWith('https:') : isSecureContext === true && /^(about|blob|data):/.test(location?.href);
 }
 
-/** Whether a parsed host name is that of this machine (Secure Contexts, section 3.1). */
+/** Whether a parsed host name refers to this machine (Secure Contexts, section 3.1). */
 function isLoopback(name) {
   return name === '[::1]' || name === 'localhost' || name.endsWith('.localhost') || /^127(\.\d+){3}$/.test(name);
 }
 
 /**
- * What the WebAssembly module is to be loaded from: an absolute URL as a string, or anything else as it was given.
- * What a promise gives is checked when it is there.
+ * Where to load the WebAssembly module from: an absolute URL as a string, or any other value unchanged. The value of a
+ * promise is checked once the promise has resolved.
  *
  * @throws {TypeError}
  */
@@ -153,7 +154,7 @@ export function toModuleSource(who, value, isSettled = false) {
   throw wrongKind(who, isSettled ? 'the promise in option module' : 'option module', value, isSettled ? accepted : `${accepted}, or a promise of one`);
 }
 
-/** What a relative URL is relative to; a worker made from a blob has no path, its origin serves. */
+/** The base of relative URLs. A blob worker's URL has no path, so its origin is used. */
 function baseUrl() {
   const { document, location } = globalThis;
   if (document?.baseURI) return document.baseURI;
@@ -161,9 +162,10 @@ function baseUrl() {
 }
 
 /**
- * Sub-protocols as an array of strings: from nothing, one, or any iterable of them. `null` is nothing, too, as a
- * placeholder before the options; to a `WebSocket` it is a sub-protocol of that name. A plain object, whose text is the name
- * of no sub-protocol, is options, as newer browsers have it: nothing is returned for it.
+ * Converts sub-protocols to an array of strings: none, one, or any iterable of them. `null` also means none, as a
+ * placeholder before the options, although a `WebSocket` takes it for a sub-protocol of that name. A plain object,
+ * whose string form is never a valid sub-protocol, is an options object, as in newer browsers, and the result is
+ * `undefined`.
  */
 export function toProtocols(who, value) {
   if (value === undefined || value === null) return [];
@@ -195,8 +197,8 @@ export function checkProtocols(who, protocols) {
 }
 
 /**
- * What a URL function gave. Unlike the constructor, which has to take whatever `WebSocket` takes, this takes
- * no `undefined` or other value that would turn into a strange relative URL.
+ * Checks the result of a URL function. The constructor has to accept whatever `WebSocket` accepts; this rejects
+ * `undefined` and other values that would become strange relative URLs.
  */
 export function toProvidedUrl(who, value) {
   if (!isUrl(value)) {
@@ -206,7 +208,7 @@ export function toProvidedUrl(who, value) {
 }
 
 /**
- * The URL to ask for the reason of a failure, `ws:` as `http:`.
+ * The URL to request when diagnosing a failure: `ws:` becomes `http:`.
  *
  * @throws {TypeError}
  */
@@ -221,14 +223,14 @@ export function toProbeUrl(who, value) {
     throw new TypeError(`${who}: option diagnose: ${isUrl(value) ? 'not such a URL' : kindOf(value)} was given; this takes ${PROBE_ACCEPTS}`);
   }
   url.protocol = url.protocol.replace('ws', 'http');
-  // No request takes them.
+  // Requests must not contain credentials.
   url.username = '';
   url.password = '';
   return url.href;
 }
 
 /**
- * Refuses to ask the URL of an attempt for the reason of a failure where it may hold what is good only once.
+ * Refuses to use the URL of an attempt for diagnosis if it may contain something that is valid only once.
  *
  * @param url - of the socket: text, or a function
  * @throws {TypeError}
@@ -243,13 +245,13 @@ export function checkAsked(who, url) {
 
 // --- Close --------------------------------------------------------------------------------------------------
 
-/** `[Clamp] unsigned short`; `undefined` stays. */
+/** Converts to `[Clamp] unsigned short`; keeps `undefined`. */
 export function toCloseCode(value) {
   if (value === undefined) return undefined;
   const clamped = Math.min(Math.max(+value, 0), 65535);
   const floor = Math.floor(clamped);
   const rest = clamped - floor;
-  // Halves go to the even neighbour; NaN becomes 0.
+  // Halves round to even; NaN becomes 0.
   return rest > 0.5 || (rest === 0.5 && floor % 2 === 1) ? floor + 1 : floor || 0;
 }
 
@@ -266,33 +268,33 @@ export function checkClose(who, code, reason) {
 
 // --- Messages -----------------------------------------------------------------------------------------------
 
-/** What is more than a byte in UTF-8. */
+/** Matches characters that take more than one byte in UTF-8. */
 const NOT_ASCII = /[^\0-\x7f]/;
 
-/** How many bytes a string has in UTF-8. A surrogate without its partner is sent as U+FFFD: 3 bytes. */
+/** The length of a string in UTF-8. A lone surrogate is sent as U+FFFD: 3 bytes. */
 function utf8Length(text) {
-  // Searching is three times as fast as walking, in Chromium.
+  // In Chromium, searching is three times as fast as walking the string.
   return NOT_ASCII.test(text) ? new TextEncoder().encode(text).length : text.length;
 }
 
 /**
- * A message: a string, a Blob, or the bytes of a buffer or a view.
+ * Converts a message: a string, a Blob, or the bytes of a buffer or a view.
  *
- * @param taker - what takes it, for the errors
+ * @param taker - the function or option that takes it, for error messages
  */
 export function toMessage(who, data, taker = 'send') {
   if (typeof data === 'string') return new Message(data, utf8Length(data));
   if (isObject(data)) {
     if (ArrayBuffer.isView(data)) {
-      // Asked of the platform, as a subclass may say what it likes.
+      // Uses the platform's getters, since a subclass may override its own.
       const view = readBy(TYPED_ARRAY.tag, data) === undefined ? DATA_VIEW : TYPED_ARRAY;
       const [buffer, offset, length] = [readBy(view.buffer, data), readBy(view.offset, data), readBy(view.length, data)];
-      // Those of a DataView cannot be asked for when its buffer was transferred away.
+      // A DataView's getters throw once its buffer has been transferred.
       return toBytes(who, taker, data, buffer, offset ?? 0, length ?? 0);
     }
     const length = readBy(BUFFER.length, data);
     if (length !== undefined) return toBytes(who, taker, data, data, 0, length);
-    // By its tag, since pages that are not isolated have no name for its class.
+    // Checked by tag, since pages that are not cross-origin isolated have no global of that name.
     if (isA('SharedArrayBuffer', data)) throw isShared(who, taker);
     const size = readBy(getter(globalThis.Blob, 'size'), data);
     if (size !== undefined) return new Message(data, size);
@@ -301,7 +303,7 @@ export function toMessage(who, data, taker = 'send') {
   return new Message(text, utf8Length(text));
 }
 
-/** What is sent as a ping: a string, or a copy of a buffer's or a view's bytes. */
+/** Converts a ping: a string, or a copy of the bytes of a buffer or a view. */
 export function toHeartbeat(who, name, value) {
   checkAnswer(who, `the function ${name}`, value, isHeartbeat(value), 'a string, a buffer or a view');
   const message = toMessage(who, value, name);
@@ -313,7 +315,7 @@ function isHeartbeat(value) {
   return typeof value === 'string' || isBytes(value);
 }
 
-/** A buffer or a view, of any realm. */
+/** Whether it is a buffer or a view, of any realm. */
 function isBytes(value) {
   return ArrayBuffer.isView(value) || readBy(BUFFER.length, value) !== undefined;
 }
@@ -323,7 +325,7 @@ function toBytes(who, taker, data, buffer, offset, length) {
   if (readBy(BUFFER.resizable, buffer)) {
     throw new TypeError(`${who}: ${taker} takes no buffer that can be resized; give a copy`);
   }
-  // One that was transferred away has no bytes, and throws if it is asked for them.
+  // A transferred buffer has no bytes, and reading them throws.
   return length === 0 ? new Message(new ArrayBuffer(0), 0) : new Message(data, length, buffer, offset, length);
 }
 
@@ -331,12 +333,12 @@ function isShared(who, taker) {
   return new TypeError(`${who}: ${taker} takes no memory that is shared between threads; give a copy`);
 }
 
-/** The getter `name` of a class, if there are both. */
+/** The getter `name` of a class, if the class and the getter exist. */
 function getter(Class, name) {
   return Class && Object.getOwnPropertyDescriptor(Class.prototype, name)?.get;
 }
 
-/** What a getter says of `value`; `undefined` if that is no such object, in any realm. */
+/** The result of a getter on `value`, of any realm, or `undefined` if `value` is of another class. */
 function readBy(get, value) {
   try {
     return get && Reflect.apply(get, value, []);
@@ -348,10 +350,10 @@ function readBy(get, value) {
 // --- Options ------------------------------------------------------------------------------------------------
 
 /**
- * Checks the options.
+ * Validates the options.
  *
- * @returns an object with a number for each row of the table in `numbers`, and the other options by name
- * @throws {TypeError} for an unknown option, or a value of the wrong kind
+ * @returns an object with the value of each row of the table in `numbers`, and the other options by name
+ * @throws {TypeError} for an unknown option, or a value of the wrong type
  * @throws {RangeError} for a value out of range
  */
 export function toOptions(who, given) {
@@ -393,14 +395,14 @@ export function toOptions(who, given) {
   return checked;
 }
 
-/** Checks the options of a message: `{ first, volatile, ttl }`, `ttl` NaN where none was given. */
+/** Validates the options of a message: `{ first, volatile, ttl }`. Without a given `ttl`, it is NaN. */
 export function toSendOptions(who, given) {
   const options = dictionary(who, given, 'the options of send', Object.keys(SEND_OPTIONS));
   const [priority, volatile, ttl] = Object.entries(SEND_OPTIONS).map(([name, row]) => toNumber(who, { ...row, name }, options[name]));
   return { first: priority === 0, volatile: volatile === 1, ttl };
 }
 
-/** An option's value as the number that stands for it in the table: its default where none was given. */
+/** Converts an option's value to the number that represents it in the table: the default if absent. */
 export function toNumber(who, row, value) {
   const { name, kind, unit, min, max, unlimited, choices } = row;
   if (value === undefined) return row.default;
@@ -425,7 +427,7 @@ export function toNumber(who, row, value) {
   return value;
 }
 
-/** An object of options, none of whose names is unknown. */
+/** Validates an options object: it may contain only known names. */
 export function dictionary(who, given, what, names) {
   if (given === undefined || given === null) return {};
   if (!isObject(given) || isFunction(given) || (!isRevoked(given) && Array.isArray(given))) throw wrongKind(who, what, given, 'an object');
@@ -438,7 +440,7 @@ export function dictionary(who, given, what, names) {
   return given;
 }
 
-/** The names that may be meant by another: by what other clients call them, or else the nearest. */
+/** Suggests names for an unknown one: the equivalents of other clients' options, or else the closest name. */
 function whatIsMeant(names, other) {
   const known = names.filter((name) => THEIR_NAMES[name]?.split(' ').includes(other));
   if (known.length > 0) return known;
@@ -447,7 +449,7 @@ function whatIsMeant(names, other) {
   return names.filter((_, index) => nearness[index] >= best);
 }
 
-/** How many letters two words share in their order. */
+/** The length of the longest common subsequence of two words. */
 function shared(one, other) {
   let row = Array(other.length + 1).fill(0);
   for (const letter of one) {
@@ -458,7 +460,7 @@ function shared(one, other) {
   return row[other.length];
 }
 
-/** What `shouldReconnect` said, if it is something that it may say. */
+/** Validates the return value of `shouldReconnect`. */
 export function checkVerdict(who, verdict) {
   const { max } = OPTIONS[MAX_DELAY];
   const isVerdict = verdict === undefined || typeof verdict === 'boolean' || (typeof verdict === 'number' && verdict >= 0 && verdict <= max);
@@ -466,12 +468,15 @@ export function checkVerdict(who, verdict) {
   return checkAnswer(who, 'shouldReconnect', verdict, isVerdict, `true, false, undefined or a number from 0 to ${max} ms`, is);
 }
 
-/** What `isHeartbeat` said. An async function's promise is no answer: it would hold for every message. */
+/**
+ * Validates the return value of `isHeartbeat`. An async function's promise is an error: it would be truthy for every
+ * message.
+ */
 export function checkIsHeartbeat(who, answer) {
   return checkAnswer(who, 'isHeartbeat', answer, typeof answer === 'boolean', 'true or false');
 }
 
-/** For a function that is asked for something that is needed at once. */
+/** Validates the return value of a function whose answer is needed at once. */
 function checkAnswer(who, asked, answer, isOne, accepted, is = kindOf(answer)) {
   if (isOne) return answer;
   const takes = is === PROMISE ? `it must answer at once, with ${accepted}` : `it takes ${accepted}`;
@@ -488,12 +493,12 @@ export function isObject(value) {
   return (typeof value === 'object' && value !== null) || isFunction(value);
 }
 
-/** A string, or a URL object of any realm. */
+/** Whether it is a string, or a URL object of any realm. */
 function isUrl(value) {
   return typeof value === 'string' || isA('URL', value);
 }
 
-/** Whether it is an object of this class of the platform or of the language, of any realm. */
+/** Whether it is an instance of this class of the platform or the language, of any realm. */
 function isA(name, value) {
   try {
     return Object.prototype.toString.call(value) === `[object ${name}]`;
@@ -503,7 +508,7 @@ function isA(name, value) {
   }
 }
 
-/** A proxy that can no longer be asked for anything, nor what it is. */
+/** Whether it is a revoked proxy, which cannot even be passed to `Array.isArray`. */
 function isRevoked(value) {
   try {
     Array.isArray(value);
@@ -513,14 +518,14 @@ function isRevoked(value) {
   }
 }
 
-/** Of any realm, or of a package that stands in for it. */
+/** Whether it is an AbortSignal of any realm, or a polyfill's. */
 function isAbortSignal(value) {
   return isObject(value) && !isRevoked(value) && typeof value.aborted === 'boolean' && isFunction(value.addEventListener);
 }
 
 const PROMISE = 'a promise';
 
-/** What a value is, for messages: never the value itself. */
+/** Describes the kind of a value for error messages, never the value itself. */
 function kindOf(value) {
   if (value === null || value === undefined) return String(value);
   if (isRevoked(value)) return 'a revoked proxy';

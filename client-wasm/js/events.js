@@ -1,23 +1,23 @@
-// Events, and handlers as HTML has them.
+// Events, and event handler attributes as HTML defines them.
 
 import { isFunction, isObject } from './convert.js';
 
-/** The classes without which nothing here can be made, as far as the platform lacks them. */
+/** The classes that sockets require and the platform lacks. */
 const missing = ['Event', 'EventTarget'].filter((name) => !isFunction(globalThis[name]));
 
-/** Stands in for them, so that the package can be imported everywhere. */
+/** Replaces a missing class, so that the package can be imported everywhere. */
 class Missing {
   constructor() {
     throw new TypeError(`ReconnectingWebSocket: there was no ${missing.join(' and no ')} when steady-socket was imported; define what is missing before that`);
   }
 }
 
-/** What a socket extends. */
+/** The parent class of sockets. */
 export const Target = missing.length === 0 ? globalThis.EventTarget : Missing;
 
 const PlatformEvent = globalThis.Event ?? Missing;
 
-/** For runtimes without one (Node before 23). */
+/** For runtimes without `CloseEvent` (Node before 23). */
 const OwnCloseEvent = class CloseEvent extends PlatformEvent {
   constructor(type, { code = 0, reason = '', wasClean = false, ...init } = {}) {
     super(type, init);
@@ -29,7 +29,7 @@ const CloseEvent = globalThis.CloseEvent ?? OwnCloseEvent;
 
 const NO_PORTS = Object.freeze([]);
 
-/** An event whose own fields cannot be changed. */
+/** Adds read-only fields to an event. */
 function withFields(event, fields) {
   for (const [name, value] of Object.entries(fields)) {
     Object.defineProperty(event, name, { value, enumerable: true });
@@ -37,7 +37,7 @@ function withFields(event, fields) {
   return event;
 }
 
-/** An event of a type that has fields of its own. */
+/** Creates an event of a type with its own fields. */
 export function plainEvent(type, fields = {}) {
   return withFields(new Event(type), fields);
 }
@@ -46,7 +46,7 @@ export function closeEvent({ code, reason, wasClean }, fields) {
   return withFields(new CloseEvent('close', { code, reason, wasClean }), fields);
 }
 
-/** Has the attributes and methods of a class enumerable, as those of an interface of the platform are. */
+/** Makes the attributes and methods of a class enumerable, as on a platform interface. */
 export function makeEnumerable(prototype) {
   for (const name of Object.getOwnPropertyNames(prototype)) {
     if (name !== 'constructor') Object.defineProperty(prototype, name, { enumerable: true });
@@ -57,13 +57,13 @@ export function makeEnumerable(prototype) {
 export let handle;
 
 /**
- * A `message` event that tells what the event of another socket does, or an object like one. It is a plain event
- * with the attributes of a `MessageEvent`: to make one of those from its dictionary takes Chromium three to five
- * times as long (1.1 to 1.8 µs against 0.4 µs), which was most of what a message cost.
+ * A `message` event with the values of another socket's event, or of a similar object. It is a plain event with the
+ * attributes of a `MessageEvent`: constructing a real one from its dictionary takes Chromium three to five times as
+ * long (1.1 to 1.8 µs against 0.4 µs), which was most of the cost of a message.
  */
 class ReceivedEvent extends PlatformEvent {
   #source;
-  /** That whose handler was called, without being dispatched. */
+  /** The target whose handler was called without a dispatch. */
   #target = null;
   #isHandled = false;
 
@@ -74,7 +74,7 @@ class ReceivedEvent extends PlatformEvent {
 
   get data() { return this.#source.data ?? null; }
 
-  /** Where the other event has none, the socket's. */
+  /** The socket's origin, if the other event has none. */
   get origin() { return this.#source.origin ?? (this.target?.url ? new URL(this.target.url).origin : ''); }
 
   get lastEventId() { return this.#source.lastEventId ?? ''; }
@@ -83,7 +83,7 @@ class ReceivedEvent extends PlatformEvent {
 
   get ports() { return NO_PORTS; }
 
-  /** A program may dispatch it once more. */
+  /** A program may dispatch the event again. */
   get target() { return super.target ?? this.#target; }
 
   get srcElement() { return this.target; }
@@ -94,7 +94,7 @@ class ReceivedEvent extends PlatformEvent {
 
   composedPath() { return this.#isHandled ? [this.#target] : super.composedPath(); }
 
-  // A socket is part of no tree: other listeners of its own are called all the same.
+  // A socket is not part of a tree: its other listeners are called all the same.
   stopPropagation() { if (!this.#isHandled) super.stopPropagation(); }
 
   get cancelBubble() { return super.cancelBubble; }
@@ -113,11 +113,11 @@ class ReceivedEvent extends PlatformEvent {
       event.#isHandled = false;
     };
     makeEnumerable(this.prototype);
-    // Copied by `new event.constructor(event.type, event)`, as programs do, it becomes one of the platform.
+    // Programs copy events by `new event.constructor(event.type, event)`: the copy becomes a platform event.
     const { MessageEvent = this } = globalThis;
     Object.defineProperty(this.prototype, 'constructor', { value: MessageEvent, enumerable: false });
     if (MessageEvent !== this) Object.setPrototypeOf(this.prototype, MessageEvent.prototype);
-    // What else a platform gives its own, and would refuse to tell of this one.
+    // The platform's other getters would throw on this event.
     for (const [name, { get }] of Object.entries(Object.getOwnPropertyDescriptors(MessageEvent.prototype))) {
       if (get && !Object.hasOwn(this.prototype, name)) {
         Object.defineProperty(this.prototype, name, { get: () => null, configurable: true, enumerable: true });
@@ -127,7 +127,7 @@ class ReceivedEvent extends PlatformEvent {
 }
 
 /**
- * A fresh event for a message.
+ * Creates an event for a message.
  *
  * @param source - the event of another socket, or an object with the same fields
  */
@@ -135,31 +135,31 @@ export function messageEvent(source) {
   return new ReceivedEvent(source);
 }
 
-/** Dispatches without calling what a subclass may have put in the place of `dispatchEvent`. */
+/** Dispatches an event without calling a subclass's `dispatchEvent`. */
 export function dispatch(target, event) {
   Reflect.apply(EventTarget.prototype.dispatchEvent, target, [event]);
 }
 
-/** Reports an exception that nobody is there to catch. */
+/** Reports an exception that no caller can catch. */
 export function report(error) {
   if (isFunction(globalThis.reportError)) globalThis.reportError(error);
   else setTimeout(() => { throw error; });
 }
 
 /**
- * Gives `prototype` an event handler attribute `on…` for each type: a handler is called in the place among
- * the listeners that it got when the attribute was last set from nothing.
+ * Adds an event handler attribute `on…` to `prototype` for each type. A handler keeps the place among the listeners
+ * that it got when the attribute last changed from null.
  *
- * @param check - called with the object of which one is read or set; throws if it is none that has them
- * @param changed - called with the object, the type and the new handler, `null` if none is called; says whether it is
- *   to be called as one of the listeners
+ * @param check - called with the receiver on every read and write; throws if the receiver is invalid
+ * @param changed - called with the object, the type and the new handler, or `null` if nothing is to be called; returns
+ *   whether to call the handler as a listener
  */
 export function defineHandlers(prototype, types, check, changed = () => true) {
   for (const type of types) {
     const name = `on${type}`;
-    /** For each object: `{ value, listener }`. */
+    /** By object: `{ value, listener }`. */
     const handlers = new WeakMap();
-    // In a literal, so that the accessors have the names that those of the platform have.
+    // In a literal, so that the accessors are named like the platform's.
     const { get, set } = Object.getOwnPropertyDescriptor({
       get [name]() {
         check(this);
@@ -177,7 +177,7 @@ export function defineHandlers(prototype, types, check, changed = () => true) {
         } else {
           const handler = { value, listener: (event) => call(handler.value, event) };
           handlers.set(this, handler);
-          // Without calling what a subclass may have put in the place of `addEventListener`.
+          // Without calling a subclass's `addEventListener`.
           if (isListener) Reflect.apply(EventTarget.prototype.addEventListener, this, [type, handler.listener]);
         }
       },
@@ -186,7 +186,9 @@ export function defineHandlers(prototype, types, check, changed = () => true) {
   }
 }
 
-/** Calls a handler as HTML has it: an object that cannot be called does nothing, `false` cancels the event. */
+/**
+ * Calls a handler as HTML specifies: an object that is not callable does nothing; returning `false` cancels the event.
+ */
 function call(handler, event) {
   if (isFunction(handler) && Reflect.apply(handler, event.currentTarget, [event]) === false) event.preventDefault();
 }

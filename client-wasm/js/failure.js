@@ -1,33 +1,36 @@
-// The instance of the WebAssembly module that runs, and its end. After a panic or a trap nothing of an instance may be
-// called any more, since what it was doing is half done. Its failure is one more loss for every socket on it: a fresh
-// instance takes its place, unless instances fail again and again.
+// The running instance of the WebAssembly module, and its failure. After a panic or a trap, nothing may call into an
+// instance again, since its state is inconsistent. For every socket on it, the failure is one more loss: a fresh
+// instance replaces it, unless instances fail repeatedly.
 
 import { report } from './events.js';
 import { abandonAll } from './ring.js';
 
-/** So many failures within so many milliseconds are made good by a fresh instance, and no more. */
+/** At most this many failures within this many milliseconds are repaired by a fresh instance. */
 const MOST_FAILURES = 5;
 const WITHIN = 600_000;
 
 const FAILED = 'the WebAssembly module of steady-socket has failed';
-/** What is said of a failure that is made good, and of one that is not. */
+/** The messages for a failure that is repaired, and for one that is not. */
 const WHYS = [`${FAILED}, and is started anew`, `${FAILED}, and nothing can be sent or received until the page is reloaded`];
 
-/** A promise's reaction costs no stack, and fake timers do not hold it back. */
+/** A promise reaction uses no stack of the caller, and fake timers do not delay it. */
 export const soon = Promise.resolve();
 
-/** Calls into the instance that runs; `null` where there is none. Which instance that is shows by the identity of this. */
+/** Calls into the running instance; `null` if there is none. Its identity identifies the instance. */
 export let call = null;
-/** Makes what wasm-bindgen has made for an instance deaf, so that collecting objects calls nothing; gives what it held. */
+/**
+ * Disconnects the objects that wasm-bindgen made for an instance, so that collecting them calls nothing; returns what
+ * it held.
+ */
 let end = null;
-/** What has failed, until those who live on it are told. */
+/** The failure that the objects of the instance have not been notified of yet. */
 let broken = null;
-/** When instances failed. */
+/** The times of the failures. */
 let failures = [];
 let isOver = false;
-/** The objects on which anything can happen, each with the function that is called when an instance fails. */
+/** The objects that can still have events, each with the function to call when an instance fails. */
 const living = new Map();
-/** What calls into an instance that is no more when it is collected. */
+/** Objects that would call into a dead instance if they were collected. */
 const wrecks = [];
 
 /** An instance has started. */
@@ -35,13 +38,13 @@ export function begin(given) {
   call = given;
 }
 
-/** Says what makes the glue of the instance that starts deaf, and its function that needs much stack. */
+/** Sets the function that disconnects the glue of the starting instance, and its function that needs much stack. */
 export function atEnd(deafen, needStack) {
   end = deafen;
   probe = needStack;
 }
 
-/** Keeps an object from being collected; `fail` is called when an instance fails, with what that held. */
+/** Keeps an object from being collected; calls `fail` when an instance fails, with what the instance held. */
 export function keep(object, fail) {
   living.set(object, fail);
 }
@@ -50,7 +53,7 @@ export function letGo(object) {
   living.delete(object);
 }
 
-/** Keeps what is left of an instance that cannot be made deaf. */
+/** Keeps the remains of an instance that cannot be disconnected. */
 export function bury(wreck) {
   if (!end) wrecks.push(wreck);
 }
@@ -59,7 +62,7 @@ export function hasFailedForGood() {
   return isOver;
 }
 
-/** What is said of the last failure. */
+/** The message for the last failure. */
 export function whyFailed() {
   return WHYS[Number(isOver)];
 }
@@ -69,22 +72,28 @@ export function checkWorking() {
   if (isOver) throw new DOMException(`ReconnectingWebSocket: ${whyFailed()}`, 'InvalidStateError');
 }
 
-/** The {@link call} of the instance that runs; for what an instance that has failed still asks for, an exception that ends it. */
+/**
+ * The {@link call} of the running instance; throws if there is none, which stops code that a failed instance still
+ * runs.
+ */
 export function alive() {
   if (call === null) throw new Error(FAILED);
   return call;
 }
 
-/** Whether this is an engine's error that the stack is exhausted, which is the program's: SpiderMonkey has a class of its own. */
+/**
+ * Whether this is the engine's stack overflow error, which is the program's fault: SpiderMonkey has its own class for
+ * it.
+ */
 export function isExhausted(error) {
   return error instanceof RangeError || error?.name === 'InternalError';
 }
 
 /**
- * Ends an instance. Nothing of this may fail, even where the stack is exhausted: then those who live on it are told when
- * the running code is over, or when one of them is used.
+ * Ends an instance. This must not fail, even if the stack is exhausted: then the objects on the instance are notified
+ * once the running code has returned, or when one of them is used.
  *
- * @param from - the {@link call} of the instance; an earlier one has failed before
+ * @param from - the {@link call} of the instance; ignored if that instance has already failed
  * @param what - the exception, or a text for the console
  */
 export function moduleFailed(from, what) {
@@ -101,7 +110,7 @@ export function moduleFailed(from, what) {
   cleanUp();
 }
 
-/** Tells those who lived on an instance that has failed. */
+/** Notifies the objects on an instance that has failed. */
 export function cleanUp() {
   if (broken === null) return;
   const what = broken;
@@ -109,7 +118,7 @@ export function cleanUp() {
   const held = end?.() ?? [];
   const now = Date.now();
   failures = [...failures.filter((at) => now - at < WITHIN), now];
-  // Who starts an instance without more can start no other.
+  // Code that starts an instance without `atEnd` cannot start another one.
   isOver = !end || failures.length > MOST_FAILURES;
   console.error(`steady-socket: ${whyFailed()}: ${describe(what)}`);
   abandonAll();
@@ -122,7 +131,7 @@ export function cleanUp() {
   }
 }
 
-/** The message of a trap is the engine's own; another might quote a URL. */
+/** A trap's message comes from the engine; other messages might quote a URL. */
 function describe(what) {
   if (typeof what === 'string') return what;
   return what instanceof WebAssembly.RuntimeError || isExhausted(what) ? `${what.name}: ${what.message}` : String(what?.name);
@@ -130,15 +139,16 @@ function describe(what) {
 
 // --- The stack ----------------------------------------------------------------------------------------------
 
-/** How often the probe calls itself: with 10 KB each, this has the room that a call may take, several times over. */
+/** How often the probe calls itself, with 10 KB each time: several times the stack that a call may need. */
 const DEPTH = 2;
 
-/** A function of WebAssembly that throws if the stack has not the room that a call takes. */
+/** A WebAssembly function that throws if the stack lacks the room that a call needs. */
 let probe = null;
 
 /**
- * Throws the engine's error if the stack is nearly exhausted, so that it strikes where nothing is half done: not in the
- * module, and not between two things that belong together. What the program has called is then not begun.
+ * Throws the engine's error if the stack is nearly exhausted, so that it occurs before anything has begun: not inside
+ * the module, and not between two steps that belong together. The operation that the program requested has then not
+ * started.
  */
 export function checkRoom() {
   if (probe) probe(DEPTH);

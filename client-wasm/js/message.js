@@ -1,15 +1,15 @@
-// What a program has given to `send`. Bytes go out without a copy where they go at once.
+// Messages passed to `send`. Bytes that can go out at once are not copied.
 
-/** The platform's own `send`, as it was when this was imported; `undefined` where that is not certain. */
+/** The platform's own `send` at the time of import; `undefined` if it cannot be identified with certainty. */
 const NATIVE_SEND = findNativeSend();
 
 function findNativeSend() {
   try {
-    // By its descriptor: to read it would have Node load its own, which is in JavaScript.
+    // Through the descriptor: reading the property makes Node load its own class, which is written in JavaScript.
     const { prototype } = Object.getOwnPropertyDescriptor(globalThis, 'WebSocket').value;
     const { send } = prototype;
     const isNative = (method) => /^function send\(\) \{\s*\[native code]\s*}$/.test(Function.prototype.toString.call(method));
-    // A program may have put another in its place before, bound ones being native, or its own words in that of `toString`.
+    // A program may have replaced it earlier: bound functions look native, and `toString` may be patched to say so.
     return isNative(send) && send.name === 'send' && !isNative(findNativeSend) ? send : undefined;
   } catch {
     return undefined;
@@ -20,18 +20,18 @@ function findNativeSend() {
 let waited = 0;
 
 /**
- * A message. The caller may change its bytes as soon as `send` is over: one that goes at once to a socket which copies
- * them needs no copy before; one that waits does.
+ * A message. The caller may change its bytes as soon as `send` returns. A message sent at once on a socket that copies
+ * bytes needs no copy of its own; a message that waits does.
  */
 export class Message {
-  /** What a socket takes: for bytes the caller's own, until they are kept. */
+  /** The value to pass to a socket: for bytes the caller's own, until `keep` copies them. */
   data;
   bytes;
-  /** The value of the program's that it was made of, in an array. */
+  /** The program's value that was encoded, in an array. */
   value = null;
-  /** Whether a socket has it. */
+  /** Whether a socket has accepted it. */
   isSent = false;
-  /** Whose connection it waits for, when it began to, and how. */
+  /** The host that it waits for, when it began to wait, and how. */
   host = null;
   number = 0;
   first = false;
@@ -49,28 +49,28 @@ export class Message {
     this.#length = length;
   }
 
-  /** Makes bytes a copy of their own, unless they are one. */
+  /** Copies the caller's bytes, unless that is done already. */
   keep() {
     if (this.#buffer === null) return;
-    // A view of a view makes a copy that no subclass has a say in, which `slice` does not.
+    // A view of a view: unlike with `slice`, no subclass can influence the copy.
     this.data = new Uint8Array(new Uint8Array(this.#buffer, this.#offset, this.#length)).buffer;
     this.#buffer = null;
   }
 
-  /** It waits. */
+  /** Marks it as waiting. */
   wait(host, first, isVolatile, expires) {
     waited += 1;
     Object.assign(this, { host, number: waited, first, isVolatile, expires });
   }
 
-  /** What comes back if it is dropped. */
+  /** The value handed back if it is dropped. */
   get content() {
     return this.value === null ? this.data : this.value[0];
   }
 
   /**
-   * Gives it to a socket: without a copy if that is the platform's and its `send` is, which copies bytes itself before
-   * it is over. Whatever else takes them might keep them.
+   * Passes it to a socket, without a copy if both the socket and its `send` are the platform's, which copies bytes
+   * before it returns. Anything else might keep a reference to them.
    */
   giveTo(socket, isThePlatforms) {
     const { send } = socket;

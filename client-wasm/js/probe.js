@@ -1,37 +1,36 @@
-// Finding out why handshakes fail, by a permission that is denied or over HTTP: a browser tells a script nothing about
-// it.
+// Finds out why handshakes fail, by a denied permission or over HTTP: browsers do not report the reason to scripts.
 
 import { isFunction, permissionsFor, toProbeUrl } from './convert.js';
 import { report } from './events.js';
 
-/** Milliseconds that the answer may take. */
+/** How long the response may take, in milliseconds. */
 const PATIENCE = 5_000;
 
-/** How attempts end of which the server may know more. */
+/** The causes about which the server may know more. */
 const SILENT_CAUSES = ['socket', 'connect-timeout'];
 
-/** Counts the attempts of one socket that never opened, and asks once when there are enough in a row. */
+/** Counts the attempts of one socket that never opened, and asks once when enough in a row have failed. */
 export class Probe {
   #who;
   #source;
   #after;
   #tell;
   #failures = 0;
-  /** What was found and not yet told by a `close` event. */
+  /** The result that no `close` event has reported yet. */
   #found = null;
-  /** Calls off the request under way. */
+  /** Aborts the pending request. */
   #request = null;
   #wake;
-  /** The URL for which the permission was asked for, and `{ status, diagnosis }`, if it was denied. */
+  /** The URL for which the permission was queried, and `{ status, diagnosis }` if it was denied. */
   #asked;
   #permission = null;
 
   /**
-   * @param who - what errors begin with
-   * @param source - the URL to ask, a function that gives it, `true` for that of the socket, or nothing
+   * @param who - the prefix of errors
+   * @param source - the URL to request, a function that returns it, `true` for the socket's own, or nothing
    * @param after - how many attempts in a row
-   * @param tell - called with what was found
-   * @param wake - called when what was denied is denied no more
+   * @param tell - called with the result
+   * @param wake - called when the permission is no longer denied
    */
   constructor(who, source, after, tell, wake) {
     this.#wake = wake;
@@ -42,11 +41,11 @@ export class Probe {
   }
 
   /**
-   * A connection, or an attempt to make one, has ended.
+   * A connection or an attempt has ended.
    *
-   * @param lost - how
-   * @param url - where to
-   * @returns what was found out since the last time, or `null`
+   * @param lost - how it ended
+   * @param url - its URL
+   * @returns what was found out since the last call, or `null`
    */
   ended({ wasOpen, cause }, url) {
     const found = this.#found;
@@ -61,13 +60,13 @@ export class Probe {
     return found;
   }
 
-  /** A connection is open, or none is wanted any more. */
+  /** A connection is open, or no further attempt is wanted. */
   reset() {
     this.#failures = 0;
     this.#found = null;
     this.#request?.abort();
     this.#request = null;
-    // Asked anew after the next failure: a status that is listened to keeps who listens.
+    // The next failure queries it again: a status with a listener keeps its listener alive.
     if (this.#permission) this.#permission.status.onchange = null;
     this.#permission = null;
     this.#asked = undefined;
@@ -81,7 +80,7 @@ export class Probe {
         const status = await globalThis.navigator.permissions.query({ name });
         if (status.state === 'denied') {
           const diagnosis = Object.freeze({ kind: 'permission', name });
-          // It may be over by now, and this the only one to say why.
+          // The socket may be closed by now, and this is the only report of the reason.
           if (this.#asked === url) {
             this.#permission = { status, diagnosis };
             status.onchange = () => { if (status.state !== 'denied') this.#wake(); };
@@ -90,7 +89,7 @@ export class Probe {
         }
         return;
       } catch {
-        // It has no such permission, or none at all.
+        // The browser lacks this permission, or permissions altogether.
       }
     }
   }
@@ -112,15 +111,18 @@ export class Probe {
   }
 }
 
-/** One request. Where the answer of another origin may not be read, failure to reach it looks the same. */
+/**
+ * Makes one request. If the response of another origin may not be read, the result is the same as for an unreachable
+ * server.
+ */
 async function diagnose(url, request) {
   const timer = setTimeout(() => request.abort(), PATIENCE);
   try {
     const response = await fetch(url, { cache: 'no-store', redirect: 'manual', signal: request.signal });
-    // A redirection shows no status.
+    // A redirect does not expose its status.
     return response.status === 0 ? { kind: 'unknown' } : { kind: 'status', status: response.status };
   } catch {
-    // That of the page itself, which a sandbox takes away, and not that of its URL.
+    // The origin of the page itself, which a sandbox removes, rather than that of its URL.
     const isReadable = new URL(url).origin === globalThis.origin;
     return { kind: isReadable || request.signal.aborted ? 'unreachable' : 'unknown' };
   } finally {

@@ -1,6 +1,6 @@
-// What the core calls, from Rust: the platform on which connections run, and the hosts that they tell. Only numbers
-// and values pass, as `src/host.rs` says; here numbers get their names. What the core is called back on has a number,
-// too, by which its timer, socket or search goes.
+// What the core calls from Rust: the platform on which connections run, and the hosts that get their events. Only
+// numbers and values cross the boundary, as `src/host.rs` says; here numbers get their names. Each callback of the core
+// has a number, too, which identifies its timer, socket or request.
 
 import { alive, call, checkRoom, moduleFailed, soon } from './failure.js';
 import { Message } from './message.js';
@@ -9,7 +9,7 @@ import {
   MESSAGES_RECEIVED, MESSAGES_SENT, OPENS, STATES, UNCONFIRMED_BYTES, UNCONFIRMED_MESSAGES, WHYS,
 } from './names.js';
 
-/** What is told of a socket, as in `src/ring.rs`. */
+/** The events of a socket, as in `src/ring.rs`. */
 const OPENED = 0;
 const MESSAGE = 1;
 const TOO_BIG = 2;
@@ -17,62 +17,67 @@ const ERROR = 3;
 const CLOSED = 4;
 const CLOSED_CLEANLY = 5;
 
-/** What the page and the network tell, by type of event: the place in `HINTS` of `src/ring.rs`. */
+/** The events of the page and the network, by type: their index in `HINTS` of `src/ring.rs`. */
 const OF_THE_GLOBAL = { online: () => 0, offline: () => 1, pageshow: ({ persisted }) => (persisted ? 3 : -1) };
 const OF_THE_DOCUMENT = {
   visibilitychange: () => (globalThis.document.visibilityState === 'visible' ? 2 : -1),
   resume: () => 3,
 };
 
-/** Causes that are an exception: of the program's functions, of the socket's constructor, of its `send`. */
+/** The causes with an exception: from the program's functions, the socket's constructor, or its `send`. */
 const HAVE_ERRORS = ['provider', 'refused', 'send-failed'];
 
-/** A connection that closed without saying how. */
+/** The code of a connection that closed without a close frame. */
 export const ABNORMAL = 1006;
 
-/** The `readyState` of a socket that connects, and of one that is closed. */
+/** The `readyState` of a connecting socket, and of a closed one. */
 const IS_CONNECTING = 0;
 const IS_CLOSED = 3;
 
 /**
- * Milliseconds after an `error` in which a socket that is closed may still say how it ended. By the standard its
- * `close` follows in the same task, in Safari in one of the next; but Chromium leaves it out where the policy of the
- * page forbids the server. A task comes late in a busy page, hence so long. The same number stands in Rust, in
+ * How long after an `error` event a closed socket may still report how it ended, in milliseconds. By the standard, its
+ * `close` event follows in the same task; in Safari, in one of the next. Chromium never sends it if the page's policy
+ * forbids the server. The limit is this long because tasks run late in a busy page. The same number stands in Rust, in
  * `client/src/browser.rs`.
  *
- * A socket that still connects is not waited for beyond the task: by the standard it is closed before it tells an
- * error, and that of Node 22 tells nothing more (nodejs/undici#3546). No close could say more than that it failed.
+ * A socket that is still connecting gets no longer than the task: by the standard it is closed before its error event,
+ * and Node 22 reports nothing after the error (nodejs/undici#3546). A close event could only add that it failed.
  */
 const CLOSE_AFTER_ERROR = 1_000;
 
-/** How many milliseconds `ws` gets for what it has read. In Rust, whose programs rarely run on Node, it gets none. */
+/**
+ * How many milliseconds `ws` gets to deliver what it has read. In Rust it gets none, since Rust programs rarely run on
+ * Node.
+ */
 const INFLATING = 100;
 
-/** Answers of `verdictOf` that are no waits, as in `src/host.rs`, and the one that leaves it to the policy. */
+/**
+ * Results of `verdictOf` that are not waits, as in `src/host.rs`, and the one that leaves the decision to the policy.
+ */
 export const RETRY = -1;
 export const STOP = -2;
 const NO_VERDICT = -3;
 
 /**
- * Timers, sockets, searches and listeners by the number of what they call back. Numbers are given anew, so that each
- * thing knows whether it still has its own: a socket that kept a handler which it was told to forget, or a clock a
- * timer that was called off, calls nobody.
+ * Timers, sockets, requests and listeners by the number of their callback. Numbers are reused, so each of them knows
+ * whether it still owns its number: a socket that kept a handler despite being told to drop it, or a clock that kept a
+ * cancelled timer, calls nothing.
  */
 const things = new Map();
 
-/** Makes a core that tells `host`. */
+/** Creates a core that reports to `host`. */
 export function createCore(host) {
   return alive()(-1, 0, 0, host);
 }
 
-/** Enters a thing under its number. */
+/** Registers an object under its number. */
 function enter(id, fields) {
   const thing = { id, isLive: true, from: alive(), ...fields };
   things.set(id, thing);
   return thing;
 }
 
-/** Takes a thing out; it tells nothing more. */
+/** Unregisters an object; it makes no more callbacks. */
 function leave(id) {
   const thing = things.get(id);
   if (thing) thing.isLive = false;
@@ -80,15 +85,15 @@ function leave(id) {
   return thing;
 }
 
-/** Calls back, if the instance of the module that asked for it has not failed meanwhile. */
+/** Calls back, unless the instance of the module that asked for it has failed meanwhile. */
 function tell(thing, what = 0, number = 0, value = undefined) {
   const { id, isLive, from } = thing;
   if (!isLive || from !== call) return;
   try {
-    // The platform's own sockets tell in tasks of their own, with all of the stack.
+    // The platform's own sockets fire in tasks of their own, with the whole stack available.
     if (!thing.isThePlatforms) checkRoom();
   } catch (error) {
-    // Of a message, whoever brings it hears of that. Nothing else may be lost.
+    // For a message, the code that delivers it gets the error. Other events must not be lost.
     if (what === MESSAGE) throw error;
     soon.then(() => tell(thing, what, number, value));
     return;
@@ -100,7 +105,7 @@ function tell(thing, what = 0, number = 0, value = undefined) {
   }
 }
 
-/** A field of something that need not be the browser's own: `undefined` where it has none, or throws. */
+/** A field of an object that need not be the browser's own: `undefined` if it is absent or throws. */
 function read(object, field) {
   try {
     return object[field];
@@ -110,7 +115,7 @@ function read(object, field) {
 }
 
 /**
- * The data of an event. Apart from {@link read}: engines make one place that reads one field of one kind of object
+ * The data of an event. Separate from {@link read}: engines make a place that reads one field of one kind of object
  * five times as fast (0.04 µs) as one that reads all fields of all objects.
  */
 function dataOf(event) {
@@ -121,7 +126,9 @@ function dataOf(event) {
   }
 }
 
-/** The bytes that a socket holds, asked for with every message where a server answers: apart for the same reason. */
+/**
+ * The bytes a socket has buffered, read for every message if the server answers pings: separate for the same reason.
+ */
 function bufferedAmountOf(socket) {
   try {
     return socket.bufferedAmount;
@@ -130,12 +137,12 @@ function bufferedAmountOf(socket) {
   }
 }
 
-/** Sets a field of such an object, if it lets itself be set. */
+/** Sets a field of such an object, if that works. */
 export function write(object, field, value) {
   try {
     object[field] = value;
   } catch {
-    // There is nobody to tell.
+    // Nothing needs to know.
   }
 }
 
@@ -145,7 +152,7 @@ export function readText(object, field, otherwise = '') {
   return typeof text === 'string' ? text : otherwise;
 }
 
-/** What such an object says is a number may be anything. */
+/** Such an object may return anything as a number. */
 function numberOf(value) {
   return typeof value === 'number' ? value : 0;
 }
@@ -162,7 +169,7 @@ export function panicked(message, file, line) {
   moduleFailed(call, `${message} (${file}:${line})`);
 }
 
-/** Milliseconds on a clock that does not go back, where there is one. */
+/** Milliseconds on a monotonic clock, if there is one. */
 export function now() {
   return globalThis.performance?.now() ?? Date.now();
 }
@@ -184,19 +191,20 @@ export function clearTimer(id) {
   clearTimeout(leave(id)?.timer);
 }
 
-/** It has its number until it is called back. */
+/** Its number is in use until it is called back. */
 export function defer(id) {
   const thing = { id, isLive: true, from: alive() };
   queueMicrotask(() => tell(thing));
 }
 
 /**
- * Calls back in a task behind the socket events that wait already. Browsers run such tasks in the order in which they
- * were posted, messages of a channel, unlike timers, in hidden pages, too. Node runs timers before sockets, and what is
- * immediate behind them. But `ws` inflates a compressed message in a thread, and reports the end of a socket later still.
- * So it gets some time on real timers, and then Node reads its sockets again, in case the program was busy meanwhile.
+ * Calls back in a task behind the socket events that are already queued. Browsers run such tasks in the order in which
+ * they were posted, if posted as messages of a channel rather than as timers, even in hidden pages. Node runs timers
+ * before sockets, and immediates after them. But `ws` inflates compressed messages in a thread, and reports the end of
+ * a socket later still. So it gets some time on real timers, and then Node reads its sockets again, in case the program
+ * was busy meanwhile.
  *
- * @returns 0 if it will not call back: on fake timers nothing waits but what the test has still to do
+ * @returns 0 if it will not call back: on fake timers, only what the test has yet to do can be pending
  */
 export function turn(id) {
   const { setImmediate, MessageChannel, setTimeout } = globalThis;
@@ -219,7 +227,7 @@ export function turn(id) {
   return 1;
 }
 
-/** Listens to the page and the network. A worker hears only of the network, and Node of nothing. */
+/** Listens to the page and the network. Workers get events of the network only, and Node gets none. */
 export function watch(id) {
   const thing = enter(id);
   thing.unhear = hear((hint) => tell(thing, 0, hint));
@@ -230,10 +238,10 @@ export function unwatch(id) {
 }
 
 /**
- * Listens to the page and the network. A worker hears only of the network, and Node of nothing.
+ * Listens to the page and the network. Workers get events of the network only, and Node gets none.
  *
  * @param tellHint - called with the number of what may have changed
- * @returns a function that ends it
+ * @returns a function that stops listening
  */
 export function hear(tellHint) {
   const listener = (event) => {
@@ -249,7 +257,7 @@ function listen(method, listener) {
     for (const type of Object.keys(OF_THE_GLOBAL)) globalThis[method](type, listener);
     for (const type of Object.keys(OF_THE_DOCUMENT)) globalThis.document?.[method](type, listener);
   } catch {
-    // Node's global object takes no listeners.
+    // Node's global object is not an event target.
   }
 }
 
@@ -265,7 +273,7 @@ export function openSocket(host, id, max) {
     return 0;
   }
   if (from !== call) {
-    // The instance has failed meanwhile, and nobody else would close it.
+    // The instance has failed meanwhile, and nothing else would close the socket.
     write(socket, 'onerror', () => {});
     close(socket, -1, '');
     return 0;
@@ -273,30 +281,30 @@ export function openSocket(host, id, max) {
   const thing = enter(id, { socket, host, isThePlatforms: false, closeTimer: undefined });
   write(socket, 'onopen', (event) => {
     if (!thing.isLive) return;
-    // No program can make an event that is trusted.
+    // A program cannot create trusted events.
     thing.isThePlatforms = read(event, 'isTrusted') === true && read(event, 'target') === socket;
     host.lends = thing.isThePlatforms;
     tell(thing, OPENED);
   });
   write(socket, 'onmessage', (event) => {
     const data = dataOf(event);
-    // Before anything of it is copied.
+    // Before any of it is copied.
     const size = sizeOf(data);
     host.size = size;
     if (size > max) tell(thing, TOO_BIG);
-    // To ask an event for its data a second time takes as long as the core takes for a message (0.1 µs).
+    // Reading the event's data a second time takes as long as the core takes for a message (0.1 µs).
     else tell(thing, MESSAGE, size, host.takesData ? data : event);
   });
   write(socket, 'onerror', (event) => {
-    // Browsers say nothing; `ws` and the runtimes outside of browsers do.
+    // Browsers give no details; `ws` and the runtimes outside browsers do.
     const message = readText(event, 'message');
     if (message !== '') host.said = { message, error: read(event, 'error') };
-    // Armed first, since who is told may let go of the socket.
+    // Armed first, since the callback may let go of the socket.
     const state = read(socket, 'readyState');
     if (thing.isLive && (state === IS_CLOSED || state === IS_CONNECTING)) {
       thing.closeTimer ??= setTimeout(() => {
         if (!thing.isLive) return;
-        // Closed, should it go on after all: it must not live beside the next one.
+        // Closed, in case it goes on after all: it must not coexist with the next one.
         silence(id);
         closeSocket(id, -1, '');
         thing.isLive = true;
@@ -308,7 +316,7 @@ export function openSocket(host, id, max) {
   write(socket, 'onclose', (event) => {
     const code = read(event, 'code');
     const isClean = read(event, 'wasClean');
-    // Deno gives 0 where no close frame came, which is no code. A server can send one of 0.
+    // Deno reports 0 if no close frame came, which is not a code. A server can send a close frame with 0.
     const isCode = typeof code === 'number' && (code > 0 || isClean);
     tell(thing, isClean ? CLOSED_CLEANLY : CLOSED, isCode ? code : ABNORMAL, read(event, 'reason'));
   });
@@ -316,7 +324,7 @@ export function openSocket(host, id, max) {
   return 1;
 }
 
-/** Bytes, or for text UTF-16 code units, since its size in bytes would take a walk through it. */
+/** The size in bytes; for text in UTF-16 code units, since counting UTF-8 bytes would mean walking the text. */
 function sizeOf(data) {
   if (typeof data === 'string') return data.length;
   return numberOf(read(data, 'byteLength') ?? read(data, 'size'));
@@ -324,10 +332,10 @@ function sizeOf(data) {
 
 export function sendOn(id, message) {
   const { socket, host, isThePlatforms } = things.get(id);
-  // A ping is no message of the program's.
+  // A ping is not one of the program's messages.
   const sent = message instanceof Message ? message : marked;
   marked = null;
-  // The socket has it in hand, or may have it.
+  // The socket has accepted it, or may have.
   count(host, sent, 1);
   try {
     if (sent === message) sent.giveTo(socket, isThePlatforms);
@@ -353,11 +361,11 @@ export function closeSocket(id, code, reason) {
 
 function close(socket, code, reason) {
   try {
-    // A reason without a code goes with 1000, which a code left out means for a script.
+    // A reason without a code goes with 1000, which is what scripts mean by omitting the code.
     if (code < 0 && reason === '') socket.close();
     else socket.close(code < 0 ? 1000 : code, reason);
   } catch {
-    // The arguments were checked before; there is nobody to tell.
+    // The arguments were checked before; nothing needs to know.
   }
 }
 
@@ -367,8 +375,7 @@ export function silence(id) {
   thing.isLive = false;
   clearTimeout(closeTimer);
   for (const type of ['open', 'message', 'close']) write(socket, `on${type}`, null);
-  // Node's `ws` tells an error when it is closed while it connects, and an error there that nobody listens to ends
-  // the process.
+  // Node's `ws` fires an error when it is closed while connecting, and without a listener that error ends the process.
   write(socket, 'onerror', () => {});
 }
 
@@ -392,10 +399,10 @@ export function protocolOf(id) {
   return read(things.get(id).socket, 'protocol');
 }
 
-/** The message whose text the core escapes, to send what comes of it. */
+/** The message whose text the core escapes, in order to send the result. */
 let marked = null;
 
-/** The text of a message, which is an event, its data or what is sent, if it begins with a character of this code. */
+/** The text of a message (an event, its data, or a message to send) if it begins with the character of this code. */
 export function markedText(message, code) {
   const data = typeof message === 'string' ? message : dataOf(message);
   if (typeof data !== 'string' || data.charCodeAt(0) !== code) return undefined;
@@ -403,12 +410,12 @@ export function markedText(message, code) {
   return data;
 }
 
-/** Such a message without that character, as its data or as what tells of it as its event does. */
+/** Removes that character from such a message; returns its data, or an object with the fields of its event. */
 export function withoutMark(message) {
   return typeof message === 'string' ? message.slice(1) : { data: dataOf(message).slice(1) };
 }
 
-/** The instance has failed: lets go of its timers, listeners and searches, and closes its sockets for good. */
+/** The instance has failed: drops its timers, listeners and requests, and closes its sockets for good. */
 export function abandonAll() {
   for (const [id, { socket, timer, unhear, controller }] of [...things]) {
     if (socket) letGoOf(id);
@@ -450,7 +457,7 @@ export function search(host, id, attempt, last) {
     things.delete(id);
     tell(thing, yes);
   };
-  // Nobody answers for an object that is no more.
+  // An object that is gone gives no answer.
   host.resolve(attempt, last, controller.signal)?.then(
     (target) => {
       if (thing.isLive) host.target = target;
@@ -471,7 +478,7 @@ export function verdictOf(host, lost) {
   return verdict ? RETRY : STOP;
 }
 
-/** How a connection ended, as the declarations' `LostConnection`. */
+/** How a connection ended, as `LostConnection` in the declarations. */
 export function lostConnection(host, code, reason, clean, wasOpen, index) {
   const cause = CAUSES[index];
   let error;
@@ -523,7 +530,7 @@ export function tellClosed(host, lost, delay, why, messages, bytes) {
 
 export function stateChanged(host, state, attempt, delay, why) {
   alive();
-  // An attempt that began before the module was there.
+  // For an attempt that began before the module was loaded.
   const reason = host.begunBy ?? WHYS[why];
   host.begunBy = null;
   host.phase = state;
@@ -539,7 +546,7 @@ export function tellState(host, index, attempt, delay, reason) {
   host.tell('statechange', { state, attempt, delay, reason });
 }
 
-/** What the socket has said goes with it. */
+/** Passes on the details that the socket gave. */
 export function tellFailed(host) {
   host.tell('error', host.said ?? {});
 }

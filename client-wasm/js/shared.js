@@ -1,4 +1,4 @@
-// What the package's other modules take from here, beside the class.
+// What the package's other modules import from here, besides the class.
 
 export { OPTION_NAMES, dictionary, toNumber, wrongKind } from './convert.js';
 export { defineHandlers, dispatch, plainEvent, report } from './events.js';

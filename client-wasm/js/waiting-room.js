@@ -1,6 +1,7 @@
-// What stands in for the core while there is no instance of the WebAssembly module: it keeps what was asked for, within
-// the limits of the options, and replays it. A module that cannot be loaded, and one that has failed, are losses: what
-// follows from a loss is decided here as `client/src/connection/attempt.rs` does, and a test holds the waits against it.
+// Stands in for the core while there is no instance of the WebAssembly module: it stores commands and messages, within
+// the limits of the options, and replays them. A module that failed to load, or that crashed, counts as a loss: what
+// follows from it is decided here as in `client/src/connection/attempt.rs`, and a test compares the waits with those of
+// the core.
 
 import { Message } from './message.js';
 import {
@@ -16,7 +17,7 @@ import {
   ABNORMAL, RETRY, STOP, chance, createCore, hear, howLost, now, tellClosed, tellDropped, tellFailed, tellState, verdictOf,
 } from './ring.js';
 
-/** What `send` of the core says became of a message. */
+/** What the core's `send` returns about a message. */
 export const TAKEN = 0;
 export const FULL = 1;
 export const TOO_LATE = 2;
@@ -26,17 +27,19 @@ const [
   TOO_MANY_ATTEMPTS, , PREDICATE_STOPS, , RETRIES_EXHAUSTED, RECONNECT_OFF,
 ] = WHYS;
 
-/** Values of the option `overflow`; the third drops the oldest. */
+/** Values of the option `overflow`; the third is `drop-oldest`. */
 const REJECT = 0;
 const DROP_NEWEST = 2;
 
-/** The most milliseconds that a timer takes: as long as a message may wait, which rounding must not exceed. */
+/**
+ * The longest delay of a timer, in milliseconds. A message may wait just as long, and rounding up must not exceed it.
+ */
 const LONGEST_TIMER = 2 ** 31 - 1;
 
-/** As in the core: how soon after the browser says that there is a network again an attempt is made, in milliseconds. */
+/** As in the core: how soon an attempt follows the browser's report that the network is back, in milliseconds. */
 const ONLINE = [200, 2_000];
 
-/** What the page and the network tell, by number, as in `HINTS` of `src/ring.rs`. */
+/** The events of the page and the network, by number, as in `HINTS` of `src/ring.rs`. */
 const IS_ONLINE = 0;
 const IS_OFFLINE = 1;
 
@@ -44,7 +47,7 @@ function draw(min, max, part) {
   return Math.floor(min + Math.max(max - min, 0) * part);
 }
 
-/** The wait before retry number `retry`, in milliseconds, as `client/src/connection/backoff.rs` draws it. */
+/** The wait before retry number `retry`, in milliseconds, as `client/src/connection/backoff.rs` computes it. */
 export function backoff(numbers, retry, part) {
   if (retry === 0) return draw(0, numbers[FIRST_DELAY_MAX], part);
   const ceiling = numbers[BASE_DELAY] * numbers[GROWTH_FACTOR] ** Math.min(retry, 64);
@@ -52,14 +55,15 @@ export function backoff(numbers, retry, part) {
 }
 
 /**
- * How many events one task tells at most, and how many dropped messages and bytes are kept for one at least where no
- * more may wait. The same numbers stand in Rust, in `client/src/driver.rs` and `client/src/connection/dropped.rs`.
+ * The most events that one task emits, and the least number of dropped messages and bytes that are kept even if the
+ * queue's limits are lower. The same numbers stand in Rust, in `client/src/driver.rs` and
+ * `client/src/connection/dropped.rs`.
  */
 const TURN = 512;
 const LEAST_KEPT = 256;
 const LEAST_BYTES = 65_536;
 
-/** Messages within limits, in the order in which they came. */
+/** Messages within limits, in order of arrival. */
 class Queue {
   messages = [];
   bytes = 0;
@@ -67,7 +71,7 @@ class Queue {
   #mostBytes;
   #overflow;
 
-  /** @param numbers - those of the options */
+  /** @param numbers - the values of the options */
   constructor(numbers, least = 0, leastBytes = 0) {
     this.#most = Math.max(numbers[MAX_QUEUED_MESSAGES], least);
     this.#mostBytes = Math.max(numbers[MAX_QUEUED_BYTES], leastBytes);
@@ -78,7 +82,7 @@ class Queue {
     return this.messages.length < this.#most && this.bytes + bytes <= this.#mostBytes;
   }
 
-  /** Adds a message by the rule of the core. What it returns is dropped; `null` if the message is refused. */
+  /** Adds a message by the core's rule. Returns the messages dropped, or `null` if the message is refused. */
   add(message) {
     if (message.isVolatile) return [message];
     if (!this.#fits(message.bytes)) {
@@ -88,7 +92,7 @@ class Queue {
     return this.push(message);
   }
 
-  /** Adds a message. The oldest make room for it, of those that do not go first if there are any; they are returned. */
+  /** Adds a message. The oldest make room for it, starting with those that do not go first; returns them. */
   push(message) {
     const dropped = [];
     while (this.messages.length > 0 && !this.#fits(message.bytes)) {
@@ -101,7 +105,7 @@ class Queue {
     return dropped;
   }
 
-  /** Takes out all that have expired by then. */
+  /** Removes and returns all messages that have expired by `time`. */
   takeOut(time) {
     const isOut = ({ expires }) => expires <= time;
     const out = this.messages.filter(isOut);
@@ -111,42 +115,42 @@ class Queue {
   }
 }
 
-/** Has the interface of the core, as far as `ReconnectingWebSocket` uses it. */
+/** Has the core's interface, as far as `ReconnectingWebSocket` uses it. */
 export class WaitingRoom {
-  /** `IDLE`, `CONNECTING`, `WAITING`, `SUSPENDED`, `CLOSED`, or `NaN` when there is a core. */
+  /** `IDLE`, `CONNECTING`, `WAITING`, `SUSPENDED`, `CLOSED`, or `NaN` once there is a core. */
   state = IDLE;
   #host;
   #options;
   #queue;
-  /** By reason, what was dropped and is not yet told: `{ kept, bytes, omitted }`. */
+  /** By reason, the dropped messages not reported yet: `{ kept, bytes, omitted }`. */
   #untold = new Map();
-  /** What there is to tell, and how much of it this task may. */
+  /** Pending events, and how many of them this task may still emit. */
   #tells = [];
   #left = TURN;
-  /** Whether the end still has to be told. */
+  /** Whether the end has not been reported yet. */
   #isEnding = false;
-  /** The timer for the message that expires first. */
+  /** The timer of the message that expires first. */
   #expiry;
-  /** The timer for the next attempt, and whether nothing shortens the wait. */
+  /** The timer of the next attempt, and whether nothing shortens the wait. */
   #timer;
   #isFirm = false;
   #until = NaN;
-  /** The attempt that has begun, `{ attempt, why }`. If the module comes, the core tells of it. */
+  /** The attempt in progress, `{ attempt, why }`. Once the module is loaded, the core reports it. */
   #begun = null;
-  /** Ends listening to the page. */
+  /** Stops listening to the page. */
   #unhear = () => {};
-  /** When as many attempts may be made again as at first. */
+  /** When the full number of attempts is available again. */
   #rested = 0;
-  /** A change of the queue is to be told. */
+  /** Whether a change of the queue is to be reported. */
   #isToTell = false;
   // biome-ignore lint/correctness/noUnusedPrivateClassMembers: it is kept, not read
   #owner;
 
   /**
-   * @param host - what the core calls back on
-   * @param options - the number for each row of the table
-   * @param owner - what the host tells, and does not itself keep: the timer keeps it, so that a message that
-   *   expires is reported
+   * @param host - what the core calls back
+   * @param options - the value of each row of the table
+   * @param owner - the object that the host reports to without keeping it alive: the timer does, so that an expired
+   *   message is reported
    */
   constructor(host, options, owner) {
     this.#host = host;
@@ -155,7 +159,7 @@ export class WaitingRoom {
     this.#owner = owner;
   }
 
-  /** @param given - with `SUSPEND`, whether the state was told before, by a core whose instance has failed */
+  /** @param given - with `SUSPEND`, whether a core whose instance has failed had reported the state before */
   command(what, given = false) {
     const { state } = this;
     const isOnTheWay = state === CONNECTING || state === WAITING;
@@ -179,7 +183,7 @@ export class WaitingRoom {
         if (state === IDLE) this.#drop('closed', this.#empty());
         else if (state !== CLOSED) this.end('closed', REQUESTED);
         break;
-      // `READY`: each connection asks anew, and there is none yet.
+      // `READY`: every connection waits for its own, and there is none yet.
     }
   }
 
@@ -196,7 +200,7 @@ export class WaitingRoom {
     }
   }
 
-  /** `ttl` is NaN where none was given, as for the core. */
+  /** `ttl` is NaN if absent, as for the core. */
   send(message, _bytes, first, isVolatile, ttl) {
     message.wait(this.#host, first, isVolatile, now() + (ttl >= 0 ? ttl : this.#options[MESSAGE_TTL]));
     if (this.state === CLOSED) {
@@ -223,8 +227,8 @@ export class WaitingRoom {
   /**
    * Takes over from a core whose instance has failed.
    *
-   * @param earlier - the host of the core
-   * @param held - all that the instance held, of which its messages that no socket has wait on
+   * @param earlier - the core's host
+   * @param held - everything that the instance held; its messages that no socket has accepted keep waiting
    */
   takeOver(earlier, held) {
     this.state = CONNECTING;
@@ -238,16 +242,16 @@ export class WaitingRoom {
   }
 
   /**
-   * An attempt has ended, or a connection, and not by the server.
+   * An attempt or a connection has ended, though not because of the server.
    *
-   * @param wait - that the core was in: `{ until, why }`
+   * @param wait - the wait that the core was in: `{ until, why }`
    */
   lose(cause, wait = undefined) {
     if (this.state !== CONNECTING) return;
     const [host, options] = [this.#host, this.#options];
     const { asks, counts } = host;
     const lost = this.#lostBy(cause);
-    // Where the core waits already, it was asked.
+    // If the core was waiting already, it has called the predicate.
     const verdict = asks & 2 && !wait ? verdictOf(host, lost) : NaN;
     // Closed by the predicate itself.
     if (this.state !== CONNECTING) return;
@@ -259,32 +263,32 @@ export class WaitingRoom {
     }
     let why = verdict >= RETRY ? PREDICATE_RETRIES : POLICY_RETRIES;
     let delay = verdict >= 0 ? verdict : backoff(options, failures, chance());
-    // A server may have asked for it.
+    // A server may have asked for this wait.
     if (wait) [delay, why] = [Math.max(wait.until - now(), 0), wait.why];
     else counts[ATTEMPT] += 1;
     this.#waitFor(delay, why, lost);
   }
 
-  /** It is over. */
+  /** Ends for good. */
   end(cause, why) {
     this.#isEnding = true;
     this.#leave(CLOSED, this.#lostBy(cause), why);
     this.#drop('closed', this.#empty());
   }
 
-  /** Makes a core, which counts on from here, and gives it what is queued. */
+  /** Creates a core, which continues the counters, and hands it the queue. */
   moveOut() {
     this.#expire();
     this.#host.begunBy = this.#begun?.why;
     const [core, time] = [createCore(this.#host), now()];
     for (const message of this.#queue.messages) {
       const { bytes, first, expires } = message;
-      // The core puts what goes first before the others, and has the same limits.
+      // The core puts messages that go first ahead of the others, and has the same limits.
       core.send(message, bytes, first, false, expires === Infinity ? NaN : Math.ceil(expires - time));
     }
     this.#stopWaiting();
     clearTimeout(this.#expiry);
-    // The core tells of the queue.
+    // The core reports the queue.
     this.state = NaN;
     return core;
   }
@@ -303,7 +307,7 @@ export class WaitingRoom {
     this.#host.load();
   }
 
-  /** How many milliseconds there is no attempt to be made. */
+  /** How many milliseconds until an attempt is allowed. */
   #lack() {
     const { [ATTEMPT_BURST]: burst, [ATTEMPT_INTERVAL]: interval } = this.#options;
     return Math.max(Math.ceil(this.#rested - (burst - 1) * interval - now()), 0);
@@ -321,7 +325,7 @@ export class WaitingRoom {
 
   #sleep() {
     this.#timer = setTimeout(() => {
-      // A timer may run a little early.
+      // A timer may fire a little early.
       if (now() < this.#until) this.#sleep();
       else this.#begin(WAIT_OVER);
     }, Math.min(Math.ceil(this.#until - now()), LONGEST_TIMER));
@@ -341,7 +345,7 @@ export class WaitingRoom {
     }
   }
 
-  /** A state without an attempt begins; what was `lost` with the earlier one is told behind it. */
+  /** Enters a state without an attempt, and reports it, followed by what was `lost` with the earlier one. */
   #leave(state, lost, why, delay = null, isTold = false) {
     this.#stopWaiting();
     const [host, begun] = [this.#host, this.#begun];
@@ -359,7 +363,7 @@ export class WaitingRoom {
       if (!lost) return;
       if (state !== SUSPENDED) tellFailed(host);
       this.#tellDropped('closed');
-      // What an instance that has failed handed to its socket, and nothing shows that the server had it.
+      // Messages that a failed instance handed to its socket, but the server never confirmed.
       const unconfirmed = host.before?.map((count, index) => counts[MESSAGES_SENT + index] - count) ?? [0, 0];
       tellClosed(host, lost, delay, why, ...unconfirmed);
     });
@@ -385,7 +389,7 @@ export class WaitingRoom {
     return messages.sort((one, other) => other.first - one.first);
   }
 
-  /** Has the queue reported, once and behind what else this turn brings, and looks again when a message expires. */
+  /** Schedules one report of the queue, behind the other events of this turn, and a check when a message expires. */
   #changed() {
     const queue = this.#queue;
     clearTimeout(this.#expiry);
@@ -393,20 +397,20 @@ export class WaitingRoom {
     if (next < Infinity) {
       this.#expiry = setTimeout(() => {
         this.#expire();
-        // A timer may run a little early.
+        // A timer may fire a little early.
         this.#changed();
       }, Math.min(Math.ceil(next - now()), LONGEST_TIMER));
     }
     if (this.#isToTell) return;
     this.#isToTell = true;
-    // Behind what is told soon.
+    // Behind the events that are already scheduled.
     queueMicrotask(() => this.#tellSoon(() => {
       this.#isToTell = false;
       if (this.state >= 0) this.#host.queueChanged(queue.messages.length, queue.bytes);
     }));
   }
 
-  /** Counts messages that are dropped, and keeps as many of the newest as might wait, until they are told. */
+  /** Counts dropped messages, and keeps as many of the newest as might wait, until they are reported. */
   #drop(reason, messages) {
     if (messages.length === 0) return;
     const { counts } = this.#host;
@@ -423,7 +427,7 @@ export class WaitingRoom {
     }
   }
 
-  // --- Telling
+  // --- Reporting
 
   #tellDropped(reason) {
     const untold = this.#untold.get(reason);
@@ -432,7 +436,7 @@ export class WaitingRoom {
     tellDropped(this.#host, reason, untold.kept.messages.map(({ content }) => content), untold.bytes, untold.omitted);
   }
 
-  /** As the core does: after the code that is running, and no more in one task than the page can bear. */
+  /** As the core does: after the running code, and no more per task than the page can bear. */
   #tellSoon(tell) {
     this.#tells.push(tell);
     queueMicrotask(() => this.#tellAll());
@@ -441,7 +445,7 @@ export class WaitingRoom {
   #tellAll() {
     while (this.#tells.length > 0 && this.#left > 0) {
       this.#left -= 1;
-      // The next task begins anew, whether something is left for it by then or not.
+      // The next task starts with a full allowance, whether or not anything is left for it.
       if (this.#left === TURN / 2) {
         setTimeout(() => {
           this.#left = TURN;

@@ -1,4 +1,4 @@
-// What the entries `steady-socket` and `steady-socket/inline` export: all but MessagePack.
+// The exports of the entries `steady-socket` and `steady-socket/inline`: everything except MessagePack.
 
 export { ReconnectingWebSocket, load } from './loader.js';
 export { ClosedError, MessageError, OverflowError, TypedSocketError } from './typed/errors.js';

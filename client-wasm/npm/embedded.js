@@ -1,4 +1,4 @@
-// The WebAssembly module as a part of the program, for where a file cannot be served.
+// The WebAssembly module embedded in the program, for environments that cannot serve a file.
 
 import { provide } from './loader.js';
 import { GZIPPED_BASE64 } from './embedded-module.js';

@@ -1,4 +1,4 @@
-// The entry of the package, with the WebAssembly module as a file.
+// The package's entry with the WebAssembly module as a file.
 
 import './file.js';
 

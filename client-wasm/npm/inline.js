@@ -1,4 +1,4 @@
-// The entry of the package, with the WebAssembly module embedded.
+// The package's entry with the WebAssembly module embedded.
 
 import './embedded.js';
 

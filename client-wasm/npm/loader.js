@@ -1,22 +1,23 @@
-// Loads the WebAssembly module for the entries of the package. It is loaded by the first socket that needs it, or
-// by `load()`; importing this loads nothing and touches nothing of a browser.
+// Loads the WebAssembly module for the package's entries: when the first socket needs it, or on `load()`. Importing
+// this file loads nothing and touches no browser API.
 
 import { setLoader, start } from './wasm/steady_socket_wasm.js';
 
-/** What the module exports that has been started. */
+/** An export of the module, once started. */
 const START = '__wbindgen_start';
 
-/** What the module and its JavaScript need of the platform, and some test environments lack. */
+/** Platform features that the module and its JavaScript require, and some test environments lack. */
 const NEEDED = ['WebAssembly', 'TextDecoder', 'TextEncoder'];
 
-/** Where the module is when the program does not say: functions that give it. */
+/** Where to find the module unless the program says so: functions that return its location or content. */
 const places = { embedded: null, file: null };
 
 /**
- * Called by what an entry imports beside this. Where both have been, what is embedded is taken: it is there already.
+ * Called by a module that an entry imports besides this one. If both kinds were provided, the embedded module is used:
+ * it is there already.
  *
  * @param kind - `embedded` or `file`
- * @param give - gives the URL, or the bytes or a promise of them
+ * @param give - returns the URL, or the bytes or a promise of them
  */
 export function provide(kind, give) {
   places[kind] = give;
@@ -26,7 +27,7 @@ const exported = setLoader(loadModule);
 export const { ReconnectingWebSocket, load, inner } = exported;
 const { Hopeless, atEnd } = exported;
 
-/** The module, once an instance of it has started: a fresh one needs nothing else. */
+/** The compiled module, once an instance has started: a fresh instance needs nothing else. */
 let compiled;
 
 async function loadModule(signal, given) {
@@ -38,13 +39,13 @@ async function loadModule(signal, given) {
     const module = compiled ?? await compile(from, signal);
     if (!WebAssembly.Module.exports(module).some(({ name }) => name === START)) throw anotherModule('it does not export what that does');
     await start(module, atEnd).catch((error) => {
-      // Something that it imports is not there, or with it a whole set.
+      // An import is missing, or a whole namespace of imports.
       throw error instanceof WebAssembly.LinkError || error instanceof TypeError ? anotherModule(error.message) : error;
     });
     compiled = module;
   } catch (error) {
     const is = forbidden(error) ?? error;
-    // The file may be there the next time, and what stands in the program is the same.
+    // The file may be there the next time, but a source in the program itself stays the same.
     throw typeof from === 'string' || signal.aborted ? is : new Hopeless(is.message, { cause: is });
   }
 }
@@ -53,29 +54,29 @@ function anotherModule(why) {
   return new Hopeless(`this is not the module of this version of steady-socket: ${why}`);
 }
 
-/** The error of a page's policy, which Chromium words as if 'unsafe-eval' were needed. */
+/** The error for a page's policy, which Chromium words as if 'unsafe-eval' were needed. */
 function forbidden(error) {
   if (!(error instanceof WebAssembly.CompileError) || !/Content Security Policy|CSP/.test(error.message)) return undefined;
   return new Hopeless(`the content security policy forbids it, whose script-src has to have 'wasm-unsafe-eval': ${error.message}`, { cause: error });
 }
 
-/** A module of a URL, a response, bytes or what is one already. */
+/** Compiles a URL, a response or bytes; returns a module unchanged. */
 async function compile(from, signal) {
   if (typeof from === 'string') return compile(await open(from, signal), signal);
-  // By its tag, as it may be of another realm.
+  // By tag, as it may belong to another realm.
   if (Object.prototype.toString.call(from) === '[object WebAssembly.Module]') return from;
   if (typeof from.arrayBuffer === 'function') return compileResponse(from);
-  // Chromium takes no DataView.
+  // Chromium does not accept a DataView.
   return WebAssembly.compile(ArrayBuffer.isView(from) ? new Uint8Array(from.buffer, from.byteOffset, from.byteLength) : from);
 }
 
 /**
- * What is at a URL. Not left to `init`, which cannot be told to give up and reads no files.
+ * Opens a URL. Not left to wasm-bindgen's `init`, which cannot be aborted and does not read files.
  *
  * @returns bytes or a response
  */
 async function open(url, signal) {
-  // In Node, Deno and Bun. It is not imported: bundlers for browsers would look for it.
+  // For Node, Deno and Bun. Not imported, since bundlers for browsers would try to resolve it.
   const fs = url.startsWith('file:') && globalThis.process?.getBuiltinModule?.('node:fs');
   let violated = '';
   const see = ({ blockedURI, effectiveDirective, disposition }) => {
@@ -86,7 +87,7 @@ async function open(url, signal) {
     return await (fs ? fs.promises.readFile(new URL(url), { signal }) : fetch(url, { signal }));
   } catch (cause) {
     signal.throwIfAborted();
-    // What the policy forbids is told in a task of its own.
+    // The event for a policy violation fires in a task of its own.
     await new Promise((resolve) => { setTimeout(resolve); });
     if (violated) throw new Hopeless(`the content security policy forbids it, whose ${violated} has to allow ${shown(url)}`, { cause });
     const Kind = cause.code === 'ENOENT' ? Hopeless : Error;
@@ -105,13 +106,13 @@ async function compileResponse(response) {
   if (type === 'text/html') {
     throw new Error(`${what} is a page (text/html) and no WebAssembly: the file may not have been copied to where it is looked for`);
   }
-  // Streaming takes no other type, and no other class.
+  // Streaming accepts no other type and no other class.
   return type === 'application/wasm' && response instanceof Response && WebAssembly.compileStreaming
     ? WebAssembly.compileStreaming(response)
     : WebAssembly.compile(await response.arrayBuffer());
 }
 
-/** A URL in a message: a `data:` URL has the whole module in it. */
+/** A URL for a message: a `data:` URL contains the whole module. */
 function shown(url) {
   return url.length > 200 ? `${url.slice(0, 200)}…` : url;
 }

@@ -1,4 +1,4 @@
-// The class that takes the place of `WebSocket`, without typed messages, with the WebAssembly module embedded.
+// The drop-in class for `WebSocket`, without typed messages, with the WebAssembly module embedded.
 
 import './embedded.js';
 

@@ -1,4 +1,4 @@
-// The class that takes the place of `WebSocket`, without typed messages, with the WebAssembly module as a file.
+// The drop-in class for `WebSocket`, without typed messages, with the WebAssembly module as a file.
 
 import './file.js';
 

@@ -1,10 +1,10 @@
-// Counts the instructions of what is native, and takes over the times that criterion has measured. `cargo xtask bench`
-// calls this:
+// Counts the instructions of native code, and imports the times that criterion has measured. `cargo xtask bench` calls
+// this:
 //
 //     node native.mjs --program FILE --output FILE [--times FOLDER] [--case TEXT]
 //
-// The counts are valgrind's, and the same however busy the machine is. A step is counted by the difference between two
-// runs, so that neither the start of the program nor what comes before the steps is counted with it.
+// The counts come from valgrind, and are the same however busy the machine is. The count for a step is the difference
+// between two runs, so it includes neither the program's start nor the preparation.
 
 import { execFile } from 'node:child_process';
 import { readFile, readdir, writeFile } from 'node:fs/promises';
@@ -16,7 +16,7 @@ import { FORMAT } from './lib/results.mjs';
 const PART = 6;
 const CONTENDER = 'steady-socket';
 
-/** How many steps the two runs take. */
+/** How many steps the two runs execute. */
 const COUNTS = [1_000, 2_000];
 
 const run = promisify(execFile);
@@ -64,7 +64,7 @@ async function counted(step, count) {
   return Number(collected[1]);
 }
 
-/** By the names of the steps, of which criterion makes names of folders: nanoseconds a step, one for each sample. */
+/** Nanoseconds per step, one for each sample, by the names of the steps, which criterion turns into folder names. */
 async function timesOf(folder) {
   const times = new Map();
   for (const entry of await readdir(folder, { withFileTypes: true })) {

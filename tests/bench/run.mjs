@@ -1,9 +1,10 @@
-// Measures, and tells what came of it. `cargo xtask bench` calls this, with everything built and the server running:
+// Measures, and reports the results. `cargo xtask bench` calls this, with everything built and the server running:
 //
 //     node run.mjs [--part N]… [--case TEXT] [--quick] [--check] [--write] [--json FILE] [--merge FILE]… [--versions FILE]
 //         [--seed N] [--profile]
 //
-// With `--profile` nothing is measured: it tells where the time of the cases of parts 1 and 2 goes. The exit code is 1 if a budget is broken, or, with `--check`, inconclusive or not measured.
+// With `--profile` nothing is measured: it prints where the cases of parts 1 and 2 spend their time. The exit code is 1
+// if a budget is broken, or, with `--check`, inconclusive or not measured.
 
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
@@ -22,7 +23,7 @@ import * as memory from './parts/memory.mjs';
 import * as messages from './parts/messages.mjs';
 import * as sizes from './parts/sizes.mjs';
 
-/** The parts that run in a page; the others are measured by programs of their own and merged. */
+/** The parts that run in a page; others are measured by their own programs and merged. */
 const IN_PAGE = [messages, endToEnd, sizes, memory];
 
 const { values: options } = parseArgs({
@@ -50,7 +51,7 @@ const results = new Results(await machine());
 if (options.versions) Object.assign(results.versions, JSON.parse(await readFile(options.versions, 'utf8')));
 for (const file of options.merge) await results.merge(file);
 
-/** Cases whose profiles were printed. */
+/** How many cases had their profiles printed. */
 let profiled = 0;
 const inPageParts = IN_PAGE.filter(({ PART }) => parts.includes(PART));
 if (inPageParts.length > 0) {
@@ -92,7 +93,7 @@ async function noteVersions({ browser, open }) {
   results.versions.node = process.versions.node;
   const all = await inPage({ open }, (page) => page.evaluate(() => globalThis.bench.contenders()));
   const manifest = JSON.parse(await readFile(new URL('package.json', import.meta.url), 'utf8'));
-  // The last is what decodes for those that do not do it themselves.
+  // The last one decodes for contenders that do not decode themselves.
   for (const name of [...all.map((one) => one.package), '@msgpack/msgpack']) {
     if (name in manifest.devDependencies) results.versions[name] = await packageVersion(name);
   }

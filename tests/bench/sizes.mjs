@@ -1,13 +1,13 @@
-// Prints the sizes of this library's programs. `cargo xtask size` calls this, with everything built, and
-// `cargo xtask package`, with the package alone:
+// Prints the sizes of this library's programs. `cargo xtask size` calls this, with everything built, and `cargo xtask
+// package`, with the package alone:
 //
 //     node sizes.mjs [--npm] [--check] [--json FILE] [--versions FILE]
 //
-// With `--npm` it is the package's alone, without the program made of Rust.
+// With `--npm` it measures only the package, without the Rust program.
 //
-// Sizes are exact for the tools that made them. With `--check`, one that is over its budget is an error; where the tools
-// are not those that the budgets were made with (`size-tools.json`), which is said, it may be over by `tolerance`, since
-// every version of a compiler has its own idea of a program.
+// Sizes are exact for the tools that built them. With `--check`, a size over its budget is an error. If the tools
+// differ from those for which the budgets were set (`size-tools.json`), that is reported, and a size may exceed its
+// budget by `tolerance`, since every compiler version produces a slightly different program.
 
 import { readFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';

@@ -1,4 +1,4 @@
-// The packed package in a page without a bundler, and where its WebAssembly module cannot be loaded.
+// The packed package in a page without a bundler, and failures to load its WebAssembly module.
 
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
@@ -12,7 +12,7 @@ import { strictPolicy } from './lib/static-server.mjs';
 
 describe('the installed package', { timeout: 4 * TEST_TIMEOUT }, () => {
   let realm;
-  /** What the web server answers for the WebAssembly module; `undefined` for the module itself. */
+  /** The web server's response for the WebAssembly module; `undefined` for the module itself. */
   let wasmAnswer;
   /** The content security policy of the pages. */
   let policy;
@@ -47,7 +47,7 @@ describe('the installed package', { timeout: 4 * TEST_TIMEOUT }, () => {
   });
 
   test('[R13] a server that the content security policy forbids is a failed attempt, long before connectTimeout', async () => {
-    // The page's own origin is allowed, and the server is another.
+    // The page's own origin is allowed, but not the server's.
     await fresh({ pagePolicy: strictPolicy({ connect: '' }) });
     const { violated, ends } = await realm.evaluate('the close events', async (url) => {
       const { ReconnectingWebSocket } = await import('/pkg/index.js');
@@ -120,7 +120,7 @@ describe('the installed package', { timeout: 4 * TEST_TIMEOUT }, () => {
       assert.equal(again.cause, 'load-failed');
       if (answer) assert.ok(wasmRequests > requests, 'the next constructor asks for the module again');
 
-      // Where the cause is gone, the same page recovers. A page's policy stays with it.
+      // Once the cause is gone, the same page recovers. A page keeps its policy, though.
       if (!answer) return;
       wasmAnswer = undefined;
       assert.equal(await greetAfterRepair(), 'Hello Ada!');
@@ -130,12 +130,12 @@ describe('the installed package', { timeout: 4 * TEST_TIMEOUT }, () => {
   test('a module that never comes ends a socket that has no retry after 30 s; the next one tries again', async (t) => {
     await fresh();
     t.after(() => realm.page.unroute('**/*.wasm'));
-    // The first request is neither answered nor refused, to the end of the test. It may be called off before it
-    // is told of here, so that a count of requests would not do.
+    // The first request stays unanswered until the end of the test. It may be aborted before it is reported here, so
+    // counting requests would not work.
     let isRepaired = false;
     await realm.page.route('**/*.wasm', (route) => (isRepaired ? route.continue() : undefined));
     const ended = await realm.evaluate('the close event', async (url) => {
-      // Long timers run when they are told to.
+      // Long timers run on demand.
       const long = [];
       const given = globalThis.setTimeout;
       globalThis.setTimeout = (run, delay, ...rest) => (delay >= 10_000 ? long.push([run, delay]) : given(run, delay, ...rest));
@@ -174,7 +174,7 @@ describe('the installed package', { timeout: 4 * TEST_TIMEOUT }, () => {
     await realm.evaluate('load()', async () => (await import('/pkg/index.js')).load());
   });
 
-  /** The answer to a socket that the present page makes; rejects if that closes instead. */
+  /** The answer to a socket created on the current page; rejects if that closes instead. */
   function greetAfterRepair() {
     return realm.evaluate('the greeting after the repair', async (url) => {
       const { ReconnectingWebSocket } = await import('/pkg/index.js');
@@ -190,7 +190,7 @@ describe('the installed package', { timeout: 4 * TEST_TIMEOUT }, () => {
     }, serverAddress('ws'));
   }
 
-  /** A new page, in which nothing is loaded yet. */
+  /** A fresh page, without anything loaded. */
   async function fresh({ answer, pagePolicy } = {}) {
     wasmAnswer = answer;
     policy = pagePolicy;

@@ -43,7 +43,7 @@ describe('the demo page', { timeout: 4 * TEST_TIMEOUT }, () => {
   });
 
   test('keeps what is sent while the connection is down, and has it greeted after', async () => {
-    // The server refuses this page's connections for as long as the test says, so that "down" is no race.
+    // The server refuses this page's connections as long as the test says, so that "down" is not a race.
     const demo = await openDemo(browser, { viewport: PHONE, colorScheme: 'dark' }, async (page) => {
       await page.addInitScript(() => {
         const { WebSocket } = globalThis;
@@ -171,7 +171,7 @@ describe('the demo page', { timeout: 4 * TEST_TIMEOUT }, () => {
       await demo.received({ type: 'invalid', reason: { problem: 'empty' } });
       await demo.page.click('#typed-wrong');
       await demo.received('TypeError: HelloSocket: send: the message does not match its Rust type: missing field `name`');
-      // The page's other socket has nothing to do with it.
+      // The page's other socket is unaffected.
       await demo.counter('sent', '0');
       await demo.page.fill('#typed-name', '<img src=x onerror="globalThis.taken=1">\u202e');
       await demo.page.keyboard.press('Enter');
@@ -256,14 +256,14 @@ describe('the demo page', { timeout: 4 * TEST_TIMEOUT }, () => {
   });
 });
 
-/** Opens the demo page, connected, with what the tests do on it in the visitor's words. */
+/** Opens the demo page, connected, with the tests' actions in a visitor's words. */
 async function openDemo(browser, options, prepare = async () => {}, server = serverAddress()) {
   const { page, complaints, close } = await openPage(browser, options);
   await prepare(page);
   const demo = {
     page,
     close,
-    /** Types a name and presses the button. `fill` would lose control characters, as an input does. */
+    /** Types a name and presses the button. `fill` would drop control characters, as an input does. */
     async greet(name) {
       await page.$eval('#name', (input, value) => {
         input.value = value;
@@ -274,13 +274,13 @@ async function openDemo(browser, options, prepare = async () => {}, server = ser
     greeting: (text) => waitForText('#greeting', text),
     counter: (name, value) => waitForText(`#count-${name}`, value),
     state: (...states) => waitForText('#badge-state', new RegExp(`^(${states.join('|')})$`)),
-    /** What the typed panel shows as received: an object, or text as it is. */
+    /** What the typed panel shows as received: an object, or plain text. */
     received: (message) => waitForText('#typed-received', typeof message === 'string' ? message : JSON.stringify(message)),
-    /** How many WebAssembly modules the page has asked for. */
+    /** How many WebAssembly modules the page has requested. */
     modules: () => page.evaluate(() => performance.getEntriesByType('resource').filter(({ name }) => name.endsWith('.wasm')).length),
     /** The names listed, newest first, each with its status. */
     names: () => page.$$eval('#names li', (items) => items.map((item) => item.textContent)),
-    /** Records what the badge shows from now on; the function returned gives what it was. */
+    /** Records what the badge shows from now on; the returned function returns the record. */
     async recordStates() {
       await page.evaluate(() => {
         globalThis.shown = [];
@@ -290,7 +290,7 @@ async function openDemo(browser, options, prepare = async () => {}, server = ser
       });
       return () => page.evaluate(() => globalThis.shown);
     },
-    /** Keeps a picture, of what the window shows or of the whole page, with every animation at its end. */
+    /** Takes a screenshot, of the window or of the whole page, with every animation at its end. */
     screenshot: async (name, fullPage = false) => {
       await page.screenshot({ path: await artifact(name), fullPage, animations: 'disabled' });
     },
@@ -301,7 +301,7 @@ async function openDemo(browser, options, prepare = async () => {}, server = ser
       ]);
       assert.ok(content <= view, `the page is ${content} px wide in a window of ${view} px`);
     },
-    /** Nothing went wrong in the page, but for what the test itself brought about. */
+    /** Asserts that nothing went wrong in the page, except what the test itself caused. */
     assertContent(expected = /(?!)/) {
       assert.deepEqual(complaints.filter((complaint) => !expected.test(complaint)), []);
     },

@@ -1,11 +1,11 @@
-// What the demo page makes of names and of answers, without a page.
+// How the demo page handles names and answers, without a page.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { readFile } from 'node:fs/promises';
 
-// The page's modules are `.js` files with no package.json beside them, which only newer versions of Node take
-// for what they are; by its type, every version does.
+// The page's modules are `.js` files without a package.json, which only newer versions of Node recognise as modules;
+// with an explicit type, every version does.
 const source = await readFile(new URL('../../www/hello.js', import.meta.url), 'utf8');
 const { decodeAnswer, encodeHello, nameProblem, printable } = await import(
   `data:text/javascript,${encodeURIComponent(source)}`

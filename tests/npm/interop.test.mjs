@@ -1,4 +1,4 @@
-// Our client and a server that knows nothing of it: ten lines of Python with the package `websockets`.
+// Our client against a server that knows nothing of it: ten lines of Python with the package `websockets`.
 
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
@@ -26,7 +26,7 @@ describe('a Python server', { timeout: 2 * TEST_TIMEOUT }, () => {
     const { port } = python;
     await realm.evaluate('making the socket', async (url) => {
       const { ReconnectingWebSocket } = await import('/pkg/index.js');
-      // Nobody else uses this server: no reason to spread the attempts.
+      // This server has no other clients, so there is no reason to spread the attempts.
       const socket = new ReconnectingWebSocket(url, [], { firstDelayMax: 0, minDelay: 0, baseDelay: 250, maxDelay: 250 });
       globalThis.socket = socket;
       globalThis.closes = [];

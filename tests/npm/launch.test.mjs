@@ -19,7 +19,7 @@ describe('the start of Chromium', { timeout: TEST_TIMEOUT }, () => {
     await rm(scratch, { recursive: true });
   });
 
-  /** Puts a program in Chromium's place that ends with `signal` the first `times` times; gives how often it ran. */
+  /** Replaces Chromium with a program that ends with `signal` the first `times` times; returns how often it ran. */
   async function crashing(times, signal) {
     const folder = await mkdtemp(path.join(scratch, 'program-'));
     const [program, starts] = [path.join(folder, 'chromium'), path.join(folder, 'starts')];

@@ -1,5 +1,5 @@
-// What the WebAssembly module can be loaded from, and what is said of anything else, in a page under the strict
-// content security policy of the test pages.
+// What the WebAssembly module can be loaded from, and the errors for anything else, in a page under the strict content
+// security policy of the test pages.
 
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, test } from 'node:test';
@@ -17,7 +17,7 @@ const FAILED = 'the WebAssembly module of steady-socket could not be loaded: ';
 
 describe('the WebAssembly module', { timeout: 8 * TEST_TIMEOUT }, () => {
   let realm;
-  /** The paths that were asked for. */
+  /** The requested paths. */
   let requests = [];
 
   before(async () => {

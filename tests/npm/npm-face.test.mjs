@@ -13,7 +13,7 @@ import { openRealm } from './lib/realm.mjs';
 const source = await readFile(new URL('./face/cases.js', import.meta.url), 'utf8');
 const names = [...source.matchAll(/^ {2}async '(.+?)'\(/gm)].map(([, name]) => name);
 
-/** For the table of options, by which some cases go. */
+/** For the table of options, which some cases iterate over. */
 const routes = { '/js/': fileURLToPath(new URL('../../client-wasm/js', import.meta.url)) };
 
 for (const scheme of ['ws', 'wss']) {
@@ -38,7 +38,8 @@ for (const scheme of ['ws', 'wss']) {
       }
     });
 
-    // Over wss a worker could find nothing that it does not over ws: TLS is the browser's, and the page has it above.
+    // Over wss, a worker would find nothing that it does not find over ws: TLS is the browser's, and the page covers it
+    // above.
     if (scheme === 'ws') {
       describe('in a dedicated worker', () => {
         for (const name of names) {
@@ -60,7 +61,7 @@ for (const scheme of ['ws', 'wss']) {
     }
 
     test('in a worker made from a blob, a relative URL has the origin of the page', { timeout: TEST_TIMEOUT }, async () => {
-      // Such a worker has the base URL `blob:…`, to which nothing is relative.
+      // Such a worker has the base URL `blob:…`, which relative URLs cannot be resolved against.
       const url = await realm.evaluate('the answer of the worker', () => new Promise((resolve, reject) => {
         const source = `
           import('${location.origin}/pkg/index.js').then(({ ReconnectingWebSocket }) => {

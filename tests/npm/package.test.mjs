@@ -1,4 +1,4 @@
-// The packed package, as tools that read packages judge it.
+// The packed package, as checked by tools for packages.
 
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
@@ -56,7 +56,7 @@ describe('the package', { timeout: 2 * TEST_TIMEOUT }, () => {
     const attw = path.join(path.dirname(require.resolve('@arethetypeswrong/cli/package.json')), 'dist/index.js');
     const { stdout } = await runProgram(process.execPath, [
       attw, path.resolve(required('STEADY_SOCKET_TARBALL')), '--profile', 'node16', '--format', 'table-flipped', '--no-color', '--no-emoji',
-      // To TypeScript that is no module.
+      // TypeScript does not consider that a module.
       '--exclude-entrypoints', 'steady-socket.wasm',
     ]);
     for (const name of Object.keys(manifest.exports).filter((key) => !key.includes('.', 1))) {
@@ -68,10 +68,10 @@ describe('the package', { timeout: 2 * TEST_TIMEOUT }, () => {
   test('packs what belongs in it and nothing else', async () => {
     const all = await packed();
     const files = all.filter((file) => !file.startsWith('cjs/'));
-    // For CommonJS there is the same once more, save what a program embeds that has no disk.
+    // CommonJS has its own copy of each, except what is embedded for programs without a disk.
     const translated = files.filter((file) => /\.(js|d\.ts)$/.test(file) && file !== 'embedded-module.js');
     assert.deepEqual(all.filter((file) => !files.includes(file)), ['package.json', ...translated].map((file) => `cjs/${file}`).sort());
-    // The name of this folder has a hash of what is in it.
+    // The name of this folder contains a hash of its content.
     const snippets = 'wasm/snippets/steady-socket-wasm-';
     const named = files.map((file) => (file.startsWith(snippets) ? `${snippets}${file.slice(file.indexOf('/', snippets.length))}` : file));
     const modules = named.filter((file) => [snippets, 'typed/', 'testing/'].some((folder) => file.startsWith(folder)));
@@ -99,7 +99,7 @@ describe('the package', { timeout: 2 * TEST_TIMEOUT }, () => {
   });
 });
 
-/** Every file that an `exports` field names. */
+/** Every file referenced by an `exports` field. */
 function targets(exports) {
   if (typeof exports === 'string') return [exports.replace(/^\.\//, '')];
   return Object.values(exports).flatMap(targets);

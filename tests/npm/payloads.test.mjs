@@ -1,5 +1,5 @@
-// Payloads stay with JavaScript: what is sent, queued, dropped and received never enters the memory of the
-// WebAssembly module.
+// Payloads stay in JavaScript: messages sent, queued, dropped and received never enter the memory of the WebAssembly
+// module.
 
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, test } from 'node:test';

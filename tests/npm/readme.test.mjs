@@ -1,4 +1,4 @@
-// The JavaScript example on the README's first screen is run as it stands there.
+// Runs the JavaScript example on the README's first screen verbatim.
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
@@ -10,7 +10,7 @@ import { openRealm } from './lib/realm.mjs';
 
 const README = new URL('../../README.md', import.meta.url);
 
-/** The address that the example uses, where the hello server listens unless told otherwise. */
+/** The address in the example, where the hello server listens by default. */
 const DOCUMENTED = /ws:\/\/(127\.0\.0\.1|localhost):8765/g;
 
 describe('the README', { timeout: TEST_TIMEOUT }, () => {
@@ -36,7 +36,7 @@ describe('the README', { timeout: TEST_TIMEOUT }, () => {
   });
 });
 
-/** The first block of JavaScript that imports the package. */
+/** The first JavaScript block that imports the package. */
 function extract(readme) {
   const blocks = [...readme.matchAll(/^(?<fence>`{3,}|~{3,})(?:js|javascript|mjs)\b[^\n]*\n(?<code>[\s\S]*?)^\k<fence>[ \t]*$/gm)]
     .map(({ groups }) => groups.code);

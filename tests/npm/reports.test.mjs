@@ -1,6 +1,6 @@
-// What the package reports, in Node: nothing is lost in silence, each word is true, and in one order. Each test about the
-// queue runs before the WebAssembly module is there, and after. The sockets are fakes, so that each test says what happens
-// and when, but for those of the package `ws`, which are real.
+// What the package reports, in Node: nothing is lost silently, every report is true, and the order is fixed. Each test
+// about the queue runs before the WebAssembly module is loaded, and after. The sockets are fakes under the test's
+// control, except those of the package `ws`, which are real.
 
 import assert from 'node:assert/strict';
 import { cp } from 'node:fs/promises';
@@ -27,7 +27,7 @@ for (const isLoaded of [false, true]) {
     after(() => installed?.remove());
     let copies = 0;
 
-    /** A package of its own, so that its module is loaded or not, as wanted. */
+    /** A fresh copy of the package, so that its module is loaded only if a test wants it. */
     async function fresh() {
       copies += 1;
       const folder = path.join(installed.project, `copy-${copies}`);
@@ -37,7 +37,7 @@ for (const isLoaded of [false, true]) {
       return loaded;
     }
 
-    /** A socket, its events in `seen`, and the fakes that it makes. */
+    /** A socket, with its events in `seen`, and the fakes that it creates. */
     async function make(name, options = {}) {
       const Class = (await fresh())[name];
       const Fake = fakeWebSocket();
@@ -64,7 +64,7 @@ for (const isLoaded of [false, true]) {
         const expected = name === 'TypedSocket' ? ['late', { n: 1 }] : ['late', new Uint8Array([1, 2]).buffer];
         assert.deepEqual(messages, expected);
         assert.equal(socket.snapshot().droppedMessages, 2);
-        // As the standard has it.
+        // As the standard says.
         assert.ok(socket.bufferedAmount > 0);
       });
 
@@ -88,7 +88,7 @@ for (const isLoaded of [false, true]) {
         assert.deepEqual(changes(), [5, 7]);
         await patiently('the socket', (async () => { while (!Fake.last) await turn(); })());
         await turn();
-        // The module has its own queue now, which says the same.
+        // The module has its own queue now, which reports the same.
         assert.deepEqual(changes(), [5, 7]);
         Fake.last.open();
         await turn();
@@ -184,7 +184,7 @@ describe('what is reported', { timeout: 4 * TEST_TIMEOUT }, () => {
         assert.deepEqual([asked.length, asked[0].error], [1, error]);
       }
     }
-    // One that is not to end it goes on, and the next attempt is told of it.
+    // If the predicate does not end it, it goes on, and the next attempt gets the error.
     const contexts = [];
     const offline = new TypeError('offline');
     const { socket, Fake } = make({});
@@ -389,7 +389,7 @@ describe('what is reported', { timeout: 4 * TEST_TIMEOUT }, () => {
     Fake.last.extensions = SECRET;
     Fake.last.open();
     Fake.last.deliver(SECRET);
-    // The platform says what went wrong, and the server why.
+    // The platform reports what went wrong, and the server why.
     Fake.last.onerror(Object.assign(new Event('error'), { message: SECRET, error: new Error(SECRET) }));
     const lost = nextEvent(socket, 'close');
     Fake.last.end(4000, SECRET);

@@ -1,4 +1,4 @@
-// On a page that was loaded over https: only secure connections, or such to this machine.
+// A page loaded over https may make only secure connections, or connections to this machine.
 
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
@@ -8,7 +8,7 @@ import { launchAnyBrowser } from './lib/browser.mjs';
 import { serverAddress } from './lib/environment.mjs';
 import { TEST_TIMEOUT, within } from './lib/limits.mjs';
 
-/** The URLs that the native test of the Rust face judges, too. */
+/** The URLs that the native test of the Rust face also checks. */
 const table = (await readFile(new URL('../../client/tests/mixed-content.txt', import.meta.url), 'utf8'))
   .split('\n')
   .filter((line) => line && !line.startsWith('#'))
@@ -19,8 +19,8 @@ describe('on a page over https', { timeout: 4 * TEST_TIMEOUT }, () => {
 
   before(async () => {
     browser = await launchAnyBrowser({ anyCertificate: true });
-    // A refusal is a page, too, and one without a policy, which would forbid what the browser itself allows.
-    // What the server has besides can be imported from there.
+    // An error response is a page, too, and this one has no policy, which would forbid what the browser itself allows.
+    // The server's other files can be imported from it.
     await browser.goto(`${serverAddress('https')}/control/cut`);
   });
   after(() => browser?.close());
@@ -72,7 +72,7 @@ describe('on a page over https', { timeout: 4 * TEST_TIMEOUT }, () => {
   });
 
   test('[R30] frames and workers without an origin of their own are judged by the page that made them, as the browser does', { timeout: TEST_TIMEOUT }, async () => {
-    // A sandbox may import nothing of the page's origin: it is given the modules' texts, and makes them of these.
+    // A sandbox cannot import from the page's origin: it gets the modules' sources, and builds modules from them.
     const program = `
       const modules = new Map();
       const make = (name) => {

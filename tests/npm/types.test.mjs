@@ -1,4 +1,4 @@
-// The declarations of the packed package, compiled as strictly as TypeScript can.
+// The declarations of the packed package, compiled with TypeScript at its strictest.
 
 import { after, before, describe, test } from 'node:test';
 import { copyFile, writeFile } from 'node:fs/promises';

@@ -1,4 +1,4 @@
-// Writes a WebAssembly module as a module of JavaScript, compressed, for a program that embeds it.
+// Writes a WebAssembly module, compressed, as a JavaScript module, for programs that embed it.
 //
 //     node embed.mjs MODULE OUTPUT
 
@@ -10,7 +10,7 @@ if (output === undefined) {
   console.error('error: name the module and the output');
   process.exit(2);
 }
-// In base64, for which every page has a decoder. Compressed, since a server's own compression finds little in it
-// otherwise: bytes are no longer beside each other.
+// In base64, which every page can decode. Compressed first, since base64 breaks up the byte patterns that a server's
+// own compression would find.
 const text = gzipSync(readFileSync(module), { level: 9 }).toString('base64');
 writeFileSync(output, `// The WebAssembly module, compressed with gzip, in base64.\nexport const GZIPPED_BASE64 = '${text}';\n`);

@@ -1,6 +1,6 @@
-// Makes the WebAssembly module and wasm-bindgen's JavaScript for it smaller: gives what they import from each other short
-// names, and takes out what this package does not need. Has that JavaScript export `shared.js`. And adds to the module the function by which `failure.js` sees
-// whether the stack has room.
+// Makes the WebAssembly module and its wasm-bindgen JavaScript smaller: shortens the names of what they import from
+// each other, and removes what this package does not need. Makes that JavaScript export `shared.js`. And adds to the
+// module the function that `failure.js` calls to check that the stack has room.
 //
 //     node glue.mjs MODULE JAVASCRIPT VERSION WASM_OPT
 
@@ -13,20 +13,20 @@ if (wasmOpt === undefined) {
   process.exit(2);
 }
 
-/** Sections of a module, by the number of their kind. */
+/** The sections of a module, by id. */
 const TYPES = 1;
 const IMPORTS = 2;
 const FUNCTIONS = 3;
 const EXPORTS = 7;
 const CODE = 10;
-/** A kind of import and export. */
+/** The kind of an import or export. */
 const FUNCTION = 0;
-/** What the JavaScript calls the function that is added. */
+/** The JavaScript name of the added function. */
 const PROBE = 'steady_socket_probe';
 
-/** Exports that are looked for by their names. */
+/** Exports that are looked up by name. */
 const NAMED = ['memory', '__wbindgen_start'];
-/** Those that are left. */
+/** The exports that remain. */
 let used;
 
 // --- The module ---------------------------------------------------------------------------------------------
@@ -82,11 +82,11 @@ function shortName(index) {
 /** The short names: `imports` by module and name, `exports` by name. */
 const short = { imports: new Map(), exports: new Map() };
 
-/** The types of the function that is added, from a whole number to a float, and of one that it calls, to a float alone. */
+/** The types of the added function (integer to float), and of a function that it calls (to float only). */
 const PROBE_TYPE = '60017f017c';
 const CALLED_TYPE = '6000017c';
 
-/** What the added function is made of: numbers of types and functions. */
+/** The parts of the added function: indices of types and functions. */
 const probe = { type: NaN, calledType: NaN, called: undefined, imported: 0, index: NaN };
 
 function addType(reader) {
@@ -111,16 +111,16 @@ function addFunction(reader) {
 }
 
 /**
- * A function that needs 10 KB of stack each time that it calls itself, and touches none of it: engines look whether there
- * is room for all that a function may need when it begins. To use up as much by JavaScript takes a hundred times as long.
+ * A function that needs 10 KB of stack per recursion, but touches none of it: on entry, engines check that there is
+ * room for the whole frame. Using that much stack from JavaScript takes a hundred times as long.
  */
 function addCode(reader) {
   const HELD = 1_300;
   const body = [
-    // No locals; if the argument is negative, which it never is: so many results that are all needed at the end …
+    // No locals; if the argument is negative, which it never is: many results that are all live at the end …
     0, 0x20, 0, 0x41, 0, 0x48, 0x04, 0x7c,
     ...Array(HELD).fill([0x10, ...leb(probe.called)]).flat(), ...Array(HELD - 1).fill(0xa0),
-    // … and otherwise, if it is not 0, the function itself with one less.
+    // … and otherwise, if it is not 0, a recursive call with the argument minus one.
     0x05, 0x20, 0, 0x04, 0x7c, 0x20, 0, 0x41, 1, 0x6b, 0x10, ...leb(probe.index),
     0x05, 0x44, 0, 0, 0, 0, 0, 0, 0, 0, 0x0b, 0x0b, 0x0b,
   ];
@@ -139,7 +139,7 @@ function renameImports(reader) {
     short.imports.set(module, names);
     const type = reader.number();
     if (type === probe.calledType) probe.called = index;
-    // That of another version has another name for what it imports from.
+    // Modules of other versions import from another name.
     bytes.push(...text(version), ...text(names.get(name)), kind, ...leb(type));
   }
   if (probe.called === undefined) throw fault('the module imports nothing that takes nothing and gives a float');
@@ -166,7 +166,7 @@ function renameExports(reader) {
   return [...leb(short.exports.size), ...bytes, ...text(name), FUNCTION, ...leb(probe.index)];
 }
 
-/** By the kind of the section; they come in the order of these numbers. */
+/** By section id; sections come in this order. */
 const RENAMED = { [TYPES]: addType, [IMPORTS]: renameImports, [FUNCTIONS]: addFunction, [EXPORTS]: renameExports, [CODE]: addCode };
 
 function changed(module, changes) {
@@ -187,17 +187,17 @@ function fault(what) {
   return new Error(`wasm-bindgen's output is not as glue.mjs expects: ${what}`);
 }
 
-/** What is taken out or made simpler: what is there, once, and what comes in its place. */
+/** What is removed or simplified: text that occurs exactly once, and its replacement. */
 const SIMPLER = [
-  // Nobody frees a core: it goes when it is collected.
+  // Nothing frees a core explicitly: it is garbage-collected.
   [/ {4}__destroy_into_raw\(\) \{.*?\n {4}\}\n {4}free\(\) \{.*?\n {4}\}\n/s, ''],
   [/^if \(Symbol\.dispose\) .*\n/m, ''],
   [/^const CLOSURE_DTORS = .*?;\n\n/ms, ''],
-  // The one closure lives for as long as the instance.
+  // The single closure lives as long as the instance.
   [/ {12}const ret = makeClosure\(arg0, arg1, (\w+)\);\n {12}return ret;/, '            return (id, what, number, value) => wasm.$1(arg0, arg1, id, what, number, value);'],
   [/^function wasm_bindgen__convert__closures\w+\(.*?\n\}\n/ms, ''],
   [/^function makeClosure\(.*?\n\}\n/ms, ''],
-  // No text is long or comes often.
+  // Texts are short and rare.
   [
     /( {8}__wbg___wbindgen_string_get_\w+: function\(arg0, arg1\) \{\n).*?\n {8}\}/s,
     `$1            const isText = typeof arg1 === 'string';
@@ -263,7 +263,7 @@ function shortExports(javascript) {
 const javascript = simpler(readFileSync(javascriptPath, 'utf8'));
 used = new Set([...NAMED, ...Array.from(javascript.matchAll(/\bwasm(?:\.| = \{ )(\w+)/g), ([, name]) => name)]);
 writeFileSync(modulePath, changed(readFileSync(modulePath), { [EXPORTS]: dropExports }));
-// As wasm-pack has run it, for what only those exports needed.
+// The same flags as wasm-pack's run, to remove code that only the dropped exports needed.
 const [, flags] = readFileSync(new URL('../../client-wasm/Cargo.toml', import.meta.url), 'utf8').match(/^wasm-opt = (\[.*?),?\n\]/ms);
 execFileSync(wasmOpt, [...JSON.parse(`${flags}]`), modulePath, '-o', modulePath]);
 writeFileSync(modulePath, changed(readFileSync(modulePath), RENAMED));

@@ -1,3 +1,3 @@
-// What the npm package uses of the MessagePack library.
+// The parts of the MessagePack library that the npm package uses.
 
 export { Decoder, Encoder } from '@msgpack/msgpack';

@@ -1,5 +1,5 @@
-// In the place of the platform's classes, for a library that makes one of each as it is imported: not made until they are
-// used. They have what that library calls.
+// Replaces the platform's classes for a library that instantiates one of each on import: here they are created on first
+// use. They have the members that the library calls.
 
 export class TextEncoder {
   #made;

@@ -1,8 +1,8 @@
-// Prints what the code of a WebAssembly module that has names consists of: by cause, and its largest functions.
+// Prints what the code of a WebAssembly module with names consists of: by cause, and its largest functions.
 //
 //     node wasm-profile.mjs FILE [FUNCTIONS]
 //
-// The compressed size of a cause is how much smaller the section is when its functions are left out.
+// The compressed size of a cause is how much smaller the section gets without its functions.
 
 import { readFileSync } from 'node:fs';
 import { gzipSync } from 'node:zlib';
@@ -14,7 +14,7 @@ const SECTIONS = [
 const CODE = SECTIONS.indexOf('code');
 const IMPORT = SECTIONS.indexOf('import');
 
-/** The first that matches counts. */
+/** The first match counts. */
 const CAUSES = [
   ['allocator', /dlmalloc|rlsf|__rust_(alloc|realloc|dealloc)|__rustc|__rdl/],
   ['serde and serde_json', /serde/],
@@ -30,7 +30,7 @@ const CAUSES = [
   ['the rest: drops, vectors, closures', /./],
 ];
 
-/** Reads a module from its beginning. */
+/** Reads a module from the start. */
 class Reader {
   constructor(bytes, at = 0) {
     this.bytes = bytes;
@@ -77,7 +77,7 @@ function sectionsOf(bytes) {
   return sections;
 }
 
-/** How many functions are imported: the first that the module itself has comes after them. */
+/** How many functions are imported: the module's own functions are numbered after them. */
 function countImports(bytes, section) {
   const reader = new Reader(bytes, section.body);
   let functions = 0;
@@ -114,7 +114,7 @@ function namesOf(bytes, sections) {
 }
 
 const compressed = (bytes) => gzipSync(bytes, { level: 9 }).length;
-/** Cells of which all but the last are numbers. */
+/** A table row; all cells but the last are numbers. */
 const row = (...cells) => cells.map((cell, index) => (index < cells.length - 1 ? String(cell).padStart(8) : ` ${cell}`)).join('');
 
 const [file, count = '40'] = process.argv.slice(2);

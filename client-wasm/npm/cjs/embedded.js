@@ -1,3 +1,3 @@
-// CommonJS has a disk, from which the file is read: a second copy of the module would be of no use.
+// CommonJS reads the file from disk: a second copy of the module would be useless.
 
 require('./file.js');

@@ -1,4 +1,4 @@
-// The WebAssembly module as a file of the package, for CommonJS: on a disk, beside the folder of this.
+// The WebAssembly module as a file of the package, for CommonJS: on disk, next to the folder of this file.
 
 const path = require('node:path');
 const { pathToFileURL } = require('node:url');

@@ -1,4 +1,4 @@
-// Chance: what waits between attempts are drawn from.
+// Randomness: determines the waits between attempts.
 
 import { dispose } from '../typed/symbols.js';
 import { replace } from './replace.js';

@@ -6,17 +6,17 @@ import { alignWithFakeTimers } from './fakes.js';
 import { utf8Length } from './text.js';
 import { Waiters } from './waiting.js';
 
-/** The codes that a Close frame may carry (RFC 6455, section 7.4, and the registry that it founds). */
+/** The codes that a Close frame may carry (RFC 6455, section 7.4, and the registry that it establishes). */
 const CODES = (code) => (code >= 1000 && code <= 1014 && ![1004, 1005, 1006].includes(code)) || (code >= 3000 && code <= 4999);
 
 const OPEN_OPTIONS = { protocol: TEXT, extensions: TEXT };
 const CLOSE_OPTIONS = { slow: BOOLEAN };
 const CUT_OPTIONS = { error: BOOLEAN };
 
-/** The longest reason that a Close frame carries, in bytes of UTF-8. */
+/** The longest reason that fits in a Close frame, in bytes of UTF-8. */
 const LONGEST_REASON = 123;
 
-/** What a test gets, by the link behind it. */
+/** The test's connection objects, by the link behind each. */
 const connections = new WeakMap();
 
 /** The connection object of a link. */
@@ -28,16 +28,16 @@ export class FakeConnection {
   #link;
   #endpoint;
   #number;
-  /** How many of the messages `receive` and `expect` have taken. */
+  /** How many messages `receive` and `expect` have taken. */
   #taken = 0;
   #waiters = new Waiters();
-  /** Whether the endpoint has still to say what becomes of the handshake. */
+  /** Whether the endpoint has yet to decide on the handshake. */
   #isUndecided = true;
 
   /**
-   * @param link - what it shows
-   * @param endpoint - of which it takes the codec
-   * @param number - for the errors, 1 for the first
+   * @param link - the link to represent
+   * @param endpoint - the endpoint whose codec is used
+   * @param number - for errors, 1 for the first
    */
   constructor(link, endpoint, number) {
     this.#link = link;
@@ -166,7 +166,7 @@ export class FakeConnection {
 
   // --- Inside
 
-  /** What is still waited for. */
+  /** What is still being waited for. */
   static expectations(connection) { return connection.#waiters.expectations; }
 
   static changed(connection) { connection.#waiters.changed(); }
@@ -179,7 +179,7 @@ export class FakeConnection {
 
   #next(expected, accepts, options, method) {
     const number = this.#taken + 1;
-    // Its place is taken at once: expectations that are not awaited one by one get one message each.
+    // It takes its place at once: expectations that are not awaited one by one get one message each.
     this.#taken = number;
     return this.#waiters.wait(`message ${number} to be ${expected}`, () => {
       if (this.#link.received.length >= number) {
@@ -214,7 +214,7 @@ export class FakeConnection {
     return `${parts.join(', ')}; received: ${showAll(this.#link.received.map((data) => this.#show(data)))}`;
   }
 
-  /** Decoded if it can be. */
+  /** Decoded if possible. */
   #show(data) {
     try {
       return show(this.#endpoint.decode(data));
@@ -230,7 +230,7 @@ export class FakeConnection {
   }
 }
 
-/** Throws an error if this cannot be in a Close frame. */
+/** Throws an error if a Close frame cannot carry this. */
 function checkClose(who, code, reason) {
   if (code !== undefined && !(Number.isInteger(code) && CODES(code))) {
     const hint = code === 1006 ? '; 1006 is what cut() gives' : '';

@@ -1,4 +1,4 @@
-// What fake timers of others leave undone, or do too thoroughly, for a socket that works with them.
+// Adjusts other libraries' fake timers, which fake too little or too much for a socket to work with them.
 
 import { isFaked } from './tasks.js';
 import { replace } from './replace.js';
@@ -7,17 +7,17 @@ import { replace } from './replace.js';
 let following = false;
 
 /**
- * Makes the fake timers that are installed now, if any, fit. It is called whenever a socket is made, since they may
- * be installed at any time.
+ * Adjusts the fake timers that are currently installed, if any. Called whenever a socket is created, since they may be
+ * installed at any time.
  */
 export function alignWithFakeTimers() {
-  // Jest's hold back microtasks until the clock is advanced, and so what is told after the running code. Taking
-  // jest's timers away puts the real function back.
+  // Jest's hold back microtasks until the clock is advanced, and with them the events that follow the running code.
+  // Uninstalling jest's timers restores the real function.
   if (isFaked(globalThis.queueMicrotask)) {
-    // What it throws is an unhandled rejection, which fails a test as well.
+    // An exception becomes an unhandled rejection, which fails a test as well.
     globalThis.queueMicrotask = (run) => { Promise.resolve().then(run); };
   }
-  // node:test mocks the timers and `Date`, but no clock that does not go back.
+  // node:test mocks the timers and `Date`, but no monotonic clock.
   if (following) globalThis.performance.now();
   else if (isMockedByNode()) follow();
 }
@@ -30,7 +30,7 @@ export function isMockedByNode() {
 function follow() {
   const { performance } = globalThis;
   const real = performance.now.bind(performance);
-  // Whole, so that sums are exact; and no earlier than what was read before.
+  // Whole, so that sums are exact; and never earlier than an earlier reading.
   let now = Math.ceil(real());
   let date = Date.now();
   const restore = replace(performance, 'now', () => {
@@ -41,7 +41,7 @@ function follow() {
     }
     const before = date;
     date = Date.now();
-    // Every test may start the mocked date anew.
+    // Every test may restart the mocked date.
     now += Math.max(date - before, 0);
     return now;
   });

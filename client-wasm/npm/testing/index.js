@@ -1,5 +1,5 @@
-// A kit for tests: a server and sockets that do what the test says, time and chance by hand, and a page's events.
-// It works with every entry of the package, and with programs that use `WebSocket` itself.
+// A test kit: a server and sockets that do what the test says, time and randomness under the test's control, and a
+// page's events. It works with every entry of the package, and with programs that use `WebSocket` itself.
 
 export { FakeServer } from './server.js';
 export { FakePage } from './page.js';

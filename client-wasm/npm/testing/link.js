@@ -1,7 +1,7 @@
 // A connection between a fake socket and the fake server: what either end does, and what the other sees of it.
 //
-// What the test does takes effect at once, events included; what the socket does reaches the server at once where the
-// server keeps a record of it, and is answered in a task.
+// The test's actions take effect at once, events included. The socket's actions reach the server at once if the server
+// records them, and are answered in a task.
 
 import { realTimers } from './tasks.js';
 import { isBlob } from './show.js';
@@ -9,44 +9,44 @@ import { isBlob } from './show.js';
 /** The `readyState` of each state. */
 export const READY_STATES = ['connecting', 'open', 'closing', 'closed'];
 
-/** What an abnormal end looks like to the socket. */
+/** The close code that the socket sees after an abnormal end. */
 const ABNORMAL = 1006;
 
-/** What an end without a code looks like. */
+/** The close code that stands for a Close without one. */
 const NO_CODE = 1005;
 
 export class Link {
-  /** `connecting`, `open`, `closing` (a Close went one way) or `closed`. */
+  /** `connecting`, `open`, `closing` (a Close has gone one way) or `closed`. */
   state = 'connecting';
   protocol = '';
   extensions = '';
-  /** What the socket called `close` with, when that has reached the server: `{ code, reason }`. */
+  /** The arguments of the socket's `close`, once they have reached the server: `{ code, reason }`. */
   closedWith = null;
   /** How it ended: `{ code, reason, wasClean }`. */
   end = null;
-  /** What the socket sent, as it came. */
+  /** What the socket sent, as received. */
   received = [];
-  /** Nothing passes in either direction. */
+  /** Whether nothing gets through in either direction. */
   isHalfOpen = false;
-  /** The server takes nothing: what is sent stays with the socket. */
+  /** Whether the server stops reading: sent data stays with the socket. */
   isHeld = false;
-  /** The server has closed, and goes on with the end only when told so. */
+  /** The server has closed, and completes the close only when told to. */
   #serverClose = null;
-  /** Whether `close` of the socket was called. */
+  /** Whether the socket's `close` was called. */
   #socketCloses = false;
-  /** From the socket, not yet passed: `{ data, bytes }`, `bytes` being what is left, or `{ close }`. */
+  /** From the socket, not transmitted yet: `{ data, bytes }`, `bytes` being what remains, or `{ close }`. */
   #outgoing = [];
-  /** From the server, not yet delivered: `{ data }` or `{ close, isSlow }`. */
+  /** From the server, not delivered yet: `{ data }` or `{ close, isSlow }`. */
   #incoming = [];
   #isDelivering = false;
-  /** Bytes that `bufferedAmount` counts: with the socket, and given to `send` when it was too late. */
+  /** The bytes that `bufferedAmount` counts: held by the socket, or passed to `send` too late. */
   #buffered = 0;
   #limit = null;
 
   /**
    * @param url - absolute
    * @param offered - the sub-protocols that the socket offers
-   * @param socket - the client's end: `binaryType`, and what is called with its events: `opened()`,
+   * @param socket - the client's end: `binaryType`, and the functions called with its events: `opened()`,
    *   `message(data)`, `error()`, `closed(end)`
    * @param host - `add(task)`; `changed()`, called after every change; `received(data)` and `closing()`, called in a
    *   task; and `closeLimit`, milliseconds
@@ -62,10 +62,10 @@ export class Link {
 
   get bufferedAmount() { return this.#buffered; }
 
-  /** Whether the socket's program has not let go of it. */
+  /** Whether the socket's program still uses it. */
   get isInUse() { return this.state !== 'closed' && !this.#socketCloses; }
 
-  // --- What the socket does
+  // --- The socket's actions
 
   send(data, bytes) {
     this.#buffered += bytes;
@@ -89,10 +89,10 @@ export class Link {
     this.host.changed();
   }
 
-  // --- What the server does
+  // --- The server's actions
 
   open(protocol, extensions) {
-    // As the standard has it, and Chromium does.
+    // As the standard says, and Chromium does.
     const isWrong = protocol === '' ? this.offered.length > 0 : !this.offered.includes(protocol);
     if (isWrong || extensions.split(',').some((extension) => !/^ *(permessage-deflate *(;.*)?)?$/.test(extension))) {
       this.fail();
@@ -115,7 +115,7 @@ export class Link {
     this.#takeIn();
   }
 
-  /** The last step of a close, whoever began it. */
+  /** The last step of a close, whichever end began it. */
   finishClose(code, reason) {
     if (this.#serverClose) this.#over({ ...this.#serverClose, wasClean: true });
     else this.#over({ code: code ?? this.closedWith.code ?? NO_CODE, reason: reason ?? this.closedWith.reason, wasClean: true });
@@ -123,7 +123,7 @@ export class Link {
 
   get canFinish() { return this.state === 'closing' && Boolean(this.#serverClose ?? this.closedWith); }
 
-  /** The handshake is refused, the browser refuses its answer, or the connection fails. */
+  /** The handshake is refused, the browser rejects its response, or the connection fails. */
   fail() {
     this.#over({ code: ABNORMAL, reason: '', wasClean: false }, true);
   }
@@ -132,7 +132,7 @@ export class Link {
     this.#over({ code: ABNORMAL, reason: '', wasClean: false }, withError);
   }
 
-  /** Passes on so many bytes of what the socket still has; returns how many. */
+  /** Transmits that many bytes of what the socket still holds; returns how many. */
   drain(bytes) {
     let rest = bytes;
     while (this.#outgoing.length > 0 && rest >= 0) {
@@ -152,7 +152,7 @@ export class Link {
     this.host.changed();
   }
 
-  /** What was held up passes. */
+  /** Transmits and delivers what was held back. */
   resume() {
     this.isHalfOpen = false;
     this.isHeld = false;
@@ -160,7 +160,7 @@ export class Link {
     this.#takeIn();
   }
 
-  /** Ends without a word to anybody. */
+  /** Ends without notifying either side. */
   discard() {
     this.#stopLimit();
     this.state = 'closed';
@@ -168,12 +168,12 @@ export class Link {
     this.#outgoing = [];
   }
 
-  // --- Between them
+  // --- Between the two
 
   #passOn() {
     while (this.#outgoing.length > 0 && !this.isHalfOpen && !this.isHeld) {
       const item = this.#outgoing.shift();
-      // Within the running task a browser's amount does not go back.
+      // A browser's `bufferedAmount` does not fall within the running task.
       if (!item.close) this.host.add(() => { this.#buffered -= item.left; });
       this.#arrived(item);
     }
@@ -216,7 +216,7 @@ export class Link {
     }
   }
 
-  /** What a Blob holds is known only later; the rest waits for it. */
+  /** A Blob's content is available only later; the rest waits for it. */
   #deliverLater(blob) {
     this.isReading = true;
     blob.arrayBuffer().then((buffer) => this.host.add(() => {
@@ -245,7 +245,7 @@ export class Link {
     this.host.changed();
   }
 
-  /** A browser waits for the end of a close only for so long. */
+  /** A browser waits for the closing handshake only so long. */
   #startLimit() {
     const { closeLimit } = this.host;
     if (closeLimit === Infinity || this.#limit) return;
@@ -254,7 +254,7 @@ export class Link {
       this.#limit = null;
       this.cut(false);
     }, closeLimit);
-    // Of the real clock, it is nothing that Node should wait for.
+    // Node should not wait for a timer of the real clock.
     if (setTimeout === realTimers?.setTimeout) timer.unref?.();
     this.#limit = { callOff: () => clearTimeout(timer) };
   }

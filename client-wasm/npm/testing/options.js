@@ -1,8 +1,8 @@
-// What the kit's functions take, and the errors of what they do not.
+// The options of the kit's functions, and errors for invalid ones.
 
 import { show } from './show.js';
 
-/** The options of whatever waits. */
+/** The options of all waits. */
 export const WAIT_OPTIONS = {
   timeout: ['a number of milliseconds from 0, or Infinity', (value) => typeof value === 'number' && value >= 0],
 };
@@ -12,10 +12,10 @@ export const BOOLEAN = ['true or false', (value) => typeof value === 'boolean'];
 export const TEXT = ['text', (value) => typeof value === 'string'];
 
 /**
- * Throws an error about the first option that there is not or that is wrong. One that is `undefined` is not given.
+ * Throws an error about the first unknown or invalid option. `undefined` counts as absent.
  *
- * @param who - for the errors
- * @param known - of each option what is taken, in words, and a function that says whether it is that
+ * @param who - for errors
+ * @param known - for each option, the values it accepts, in words, and a function that checks a value
  */
 export function checkOptions(who, options, known) {
   if (typeof options !== 'object' || options === null) throw new TypeError(`${who}: the options are ${show(options)}; they are an object`);

@@ -1,4 +1,4 @@
-// What a page hears from its browser: of the network, of being hidden, frozen and brought back.
+// A page's events: the network, visibility, freezing and the back/forward cache.
 
 import { dispose } from '../typed/symbols.js';
 import { Undo, replace, replaceByGetter } from './replace.js';
@@ -9,7 +9,7 @@ export class FakePage {
   #isVisible = true;
 
   constructor() {
-    // Node has no window or document that could be listened to, and no navigator before version 21.
+    // Node has no window or document to listen to, and no navigator before version 21.
     if (typeof globalThis.addEventListener !== 'function') {
       const target = new EventTarget();
       for (const name of ['addEventListener', 'removeEventListener', 'dispatchEvent']) {

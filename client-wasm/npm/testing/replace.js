@@ -1,14 +1,14 @@
-// Puts something in the place of what a global object has, for the time of a test.
+// Replaces properties of global objects for the duration of a test.
 
-/** What is in place now, by whomever; of those of one property, each lies over those before it. */
+/** All current replacements; among those of one property, each covers the earlier ones. */
 const layers = [];
 
-/** @returns a function that puts back what was there, or takes it away where nothing was; in whatever order they are called */
+/** @returns a function that restores the earlier property, or removes it if there was none; callable in any order */
 export function replace(object, name, value) {
   return define(object, name, { value, writable: true, enumerable: isEnumerable(object, name), configurable: true });
 }
 
-/** The same with a property that is asked every time. */
+/** The same with a getter. */
 export function replaceByGetter(object, name, get) {
   return define(object, name, { get, enumerable: isEnumerable(object, name), configurable: true });
 }
@@ -32,7 +32,7 @@ function isEnumerable(object, name) {
   return Object.getOwnPropertyDescriptor(object, name)?.enumerable ?? false;
 }
 
-/** Calls functions in the opposite order, once. */
+/** Calls functions in reverse order, once. */
 export class Undo {
   #steps = [];
 

@@ -1,4 +1,4 @@
-// The fake server: endpoints by URL, the `WebSocket` that leads to them, and what was left undone.
+// The fake server: endpoints by URL, the `WebSocket` that connects to them, and a check for leftovers.
 
 import { dispose } from '../typed/symbols.js';
 import { FakeConnection, connectionOf } from './connection.js';
@@ -12,13 +12,13 @@ import { pendingTimers } from './time.js';
 import { Waiters } from './waiting.js';
 import { makeWebSocket } from './websocket.js';
 
-/** How long Chromium waits for the end of a close, in milliseconds. */
+/** How long Chromium waits for the closing handshake to end, in milliseconds. */
 const CHROMIUM_CLOSE_LIMIT = 60_000;
 
 const HANDSHAKES = ['open', 'stall', 'refuse'];
 const CLOSINGS = ['answer', 'stall'];
 
-/** What an endpoint takes, with the check of each: what is taken, and whether it is that. */
+/** The options of an endpoint, each with the accepted values in words and a check. */
 const OPTIONS = {
   handshake: ["'open', 'stall', 'refuse' or a function", (value) => HANDSHAKES.includes(value) || isFunction(value)],
   closing: ["'answer', 'stall' or a function", (value) => CLOSINGS.includes(value) || isFunction(value)],
@@ -29,7 +29,7 @@ const OPTIONS = {
 
 const ASSERT_IDLE_OPTIONS = { timers: BOOLEAN };
 
-/** Only of the server as a whole. */
+/** Options of the whole server only. */
 const SERVER_OPTIONS = {
   closeLimit: ['a number of milliseconds over 0, or Infinity', (value) => typeof value === 'number' && value > 0],
 };
@@ -38,7 +38,7 @@ export class FakeEndpoint {
   #options = { handshake: 'open', closing: 'answer', onmessage: null, protocols: null, codec: null };
   #connections = [];
   #waiters = new Waiters();
-  /** How many connections `nextConnection` has given. */
+  /** How many connections `nextConnection` has returned. */
   #taken = 0;
   #name;
 
@@ -87,14 +87,14 @@ export class FakeEndpoint {
 
   decode(data) { return this.codec ? atOnce(this.codec.decode(data)) : data; }
 
-  /** The sub-protocol that is selected when nothing is said: the first offered, of those that it has. */
+  /** The sub-protocol selected by default: the first offered that the endpoint supports. */
   protocolFor(offered) {
     return offered.find((name) => this.protocols?.includes(name) ?? true) ?? '';
   }
 
   // --- Inside
 
-  /** Takes in a socket. */
+  /** Accepts a socket. */
   static attach(endpoint, url, offered, socket, { tasks, closeLimit }) {
     const link = new Link(url, offered, socket, {
       get closeLimit() { return closeLimit; },
@@ -209,17 +209,17 @@ export class FakeServer extends FakeEndpoint {
   }
 }
 
-/** Whether a URL is that of an endpoint. */
+/** A function that says whether a URL belongs to an endpoint. */
 function matcher(pattern) {
   if (isFunction(pattern)) return pattern;
-  // Unlike `test`, this does not go on from where a pattern with the flag g found something the last time.
+  // Unlike `test`, this does not resume after the last match of a pattern with the flag g.
   if (pattern instanceof RegExp) return ({ href }) => href.search(pattern) >= 0;
   const isPath = typeof pattern === 'string' && /^\/(?!\/)/.test(pattern);
   const wanted = parse(pattern, isPath ? 'ws://any' : undefined);
   if (!wanted) {
     throw new TypeError(`FakeServer.endpoint: ${show(pattern)} is no endpoint; it takes a path (/chat), an absolute URL (ws:, wss:, http: or https:), a RegExp or a function`);
   }
-  // A query that is not given is any.
+  // A pattern without a query matches any query.
   return (url) => (isPath || (url.host === wanted.host && url.protocol === wanted.protocol))
     && url.pathname === wanted.pathname && (wanted.search === '' || url.search === wanted.search);
 }
@@ -234,7 +234,7 @@ function parse(text, base) {
   }
 }
 
-/** What a codec gives: what the test does takes effect before the call returns, and so cannot wait. */
+/** The codec's result: the test's actions take effect before the call returns, so they cannot wait. */
 function atOnce(value) {
   if (isFunction(value?.then)) throw new TypeError('FakeServer: the codec gives a promise; it takes one that gives values and messages themselves');
   return value;

@@ -1,4 +1,4 @@
-// Messages: compared with what was expected, and shown in errors.
+// Compares messages with expectations, and shows them in errors.
 
 /** How much of a message an error shows. */
 const LONGEST = 200;
@@ -24,13 +24,13 @@ function shown(value) {
   }
 }
 
-/** Several messages, each of them shown, as a line. */
+/** Several messages as a line. */
 export function showAll(messages) {
   if (messages.length === 0) return 'no message';
   return `${messages.length === 1 ? 'one message' : `${messages.length} messages`}: ${messages.join(', ')}`;
 }
 
-/** Whether a message is what was expected: a value of the same structure, a pattern, or a function that says so. */
+/** Whether a message is as expected: equal in structure to a value, matched by a pattern, or accepted by a function. */
 export function matches(expected, message) {
   if (typeof expected === 'function') return Boolean(expected(message));
   if (expected instanceof RegExp) return typeof message === 'string' && message.search(expected) >= 0;
@@ -46,7 +46,7 @@ function equals(one, other) {
   }
   if (typeof one !== 'object' || typeof other !== 'object' || one === null || other === null) return false;
   const [tag, otherTag] = [tagOf(one), tagOf(other)];
-  // What a Blob holds is not known at once.
+  // A Blob's content is not available synchronously.
   if (tag !== otherTag || isBlob(one)) return false;
   if (isDate(one)) return Object.is(Number(one), Number(other));
   if (tag === '[object Map]' || tag === '[object Set]') return equals([...one], [...other]);
@@ -55,7 +55,7 @@ function equals(one, other) {
     && names.every((name) => Object.hasOwn(other, name) && equals(one[name], other[name]));
 }
 
-/** By their tags: a buffer may be of another realm, as it is in jest. */
+/** By tag: in jest, a buffer may belong to another realm. */
 function bytesOf(value) {
   if (ArrayBuffer.isView(value)) return new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
   return tagOf(value) === '[object ArrayBuffer]' ? new Uint8Array(value) : null;
@@ -65,7 +65,7 @@ function tagOf(value) {
   return Object.prototype.toString.call(value);
 }
 
-/** Also of the classes that fake timers put in its place. */
+/** Accepts the classes that fake timers put in its place, too. */
 export function isDate(value) {
   return tagOf(value) === '[object Date]';
 }

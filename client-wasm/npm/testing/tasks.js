@@ -1,18 +1,18 @@
-// Tasks, as the platform has them: what a socket does by itself comes after the code that is running.
+// Tasks, as on the platform: what a socket does by itself comes after the running code.
 //
-// A task runs by whichever comes first: a real task of the platform, so that a test that awaits something goes on
-// whether its timers are fake or not; or a timer of 0 ms on the clock of the moment, so that a test that advances a
-// fake clock without awaiting anything finds what happens on the way in its place among the other timers.
+// A task runs by whichever comes first: a real task of the platform, so that a test that awaits something continues
+// whether or not its timers are fake; or a 0 ms timer on the current clock, so that in a test that advances a fake
+// clock without awaiting anything, the task runs in its place among the other timers.
 
-/** Calls a function in a task of its own, whatever fake timers say. */
+/** Calls a function in a task of its own, regardless of fake timers. */
 export const realTask = findRealTask();
 
-/** The timers from before fake ones were installed; `undefined` where they were installed already. */
+/** The timers from before fake ones were installed; `undefined` if they were installed already. */
 export const realTimers = isFaked(globalThis.setTimeout)
   ? undefined
   : { setTimeout: globalThis.setTimeout, clearTimeout: globalThis.clearTimeout };
 
-/** Whether this is a function of the fake timers of vitest and jest. */
+/** Whether this function belongs to the fake timers of vitest or jest. */
 export function isFaked(timer) {
   return timer?.clock !== undefined;
 }
@@ -34,19 +34,19 @@ function findRealTask() {
   return (run) => { setTimeout(run, 0); };
 }
 
-/** Settles in a later task. */
+/** Resolves in a later task. */
 export function turn() {
   return new Promise((resolve) => { realTask(resolve); });
 }
 
-/** The tasks of one server, in their order. */
+/** The tasks of one server, in order. */
 export class Tasks {
   #queue = [];
 
   get length() { return this.#queue.length; }
 
   add(run) {
-    // The pair of the moment: the timers may be others when it is called off.
+    // Captured as a pair: the globals may be others when the task is cancelled.
     const { setTimeout, clearTimeout } = globalThis;
     const task = { run, callOff: () => clearTimeout(timer) };
     this.#queue.push(task);
@@ -54,7 +54,7 @@ export class Tasks {
     realTask(() => this.#runUpTo(task));
   }
 
-  /** Settles when none is left, and what they made ready has run. */
+  /** Resolves when no task is left, and what the tasks scheduled has run. */
   async settled() {
     do {
       await turn();

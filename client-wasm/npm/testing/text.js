@@ -1,10 +1,10 @@
-// Text as it goes over the wire: UTF-8, in which a surrogate without its partner is U+FFFD.
+// Text as it goes over the wire: UTF-8, in which a lone surrogate is U+FFFD.
 
 export function wellFormed(text) {
   return text.replaceAll(/\p{Surrogate}/gu, '\ufffd');
 }
 
-/** How many bytes it has. */
+/** Its length in bytes. */
 export function utf8Length(text) {
   let bytes = 0;
   for (const sign of text) {

@@ -1,4 +1,4 @@
-// Time by hand: on the fake timers that are installed, or on a clock of the kit's own.
+// Time under the test's control: on the installed fake timers, or on the kit's own clock.
 
 import { dispose } from '../typed/symbols.js';
 import { alignWithFakeTimers, isMockedByNode } from './fakes.js';
@@ -7,10 +7,10 @@ import { Undo, replace } from './replace.js';
 import { isDate, show } from './show.js';
 import { isFaked, turn } from './tasks.js';
 
-/** Above the numbers that the platform gives its timers. */
+/** Above the platform's own timer numbers. */
 const FIRST_ID = 1e12;
 
-/** The own clock that is installed. */
+/** The kit's clock, if installed. */
 let installed = null;
 
 const OPTIONS = {
@@ -31,7 +31,7 @@ export function fakeTime(options = {}) {
   return new FakeTime(new OwnClock(now === undefined ? Date.now() : Number(now)));
 }
 
-/** How many timers run on the fake clock, if that can be told. */
+/** How many timers run on the fake clock, if it reports that. */
 export function pendingTimers() {
   if (installed) return installed.pending;
   return globalThis.setTimeout.clock?.countTimers();
@@ -44,7 +44,7 @@ export class FakeTime {
     this.#clock = clock;
   }
 
-  /** One after the other, as each has to see what the one before it has brought. */
+  /** One after the other, as each has to see the effects of the one before it. */
   async advance(milliseconds) {
     alignWithFakeTimers();
     if (!(Number.isFinite(milliseconds) && milliseconds >= 0)) {
@@ -70,7 +70,7 @@ export class FakeTime {
   [dispose]() { this.restore(); }
 }
 
-/** Those of vitest and jest: the functions that they install know their clock. */
+/** For vitest and jest: the functions they install have a reference to their clock. */
 class ByFakeTimers {
   async advance(milliseconds) {
     await globalThis.setTimeout.clock.tickAsync(milliseconds);
@@ -83,7 +83,7 @@ class ByFakeTimers {
   restore() {}
 }
 
-/** Those that only a function of the test can advance: by 1 ms at a time, so that what waits for a promise keeps its place. */
+/** For timers that only the test can advance: by 1 ms at a time, so that promise reactions run in their place. */
 class ByTicks {
   #tick;
 
@@ -110,7 +110,7 @@ class OwnClock {
   /** `{ id, at, order, run, every }` by id. */
   #timers = new Map();
   #count = FIRST_ID;
-  /** Milliseconds since it was installed. */
+  /** Milliseconds since installation. */
   #passed = 0;
   #wallStart;
   #slept = 0;
@@ -120,7 +120,7 @@ class OwnClock {
     installed = this;
     const start = (run, delay, every, rest) => this.#start(run, delay, every, rest);
     const { clearTimeout, clearInterval } = globalThis;
-    /** One that is not of this clock ran before it came. */
+    /** A timer of another clock was started before this one was installed. */
     const stop = (clear) => (timer) => {
       if (timer instanceof NodeTimeout || timer > FIRST_ID) this.#timers.delete(Number(timer));
       else clear(timer);
@@ -133,7 +133,7 @@ class OwnClock {
     put('Date', this.#makeDate());
     const { performance } = globalThis;
     if (performance) {
-      // Whole, so that sums are exact; and no earlier than what was read before.
+      // Whole, so that sums are exact; and never earlier than an earlier reading.
       const before = Math.ceil(performance.now());
       this.#undo.add(replace(performance, 'now', () => before + this.#passed));
     }
@@ -193,7 +193,7 @@ class OwnClock {
   }
 }
 
-/** What Node's timers are, as far as programs use it. */
+/** Node's timer objects, as far as programs use them. */
 class NodeTimeout {
   #timer;
   #timers;

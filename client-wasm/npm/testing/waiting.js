@@ -1,28 +1,28 @@
-// Waiting for what a program under test does, with errors that say what was expected and what came.
+// Waits for what the program under test does, with errors that state what was expected and what happened.
 
 import { alignWithFakeTimers } from './fakes.js';
 import { WAIT_OPTIONS, checkOptions } from './options.js';
 import { realTimers } from './tasks.js';
 
-/** Milliseconds of real time after which what is waited for counts as not coming. */
+/** How long to wait before the wait fails, in milliseconds of real time. */
 export const PATIENCE = 1_000;
 
-/** Those who wait for the same thing to change. */
+/** Waits for the same thing to change. */
 export class Waiters {
   #waiters = new Set();
 
-  /** What is waited for, in words. */
+  /** What is expected, in words. */
   get expectations() {
     return [...this.#waiters].map(({ expected }) => expected);
   }
 
   /**
-   * @param expected - what is waited for, in words
-   * @param look - called at once and after every change; gives nothing to go on waiting, or `{ value }`, or
-   *   `{ error }` with what came instead, in words; what it throws rejects, and reaches nobody else
-   * @param state - what came so far, in words
+   * @param expected - what is expected, in words
+   * @param look - called at once and after every change; returns nothing to keep waiting, `{ value }`, or `{ error }`
+   *   with what happened instead, in words; an exception rejects the wait, and goes nowhere else
+   * @param state - what happened so far, in words
    * @param options.timeout - milliseconds of real time, however far a fake clock is advanced
-   * @param who - the method that was called, for the errors
+   * @param who - the method that was called, for errors
    */
   wait(expected, look, state, options = {}, who) {
     alignWithFakeTimers();
@@ -42,7 +42,7 @@ export class Waiters {
           try {
             found = look();
           } catch (error) {
-            // The program under test made the change; it is not its error.
+            // The program under test made the change; the error is not its own.
             done();
             reject(error);
             return;
@@ -69,7 +69,7 @@ export class Waiters {
     for (const waiter of [...this.#waiters]) waiter.look();
   }
 
-  /** Nothing will come any more. */
+  /** Nothing more will happen. */
   end(why) {
     for (const waiter of [...this.#waiters]) waiter.fail(why);
   }

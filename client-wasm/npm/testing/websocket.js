@@ -1,6 +1,6 @@
 // The client's end: a class with the interface of the WebSockets standard. It shares no code with
-// ReconnectingWebSocket, so that neither hides a mistake of the other; the conformance tests hold both beside the
-// browser's own.
+// ReconnectingWebSocket, so that neither hides the other's bugs; the conformance tests compare both with the browser's
+// own class.
 
 import { alignWithFakeTimers } from './fakes.js';
 import { utf8Length, wellFormed } from './text.js';
@@ -9,20 +9,20 @@ const CONSTANTS = { CONNECTING: 0, OPEN: 1, CLOSING: 2, CLOSED: 3 };
 
 const HANDLERS = ['open', 'error', 'close', 'message'];
 
-/** What RFC 9110 calls a token. */
+/** A token, as RFC 9110 defines it. */
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 
-/** The longest reason that a Close frame carries, in bytes of UTF-8. */
+/** The longest reason that fits in a Close frame, in bytes of UTF-8. */
 const LONGEST_REASON = 123;
 
 /**
- * @param connect - called with the URL, the sub-protocols and what is called with the socket's events; gives its link
+ * @param connect - called with the URL, the sub-protocols and the functions for the socket's events; returns its link
  */
 export function makeWebSocket(connect) {
   class WebSocket extends EventTarget {
     #link;
     #binaryType = 'blob';
-    /** For each type: `{ value, listener }`. */
+    /** By type: `{ value, listener }`. */
     #handlers = {};
 
     constructor(url, protocols = []) {
@@ -129,12 +129,12 @@ export function makeWebSocket(connect) {
   return WebSocket;
 }
 
-/** As HTML has it: an object that cannot be called does nothing, `false` cancels the event. */
+/** As HTML specifies: an object that is not callable does nothing; returning `false` cancels the event. */
 function call(handler, event) {
   if (typeof handler === 'function' && Reflect.apply(handler, event.currentTarget, [event]) === false) event.preventDefault();
 }
 
-/** Also where the platform has no such event (Node before 23). */
+/** Works without the platform's `CloseEvent`, too (Node before 23). */
 function closeEvent(end) {
   if (globalThis.CloseEvent) return new CloseEvent('close', end);
   const event = new Event('close');
@@ -177,7 +177,7 @@ function checkProtocols(names) {
   }
 }
 
-/** `[Clamp] unsigned short`. */
+/** Converts to `[Clamp] unsigned short`. */
 function clamp(value) {
   const clamped = Math.min(Math.max(+value, 0), 65_535);
   const floor = Math.floor(clamped);
@@ -187,10 +187,10 @@ function clamp(value) {
 
 const TypedArray = Object.getPrototypeOf(Uint8Array);
 
-/** `[data, bytes]`: text, a copy of a buffer's or a view's bytes, or a Blob. */
+/** `[data, bytes]`: text, a copy of the bytes of a buffer or a view, or a Blob. */
 function toMessage(data) {
   if (ArrayBuffer.isView(data)) {
-    // Asked of the platform, as a subclass may say what it likes.
+    // Uses the platform's getters, since a subclass may override its own.
     const View = ask(TypedArray.prototype, Symbol.toStringTag, data) === undefined ? DataView.prototype : TypedArray.prototype;
     const [buffer, offset, length] = ['buffer', 'byteOffset', 'byteLength'].map((name) => ask(View, name, data));
     return copy(buffer, offset ?? 0, length ?? 0);
@@ -213,7 +213,7 @@ function copy(buffer, offset, length) {
   return [new Uint8Array(new Uint8Array(buffer, offset, length)).buffer, length];
 }
 
-/** By its tag, since pages that are not isolated have no name for its class. */
+/** Checked by tag, since pages that are not cross-origin isolated have no global of that name. */
 function isShared(value) {
   try {
     return Object.prototype.toString.call(value) === '[object SharedArrayBuffer]';
@@ -227,7 +227,7 @@ function shared() {
   return new TypeError('WebSocket: send takes no memory that is shared between threads');
 }
 
-/** What a getter of the platform says of a value; `undefined` if it is none of its objects. */
+/** The result of a platform getter on a value; `undefined` if the value is of another class. */
 function ask(prototype, name, value) {
   const getter = prototype && Object.getOwnPropertyDescriptor(prototype, name)?.get;
   try {

@@ -1,17 +1,17 @@
-// Checks MessagePack before it is decoded. The library believes every length that it reads, so that a few bytes of
-// nested headers would have it set aside gigabytes; and it rounds integers that a number cannot hold.
+// Checks MessagePack before it is decoded. The library trusts every length that it reads, so a few bytes of nested
+// headers could make it allocate gigabytes; and it rounds integers that a number cannot represent.
 
-/** Types of one size: the bytes that follow the type byte. */
+/** Fixed-size types: how many bytes follow the type byte. */
 const FIXED = new Map([
   // nil, false, true
   [0xc0, 0], [0xc2, 0], [0xc3, 0],
   // float 32 and 64, unsigned and signed integers
   [0xca, 4], [0xcb, 8], [0xcc, 1], [0xcd, 2], [0xce, 4], [0xcf, 8], [0xd0, 1], [0xd1, 2], [0xd2, 4], [0xd3, 8],
-  // extensions of 1 to 16 bytes, each behind the byte of its type
+  // extensions of 1 to 16 bytes, each after its own type byte
   [0xd4, 2], [0xd5, 3], [0xd6, 5], [0xd7, 9], [0xd8, 17],
 ]);
 
-/** Bytes with a length before them: `[bytes of the length, bytes more than it says]`. */
+/** Bytes preceded by their length: `[bytes of the length, extra bytes beyond it]`. */
 const SIZED = new Map([
   // binary
   [0xc4, [1, 0]], [0xc5, [2, 0]], [0xc6, [4, 0]],
@@ -21,22 +21,22 @@ const SIZED = new Map([
   [0xd9, [1, 0]], [0xda, [2, 0]], [0xdb, [4, 0]],
 ]);
 
-/** Lists and maps with a length before them: `[bytes of the length, values for each]`. */
+/** Lists and maps preceded by their length: `[bytes of the length, values per entry]`. */
 const COUNTED = new Map([[0xdc, [2, 1]], [0xdd, [4, 1]], [0xde, [2, 2]], [0xdf, [4, 2]]]);
 
 const UNSIGNED_64 = 0xcf;
 const SIGNED_64 = 0xd3;
 
 /**
- * Checks that there is exactly one value, whole, with nothing behind it.
+ * Checks that there is exactly one complete value, with nothing after it.
  *
- * @param options.maxDepth - how many levels of lists and maps there may be
- * @param options.anyInt64 - whether integers may be beyond what a number holds
+ * @param options.maxDepth - how deeply lists and maps may be nested
+ * @param options.anyInt64 - whether integers may exceed what a number represents
  * @returns `undefined`, or what is wrong with it, without quoting it
  */
 export function checkMsgpack(view, { maxDepth, anyInt64 }) {
   const { byteLength } = view;
-  /** How many values each open list or map still lacks, outermost first. */
+  /** How many values each open list or map still needs, outermost first. */
   const open = [];
   let offset = 0;
   for (;;) {
@@ -65,9 +65,9 @@ export function checkMsgpack(view, { maxDepth, anyInt64 }) {
   }
 }
 
-/** How many bytes follow a type byte, and how many values then; `undefined` if there is no such type. */
+/** How many bytes follow a type byte, and then how many values; `undefined` if there is no such type. */
 function header(view, type, offset) {
-  // From 0x00: small integers, maps, lists, strings; from 0xe0: small negative integers.
+  // 0x00 and up: small integers, maps, lists, strings; 0xe0 and up: small negative integers.
   if (type < 0x80 || type >= 0xe0) return { size: 0, values: 0 };
   if (type < 0x90) return { size: 0, values: (type & 0x0f) * 2 };
   if (type < 0xa0) return { size: 0, values: type & 0x0f };
@@ -84,14 +84,14 @@ function header(view, type, offset) {
   return undefined;
 }
 
-/** An unsigned integer; 0 if the message ends before, which is found out from its size. */
+/** An unsigned integer; 0 if the message ends too early, which the size check detects. */
 function unsigned(view, offset, width) {
   if (offset + width > view.byteLength) return 0;
   if (width === 1) return view.getUint8(offset);
   return width === 2 ? view.getUint16(offset) : view.getUint32(offset);
 }
 
-/** Whether a number holds what is there, if it is an integer of 64 bits. */
+/** Whether a number can represent this value, if it is a 64-bit integer. */
 function holdsSafely(view, type, offset) {
   if (type === UNSIGNED_64) return view.getBigUint64(offset) <= BigInt(Number.MAX_SAFE_INTEGER);
   if (type !== SIGNED_64) return true;

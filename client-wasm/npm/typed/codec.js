@@ -1,10 +1,10 @@
-// Messages as JSON in text messages.
+// Messages as JSON in text frames.
 
 import { MAX_DEPTH, MessageError } from './errors.js';
 
 export const json = Object.freeze({
   encode(message) {
-    // At the top `JSON.stringify` would make nothing, or another message, of these.
+    // At the top level, `JSON.stringify` would turn these into nothing, or into another message.
     if (typeof message === 'number' && !Number.isFinite(message)) throw unencodable(String(message));
     const text = JSON.stringify(message);
     if (text === undefined) throw unencodable(message === undefined ? 'undefined' : `a ${typeof message}`);
@@ -17,15 +17,15 @@ export const json = Object.freeze({
     try {
       return JSON.parse(data);
     } catch (thrown) {
-      // Its message quotes the text.
+      // The exception's message quotes the text.
       throw new MessageError('decode-failed', 'the message is not JSON', { thrown });
     }
   },
 });
 
-/** Whether lists and objects are nested deeper than they may be. It need not be JSON. */
+/** Whether lists and objects are nested too deeply. The text need not be JSON. */
 function isTooDeep(text) {
-  // Too short to be: nothing is looked at.
+  // Too short for that: skip the scan.
   if (text.length <= 2 * MAX_DEPTH) return false;
   let depth = 0;
   for (let index = 0; index < text.length; index += 1) {
@@ -48,7 +48,7 @@ function isTooDeep(text) {
   return false;
 }
 
-/** Where the string ends that begins at `start`; the end of the text if it does not. */
+/** The end of the string that begins at `start`; the end of the text if it is unterminated. */
 function endOfString(text, start) {
   for (let end = text.indexOf('"', start + 1); end >= 0; end = text.indexOf('"', end + 1)) {
     let escapes = 0;

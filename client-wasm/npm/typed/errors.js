@@ -1,13 +1,13 @@
-// What goes wrong with typed messages, as errors with codes. No error says in its message what was in a payload,
-// and none has a payload in a property that a log would print: those are behind getters.
+// Errors of typed messages, with codes. No error quotes a payload in its message, or keeps one in a property that a log
+// would print: payloads are behind getters.
 
-/** What every error begins with. */
+/** The prefix of every error. */
 export const CLASS = 'TypedSocket';
 
-/** Levels of lists and objects in a message, as in Rust and on the server. */
+/** The deepest nesting of lists and objects in a message, as in Rust and on the server. */
 export const MAX_DEPTH = 127;
 
-/** Any error of a `TypedSocket`; `code` tells them apart. */
+/** Any error of a `TypedSocket`; `code` identifies it. */
 export class TypedSocketError extends Error {
   constructor(code, message) {
     super(`${CLASS}: ${message}`);
@@ -19,7 +19,7 @@ export class TypedSocketError extends Error {
   }
 }
 
-/** A message that could not be decoded or encoded, or that a schema refused. */
+/** A message that could not be decoded or encoded, or that a schema rejected. */
 export class MessageError extends TypedSocketError {
   #details;
 
@@ -34,7 +34,7 @@ export class MessageError extends TypedSocketError {
 
   get thrown() { return this.#details.thrown; }
 
-  /** Adds what was received. */
+  /** Attaches what was received. */
   about(data) {
     this.#details.data = data;
     return this;
@@ -45,11 +45,11 @@ export class MessageError extends TypedSocketError {
   }
 }
 
-/** There is no connection any more, and none will come by itself. */
+/** The connection is over, and no new one follows by itself. */
 export class ClosedError extends TypedSocketError {
   #close;
 
-  /** @param close - the last `close` event, if it was told already */
+  /** @param close - the last `close` event, if it has been dispatched */
   constructor(code, close = null) {
     super(code, code === 'lost' ? `the connection was lost: ${phrase(close)}` : 'it was closed');
     this.#close = close;
@@ -69,7 +69,7 @@ function phrase({ code, cause }) {
   return `close code ${code}, cause ${cause}`;
 }
 
-/** Messages came faster than they were read. */
+/** Messages arrived faster than they were read. */
 export class OverflowError extends TypedSocketError {
   constructor({ messages, bytes }) {
     super('inbox-full', `messages arrived faster than they were read, and no more than ${messages} messages or ${bytes} bytes may wait`);

@@ -1,6 +1,6 @@
-// A queue in which taking the first does not move the others.
+// A queue that removes its first element without moving the others.
 
-/** How many taken places are left lying before they are given back. */
+/** How many emptied places accumulate before they are removed. */
 const LAID_ASIDE = 64;
 
 export class Fifo {
@@ -10,7 +10,7 @@ export class Fifo {
 
   get length() { return this.#items.length - this.#start; }
 
-  /** The sum over all. */
+  /** The total over all elements. */
   get bytes() { return this.#bytes; }
 
   push(value, bytes) {
@@ -18,7 +18,7 @@ export class Fifo {
     this.#bytes += bytes;
   }
 
-  /** The first, as `{ value, bytes }`; there has to be one. */
+  /** Removes and returns the first, as `{ value, bytes }`; the queue must not be empty. */
   shift() {
     const first = this.#items[this.#start];
     this.#items[this.#start] = undefined;
@@ -38,17 +38,17 @@ export class Fifo {
   }
 }
 
-/** Whether one more message may wait in it; one of any size always may. */
+/** Whether one more message fits; a message of any size fits an empty queue. */
 function fits(fifo, bytes, limits) {
   return fifo.length === 0 || (fifo.length < limits.messages && fifo.bytes + bytes <= limits.bytes);
 }
 
 /**
- * Puts a message into a queue with limits.
+ * Adds a message to a queue with limits.
  *
  * @param limits - `{ messages, bytes, overflow }`
- * @returns `null` if there was room; otherwise `dropped`, the messages that have none, and `failed`, whether that is
- *   not to be borne
+ * @returns `null` if there was room; otherwise `dropped`, the messages without room, and `failed`, whether the overflow
+ *   is an error
  */
 export function pushWithin(limits, fifo, value, bytes) {
   if (fits(fifo, bytes, limits)) {

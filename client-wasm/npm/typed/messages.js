@@ -1,42 +1,42 @@
-// What `for await` reads from: messages that wait, within limits, until they are asked for.
+// What `for await` reads from: messages that wait, within limits, until they are requested.
 
 import { OverflowError } from './errors.js';
 import { Fifo, pushWithin } from './fifo.js';
 import { asyncDispose } from './symbols.js';
 import { abortable, nextTask, toSignal } from './waiting.js';
 
-/** How many messages that wait already are given one after the other before the page gets its turn. */
+/** How many waiting messages are delivered back to back before the page gets a turn. */
 const TURN = 1_000;
 
 const DONE = Object.freeze({ value: undefined, done: true });
 
 /** The socket's side of an iterator. */
 export class Inbox {
-  /** Given to the program. */
+  /** The program's side. */
   iterator;
   #limits;
   #owner;
   #kept = new Fifo();
-  /** What settles the call of `next` that waits first. There is one only while nothing is kept. */
+  /** Resolves the `next` call that has waited longest. Calls wait only while no message is kept. */
   #first = null;
-  /** The same of further calls. */
+  /** The same for further calls. */
   #others = [];
-  /** Made once: to make it and a list for each message takes a loop half as long again (0.35 µs, 0.5 µs). */
+  /** Created once: creating it and a list per message makes a loop half as slow again (0.35 µs, 0.5 µs). */
   #wait = (resolve) => {
     this.#given = 0;
     if (this.#first === null) this.#first = resolve;
     else this.#others.push(resolve);
   };
-  /** How many were given without a wait. */
+  /** How many were delivered without a wait. */
   #given = 0;
   #dropped = { messages: 0, bytes: 0 };
-  /** How it ends when all is read: `{ error }`, the error being undefined for a good end. */
+  /** How it ends once everything is read: `{ error }`; `error` is undefined for a clean end. */
   #end = null;
 
   /**
    * @param limits - `{ messages, bytes, overflow }`
-   * @param owner - `dropped(messages, bytes)` is told of messages without room, `overflowed(error, limits)` that it
-   *   has failed for that reason, and `left(inbox)` that no more messages are wanted
+   * @param owner - `dropped(messages, bytes)` is called with messages that found no room, `overflowed(error, limits)`
+   *   when the inbox has failed for that reason, and `left(inbox)` when it wants no more messages
    */
   constructor(limits, owner) {
     this.#limits = limits;
@@ -44,7 +44,7 @@ export class Inbox {
     this.iterator = new MessageIterator(this);
   }
 
-  /** What had no room so far. */
+  /** What found no room so far. */
   get dropped() { return { ...this.#dropped }; }
 
   push(value, bytes) {
@@ -67,7 +67,7 @@ export class Inbox {
     this.#owner.dropped(dropped.map((message) => message.value), sum);
   }
 
-  /** No more will come; what is kept can still be read. */
+  /** No more messages will come; those kept can still be read. */
   finish(error) {
     if (this.#end) return;
     this.#end = { error };
@@ -75,7 +75,7 @@ export class Inbox {
     this.#settleWaiting();
   }
 
-  /** Lets go of everything at once; `error` is told to who asks for more. */
+  /** Drops everything at once; the next request gets `error`. */
   cancel(error) {
     this.#kept.clear();
     if (this.#end) this.#end.error = error;
@@ -87,7 +87,7 @@ export class Inbox {
     if (this.#kept.length > 0) {
       const result = { value: this.#kept.shift().value, done: false };
       this.#given += 1;
-      // A loop may have each message bring the next.
+      // In a loop, each message may trigger the next.
       return this.#given % TURN === 0 ? nextTask().then(() => result) : Promise.resolve(result);
     }
     if (this.#end) return this.#tellEnd();
@@ -107,7 +107,7 @@ export class Inbox {
     return resolve;
   }
 
-  /** An error is told once. */
+  /** An error is reported once. */
   #tellEnd() {
     const { error } = this.#end;
     this.#end.error = undefined;
@@ -128,7 +128,7 @@ class MessageIterator {
 
   get dropped() { return this.#inbox.dropped; }
 
-  // Not `async`: a loop would be three turns of the queue of microtasks later for each message.
+  // Not `async`: that would delay a loop by three microtasks per message.
   next(options = undefined) {
     try {
       return this.#inbox.next(toSignal('next', options));

@@ -1,4 +1,4 @@
-// Messages as MessagePack in binary messages, by the library @msgpack/msgpack, which is part of this package.
+// Messages as MessagePack in binary frames, using the library @msgpack/msgpack, which is bundled with this package.
 
 import { checkMsgpack } from './check-msgpack.js';
 import { CLASS, MAX_DEPTH, MessageError } from './errors.js';
@@ -10,12 +10,12 @@ const INT64 = ['number', 'bigint'];
 export function createMsgpack(options = undefined) {
   const { int64 = 'number' } = dictionary(CLASS, options, 'the options of createMsgpack', ['int64']);
   const useBigInt64 = toNumber(CLASS, { name: 'int64', kind: 'choice', choices: INT64 }, int64) === INT64.indexOf('bigint');
-  // The library counts what is in the innermost, too.
+  // The library also counts the values in the innermost list or map.
   const encoder = new Encoder({ useBigInt64, maxDepth: MAX_DEPTH + 1 });
   const decoder = new Decoder({ useBigInt64 });
   return Object.freeze({
     encode(message) {
-      // The library would make nil of it.
+      // The library would encode it as nil.
       if (message === undefined) throw new MessageError('encode-failed', 'undefined has no form in MessagePack');
       return encoder.encode(message);
     },
@@ -27,7 +27,8 @@ export function createMsgpack(options = undefined) {
       try {
         return decoder.decode(data);
       } catch (thrown) {
-        // A key that is no string or number, or that could change a prototype; the library's words may quote it.
+        // A key that is neither string nor number, or that could change a prototype; the library's message may quote
+        // it.
         throw new MessageError('decode-failed', 'the message has something that is not taken from MessagePack', { thrown });
       }
     },

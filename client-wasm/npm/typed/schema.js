@@ -1,14 +1,14 @@
-// Schemas of any library that follows Standard Schema (https://standardschema.dev), version 1.
+// Schemas of any library that implements Standard Schema (https://standardschema.dev), version 1.
 
 import { CLASS, MessageError } from './errors.js';
 import { isThenable } from './steps.js';
 import { wrongKind } from '../wasm/steady_socket_wasm.js';
 
 /**
- * The function that validates by a schema.
+ * The function that validates against a schema.
  *
  * @param name - the option's name, for the error
- * @throws {TypeError} if it is none
+ * @throws {TypeError} if it is not a Standard Schema
  */
 export function toValidator(name, schema) {
   const isObject = (typeof schema === 'object' && schema !== null) || typeof schema === 'function';
@@ -23,7 +23,7 @@ export function toValidator(name, schema) {
  * Validates a value.
  *
  * @param what - what the value is, for the error
- * @returns the schema's output, or a promise of it; {@link MessageError} if the schema refuses it
+ * @returns the schema's output, or a promise of it; {@link MessageError} if the schema rejects it
  */
 export function validate(validator, value, what) {
   const result = validator(value);
@@ -37,7 +37,10 @@ function output(result, what) {
   throw new MessageError('invalid-message', `the schema refuses ${what}, with ${count}${isDevelopment() ? firstOf(issues) : ''}`, { issues });
 }
 
-/** Whether this is a build for development, where an error may name a field of a message: bundlers replace this. */
+/**
+ * Whether this is a development build, in which an error may name a field of a message: bundlers replace the
+ * expression.
+ */
 function isDevelopment() {
   try {
     return process.env.NODE_ENV === 'development';
@@ -46,7 +49,7 @@ function isDevelopment() {
   }
 }
 
-/** The field of the first issue that has one, as in `, the first at items.0.name`. */
+/** The path of the first issue that has one, as in `, the first at items.0.name`. */
 function firstOf(issues) {
   const { path } = issues.find((issue) => issue.path?.length > 0) ?? {};
   if (!path) return '';

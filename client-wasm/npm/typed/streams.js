@@ -3,9 +3,9 @@
 import { orAborted } from './waiting.js';
 
 /**
- * Messages as they are asked for: none waits in the stream itself, so that the limits of the inbox hold.
+ * Messages on demand: none waits in the stream itself, so the limits of the inbox apply.
  *
- * @param ended - called when the stream gives no more: it was cancelled, has failed, or all is read
+ * @param ended - called when the stream ends: it was cancelled, has failed, or everything has been read
  */
 export function readableOf(messages, ended) {
   return new ReadableStream({
@@ -31,10 +31,10 @@ export function readableOf(messages, ended) {
 }
 
 /**
- * A stream that takes one message at a time, and the next when the socket has room again.
+ * A stream that takes one message at a time, and the next once the socket has room again.
  *
- * @param failed - called when a message could not be sent, with whose error the stream ends
- * @returns `writable`, and `end(error)`, which is to be called when the connection is over
+ * @param failed - called when a message could not be sent; its error ends the stream
+ * @returns `writable`, and `end(error)`, to be called when the connection is over
  */
 export function writableOf(socket, failed) {
   let controller;
@@ -46,7 +46,7 @@ export function writableOf(socket, failed) {
       const { signal } = controller;
       try {
         await socket.drained({ signal });
-        // A schema may never answer; that must not keep the stream from ending.
+        // A schema may never settle; that must not keep the stream from ending.
         await orAborted(signal, socket.send(message));
         await socket.drained({ signal });
       } catch (error) {

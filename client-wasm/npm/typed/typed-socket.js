@@ -1,5 +1,5 @@
-// A socket whose messages are values of the program rather than text and bytes. What it does with connections is
-// what `ReconnectingWebSocket` does; added here is what happens to messages on their way in and out.
+// A socket whose messages are values of the program rather than text and bytes. Connections work as in
+// `ReconnectingWebSocket`; this class adds what happens to messages on their way in and out.
 
 import { CLASS, ClosedError, MessageError, OverflowError } from './errors.js';
 import { Fifo, pushWithin } from './fifo.js';
@@ -17,41 +17,44 @@ import {
 
 const OWN_OPTIONS = ['codec', 'incoming', 'outgoing', 'buffer'];
 
-/** How much may wait to be read, if nothing else is said: as much as in Rust. */
+/** How much may wait to be read by default: as much as in Rust. */
 const BUFFER = Object.freeze({ messages: 10_000, bytes: 64 * 2 ** 20, overflow: 'drop-oldest' });
 
 const OVERFLOWS = ['drop-oldest', 'drop-newest', 'error', 'close'];
 
-/** The close code of a connection whose messages were not read in time. */
+/** The close code for a connection whose messages were not read in time. */
 const INBOX_FULL = 4008;
 
 const MOST = 2 ** 31 - 1;
 
 export class TypedSocket extends ReconnectingWebSocket {
   #codec;
-  /** Validates what comes and what goes, where there is a schema. */
+  /** Validate incoming and outgoing messages, if there are schemas. */
   #incoming;
   #outgoing;
   #buffer;
-  /** One for each iterator and each call of `forEach`. Replaced when one comes or goes, for those that are walking through it. */
+  /**
+   * One for each iterator and each call of `forEach`. Replaced rather than changed, since loops may be iterating over
+   * it.
+   */
   #inboxes = [];
-  /** Received, and waiting for those before them to be decoded. */
+  /** Received messages that wait for earlier ones to be decoded. */
   #undecoded = new Fifo();
-  /** The message that is being decoded, `{ data, bytes }`: a codec or a schema takes its time. */
+  /** The message being decoded, `{ data, bytes }`: a codec or a schema may take time. */
   #decoding = null;
-  /** Runs from the end of the connection until what is being decoded counts as lost. */
+  /** Runs from the end of the connection until the message being decoded counts as lost. */
   #patience = null;
   #invalid = 0;
   #unread = { messages: 0, bytes: 0 };
-  /** Given to `send`, and waiting for the schema or the codec. */
+  /** Messages passed to `send` that wait for the schema or the codec. */
   #unsent = 0;
   #lastSent = Promise.resolve();
-  /** Rejects each of these; another set when the connection has ended. */
+  /** Functions that reject each of these; a new set once the connection has ended. */
   #failing = new Set();
-  /** Whether it was closed from this side, and, if that was because of an overflow, the error. */
+  /** Whether this side closed it, and the error if that was because of an overflow. */
   #wasClosed = false;
   #overflow;
-  /** How it ended: `{ error, close }`, the error being undefined for a good end. */
+  /** How it ended: `{ error, close }`; `error` is undefined for a clean end. */
   #end = null;
   #conditions = new Conditions();
   #turns = new Turns();
@@ -82,7 +85,7 @@ export class TypedSocket extends ReconnectingWebSocket {
     super.addEventListener('close', (event) => this.#closed(event));
   }
 
-  // --- As the class below, with differences
+  // --- Overrides of the parent class
 
   get binaryType() { return 'arraybuffer'; }
 
@@ -92,7 +95,7 @@ export class TypedSocket extends ReconnectingWebSocket {
 
   close(code = undefined, reason = undefined) {
     const before = this.#wasClosed;
-    // Its end may be told before the call returns.
+    // The end may be reported before the call returns.
     this.#wasClosed = true;
     try {
       super.close(code, reason);
@@ -112,9 +115,9 @@ export class TypedSocket extends ReconnectingWebSocket {
       throw error;
     }
     if (!before[2]) return;
-    // Streams that have ended stay so.
+    // Ended streams stay ended.
     [this.#readable, this.#writable] = [null, null];
-    // What the last connection brought, and is not decoded yet, would hold up what the next brings.
+    // Undecoded messages of the last connection would delay those of the next.
     queueMicrotask(() => this.#abandonDecoding());
   }
 
@@ -147,7 +150,7 @@ export class TypedSocket extends ReconnectingWebSocket {
     }));
   }
 
-  /** Validates and encodes; a promise if that takes time. */
+  /** Validates and encodes; returns a promise if that takes time. */
   #encode(message) {
     if (!this.#outgoing) return this.#codec.encode(message);
     const valid = validate(this.#outgoing, message, 'the message');
@@ -160,7 +163,7 @@ export class TypedSocket extends ReconnectingWebSocket {
 
   async #sendLater(encoded, options, message, failing) {
     const data = await encoded;
-    // Otherwise it has failed by now.
+    // Otherwise it has already been rejected.
     if (this.#failing === failing) this.#sendEncoded(data, options, message);
   }
 
@@ -182,7 +185,7 @@ export class TypedSocket extends ReconnectingWebSocket {
   get writable() {
     if (!this.#writable) {
       const writable = writableOf(this, () => {
-        // Nothing more goes by this stream; while the connection is not over, the next can.
+        // This stream is finished; as long as the connection is not over, the next one works.
         if (!this.#end && this.#writable === writable) this.#writable = null;
       });
       this.#writable = writable;
@@ -191,7 +194,7 @@ export class TypedSocket extends ReconnectingWebSocket {
     return this.#writable.writable;
   }
 
-  /** Has later messages wait until this one is sent, or the connection has ended. */
+  /** Makes later messages wait until this one is sent or the connection has ended. */
   #follow(sent) {
     const failing = this.#failing;
     this.#unsent += 1;
@@ -212,7 +215,7 @@ export class TypedSocket extends ReconnectingWebSocket {
     return done;
   }
 
-  /** What still waits for the schema or the codec will not be sent. */
+  /** Messages that still wait for the schema or the codec will not be sent. */
   #failUnsent() {
     const failing = this.#failing;
     this.#failing = new Set();
@@ -262,7 +265,7 @@ export class TypedSocket extends ReconnectingWebSocket {
     let isOver = false;
     const reading = abortable(signal, (resolve, reject) => {
       const leave = (isQuiet = true) => {
-        // The list may be being walked through.
+        // A loop may be iterating over the list.
         isOver = true;
         this.#inboxes = this.#inboxes.filter((other) => other !== reader);
         if (isQuiet) queueMicrotask(() => hush(reading));
@@ -291,14 +294,14 @@ export class TypedSocket extends ReconnectingWebSocket {
       else this.#inboxes = [...this.#inboxes, reader];
       return leave;
     });
-    // Those who do not wait for it know of its end by the signal, and by the socket's events.
+    // If nothing awaits it, its end is visible by the signal and the socket's events.
     if (signal?.aborted) hush(reading);
     return reading;
   }
 
   next(options = undefined) {
     const next = this.#next(options);
-    // Asked for before the message that brings the answer, it may fail before it is waited for.
+    // Called before the message that triggers the answer is sent, it may reject before it is awaited.
     hush(next);
     return next;
   }
@@ -318,7 +321,7 @@ export class TypedSocket extends ReconnectingWebSocket {
   get readable() {
     if (!this.#readable) {
       const readable = readableOf(this.messages(), () => {
-        // Likewise.
+        // As for `writable`.
         if (!this.#end && this.#readable === readable) this.#readable = null;
       });
       this.#readable = readable;
@@ -327,7 +330,7 @@ export class TypedSocket extends ReconnectingWebSocket {
   }
 
   #received(data) {
-    // The browser's buffer has had time to shrink, even where timers are held back.
+    // The browser's buffer may have shrunk by now, and timers may be throttled.
     this.#conditions.check();
     const bytes = typeof data === 'string' ? data.length : data.byteLength;
     if (!this.#decoding) {
@@ -343,7 +346,7 @@ export class TypedSocket extends ReconnectingWebSocket {
     this.#tellUnread('not-decoded', dropped.map(({ value }) => value), sum);
   }
 
-  /** Decodes, validates and hands out one message. It does not fail, and gives a promise if it takes time. */
+  /** Decodes, validates and delivers one message. It never throws, and returns a promise if it takes time. */
   #handle(data, bytes) {
     try {
       const value = this.#interpret(data);
@@ -364,7 +367,7 @@ export class TypedSocket extends ReconnectingWebSocket {
     } catch (error) {
       settled = { error };
     }
-    // Otherwise it has taken too long, and was reported.
+    // Otherwise it took too long and has been reported.
     if (this.#decoding !== decoding) return;
     try {
       if (Object.hasOwn(settled, 'error')) throw settled.error;
@@ -374,7 +377,7 @@ export class TypedSocket extends ReconnectingWebSocket {
     }
   }
 
-  /** Decodes and validates; a promise if that takes time. */
+  /** Decodes and validates; returns a promise if that takes time. */
   #interpret(data) {
     let value;
     try {
@@ -396,11 +399,11 @@ export class TypedSocket extends ReconnectingWebSocket {
     }
   }
 
-  /** One after the other, so that they keep their order. */
+  /** One after the other, to keep their order. */
   async #handleRest(first) {
     let decoding = this.#decoding;
     await first;
-    // Until it has taken too long: then this one is nobody's any more.
+    // Until it has taken too long: then this loop owns nothing any more.
     while (this.#decoding === decoding) {
       if (this.#undecoded.length === 0) {
         this.#decoding = null;
@@ -421,7 +424,7 @@ export class TypedSocket extends ReconnectingWebSocket {
     }
   }
 
-  /** Gives up what is not decoded yet, and reports it. */
+  /** Gives up undecoded messages and reports them. */
   #abandonDecoding() {
     clearTimeout(this.#patience);
     if (!this.#decoding) return;
@@ -440,7 +443,7 @@ export class TypedSocket extends ReconnectingWebSocket {
 
   #refuse(error, data) {
     if (!(error instanceof MessageError)) {
-      // Of a program's own `close`, in a class that extends this one.
+      // Thrown by a subclass's own `close`.
       report(error);
       return;
     }
@@ -454,7 +457,7 @@ export class TypedSocket extends ReconnectingWebSocket {
     dispatch(this, plainEvent('dropped', { reason, messages: Object.freeze(messages), bytes, omitted: 0 }));
   }
 
-  /** Messages come faster than they are decoded, and that is not to be borne. */
+  /** Messages arrive faster than they are decoded, and the option `overflow` makes that an error. */
   #failUndecoded() {
     const error = new OverflowError(this.#buffer);
     for (const inbox of this.#inboxes) inbox.finish(error);
@@ -495,12 +498,12 @@ export class TypedSocket extends ReconnectingWebSocket {
     this.#conditions.fail(this.#endError());
     this.#failUnsent();
     this.#endWritable();
-    // A schema may never answer.
+    // A schema may never settle.
     if (this.#decoding) this.#patience = setTimeout(() => this.#abandonDecoding(), inner.limit(this, 'closeTimeout'));
     else this.#finish();
   }
 
-  /** All that was received has been handed out, or given up. */
+  /** Every message received has been delivered or given up. */
   #finish() {
     clearTimeout(this.#patience);
     for (const inbox of this.#inboxes) inbox.finish(this.#end.error);
@@ -510,12 +513,12 @@ export class TypedSocket extends ReconnectingWebSocket {
     this.#writable?.end(this.#endError());
   }
 
-  /** For those who would have to wait for ever. */
+  /** The error for calls that would otherwise wait for ever. */
   #endError() {
     return this.#end.error ?? new ClosedError('closed', this.#end.close);
   }
 
-  /** It counts as ended from the moment when it is closed, since nothing can be sent any more. */
+  /** It counts as ended once `close` is called, since nothing can be sent from then on. */
   #throwIfEnded() {
     if (this.#end) throw this.#endError();
     if (this.state === 'closing' || this.state === 'closed') throw new ClosedError('closed');
@@ -532,7 +535,7 @@ export class TypedSocket extends ReconnectingWebSocket {
 
 // --- Options ------------------------------------------------------------------------------------------------
 
-/** Whether it is what `ReconnectingWebSocket` takes as its second argument, and this class as an option. */
+/** Whether it is the second argument of `ReconnectingWebSocket`, which for this class is an option. */
 function isProtocols(value) {
   return typeof value === 'string' || typeof value === 'function' || typeof value?.[Symbol.iterator] === 'function';
 }
@@ -545,7 +548,7 @@ function toCodec(codec = json) {
   return codec;
 }
 
-/** What may wait to be read; what is not said is as in `base`. */
+/** Validates the limits of what may wait to be read; `base` has the defaults. */
 function toLimits(given, base) {
   const { messages = base.messages, bytes = base.bytes, overflow = base.overflow } = dictionary(CLASS, given, 'option buffer', Object.keys(base));
   const whole = (name, unit, value) => toNumber(CLASS, { name, kind: 'whole', unit, min: 1, max: MOST, unlimited: false }, value);
@@ -557,7 +560,7 @@ function toLimits(given, base) {
 
 const SENDABLE = ['ArrayBuffer', 'SharedArrayBuffer', 'Blob', 'File'];
 
-/** What a codec made; anything else would be sent as the text that the language makes of it. */
+/** Checks the codec's result; anything else would be sent as its string form. */
 function toSendable(data) {
   if (typeof data === 'string' || ArrayBuffer.isView(data)) return data;
   const tag = Object.prototype.toString.call(data).slice('[object '.length, -1);
@@ -565,7 +568,7 @@ function toSendable(data) {
   throw new MessageError('encode-failed', 'the codec did not encode the message as a string, a buffer, a view or a Blob');
 }
 
-/** A codec of this package says what was wrong; what another throws may quote the message. */
+/** This package's codecs say what was wrong; exceptions of other codecs may quote the message. */
 function undecodable(thrown) {
   if (thrown instanceof MessageError) return thrown;
   return new MessageError('decode-failed', 'the codec cannot decode a message', { thrown });

@@ -1,19 +1,19 @@
-// Waiting that a signal can end.
+// Waits that a signal can abort.
 
 import { CLASS } from './errors.js';
 import { dictionary, wrongKind } from '../wasm/steady_socket_wasm.js';
 
-/** How often what the browser does not tell is looked at, in milliseconds: as often as the core does. */
+/** How often to poll what the browser reports no event for, in milliseconds: as often as the core does. */
 const POLL = 50;
 
-/** How long one task may go on where nothing that is waited for takes time, in milliseconds. */
+/** How long one task may run when nothing it waits for takes time, in milliseconds. */
 const LONGEST_TASK = 10;
 
-/** The real one, also where a test puts another in its place: it is not for its delay. */
+/** The real `setTimeout`, even if a test replaces it later: it is not used for its delay. */
 const { setTimeout: later } = globalThis;
 
 /**
- * The signal in the options of something that waits.
+ * The signal in the options of a wait.
  *
  * @throws {TypeError}
  */
@@ -28,9 +28,9 @@ export function toSignal(what, options, names = ['signal']) {
 }
 
 /**
- * A promise that also ends when a signal aborts.
+ * A promise that also rejects when a signal aborts.
  *
- * @param begin - called with `resolve` and `reject`; may return a function that is called when the signal aborts
+ * @param begin - called with `resolve` and `reject`; may return a function to call when the signal aborts
  */
 export function abortable(signal, begin) {
   return new Promise((resolve, reject) => {
@@ -47,23 +47,23 @@ export function abortable(signal, begin) {
       signal?.removeEventListener('abort', onAbort);
       settle(value);
     };
-    // Before it begins, since it may be over at once.
+    // Before `begin`, which may settle at once.
     signal?.addEventListener('abort', onAbort, { once: true });
     abandon = begin(settling(resolve), settling(reject));
   });
 }
 
-/** A promise, or a signal's reason if that aborts first. */
+/** The promise's result, or a rejection with the signal's reason if that aborts first. */
 export function orAborted(signal, promise) {
   return abortable(signal, (resolve, reject) => { Promise.resolve(promise).then(resolve, reject); });
 }
 
-/** Has a promise be no unhandled one, where how it ends is reported elsewhere, too, and nobody need wait for it. */
+/** Marks a promise as handled: its rejection is reported elsewhere, too, so nothing need wait for it. */
 export function hush(promise) {
   promise.catch(() => {});
 }
 
-/** Settles in another task, at once also in a page that is hidden. */
+/** Resolves in another task, without delay even in a hidden page. */
 export function nextTask() {
   return new Promise((resolve) => {
     const { port1, port2 } = new MessageChannel();
@@ -76,16 +76,16 @@ export function nextTask() {
   });
 }
 
-/** Those who wait until something holds. */
+/** Waits until conditions hold. */
 export class Conditions {
   /** `{ holds, polled, resolve, reject }` */
   #waiting = new Set();
   #timer = null;
 
   /**
-   * Waits until `holds` gives true.
+   * Waits until `holds` returns true.
    *
-   * @param polled - whether there is no event that tells
+   * @param polled - whether no event reports the change
    */
   until(holds, { signal, polled = false }) {
     return abortable(signal, (resolve, reject) => {
@@ -96,7 +96,7 @@ export class Conditions {
     });
   }
 
-  /** Looks who need wait no longer. */
+  /** Resolves the waits whose condition holds now. */
   check() {
     if (this.#waiting.size === 0) return;
     for (const waiter of this.#waiting) {
@@ -111,7 +111,7 @@ export class Conditions {
     this.#arm();
   }
 
-  /** What they wait for will not come. */
+  /** The conditions will never hold. */
   fail(error) {
     for (const { reject } of this.#waiting) reject(error);
     this.#waiting.clear();
@@ -140,15 +140,15 @@ function now() {
 }
 
 /**
- * Has a loop give way whose waits all end at once: while one task lasts nothing is received, no timer goes off and no
- * signal aborts.
+ * Lets a loop yield whose awaits all settle at once: during one task nothing is received, no timer fires and no signal
+ * aborts.
  */
 export class Turns {
   #began = 0;
-  /** Settles in the next task. */
+  /** Resolves in the next task. */
   #next = null;
 
-  /** What to wait for when the task has lasted long; otherwise nothing. */
+  /** A promise to await if the task has run for long; otherwise `undefined`. */
   giveWay() {
     if (!this.#next) {
       this.#began = now();

@@ -1,4 +1,4 @@
-// The clients that have the interface of `WebSocket`, and `WebSocket` itself.
+// The clients with the interface of `WebSocket`, and `WebSocket` itself.
 
 import { ReconnectingWebSocket as Rews } from '@nktkas/rews';
 import PartySocket from 'partysocket/ws';
@@ -9,14 +9,14 @@ import { textValue } from '../page/digest.js';
 import { counter, opened, sender, valueOfData } from './receiver.js';
 
 /**
- * Makes a contender of a class. `by` is how it is given messages: `handler` or `listener`; `told` makes what the handler
- * is given of what the socket gives.
+ * Makes a contender from a class. `by` is how it delivers messages: `handler` or `listener`; `told` turns the socket's
+ * event into what the handler receives.
  */
 function dropIn({ name, by = 'handler', make, takes = () => true, digested = valueOfData, told, ...rest }) {
   return {
     ...rest,
     name: by === 'handler' ? name : `${name}, ${by}`,
-    // A listener differs from a handler in nothing that a send does.
+    // For sending, a listener is no different from a handler.
     reconnects: rest.reconnects && by === 'handler',
     takes: (task) => takes(task) && (by === 'handler' || (task.direction === 'receive' && !task.shape)),
     async open({ url, task, messages, onMessage, onOpen, impatient }) {
@@ -33,7 +33,7 @@ function dropIn({ name, by = 'handler', make, takes = () => true, digested = val
   };
 }
 
-/** Options by which each comes back at once. */
+/** The options with which each reconnects at once. */
 const AT_ONCE = {
   partysocket: { minReconnectionDelay: 1, maxReconnectionDelay: 1, minUptime: 0 },
   pladaria: { minReconnectionDelay: 1, maxReconnectionDelay: 1, minUptime: 0 },
@@ -71,7 +71,7 @@ const CLASSES = [
 
 export const dropIns = [
   ...CLASSES.flatMap((one) => ['handler', 'listener'].map((by) => dropIn({ ...one, by }))),
-  // To this all is added that decodes JSON, in whatever way.
+  // The baseline that every decoding of JSON is added to.
   dropIn({
     name: 'bare, not parsed',
     undecoded: true,
@@ -79,7 +79,7 @@ export const dropIns = [
     takes: ({ direction, kind }) => direction === 'receive' && kind === 'json',
     digested: () => textValue,
   }),
-  // What no class with events of its own can do without: one event more for each message, the cheapest that there is.
+  // The least that a class with its own events can cost: one more event per message, of the cheapest kind.
   dropIn({
     name: 'bare, an event more',
     holds: false,

@@ -1,4 +1,4 @@
-// What all contenders in JavaScript do with what they receive and send.
+// What all JavaScript contenders do with the messages they receive and send.
 
 import { decode, encode } from '@msgpack/msgpack';
 
@@ -8,7 +8,7 @@ import { bytesValue, shapeValues, step, textValue } from '../page/digest.js';
  * Counts messages.
  *
  * @param valueOf - what a message adds to the digest
- * @param onMessage - called after each, if it is a function
+ * @param onMessage - called after each message, if it is a function
  * @returns `take(message)` and `received()`
  */
 export function counter(valueOf, onMessage) {
@@ -24,7 +24,7 @@ export function counter(valueOf, onMessage) {
   };
 }
 
-/** What an event's data adds, where the program decodes it itself. */
+/** What an event's data adds to the digest if the program itself decodes it. */
 export function valueOfData({ kind, shape }) {
   switch (kind) {
     case 'text': return textValue;
@@ -40,7 +40,7 @@ export function valueOfData({ kind, shape }) {
   }
 }
 
-/** A loop that sends the messages of a case by `socket.send`, encoded by the program itself. */
+/** A loop that sends the messages of a case by `socket.send`, encoded by the program. */
 export function sender(socket, { kind }, messages) {
   const wires = messages.map(({ wire }) => wire);
   const values = messages.map(({ value }) => value);
@@ -58,10 +58,10 @@ export function sender(socket, { kind }, messages) {
   }
 }
 
-/** Milliseconds that an opening may take, with all retries. */
+/** How long opening may take, with all retries, in milliseconds. */
 const PATIENCE = 30_000;
 
-/** A promise of the socket's being open. */
+/** A promise that resolves when the socket is open. */
 export function opened(socket) {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => reject(new Error(`not open within ${PATIENCE} ms`)), PATIENCE);

@@ -1,4 +1,4 @@
-// socket.io-client, which speaks with a server of its own and of nobody else.
+// socket.io-client, which speaks only with its own kind of server.
 
 import { io } from 'socket.io-client';
 

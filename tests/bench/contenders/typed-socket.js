@@ -1,4 +1,4 @@
-// The typed class of this package: by handler and by loop.
+// The typed class of this package, by handler and by loop.
 
 import { TypedSocket } from 'steady-socket';
 import { msgpack } from 'steady-socket/msgpack';
@@ -6,7 +6,7 @@ import { msgpack } from 'steady-socket/msgpack';
 import { bytesValue, shapeValues, textValue } from '../page/digest.js';
 import { counter, opened } from './receiver.js';
 
-/** Text and bytes as they are. */
+/** Passes text and bytes through unchanged. */
 const asItIs = { encode: (message) => message, decode: (data) => data };
 
 function codecOf({ kind }) {
@@ -45,7 +45,7 @@ function typed(name, receive, { later = false, sends = false } = {}) {
   };
 }
 
-/** A loop that never asks for a message: what comes is held within the bounds, and the oldest dropped. */
+/** A loop that never requests a message: messages are kept within the limits, and the oldest are dropped. */
 const unread = {
   name: 'steady-socket, iteration that is not read',
   package: 'steady-socket',
@@ -57,7 +57,7 @@ const unread = {
     const messages = socket.messages();
     await opened(socket);
     return {
-      // All that came is dropped, but for what the bounds allow to be kept.
+      // All messages received were dropped, except those that the limits allow to be kept.
       received: () => ({ count: Math.min(socket.snapshot().messagesReceived, messages.dropped.messages + 1_000), digest: 0 }),
       send: () => {},
       close: () => socket.close(),

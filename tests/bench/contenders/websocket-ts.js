@@ -1,4 +1,4 @@
-// websocket-ts, which has an interface of its own.
+// websocket-ts, which has its own interface.
 
 import { ArrayQueue, ConstantBackoff, WebsocketBuilder, WebsocketEvent } from 'websocket-ts';
 
@@ -12,7 +12,7 @@ export const websocketTs = {
   async open({ url, task, messages, onMessage, onOpen, impatient }) {
     const { take, received } = counter(valueOfData(task), onMessage);
     const socket = new WebsocketBuilder(url)
-      // It has no wait of its own: this is the one of its readme.
+      // It has no default wait: this is the one in its readme.
       .withBackoff(new ConstantBackoff(impatient ? 0 : 1_000))
       .withBuffer(new ArrayQueue())
       .onMessage((_, event) => take(event.data))

@@ -1,18 +1,18 @@
-// The budgets of `budgets.json`, and what measurements say of them.
+// The budgets of `budgets.json`, and the verdicts of measurements on them.
 
 import { readFile } from 'node:fs/promises';
 
 import { NEEDED, figure, widthOf } from './statistics.mjs';
 
-/** The fields of a budget; the README beside this folder says what they mean. */
+/** The fields of a budget; the README of the parent folder explains them. */
 const FIELDS = ['id', 'description', 'part', 'case', 'kind', 'numerator', 'denominator', 'baseline', 'atMost', 'atLeast', 'floor'];
 
-/** Reads budgets, and throws what is wrong with them. */
+/** Reads the budgets; throws if any is invalid. */
 export async function readBudgets(file = new URL('../budgets.json', import.meta.url)) {
   return checked(JSON.parse(await readFile(file, 'utf8')));
 }
 
-/** The same budgets, if nothing is wrong with them. */
+/** Returns the budgets if all are valid. */
 export function checked(budgets) {
   const ids = new Set();
   for (const budget of budgets) {
@@ -44,17 +44,17 @@ export function contendersOf(budget) {
 }
 
 /**
- * What measurements say of a budget.
+ * The verdict of measurements on a budget.
  *
- * * `broken`: the whole 95 % interval lies beyond the limit
- * * `inconclusive`: the interval is wider than 10 % (of a growth, 2 %) of the figure, or of the limit if that is more
+ * * `broken`: the whole 95 % interval is beyond the limit
+ * * `inconclusive`: the interval is wider than 10 % (for growth, 2 %) of the figure, or of the limit if that is larger
  * * `kept`: neither
  * * `not measured`: a contender that it needs has no samples
  *
- * A figure whose whole interval lies beyond the limit is broken however wide the interval is.
+ * A figure whose whole interval is beyond the limit is broken, however wide the interval is.
  *
  * @param samples - `(part, case, contender) => number[] | undefined`
- * @returns `{ budget, verdict, value, low, high, rounds }`; without a figure where it was not measured
+ * @returns `{ budget, verdict, value, low, high, rounds }`; without a figure if it was not measured
  */
 export function judge(budget, samples) {
   const lists = {};
@@ -70,11 +70,11 @@ function verdict({ kind, atMost, atLeast }, { value, low, high }) {
   const limit = atMost ?? atLeast;
   const isBroken = atMost === undefined ? high < limit : low > limit;
   if (isBroken) return 'broken';
-  // A figure that is no number is told here, too.
+  // NaN ends up here as inconclusive, too.
   return high - low <= widthOf(kind) * Math.max(Math.abs(value), Math.abs(limit)) ? 'kept' : 'inconclusive';
 }
 
-/** The judgements as a table for people. */
+/** The verdicts as a table for people. */
 export function budgetTable(judgements) {
   const rows = judgements.map(({ budget, verdict: word, value, low, high, rounds, missing }) => {
     const limit = budget.atMost === undefined ? `≥ ${number(budget.atLeast)}` : `≤ ${number(budget.atMost)}`;
@@ -86,7 +86,7 @@ export function budgetTable(judgements) {
   return [['budget', 'limit', 'measured [95 %]', 'rounds', 'verdict'], ...rows];
 }
 
-/** Three figures, or the whole number where there are more. */
+/** Three significant digits, or the whole number if it has more. */
 export function number(value) {
   if (!Number.isFinite(value)) return value > 0 ? '∞' : value < 0 ? '−∞' : '–';
   const size = Math.abs(value);

@@ -1,4 +1,4 @@
-// What the task runner hands over.
+// The environment that the task runner provides.
 
 import path from 'node:path';
 
@@ -8,7 +8,7 @@ const MEANINGS = {
   STEADY_SOCKET_PAGE_ORIGIN_PORT: 'the port of 127.0.0.1 whose origin the server allows',
 };
 
-/** The value of a variable; says what it is when it is missing. */
+/** The value of a variable; if it is missing, the error explains it. */
 export function required(name) {
   const value = process.env[name];
   if (!value) throw new Error(`${name} is not set: ${MEANINGS[name]}. \`cargo xtask bench\` sets it.`);
@@ -17,5 +17,5 @@ export function required(name) {
 
 export const ROOT = path.resolve(import.meta.dirname, '../../..');
 
-/** Where everything lies that is made for the measurements. */
+/** The folder of everything built for the measurements. */
 export const OUTPUT = path.join(ROOT, 'target/bench');

@@ -1,4 +1,4 @@
-// What the figures were taken on and with.
+// The machine and the tools behind the figures.
 
 import { readFile } from 'node:fs/promises';
 import os from 'node:os';
@@ -23,7 +23,7 @@ async function systemName() {
   }
 }
 
-/** The version of a package of npm that is installed for the measurements. */
+/** The version of an npm package installed for the measurements. */
 export async function packageVersion(name) {
   const manifest = new URL(`../node_modules/${name}/package.json`, import.meta.url);
   return JSON.parse(await readFile(manifest, 'utf8')).version;

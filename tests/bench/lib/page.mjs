@@ -1,4 +1,4 @@
-// The pages of the measurements: bundled, served, and open in Chromium.
+// The pages of the measurements: bundled, served, and opened in Chromium.
 
 import { cp, mkdir, rm, symlink } from 'node:fs/promises';
 import path from 'node:path';
@@ -12,10 +12,10 @@ const BENCH = path.join(ROOT, 'tests/bench');
 const PACKAGE = path.join(ROOT, 'target/package');
 const MODULES = path.join(OUTPUT, 'modules');
 
-/** The page's program with all contenders, bundled as a user's would be. */
+/** The page's program with all contenders, bundled as a user would bundle it. */
 const BUNDLES = path.join(OUTPUT, 'page');
 
-/** Modules made of Rust, which come as they are. */
+/** The Rust modules, served as they are. */
 const RUST = path.join(OUTPUT, 'rust');
 
 /** Bundles the program of the page. */
@@ -38,14 +38,14 @@ export async function bundle() {
     sourcemap: true,
     logLevel: 'warning',
   });
-  // Where the package looks for it: beside the program that it is bundled into.
+  // Where the package looks for it: next to the bundle.
   await cp(path.join(PACKAGE, 'steady-socket.wasm'), path.join(BUNDLES, 'steady-socket.wasm'));
 }
 
 /**
  * Serves the pages, cross-origin isolated for the finer clock, and starts Chromium.
  *
- * @returns `browser`, `open({ script })`, which opens a fresh page, where the file `script` runs first, and gives
+ * @returns `browser`; `open({ script })`, which opens a fresh page that runs the file `script` first, and returns
  *   `page`, `complaints` and `close`; and `close`
  */
 export async function openStage({ flags = [] } = {}) {
@@ -78,7 +78,10 @@ export async function openStage({ flags = [] } = {}) {
   }
 }
 
-/** Opens a page with `globalThis.bench`, has it measured, and closes it; what went wrong in the page is an error. */
+/**
+ * Opens a page with `globalThis.bench`, runs a measurement in it, and closes it; throws if anything went wrong in the
+ * page.
+ */
 export async function inPage(stage, measure) {
   const { page, complaints, close } = await stage.open();
   let result;

@@ -1,12 +1,12 @@
-// Where the time of a case goes, by the browser's sampling profiler.
+// Where a case spends its time, according to the browser's sampling profiler.
 
-/** Microseconds between two samples. */
+/** The sampling interval, in microseconds. */
 const INTERVAL = 100;
 
-/** Functions that are shown one by one. */
+/** How many functions are listed individually. */
 const SHOWN = 25;
 
-/** What a function belongs to; the first that fits. */
+/** What a function belongs to; the first match counts. */
 const CAUSES = [
   ['nothing: idle, the browser itself', ({ name }) => name === '(idle)' || name === '(program)'],
   ['collecting garbage', ({ name }) => name === '(garbage collector)'],
@@ -23,7 +23,7 @@ const CAUSES = [
   ['the page: contenders in JavaScript, the harness', () => true],
 ];
 
-/** Profiles what `run` does in a page, and returns `{ causes, functions }`: lists of names and shares of the time. */
+/** Profiles `run` in a page, and returns `{ causes, functions }`: lists of names and shares of the time. */
 export async function profile(page, run) {
   const cdp = await page.context().newCDPSession(page);
   await cdp.send('Profiler.enable');
@@ -37,7 +37,7 @@ export async function profile(page, run) {
   return shares(nodes.map(({ id, callFrame }) => ({ callFrame, time: times.get(id) ?? 0 })));
 }
 
-/** @param nodes - `{ callFrame: { functionName, url }, time }`, the time without that of what is called */
+/** @param nodes - `{ callFrame: { functionName, url }, time }`, with the time spent in the function itself */
 export function shares(nodes) {
   const all = nodes.reduce((sum, { time }) => sum + time, 0);
   const causes = new Map();

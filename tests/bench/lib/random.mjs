@@ -1,6 +1,6 @@
-// Numbers that are drawn, the same for the same seed: also in the page.
+// Random numbers, the same for the same seed, in the page as well.
 
-/** A generator of numbers from 0 up to 1 (mulberry32). */
+/** A generator of numbers from 0 (inclusive) to 1 (mulberry32). */
 export function generator(seed) {
   let state = seed >>> 0;
   return () => {
@@ -11,7 +11,7 @@ export function generator(seed) {
   };
 }
 
-/** The items in an order that is drawn. */
+/** The items in random order. */
 export function shuffled(items, random) {
   const drawn = [...items];
   for (let index = drawn.length - 1; index > 0; index -= 1) {

@@ -1,10 +1,10 @@
-// The file that `--json` writes; its format is described in the README beside this folder.
+// The file that `--json` writes; the README of the parent folder describes its format.
 
 import { readFile, writeFile } from 'node:fs/promises';
 
 export const FORMAT = 1;
 
-/** What is known of all measurements so far. */
+/** Collects all measurements. */
 export class Results {
   machine;
   versions = {};
@@ -18,7 +18,7 @@ export class Results {
 
   get measurements() { return [...this.#measurements.values()]; }
 
-  /** Adds a measurement, or the samples of further rounds to one. */
+  /** Adds a measurement, or the samples of further rounds to an existing one. */
   add({ part, case: name, contender, unit, samples, note }) {
     check({ part, case: name, contender, unit, samples, note });
     const key = JSON.stringify([part, name, contender]);
@@ -32,12 +32,12 @@ export class Results {
     if (note) known.note = note;
   }
 
-  /** One contender's samples of a case, or nothing. */
+  /** One contender's samples of a case, or `undefined`. */
   samples(part, name, contender) {
     return this.#measurements.get(JSON.stringify([part, name, contender]))?.samples;
   }
 
-  /** Takes over what another program has measured and written. */
+  /** Adds the measurements that another program wrote. */
   async merge(file) {
     let read;
     try {

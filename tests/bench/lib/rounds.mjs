@@ -1,19 +1,19 @@
-// How long something is measured.
+// How long to measure.
 
 import { contendersOf, judge } from './budgets.mjs';
 
-/** Rounds at first, as many more each time a budget is inconclusive, and at most. */
+/** How many rounds to begin with, how many to add while a budget is inconclusive, and the maximum. */
 const FULL = { first: 300, more: 300, most: 3_000 };
-/** Seconds after which no more rounds of a case are begun: it remains inconclusive. */
+/** After this many seconds no more rounds of a case begin: it remains inconclusive. */
 const PATIENCE = 120;
 
 const QUICK = { first: 5, more: 0, most: 5 };
 
-/** What the command line asks for, as the parts need it. */
+/** The command line's request, as the parts need it. */
 export class Plan {
   /** @type {{ first: number, more: number, most: number }} */
   rounds;
-  /** Milliseconds. */
+  /** In milliseconds. */
   warmUp;
   quick;
   check;
@@ -23,9 +23,9 @@ export class Plan {
   #mayMeasure;
 
   /**
-   * @param pattern - only cases that have this in their names
-   * @param seed - of all that is drawn
-   * @param mayMeasure - tells of a contender's name whether it may be measured
+   * @param pattern - only cases with this in their names
+   * @param seed - of all random numbers
+   * @param mayMeasure - called with a contender's name; returns whether to measure it
    */
   constructor({ quick = false, check = false, pattern = '', seed, budgets, mayMeasure = () => true }) {
     this.rounds = quick ? QUICK : FULL;
@@ -48,7 +48,7 @@ export class Plan {
     return name.includes(this.#pattern) && (!this.check || this.budgetsOf(part, name).length > 0);
   }
 
-  /** Those of the contenders that are measured in a case: all, or those that its budgets compare. */
+  /** The contenders to measure in a case: all, or those that its budgets compare. */
   contenders(part, name, all) {
     const able = all.filter(this.#mayMeasure);
     if (!this.check) return able;
@@ -57,9 +57,9 @@ export class Plan {
   }
 
   /**
-   * Measures a case in rounds until no budget of it is inconclusive, or the cap of rounds or of time is reached.
+   * Measures a case in rounds until none of its budgets is inconclusive, or the cap on rounds or time is reached.
    *
-   * @param measure - given a number of rounds, a promise of `{ contender: samples }`
+   * @param measure - called with a number of rounds; returns a promise of `{ contender: samples }`
    */
   async untilConclusive({ results, part, name, unit, measure, rounds: { first, more, most } = this.rounds }) {
     let done = 0;

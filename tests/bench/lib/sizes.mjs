@@ -9,15 +9,15 @@ import { OUTPUT, ROOT } from './environment.mjs';
 
 const PACKAGE = path.join(ROOT, 'target/package');
 
-/** The module of the package, which its entries load beside themselves. */
+/** The package's module, which its entries load from their own folder. */
 const MODULE = path.join(PACKAGE, 'steady-socket.wasm');
 
-/** A program that uses this package; the module is beside it, unless it is embedded. */
+/** A program that uses this package, with the module next to it unless embedded. */
 function own(contender, program, { embedded = false, note } = {}) {
   return { contender, program, resolveDir: PACKAGE, module: embedded ? undefined : MODULE, own: true, note };
 }
 
-/** Hello programs made of Rust: the contender, and the crate that xtask makes it of. */
+/** The Rust hello programs: the contender, and the crate from which xtask builds it. */
 export const HELLO = [
   { contender: 'steady-socket in Rust', crate: 'hello-steady-socket', own: true },
   { contender: 'gloo-net', crate: 'hello-gloo-net' },
@@ -26,7 +26,7 @@ export const HELLO = [
   { contender: 'ws_stream_wasm', crate: 'hello-ws-stream-wasm' },
 ];
 
-/** Bundles of npm packages: the contender, and a program that has all that it exports, or what it uses. */
+/** Bundles of npm packages: the contender, and a program with all of its exports, or with those in use. */
 const BUNDLES = [
   own('steady-socket', "export * from './index.js';", { note: 'all but MessagePack' }),
   own('steady-socket, with MessagePack', "export * from './index.js'; export * from './typed/msgpack.js';"),
@@ -44,7 +44,7 @@ const BUNDLES = [
   { contender: 'socket.io-client', program: "export { io } from 'socket.io-client';" },
 ];
 
-/** The parts of a size, and how each is taken of a file's content. */
+/** The encodings of a size, and how to compute each from a file's content. */
 const ENCODINGS = {
   raw: (content) => content.length,
   gzip: (content) => gzipSync(content, { level: 9 }).length,
@@ -53,10 +53,10 @@ const ENCODINGS = {
   }).length,
 };
 
-/** What the sizes are made by in this program. */
+/** The tools in this program that determine sizes. */
 export const versions = { esbuild: esbuildVersion, zlib: process.versions.zlib };
 
-/** Where xtask puts a program made of Rust: its glue and its module. */
+/** Where xtask puts a Rust program: its glue and its module. */
 export function filesOf(crate) {
   const folder = path.join(OUTPUT, 'rust', crate);
   return [`${crate}.js`, `${crate}_bg.wasm`].map((name) => path.join(folder, name));
@@ -65,8 +65,8 @@ export function filesOf(crate) {
 /**
  * Measures.
  *
- * @param peers - whether the peers' are measured, too
- * @param rust - whether the programs made of Rust are
+ * @param peers - whether to measure the peers, too
+ * @param rust - whether to measure the Rust programs
  * @returns measurements of part 3, in the format of the results
  */
 export async function sizes({ peers, rust = true }) {
@@ -81,7 +81,7 @@ export async function sizes({ peers, rust = true }) {
   return (await Promise.all([...hello, ...bundles])).flat();
 }
 
-/** A server compresses each file by itself. */
+/** A server compresses each file separately. */
 function measurements(what, contender, contents, note) {
   return Object.entries(ENCODINGS).map(([encoding, size]) => ({
     part: 3,

@@ -1,23 +1,25 @@
-// What can be said of samples that were taken in rounds, each contender once a round.
+// Statistics of samples that were taken in rounds, one sample of each contender per round.
 
 import { generator } from './random.mjs';
 
-/** The level of every interval. */
+/** The confidence level of every interval. */
 export const LEVEL = 0.95;
 
-/** An interval wider than this share of the figure, or of the limit if that is more, decides nothing. */
+/**
+ * The width, as a share of the figure (or of the limit, if that is larger), beyond which an interval is inconclusive.
+ */
 export function widthOf(kind) {
-  // What grows by some per cent is to be told from what does not grow.
+  // Growth by a few per cent has to be told apart from none.
   return kind === 'growth' ? 0.02 : 0.1;
 }
 
-/** How many times the rounds are drawn anew for an interval. */
+/** How many times the rounds are resampled for an interval. */
 const RESAMPLES = 2_000;
 
-/** Fewer rounds than this give no interval that is worth its name. */
+/** With fewer rounds than this, an interval would be meaningless. */
 export const LEAST_ROUNDS = 10;
 
-/** The value at `share` (0 to 1) of the values in order, between two of them where it falls there; NaN of none. */
+/** The quantile at `share` (0 to 1), interpolated; NaN of no values. */
 export function quantile(values, share) {
   return quantileOfSorted(Float64Array.from(values).sort(), share);
 }
@@ -34,7 +36,7 @@ export function median(values) {
   return quantile(values, 0.5);
 }
 
-/** The median, and the quartiles that half of the samples lie between. */
+/** The median and the quartiles. */
 export function summary(samples) {
   const sorted = Float64Array.from(samples).sort();
   const [low, middle, high] = [0.25, 0.5, 0.75].map((share) => quantileOfSorted(sorted, share));
@@ -42,16 +44,16 @@ export function summary(samples) {
 }
 
 /**
- * The kinds of figures. Each is computed from lists of samples in which the same index is the same round.
+ * The kinds of figures. Each is computed from lists of samples in which the same index belongs to the same round.
  *
- * * `ratio`: the median, over the rounds, of what one contender took against another in the same round
- * * `added`: what one contender adds to a baseline (the median over the rounds) against what another adds to it
+ * * `ratio`: the median, over the rounds, of one contender's time divided by another's in the same round
+ * * `added`: what one contender adds to a baseline (the median over the rounds), divided by what another adds to it
  * * `absolute`: the median of one contender's samples
- * * `growth`: what the last of one contender's samples is of the first, by the slope that is the median of those
- *   between any two samples (Theil–Sen), since a single reading has its noise
+ * * `growth`: one contender's last sample divided by its first, on a line whose slope is the median of the slopes
+ *   between all pairs of samples (Theil–Sen), since single readings are noisy
  *
- * And without an interval: `exact`, for what does not vary, such as a size; `change`, what the last sample is of the
- * first, for what is counted, such as timers.
+ * Without an interval: `exact`, for what does not vary, such as a size; `change`, the last sample divided by the first,
+ * for what is counted, such as timers.
  */
 const FIGURES = {
   ratio: ({ numerator, denominator }, rounds) => median(rounds.map((round) => numerator[round] / denominator[round])),
@@ -63,7 +65,7 @@ const FIGURES = {
   growth: ({ numerator }, rounds) => growth(numerator, rounds),
 };
 
-/** The kinds that have no interval, since nothing but what they tell of changes them. */
+/** The kinds without an interval: only a real change affects them. */
 const EXACT = {
   exact: ({ numerator }) => median(numerator),
   change: ({ numerator }) => change(numerator[0], numerator.at(-1)),
@@ -80,7 +82,7 @@ function growth(samples, rounds) {
       if (to !== from) slopes.push((samples[to] - samples[from]) / (to - from));
     }
   }
-  // All rounds that were drawn may be one.
+  // All resampled rounds may be the same one.
   const slope = slopes.length > 0 ? median(slopes) : 0;
   const level = median(samples);
   const first = level - (slope * (samples.length - 1)) / 2;
@@ -88,7 +90,7 @@ function growth(samples, rounds) {
   return last === first ? 1 : last / first;
 }
 
-/** The lists that each kind needs. */
+/** The lists of samples that each kind needs. */
 export const NEEDED = {
   ratio: ['numerator', 'denominator'],
   added: ['numerator', 'denominator', 'baseline'],
@@ -99,12 +101,12 @@ export const NEEDED = {
 };
 
 /**
- * A figure with its 95 % interval: the rounds are drawn anew many times, with replacement, and whole, so that what
- * disturbed a round disturbs both sides of a ratio (percentile bootstrap). The draws are the same in every call.
+ * A figure with its 95 % interval: whole rounds are resampled many times, with replacement, so that a disturbance of a
+ * round affects both sides of a ratio (percentile bootstrap). Every call draws the same resamples.
  *
  * @param kind - `ratio`, `added`, `absolute` or `growth`; `exact` and `change` have no interval and need no rounds
- * @param samples - `{ numerator, denominator, baseline }` as the kind needs them, of the same number of rounds
- * @returns `{ value, low, high, rounds }`; the ends are −∞ and ∞ where there are too few rounds to tell
+ * @param samples - `{ numerator, denominator, baseline }`, as the kind needs them, of the same number of rounds
+ * @returns `{ value, low, high, rounds }`; the ends are −∞ and ∞ if there are too few rounds
  */
 export function figure(kind, samples) {
   if (kind in EXACT) {

@@ -1,4 +1,4 @@
-// Bars, one for each contender.
+// Bar charts with a bar for each contender.
 
 import { number } from './budgets.mjs';
 
@@ -25,13 +25,13 @@ function ticks(most) {
 /**
  * A plot as the text of an SVG file.
  *
- * @param title - above it
+ * @param title - above the plot
  * @param unit - of the axis
- * @param rows - from top to bottom: `{ name, value, low, high, own }`, the quartiles drawn as a line, and what is this
- *   library's own in a colour of its own
+ * @param rows - from top to bottom: `{ name, value, low, high, own }`; the quartiles appear as a line, and this
+ *   library's own bars in a different colour
  */
 export function bars({ title, unit, rows }) {
-  // Less than nothing is what a measurement of next to nothing may give.
+  // Measurements of almost nothing may be negative.
   const most = Math.max(...rows.map(({ value, high }) => Math.max(value, high, 0))) || 1;
   const x = (value) => Number((LEFT + (Math.max(value, 0) / most) * (WIDTH - LEFT - RIGHT)).toFixed(1));
   const bottom = TOP + rows.length * ROW;

@@ -3,15 +3,15 @@
 import { number } from './budgets.mjs';
 import { median, summary } from './statistics.mjs';
 
-/** Units of which more is better; of all others, less is. */
+/** Units for which higher is better; for all others, lower is. */
 const MORE_IS_BETTER = new Set(['messages/s', '1/s']);
 
-/** Compares two figures of a unit: the better comes first. */
+/** Compares two figures of a unit: the better one comes first. */
 export function betterFirst(unit, left, right) {
   return MORE_IS_BETTER.has(unit) ? right - left : left - right;
 }
 
-/** Rows of text in columns; the first row is the head. */
+/** Rows of text as columns; the first row is the header. */
 export function textTable(rows) {
   const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => row[column].length)));
   return rows.map((row) => row.map((cell, column) => cell.padEnd(widths[column])).join('  ').trimEnd()).join('\n');
@@ -28,7 +28,7 @@ export function byCase(measurements) {
   return [...cases.values()];
 }
 
-/** All measurements, case by case: the median, the quartiles, and in part 1 what is added to a bare `WebSocket`. */
+/** All measurements, case by case: the median, the quartiles, and in part 1 the cost added to a bare `WebSocket`. */
 export function measurementTables(measurements) {
   return byCase(measurements).map(({ part, case: name, rows }) => {
     const bare = part === 1 && rows.find(({ contender }) => contender === 'bare')?.samples;

@@ -1,4 +1,4 @@
-// The cases, and the messages that each is about.
+// The cases and their messages.
 
 import { encode } from '@msgpack/msgpack';
 
@@ -6,7 +6,7 @@ import { bytesValue, shapeValues, step, textValue } from './digest.js';
 
 const KIB = 1024;
 
-/** How many different messages a case has; they come round again. */
+/** How many different messages a case has; they repeat in a cycle. */
 export const POOL = 64;
 
 function plain(direction, kind, bytes) {
@@ -17,7 +17,7 @@ function typed(direction, kind, shape, bytes) {
   return { id: `${direction}/${kind}/${shape}-${bytes}`, direction, kind, shape, bytes };
 }
 
-/** Against the stub. */
+/** The cases against the stub. */
 export const STUB_CASES = ['receive', 'send'].flatMap((direction) => [
   ...[16, KIB, 64 * KIB].map((bytes) => plain(direction, 'text', bytes)),
   ...[16, 64, KIB, 64 * KIB].map((bytes) => plain(direction, 'binary', bytes)),
@@ -28,18 +28,18 @@ export const STUB_CASES = ['receive', 'send'].flatMap((direction) => [
   typed(direction, 'msgpack', 'note', KIB),
 ]);
 
-/** The call of `send` on a real socket, of which the stub knows nothing. */
+/** Calling `send` on a real socket, which the stub cannot represent. */
 export const REAL_SEND = { ...plain('send', 'text', 16), id: 'send on a real socket/text/16' };
 
-/** The messages of the cases end to end. */
+/** The messages of the end-to-end cases. */
 const END_TO_END = [['text', 16], ['text', KIB], ['binary', KIB]];
 
-/** Messages that come back from a real server. */
+/** Messages echoed by a real server. */
 export const ECHO_CASES = END_TO_END.map(([kind, bytes]) => plain('echo', kind, bytes));
 
 /**
- * Messages that go one way: `in`, many for one that asks for them, and `out`, one when many have come. A client both sends
- * and receives, as for an echo.
+ * One-way messages: `in`, many in answer to one request; `out`, one in answer to many. A client both sends and
+ * receives, as for an echo.
  */
 export const ONE_WAY_CASES = ['in', 'out'].flatMap((way) => (
   END_TO_END.map(([kind, bytes]) => ({ ...plain('echo', kind, bytes), id: `${way}/${kind}/${bytes}`, way }))
@@ -51,14 +51,14 @@ const WORDS = 'when the tide was out we walked over to the island and had tea wi
 
 const WORDS_IN_CYRILLIC = 'когда вода ушла мы перешли на остров и пили чай со смотрителем маяка '.split(' ');
 
-/** ASCII, unless the words are others, so that its length in bytes is its length. */
+/** ASCII by default, so that the length in bytes equals the length of the string. */
 function words(length, from, all = WORDS) {
   let text = '';
   for (let index = from; text.length < length; index += 1) text += `${all[index % all.length]} `;
   return text.slice(0, length);
 }
 
-/** Grows a value by `grow(count)` as long as its JSON is not longer than `bytes`. */
+/** Grows a value by `grow(count)` as long as its JSON is at most `bytes` long. */
 function largest(bytes, grow) {
   let best = grow(1);
   for (let count = 2; ; count += 1) {
@@ -68,7 +68,7 @@ function largest(bytes, grow) {
   }
 }
 
-/** The shapes of typed messages; `index` makes each different. */
+/** The shapes of typed messages; `index` makes each message different. */
 const SHAPES = {
   /** An order book: numbers in nested lists. */
   book: (bytes, index) => {
@@ -93,7 +93,7 @@ const SHAPES = {
       tags: at % 3 === 0 ? ['new'] : [],
     })),
   })),
-  /** One long text, of about so many bytes. */
+  /** One long text of about that many bytes. */
   note: (bytes, index, { alphabet }) => ({
     type: 'note',
     id: index,
@@ -103,12 +103,12 @@ const SHAPES = {
 
 const encoder = new TextEncoder();
 
-/** Text that lies in memory as a socket's does, flat, and not as the pieces that it was made of. */
+/** A text that is flat in memory, as one from a socket is, rather than a rope of the pieces it was made from. */
 function flat(text) {
   return new TextDecoder().decode(encoder.encode(text));
 }
 
-/** The messages of a case: `{ wire, value }` each. */
+/** The messages of a case, each `{ wire, value }`. */
 export function messagesOf(task) {
   const { kind, shape, bytes } = task;
   return Array.from({ length: POOL }, (_, index) => {
@@ -121,7 +121,7 @@ export function messagesOf(task) {
       }
       case 'msgpack': {
         const value = SHAPES[shape](bytes, index, task);
-        // A copy with a buffer of its own: what the encoder gives is a part of a larger one.
+        // A copy with its own buffer: the encoder returns a view into a larger one.
         return { wire: encode(value).slice(), value };
       }
       default: throw new Error(`there is no kind of message ${kind}`);
@@ -135,7 +135,7 @@ export function valueOf({ kind, shape }, { wire, value }) {
   return kind === 'binary' ? bytesValue(wire) : shapeValues[shape](value);
 }
 
-/** Tells the digest of the first `count` messages, which come round again; never of fewer than the time before. */
+/** Returns the digest of the first `count` messages, in their cycle; `count` must never decrease. */
 export function expected(task, messages) {
   const values = messages.map((message) => valueOf(task, message));
   let done = 0;

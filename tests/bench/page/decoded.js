@@ -1,4 +1,4 @@
-// What was sent, whatever it was sent as.
+// The messages sent, whatever their form.
 
 import { decode } from '@msgpack/msgpack';
 

@@ -5,10 +5,10 @@ import { quantile } from '../lib/statistics.mjs';
 import { POOL, messagesOf, valueOf } from './cases.js';
 import { step } from './digest.js';
 
-/** Milliseconds that anything may take. */
+/** The time limit of everything, in milliseconds. */
 const PATIENCE = 20_000;
 
-/** Microseconds: the steps of the clock in a page that is cross-origin isolated. */
+/** The resolution of the clock in a cross-origin isolated page, in microseconds. */
 const CLOCK = 5;
 
 function within(promise, what) {
@@ -20,8 +20,8 @@ function within(promise, what) {
 }
 
 /**
- * What a batch of `count` messages is, by the way that they go: how many are sent, and which of the case's messages come back.
- * The server of what goes one way is told the count in its address, and sees to it that all came that were sent.
+ * The batches of `count` messages, by direction: how many are sent, and which of the case's messages come back. The
+ * server of a one-way case gets the count in its address, and checks that every message sent has arrived.
  */
 const BATCHES = {
   both: { sent: (count) => count, back: (count) => Array.from({ length: count }, (_, index) => index) },
@@ -29,12 +29,12 @@ const BATCHES = {
   out: { sent: (count) => count, back: (count) => [count - 1] },
 };
 
-/** A contender's connection, and what there is to wait for. */
+/** A contender's connection, with waits for its events. */
 class Player {
   contender;
   session;
   #task;
-  /** What each message adds to the digest, and the digest of all that was sent. */
+  /** What each message adds to the digest, and the digest of everything sent. */
   #values;
   #digest = 0;
   #arrived = 0;
@@ -65,7 +65,7 @@ class Player {
     }), `the opening of ${this.name}`);
   }
 
-  /** Has a batch of so many messages sent, and waits until all that is to come back is back. */
+  /** Sends a batch of that many messages, and waits until everything expected has come back. */
   async exchange(count, way = this.#task.way ?? 'both') {
     const batch = BATCHES[way];
     const answers = batch.back(count);
@@ -73,11 +73,11 @@ class Player {
     for (const index of answers) this.#digest = step(this.#digest, this.#values[index % this.#values.length]);
     const back = new Promise((resolve) => { this.#arrival = resolve; });
     const sent = this.session.send(batch.sent(count));
-    // Not where there is nothing to wait for: it would take a turn of the queue of microtasks.
+    // Not if there is nothing to wait for: it would cost a microtask.
     await within(sent ? Promise.all([sent, back]) : back, `the return of ${answers.length} messages to ${this.name}`);
   }
 
-  /** When it is next open, by the clock. */
+  /** The time when it is next open. */
   reopened() {
     return within(new Promise((resolve) => { this.#opening = resolve; }), `that ${this.name} came back`);
   }
@@ -90,14 +90,14 @@ class Player {
   }
 }
 
-/** Batches of messages between all contenders and a server: how many messages a second, and how long one takes. */
+/** Batches of messages between all contenders and a server: messages per second, and the latency of one. */
 export class EndToEndCase {
   #players;
   #random;
   #addresses;
   #messages;
 
-  /** @param messages - how many messages a batch has */
+  /** @param messages - the size of a batch */
   constructor(task, contenders, { servers, seed, messages }) {
     this.#players = contenders.map((contender) => new Player(contender, task));
     this.#addresses = addresses(task, servers, messages);
@@ -108,12 +108,12 @@ export class EndToEndCase {
   async open() {
     for (const player of this.#players) {
       await player.open(this.#addresses);
-      // The server of what goes one way knows the messages from these.
+      // The server of a one-way case learns the messages from these.
       await player.exchange(POOL, 'both');
     }
   }
 
-  /** Messages a second, in the way that they go, when all are sent at once: one sample a round. */
+  /** Messages per second in their direction, all sent at once: one sample per round. */
   rate(rounds) {
     return this.#rounds(rounds, async (player) => {
       const from = performance.now();
@@ -122,14 +122,14 @@ export class EndToEndCase {
     });
   }
 
-  /** Microseconds until a message is back, when each is sent after the one before is back. */
+  /** Microseconds until a message is back, each sent after the one before is back. */
   latency(rounds) {
     return this.#rounds(rounds, async (player) => {
       const took = [];
       for (let index = 0; index < this.#messages; index += 1) {
         const from = performance.now();
         await player.exchange(1);
-        // The clock goes in steps: what it leaves out is drawn, or a median could only be a whole number of them.
+        // The clock has a resolution: a random part of a step is added, or medians could only be whole steps.
         took.push((performance.now() - from) * 1000 + (this.#random() - 0.5) * CLOCK);
       }
       return { p50: quantile(took, 0.5), p99: quantile(took, 0.99) };
@@ -157,7 +157,7 @@ export class EndToEndCase {
   }
 }
 
-/** Where a batch of so many messages goes: `url`, and `socketIo` for the contender that has a server of its own. */
+/** The addresses for a batch of that many messages: `url`, and `socketIo` for the contender with its own server. */
 function addresses({ way }, servers, count) {
   if (!way) return { url: `${servers.hello}/echo`, socketIo: servers.socketIo };
   const query = `?way=${way}&count=${count}&pool=${POOL}`;
@@ -167,7 +167,7 @@ function addresses({ way }, servers, count) {
 const GREETING = { id: 'greet', direction: 'greet', kind: 'text', bytes: 8 };
 const ECHO = { id: 'recovery', direction: 'echo', kind: 'text', bytes: 16 };
 
-/** Milliseconds from before the first thing that a contender does in this page until it is greeted. */
+/** Milliseconds from before a contender's first action in this page until it is greeted. */
 export async function timeToGreeting(contender, servers) {
   let greeted;
   const greeting = new Promise((resolve) => { greeted = resolve; });
@@ -186,7 +186,9 @@ export async function timeToGreeting(contender, servers) {
   return took;
 }
 
-/** Milliseconds from a cut until each contender is open again. They are cut together, and do not wait for one another. */
+/**
+ * Milliseconds from a cut until each contender is open again. All are cut together, and do not wait for one another.
+ */
 export async function timesToRecover(contenders, servers, { impatient }) {
   const recovered = await Promise.all(contenders.map(async (contender, index) => {
     const player = new Player(contender, ECHO);
@@ -198,7 +200,7 @@ export async function timesToRecover(contenders, servers, { impatient }) {
     if (player.session.cut) player.session.cut();
     else await cut(servers, id, contender);
     const took = (await reopened) - from;
-    // It is one that works.
+    // The new connection works.
     await player.exchange(1);
     await player.session.close();
     return [contender.name, took];

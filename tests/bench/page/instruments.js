@@ -1,7 +1,7 @@
-// Runs before everything else in a page: counts what is not shown by the browser.
+// Runs before everything else in a page: counts what the browser does not expose.
 
 (() => {
-  /** Ids of timers that have not gone off. */
+  /** Ids of pending timers. */
   const timers = new Set();
   const memories = [];
 
@@ -22,7 +22,7 @@
   globalThis.clearTimeout = (id) => { timers.delete(id); clearTimeout(id); };
   globalThis.clearInterval = (id) => { timers.delete(id); clearInterval(id); };
 
-  /** Keeps the memory of what is instantiated. */
+  /** Keeps a reference to the memory of every instance. */
   function note(result) {
     const { exports } = result.instance ?? result;
     for (const value of Object.values(exports)) {

@@ -12,11 +12,11 @@ const GREET = { direction: 'greet', kind: 'text' };
 
 const named = (name) => contenders.find((one) => one.name === name);
 
-/** The case that is open. */
+/** The open case. */
 let current = null;
 
 globalThis.bench = {
-  /** All, with the package that each is of and whether it has a module to load. */
+  /** All contenders, each with its package and whether it has a module to load. */
   contenders: () => contenders.map(({ name, package: of, load }) => ({ name, package: of, loads: load !== undefined })),
 
   /** The names of those that take part in a case. */
@@ -31,18 +31,18 @@ globalThis.bench = {
     await current.open();
   },
 
-  /** Nanoseconds a message, of each contender by its name: one sample a round. */
+  /** Nanoseconds per message, by contender: one sample per round. */
   rounds: (count) => current.rounds(count),
 
   endToEndCases: () => [...ECHO_CASES, ...ONE_WAY_CASES],
 
-  /** Opens a case of part 2, in which a batch has so many messages. */
+  /** Opens a case of part 2 with the given batch size. */
   async openEndToEndCase({ id, names, servers, seed, messages }) {
     current = new EndToEndCase(CASES.get(id), names.map(named), { servers, seed, messages });
     await current.open();
   },
 
-  /** Samples by the figure and the contender, one a round: of rates or of latencies. */
+  /** Samples of rates or latencies, by figure and contender, one per round. */
   endToEnd: ({ method, count }) => current[method](count),
 
   async close() {
@@ -56,12 +56,12 @@ globalThis.bench = {
 
   reconnecting: () => contenders.filter(({ reconnects }) => reconnects).map(({ name }) => name),
 
-  /** Milliseconds until it is open again, of each contender by its name: one sample a round. */
+  /** Milliseconds until it is open again, by contender: one sample per round. */
   async recover({ names, servers, impatient, rounds }) {
     const samples = Object.fromEntries(names.map((name) => [name, []]));
     const all = names.map(named);
     for (let round = 0; round < rounds; round += 1) {
-      // At once is quick, and would not be if all did it at the same time.
+      // Without waits this is quick, but not if all contenders did it at the same time.
       const groups = impatient ? all.map((one) => [one]) : [all];
       for (const group of groups) {
         for (const [name, took] of Object.entries(await timesToRecover(group, servers, { impatient }))) samples[name].push(took);
@@ -70,7 +70,7 @@ globalThis.bench = {
     return samples;
   },
 
-  /** Those of which many are opened: one of each class, and what streams. */
+  /** Those of which many are opened: one of each class, and those that stream. */
   holders: () => contenders.filter(({ takes, holds }) => holds !== false && takes(ECHO_CASES[0])).map(({ name }) => name),
 
   hold: ({ contender, count, url }) => hold(named(contender), count, url),

@@ -6,19 +6,21 @@ import { Stub } from './stub.js';
 const TASK = { id: 'memory', direction: 'receive', kind: 'text', bytes: 16 };
 const ECHO = { ...TASK, direction: 'echo' };
 
-/** Sockets that are opened on the stub, or reconnect, at the same time. */
+/** How many sockets open on the stub, or reconnect, at the same time. */
 const AT_A_TIME = 20;
 
-/** The same with a real server: Chromium has a socket wait, for seconds in the end, the more others are being opened. */
+/**
+ * The same with a real server: the more sockets are opening, the longer Chromium delays each, eventually by seconds.
+ */
 const AT_A_TIME_REAL = 4;
 
-/** The place of the stub's sockets. */
+/** The address of the stub's sockets. */
 const NOWHERE = 'ws://127.0.0.1:9/';
 
 /** Sockets that stay open until the page is closed. */
 const held = [];
 
-/** Opens so many sockets at once, and keeps them. */
+/** Opens that many sockets at once, and keeps them. */
 export async function hold(contender, count, url) {
   if (!url) globalThis.WebSocket = Stub;
   await contender.load?.();
@@ -65,7 +67,7 @@ class Survivor {
       Stub.at(this.#url).deliver(message);
       this.#taken += 1;
     }
-    // A loop or a stream has its messages a little later.
+    // Loops and streams get their messages a little later.
     await new Promise((resolve) => { setTimeout(resolve, 1); });
     const { count } = this.#session.received();
     if (count !== this.#taken) throw new Error(`${this.#contender.name} has ${count} of ${this.#taken} messages after reconnecting`);
@@ -82,14 +84,14 @@ export async function openSurvivors(contender) {
   await Promise.all(survivors.map((survivor) => survivor.open(messages)));
 }
 
-/** So many reconnects, of all together. */
+/** That many reconnects, in total over all contenders. */
 export async function reconnect(count) {
   const [{ wire }] = messagesOf(TASK);
   await Promise.all(survivors.map((survivor) => survivor.survive(count / AT_A_TIME, wire)));
   if (Stub.openSockets !== AT_A_TIME) throw new Error(`${Stub.openSockets} sockets are open, not ${AT_A_TIME}`);
 }
 
-/** The one that a stream of messages comes to. */
+/** The receiver of a stream of messages. */
 let reader = null;
 
 export async function openReader(contender) {
@@ -100,7 +102,7 @@ export async function openReader(contender) {
   reader.stub = Stub.last;
 }
 
-/** Delivers so many messages, in bursts such as a socket's buffer holds, and tells how many a second. */
+/** Delivers that many messages, in bursts like those from a socket's buffer, and returns the rate per second. */
 export async function read(count) {
   const { session, stub, messages, isRead } = reader;
   const data = messages.map(({ wire }) => wire);

@@ -1,4 +1,4 @@
-// A case of part 1: what a message costs each contender.
+// A case of part 1: the cost of a message for each contender.
 
 import { generator, shuffled } from '../lib/random.mjs';
 import { expected, messagesOf, POOL, valueOf } from './cases.js';
@@ -9,15 +9,15 @@ import { Stub } from './stub.js';
 const NativeWebSocket = globalThis.WebSocket;
 
 /**
- * Milliseconds that a batch takes. Long enough for a clock of 5 µs, and so short that what else the machine
- * does spoils few samples, which a median passes over, rather than a part of every one.
+ * How long a batch takes, in milliseconds: long enough for a clock of 5 µs, and short enough that other activity of the
+ * machine spoils few samples, which a median ignores, rather than a part of every sample.
  */
 const BATCH_TIME = 0.5;
 
-/** Turns of the microtask queue after which a message that did not come is missed. */
+/** After this many microtasks without it, a message counts as missing. */
 const PATIENCE = 1_000;
 
-/** Lets the browser do what else is to be done; a timer would wait for 4 ms. */
+/** Lets the browser do pending work; a timer would wait for 4 ms. */
 function nextTask() {
   const { port1, port2 } = new MessageChannel();
   return new Promise((resolve) => {
@@ -39,8 +39,8 @@ export class MessageCase {
   #messages;
 
   /**
-   * @param url - of a real server whose endpoint sends everything back; without it, the stub is what all connect to
-   * @param warmUp - milliseconds for rounds that are not measured: the compilers of the browser take their time
+   * @param url - of a real echo server; without it, all connect to the stub
+   * @param warmUp - how long to run unmeasured rounds, in milliseconds: the browser's compilers take time
    */
   constructor(task, contenders, { url, seed, warmUp }) {
     this.#task = task;
@@ -92,13 +92,13 @@ export class MessageCase {
     const samples = [];
     for (const player of shuffled(this.#players, this.#random)) {
       samples.push([player.contender.name, await this.#sample(player, player.batch)]);
-      // The events, timers and collections that a contender left behind are not the next one's.
+      // Events, timers and garbage that a contender left behind must not burden the next one.
       await nextTask();
     }
     return samples;
   }
 
-  /** As many messages as take a contender the time of a batch. */
+  /** Finds how many messages take a contender the time of a batch. */
   async #calibrate(player) {
     for (;;) {
       // The first batch is slower than all others.
@@ -112,7 +112,7 @@ export class MessageCase {
     }
   }
 
-  /** Nanoseconds a message. */
+  /** Nanoseconds per message. */
   async #sample(player, count) {
     const { direction } = this.#task;
     if (direction === 'receive') return this.#receive(player, count);
@@ -138,7 +138,7 @@ export class MessageCase {
     player.delivered += count;
     this.#check(player, session.received());
     if (session.later) {
-      // A browser lets a loop run after every event by itself; here it takes waiting, which is not the contender's cost.
+      // A browser runs a loop after every event by itself; here it takes a wait, which is not the contender's cost.
       from = performance.now();
       for (let index = 0; index < count; index += 1) {
         for (let turn = 0; turn < turns; turn += 1) await null;
@@ -148,7 +148,7 @@ export class MessageCase {
     return (took / count) * 1e6;
   }
 
-  /** How many turns of the microtask queue it takes at most until a loop or a stream has a message. */
+  /** The most microtasks it takes until a loop or a stream has a message. */
   async #countTurns(player, data) {
     const { stub, session, contender } = player;
     let most = 1;
@@ -169,7 +169,7 @@ export class MessageCase {
     const before = stub.sent;
     const from = performance.now();
     const sent = session.send(count);
-    // A call that is over when it returns is not made to wait.
+    // Calls that finish before returning are not delayed.
     if (sent) await sent;
     const took = performance.now() - from;
     if (stub.sent - before !== count) {
@@ -178,7 +178,7 @@ export class MessageCase {
     return (took / count) * 1e6;
   }
 
-  /** Only the calls are timed; then all has to come back before the next contender has its turn. */
+  /** Times only the calls; then everything has to come back before the next contender's turn. */
   async #sendToServer(player, count) {
     const { session } = player;
     const from = performance.now();
@@ -203,7 +203,7 @@ export class MessageCase {
     }
   }
 
-  /** Looks into everything that a contender sends, once: later they are only counted. */
+  /** Checks everything that a contender sends, once: later it is only counted. */
   async #inspect({ contender, stub, session }) {
     const seen = [];
     stub.inspect = (data) => seen.push(decodedValue(this.#task, data));

@@ -1,9 +1,9 @@
-// A `WebSocket` without a network: what arrives is what the harness delivers, and what is sent is counted.
+// A `WebSocket` without a network: the harness delivers messages, and messages sent are counted.
 
-/** All that were made and not closed. */
+/** All sockets that are not closed. */
 const open = new Set();
 
-/** The one that was made last for each URL, while it is not closed. */
+/** The latest socket of each URL, while it is not closed. */
 const byUrl = new Map();
 
 function handler(type) {
@@ -11,7 +11,7 @@ function handler(type) {
   const key = Symbol(name);
   return {
     get() { return this[key] ?? null; },
-    // What is called is the program's own function, with no code of the stub before it, as in a browser.
+    // The program's own function is called directly, without code of the stub before it, as in a browser.
     set(value) {
       if (this[key]) this.removeEventListener(type, this[key]);
       this[key] = typeof value === 'function' ? value : null;
@@ -28,7 +28,7 @@ export class Stub extends EventTarget {
   static CLOSING = 2;
   static CLOSED = 3;
 
-  /** The one that was made last. */
+  /** The latest socket. */
   static last = null;
 
   static get openSockets() { return open.size; }
@@ -44,10 +44,10 @@ export class Stub extends EventTarget {
   extensions = '';
   protocol = '';
   readyState = 0;
-  /** What was sent: how many, and the last of them. */
+  /** How many messages were sent, and the last of them. */
   sent = 0;
   lastSent = undefined;
-  /** If set, called with all that is sent. */
+  /** If set, called with everything sent. */
   inspect = null;
 
   constructor(url, protocols = []) {
@@ -64,12 +64,12 @@ export class Stub extends EventTarget {
     });
   }
 
-  /** A message arrives: a fresh event for whoever listens. */
+  /** A message arrives: a fresh event for the listeners. */
   deliver(data) {
     this.dispatchEvent(new MessageEvent('message', { data }));
   }
 
-  /** A batch has been delivered. A stub that puts several messages into a frame has them arrive now at the latest. */
+  /** A batch has been delivered. A stub that puts several messages into a frame delivers them now at the latest. */
   flush() {}
 
   send(data) {

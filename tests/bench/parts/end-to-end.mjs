@@ -11,10 +11,10 @@ import { printProfiles } from './profiles.mjs';
 
 export const PART = 2;
 
-/** Rounds of what goes and comes, each of which takes a hundredth of a second. */
+/** Rounds of message exchanges, each of which takes a hundredth of a second. */
 const ROUNDS = { first: 60, more: 60, most: 1_200 };
 
-/** Rounds for what takes seconds or a page of its own each time; no budget asks for more. */
+/** Rounds for what takes seconds or a page of its own each time; no budget needs more. */
 const SLOW_ROUNDS = { first: 12, more: 0, most: 12 };
 const SLOW_ROUNDS_QUICK = { first: 1, more: 0, most: 1 };
 
@@ -30,7 +30,10 @@ export function measure(context) {
   });
 }
 
-/** Prints where the time of the page's main thread goes, of what goes and comes alone; a promise of the number of cases. */
+/**
+ * Prints where the page's main thread spends its time, for message exchanges only; returns a promise of the number of
+ * cases.
+ */
 export function profileAll({ stage, plan }) {
   return withServers(async (servers) => {
     const kinds = await flowKinds({ stage, plan });
@@ -55,7 +58,7 @@ export function profileAll({ stage, plan }) {
 async function withServers(use) {
   const control = required('STEADY_SOCKET_SERVER');
   const processes = [];
-  /** Starts a program of `servers/`; a promise of where it listens. */
+  /** Starts a program of `servers/`; returns a promise of its address. */
   const start = async (program) => {
     const child = spawn(process.execPath, [path.join(import.meta.dirname, '../servers', program)], { stdio: ['ignore', 'pipe', 'inherit'] });
     processes.push(child);
@@ -76,15 +79,15 @@ async function withServers(use) {
 }
 
 /**
- * What goes and comes, as far as it is wanted: `{ id, method, main, unit, others, messages }`. The figure `main` is the one that
- * decides how long it takes.
+ * The message exchanges requested: `{ id, method, main, unit, others, messages }`. The figure `main` decides how long
+ * to measure.
  */
 async function flowKinds({ stage, plan }) {
   const cases = await inPage(stage, (page) => page.evaluate(() => globalThis.bench.endToEndCases()));
   return cases.flatMap(({ id, kind, bytes, way }) => {
     const suffix = `${kind}/${bytes}`;
     const rate = { id, method: 'rate', main: `${way ? `rate ${way}` : 'echo rate'}/${suffix}`, figure: 'rate', unit: 'messages/s', others: {} };
-    // About a hundredth of a second, in either way.
+    // About a hundredth of a second, in either direction.
     if (way) return [{ ...rate, messages: plan.quick ? 50 : 512 }];
     return [
       { ...rate, messages: plan.quick ? 50 : 128 },
@@ -101,7 +104,7 @@ async function flowKinds({ stage, plan }) {
   }).filter(({ main }) => plan.wants(PART, main));
 }
 
-/** Rates of what goes there and back or one way, and latencies of echoes. */
+/** Rates of echoes and one-way messages, and latencies of echoes. */
 async function flows({ stage, plan, results, say, servers }) {
   for (const { id, method, main, figure, unit, others, messages } of await flowKinds({ stage, plan })) {
     const rounds = await inPage(stage, async (page) => {
@@ -133,7 +136,7 @@ async function flows({ stage, plan, results, say, servers }) {
   }
 }
 
-/** From construction to the first greeting, in a fresh page each. */
+/** From construction to the first greeting, in a fresh page each time. */
 async function greetings({ stage, plan, results, say, servers }) {
   const name = 'first greeting/text';
   if (!plan.wants(PART, name)) return;
@@ -161,7 +164,7 @@ async function greetings({ stage, plan, results, say, servers }) {
   say(`${name}: ${rounds} rounds, each in a fresh page`);
 }
 
-/** From a cut until it is open again, with the policy as delivered and with one that does not wait. */
+/** From a cut until it is open again, with the default policy and with one that does not wait. */
 async function recoveries({ stage, plan, results, say, servers }) {
   for (const [name, impatient] of [['recovery after a cut/own policy', false], ['recovery after a cut/at once', true]]) {
     if (!plan.wants(PART, name)) continue;

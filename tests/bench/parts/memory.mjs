@@ -1,4 +1,4 @@
-// Part 4: memory, as Chromium counts it after collecting garbage.
+// Part 4: memory, as Chromium counts it after garbage collection.
 
 import path from 'node:path';
 
@@ -10,26 +10,29 @@ export const PART = 4;
 
 const INSTRUMENTS = path.join(import.meta.dirname, '../page/instruments.js');
 
-/** What is read, and its unit. */
+/** What is read, with its unit. */
 const KINDS = { heap: 'bytes', 'wasm memory': 'bytes', listeners: 'listeners', timers: 'timers' };
 
-/** How many readings are thrown away at first. */
+/** How many initial readings are discarded. */
 const WARM_UP = 5;
 
-/** Readings of ten thousand reconnects, one before and one after every thousand; and of as many more while that decides nothing. */
+/**
+ * Readings during ten thousand reconnects, one before and one after every thousand; then more while the result is
+ * inconclusive.
+ */
 const READINGS = { first: 11, more: 10, most: 41 };
 
 /** How many messages are delivered before each of these. */
 const WARM_UP_MESSAGES = 6_400;
 
-/** A page with instruments: `read()` collects garbage and tells `{ heap, 'wasm memory', listeners, timers }`. */
+/** A page with instruments: `read()` collects garbage and returns `{ heap, 'wasm memory', listeners, timers }`. */
 function withInstruments(stage, measure) {
   return inPage({ open: () => stage.open({ script: INSTRUMENTS }) }, async (page) => {
     const cdp = await page.context().newCDPSession(page);
     await cdp.send('Performance.enable');
     await cdp.send('HeapProfiler.enable');
     const read = async () => {
-      // What has a finalizer is let go of by the first, its registry's work by the second.
+      // The first collection releases objects with finalizers, the second what the finalizers let go of.
       for (let times = 0; times < 3; times += 1) {
         await cdp.send('HeapProfiler.collectGarbage');
         await page.evaluate(() => new Promise((resolve) => { setTimeout(resolve, 10); }));
@@ -52,7 +55,7 @@ export async function measure(context) {
   await streams(context);
 }
 
-/** What each of many open sockets holds: a fresh page for each sample. */
+/** How much each of many open sockets holds: a fresh page for each sample. */
 async function openSockets({ stage, plan, results, say }) {
   const echo = `${required('STEADY_SOCKET_SERVER').replace(/^http/, 'ws')}/echo`;
   const random = generator(plan.seed);
@@ -65,7 +68,7 @@ async function openSockets({ stage, plan, results, say }) {
     for (let round = 0; round < (plan.quick ? 1 : 3); round += 1) {
       for (const contender of shuffled(all, random)) {
         const [before, after] = await withInstruments(stage, async ({ page, read }) => {
-          // Loaded and warm: what the first costs is not what each costs.
+          // Loaded and warmed up: the cost of the first socket is not the cost of each.
           await page.evaluate((given) => globalThis.bench.hold(given), { contender, count: 4, url });
           const first = await read();
           await page.evaluate((given) => globalThis.bench.hold(given), { contender, count, url });
@@ -87,8 +90,9 @@ async function openSockets({ stage, plan, results, say }) {
 }
 
 /**
- * Readings before, and after every thousand, of ten thousand reconnects. Some are thrown away first, with the reconnects
- * before them: until then the browser still compiles, and keeps what reading itself needs, whoever reconnects.
+ * Readings before ten thousand reconnects, and after every thousand. The first readings are discarded, with the
+ * reconnects before them: until then the browser is still compiling, and keeps what reading itself needs, whoever
+ * reconnects.
  */
 async function reconnects({ stage, plan, results, say }) {
   const names = Object.fromEntries(Object.keys(KINDS).map((kind) => [kind, `10,000 reconnects/${kind}`]));

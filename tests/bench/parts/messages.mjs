@@ -1,4 +1,4 @@
-// Part 1: what a message costs in the page.
+// Part 1: the cost of a message in the page.
 
 import { inPage } from '../lib/page.mjs';
 import { required } from '../lib/environment.mjs';
@@ -6,20 +6,20 @@ import { printProfiles } from './profiles.mjs';
 
 export const PART = 1;
 
-/** Rounds of a profile, each of which is a batch of half a millisecond. */
+/** Rounds of a profile, each a batch of half a millisecond. */
 const PROFILED_ROUNDS = 2_000;
 
-/** A real socket's `send`, which is measured against the server's echo. */
+/** A real socket's `send`, measured against an echo server. */
 export const REAL = 'send on a real socket/text/16';
 
-/** The cases that are wanted: `{ id, url }`, without a URL against the stub. */
+/** The requested cases: `{ id, url }`, without a URL for those against the stub. */
 async function casesOf({ stage, plan }) {
   const stubCases = await inPage(stage, (page) => page.evaluate(() => globalThis.bench.stubCases()));
   const echo = `${required('STEADY_SOCKET_SERVER').replace(/^http/, 'ws')}/echo`;
   return [...stubCases.map((id) => ({ id })), { id: REAL, url: echo }].filter(({ id }) => plan.wants(PART, id));
 }
 
-/** Prints where the time goes; a promise of the number of cases. */
+/** Prints where the time goes; returns a promise of the number of cases. */
 export async function profileAll({ stage, plan }) {
   const cases = await casesOf({ stage, plan });
   for (const { id, url } of cases) {
@@ -38,7 +38,7 @@ export async function profileAll({ stage, plan }) {
   return cases.length;
 }
 
-/** @param say - tells the progress */
+/** @param say - reports progress */
 export async function measure({ stage, plan, results, say }) {
   for (const [index, { id, url }] of (await casesOf({ stage, plan })).entries()) {
     const took = await inPage(stage, async (page) => {

@@ -1,4 +1,4 @@
-// Part 3: how large a program is that a page loads, and that each of the programs measured does its work.
+// Part 3: the size of a program that a page loads, and proof that each measured program works.
 
 import { inPage } from '../lib/page.mjs';
 import { required } from '../lib/environment.mjs';
@@ -10,7 +10,7 @@ export const PROGRAMS = ['main'];
 const NAME = 'Ada';
 const GREETING = 'Hello Ada!';
 
-/** @param say - tells the progress */
+/** @param say - reports progress */
 export async function measure({ stage, plan, results, say }) {
   Object.assign(results.versions, versions);
   const found = (await sizes({ peers: !plan.check })).filter(({ case: name }) => plan.wants(PART, name));
@@ -23,7 +23,7 @@ export async function measure({ stage, plan, results, say }) {
   say(`sizes: ${measured.size} programs; those made of Rust are greeted by the server`);
 }
 
-/** A program that is small since it does not work is no peer. */
+/** A program that is small because it does not work is not a peer. */
 async function greets(stage, crate, url) {
   await inPage(stage, async (page) => {
     await page.evaluate(async (given) => {

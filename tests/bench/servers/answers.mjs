@@ -1,14 +1,14 @@
 // What the server of a measurement answers.
 
 /**
- * What goes one way begins with `pool` messages that are echoed. Then, for `in`, every message is answered by `count` of them;
- * for `out`, `count` of them come, and the last is answered. They come round again in their order, and from the first in every
- * batch.
+ * A one-way case begins with `pool` messages that are echoed. Then, for `in`, every message is answered by `count` of
+ * them; for `out`, `count` of them arrive, and the last is answered. They repeat in a cycle, and every batch starts
+ * with the first.
  *
  * @param query - `way`, `count` and `pool`; without a way, every message is echoed
  * @param isSame - whether two messages are the same
- * @returns a function to be called with each message of a connection, which gives those to send; it throws where one
- *   is missing, changed or out of order
+ * @returns a function to call with each message of a connection, which returns those to send; it throws if a message is
+ *   missing, changed or out of order
  */
 export function answersOf({ way, count, pool }, isSame) {
   if (way === undefined) return (message) => [message];

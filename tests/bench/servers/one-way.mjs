@@ -1,6 +1,6 @@
-// The server of what goes one way, as `answers.mjs` has it from the query of the address. It prints its port.
+// The server of one-way cases, which follows `answers.mjs` and the query of the address. It prints its port.
 //
-// The hello server answers every message by one, so that a rate of its own would be that of both ways.
+// The hello server answers every message with one, so a rate measured with it would be that of both directions.
 
 import { WebSocketServer } from 'ws';
 

@@ -1,4 +1,4 @@
-// The server of socket.io, which does what the hello server does. It prints its port.
+// A socket.io server that does what the hello server does. It prints its port.
 
 import { Server } from 'socket.io';
 import { createServer } from 'node:http';
@@ -13,7 +13,7 @@ server.on('connection', (socket) => {
     for (const answer of answers(message)) socket.emit('message', answer);
   });
   socket.on('greet', (name) => socket.emit('message', `Hello ${name}!`));
-  // As the hello server's control does: without a goodbye.
+  // Like the hello server's control: without a close handshake.
   socket.on('cut', () => socket.conn.transport.socket._socket.destroy());
 });
 http.listen(0, '127.0.0.1', () => console.log(http.address().port));

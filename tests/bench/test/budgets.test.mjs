@@ -7,7 +7,7 @@ import { Results } from '../lib/results.mjs';
 
 const RATIO = { id: 'a', description: 'A', part: 1, case: 'x', kind: 'ratio', numerator: 'ours', denominator: 'bare', atMost: 1.1 };
 
-/** Judges samples of both contenders; `spread` is how far from the level half of them are. */
+/** The verdict on samples of both contenders; half of them are within `spread` of the level. */
 function verdictOf(budget, level, spread = 0, rounds = 40) {
   const lists = {
     ours: Array.from({ length: rounds }, (_, round) => level + (round % 2 ? spread : -spread)),
@@ -43,7 +43,7 @@ test('a wide interval decides nothing, unless all of it lies beyond', () => {
 
 test('far below the limit, the width is measured by the limit', () => {
   const budget = { ...RATIO, atMost: 0.6 };
-  // 0.02 ± 0.01 is half as much again, and a sixtieth of what is allowed.
+  // 0.02 ± 0.01: half of the figure itself, but a sixtieth of the limit.
   assert.equal(verdictOf(budget, 0.02, 0.01), 'kept');
 });
 

@@ -1,5 +1,5 @@
-// The harness itself, with very few rounds: that everything is measured and every message accounted for. What it took
-// is not looked at. Contenders made of Rust are left out: their modules are built for the measurements alone.
+// The harness itself, with very few rounds: everything is measured, and every message accounted for. The times are not
+// checked. Rust contenders are left out: their modules are built for the measurements only.
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
@@ -33,7 +33,7 @@ before(async () => {
 
 after(() => stage.close());
 
-/** Measures the cases of a part that have `pattern` in their names, by those contenders that are wanted. */
+/** Measures the cases of a part with `pattern` in their names, with the chosen contenders. */
 async function measured(part, pattern, isWanted = () => true) {
   const plan = new Plan({ quick: true, pattern, seed: 1, budgets, mayMeasure: (name) => mayMeasure(name) && isWanted(name) });
   const results = new Results({});
@@ -58,7 +58,7 @@ test('messages: all clients in one page, each in every round', { timeout: TEST_T
     assert.deepEqual(partakers(results, name), [...PEERS, ...OWN, ...more].sort());
     for (const { samples } of results.measurements) {
       assert.equal(samples.length, 5);
-      // Some are differences, which on a busy machine may be below zero.
+      // Some are differences, which may be negative on a busy machine.
       assert.ok(samples.every(Number.isFinite));
     }
   }

@@ -4,7 +4,7 @@ import test from 'node:test';
 import { generator, shuffled } from '../lib/random.mjs';
 import { figure, median, quantile, summary } from '../lib/statistics.mjs';
 
-/** Samples around `level`, most within a tenth of it, and a few that were disturbed. */
+/** Samples around `level`: most within a tenth of it, and a few disturbed ones. */
 function noisy(level, rounds, seed) {
   const random = generator(seed);
   return Array.from({ length: rounds }, () => level * (0.95 + 0.1 * random()) * (random() < 0.1 ? 3 : 1));
@@ -47,7 +47,7 @@ test('the interval holds the true ratio in about nineteen of twenty runs', () =>
     const { low, high } = figure('ratio', { numerator: noisy(1_300, 40, 2 * run), denominator: noisy(1_000, 40, 2 * run + 1) });
     if (low <= 1.3 && 1.3 <= high) held += 1;
   }
-  // The draws are the same in every run of this test.
+  // Every run of this test draws the same resamples.
   assert.ok(held >= 0.88 * runs, `${held} of ${runs}`);
 });
 

@@ -1,16 +1,16 @@
-// What a case of the conformance suite works with. The same code runs with the browser's own `WebSocket` and with
-// ours; a case judges nothing, it takes down what it sees.
+// What a case of the conformance suite works with. The same code runs with the browser's own `WebSocket` and with ours;
+// a case judges nothing, it records what it observes.
 
-/** Milliseconds after which something that a case waits for counts as not having come. */
+/** How long a case waits before something counts as not having happened, in milliseconds. */
 const PATIENCE = 15_000;
 
 const TYPES = ['open', 'message', 'error', 'close'];
 
 /** A case's sockets, servers and notes. */
 export class Bench {
-  /** The class under observation, as a program has it. */
+  /** The class under test, as a program sees it. */
   Socket;
-  /** What was seen, by name; values that JSON can hold. */
+  /** The observations, by name; values that JSON can represent. */
   notes = {};
   #servers;
   #uncaught = [];
@@ -19,38 +19,38 @@ export class Bench {
 
   /**
    * @param Socket - the class
-   * @param servers - `{ ws, http, raw, silent }`: the hello server's addresses with its control, that of the
-   *   server of `raw-server.mjs`, and that of one which answers no handshake
+   * @param servers - `{ ws, http, raw, silent }`: the addresses of the hello server and its control, of the server of
+   *   `raw-server.mjs`, and of one that answers no handshake
    */
   constructor(Socket, servers) {
     this.Socket = Socket;
     this.#servers = servers;
   }
 
-  /** Takes something down. */
+  /** Records an observation. */
   note(name, value) {
     if (Object.hasOwn(this.notes, name)) throw new Error(`${name} is noted twice`);
     this.notes[name] = show(value);
   }
 
-  /** Takes down what a function gives, or throws. */
+  /** Records what a function returns or throws. */
   attempt(name, act) {
     this.note(name, outcome(act));
   }
 
-  /** Notes an exception that nobody caught. */
+  /** Records an uncaught exception. */
   caughtNowhere(error) {
     this.#uncaught.push(String(error));
   }
 
-  /** The exceptions that nobody caught up to now; those that a case does not take make it fail. */
+  /** The uncaught exceptions so far; a case fails if it leaves any untaken. */
   takeUncaught() {
     return this.#uncaught.splice(0);
   }
 
   // --- Sockets
 
-  /** A socket that is closed when the case is over, made with exactly these arguments. */
+  /** A socket made with exactly these arguments, and closed when the case is over. */
   make(...given) {
     return this.keep(new this.Socket(...given));
   }
@@ -65,7 +65,7 @@ export class Bench {
     return `conformance-${crypto.getRandomValues(new Uint32Array(2)).join('-')}-${this.#ids}`;
   }
 
-  /** The URL of an endpoint that sends back every message. */
+  /** The URL of an endpoint that echoes every message. */
   echoUrl(id = this.newId()) {
     return `${this.#servers.ws}/echo?id=${id}`;
   }
@@ -80,7 +80,7 @@ export class Bench {
     return `${this.#servers.raw}/refused/${this.newId()}`;
   }
 
-  /** A URL whose handshake is not answered while the case lasts. */
+  /** A URL whose handshake is not answered as long as the case runs. */
   silentUrl() {
     return `${this.#servers.silent}/`;
   }
@@ -90,7 +90,7 @@ export class Bench {
     return new URL(this.#servers.ws).host;
   }
 
-  /** A socket to the echo endpoint that is open, and receives buffers. */
+  /** An open socket to the echo endpoint that receives buffers. */
   async open() {
     const id = this.newId();
     const socket = this.make(this.echoUrl(id));
@@ -99,11 +99,11 @@ export class Bench {
     return { socket, id };
   }
 
-  /** Has the hello server drop a connection, or close it with a code and a reason. */
+  /** Makes the hello server drop a connection, or close it with a code and a reason. */
   async cut(id, code, reason = '') {
     const query = new URLSearchParams(code === undefined ? { id } : { id, code, reason });
     const deadline = AbortSignal.timeout(PATIENCE);
-    // Again while there is none: a connection is in the server's list a moment after the handshake's answer.
+    // Repeated until there is one: the server lists a connection a moment after its handshake response.
     for (let connections = 0; connections === 0;) {
       const response = await fetch(`${this.#servers.http}/control/cut?${query}`, { method: 'POST', signal: deadline });
       if (!response.ok) throw new Error(`the control answers with status ${response.status}`);
@@ -140,7 +140,7 @@ export class Bench {
     return Promise.all(received.map(content));
   }
 
-  /** A list to which every event of a socket is added, with the `readyState` that its listener sees. */
+  /** A list that collects every event of a socket, with the `readyState` that its listener sees. */
   log(socket) {
     const seen = [];
     for (const type of TYPES) {
@@ -149,7 +149,7 @@ export class Bench {
     return seen;
   }
 
-  /** Gives what is under way the time to happen: a connection of the browser's is made, used and closed. */
+  /** Lets everything in progress happen: one of the browser's own connections is opened, used and closed. */
   async settle() {
     for (let round = 0; round < 2; round += 1) {
       const socket = new WebSocket(this.echoUrl());
@@ -161,7 +161,7 @@ export class Bench {
     }
   }
 
-  /** Closes the sockets that the case has left. */
+  /** Closes the case's remaining sockets. */
   end() {
     for (const socket of this.#made) socket.close();
   }
@@ -176,14 +176,14 @@ function describe(event) {
   }
 }
 
-/** The data of a message: text as it is, binary as its kind and its bytes. */
+/** The data of a message: text as it is, binary data as its kind and its bytes. */
 export async function content(data) {
   if (typeof data === 'string') return data;
   const buffer = data instanceof Blob ? await data.arrayBuffer() : data;
   return `${data.constructor.name} [${new Uint8Array(buffer).join(' ')}]`;
 }
 
-/** What a function gives or throws, as a line; an exception by its kind, since its words are each one's own. */
+/** What a function returns or throws, as a line; an exception by its kind, since each implementation words its own. */
 export function outcome(act) {
   try {
     return `gives ${JSON.stringify(show(act())) ?? 'undefined'}`;
@@ -193,7 +193,7 @@ export function outcome(act) {
   }
 }
 
-/** A value as JSON holds it, as it is now. */
+/** A value in JSON form, as it is now. */
 function show(value) {
   return value === undefined ? 'undefined' : JSON.parse(JSON.stringify(value));
 }

@@ -1,5 +1,5 @@
-// All cases, in their groups: `{ title, cases: { name: async (bench) => … } }`. This imports nothing but cases, so
-// that the tests can read it without a browser.
+// All cases, in groups: `{ title, cases: { name: async (bench) => … } }`. This file imports nothing but cases, so that
+// tests can read it without a browser.
 
 import { closing } from './cases/closing.js';
 import { construction } from './cases/construction.js';

@@ -1,5 +1,4 @@
-// What a ReconnectingWebSocket does otherwise than a WebSocket when no option is given: each case with what the
-// one and the other show.
+// Differences between a ReconnectingWebSocket without options and a WebSocket: each case with the observations of both.
 
 export const differences = {
   title: 'What differs by default',
@@ -62,7 +61,7 @@ export const differences = {
       async run(t) {
         const url = t.echoUrl();
         t.attempt('url', () => {
-          // A `WebSocket` makes a relative URL of the function's text.
+          // A `WebSocket` parses the function's source text as a relative URL.
           const socket = t.make(() => url);
           return socket.url.endsWith('%3E%20url');
         });

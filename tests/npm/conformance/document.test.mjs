@@ -1,4 +1,4 @@
-// docs/conformance.md tells the cases that there are. With UPDATE=1 in the environment it is written anew.
+// docs/conformance.md lists exactly the existing cases. With UPDATE=1 in the environment it is rewritten.
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';

@@ -1,6 +1,5 @@
-// Where a ReconnectingWebSocket with the options of settings.js shows something else than the browser's own
-// `WebSocket`, and why that is so. A note that is listed and does not differ makes the tests fail, as one that
-// differs and is not listed does.
+// Where a ReconnectingWebSocket with the options of settings.js differs from the browser's own `WebSocket`, and why.
+// The tests fail if a listed note does not differ, just as they do if an unlisted one does.
 
 const CHROMIUM = ['Chromium'];
 const FIREFOX = ['Firefox'];

@@ -1,5 +1,5 @@
-// Where the `WebSocket` of the test kit's fake server shows something else than the browser's own: where ours does,
-// too, and for the same reasons, save what it does as a WebSocket; and where Firefox is laxer than the standard.
+// Where the `WebSocket` of the test kit's fake server differs from the browser's own: where ours does, too, and for the
+// same reasons, except where ours does not act like a WebSocket; and where Firefox is laxer than the standard.
 
 import { exceptions } from './exceptions.js';
 

@@ -1,5 +1,5 @@
-// The test kit's fake server in the place of the real ones: its `WebSocket` goes through the same cases, so that a
-// fake that behaves otherwise than a browser is found.
+// The test kit's fake server in place of the real ones: its `WebSocket` runs through the same cases, which reveals
+// where it differs from a browser's.
 
 import { FakeServer } from '/pkg/testing/index.js';
 
@@ -10,13 +10,13 @@ const BINARY = 0x2;
 const CLOSE = 0x8;
 
 /**
- * Plays the servers at these addresses.
+ * Acts as the servers at these addresses.
  *
  * @param servers - as a bench takes them
- * @returns the class, and `Bench`, one whose servers are these
+ * @returns the class, and `Bench`, which uses these servers
  */
 export function playServers(servers) {
-  // Where nothing listens.
+  // Nothing listens there.
   const server = new FakeServer({ handshake: 'refuse' });
   const at = (address) => ({ host, pathname }) => host === new URL(address).host && pathname === '/';
   const echo = server.endpoint(`${servers.ws}/echo`, { onmessage: (message, connection) => connection.send(message) });
@@ -56,7 +56,7 @@ function answer(connection) {
   if (wanted.has('huge')) connection.send(new ArrayBuffer(Number(wanted.get('huge'))));
 }
 
-/** Does what frames do, as far as a browser takes them; one that it does not take fails the connection. */
+/** Applies frames as a browser would; a frame that the browser rejects fails the connection. */
 function play(connection, hex) {
   const bytes = Uint8Array.from(hex?.match(/../g) ?? [], (digits) => Number.parseInt(digits, 16));
   const decode = (part) => new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(part);

@@ -1,4 +1,4 @@
-// docs/migrating.md names nothing of ours that there is not.
+// Every name of ours in docs/migrating.md exists.
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
@@ -8,7 +8,7 @@ const read = (path) => readFile(new URL(`../../../${path}`, import.meta.url), 'u
 const document = await read('docs/migrating.md');
 const declarations = await read('client-wasm/js/reconnecting-websocket.d.ts');
 
-/** The names of all options, of the constructor's and of the message's. */
+/** The names of all options, of the constructor and of messages. */
 const options = ['ReconnectingWebSocketOptions', 'SendOptions'].flatMap((name) => {
   const [, body] = new RegExp(`^export interface ${name} \\{\\n([\\s\\S]*?)^\\}`, 'm').exec(declarations);
   return [...body.matchAll(/^ {2}(\w+)\?:/gm)].map(([, option]) => option);

@@ -1,11 +1,11 @@
-// Runs the group that the page's query asks for, and leaves what was seen as JSON in the body: some drivers of
-// browsers read a page better than they call it.
+// Runs the group named in the page's query, and leaves the observations as JSON in the body: some browser drivers are
+// better at reading a page than at calling it.
 
 const query = new URLSearchParams(location.search);
 const servers = Object.fromEntries(['ws', 'http', 'raw', 'silent'].map((name) => [name, query.get(name)]));
 let outcome;
 try {
-  // Imported here, so that a package that cannot be is told.
+  // Imported here, so that a failing import of the package is reported.
   const { runGroup } = await import('./run.js');
   outcome = { results: await runGroup(query.get('group'), servers) };
 } catch (error) {

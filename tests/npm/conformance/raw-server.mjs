@@ -1,17 +1,17 @@
-// A WebSocket server whose handshake says whatever a case wants, which real servers do not. The query of the URL
-// tells it:
+// A WebSocket server whose handshake response is whatever a case wants, unlike a real server's. The URL's query
+// controls it:
 //
-//     protocol=NAME     the answer selects this sub-protocol, offered or not (more than once: several headers)
-//     select=first      the answer selects the first of those that the request offers
-//     extension=TEXT    the answer selects this extension
-//     mirror=1          the first message is a JSON array of the sub-protocols that the request offered
-//     frames=HEX        these bytes follow the answer
-//     wait=1            … or rather the first message of the client
-//     echo=1            every message is sent back
-//     huge=N            a binary message of N bytes, all of them 0, follows the answer
+//     protocol=NAME     the response selects this sub-protocol, offered or not (repeated: several headers)
+//     select=first      the response selects the first one offered
+//     extension=TEXT    the response selects this extension
+//     mirror=1          the first message is a JSON array of the sub-protocols offered
+//     frames=HEX        these bytes follow the response
+//     wait=1            … or, with this, the client's first message
+//     echo=1            every message is echoed
+//     huge=N            a binary message of N zero bytes follows the response
 //     deaf=1            a Close is not answered
 //
-// Else a Close is answered with the same, once. Paths other than / are refused.
+// Otherwise a Close is answered with the same, once. Paths other than / are refused.
 
 import { createHash } from 'node:crypto';
 import { createServer } from 'node:http';
@@ -21,19 +21,19 @@ const CONTINUATION = 0x0;
 const CLOSE = 0x8;
 const EMPTY_CLOSE = '8800';
 
-/** Starts the server on a free port of 127.0.0.1. See {@link listen} for what it gives. */
+/** Starts the server on a free port of 127.0.0.1. See {@link listen} for the result. */
 export function startRawServer() {
   return listen(answer);
 }
 
-/** Starts a server that answers no handshake: on a port of its own, for browsers connect to one port one by one. */
+/** Starts a server that answers no handshake: on its own port, since browsers connect to a port one at a time. */
 export function startSilentServer() {
   return listen(() => {});
 }
 
 /**
- * @param upgrade - called with every handshake's request and its socket
- * @returns `address` (`ws:`, without a slash at the end) and `close`
+ * @param upgrade - called with every handshake request and its socket
+ * @returns `address` (`ws:`, without a trailing slash) and `close`
  */
 async function listen(upgrade) {
   const sockets = new Set();
@@ -41,7 +41,7 @@ async function listen(upgrade) {
   server.on('upgrade', (request, socket) => {
     sockets.add(socket);
     socket.on('close', () => sockets.delete(socket));
-    // A browser that is gone resets its connections.
+    // A browser that has gone resets its connections.
     socket.on('error', () => socket.destroy());
     upgrade(request, socket);
   });
@@ -88,7 +88,7 @@ function answer(request, socket) {
   });
 }
 
-/** An unmasked frame with a whole message. */
+/** An unmasked frame with a complete message. */
 function frame(opcode, content) {
   const body = Buffer.from(content);
   const head = Buffer.alloc(body.length < 126 ? 2 : body.length < 65_536 ? 4 : 10);
@@ -100,8 +100,8 @@ function frame(opcode, content) {
 }
 
 /**
- * Reads the client's messages, each of which `receive` is given, until there is a Close, which it answers unless that
- * is itself the answer.
+ * Passes the client's messages to `receive` until a Close arrives, which it answers, unless that Close is itself the
+ * answer.
  */
 function serve(socket, hasClosed, receive) {
   let unread = Buffer.alloc(0);
@@ -122,7 +122,7 @@ function serve(socket, hasClosed, receive) {
   });
 }
 
-/** The first frame of what a client has sent, or `null` while it is not complete. */
+/** The first frame in the client's data, or `null` while it is incomplete. */
 function readFrame(bytes) {
   if (bytes.length < 2) return null;
   let length = bytes[1] & 0x7f;

@@ -8,10 +8,10 @@ import { differences } from './differences.js';
 import { playServers } from './fake.js';
 import { AS_WEBSOCKET } from './settings.js';
 
-/** Milliseconds that one case may take. */
+/** The time limit of one case, in milliseconds. */
 const CASE_LIMIT = 30_000;
 
-/** Ours, with reconnecting and queueing off; takes the arguments of a `WebSocket`, and shows the same class. */
+/** Ours, with reconnecting and queueing off; it takes the arguments of a `WebSocket`, and exposes the same class. */
 const Ours = new Proxy(ReconnectingWebSocket, {
   construct(target, given, newTarget) {
     if (given.length === 0) return Reflect.construct(target, given);
@@ -47,7 +47,7 @@ async function observe(run, Socket, servers, Servers = Bench) {
   }
 }
 
-/** What each case of a group shows: `{ native, ours, fake }` by its name. */
+/** The observations of each case of a group: `{ native, ours, fake }` by name. */
 export async function runGroup(title, servers) {
   await load();
   const byDefault = title === differences.title;

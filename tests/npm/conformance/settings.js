@@ -1,5 +1,4 @@
-// The options with which a ReconnectingWebSocket does what a WebSocket does and no more: these have to be named
-// in docs/conformance.md.
+// The options with which a ReconnectingWebSocket acts exactly like a WebSocket: docs/conformance.md has to list them.
 
 export const AS_WEBSOCKET = {
   maxRetries: 0,

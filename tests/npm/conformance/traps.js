@@ -1,5 +1,5 @@
-// What other clients that reconnect have been seen to get wrong, as far as no other test has it: README.md tells
-// which trap is proved where. Every case runs in a page, against a real server.
+// Mistakes seen in other reconnecting clients, as far as no other test covers them: README.md says which trap is tested
+// where. Every case runs in a page, against a real server.
 
 import { AT_ONCE, equal, ok, same } from '/face/harness.js';
 
@@ -12,7 +12,7 @@ function pause(millis) {
   return new Promise((resolve) => { setTimeout(resolve, millis); });
 }
 
-/** A `WebSocket` that takes down its like in `made`, and does as `fields` says. */
+/** A `WebSocket` class that records its instances in `made`, with the members in `fields`. */
 function recorded(made, fields = {}) {
   class Recorded extends WebSocket {
     constructor(...given) {
@@ -95,7 +95,7 @@ export const traps = {
     socket.onopen = () => { opens += 1; };
     const sent = ['1', '2', '3', '4', '5'];
     const received = [];
-    // The first two may be lost with their connection, which is said; the others arrive.
+    // The first two may be lost with their connection, which is reported; the others arrive.
     let unconfirmed = 0;
     socket.addEventListener('close', (event) => { unconfirmed += event.unconfirmedMessages; });
     const last = t.next(socket, 'message', ({ data }) => {
@@ -148,7 +148,7 @@ export const traps = {
     const { socket } = t.echo({ WebSocket: recorded(made), closeTimeout: 20 });
     await t.next(socket, 'open');
     const [first] = made;
-    // Told to close, it says nothing, as the browser does for up to a minute.
+    // When closed, it stays silent, as the browser's may for up to a minute.
     Object.defineProperty(first, 'close', { value() {} });
     const open = t.next(socket, 'open');
     socket.reconnect();
@@ -176,7 +176,7 @@ export const traps = {
     equal(lost.cause, 'heartbeat-timeout', 'cause');
     await t.next(socket, 'open');
     equal(made[0].readyState, 1, 'the browser calls the dead one open');
-    // Longer than the grace of a ping that went before.
+    // Longer than the grace period of an earlier ping.
     await pause(3_300);
     const { attempts, opens } = socket.snapshot();
     same([attempts, opens, socket.readyState], [2, 2, 1], 'attempts, opens and readyState');

@@ -1,4 +1,4 @@
-// What becomes of a socket that nothing refers to, in Chromium, which can be told to collect garbage.
+// What happens to a socket that nothing references, in Chromium, which can be told to collect garbage.
 
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
@@ -7,7 +7,7 @@ import { serverAddress } from '../lib/environment.mjs';
 import { PATIENCE, TEST_TIMEOUT } from '../lib/limits.mjs';
 import { openRealm } from '../lib/realm.mjs';
 
-/** Collections after which an object that can be collected is gone. */
+/** After this many collections, every collectable object is gone. */
 const ROUNDS = 5;
 
 describe('a socket that nothing refers to', { timeout: 2 * TEST_TIMEOUT }, () => {
@@ -31,14 +31,14 @@ describe('a socket that nothing refers to', { timeout: 2 * TEST_TIMEOUT }, () =>
         const socket = new ReconnectingWebSocket(url);
         socket.addEventListener('open', resolve, { once: true });
         globalThis.weak = new WeakRef(socket);
-        // Something that can be collected, to see that collecting works.
+        // A collectable object, to show that collection works.
         globalThis.other = new WeakRef(new EventTarget());
       });
     }, `${serverAddress('ws')}/echo?id=${id}`);
     await collect();
     assert.equal(await realm.evaluate('a look at it', () => globalThis.other.deref() === undefined), true, 'garbage is collected');
     assert.equal(await isThere(), true, 'the socket is there');
-    // The server has it, too; and cut off, it comes back.
+    // The server still has the connection, and the socket comes back when it is cut.
     const cut = async () => (await (await fetch(`${serverAddress()}/control/cut?id=${id}`, { method: 'POST' })).json()).connections;
     assert.equal(await cut(), 1, 'connections at the server');
     await realm.evaluate('the return of the socket', () => new Promise((resolve) => {

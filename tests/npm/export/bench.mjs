@@ -1,17 +1,17 @@
-// How long a message takes between JavaScript and Rust, by each of the ways that there are, in Chromium. After
-// `cargo xtask test npm`, which builds the modules, this prints the table of docs/rust-types.md:
+// How long a message takes between JavaScript and Rust, by each available way, in Chromium. After `cargo xtask test
+// npm`, which builds the modules, this prints the table of docs/rust-types.md:
 //
 //     STEADY_SOCKET_TYPED_HELLO=target/typed-hello STEADY_SOCKET_EXPORT_MESSAGES=target/export-messages \
 //         CHROMIUM=/usr/bin/chromium node tests/npm/export/bench.mjs
 //
-// Nothing is asserted: the figures are the machine's.
+// It asserts nothing: the figures depend on the machine.
 
 import { openModules } from './lib.mjs';
 
 const RECEIVED = ['JSON.parse alone', 'receive: Rust, JSON, JSON.parse', 'receive: Rust, property by property', 'receive: JSON.parse, checked in Rust'];
 const SENT = ['JSON.stringify alone', 'send: JSON.stringify, Rust', 'send: property by property, Rust'];
 
-/** Calls of a batch. */
+/** The calls in a batch. */
 const CALLS = { small: 20_000, large: 100 };
 
 const { evaluate, close } = await openModules();
@@ -40,7 +40,7 @@ try {
       'send: JSON.stringify, Rust': [shapes.sendByJson, samples],
       'send: property by property, Rust': [shapes.sendByProperties, samples],
     };
-    /** The least of some batches, in microseconds a call: what else the machine does only adds to it. */
+    /** The minimum of several batches, in microseconds per call: other activity of the machine only adds to it. */
     globalThis.measure = (way, size, calls) => {
       const [call, { [size]: argument }] = ways[way];
       const batch = () => {
@@ -56,7 +56,7 @@ try {
   console.log(`| µs a message | ${lengths.small} characters | ${lengths.large} characters |\n|---|---|---|`);
   for (const way of [...RECEIVED, ...SENT]) {
     const cells = [];
-    // One by one: each has a ceiling on its time.
+    // One by one: each has its own time limit.
     for (const [size, calls] of Object.entries(CALLS)) {
       cells.push(await evaluate(way, ([...given]) => globalThis.measure(...given), [way, size, calls]));
     }

@@ -1,4 +1,4 @@
-// A class that is exported for an endpoint, in Chromium: over the hello server, and over one that says anything.
+// A class exported for an endpoint, in Chromium: against the hello server, and against one that sends anything.
 
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
@@ -11,7 +11,7 @@ import { openModules } from './lib.mjs';
 import { optionCases } from './option-values.js';
 import { startScriptedServer } from './scripted-server.mjs';
 
-/** The largest integer that a number holds with all its neighbours. */
+/** The largest integer that a number represents along with all smaller ones. */
 const SAFE = 2n ** 53n - 1n;
 
 describe('an exported class', { timeout: 10 * TEST_TIMEOUT }, () => {
@@ -23,7 +23,7 @@ describe('an exported class', { timeout: 10 * TEST_TIMEOUT }, () => {
   });
   after(() => modules?.close());
 
-  /** Runs a test with a server that says what the test tells it. */
+  /** Runs a test with a server that sends what the test says. */
   const scripted = (title, run) => test(title, { timeout: TEST_TIMEOUT }, async () => {
     const server = await startScriptedServer();
     try {
@@ -33,7 +33,7 @@ describe('an exported class', { timeout: 10 * TEST_TIMEOUT }, () => {
     }
   });
 
-  /** A socket of the page by which several calls of `evaluate` know it. */
+  /** Creates a socket of the page, which several calls of `evaluate` find by its name. */
   const open = (url, options = {}, name = 'ShapesSocket') => evaluate('a socket', ([of, at, given]) => {
     globalThis.socket = new shapes[of](at, { ...QUICK, ...given });
     globalThis.told = recorded(socket);
@@ -142,7 +142,7 @@ describe('an exported class', { timeout: 10 * TEST_TIMEOUT }, () => {
       socket.free();
       return [cause, events.map(({ type }) => type)];
     });
-    // The server of this page speaks no WebSocket.
+    // This page's server does not speak WebSocket.
     assert.deepEqual(states, ['socket', ['statechange', 'statechange', 'error', 'close']]);
   });
 
@@ -250,7 +250,7 @@ describe('an exported class', { timeout: 10 * TEST_TIMEOUT }, () => {
       const errors = Object.entries(cases).map(([name, message]) => [name, failureOf(() => socket.send(message))]);
       const unchanged = [getter, later].map((message) => failureOf(() => socket.send(message)).thrown === thrown);
       const engine = [cycle, proxy, numbers({ unsigned: 1n }), 1n].map((message) => failureOf(() => socket.send(message)).name);
-      // None of them has done harm.
+      // None of them has done any harm.
       socket.send(numbers({ unsigned: 2 ** 53 - 1, signed: -(2 ** 53) + 1, real: 1e300, small: 255 }));
       socket.send({ ...choices({ count: 3 }), unknown: 1, secret: 7 });
       socket.send({ type: 'identity', id: '18446744073709551615' });
@@ -306,7 +306,7 @@ describe('an exported class', { timeout: 10 * TEST_TIMEOUT }, () => {
       };
     });
     assert.deepEqual(result, {
-      // In the order of Rust's map.
+      // In the order of the Rust map.
       entries: [['', 4], ['__proto__', 1], ['constructor', 2], ['toString', 3]], own: true, plain: true, polluted: [],
     });
     assert.equal(await within(theirs.received(), 'the map'), '{"type":"map","entries":{"__proto__":5,"a":6}}');
@@ -367,7 +367,7 @@ describe('an exported class', { timeout: 10 * TEST_TIMEOUT }, () => {
     for (let number = 0; number < 3; number += 1) theirs.send(text(number));
     const asked = await evaluate('the messages', async () => {
       const [first, second] = await Promise.all([socket.next(), socket.next()]);
-      // The third came with them, or comes.
+      // The third arrived with them, or will arrive.
       let third = socket.tryNext();
       while (third === undefined) {
         await new Promise((resolve) => { setTimeout(resolve); });
@@ -389,7 +389,7 @@ describe('an exported class', { timeout: 10 * TEST_TIMEOUT }, () => {
       globalThis.socket = new shapes.ShapesSocket(url, QUICK);
       globalThis.heard = new Promise((resolve) => {
         const texts = [];
-        // One that throws is reported, and does not keep the others from hearing.
+        // A listener that throws is reported, and does not keep the others from being called.
         socket.addEventListener('message', () => { throw new Error('a listener of the test'); }, { once: true });
         socket.addEventListener('message', { handleEvent({ data }) { if (texts.push(data.text) === 3) resolve(texts); } });
       });
@@ -555,7 +555,7 @@ describe('an exported class', { timeout: 10 * TEST_TIMEOUT }, () => {
         const iterator = (() => {
           const socket = new shapes.ShapesSocket(url, QUICK);
           const made = socket[Symbol.asyncIterator]();
-          // As the collector does to a socket that nothing refers to.
+          // As the garbage collector does with an unreferenced socket.
           socket.free();
           return made;
         })();
@@ -592,7 +592,7 @@ describe('an exported class', { timeout: 10 * TEST_TIMEOUT }, () => {
         }
       });
     }, names);
-    // All of them would be too much to read.
+    // A list of all would be too long to read.
     const differing = expected.flatMap((row, index) => (row[1] === found[index][1] ? [] : [[...row, found[index][1]]]));
     assert.deepEqual(differing, []);
     assert.ok(expected.filter(([, error]) => error).length > 300, 'most of them are refused');

@@ -1,4 +1,4 @@
-// Where the modules are that the tests of exported classes use, and a page that has them.
+// The modules that the tests of exported classes use, and a page with them.
 
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -10,18 +10,18 @@ import { serveStatic } from '../lib/static-server.mjs';
 
 const FOLDER = path.dirname(fileURLToPath(import.meta.url));
 
-/** What wasm-pack made of `examples/typed-hello`. */
+/** The output of wasm-pack for `examples/typed-hello`. */
 export const typedHello = () => required('STEADY_SOCKET_TYPED_HELLO');
 
-/** What wasm-pack made of `tests/npm/export/messages`. */
+/** The output of wasm-pack for `tests/npm/export/messages`. */
 export const messages = () => required('STEADY_SOCKET_EXPORT_MESSAGES');
 
 /**
- * Serves both modules and this folder, and opens a page that has done `page.js`.
+ * Serves both modules and this folder, and opens a page that has run `page.js`.
  *
  * @param port - of the page, if its origin matters
- * @returns `complaints` of the page; `evaluate(what, function, argument)`, which runs a function in it with a ceiling
- *   on its time; and `close`
+ * @returns `complaints` of the page; `evaluate(what, function, argument)`, which runs a function in it with a time
+ *   limit; and `close`
  */
 export async function openModules(port = 0) {
   const cleanups = [];

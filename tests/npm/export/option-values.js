@@ -1,6 +1,6 @@
-// Options that are wrong, for every row of the table; the page and the test make the same.
+// Invalid options, for every row of the table; the page and the test generate the same ones.
 
-/** Values, by a name for the test's output. Few of these are right for any option. */
+/** Values, by the name that the test prints. Few of them are valid for any option. */
 const VALUES = {
   null: () => null,
   'a string': () => 'hunter2',
@@ -27,7 +27,7 @@ const VALUES = {
   '1e21': () => 1e21,
 };
 
-/** Every option with every value, and what contradicts: `[name of the case, options]`. */
+/** Every option with every value, and contradictory options: `[name of the case, options]`. */
 export function optionCases(names) {
   const single = names.flatMap((name) => (
     Object.entries(VALUES).map(([value, make]) => [`${name}: ${value}`, { startClosed: true, [name]: make() }])

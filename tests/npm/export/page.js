@@ -1,19 +1,19 @@
-// The classes under test, and what the tests do with them in the page.
+// The classes under test, and the tests' helpers in the page.
 
 import initHello, { HelloSocket } from '/typed-hello/typed_hello.js';
 import initShapes, * as shapes from '/messages/export_messages.js';
 
-/** Without waits, so that a test of a reconnection takes as long as the reconnection. */
+/** Without waits, so that testing a reconnection takes no longer than the reconnection. */
 const QUICK = { firstDelayMax: 0, minDelay: 0, baseDelay: 1, maxDelay: 1, attemptInterval: 0 };
 
-/** An error, or whatever was thrown, in a form that can be handed to the test. */
+/** An error, or any thrown value, in a form that can be passed to the test. */
 function described(thrown) {
   if (!(thrown instanceof Error) && !(thrown instanceof DOMException)) return { thrown };
   const { name, message, detail = null } = thrown;
   return { name, message, detail };
 }
 
-/** What `run` throws, described; `null` if it throws nothing. */
+/** A description of what `run` throws, or `null`. */
 function failureOf(run) {
   try {
     run();
@@ -23,7 +23,7 @@ function failureOf(run) {
   }
 }
 
-/** Everything that a socket tells from now on, in order, without messages. */
+/** Every event of a socket from now on, in order, except messages. */
 function recorded(socket) {
   const events = [];
   const plain = ({ type, state, code, cause, willReconnect, reason, reconnected, messages, error, detail, excerpt }) => (
@@ -35,7 +35,7 @@ function recorded(socket) {
   return events;
 }
 
-/** The next event of a kind that fulfils a condition. */
+/** The next event of a type that meets a condition. */
 function eventOf(socket, type, fulfils = () => true) {
   return new Promise((resolve) => {
     const listener = (event) => {

@@ -1,24 +1,24 @@
-// A WebSocket server of which the test does everything by hand: what it sends need be no message of the
-// endpoint, nor of any.
+// A WebSocket server completely under the test's control: what it sends need not be a message of the endpoint, or of
+// any.
 
 import { createHash } from 'node:crypto';
 import { createServer } from 'node:http';
 
-/** What RFC 6455 has a server add to the client's key. */
+/** The GUID that a server appends to the client's key (RFC 6455). */
 const MAGIC = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
 
 const TEXT = 1;
 const BINARY = 2;
 const CLOSE = 8;
 
-/** The longest message that fits into a frame with a length of two bytes. */
+/** The longest message that fits in a frame with a two-byte length. */
 const LONGEST = 0xffff;
 
 /**
- * Starts a server on 127.0.0.1 that takes every connection, with the last of the sub-protocols that are offered:
- * that without control messages.
+ * Starts a server on 127.0.0.1 that accepts every connection, and selects the last sub-protocol offered: the one
+ * without control messages.
  *
- * @returns `url`; `connection(number)`, a promise of the connection of that number, from 0; and `close`
+ * @returns `url`; `connection(number)`, a promise of the connection with that number, from 0; and `close`
  */
 export async function startScriptedServer() {
   const made = [];
@@ -53,16 +53,16 @@ class Connection {
   #rest = Buffer.alloc(0);
   #received = [];
   #waiting = [];
-  /** The path and the query that were asked for. */
+  /** The requested path and query. */
   url;
-  /** Resolves when the connection has ended, with the client's close code; `null` if there was none. */
+  /** Resolves when the connection has ended, with the client's close code, or `null` if there was none. */
   ended;
 
   constructor(url, socket) {
     this.url = url;
     this.#socket = socket;
     let code = null;
-    // That the client has gone is no failure of the server.
+    // A client that has gone is not a failure of the server.
     socket.on('error', () => {});
     this.ended = new Promise((resolve) => { socket.once('close', () => resolve(code)); });
     socket.on('data', (bytes) => {
@@ -85,7 +85,7 @@ class Connection {
     this.#write(typeof data === 'string' ? TEXT : BINARY, Buffer.from(data));
   }
 
-  /** The next message of the client: a string or a buffer. */
+  /** The client's next message: a string or a buffer. */
   async received() {
     while (this.#received.length === 0) await new Promise((resolve) => { this.#waiting.push(resolve); });
     return this.#received.shift();
@@ -103,7 +103,7 @@ class Connection {
     this.#socket.write(Buffer.concat([Buffer.from(head), payload]));
   }
 
-  /** Takes a whole frame of the client from what has arrived; its payload is masked. */
+  /** Takes one complete frame of the client from the data received; its payload is masked. */
   #frame() {
     const rest = this.#rest;
     if (rest.length < 2) return undefined;

@@ -1,4 +1,4 @@
-// The declarations of exported classes, compiled as strictly as TypeScript can.
+// The declarations of exported classes, compiled with TypeScript at its strictest.
 
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
@@ -26,7 +26,7 @@ describe('the declarations of exported classes', { timeout: 2 * TEST_TIMEOUT }, 
   });
   after(() => folder && rm(folder, { recursive: true, force: true }));
 
-  /** Compiles a program; rejects with what the compiler says. */
+  /** Compiles a program; rejects with the compiler's output. */
   async function compile(program) {
     await writeFile(path.join(folder, 'consumer.ts'), program);
     await writeFile(path.join(folder, 'tsconfig.json'), JSON.stringify({

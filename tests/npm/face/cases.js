@@ -1,5 +1,5 @@
-// What a program may rely on that was written for `WebSocket`, and what it gets beyond that. Every case runs
-// in a page and in a dedicated worker, against a real server.
+// What programs written for `WebSocket` may rely on, and what they get beyond it. Every case runs in a page and in a
+// dedicated worker, against a real server.
 
 import { OPTIONS, ORDERED } from '/js/options.js';
 
@@ -7,10 +7,10 @@ import { AT_ONCE, ReconnectingWebSocket, TypedSocket, equal, load, ok, same, thr
 
 const CONSTANTS = { CONNECTING: 0, OPEN: 1, CLOSING: 2, CLOSED: 3 };
 
-/** A URL function that never answers keeps a socket connecting for as long as a case needs. */
+/** A URL function that never settles: the socket connects for as long as a case needs. */
 const never = () => new Promise(() => {});
 
-/** A URL function that fails keeps a socket waiting, when the wait is long. */
+/** A URL function that fails: with a long wait, the socket keeps waiting. */
 const failing = () => { throw new Error('this URL function fails on purpose'); };
 
 /** Waits practically for ever between two attempts. */
@@ -372,7 +372,7 @@ export const cases = {
       const late = t.socket(t.url('/echo'), [], { ...options, signal: AbortSignal.abort() });
       throws('AbortError', () => late.reconnect());
     }
-    // One of a package that stands in for it.
+    // A signal from a polyfill.
     const bare = { aborted: true, addEventListener() {}, removeEventListener() {} };
     throws('AbortError', () => t.socket(t.url('/echo'), [], { signal: bare }).reconnect());
     await t.settle();
@@ -515,13 +515,13 @@ export const cases = {
     const { willReconnect, delay, explanation } = await lost;
     same([willReconnect, delay, explanation], [false, null, 'the option reconnect is false'], 'the close event');
     same([socket.readyState, socket.state], [3, 'closed'], 'the state');
-    // An attempt that fails ends it, too.
+    // A failed attempt ends it, too.
     const failed = t.socket(failing, [], { ...AT_ONCE, ...options });
     const { cause, willReconnect: again } = await t.next(failed, 'close');
     same([cause, again], ['provider', false], 'the close event of a failed attempt');
     await t.settle();
     same([asked, made.length], [0, 1], 'how often it was asked, and connections');
-    // The program itself may want another, which is the only one again.
+    // The program may request another, which is again the only one.
     socket.reconnect();
     await t.next(socket, 'open');
     const last = t.next(socket, 'close');
@@ -535,7 +535,7 @@ export const cases = {
     const made = [];
     class Counted extends WebSocket {
       constructor(...given) {
-        // Never two that were not told to close.
+        // Never two that have not been closed.
         equal(made.filter(({ readyState }) => readyState < WebSocket.CLOSING).length, 0, 'live sockets');
         super(...given);
         made.push(this);
@@ -606,7 +606,7 @@ export const cases = {
 
     const waiting = t.socket(failing, [], NEVER_AGAIN);
     await t.until(waiting, 'waiting');
-    // The loss before the wait is told behind it.
+    // The loss before the wait is reported after it.
     await t.settle();
     let closes = 0;
     waiting.onclose = () => { closes += 1; };
@@ -680,11 +680,11 @@ export const cases = {
   },
 
   async 'reconnect() acts in every state'(t) {
-    // Before the module is there, and while connecting.
+    // Before the module is loaded, and while connecting.
     const early = t.echo().socket;
     early.reconnect();
     await t.next(early, 'open');
-    // While a URL function runs.
+    // While a URL function is running.
     let calls = 0;
     let asked;
     const firstCall = new Promise((resolve) => { asked = resolve; });
@@ -719,7 +719,7 @@ export const cases = {
     equal(waits.readyState, 2, 'readyState after close()');
     waits.reconnect();
     await fourth;
-    // After a final close: afresh.
+    // After a final close: starts afresh.
     const closed = t.next(waits, 'close');
     waits.close();
     await closed;
@@ -840,7 +840,7 @@ export const cases = {
     sent.push('before open');
     for (let round = 0; round < 3; round += 1) {
       await t.until(socket, 'open');
-      // Everything on its way has arrived before the cut, or it would rightly be lost.
+      // All messages in flight have arrived before the cut; otherwise they could rightly be lost.
       if (received.length < sent.length) await t.next(socket, 'message', () => received.length === sent.length);
       socket.onclose = () => {
         for (let index = 0; index < 20; index += 1) {
@@ -896,7 +896,7 @@ export const cases = {
         socket.send(bytes.subarray(1, 3), ...rest);
         bytes.fill(0);
       };
-      // From a handler, at once, while nothing is connected, and not at all.
+      // From a handler, at once, while nothing is connected, and never.
       const received = t.messages(socket, 3);
       const dropped = t.next(socket, 'dropped');
       socket.addEventListener('message', () => send(), { once: true });
@@ -1188,7 +1188,7 @@ export const cases = {
   async '[R35] a text that looks like a control message is the application’s, both ways'(t) {
     const texts = ['~reconnect 60000-60000', '~5 minutes left', '~', '~~ping', '~beat 5000', 'plain', ''];
     const wire = [];
-    /** On a server that sends everything back and chose `name`. */
+    /** A class for an echo server, with `name` as the selected sub-protocol. */
     const spoken = (name) => class extends WebSocket {
       get protocol() { return name; }
 
@@ -1204,7 +1204,7 @@ export const cases = {
     ]) {
       const { socket } = t.echo(options);
       const received = t.messages(socket, texts.length + 1);
-      // Some before it is open, and some after.
+      // Some before it is open, some after.
       for (const text of texts.slice(0, 3)) socket.send(text);
       await t.next(socket, 'open');
       for (const text of texts.slice(3)) socket.send(text);
@@ -1224,7 +1224,7 @@ export const cases = {
 
   async '[R25] bytes that are changed after send() go out as they were, whatever socket takes them'(t) {
     const Native = globalThis.WebSocket;
-    /** The bytes that wait, and go out in a later task: what keeps a buffer sees it change. */
+    /** The bytes that wait, and go out in a later task: a socket that keeps the buffer sees it change. */
     const late = [];
     const later = (socket, data) => late.push(() => Native.prototype.send.call(socket, data));
     const flush = () => { for (const send of late.splice(0)) send(); };
@@ -1249,7 +1249,7 @@ export const cases = {
         set: (target, name, value) => Reflect.set(target, name, value, target),
       });
     };
-    /** One that is no socket of the platform, and says that it is. */
+    /** A class that is not the platform's, and claims to be. */
     class Polyfill extends EventTarget {
       binaryType = 'blob';
       bufferedAmount = 0;
@@ -1327,7 +1327,7 @@ export const cases = {
       const look = setInterval(() => {
         if (heard.filter((one) => one.endsWith(` ${text}`)).length < count) return;
         clearInterval(look);
-        // Those who were not to hear it have had the time to.
+        // Listeners that must not get it have had enough time.
         setTimeout(resolve, 20);
       }, 1);
       socket.send(text);
@@ -1346,7 +1346,7 @@ export const cases = {
     await echoed('c', 2);
     socket.onmessage = null;
     await echoed('d', 1);
-    // Beside one that is known, each hears once; what is added while an event is handled hears the next.
+    // Alongside a known listener, each is called once; one added while an event is handled gets the next.
     socket.onmessage = (event) => {
       hear('handler')(event);
       if (event.data === 'e') socket.addEventListener('message', hear('known'));
@@ -1370,7 +1370,7 @@ export const cases = {
       constructor() {
         made.push(this);
         setTimeout(() => {
-          // For good, as an implementation does that reads them once.
+          // For good, like an implementation that reads the handlers only once.
           this.kept = { open: this.onopen, message: this.onmessage, error: this.onerror, close: this.onclose };
           this.readyState = 1;
           this.kept.open({});
@@ -1432,7 +1432,7 @@ export const cases = {
         if (count > 200_000) throw new Error(`${name}: the page never had its turn`);
       };
       program(socket, counted);
-      // A timer goes off, again and again.
+      // A timer fires, again and again.
       for (let tick = 0; tick < 3 || count === 0; tick += 1) await new Promise((resolve) => { setTimeout(resolve, 1); });
       for (const type of ['dropped', 'statechange', 'close']) socket[`on${type}`] = null;
       socket.close();
@@ -1461,7 +1461,7 @@ export const cases = {
         equal(sum(({ bytes }) => bytes), (2_000 - queued) * big, `${reason}: bytes`);
         ok(sum(({ messages }) => messages.length) <= 10, `${reason}: kept ${sum(({ messages }) => messages.length)}`);
         equal(socket.snapshot().droppedMessages, 2_000 - queued, `${reason}: in the snapshot`);
-        // The newest of those that were dropped.
+        // The newest of the dropped messages.
         const last = new Uint8Array(events.at(-1).messages.at(-1));
         equal(last[0], (2_000 - queued - 1) % 256, `${reason}: the newest`);
         socket.close();
@@ -1472,17 +1472,17 @@ export const cases = {
   // --- Diagnosis ------------------------------------------------------------------------------------------
 
   async '[R33] asks over HTTP why handshakes fail, once, and tells it'(t) {
-    // It is fetched, too.
+    // The module is fetched, too.
     await load();
     const given = globalThis.fetch;
     const asked = [];
     const [plain] = t.url('/nothing').split('?');
     try {
       for (const [diagnose, finding, asks] of [
-        // Of this origin: the answer can be read.
+        // Same origin: the response can be read.
         ['/missing', { kind: 'status', status: 404 }, new URL('/missing', location.origin).href],
         [async () => new URL('/face/cases.js', location.origin), { kind: 'status', status: 200 }, `${location.origin}/face/cases.js`],
-        // Of another, which does not let itself be read.
+        // Another origin, which does not allow its response to be read.
         [true, { kind: 'unknown' }, plain.replace('ws', 'http')],
         ['ws://unreachable.test/', { kind: 'unknown' }, 'http://unreachable.test/'],
         [`${location.origin}/#nobody`, { kind: 'unreachable' }, `${location.origin}/#nobody`],
@@ -1700,14 +1700,14 @@ export const cases = {
       ['another socket of two', () => { other.bufferedAmount; socket.bufferedAmount; }],
       ['messages()', () => typed.messages().return()],
     ]) {
-      // With steps of many sizes, so that the end comes at every depth.
+      // With steps of many sizes, so that the stack ends at every depth.
       for (const padding of PADDINGS) {
         const error = exhaust(act, padding);
         ok(error instanceof RangeError || error.name === 'InternalError', `${what}: ${error}`);
       }
       equal(socket.state, 'open', `the state after ${what}`);
     }
-    // In a handler that the module has called.
+    // In a handler called by the module.
     const inHandler = new Promise((resolve) => {
       socket.addEventListener('message', () => resolve(exhaust(() => { socket.send('y'); sent += 1; }, 3)), { once: true });
     });
@@ -1781,7 +1781,7 @@ export const cases = {
       }
       const { own, proxy } = thrower();
       equal(caught(() => t.socket(url, [], { get [name]() { throw own; } })), own, `what a getter of ${name} throws`);
-      // The check itself may have to look into it.
+      // The check itself may have to inspect it.
       const thrown = caught(() => t.socket(url, [], { [name]: proxy }));
       ok(thrown === own || (thrown instanceof TypeError && thrown.message.includes(name)), `a proxy as ${name}: ${thrown}`);
     }
@@ -1799,7 +1799,7 @@ export const cases = {
       }
       for (const value of [min, max, ...(unlimited ? [Infinity] : [])]) {
         const others = Object.fromEntries(ORDERED.flatMap((pair) => partnersOf(name, value, pair)));
-        // A keepalive needs something to send.
+        // A keepalive needs a message to send.
         t.socket(url, [], { startClosed: true, controlMessages: true, ...others, [name]: value });
       }
     }
@@ -1916,7 +1916,10 @@ export const cases = {
   async '[R13] a closed socket that tells an error and no close has ended'(t) {
     await load();
     const made = [];
-    /** A connection on a socket that does this when it has just been made. One attempt is made, which may take a minute. */
+    /**
+     * A connection on a socket that acts as given right after its creation. One attempt is made, which may take a
+     * minute.
+     */
     const on = (acts) => {
       class Own {
         readyState = 0;
@@ -1951,7 +1954,7 @@ export const cases = {
       if (again.isAgain) return;
       again.isAgain = true;
       fails(own);
-      // The number by which the module knows the socket that is left goes to the next one.
+      // The number by which the module identifies the abandoned socket is reused for the next one.
       again.socket.reconnect();
     });
     const untold = on((own) => {
@@ -1963,7 +1966,7 @@ export const cases = {
     await t.next(untold.socket, 'close');
     closes(late);
 
-    // Another one takes as long again: by then all would have come that is not to come.
+    // Another one takes just as long: by then, anything that must not arrive would have arrived.
     await t.next(on(fails).socket, 'close');
     same(told.ends, [[4321, true, 'socket']]);
     same(untold.ends, [[1006, false, 'socket']]);
@@ -1986,7 +1989,7 @@ export const cases = {
 
       close() {
         this.closed += 1;
-        // As that of Node 22 does.
+        // As Node 22's does.
         this.readyState = 2;
         this.onerror();
       }
@@ -1998,7 +2001,7 @@ export const cases = {
         queueMicrotask(() => own.onclose?.({ code: 4321, reason: 'why', wasClean: false }));
       };
     }
-    // Long enough that the wait for the handshake cannot be what ends it.
+    // Long enough that the handshake timeout cannot be what ends it.
     const options = { connectTimeout: 300_000, maxRetries: 0 };
     const told = t.socket(t.url('/echo'), [], { ...options, WebSocket: Tells });
     const { code, reason } = await t.next(told, 'close');
@@ -2011,7 +2014,7 @@ export const cases = {
     same([end.code, end.wasClean, end.cause], [1006, false, 'socket']);
     const [own] = made.slice(-1);
     equal(own.closed, 1, 'how often the socket was closed');
-    // Whatever it still tells, and while the next attempt is under way, too.
+    // Whatever it still reports, even while the next attempt is in progress.
     Silent.acts = () => {};
     socket.reconnect();
     for (const type of ['open', 'message', 'error', 'close']) own[`on${type}`]?.({ code: 1000, data: 'late', wasClean: true });
@@ -2063,7 +2066,7 @@ export const cases = {
     let isHole = false;
     let hasAnswered;
     const answered = new Promise((resolve) => { hasAnswered = resolve; });
-    /** Makes of a server that sends everything back one that answers numbered pings, and says something every 5 ms. */
+    /** Turns an echo server into one that answers numbered pings, and sends something every 5 ms. */
     class Asked extends WebSocket {
       constructor(...given) {
         super(...given);
@@ -2118,16 +2121,16 @@ export const cases = {
   },
 };
 
-/** The names of all options, those without a row in the table included: a new one is in here by itself. */
+/** The names of all options, including those without a row in the table: new ones are covered automatically. */
 function optionNames(t) {
   const { message } = refused(() => t.socket(t.url('/echo'), [], { 'nothing like it': 1 }), 'an unknown option');
   const names = message.slice(message.indexOf('it takes ') + 'it takes '.length).split(', ');
   for (const { name } of OPTIONS) ok(names.includes(name), `${name} is among ${names}`);
-  // What it takes is converted, as the second argument is.
+  // It is converted, as the second argument is.
   return names.filter((name) => name !== 'protocols');
 }
 
-/** Values that reach options by mistake, each with what it is. */
+/** Values that reach options by mistake, each with a description. */
 function strangeValues() {
   const { proxy, revoke } = Proxy.revocable({}, {});
   revoke();
@@ -2138,7 +2141,7 @@ function strangeValues() {
   });
 }
 
-/** Whether an option is meant to take one of the strange values. */
+/** Whether an option accepts one of the strange values. */
 function takes(name, value) {
   const row = OPTIONS.find((one) => one.name === name);
   switch (row?.kind) {
@@ -2160,7 +2163,7 @@ function takes(name, value) {
   }
 }
 
-/** A proxy of which every use throws `own`. */
+/** A proxy that throws `own` on every use. */
 function thrower() {
   const own = new Error('thrown by the program itself');
   const fail = () => { throw own; };
@@ -2168,21 +2171,21 @@ function thrower() {
   return { own, proxy: new Proxy({}, Object.fromEntries(traps.map((trap) => [trap, fail]))) };
 }
 
-/** What the other option of an ordered pair has to be for `name` to be `value`, if that is in it. */
+/** The options that an ordered pair needs for `name` to be `value`, if `name` is in the pair. */
 function partnersOf(name, value, [less, more]) {
   if (OPTIONS[less].name === name) return [[OPTIONS[more].name, Math.max(value, OPTIONS[more].default)]];
   if (OPTIONS[more].name === name) return [[OPTIONS[less].name, Math.min(value, OPTIONS[less].default)]];
   return [];
 }
 
-/** The least value for every option that may not be greater than `name`. */
+/** The minimum of every option that must not exceed `name`. */
 function smallerThan(name) {
   return Object.fromEntries(ORDERED
     .filter(([, more]) => OPTIONS[more].name === name)
     .map(([less]) => [OPTIONS[less].name, OPTIONS[less].min]));
 }
 
-/** Calls a function that must refuse its argument; returns the error. */
+/** Calls a function that must reject its argument; returns the error. */
 function refused(act, what) {
   let error = null;
   try {
@@ -2204,7 +2207,7 @@ function caught(act) {
   throw new Error(`${act} did not throw`);
 }
 
-/** Closes by `act`, then says that exactly one close event came, the final one, as expected. */
+/** Closes by `act`, then asserts that exactly one close event came, the final one, as expected. */
 async function closesOnce(t, socket, act, { code, wasClean, reason = '' }) {
   const closes = [];
   const order = [];
@@ -2217,7 +2220,7 @@ async function closesOnce(t, socket, act, { code, wasClean, reason = '' }) {
   equal(closes.length, 1, 'close events');
   same(closes[0].slice(0, 2), [false, 3], 'willReconnect and readyState');
   same([event.code, event.reason, event.wasClean], [code, reason, wasClean]);
-  // As a `WebSocket` has it: what was never open fails before it closes.
+  // As with a `WebSocket`: a socket that never opened fires error before close.
   same(order, wasClean ? ['close'] : ['error', 'close'], 'the order of the events');
   socket.close();
   await t.settle();
@@ -2226,7 +2229,7 @@ async function closesOnce(t, socket, act, { code, wasClean, reason = '' }) {
 
 // --- The module ---------------------------------------------------------------------------------------------
 
-/** The memories of the instances that are started from here on, the last of which can be broken. */
+/** The memories of the instances started from now on; the last one can be broken. */
 function recordInstances() {
   const modules = [];
   const { instantiate } = WebAssembly;
@@ -2238,24 +2241,24 @@ function recordInstances() {
   return modules;
 }
 
-/** As a bug in it might: all of its memory is overwritten. */
+/** Overwrites all memory of the last instance, as a bug in it might. */
 function breakInstance(modules) {
   new Uint8Array(modules.at(-1).buffer).fill(0xff);
 }
 
-/** What the console is told as errors. */
+/** The errors printed to the console. */
 function recordComplaints() {
   const complaints = [];
   console.error = (line) => complaints.push(line);
   return complaints;
 }
 
-/** How much a step of the program takes: several words each. */
+/** The stack use of each step of the program: several words each. */
 const PADDINGS = [0, 1, 2, 3, 5, 8, 13, 40];
 
 /**
- * Calls itself until the stack is exhausted, and a function on the last levels: those at which a call could fail, and some
- * before. Every step takes as much of the stack as `padding` says.
+ * Recurses until the stack is exhausted, and calls a function on the last levels: those where a call could fail, and
+ * some before. Every step uses as much stack as `padding` says.
  *
  * @returns the error
  */
@@ -2269,7 +2272,7 @@ function exhaust(act, padding, levels = 700) {
     step(level + 1, ...given);
   };
   let thrown;
-  // How deep it goes is seen the first time.
+  // The first round determines the depth.
   for (let round = 0; round < 2; round += 1) {
     try {
       step(0, ...rest);

@@ -1,14 +1,14 @@
-// What a case of the face's tests works with, in a page and in a worker alike.
+// What a case of the face's tests works with, in pages and workers alike.
 
 import { ReconnectingWebSocket, TypedSocket, load } from '/pkg/index.js';
 
-/** Milliseconds after which a case that waits for something gives up: protection against hanging. */
+/** How long a case waits before it gives up, in milliseconds: protection against hanging. */
 const PATIENCE = 20_000;
 
 /** Retries at once: for cases that are not about the wait. */
 export const AT_ONCE = { firstDelayMax: 0, minDelay: 0, baseDelay: 1, maxDelay: 1 };
 
-/** What a case is given: sockets that are closed when it is over, and the server. */
+/** The context of a case: sockets that are closed when it is over, and the server. */
 export class Context {
   #server;
   #uncaught;
@@ -17,7 +17,7 @@ export class Context {
 
   /**
    * @param server - `{ ws, http }`, its addresses
-   * @param uncaught - a list to which every error is added that was thrown and not caught
+   * @param uncaught - a list that collects every uncaught error
    */
   constructor(server, uncaught) {
     this.#server = server;
@@ -35,7 +35,7 @@ export class Context {
     return socket;
   }
 
-  /** A socket to the echo endpoint, with a name by which `cut` knows it. */
+  /** A socket to the echo endpoint, with a name that identifies it to `cut`. */
   echo(options = {}) {
     const id = this.newId();
     const socket = this.socket(this.url('/echo', id), undefined, { ...AT_ONCE, ...options });
@@ -52,12 +52,12 @@ export class Context {
     return `${this.#server.ws}${path}?id=${id}`;
   }
 
-  /** Has the server drop the connection, or close it with a code and a reason. */
+  /** Makes the server drop the connection, or close it with a code and a reason. */
   async cut(id, code, reason = '') {
     const query = new URLSearchParams(code === undefined ? { id } : { id, code, reason });
     const deadline = AbortSignal.timeout(PATIENCE);
-    // Asked again when there is none: the server enters a connection in its list a moment after the
-    // handshake's answer, which is what opens it here.
+    // Repeated until there is one: the server lists a connection a moment after its handshake response, which is what
+    // opens it here.
     for (let connections = 0; connections === 0;) {
       const response = await fetch(`${this.#server.http}/control/cut?${query}`, { method: 'POST', signal: deadline });
       if (!response.ok) throw new Error(`the control answers with status ${response.status}`);
@@ -82,7 +82,7 @@ export class Context {
     });
   }
 
-  /** Resolves in `state`, at once or when it comes. */
+  /** Resolves in `state`: at once, or when the socket enters it. */
   async until(socket, state) {
     if (socket.state !== state) await this.next(socket, 'statechange', (event) => event.state === state);
   }
@@ -97,8 +97,8 @@ export class Context {
   }
 
   /**
-   * Gives everything that is under way the time to happen: a whole connection is made, used and closed.
-   * For saying that something did *not* happen.
+   * Lets everything in progress happen: a whole connection is opened, used and closed. For asserting that something did
+   * *not* happen.
    */
   async settle() {
     const { socket } = this.echo();
@@ -110,7 +110,7 @@ export class Context {
     await closed;
   }
 
-  /** The errors thrown and not caught up to now, which this takes note of. */
+  /** The uncaught errors so far, which then count as handled. */
   takeUncaught() {
     return this.#uncaught.splice(0);
   }
@@ -139,7 +139,7 @@ export function equal(actual, expected, what = 'value') {
   if (!Object.is(actual, expected)) throw new Error(`${what}: ${show(actual)}, expected ${show(expected)}`);
 }
 
-/** For what JSON can hold. */
+/** Compares values that JSON can represent. */
 export function same(actual, expected, what = 'value') {
   equal(JSON.stringify(actual), JSON.stringify(expected), what);
 }

@@ -1,4 +1,4 @@
-// Runs the cases, in the realm that imports this.
+// Runs the cases, in the realm that imports this file.
 
 import { cases } from './cases.js';
 import { Context } from './harness.js';
@@ -13,7 +13,7 @@ addEventListener('unhandledrejection', (event) => {
   event.preventDefault();
 });
 
-/** Runs one case; resolves to `null` when it passes, and to what went wrong otherwise. */
+/** Runs one case; resolves to `null` if it passes, and to what went wrong otherwise. */
 export async function run(name, server) {
   uncaught = [];
   const context = new Context(server, uncaught);
@@ -22,7 +22,7 @@ export async function run(name, server) {
     if (uncaught.length > 0) throw new Error(`uncaught: ${uncaught.map(String).join('; ')}`);
     return null;
   } catch (error) {
-    // Firefox leaves the message out of the stack.
+    // Firefox omits the message from the stack.
     return `${error}\n${error?.stack ?? ''}\n${context.history()}`;
   } finally {
     context.end();

@@ -33,7 +33,7 @@ describe('a crowd', { timeout: 4 * TEST_TIMEOUT }, () => {
       assert.equal(code, 1001);
       assert.ok(delay >= 0 && delay <= 5_000, `waits for ${delay} ms`);
     }
-    // Drawn from 5,000 numbers; that ten of them are fewer than seven is out of the question.
+    // Each is one of 5,000 numbers; fewer than seven different ones among ten are practically impossible.
     assert.ok(new Set(delays).size >= 7, `the tabs wait for ${delays} ms`);
     await measured('ten tabs: the shortest first wait', Math.min(...delays));
     await measured('ten tabs: the longest first wait', Math.max(...delays));

@@ -1,4 +1,4 @@
-// Why a connection never opens: a browser does not tell, but an ordinary request may.
+// Why a connection never opens: a browser does not report it, but an ordinary request may reveal it.
 
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, test } from 'node:test';
@@ -8,7 +8,7 @@ import { measured } from './lib/measured.mjs';
 import { Faults } from './lib/servers.mjs';
 import { QUICK, openWorld } from './lib/world.mjs';
 
-/** Failed attempts in a row before it asks. */
+/** How many attempts in a row fail before the request. */
 const AFTER = 3;
 
 const OPTIONS = { ...QUICK, diagnoseAfter: AFTER };
@@ -27,7 +27,7 @@ describe('diagnosis', { timeout: 4 * TEST_TIMEOUT }, () => {
 
   const isClose = ({ type }) => type === 'close';
 
-  /** What is found for a socket that does not open; it tells once, and not before its time. */
+  /** The diagnosis for a socket that does not open; it comes once, and no earlier than due. */
   async function found(id, url, options = OPTIONS) {
     const since = Date.now();
     await tab.begin(id, url, [], { diagnose: url, ...options });
@@ -44,7 +44,7 @@ describe('diagnosis', { timeout: 4 * TEST_TIMEOUT }, () => {
     return diagnosis;
   }
 
-  // A page is not shown where it is redirected to.
+  // A page cannot see where it is redirected to.
   const REDIRECTED = { kind: 'unknown' };
 
   for (const status of [302, 401, 403, 404, 503]) {
@@ -61,14 +61,14 @@ describe('diagnosis', { timeout: 4 * TEST_TIMEOUT }, () => {
   }
 
   test('[R33] a server that does not answer is found unreachable, or nothing can be told of another origin', { timeout: TEST_TIMEOUT }, async () => {
-    // Nobody listens at this port.
+    // Nothing listens on this port.
     const proxy = await control.proxy('down', world.server.port);
     await proxy.toxic('down');
     const url = `${proxy.ws}/echo?id=down`;
     assert.deepEqual(await found('other-origin', url), { kind: 'unknown' });
     await tab.call('other-origin', 'close');
 
-    // The page's own server would do the same at its own origin.
+    // The page's own server would do the same for its own origin.
     await world.stopPages();
     const ownUrl = world.origin.replace('http', 'ws');
     assert.deepEqual(await found('own-origin', `${ownUrl}/echo`), { kind: 'unreachable' });

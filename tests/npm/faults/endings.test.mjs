@@ -1,4 +1,4 @@
-// What is left when a tab or a worker is gone: nothing.
+// What is left after a tab or a worker is gone: nothing.
 
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
@@ -21,7 +21,7 @@ describe('endings', { timeout: 4 * TEST_TIMEOUT }, () => {
 
   const count = (log, wanted) => log.filter(({ event }) => event === wanted).length;
 
-  /** Ends what has the sockets, and waits until the server has seen the end of all of them. */
+  /** Ends the owner of the sockets, and waits until the server has seen all of them end. */
   async function allEnd(what, id, end) {
     const before = await control.log(id);
     assert.deepEqual([count(before, 'open'), count(before, 'end')], [SOCKETS, 0]);
@@ -29,7 +29,7 @@ describe('endings', { timeout: 4 * TEST_TIMEOUT }, () => {
     await end();
     await eventually(`the end of the sockets of ${what}`, async () => count(await control.log(id), 'end') === SOCKETS);
     await measured(`${what}: the server has seen the end of ${SOCKETS} sockets`, Date.now() - since);
-    // Nobody is left to make new ones.
+    // Nothing is left that could make new ones.
     await pause(1_000);
     const log = await control.log(id);
     assert.equal(count(log, 'open'), SOCKETS);

@@ -1,4 +1,4 @@
-// A connection that is dead while the browser calls it open.
+// A connection that is dead although the browser considers it open.
 
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
@@ -8,12 +8,12 @@ import { measured } from './lib/measured.mjs';
 import { BY_RULE, EMULATED } from './lib/network.mjs';
 import { LONG, PATIENT, QUICK, WITH_HEARTBEAT, openWorld } from './lib/world.mjs';
 
-// Seconds between the server's beats, the shortest that the client believes; and the client's patience in
+// The interval of the server's beats in seconds, the shortest that the client accepts; and the client's patience in
 // milliseconds.
 const BEAT = 5;
 const GRACE = 3_000;
 
-// Every retry but the first after a time that is known.
+// Every retry except the first follows a known wait.
 const STEP = 1_500;
 const STEPS = { ...QUICK, minDelay: STEP, baseDelay: STEP, maxDelay: STEP, heartbeatGrace: GRACE };
 
@@ -29,7 +29,7 @@ describe('half-open', { timeout: 4 * TEST_TIMEOUT }, () => {
   const isClose = ({ type }) => type === 'close';
   const isAttempt = ({ type, state }) => type === 'statechange' && state === 'connecting';
 
-  /** Opens a socket with a heartbeat, and one of the browser beside it. */
+  /** Opens a socket with a heartbeat, and one of the browser's own beside it. */
   async function connect() {
     const tab = await world.openTab();
     await tab.open('steady', url, WITH_HEARTBEAT, STEPS);
@@ -38,7 +38,7 @@ describe('half-open', { timeout: 4 * TEST_TIMEOUT }, () => {
     return tab;
   }
 
-  /** The loss of the open connection since a moment; how long the server had been silent. */
+  /** The loss of the open connection after a given time, and how long the server had been silent. */
   async function lost(tab, name, since, causes) {
     const close = await tab.next(`the loss of ${name}`, name, isClose, since);
     assert.ok(causes.includes(close.cause), `the cause is ${close.cause}, of ${causes}`);
@@ -57,7 +57,7 @@ describe('half-open', { timeout: 4 * TEST_TIMEOUT }, () => {
     assert.equal(await tab.get('bare', 'readyState'), 1, 'the browser has not noticed');
     await measured('half-open, online: silence until it is noticed', silence);
 
-    // From the second retry on a wait has its whole length: nobody tells that the network is back.
+    // From the second retry on, waits are full-length: nothing reports that the network is back.
     const before = await tab.next('a failed attempt', 'steady', (event) => isClose(event) && event.delay === STEP, since);
     const back = Date.now();
     await BY_RULE.restore(tab);
@@ -66,7 +66,7 @@ describe('half-open', { timeout: 4 * TEST_TIMEOUT }, () => {
     const wait = log.findLast((event) => isClose(event) && event.at < open.at);
     const attempt = log.find((event) => isAttempt(event) && event.at >= wait.at);
     assert.ok(wait.at >= before.at && wait.delay === STEP);
-    // Timers of a browser keep to a millisecond, and the clock of the log is another.
+    // Browser timers are accurate to a millisecond, and the log uses another clock.
     assert.ok(attempt.at - wait.at >= STEP - 50, `the wait of ${STEP} ms ended after ${attempt.at - wait.at} ms`);
     await measured(`half-open, online: back after the network, with waits of ${STEP / 1000} s`, open.at - back);
     await tab.greet('steady', 'Ada');
@@ -86,7 +86,7 @@ describe('half-open', { timeout: 4 * TEST_TIMEOUT }, () => {
     assert.equal(await tab.get('bare', 'readyState'), 1, 'the browser has not noticed');
     await measured('half-open, offline: silence until it is noticed', silence);
 
-    // It goes on trying, whatever the browser says: the first retry at once, and then one after each wait.
+    // It keeps trying, whatever the browser says: the first retry at once, then one after each wait.
     const failed = await tab.next('a failed attempt', 'steady', (event) => isClose(event) && event.delay === STEP, since);
     await tab.next('another attempt', 'steady', isAttempt, failed.at);
     assert.equal(await tab.run(() => navigator.onLine), false);

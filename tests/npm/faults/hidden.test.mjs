@@ -1,4 +1,4 @@
-// A tab behind another: browsers let its timers go off once a minute, where one arms the next.
+// A tab in the background: browsers run its chained timers only once a minute.
 
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
@@ -9,23 +9,23 @@ import { BY_RULE } from './lib/network.mjs';
 import { Faults } from './lib/servers.mjs';
 import { QUICK, WITH_HEARTBEAT, eventually, openWorld, pause } from './lib/world.mjs';
 
-// Seconds between the server's beats, the shortest that the client believes; and the client's patience in
+// The interval of the server's beats in seconds, the shortest that the client accepts; and the client's patience in
 // milliseconds.
 const BEAT = 5;
 const GRACE = 4_000;
 
 /**
- * How much later than in front a dead connection may be noticed, in milliseconds. The promise is 2 s, which a busy machine can
- * stretch; a timer that is held back until the next tick comes most of a minute later.
+ * How much later than in the foreground a dead connection may be noticed, in milliseconds. The promise is 2 s, which a
+ * busy machine can stretch; a throttled timer, which runs at the next tick, would be late by most of a minute.
  */
 const LATER = 20_000;
 
-// Bytes. The server takes messages of this size, and the kernels' buffers some megabytes of them.
+// In bytes. The server accepts messages of this size, and the kernels' buffers hold several megabytes of them.
 const MESSAGE = 60_000;
 const HIGH_WATER_MARK = 256 * 1024;
 
 const TICK = 1_000;
-/** Two ticks as far apart as this show that there is about one a minute, in milliseconds. */
+/** Two ticks this far apart show that there is only about one a minute, in milliseconds. */
 const THROTTLED = 20 * TICK;
 
 describe('hidden', { timeout: 4 * TEST_TIMEOUT }, () => {
@@ -35,7 +35,7 @@ describe('hidden', { timeout: 4 * TEST_TIMEOUT }, () => {
   before(async () => {
     // Throttling begins ten seconds after a page is hidden, rather than five minutes.
     const flags = async () => ['--enable-features=IntensiveWakeUpThrottling:grace_period_seconds/10'];
-    // Where nothing gets through to the server, that shall not be the one to notice.
+    // When nothing gets through to the server, the server must not be the one to notice.
     world = await openWorld({ flags, options: ['--ping-interval', String(BEAT), '--idle-timeout', '600'] });
     const control = new Faults(await world.start('fault-server'));
     proxy = await control.proxy('hidden', world.server.port);
@@ -50,7 +50,7 @@ describe('hidden', { timeout: 4 * TEST_TIMEOUT }, () => {
       await tab.run((millis) => faults.tick('timer', millis), TICK);
     }
     await block(tabs.blocked.tab);
-    // In front of them.
+    // In front of the other tabs.
     await world.openTab();
     for (const { tab } of Object.values(tabs)) {
       await tab.next('the hiding of the page', 'page', ({ type }) => type === 'visibilitychange');
@@ -59,13 +59,15 @@ describe('hidden', { timeout: 4 * TEST_TIMEOUT }, () => {
   });
   after(() => world?.close());
 
-  /** What the browser holds of what was sent, in bytes. */
+  /** How much of the data sent the browser still holds, in bytes. */
   async function held(tab) {
     const [all, { queuedBytes }] = [await tab.get('steady', 'bufferedAmount'), await tab.call('steady', 'snapshot')];
     return all - queuedBytes;
   }
 
-  /** From here on nothing of the page gets through to the server, and the browser holds all that it may. */
+  /**
+   * From here on nothing from the page gets through to the server, and the browser's buffer is as full as it may be.
+   */
   async function block(tab) {
     await proxy.toxic('timeout', {}, 'upstream');
     let before = 0;
@@ -80,8 +82,8 @@ describe('hidden', { timeout: 4 * TEST_TIMEOUT }, () => {
   }
 
   /**
-   * Waits until the page's timers have just gone off after a long pause: until the next time, a minute later,
-   * nothing can happen that hangs on such a chain of timers.
+   * Waits until the page's timers have just fired after a long pause: for the next minute, nothing that depends on
+   * chained timers can happen.
    */
   async function justTicked(tab) {
     const pauseBefore = await eventually('a tick after a long pause', async () => {
@@ -92,7 +94,7 @@ describe('hidden', { timeout: 4 * TEST_TIMEOUT }, () => {
     await measured(`hidden: the pause between two ticks of a timer of ${TICK} ms`, pauseBefore);
   }
 
-  /** The connection of a page that is throttled has lived, dies, and is made again. */
+  /** The connection of a throttled page lives, dies, and is re-established. */
   async function livesAndDies({ tab, url }, words, { cut, restore }) {
     await justTicked(tab);
     const { attempts } = await tab.call('steady', 'snapshot');
@@ -137,7 +139,7 @@ describe('hidden', { timeout: 4 * TEST_TIMEOUT }, () => {
         restore: () => proxy.cure(),
       });
 
-      // Of what the browser had taken some is reported. The rest is sent now; the server does not understand it.
+      // Part of what the browser had accepted is reported. The rest is sent now; the server does not understand it.
       assert.ok(close.unconfirmedMessages > 0);
       const isAnswer = ({ type, data }) => type === 'message' && data.startsWith('{"type":"malformed"');
       assert.ok(queued > 0);

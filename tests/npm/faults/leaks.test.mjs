@@ -1,4 +1,4 @@
-// A page that is open for days reconnects a thousand times.
+// A page that stays open for days reconnects a thousand times.
 
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
@@ -8,7 +8,8 @@ import { measured } from './lib/measured.mjs';
 import { openWorld } from './lib/world.mjs';
 
 const RECONNECTS = 1_500;
-// So many first: the browser compiles what runs often, and keeps that (80 KB, nearly all in the first thousand).
+// This many to begin with: the browser compiles frequently run code, and keeps it (80 KB, nearly all within the first
+// thousand).
 const WARM_UP = 2_500;
 
 describe('leaks', { timeout: 11 * TEST_TIMEOUT }, () => {
@@ -18,7 +19,7 @@ describe('leaks', { timeout: 11 * TEST_TIMEOUT }, () => {
 
   test('[R8] 1,500 reconnects leave no memory, no listener and no socket behind', { timeout: 10 * TEST_TIMEOUT }, async () => {
     const tab = await world.openTab();
-    // The bytes of a WebAssembly memory are seen by nobody but the module: its constructor is asked.
+    // Only the module itself can see the size of a WebAssembly memory, so its constructor is wrapped.
     await tab.page.addInitScript(() => {
       globalThis.memories = [];
       for (const name of ['instantiate', 'instantiateStreaming']) {
@@ -35,7 +36,7 @@ describe('leaks', { timeout: 11 * TEST_TIMEOUT }, () => {
     await tab.cdp.send('Performance.enable');
     await tab.cdp.send('HeapProfiler.enable');
     const options = { firstDelayMax: 0, minDelay: 0, baseDelay: 1, maxDelay: 1, attemptInterval: 0, stableAfter: 0 };
-    // Not by the log: that would grow.
+    // Not by the log, which would grow.
     await tab.run(async ([url, of]) => {
       const { ReconnectingWebSocket } = await import('/pkg/index.js');
       globalThis.steady = new ReconnectingWebSocket(url, [], of);
@@ -49,7 +50,7 @@ describe('leaks', { timeout: 11 * TEST_TIMEOUT }, () => {
           }
           left -= 1;
           steady.send('x');
-          // Half of them with, half of them without an answer on the way.
+          // Half of them with an answer in flight, half without.
           if (left % 2 === 0) steady.reconnect();
         };
         steady.onmessage = () => steady.reconnect();
@@ -58,7 +59,7 @@ describe('leaks', { timeout: 11 * TEST_TIMEOUT }, () => {
     }, [`${world.server.ws}/echo`, options]);
 
     const state = async () => {
-      // The closed sockets of the browser end in tasks of their own.
+      // The browser's closed sockets end in tasks of their own.
       await tab.run(() => new Promise((resolve) => { setTimeout(resolve, 1_000); }));
       for (let round = 0; round < 3; round += 1) await tab.cdp.send('HeapProfiler.collectGarbage');
       const { metrics } = await tab.cdp.send('Performance.getMetrics');
@@ -73,7 +74,7 @@ describe('leaks', { timeout: 11 * TEST_TIMEOUT }, () => {
     };
 
     await tab.page.evaluate((times) => reconnect(times), WARM_UP);
-    // Looking leaves something, too, the first time.
+    // The first reading leaves something behind, too.
     await state();
     const before = await state();
     const since = Date.now();

@@ -1,4 +1,4 @@
-// A page of the internet that connects to this machine: Chromium asks the user first.
+// An internet page that connects to this machine: Chromium asks the user first.
 
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
@@ -11,7 +11,7 @@ const NAME = 'loopback-network';
 describe('the local network', { timeout: 2 * TEST_TIMEOUT }, () => {
   let world;
   before(async () => {
-    // The pages count as ones of the internet, though they are served from here.
+    // The pages count as internet pages, although they are served from here.
     world = await openWorld({ flags: (_server, origin) => [`--ip-address-space-overrides=${new URL(origin).host}=public`] });
   });
   after(() => world?.close());
@@ -40,11 +40,11 @@ describe('the local network', { timeout: 2 * TEST_TIMEOUT }, () => {
     assert.equal(close.willReconnect, true);
     assert.match(close.explanation, /^this page is denied the permission loopback-network; the policy for such a loss is to retry$/);
 
-    // One attempt, which is over before the browser has said what it allows.
+    // One attempt, which is over before the browser has reported its permissions.
     await tab.begin('once', url, [], { reconnect: false });
     assert.deepEqual((await tab.next('the diagnosis', 'once', isDiagnosis)).diagnosis, denied);
 
-    // Its wait would not end in the time of this test.
+    // Its wait would not end during this test.
     await tab.begin('patient', url, [], VERY_PATIENT);
     await tab.next('the diagnosis', 'patient', isDiagnosis);
     await allow('granted');

@@ -1,4 +1,4 @@
-// A server that reads, writes and answers as none should.
+// A server that reads, writes and answers as no server should.
 
 import assert from 'node:assert/strict';
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
@@ -10,7 +10,7 @@ import { PINGS, QUICK, WITH_HEARTBEAT, eventually, numbersFrom, openWorld, pause
 
 const OPTIONS = { ...QUICK, ...PINGS };
 
-/** How long a server may be silent with these, in milliseconds. */
+/** How long a server may be silent with these options, in milliseconds. */
 const SILENCE = PINGS.heartbeatInterval + PINGS.heartbeatGrace;
 
 describe('faults of messages', { timeout: 10 * TEST_TIMEOUT }, () => {
@@ -24,7 +24,7 @@ describe('faults of messages', { timeout: 10 * TEST_TIMEOUT }, () => {
   });
   after(() => world?.close());
 
-  // A name for the sockets of a test, and for their connections at the server.
+  // Names the sockets of a test, and their connections on the server.
   let id;
   let tests = 0;
   beforeEach(async () => {
@@ -42,10 +42,10 @@ describe('faults of messages', { timeout: 10 * TEST_TIMEOUT }, () => {
   const isClose = ({ type }) => type === 'close';
   const isMessage = ({ type }) => type === 'message';
 
-  /** What of a kind the server has seen on the connections of this test, oldest first. */
+  /** What the server has seen of a kind on this test's connections, oldest first. */
   const seen = async (kind) => (await control.log(id)).filter(({ event }) => event === kind);
 
-  /** Opens the socket under test and one of the browser, and does the same to both. */
+  /** Opens the socket under test and one of the browser's own, and applies the same action to both. */
   async function befall(action, options = OPTIONS) {
     await tab.open(id, echo(id), [], options);
     await tab.bare(`${id} bare`, echo(`${id}-bare`));
@@ -110,7 +110,7 @@ describe('faults of messages', { timeout: 10 * TEST_TIMEOUT }, () => {
     assert.deepEqual(greeted.map(({ data }) => data), Array(4).fill(greeting));
     assert.deepEqual(greeted.map(({ isBinary }) => isBinary), [true, true, true, false]);
 
-    // And towards the typed endpoint.
+    // The same towards the typed endpoint.
     const since = Date.now();
     await tab.run(([...of]) => faults.sendBytes(...of), [id, '{"type":"hello","name":"Ada"}']);
     const answer = await tab.next('the answer', id, isMessage, since);
@@ -149,7 +149,7 @@ describe('faults of messages', { timeout: 10 * TEST_TIMEOUT }, () => {
   });
 
   test('[R1][R25] messages that come late, but in time, keep the connection, and those that come too late do not', { timeout: TEST_TIMEOUT }, async () => {
-    // It is asked after the interval, and then has the grace to answer.
+    // The ping goes out after the interval, and then the server has the grace period to answer.
     const [LATE, TOO_LATE, COUNT] = [PINGS.heartbeatGrace * 0.4, SILENCE * 10, 10];
     await befall({ type: 'delayMessages', ms: LATE });
     const sent = Date.now();
@@ -164,7 +164,7 @@ describe('faults of messages', { timeout: 10 * TEST_TIMEOUT }, () => {
     await control.now({ id }, { type: 'delayMessages', ms: TOO_LATE });
     await tab.sendMany(id, 'too-late', COUNT);
     const lost = await tab.next('the loss', id, isClose, since);
-    // Those that were late, too: nobody has said which messages answer the pings, and nothing else confirms.
+    // Including late ones: the options do not say which messages answer the pings, and nothing else confirms.
     assert.deepEqual([lost.cause, lost.unconfirmedMessages], ['heartbeat-timeout', 2 * COUNT]);
     await measured(`delayed messages: noticed, with ${SILENCE / 1_000} s of silence allowed`, lost.at - since);
     const open = await tab.reopened(id, lost.at);

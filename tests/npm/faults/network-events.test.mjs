@@ -1,4 +1,4 @@
-// What the browser says of the network may be wrong.
+// What the browser reports about the network may be wrong.
 
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
@@ -25,7 +25,7 @@ describe('lying events', { timeout: 2 * TEST_TIMEOUT }, () => {
         const type = offline ? 'offline' : 'online';
         await tab.next(`the event ${type}`, 'page', (event) => event.type === type, since);
         assert.equal(await tab.run(() => navigator.onLine), !offline);
-        // The lie: messages flow over the browser's socket.
+        // Proof of the lie: messages flow over the browser's own socket.
         await tab.echo('bare', `${type} ${round}`);
         await tab.greet('steady', `${type} ${round}`);
       }

@@ -1,4 +1,4 @@
-// A network that treats its connections badly: a proxy before the server.
+// A network that treats its connections badly: a proxy in front of the server.
 
 import assert from 'node:assert/strict';
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
@@ -21,7 +21,7 @@ describe('faults of a network', { timeout: 10 * TEST_TIMEOUT }, () => {
   });
   after(() => world?.close());
 
-  // A name for the proxy and the sockets of a test, and for their connections at the server.
+  // Names the proxy and the sockets of a test, and their connections on the server.
   let id;
   let proxy;
   let tests = 0;
@@ -43,13 +43,13 @@ describe('faults of a network', { timeout: 10 * TEST_TIMEOUT }, () => {
 
   const seen = async (kind) => (await control.log(id)).filter(({ event }) => event === kind);
 
-  /** Opens the socket under test and one of the browser, both by way of the proxy. */
+  /** Opens the socket under test and one of the browser's own, both through the proxy. */
   async function connect(options = OPTIONS) {
     await tab.open(id, echo(id), [], options);
     await tab.bare(`${id} bare`, echo(`${id}-bare`));
   }
 
-  /** The loss since a moment, as the browser reports it; its own socket is lost, too. */
+  /** The loss after a given time, as the browser reports it; its own socket is lost, too. */
   async function lostWithTheOther(since) {
     const theirs = await tab.next('the loss', `${id} bare`, isClose, since);
     assert.equal(theirs.code, 1006);
@@ -58,7 +58,7 @@ describe('faults of a network', { timeout: 10 * TEST_TIMEOUT }, () => {
     return lost;
   }
 
-  /** It is back after the loss, and what is sent arrives. */
+  /** Asserts that the socket is back after the loss, and that messages arrive. */
   async function recovered(lost, words) {
     const { at } = await tab.reopened(id, lost.at);
     await measured(`${words}: back after the loss, with waits of 0.3 s at most`, at - lost.at);
@@ -98,7 +98,7 @@ describe('faults of a network', { timeout: 10 * TEST_TIMEOUT }, () => {
     await proxy.cure();
     await recovered(lost, 'ended in the middle of a message');
     assert.deepEqual(await tab.numbers(id, 'message'), numbersFrom(1, 4), 'what had come whole, and nothing else');
-    // The connection may have ended before the server had all of them.
+    // The connection may have ended before the server had received all of them.
     const [, second] = await seen('open');
     const again = (await seen('messageIn')).filter(({ connection, bytes }) => connection === second.connection && bytes === BYTES);
     assert.deepEqual(again, [], 'what the browser had taken is not sent again');

@@ -1,4 +1,4 @@
-// A program on Node that is busy. Its timers go off before its sockets are read.
+// A busy program on Node. Node runs its timers before it reads its sockets.
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
@@ -13,7 +13,7 @@ import { TEST_TIMEOUT, within } from '../lib/limits.mjs';
 import { installPackage } from '../lib/package.mjs';
 import { pause } from './lib/world.mjs';
 
-/** In a process of its own, since this one is busy: says something every 100 ms, or echoes; compressed or not. */
+/** In a process of its own, since this one is busy: sends something every 100 ms, or echoes; compressed or not. */
 const SERVER = `
   import { WebSocketServer } from 'ws';
   const options = { port: 0, host: '127.0.0.1', perMessageDeflate: { threshold: 0 } };
@@ -28,7 +28,7 @@ const SERVER = `
 `;
 
 const HEARTBEAT = { heartbeatInterval: 1_500, heartbeatGrace: 1_500 };
-/** Longer than the server may be silent, and not so long that the program must have slept. */
+/** Longer than the server may be silent, but too short to look like a sleep. */
 const BUSY = 4_000;
 
 describe('a busy program on Node', { timeout: 2 * TEST_TIMEOUT }, () => {
@@ -77,7 +77,7 @@ describe('a busy program on Node', { timeout: 2 * TEST_TIMEOUT }, () => {
         await within(once(socket, 'open'), 'the opening');
         const end = once(socket, 'close');
         socket[command](4000, 'done');
-        // Not so long that the program must have slept.
+        // Too short to look like a sleep.
         beBusy(1_500);
         const [{ code, wasClean }] = await within(end, 'the end');
         socket.close();

@@ -1,4 +1,4 @@
-// The same over TLS, and names and certificates that lead nowhere.
+// The same over TLS, and names and certificates that do not work.
 
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
@@ -15,7 +15,7 @@ describe('secure', { timeout: 4 * TEST_TIMEOUT }, () => {
   before(async () => {
     world = await openWorld({
       options: ['--tls', '--demo-control', '--host', 'localhost'],
-      // The browser takes this certificate, and no other that nobody vouches for.
+      // The browser accepts this certificate, and no other untrusted one.
       flags: async (server) => {
         const [, hash] = await server.said(/public key SHA-256 (\S+)/);
         return [`--ignore-certificate-errors-spki-list=${hash}`];

@@ -20,7 +20,7 @@ describe('faults of a server', { timeout: 20 * TEST_TIMEOUT }, () => {
   });
   after(() => world?.close());
 
-  // A name for the sockets of a test, and for their connections at the server.
+  // Names the sockets of a test, and their connections on the server.
   let id;
   let tests = 0;
   beforeEach(async () => {
@@ -91,7 +91,7 @@ describe('faults of a server', { timeout: 20 * TEST_TIMEOUT }, () => {
     }
   });
 
-  // Without a window the first wait would be none at all, or after 1012 from 5 to 30 s.
+  // Without a window, the first wait would be zero, or from 5 to 30 s after 1012.
   const AT_ONCE = { ...QUICK, firstDelayMax: 0 };
 
   test('[R12] the window that a server announces is kept to, and no longer than it was allowed', { timeout: TEST_TIMEOUT }, async () => {
@@ -135,7 +135,7 @@ describe('faults of a server', { timeout: 20 * TEST_TIMEOUT }, () => {
     const attempt = await tab.next('the next attempt', id, isAttempt, lost.at);
     const online = (await tab.log('page')).findLast(({ type }) => type === 'online');
     assert.ok(online.at < attempt.at, 'the browser said so while it waited');
-    // The clock of the log is not that of the timers.
+    // The log and the timers use different clocks.
     assert.ok(attempt.at - lost.at >= WINDOW - 50, `the next attempt came after ${attempt.at - lost.at} ms`);
     await measured(`a window of ${WINDOW} ms: the next attempt`, attempt.at - lost.at);
     await recovered();
@@ -158,7 +158,7 @@ describe('faults of a server', { timeout: 20 * TEST_TIMEOUT }, () => {
     await tab.run(([...of]) => faults.bare(...of), [`${id} bare`, echo(`${id}-bare`)]);
     await pause(TIMEOUT);
     assert.equal(await tab.get(`${id} bare`, 'readyState'), 0, 'the browser waits on');
-    // While it does, it makes no other connection to this address.
+    // While it is connecting, the browser opens no other connection to this address.
     await tab.call(`${id} bare`, 'close');
 
     await control.rule({ match: { id }, action: { type: 'neverAnswer' }, times: 1 });
@@ -240,10 +240,10 @@ describe('faults of a server', { timeout: 20 * TEST_TIMEOUT }, () => {
   });
 
   test('[R18] a server that accepts and closes at once is tried ever more rarely, until a connection lasts', { timeout: TEST_TIMEOUT }, async () => {
-    // Longer than it takes a busy machine to be told of the close.
+    // Longer than it takes a busy machine to learn of the close.
     const STABLE = 5_000;
     const other = await world.openTab();
-    // Waits are drawn between a least and a longest; here the longest is drawn, and so seen.
+    // Waits are random between a minimum and a maximum; here they are the maximum, which makes it visible.
     await other.run(() => { Math.random = () => 1 - Number.EPSILON; });
     await control.rule({ match: { id }, action: { type: 'close', code: 1011 }, times: 6 });
     await other.begin(id, echo(id), [], { firstDelayMax: 100, minDelay: 10, baseDelay: 200, growthFactor: 2, maxDelay: 1_000, stableAfter: STABLE });

@@ -1,4 +1,4 @@
-// A page that is frozen, put away and taken out again, or busy.
+// A page that is frozen, put in the back/forward cache and taken out again, or busy.
 
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
@@ -17,11 +17,14 @@ const CLOSES_ON_ENTRY = '--enable-features=DisconnectWebSocketOnBFCache';
 const sleepers = (flags) => openWorld({
   flags: async () => flags,
   options: ['--ping-interval', '5', '--demo-control'],
-  // A page that may not be stored is not kept for the way back either.
+  // A page that must not be stored is not kept in the back/forward cache either.
   intercept: () => ({ caching: 'no-cache' }),
 });
 
-/** A tab with two sockets that wait very long after a loss: one is open, the other waits already, unless there is one. */
+/**
+ * A tab with two sockets that wait very long after a loss, unless only one is named: one is open, the other is already
+ * waiting.
+ */
 async function beforeTheSleep(world, names = ['steady', 'waiting']) {
   const tab = await world.openTab();
   await tab.open('steady', `${world.server.ws}/hello`, WITH_HEARTBEAT, VERY_PATIENT);
@@ -33,14 +36,14 @@ async function beforeTheSleep(world, names = ['steady', 'waiting']) {
   return tab;
 }
 
-/** What comes first over a socket after the sleep: its end, or the answer to a message. */
+/** What comes first on a socket after the sleep: its end, or the answer to a message. */
 async function hasEnded(tab, name, message, isAnswer) {
   await tab.call(name, 'send', message);
   return isClose(await tab.next(`the end of ${name}, or an answer`, name, (event) => isClose(event) || isAnswer(event)));
 }
 
 /**
- * The sockets serve without having waited, since the page does.
+ * Asserts that the sockets work without having waited, since the page returned.
  *
  * @returns whether the browser has kept its sockets, as Chromium 148 does; 156 closes them
  */
@@ -83,8 +86,8 @@ describe('sleep', { timeout: 4 * TEST_TIMEOUT }, () => {
     await tab.close();
   });
 
-  // A second of silence is asked about, and the answer has four more: a timer that comes after them, though not so late that
-  // the page must have slept, has asked nobody yet.
+  // A ping follows one second of silence, and its answer has four more: a timer that fires after both, though not so
+  // late that it looks like a sleep, has not sent a ping yet.
   for (const busy of [1_500, 2_500, 4_500, 6_000, 9_000]) {
     test(`[R1][R20] a page that is busy for ${busy / 1000} s asks a server that answers before it judges`, { timeout: TEST_TIMEOUT }, async () => {
       const tab = await world.openTab();
@@ -104,7 +107,7 @@ describe('sleep', { timeout: 4 * TEST_TIMEOUT }, () => {
     });
   }
 
-  // Silence is allowed for 8 s; what is 2 s late, or more, looks like a sleep of the page.
+  // 8 s of silence are allowed; a delay of 2 s or more looks like a sleep of the page.
   for (const busy of [9_000, 11_000]) {
     test(`[R20] a page that is busy for ${busy / 1000} s, longer than the server may be silent, keeps a living connection`, { timeout: TEST_TIMEOUT }, async () => {
       const tab = await world.openTab();
@@ -112,7 +115,7 @@ describe('sleep', { timeout: 4 * TEST_TIMEOUT }, () => {
       await tab.open('steady', url, WITH_HEARTBEAT, { heartbeatGrace: 3_000 });
       await tab.bare('bare', `${world.server.ws}/echo`);
       await tab.run(() => faults.tick('timer', 100));
-      // From a beat on, so that the silence is as long as the work.
+      // Starting from a beat, so that the silence is as long as the work.
       const opened = tab.lastFrame(url);
       await eventually('a beat', () => tab.lastFrame(url) > opened);
 
@@ -124,7 +127,7 @@ describe('sleep', { timeout: 4 * TEST_TIMEOUT }, () => {
       const ticks = (await tab.log('timer')).map((tick) => tick.at);
       assert.ok(Math.max(...ticks.slice(1).map((tick, index) => tick - ticks[index])) >= busy, 'the page did nothing else');
 
-      // What was due meanwhile has come by then.
+      // Everything due in the meantime has happened by then.
       await pause(4_000);
       const { attempts, abandoned } = await tab.call('steady', 'snapshot');
       assert.deepEqual({ attempts, abandoned }, { attempts: 1, abandoned: 0 });
@@ -136,7 +139,7 @@ describe('sleep', { timeout: 4 * TEST_TIMEOUT }, () => {
 
 for (const [browser, flags, names] of [
   ['as the browser is', [], ['steady', 'waiting']],
-  // With a socket that was closed before, Chromium 148, where this is not finished, crashes.
+  // With a socket that was closed before, Chromium 148, where this feature is unfinished, crashes.
   ['where it closes sockets on entry', [CLOSES_ON_ENTRY], ['steady']],
 ]) {
   describe(`the back/forward cache, ${browser}`, { timeout: 2 * TEST_TIMEOUT }, () => {
@@ -147,13 +150,13 @@ for (const [browser, flags, names] of [
     test('[R4] after the back/forward cache it is back as soon as the page is', { timeout: TEST_TIMEOUT }, async () => {
       const tab = await beforeTheSleep(world, names);
       if (names.includes('waiting')) await tab.call('waiting', 'send', '{"type":"hello","name":"Queued"}');
-      // From a beat on, so that nothing arrives while the page is away.
+      // Starting from a beat, so that nothing arrives while the page is away.
       const url = `${world.server.ws}/hello`;
       const before = tab.lastFrame(url);
       await eventually('a beat', () => tab.lastFrame(url) !== before);
       await tab.page.goto(`${world.origin}/faults/elsewhere.html`);
       await pause(ASLEEP);
-      // A page that comes out of the cache does not load.
+      // A page that returns from the cache does not fire load.
       await tab.page.goBack({ waitUntil: 'commit' });
       await eventually('the return of the page', () => tab.run(() => globalThis.faults !== undefined));
       const shown = (await tab.log('page')).filter(({ type }) => type === 'pageshow');
@@ -166,7 +169,7 @@ for (const [browser, flags, names] of [
       if (flags.length > 0) {
         assert.equal(isKept, false, 'the browser closed its sockets');
         const [lost] = (await tab.log('steady')).filter(isClose);
-        // This side lost it, so there is no wait, and one attempt.
+        // This side ended the connection, so there is no wait, and one attempt.
         assert.deepEqual(
           [lost.code, lost.willReconnect, lost.delay, lost.cause, lost.explanation],
           [1006, true, 0, 'socket', 'the page came back or the network changed'],

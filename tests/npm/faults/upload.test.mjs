@@ -1,4 +1,4 @@
-// Large messages that a narrow network takes longer to carry than the server may be silent.
+// Large messages that a slow network carries for longer than the server may be silent.
 
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
@@ -8,13 +8,13 @@ import { measured } from './lib/measured.mjs';
 import { Faults } from './lib/servers.mjs';
 import { QUICK, eventually, openWorld } from './lib/world.mjs';
 
-// 40 MB in all, at so many kilobytes a second; the kernels hold some megabytes of them, of which no browser knows.
+// 40 MB in total, at that many kilobytes per second; the kernels buffer several megabytes, invisible to any browser.
 const RATE = 4_000;
 const COUNT = 4;
 const BYTES = 10_000_000;
-/** What the client puts up with, in milliseconds. */
+/** The client's patience, in milliseconds. */
 const PATIENCE = { heartbeatInterval: 3_000, heartbeatGrace: 2_000, heartbeatMessage: 'beat' };
-/** The browser is given all of it at once. */
+/** The browser gets everything at once. */
 const AT_ONCE = { maxQueuedBytes: 2 * COUNT * BYTES, highWaterMark: 2 * COUNT * BYTES };
 
 describe('upload', { timeout: 4 * TEST_TIMEOUT }, () => {
@@ -27,10 +27,10 @@ describe('upload', { timeout: 4 * TEST_TIMEOUT }, () => {
   });
   after(() => world?.close());
 
-  /** Uploads to a server of which nothing is heard meanwhile. */
+  /** Uploads to a server that sends nothing in the meantime. */
   async function upload(name) {
     const tab = await world.openTab();
-    // It answers, shortly, to what it does not understand.
+    // It sends a short answer to messages that it does not understand.
     await tab.open(name, `${proxy.ws}/hello`, ['hello.json'], { ...QUICK, ...PATIENCE, ...AT_ONCE });
     await tab.next('the opening', name, ({ type }) => type === 'open');
     await proxy.toxic('bandwidth', { rate: RATE }, 'upstream');

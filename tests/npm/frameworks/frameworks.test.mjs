@@ -1,4 +1,4 @@
-// The components of docs/frameworks.md, built as they stand there and used in Chromium, against the hello server.
+// The components of docs/frameworks.md, built verbatim and used in Chromium, against the hello server.
 
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, test } from 'node:test';
@@ -16,8 +16,8 @@ import { MODULES } from '../typed/compiler.mjs';
 const GUIDE = new URL('../../../docs/frameworks.md', import.meta.url);
 
 /**
- * For each framework how its components are marked in the guide and become JavaScript, and a program that shows one
- * and has `show(url)` and `hide()`.
+ * For each framework: how the guide marks its components, how to turn them into JavaScript, and a program that displays
+ * one and has `show(url)` and `hide()`.
  */
 const FRAMEWORKS = {
   React: {
@@ -72,7 +72,7 @@ const FRAMEWORKS = {
   },
 };
 
-/** Takes note of the sockets that are made, and makes every wait a second. */
+/** Records the sockets created, and makes every wait a second. */
 const WATCHING = `
   globalThis.made = [];
   globalThis.WebSocket = class extends WebSocket {
@@ -90,7 +90,7 @@ const PAGE = '<!doctype html><meta charset="utf-8"><title>Hello</title><link rel
 describe('the components of the guide to frameworks', { timeout: 3 * TEST_TIMEOUT }, () => {
   let realm;
   let guide;
-  /** Where the built programs are, in a folder for each framework. */
+  /** The built programs, in a folder for each framework. */
   let built;
   let ids = 0;
   before(async () => {
@@ -157,7 +157,7 @@ describe('the components of the guide to frameworks', { timeout: 3 * TEST_TIMEOU
     assert.deepEqual([response.status, (await response.json()).connections], [200, 1]);
   }
 
-  /** Builds what shows a component, in a folder of the project that has the package. */
+  /** Builds the program that displays a component, in a folder of the project that has the package installed. */
   async function bundle(name, { block, compile, program, more = {} }) {
     const found = [...guide.matchAll(new RegExp(`^\`\`\`${block}\n([\\s\\S]*?)^\`\`\`$`, 'gm'))];
     assert.equal(found.length, 1, `the guide has one component for ${name}`);

@@ -1,4 +1,4 @@
-// Chromium, and pages that notice everything that goes wrong in them.
+// Chromium, and pages that record everything that goes wrong in them.
 
 import { chromium } from 'playwright-core';
 
@@ -6,7 +6,7 @@ import { required } from './environment.mjs';
 import { launchFirefox } from './firefox.mjs';
 import { PATIENCE } from './limits.mjs';
 
-/** Headless, in a container, as any user, and silent on the network. */
+/** Headless, in a container, as any user, and without network traffic of its own. */
 export const FLAGS = [
   '--no-sandbox',
   '--disable-gpu',
@@ -21,20 +21,20 @@ export const FLAGS = [
 /** Whether {@link launchAnyBrowser} starts Firefox; otherwise it is Chromium. */
 export const IS_FIREFOX = process.env.STEADY_SOCKET_BROWSER === 'firefox';
 
-/** How often Chromium is started at most, for one browser. */
+/** How often to start Chromium at most, for one browser. */
 const STARTS = 3;
 
-/** What the error of a start has in it if the process crashed by itself; one killed for being late is not meant. */
+/** Matches the error of a start whose process crashed by itself; one killed for being late does not match. */
 const CRASHED = /signal=(SIG(?:ABRT|BUS|ILL|SEGV|TRAP))/;
 
 /**
- * Starts Chromium, and again if it crashes.
+ * Starts Chromium, and retries if it crashes.
  *
- * Its main process did so now and then (a segmentation fault) on a machine with little to spare, before there was any
- * page. Nothing that is tested has run by then; that it happened is said.
+ * Its main process crashed now and then (with a segmentation fault) on a machine short of resources, before there was
+ * any page. Nothing under test has run by then, and the crash is reported.
  *
  * @param start - starts it once; an error names the signal that ended the process, as Playwright's do
- * @returns what `start` gave
+ * @returns the result of `start`
  */
 export async function startAgainIfCrashed(start) {
   for (let count = 1; ; count += 1) {
@@ -55,11 +55,11 @@ export function launchBrowser(flags = []) {
 }
 
 /**
- * Starts the browser that the environment names, for tests that run in each.
+ * Starts the browser named in the environment, for tests that run in each.
  *
- * @param options.anyCertificate - whether it takes certificates that nobody vouches for
+ * @param options.anyCertificate - whether to accept untrusted certificates
  * @returns `goto(url)`, `reload()` and `evaluate(function, argument)`, which act on its one page; `close`; and in
- *   Chromium also what {@link openPage} gives
+ *   Chromium also the result of {@link openPage}
  */
 export async function launchAnyBrowser({ anyCertificate = false } = {}) {
   if (IS_FIREFOX) return launchFirefox({ anyCertificate });
@@ -76,12 +76,12 @@ export async function launchAnyBrowser({ anyCertificate = false } = {}) {
 }
 
 /**
- * Opens a page in a context of its own.
+ * Opens a page in its own context.
  *
  * @param browser - from {@link launchBrowser}
  * @param options - Playwright's options for the context: viewport, colour scheme and so on
- * @returns the page, `complaints` (every uncaught error, console error, violation of the content security policy
- *   and crash, as they come) and `close`
+ * @returns the page, `complaints` (every uncaught error, console error, violation of the content security policy and
+ *   crash, in order) and `close`
  */
 export async function openPage(browser, options = {}) {
   const context = await browser.newContext(options);
@@ -91,7 +91,7 @@ export async function openPage(browser, options = {}) {
   page.on('crash', () => complaints.push('the renderer crashed'));
   page.on('pageerror', (error) => complaints.push(`uncaught: ${error.message}`));
   page.on('console', (message) => {
-    // Chromium itself reports every failed handshake and every request that went wrong as an error.
+    // Chromium itself reports every failed handshake and every failed request as an error.
     if (message.type() === 'error') complaints.push(`console: ${message.text()}`);
   });
   await page.addInitScript(() => {

@@ -1,4 +1,4 @@
-// What the task runner hands over: addresses, paths and programs.
+// What the task runner provides: addresses, paths and programs.
 
 import { mkdir, mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -21,7 +21,7 @@ const MEANINGS = {
   PYTHON: 'a Python that has the package `websockets`',
 };
 
-/** The value of a variable that these tests need; says what it is when it is missing. */
+/** The value of a variable that these tests need; if it is missing, the error explains it. */
 export function required(name) {
   const value = process.env[name];
   if (!value) {
@@ -30,19 +30,19 @@ export function required(name) {
   return value;
 }
 
-/** The server's address without a slash at its end; that of the one with TLS for `https` and `wss`. */
+/** The server's address without a trailing slash; for `https` and `wss` that of the server with TLS. */
 export function serverAddress(scheme = 'http') {
   const url = new URL(required(['https', 'wss'].includes(scheme) ? 'STEADY_SOCKET_SECURE_SERVER' : 'STEADY_SOCKET_SERVER'));
   return `${scheme}://${url.host}`;
 }
 
-/** Beside the packages that the tests use, where what is imported from them is found. */
+/** Next to the packages that the tests use, so that imports of them resolve. */
 const INSIDE = fileURLToPath(new URL('../.scratch', import.meta.url));
 
 /**
  * A new, empty folder that the caller removes.
  *
- * @param inside - whether it is to find the packages of the tests
+ * @param inside - whether imports of the tests' packages must resolve there
  */
 export async function scratchFolder(purpose, inside = false) {
   const parent = inside ? INSIDE : path.join(tmpdir(), 'steady-socket-tests');
@@ -50,7 +50,7 @@ export async function scratchFolder(purpose, inside = false) {
   return mkdtemp(path.join(parent, `${purpose}-`));
 }
 
-/** The path of an artefact, in a folder that exists. */
+/** The path of an artefact, in an existing folder. */
 export async function artifact(name) {
   const folder = required('STEADY_SOCKET_ARTIFACTS');
   await mkdir(folder, { recursive: true });

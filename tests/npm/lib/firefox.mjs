@@ -1,4 +1,4 @@
-// Firefox as it is installed, driven by geckodriver over WebDriver.
+// The installed Firefox, driven by geckodriver over WebDriver.
 
 import { spawn } from 'node:child_process';
 
@@ -6,7 +6,7 @@ import { required } from './environment.mjs';
 import { PATIENCE, within } from './limits.mjs';
 
 /**
- * Silent on the network, and without the waits, up to a minute, that it puts before the next connection to where
+ * No network traffic of its own, and none of its delays (up to a minute) before the next connection to an address where
  * one has failed.
  */
 const PREFERENCES = {
@@ -25,8 +25,8 @@ const PREFERENCES = {
 /**
  * Starts Firefox, headless and with a fresh profile.
  *
- * @param options.anyCertificate - whether it takes certificates that nobody vouches for
- * @returns its `name`; `goto`, `reload`, `evaluate` and `close`, as of a page of Playwright's; and `read`
+ * @param options.anyCertificate - whether to accept untrusted certificates
+ * @returns its `name`; `goto`, `reload`, `evaluate` and `close`, as on a Playwright page; and `read`
  */
 export async function launchFirefox({ anyCertificate = false } = {}) {
   const driver = spawn(required('GECKODRIVER'), ['--port', '0', '--binary', required('FIREFOX')], {
@@ -56,7 +56,7 @@ export async function launchFirefox({ anyCertificate = false } = {}) {
       reload: () => ask('POST', `${session}/refresh`, {}),
       evaluate: (run, argument = null) => execute(`return (${run})(arguments[0]);`, argument),
       name: `Firefox ${capabilities.browserVersion}`,
-      /** Opens a page, and gives the text of its body when that is marked as done. */
+      /** Opens a page, and returns the text of its body once that is marked as done. */
       async read(url, patience) {
         await goto(url);
         const deadline = Date.now() + patience;
@@ -81,7 +81,7 @@ export async function launchFirefox({ anyCertificate = false } = {}) {
   }
 }
 
-/** The address that the driver says it listens at. */
+/** The address that the driver reports to listen on. */
 function listening(driver) {
   return new Promise((resolve, reject) => {
     let said = '';

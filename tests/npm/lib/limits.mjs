@@ -1,13 +1,13 @@
-// How long anything may take before a test gives up on it. A ceiling against hanging, not an expectation:
-// nothing is measured against it.
+// How long anything may take before a test gives up on it. A ceiling against hanging, not an expectation: no test
+// judges by it.
 
-/** Milliseconds for one thing to happen: a page to load, a connection to recover, a text to appear. */
+/** For one thing to happen, in milliseconds: a page to load, a connection to recover, a text to appear. */
 export const PATIENCE = 30_000;
 
-/** Milliseconds for one test. */
+/** For one test, in milliseconds. */
 export const TEST_TIMEOUT = 120_000;
 
-/** Settles as `promise` does, or rejects after `PATIENCE`, saying what did not happen. */
+/** Settles as `promise` does, or rejects after `PATIENCE`, stating what did not happen. */
 export async function within(promise, what) {
   let timer;
   const late = new Promise((_, reject) => {

@@ -10,7 +10,7 @@ import { PATIENCE } from './limits.mjs';
 
 const execute = promisify(execFile);
 
-/** Runs a program to its end; its output is in the error when it fails. */
+/** Runs a program to its end; if it fails, the error has its output. */
 export async function runProgram(program, args, options = {}) {
   try {
     return await execute(program, args, { timeout: 4 * PATIENCE, ...options });
@@ -23,7 +23,7 @@ export async function runProgram(program, args, options = {}) {
  * Installs the packed package in a new project.
  *
  * @param purpose - a word for the folder's name
- * @param options.inside - whether the project is to find the packages of the tests
+ * @param options.inside - whether imports of the tests' packages must resolve in the project
  * @returns `project` (the project's folder), `folder` (the installed package's) and `remove`
  */
 export async function installPackage(purpose, { inside = false } = {}) {

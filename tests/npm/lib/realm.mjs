@@ -1,4 +1,4 @@
-// A page of the test's own, with the installed package at `/pkg/`, on the origin that the server allows.
+// A page for one test, with the installed package at `/pkg/`, on the origin that the server allows.
 
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -12,16 +12,16 @@ import { serveStatic, strictPolicy } from './static-server.mjs';
 const TESTS = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 
 /**
- * Installs the package, serves it, and opens an empty page beside it.
+ * Installs the package, serves it, and opens an empty page next to it.
  *
  * @param options.purpose - a word for the scratch folder's name
- * @param options.routes, options.intercept - as {@link serveStatic} takes them, beside `/pkg/`, `/face/`
- *   and the page
- * @param options.secure - whether the page is to reach the server that has TLS
- * @returns `page` and `complaints` as {@link openPage} gives them, in Chromium; `reload`; `evaluate(what,
- *   function, argument)`, which runs a function in the page with a ceiling on its time; `call(what, module, name,
- *   argument)`, which does that with what a module of the page exports; `origin`; `project` and `folder`, where the
- *   package is installed; and `close`
+ * @param options.routes, options.intercept - as {@link serveStatic} takes them, in addition to `/pkg/`, `/face/` and
+ *   the page
+ * @param options.secure - whether the page connects to the server with TLS
+ * @returns `page` and `complaints` as returned by {@link openPage}, in Chromium; `reload`; `evaluate(what, function,
+ *   argument)`, which runs a function in the page with a time limit; `call(what, module, name, argument)`, which does
+ *   the same with an export of one of the page's modules; `origin`; `project` and `folder`, where the package is
+ *   installed; and `close`
  */
 export async function openRealm({ purpose, routes = {}, intercept, secure = false }) {
   const cleanups = [];

@@ -1,4 +1,4 @@
-// A small web server for test pages, with the header under which the package promises to work.
+// A small web server for test pages, which sends the policy under which the package promises to work.
 
 import { createServer } from 'node:http';
 import { readFile } from 'node:fs/promises';
@@ -15,14 +15,14 @@ const TYPES = {
 };
 
 /**
- * The strictest policy under which the package works: nothing inline, WebAssembly allowed, and connections to
- * this machine, or to what `connect` says.
+ * The strictest policy under which the package works: nothing inline, WebAssembly allowed, and connections to this
+ * machine, or to `connect`.
  */
 export function strictPolicy({ wasm = true, connect = 'http://127.0.0.1:* ws://127.0.0.1:*' } = {}) {
   return [
     "default-src 'none'",
     `script-src 'self'${wasm ? " 'wasm-unsafe-eval'" : ''}`,
-    // Where a program makes workers from blobs, its policy has to say so.
+    // Programs that create workers from blobs need this in their policy.
     "worker-src 'self' blob:",
     "style-src 'self'",
     "img-src 'self' data:",
@@ -35,11 +35,11 @@ export function strictPolicy({ wasm = true, connect = 'http://127.0.0.1:* ws://1
 /**
  * Serves pages on 127.0.0.1.
  *
- * @param port - 0 takes a free one
- * @param routes - `{ '/prefix/': folder }`: files under a folder; `{ '/path': { type, body } }`: a page
- * @param intercept - called with the path of every request; may return `{ status, type, body, policy, caching }`,
- *   each optional, to answer differently, or nothing to let it be
- * @param headers - further headers of every answer
+ * @param port - 0 picks a free one
+ * @param routes - `{ '/prefix/': folder }`: files in a folder; `{ '/path': { type, body } }`: a page
+ * @param intercept - called with the path of every request; may return `{ status, type, body, policy, caching }`, each
+ *   optional, to change the response, or nothing
+ * @param headers - additional headers of every response
  * @returns the origin and `close`, which waits until the port is free
  */
 export async function serveStatic({ port = 0, routes = {}, intercept = () => undefined, headers = {} }) {

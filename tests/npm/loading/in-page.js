@@ -1,8 +1,9 @@
-// What loading.test.mjs does in a page. The entries are imported when they are wanted: some import what others do not.
+// The part of loading.test.mjs that runs in a page. The entries are imported when needed: some import what others do
+// not.
 
 import { BAD, GOOD, REFUSED } from './sources.js';
 
-/** The answer to a socket, or why it closed. */
+/** The server's answer on a socket, or why it closed. */
 function greet(Class, url) {
   return new Promise((resolve) => {
     const socket = new Class(url);
@@ -25,7 +26,7 @@ export async function loadFrom(what, place, url) {
   const { ReconnectingWebSocket, load } = await import('/pkg/index.js');
   const module = GOOD[what](place);
   await load({ module });
-  // Once there, neither the same nor none is too late.
+  // Once loaded, passing the same source, or none, is not too late.
   await load({ module });
   await load();
   return greet(ReconnectingWebSocket, url);
@@ -78,7 +79,7 @@ export async function failAndRepair(what, place, url) {
 
 export async function failByNeverSettling(place, url) {
   const { ReconnectingWebSocket, load } = await import('/pkg/index.js');
-  // Long timers run when they are told to.
+  // Long timers run on demand.
   const long = [];
   const given = globalThis.setTimeout;
   globalThis.setTimeout = (run, delay, ...rest) => (delay >= 10_000 ? long.push(run) : given(run, delay, ...rest));
@@ -96,7 +97,7 @@ export async function loadTooLate(place, url) {
   const during = await refusal(load, { module: place });
   await load();
   const later = await refusal(load, { module: place });
-  // Refused, too; that it rejects is then nobody's to handle.
+  // Refused, too; the promise's own rejection must not surface as unhandled.
   const unhandled = [];
   addEventListener('unhandledrejection', ({ reason }) => unhandled.push(reason.message));
   await refusal(load, { module: Promise.reject(new Error('never looked at')) });
@@ -105,7 +106,7 @@ export async function loadTooLate(place, url) {
   return [during, later, greeting, ...unhandled];
 }
 
-/** A worker that is handed the module, compiled. */
+/** A worker that receives the compiled module. */
 export async function loadInWorker(place, url) {
   const module = await GOOD['a WebAssembly.Module'](place);
   const worker = new Worker('/loading/worker.js', { type: 'module' });

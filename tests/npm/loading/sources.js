@@ -1,4 +1,4 @@
-// What the WebAssembly module is loaded from in the tests: functions that run in a page.
+// The sources from which the tests load the WebAssembly module: functions that run in a page.
 
 const bytesOf = async (place) => (await fetch(place)).arrayBuffer();
 
@@ -9,7 +9,7 @@ function frame() {
   return element.contentWindow;
 }
 
-/** Each makes the option `module` of where the file is, which is asked for once. */
+/** Each turns the location of the file, which is fetched once, into the option `module`. */
 export const GOOD = {
   'an absolute URL': (place) => new URL(place, location.href).href,
   'a URL relative to the page': (place) => `..${place}`,
@@ -32,7 +32,7 @@ export const GOOD = {
   'a WebAssembly.Module of another realm': async (place) => frame().WebAssembly.compile(await bytesOf(place)),
 };
 
-/** What the option does not take at all. */
+/** Values that the option rejects. */
 export const REFUSED = {
   null: () => null,
   'a number': () => 7,
@@ -50,14 +50,14 @@ export const REFUSED = {
 };
 
 const HEAD = [0, 0x61, 0x73, 0x6d, 1, 0, 0, 0];
-/** The name of what the right module starts with. */
+/** The name of the export that starts the right module. */
 const START = [...'__wbindgen_start'].map((character) => character.charCodeAt(0));
-/** One type of function, and an import of one. */
+/** One function type, and an import of that type. */
 const TYPE = [1, 4, 1, 0x60, 0, 0];
 const IMPORT = [2, 7, 1, 1, 0x6d, 1, 0x66, 0, 0];
 const EXPORT = [7, START.length + 4, 1, START.length, ...START, 0, 0];
 
-/** Each gives a module that cannot be loaded; and what is said of it. */
+/** Each returns a module that cannot be loaded, and the expected error. */
 export const BAD = {
   'a file that is not there': [() => '/nowhere.wasm', /the answer for http:.*\/nowhere\.wasm is 404 Not Found$/],
   'a page in place of a file': [

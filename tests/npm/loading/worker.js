@@ -1,4 +1,4 @@
-// Loads the module that a page has compiled: `{ module, url }` in, the greeting out.
+// Loads the module that a page has compiled: receives `{ module, url }`, posts the greeting.
 
 import { load } from '/pkg/index.js';
 

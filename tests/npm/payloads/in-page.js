@@ -1,12 +1,12 @@
-// What payloads.test.mjs does in a page.
+// The part of payloads.test.mjs that runs in a page.
 
-/** Stands in every payload, and nowhere else. */
+/** Part of every payload, and of nothing else. */
 const MARK = 'a payload, unlike anything else: 5Y6rCq0vXo';
-/** Each as long as the server takes. Together they are several times the module's memory. */
+/** Each as long as the server accepts. Together they are several times the module's memory. */
 const LONG = MARK.repeat(Math.floor(60_000 / MARK.length));
 const COUNT = 120;
 
-/** The memory of the module, from the moment that it is loaded. */
+/** The module's memory, from the moment it is loaded. */
 let memory;
 for (const name of ['instantiate', 'instantiateStreaming']) {
   const original = WebAssembly[name];
@@ -17,7 +17,7 @@ for (const name of ['instantiate', 'instantiateStreaming']) {
   };
 }
 
-/** Whether the memory has the mark, as UTF-8 or as UTF-16. */
+/** Whether the memory contains the mark, as UTF-8 or as UTF-16. */
 function hasMark() {
   const text = new TextDecoder('latin1').decode(new Uint8Array(memory.buffer));
   return text.includes(MARK) || text.includes([...MARK].join('\0'));
@@ -27,7 +27,10 @@ const bytes = () => new TextEncoder().encode(LONG);
 
 const DROP_IN = { text: () => LONG, buffer: () => bytes().buffer, view: bytes, blob: () => new Blob([LONG]) };
 
-/** Sends many, the first half before the connection is open, waits for their echoes, and loses one to a queue that is closed. */
+/**
+ * Sends many messages, the first half before the connection is open, waits for their echoes, and loses one from a queue
+ * by closing it.
+ */
 export async function passThrough(kind, url) {
   const { ReconnectingWebSocket, TypedSocket, load } = await import('/pkg/index.js');
   const { msgpack } = await import('/pkg/typed/msgpack.js');
@@ -59,7 +62,7 @@ export async function passThrough(kind, url) {
   return { echoes, grown: memory.buffer.byteLength - before, found: hasMark() };
 }
 
-/** A text that the module needs is found, so others would be. */
+/** Finds a text that the module does need, which proves that others would be found. */
 export async function closeWithReason(url) {
   const { ReconnectingWebSocket, load } = await import('/pkg/index.js');
   await load();

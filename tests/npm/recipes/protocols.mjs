@@ -1,4 +1,4 @@
-// A server for each protocol, which sends numbers to whoever subscribes: the library's own where there is one, and
+// A server for each protocol, which sends numbers to every subscriber: the library's own server if there is one,
 // otherwise as much of the protocol as its client uses.
 
 import { GraphQLInt, GraphQLObjectType, GraphQLSchema } from 'graphql';
@@ -88,7 +88,7 @@ function rpc({ subscriptions }) {
   };
 }
 
-/** What y-websocket's server is: the protocol of `y-protocols`, in which everybody gets every update. */
+/** The equivalent of y-websocket's server: the protocol of `y-protocols`, in which everybody gets every update. */
 function yjs({ wss, subscriptions }) {
   const SYNC = 0;
   const doc = new Y.Doc();
@@ -125,7 +125,7 @@ function yjs({ wss, subscriptions }) {
   };
 }
 
-/** MQTT by aedes. */
+/** MQTT, using aedes. */
 async function mqtt({ wss, subscriptions }) {
   const broker = await Aedes.createBroker({ heartbeatInterval: 60_000 });
   let value = 0;
@@ -174,7 +174,7 @@ function phoenix({ wss, subscriptions }) {
   });
 }
 
-/** As much of Ethereum's JSON-RPC as a subscription to blocks takes. */
+/** As much of Ethereum's JSON-RPC as a subscription to blocks needs. */
 function ethereum({ wss, subscriptions }) {
   wss.on('connection', (websocket) => {
     const ends = new Map();
@@ -200,7 +200,7 @@ function ethereum({ wss, subscriptions }) {
   });
 }
 
-/** JSON, as a program may speak it with itself. */
+/** JSON, in a program's own protocol. */
 function json({ wss, subscriptions }) {
   wss.on('connection', (websocket) => {
     let end = () => {};
@@ -212,7 +212,7 @@ function json({ wss, subscriptions }) {
   });
 }
 
-/** By the name of the recipe's file, without its ending. */
+/** By the name of the recipe's file, without its extension. */
 export const PROTOCOLS = {
   'graphql-ws': graphql,
   stompjs: stomp,

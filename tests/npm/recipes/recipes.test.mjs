@@ -1,5 +1,5 @@
 // The programs of docs/recipes.md, each in a process of its own, against a server of its protocol: how many connections
-// there are at each moment, and what is left afterwards.
+// exist at each moment, and what is left afterwards.
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
@@ -17,7 +17,7 @@ import { startServer } from './server.mjs';
 
 const DOCUMENT = fileURLToPath(new URL('../../../docs/recipes.md', import.meta.url));
 
-/** Where the recipes of a library are, and what else they import. */
+/** The libraries of the recipes, and the other packages they import. */
 const PACKAGES = ['graphql-ws', 'graphql', '@stomp/stompjs', 'rpc-websockets', 'y-websocket', 'yjs', 'mqtt', 'phoenix', 'viem', 'rxjs', 'ws'];
 
 describe('docs/recipes.md', { timeout: 4 * TEST_TIMEOUT, concurrency: 3 }, () => {
@@ -36,7 +36,7 @@ describe('docs/recipes.md', { timeout: 4 * TEST_TIMEOUT, concurrency: 3 }, () =>
   });
   after(() => installed?.remove());
 
-  /** Runs a program of the project while a test uses it. So many handshakes are refused at first. */
+  /** Runs a program of the project while a test uses it. The given number of handshakes is refused first. */
   async function running(file, refused, use) {
     const [name] = file.split('.');
     const server = await startServer(PROTOCOLS[name]);
@@ -48,10 +48,10 @@ describe('docs/recipes.md', { timeout: 4 * TEST_TIMEOUT, concurrency: 3 }, () =>
       if (line.startsWith('shows ')) shown += 1;
       else said.push(line);
     });
-    // viem reports every attempt that fails.
+    // viem reports every failed attempt.
     program.stderr.setEncoding('utf8').on('data', (text) => { if (name !== 'viem') said.push(text); });
     const exit = new Promise((resolve) => { program.once('close', resolve); });
-    /** Waits for a condition; an error says how far it came. */
+    /** Waits for a condition; an error states how far it got. */
     const becomes = async (condition, what) => {
       try {
         await within((async () => {
@@ -70,9 +70,9 @@ describe('docs/recipes.md', { timeout: 4 * TEST_TIMEOUT, concurrency: 3 }, () =>
         said,
         exit: () => within(exit, 'the end of the program'),
         stop: () => program.stdin.end('stop\n'),
-        /** The server's numbers come, over its only connection. */
+        /** Asserts that the server's numbers arrive, over its only connection. */
         async works() {
-          // More than an earlier connection may have left on the way.
+          // More than an earlier connection may have left in flight.
           const enough = shown + 4;
           await becomes(() => shown >= enough, 'numbers came');
         },
@@ -138,7 +138,7 @@ describe('docs/recipes.md', { timeout: 4 * TEST_TIMEOUT, concurrency: 3 }, () =>
       assert.deepEqual([server.counts.made, server.counts.most], [4, 1]);
     }));
 
-    // viem makes its first connection once.
+    // viem does not retry its first connection.
     const isFirstTriedAgain = name !== 'viem';
     test(`${name}: makes no connection any more when it is ended while there is none`, () => running(`${name}.js`, isFirstTriedAgain ? 1 : 0, async ({ server, said, works, becomes, stop, exit, leavesNothing }) => {
       await works();

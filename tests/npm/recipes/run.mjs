@@ -1,4 +1,4 @@
-// Runs a recipe in a program of its own: prints what it shows, ends it when told to, and then has nothing else to do.
+// Runs a recipe in its own process: prints what it shows, ends it on request, and then has nothing else to do.
 //
 //     node run.mjs RECIPE ADDRESS
 
@@ -12,7 +12,7 @@ const [recipe, address] = process.argv.slice(2);
 
 // As in a browser.
 globalThis.WebSocket ??= WebSocket;
-// Waits are near the shortest that they can be.
+// Waits are close to their minimum.
 const { random } = Math;
 Math.random = () => random() / 20;
 

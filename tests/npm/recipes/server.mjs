@@ -1,25 +1,25 @@
-// What the servers of all protocols share: it counts connections, and ends them as a test says.
+// What the servers of all protocols share: counting connections, and ending them when a test says so.
 
 import { createServer } from 'node:http';
 
 import { WebSocketServer } from 'ws';
 
-/** Milliseconds between the numbers that a server sends to whoever has subscribed. */
+/** The interval of the numbers that a server sends to each subscriber, in milliseconds. */
 export const PERIOD = 50;
 
 /**
  * Starts a server on a free port of 127.0.0.1.
  *
- * @param protocol - called with `wss`, a `WebSocketServer` whose `connection` events come, and `subscriptions`, a set of
- *   whatever stands for one; may return `close`, and `wss`, if the protocol's library has made its own
- * @returns the address, the numbers of connections, and what ends them
+ * @param protocol - called with `wss`, a `WebSocketServer` that emits `connection` events, and `subscriptions`, a set
+ *   with an object for each subscription; may return `close`, and `wss`, if the protocol's library has created its own
+ * @returns the address, the numbers of connections, and functions that end them
  */
 export async function startServer(protocol) {
   const http = createServer((_, response) => { response.writeHead(426).end(); });
   const subscriptions = new Set();
   const own = new WebSocketServer({ noServer: true });
   const { wss = own, close = () => {} } = await protocol({ wss: own, subscriptions, http }) ?? {};
-  /** TCP connections that were upgraded, or would be. */
+  /** TCP connections that are upgraded, or about to be. */
   const live = new Set();
   let refusals = 0;
   const counts = { made: 0, most: 0, refused: 0 };
@@ -49,7 +49,7 @@ export async function startServer(protocol) {
     counts,
     live: () => live.size,
     subscriptions: () => subscriptions.size,
-    /** Handshakes that follow are refused, so many. */
+    /** Refuses the given number of subsequent handshakes. */
     refuse(count) { refusals = count; },
     /** Ends all connections without a close frame. */
     cut() { for (const websocket of wss.clients) websocket.terminate(); },
@@ -63,7 +63,7 @@ export async function startServer(protocol) {
   };
 }
 
-/** Calls `send` with 1, 2, 3, … until the connection ends, or what is returned is called. */
+/** Calls `send` with 1, 2, 3, … until the connection ends or the returned function is called. */
 export function tick(subscriptions, websocket, send) {
   const subscription = {};
   subscriptions.add(subscription);

@@ -5,6 +5,6 @@ import { runtime } from './lib/programs.mjs';
 
 describeRuntime('Deno', {
   program: runtime('deno'),
-  // Nothing but what the programs need: to read the package, and to reach the server.
+  // Only the permissions that the programs need: to read the package, and to reach the server.
   args: ['run', '--quiet', '--no-remote', '--node-modules-dir=manual', '--allow-read=.', '--allow-net=127.0.0.1'],
 });

@@ -1,4 +1,4 @@
-// docs/runtimes.md and the package's readme say what is tested here, and their programs run.
+// docs/runtimes.md and the package's readme list what is tested here, and their programs run.
 
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';

@@ -1,4 +1,4 @@
-// esbuild, with the file of the WebAssembly module copied beside what it makes, and with the module embedded.
+// esbuild, with the WebAssembly file copied next to its output, and with the module embedded.
 
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';

@@ -1,4 +1,4 @@
-// Next: a server component, a route handler and a component of the client, built once by its default bundler.
+// Next: a server component, a route handler and a client component, built once by its default bundler.
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';

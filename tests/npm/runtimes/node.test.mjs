@@ -1,4 +1,4 @@
-// Node: the one that runs the tests, with the WebSocket of the package `ws`, and Node 22, the oldest with one of its own.
+// Node: the version that runs the tests, with the WebSocket of the package `ws`, and Node 22, the oldest with its own.
 
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
@@ -23,7 +23,7 @@ describe('Node with require', { timeout: TEST_TIMEOUT }, () => {
 
   const ENTRIES = ['steady-socket', 'steady-socket/inline', 'steady-socket/websocket', 'steady-socket/websocket/inline'];
 
-  /** Runs a program in CommonJS, in which `server` is the hello server's address. */
+  /** Runs a CommonJS program, in which `server` is the hello server's address. */
   const run = async (source, ...args) => {
     const program = `const server = ${JSON.stringify(serverAddress('ws'))};\n${source}`;
     const { stdout } = await runProgram(process.execPath, [...args, '--input-type=commonjs', '--eval', program], { cwd: consumer.project });
@@ -35,7 +35,7 @@ describe('Node with require', { timeout: TEST_TIMEOUT }, () => {
     socket.send('Ada');
     socket.onmessage = ({ data }) => { console.log(data); socket.close(); };
   `;
-  // Such as Node 20.16: then it gets CommonJS.
+  // As in Node 20.16: then it gets CommonJS.
   const OLD = process.allowedNodeEnvironmentFlags.has('--experimental-require-module') ? ['--no-experimental-require-module'] : [];
 
   for (const entry of ENTRIES) {
@@ -74,7 +74,7 @@ describe('Node with a file whose address is for pages', { timeout: TEST_TIMEOUT 
     try {
       const file = path.join(consumer.folder, 'file.js');
       const source = await readFile(file, 'utf8');
-      // What webpack leaves of the expression for a server of Next.
+      // The form in which webpack leaves the expression for a Next server.
       const bundled = source.replace("new URL('./steady-socket.wasm', import.meta.url)", "{ href: '/_next/static/media/steady-socket.wasm' }");
       assert.notEqual(bundled, source);
       await writeFile(file, bundled);
@@ -97,7 +97,7 @@ describe('Node without something of the platform', { timeout: 2 * TEST_TIMEOUT, 
   const withoutForLoading = (names) => `the WebAssembly module of steady-socket could not be loaded: there is no ${names} here`;
   const withoutForSockets = (names) => `TypeError: ReconnectingWebSocket: there was no ${names} when steady-socket was imported; define what is missing before that`;
 
-  // For each what loading says, and what a socket does that is made then.
+  // For each, the error of loading, and what a socket created then does.
   for (const [missing, loaded, made] of [
     [['WebSocket'], 'loaded', 'TypeError: ReconnectingWebSocket: there is no global WebSocket here; give the constructor of one in the option WebSocket'],
     [['performance'], 'loaded', WORKS],

@@ -1,4 +1,4 @@
-// Parcel, told to look at what packages export.
+// Parcel, configured to respect `exports` of packages.
 
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
@@ -16,7 +16,7 @@ const CONFIGURED = '"@parcel/resolver-default": { "packageExports": true }';
 
 describe('Parcel', { timeout: 2 * TEST_TIMEOUT }, () => {
   let consumer;
-  // Where it finds Parcel's own packages, which it looks for from the project on.
+  // There it finds Parcel's own packages, which it looks up starting from the project.
   before(async () => { consumer = await makeProject('parcel', { files: 'app', inside: true }); });
   after(() => consumer?.remove());
 
@@ -24,7 +24,7 @@ describe('Parcel', { timeout: 2 * TEST_TIMEOUT }, () => {
     const { project, folder } = consumer;
     const readme = await readFile(path.join(folder, 'README.md'), 'utf8');
     assert.ok(readme.includes(CONFIGURED), 'the readme has the line');
-    // Code that two workers share would become a bundle of its own, in which Parcel 2.16.4 leaves out what they import.
+    // Code shared by two workers would become a bundle of its own, from which Parcel 2.16.4 omits what they import.
     const apart = '"@parcel/bundler-default": { "minBundleSize": 10000000 }';
     await writeFile(path.join(project, 'package.json'), `{ "name": "consumer", "private": true, "type": "module", ${CONFIGURED}, ${apart} }`);
     const args = ['build', 'index.html', '--no-cache', '--no-source-maps', '--log-level', 'warn'];
@@ -33,7 +33,7 @@ describe('Parcel', { timeout: 2 * TEST_TIMEOUT }, () => {
     const dist = path.join(project, 'dist');
     const files = (await readdir(dist)).filter((name) => name.endsWith('.wasm'));
     assert.equal(files.length, 1);
-    // It writes an import map into the page.
+    // Parcel writes an import map into the page.
     const policy = strictPolicy({ connect: 'ws://127.0.0.1:*' }).replace("script-src 'self'", "script-src 'self' 'unsafe-inline'");
     assert.deepEqual(await visitFolder(dist, policy), Array(3).fill(`/${files[0]}`));
   });

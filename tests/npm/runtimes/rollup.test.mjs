@@ -1,4 +1,4 @@
-// Rollup, with the two plugins that an application needs in any case, or for files.
+// Rollup, with the two plugins that an application needs for packages and for files.
 
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
@@ -23,7 +23,7 @@ describe('Rollup', { timeout: 2 * TEST_TIMEOUT }, () => {
     const dist = path.join(project, 'dist');
     const bundle = await rollup({
       input: ['main.js', 'worker.js', 'shared-worker.js'].map((file) => path.join(project, file)),
-      // The plugin adds workers as assets, as they are; those that are bundled have these names.
+      // The plugin adds workers as unprocessed assets; the bundled workers have these names.
       plugins: [nodeResolve(), importMetaAssets({ exclude: '**/main.js' })],
       onLog: (_, { message }) => assert.fail(message),
     });

@@ -1,5 +1,5 @@
-// A bundle has what loads the module, although the program names nothing of that. That it has no more than it needs is
-// tested by ../typed/size.test.mjs.
+// A bundle contains the code that loads the module, although the program does not name any of it.
+// ../typed/size.test.mjs tests that it contains no more than it needs.
 
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
@@ -24,7 +24,7 @@ const CLASSES = {
   TypedSocket: (url) => `const socket = new TypedSocket('${url}/hello', { protocols: 'hello.json' }); socket.send({ type: 'hello', name: 'Ada' }); for await (const { text } of socket) { console.log(text); socket.close(); }`,
 };
 
-/** Bundles `entry.js` of a folder for Node, and gives the path of the result. */
+/** Bundles `entry.js` of a folder for Node, and returns the path of the result. */
 const BUNDLERS = {
   async esbuild(project, name) {
     const outfile = path.join(project, name, 'esbuild.js');

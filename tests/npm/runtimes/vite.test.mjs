@@ -1,4 +1,4 @@
-// Vite: its development server, with the optimiser of dependencies, and what it builds.
+// Vite: its development server, with the dependency optimiser, and its builds.
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
@@ -17,7 +17,7 @@ const PORT = required('STEADY_SOCKET_PAGE_ORIGIN_PORT');
 
 for (const [name, config] of [
   ['vite', null],
-  // Its optimiser moves the package's JavaScript away from the file. The readme has the line.
+  // Its optimiser separates the package's JavaScript from the file. The readme has the line.
   ['vite-7', "optimizeDeps: { exclude: ['steady-socket'] }"],
 ]) {
   const program = path.join(MODULES, name, 'bin/vite.js');
@@ -27,10 +27,10 @@ for (const [name, config] of [
     before(async () => { consumer = await makeProject(name, { files: 'app' }); });
     after(() => consumer?.remove());
 
-    /** Runs a server of Vite's while a test uses it. */
+    /** Runs a Vite server while a test uses it. */
     async function serving(args, use) {
       const vite = spawn(process.execPath, [program, ...args, '--host', '127.0.0.1', '--port', PORT, '--strictPort'], {
-        // Where CI is set it would colour the address, which is looked for.
+        // With CI set, it would colour the address, which the test parses.
         cwd: consumer.project, env: { ...process.env, NO_COLOR: '1' }, stdio: ['ignore', 'pipe', 'pipe'],
       });
       const ended = new Promise((resolve) => { vite.once('exit', resolve); });
@@ -71,7 +71,7 @@ for (const [name, config] of [
       const modules = await serving(['preview'], visit);
       assert.equal(new Set(modules).size, 1, `${modules}`);
       assert.match(modules[0], /\/assets\/steady-socket-[\w-]+\.wasm$/);
-      // The preview has no content security policy.
+      // The preview server sends no content security policy.
       const { pathname } = new URL(modules[0]);
       assert.deepEqual(await visitFolder(path.join(consumer.project, 'dist')), Array(3).fill(pathname));
     });

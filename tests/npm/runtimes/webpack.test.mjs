@@ -1,4 +1,4 @@
-// webpack, with nothing configured but where its output goes.
+// webpack, without any configuration except its output folder.
 
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';

@@ -1,4 +1,4 @@
-// What becomes of sockets when the WebAssembly module fails, in virtual time: the packed package on the test kit. An
+// What happens to sockets when the WebAssembly module fails, in virtual time: the packed package on the test kit. An
 // instance fails because all of its memory is overwritten, as by a bug in it.
 
 import assert from 'node:assert/strict';
@@ -11,7 +11,7 @@ import { importPackage, nextEvent, turn } from '../typed/package.mjs';
 
 const URL_OF_CHAT = 'ws://example.test/chat';
 
-/** As many fresh instances are started within ten minutes. */
+/** How many fresh instances may start within ten minutes. */
 const MOST_FAILURES = 5;
 
 describe('when the WebAssembly module fails', { timeout: 4 * TEST_TIMEOUT }, () => {
@@ -22,7 +22,7 @@ describe('when the WebAssembly module fails', { timeout: 4 * TEST_TIMEOUT }, () 
   let page;
   let chance;
   let started = 0;
-  /** Every instance of the module that was started. */
+  /** Every instance of the module that has started. */
   const instances = [];
   const { instantiate } = WebAssembly;
 
@@ -45,7 +45,7 @@ describe('when the WebAssembly module fails', { timeout: 4 * TEST_TIMEOUT }, () 
     time = kit.fakeTime();
     page = new kit.FakePage();
     chance = kit.setChance(1);
-    // Long after the failures of the tests before, each of which had a clock of its own.
+    // Long after the failures of earlier tests, each of which had its own clock.
     started += 1;
     await time.advance(started * 700_000);
     await installed.typed.load();
@@ -56,7 +56,7 @@ describe('when the WebAssembly module fails', { timeout: 4 * TEST_TIMEOUT }, () 
 
   const complaints = () => console.error.mock.calls.map(({ arguments: [line] }) => line);
   const breakModule = () => new Uint8Array(instances.at(-1).exports.memory.buffer).fill(0xff);
-  /** Lets a fresh instance start, which takes no time on the clock of the test. */
+  /** Lets a fresh instance start, which takes no time on the test's clock. */
   const settle = async () => {
     await turn();
     await time.advance(0);
@@ -85,7 +85,7 @@ describe('when the WebAssembly module fails', { timeout: 4 * TEST_TIMEOUT }, () 
     }
   }
 
-  /** A socket that is open, and its connection. */
+  /** An open socket and its connection. */
   async function open(options) {
     const made = make(options);
     const connection = await server.nextConnection();
@@ -103,7 +103,7 @@ describe('when the WebAssembly module fails', { timeout: 4 * TEST_TIMEOUT }, () 
     const count = instances.length;
     const before = one.socket.snapshot();
     breakModule();
-    // Whatever it is that finds it.
+    // Whichever call discovers it.
     assert.equal(one.socket.readyState, 0);
     assert.equal(one.socket.state, 'waiting');
     one.socket.send('second');
@@ -178,7 +178,7 @@ describe('when the WebAssembly module fails', { timeout: 4 * TEST_TIMEOUT }, () 
     assert.equal(closes.socket.readyState, 3);
     assert.deepEqual([idle.seen, idle.socket.state, over.seen, over.socket.state], [[], 'idle', [], 'closed']);
     assert.equal(over.socket.snapshot().opens, 1);
-    // The server has asked for it.
+    // The server requested this wait.
     page.online();
     await time.advance(Number(wait.split(' ').at(-1)) - 1);
     assert.equal(waits.socket.state, 'waiting');
@@ -328,7 +328,7 @@ describe('when the WebAssembly module fails', { timeout: 4 * TEST_TIMEOUT }, () 
     made.socket.close();
   });
 
-  // The last: nothing works afterwards.
+  // The last test: nothing works afterwards.
   test('[R31] an instance that fails again and again is final, and the console is told what helps', async () => {
     const made = await open({ shouldReconnect: () => 1 });
     const waits = make({ shouldReconnect: () => 60_000 });

@@ -1,5 +1,5 @@
-// The test kit itself, as it is packed: every fault, the errors of what does not come, what is left, time, chance and
-// the page.
+// The packed test kit itself: every fault, the errors for what does not happen, leftovers, time, randomness and the
+// page.
 
 import assert from 'node:assert/strict';
 import { afterEach, before, after, beforeEach, describe, mock, test } from 'node:test';
@@ -33,7 +33,7 @@ describe('the test kit', { timeout: TEST_TIMEOUT }, () => {
     assert.equal(Object.getOwnPropertyDescriptor(performance, 'now'), undefined, 'the clock is the real one');
   });
 
-  /** Something that is put back when the test is over. */
+  /** Registers something to be restored when the test is over. */
   function keep(one) {
     cleanups.push(one);
     return one;
@@ -43,7 +43,7 @@ describe('the test kit', { timeout: TEST_TIMEOUT }, () => {
     return new installed.typed.ReconnectingWebSocket(url, protocols, options);
   }
 
-  /** A socket as browsers have it, and its connection, open. */
+  /** A socket with the interface of a browser's, and its connection, open. */
   async function plain(...given) {
     const socket = new WebSocket(URL_OF_CHAT, ...given);
     const seen = log(socket);
@@ -76,9 +76,9 @@ describe('the test kit', { timeout: TEST_TIMEOUT }, () => {
       const socket = make();
       const connection = await waiting;
       assert.equal(connection.state, state, name);
-      // What is open can be used at once.
+      // An open connection can be used at once.
       if (state === 'open') connection.send('hello');
-      // Asked for when it is there already.
+      // Requested when it already exists.
       const other = make();
       assert.equal((await server.nextConnection()).state, state, name);
       for (const one of [socket, other]) one.close();

@@ -1,5 +1,5 @@
-// What becomes of sockets while the WebAssembly module cannot be loaded, in virtual time: the packed package on the test
-// kit, each test with a copy of it that has loaded nothing yet.
+// What happens to sockets while the WebAssembly module cannot be loaded, in virtual time: the packed package on the
+// test kit, with a copy for each test that has loaded nothing yet.
 
 import assert from 'node:assert/strict';
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
@@ -17,7 +17,7 @@ const PLACE = 'https://example.test/steady-socket.wasm';
 
 const bytes = (...given) => new Response(new Uint8Array(given), { headers: { 'Content-Type': 'application/wasm' } });
 
-/** What is there in place of the module; the next time it may be right. */
+/** What is in the module's place; the next attempt may find the right file. */
 const FAILURES = {
   'a network that fails': () => Promise.reject(new TypeError('fetch failed')),
   'an answer 503': () => new Response('', { status: 503, statusText: 'Busy' }),
@@ -86,7 +86,7 @@ describe('while the module cannot be loaded', { timeout: 4 * TEST_TIMEOUT }, () 
     return { socket, seen };
   }
 
-  /** Starts to load from a place where there is something else. */
+  /** Starts to load from a place that contains something else. */
   async function begin(first, options = {}) {
     answer = first;
     const loaded = index.load({ module: PLACE }).then(() => 'loaded', ({ message }) => message);
@@ -223,7 +223,7 @@ describe('while the module cannot be loaded', { timeout: 4 * TEST_TIMEOUT }, () 
       socket.send('kept');
       await settle();
       let text;
-      // A file takes its own time.
+      // Reading a file takes real time.
       for (loaded.then((said) => { text = said; }); text === undefined;) await settle();
       assert.match(text, words);
       await settle();

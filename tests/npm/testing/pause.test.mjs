@@ -1,4 +1,4 @@
-// The program of docs/frameworks.md that suspends hidden and idle pages, as it stands there, in virtual time.
+// The program of docs/frameworks.md that suspends hidden and idle pages, verbatim, in virtual time.
 
 import assert from 'node:assert/strict';
 import { readFile, writeFile } from 'node:fs/promises';

@@ -37,7 +37,7 @@ describe('promises on the test kit', { timeout: TEST_TIMEOUT }, () => {
     return { socket, of: (type) => seen.filter((event) => event.type === type) };
   }
 
-  /** Counts what listens to the page, from here on. */
+  /** Counts listeners on the page, from here on. */
   function countListeners(t) {
     const counts = new Map();
     for (const target of [globalThis, document]) {
@@ -136,7 +136,7 @@ describe('promises on the test kit', { timeout: TEST_TIMEOUT }, () => {
     connection.send('secret payload');
     connection.close(4001, 'secret reason');
     await server.settled();
-    // One attempt that fails, and the next one.
+    // One failed attempt, and the next one.
     for (let attempt = 0; attempt < 2; attempt += 1) await time.advance(5);
     await server.nextConnection();
     await server.settled();

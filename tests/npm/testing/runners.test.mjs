@@ -1,5 +1,5 @@
-// An application's tests, written with the test kit, run by vitest, jest and node:test as its author would run them:
-// in a project of its own, with the packed package.
+// An application's tests, written with the test kit, and run by vitest, jest and node:test as its author would run
+// them: in a project of its own, with the packed package.
 
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
@@ -16,7 +16,7 @@ import { MODULES } from '../typed/compiler.mjs';
 const APPS = fileURLToPath(new URL('apps', import.meta.url));
 const GUIDE = new URL('../../../docs/testing.md', import.meta.url);
 
-/** What the package's readme does not show: the application that its test is for. */
+/** What the package's readme omits: the application that its test is for. */
 const APP_OF_README = `
   import { ReconnectingWebSocket } from 'steady-socket';
   export function startApp() {
@@ -28,19 +28,19 @@ const APP_OF_README = `
 const VITEST = ['node_modules/vitest/vitest.mjs', 'run', '--no-color'];
 const JEST = ['--experimental-vm-modules', 'node_modules/jest/bin/jest.js', '--no-color'];
 
-/** A configuration of vitest. */
+/** A vitest configuration. */
 function vitest(options = {}) {
   return ['vitest.config.js', `export default ${JSON.stringify({ test: { include: ['**/*.vitest.test.js'], ...options } })};`];
 }
 
-/** A configuration of jest. */
+/** A jest configuration. */
 function jest(options = {}) {
   return ['jest.config.js', `export default ${JSON.stringify({ testMatch: ['**/*.jest.test.js'], transform: {}, ...options })};`];
 }
 
 /**
- * What each runner is called with, which tests are written for it, and what its output says of how many passed. jsdom
- * in jest lacks what the globals file puts there.
+ * For each runner, its command line, the tests written for it, and what its output says about how many passed. In jest,
+ * jsdom lacks what the globals file provides.
  */
 const RUNNERS = {
   vitest: { tests: 'vitest', config: vitest(), args: VITEST, passed: /Tests +(\d+) passed \(\1\)/ },
@@ -58,7 +58,7 @@ Object.assign(RUNNERS, {
   'jest with fake timers from the start': { ...RUNNERS.jest, config: jest({ fakeTimers: { enableGlobally: true } }) },
 });
 
-/** What the guide says that jest needs in jsdom. */
+/** The globals that jest needs in jsdom, according to the guide. */
 const GLOBALS = `
   import { TextDecoder, TextEncoder } from 'node:util';
   Object.assign(globalThis, { TextDecoder, TextEncoder });
@@ -79,7 +79,7 @@ describe("an application's tests with the test kit", { timeout: 2 * TEST_TIMEOUT
   for (const [runner, { tests, config, args, passed }] of Object.entries(RUNNERS)) {
     test(`pass with ${runner}`, async () => {
       if (config) await configure(config);
-      // Not as a part of this run.
+      // Not as part of this test run.
       const { NODE_TEST_CONTEXT: _, ...env } = process.env;
       const { stdout, stderr } = await runProgram(process.execPath, args, { cwd: installed.project, env });
       const source = await readFile(path.join(APPS, `feed.${tests}.test.js`), 'utf8');
@@ -177,7 +177,7 @@ describe("an application's tests with the test kit", { timeout: 2 * TEST_TIMEOUT
   });
 });
 
-/** The programs of a text that begin with the name of their file: `name` and `code`. */
+/** The programs in a text that begin with the name of their file: `name` and `code`. */
 function programs(text) {
   return [...text.matchAll(/^```js\n\/\/ (?<name>\S+)\n(?<code>[\s\S]*?)^```$/gm)].map(({ groups }) => groups);
 }

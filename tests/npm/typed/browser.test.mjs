@@ -1,5 +1,5 @@
-// Typed sockets in a page of a real browser over the hello server, under the strict content security policy of the
-// test pages.
+// Typed sockets on a page of a real browser with the hello server, under the strict content security policy of the test
+// pages.
 
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
@@ -22,7 +22,7 @@ describe('a typed socket in a page', { timeout: 4 * TEST_TIMEOUT }, () => {
   for (const codec of ['json', 'msgpack']) {
     test(`is greeted, as ${codec}, and its loop goes on over a cut`, async () => {
       const outcome = await realm.call('the greetings', '/typed/in-page.js', 'greet', server, codec);
-      // What is sent inside of an open handler goes ahead of the queue.
+      // Messages sent inside an open handler go ahead of the queue.
       assert.deepEqual(outcome.read, [
         { type: 'greeting', text: 'Hello Ada!' },
         { type: 'invalid', reason: { problem: 'empty' } },
@@ -57,7 +57,7 @@ describe('a typed socket in a page', { timeout: 4 * TEST_TIMEOUT }, () => {
     await realm.reload();
   });
 
-  // Only Chromium's driver hears them.
+  // Only Chromium's driver receives them.
   if (!IS_FIREFOX) {
     test('makes no complaints', () => {
       assert.deepEqual(realm.complaints, []);

@@ -1,10 +1,10 @@
-// TypeScript, as strict as it can be.
+// TypeScript at its strictest.
 
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-/** Where the packages are that the tests need. */
+/** The folder of the packages that the tests need. */
 export const MODULES = fileURLToPath(new URL('../node_modules', import.meta.url));
 
 export const COMPILER = path.join(path.dirname(createRequire(import.meta.url).resolve('typescript/package.json')), 'bin', 'tsc');
@@ -15,7 +15,7 @@ export const STRICT = {
   noEmit: true,
   exactOptionalPropertyTypes: true,
   noUncheckedIndexedAccess: true,
-  // The package's own declarations are checked by another test; those of other libraries are theirs.
+  // Another test checks the package's own declarations; those of other libraries are not our concern.
   skipLibCheck: true,
   target: 'es2022',
   lib: ['es2022', 'dom', 'dom.iterable'],

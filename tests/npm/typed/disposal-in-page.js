@@ -1,6 +1,6 @@
-// Disposes of sockets, for browser.test.mjs. Beside in-page.js, as the package looks for the symbols when it is imported.
+// Disposes of sockets, for browser.test.mjs. Separate from in-page.js, as the package looks up the symbols on import.
 
-/** @param lacking - whether the platform is to have no such symbols */
+/** @param lacking - whether to remove the symbols from the platform */
 export async function dispose({ ws }, lacking) {
   const symbols = ['dispose', 'asyncDispose'];
   if (lacking) {

@@ -1,6 +1,6 @@
-// A `WebSocket` for tests that have to say themselves what arrives, when, and how much the browser holds.
+// A `WebSocket` for tests that control what arrives, when, and how much the browser has buffered.
 
-/** A class of which each object takes itself into `made`. It opens when `open()` is called. */
+/** A class that adds each of its instances to `made`. It opens when `open()` is called. */
 export function fakeWebSocket() {
   return class FakeWebSocket {
     static made = [];
@@ -14,7 +14,7 @@ export function fakeWebSocket() {
     onmessage = null;
     onerror = null;
     onclose = null;
-    /** What was sent. */
+    /** The messages sent. */
     sent = [];
 
     constructor(url, protocols) {

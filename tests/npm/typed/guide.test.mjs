@@ -1,4 +1,4 @@
-// The programs of docs/typed.md print what it says, and compile as TypeScript.
+// The programs of docs/typed.md print what the guide says, and compile as TypeScript.
 
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
@@ -15,7 +15,7 @@ const GUIDE = fileURLToPath(new URL('../../../docs/typed.md', import.meta.url));
 const guide = await readFile(GUIDE, 'utf8');
 const programs = [...guide.matchAll(/^```js\n(?<code>[\s\S]*?)^```$/gm)].map(({ groups }) => groups.code);
 
-/** What Node 20 lacks: the global `WebSocket` that browsers have. */
+/** What Node 20 lacks: browsers' global `WebSocket`. */
 const PRELUDE = `
   import { WebSocket } from 'ws';
   globalThis.WebSocket = WebSocket;

@@ -1,11 +1,11 @@
-// What typed sockets do in a page, for browser.test.mjs, which says what has to come of it.
+// What typed sockets do on a page, for browser.test.mjs, which checks the results.
 
 import { ClosedError, TypedSocket, json } from '/pkg/index.js';
 import { msgpack } from '/pkg/typed/msgpack.js';
 
 const codecs = { json, msgpack };
 
-/** Cuts the connections of a socket, as soon as the server knows of one: it enters them a moment after its answer. */
+/** Cuts a socket's connections, once the server lists one: it does so a moment after its handshake response. */
 async function cut(http, query) {
   for (let connections = 0; connections === 0;) {
     ({ connections } = await (await fetch(`${http}/control/cut?${query}`, { method: 'POST' })).json());

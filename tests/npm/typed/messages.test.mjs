@@ -1,5 +1,5 @@
-// Typed messages in Node: what is decoded, refused, kept, dropped and waited for. The sockets are fakes, so that each
-// test says itself what arrives and when.
+// Typed messages in Node: what is decoded, rejected, kept, dropped and awaited. The sockets are fakes, so each test
+// controls what arrives and when.
 
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, test } from 'node:test';
@@ -50,7 +50,7 @@ describe('typed messages', { timeout: 8 * TEST_TIMEOUT }, () => {
 
   const deliver = (wire, ...messages) => { for (const message of messages) wire.deliver(JSON.stringify(message)); };
 
-  /** A schema that takes what `accepts` says, at once or `later`. */
+  /** A schema that accepts values by `accepts`, at once or `later`. */
   const schema = (accepts, { later = () => undefined } = {}) => ({
     '~standard': {
       version: 1,
@@ -205,7 +205,7 @@ describe('typed messages', { timeout: 8 * TEST_TIMEOUT }, () => {
       const messages = socket.messages();
       deliver(wire, 1, 2, 3, 4);
       socket.close();
-      // What was received before the end is handed out before it is told to those who read.
+      // Messages received before the end are delivered before readers learn of the end.
       assert.deepEqual(await all(messages), [1, 3, 4]);
       assert.equal(seen.filter(({ type }) => type === 'invalid').length, 1);
     });
@@ -325,7 +325,7 @@ describe('typed messages', { timeout: 8 * TEST_TIMEOUT }, () => {
       })();
       deliver(wire, 1);
       assert.equal(await looping, 1);
-      // If it were still there, it would overflow, and say so.
+      // If it still existed, it would overflow, and report that.
       deliver(wire, 2, 3, 4);
       assert.equal(socket.snapshot().unreadMessages, 0);
       const messages = socket.messages();
@@ -493,7 +493,7 @@ describe('typed messages', { timeout: 8 * TEST_TIMEOUT }, () => {
         assert.throws(() => unpack(...bytes), (error) => error.code === 'decode-failed' && message.test(error.message), what);
       }
       assert.throws(() => msgpack.decode('text'), { code: 'decode-failed', message: /text/ });
-      // The headers of lists that claim more than there is: believed one by one, they would take gigabytes.
+      // Headers of lists that claim more elements than there are: trusting each one would take gigabytes.
       const headers = new Uint8Array(300_000);
       for (let at = 0; at < headers.length; at += 3) headers.set([0xdc, 0xff, 0xff], at);
       assert.throws(() => msgpack.decode(headers.buffer), { code: 'decode-failed' });
@@ -612,7 +612,7 @@ describe('typed messages', { timeout: 8 * TEST_TIMEOUT }, () => {
       const { readable } = socket;
       assert.equal(socket.readable, readable);
       for (const n of [1, 2, 3, 4]) {
-        // The stream has time to take it, if it would.
+        // The stream has time to take it, if it wanted to.
         await turn();
         deliver(wire, n);
       }
@@ -860,7 +860,7 @@ describe('typed messages', { timeout: 8 * TEST_TIMEOUT }, () => {
     const forever = () => new Promise(() => {});
     const PATIENT = { closeTimeout: 20 };
 
-    /** Rejections that nobody handled while `run` ran. */
+    /** The unhandled rejections while `run` ran. */
     async function unhandled(run) {
       const seen = [];
       const listener = (reason) => seen.push(reason);
@@ -931,7 +931,7 @@ describe('typed messages', { timeout: 8 * TEST_TIMEOUT }, () => {
         const closed = writer.closed.then(() => 'closed', () => 'failed');
         const rejections = await unhandled(async () => {
           const sends = [socket.send('a'), socket.send('b')];
-          // Nobody waits for this one.
+          // Nothing awaits this one.
           socket.send('c');
           const written = writer.write('d');
           written.catch(() => {});
@@ -942,7 +942,7 @@ describe('typed messages', { timeout: 8 * TEST_TIMEOUT }, () => {
         });
         assert.equal(await within(closed, 'the writer'), 'failed', how);
         assert.deepEqual(rejections, [], how);
-        // The next connection has its turn.
+        // What has failed is never sent.
         assert.deepEqual(wire.sent, []);
       }
     });
@@ -955,7 +955,7 @@ describe('typed messages', { timeout: 8 * TEST_TIMEOUT }, () => {
         const second = new AbortController();
         socket.forEach((message) => {
           calls.push(['first', message]);
-          // In the same delivery, those who were to come after are not called either.
+          // Even within the same delivery, later readers are no longer called.
           second.abort();
         }, { signal: first.signal });
         socket.forEach((message) => calls.push(['second', message]), { signal: second.signal });
@@ -964,7 +964,7 @@ describe('typed messages', { timeout: 8 * TEST_TIMEOUT }, () => {
         first.abort();
         deliver(wire, 2);
         await turn();
-        // Lost, and ended before it began.
+        // Lost, and over before it began.
         socket.forEach(() => {});
         socket.next();
         wire.end(1008, '', true);
@@ -990,7 +990,7 @@ describe('typed messages', { timeout: 8 * TEST_TIMEOUT }, () => {
         for await (const message of socket) {
           count += 1;
           if (count === 100_000) throw new Error('the page never got its turn');
-          // A socket that answers before `send` is over.
+          // A socket that answers before `send` returns.
           deliver(wire, message + 1);
         }
       })();
@@ -1010,7 +1010,7 @@ describe('typed messages', { timeout: 8 * TEST_TIMEOUT }, () => {
       const { socket, wire, seen } = await opened();
       const got = [];
       socket.onmessage = ({ data }) => got.push(data);
-      // What is in strings, and what stands side by side, has no depth.
+      // Text in strings, and values side by side, add no depth.
       const flat = [
         JSON.stringify('[{'.repeat(500)), JSON.stringify(['\\"['.repeat(300), '\\', '[\\\\'.repeat(300)]),
         JSON.stringify(Array.from({ length: 500 }, () => [{}])), nested(127), `{"a":${nested(126)}}`,
@@ -1022,7 +1022,7 @@ describe('typed messages', { timeout: 8 * TEST_TIMEOUT }, () => {
       assert.equal(got.length, flat.length);
       assert.deepEqual(seen.map(({ type, error }) => [type, error.code]), deep.map(() => ['invalid', 'decode-failed']));
       assert.match(seen[0].error.message, /deeper than 127 levels/);
-      // What is not JSON is not either way.
+      // What is not JSON is invalid either way.
       wire.deliver(`"${'['.repeat(300)}`);
       assert.match(seen.at(-1).error.message, /not JSON/);
     });

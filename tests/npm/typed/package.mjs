@@ -11,7 +11,7 @@ export const AT_ONCE = { firstDelayMax: 0, minDelay: 0, baseDelay: 1, maxDelay: 
 /**
  * Installs the package.
  *
- * @returns `typed` and `msgpack`, what its entries export, and `remove`
+ * @returns `typed` and `msgpack`, the exports of its entries, and `remove`
  */
 export async function importPackage(purpose) {
   const { folder, remove } = await installPackage(purpose);
@@ -31,7 +31,7 @@ export function nextEvent(target, type) {
   return new Promise((resolve) => { target.addEventListener(type, resolve, { once: true }); });
 }
 
-/** Later than all that is ready to run. */
+/** Resolves after everything that is ready to run. */
 export function turn() {
   return new Promise((resolve) => { setImmediate(resolve); });
 }

@@ -1,4 +1,4 @@
-// Typed messages in Node over the hello server, checked by the schema libraries that people use.
+// Typed messages in Node with the hello server, validated by popular schema libraries.
 
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
@@ -12,7 +12,7 @@ import { serverAddress } from '../lib/environment.mjs';
 import { TEST_TIMEOUT, within } from '../lib/limits.mjs';
 import { AT_ONCE, importPackage, nextEvent } from './package.mjs';
 
-/** The messages of the typed hello, see docs/protocol.md; the length of a refused name becomes a text. */
+/** The messages of the typed hello, see docs/protocol.md; the length of a refused name is converted to a text. */
 const SCHEMAS = {
   zod: {
     incoming: z.discriminatedUnion('type', [
@@ -59,7 +59,7 @@ describe('typed messages over the hello server', { timeout: 4 * TEST_TIMEOUT }, 
         const messages = socket.messages();
         const invalid = nextEvent(socket, 'invalid');
         for (const name of ['Ada', '', 'Bob']) socket.send({ type: 'hello', name });
-        // What the schema makes of a message is what arrives; one that it does not take is passed over.
+        // The schema's output is what arrives; a message that it rejects is skipped.
         assert.deepEqual((await within(messages.next(), 'the first greeting')).value, { type: 'greeting', text: 'HELLO ADA!' });
         assert.deepEqual((await within(messages.next(), 'the second greeting')).value, { type: 'greeting', text: 'HELLO BOB!' });
         assert.equal(socket.protocol, `hello.${codec}`);

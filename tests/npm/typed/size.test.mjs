@@ -1,4 +1,4 @@
-// What a bundle does not use is left out of it.
+// Bundles omit what they do not use.
 
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
@@ -9,7 +9,7 @@ import { build } from 'esbuild';
 import { TEST_TIMEOUT } from '../lib/limits.mjs';
 import { installPackage } from '../lib/package.mjs';
 
-/** A text that only this part of the package has. */
+/** A text that only this part of the package contains. */
 const MARKS = { typed: 'the codec did not encode the message', msgpack: '@msgpack/msgpack', core: 'the WebAssembly module of steady-socket' };
 
 describe('a bundle', { timeout: TEST_TIMEOUT }, () => {

@@ -1,4 +1,5 @@
-// The declarations of typed sockets, compiled as strictly as TypeScript can, beside those of schema libraries.
+// The declarations of typed sockets, compiled with TypeScript at its strictest, together with those of schema
+// libraries.
 
 import { after, before, describe, test } from 'node:test';
 import { copyFile, symlink, writeFile } from 'node:fs/promises';

@@ -13,8 +13,8 @@ function named(value) {
 }
 
 /**
- * Tries each value on a socket that is connecting: `[value, what came of it, readyState]`. One that was refused
- * leaves the socket as it is, for the next.
+ * Tries each value on a connecting socket: `[value, result, readyState]`. A socket that refused a value stays as it is,
+ * for the next one.
  */
 function* tried(t, values, act) {
   let socket = t.make(t.silentUrl());
@@ -23,11 +23,11 @@ function* tried(t, values, act) {
     yield [value, result, socket.readyState];
     if (socket.readyState !== 0) socket = t.make(t.silentUrl());
   }
-  // While one is connecting, Firefox makes no other connection to the same host.
+  // While one socket is connecting, Firefox opens no other connection to the same host.
   socket.close();
 }
 
-/** Closes a connection that is open; what comes of it. */
+/** Closes an open connection; returns the result. */
 async function closed(t, ...given) {
   const { socket } = await t.open();
   const end = t.next(socket, 'close');
@@ -125,7 +125,7 @@ export const closing = {
     },
 
     async 'right after construction'(t) {
-      // Unanswered: Firefox tells 1005 where the handshake was over before the page heard of it.
+      // Unanswered: Firefox reports 1005 if the handshake was over before the page learned of it.
       const socket = t.make(t.silentUrl());
       const log = t.log(socket);
       socket.close();

@@ -1,6 +1,6 @@
-// What the constructor takes, refuses and makes of its arguments.
+// What the constructor accepts, what it rejects, and how it converts its arguments.
 
-/** What becomes of a URL: the attribute `url`, or the error. */
+/** The result for a URL: the attribute `url`, or the error. */
 function parsed(t, name, ...given) {
   t.attempt(name, () => {
     const socket = t.make(...given);
@@ -10,7 +10,7 @@ function parsed(t, name, ...given) {
   });
 }
 
-/** An object whose conversion to a string is taken down in a list. */
+/** An object that records its conversion to a string in a list. */
 function spy(list, text) {
   return {
     toString() {

@@ -1,6 +1,6 @@
-// The life of a connection in events, and what the events are.
+// The events in the life of a connection, and their properties.
 
-/** What every event has, and what those of its kind have. */
+/** The properties that every event has, and those of its kind. */
 function anatomy(event, socket) {
   const common = {
     class: event.constructor.name,
@@ -92,7 +92,7 @@ export const events = {
         const end = Promise.race([t.next(socket, 'close'), t.next(socket, 'message')]);
         socket.send('now');
         await end;
-        // Their reason is the browser's own words.
+        // Their reason is in the browser's own words.
         t.note(what, log.map((line) => line.replace(/(close \d+) ".*?" /, '$1 ')));
       }
     },

@@ -1,8 +1,8 @@
-// The attributes on…, and listeners beside them.
+// The attributes on…, alongside listeners.
 
 const NAMES = ['onopen', 'onmessage', 'onerror', 'onclose'];
 
-/** Dispatches an event of the case's own: handlers need no connection. */
+/** Dispatches an event made by the case: handlers need no connection. */
 function fire(socket, type, init) {
   return socket.dispatchEvent(new Event(type, init));
 }
@@ -54,7 +54,7 @@ export const handlers = {
       const message = new Promise((resolve) => {
         socket.onmessage = () => { heard.push('onmessage'); resolve(); };
       });
-      // Past the method of the class.
+      // Bypasses the class's own method.
       EventTarget.prototype.addEventListener.call(socket, 'message', () => heard.push('listener'));
       socket.send('one');
       await message;

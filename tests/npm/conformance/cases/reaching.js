@@ -1,6 +1,6 @@
-// Addresses to which no connection is made.
+// Addresses that no connection can be made to.
 
-/** The events of a socket that cannot connect; or what its constructor throws. */
+/** The events of a socket that cannot connect, or what its constructor throws. */
 async function failing(t, url, last = 'close') {
   let socket;
   try {
@@ -16,7 +16,7 @@ async function failing(t, url, last = 'close') {
 
 export const reaching = {
   title: 'Addresses out of reach',
-  /** What the content security policy of the page lets it connect to. */
+  /** What the page's content security policy allows it to connect to. */
   connect: 'http://127.0.0.1:* ws://127.0.0.1:*',
   cases: {
     async 'a port where nobody listens'(t) {

@@ -1,4 +1,4 @@
-// What arrives, and binaryType.
+// Received messages, and binaryType.
 
 /** Two binary messages of one byte, 1 and 2, then a text. */
 const TWO_AND_TEXT = '820101820102810174';

@@ -2,7 +2,7 @@
 
 import { content, outcome } from '../bench.js';
 
-/** What an echo gives back of a value, or what `send` throws for it. */
+/** The echo of a value, or what `send` throws for it. */
 async function echoed(t, socket, value) {
   let came;
   const sent = outcome(() => {
@@ -10,7 +10,7 @@ async function echoed(t, socket, value) {
     socket.send(value);
   });
   if (sent.startsWith('throws')) {
-    // Nothing comes back: the next message takes its place.
+    // Nothing comes back for the value: the next message arrives in its place.
     socket.send('nothing');
     return `${sent}, and ${await came}`;
   }
@@ -18,7 +18,7 @@ async function echoed(t, socket, value) {
   return message;
 }
 
-/** Memory of several threads; made so, since its constructor is hidden from pages that are not isolated. */
+/** Shared memory; made this way, since pages that are not cross-origin isolated have no global constructor for it. */
 function shared() {
   return new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true }).buffer;
 }

@@ -5,7 +5,7 @@ const READ_ONLY = ['url', 'readyState', 'bufferedAmount', 'extensions', 'protoco
 const HANDLERS = ['onopen', 'onerror', 'onclose', 'onmessage'];
 const METHODS = ['close', 'send'];
 
-/** What a property is, but for its value. */
+/** The attributes of a property, without its value. */
 function kind(holder, name) {
   const property = Object.getOwnPropertyDescriptor(holder, name);
   if (!property) return 'none';

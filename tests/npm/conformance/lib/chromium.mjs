@@ -1,13 +1,13 @@
-// Chromium, with the same face as Firefox.
+// Chromium, with the same interface as Firefox.
 
 import { launchBrowser, openPage } from '../../lib/browser.mjs';
 
-/** Starts Chromium, headless; every page is in a context of its own. */
+/** Starts Chromium, headless; every page has a context of its own. */
 export async function launchChromium() {
   const browser = await launchBrowser();
   return {
     name: `Chromium ${browser.version()}`,
-    /** Opens a page, and gives the text of its body when that is marked as done. */
+    /** Opens a page, and returns the text of its body once that is marked as done. */
     async read(url, patience) {
       const { page, close } = await openPage(browser);
       try {

@@ -1,4 +1,4 @@
-// Every case in one browser: what its `WebSocket` shows and what ours does are compared.
+// Every case in one browser: compares the observations for its own `WebSocket` and for ours.
 
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
@@ -17,13 +17,13 @@ import { startRawServer, startSilentServer } from '../raw-server.mjs';
 
 const HERE = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 
-/** Where a page may connect to when its group says nothing: the cases of URLs try many addresses. */
+/** Where a page may connect to unless its group specifies it: the cases about URLs try many addresses. */
 const ANYWHERE = 'http://127.0.0.1:* ws: wss:';
 
 /**
  * Declares the tests of a browser.
  *
- * @param browserName - as the exceptions have it
+ * @param browserName - as used in the exceptions
  * @param launch - starts it: `{ name, read, close }`
  */
 export function conformance(browserName, launch) {
@@ -65,7 +65,7 @@ export function conformance(browserName, launch) {
   });
 }
 
-/** The names of the notes of a case that may, and have to, differ in a browser. */
+/** The names of a case's notes that may, and must, differ in a browser. */
 function excused(list, name, browserName) {
   return list.filter((one) => one.case === name && one.browsers.includes(browserName)).flatMap(({ notes }) => notes);
 }

@@ -10,7 +10,7 @@ export const END = '<!-- end of the generated part -->';
 
 const BROWSERS = ['Chromium', 'Firefox'];
 
-/** What stands between the two marks. */
+/** The text between the two marks. */
 export function generated() {
   return [
     '### Without reconnecting and queueing',

@@ -1,10 +1,10 @@
-// Figures, for people: nothing is judged by them.
+// Figures for people: no test depends on them.
 
 import { appendFile } from 'node:fs/promises';
 
 import { artifact } from '../../lib/environment.mjs';
 
-/** Prints a figure, and adds it to the table that is printed when all tests have run. */
+/** Prints a figure, and adds it to the table printed after all tests. */
 export async function measured(name, value, unit = 'ms') {
   const line = `${name}: ${Math.round(value)} ${unit}`;
   console.log(`MEASURED ${line}`);

@@ -1,5 +1,5 @@
-// Chromium without the switches that test tools add: those turn off the throttling of hidden pages and the
-// back/forward cache, and make every page believe that it is seen.
+// Chromium without the switches that test tools add: those turn off the throttling of hidden pages and the back/forward
+// cache, and make every page consider itself visible.
 
 import { spawn } from 'node:child_process';
 import { rm } from 'node:fs/promises';
@@ -13,7 +13,7 @@ import { PATIENCE, within } from '../../lib/limits.mjs';
  * Starts a browser with a fresh profile.
  *
  * @param flags - further switches
- * @returns `context`, the one that a user's windows are in, and `close`
+ * @returns `context`, which contains a user's windows, and `close`
  */
 export function launchPlainBrowser(flags = []) {
   return startAgainIfCrashed(() => start(flags));
@@ -23,7 +23,7 @@ async function start(flags) {
   const profile = await scratchFolder('profile');
   const child = spawn(
     required('CHROMIUM'),
-    // Without a window of its own: it is in the middle of opening that when the tests connect.
+    // Without a window of its own: it would still be opening when the tests connect.
     ['--headless', ...FLAGS, '--no-startup-window', `--user-data-dir=${profile}`, '--remote-debugging-port=0', ...flags],
     { stdio: ['ignore', 'ignore', 'pipe'] },
   );
@@ -31,7 +31,7 @@ async function start(flags) {
   const close = async () => {
     child.kill('SIGKILL');
     await ended;
-    // Its helpers end a moment later, and may still write.
+    // Its helper processes end a moment later, and may still write.
     await rm(profile, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
   };
   try {

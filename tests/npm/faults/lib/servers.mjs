@@ -1,4 +1,4 @@
-// The hello server and the fault server, as processes of a test.
+// The hello server and the fault server, as processes started by a test.
 
 import { spawn } from 'node:child_process';
 import path from 'node:path';
@@ -10,9 +10,9 @@ import { within } from '../../lib/limits.mjs';
  * Starts a server and waits until it accepts connections.
  *
  * @param program - `test-server` or `fault-server`
- * @param options - its command line; `--port 0` unless there is another
- * @returns `port`; `http` and `ws`, its addresses without a slash at the end; `said`, which resolves to the first
- *   line on its standard error that matches; and `stop`, which waits until it has ended
+ * @param options - its command line; the default is `--port 0`
+ * @returns `port`; `http` and `ws`, its addresses without a trailing slash; `said`, which resolves to the first
+ *   matching line on its standard error; and `stop`, which waits until it has ended
  */
 export async function startServer(program, options) {
   const withPort = options.includes('--port') ? options : ['--port', '0', ...options];
@@ -54,7 +54,7 @@ export async function startServer(program, options) {
   }
 }
 
-/** The control of a fault server: see `tests/faults/README.md` for the words. */
+/** The control of a fault server: see `tests/faults/README.md` for its commands. */
 export class Faults {
   #address;
 
@@ -70,7 +70,7 @@ export class Faults {
     return this.#ask('DELETE', '/rules');
   }
 
-  /** Does something to connections that are open. */
+  /** Applies an action to open connections. */
   now(match, action) {
     return this.#ask('POST', '/now', { match, action });
   }
@@ -87,7 +87,7 @@ export class Faults {
     };
   }
 
-  /** What happened to the connections with this id, oldest first. */
+  /** The events of the connections with this id, oldest first. */
   async log(id) {
     const { events } = await this.#ask('GET', '/log');
     return events.filter((event) => event.id === id);

@@ -1,4 +1,4 @@
-// What a test of faults works in: the installed package on a page of its own, in a browser as a user has it.
+// The environment of a fault test: the installed package on a page of its own, in a browser like a user's.
 
 import assert from 'node:assert/strict';
 import path from 'node:path';
@@ -15,33 +15,35 @@ const PAGE = path.join(path.dirname(path.dirname(fileURLToPath(import.meta.url))
 /** Retries quickly and without limit: for tests that are not about the wait. */
 export const QUICK = { firstDelayMax: 0, minDelay: 100, baseDelay: 300, maxDelay: 300, attemptInterval: 0 };
 
-// Three weeks and more, the longest that an option takes.
+// Over three weeks, the longest time that an option accepts.
 const FOR_EVER = 2 ** 31 - 1;
 
-/** Waits that no test outlasts, before every retry but for the first: who is back has not waited for the end. */
+/**
+ * Waits that outlast any test, before every retry except the first: a socket that is back has not waited until the end.
+ */
 export const PATIENT = { ...QUICK, minDelay: FOR_EVER, baseDelay: FOR_EVER, maxDelay: FOR_EVER };
 
-/** The same, the first retry included. What is drawn for that is over a minute but once in 30,000 times. */
+/** The same, including the first retry. Its random wait is below a minute only once in 30,000 times. */
 export const VERY_PATIENT = { ...PATIENT, firstDelayMax: FOR_EVER };
 
-/** A wait as those two have, in milliseconds. */
+/** A wait as in those two, in milliseconds. */
 export const LONG = 60_000;
 
 /**
- * Asks, and takes what is echoed as an answer: for connections to `/echo`, and quicker than any server's beat. The grace is
- * long enough for an answer on a machine that is busy with something else.
+ * Pings, with the echo as the answer: for connections to `/echo`, and more frequent than any server's beat. The grace
+ * is long enough for an answer on a busy machine.
  */
 export const PINGS = { heartbeatInterval: 1_000, heartbeatGrace: 4_000, heartbeatMessage: 'beat' };
 
-/** Typed hello with control messages, and so with a heartbeat. */
+/** Typed hello with control messages, which include a heartbeat. */
 export const WITH_HEARTBEAT = ['hello.json~1', 'hello.json'];
 
 /**
  * Opens a world.
  *
- * @param options.flags - further switches of the browser, by the server and the origin of the pages
+ * @param options.flags - further switches of the browser, given the server and the origin of the pages
  * @param options.intercept - as {@link serveStatic} takes it
- * @returns `openTab`; `start(program, options)`, which starts a server that lets the pages in; `origin` and
+ * @returns `openTab`; `start(program, options)`, which starts a server that accepts the pages; `origin` and
  *   `stopPages`, of the server of the pages; `close`
  */
 export async function openWorld({ flags = async () => [], intercept, program = 'test-server', options = [] } = {}) {
@@ -74,7 +76,7 @@ export async function openWorld({ flags = async () => [], intercept, program = '
   }
 }
 
-/** Waits until `find` gives something, and returns it. */
+/** Waits until `find` returns something, and returns it. */
 export async function eventually(what, find, patience = PATIENCE) {
   const deadline = Date.now() + patience;
   for (;;) {
@@ -97,7 +99,7 @@ export class Tab {
   constructor(page, origin) {
     this.page = page;
     this.#origin = origin;
-    /** The URLs of all sockets that the browser made for the page. */
+    /** The URLs of all sockets that the browser created for the page. */
     this.created = [];
   }
 
@@ -114,12 +116,12 @@ export class Tab {
     await this.page.waitForFunction(() => globalThis.faults);
   }
 
-  /** When a frame last came for a URL, by the wall clock. */
+  /** When a frame last arrived for a URL, by the wall clock. */
   lastFrame(url) {
     return this.#frames.get(url);
   }
 
-  /** Opens a socket under test, without waiting for anything. */
+  /** Opens a socket under test, without waiting. */
   begin(name, url, protocols = [], options = QUICK) {
     return this.run(([...of]) => faults.open(...of), [name, url, protocols, options]);
   }
@@ -130,7 +132,7 @@ export class Tab {
     await this.next(`the opening of ${name}`, name, ({ type }) => type === 'open');
   }
 
-  /** Opens a socket of the browser, and waits until it is open. */
+  /** Opens one of the browser's own sockets, and waits until it is open. */
   async bare(name, url) {
     await this.run(([...of]) => faults.bare(...of), [name, url]);
     await this.next(`the opening of ${name}`, name, ({ type }) => type === 'open');
@@ -155,7 +157,7 @@ export class Tab {
     return within(this.page.evaluate(work, argument), 'an answer of the page');
   }
 
-  /** The first event since a moment that is accepted; waits for it. */
+  /** The first accepted event after a given time; waits for it. */
   next(what, name, accepts, since = 0) {
     return eventually(what, async () => {
       const log = await this.log(name);
@@ -163,7 +165,7 @@ export class Tab {
     });
   }
 
-  /** The next opening since a moment. */
+  /** The next time the socket opens after a given time. */
   reopened(name, since) {
     return this.next(`the return of ${name}`, name, ({ type, reconnected }) => type === 'open' && reconnected, since);
   }
@@ -182,18 +184,18 @@ export class Tab {
     await this.next(`the echo of ${text}`, name, ({ data }) => data === text, since);
   }
 
-  /** Sends `LABEL 1`, `LABEL 2`, … of so many bytes; how many were taken. */
+  /** Sends `LABEL 1`, `LABEL 2`, … of the given size; returns how many were accepted. */
   sendMany(name, label, count, bytes = 0) {
     return this.run(([...of]) => faults.sendMany(...of), [name, label, count, bytes]);
   }
 
-  /** The numbers behind a label in the messages that came, as they came. */
+  /** The numbers after a label in the messages received, in order. */
   async numbers(name, label) {
     const heads = (await this.log(name)).map(({ data }) => data?.split(' ') ?? []);
     return heads.filter(([word]) => word === label).map(([, number]) => Number(number));
   }
 
-  /** Shows that a socket of the browser is half-open: it says that it is open, and nothing comes over it. */
+  /** Asserts that one of the browser's own sockets is half-open: it claims to be open, and nothing gets through. */
   async showHalfOpen(name) {
     const since = Date.now();
     await this.call(name, 'send', 'is anybody there');
@@ -203,7 +205,7 @@ export class Tab {
     assert.equal(await this.get(name, 'readyState'), 1, 'the browser calls its socket open');
   }
 
-  /** No socket under test ever had two of the browser's at a time. */
+  /** Asserts that no socket under test ever had two browser sockets at a time. */
   async showOneAtATime() {
     assert.deepEqual(await this.run(() => faults.overlaps()), [], 'sockets that were two at a time');
   }

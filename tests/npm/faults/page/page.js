@@ -1,16 +1,16 @@
-// In the page: sockets by name, with a log of all that they say and when. Times are those of the wall clock,
-// which the test's own process has, too.
+// In the page: sockets by name, with a log of all their events and times. Times are by the wall clock, which the test's
+// own process shares.
 
 import { ReconnectingWebSocket } from '/pkg/index.js';
 
 const EVENTS = ['open', 'message', 'error', 'close', 'statechange', 'dropped', 'diagnosis'];
 
-/** So much of a message is in the log, in characters. */
+/** How much of a message the log keeps, in characters. */
 const HEAD = 100;
 
 const sockets = new Map();
 const logs = new Map([['page', []]]);
-/** Names that had a second socket before the first was closed, or told to close. */
+/** Names that had a second socket before the first was closed or closing. */
 const overlaps = [];
 
 function note(name, event) {
@@ -22,7 +22,7 @@ function note(name, event) {
   });
 }
 
-/** What a message says, and how. */
+/** A message's content and type. */
 function contents(data) {
   if (data === undefined) return {};
   const isBinary = data instanceof ArrayBuffer;
@@ -37,7 +37,7 @@ function add(name, socket) {
   for (const type of EVENTS) socket.addEventListener(type, (event) => note(name, event));
 }
 
-/** The browser's `WebSocket`, watched for a second one under the same name. */
+/** The browser's `WebSocket`, instrumented to detect a second one under the same name. */
 function oneAtATime(name) {
   let last = null;
   return class extends WebSocket {
@@ -60,12 +60,12 @@ for (const [target, types] of HAPPENINGS) {
 globalThis.faults = {
   /** A socket under test. */
   open(name, url, protocols, options) {
-    // Control messages are spoken where a test offers a sub-protocol with them.
+    // Control messages are spoken if a test offers a sub-protocol with them.
     const all = { controlMessages: true, WebSocket: oneAtATime(name), ...options };
     add(name, new ReconnectingWebSocket(url, protocols, all));
   },
 
-  /** A socket of the browser's own, to show what the fault does to it. */
+  /** One of the browser's own sockets, to show how the fault affects it. */
   bare(name, url) {
     add(name, new WebSocket(url));
   },
@@ -74,7 +74,7 @@ globalThis.faults = {
   log: (name) => logs.get(name),
   overlaps: () => overlaps,
 
-  /** Sends `LABEL 1`, `LABEL 2` and so on, each filled up to a size; stops at the first that is refused. */
+  /** Sends `LABEL 1`, `LABEL 2` and so on, each padded to a size; stops at the first that is refused. */
   sendMany(name, label, count, bytes = 0) {
     const socket = sockets.get(name);
     for (let number = 1; number <= count; number += 1) {
@@ -93,7 +93,7 @@ globalThis.faults = {
     sockets.get(name).send(new TextEncoder().encode(text));
   },
 
-  /** A chain of timers, each armed when the one before went off; its ticks are a log. */
+  /** A chain of timers, each armed when the previous one fires; logs its ticks. */
   tick(name, millis) {
     logs.set(name, []);
     const next = () => setTimeout(() => {
@@ -103,7 +103,7 @@ globalThis.faults = {
     next();
   },
 
-  /** Opens so many sockets of the browser's own, and tells how many it got when that is known of all. */
+  /** Opens that many of the browser's own sockets, and returns how many opened once all have opened or failed. */
   async crowd(name, url, count) {
     const opened = [];
     const all = Array.from({ length: count }, () => new Promise((resolve) => {

@@ -1,4 +1,4 @@
-// Opens sockets, and says when all are open.
+// Opens sockets, and reports when all are open.
 
 import { ReconnectingWebSocket } from '/pkg/index.js';
 

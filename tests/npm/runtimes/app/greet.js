@@ -1,4 +1,4 @@
-// Uses both classes, wherever it runs.
+// Uses both classes, in any environment.
 
 import { ReconnectingWebSocket, TypedSocket } from 'steady-socket';
 import { msgpack } from 'steady-socket/msgpack';

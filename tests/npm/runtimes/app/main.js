@@ -1,10 +1,10 @@
-// Is greeted in the page, in a dedicated worker and in a shared one, each of which loads the module for itself.
+// Is greeted in the page, in a dedicated worker and in a shared worker, each of which loads its own module.
 
 import { greet } from './greet.js';
 
 const server = new URLSearchParams(location.search).get('server');
 
-/** What a worker answers on a port, or why there is none. */
+/** A worker's answer on a port, or why there is none. */
 function ask(worker, port) {
   return new Promise((resolve) => {
     port.onmessage = ({ data }) => resolve(data);

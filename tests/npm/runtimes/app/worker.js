@@ -1,4 +1,4 @@
-// A dedicated worker: the server in, what came of it out.
+// A dedicated worker: receives the server's address, posts the result.
 
 import { greet } from './greet.js';
 

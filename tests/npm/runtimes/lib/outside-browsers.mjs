@@ -1,4 +1,4 @@
-// What every runtime that is no browser has to do, with the programs of `programs/`.
+// What every non-browser runtime has to do, with the programs of `programs/`.
 
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
@@ -9,7 +9,7 @@ import { PATIENCE, TEST_TIMEOUT } from '../../lib/limits.mjs';
 import { runProgram } from '../../lib/package.mjs';
 import { INLINE, makeProject } from './project.mjs';
 
-/** What a program prints whose only business it is, and the code with which it ends: by itself, save the last. */
+/** The expected output and exit code of each program. All but the last end by themselves. */
 const EXITS = {
   'nothing but the import': ['', 0],
   'loads the module': ['', 0],
@@ -36,12 +36,12 @@ const EXPORTS = {
  *
  * @param name - of the runtime and its `WebSocket`
  * @param options.program - the runtime
- * @param options.args - what goes before the script
- * @param options.inject - how the `WebSocket` of the package `ws` is handed over, if it is
- * @param options.canTerminate - whether its `WebSocket` has a method to end a connection at once
+ * @param options.args - the arguments before the script
+ * @param options.inject - how to pass the `WebSocket` of the package `ws`, if at all
+ * @param options.canTerminate - whether its `WebSocket` has a method that ends a connection at once
  */
 export function describeRuntime(name, { program, args = [], inject = '', canTerminate = false }) {
-  // Each test has programs and connections of its own, and waits for most of its time.
+  // Each test has its own programs and connections, and spends most of its time waiting.
   describe(name, { timeout: 4 * TEST_TIMEOUT, concurrency: 4 }, () => {
     const consumers = {};
     before(async () => {
@@ -56,7 +56,7 @@ export function describeRuntime(name, { program, args = [], inject = '', canTerm
     const server = { ws: serverAddress('ws'), http: serverAddress(), inject };
     const run = async (script, argument, which = 'file') => {
       const { stdout, stderr } = await runProgram(program, [...args, script, JSON.stringify(argument)], { cwd: consumers[which].project });
-      // Node 20 and 22 say that some of what they have is experimental.
+      // Node 20 and 22 warn that some of their features are experimental.
       assert.doesNotMatch(stderr, /error|steady/i);
       return stdout.trimEnd();
     };

@@ -1,4 +1,4 @@
-// Runtimes beside the Node that runs the tests. npm brings them for Linux on x64.
+// Runtimes besides the Node that runs the tests. npm provides them for Linux on x64.
 
 import { existsSync } from 'node:fs';
 import path from 'node:path';
@@ -6,14 +6,14 @@ import { fileURLToPath } from 'node:url';
 
 export const MODULES = fileURLToPath(new URL('../../node_modules', import.meta.url));
 
-/** Where npm's packages have them, and whether the Node that runs the tests does as well. */
+/** Their location in npm's packages, and whether the Node that runs the tests can stand in. */
 const RUNTIMES = {
   'node-22': { packaged: 'node-22-linux-x64/bin/node', program: 'node', hasOwn: Number.parseInt(process.versions.node, 10) >= 22 },
   deno: { packaged: '@deno/linux-x64-glibc/deno', program: 'deno' },
   bun: { packaged: '@oven/bun-linux-x64-baseline/bin/bun', program: 'bun' },
 };
 
-/** The path of a runtime: that of its package, or where there is none, one that the machine has. */
+/** The path of a runtime: from its package, or otherwise from the machine. */
 export function runtime(name) {
   const { packaged, program, hasOwn } = RUNTIMES[name];
   const installed = path.join(MODULES, packaged);

@@ -13,13 +13,13 @@ const HERE = fileURLToPath(new URL('..', import.meta.url));
 export const INLINE = { 'steady-socket': 'steady-socket/inline' };
 
 /**
- * Makes one, with the files of a folder beside this.
+ * Creates a project with the files of a folder next to this one.
  *
  * @param purpose - a word for the folder's name
  * @param options.files - `app`, which is a page, or `programs`
- * @param options.imports - other places for some of what they import; `INLINE` embeds the WebAssembly module
+ * @param options.imports - replacements for some of their imports; `INLINE` embeds the WebAssembly module
  * @param options.packages - other packages that they import
- * @param options.inside - whether it is to find the packages of the tests
+ * @param options.inside - whether imports of the tests' packages must resolve in it
  * @returns `project` (its folder), `folder` (that of the installed package) and `remove`
  */
 export async function makeProject(purpose, { files, imports = {}, packages = [], inside = false }) {

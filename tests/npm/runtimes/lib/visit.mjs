@@ -1,4 +1,4 @@
-// A page that a bundler made, in Chromium.
+// A page built by a bundler, in Chromium.
 
 import assert from 'node:assert/strict';
 
@@ -10,10 +10,10 @@ import { serveStatic } from '../../lib/static-server.mjs';
 const GREETINGS = ['Hello Ada!', 'Hello Bob!'];
 
 /**
- * Opens a page of `app` and waits until it is done: it is greeted in every realm, and nothing complains.
+ * Opens a page of `app` and waits until it is done: it has been greeted in every realm, without complaints.
  *
  * @param address - the page's
- * @returns the addresses of the WebAssembly modules that were asked for, by the page or its dedicated worker
+ * @returns the addresses of the WebAssembly modules requested by the page or its dedicated worker
  */
 export async function visit(address) {
   const browser = await launchBrowser();
@@ -33,11 +33,11 @@ export async function visit(address) {
 }
 
 /**
- * The same with a folder that has `index.html`, under a content security policy: the strictest under which the
- * package fetches its module, if nothing else is said.
+ * The same for a folder with `index.html`, under a content security policy: by default the strictest under which the
+ * package can fetch its module.
  *
- * @param routes - more that is served, as {@link serveStatic} takes it
- * @returns the paths of the WebAssembly modules that were asked for, by whomever
+ * @param routes - additional routes, as {@link serveStatic} takes them
+ * @returns the paths of all WebAssembly modules requested
  */
 export async function visitFolder(folder, policy = undefined, routes = {}) {
   const modules = [];

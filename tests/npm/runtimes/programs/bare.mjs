@@ -1,5 +1,5 @@
-// Imports entries where something of the platform is missing; then, with `use`, loads the module and makes a socket. Prints
-// what came of each, as JSON. The argument is JSON: `missing`, names of globals, `entries` and `use`.
+// Imports entries without some platform features; then, with `use`, loads the module and creates a socket. Prints the
+// result of each as JSON. The argument is JSON: `missing`, names of globals, `entries` and `use`.
 
 import process from 'node:process';
 

@@ -1,4 +1,4 @@
-// Does one thing and nothing else, so that it ends when the socket lets it.
+// Does one thing and nothing else, so it ends when the socket allows it.
 
 import process from 'node:process';
 
@@ -39,7 +39,7 @@ await ({
   async 'gives up'() {
     make({ maxRetries: 0 }).onopen = () => { cut(''); };
   },
-  // The WebSocket of Node 22 tells an error then, and no close: by the limit alone this would take an hour.
+  // Node 22's WebSocket then fires an error, but no close: with the timeout alone this would take an hour.
   async 'finds nobody at its address'() { make({ maxRetries: 0, connectTimeout: 3_600_000 }, 'ws://127.0.0.1:1/'); },
   async 'is closed before it is open'() { make().close(); },
   async 'is closed while it connects'() {

@@ -1,5 +1,5 @@
-// Is greeted, loses its connection, is greeted again, and ends. The argument is JSON: `ws` and `http`, where the
-// server is, and `inject`, whether the WebSocket of the package `ws` is handed over, or made the global one.
+// Is greeted, loses its connection, is greeted again, and ends. The argument is JSON: `ws` and `http`, the server's
+// addresses, and `inject`, whether to pass the WebSocket of the package `ws` as an option or make it the global one.
 
 import process from 'node:process';
 

@@ -1,4 +1,4 @@
-// Imports every entry where whoever touches something of a browser is told so.
+// Imports every entry in an environment that reports any access to a browser API.
 
 const touched = [];
 for (const name of ['window', 'self', 'document', 'location', 'navigator', 'WebSocket', 'Worker', 'fetch', 'localStorage', 'indexedDB']) {

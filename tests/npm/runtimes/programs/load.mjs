@@ -1,4 +1,4 @@
-// Loads the module from the place that the argument names, and is greeted.
+// Loads the module from the location in the argument, and is greeted.
 
 import { readFile } from 'node:fs/promises';
 import process from 'node:process';

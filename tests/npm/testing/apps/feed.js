@@ -1,5 +1,5 @@
-// An application as it could be anybody's: it shows how the connection is, subscribes anew on every one, notices a
-// dead one by a heartbeat, and gives up when the server says that the session is over.
+// A typical application: it shows the state of the connection, subscribes again on every new one, detects a dead one by
+// a heartbeat, and gives up when the server says that the session is over.
 
 import { ReconnectingWebSocket } from 'steady-socket';
 
@@ -8,7 +8,7 @@ export const SESSION_OVER = 4003;
 /**
  * @param url - of the feed
  * @param topics - what to subscribe to
- * @param show - called with the line that the user sees
+ * @param show - called with the line for the user
  * @returns `stop`
  */
 export function startFeed(url, topics, show) {
