@@ -3,7 +3,6 @@
 // instance replaces it, unless instances fail repeatedly.
 
 import { report } from './events.js';
-import { abandonAll } from './ring.js';
 
 /** At most this many failures within this many milliseconds are repaired by a fresh instance. */
 const MOST_FAILURES = 5;
@@ -23,6 +22,8 @@ export let call = null;
  * it held.
  */
 let end = null;
+/** Releases the sockets, timers and listeners of the instance. */
+let abandon = null;
 /** The failure that the objects of the instance have not been notified of yet. */
 let broken = null;
 /** The times of the failures. */
@@ -33,9 +34,14 @@ const living = new Map();
 /** Objects that would call into a dead instance if they were collected. */
 const wrecks = [];
 
-/** An instance has started. */
-export function begin(given) {
+/**
+ * An instance has started.
+ *
+ * @param abandonAll - releases what an instance holds of the platform; a parameter, since the platform imports this file
+ */
+export function begin(given, abandonAll) {
   call = given;
+  abandon = abandonAll;
 }
 
 /** Sets the function that disconnects the glue of the starting instance, and its function that needs much stack. */
@@ -121,7 +127,7 @@ export function cleanUp() {
   // Code that starts an instance without `atEnd` cannot start another one.
   isOver = !end || failures.length > MOST_FAILURES;
   console.error(`steady-socket: ${whyFailed()}: ${describe(what)}`);
-  abandonAll();
+  abandon();
   for (const fail of [...living.values()]) {
     try {
       fail(held);

@@ -17,7 +17,7 @@ import {
 } from './names.js';
 import { ALLOW_INSECURE, MAX_QUEUED_BYTES, MAX_QUEUED_MESSAGES, MESSAGE_TTL, OPTIONS, STABLE_AFTER, START_CLOSED } from './options.js';
 import { Probe } from './probe.js';
-import { nameOf, now, readText, write } from './ring.js';
+import { abandonAll, nameOf, now, readText, write } from './ring.js';
 import { FULL, TAKEN, TOO_LATE, WaitingRoom } from './waiting-room.js';
 
 /** The prefix of errors, unless the program called another class of the package. */
@@ -53,7 +53,7 @@ class Hopeless extends Error {}
 
 /** Called by the module when it starts, with the function that calls it back. */
 export function provideCore(given) {
-  begin(given);
+  begin(given, abandonAll);
   wasLoaded = true;
   told = '';
   // Later, when the loader has finished its work after the start. By a promise, since a test's fake timers may hold

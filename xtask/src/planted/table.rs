@@ -1415,7 +1415,7 @@ pub(super) const TABLE: &[Bug] = &[
         promise: 31,
         what: "the sockets of an instance that has failed stay open",
         file: "client-wasm/js/failure.js",
-        from: "  abandonAll();",
+        from: "  abandon();",
         to: "",
         test: Named {
             file: "tests/npm/testing/failure.test.mjs",
