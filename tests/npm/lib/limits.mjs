@@ -2,7 +2,7 @@
 // judges by it.
 
 /** For one thing to happen, in milliseconds: a page to load, a connection to recover, a text to appear. */
-export const PATIENCE = 30_000;
+export const PATIENCE = 60_000;
 
 /** For one test, in milliseconds. */
 export const TEST_TIMEOUT = 120_000;
