@@ -271,10 +271,21 @@ export function checkClose(who, code, reason) {
 /** Matches characters that take more than one byte in UTF-8. */
 const NOT_ASCII = /[^\0-\x7f]/;
 
+/** In longer text, encoding takes less time than walking the string. An encoder alone takes about 1 µs. */
+const SHORT = 64;
+
 /** The length of a string in UTF-8. A lone surrogate is sent as U+FFFD: 3 bytes. */
 function utf8Length(text) {
   // In Chromium, searching is three times as fast as walking the string.
-  return NOT_ASCII.test(text) ? new TextEncoder().encode(text).length : text.length;
+  if (!NOT_ASCII.test(text)) return text.length;
+  if (text.length > SHORT) return new TextEncoder().encode(text).length;
+  let bytes = 0;
+  for (let index = 0; index < text.length; index += 1) {
+    const point = text.codePointAt(index);
+    bytes += 1 + (point >= 0x80) + (point >= 0x800) + (point >= 0x10000);
+    if (point >= 0x10000) index += 1;
+  }
+  return bytes;
 }
 
 /**
