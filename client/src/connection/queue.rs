@@ -153,7 +153,7 @@ impl<P> Queue<P> {
         if self.next_expiry.is_none_or(|expiry| expiry > now) {
             return expired;
         }
-        // One full rotation restores the order of what is kept, which is counted anew.
+        // One full rotation restores the order of what is kept.
         self.next_expiry = None;
         let first = self.first.len();
         for at in 0..self.len() {
@@ -165,14 +165,13 @@ impl<P> Queue<P> {
             let Some(message) = self.lane(lane).pop_front() else {
                 break;
             };
-            self.bytes = self.bytes.saturating_sub(message.bytes);
             if message.expires.is_some_and(|expires| expires <= now) {
+                self.bytes = self.bytes.saturating_sub(message.bytes);
                 self.changed = true;
                 expired.push(message);
             } else {
-                let changed = self.changed;
-                self.push(lane, message);
-                self.changed = changed;
+                self.next_expiry = earliest(self.next_expiry, message.expires);
+                self.lane(lane).push_back(message);
             }
         }
         expired

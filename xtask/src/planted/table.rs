@@ -127,8 +127,10 @@ pub(super) const TABLE: &[Bug] = &[
         promise: 25,
         what: "the queue is reversed",
         file: "client/src/connection/queue.rs",
-        from: "self.lane(lane).push_back(message);",
-        to: "self.lane(lane).push_front(message);",
+        from: "self.account(&message);
+        self.lane(lane).push_back(message);",
+        to: "self.account(&message);
+        self.lane(lane).push_front(message);",
         test: SEEDS,
     },
     Bug {
