@@ -32,7 +32,7 @@ for (const scheme of ['ws', 'wss']) {
       for (const name of names) {
         test(name, { timeout: TEST_TIMEOUT }, async () => {
           await realm.reload();
-          const failure = await realm.evaluate('the case', ([which, address]) => globalThis.runCase(which, address), [name, server]);
+          const failure = await realm.evaluate('the case', ([which, address]) => globalThis.runCase(which, address), [name, server], TEST_TIMEOUT);
           assert.equal(failure, null, failure);
         });
       }
@@ -53,7 +53,7 @@ for (const scheme of ['ws', 'wss']) {
               worker.onmessage = ({ data }) => finish(data.failure);
               worker.onerror = (event) => finish(`the worker failed: ${event.message ?? 'it could not be loaded'}`);
               worker.postMessage({ name: which, server: address });
-            }), [name, server]);
+            }), [name, server], TEST_TIMEOUT);
             assert.equal(failure, null, failure);
           });
         }

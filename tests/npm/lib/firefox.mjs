@@ -3,7 +3,7 @@
 import { spawn } from 'node:child_process';
 
 import { required } from './environment.mjs';
-import { PATIENCE, within } from './limits.mjs';
+import { TEST_TIMEOUT, within } from './limits.mjs';
 
 /**
  * No network traffic of its own, and none of its delays (up to a minute) before the next connection to an address where
@@ -43,7 +43,7 @@ export async function launchFirefox({ anyCertificate = false } = {}) {
       capabilities: {
         alwaysMatch: {
           acceptInsecureCerts: anyCertificate,
-          timeouts: { script: PATIENCE },
+          timeouts: { script: TEST_TIMEOUT },
           'moz:firefoxOptions': { args: ['-headless'], prefs: PREFERENCES },
         },
       },

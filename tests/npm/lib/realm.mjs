@@ -19,7 +19,7 @@ const TESTS = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
  *   the page
  * @param options.secure - whether the page connects to the server with TLS
  * @returns `page` and `complaints` as returned by {@link openPage}, in Chromium; `reload`; `evaluate(what, function,
- *   argument)`, which runs a function in the page with a time limit; `call(what, module, name, argument)`, which does
+ *   argument, patience)`, which runs a function in the page with a time limit; `call(what, module, name, argument)`, which does
  *   the same with an export of one of the page's modules; `origin`; `project` and `folder`, where the package is
  *   installed; and `close`
  */
@@ -41,7 +41,7 @@ export async function openRealm({ purpose, routes = {}, intercept, secure = fals
     cleanups.push(browser.close);
     await browser.goto(`${server.origin}/face/page.html`);
     const { page, complaints, reload } = browser;
-    const evaluate = (what, run, argument) => within(browser.evaluate(run, argument), what);
+    const evaluate = (what, run, argument, patience) => within(browser.evaluate(run, argument), what, patience);
     const call = (what, ...exported) => evaluate(what, (given) => globalThis.callExported(...given), exported);
     return { page, complaints, reload, evaluate, call, project, folder, origin: server.origin, close };
   } catch (error) {
