@@ -13,9 +13,8 @@ mod native;
 mod table;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::process::Running;
@@ -338,14 +337,7 @@ fn run_logged(
     has_begun: impl Fn(&str) -> bool,
     is_decided: impl Fn(&str) -> bool,
 ) -> Result<(String, bool)> {
-    if let Some(folder) = log.parent() {
-        files::create_folder(folder)?;
-    }
-    let file =
-        File::create(log).map_err(|error| format!("cannot write {}: {error}", log.display()))?;
-    command
-        .stdout(Stdio::from(file.try_clone()?))
-        .stderr(Stdio::from(file));
+    process::log_to(command, log)?;
     let mut running = Running::start(command)?;
     let mut deadline = None;
     let mut size = 0;

@@ -5,7 +5,9 @@
 //! the groups: on SIGINT, SIGTERM and SIGHUP, when a task fails, and when it panics.
 
 use std::fmt::Write as _;
+use std::fs::File;
 use std::os::unix::process::CommandExt as _;
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -15,7 +17,7 @@ use nix::sys::signal::{Signal, killpg};
 use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::Pid;
 
-use crate::Result;
+use crate::{Result, files};
 
 /// How long a group may take to end after SIGTERM, before SIGKILL. In this time, Node closes its browsers and
 /// the hello server its connections, for which it allows itself five seconds.
@@ -164,6 +166,20 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
     } else {
         Err(failure(&running.line, status).into())
     }
+}
+
+/// Sends both output streams of a command to a new file.
+///
+/// # Errors
+///
+/// If the file cannot be written.
+pub(crate) fn log_to(command: &mut Command, log: &Path) -> Result<()> {
+    files::write(log, "")?;
+    let file = File::options().append(true).open(log)?;
+    command
+        .stdout(Stdio::from(file.try_clone()?))
+        .stderr(Stdio::from(file));
+    Ok(())
 }
 
 /// Runs a command to its end and returns its standard output, trimmed. Its standard error is shown only if it

@@ -471,18 +471,22 @@ const LANES: [&[&str]; 2] = [
     ],
 ];
 
-fn npm() -> Result<()> {
-    let [mut first, mut second] = [Vec::new(), Vec::new()];
-    for (tests, folders) in [(&mut first, LANES[0]), (&mut second, LANES[1])] {
-        for &folder in folders {
-            let other = match folder {
-                "tests/npm" => Some(INTEROP_TEST),
-                CONFORMANCE => Some(CONFORMANCE_IN_FIREFOX),
-                _ => None,
-            };
-            tests.extend(tests_in(folder, other)?);
-        }
+/// The test files of a lane, without those of other parts.
+fn tests_of(lane: &[&str]) -> Result<Vec<PathBuf>> {
+    let mut tests = Vec::new();
+    for &folder in lane {
+        let of_another_part = match folder {
+            "tests/npm" => Some(INTEROP_TEST),
+            CONFORMANCE => Some(CONFORMANCE_IN_FIREFOX),
+            _ => None,
+        };
+        tests.extend(tests_in(folder, of_another_part)?);
     }
+    Ok(tests)
+}
+
+fn npm() -> Result<()> {
+    let [first, second] = [tests_of(LANES[0])?, tests_of(LANES[1])?];
     let npm = NpmTests::prepare()?;
     let page = demo::assemble_page()?;
     let messages = package::EXPORT_MESSAGES.build(&tools::for_package()?)?;
@@ -491,25 +495,22 @@ fn npm() -> Result<()> {
     let other_log = checkout::artifacts().join("test-server-npm-without-control.log");
     let options = ["--port", "0", "--www", &page.to_string_lossy()];
     let without_control = Server::start(&options, Output::Logged(&other_log))?;
-    let lane = |npm: &NpmTests, name: &str, tests: &[PathBuf], [stdout, stderr]: [Stdio; 2]| {
+    let lane = |npm: &NpmTests, name: &str, tests: &[PathBuf], log: Option<&Path>| {
         against_servers(npm, name, &page, tests, |node| {
             node.env(
                 "STEADY_SOCKET_SERVER_WITHOUT_CONTROL",
                 without_control.http(),
             )
             .env("STEADY_SOCKET_TYPED_HELLO", &typed_hello)
-            .env("STEADY_SOCKET_EXPORT_MESSAGES", &messages)
-            .stdout(stdout)
-            .stderr(stderr);
+            .env("STEADY_SOCKET_EXPORT_MESSAGES", &messages);
+            log.map_or(Ok(()), |log| process::log_to(node, log))
         })
     };
     let beside = npm.beside();
     let log = checkout::artifacts().join("npm-second-lane.log");
-    let file = std::fs::File::create(&log)?;
-    let logged = [Stdio::from(file.try_clone()?), Stdio::from(file)];
     let outcome = both(
-        || lane(&beside, "npm-second-lane", &second, logged),
-        || lane(&npm, "npm", &first, [Stdio::inherit(), Stdio::inherit()]),
+        || lane(&beside, "npm-second-lane", &second, Some(&log)),
+        || lane(&npm, "npm", &first, None),
     );
     println!("\nThe second lane:\n{}", files::read(&log)?);
     outcome.map(drop)
@@ -526,6 +527,7 @@ fn face_in_firefox(firefox: &Firefox) -> Result<()> {
         node.env("STEADY_SOCKET_BROWSER", "firefox")
             .env("FIREFOX", &firefox.firefox)
             .env("GECKODRIVER", &firefox.driver);
+        Ok(())
     })
 }
 
@@ -537,13 +539,13 @@ fn against_servers(
     part: &str,
     page: &Path,
     tests: &[PathBuf],
-    prepare: impl FnOnce(&mut Command),
+    prepare: impl FnOnce(&mut Command) -> Result<()>,
 ) -> Result<()> {
     let (mut server, log) = start_for_pages(npm, part, page, &[])?;
     let (mut secure, secure_log) = start_for_pages(npm, &format!("{part}-tls"), page, &["--tls"])?;
     let mut node = npm.command(tests, &server);
     node.env("STEADY_SOCKET_SECURE_SERVER", secure.http());
-    prepare(&mut node);
+    prepare(&mut node)?;
     with_log(&mut secure, &secure_log, || {
         with_log(&mut server, &log, || process::run(&mut node))
     })
