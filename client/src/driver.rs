@@ -15,7 +15,7 @@ use crate::cell::RefCell;
 #[cfg(doc)]
 use crate::connection::Cause;
 use crate::connection::{
-    Accepted, Connection, Context, Effect, Event, Generation, Hint, Input, Loss, Output, Phase,
+    Accepted, Connection, Context, Counters, Effect, Event, Generation, Hint, Input, Loss, Output, Phase,
     SendMode, SendRejected, Sent, Snapshot, Time, Verdict,
 };
 use crate::options::Options;
@@ -217,6 +217,7 @@ impl<P: 'static> Driver<P> {
         application: Box<dyn Application<P>>,
     ) -> Self {
         let clocks = Clocks::read(&*platform);
+        let values = options.values();
         Self(Rc::new(Inner {
             connection: RefCell::new(Connection::new(options)),
             platform,
@@ -228,16 +229,16 @@ impl<P: 'static> Driver<P> {
             timers: <[TimerSlot; 2]>::default(),
             settings: Cell::new(SocketSettings {
                 binary_type: BinaryType::default(),
-                max_message_bytes: options
+                max_message_bytes: values
                     .max_message_bytes
-                    .map(|most| most.saturating_add(options.control_messages.into())),
+                    .map(|most| most.saturating_add(values.control_messages.into())),
             }),
             watch: RefCell::new(None),
             clocks: Cell::new(clocks),
             read_at: Cell::new(clocks.monotonic),
-            speaks_control: options.control_messages,
+            speaks_control: values.control_messages,
             controls: Cell::new(false),
-            most_bytes: options.max_message_bytes.unwrap_or(u32::MAX) as usize,
+            most_bytes: values.max_message_bytes.unwrap_or(u32::MAX) as usize,
             in_chain: Cell::new(0),
             telling: Cell::new(false),
             tell_soon: Cell::new(false),
@@ -246,7 +247,7 @@ impl<P: 'static> Driver<P> {
     }
 
     /// See [`Connection::go_on_from`].
-    pub fn go_on_from(&self, earlier: &Snapshot) {
+    pub fn go_on_from(&self, earlier: &dyn Fn(usize) -> u64) {
         self.0.connection.borrow_mut().go_on_from(earlier);
     }
 
@@ -306,6 +307,13 @@ impl<P: 'static> Driver<P> {
     pub fn snapshot(&self) -> Snapshot {
         let now = self.0.platform.now();
         self.ask(|connection| connection.snapshot(now))
+    }
+
+    /// Likewise, as numbers.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        let now = self.0.platform.now();
+        self.ask(|connection| connection.counters(now))
     }
 
     /// Queries the current connection's socket, if any.

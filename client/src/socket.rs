@@ -281,12 +281,14 @@ impl<Out, In, C> Builder<Out, In, C> {
         if is_abandoned() {
             return Err(ConnectError::Panicked);
         }
-        self.options.control_messages |= self.controls;
+        if self.controls {
+            self.options = self.options.control_messages(true);
+        }
         if let Some(wrong) = self.wrong_option {
             return Err(ConnectError::Option(wrong));
         }
-        if self.options.keepalive_interval.is_some()
-            && !self.options.control_messages
+        if self.options.values().keepalive_interval.is_some()
+            && !self.options.values().control_messages
             && self.keepalive.is_none()
             && self.heartbeat.is_none()
         {
@@ -324,7 +326,7 @@ impl<Out, In, C> Builder<Out, In, C> {
         });
         let driver = Driver::new(self.options, platform, Box::new(FaceRef(face)));
         *shared.driver.borrow_mut() = Some(driver.downgrade());
-        if !self.options.start_closed {
+        if !self.options.values().start_closed {
             driver.command(Input::Start);
         }
         Ok(Socket {
@@ -492,7 +494,7 @@ fn parse_url(platform: &dyn Runtime, options: Options, url: &str) -> Result<Stri
 
 /// Whether a parsed URL may be connected to from this page.
 fn check_secure(platform: &dyn Runtime, options: Options, url: &str) -> Result<(), Refused> {
-    check_mixed_content(url, platform.page_is_secure() && !options.allow_insecure)
+    check_mixed_content(url, platform.page_is_secure() && !options.values().allow_insecure)
 }
 
 impl Application<Message> for FaceRef {
