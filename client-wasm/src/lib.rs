@@ -21,6 +21,7 @@ use alloc::rc::Rc;
 use steady_socket::connection::{Hint, Input, NONE, SendMode, SendRejected};
 use steady_socket::driver::Driver;
 use steady_socket::options::Options;
+use steady_socket::platform::RawSocket as _;
 use wasm_bindgen::prelude::*;
 
 use callbacks::Callbacks;
@@ -48,7 +49,7 @@ pub fn start() {
             if id < 0 {
                 return Core::new(value.unchecked_into(), &callbacks).into();
             }
-            callbacks.call(id, what, number, value);
+            Ring::called(callbacks.get(id), what, number, value);
             JsValue::UNDEFINED
         },
     );
@@ -109,7 +110,7 @@ enum Handed {
 /// When the JavaScript object is collected, so is this, and the connection closes. As long as anything can still
 /// happen on it, the host keeps the object (see `js/reconnecting-websocket.js`).
 #[wasm_bindgen(private, skip_typescript)]
-pub struct Core(Driver<JsValue>);
+pub struct Core(Driver<JsValue, Ring, Face>);
 
 impl Core {
     fn new(host: Host, callbacks: &Rc<Callbacks>) -> Self {

@@ -381,7 +381,7 @@ impl<Out, In, C: Decode<In>> Builder<Out, In, C> {
 /// State shared by the socket, its handles and the driver's application. It does not keep the connection alive.
 #[derive(Default)]
 struct Shared {
-    driver: RefCell<Option<WeakDriver<Message>>>,
+    driver: RefCell<Option<WeakDriver<Message, dyn Runtime, FaceRef>>>,
     inbox: RefCell<Inbox>,
     reader: RefCell<Option<Waker>>,
     /// The tasks that wait for room or for the end.
@@ -398,7 +398,7 @@ impl Shared {
         self.gone.get() || is_abandoned()
     }
 
-    fn driver(&self) -> Option<Driver<Message>> {
+    fn driver(&self) -> Option<Driver<Message, dyn Runtime, FaceRef>> {
         if self.is_gone() {
             return None;
         }
@@ -494,7 +494,10 @@ fn parse_url(platform: &dyn Runtime, options: Options, url: &str) -> Result<Stri
 
 /// Whether a parsed URL may be connected to from this page.
 fn check_secure(platform: &dyn Runtime, options: Options, url: &str) -> Result<(), Refused> {
-    check_mixed_content(url, platform.page_is_secure() && !options.values().allow_insecure)
+    check_mixed_content(
+        url,
+        platform.page_is_secure() && !options.values().allow_insecure,
+    )
 }
 
 impl Application<Message> for FaceRef {
@@ -715,7 +718,7 @@ impl Opening<'_> {
 /// ```
 #[must_use = "dropping a socket closes the connection"]
 pub struct Socket<Out, In, C> {
-    driver: Driver<Message>,
+    driver: Driver<Message, dyn Runtime, FaceRef>,
     shared: Rc<Shared>,
     /// A message that the sink has accepted but the queue has no room for yet.
     waiting: Option<Message>,
@@ -958,7 +961,7 @@ impl<Out, C> Handle<Out, C> {
         }
     }
 
-    fn driver(&self) -> Result<Driver<Message>, Gone> {
+    fn driver(&self) -> Result<Driver<Message, dyn Runtime, FaceRef>, Gone> {
         self.shared
             .upgrade()
             .and_then(|shared| shared.driver())

@@ -407,7 +407,10 @@ impl<P> Connection<P> {
             Input::Transmitted { .. } => self.transmissions_are_timed(),
             // Below both marks, nothing is deferred.
             Input::Buffered { bytes, .. } => {
-                let (high, low) = (self.options.values().high_water_mark, self.options.values().low_water_mark);
+                let (high, low) = (
+                    self.options.values().high_water_mark,
+                    self.options.values().low_water_mark,
+                );
                 let little = *bytes < high as u64 && *bytes <= low as u64;
                 let judges =
                     self.wire.judging || self.wire.asking || self.wire.liveness.is_watching();

@@ -250,12 +250,14 @@ impl<P> Connection<P> {
     fn fits(&self, bytes: usize) -> bool {
         self.could_fit(bytes)
             && self.queue.len() < self.options.values().max_queued_messages as usize
-            && self.queue.bytes().saturating_add(bytes) <= self.options.values().max_queued_bytes as usize
+            && self.queue.bytes().saturating_add(bytes)
+                <= self.options.values().max_queued_bytes as usize
     }
 
     /// Whether a message of this size would fit into an empty queue.
     fn could_fit(&self, bytes: usize) -> bool {
-        self.options.values().max_queued_messages > 0 && bytes <= self.options.values().max_queued_bytes as usize
+        self.options.values().max_queued_messages > 0
+            && bytes <= self.options.values().max_queued_bytes as usize
     }
 
     fn make_room(&mut self, bytes: usize) {
