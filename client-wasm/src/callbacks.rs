@@ -5,19 +5,24 @@ use alloc::rc::Rc;
 use alloc::vec::Vec;
 
 use steady_socket::cell::RefCell;
+use steady_socket::connection::Hint;
+use steady_socket::driver::Answer;
+use steady_socket::platform::SocketListener;
 use wasm_bindgen::prelude::*;
 
-/// Called with a number for what happened and an accompanying value.
-type Callback = Rc<dyn Fn(i32, f64, JsValue)>;
-
-/// The slot of a number.
-enum Slot {
-    Empty,
-    /// Called each time.
-    Each(Callback),
-    /// Called once.
-    Once(Box<dyn FnOnce()>),
-    /// Likewise, and the number is free once it is called.
+/// What a number stands for.
+pub(crate) enum Callback {
+    /// Nothing any more.
+    None,
+    /// A socket, which is called with its events.
+    Socket(SocketListener<JsValue>),
+    /// A watch, which is called with hints.
+    Watch(Rc<dyn Fn(Hint)>),
+    /// A search for a target, which is called once, with its result.
+    Search(Answer),
+    /// A timer, which is called once.
+    Timer(Box<dyn FnOnce()>),
+    /// A task. Its number is free once it is called.
     Task(Box<dyn FnOnce()>),
 }
 
@@ -25,45 +30,29 @@ enum Slot {
 #[derive(Default)]
 pub(crate) struct Callbacks {
     /// Each at the index that is its number.
-    slots: RefCell<Vec<Slot>>,
+    slots: RefCell<Vec<Callback>>,
     /// Free numbers.
     free: RefCell<Vec<i32>>,
 }
 
 impl Callbacks {
     /// Registers a callback under a number, as long as the result is kept.
-    pub(crate) fn add(
-        self: &Rc<Self>,
-        callback: impl Fn(i32, f64, JsValue) + 'static,
-    ) -> Registered {
-        self.register(Slot::Each(Rc::new(callback)))
-    }
-
-    /// Likewise, for one that is called once without arguments.
-    pub(crate) fn add_once(self: &Rc<Self>, callback: Box<dyn FnOnce()>) -> Registered {
-        self.register(Slot::Once(callback))
-    }
-
-    /// Gives a task a number, until it is called or [removed](Self::remove).
-    pub(crate) fn add_task(&self, task: Box<dyn FnOnce()>) -> i32 {
-        self.insert(Slot::Task(task))
-    }
-
-    fn register(self: &Rc<Self>, slot: Slot) -> Registered {
+    pub(crate) fn register(self: &Rc<Self>, callback: Callback) -> Registered {
         Registered {
-            id: self.insert(slot),
+            id: self.add(callback),
             callbacks: Rc::clone(self),
         }
     }
 
+    /// Gives a callback a number, until it is [removed](Self::remove).
     #[inline(never)]
-    fn insert(&self, content: Slot) -> i32 {
+    pub(crate) fn add(&self, callback: Callback) -> i32 {
         let free = self.free.borrow_mut().pop();
         let mut slots = self.slots.borrow_mut();
         let id = free.unwrap_or(slots.len() as i32);
         match slots.get_mut(id as usize) {
-            Some(slot) => *slot = content,
-            None => slots.push(content),
+            Some(slot) => *slot = callback,
+            None => slots.push(callback),
         }
         id
     }
@@ -71,35 +60,34 @@ impl Callbacks {
     /// Removes a callback, and frees its number.
     #[inline(never)]
     pub(crate) fn remove(&self, id: i32) {
-        let slot = self.take(id);
+        let callback = {
+            let mut slots = self.slots.borrow_mut();
+            slots.get_mut(id as usize).map(Callback::take)
+        };
         self.free.borrow_mut().push(id);
         // Its contents may be dropped with it, and call back here.
-        drop(slot);
+        drop(callback);
     }
 
-    fn take(&self, id: i32) -> Slot {
+    /// What to call for a number.
+    pub(crate) fn get(&self, id: i32) -> Callback {
         let mut slots = self.slots.borrow_mut();
-        let slot = slots.get_mut(id as usize);
-        slot.map_or(Slot::Empty, |slot| core::mem::replace(slot, Slot::Empty))
-    }
-
-    /// Calls back, unless the callback is no longer registered.
-    pub(crate) fn call(&self, id: i32, what: i32, number: f64, value: JsValue) {
-        let callback = match self.slots.borrow().get(id as usize) {
-            Some(Slot::Each(callback)) => Some(Rc::clone(callback)),
-            _ => None,
+        let callback = match slots.get_mut(id as usize) {
+            Some(Callback::Socket(listener)) => Callback::Socket(Rc::clone(listener)),
+            Some(Callback::Watch(tell)) => Callback::Watch(Rc::clone(tell)),
+            Some(once) => once.take(),
+            None => Callback::None,
         };
-        if let Some(callback) = callback {
-            return callback(what, number, value);
+        if let Callback::Task(_) = callback {
+            self.free.borrow_mut().push(id);
         }
-        match self.take(id) {
-            Slot::Once(callback) => callback(),
-            Slot::Task(task) => {
-                self.free.borrow_mut().push(id);
-                task();
-            }
-            _ => {}
-        }
+        callback
+    }
+}
+
+impl Callback {
+    fn take(&mut self) -> Self {
+        core::mem::replace(self, Self::None)
     }
 }
 

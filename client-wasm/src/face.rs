@@ -2,16 +2,14 @@
 
 use alloc::boxed::Box;
 use alloc::rc::Rc;
-use alloc::string::String;
-use alloc::vec::Vec;
 
 use steady_socket::connection::{Event, Loss, Verdict};
 use steady_socket::driver::{Answer, Application, Attempt, Resolution};
-use steady_socket::platform::{Refused, Target};
 use wasm_bindgen::prelude::*;
 
-use crate::callbacks::{Callbacks, Registered};
+use crate::callbacks::{Callback, Callbacks, Registered};
 use crate::host::{self, Host, asks, lost};
+use crate::ring::target;
 
 /// An object of the JavaScript class, as the driver sees it.
 pub(crate) struct Face {
@@ -40,14 +38,6 @@ impl Face {
     }
 }
 
-/// JavaScript keeps the URL and the sub-protocols, and makes its sockets with them.
-fn target() -> Target {
-    Target {
-        url: String::new(),
-        protocols: Vec::new(),
-    }
-}
-
 /// Optional milliseconds.
 fn or_negative(millis: Option<u64>) -> f64 {
     millis.map_or(-1.0, |millis| millis as f64)
@@ -58,15 +48,7 @@ impl Application<JsValue> for Face {
         if !self.has(asks::TARGET) {
             return Resolution::Ready(Ok(target()));
         }
-        let answer = core::cell::Cell::new(Some(answer));
-        let registered = self.callbacks.add(move |found, _, _| {
-            if let Some(answer) = answer.take() {
-                answer(match found {
-                    0 => Err(Refused(String::new())),
-                    _ => Ok(target()),
-                });
-            }
-        });
+        let registered = self.callbacks.register(Callback::Search(answer));
         let last = attempt.last_loss.as_ref();
         let last = last.map_or(JsValue::NULL, |loss| lost(&self.host, loss));
         host::search(&self.host, registered.id, attempt.number.into(), last);

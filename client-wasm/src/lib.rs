@@ -18,9 +18,10 @@ mod ring;
 use alloc::boxed::Box;
 use alloc::rc::Rc;
 
-use steady_socket::connection::{Hint, Input, Phase, SendMode, SendRejected, Snapshot, Tally};
+use steady_socket::connection::{Hint, Input, NONE, SendMode, SendRejected};
 use steady_socket::driver::Driver;
 use steady_socket::options::Options;
+use steady_socket::platform::RawSocket as _;
 use wasm_bindgen::prelude::*;
 
 use callbacks::Callbacks;
@@ -48,7 +49,7 @@ pub fn start() {
             if id < 0 {
                 return Core::new(value.unchecked_into(), &callbacks).into();
             }
-            callbacks.call(id, what, number, value);
+            Ring::called(callbacks.get(id), what, number, value);
             JsValue::UNDEFINED
         },
     );
@@ -109,12 +110,12 @@ enum Handed {
 /// When the JavaScript object is collected, so is this, and the connection closes. As long as anything can still
 /// happen on it, the host keeps the object (see `js/reconnecting-websocket.js`).
 #[wasm_bindgen(private, skip_typescript)]
-pub struct Core(Driver<JsValue>);
+pub struct Core(Driver<JsValue, Ring, Face>);
 
 impl Core {
     fn new(host: Host, callbacks: &Rc<Callbacks>) -> Self {
         // JavaScript has checked them against the same table.
-        let options = Options::from_numbers(|row| option_of(&host, row as i32));
+        let options = Options::from_numbers(&|row| option_of(&host, row as i32));
         let host = Rc::new(host);
         let ring = Ring {
             host: Rc::clone(&host),
@@ -122,30 +123,9 @@ impl Core {
         };
         let face = Face::new(Rc::clone(&host), Rc::clone(callbacks));
         let driver = Driver::new(options, Rc::new(ring), Box::new(face));
-        driver.go_on_from(&earlier(&host));
+        // What an earlier core of the host counted.
+        driver.go_on_from(&|counter| count_of(&host, counter as i32) as u64);
         Self(driver)
-    }
-}
-
-/// What an earlier core of the host counted, in the order of [`COUNTERS`].
-fn earlier(host: &Host) -> Snapshot {
-    let count = |index| count_of(host, index) as u64;
-    let tally = |index| Tally {
-        messages: count(index),
-        bytes: count(index + 1),
-    };
-    Snapshot {
-        phase: Phase::Idle,
-        attempt: count(0) as u32,
-        attempts: count(1),
-        opens: count(2),
-        sent: tally(3),
-        received: tally(5),
-        queued: Tally::default(),
-        dropped: tally(9),
-        unconfirmed: tally(11),
-        abandoned: count(13),
-        next_attempt_in: None,
     }
 }
 
@@ -198,27 +178,9 @@ impl Core {
             }
             _ => {}
         }
-        let snapshot = self.0.snapshot();
-        let counter = match index {
-            0 => snapshot.attempt.into(),
-            1 => snapshot.attempts,
-            2 => snapshot.opens,
-            3 => snapshot.sent.messages,
-            4 => snapshot.sent.bytes,
-            5 => snapshot.received.messages,
-            6 => snapshot.received.bytes,
-            7 => snapshot.queued.messages,
-            8 => snapshot.queued.bytes,
-            9 => snapshot.dropped.messages,
-            10 => snapshot.dropped.bytes,
-            11 => snapshot.unconfirmed.messages,
-            12 => snapshot.unconfirmed.bytes,
-            13 => snapshot.abandoned,
-            _ => match snapshot.next_attempt_in {
-                Some(next) => next.as_millis() as u64,
-                None => return f64::NAN,
-            },
-        };
-        counter as f64
+        match self.0.counters().get(index) {
+            Some(&count) if count != NONE => count as f64,
+            _ => f64::NAN,
+        }
     }
 }

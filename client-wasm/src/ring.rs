@@ -4,7 +4,7 @@
 use alloc::boxed::Box;
 use alloc::rc::Rc;
 use alloc::string::String;
-use core::any::Any;
+use alloc::vec::Vec;
 
 use steady_socket::connection::{CloseFrame, Hint, Time};
 use steady_socket::platform::{
@@ -12,7 +12,7 @@ use steady_socket::platform::{
 };
 use wasm_bindgen::prelude::*;
 
-use crate::callbacks::{Callbacks, Registered};
+use crate::callbacks::{Callback, Callbacks, Registered};
 use crate::host::{self, Host};
 
 /// The hints about the page and the network from JavaScript, by number.
@@ -24,7 +24,7 @@ mod told {
     pub(super) const MESSAGE: i32 = 1;
     pub(super) const TOO_BIG: i32 = 2;
     pub(super) const ERROR: i32 = 3;
-    pub(super) const CLOSED: i32 = 4;
+    // 4 is a close that is not clean.
     pub(super) const CLOSED_CLEANLY: i32 = 5;
 }
 
@@ -37,7 +37,46 @@ pub(crate) struct Ring {
     pub(crate) callbacks: Rc<Callbacks>,
 }
 
+impl Ring {
+    /// Calls back under a number, for what happened, with an accompanying number and value.
+    pub(crate) fn called(callback: Callback, what: i32, number: f64, value: JsValue) {
+        match callback {
+            Callback::None => {}
+            Callback::Socket(listener) => listener(match what {
+                told::OPENED => SocketEvent::Opened,
+                told::MESSAGE => SocketEvent::Message {
+                    payload: value,
+                    bytes: number as usize,
+                },
+                told::TOO_BIG => SocketEvent::TooBig,
+                // JavaScript keeps the error that came with it.
+                told::ERROR => SocketEvent::Error(None),
+                // The last two.
+                _ => SocketEvent::Closed(CloseFrame {
+                    code: number as u16,
+                    reason: value.as_string().unwrap_or_default(),
+                    clean: what == told::CLOSED_CLEANLY,
+                }),
+            }),
+            Callback::Watch(tell) => {
+                if let Some(hint) = HINTS.get(number as usize) {
+                    tell(*hint);
+                }
+            }
+            Callback::Search(answer) => answer(match what {
+                0 => Err(refused()),
+                _ => Ok(target()),
+            }),
+            Callback::Timer(task) | Callback::Task(task) => task(),
+        }
+    }
+}
+
 impl Platform<JsValue> for Ring {
+    type Socket = Wire;
+    type Watch = Watch;
+    type Timer = Timer;
+
     fn now(&self) -> Time {
         Time::from_millis(host::now() as u64)
     }
@@ -46,14 +85,10 @@ impl Platform<JsValue> for Ring {
         host::wall_clock() as u64
     }
 
-    fn watch(&self, tell: Box<dyn Fn(Hint)>) -> Box<dyn Any> {
-        let registered = self.callbacks.add(move |_, hint, _| {
-            if let Some(hint) = HINTS.get(hint as usize) {
-                tell(*hint);
-            }
-        });
+    fn watch(&self, tell: Rc<dyn Fn(Hint)>) -> Watch {
+        let registered = self.callbacks.register(Callback::Watch(tell));
         host::watch(registered.id);
-        Box::new(Watch(registered))
+        Watch(registered)
     }
 
     fn text_marked(&self, payload: &JsValue, mark: char) -> Option<String> {
@@ -72,18 +107,18 @@ impl Platform<JsValue> for Ring {
         host::chance()
     }
 
-    fn set_timer(&self, millis: u64, fire: Box<dyn FnOnce()>) -> Box<dyn Any> {
-        let registered = self.callbacks.add_once(fire);
+    fn set_timer(&self, millis: u64, fire: Box<dyn FnOnce()>) -> Timer {
+        let registered = self.callbacks.register(Callback::Timer(fire));
         host::set_timer(registered.id, millis.min(LONGEST_TIMER) as f64);
-        Box::new(Timer(registered))
+        Timer(registered)
     }
 
     fn defer(&self, task: Box<dyn FnOnce()>) {
-        host::defer(self.callbacks.add_task(task));
+        host::defer(self.callbacks.add(Callback::Task(task)));
     }
 
     fn turn(&self, task: Box<dyn FnOnce()>) -> bool {
-        let id = self.callbacks.add_task(task);
+        let id = self.callbacks.add(Callback::Task(task));
         let waits = host::turn(id) != 0;
         if !waits {
             self.callbacks.remove(id);
@@ -96,25 +131,8 @@ impl Platform<JsValue> for Ring {
         _: &Target,
         settings: SocketSettings,
         listener: SocketListener<JsValue>,
-    ) -> Result<Rc<dyn RawSocket<JsValue>>, Refused> {
-        let registered = self.callbacks.add(move |what, number, value| {
-            listener(match what {
-                told::OPENED => SocketEvent::Opened,
-                told::MESSAGE => SocketEvent::Message {
-                    payload: value,
-                    bytes: number as usize,
-                },
-                told::TOO_BIG => SocketEvent::TooBig,
-                // JavaScript keeps the error that came with it.
-                told::ERROR => SocketEvent::Error(None),
-                told::CLOSED | told::CLOSED_CLEANLY => SocketEvent::Closed(CloseFrame {
-                    code: number as u16,
-                    reason: value.as_string().unwrap_or_default(),
-                    clean: what == told::CLOSED_CLEANLY,
-                }),
-                _ => return,
-            });
-        });
+    ) -> Result<Rc<Wire>, Refused> {
+        let registered = self.callbacks.register(Callback::Socket(listener));
         let max = settings.max_message_bytes.unwrap_or(u32::MAX);
         if host::open_socket(&self.host, registered.id, max.into()) == 0 {
             return Err(refused());
@@ -123,12 +141,20 @@ impl Platform<JsValue> for Ring {
     }
 }
 
+/// JavaScript keeps the URL and the sub-protocols, and makes its sockets with them.
+pub(crate) fn target() -> Target {
+    Target {
+        url: String::new(),
+        protocols: Vec::new(),
+    }
+}
+
 /// JavaScript keeps the name of the exception.
 const fn refused() -> Refused {
     Refused(String::new())
 }
 
-struct Watch(Registered);
+pub(crate) struct Watch(Registered);
 
 impl Drop for Watch {
     fn drop(&mut self) {
@@ -136,7 +162,7 @@ impl Drop for Watch {
     }
 }
 
-struct Timer(Registered);
+pub(crate) struct Timer(Registered);
 
 impl Drop for Timer {
     fn drop(&mut self) {
@@ -145,7 +171,7 @@ impl Drop for Timer {
 }
 
 /// One socket.
-struct Wire(Registered);
+pub(crate) struct Wire(Registered);
 
 impl Drop for Wire {
     fn drop(&mut self) {

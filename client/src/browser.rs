@@ -196,6 +196,10 @@ fn refused(thrown: &JsValue) -> Refused {
 }
 
 impl Platform<Message> for Browser {
+    type Socket = dyn RawSocket<Message>;
+    type Watch = Box<dyn Any>;
+    type Timer = Box<dyn Any>;
+
     fn now(&self) -> Time {
         let millis = if self.has_performance {
             performance_now()
@@ -209,7 +213,7 @@ impl Platform<Message> for Browser {
         js_sys::Date::now() as u64
     }
 
-    fn watch(&self, tell: Box<dyn Fn(Hint)>) -> Box<dyn Any> {
+    fn watch(&self, tell: Rc<dyn Fn(Hint)>) -> Box<dyn Any> {
         Box::new(PageWatch::start(tell))
     }
 
@@ -451,7 +455,7 @@ impl PageWatch {
     const OF_THE_GLOBAL: [&str; 3] = ["online", "offline", "pageshow"];
     const OF_THE_DOCUMENT: [&str; 2] = ["visibilitychange", "resume"];
 
-    fn start(tell: Box<dyn Fn(Hint)>) -> Self {
+    fn start(tell: Rc<dyn Fn(Hint)>) -> Self {
         let watch = Self {
             listener: Listener::new(move |event| {
                 if let Some(hint) = hint_of(&event).filter(|_| !is_abandoned()) {

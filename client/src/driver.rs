@@ -15,12 +15,12 @@ use crate::cell::RefCell;
 #[cfg(doc)]
 use crate::connection::Cause;
 use crate::connection::{
-    Accepted, Connection, Context, Effect, Event, Generation, Hint, Input, Loss, Output, Phase,
-    SendMode, SendRejected, Sent, Snapshot, Time, Verdict,
+    Accepted, Connection, Context, Counters, Effect, Event, Generation, Hint, Input, Loss, Output,
+    Phase, SendMode, SendRejected, Sent, Snapshot, Time, Verdict,
 };
 use crate::options::Options;
 use crate::platform::{
-    BinaryType, Platform, RawSocket, Refused, SocketEvent, SocketSettings, Target,
+    BinaryType, Platform, RawSocket as _, Refused, SocketEvent, SocketSettings, Target,
 };
 
 /// Describes the attempt to a function that provides the URL or the sub-protocols.
@@ -85,34 +85,40 @@ pub trait Application<P> {
 }
 
 /// A connection on a platform. Dropping the last clone closes it.
-pub struct Driver<P: 'static>(Rc<Inner<P>>);
+///
+/// Generic over the platform and the application, so that a face which has one of each calls their methods directly.
+pub struct Driver<
+    P: 'static,
+    L: Platform<P> + ?Sized + 'static,
+    A: Application<P> + ?Sized + 'static,
+>(Rc<Inner<P, L, A>>);
 
-impl<P> Clone for Driver<P> {
+impl<P, L: Platform<P> + ?Sized, A: Application<P> + ?Sized> Clone for Driver<P, L, A> {
     fn clone(&self) -> Self {
         Self(Rc::clone(&self.0))
     }
 }
 
-impl<P> core::fmt::Debug for Driver<P> {
+impl<P, L: Platform<P> + ?Sized, A: Application<P> + ?Sized> core::fmt::Debug for Driver<P, L, A> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("Driver").finish_non_exhaustive()
     }
 }
 
-struct Inner<P: 'static> {
+struct Inner<P: 'static, L: Platform<P> + ?Sized + 'static, A: Application<P> + ?Sized + 'static> {
     connection: RefCell<Connection<P>>,
-    platform: Rc<dyn Platform<P>>,
-    application: Box<dyn Application<P>>,
-    socket: RefCell<Option<Wire<P>>>,
+    platform: Rc<L>,
+    application: Box<A>,
+    socket: RefCell<Option<Wire<L::Socket>>>,
     target: RefCell<Option<Rc<Target>>>,
     /// Why the platform last refused to make a socket or to send.
     refusal: RefCell<Option<Refused>>,
     /// The search for a target in progress.
     search: RefCell<Option<Box<dyn Any>>>,
-    timers: [TimerSlot; 2],
+    timers: [TimerSlot<L::Timer>; 2],
     settings: Cell<SocketSettings>,
     /// Watches the page and the network while the connection is wanted.
-    watch: RefCell<Option<Box<dyn Any>>>,
+    watch: RefCell<Option<L::Watch>>,
     clocks: Cell<Clocks>,
     /// When the monotonic clock was last read.
     read_at: Cell<Time>,
@@ -154,7 +160,7 @@ struct Clocks {
 }
 
 impl Clocks {
-    fn read<P>(platform: &dyn Platform<P>) -> Self {
+    fn read<P, L: Platform<P> + ?Sized>(platform: &L) -> Self {
         Self {
             monotonic: platform.now(),
             wall: platform.wall_clock(),
@@ -170,9 +176,9 @@ impl Clocks {
 }
 
 /// The current attempt's socket.
-struct Wire<P> {
+struct Wire<S: ?Sized> {
     generation: Generation,
-    socket: Rc<dyn RawSocket<P>>,
+    socket: Rc<S>,
 }
 
 /// The two timers.
@@ -194,29 +200,36 @@ enum Job {
 }
 
 /// A slot for one timer.
-#[derive(Default)]
-struct TimerSlot {
-    timer: RefCell<Option<Timer>>,
+struct TimerSlot<T> {
+    timer: RefCell<Option<Timer<T>>>,
     /// How many timers fired in a chain, each armed by the previous one, before this one was armed. Browsers slow a
     /// deep chain in a hidden page down to once a minute.
     depth: Cell<u32>,
 }
 
-struct Timer {
+struct Timer<T> {
     at: Time,
     /// Cancels the timer on drop.
-    _handle: Box<dyn Any>,
+    _handle: T,
 }
 
-impl<P: 'static> Driver<P> {
+impl<T> TimerSlot<T> {
+    #[expect(
+        clippy::declare_interior_mutable_const,
+        reason = "each use is a new slot"
+    )]
+    const NEW: Self = Self {
+        timer: RefCell::new(None),
+        depth: Cell::new(0),
+    };
+}
+
+impl<P: 'static, L: Platform<P> + ?Sized, A: Application<P> + ?Sized> Driver<P, L, A> {
     /// A connection for `application` on `platform`. It does nothing before [`Driver::command`] gets [`Input::Start`]
     /// or [`Input::Reconnect`]. The options have passed [`Options::check`].
-    pub fn new(
-        options: Options,
-        platform: Rc<dyn Platform<P>>,
-        application: Box<dyn Application<P>>,
-    ) -> Self {
+    pub fn new(options: Options, platform: Rc<L>, application: Box<A>) -> Self {
         let clocks = Clocks::read(&*platform);
+        let values = options.values();
         Self(Rc::new(Inner {
             connection: RefCell::new(Connection::new(options)),
             platform,
@@ -225,19 +238,19 @@ impl<P: 'static> Driver<P> {
             target: RefCell::new(None),
             refusal: RefCell::new(None),
             search: RefCell::new(None),
-            timers: <[TimerSlot; 2]>::default(),
+            timers: [TimerSlot::NEW; 2],
             settings: Cell::new(SocketSettings {
                 binary_type: BinaryType::default(),
-                max_message_bytes: options
+                max_message_bytes: values
                     .max_message_bytes
-                    .map(|most| most.saturating_add(options.control_messages.into())),
+                    .map(|most| most.saturating_add(values.control_messages.into())),
             }),
             watch: RefCell::new(None),
             clocks: Cell::new(clocks),
             read_at: Cell::new(clocks.monotonic),
-            speaks_control: options.control_messages,
+            speaks_control: values.control_messages,
             controls: Cell::new(false),
-            most_bytes: options.max_message_bytes.unwrap_or(u32::MAX) as usize,
+            most_bytes: values.max_message_bytes.unwrap_or(u32::MAX) as usize,
             in_chain: Cell::new(0),
             telling: Cell::new(false),
             tell_soon: Cell::new(false),
@@ -246,7 +259,7 @@ impl<P: 'static> Driver<P> {
     }
 
     /// See [`Connection::go_on_from`].
-    pub fn go_on_from(&self, earlier: &Snapshot) {
+    pub fn go_on_from(&self, earlier: &dyn Fn(usize) -> u64) {
         self.0.connection.borrow_mut().go_on_from(earlier);
     }
 
@@ -308,8 +321,15 @@ impl<P: 'static> Driver<P> {
         self.ask(|connection| connection.snapshot(now))
     }
 
+    /// Likewise, as numbers.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        let now = self.0.platform.now();
+        self.ask(|connection| connection.counters(now))
+    }
+
     /// Queries the current connection's socket, if any.
-    pub fn ask_socket<T>(&self, question: impl FnOnce(&dyn RawSocket<P>) -> T) -> Option<T> {
+    pub fn ask_socket<T>(&self, question: impl FnOnce(&L::Socket) -> T) -> Option<T> {
         let generation = self.0.connection.borrow().generation();
         self.0
             .socket_of(generation)
@@ -351,35 +371,41 @@ impl<P: 'static> Driver<P> {
 
     /// A handle that does not keep the connection alive.
     #[must_use]
-    pub fn downgrade(&self) -> WeakDriver<P> {
+    pub fn downgrade(&self) -> WeakDriver<P, L, A> {
         WeakDriver(Rc::downgrade(&self.0))
     }
 }
 
 /// A handle that does not keep the connection alive.
-pub struct WeakDriver<P: 'static>(Weak<Inner<P>>);
+pub struct WeakDriver<
+    P: 'static,
+    L: Platform<P> + ?Sized + 'static,
+    A: Application<P> + ?Sized + 'static,
+>(Weak<Inner<P, L, A>>);
 
-impl<P> Clone for WeakDriver<P> {
+impl<P, L: Platform<P> + ?Sized, A: Application<P> + ?Sized> Clone for WeakDriver<P, L, A> {
     fn clone(&self) -> Self {
         Self(Weak::clone(&self.0))
     }
 }
 
-impl<P> core::fmt::Debug for WeakDriver<P> {
+impl<P, L: Platform<P> + ?Sized, A: Application<P> + ?Sized> core::fmt::Debug
+    for WeakDriver<P, L, A>
+{
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("WeakDriver").finish_non_exhaustive()
     }
 }
 
-impl<P: 'static> WeakDriver<P> {
+impl<P: 'static, L: Platform<P> + ?Sized, A: Application<P> + ?Sized> WeakDriver<P, L, A> {
     /// The driver, if the connection is still alive.
     #[must_use]
-    pub fn upgrade(&self) -> Option<Driver<P>> {
+    pub fn upgrade(&self) -> Option<Driver<P, L, A>> {
         self.0.upgrade().map(Driver)
     }
 }
 
-impl<P: 'static> Inner<P> {
+impl<P: 'static, L: Platform<P> + ?Sized, A: Application<P> + ?Sized> Inner<P, L, A> {
     // ----- inputs
 
     /// Passes an input to the core, after calling the predicate with a loss that it causes.
@@ -723,7 +749,7 @@ impl<P: 'static> Inner<P> {
     }
 
     /// Passes a message to a socket, escaped if necessary. The message itself stays unchanged.
-    fn send_on(&self, socket: &dyn RawSocket<P>, payload: &P) -> Result<(), Refused> {
+    fn send_on(&self, socket: &L::Socket, payload: &P) -> Result<(), Refused> {
         match self.escaped(payload) {
             Some(escaped) => socket.send(&escaped),
             None => socket.send(payload),
@@ -842,7 +868,7 @@ impl<P: 'static> Inner<P> {
     }
 
     #[inline(never)]
-    fn socket_of(&self, generation: Generation) -> Option<Rc<dyn RawSocket<P>>> {
+    fn socket_of(&self, generation: Generation) -> Option<Rc<L::Socket>> {
         let wire = self.socket.borrow();
         wire.as_ref()
             .filter(|wire| wire.generation == generation)
@@ -850,14 +876,14 @@ impl<P: 'static> Inner<P> {
     }
 
     #[inline(never)]
-    fn close_socket(&self, socket: Option<Rc<dyn RawSocket<P>>>, code: Option<u16>, reason: &str) {
+    fn close_socket(&self, socket: Option<Rc<L::Socket>>, code: Option<u16>, reason: &str) {
         if let Some(socket) = socket {
             socket.close(code, reason);
         }
     }
 
     #[inline(never)]
-    fn forget_socket(&self, generation: Generation) -> Option<Rc<dyn RawSocket<P>>> {
+    fn forget_socket(&self, generation: Generation) -> Option<Rc<L::Socket>> {
         let mut wire = self.socket.borrow_mut();
         wire.take_if(|wire| wire.generation == generation)
             .map(|wire| wire.socket)
@@ -935,7 +961,7 @@ impl<P: 'static> Inner<P> {
         self.arm_slot(Slot::Deadline, deadline);
     }
 
-    const fn slot(&self, slot: Slot) -> &TimerSlot {
+    const fn slot(&self, slot: Slot) -> &TimerSlot<L::Timer> {
         let [look, deadline] = &self.timers;
         match slot {
             Slot::Look => look,
@@ -988,7 +1014,7 @@ impl<P: 'static> Inner<P> {
         }
         let watch = wanted.then(|| {
             let weak = Rc::downgrade(self);
-            self.platform.watch(Box::new(move |hint| {
+            self.platform.watch(Rc::new(move |hint| {
                 if let Some(inner) = weak.upgrade() {
                     inner.hinted(hint);
                 }
@@ -999,7 +1025,7 @@ impl<P: 'static> Inner<P> {
     }
 }
 
-impl<P> Drop for Inner<P> {
+impl<P, L: Platform<P> + ?Sized, A: Application<P> + ?Sized> Drop for Inner<P, L, A> {
     /// Hands the queue to the browser, closes, and releases everything. Nobody is left to be notified.
     fn drop(&mut self) {
         let context = Context {

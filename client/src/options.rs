@@ -180,85 +180,68 @@ impl fmt::Display for OptionError {
 
 impl core::error::Error for OptionError {}
 
-/// A type whose values an option's number in the table represents.
+/// What is kept of an option without a limit.
+const UNLIMITED: u64 = u64::MAX;
+
+/// A type of an option's values, which are all kept in one form: whole milliseconds, counts, or the bits of a fraction.
 pub(crate) trait Number: Copy {
     const UNLIMITED: bool = false;
-    /// The form in which it is kept.
-    type Kept: Copy;
-    fn keep(self) -> Self::Kept;
-    fn to_number(kept: Self::Kept) -> f64;
-    fn from_number(number: f64) -> Self::Kept;
+    /// The form in which the core reads it.
+    type Read: Copy;
+    fn keep(self) -> u64;
+    fn read(kept: u64) -> Self::Read;
 }
 
-/// Kept in whole milliseconds.
+/// Read in whole milliseconds.
 impl Number for Duration {
-    type Kept = u64;
+    type Read = u64;
     fn keep(self) -> u64 {
         // Rounded up: a positive time never becomes zero.
         let millis = self.as_nanos().div_ceil(1_000_000);
-        u64::try_from(millis).unwrap_or(u64::MAX)
+        u64::try_from(millis).unwrap_or(u64::MAX).min(UNLIMITED - 1)
     }
-    fn to_number(kept: u64) -> f64 {
-        kept as f64
-    }
-    fn from_number(number: f64) -> u64 {
-        number as u64
+    fn read(kept: u64) -> u64 {
+        kept
     }
 }
 
 impl Number for u32 {
-    type Kept = Self;
-    fn keep(self) -> Self {
-        self
+    type Read = Self;
+    fn keep(self) -> u64 {
+        self.into()
     }
-    fn to_number(kept: Self) -> f64 {
-        f64::from(kept)
-    }
-    fn from_number(number: f64) -> Self {
-        number as Self
+    fn read(kept: u64) -> Self {
+        kept as Self
     }
 }
 
 impl Number for f64 {
-    type Kept = Self;
-    fn keep(self) -> Self {
-        self
+    type Read = Self;
+    fn keep(self) -> u64 {
+        self.to_bits()
     }
-    fn to_number(kept: Self) -> f64 {
-        kept
-    }
-    fn from_number(number: f64) -> Self {
-        number
+    fn read(kept: u64) -> Self {
+        Self::from_bits(kept)
     }
 }
 
 impl Number for bool {
-    type Kept = Self;
-    fn keep(self) -> Self {
-        self
+    type Read = Self;
+    fn keep(self) -> u64 {
+        self.into()
     }
-    fn to_number(kept: Self) -> f64 {
-        f64::from(u8::from(kept))
-    }
-    fn from_number(number: f64) -> Self {
-        number != 0.0
+    fn read(kept: u64) -> Self {
+        kept != 0
     }
 }
 
 impl Number for Overflow {
-    type Kept = Self;
-    fn keep(self) -> Self {
-        self
+    type Read = Self;
+    fn keep(self) -> u64 {
+        self as u64
     }
-    fn to_number(kept: Self) -> f64 {
+    fn read(kept: u64) -> Self {
         match kept {
-            Self::Reject => 0.0,
-            Self::DropOldest => 1.0,
-            Self::DropNewest => 2.0,
-        }
-    }
-    fn from_number(number: f64) -> Self {
-        match number as u32 {
             0 => Self::Reject,
             1 => Self::DropOldest,
             _ => Self::DropNewest,
@@ -268,15 +251,32 @@ impl Number for Overflow {
 
 impl<T: Number> Number for Option<T> {
     const UNLIMITED: bool = true;
-    type Kept = Option<T::Kept>;
-    fn keep(self) -> Self::Kept {
-        self.map(T::keep)
+    type Read = Option<T::Read>;
+    fn keep(self) -> u64 {
+        self.map_or(UNLIMITED, T::keep)
     }
-    fn to_number(kept: Self::Kept) -> f64 {
-        kept.map_or(f64::INFINITY, T::to_number)
+    fn read(kept: u64) -> Self::Read {
+        (kept != UNLIMITED).then(|| T::read(kept))
     }
-    fn from_number(number: f64) -> Self::Kept {
-        number.is_finite().then(|| T::from_number(number))
+}
+
+/// What is kept of a number of the table: infinity becomes [`UNLIMITED`].
+const fn kept(number: f64, row: usize) -> u64 {
+    if row == Row::growth_factor as usize {
+        number.to_bits()
+    } else {
+        number as u64
+    }
+}
+
+/// The reverse of [`kept`].
+const fn number(kept: u64, row: usize) -> f64 {
+    if row == Row::growth_factor as usize {
+        f64::from_bits(kept)
+    } else if kept == UNLIMITED {
+        f64::INFINITY
+    } else {
+        kept as f64
     }
 }
 
@@ -300,11 +300,18 @@ macro_rules! options {
         ///
         /// If two options are ordered (see [`ORDERED`]), one that was not given follows the one that was: `max_delay`
         /// of 2 s alone lowers the other delays to 2 s.
-        #[derive(Clone, Copy, Debug, PartialEq)]
+        #[derive(Clone, Copy, PartialEq)]
         pub struct Options {
-            $(pub(crate) $name: <$type as Number>::Kept,)+
+            /// In the order of the table: a table is copied, filled and compared by less code than fields of many types.
+            kept: [u64; OPTIONS.len()],
             /// One bit for each row of [`OPTIONS`] that was given a value.
             given: u64,
+        }
+
+        /// The values of the options, as the core reads them.
+        #[cfg_attr(not(feature = "std"), expect(dead_code, reason = "the Rust face alone reads some"))]
+        pub(crate) struct Values {
+            $(pub(crate) $name: <$type as Number>::Read,)+
         }
 
         /// The rows of [`OPTIONS`].
@@ -317,7 +324,7 @@ macro_rules! options {
         impl Default for Options {
             fn default() -> Self {
                 Self {
-                    $($name: <$type as Number>::from_number($default),)+
+                    kept: [$(const { kept($default, Row::$name as usize) },)+],
                     given: 0,
                 }
             }
@@ -328,46 +335,18 @@ macro_rules! options {
                 $(#[doc = $doc])+
                 #[must_use]
                 pub fn $name(mut self, $name: $type) -> Self {
-                    self.$name = $name.keep();
+                    self.kept[Row::$name as usize] = $name.keep();
                     self.given |= 1 << Row::$name as u32;
                     self
                 }
             )+
 
-            /// Sets the option in row `index` of [`OPTIONS`] from its number, for an API that reads options by name.
-            ///
-            /// # Errors
-            /// If the row does not accept the number, or does not exist.
-            pub fn set(&mut self, index: usize, value: f64) -> Result<(), OptionError> {
-                if !RANGES.get(index).is_some_and(|range| range.contains(value)) {
-                    return Err(OptionError::OutOfRange { index, value });
+            /// Every value. The compiler leaves out those that the caller does not use.
+            #[inline(always)]
+            pub(crate) fn values(&self) -> Values {
+                Values {
+                    $($name: <$type as Number>::read(self.kept[Row::$name as usize]),)+
                 }
-                let mut row = 0;
-                $(
-                    if row == index {
-                        self.$name = <$type as Number>::from_number(value);
-                    }
-                    row += 1;
-                )+
-                let _ = row;
-                self.given |= 1 << index;
-                Ok(())
-            }
-
-            /// The options whose numbers were checked by [`OPTIONS`]: `number` is asked for that of each row. For a face
-            /// that checks them where they are given.
-            #[must_use]
-            #[inline(never)]
-            pub fn from_numbers(number: impl Fn(usize) -> f64) -> Self {
-                Self {
-                    $($name: <$type as Number>::from_number(number(Row::$name as usize)),)+
-                    given: u64::MAX,
-                }
-            }
-
-            /// The value of every option, in the order of [`OPTIONS`].
-            fn numbers(&self) -> [f64; OPTIONS.len()] {
-                [$(<$type as Number>::to_number(self.$name),)+]
             }
         }
 
@@ -518,6 +497,35 @@ pub const THEIR_NAMES: &[(&str, &[&str])] = &[
 ];
 
 impl Options {
+    /// Sets the option in row `index` of [`OPTIONS`] from its number, for an API that reads options by name.
+    ///
+    /// # Errors
+    /// If the row does not accept the number, or does not exist.
+    pub fn set(&mut self, index: usize, value: f64) -> Result<(), OptionError> {
+        match (RANGES.get(index), self.kept.get_mut(index)) {
+            (Some(range), Some(row)) if range.contains(value) => *row = kept(value, index),
+            _ => return Err(OptionError::OutOfRange { index, value }),
+        }
+        self.given |= 1 << index;
+        Ok(())
+    }
+
+    /// The options whose numbers were checked by [`OPTIONS`]: `number` is asked for that of each row. For a face
+    /// that checks them where they are given.
+    #[must_use]
+    #[inline(never)]
+    pub fn from_numbers(number: &dyn Fn(usize) -> f64) -> Self {
+        Self {
+            kept: core::array::from_fn(|row| kept(number(row), row)),
+            given: u64::MAX,
+        }
+    }
+
+    /// The value of every option, in the order of [`OPTIONS`].
+    fn numbers(&self) -> [f64; OPTIONS.len()] {
+        core::array::from_fn(|row| number(self.kept[row], row))
+    }
+
     const fn is_given(&self, row: Row) -> bool {
         self.given & (1 << row as u32) != 0
     }
@@ -525,21 +533,21 @@ impl Options {
     /// Fills in what was not set, in the pairs of [`ORDERED`], from what was.
     #[must_use]
     pub fn settled(mut self) -> Self {
-        macro_rules! settle {
-            ($lesser:ident, $greater:ident) => {
-                if self.$lesser > self.$greater {
-                    if !self.is_given(Row::$lesser) {
-                        self.$lesser = self.$greater;
-                    } else if !self.is_given(Row::$greater) {
-                        self.$greater = self.$lesser;
-                    }
+        for (lesser, greater) in [
+            (Row::first_delay_max, Row::max_delay),
+            (Row::min_delay, Row::max_delay),
+            (Row::base_delay, Row::max_delay),
+            (Row::low_water_mark, Row::high_water_mark),
+        ] {
+            let (less, more) = (self.kept[lesser as usize], self.kept[greater as usize]);
+            if less > more {
+                if !self.is_given(lesser) {
+                    self.kept[lesser as usize] = more;
+                } else if !self.is_given(greater) {
+                    self.kept[greater as usize] = less;
                 }
-            };
+            }
         }
-        settle!(first_delay_max, max_delay);
-        settle!(min_delay, max_delay);
-        settle!(base_delay, max_delay);
-        settle!(low_water_mark, high_water_mark);
         self
     }
 
@@ -575,6 +583,15 @@ impl Options {
             }
         }
         Ok(())
+    }
+}
+
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let rows = OPTIONS.iter().zip(self.numbers());
+        f.debug_map()
+            .entries(rows.map(|(spec, number)| (spec.name, number)))
+            .finish()
     }
 }
 

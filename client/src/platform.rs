@@ -6,6 +6,7 @@ use alloc::boxed::Box;
 use alloc::rc::Rc;
 use alloc::string::String;
 use alloc::vec::Vec;
+#[cfg(feature = "std")]
 use core::any::Any;
 use core::fmt;
 use core::future::Future;
@@ -137,6 +138,15 @@ pub trait RawSocket<P> {
 
 /// What a connection needs from its environment.
 pub trait Platform<P> {
+    /// Its sockets.
+    type Socket: RawSocket<P> + ?Sized;
+
+    /// A watch of the network and the page. Dropping it stops it.
+    type Watch;
+
+    /// A timer. Dropping it cancels it.
+    type Timer;
+
     /// The current time on a monotonic clock.
     fn now(&self) -> Time;
 
@@ -145,7 +155,7 @@ pub trait Platform<P> {
 
     /// Calls `tell` when the network or the page may have changed. Dropping the result stops it.
     #[must_use = "dropping a watch stops it"]
-    fn watch(&self, tell: Box<dyn Fn(Hint)>) -> Box<dyn Any>;
+    fn watch(&self, tell: Rc<dyn Fn(Hint)>) -> Self::Watch;
 
     /// The text of a received or outgoing message, if it begins with `mark`; `None` for any other text, or a binary
     /// message. It is called for every message, so it should not copy one that begins otherwise.
@@ -162,7 +172,7 @@ pub trait Platform<P> {
 
     /// Calls `fire` after `millis` milliseconds. Dropping the result cancels it.
     #[must_use = "dropping a timer cancels it"]
-    fn set_timer(&self, millis: u64, fire: Box<dyn FnOnce()>) -> Box<dyn Any>;
+    fn set_timer(&self, millis: u64, fire: Box<dyn FnOnce()>) -> Self::Timer;
 
     /// Runs a function soon, but never before this call has returned.
     fn defer(&self, task: Box<dyn FnOnce()>);
@@ -181,12 +191,14 @@ pub trait Platform<P> {
         target: &Target,
         settings: SocketSettings,
         listener: SocketListener<P>,
-    ) -> Result<Rc<dyn RawSocket<P>>, Refused>;
+    ) -> Result<Rc<Self::Socket>, Refused>;
 }
 
 /// What the Rust API needs in addition.
 #[cfg(feature = "std")]
-pub trait Runtime: Platform<Message> {
+pub trait Runtime:
+    Platform<Message, Socket = dyn RawSocket<Message>, Watch = Box<dyn Any>, Timer = Box<dyn Any>>
+{
     /// Runs a task, but never before this call has returned.
     fn spawn(&self, task: LocalFuture<()>);
 

@@ -281,12 +281,14 @@ impl<Out, In, C> Builder<Out, In, C> {
         if is_abandoned() {
             return Err(ConnectError::Panicked);
         }
-        self.options.control_messages |= self.controls;
+        if self.controls {
+            self.options = self.options.control_messages(true);
+        }
         if let Some(wrong) = self.wrong_option {
             return Err(ConnectError::Option(wrong));
         }
-        if self.options.keepalive_interval.is_some()
-            && !self.options.control_messages
+        if self.options.values().keepalive_interval.is_some()
+            && !self.options.values().control_messages
             && self.keepalive.is_none()
             && self.heartbeat.is_none()
         {
@@ -324,7 +326,7 @@ impl<Out, In, C> Builder<Out, In, C> {
         });
         let driver = Driver::new(self.options, platform, Box::new(FaceRef(face)));
         *shared.driver.borrow_mut() = Some(driver.downgrade());
-        if !self.options.start_closed {
+        if !self.options.values().start_closed {
             driver.command(Input::Start);
         }
         Ok(Socket {
@@ -379,7 +381,7 @@ impl<Out, In, C: Decode<In>> Builder<Out, In, C> {
 /// State shared by the socket, its handles and the driver's application. It does not keep the connection alive.
 #[derive(Default)]
 struct Shared {
-    driver: RefCell<Option<WeakDriver<Message>>>,
+    driver: RefCell<Option<WeakDriver<Message, dyn Runtime, FaceRef>>>,
     inbox: RefCell<Inbox>,
     reader: RefCell<Option<Waker>>,
     /// The tasks that wait for room or for the end.
@@ -396,7 +398,7 @@ impl Shared {
         self.gone.get() || is_abandoned()
     }
 
-    fn driver(&self) -> Option<Driver<Message>> {
+    fn driver(&self) -> Option<Driver<Message, dyn Runtime, FaceRef>> {
         if self.is_gone() {
             return None;
         }
@@ -492,7 +494,10 @@ fn parse_url(platform: &dyn Runtime, options: Options, url: &str) -> Result<Stri
 
 /// Whether a parsed URL may be connected to from this page.
 fn check_secure(platform: &dyn Runtime, options: Options, url: &str) -> Result<(), Refused> {
-    check_mixed_content(url, platform.page_is_secure() && !options.allow_insecure)
+    check_mixed_content(
+        url,
+        platform.page_is_secure() && !options.values().allow_insecure,
+    )
 }
 
 impl Application<Message> for FaceRef {
@@ -713,7 +718,7 @@ impl Opening<'_> {
 /// ```
 #[must_use = "dropping a socket closes the connection"]
 pub struct Socket<Out, In, C> {
-    driver: Driver<Message>,
+    driver: Driver<Message, dyn Runtime, FaceRef>,
     shared: Rc<Shared>,
     /// A message that the sink has accepted but the queue has no room for yet.
     waiting: Option<Message>,
@@ -956,7 +961,7 @@ impl<Out, C> Handle<Out, C> {
         }
     }
 
-    fn driver(&self) -> Result<Driver<Message>, Gone> {
+    fn driver(&self) -> Result<Driver<Message, dyn Runtime, FaceRef>, Gone> {
         self.shared
             .upgrade()
             .and_then(|shared| shared.driver())

@@ -2333,6 +2333,10 @@ impl Injected {
 }
 
 impl Platform<Message> for Injected {
+    type Socket = dyn RawSocket<Message>;
+    type Watch = Box<dyn Any>;
+    type Timer = Box<dyn Any>;
+
     fn connect(
         &self,
         target: &Target,
@@ -2354,7 +2358,7 @@ impl Platform<Message> for Injected {
         self.world.wall_clock()
     }
 
-    fn watch(&self, tell: Box<dyn Fn(Hint)>) -> Box<dyn Any> {
+    fn watch(&self, tell: Rc<dyn Fn(Hint)>) -> Box<dyn Any> {
         self.world.watch(tell)
     }
 

@@ -45,7 +45,7 @@ impl Profile {
             Self::Release => flags_of_package(),
             Self::Speed | Self::Profiled => {
                 let mut flags = flags_of_package()?;
-                flags.retain(|flag| !flag.starts_with("-O"));
+                flags.retain(|flag| !flag.starts_with("-O") && !flag.contains("inline"));
                 flags.insert(0, "-O3".to_owned());
                 if self == Self::Profiled {
                     flags.insert(0, "-g".to_owned());

@@ -4,6 +4,7 @@ use steady_socket_protocol::control::Window;
 
 use super::backoff::{backoff, draw};
 use super::liveness::{Life, Liveness};
+use super::totals::Count;
 use alloc::string::String;
 
 use super::{
@@ -35,9 +36,9 @@ impl<P> Connection<P> {
             return;
         }
         self.generation = Generation(self.generation.0.saturating_add(1));
-        self.totals.attempts = self.totals.attempts.saturating_add(1);
+        self.totals.one(Count::Attempts);
         self.wire = Wire::default();
-        let deadline = now.after(self.options.provider_timeout);
+        let deadline = now.after(self.options.values().provider_timeout);
         self.state = State::Resolving { deadline };
         self.announce(Phase::Connecting, None, why);
         self.effects.push_back(Effect::Resolve {
@@ -53,16 +54,16 @@ impl<P> Connection<P> {
             since: now,
             flow: Flow::Announcing,
         };
-        let reconnected = self.totals.opens > 0;
-        self.totals.opens = self.totals.opens.saturating_add(1);
+        let reconnected = self.totals.of(Count::Opens) > 0;
+        self.totals.one(Count::Opens);
         self.wire.liveness = Liveness::new(
             now,
-            self.options.heartbeat_interval,
-            self.options.heartbeat_grace,
-            self.options.probe_timeout,
-            self.options.gate,
+            self.options.values().heartbeat_interval,
+            self.options.values().heartbeat_grace,
+            self.options.values().probe_timeout,
+            self.options.values().gate,
         );
-        if !self.options.gate {
+        if !self.options.values().gate {
             self.start_keepalive(now);
         }
         self.announce(Phase::Open, None, Why::HandshakeDone);
@@ -104,7 +105,7 @@ impl<P> Connection<P> {
     #[inline(never)]
     pub(super) fn settle_failures(&mut self, now: Time) {
         if let State::Open { since, .. } = self.state
-            && now.since(since) >= self.options.stable_after
+            && now.since(since) >= self.options.values().stable_after
         {
             self.failures = 0;
             self.refusals = 0;
@@ -133,7 +134,7 @@ impl<P> Connection<P> {
             (None, ClosePolicy::RetryOnce) if refused_before => return Err(Why::RefusedTwice),
             (None, _) => self.wait(context, loss, policy),
         };
-        match self.options.max_retries {
+        match self.options.values().max_retries {
             Some(max) if self.failures >= max => Err(Why::RetriesExhausted),
             _ => Ok((delay, why)),
         }
@@ -154,7 +155,7 @@ impl<P> Connection<P> {
             (None, _) => None,
         };
         if let Some((Window { min_ms, max_ms }, why)) = asked {
-            let cap = self.options.announced_delay_max;
+            let cap = self.options.values().announced_delay_max;
             let asked = within(min_ms.min(cap), max_ms.min(cap));
             // A server that keeps failing cannot make its clients return sooner than they otherwise would.
             let least = match self.failures {
@@ -201,7 +202,7 @@ impl<P> Connection<P> {
                 | State::Suspended(Some(_)),
                 _,
             ) => {
-                self.totals.abandoned = self.totals.abandoned.saturating_add(1);
+                self.totals.one(Count::Abandoned);
                 let given_up = Effect::Abandon {
                     generation,
                     code,
@@ -358,12 +359,12 @@ impl<P> Connection<P> {
     }
 
     fn start_keepalive(&mut self, now: Time) {
-        let interval = self.options.keepalive_interval;
+        let interval = self.options.values().keepalive_interval;
         self.wire.keepalive_at = interval.map(|interval| now.after(interval));
     }
 
     pub(super) fn keep_alive(&mut self, now: Time) {
-        let interval = self.options.keepalive_interval.unwrap_or(1);
+        let interval = self.options.values().keepalive_interval.unwrap_or(1);
         let Some(at) = self.wire.keepalive_at.filter(|at| *at <= now) else {
             return;
         };

@@ -18,6 +18,7 @@ pub(super) fn draw(min_ms: f64, max_ms: f64, chance: f64) -> u64 {
 /// first attempt of all).
 #[must_use]
 pub(super) fn backoff(options: &Options, retry: u32, chance: f64) -> u64 {
+    let options = options.values();
     if retry == 0 {
         return draw(0.0, options.first_delay_max as f64, chance);
     }
@@ -33,6 +34,7 @@ pub(super) fn backoff(options: &Options, retry: u32, chance: f64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use core::time::Duration;
     use proptest::prelude::*;
 
     // [R18]
@@ -59,12 +61,13 @@ mod tests {
             let [first, min, base, growth, max, retry, chance, wait] = numbers[..] else {
                 panic!("{row}");
             };
-            let mut options = Options::default();
-            options.first_delay_max = first as u64;
-            options.min_delay = min as u64;
-            options.base_delay = base as u64;
-            options.growth_factor = growth;
-            options.max_delay = max as u64;
+            let millis = |millis| Duration::from_millis(millis as u64);
+            let options = Options::default()
+                .first_delay_max(millis(first))
+                .min_delay(millis(min))
+                .base_delay(millis(base))
+                .growth_factor(growth)
+                .max_delay(millis(max));
             assert_eq!(
                 backoff(&options, retry as u32, chance),
                 wait as u64,

@@ -34,7 +34,7 @@ impl<P> Connection<P> {
         };
         let gated = match flow {
             Flow::Gated => true,
-            Flow::Announcing | Flow::Opening { ready: false } => self.options.gate,
+            Flow::Announcing | Flow::Opening { ready: false } => self.options.values().gate,
             Flow::Opening { ready: true } | Flow::Flowing => false,
         };
         // A `reconnect()` before the handshake ends continues from here.
@@ -44,7 +44,7 @@ impl<P> Connection<P> {
             reason,
             gated,
             handshake: false,
-            deadline: now.after(self.options.close_timeout),
+            deadline: now.after(self.options.values().close_timeout),
             buffered: u64::MAX,
             judging: false,
         });
@@ -100,7 +100,7 @@ impl<P> Connection<P> {
                     reason: reason.clone(),
                     gated: true,
                     handshake: true,
-                    deadline: now.after(self.options.close_timeout),
+                    deadline: now.after(self.options.values().close_timeout),
                     buffered: u64::MAX,
                     judging: false,
                 }));

@@ -39,7 +39,7 @@ impl<P> Drops<P> {
     pub(super) fn add(&mut self, messages: Vec<Queued<P>>, most: usize, most_bytes: usize) {
         let (most, most_bytes) = (most.max(LEAST_KEPT.0), most_bytes.max(LEAST_KEPT.1));
         for message in messages {
-            self.all.add_one(message.bytes);
+            self.all.add(Tally::one(message.bytes));
             self.held = self.held.saturating_add(message.bytes);
             self.kept.push_back(message);
             while self.kept.len() > 1

@@ -7,6 +7,7 @@ use core::time::Duration;
 
 use super::policy::Verdict;
 use super::time::Time;
+use super::totals::{Counters, NONE};
 use super::unconfirmed::Tally;
 
 /// The attempt that a socket belongs to. Every attempt has its own generation, so that a late event of an earlier
@@ -829,4 +830,41 @@ pub struct Snapshot {
     pub abandoned: u64,
     /// How long until the next attempt; `None` if none is scheduled.
     pub next_attempt_in: Option<Duration>,
+}
+
+impl Snapshot {
+    pub(super) fn new(phase: Phase, counters: Counters) -> Self {
+        let [
+            attempt,
+            attempts,
+            opens,
+            sent,
+            sent_bytes,
+            received,
+            received_bytes,
+            queued,
+            queued_bytes,
+            dropped,
+            dropped_bytes,
+            unconfirmed,
+            unconfirmed_bytes,
+            abandoned,
+            next_attempt_in,
+        ] = counters;
+        let tally = |messages, bytes| Tally { messages, bytes };
+        Self {
+            phase,
+            attempt: attempt as u32,
+            attempts,
+            opens,
+            sent: tally(sent, sent_bytes),
+            received: tally(received, received_bytes),
+            queued: tally(queued, queued_bytes),
+            dropped: tally(dropped, dropped_bytes),
+            unconfirmed: tally(unconfirmed, unconfirmed_bytes),
+            abandoned,
+            next_attempt_in: (next_attempt_in != NONE)
+                .then(|| Duration::from_millis(next_attempt_in)),
+        }
+    }
 }

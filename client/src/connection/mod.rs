@@ -57,12 +57,12 @@ mod sending;
 #[cfg(test)]
 mod tests;
 mod time;
+mod totals;
 mod unconfirmed;
 
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::hash::{Hash, Hasher};
-use core::time::Duration;
 
 use steady_socket_protocol::control::Window;
 
@@ -77,6 +77,7 @@ pub use policy::{
     close_policy,
 };
 pub use time::Time;
+pub use totals::{Counters, NONE};
 pub use unconfirmed::Tally;
 
 use bucket::Bucket;
@@ -85,6 +86,7 @@ use line::Line;
 use liveness::{Life, Liveness, STALE_MS};
 use queue::{Queue, Queued, earliest};
 use sending::InHand;
+use totals::{Count, Totals};
 use unconfirmed::Unconfirmed;
 
 /// The shortest and the longest heartbeat that a server may announce, in milliseconds: it must neither keep the
@@ -211,18 +213,6 @@ enum Pending<P> {
     Over,
 }
 
-/// Counters that only grow.
-#[derive(Clone, Copy, Debug, Default)]
-struct Totals {
-    attempts: u64,
-    opens: u64,
-    sent: Tally,
-    received: Tally,
-    dropped: Tally,
-    unconfirmed: Tally,
-    abandoned: u64,
-}
-
 /// A connection that is replaced when it is lost. The [module](self) describes how to drive it.
 ///
 /// Methods come in four kinds: inputs ([`handle`](Self::handle), [`receive`](Self::receive),
@@ -278,7 +268,7 @@ impl<P: Hash> Hash for Connection<P> {
         (bucket, woken, distrusts).hash(hasher);
         (effects, outputs).hash(hasher);
         // Whether the next `open` is a reconnection.
-        (totals.opens > 0).hash(hasher);
+        (totals.of(Count::Opens) > 0).hash(hasher);
     }
 }
 
@@ -287,6 +277,7 @@ impl<P> Connection<P> {
     /// [`Options::check`].
     #[must_use]
     pub fn new(options: Options) -> Self {
+        let values = options.values();
         Self {
             options,
             state: State::Idle,
@@ -297,7 +288,7 @@ impl<P> Connection<P> {
             wire: Wire::default(),
             in_hand: None,
             last_loss: None,
-            bucket: Bucket::new(options.attempt_burst, options.attempt_interval),
+            bucket: Bucket::new(values.attempt_burst, values.attempt_interval),
             woken: None,
             distrusts: false,
             effects: Line::new(),
@@ -306,21 +297,13 @@ impl<P> Connection<P> {
         }
     }
 
-    /// Continues where another connection ended whose core is gone: takes over its counters and its count of
-    /// attempts, and makes the next `open` a reconnection if the other had been open. For a connection that is
+    /// Continues where another connection ended whose core is gone: takes over its [counters](Self::counters), given
+    /// by their places, and its count of attempts, and makes the next `open` a reconnection if the other had been open. For a connection that is
     /// [`Phase::Idle`].
-    pub fn go_on_from(&mut self, earlier: &Snapshot) {
+    pub fn go_on_from(&mut self, earlier: &dyn Fn(usize) -> u64) {
         self.queue.report_anew();
-        self.failures = earlier.attempt.saturating_sub(1);
-        self.totals = Totals {
-            attempts: earlier.attempts,
-            opens: earlier.opens,
-            sent: earlier.sent,
-            received: earlier.received,
-            dropped: earlier.dropped,
-            unconfirmed: earlier.unconfirmed,
-            abandoned: earlier.abandoned,
-        };
+        self.totals.take_over(earlier);
+        self.failures = (earlier(0) as u32).saturating_sub(1);
     }
 
     // ----- queries
@@ -398,37 +381,36 @@ impl<P> Connection<P> {
     /// The counters, and how long until the next attempt, counted from `now`.
     #[must_use]
     pub fn snapshot(&self, now: Time) -> Snapshot {
-        Snapshot {
-            phase: self.phase(),
-            attempt: self.attempt(),
-            attempts: self.totals.attempts,
-            opens: self.totals.opens,
-            sent: self.totals.sent,
-            received: self.totals.received,
-            queued: Tally {
-                messages: self.queue.len() as u64,
-                bytes: self.queue.bytes() as u64,
-            },
-            dropped: self.totals.dropped,
-            unconfirmed: self.totals.unconfirmed,
-            abandoned: self.totals.abandoned,
-            next_attempt_in: match self.state {
-                State::Waiting { until, .. } => Some(Duration::from_millis(until.since(now))),
-                _ => None,
-            },
-        }
+        Snapshot::new(self.phase(), self.counters(now))
+    }
+
+    /// Likewise, as numbers.
+    #[must_use]
+    pub fn counters(&self, now: Time) -> Counters {
+        let queued = Tally {
+            messages: self.queue.len() as u64,
+            bytes: self.queue.bytes() as u64,
+        };
+        let next_attempt_in = match self.state {
+            State::Waiting { until, .. } => until.since(now),
+            _ => NONE,
+        };
+        self.totals.all(self.attempt(), queued, next_attempt_in)
     }
 
     /// Whether the time matters to `input` now. If not, any earlier time may be given instead, so that the driver
     /// need not read its clock for every message.
     #[must_use]
-    pub const fn heeds_time(&self, input: &Input<P>) -> bool {
+    pub fn heeds_time(&self, input: &Input<P>) -> bool {
         match input {
             Input::Message { .. } | Input::Alive { .. } => self.messages_are_timed(),
             Input::Transmitted { .. } => self.transmissions_are_timed(),
             // Below both marks, nothing is deferred.
             Input::Buffered { bytes, .. } => {
-                let (high, low) = (self.options.high_water_mark, self.options.low_water_mark);
+                let (high, low) = (
+                    self.options.values().high_water_mark,
+                    self.options.values().low_water_mark,
+                );
                 let little = *bytes < high as u64 && *bytes <= low as u64;
                 let judges =
                     self.wire.judging || self.wire.asking || self.wire.liveness.is_watching();
@@ -447,19 +429,19 @@ impl<P> Connection<P> {
     /// Whether messages may expire. If not, time does not matter to [`send`](Self::send) for a message without its
     /// own time to live, nor to [`poll_output`](Self::poll_output).
     #[must_use]
-    pub const fn messages_expire(&self) -> bool {
-        self.options.message_ttl.is_some() || self.queue.next_expiry().is_some()
+    pub fn messages_expire(&self) -> bool {
+        self.options.values().message_ttl.is_some() || self.queue.next_expiry().is_some()
     }
 
     /// Whether a lost connection may be replaced, and the application's predicate is called.
     #[must_use]
-    pub const fn reconnects(&self) -> bool {
-        self.options.reconnect
+    pub fn reconnects(&self) -> bool {
+        self.options.values().reconnect
     }
 
     /// Like [`heeds_time`](Self::heeds_time), for a message that the browser accepted.
     #[must_use]
-    pub const fn transmissions_are_timed(&self) -> bool {
+    pub fn transmissions_are_timed(&self) -> bool {
         self.messages_expire() || self.may_plan_question()
     }
 
@@ -584,7 +566,7 @@ impl<P> Connection<P> {
         self.wire.liveness.heard(now);
         // The standard delivers nothing after `close()` was called.
         if self.is_open() {
-            self.totals.received.add_one(bytes);
+            self.totals.message(Count::Received, bytes);
             if self.is_settled() {
                 return Some(payload);
             }
@@ -621,7 +603,7 @@ impl<P> Connection<P> {
             Input::Ready => self.ready(context.now),
             Input::Resolved { generation } => {
                 if generation == self.generation && matches!(self.state, State::Resolving { .. }) {
-                    let deadline = context.now.after(self.options.connect_timeout);
+                    let deadline = context.now.after(self.options.values().connect_timeout);
                     self.state = State::Connecting { deadline };
                     self.effects.push_back(Effect::Open { generation });
                 }
@@ -695,7 +677,7 @@ impl<P> Connection<P> {
         if let State::Open { flow, .. } = &mut self.state
             && let Flow::Opening { ready } = *flow
         {
-            *flow = if self.options.gate && !ready {
+            *flow = if self.options.values().gate && !ready {
                 Flow::Gated
             } else {
                 Flow::Flowing
@@ -829,7 +811,7 @@ impl<P> Connection<P> {
                 if closing.deadline <= now =>
             {
                 // If the measurement is not answered, this stands.
-                closing.deadline = now.after(self.options.close_timeout);
+                closing.deadline = now.after(self.options.values().close_timeout);
                 closing.judging = true;
                 self.wire.measuring = false;
                 self.measure();
@@ -933,7 +915,7 @@ impl<P> Connection<P> {
     /// Reports a loss and settles what is unconfirmed.
     fn closed(&mut self, loss: Loss, retry_in: Option<u64>, why: Why) -> Closed {
         let unconfirmed = core::mem::take(&mut self.wire.unconfirmed).tally();
-        self.totals.unconfirmed.add(unconfirmed);
+        self.totals.messages(Count::Unconfirmed, unconfirmed);
         self.last_loss = Some(loss.clone());
         Closed {
             generation: self.generation,
@@ -963,10 +945,10 @@ impl<P> Connection<P> {
             return;
         }
         for message in &messages {
-            self.totals.dropped.add_one(message.bytes);
+            self.totals.message(Count::Dropped, message.bytes);
         }
-        let most = self.options.max_queued_messages as usize;
-        let most_bytes = self.options.max_queued_bytes as usize;
+        let most = self.options.values().max_queued_messages as usize;
+        let most_bytes = self.options.values().max_queued_bytes as usize;
         for output in self.outputs.iter_mut().rev() {
             if let Pending::Dropped(drops) = output
                 && drops.reason == reason

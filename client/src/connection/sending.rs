@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 use crate::options::Overflow;
 
 use super::queue::{Lane, Queued};
+use super::totals::Count;
 use super::{
     Accepted, CLOSE_DEADLINE, Cause, Connection, DropReason, Effect, Flow, Generation, SendMode,
     SendRejected, Sent, State, Time,
@@ -105,7 +106,7 @@ impl<P> Connection<P> {
         } else {
             Lane::Ordinary
         };
-        let ttl = mode.ttl_ms.or(self.options.message_ttl);
+        let ttl = mode.ttl_ms.or(self.options.values().message_ttl);
         let message = Queued {
             payload,
             bytes,
@@ -155,7 +156,7 @@ impl<P> Connection<P> {
         }
         self.expire(now);
         if !self.fits(bytes) {
-            match self.options.overflow {
+            match self.options.values().overflow {
                 Overflow::Reject => return Err(SendRejected::Full(message.payload)),
                 Overflow::DropOldest if self.could_fit(bytes) => self.make_room(bytes),
                 Overflow::DropOldest | Overflow::DropNewest => {
@@ -248,13 +249,15 @@ impl<P> Connection<P> {
 
     fn fits(&self, bytes: usize) -> bool {
         self.could_fit(bytes)
-            && self.queue.len() < self.options.max_queued_messages as usize
-            && self.queue.bytes().saturating_add(bytes) <= self.options.max_queued_bytes as usize
+            && self.queue.len() < self.options.values().max_queued_messages as usize
+            && self.queue.bytes().saturating_add(bytes)
+                <= self.options.values().max_queued_bytes as usize
     }
 
     /// Whether a message of this size would fit into an empty queue.
-    const fn could_fit(&self, bytes: usize) -> bool {
-        self.options.max_queued_messages > 0 && bytes <= self.options.max_queued_bytes as usize
+    fn could_fit(&self, bytes: usize) -> bool {
+        self.options.values().max_queued_messages > 0
+            && bytes <= self.options.values().max_queued_bytes as usize
     }
 
     fn make_room(&mut self, bytes: usize) {
@@ -339,10 +342,10 @@ impl<P> Connection<P> {
         else {
             return;
         };
-        self.totals.sent.add_one(bytes);
+        self.totals.message(Count::Sent, bytes);
         if !self.is_connected(current) {
             // Its socket was lost while the browser accepted it.
-            self.totals.unconfirmed.add_one(bytes);
+            self.totals.message(Count::Unconfirmed, bytes);
             return;
         }
         self.wire.unconfirmed.handed_over(bytes);
@@ -351,7 +354,7 @@ impl<P> Connection<P> {
         }
         self.wire.handed = self.wire.handed.saturating_add(bytes as u64);
         self.wire.buffered = self.wire.buffered.saturating_add(bytes as u64);
-        if self.wire.buffered >= u64::from(self.options.high_water_mark) {
+        if self.wire.buffered >= u64::from(self.options.values().high_water_mark) {
             self.measure();
         }
         self.pump(now);
@@ -413,9 +416,9 @@ impl<P> Connection<P> {
             State::Open { .. } => {
                 let mark = if wire.blocked {
                     // At the low mark itself, they flow again.
-                    u64::from(self.options.low_water_mark).saturating_add(1)
+                    u64::from(self.options.values().low_water_mark).saturating_add(1)
                 } else {
-                    u64::from(self.options.high_water_mark)
+                    u64::from(self.options.values().high_water_mark)
                 };
                 wire.blocked = bytes >= mark;
                 let left = wire.handed.saturating_sub(bytes);
@@ -435,7 +438,7 @@ impl<P> Connection<P> {
                 let shrinks = bytes < closing.buffered;
                 closing.buffered = bytes;
                 if shrinks {
-                    closing.deadline = now.after(self.options.close_timeout);
+                    closing.deadline = now.after(self.options.values().close_timeout);
                     closing.judging = false;
                     wire.turning = None;
                 } else if closing.judging {

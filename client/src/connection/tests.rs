@@ -2465,7 +2465,9 @@ fn a_connection_goes_on_where_another_ended() {
     }
     let before = earlier.core.snapshot(Time::default());
     let mut rig = Rig::new(options().max_retries(Some(u64::from(before.attempt) as u32)));
-    rig.core.go_on_from(&before);
+    let counters = earlier.core.counters(Time::default());
+    rig.core.go_on_from(&|place| counters[place]);
+    assert_eq!(rig.core.counters(Time::default()), counters);
     assert_eq!(
         Snapshot {
             phase: before.phase,

@@ -18,11 +18,11 @@ impl Tally {
         self.bytes = self.bytes.wrapping_add(other.bytes);
     }
 
-    pub(super) const fn add_one(&mut self, bytes: usize) {
-        self.add(Self {
+    pub(super) const fn one(bytes: usize) -> Self {
+        Self {
             messages: 1,
             bytes: bytes as u64,
-        });
+        }
     }
 }
 
@@ -63,10 +63,7 @@ impl Unconfirmed {
 
     /// The browser accepted a message.
     pub(super) fn handed_over(&mut self, bytes: usize) {
-        self.add(Tally {
-            messages: 1,
-            bytes: bytes as u64,
-        });
+        self.add(Tally::one(bytes));
     }
 
     fn add(&mut self, tally: Tally) {

@@ -395,6 +395,10 @@ impl World {
 }
 
 impl Platform<Message> for World {
+    type Socket = dyn RawSocket<Message>;
+    type Watch = Box<dyn Any>;
+    type Timer = Box<dyn Any>;
+
     fn now(&self) -> Time {
         Time::from_millis(self.0.now.get())
     }
@@ -403,9 +407,9 @@ impl Platform<Message> for World {
         self.0.now.get().saturating_add(self.0.slept.get())
     }
 
-    fn watch(&self, tell: Box<dyn Fn(Hint)>) -> Box<dyn Any> {
+    fn watch(&self, tell: Rc<dyn Fn(Hint)>) -> Box<dyn Any> {
         let watch = Rc::new(WatchState {
-            tell: RefCell::new(Some(Rc::from(tell))),
+            tell: RefCell::new(Some(tell)),
         });
         self.0.watches.borrow_mut().push(Rc::clone(&watch));
         Box::new(StopWatching(watch))

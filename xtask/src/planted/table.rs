@@ -54,15 +54,15 @@ pub(super) const TABLE: &[Bug] = &[
         promise: 18,
         what: "the failures are forgotten at open",
         file: "client/src/connection/attempt.rs",
-        from: "let reconnected = self.totals.opens > 0;",
-        to: "let reconnected = self.totals.opens > 0; self.failures = 0;",
+        from: "let reconnected = self.totals.of(Count::Opens) > 0;",
+        to: "let reconnected = self.totals.of(Count::Opens) > 0; self.failures = 0;",
         test: SEEDS,
     },
     Bug {
         promise: 18,
         what: "any uptime counts as stable",
         file: "client/src/connection/attempt.rs",
-        from: "&& now.since(since) >= self.options.stable_after",
+        from: "&& now.since(since) >= self.options.values().stable_after",
         to: "&& now >= since",
         test: SEEDS,
     },
@@ -173,8 +173,8 @@ pub(super) const TABLE: &[Bug] = &[
         promise: 26,
         what: "the queue takes one too many",
         file: "client/src/connection/sending.rs",
-        from: "&& self.queue.len() < self.options.max_queued_messages as usize",
-        to: "&& self.queue.len() <= self.options.max_queued_messages as usize",
+        from: "&& self.queue.len() < self.options.values().max_queued_messages as usize",
+        to: "&& self.queue.len() <= self.options.values().max_queued_messages as usize",
         test: SEEDS,
     },
     Bug {
@@ -191,8 +191,8 @@ pub(super) const TABLE: &[Bug] = &[
         promise: 25,
         what: "the gate is ignored",
         file: "client/src/connection/mod.rs",
-        from: "*flow = if self.options.gate && !ready {",
-        to: "*flow = if self.options.gate && !ready && self.failures > 1_000 {",
+        from: "*flow = if self.options.values().gate && !ready {",
+        to: "*flow = if self.options.values().gate && !ready && self.failures > 1_000 {",
         test: SEEDS,
     },
     Bug {
@@ -207,7 +207,7 @@ pub(super) const TABLE: &[Bug] = &[
         promise: 26,
         what: "the high mark is ignored",
         file: "client/src/connection/sending.rs",
-        from: "if self.wire.buffered >= u64::from(self.options.high_water_mark) {",
+        from: "if self.wire.buffered >= u64::from(self.options.values().high_water_mark) {",
         to: "if self.wire.buffered == u64::MAX {",
         test: SEEDS,
     },
@@ -215,8 +215,8 @@ pub(super) const TABLE: &[Bug] = &[
         promise: 26,
         what: "no gap between the marks",
         file: "client/src/connection/sending.rs",
-        from: "u64::from(self.options.low_water_mark).saturating_add(1)",
-        to: "u64::from(self.options.high_water_mark)",
+        from: "u64::from(self.options.values().low_water_mark).saturating_add(1)",
+        to: "u64::from(self.options.values().high_water_mark)",
         test: SEEDS,
     },
     Bug {
@@ -386,9 +386,9 @@ pub(super) const TABLE: &[Bug] = &[
         what: "messages arrive after close",
         file: "client/src/connection/mod.rs",
         from: "if self.is_open() {
-            self.totals.received",
-        to: "if !self.options.gate || self.is_open() {
-            self.totals.received",
+            self.totals.message(Count::Received",
+        to: "if !self.options.values().gate || self.is_open() {
+            self.totals.message(Count::Received",
         test: SEEDS,
     },
     Bug {
@@ -608,7 +608,7 @@ pub(super) const TABLE: &[Bug] = &[
         promise: 34,
         what: "a keepalive passes the gate",
         file: "client/src/connection/attempt.rs",
-        from: "if !self.options.gate {
+        from: "if !self.options.values().gate {
             self.start_keepalive(now);
         }",
         to: "self.start_keepalive(now);",
@@ -761,7 +761,7 @@ pub(super) const TABLE: &[Bug] = &[
         promise: 25,
         what: "no message is held to expire",
         file: "client/src/connection/mod.rs",
-        from: "self.options.message_ttl.is_some() || self.queue.next_expiry().is_some()",
+        from: "self.options.values().message_ttl.is_some() || self.queue.next_expiry().is_some()",
         to: "false",
         test: SEEDS,
     },
@@ -947,7 +947,7 @@ pub(super) const TABLE: &[Bug] = &[
         promise: 12,
         what: "a server may request any wait",
         file: "client/src/connection/attempt.rs",
-        from: "let cap = self.options.announced_delay_max;",
+        from: "let cap = self.options.values().announced_delay_max;",
         to: "let cap = u64::MAX;",
         test: Named {
             file: "client/tests/rust_face.rs",
@@ -958,8 +958,8 @@ pub(super) const TABLE: &[Bug] = &[
         promise: 13,
         what: "a handshake has as much time as the search for the URL",
         file: "client/src/connection/mod.rs",
-        from: "context.now.after(self.options.connect_timeout)",
-        to: "context.now.after(self.options.provider_timeout)",
+        from: "context.now.after(self.options.values().connect_timeout)",
+        to: "context.now.after(self.options.values().provider_timeout)",
         test: Named {
             file: "client/src/connection/tests.rs",
             name: "each_step_of_an_attempt_has_its_timeout",
@@ -1035,7 +1035,7 @@ pub(super) const TABLE: &[Bug] = &[
         promise: 17,
         what: "a closing handshake has no limit",
         file: "client/src/connection/sending.rs",
-        from: "closing.deadline = now.after(self.options.close_timeout);",
+        from: "closing.deadline = now.after(self.options.values().close_timeout);",
         to: "closing.deadline = now.after(u64::MAX);",
         test: Named {
             file: "client/tests/rust_face.rs",
@@ -1057,7 +1057,7 @@ pub(super) const TABLE: &[Bug] = &[
         promise: 18,
         what: "any connection restarts the count",
         file: "client/src/connection/attempt.rs",
-        from: "&& now.since(since) >= self.options.stable_after",
+        from: "&& now.since(since) >= self.options.values().stable_after",
         to: "&& now >= since",
         test: Named {
             file: "client/src/connection/tests.rs",
@@ -1156,7 +1156,7 @@ pub(super) const TABLE: &[Bug] = &[
         promise: 27,
         what: "a function for the URL may take forever",
         file: "client/src/connection/attempt.rs",
-        from: "let deadline = now.after(self.options.provider_timeout);",
+        from: "let deadline = now.after(self.options.values().provider_timeout);",
         to: "let deadline = now.after(u64::MAX);",
         test: Named {
             file: "client/tests/rust_face.rs",
