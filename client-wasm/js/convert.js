@@ -92,7 +92,7 @@ export function parseUrl(who, text) {
 
 /**
  * Refuses what browsers refuse on a page loaded over https: an insecure connection to any host except this machine.
- * `client/src/source.rs` has the same rule in Rust; a test checks both against the same URLs.
+ * `client/src/face/source.rs` has the same rule in Rust; a test checks both against the same URLs.
  *
  * @param url - absolute, as returned by {@link parseUrl}
  * @throws {DOMException} `SecurityError`
@@ -107,7 +107,7 @@ export function checkMixedContent(who, url, allowInsecure) {
 
 /**
  * The names of the user permission that a page may need to connect to this URL: the current name first, then the one
- * earlier browsers use. Empty for a public internet address. `client/src/source.rs` has the same rule in Rust.
+ * earlier browsers use. Empty for a public internet address. `client/src/face/source.rs` has the same rule in Rust.
  */
 export function permissionsFor(url) {
   const { hostname } = new URL(url);

@@ -11,7 +11,7 @@ use wasm_bindgen_futures::JsFuture;
 use web_sys::{AbortController, RequestCache, RequestRedirect, Url};
 
 use crate::browser::{call, page_origin, parse, read, write};
-use crate::source::permission_for;
+use crate::face::permission_for;
 
 /// Why something could not be fetched. It does not contain the URL, which may carry a secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

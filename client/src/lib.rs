@@ -20,23 +20,13 @@ pub mod cell;
 pub mod connection;
 pub mod driver;
 #[cfg(feature = "std")]
-mod events;
+mod face;
 #[cfg(feature = "gloo-net")]
 mod fetch;
-#[cfg(feature = "std")]
-mod inbox;
 pub mod options;
 pub mod platform;
-#[cfg(feature = "std")]
-mod search;
-#[cfg(feature = "std")]
-mod socket;
-#[cfg(feature = "std")]
-mod source;
 #[cfg(feature = "testing")]
 pub mod testing;
-#[cfg(feature = "std")]
-mod waiting;
 
 #[cfg(feature = "std")]
 pub use browser::close_sockets_on_panic;
@@ -46,19 +36,13 @@ pub use connection::{
 };
 pub use driver::{Attempt, TOO_BIG};
 #[cfg(feature = "std")]
-pub use events::Events;
+pub use face::{
+    Builder, ConnectError, EndpointSocket, Events, Gone, Handle, INBOX_FULL, InboxLimits,
+    InboxOverflow, Opening, ReconnectError, SendError, Socket, Source, endpoint,
+};
 #[cfg(feature = "gloo-net")]
 pub use fetch::{Diagnosis, FetchError, diagnose, fetch_text};
-#[cfg(feature = "std")]
-pub use inbox::{INBOX_FULL, InboxLimits, InboxOverflow};
 pub use options::{OptionError, Options, Overflow};
-#[cfg(feature = "std")]
-pub use socket::{
-    Builder, ConnectError, EndpointSocket, Gone, Handle, Opening, ReconnectError, SendError,
-    Socket, endpoint,
-};
-#[cfg(feature = "std")]
-pub use source::Source;
 pub use steady_socket_protocol as protocol;
 #[cfg(feature = "json")]
 pub use steady_socket_protocol::Json;

@@ -1133,7 +1133,7 @@ pub(super) const TABLE: &[Bug] = &[
     Bug {
         promise: 26,
         what: "one unread message more than the limit",
-        file: "client/src/inbox.rs",
+        file: "client/src/face/inbox.rs",
         from: "(self.messages.len() < self.limits.messages",
         to: "(self.messages.len() <= self.limits.messages",
         test: Named {
@@ -1177,7 +1177,7 @@ pub(super) const TABLE: &[Bug] = &[
     Bug {
         promise: 28,
         what: "a message that cannot be decoded ends the stream",
-        file: "client/src/socket.rs",
+        file: "client/src/face/socket.rs",
         from: "return Poll::Ready(Some(C::decode(message)));",
         to: "return Poll::Ready(C::decode(message).ok().map(Ok));",
         test: Named {
@@ -1199,11 +1199,11 @@ pub(super) const TABLE: &[Bug] = &[
     Bug {
         promise: 30,
         what: "any host that ends like this machine is this machine",
-        file: "client/src/source.rs",
+        file: "client/src/face/source.rs",
         from: "host.ends_with(\".localhost\")",
         to: "host.ends_with(\"localhost\")",
         test: Named {
-            file: "client/src/source.rs",
+            file: "client/src/face/source.rs",
             name: "a_secure_page_connects_securely_or_to_this_machine",
         },
     },

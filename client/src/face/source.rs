@@ -3,9 +3,9 @@
 use core::fmt;
 use core::future::Future;
 
+use super::application::{Search, search};
 use crate::driver::Attempt;
 use crate::platform::{LocalFuture, Refused};
-use crate::socket::{Search, search};
 
 /// A fixed value, or one that is obtained afresh for every attempt.
 ///
@@ -69,7 +69,7 @@ impl<T: Clone + 'static> Source<T> {
     }
 
     /// How an attempt waits for a provided value.
-    pub(crate) const fn search(&self) -> Option<Search> {
+    pub(super) const fn search(&self) -> Option<Search> {
         match &self.0 {
             Kind::Value(_) => None,
             Kind::Provider(provider) => Some(provider.search),
@@ -260,7 +260,7 @@ mod tests {
     #[test]
     fn a_secure_page_connects_securely_or_to_this_machine() {
         // JavaScript has the same rule, and a test with the same table.
-        let table = include_str!("../tests/mixed-content.txt");
+        let table = include_str!("../../tests/mixed-content.txt");
         let rows = table.lines().filter(|line| !line.starts_with('#'));
         let mut refused = 0;
         for (verdict, url) in rows.filter_map(|line| line.split_once(' ')) {

@@ -1,0 +1,111 @@
+//! The errors of the Rust API.
+
+use core::fmt;
+
+use steady_socket_protocol::EncodeError;
+
+#[cfg(doc)]
+use super::builder::Builder;
+#[cfg(doc)]
+use super::handle::Handle;
+#[cfg(doc)]
+use super::socket::Socket;
+use crate::connection::CloseError;
+use crate::options::OptionError;
+use crate::platform::Refused;
+
+/// Why a socket could not be made.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// An option's value is out of range.
+    Option(OptionError),
+    /// The URL is not a valid WebSocket URL.
+    Url(Refused),
+    /// The page was loaded over https, and the URL is not secure (see the option `allow_insecure`).
+    Insecure(Refused),
+    /// The sub-protocols are invalid.
+    Protocols(Refused),
+    /// The option `keepalive_interval` is set, but there is nothing to send: see [`Builder::keepalive`].
+    Keepalive,
+    /// There is no browser: set a platform with [`Builder::platform`].
+    NoBrowser,
+    /// The program has panicked (see [`close_sockets_on_panic`](crate::close_sockets_on_panic)).
+    Panicked,
+}
+
+impl fmt::Display for ConnectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Option(error) => error.fmt(f),
+            Self::Url(error) | Self::Insecure(error) | Self::Protocols(error) => error.fmt(f),
+            Self::Keepalive => f.write_str(
+                "option keepalive_interval has nothing to send; give the builder a keepalive or a \
+                 heartbeat, or set option control_messages",
+            ),
+            Self::NoBrowser => f.write_str("not running in a browser; give the builder a platform"),
+            Self::Panicked => {
+                f.write_str("the program has panicked and will not connect until it is reloaded")
+            }
+        }
+    }
+}
+
+impl core::error::Error for ConnectError {}
+
+/// Why a message was not accepted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SendError {
+    /// The queue is full.
+    Full,
+    /// The connection is closing or closed for good, or its [`Socket`] was dropped.
+    Closed,
+    /// The message could not be encoded.
+    Encode(EncodeError),
+}
+
+impl fmt::Display for SendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Full => f.write_str("the queue is full"),
+            Self::Closed => f.write_str("the connection is closed"),
+            Self::Encode(error) => error.fmt(f),
+        }
+    }
+}
+
+impl core::error::Error for SendError {}
+
+/// The socket is gone: it was dropped, or the program has panicked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gone;
+
+impl fmt::Display for Gone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the socket was dropped, or the program has panicked")
+    }
+}
+
+impl core::error::Error for Gone {}
+
+/// Why [`Handle::reconnect_with`] did nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ReconnectError {
+    /// The code or the reason must not be sent.
+    Close(CloseError),
+    /// The socket is gone.
+    Gone(Gone),
+}
+
+impl fmt::Display for ReconnectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Close(error) => error.fmt(f),
+            Self::Gone(error) => error.fmt(f),
+        }
+    }
+}
+
+impl core::error::Error for ReconnectError {}

@@ -1,0 +1,24 @@
+//! The Rust API: a typed stream and sink that stays connected.
+
+mod application;
+mod builder;
+mod errors;
+mod events;
+mod handle;
+mod inbox;
+mod opening;
+mod search;
+mod socket;
+mod source;
+mod waiting;
+
+pub use builder::{Builder, endpoint};
+pub use errors::{ConnectError, Gone, ReconnectError, SendError};
+pub use events::Events;
+pub use handle::Handle;
+pub use inbox::{INBOX_FULL, InboxLimits, InboxOverflow};
+pub use opening::Opening;
+pub use socket::{EndpointSocket, Socket};
+pub use source::Source;
+#[cfg(feature = "gloo-net")]
+pub(crate) use source::permission_for;
