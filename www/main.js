@@ -11,18 +11,16 @@ const REFRESH = 100;
 /** How long to wait for the server's control endpoint to answer, in milliseconds. */
 const CONTROL_TIMEOUT = 5000;
 
-const page = Object.fromEntries(
-  [...document.querySelectorAll('[id]')].map((element) => [element.id, element]),
-);
+const page = Object.fromEntries([...document.querySelectorAll('[id]')].map((element) => [element.id, element]));
 
 // The name by which this page asks the server to cut its own connection and nobody else's: random, and new with every
 // load. `randomUUID` is missing on pages served over plain http from another machine.
-const id = [...crypto.getRandomValues(new Uint8Array(16))]
-  .map((byte) => byte.toString(16).padStart(2, '0'))
-  .join('');
+const id = [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, '0')).join('');
 
 // With control messages, so that a missing server heartbeat reveals a dead connection.
-const socket = new ReconnectingWebSocket(`/hello?id=${id}`, [`${SUBPROTOCOL}~1`, SUBPROTOCOL], { controlMessages: true });
+const socket = new ReconnectingWebSocket(`/hello?id=${id}`, [`${SUBPROTOCOL}~1`, SUBPROTOCOL], {
+  controlMessages: true,
+});
 
 // --- Events of the socket ---------------------------------------------------------------------------------
 
@@ -99,9 +97,11 @@ socket.addEventListener('error', () => log('warning', 'The connection failed.'))
 page.form.addEventListener('submit', (event) => {
   event.preventDefault();
   const name = page.name.value;
-  const problem = nameProblem(name) ?? (socket.state === 'closed' || socket.state === 'closing'
-    ? 'The connection is closed. Press “Reconnect”, then send the name again.'
-    : null);
+  const problem =
+    nameProblem(name) ??
+    (socket.state === 'closed' || socket.state === 'closing'
+      ? 'The connection is closed. Press “Reconnect”, then send the name again.'
+      : null);
   showProblem(problem);
   if (problem !== null) {
     page.name.focus();
@@ -142,8 +142,9 @@ page.cut.addEventListener('click', async () => {
   log('warning', `The server did not cut it (HTTP status ${response.status}).`);
   if (response.status === 404) {
     cutOffered = false;
-    page['cut-help'].textContent = 'This server does not offer it: start it with the demo’s control switched on. '
-      + 'You can stop the server and start it again instead.';
+    page['cut-help'].textContent =
+      'This server does not offer it: start it with the demo’s control switched on. ' +
+      'You can stop the server and start it again instead.';
     showButtons();
   }
 });
@@ -189,13 +190,14 @@ function showState({ state, delay, reason }) {
 }
 
 function showExplanation() {
-  page.explanation.textContent = {
-    connecting: 'An attempt to connect is under way; what you send waits in a queue.',
-    open: 'Connected: names go straight to the server.',
-    waiting: `${lostBecause()} Another attempt follows by itself; what you send waits in a queue.`,
-    closing: 'Saying goodbye to the server.',
-    closed: `${lostBecause()} It is over: nothing reconnects by itself. “Reconnect” starts afresh.`,
-  }[socket.state] ?? '';
+  page.explanation.textContent =
+    {
+      connecting: 'An attempt to connect is under way; what you send waits in a queue.',
+      open: 'Connected: names go straight to the server.',
+      waiting: `${lostBecause()} Another attempt follows by itself; what you send waits in a queue.`,
+      closing: 'Saying goodbye to the server.',
+      closed: `${lostBecause()} It is over: nothing reconnects by itself. “Reconnect” starts afresh.`,
+    }[socket.state] ?? '';
 }
 
 function lostBecause() {
@@ -283,7 +285,11 @@ function setStatus(entry, status) {
 
 function log(kind, text) {
   const now = new Date();
-  const time = element('time', '', `${now.toTimeString().slice(0, 8)}.${String(now.getMilliseconds()).padStart(3, '0')}`);
+  const time = element(
+    'time',
+    '',
+    `${now.toTimeString().slice(0, 8)}.${String(now.getMilliseconds()).padStart(3, '0')}`,
+  );
   time.dateTime = now.toISOString();
   const line = element('li');
   line.dataset.kind = kind;

@@ -2,8 +2,9 @@
 
 import { printable } from './hello.js';
 
-const [form, name, wrong, sent, received] = ['form', 'name', 'wrong', 'sent', 'received']
-  .map((part) => document.getElementById(`typed-${part}`));
+const [form, name, wrong, sent, received] = ['form', 'name', 'wrong', 'sent', 'received'].map((part) =>
+  document.getElementById(`typed-${part}`),
+);
 
 /** The promise of the socket, created on first use; its module is larger than the page's own. */
 let connection = null;

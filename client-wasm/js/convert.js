@@ -4,7 +4,16 @@
 // `who` is the name of the class that the program called; every error begins with it.
 
 import { Message } from './message.js';
-import { ATTEMPT_BURST, CONTROL_MESSAGES, KEEPALIVE_INTERVAL, MAX_DELAY, MESSAGE_TTL, OPTIONS, ORDERED, THEIR_NAMES } from './options.js';
+import {
+  ATTEMPT_BURST,
+  CONTROL_MESSAGES,
+  KEEPALIVE_INTERVAL,
+  MAX_DELAY,
+  MESSAGE_TTL,
+  OPTIONS,
+  ORDERED,
+  THEIR_NAMES,
+} from './options.js';
 
 const PROBE_ACCEPTS = 'true, false, an http:, https:, ws: or wss: URL, or a function that gives one';
 
@@ -29,7 +38,12 @@ const OBJECT_OPTIONS = {
 };
 
 /** Every option of the class. */
-export const OPTION_NAMES = [...OPTIONS.map(({ name }) => name), ...Object.keys(OBJECT_OPTIONS), 'diagnoseAfter', 'protocols'];
+export const OPTION_NAMES = [
+  ...OPTIONS.map(({ name }) => name),
+  ...Object.keys(OBJECT_OPTIONS),
+  'diagnoseAfter',
+  'protocols',
+];
 
 const SEND_OPTIONS = {
   priority: { kind: 'choice', choices: ['first'], default: 1 },
@@ -112,8 +126,10 @@ export function checkMixedContent(who, url, allowInsecure) {
 export function permissionsFor(url) {
   const { hostname } = new URL(url);
   if (isLoopback(hostname)) return ['loopback-network', 'local-network-access'];
-  const isLocal = hostname.endsWith('.local') || /^\[f(e[89ab]|[cd])/.test(hostname)
-    || /^(10|192\.168|169\.254|172\.(1[6-9]|2\d|3[01]))(\.\d+)+$/.test(hostname);
+  const isLocal =
+    hostname.endsWith('.local') ||
+    /^\[f(e[89ab]|[cd])/.test(hostname) ||
+    /^(10|192\.168|169\.254|172\.(1[6-9]|2\d|3[01]))(\.\d+)+$/.test(hostname);
   return isLocal ? ['local-network', 'local-network-access'] : [];
 }
 
@@ -145,13 +161,20 @@ export function toModuleSource(who, value, isSettled = false) {
     try {
       return new URL(toText(value), baseUrl()).href;
     } catch {
-      throw new TypeError(`${who}: option module: the URL cannot be parsed; it takes an absolute URL, or one relative to the page`);
+      throw new TypeError(
+        `${who}: option module: the URL cannot be parsed; it takes an absolute URL, or one relative to the page`,
+      );
     }
   }
   if (!isSettled && isObject(value) && !isRevoked(value) && isFunction(value.then)) return value;
   if (isA('Response', value) || isA('WebAssembly.Module', value) || isBytes(value)) return value;
   const accepted = 'a URL, a Response, a buffer or a view of the bytes, or a WebAssembly.Module';
-  throw wrongKind(who, isSettled ? 'the promise in option module' : 'option module', value, isSettled ? accepted : `${accepted}, or a promise of one`);
+  throw wrongKind(
+    who,
+    isSettled ? 'the promise in option module' : 'option module',
+    value,
+    isSettled ? accepted : `${accepted}, or a promise of one`,
+  );
 }
 
 /** The base of relative URLs. A blob worker's URL has no path, so its origin is used. */
@@ -188,10 +211,14 @@ export function checkProtocols(who, protocols) {
     const wrong = [...protocol].find((character) => !TOKEN.test(character));
     if (wrong) {
       const code = wrong.codePointAt(0).toString(16).toUpperCase().padStart(4, '0');
-      throw syntaxError(who, `${which} has the character U+${code}; it takes letters, digits and ! # $ % & ' * + - . ^ _ \` | ~`);
+      throw syntaxError(
+        who,
+        `${which} has the character U+${code}; it takes letters, digits and ! # $ % & ' * + - . ^ _ \` | ~`,
+      );
     }
     const earlier = protocols.indexOf(protocol);
-    if (earlier < index) throw syntaxError(who, `${which} is the same as sub-protocol ${earlier + 1}; each can be offered once`);
+    if (earlier < index)
+      throw syntaxError(who, `${which} is the same as sub-protocol ${earlier + 1}; each can be offered once`);
   });
   return protocols;
 }
@@ -220,7 +247,9 @@ export function toProbeUrl(who, value) {
     url = undefined;
   }
   if (!url || !/^(http|ws)s?:$/.test(url.protocol)) {
-    throw new TypeError(`${who}: option diagnose: ${isUrl(value) ? 'not such a URL' : kindOf(value)} was given; this takes ${PROBE_ACCEPTS}`);
+    throw new TypeError(
+      `${who}: option diagnose: ${isUrl(value) ? 'not such a URL' : kindOf(value)} was given; this takes ${PROBE_ACCEPTS}`,
+    );
   }
   url.protocol = url.protocol.replace('ws', 'http');
   // Requests must not contain credentials.
@@ -258,7 +287,10 @@ export function toCloseCode(value) {
 /** @throws {DOMException} `InvalidAccessError` or `SyntaxError` */
 export function checkClose(who, code, reason) {
   if (code !== undefined && code !== 1000 && !(code >= 3000 && code <= 4999)) {
-    throw new DOMException(`${who}: close code ${code} is not allowed; it takes 1000 or 3000 to 4999`, 'InvalidAccessError');
+    throw new DOMException(
+      `${who}: close code ${code} is not allowed; it takes 1000 or 3000 to 4999`,
+      'InvalidAccessError',
+    );
   }
   const bytes = utf8Length(reason);
   if (bytes > LONGEST_REASON) {
@@ -299,7 +331,11 @@ export function toMessage(who, data, taker = 'send') {
     if (ArrayBuffer.isView(data)) {
       // Uses the platform's getters, since a subclass may override its own.
       const view = readBy(TYPED_ARRAY.tag, data) === undefined ? DATA_VIEW : TYPED_ARRAY;
-      const [buffer, offset, length] = [readBy(view.buffer, data), readBy(view.offset, data), readBy(view.length, data)];
+      const [buffer, offset, length] = [
+        readBy(view.buffer, data),
+        readBy(view.offset, data),
+        readBy(view.length, data),
+      ];
       // A DataView's getters throw once its buffer has been transferred.
       return toBytes(who, taker, data, buffer, offset ?? 0, length ?? 0);
     }
@@ -398,8 +434,14 @@ export function toOptions(who, given) {
     const message = checked[name];
     if (message !== undefined && !isFunction(message)) checked[name] = toHeartbeat(who, name, message);
   }
-  if (values[KEEPALIVE_INTERVAL] < Infinity && !values[CONTROL_MESSAGES] && (checked[HEARTBEAT] ?? checked[KEEPALIVE]) === undefined) {
-    throw new TypeError(`${who}: option keepaliveInterval: there is nothing to send; give ${KEEPALIVE} or ${HEARTBEAT}, or set controlMessages`);
+  if (
+    values[KEEPALIVE_INTERVAL] < Infinity &&
+    !values[CONTROL_MESSAGES] &&
+    (checked[HEARTBEAT] ?? checked[KEEPALIVE]) === undefined
+  ) {
+    throw new TypeError(
+      `${who}: option keepaliveInterval: there is nothing to send; give ${KEEPALIVE} or ${HEARTBEAT}, or set controlMessages`,
+    );
   }
   if (isUrl(diagnose)) checked.diagnose = toProbeUrl(who, diagnose);
   checked.diagnoseAfter = toNumber(who, DIAGNOSE_AFTER, options.diagnoseAfter);
@@ -409,7 +451,9 @@ export function toOptions(who, given) {
 /** Validates the options of a message: `{ first, volatile, ttl }`. Without a given `ttl`, it is NaN. */
 export function toSendOptions(who, given) {
   const options = dictionary(who, given, 'the options of send', Object.keys(SEND_OPTIONS));
-  const [priority, volatile, ttl] = Object.entries(SEND_OPTIONS).map(([name, row]) => toNumber(who, { ...row, name }, options[name]));
+  const [priority, volatile, ttl] = Object.entries(SEND_OPTIONS).map(([name, row]) =>
+    toNumber(who, { ...row, name }, options[name]),
+  );
   return { first: priority === 0, volatile: volatile === 1, ttl };
 }
 
@@ -425,7 +469,9 @@ export function toNumber(who, row, value) {
     const index = choices.indexOf(value);
     if (index < 0) {
       const is = typeof value === 'string' ? 'another string' : kindOf(value);
-      throw new TypeError(`${who}: option ${name} is ${is}; it takes ${choices.map((choice) => `'${choice}'`).join(', ')}`);
+      throw new TypeError(
+        `${who}: option ${name} is ${is}; it takes ${choices.map((choice) => `'${choice}'`).join(', ')}`,
+      );
     }
     return index;
   }
@@ -441,7 +487,8 @@ export function toNumber(who, row, value) {
 /** Validates an options object: it may contain only known names. */
 export function dictionary(who, given, what, names) {
   if (given === undefined || given === null) return {};
-  if (!isObject(given) || isFunction(given) || (!isRevoked(given) && Array.isArray(given))) throw wrongKind(who, what, given, 'an object');
+  if (!isObject(given) || isFunction(given) || (!isRevoked(given) && Array.isArray(given)))
+    throw wrongKind(who, what, given, 'an object');
   for (const name of Object.keys(given)) {
     if (names.includes(name)) continue;
     const near = whatIsMeant(names, name);
@@ -455,7 +502,9 @@ export function dictionary(who, given, what, names) {
 function whatIsMeant(names, other) {
   const known = names.filter((name) => THEIR_NAMES[name]?.split(' ').includes(other));
   if (known.length > 0) return known;
-  const nearness = names.map((name) => shared(name.toLowerCase(), other.toLowerCase()) / Math.min(name.length, other.length));
+  const nearness = names.map(
+    (name) => shared(name.toLowerCase(), other.toLowerCase()) / Math.min(name.length, other.length),
+  );
   const best = Math.max(0.8, ...nearness);
   return names.filter((_, index) => nearness[index] >= best);
 }
@@ -465,7 +514,8 @@ function shared(one, other) {
   let row = Array(other.length + 1).fill(0);
   for (const letter of one) {
     const next = [0];
-    for (let at = 0; at < other.length; at += 1) next.push(letter === other[at] ? row[at] + 1 : Math.max(next[at], row[at + 1]));
+    for (let at = 0; at < other.length; at += 1)
+      next.push(letter === other[at] ? row[at] + 1 : Math.max(next[at], row[at + 1]));
     row = next;
   }
   return row[other.length];
@@ -474,9 +524,19 @@ function shared(one, other) {
 /** Validates the return value of `shouldReconnect`. */
 export function checkVerdict(who, verdict) {
   const { max } = OPTIONS[MAX_DELAY];
-  const isVerdict = verdict === undefined || typeof verdict === 'boolean' || (typeof verdict === 'number' && verdict >= 0 && verdict <= max);
+  const isVerdict =
+    verdict === undefined ||
+    typeof verdict === 'boolean' ||
+    (typeof verdict === 'number' && verdict >= 0 && verdict <= max);
   const is = typeof verdict === 'number' ? String(verdict) : undefined;
-  return checkAnswer(who, 'shouldReconnect', verdict, isVerdict, `true, false, undefined or a number from 0 to ${max} ms`, is);
+  return checkAnswer(
+    who,
+    'shouldReconnect',
+    verdict,
+    isVerdict,
+    `true, false, undefined or a number from 0 to ${max} ms`,
+    is,
+  );
 }
 
 /**
@@ -531,7 +591,9 @@ function isRevoked(value) {
 
 /** Whether it is an AbortSignal of any realm, or a polyfill's. */
 function isAbortSignal(value) {
-  return isObject(value) && !isRevoked(value) && typeof value.aborted === 'boolean' && isFunction(value.addEventListener);
+  return (
+    isObject(value) && !isRevoked(value) && typeof value.aborted === 'boolean' && isFunction(value.addEventListener)
+  );
 }
 
 const PROMISE = 'a promise';

@@ -8,7 +8,9 @@ const missing = ['Event', 'EventTarget'].filter((name) => !isFunction(globalThis
 /** Replaces a missing class, so that the package can be imported everywhere. */
 class Missing {
   constructor() {
-    throw new TypeError(`ReconnectingWebSocket: there was no ${missing.join(' and no ')} when steady-socket was imported; define what is missing before that`);
+    throw new TypeError(
+      `ReconnectingWebSocket: there was no ${missing.join(' and no ')} when steady-socket was imported; define what is missing before that`,
+    );
   }
 }
 
@@ -72,34 +74,60 @@ class ReceivedEvent extends PlatformEvent {
     this.#source = source;
   }
 
-  get data() { return this.#source.data ?? null; }
+  get data() {
+    return this.#source.data ?? null;
+  }
 
   /** The socket's origin, if the other event has none. */
-  get origin() { return this.#source.origin ?? (this.target?.url ? new URL(this.target.url).origin : ''); }
+  get origin() {
+    return this.#source.origin ?? (this.target?.url ? new URL(this.target.url).origin : '');
+  }
 
-  get lastEventId() { return this.#source.lastEventId ?? ''; }
+  get lastEventId() {
+    return this.#source.lastEventId ?? '';
+  }
 
-  get source() { return null; }
+  get source() {
+    return null;
+  }
 
-  get ports() { return NO_PORTS; }
+  get ports() {
+    return NO_PORTS;
+  }
 
   /** A program may dispatch the event again. */
-  get target() { return super.target ?? this.#target; }
+  get target() {
+    return super.target ?? this.#target;
+  }
 
-  get srcElement() { return this.target; }
+  get srcElement() {
+    return this.target;
+  }
 
-  get currentTarget() { return this.#isHandled ? this.#target : super.currentTarget; }
+  get currentTarget() {
+    return this.#isHandled ? this.#target : super.currentTarget;
+  }
 
-  get eventPhase() { return this.#isHandled ? Event.AT_TARGET : super.eventPhase; }
+  get eventPhase() {
+    return this.#isHandled ? Event.AT_TARGET : super.eventPhase;
+  }
 
-  composedPath() { return this.#isHandled ? [this.#target] : super.composedPath(); }
+  composedPath() {
+    return this.#isHandled ? [this.#target] : super.composedPath();
+  }
 
   // A socket is not part of a tree: its other listeners are called all the same.
-  stopPropagation() { if (!this.#isHandled) super.stopPropagation(); }
+  stopPropagation() {
+    if (!this.#isHandled) super.stopPropagation();
+  }
 
-  get cancelBubble() { return super.cancelBubble; }
+  get cancelBubble() {
+    return super.cancelBubble;
+  }
 
-  set cancelBubble(value) { if (value) this.stopPropagation(); }
+  set cancelBubble(value) {
+    if (value) this.stopPropagation();
+  }
 
   static {
     handle = (event, target, handler) => {
@@ -143,7 +171,10 @@ export function dispatch(target, event) {
 /** Reports an exception that no caller can catch. */
 export function report(error) {
   if (isFunction(globalThis.reportError)) globalThis.reportError(error);
-  else setTimeout(() => { throw error; });
+  else
+    setTimeout(() => {
+      throw error;
+    });
 }
 
 /**
@@ -160,28 +191,31 @@ export function defineHandlers(prototype, types, check, changed = () => true) {
     /** By object: `{ value, listener }`. */
     const handlers = new WeakMap();
     // In a literal, so that the accessors are named like the platform's.
-    const { get, set } = Object.getOwnPropertyDescriptor({
-      get [name]() {
-        check(this);
-        return handlers.get(this)?.value ?? null;
+    const { get, set } = Object.getOwnPropertyDescriptor(
+      {
+        get [name]() {
+          check(this);
+          return handlers.get(this)?.value ?? null;
+        },
+        set [name](value) {
+          check(this);
+          const present = handlers.get(this);
+          const isListener = changed(this, type, isFunction(value) ? value : null);
+          if (!isObject(value)) {
+            handlers.delete(this);
+            if (present) Reflect.apply(EventTarget.prototype.removeEventListener, this, [type, present.listener]);
+          } else if (present) {
+            present.value = value;
+          } else {
+            const handler = { value, listener: (event) => call(handler.value, event) };
+            handlers.set(this, handler);
+            // Without calling a subclass's `addEventListener`.
+            if (isListener) Reflect.apply(EventTarget.prototype.addEventListener, this, [type, handler.listener]);
+          }
+        },
       },
-      set [name](value) {
-        check(this);
-        const present = handlers.get(this);
-        const isListener = changed(this, type, isFunction(value) ? value : null);
-        if (!isObject(value)) {
-          handlers.delete(this);
-          if (present) Reflect.apply(EventTarget.prototype.removeEventListener, this, [type, present.listener]);
-        } else if (present) {
-          present.value = value;
-        } else {
-          const handler = { value, listener: (event) => call(handler.value, event) };
-          handlers.set(this, handler);
-          // Without calling a subclass's `addEventListener`.
-          if (isListener) Reflect.apply(EventTarget.prototype.addEventListener, this, [type, handler.listener]);
-        }
-      },
-    }, name);
+      name,
+    );
     Object.defineProperty(prototype, name, { get, set, configurable: true, enumerable: true });
   }
 }

@@ -10,7 +10,10 @@ const WITHIN = 600_000;
 
 const FAILED = 'the WebAssembly module of steady-socket has failed';
 /** The messages for a failure that is repaired, and for one that is not. */
-const WHYS = [`${FAILED}, and is started anew`, `${FAILED}, and nothing can be sent or received until the page is reloaded`];
+const WHYS = [
+  `${FAILED}, and is started anew`,
+  `${FAILED}, and nothing can be sent or received until the page is reloaded`,
+];
 
 /** A promise reaction uses no stack of the caller, and fake timers do not delay it. */
 export const soon = Promise.resolve();
@@ -140,7 +143,9 @@ export function cleanUp() {
 /** A trap's message comes from the engine; other messages might quote a URL. */
 function describe(what) {
   if (typeof what === 'string') return what;
-  return what instanceof WebAssembly.RuntimeError || isExhausted(what) ? `${what.name}: ${what.message}` : String(what?.name);
+  return what instanceof WebAssembly.RuntimeError || isExhausted(what)
+    ? `${what.name}: ${what.message}`
+    : String(what?.name);
 }
 
 // --- The stack ----------------------------------------------------------------------------------------------

@@ -8,7 +8,8 @@ function findNativeSend() {
     // Through the descriptor: reading the property makes Node load its own class, which is written in JavaScript.
     const { prototype } = Object.getOwnPropertyDescriptor(globalThis, 'WebSocket').value;
     const { send } = prototype;
-    const isNative = (method) => /^function send\(\) \{\s*\[native code]\s*}$/.test(Function.prototype.toString.call(method));
+    const isNative = (method) =>
+      /^function send\(\) \{\s*\[native code]\s*}$/.test(Function.prototype.toString.call(method));
     // A program may have replaced it earlier: bound functions look native, and `toString` may be patched to say so.
     return isNative(send) && send.name === 'send' && !isNative(findNativeSend) ? send : undefined;
   } catch {

@@ -40,15 +40,7 @@ export const SUSPEND = 5;
 export const CLOSE = 6;
 
 /** States. */
-export const STATES = [
-  'idle',
-  'connecting',
-  'open',
-  'waiting',
-  'closing',
-  'closed',
-  'suspended',
-];
+export const STATES = ['idle', 'connecting', 'open', 'waiting', 'closing', 'closed', 'suspended'];
 
 /** What ended a connection or an attempt. */
 export const CAUSES = [
@@ -68,14 +60,7 @@ export const CAUSES = [
 ];
 
 /** Why a message was not sent. */
-export const DROP_REASONS = [
-  'overflow',
-  'expired',
-  'volatile',
-  'refused',
-  'closed',
-  'inbox-full',
-];
+export const DROP_REASONS = ['overflow', 'expired', 'volatile', 'refused', 'closed', 'inbox-full'];
 
 /** Why a connection is in its state, or will or will not retry. */
 export const WHYS = [

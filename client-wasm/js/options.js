@@ -87,7 +87,12 @@ export const OPTIONS = [
 ];
 
 /** Pairs of them, by index, of which the first must not exceed the second. */
-export const ORDERED = [[3, 7], [4, 7], [5, 7], [24, 23]];
+export const ORDERED = [
+  [3, 7],
+  [4, 7],
+  [5, 7],
+  [24, 23],
+];
 
 /** Other clients' names for them. */
 export const THEIR_NAMES = {

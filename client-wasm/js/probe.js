@@ -83,7 +83,9 @@ export class Probe {
           // The socket may be closed by now, and this is the only report of the reason.
           if (this.#asked === url) {
             this.#permission = { status, diagnosis };
-            status.onchange = () => { if (status.state !== 'denied') this.#wake(); };
+            status.onchange = () => {
+              if (status.state !== 'denied') this.#wake();
+            };
           }
           this.#tell(diagnosis);
         }
@@ -100,7 +102,10 @@ export class Probe {
     let found = { kind: 'unknown' };
     try {
       const source = this.#source === true ? url : this.#source;
-      found = await diagnose(toProbeUrl(this.#who, isFunction(source) ? await source.call(undefined) : source), request);
+      found = await diagnose(
+        toProbeUrl(this.#who, isFunction(source) ? await source.call(undefined) : source),
+        request,
+      );
     } catch (error) {
       report(error);
     }

@@ -33,26 +33,23 @@ export interface LostConnection {
 
 /** What ended a connection or an attempt. */
 export type LossCause =
-  | 'socket'            // the browser's socket closed (server, network, or the answer to our close)
-  | 'refused'           // the browser refused to make the socket
-  | 'connect-timeout'   // no handshake response within `connectTimeout`
-  | 'provider'          // a URL or sub-protocol function failed
-  | 'provider-timeout'  // … or did not settle within `providerTimeout`
-  | 'send-failed'       // the browser's `send` threw
-  | 'close-timeout'     // the closing handshake did not end within `closeTimeout`
+  | 'socket' // the browser's socket closed (server, network, or the answer to our close)
+  | 'refused' // the browser refused to make the socket
+  | 'connect-timeout' // no handshake response within `connectTimeout`
+  | 'provider' // a URL or sub-protocol function failed
+  | 'provider-timeout' // … or did not settle within `providerTimeout`
+  | 'send-failed' // the browser's `send` threw
+  | 'close-timeout' // the closing handshake did not end within `closeTimeout`
   | 'heartbeat-timeout' // the server was silent for `heartbeatInterval` plus `heartbeatGrace`
-  | 'probe-timeout'     // the server was silent for `probeTimeout` after the page woke or the network changed
-  | 'message-too-big'   // the server sent a message larger than `maxMessageBytes`
-  | 'reconnect'         // `reconnect()` replaced it
-  | 'closed'            // `close()` ended it before it was open
-  | 'suspended'         // `suspend()` ended it
-  | 'load-failed'       // the wasm module failed to load, or took longer than 30 s
-  | 'internal-error';   // the wasm module failed; a fresh instance replaces it, unless it fails repeatedly
+  | 'probe-timeout' // the server was silent for `probeTimeout` after the page woke or the network changed
+  | 'message-too-big' // the server sent a message larger than `maxMessageBytes`
+  | 'reconnect' // `reconnect()` replaced it
+  | 'closed' // `close()` ended it before it was open
+  | 'suspended' // `suspend()` ended it
+  | 'load-failed' // the wasm module failed to load, or took longer than 30 s
+  | 'internal-error'; // the wasm module failed; a fresh instance replaces it, unless it fails repeatedly
 
-export type UrlSource =
-  | string
-  | URL
-  | ((context: AttemptContext) => string | URL | Promise<string | URL>);
+export type UrlSource = string | URL | ((context: AttemptContext) => string | URL | Promise<string | URL>);
 
 export type ProtocolsSource =
   | string

@@ -2,20 +2,85 @@
 // the core, in Rust, decides everything else.
 
 import {
-  checkAsked, checkClose, checkIsHeartbeat, checkMixedContent, checkProtocols, checkVerdict, dictionary,
-  HEARTBEAT, KEEPALIVE, isFunction, parseUrl, toCloseCode, toHeartbeat, toMessage, toModuleSource, toOptions,
-  toProtocols, toProvidedUrl, toSendOptions, toText, wrongKind,
+  checkAsked,
+  checkClose,
+  checkIsHeartbeat,
+  checkMixedContent,
+  checkProtocols,
+  checkVerdict,
+  dictionary,
+  HEARTBEAT,
+  KEEPALIVE,
+  isFunction,
+  parseUrl,
+  toCloseCode,
+  toHeartbeat,
+  toMessage,
+  toModuleSource,
+  toOptions,
+  toProtocols,
+  toProvidedUrl,
+  toSendOptions,
+  toText,
+  wrongKind,
 } from './convert.js';
-import { Target, closeEvent, defineHandlers, dispatch, handle, makeEnumerable, messageEvent, plainEvent, report } from './events.js';
 import {
-  atEnd, begin, bury, call, checkRoom, checkWorking, cleanUp, hasFailedForGood, isExhausted, keep, letGo,
-  moduleFailed, whyFailed,
+  Target,
+  closeEvent,
+  defineHandlers,
+  dispatch,
+  handle,
+  makeEnumerable,
+  messageEvent,
+  plainEvent,
+  report,
+} from './events.js';
+import {
+  atEnd,
+  begin,
+  bury,
+  call,
+  checkRoom,
+  checkWorking,
+  cleanUp,
+  hasFailedForGood,
+  isExhausted,
+  keep,
+  letGo,
+  moduleFailed,
+  whyFailed,
 } from './failure.js';
 import {
-  ATTEMPT, BUFFERED_AMOUNT, CLOSE, CLOSED, CLOSING, CONNECTING, COUNTERS, IDLE, READY, READY_STATE, RECONNECT, RESUME, START,
-  STATE, STATES, SUSPEND, SUSPENDED, WAITING, WAKE, WHYS,
+  ATTEMPT,
+  BUFFERED_AMOUNT,
+  CLOSE,
+  CLOSED,
+  CLOSING,
+  CONNECTING,
+  COUNTERS,
+  IDLE,
+  READY,
+  READY_STATE,
+  RECONNECT,
+  RESUME,
+  START,
+  STATE,
+  STATES,
+  SUSPEND,
+  SUSPENDED,
+  WAITING,
+  WAKE,
+  WHYS,
 } from './names.js';
-import { ALLOW_INSECURE, MAX_QUEUED_BYTES, MAX_QUEUED_MESSAGES, MESSAGE_TTL, OPTIONS, STABLE_AFTER, START_CLOSED } from './options.js';
+import {
+  ALLOW_INSECURE,
+  MAX_QUEUED_BYTES,
+  MAX_QUEUED_MESSAGES,
+  MESSAGE_TTL,
+  OPTIONS,
+  STABLE_AFTER,
+  START_CLOSED,
+} from './options.js';
 import { Probe } from './probe.js';
 import { abandonAll, nameOf, now, readText, write } from './ring.js';
 import { FULL, TAKEN, TOO_LATE, WaitingRoom } from './waiting-room.js';
@@ -99,7 +164,9 @@ function loadFrom(given) {
   if (!loader) throw refuse('without the npm package, give the module to the init function of wasm-pack');
   if (wasLoaded || loading) {
     const state = wasLoaded ? 'is already loaded' : 'is already being loaded';
-    throw refuse(`the WebAssembly module ${state} from elsewhere; give it before the first socket and the first load()`);
+    throw refuse(
+      `the WebAssembly module ${state} from elsewhere; give it before the first socket and the first load()`,
+    );
   }
   source = given;
 }
@@ -159,7 +226,8 @@ const [REQUESTED] = WHYS;
 const IN_VAIN = 'no retry can help';
 
 /** Advice for a module that cannot be loaded; the error comes before it. */
-const ADVICE = 'Put the file steady-socket.wasm where it is looked for, give its place to load({ module }), or import steady-socket/inline';
+const ADVICE =
+  'Put the file steady-socket.wasm where it is looked for, give its place to load({ module }), or import steady-socket/inline';
 
 /**
  * Operations on a socket for the package's other modules: `receive(socket, receiver)` calls a function with the data of
@@ -180,7 +248,9 @@ const endless = new WeakSet();
 /** Whether a class leads back to this one: it is this class, a subclass, or a proxy in front of it. */
 function leadsBack(Class) {
   const { prototype } = Class;
-  return endless.has(Class) || prototype === ReconnectingWebSocket.prototype || prototype instanceof ReconnectingWebSocket;
+  return (
+    endless.has(Class) || prototype === ReconnectingWebSocket.prototype || prototype instanceof ReconnectingWebSocket
+  );
 }
 
 /** The platform's class, if known. */
@@ -257,7 +327,9 @@ export class ReconnectingWebSocket extends Target {
     }
     protocolsSource ??= [];
     this.#urlSource = isFunction(urlSource) ? urlSource : parseUrl(this.#class, urlSource);
-    this.#protocolsSource = isFunction(protocolsSource) ? protocolsSource : checkProtocols(this.#class, protocolsSource);
+    this.#protocolsSource = isFunction(protocolsSource)
+      ? protocolsSource
+      : checkProtocols(this.#class, protocolsSource);
     const { WebSocket = globalThis.WebSocket } = this.#options;
     if (!isFunction(WebSocket)) {
       throw new TypeError(
@@ -266,7 +338,9 @@ export class ReconnectingWebSocket extends Target {
     }
     if (making.includes(WebSocket)) endless.add(WebSocket);
     if (making.includes(WebSocket) || (leadsBack(WebSocket) && (this.#options.WebSocket || !native()))) {
-      throw new TypeError(`${this.#class}: the class of its sockets makes sockets of ${CLASS}; give the platform's own in the option, WebSocket: native`);
+      throw new TypeError(
+        `${this.#class}: the class of its sockets makes sockets of ${CLASS}; give the platform's own in the option, WebSocket: native`,
+      );
     }
     if (!isFunction(this.#urlSource)) {
       this.#checkMixedContent(this.#urlSource);
@@ -276,7 +350,13 @@ export class ReconnectingWebSocket extends Target {
     this.#name = `steady-socket #${made}`;
     const { diagnose, diagnoseAfter } = this.#options;
     if (diagnose === true) checkAsked(this.#class, this.#urlSource);
-    this.#probe = new Probe(this.#class, diagnose, diagnoseAfter, (diagnosis) => dispatch(this, plainEvent('diagnosis', { diagnosis })), () => this.#ask((core) => core.command(WAKE)));
+    this.#probe = new Probe(
+      this.#class,
+      diagnose,
+      diagnoseAfter,
+      (diagnosis) => dispatch(this, plainEvent('diagnosis', { diagnosis })),
+      () => this.#ask((core) => core.command(WAKE)),
+    );
     this.#enterWaitingRoom();
     const { signal } = this.#options;
     if (this.#options.numbers[START_CLOSED]) {
@@ -293,17 +373,29 @@ export class ReconnectingWebSocket extends Target {
 
   // --- The interface of WebSocket
 
-  get url() { return this.#url; }
+  get url() {
+    return this.#url;
+  }
 
-  get protocol() { return this.#ofTheSocket('protocol') ?? this.#protocol; }
+  get protocol() {
+    return this.#ofTheSocket('protocol') ?? this.#protocol;
+  }
 
-  get extensions() { return this.#ofTheSocket('extensions') ?? this.#extensions; }
+  get extensions() {
+    return this.#ofTheSocket('extensions') ?? this.#extensions;
+  }
 
-  get readyState() { return this.#read(READY_STATE); }
+  get readyState() {
+    return this.#read(READY_STATE);
+  }
 
-  get bufferedAmount() { return this.#read(BUFFERED_AMOUNT) + this.#discarded; }
+  get bufferedAmount() {
+    return this.#read(BUFFERED_AMOUNT) + this.#discarded;
+  }
 
-  get binaryType() { return this.#binaryType; }
+  get binaryType() {
+    return this.#binaryType;
+  }
 
   set binaryType(value) {
     ReconnectingWebSocket.#check(this);
@@ -346,7 +438,9 @@ export class ReconnectingWebSocket extends Target {
     return now() + (ttl >= 0 ? ttl : this.#options.numbers[MESSAGE_TTL]);
   }
 
-  close(code = undefined, reason = undefined) { this.#command(CLOSE, code, reason); }
+  close(code = undefined, reason = undefined) {
+    this.#command(CLOSE, code, reason);
+  }
 
   addEventListener(type, ...rest) {
     const name = toText(type);
@@ -372,7 +466,8 @@ export class ReconnectingWebSocket extends Target {
     const closing = this.#toClosing(code, reason);
     const { signal } = this.#options;
     // The signal cannot abort a second time, so nothing could stop the new connection.
-    if (signal?.aborted) throw signal.reason ?? new DOMException(`${this.#class}: its signal was aborted`, 'AbortError');
+    if (signal?.aborted)
+      throw signal.reason ?? new DOMException(`${this.#class}: its signal was aborted`, 'AbortError');
     this.#discarded = 0;
     this.#begin(RECONNECT, ...closing);
   }
@@ -389,7 +484,9 @@ export class ReconnectingWebSocket extends Target {
     return [closing[0] ?? -1, closing[1]];
   }
 
-  suspend(code = undefined, reason = undefined) { this.#command(SUSPEND, code, reason); }
+  suspend(code = undefined, reason = undefined) {
+    this.#command(SUSPEND, code, reason);
+  }
 
   resume() {
     checkWorking();
@@ -404,7 +501,9 @@ export class ReconnectingWebSocket extends Target {
   snapshot() {
     checkWorking();
     const snapshot = { state: this.state };
-    COUNTERS.forEach((name, index) => { snapshot[name] = this.#read(index); });
+    COUNTERS.forEach((name, index) => {
+      snapshot[name] = this.#read(index);
+    });
     if (Number.isNaN(snapshot.nextAttemptIn)) snapshot.nextAttemptIn = null;
     return snapshot;
   }
@@ -461,25 +560,27 @@ export class ReconnectingWebSocket extends Target {
   /** Loads the module, for the waiting room. */
   #load() {
     const room = this.#core;
-    load().then(
-      () => {
-        // Closed meanwhile, or another call of `load` was first.
-        if (this.#core !== room || room.state !== CONNECTING) return;
-        if (this.#moveIntoCore()) this.#ask((core) => core.command(START));
-      },
-      (error) => {
-        if (this.#core !== room || room.state !== CONNECTING) return;
-        this.#loadError = error.message;
-        const isHopeless = error instanceof Hopeless;
-        if (isHopeless) room.end('load-failed', IN_VAIN);
-        else room.lose('load-failed');
-        if (room.state === CLOSED && told !== error.message) {
-          told = error.message;
-          // A message about a policy already contains its advice.
-          console.error(`steady-socket: ${told}${told.includes('policy') ? '' : `. ${ADVICE}`}`);
-        }
-      },
-    ).catch(report);
+    load()
+      .then(
+        () => {
+          // Closed meanwhile, or another call of `load` was first.
+          if (this.#core !== room || room.state !== CONNECTING) return;
+          if (this.#moveIntoCore()) this.#ask((core) => core.command(START));
+        },
+        (error) => {
+          if (this.#core !== room || room.state !== CONNECTING) return;
+          this.#loadError = error.message;
+          const isHopeless = error instanceof Hopeless;
+          if (isHopeless) room.end('load-failed', IN_VAIN);
+          else room.lose('load-failed');
+          if (room.state === CLOSED && told !== error.message) {
+            told = error.message;
+            // A message about a policy already contains its advice.
+            console.error(`steady-socket: ${told}${told.includes('policy') ? '' : `. ${ADVICE}`}`);
+          }
+        },
+      )
+      .catch(report);
   }
 
   /** Moves into the core; returns whether there is one now. */
@@ -572,17 +673,19 @@ export class ReconnectingWebSocket extends Target {
   /** Creates the host, which the core calls back. The host itself does not keep this object from being collected. */
   #makeHost() {
     const self = new WeakRef(this);
-    const forward = (method) => (...given) => {
-      const socket = self.deref();
-      if (!socket || socket.#host !== host) return undefined;
-      try {
-        return method(socket, ...given);
-      } catch (error) {
-        // No exception may reach the core.
-        report(error);
-        return undefined;
-      }
-    };
+    const forward =
+      (method) =>
+      (...given) => {
+        const socket = self.deref();
+        if (!socket || socket.#host !== host) return undefined;
+        try {
+          return method(socket, ...given);
+        } catch (error) {
+          // No exception may reach the core.
+          report(error);
+          return undefined;
+        }
+      };
     const { debug, heartbeatMessage, isHeartbeat, keepaliveMessage, numbers, shouldReconnect } = this.#options;
     const options = this.#options;
     const isStatic = !isFunction(this.#urlSource) && !isFunction(this.#protocolsSource);
@@ -594,7 +697,11 @@ export class ReconnectingWebSocket extends Target {
       owner: null,
       binaryType: this.#binaryType,
       // The same as `asks` in `src/host.rs`.
-      asks: (isStatic ? 0 : 1) + (shouldReconnect ? 2 : 0) + (heartbeatMessage === undefined ? 0 : 4) + (isHeartbeat ? 8 : 0),
+      asks:
+        (isStatic ? 0 : 1) +
+        (shouldReconnect ? 2 : 0) +
+        (heartbeatMessage === undefined ? 0 : 4) +
+        (isHeartbeat ? 8 : 0),
       /** The URL and the sub-protocols of the next socket. */
       target: isStatic ? [this.#urlSource, ...this.#protocolsSource] : [],
       /** The current socket. */
@@ -634,7 +741,9 @@ export class ReconnectingWebSocket extends Target {
       resolve: forward((socket, ...given) => socket.#resolve(...given)),
       ping: forward((socket, keepalive) => {
         const message = keepalive ? keepaliveMessage : heartbeatMessage;
-        return isFunction(message) ? toHeartbeat(socket.#class, keepalive ? KEEPALIVE : HEARTBEAT, message.call(undefined)) : message;
+        return isFunction(message)
+          ? toHeartbeat(socket.#class, keepalive ? KEEPALIVE : HEARTBEAT, message.call(undefined))
+          : message;
       }),
       isHeartbeat: forward((socket, data) => checkIsHeartbeat(socket.#class, isHeartbeat.call(undefined, data))),
       verdict: forward((socket, lost) => checkVerdict(socket.#class, shouldReconnect.call(undefined, lost))),
@@ -703,16 +812,19 @@ export class ReconnectingWebSocket extends Target {
     if (isOver) this.#letGo();
     const { left } = this.#host;
     this.#host.left = null;
-    dispatch(this, closeEvent(lost, {
-      willReconnect: delay !== null || cause === 'suspended',
-      delay,
-      cause,
-      explanation: this.#explain(cause, why, diagnosis),
-      error,
-      diagnosis,
-      unconfirmedMessages,
-      unconfirmedBytes,
-    }));
+    dispatch(
+      this,
+      closeEvent(lost, {
+        willReconnect: delay !== null || cause === 'suspended',
+        delay,
+        cause,
+        explanation: this.#explain(cause, why, diagnosis),
+        error,
+        diagnosis,
+        unconfirmedMessages,
+        unconfirmedBytes,
+      }),
+    );
     // The server has not answered the close. Unless it is terminated, the socket waits for that answer and keeps the
     // program running: for half a minute with the package `ws`.
     const isUnanswered = isOver ? cause === 'close-timeout' : this.state === 'suspended' && !lost.wasClean;
@@ -729,15 +841,18 @@ export class ReconnectingWebSocket extends Target {
   #explain(cause, why, diagnosis) {
     const { refusal, said } = this.#host;
     // By name alone if the browser's message quotes the URL.
-    const what = diagnosis?.kind === 'permission' ? `this page is denied the permission ${diagnosis.name}` : {
-      'internal-error': whyFailed(),
-      'load-failed': this.#loadError,
-      provider: `${PROVIDER_FAILED}${isError(refusal) ? `${refusal.name}: ${refusal.message}` : NO_ERROR}`,
-      refused: `the WebSocket constructor threw ${nameOf(refusal)}`,
-      'send-failed': `the socket's send threw ${nameOf(refusal)}`,
-      socket: said?.message,
-    }[cause];
-    return what && why !== IN_VAIN ? `${what}; ${why}` : what ?? why;
+    const what =
+      diagnosis?.kind === 'permission'
+        ? `this page is denied the permission ${diagnosis.name}`
+        : {
+            'internal-error': whyFailed(),
+            'load-failed': this.#loadError,
+            provider: `${PROVIDER_FAILED}${isError(refusal) ? `${refusal.name}: ${refusal.message}` : NO_ERROR}`,
+            refused: `the WebSocket constructor threw ${nameOf(refusal)}`,
+            'send-failed': `the socket's send threw ${nameOf(refusal)}`,
+            socket: said?.message,
+          }[cause];
+    return what && why !== IN_VAIN ? `${what}; ${why}` : (what ?? why);
   }
 
   /** Calls the functions; returns a promise of an array: the URL, then the sub-protocols. */
@@ -795,11 +910,16 @@ export class ReconnectingWebSocket extends Target {
     }
     Object.defineProperty(this.prototype, Symbol.toStringTag, { value: CLASS, configurable: true });
     const types = ['open', 'message', 'error', 'close', 'statechange', 'dropped', 'queuechange', 'diagnosis'];
-    defineHandlers(this.prototype, types, (object) => this.#check(object), (object, type, handler) => {
-      if (type !== 'message') return true;
-      object.#messageHandler = handler;
-      return object.#hasMessageListeners;
-    });
+    defineHandlers(
+      this.prototype,
+      types,
+      (object) => this.#check(object),
+      (object, type, handler) => {
+        if (type !== 'message') return true;
+        object.#messageHandler = handler;
+        return object.#hasMessageListeners;
+      },
+    );
   }
 
   /** Rejects a receiver of another class before anything else is examined, as the platform does. */

@@ -5,8 +5,23 @@
 import { alive, call, checkRoom, moduleFailed, soon } from './failure.js';
 import { Message } from './message.js';
 import {
-  ABANDONED, ATTEMPT, ATTEMPTS, BYTES_RECEIVED, BYTES_SENT, CAUSES, CONNECTING, DROPPED_BYTES, DROPPED_MESSAGES, DROP_REASONS,
-  MESSAGES_RECEIVED, MESSAGES_SENT, OPENS, STATES, UNCONFIRMED_BYTES, UNCONFIRMED_MESSAGES, WHYS,
+  ABANDONED,
+  ATTEMPT,
+  ATTEMPTS,
+  BYTES_RECEIVED,
+  BYTES_SENT,
+  CAUSES,
+  CONNECTING,
+  DROPPED_BYTES,
+  DROPPED_MESSAGES,
+  DROP_REASONS,
+  MESSAGES_RECEIVED,
+  MESSAGES_SENT,
+  OPENS,
+  STATES,
+  UNCONFIRMED_BYTES,
+  UNCONFIRMED_MESSAGES,
+  WHYS,
 } from './names.js';
 
 /** The events of a socket, as in `src/ring.rs`. */
@@ -302,14 +317,17 @@ export function openSocket(host, id, max) {
     // Armed first, since the callback may let go of the socket.
     const state = read(socket, 'readyState');
     if (thing.isLive && (state === IS_CLOSED || state === IS_CONNECTING)) {
-      thing.closeTimer ??= setTimeout(() => {
-        if (!thing.isLive) return;
-        // Closed, in case it goes on after all: it must not coexist with the next one.
-        silence(id);
-        closeSocket(id, -1, '');
-        thing.isLive = true;
-        tell(thing, CLOSED, ABNORMAL);
-      }, state === IS_CLOSED ? CLOSE_AFTER_ERROR : 0);
+      thing.closeTimer ??= setTimeout(
+        () => {
+          if (!thing.isLive) return;
+          // Closed, in case it goes on after all: it must not coexist with the next one.
+          silence(id);
+          closeSocket(id, -1, '');
+          thing.isLive = true;
+          tell(thing, CLOSED, ABNORMAL);
+        },
+        state === IS_CLOSED ? CLOSE_AFTER_ERROR : 0,
+      );
     }
     tell(thing, ERROR);
   });
@@ -517,7 +535,9 @@ export function failed(host) {
 export function closed(host, socket, lost, retryIn, why, messages, bytes) {
   alive();
   const { cause, code, wasClean } = lost;
-  host.log?.(`socket ${socket} closed: ${cause}, code ${code}, clean ${wasClean}, unconfirmed messages ${messages}; ${WHYS[why]}`);
+  host.log?.(
+    `socket ${socket} closed: ${cause}, code ${code}, clean ${wasClean}, unconfirmed messages ${messages}; ${WHYS[why]}`,
+  );
   tellClosed(host, lost, orNothing(retryIn), WHYS[why], messages, bytes);
 }
 

@@ -5,16 +5,59 @@
 
 import { Message } from './message.js';
 import {
-  ATTEMPT, ATTEMPTS, BUFFERED_AMOUNT, CLOSE, CLOSED, CONNECTING, DROPPED_BYTES, DROPPED_MESSAGES, IDLE, MESSAGES_SENT,
-  NEXT_ATTEMPT_IN, QUEUED_BYTES, QUEUED_MESSAGES, READY_STATE, RECONNECT, RESUME, START, STATE, SUSPEND, SUSPENDED, WAITING,
-  WAKE, WHYS,
+  ATTEMPT,
+  ATTEMPTS,
+  BUFFERED_AMOUNT,
+  CLOSE,
+  CLOSED,
+  CONNECTING,
+  DROPPED_BYTES,
+  DROPPED_MESSAGES,
+  IDLE,
+  MESSAGES_SENT,
+  NEXT_ATTEMPT_IN,
+  QUEUED_BYTES,
+  QUEUED_MESSAGES,
+  READY_STATE,
+  RECONNECT,
+  RESUME,
+  START,
+  STATE,
+  SUSPEND,
+  SUSPENDED,
+  WAITING,
+  WAKE,
+  WHYS,
 } from './names.js';
 import {
-  ATTEMPT_BURST, ATTEMPT_INTERVAL, BASE_DELAY, FIRST_DELAY_MAX, GROWTH_FACTOR, MAX_DELAY, MAX_QUEUED_BYTES,
-  MAX_QUEUED_MESSAGES, MAX_RETRIES, MESSAGE_TTL, MIN_DELAY, OVERFLOW, RECONNECT as MAY_RECONNECT,
+  ATTEMPT_BURST,
+  ATTEMPT_INTERVAL,
+  BASE_DELAY,
+  FIRST_DELAY_MAX,
+  GROWTH_FACTOR,
+  MAX_DELAY,
+  MAX_QUEUED_BYTES,
+  MAX_QUEUED_MESSAGES,
+  MAX_RETRIES,
+  MESSAGE_TTL,
+  MIN_DELAY,
+  OVERFLOW,
+  RECONNECT as MAY_RECONNECT,
 } from './options.js';
 import {
-  ABNORMAL, RETRY, STOP, chance, createCore, hear, howLost, now, tellClosed, tellDropped, tellFailed, tellState, verdictOf,
+  ABNORMAL,
+  RETRY,
+  STOP,
+  chance,
+  createCore,
+  hear,
+  howLost,
+  now,
+  tellClosed,
+  tellDropped,
+  tellFailed,
+  tellState,
+  verdictOf,
 } from './ring.js';
 
 /** What the core's `send` returns about a message. */
@@ -23,8 +66,22 @@ export const FULL = 1;
 export const TOO_LATE = 2;
 
 const [
-  REQUESTED, PAUSED, WAIT_OVER, , POLICY_RETRIES, PREDICATE_RETRIES, , SERVER_ASKS, LATER_BY_CODE, WOKEN,
-  TOO_MANY_ATTEMPTS, , PREDICATE_STOPS, , RETRIES_EXHAUSTED, RECONNECT_OFF,
+  REQUESTED,
+  PAUSED,
+  WAIT_OVER,
+  ,
+  POLICY_RETRIES,
+  PREDICATE_RETRIES,
+  ,
+  SERVER_ASKS,
+  LATER_BY_CODE,
+  WOKEN,
+  TOO_MANY_ATTEMPTS,
+  ,
+  PREDICATE_STOPS,
+  ,
+  RETRIES_EXHAUSTED,
+  RECONNECT_OFF,
 ] = WHYS;
 
 /** Values of the option `overflow`; the third is `drop-oldest`. */
@@ -96,7 +153,13 @@ class Queue {
   push(message) {
     const dropped = [];
     while (this.messages.length > 0 && !this.#fits(message.bytes)) {
-      const [oldest] = this.messages.splice(Math.max(this.messages.findIndex(({ first }) => !first), 0), 1);
+      const [oldest] = this.messages.splice(
+        Math.max(
+          this.messages.findIndex(({ first }) => !first),
+          0,
+        ),
+        1,
+      );
       this.bytes -= oldest.bytes;
       dropped.push(oldest);
     }
@@ -190,13 +253,19 @@ export class WaitingRoom {
   counter(index) {
     const { state } = this;
     switch (index) {
-      case STATE: return state;
-      case READY_STATE: return [CONNECTING, WAITING, SUSPENDED].includes(state) ? 0 : 3 - Number(this.#isEnding);
-      case QUEUED_MESSAGES: return this.#queue.messages.length;
+      case STATE:
+        return state;
+      case READY_STATE:
+        return [CONNECTING, WAITING, SUSPENDED].includes(state) ? 0 : 3 - Number(this.#isEnding);
+      case QUEUED_MESSAGES:
+        return this.#queue.messages.length;
       case QUEUED_BYTES:
-      case BUFFERED_AMOUNT: return this.#queue.bytes;
-      case NEXT_ATTEMPT_IN: return state === WAITING ? Math.max(Math.ceil(this.#until - now()), 0) : NaN;
-      default: return this.#host.counts[index];
+      case BUFFERED_AMOUNT:
+        return this.#queue.bytes;
+      case NEXT_ATTEMPT_IN:
+        return state === WAITING ? Math.max(Math.ceil(this.#until - now()), 0) : NaN;
+      default:
+        return this.#host.counts[index];
     }
   }
 
@@ -324,11 +393,14 @@ export class WaitingRoom {
   }
 
   #sleep() {
-    this.#timer = setTimeout(() => {
-      // A timer may fire a little early.
-      if (now() < this.#until) this.#sleep();
-      else this.#begin(WAIT_OVER);
-    }, Math.min(Math.ceil(this.#until - now()), LONGEST_TIMER));
+    this.#timer = setTimeout(
+      () => {
+        // A timer may fire a little early.
+        if (now() < this.#until) this.#sleep();
+        else this.#begin(WAIT_OVER);
+      },
+      Math.min(Math.ceil(this.#until - now()), LONGEST_TIMER),
+    );
   }
 
   #stopWaiting() {
@@ -395,19 +467,24 @@ export class WaitingRoom {
     clearTimeout(this.#expiry);
     const next = queue.messages.reduce((earliest, { expires }) => Math.min(earliest, expires), Infinity);
     if (next < Infinity) {
-      this.#expiry = setTimeout(() => {
-        this.#expire();
-        // A timer may fire a little early.
-        this.#changed();
-      }, Math.min(Math.ceil(next - now()), LONGEST_TIMER));
+      this.#expiry = setTimeout(
+        () => {
+          this.#expire();
+          // A timer may fire a little early.
+          this.#changed();
+        },
+        Math.min(Math.ceil(next - now()), LONGEST_TIMER),
+      );
     }
     if (this.#isToTell) return;
     this.#isToTell = true;
     // Behind the events that are already scheduled.
-    queueMicrotask(() => this.#tellSoon(() => {
-      this.#isToTell = false;
-      if (this.state >= 0) this.#host.queueChanged(queue.messages.length, queue.bytes);
-    }));
+    queueMicrotask(() =>
+      this.#tellSoon(() => {
+        this.#isToTell = false;
+        if (this.state >= 0) this.#host.queueChanged(queue.messages.length, queue.bytes);
+      }),
+    );
   }
 
   /** Counts dropped messages, and keeps as many of the newest as might wait, until they are reported. */
@@ -433,7 +510,13 @@ export class WaitingRoom {
     const untold = this.#untold.get(reason);
     if (!untold) return;
     this.#untold.delete(reason);
-    tellDropped(this.#host, reason, untold.kept.messages.map(({ content }) => content), untold.bytes, untold.omitted);
+    tellDropped(
+      this.#host,
+      reason,
+      untold.kept.messages.map(({ content }) => content),
+      untold.bytes,
+      untold.omitted,
+    );
   }
 
   /** As the core does: after the running code, and no more per task than the page can bear. */

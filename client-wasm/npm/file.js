@@ -9,14 +9,15 @@ provide('file', () => {
     url = new URL('./steady-socket.wasm', import.meta.url).href;
   } catch (cause) {
     // As in a bundle that is not a module.
-    throw new Error(
-      'the address of this script is not known; give load({ module }), or import steady-socket/inline',
-      { cause },
-    );
+    throw new Error('the address of this script is not known; give load({ module }), or import steady-socket/inline', {
+      cause,
+    });
   }
   // From a bundler for pages whose output runs on a server.
   if (!url.includes(':') && !globalThis.location) {
-    throw new Error(`the bundler has put the file at ${url}, where only a page can find it; on a server import steady-socket/inline, or keep this package out of the bundle (in Next: serverExternalPackages)`);
+    throw new Error(
+      `the bundler has put the file at ${url}, where only a page can find it; on a server import steady-socket/inline, or keep this package out of the bundle (in Next: serverExternalPackages)`,
+    );
   }
   return url;
 });

@@ -35,9 +35,10 @@ async function loadModule(signal, given) {
   if (missing.length > 0) throw new Hopeless(`there is no ${missing.join(' and no ')} here`);
   let from;
   try {
-    from = given ?? await (places.embedded ?? places.file)();
-    const module = compiled ?? await compile(from, signal);
-    if (!WebAssembly.Module.exports(module).some(({ name }) => name === START)) throw anotherModule('it does not export what that does');
+    from = given ?? (await (places.embedded ?? places.file)());
+    const module = compiled ?? (await compile(from, signal));
+    if (!WebAssembly.Module.exports(module).some(({ name }) => name === START))
+      throw anotherModule('it does not export what that does');
     await start(module, atEnd).catch((error) => {
       // An import is missing, or a whole namespace of imports.
       throw error instanceof WebAssembly.LinkError || error instanceof TypeError ? anotherModule(error.message) : error;
@@ -56,8 +57,12 @@ function anotherModule(why) {
 
 /** The error for a page's policy, which Chromium words as if 'unsafe-eval' were needed. */
 function forbidden(error) {
-  if (!(error instanceof WebAssembly.CompileError) || !/Content Security Policy|CSP/.test(error.message)) return undefined;
-  return new Hopeless(`the content security policy forbids it, whose script-src has to have 'wasm-unsafe-eval': ${error.message}`, { cause: error });
+  if (!(error instanceof WebAssembly.CompileError) || !/Content Security Policy|CSP/.test(error.message))
+    return undefined;
+  return new Hopeless(
+    `the content security policy forbids it, whose script-src has to have 'wasm-unsafe-eval': ${error.message}`,
+    { cause: error },
+  );
 }
 
 /** Compiles a URL, a response or bytes; returns a module unchanged. */
@@ -67,7 +72,9 @@ async function compile(from, signal) {
   if (Object.prototype.toString.call(from) === '[object WebAssembly.Module]') return from;
   if (typeof from.arrayBuffer === 'function') return compileResponse(from);
   // Chromium does not accept a DataView.
-  return WebAssembly.compile(ArrayBuffer.isView(from) ? new Uint8Array(from.buffer, from.byteOffset, from.byteLength) : from);
+  return WebAssembly.compile(
+    ArrayBuffer.isView(from) ? new Uint8Array(from.buffer, from.byteOffset, from.byteLength) : from,
+  );
 }
 
 /**
@@ -88,8 +95,13 @@ async function open(url, signal) {
   } catch (cause) {
     signal.throwIfAborted();
     // The event for a policy violation fires in a task of its own.
-    await new Promise((resolve) => { setTimeout(resolve); });
-    if (violated) throw new Hopeless(`the content security policy forbids it, whose ${violated} has to allow ${shown(url)}`, { cause });
+    await new Promise((resolve) => {
+      setTimeout(resolve);
+    });
+    if (violated)
+      throw new Hopeless(`the content security policy forbids it, whose ${violated} has to allow ${shown(url)}`, {
+        cause,
+      });
     const Kind = cause.code === 'ENOENT' ? Hopeless : Error;
     throw new Kind(`${shown(url)} could not be ${fs ? 'read' : 'fetched'}: ${cause.message}`, { cause });
   } finally {
@@ -104,7 +116,9 @@ async function compileResponse(response) {
   if (bodyUsed) throw new Error(`${what} was read before; give load() another one`);
   const [type] = (headers.get('Content-Type') ?? '').split(';');
   if (type === 'text/html') {
-    throw new Error(`${what} is a page (text/html) and no WebAssembly: the file may not have been copied to where it is looked for`);
+    throw new Error(
+      `${what} is a page (text/html) and no WebAssembly: the file may not have been copied to where it is looked for`,
+    );
   }
   // Streaming accepts no other type and no other class.
   return type === 'application/wasm' && response instanceof Response && WebAssembly.compileStreaming

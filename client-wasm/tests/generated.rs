@@ -14,6 +14,9 @@ use steady_socket::options::{
 /// The maximum line width of the declarations.
 const WIDTH: usize = 110;
 
+/// The line width of `biome.jsonc`, beyond which the formatter writes a list in several lines.
+const CODE_WIDTH: usize = 120;
+
 #[test]
 fn the_table_in_javascript_is_that_of_rust() {
     up_to_date("js/options.js", |_| table());
@@ -179,9 +182,9 @@ fn table() -> String {
     );
     let pairs: Vec<_> = ORDERED
         .iter()
-        .map(|(less, more)| format!("[{}, {}]", place(less), place(more)))
+        .map(|(less, more)| format!("  [{}, {}],\n", place(less), place(more)))
         .collect();
-    writeln!(text, "export const ORDERED = [{}];", pairs.join(", ")).unwrap();
+    writeln!(text, "export const ORDERED = [\n{}];", pairs.concat()).unwrap();
     text.push_str("\n/** Other clients' names for them. */\nexport const THEIR_NAMES = {\n");
     for (ours, theirs) in THEIR_NAMES {
         writeln!(text, "  {ours}: '{}',", theirs.join(" ")).unwrap();
@@ -210,11 +213,12 @@ fn names() -> String {
         steady_socket_wasm::COMMANDS.into_iter(),
     ));
     let mut list = |doc: &str, name: &str, texts: Vec<&str>| {
-        let texts: String = texts
-            .iter()
-            .map(|text| format!("  {},\n", quoted(text)))
-            .collect();
-        write!(text, "\n/** {doc} */\nexport const {name} = [\n{texts}];\n").unwrap();
+        let texts: Vec<_> = texts.iter().map(|text| quoted(text)).collect();
+        let mut list = format!("export const {name} = [{}];\n", texts.join(", "));
+        if list.chars().count() > CODE_WIDTH {
+            list = format!("export const {name} = [\n  {},\n];\n", texts.join(",\n  "));
+        }
+        write!(text, "\n/** {doc} */\n{list}").unwrap();
     };
     list("States.", "STATES", Phase::ALL.map(Phase::name).into());
     list(

@@ -57,7 +57,11 @@ async function instructions(step) {
 
 async function counted(step, count) {
   const { stderr } = await run('valgrind', [
-    '--tool=callgrind', '--callgrind-out-file=/dev/null', options.program, step, String(count),
+    '--tool=callgrind',
+    '--callgrind-out-file=/dev/null',
+    options.program,
+    step,
+    String(count),
   ]);
   const collected = /Collected : (\d+)/.exec(stderr);
   if (!collected) throw new Error(`valgrind has counted nothing of \`${step}\`:\n${stderr}`);
@@ -70,8 +74,14 @@ async function timesOf(folder) {
   for (const entry of await readdir(folder, { withFileTypes: true })) {
     if (!entry.isDirectory() || entry.name === 'report') continue;
     const read = async (name) => JSON.parse(await readFile(path.join(folder, entry.name, 'new', name), 'utf8'));
-    const [{ full_id: step }, { iters, times: taken }] = await Promise.all([read('benchmark.json'), read('sample.json')]);
-    times.set(step, taken.map((time, index) => time / iters[index]));
+    const [{ full_id: step }, { iters, times: taken }] = await Promise.all([
+      read('benchmark.json'),
+      read('sample.json'),
+    ]);
+    times.set(
+      step,
+      taken.map((time, index) => time / iters[index]),
+    );
   }
   return times;
 }

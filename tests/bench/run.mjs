@@ -41,7 +41,9 @@ const { values: options } = parseArgs({
   },
 });
 
-const say = (line) => { console.error(`[bench] ${line}`); };
+const say = (line) => {
+  console.error(`[bench] ${line}`);
+};
 
 const budgets = await readBudgets();
 const parts = options.part.map(Number);
@@ -71,12 +73,16 @@ if (inPageParts.length > 0) {
 }
 
 if (options.profile ? profiled === 0 : results.measurements.length === 0) {
-  throw new Error(`no case of the parts ${parts.join(', ')}${options.profile ? ' that is profiled' : ''} has \`${options.case}\` in its name${options.check ? ' and a budget' : ''}`);
+  throw new Error(
+    `no case of the parts ${parts.join(', ')}${options.profile ? ' that is profiled' : ''} has \`${options.case}\` in its name${options.check ? ' and a budget' : ''}`,
+  );
 }
 console.log(measurementTables(results.measurements));
 if (options.json) await results.write(options.json);
 
-const judged = budgets.filter(({ part, case: name }) => parts.includes(part) && name.includes(options.case)).map((budget) => judge(budget, (...key) => results.samples(...key)));
+const judged = budgets
+  .filter(({ part, case: name }) => parts.includes(part) && name.includes(options.case))
+  .map((budget) => judge(budget, (...key) => results.samples(...key)));
 if (options.write) await writeDocumentation(path.join(ROOT, 'docs'), results, judged);
 const shown = options.check ? judged : judged.filter(({ verdict }) => verdict !== 'not measured');
 if (shown.length > 0 && !options.quick) {

@@ -37,16 +37,25 @@ console.log(table(results.measurements));
 if (options.check) await check();
 
 function table(measurements) {
-  const size = new Map(measurements.map(({ case: name, contender, samples: [bytes] }) => [`${name} ${contender}`, bytes]));
-  const rows = byCase(measurements).filter(({ case: name }) => name.endsWith('/raw')).flatMap(({ case: name, rows: some }) => {
-    const what = name.slice(0, -'/raw'.length);
-    return some.map(({ contender, note = '' }) => [
-      `${what}: ${contender}`,
-      ...['raw', 'gzip', 'brotli'].map((encoding) => number(size.get(`${what}/${encoding} ${contender}`)).padStart(8)),
-      note,
-    ]);
-  });
-  return textTable([['bytes', 'raw', 'gzip -9', 'brotli'].map((title, at) => (at ? title.padStart(8) : title)).concat(''), ...rows]);
+  const size = new Map(
+    measurements.map(({ case: name, contender, samples: [bytes] }) => [`${name} ${contender}`, bytes]),
+  );
+  const rows = byCase(measurements)
+    .filter(({ case: name }) => name.endsWith('/raw'))
+    .flatMap(({ case: name, rows: some }) => {
+      const what = name.slice(0, -'/raw'.length);
+      return some.map(({ contender, note = '' }) => [
+        `${what}: ${contender}`,
+        ...['raw', 'gzip', 'brotli'].map((encoding) =>
+          number(size.get(`${what}/${encoding} ${contender}`)).padStart(8),
+        ),
+        note,
+      ]);
+    });
+  return textTable([
+    ['bytes', 'raw', 'gzip -9', 'brotli'].map((title, at) => (at ? title.padStart(8) : title)).concat(''),
+    ...rows,
+  ]);
 }
 
 async function check() {
@@ -55,14 +64,21 @@ async function check() {
   const allowed = others.length === 0 ? 1 : 1 + tolerance;
   if (others.length > 0) {
     const list = others.map(([tool, version]) => `${tool} is \`${results.versions[tool]}\`, not \`${version}\``);
-    console.error(`[size] other tools than the budgets were made with, so ${tolerance * 100} % more is allowed: ${list.join('; ')}`);
+    console.error(
+      `[size] other tools than the budgets were made with, so ${tolerance * 100} % more is allowed: ${list.join('; ')}`,
+    );
   }
   const judged = (await readBudgets())
     .filter(({ part }) => part === PART)
-    .map((budget) => judge({ ...budget, atMost: Math.floor(budget.atMost * allowed) }, (...key) => results.samples(...key)));
+    .map((budget) =>
+      judge({ ...budget, atMost: Math.floor(budget.atMost * allowed) }, (...key) => results.samples(...key)),
+    );
   for (const { budget, verdict, value } of judged) {
     if (verdict === 'kept') continue;
-    const what = verdict === 'broken' ? `is ${number(value)} bytes; at most ${number(budget.atMost)} are allowed` : 'was not measured';
+    const what =
+      verdict === 'broken'
+        ? `is ${number(value)} bytes; at most ${number(budget.atMost)} are allowed`
+        : 'was not measured';
     console.error(`[size] ${budget.id}: ${budget.description}: ${what}`);
     process.exitCode = 1;
   }

@@ -12,7 +12,9 @@ const PHONE = { width: 320, height: 640 };
 
 describe('the demo page', { timeout: 4 * TEST_TIMEOUT }, () => {
   let browser;
-  before(async () => { browser = await launchBrowser(); });
+  before(async () => {
+    browser = await launchBrowser();
+  });
   after(() => browser?.close());
 
   test('greets, is cut off, recovers and greets again', async () => {
@@ -58,7 +60,9 @@ describe('the demo page', { timeout: 4 * TEST_TIMEOUT }, () => {
     try {
       await demo.greet('Ada');
       await demo.greeting('Hello Ada!');
-      await demo.page.evaluate(() => { globalThis.refusing = true; });
+      await demo.page.evaluate(() => {
+        globalThis.refusing = true;
+      });
       await demo.page.click('#cut');
       await demo.state('waiting', 'connecting');
       await demo.greet('Barbara');
@@ -69,7 +73,9 @@ describe('the demo page', { timeout: 4 * TEST_TIMEOUT }, () => {
       await demo.page.waitForSelector('#countdown:has-text("next attempt in")');
       await demo.screenshot('demo-waiting-phone-dark.png', true);
 
-      await demo.page.evaluate(() => { globalThis.refusing = false; });
+      await demo.page.evaluate(() => {
+        globalThis.refusing = false;
+      });
       await demo.page.click('#reconnect');
       await demo.greeting('Hello Katherine!');
       await demo.counter('queued', '0');
@@ -170,7 +176,9 @@ describe('the demo page', { timeout: 4 * TEST_TIMEOUT }, () => {
       await demo.page.click('#typed-greet');
       await demo.received({ type: 'invalid', reason: { problem: 'empty' } });
       await demo.page.click('#typed-wrong');
-      await demo.received('TypeError: HelloSocket: send: the message does not match its Rust type: missing field `name`');
+      await demo.received(
+        'TypeError: HelloSocket: send: the message does not match its Rust type: missing field `name`',
+      );
       // The page's other socket is unaffected.
       await demo.counter('sent', '0');
       await demo.page.fill('#typed-name', '<img src=x onerror="globalThis.taken=1">\u202e');
@@ -216,7 +224,16 @@ describe('the demo page', { timeout: 4 * TEST_TIMEOUT }, () => {
         const outline = await demo.page.evaluate(() => getComputedStyle(document.activeElement).outlineStyle);
         assert.equal(outline, 'solid', `${order.at(-1)} shows that it has the focus`);
       }
-      assert.deepEqual(order, ['greet', 'cut', 'reconnect', 'close', 'log', 'typed-name', 'typed-greet', 'typed-wrong']);
+      assert.deepEqual(order, [
+        'greet',
+        'cut',
+        'reconnect',
+        'close',
+        'log',
+        'typed-name',
+        'typed-greet',
+        'typed-wrong',
+      ]);
       await demo.page.focus('#cut');
       await keyboard.press('Enter');
       await demo.counter('reconnects', '1');
@@ -265,19 +282,25 @@ async function openDemo(browser, options, prepare = async () => {}, server = ser
     close,
     /** Types a name and presses the button. `fill` would drop control characters, as an input does. */
     async greet(name) {
-      await page.$eval('#name', (input, value) => {
-        input.value = value;
-        input.dispatchEvent(new Event('input', { bubbles: true }));
-      }, name);
+      await page.$eval(
+        '#name',
+        (input, value) => {
+          input.value = value;
+          input.dispatchEvent(new Event('input', { bubbles: true }));
+        },
+        name,
+      );
       await page.click('#greet');
     },
     greeting: (text) => waitForText('#greeting', text),
     counter: (name, value) => waitForText(`#count-${name}`, value),
     state: (...states) => waitForText('#badge-state', new RegExp(`^(${states.join('|')})$`)),
     /** What the typed panel shows as received: an object, or plain text. */
-    received: (message) => waitForText('#typed-received', typeof message === 'string' ? message : JSON.stringify(message)),
+    received: (message) =>
+      waitForText('#typed-received', typeof message === 'string' ? message : JSON.stringify(message)),
     /** How many WebAssembly modules the page has requested. */
-    modules: () => page.evaluate(() => performance.getEntriesByType('resource').filter(({ name }) => name.endsWith('.wasm')).length),
+    modules: () =>
+      page.evaluate(() => performance.getEntriesByType('resource').filter(({ name }) => name.endsWith('.wasm')).length),
     /** The names listed, newest first, each with its status. */
     names: () => page.$$eval('#names li', (items) => items.map((item) => item.textContent)),
     /** Records what the badge shows from now on; the returned function returns the record. */
@@ -285,8 +308,11 @@ async function openDemo(browser, options, prepare = async () => {}, server = ser
       await page.evaluate(() => {
         globalThis.shown = [];
         const badge = document.getElementById('badge-state');
-        new MutationObserver(() => globalThis.shown.push(badge.textContent))
-          .observe(badge, { childList: true, characterData: true, subtree: true });
+        new MutationObserver(() => globalThis.shown.push(badge.textContent)).observe(badge, {
+          childList: true,
+          characterData: true,
+          subtree: true,
+        });
       });
       return () => page.evaluate(() => globalThis.shown);
     },
@@ -303,16 +329,23 @@ async function openDemo(browser, options, prepare = async () => {}, server = ser
     },
     /** Asserts that nothing went wrong in the page, except what the test itself caused. */
     assertContent(expected = /(?!)/) {
-      assert.deepEqual(complaints.filter((complaint) => !expected.test(complaint)), []);
+      assert.deepEqual(
+        complaints.filter((complaint) => !expected.test(complaint)),
+        [],
+      );
     },
   };
   async function waitForText(selector, expected) {
     const { source, flags } = expected instanceof RegExp ? expected : {};
     try {
-      await page.waitForFunction(([where, text, pattern, patternFlags]) => {
-        const shown = document.querySelector(where).textContent;
-        return pattern === undefined ? shown === text : new RegExp(pattern, patternFlags).test(shown);
-      }, [selector, source === undefined ? expected : undefined, source, flags], { timeout: PATIENCE });
+      await page.waitForFunction(
+        ([where, text, pattern, patternFlags]) => {
+          const shown = document.querySelector(where).textContent;
+          return pattern === undefined ? shown === text : new RegExp(pattern, patternFlags).test(shown);
+        },
+        [selector, source === undefined ? expected : undefined, source, flags],
+        { timeout: PATIENCE },
+      );
     } catch (error) {
       const shown = await page.textContent(selector);
       const log = await page.$$eval('#log li', (lines) => lines.map((line) => line.textContent).join('\n  '));

@@ -29,7 +29,8 @@ test('names are judged as the server judges them', () => {
     ['x\u007f', /Character 2 /],
     ['😀\u0085y', /Character 2 /],
     ['x\udc00', /Character 2 /],
-  ]) assert.match(nameProblem(name), problem, JSON.stringify(name.slice(0, 9)));
+  ])
+    assert.match(nameProblem(name), problem, JSON.stringify(name.slice(0, 9)));
 });
 
 test('a name is sent as it is', () => {

@@ -15,7 +15,9 @@ const SCRIPT = fileURLToPath(new URL('../interop/hello_server.py', import.meta.u
 describe('a Python server', { timeout: 2 * TEST_TIMEOUT }, () => {
   let realm;
   let python;
-  before(async () => { realm = await openRealm({ purpose: 'interop' }); });
+  before(async () => {
+    realm = await openRealm({ purpose: 'interop' });
+  });
   after(async () => {
     await python?.stop();
     await realm?.close();
@@ -24,17 +26,26 @@ describe('a Python server', { timeout: 2 * TEST_TIMEOUT }, () => {
   test('[R10] greets our client, is killed and started again, and greets it again', async () => {
     python = await startPython(0);
     const { port } = python;
-    await realm.evaluate('making the socket', async (url) => {
-      const { ReconnectingWebSocket } = await import('/pkg/index.js');
-      // This server has no other clients, so there is no reason to spread the attempts.
-      const socket = new ReconnectingWebSocket(url, [], { firstDelayMax: 0, minDelay: 0, baseDelay: 250, maxDelay: 250 });
-      globalThis.socket = socket;
-      globalThis.closes = [];
-      globalThis.greetings = [];
-      socket.onmessage = ({ data }) => globalThis.greetings.push(data);
-      socket.onclose = ({ code, willReconnect }) => globalThis.closes.push([code, willReconnect]);
-      socket.send('Ada');
-    }, `ws://127.0.0.1:${port}`);
+    await realm.evaluate(
+      'making the socket',
+      async (url) => {
+        const { ReconnectingWebSocket } = await import('/pkg/index.js');
+        // This server has no other clients, so there is no reason to spread the attempts.
+        const socket = new ReconnectingWebSocket(url, [], {
+          firstDelayMax: 0,
+          minDelay: 0,
+          baseDelay: 250,
+          maxDelay: 250,
+        });
+        globalThis.socket = socket;
+        globalThis.closes = [];
+        globalThis.greetings = [];
+        socket.onmessage = ({ data }) => globalThis.greetings.push(data);
+        socket.onclose = ({ code, willReconnect }) => globalThis.closes.push([code, willReconnect]);
+        socket.send('Ada');
+      },
+      `ws://127.0.0.1:${port}`,
+    );
     await realm.page.waitForFunction(() => globalThis.greetings.length === 1);
 
     await python.stop();
@@ -50,7 +61,10 @@ describe('a Python server', { timeout: 2 * TEST_TIMEOUT }, () => {
     }));
     assert.deepEqual(greetings, ['Hello Ada!', 'Hello Grace!']);
     assert.equal(opens, 2);
-    assert.ok(closes.every(([code, willReconnect]) => code === 1006 && willReconnect), JSON.stringify(closes));
+    assert.ok(
+      closes.every(([code, willReconnect]) => code === 1006 && willReconnect),
+      JSON.stringify(closes),
+    );
     await realm.evaluate('close()', () => globalThis.socket.close());
   });
 });
@@ -63,7 +77,9 @@ async function startPython(port) {
   const announced = new Promise((resolve, reject) => {
     child.once('error', reject);
     exited.then(() => reject(new Error(`the Python server ended:\n${output}`)));
-    child.stderr.on('data', (data) => { output += data; });
+    child.stderr.on('data', (data) => {
+      output += data;
+    });
     child.stdout.on('data', (data) => {
       output += data;
       const found = output.match(/\b(\d{2,5})\b/);

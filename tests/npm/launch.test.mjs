@@ -13,7 +13,9 @@ import { TEST_TIMEOUT } from './lib/limits.mjs';
 describe('the start of Chromium', { timeout: TEST_TIMEOUT }, () => {
   const chromium = required('CHROMIUM');
   let scratch;
-  before(async () => { scratch = await scratchFolder('launch'); });
+  before(async () => {
+    scratch = await scratchFolder('launch');
+  });
   after(async () => {
     process.env.CHROMIUM = chromium;
     await rm(scratch, { recursive: true });
@@ -23,11 +25,15 @@ describe('the start of Chromium', { timeout: TEST_TIMEOUT }, () => {
   async function crashing(times, signal) {
     const folder = await mkdtemp(path.join(scratch, 'program-'));
     const [program, starts] = [path.join(folder, 'chromium'), path.join(folder, 'starts')];
-    await writeFile(program, `#!/bin/sh
+    await writeFile(
+      program,
+      `#!/bin/sh
 echo start >> '${starts}'
 [ "$(wc -l < '${starts}')" -gt ${times} ] || kill -${signal} $$
 exec '${chromium}' "$@"
-`, { mode: 0o755 });
+`,
+      { mode: 0o755 },
+    );
     process.env.CHROMIUM = program;
     return async () => (await readFile(starts, 'utf8')).trim().split('\n').length;
   }
@@ -44,7 +50,7 @@ exec '${chromium}' "$@"
     assert.equal(await starts(), 3);
   });
 
-  test('is made again where it crashed, without a test tool\'s switches', async () => {
+  test("is made again where it crashed, without a test tool's switches", async () => {
     const starts = await crashing(1, 'SEGV');
     const browser = await launchPlainBrowser();
     await browser.close();

@@ -12,7 +12,8 @@ import { BAD, GOOD, REFUSED } from './loading/sources.js';
 
 /** Where the entries look for the file. */
 const PLACE = '/pkg/steady-socket.wasm';
-const TAKES = 'this takes a URL, a Response, a buffer or a view of the bytes, or a WebAssembly.Module, or a promise of one';
+const TAKES =
+  'this takes a URL, a Response, a buffer or a view of the bytes, or a WebAssembly.Module, or a promise of one';
 const FAILED = 'the WebAssembly module of steady-socket could not be loaded: ';
 
 describe('the WebAssembly module', { timeout: 8 * TEST_TIMEOUT }, () => {
@@ -28,7 +29,9 @@ describe('the WebAssembly module', { timeout: 8 * TEST_TIMEOUT }, () => {
         '/page.wasm': { type: 'text/html; charset=utf-8', body: '<!doctype html>' },
         '/broken.wasm': { type: 'application/wasm', body: Buffer.from([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0, 0xff]) },
       },
-      intercept: (pathname) => { requests.push(pathname); },
+      intercept: (pathname) => {
+        requests.push(pathname);
+      },
     });
   });
   after(() => realm?.close());
@@ -64,7 +67,10 @@ describe('the WebAssembly module', { timeout: 8 * TEST_TIMEOUT }, () => {
     });
   }
 
-  for (const order of [['inline.js', 'index.js'], ['websocket.js', 'inline.js']]) {
+  for (const order of [
+    ['inline.js', 'index.js'],
+    ['websocket.js', 'inline.js'],
+  ]) {
     test(`is taken from what is embedded where a program imports ${order.join(' and ')}`, async () => {
       const outcome = await call('the greeting', 'greetByBoth', order, url);
       assert.deepEqual(outcome, ['Hello Ada!', true]);
@@ -85,12 +91,18 @@ describe('the WebAssembly module', { timeout: 8 * TEST_TIMEOUT }, () => {
 
   test('is not loaded from anything else', async () => {
     const { refused, unparsed, options } = await call('the errors', 'refusals');
-    assert.deepEqual(refused.map(([what]) => what), Object.keys(REFUSED));
+    assert.deepEqual(
+      refused.map(([what]) => what),
+      Object.keys(REFUSED),
+    );
     for (const [what, message] of refused) {
       assert.match(message, /^TypeError: ReconnectingWebSocket: option module: .+ was given; /, what);
       assert.ok(message.endsWith(TAKES), message);
     }
-    assert.equal(unparsed, 'TypeError: ReconnectingWebSocket: option module: the URL cannot be parsed; it takes an absolute URL, or one relative to the page');
+    assert.equal(
+      unparsed,
+      'TypeError: ReconnectingWebSocket: option module: the URL cannot be parsed; it takes an absolute URL, or one relative to the page',
+    );
     assert.deepEqual(options, [
       'TypeError: ReconnectingWebSocket: the options of load: a string was given; this takes an object',
       'TypeError: ReconnectingWebSocket: the options of load have no modul; did you mean module?',
@@ -116,14 +128,25 @@ describe('the WebAssembly module', { timeout: 8 * TEST_TIMEOUT }, () => {
 
   test('is not taken when it comes too late', async () => {
     const outcomes = await call('the errors', 'loadTooLate', PLACE, url);
-    const message = (state) => `InvalidStateError: ReconnectingWebSocket: option module: the WebAssembly module is already ${state} from elsewhere; give it before the first socket and the first load()`;
+    const message = (state) =>
+      `InvalidStateError: ReconnectingWebSocket: option module: the WebAssembly module is already ${state} from elsewhere; give it before the first socket and the first load()`;
     assert.deepEqual(outcomes, [message('being loaded'), message('loaded'), 'Hello Ada!']);
     assert.deepEqual(wasmRequests(), [PLACE]);
   });
 
   test('is not looked for by what wasm-bindgen made', async () => {
     const names = await call('the names', 'namesOfTheGlue');
-    const shared = ['OPTION_NAMES', 'checkRoom', 'defineHandlers', 'dictionary', 'dispatch', 'plainEvent', 'report', 'toNumber', 'wrongKind'];
+    const shared = [
+      'OPTION_NAMES',
+      'checkRoom',
+      'defineHandlers',
+      'dictionary',
+      'dispatch',
+      'plainEvent',
+      'report',
+      'toNumber',
+      'wrongKind',
+    ];
     assert.deepEqual(names, [...shared, 'ReconnectingWebSocket', 'load', 'setLoader', 'start'].sort());
   });
 });

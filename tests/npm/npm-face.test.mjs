@@ -20,11 +20,15 @@ for (const scheme of ['ws', 'wss']) {
   describe(`ReconnectingWebSocket over ${scheme}:`, { timeout: names.length * TEST_TIMEOUT }, () => {
     const server = { ws: serverAddress(scheme), http: serverAddress(scheme.replace('ws', 'http')) };
     let realm;
-    before(async () => { realm = await openRealm({ purpose: 'face', routes, secure: scheme === 'wss' }); });
+    before(async () => {
+      realm = await openRealm({ purpose: 'face', routes, secure: scheme === 'wss' });
+    });
     after(() => realm?.close());
 
     test('every case of the file is found', async () => {
-      const exported = await realm.evaluate('the case', async () => Object.keys((await import('/face/cases.js')).cases));
+      const exported = await realm.evaluate('the case', async () =>
+        Object.keys((await import('/face/cases.js')).cases),
+      );
       assert.deepEqual(names, exported);
     });
 
@@ -32,7 +36,12 @@ for (const scheme of ['ws', 'wss']) {
       for (const name of names) {
         test(name, { timeout: TEST_TIMEOUT }, async () => {
           await realm.reload();
-          const failure = await realm.evaluate('the case', ([which, address]) => globalThis.runCase(which, address), [name, server], TEST_TIMEOUT);
+          const failure = await realm.evaluate(
+            'the case',
+            ([which, address]) => globalThis.runCase(which, address),
+            [name, server],
+            TEST_TIMEOUT,
+          );
           assert.equal(failure, null, failure);
         });
       }
@@ -44,38 +53,52 @@ for (const scheme of ['ws', 'wss']) {
       describe('in a dedicated worker', () => {
         for (const name of names) {
           test(name, { timeout: TEST_TIMEOUT }, async () => {
-            const failure = await realm.evaluate('the case', ([which, address]) => new Promise((resolve) => {
-              const worker = new Worker('/face/worker.js', { type: 'module' });
-              const finish = (failed) => {
-                worker.terminate();
-                resolve(failed);
-              };
-              worker.onmessage = ({ data }) => finish(data.failure);
-              worker.onerror = (event) => finish(`the worker failed: ${event.message ?? 'it could not be loaded'}`);
-              worker.postMessage({ name: which, server: address });
-            }), [name, server], TEST_TIMEOUT);
+            const failure = await realm.evaluate(
+              'the case',
+              ([which, address]) =>
+                new Promise((resolve) => {
+                  const worker = new Worker('/face/worker.js', { type: 'module' });
+                  const finish = (failed) => {
+                    worker.terminate();
+                    resolve(failed);
+                  };
+                  worker.onmessage = ({ data }) => finish(data.failure);
+                  worker.onerror = (event) => finish(`the worker failed: ${event.message ?? 'it could not be loaded'}`);
+                  worker.postMessage({ name: which, server: address });
+                }),
+              [name, server],
+              TEST_TIMEOUT,
+            );
             assert.equal(failure, null, failure);
           });
         }
       });
     }
 
-    test('in a worker made from a blob, a relative URL has the origin of the page', { timeout: TEST_TIMEOUT }, async () => {
+    test('in a worker made from a blob, a relative URL has the origin of the page', {
+      timeout: TEST_TIMEOUT,
+    }, async () => {
       // Such a worker has the base URL `blob:…`, which relative URLs cannot be resolved against.
-      const url = await realm.evaluate('the answer of the worker', () => new Promise((resolve, reject) => {
-        const source = `
+      const url = await realm.evaluate(
+        'the answer of the worker',
+        () =>
+          new Promise((resolve, reject) => {
+            const source = `
           import('${location.origin}/pkg/index.js').then(({ ReconnectingWebSocket }) => {
             postMessage(new ReconnectingWebSocket('/echo?x=1', [], { startClosed: true }).url);
           }).catch((error) => postMessage(String(error)));
         `;
-        const worker = new Worker(URL.createObjectURL(new Blob([source], { type: 'text/javascript' })), { type: 'module' });
-        const finish = (settle) => (value) => {
-          worker.terminate();
-          settle(value);
-        };
-        worker.onmessage = finish(({ data }) => resolve(data));
-        worker.onerror = finish((event) => reject(new Error(`the worker failed: ${event.message}`)));
-      }));
+            const worker = new Worker(URL.createObjectURL(new Blob([source], { type: 'text/javascript' })), {
+              type: 'module',
+            });
+            const finish = (settle) => (value) => {
+              worker.terminate();
+              settle(value);
+            };
+            worker.onmessage = finish(({ data }) => resolve(data));
+            worker.onerror = finish((event) => reject(new Error(`the worker failed: ${event.message}`)));
+          }),
+      );
       assert.equal(url, `${realm.origin.replace('http', 'ws')}/echo?x=1`);
     });
   });

@@ -26,8 +26,12 @@ describe('the package', { timeout: 2 * TEST_TIMEOUT }, () => {
 
   /** The files that npm packs. */
   async function packed() {
-    const { stdout } = await runProgram('npm', ['pack', '--dry-run', '--json', '--ignore-scripts'], { cwd: installed.folder });
-    return JSON.parse(stdout)[0].files.map((file) => file.path).sort();
+    const { stdout } = await runProgram('npm', ['pack', '--dry-run', '--json', '--ignore-scripts'], {
+      cwd: installed.folder,
+    });
+    return JSON.parse(stdout)[0]
+      .files.map((file) => file.path)
+      .sort();
   }
 
   test('says all that a registry shows', () => {
@@ -49,15 +53,26 @@ describe('the package', { timeout: 2 * TEST_TIMEOUT }, () => {
 
   test('has no fault that publint finds', async () => {
     const { messages } = await publint({ pkgDir: installed.folder, strict: true });
-    assert.deepEqual(messages.map((message) => formatMessage(message, manifest)), []);
+    assert.deepEqual(
+      messages.map((message) => formatMessage(message, manifest)),
+      [],
+    );
   });
 
   test('has types that are right for every way in which they are looked up', async () => {
     const attw = path.join(path.dirname(require.resolve('@arethetypeswrong/cli/package.json')), 'dist/index.js');
     const { stdout } = await runProgram(process.execPath, [
-      attw, path.resolve(required('STEADY_SOCKET_TARBALL')), '--profile', 'node16', '--format', 'table-flipped', '--no-color', '--no-emoji',
+      attw,
+      path.resolve(required('STEADY_SOCKET_TARBALL')),
+      '--profile',
+      'node16',
+      '--format',
+      'table-flipped',
+      '--no-color',
+      '--no-emoji',
       // TypeScript does not consider that a module.
-      '--exclude-entrypoints', 'steady-socket.wasm',
+      '--exclude-entrypoints',
+      'steady-socket.wasm',
     ]);
     for (const name of Object.keys(manifest.exports).filter((key) => !key.includes('.', 1))) {
       const entry = `steady-socket${name.slice(1)}`;
@@ -70,27 +85,62 @@ describe('the package', { timeout: 2 * TEST_TIMEOUT }, () => {
     const files = all.filter((file) => !file.startsWith('cjs/'));
     // CommonJS has its own copy of each, except what is embedded for programs without a disk.
     const translated = files.filter((file) => /\.(js|d\.ts)$/.test(file) && file !== 'embedded-module.js');
-    assert.deepEqual(all.filter((file) => !files.includes(file)), ['package.json', ...translated].map((file) => `cjs/${file}`).sort());
+    assert.deepEqual(
+      all.filter((file) => !files.includes(file)),
+      ['package.json', ...translated].map((file) => `cjs/${file}`).sort(),
+    );
     // The name of this folder contains a hash of its content.
     const snippets = 'wasm/snippets/steady-socket-wasm-';
-    const named = files.map((file) => (file.startsWith(snippets) ? `${snippets}${file.slice(file.indexOf('/', snippets.length))}` : file));
+    const named = files.map((file) =>
+      file.startsWith(snippets) ? `${snippets}${file.slice(file.indexOf('/', snippets.length))}` : file,
+    );
     const modules = named.filter((file) => [snippets, 'typed/', 'testing/'].some((folder) => file.startsWith(folder)));
     for (const file of modules) assert.match(file, /\/[\w-]+(\.js|\.d\.ts)$/, file);
-    assert.deepEqual(named.filter((file) => !modules.includes(file)), [
-      'LICENSE-APACHE', 'LICENSE-MIT', 'README.md', 'all.js', 'embedded-module.js', 'embedded.js', 'file.js',
-      'index.d.ts', 'index.js', 'inline.d.ts', 'inline.js', 'loader.js', 'package.json', 'steady-socket.wasm',
-      'wasm/steady_socket_wasm.d.ts', 'wasm/steady_socket_wasm.js',
-      'websocket-inline.d.ts', 'websocket-inline.js', 'websocket.d.ts', 'websocket.js',
-    ].sort());
-    assert.deepEqual(targets(manifest.exports).filter((file) => !all.includes(file)), [], 'what `exports` names is packed');
-    assert.deepEqual(manifest.sideEffects.map((file) => file.slice(2)).filter((file) => !file.includes('*') && !all.includes(file)), [], 'and what `sideEffects` names');
+    assert.deepEqual(
+      named.filter((file) => !modules.includes(file)),
+      [
+        'LICENSE-APACHE',
+        'LICENSE-MIT',
+        'README.md',
+        'all.js',
+        'embedded-module.js',
+        'embedded.js',
+        'file.js',
+        'index.d.ts',
+        'index.js',
+        'inline.d.ts',
+        'inline.js',
+        'loader.js',
+        'package.json',
+        'steady-socket.wasm',
+        'wasm/steady_socket_wasm.d.ts',
+        'wasm/steady_socket_wasm.js',
+        'websocket-inline.d.ts',
+        'websocket-inline.js',
+        'websocket.d.ts',
+        'websocket.js',
+      ].sort(),
+    );
+    assert.deepEqual(
+      targets(manifest.exports).filter((file) => !all.includes(file)),
+      [],
+      'what `exports` names is packed',
+    );
+    assert.deepEqual(
+      manifest.sideEffects.map((file) => file.slice(2)).filter((file) => !file.includes('*') && !all.includes(file)),
+      [],
+      'and what `sideEffects` names',
+    );
   });
 
   test('imports nothing that it does not pack', async () => {
     const files = await packed();
     for (const file of files.filter((name) => /\.(js|d\.ts)$/.test(name))) {
       const source = await readFile(path.join(installed.folder, file), 'utf8');
-      const imports = [...source.matchAll(/^(?:import|export)\b(?:[^;']*?from)? ?'([^']+)';/gm), ...source.matchAll(/\brequire\(["'](\.[^"']+)["']\)/g)];
+      const imports = [
+        ...source.matchAll(/^(?:import|export)\b(?:[^;']*?from)? ?'([^']+)';/gm),
+        ...source.matchAll(/\brequire\(["'](\.[^"']+)["']\)/g),
+      ];
       for (const [, target] of imports) {
         const resolved = path.posix.join(path.posix.dirname(file), target);
         assert.ok(files.includes(resolved), `${file} imports ${target}`);

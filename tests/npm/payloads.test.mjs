@@ -12,7 +12,10 @@ import { openRealm } from './lib/realm.mjs';
 describe('the memory of the WebAssembly module', { timeout: 8 * TEST_TIMEOUT }, () => {
   let realm;
   before(async () => {
-    realm = await openRealm({ purpose: 'payloads', routes: { '/payloads/': fileURLToPath(new URL('./payloads', import.meta.url)) } });
+    realm = await openRealm({
+      purpose: 'payloads',
+      routes: { '/payloads/': fileURLToPath(new URL('./payloads', import.meta.url)) },
+    });
   });
   after(() => realm?.close());
   beforeEach(() => realm.reload());

@@ -38,17 +38,20 @@ describe('the README', { timeout: TEST_TIMEOUT }, () => {
 
 /** The first JavaScript block that imports the package. */
 function extract(readme) {
-  const blocks = [...readme.matchAll(/^(?<fence>`{3,}|~{3,})(?:js|javascript|mjs)\b[^\n]*\n(?<code>[\s\S]*?)^\k<fence>[ \t]*$/gm)]
-    .map(({ groups }) => groups.code);
+  const blocks = [
+    ...readme.matchAll(/^(?<fence>`{3,}|~{3,})(?:js|javascript|mjs)\b[^\n]*\n(?<code>[\s\S]*?)^\k<fence>[ \t]*$/gm),
+  ].map(({ groups }) => groups.code);
   const example = blocks.find((code) => /from\s+['"]steady-socket['"]/.test(code));
   if (example === undefined) {
     throw new Error(
-      `README.md has ${blocks.length} blocks marked \`\`\`js, and none imports from 'steady-socket'; `
-      + 'the first that does is taken as the example, and has to print a greeting with console.log',
+      `README.md has ${blocks.length} blocks marked \`\`\`js, and none imports from 'steady-socket'; ` +
+        'the first that does is taken as the example, and has to print a greeting with console.log',
     );
   }
   if (!example.match(DOCUMENTED)) {
-    throw new Error('the README\'s JavaScript example does not connect to ws://127.0.0.1:8765, where the hello server listens');
+    throw new Error(
+      "the README's JavaScript example does not connect to ws://127.0.0.1:8765, where the hello server listens",
+    );
   }
   return example;
 }

@@ -23,7 +23,9 @@ const TYPES = ['open', 'error', 'close', 'statechange', 'dropped', 'queuechange'
 for (const isLoaded of [false, true]) {
   describe(`what is reported ${isLoaded ? 'with' : 'before'} the module`, { timeout: 4 * TEST_TIMEOUT }, () => {
     let installed;
-    before(async () => { installed = await installPackage('reports'); });
+    before(async () => {
+      installed = await installPackage('reports');
+    });
     after(() => installed?.remove());
     let copies = 0;
 
@@ -57,7 +59,12 @@ for (const isLoaded of [false, true]) {
         await patiently('the close', nextEvent(socket, 'close'));
         socket.send('late');
         socket.send(name === 'TypedSocket' ? { n: 1 } : new Uint8Array([1, 2]));
-        await patiently('the report', (async () => { while (drops(seen).flatMap((event) => event.messages).length < 2) await turn(); })());
+        await patiently(
+          'the report',
+          (async () => {
+            while (drops(seen).flatMap((event) => event.messages).length < 2) await turn();
+          })(),
+        );
         const late = drops(seen);
         assert.deepEqual([...new Set(late.map(({ reason }) => reason))], ['closed']);
         const messages = late.flatMap((event) => event.messages);
@@ -73,20 +80,36 @@ for (const isLoaded of [false, true]) {
         socket.send('queued');
         socket.close();
         await patiently('the close', nextEvent(socket, 'close'));
-        const ends = seen.filter(({ type, state }) => type !== 'queuechange' && !(type === 'statechange' && state !== 'closed'));
-        assert.deepEqual(ends.map(({ type }) => type), ['statechange', 'error', 'dropped', 'close']);
+        const ends = seen.filter(
+          ({ type, state }) => type !== 'queuechange' && !(type === 'statechange' && state !== 'closed'),
+        );
+        assert.deepEqual(
+          ends.map(({ type }) => type),
+          ['statechange', 'error', 'dropped', 'close'],
+        );
       });
 
       test(`[R25] ${name}: a change of the queue is one event a turn`, async () => {
         const { socket, seen, Fake } = await make(name);
-        const changes = () => seen.filter(({ type }) => type === 'queuechange').map(({ queuedMessages }) => queuedMessages);
+        const changes = () =>
+          seen.filter(({ type }) => type === 'queuechange').map(({ queuedMessages }) => queuedMessages);
         for (let n = 0; n < 5; n += 1) socket.send('x');
         await turn();
         assert.deepEqual(changes(), [5]);
         for (let n = 0; n < 2; n += 1) socket.send('x');
-        await patiently('another', (async () => { while (changes().length < 2) await turn(); })());
+        await patiently(
+          'another',
+          (async () => {
+            while (changes().length < 2) await turn();
+          })(),
+        );
         assert.deepEqual(changes(), [5, 7]);
-        await patiently('the socket', (async () => { while (!Fake.last) await turn(); })());
+        await patiently(
+          'the socket',
+          (async () => {
+            while (!Fake.last) await turn();
+          })(),
+        );
         await turn();
         // The module has its own queue now, which reports the same.
         assert.deepEqual(changes(), [5, 7]);
@@ -111,12 +134,21 @@ for (const isLoaded of [false, true]) {
         ['volatile', {}, { volatile: true }],
         ['closed', {}, undefined],
       ]) {
-        for (const codec of [undefined, { encode: (message) => new TextEncoder().encode(JSON.stringify(message)), decode: String }, { encode: async (message) => JSON.stringify(message), decode: String }]) {
+        for (const codec of [
+          undefined,
+          { encode: (message) => new TextEncoder().encode(JSON.stringify(message)), decode: String },
+          { encode: async (message) => JSON.stringify(message), decode: String },
+        ]) {
           const { socket, seen } = await make('TypedSocket', codec ? { ...options, codec } : options);
           if (reason === 'overflow') await socket.send(later);
           await socket.send(value, sendOptions);
           socket.close();
-          await patiently('the report', (async () => { while (!drops(seen).some((event) => event.reason === reason)) await turn(); })());
+          await patiently(
+            'the report',
+            (async () => {
+              while (!drops(seen).some((event) => event.reason === reason)) await turn();
+            })(),
+          );
           const messages = drops(seen).find((event) => event.reason === reason).messages;
           assert.equal(messages[0], value, reason);
           reasons.push(reason);
@@ -129,18 +161,45 @@ for (const isLoaded of [false, true]) {
       const { socket, seen, Fake } = await make('ReconnectingWebSocket');
       socket.send('short', { ttl: 40 });
       socket.send('long');
-      await patiently('the end of its time', (async () => { while (drops(seen).length === 0) await turn(); })());
-      assert.deepEqual(drops(seen).map(({ reason, messages }) => [reason, ...messages]), [['expired', 'short']]);
+      await patiently(
+        'the end of its time',
+        (async () => {
+          while (drops(seen).length === 0) await turn();
+        })(),
+      );
+      assert.deepEqual(
+        drops(seen).map(({ reason, messages }) => [reason, ...messages]),
+        [['expired', 'short']],
+      );
       Fake.last?.open();
-      await patiently('the other', (async () => { while (!Fake.last?.sent.length) { Fake.last?.open(); await turn(); } })());
+      await patiently(
+        'the other',
+        (async () => {
+          while (!Fake.last?.sent.length) {
+            Fake.last?.open();
+            await turn();
+          }
+        })(),
+      );
       assert.deepEqual(Fake.last.sent, ['long']);
       socket.close();
     });
 
     test('the time of the next attempt is in the snapshot', async () => {
-      const { socket, Fake } = await make('ReconnectingWebSocket', { firstDelayMax: 60_000, minDelay: 60_000, baseDelay: 60_000, maxDelay: 60_000, shouldReconnect: () => 60_000 });
+      const { socket, Fake } = await make('ReconnectingWebSocket', {
+        firstDelayMax: 60_000,
+        minDelay: 60_000,
+        baseDelay: 60_000,
+        maxDelay: 60_000,
+        shouldReconnect: () => 60_000,
+      });
       assert.equal(socket.snapshot().nextAttemptIn, null);
-      await patiently('the socket', (async () => { while (!Fake.last) await turn(); })());
+      await patiently(
+        'the socket',
+        (async () => {
+          while (!Fake.last) await turn();
+        })(),
+      );
       Fake.last.open();
       Fake.last.end(1006, '', false);
       const { nextAttemptIn } = socket.snapshot();
@@ -166,17 +225,36 @@ describe('what is reported', { timeout: 4 * TEST_TIMEOUT }, () => {
     return { socket, Fake };
   }
 
-  const lastClose = (socket) => patiently('the last close', new Promise((resolve) => {
-    socket.addEventListener('close', (event) => { if (!event.willReconnect) resolve(event); });
-  }));
+  const lastClose = (socket) =>
+    patiently(
+      'the last close',
+      new Promise((resolve) => {
+        socket.addEventListener('close', (event) => {
+          if (!event.willReconnect) resolve(event);
+        });
+      }),
+    );
 
   test('[R27] shouldReconnect sees what the function for the URL threw, and may end it', async () => {
     class NotLoggedIn extends Error {}
-    for (const fail of [() => { throw new NotLoggedIn('401'); }, () => Promise.reject(new NotLoggedIn('401'))]) {
-      for (const [url, protocols] of [[fail, []], ['ws://127.0.0.1/', fail]]) {
+    for (const fail of [
+      () => {
+        throw new NotLoggedIn('401');
+      },
+      () => Promise.reject(new NotLoggedIn('401')),
+    ]) {
+      for (const [url, protocols] of [
+        [fail, []],
+        ['ws://127.0.0.1/', fail],
+      ]) {
         const asked = [];
         const socket = new steady.ReconnectingWebSocket(url, protocols, {
-          ...AT_ONCE, WebSocket: fakeWebSocket(), shouldReconnect: (lost) => { asked.push(lost); return !(lost.error instanceof NotLoggedIn); },
+          ...AT_ONCE,
+          WebSocket: fakeWebSocket(),
+          shouldReconnect: (lost) => {
+            asked.push(lost);
+            return !(lost.error instanceof NotLoggedIn);
+          },
         });
         const { error, cause, explanation } = await lastClose(socket);
         assert.equal(cause, 'provider');
@@ -189,19 +267,38 @@ describe('what is reported', { timeout: 4 * TEST_TIMEOUT }, () => {
     const offline = new TypeError('offline');
     const { socket, Fake } = make({});
     socket.close();
-    const again = new steady.ReconnectingWebSocket((context) => {
-      contexts.push(context.lastClose);
-      if (contexts.length < 3) throw offline;
-      return 'ws://127.0.0.1/';
-    }, [], { ...AT_ONCE, WebSocket: Fake });
-    await patiently('the third', (async () => { while (contexts.length < 3) await turn(); })());
-    assert.deepEqual(contexts.map((lost) => lost?.error), [undefined, offline, offline]);
+    const again = new steady.ReconnectingWebSocket(
+      (context) => {
+        contexts.push(context.lastClose);
+        if (contexts.length < 3) throw offline;
+        return 'ws://127.0.0.1/';
+      },
+      [],
+      { ...AT_ONCE, WebSocket: Fake },
+    );
+    await patiently(
+      'the third',
+      (async () => {
+        while (contexts.length < 3) await turn();
+      })(),
+    );
+    assert.deepEqual(
+      contexts.map((lost) => lost?.error),
+      [undefined, offline, offline],
+    );
     again.close();
   });
 
   test('the constructor and send of a socket that throw are in error, and in no text', async () => {
     const thrown = new DOMException('quotes ws://127.0.0.1/?token=1', 'SecurityError');
-    const { socket } = make({ maxRetries: 0 }, class { constructor() { throw thrown; } });
+    const { socket } = make(
+      { maxRetries: 0 },
+      class {
+        constructor() {
+          throw thrown;
+        }
+      },
+    );
     const { error, explanation, cause } = await lastClose(socket);
     assert.deepEqual([error, cause], [thrown, 'refused']);
     assert.ok(explanation.includes('SecurityError') && !explanation.includes('token'), explanation);
@@ -247,7 +344,11 @@ describe('what is reported', { timeout: 4 * TEST_TIMEOUT }, () => {
     for (const name of ['ReconnectingWebSocket', 'TypedSocket']) {
       const socket = new steady[name]('ws://127.0.0.1/', { ...AT_ONCE, WebSocket: Recorded });
       Recorded.last.open();
-      for (const [given, error] of [[[1001], 'InvalidAccessError'], [[1000, 'x'.repeat(124)], 'SyntaxError'], [[2999], 'InvalidAccessError']]) {
+      for (const [given, error] of [
+        [[1001], 'InvalidAccessError'],
+        [[1000, 'x'.repeat(124)], 'SyntaxError'],
+        [[2999], 'InvalidAccessError'],
+      ]) {
         assert.throws(() => socket.reconnect(...given), { name: error });
       }
       assert.equal(socket.readyState, 1, 'a refused call changes nothing');
@@ -267,14 +368,31 @@ describe('what is reported', { timeout: 4 * TEST_TIMEOUT }, () => {
 
   test('options may be the second argument', async () => {
     const Fake = fakeWebSocket();
-    const socket = new steady.ReconnectingWebSocket('ws://127.0.0.1/', { ...AT_ONCE, protocols: ['a', 'b'], WebSocket: Fake });
+    const socket = new steady.ReconnectingWebSocket('ws://127.0.0.1/', {
+      ...AT_ONCE,
+      protocols: ['a', 'b'],
+      WebSocket: Fake,
+    });
     assert.deepEqual(Fake.last.protocols, ['a', 'b']);
     socket.close();
-    const third = new steady.ReconnectingWebSocket('ws://127.0.0.1/', null, { ...AT_ONCE, protocols: 'c', WebSocket: Fake });
+    const third = new steady.ReconnectingWebSocket('ws://127.0.0.1/', null, {
+      ...AT_ONCE,
+      protocols: 'c',
+      WebSocket: Fake,
+    });
     assert.deepEqual(Fake.last.protocols, ['c']);
     third.close();
-    const asked = new steady.ReconnectingWebSocket('ws://127.0.0.1/', { ...AT_ONCE, protocols: async () => 'd', WebSocket: Fake });
-    await patiently('its protocols', (async () => { while (Fake.last.protocols?.[0] !== 'd') await turn(); })());
+    const asked = new steady.ReconnectingWebSocket('ws://127.0.0.1/', {
+      ...AT_ONCE,
+      protocols: async () => 'd',
+      WebSocket: Fake,
+    });
+    await patiently(
+      'its protocols',
+      (async () => {
+        while (Fake.last.protocols?.[0] !== 'd') await turn();
+      })(),
+    );
     asked.close();
     const { ReconnectingWebSocket, TypedSocket } = steady;
     for (const [make, words] of [
@@ -289,7 +407,11 @@ describe('what is reported', { timeout: 4 * TEST_TIMEOUT }, () => {
       [() => new TypedSocket('ws://x/', [], {}), /second argument/],
       [() => new TypedSocket('ws://x/', {}, {}), /second argument/],
     ]) {
-      assert.throws(make, (error) => error instanceof TypeError && words.test(error.message) && !error.message.includes('U+'), String(make));
+      assert.throws(
+        make,
+        (error) => error instanceof TypeError && words.test(error.message) && !error.message.includes('U+'),
+        String(make),
+      );
     }
   });
 
@@ -325,19 +447,32 @@ describe('what is reported', { timeout: 4 * TEST_TIMEOUT }, () => {
           ({ message } = error);
         }
         if (ours === null) assert.match(message, /it takes .*connectTimeout, /);
-        else assert.ok(message.includes('did you mean') && new RegExp(`\\b${ours}\\b`).test(message) && message.length < 220, `${theirs}: ${message}`);
+        else
+          assert.ok(
+            message.includes('did you mean') && new RegExp(`\\b${ours}\\b`).test(message) && message.length < 220,
+            `${theirs}: ${message}`,
+          );
       }
     }
   });
 
   test('of two options in order, the one that was not given follows', async () => {
     for (const [options, accepted] of [
-      [{ maxDelay: 2000 }, true], [{ maxDelay: 1 }, true], [{ minDelay: 60_000 }, true], [{ baseDelay: 60_000 }, true], [{ firstDelayMax: 60_000 }, true],
-      [{ highWaterMark: 1 }, true], [{ lowWaterMark: 2 ** 21 }, true], [{ minDelay: 40_000, baseDelay: 60_000 }, true],
-      [{ maxDelay: 2000, baseDelay: 3000 }, false], [{ maxDelay: 2000, minDelay: 3000 }, false], [{ maxDelay: 2000, firstDelayMax: 3000 }, false],
+      [{ maxDelay: 2000 }, true],
+      [{ maxDelay: 1 }, true],
+      [{ minDelay: 60_000 }, true],
+      [{ baseDelay: 60_000 }, true],
+      [{ firstDelayMax: 60_000 }, true],
+      [{ highWaterMark: 1 }, true],
+      [{ lowWaterMark: 2 ** 21 }, true],
+      [{ minDelay: 40_000, baseDelay: 60_000 }, true],
+      [{ maxDelay: 2000, baseDelay: 3000 }, false],
+      [{ maxDelay: 2000, minDelay: 3000 }, false],
+      [{ maxDelay: 2000, firstDelayMax: 3000 }, false],
       [{ highWaterMark: 10, lowWaterMark: 11 }, false],
     ]) {
-      const construct = () => new steady.ReconnectingWebSocket('ws://x/', { startClosed: true, WebSocket: fakeWebSocket(), ...options });
+      const construct = () =>
+        new steady.ReconnectingWebSocket('ws://x/', { startClosed: true, WebSocket: fakeWebSocket(), ...options });
       if (accepted) construct();
       else assert.throws(construct, RangeError, JSON.stringify(options));
     }
@@ -352,7 +487,12 @@ describe('what is reported', { timeout: 4 * TEST_TIMEOUT }, () => {
         const { delay } = await lost;
         assert.ok(delay <= 20, String(delay));
         const { length } = Fake.made;
-        await patiently('the next attempt', (async () => { while (Fake.made.length === length) await turn(); })());
+        await patiently(
+          'the next attempt',
+          (async () => {
+            while (Fake.made.length === length) await turn();
+          })(),
+        );
       }
       socket.close();
     } finally {
@@ -366,7 +506,10 @@ describe('what is reported', { timeout: 4 * TEST_TIMEOUT }, () => {
     Fake.last.open();
     const next = socket.next();
     Fake.last.end(1008, 'a secret of the server');
-    await assert.rejects(next, (error) => error.explanation === 'the policy for the close code is to stop' && !error.message.includes('secret'));
+    await assert.rejects(
+      next,
+      (error) => error.explanation === 'the policy for the close code is to stop' && !error.message.includes('secret'),
+    );
     await assert.rejects(socket.opened(), ({ explanation }) => explanation !== null);
   });
 
@@ -376,14 +519,23 @@ describe('what is reported', { timeout: 4 * TEST_TIMEOUT }, () => {
     const debug = (line) => lines.push(line);
     const Fake = fakeWebSocket();
     let attempt = 0;
-    const socket = new steady.ReconnectingWebSocket(() => {
-      attempt += 1;
-      if (attempt === 1) throw new Error(SECRET);
-      // eslint-disable-next-line no-throw-literal
-      if (attempt === 2) throw SECRET;
-      return `ws://127.0.0.1/?${SECRET}`;
-    }, [SECRET], { ...AT_ONCE, WebSocket: Fake, debug, heartbeatMessage: SECRET, maxQueuedMessages: 1, overflow: 'drop-oldest' });
-    await patiently('the third attempt', (async () => { while (!Fake.last) await turn(); })());
+    const socket = new steady.ReconnectingWebSocket(
+      () => {
+        attempt += 1;
+        if (attempt === 1) throw new Error(SECRET);
+        // eslint-disable-next-line no-throw-literal
+        if (attempt === 2) throw SECRET;
+        return `ws://127.0.0.1/?${SECRET}`;
+      },
+      [SECRET],
+      { ...AT_ONCE, WebSocket: Fake, debug, heartbeatMessage: SECRET, maxQueuedMessages: 1, overflow: 'drop-oldest' },
+    );
+    await patiently(
+      'the third attempt',
+      (async () => {
+        while (!Fake.last) await turn();
+      })(),
+    );
     for (const message of [SECRET, SECRET]) socket.send(message);
     Fake.last.protocol = SECRET;
     Fake.last.extensions = SECRET;
@@ -395,7 +547,12 @@ describe('what is reported', { timeout: 4 * TEST_TIMEOUT }, () => {
     Fake.last.end(4000, SECRET);
     assert.ok((await lost).explanation.includes(SECRET), 'the program is told');
     const again = nextEvent(socket, 'open');
-    await patiently('the next attempt', (async () => { while (Fake.last.readyState !== 0) await turn(); })());
+    await patiently(
+      'the next attempt',
+      (async () => {
+        while (Fake.last.readyState !== 0) await turn();
+      })(),
+    );
     Fake.last.open();
     await again;
     socket.reconnect(4001, SECRET);
@@ -403,25 +560,44 @@ describe('what is reported', { timeout: 4 * TEST_TIMEOUT }, () => {
     socket.send(SECRET);
     await turn();
     assert.ok(lines.length > 10, lines.join('\n'));
-    for (const word of ['provider', 'dropped', 'closed', 'connected']) assert.ok(lines.some((line) => line.includes(word)), word);
+    for (const word of ['provider', 'dropped', 'closed', 'connected'])
+      assert.ok(
+        lines.some((line) => line.includes(word)),
+        word,
+      );
     for (const line of lines) assert.ok(!line.includes(SECRET), line);
   });
 
   describe('with the package ws', () => {
-    const refusing = createServer((_, response) => { response.writeHead(401).end(); });
+    const refusing = createServer((_, response) => {
+      response.writeHead(401).end();
+    });
     let port;
     before(async () => {
-      refusing.on('upgrade', (_, socket) => socket.end('HTTP/1.1 401 Unauthorized\r\nConnection: close\r\nContent-Length: 0\r\n\r\n'));
-      await new Promise((resolve) => { refusing.listen(0, '127.0.0.1', resolve); });
+      refusing.on('upgrade', (_, socket) =>
+        socket.end('HTTP/1.1 401 Unauthorized\r\nConnection: close\r\nContent-Length: 0\r\n\r\n'),
+      );
+      await new Promise((resolve) => {
+        refusing.listen(0, '127.0.0.1', resolve);
+      });
       ({ port } = refusing.address());
     });
-    after(() => new Promise((resolve) => { refusing.close(resolve); }));
+    after(
+      () =>
+        new Promise((resolve) => {
+          refusing.close(resolve);
+        }),
+    );
 
     async function closedPort() {
       const server = new WebSocketServer({ port: 0, host: '127.0.0.1' });
-      await new Promise((resolve) => { server.once('listening', resolve); });
+      await new Promise((resolve) => {
+        server.once('listening', resolve);
+      });
       const { port: free } = server.address();
-      await new Promise((resolve) => { server.close(resolve); });
+      await new Promise((resolve) => {
+        server.close(resolve);
+      });
       return free;
     }
 
@@ -434,7 +610,13 @@ describe('what is reported', { timeout: 4 * TEST_TIMEOUT }, () => {
         const lines = [];
         const asked = [];
         const socket = new steady.ReconnectingWebSocket(await url(), {
-          ...AT_ONCE, WebSocket, maxRetries: 0, debug: (line) => lines.push(line), shouldReconnect: ({ error }) => { asked.push(error); },
+          ...AT_ONCE,
+          WebSocket,
+          maxRetries: 0,
+          debug: (line) => lines.push(line),
+          shouldReconnect: ({ error }) => {
+            asked.push(error);
+          },
         });
         const failed = nextEvent(socket, 'error');
         const closed = lastClose(socket);

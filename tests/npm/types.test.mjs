@@ -12,7 +12,11 @@ import { installPackage, runProgram } from './lib/package.mjs';
 const FOLDER = fileURLToPath(new URL('./typescript', import.meta.url));
 /** Programs that use every declaration. */
 const PROGRAMS = ['consumer.ts', 'testing.ts'];
-const COMPILER = path.join(path.dirname(createRequire(import.meta.url).resolve('typescript/package.json')), 'bin', 'tsc');
+const COMPILER = path.join(
+  path.dirname(createRequire(import.meta.url).resolve('typescript/package.json')),
+  'bin',
+  'tsc',
+);
 
 describe('the declarations', { timeout: 2 * TEST_TIMEOUT }, () => {
   let installed;
@@ -22,26 +26,34 @@ describe('the declarations', { timeout: 2 * TEST_TIMEOUT }, () => {
   });
   after(() => installed?.remove());
 
-  for (const [module, moduleResolution] of [['esnext', 'bundler'], ['nodenext', 'nodenext']]) {
+  for (const [module, moduleResolution] of [
+    ['esnext', 'bundler'],
+    ['nodenext', 'nodenext'],
+  ]) {
     test(`compile with --strict and moduleResolution ${moduleResolution}`, async () => {
       const config = path.join(installed.project, `tsconfig.${moduleResolution}.json`);
-      await writeFile(config, JSON.stringify({
-        compilerOptions: {
-          strict: true,
-          noEmit: true,
-          exactOptionalPropertyTypes: true,
-          noUncheckedIndexedAccess: true,
-          // The package's own declarations are checked as well.
-          skipLibCheck: false,
-          target: 'es2022',
-          lib: ['es2022', 'dom', 'dom.iterable'],
-          types: [],
-          module,
-          moduleResolution,
-        },
-        files: PROGRAMS,
-      }));
-      await runProgram(process.execPath, [COMPILER, '--project', config, '--pretty', 'false'], { cwd: installed.project });
+      await writeFile(
+        config,
+        JSON.stringify({
+          compilerOptions: {
+            strict: true,
+            noEmit: true,
+            exactOptionalPropertyTypes: true,
+            noUncheckedIndexedAccess: true,
+            // The package's own declarations are checked as well.
+            skipLibCheck: false,
+            target: 'es2022',
+            lib: ['es2022', 'dom', 'dom.iterable'],
+            types: [],
+            module,
+            moduleResolution,
+          },
+          files: PROGRAMS,
+        }),
+      );
+      await runProgram(process.execPath, [COMPILER, '--project', config, '--pretty', 'false'], {
+        cwd: installed.project,
+      });
     });
   }
 });

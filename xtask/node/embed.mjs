@@ -13,4 +13,7 @@ if (output === undefined) {
 // In base64, which every page can decode. Compressed first, since base64 breaks up the byte patterns that a server's
 // own compression would find.
 const text = gzipSync(readFileSync(module), { level: 9 }).toString('base64');
-writeFileSync(output, `// The WebAssembly module, compressed with gzip, in base64.\nexport const GZIPPED_BASE64 = '${text}';\n`);
+writeFileSync(
+  output,
+  `// The WebAssembly module, compressed with gzip, in base64.\nexport const GZIPPED_BASE64 = '${text}';\n`,
+);

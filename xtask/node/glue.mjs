@@ -37,7 +37,9 @@ class Reader {
     this.at = at;
   }
 
-  get isAtEnd() { return this.at >= this.bytes.length; }
+  get isAtEnd() {
+    return this.at >= this.bytes.length;
+  }
 
   byte() {
     this.at += 1;
@@ -58,7 +60,9 @@ class Reader {
     return this.bytes.subarray(this.at - size, this.at);
   }
 
-  text() { return Buffer.from(this.take(this.number())).toString(); }
+  text() {
+    return Buffer.from(this.take(this.number())).toString();
+  }
 }
 
 function leb(value) {
@@ -116,6 +120,7 @@ function addFunction(reader) {
  */
 function addCode(reader) {
   const HELD = 1_300;
+  // biome-ignore format: instructions.
   const body = [
     // No locals; if the argument is negative, which it never is: many results that are all live at the end …
     0, 0x20, 0, 0x41, 0, 0x48, 0x04, 0x7c,
@@ -135,7 +140,8 @@ function renameImports(reader) {
     const [module, name, kind] = [reader.text(), reader.text(), reader.byte()];
     if (kind !== FUNCTION) throw fault(`the module imports ${name}, which is no function`);
     const names = short.imports.get(module) ?? new Map();
-    if (!names.has(name)) names.set(name, shortName([...short.imports.values()].reduce((sum, { size }) => sum + size, 0)));
+    if (!names.has(name))
+      names.set(name, shortName([...short.imports.values()].reduce((sum, { size }) => sum + size, 0)));
     short.imports.set(module, names);
     const type = reader.number();
     if (type === probe.calledType) probe.called = index;
@@ -147,7 +153,11 @@ function renameImports(reader) {
 }
 
 function exportsOf(reader) {
-  return Array.from({ length: reader.number() }, () => ({ name: reader.text(), kind: reader.byte(), index: reader.number() }));
+  return Array.from({ length: reader.number() }, () => ({
+    name: reader.text(),
+    kind: reader.byte(),
+    index: reader.number(),
+  }));
 }
 
 function dropExports(reader) {
@@ -167,7 +177,13 @@ function renameExports(reader) {
 }
 
 /** By section id; sections come in this order. */
-const RENAMED = { [TYPES]: addType, [IMPORTS]: renameImports, [FUNCTIONS]: addFunction, [EXPORTS]: renameExports, [CODE]: addCode };
+const RENAMED = {
+  [TYPES]: addType,
+  [IMPORTS]: renameImports,
+  [FUNCTIONS]: addFunction,
+  [EXPORTS]: renameExports,
+  [CODE]: addCode,
+};
 
 function changed(module, changes) {
   const reader = new Reader(module, 8);
@@ -194,7 +210,10 @@ const SIMPLER = [
   [/^if \(Symbol\.dispose\) .*\n/m, ''],
   [/^const CLOSURE_DTORS = .*?;\n\n/ms, ''],
   // The single closure lives as long as the instance.
-  [/ {12}const ret = makeClosure\(arg0, arg1, (\w+)\);\n {12}return ret;/, '            return (id, what, number, value) => wasm.$1(arg0, arg1, id, what, number, value);'],
+  [
+    / {12}const ret = makeClosure\(arg0, arg1, (\w+)\);\n {12}return ret;/,
+    '            return (id, what, number, value) => wasm.$1(arg0, arg1, id, what, number, value);',
+  ],
   [/^function wasm_bindgen__convert__closures\w+\(.*?\n\}\n/ms, ''],
   [/^function makeClosure\(.*?\n\}\n/ms, ''],
   // Texts are short and rare.
@@ -242,11 +261,13 @@ function shortImports(javascript) {
     if (after === changed) throw fault(`there is no ${name}`);
     changed = after;
   }
-  const others = [...short.imports].filter(([module]) => module !== own).flatMap(([module, names]) => {
-    const imported = javascript.match(new RegExp(`"${module.replaceAll('.', '\\.')}": (\\w+),`));
-    if (!imported) throw fault(`nothing is imported from ${module}`);
-    return [...names].map(([name, by]) => `        ${by}: ${imported[1]}.${name},\n`);
-  });
+  const others = [...short.imports]
+    .filter(([module]) => module !== own)
+    .flatMap(([module, names]) => {
+      const imported = javascript.match(new RegExp(`"${module.replaceAll('.', '\\.')}": (\\w+),`));
+      if (!imported) throw fault(`nothing is imported from ${module}`);
+      return [...names].map(([name, by]) => `        ${by}: ${imported[1]}.${name},\n`);
+    });
   const parts = changed.match(/^(.*? {4}const import0 = \{\n)(.*?)( {4}\};\n) {4}return \{\n.*?\n {4}\};\n(.*)$/s);
   if (!parts) throw fault('there is no import0');
   const [, before, functions, end, after] = parts;
@@ -254,7 +275,11 @@ function shortImports(javascript) {
 }
 
 function shortExports(javascript) {
-  const of = (name) => short.exports.get(name) ?? (() => { throw fault(`the module does not export ${name}`); })();
+  const of = (name) =>
+    short.exports.get(name) ??
+    (() => {
+      throw fault(`the module does not export ${name}`);
+    })();
   return javascript
     .replace(/\bwasm\.(\w+)/g, (_, name) => `wasm.${of(name)}`)
     .replace(/wasm = \{ (\w+)\(\) \{\}/, (_, name) => `wasm = { ${of(name)}() {}`);
@@ -264,7 +289,9 @@ const javascript = simpler(readFileSync(javascriptPath, 'utf8'));
 used = new Set([...NAMED, ...Array.from(javascript.matchAll(/\bwasm(?:\.| = \{ )(\w+)/g), ([, name]) => name)]);
 writeFileSync(modulePath, changed(readFileSync(modulePath), { [EXPORTS]: dropExports }));
 // The same flags as wasm-pack's run, to remove code that only the dropped exports needed.
-const [, flags] = readFileSync(new URL('../../client-wasm/Cargo.toml', import.meta.url), 'utf8').match(/^wasm-opt = (\[.*?),?\n\]/ms);
+const [, flags] = readFileSync(new URL('../../client-wasm/Cargo.toml', import.meta.url), 'utf8').match(
+  /^wasm-opt = (\[.*?),?\n\]/ms,
+);
 execFileSync(wasmOpt, [...JSON.parse(`${flags}]`), modulePath, '-o', modulePath]);
 writeFileSync(modulePath, changed(readFileSync(modulePath), RENAMED));
 const [folder] = javascript.match(/'\.\/snippets\/.*?\/js\//) ?? [];

@@ -8,7 +8,18 @@ import { readFileSync } from 'node:fs';
 import { gzipSync } from 'node:zlib';
 
 const SECTIONS = [
-  'custom', 'type', 'import', 'function', 'table', 'memory', 'global', 'export', 'start', 'elem', 'code', 'data',
+  'custom',
+  'type',
+  'import',
+  'function',
+  'table',
+  'memory',
+  'global',
+  'export',
+  'start',
+  'elem',
+  'code',
+  'data',
   'datacount',
 ];
 const CODE = SECTIONS.indexOf('code');
@@ -85,11 +96,22 @@ function countImports(bytes, section) {
     reader.text();
     reader.text();
     switch (reader.number()) {
-      case 0: functions += 1; reader.number(); break;
-      case 1: reader.at += 1; reader.limits(); break;
-      case 2: reader.limits(); break;
-      case 3: reader.at += 2; break;
-      default: throw new Error('an import of a kind that is not known');
+      case 0:
+        functions += 1;
+        reader.number();
+        break;
+      case 1:
+        reader.at += 1;
+        reader.limits();
+        break;
+      case 2:
+        reader.limits();
+        break;
+      case 3:
+        reader.at += 2;
+        break;
+      default:
+        throw new Error('an import of a kind that is not known');
     }
   }
   return functions;
@@ -115,7 +137,8 @@ function namesOf(bytes, sections) {
 
 const compressed = (bytes) => gzipSync(bytes, { level: 9 }).length;
 /** A table row; all cells but the last are numbers. */
-const row = (...cells) => cells.map((cell, index) => (index < cells.length - 1 ? String(cell).padStart(8) : ` ${cell}`)).join('');
+const row = (...cells) =>
+  cells.map((cell, index) => (index < cells.length - 1 ? String(cell).padStart(8) : ` ${cell}`)).join('');
 
 const [file, count = '40'] = process.argv.slice(2);
 if (file === undefined) {
@@ -129,7 +152,10 @@ if (names.size === 0) {
   console.error('error: the module has no names; give wasm-opt the option -g');
   process.exit(1);
 }
-const without = Buffer.concat([bytes.subarray(0, 8), ...sections.filter(({ id }) => id !== 0).map(({ start, end }) => bytes.subarray(start, end))]);
+const without = Buffer.concat([
+  bytes.subarray(0, 8),
+  ...sections.filter(({ id }) => id !== 0).map(({ start, end }) => bytes.subarray(start, end)),
+]);
 
 console.log(row('raw', 'gzip -9', 'the module without its names, and its sections'));
 console.log(row(without.length, compressed(without), 'together'));
@@ -138,7 +164,10 @@ for (const { id, start, end } of sections.filter((section) => section.id !== 0))
 }
 
 const code = sections.find(({ id }) => id === CODE);
-const first = countImports(bytes, sections.find(({ id }) => id === IMPORT));
+const first = countImports(
+  bytes,
+  sections.find(({ id }) => id === IMPORT),
+);
 const reader = new Reader(bytes, code.body);
 const functions = Array.from({ length: reader.number() }, (_, index) => {
   const start = reader.at;
@@ -150,13 +179,17 @@ const whole = compressed(bytes.subarray(code.start, code.end));
 const sizeOf = (list) => list.reduce((sum, { start, end }) => sum + end - start, 0);
 
 console.log(`\n${row('raw', 'gzip -9', 'count', 'functions by cause')}`);
-const causes = CAUSES.map(([cause]) => [cause, functions.filter((it) => it.cause === cause)]).filter(([, list]) => list.length > 0);
+const causes = CAUSES.map(([cause]) => [cause, functions.filter((it) => it.cause === cause)]).filter(
+  ([, list]) => list.length > 0,
+);
 for (const [cause, list] of causes.sort(([, one], [, other]) => sizeOf(other) - sizeOf(one))) {
   const rest = functions.filter((it) => it.cause !== cause).map(({ start, end }) => bytes.subarray(start, end));
   console.log(row(sizeOf(list), whole - compressed(Buffer.concat(rest)), list.length, cause));
 }
 
 console.log(`\n${row('raw', 'the largest functions')}`);
-for (const { start, end, name } of functions.sort((one, other) => sizeOf([other]) - sizeOf([one])).slice(0, Number(count))) {
+for (const { start, end, name } of functions
+  .sort((one, other) => sizeOf([other]) - sizeOf([one]))
+  .slice(0, Number(count))) {
   console.log(row(end - start, name.slice(0, 150)));
 }

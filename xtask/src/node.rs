@@ -135,7 +135,7 @@ pub(crate) fn to_commonjs(folder: &Path, modules: &[PathBuf], output: &Path) -> 
     process::run(&mut esbuild)
 }
 
-/// Lints all JavaScript and TypeScript by Biome, as `biome.jsonc` says.
+/// Lints all JavaScript and TypeScript by Biome and checks its format, as `biome.jsonc` says.
 ///
 /// # Errors
 ///
@@ -143,7 +143,7 @@ pub(crate) fn to_commonjs(folder: &Path, modules: &[PathBuf], output: &Path) -> 
 pub(crate) fn lint() -> Result<()> {
     let mut biome = Command::new(build_packages().join("node_modules/.bin/biome"));
     biome
-        .args(["lint", "--error-on-warnings"])
+        .args(["check", "--error-on-warnings"])
         .current_dir(checkout::root());
     process::run(&mut biome)
 }

@@ -7,7 +7,8 @@ import { utf8Length } from './text.js';
 import { Waiters } from './waiting.js';
 
 /** The codes that a Close frame may carry (RFC 6455, section 7.4, and the registry that it establishes). */
-const CODES = (code) => (code >= 1000 && code <= 1014 && ![1004, 1005, 1006].includes(code)) || (code >= 3000 && code <= 4999);
+const CODES = (code) =>
+  (code >= 1000 && code <= 1014 && ![1004, 1005, 1006].includes(code)) || (code >= 3000 && code <= 4999);
 
 const OPEN_OPTIONS = { protocol: TEXT, extensions: TEXT };
 const CLOSE_OPTIONS = { slow: BOOLEAN };
@@ -46,23 +47,41 @@ export class FakeConnection {
     connections.set(link, this);
   }
 
-  get url() { return this.#link.url; }
+  get url() {
+    return this.#link.url;
+  }
 
-  get offeredProtocols() { return [...this.#link.offered]; }
+  get offeredProtocols() {
+    return [...this.#link.offered];
+  }
 
-  get protocol() { return this.#link.protocol; }
+  get protocol() {
+    return this.#link.protocol;
+  }
 
-  get state() { return this.#link.state; }
+  get state() {
+    return this.#link.state;
+  }
 
-  get bufferedAmount() { return this.#link.bufferedAmount; }
+  get bufferedAmount() {
+    return this.#link.bufferedAmount;
+  }
 
-  get closedWith() { return this.#link.closedWith; }
+  get closedWith() {
+    return this.#link.closedWith;
+  }
 
-  get end() { return this.#link.end; }
+  get end() {
+    return this.#link.end;
+  }
 
-  get received() { return this.#link.received.map((data) => this.#endpoint.decode(data)); }
+  get received() {
+    return this.#link.received.map((data) => this.#endpoint.decode(data));
+  }
 
-  get socket() { return this.#link.socket.target; }
+  get socket() {
+    return this.#link.socket.target;
+  }
 
   // --- The handshake
 
@@ -84,10 +103,18 @@ export class FakeConnection {
   send(message) {
     this.#need('send', ['open', 'closing']);
     const data = this.#endpoint.encode(message);
-    if (typeof data !== 'string' && !ArrayBuffer.isView(data) && !/^\[object (ArrayBuffer|Blob|File)\]$/.test(Object.prototype.toString.call(data))) {
-      throw new TypeError(`FakeConnection.send: ${show(data)} is no message; it takes text, a buffer, a view or a Blob, or with the option codec whatever that encodes`);
+    if (
+      typeof data !== 'string' &&
+      !ArrayBuffer.isView(data) &&
+      !/^\[object (ArrayBuffer|Blob|File)\]$/.test(Object.prototype.toString.call(data))
+    ) {
+      throw new TypeError(
+        `FakeConnection.send: ${show(data)} is no message; it takes text, a buffer, a view or a Blob, or with the option codec whatever that encodes`,
+      );
     }
-    this.#link.deliver(ArrayBuffer.isView(data) ? data.buffer.slice(data.byteOffset, data.byteOffset + data.byteLength) : data);
+    this.#link.deliver(
+      ArrayBuffer.isView(data) ? data.buffer.slice(data.byteOffset, data.byteOffset + data.byteLength) : data,
+    );
   }
 
   receive(options) {
@@ -96,24 +123,40 @@ export class FakeConnection {
 
   expect(expected, options) {
     if (isBlob(expected)) {
-      return Promise.reject(new TypeError('FakeConnection.expect: what a Blob holds cannot be compared; take the message by receive(), and read it'));
+      return Promise.reject(
+        new TypeError(
+          'FakeConnection.expect: what a Blob holds cannot be compared; take the message by receive(), and read it',
+        ),
+      );
     }
     return this.#next(show(expected), (message) => matches(expected, message), options, 'expect');
   }
 
   expectClose(code, reason, options) {
     if (code !== undefined && typeof code !== 'number') {
-      return Promise.reject(new TypeError(`FakeConnection.expectClose: code is ${show(code)}; it takes a number, or undefined for any`));
+      return Promise.reject(
+        new TypeError(`FakeConnection.expectClose: code is ${show(code)}; it takes a number, or undefined for any`),
+      );
     }
-    const wanted = code === undefined ? 'close()' : `close(${code}${reason === undefined ? '' : `, ${JSON.stringify(reason)}`})`;
-    return this.#waiters.wait(`${wanted} of the socket`, () => {
-      const given = this.#link.closedWith;
-      if (given) {
-        const isRight = (code === undefined || given.code === code) && (reason === undefined || given.reason === reason);
-        return isRight ? { value: undefined } : { error: `it called ${showClose(given)}` };
-      }
-      return this.#link.state === 'closed' ? { error: `the connection ended otherwise: ${this.#ending()}` } : undefined;
-    }, () => this.#progress(), options, this.#method('expectClose'));
+    const wanted =
+      code === undefined ? 'close()' : `close(${code}${reason === undefined ? '' : `, ${JSON.stringify(reason)}`})`;
+    return this.#waiters.wait(
+      `${wanted} of the socket`,
+      () => {
+        const given = this.#link.closedWith;
+        if (given) {
+          const isRight =
+            (code === undefined || given.code === code) && (reason === undefined || given.reason === reason);
+          return isRight ? { value: undefined } : { error: `it called ${showClose(given)}` };
+        }
+        return this.#link.state === 'closed'
+          ? { error: `the connection ended otherwise: ${this.#ending()}` }
+          : undefined;
+      },
+      () => this.#progress(),
+      options,
+      this.#method('expectClose'),
+    );
   }
 
   // --- Faults
@@ -130,7 +173,10 @@ export class FakeConnection {
       throw new Error(`${this.#method('finishClose')}: no close is under way: ${this.#progress()}`);
     }
     if (code !== undefined || reason !== undefined) {
-      if (!this.#link.closedWith) throw new Error(`${this.#method('finishClose')}: the close is the server's own, whose code and reason close() was given`);
+      if (!this.#link.closedWith)
+        throw new Error(
+          `${this.#method('finishClose')}: the close is the server's own, whose code and reason close() was given`,
+        );
       checkClose('FakeConnection.finishClose', code ?? this.#link.closedWith.code, reason ?? '');
     }
     this.#link.finishClose(code, reason);
@@ -154,8 +200,10 @@ export class FakeConnection {
 
   drain(bytes = Infinity) {
     this.#need('drain', ['open', 'closing']);
-    if (!(typeof bytes === 'number' && bytes > 0)) throw new RangeError(`FakeConnection.drain: it takes a number of bytes over 0, and got ${show(bytes)}`);
-    if (this.#link.isHalfOpen) throw new Error(`${this.#method('drain')}: it is half-open, and nothing passes before resume()`);
+    if (!(typeof bytes === 'number' && bytes > 0))
+      throw new RangeError(`FakeConnection.drain: it takes a number of bytes over 0, and got ${show(bytes)}`);
+    if (this.#link.isHalfOpen)
+      throw new Error(`${this.#method('drain')}: it is half-open, and nothing passes before resume()`);
     this.#link.drain(bytes);
   }
 
@@ -167,39 +215,57 @@ export class FakeConnection {
   // --- Inside
 
   /** What is still being waited for. */
-  static expectations(connection) { return connection.#waiters.expectations; }
+  static expectations(connection) {
+    return connection.#waiters.expectations;
+  }
 
-  static changed(connection) { connection.#waiters.changed(); }
+  static changed(connection) {
+    connection.#waiters.changed();
+  }
 
-  static isUndecided(connection) { return connection.#isUndecided; }
+  static isUndecided(connection) {
+    return connection.#isUndecided;
+  }
 
-  static decide(connection) { connection.#isUndecided = false; }
+  static decide(connection) {
+    connection.#isUndecided = false;
+  }
 
-  static end(connection, why) { connection.#waiters.end(why); }
+  static end(connection, why) {
+    connection.#waiters.end(why);
+  }
 
   #next(expected, accepts, options, method) {
     const number = this.#taken + 1;
     // It takes its place at once: expectations that are not awaited one by one get one message each.
     this.#taken = number;
-    return this.#waiters.wait(`message ${number} to be ${expected}`, () => {
-      if (this.#link.received.length >= number) {
-        const data = this.#link.received[number - 1];
-        let message;
-        try {
-          message = this.#endpoint.decode(data);
-        } catch (error) {
-          return { error: `it is ${show(data)}, which the codec does not decode: ${error?.message ?? error}` };
+    return this.#waiters.wait(
+      `message ${number} to be ${expected}`,
+      () => {
+        if (this.#link.received.length >= number) {
+          const data = this.#link.received[number - 1];
+          let message;
+          try {
+            message = this.#endpoint.decode(data);
+          } catch (error) {
+            return { error: `it is ${show(data)}, which the codec does not decode: ${error?.message ?? error}` };
+          }
+          return accepts(message) ? { value: message } : { error: `it is ${show(message)}` };
         }
-        return accepts(message) ? { value: message } : { error: `it is ${show(message)}` };
-      }
-      return this.#link.state === 'closed' ? { error: `the connection has ended: ${this.#progress()}` } : undefined;
-    }, () => this.#progress(), options, this.#method(method));
+        return this.#link.state === 'closed' ? { error: `the connection has ended: ${this.#progress()}` } : undefined;
+      },
+      () => this.#progress(),
+      options,
+      this.#method(method),
+    );
   }
 
   #need(method, states) {
     alignWithFakeTimers();
     if (states.includes(this.state)) return;
-    throw new Error(`${this.#method(method)}: it is ${this.state}; this takes one that is ${states.join(' or ')}. ${this.#progress()}`);
+    throw new Error(
+      `${this.#method(method)}: it is ${this.state}; this takes one that is ${states.join(' or ')}. ${this.#progress()}`,
+    );
   }
 
   #method(name) {
@@ -234,7 +300,9 @@ export class FakeConnection {
 function checkClose(who, code, reason) {
   if (code !== undefined && !(Number.isInteger(code) && CODES(code))) {
     const hint = code === 1006 ? '; 1006 is what cut() gives' : '';
-    throw new RangeError(`${who}: code ${show(code)} cannot be in a Close frame; it takes 1000 to 1014 save 1004 to 1006, and 3000 to 4999${hint}`);
+    throw new RangeError(
+      `${who}: code ${show(code)} cannot be in a Close frame; it takes 1000 to 1014 save 1004 to 1006, and 3000 to 4999${hint}`,
+    );
   }
   checkOption(who, 'reason', reason, TEXT);
   const bytes = utf8Length(reason);
@@ -245,5 +313,8 @@ function checkClose(who, code, reason) {
 }
 
 function showClose({ code, reason }) {
-  return `close(${[code, reason || undefined].filter((part) => part !== undefined).map((part) => JSON.stringify(part)).join(', ')})`;
+  return `close(${[code, reason || undefined]
+    .filter((part) => part !== undefined)
+    .map((part) => JSON.stringify(part))
+    .join(', ')})`;
 }

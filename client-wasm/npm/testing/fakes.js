@@ -15,7 +15,9 @@ export function alignWithFakeTimers() {
   // Uninstalling jest's timers restores the real function.
   if (isFaked(globalThis.queueMicrotask)) {
     // An exception becomes an unhandled rejection, which fails a test as well.
-    globalThis.queueMicrotask = (run) => { Promise.resolve().then(run); };
+    globalThis.queueMicrotask = (run) => {
+      Promise.resolve().then(run);
+    };
   }
   // node:test mocks the timers and `Date`, but no monotonic clock.
   if (following) globalThis.performance.now();

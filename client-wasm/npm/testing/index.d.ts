@@ -12,7 +12,9 @@ export type RawMessage = string | ArrayBuffer | ArrayBufferView | Blob;
  * one of these, now or later.
  */
 export type Handshake<ToClient = any, FromClient = any> =
-  | 'open' | 'stall' | 'refuse'
+  | 'open'
+  | 'stall'
+  | 'refuse'
   | ((connection: FakeConnection<ToClient, FromClient>) => void);
 
 /**
@@ -20,7 +22,8 @@ export type Handshake<ToClient = any, FromClient = any> =
  * it is until {@link FakeConnection.finishClose}. A function receives the connection and calls that, now or later.
  */
 export type Closing<ToClient = any, FromClient = any> =
-  | 'answer' | 'stall'
+  | 'answer'
+  | 'stall'
   | ((connection: FakeConnection<ToClient, FromClient>) => void);
 
 export interface FakeEndpointOptions<ToClient = any, FromClient = any> {
@@ -32,7 +35,10 @@ export interface FakeEndpointOptions<ToClient = any, FromClient = any> {
    * Called with every message that arrives, after the running code. An echo is `(message, connection) =>
    * connection.send(message)`.
    */
-  onmessage?: ((message: Known<FromClient>, connection: FakeConnection<ToClient, FromClient>) => void) | null | undefined;
+  onmessage?:
+    | ((message: Known<FromClient>, connection: FakeConnection<ToClient, FromClient>) => void)
+    | null
+    | undefined;
   /**
    * The sub-protocols that the endpoint knows. It selects the first of them that the socket offers; if there is none,
    * the handshake fails as in a browser. By default, or with `null`, it selects the first one offered.
@@ -104,7 +110,9 @@ export class FakeServer<ToClient = any, FromClient = any> extends FakeEndpoint<T
   constructor(options?: FakeServerOptions<ToClient, FromClient>);
 
   /** Creates a server that replaces the global `WebSocket` until {@link restore}. */
-  static install<ToClient = any, FromClient = any>(options?: FakeServerOptions<ToClient, FromClient>): FakeServer<ToClient, FromClient>;
+  static install<ToClient = any, FromClient = any>(
+    options?: FakeServerOptions<ToClient, FromClient>,
+  ): FakeServer<ToClient, FromClient>;
 
   /**
    * The class to pass to the option `WebSocket`, or to a program that takes one; not needed after `install`. It has the

@@ -58,12 +58,18 @@ export class Link {
     this.host = host;
   }
 
-  get readyState() { return READY_STATES.indexOf(this.state); }
+  get readyState() {
+    return READY_STATES.indexOf(this.state);
+  }
 
-  get bufferedAmount() { return this.#buffered; }
+  get bufferedAmount() {
+    return this.#buffered;
+  }
 
   /** Whether the socket's program still uses it. */
-  get isInUse() { return this.state !== 'closed' && !this.#socketCloses; }
+  get isInUse() {
+    return this.state !== 'closed' && !this.#socketCloses;
+  }
 
   // --- The socket's actions
 
@@ -118,10 +124,17 @@ export class Link {
   /** The last step of a close, whichever end began it. */
   finishClose(code, reason) {
     if (this.#serverClose) this.#over({ ...this.#serverClose, wasClean: true });
-    else this.#over({ code: code ?? this.closedWith.code ?? NO_CODE, reason: reason ?? this.closedWith.reason, wasClean: true });
+    else
+      this.#over({
+        code: code ?? this.closedWith.code ?? NO_CODE,
+        reason: reason ?? this.closedWith.reason,
+        wasClean: true,
+      });
   }
 
-  get canFinish() { return this.state === 'closing' && Boolean(this.#serverClose ?? this.closedWith); }
+  get canFinish() {
+    return this.state === 'closing' && Boolean(this.#serverClose ?? this.closedWith);
+  }
 
   /** The handshake is refused, the browser rejects its response, or the connection fails. */
   fail() {
@@ -174,7 +187,10 @@ export class Link {
     while (this.#outgoing.length > 0 && !this.isHalfOpen && !this.isHeld) {
       const item = this.#outgoing.shift();
       // A browser's `bufferedAmount` does not fall within the running task.
-      if (!item.close) this.host.add(() => { this.#buffered -= item.left; });
+      if (!item.close)
+        this.host.add(() => {
+          this.#buffered -= item.left;
+        });
       this.#arrived(item);
     }
   }
@@ -219,12 +235,14 @@ export class Link {
   /** A Blob's content is available only later; the rest waits for it. */
   #deliverLater(blob) {
     this.isReading = true;
-    blob.arrayBuffer().then((buffer) => this.host.add(() => {
-      this.isReading = false;
-      this.#isDelivering = false;
-      this.#incoming.unshift({ data: buffer });
-      this.#takeIn();
-    }));
+    blob.arrayBuffer().then((buffer) =>
+      this.host.add(() => {
+        this.isReading = false;
+        this.#isDelivering = false;
+        this.#incoming.unshift({ data: buffer });
+        this.#takeIn();
+      }),
+    );
   }
 
   #beginServerClose(close) {
@@ -260,7 +278,9 @@ export class Link {
   }
 
   /** How many timers it has running. */
-  get timers() { return this.#limit ? 1 : 0; }
+  get timers() {
+    return this.#limit ? 1 : 0;
+  }
 
   #stopLimit() {
     this.#limit?.callOff();

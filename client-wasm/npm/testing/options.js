@@ -18,9 +18,11 @@ export const TEXT = ['text', (value) => typeof value === 'string'];
  * @param known - for each option, the values it accepts, in words, and a function that checks a value
  */
 export function checkOptions(who, options, known) {
-  if (typeof options !== 'object' || options === null) throw new TypeError(`${who}: the options are ${show(options)}; they are an object`);
+  if (typeof options !== 'object' || options === null)
+    throw new TypeError(`${who}: the options are ${show(options)}; they are an object`);
   for (const [name, value] of Object.entries(options)) {
-    if (!Object.hasOwn(known, name)) throw new TypeError(`${who}: the options have no ${name}; it takes ${Object.keys(known).join(', ')}`);
+    if (!Object.hasOwn(known, name))
+      throw new TypeError(`${who}: the options have no ${name}; it takes ${Object.keys(known).join(', ')}`);
     if (value !== undefined) checkOption(who, name, value, known[name]);
   }
 }

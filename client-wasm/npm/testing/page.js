@@ -34,21 +34,37 @@ export class FakePage {
     globalThis.dispatchEvent(new Event('online'));
   }
 
-  hide() { this.#setVisible(false); }
+  hide() {
+    this.#setVisible(false);
+  }
 
-  show() { this.#setVisible(true); }
+  show() {
+    this.#setVisible(true);
+  }
 
-  freeze() { globalThis.document.dispatchEvent(new Event('freeze')); }
+  freeze() {
+    globalThis.document.dispatchEvent(new Event('freeze'));
+  }
 
-  resume() { globalThis.document.dispatchEvent(new Event('resume')); }
+  resume() {
+    globalThis.document.dispatchEvent(new Event('resume'));
+  }
 
-  leave() { globalThis.dispatchEvent(transition('pagehide')); }
+  leave() {
+    globalThis.dispatchEvent(transition('pagehide'));
+  }
 
-  comeBack() { globalThis.dispatchEvent(transition('pageshow')); }
+  comeBack() {
+    globalThis.dispatchEvent(transition('pageshow'));
+  }
 
-  restore() { this.#undo.run(); }
+  restore() {
+    this.#undo.run();
+  }
 
-  [dispose]() { this.restore(); }
+  [dispose]() {
+    this.restore();
+  }
 
   #setVisible(isVisible) {
     this.#isVisible = isVisible;

@@ -36,7 +36,9 @@ function isEnumerable(object, name) {
 export class Undo {
   #steps = [];
 
-  add(step) { this.#steps.push(step); }
+  add(step) {
+    this.#steps.push(step);
+  }
 
   run() {
     for (const step of this.#steps.splice(0).reverse()) step();

@@ -23,8 +23,14 @@ const OPTIONS = {
   handshake: ["'open', 'stall', 'refuse' or a function", (value) => HANDSHAKES.includes(value) || isFunction(value)],
   closing: ["'answer', 'stall' or a function", (value) => CLOSINGS.includes(value) || isFunction(value)],
   onmessage: ['a function or null', (value) => value === null || isFunction(value)],
-  protocols: ['an array of strings or null', (value) => value === null || (Array.isArray(value) && value.every((name) => typeof name === 'string'))],
-  codec: ['an object with encode and decode, or null', (value) => value === null || (isFunction(value?.encode) && isFunction(value?.decode))],
+  protocols: [
+    'an array of strings or null',
+    (value) => value === null || (Array.isArray(value) && value.every((name) => typeof name === 'string')),
+  ],
+  codec: [
+    'an object with encode and decode, or null',
+    (value) => value === null || (isFunction(value?.encode) && isFunction(value?.decode)),
+  ],
 };
 
 const ASSERT_IDLE_OPTIONS = { timers: BOOLEAN };
@@ -53,7 +59,9 @@ export class FakeEndpoint {
   static {
     for (const [name, known] of Object.entries(OPTIONS)) {
       Object.defineProperty(this.prototype, name, {
-        get() { return this.#options[name]; },
+        get() {
+          return this.#options[name];
+        },
         set(value) {
           checkOption('FakeServer', name, value, known);
           this.#options[name] = value;
@@ -64,9 +72,13 @@ export class FakeEndpoint {
     }
   }
 
-  get connections() { return [...this.#connections]; }
+  get connections() {
+    return [...this.#connections];
+  }
 
-  get last() { return this.#connections.at(-1); }
+  get last() {
+    return this.#connections.at(-1);
+  }
 
   nextConnection(options) {
     const number = this.#taken + 1;
@@ -77,15 +89,22 @@ export class FakeEndpoint {
         const connection = this.#connections[number - 1];
         return connection && !FakeConnection.isUndecided(connection) ? { value: connection } : undefined;
       },
-      () => (this.#connections.length === 0 ? 'there was none yet' : `there were ${this.#connections.length}, the last one is ${this.last.state}`),
+      () =>
+        this.#connections.length === 0
+          ? 'there was none yet'
+          : `there were ${this.#connections.length}, the last one is ${this.last.state}`,
       options,
       'nextConnection',
     );
   }
 
-  encode(message) { return this.codec ? atOnce(this.codec.encode(message)) : message; }
+  encode(message) {
+    return this.codec ? atOnce(this.codec.encode(message)) : message;
+  }
 
-  decode(data) { return this.codec ? atOnce(this.codec.decode(data)) : data; }
+  decode(data) {
+    return this.codec ? atOnce(this.codec.decode(data)) : data;
+  }
 
   /** The sub-protocol selected by default: the first offered that the endpoint supports. */
   protocolFor(offered) {
@@ -97,7 +116,9 @@ export class FakeEndpoint {
   /** Accepts a socket. */
   static attach(endpoint, url, offered, socket, { tasks, closeLimit }) {
     const link = new Link(url, offered, socket, {
-      get closeLimit() { return closeLimit; },
+      get closeLimit() {
+        return closeLimit;
+      },
       add: (task) => tasks.add(task),
       changed: () => FakeConnection.changed(connectionOf(link)),
       received: (data) => endpoint.onmessage?.(endpoint.decode(data), connectionOf(link)),
@@ -151,7 +172,10 @@ export class FakeServer extends FakeEndpoint {
     this.#closeLimit = closeLimit;
     this.#WebSocket = makeWebSocket((url, offered, socket) => {
       const endpoint = this.#routes.find((route) => route.matches(new URL(url)))?.endpoint ?? this;
-      const link = FakeEndpoint.attach(endpoint, url, offered, socket, { tasks: this.#tasks, closeLimit: this.#closeLimit });
+      const link = FakeEndpoint.attach(endpoint, url, offered, socket, {
+        tasks: this.#tasks,
+        closeLimit: this.#closeLimit,
+      });
       this.#links.push(link);
       return link;
     });
@@ -161,7 +185,9 @@ export class FakeServer extends FakeEndpoint {
     return new FakeServer(options).install();
   }
 
-  get WebSocket() { return this.#WebSocket; }
+  get WebSocket() {
+    return this.#WebSocket;
+  }
 
   install() {
     this.#uninstall ??= replace(globalThis, 'WebSocket', this.#WebSocket);
@@ -191,7 +217,8 @@ export class FakeServer extends FakeEndpoint {
     const own = this.#links.reduce((sum, link) => sum + link.timers, 0) + this.#tasks.length;
     const pending = timers ? (pendingTimers() ?? own) - own : 0;
     if (pending > 0) left.push(`${pending === 1 ? 'one timer is' : `${pending} timers are`} running on the fake clock`);
-    if (left.length > 0) throw new Error(`FakeServer.assertIdle: ${left.length === 1 ? left[0] : `\n- ${left.join('\n- ')}`}`);
+    if (left.length > 0)
+      throw new Error(`FakeServer.assertIdle: ${left.length === 1 ? left[0] : `\n- ${left.join('\n- ')}`}`);
   }
 
   restore() {
@@ -202,7 +229,9 @@ export class FakeServer extends FakeEndpoint {
     for (const link of this.#links.splice(0)) link.discard();
   }
 
-  [dispose]() { this.restore(); }
+  [dispose]() {
+    this.restore();
+  }
 
   #endpoints() {
     return [this, ...this.#routes.map(({ endpoint }) => endpoint)];
@@ -217,11 +246,15 @@ function matcher(pattern) {
   const isPath = typeof pattern === 'string' && /^\/(?!\/)/.test(pattern);
   const wanted = parse(pattern, isPath ? 'ws://any' : undefined);
   if (!wanted) {
-    throw new TypeError(`FakeServer.endpoint: ${show(pattern)} is no endpoint; it takes a path (/chat), an absolute URL (ws:, wss:, http: or https:), a RegExp or a function`);
+    throw new TypeError(
+      `FakeServer.endpoint: ${show(pattern)} is no endpoint; it takes a path (/chat), an absolute URL (ws:, wss:, http: or https:), a RegExp or a function`,
+    );
   }
   // A pattern without a query matches any query.
-  return (url) => (isPath || (url.host === wanted.host && url.protocol === wanted.protocol))
-    && url.pathname === wanted.pathname && (wanted.search === '' || url.search === wanted.search);
+  return (url) =>
+    (isPath || (url.host === wanted.host && url.protocol === wanted.protocol)) &&
+    url.pathname === wanted.pathname &&
+    (wanted.search === '' || url.search === wanted.search);
 }
 
 function parse(text, base) {
@@ -236,7 +269,10 @@ function parse(text, base) {
 
 /** The codec's result: the test's actions take effect before the call returns, so they cannot wait. */
 function atOnce(value) {
-  if (isFunction(value?.then)) throw new TypeError('FakeServer: the codec gives a promise; it takes one that gives values and messages themselves');
+  if (isFunction(value?.then))
+    throw new TypeError(
+      'FakeServer: the codec gives a promise; it takes one that gives values and messages themselves',
+    );
   return value;
 }
 

@@ -41,8 +41,11 @@ function equals(one, other) {
   if (Object.is(one, other)) return true;
   const [bytes, otherBytes] = [bytesOf(one), bytesOf(other)];
   if (bytes || otherBytes) {
-    return Boolean(bytes && otherBytes) && bytes.length === otherBytes.length
-      && bytes.every((byte, index) => byte === otherBytes[index]);
+    return (
+      Boolean(bytes && otherBytes) &&
+      bytes.length === otherBytes.length &&
+      bytes.every((byte, index) => byte === otherBytes[index])
+    );
   }
   if (typeof one !== 'object' || typeof other !== 'object' || one === null || other === null) return false;
   const [tag, otherTag] = [tagOf(one), tagOf(other)];
@@ -51,8 +54,10 @@ function equals(one, other) {
   if (isDate(one)) return Object.is(Number(one), Number(other));
   if (tag === '[object Map]' || tag === '[object Set]') return equals([...one], [...other]);
   const [names, otherNames] = [one, other].map((value) => Object.keys(value));
-  return names.length === otherNames.length
-    && names.every((name) => Object.hasOwn(other, name) && equals(one[name], other[name]));
+  return (
+    names.length === otherNames.length &&
+    names.every((name) => Object.hasOwn(other, name) && equals(one[name], other[name]))
+  );
 }
 
 /** By tag: in jest, a buffer may belong to another realm. */

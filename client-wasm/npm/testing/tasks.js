@@ -19,7 +19,10 @@ export function isFaked(timer) {
 
 function findRealTask() {
   const { setImmediate, MessageChannel, setTimeout } = globalThis;
-  if (typeof setImmediate === 'function' && !isFaked(setImmediate)) return (run) => { setImmediate(run); };
+  if (typeof setImmediate === 'function' && !isFaked(setImmediate))
+    return (run) => {
+      setImmediate(run);
+    };
   if (typeof MessageChannel === 'function') {
     return (run) => {
       const { port1, port2 } = new MessageChannel();
@@ -31,19 +34,25 @@ function findRealTask() {
       port2.postMessage(null);
     };
   }
-  return (run) => { setTimeout(run, 0); };
+  return (run) => {
+    setTimeout(run, 0);
+  };
 }
 
 /** Resolves in a later task. */
 export function turn() {
-  return new Promise((resolve) => { realTask(resolve); });
+  return new Promise((resolve) => {
+    realTask(resolve);
+  });
 }
 
 /** The tasks of one server, in order. */
 export class Tasks {
   #queue = [];
 
-  get length() { return this.#queue.length; }
+  get length() {
+    return this.#queue.length;
+  }
 
   add(run) {
     // Captured as a pair: the globals may be others when the task is cancelled.

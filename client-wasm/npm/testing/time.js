@@ -14,7 +14,10 @@ const FIRST_ID = 1e12;
 let installed = null;
 
 const OPTIONS = {
-  now: ['a time in milliseconds, or a Date', (value) => (typeof value === 'number' || isDate(value)) && Number.isFinite(Number(value))],
+  now: [
+    'a time in milliseconds, or a Date',
+    (value) => (typeof value === 'number' || isDate(value)) && Number.isFinite(Number(value)),
+  ],
   tick: ['a function that advances the fake timers', (value) => typeof value === 'function'],
 };
 
@@ -25,7 +28,9 @@ export function fakeTime(options = {}) {
   if (tick !== undefined) return new FakeTime(new ByTicks(tick));
   if (isFaked(globalThis.setTimeout)) return new FakeTime(new ByFakeTimers());
   if (isMockedByNode()) {
-    throw new TypeError('fakeTime: node:test mocks the timers, which only its own object can advance; give it: fakeTime({ tick: (ms) => mock.timers.tick(ms) })');
+    throw new TypeError(
+      'fakeTime: node:test mocks the timers, which only its own object can advance; give it: fakeTime({ tick: (ms) => mock.timers.tick(ms) })',
+    );
   }
   if (installed) throw new Error('fakeTime: the clock is fake already; restore() the earlier one first');
   return new FakeTime(new OwnClock(now === undefined ? Date.now() : Number(now)));
@@ -63,11 +68,17 @@ export class FakeTime {
     this.#clock.sleep(milliseconds);
   }
 
-  get pending() { return pendingTimers(); }
+  get pending() {
+    return pendingTimers();
+  }
 
-  restore() { this.#clock.restore(); }
+  restore() {
+    this.#clock.restore();
+  }
 
-  [dispose]() { this.restore(); }
+  [dispose]() {
+    this.restore();
+  }
 }
 
 /** For vitest and jest: the functions they install have a reference to their clock. */
@@ -139,7 +150,9 @@ class OwnClock {
     }
   }
 
-  get pending() { return this.#timers.size; }
+  get pending() {
+    return this.#timers.size;
+  }
 
   async advance(milliseconds) {
     const end = this.#passed + milliseconds;
@@ -167,16 +180,23 @@ class OwnClock {
     this.#count += 1;
     const time = Math.max(Number(delay) || 0, 0);
     const timer = {
-      id: this.#count, at: this.#passed + time, order: this.#count, every: isInterval ? Math.max(time, 1) : 0, run: () => run(...rest),
+      id: this.#count,
+      at: this.#passed + time,
+      order: this.#count,
+      every: isInterval ? Math.max(time, 1) : 0,
+      run: () => run(...rest),
     };
     this.#timers.set(timer.id, timer);
-    return globalThis.process?.versions?.node ? new NodeTimeout(timer, this.#timers, () => this.#passed + time) : timer.id;
+    return globalThis.process?.versions?.node
+      ? new NodeTimeout(timer, this.#timers, () => this.#passed + time)
+      : timer.id;
   }
 
   #due(end) {
     let first;
     for (const timer of this.#timers.values()) {
-      if (timer.at <= end && (!first || timer.at < first.at || (timer.at === first.at && timer.order < first.order))) first = timer;
+      if (timer.at <= end && (!first || timer.at < first.at || (timer.at === first.at && timer.order < first.order)))
+        first = timer;
     }
     return first;
   }
@@ -185,7 +205,8 @@ class OwnClock {
     const Real = globalThis.Date;
     const now = () => Math.floor(this.#wallStart + this.#passed + this.#slept);
     const Fake = new Proxy(Real, {
-      construct: (target, given, newTarget) => Reflect.construct(target, given.length === 0 ? [now()] : given, newTarget === Fake ? target : newTarget),
+      construct: (target, given, newTarget) =>
+        Reflect.construct(target, given.length === 0 ? [now()] : given, newTarget === Fake ? target : newTarget),
       apply: (target) => new target(now()).toString(),
       get: (target, name) => (name === 'now' ? now : Reflect.get(target, name)),
     });
@@ -206,11 +227,19 @@ class NodeTimeout {
     this.#again = again;
   }
 
-  ref() { this.#hasRef = true; return this; }
+  ref() {
+    this.#hasRef = true;
+    return this;
+  }
 
-  unref() { this.#hasRef = false; return this; }
+  unref() {
+    this.#hasRef = false;
+    return this;
+  }
 
-  hasRef() { return this.#hasRef; }
+  hasRef() {
+    return this.#hasRef;
+  }
 
   refresh() {
     this.#timer.at = this.#again();
@@ -218,9 +247,16 @@ class NodeTimeout {
     return this;
   }
 
-  close() { this.#timers.delete(this.#timer.id); return this; }
+  close() {
+    this.#timers.delete(this.#timer.id);
+    return this;
+  }
 
-  [Symbol.toPrimitive]() { return this.#timer.id; }
+  [Symbol.toPrimitive]() {
+    return this.#timer.id;
+  }
 
-  [dispose]() { this.close(); }
+  [dispose]() {
+    this.close();
+  }
 }

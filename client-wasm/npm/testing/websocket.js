@@ -34,10 +34,14 @@ export function makeWebSocket(connect) {
       super();
       alignWithFakeTimers();
       const socket = this;
-      const tell = (event) => { Reflect.apply(EventTarget.prototype.dispatchEvent, this, [event]); };
+      const tell = (event) => {
+        Reflect.apply(EventTarget.prototype.dispatchEvent, this, [event]);
+      };
       this.#link = connect(parsed, names, {
         target: this,
-        get binaryType() { return socket.#binaryType; },
+        get binaryType() {
+          return socket.#binaryType;
+        },
         opened: () => tell(new Event('open')),
         message: (data) => tell(new MessageEvent('message', { data, origin: new URL(parsed).origin })),
         error: () => tell(new Event('error')),
@@ -45,17 +49,29 @@ export function makeWebSocket(connect) {
       });
     }
 
-    get url() { return this.#link.url; }
+    get url() {
+      return this.#link.url;
+    }
 
-    get readyState() { return this.#link.readyState; }
+    get readyState() {
+      return this.#link.readyState;
+    }
 
-    get bufferedAmount() { return this.#link.bufferedAmount; }
+    get bufferedAmount() {
+      return this.#link.bufferedAmount;
+    }
 
-    get extensions() { return this.#link.extensions; }
+    get extensions() {
+      return this.#link.extensions;
+    }
 
-    get protocol() { return this.#link.protocol; }
+    get protocol() {
+      return this.#link.protocol;
+    }
 
-    get binaryType() { return this.#binaryType; }
+    get binaryType() {
+      return this.#binaryType;
+    }
 
     set binaryType(value) {
       WebSocket.#check(this);
@@ -68,11 +84,17 @@ export function makeWebSocket(connect) {
       const number = code === undefined ? undefined : clamp(code);
       const text = reason === undefined ? '' : wellFormed(toText(reason));
       if (number !== undefined && number !== 1000 && !(number >= 3000 && number <= 4999)) {
-        throw new DOMException(`WebSocket: close code ${number} is not allowed; it takes 1000 or 3000 to 4999`, 'InvalidAccessError');
+        throw new DOMException(
+          `WebSocket: close code ${number} is not allowed; it takes 1000 or 3000 to 4999`,
+          'InvalidAccessError',
+        );
       }
       const bytes = utf8Length(text);
       if (bytes > LONGEST_REASON) {
-        throw new DOMException(`WebSocket: the close reason has ${bytes} bytes of UTF-8; it takes at most ${LONGEST_REASON}`, 'SyntaxError');
+        throw new DOMException(
+          `WebSocket: the close reason has ${bytes} bytes of UTF-8; it takes at most ${LONGEST_REASON}`,
+          'SyntaxError',
+        );
       }
       // A reason alone goes with 1000.
       this.#link.closeBySocket(number ?? (text === '' ? undefined : 1000), text);
@@ -98,10 +120,17 @@ export function makeWebSocket(connect) {
       Object.defineProperty(this.prototype, Symbol.toStringTag, { value: 'WebSocket', configurable: true });
       for (const type of HANDLERS) {
         const name = `on${type}`;
-        const { get, set } = Object.getOwnPropertyDescriptor({
-          get [name]() { return WebSocket.#check(this).#handlers[type]?.value ?? null; },
-          set [name](value) { WebSocket.#check(this).#setHandler(type, value); },
-        }, name);
+        const { get, set } = Object.getOwnPropertyDescriptor(
+          {
+            get [name]() {
+              return WebSocket.#check(this).#handlers[type]?.value ?? null;
+            },
+            set [name](value) {
+              WebSocket.#check(this).#setHandler(type, value);
+            },
+          },
+          name,
+        );
         Object.defineProperty(this.prototype, name, { get, set, enumerable: true, configurable: true });
       }
     }
@@ -131,7 +160,8 @@ export function makeWebSocket(connect) {
 
 /** As HTML specifies: an object that is not callable does nothing; returning `false` cancels the event. */
 function call(handler, event) {
-  if (typeof handler === 'function' && Reflect.apply(handler, event.currentTarget, [event]) === false) event.preventDefault();
+  if (typeof handler === 'function' && Reflect.apply(handler, event.currentTarget, [event]) === false)
+    event.preventDefault();
 }
 
 /** Works without the platform's `CloseEvent`, too (Node before 23). */
@@ -156,7 +186,11 @@ function parseUrl(text) {
     throw new DOMException('WebSocket: the URL cannot be parsed', 'SyntaxError');
   }
   url.protocol = url.protocol.replace(/^http/, 'ws');
-  if (!/^wss?:$/.test(url.protocol)) throw new DOMException(`WebSocket: the URL's scheme is ${url.protocol}; it takes ws:, wss:, http: or https:`, 'SyntaxError');
+  if (!/^wss?:$/.test(url.protocol))
+    throw new DOMException(
+      `WebSocket: the URL's scheme is ${url.protocol}; it takes ws:, wss:, http: or https:`,
+      'SyntaxError',
+    );
   if (url.href.includes('#')) throw new DOMException('WebSocket: the URL has a fragment; it takes none', 'SyntaxError');
   return url.href;
 }
@@ -191,14 +225,16 @@ const TypedArray = Object.getPrototypeOf(Uint8Array);
 function toMessage(data) {
   if (ArrayBuffer.isView(data)) {
     // Uses the platform's getters, since a subclass may override its own.
-    const View = ask(TypedArray.prototype, Symbol.toStringTag, data) === undefined ? DataView.prototype : TypedArray.prototype;
+    const View =
+      ask(TypedArray.prototype, Symbol.toStringTag, data) === undefined ? DataView.prototype : TypedArray.prototype;
     const [buffer, offset, length] = ['buffer', 'byteOffset', 'byteLength'].map((name) => ask(View, name, data));
     return copy(buffer, offset ?? 0, length ?? 0);
   }
   if (typeof data === 'object' && data !== null) {
     const length = ask(ArrayBuffer.prototype, 'byteLength', data);
     if (length !== undefined) return copy(data, 0, length);
-    if (ask(globalThis.SharedArrayBuffer?.prototype, 'byteLength', data) !== undefined || isShared(data)) throw shared();
+    if (ask(globalThis.SharedArrayBuffer?.prototype, 'byteLength', data) !== undefined || isShared(data))
+      throw shared();
     const size = globalThis.Blob && ask(globalThis.Blob.prototype, 'size', data);
     if (size !== undefined) return [data, size];
   }
@@ -208,7 +244,8 @@ function toMessage(data) {
 
 function copy(buffer, offset, length) {
   if (ask(ArrayBuffer.prototype, 'byteLength', buffer) === undefined) throw shared();
-  if (ask(ArrayBuffer.prototype, 'resizable', buffer)) throw new TypeError('WebSocket: send takes no buffer that can be resized');
+  if (ask(ArrayBuffer.prototype, 'resizable', buffer))
+    throw new TypeError('WebSocket: send takes no buffer that can be resized');
   if (length === 0) return [new ArrayBuffer(0), 0];
   return [new Uint8Array(new Uint8Array(buffer, offset, length)).buffer, length];
 }

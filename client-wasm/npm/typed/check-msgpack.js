@@ -2,6 +2,7 @@
 // headers could make it allocate gigabytes; and it rounds integers that a number cannot represent.
 
 /** Fixed-size types: how many bytes follow the type byte. */
+// biome-ignore format: a table.
 const FIXED = new Map([
   // nil, false, true
   [0xc0, 0], [0xc2, 0], [0xc3, 0],
@@ -12,6 +13,7 @@ const FIXED = new Map([
 ]);
 
 /** Bytes preceded by their length: `[bytes of the length, extra bytes beyond it]`. */
+// biome-ignore format: a table.
 const SIZED = new Map([
   // binary
   [0xc4, [1, 0]], [0xc5, [2, 0]], [0xc6, [4, 0]],
@@ -22,7 +24,12 @@ const SIZED = new Map([
 ]);
 
 /** Lists and maps preceded by their length: `[bytes of the length, values per entry]`. */
-const COUNTED = new Map([[0xdc, [2, 1]], [0xdd, [4, 1]], [0xde, [2, 2]], [0xdf, [4, 2]]]);
+const COUNTED = new Map([
+  [0xdc, [2, 1]],
+  [0xdd, [4, 1]],
+  [0xde, [2, 2]],
+  [0xdf, [4, 2]],
+]);
 
 const UNSIGNED_64 = 0xcf;
 const SIGNED_64 = 0xd3;

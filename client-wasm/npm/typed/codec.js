@@ -12,8 +12,10 @@ export const json = Object.freeze({
   },
 
   decode(data) {
-    if (typeof data !== 'string') throw new MessageError('decode-failed', 'the message is binary, and JSON is taken as text');
-    if (isTooDeep(data)) throw new MessageError('decode-failed', `the message is nested deeper than ${MAX_DEPTH} levels`);
+    if (typeof data !== 'string')
+      throw new MessageError('decode-failed', 'the message is binary, and JSON is taken as text');
+    if (isTooDeep(data))
+      throw new MessageError('decode-failed', `the message is nested deeper than ${MAX_DEPTH} levels`);
     try {
       return JSON.parse(data);
     } catch (thrown) {

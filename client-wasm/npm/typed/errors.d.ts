@@ -6,7 +6,14 @@ import type { ReconnectingCloseEvent } from '../websocket.js';
  * nothing that the server said.
  */
 export class TypedSocketError extends Error {
-  readonly code: 'decode-failed' | 'encode-failed' | 'invalid-message' | 'schema-failed' | 'inbox-full' | 'closed' | 'lost';
+  readonly code:
+    | 'decode-failed'
+    | 'encode-failed'
+    | 'invalid-message'
+    | 'schema-failed'
+    | 'inbox-full'
+    | 'closed'
+    | 'lost';
   protected constructor();
 }
 

@@ -28,11 +28,17 @@ export class MessageError extends TypedSocketError {
     this.#details = { issues, data, thrown };
   }
 
-  get issues() { return this.#details.issues; }
+  get issues() {
+    return this.#details.issues;
+  }
 
-  get data() { return this.#details.data; }
+  get data() {
+    return this.#details.data;
+  }
 
-  get thrown() { return this.#details.thrown; }
+  get thrown() {
+    return this.#details.thrown;
+  }
 
   /** Attaches what was received. */
   about(data) {
@@ -55,9 +61,13 @@ export class ClosedError extends TypedSocketError {
     this.#close = close;
   }
 
-  get close() { return this.#close; }
+  get close() {
+    return this.#close;
+  }
 
-  get explanation() { return this.#close?.explanation ?? null; }
+  get explanation() {
+    return this.#close?.explanation ?? null;
+  }
 
   static {
     this.prototype.name = 'ClosedError';
@@ -72,7 +82,10 @@ function phrase({ code, cause }) {
 /** Messages arrived faster than they were read. */
 export class OverflowError extends TypedSocketError {
   constructor({ messages, bytes }) {
-    super('inbox-full', `messages arrived faster than they were read, and no more than ${messages} messages or ${bytes} bytes may wait`);
+    super(
+      'inbox-full',
+      `messages arrived faster than they were read, and no more than ${messages} messages or ${bytes} bytes may wait`,
+    );
   }
 
   static {

@@ -8,10 +8,14 @@ export class Fifo {
   #start = 0;
   #bytes = 0;
 
-  get length() { return this.#items.length - this.#start; }
+  get length() {
+    return this.#items.length - this.#start;
+  }
 
   /** The total over all elements. */
-  get bytes() { return this.#bytes; }
+  get bytes() {
+    return this.#bytes;
+  }
 
   push(value, bytes) {
     this.#items.push({ value, bytes });
@@ -55,7 +59,8 @@ export function pushWithin(limits, fifo, value, bytes) {
     fifo.push(value, bytes);
     return null;
   }
-  if (limits.overflow !== 'drop-oldest') return { dropped: [{ value, bytes }], failed: limits.overflow !== 'drop-newest' };
+  if (limits.overflow !== 'drop-oldest')
+    return { dropped: [{ value, bytes }], failed: limits.overflow !== 'drop-newest' };
   const dropped = [];
   while (!fits(fifo, bytes, limits)) dropped.push(fifo.shift());
   fifo.push(value, bytes);

@@ -45,7 +45,9 @@ export class Inbox {
   }
 
   /** What found no room so far. */
-  get dropped() { return { ...this.#dropped }; }
+  get dropped() {
+    return { ...this.#dropped };
+  }
 
   push(value, bytes) {
     if (this.#end) return;
@@ -64,7 +66,10 @@ export class Inbox {
       this.finish(error);
       this.#owner.overflowed(error, this.#limits);
     }
-    this.#owner.dropped(dropped.map((message) => message.value), sum);
+    this.#owner.dropped(
+      dropped.map((message) => message.value),
+      sum,
+    );
   }
 
   /** No more messages will come; those kept can still be read. */
@@ -126,7 +131,9 @@ class MessageIterator {
     this.#inbox = inbox;
   }
 
-  get dropped() { return this.#inbox.dropped; }
+  get dropped() {
+    return this.#inbox.dropped;
+  }
 
   // Not `async`: that would delay a loop by three microtasks per message.
   next(options = undefined) {
@@ -142,7 +149,9 @@ class MessageIterator {
     return { value, done: true };
   }
 
-  [Symbol.asyncIterator]() { return this; }
+  [Symbol.asyncIterator]() {
+    return this;
+  }
 
   async [asyncDispose]() {
     this.#inbox.cancel();

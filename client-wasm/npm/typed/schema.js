@@ -34,7 +34,11 @@ function output(result, what) {
   const { issues } = result;
   if (issues === undefined || issues === null) return result.value;
   const count = `${issues.length} issue${issues.length === 1 ? '' : 's'}`;
-  throw new MessageError('invalid-message', `the schema refuses ${what}, with ${count}${isDevelopment() ? firstOf(issues) : ''}`, { issues });
+  throw new MessageError(
+    'invalid-message',
+    `the schema refuses ${what}, with ${count}${isDevelopment() ? firstOf(issues) : ''}`,
+    { issues },
+  );
 }
 
 /**

@@ -8,5 +8,7 @@ export function isThenable(value) {
 
 /** The promise's value; a rejection goes through `toError`. */
 export function rejectAs(promise, toError) {
-  return Promise.resolve(promise).catch((thrown) => { throw toError(thrown); });
+  return Promise.resolve(promise).catch((thrown) => {
+    throw toError(thrown);
+  });
 }

@@ -8,26 +8,29 @@ import { orAborted } from './waiting.js';
  * @param ended - called when the stream ends: it was cancelled, has failed, or everything has been read
  */
 export function readableOf(messages, ended) {
-  return new ReadableStream({
-    async pull(controller) {
-      try {
-        const { value, done } = await messages.next();
-        if (!done) {
-          controller.enqueue(value);
-          return;
+  return new ReadableStream(
+    {
+      async pull(controller) {
+        try {
+          const { value, done } = await messages.next();
+          if (!done) {
+            controller.enqueue(value);
+            return;
+          }
+        } catch (error) {
+          ended();
+          throw error;
         }
-      } catch (error) {
         ended();
-        throw error;
-      }
-      ended();
-      controller.close();
+        controller.close();
+      },
+      async cancel() {
+        ended();
+        await messages.return();
+      },
     },
-    async cancel() {
-      ended();
-      await messages.return();
-    },
-  }, { highWaterMark: 0 });
+    { highWaterMark: 0 },
+  );
 }
 
 /**
@@ -38,28 +41,31 @@ export function readableOf(messages, ended) {
  */
 export function writableOf(socket, failed) {
   let controller;
-  const writable = new WritableStream({
-    start(given) {
-      controller = given;
+  const writable = new WritableStream(
+    {
+      start(given) {
+        controller = given;
+      },
+      async write(message) {
+        const { signal } = controller;
+        try {
+          await socket.drained({ signal });
+          // A schema may never settle; that must not keep the stream from ending.
+          await orAborted(signal, socket.send(message));
+          await socket.drained({ signal });
+        } catch (error) {
+          failed();
+          throw error;
+        }
+      },
+      close() {
+        socket.close();
+      },
+      abort() {
+        socket.close();
+      },
     },
-    async write(message) {
-      const { signal } = controller;
-      try {
-        await socket.drained({ signal });
-        // A schema may never settle; that must not keep the stream from ending.
-        await orAborted(signal, socket.send(message));
-        await socket.drained({ signal });
-      } catch (error) {
-        failed();
-        throw error;
-      }
-    },
-    close() {
-      socket.close();
-    },
-    abort() {
-      socket.close();
-    },
-  }, { highWaterMark: 1 });
+    { highWaterMark: 1 },
+  );
   return { writable, end: (error) => controller.error(error) };
 }

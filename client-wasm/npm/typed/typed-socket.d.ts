@@ -4,8 +4,13 @@ import type { Codec } from './codec.js';
 import type { MessageError } from './errors.js';
 import type { StandardSchema } from './schema.js';
 import type {
-  DroppedEvent, ReconnectingWebSocket, ReconnectingWebSocketEventMap, ReconnectingWebSocketOptions,
-  SendOptions, Snapshot, UrlSource,
+  DroppedEvent,
+  ReconnectingWebSocket,
+  ReconnectingWebSocketEventMap,
+  ReconnectingWebSocketOptions,
+  SendOptions,
+  Snapshot,
+  UrlSource,
 } from '../websocket.js';
 
 /**
@@ -60,10 +65,21 @@ export interface InvalidEvent extends Event {
  */
 export type TypedDroppedEvent<In = unknown, Out = unknown> =
   | DroppedEvent<Out>
-  | (Event & { readonly reason: 'inbox-full'; readonly messages: readonly In[]; readonly omitted: 0; readonly bytes: number })
-  | (Event & { readonly reason: 'not-decoded'; readonly messages: readonly (string | ArrayBuffer)[]; readonly omitted: 0; readonly bytes: number });
+  | (Event & {
+      readonly reason: 'inbox-full';
+      readonly messages: readonly In[];
+      readonly omitted: 0;
+      readonly bytes: number;
+    })
+  | (Event & {
+      readonly reason: 'not-decoded';
+      readonly messages: readonly (string | ArrayBuffer)[];
+      readonly omitted: 0;
+      readonly bytes: number;
+    });
 
-export interface TypedSocketEventMap<In = unknown, Out = unknown> extends Omit<ReconnectingWebSocketEventMap, 'message' | 'dropped'> {
+export interface TypedSocketEventMap<In = unknown, Out = unknown>
+  extends Omit<ReconnectingWebSocketEventMap, 'message' | 'dropped'> {
   message: MessageEvent<In>;
   invalid: InvalidEvent;
   dropped: TypedDroppedEvent<In, Out>;
@@ -91,12 +107,25 @@ export interface MessageIterator<In = unknown> extends AsyncIterator<In, undefin
 }
 
 /** The members that it shares with `ReconnectingWebSocket`. */
-export interface TypedSocket<Out = unknown, In = unknown> extends Pick<
-  ReconnectingWebSocket,
-  | 'CONNECTING' | 'OPEN' | 'CLOSING' | 'CLOSED'
-  | 'url' | 'protocol' | 'extensions' | 'readyState' | 'bufferedAmount' | 'state' | 'close' | 'suspend' | 'resume'
-  | 'reconnect' | 'ready'
-> {}
+export interface TypedSocket<Out = unknown, In = unknown>
+  extends Pick<
+    ReconnectingWebSocket,
+    | 'CONNECTING'
+    | 'OPEN'
+    | 'CLOSING'
+    | 'CLOSED'
+    | 'url'
+    | 'protocol'
+    | 'extensions'
+    | 'readyState'
+    | 'bufferedAmount'
+    | 'state'
+    | 'close'
+    | 'suspend'
+    | 'resume'
+    | 'reconnect'
+    | 'ready'
+  > {}
 
 /**
  * A socket that stays connected, and whose messages are values rather than text and bytes: it sends `Out` and receives
@@ -146,11 +175,14 @@ export class TypedSocket<Out = unknown, In = unknown> extends EventTarget {
   );
   constructor(
     url: UrlSource,
-    options?: (TypedSocketOptions & {
-      codec?: Codec<Out, In> | undefined;
-      incoming?: undefined;
-      outgoing?: undefined;
-    }) | null | undefined,
+    options?:
+      | (TypedSocketOptions & {
+          codec?: Codec<Out, In> | undefined;
+          incoming?: undefined;
+          outgoing?: undefined;
+        })
+      | null
+      | undefined,
   );
 
   static readonly CONNECTING: 0;

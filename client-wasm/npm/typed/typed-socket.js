@@ -12,7 +12,15 @@ import { asyncDispose, dispose } from './symbols.js';
 import { Conditions, Turns, abortable, hush, toSignal } from './waiting.js';
 import { ReconnectingWebSocket, inner } from '../loader.js';
 import {
-  OPTION_NAMES, checkRoom, defineHandlers, dictionary, dispatch, plainEvent, report, toNumber, wrongKind,
+  OPTION_NAMES,
+  checkRoom,
+  defineHandlers,
+  dictionary,
+  dispatch,
+  plainEvent,
+  report,
+  toNumber,
+  wrongKind,
 } from '../wasm/steady_socket_wasm.js';
 
 const OWN_OPTIONS = ['codec', 'incoming', 'outgoing', 'buffer'];
@@ -64,7 +72,9 @@ export class TypedSocket extends ReconnectingWebSocket {
   constructor(url, options = undefined) {
     if (arguments.length === 0) throw new TypeError(`${CLASS}: the URL is missing`);
     if (isProtocols(options) || (arguments[2] ?? null) !== null) {
-      throw new TypeError(`${CLASS}: the options are the second argument, and the sub-protocols one of them: { protocols }`);
+      throw new TypeError(
+        `${CLASS}: the options are the second argument, and the sub-protocols one of them: { protocols }`,
+      );
     }
     const given = dictionary(CLASS, options, 'the options', [...OWN_OPTIONS, ...OPTION_NAMES]);
     const { codec, incoming, outgoing, buffer, ...rest } = given;
@@ -87,7 +97,9 @@ export class TypedSocket extends ReconnectingWebSocket {
 
   // --- Overrides of the parent class
 
-  get binaryType() { return 'arraybuffer'; }
+  get binaryType() {
+    return 'arraybuffer';
+  }
 
   set binaryType(_) {
     throw new TypeError(`${CLASS}: binaryType cannot be set; the codec is given binary messages as ArrayBuffer`);
@@ -138,16 +150,23 @@ export class TypedSocket extends ReconnectingWebSocket {
     const failing = this.#failing;
     if (this.#unsent === 0) {
       const encoded = this.#encode(message);
-      return isThenable(encoded) ? this.#follow(this.#sendLater(encoded, options, message, failing)) : this.#sendEncoded(encoded, options, message);
+      return isThenable(encoded)
+        ? this.#follow(this.#sendLater(encoded, options, message, failing))
+        : this.#sendEncoded(encoded, options, message);
     }
     const limit = inner.limit(this, 'maxQueuedMessages');
     if (this.#unsent > limit) {
-      throw new DOMException(`${CLASS}: ${this.#unsent} messages wait for the schema or the codec already`, 'QuotaExceededError');
+      throw new DOMException(
+        `${CLASS}: ${this.#unsent} messages wait for the schema or the codec already`,
+        'QuotaExceededError',
+      );
     }
-    return this.#follow(this.#lastSent.then(() => {
-      if (this.#failing === failing) return this.#sendLater(this.#encode(message), options, message, failing);
-      return undefined;
-    }));
+    return this.#follow(
+      this.#lastSent.then(() => {
+        if (this.#failing === failing) return this.#sendLater(this.#encode(message), options, message, failing);
+        return undefined;
+      }),
+    );
   }
 
   /** Validates and encodes; returns a promise if that takes time. */
@@ -176,10 +195,13 @@ export class TypedSocket extends ReconnectingWebSocket {
     signal?.throwIfAborted();
     this.#throwIfEnded();
     if (holdsAtMost(high - 1)) return;
-    await this.#conditions.until(() => {
-      this.#throwIfEnded();
-      return holdsAtMost(low);
-    }, { signal, polled: true });
+    await this.#conditions.until(
+      () => {
+        this.#throwIfEnded();
+        return holdsAtMost(low);
+      },
+      { signal, polled: true },
+    );
   }
 
   get writable() {
@@ -231,7 +253,9 @@ export class TypedSocket extends ReconnectingWebSocket {
     const signal = toSignal('messages', options, ['signal', 'buffer']);
     const inbox = new Inbox(toLimits(options?.buffer, this.#buffer), {
       dropped: (messages, bytes) => this.#tellUnread('inbox-full', messages, bytes),
-      overflowed: (error, limits) => { if (limits.overflow === 'close') this.#closeFull(error); },
+      overflowed: (error, limits) => {
+        if (limits.overflow === 'close') this.#closeFull(error);
+      },
       left: () => {
         this.#inboxes = this.#inboxes.filter((other) => other !== inbox);
         signal?.removeEventListener('abort', onAbort);
@@ -249,7 +273,9 @@ export class TypedSocket extends ReconnectingWebSocket {
     return inbox.iterator;
   }
 
-  [Symbol.asyncIterator]() { return this.messages(); }
+  [Symbol.asyncIterator]() {
+    return this.messages();
+  }
 
   forEach(handler, options = undefined) {
     try {
@@ -343,7 +369,11 @@ export class TypedSocket extends ReconnectingWebSocket {
     const { dropped, failed } = overflow;
     if (failed) this.#failUndecoded();
     const sum = dropped.reduce((total, message) => total + message.bytes, 0);
-    this.#tellUnread('not-decoded', dropped.map(({ value }) => value), sum);
+    this.#tellUnread(
+      'not-decoded',
+      dropped.map(({ value }) => value),
+      sum,
+    );
   }
 
   /** Decodes, validates and delivers one message. It never throws, and returns a promise if it takes time. */
@@ -432,7 +462,11 @@ export class TypedSocket extends ReconnectingWebSocket {
     const lost = [{ value: data, bytes }];
     this.#decoding = null;
     while (this.#undecoded.length > 0) lost.push(this.#undecoded.shift());
-    this.#tellUnread('not-decoded', lost.map(({ value }) => value), lost.reduce((sum, message) => sum + message.bytes, 0));
+    this.#tellUnread(
+      'not-decoded',
+      lost.map(({ value }) => value),
+      lost.reduce((sum, message) => sum + message.bytes, 0),
+    );
     if (this.#end) this.#finish();
   }
 
@@ -487,7 +521,9 @@ export class TypedSocket extends ReconnectingWebSocket {
     this.close();
     if (isOver()) return;
     await new Promise((resolve) => {
-      super.addEventListener('close', () => { if (isOver()) resolve(); });
+      super.addEventListener('close', () => {
+        if (isOver()) resolve();
+      });
     });
   }
 
@@ -541,17 +577,31 @@ function isProtocols(value) {
 }
 
 function toCodec(codec = json) {
-  const isCodec = typeof codec === 'object' && codec !== null && typeof codec.encode === 'function' && typeof codec.decode === 'function';
+  const isCodec =
+    typeof codec === 'object' &&
+    codec !== null &&
+    typeof codec.encode === 'function' &&
+    typeof codec.decode === 'function';
   if (!isCodec) {
-    throw wrongKind(CLASS, 'option codec', codec, 'json, the msgpack of steady-socket/msgpack, or an object with the functions encode and decode');
+    throw wrongKind(
+      CLASS,
+      'option codec',
+      codec,
+      'json, the msgpack of steady-socket/msgpack, or an object with the functions encode and decode',
+    );
   }
   return codec;
 }
 
 /** Validates the limits of what may wait to be read; `base` has the defaults. */
 function toLimits(given, base) {
-  const { messages = base.messages, bytes = base.bytes, overflow = base.overflow } = dictionary(CLASS, given, 'option buffer', Object.keys(base));
-  const whole = (name, unit, value) => toNumber(CLASS, { name, kind: 'whole', unit, min: 1, max: MOST, unlimited: false }, value);
+  const {
+    messages = base.messages,
+    bytes = base.bytes,
+    overflow = base.overflow,
+  } = dictionary(CLASS, given, 'option buffer', Object.keys(base));
+  const whole = (name, unit, value) =>
+    toNumber(CLASS, { name, kind: 'whole', unit, min: 1, max: MOST, unlimited: false }, value);
   toNumber(CLASS, { name: 'buffer.overflow', kind: 'choice', choices: OVERFLOWS }, overflow);
   return { messages: whole('buffer.messages', '', messages), bytes: whole('buffer.bytes', ' bytes', bytes), overflow };
 }
@@ -565,7 +615,10 @@ function toSendable(data) {
   if (typeof data === 'string' || ArrayBuffer.isView(data)) return data;
   const tag = Object.prototype.toString.call(data).slice('[object '.length, -1);
   if (SENDABLE.includes(tag)) return data;
-  throw new MessageError('encode-failed', 'the codec did not encode the message as a string, a buffer, a view or a Blob');
+  throw new MessageError(
+    'encode-failed',
+    'the codec did not encode the message as a string, a buffer, a view or a Blob',
+  );
 }
 
 /** This package's codecs say what was wrong; exceptions of other codecs may quote the message. */

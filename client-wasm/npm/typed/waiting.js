@@ -55,7 +55,9 @@ export function abortable(signal, begin) {
 
 /** The promise's result, or a rejection with the signal's reason if that aborts first. */
 export function orAborted(signal, promise) {
-  return abortable(signal, (resolve, reject) => { Promise.resolve(promise).then(resolve, reject); });
+  return abortable(signal, (resolve, reject) => {
+    Promise.resolve(promise).then(resolve, reject);
+  });
 }
 
 /** Marks a promise as handled: its rejection is reported elsewhere, too, so nothing need wait for it. */
@@ -152,7 +154,11 @@ export class Turns {
   giveWay() {
     if (!this.#next) {
       this.#began = now();
-      this.#next = new Promise((resolve) => { later(resolve); }).then(() => { this.#next = null; });
+      this.#next = new Promise((resolve) => {
+        later(resolve);
+      }).then(() => {
+        this.#next = null;
+      });
     }
     return now() - this.#began > LONGEST_TASK ? this.#next : undefined;
   }

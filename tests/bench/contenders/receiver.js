@@ -19,7 +19,12 @@ export function counter(valueOf, onMessage) {
     digest = step(digest, valueOf(message));
   };
   return {
-    take: onMessage ? (message) => { take(message); onMessage(); } : take,
+    take: onMessage
+      ? (message) => {
+          take(message);
+          onMessage();
+        }
+      : take,
     received: () => ({ count, digest }),
   };
 }
@@ -27,8 +32,10 @@ export function counter(valueOf, onMessage) {
 /** What an event's data adds to the digest if the program itself decodes it. */
 export function valueOfData({ kind, shape }) {
   switch (kind) {
-    case 'text': return textValue;
-    case 'binary': return (data) => bytesValue(new Uint8Array(data));
+    case 'text':
+      return textValue;
+    case 'binary':
+      return (data) => bytesValue(new Uint8Array(data));
     case 'json': {
       const value = shapeValues[shape];
       return (data) => value(JSON.parse(data));
@@ -46,15 +53,18 @@ export function sender(socket, { kind }, messages) {
   const values = messages.map(({ value }) => value);
   const { length } = messages;
   switch (kind) {
-    case 'json': return (count) => {
-      for (let index = 0; index < count; index += 1) socket.send(JSON.stringify(values[index % length]));
-    };
-    case 'msgpack': return (count) => {
-      for (let index = 0; index < count; index += 1) socket.send(encode(values[index % length]));
-    };
-    default: return (count) => {
-      for (let index = 0; index < count; index += 1) socket.send(wires[index % length]);
-    };
+    case 'json':
+      return (count) => {
+        for (let index = 0; index < count; index += 1) socket.send(JSON.stringify(values[index % length]));
+      };
+    case 'msgpack':
+      return (count) => {
+        for (let index = 0; index < count; index += 1) socket.send(encode(values[index % length]));
+      };
+    default:
+      return (count) => {
+        for (let index = 0; index < count; index += 1) socket.send(wires[index % length]);
+      };
   }
 }
 
@@ -65,9 +75,13 @@ const PATIENCE = 30_000;
 export function opened(socket) {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => reject(new Error(`not open within ${PATIENCE} ms`)), PATIENCE);
-    socket.addEventListener('open', () => {
-      clearTimeout(timer);
-      resolve();
-    }, { once: true });
+    socket.addEventListener(
+      'open',
+      () => {
+        clearTimeout(timer);
+        resolve();
+      },
+      { once: true },
+    );
   });
 }

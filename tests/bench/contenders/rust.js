@@ -63,16 +63,30 @@ function rust({ name, crate, msgpack = null, package: of, takes = () => true, by
 
 const receives = ({ direction }) => direction !== 'send';
 
-const STEADY_SOCKET = { crate: 'contender-steady-socket', msgpack: 'contender-steady-socket-msgpack', package: 'steady-socket' };
+const STEADY_SOCKET = {
+  crate: 'contender-steady-socket',
+  msgpack: 'contender-steady-socket-msgpack',
+  package: 'steady-socket',
+};
 
 export const rustClients = [
   rust({ ...STEADY_SOCKET, name: 'steady-socket in Rust', reconnects: true }),
   rust({ ...STEADY_SOCKET, name: 'steady-socket in Rust, handler', byHandler: true, takes: receives }),
   // Not a client: the least that a handler in Rust costs.
-  rust({ name: 'web-sys, handler', crate: 'contender-web-sys', package: 'web-sys', byHandler: true, takes: ({ direction }) => direction === 'receive' }),
+  rust({
+    name: 'web-sys, handler',
+    crate: 'contender-web-sys',
+    package: 'web-sys',
+    byHandler: true,
+    takes: ({ direction }) => direction === 'receive',
+  }),
   rust({ name: 'gloo-net', crate: 'contender-gloo-net', package: 'gloo-net' }),
   rust({ name: 'ws_stream_wasm', crate: 'contender-ws-stream-wasm', package: 'ws_stream_wasm' }),
-  rust({ name: 'tokio-tungstenite-wasm', crate: 'contender-tokio-tungstenite-wasm', package: 'tokio-tungstenite-wasm' }),
+  rust({
+    name: 'tokio-tungstenite-wasm',
+    crate: 'contender-tokio-tungstenite-wasm',
+    package: 'tokio-tungstenite-wasm',
+  }),
   rust({
     name: 'reconnecting-websocket (crate)',
     crate: 'contender-reconnecting-websocket',

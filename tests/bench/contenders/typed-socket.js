@@ -11,17 +11,23 @@ const asItIs = { encode: (message) => message, decode: (data) => data };
 
 function codecOf({ kind }) {
   switch (kind) {
-    case 'json': return {};
-    case 'msgpack': return { codec: msgpack };
-    default: return { codec: asItIs };
+    case 'json':
+      return {};
+    case 'msgpack':
+      return { codec: msgpack };
+    default:
+      return { codec: asItIs };
   }
 }
 
 function valueOf({ kind, shape }) {
   switch (kind) {
-    case 'text': return textValue;
-    case 'binary': return (data) => bytesValue(new Uint8Array(data));
-    default: return shapeValues[shape];
+    case 'text':
+      return textValue;
+    case 'binary':
+      return (data) => bytesValue(new Uint8Array(data));
+    default:
+      return shapeValues[shape];
   }
 }
 
@@ -58,7 +64,10 @@ const unread = {
     await opened(socket);
     return {
       // All messages received were dropped, except those that the limits allow to be kept.
-      received: () => ({ count: Math.min(socket.snapshot().messagesReceived, messages.dropped.messages + 1_000), digest: 0 }),
+      received: () => ({
+        count: Math.min(socket.snapshot().messagesReceived, messages.dropped.messages + 1_000),
+        digest: 0,
+      }),
       send: () => {},
       close: () => socket.close(),
     };
@@ -67,7 +76,21 @@ const unread = {
 
 export const typedSockets = [
   unread,
-  typed('typed handler', (socket, take) => { socket.forEach(take); }, { sends: true }),
-  typed('typed event', (socket, take) => { socket.onmessage = (event) => take(event.data); }),
-  typed('iteration', async (socket, take) => { for await (const message of socket) take(message); }, { later: true }),
+  typed(
+    'typed handler',
+    (socket, take) => {
+      socket.forEach(take);
+    },
+    { sends: true },
+  ),
+  typed('typed event', (socket, take) => {
+    socket.onmessage = (event) => take(event.data);
+  }),
+  typed(
+    'iteration',
+    async (socket, take) => {
+      for await (const message of socket) take(message);
+    },
+    { later: true },
+  ),
 ];

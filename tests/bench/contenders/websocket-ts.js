@@ -19,7 +19,9 @@ export const websocketTs = {
       .onOpen(() => onOpen?.())
       .build();
     socket.binaryType = 'arraybuffer';
-    await new Promise((resolve) => { socket.addEventListener(WebsocketEvent.open, resolve); });
+    await new Promise((resolve) => {
+      socket.addEventListener(WebsocketEvent.open, resolve);
+    });
     return { received, send: sender(socket, task, messages), close: () => socket.close() };
   },
 };

@@ -5,7 +5,19 @@ import { readFile } from 'node:fs/promises';
 import { NEEDED, figure, widthOf } from './statistics.mjs';
 
 /** The fields of a budget; the README of the parent folder explains them. */
-const FIELDS = ['id', 'description', 'part', 'case', 'kind', 'numerator', 'denominator', 'baseline', 'atMost', 'atLeast', 'floor'];
+const FIELDS = [
+  'id',
+  'description',
+  'part',
+  'case',
+  'kind',
+  'numerator',
+  'denominator',
+  'baseline',
+  'atMost',
+  'atLeast',
+  'floor',
+];
 
 /** Reads the budgets; throws if any is invalid. */
 export async function readBudgets(file = new URL('../budgets.json', import.meta.url)) {
@@ -18,7 +30,8 @@ export function checked(budgets) {
   for (const budget of budgets) {
     const name = `the budget ${budget.id}`;
     const unknown = Object.keys(budget).filter((field) => !FIELDS.includes(field));
-    if (unknown.length > 0) throw new Error(`${name} has the field ${unknown.join(', ')}; the fields are ${FIELDS.join(', ')}`);
+    if (unknown.length > 0)
+      throw new Error(`${name} has the field ${unknown.join(', ')}; the fields are ${FIELDS.join(', ')}`);
     for (const field of ['id', 'description', 'case']) {
       if (typeof budget[field] !== 'string' || budget[field] === '') throw new Error(`${name} has no ${field}`);
     }
@@ -33,7 +46,8 @@ export function checked(budgets) {
       }
     }
     const limits = [budget.atMost, budget.atLeast].filter((limit) => limit !== undefined);
-    if (limits.length !== 1 || !Number.isFinite(limits[0])) throw new Error(`${name} takes one of atMost and atLeast, a number`);
+    if (limits.length !== 1 || !Number.isFinite(limits[0]))
+      throw new Error(`${name} takes one of atMost and atLeast, a number`);
   }
   return budgets;
 }
@@ -78,9 +92,10 @@ function verdict({ kind, atMost, atLeast }, { value, low, high }) {
 export function budgetTable(judgements) {
   const rows = judgements.map(({ budget, verdict: word, value, low, high, rounds, missing }) => {
     const limit = budget.atMost === undefined ? `≥ ${number(budget.atLeast)}` : `≤ ${number(budget.atMost)}`;
-    const measured = word === 'not measured'
-      ? `no samples of ${missing}`
-      : `${number(value)}${low === high ? '' : ` [${number(low)}, ${number(high)}]`}`;
+    const measured =
+      word === 'not measured'
+        ? `no samples of ${missing}`
+        : `${number(value)}${low === high ? '' : ` [${number(low)}, ${number(high)}]`}`;
     return [budget.id, limit, measured, rounds === undefined ? '' : String(rounds), word];
   });
   return [['budget', 'limit', 'measured [95 %]', 'rounds', 'verdict'], ...rows];

@@ -52,16 +52,32 @@ Counted by callgrind, whatever else the machine does, with criterion's times bes
 
 /** The cases that have a plot: part, case, title; `added` plots the cost added to a bare `WebSocket`. */
 const PLOTS = [
-  { part: 1, name: 'receive/text/16', title: 'Receiving 16 B of text: added to a bare handler', added: true, file: 'receive-text' },
+  {
+    part: 1,
+    name: 'receive/text/16',
+    title: 'Receiving 16 B of text: added to a bare handler',
+    added: true,
+    file: 'receive-text',
+  },
   { part: 1, name: 'receive/json/book-100', title: 'Receiving 100 B of JSON, decoded', file: 'receive-json-100' },
   { part: 1, name: 'receive/json/chat-1024', title: 'Receiving 1 KiB of JSON, decoded', file: 'receive-json-1024' },
   { part: 1, name: 'send/binary/64', title: 'Sending 64 B of bytes', file: 'send-binary' },
-  { part: 1, name: 'send on a real socket/text/16', title: 'The call of send on a real socket, 16 B of text', file: 'send-real' },
+  {
+    part: 1,
+    name: 'send on a real socket/text/16',
+    title: 'The call of send on a real socket, 16 B of text',
+    file: 'send-real',
+  },
   { part: 2, name: 'echo rate/text/16', title: 'Round trips per second (more is better)', file: 'echo-rate' },
   { part: 2, name: 'echo latency p50/text/16', title: 'Echo latency, p50', file: 'echo-latency' },
   { part: 2, name: 'first greeting/text', title: 'From construction to the first greeting', file: 'first-greeting' },
   { part: 3, name: 'npm bundle/gzip', title: 'npm packages, bundled and minified, gzip -9', file: 'size-npm' },
-  { part: 3, name: 'hello program/gzip', title: 'The hello program in Rust, wasm and glue, gzip -9', file: 'size-rust' },
+  {
+    part: 3,
+    name: 'hello program/gzip',
+    title: 'The hello program in Rust, wasm and glue, gzip -9',
+    file: 'size-rust',
+  },
   { part: 4, name: '1,000 sockets on the stub/heap each', title: 'JavaScript heap of a socket', file: 'heap' },
 ];
 
@@ -101,16 +117,22 @@ function groupTable({ part, columns }) {
       ...columns.map(({ name, rows }) => {
         const samples = samplesOf(rows, contender);
         if (!samples) return '–';
-        return GROWING.test(name) ? growthCell(samples) : cell(samples, part === 1 && contender !== 'bare' ? samplesOf(rows, 'bare') : undefined);
+        return GROWING.test(name)
+          ? growthCell(samples)
+          : cell(samples, part === 1 && contender !== 'bare' ? samplesOf(rows, 'bare') : undefined);
       }),
     ]);
-  const head = ['', ...columns.map(({ column, rows }) => (column === rows[0].unit ? column : `${column}, ${rows[0].unit}`))];
+  const head = [
+    '',
+    ...columns.map(({ column, rows }) => (column === rows[0].unit ? column : `${column}, ${rows[0].unit}`)),
+  ];
   return markdownTable([head, ...body]);
 }
 
 function cell(samples, bare) {
   const { median: middle, low, high } = summary(samples);
-  const spread = samples.length > 1 && middle !== 0 ? ` ±${Math.round(((high - low) / 2 / Math.abs(middle)) * 100)} %` : '';
+  const spread =
+    samples.length > 1 && middle !== 0 ? ` ±${Math.round(((high - low) / 2 / Math.abs(middle)) * 100)} %` : '';
   if (!bare) return `${number(middle)}${spread}`;
   const added = median(samples.map((sample, round) => sample - bare[round]));
   return `${number(middle)}${spread} (${added < 0 ? '−' : '+'}${number(Math.abs(added))})`;
@@ -143,15 +165,29 @@ export function documentation(results, judged) {
 This library and its alternatives, all measured in one run. \`cargo xtask bench --write\` generates this page;
 [tests/bench](../tests/bench/README.md) describes each figure and how it is measured. Compare figures within this page,
 not with those of another machine or another day. Tables list the best first, be it a peer or this library.`,
-    markdownTable([['machine', ''], ...Object.entries(machine).map(([name, value]) => [name, String(value)]), ['measured', started]], { texts: true }),
+    markdownTable(
+      [
+        ['machine', ''],
+        ...Object.entries(machine).map(([name, value]) => [name, String(value)]),
+        ['measured', started],
+      ],
+      { texts: true },
+    ),
     markdownTable([['version of', ''], ...Object.entries(versions)], { texts: true }),
     `## Budgets
 
 \`cargo xtask bench --check\` and \`cargo xtask size --check\` enforce these. A ratio is followed by its 95 % interval.`,
-    markdownTable(budgetTable(judged).map(([, ...cells], index) => [index === 0 ? 'budget' : judged[index - 1].budget.description, ...cells])),
+    markdownTable(
+      budgetTable(judged).map(([, ...cells], index) => [
+        index === 0 ? 'budget' : judged[index - 1].budget.description,
+        ...cells,
+      ]),
+    ),
     ...judged.filter(({ budget }) => budget.floor).map(({ budget }) => `**${budget.description}**: ${budget.floor}`),
     ...sections,
-  ].filter(Boolean).join('\n\n')}\n`;
+  ]
+    .filter(Boolean)
+    .join('\n\n')}\n`;
   return files;
 }
 
@@ -163,7 +199,11 @@ function plotOf({ part, name, title, added }, measurements) {
   const rows = found.rows
     .filter(({ contender }) => !(added && contender === 'bare'))
     .map(({ contender, samples }) => {
-      const { median: value, low, high } = summary(added ? samples.map((sample, round) => sample - bare[round]) : samples);
+      const {
+        median: value,
+        low,
+        high,
+      } = summary(added ? samples.map((sample, round) => sample - bare[round]) : samples);
       return { name: contender, value, low, high, own: isOwn(contender) };
     })
     .sort((left, right) => betterFirst(unit, left.value, right.value));
@@ -175,5 +215,6 @@ export async function writeDocumentation(docs, results, judged) {
   const folder = path.join(docs, 'benchmarks');
   await rm(folder, { recursive: true, force: true });
   await mkdir(folder, { recursive: true });
-  for (const [file, text] of Object.entries(documentation(results, judged))) await writeFile(path.join(docs, file), text);
+  for (const [file, text] of Object.entries(documentation(results, judged)))
+    await writeFile(path.join(docs, file), text);
 }

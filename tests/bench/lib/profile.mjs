@@ -11,7 +11,11 @@ const CAUSES = [
   ['nothing: idle, the browser itself', ({ name }) => name === '(idle)' || name === '(program)'],
   ['collecting garbage', ({ name }) => name === '(garbage collector)'],
   ['serde', ({ name, isWasm }) => isWasm && /serde|Deserialize|Serialize/.test(name)],
-  ['allocating', ({ name, isWasm }) => isWasm && /dlmalloc|rlsf|__(rust|rustc|wbindgen)_?(alloc|malloc|realloc|free|dealloc)|__rust_/.test(name)],
+  [
+    'allocating',
+    ({ name, isWasm }) =>
+      isWasm && /dlmalloc|rlsf|__(rust|rustc|wbindgen)_?(alloc|malloc|realloc|free|dealloc)|__rust_/.test(name),
+  ],
   ['steady-socket in WebAssembly', ({ name, isWasm }) => isWasm && name.includes('steady_socket')],
   ['other WebAssembly', ({ isWasm }) => isWasm],
   ['the glue of wasm-bindgen', ({ file }) => file.startsWith('contender-')],
@@ -30,7 +34,9 @@ export async function profile(page, run) {
   await cdp.send('Profiler.setSamplingInterval', { interval: INTERVAL });
   await cdp.send('Profiler.start');
   await run();
-  const { profile: { nodes, samples, timeDeltas } } = await cdp.send('Profiler.stop');
+  const {
+    profile: { nodes, samples, timeDeltas },
+  } = await cdp.send('Profiler.stop');
   await cdp.detach();
   const times = new Map();
   samples.forEach((id, index) => times.set(id, (times.get(id) ?? 0) + timeDeltas[index]));
@@ -42,7 +48,10 @@ export function shares(nodes) {
   const all = nodes.reduce((sum, { time }) => sum + time, 0);
   const causes = new Map();
   const functions = new Map();
-  for (const { callFrame: { functionName, url }, time } of nodes) {
+  for (const {
+    callFrame: { functionName, url },
+    time,
+  } of nodes) {
     const file = url.slice(url.lastIndexOf('/') + 1);
     const one = { name: functionName || '(without a name)', file, isWasm: file.endsWith('.wasm') };
     const [cause] = CAUSES.find(([, fits]) => fits(one));
@@ -57,5 +66,8 @@ export function shares(nodes) {
 /** Rows for a table. */
 export function profileTables(title, { causes, functions }) {
   const rows = (list) => list.map(([name, share]) => [name, `${(100 * share).toFixed(1)} %`]);
-  return [[[title, 'of the time'], ...rows(causes)], [['function', 'of the time'], ...rows(functions)]];
+  return [
+    [[title, 'of the time'], ...rows(causes)],
+    [['function', 'of the time'], ...rows(functions)],
+  ];
 }

@@ -16,7 +16,9 @@ export class Results {
     this.machine = machine;
   }
 
-  get measurements() { return [...this.#measurements.values()]; }
+  get measurements() {
+    return [...this.#measurements.values()];
+  }
 
   /** Adds a measurement, or the samples of further rounds to an existing one. */
   add({ part, case: name, contender, unit, samples, note }) {
@@ -24,7 +26,14 @@ export class Results {
     const key = JSON.stringify([part, name, contender]);
     const known = this.#measurements.get(key);
     if (!known) {
-      this.#measurements.set(key, { part, case: name, contender, unit, samples: [...samples], ...(note ? { note } : {}) });
+      this.#measurements.set(key, {
+        part,
+        case: name,
+        contender,
+        unit,
+        samples: [...samples],
+        ...(note ? { note } : {}),
+      });
       return;
     }
     if (known.unit !== unit) throw new Error(`${key} is measured in ${known.unit}, not in ${unit}`);
@@ -68,10 +77,12 @@ function check(measurement) {
   const { part, case: name, contender, unit, samples, note } = measurement;
   const wrong = [
     Number.isInteger(part) && part >= 1 ? '' : `part is ${part}, not a whole number`,
-    ...Object.entries({ case: name, contender, unit }).map(([field, value]) => (
-      typeof value === 'string' && value !== '' ? '' : `${field} is ${value}, not a text`
-    )),
-    Array.isArray(samples) && samples.length > 0 && samples.every(Number.isFinite) ? '' : 'samples is no list of numbers',
+    ...Object.entries({ case: name, contender, unit }).map(([field, value]) =>
+      typeof value === 'string' && value !== '' ? '' : `${field} is ${value}, not a text`,
+    ),
+    Array.isArray(samples) && samples.length > 0 && samples.every(Number.isFinite)
+      ? ''
+      : 'samples is no list of numbers',
     note === undefined || typeof note === 'string' ? '' : `note is ${note}, not a text`,
   ].filter(Boolean);
   if (wrong.length > 0) throw new Error(`a measurement of ${name} by ${contender}: ${wrong.join('; ')}`);

@@ -30,13 +30,18 @@ export const HELLO = [
 const BUNDLES = [
   own('steady-socket', "export * from './index.js';", { note: 'all but MessagePack' }),
   own('steady-socket, with MessagePack', "export * from './index.js'; export * from './typed/msgpack.js';"),
-  own(
-    'steady-socket/inline, with MessagePack', "export * from './inline.js'; export * from './typed/msgpack.js';",
-    { embedded: true, note: 'with the module in the script' },
-  ),
-  own('steady-socket, typed', "export { TypedSocket } from './index.js';", { note: 'for a program that uses TypedSocket alone' }),
+  own('steady-socket/inline, with MessagePack', "export * from './inline.js'; export * from './typed/msgpack.js';", {
+    embedded: true,
+    note: 'with the module in the script',
+  }),
+  own('steady-socket, typed', "export { TypedSocket } from './index.js';", {
+    note: 'for a program that uses TypedSocket alone',
+  }),
   own('steady-socket/websocket', "export * from './websocket.js';", { note: 'the drop-in class' }),
-  own('steady-socket/websocket/inline', "export * from './websocket-inline.js';", { embedded: true, note: 'with the module in the script' }),
+  own('steady-socket/websocket/inline', "export * from './websocket-inline.js';", {
+    embedded: true,
+    note: 'with the module in the script',
+  }),
   { contender: 'partysocket', program: "export { default } from 'partysocket/ws';", note: 'partysocket/ws' },
   { contender: 'reconnecting-websocket', program: "export { default } from 'reconnecting-websocket';" },
   { contender: 'rews', program: "export * from '@nktkas/rews';" },
@@ -48,9 +53,10 @@ const BUNDLES = [
 const ENCODINGS = {
   raw: (content) => content.length,
   gzip: (content) => gzipSync(content, { level: 9 }).length,
-  brotli: (content) => brotliCompressSync(content, {
-    params: { [constants.BROTLI_PARAM_QUALITY]: constants.BROTLI_MAX_QUALITY },
-  }).length,
+  brotli: (content) =>
+    brotliCompressSync(content, {
+      params: { [constants.BROTLI_PARAM_QUALITY]: constants.BROTLI_MAX_QUALITY },
+    }).length,
 };
 
 /** The tools in this program that determine sizes. */
@@ -71,9 +77,9 @@ export function filesOf(crate) {
  */
 export async function sizes({ peers, rust = true }) {
   const wanted = ({ own = false }) => own || peers;
-  const hello = HELLO.filter((program) => rust && wanted(program)).map(async ({ contender, crate }) => (
-    measurements('hello program', contender, await Promise.all(filesOf(crate).map((file) => readFile(file))))
-  ));
+  const hello = HELLO.filter((program) => rust && wanted(program)).map(async ({ contender, crate }) =>
+    measurements('hello program', contender, await Promise.all(filesOf(crate).map((file) => readFile(file)))),
+  );
   const bundles = BUNDLES.filter(wanted).map(async ({ contender, program, resolveDir, module, note }) => {
     const files = [await bundled(program, resolveDir), ...(module ? [await readFile(module)] : [])];
     return measurements('npm bundle', contender, files, note);

@@ -57,10 +57,9 @@ export function summary(samples) {
  */
 const FIGURES = {
   ratio: ({ numerator, denominator }, rounds) => median(rounds.map((round) => numerator[round] / denominator[round])),
-  added: ({ numerator, denominator, baseline }, rounds) => (
-    median(rounds.map((round) => numerator[round] - baseline[round]))
-    / median(rounds.map((round) => denominator[round] - baseline[round]))
-  ),
+  added: ({ numerator, denominator, baseline }, rounds) =>
+    median(rounds.map((round) => numerator[round] - baseline[round])) /
+    median(rounds.map((round) => denominator[round] - baseline[round])),
   absolute: ({ numerator }, rounds) => median(rounds.map((round) => numerator[round])),
   growth: ({ numerator }, rounds) => growth(numerator, rounds),
 };
@@ -123,7 +122,10 @@ export function figure(kind, samples) {
   const random = generator(rounds);
   const drawn = new Float64Array(RESAMPLES);
   for (let index = 0; index < RESAMPLES; index += 1) {
-    drawn[index] = compute(samples, all.map(() => Math.floor(random() * rounds)));
+    drawn[index] = compute(
+      samples,
+      all.map(() => Math.floor(random() * rounds)),
+    );
   }
   drawn.sort();
   const outside = (1 - LEVEL) / 2;

@@ -36,17 +36,20 @@ export function bars({ title, unit, rows }) {
   const x = (value) => Number((LEFT + (Math.max(value, 0) / most) * (WIDTH - LEFT - RIGHT)).toFixed(1));
   const bottom = TOP + rows.length * ROW;
   const height = bottom + 40;
-  const grid = ticks(most).map((tick) => (
-    `<path d="M${x(tick)} ${TOP}V${bottom}" stroke="${COLOURS.line}"/>`
-    + `<text x="${x(tick)}" y="${bottom + 16}" text-anchor="middle">${number(tick)}</text>`
-  ));
+  const grid = ticks(most).map(
+    (tick) =>
+      `<path d="M${x(tick)} ${TOP}V${bottom}" stroke="${COLOURS.line}"/>` +
+      `<text x="${x(tick)}" y="${bottom + 16}" text-anchor="middle">${number(tick)}</text>`,
+  );
   const lines = rows.map(({ name, value, low, high, own }, index) => {
     const y = TOP + index * ROW;
     const middle = y + ROW / 2;
-    return `<text x="${LEFT - 8}" y="${middle + 4}" text-anchor="end"${own ? ' font-weight="bold"' : ''}>${escaped(name)}</text>`
-      + `<rect x="${LEFT}" y="${y + 4}" width="${Number((x(value) - LEFT).toFixed(1))}" height="${ROW - 8}" fill="${own ? COLOURS.own : COLOURS.other}"/>`
-      + `<path d="M${x(low)} ${middle}H${x(high)}" stroke="${COLOURS.spread}"/>`
-      + `<text x="${x(Math.max(value, high)) + 6}" y="${middle + 4}">${number(value)}</text>`;
+    return (
+      `<text x="${LEFT - 8}" y="${middle + 4}" text-anchor="end"${own ? ' font-weight="bold"' : ''}>${escaped(name)}</text>` +
+      `<rect x="${LEFT}" y="${y + 4}" width="${Number((x(value) - LEFT).toFixed(1))}" height="${ROW - 8}" fill="${own ? COLOURS.own : COLOURS.other}"/>` +
+      `<path d="M${x(low)} ${middle}H${x(high)}" stroke="${COLOURS.spread}"/>` +
+      `<text x="${x(Math.max(value, high)) + 6}" y="${middle + 4}">${number(value)}</text>`
+    );
   });
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" font-family="sans-serif" font-size="12">`,

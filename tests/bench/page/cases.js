@@ -32,7 +32,11 @@ export const STUB_CASES = ['receive', 'send'].flatMap((direction) => [
 export const REAL_SEND = { ...plain('send', 'text', 16), id: 'send on a real socket/text/16' };
 
 /** The messages of the end-to-end cases. */
-const END_TO_END = [['text', 16], ['text', KIB], ['binary', KIB]];
+const END_TO_END = [
+  ['text', 16],
+  ['text', KIB],
+  ['binary', KIB],
+];
 
 /** Messages echoed by a real server. */
 export const ECHO_CASES = END_TO_END.map(([kind, bytes]) => plain('echo', kind, bytes));
@@ -41,9 +45,9 @@ export const ECHO_CASES = END_TO_END.map(([kind, bytes]) => plain('echo', kind, 
  * One-way messages: `in`, many in answer to one request; `out`, one in answer to many. A client both sends and
  * receives, as for an echo.
  */
-export const ONE_WAY_CASES = ['in', 'out'].flatMap((way) => (
-  END_TO_END.map(([kind, bytes]) => ({ ...plain('echo', kind, bytes), id: `${way}/${kind}/${bytes}`, way }))
-));
+export const ONE_WAY_CASES = ['in', 'out'].flatMap((way) =>
+  END_TO_END.map(([kind, bytes]) => ({ ...plain('echo', kind, bytes), id: `${way}/${kind}/${bytes}`, way })),
+);
 
 // --- Messages -----------------------------------------------------------------------------------------------
 
@@ -82,17 +86,18 @@ const SHAPES = {
     }));
   },
   /** A page of a chat: short texts and a nested list. */
-  chat: (bytes, index) => largest(bytes, (count) => ({
-    type: 'page',
-    room: 'general',
-    messages: Array.from({ length: count }, (_, at) => ({
-      id: 1_000 + index + at,
-      from: ['Ada', 'Grace', 'Linus', 'Niklaus'][(index + at) % 4],
-      text: words(count === 1 ? 8 : 12 + ((index + at * 5) % 30), index + at),
-      likes: (index + at) % 10,
-      tags: at % 3 === 0 ? ['new'] : [],
+  chat: (bytes, index) =>
+    largest(bytes, (count) => ({
+      type: 'page',
+      room: 'general',
+      messages: Array.from({ length: count }, (_, at) => ({
+        id: 1_000 + index + at,
+        from: ['Ada', 'Grace', 'Linus', 'Niklaus'][(index + at) % 4],
+        text: words(count === 1 ? 8 : 12 + ((index + at * 5) % 30), index + at),
+        likes: (index + at) % 10,
+        tags: at % 3 === 0 ? ['new'] : [],
+      })),
     })),
-  })),
   /** One long text of about that many bytes. */
   note: (bytes, index, { alphabet }) => ({
     type: 'note',
@@ -113,8 +118,10 @@ export function messagesOf(task) {
   const { kind, shape, bytes } = task;
   return Array.from({ length: POOL }, (_, index) => {
     switch (kind) {
-      case 'text': return { wire: flat(words(bytes, index)) };
-      case 'binary': return { wire: Uint8Array.from({ length: bytes }, (__, at) => (index * 31 + at * 7) % 251) };
+      case 'text':
+        return { wire: flat(words(bytes, index)) };
+      case 'binary':
+        return { wire: Uint8Array.from({ length: bytes }, (__, at) => (index * 31 + at * 7) % 251) };
       case 'json': {
         const value = SHAPES[shape](bytes, index, task);
         return { wire: flat(JSON.stringify(value)), value };
@@ -124,7 +131,8 @@ export function messagesOf(task) {
         // A copy with its own buffer: the encoder returns a view into a larger one.
         return { wire: encode(value).slice(), value };
       }
-      default: throw new Error(`there is no kind of message ${kind}`);
+      default:
+        throw new Error(`there is no kind of message ${kind}`);
     }
   });
 }

@@ -49,20 +49,25 @@ class Player {
     this.#values = this.messages.map((message) => valueOf(task, message));
   }
 
-  get name() { return this.contender.name; }
+  get name() {
+    return this.contender.name;
+  }
 
   async open(context) {
     await this.contender.load?.();
-    this.session = await within(this.contender.open({
-      task: this.#task,
-      messages: this.messages,
-      onMessage: () => {
-        this.#arrived += 1;
-        if (this.#arrived === this.#wanted) this.#arrival();
-      },
-      onOpen: () => this.#opening?.(performance.now()),
-      ...context,
-    }), `the opening of ${this.name}`);
+    this.session = await within(
+      this.contender.open({
+        task: this.#task,
+        messages: this.messages,
+        onMessage: () => {
+          this.#arrived += 1;
+          if (this.#arrived === this.#wanted) this.#arrival();
+        },
+        onOpen: () => this.#opening?.(performance.now()),
+        ...context,
+      }),
+      `the opening of ${this.name}`,
+    );
   }
 
   /** Sends a batch of that many messages, and waits until everything expected has come back. */
@@ -71,7 +76,9 @@ class Player {
     const answers = batch.back(count);
     this.#wanted += answers.length;
     for (const index of answers) this.#digest = step(this.#digest, this.#values[index % this.#values.length]);
-    const back = new Promise((resolve) => { this.#arrival = resolve; });
+    const back = new Promise((resolve) => {
+      this.#arrival = resolve;
+    });
     const sent = this.session.send(batch.sent(count));
     // Not if there is nothing to wait for: it would cost a microtask.
     await within(sent ? Promise.all([sent, back]) : back, `the return of ${answers.length} messages to ${this.name}`);
@@ -79,7 +86,12 @@ class Player {
 
   /** The time when it is next open. */
   reopened() {
-    return within(new Promise((resolve) => { this.#opening = resolve; }), `that ${this.name} came back`);
+    return within(
+      new Promise((resolve) => {
+        this.#opening = resolve;
+      }),
+      `that ${this.name} came back`,
+    );
   }
 
   check() {
@@ -170,16 +182,21 @@ const ECHO = { id: 'recovery', direction: 'echo', kind: 'text', bytes: 16 };
 /** Milliseconds from before a contender's first action in this page until it is greeted. */
 export async function timeToGreeting(contender, servers) {
   let greeted;
-  const greeting = new Promise((resolve) => { greeted = resolve; });
+  const greeting = new Promise((resolve) => {
+    greeted = resolve;
+  });
   const from = performance.now();
   await contender.load?.();
-  const session = await within(contender.open({
-    url: servers.hello,
-    socketIo: servers.socketIo,
-    task: GREETING,
-    messages: [{ wire: 'Ada' }],
-    onMessage: () => greeted(performance.now()),
-  }), `the opening of ${contender.name}`);
+  const session = await within(
+    contender.open({
+      url: servers.hello,
+      socketIo: servers.socketIo,
+      task: GREETING,
+      messages: [{ wire: 'Ada' }],
+      onMessage: () => greeted(performance.now()),
+    }),
+    `the opening of ${contender.name}`,
+  );
   await session.send(1);
   const took = (await within(greeting, `the greeting of ${contender.name}`)) - from;
   await session.close();
@@ -190,21 +207,23 @@ export async function timeToGreeting(contender, servers) {
  * Milliseconds from a cut until each contender is open again. All are cut together, and do not wait for one another.
  */
 export async function timesToRecover(contenders, servers, { impatient }) {
-  const recovered = await Promise.all(contenders.map(async (contender, index) => {
-    const player = new Player(contender, ECHO);
-    const id = `bench-${index}-${Math.random().toString(36).slice(2)}`;
-    await player.open({ url: `${servers.hello}/echo?id=${id}`, socketIo: servers.socketIo, impatient });
-    await player.exchange(1);
-    const reopened = player.reopened();
-    const from = performance.now();
-    if (player.session.cut) player.session.cut();
-    else await cut(servers, id, contender);
-    const took = (await reopened) - from;
-    // The new connection works.
-    await player.exchange(1);
-    await player.session.close();
-    return [contender.name, took];
-  }));
+  const recovered = await Promise.all(
+    contenders.map(async (contender, index) => {
+      const player = new Player(contender, ECHO);
+      const id = `bench-${index}-${Math.random().toString(36).slice(2)}`;
+      await player.open({ url: `${servers.hello}/echo?id=${id}`, socketIo: servers.socketIo, impatient });
+      await player.exchange(1);
+      const reopened = player.reopened();
+      const from = performance.now();
+      if (player.session.cut) player.session.cut();
+      else await cut(servers, id, contender);
+      const took = (await reopened) - from;
+      // The new connection works.
+      await player.exchange(1);
+      await player.session.close();
+      return [contender.name, took];
+    }),
+  );
   return Object.fromEntries(recovered);
 }
 

@@ -7,10 +7,14 @@
 
   const { setTimeout, clearTimeout, setInterval, clearInterval } = globalThis;
   globalThis.setTimeout = (run, delay, ...given) => {
-    const id = setTimeout((...passed) => {
-      timers.delete(id);
-      run(...passed);
-    }, delay, ...given);
+    const id = setTimeout(
+      (...passed) => {
+        timers.delete(id);
+        run(...passed);
+      },
+      delay,
+      ...given,
+    );
     timers.add(id);
     return id;
   };
@@ -19,8 +23,14 @@
     timers.add(id);
     return id;
   };
-  globalThis.clearTimeout = (id) => { timers.delete(id); clearTimeout(id); };
-  globalThis.clearInterval = (id) => { timers.delete(id); clearInterval(id); };
+  globalThis.clearTimeout = (id) => {
+    timers.delete(id);
+    clearTimeout(id);
+  };
+  globalThis.clearInterval = (id) => {
+    timers.delete(id);
+    clearInterval(id);
+  };
 
   /** Keeps a reference to the memory of every instance. */
   function note(result) {

@@ -64,14 +64,16 @@ globalThis.bench = {
       // Without waits this is quick, but not if all contenders did it at the same time.
       const groups = impatient ? all.map((one) => [one]) : [all];
       for (const group of groups) {
-        for (const [name, took] of Object.entries(await timesToRecover(group, servers, { impatient }))) samples[name].push(took);
+        for (const [name, took] of Object.entries(await timesToRecover(group, servers, { impatient })))
+          samples[name].push(took);
       }
     }
     return samples;
   },
 
   /** Those of which many are opened: one of each class, and those that stream. */
-  holders: () => contenders.filter(({ takes, holds }) => holds !== false && takes(ECHO_CASES[0])).map(({ name }) => name),
+  holders: () =>
+    contenders.filter(({ takes, holds }) => holds !== false && takes(ECHO_CASES[0])).map(({ name }) => name),
 
   hold: ({ contender, count, url }) => hold(named(contender), count, url),
 

@@ -27,12 +27,14 @@ export async function hold(contender, count, url) {
   const messages = messagesOf(ECHO);
   const atATime = url ? AT_A_TIME_REAL : AT_A_TIME;
   for (let done = 0; done < count; done += atATime) {
-    const some = Array.from({ length: Math.min(atATime, count - done) }, (_, index) => contender.open({
-      url: url ?? `${NOWHERE}${done + index}`,
-      task: ECHO,
-      messages,
-    }));
-    held.push(...await Promise.all(some));
+    const some = Array.from({ length: Math.min(atATime, count - done) }, (_, index) =>
+      contender.open({
+        url: url ?? `${NOWHERE}${done + index}`,
+        task: ECHO,
+        messages,
+      }),
+    );
+    held.push(...(await Promise.all(some)));
   }
 }
 
@@ -61,16 +63,21 @@ class Survivor {
 
   async survive(losses, message) {
     for (let loss = 0; loss < losses; loss += 1) {
-      const opened = new Promise((resolve) => { this.#opened = resolve; });
+      const opened = new Promise((resolve) => {
+        this.#opened = resolve;
+      });
       Stub.at(this.#url).end();
       await opened;
       Stub.at(this.#url).deliver(message);
       this.#taken += 1;
     }
     // Loops and streams get their messages a little later.
-    await new Promise((resolve) => { setTimeout(resolve, 1); });
+    await new Promise((resolve) => {
+      setTimeout(resolve, 1);
+    });
     const { count } = this.#session.received();
-    if (count !== this.#taken) throw new Error(`${this.#contender.name} has ${count} of ${this.#taken} messages after reconnecting`);
+    if (count !== this.#taken)
+      throw new Error(`${this.#contender.name} has ${count} of ${this.#taken} messages after reconnecting`);
   }
 }
 
@@ -110,7 +117,8 @@ export async function read(count) {
   for (let done = 0; done < count; done += data.length) {
     for (const message of data) stub.deliver(message);
     reader.delivered += data.length;
-    for (let turns = 0; isRead && session.received().count < reader.delivered && turns < 100_000; turns += 1) await null;
+    for (let turns = 0; isRead && session.received().count < reader.delivered && turns < 100_000; turns += 1)
+      await null;
   }
   const took = performance.now() - from;
   const { count: have } = session.received();

@@ -49,7 +49,12 @@ export class MessageCase {
     this.#isReal = url !== undefined;
     this.#random = generator(seed);
     this.#messages = messagesOf(task);
-    this.#players = contenders.map((contender) => ({ contender, digestAt: this.#digestOf(contender), delivered: 0, batch: POOL }));
+    this.#players = contenders.map((contender) => ({
+      contender,
+      digestAt: this.#digestOf(contender),
+      delivered: 0,
+      batch: POOL,
+    }));
   }
 
   #digestOf(contender) {
@@ -157,7 +162,8 @@ export class MessageCase {
       player.delivered += 1;
       let turns = 0;
       for (; session.received().count < player.delivered; turns += 1) {
-        if (turns === PATIENCE) throw new Error(`${this.#task.id}: ${contender.name} misses message ${player.delivered}`);
+        if (turns === PATIENCE)
+          throw new Error(`${this.#task.id}: ${contender.name} misses message ${player.delivered}`);
         await null;
       }
       most = Math.max(most, turns);

@@ -10,7 +10,9 @@ function handler(type) {
   const name = `on${type}`;
   const key = Symbol(name);
   return {
-    get() { return this[key] ?? null; },
+    get() {
+      return this[key] ?? null;
+    },
     // The program's own function is called directly, without code of the stub before it, as in a browser.
     set(value) {
       if (this[key]) this.removeEventListener(type, this[key]);
@@ -31,9 +33,13 @@ export class Stub extends EventTarget {
   /** The latest socket. */
   static last = null;
 
-  static get openSockets() { return open.size; }
+  static get openSockets() {
+    return open.size;
+  }
 
-  static at(url) { return byUrl.get(url); }
+  static at(url) {
+    return byUrl.get(url);
+  }
 
   CONNECTING = 0;
   OPEN = 1;

@@ -44,7 +44,13 @@ export function profileAll({ stage, plan }) {
         title: main,
         contenders: plan.contenders(PART, main, all),
         open: async (page, contender) => {
-          await page.evaluate((given) => globalThis.bench.openEndToEndCase(given), { id, names: [contender], servers, seed: plan.seed, messages });
+          await page.evaluate((given) => globalThis.bench.openEndToEndCase(given), {
+            id,
+            names: [contender],
+            servers,
+            seed: plan.seed,
+            messages,
+          });
           await page.evaluate((given) => globalThis.bench.endToEnd(given), { method, count: WARM_UP });
         },
         run: (page) => page.evaluate((given) => globalThis.bench.endToEnd(given), { method, count: PROFILED_ROUNDS }),
@@ -60,9 +66,13 @@ async function withServers(use) {
   const processes = [];
   /** Starts a program of `servers/`; returns a promise of its address. */
   const start = async (program) => {
-    const child = spawn(process.execPath, [path.join(import.meta.dirname, '../servers', program)], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const child = spawn(process.execPath, [path.join(import.meta.dirname, '../servers', program)], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
     processes.push(child);
-    const ended = once(child, 'exit').then(([code]) => { throw new Error(`${program} ended with ${code}`); });
+    const ended = once(child, 'exit').then(([code]) => {
+      throw new Error(`${program} ended with ${code}`);
+    });
     const [port] = await Promise.race([once(child.stdout, 'data'), ended]);
     return `127.0.0.1:${String(port).trim()}`;
   };
@@ -84,24 +94,33 @@ async function withServers(use) {
  */
 async function flowKinds({ stage, plan }) {
   const cases = await inPage(stage, (page) => page.evaluate(() => globalThis.bench.endToEndCases()));
-  return cases.flatMap(({ id, kind, bytes, way }) => {
-    const suffix = `${kind}/${bytes}`;
-    const rate = { id, method: 'rate', main: `${way ? `rate ${way}` : 'echo rate'}/${suffix}`, figure: 'rate', unit: 'messages/s', others: {} };
-    // About a hundredth of a second, in either direction.
-    if (way) return [{ ...rate, messages: plan.quick ? 50 : 512 }];
-    return [
-      { ...rate, messages: plan.quick ? 50 : 128 },
-      {
+  return cases
+    .flatMap(({ id, kind, bytes, way }) => {
+      const suffix = `${kind}/${bytes}`;
+      const rate = {
         id,
-        method: 'latency',
-        main: `echo latency p50/${suffix}`,
-        figure: 'p50',
-        unit: 'µs',
-        others: { p99: `echo latency p99/${suffix}` },
-        messages: plan.quick ? 10 : 100,
-      },
-    ];
-  }).filter(({ main }) => plan.wants(PART, main));
+        method: 'rate',
+        main: `${way ? `rate ${way}` : 'echo rate'}/${suffix}`,
+        figure: 'rate',
+        unit: 'messages/s',
+        others: {},
+      };
+      // About a hundredth of a second, in either direction.
+      if (way) return [{ ...rate, messages: plan.quick ? 50 : 512 }];
+      return [
+        { ...rate, messages: plan.quick ? 50 : 128 },
+        {
+          id,
+          method: 'latency',
+          main: `echo latency p50/${suffix}`,
+          figure: 'p50',
+          unit: 'µs',
+          others: { p99: `echo latency p99/${suffix}` },
+          messages: plan.quick ? 10 : 100,
+        },
+      ];
+    })
+    .filter(({ main }) => plan.wants(PART, main));
 }
 
 /** Rates of echoes and one-way messages, and latencies of echoes. */
@@ -110,7 +129,13 @@ async function flows({ stage, plan, results, say, servers }) {
     const rounds = await inPage(stage, async (page) => {
       const all = await page.evaluate((name) => globalThis.bench.partakers(name), id);
       const names = plan.contenders(PART, main, all);
-      await page.evaluate((given) => globalThis.bench.openEndToEndCase(given), { id, names, servers, seed: plan.seed, messages });
+      await page.evaluate((given) => globalThis.bench.openEndToEndCase(given), {
+        id,
+        names,
+        servers,
+        seed: plan.seed,
+        messages,
+      });
       const run = (count) => page.evaluate((given) => globalThis.bench.endToEnd(given), { method, count });
       if (!plan.quick) await run(WARM_UP);
       const done = await plan.untilConclusive({
@@ -153,9 +178,11 @@ async function greetings({ stage, plan, results, say, servers }) {
       const samples = Object.fromEntries(contenders.map((contender) => [contender, []]));
       for (let round = 0; round < count; round += 1) {
         for (const contender of shuffled(contenders, random)) {
-          samples[contender].push(await inPage(stage, (page) => (
-            page.evaluate((given) => globalThis.bench.timeToGreeting(given), { contender, servers })
-          )));
+          samples[contender].push(
+            await inPage(stage, (page) =>
+              page.evaluate((given) => globalThis.bench.timeToGreeting(given), { contender, servers }),
+            ),
+          );
         }
       }
       return samples;
@@ -166,7 +193,10 @@ async function greetings({ stage, plan, results, say, servers }) {
 
 /** From a cut until it is open again, with the default policy and with one that does not wait. */
 async function recoveries({ stage, plan, results, say, servers }) {
-  for (const [name, impatient] of [['recovery after a cut/own policy', false], ['recovery after a cut/at once', true]]) {
+  for (const [name, impatient] of [
+    ['recovery after a cut/own policy', false],
+    ['recovery after a cut/at once', true],
+  ]) {
     if (!plan.wants(PART, name)) continue;
     const rounds = await inPage(stage, async (page) => {
       const all = await page.evaluate(() => globalThis.bench.reconnecting());
@@ -177,7 +207,8 @@ async function recoveries({ stage, plan, results, say, servers }) {
         name,
         unit: 'ms',
         rounds: plan.quick ? SLOW_ROUNDS_QUICK : SLOW_ROUNDS,
-        measure: (count) => page.evaluate((given) => globalThis.bench.recover(given), { names, servers, impatient, rounds: count }),
+        measure: (count) =>
+          page.evaluate((given) => globalThis.bench.recover(given), { names, servers, impatient, rounds: count }),
       });
     });
     say(`${name}: ${rounds} rounds`);

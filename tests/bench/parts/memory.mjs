@@ -35,7 +35,12 @@ function withInstruments(stage, measure) {
       // The first collection releases objects with finalizers, the second what the finalizers let go of.
       for (let times = 0; times < 3; times += 1) {
         await cdp.send('HeapProfiler.collectGarbage');
-        await page.evaluate(() => new Promise((resolve) => { setTimeout(resolve, 10); }));
+        await page.evaluate(
+          () =>
+            new Promise((resolve) => {
+              setTimeout(resolve, 10);
+            }),
+        );
       }
       const { usedSize } = await cdp.send('Runtime.getHeapUsage');
       const { metrics } = await cdp.send('Performance.getMetrics');
@@ -59,12 +64,19 @@ export async function measure(context) {
 async function openSockets({ stage, plan, results, say }) {
   const echo = `${required('STEADY_SOCKET_SERVER').replace(/^http/, 'ws')}/echo`;
   const random = generator(plan.seed);
-  const places = [{ label: '200 open sockets', most: 200, url: echo }, { label: '1,000 sockets on the stub', most: 1_000 }];
+  const places = [
+    { label: '200 open sockets', most: 200, url: echo },
+    { label: '1,000 sockets on the stub', most: 1_000 },
+  ];
   for (const { label, most, url } of places) {
     const count = plan.quick ? 20 : most;
     const kinds = Object.keys(KINDS).filter((kind) => plan.wants(PART, `${label}/${kind} each`));
     if (kinds.length === 0) continue;
-    const all = plan.contenders(PART, `${label}/heap each`, await inPage(stage, (page) => page.evaluate(() => globalThis.bench.holders())));
+    const all = plan.contenders(
+      PART,
+      `${label}/heap each`,
+      await inPage(stage, (page) => page.evaluate(() => globalThis.bench.holders())),
+    );
     for (let round = 0; round < (plan.quick ? 1 : 3); round += 1) {
       for (const contender of shuffled(all, random)) {
         const [before, after] = await withInstruments(stage, async ({ page, read }) => {
@@ -99,7 +111,11 @@ async function reconnects({ stage, plan, results, say }) {
   const wanted = Object.keys(KINDS).filter((kind) => plan.wants(PART, names[kind]));
   if (wanted.length === 0) return;
   const all = await inPage(stage, (page) => page.evaluate(() => globalThis.bench.reconnecting()));
-  const contenders = plan.contenders(PART, names.heap, all.filter((name) => !name.startsWith('socket.io')));
+  const contenders = plan.contenders(
+    PART,
+    names.heap,
+    all.filter((name) => !name.startsWith('socket.io')),
+  );
   const step = plan.quick ? 40 : 1_000;
   for (const contender of contenders) {
     const rounds = await withInstruments(stage, async ({ page, read }) => {
@@ -122,7 +138,13 @@ async function reconnects({ stage, plan, results, say }) {
             throw new Error(`the instruments see no memory of the module of ${contender}`);
           }
           for (const kind of wanted.filter((one) => one !== 'heap')) {
-            results.add({ part: PART, case: names[kind], contender, unit: KINDS[kind], samples: readings.map((reading) => reading[kind]) });
+            results.add({
+              part: PART,
+              case: names[kind],
+              contender,
+              unit: KINDS[kind],
+              samples: readings.map((reading) => reading[kind]),
+            });
           }
           return { [contender]: readings.map(({ heap }) => heap) };
         },
@@ -144,7 +166,10 @@ async function streams({ stage, plan, results, say }) {
       await page.evaluate((name) => globalThis.bench.openReader(name), contender);
       const found = { readings: [], rates: [] };
       for (let times = 0; times <= WARM_UP + 10; times += 1) {
-        const rate = await page.evaluate((count) => globalThis.bench.read(count), times < WARM_UP ? WARM_UP_MESSAGES : step);
+        const rate = await page.evaluate(
+          (count) => globalThis.bench.read(count),
+          times < WARM_UP ? WARM_UP_MESSAGES : step,
+        );
         const reading = await read();
         if (times >= WARM_UP) found.readings.push(reading);
         if (times > WARM_UP) found.rates.push(rate);
@@ -152,7 +177,13 @@ async function streams({ stage, plan, results, say }) {
       return found;
     });
     for (const kind of kinds) {
-      results.add({ part: PART, case: `${label}/${kind}`, contender, unit: KINDS[kind], samples: readings.map((reading) => reading[kind]) });
+      results.add({
+        part: PART,
+        case: `${label}/${kind}`,
+        contender,
+        unit: KINDS[kind],
+        samples: readings.map((reading) => reading[kind]),
+      });
     }
     if (plan.wants(PART, `${label}/rate`)) {
       results.add({ part: PART, case: `${label}/rate`, contender, unit: 'messages/s', samples: rates });

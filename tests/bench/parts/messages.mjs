@@ -28,10 +28,14 @@ export async function profileAll({ stage, plan }) {
       stage,
       title: id,
       contenders: plan.contenders(PART, id, all),
-      open: (page, contender) => page.evaluate(
-        (given) => globalThis.bench.openMessageCase(given),
-        { id, names: [contender], url, seed: plan.seed, warmUp: plan.warmUp },
-      ),
+      open: (page, contender) =>
+        page.evaluate((given) => globalThis.bench.openMessageCase(given), {
+          id,
+          names: [contender],
+          url,
+          seed: plan.seed,
+          warmUp: plan.warmUp,
+        }),
       run: (page) => page.evaluate((count) => globalThis.bench.rounds(count), PROFILED_ROUNDS),
     });
   }

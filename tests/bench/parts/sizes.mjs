@@ -26,11 +26,14 @@ export async function measure({ stage, plan, results, say }) {
 /** A program that is small because it does not work is not a peer. */
 async function greets(stage, crate, url) {
   await inPage(stage, async (page) => {
-    await page.evaluate(async (given) => {
-      const program = await import(`/rust/${given.crate}/${given.crate}.js`);
-      await program.default();
-      program.hello(given.url, given.name);
-    }, { crate, url, name: NAME });
+    await page.evaluate(
+      async (given) => {
+        const program = await import(`/rust/${given.crate}/${given.crate}.js`);
+        await program.default();
+        program.hello(given.url, given.name);
+      },
+      { crate, url, name: NAME },
+    );
     try {
       await page.waitForFunction((greeting) => document.body?.textContent === greeting, GREETING, { timeout: 10_000 });
     } catch (error) {

@@ -21,7 +21,8 @@ export function answersOf({ way, count, pool }, isSame) {
       return [message];
     }
     if (way === 'in') return Array.from({ length: batch }, (_, index) => known[index % size]);
-    if (!isSame(message, known[came % size])) throw new Error(`message ${came} of a batch is missing, changed or out of order`);
+    if (!isSame(message, known[came % size]))
+      throw new Error(`message ${came} of a batch is missing, changed or out of order`);
     came = (came + 1) % batch;
     return came === 0 ? [message] : [];
   };

@@ -8,7 +8,9 @@ import { answersOf } from './answers.mjs';
 const http = createServer();
 const server = new Server(http, { transports: ['websocket'], cors: { origin: '*' } });
 server.on('connection', (socket) => {
-  const answers = answersOf(socket.handshake.query, (one, other) => (typeof one === 'string' ? one === other : one.equals(other)));
+  const answers = answersOf(socket.handshake.query, (one, other) =>
+    typeof one === 'string' ? one === other : one.equals(other),
+  );
   socket.on('message', (message) => {
     for (const answer of answers(message)) socket.emit('message', answer);
   });

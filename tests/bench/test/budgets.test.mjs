@@ -5,7 +5,16 @@ import { budgetTable, checked, contendersOf, judge, number, readBudgets } from '
 import { Plan } from '../lib/rounds.mjs';
 import { Results } from '../lib/results.mjs';
 
-const RATIO = { id: 'a', description: 'A', part: 1, case: 'x', kind: 'ratio', numerator: 'ours', denominator: 'bare', atMost: 1.1 };
+const RATIO = {
+  id: 'a',
+  description: 'A',
+  part: 1,
+  case: 'x',
+  kind: 'ratio',
+  numerator: 'ours',
+  denominator: 'bare',
+  atMost: 1.1,
+};
 
 /** The verdict on samples of both contenders; half of them are within `spread` of the level. */
 function verdictOf(budget, level, spread = 0, rounds = 40) {
@@ -19,7 +28,11 @@ function verdictOf(budget, level, spread = 0, rounds = 40) {
 test('the committed budgets are in order', async () => {
   const budgets = await readBudgets();
   assert.ok(budgets.length >= 12);
-  assert.deepEqual(contendersOf(budgets.find(({ id }) => id === 'receive-handler-rews')), ['steady-socket', 'rews', 'bare']);
+  assert.deepEqual(contendersOf(budgets.find(({ id }) => id === 'receive-handler-rews')), [
+    'steady-socket',
+    'rews',
+    'bare',
+  ]);
 });
 
 test('a budget is broken only when the whole interval lies beyond it', () => {
@@ -101,6 +114,13 @@ test('a check measures only what budgets need', () => {
 
 test('numbers have three figures, or all of a whole one', () => {
   assert.deepEqual([1.2345, 0.012345, 12_345, 123.4, 2, Infinity, -Infinity, Number.NaN].map(number), [
-    '1.23', '0.0123', '12,345', '123', '2', '∞', '−∞', '–',
+    '1.23',
+    '0.0123',
+    '12,345',
+    '123',
+    '2',
+    '∞',
+    '−∞',
+    '–',
   ]);
 });

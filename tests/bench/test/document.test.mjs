@@ -11,19 +11,33 @@ import { bars } from '../lib/svg.mjs';
 import { measurementTables, textTable } from '../lib/tables.mjs';
 
 const BUDGET = {
-  id: 'a', description: 'Receiving', part: 1, case: 'receive/text/16', kind: 'ratio', numerator: 'steady-socket', denominator: 'bare', atMost: 2,
+  id: 'a',
+  description: 'Receiving',
+  part: 1,
+  case: 'receive/text/16',
+  kind: 'ratio',
+  numerator: 'steady-socket',
+  denominator: 'bare',
+  atMost: 2,
   floor: 'Why it is 2.',
 };
 
 function results() {
   const all = new Results({ cpu: 'a | b', cores: 2 });
   all.versions.chromium = '1.2.3';
-  const add = (name, contender, samples, unit = 'ns', part = 1) => all.add({ part, case: name, contender, unit, samples });
+  const add = (name, contender, samples, unit = 'ns', part = 1) =>
+    all.add({ part, case: name, contender, unit, samples });
   add('receive/text/16', 'bare', Array(20).fill(1_000));
   add('receive/text/16', 'steady-socket', Array(20).fill(1_500));
   add('receive/text/1024', 'bare', Array(20).fill(1_100));
   add('receive/text/1024', 'peer <x>', Array(20).fill(900));
-  add('10,000 reconnects/heap', 'steady-socket', Array.from({ length: 11 }, (_, index) => 1_000 + index), 'bytes', 4);
+  add(
+    '10,000 reconnects/heap',
+    'steady-socket',
+    Array.from({ length: 11 }, (_, index) => 1_000 + index),
+    'bytes',
+    4,
+  );
   return all;
 }
 
@@ -40,7 +54,8 @@ test('cases that differ in the last word stand in one table, contenders in the o
 
 test('the better stands first, also where more is better', () => {
   const all = new Results({});
-  const add = (contender, sample) => all.add({ part: 2, case: 'echo rate/text/16', contender, unit: 'messages/s', samples: [sample] });
+  const add = (contender, sample) =>
+    all.add({ part: 2, case: 'echo rate/text/16', contender, unit: 'messages/s', samples: [sample] });
   add('slow', 1_000);
   add('quick', 2_000);
   const { 'benchmarks.md': text, 'benchmarks/echo-rate.svg': plot } = documentation(all, []);
@@ -101,7 +116,19 @@ test('a plot of nothing but zeros is a plot', () => {
 });
 
 test('tables are in columns', () => {
-  assert.equal(textTable([['a', 'b'], ['long', 'c']]), 'a     b\nlong  c');
-  assert.equal(markdownTable([['a', 'b'], ['c|d', 'e']]), '| a | b |\n|---|--:|\n| c\\|d | e |');
+  assert.equal(
+    textTable([
+      ['a', 'b'],
+      ['long', 'c'],
+    ]),
+    'a     b\nlong  c',
+  );
+  assert.equal(
+    markdownTable([
+      ['a', 'b'],
+      ['c|d', 'e'],
+    ]),
+    '| a | b |\n|---|--:|\n| c\\|d | e |',
+  );
   assert.match(measurementTables(results().measurements), /steady-socket\s+1,500\s+1,500–1,500\s+500/);
 });

@@ -22,27 +22,39 @@ let stage;
 let budgets;
 let mayMeasure;
 
-before(async () => {
-  budgets = await readBudgets();
-  await bundle();
-  stage = await openStage();
-  const all = await inPage(stage, (page) => page.evaluate(() => globalThis.bench.contenders()));
-  const withModules = new Set(all.filter(({ loads }) => loads).map(({ name }) => name));
-  mayMeasure = (name) => !withModules.has(name);
-}, { timeout: TEST_TIMEOUT });
+before(
+  async () => {
+    budgets = await readBudgets();
+    await bundle();
+    stage = await openStage();
+    const all = await inPage(stage, (page) => page.evaluate(() => globalThis.bench.contenders()));
+    const withModules = new Set(all.filter(({ loads }) => loads).map(({ name }) => name));
+    mayMeasure = (name) => !withModules.has(name);
+  },
+  { timeout: TEST_TIMEOUT },
+);
 
 after(() => stage.close());
 
 /** Measures the cases of a part with `pattern` in their names, with the chosen contenders. */
 async function measured(part, pattern, isWanted = () => true) {
-  const plan = new Plan({ quick: true, pattern, seed: 1, budgets, mayMeasure: (name) => mayMeasure(name) && isWanted(name) });
+  const plan = new Plan({
+    quick: true,
+    pattern,
+    seed: 1,
+    budgets,
+    mayMeasure: (name) => mayMeasure(name) && isWanted(name),
+  });
   const results = new Results({});
   await part.measure({ stage, plan, results, say: () => {} });
   return results;
 }
 
 function partakers(results, name) {
-  return results.measurements.filter((measurement) => measurement.case === name).map(({ contender }) => contender).sort();
+  return results.measurements
+    .filter((measurement) => measurement.case === name)
+    .map(({ contender }) => contender)
+    .sort();
 }
 
 test('messages: all clients in one page, each in every round', { timeout: TEST_TIMEOUT }, async () => {
@@ -86,14 +98,16 @@ test('memory: nothing is left of reconnects but the sockets that are open', { ti
   }
 });
 
-test('every budget of a part that runs in a page names a case and contenders that there are', { timeout: TEST_TIMEOUT }, async () => {
-  const [all, cases] = await inPage(stage, (page) => page.evaluate(() => [
-    globalThis.bench.contenders().map(({ name }) => name),
-    globalThis.bench.stubCases(),
-  ]));
+test('every budget of a part that runs in a page names a case and contenders that there are', {
+  timeout: TEST_TIMEOUT,
+}, async () => {
+  const [all, cases] = await inPage(stage, (page) =>
+    page.evaluate(() => [globalThis.bench.contenders().map(({ name }) => name), globalThis.bench.stubCases()]),
+  );
   for (const { id, part, case: name, numerator, denominator, baseline } of budgets) {
     if (part === messages.PART) assert.ok(name === messages.REAL || cases.includes(name), `${id}: ${name}`);
     if (![messages.PART, endToEnd.PART, memory.PART].includes(part)) continue;
-    for (const contender of [numerator, denominator, baseline].filter(Boolean)) assert.ok(all.includes(contender), `${id}: ${contender}`);
+    for (const contender of [numerator, denominator, baseline].filter(Boolean))
+      assert.ok(all.includes(contender), `${id}: ${contender}`);
   }
 });

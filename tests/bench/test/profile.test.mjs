@@ -35,5 +35,8 @@ test('the time of a profile is told by cause and by function', () => {
   assert.ok(!found.functions.some(([name]) => name === 'never'));
 
   const [causes] = profileTables('receive, x', found);
-  assert.deepEqual(causes.slice(0, 2), [['receive, x', 'of the time'], ['the event and its dispatch', '40.0 %']]);
+  assert.deepEqual(causes.slice(0, 2), [
+    ['receive, x', 'of the time'],
+    ['the event and its dispatch', '40.0 %'],
+  ]);
 });

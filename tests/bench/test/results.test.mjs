@@ -27,7 +27,8 @@ test('a measurement that is none is refused, with what is wrong', () => {
     [{ part: 'one' }, /part is one/],
     [{ contender: '' }, /contender is/],
     [{ note: 3 }, /note is 3/],
-  ]) assert.throws(() => results.add({ ...MEASUREMENT, ...change }), message);
+  ])
+    assert.throws(() => results.add({ ...MEASUREMENT, ...change }), message);
   results.add(MEASUREMENT);
   assert.throws(() => results.add({ ...MEASUREMENT, unit: 'ms' }), /measured in ns, not in ms/);
 });

@@ -28,7 +28,10 @@ test('the order of samples does not matter to a quantile, and they are left as t
 test('a ratio is that of the same rounds, so that what slows both cancels out', () => {
   const random = generator(1);
   const weather = Array.from({ length: 50 }, () => 1 + 9 * random());
-  const found = figure('ratio', { numerator: weather.map((slow) => 3 * slow), denominator: weather.map((slow) => 2 * slow) });
+  const found = figure('ratio', {
+    numerator: weather.map((slow) => 3 * slow),
+    denominator: weather.map((slow) => 2 * slow),
+  });
   assert.ok(Math.abs(found.value - 1.5) < 1e-12);
   assert.ok(found.high - found.low < 1e-12);
   assert.equal(found.rounds, 50);
@@ -36,7 +39,11 @@ test('a ratio is that of the same rounds, so that what slows both cancels out', 
 
 test('added cost is compared with added cost', () => {
   const baseline = noisy(1_000, 100, 1).map((sample) => Math.min(sample, 1_050));
-  const samples = { baseline, numerator: baseline.map((sample) => sample + 30), denominator: baseline.map((sample) => sample + 120) };
+  const samples = {
+    baseline,
+    numerator: baseline.map((sample) => sample + 30),
+    denominator: baseline.map((sample) => sample + 120),
+  };
   assert.ok(Math.abs(figure('added', samples).value - 0.25) < 1e-9);
 });
 
@@ -44,7 +51,10 @@ test('the interval holds the true ratio in about nineteen of twenty runs', () =>
   let held = 0;
   const runs = 200;
   for (let run = 0; run < runs; run += 1) {
-    const { low, high } = figure('ratio', { numerator: noisy(1_300, 40, 2 * run), denominator: noisy(1_000, 40, 2 * run + 1) });
+    const { low, high } = figure('ratio', {
+      numerator: noisy(1_300, 40, 2 * run),
+      denominator: noisy(1_000, 40, 2 * run + 1),
+    });
     if (low <= 1.3 && 1.3 <= high) held += 1;
   }
   // Every run of this test draws the same resamples.

@@ -104,7 +104,7 @@ export class Bench {
     const query = new URLSearchParams(code === undefined ? { id } : { id, code, reason });
     const deadline = AbortSignal.timeout(PATIENCE);
     // Repeated until there is one: the server lists a connection a moment after its handshake response.
-    for (let connections = 0; connections === 0;) {
+    for (let connections = 0; connections === 0; ) {
       const response = await fetch(`${this.#servers.http}/control/cut?${query}`, { method: 'POST', signal: deadline });
       if (!response.ok) throw new Error(`the control answers with status ${response.status}`);
       ({ connections } = await response.json());
@@ -121,12 +121,16 @@ export class Bench {
         done.abort();
         reject(new Error(`no ${type} within ${PATIENCE} ms`));
       }, PATIENCE);
-      socket.addEventListener(type, (event) => {
-        if (!accepts(event)) return;
-        clearTimeout(timer);
-        done.abort();
-        resolve(event);
-      }, { signal: done.signal });
+      socket.addEventListener(
+        type,
+        (event) => {
+          if (!accepts(event)) return;
+          clearTimeout(timer);
+          done.abort();
+          resolve(event);
+        },
+        { signal: done.signal },
+      );
     });
   }
 
@@ -170,9 +174,12 @@ export class Bench {
 /** An event as a line. */
 function describe(event) {
   switch (event.type) {
-    case 'close': return `close ${event.code} ${JSON.stringify(event.reason)} ${event.wasClean ? 'clean' : 'unclean'}`;
-    case 'message': return `message ${typeof event.data === 'string' ? event.data.slice(0, 40) : event.data.constructor.name}`;
-    default: return event.type;
+    case 'close':
+      return `close ${event.code} ${JSON.stringify(event.reason)} ${event.wasClean ? 'clean' : 'unclean'}`;
+    case 'message':
+      return `message ${typeof event.data === 'string' ? event.data.slice(0, 40) : event.data.constructor.name}`;
+    default:
+      return event.type;
   }
 }
 

@@ -72,7 +72,9 @@ export const differences = {
 
     'a third argument has options, and a wrong one is refused': {
       async run(t) {
-        t.attempt('a name that there is not', () => { t.make(t.echoUrl(), [], { reconnection: true }); });
+        t.attempt('a name that there is not', () => {
+          t.make(t.echoUrl(), [], { reconnection: true });
+        });
       },
       native: { 'a name that there is not': 'gives "undefined"' },
       ours: { 'a name that there is not': 'throws TypeError' },
@@ -116,8 +118,12 @@ export const differences = {
     'an attempt that the server does not answer ends after `connectTimeout` (15 s); a browser waits longer': {
       async run(t) {
         const socket = t.make(t.silentUrl());
-        const closed = new Promise((resolve) => { socket.onclose = ({ code }) => resolve(code); });
-        const patience = new Promise((resolve) => { setTimeout(resolve, 16_000, 'nothing in 16 s'); });
+        const closed = new Promise((resolve) => {
+          socket.onclose = ({ code }) => resolve(code);
+        });
+        const patience = new Promise((resolve) => {
+          setTimeout(resolve, 16_000, 'nothing in 16 s');
+        });
         t.note('end', await Promise.race([closed, patience]));
       },
       native: { end: 'nothing in 16 s' },
@@ -129,7 +135,9 @@ export const differences = {
         const socket = t.make(t.rawUrl({ deaf: 1 }));
         await t.next(socket, 'open');
         socket.close();
-        const patience = new Promise((resolve) => { setTimeout(resolve, 10_000, 'nothing in 10 s'); });
+        const patience = new Promise((resolve) => {
+          setTimeout(resolve, 10_000, 'nothing in 10 s');
+        });
         t.note('end', await Promise.race([t.next(socket, 'close').then(({ code }) => code), patience]).catch(String));
       },
       native: { end: 'nothing in 10 s' },

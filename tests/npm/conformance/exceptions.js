@@ -5,9 +5,12 @@ const CHROMIUM = ['Chromium'];
 const FIREFOX = ['Firefox'];
 const BOTH = [...CHROMIUM, ...FIREFOX];
 
-const SCRIPT = 'When a script dispatches an event, the listeners run one after the other inside that script, and microtasks run when it ends. No script can change that.';
-const CLAMP = 'The standard rounds a code to the nearest integer, halves to even. Chromium truncates; Firefox and this class follow the standard.';
-const REASON = 'The standard sends a reason without a code with 1000. Chromium throws instead; Firefox and this class follow the standard.';
+const SCRIPT =
+  'When a script dispatches an event, the listeners run one after the other inside that script, and microtasks run when it ends. No script can change that.';
+const CLAMP =
+  'The standard rounds a code to the nearest integer, halves to even. Chromium truncates; Firefox and this class follow the standard.';
+const REASON =
+  'The standard sends a reason without a code with 1000. Chromium throws instead; Firefox and this class follow the standard.';
 
 export const exceptions = [
   {
@@ -20,7 +23,8 @@ export const exceptions = [
     case: 'an object of the class is an instance of WebSocket',
     browsers: BOTH,
     notes: ['instance'],
-    reason: 'Like WebSocket it extends EventTarget, since every instance of WebSocket connects, once and for all. TypeScript accepts it as a WebSocket.',
+    reason:
+      'Like WebSocket it extends EventTarget, since every instance of WebSocket connects, once and for all. TypeScript accepts it as a WebSocket.',
   },
   {
     case: 'relative URLs are relative to the page',
@@ -32,19 +36,22 @@ export const exceptions = [
     case: 'sub-protocols: what is offered to the server',
     browsers: BOTH,
     notes: ['null'],
-    reason: 'Given null, a WebSocket offers a sub-protocol called null. Here it means no sub-protocol, since it may precede the options.',
+    reason:
+      'Given null, a WebSocket offers a sub-protocol called null. Here it means no sub-protocol, since it may precede the options.',
   },
   {
     case: 'an address that the policy of the page forbids',
     browsers: CHROMIUM,
     notes: ['events'],
-    reason: 'Chromium emits error alone, although the standard requires close, too. This class emits both, a second later.',
+    reason:
+      'Chromium emits error alone, although the standard requires close, too. This class emits both, a second later.',
   },
   {
     case: 'an address that the policy of the page forbids',
     browsers: FIREFOX,
     notes: ['events'],
-    reason: 'Firefox throws its own exception from the constructor. This class follows the standard with a failed attempt: error, then close.',
+    reason:
+      'Firefox throws its own exception from the constructor. This class follows the standard with a failed attempt: error, then close.',
   },
   { case: 'microtasks run between the events', browsers: BOTH, notes: ['order'], reason: SCRIPT },
   { case: 'microtasks run between error and close', browsers: BOTH, notes: ['order'], reason: SCRIPT },
@@ -64,7 +71,12 @@ export const exceptions = [
   {
     case: 'a reason without a code',
     browsers: CHROMIUM,
-    notes: ['undefined and a reason', 'readyState', 'undefined and an empty reason', 'undefined and a reason that is too long'],
+    notes: [
+      'undefined and a reason',
+      'readyState',
+      'undefined and an empty reason',
+      'undefined and a reason that is too long',
+    ],
     reason: REASON,
   },
 ];

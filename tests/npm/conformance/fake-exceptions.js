@@ -5,7 +5,8 @@ import { exceptions } from './exceptions.js';
 
 const AS_THE_BROWSER = ['the class is called WebSocket', 'sub-protocols: what is offered to the server'];
 
-const LAX = 'Firefox takes this, against the protocol. The fake fails the connection, as the standard says and Chromium does.';
+const LAX =
+  'Firefox takes this, against the protocol. The fake fails the connection, as the standard says and Chromium does.';
 
 export const fakeExceptions = [
   ...exceptions.filter((one) => !AS_THE_BROWSER.includes(one.case)),

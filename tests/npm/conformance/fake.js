@@ -18,7 +18,10 @@ const CLOSE = 0x8;
 export function playServers(servers) {
   // Nothing listens there.
   const server = new FakeServer({ handshake: 'refuse' });
-  const at = (address) => ({ host, pathname }) => host === new URL(address).host && pathname === '/';
+  const at =
+    (address) =>
+    ({ host, pathname }) =>
+      host === new URL(address).host && pathname === '/';
   const echo = server.endpoint(`${servers.ws}/echo`, { onmessage: (message, connection) => connection.send(message) });
   server.endpoint(at(servers.silent), { handshake: 'stall' });
   server.endpoint(at(servers.raw), {
@@ -28,7 +31,9 @@ export function playServers(servers) {
       if (wanted.has('wait')) play(connection, wanted.get('frames'));
       if (wanted.has('echo') && connection.state === 'open') connection.send(message);
     },
-    closing: (connection) => { if (!connection.url.includes('deaf')) connection.finishClose(); },
+    closing: (connection) => {
+      if (!connection.url.includes('deaf')) connection.finishClose();
+    },
   });
 
   class FakeBench extends Bench {
@@ -75,7 +80,7 @@ function play(connection, hex) {
         continue;
       }
       if (opcode > BINARY || (opcode === 0) === (message === null)) throw new RangeError('kind');
-      message = { kind: opcode || message.kind, parts: [...message?.parts ?? [], ...body] };
+      message = { kind: opcode || message.kind, parts: [...(message?.parts ?? []), ...body] };
       if (!fin) continue;
       const whole = Uint8Array.from(message.parts);
       connection.send(message.kind === TEXT ? decode(whole) : whole);

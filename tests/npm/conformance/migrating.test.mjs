@@ -21,7 +21,8 @@ describe('docs/migrating.md', () => {
   test('names options that there are', () => {
     const named = [...document.matchAll(/\boption `(\w+)`/g)].map(([, name]) => name);
     assert.ok(named.length > 40, `options that are named: ${named.length}`);
-    for (const name of named) assert.ok(options.includes(name), `there is no option ${name}; there are ${options.join(', ')}`);
+    for (const name of named)
+      assert.ok(options.includes(name), `there is no option ${name}; there are ${options.join(', ')}`);
   });
 
   test('gives options that there are in its examples', () => {
@@ -37,7 +38,9 @@ describe('docs/migrating.md', () => {
   });
 
   test('names methods, events and fields that there are', () => {
-    const cells = [...document.matchAll(/^\| .*? \| (.*) \|$/gm)].map(([, cell]) => cell).filter((cell) => cell !== 'ours');
+    const cells = [...document.matchAll(/^\| .*? \| (.*) \|$/gm)]
+      .map(([, cell]) => cell)
+      .filter((cell) => cell !== 'ours');
     assert.ok(cells.length > 50, `rows of the tables: ${cells.length}`);
     const declared = new Set(declarations.match(/\w+/g));
     for (const cell of cells) {

@@ -37,7 +37,9 @@ export function startSilentServer() {
  */
 async function listen(upgrade) {
   const sockets = new Set();
-  const server = createServer((_, response) => { response.writeHead(426).end(); });
+  const server = createServer((_, response) => {
+    response.writeHead(426).end();
+  });
   server.on('upgrade', (request, socket) => {
     sockets.add(socket);
     socket.on('close', () => sockets.delete(socket));
@@ -51,10 +53,11 @@ async function listen(upgrade) {
   });
   return {
     address: `ws://127.0.0.1:${server.address().port}`,
-    close: () => new Promise((resolve) => {
-      for (const socket of sockets) socket.destroy();
-      server.close(resolve);
-    }),
+    close: () =>
+      new Promise((resolve) => {
+        for (const socket of sockets) socket.destroy();
+        server.close(resolve);
+      }),
   };
 }
 
@@ -66,16 +69,20 @@ function answer(request, socket) {
   }
   const offered = request.headers['sec-websocket-protocol']?.split(/,\s*/) ?? [];
   const selected = wanted.has('select') ? offered.slice(0, 1) : wanted.getAll('protocol');
-  const accept = createHash('sha1').update(request.headers['sec-websocket-key'] + GUID).digest('base64');
-  socket.write([
-    'HTTP/1.1 101 Switching Protocols',
-    'Upgrade: websocket',
-    'Connection: Upgrade',
-    `Sec-WebSocket-Accept: ${accept}`,
-    ...selected.map((name) => `Sec-WebSocket-Protocol: ${name}`),
-    ...wanted.getAll('extension').map((text) => `Sec-WebSocket-Extensions: ${text}`),
-    '\r\n',
-  ].join('\r\n'));
+  const accept = createHash('sha1')
+    .update(request.headers['sec-websocket-key'] + GUID)
+    .digest('base64');
+  socket.write(
+    [
+      'HTTP/1.1 101 Switching Protocols',
+      'Upgrade: websocket',
+      'Connection: Upgrade',
+      `Sec-WebSocket-Accept: ${accept}`,
+      ...selected.map((name) => `Sec-WebSocket-Protocol: ${name}`),
+      ...wanted.getAll('extension').map((text) => `Sec-WebSocket-Extensions: ${text}`),
+      '\r\n',
+    ].join('\r\n'),
+  );
   if (wanted.has('mirror')) socket.write(frame(0x1, JSON.stringify(offered)));
   const frames = Buffer.from(wanted.get('frames') ?? '', 'hex');
   if (!wanted.has('wait')) socket.write(frames);

@@ -6,10 +6,14 @@ import { AT_ONCE, equal, ok, same } from '/face/harness.js';
 /** Waits practically for ever between two attempts. */
 const NEVER_AGAIN = { shouldReconnect: () => 2 ** 31 - 1 };
 
-const failing = () => { throw new Error('this URL function fails on purpose'); };
+const failing = () => {
+  throw new Error('this URL function fails on purpose');
+};
 
 function pause(millis) {
-  return new Promise((resolve) => { setTimeout(resolve, millis); });
+  return new Promise((resolve) => {
+    setTimeout(resolve, millis);
+  });
 }
 
 /** A `WebSocket` class that records its instances in `made`, with the members in `fields`. */
@@ -26,14 +30,20 @@ function recorded(made, fields = {}) {
   return Recorded;
 }
 
-
 export const traps = {
-  async 'close events have a number, a text and the truth for handlers and listeners alike, whoever ends the connection'(t) {
+  async 'close events have a number, a text and the truth for handlers and listeners alike, whoever ends the connection'(
+    t,
+  ) {
     const endings = {
       'a handshake that fails': () => t.socket(t.url('/nothing'), [], NEVER_AGAIN),
-      'a handshake that takes too long': () => t.socket(t.url('/echo'), [], {
-        ...NEVER_AGAIN, connectTimeout: 20, WebSocket: class extends EventTarget { close() {} },
-      }),
+      'a handshake that takes too long': () =>
+        t.socket(t.url('/echo'), [], {
+          ...NEVER_AGAIN,
+          connectTimeout: 20,
+          WebSocket: class extends EventTarget {
+            close() {}
+          },
+        }),
       'close() while connecting': () => {
         const socket = t.socket(t.url('/echo'));
         socket.close();
@@ -41,7 +51,9 @@ export const traps = {
       },
       'close() while waiting': () => {
         const socket = t.socket(failing, [], NEVER_AGAIN);
-        t.until(socket, 'waiting').then(() => pause(0)).then(() => socket.close());
+        t.until(socket, 'waiting')
+          .then(() => pause(0))
+          .then(() => socket.close());
         return socket;
       },
       'reconnect() while open': () => {
@@ -54,8 +66,13 @@ export const traps = {
       const socket = begin();
       const seen = [];
       let handled = null;
-      socket.onclose = (event) => { handled = event; };
-      const event = await t.next(socket, 'close', (one) => { seen.push(one); return true; });
+      socket.onclose = (event) => {
+        handled = event;
+      };
+      const event = await t.next(socket, 'close', (one) => {
+        seen.push(one);
+        return true;
+      });
       equal(handled, event, `${what}: the event of the handler and of the listener`);
       ok(event instanceof CloseEvent, `${what}: a CloseEvent`);
       same([event.code, event.reason, event.wasClean], [1006, '', false], what);
@@ -92,12 +109,16 @@ export const traps = {
       }),
     });
     let opens = 0;
-    socket.onopen = () => { opens += 1; };
+    socket.onopen = () => {
+      opens += 1;
+    };
     const sent = ['1', '2', '3', '4', '5'];
     const received = [];
     // The first two may be lost with their connection, which is reported; the others arrive.
     let unconfirmed = 0;
-    socket.addEventListener('close', (event) => { unconfirmed += event.unconfirmedMessages; });
+    socket.addEventListener('close', (event) => {
+      unconfirmed += event.unconfirmedMessages;
+    });
     const last = t.next(socket, 'message', ({ data }) => {
       received.push(data);
       return data === '5';
@@ -166,10 +187,17 @@ export const traps = {
   async 'a dead connection that does not end is left at once, and its ping does not kill the next one'(t) {
     const made = [];
     const { socket } = t.echo({
-      heartbeatInterval: 20, heartbeatGrace: 3_000, heartbeatMessage: 'ping', isHeartbeat: (data) => data === 'ping',
+      heartbeatInterval: 20,
+      heartbeatGrace: 3_000,
+      heartbeatMessage: 'ping',
+      isHeartbeat: (data) => data === 'ping',
       WebSocket: recorded(made, {
-        send(data) { if (this !== made[0]) WebSocket.prototype.send.call(this, data); },
-        close(...given) { if (this !== made[0]) WebSocket.prototype.close.call(this, ...given); },
+        send(data) {
+          if (this !== made[0]) WebSocket.prototype.send.call(this, data);
+        },
+        close(...given) {
+          if (this !== made[0]) WebSocket.prototype.close.call(this, ...given);
+        },
       }),
     });
     const lost = await t.next(socket, 'close');
@@ -212,12 +240,14 @@ export const traps = {
 
   async 'waits are drawn after the cap: at the longest one, clients do not wait in step'(t) {
     const CLIENTS = 20;
-    const waits = await Promise.all(Array.from({ length: CLIENTS }, async () => {
-      const socket = t.socket(failing, [], { firstDelayMax: 0, minDelay: 0, baseDelay: 30_000, maxDelay: 30_000 });
-      const { delay } = await t.next(socket, 'close', ({ delay: millis }) => millis > 0);
-      socket.close();
-      return delay;
-    }));
+    const waits = await Promise.all(
+      Array.from({ length: CLIENTS }, async () => {
+        const socket = t.socket(failing, [], { firstDelayMax: 0, minDelay: 0, baseDelay: 30_000, maxDelay: 30_000 });
+        const { delay } = await t.next(socket, 'close', ({ delay: millis }) => millis > 0);
+        socket.close();
+        return delay;
+      }),
+    );
     ok(new Set(waits).size > CLIENTS / 2, `they differ: ${waits}`);
     ok(Math.max(...waits) <= 30_000, `none is over the cap: ${waits}`);
   },
@@ -225,7 +255,10 @@ export const traps = {
   async 'a wait that reconnect() ended does nothing when its time would have come'(t) {
     let fails = true;
     const made = [];
-    const socket = t.socket(() => (fails ? failing() : t.url('/echo')), [], { shouldReconnect: () => 200, WebSocket: recorded(made) });
+    const socket = t.socket(() => (fails ? failing() : t.url('/echo')), [], {
+      shouldReconnect: () => 200,
+      WebSocket: recorded(made),
+    });
     await t.until(socket, 'waiting');
     fails = false;
     socket.reconnect();
@@ -275,7 +308,10 @@ export const traps = {
   },
 
   async 'what the server closes with 1000 can be retried, and what it closes with another code can be left'(t) {
-    for (const [code, verdict] of [[1000, true], [1011, false]]) {
+    for (const [code, verdict] of [
+      [1000, true],
+      [1011, false],
+    ]) {
       const { socket, id } = t.echo({ shouldReconnect: () => verdict });
       await t.next(socket, 'open');
       const lost = t.next(socket, 'close');

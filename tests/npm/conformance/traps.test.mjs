@@ -17,31 +17,39 @@ const names = [...source.matchAll(/^ {2}async '(.+?)'\(/gm)].map(([, name]) => n
 
 describe('traps that others have fallen into', { timeout: names.length * TEST_TIMEOUT }, () => {
   let realm;
-  before(async () => { realm = await openRealm({ purpose: 'traps', routes: { '/conformance/': HERE } }); });
+  before(async () => {
+    realm = await openRealm({ purpose: 'traps', routes: { '/conformance/': HERE } });
+  });
   after(() => realm?.close());
 
   test('every case of the file is found', async () => {
-    const exported = await realm.evaluate('the cases', async () => Object.keys((await import('/conformance/traps.js')).traps));
+    const exported = await realm.evaluate('the cases', async () =>
+      Object.keys((await import('/conformance/traps.js')).traps),
+    );
     assert.deepEqual(names, exported);
   });
 
   for (const name of names) {
     test(name, { timeout: TEST_TIMEOUT }, async () => {
       await realm.page.reload();
-      const failure = await realm.evaluate('the case', async ([which, server]) => {
-        const { traps } = await import('/conformance/traps.js');
-        const { Context, load } = await import('/face/harness.js');
-        await load();
-        const context = new Context(server, []);
-        try {
-          await traps[which](context);
-          return null;
-        } catch (error) {
-          return `${error?.stack ?? error}\n${context.history()}`;
-        } finally {
-          context.end();
-        }
-      }, [name, { ws: serverAddress('ws'), http: serverAddress('http') }]);
+      const failure = await realm.evaluate(
+        'the case',
+        async ([which, server]) => {
+          const { traps } = await import('/conformance/traps.js');
+          const { Context, load } = await import('/face/harness.js');
+          await load();
+          const context = new Context(server, []);
+          try {
+            await traps[which](context);
+            return null;
+          } catch (error) {
+            return `${error?.stack ?? error}\n${context.history()}`;
+          } finally {
+            context.end();
+          }
+        },
+        [name, { ws: serverAddress('ws'), http: serverAddress('http') }],
+      );
       assert.equal(failure, null, failure);
     });
   }

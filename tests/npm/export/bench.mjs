@@ -8,7 +8,12 @@
 
 import { openModules } from './lib.mjs';
 
-const RECEIVED = ['JSON.parse alone', 'receive: Rust, JSON, JSON.parse', 'receive: Rust, property by property', 'receive: JSON.parse, checked in Rust'];
+const RECEIVED = [
+  'JSON.parse alone',
+  'receive: Rust, JSON, JSON.parse',
+  'receive: Rust, property by property',
+  'receive: JSON.parse, checked in Rust',
+];
 const SENT = ['JSON.stringify alone', 'send: JSON.stringify, Rust', 'send: property by property, Rust'];
 
 /** The calls in a batch. */

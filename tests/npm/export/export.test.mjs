@@ -24,37 +24,54 @@ describe('an exported class', { timeout: 10 * TEST_TIMEOUT }, () => {
   after(() => modules?.close());
 
   /** Runs a test with a server that sends what the test says. */
-  const scripted = (title, run) => test(title, { timeout: TEST_TIMEOUT }, async () => {
-    const server = await startScriptedServer();
-    try {
-      await run(server, (number = 0) => within(server.connection(number), `connection ${number}`));
-    } finally {
-      await server.close();
-    }
-  });
+  const scripted = (title, run) =>
+    test(title, { timeout: TEST_TIMEOUT }, async () => {
+      const server = await startScriptedServer();
+      try {
+        await run(server, (number = 0) => within(server.connection(number), `connection ${number}`));
+      } finally {
+        await server.close();
+      }
+    });
 
   /** Creates a socket of the page, which several calls of `evaluate` find by its name. */
-  const open = (url, options = {}, name = 'ShapesSocket') => evaluate('a socket', ([of, at, given]) => {
-    globalThis.socket = new shapes[of](at, { ...QUICK, ...given });
-    globalThis.told = recorded(socket);
-  }, [name, url, options]);
+  const open = (url, options = {}, name = 'ShapesSocket') =>
+    evaluate(
+      'a socket',
+      ([of, at, given]) => {
+        globalThis.socket = new shapes[of](at, { ...QUICK, ...given });
+        globalThis.told = recorded(socket);
+      },
+      [name, url, options],
+    );
 
   test('speaks with the hello server by the types of the endpoint', { timeout: TEST_TIMEOUT }, async () => {
-    const result = await evaluate('the greetings', async (url) => {
-      const socket = new HelloSocket(new URL(url));
-      const states = [socket.state];
-      socket.send({ type: 'hello', name: 'Ada' });
-      socket.send({ type: 'hello', name: '' });
-      const [greeting, refusal] = await Promise.all([socket.next(), socket.next()]);
-      states.push(socket.state);
-      socket.send({ type: 'hello', name: 'Grace\u0007' });
-      const { protocol } = socket;
-      for await (const answer of socket) {
-        socket.free();
-        return { greeting, refusal, answer, states, protocol, prototype: Object.getPrototypeOf(answer) === Object.prototype };
-      }
-      return null;
-    }, serverAddress('ws'));
+    const result = await evaluate(
+      'the greetings',
+      async (url) => {
+        const socket = new HelloSocket(new URL(url));
+        const states = [socket.state];
+        socket.send({ type: 'hello', name: 'Ada' });
+        socket.send({ type: 'hello', name: '' });
+        const [greeting, refusal] = await Promise.all([socket.next(), socket.next()]);
+        states.push(socket.state);
+        socket.send({ type: 'hello', name: 'Grace\u0007' });
+        const { protocol } = socket;
+        for await (const answer of socket) {
+          socket.free();
+          return {
+            greeting,
+            refusal,
+            answer,
+            states,
+            protocol,
+            prototype: Object.getPrototypeOf(answer) === Object.prototype,
+          };
+        }
+        return null;
+      },
+      serverAddress('ws'),
+    );
     assert.deepEqual(result, {
       greeting: { type: 'greeting', text: 'Hello Ada!' },
       refusal: { type: 'invalid', reason: { problem: 'empty' } },
@@ -67,26 +84,36 @@ describe('an exported class', { timeout: 10 * TEST_TIMEOUT }, () => {
 
   test('comes back after a loss, in the midst of a loop', { timeout: TEST_TIMEOUT }, async () => {
     const cut = `${serverAddress()}/control/cut?id=exported`;
-    const result = await evaluate('the greeting after the loss', async ([url, cutUrl]) => {
-      const socket = new HelloSocket(`${url}/?id=exported`, QUICK);
-      const events = recorded(socket);
-      const greetings = [];
-      socket.send({ type: 'hello', name: 'before' });
-      for await (const answer of socket) {
-        greetings.push(answer.text);
-        if (greetings.length === 2) break;
-        const reopened = eventOf(socket, 'open', ({ reconnected }) => reconnected);
-        await fetch(cutUrl, { method: 'POST' });
-        await reopened;
-        socket.send({ type: 'hello', name: 'after' });
-      }
-      socket.free();
-      return { greetings, events };
-    }, [serverAddress('ws'), cut]);
+    const result = await evaluate(
+      'the greeting after the loss',
+      async ([url, cutUrl]) => {
+        const socket = new HelloSocket(`${url}/?id=exported`, QUICK);
+        const events = recorded(socket);
+        const greetings = [];
+        socket.send({ type: 'hello', name: 'before' });
+        for await (const answer of socket) {
+          greetings.push(answer.text);
+          if (greetings.length === 2) break;
+          const reopened = eventOf(socket, 'open', ({ reconnected }) => reconnected);
+          await fetch(cutUrl, { method: 'POST' });
+          await reopened;
+          socket.send({ type: 'hello', name: 'after' });
+        }
+        socket.free();
+        return { greetings, events };
+      },
+      [serverAddress('ws'), cut],
+    );
     assert.deepEqual(result.greetings, ['Hello before!', 'Hello after!']);
     const of = (type) => result.events.filter((event) => event.type === type);
-    assert.deepEqual(of('statechange').map(({ state }) => state), ['connecting', 'open', 'waiting', 'connecting', 'open']);
-    assert.deepEqual(of('open').map(({ reconnected }) => reconnected), [false, true]);
+    assert.deepEqual(
+      of('statechange').map(({ state }) => state),
+      ['connecting', 'open', 'waiting', 'connecting', 'open'],
+    );
+    assert.deepEqual(
+      of('open').map(({ reconnected }) => reconnected),
+      [false, true],
+    );
     const [lost, ...others] = of('close');
     assert.deepEqual([lost.code, lost.cause, lost.willReconnect, others.length], [1006, 'socket', true, 0]);
   });
@@ -108,7 +135,11 @@ describe('an exported class', { timeout: 10 * TEST_TIMEOUT }, () => {
       return { state, cause, willReconnect, delay, refused: failureOf(() => socket.suspend(1001)).name };
     });
     assert.deepEqual(suspended, {
-      state: 'suspended', cause: 'suspended', willReconnect: true, delay: null, refused: 'InvalidAccessError',
+      state: 'suspended',
+      cause: 'suspended',
+      willReconnect: true,
+      delay: null,
+      refused: 'InvalidAccessError',
     });
     await evaluate('the resumption', async () => {
       socket.resume();
@@ -123,7 +154,9 @@ describe('an exported class', { timeout: 10 * TEST_TIMEOUT }, () => {
 
   scripted('with reconnect false the first loss is the end', async (server, connection) => {
     await open(server.url, { reconnect: false });
-    await evaluate('a listener', () => { globalThis.over = eventOf(socket, 'close'); });
+    await evaluate('a listener', () => {
+      globalThis.over = eventOf(socket, 'close');
+    });
     (await connection()).cut();
     const end = await evaluate('the end', async () => {
       const { willReconnect, explanation } = await over;
@@ -158,7 +191,11 @@ describe('an exported class', { timeout: 10 * TEST_TIMEOUT }, () => {
       [`{"type":"text","text":{"a":"${secret}"}}`, 'not a value of the expected type', 'expected a string'],
       [`{"type":"numbers","unsigned":-1,"signed":0,"real":0,"small":0}`, 'not a value of the expected type', 'u64'],
       [`{"type":"numbers","unsigned":0,"signed":0,"real":0,"small":256}`, 'not a value of the expected type', 'u8'],
-      [`{"type":"numbers","unsigned":18446744073709551616,"signed":0,"real":0,"small":0}`, 'not a value of the expected type', 'u64'],
+      [
+        `{"type":"numbers","unsigned":18446744073709551616,"signed":0,"real":0,"small":0}`,
+        'not a value of the expected type',
+        'u64',
+      ],
       ['{"type":"tree","children":['.repeat(200), 'nested deeper', null],
       [Buffer.from(secret), 'expected a text message, not a binary one', null],
       ['null', 'not a value of the expected type', null],
@@ -174,7 +211,11 @@ describe('an exported class', { timeout: 10 * TEST_TIMEOUT }, () => {
     bad.forEach(([data, says, detail], index) => {
       const { error, detail: words, excerpt } = told.invalid[index];
       assert.equal(error.name, 'TypeError');
-      assert.match(error.message, new RegExp(`^ShapesSocket: a message cannot be decoded: json: .*${says}`), String(data));
+      assert.match(
+        error.message,
+        new RegExp(`^ShapesSocket: a message cannot be decoded: json: .*${says}`),
+        String(data),
+      );
       assert.ok(!error.message.includes(secret), error.message);
       if (detail && detail !== secret) assert.ok(words.includes(detail), words);
       if (typeof data === 'string' && data.includes(secret)) assert.ok(excerpt.includes(secret), excerpt);
@@ -184,25 +225,47 @@ describe('an exported class', { timeout: 10 * TEST_TIMEOUT }, () => {
   scripted('receives 64-bit integers that a number holds, and tells the others', async (server, connection) => {
     await open(server.url);
     const theirs = await connection();
-    const numbers = (unsigned, signed = 0n) => (
-      theirs.send(`{"type":"numbers","unsigned":${unsigned},"signed":${signed},"real":1e300,"small":255}`)
-    );
-    const pairs = [[0n], [SAFE], [SAFE, SAFE], [SAFE, -SAFE], [SAFE + 1n], [SAFE + 2n], [2n ** 64n - 1n], [0n, SAFE + 1n], [0n, -SAFE - 1n], [0n, -(2n ** 63n)]];
+    const numbers = (unsigned, signed = 0n) =>
+      theirs.send(`{"type":"numbers","unsigned":${unsigned},"signed":${signed},"real":1e300,"small":255}`);
+    const pairs = [
+      [0n],
+      [SAFE],
+      [SAFE, SAFE],
+      [SAFE, -SAFE],
+      [SAFE + 1n],
+      [SAFE + 2n],
+      [2n ** 64n - 1n],
+      [0n, SAFE + 1n],
+      [0n, -SAFE - 1n],
+      [0n, -(2n ** 63n)],
+    ];
     for (const [unsigned, signed] of pairs) numbers(unsigned, signed);
     theirs.send('{"type":"identity","id":"18446744073709551615"}');
     const result = await evaluate('the numbers', async () => {
       const received = [];
       for await (const message of socket) {
-        if (message.type === 'identity') return { id: message.id, received, invalid: told.filter(({ type }) => type === 'invalid') };
+        if (message.type === 'identity')
+          return { id: message.id, received, invalid: told.filter(({ type }) => type === 'invalid') };
         received.push([message.unsigned, message.signed, message.real, message.small]);
       }
       return null;
     });
     const safe = Number(SAFE);
-    assert.deepEqual(result.received, [[0, 0, 1e300, 255], [safe, 0, 1e300, 255], [safe, safe, 1e300, 255], [safe, -safe, 1e300, 255]]);
+    assert.deepEqual(result.received, [
+      [0, 0, 1e300, 255],
+      [safe, 0, 1e300, 255],
+      [safe, safe, 1e300, 255],
+      [safe, -safe, 1e300, 255],
+    ]);
     assert.equal(result.invalid.length, 6);
     for (const { error } of result.invalid) {
-      assert.deepEqual([error.name, error.message], ['TypeError', 'ShapesSocket: a message cannot be converted: it has an integer beyond 2^53 - 1, which a JavaScript number may not hold exactly']);
+      assert.deepEqual(
+        [error.name, error.message],
+        [
+          'TypeError',
+          'ShapesSocket: a message cannot be converted: it has an integer beyond 2^53 - 1, which a JavaScript number may not hold exactly',
+        ],
+      );
     }
     assert.equal(result.id, '18446744073709551615', 'as text it is whole');
   });
@@ -214,8 +277,20 @@ describe('an exported class', { timeout: 10 * TEST_TIMEOUT }, () => {
       const numbers = (fields) => ({ type: 'numbers', unsigned: 0, signed: 0, real: 0, small: 0, ...fields });
       const choices = (fields) => ({ type: 'choices', count: null, share: null, ...fields });
       const thrown = { it: 'is the same' };
-      const getter = { type: 'text', get text() { throw thrown; } };
-      const later = { type: 'choices', count: null, share: null, toJSON() { throw thrown; } };
+      const getter = {
+        type: 'text',
+        get text() {
+          throw thrown;
+        },
+      };
+      const later = {
+        type: 'choices',
+        count: null,
+        share: null,
+        toJSON() {
+          throw thrown;
+        },
+      };
       const cycle = { type: 'tree', children: [] };
       cycle.children.push(cycle);
       let deep = { type: 'nothing' };
@@ -249,7 +324,9 @@ describe('an exported class', { timeout: 10 * TEST_TIMEOUT }, () => {
       };
       const errors = Object.entries(cases).map(([name, message]) => [name, failureOf(() => socket.send(message))]);
       const unchanged = [getter, later].map((message) => failureOf(() => socket.send(message)).thrown === thrown);
-      const engine = [cycle, proxy, numbers({ unsigned: 1n }), 1n].map((message) => failureOf(() => socket.send(message)).name);
+      const engine = [cycle, proxy, numbers({ unsigned: 1n }), 1n].map(
+        (message) => failureOf(() => socket.send(message)).name,
+      );
       // None of them has done any harm.
       socket.send(numbers({ unsigned: 2 ** 53 - 1, signed: -(2 ** 53) + 1, real: 1e300, small: 255 }));
       socket.send({ ...choices({ count: 3 }), unknown: 1, secret: 7 });
@@ -307,7 +384,15 @@ describe('an exported class', { timeout: 10 * TEST_TIMEOUT }, () => {
     });
     assert.deepEqual(result, {
       // In the order of the Rust map.
-      entries: [['', 4], ['__proto__', 1], ['constructor', 2], ['toString', 3]], own: true, plain: true, polluted: [],
+      entries: [
+        ['', 4],
+        ['__proto__', 1],
+        ['constructor', 2],
+        ['toString', 3],
+      ],
+      own: true,
+      plain: true,
+      polluted: [],
     });
     assert.equal(await within(theirs.received(), 'the map'), '{"type":"map","entries":{"__proto__":5,"a":6}}');
   });
@@ -319,7 +404,13 @@ describe('an exported class', { timeout: 10 * TEST_TIMEOUT }, () => {
       { type: 'nothing' },
       { type: 'numbers', unsigned: Number(SAFE), signed: -Number(SAFE), real: -0.5, small: 255 },
       { type: 'choices', count: null, share: 0.25, label: 'é', isFinal: true },
-      { type: 'tree', children: [{ type: 'text', text: '世界' }, { type: 'tree', children: [] }] },
+      {
+        type: 'tree',
+        children: [
+          { type: 'text', text: '世界' },
+          { type: 'tree', children: [] },
+        ],
+      },
     ];
     await evaluate('the messages are sent', (messages) => messages.forEach((message) => socket.send(message)), sent);
     for (const _ of sent) {
@@ -327,23 +418,34 @@ describe('an exported class', { timeout: 10 * TEST_TIMEOUT }, () => {
       assert.ok(Buffer.isBuffer(message), 'a binary message');
       theirs.send(message);
     }
-    const received = await evaluate('they come back', async (count) => {
-      const messages = [];
-      while (messages.length < count) messages.push(await socket.next());
-      return messages;
-    }, sent.length);
+    const received = await evaluate(
+      'they come back',
+      async (count) => {
+        const messages = [];
+        while (messages.length < count) messages.push(await socket.next());
+        return messages;
+      },
+      sent.length,
+    );
     assert.deepEqual(received, sent);
   });
 
   scripted('puts what a listener for open sends ahead of the queue', async (server, connection) => {
-    await evaluate('the queue', (url) => {
-      globalThis.socket = new shapes.ShapesSocket(url, QUICK);
-      socket.send({ type: 'text', text: 'queued' });
-      socket.addEventListener('open', () => socket.send({ type: 'text', text: 'first' }), { once: true });
-    }, server.url);
+    await evaluate(
+      'the queue',
+      (url) => {
+        globalThis.socket = new shapes.ShapesSocket(url, QUICK);
+        socket.send({ type: 'text', text: 'queued' });
+        socket.addEventListener('open', () => socket.send({ type: 'text', text: 'first' }), { once: true });
+      },
+      server.url,
+    );
     const theirs = await connection();
     const texts = [await within(theirs.received(), 'the first'), await within(theirs.received(), 'the second')];
-    assert.deepEqual(texts.map((text) => JSON.parse(text).text), ['first', 'queued']);
+    assert.deepEqual(
+      texts.map((text) => JSON.parse(text).text),
+      ['first', 'queued'],
+    );
   });
 
   scripted('keeps the queue until it is told that it is ready', async (server, connection) => {
@@ -370,14 +472,22 @@ describe('an exported class', { timeout: 10 * TEST_TIMEOUT }, () => {
       // The third arrived with them, or will arrive.
       let third = socket.tryNext();
       while (third === undefined) {
-        await new Promise((resolve) => { setTimeout(resolve); });
+        await new Promise((resolve) => {
+          setTimeout(resolve);
+        });
         third = socket.tryNext();
       }
       const none = socket.tryNext();
       const listener = failureOf(() => socket.addEventListener('message', () => {}));
       const waiting = socket.next();
       const meanwhile = failureOf(() => socket.tryNext());
-      return { texts: [first, second, third].map(({ text: of }) => of), none, listener, meanwhile, waiting: waiting instanceof Promise };
+      return {
+        texts: [first, second, third].map(({ text: of }) => of),
+        none,
+        listener,
+        meanwhile,
+        waiting: waiting instanceof Promise,
+      };
     });
     assert.deepEqual(asked.texts, ['0', '1', '2']);
     assert.equal(asked.none, undefined);
@@ -385,15 +495,29 @@ describe('an exported class', { timeout: 10 * TEST_TIMEOUT }, () => {
     assert.equal(asked.listener.name, 'InvalidStateError');
     assert.equal(asked.meanwhile.name, 'InvalidStateError');
 
-    await evaluate('another socket', (url) => {
-      globalThis.socket = new shapes.ShapesSocket(url, QUICK);
-      globalThis.heard = new Promise((resolve) => {
-        const texts = [];
-        // A listener that throws is reported, and does not keep the others from being called.
-        socket.addEventListener('message', () => { throw new Error('a listener of the test'); }, { once: true });
-        socket.addEventListener('message', { handleEvent({ data }) { if (texts.push(data.text) === 3) resolve(texts); } });
-      });
-    }, server.url);
+    await evaluate(
+      'another socket',
+      (url) => {
+        globalThis.socket = new shapes.ShapesSocket(url, QUICK);
+        globalThis.heard = new Promise((resolve) => {
+          const texts = [];
+          // A listener that throws is reported, and does not keep the others from being called.
+          socket.addEventListener(
+            'message',
+            () => {
+              throw new Error('a listener of the test');
+            },
+            { once: true },
+          );
+          socket.addEventListener('message', {
+            handleEvent({ data }) {
+              if (texts.push(data.text) === 3) resolve(texts);
+            },
+          });
+        });
+      },
+      server.url,
+    );
     const other = await connection(1);
     for (let number = 3; number < 6; number += 1) other.send(text(number));
     const heard = await evaluate('the listeners', async () => ({
@@ -413,9 +537,22 @@ describe('an exported class', { timeout: 10 * TEST_TIMEOUT }, () => {
     const theirs = await connection();
     const result = await evaluate('the end', async () => {
       if (socket.state !== 'open') await eventOf(socket, 'open');
-      const looped = (async () => { for await (const message of socket) return message; return 'over'; })();
-      const wrong = [[999], [1001], [1.5], [NaN], [1000, 'é'.repeat(62)], ['1000'], [null], [1000n], [1000, 7], [1000, null]]
-        .map((given) => failureOf(() => socket.close(...given))?.name);
+      const looped = (async () => {
+        for await (const message of socket) return message;
+        return 'over';
+      })();
+      const wrong = [
+        [999],
+        [1001],
+        [1.5],
+        [NaN],
+        [1000, 'é'.repeat(62)],
+        ['1000'],
+        [null],
+        [1000n],
+        [1000, 7],
+        [1000, null],
+      ].map((given) => failureOf(() => socket.close(...given))?.name);
       socket.close(4000, 'bye');
       const state = [socket.state];
       const sending = failureOf(() => socket.send({ type: 'nothing' }));
@@ -429,115 +566,168 @@ describe('an exported class', { timeout: 10 * TEST_TIMEOUT }, () => {
       return { wrong, state, sending, close: { code, reason, wasClean, willReconnect, delay }, ends };
     });
     assert.deepEqual(result.wrong, [
-      ...Array(4).fill('InvalidAccessError'), 'SyntaxError', ...Array(5).fill('TypeError'),
+      ...Array(4).fill('InvalidAccessError'),
+      'SyntaxError',
+      ...Array(5).fill('TypeError'),
     ]);
     assert.deepEqual(result.state, ['closing', 'closed', 'open']);
-    assert.deepEqual([result.sending.name, result.sending.message], ['InvalidStateError', 'ShapesSocket: the connection is closed']);
+    assert.deepEqual(
+      [result.sending.name, result.sending.message],
+      ['InvalidStateError', 'ShapesSocket: the connection is closed'],
+    );
     assert.deepEqual(result.close, { code: 4000, reason: 'bye', wasClean: true, willReconnect: false, delay: null });
     assert.deepEqual(result.ends, ['over', undefined, undefined]);
     assert.equal(await within(theirs.ended, 'the end'), 4000);
   });
 
   scripted('[R25] counts every drop and every change, however many come at once', async (server) => {
-    const result = await evaluate('1,000 drops', async (url) => {
-      const text = (of) => ({ type: 'text', text: String(of) });
-      const told = async (overflow) => {
-        const socket = new shapes.ShapesSocket(url, { startClosed: true, maxQueuedMessages: 10, overflow });
-        const [messages, changes] = [[], []];
-        let omitted = 0;
-        socket.addEventListener('dropped', (event) => {
-          messages.push(...event.messages.map((message) => message.text));
-          ({ omitted } = event);
+    const result = await evaluate(
+      '1,000 drops',
+      async (url) => {
+        const text = (of) => ({ type: 'text', text: String(of) });
+        const told = async (overflow) => {
+          const socket = new shapes.ShapesSocket(url, { startClosed: true, maxQueuedMessages: 10, overflow });
+          const [messages, changes] = [[], []];
+          let omitted = 0;
+          socket.addEventListener('dropped', (event) => {
+            messages.push(...event.messages.map((message) => message.text));
+            ({ omitted } = event);
+          });
+          socket.addEventListener('queuechange', ({ queuedMessages }) => changes.push(queuedMessages));
+          for (let number = 0; number < 1_000; number += 1) socket.send(text(number));
+          await new Promise((resolve) => {
+            setTimeout(resolve, 100);
+          });
+          socket.free();
+          return { all: messages.length + omitted, last: messages.at(-1), changes };
+        };
+        const socket = new shapes.ShapesSocket(url, { startClosed: true });
+        const states = [];
+        socket.addEventListener('statechange', ({ state }) => states.push(state));
+        for (let round = 0; round < 400; round += 1) {
+          socket.reconnect();
+          socket.close();
+        }
+        await new Promise((resolve) => {
+          setTimeout(resolve, 100);
         });
-        socket.addEventListener('queuechange', ({ queuedMessages }) => changes.push(queuedMessages));
-        for (let number = 0; number < 1_000; number += 1) socket.send(text(number));
-        await new Promise((resolve) => { setTimeout(resolve, 100); });
         socket.free();
-        return { all: messages.length + omitted, last: messages.at(-1), changes };
-      };
-      const socket = new shapes.ShapesSocket(url, { startClosed: true });
-      const states = [];
-      socket.addEventListener('statechange', ({ state }) => states.push(state));
-      for (let round = 0; round < 400; round += 1) {
-        socket.reconnect();
-        socket.close();
-      }
-      await new Promise((resolve) => { setTimeout(resolve, 100); });
-      socket.free();
-      return { oldest: await told('drop-oldest'), newest: await told('drop-newest'), closed: states.filter((state) => state === 'closed').length };
-    }, server.url);
+        return {
+          oldest: await told('drop-oldest'),
+          newest: await told('drop-newest'),
+          closed: states.filter((state) => state === 'closed').length,
+        };
+      },
+      server.url,
+    );
     assert.deepEqual(result.oldest, { all: 990, last: '989', changes: [10] });
     assert.deepEqual(result.newest, { all: 990, last: '999', changes: [10] });
     assert.equal(result.closed, 400);
   });
 
   scripted('takes a code and a reason for reconnect, and checks them', async (server) => {
-    const result = await evaluate('reconnect(code, reason)', async (url) => {
-      const socket = new shapes.ShapesSocket(url, QUICK);
-      await eventOf(socket, 'open');
-      const wrong = [[1001], ['4000'], [4000, 'x'.repeat(124)]].map((given) => failureOf(() => socket.reconnect(...given)).name);
-      const closed = eventOf(socket, 'close');
-      socket.reconnect(4321, 'new token');
-      const { code, reason, cause, willReconnect } = await closed;
-      socket.free();
-      return { wrong, closed: [code, reason, cause, willReconnect] };
-    }, server.url);
+    const result = await evaluate(
+      'reconnect(code, reason)',
+      async (url) => {
+        const socket = new shapes.ShapesSocket(url, QUICK);
+        await eventOf(socket, 'open');
+        const wrong = [[1001], ['4000'], [4000, 'x'.repeat(124)]].map(
+          (given) => failureOf(() => socket.reconnect(...given)).name,
+        );
+        const closed = eventOf(socket, 'close');
+        socket.reconnect(4321, 'new token');
+        const { code, reason, cause, willReconnect } = await closed;
+        socket.free();
+        return { wrong, closed: [code, reason, cause, willReconnect] };
+      },
+      server.url,
+    );
     assert.deepEqual(result.wrong, ['InvalidAccessError', 'TypeError', 'SyntaxError']);
     assert.deepEqual(result.closed, [4321, 'new token', 'reconnect', true]);
   });
 
   scripted('reports a full queue, and hands back what it dropped', async (server) => {
-    const result = await evaluate('the queue', async (url) => {
-      const text = (of) => ({ type: 'text', text: of });
-      const strict = new shapes.ShapesSocket(url, { startClosed: true, maxQueuedMessages: 1 });
-      strict.send(text('a'));
-      const full = failureOf(() => strict.send(text('b')));
-      strict.free();
-      const lenient = new shapes.ShapesSocket(url, { startClosed: true, maxQueuedMessages: 1, overflow: 'drop-oldest' });
-      const dropped = eventOf(lenient, 'dropped');
-      lenient.send(text('a'));
-      lenient.send(text('b'));
-      const { reason, messages, bytes } = await dropped;
-      lenient.free();
-      return { full, reason, messages, bytes, frozen: Object.isFrozen(messages) };
-    }, server.url);
+    const result = await evaluate(
+      'the queue',
+      async (url) => {
+        const text = (of) => ({ type: 'text', text: of });
+        const strict = new shapes.ShapesSocket(url, { startClosed: true, maxQueuedMessages: 1 });
+        strict.send(text('a'));
+        const full = failureOf(() => strict.send(text('b')));
+        strict.free();
+        const lenient = new shapes.ShapesSocket(url, {
+          startClosed: true,
+          maxQueuedMessages: 1,
+          overflow: 'drop-oldest',
+        });
+        const dropped = eventOf(lenient, 'dropped');
+        lenient.send(text('a'));
+        lenient.send(text('b'));
+        const { reason, messages, bytes } = await dropped;
+        lenient.free();
+        return { full, reason, messages, bytes, frozen: Object.isFrozen(messages) };
+      },
+      server.url,
+    );
     assert.deepEqual(result.full, {
-      name: 'QuotaExceededError', message: 'ShapesSocket: the queue is full (options maxQueuedMessages and maxQueuedBytes)', detail: null,
+      name: 'QuotaExceededError',
+      message: 'ShapesSocket: the queue is full (options maxQueuedMessages and maxQueuedBytes)',
+      detail: null,
     });
-    assert.deepEqual([result.reason, result.messages, result.frozen], ['overflow', [{ type: 'text', text: 'a' }], true]);
+    assert.deepEqual(
+      [result.reason, result.messages, result.frozen],
+      ['overflow', [{ type: 'text', text: 'a' }], true],
+    );
     assert.equal(result.bytes, '{"type":"text","text":"a"}'.length);
   });
 
-  test('tells of a close where the platform has no CloseEvent, as in Node before 23', { timeout: TEST_TIMEOUT }, async () => {
-    const told = await evaluate('the close event', async (url) => {
-      const { CloseEvent } = globalThis;
-      delete globalThis.CloseEvent;
-      try {
-        const socket = new HelloSocket(url);
-        const closed = eventOf(socket, 'close');
-        await eventOf(socket, 'open');
-        socket.close(4000, 'bye');
-        const event = await closed;
-        socket.free();
-        const { type, code, reason, wasClean, willReconnect } = event;
-        return { type, code, reason, wasClean, willReconnect, isEvent: event instanceof Event };
-      } finally {
-        globalThis.CloseEvent = CloseEvent;
-      }
-    }, serverAddress('ws'));
-    assert.deepEqual(told, { type: 'close', code: 4000, reason: 'bye', wasClean: true, willReconnect: false, isEvent: true });
+  test('tells of a close where the platform has no CloseEvent, as in Node before 23', {
+    timeout: TEST_TIMEOUT,
+  }, async () => {
+    const told = await evaluate(
+      'the close event',
+      async (url) => {
+        const { CloseEvent } = globalThis;
+        delete globalThis.CloseEvent;
+        try {
+          const socket = new HelloSocket(url);
+          const closed = eventOf(socket, 'close');
+          await eventOf(socket, 'open');
+          socket.close(4000, 'bye');
+          const event = await closed;
+          socket.free();
+          const { type, code, reason, wasClean, willReconnect } = event;
+          return { type, code, reason, wasClean, willReconnect, isEvent: event instanceof Event };
+        } finally {
+          globalThis.CloseEvent = CloseEvent;
+        }
+      },
+      serverAddress('ws'),
+    );
+    assert.deepEqual(told, {
+      type: 'close',
+      code: 4000,
+      reason: 'bye',
+      wasClean: true,
+      willReconnect: false,
+      isEvent: true,
+    });
   });
 
   scripted('closes its connection when it is freed, even in a listener', async (server, connection) => {
-    await evaluate('the sockets', (url) => {
-      const { ShapesSocket } = shapes;
-      const freed = new ShapesSocket(url, QUICK);
-      globalThis.pending = freed.next();
-      freed.addEventListener('open', () => freed.free());
-      const disposed = new ShapesSocket(`${url}?disposed`, QUICK);
-      disposed.addEventListener('message', () => disposed[Symbol.dispose]());
-      globalThis.freed = freed;
-    }, server.url);
+    await evaluate(
+      'the sockets',
+      (url) => {
+        const { ShapesSocket } = shapes;
+        const freed = new ShapesSocket(url, QUICK);
+        globalThis.pending = freed.next();
+        freed.addEventListener('open', () => freed.free());
+        const disposed = new ShapesSocket(`${url}?disposed`, QUICK);
+        disposed.addEventListener('message', () => disposed[Symbol.dispose]());
+        globalThis.freed = freed;
+      },
+      server.url,
+    );
     const theirs = await Promise.all([connection(0), connection(1)]);
     for (const one of theirs) if (one.url.includes('disposed')) one.send('{"type":"nothing"}');
     assert.deepEqual(await within(Promise.all(theirs.map(({ ended }) => ended)), 'the ends'), [1005, 1005]);
@@ -550,28 +740,37 @@ describe('an exported class', { timeout: 10 * TEST_TIMEOUT }, () => {
   });
 
   scripted('lives in a loop that alone refers to it, until the loop is left', async (server, connection) => {
-    await evaluate('the loop', (url) => {
-      globalThis.looped = (async () => {
-        const iterator = (() => {
-          const socket = new shapes.ShapesSocket(url, QUICK);
-          const made = socket[Symbol.asyncIterator]();
-          // As the garbage collector does with an unreferenced socket.
-          socket.free();
-          return made;
+    await evaluate(
+      'the loop',
+      (url) => {
+        globalThis.looped = (async () => {
+          const iterator = (() => {
+            const socket = new shapes.ShapesSocket(url, QUICK);
+            const made = socket[Symbol.asyncIterator]();
+            // As the garbage collector does with an unreferenced socket.
+            socket.free();
+            return made;
+          })();
+          const texts = [];
+          for await (const { text } of iterator) if (texts.push(text) === 2) break;
+          return { texts, after: await iterator.next() };
         })();
-        const texts = [];
-        for await (const { text } of iterator) if (texts.push(text) === 2) break;
-        return { texts, after: await iterator.next() };
-      })();
-    }, server.url);
+      },
+      server.url,
+    );
     const theirs = await connection();
     theirs.send('{"type":"text","text":"a"}');
     theirs.send('{"type":"text","text":"b"}');
-    assert.deepEqual(await evaluate('its end', () => looped), { texts: ['a', 'b'], after: { done: true, value: undefined } });
+    assert.deepEqual(await evaluate('its end', () => looped), {
+      texts: ['a', 'b'],
+      after: { done: true, value: undefined },
+    });
     assert.equal(await within(theirs.ended, 'the end'), 1005);
   });
 
-  test('takes the options of the JavaScript face, and refuses others in the same words', { timeout: TEST_TIMEOUT }, async () => {
+  test('takes the options of the JavaScript face, and refuses others in the same words', {
+    timeout: TEST_TIMEOUT,
+  }, async () => {
     const names = OPTIONS.map(({ name }) => name);
     const expected = optionCases(names).map(([name, options]) => {
       try {
@@ -581,17 +780,21 @@ describe('an exported class', { timeout: 10 * TEST_TIMEOUT }, () => {
         return [name, `${error.name}: ${error.message}`];
       }
     });
-    const found = await evaluate('the options', async (given) => {
-      const { optionCases: cases } = await import('/export/option-values.js');
-      return cases(given).map(([name, options]) => {
-        try {
-          new HelloSocket('ws://127.0.0.1:1', options).free();
-          return [name, null];
-        } catch (error) {
-          return [name, `${error.name}: ${error.message}`];
-        }
-      });
-    }, names);
+    const found = await evaluate(
+      'the options',
+      async (given) => {
+        const { optionCases: cases } = await import('/export/option-values.js');
+        return cases(given).map(([name, options]) => {
+          try {
+            new HelloSocket('ws://127.0.0.1:1', options).free();
+            return [name, null];
+          } catch (error) {
+            return [name, `${error.name}: ${error.message}`];
+          }
+        });
+      },
+      names,
+    );
     // A list of all would be too long to read.
     const differing = expected.flatMap((row, index) => (row[1] === found[index][1] ? [] : [[...row, found[index][1]]]));
     assert.deepEqual(differing, []);
@@ -615,14 +818,22 @@ describe('an exported class', { timeout: 10 * TEST_TIMEOUT }, () => {
         unknown: make(url, { maxRetry: 1 }),
         options: make(url, 'fast'),
         'revoked options': make(url, proxy),
-        unchanged: make(url, { get maxRetries() { throw thrown; } }).thrown === thrown,
+        unchanged:
+          make(url, {
+            get maxRetries() {
+              throw thrown;
+            },
+          }).thrown === thrown,
         nothing: make(url, null) ?? make(url, undefined) ?? make(url, {}) ?? make(url, { maxRetries: undefined }),
         inherited: make(url, Object.create({ maxRetry: 1 })),
       };
     });
     const name = (of) => errors[of]?.name;
     assert.deepEqual(['scheme', 'fragment', 'unparsed'].map(name), Array(3).fill('SyntaxError'));
-    assert.deepEqual(['number', 'a symbol', 'a revoked URL', 'unknown', 'options', 'revoked options'].map(name), Array(6).fill('TypeError'));
+    assert.deepEqual(
+      ['number', 'a symbol', 'a revoked URL', 'unknown', 'options', 'revoked options'].map(name),
+      Array(6).fill('TypeError'),
+    );
     assert.equal(errors.number.message, 'HelloSocket: the URL: a number was given; this takes a string or a URL');
     assert.match(errors.unknown.message, /^HelloSocket: the options have no maxRetry; did you mean maxRetries\?$/);
     assert.deepEqual([errors.unchanged, errors.nothing, errors.inherited], [true, null, null]);
@@ -630,7 +841,10 @@ describe('an exported class', { timeout: 10 * TEST_TIMEOUT }, () => {
   });
 
   test('complains of nothing that the tests did not do', () => {
-    const expected = [/a listener of the test/, /WebSocket connection to 'ws:\/\/127\.0\.0\.1:\d+\/(hello|shapes)?.*' failed/];
+    const expected = [
+      /a listener of the test/,
+      /WebSocket connection to 'ws:\/\/127\.0\.0\.1:\d+\/(hello|shapes)?.*' failed/,
+    ];
     const others = modules.complaints.filter((complaint) => !expected.some((pattern) => pattern.test(complaint)));
     assert.deepEqual(others, []);
   });

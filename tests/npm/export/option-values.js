@@ -29,9 +29,9 @@ const VALUES = {
 
 /** Every option with every value, and contradictory options: `[name of the case, options]`. */
 export function optionCases(names) {
-  const single = names.flatMap((name) => (
-    Object.entries(VALUES).map(([value, make]) => [`${name}: ${value}`, { startClosed: true, [name]: make() }])
-  ));
+  const single = names.flatMap((name) =>
+    Object.entries(VALUES).map(([value, make]) => [`${name}: ${value}`, { startClosed: true, [name]: make() }]),
+  );
   return [
     ...single,
     ['minDelay above maxDelay', { minDelay: 5, maxDelay: 4, baseDelay: 1 }],

@@ -26,9 +26,31 @@ function failureOf(run) {
 /** Every event of a socket from now on, in order, except messages. */
 function recorded(socket) {
   const events = [];
-  const plain = ({ type, state, code, cause, willReconnect, reason, reconnected, messages, error, detail, excerpt }) => (
-    { type, state, code, cause, willReconnect, reason, reconnected, messages, error: error && described(error), detail, excerpt }
-  );
+  const plain = ({
+    type,
+    state,
+    code,
+    cause,
+    willReconnect,
+    reason,
+    reconnected,
+    messages,
+    error,
+    detail,
+    excerpt,
+  }) => ({
+    type,
+    state,
+    code,
+    cause,
+    willReconnect,
+    reason,
+    reconnected,
+    messages,
+    error: error && described(error),
+    detail,
+    excerpt,
+  });
   for (const type of ['statechange', 'open', 'close', 'dropped', 'invalid', 'error']) {
     socket.addEventListener(type, (event) => events.push(plain(event)));
   }

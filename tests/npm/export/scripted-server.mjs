@@ -25,26 +25,41 @@ export async function startScriptedServer() {
   const waiting = [];
   const server = createServer((_request, response) => response.writeHead(426).end());
   server.on('upgrade', (request, socket) => {
-    const accept = createHash('sha1').update(request.headers['sec-websocket-key'] + MAGIC).digest('base64');
+    const accept = createHash('sha1')
+      .update(request.headers['sec-websocket-key'] + MAGIC)
+      .digest('base64');
     const protocol = request.headers['sec-websocket-protocol']?.split(/, */).at(-1);
-    socket.write([
-      'HTTP/1.1 101 Switching Protocols', 'Upgrade: websocket', 'Connection: Upgrade',
-      `Sec-WebSocket-Accept: ${accept}`, ...(protocol ? [`Sec-WebSocket-Protocol: ${protocol}`] : []), '', '',
-    ].join('\r\n'));
+    socket.write(
+      [
+        'HTTP/1.1 101 Switching Protocols',
+        'Upgrade: websocket',
+        'Connection: Upgrade',
+        `Sec-WebSocket-Accept: ${accept}`,
+        ...(protocol ? [`Sec-WebSocket-Protocol: ${protocol}`] : []),
+        '',
+        '',
+      ].join('\r\n'),
+    );
     made.push(new Connection(request.url, socket));
     for (const wake of waiting.splice(0)) wake();
   });
-  await new Promise((resolve) => { server.listen(0, '127.0.0.1', resolve); });
+  await new Promise((resolve) => {
+    server.listen(0, '127.0.0.1', resolve);
+  });
   return {
     url: `ws://127.0.0.1:${server.address().port}`,
     async connection(number) {
-      while (made.length <= number) await new Promise((resolve) => { waiting.push(resolve); });
+      while (made.length <= number)
+        await new Promise((resolve) => {
+          waiting.push(resolve);
+        });
       return made[number];
     },
-    close: () => new Promise((resolve) => {
-      for (const connection of made) connection.cut();
-      server.close(resolve);
-    }),
+    close: () =>
+      new Promise((resolve) => {
+        for (const connection of made) connection.cut();
+        server.close(resolve);
+      }),
   };
 }
 
@@ -64,7 +79,9 @@ class Connection {
     let code = null;
     // A client that has gone is not a failure of the server.
     socket.on('error', () => {});
-    this.ended = new Promise((resolve) => { socket.once('close', () => resolve(code)); });
+    this.ended = new Promise((resolve) => {
+      socket.once('close', () => resolve(code));
+    });
     socket.on('data', (bytes) => {
       this.#rest = Buffer.concat([this.#rest, bytes]);
       for (let frame = this.#frame(); frame; frame = this.#frame()) {
@@ -87,7 +104,10 @@ class Connection {
 
   /** The client's next message: a string or a buffer. */
   async received() {
-    while (this.#received.length === 0) await new Promise((resolve) => { this.#waiting.push(resolve); });
+    while (this.#received.length === 0)
+      await new Promise((resolve) => {
+        this.#waiting.push(resolve);
+      });
     return this.#received.shift();
   }
 

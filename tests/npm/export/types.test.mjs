@@ -14,7 +14,11 @@ import { messages, typedHello } from './lib.mjs';
 
 const CONSUMER = fileURLToPath(new URL('./typescript/consumer.ts', import.meta.url));
 const GUIDE = fileURLToPath(new URL('../../../docs/rust-types.md', import.meta.url));
-const COMPILER = path.join(path.dirname(createRequire(import.meta.url).resolve('typescript/package.json')), 'bin', 'tsc');
+const COMPILER = path.join(
+  path.dirname(createRequire(import.meta.url).resolve('typescript/package.json')),
+  'bin',
+  'tsc',
+);
 
 describe('the declarations of exported classes', { timeout: 2 * TEST_TIMEOUT }, () => {
   let folder;
@@ -29,23 +33,30 @@ describe('the declarations of exported classes', { timeout: 2 * TEST_TIMEOUT }, 
   /** Compiles a program; rejects with the compiler's output. */
   async function compile(program) {
     await writeFile(path.join(folder, 'consumer.ts'), program);
-    await writeFile(path.join(folder, 'tsconfig.json'), JSON.stringify({
-      compilerOptions: {
-        strict: true,
-        noEmit: true,
-        exactOptionalPropertyTypes: true,
-        noUncheckedIndexedAccess: true,
-        // The declarations themselves are checked as well.
-        skipLibCheck: false,
-        target: 'es2022',
-        lib: ['es2022', 'dom', 'dom.iterable', 'esnext.disposable'],
-        types: [],
-        module: 'esnext',
-        moduleResolution: 'bundler',
-      },
-      files: ['consumer.ts'],
-    }));
-    await runProgram(process.execPath, [COMPILER, '--project', path.join(folder, 'tsconfig.json'), '--pretty', 'false'], { cwd: folder });
+    await writeFile(
+      path.join(folder, 'tsconfig.json'),
+      JSON.stringify({
+        compilerOptions: {
+          strict: true,
+          noEmit: true,
+          exactOptionalPropertyTypes: true,
+          noUncheckedIndexedAccess: true,
+          // The declarations themselves are checked as well.
+          skipLibCheck: false,
+          target: 'es2022',
+          lib: ['es2022', 'dom', 'dom.iterable', 'esnext.disposable'],
+          types: [],
+          module: 'esnext',
+          moduleResolution: 'bundler',
+        },
+        files: ['consumer.ts'],
+      }),
+    );
+    await runProgram(
+      process.execPath,
+      [COMPILER, '--project', path.join(folder, 'tsconfig.json'), '--pretty', 'false'],
+      { cwd: folder },
+    );
   }
 
   test('allow what has the Rust types, and nothing else', async () => {
@@ -60,13 +71,19 @@ describe('the declarations of exported classes', { timeout: 2 * TEST_TIMEOUT }, 
   });
 
   test('name the wrong field', async () => {
-    const program = "import { HelloSocket } from './typed-hello/typed_hello.js';\nnew HelloSocket().send({ type: 'hello', nome: 'Ada' });\n";
+    const program =
+      "import { HelloSocket } from './typed-hello/typed_hello.js';\nnew HelloSocket().send({ type: 'hello', nome: 'Ada' });\n";
     await assert.rejects(compile(program), /consumer\.ts\(2,\d+\): error .*'nome' does not exist/s);
   });
 
   test('bring the words of the Rust documentation into the editor', async () => {
     const declarations = await readFile(path.join(typedHello(), 'typed_hello.d.ts'), 'utf8');
-    for (const words of ['Greets by name.', 'What a client sends to', 'The rule that a name breaks.', 'How long a handshake may take.']) {
+    for (const words of [
+      'Greets by name.',
+      'What a client sends to',
+      'The rule that a name breaks.',
+      'How long a handshake may take.',
+    ]) {
       assert.ok(declarations.includes(words), words);
     }
   });

@@ -11,7 +11,9 @@ const CONSTANTS = { CONNECTING: 0, OPEN: 1, CLOSING: 2, CLOSED: 3 };
 const never = () => new Promise(() => {});
 
 /** A URL function that fails: with a long wait, the socket keeps waiting. */
-const failing = () => { throw new Error('this URL function fails on purpose'); };
+const failing = () => {
+  throw new Error('this URL function fails on purpose');
+};
 
 /** Waits practically for ever between two attempts. */
 const NEVER_AGAIN = { shouldReconnect: () => 2 ** 31 - 1 };
@@ -61,7 +63,8 @@ export const cases = {
       ['https://example.test/', 'wss://example.test/'],
       ['WSS://EXAMPLE.test', 'wss://example.test/'],
       [new URL('ws://example.test/a b'), 'ws://example.test/a%20b'],
-    ]) equal(new ReconnectingWebSocket(given, [], options).url, url, `url for ${given}`);
+    ])
+      equal(new ReconnectingWebSocket(given, [], options).url, url, `url for ${given}`);
   },
 
   async 'refuses a bad URL at once, saying what it takes'() {
@@ -105,7 +108,8 @@ export const cases = {
     ]) {
       const what = JSON.stringify(options);
       const error = refused(() => t.socket(url, [], options), what);
-      for (const word of words) ok(error.message.includes(word), `the error for ${what} says ${word}: ${error.message}`);
+      for (const word of words)
+        ok(error.message.includes(word), `the error for ${what} says ${word}: ${error.message}`);
     }
     t.socket(url, [], { maxRetries: Infinity, messageTtl: Infinity, connectTimeout: undefined });
   },
@@ -130,7 +134,10 @@ export const cases = {
     const { socket, id } = t.echo();
     socket.binaryType = 'nonsense';
     equal(socket.binaryType, 'arraybuffer', 'a value that is none is ignored');
-    for (const [type, Type] of [['arraybuffer', ArrayBuffer], ['blob', Blob]]) {
+    for (const [type, Type] of [
+      ['arraybuffer', ArrayBuffer],
+      ['blob', Blob],
+    ]) {
       await t.until(socket, 'open');
       socket.binaryType = type;
       for (const connection of ['this', 'the next']) {
@@ -158,11 +165,12 @@ export const cases = {
   async 'calls handlers in their place among the listeners'(t) {
     const { socket } = t.echo();
     const calls = [];
-    const note = (name) => function called(event) {
-      equal(this, socket, 'this');
-      equal(event.target, socket, 'target');
-      calls.push(name);
-    };
+    const note = (name) =>
+      function called(event) {
+        equal(this, socket, 'this');
+        equal(event.target, socket, 'target');
+        calls.push(name);
+      };
     socket.addEventListener('message', note('first'));
     socket.onmessage = note('replaced');
     socket.addEventListener('message', note('last'));
@@ -185,12 +193,24 @@ export const cases = {
   async 'knows handleEvent, once, signal and removal'(t) {
     const { socket } = t.echo();
     const calls = [];
-    const object = { handleEvent(event) { equal(this, object, 'this'); calls.push(`object ${event.data}`); } };
+    const object = {
+      handleEvent(event) {
+        equal(this, object, 'this');
+        calls.push(`object ${event.data}`);
+      },
+    };
     const controller = new AbortController();
     const removed = () => calls.push('removed');
     socket.addEventListener('message', object);
     socket.addEventListener('message', ({ data }) => calls.push(`once ${data}`), { once: true });
-    socket.addEventListener('message', ({ data }) => { calls.push(`signal ${data}`); controller.abort(); }, { signal: controller.signal });
+    socket.addEventListener(
+      'message',
+      ({ data }) => {
+        calls.push(`signal ${data}`);
+        controller.abort();
+      },
+      { signal: controller.signal },
+    );
     socket.addEventListener('message', removed);
     socket.removeEventListener('message', removed);
     const received = t.messages(socket, 2);
@@ -209,7 +229,7 @@ export const cases = {
     const message = t.next(socket, 'message');
     socket.send('x');
     const { origin } = await message;
-    ok(await message instanceof MessageEvent, 'message is a MessageEvent');
+    ok((await message) instanceof MessageEvent, 'message is a MessageEvent');
     equal(origin, new URL(socket.url).origin, 'origin');
     const close = t.next(socket, 'close');
     socket.close(4001, 'bye');
@@ -223,10 +243,16 @@ export const cases = {
   async '[R24] reports a handler that throws, and goes on'(t) {
     const { socket } = t.echo();
     const calls = [];
-    socket.onopen = () => { throw new Error('thrown by onopen'); };
+    socket.onopen = () => {
+      throw new Error('thrown by onopen');
+    };
     socket.addEventListener('open', () => calls.push('second listener'));
-    socket.onmessage = () => { throw new Error('thrown by onmessage'); };
-    socket.onstatechange = () => { throw new Error('thrown by onstatechange'); };
+    socket.onmessage = () => {
+      throw new Error('thrown by onmessage');
+    };
+    socket.onstatechange = () => {
+      throw new Error('thrown by onstatechange');
+    };
     const received = t.messages(socket, 2);
     socket.send('a');
     socket.send('b');
@@ -268,7 +294,9 @@ export const cases = {
 
   async 'closed while a URL function runs: one final close, 1006'(t) {
     let asked;
-    const context = new Promise((resolve) => { asked = resolve; });
+    const context = new Promise((resolve) => {
+      asked = resolve;
+    });
     const socket = t.socket((given) => {
       asked(given);
       return never();
@@ -292,25 +320,35 @@ export const cases = {
 
   async 'closed inside the open handler: one final close'(t) {
     const { socket } = t.echo();
-    await closesOnce(t, socket, () => {
-      socket.onopen = () => {
-        socket.close(4000, 'enough');
-        equal(socket.readyState, 2, 'readyState after close() in a handler');
-        socket.close();
-      };
-    }, { code: 4000, reason: 'enough', wasClean: true });
+    await closesOnce(
+      t,
+      socket,
+      () => {
+        socket.onopen = () => {
+          socket.close(4000, 'enough');
+          equal(socket.readyState, 2, 'readyState after close() in a handler');
+          socket.close();
+        };
+      },
+      { code: 4000, reason: 'enough', wasClean: true },
+    );
   },
 
   async '[R23] closed inside the message handler: one final close, and no more messages'(t) {
     const { socket } = t.echo();
     const received = [];
-    await closesOnce(t, socket, () => {
-      socket.onmessage = ({ data }) => {
-        received.push(data);
-        socket.close(4002);
-      };
-      socket.send('1');
-    }, { code: 4002, wasClean: true });
+    await closesOnce(
+      t,
+      socket,
+      () => {
+        socket.onmessage = ({ data }) => {
+          received.push(data);
+          socket.close(4002);
+        };
+        socket.send('1');
+      },
+      { code: 4002, wasClean: true },
+    );
     same(received, ['1']);
   },
 
@@ -336,8 +374,12 @@ export const cases = {
       const source = state === 'waiting' ? failing : t.url('/echo');
       const socket = t.socket(source, [], NEVER_AGAIN);
       const finals = [];
-      socket.addEventListener('close', (event) => { if (!event.willReconnect) finals.push(event.code); });
-      socket.onstatechange = (event) => { if (event.state === state) socket.close(); };
+      socket.addEventListener('close', (event) => {
+        if (!event.willReconnect) finals.push(event.code);
+      });
+      socket.onstatechange = (event) => {
+        if (event.state === state) socket.close();
+      };
       await t.until(socket, 'closed');
       await t.settle();
       equal(finals.length, 1, `final close events after close() in ${state}`);
@@ -366,7 +408,11 @@ export const cases = {
     const closed = t.next(socket, 'close');
     controller.abort(reason);
     await closed;
-    equal(caught(() => socket.reconnect()), reason, 'what reconnect() throws');
+    equal(
+      caught(() => socket.reconnect()),
+      reason,
+      'what reconnect() throws',
+    );
     equal(socket.readyState, 3, 'readyState');
     for (const options of [{}, { startClosed: true }]) {
       const late = t.socket(t.url('/echo'), [], { ...options, signal: AbortSignal.abort() });
@@ -436,7 +482,9 @@ export const cases = {
     const close = t.next(socket, 'close');
     const open = t.next(socket, 'open');
     let readyState = null;
-    socket.onclose = () => { readyState = socket.readyState; };
+    socket.onclose = () => {
+      readyState = socket.readyState;
+    };
     await t.cut(id);
     const lost = await close;
     same([lost.code, lost.wasClean, lost.willReconnect, lost.cause], [1006, false, true, 'socket']);
@@ -465,16 +513,26 @@ export const cases = {
     const final = await close;
     same([final.willReconnect, final.delay], [false, null]);
     equal(socket.readyState, 3, 'readyState');
-    same(asked, [[4100, 'come back', true, true, 'socket'], [1006, '', false, true, 'socket']]);
+    same(asked, [
+      [4100, 'come back', true, true, 'socket'],
+      [1006, '', false, true, 'socket'],
+    ]);
   },
 
   async '[R24] reports a shouldReconnect that throws, and goes by the built-in policy'(t) {
-    const { socket, id } = t.echo({ shouldReconnect() { throw new Error('thrown by shouldReconnect'); } });
+    const { socket, id } = t.echo({
+      shouldReconnect() {
+        throw new Error('thrown by shouldReconnect');
+      },
+    });
     await t.next(socket, 'open');
     const open = t.next(socket, 'open');
     await t.cut(id);
     await open;
-    same(t.takeUncaught().map(({ message }) => message), ['thrown by shouldReconnect']);
+    same(
+      t.takeUncaught().map(({ message }) => message),
+      ['thrown by shouldReconnect'],
+    );
   },
 
   async 'a shouldReconnect that returns a promise is reported as such, and the built-in policy decides'(t) {
@@ -500,7 +558,14 @@ export const cases = {
 
   async '[R14] with reconnect false the first end is final, and shouldReconnect is not asked'(t) {
     let asked = 0;
-    const options = { reconnect: false, maxRetries: 5, shouldReconnect: () => { asked += 1; return true; } };
+    const options = {
+      reconnect: false,
+      maxRetries: 5,
+      shouldReconnect: () => {
+        asked += 1;
+        return true;
+      },
+    };
     const made = [];
     class Counted extends WebSocket {
       constructor(...given) {
@@ -579,7 +644,8 @@ export const cases = {
     // The first socket of this realm: nothing is loaded yet.
     const early = t.socket(t.url('/echo'));
     const events = [];
-    for (const type of ['statechange', 'error', 'close']) early.addEventListener(type, (event) => events.push(event.state ?? type));
+    for (const type of ['statechange', 'error', 'close'])
+      early.addEventListener(type, (event) => events.push(event.state ?? type));
     early.suspend();
     same([early.state, early.readyState], ['suspended', 0], 'at once');
     early.send('kept');
@@ -594,11 +660,16 @@ export const cases = {
     same(await received, ['kept']);
 
     let signal;
-    const searching = t.socket((context) => { ({ signal } = context); return never(); });
+    const searching = t.socket((context) => {
+      ({ signal } = context);
+      return never();
+    });
     await t.until(searching, 'connecting');
     await t.settle();
     let errors = 0;
-    searching.onerror = () => { errors += 1; };
+    searching.onerror = () => {
+      errors += 1;
+    };
     const ended = t.next(searching, 'close');
     searching.suspend();
     equal((await ended).cause, 'suspended');
@@ -609,7 +680,9 @@ export const cases = {
     // The loss before the wait is reported after it.
     await t.settle();
     let closes = 0;
-    waiting.onclose = () => { closes += 1; };
+    waiting.onclose = () => {
+      closes += 1;
+    };
     waiting.suspend();
     await t.settle();
     same([waiting.state, closes], ['suspended', 0], 'the wait');
@@ -622,7 +695,9 @@ export const cases = {
       const controller = new AbortController();
       const { socket } = t.echo({ signal: controller.signal });
       const finals = [];
-      socket.addEventListener('close', (event) => { if (!event.willReconnect) finals.push(event.cause); });
+      socket.addEventListener('close', (event) => {
+        if (!event.willReconnect) finals.push(event.cause);
+      });
       const dropped = t.next(socket, 'dropped');
       if (end !== 'before the module') await t.next(socket, 'open');
       const closed = t.next(socket, 'close');
@@ -656,22 +731,30 @@ export const cases = {
     for (const type of ['open', 'message', 'close']) {
       const { socket, id } = t.echo();
       const back = new Promise((resolve) => {
-        socket.addEventListener(type, () => {
-          socket.suspend();
-          equal(socket.state, 'suspended', type);
-          socket.resume();
-          equal(socket.state, 'connecting', type);
-          socket.addEventListener('open', resolve, { once: true });
-        }, { once: true });
+        socket.addEventListener(
+          type,
+          () => {
+            socket.suspend();
+            equal(socket.state, 'suspended', type);
+            socket.resume();
+            equal(socket.state, 'connecting', type);
+            socket.addEventListener('open', resolve, { once: true });
+          },
+          { once: true },
+        );
       });
       if (type === 'close') await t.next(socket, 'open').then(() => t.cut(id));
       if (type === 'message') socket.send('x');
       await back;
     }
     const { socket } = t.echo();
-    socket.addEventListener('statechange', ({ state }) => { if (state === 'suspended') socket.close(); });
+    socket.addEventListener('statechange', ({ state }) => {
+      if (state === 'suspended') socket.close();
+    });
     let finals = 0;
-    socket.addEventListener('close', ({ willReconnect }) => { finals += willReconnect ? 0 : 1; });
+    socket.addEventListener('close', ({ willReconnect }) => {
+      finals += willReconnect ? 0 : 1;
+    });
     await t.next(socket, 'open');
     socket.suspend();
     await t.until(socket, 'closed');
@@ -687,12 +770,18 @@ export const cases = {
     // While a URL function is running.
     let calls = 0;
     let asked;
-    const firstCall = new Promise((resolve) => { asked = resolve; });
-    const running = t.socket(() => {
-      calls += 1;
-      asked();
-      return calls === 1 ? never() : t.url('/echo');
-    }, [], AT_ONCE);
+    const firstCall = new Promise((resolve) => {
+      asked = resolve;
+    });
+    const running = t.socket(
+      () => {
+        calls += 1;
+        asked();
+        return calls === 1 ? never() : t.url('/echo');
+      },
+      [],
+      AT_ONCE,
+    );
     await firstCall;
     const first = t.next(running, 'open');
     running.reconnect();
@@ -750,7 +839,14 @@ export const cases = {
 
   async 'startClosed waits for reconnect()'(t) {
     let calls = 0;
-    const socket = t.socket(() => { calls += 1; return t.url('/echo'); }, [], { startClosed: true });
+    const socket = t.socket(
+      () => {
+        calls += 1;
+        return t.url('/echo');
+      },
+      [],
+      { startClosed: true },
+    );
     equal(socket.readyState, 3, 'readyState');
     await t.settle();
     equal(calls, 0, 'calls of the URL function');
@@ -767,7 +863,9 @@ export const cases = {
     const asked = [];
     const socket = t.socket(
       (context) => {
-        asked.push(`url ${context.attempt} ${context.lastClose?.code ?? null} ${context.signal instanceof AbortSignal}`);
+        asked.push(
+          `url ${context.attempt} ${context.lastClose?.code ?? null} ${context.signal instanceof AbortSignal}`,
+        );
         return new URL(t.url('/hello', id));
       },
       async () => ['hello.json'],
@@ -794,7 +892,14 @@ export const cases = {
       async () => t.url('/echo'),
     ];
     let call = 0;
-    const socket = t.socket(() => { call += 1; return behaviours[call - 1](); }, [], AT_ONCE);
+    const socket = t.socket(
+      () => {
+        call += 1;
+        return behaviours[call - 1]();
+      },
+      [],
+      AT_ONCE,
+    );
     const causes = [];
     socket.addEventListener('close', ({ cause, code, willReconnect }) => causes.push([cause, code, willReconnect]));
     await t.next(socket, 'open');
@@ -808,10 +913,14 @@ export const cases = {
 
   async '[R27] takes a URL function that never settles as a failed attempt, and tells it'(t) {
     const signals = [];
-    const socket = t.socket((context) => {
-      signals.push(context.signal);
-      return signals.length === 1 ? never() : t.url('/echo');
-    }, [], { ...AT_ONCE, providerTimeout: 20 });
+    const socket = t.socket(
+      (context) => {
+        signals.push(context.signal);
+        return signals.length === 1 ? never() : t.url('/echo');
+      },
+      [],
+      { ...AT_ONCE, providerTimeout: 20 },
+    );
     const close = t.next(socket, 'close');
     await t.next(socket, 'open');
     same([(await close).cause, (await close).code], ['provider-timeout', 1006]);
@@ -862,8 +971,17 @@ export const cases = {
 
   async 'copies what it queues'(t) {
     let release;
-    const gate = new Promise((resolve) => { release = resolve; });
-    const socket = t.socket(async () => { await gate; return t.url('/echo'); }, [], AT_ONCE);
+    const gate = new Promise((resolve) => {
+      release = resolve;
+    });
+    const socket = t.socket(
+      async () => {
+        await gate;
+        return t.url('/echo');
+      },
+      [],
+      AT_ONCE,
+    );
     socket.binaryType = 'arraybuffer';
     const received = t.messages(socket, 2);
     const bytes = new Uint8Array([1, 2, 3, 4]);
@@ -871,7 +989,10 @@ export const cases = {
     socket.send(bytes.buffer);
     bytes.fill(0);
     release();
-    same(await received, [[2, 3], [1, 2, 3, 4]]);
+    same(await received, [
+      [2, 3],
+      [1, 2, 3, 4],
+    ]);
   },
 
   async 'copies what it drops, what it queues for a connection to come, and what a class of the program is given'(t) {
@@ -908,11 +1029,23 @@ export const cases = {
         send({ volatile: true });
       };
       await t.cut(id);
-      same(await received, [[2, 3], [2, 3], [2, 3]]);
-      same((await dropped).messages.map((message) => [...new Uint8Array(message)]), [[2, 3]], 'dropped');
+      same(await received, [
+        [2, 3],
+        [2, 3],
+        [2, 3],
+      ]);
+      same(
+        (await dropped).messages.map((message) => [...new Uint8Array(message)]),
+        [[2, 3]],
+        'dropped',
+      );
       globalThis.WebSocket = own;
     }
-    same(given.map((data) => [...new Uint8Array(data)]), Array(6).fill([2, 3]), 'what the class was given, read later');
+    same(
+      given.map((data) => [...new Uint8Array(data)]),
+      Array(6).fill([2, 3]),
+      'what the class was given, read later',
+    );
   },
 
   async 'sends what a buffer had before its options were asked'(t) {
@@ -997,7 +1130,11 @@ export const cases = {
     const event = await dropped;
     same([event.reason, event.messages], ['expired', ['short-lived']]);
     equal(socket.snapshot().queuedMessages, 1, 'queued');
-    for (const [options, word] of [[{ ttl: 0 }, 'ttl'], [{ ttl: 'soon' }, 'ttl'], [{ priority: 'last' }, 'first']]) {
+    for (const [options, word] of [
+      [{ ttl: 0 }, 'ttl'],
+      [{ ttl: 'soon' }, 'ttl'],
+      [{ priority: 'last' }, 'first'],
+    ]) {
       const error = refused(() => socket.send('x', options), JSON.stringify(options));
       ok(error.message.includes(word), `the error says ${word}: ${error.message}`);
     }
@@ -1071,7 +1208,15 @@ export const cases = {
     await open;
     const snapshot = socket.snapshot();
     same(
-      [snapshot.state, snapshot.opens, snapshot.attempts, snapshot.messagesSent, snapshot.bytesSent, snapshot.messagesReceived, snapshot.bytesReceived],
+      [
+        snapshot.state,
+        snapshot.opens,
+        snapshot.attempts,
+        snapshot.messagesSent,
+        snapshot.bytesSent,
+        snapshot.messagesReceived,
+        snapshot.bytesReceived,
+      ],
       ['open', 2, 2, 2, 8, 2, 8],
     );
   },
@@ -1086,7 +1231,9 @@ export const cases = {
     ]) {
       let pings = 0;
       let enough;
-      const pinged = new Promise((resolve) => { enough = resolve; });
+      const pinged = new Promise((resolve) => {
+        enough = resolve;
+      });
       const answered = (data) => {
         const answer = isHeartbeat(data);
         if (answer) pings += 1;
@@ -1134,7 +1281,12 @@ export const cases = {
 
   async 'an isHeartbeat that fails is reported, and the message delivered'(t) {
     for (const [isHeartbeat, word] of [
-      [() => { throw new Error('thrown by isHeartbeat'); }, 'thrown by isHeartbeat'],
+      [
+        () => {
+          throw new Error('thrown by isHeartbeat');
+        },
+        'thrown by isHeartbeat',
+      ],
       [async () => true, 'isHeartbeat'],
     ]) {
       const { socket } = t.echo({ isHeartbeat });
@@ -1155,7 +1307,11 @@ export const cases = {
       }
     }
     const { socket } = t.echo({
-      heartbeatInterval: 20, heartbeatGrace: 20, heartbeatMessage: () => 7, WebSocket: Recorded, maxRetries: 0,
+      heartbeatInterval: 20,
+      heartbeatGrace: 20,
+      heartbeatMessage: () => 7,
+      WebSocket: Recorded,
+      maxRetries: 0,
     });
     equal((await t.next(socket, 'close')).cause, 'heartbeat-timeout', 'cause');
     same(sent, []);
@@ -1168,10 +1324,15 @@ export const cases = {
     class Recorded extends WebSocket {
       constructor(...given) {
         super(...given);
-        this.addEventListener('message', ({ data }) => { if (data.startsWith('~beat')) sent.push(data); });
+        this.addEventListener('message', ({ data }) => {
+          if (data.startsWith('~beat')) sent.push(data);
+        });
       }
     }
-    const socket = t.socket(t.url('/hello'), ['hello.json~1', 'hello.json'], { WebSocket: Recorded, controlMessages: true });
+    const socket = t.socket(t.url('/hello'), ['hello.json~1', 'hello.json'], {
+      WebSocket: Recorded,
+      controlMessages: true,
+    });
     const received = [];
     socket.addEventListener('message', ({ data }) => received.push(data));
     await t.next(socket, 'open');
@@ -1189,14 +1350,17 @@ export const cases = {
     const texts = ['~reconnect 60000-60000', '~5 minutes left', '~', '~~ping', '~beat 5000', 'plain', ''];
     const wire = [];
     /** A class for an echo server, with `name` as the selected sub-protocol. */
-    const spoken = (name) => class extends WebSocket {
-      get protocol() { return name; }
+    const spoken = (name) =>
+      class extends WebSocket {
+        get protocol() {
+          return name;
+        }
 
-      send(data) {
-        wire.push(data);
-        super.send(data);
-      }
-    };
+        send(data) {
+          wire.push(data);
+          super.send(data);
+        }
+      };
     for (const [options, isEscaped] of [
       [{ WebSocket: spoken('chat~1'), controlMessages: true }, true],
       [{ WebSocket: spoken('chat'), controlMessages: true }, false],
@@ -1227,8 +1391,14 @@ export const cases = {
     /** The bytes that wait, and go out in a later task: a socket that keeps the buffer sees it change. */
     const late = [];
     const later = (socket, data) => late.push(() => Native.prototype.send.call(socket, data));
-    const flush = () => { for (const send of late.splice(0)) send(); };
-    class Overriding extends Native { send(data) { later(this, data); } }
+    const flush = () => {
+      for (const send of late.splice(0)) send();
+    };
+    class Overriding extends Native {
+      send(data) {
+        later(this, data);
+      }
+    }
     class Bound extends Native {
       constructor(...given) {
         super(...given);
@@ -1265,14 +1435,22 @@ export const cases = {
         Object.defineProperty(this.send, 'name', { value: 'send' });
       }
 
-      close(...given) { this.#socket.close(...given); }
+      close(...given) {
+        this.#socket.close(...given);
+      }
 
-      get readyState() { return this.#socket.readyState; }
+      get readyState() {
+        return this.#socket.readyState;
+      }
     }
     const patched = () => {
       const own = Native.prototype.send;
-      Native.prototype.send = function send(data) { late.push(() => own.call(this, data)); };
-      return () => { Native.prototype.send = own; };
+      Native.prototype.send = function send(data) {
+        late.push(() => own.call(this, data));
+      };
+      return () => {
+        Native.prototype.send = own;
+      };
     };
     const { toString } = Function.prototype;
     const lying = () => {
@@ -1308,7 +1486,11 @@ export const cases = {
       } finally {
         restore?.();
       }
-      same(await received, [1, 2, 3, 1, 2, 3, 1, 2, 3].map((value) => Array(4).fill(value)), name);
+      same(
+        await received,
+        [1, 2, 3, 1, 2, 3, 1, 2, 3].map((value) => Array(4).fill(value)),
+        name,
+      );
       socket.close();
     }
   },
@@ -1316,23 +1498,29 @@ export const cases = {
   async '[R24] a listener that was added by the method of EventTarget itself hears messages'(t) {
     const { addEventListener, removeEventListener } = EventTarget.prototype;
     const socket = new ReconnectingWebSocket(t.url('/echo'));
-    await new Promise((resolve) => { socket.onopen = resolve; });
+    await new Promise((resolve) => {
+      socket.onopen = resolve;
+    });
     const heard = [];
     const hear = (name) => (event) => {
       heard.push(`${name} ${event.data}`);
       equal(event.target, socket, 'target');
       equal(event.currentTarget, socket, 'currentTarget');
     };
-    const echoed = (text, count) => new Promise((resolve) => {
-      const look = setInterval(() => {
-        if (heard.filter((one) => one.endsWith(` ${text}`)).length < count) return;
-        clearInterval(look);
-        // Listeners that must not get it have had enough time.
-        setTimeout(resolve, 20);
-      }, 1);
-      socket.send(text);
-    });
-    socket.onmessage = (event) => { event.stopPropagation(); hear('handler')(event); };
+    const echoed = (text, count) =>
+      new Promise((resolve) => {
+        const look = setInterval(() => {
+          if (heard.filter((one) => one.endsWith(` ${text}`)).length < count) return;
+          clearInterval(look);
+          // Listeners that must not get it have had enough time.
+          setTimeout(resolve, 20);
+        }, 1);
+        socket.send(text);
+      });
+    socket.onmessage = (event) => {
+      event.stopPropagation();
+      hear('handler')(event);
+    };
     const f = hear('f');
     const controller = new AbortController();
     addEventListener.call(socket, 'message', f);
@@ -1355,8 +1543,22 @@ export const cases = {
     await echoed('f', 3);
     socket.close();
     same(heard, [
-      'handler a', 'f a', 'once a', 'object a', 'signal a', 'handler b', 'f b', 'object b', 'handler c', 'object c', 'object d',
-      'handler e', 'object e', 'object f', 'handler f', 'known f',
+      'handler a',
+      'f a',
+      'once a',
+      'object a',
+      'signal a',
+      'handler b',
+      'f b',
+      'object b',
+      'handler c',
+      'object c',
+      'object d',
+      'handler e',
+      'object e',
+      'object f',
+      'handler f',
+      'known f',
     ]);
   },
 
@@ -1379,7 +1581,9 @@ export const cases = {
 
       send() {}
 
-      close() { this.readyState = 3; }
+      close() {
+        this.readyState = 3;
+      }
     }
     const socket = t.socket(t.url('/echo'), [], { ...AT_ONCE, WebSocket: Capturing, attemptInterval: 0 });
     const heard = [];
@@ -1398,7 +1602,9 @@ export const cases = {
       kept.close({ code: 1000, wasClean: true, reason: '' });
     }
     made.at(-1).kept.message({ data: 'of the present' });
-    await new Promise((resolve) => { setTimeout(resolve, 20); });
+    await new Promise((resolve) => {
+      setTimeout(resolve, 20);
+    });
     same([heard, closes, socket.readyState, made.length], [['of the present'], [], 1, 6]);
   },
 
@@ -1406,26 +1612,48 @@ export const cases = {
     const turns = { maxQueuedMessages: 1, overflow: 'drop-oldest', attemptInterval: 0, attemptBurst: 2 ** 31 - 1 };
     const programs = {
       'what is dropped is sent again': (socket, count) => {
-        socket.ondropped = ({ messages }) => { count(); for (const message of messages) socket.send(message); };
+        socket.ondropped = ({ messages }) => {
+          count();
+          for (const message of messages) socket.send(message);
+        };
         socket.send('a');
         socket.send('b');
       },
       'likewise, after a promise': (socket, count) => {
-        socket.ondropped = async ({ messages }) => { count(); await null; for (const message of messages) socket.send(message, { volatile: true }); };
+        socket.ondropped = async ({ messages }) => {
+          count();
+          await null;
+          for (const message of messages) socket.send(message, { volatile: true });
+        };
         socket.send('a', { volatile: true });
       },
       'it closes and connects by turns': (socket, count) => {
-        socket.onstatechange = ({ state }) => { count(); if (state === 'closed') socket.reconnect(); else socket.close(); };
+        socket.onstatechange = ({ state }) => {
+          count();
+          if (state === 'closed') socket.reconnect();
+          else socket.close();
+        };
         socket.reconnect();
       },
       'it connects again when it is closed': (socket, count) => {
-        socket.onclose = () => { count(); socket.reconnect(); };
+        socket.onclose = () => {
+          count();
+          socket.reconnect();
+        };
         socket.reconnect();
       },
     };
     for (const [name, program] of Object.entries(programs)) {
-      const Refusing = class { constructor() { throw new Error('refused'); } };
-      const socket = new ReconnectingWebSocket(t.url('/echo'), [], { ...turns, WebSocket: name.startsWith('it') ? Refusing : globalThis.WebSocket, startClosed: true });
+      const Refusing = class {
+        constructor() {
+          throw new Error('refused');
+        }
+      };
+      const socket = new ReconnectingWebSocket(t.url('/echo'), [], {
+        ...turns,
+        WebSocket: name.startsWith('it') ? Refusing : globalThis.WebSocket,
+        startClosed: true,
+      });
       let count = 0;
       const counted = () => {
         count += 1;
@@ -1433,7 +1661,10 @@ export const cases = {
       };
       program(socket, counted);
       // A timer fires, again and again.
-      for (let tick = 0; tick < 3 || count === 0; tick += 1) await new Promise((resolve) => { setTimeout(resolve, 1); });
+      for (let tick = 0; tick < 3 || count === 0; tick += 1)
+        await new Promise((resolve) => {
+          setTimeout(resolve, 1);
+        });
       for (const type of ['dropped', 'statechange', 'close']) socket[`on${type}`] = null;
       socket.close();
       ok(count > 0, `${name}: it ran`);
@@ -1450,15 +1681,27 @@ export const cases = {
     for (const isReady of [false, true]) {
       if (isReady) await load();
       for (const [reason, [options, mode]] of Object.entries(loops)) {
-        const socket = t.socket(isReady ? never : t.url('/echo'), [], { maxQueuedBytes: 1_000_000, startClosed: !isReady, ...options });
+        const socket = t.socket(isReady ? never : t.url('/echo'), [], {
+          maxQueuedBytes: 1_000_000,
+          startClosed: !isReady,
+          ...options,
+        });
         const events = [];
         socket.addEventListener('dropped', (event) => events.push(event));
         for (let index = 0; index < 2_000; index += 1) socket.send(new Uint8Array(big).fill(index), mode);
         await t.next(socket, 'dropped');
         const sum = (what) => events.reduce((total, event) => total + what(event), 0);
         const queued = socket.snapshot().queuedMessages;
-        equal(sum(({ messages, omitted }) => messages.length + omitted), 2_000 - queued, `${reason}: counted`);
-        equal(sum(({ bytes }) => bytes), (2_000 - queued) * big, `${reason}: bytes`);
+        equal(
+          sum(({ messages, omitted }) => messages.length + omitted),
+          2_000 - queued,
+          `${reason}: counted`,
+        );
+        equal(
+          sum(({ bytes }) => bytes),
+          (2_000 - queued) * big,
+          `${reason}: bytes`,
+        );
         ok(sum(({ messages }) => messages.length) <= 10, `${reason}: kept ${sum(({ messages }) => messages.length)}`);
         equal(socket.snapshot().droppedMessages, 2_000 - queued, `${reason}: in the snapshot`);
         // The newest of the dropped messages.
@@ -1481,7 +1724,11 @@ export const cases = {
       for (const [diagnose, finding, asks] of [
         // Same origin: the response can be read.
         ['/missing', { kind: 'status', status: 404 }, new URL('/missing', location.origin).href],
-        [async () => new URL('/face/cases.js', location.origin), { kind: 'status', status: 200 }, `${location.origin}/face/cases.js`],
+        [
+          async () => new URL('/face/cases.js', location.origin),
+          { kind: 'status', status: 200 },
+          `${location.origin}/face/cases.js`,
+        ],
         // Another origin, which does not allow its response to be read.
         [true, { kind: 'unknown' }, plain.replace('ws', 'http')],
         ['ws://unreachable.test/', { kind: 'unknown' }, 'http://unreachable.test/'],
@@ -1490,7 +1737,9 @@ export const cases = {
         globalThis.fetch = (url, options) => {
           asked.push(String(url));
           same([options.cache, options.redirect], ['no-store', 'manual']);
-          return url.endsWith('#nobody') ? Promise.reject(new TypeError('as for a server that is down')) : given(url, options);
+          return url.endsWith('#nobody')
+            ? Promise.reject(new TypeError('as for a server that is down'))
+            : given(url, options);
         };
         const url = diagnose === true ? plain : t.url('/nothing', 'x');
         const socket = t.socket(url, [], { ...AT_ONCE, diagnose, diagnoseAfter: 2, attemptInterval: 1 });
@@ -1512,17 +1761,30 @@ export const cases = {
   },
 
   async '[R33] never asks a URL that may hold a ticket which is good once'(t) {
-    for (const [url, word] of [[t.url('/nothing', 'ticket'), 'query'], [() => t.url('/nothing'), 'function'], [async () => '/nothing', 'function']]) {
-      const error = refused(() => t.socket(url, [], { ...AT_ONCE, diagnose: true, startClosed: true }), 'diagnose: true');
+    for (const [url, word] of [
+      [t.url('/nothing', 'ticket'), 'query'],
+      [() => t.url('/nothing'), 'function'],
+      [async () => '/nothing', 'function'],
+    ]) {
+      const error = refused(
+        () => t.socket(url, [], { ...AT_ONCE, diagnose: true, startClosed: true }),
+        'diagnose: true',
+      );
       ok(error instanceof TypeError && error.message.includes(word) && !error.message.includes('id='), error.message);
     }
     await load();
     const given = globalThis.fetch;
     const asked = [];
     try {
-      globalThis.fetch = async (url) => { asked.push(url); return { status: 404 }; };
+      globalThis.fetch = async (url) => {
+        asked.push(url);
+        return { status: 404 };
+      };
       let tickets = 0;
-      const ticket = () => { tickets += 1; return t.url('/nothing', `ticket-${tickets}`); };
+      const ticket = () => {
+        tickets += 1;
+        return t.url('/nothing', `ticket-${tickets}`);
+      };
       // The program's own URL for it, in each form.
       for (const diagnose of ['/health', () => '/health', new URL('/health', location.origin)]) {
         const socket = t.socket(ticket, [], { ...AT_ONCE, diagnose, diagnoseAfter: 2, attemptInterval: 1 });
@@ -1532,7 +1794,11 @@ export const cases = {
     } finally {
       globalThis.fetch = given;
     }
-    same(asked, [1, 2, 3].map(() => new URL('/health', location.origin).href), 'requests');
+    same(
+      asked,
+      [1, 2, 3].map(() => new URL('/health', location.origin).href),
+      'requests',
+    );
   },
 
   async '[R33] asks nothing when the connection comes back in time, and takes only what it can ask'(t) {
@@ -1541,16 +1807,31 @@ export const cases = {
     let asked = 0;
     let attempts = 0;
     try {
-      globalThis.fetch = (...all) => { asked += 1; return given(...all); };
-      const socket = t.socket(() => { attempts += 1; return t.url(attempts > 2 ? '/echo' : '/nothing'); }, [], { ...AT_ONCE, diagnose: '/missing' });
+      globalThis.fetch = (...all) => {
+        asked += 1;
+        return given(...all);
+      };
+      const socket = t.socket(
+        () => {
+          attempts += 1;
+          return t.url(attempts > 2 ? '/echo' : '/nothing');
+        },
+        [],
+        { ...AT_ONCE, diagnose: '/missing' },
+      );
       await t.next(socket, 'open');
       equal(asked, 0, 'requests');
     } finally {
       globalThis.fetch = given;
     }
     for (const [options, word] of [
-      [{ diagnose: 'ftp://example.test/' }, 'http:'], [{ diagnose: 'http://[' }, 'http:'], [{ diagnose: 7 }, 'URL'], [{ diagnose: null }, 'function'],
-      [{ diagnoseAfter: 0 }, '1 to'], [{ diagnoseAfter: '3' }, '1 to'], [{ diagnoseAfter: NaN }, '1 to'],
+      [{ diagnose: 'ftp://example.test/' }, 'http:'],
+      [{ diagnose: 'http://[' }, 'http:'],
+      [{ diagnose: 7 }, 'URL'],
+      [{ diagnose: null }, 'function'],
+      [{ diagnoseAfter: 0 }, '1 to'],
+      [{ diagnoseAfter: '3' }, '1 to'],
+      [{ diagnoseAfter: NaN }, '1 to'],
     ]) {
       const error = refused(() => t.socket(t.url('/echo'), [], options), JSON.stringify(options));
       ok(error.message.includes(Object.keys(options)[0]) && error.message.includes(word), error.message);
@@ -1560,27 +1841,37 @@ export const cases = {
   // --- When something is not as it should be --------------------------------------------------------------
 
   async 'a WebSocket that lacks what the standard has, or throws, harms nothing'(t) {
-    const bare = (fields) => class Bare {
-      constructor() {
-        Object.defineProperties(this, fields);
-        setTimeout(() => {
-          this.onopen({ type: 'open' });
-          this.onmessage({ type: 'message', data: 'text' });
-          this.onmessage({ type: 'message' });
-          this.onmessage({ type: 'message', data: { byteLength: 5n } });
-        });
-      }
+    const bare = (fields) =>
+      class Bare {
+        constructor() {
+          Object.defineProperties(this, fields);
+          setTimeout(() => {
+            this.onopen({ type: 'open' });
+            this.onmessage({ type: 'message', data: 'text' });
+            this.onmessage({ type: 'message' });
+            this.onmessage({ type: 'message', data: { byteLength: 5n } });
+          });
+        }
 
-      send(data) {
-        if (data === 'close') this.onclose({ type: 'close' });
-      }
+        send(data) {
+          if (data === 'close') this.onclose({ type: 'close' });
+        }
 
-      close() {}
+        close() {}
+      };
+    const thrower = {
+      get() {
+        throw new Error('a getter of this socket throws');
+      },
     };
-    const thrower = { get() { throw new Error('a getter of this socket throws'); } };
     for (const [what, fields] of Object.entries({
       nothing: {},
-      nonsense: { protocol: { value: 7 }, extensions: { value: null }, bufferedAmount: { value: 'much' }, binaryType: { value: 0 } },
+      nonsense: {
+        protocol: { value: 7 },
+        extensions: { value: null },
+        bufferedAmount: { value: 'much' },
+        binaryType: { value: 0 },
+      },
       throws: { protocol: thrower, extensions: thrower, bufferedAmount: thrower, binaryType: thrower },
     })) {
       const socket = t.socket('ws://example.test/', [], { ...NEVER_AGAIN, WebSocket: bare(fields) });
@@ -1596,7 +1887,9 @@ export const cases = {
   },
 
   async 'a WebSocket that cannot be made or written to: the close event names the exception, without its text'(t) {
-    const fail = (name) => { throw Object.assign(new Error('secret-in-message'), { name }); };
+    const fail = (name) => {
+      throw Object.assign(new Error('secret-in-message'), { name });
+    };
     class Unmakable {
       constructor() {
         fail('OddError');
@@ -1607,7 +1900,10 @@ export const cases = {
         fail('EvenError');
       }
     }
-    for (const [WebSocket, cause, name] of [[Unmakable, 'refused', 'OddError'], [Unwritable, 'send-failed', 'EvenError']]) {
+    for (const [WebSocket, cause, name] of [
+      [Unmakable, 'refused', 'OddError'],
+      [Unwritable, 'send-failed', 'EvenError'],
+    ]) {
       const { socket } = t.echo({ ...NEVER_AGAIN, WebSocket });
       const close = t.next(socket, 'close');
       socket.send('x');
@@ -1634,7 +1930,9 @@ export const cases = {
     one.send('before');
     await Promise.all([answer, t.until(other, 'open'), t.until(waits, 'waiting')]);
     const complaints = recordComplaints();
-    const ends = [one, other, waits].map((socket) => t.next(socket, 'close', ({ cause }) => cause === 'internal-error'));
+    const ends = [one, other, waits].map((socket) =>
+      t.next(socket, 'close', ({ cause }) => cause === 'internal-error'),
+    );
     const errors = [one, other, waits].map((socket) => t.next(socket, 'error'));
     breakInstance(modules);
     const answers = [one, other].map((socket) => t.messages(socket, 1));
@@ -1649,7 +1947,10 @@ export const cases = {
     same(await Promise.all(answers), [['after'], ['after']], 'answers on the fresh instance');
     equal(modules.length, 2, 'instances');
     equal(complaints.length, 1, `lines on the console: ${complaints}`);
-    ok(made.slice(0, 2).every(({ readyState }) => readyState >= 2), 'the sockets of the first instance are closed');
+    ok(
+      made.slice(0, 2).every(({ readyState }) => readyState >= 2),
+      'the sockets of the first instance are closed',
+    );
     equal(made.length, 4, 'sockets');
     equal(waits.state, 'waiting', 'the state of one that waits');
     equal(idle.state, 'idle', 'the state of one that was not started');
@@ -1676,28 +1977,86 @@ export const cases = {
     const modules = recordInstances();
     const complaints = recordComplaints();
     const other = t.echo().socket;
-    const { socket } = t.echo({ maxQueuedMessages: 2 ** 31 - 1, maxQueuedBytes: 2 ** 31 - 1, highWaterMark: 2 ** 31 - 1 });
+    const { socket } = t.echo({
+      maxQueuedMessages: 2 ** 31 - 1,
+      maxQueuedBytes: 2 ** 31 - 1,
+      highWaterMark: 2 ** 31 - 1,
+    });
     const typed = new TypedSocket(t.url('/echo'), { ...AT_ONCE });
     await Promise.all([t.until(socket, 'open'), t.until(other, 'open'), typed.opened()]);
     const lost = [];
     for (const one of [socket, other, typed]) one.addEventListener('close', ({ cause }) => lost.push(cause));
     let sent = 0;
     for (const [what, act] of [
-      ['send', () => { socket.send('x'); sent += 1; }],
-      ['send of bytes', () => { socket.send(new Uint8Array(1)); sent += 1; }],
-      ['send with options', () => { socket.send('x', { ttl: 60_000 }); sent += 1; }],
-      ['send of a value', () => { typed.send({ x: 1 }); }],
+      [
+        'send',
+        () => {
+          socket.send('x');
+          sent += 1;
+        },
+      ],
+      [
+        'send of bytes',
+        () => {
+          socket.send(new Uint8Array(1));
+          sent += 1;
+        },
+      ],
+      [
+        'send with options',
+        () => {
+          socket.send('x', { ttl: 60_000 });
+          sent += 1;
+        },
+      ],
+      [
+        'send of a value',
+        () => {
+          typed.send({ x: 1 });
+        },
+      ],
       ['readyState', () => socket.readyState],
       ['bufferedAmount', () => socket.bufferedAmount],
       ['state', () => socket.state],
       ['protocol', () => socket.protocol],
       ['snapshot()', () => socket.snapshot()],
       ['ready()', () => socket.ready()],
-      ['binaryType', () => { socket.binaryType = 'arraybuffer'; }],
-      ['a handler', () => { socket.onclose = () => {}; socket.onclose = null; }],
-      ['close() with a wrong code', () => { try { socket.close(1); } catch (error) { if (error.name !== 'InvalidAccessError') throw error; } }],
-      ['a new socket', () => { new ReconnectingWebSocket('ws://127.0.0.1:1/', [], { startClosed: true }); }],
-      ['another socket of two', () => { other.bufferedAmount; socket.bufferedAmount; }],
+      [
+        'binaryType',
+        () => {
+          socket.binaryType = 'arraybuffer';
+        },
+      ],
+      [
+        'a handler',
+        () => {
+          socket.onclose = () => {};
+          socket.onclose = null;
+        },
+      ],
+      [
+        'close() with a wrong code',
+        () => {
+          try {
+            socket.close(1);
+          } catch (error) {
+            if (error.name !== 'InvalidAccessError') throw error;
+          }
+        },
+      ],
+      [
+        'a new socket',
+        () => {
+          new ReconnectingWebSocket('ws://127.0.0.1:1/', [], { startClosed: true });
+        },
+      ],
+      [
+        'another socket of two',
+        () => {
+          other.bufferedAmount;
+          socket.bufferedAmount;
+        },
+      ],
       ['messages()', () => typed.messages().return()],
     ]) {
       // With steps of many sizes, so that the stack ends at every depth.
@@ -1709,7 +2068,17 @@ export const cases = {
     }
     // In a handler called by the module.
     const inHandler = new Promise((resolve) => {
-      socket.addEventListener('message', () => resolve(exhaust(() => { socket.send('y'); sent += 1; }, 3)), { once: true });
+      socket.addEventListener(
+        'message',
+        () =>
+          resolve(
+            exhaust(() => {
+              socket.send('y');
+              sent += 1;
+            }, 3),
+          ),
+        { once: true },
+      );
     });
     await inHandler;
     await t.settle();
@@ -1748,10 +2117,19 @@ export const cases = {
     await load();
     const { WebSocket } = globalThis;
     for (const Class of [
-      ReconnectingWebSocket, TypedSocket, class extends ReconnectingWebSocket {}, new Proxy(ReconnectingWebSocket, {}),
-      function Wrapper(...given) { return new ReconnectingWebSocket(...given); },
-      // biome-ignore lint/correctness/noConstructorReturn: programs wrap the class like this
-      class Wrapper { constructor(url) { return new TypedSocket(url); } },
+      ReconnectingWebSocket,
+      TypedSocket,
+      class extends ReconnectingWebSocket {},
+      new Proxy(ReconnectingWebSocket, {}),
+      function Wrapper(...given) {
+        return new ReconnectingWebSocket(...given);
+      },
+      class Wrapper {
+        constructor(url) {
+          // biome-ignore lint/correctness/noConstructorReturn: programs wrap the class like this
+          return new TypedSocket(url);
+        }
+      },
     ]) {
       globalThis.WebSocket = Class;
       try {
@@ -1765,8 +2143,16 @@ export const cases = {
         globalThis.WebSocket = WebSocket;
       }
     }
-    for (const Class of [ReconnectingWebSocket, TypedSocket, class extends ReconnectingWebSocket {}, new Proxy(TypedSocket, {})]) {
-      const { message } = throws('TypeError', () => new ReconnectingWebSocket(t.url('/echo'), [], { WebSocket: Class }));
+    for (const Class of [
+      ReconnectingWebSocket,
+      TypedSocket,
+      class extends ReconnectingWebSocket {},
+      new Proxy(TypedSocket, {}),
+    ]) {
+      const { message } = throws(
+        'TypeError',
+        () => new ReconnectingWebSocket(t.url('/echo'), [], { WebSocket: Class }),
+      );
       ok(message.includes('WebSocket: native'), message);
     }
   },
@@ -1780,10 +2166,23 @@ export const cases = {
         ok(message.includes(`option ${name}`) && message.includes('takes '), `${what} as ${name}: ${message}`);
       }
       const { own, proxy } = thrower();
-      equal(caught(() => t.socket(url, [], { get [name]() { throw own; } })), own, `what a getter of ${name} throws`);
+      equal(
+        caught(() =>
+          t.socket(url, [], {
+            get [name]() {
+              throw own;
+            },
+          }),
+        ),
+        own,
+        `what a getter of ${name} throws`,
+      );
       // The check itself may have to inspect it.
       const thrown = caught(() => t.socket(url, [], { [name]: proxy }));
-      ok(thrown === own || (thrown instanceof TypeError && thrown.message.includes(name)), `a proxy as ${name}: ${thrown}`);
+      ok(
+        thrown === own || (thrown instanceof TypeError && thrown.message.includes(name)),
+        `a proxy as ${name}: ${thrown}`,
+      );
     }
   },
 
@@ -1791,11 +2190,21 @@ export const cases = {
     const url = t.url('/echo');
     for (const { name, kind, min, max, unlimited } of OPTIONS) {
       if (kind !== 'whole' && kind !== 'number') continue;
-      const beyond = [min - 1, max + 1, -1, -Infinity, NaN, ...(unlimited ? [] : [Infinity]), ...(min > 0 ? [0] : []), ...(kind === 'whole' ? [min + 0.5] : [])];
+      const beyond = [
+        min - 1,
+        max + 1,
+        -1,
+        -Infinity,
+        NaN,
+        ...(unlimited ? [] : [Infinity]),
+        ...(min > 0 ? [0] : []),
+        ...(kind === 'whole' ? [min + 0.5] : []),
+      ];
       for (const value of beyond) {
         const error = refused(() => t.socket(url, [], { [name]: value }), `${name}: ${value}`);
         ok(error instanceof RangeError, `${error}`);
-        for (const word of [`option ${name} is ${value}`, `from ${min} to ${max}`]) ok(error.message.includes(word), error.message);
+        for (const word of [`option ${name} is ${value}`, `from ${min} to ${max}`])
+          ok(error.message.includes(word), error.message);
       }
       for (const value of [min, max, ...(unlimited ? [Infinity] : [])]) {
         const others = Object.fromEntries(ORDERED.flatMap((pair) => partnersOf(name, value, pair)));
@@ -1805,9 +2214,13 @@ export const cases = {
     }
     for (const [less, more] of ORDERED.map((pair) => pair.map((row) => OPTIONS[row]))) {
       const [cap, base] = [more.min + 1, Math.max(less.min, more.min + 2)];
-      const error = refused(() => t.socket(url, [], { ...smallerThan(more.name), [less.name]: base, [more.name]: cap }), 'a cap below the base');
+      const error = refused(
+        () => t.socket(url, [], { ...smallerThan(more.name), [less.name]: base, [more.name]: cap }),
+        'a cap below the base',
+      );
       ok(error instanceof RangeError, `${error}`);
-      for (const word of [`${more.name} is ${cap}`, `${less.name}, which is ${base}`]) ok(error.message.includes(word), error.message);
+      for (const word of [`${more.name} is ${cap}`, `${less.name}, which is ${base}`])
+        ok(error.message.includes(word), error.message);
     }
   },
 
@@ -1816,14 +2229,26 @@ export const cases = {
     const names = optionNames(t);
     for (const name of names) {
       const error = refused(() => t.socket(url, [], { [`${name}s`]: 1 }), `${name}s`);
-      ok(error instanceof TypeError && error.message.includes(`${name}s`) && error.message.includes(name), error.message);
+      ok(
+        error instanceof TypeError && error.message.includes(`${name}s`) && error.message.includes(name),
+        error.message,
+      );
     }
-    ok(refused(() => t.socket(url, [], JSON.parse('{"__proto__":{"maxRetries":1}}')), '__proto__').message.includes('__proto__'), '__proto__ is named');
+    ok(
+      refused(() => t.socket(url, [], JSON.parse('{"__proto__":{"maxRetries":1}}')), '__proto__').message.includes(
+        '__proto__',
+      ),
+      '__proto__ is named',
+    );
     for (const options of [7, 5n, 'x', true, Symbol('x'), NaN]) {
       ok(refused(() => t.socket(url, [], options), typeof options).message.includes('the options'), typeof options);
     }
     const { own, proxy } = thrower();
-    equal(caught(() => t.socket(url, [], proxy)), own, 'what the traps of a proxy throw');
+    equal(
+      caught(() => t.socket(url, [], proxy)),
+      own,
+      'what the traps of a proxy throw',
+    );
 
     const { socket } = t.echo();
     const payload = '{"__proto__":{"polluted":true},"constructor":{"prototype":{"polluted":true}}}';
@@ -1842,8 +2267,30 @@ export const cases = {
     revoke();
     const { own } = thrower();
     equal(caught(() => t.socket(thrower().proxy)).message, own.message, 'what the traps of a URL throw');
-    equal(caught(() => t.socket(url, { [Symbol.iterator]() { throw own; } })), own, 'what the iterator of the sub-protocols throws');
-    equal(caught(() => t.socket(url, [{ toString() { throw own; } }])), own, 'what toString of a sub-protocol throws');
+    equal(
+      caught(() =>
+        t.socket(url, {
+          [Symbol.iterator]() {
+            throw own;
+          },
+        }),
+      ),
+      own,
+      'what the iterator of the sub-protocols throws',
+    );
+    equal(
+      caught(() =>
+        t.socket(url, [
+          {
+            toString() {
+              throw own;
+            },
+          },
+        ]),
+      ),
+      own,
+      'what toString of a sub-protocol throws',
+    );
     ok(caught(() => t.socket(url, [], proxy)) instanceof TypeError, 'a revoked proxy as options');
     ok(caught(() => t.socket(url, proxy)) instanceof TypeError, 'a revoked proxy as sub-protocols');
     ok(caught(() => t.socket(proxy)) instanceof TypeError, 'a revoked proxy as URL');
@@ -1852,8 +2299,28 @@ export const cases = {
     const received = t.messages(socket, 5);
     for (const value of [null, undefined, NaN, 5n, Infinity]) socket.send(value);
     same(await received, ['null', 'undefined', 'NaN', '5', 'Infinity'], 'messages, converted as the standard does');
-    equal(caught(() => socket.send({ toString() { throw own; } })), own, 'what toString of a message throws');
-    equal(caught(() => socket.send('x', { get ttl() { throw own; } })), own, 'what a getter of the options of send throws');
+    equal(
+      caught(() =>
+        socket.send({
+          toString() {
+            throw own;
+          },
+        }),
+      ),
+      own,
+      'what toString of a message throws',
+    );
+    equal(
+      caught(() =>
+        socket.send('x', {
+          get ttl() {
+            throw own;
+          },
+        }),
+      ),
+      own,
+      'what a getter of the options of send throws',
+    );
     ok(caught(() => socket.send(proxy)) instanceof TypeError, 'a revoked proxy as message');
     ok(caught(() => socket.send(Symbol('x'))) instanceof TypeError, 'a symbol as message');
     ok(caught(() => socket.send(Object.create(null))) instanceof TypeError, 'an object without toString as message');
@@ -1861,7 +2328,17 @@ export const cases = {
     throws('InvalidAccessError', () => socket.close(NaN));
     throws('InvalidAccessError', () => socket.close(null));
     throws('InvalidAccessError', () => socket.close(Infinity));
-    equal(caught(() => socket.close(1000, { toString() { throw own; } })), own, 'what toString of a reason throws');
+    equal(
+      caught(() =>
+        socket.close(1000, {
+          toString() {
+            throw own;
+          },
+        }),
+      ),
+      own,
+      'what toString of a reason throws',
+    );
     equal(socket.readyState, 1, 'readyState');
     const after = t.messages(socket, 1);
     socket.send('still there');
@@ -1910,7 +2387,11 @@ export const cases = {
     const socket = t.socket(t.url('/echo'), [], { ...NEVER_AGAIN, connectTimeout: 20, WebSocket: Stuck });
     const { cause, code, wasClean, willReconnect } = await t.next(socket, 'close');
     same([cause, code, wasClean, willReconnect], ['connect-timeout', 1006, false, true]);
-    same(made.map(({ closed }) => closed), [1], 'close() calls');
+    same(
+      made.map(({ closed }) => closed),
+      [1],
+      'close() calls',
+    );
   },
 
   async '[R13] a closed socket that tells an error and no close has ended'(t) {
@@ -1994,7 +2475,12 @@ export const cases = {
         this.onerror();
       }
     }
-    class Silent extends Own { static acts = (own) => { own.onerror(); own.onerror(); }; }
+    class Silent extends Own {
+      static acts = (own) => {
+        own.onerror();
+        own.onerror();
+      };
+    }
     class Tells extends Own {
       static acts = (own) => {
         own.onerror();
@@ -2017,7 +2503,8 @@ export const cases = {
     // Whatever it still reports, even while the next attempt is in progress.
     Silent.acts = () => {};
     socket.reconnect();
-    for (const type of ['open', 'message', 'error', 'close']) own[`on${type}`]?.({ code: 1000, data: 'late', wasClean: true });
+    for (const type of ['open', 'message', 'error', 'close'])
+      own[`on${type}`]?.({ code: 1000, data: 'late', wasClean: true });
     await t.settle();
     same([events, socket.state, made.length], [['error', 'close'], 'connecting', 3]);
   },
@@ -2034,7 +2521,10 @@ export const cases = {
           setTimeout(() => this.onclose({ ...event, reason: '' }));
         }
       }
-      const { code, wasClean } = await t.next(t.socket(t.url('/echo'), [], { ...NEVER_AGAIN, WebSocket: Own }), 'close');
+      const { code, wasClean } = await t.next(
+        t.socket(t.url('/echo'), [], { ...NEVER_AGAIN, WebSocket: Own }),
+        'close',
+      );
       same([code, wasClean], expected, JSON.stringify(event));
     }
   },
@@ -2065,7 +2555,9 @@ export const cases = {
   async '[R25] what the server says by itself confirms nothing, and its answer to a later ping does'(t) {
     let isHole = false;
     let hasAnswered;
-    const answered = new Promise((resolve) => { hasAnswered = resolve; });
+    const answered = new Promise((resolve) => {
+      hasAnswered = resolve;
+    });
     /** Turns an echo server into one that answers numbered pings, and sends something every 5 ms. */
     class Asked extends WebSocket {
       constructor(...given) {
@@ -2075,10 +2567,14 @@ export const cases = {
           const ticks = setInterval(() => this.dispatchEvent(new MessageEvent('message', { data: 'tick' })), 5);
           this.addEventListener('close', () => clearInterval(ticks));
         });
-        this.addEventListener('message', ({ data }) => { if (data === '~pong 1') hasAnswered(); });
+        this.addEventListener('message', ({ data }) => {
+          if (data === '~pong 1') hasAnswered();
+        });
       }
 
-      get protocol() { return 'chat~1'; }
+      get protocol() {
+        return 'chat~1';
+      }
 
       send(data) {
         if (!isHole) super.send(data.replace(/^~ping /, '~pong '));
@@ -2099,7 +2595,10 @@ export const cases = {
   async '[R32] the debug log tells no payload, no query and no token'(t) {
     const lines = [];
     const id = t.newId();
-    const socket = t.socket(`${t.url('/echo', id)}&token=secret-in-query`, [], { ...AT_ONCE, debug: (line) => lines.push(line) });
+    const socket = t.socket(`${t.url('/echo', id)}&token=secret-in-query`, [], {
+      ...AT_ONCE,
+      debug: (line) => lines.push(line),
+    });
     const received = t.messages(socket, 1);
     socket.send('secret-payload');
     await received;
@@ -2107,17 +2606,25 @@ export const cases = {
     await t.cut(id);
     await open;
     ok(lines.length >= 4, `a line for every state: ${lines.length}`);
-    ok(lines.every((line) => typeof line === 'string' && !line.includes('secret') && !line.includes(id)), `nothing secret in ${lines.join('\n')}`);
+    ok(
+      lines.every((line) => typeof line === 'string' && !line.includes('secret') && !line.includes(id)),
+      `nothing secret in ${lines.join('\n')}`,
+    );
   },
 
   async 'many sockets live beside each other'(t) {
-    const all = await Promise.all(Array.from({ length: 10 }, async (_, index) => {
-      const { socket } = t.echo();
-      const received = t.messages(socket, 1);
-      socket.send(`socket ${index}`);
-      return (await received)[0];
-    }));
-    same(all, Array.from({ length: 10 }, (_, index) => `socket ${index}`));
+    const all = await Promise.all(
+      Array.from({ length: 10 }, async (_, index) => {
+        const { socket } = t.echo();
+        const received = t.messages(socket, 1);
+        socket.send(`socket ${index}`);
+        return (await received)[0];
+      }),
+    );
+    same(
+      all,
+      Array.from({ length: 10 }, (_, index) => `socket ${index}`),
+    );
   },
 };
 
@@ -2135,9 +2642,23 @@ function strangeValues() {
   const { proxy, revoke } = Proxy.revocable({}, {});
   revoke();
   return Object.entries({
-    NaN, Infinity, '-Infinity': -Infinity, 'a negative number': -1, 'a fraction': 0.5, 'a bigint': 5n, null: null, 'a string': 'x', 'a number as a string': '5000',
-    true: true, 'an object': {}, 'an array': [], 'a function': () => 1, 'a symbol': Symbol('x'), 'a revoked proxy': proxy,
-    'an object that is a number': { valueOf: () => 5000 }, 'an object without a prototype': Object.create(null),
+    NaN,
+    Infinity,
+    '-Infinity': -Infinity,
+    'a negative number': -1,
+    'a fraction': 0.5,
+    'a bigint': 5n,
+    null: null,
+    'a string': 'x',
+    'a number as a string': '5000',
+    true: true,
+    'an object': {},
+    'an array': [],
+    'a function': () => 1,
+    'a symbol': Symbol('x'),
+    'a revoked proxy': proxy,
+    'an object that is a number': { valueOf: () => 5000 },
+    'an object without a prototype': Object.create(null),
   });
 }
 
@@ -2145,28 +2666,38 @@ function strangeValues() {
 function takes(name, value) {
   const row = OPTIONS.find((one) => one.name === name);
   switch (row?.kind) {
-    case 'flag': return value === true;
-    case 'choice': return false;
-    case 'whole': return row.unlimited && value === Infinity;
-    case 'number': return false;
+    case 'flag':
+      return value === true;
+    case 'choice':
+      return false;
+    case 'whole':
+      return row.unlimited && value === Infinity;
+    case 'number':
+      return false;
     default:
   }
   switch (name) {
     case 'diagnoseAfter':
-    case 'signal': return false;
+    case 'signal':
+      return false;
     case 'heartbeatMessage':
-    case 'keepaliveMessage': return typeof value === 'function' || typeof value === 'string';
+    case 'keepaliveMessage':
+      return typeof value === 'function' || typeof value === 'string';
     // A string is a URL relative to the page.
     // The URL has a query.
-    case 'diagnose': return typeof value === 'function' || typeof value === 'string';
-    default: return typeof value === 'function';
+    case 'diagnose':
+      return typeof value === 'function' || typeof value === 'string';
+    default:
+      return typeof value === 'function';
   }
 }
 
 /** A proxy that throws `own` on every use. */
 function thrower() {
   const own = new Error('thrown by the program itself');
-  const fail = () => { throw own; };
+  const fail = () => {
+    throw own;
+  };
   const traps = ['get', 'has', 'ownKeys', 'getOwnPropertyDescriptor', 'getPrototypeOf', 'apply', 'construct'];
   return { own, proxy: new Proxy({}, Object.fromEntries(traps.map((trap) => [trap, fail]))) };
 }
@@ -2180,9 +2711,9 @@ function partnersOf(name, value, [less, more]) {
 
 /** The minimum of every option that must not exceed `name`. */
 function smallerThan(name) {
-  return Object.fromEntries(ORDERED
-    .filter(([, more]) => OPTIONS[more].name === name)
-    .map(([less]) => [OPTIONS[less].name, OPTIONS[less].min]));
+  return Object.fromEntries(
+    ORDERED.filter(([, more]) => OPTIONS[more].name === name).map(([less]) => [OPTIONS[less].name, OPTIONS[less].min]),
+  );
 }
 
 /** Calls a function that must reject its argument; returns the error. */
@@ -2193,7 +2724,10 @@ function refused(act, what) {
   } catch (thrown) {
     error = thrown;
   }
-  ok(error instanceof TypeError || error instanceof RangeError, `${what} throws a TypeError or a RangeError, not ${error}`);
+  ok(
+    error instanceof TypeError || error instanceof RangeError,
+    `${what} throws a TypeError or a RangeError, not ${error}`,
+  );
   return error;
 }
 

@@ -58,7 +58,7 @@ export class Context {
     const deadline = AbortSignal.timeout(PATIENCE);
     // Repeated until there is one: the server lists a connection a moment after its handshake response, which is what
     // opens it here.
-    for (let connections = 0; connections === 0;) {
+    for (let connections = 0; connections === 0; ) {
       const response = await fetch(`${this.#server.http}/control/cut?${query}`, { method: 'POST', signal: deadline });
       if (!response.ok) throw new Error(`the control answers with status ${response.status}`);
       ({ connections } = await response.json());
@@ -73,12 +73,16 @@ export class Context {
         done.abort();
         reject(new Error(`no such ${type} within ${PATIENCE} ms`));
       }, PATIENCE);
-      socket.addEventListener(type, (event) => {
-        if (!accepts(event)) return;
-        clearTimeout(timer);
-        done.abort();
-        resolve(event);
-      }, { signal: done.signal });
+      socket.addEventListener(
+        type,
+        (event) => {
+          if (!accepts(event)) return;
+          clearTimeout(timer);
+          done.abort();
+          resolve(event);
+        },
+        { signal: done.signal },
+      );
     });
   }
 
@@ -127,11 +131,16 @@ export class Context {
 
 function describe(event) {
   switch (event.type) {
-    case 'close': return `close ${event.code} ${event.cause} willReconnect=${event.willReconnect}: ${event.explanation}`;
-    case 'statechange': return `state ${event.state} attempt ${event.attempt}: ${event.reason}`;
-    case 'dropped': return `dropped ${event.reason} ${event.messages.length}`;
-    case 'message': return `message ${String(event.data).slice(0, 30)}`;
-    default: return event.type;
+    case 'close':
+      return `close ${event.code} ${event.cause} willReconnect=${event.willReconnect}: ${event.explanation}`;
+    case 'statechange':
+      return `state ${event.state} attempt ${event.attempt}: ${event.reason}`;
+    case 'dropped':
+      return `dropped ${event.reason} ${event.messages.length}`;
+    case 'message':
+      return `message ${String(event.data).slice(0, 30)}`;
+    default:
+      return event.type;
   }
 }
 

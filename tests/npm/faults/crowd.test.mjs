@@ -11,10 +11,14 @@ const TABS = 10;
 
 describe('a crowd', { timeout: 4 * TEST_TIMEOUT }, () => {
   let world;
-  before(async () => { world = await openWorld(); });
+  before(async () => {
+    world = await openWorld();
+  });
   after(() => world?.close());
 
-  test('[R7] ten tabs whose server restarts each wait for a time of their own, and all come back', { timeout: 2 * TEST_TIMEOUT }, async () => {
+  test('[R7] ten tabs whose server restarts each wait for a time of their own, and all come back', {
+    timeout: 2 * TEST_TIMEOUT,
+  }, async () => {
     const tabs = [];
     for (let number = 0; number < TABS; number += 1) {
       const tab = await world.openTab();
@@ -26,7 +30,9 @@ describe('a crowd', { timeout: 4 * TEST_TIMEOUT }, () => {
 
     const since = Date.now();
     await world.server.stop();
-    const closes = await Promise.all(tabs.map((tab) => tab.next('the loss', 'steady', ({ type }) => type === 'close', since)));
+    const closes = await Promise.all(
+      tabs.map((tab) => tab.next('the loss', 'steady', ({ type }) => type === 'close', since)),
+    );
     await Promise.all(tabs.map((tab) => tab.next('the loss', 'bare', ({ type }) => type === 'close', since)));
     const delays = closes.map(({ delay }) => delay);
     for (const { code, delay } of closes) {

@@ -36,11 +36,21 @@ describe('diagnosis', { timeout: 4 * TEST_TIMEOUT }, () => {
     const end = await tab.next('another loss', id, (event) => isClose(event) && event.at > at && !event.diagnosis);
     const log = await tab.log(id);
     const losses = log.filter(isClose);
-    assert.ok(losses.filter((event) => event.at <= at).length >= AFTER, 'it asked after the attempts that it was to wait for');
-    assert.deepEqual(losses.map((loss) => loss.diagnosis).filter((one) => one), [diagnosis], 'told by one close event');
+    assert.ok(
+      losses.filter((event) => event.at <= at).length >= AFTER,
+      'it asked after the attempts that it was to wait for',
+    );
+    assert.deepEqual(
+      losses.map((loss) => loss.diagnosis).filter((one) => one),
+      [diagnosis],
+      'told by one close event',
+    );
     assert.equal(log.filter(({ type }) => type === 'diagnosis').length, 1);
     assert.equal(end.willReconnect, true);
-    await measured(`never opened: the reason is known after ${AFTER} attempts (${JSON.stringify(diagnosis)})`, at - since);
+    await measured(
+      `never opened: the reason is known after ${AFTER} attempts (${JSON.stringify(diagnosis)})`,
+      at - since,
+    );
     return diagnosis;
   }
 
@@ -48,7 +58,9 @@ describe('diagnosis', { timeout: 4 * TEST_TIMEOUT }, () => {
   const REDIRECTED = { kind: 'unknown' };
 
   for (const status of [302, 401, 403, 404, 503]) {
-    test(`[R33] a server that refuses with ${status} is found to do so, as far as a page can see, and the connection comes when it does not`, { timeout: TEST_TIMEOUT }, async () => {
+    test(`[R33] a server that refuses with ${status} is found to do so, as far as a page can see, and the connection comes when it does not`, {
+      timeout: TEST_TIMEOUT,
+    }, async () => {
       const id = `refused-${status}`;
       await control.rule({ match: { id }, action: { type: 'refuse', status } });
       const url = `${world.server.ws}/echo?id=${id}`;
@@ -60,7 +72,9 @@ describe('diagnosis', { timeout: 4 * TEST_TIMEOUT }, () => {
     });
   }
 
-  test('[R33] a server that does not answer is found unreachable, or nothing can be told of another origin', { timeout: TEST_TIMEOUT }, async () => {
+  test('[R33] a server that does not answer is found unreachable, or nothing can be told of another origin', {
+    timeout: TEST_TIMEOUT,
+  }, async () => {
     // Nothing listens on this port.
     const proxy = await control.proxy('down', world.server.port);
     await proxy.toxic('down');

@@ -39,7 +39,10 @@ describe('endings', { timeout: 4 * TEST_TIMEOUT }, () => {
 
   test('[R9] a worker that is terminated leaves no connection', { timeout: TEST_TIMEOUT }, async () => {
     const tab = await world.openTab();
-    await tab.run(([url, sockets]) => faults.work('worker', url, sockets), [`${world.server.ws}/echo?id=worker`, SOCKETS]);
+    await tab.run(
+      ([url, sockets]) => faults.work('worker', url, sockets),
+      [`${world.server.ws}/echo?id=worker`, SOCKETS],
+    );
     await allEnd('terminated worker', 'worker', () => tab.call('worker', 'terminate'));
     await tab.close();
   });

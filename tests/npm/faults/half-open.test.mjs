@@ -46,7 +46,9 @@ describe('half-open', { timeout: 4 * TEST_TIMEOUT }, () => {
     return close.at - tab.lastFrame(url);
   }
 
-  test('[R1][R3] a connection that is dead while the browser says that it is online is noticed, and made again', { timeout: TEST_TIMEOUT }, async () => {
+  test('[R1][R3] a connection that is dead while the browser says that it is online is noticed, and made again', {
+    timeout: TEST_TIMEOUT,
+  }, async () => {
     const tab = await connect();
     const since = Date.now();
     await BY_RULE.cut(tab);
@@ -58,7 +60,12 @@ describe('half-open', { timeout: 4 * TEST_TIMEOUT }, () => {
     await measured('half-open, online: silence until it is noticed', silence);
 
     // From the second retry on, waits are full-length: nothing reports that the network is back.
-    const before = await tab.next('a failed attempt', 'steady', (event) => isClose(event) && event.delay === STEP, since);
+    const before = await tab.next(
+      'a failed attempt',
+      'steady',
+      (event) => isClose(event) && event.delay === STEP,
+      since,
+    );
     const back = Date.now();
     await BY_RULE.restore(tab);
     const open = await tab.reopened('steady', back);
@@ -73,7 +80,9 @@ describe('half-open', { timeout: 4 * TEST_TIMEOUT }, () => {
     await tab.close();
   });
 
-  test('[R1][R3][R5] a connection that dies when the browser goes offline is noticed, and made again when it is online', { timeout: TEST_TIMEOUT }, async () => {
+  test('[R1][R3][R5] a connection that dies when the browser goes offline is noticed, and made again when it is online', {
+    timeout: TEST_TIMEOUT,
+  }, async () => {
     const tab = await connect();
     await tab.open('patient', url, WITH_HEARTBEAT, { ...PATIENT, heartbeatGrace: GRACE });
     const since = Date.now();
@@ -87,7 +96,12 @@ describe('half-open', { timeout: 4 * TEST_TIMEOUT }, () => {
     await measured('half-open, offline: silence until it is noticed', silence);
 
     // It keeps trying, whatever the browser says: the first retry at once, then one after each wait.
-    const failed = await tab.next('a failed attempt', 'steady', (event) => isClose(event) && event.delay === STEP, since);
+    const failed = await tab.next(
+      'a failed attempt',
+      'steady',
+      (event) => isClose(event) && event.delay === STEP,
+      since,
+    );
     await tab.next('another attempt', 'steady', isAttempt, failed.at);
     assert.equal(await tab.run(() => navigator.onLine), false);
 

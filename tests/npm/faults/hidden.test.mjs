@@ -40,7 +40,10 @@ describe('hidden', { timeout: 4 * TEST_TIMEOUT }, () => {
     const control = new Faults(await world.start('fault-server'));
     proxy = await control.proxy('hidden', world.server.port);
 
-    for (const [name, server] of [['free', world.server.ws], ['blocked', proxy.ws]]) {
+    for (const [name, server] of [
+      ['free', world.server.ws],
+      ['blocked', proxy.ws],
+    ]) {
       const tab = await world.openTab();
       tabs[name] = { tab, url: `${server}/hello` };
       const options = { ...QUICK, heartbeatGrace: GRACE, highWaterMark: HIGH_WATER_MARK };
@@ -72,7 +75,8 @@ describe('hidden', { timeout: 4 * TEST_TIMEOUT }, () => {
     await proxy.toxic('timeout', {}, 'upstream');
     let before = 0;
     await eventually('the filling of all buffers', async () => {
-      if ((await tab.call('steady', 'snapshot')).queuedMessages === 0) await tab.sendMany('steady', 'filling', 20, MESSAGE);
+      if ((await tab.call('steady', 'snapshot')).queuedMessages === 0)
+        await tab.sendMany('steady', 'filling', 20, MESSAGE);
       await pause(300);
       const now = await held(tab);
       const isStuck = now === before && now >= HIGH_WATER_MARK;
@@ -86,11 +90,15 @@ describe('hidden', { timeout: 4 * TEST_TIMEOUT }, () => {
    * chained timers can happen.
    */
   async function justTicked(tab) {
-    const pauseBefore = await eventually('a tick after a long pause', async () => {
-      const ticks = (await tab.log('timer')).map(({ at }) => at);
-      const [last, beforeIt] = [ticks.at(-1), ticks.at(-2)];
-      return Date.now() - last < 5 * TICK && last - beforeIt >= THROTTLED && last - beforeIt;
-    }, TEST_TIMEOUT);
+    const pauseBefore = await eventually(
+      'a tick after a long pause',
+      async () => {
+        const ticks = (await tab.log('timer')).map(({ at }) => at);
+        const [last, beforeIt] = [ticks.at(-1), ticks.at(-2)];
+        return Date.now() - last < 5 * TICK && last - beforeIt >= THROTTLED && last - beforeIt;
+      },
+      TEST_TIMEOUT,
+    );
     await measured(`hidden: the pause between two ticks of a timer of ${TICK} ms`, pauseBefore);
   }
 
@@ -122,17 +130,24 @@ describe('hidden', { timeout: 4 * TEST_TIMEOUT }, () => {
 
   // Both wait for the same minute.
   describe('and throttled', { concurrency: true }, () => {
-    test('[R2] in a hidden tab whose timers tick once a minute, a living connection stays and a dead one is noticed as soon', { timeout: 3 * TEST_TIMEOUT }, async () => {
+    test('[R2] in a hidden tab whose timers tick once a minute, a living connection stays and a dead one is noticed as soon', {
+      timeout: 3 * TEST_TIMEOUT,
+    }, async () => {
       const { tab } = tabs.free;
-      await livesAndDies(tabs.free, 'nothing to send', { cut: () => BY_RULE.cut(tab), restore: () => BY_RULE.restore(tab) });
+      await livesAndDies(tabs.free, 'nothing to send', {
+        cut: () => BY_RULE.cut(tab),
+        restore: () => BY_RULE.restore(tab),
+      });
     });
 
-    test('[R2] in such a tab a dead connection is noticed as soon while the browser holds all that it may', { timeout: 3 * TEST_TIMEOUT }, async () => {
+    test('[R2] in such a tab a dead connection is noticed as soon while the browser holds all that it may', {
+      timeout: 3 * TEST_TIMEOUT,
+    }, async () => {
       const { tab } = tabs.blocked;
       let queued;
       const close = await livesAndDies(tabs.blocked, 'sending blocked', {
         cut: async () => {
-          assert.ok(await held(tab) >= HIGH_WATER_MARK, 'the browser holds as much as it may');
+          assert.ok((await held(tab)) >= HIGH_WATER_MARK, 'the browser holds as much as it may');
           queued = (await tab.call('steady', 'snapshot')).queuedMessages;
           await proxy.toxic('timeout', {}, 'downstream');
         },

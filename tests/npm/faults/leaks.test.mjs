@@ -14,10 +14,14 @@ const WARM_UP = 2_500;
 
 describe('leaks', { timeout: 11 * TEST_TIMEOUT }, () => {
   let world;
-  before(async () => { world = await openWorld(); });
+  before(async () => {
+    world = await openWorld();
+  });
   after(() => world?.close());
 
-  test('[R8] 1,500 reconnects leave no memory, no listener and no socket behind', { timeout: 10 * TEST_TIMEOUT }, async () => {
+  test('[R8] 1,500 reconnects leave no memory, no listener and no socket behind', {
+    timeout: 10 * TEST_TIMEOUT,
+  }, async () => {
     const tab = await world.openTab();
     // Only the module itself can see the size of a WebAssembly memory, so its constructor is wrapped.
     await tab.page.addInitScript(() => {
@@ -37,30 +41,39 @@ describe('leaks', { timeout: 11 * TEST_TIMEOUT }, () => {
     await tab.cdp.send('HeapProfiler.enable');
     const options = { firstDelayMax: 0, minDelay: 0, baseDelay: 1, maxDelay: 1, attemptInterval: 0, stableAfter: 0 };
     // Not by the log, which would grow.
-    await tab.run(async ([url, of]) => {
-      const { ReconnectingWebSocket } = await import('/pkg/index.js');
-      globalThis.steady = new ReconnectingWebSocket(url, [], of);
-      globalThis.reconnect = (times) => new Promise((resolve) => {
-        let left = times;
-        steady.onopen = () => {
-          if (left === 0) {
-            steady.onopen = null;
-            resolve();
-            return;
-          }
-          left -= 1;
-          steady.send('x');
-          // Half of them with an answer in flight, half without.
-          if (left % 2 === 0) steady.reconnect();
-        };
-        steady.onmessage = () => steady.reconnect();
-        steady.reconnect();
-      });
-    }, [`${world.server.ws}/echo`, options]);
+    await tab.run(
+      async ([url, of]) => {
+        const { ReconnectingWebSocket } = await import('/pkg/index.js');
+        globalThis.steady = new ReconnectingWebSocket(url, [], of);
+        globalThis.reconnect = (times) =>
+          new Promise((resolve) => {
+            let left = times;
+            steady.onopen = () => {
+              if (left === 0) {
+                steady.onopen = null;
+                resolve();
+                return;
+              }
+              left -= 1;
+              steady.send('x');
+              // Half of them with an answer in flight, half without.
+              if (left % 2 === 0) steady.reconnect();
+            };
+            steady.onmessage = () => steady.reconnect();
+            steady.reconnect();
+          });
+      },
+      [`${world.server.ws}/echo`, options],
+    );
 
     const state = async () => {
       // The browser's closed sockets end in tasks of their own.
-      await tab.run(() => new Promise((resolve) => { setTimeout(resolve, 1_000); }));
+      await tab.run(
+        () =>
+          new Promise((resolve) => {
+            setTimeout(resolve, 1_000);
+          }),
+      );
       for (let round = 0; round < 3; round += 1) await tab.cdp.send('HeapProfiler.collectGarbage');
       const { metrics } = await tab.cdp.send('Performance.getMetrics');
       const metric = (name) => metrics.find((entry) => entry.name === name).value;

@@ -52,22 +52,30 @@ describe('faults of messages', { timeout: 10 * TEST_TIMEOUT }, () => {
     for (const which of [id, `${id}-bare`]) await control.now({ id: which }, action);
   }
 
-  test('[R1][R25][R26] a server that stops reading is noticed, and what the browser had not taken is sent to the next', { timeout: TEST_TIMEOUT }, async () => {
+  test('[R1][R25][R26] a server that stops reading is noticed, and what the browser had not taken is sent to the next', {
+    timeout: TEST_TIMEOUT,
+  }, async () => {
     const [COUNT, BYTES, MARK] = [400, 50_000, 256 * 1024];
-    await befall({ type: 'stopReading' }, { ...OPTIONS, highWaterMark: MARK, lowWaterMark: MARK / 2, maxQueuedBytes: COUNT * BYTES });
+    await befall(
+      { type: 'stopReading' },
+      { ...OPTIONS, highWaterMark: MARK, lowWaterMark: MARK / 2, maxQueuedBytes: COUNT * BYTES },
+    );
     const since = Date.now();
     assert.equal(await tab.sendMany(`${id} bare`, 'message', COUNT, BYTES), COUNT);
     assert.equal(await tab.sendMany(id, 'message', COUNT, BYTES), COUNT);
     await eventually('the filling of all buffers', async () => (await tab.call(id, 'snapshot')).queuedMessages > 0);
     const snapshot = await tab.call(id, 'snapshot');
-    const held = await tab.get(id, 'bufferedAmount') - snapshot.queuedBytes;
+    const held = (await tab.get(id, 'bufferedAmount')) - snapshot.queuedBytes;
     assert.ok(held <= MARK + BYTES, `the browser holds ${held} bytes`);
 
     const lost = await tab.next('the loss', id, isClose, since);
     assert.equal(lost.cause, 'heartbeat-timeout');
     assert.equal(await tab.get(`${id} bare`, 'readyState'), 1, 'the browser has not noticed');
-    assert.ok(await tab.get(`${id} bare`, 'bufferedAmount') > 0, 'the browser’s own socket is stuck');
-    await measured(`stopped reading: noticed after the last message, with ${SILENCE / 1_000} s of silence allowed`, lost.at - since);
+    assert.ok((await tab.get(`${id} bare`, 'bufferedAmount')) > 0, 'the browser’s own socket is stuck');
+    await measured(
+      `stopped reading: noticed after the last message, with ${SILENCE / 1_000} s of silence allowed`,
+      lost.at - since,
+    );
     const open = await tab.reopened(id, lost.at);
     await measured('stopped reading: back after the loss', open.at - lost.at);
 
@@ -80,7 +88,9 @@ describe('faults of messages', { timeout: 10 * TEST_TIMEOUT }, () => {
     await tab.call(`${id} bare`, 'close');
   });
 
-  test('[R1][R25] a server that stops writing is noticed, and what it may have had is reported and not sent again', { timeout: TEST_TIMEOUT }, async () => {
+  test('[R1][R25] a server that stops writing is noticed, and what it may have had is reported and not sent again', {
+    timeout: TEST_TIMEOUT,
+  }, async () => {
     const COUNT = 20;
     await befall({ type: 'stopWriting' });
     const since = Date.now();
@@ -89,7 +99,10 @@ describe('faults of messages', { timeout: 10 * TEST_TIMEOUT }, () => {
 
     const lost = await tab.next('the loss', id, isClose, since);
     assert.deepEqual([lost.code, lost.cause, lost.unconfirmedMessages], [1006, 'heartbeat-timeout', COUNT]);
-    await measured(`stopped writing: noticed after the last message, with ${SILENCE / 1_000} s of silence allowed`, lost.at - since);
+    await measured(
+      `stopped writing: noticed after the last message, with ${SILENCE / 1_000} s of silence allowed`,
+      lost.at - since,
+    );
     const open = await tab.reopened(id, lost.at);
     await measured('stopped writing: back after the loss', open.at - lost.at);
     await tab.echo(id, 'there');
@@ -97,18 +110,32 @@ describe('faults of messages', { timeout: 10 * TEST_TIMEOUT }, () => {
 
     const opened = await seen('open');
     const pings = 'beat'.length;
-    const again = (await seen('messageIn')).filter(({ connection, bytes }) => connection === opened[1].connection && bytes !== pings);
-    assert.deepEqual(again.map(({ bytes }) => bytes), ['there'.length], 'only what was sent since reaches the next connection');
+    const again = (await seen('messageIn')).filter(
+      ({ connection, bytes }) => connection === opened[1].connection && bytes !== pings,
+    );
+    assert.deepEqual(
+      again.map(({ bytes }) => bytes),
+      ['there'.length],
+      'only what was sent since reaches the next connection',
+    );
   });
 
-  test('[R28] messages of the wrong kind arrive as what they are, and the connection goes on', { timeout: TEST_TIMEOUT }, async () => {
+  test('[R28] messages of the wrong kind arrive as what they are, and the connection goes on', {
+    timeout: TEST_TIMEOUT,
+  }, async () => {
     await control.rule({ match: { id }, action: { type: 'wrongKind', count: 3 } });
     await tab.open(id, hello(id), ['hello.json']);
     const greeting = '{"type":"greeting","text":"Hello Ada!"}';
     for (let number = 0; number < 4; number += 1) await tab.greet(id, 'Ada');
     const greeted = (await tab.log(id)).filter(isMessage);
-    assert.deepEqual(greeted.map(({ data }) => data), Array(4).fill(greeting));
-    assert.deepEqual(greeted.map(({ isBinary }) => isBinary), [true, true, true, false]);
+    assert.deepEqual(
+      greeted.map(({ data }) => data),
+      Array(4).fill(greeting),
+    );
+    assert.deepEqual(
+      greeted.map(({ isBinary }) => isBinary),
+      [true, true, true, false],
+    );
 
     // The same towards the typed endpoint.
     const since = Date.now();
@@ -130,7 +157,9 @@ describe('faults of messages', { timeout: 10 * TEST_TIMEOUT }, () => {
     await tab.reopened(id, 0);
   });
 
-  test('[R25] messages that come twice are delivered as they come, and nothing is sent twice', { timeout: TEST_TIMEOUT }, async () => {
+  test('[R25] messages that come twice are delivered as they come, and nothing is sent twice', {
+    timeout: TEST_TIMEOUT,
+  }, async () => {
     const COUNT = 5;
     await befall({ type: 'duplicate' }, QUICK);
     for (const which of [id, `${id} bare`]) {
@@ -144,11 +173,16 @@ describe('faults of messages', { timeout: 10 * TEST_TIMEOUT }, () => {
     }
     assert.equal((await seen('messageIn')).length, COUNT);
     const { attempts, messagesSent, messagesReceived } = await tab.call(id, 'snapshot');
-    assert.deepEqual({ attempts, messagesSent, messagesReceived }, { attempts: 1, messagesSent: COUNT, messagesReceived: 2 * COUNT });
+    assert.deepEqual(
+      { attempts, messagesSent, messagesReceived },
+      { attempts: 1, messagesSent: COUNT, messagesReceived: 2 * COUNT },
+    );
     await tab.call(`${id} bare`, 'close');
   });
 
-  test('[R1][R25] messages that come late, but in time, keep the connection, and those that come too late do not', { timeout: TEST_TIMEOUT }, async () => {
+  test('[R1][R25] messages that come late, but in time, keep the connection, and those that come too late do not', {
+    timeout: TEST_TIMEOUT,
+  }, async () => {
     // The ping goes out after the interval, and then the server has the grace period to answer.
     const [LATE, TOO_LATE, COUNT] = [PINGS.heartbeatGrace * 0.4, SILENCE * 10, 10];
     await befall({ type: 'delayMessages', ms: LATE });

@@ -9,10 +9,14 @@ import { WITH_HEARTBEAT, openWorld } from './lib/world.mjs';
 
 describe('lying events', { timeout: 2 * TEST_TIMEOUT }, () => {
   let world;
-  before(async () => { world = await openWorld({ options: ['--ping-interval', '5'] }); });
+  before(async () => {
+    world = await openWorld({ options: ['--ping-interval', '5'] });
+  });
   after(() => world?.close());
 
-  test('[R5][R6] while messages flow, a browser that says offline and online makes no second socket', { timeout: TEST_TIMEOUT }, async () => {
+  test('[R5][R6] while messages flow, a browser that says offline and online makes no second socket', {
+    timeout: TEST_TIMEOUT,
+  }, async () => {
     const tab = await world.openTab();
     const url = `${world.server.ws}/hello`;
     await tab.open('steady', url, WITH_HEARTBEAT);

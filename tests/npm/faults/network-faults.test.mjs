@@ -74,7 +74,9 @@ describe('faults of a network', { timeout: 10 * TEST_TIMEOUT }, () => {
     assert.deepEqual(numbers, numbersFrom(1, count), 'each message, once and in order');
   }
 
-  test('[R1][R25][R26] a narrow network keeps its connection, and everything arrives once', { timeout: TEST_TIMEOUT }, async () => {
+  test('[R1][R25][R26] a narrow network keeps its connection, and everything arrives once', {
+    timeout: TEST_TIMEOUT,
+  }, async () => {
     const [RATE, COUNT, BYTES, MARK] = [800, 150, 30_000, 256 * 1024];
     for (const direction of ['upstream', 'downstream']) await proxy.toxic('bandwidth', { rate: RATE }, direction);
     await tab.open(id, echo(id), [], { ...OPTIONS, highWaterMark: MARK, lowWaterMark: MARK / 2 });
@@ -88,7 +90,9 @@ describe('faults of a network', { timeout: 10 * TEST_TIMEOUT }, () => {
     assert.equal((await tab.call(id, 'snapshot')).attempts, 1, 'the connection was kept');
   });
 
-  test('[R10][R25] a connection that ends in the middle of a message is made again, and the half is not delivered', { timeout: TEST_TIMEOUT }, async () => {
+  test('[R10][R25] a connection that ends in the middle of a message is made again, and the half is not delivered', {
+    timeout: TEST_TIMEOUT,
+  }, async () => {
     const [COUNT, BYTES] = [20, 1_000];
     await connect(QUICK);
     await proxy.toxic('limit_data', { bytes: 4_500 });
@@ -100,7 +104,9 @@ describe('faults of a network', { timeout: 10 * TEST_TIMEOUT }, () => {
     assert.deepEqual(await tab.numbers(id, 'message'), numbersFrom(1, 4), 'what had come whole, and nothing else');
     // The connection may have ended before the server had received all of them.
     const [, second] = await seen('open');
-    const again = (await seen('messageIn')).filter(({ connection, bytes }) => connection === second.connection && bytes === BYTES);
+    const again = (await seen('messageIn')).filter(
+      ({ connection, bytes }) => connection === second.connection && bytes === BYTES,
+    );
     assert.deepEqual(again, [], 'what the browser had taken is not sent again');
   });
 
@@ -116,7 +122,9 @@ describe('faults of a network', { timeout: 10 * TEST_TIMEOUT }, () => {
     await recovered(lost, 'end that is late');
   });
 
-  test('[R17] closing ends in time where the end of the connection is late to arrive', { timeout: TEST_TIMEOUT }, async () => {
+  test('[R17] closing ends in time where the end of the connection is late to arrive', {
+    timeout: TEST_TIMEOUT,
+  }, async () => {
     const [DELAY, LIMIT] = [60_000, 1_000];
     await connect({ ...QUICK, closeTimeout: LIMIT });
     await proxy.toxic('slow_close', { delay: DELAY });
@@ -132,7 +140,9 @@ describe('faults of a network', { timeout: 10 * TEST_TIMEOUT }, () => {
     assert.equal(await tab.get(id, 'readyState'), 3);
   });
 
-  test('[R10] a black hole that ends the connection after a time is left at its end', { timeout: TEST_TIMEOUT }, async () => {
+  test('[R10] a black hole that ends the connection after a time is left at its end', {
+    timeout: TEST_TIMEOUT,
+  }, async () => {
     const TIMEOUT = 1_000;
     await connect(QUICK);
     const since = Date.now();
@@ -144,10 +154,16 @@ describe('faults of a network', { timeout: 10 * TEST_TIMEOUT }, () => {
     await recovered(lost, 'black hole that ends');
     const came = (await tab.log(id)).filter(isMessage).map(({ data }) => data);
     assert.deepEqual(came, ['there'], 'it was a black hole');
-    assert.equal((await seen('messageIn')).filter(({ bytes }) => bytes === 'swallowed'.length).length, 1, 'nothing is sent twice');
+    assert.equal(
+      (await seen('messageIn')).filter(({ bytes }) => bytes === 'swallowed'.length).length,
+      1,
+      'nothing is sent twice',
+    );
   });
 
-  test('[R10][R14] a network that resets every connection is tried until it does not', { timeout: TEST_TIMEOUT }, async () => {
+  test('[R10][R14] a network that resets every connection is tried until it does not', {
+    timeout: TEST_TIMEOUT,
+  }, async () => {
     await connect(QUICK);
     const since = Date.now();
     await proxy.toxic('reset_peer');

@@ -40,7 +40,8 @@ describe('a busy program on Node', { timeout: 2 * TEST_TIMEOUT }, () => {
     installed = await installPackage('node-busy');
     ({ ReconnectingWebSocket } = await import(pathToFileURL(path.join(installed.folder, 'inline.js'))));
     server = spawn(process.execPath, ['--input-type=module', '-e', SERVER], {
-      cwd: path.dirname(fileURLToPath(import.meta.url)), stdio: ['ignore', 'pipe', 'inherit'],
+      cwd: path.dirname(fileURLToPath(import.meta.url)),
+      stdio: ['ignore', 'pipe', 'inherit'],
     });
     [port] = await within(once(server.stdout, 'data'), 'the start of the server');
     port = Number(port);
@@ -59,7 +60,11 @@ describe('a busy program on Node', { timeout: 2 * TEST_TIMEOUT }, () => {
       ['whose compressed messages wait', 'talks-compressed', {}],
     ]) {
       test(`[R1][R20] keeps a server ${words}, by the WebSocket of ${name}`, { timeout: TEST_TIMEOUT }, async () => {
-        const socket = new ReconnectingWebSocket(`ws://127.0.0.1:${port}/${page}`, [], { ...HEARTBEAT, ...more, WebSocket });
+        const socket = new ReconnectingWebSocket(`ws://127.0.0.1:${port}/${page}`, [], {
+          ...HEARTBEAT,
+          ...more,
+          WebSocket,
+        });
         await within(once(socket, 'open'), 'the opening');
         for (let time = 0; time < 3; time += 1) {
           await pause(150);
@@ -72,7 +77,9 @@ describe('a busy program on Node', { timeout: 2 * TEST_TIMEOUT }, () => {
       });
     }
     for (const command of ['close', 'suspend']) {
-      test(`[R17][R20] hears the answer to ${command}(), by the WebSocket of ${name}`, { timeout: TEST_TIMEOUT }, async () => {
+      test(`[R17][R20] hears the answer to ${command}(), by the WebSocket of ${name}`, {
+        timeout: TEST_TIMEOUT,
+      }, async () => {
         const socket = new ReconnectingWebSocket(`ws://127.0.0.1:${port}/silent`, [], { closeTimeout: 500, WebSocket });
         await within(once(socket, 'open'), 'the opening');
         const end = once(socket, 'close');

@@ -33,7 +33,10 @@ describe('secure', { timeout: 4 * TEST_TIMEOUT }, () => {
     assert.match(await tab.get('steady', 'url'), /^wss:/);
     await tab.greet('steady', 'Ada');
 
-    const cut = await tab.run(async (url) => (await fetch(url, { method: 'POST' })).json(), `${world.server.http}/control/cut?id=secure`);
+    const cut = await tab.run(
+      async (url) => (await fetch(url, { method: 'POST' })).json(),
+      `${world.server.http}/control/cut?id=secure`,
+    );
     assert.equal(cut.connections, 1);
     const lost = await tab.next('the loss', 'steady', isClose);
     assert.deepEqual([lost.code, lost.willReconnect], [1006, true]);
@@ -43,10 +46,15 @@ describe('secure', { timeout: 4 * TEST_TIMEOUT }, () => {
     await tab.close();
   });
 
-  test('[R14] a certificate that the browser refuses is a failed attempt, and so is a name that there is not', { timeout: TEST_TIMEOUT }, async () => {
+  test('[R14] a certificate that the browser refuses is a failed attempt, and so is a name that there is not', {
+    timeout: TEST_TIMEOUT,
+  }, async () => {
     const other = await world.start('test-server', '--tls', '--host', 'localhost');
     const tab = await world.openTab();
-    for (const [name, url] of [['certificate', `${other.ws}/echo`], ['name', NOWHERE]]) {
+    for (const [name, url] of [
+      ['certificate', `${other.ws}/echo`],
+      ['name', NOWHERE],
+    ]) {
       await tab.run(([...of]) => faults.open(...of), [name, url, [], QUICK]);
       const lost = await tab.next('the loss', name, isClose);
       assert.deepEqual([lost.code, lost.cause, lost.willReconnect], [1006, 'socket', true], name);

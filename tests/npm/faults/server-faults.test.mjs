@@ -44,7 +44,10 @@ describe('faults of a server', { timeout: 20 * TEST_TIMEOUT }, () => {
     await tab.call(id, 'close');
   }
 
-  for (const [action, words] of [['reset', 'reset (RST)'], ['cut', 'ended without a goodbye (FIN)']]) {
+  for (const [action, words] of [
+    ['reset', 'reset (RST)'],
+    ['cut', 'ended without a goodbye (FIN)'],
+  ]) {
     test(`[R10] a connection that is ${words} is made again`, { timeout: TEST_TIMEOUT }, async () => {
       await tab.open(id, echo(id));
       await tab.bare(`${id} bare`, echo(`${id}-bare`));
@@ -66,6 +69,7 @@ describe('faults of a server', { timeout: 20 * TEST_TIMEOUT }, () => {
     const STOP = false;
     const RETRY = [0, 5_000];
     const LATER = [5_000, 30_000];
+    // biome-ignore format: a table.
     const cases = [
       [0, RETRY], [999, RETRY], [1000, STOP], [1001, RETRY], [1002, RETRY], [1003, RETRY], [1004, RETRY], [1007, RETRY],
       [1008, STOP], [1009, RETRY], [1010, RETRY], [1011, RETRY], [1012, LATER], [1013, LATER], [1014, RETRY], [1016, RETRY],
@@ -94,7 +98,9 @@ describe('faults of a server', { timeout: 20 * TEST_TIMEOUT }, () => {
   // Without a window, the first wait would be zero, or from 5 to 30 s after 1012.
   const AT_ONCE = { ...QUICK, firstDelayMax: 0 };
 
-  test('[R12] the window that a server announces is kept to, and no longer than it was allowed', { timeout: TEST_TIMEOUT }, async () => {
+  test('[R12] the window that a server announces is kept to, and no longer than it was allowed', {
+    timeout: TEST_TIMEOUT,
+  }, async () => {
     const cases = [
       [1012, 'reconnect=1000-1500', 1_000, 1_500],
       [1001, 'reconnect=1000-1500', 1_000, 1_500],
@@ -110,7 +116,9 @@ describe('faults of a server', { timeout: 20 * TEST_TIMEOUT }, () => {
     }
   });
 
-  test('[R12] a window in a control message is kept to when the connection ends', { timeout: TEST_TIMEOUT }, async () => {
+  test('[R12] a window in a control message is kept to when the connection ends', {
+    timeout: TEST_TIMEOUT,
+  }, async () => {
     await tab.open(id, `${world.server.ws}/hello?id=${id}`, WITH_HEARTBEAT, AT_ONCE);
     await control.now({ id }, { type: 'frame', text: '~reconnect 1000-1500' });
     await tab.greet(id, 'Ada');
@@ -122,7 +130,9 @@ describe('faults of a server', { timeout: 20 * TEST_TIMEOUT }, () => {
     await tab.call(id, 'close');
   });
 
-  test('[R12] what the browser says of the network does not shorten the wait that a server asked for', { timeout: TEST_TIMEOUT }, async () => {
+  test('[R12] what the browser says of the network does not shorten the wait that a server asked for', {
+    timeout: TEST_TIMEOUT,
+  }, async () => {
     const WINDOW = 3_000;
     await tab.open(id, echo(id), [], AT_ONCE);
     await control.now({ id }, { type: 'close', code: 1012, reason: `reconnect=${WINDOW}-${WINDOW}` });
@@ -152,7 +162,9 @@ describe('faults of a server', { timeout: 20 * TEST_TIMEOUT }, () => {
     await tab.call(id, 'close');
   });
 
-  test('[R13] a handshake that is never answered is given up, and does not stand in the way of the next', { timeout: TEST_TIMEOUT }, async () => {
+  test('[R13] a handshake that is never answered is given up, and does not stand in the way of the next', {
+    timeout: TEST_TIMEOUT,
+  }, async () => {
     const TIMEOUT = 2_000;
     await control.rule({ match: { id: `${id}-bare` }, action: { type: 'neverAnswer' } });
     await tab.run(([...of]) => faults.bare(...of), [`${id} bare`, echo(`${id}-bare`)]);
@@ -184,11 +196,18 @@ describe('faults of a server', { timeout: 20 * TEST_TIMEOUT }, () => {
     });
   }
 
-  test('[R14] sub-protocols of which the server knows none are failed attempts, not an end', { timeout: TEST_TIMEOUT }, async () => {
+  test('[R14] sub-protocols of which the server knows none are failed attempts, not an end', {
+    timeout: TEST_TIMEOUT,
+  }, async () => {
     await begin(`${world.server.ws}/hello?id=${id}`, QUICK, ['unknown']);
     const lost = await tab.next('the loss', id, isClose);
     assert.deepEqual([lost.code, lost.willReconnect], [1006, true]);
-    await tab.next('another attempt', id, ({ type, state }) => type === 'statechange' && state === 'connecting', lost.at);
+    await tab.next(
+      'another attempt',
+      id,
+      ({ type, state }) => type === 'statechange' && state === 'connecting',
+      lost.at,
+    );
     await tab.call(id, 'close');
   });
 
@@ -208,7 +227,11 @@ describe('faults of a server', { timeout: 20 * TEST_TIMEOUT }, () => {
       const theirs = await tab.next('the loss', `${id} bare`, isClose);
       const lost = await tab.next('the loss', id, isClose);
       assert.deepEqual([lost.code, lost.willReconnect], [theirs.code, true]);
-      assert.equal((await tab.log(id)).filter(({ type }) => type === 'message').length, 0, 'nothing of it is delivered');
+      assert.equal(
+        (await tab.log(id)).filter(({ type }) => type === 'message').length,
+        0,
+        'nothing of it is delivered',
+      );
       await recovered();
     });
   }
@@ -239,23 +262,45 @@ describe('faults of a server', { timeout: 20 * TEST_TIMEOUT }, () => {
     await measured('unanswered close, limit 1 s: the end', end.at - since);
   });
 
-  test('[R18] a server that accepts and closes at once is tried ever more rarely, until a connection lasts', { timeout: TEST_TIMEOUT }, async () => {
+  test('[R18] a server that accepts and closes at once is tried ever more rarely, until a connection lasts', {
+    timeout: TEST_TIMEOUT,
+  }, async () => {
     // Longer than it takes a busy machine to learn of the close.
     const STABLE = 5_000;
     const other = await world.openTab();
     // Waits are random between a minimum and a maximum; here they are the maximum, which makes it visible.
-    await other.run(() => { Math.random = () => 1 - Number.EPSILON; });
+    await other.run(() => {
+      Math.random = () => 1 - Number.EPSILON;
+    });
     await control.rule({ match: { id }, action: { type: 'close', code: 1011 }, times: 6 });
-    await other.begin(id, echo(id), [], { firstDelayMax: 100, minDelay: 10, baseDelay: 200, growthFactor: 2, maxDelay: 1_000, stableAfter: STABLE });
-    const lasting = await other.next('the connection that lasts', id, ({ type, attempt }) => type === 'open' && attempt === 7);
+    await other.begin(id, echo(id), [], {
+      firstDelayMax: 100,
+      minDelay: 10,
+      baseDelay: 200,
+      growthFactor: 2,
+      maxDelay: 1_000,
+      stableAfter: STABLE,
+    });
+    const lasting = await other.next(
+      'the connection that lasts',
+      id,
+      ({ type, attempt }) => type === 'open' && attempt === 7,
+    );
 
     const log = await other.log(id);
     const openings = log.filter(isOpen);
-    assert.deepEqual(openings.map(({ attempt }) => attempt), [1, 2, 3, 4, 5, 6, 7], 'an open that does not last starts no new count');
+    assert.deepEqual(
+      openings.map(({ attempt }) => attempt),
+      [1, 2, 3, 4, 5, 6, 7],
+      'an open that does not last starts no new count',
+    );
     const losses = log.filter(isClose);
     const grows = [100, 400, 800, 1_000, 1_000, 1_000];
     losses.forEach(({ delay, at }, index) => {
-      assert.ok(delay <= grows[index] && delay > 0.9 * grows[index], `wait ${index + 1} is ${delay} ms of ${grows[index]}`);
+      assert.ok(
+        delay <= grows[index] && delay > 0.9 * grows[index],
+        `wait ${index + 1} is ${delay} ms of ${grows[index]}`,
+      );
       const waited = log.find((event) => isAttempt(event) && event.at >= at).at - at;
       assert.ok(waited >= delay - 50, `wait ${index + 1} ended after ${waited} ms, not ${delay}`);
     });
@@ -273,9 +318,12 @@ describe('faults of a server', { timeout: 20 * TEST_TIMEOUT }, () => {
     const [BURST, INTERVAL, CALLS] = [5, 2_000, 100];
     await tab.open(id, echo(id), [], { ...QUICK, attemptBurst: BURST, attemptInterval: INTERVAL });
     const before = Date.now();
-    await tab.run(([name, calls]) => {
-      for (let call = 0; call < calls; call += 1) faults.socket(name).reconnect();
-    }, [id, CALLS]);
+    await tab.run(
+      ([name, calls]) => {
+        for (let call = 0; call < calls; call += 1) faults.socket(name).reconnect();
+      },
+      [id, CALLS],
+    );
     const first = await tab.call(id, 'snapshot');
     assert.equal(first.attempts, BURST, 'attempts at once');
     const { at, delay } = await tab.next('the wait', id, ({ state }) => state === 'waiting');
@@ -289,7 +337,9 @@ describe('faults of a server', { timeout: 20 * TEST_TIMEOUT }, () => {
     await tab.call(id, 'close');
   });
 
-  test('[R14] where the browser has no more sockets an attempt fails, and a later one does not', { timeout: TEST_TIMEOUT }, async () => {
+  test('[R14] where the browser has no more sockets an attempt fails, and a later one does not', {
+    timeout: TEST_TIMEOUT,
+  }, async () => {
     const WANTED = 300;
     const got = await tab.run(([...of]) => faults.crowd(...of), ['crowd', echo('crowd'), WANTED]);
     assert.ok(got < WANTED, `the browser gave all ${WANTED} sockets`);

@@ -14,12 +14,13 @@ const isClose = ({ type }) => type === 'close';
 /** Closes the sockets of a page that enters the back/forward cache, as Chromium does from 149 on. */
 const CLOSES_ON_ENTRY = '--enable-features=DisconnectWebSocketOnBFCache';
 
-const sleepers = (flags) => openWorld({
-  flags: async () => flags,
-  options: ['--ping-interval', '5', '--demo-control'],
-  // A page that must not be stored is not kept in the back/forward cache either.
-  intercept: () => ({ caching: 'no-cache' }),
-});
+const sleepers = (flags) =>
+  openWorld({
+    flags: async () => flags,
+    options: ['--ping-interval', '5', '--demo-control'],
+    // A page that must not be stored is not kept in the back/forward cache either.
+    intercept: () => ({ caching: 'no-cache' }),
+  });
 
 /**
  * A tab with two sockets that wait very long after a loss, unless only one is named: one is open, the other is already
@@ -39,7 +40,9 @@ async function beforeTheSleep(world, names = ['steady', 'waiting']) {
 /** What comes first on a socket after the sleep: its end, or the answer to a message. */
 async function hasEnded(tab, name, message, isAnswer) {
   await tab.call(name, 'send', message);
-  return isClose(await tab.next(`the end of ${name}, or an answer`, name, (event) => isClose(event) || isAnswer(event)));
+  return isClose(
+    await tab.next(`the end of ${name}, or an answer`, name, (event) => isClose(event) || isAnswer(event)),
+  );
 }
 
 /**
@@ -48,7 +51,9 @@ async function hasEnded(tab, name, message, isAnswer) {
  * @returns whether the browser has kept its sockets, as Chromium 148 does; 156 closes them
  */
 async function areBack(tab, at, words, names = ['steady', 'waiting']) {
-  const isKept = !await hasEnded(tab, 'steady', '{"type":"hello","name":"Eve"}', ({ data }) => data?.includes('Hello Eve!'));
+  const isKept = !(await hasEnded(tab, 'steady', '{"type":"hello","name":"Eve"}', ({ data }) =>
+    data?.includes('Hello Eve!'),
+  ));
   console.log(`${words}: the browser has ${isKept ? 'kept' : 'closed'} its sockets`);
   for (const name of names) {
     if (name === 'waiting' || !isKept) {
@@ -63,7 +68,9 @@ async function areBack(tab, at, words, names = ['steady', 'waiting']) {
 
 describe('sleep', { timeout: 4 * TEST_TIMEOUT }, () => {
   let world;
-  before(async () => { world = await sleepers([]); });
+  before(async () => {
+    world = await sleepers([]);
+  });
   after(() => world?.close());
 
   test('[R4] after a freeze it is back as soon as the page is', { timeout: TEST_TIMEOUT }, async () => {
@@ -89,7 +96,9 @@ describe('sleep', { timeout: 4 * TEST_TIMEOUT }, () => {
   // A ping follows one second of silence, and its answer has four more: a timer that fires after both, though not so
   // late that it looks like a sleep, has not sent a ping yet.
   for (const busy of [1_500, 2_500, 4_500, 6_000, 9_000]) {
-    test(`[R1][R20] a page that is busy for ${busy / 1000} s asks a server that answers before it judges`, { timeout: TEST_TIMEOUT }, async () => {
+    test(`[R1][R20] a page that is busy for ${busy / 1000} s asks a server that answers before it judges`, {
+      timeout: TEST_TIMEOUT,
+    }, async () => {
       const tab = await world.openTab();
       await tab.open('steady', `${world.server.ws}/echo`, [], PINGS);
       for (let time = 0; time < 3; time += 1) {
@@ -109,7 +118,9 @@ describe('sleep', { timeout: 4 * TEST_TIMEOUT }, () => {
 
   // 8 s of silence are allowed; a delay of 2 s or more looks like a sleep of the page.
   for (const busy of [9_000, 11_000]) {
-    test(`[R20] a page that is busy for ${busy / 1000} s, longer than the server may be silent, keeps a living connection`, { timeout: TEST_TIMEOUT }, async () => {
+    test(`[R20] a page that is busy for ${busy / 1000} s, longer than the server may be silent, keeps a living connection`, {
+      timeout: TEST_TIMEOUT,
+    }, async () => {
       const tab = await world.openTab();
       const url = `${world.server.ws}/hello`;
       await tab.open('steady', url, WITH_HEARTBEAT, { heartbeatGrace: 3_000 });
@@ -125,7 +136,10 @@ describe('sleep', { timeout: 4 * TEST_TIMEOUT }, () => {
       }, busy);
       await tab.echo('bare', 'still there');
       const ticks = (await tab.log('timer')).map((tick) => tick.at);
-      assert.ok(Math.max(...ticks.slice(1).map((tick, index) => tick - ticks[index])) >= busy, 'the page did nothing else');
+      assert.ok(
+        Math.max(...ticks.slice(1).map((tick, index) => tick - ticks[index])) >= busy,
+        'the page did nothing else',
+      );
 
       // Everything due in the meantime has happened by then.
       await pause(4_000);
@@ -144,7 +158,9 @@ for (const [browser, flags, names] of [
 ]) {
   describe(`the back/forward cache, ${browser}`, { timeout: 2 * TEST_TIMEOUT }, () => {
     let world;
-    before(async () => { world = await sleepers(flags); });
+    before(async () => {
+      world = await sleepers(flags);
+    });
     after(() => world?.close());
 
     test('[R4] after the back/forward cache it is back as soon as the page is', { timeout: TEST_TIMEOUT }, async () => {
@@ -164,7 +180,10 @@ for (const [browser, flags, names] of [
       assert.equal(persisted, true, 'the page was in the cache');
       const isKept = await areBack(tab, at, 'back/forward cache', names);
       if (names.includes('waiting')) {
-        assert.ok((await tab.log('waiting')).some(({ data }) => data?.includes('Hello Queued!')), 'what was queued has arrived');
+        assert.ok(
+          (await tab.log('waiting')).some(({ data }) => data?.includes('Hello Queued!')),
+          'what was queued has arrived',
+        );
       }
       if (flags.length > 0) {
         assert.equal(isKept, false, 'the browser closed its sockets');

@@ -40,21 +40,37 @@ describe('upload', { timeout: 4 * TEST_TIMEOUT }, () => {
     return { tab, since };
   }
 
-  test('[R1] a large upload keeps its connection for as long as it goes on', { timeout: 2 * TEST_TIMEOUT }, async () => {
+  test('[R1] a large upload keeps its connection for as long as it goes on', {
+    timeout: 2 * TEST_TIMEOUT,
+  }, async () => {
     const { tab, since } = await upload('steady');
-    await eventually('the end of the upload', async () => await tab.get('steady', 'bufferedAmount') === 0, TEST_TIMEOUT);
+    await eventually(
+      'the end of the upload',
+      async () => (await tab.get('steady', 'bufferedAmount')) === 0,
+      TEST_TIMEOUT,
+    );
     const took = Date.now() - since;
     await measured(`upload of ${COUNT * BYTES} bytes at ${RATE} kB/s: left the browser`, took);
-    assert.ok(took > PATIENCE.heartbeatInterval + PATIENCE.heartbeatGrace, 'it took longer than the server may be silent');
+    assert.ok(
+      took > PATIENCE.heartbeatInterval + PATIENCE.heartbeatGrace,
+      'it took longer than the server may be silent',
+    );
     await proxy.cure();
-    const { type } = await tab.next('the answer', 'steady', (event) => event.type === 'close' || event.type === 'message', since);
+    const { type } = await tab.next(
+      'the answer',
+      'steady',
+      (event) => event.type === 'close' || event.type === 'message',
+      since,
+    );
     assert.equal(type, 'message');
     const { attempts, abandoned } = await tab.call('steady', 'snapshot');
     assert.deepEqual({ attempts, abandoned }, { attempts: 1, abandoned: 0 });
     await tab.close();
   });
 
-  test('[R1] a large upload that stands still does not keep a dead connection', { timeout: 2 * TEST_TIMEOUT }, async () => {
+  test('[R1] a large upload that stands still does not keep a dead connection', {
+    timeout: 2 * TEST_TIMEOUT,
+  }, async () => {
     const { tab, since } = await upload('stuck');
     await proxy.toxic('timeout', {}, 'upstream');
     const { at, cause } = await tab.next('the loss', 'stuck', ({ type }) => type === 'close', since);

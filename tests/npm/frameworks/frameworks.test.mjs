@@ -34,7 +34,10 @@ const FRAMEWORKS = {
   },
   Svelte: {
     block: 'svelte',
-    compile: (source) => ({ contents: compileSvelte(source, { generate: 'client', dev: true, css: 'external' }).js.code, loader: 'js' }),
+    compile: (source) => ({
+      contents: compileSvelte(source, { generate: 'client', dev: true, css: 'external' }).js.code,
+      loader: 'js',
+    }),
     program: `
       import { flushSync, mount, unmount } from 'svelte';
       import Page from './Page.svelte';
@@ -84,8 +87,9 @@ const WATCHING = `
   Math.random = () => 0.2;
 `;
 
-const PAGE = '<!doctype html><meta charset="utf-8"><title>Hello</title><link rel="icon" href="data:,"><div id="app"></div>'
-  + '<script src="watching.js"></script><script type="module" src="program.js"></script>';
+const PAGE =
+  '<!doctype html><meta charset="utf-8"><title>Hello</title><link rel="icon" href="data:,"><div id="app"></div>' +
+  '<script src="watching.js"></script><script type="module" src="program.js"></script>';
 
 describe('the components of the guide to frameworks', { timeout: 3 * TEST_TIMEOUT }, () => {
   let realm;
@@ -103,14 +107,20 @@ describe('the components of the guide to frameworks', { timeout: 3 * TEST_TIMEOU
     await realm?.close();
     if (built) await rm(built, { recursive: true });
   });
-  beforeEach(() => { realm.complaints.length = 0; });
+  beforeEach(() => {
+    realm.complaints.length = 0;
+  });
 
   for (const name of Object.keys(FRAMEWORKS)) {
     test(`${name}: greets, shows how the connection is, comes back, and leaves nothing behind`, async () => {
       const { page } = realm;
       const status = page.getByRole('status');
-      const becomes = (text) => page.waitForFunction((wanted) => document.querySelector('[role=status]')?.textContent.match(wanted), text);
-      const alive = () => page.evaluate(() => made.filter(({ readyState }) => readyState < 2).map(({ url }) => new URL(url).searchParams.get('id')));
+      const becomes = (text) =>
+        page.waitForFunction((wanted) => document.querySelector('[role=status]')?.textContent.match(wanted), text);
+      const alive = () =>
+        page.evaluate(() =>
+          made.filter(({ readyState }) => readyState < 2).map(({ url }) => new URL(url).searchParams.get('id')),
+        );
       await page.goto(`${realm.origin}/built/${name}/page.html`);
       await page.waitForFunction(() => globalThis.show !== undefined);
 
@@ -129,7 +139,10 @@ describe('the components of the guide to frameworks', { timeout: 3 * TEST_TIMEOU
       await page.waitForFunction(() => document.querySelectorAll('li').length === 2);
 
       await page.evaluate((url) => show(url), url(second));
-      await page.waitForFunction((id) => made.some((socket) => socket.url.endsWith(id) && socket.readyState === 1), second);
+      await page.waitForFunction(
+        (id) => made.some((socket) => socket.url.endsWith(id) && socket.readyState === 1),
+        second,
+      );
       await becomes('^open$');
       await page.getByRole('button').click();
       await page.waitForFunction(() => document.querySelectorAll('li').length === 3);
@@ -176,14 +189,21 @@ describe('the components of the guide to frameworks', { timeout: 3 * TEST_TIMEOU
       logLevel: 'silent',
       nodePaths: [MODULES],
       define: {
-        'process.env.NODE_ENV': '"development"', __VUE_OPTIONS_API__: 'false', __VUE_PROD_DEVTOOLS__: 'false', __VUE_PROD_HYDRATION_MISMATCH_DETAILS__: 'false',
+        'process.env.NODE_ENV': '"development"',
+        __VUE_OPTIONS_API__: 'false',
+        __VUE_PROD_DEVTOOLS__: 'false',
+        __VUE_PROD_HYDRATION_MISMATCH_DETAILS__: 'false',
       },
-      plugins: [{
-        name,
-        setup(esbuild) {
-          esbuild.onLoad({ filter: new RegExp(`\\.${block}$`) }, async ({ path: file }) => compile(await readFile(file, 'utf8')));
+      plugins: [
+        {
+          name,
+          setup(esbuild) {
+            esbuild.onLoad({ filter: new RegExp(`\\.${block}$`) }, async ({ path: file }) =>
+              compile(await readFile(file, 'utf8')),
+            );
+          },
         },
-      }],
+      ],
     });
     await copyFile(path.join(realm.folder, 'steady-socket.wasm'), path.join(output, 'steady-socket.wasm'));
     await writeFile(path.join(output, 'page.html'), PAGE);

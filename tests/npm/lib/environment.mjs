@@ -32,7 +32,9 @@ export function required(name) {
 
 /** The server's address without a trailing slash; for `https` and `wss` that of the server with TLS. */
 export function serverAddress(scheme = 'http') {
-  const url = new URL(required(['https', 'wss'].includes(scheme) ? 'STEADY_SOCKET_SECURE_SERVER' : 'STEADY_SOCKET_SERVER'));
+  const url = new URL(
+    required(['https', 'wss'].includes(scheme) ? 'STEADY_SOCKET_SECURE_SERVER' : 'STEADY_SOCKET_SERVER'),
+  );
   return `${scheme}://${url.host}`;
 }
 

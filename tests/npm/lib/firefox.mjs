@@ -32,7 +32,9 @@ export async function launchFirefox({ anyCertificate = false } = {}) {
   const driver = spawn(required('GECKODRIVER'), ['--port', '0', '--binary', required('FIREFOX')], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
-  const ended = new Promise((resolve) => { driver.once('exit', resolve); });
+  const ended = new Promise((resolve) => {
+    driver.once('exit', resolve);
+  });
   const stop = async () => {
     driver.kill('SIGTERM');
     await ended;
@@ -61,10 +63,14 @@ export async function launchFirefox({ anyCertificate = false } = {}) {
         await goto(url);
         const deadline = Date.now() + patience;
         for (;;) {
-          const text = await execute('return document.body.dataset.done === undefined ? null : document.body.textContent');
+          const text = await execute(
+            'return document.body.dataset.done === undefined ? null : document.body.textContent',
+          );
           if (text !== null) return text;
           if (Date.now() > deadline) throw new Error(`the page was not done within ${patience} ms: ${url}`);
-          await new Promise((resolve) => { setTimeout(resolve, 200); });
+          await new Promise((resolve) => {
+            setTimeout(resolve, 200);
+          });
         }
       },
       async close() {

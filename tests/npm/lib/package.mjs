@@ -35,7 +35,9 @@ export async function installPackage(purpose, { inside = false } = {}) {
       JSON.stringify({ name: 'consumer', version: '1.0.0', private: true, type: 'module' }),
     );
     const tarball = path.resolve(required('STEADY_SOCKET_TARBALL'));
-    await runProgram('npm', ['install', '--offline', '--no-audit', '--no-fund', '--ignore-scripts', tarball], { cwd: project });
+    await runProgram('npm', ['install', '--offline', '--no-audit', '--no-fund', '--ignore-scripts', tarball], {
+      cwd: project,
+    });
     return { project, folder: path.join(project, 'node_modules', 'steady-socket'), remove };
   } catch (error) {
     await remove();

@@ -34,7 +34,9 @@ export async function openRealm({ purpose, routes = {}, intercept, secure = fals
     const server = await serveStatic({
       port: Number(required('STEADY_SOCKET_PAGE_ORIGIN_PORT')),
       routes: { '/pkg/': folder, '/face/': path.join(TESTS, 'face'), ...routes },
-      intercept: secure ? () => ({ policy: strictPolicy({ connect: 'https://127.0.0.1:* wss://127.0.0.1:*' }) }) : intercept,
+      intercept: secure
+        ? () => ({ policy: strictPolicy({ connect: 'https://127.0.0.1:* wss://127.0.0.1:*' }) })
+        : intercept,
     });
     cleanups.push(server.close);
     const browser = await launchAnyBrowser({ anyCertificate: secure });

@@ -46,9 +46,10 @@ export async function serveStatic({ port = 0, routes = {}, intercept = () => und
   const server = createServer(async (request, response) => {
     const { pathname } = new URL(request.url, 'http://localhost');
     const special = intercept(pathname) ?? {};
-    const found = special.body === undefined && special.status === undefined
-      ? await find(routes, pathname)
-      : { type: special.type ?? 'text/plain', body: special.body ?? '' };
+    const found =
+      special.body === undefined && special.status === undefined
+        ? await find(routes, pathname)
+        : { type: special.type ?? 'text/plain', body: special.body ?? '' };
     response.statusCode = special.status ?? (found ? 200 : 404);
     response.setHeader('Content-Security-Policy', special.policy ?? strictPolicy());
     response.setHeader('X-Content-Type-Options', 'nosniff');
@@ -63,10 +64,11 @@ export async function serveStatic({ port = 0, routes = {}, intercept = () => und
   });
   return {
     origin: `http://127.0.0.1:${server.address().port}`,
-    close: () => new Promise((resolve) => {
-      server.close(resolve);
-      server.closeAllConnections();
-    }),
+    close: () =>
+      new Promise((resolve) => {
+        server.close(resolve);
+        server.closeAllConnections();
+      }),
   };
 }
 

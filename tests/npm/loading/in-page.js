@@ -19,7 +19,10 @@ function greet(Class, url) {
 
 /** Why `load` rejects. */
 function refusal(load, options) {
-  return load(options).then(() => 'loaded', ({ name, message }) => `${name}: ${message}`);
+  return load(options).then(
+    () => 'loaded',
+    ({ name, message }) => `${name}: ${message}`,
+  );
 }
 
 export async function loadFrom(what, place, url) {

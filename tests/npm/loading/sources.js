@@ -61,11 +61,18 @@ const EXPORT = [7, START.length + 4, 1, START.length, ...START, 0, 0];
 export const BAD = {
   'a file that is not there': [() => '/nowhere.wasm', /the answer for http:.*\/nowhere\.wasm is 404 Not Found$/],
   'a page in place of a file': [
-    () => '/page.wasm', /the answer for http:.*\/page\.wasm is a page \(text\/html\) and no WebAssembly: the file may not have been copied/,
+    () => '/page.wasm',
+    /the answer for http:.*\/page\.wasm is a page \(text\/html\) and no WebAssembly: the file may not have been copied/,
   ],
   'a broken file': [() => '/broken.wasm', /could not be loaded: .+/],
-  'a server that cannot be reached': [() => 'http://127.0.0.1:1/x.wasm', /http:\/\/127\.0\.0\.1:1\/x\.wasm could not be fetched: .+/],
-  'a URL that the policy forbids': [() => 'https://example.invalid/x.wasm', /connect-src has to allow https:\/\/example\.invalid\/x\.wasm|x\.wasm could not be fetched: .+/],
+  'a server that cannot be reached': [
+    () => 'http://127.0.0.1:1/x.wasm',
+    /http:\/\/127\.0\.0\.1:1\/x\.wasm could not be fetched: .+/,
+  ],
+  'a URL that the policy forbids': [
+    () => 'https://example.invalid/x.wasm',
+    /connect-src has to allow https:\/\/example\.invalid\/x\.wasm|x\.wasm could not be fetched: .+/,
+  ],
   'an error page': [() => new Response('no', { status: 503, statusText: 'Busy' }), /the response is 503 Busy$/],
   'a response that was read': [
     async () => {
@@ -78,13 +85,16 @@ export const BAD = {
   'no bytes': [() => new ArrayBuffer(0), /could not be loaded: .+/],
   'bytes that are no WebAssembly': [() => new TextEncoder().encode('<!doctype html>'), /could not be loaded: .+/],
   'another module': [
-    () => new Uint8Array(HEAD), /this is not the module of this version of steady-socket: it does not export what that does$/,
+    () => new Uint8Array(HEAD),
+    /this is not the module of this version of steady-socket: it does not export what that does$/,
   ],
   'a module that needs something else': [
-    () => new Uint8Array([...HEAD, ...TYPE, ...IMPORT, ...EXPORT]), /this is not the module of this version of steady-socket: .+/,
+    () => new Uint8Array([...HEAD, ...TYPE, ...IMPORT, ...EXPORT]),
+    /this is not the module of this version of steady-socket: .+/,
   ],
   'a promise that rejects': [() => Promise.reject(new Error('no bucket')), /could not be loaded: no bucket$/],
   'a promise of something else': [
-    () => Promise.resolve(7), /could not be loaded: ReconnectingWebSocket: the promise in option module: a number was given; this takes a URL, .* WebAssembly\.Module$/,
+    () => Promise.resolve(7),
+    /could not be loaded: ReconnectingWebSocket: the promise in option module: a number was given; this takes a URL, .* WebAssembly\.Module$/,
   ],
 };

@@ -50,11 +50,15 @@ export async function passThrough(kind, url) {
     socket.onclose = ({ explanation }) => reject(new Error(explanation));
   });
   for (let sent = 0; sent < COUNT / 2; sent += 1) socket.send(make());
-  await new Promise((resolve) => { socket.addEventListener('open', resolve, { once: true }); });
+  await new Promise((resolve) => {
+    socket.addEventListener('open', resolve, { once: true });
+  });
   for (let sent = 0; sent < COUNT / 2; sent += 1) socket.send(make());
   await all;
   socket.onclose = null;
-  const dropped = new Promise((resolve) => { socket.addEventListener('dropped', resolve); });
+  const dropped = new Promise((resolve) => {
+    socket.addEventListener('dropped', resolve);
+  });
   socket.reconnect();
   socket.send(make());
   socket.close();
@@ -68,8 +72,12 @@ export async function closeWithReason(url) {
   await load();
   const found = [hasMark()];
   const socket = new ReconnectingWebSocket(url);
-  await new Promise((resolve) => { socket.onopen = resolve; });
-  const closed = new Promise((resolve) => { socket.onclose = resolve; });
+  await new Promise((resolve) => {
+    socket.onopen = resolve;
+  });
+  const closed = new Promise((resolve) => {
+    socket.onclose = resolve;
+  });
   socket.close(4000, MARK);
   await closed;
   return [...found, hasMark()];

@@ -21,7 +21,9 @@ function graphql({ wss, subscriptions }) {
     subscriptions.add(subscription);
     try {
       for (let value = 1; ; value += 1) {
-        await new Promise((resolve) => { setTimeout(resolve, PERIOD); });
+        await new Promise((resolve) => {
+          setTimeout(resolve, PERIOD);
+        });
         yield value;
       }
     } finally {
@@ -41,7 +43,9 @@ function stomp({ wss, subscriptions }) {
   wss.options.handleProtocols = (offered) => (offered.has('v12.stomp') ? 'v12.stomp' : false);
   wss.on('connection', (websocket) => {
     const send = (command, headers, body = '') => {
-      const lines = Object.entries(headers).map(([name, value]) => `${name}:${value}\n`).join('');
+      const lines = Object.entries(headers)
+        .map(([name, value]) => `${name}:${value}\n`)
+        .join('');
       websocket.send(`${command}\n${lines}\n${body}\0`);
     };
     const ends = new Map();
@@ -55,14 +59,22 @@ function stomp({ wss, subscriptions }) {
           break;
         case 'SUBSCRIBE': {
           const { id: subscription, destination } = headers;
-          ends.set(subscription, tick(subscriptions, websocket, (value) => {
-            send('MESSAGE', { subscription, destination, 'message-id': value }, value);
-          }));
+          ends.set(
+            subscription,
+            tick(subscriptions, websocket, (value) => {
+              send('MESSAGE', { subscription, destination, 'message-id': value }, value);
+            }),
+          );
           break;
         }
-        case 'UNSUBSCRIBE': ends.get(headers.id)(); break;
-        case 'DISCONNECT': send('RECEIPT', { 'receipt-id': headers.receipt }); break;
-        default: throw new Error(`STOMP: ${command}`);
+        case 'UNSUBSCRIBE':
+          ends.get(headers.id)();
+          break;
+        case 'DISCONNECT':
+          send('RECEIPT', { 'receipt-id': headers.receipt });
+          break;
+        default:
+          throw new Error(`STOMP: ${command}`);
       }
     });
   });
@@ -102,7 +114,8 @@ function yjs({ wss, subscriptions }) {
       const encoder = encoding.createEncoder();
       encoding.writeVarUint(encoder, SYNC);
       write(encoder);
-      if (encoding.length(encoder) > 1 && websocket.readyState === websocket.OPEN) websocket.send(encoding.toUint8Array(encoder));
+      if (encoding.length(encoder) > 1 && websocket.readyState === websocket.OPEN)
+        websocket.send(encoding.toUint8Array(encoder));
     };
     const forward = (update) => send((encoder) => writeUpdate(encoder, update));
     doc.on('update', forward);
@@ -131,7 +144,10 @@ async function mqtt({ wss, subscriptions }) {
   let value = 0;
   const timer = setInterval(() => {
     value += 1;
-    broker.publish({ topic: 'ticks', payload: String(value), qos: 0, retain: false, cmd: 'publish', dup: false }, () => {});
+    broker.publish(
+      { topic: 'ticks', payload: String(value), qos: 0, retain: false, cmd: 'publish', dup: false },
+      () => {},
+    );
   }, PERIOD);
   wss.options.handleProtocols = (offered) => (offered.has('mqtt') ? 'mqtt' : false);
   wss.on('connection', (websocket, request) => {
@@ -146,7 +162,9 @@ async function mqtt({ wss, subscriptions }) {
   return {
     close() {
       clearInterval(timer);
-      return new Promise((resolve) => { broker.close(resolve); });
+      return new Promise((resolve) => {
+        broker.close(resolve);
+      });
     },
   };
 }
@@ -161,14 +179,18 @@ function phoenix({ wss, subscriptions }) {
       const reply = () => send(join, ref, topic, 'phx_reply', { status: 'ok', response: {} });
       switch (event) {
         case 'phx_join':
-          ends.set(topic, tick(subscriptions, websocket, (value) => send(null, null, topic, 'tick', { value })));
+          ends.set(
+            topic,
+            tick(subscriptions, websocket, (value) => send(null, null, topic, 'tick', { value })),
+          );
           reply();
           break;
         case 'phx_leave':
           ends.get(topic)?.();
           reply();
           break;
-        default: reply();
+        default:
+          reply();
       }
     });
   });
@@ -180,21 +202,32 @@ function ethereum({ wss, subscriptions }) {
     const ends = new Map();
     const send = (message) => websocket.send(JSON.stringify({ jsonrpc: '2.0', ...message }));
     websocket.on('message', (data) => {
-      const { id, method, params: [first] } = JSON.parse(data);
+      const {
+        id,
+        method,
+        params: [first],
+      } = JSON.parse(data);
       switch (method) {
         case 'eth_subscribe': {
           const subscription = `0x${ends.size + 1}`;
           send({ id, result: subscription });
-          ends.set(subscription, tick(subscriptions, websocket, (value) => {
-            send({ method: 'eth_subscription', params: { subscription, result: { number: `0x${value.toString(16)}` } } });
-          }));
+          ends.set(
+            subscription,
+            tick(subscriptions, websocket, (value) => {
+              send({
+                method: 'eth_subscription',
+                params: { subscription, result: { number: `0x${value.toString(16)}` } },
+              });
+            }),
+          );
           break;
         }
         case 'eth_unsubscribe':
           ends.get(first)?.();
           send({ id, result: true });
           break;
-        default: send({ id, error: { code: -32601, message: method } });
+        default:
+          send({ id, error: { code: -32601, message: method } });
       }
     });
   });
@@ -206,7 +239,8 @@ function json({ wss, subscriptions }) {
     let end = () => {};
     websocket.on('message', (data) => {
       const { type } = JSON.parse(data);
-      if (type === 'subscribe') end = tick(subscriptions, websocket, (value) => websocket.send(JSON.stringify({ type: 'tick', value })));
+      if (type === 'subscribe')
+        end = tick(subscriptions, websocket, (value) => websocket.send(JSON.stringify({ type: 'tick', value })));
       else end();
     });
   });

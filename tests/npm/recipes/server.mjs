@@ -15,10 +15,12 @@ export const PERIOD = 50;
  * @returns the address, the numbers of connections, and functions that end them
  */
 export async function startServer(protocol) {
-  const http = createServer((_, response) => { response.writeHead(426).end(); });
+  const http = createServer((_, response) => {
+    response.writeHead(426).end();
+  });
   const subscriptions = new Set();
   const own = new WebSocketServer({ noServer: true });
-  const { wss = own, close = () => {} } = await protocol({ wss: own, subscriptions, http }) ?? {};
+  const { wss = own, close = () => {} } = (await protocol({ wss: own, subscriptions, http })) ?? {};
   /** TCP connections that are upgraded, or about to be. */
   const live = new Set();
   let refusals = 0;
@@ -50,15 +52,23 @@ export async function startServer(protocol) {
     live: () => live.size,
     subscriptions: () => subscriptions.size,
     /** Refuses the given number of subsequent handshakes. */
-    refuse(count) { refusals = count; },
+    refuse(count) {
+      refusals = count;
+    },
     /** Ends all connections without a close frame. */
-    cut() { for (const websocket of wss.clients) websocket.terminate(); },
+    cut() {
+      for (const websocket of wss.clients) websocket.terminate();
+    },
     /** Closes all connections. */
-    goodbye(code) { for (const websocket of wss.clients) websocket.close(code, 'going away'); },
+    goodbye(code) {
+      for (const websocket of wss.clients) websocket.close(code, 'going away');
+    },
     async close() {
       for (const socket of live) socket.destroy();
       await close();
-      await new Promise((resolve) => { http.close(resolve); });
+      await new Promise((resolve) => {
+        http.close(resolve);
+      });
     },
   };
 }

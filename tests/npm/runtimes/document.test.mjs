@@ -22,20 +22,38 @@ const programsOf = (text) => [...text.matchAll(/^```js\n(?<code>[\s\S]*?)^```$/g
 
 describe('docs/runtimes.md', { timeout: TEST_TIMEOUT }, () => {
   test('names every test of this folder, and none that is not there', async () => {
-    const named = [...document.matchAll(/\]\(([^)#]+\.test\.mjs)\)/g)].map(([, link]) => path.resolve(path.dirname(DOCUMENT), link));
-    assert.deepEqual(named.filter((file) => !existsSync(file)), []);
+    const named = [...document.matchAll(/\]\(([^)#]+\.test\.mjs)\)/g)].map(([, link]) =>
+      path.resolve(path.dirname(DOCUMENT), link),
+    );
+    assert.deepEqual(
+      named.filter((file) => !existsSync(file)),
+      [],
+    );
     const tests = (await readdir(HERE)).filter((file) => file.endsWith('.test.mjs') && file !== 'document.test.mjs');
-    assert.deepEqual(tests.filter((file) => !named.includes(path.join(HERE, file))), []);
+    assert.deepEqual(
+      tests.filter((file) => !named.includes(path.join(HERE, file))),
+      [],
+    );
   });
 
   test('has the versions that are installed', async () => {
-    const { devDependencies, optionalDependencies } = JSON.parse(await readFile(path.join(HERE, '../package.json'), 'utf8'));
+    const { devDependencies, optionalDependencies } = JSON.parse(
+      await readFile(path.join(HERE, '../package.json'), 'utf8'),
+    );
     const version = (name) => ({ ...devDependencies, ...optionalDependencies })[name].replace(/^npm:.*@/, '');
     const rows = document.split('\n').filter((line) => line.startsWith('| '));
     for (const [start, name] of [
-      ['| Vite, ', 'vite'], ['| Vite 7, ', 'vite-7'], ['| webpack ', 'webpack'], ['| esbuild ', 'esbuild'], ['| esbuild, ', 'esbuild'],
-      ['| Rollup ', 'rollup'], ['| Parcel ', 'parcel'], ['| Next, ', 'next'],
-      ['| Node with its own ', 'node-22-linux-x64'], ['| Deno ', '@deno/linux-x64-glibc'], ['| Bun ', '@oven/bun-linux-x64-baseline'],
+      ['| Vite, ', 'vite'],
+      ['| Vite 7, ', 'vite-7'],
+      ['| webpack ', 'webpack'],
+      ['| esbuild ', 'esbuild'],
+      ['| esbuild, ', 'esbuild'],
+      ['| Rollup ', 'rollup'],
+      ['| Parcel ', 'parcel'],
+      ['| Next, ', 'next'],
+      ['| Node with its own ', 'node-22-linux-x64'],
+      ['| Deno ', '@deno/linux-x64-glibc'],
+      ['| Bun ', '@oven/bun-linux-x64-baseline'],
     ]) {
       const found = rows.filter((row) => row.startsWith(start));
       assert.ok(found.length > 0, start);
@@ -77,17 +95,33 @@ describe('the programs of docs/runtimes.md and of the readme', { timeout: TEST_T
   });
 
   test('greet in Node with ws', async () => {
-    const program = programsOf(readme).find((code) => code.includes("from 'ws'")).replace('wss://example.org/chat', serverAddress('ws'));
-    assert.equal(await run(`${program}
+    const program = programsOf(readme)
+      .find((code) => code.includes("from 'ws'"))
+      .replace('wss://example.org/chat', serverAddress('ws'));
+    assert.equal(
+      await run(`${program}
       socket.send('Ada');
       socket.onmessage = ({ data }) => { console.log(data); socket.close(); };
-    `), 'Hello Ada!\n');
+    `),
+      'Hello Ada!\n',
+    );
   });
 
   test('load the module from where they say', async () => {
     const program = programsOf(readme).find((code) => code.includes('load({ module'));
-    assert.equal(await run(program.replace("'https://cdn.example.org/steady-socket.wasm'", "import.meta.resolve('steady-socket/steady-socket.wasm')")), '');
+    assert.equal(
+      await run(
+        program.replace(
+          "'https://cdn.example.org/steady-socket.wasm'",
+          "import.meta.resolve('steady-socket/steady-socket.wasm')",
+        ),
+      ),
+      '',
+    );
     // And from nowhere else.
-    await assert.rejects(run(program.replace('https://cdn.example.org', 'http://127.0.0.1:1')), /could not be loaded: http:\/\/127\.0\.0\.1:1\/steady-socket\.wasm could not be fetched/);
+    await assert.rejects(
+      run(program.replace('https://cdn.example.org', 'http://127.0.0.1:1')),
+      /could not be loaded: http:\/\/127\.0\.0\.1:1\/steady-socket\.wasm could not be fetched/,
+    );
   });
 });

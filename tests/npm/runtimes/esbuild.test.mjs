@@ -65,14 +65,25 @@ describe('esbuild', { timeout: 2 * TEST_TIMEOUT }, () => {
     const folder = path.join(project, 'server');
     for (const format of ['esm', 'cjs']) {
       const outfile = path.join(folder, `server.${format === 'esm' ? 'mjs' : 'cjs'}`);
-      await build({ absWorkingDir: project, entryPoints: ['server.js'], outfile, bundle: true, platform: 'node', format, logLevel: 'error' });
+      await build({
+        absWorkingDir: project,
+        entryPoints: ['server.js'],
+        outfile,
+        bundle: true,
+        platform: 'node',
+        format,
+        logLevel: 'error',
+      });
       const { stdout } = await runProgram(process.execPath, [outfile]);
       assert.equal(stdout.trimEnd(), 'loaded');
     }
   });
 
   for (const [entry, said] of [
-    ['steady-socket', 'the WebAssembly module of steady-socket could not be loaded: the address of this script is not known; give load({ module }), or import steady-socket/inline'],
+    [
+      'steady-socket',
+      'the WebAssembly module of steady-socket could not be loaded: the address of this script is not known; give load({ module }), or import steady-socket/inline',
+    ],
     ['steady-socket/inline', 'loaded'],
   ]) {
     test(`makes a script that is no module of ${entry}, which says: ${said.slice(0, 70)}`, async () => {
@@ -82,7 +93,14 @@ describe('esbuild', { timeout: 2 * TEST_TIMEOUT }, () => {
         `import { load } from '${entry}'; load().then(() => console.log('loaded'), ({ message }) => console.log(message));`,
       );
       const outfile = path.join(project, 'script.cjs');
-      await build({ absWorkingDir: project, entryPoints: ['script.js'], outfile, bundle: true, format: 'iife', logLevel: 'error' });
+      await build({
+        absWorkingDir: project,
+        entryPoints: ['script.js'],
+        outfile,
+        bundle: true,
+        format: 'iife',
+        logLevel: 'error',
+      });
       const { stdout } = await runProgram(process.execPath, [outfile]);
       assert.equal(stdout.trimEnd(), said);
     });

@@ -36,16 +36,27 @@ describe('Next, with nothing configured for the package', { timeout: 4 * TEST_TI
     await cp(APP, project, { recursive: true });
     await writeFile(path.join(project, 'next.config.mjs'), CONFIG);
     await runProgram(process.execPath, [NEXT, 'build'], { cwd: project, env: environment, timeout: 3 * TEST_TIMEOUT });
-    server = spawn(process.execPath, [NEXT, 'start', '-H', '127.0.0.1', '-p', PORT], { cwd: project, env: environment, stdio: ['ignore', 'pipe', 'inherit'] });
-    await within(new Promise((resolve, reject) => {
-      server.stdout.setEncoding('utf8').on('data', (text) => { if (text.includes('Ready')) resolve(); });
-      server.once('exit', (code) => reject(new Error(`it ended with ${code}`)));
-    }), 'the start of Next');
+    server = spawn(process.execPath, [NEXT, 'start', '-H', '127.0.0.1', '-p', PORT], {
+      cwd: project,
+      env: environment,
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    await within(
+      new Promise((resolve, reject) => {
+        server.stdout.setEncoding('utf8').on('data', (text) => {
+          if (text.includes('Ready')) resolve();
+        });
+        server.once('exit', (code) => reject(new Error(`it ended with ${code}`)));
+      }),
+      'the start of Next',
+    );
   });
   after(async () => {
     if (server && server.exitCode === null) {
       server.kill('SIGTERM');
-      await new Promise((resolve) => { server.once('exit', resolve); });
+      await new Promise((resolve) => {
+        server.once('exit', resolve);
+      });
     }
     await installed?.remove();
   });

@@ -11,7 +11,12 @@ import { visitFolder } from './lib/visit.mjs';
 for (const [what, entry, policy, modules] of [
   ['with the file of the module', 'index.js', strictPolicy(), 3],
   // It may connect to the server, but not fetch anything.
-  ['with the module embedded', 'inline.js', strictPolicy({ connect: 'ws://127.0.0.1:*' }).replace("connect-src 'self' ", 'connect-src '), 0],
+  [
+    'with the module embedded',
+    'inline.js',
+    strictPolicy({ connect: 'ws://127.0.0.1:*' }).replace("connect-src 'self' ", 'connect-src '),
+    0,
+  ],
 ]) {
   describe(`a page without a bundler, ${what}`, { timeout: TEST_TIMEOUT }, () => {
     let consumer;

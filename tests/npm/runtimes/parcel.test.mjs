@@ -17,7 +17,9 @@ const CONFIGURED = '"@parcel/resolver-default": { "packageExports": true }';
 describe('Parcel', { timeout: 2 * TEST_TIMEOUT }, () => {
   let consumer;
   // There it finds Parcel's own packages, which it looks up starting from the project.
-  before(async () => { consumer = await makeProject('parcel', { files: 'app', inside: true }); });
+  before(async () => {
+    consumer = await makeProject('parcel', { files: 'app', inside: true });
+  });
   after(() => consumer?.remove());
 
   test(`makes a page and its workers, with ${CONFIGURED} in the package.json`, async () => {
@@ -26,7 +28,10 @@ describe('Parcel', { timeout: 2 * TEST_TIMEOUT }, () => {
     assert.ok(readme.includes(CONFIGURED), 'the readme has the line');
     // Code shared by two workers would become a bundle of its own, from which Parcel 2.16.4 omits what they import.
     const apart = '"@parcel/bundler-default": { "minBundleSize": 10000000 }';
-    await writeFile(path.join(project, 'package.json'), `{ "name": "consumer", "private": true, "type": "module", ${CONFIGURED}, ${apart} }`);
+    await writeFile(
+      path.join(project, 'package.json'),
+      `{ "name": "consumer", "private": true, "type": "module", ${CONFIGURED}, ${apart} }`,
+    );
     const args = ['build', 'index.html', '--no-cache', '--no-source-maps', '--log-level', 'warn'];
     const { NODE_ENV: _, ...env } = process.env;
     await runProgram(process.execPath, [path.join(MODULES, 'parcel/lib/bin.js'), ...args], { cwd: project, env });
@@ -34,7 +39,10 @@ describe('Parcel', { timeout: 2 * TEST_TIMEOUT }, () => {
     const files = (await readdir(dist)).filter((name) => name.endsWith('.wasm'));
     assert.equal(files.length, 1);
     // Parcel writes an import map into the page.
-    const policy = strictPolicy({ connect: 'ws://127.0.0.1:*' }).replace("script-src 'self'", "script-src 'self' 'unsafe-inline'");
+    const policy = strictPolicy({ connect: 'ws://127.0.0.1:*' }).replace(
+      "script-src 'self'",
+      "script-src 'self' 'unsafe-inline'",
+    );
     assert.deepEqual(await visitFolder(dist, policy), Array(3).fill(`/${files[0]}`));
   });
 });

@@ -15,7 +15,9 @@ import { visitFolder } from './lib/visit.mjs';
 
 describe('Rollup', { timeout: 2 * TEST_TIMEOUT }, () => {
   let consumer;
-  before(async () => { consumer = await makeProject('rollup', { files: 'app' }); });
+  before(async () => {
+    consumer = await makeProject('rollup', { files: 'app' });
+  });
   after(() => consumer?.remove());
 
   test('makes a page and its workers, with the module as a file', async () => {
@@ -31,7 +33,10 @@ describe('Rollup', { timeout: 2 * TEST_TIMEOUT }, () => {
     await bundle.close();
     await copyFile(path.join(project, 'index.html'), path.join(dist, 'index.html'));
     const files = await readdir(path.join(dist, 'assets'));
-    assert.deepEqual(files.map((file) => file.replace(/-[\w-]{8}\./, '.')), ['steady-socket.wasm']);
+    assert.deepEqual(
+      files.map((file) => file.replace(/-[\w-]{8}\./, '.')),
+      ['steady-socket.wasm'],
+    );
     assert.deepEqual(await visitFolder(dist), Array(3).fill(`/assets/${files[0]}`));
   });
 });

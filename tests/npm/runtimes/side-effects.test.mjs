@@ -20,8 +20,10 @@ import { makeProject } from './lib/project.mjs';
 
 /** Programs that use one class and nothing else. */
 const CLASSES = {
-  ReconnectingWebSocket: (url) => `const socket = new ReconnectingWebSocket('${url}', []); socket.send('Ada'); socket.onmessage = ({ data }) => { console.log(data); socket.close(); };`,
-  TypedSocket: (url) => `const socket = new TypedSocket('${url}/hello', { protocols: 'hello.json' }); socket.send({ type: 'hello', name: 'Ada' }); for await (const { text } of socket) { console.log(text); socket.close(); }`,
+  ReconnectingWebSocket: (url) =>
+    `const socket = new ReconnectingWebSocket('${url}', []); socket.send('Ada'); socket.onmessage = ({ data }) => { console.log(data); socket.close(); };`,
+  TypedSocket: (url) =>
+    `const socket = new TypedSocket('${url}/hello', { protocols: 'hello.json' }); socket.send({ type: 'hello', name: 'Ada' }); for await (const { text } of socket) { console.log(text); socket.close(); }`,
 };
 
 /** Bundles `entry.js` of a folder for Node, and returns the path of the result. */
@@ -29,9 +31,19 @@ const BUNDLERS = {
   async esbuild(project, name) {
     const outfile = path.join(project, name, 'esbuild.js');
     await esbuild.build({
-      absWorkingDir: project, entryPoints: [`${name}.js`], outfile, bundle: true, minify: true, format: 'esm', platform: 'neutral', logLevel: 'error',
+      absWorkingDir: project,
+      entryPoints: [`${name}.js`],
+      outfile,
+      bundle: true,
+      minify: true,
+      format: 'esm',
+      platform: 'neutral',
+      logLevel: 'error',
     });
-    await copyFile(path.join(project, 'node_modules/steady-socket/steady-socket.wasm'), path.join(project, name, 'steady-socket.wasm'));
+    await copyFile(
+      path.join(project, 'node_modules/steady-socket/steady-socket.wasm'),
+      path.join(project, name, 'steady-socket.wasm'),
+    );
     return outfile;
   },
   async webpack(project, name) {
@@ -55,14 +67,20 @@ async function buildByVite({ build }, project, name, folder) {
     root: project,
     configFile: false,
     logLevel: 'error',
-    build: { lib: { entry: `${name}.js`, formats: ['es'], fileName: () => 'out.js' }, outDir: `${name}/${folder}`, target: 'es2022' },
+    build: {
+      lib: { entry: `${name}.js`, formats: ['es'], fileName: () => 'out.js' },
+      outDir: `${name}/${folder}`,
+      target: 'es2022',
+    },
   });
   return path.join(project, name, folder, 'out.js');
 }
 
 describe('a bundle of one class', { timeout: 4 * TEST_TIMEOUT }, () => {
   let consumer;
-  before(async () => { consumer = await makeProject('side-effects', { files: 'programs' }); });
+  before(async () => {
+    consumer = await makeProject('side-effects', { files: 'programs' });
+  });
   after(() => consumer?.remove());
 
   for (const bundler of Object.keys(BUNDLERS)) {
@@ -73,7 +91,10 @@ describe('a bundle of one class', { timeout: 4 * TEST_TIMEOUT }, () => {
       test(`made by ${bundler} of ${name} from ${entry} loads the module`, async () => {
         const { project } = consumer;
         const file = `${name}-${entry.replaceAll('/', '-')}`;
-        await writeFile(path.join(project, `${file}.js`), `import { ${name} } from '${entry}';\n${CLASSES[name](serverAddress('ws'))}\n`);
+        await writeFile(
+          path.join(project, `${file}.js`),
+          `import { ${name} } from '${entry}';\n${CLASSES[name](serverAddress('ws'))}\n`,
+        );
         const bundle = await BUNDLERS[bundler](project, file);
         const { stdout } = await runProgram(runtime('node-22'), [bundle], { cwd: project });
         assert.equal(stdout, 'Hello Ada!\n');

@@ -24,27 +24,36 @@ for (const [name, config] of [
 
   describe(`${name}${config ? `, with ${config}` : ', with nothing configured'}`, { timeout: 2 * TEST_TIMEOUT }, () => {
     let consumer;
-    before(async () => { consumer = await makeProject(name, { files: 'app' }); });
+    before(async () => {
+      consumer = await makeProject(name, { files: 'app' });
+    });
     after(() => consumer?.remove());
 
     /** Runs a Vite server while a test uses it. */
     async function serving(args, use) {
       const vite = spawn(process.execPath, [program, ...args, '--host', '127.0.0.1', '--port', PORT, '--strictPort'], {
         // With CI set, it would colour the address, which the test parses.
-        cwd: consumer.project, env: { ...process.env, NO_COLOR: '1' }, stdio: ['ignore', 'pipe', 'pipe'],
+        cwd: consumer.project,
+        env: { ...process.env, NO_COLOR: '1' },
+        stdio: ['ignore', 'pipe', 'pipe'],
       });
-      const ended = new Promise((resolve) => { vite.once('exit', resolve); });
+      const ended = new Promise((resolve) => {
+        vite.once('exit', resolve);
+      });
       let said = '';
       try {
-        await within(new Promise((resolve, reject) => {
-          const listen = (text) => {
-            said += text;
-            if (said.includes(`:${PORT}`)) resolve();
-          };
-          vite.stdout.setEncoding('utf8').on('data', listen);
-          vite.stderr.setEncoding('utf8').on('data', listen);
-          vite.once('exit', (code) => reject(new Error(`it ended with ${code}: ${said}`)));
-        }), 'the start of Vite');
+        await within(
+          new Promise((resolve, reject) => {
+            const listen = (text) => {
+              said += text;
+              if (said.includes(`:${PORT}`)) resolve();
+            };
+            vite.stdout.setEncoding('utf8').on('data', listen);
+            vite.stderr.setEncoding('utf8').on('data', listen);
+            vite.once('exit', (code) => reject(new Error(`it ended with ${code}: ${said}`)));
+          }),
+          'the start of Vite',
+        );
         return await use(`http://127.0.0.1:${PORT}/`);
       } finally {
         vite.kill('SIGTERM');
@@ -61,7 +70,10 @@ for (const [name, config] of [
       const modules = await serving([], visit);
       assert.equal(new Set(modules).size, 1, `${modules}`);
       assert.match(modules[0], /\/node_modules\/steady-socket\/steady-socket\.wasm$/);
-      const optimised = await stat(path.join(consumer.project, 'node_modules/.vite/deps/steady-socket.js')).then(() => true, () => false);
+      const optimised = await stat(path.join(consumer.project, 'node_modules/.vite/deps/steady-socket.js')).then(
+        () => true,
+        () => false,
+      );
       assert.equal(optimised, !config, 'the package was optimised, unless it was kept from that');
     });
 

@@ -76,12 +76,18 @@ describe('when the WebAssembly module fails', { timeout: 4 * TEST_TIMEOUT }, () 
 
   function describeEvent(event) {
     switch (event.type) {
-      case 'statechange': return `${event.state} ${event.attempt}${event.delay === null ? '' : ` in ${event.delay}`}`;
-      case 'open': return `open ${event.reconnected}`;
-      case 'message': return `message ${event.data}`;
-      case 'dropped': return `dropped ${event.reason} ${event.messages}`;
-      case 'close': return `close ${event.code} ${event.cause} ${event.delay} ${event.unconfirmedMessages}/${event.unconfirmedBytes}`;
-      default: return event.type;
+      case 'statechange':
+        return `${event.state} ${event.attempt}${event.delay === null ? '' : ` in ${event.delay}`}`;
+      case 'open':
+        return `open ${event.reconnected}`;
+      case 'message':
+        return `message ${event.data}`;
+      case 'dropped':
+        return `dropped ${event.reason} ${event.messages}`;
+      case 'close':
+        return `close ${event.code} ${event.cause} ${event.delay} ${event.unconfirmedMessages}/${event.unconfirmedBytes}`;
+      default:
+        return event.type;
     }
   }
 
@@ -119,9 +125,18 @@ describe('when the WebAssembly module fails', { timeout: 4 * TEST_TIMEOUT }, () 
     assert.equal(instances.length, count + 1);
     const after = one.socket.snapshot();
     for (const [name, more] of Object.entries({
-      attempts: 1, opens: 1, messagesSent: 1, bytesSent: 6, messagesReceived: 0, bytesReceived: 0, unconfirmedMessages: 1,
-      unconfirmedBytes: 5, droppedMessages: 0, abandoned: 1,
-    })) assert.equal(after[name], before[name] + more, name);
+      attempts: 1,
+      opens: 1,
+      messagesSent: 1,
+      bytesSent: 6,
+      messagesReceived: 0,
+      bytesReceived: 0,
+      unconfirmedMessages: 1,
+      unconfirmedBytes: 5,
+      droppedMessages: 0,
+      abandoned: 1,
+    }))
+      assert.equal(after[name], before[name] + more, name);
     assert.equal(complaints().length, 1);
     assert.match(complaints()[0], /^steady-socket: the WebAssembly module .* started anew: \w*Error/);
     one.socket.close();
@@ -130,7 +145,12 @@ describe('when the WebAssembly module fails', { timeout: 4 * TEST_TIMEOUT }, () 
   });
 
   test('[R31] what waits to be sent is sent, in its order and once; what was dropped is told once', async () => {
-    const { socket, seen, connection } = await open({ highWaterMark: 4, lowWaterMark: 1, maxQueuedMessages: 4, overflow: 'drop-oldest' });
+    const { socket, seen, connection } = await open({
+      highWaterMark: 4,
+      lowWaterMark: 1,
+      maxQueuedMessages: 4,
+      overflow: 'drop-oldest',
+    });
     connection.hold();
     for (const message of ['sent', 'a', 'b']) socket.send(message);
     socket.send(new Uint8Array([1, 2]));
@@ -149,7 +169,10 @@ describe('when the WebAssembly module fails', { timeout: 4 * TEST_TIMEOUT }, () 
     await settle();
     const next = await server.nextConnection();
     await server.settled();
-    assert.deepEqual(next.received.map((message) => (typeof message === 'string' ? message : [...new Uint8Array(message)])), ['d', 'c', 'e']);
+    assert.deepEqual(
+      next.received.map((message) => (typeof message === 'string' ? message : [...new Uint8Array(message)])),
+      ['d', 'c', 'e'],
+    );
     const { queuedMessages, droppedMessages, messagesSent } = socket.snapshot();
     assert.deepEqual([queuedMessages, droppedMessages, messagesSent], [0, 5, 4]);
     socket.close();
@@ -206,7 +229,10 @@ describe('when the WebAssembly module fails', { timeout: 4 * TEST_TIMEOUT }, () 
       await happens(made);
       await time.advance(5_000);
       await settle();
-      assert.ok(made.seen.some((line) => line.startsWith('close 1006 internal-error')), `${made.seen}`);
+      assert.ok(
+        made.seen.some((line) => line.startsWith('close 1006 internal-error')),
+        `${made.seen}`,
+      );
       assert.equal(made.socket.state, 'open', `${made.seen}`);
       assert.equal(complaints().length, 1);
       made.socket.close();
@@ -225,7 +251,9 @@ describe('when the WebAssembly module fails', { timeout: 4 * TEST_TIMEOUT }, () 
       breakModule();
       command(socket);
       await settle();
-      const told = seen.filter((line) => !line.startsWith('open') && !line.startsWith('error') && !line.startsWith('close '));
+      const told = seen.filter(
+        (line) => !line.startsWith('open') && !line.startsWith('error') && !line.startsWith('close '),
+      );
       assert.deepEqual(told.slice(0, states.length), states);
       assert.equal(seen.filter((line) => line.startsWith('close ')).length, 1, `${seen}`);
       socket.close();
@@ -242,12 +270,20 @@ describe('when the WebAssembly module fails', { timeout: 4 * TEST_TIMEOUT }, () 
     breakModule();
     assert.equal(socket.state, 'closed');
     await settle();
-    assert.deepEqual(seen, ['closing 1', 'closed 1', 'error', 'dropped closed late', 'close 1006 internal-error null 0/0']);
+    assert.deepEqual(seen, [
+      'closing 1',
+      'closed 1',
+      'error',
+      'dropped closed late',
+      'close 1006 internal-error null 0/0',
+    ]);
     assert.equal(socket.snapshot().droppedMessages, 1);
   });
 
   for (const [what, heartbeatMessage] of Object.entries({
-    'sends nothing, as it throws': () => { throw new Error('of the test'); },
+    'sends nothing, as it throws': () => {
+      throw new Error('of the test');
+    },
     'sends something of its own': (socket) => {
       socket.send('of its own');
       socket.send('volatile', { volatile: true });
@@ -257,7 +293,9 @@ describe('when the WebAssembly module fails', { timeout: 4 * TEST_TIMEOUT }, () 
     test(`[R25][R31] a function for the heartbeat that ${what} has no message sent twice, nor reported as dropped`, async (t) => {
       const { reportError } = globalThis;
       globalThis.reportError = () => {};
-      t.after(() => { globalThis.reportError = reportError; });
+      t.after(() => {
+        globalThis.reportError = reportError;
+      });
       let beats = 0;
       const made = await open({
         heartbeatInterval: 1_000,
@@ -281,7 +319,10 @@ describe('when the WebAssembly module fails', { timeout: 4 * TEST_TIMEOUT }, () 
       const next = await server.nextConnection();
       await server.settled();
       assert.deepEqual(next.received, []);
-      assert.deepEqual(seen.filter((line) => line.startsWith('dropped')), []);
+      assert.deepEqual(
+        seen.filter((line) => line.startsWith('dropped')),
+        [],
+      );
       socket.close();
     });
   }
@@ -290,7 +331,9 @@ describe('when the WebAssembly module fails', { timeout: 4 * TEST_TIMEOUT }, () 
     const endpoint = server.endpoint('/typed', { codec: installed.typed.json });
     const socket = new installed.typed.TypedSocket('ws://example.test/typed');
     const heard = [];
-    const loop = (async () => { for await (const value of socket) heard.push(value); })();
+    const loop = (async () => {
+      for await (const value of socket) heard.push(value);
+    })();
     await settle();
     await socket.opened();
     await endpoint.nextConnection();
@@ -314,7 +357,12 @@ describe('when the WebAssembly module fails', { timeout: 4 * TEST_TIMEOUT }, () 
 
   test('[R31] shouldReconnect is asked, and the number of retries kept to', async () => {
     const causes = [];
-    const made = await open({ shouldReconnect: ({ cause }) => { causes.push(cause); return 7; } });
+    const made = await open({
+      shouldReconnect: ({ cause }) => {
+        causes.push(cause);
+        return 7;
+      },
+    });
     const last = await open({ maxRetries: 0 });
     breakModule();
     assert.equal(last.socket.state, 'closed');
@@ -356,9 +404,12 @@ describe('when the WebAssembly module fails', { timeout: 4 * TEST_TIMEOUT }, () 
     assert.equal(complaints().length, MOST_FAILURES + 1);
     assert.match(complaints().at(-1), /until the page is reloaded: \w*Error/);
     for (const act of [
-      () => made.socket.send('x'), () => made.socket.reconnect(), () => made.socket.snapshot(),
+      () => made.socket.send('x'),
+      () => made.socket.reconnect(),
+      () => made.socket.snapshot(),
       () => new installed.typed.ReconnectingWebSocket(URL_OF_CHAT),
-    ]) assert.throws(act, { name: 'InvalidStateError', message: /reload/ });
+    ])
+      assert.throws(act, { name: 'InvalidStateError', message: /reload/ });
     await assert.rejects(installed.typed.load(), { name: 'InvalidStateError' });
     made.socket.close();
     assert.deepEqual([made.socket.readyState, made.socket.state], [3, 'closed']);

@@ -56,7 +56,14 @@ describe('the test kit', { timeout: TEST_TIMEOUT }, () => {
     const seen = [];
     for (const type of ['open', 'message', 'error', 'close']) {
       socket.addEventListener(type, (event) => {
-        seen.push({ open: 'open', error: 'error', message: `message ${event.data}`, close: `close ${event.code} ${event.reason} ${event.wasClean}` }[type]);
+        seen.push(
+          {
+            open: 'open',
+            error: 'error',
+            message: `message ${event.data}`,
+            close: `close ${event.code} ${event.reason} ${event.wasClean}`,
+          }[type],
+        );
       });
     }
     return seen;
@@ -87,7 +94,15 @@ describe('the test kit', { timeout: TEST_TIMEOUT }, () => {
   });
 
   test('a URL is refused as a browser refuses it', () => {
-    for (const url of ['localhost:80', 'localhost:8765/chat', 'ftp://example.test/', 'ws://', 'ws://:80/', 'ws://example.test:65536/', 'ws://example.test/#x']) {
+    for (const url of [
+      'localhost:80',
+      'localhost:8765/chat',
+      'ftp://example.test/',
+      'ws://',
+      'ws://:80/',
+      'ws://example.test:65536/',
+      'ws://example.test/#x',
+    ]) {
       assert.throws(() => new WebSocket(url), { name: 'SyntaxError' }, url);
       assert.throws(() => make(url), { name: 'SyntaxError' }, url);
     }
@@ -123,7 +138,9 @@ describe('the test kit', { timeout: TEST_TIMEOUT }, () => {
     });
 
     test('are answered by a function, which may take its time', async () => {
-      server.handshake = (connection) => { setTimeout(() => connection.refuse(), 1); };
+      server.handshake = (connection) => {
+        setTimeout(() => connection.refuse(), 1);
+      };
       const socket = new WebSocket(URL_OF_CHAT);
       assert.equal((await nextEvent(socket, 'close')).code, 1006);
     });
@@ -137,7 +154,10 @@ describe('the test kit', { timeout: TEST_TIMEOUT }, () => {
     test('are given one after the other, those before the call, too', async () => {
       const sockets = [1, 2, 3].map((number) => new WebSocket(`${URL_OF_CHAT}?${number}`));
       const given = await Promise.all([server.nextConnection(), server.nextConnection()]);
-      assert.deepEqual(given.map(({ socket }) => socket), sockets.slice(0, 2));
+      assert.deepEqual(
+        given.map(({ socket }) => socket),
+        sockets.slice(0, 2),
+      );
       assert.equal((await server.nextConnection()).socket, sockets[2]);
     });
 
@@ -150,10 +170,18 @@ describe('the test kit', { timeout: TEST_TIMEOUT }, () => {
         asked: server.endpoint(({ searchParams }) => searchParams.has('asked')),
       };
       for (const url of [
-        'ws://any.test/path?x=1', 'https://other.test/absolute?token', 'ws://example.test/query?a=1', 'ws://example.test/query?a=2',
-        'ws://example.test/room-12', 'ws://example.test/?asked', 'ws://example.test/else',
-      ]) new WebSocket(url);
-      const reached = Object.fromEntries(Object.entries(endpoints).map(([name, { connections }]) => [name, connections.map(({ url }) => url)]));
+        'ws://any.test/path?x=1',
+        'https://other.test/absolute?token',
+        'ws://example.test/query?a=1',
+        'ws://example.test/query?a=2',
+        'ws://example.test/room-12',
+        'ws://example.test/?asked',
+        'ws://example.test/else',
+      ])
+        new WebSocket(url);
+      const reached = Object.fromEntries(
+        Object.entries(endpoints).map(([name, { connections }]) => [name, connections.map(({ url }) => url)]),
+      );
       assert.deepEqual(reached, {
         path: ['ws://any.test/path?x=1'],
         absolute: ['wss://other.test/absolute?token'],
@@ -164,14 +192,21 @@ describe('the test kit', { timeout: TEST_TIMEOUT }, () => {
       assert.equal(server.connections.length, 2);
       assert.throws(() => server.endpoint('no url'), /"no url" is no endpoint; it takes a path/);
       for (const wrong of [undefined, '//host/path', 'ftp://example.test/']) {
-        assert.throws(() => server.endpoint(wrong), /is no endpoint; it takes a path \(\/chat\), an absolute URL \(ws:, wss:, http: or https:\)/);
+        assert.throws(
+          () => server.endpoint(wrong),
+          /is no endpoint; it takes a path \(\/chat\), an absolute URL \(ws:, wss:, http: or https:\)/,
+        );
       }
     });
 
     test('go to the endpoint of their path with its query, in any script, and of a pattern every time', async () => {
       const endpoints = [server.endpoint('/query?a=1'), server.endpoint('/café'), server.endpoint(/room/g)];
-      for (const path of ['query?a=1', 'query?a=2', 'caf%C3%A9', 'café', 'room', 'room']) new WebSocket(`ws://example.test/${path}`);
-      assert.deepEqual(endpoints.map(({ connections }) => connections.length), [1, 2, 2]);
+      for (const path of ['query?a=1', 'query?a=2', 'caf%C3%A9', 'café', 'room', 'room'])
+        new WebSocket(`ws://example.test/${path}`);
+      assert.deepEqual(
+        endpoints.map(({ connections }) => connections.length),
+        [1, 2, 2],
+      );
       assert.equal(server.connections.length, 1);
     });
   });
@@ -186,8 +221,14 @@ describe('the test kit', { timeout: TEST_TIMEOUT }, () => {
       socket.send(new Uint8Array([1, 2, 3]).subarray(1));
       connection.send('text');
       connection.send(new Uint8Array([4, 5]).subarray(1));
-      assert.deepEqual(connection.received.map((data) => (typeof data === 'string' ? data : [...new Uint8Array(data)])), ['text', [2, 3]]);
-      assert.deepEqual(came.map((data) => (typeof data === 'string' ? data : [...new Uint8Array(data)])), ['text', 'ws://example.test', [5], 'ws://example.test']);
+      assert.deepEqual(
+        connection.received.map((data) => (typeof data === 'string' ? data : [...new Uint8Array(data)])),
+        ['text', [2, 3]],
+      );
+      assert.deepEqual(
+        came.map((data) => (typeof data === 'string' ? data : [...new Uint8Array(data)])),
+        ['text', 'ws://example.test', [5], 'ws://example.test'],
+      );
     });
 
     test('are blobs where the socket wants them', async () => {
@@ -231,7 +272,10 @@ describe('the test kit', { timeout: TEST_TIMEOUT }, () => {
       });
       const never = connection.receive();
       connection.close(1001, 'away');
-      await assert.rejects(never, /expected message 3 to be a message, but the connection has ended: it is closed, code 1001 "away", clean; received: one message/);
+      await assert.rejects(
+        never,
+        /expected message 3 to be a message, but the connection has ended: it is closed, code 1001 "away", clean; received: one message/,
+      );
     });
 
     test('that a function refuses by an error: it reaches the test, and not the program', async () => {
@@ -246,16 +290,28 @@ describe('the test kit', { timeout: TEST_TIMEOUT }, () => {
       const { socket, connection } = await plain();
       const expected = connection.expect({ a: 1 });
       socket.send('no JSON');
-      await assert.rejects(expected, /expected message 1 to be {"a":1}, but it is "no JSON", which the codec does not decode: .*not JSON/);
-      await assert.rejects(connection.receive({ timeout: 5 }), /did not come within 5 ms: it is open; received: one message: "no JSON"/);
+      await assert.rejects(
+        expected,
+        /expected message 1 to be {"a":1}, but it is "no JSON", which the codec does not decode: .*not JSON/,
+      );
+      await assert.rejects(
+        connection.receive({ timeout: 5 }),
+        /did not come within 5 ms: it is open; received: one message: "no JSON"/,
+      );
     });
 
     test('that the codec promises: they are refused', async () => {
       const { socket, connection } = await plain();
       server.codec = { encode: async (value) => value, decode: async (data) => data };
-      assert.throws(() => connection.send('x'), { name: 'TypeError', message: /the codec gives a promise; it takes one that gives/ });
+      assert.throws(() => connection.send('x'), {
+        name: 'TypeError',
+        message: /the codec gives a promise; it takes one that gives/,
+      });
       socket.send('x');
-      await assert.rejects(connection.receive(), /it is "x", which the codec does not decode: FakeServer: the codec gives a promise/);
+      await assert.rejects(
+        connection.receive(),
+        /it is "x", which the codec does not decode: FakeServer: the codec gives a promise/,
+      );
     });
 
     test('are not equal by having nothing to compare', async () => {
@@ -273,7 +329,10 @@ describe('the test kit', { timeout: TEST_TIMEOUT }, () => {
       }
       server.codec = null;
       socket.send(new Blob(['one']));
-      await assert.rejects(connection.expect(new Blob(['two'])), /what a Blob holds cannot be compared; take the message by receive\(\)/);
+      await assert.rejects(
+        connection.expect(new Blob(['two'])),
+        /what a Blob holds cannot be compared; take the message by receive\(\)/,
+      );
       assert.equal(await (await connection.receive()).text(), 'one');
     });
 
@@ -338,7 +397,12 @@ describe('the test kit', { timeout: TEST_TIMEOUT }, () => {
     });
 
     test('close with any code, reason, or none', async () => {
-      for (const [given, seen] of [[[], 'close 1005  true'], [[1000], 'close 1000  true'], [[1012, 'soon'], 'close 1012 soon true'], [[4999, 'é'], 'close 4999 é true']]) {
+      for (const [given, seen] of [
+        [[], 'close 1005  true'],
+        [[1000], 'close 1000  true'],
+        [[1012, 'soon'], 'close 1012 soon true'],
+        [[4999, 'é'], 'close 4999 é true'],
+      ]) {
         const one = await plain();
         one.connection.close(...given);
         assert.deepEqual(one.seen, ['open', seen]);
@@ -375,7 +439,10 @@ describe('the test kit', { timeout: TEST_TIMEOUT }, () => {
       assert.equal(other.socket.readyState, 2);
       other.connection.finishClose(4002);
       assert.deepEqual(other.seen, ['open', 'close 4002  true']);
-      await assert.rejects(other.connection.expectClose(1000), /expected close\(1000\) of the socket, but it called close\(\)/);
+      await assert.rejects(
+        other.connection.expectClose(1000),
+        /expected close\(1000\) of the socket, but it called close\(\)/,
+      );
 
       const limited = keep(new kit.FakeServer({ closing: 'stall', closeLimit: 5 }));
       const socket = new limited.WebSocket(URL_OF_CHAT);
@@ -438,14 +505,26 @@ describe('the test kit', { timeout: TEST_TIMEOUT }, () => {
 
     test('what cannot be done in a state says so', async () => {
       const { connection } = await plain();
-      assert.throws(() => connection.open(), { message: `connection 1 to ${URL_OF_CHAT}: open: it is open; this takes one that is connecting. it is open; received: no message` });
+      assert.throws(() => connection.open(), {
+        message: `connection 1 to ${URL_OF_CHAT}: open: it is open; this takes one that is connecting. it is open; received: no message`,
+      });
       assert.throws(() => connection.finishClose(), /no close is under way/);
       connection.cut();
-      for (const act of [() => connection.send('x'), () => connection.cut(), () => connection.close(1000), () => connection.halfOpen()]) {
+      for (const act of [
+        () => connection.send('x'),
+        () => connection.cut(),
+        () => connection.close(1000),
+        () => connection.halfOpen(),
+      ]) {
         assert.throws(act, /it is closed; this takes one that is/);
       }
-      assert.throws(() => { server.handshake = 'accept'; }, /handshake is "accept"; it takes 'open', 'stall', 'refuse' or a function/);
-      assert.throws(() => new kit.FakeServer({ handShake: 'open' }), /the options have no handShake; it takes handshake, closing/);
+      assert.throws(() => {
+        server.handshake = 'accept';
+      }, /handshake is "accept"; it takes 'open', 'stall', 'refuse' or a function/);
+      assert.throws(
+        () => new kit.FakeServer({ handShake: 'open' }),
+        /the options have no handShake; it takes handshake, closing/,
+      );
     });
 
     test('what is wrong is told with what is taken', async () => {
@@ -454,33 +533,64 @@ describe('the test kit', { timeout: TEST_TIMEOUT }, () => {
       server.handshake = 'stall';
       const { connection: connecting } = await plain();
       for (const [act, message] of [
-        [() => connecting.open({ protocl: 'chat' }), /FakeConnection.open: the options have no protocl; it takes protocol, extensions/],
+        [
+          () => connecting.open({ protocl: 'chat' }),
+          /FakeConnection.open: the options have no protocl; it takes protocol, extensions/,
+        ],
         [() => connecting.open({ extensions: 5 }), /FakeConnection.open: extensions is 5; it takes text/],
         [() => connecting.open('chat'), /FakeConnection.open: the options are "chat"; they are an object/],
         [() => connection.close(1000, null), /FakeConnection.close: reason is null; it takes text/],
         [() => connection.close(1000, { slow: true }), /FakeConnection.close: reason is {"slow":true}; it takes text/],
-        [() => connection.close(1000, '', { slw: true }), /FakeConnection.close: the options have no slw; it takes slow/],
+        [
+          () => connection.close(1000, '', { slw: true }),
+          /FakeConnection.close: the options have no slw; it takes slow/,
+        ],
         [() => connection.cut({ error: 'yes' }), /FakeConnection.cut: error is "yes"; it takes true or false/],
         [() => connection.cut(null), /FakeConnection.cut: the options are null; they are an object/],
-        [() => server.assertIdle({ timer: false }), /FakeServer.assertIdle: the options have no timer; it takes timers/],
+        [
+          () => server.assertIdle({ timer: false }),
+          /FakeServer.assertIdle: the options have no timer; it takes timers/,
+        ],
         [() => kit.fakeTime({ tikc() {} }), /fakeTime: the options have no tikc; it takes now, tick/],
         [() => kit.fakeTime({ now: 'noon' }), /fakeTime: now is "noon"; it takes a time in milliseconds, or a Date/],
         [() => kit.fakeTime({ tick: 1 }), /fakeTime: tick is 1; it takes a function that advances the fake timers/],
-      ]) assert.throws(act, { name: 'TypeError', message });
+      ])
+        assert.throws(act, { name: 'TypeError', message });
       for (const options of [5, null, { timeout: 'soon' }, { timeout: Number.NaN }, { tiemout: 5 }]) {
-        for (const wait of [server.nextConnection(options), connection.receive(options), connection.expect('x', options), connection.expectClose(1000, '', options)]) {
-          await assert.rejects(wait, { name: 'TypeError', message: /options are|timeout is .*; it takes a number of milliseconds from 0, or Infinity|no tiemout; it takes timeout/ });
+        for (const wait of [
+          server.nextConnection(options),
+          connection.receive(options),
+          connection.expect('x', options),
+          connection.expectClose(1000, '', options),
+        ]) {
+          await assert.rejects(wait, {
+            name: 'TypeError',
+            message:
+              /options are|timeout is .*; it takes a number of milliseconds from 0, or Infinity|no tiemout; it takes timeout/,
+          });
         }
       }
-      await assert.rejects(connection.expectClose({ timeout: 5 }), /expectClose: code is {"timeout":5}; it takes a number, or undefined for any/);
+      await assert.rejects(
+        connection.expectClose({ timeout: 5 }),
+        /expectClose: code is {"timeout":5}; it takes a number, or undefined for any/,
+      );
       server.closing = 'stall';
       connection.socket.close();
-      assert.throws(() => connection.finishClose(99_999), /FakeConnection.finishClose: code 99999 cannot be in a Close frame; it takes 1000 to 1014/);
-      assert.throws(() => connection.finishClose(undefined, 'why'), /FakeConnection.finishClose: the reason needs a code/);
+      assert.throws(
+        () => connection.finishClose(99_999),
+        /FakeConnection.finishClose: code 99999 cannot be in a Close frame; it takes 1000 to 1014/,
+      );
+      assert.throws(
+        () => connection.finishClose(undefined, 'why'),
+        /FakeConnection.finishClose: the reason needs a code/,
+      );
       connection.finishClose(1001, 'why');
       assert.deepEqual(connection.end, { code: 1001, reason: 'why', wasClean: true });
       second.close(1012, '', { slow: true });
-      assert.throws(() => second.finishClose(1001), /the close is the server's own, whose code and reason close\(\) was given/);
+      assert.throws(
+        () => second.finishClose(1001),
+        /the close is the server's own, whose code and reason close\(\) was given/,
+      );
     });
   });
 
@@ -489,16 +599,24 @@ describe('the test kit', { timeout: TEST_TIMEOUT }, () => {
       const time = keep(kit.fakeTime());
       assert.doesNotThrow(() => server.assertIdle());
       const { socket, connection } = await plain();
-      assert.throws(() => server.assertIdle(), { message: `FakeServer.assertIdle: the socket to ${URL_OF_CHAT} is open: its program did not close it` });
+      assert.throws(() => server.assertIdle(), {
+        message: `FakeServer.assertIdle: the socket to ${URL_OF_CHAT} is open: its program did not close it`,
+      });
       socket.close();
       await server.settled();
       server.assertIdle();
       const more = server.nextConnection();
       setTimeout(() => {}, 1_000);
-      assert.throws(() => server.assertIdle(), (error) => {
-        assert.match(error.message, /- still waited for: connection 2 to the server\n- one timer is running on the fake clock$/);
-        return true;
-      });
+      assert.throws(
+        () => server.assertIdle(),
+        (error) => {
+          assert.match(
+            error.message,
+            /- still waited for: connection 2 to the server\n- one timer is running on the fake clock$/,
+          );
+          return true;
+        },
+      );
       assert.equal(time.pending, 1);
       assert.doesNotThrow(() => connection.received);
       server.restore();
@@ -569,7 +687,11 @@ describe('the test kit', { timeout: TEST_TIMEOUT }, () => {
         await time.advance(20);
         clearInterval(interval);
         assert.deepEqual(seen, [
-          'interval at 1008 8', 'first at 1010 10', 'nested at 1015 15', 'interval at 1016 16', 'second at 1020 20',
+          'interval at 1008 8',
+          'first at 1010 10',
+          'nested at 1015 15',
+          'interval at 1016 16',
+          'second at 1020 20',
         ]);
         time.sleep(1_000);
         assert.deepEqual([Date.now(), performance.now() - start], [2_020, 20]);
@@ -590,9 +712,13 @@ describe('the test kit', { timeout: TEST_TIMEOUT }, () => {
       const before = setTimeout(() => assert.fail('it was called off'), 1);
       const time = keep(kit.fakeTime());
       clearTimeout(before);
-      await new Promise((resolve) => { setImmediate(() => setImmediate(resolve)); });
+      await new Promise((resolve) => {
+        setImmediate(() => setImmediate(resolve));
+      });
       time.restore();
-      await new Promise((resolve) => { setTimeout(resolve, 5); });
+      await new Promise((resolve) => {
+        setTimeout(resolve, 5);
+      });
     });
 
     test('waits are exact', async () => {
@@ -689,7 +815,11 @@ describe('the test kit', { timeout: TEST_TIMEOUT }, () => {
       const time = keep(kit.fakeTime());
       const page = keep(new kit.FakePage());
       for (const wake of ['show', 'resume', 'comeBack']) {
-        const socket = make(URL_OF_CHAT, [], { heartbeatInterval: 3_600_000, heartbeatMessage: 'ping', isHeartbeat: (data) => data === 'pong' });
+        const socket = make(URL_OF_CHAT, [], {
+          heartbeatInterval: 3_600_000,
+          heartbeatMessage: 'ping',
+          isHeartbeat: (data) => data === 'pong',
+        });
         const connection = await server.nextConnection();
         await server.settled();
         page.hide();

@@ -89,7 +89,10 @@ describe('while the module cannot be loaded', { timeout: 4 * TEST_TIMEOUT }, () 
   /** Starts to load from a place that contains something else. */
   async function begin(first, options = {}) {
     answer = first;
-    const loaded = index.load({ module: PLACE }).then(() => 'loaded', ({ message }) => message);
+    const loaded = index.load({ module: PLACE }).then(
+      () => 'loaded',
+      ({ message }) => message,
+    );
     const made = make(options);
     made.socket.send('kept');
     await settle();
@@ -100,13 +103,25 @@ describe('while the module cannot be loaded', { timeout: 4 * TEST_TIMEOUT }, () 
     test(`[R31] ${what} is a failed attempt, and the next one is made as after any other`, async () => {
       const { socket, seen, loaded } = await begin(failure);
       const began = [];
-      socket.addEventListener('statechange', ({ state, reason }) => { if (state === 'connecting') began.push(reason); });
+      socket.addEventListener('statechange', ({ state, reason }) => {
+        if (state === 'connecting') began.push(reason);
+      });
       assert.match(await loaded, /could not be loaded/);
-      assert.deepEqual(seen.splice(0), ['connecting 1', 'waiting 2 in 5000', 'error', 'close 1006 load-failed true 5000']);
+      assert.deepEqual(seen.splice(0), [
+        'connecting 1',
+        'waiting 2 in 5000',
+        'error',
+        'close 1006 load-failed true 5000',
+      ]);
       assert.deepEqual([socket.readyState, socket.state, socket.snapshot().attempts], [0, 'waiting', 1]);
       await time.advance(5_000);
       await settle();
-      assert.deepEqual(seen.splice(0), ['connecting 2', 'waiting 3 in 10000', 'error', 'close 1006 load-failed true 10000']);
+      assert.deepEqual(seen.splice(0), [
+        'connecting 2',
+        'waiting 3 in 10000',
+        'error',
+        'close 1006 load-failed true 10000',
+      ]);
       answer = good;
       await time.advance(10_000);
       await settle();
@@ -143,7 +158,13 @@ describe('while the module cannot be loaded', { timeout: 4 * TEST_TIMEOUT }, () 
     await settle();
     await time.advance(5_000);
     await settle();
-    assert.deepEqual(seen.slice(4), ['connecting 2', 'closed 2', 'error', 'dropped closed kept', 'close 1006 load-failed false null']);
+    assert.deepEqual(seen.slice(4), [
+      'connecting 2',
+      'closed 2',
+      'error',
+      'dropped closed kept',
+      'close 1006 load-failed false null',
+    ]);
     assert.equal(other.seen.at(-1), 'close 1006 load-failed false null');
     assert.deepEqual([socket.readyState, other.socket.readyState], [3, 3]);
     assert.equal(complaints().length, 1, `${complaints()}`);
@@ -157,7 +178,12 @@ describe('while the module cannot be loaded', { timeout: 4 * TEST_TIMEOUT }, () 
 
   test('[R31] shouldReconnect is asked; commands work while it waits', async () => {
     const causes = [];
-    const { socket, seen } = await begin(FAILURES['an answer 503'], { shouldReconnect: ({ cause }) => { causes.push(cause); return 100_000; } });
+    const { socket, seen } = await begin(FAILURES['an answer 503'], {
+      shouldReconnect: ({ cause }) => {
+        causes.push(cause);
+        return 100_000;
+      },
+    });
     assert.equal(seen[1], 'waiting 2 in 100000');
     socket.suspend();
     await settle();
@@ -201,33 +227,64 @@ describe('while the module cannot be loaded', { timeout: 4 * TEST_TIMEOUT }, () 
     ['another module', () => new Uint8Array([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0]), /not the module of this version/],
     ['an answer that was given', () => new Response('', { status: 503 }), /503/],
     ['a promise that rejects', () => Promise.reject(new Error('no bucket')), /no bucket/],
-    ['another module at a place', () => {
-      answer = () => bytes(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0);
-      return PLACE;
-    }, /not the module of this version/],
+    [
+      'another module at a place',
+      () => {
+        answer = () => bytes(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0);
+        return PLACE;
+      },
+      /not the module of this version/,
+    ],
     ['a file that is not there', () => 'file:///nowhere/steady-socket.wasm', /ENOENT/],
-    ['a policy', (t) => {
-      t.mock.method(WebAssembly, 'compileStreaming', () => Promise.reject(new WebAssembly.CompileError('Refused by Content Security Policy')));
-      return PLACE;
-    }, /script-src.*wasm-unsafe-eval/],
-    ['no WebAssembly at all', (t) => {
-      const { WebAssembly } = globalThis;
-      delete globalThis.WebAssembly;
-      t.after(() => { globalThis.WebAssembly = WebAssembly; });
-      return PLACE;
-    }, /no WebAssembly/],
+    [
+      'a policy',
+      (t) => {
+        t.mock.method(WebAssembly, 'compileStreaming', () =>
+          Promise.reject(new WebAssembly.CompileError('Refused by Content Security Policy')),
+        );
+        return PLACE;
+      },
+      /script-src.*wasm-unsafe-eval/,
+    ],
+    [
+      'no WebAssembly at all',
+      (t) => {
+        const { WebAssembly } = globalThis;
+        delete globalThis.WebAssembly;
+        t.after(() => {
+          globalThis.WebAssembly = WebAssembly;
+        });
+        return PLACE;
+      },
+      /no WebAssembly/,
+    ],
   ]) {
     test(`[R31] with ${what} it is hopeless: it ends at once, and the console is told`, async (t) => {
-      const loaded = index.load({ module: given(t) }).then(() => 'loaded', ({ message }) => message);
+      const loaded = index.load({ module: given(t) }).then(
+        () => 'loaded',
+        ({ message }) => message,
+      );
       const { socket, seen } = make();
       socket.send('kept');
       await settle();
       let text;
       // Reading a file takes real time.
-      for (loaded.then((said) => { text = said; }); text === undefined;) await settle();
+      for (
+        loaded.then((said) => {
+          text = said;
+        });
+        text === undefined;
+      )
+        await settle();
       assert.match(text, words);
       await settle();
-      assert.deepEqual(seen, ['connecting 1', 'closed 1', 'error', 'dropped closed kept', 'close 1006 load-failed false null']);
+      assert.deepEqual(seen, [
+        'connecting 1',
+        'closed 1',
+        'error',
+        'dropped closed kept',
+        'close 1006 load-failed false null',
+      ]);
       assert.equal(complaints().length, 1, `${complaints()}`);
       assert.match(complaints()[0], words);
       server.assertIdle();
@@ -244,7 +301,13 @@ describe('while the module cannot be loaded', { timeout: 4 * TEST_TIMEOUT }, () 
     for (const row of rows) {
       const [first, min, base, growth, max, retry, part, wait] = row.split(/[ |]+/).map(Number);
       const numbers = OPTIONS.map((option) => option.default);
-      for (const [name, value] of Object.entries({ firstDelayMax: first, minDelay: min, baseDelay: base, growthFactor: growth, maxDelay: max })) {
+      for (const [name, value] of Object.entries({
+        firstDelayMax: first,
+        minDelay: min,
+        baseDelay: base,
+        growthFactor: growth,
+        maxDelay: max,
+      })) {
         numbers[OPTIONS.findIndex((row) => row.name === name)] = value;
       }
       assert.equal(backoff(numbers, retry, part), wait, row);

@@ -41,7 +41,10 @@ describe('promises on the test kit', { timeout: TEST_TIMEOUT }, () => {
   function countListeners(t) {
     const counts = new Map();
     for (const target of [globalThis, document]) {
-      for (const [method, step] of [['addEventListener', 1], ['removeEventListener', -1]]) {
+      for (const [method, step] of [
+        ['addEventListener', 1],
+        ['removeEventListener', -1],
+      ]) {
         const original = target[method];
         t.mock.method(target, method, (type, ...rest) => {
           counts.set(type, (counts.get(type) ?? 0) + step);
@@ -53,7 +56,9 @@ describe('promises on the test kit', { timeout: TEST_TIMEOUT }, () => {
   }
 
   for (const [what, end] of Object.entries({
-    'closed while open': async ({ socket }) => { socket.close(); },
+    'closed while open': async ({ socket }) => {
+      socket.close();
+    },
     'closed while it connects': async ({ socket }) => {
       server.handshake = 'stall';
       server.last.cut();
@@ -65,8 +70,12 @@ describe('promises on the test kit', { timeout: TEST_TIMEOUT }, () => {
       await time.advance(0);
       socket.close();
     },
-    'ended by the server': async () => { server.last.close(1000); },
-    'ended by shouldReconnect': async () => { server.last.close(4999); },
+    'ended by the server': async () => {
+      server.last.close(1000);
+    },
+    'ended by shouldReconnect': async () => {
+      server.last.close(4999);
+    },
     'closed without an answer': async ({ socket }) => {
       server.last.halfOpen();
       socket.close();
@@ -100,7 +109,10 @@ describe('promises on the test kit', { timeout: TEST_TIMEOUT }, () => {
     await time.advance(599);
     assert.deepEqual(of('dropped'), []);
     await time.advance(1);
-    assert.deepEqual(of('dropped').map(({ reason, messages }) => [reason, messages]), [['expired', ['short-lived']]]);
+    assert.deepEqual(
+      of('dropped').map(({ reason, messages }) => [reason, messages]),
+      [['expired', ['short-lived']]],
+    );
     const connection = await server.nextConnection();
     connection.open();
     await connection.expect('stays');
@@ -116,7 +128,10 @@ describe('promises on the test kit', { timeout: TEST_TIMEOUT }, () => {
     socket.reconnect();
     socket.close();
     await time.advance(0);
-    assert.deepEqual(of('dropped').map(({ messages }) => messages), [['x']]);
+    assert.deepEqual(
+      of('dropped').map(({ messages }) => messages),
+      [['x']],
+    );
     assert.deepEqual(told, [1, 0]);
   });
 
@@ -124,11 +139,15 @@ describe('promises on the test kit', { timeout: TEST_TIMEOUT }, () => {
     server.protocols = ['secret-protocol'];
     const lines = [];
     let asked = 0;
-    const { socket, of } = make(() => {
-      asked += 1;
-      if (asked === 2) throw new Error('secret of the function');
-      return `${URL_OF_CHAT}?secret-query`;
-    }, ['secret-protocol'], { ...AT_ONCE, debug: (line) => lines.push(line) });
+    const { socket, of } = make(
+      () => {
+        asked += 1;
+        if (asked === 2) throw new Error('secret of the function');
+        return `${URL_OF_CHAT}?secret-query`;
+      },
+      ['secret-protocol'],
+      { ...AT_ONCE, debug: (line) => lines.push(line) },
+    );
     const connection = await server.nextConnection();
     await server.settled();
     assert.equal(socket.protocol, 'secret-protocol');
@@ -140,13 +159,22 @@ describe('promises on the test kit', { timeout: TEST_TIMEOUT }, () => {
     for (let attempt = 0; attempt < 2; attempt += 1) await time.advance(5);
     await server.nextConnection();
     await server.settled();
-    assert.deepEqual(of('close').map(({ cause, reason }) => [cause, reason]), [['socket', 'secret reason'], ['provider', '']]);
+    assert.deepEqual(
+      of('close').map(({ cause, reason }) => [cause, reason]),
+      [
+        ['socket', 'secret reason'],
+        ['provider', ''],
+      ],
+    );
     socket.close(4002, 'secret reason');
     await time.advance(0);
     await server.settled();
     assert.equal(of('close').length, 3);
     for (const word of ['connected', 'closed: socket, code 4001', 'function', 'closed: provider', 'code 4002']) {
-      assert.ok(lines.some((line) => line.includes(word)), `the log tells of ${word}: ${lines.join('\n')}`);
+      assert.ok(
+        lines.some((line) => line.includes(word)),
+        `the log tells of ${word}: ${lines.join('\n')}`,
+      );
     }
     for (const line of lines) assert.ok(!/secret|chat/.test(line), line);
   });

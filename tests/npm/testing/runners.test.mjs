@@ -30,12 +30,18 @@ const JEST = ['--experimental-vm-modules', 'node_modules/jest/bin/jest.js', '--n
 
 /** A vitest configuration. */
 function vitest(options = {}) {
-  return ['vitest.config.js', `export default ${JSON.stringify({ test: { include: ['**/*.vitest.test.js'], ...options } })};`];
+  return [
+    'vitest.config.js',
+    `export default ${JSON.stringify({ test: { include: ['**/*.vitest.test.js'], ...options } })};`,
+  ];
 }
 
 /** A jest configuration. */
 function jest(options = {}) {
-  return ['jest.config.js', `export default ${JSON.stringify({ testMatch: ['**/*.jest.test.js'], transform: {}, ...options })};`];
+  return [
+    'jest.config.js',
+    `export default ${JSON.stringify({ testMatch: ['**/*.jest.test.js'], transform: {}, ...options })};`,
+  ];
 }
 
 /**
@@ -95,13 +101,17 @@ describe("an application's tests with the test kit", { timeout: 2 * TEST_TIMEOUT
 
   test('of the guide pass as they stand there', async () => {
     const files = programs(await readFile(GUIDE, 'utf8'));
-    assert.deepEqual(files.map(({ name }) => name), ['chat.js', 'chat.vitest.test.js', 'chat.node.test.js', 'chat.plain.test.js']);
+    assert.deepEqual(
+      files.map(({ name }) => name),
+      ['chat.js', 'chat.vitest.test.js', 'chat.node.test.js', 'chat.plain.test.js'],
+    );
     // As the guide says.
     const { code } = files[1];
     const forJest = code.replace("vi } from 'vitest'", "jest } from '@jest/globals'").replaceAll('vi.', 'jest.');
     const folder = path.join(installed.project, 'guide');
     await mkdir(folder);
-    for (const file of [...files, { name: 'chat.jest.test.js', code: forJest }]) await writeFile(path.join(folder, file.name), file.code);
+    for (const file of [...files, { name: 'chat.jest.test.js', code: forJest }])
+      await writeFile(path.join(folder, file.name), file.code);
     const { NODE_TEST_CONTEXT: _, ...env } = process.env;
     const run = async (...args) => {
       const { stdout, stderr } = await runProgram(process.execPath, args, { cwd: installed.project, env });
@@ -133,7 +143,12 @@ describe("an application's tests with the test kit", { timeout: 2 * TEST_TIMEOUT
       for (const [name, source] of Object.entries(files)) {
         await writeFile(path.join(folder, name), (await transform(source, { format: 'cjs' })).code);
       }
-      const args = ['node_modules/jest/bin/jest.js', '--no-color', '--config', JSON.stringify({ rootDir: folder, ...more })];
+      const args = [
+        'node_modules/jest/bin/jest.js',
+        '--no-color',
+        '--config',
+        JSON.stringify({ rootDir: folder, ...more }),
+      ];
       const { NODE_TEST_CONTEXT: _, ...env } = process.env;
       const { stderr } = await runProgram(process.execPath, args, { cwd: installed.project, env });
       assert.match(stderr, /Tests: +1 passed, 1 total/);
@@ -158,7 +173,13 @@ describe("an application's tests with the test kit", { timeout: 2 * TEST_TIMEOUT
     const source = await readFile(file, 'utf8');
     try {
       for (const [what, without] of [
-        ['subscribes only once', source.replace("socket.addEventListener('open', () => {", "socket.addEventListener('open', ({ reconnected }) => {\n    if (reconnected) return;")],
+        [
+          'subscribes only once',
+          source.replace(
+            "socket.addEventListener('open', () => {",
+            "socket.addEventListener('open', ({ reconnected }) => {\n    if (reconnected) return;",
+          ),
+        ],
         ['never gives up', source.replace('code === SESSION_OVER ? false : undefined', 'undefined')],
         ['has no heartbeat', source.replace(/heartbeat(Interval|Message): .*/g, '')],
         ['does not close its socket', source.replace("socket.close(1000, 'bye')", 'undefined')],

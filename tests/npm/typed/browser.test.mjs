@@ -13,7 +13,10 @@ import { openRealm } from '../lib/realm.mjs';
 describe('a typed socket in a page', { timeout: 4 * TEST_TIMEOUT }, () => {
   let realm;
   before(async () => {
-    realm = await openRealm({ purpose: 'typed-page', routes: { '/typed/': fileURLToPath(new URL('.', import.meta.url)) } });
+    realm = await openRealm({
+      purpose: 'typed-page',
+      routes: { '/typed/': fileURLToPath(new URL('.', import.meta.url)) },
+    });
   });
   after(() => realm?.close());
 
@@ -35,7 +38,11 @@ describe('a typed socket in a page', { timeout: 4 * TEST_TIMEOUT }, () => {
   test('ends its loops with an error that says why when the server refuses', async () => {
     const outcome = await realm.call('the end', '/typed/in-page.js', 'endByRefusal', server);
     assert.deepEqual(outcome, {
-      value: { n: 1 }, isClosed: true, code: 'lost', message: 'TypedSocket: the connection was lost: close code 1008, cause socket', close: [1008, 'secret'],
+      value: { n: 1 },
+      isClosed: true,
+      code: 'lost',
+      message: 'TypedSocket: the connection was lost: close code 1008, cause socket',
+      close: [1008, 'secret'],
     });
   });
 

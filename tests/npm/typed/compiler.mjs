@@ -7,7 +7,11 @@ import { fileURLToPath } from 'node:url';
 /** The folder of the packages that the tests need. */
 export const MODULES = fileURLToPath(new URL('../node_modules', import.meta.url));
 
-export const COMPILER = path.join(path.dirname(createRequire(import.meta.url).resolve('typescript/package.json')), 'bin', 'tsc');
+export const COMPILER = path.join(
+  path.dirname(createRequire(import.meta.url).resolve('typescript/package.json')),
+  'bin',
+  'tsc',
+);
 
 /** Options of the compiler. */
 export const STRICT = {

@@ -19,5 +19,9 @@ export async function dispose({ ws }, lacking) {
   const messages = other.messages();
   await messages[asyncDispose]();
   await other[asyncDispose]();
-  return { states: [one.readyState >= 2, other.readyState], isBuiltIn: disposeOf === Symbol.dispose, over: (await messages.next()).done };
+  return {
+    states: [one.readyState >= 2, other.readyState],
+    isBuiltIn: disposeOf === Symbol.dispose,
+    over: (await messages.next()).done,
+  };
 }

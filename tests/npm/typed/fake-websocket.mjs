@@ -23,7 +23,9 @@ export function fakeWebSocket() {
       FakeWebSocket.made.push(this);
     }
 
-    static get last() { return FakeWebSocket.made.at(-1); }
+    static get last() {
+      return FakeWebSocket.made.at(-1);
+    }
 
     open() {
       this.readyState = 1;

@@ -30,7 +30,10 @@ describe('the guide to typed messages', { timeout: 2 * TEST_TIMEOUT }, () => {
     }
     await writeFile(path.join(installed.project, 'prelude.mjs'), PRELUDE);
     for (const [index, program] of programs.entries()) {
-      await writeFile(path.join(installed.project, `program-${index}.mjs`), program.replaceAll('ws://127.0.0.1:8765', serverAddress('ws')));
+      await writeFile(
+        path.join(installed.project, `program-${index}.mjs`),
+        program.replaceAll('ws://127.0.0.1:8765', serverAddress('ws')),
+      );
     }
   });
   after(() => installed?.remove());
@@ -52,10 +55,15 @@ describe('the guide to typed messages', { timeout: 2 * TEST_TIMEOUT }, () => {
 
   test('compiles', async () => {
     const config = path.join(installed.project, 'tsconfig.json');
-    await writeFile(config, JSON.stringify({
-      compilerOptions: { ...STRICT, allowJs: true, checkJs: true, module: 'esnext', moduleResolution: 'bundler' },
-      files: programs.map((_, index) => `program-${index}.mjs`),
-    }));
-    await runProgram(process.execPath, [COMPILER, '--project', config, '--pretty', 'false'], { cwd: installed.project });
+    await writeFile(
+      config,
+      JSON.stringify({
+        compilerOptions: { ...STRICT, allowJs: true, checkJs: true, module: 'esnext', moduleResolution: 'bundler' },
+        files: programs.map((_, index) => `program-${index}.mjs`),
+      }),
+    );
+    await runProgram(process.execPath, [COMPILER, '--project', config, '--pretty', 'false'], {
+      cwd: installed.project,
+    });
   });
 });

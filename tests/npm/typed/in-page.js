@@ -7,7 +7,7 @@ const codecs = { json, msgpack };
 
 /** Cuts a socket's connections, once the server lists one: it does so a moment after its handshake response. */
 async function cut(http, query) {
-  for (let connections = 0; connections === 0;) {
+  for (let connections = 0; connections === 0; ) {
     ({ connections } = await (await fetch(`${http}/control/cut?${query}`, { method: 'POST' })).json());
   }
 }
@@ -15,7 +15,9 @@ async function cut(http, query) {
 export async function greet({ ws, http }, codec) {
   const id = `typed-${codec}-${crypto.randomUUID()}`;
   const socket = new TypedSocket(`${ws}/hello?id=${id}`, {
-    protocols: `hello.${codec}`, codec: codecs[codec], firstDelayMax: 0,
+    protocols: `hello.${codec}`,
+    codec: codecs[codec],
+    firstDelayMax: 0,
   });
   const invalid = [];
   socket.oninvalid = ({ error }) => invalid.push(error.code);
@@ -45,7 +47,13 @@ export async function endByRefusal({ ws, http }) {
   await cut(http, `id=${id}&code=1008&reason=secret`);
   const error = await messages.next().catch((thrown) => thrown);
   const { close } = error;
-  return { value, isClosed: error instanceof ClosedError, code: error.code, message: error.message, close: [close.code, close.reason] };
+  return {
+    value,
+    isClosed: error instanceof ClosedError,
+    code: error.code,
+    message: error.message,
+    close: [close.code, close.reason],
+  };
 }
 
 export async function stream({ ws }, count, highWaterMark) {
@@ -53,21 +61,26 @@ export async function stream({ ws }, count, highWaterMark) {
   const padding = new Uint8Array(1_000);
   let n = 0;
   let most = 0;
-  const source = new ReadableStream({
-    pull(controller) {
-      most = Math.max(most, socket.bufferedAmount);
-      if (n === count) controller.close();
-      else controller.enqueue({ n: n++, padding });
+  const source = new ReadableStream(
+    {
+      pull(controller) {
+        most = Math.max(most, socket.bufferedAmount);
+        if (n === count) controller.close();
+        else controller.enqueue({ n: n++, padding });
+      },
     },
-  }, { highWaterMark: 0 });
+    { highWaterMark: 0 },
+  );
   let inOrder = 0;
   const { readable } = socket;
-  const reading = readable.pipeTo(new WritableStream({
-    write(message) {
-      if (message.n === inOrder && message.padding.length === padding.length) inOrder += 1;
-      if (inOrder === count) socket.close();
-    },
-  }));
+  const reading = readable.pipeTo(
+    new WritableStream({
+      write(message) {
+        if (message.n === inOrder && message.padding.length === padding.length) inOrder += 1;
+        if (inOrder === count) socket.close();
+      },
+    }),
+  );
   await source.pipeTo(socket.writable, { preventClose: true });
   await reading;
   return { inOrder, most, unread: socket.snapshot().unreadMessages };

@@ -23,7 +23,9 @@ describe('typed messages', { timeout: 8 * TEST_TIMEOUT }, () => {
   });
   after(() => remove?.());
   const sockets = [];
-  afterEach(() => { for (const socket of sockets.splice(0)) socket.close(); });
+  afterEach(() => {
+    for (const socket of sockets.splice(0)) socket.close();
+  });
 
   /** A typed socket on a fake one, open, with all its events in `seen`. */
   async function opened(options = {}) {
@@ -48,7 +50,9 @@ describe('typed messages', { timeout: 8 * TEST_TIMEOUT }, () => {
     return read;
   }
 
-  const deliver = (wire, ...messages) => { for (const message of messages) wire.deliver(JSON.stringify(message)); };
+  const deliver = (wire, ...messages) => {
+    for (const message of messages) wire.deliver(JSON.stringify(message));
+  };
 
   /** A schema that accepts values by `accepts`, at once or `later`. */
   const schema = (accepts, { later = () => undefined } = {}) => ({
@@ -56,7 +60,8 @@ describe('typed messages', { timeout: 8 * TEST_TIMEOUT }, () => {
       version: 1,
       vendor: 'test',
       validate(value) {
-        const answer = () => (accepts(value) ? { value } : { issues: [{ message: `not ${JSON.stringify(value)}`, path: ['at'] }] });
+        const answer = () =>
+          accepts(value) ? { value } : { issues: [{ message: `not ${JSON.stringify(value)}`, path: ['at'] }] };
         const delay = later(value);
         return delay === undefined ? answer() : delay.then(answer);
       },
@@ -92,7 +97,13 @@ describe('typed messages', { timeout: 8 * TEST_TIMEOUT }, () => {
       socket.close();
       assert.deepEqual(await all(one), [{ n: 1 }, null, 'text']);
       assert.deepEqual(await all(other), [{ n: 1 }, null, 'text']);
-      assert.deepEqual(heard, [{ n: 1 }, null, 'text'].flatMap((data) => [['handler', data], ['message', data, true]]));
+      assert.deepEqual(
+        heard,
+        [{ n: 1 }, null, 'text'].flatMap((data) => [
+          ['handler', data],
+          ['message', data, true],
+        ]),
+      );
     });
 
     test('become no event where nobody listens', async (t) => {
@@ -106,7 +117,9 @@ describe('typed messages', { timeout: 8 * TEST_TIMEOUT }, () => {
         dispatched += 1;
         return dispatchEvent.call(this, event);
       };
-      t.after(() => { EventTarget.prototype.dispatchEvent = dispatchEvent; });
+      t.after(() => {
+        EventTarget.prototype.dispatchEvent = dispatchEvent;
+      });
       for (const event of events) wire.onmessage(event);
       assert.equal(dispatched, 0);
       socket.addEventListener('message', () => {});
@@ -120,17 +133,36 @@ describe('typed messages', { timeout: 8 * TEST_TIMEOUT }, () => {
       const { socket, wire } = await opened({ maxRetries: 0 });
       const read = [];
       const controller = new AbortController();
-      const failing = socket.forEach((message) => { if (message === 2) throw new RangeError('two'); read.push(['failing', message]); });
+      const failing = socket.forEach((message) => {
+        if (message === 2) throw new RangeError('two');
+        read.push(['failing', message]);
+      });
       const aborted = socket.forEach((message) => read.push(['aborted', message]), { signal: controller.signal });
       const lasting = socket.forEach((message) => read.push(['lasting', message]));
       deliver(wire, 1);
-      assert.deepEqual(read, [['failing', 1], ['aborted', 1], ['lasting', 1]], 'before the call returns');
+      assert.deepEqual(
+        read,
+        [
+          ['failing', 1],
+          ['aborted', 1],
+          ['lasting', 1],
+        ],
+        'before the call returns',
+      );
       deliver(wire, 2, 3);
       await assert.rejects(failing, RangeError);
       controller.abort(new Error('enough'));
       deliver(wire, 4);
       await assert.rejects(aborted, { message: 'enough' });
-      assert.deepEqual(read.slice(3), [2, 3].flatMap((n) => [['aborted', n], ['lasting', n]]).concat([['lasting', 4]]));
+      assert.deepEqual(
+        read.slice(3),
+        [2, 3]
+          .flatMap((n) => [
+            ['aborted', n],
+            ['lasting', n],
+          ])
+          .concat([['lasting', 4]]),
+      );
       socket.close();
       await lasting;
       await socket.forEach(() => assert.fail('it has ended'));
@@ -139,9 +171,15 @@ describe('typed messages', { timeout: 8 * TEST_TIMEOUT }, () => {
       const ended = lost.socket.forEach(() => {});
       lost.wire.end(1006, '', false);
       await assert.rejects(ended, (error) => error instanceof typed.ClosedError && error.code === 'lost');
-      await assert.rejects(lost.socket.forEach(() => {}), { code: 'lost' });
+      await assert.rejects(
+        lost.socket.forEach(() => {}),
+        { code: 'lost' },
+      );
       await assert.rejects(lost.socket.forEach({}), TypeError);
-      await assert.rejects(lost.socket.forEach(() => {}, { signal: AbortSignal.abort(new Error('before')) }), { message: 'before' });
+      await assert.rejects(
+        lost.socket.forEach(() => {}, { signal: AbortSignal.abort(new Error('before')) }),
+        { message: 'before' },
+      );
     });
 
     test('that fail are told with the issues and the raw data, and do not stop the rest', async () => {
@@ -155,7 +193,10 @@ describe('typed messages', { timeout: 8 * TEST_TIMEOUT }, () => {
       socket.close();
       assert.deepEqual(await all(messages), [{ ok: true }, { ok: true, n: 2 }]);
       const invalid = seen.filter(({ type }) => type === 'invalid');
-      assert.deepEqual(invalid.map(({ error }) => error.code), ['decode-failed', 'invalid-message', 'decode-failed']);
+      assert.deepEqual(
+        invalid.map(({ error }) => error.code),
+        ['decode-failed', 'invalid-message', 'decode-failed'],
+      );
       const [broken, refused, binary] = invalid.map(({ error }) => error);
       assert.equal(broken.data, SECRET);
       assert.equal(broken.thrown.name, 'SyntaxError');
@@ -167,7 +208,13 @@ describe('typed messages', { timeout: 8 * TEST_TIMEOUT }, () => {
       assert.equal(socket.snapshot().invalidMessages, 3);
       for (const event of invalid) {
         assert.ok(event.error instanceof typed.MessageError && event.error instanceof typed.TypedSocketError);
-        for (const logged of [inspect(event, { depth: 9, getters: false }), inspect(event.error), String(event.error), event.error.stack, JSON.stringify(event.error)]) {
+        for (const logged of [
+          inspect(event, { depth: 9, getters: false }),
+          inspect(event.error),
+          String(event.error),
+          event.error.stack,
+          JSON.stringify(event.error),
+        ]) {
           assert.ok(!logged.includes(SECRET), logged);
         }
       }
@@ -175,12 +222,17 @@ describe('typed messages', { timeout: 8 * TEST_TIMEOUT }, () => {
 
     test('by a codec or a schema that throws are told with what it threw', async () => {
       const bug = new RangeError(SECRET);
-      const throwing = () => { throw bug; };
+      const throwing = () => {
+        throw bug;
+      };
       for (const [options, code] of [
         [{ codec: { encode: String, decode: throwing } }, 'decode-failed'],
         [{ codec: { encode: String, decode: async () => throwing() } }, 'decode-failed'],
         [{ incoming: { '~standard': { version: 1, vendor: 'test', validate: throwing } } }, 'schema-failed'],
-        [{ incoming: { '~standard': { version: 1, vendor: 'test', validate: async () => throwing() } } }, 'schema-failed'],
+        [
+          { incoming: { '~standard': { version: 1, vendor: 'test', validate: async () => throwing() } } },
+          'schema-failed',
+        ],
         [{ incoming: { '~standard': { version: 1, vendor: 'test', validate: () => undefined } } }, 'schema-failed'],
       ]) {
         const { socket, wire } = await opened(options);
@@ -197,7 +249,10 @@ describe('typed messages', { timeout: 8 * TEST_TIMEOUT }, () => {
 
     test('keep their order where the codec and the schema take time', async () => {
       const delays = { 1: 20, 2: 0, 3: 10 };
-      const sleep = (ms) => new Promise((resolve) => { setTimeout(resolve, ms); });
+      const sleep = (ms) =>
+        new Promise((resolve) => {
+          setTimeout(resolve, ms);
+        });
       const { socket, seen, wire } = await opened({
         codec: { encode: JSON.stringify, decode: async (data) => JSON.parse(data) },
         incoming: schema((value) => value !== 2, { later: (value) => sleep(delays[value]) }),
@@ -216,19 +271,30 @@ describe('typed messages', { timeout: 8 * TEST_TIMEOUT }, () => {
         ['drop-newest', [1, 2, 3], [4, 5]],
       ]) {
         let answer;
-        const first = new Promise((resolve) => { answer = resolve; });
-        const { socket, seen, wire } = await opened({ buffer: { messages: 2, overflow }, incoming: schema(() => true, { later: () => first }) });
+        const first = new Promise((resolve) => {
+          answer = resolve;
+        });
+        const { socket, seen, wire } = await opened({
+          buffer: { messages: 2, overflow },
+          incoming: schema(() => true, { later: () => first }),
+        });
         const messages = socket.messages({ buffer: { messages: 10 } });
         deliver(wire, 1, 2, 3, 4, 5);
         const drops = seen.filter(({ type }) => type === 'dropped');
-        assert.deepEqual(drops.flatMap(({ reason, messages: lost }) => [reason, ...lost]), dropped.flatMap((n) => ['not-decoded', String(n)]));
+        assert.deepEqual(
+          drops.flatMap(({ reason, messages: lost }) => [reason, ...lost]),
+          dropped.flatMap((n) => ['not-decoded', String(n)]),
+        );
         assert.equal(socket.snapshot().unreadMessages, 2);
         answer();
         socket.close();
         assert.deepEqual(await all(messages), expected);
       }
       const never = new Promise(() => {});
-      const { socket, seen, wire } = await opened({ buffer: { messages: 1, overflow: 'close' }, incoming: schema(() => true, { later: () => never }) });
+      const { socket, seen, wire } = await opened({
+        buffer: { messages: 1, overflow: 'close' },
+        incoming: schema(() => true, { later: () => never }),
+      });
       const messages = socket.messages();
       deliver(wire, 1, 2, 3);
       await assert.rejects(messages.next(), { name: 'OverflowError', code: 'inbox-full' });
@@ -272,8 +338,13 @@ describe('typed messages', { timeout: 8 * TEST_TIMEOUT }, () => {
         assert.deepEqual(messages.dropped, { messages: dropped.length, bytes: dropped.length });
         assert.deepEqual(ample.dropped, { messages: 0, bytes: 0 });
         const drops = seen.filter(({ type }) => type === 'dropped');
-        assert.deepEqual(drops.flatMap((event) => event.messages), dropped);
-        assert.ok(drops.every(({ reason, bytes, messages: { length } }) => reason === 'inbox-full' && bytes === length));
+        assert.deepEqual(
+          drops.flatMap((event) => event.messages),
+          dropped,
+        );
+        assert.ok(
+          drops.every(({ reason, bytes, messages: { length } }) => reason === 'inbox-full' && bytes === length),
+        );
         const { unreadMessages, unreadBytes } = socket.snapshot();
         assert.deepEqual([unreadMessages, unreadBytes], [dropped.length, dropped.length]);
         socket.close();
@@ -296,7 +367,11 @@ describe('typed messages', { timeout: 8 * TEST_TIMEOUT }, () => {
       const other = socket.messages();
       deliver(wire, 1, 2);
       assert.deepEqual(await slow.next(), { value: 1, done: false });
-      await assert.rejects(slow.next(), (error) => error instanceof typed.OverflowError && error.code === 'inbox-full' && /1 messages/.test(error.message));
+      await assert.rejects(
+        slow.next(),
+        (error) =>
+          error instanceof typed.OverflowError && error.code === 'inbox-full' && /1 messages/.test(error.message),
+      );
       assert.deepEqual(await slow.next(), { value: undefined, done: true });
       deliver(wire, 3);
       assert.equal(socket.readyState, 1);
@@ -344,7 +419,11 @@ describe('typed messages', { timeout: 8 * TEST_TIMEOUT }, () => {
       const calls = [messages.next(), messages.next(), messages.next()];
       deliver(wire, 1, 2);
       socket.close();
-      assert.deepEqual(await Promise.all(calls), [{ value: 1, done: false }, { value: 2, done: false }, { value: undefined, done: true }]);
+      assert.deepEqual(await Promise.all(calls), [
+        { value: 1, done: false },
+        { value: 2, done: false },
+        { value: undefined, done: true },
+      ]);
     });
   });
 
@@ -363,24 +442,37 @@ describe('typed messages', { timeout: 8 * TEST_TIMEOUT }, () => {
     });
 
     test('are checked by the schema `outgoing`, whose output is what is sent', async () => {
-      const outgoing = { '~standard': {
-        version: 1,
-        vendor: 'test',
-        validate: (value) => (typeof value === 'number' ? { value: value * 2 } : { issues: [{ message: `not ${value}` }] }),
-      } };
+      const outgoing = {
+        '~standard': {
+          version: 1,
+          vendor: 'test',
+          validate: (value) =>
+            typeof value === 'number' ? { value: value * 2 } : { issues: [{ message: `not ${value}` }] },
+        },
+      };
       const { socket, wire } = await opened({ outgoing });
       socket.send(21);
-      assert.throws(() => socket.send(SECRET), (error) => (
-        error instanceof typed.MessageError && error.code === 'invalid-message'
-        && error.issues[0].message === `not ${SECRET}` && error.data === undefined && !inspect(error).includes(SECRET)
-      ));
+      assert.throws(
+        () => socket.send(SECRET),
+        (error) =>
+          error instanceof typed.MessageError &&
+          error.code === 'invalid-message' &&
+          error.issues[0].message === `not ${SECRET}` &&
+          error.data === undefined &&
+          !inspect(error).includes(SECRET),
+      );
       assert.deepEqual(wire.sent, ['42']);
       socket.close();
     });
 
     test('keep their order where the schema or the codec takes time, within the limit of the queue', async () => {
       const answers = [];
-      const outgoing = schema((value) => value !== 'bad', { later: () => new Promise((resolve) => { answers.push(resolve); }) });
+      const outgoing = schema((value) => value !== 'bad', {
+        later: () =>
+          new Promise((resolve) => {
+            answers.push(resolve);
+          }),
+      });
       const { socket, wire } = await opened({ outgoing, maxQueuedMessages: 2 });
       const sent = ['a', 'bad', 'c'].map((message) => socket.send(message));
       assert.throws(() => socket.send('d'), { name: 'QuotaExceededError' });
@@ -389,7 +481,10 @@ describe('typed messages', { timeout: 8 * TEST_TIMEOUT }, () => {
         while (answers.length < n) await turn();
         answers[n - 1]();
       }
-      assert.deepEqual((await outcomes).map(({ status }) => status), ['fulfilled', 'rejected', 'fulfilled']);
+      assert.deepEqual(
+        (await outcomes).map(({ status }) => status),
+        ['fulfilled', 'rejected', 'fulfilled'],
+      );
       assert.deepEqual(wire.sent, ['"a"', '"c"']);
       await assert.rejects(sent[1], { code: 'invalid-message' });
       socket.close();
@@ -417,9 +512,24 @@ describe('typed messages', { timeout: 8 * TEST_TIMEOUT }, () => {
         [{ deep: [1n] }, { name: 'TypeError' }],
         [cyclic, { name: 'TypeError' }],
         [proxy, { name: 'TypeError', message: /revoked/ }],
-      ]) assert.throws(() => socket.send(message), expected);
-      for (const message of [{ get a() { throw own; } }, { toJSON() { throw own; } }]) {
-        assert.throws(() => socket.send(message), (error) => error === own);
+      ])
+        assert.throws(() => socket.send(message), expected);
+      for (const message of [
+        {
+          get a() {
+            throw own;
+          },
+        },
+        {
+          toJSON() {
+            throw own;
+          },
+        },
+      ]) {
+        assert.throws(
+          () => socket.send(message),
+          (error) => error === own,
+        );
       }
       assert.throws(() => socket.send(), { name: 'TypeError', message: /nothing to send/ });
       assert.throws(() => socket.send(1, { urgent: true }), { name: 'TypeError', message: /urgent/ });
@@ -440,8 +550,17 @@ describe('typed messages', { timeout: 8 * TEST_TIMEOUT }, () => {
         [1n, { message: /BigInt/ }],
         [cyclic, { message: /deep/ }],
         [proxy, { name: 'TypeError' }],
-      ]) assert.throws(() => packed.socket.send(message), expected);
-      assert.throws(() => packed.socket.send({ get a() { throw own; } }), (error) => error === own);
+      ])
+        assert.throws(() => packed.socket.send(message), expected);
+      assert.throws(
+        () =>
+          packed.socket.send({
+            get a() {
+              throw own;
+            },
+          }),
+        (error) => error === own,
+      );
       packed.socket.close();
     });
 
@@ -466,9 +585,23 @@ describe('typed messages', { timeout: 8 * TEST_TIMEOUT }, () => {
 
     test('have every type that JavaScript has', () => {
       const message = {
-        nothing: null, yes: true, no: false, small: 7, negative: -7, byte: 200, short: 65_000, long: 4e9, longer: 2 ** 53 - 1,
-        least: -(2 ** 53 - 1), half: 0.5, text: 'é€😀', longText: 'x'.repeat(70_000), list: [1, [2, [3]]],
-        longList: Array.from({ length: 70_000 }, (_, n) => n), bytes: new Uint8Array([1, 2, 3]), time: new Date(1_700_000_000_123),
+        nothing: null,
+        yes: true,
+        no: false,
+        small: 7,
+        negative: -7,
+        byte: 200,
+        short: 65_000,
+        long: 4e9,
+        longer: 2 ** 53 - 1,
+        least: -(2 ** 53 - 1),
+        half: 0.5,
+        text: 'é€😀',
+        longText: 'x'.repeat(70_000),
+        list: [1, [2, [3]]],
+        longList: Array.from({ length: 70_000 }, (_, n) => n),
+        bytes: new Uint8Array([1, 2, 3]),
+        time: new Date(1_700_000_000_123),
         map: Object.fromEntries(Array.from({ length: 20 }, (_, n) => [`key ${n}`, n])),
       };
       assert.deepEqual(back(msgpack, message), message);
@@ -490,7 +623,11 @@ describe('typed messages', { timeout: 8 * TEST_TIMEOUT }, () => {
         ['a key that is a list', [0x81, 0x90, 1], /not taken/],
         ['UTF-8 with nothing behind it', [0xa1, 0xff, 0xff], /behind its end/],
       ]) {
-        assert.throws(() => unpack(...bytes), (error) => error.code === 'decode-failed' && message.test(error.message), what);
+        assert.throws(
+          () => unpack(...bytes),
+          (error) => error.code === 'decode-failed' && message.test(error.message),
+          what,
+        );
       }
       assert.throws(() => msgpack.decode('text'), { code: 'decode-failed', message: /text/ });
       // Headers of lists that claim more elements than there are: trusting each one would take gigabytes.
@@ -520,13 +657,16 @@ describe('typed messages', { timeout: 8 * TEST_TIMEOUT }, () => {
       setTimeout(() => controller.abort());
       const most = 2_000_000;
       let pulled = 0;
-      const endless = new ReadableStream({
-        pull(source) {
-          pulled += 1;
-          if (pulled === most) source.close();
-          else source.enqueue(1);
+      const endless = new ReadableStream(
+        {
+          pull(source) {
+            pulled += 1;
+            if (pulled === most) source.close();
+            else source.enqueue(1);
+          },
         },
-      }, { highWaterMark: 0 });
+        { highWaterMark: 0 },
+      );
       await assert.rejects(endless.pipeTo(socket.writable, { signal: controller.signal }), { name: 'AbortError' });
       assert.ok(pulled < most && wire.sent.length > 0, `${pulled} were pulled`);
     });
@@ -543,9 +683,13 @@ describe('typed messages', { timeout: 8 * TEST_TIMEOUT }, () => {
       assert.deepEqual(wire.sent, ['"a"']);
       assert.equal(writer.desiredSize, 0, 'the stream says that it is full');
       let isReady = false;
-      writer.ready.then(() => { isReady = true; });
+      writer.ready.then(() => {
+        isReady = true;
+      });
       wire.bufferedAmount = 11;
-      await new Promise((resolve) => { setTimeout(resolve, 150); });
+      await new Promise((resolve) => {
+        setTimeout(resolve, 150);
+      });
       assert.deepEqual([wire.sent.length, isReady], [1, false], 'it waits until the low-water mark');
       order.push('drained');
       wire.bufferedAmount = 10;
@@ -580,7 +724,10 @@ describe('typed messages', { timeout: 8 * TEST_TIMEOUT }, () => {
       wire.end(1006, '', false);
       const writes = [1, 2, 3].map((n) => writer.write(n));
       let written = 0;
-      for (const write of writes) write.then(() => { written += 1; });
+      for (const write of writes)
+        write.then(() => {
+          written += 1;
+        });
       while (made.length < 2) await turn();
       assert.equal(socket.snapshot().queuedMessages, 1, 'the others wait in the stream');
       assert.equal(written, 0, 'a message is written when the browser has it');
@@ -661,7 +808,13 @@ describe('typed messages', { timeout: 8 * TEST_TIMEOUT }, () => {
         [({ socket }) => socket.close(), undefined],
         [({ socket }) => socket.close(4000, 'done'), undefined],
         // The server does not answer the close.
-        [({ socket, wire }) => { socket.close(); wire.end(1006, '', false); }, undefined],
+        [
+          ({ socket, wire }) => {
+            socket.close();
+            wire.end(1006, '', false);
+          },
+          undefined,
+        ],
         [({ wire }) => wire.end(1000, 'bye'), undefined],
         [({ wire }) => wire.end(1008, SECRET), { code: 'lost' }],
         [({ wire }) => wire.end(1006, '', false), { code: 'lost' }],
@@ -669,15 +822,21 @@ describe('typed messages', { timeout: 8 * TEST_TIMEOUT }, () => {
         const made = await opened({ maxRetries: 0 });
         const { socket, wire } = made;
         const read = [];
-        const looping = (async () => { for await (const message of socket) read.push(message); })();
+        const looping = (async () => {
+          for await (const message of socket) read.push(message);
+        })();
         const waits = [socket.next()];
         deliver(wire, 1);
         await waits[0];
         waits.push(socket.next());
         end(made);
         if (expected) {
-          const lost = (error) => error instanceof typed.ClosedError && error.code === 'lost'
-            && error.close.willReconnect === false && /close code 100\d/.test(error.message) && !inspect(error).includes(SECRET);
+          const lost = (error) =>
+            error instanceof typed.ClosedError &&
+            error.code === 'lost' &&
+            error.close.willReconnect === false &&
+            /close code 100\d/.test(error.message) &&
+            !inspect(error).includes(SECRET);
           await assert.rejects(looping, lost);
           await assert.rejects(waits[1], lost);
           await assert.rejects(all(socket), lost, 'so it is for loops that begin later');
@@ -695,8 +854,13 @@ describe('typed messages', { timeout: 8 * TEST_TIMEOUT }, () => {
     test('loops, queue and waits last over a suspension', async () => {
       const { socket, wire, fake } = await opened();
       const read = [];
-      const turn = () => new Promise((resolve) => { setImmediate(resolve); });
-      const looping = (async () => { for await (const message of socket) read.push(message); })();
+      const turn = () =>
+        new Promise((resolve) => {
+          setImmediate(resolve);
+        });
+      const looping = (async () => {
+        for await (const message of socket) read.push(message);
+      })();
       deliver(wire, 1);
       socket.suspend();
       assert.deepEqual([socket.state, socket.readyState], ['suspended', 0]);
@@ -717,8 +881,13 @@ describe('typed messages', { timeout: 8 * TEST_TIMEOUT }, () => {
     });
 
     test('with reconnect false the first loss is the end', async () => {
-      const { socket, wire } = await opened({ reconnect: false, shouldReconnect: () => assert.fail('it is not asked') });
-      const closed = new Promise((resolve) => { socket.onclose = resolve; });
+      const { socket, wire } = await opened({
+        reconnect: false,
+        shouldReconnect: () => assert.fail('it is not asked'),
+      });
+      const closed = new Promise((resolve) => {
+        socket.onclose = resolve;
+      });
       const looping = all(socket);
       wire.end(1012, 'back in a minute reconnect=1-2');
       const { willReconnect, explanation } = await closed;
@@ -801,7 +970,10 @@ describe('typed messages', { timeout: 8 * TEST_TIMEOUT }, () => {
       const { socket, wire } = await opened();
       const { signal } = new AbortController();
       let listeners = 0;
-      for (const [name, change] of [['addEventListener', 1], ['removeEventListener', -1]]) {
+      for (const [name, change] of [
+        ['addEventListener', 1],
+        ['removeEventListener', -1],
+      ]) {
         const given = signal[name];
         signal[name] = (...rest) => {
           listeners += change;
@@ -893,15 +1065,26 @@ describe('typed messages', { timeout: 8 * TEST_TIMEOUT }, () => {
         await assert.rejects(within(next, 'next'), { code: 'closed' });
         assert.equal((await within(read, 'the stream')).done, true);
         const dropped = seen.filter(({ type }) => type === 'dropped');
-        assert.deepEqual(dropped.map(({ reason, messages, bytes }) => [reason, messages, bytes]), [['not-decoded', ['1', '2'], 2]]);
+        assert.deepEqual(
+          dropped.map(({ reason, messages, bytes }) => [reason, messages, bytes]),
+          [['not-decoded', ['1', '2'], 2]],
+        );
         assert.equal(socket.snapshot().unreadMessages, 2);
       });
     }
 
     test('a schema that answers too late is not heard, and the next connection is none the worse', async () => {
       const answers = [];
-      const later = (value) => (value === 'slow' ? new Promise((resolve) => { answers.push(resolve); }) : undefined);
-      const { socket, wire, fake, seen } = await opened({ closeTimeout: 60_000, incoming: schema(() => true, { later }) });
+      const later = (value) =>
+        value === 'slow'
+          ? new Promise((resolve) => {
+              answers.push(resolve);
+            })
+          : undefined;
+      const { socket, wire, fake, seen } = await opened({
+        closeTimeout: 60_000,
+        incoming: schema(() => true, { later }),
+      });
       const got = [];
       socket.onmessage = ({ data }) => got.push(data);
       deliver(wire, 'slow', 'after it');
@@ -915,7 +1098,10 @@ describe('typed messages', { timeout: 8 * TEST_TIMEOUT }, () => {
       answers[0]();
       await turn();
       assert.deepEqual(got, ['new']);
-      assert.deepEqual(seen.filter(({ type }) => type === 'dropped').map(({ reason, messages }) => [reason, messages]), [['not-decoded', ['"slow"', '"after it"']]]);
+      assert.deepEqual(
+        seen.filter(({ type }) => type === 'dropped').map(({ reason, messages }) => [reason, messages]),
+        [['not-decoded', ['"slow"', '"after it"']]],
+      );
     });
 
     test('a schema that never lets a message out: what is sent fails when the connection has ended, and streams end', async () => {
@@ -928,7 +1114,10 @@ describe('typed messages', { timeout: 8 * TEST_TIMEOUT }, () => {
         const made = await opened({ ...PATIENT, outgoing: schema(() => true, { later: forever }) });
         const { socket, wire } = made;
         const writer = socket.writable.getWriter();
-        const closed = writer.closed.then(() => 'closed', () => 'failed');
+        const closed = writer.closed.then(
+          () => 'closed',
+          () => 'failed',
+        );
         const rejections = await unhandled(async () => {
           const sends = [socket.send('a'), socket.send('b')];
           // Nothing awaits this one.
@@ -953,11 +1142,14 @@ describe('typed messages', { timeout: 8 * TEST_TIMEOUT }, () => {
         const { socket, wire } = await opened();
         const first = new AbortController();
         const second = new AbortController();
-        socket.forEach((message) => {
-          calls.push(['first', message]);
-          // Even within the same delivery, later readers are no longer called.
-          second.abort();
-        }, { signal: first.signal });
+        socket.forEach(
+          (message) => {
+            calls.push(['first', message]);
+            // Even within the same delivery, later readers are no longer called.
+            second.abort();
+          },
+          { signal: first.signal },
+        );
         socket.forEach((message) => calls.push(['second', message]), { signal: second.signal });
         socket.forEach(() => {}, { signal: AbortSignal.abort() });
         deliver(wire, 1);
@@ -978,7 +1170,9 @@ describe('typed messages', { timeout: 8 * TEST_TIMEOUT }, () => {
 
     test('a handler of forEach that throws is told to who awaits it', async () => {
       const { socket, wire } = await opened();
-      const awaited = socket.forEach(() => { throw new Error('awaited'); });
+      const awaited = socket.forEach(() => {
+        throw new Error('awaited');
+      });
       deliver(wire, 2);
       await assert.rejects(awaited, /awaited/);
     });
@@ -1012,15 +1206,30 @@ describe('typed messages', { timeout: 8 * TEST_TIMEOUT }, () => {
       socket.onmessage = ({ data }) => got.push(data);
       // Text in strings, and values side by side, add no depth.
       const flat = [
-        JSON.stringify('[{'.repeat(500)), JSON.stringify(['\\"['.repeat(300), '\\', '[\\\\'.repeat(300)]),
-        JSON.stringify(Array.from({ length: 500 }, () => [{}])), nested(127), `{"a":${nested(126)}}`,
+        JSON.stringify('[{'.repeat(500)),
+        JSON.stringify(['\\"['.repeat(300), '\\', '[\\\\'.repeat(300)]),
+        JSON.stringify(Array.from({ length: 500 }, () => [{}])),
+        nested(127),
+        `{"a":${nested(126)}}`,
       ];
       for (const text of flat) wire.deliver(text);
-      assert.deepEqual(got.map((value) => JSON.stringify(value)), flat);
-      const deep = [nested(128), nested(200_000), `{"a":${nested(127)}}`, `${'{"a":'.repeat(128)}1${'}'.repeat(128)}`, `["[\\"",${nested(127)}]`];
+      assert.deepEqual(
+        got.map((value) => JSON.stringify(value)),
+        flat,
+      );
+      const deep = [
+        nested(128),
+        nested(200_000),
+        `{"a":${nested(127)}}`,
+        `${'{"a":'.repeat(128)}1${'}'.repeat(128)}`,
+        `["[\\"",${nested(127)}]`,
+      ];
       for (const text of deep) wire.deliver(text);
       assert.equal(got.length, flat.length);
-      assert.deepEqual(seen.map(({ type, error }) => [type, error.code]), deep.map(() => ['invalid', 'decode-failed']));
+      assert.deepEqual(
+        seen.map(({ type, error }) => [type, error.code]),
+        deep.map(() => ['invalid', 'decode-failed']),
+      );
       assert.match(seen[0].error.message, /deeper than 127 levels/);
       // What is not JSON is invalid either way.
       wire.deliver(`"${'['.repeat(300)}`);
@@ -1036,13 +1245,22 @@ describe('typed messages', { timeout: 8 * TEST_TIMEOUT }, () => {
       wire.deliver(list(128));
       wire.deliver(list(200_000));
       assert.equal(got.length, 1);
-      assert.deepEqual(seen.map(({ error }) => error.code), ['decode-failed', 'decode-failed']);
+      assert.deepEqual(
+        seen.map(({ error }) => error.code),
+        ['decode-failed', 'decode-failed'],
+      );
     });
   });
 
   test('a listener that was added by the method of EventTarget itself hears messages', async () => {
     const add = (socket, ...rest) => EventTarget.prototype.addEventListener.call(socket, 'message', ...rest);
-    for (const prepare of [() => {}, (socket) => { socket.onmessage = () => {}; }, (socket) => socket.addEventListener('message', () => {})]) {
+    for (const prepare of [
+      () => {},
+      (socket) => {
+        socket.onmessage = () => {};
+      },
+      (socket) => socket.addEventListener('message', () => {}),
+    ]) {
       const { socket, wire } = await opened();
       prepare(socket);
       const heard = [];
@@ -1056,11 +1274,19 @@ describe('typed messages', { timeout: 8 * TEST_TIMEOUT }, () => {
     const { env } = process;
     const before = env.NODE_ENV;
     try {
-      for (const [mode, expected] of [['development', /with 1 issue, the first at items\.0\.name$/], ['production', /with 1 issue$/], [undefined, /with 1 issue$/]]) {
+      for (const [mode, expected] of [
+        ['development', /with 1 issue, the first at items\.0\.name$/],
+        ['production', /with 1 issue$/],
+        [undefined, /with 1 issue$/],
+      ]) {
         if (mode === undefined) delete env.NODE_ENV;
         else env.NODE_ENV = mode;
         const refusing = {
-          '~standard': { version: 1, vendor: 'test', validate: () => ({ issues: [{ message: SECRET, path: ['items', { key: 0 }, 'name'] }] }) },
+          '~standard': {
+            version: 1,
+            vendor: 'test',
+            validate: () => ({ issues: [{ message: SECRET, path: ['items', { key: 0 }, 'name'] }] }),
+          },
         };
         const { wire, seen } = await opened({ incoming: refusing });
         deliver(wire, SECRET);
@@ -1102,10 +1328,34 @@ describe('typed messages', { timeout: 8 * TEST_TIMEOUT }, () => {
         [{ buffer: { overflow: 'explode' } }, 'TypeError', /drop-oldest.*drop-newest.*error.*close/],
         [{ maxRetries: -1 }, 'RangeError', /maxRetries/],
         [{ signal: {} }, 'TypeError', /AbortSignal/],
-      ]) assert.throws(make(options), { name, message }, inspect(options));
-      assert.throws(make({ get codec() { throw own; } }), (error) => error === own);
-      assert.throws(make({ incoming: { get '~standard'() { throw own; } } }), (error) => error === own);
-      assert.throws(make({ get maxRetries() { throw own; } }), (error) => error === own);
+      ])
+        assert.throws(make(options), { name, message }, inspect(options));
+      assert.throws(
+        make({
+          get codec() {
+            throw own;
+          },
+        }),
+        (error) => error === own,
+      );
+      assert.throws(
+        make({
+          incoming: {
+            get '~standard'() {
+              throw own;
+            },
+          },
+        }),
+        (error) => error === own,
+      );
+      assert.throws(
+        make({
+          get maxRetries() {
+            throw own;
+          },
+        }),
+        (error) => error === own,
+      );
       assert.throws(() => new typed.TypedSocket(), { name: 'TypeError', message: /URL is missing/ });
       assert.throws(() => new typed.TypedSocket('ws://x/#y', { WebSocket: fakeWebSocket() }), { name: 'SyntaxError' });
     });
@@ -1114,12 +1364,20 @@ describe('typed messages', { timeout: 8 * TEST_TIMEOUT }, () => {
       const { socket } = await opened();
       for (const call of ['opened', 'drained', 'next']) {
         await assert.rejects(socket[call]({ signal: 7 }), { name: 'TypeError', message: /AbortSignal/ });
-        await assert.rejects(socket[call]({ sginal: undefined }), { name: 'TypeError', message: /did you mean signal/ });
+        await assert.rejects(socket[call]({ sginal: undefined }), {
+          name: 'TypeError',
+          message: /did you mean signal/,
+        });
       }
       assert.throws(() => socket.messages({ signal: {} }), { name: 'TypeError' });
       assert.throws(() => socket.messages({ buffer: { messages: 0 } }), { name: 'RangeError' });
       await assert.rejects(socket.messages().next({ signal: 'x' }), { name: 'TypeError' });
-      assert.throws(() => { socket.binaryType = 'blob'; }, { name: 'TypeError', message: /ArrayBuffer/ });
+      assert.throws(
+        () => {
+          socket.binaryType = 'blob';
+        },
+        { name: 'TypeError', message: /ArrayBuffer/ },
+      );
       assert.throws(() => socket.close(1), { name: 'InvalidAccessError' });
       assert.equal(socket.readyState, 1);
       socket.close();
@@ -1142,14 +1400,28 @@ describe('typed messages', { timeout: 8 * TEST_TIMEOUT }, () => {
         ['ReconnectingWebSocket', () => reconnecting[method](...given)],
       ];
       const wrong = [
-        ...constructed({ maxRetries: 'x' }), ...constructed({ maxRetries: -1 }), ...constructed({ minDelay: 2, maxDelay: 1 }),
-        ...constructed({ overflow: 'x' }), ...constructed({ maxRetry: 1 }), ...constructed({ signal: 'x' }),
-        ...constructed({ diagnose: 'ftp://127.0.0.1' }), ...constructed({ diagnoseAfter: 0 }), ...constructed({}, 'ftp://127.0.0.1'),
-        ...constructed({}, 'ws://'), ...constructed({}, 'ws://127.0.0.1/#x'), ...constructed({}, URL, 'a b'),
-        ...called('close', 1), ...called('close', 1000, 'x'.repeat(124)), ...called('send', 'x', { priority: 'last' }),
-        ...called('send', 'x', { volatile: 1 }), ...called('send', 'x', { ttl: 0 }), ...called('send'),
-        ['TypedSocket', () => new TypedSocket(URL, { codec: 1 })], ['TypedSocket', () => new TypedSocket(URL, { incoming: 1 })],
-        ['TypedSocket', () => new TypedSocket(URL, { buffer: { messages: 0 } })], ['TypedSocket', () => socket.messages({ signl: signal })],
+        ...constructed({ maxRetries: 'x' }),
+        ...constructed({ maxRetries: -1 }),
+        ...constructed({ minDelay: 2, maxDelay: 1 }),
+        ...constructed({ overflow: 'x' }),
+        ...constructed({ maxRetry: 1 }),
+        ...constructed({ signal: 'x' }),
+        ...constructed({ diagnose: 'ftp://127.0.0.1' }),
+        ...constructed({ diagnoseAfter: 0 }),
+        ...constructed({}, 'ftp://127.0.0.1'),
+        ...constructed({}, 'ws://'),
+        ...constructed({}, 'ws://127.0.0.1/#x'),
+        ...constructed({}, URL, 'a b'),
+        ...called('close', 1),
+        ...called('close', 1000, 'x'.repeat(124)),
+        ...called('send', 'x', { priority: 'last' }),
+        ...called('send', 'x', { volatile: 1 }),
+        ...called('send', 'x', { ttl: 0 }),
+        ...called('send'),
+        ['TypedSocket', () => new TypedSocket(URL, { codec: 1 })],
+        ['TypedSocket', () => new TypedSocket(URL, { incoming: 1 })],
+        ['TypedSocket', () => new TypedSocket(URL, { buffer: { messages: 0 } })],
+        ['TypedSocket', () => socket.messages({ signl: signal })],
         ['TypedSocket', () => socket.send('more than the queue takes')],
         ['TypedSocket', () => createMsgpack({ int64: 'x' })],
       ];

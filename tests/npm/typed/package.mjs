@@ -28,10 +28,14 @@ export async function importPackage(purpose) {
 
 /** The next event of a type. */
 export function nextEvent(target, type) {
-  return new Promise((resolve) => { target.addEventListener(type, resolve, { once: true }); });
+  return new Promise((resolve) => {
+    target.addEventListener(type, resolve, { once: true });
+  });
 }
 
 /** Resolves after everything that is ready to run. */
 export function turn() {
-  return new Promise((resolve) => { setImmediate(resolve); });
+  return new Promise((resolve) => {
+    setImmediate(resolve);
+  });
 }

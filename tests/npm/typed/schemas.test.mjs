@@ -24,15 +24,26 @@ const SCHEMAS = {
   },
   valibot: {
     incoming: v.variant('type', [
-      v.object({ type: v.literal('greeting'), text: v.pipe(v.string(), v.transform((text) => text.toUpperCase())) }),
+      v.object({
+        type: v.literal('greeting'),
+        text: v.pipe(
+          v.string(),
+          v.transform((text) => text.toUpperCase()),
+        ),
+      }),
       v.object({ type: v.literal('malformed'), text: v.string() }),
     ]),
     outgoing: v.object({ type: v.literal('hello'), name: v.pipe(v.string(), v.maxLength(300)) }),
-    asynchronous: v.pipeAsync(v.object({ type: v.string() }), v.checkAsync(async ({ type: kind }) => kind === 'greeting')),
+    asynchronous: v.pipeAsync(
+      v.object({ type: v.string() }),
+      v.checkAsync(async ({ type: kind }) => kind === 'greeting'),
+    ),
   },
   arktype: {
-    incoming: type({ type: "'greeting'", text: type('string').pipe((text) => text.toUpperCase()) })
-      .or({ type: "'malformed'", text: 'string' }),
+    incoming: type({ type: "'greeting'", text: type('string').pipe((text) => text.toUpperCase()) }).or({
+      type: "'malformed'",
+      text: 'string',
+    }),
     outgoing: type({ type: "'hello'", name: 'string <= 300' }),
     // It has no asynchronous checks.
   },
@@ -49,27 +60,47 @@ describe('typed messages over the hello server', { timeout: 4 * TEST_TIMEOUT }, 
   });
   after(() => remove?.());
 
-  const connect = (options) => new typed.TypedSocket(`${serverAddress('ws')}/hello`, { ...AT_ONCE, WebSocket, ...options });
+  const connect = (options) =>
+    new typed.TypedSocket(`${serverAddress('ws')}/hello`, { ...AT_ONCE, WebSocket, ...options });
 
   for (const [library, { incoming, outgoing, asynchronous }] of Object.entries(SCHEMAS)) {
     for (const codec of ['json', 'msgpack']) {
       test(`checked by ${library}, as ${codec}`, async (t) => {
-        const socket = connect({ protocols: `hello.${codec}`, codec: codec === 'json' ? typed.json : msgpack, incoming, outgoing });
+        const socket = connect({
+          protocols: `hello.${codec}`,
+          codec: codec === 'json' ? typed.json : msgpack,
+          incoming,
+          outgoing,
+        });
         t.after(() => socket.close());
         const messages = socket.messages();
         const invalid = nextEvent(socket, 'invalid');
         for (const name of ['Ada', '', 'Bob']) socket.send({ type: 'hello', name });
         // The schema's output is what arrives; a message that it rejects is skipped.
-        assert.deepEqual((await within(messages.next(), 'the first greeting')).value, { type: 'greeting', text: 'HELLO ADA!' });
-        assert.deepEqual((await within(messages.next(), 'the second greeting')).value, { type: 'greeting', text: 'HELLO BOB!' });
+        assert.deepEqual((await within(messages.next(), 'the first greeting')).value, {
+          type: 'greeting',
+          text: 'HELLO ADA!',
+        });
+        assert.deepEqual((await within(messages.next(), 'the second greeting')).value, {
+          type: 'greeting',
+          text: 'HELLO BOB!',
+        });
         assert.equal(socket.protocol, `hello.${codec}`);
         const { error } = await invalid;
         assert.equal(error.code, 'invalid-message');
         assert.ok(error.issues.length > 0 && error.issues.every(({ message }) => typeof message === 'string'));
         assert.ok(!error.message.includes('empty'));
 
-        for (const wrong of [{ type: 'hello', name: 7 }, { type: 'hello' }, { type: 'hello', name: 'x'.repeat(301) }, null]) {
-          assert.throws(() => socket.send(wrong), (refused) => refused.code === 'invalid-message' && refused.issues.length > 0);
+        for (const wrong of [
+          { type: 'hello', name: 7 },
+          { type: 'hello' },
+          { type: 'hello', name: 'x'.repeat(301) },
+          null,
+        ]) {
+          assert.throws(
+            () => socket.send(wrong),
+            (refused) => refused.code === 'invalid-message' && refused.issues.length > 0,
+          );
         }
         assert.equal(socket.snapshot().messagesSent, 3);
       });
@@ -85,7 +116,10 @@ describe('typed messages over the hello server', { timeout: 4 * TEST_TIMEOUT }, 
       const names = ['Ada', '', 'Bob', ''];
       for (const name of names) socket.send({ type: 'hello', name });
       const done = new Promise((resolve) => {
-        for (const kind of ['message', 'invalid']) socket.addEventListener(kind, () => { if (heard.length === names.length) resolve(); });
+        for (const kind of ['message', 'invalid'])
+          socket.addEventListener(kind, () => {
+            if (heard.length === names.length) resolve();
+          });
       });
       await within(done, 'the answers');
       assert.deepEqual(heard, ['greeting', 'invalid-message', 'greeting', 'invalid-message']);
@@ -95,7 +129,12 @@ describe('typed messages over the hello server', { timeout: 4 * TEST_TIMEOUT }, 
   test('thousands are streamed through the echo, in order, and within the high-water mark', async (t) => {
     const COUNT = 5_000;
     const highWaterMark = 64 * 1024;
-    const socket = new typed.TypedSocket(`${serverAddress('ws')}/echo`, { ...AT_ONCE, WebSocket, highWaterMark, lowWaterMark: highWaterMark / 4 });
+    const socket = new typed.TypedSocket(`${serverAddress('ws')}/echo`, {
+      ...AT_ONCE,
+      WebSocket,
+      highWaterMark,
+      lowWaterMark: highWaterMark / 4,
+    });
     t.after(() => socket.close());
     const padding = 'x'.repeat(500);
     let most = 0;

@@ -23,14 +23,22 @@ describe('the declarations of typed sockets', { timeout: 2 * TEST_TIMEOUT }, () 
   });
   after(() => installed?.remove());
 
-  for (const [module, moduleResolution] of [['esnext', 'bundler'], ['nodenext', 'nodenext']]) {
+  for (const [module, moduleResolution] of [
+    ['esnext', 'bundler'],
+    ['nodenext', 'nodenext'],
+  ]) {
     test(`compile with --strict and moduleResolution ${moduleResolution}`, async () => {
       const config = path.join(installed.project, `tsconfig.${moduleResolution}.json`);
-      await writeFile(config, JSON.stringify({
-        compilerOptions: { ...STRICT, module, moduleResolution },
-        files: ['typed.ts'],
-      }));
-      await runProgram(process.execPath, [COMPILER, '--project', config, '--pretty', 'false'], { cwd: installed.project });
+      await writeFile(
+        config,
+        JSON.stringify({
+          compilerOptions: { ...STRICT, module, moduleResolution },
+          files: ['typed.ts'],
+        }),
+      );
+      await runProgram(process.execPath, [COMPILER, '--project', config, '--pretty', 'false'], {
+        cwd: installed.project,
+      });
     });
   }
 });

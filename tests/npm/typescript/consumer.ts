@@ -28,7 +28,13 @@ import { ReconnectingWebSocket as InlineWebSocket } from 'steady-socket/websocke
 
 const loaded: Promise<void> = load();
 void loaded;
-const sources: ModuleSource[] = ['/x.wasm', new URL('/x.wasm', 'https://example.test'), new Response(), new ArrayBuffer(8), new Uint8Array(8)];
+const sources: ModuleSource[] = [
+  '/x.wasm',
+  new URL('/x.wasm', 'https://example.test'),
+  new Response(),
+  new ArrayBuffer(8),
+  new Uint8Array(8),
+];
 for (const module of sources) void load({ module });
 const given: LoadOptions = { module: fetch('/x.wasm') };
 void load(given);
@@ -66,14 +72,24 @@ function onMessageOfWebSocket(this: WebSocket, { data }: MessageEvent): void {
   this.send(data);
 }
 const written = new ReconnectingWebSocket('wss://example.test/');
-written.onopen = function onopen(this: WebSocket, event: Event) { void [this.url, event.type]; };
-written.onmessage = function onmessage(this: WebSocket, event) { this.send(event.data); };
+written.onopen = function onopen(this: WebSocket, event: Event) {
+  void [this.url, event.type];
+};
+written.onmessage = function onmessage(this: WebSocket, event) {
+  this.send(event.data);
+};
 written.onmessage = onMessageOfWebSocket;
 written.addEventListener('message', onMessageOfWebSocket);
 written.removeEventListener('message', onMessageOfWebSocket);
-written.onerror = function onerror(this: WebSocket) { this.close(); };
-written.onclose = function onclose(this: WebSocket, { code }: CloseEvent) { void code; };
-written.addEventListener('close', function onclose(this: WebSocket, { code }: CloseEvent) { void code; });
+written.onerror = function onerror(this: WebSocket) {
+  this.close();
+};
+written.onclose = function onclose(this: WebSocket, { code }: CloseEvent) {
+  void code;
+};
+written.addEventListener('close', function onclose(this: WebSocket, { code }: CloseEvent) {
+  void code;
+});
 // And back: what one has been set to, another can be given.
 written.onopen = made.onopen;
 made.onopen = written.onopen;
@@ -131,11 +147,20 @@ const socket: ReconnectingWebSocket & EventTarget = new ReconnectingWebSocket('/
 
 // Constants, attributes and methods.
 const constants: [0, 1, 2, 3] = [
-  ReconnectingWebSocket.CONNECTING, ReconnectingWebSocket.OPEN, ReconnectingWebSocket.CLOSING, ReconnectingWebSocket.CLOSED,
+  ReconnectingWebSocket.CONNECTING,
+  ReconnectingWebSocket.OPEN,
+  ReconnectingWebSocket.CLOSING,
+  ReconnectingWebSocket.CLOSED,
 ];
 const ofInstance: [0, 1, 2, 3] = [socket.CONNECTING, socket.OPEN, socket.CLOSING, socket.CLOSED];
 const attributes: [string, string, string, number, BinaryType, 0 | 1 | 2 | 3, ConnectionState] = [
-  socket.url, socket.protocol, socket.extensions, socket.bufferedAmount, socket.binaryType, socket.readyState, socket.state,
+  socket.url,
+  socket.protocol,
+  socket.extensions,
+  socket.bufferedAmount,
+  socket.binaryType,
+  socket.readyState,
+  socket.state,
 ];
 void [constants, ofInstance, attributes];
 socket.binaryType = 'blob';
@@ -157,9 +182,19 @@ socket.ready();
 
 const snapshot: Snapshot = socket.snapshot();
 const counters: number[] = [
-  snapshot.attempt, snapshot.attempts, snapshot.opens, snapshot.messagesSent, snapshot.bytesSent,
-  snapshot.messagesReceived, snapshot.bytesReceived, snapshot.queuedMessages, snapshot.queuedBytes,
-  snapshot.droppedMessages, snapshot.droppedBytes, snapshot.unconfirmedMessages, snapshot.unconfirmedBytes,
+  snapshot.attempt,
+  snapshot.attempts,
+  snapshot.opens,
+  snapshot.messagesSent,
+  snapshot.bytesSent,
+  snapshot.messagesReceived,
+  snapshot.bytesReceived,
+  snapshot.queuedMessages,
+  snapshot.queuedBytes,
+  snapshot.droppedMessages,
+  snapshot.droppedBytes,
+  snapshot.unconfirmedMessages,
+  snapshot.unconfirmedBytes,
   snapshot.abandoned,
 ];
 void counters;
@@ -175,27 +210,50 @@ socket.onstatechange = ({ state, attempt, delay, reason }) => {
 };
 socket.ondropped = ({ reason, messages, bytes }) => {
   for (const message of messages) {
-    const size: number = typeof message === 'string' ? message.length : message instanceof Blob ? message.size : message.byteLength;
+    const size: number =
+      typeof message === 'string' ? message.length : message instanceof Blob ? message.size : message.byteLength;
     void size;
   }
   void [reason, bytes];
 };
 socket.ondiagnosis = ({ diagnosis }: DiagnosisEvent) => void describeDiagnosis(diagnosis);
 socket.onopen = null;
-socket.onopen = function onopen({ reconnected }) { if (!reconnected) this.send(this.state); };
-socket.onclose = function onclose({ willReconnect }) { if (!willReconnect) this.reconnect(); };
+socket.onopen = function onopen({ reconnected }) {
+  if (!reconnected) this.send(this.state);
+};
+socket.onclose = function onclose({ willReconnect }) {
+  if (!willReconnect) this.reconnect();
+};
 socket.addEventListener('open', (event: OpenEvent) => void event.reconnected, { once: true });
 socket.addEventListener('close', (event: ReconnectingCloseEvent) => void describeClose(event));
 socket.addEventListener('statechange', (event: StateChangeEvent) => void describeState(event.state));
 socket.addEventListener('dropped', (event: DroppedEvent) => void event.messages.length);
-socket.addEventListener('message', function onmessage({ data }) { this.send(data); }, { signal: AbortSignal.timeout(1) });
-socket.addEventListener('message', { handleEvent(event: Event) { void event.type; } });
+socket.addEventListener(
+  'message',
+  function onmessage({ data }) {
+    this.send(data);
+  },
+  { signal: AbortSignal.timeout(1) },
+);
+socket.addEventListener('message', {
+  handleEvent(event: Event) {
+    void event.type;
+  },
+});
 socket.addEventListener('something of my own', () => {});
 const listener = (event: MessageEvent): void => void event.data;
 socket.addEventListener('message', listener);
 socket.removeEventListener('message', listener);
 socket.dispatchEvent(new Event('something of my own'));
-const types: (keyof ReconnectingWebSocketEventMap)[] = ['open', 'message', 'error', 'close', 'statechange', 'dropped', 'diagnosis'];
+const types: (keyof ReconnectingWebSocketEventMap)[] = [
+  'open',
+  'message',
+  'error',
+  'close',
+  'statechange',
+  'dropped',
+  'diagnosis',
+];
 void types;
 
 function describeClose(event: ReconnectingCloseEvent): string {
@@ -206,7 +264,7 @@ function describeClose(event: ReconnectingCloseEvent): string {
 }
 
 function describeDiagnosis(diagnosis: Diagnosis | null): string {
-  return diagnosis?.kind === 'status' ? `status ${diagnosis.status.toFixed()}` : diagnosis?.kind ?? 'not asked';
+  return diagnosis?.kind === 'status' ? `status ${diagnosis.status.toFixed()}` : (diagnosis?.kind ?? 'not asked');
 }
 
 /** Compiles only as long as these are all the states. */
@@ -236,7 +294,12 @@ class Chat extends ReconnectingWebSocket {
 new Chat('/chat').say('hello');
 
 // Other ways to say what a server answers.
-const heartbeats: ReconnectingWebSocketOptions['heartbeatMessage'][] = [new Uint8Array([9]), new ArrayBuffer(1), () => 'ping', () => new Uint8Array([9])];
+const heartbeats: ReconnectingWebSocketOptions['heartbeatMessage'][] = [
+  new Uint8Array([9]),
+  new ArrayBuffer(1),
+  () => 'ping',
+  () => new Uint8Array([9]),
+];
 for (const heartbeatMessage of heartbeats) new ReconnectingWebSocket('/chat', [], { heartbeatMessage });
 
 // Mistakes.

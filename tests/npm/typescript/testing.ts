@@ -2,12 +2,26 @@
 
 import { ReconnectingWebSocket, TypedSocket, json } from 'steady-socket';
 import {
-  FakePage, FakeServer, fakeTime, setChance,
-  type Closing, type FakeConnection, type FakeEndpoint, type FakeTime, type Handshake, type Restorable,
+  FakePage,
+  FakeServer,
+  fakeTime,
+  setChance,
+  type Closing,
+  type FakeConnection,
+  type FakeEndpoint,
+  type FakeTime,
+  type Handshake,
+  type Restorable,
 } from 'steady-socket/testing';
 
-interface Greeting { type: 'greeting'; text: string }
-interface Hello { type: 'hello'; name: string }
+interface Greeting {
+  type: 'greeting';
+  text: string;
+}
+interface Hello {
+  type: 'hello';
+  name: string;
+}
 
 const server = new FakeServer<Greeting, Hello>({
   codec: json,
@@ -33,15 +47,39 @@ new ReconnectingWebSocket('/chat', [], { WebSocket: server.WebSocket });
 new TypedSocket('/chat', { WebSocket: raw.WebSocket });
 const browserLike: WebSocket = new server.WebSocket('ws://example.test/', ['chat']);
 
-const endpoint: FakeEndpoint<string, string> = server.endpoint<string, string>(/chat/, { handshake: (connection) => { connection.open({ protocol: 'chat' }); } });
+const endpoint: FakeEndpoint<string, string> = server.endpoint<string, string>(/chat/, {
+  handshake: (connection) => {
+    connection.open({ protocol: 'chat' });
+  },
+});
 server.endpoint('/path');
 server.endpoint(new URL('ws://example.test/'));
 server.endpoint(({ pathname }) => pathname.startsWith('/x'));
 
 async function use(connection: FakeConnection<Greeting, Hello>): Promise<void> {
   const { url, offeredProtocols, protocol, state, socket, bufferedAmount, received, closedWith, end } = connection;
-  const seen: [string, string[], string, string, WebSocket, number, Hello[], number | undefined, string | undefined, boolean | undefined] = [
-    url, offeredProtocols, protocol, state, socket, bufferedAmount, received, closedWith?.code, closedWith?.reason, end?.wasClean,
+  const seen: [
+    string,
+    string[],
+    string,
+    string,
+    WebSocket,
+    number,
+    Hello[],
+    number | undefined,
+    string | undefined,
+    boolean | undefined,
+  ] = [
+    url,
+    offeredProtocols,
+    protocol,
+    state,
+    socket,
+    bufferedAmount,
+    received,
+    closedWith?.code,
+    closedWith?.reason,
+    end?.wasClean,
   ];
   connection.open({ extensions: 'permessage-deflate' }).send({ type: 'greeting', text: 'hi' });
   // @ts-expect-error not what the server sends
@@ -71,7 +109,8 @@ async function rest(): Promise<void> {
   const pending: number | undefined = time.pending;
   const chance: Restorable = setChance([0, 1]);
   const page = new FakePage();
-  for (const act of ['offline', 'online', 'hide', 'show', 'freeze', 'resume', 'leave', 'comeBack'] as const) page[act]();
+  for (const act of ['offline', 'online', 'hide', 'show', 'freeze', 'resume', 'leave', 'comeBack'] as const)
+    page[act]();
   await server.settled();
   server.assertIdle({ timers: false });
   for (const one of [same, time, chance, page]) one.restore();
@@ -80,7 +119,10 @@ async function rest(): Promise<void> {
 void rest;
 
 // A codec for anything leaves the messages open to be looked into.
-const ofAnything = FakeServer.install({ codec: json, onmessage: (message, connection) => connection.send({ echo: message.text }) });
+const ofAnything = FakeServer.install({
+  codec: json,
+  onmessage: (message, connection) => connection.send({ echo: message.text }),
+});
 ofAnything.nextConnection().then(async (connection) => {
   const { text } = await connection.receive();
   const first: string = connection.received[0].text;
@@ -90,7 +132,9 @@ ofAnything.nextConnection().then(async (connection) => {
 const made = new FakeServer({ codec: json });
 const said: string = made.last?.received[0].text;
 // That of a codec with types is known.
-const ofDates = FakeServer.install({ codec: { encode: (date: Date) => date.toISOString(), decode: (data) => new URL(String(data)) } });
+const ofDates = FakeServer.install({
+  codec: { encode: (date: Date) => date.toISOString(), decode: (data) => new URL(String(data)) },
+});
 const host: string | undefined = ofDates.last?.received[0]?.host;
 // @ts-expect-error: a URL has no such field
 ofDates.last?.received[0]?.hostt;

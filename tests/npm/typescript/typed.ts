@@ -25,7 +25,7 @@ import { ReconnectingWebSocket, load } from 'steady-socket/websocket';
 import * as v from 'valibot';
 import * as z from 'zod';
 
-type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends (<T>() => T extends B ? 1 : 2) ? true : false;
+type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
 /** Compiles only if both types are the same. */
 function same<A, B>(_: Same<A, B>): void {}
 
@@ -66,7 +66,10 @@ transforming.send({ at: '2030-01-01' });
 transforming.send({ at: new Date() });
 
 // Without schemas the program says what they are, or nothing is known of them.
-const said = new TypedSocket<Sent, Received>('/hello', { codec: createMsgpack({ int64: 'bigint' }), protocols: ['hello.msgpack'] });
+const said = new TypedSocket<Sent, Received>('/hello', {
+  codec: createMsgpack({ int64: 'bigint' }),
+  protocols: ['hello.msgpack'],
+});
 const unknowns = new TypedSocket('/hello');
 same<typeof unknowns, TypedSocket<unknown, unknown>>(true);
 const half = new TypedSocket('/hello', { incoming: z.number() });
@@ -89,7 +92,10 @@ async function everything(socket: TypedSocket<Sent, Received>): Promise<void> {
   await socket.drained({ signal });
   const { text }: Received = await socket.next({ signal });
   for await (const message of socket) same<typeof message, Received>(true);
-  const messages: MessageIterator<Received> = socket.messages({ signal, buffer: { messages: 10, bytes: 1_000, overflow: 'error' } });
+  const messages: MessageIterator<Received> = socket.messages({
+    signal,
+    buffer: { messages: 10, bytes: 1_000, overflow: 'error' },
+  });
   const result = await messages.next({ signal });
   if (!result.done) same<typeof result.value, Received>(true);
   const lost: number = messages.dropped.messages + messages.dropped.bytes;
@@ -104,7 +110,17 @@ async function everything(socket: TypedSocket<Sent, Received>): Promise<void> {
   socket.resume();
   socket.reconnect();
   socket.ready();
-  void [text, lost, counters, socket.url, socket.protocol, socket.extensions, socket.readyState === socket.OPEN, socket.state, socket.bufferedAmount];
+  void [
+    text,
+    lost,
+    counters,
+    socket.url,
+    socket.protocol,
+    socket.extensions,
+    socket.readyState === socket.OPEN,
+    socket.state,
+    socket.bufferedAmount,
+  ];
   {
     using disposed = socket;
     await using alsoDisposed = socket;
@@ -116,7 +132,13 @@ for (const socket of [byZod, byValibot, byArktype, said]) void everything(socket
 
 // Handlers and listeners know their events.
 byZod.onmessage = ({ data }) => same<typeof data, Received>(true);
-byZod.addEventListener('message', function onmessage({ data }) { this.send({ type: 'hello', name: data.text }); }, { once: true });
+byZod.addEventListener(
+  'message',
+  function onmessage({ data }) {
+    this.send({ type: 'hello', name: data.text });
+  },
+  { once: true },
+);
 byZod.addEventListener('invalid', ({ error }: InvalidEvent) => {
   const code: 'decode-failed' | 'encode-failed' | 'invalid-message' | 'schema-failed' = error.code;
   const issues: readonly SchemaIssue[] = error.issues;
@@ -132,8 +154,22 @@ byZod.onclose = ({ willReconnect, code }) => void [willReconnect, code];
 byZod.onopen = ({ reconnected }) => void reconnected;
 byZod.addEventListener('statechange', ({ state }) => void state);
 byZod.addEventListener('something of my own', { handleEvent() {} });
-const types: (keyof TypedSocketEventMap)[] = ['open', 'message', 'invalid', 'error', 'close', 'statechange', 'dropped', 'diagnosis'];
-const options: TypedSocketOptions = { maxRetries: 3, protocols: 'hello', buffer: { overflow: 'close' }, signal: AbortSignal.timeout(1) };
+const types: (keyof TypedSocketEventMap)[] = [
+  'open',
+  'message',
+  'invalid',
+  'error',
+  'close',
+  'statechange',
+  'dropped',
+  'diagnosis',
+];
+const options: TypedSocketOptions = {
+  maxRetries: 3,
+  protocols: 'hello',
+  buffer: { overflow: 'close' },
+  signal: AbortSignal.timeout(1),
+};
 const limits: BufferOptions = { messages: 1, bytes: 1, overflow: 'drop-newest' };
 void [types, options, limits];
 
@@ -151,7 +187,10 @@ const even: StandardSchema<unknown, number> = {
   '~standard': {
     version: 1,
     vendor: 'me',
-    validate: (value) => (typeof value === 'number' && value % 2 === 0 ? { value } : { issues: [{ message: 'not even', path: ['n', { key: 0 }] }] }),
+    validate: (value) =>
+      typeof value === 'number' && value % 2 === 0
+        ? { value }
+        : { issues: [{ message: 'not even', path: ['n', { key: 0 }] }] },
   },
 };
 const evens = new TypedSocket('/', { incoming: even });

@@ -2,6 +2,7 @@
 
 import { outcome } from '../bench.js';
 
+// biome-ignore format: a table.
 const CODES = [
   0, 1, 999, 1000, 1001, 1003, 1004, 1005, 1006, 1015, 1016, 2999, 3000, 4999, 5000, 65535, 65536, 66536, -1, -64536,
   NaN, Infinity, -Infinity, 999.5, 999.4, 1000.5, 1000.6, 2999.5, 2999.4, 4999.4, 4999.5, '3000', '0xbb8', ' 1000 ', 'x', '', null, true,
@@ -9,7 +10,9 @@ const CODES = [
 ];
 
 function named(value) {
-  return typeof value === 'object' ? `${JSON.stringify(value)} (${value === null ? 'null' : +value})` : `${JSON.stringify(value) ?? value} (${value})`;
+  return typeof value === 'object'
+    ? `${JSON.stringify(value)} (${value === null ? 'null' : +value})`
+    : `${JSON.stringify(value) ?? value} (${value})`;
 }
 
 /**
@@ -49,8 +52,20 @@ export const closing = {
       const { socket } = await t.open();
       t.attempt('a BigInt', () => socket.close(3000n));
       t.attempt('a symbol', () => socket.close(Symbol('x')));
-      t.attempt('a code that throws', () => socket.close({ valueOf() { throw new RangeError('mine'); } }));
-      t.attempt('a reason that throws', () => socket.close(1000, { toString() { throw new RangeError('mine'); } }));
+      t.attempt('a code that throws', () =>
+        socket.close({
+          valueOf() {
+            throw new RangeError('mine');
+          },
+        }),
+      );
+      t.attempt('a reason that throws', () =>
+        socket.close(1000, {
+          toString() {
+            throw new RangeError('mine');
+          },
+        }),
+      );
       t.attempt('a reason that is a symbol', () => socket.close(1000, Symbol('x')));
       t.note('readyState', socket.readyState);
     },
@@ -58,8 +73,18 @@ export const closing = {
     async 'a code and a reason are converted in their order, and then judged'(t) {
       const { socket } = await t.open();
       const calls = [];
-      const code = { valueOf() { calls.push('code'); return 7; } };
-      const reason = { toString() { calls.push('reason'); return 'x'.repeat(124); } };
+      const code = {
+        valueOf() {
+          calls.push('code');
+          return 7;
+        },
+      };
+      const reason = {
+        toString() {
+          calls.push('reason');
+          return 'x'.repeat(124);
+        },
+      };
       t.attempt('both bad', () => socket.close(code, reason));
       t.note('conversions', calls);
     },
@@ -84,16 +109,25 @@ export const closing = {
       t.attempt('undefined and a reason', () => socket.close(undefined, 'reason'));
       t.note('readyState', socket.readyState);
       t.attempt('undefined and an empty reason', () => t.make(t.silentUrl()).close(undefined, ''));
-      t.attempt('undefined and a reason that is too long', () => t.make(t.silentUrl()).close(undefined, 'x'.repeat(124)));
+      t.attempt('undefined and a reason that is too long', () =>
+        t.make(t.silentUrl()).close(undefined, 'x'.repeat(124)),
+      );
     },
 
     async 'a reason has at most 123 bytes of UTF-8'(t) {
       const reasons = {
-        '123 letters': 'x'.repeat(123), '124 letters': 'x'.repeat(124), '41 signs of 3 bytes': '€'.repeat(41), '42 signs of 3 bytes': '€'.repeat(42),
-        '30 signs of 4 bytes': '\u{1F600}'.repeat(30), '31 signs of 4 bytes': '\u{1F600}'.repeat(31),
-        '41 lone surrogates': '\ud800'.repeat(41), '42 lone surrogates': '\ud800'.repeat(42),
+        '123 letters': 'x'.repeat(123),
+        '124 letters': 'x'.repeat(124),
+        '41 signs of 3 bytes': '€'.repeat(41),
+        '42 signs of 3 bytes': '€'.repeat(42),
+        '30 signs of 4 bytes': '\u{1F600}'.repeat(30),
+        '31 signs of 4 bytes': '\u{1F600}'.repeat(31),
+        '41 lone surrogates': '\ud800'.repeat(41),
+        '42 lone surrogates': '\ud800'.repeat(42),
       };
-      for (const [what, result, readyState] of tried(t, Object.keys(reasons), (socket, what) => socket.close(1000, reasons[what]))) {
+      for (const [what, result, readyState] of tried(t, Object.keys(reasons), (socket, what) =>
+        socket.close(1000, reasons[what]),
+      )) {
         t.note(what, [result, readyState]);
       }
       t.note('all of it arrives', (await closed(t, 4000, '€'.repeat(41)))[1] === '€'.repeat(41));

@@ -17,10 +17,11 @@ function anatomy(event, socket) {
     path: event.composedPath().length === 1 && event.composedPath()[0] === socket,
     time: typeof event.timeStamp,
   };
-  const own = {
-    CloseEvent: ['code', 'reason', 'wasClean'],
-    MessageEvent: ['data', 'origin', 'lastEventId', 'source'],
-  }[event.constructor.name] ?? [];
+  const own =
+    {
+      CloseEvent: ['code', 'reason', 'wasClean'],
+      MessageEvent: ['data', 'origin', 'lastEventId', 'source'],
+    }[event.constructor.name] ?? [];
   for (const name of own) common[name] = event[name];
   if (event instanceof MessageEvent) {
     common.origin = event.origin === new URL(socket.url).origin;
@@ -68,7 +69,13 @@ export const events = {
     },
 
     async 'a connection that the server closes, with a code and a reason'(t) {
-      for (const [code, reason] of [[1000, ''], [1001, 'going'], [1011, 'é\u{1F600}'], [3000, 'x'.repeat(123)], [4999, '\0']]) {
+      for (const [code, reason] of [
+        [1000, ''],
+        [1001, 'going'],
+        [1011, 'é\u{1F600}'],
+        [3000, 'x'.repeat(123)],
+        [4999, '\0'],
+      ]) {
         const { socket, id } = await t.open();
         const log = t.log(socket);
         const closed = t.next(socket, 'close');
@@ -81,9 +88,18 @@ export const events = {
 
     async 'a connection that the server closes without a code, or against the protocol'(t) {
       const frames = {
-        'no code': '8800', 'one byte': '880103', 'a code that is reserved': '880203ed', 'a code that nobody may send': '880203e7',
-        'a reason that is not UTF-8': '880403e8fffe', 'a code over 4999': '88021388', 'reserved bits': 'f100', 'an unknown kind': '8300',
-        'a masked frame': '818000000000', 'text that is not UTF-8': '8102c328', 'a ping in two frames': '0900', 'a continuation of nothing': '8000',
+        'no code': '8800',
+        'one byte': '880103',
+        'a code that is reserved': '880203ed',
+        'a code that nobody may send': '880203e7',
+        'a reason that is not UTF-8': '880403e8fffe',
+        'a code over 4999': '88021388',
+        'reserved bits': 'f100',
+        'an unknown kind': '8300',
+        'a masked frame': '818000000000',
+        'text that is not UTF-8': '8102c328',
+        'a ping in two frames': '0900',
+        'a continuation of nothing': '8000',
       };
       for (const [what, bytes] of Object.entries(frames)) {
         const socket = t.make(t.rawUrl({ frames: bytes, wait: 1 }));
@@ -93,7 +109,10 @@ export const events = {
         socket.send('now');
         await end;
         // Their reason is in the browser's own words.
-        t.note(what, log.map((line) => line.replace(/(close \d+) ".*?" /, '$1 ')));
+        t.note(
+          what,
+          log.map((line) => line.replace(/(close \d+) ".*?" /, '$1 ')),
+        );
       }
     },
 
@@ -143,15 +162,35 @@ export const events = {
       });
       await t.settle();
       const { target, currentTarget, eventPhase, data } = event;
-      t.note('afterwards', [target === socket, currentTarget, eventPhase, event.composedPath().length, data, event instanceof MessageEvent]);
+      t.note('afterwards', [
+        target === socket,
+        currentTarget,
+        eventPhase,
+        event.composedPath().length,
+        data,
+        event instanceof MessageEvent,
+      ]);
       const copy = new event.constructor(event.type, event);
-      t.note('copied', [copy.constructor === MessageEvent, copy.data, copy.origin === event.origin, copy.lastEventId, copy.source, copy.ports.length]);
+      t.note('copied', [
+        copy.constructor === MessageEvent,
+        copy.data,
+        copy.origin === event.origin,
+        copy.lastEventId,
+        copy.source,
+        copy.ports.length,
+      ]);
       const attributes = [];
       for (const name in event) attributes.push(name);
       t.note('attributes', attributes.sort());
       const other = new EventTarget();
       other.addEventListener('message', (again) => {
-        t.note('dispatched again', [again === event, again.target === other, again.currentTarget === other, again.eventPhase, again.composedPath()[0] === other]);
+        t.note('dispatched again', [
+          again === event,
+          again.target === other,
+          again.currentTarget === other,
+          again.eventPhase,
+          again.composedPath()[0] === other,
+        ]);
       });
       other.dispatchEvent(event);
       t.note('then', [event.target === other, event.currentTarget, event.eventPhase]);
@@ -182,16 +221,28 @@ export const events = {
     async 'what the events are'(t) {
       const { socket } = await t.open();
       for (const type of ['message', 'close']) {
-        const seen = new Promise((resolve) => { socket.addEventListener(type, (event) => resolve(anatomy(event, socket)), { once: true }); });
+        const seen = new Promise((resolve) => {
+          socket.addEventListener(type, (event) => resolve(anatomy(event, socket)), { once: true });
+        });
         if (type === 'message') socket.send('text');
         else socket.close(3000, 'bye');
         t.note(type, await seen);
       }
       const other = t.make(t.echoUrl());
-      t.note('open', await new Promise((resolve) => { other.onopen = (event) => resolve(anatomy(event, other)); }));
+      t.note(
+        'open',
+        await new Promise((resolve) => {
+          other.onopen = (event) => resolve(anatomy(event, other));
+        }),
+      );
       const refused = t.make(t.refusedUrl());
       const end = t.next(refused, 'close');
-      t.note('error', await new Promise((resolve) => { refused.onerror = (event) => resolve(anatomy(event, refused)); }));
+      t.note(
+        'error',
+        await new Promise((resolve) => {
+          refused.onerror = (event) => resolve(anatomy(event, refused));
+        }),
+      );
       await end;
     },
 

@@ -13,8 +13,18 @@ export const handlers = {
     async 'an attribute accepts functions and objects, and becomes null for anything else'(t) {
       const socket = t.make(t.echoUrl());
       const values = {
-        'a function': () => {}, 'an object': {}, 'an array': [], null: null, undefined, 'a number': 7, 'a string': 'x',
-        true: true, 'a symbol': Symbol('x'), 'a BigInt': 7n, 'a class': class {}, 'an object with handleEvent': { handleEvent() {} },
+        'a function': () => {},
+        'an object': {},
+        'an array': [],
+        null: null,
+        undefined,
+        'a number': 7,
+        'a string': 'x',
+        true: true,
+        'a symbol': Symbol('x'),
+        'a BigInt': 7n,
+        'a class': class {},
+        'an object with handleEvent': { handleEvent() {} },
       };
       for (const name of NAMES) {
         for (const [what, value] of Object.entries(values)) {
@@ -30,9 +40,17 @@ export const handlers = {
     async 'objects that cannot be called are not called'(t) {
       const socket = t.make(t.echoUrl());
       const calls = [];
-      socket.onmessage = { handleEvent() { calls.push('handleEvent of a handler'); } };
+      socket.onmessage = {
+        handleEvent() {
+          calls.push('handleEvent of a handler');
+        },
+      };
       fire(socket, 'message');
-      socket.addEventListener('message', { handleEvent() { calls.push('handleEvent of a listener'); } });
+      socket.addEventListener('message', {
+        handleEvent() {
+          calls.push('handleEvent of a listener');
+        },
+      });
       fire(socket, 'message');
       t.note('calls', calls);
     },
@@ -41,7 +59,14 @@ export const handlers = {
       const socket = t.make(t.echoUrl());
       for (const name of NAMES) {
         socket[name] = function handler(...given) {
-          t.note(name, [this === socket, given.length, given[0].type, given[0].target === socket, given[0].currentTarget === socket, given[0].eventPhase]);
+          t.note(name, [
+            this === socket,
+            given.length,
+            given[0].type,
+            given[0].target === socket,
+            given[0].currentTarget === socket,
+            given[0].eventPhase,
+          ]);
         };
         fire(socket, name.slice(2));
         socket[name] = null;
@@ -52,7 +77,10 @@ export const handlers = {
       const { socket } = await t.open();
       const heard = [];
       const message = new Promise((resolve) => {
-        socket.onmessage = () => { heard.push('onmessage'); resolve(); };
+        socket.onmessage = () => {
+          heard.push('onmessage');
+          resolve();
+        };
       });
       // Bypasses the class's own method.
       EventTarget.prototype.addEventListener.call(socket, 'message', () => heard.push('listener'));
@@ -90,7 +118,9 @@ export const handlers = {
     async 'a handler and a listener can be the same function'(t) {
       const socket = t.make(t.echoUrl());
       let calls = 0;
-      const both = () => { calls += 1; };
+      const both = () => {
+        calls += 1;
+      };
       socket.onmessage = both;
       socket.addEventListener('message', both);
       socket.addEventListener('message', both);
@@ -115,15 +145,22 @@ export const handlers = {
     async 'a handler that is changed while an event is dispatched'(t) {
       const socket = t.make(t.echoUrl());
       const calls = [];
-      socket.addEventListener('message', () => {
-        calls.push('listener');
-        socket.onmessage = () => calls.push('new');
-      }, { once: true });
+      socket.addEventListener(
+        'message',
+        () => {
+          calls.push('listener');
+          socket.onmessage = () => calls.push('new');
+        },
+        { once: true },
+      );
       socket.onmessage = () => calls.push('old');
       fire(socket, 'message');
       fire(socket, 'message');
       t.note('replaced', calls.splice(0));
-      socket.onmessage = () => { calls.push('once'); socket.onmessage = null; };
+      socket.onmessage = () => {
+        calls.push('once');
+        socket.onmessage = null;
+      };
       fire(socket, 'message');
       fire(socket, 'message');
       t.note('removes itself', calls.splice(0));
@@ -134,7 +171,11 @@ export const handlers = {
       const calls = [];
       const controller = new AbortController();
       const removed = () => calls.push('removed');
-      const object = { handleEvent(event) { calls.push(`handleEvent ${this === object} ${event.type}`); } };
+      const object = {
+        handleEvent(event) {
+          calls.push(`handleEvent ${this === object} ${event.type}`);
+        },
+      };
       socket.addEventListener('message', () => calls.push('bubble'));
       socket.addEventListener('message', () => calls.push('capture'), true);
       socket.addEventListener('message', () => calls.push('once'), { once: true });
@@ -154,7 +195,10 @@ export const handlers = {
     async 'a listener can stop the others'(t) {
       const socket = t.make(t.echoUrl());
       const calls = [];
-      socket.addEventListener('message', (event) => { calls.push('first'); event.stopImmediatePropagation(); });
+      socket.addEventListener('message', (event) => {
+        calls.push('first');
+        event.stopImmediatePropagation();
+      });
       socket.onmessage = () => calls.push('handler');
       fire(socket, 'message');
       t.note('calls', calls);
@@ -163,8 +207,14 @@ export const handlers = {
     async 'a handler that throws is reported, and the others are called'(t) {
       const { socket } = await t.open();
       const calls = [];
-      socket.onmessage = () => { throw new Error('thrown by the handler'); };
-      socket.addEventListener('message', { handleEvent() { throw new Error('thrown by a listener'); } });
+      socket.onmessage = () => {
+        throw new Error('thrown by the handler');
+      };
+      socket.addEventListener('message', {
+        handleEvent() {
+          throw new Error('thrown by a listener');
+        },
+      });
       socket.addEventListener('message', () => calls.push('called'));
       const received = t.messages(socket, 2);
       socket.send('1');

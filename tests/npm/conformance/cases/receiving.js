@@ -14,10 +14,28 @@ export const receiving = {
       };
       t.note('at first', socket.binaryType);
       for (const value of [
-        'arraybuffer', 'Blob', 'ARRAYBUFFER', 'blob', '', 'text', null, undefined, 7, {}, ['arraybuffer'], { toString: () => 'blob' },
-      ]) t.attempt(`${typeof value} ${JSON.stringify(value)} ${value}`, () => look(value));
+        'arraybuffer',
+        'Blob',
+        'ARRAYBUFFER',
+        'blob',
+        '',
+        'text',
+        null,
+        undefined,
+        7,
+        {},
+        ['arraybuffer'],
+        { toString: () => 'blob' },
+      ])
+        t.attempt(`${typeof value} ${JSON.stringify(value)} ${value}`, () => look(value));
       t.attempt('a symbol', () => look(Symbol('blob')));
-      t.attempt('an object that throws', () => look({ toString() { throw new RangeError('mine'); } }));
+      t.attempt('an object that throws', () =>
+        look({
+          toString() {
+            throw new RangeError('mine');
+          },
+        }),
+      );
       t.note('at last', socket.binaryType);
     },
 
@@ -53,17 +71,28 @@ export const receiving = {
     },
 
     async 'binaryType applies when a message is delivered'(t) {
-      for (const [first, second] of [['blob', 'arraybuffer'], ['arraybuffer', 'blob']]) {
+      for (const [first, second] of [
+        ['blob', 'arraybuffer'],
+        ['arraybuffer', 'blob'],
+      ]) {
         const socket = t.make(t.rawUrl({ frames: TWO_AND_TEXT }));
         socket.binaryType = first;
-        socket.addEventListener('message', () => { socket.binaryType = second; }, { once: true });
+        socket.addEventListener(
+          'message',
+          () => {
+            socket.binaryType = second;
+          },
+          { once: true },
+        );
         t.note(`${first}, then ${second}`, await t.messages(socket, 3));
       }
     },
 
     async 'binaryType set in the open handler applies to messages already received'(t) {
       const socket = t.make(t.rawUrl({ frames: TWO_AND_TEXT }));
-      socket.onopen = () => { socket.binaryType = 'arraybuffer'; };
+      socket.onopen = () => {
+        socket.binaryType = 'arraybuffer';
+      };
       t.note('received', await t.messages(socket, 3));
     },
 
@@ -72,9 +101,14 @@ export const receiving = {
       await t.next(socket, 'open');
       const received = t.messages(socket, 20);
       for (let index = 0; index < 20; index += 1) socket.send(index % 2 === 0 ? new Uint8Array([index]) : `${index}`);
-      socket.addEventListener('message', () => { socket.binaryType = socket.binaryType === 'blob' ? 'arraybuffer' : 'blob'; });
+      socket.addEventListener('message', () => {
+        socket.binaryType = socket.binaryType === 'blob' ? 'arraybuffer' : 'blob';
+      });
       const kinds = await received;
-      t.note('numbers', kinds.map((text) => Number(/\d+/.exec(text)[0])));
+      t.note(
+        'numbers',
+        kinds.map((text) => Number(/\d+/.exec(text)[0])),
+      );
     },
 
     async 'empty messages are messages'(t) {
@@ -103,7 +137,10 @@ export const receiving = {
     async 'texts are not trimmed'(t) {
       const socket = t.make(t.rawUrl({ frames: '8104efbbbf61' + '8103610062' + '81040d0a2009' }));
       const received = await t.messages(socket, 3);
-      t.note('received', received.map((text) => [...text].map((sign) => sign.codePointAt(0))));
+      t.note(
+        'received',
+        received.map((text) => [...text].map((sign) => sign.codePointAt(0))),
+      );
     },
 
     async 'a socket without a message handler loses nothing that comes later'(t) {

@@ -32,7 +32,17 @@ function detached() {
 }
 
 const VIEWS = [
-  Int8Array, Uint8Array, Uint8ClampedArray, Int16Array, Uint16Array, Int32Array, Uint32Array, Float32Array, Float64Array, BigInt64Array, BigUint64Array,
+  Int8Array,
+  Uint8Array,
+  Uint8ClampedArray,
+  Int16Array,
+  Uint16Array,
+  Int32Array,
+  Uint32Array,
+  Float32Array,
+  Float64Array,
+  BigInt64Array,
+  BigUint64Array,
 ];
 
 export const sending = {
@@ -41,8 +51,15 @@ export const sending = {
     async 'text of every kind arrives as it is'(t) {
       const { socket } = await t.open();
       const texts = {
-        empty: '', ASCII: 'text', 'of 2, 3 and 4 bytes': 'é€\u{1F600}', 'a lone high surrogate': 'a\ud800b', 'a lone low surrogate': 'a\udc00b',
-        'surrogates in the wrong order': '\udc00\ud800', 'NUL': 'a\0b', 'a byte order mark': '\ufefftext', 'line ends': '\r\n\u2028',
+        empty: '',
+        ASCII: 'text',
+        'of 2, 3 and 4 bytes': 'é€\u{1F600}',
+        'a lone high surrogate': 'a\ud800b',
+        'a lone low surrogate': 'a\udc00b',
+        'surrogates in the wrong order': '\udc00\ud800',
+        NUL: 'a\0b',
+        'a byte order mark': '\ufefftext',
+        'line ends': '\r\n\u2028',
       };
       for (const [what, text] of Object.entries(texts)) t.note(what, await echoed(t, socket, text));
     },
@@ -50,10 +67,21 @@ export const sending = {
     async 'messages that are not strings are converted'(t) {
       const { socket } = await t.open();
       const values = {
-        null: null, undefined, true: true, 'a number': 12.5, NaN, 'a BigInt': 7n, 'an array': [1, [2, 3]], 'an object': {},
-        'an object with toString': { toString: () => 'mine' }, 'an object with a primitive': { [Symbol.toPrimitive]: (hint) => hint },
-        'a date': new Date(NaN), 'a function': Object.assign(() => {}, { toString: () => 'a function' }), 'a string object': new String('x'),
-        'a URL': new URL('ws://x/'), 'an element': 'document' in globalThis ? Object.prototype.toString.call(document.createElement('p')) : '',
+        null: null,
+        undefined,
+        true: true,
+        'a number': 12.5,
+        NaN,
+        'a BigInt': 7n,
+        'an array': [1, [2, 3]],
+        'an object': {},
+        'an object with toString': { toString: () => 'mine' },
+        'an object with a primitive': { [Symbol.toPrimitive]: (hint) => hint },
+        'a date': new Date(NaN),
+        'a function': Object.assign(() => {}, { toString: () => 'a function' }),
+        'a string object': new String('x'),
+        'a URL': new URL('ws://x/'),
+        'an element': 'document' in globalThis ? Object.prototype.toString.call(document.createElement('p')) : '',
       };
       for (const [what, value] of Object.entries(values)) t.note(what, await echoed(t, socket, value));
     },
@@ -63,7 +91,13 @@ export const sending = {
       const { proxy, revoke } = Proxy.revocable({}, {});
       revoke();
       const values = {
-        'a symbol': Symbol('x'), 'an object without a string': Object.create(null), 'an object that throws': { toString() { throw new RangeError('mine'); } },
+        'a symbol': Symbol('x'),
+        'an object without a string': Object.create(null),
+        'an object that throws': {
+          toString() {
+            throw new RangeError('mine');
+          },
+        },
         'a revoked proxy': proxy,
       };
       for (const [what, value] of Object.entries(values)) t.note(what, await echoed(t, socket, value));
@@ -73,15 +107,25 @@ export const sending = {
 
     async 'texts short and long count as their bytes in UTF-8'(t) {
       const { socket } = await t.open();
-      const ends = { ASCII: '', 'two bytes': 'é', 'three bytes': '€', 'four bytes': '𝄞', 'half a pair': '\ud834', 'the other half': '\udd1e' };
+      const ends = {
+        ASCII: '',
+        'two bytes': 'é',
+        'three bytes': '€',
+        'four bytes': '𝄞',
+        'half a pair': '\ud834',
+        'the other half': '\udd1e',
+      };
       for (const length of [0, 1, 63, 64, 65, 200, 70_000]) {
         for (const [what, end] of Object.entries(ends)) {
           const rest = 'x'.repeat(length);
-          t.note(`${length} units and ${what}`, [`${rest}${end}`, `${end}${rest}`, `${rest}${end}x${end}`].map((text) => {
-            const before = socket.bufferedAmount;
-            socket.send(text);
-            return socket.bufferedAmount - before;
-          }));
+          t.note(
+            `${length} units and ${what}`,
+            [`${rest}${end}`, `${end}${rest}`, `${rest}${end}x${end}`].map((text) => {
+              const before = socket.bufferedAmount;
+              socket.send(text);
+              return socket.bufferedAmount - before;
+            }),
+          );
         }
       }
     },
@@ -127,9 +171,14 @@ export const sending = {
     async 'objects that only look like what can be sent are converted to text'(t) {
       const { socket } = await t.open();
       t.note('a buffer by its tag', await echoed(t, socket, { [Symbol.toStringTag]: 'ArrayBuffer', byteLength: 2 }));
-      t.note('a blob by its prototype', await echoed(t, socket, Object.create(Blob.prototype, { [Symbol.toPrimitive]: { value: () => 'no blob' } })));
+      t.note(
+        'a blob by its prototype',
+        await echoed(t, socket, Object.create(Blob.prototype, { [Symbol.toPrimitive]: { value: () => 'no blob' } })),
+      );
       t.note('a buffer by its prototype', await echoed(t, socket, Object.create(ArrayBuffer.prototype)));
-      const proxy = new Proxy(new Uint8Array(2), { get: (_, name) => (name === Symbol.toPrimitive ? () => 'a proxy' : undefined) });
+      const proxy = new Proxy(new Uint8Array(2), {
+        get: (_, name) => (name === Symbol.toPrimitive ? () => 'a proxy' : undefined),
+      });
       t.note('a proxy of a view', await echoed(t, socket, proxy));
     },
 
@@ -146,10 +195,38 @@ export const sending = {
 
     async 'subclasses of what can be sent, with properties that lie'(t) {
       const { socket } = await t.open();
-      class Buffer extends ArrayBuffer { get byteLength() { return 99; } slice() { throw new RangeError('not this one'); } }
-      class View extends Uint8Array { get byteLength() { return 99; } get byteOffset() { return 7; } get buffer() { return new ArrayBuffer(0); } }
-      class Data extends DataView { get byteLength() { return 99; } get byteOffset() { return 7; } }
-      class File extends Blob { get size() { return 99; } }
+      class Buffer extends ArrayBuffer {
+        get byteLength() {
+          return 99;
+        }
+        slice() {
+          throw new RangeError('not this one');
+        }
+      }
+      class View extends Uint8Array {
+        get byteLength() {
+          return 99;
+        }
+        get byteOffset() {
+          return 7;
+        }
+        get buffer() {
+          return new ArrayBuffer(0);
+        }
+      }
+      class Data extends DataView {
+        get byteLength() {
+          return 99;
+        }
+        get byteOffset() {
+          return 7;
+        }
+      }
+      class File extends Blob {
+        get size() {
+          return 99;
+        }
+      }
       const buffer = new Buffer(3);
       t.note('a buffer', await echoed(t, socket, buffer));
       t.note('a view', await echoed(t, socket, new View([1, 2, 3])));
@@ -200,9 +277,13 @@ export const sending = {
     async 'many messages keep their order'(t) {
       const { socket } = await t.open();
       const received = t.messages(socket, 500);
-      for (let index = 0; index < 500; index += 1) socket.send(index % 3 === 0 ? new Uint8Array([index % 256]) : String(index));
+      for (let index = 0; index < 500; index += 1)
+        socket.send(index % 3 === 0 ? new Uint8Array([index % 256]) : String(index));
       const all = await received;
-      t.note('all in order', all.every((message, index) => message === (index % 3 === 0 ? `ArrayBuffer [${index % 256}]` : String(index))));
+      t.note(
+        'all in order',
+        all.every((message, index) => message === (index % 3 === 0 ? `ArrayBuffer [${index % 256}]` : String(index))),
+      );
     },
 
     async 'while connecting it throws'(t) {
@@ -211,7 +292,13 @@ export const sending = {
       t.attempt('binary', () => socket.send(new Uint8Array(2)));
       t.attempt('nothing', () => socket.send());
       t.attempt('a symbol', () => socket.send(Symbol('x')));
-      t.attempt('an object that throws', () => socket.send({ toString() { throw new RangeError('mine'); } }));
+      t.attempt('an object that throws', () =>
+        socket.send({
+          toString() {
+            throw new RangeError('mine');
+          },
+        }),
+      );
       t.note('bufferedAmount', socket.bufferedAmount);
       t.note('readyState', socket.readyState);
     },
@@ -233,7 +320,8 @@ export const sending = {
       t.attempt('closing', () => socket.send('é'));
       t.note('bufferedAmount when closing', socket.bufferedAmount);
       await end;
-      for (const value of ['€', new Uint8Array(5), new Uint16Array(3).subarray(1), new Blob(['blob']), '\ud800', 12]) socket.send(value);
+      for (const value of ['€', new Uint8Array(5), new Uint16Array(3).subarray(1), new Blob(['blob']), '\ud800', 12])
+        socket.send(value);
       t.note('bufferedAmount when closed', socket.bufferedAmount);
       t.attempt('a symbol', () => socket.send(Symbol('x')));
       t.attempt('nothing', () => socket.send());
@@ -259,7 +347,15 @@ export const sending = {
     async 'bufferedAmount grows in bytes, and is 0 when all has gone'(t) {
       const { socket } = await t.open();
       const amounts = [socket.bufferedAmount];
-      for (const value of ['', 'text', 'é€\u{1F600}', '\ud800', new ArrayBuffer(3), new Uint16Array(2), new DataView(new ArrayBuffer(8), 2, 4)]) {
+      for (const value of [
+        '',
+        'text',
+        'é€\u{1F600}',
+        '\ud800',
+        new ArrayBuffer(3),
+        new Uint16Array(2),
+        new DataView(new ArrayBuffer(8), 2, 4),
+      ]) {
         socket.send(value);
         amounts.push(socket.bufferedAmount);
       }

@@ -61,15 +61,25 @@ export const shape = {
 
     async 'constants are on the class and on the prototype, and cannot be changed'(t) {
       for (const name of CONSTANTS) {
-        for (const [where, holder] of [['class', t.Socket], ['prototype', t.Socket.prototype]]) {
+        for (const [where, holder] of [
+          ['class', t.Socket],
+          ['prototype', t.Socket.prototype],
+        ]) {
           t.note(`${name} of the ${where}`, `${holder[name]} ${kind(holder, name)}`);
         }
-        t.attempt(`assigning ${name}`, () => { t.Socket[name] = 7; });
+        t.attempt(`assigning ${name}`, () => {
+          t.Socket[name] = 7;
+        });
         t.attempt(`deleting ${name}`, () => delete t.Socket.prototype[name]);
       }
       const socket = t.make(t.echoUrl());
-      t.note('of an object', CONSTANTS.map((name) => socket[name]));
-      t.attempt('assigning one of an object', () => { socket.OPEN = 7; });
+      t.note(
+        'of an object',
+        CONSTANTS.map((name) => socket[name]),
+      );
+      t.attempt('assigning one of an object', () => {
+        socket.OPEN = 7;
+      });
     },
 
     async 'attributes are accessors of the prototype, methods are its properties'(t) {
@@ -84,12 +94,20 @@ export const shape = {
       t.note('symbols', Object.getOwnPropertySymbols(socket).length);
       const names = new Set();
       for (const name in socket) names.add(name);
-      t.note('enumerated', [...CONSTANTS, ...READ_ONLY, ...HANDLERS, ...METHODS, 'binaryType', 'addEventListener', 'constructor'].filter((name) => names.has(name)));
+      t.note(
+        'enumerated',
+        [...CONSTANTS, ...READ_ONLY, ...HANDLERS, ...METHODS, 'binaryType', 'addEventListener', 'constructor'].filter(
+          (name) => names.has(name),
+        ),
+      );
     },
 
     async 'read-only attributes cannot be assigned'(t) {
       const socket = t.make(t.echoUrl());
-      for (const name of READ_ONLY) t.attempt(name, () => { socket[name] = 'x'; });
+      for (const name of READ_ONLY)
+        t.attempt(name, () => {
+          socket[name] = 'x';
+        });
     },
 
     async 'accessors and methods refuse an object of another class'(t) {
@@ -108,7 +126,9 @@ export const shape = {
       const calls = [];
       class Extended extends t.Socket {
         #mine = 'private';
-        get mine() { return this.#mine; }
+        get mine() {
+          return this.#mine;
+        }
         send(data) {
           calls.push(`send ${data}`);
           super.send(data);

@@ -38,7 +38,12 @@ export function conformance(browserName, launch) {
     for (const group of [...groups, differences]) {
       describe(group.title, () => {
         let results;
-        before(async () => { results = await world.run(group); }, { timeout: 4 * TEST_TIMEOUT });
+        before(
+          async () => {
+            results = await world.run(group);
+          },
+          { timeout: 4 * TEST_TIMEOUT },
+        );
 
         for (const [name, one] of Object.entries(group.cases)) {
           test(name, () => {
@@ -104,9 +109,15 @@ async function openWorld(launch) {
     const run = async (group) => {
       connect = group.connect ?? ANYWHERE;
       const query = new URLSearchParams({
-        group: group.title, ws: serverAddress('ws'), http: serverAddress('http'), raw: raw.address, silent: silent.address,
+        group: group.title,
+        ws: serverAddress('ws'),
+        http: serverAddress('http'),
+        raw: raw.address,
+        silent: silent.address,
       });
-      const outcome = JSON.parse(await browser.read(`${pages.origin}/conformance/page.html?${query}`, 2 * TEST_TIMEOUT));
+      const outcome = JSON.parse(
+        await browser.read(`${pages.origin}/conformance/page.html?${query}`, 2 * TEST_TIMEOUT),
+      );
       assert.equal(outcome.failure, undefined, `the page failed: ${outcome.failure}`);
       return outcome.results;
     };

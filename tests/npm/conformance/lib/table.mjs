@@ -5,7 +5,8 @@ import { differences } from '../differences.js';
 import { exceptions } from '../exceptions.js';
 import { AS_WEBSOCKET } from '../settings.js';
 
-export const BEGIN = '<!-- generated from tests/npm/conformance: `UPDATE=1 node --test tests/npm/conformance/document.test.mjs` -->';
+export const BEGIN =
+  '<!-- generated from tests/npm/conformance: `UPDATE=1 node --test tests/npm/conformance/document.test.mjs` -->';
 export const END = '<!-- end of the generated part -->';
 
 const BROWSERS = ['Chromium', 'Firefox'];
@@ -23,8 +24,14 @@ export function generated() {
     '',
     `${count()} cases; "same" means that both behave alike.`,
     ...groups.flatMap(({ title, cases }) => [
-      '', `#### ${title}`, '', `| case | ${BROWSERS.join(' | ')} |`, `|---${'|---'.repeat(BROWSERS.length)}|`,
-      ...Object.keys(cases).map((name) => `| ${escaped(name)} | ${BROWSERS.map((browser) => verdict(name, browser)).join(' | ')} |`),
+      '',
+      `#### ${title}`,
+      '',
+      `| case | ${BROWSERS.join(' | ')} |`,
+      `|---${'|---'.repeat(BROWSERS.length)}|`,
+      ...Object.keys(cases).map(
+        (name) => `| ${escaped(name)} | ${BROWSERS.map((browser) => verdict(name, browser)).join(' | ')} |`,
+      ),
     ]),
     '',
     '### The exceptions',
@@ -44,7 +51,9 @@ function count() {
 }
 
 function verdict(name, browser) {
-  const numbers = exceptions.flatMap((one, index) => (one.case === name && one.browsers.includes(browser) ? [index + 1] : []));
+  const numbers = exceptions.flatMap((one, index) =>
+    one.case === name && one.browsers.includes(browser) ? [index + 1] : [],
+  );
   return numbers.length === 0 ? 'same' : `exception ${numbers.join(', ')}`;
 }
 

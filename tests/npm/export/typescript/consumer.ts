@@ -1,12 +1,19 @@
 // Compiled, not run: what the declarations of exported classes allow, and what they do not.
 
 import init, { HelloSocket } from './typed-hello/typed_hello.js';
-import type { ClientMessage, InvalidName, Received, Sent, ServerMessage, SocketOptions } from './typed-hello/typed_hello.js';
+import type {
+  ClientMessage,
+  InvalidName,
+  Received,
+  Sent,
+  ServerMessage,
+  SocketOptions,
+} from './typed-hello/typed_hello.js';
 import { ShapesSocket } from './messages/export_messages.js';
 import type { PackedShapesSocket, Shape } from './messages/export_messages.js';
 
 /** Compiles only where both types are the same. */
-type Same<One, Other> = (<T>() => T extends One ? 1 : 2) extends (<T>() => T extends Other ? 1 : 2) ? true : false;
+type Same<One, Other> = (<T>() => T extends One ? 1 : 2) extends <T>() => T extends Other ? 1 : 2 ? true : false;
 const same = <_Holds extends true>(): void => {};
 
 await init();
@@ -79,24 +86,42 @@ for await (const answer of socket) show(answer);
 
 const other = new HelloSocket();
 other.addEventListener('message', ({ data }) => show(data));
-other.addEventListener('message', (event) => {
-  // @ts-expect-error an answer that there is not
-  void (event.data.type === 'goodbye');
-}, { once: true });
+other.addEventListener(
+  'message',
+  (event) => {
+    // @ts-expect-error an answer that there is not
+    void (event.data.type === 'goodbye');
+  },
+  { once: true },
+);
 other.addEventListener('statechange', ({ state, delay }) => {
   if (state === 'waiting' && delay !== null) delay.toFixed();
   // @ts-expect-error a state that there is not
   void (state === 'lost');
 });
-other.addEventListener('open', ({ reconnected, attempt }) => { if (reconnected) attempt.toFixed(); });
-other.addEventListener('close', ({ code, reason, wasClean, willReconnect, cause, explanation, unconfirmedMessages }) => {
-  void [code.toFixed(), reason.trim(), wasClean === willReconnect, cause === 'heartbeat-timeout', explanation.trim(), unconfirmedMessages.toFixed()];
+other.addEventListener('open', ({ reconnected, attempt }) => {
+  if (reconnected) attempt.toFixed();
 });
+other.addEventListener(
+  'close',
+  ({ code, reason, wasClean, willReconnect, cause, explanation, unconfirmedMessages }) => {
+    void [
+      code.toFixed(),
+      reason.trim(),
+      wasClean === willReconnect,
+      cause === 'heartbeat-timeout',
+      explanation.trim(),
+      unconfirmedMessages.toFixed(),
+    ];
+  },
+);
 other.addEventListener('dropped', ({ messages, reason }) => {
   for (const message of messages) if (message.type === 'hello') message.name.trim();
   void (reason === 'expired');
 });
-other.addEventListener('invalid', ({ error, detail, excerpt }) => { void [error.message, detail?.trim(), excerpt?.trim()]; });
+other.addEventListener('invalid', ({ error, detail, excerpt }) => {
+  void [error.message, detail?.trim(), excerpt?.trim()];
+});
 // @ts-expect-error an event that there is not
 other.addEventListener('messages', () => {});
 

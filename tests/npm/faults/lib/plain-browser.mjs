@@ -24,10 +24,19 @@ async function start(flags) {
   const child = spawn(
     required('CHROMIUM'),
     // Without a window of its own: it would still be opening when the tests connect.
-    ['--headless', ...FLAGS, '--no-startup-window', `--user-data-dir=${profile}`, '--remote-debugging-port=0', ...flags],
+    [
+      '--headless',
+      ...FLAGS,
+      '--no-startup-window',
+      `--user-data-dir=${profile}`,
+      '--remote-debugging-port=0',
+      ...flags,
+    ],
     { stdio: ['ignore', 'ignore', 'pipe'] },
   );
-  const ended = new Promise((resolve) => { child.once('exit', resolve); });
+  const ended = new Promise((resolve) => {
+    child.once('exit', resolve);
+  });
   const close = async () => {
     child.kill('SIGKILL');
     await ended;

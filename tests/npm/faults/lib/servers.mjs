@@ -20,20 +20,30 @@ export async function startServer(program, options) {
     stdio: ['ignore', 'ignore', 'pipe'],
     env: { ...process.env, TEST_SERVER_ALLOW_ORIGIN: '', TEST_SERVER_DEMO_CONTROL: '' },
   });
-  const ended = new Promise((resolve) => { child.once('exit', resolve); });
+  const ended = new Promise((resolve) => {
+    child.once('exit', resolve);
+  });
   let output = '';
   child.stderr.setEncoding('utf8');
-  const said = (pattern) => within(new Promise((resolve, reject) => {
-    const look = () => {
-      const found = pattern.exec(output);
-      if (found) resolve(found);
-    };
-    child.stderr.on('data', look);
-    child.once('exit', (code) => reject(new Error(`${program} ended with ${code}: ${output}`)));
-    look();
-  }), `${program}: ${pattern}`);
-  child.stderr.on('data', (text) => { output += text; });
-  child.once('error', (error) => { output += error; });
+  const said = (pattern) =>
+    within(
+      new Promise((resolve, reject) => {
+        const look = () => {
+          const found = pattern.exec(output);
+          if (found) resolve(found);
+        };
+        child.stderr.on('data', look);
+        child.once('exit', (code) => reject(new Error(`${program} ended with ${code}: ${output}`)));
+        look();
+      }),
+      `${program}: ${pattern}`,
+    );
+  child.stderr.on('data', (text) => {
+    output += text;
+  });
+  child.once('error', (error) => {
+    output += error;
+  });
   const stop = async () => {
     child.kill('SIGTERM');
     await within(ended, `the end of ${program}`);
@@ -80,9 +90,8 @@ export class Faults {
     const { listen } = await this.#ask('POST', '/proxies', { name, upstream: `127.0.0.1:${port}` });
     return {
       ws: `ws://${listen}`,
-      toxic: (type, attributes = {}, stream = 'downstream') => (
-        this.#ask('POST', `/proxies/${name}/toxics`, { type, attributes, stream })
-      ),
+      toxic: (type, attributes = {}, stream = 'downstream') =>
+        this.#ask('POST', `/proxies/${name}/toxics`, { type, attributes, stream }),
       cure: () => this.#ask('DELETE', `/proxies/${name}/toxics`),
     };
   }

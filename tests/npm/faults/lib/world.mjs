@@ -88,7 +88,9 @@ export async function eventually(what, find, patience = PATIENCE) {
 }
 
 export function pause(millis) {
-  return new Promise((resolve) => { setTimeout(resolve, millis); });
+  return new Promise((resolve) => {
+    setTimeout(resolve, millis);
+  });
 }
 
 /** A tab with the page of these tests. */
@@ -174,7 +176,12 @@ export class Tab {
   async greet(name, who) {
     const since = Date.now();
     await this.call(name, 'send', JSON.stringify({ type: 'hello', name: who }));
-    await this.next(`the greeting of ${who}`, name, ({ data }) => data === `{"type":"greeting","text":"Hello ${who}!"}`, since);
+    await this.next(
+      `the greeting of ${who}`,
+      name,
+      ({ data }) => data === `{"type":"greeting","text":"Hello ${who}!"}`,
+      since,
+    );
   }
 
   /** Sends a text over an echoing socket, and waits until it is back. */

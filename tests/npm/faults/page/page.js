@@ -17,8 +17,22 @@ function note(name, event) {
   const { type, code, cause, willReconnect, delay, state, attempt, reason, reconnected, persisted } = event;
   const { unconfirmedMessages, diagnosis, explanation } = event;
   logs.get(name).push({
-    at: Date.now(), type, code, cause, willReconnect, delay, state, attempt, reason, reconnected, persisted,
-    unconfirmedMessages, diagnosis, explanation, dropped: event.messages?.length, ...contents(event.data),
+    at: Date.now(),
+    type,
+    code,
+    cause,
+    willReconnect,
+    delay,
+    state,
+    attempt,
+    reason,
+    reconnected,
+    persisted,
+    unconfirmedMessages,
+    diagnosis,
+    explanation,
+    dropped: event.messages?.length,
+    ...contents(event.data),
   });
 }
 
@@ -96,21 +110,29 @@ globalThis.faults = {
   /** A chain of timers, each armed when the previous one fires; logs its ticks. */
   tick(name, millis) {
     logs.set(name, []);
-    const next = () => setTimeout(() => {
-      note(name, { type: 'tick' });
-      next();
-    }, millis);
+    const next = () =>
+      setTimeout(() => {
+        note(name, { type: 'tick' });
+        next();
+      }, millis);
     next();
   },
 
   /** Opens that many of the browser's own sockets, and returns how many opened once all have opened or failed. */
   async crowd(name, url, count) {
     const opened = [];
-    const all = Array.from({ length: count }, () => new Promise((resolve) => {
-      const socket = new WebSocket(url);
-      socket.onopen = () => { opened.push(socket); resolve(); };
-      socket.onerror = () => resolve();
-    }));
+    const all = Array.from(
+      { length: count },
+      () =>
+        new Promise((resolve) => {
+          const socket = new WebSocket(url);
+          socket.onopen = () => {
+            opened.push(socket);
+            resolve();
+          };
+          socket.onerror = () => resolve();
+        }),
+    );
     await Promise.all(all);
     sockets.set(name, { close: (some) => opened.splice(0, some).forEach((socket) => socket.close()) });
     return opened.length;

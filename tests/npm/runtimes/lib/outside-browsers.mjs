@@ -25,7 +25,16 @@ const EXITS = {
 };
 
 const EXPORTS = {
-  all: ['ClosedError', 'MessageError', 'OverflowError', 'ReconnectingWebSocket', 'TypedSocket', 'TypedSocketError', 'json', 'load'],
+  all: [
+    'ClosedError',
+    'MessageError',
+    'OverflowError',
+    'ReconnectingWebSocket',
+    'TypedSocket',
+    'TypedSocketError',
+    'json',
+    'load',
+  ],
   websocket: ['ReconnectingWebSocket', 'load'],
   msgpack: ['createMsgpack', 'msgpack'],
   testing: ['FakePage', 'FakeServer', 'fakeTime', 'setChance'],
@@ -55,7 +64,9 @@ export function describeRuntime(name, { program, args = [], inject = '', canTerm
 
     const server = { ws: serverAddress('ws'), http: serverAddress(), inject };
     const run = async (script, argument, which = 'file') => {
-      const { stdout, stderr } = await runProgram(program, [...args, script, JSON.stringify(argument)], { cwd: consumers[which].project });
+      const { stdout, stderr } = await runProgram(program, [...args, script, JSON.stringify(argument)], {
+        cwd: consumers[which].project,
+      });
       // Node 20 and 22 warn that some of their features are experimental.
       assert.doesNotMatch(stderr, /error|steady/i);
       return stdout.trimEnd();
@@ -95,8 +106,14 @@ export function describeRuntime(name, { program, args = [], inject = '', canTerm
     }
 
     for (const [from, message] of [
-      ['a file that is not there', /^Error: the WebAssembly module of steady-socket could not be loaded: file:.*\/nowhere\.wasm could not be (read|fetched): /],
-      ['a relative URL', /^TypeError: ReconnectingWebSocket: option module: the URL cannot be parsed; it takes an absolute URL, or one relative to the page$/],
+      [
+        'a file that is not there',
+        /^Error: the WebAssembly module of steady-socket could not be loaded: file:.*\/nowhere\.wasm could not be (read|fetched): /,
+      ],
+      [
+        'a relative URL',
+        /^TypeError: ReconnectingWebSocket: option module: the URL cannot be parsed; it takes an absolute URL, or one relative to the page$/,
+      ],
     ]) {
       test(`does not load the module from ${from}, and says so`, async () => {
         assert.match(await run('load.mjs', { ...server, from }), message);

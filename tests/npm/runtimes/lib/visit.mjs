@@ -20,10 +20,16 @@ export async function visit(address) {
   try {
     const { page, complaints } = await openPage(browser);
     const modules = [];
-    page.context().on('request', (request) => { if (request.url().includes('.wasm')) modules.push(request.url()); });
+    page.context().on('request', (request) => {
+      if (request.url().includes('.wasm')) modules.push(request.url());
+    });
     await page.goto(`${address}?server=${encodeURIComponent(serverAddress('ws'))}`);
-    const outcome = await within(page.waitForFunction(() => globalThis.outcome).then((handle) => handle.jsonValue()), 'the end of the page')
-      .catch((error) => { throw new Error(`${error.message}; it said: ${complaints.join('; ')}`, { cause: error }); });
+    const outcome = await within(
+      page.waitForFunction(() => globalThis.outcome).then((handle) => handle.jsonValue()),
+      'the end of the page',
+    ).catch((error) => {
+      throw new Error(`${error.message}; it said: ${complaints.join('; ')}`, { cause: error });
+    });
     assert.deepEqual(outcome, { inPage: GREETINGS, inWorker: GREETINGS, inSharedWorker: GREETINGS });
     assert.deepEqual(complaints, []);
     return modules;

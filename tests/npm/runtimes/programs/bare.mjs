@@ -9,12 +9,21 @@ const { missing, entries, use = false } = JSON.parse(process.argv[2]);
 for (const name of missing) delete globalThis[name];
 
 const imported = [];
-for (const entry of entries) imported.push(await import(entry).then(() => 'imported', ({ name, message }) => `${name}: ${message}`));
+for (const entry of entries)
+  imported.push(
+    await import(entry).then(
+      () => 'imported',
+      ({ name, message }) => `${name}: ${message}`,
+    ),
+  );
 
 const outcome = { imported };
 if (use) {
   const { ReconnectingWebSocket, load } = await import(entries[0]);
-  outcome.load = await load().then(() => 'loaded', ({ message }) => message);
+  outcome.load = await load().then(
+    () => 'loaded',
+    ({ message }) => message,
+  );
   try {
     const options = missing.includes('WebSocket') ? {} : { WebSocket };
     const socket = new ReconnectingWebSocket('ws://127.0.0.1:1', [], { ...options, reconnect: false });

@@ -9,25 +9,32 @@ const id = crypto.randomUUID();
 const options = inject ? { WebSocket: (await import('ws')).WebSocket } : {};
 const make = (more, url = `${ws}/?id=${id}${query}`) => {
   const socket = new ReconnectingWebSocket(url, [], { ...options, ...more });
-  for (const type of ['open', 'close']) socket.addEventListener(type, ({ code }) => console.log(code === undefined ? type : `${type} ${code}`));
+  for (const type of ['open', 'close'])
+    socket.addEventListener(type, ({ code }) => console.log(code === undefined ? type : `${type} ${code}`));
   return socket;
 };
 const cut = async (query) => {
-  for (let connections = 0; connections === 0;) {
+  for (let connections = 0; connections === 0; ) {
     ({ connections } = await (await fetch(`${http}/control/cut?id=${id}${query}`, { method: 'POST' })).json());
   }
 };
 
-await ({
+await {
   async 'nothing but the import'() {},
-  async 'loads the module'() { await load(); },
-  async 'never starts'() { make({ startClosed: true }); },
+  async 'loads the module'() {
+    await load();
+  },
+  async 'never starts'() {
+    make({ startClosed: true });
+  },
   async 'waits for the first attempt'() {
     const socket = make();
     socket.onopen = () => socket.close();
   },
   async 'is open until the server says goodbye'() {
-    make().onopen = () => { cut('&code=1000'); };
+    make().onopen = () => {
+      cut('&code=1000');
+    };
   },
   async 'waits for the next attempt'() {
     const socket = make({ firstDelayMax: 300, minDelay: 300 });
@@ -37,11 +44,17 @@ await ({
     });
   },
   async 'gives up'() {
-    make({ maxRetries: 0 }).onopen = () => { cut(''); };
+    make({ maxRetries: 0 }).onopen = () => {
+      cut('');
+    };
   },
   // Node 22's WebSocket then fires an error, but no close: with the timeout alone this would take an hour.
-  async 'finds nobody at its address'() { make({ maxRetries: 0, connectTimeout: 3_600_000 }, 'ws://127.0.0.1:1/'); },
-  async 'is closed before it is open'() { make().close(); },
+  async 'finds nobody at its address'() {
+    make({ maxRetries: 0, connectTimeout: 3_600_000 }, 'ws://127.0.0.1:1/');
+  },
+  async 'is closed before it is open'() {
+    make().close();
+  },
   async 'is closed while it connects'() {
     const socket = make({
       WebSocket: class extends (options.WebSocket ?? WebSocket) {
@@ -60,4 +73,4 @@ await ({
   async 'exits with a code of its own'() {
     make().onopen = () => process.exit(3);
   },
-})[what]();
+}[what]();

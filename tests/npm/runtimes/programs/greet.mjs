@@ -13,7 +13,10 @@ const options = inject === 'as an option' ? { WebSocket: injected } : {};
 
 const id = crypto.randomUUID();
 const socket = new ReconnectingWebSocket(`${ws}/?id=${id}`, [], { ...options, firstDelayMax: 0 });
-const next = (type) => new Promise((resolve) => { socket.addEventListener(type, resolve, { once: true }); });
+const next = (type) =>
+  new Promise((resolve) => {
+    socket.addEventListener(type, resolve, { once: true });
+  });
 const states = [socket.readyState];
 const greetings = [];
 
@@ -21,7 +24,7 @@ socket.send('Ada');
 greetings.push((await next('message')).data);
 states.push(socket.readyState);
 const lost = next('close');
-for (let connections = 0; connections === 0;) {
+for (let connections = 0; connections === 0; ) {
   ({ connections } = await (await fetch(`${http}/control/cut?id=${id}`, { method: 'POST' })).json());
 }
 const losses = [await lost];
@@ -40,10 +43,14 @@ for await (const { text } of typed) {
 typed.close();
 
 const { CloseEvent } = globalThis;
-console.log(JSON.stringify({
-  states,
-  greetings,
-  losses: losses.map(({ code, reason, wasClean, willReconnect }) => ({ code, reason, wasClean, willReconnect })),
-  areEvents: losses.every((event) => event instanceof Event && event.type === 'close' && event.constructor.name === 'CloseEvent'),
-  areGlobal: CloseEvent && losses.every((event) => event instanceof CloseEvent),
-}));
+console.log(
+  JSON.stringify({
+    states,
+    greetings,
+    losses: losses.map(({ code, reason, wasClean, willReconnect }) => ({ code, reason, wasClean, willReconnect })),
+    areEvents: losses.every(
+      (event) => event instanceof Event && event.type === 'close' && event.constructor.name === 'CloseEvent',
+    ),
+    areGlobal: CloseEvent && losses.every((event) => event instanceof CloseEvent),
+  }),
+);
