@@ -14,7 +14,7 @@ export class Probe {
   #who;
   #source;
   #after;
-  #tell;
+  #report;
   #failures = 0;
   /** The result that no `close` event has reported yet. */
   #found = null;
@@ -29,15 +29,15 @@ export class Probe {
    * @param who - the prefix of errors
    * @param source - the URL to request, a function that returns it, `true` for the socket's own, or nothing
    * @param after - how many attempts in a row
-   * @param tell - called with the result
+   * @param report - called with the result
    * @param wake - called when the permission is no longer denied
    */
-  constructor(who, source, after, tell, wake) {
+  constructor(who, source, after, report, wake) {
     this.#wake = wake;
     this.#who = who;
     this.#source = source;
     this.#after = after;
-    this.#tell = tell;
+    this.#report = report;
   }
 
   /**
@@ -87,7 +87,7 @@ export class Probe {
               if (status.state !== 'denied') this.#wake();
             };
           }
-          this.#tell(diagnosis);
+          this.#report(diagnosis);
         }
         return;
       } catch {
@@ -112,7 +112,7 @@ export class Probe {
     if (this.#request !== request) return;
     this.#request = null;
     this.#found = Object.freeze(found);
-    this.#tell(this.#found);
+    this.#report(this.#found);
   }
 }
 

@@ -81,8 +81,8 @@ import {
   STABLE_AFTER,
   START_CLOSED,
 } from './options.js';
+import { abandonAll, nameOf, now, readText, write } from './platform.js';
 import { Probe } from './probe.js';
-import { abandonAll, nameOf, now, readText, write } from './ring.js';
 import { FULL, TAKEN, TOO_LATE, WaitingRoom } from './waiting-room.js';
 
 /** The prefix of errors, unless the program called another class of the package. */
@@ -111,7 +111,7 @@ let source;
 const waiting = [];
 
 /** The last console message about a module that cannot be loaded. */
-let told = '';
+let lastComplaint = '';
 
 /** Why the module cannot be loaded, if retrying would not help. */
 class Hopeless extends Error {}
@@ -120,7 +120,7 @@ class Hopeless extends Error {}
 export function provideCore(given) {
   begin(given, abandonAll);
   wasLoaded = true;
-  told = '';
+  lastComplaint = '';
   // Later, when the loader has finished its work after the start. By a promise, since a test's fake timers may hold
   // back other microtasks.
   Promise.resolve().then(() => settle(({ resolve }) => resolve()));
@@ -297,7 +297,7 @@ export class ReconnectingWebSocket extends Target {
   /** Why the module last failed to load. */
   #loadError = '';
   /** The messages and bytes in the queue, as last reported. */
-  #toldQueue = [0, 0];
+  #reportedQueue = [0, 0];
   #probe;
   #onAbort = () => this.close();
   /** Receives the messages if they do not become events. */
@@ -573,10 +573,10 @@ export class ReconnectingWebSocket extends Target {
           const isHopeless = error instanceof Hopeless;
           if (isHopeless) room.end('load-failed', IN_VAIN);
           else room.lose('load-failed');
-          if (room.state === CLOSED && told !== error.message) {
-            told = error.message;
+          if (room.state === CLOSED && lastComplaint !== error.message) {
+            lastComplaint = error.message;
             // A message about a policy already contains its advice.
-            console.error(`steady-socket: ${told}${told.includes('policy') ? '' : `. ${ADVICE}`}`);
+            console.error(`steady-socket: ${lastComplaint}${lastComplaint.includes('policy') ? '' : `. ${ADVICE}`}`);
           }
         },
       )
@@ -696,8 +696,8 @@ export class ReconnectingWebSocket extends Target {
       /** The object, as long as it is kept anyway: dereferencing a weak reference takes longer. */
       owner: null,
       binaryType: this.#binaryType,
-      // The same as `asks` in `src/host.rs`.
-      asks:
+      // The same as `questions` in `src/host.rs`.
+      questions:
         (isStatic ? 0 : 1) +
         (shouldReconnect ? 2 : 0) +
         (heartbeatMessage === undefined ? 0 : 4) +
@@ -754,12 +754,12 @@ export class ReconnectingWebSocket extends Target {
         if (!socket || socket.#host !== host) return;
         try {
           if (host.takesData) socket.#receiver(message);
-          else socket.#tellMessage(message);
+          else socket.#emitMessage(message);
         } catch (error) {
           report(error);
         }
       },
-      tell: forward((socket, ...given) => dispatch(socket, plainEvent(...given))),
+      emit: forward((socket, ...given) => dispatch(socket, plainEvent(...given))),
       closed: forward((socket, ...given) => socket.#closed(...given)),
       queueChanged: forward((socket, ...queue) => socket.#queueChanged(...queue)),
       log: debug && forward((socket, line) => socket.#log(line)),
@@ -772,7 +772,7 @@ export class ReconnectingWebSocket extends Target {
    * remaining cost (0.8 µs). The event is dispatched all the same, for listeners added by `EventTarget`'s own method;
    * dispatching it to no listeners costs a tenth of that.
    */
-  #tellMessage(source) {
+  #emitMessage(source) {
     const event = messageEvent(source);
     this.#handled = event;
     if (this.#messageHandler !== null && !this.#hasMessageListeners) handle(event, this, this.#messageHandler);
@@ -833,8 +833,8 @@ export class ReconnectingWebSocket extends Target {
 
   #queueChanged(...queue) {
     const [queuedMessages, queuedBytes] = queue;
-    if (queue.join() === this.#toldQueue.join()) return;
-    this.#toldQueue = queue;
+    if (queue.join() === this.#reportedQueue.join()) return;
+    this.#reportedQueue = queue;
     dispatch(this, plainEvent('queuechange', { queuedMessages, queuedBytes }));
   }
 
@@ -897,9 +897,9 @@ export class ReconnectingWebSocket extends Target {
       socket.#receiver = receiver;
       socket.#host.takesData = true;
     };
-    inner.tellMessage = (socket, data, isRead) => {
+    inner.emitMessage = (socket, data, isRead) => {
       if (!isRead || socket.#hasMessageListeners || socket.#messageHandler !== null) {
-        socket.#tellMessage({ data, origin: '', lastEventId: '' });
+        socket.#emitMessage({ data, origin: '', lastEventId: '' });
       }
     };
     inner.send = (socket, ...given) => socket.#send(...given);
@@ -925,7 +925,7 @@ export class ReconnectingWebSocket extends Target {
   /** Rejects a receiver of another class before anything else is examined, as the platform does. */
   static #check(object) {
     checkRoom();
-    if (!(#core in object)) throw new TypeError(`${CLASS}: called on an object that is none`);
+    if (!(#core in object)) throw new TypeError(`Illegal invocation: receiver is not a ${CLASS}`);
   }
 }
 

@@ -3,6 +3,17 @@
 // follows from it is decided here as in `client/src/connection/attempt.rs`, and a test compares the waits with those of
 // the core.
 
+import {
+  RETRY,
+  STOP,
+  createCore,
+  howLost,
+  reportClosed,
+  reportDropped,
+  reportFailed,
+  reportState,
+  verdictOf,
+} from './host.js';
 import { Message } from './message.js';
 import {
   ATTEMPT,
@@ -44,21 +55,7 @@ import {
   OVERFLOW,
   RECONNECT as MAY_RECONNECT,
 } from './options.js';
-import {
-  ABNORMAL,
-  RETRY,
-  STOP,
-  chance,
-  createCore,
-  hear,
-  howLost,
-  now,
-  tellClosed,
-  tellDropped,
-  tellFailed,
-  tellState,
-  verdictOf,
-} from './ring.js';
+import { ABNORMAL, chance, now, watchPage } from './platform.js';
 
 /** What the core's `send` returns about a message. */
 export const TAKEN = 0;
@@ -96,7 +93,7 @@ const LONGEST_TIMER = 2 ** 31 - 1;
 /** As in the core: how soon an attempt follows the browser's report that the network is back, in milliseconds. */
 const ONLINE = [200, 2_000];
 
-/** The events of the page and the network, by number, as in `HINTS` of `src/ring.rs`. */
+/** The events of the page and the network, by number, as in `HINTS` of `src/platform.rs`. */
 const IS_ONLINE = 0;
 const IS_OFFLINE = 1;
 
@@ -186,9 +183,9 @@ export class WaitingRoom {
   #options;
   #queue;
   /** By reason, the dropped messages not reported yet: `{ kept, bytes, omitted }`. */
-  #untold = new Map();
+  #unreported = new Map();
   /** Pending events, and how many of them this task may still emit. */
-  #tells = [];
+  #reports = [];
   #left = TURN;
   /** Whether the end has not been reported yet. */
   #isEnding = false;
@@ -201,11 +198,11 @@ export class WaitingRoom {
   /** The attempt in progress, `{ attempt, why }`. Once the module is loaded, the core reports it. */
   #begun = null;
   /** Stops listening to the page. */
-  #unhear = () => {};
+  #unwatchPage = () => {};
   /** When the full number of attempts is available again. */
   #rested = 0;
   /** Whether a change of the queue is to be reported. */
-  #isToTell = false;
+  #isQueueReportDue = false;
   // biome-ignore lint/correctness/noUnusedPrivateClassMembers: it is kept, not read
   #owner;
 
@@ -288,9 +285,9 @@ export class WaitingRoom {
     return TAKEN;
   }
 
-  #suspend(isTold) {
-    const isLost = isTold ? this.#host.before !== null : this.state === CONNECTING;
-    this.#leave(SUSPENDED, isLost && this.#lostBy('suspended'), PAUSED, null, isTold);
+  #suspend(isReported) {
+    const isLost = isReported ? this.#host.before !== null : this.state === CONNECTING;
+    this.#leave(SUSPENDED, isLost && this.#lostBy('suspended'), PAUSED, null, isReported);
   }
 
   /**
@@ -318,10 +315,10 @@ export class WaitingRoom {
   lose(cause, wait = undefined) {
     if (this.state !== CONNECTING) return;
     const [host, options] = [this.#host, this.#options];
-    const { asks, counts } = host;
+    const { questions, counts } = host;
     const lost = this.#lostBy(cause);
     // If the core was waiting already, it has called the predicate.
-    const verdict = asks & 2 && !wait ? verdictOf(host, lost) : NaN;
+    const verdict = questions & 2 && !wait ? verdictOf(host, lost) : NaN;
     // Closed by the predicate itself.
     if (this.state !== CONNECTING) return;
     const failures = counts[ATTEMPT] - 1;
@@ -389,7 +386,7 @@ export class WaitingRoom {
     this.#until = now() + delay;
     this.#isFirm = why === SERVER_ASKS || why === LATER_BY_CODE;
     this.#sleep();
-    this.#unhear = hear((hint) => this.#hint(hint));
+    this.#unwatchPage = watchPage((hint) => this.#hint(hint));
   }
 
   #sleep() {
@@ -405,7 +402,7 @@ export class WaitingRoom {
 
   #stopWaiting() {
     clearTimeout(this.#timer);
-    this.#unhear();
+    this.#unwatchPage();
   }
 
   #hint(hint) {
@@ -418,26 +415,26 @@ export class WaitingRoom {
   }
 
   /** Enters a state without an attempt, and reports it, followed by what was `lost` with the earlier one. */
-  #leave(state, lost, why, delay = null, isTold = false) {
+  #leave(state, lost, why, delay = null, isReported = false) {
     this.#stopWaiting();
     const [host, begun] = [this.#host, this.#begun];
     const { counts } = host;
     this.#begun = null;
     this.state = state;
     const attempt = counts[ATTEMPT];
-    this.#tellSoon(() => {
+    this.#reportSoon(() => {
       if (begun && lost?.cause === 'load-failed') {
         counts[ATTEMPTS] += 1;
-        tellState(host, CONNECTING, begun.attempt, null, begun.why);
+        reportState(host, CONNECTING, begun.attempt, null, begun.why);
       }
       this.#isEnding = false;
-      if (!isTold) tellState(host, state, attempt, delay, why);
+      if (!isReported) reportState(host, state, attempt, delay, why);
       if (!lost) return;
-      if (state !== SUSPENDED) tellFailed(host);
-      this.#tellDropped('closed');
+      if (state !== SUSPENDED) reportFailed(host);
+      this.#reportDropped('closed');
       // Messages that a failed instance handed to its socket, but the server never confirmed.
       const unconfirmed = host.before?.map((count, index) => counts[MESSAGES_SENT + index] - count) ?? [0, 0];
-      tellClosed(host, lost, delay, why, ...unconfirmed);
+      reportClosed(host, lost, delay, why, ...unconfirmed);
     });
   }
 
@@ -476,12 +473,12 @@ export class WaitingRoom {
         Math.min(Math.ceil(next - now()), LONGEST_TIMER),
       );
     }
-    if (this.#isToTell) return;
-    this.#isToTell = true;
+    if (this.#isQueueReportDue) return;
+    this.#isQueueReportDue = true;
     // Behind the events that are already scheduled.
     queueMicrotask(() =>
-      this.#tellSoon(() => {
-        this.#isToTell = false;
+      this.#reportSoon(() => {
+        this.#isQueueReportDue = false;
         if (this.state >= 0) this.#host.queueChanged(queue.messages.length, queue.bytes);
       }),
     );
@@ -491,51 +488,51 @@ export class WaitingRoom {
   #drop(reason, messages) {
     if (messages.length === 0) return;
     const { counts } = this.#host;
-    if (!this.#untold.has(reason)) {
-      this.#untold.set(reason, { kept: new Queue(this.#options, LEAST_KEPT, LEAST_BYTES), bytes: 0, omitted: 0 });
-      this.#tellSoon(() => this.#tellDropped(reason));
+    if (!this.#unreported.has(reason)) {
+      this.#unreported.set(reason, { kept: new Queue(this.#options, LEAST_KEPT, LEAST_BYTES), bytes: 0, omitted: 0 });
+      this.#reportSoon(() => this.#reportDropped(reason));
     }
-    const untold = this.#untold.get(reason);
+    const unreported = this.#unreported.get(reason);
     for (const message of messages) {
       counts[DROPPED_MESSAGES] += 1;
       counts[DROPPED_BYTES] += message.bytes;
-      untold.bytes += message.bytes;
-      untold.omitted += untold.kept.push(message).length;
+      unreported.bytes += message.bytes;
+      unreported.omitted += unreported.kept.push(message).length;
     }
   }
 
   // --- Reporting
 
-  #tellDropped(reason) {
-    const untold = this.#untold.get(reason);
-    if (!untold) return;
-    this.#untold.delete(reason);
-    tellDropped(
+  #reportDropped(reason) {
+    const unreported = this.#unreported.get(reason);
+    if (!unreported) return;
+    this.#unreported.delete(reason);
+    reportDropped(
       this.#host,
       reason,
-      untold.kept.messages.map(({ content }) => content),
-      untold.bytes,
-      untold.omitted,
+      unreported.kept.messages.map(({ content }) => content),
+      unreported.bytes,
+      unreported.omitted,
     );
   }
 
   /** As the core does: after the running code, and no more per task than the page can bear. */
-  #tellSoon(tell) {
-    this.#tells.push(tell);
-    queueMicrotask(() => this.#tellAll());
+  #reportSoon(report) {
+    this.#reports.push(report);
+    queueMicrotask(() => this.#reportAll());
   }
 
-  #tellAll() {
-    while (this.#tells.length > 0 && this.#left > 0) {
+  #reportAll() {
+    while (this.#reports.length > 0 && this.#left > 0) {
       this.#left -= 1;
       // The next task starts with a full allowance, whether or not anything is left for it.
       if (this.#left === TURN / 2) {
         setTimeout(() => {
           this.#left = TURN;
-          this.#tellAll();
+          this.#reportAll();
         });
       }
-      this.#tells.shift()();
+      this.#reports.shift()();
     }
   }
 }

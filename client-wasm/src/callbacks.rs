@@ -74,7 +74,7 @@ impl Callbacks {
         let mut slots = self.slots.borrow_mut();
         let callback = match slots.get_mut(id as usize) {
             Some(Callback::Socket(listener)) => Callback::Socket(Rc::clone(listener)),
-            Some(Callback::Watch(tell)) => Callback::Watch(Rc::clone(tell)),
+            Some(Callback::Watch(notify)) => Callback::Watch(Rc::clone(notify)),
             Some(once) => once.take(),
             None => Callback::None,
         };

@@ -8,28 +8,28 @@ use steady_socket::driver::{Answer, Application, Attempt, Resolution};
 use wasm_bindgen::prelude::*;
 
 use crate::callbacks::{Callback, Callbacks, Registered};
-use crate::host::{self, Host, asks, lost};
-use crate::ring::target;
+use crate::host::{self, Host, lost, questions};
+use crate::platform::target;
 
 /// An object of the JavaScript class, as the driver sees it.
 pub(crate) struct Face {
     host: Rc<Host>,
     callbacks: Rc<Callbacks>,
-    /// The sum of the [`asks`].
-    asks: i32,
+    /// The sum of the [`questions`].
+    questions: i32,
 }
 
 impl Face {
     pub(crate) fn new(host: Rc<Host>, callbacks: Rc<Callbacks>) -> Self {
         Self {
-            asks: host::asks_of(&host),
+            questions: host::questions_of(&host),
             host,
             callbacks,
         }
     }
 
-    const fn has(&self, ask: i32) -> bool {
-        self.asks & ask != 0
+    const fn answers(&self, question: i32) -> bool {
+        self.questions & question != 0
     }
 
     fn message_of(&self, keepalive: i32) -> Option<JsValue> {
@@ -45,7 +45,7 @@ fn or_negative(millis: Option<u64>) -> f64 {
 
 impl Application<JsValue> for Face {
     fn resolve(&self, attempt: &Attempt, answer: Answer) -> Resolution {
-        if !self.has(asks::TARGET) {
+        if !self.answers(questions::TARGET) {
             return Resolution::Ready(Ok(target()));
         }
         let registered = self.callbacks.register(Callback::Search(answer));
@@ -56,7 +56,7 @@ impl Application<JsValue> for Face {
     }
 
     fn verdict(&self, loss: &Loss) -> Option<Verdict> {
-        if !self.has(asks::VERDICT) {
+        if !self.answers(questions::VERDICT) {
             return None;
         }
         // The host has checked the range; a fraction of a millisecond counts as a whole one.
@@ -116,7 +116,9 @@ impl Application<JsValue> for Face {
     fn settled(&self) {}
 
     fn ping(&self) -> Option<JsValue> {
-        self.has(asks::PING).then(|| self.message_of(0)).flatten()
+        self.answers(questions::PING)
+            .then(|| self.message_of(0))
+            .flatten()
     }
 
     fn keepalive(&self) -> Option<JsValue> {
@@ -124,11 +126,11 @@ impl Application<JsValue> for Face {
     }
 
     fn pings(&self) -> bool {
-        self.has(asks::PING)
+        self.answers(questions::PING)
     }
 
     fn is_pong(&self, event: &JsValue) -> bool {
-        self.has(asks::MATCHER) && host::is_heartbeat(&self.host, event) != 0
+        self.answers(questions::MATCHER) && host::is_heartbeat(&self.host, event) != 0
     }
 }
 

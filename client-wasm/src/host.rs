@@ -76,14 +76,12 @@ extern "C" {
     pub(crate) type Host;
 }
 
-#[wasm_bindgen(module = "/js/ring.js")]
+#[wasm_bindgen(module = "/js/platform.js")]
 extern "C" {
     /// Ends every connection because this module has panicked; the module must not be called any more. The message
     /// and the place are for the console.
     #[wasm_bindgen(js_name = panicked)]
     pub(crate) fn panicked(message: &str, file: &str, line: u32);
-
-    // ----- the platform
 
     /// Milliseconds on a monotonic clock.
     pub(crate) fn now() -> f64;
@@ -109,7 +107,7 @@ extern "C" {
     /// the time.
     pub(crate) fn turn(id: i32) -> i32;
 
-    /// Calls back with a number of [`HINTS`](crate::ring::HINTS) when the page or the network may have changed.
+    /// Calls back with a number of [`HINTS`](crate::platform::HINTS) when the page or the network may have changed.
     pub(crate) fn watch(id: i32);
 
     pub(crate) fn unwatch(id: i32);
@@ -150,8 +148,11 @@ extern "C" {
     #[wasm_bindgen(js_name = withoutMark)]
     pub(crate) fn without_mark(message: &JsValue) -> JsValue;
 
-    // ----- the host: none of these throws
+}
 
+// None of these throws.
+#[wasm_bindgen(module = "/js/host.js")]
+extern "C" {
     /// The number in a row of the table of options.
     #[wasm_bindgen(js_name = optionOf)]
     pub(crate) fn option_of(host: &Host, row: i32) -> f64;
@@ -160,9 +161,9 @@ extern "C" {
     #[wasm_bindgen(js_name = countOf)]
     pub(crate) fn count_of(host: &Host, counter: i32) -> f64;
 
-    /// The available questions: the sum of the [`asks`].
-    #[wasm_bindgen(js_name = asksOf)]
-    pub(crate) fn asks_of(host: &Host) -> i32;
+    /// The available questions: the sum of the [`questions`].
+    #[wasm_bindgen(js_name = questionsOf)]
+    pub(crate) fn questions_of(host: &Host) -> i32;
 
     /// The message to send as a ping, or as a keepalive if the argument is 1; `undefined` if there is none or its
     /// function failed.
@@ -228,8 +229,8 @@ extern "C" {
     pub(crate) fn queue_changed(host: &Host, messages: f64, bytes: f64);
 }
 
-/// The questions that a host may answer, in [`asks_of`].
-pub(crate) mod asks {
+/// The questions that a host may answer, in [`questions_of`].
+pub(crate) mod questions {
     /// The URL or the sub-protocols.
     pub(crate) const TARGET: i32 = 1;
     /// The application's predicate.

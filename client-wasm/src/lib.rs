@@ -13,7 +13,7 @@ mod callbacks;
 mod face;
 mod host;
 mod panics;
-mod ring;
+mod platform;
 
 use alloc::boxed::Box;
 use alloc::rc::Rc;
@@ -27,7 +27,7 @@ use wasm_bindgen::prelude::*;
 use callbacks::Callbacks;
 use face::Face;
 use host::{Host, count_of, option_of, provide_core};
-use ring::Ring;
+use platform::JsPlatform;
 
 #[cfg(all(target_family = "wasm", not(feature = "std")))]
 #[global_allocator]
@@ -41,7 +41,7 @@ const DECLARATIONS: &str = include_str!("../js/reconnecting-websocket.d.ts");
 #[wasm_bindgen(start, private)]
 pub fn start() {
     #[cfg(feature = "std")]
-    panics::tell();
+    panics::report();
     let callbacks = Rc::<Callbacks>::default();
     // The only function through which JavaScript calls back: a negative number makes a core.
     let call = Closure::<dyn Fn(i32, i32, f64, JsValue) -> JsValue>::new(
@@ -49,7 +49,7 @@ pub fn start() {
             if id < 0 {
                 return Core::new(value.unchecked_into(), &callbacks).into();
             }
-            Ring::called(callbacks.get(id), what, number, value);
+            JsPlatform::called(callbacks.get(id), what, number, value);
             JsValue::UNDEFINED
         },
     );
@@ -110,19 +110,19 @@ enum Handed {
 /// When the JavaScript object is collected, so is this, and the connection closes. As long as anything can still
 /// happen on it, the host keeps the object (see `js/reconnecting-websocket.js`).
 #[wasm_bindgen(private, skip_typescript)]
-pub struct Core(Driver<JsValue, Ring, Face>);
+pub struct Core(Driver<JsValue, JsPlatform, Face>);
 
 impl Core {
     fn new(host: Host, callbacks: &Rc<Callbacks>) -> Self {
         // JavaScript has checked them against the same table.
         let options = Options::from_numbers(&|row| option_of(&host, row as i32));
         let host = Rc::new(host);
-        let ring = Ring {
+        let platform = JsPlatform {
             host: Rc::clone(&host),
             callbacks: Rc::clone(callbacks),
         };
         let face = Face::new(Rc::clone(&host), Rc::clone(callbacks));
-        let driver = Driver::new(options, Rc::new(ring), Box::new(face));
+        let driver = Driver::new(options, Rc::new(platform), Box::new(face));
         // What an earlier core of the host counted.
         driver.go_on_from(&|counter| count_of(&host, counter as i32) as u64);
         Self(driver)

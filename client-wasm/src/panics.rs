@@ -8,7 +8,7 @@ use crate::host::panicked;
 
 /// Reports every panic from now on.
 #[cfg(feature = "std")]
-pub(crate) fn tell() {
+pub(crate) fn report() {
     std::panic::set_hook(Box::new(|panic| {
         let message = panic.payload().downcast_ref::<&'static str>();
         describe(message.copied(), panic.location());

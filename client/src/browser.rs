@@ -3,6 +3,9 @@
 //! Works in a window, a worker and Node: it looks up `performance`, `document` and `location` when it needs them, and
 //! assumes no `window`. It compiles natively, so that the lints and the documentation cover it, and panics if called
 //! there.
+//!
+//! The npm package has the same platform in JavaScript (`client-wasm/js/platform.js`), and a change of browser behaviour
+//! is made in both. In its module this one would take 15 KB; here, programs have web-sys and promises anyway.
 
 mod text;
 
@@ -423,7 +426,7 @@ impl Drop for Timeout {
     }
 }
 
-/// Calls a function in a task behind the waiting socket events, like `turn` in `client-wasm/js/ring.js`, which
+/// Calls a function in a task behind the waiting socket events, like `turn` in `client-wasm/js/platform.js`, which
 /// explains why this way.
 fn after_events(run: &JsValue) {
     if call(&js_sys::global(), "setImmediate", run, &JsValue::UNDEFINED).is_ok() {
@@ -610,7 +613,7 @@ const ABNORMAL: u16 = 1006;
 /// Milliseconds after an `error` in which a closed socket may still report how it ended. By the standard, its `close`
 /// follows in the same task, and in Safari in one of the next; but Chromium omits it if the policy of the page
 /// forbids the server. A task may come late in a busy page, hence the long time. The same number is in JavaScript, in
-/// `client-wasm/js/ring.js`.
+/// `client-wasm/js/platform.js`.
 ///
 /// A socket that is still connecting is not awaited beyond the task: by the standard, it is closed before it reports
 /// an error, and Node 22's reports nothing more (nodejs/undici#3546). A close could only say that it failed.

@@ -34,7 +34,7 @@ export function makeWebSocket(connect) {
       super();
       alignWithFakeTimers();
       const socket = this;
-      const tell = (event) => {
+      const emit = (event) => {
         Reflect.apply(EventTarget.prototype.dispatchEvent, this, [event]);
       };
       this.#link = connect(parsed, names, {
@@ -42,10 +42,10 @@ export function makeWebSocket(connect) {
         get binaryType() {
           return socket.#binaryType;
         },
-        opened: () => tell(new Event('open')),
-        message: (data) => tell(new MessageEvent('message', { data, origin: new URL(parsed).origin })),
-        error: () => tell(new Event('error')),
-        closed: (end) => tell(closeEvent(end)),
+        opened: () => emit(new Event('open')),
+        message: (data) => emit(new MessageEvent('message', { data, origin: new URL(parsed).origin })),
+        error: () => emit(new Event('error')),
+        closed: (end) => emit(closeEvent(end)),
       });
     }
 
@@ -151,7 +151,7 @@ export function makeWebSocket(connect) {
     }
 
     static #check(object) {
-      if (!(#link in object)) throw new TypeError('WebSocket: called on an object that is none');
+      if (!(#link in object)) throw new TypeError('Illegal invocation: receiver is not a WebSocket');
       return object;
     }
   }

@@ -95,7 +95,7 @@ export class Inbox {
       // In a loop, each message may trigger the next.
       return this.#given % TURN === 0 ? nextTask().then(() => result) : Promise.resolve(result);
     }
-    if (this.#end) return this.#tellEnd();
+    if (this.#end) return this.#endResult();
     if (signal === undefined) return new Promise(this.#wait);
     return abortable(signal, (resolve) => {
       this.#wait(resolve);
@@ -113,14 +113,14 @@ export class Inbox {
   }
 
   /** An error is reported once. */
-  #tellEnd() {
+  #endResult() {
     const { error } = this.#end;
     this.#end.error = undefined;
     return error === undefined ? Promise.resolve(DONE) : Promise.reject(error);
   }
 
   #settleWaiting() {
-    while (this.#first !== null) this.#takeWaiting()(this.#tellEnd());
+    while (this.#first !== null) this.#takeWaiting()(this.#endResult());
   }
 }
 

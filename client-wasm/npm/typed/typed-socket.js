@@ -252,7 +252,7 @@ export class TypedSocket extends ReconnectingWebSocket {
     checkRoom();
     const signal = toSignal('messages', options, ['signal', 'buffer']);
     const inbox = new Inbox(toLimits(options?.buffer, this.#buffer), {
-      dropped: (messages, bytes) => this.#tellUnread('inbox-full', messages, bytes),
+      dropped: (messages, bytes) => this.#reportUnread('inbox-full', messages, bytes),
       overflowed: (error, limits) => {
         if (limits.overflow === 'close') this.#closeFull(error);
       },
@@ -369,7 +369,7 @@ export class TypedSocket extends ReconnectingWebSocket {
     const { dropped, failed } = overflow;
     if (failed) this.#failUndecoded();
     const sum = dropped.reduce((total, message) => total + message.bytes, 0);
-    this.#tellUnread(
+    this.#reportUnread(
       'not-decoded',
       dropped.map(({ value }) => value),
       sum,
@@ -462,7 +462,7 @@ export class TypedSocket extends ReconnectingWebSocket {
     const lost = [{ value: data, bytes }];
     this.#decoding = null;
     while (this.#undecoded.length > 0) lost.push(this.#undecoded.shift());
-    this.#tellUnread(
+    this.#reportUnread(
       'not-decoded',
       lost.map(({ value }) => value),
       lost.reduce((sum, message) => sum + message.bytes, 0),
@@ -472,7 +472,7 @@ export class TypedSocket extends ReconnectingWebSocket {
 
   #handOut(value, bytes) {
     for (const inbox of this.#inboxes) inbox.push(value, bytes);
-    inner.tellMessage(this, value, this.#inboxes.length > 0);
+    inner.emitMessage(this, value, this.#inboxes.length > 0);
   }
 
   #refuse(error, data) {
@@ -485,7 +485,7 @@ export class TypedSocket extends ReconnectingWebSocket {
     dispatch(this, plainEvent('invalid', { error: error.about(data) }));
   }
 
-  #tellUnread(reason, messages, bytes) {
+  #reportUnread(reason, messages, bytes) {
     this.#unread.messages += messages.length;
     this.#unread.bytes += bytes;
     dispatch(this, plainEvent('dropped', { reason, messages: Object.freeze(messages), bytes, omitted: 0 }));

@@ -780,7 +780,7 @@ pub(super) const TABLE: &[Bug] = &[
     Bug {
         promise: 1,
         what: "the answer to a heartbeat is delivered as a message",
-        file: "client-wasm/js/ring.js",
+        file: "client-wasm/js/host.js",
         from: "return host.isHeartbeat(host.takesData ? message : dataOf(message)) ? 1 : 0;",
         to: "return 0;",
         test: Named {
@@ -825,7 +825,7 @@ pub(super) const TABLE: &[Bug] = &[
     Bug {
         promise: 4,
         what: "the page does not notice that it resumes after a freeze",
-        file: "client-wasm/js/ring.js",
+        file: "client-wasm/js/platform.js",
         from: "resume: () => 3,",
         to: "resume: () => -1,",
         test: Named {
@@ -836,7 +836,7 @@ pub(super) const TABLE: &[Bug] = &[
     Bug {
         promise: 5,
         what: "the browser says that it is offline, and an open connection is closed",
-        file: "client-wasm/js/ring.js",
+        file: "client-wasm/js/platform.js",
         from: "offline: () => 1,",
         to: "offline: () => (abandonAll(), 1),",
         test: Named {
@@ -858,7 +858,7 @@ pub(super) const TABLE: &[Bug] = &[
     Bug {
         promise: 6,
         what: "an abandoned socket is not closed",
-        file: "client-wasm/js/ring.js",
+        file: "client-wasm/js/platform.js",
         from: "if (code < 0 && reason === '') socket.close();",
         to: "if (code < 0 && reason === '') return;",
         test: Named {
@@ -880,7 +880,7 @@ pub(super) const TABLE: &[Bug] = &[
     Bug {
         promise: 7,
         what: "all clients draw the same",
-        file: "client-wasm/js/ring.js",
+        file: "client-wasm/js/platform.js",
         from: "return Math.random();",
         to: "return 0.5;",
         test: Named {
@@ -902,9 +902,9 @@ pub(super) const TABLE: &[Bug] = &[
     Bug {
         promise: 9,
         what: "a tab that is closed closes its sockets as the program would",
-        file: "client-wasm/js/ring.js",
+        file: "client-wasm/js/platform.js",
         from: "listen('addEventListener', ",
-        to: "globalThis.addEventListener?.('pagehide', () => { for (const { socket } of things.values()) socket?.close(4000); });\n  listen('addEventListener', ",
+        to: "globalThis.addEventListener?.('pagehide', () => { for (const { socket } of registry.values()) socket?.close(4000); });\n  listen('addEventListener', ",
         test: Named {
             file: "tests/npm/faults/endings.test.mjs",
             name: "a tab that is closed leaves no connection",
@@ -913,7 +913,7 @@ pub(super) const TABLE: &[Bug] = &[
     Bug {
         promise: 10,
         what: "a broken connection is reported as a goodbye",
-        file: "client-wasm/js/ring.js",
+        file: "client-wasm/js/platform.js",
         from: "isCode ? code : ABNORMAL",
         to: "isCode && isClean ? code : 1000",
         test: Named {
@@ -935,7 +935,7 @@ pub(super) const TABLE: &[Bug] = &[
     Bug {
         promise: 11,
         what: "the wait that shouldReconnect chooses is ignored",
-        file: "client-wasm/js/ring.js",
+        file: "client-wasm/js/host.js",
         from: "if (typeof verdict === 'number') return Math.ceil(verdict);",
         to: "if (typeof verdict === 'number') return RETRY;",
         test: Named {
@@ -968,7 +968,7 @@ pub(super) const TABLE: &[Bug] = &[
     Bug {
         promise: 13,
         what: "a socket that ends with only an error is awaited",
-        file: "client-wasm/js/ring.js",
+        file: "client-wasm/js/platform.js",
         from: "state === IS_CLOSED ? CLOSE_AFTER_ERROR : 0",
         to: "2 ** 31 - 1",
         test: Named {
@@ -1001,7 +1001,7 @@ pub(super) const TABLE: &[Bug] = &[
     Bug {
         promise: 15,
         what: "an error of the socket counts as its close",
-        file: "client-wasm/js/ring.js",
+        file: "client-wasm/js/platform.js",
         from: ", ERROR);",
         to: ", CLOSED, 1007);",
         test: Named {
@@ -1023,7 +1023,7 @@ pub(super) const TABLE: &[Bug] = &[
     Bug {
         promise: 16,
         what: "the size of a message is not checked",
-        file: "client-wasm/js/ring.js",
+        file: "client-wasm/js/platform.js",
         from: "const size = sizeOf(data);",
         to: "const size = 1;",
         test: Named {
@@ -1166,7 +1166,7 @@ pub(super) const TABLE: &[Bug] = &[
     Bug {
         promise: 27,
         what: "a function for the URL that rejects is awaited",
-        file: "client-wasm/js/ring.js",
+        file: "client-wasm/js/host.js",
         from: "() => found(0),",
         to: "() => {},",
         test: Named {
@@ -1232,7 +1232,7 @@ pub(super) const TABLE: &[Bug] = &[
     Bug {
         promise: 8,
         what: "listeners of the page are never removed",
-        file: "client-wasm/js/ring.js",
+        file: "client-wasm/js/platform.js",
         from: "listen('removeEventListener', ",
         to: "((method, listener) => {})('removeEventListener', ",
         test: Named {
@@ -1243,9 +1243,9 @@ pub(super) const TABLE: &[Bug] = &[
     Bug {
         promise: 8,
         what: "timers are not cancelled",
-        file: "client-wasm/js/ring.js",
-        from: "clearTimeout(leave(id)?.timer);",
-        to: "leave(id);",
+        file: "client-wasm/js/platform.js",
+        from: "clearTimeout(unregister(id)?.timer);",
+        to: "unregister(id);",
         test: Named {
             file: "tests/npm/testing/promises.test.mjs",
             name: "${what}, it listens to nothing and has no timer",
@@ -1276,7 +1276,7 @@ pub(super) const TABLE: &[Bug] = &[
     Bug {
         promise: 32,
         what: "the debug log of JavaScript shows the server's reason",
-        file: "client-wasm/js/ring.js",
+        file: "client-wasm/js/host.js",
         from: "closed: ${cause}, code ${code},",
         to: "closed: ${cause}, code ${code} ${lost.reason},",
         test: Named {
@@ -1287,7 +1287,7 @@ pub(super) const TABLE: &[Bug] = &[
     Bug {
         promise: 32,
         what: "the debug log of JavaScript shows the sub-protocol",
-        file: "client-wasm/js/ring.js",
+        file: "client-wasm/js/host.js",
         from: "${reconnected ? 'reconnected' : 'connected'}`",
         to: "${reconnected ? 'reconnected' : 'connected'} ${host.target}`",
         test: Named {
@@ -1405,7 +1405,7 @@ pub(super) const TABLE: &[Bug] = &[
     Bug {
         promise: 35,
         what: "JavaScript leaves the escape on a text",
-        file: "client-wasm/js/ring.js",
+        file: "client-wasm/js/platform.js",
         from: "{ data: dataOf(message).slice(1) }",
         to: "{ data: dataOf(message) }",
         test: Named {

@@ -1,4 +1,4 @@
-//! The platform of the JavaScript API's connections. Its implementation is in JavaScript, in `js/ring.js`, where
+//! The platform of the JavaScript API's connections. Its implementation is in JavaScript, in `js/platform.js`, where
 //! sockets and timers cost the least: this passes on the driver's requests.
 
 use alloc::boxed::Box;
@@ -19,7 +19,7 @@ use crate::host::{self, Host};
 pub(crate) const HINTS: [Hint; 4] = [Hint::Online, Hint::Offline, Hint::Visible, Hint::Resumed];
 
 /// The socket events from JavaScript, by number.
-mod told {
+mod event {
     pub(super) const OPENED: i32 = 0;
     pub(super) const MESSAGE: i32 = 1;
     pub(super) const TOO_BIG: i32 = 2;
@@ -28,39 +28,39 @@ mod told {
     pub(super) const CLOSED_CLEANLY: i32 = 5;
 }
 
-/// The longest that `setTimeout` can wait; the core asks again if it fires too early.
+/// The longest that `setTimeout` can wait; the core sets another if it fires too early.
 const LONGEST_TIMER: u64 = i32::MAX as u64;
 
 /// The platform of one connection.
-pub(crate) struct Ring {
+pub(crate) struct JsPlatform {
     pub(crate) host: Rc<Host>,
     pub(crate) callbacks: Rc<Callbacks>,
 }
 
-impl Ring {
+impl JsPlatform {
     /// Calls back under a number, for what happened, with an accompanying number and value.
     pub(crate) fn called(callback: Callback, what: i32, number: f64, value: JsValue) {
         match callback {
             Callback::None => {}
             Callback::Socket(listener) => listener(match what {
-                told::OPENED => SocketEvent::Opened,
-                told::MESSAGE => SocketEvent::Message {
+                event::OPENED => SocketEvent::Opened,
+                event::MESSAGE => SocketEvent::Message {
                     payload: value,
                     bytes: number as usize,
                 },
-                told::TOO_BIG => SocketEvent::TooBig,
+                event::TOO_BIG => SocketEvent::TooBig,
                 // JavaScript keeps the error that came with it.
-                told::ERROR => SocketEvent::Error(None),
+                event::ERROR => SocketEvent::Error(None),
                 // The last two.
                 _ => SocketEvent::Closed(CloseFrame {
                     code: number as u16,
                     reason: value.as_string().unwrap_or_default(),
-                    clean: what == told::CLOSED_CLEANLY,
+                    clean: what == event::CLOSED_CLEANLY,
                 }),
             }),
-            Callback::Watch(tell) => {
+            Callback::Watch(notify) => {
                 if let Some(hint) = HINTS.get(number as usize) {
-                    tell(*hint);
+                    notify(*hint);
                 }
             }
             Callback::Search(answer) => answer(match what {
@@ -72,8 +72,8 @@ impl Ring {
     }
 }
 
-impl Platform<JsValue> for Ring {
-    type Socket = Wire;
+impl Platform<JsValue> for JsPlatform {
+    type Socket = JsSocket;
     type Watch = Watch;
     type Timer = Timer;
 
@@ -85,8 +85,8 @@ impl Platform<JsValue> for Ring {
         host::wall_clock() as u64
     }
 
-    fn watch(&self, tell: Rc<dyn Fn(Hint)>) -> Watch {
-        let registered = self.callbacks.register(Callback::Watch(tell));
+    fn watch(&self, notify: Rc<dyn Fn(Hint)>) -> Watch {
+        let registered = self.callbacks.register(Callback::Watch(notify));
         host::watch(registered.id);
         Watch(registered)
     }
@@ -131,13 +131,13 @@ impl Platform<JsValue> for Ring {
         _: &Target,
         settings: SocketSettings,
         listener: SocketListener<JsValue>,
-    ) -> Result<Rc<Wire>, Refused> {
+    ) -> Result<Rc<JsSocket>, Refused> {
         let registered = self.callbacks.register(Callback::Socket(listener));
         let max = settings.max_message_bytes.unwrap_or(u32::MAX);
         if host::open_socket(&self.host, registered.id, max.into()) == 0 {
             return Err(refused());
         }
-        Ok(Rc::new(Wire(registered)))
+        Ok(Rc::new(JsSocket(registered)))
     }
 }
 
@@ -171,15 +171,15 @@ impl Drop for Timer {
 }
 
 /// One socket.
-pub(crate) struct Wire(Registered);
+pub(crate) struct JsSocket(Registered);
 
-impl Drop for Wire {
+impl Drop for JsSocket {
     fn drop(&mut self) {
         host::let_go_of(self.0.id);
     }
 }
 
-impl RawSocket<JsValue> for Wire {
+impl RawSocket<JsValue> for JsSocket {
     fn send(&self, payload: &JsValue) -> Result<(), Refused> {
         match host::send_on(self.0.id, payload) {
             0 => Err(refused()),

@@ -1,30 +1,15 @@
-// What the core calls from Rust: the platform on which connections run, and the hosts that get their events. Only
-// numbers and values cross the boundary, as `src/host.rs` says; here numbers get their names. Each callback of the core
-// has a number, too, which identifies its timer, socket or request.
+// The platform on which connections run: sockets, timers, the page and the network. The core calls it from Rust, as
+// `src/host.rs` says. Each callback of the core has a number, which identifies its timer, socket or request.
+//
+// The Rust API has the same platform in Rust (`client/src/browser.rs`), and a change of browser behaviour is made in both.
+// It exists twice because either language would cost the other's users: in Rust, this platform made the package's module
+// 15 KB larger, and in JavaScript, every Rust program would have to ship it. `docs/size.md` has the measurements.
 
 import { alive, call, checkRoom, moduleFailed, soon } from './failure.js';
 import { Message } from './message.js';
-import {
-  ABANDONED,
-  ATTEMPT,
-  ATTEMPTS,
-  BYTES_RECEIVED,
-  BYTES_SENT,
-  CAUSES,
-  CONNECTING,
-  DROPPED_BYTES,
-  DROPPED_MESSAGES,
-  DROP_REASONS,
-  MESSAGES_RECEIVED,
-  MESSAGES_SENT,
-  OPENS,
-  STATES,
-  UNCONFIRMED_BYTES,
-  UNCONFIRMED_MESSAGES,
-  WHYS,
-} from './names.js';
+import { ABANDONED, BYTES_SENT, MESSAGES_SENT } from './names.js';
 
-/** The events of a socket, as in `src/ring.rs`. */
+/** The events of a socket, as in `src/platform.rs`. */
 const OPENED = 0;
 const MESSAGE = 1;
 const TOO_BIG = 2;
@@ -32,15 +17,12 @@ const ERROR = 3;
 const CLOSED = 4;
 const CLOSED_CLEANLY = 5;
 
-/** The events of the page and the network, by type: their index in `HINTS` of `src/ring.rs`. */
+/** The events of the page and the network, by type: their index in `HINTS` of `src/platform.rs`. */
 const OF_THE_GLOBAL = { online: () => 0, offline: () => 1, pageshow: ({ persisted }) => (persisted ? 3 : -1) };
 const OF_THE_DOCUMENT = {
   visibilitychange: () => (globalThis.document.visibilityState === 'visible' ? 2 : -1),
   resume: () => 3,
 };
-
-/** The causes with an exception: from the program's functions, the socket's constructor, or its `send`. */
-const HAVE_ERRORS = ['provider', 'refused', 'send-failed'];
 
 /** The code of a connection that closed without a close frame. */
 export const ABNORMAL = 1006;
@@ -67,50 +49,38 @@ const CLOSE_AFTER_ERROR = 1_000;
 const INFLATING = 100;
 
 /**
- * Results of `verdictOf` that are not waits, as in `src/host.rs`, and the one that leaves the decision to the policy.
- */
-export const RETRY = -1;
-export const STOP = -2;
-const NO_VERDICT = -3;
-
-/**
  * Timers, sockets, requests and listeners by the number of their callback. Numbers are reused, so each of them knows
- * whether it still owns its number: a socket that kept a handler despite being told to drop it, or a clock that kept a
- * cancelled timer, calls nothing.
+ * whether it still owns its number: a socket that kept a handler it was to drop, or a clock that kept a cancelled timer,
+ * calls nothing.
  */
-const things = new Map();
-
-/** Creates a core that reports to `host`. */
-export function createCore(host) {
-  return alive()(-1, 0, 0, host);
-}
+const registry = new Map();
 
 /** Registers an object under its number. */
-function enter(id, fields) {
-  const thing = { id, isLive: true, from: alive(), ...fields };
-  things.set(id, thing);
-  return thing;
+export function register(id, fields) {
+  const entry = { id, isLive: true, from: alive(), ...fields };
+  registry.set(id, entry);
+  return entry;
 }
 
 /** Unregisters an object; it makes no more callbacks. */
-function leave(id) {
-  const thing = things.get(id);
-  if (thing) thing.isLive = false;
-  things.delete(id);
-  return thing;
+export function unregister(id) {
+  const entry = registry.get(id);
+  if (entry) entry.isLive = false;
+  registry.delete(id);
+  return entry;
 }
 
 /** Calls back, unless the instance of the module that asked for it has failed meanwhile. */
-function tell(thing, what = 0, number = 0, value = undefined) {
-  const { id, isLive, from } = thing;
+function callBack(entry, what = 0, number = 0, value = undefined) {
+  const { id, isLive, from } = entry;
   if (!isLive || from !== call) return;
   try {
     // The platform's own sockets fire in tasks of their own, with the whole stack available.
-    if (!thing.isThePlatforms) checkRoom();
+    if (!entry.isThePlatforms) checkRoom();
   } catch (error) {
     // For a message, the code that delivers it gets the error. Other events must not be lost.
     if (what === MESSAGE) throw error;
-    soon.then(() => tell(thing, what, number, value));
+    soon.then(() => callBack(entry, what, number, value));
     return;
   }
   try {
@@ -118,6 +88,12 @@ function tell(thing, what = 0, number = 0, value = undefined) {
   } catch (error) {
     moduleFailed(from, error);
   }
+}
+
+/** Calls back for the last time. */
+export function callBackLast(entry, what) {
+  registry.delete(entry.id);
+  callBack(entry, what);
 }
 
 /** A field of an object that need not be the browser's own: `undefined` if it is absent or throws. */
@@ -133,7 +109,7 @@ function read(object, field) {
  * The data of an event. Separate from {@link read}: engines make a place that reads one field of one kind of object
  * five times as fast (0.04 µs) as one that reads all fields of all objects.
  */
-function dataOf(event) {
+export function dataOf(event) {
   try {
     return event.data;
   } catch {
@@ -177,7 +153,7 @@ export function nameOf(thrown) {
   return readText(thrown, 'name', 'an exception without a name');
 }
 
-// --- The platform -------------------------------------------------------------------------------------------
+// --- The clock, timers and the page ---------------------------------------------------------------------------
 
 /** The module has panicked. */
 export function panicked(message, file, line) {
@@ -198,18 +174,18 @@ export function chance() {
 }
 
 export function setTimer(id, millis) {
-  const thing = enter(id);
-  thing.timer = setTimeout(() => tell(thing), millis);
+  const entry = register(id);
+  entry.timer = setTimeout(() => callBack(entry), millis);
 }
 
 export function clearTimer(id) {
-  clearTimeout(leave(id)?.timer);
+  clearTimeout(unregister(id)?.timer);
 }
 
 /** Its number is in use until it is called back. */
 export function defer(id) {
-  const thing = { id, isLive: true, from: alive() };
-  queueMicrotask(() => tell(thing));
+  const entry = { id, isLive: true, from: alive() };
+  queueMicrotask(() => callBack(entry));
 }
 
 /**
@@ -224,8 +200,8 @@ export function defer(id) {
 export function turn(id) {
   const { setImmediate, MessageChannel, setTimeout } = globalThis;
   if (setTimeout.clock) return 0;
-  const thing = { id, isLive: true, from: alive() };
-  const run = () => tell(thing);
+  const entry = { id, isLive: true, from: alive() };
+  const run = () => callBack(entry);
   if (setImmediate) {
     if (setTimeout.name === 'setTimeout') setImmediate(setTimeout, setImmediate, INFLATING, run);
     else setImmediate(run);
@@ -244,24 +220,24 @@ export function turn(id) {
 
 /** Listens to the page and the network. Workers get events of the network only, and Node gets none. */
 export function watch(id) {
-  const thing = enter(id);
-  thing.unhear = hear((hint) => tell(thing, 0, hint));
+  const entry = register(id);
+  entry.unwatchPage = watchPage((hint) => callBack(entry, 0, hint));
 }
 
 export function unwatch(id) {
-  leave(id)?.unhear();
+  unregister(id)?.unwatchPage();
 }
 
 /**
  * Listens to the page and the network. Workers get events of the network only, and Node gets none.
  *
- * @param tellHint - called with the number of what may have changed
+ * @param onHint - called with the number of what may have changed
  * @returns a function that stops listening
  */
-export function hear(tellHint) {
+export function watchPage(onHint) {
   const listener = (event) => {
     const hint = (OF_THE_GLOBAL[event.type] ?? OF_THE_DOCUMENT[event.type])(event);
-    if (hint >= 0) tellHint(hint);
+    if (hint >= 0) onHint(hint);
   };
   listen('addEventListener', listener);
   return () => listen('removeEventListener', listener);
@@ -293,22 +269,22 @@ export function openSocket(host, id, max) {
     close(socket, -1, '');
     return 0;
   }
-  const thing = enter(id, { socket, host, isThePlatforms: false, closeTimer: undefined });
+  const entry = register(id, { socket, host, isThePlatforms: false, closeTimer: undefined });
   write(socket, 'onopen', (event) => {
-    if (!thing.isLive) return;
+    if (!entry.isLive) return;
     // A program cannot create trusted events.
-    thing.isThePlatforms = read(event, 'isTrusted') === true && read(event, 'target') === socket;
-    host.lends = thing.isThePlatforms;
-    tell(thing, OPENED);
+    entry.isThePlatforms = read(event, 'isTrusted') === true && read(event, 'target') === socket;
+    host.lends = entry.isThePlatforms;
+    callBack(entry, OPENED);
   });
   write(socket, 'onmessage', (event) => {
     const data = dataOf(event);
     // Before any of it is copied.
     const size = sizeOf(data);
     host.size = size;
-    if (size > max) tell(thing, TOO_BIG);
+    if (size > max) callBack(entry, TOO_BIG);
     // Reading the event's data a second time takes as long as the core takes for a message (0.1 µs).
-    else tell(thing, MESSAGE, size, host.takesData ? data : event);
+    else callBack(entry, MESSAGE, size, host.takesData ? data : event);
   });
   write(socket, 'onerror', (event) => {
     // Browsers give no details; `ws` and the runtimes outside browsers do.
@@ -316,27 +292,27 @@ export function openSocket(host, id, max) {
     if (message !== '') host.said = { message, error: read(event, 'error') };
     // Armed first, since the callback may let go of the socket.
     const state = read(socket, 'readyState');
-    if (thing.isLive && (state === IS_CLOSED || state === IS_CONNECTING)) {
-      thing.closeTimer ??= setTimeout(
+    if (entry.isLive && (state === IS_CLOSED || state === IS_CONNECTING)) {
+      entry.closeTimer ??= setTimeout(
         () => {
-          if (!thing.isLive) return;
+          if (!entry.isLive) return;
           // Closed, in case it goes on after all: it must not coexist with the next one.
           silence(id);
           closeSocket(id, -1, '');
-          thing.isLive = true;
-          tell(thing, CLOSED, ABNORMAL);
+          entry.isLive = true;
+          callBack(entry, CLOSED, ABNORMAL);
         },
         state === IS_CLOSED ? CLOSE_AFTER_ERROR : 0,
       );
     }
-    tell(thing, ERROR);
+    callBack(entry, ERROR);
   });
   write(socket, 'onclose', (event) => {
     const code = read(event, 'code');
     const isClean = read(event, 'wasClean');
     // Deno reports 0 if no close frame came, which is not a code. A server can send a close frame with 0.
     const isCode = typeof code === 'number' && (code > 0 || isClean);
-    tell(thing, isClean ? CLOSED_CLEANLY : CLOSED, isCode ? code : ABNORMAL, read(event, 'reason'));
+    callBack(entry, isClean ? CLOSED_CLEANLY : CLOSED, isCode ? code : ABNORMAL, read(event, 'reason'));
   });
   write(socket, 'binaryType', host.binaryType);
   return 1;
@@ -349,7 +325,7 @@ function sizeOf(data) {
 }
 
 export function sendOn(id, message) {
-  const { socket, host, isThePlatforms } = things.get(id);
+  const { socket, host, isThePlatforms } = registry.get(id);
   // A ping is not one of the program's messages.
   const sent = message instanceof Message ? message : marked;
   marked = null;
@@ -374,7 +350,7 @@ function count({ counts }, sent, sign) {
 }
 
 export function closeSocket(id, code, reason) {
-  close(things.get(id).socket, code, reason);
+  close(registry.get(id).socket, code, reason);
 }
 
 function close(socket, code, reason) {
@@ -388,9 +364,9 @@ function close(socket, code, reason) {
 }
 
 export function silence(id) {
-  const thing = things.get(id);
-  const { socket, closeTimer } = thing;
-  thing.isLive = false;
+  const entry = registry.get(id);
+  const { socket, closeTimer } = entry;
+  entry.isLive = false;
   clearTimeout(closeTimer);
   for (const type of ['open', 'message', 'close']) write(socket, `on${type}`, null);
   // Node's `ws` fires an error when it is closed while connecting, and without a listener that error ends the process.
@@ -399,22 +375,22 @@ export function silence(id) {
 
 export function letGoOf(id) {
   silence(id);
-  const { socket, host } = things.get(id);
+  const { socket, host } = registry.get(id);
   if (read(socket, 'readyState') !== IS_CLOSED) host.counts[ABANDONED] += 1;
   if (host.socket === socket) {
     host.socket = null;
     host.lends = false;
   }
   host.left = socket;
-  things.delete(id);
+  registry.delete(id);
 }
 
 export function bufferedBy(id) {
-  return numberOf(bufferedAmountOf(things.get(id).socket));
+  return numberOf(bufferedAmountOf(registry.get(id).socket));
 }
 
 export function protocolOf(id) {
-  return read(things.get(id).socket, 'protocol');
+  return read(registry.get(id).socket, 'protocol');
 }
 
 /** The message whose text the core escapes, in order to send the result. */
@@ -435,165 +411,12 @@ export function withoutMark(message) {
 
 /** The instance has failed: drops its timers, listeners and requests, and closes its sockets for good. */
 export function abandonAll() {
-  for (const [id, { socket, timer, unhear, controller }] of [...things]) {
+  for (const [id, { socket, timer, unwatchPage, controller }] of [...registry]) {
     if (socket) letGoOf(id);
-    else leave(id);
+    else unregister(id);
     if (socket) close(socket, -1, '');
     clearTimeout(timer);
-    unhear?.();
+    unwatchPage?.();
     controller?.abort();
   }
-}
-
-// --- Hosts --------------------------------------------------------------------------------------------------
-
-export function optionOf(host, row) {
-  return host.numbers[row];
-}
-
-export function countOf(host, counter) {
-  return host.counts[counter];
-}
-
-export function asksOf(host) {
-  return host.asks;
-}
-
-export function pingOf(host, keepalive) {
-  return host.ping(keepalive);
-}
-
-export function isHeartbeat(host, message) {
-  return host.isHeartbeat(host.takesData ? message : dataOf(message)) ? 1 : 0;
-}
-
-export function search(host, id, attempt, last) {
-  const controller = new AbortController();
-  const thing = enter(id, { controller });
-  const found = (yes) => {
-    if (!thing.isLive) return;
-    things.delete(id);
-    tell(thing, yes);
-  };
-  // An object that is gone gives no answer.
-  host.resolve(attempt, last, controller.signal)?.then(
-    (target) => {
-      if (thing.isLive) host.target = target;
-      found(1);
-    },
-    () => found(0),
-  );
-}
-
-export function callOff(id) {
-  leave(id)?.controller.abort();
-}
-
-export function verdictOf(host, lost) {
-  const verdict = host.verdict(lost);
-  if (typeof verdict === 'number') return Math.ceil(verdict);
-  if (verdict === undefined) return NO_VERDICT;
-  return verdict ? RETRY : STOP;
-}
-
-/** How a connection ended, as `LostConnection` in the declarations. */
-export function lostConnection(host, code, reason, clean, wasOpen, index) {
-  const cause = CAUSES[index];
-  let error;
-  if (cause === 'socket') error = host.said?.error;
-  else if (HAVE_ERRORS.includes(cause)) error = host.refusal;
-  return howLost(code, reason, clean === 1, wasOpen === 1, cause, error);
-}
-
-export function howLost(code, reason, wasClean, wasOpen, cause, error) {
-  return Object.freeze({ code, reason, wasClean, wasOpen, cause, error });
-}
-
-export function opened(host, socket, attempt, reconnected) {
-  alive();
-  host.log?.(`socket ${socket} ${reconnected ? 'reconnected' : 'connected'}`);
-  const { counts } = host;
-  counts[OPENS] += 1;
-  host.openedAt = now();
-  host.before = [counts[MESSAGES_SENT], counts[BYTES_SENT]];
-  host.opened(reconnected === 1, attempt);
-}
-
-export function received(host, message) {
-  alive();
-  host.counts[MESSAGES_RECEIVED] += 1;
-  host.counts[BYTES_RECEIVED] += host.size;
-  host.message(message);
-}
-
-export function failed(host) {
-  alive();
-  host.log?.('error');
-  tellFailed(host);
-}
-
-export function closed(host, socket, lost, retryIn, why, messages, bytes) {
-  alive();
-  const { cause, code, wasClean } = lost;
-  host.log?.(
-    `socket ${socket} closed: ${cause}, code ${code}, clean ${wasClean}, unconfirmed messages ${messages}; ${WHYS[why]}`,
-  );
-  tellClosed(host, lost, orNothing(retryIn), WHYS[why], messages, bytes);
-}
-
-export function tellClosed(host, lost, delay, why, messages, bytes) {
-  host.counts[UNCONFIRMED_MESSAGES] += messages;
-  host.counts[UNCONFIRMED_BYTES] += bytes;
-  host.before = null;
-  host.closed(lost, delay, why, messages, bytes);
-}
-
-export function stateChanged(host, state, attempt, delay, why) {
-  alive();
-  // For an attempt that began before the module was loaded.
-  const reason = host.begunBy ?? WHYS[why];
-  host.begunBy = null;
-  host.phase = state;
-  host.wait = { until: now() + delay, why: reason };
-  host.counts[ATTEMPT] = attempt;
-  if (state === CONNECTING) host.counts[ATTEMPTS] += 1;
-  tellState(host, state, attempt, orNothing(delay), reason);
-}
-
-export function tellState(host, index, attempt, delay, reason) {
-  const state = STATES[index];
-  host.log?.(`${state} (attempt ${attempt}${delay === null ? '' : `, in ${delay} ms`}): ${reason}`);
-  host.tell('statechange', { state, attempt, delay, reason });
-}
-
-/** Passes on the details that the socket gave. */
-export function tellFailed(host) {
-  host.tell('error', host.said ?? {});
-}
-
-export function dropping(host, message) {
-  alive();
-  host.dropping.push(message.content);
-}
-
-export function dropped(host, reason, bytes, omitted) {
-  alive();
-  const messages = host.dropping.splice(0);
-  host.counts[DROPPED_MESSAGES] += messages.length + omitted;
-  host.counts[DROPPED_BYTES] += bytes;
-  tellDropped(host, DROP_REASONS[reason], messages, bytes, omitted);
-}
-
-export function tellDropped(host, reason, messages, bytes, omitted) {
-  host.log?.(`${messages.length + omitted} messages dropped (${bytes} bytes): ${reason}`);
-  host.tell('dropped', { reason, messages: Object.freeze(messages), bytes, omitted });
-}
-
-export function queueChanged(host, messages, bytes) {
-  alive();
-  host.queueChanged(messages, bytes);
-}
-
-function orNothing(millis) {
-  return millis < 0 ? null : millis;
 }
