@@ -14,10 +14,8 @@ use warp::http::header::HeaderMap;
 use warp::reply::{self, Reply};
 use warp::{Filter, Rejection};
 
-use crate::registry::Command;
-use crate::server::State;
-
-pub(crate) const INVALID_ID: &str = "an id is 1 to 64 letters, digits, - or _";
+use crate::registry::{Command, INVALID_ID, is_id};
+use crate::state::State;
 
 const OFF: &str = "the control is off: start the server with --demo-control\n";
 
@@ -35,13 +33,6 @@ struct Query {
 struct Done {
     /// How many connections are ending.
     connections: usize,
-}
-
-pub(crate) fn is_id(id: &str) -> bool {
-    (1..=64).contains(&id.len())
-        && id
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
 }
 
 /// The control, or a 404 for every request to it while it is off.

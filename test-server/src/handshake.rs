@@ -18,10 +18,10 @@ use warp::path::FullPath;
 use warp::reply::{self, Reply};
 use warp::{Filter, Rejection};
 
-use crate::registry::Registration;
-use crate::server::State;
+use crate::registry::{INVALID_ID, Registration, is_id};
 use crate::service::Service;
-use crate::{OriginRefused, connection, control};
+use crate::state::State;
+use crate::{OriginRefused, connection};
 
 /// How much to read from a WebSocket at once, in bytes; a longer message takes several reads.
 ///
@@ -35,7 +35,7 @@ const ECHO: &str = "echo";
 /// The query of a WebSocket URL. Other parameters are the client's own.
 #[derive(Debug, Deserialize)]
 struct Query {
-    /// The id of the client for [`control`].
+    /// The id of the client for [`control`](crate::control).
     id: Option<String>,
 }
 
@@ -134,8 +134,8 @@ fn admit(
         _ => return Err(Refused::NoSuchPath),
     };
     let id = query.id.filter(|_| config.demo_control);
-    if id.as_deref().is_some_and(|id| !control::is_id(id)) {
-        return Err(Refused::Bad(control::INVALID_ID.to_owned()));
+    if id.as_deref().is_some_and(|id| !is_id(id)) {
+        return Err(Refused::Bad(INVALID_ID.to_owned()));
     }
     let registration = state.registry.register(id).ok_or(Refused::Full)?;
     Ok(Admitted {

@@ -34,6 +34,7 @@ pub mod program;
 mod registry;
 mod server;
 mod service;
+mod state;
 #[cfg(not(feature = "tls"))]
 #[path = "no_tls.rs"]
 mod tls;

@@ -5,6 +5,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
+/// What is wrong with an id that is not one.
+pub(crate) const INVALID_ID: &str = "an id is 1 to 64 letters, digits, - or _";
+
 /// A command to a connection. The latest counts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Command {
@@ -14,6 +17,14 @@ pub(crate) enum Command {
     Close(u16, String),
     /// Drop the TCP connection, with no Close frame.
     Cut,
+}
+
+/// Whether a client may have this id.
+pub(crate) fn is_id(id: &str) -> bool {
+    (1..=64).contains(&id.len())
+        && id
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
 }
 
 /// All open connections, up to a limit.

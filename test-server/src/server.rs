@@ -23,6 +23,7 @@ use warp::Filter;
 
 use crate::guests::{Guest, Guests};
 use crate::registry::{Command, Registry};
+use crate::state::State;
 use crate::tls::Tls;
 use crate::wire::{self, Wire};
 use crate::{Config, Fingerprint, InvalidConfig, Origins, control, handshake, page};
@@ -33,14 +34,6 @@ const SPARE_CONNECTIONS: usize = 64;
 
 /// The largest request head to read, in bytes.
 const HEAD_BYTES: usize = 16 * 1024;
-
-/// State shared by all connections.
-#[derive(Debug)]
-pub(crate) struct State {
-    pub(crate) config: Arc<Config>,
-    pub(crate) registry: Arc<Registry>,
-    pub(crate) origins: Origins,
-}
 
 /// A hello server that listens but does not answer yet; [`run`](Self::run) serves its clients.
 pub struct Server {
