@@ -71,7 +71,7 @@ fn is_invalid_state<T>(result: Result<T, JsValue>) -> bool {
     result.is_err_and(|error| field(&error, "name") == "InvalidStateError")
 }
 
-// [R31][R32]
+// [R31][R32][F54]
 #[wasm_bindgen_test]
 async fn a_panic_ends_every_connection_and_none_comes_back() {
     let url = format!("{}/echo", server::WS.address().await);

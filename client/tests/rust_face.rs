@@ -213,6 +213,7 @@ fn send_waits_for_room() {
     assert_eq!(texts(world.connection(0).received()), ["a", "b", "c", "d"]);
 }
 
+// [F21]
 #[test]
 fn a_message_larger_than_the_queue_waits_for_the_connection() {
     let world = World::new();
@@ -255,7 +256,7 @@ fn the_browser_is_not_given_more_than_the_high_water_mark() {
     assert_eq!(world.timer_count(), 0);
 }
 
-// [R25]
+// [R25][F31]
 #[test]
 fn overflow_and_volatile_and_expired_messages_are_reported_with_their_payload() {
     let world = World::new();
@@ -769,7 +770,7 @@ fn after_a_split_the_last_half_closes() {
     assert!(world.connection(0).closed_with().is_some());
 }
 
-// [R23]
+// [R23][F51]
 #[test]
 fn dropping_it_inside_a_handler_is_safe() {
     let world = World::new();
@@ -859,7 +860,7 @@ fn a_bad_close_code_is_an_error_and_closes_nothing() {
     assert_eq!(socket.handle().phase(), Phase::Connecting);
 }
 
-// [R28]
+// [R28][F24]
 #[test]
 fn a_message_that_cannot_be_decoded_is_an_item_and_the_stream_goes_on() {
     let world = World::new();
@@ -1148,7 +1149,7 @@ fn a_socket_that_the_browser_refuses_is_a_failed_attempt() {
     assert_eq!(socket.handle().phase(), Phase::Open);
 }
 
-// [R25]
+// [R25][F32]
 #[test]
 fn a_send_that_throws_loses_the_connection_and_not_the_message() {
     let world = World::new();
@@ -1306,7 +1307,7 @@ fn a_server_that_is_not_known_to_answer_is_never_asked_nor_judged() {
     );
 }
 
-// [R4]
+// [R4][F38]
 #[test]
 fn a_page_that_wakes_asks_and_a_dead_connection_is_replaced_without_a_wait() {
     let world = World::new();
@@ -1362,7 +1363,7 @@ fn waking_ends_a_wait_and_the_network_ends_it_soon() {
     assert_eq!(world.connection_count(), 2);
 }
 
-// [R22]
+// [R22][F33]
 #[test]
 fn a_machine_that_slept_does_not_wait_on() {
     let world = World::new();
@@ -1631,7 +1632,7 @@ fn the_escape_of_a_text_does_not_count_for_its_size() {
     }
 }
 
-// [R21]
+// [R21][F18]
 #[test]
 fn a_loop_of_reconnects_is_slowed_down() {
     let world = World::new();
@@ -1976,6 +1977,7 @@ fn events_that_hold_much_that_was_dropped_are_bounded_in_bytes() {
     assert_eq!((dropped, events.missed()), (19 * 500_000, 0));
 }
 
+// [F34]
 #[test]
 fn a_dead_connection_is_noticed_although_timers_tick_once_a_minute() {
     let world = World::new();

@@ -23,7 +23,7 @@ describe('a Python server', { timeout: 2 * TEST_TIMEOUT }, () => {
     await realm?.close();
   });
 
-  test('[R10] greets our client, is killed and started again, and greets it again', async () => {
+  test('[R10][F1] greets our client, is killed and started again, and greets it again', async () => {
     python = await startPython(0);
     const { port } = python;
     await realm.evaluate(

@@ -111,7 +111,7 @@ describe('the WebAssembly module', { timeout: 8 * TEST_TIMEOUT }, () => {
   });
 
   for (const [what, [, message]] of Object.entries(BAD)) {
-    test(`is not loaded from ${what}, which is told; the next one tries the same, and another place can be given`, async () => {
+    test(`[F55] is not loaded from ${what}, which is told; the next one tries the same, and another place can be given`, async () => {
       const outcome = await call('the errors', 'failAndRepair', what, PLACE, url);
       assert.ok(outcome.refused.startsWith(`Error: ${FAILED}`), outcome.refused);
       assert.match(outcome.refused, message);

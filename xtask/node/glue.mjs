@@ -1,80 +1,28 @@
 // Makes the WebAssembly module and its wasm-bindgen JavaScript smaller: shortens the names of what they import from
-// each other, and removes what this package does not need. Makes that JavaScript export `shared.js`. And adds to the
-// module the function that `failure.js` calls to check that the stack has room.
+// each other, and removes what this package does not need. Makes that JavaScript a function that starts an instance, and
+// lets it export `shared.js`. And adds to the module the function that `failure.js` calls to check that the stack has
+// room.
 //
-//     node glue.mjs MODULE JAVASCRIPT VERSION WASM_OPT
+//     node glue.mjs MODULE JAVASCRIPT VERSION NODE_MODULES
 
 import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { pathToFileURL } from 'node:url';
 
-const [modulePath, javascriptPath, version, wasmOpt] = process.argv.slice(2);
-if (wasmOpt === undefined) {
-  console.error('error: name the module, its JavaScript, the version of the package and wasm-opt');
+const [modulePath, javascriptPath, version, nodeModules] = process.argv.slice(2);
+if (nodeModules === undefined) {
+  console.error('error: name the module, its JavaScript, the version of the package and the folder of binaryen');
   process.exit(2);
 }
+const { default: binaryen } = await import(pathToFileURL(path.join(nodeModules, 'binaryen/index.js')));
 
-/** The sections of a module, by id. */
-const TYPES = 1;
-const IMPORTS = 2;
-const FUNCTIONS = 3;
-const EXPORTS = 7;
-const CODE = 10;
-/** The kind of an import or export. */
-const FUNCTION = 0;
 /** The JavaScript name of the added function. */
 const PROBE = 'steady_socket_probe';
-
 /** Exports that are looked up by name. */
 const NAMED = ['memory', '__wbindgen_start'];
-/** The exports that remain. */
-let used;
 
 // --- The module ---------------------------------------------------------------------------------------------
-
-class Reader {
-  constructor(bytes, at = 0) {
-    this.bytes = bytes;
-    this.at = at;
-  }
-
-  get isAtEnd() {
-    return this.at >= this.bytes.length;
-  }
-
-  byte() {
-    this.at += 1;
-    return this.bytes[this.at - 1];
-  }
-
-  number() {
-    let value = 0;
-    for (let shift = 0; ; shift += 7) {
-      const byte = this.byte();
-      value += (byte & 0x7f) * 2 ** shift;
-      if (byte < 0x80) return value;
-    }
-  }
-
-  take(size) {
-    this.at += size;
-    return this.bytes.subarray(this.at - size, this.at);
-  }
-
-  text() {
-    return Buffer.from(this.take(this.number())).toString();
-  }
-}
-
-function leb(value) {
-  const bytes = [];
-  for (let rest = value; ; rest = Math.floor(rest / 128)) {
-    if (rest < 128) return [...bytes, rest];
-    bytes.push((rest % 128) | 0x80);
-  }
-}
-
-const withSize = (bytes) => [...leb(bytes.length), ...bytes];
-const text = (name) => withSize([...Buffer.from(name)]);
 
 /** `a`, `b`, …, `z`, `A`, …, `Z`, `aa`, … */
 function shortName(index) {
@@ -86,115 +34,89 @@ function shortName(index) {
 /** The short names: `imports` by module and name, `exports` by name. */
 const short = { imports: new Map(), exports: new Map() };
 
-/** The types of the added function (integer to float), and of a function that it calls (to float only). */
-const PROBE_TYPE = '60017f017c';
-const CALLED_TYPE = '6000017c';
-
-/** The parts of the added function: indices of types and functions. */
-const probe = { type: NaN, calledType: NaN, called: undefined, imported: 0, index: NaN };
-
-function addType(reader) {
-  const count = reader.number();
-  const bytes = [...reader.bytes.subarray(reader.at)];
-  const types = Array.from({ length: count }, () => {
-    const start = reader.at;
-    if (reader.byte() !== 0x60) throw fault('the module has a type that is no function');
-    reader.take(reader.number());
-    reader.take(reader.number());
-    return Buffer.from(reader.bytes.subarray(start, reader.at)).toString('hex');
-  });
-  probe.calledType = types.indexOf(CALLED_TYPE);
-  probe.type = count;
-  return [...leb(count + 1), ...bytes, ...Buffer.from(PROBE_TYPE, 'hex')];
+function list(count, at, info) {
+  return Array.from({ length: count }, (_, index) => info(at(index)));
 }
 
-function addFunction(reader) {
-  const count = reader.number();
-  probe.index = probe.imported + count;
-  return [...leb(count + 1), ...reader.bytes.subarray(reader.at), ...leb(probe.type)];
+/** Renames the imports. Modules of other versions import from another name. */
+function renameImports(module) {
+  const functions = list(
+    module.getNumFunctions(),
+    (index) => module.getFunctionByIndex(index),
+    binaryen.getFunctionInfo,
+  );
+  const imports = functions.filter(({ base }) => base);
+  let count = 0;
+  for (const { name, module: from, base, params, results } of imports) {
+    const names = short.imports.get(from) ?? new Map();
+    if (!names.has(base)) names.set(base, shortName(count++));
+    short.imports.set(from, names);
+    module.removeFunction(name);
+    module.addFunctionImport(name, version, names.get(base), params, results);
+  }
+  return imports;
+}
+
+const exportsOf = (module) =>
+  list(module.getNumExports(), (index) => module.getExportByIndex(index), binaryen.getExportInfo);
+
+function renameExports(module) {
+  const add = {
+    [binaryen.ExternalKinds.Function]: 'addFunctionExport',
+    [binaryen.ExternalKinds.Memory]: 'addMemoryExport',
+    [binaryen.ExternalKinds.Table]: 'addTableExport',
+  };
+  for (const { name, value, kind } of exportsOf(module)) {
+    module.removeExport(name);
+    short.exports.set(name, NAMED.includes(name) ? name : shortName(short.exports.size));
+    module[add[kind]](value, short.exports.get(name));
+  }
 }
 
 /**
- * A function that needs 10 KB of stack per recursion, but touches none of it: on entry, engines check that there is
- * room for the whole frame. Using that much stack from JavaScript takes a hundred times as long.
+ * Adds a function that needs 10 KB of stack per recursion, but touches none of it: on entry, engines check that there
+ * is room for the whole frame. Using that much stack from JavaScript takes a hundred times as long.
  */
-function addCode(reader) {
+function addProbe(module, imports) {
   const HELD = 1_300;
-  // biome-ignore format: instructions.
-  const body = [
-    // No locals; if the argument is negative, which it never is: many results that are all live at the end …
-    0, 0x20, 0, 0x41, 0, 0x48, 0x04, 0x7c,
-    ...Array(HELD).fill([0x10, ...leb(probe.called)]).flat(), ...Array(HELD - 1).fill(0xa0),
-    // … and otherwise, if it is not 0, a recursive call with the argument minus one.
-    0x05, 0x20, 0, 0x04, 0x7c, 0x20, 0, 0x41, 1, 0x6b, 0x10, ...leb(probe.index),
-    0x05, 0x44, 0, 0, 0, 0, 0, 0, 0, 0, 0x0b, 0x0b, 0x0b,
-  ];
-  return [...leb(reader.number() + 1), ...reader.bytes.subarray(reader.at), ...withSize(body)];
+  const called = imports.find(({ params, results }) => params === binaryen.none && results === binaryen.f64);
+  if (!called) throw fault('the module imports nothing that takes nothing and gives a float');
+  const { i32, f64 } = module;
+  const argument = () => module.local.get(0, binaryen.i32);
+  const call = () => module.call(called.name, [], binaryen.f64);
+  // If the argument is negative, which it never is: many results that are all live at the end.
+  const held = Array.from({ length: HELD }, call).reduceRight((later, one) => f64.add(one, later));
+  // Otherwise, if it is not 0, a recursive call with the argument minus one.
+  const next = module.call(PROBE, [i32.sub(argument(), i32.const(1))], binaryen.f64);
+  const body = module.if(i32.lt_s(argument(), i32.const(0)), held, module.if(argument(), next, f64.const(0)));
+  module.addFunction(PROBE, binaryen.i32, binaryen.f64, [], body);
+  short.exports.set(PROBE, shortName(short.exports.size));
+  module.addFunctionExport(PROBE, short.exports.get(PROBE));
 }
 
-function renameImports(reader) {
-  const count = reader.number();
-  const bytes = leb(count);
-  probe.imported = count;
-  for (let index = 0; index < count; index += 1) {
-    const [module, name, kind] = [reader.text(), reader.text(), reader.byte()];
-    if (kind !== FUNCTION) throw fault(`the module imports ${name}, which is no function`);
-    const names = short.imports.get(module) ?? new Map();
-    if (!names.has(name))
-      names.set(name, shortName([...short.imports.values()].reduce((sum, { size }) => sum + size, 0)));
-    short.imports.set(module, names);
-    const type = reader.number();
-    if (type === probe.calledType) probe.called = index;
-    // Modules of other versions import from another name.
-    bytes.push(...text(version), ...text(names.get(name)), kind, ...leb(type));
-  }
-  if (probe.called === undefined) throw fault('the module imports nothing that takes nothing and gives a float');
-  return bytes;
+// As wasm-opt writes it.
+binaryen.setGenerateStackIR(true);
+binaryen.setOptimizeStackIR(true);
+
+function changed(change) {
+  const module = binaryen.readBinary(readFileSync(modulePath));
+  change(module);
+  writeFileSync(modulePath, module.emitBinary());
 }
 
-function exportsOf(reader) {
-  return Array.from({ length: reader.number() }, () => ({
-    name: reader.text(),
-    kind: reader.byte(),
-    index: reader.number(),
-  }));
-}
-
-function dropExports(reader) {
-  const left = exportsOf(reader).filter(({ name }) => used.has(name));
-  return [...leb(left.length), ...left.flatMap(({ name, kind, index }) => [...text(name), kind, ...leb(index)])];
-}
-
-function renameExports(reader) {
-  const bytes = [];
-  for (const { name, kind, index } of exportsOf(reader)) {
-    short.exports.set(name, NAMED.includes(name) ? name : shortName(short.exports.size));
-    bytes.push(...text(short.exports.get(name)), kind, ...leb(index));
-  }
-  const name = shortName(short.exports.size);
-  short.exports.set(PROBE, name);
-  return [...leb(short.exports.size), ...bytes, ...text(name), FUNCTION, ...leb(probe.index)];
-}
-
-/** By section id; sections come in this order. */
-const RENAMED = {
-  [TYPES]: addType,
-  [IMPORTS]: renameImports,
-  [FUNCTIONS]: addFunction,
-  [EXPORTS]: renameExports,
-  [CODE]: addCode,
-};
-
-function changed(module, changes) {
-  const reader = new Reader(module, 8);
-  const bytes = [...module.subarray(0, 8)];
-  while (!reader.isAtEnd) {
-    const [kind, content] = [reader.byte(), reader.take(reader.number())];
-    const change = changes[kind];
-    bytes.push(kind);
-    for (const byte of withSize(change ? change(new Reader(content)) : content)) bytes.push(byte);
-  }
-  return Uint8Array.from(bytes);
+function changeModule(used) {
+  changed((module) => {
+    for (const { name } of exportsOf(module)) if (!used.has(name)) module.removeExport(name);
+  });
+  // The same flags as wasm-pack's run, to remove code that only the dropped exports needed.
+  const manifest = readFileSync(new URL('../../client-wasm/Cargo.toml', import.meta.url), 'utf8');
+  const [, flags] = manifest.match(/^wasm-opt = (\[.*?),?\n\]/ms);
+  execFileSync(path.join(nodeModules, '.bin/wasm-opt'), [...JSON.parse(`${flags}]`), modulePath, '-o', modulePath]);
+  changed((module) => {
+    const imports = renameImports(module);
+    renameExports(module);
+    addProbe(module, imports);
+  });
 }
 
 // --- The JavaScript -----------------------------------------------------------------------------------------
@@ -285,15 +207,55 @@ function shortExports(javascript) {
     .replace(/wasm = \{ (\w+)\(\) \{\}/, (_, name) => `wasm = { ${of(name)}() {}`);
 }
 
-const javascript = simpler(readFileSync(javascriptPath, 'utf8'));
-used = new Set([...NAMED, ...Array.from(javascript.matchAll(/\bwasm(?:\.| = \{ )(\w+)/g), ([, name]) => name)]);
-writeFileSync(modulePath, changed(readFileSync(modulePath), { [EXPORTS]: dropExports }));
-// The same flags as wasm-pack's run, to remove code that only the dropped exports needed.
-const [, flags] = readFileSync(new URL('../../client-wasm/Cargo.toml', import.meta.url), 'utf8').match(
-  /^wasm-opt = (\[.*?),?\n\]/ms,
-);
-execFileSync(wasmOpt, [...JSON.parse(`${flags}]`), modulePath, '-o', modulePath]);
-writeFileSync(modulePath, changed(readFileSync(modulePath), RENAMED));
+/**
+ * wasm-bindgen imports a module again for every function that it takes from it, under the same name in the object of
+ * imports. Once is enough.
+ */
+function importedOnce(javascript) {
+  const imported = new Set();
+  let once = javascript;
+  for (const [line, name, module] of javascript.matchAll(/^import \* as (\w+) from (".*?")\n/gm)) {
+    if (imported.has(module)) once = once.replace(line, '').replace(`        ${module}: ${name},\n`, '');
+    imported.add(module);
+  }
+  return once;
+}
+
+/**
+ * wasm-bindgen's JavaScript keeps one instance of the module in global variables. The package starts a fresh instance
+ * when one has failed, and nothing that belongs to the failed one may call into it: so all of it becomes a function with
+ * its own copy of these variables. wasm-bindgen's code for loading the module is omitted, since the package does that.
+ */
+function asFunction(javascript) {
+  const [own, loading] = javascript.split('let wasmModule, wasmInstance, wasm;\n');
+  if (loading === undefined) throw fault('it has no code for loading');
+  const isOutside = /^(import |export \{).*\n/gm;
+  const inside = own.replace(isOutside, '');
+  if (/^export /m.test(inside)) throw fault('it exports something of its own');
+  return `${own.match(isOutside).join('')}
+/**
+ * Starts an instance of the module.
+ *
+ * @param module - a \`WebAssembly.Module\`
+ * @param atEnd - called with a function that keeps everything here from calling into the instance, and gives what it
+ *   held; and with the function that needs much stack
+ */
+export async function start(module, atEnd) {
+let wasm;
+${inside}
+({ exports: wasm } = await WebAssembly.instantiate(module, __wbg_get_imports()));
+atEnd(() => {
+const held = wasm.__wbindgen_externrefs;
+wasm = { __wbg_core_free() {} };
+return Array.from(held, (_, index) => held.get(index));
+}, wasm.${PROBE});
+wasm.__wbindgen_start();
+}
+`;
+}
+
+const javascript = simpler(asFunction(importedOnce(readFileSync(javascriptPath, 'utf8'))));
+changeModule(new Set([...NAMED, ...Array.from(javascript.matchAll(/\bwasm(?:\.| = \{ )(\w+)/g), ([, name]) => name)]));
 const [folder] = javascript.match(/'\.\/snippets\/.*?\/js\//) ?? [];
 if (!folder) throw fault('it imports no module of this crate');
 writeFileSync(javascriptPath, `export * from ${folder}shared.js';\n${shortExports(shortImports(javascript))}`);

@@ -12,7 +12,7 @@ Usage: cargo xtask COMMAND
   test [--busy] [PART…]
                     Run all checks, or only the named parts, in this order:
                       lint      rustfmt, clippy (native and wasm32) and rustdoc, warnings denied;
-                                whether every promise of docs/reliability.md has its tests
+                                Biome; cargo-deny and cargo package; docs/promises.md
                       native    the tests of the workspace on this machine
                       simulation  the connection core in 20,000 simulated worlds
                       size      what a page loads is within the budgets of tests/bench/budgets.json
@@ -29,6 +29,7 @@ Usage: cargo xtask COMMAND
                     a copy and run the test that must fail. With TEXT, only the rows that have it
                     in their description, file or test; R7 selects those of a promise. --list only
                     prints them.
+  promises          Write docs/promises.md from the numbers in the tests' titles.
   simulate [OPTION…]
                     Run simulated worlds: --seeds N of them (default 20000) from --first-seed S;
                     a failure prints the line that repeats it.
@@ -81,6 +82,7 @@ pub(crate) enum Command {
         busy: bool,
     },
     Planted(planted::Options),
+    Promises,
     Simulate {
         arguments: Vec<String>,
     },
@@ -98,97 +100,112 @@ pub(crate) enum Command {
 ///
 /// # Errors
 ///
-/// A sentence that names the invalid argument and what is accepted.
+/// A sentence that names the invalid argument. The usage follows it.
 pub(crate) fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Command, String> {
-    let mut arguments = arguments.into_iter();
-    let Some(name) = arguments.next() else {
+    let mut words = Words(arguments.into_iter().collect());
+    if words.0.iter().any(|word| word == "--help" || word == "-h") {
+        return Ok(Command::Help);
+    }
+    let Some(name) = words.text() else {
         return Err("no command given".into());
     };
-    if matches!(name.as_str(), "help" | "--help" | "-h") {
-        return Ok(Command::Help);
-    }
-    let rest: Vec<String> = arguments.collect();
-    if rest.iter().any(|it| it == "--help" || it == "-h") {
-        return Ok(Command::Help);
-    }
-    match name.as_str() {
-        "setup" => match rest.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-            [] => Ok(Command::Setup { all: false }),
-            ["--all"] => Ok(Command::Setup { all: true }),
-            _ => Err(format!(
-                "setup takes --all or nothing, not `{}`",
-                rest.join(" ")
-            )),
+    let command = match name.as_str() {
+        "help" => Command::Help,
+        "setup" => Command::Setup {
+            all: words.flag("--all"),
         },
-        "demo" => Ok(Command::Demo {
-            port: parse_port(&rest)?,
+        "demo" => Command::Demo {
+            port: words
+                .number("--port", 0, u32::from(u16::MAX))?
+                .map_or(DEFAULT_PORT, |port| port as u16),
+        },
+        "package" => Command::Package,
+        "test" => Command::Test {
+            busy: words.flag("--busy"),
+            parts: parts(&mut words)?,
+        },
+        "planted" => Command::Planted(planted::Options {
+            list: words.flag("--list"),
+            only: words.text(),
         }),
-        "package" if rest.is_empty() => Ok(Command::Package),
-        "package" => Err(format!(
-            "package takes no arguments, not `{}`",
-            rest.join(" ")
-        )),
-        "test" => parse_test(&rest),
-        "planted" => parse_planted(&rest),
+        "promises" => Command::Promises,
         // It parses them itself.
-        "simulate" => Ok(Command::Simulate { arguments: rest }),
-        "bench" => parse_bench(&rest),
-        "size" => parse_size(&rest),
-        "fuzz" => parse_fuzz(&rest),
-        _ => Err(format!("unknown command `{name}`")),
-    }
-}
-
-fn parse_port(arguments: &[String]) -> Result<u16, String> {
-    let value = match arguments {
-        [] => return Ok(DEFAULT_PORT),
-        [name, value] if name == "--port" => value.as_str(),
-        [only] if only.starts_with("--port=") => &only["--port=".len()..],
-        _ => {
-            return Err(format!(
-                "demo takes --port N or nothing, not `{}`",
-                arguments.join(" ")
-            ));
-        }
+        "simulate" => Command::Simulate {
+            arguments: std::mem::take(&mut words.0),
+        },
+        "bench" => Command::Bench(bench_options(&mut words)?),
+        "size" => Command::Size(size::Options {
+            check: words.flag("--check"),
+            json: words.value("--json", FILE)?.map(Into::into),
+        }),
+        "fuzz" => Command::Fuzz {
+            seconds: words
+                .number("--seconds", 1, 86_400)?
+                .unwrap_or(fuzz::SECONDS),
+            target: words.text(),
+        },
+        _ => return Err(format!("unknown command `{name}`")),
     };
-    value
-        .parse()
-        .map_err(|_| format!("`{value}` is not a port: use a number from 0 to 65535"))
+    match words.0.first() {
+        Some(word) => Err(format!("{name} does not take `{word}`")),
+        None => Ok(command),
+    }
 }
 
-fn parse_test(arguments: &[String]) -> Result<Command, String> {
-    const BUSY: &str = "--busy";
-    let names: Vec<String> = arguments.iter().filter(|&it| it != BUSY).cloned().collect();
-    Ok(Command::Test {
-        parts: parse_parts(&names)?,
-        busy: names.len() < arguments.len(),
-    })
-}
+const FILE: &str = "the path of a file";
 
-fn parse_planted(arguments: &[String]) -> Result<Command, String> {
-    let mut options = planted::Options::default();
-    for argument in arguments {
-        if argument == "--list" {
-            options.list = true;
-        } else if argument.starts_with('-') || options.only.is_some() {
-            return Err(format!(
-                "planted takes --list and one text, not `{argument}`"
-            ));
-        } else {
-            options.only = Some(argument.clone());
+/// The arguments that are left.
+struct Words(Vec<String>);
+
+impl Words {
+    /// Whether this flag is among them.
+    fn flag(&mut self, name: &str) -> bool {
+        let before = self.0.len();
+        self.0.retain(|word| word != name);
+        self.0.len() < before
+    }
+
+    /// The value of an option, as `NAME VALUE` or `NAME=VALUE`.
+    fn value(&mut self, name: &str, accepted: &str) -> Result<Option<String>, String> {
+        let has_name = |word: &String| word.split('=').next() == Some(name);
+        let Some(at) = self.0.iter().position(has_name) else {
+            return Ok(None);
+        };
+        let value = match self.0.remove(at).split_once('=') {
+            Some((_, value)) => Some(value.to_owned()),
+            None if at < self.0.len() => Some(self.0.remove(at)),
+            None => None,
+        };
+        match value.filter(|value| !value.is_empty() && !value.starts_with('-')) {
+            Some(value) => Ok(Some(value)),
+            None => Err(format!("{name} takes {accepted}")),
         }
     }
-    Ok(Command::Planted(options))
+
+    fn number(&mut self, name: &str, least: u32, most: u32) -> Result<Option<u32>, String> {
+        let accepted = format!("a number from {least} to {most}");
+        let Some(value) = self.value(name, &accepted)? else {
+            return Ok(None);
+        };
+        match value.parse() {
+            Ok(number) if (least..=most).contains(&number) => Ok(Some(number)),
+            _ => Err(format!("{name} takes {accepted}, not `{value}`")),
+        }
+    }
+
+    /// The first word that is not an option.
+    fn text(&mut self) -> Option<String> {
+        let at = self.0.iter().position(|word| !word.starts_with("--"))?;
+        Some(self.0.remove(at))
+    }
 }
 
 /// All parts by default; else the named ones, each once and in the order in which they run.
-fn parse_parts(names: &[String]) -> Result<Vec<Part>, String> {
+fn parts(words: &mut Words) -> Result<Vec<Part>, String> {
+    let names = std::mem::take(&mut words.0);
     if let Some(unknown) = names.iter().find(|name| Part::named(name).is_none()) {
-        let known: Vec<_> = Part::ALL.iter().map(|part| part.name()).collect();
-        return Err(format!(
-            "unknown part `{unknown}`; the parts are {}",
-            known.join(", ")
-        ));
+        let known = Part::ALL.map(Part::name).join(", ");
+        return Err(format!("unknown part `{unknown}`; the parts are {known}"));
     }
     Ok(Part::ALL
         .into_iter()
@@ -196,38 +213,19 @@ fn parse_parts(names: &[String]) -> Result<Vec<Part>, String> {
         .collect())
 }
 
-fn parse_bench(arguments: &[String]) -> Result<Command, String> {
-    let mut options = bench::Options::default();
-    let mut arguments = arguments.iter();
-    while let Some(argument) = arguments.next() {
-        let mut value = |what: &str| {
-            arguments
-                .next()
-                .filter(|value| !value.starts_with('-'))
-                .ok_or_else(|| format!("{argument} takes {what}"))
-        };
-        match argument.as_str() {
-            "--part" => {
-                let numbers = bench::Part::ALL.map(|part| part.number().to_string());
-                let accepted = format!("one of the numbers {}", numbers.join(", "));
-                let number = value(&accepted)?;
-                let part = bench::Part::numbered(number)
-                    .ok_or_else(|| format!("--part takes {accepted}, not `{number}`"))?;
-                options.parts.push(part);
-            }
-            "--case" => options.case = Some(value("a part of a case's name")?.clone()),
-            "--json" => options.json = Some(value("the path of a file")?.into()),
-            "--quick" => options.quick = true,
-            "--check" => options.check = true,
-            "--profile" => options.profile = true,
-            "--write" => options.write = true,
-            _ => {
-                return Err(format!(
-                    "bench takes --part N, --case TEXT, --quick, --check, --json FILE, --profile and \
-                     --write, not `{argument}`"
-                ));
-            }
-        }
+fn bench_options(words: &mut Words) -> Result<bench::Options, String> {
+    let mut options = bench::Options {
+        case: words.value("--case", "a part of a case's name")?,
+        json: words.value("--json", FILE)?.map(Into::into),
+        quick: words.flag("--quick"),
+        check: words.flag("--check"),
+        profile: words.flag("--profile"),
+        write: words.flag("--write"),
+        parts: Vec::new(),
+    };
+    let most = bench::Part::ALL.len() as u32;
+    while let Some(number) = words.number("--part", 1, most)? {
+        options.parts.push(bench::Part::ALL[number as usize - 1]);
     }
     if options.quick && (options.check || options.write) {
         return Err("--quick measures too little for --check and --write".into());
@@ -241,52 +239,7 @@ fn parse_bench(arguments: &[String]) -> Result<Command, String> {
     if options.write && (options.check || options.case.is_some() || !options.parts.is_empty()) {
         return Err("--write takes all: it goes with neither --check nor --part nor --case".into());
     }
-    Ok(Command::Bench(options))
-}
-
-fn parse_size(arguments: &[String]) -> Result<Command, String> {
-    let mut options = size::Options::default();
-    let mut arguments = arguments.iter();
-    while let Some(argument) = arguments.next() {
-        match argument.as_str() {
-            "--check" => options.check = true,
-            "--json" => {
-                let file = arguments.next().filter(|value| !value.starts_with('-'));
-                options.json = Some(file.ok_or("--json takes the path of a file")?.into());
-            }
-            _ => {
-                return Err(format!(
-                    "size takes --check and --json FILE, not `{argument}`"
-                ));
-            }
-        }
-    }
-    Ok(Command::Size(options))
-}
-
-fn parse_fuzz(arguments: &[String]) -> Result<Command, String> {
-    let mut seconds = fuzz::SECONDS;
-    let mut target = None;
-    let mut arguments = arguments.iter();
-    while let Some(argument) = arguments.next() {
-        if argument == "--seconds" {
-            let value = arguments.next().map_or("", String::as_str);
-            seconds = value
-                .parse()
-                .ok()
-                .filter(|seconds| (1..=86_400).contains(seconds))
-                .ok_or_else(|| {
-                    format!("--seconds takes a number from 1 to 86400, not `{value}`")
-                })?;
-        } else if argument.starts_with('-') || target.is_some() {
-            return Err(format!(
-                "fuzz takes --seconds N and one target, not `{argument}`"
-            ));
-        } else {
-            target = Some(argument.clone());
-        }
-    }
-    Ok(Command::Fuzz { seconds, target })
+    Ok(options)
 }
 
 #[cfg(test)]
@@ -298,151 +251,97 @@ mod tests {
     }
 
     #[test]
-    fn demo_listens_on_its_own_port_unless_told_otherwise() {
-        assert_eq!(parsed("demo"), Ok(Command::Demo { port: 8765 }));
-        assert_eq!(parsed("demo --port 0"), Ok(Command::Demo { port: 0 }));
-        assert_eq!(
-            parsed("demo --port=65535"),
-            Ok(Command::Demo { port: 65535 })
-        );
-    }
-
-    #[test]
-    fn a_bad_port_is_named_with_the_range() {
-        for line in [
-            "demo --port 65536",
-            "demo --port=-1",
-            "demo --port x",
-            "demo --port=",
+    fn commands_take_their_options_in_any_order() {
+        let text = |text: &str| Some(String::from(text));
+        for (line, command) in [
+            ("demo", Command::Demo { port: 8765 }),
+            ("demo --port 0", Command::Demo { port: 0 }),
+            ("demo --port=65535", Command::Demo { port: 65_535 }),
+            ("setup --all", Command::Setup { all: true }),
+            (
+                "test",
+                Command::Test {
+                    parts: Part::ALL.to_vec(),
+                    busy: false,
+                },
+            ),
+            (
+                "test npm --busy native npm",
+                Command::Test {
+                    parts: vec![Part::Native, Part::Npm],
+                    busy: true,
+                },
+            ),
+            (
+                "planted R7 --list",
+                Command::Planted(planted::Options {
+                    only: text("R7"),
+                    list: true,
+                }),
+            ),
+            (
+                "fuzz core --seconds 5",
+                Command::Fuzz {
+                    seconds: 5,
+                    target: text("core"),
+                },
+            ),
+            (
+                "simulate --seeds 3",
+                Command::Simulate {
+                    arguments: vec!["--seeds".into(), "3".into()],
+                },
+            ),
+            (
+                "bench --part 4 --part 1 --quick --json a.json --case text",
+                Command::Bench(bench::Options {
+                    parts: vec![bench::Part::Memory, bench::Part::Messages],
+                    case: text("text"),
+                    quick: true,
+                    json: Some("a.json".into()),
+                    ..bench::Options::default()
+                }),
+            ),
         ] {
-            let message = parsed(line).unwrap_err();
-            assert!(message.contains("0 to 65535"), "{line}: {message}");
+            assert_eq!(parsed(line), Ok(command), "{line}");
         }
-        assert!(parsed("demo --port").unwrap_err().contains("--port N"));
-    }
-
-    #[test]
-    fn test_without_a_name_means_every_part() {
-        assert_eq!(
-            parsed("test"),
-            Ok(Command::Test {
-                parts: Part::ALL.to_vec(),
-                busy: false
-            })
-        );
-    }
-
-    #[test]
-    fn named_parts_run_once_and_in_order() {
-        let parts = vec![Part::Native, Part::Npm];
-        let test = |busy| {
-            let parts = parts.clone();
-            Ok(Command::Test { parts, busy })
-        };
-        assert_eq!(parsed("test npm native npm"), test(false));
-        assert_eq!(parsed("test npm --busy native"), test(true));
-    }
-
-    #[test]
-    fn planted_takes_a_text_and_the_wish_to_see_the_table() {
-        let planted = |only: Option<&str>, list| {
-            let only = only.map(String::from);
-            Ok(Command::Planted(planted::Options { only, list }))
-        };
-        assert_eq!(parsed("planted"), planted(None, false));
-        assert_eq!(parsed("planted R7 --list"), planted(Some("R7"), true));
-        for line in ["planted --fast", "planted R7 R8"] {
-            assert!(parsed(line).unwrap_err().contains("one text"), "{line}");
+        for line in ["help", "-h", "--help", "demo --help", "test browser -h"] {
+            assert_eq!(parsed(line), Ok(Command::Help), "{line}");
         }
     }
 
     #[test]
-    fn an_unknown_part_is_answered_with_the_list() {
-        let message = parsed("test nativ").unwrap_err();
-        assert!(message.contains("`nativ`"), "{message}");
-        for part in Part::ALL {
-            assert!(message.contains(part.name()), "{message}");
-            assert!(USAGE.contains(part.name()));
-        }
-    }
-
-    #[test]
-    fn the_time_for_fuzzing_has_a_range() {
-        let fuzz = |seconds, target: Option<&str>| {
-            let target = target.map(String::from);
-            Ok(Command::Fuzz { seconds, target })
-        };
-        assert_eq!(parsed("fuzz"), fuzz(60, None));
-        assert_eq!(parsed("fuzz --seconds 5 core"), fuzz(5, Some("core")));
-        assert_eq!(parsed("fuzz core"), fuzz(60, Some("core")));
-        for line in ["fuzz --seconds", "fuzz --seconds 0", "fuzz --seconds x"] {
-            let message = parsed(line).unwrap_err();
-            assert!(message.contains("1 to 86400"), "{line}: {message}");
-        }
-        assert!(parsed("fuzz --fast").is_err() && parsed("fuzz core json").is_err());
-    }
-
-    #[test]
-    fn the_options_of_bench_are_read() {
-        let bench = |options| Ok(Command::Bench(options));
-        let defaults = bench::Options::default;
-        assert_eq!(parsed("bench"), bench(defaults()));
-        assert_eq!(
-            parsed("bench --part 4 --part 1 --quick --json a.json --case text"),
-            bench(bench::Options {
-                parts: vec![bench::Part::Memory, bench::Part::Messages],
-                case: Some("text".into()),
-                quick: true,
-                json: Some("a.json".into()),
-                ..defaults()
-            })
-        );
-        for part in bench::Part::ALL {
-            let number = part.number().to_string();
-            assert!(parsed(&format!("bench --part {number}")).is_ok());
-        }
-    }
-
-    #[test]
-    fn bad_options_of_bench_are_answered_with_what_is_accepted() {
-        for (line, accepted) in [
-            ("bench --part", "the numbers 1, 2"),
+    fn bad_arguments_are_named_with_what_is_accepted() {
+        for (line, part_of_error) in [
+            ("", "no command"),
+            ("dmeo", "`dmeo`"),
+            ("setup --al", "`--al`"),
+            ("package now", "`now`"),
+            ("planted R7 R8", "`R8`"),
+            ("demo --port 65536", "0 to 65535, not `65536`"),
+            ("demo --port=-1", "0 to 65535"),
+            ("demo --port", "0 to 65535"),
+            ("fuzz --seconds 0", "1 to 86400"),
+            ("fuzz core json", "`json`"),
+            ("test nativ", "`nativ`; the parts are lint"),
+            ("bench --part", "1 to 6"),
             ("bench --part 9", "not `9`"),
-            ("bench --json", "the path of a file"),
             ("bench --json --check", "the path of a file"),
-            ("bench --case", "a part of a case's name"),
             ("bench --profile --check", "goes with --case"),
             ("bench --profile --part 3", "parts 1 and 2 alone"),
-            ("bench --fast", "not `--fast`"),
-            ("bench now", "not `now`"),
+            ("bench --fast", "`--fast`"),
             ("bench --quick --check", "too little"),
             ("bench --write --part 1", "takes all"),
         ] {
             let message = parsed(line).unwrap_err();
-            assert!(message.contains(accepted), "{line}: {message}");
+            assert!(message.contains(part_of_error), "{line}: {message}");
         }
     }
 
     #[test]
-    fn what_follows_simulate_is_passed_on() {
-        let arguments = ["--seeds", "3"].map(String::from).to_vec();
-        assert_eq!(
-            parsed("simulate --seeds 3"),
-            Ok(Command::Simulate { arguments })
-        );
-    }
-
-    #[test]
-    fn unknown_arguments_are_refused() {
-        for line in ["", "dmeo", "setup --al", "package now", "demo --open"] {
-            assert!(parsed(line).is_err(), "{line}");
-        }
-    }
-
-    #[test]
-    fn help_is_given_wherever_it_is_asked_for() {
-        for line in ["help", "-h", "--help", "demo --help", "test browser -h"] {
-            assert_eq!(parsed(line), Ok(Command::Help), "{line}");
+    fn the_usage_names_every_part() {
+        for part in Part::ALL {
+            assert!(USAGE.contains(part.name()), "{}", part.name());
         }
     }
 }

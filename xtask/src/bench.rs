@@ -4,15 +4,13 @@ mod contenders;
 mod load;
 mod native;
 
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::server::{Output, Server};
-use crate::wasm_std::WasmStd;
-use crate::{
-    Result, browser, checkout, files, node, package, ports, process, server, size, wasm_std,
-};
+use crate::tools::wasm_std::{self, WasmStd};
+use crate::tools::{browsers, node};
+use crate::{Result, checkout, files, package, ports, process, server, size, versions};
 
 /// A part of the benchmarks, by number.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -41,12 +39,6 @@ impl Part {
         Self::Load,
         Self::Native,
     ];
-
-    pub(crate) fn numbered(number: &str) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|part| part.number().to_string() == number)
-    }
 
     pub(crate) fn number(self) -> u8 {
         self as u8
@@ -124,7 +116,7 @@ impl Options {
 /// If a tool is unavailable, a measurement is inconsistent, or a budget is exceeded.
 pub(crate) fn run(options: &Options) -> Result<()> {
     let parts = options.parts();
-    let browser = browser::ensure()?;
+    let browser = browsers::chromium()?;
     node::ensure_test_packages()?;
     node::ensure_bench_packages()?;
     package::build()?;
@@ -136,7 +128,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let mut node = Command::new("node");
     node.arg(checkout::path("tests/bench/run.mjs"))
         .arg("--versions")
-        .arg(write_versions(&parts)?);
+        .arg(versions(&parts)?);
     for part in &parts {
         node.args(["--part", &part.number().to_string()]);
         let output = folder.join(format!("part-{}.json", part.number()));
@@ -171,10 +163,22 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     )?;
     node.env("STEADY_SOCKET_SERVER", server.http())
         .env("STEADY_SOCKET_PAGE_ORIGIN_PORT", page_port.to_string())
-        .env("CHROMIUM", &browser.chromium);
+        .env("CHROMIUM", &browser.program);
     let outcome = process::run(&mut node);
     server.check()?;
     outcome
+}
+
+/// Writes the versions of everything used for these parts and returns the file's path.
+fn versions(parts: &[Part]) -> Result<PathBuf> {
+    let mut more = Vec::new();
+    if parts.contains(&Part::Load) {
+        more.extend(load::versions()?);
+    }
+    if parts.contains(&Part::Native) {
+        more.extend(native::versions()?);
+    }
+    versions::write(more)
 }
 
 /// Lints the measured Rust clients together with everything else that is linted, so that they fit the
@@ -214,75 +218,9 @@ pub(crate) fn lint(wasm: &WasmStd) -> Result<()> {
     clippy(in_pages, &["--workspace", "--exclude", NATIVE, "--lib"])
 }
 
-/// Writes the versions of everything used for these parts and returns the file's path.
-pub(crate) fn write_versions(parts: &[Part]) -> Result<PathBuf> {
-    let mut known = tool_versions()?;
-    known.extend(contenders::versions()?);
-    if parts.contains(&Part::Load) {
-        known.extend(load::versions()?);
-    }
-    if parts.contains(&Part::Native) {
-        known.extend(native::versions()?);
-    }
-    let file = checkout::path("target/bench/versions.json");
-    files::write(&file, json_of(&known))?;
-    Ok(file)
-}
-
-/// The versions of the tools. The measuring program adds the browser, Node and the npm packages.
-fn tool_versions() -> Result<Vec<(&'static str, String)>> {
-    let wasm_opt = checkout::tools().join("bin/wasm-opt");
-    Ok(vec![
-        ("steady-socket", env!("CARGO_PKG_VERSION").to_owned()),
-        (
-            "rustc",
-            process::capture(Command::new("rustc").arg("--version"))?,
-        ),
-        ("rustc for wasm32", wasm_std::ensure()?.compiler),
-        ("wasm-bindgen", checkout::locked_version("wasm-bindgen")?),
-        (
-            "wasm-opt",
-            process::capture(Command::new(wasm_opt).arg("--version"))?,
-        ),
-    ])
-}
-
-/// A JSON object with string values.
-fn json_of(fields: &[(&str, String)]) -> String {
-    let fields: Vec<_> = fields
-        .iter()
-        .map(|(name, value)| format!("  {}: {}", json_text(name), json_text(value)))
-        .collect();
-    format!("{{\n{}\n}}\n", fields.join(",\n"))
-}
-
-fn json_text(text: &str) -> String {
-    let mut json = String::from("\"");
-    for character in text.chars() {
-        match character {
-            '"' | '\\' => json.extend(['\\', character]),
-            control if control.is_control() => {
-                write!(json, "\\u{:04x}", control as u32).expect("writing to a String never fails");
-            }
-            other => json.push(other),
-        }
-    }
-    json.push('"');
-    json
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn every_part_is_found_by_its_number() {
-        for part in Part::ALL {
-            assert_eq!(Part::numbered(&part.number().to_string()), Some(part));
-        }
-        assert_eq!(Part::numbered("0"), None);
-        assert_eq!(Part::numbered("1.0"), None);
-    }
 
     #[test]
     fn parts_run_in_order_and_all_where_none_is_named() {
@@ -298,11 +236,5 @@ mod tests {
             parts(&[Part::Memory, Part::Messages]),
             [Part::Messages, Part::Memory]
         );
-    }
-
-    #[test]
-    fn texts_are_escaped() {
-        let json = json_of(&[("a \"b\"", "c\\\nd".to_owned())]);
-        assert_eq!(json, "{\n  \"a \\\"b\\\"\": \"c\\\\\\u000ad\"\n}\n");
     }
 }

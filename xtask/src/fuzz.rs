@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use crate::{Result, checkout, debian, files, process, say, tools};
+use crate::tools::{self, debian};
+use crate::{Result, checkout, files, process, say};
 
 /// Compiled without optimisation, like the other tools: it only starts cargo and the built program.
 const CARGO_FUZZ_VERSION: &str = "0.13.2";
@@ -30,7 +31,7 @@ pub(crate) fn run(seconds: u32, only: Option<&str>) -> Result<()> {
         }
     };
     ensure_cxx()?;
-    let folder = tools::ensure("cargo-fuzz", CARGO_FUZZ_VERSION, &["cargo-fuzz"], &[])?;
+    let program = tools::ensure_cargo_program("cargo-fuzz", CARGO_FUZZ_VERSION)?;
     for target in &chosen {
         say(format_args!("fuzzing {target} for {seconds} s"));
         // libFuzzer adds inputs to the first folder; the second has the seeds.
@@ -38,7 +39,7 @@ pub(crate) fn run(seconds: u32, only: Option<&str>) -> Result<()> {
         files::create_folder(&added)?;
         // The packages under test have no unsafe code, so a sanitizer would find nothing and take most of the
         // time. Without one, the stable compiler suffices.
-        let mut cargo_fuzz = Command::new(folder.join("cargo-fuzz"));
+        let mut cargo_fuzz = Command::new(&program);
         cargo_fuzz
             .args(["run", "--sanitizer", "none", "--features", "libfuzzer"])
             .arg("--target-dir")

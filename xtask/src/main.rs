@@ -1,7 +1,7 @@
 //! The project's own task runner: `cargo xtask demo`, `cargo xtask test` and what they need.
 //!
-//! It installs the tools that a task needs before it runs the task, one module per kind of tool. Everything
-//! that it downloads or builds goes into `target/`, except the compiler's wasm32 target, which rustup keeps,
+//! It installs the tools that a task needs before it runs the task (`tools`). Everything that it downloads or
+//! builds goes into `target/`, except the compiler's wasm32 target, which rustup keeps,
 //! and packages of the operating system, which it installs only as root on Debian and otherwise only names.
 
 #[cfg(not(unix))]
@@ -9,29 +9,25 @@ compile_error!("xtask stops its servers and browsers by Unix signals; on Windows
 
 mod arguments;
 mod bench;
-mod browser;
 mod checkout;
-mod debian;
 mod demo;
+mod esbuild;
 mod files;
-mod firefox;
 mod fuzz;
 mod minimum;
-mod node;
 mod package;
 mod page_server;
 mod planted;
 mod ports;
 mod process;
 mod promises;
-mod python;
 mod server;
 mod simulate;
 mod size;
 mod test;
 mod tools;
+mod versions;
 mod wasm_program;
-mod wasm_std;
 
 use std::process::ExitCode;
 
@@ -106,6 +102,7 @@ fn run(command: Command) -> Result<()> {
         }
         Command::Test { parts, busy } => test::run(&parts, busy),
         Command::Planted(options) => planted::run(&options),
+        Command::Promises => promises::write(),
         Command::Simulate { arguments } => simulate::run(&arguments),
         Command::Size(options) => size::run(&options),
         Command::Bench(options) => bench::run(&options),

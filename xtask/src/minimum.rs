@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use crate::wasm_std::{self, WasmStd};
+use crate::tools::wasm_std::{self, WasmStd};
 use crate::{Result, checkout, process};
 
 /// Compiles it; this takes seconds if nothing has changed.

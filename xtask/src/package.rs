@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::files::Stamp;
-use crate::tools::Tools;
-use crate::wasm_std::{self, WasmStd};
-use crate::{Result, both, checkout, files, node, process, say, tools};
+use crate::tools::wasm_std::{self, WasmStd};
+use crate::tools::{self, Tools, node};
+use crate::{Result, both, checkout, esbuild, files, process, say};
 
 /// A crate that wasm-pack builds into a WebAssembly module.
 pub(crate) struct Module {
@@ -71,12 +71,12 @@ pub(crate) fn build() -> Result<()> {
     let wasm = FACE.build(&tools)?;
     let package = folder();
     files::remove_folder(&package)?;
-    assemble_module(&tools, &wasm, &package)?;
+    assemble_module(&wasm, &package)?;
     for name in LICENSES {
         files::copy(&checkout::path(name), &package.join(name))?;
     }
     files::copy_folder(&checkout::path("client-wasm/npm"), &package)?;
-    node::bundle_msgpack(&package.join("typed/vendor/msgpack.js"))?;
+    esbuild::bundle_msgpack(&package.join("typed/vendor/msgpack.js"))?;
     add_commonjs(&package)?;
     let version = env!("CARGO_PKG_VERSION");
     files::write(
@@ -86,7 +86,7 @@ pub(crate) fn build() -> Result<()> {
 }
 
 /// Assembles wasm-pack's output, with the module both as a file and embedded.
-fn assemble_module(tools: &Tools, wasm: &Path, package: &Path) -> Result<()> {
+fn assemble_module(wasm: &Path, package: &Path) -> Result<()> {
     let module = package.join(WASM);
     for file in files::below(wasm)? {
         let (from, to) = (wasm.join(&file), package.join("wasm").join(&file));
@@ -94,10 +94,6 @@ fn assemble_module(tools: &Tools, wasm: &Path, package: &Path) -> Result<()> {
             Some("steady_socket_wasm_bg.wasm") => files::copy(&from, &module)?,
             // The module's exports are private.
             Some("steady_socket_wasm_bg.wasm.d.ts") => {}
-            Some("steady_socket_wasm.js") => {
-                let javascript = imported_once(&files::read(&from)?);
-                files::write(&to, as_function(&javascript)?)?;
-            }
             Some("steady_socket_wasm.d.ts") => {
                 files::write(&to, without_loading(&files::read(&from)?))?;
             }
@@ -110,63 +106,12 @@ fn assemble_module(tools: &Tools, wasm: &Path, package: &Path) -> Result<()> {
             .arg(&module)
             .arg(package.join("wasm/steady_socket_wasm.js"))
             .arg(env!("CARGO_PKG_VERSION"))
-            .arg(tools.command("wasm-opt").get_program()),
+            .arg(node::modules()),
     )?;
     let embed = checkout::path("xtask/node/embed.mjs");
     let embedded = package.join("embedded-module.js");
     process::run(Command::new("node").arg(embed).arg(module).arg(embedded))
 }
-
-/// wasm-bindgen's JavaScript keeps one instance of the module in global variables. The package starts a fresh
-/// instance when one has failed, and nothing that belongs to the failed one may call into it: so all of it
-/// becomes a function with its own copy of these variables. wasm-bindgen's code for loading the module is
-/// omitted, since the package does that.
-///
-/// # Errors
-///
-/// If wasm-bindgen's JavaScript differs from what this expects.
-fn as_function(javascript: &str) -> Result<String> {
-    let changed = || format!("wasm-bindgen's JavaScript no longer has `{LOADING}`");
-    let (own, _) = javascript.split_once(LOADING).ok_or_else(changed)?;
-    let mut outside = String::new();
-    let mut inside = String::new();
-    for line in own.split_inclusive('\n') {
-        match line.starts_with("import ") || line.starts_with("export {") {
-            true => outside.push_str(line),
-            false => inside.push_str(line),
-        }
-    }
-    if inside.lines().any(|line| line.starts_with("export ")) {
-        return Err("wasm-bindgen's JavaScript exports something of its own".into());
-    }
-    Ok(format!("{outside}{STARTING}{inside}{STARTED}"))
-}
-
-/// The start of the part of wasm-bindgen's JavaScript that loads the module.
-const LOADING: &str = "let wasmModule, wasmInstance, wasm;\n";
-
-const STARTING: &str = "
-/**
- * Starts an instance of the module.
- *
- * @param module - a `WebAssembly.Module`
- * @param atEnd - called with a function that keeps everything here from calling into the instance, and gives what it
- *   held; and with the function that needs much stack
- */
-export async function start(module, atEnd) {
-let wasm;
-";
-
-const STARTED: &str = "
-({ exports: wasm } = await WebAssembly.instantiate(module, __wbg_get_imports()));
-atEnd(() => {
-const held = wasm.__wbindgen_externrefs;
-wasm = { __wbg_core_free() {} };
-return Array.from(held, (_, index) => held.get(index));
-}, wasm.steady_socket_probe);
-wasm.__wbindgen_start();
-}
-";
 
 /// Removes wasm-bindgen's own loading, which the package lacks, from the declarations.
 fn without_loading(declarations: &str) -> &str {
@@ -174,30 +119,6 @@ fn without_loading(declarations: &str) -> &str {
     declarations
         .split_once(loading)
         .map_or(declarations, |(own, _)| own)
-}
-
-/// wasm-bindgen imports a module again for every function that it takes from it, under the same name in the
-/// object of imports. Once is enough.
-fn imported_once(javascript: &str) -> String {
-    let mut imported: Vec<&str> = Vec::new();
-    let mut again: Vec<String> = Vec::new();
-    let mut kept = String::with_capacity(javascript.len());
-    for line in javascript.split_inclusive('\n') {
-        if let Some((name, module)) = line
-            .strip_prefix("import * as ")
-            .and_then(|rest| rest.trim_end().split_once(" from "))
-        {
-            if imported.contains(&module) {
-                again.push(format!("{module}: {name},"));
-                continue;
-            }
-            imported.push(module);
-        } else if again.iter().any(|entry| line.trim() == entry) {
-            continue;
-        }
-        kept.push_str(line);
-    }
-    kept
 }
 
 /// The folder of the CommonJS copy, for those who cannot load JavaScript modules.
@@ -222,7 +143,7 @@ fn add_commonjs(package: &Path) -> Result<()> {
             modules.push(file);
         }
     }
-    node::to_commonjs(package, &modules, &folder)
+    esbuild::to_commonjs(package, &modules, &folder)
 }
 
 /// Compiles in advance what wasm-pack needs, with the same settings.
@@ -406,29 +327,6 @@ fn manifest(version: &str, files: &[PathBuf]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_module_is_imported_once() {
-        let javascript = r#"import { load } from './a.js';
-import * as import1 from "./a.js"
-import * as import2 from "./a.js"
-import * as import3 from "./b.js"
-    return {
-        "./a.js": import1,
-        "./a.js": import2,
-        "./b.js": import3,
-    };
-"#;
-        let once = r#"import { load } from './a.js';
-import * as import1 from "./a.js"
-import * as import3 from "./b.js"
-    return {
-        "./a.js": import1,
-        "./b.js": import3,
-    };
-"#;
-        assert_eq!(imported_once(javascript), once);
-    }
 
     #[test]
     fn the_manifest_lists_every_file() {

@@ -1,31 +1,22 @@
-//! The promises of `docs/reliability.md`, and the tests that prove them.
+//! The promises and faults of `docs/reliability.md`, and the page that lists their tests.
 //!
-//! A promise is a heading such as `### R7. It comes back`, followed by a list of its tests:
-//! ``- `path/of/the/file`: name``. A test names the promises that it proves with `[R7]`: in JavaScript at the start of
-//! its title, in Rust in a comment above the function. This module finds promises without a test, tests of nonexistent
-//! promises, and lists that differ from the actual tests.
-//!
-//! A fault is an item such as `* **The server restarts.** R7`, followed by the tests in which it occurs:
-//! ``  - `path/of/the/file` › name``. This module finds faults that have no test and are not marked `not promised`, and
-//! nonexistent tests and promises.
-//!
-//! A test that does not run proves nothing, so none of these may be ignored, skipped, marked as to do, or suppressed
-//! by another test that runs alone.
+//! A promise is a heading such as `### R7. It comes back`, a fault an item such as `* **F1. The server restarts.** R7`.
+//! A test carries the marks of those that it proves, as `[R7][F1]`: in JavaScript at the start of its title, in Rust in
+//! a comment above the function. `docs/promises.md` is written from these marks. Every promise and every fault needs
+//! a test, and every promise a planted bug that its test finds.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use crate::planted::{self, Bug};
 use crate::{Result, checkout, files};
 
 const DOCUMENT: &str = "docs/reliability.md";
+const PAGE: &str = "docs/promises.md";
 
-/// The heading above the faults.
-const FAULTS: &str = "## The faults";
-
-/// The mark of a fault without a test.
+/// Says that a fault needs no test.
 const NOT_PROMISED: &str = "not promised";
 
-/// The folders of the tests.
 const FOLDERS: [&str; 7] = [
     "client",
     "client-export",
@@ -39,543 +30,366 @@ const FOLDERS: [&str; 7] = [
 /// Folders in these with third-party or generated files.
 const NOT_OURS: [&str; 3] = ["node_modules", "target", "pkg"];
 
-/// The names of tests by the number of their promise, each as a line of the list.
-type Proofs = BTreeMap<u32, BTreeSet<String>>;
+/// A promise (`R`) or a fault (`F`), by its number.
+pub(crate) type Mark = (char, u32);
 
-/// What the sources contain.
-#[derive(Debug, Default)]
-pub(crate) struct Present {
-    /// The tests that carry the number of a promise.
-    proofs: Proofs,
-    /// All tests, each named as in a fault.
-    tests: BTreeSet<String>,
-    /// Marked tests that do not run, and why.
-    idle: Vec<String>,
-}
+/// A test: its file and its name without the marks.
+type Test = (String, String);
 
-/// A fault of the document.
-#[derive(Debug, Default, PartialEq)]
-struct Fault {
-    /// Its first line.
-    title: String,
-    /// The numbers of the promises in it.
-    promises: Vec<u32>,
-    /// The tests below it, verbatim.
-    tests: Vec<String>,
-    is_promised: bool,
-}
-
-/// A test of a source file.
+/// A promise or fault of the document.
 #[derive(Debug, PartialEq)]
-struct Test<'a> {
-    /// The promises whose numbers it carries.
-    promises: Vec<u32>,
-    name: &'a str,
-    /// The word that keeps it from running.
-    idle: Option<&'a str>,
+struct Entry {
+    mark: Mark,
+    title: String,
+    /// Title and text of a fault.
+    text: String,
 }
 
-/// Compares the document with the tests.
+impl Entry {
+    fn needs_test(&self) -> bool {
+        !self.text.contains(NOT_PROMISED)
+    }
+}
+
+/// Writes the page.
 ///
 /// # Errors
 ///
-/// Every difference, with the line that would fix it.
+/// What is wrong with the document, the tests or the table of planted bugs.
+pub(crate) fn write() -> Result<()> {
+    files::write(&checkout::path(PAGE), page()?)
+}
+
+/// Checks that the page is what [`write()`] would write.
+///
+/// # Errors
+///
+/// See [`write()`].
 pub(crate) fn check() -> Result<()> {
-    let document = files::read(&checkout::path(DOCUMENT))?;
-    let mut present = present()?;
-    let mut complaints = compare(&listed_in(&document), &present.proofs);
-    complaints.extend(unproved(&faults_in(&document), &present));
-    complaints.append(&mut present.idle);
-    if complaints.is_empty() {
+    if page()? == files::read(&checkout::path(PAGE))? {
         return Ok(());
     }
+    Err(format!("{PAGE} is out of date: `cargo xtask promises` writes it").into())
+}
+
+fn page() -> Result<String> {
+    let mut tests = BTreeMap::new();
+    for folder in FOLDERS {
+        for file in files::below(&checkout::path(folder))? {
+            let file = Path::new(folder).join(file);
+            let is_ours = !NOT_OURS
+                .iter()
+                .any(|name| file.iter().any(|part| part == *name));
+            let extension = file.extension().unwrap_or_default().to_string_lossy();
+            if is_ours && ["rs", "js", "mjs"].contains(&&*extension) {
+                let source = files::read(&checkout::root().join(&file))?;
+                add_tests(&file.to_string_lossy(), &source, &mut tests)?;
+            }
+        }
+    }
+    let entries = entries_of(&files::read(&checkout::path(DOCUMENT))?)?;
+    let complaints = complaints(&entries, &tests, planted::TABLE);
+    if complaints.is_empty() {
+        return Ok(page_of(&entries, &tests));
+    }
     Err(format!(
-        "{DOCUMENT} and the tests differ:\n{}",
+        "{DOCUMENT}, the tests and the planted bugs do not fit:\n{}",
         complaints.join("\n")
     )
     .into())
 }
 
-/// The tests of the checkout.
-///
-/// # Errors
-///
-/// If a file cannot be read.
-pub(crate) fn present() -> Result<Present> {
-    let mut present = Present::default();
-    for folder in FOLDERS {
-        collect(Path::new(folder), &mut present)?;
-    }
-    Ok(present)
-}
-
-fn compare(listed: &Proofs, present: &Proofs) -> Vec<String> {
-    let none = BTreeSet::new();
-    let mut complaints = Vec::new();
-    for (number, listed) in listed {
-        let present = present.get(number).unwrap_or(&none);
-        if present.is_empty() {
-            complaints.push(format!("R{number} has no test"));
-        }
-        for line in present.difference(listed) {
-            complaints.push(format!("R{number} does not list its test\n  {line}"));
-        }
-        for line in listed.difference(present) {
-            complaints.push(format!("R{number} lists a nonexistent test\n  {line}"));
-        }
-    }
-    for (number, tests) in present {
-        if !listed.contains_key(number) {
-            let tests: Vec<_> = tests.iter().map(String::as_str).collect();
-            let tests = tests.join("\n  ");
-            complaints.push(format!(
-                "R{number} does not exist, but these prove it\n  {tests}"
-            ));
-        }
-    }
-    complaints
-}
-
-/// The promises of the document, with their listed tests.
-fn listed_in(document: &str) -> Proofs {
-    let mut listed = Proofs::new();
-    let mut current = None;
+/// The promises and faults of the document.
+fn entries_of(document: &str) -> Result<Vec<Entry>> {
+    let mut entries: Vec<Entry> = Vec::new();
+    let mut section = "";
     for line in document.lines() {
-        if line.starts_with('#') {
-            current = line
-                .strip_prefix("### R")
-                .and_then(|rest| rest.split_once('.')?.0.parse().ok());
-            if let Some(number) = current {
-                listed.entry(number).or_default();
+        if let Some(title) = line.strip_prefix("## ") {
+            section = title;
+        }
+        let (kind, title) = match (section, line) {
+            ("Promises", line) if line.starts_with("### ") => ('R', &line[4..]),
+            ("The faults", line) if line.starts_with("* ") => {
+                ('F', line[2..].trim_start_matches('*'))
             }
-        } else if let Some(number) = current
-            && line.starts_with("- `")
-        {
-            listed
-                .entry(number)
-                .or_default()
-                .insert(line.trim_end().to_owned());
-        }
-    }
-    listed
-}
-
-/// The faults of the document.
-fn faults_in(document: &str) -> Vec<Fault> {
-    let mut faults: Vec<Fault> = Vec::new();
-    let lines = document.lines().skip_while(|line| *line != FAULTS).skip(1);
-    for line in lines.take_while(|line| !line.starts_with("## ")) {
-        if let Some(title) = line.strip_prefix("* ") {
-            faults.push(Fault {
-                title: title.to_owned(),
-                is_promised: true,
-                ..Fault::default()
-            });
-        }
-        let Some(fault) = faults.last_mut().filter(|_| !line.starts_with('#')) else {
-            continue;
-        };
-        if let Some(test) = line.trim_start().strip_prefix("- ") {
-            fault.tests.push(test.trim_end().to_owned());
-            continue;
-        }
-        fault.is_promised &= !line.contains(NOT_PROMISED);
-        let words = line.split(|c: char| !c.is_alphanumeric());
-        let numbers = words.filter_map(|word| word.strip_prefix('R')?.parse::<u32>().ok());
-        fault.promises.extend(numbers);
-    }
-    faults
-}
-
-/// What the faults lack.
-fn unproved(faults: &[Fault], present: &Present) -> Vec<String> {
-    let mut complaints = Vec::new();
-    if faults.is_empty() {
-        complaints.push(format!("no fault below `{FAULTS}`"));
-    }
-    for Fault {
-        title,
-        promises,
-        tests,
-        is_promised,
-    } in faults
-    {
-        if *is_promised && tests.is_empty() {
-            complaints.push(format!(
-                "a fault has no test and is not marked `{NOT_PROMISED}`\n  {title}"
-            ));
-        }
-        for number in promises {
-            if !present.proofs.contains_key(number) {
-                complaints.push(format!(
-                    "a fault refers to R{number}, which no test proves\n  {title}"
-                ));
+            ("The faults", _) => {
+                // A later line of a fault.
+                if let Some(fault) = entries.last_mut().filter(|entry| entry.mark.0 == 'F') {
+                    fault.text += &format!(" {}", line.trim());
+                }
+                continue;
             }
-        }
-        for test in tests {
-            if !present.tests.contains(test) {
-                complaints.push(format!(
-                    "a fault names a nonexistent test\n  {title}\n  - {test}"
-                ));
-            }
-        }
-    }
-    complaints
-}
-
-/// Collects the tests of a folder in the checkout, recursively.
-fn collect(folder: &Path, present: &mut Present) -> Result<()> {
-    for entry in std::fs::read_dir(checkout::root().join(folder))? {
-        let entry = entry?;
-        let path = folder.join(entry.file_name());
-        if entry.file_type()?.is_dir() {
-            if !NOT_OURS.iter().any(|name| path.ends_with(name)) {
-                collect(&path, present)?;
-            }
-            continue;
-        }
-        let find = match path.extension().and_then(|extension| extension.to_str()) {
-            Some("rs") => tests_in_rust,
-            Some("js" | "mjs") => tests_in_javascript,
             _ => continue,
         };
-        let source = files::read(&checkout::root().join(&path))?;
-        for test in find(&source) {
-            present.add(&path, test);
-        }
+        let numbered = title.strip_prefix(kind).and_then(|rest| {
+            let (number, title) = rest.split_once(". ")?;
+            Some((number.parse().ok()?, title))
+        });
+        let (number, rest) =
+            numbered.ok_or_else(|| format!("{DOCUMENT} has no number before `{title}`"))?;
+        let title = rest.split(".**").next().unwrap_or(rest).to_owned();
+        entries.push(Entry {
+            mark: (kind, number),
+            title,
+            text: rest.to_owned(),
+        });
     }
-    Ok(())
-}
-
-impl Present {
-    /// The numbers of the promises that have a test.
-    pub(crate) fn promises(&self) -> impl Iterator<Item = u32> {
-        self.proofs.keys().copied()
-    }
-
-    /// Whether the file has a test of this name that runs.
-    pub(crate) fn has_test(&self, file: &str, name: &str) -> bool {
-        self.tests.contains(&format!("`{file}` › {name}"))
-    }
-
-    /// Whether this test carries the number of the promise.
-    pub(crate) fn proves(&self, file: &str, name: &str, promise: u32) -> bool {
-        let line = format!("- `{file}`: {name}");
-        self.proofs
-            .get(&promise)
-            .is_some_and(|tests| tests.contains(&line))
-    }
-
-    fn add(&mut self, path: &Path, test: Test<'_>) {
-        let (path, name) = (path.display(), test.name);
-        let as_named = format!("`{path}` › {name}");
-        if let Some(word) = test.idle
-            && !test.promises.is_empty()
-        {
-            self.idle.push(format!(
-                "a test of R{} does not run, because of `{word}`\n  {as_named}",
-                test.promises[0]
-            ));
-        }
-        for number in test.promises {
-            let line = format!("- `{path}`: {name}");
-            self.proofs.entry(number).or_default().insert(line);
-        }
-        // A test that does not run proves no fault.
-        if test.idle.is_none() {
-            self.tests.insert(as_named);
-        }
-    }
+    Ok(entries)
 }
 
 /// The marks at the start of a text, and the rest.
-pub(crate) fn marks(mut text: &str) -> (Vec<u32>, &str) {
-    let mut numbers = Vec::new();
-    while let Some((number, rest)) = text
-        .strip_prefix("[R")
-        .and_then(|rest| rest.split_once(']'))
-        && let Ok(number) = number.parse()
+pub(crate) fn marks(mut text: &str) -> (Vec<Mark>, &str) {
+    let mut marks = Vec::new();
+    while let Some((mark, rest)) = text.strip_prefix('[').and_then(|rest| rest.split_once(']'))
+        && let Some(kind @ ('R' | 'F')) = mark.chars().next()
+        && let Ok(number) = mark[1..].parse()
     {
-        numbers.push(number);
+        marks.push((kind, number));
         text = rest;
     }
-    (numbers, text.trim_start())
+    (marks, text.trim_start())
 }
 
-/// Words that keep JavaScript tests from running, or make them suppress others. The whole file is searched,
-/// since a group's word is far from the title of a test in it.
-const IDLE_IN_JAVASCRIPT: [&str; 10] = [
-    ".skip(",
-    ".todo(",
-    ".only(",
-    "skip:",
-    "todo:",
-    "only:",
-    "xit(",
-    "xtest(",
-    "xdescribe(",
-    "fit(",
-];
-
-/// Titles: strings that begin with marks, first arguments of `test` or `it`, and names of asynchronous
-/// methods.
-fn tests_in_javascript(source: &str) -> Vec<Test<'_>> {
-    let code = || {
-        source
-            .lines()
-            .map(|line| line.split("// ").next().unwrap_or_default())
-    };
-    let idle = IDLE_IN_JAVASCRIPT
-        .into_iter()
-        .find(|word| code().any(|line| has_word(line, word)));
-    let mut found = Vec::new();
-    for line in source.lines() {
-        for quote in ['\'', '"', '`'] {
-            let Some((before, rest)) = line.split_once(quote) else {
-                continue;
-            };
-            let Some((title, _)) = rest.split_once(quote) else {
-                continue;
-            };
-            let (promises, name) = marks(title);
-            let before = before.trim_start();
-            let is_title = ["test(", "it(", "async "].contains(&before)
-                || IDLE_IN_JAVASCRIPT.iter().any(|word| before.ends_with(word));
-            if is_title || !promises.is_empty() {
-                found.push(Test {
-                    promises,
-                    name,
-                    idle,
-                });
-                break;
-            }
-        }
-    }
-    found
-}
-
-/// Whether a line has the word as a method, an option's key, or a function.
-fn has_word(line: &str, word: &str) -> bool {
-    line.match_indices(word).any(|(at, _)| {
-        let before = &line[..at];
-        if word.starts_with('.') {
-            true
-        } else if word.ends_with(':') {
-            before
-                .trim_end()
-                .chars()
-                .next_back()
-                .is_none_or(|c| "{,".contains(c))
-        } else {
-            before
-                .chars()
-                .next_back()
-                .is_none_or(|c| !c.is_alphanumeric() && c != '_' && c != '$')
-        }
-    })
-}
-
-/// Functions with a test attribute, or below a comment that begins with marks.
-fn tests_in_rust(source: &str) -> Vec<Test<'_>> {
-    const IGNORED: &str = "#[ignore";
-    let mut found = Vec::new();
-    let mut promises = Vec::new();
-    let mut is_test = false;
-    let mut idle = None;
+/// Adds the tests of a file that carry marks.
+///
+/// # Errors
+///
+/// If one of them might not run.
+fn add_tests(file: &str, source: &str, tests: &mut BTreeMap<Test, Vec<Mark>>) -> Result<()> {
+    let is_rust = file.ends_with(".rs");
+    let mut above = Vec::new();
+    let mut is_marked = false;
     for line in source.lines().map(str::trim_start) {
-        if let Some(comment) = line.strip_prefix("///").or_else(|| line.strip_prefix("//")) {
-            promises.extend(marks(comment.trim_start()).0);
-            continue;
-        }
-        if line.starts_with("#[") {
-            is_test |= line.contains("test");
-            if line.starts_with(IGNORED) || line.contains("ignore)]") {
-                idle = Some(IGNORED);
+        let mut add = |marks: Vec<Mark>, name: &str| {
+            is_marked = true;
+            let test = (file.to_owned(), name.to_owned());
+            tests.entry(test).or_default().extend(marks);
+        };
+        if !is_rust {
+            for (at, quote) in line.match_indices(['\'', '"', '`']) {
+                let (marks, rest) = marks(&line[at + 1..]);
+                if let (false, Some((name, _))) = (marks.is_empty(), rest.split_once(quote)) {
+                    add(marks, name);
+                }
             }
-            continue;
+        } else if let Some(comment) = line.strip_prefix("//") {
+            above.extend(marks(comment.trim_start_matches('/').trim_start()).0);
+        } else if !line.starts_with("#[") {
+            let marks = std::mem::take(&mut above);
+            if let (false, Some((_, rest))) = (marks.is_empty(), line.split_once("fn ")) {
+                let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_');
+                add(marks, &rest[..end.unwrap_or(rest.len())]);
+            }
         }
-        if let Some((_, rest)) = line.split_once("fn ")
-            && (is_test || !promises.is_empty())
-        {
-            let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_');
-            found.push(Test {
-                promises: std::mem::take(&mut promises),
-                name: &rest[..end.unwrap_or(rest.len())],
-                idle,
-            });
-        }
-        is_test = false;
-        idle = None;
     }
-    found
+    let idle: &[&str] = match is_rust {
+        true => &["#[ignore", "ignore)]"],
+        false => &[
+            ".skip(", "{ skip:", ", skip:", ".only(", "{ only:", ", only:", ".todo(", "{ todo:",
+            ", todo:",
+        ],
+    };
+    match idle
+        .iter()
+        .find(|word| is_marked && source.contains(**word))
+    {
+        Some(word) => Err(format!("a test of {file} might not run, because of `{word}`").into()),
+        None => Ok(()),
+    }
+}
+
+/// What does not fit together.
+fn complaints(entries: &[Entry], tests: &BTreeMap<Test, Vec<Mark>>, bugs: &[Bug]) -> Vec<String> {
+    let mut complaints = Vec::new();
+    let proved: BTreeSet<Mark> = tests.values().flatten().copied().collect();
+    let planted: BTreeSet<Mark> = bugs.iter().map(|bug| ('R', bug.promise)).collect();
+    for entry in entries {
+        let Entry { mark, title, .. } = entry;
+        let (kind, number) = mark;
+        if entry.needs_test() && !proved.contains(mark) {
+            complaints.push(format!("no test carries [{kind}{number}]: {title}"));
+        }
+        if *kind == 'R' && !planted.contains(mark) {
+            complaints.push(format!("no bug is planted against {kind}{number}: {title}"));
+        }
+    }
+    for ((file, name), marks) in tests {
+        for mark @ (kind, number) in marks {
+            if !entries.iter().any(|entry| entry.mark == *mark) {
+                complaints.push(format!("there is no {kind}{number}: `{file}`: {name}"));
+            }
+        }
+    }
+    for bug in bugs {
+        let test = (bug.test.file.to_owned(), bug.test.name.to_owned());
+        if !tests
+            .get(&test)
+            .is_some_and(|marks| marks.contains(&('R', bug.promise)))
+        {
+            complaints.push(format!(
+                "the test of a planted bug does not exist or does not carry [R{}]: {} (`{}`: {})",
+                bug.promise, bug.what, bug.test.file, bug.test.name
+            ));
+        }
+    }
+    complaints
+}
+
+fn page_of(entries: &[Entry], tests: &BTreeMap<Test, Vec<Mark>>) -> String {
+    let mut page = String::from(
+        "# The tests of every promise and fault\n\n\
+         <!-- `cargo xtask promises` writes this page from the marks of the tests; do not edit it. -->\n\n\
+         [reliability.md](reliability.md) says what the numbers stand for.\n",
+    );
+    let mut kind_before = ' ';
+    for Entry {
+        mark: mark @ (kind, number),
+        title,
+        ..
+    } in entries
+    {
+        if *kind != kind_before {
+            page += if *kind == 'R' {
+                "\n## Promises\n"
+            } else {
+                "\n## Faults\n"
+            };
+            kind_before = *kind;
+        }
+        let proofs = tests.iter().filter(|(_, marks)| marks.contains(mark));
+        let mut file_before = "";
+        for (index, ((file, name), _)) in proofs.enumerate() {
+            if index == 0 {
+                page += &format!("\n### {kind}{number}. {title}\n\n");
+            }
+            if file != file_before {
+                page += &format!("* `{file}`\n");
+                file_before = file;
+            }
+            page += &format!("  - {name}\n");
+        }
+    }
+    page
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::planted::Named;
 
-    fn test<'a>(promises: &[u32], name: &'a str, idle: Option<&'a str>) -> Test<'a> {
-        Test {
-            promises: promises.to_vec(),
-            name,
-            idle,
+    const DOCUMENT: &str = "## Words\n* **No fault.**\n## Promises\n### R1. One\n### R2. Two\n## The faults\n\
+                            * **F1. A cut.** R1\n* **F2. Greed.** This is\n  not promised.\n## More\n* **No fault.**\n";
+
+    fn tests_of(file: &str, source: &str) -> BTreeMap<Test, Vec<Mark>> {
+        let mut tests = BTreeMap::new();
+        add_tests(file, source, &mut tests).unwrap();
+        tests
+    }
+
+    #[test]
+    fn promises_and_faults_have_numbers() {
+        let entries = entries_of(DOCUMENT).unwrap();
+        let found: Vec<_> = entries
+            .iter()
+            .map(|entry| (entry.mark, entry.title.as_str(), entry.needs_test()))
+            .collect();
+        let expected = [
+            (('R', 1), "One", true),
+            (('R', 2), "Two", true),
+            (('F', 1), "A cut", true),
+            (('F', 2), "Greed", false),
+        ];
+        assert_eq!(found, expected);
+        for (from, to) in [("### R1. ", "### "), ("F1. ", "")] {
+            assert!(entries_of(&DOCUMENT.replace(from, to)).is_err(), "{from}");
         }
     }
 
     #[test]
-    fn tests_and_their_marks_are_found_in_both_languages() {
-        let javascript = "  test('[R1][R12] it lives', async () => {\n  async `[R2] ${what}`(t) {\n\
-                          const other = list['[Rx]'];\n test('it \"does\"', () => {\n async 'so'(t) {\n\
-                          const test = 'x';";
+    fn marks_are_found_in_both_languages() {
+        let name = |name: &str| ("a".to_owned(), name.to_owned());
+        let javascript = "test('[R1][F2] it \"lives\"', async () => {\n async `[R2] ${what}`(t) {\n const x = '[Rx]';";
+        let found: Vec<_> = tests_of("a", javascript).into_iter().collect();
         assert_eq!(
-            tests_in_javascript(javascript),
+            found,
             [
-                test(&[1, 12], "it lives", None),
-                test(&[2], "${what}", None),
-                test(&[], "it \"does\"", None),
-                test(&[], "so", None),
+                (name("${what}"), vec![('R', 2)]),
+                (name("it \"lives\""), vec![('R', 1), ('F', 2)])
             ]
         );
-        let rust = "// [R3]\n#[test]\nfn it_lives() {\n}\n/// [R4] and why\n/// [R5]\n\
-                    #[wasm_bindgen_test]\nasync fn so_does_it<T>() {}\nfn another() {}\n\
-                    #[tokio::test]\nasync fn a_third() {\n";
-        assert_eq!(
-            tests_in_rust(rust),
-            [
-                test(&[3], "it_lives", None),
-                test(&[4, 5], "so_does_it", None),
-                test(&[], "a_third", None),
-            ]
-        );
+        let rust = "// [R3]\n#[test]\nfn one() {}\n/// [R4] why\n/// [R5]\n#[x]\nasync fn two<T>() {}\nfn three() {}\n";
+        let found: Vec<_> = tests_of("a.rs", rust).into_values().collect();
+        assert_eq!(found, [vec![('R', 3)], vec![('R', 4), ('R', 5)]]);
     }
 
     #[test]
-    fn what_does_not_run_is_found_in_javascript() {
-        for (source, word) in [
-            ("test.skip('[R1] it', () => {", ".skip("),
-            ("test.todo('[R1] it');", ".todo("),
+    fn a_test_that_might_not_run_is_an_error() {
+        for (file, source) in [
             (
-                "describe.skip('all', () => {\n  test('[R1] it', () => {",
-                ".skip(",
+                "a.js",
+                "test('[R1] it', { timeout: 1, skip: true }, () => {",
             ),
-            ("test('[R1] it', { skip: true }, () => {", "skip:"),
             (
-                "test('[R1] it', { timeout: 1, todo: 'later' }, () => {",
-                "todo:",
+                "a.js",
+                "describe.only('all', () => {});\ntest('[R1] it', () => {",
             ),
-            ("test('[R1] it', (t) => {\n  t.skip();", ".skip("),
             (
-                "test('another', { only: true }, () => {\ntest('[R1] it', () => {",
-                "only:",
-            ),
-            ("  xit('[R1] it', () => {", "xit("),
-            (
-                "xdescribe('all', () => {\n  it('[R1] it', () => {",
-                "xdescribe(",
+                "a.rs",
+                "// [R1]\n#[test]\n#[ignore = \"slow\"]\nfn one() {}",
             ),
         ] {
-            let found = tests_in_javascript(source);
-            let marked = found.iter().find(|test| test.promises == [1]);
-            assert_eq!(
-                marked.map(|test| (test.name, test.idle)),
-                Some(("it", Some(word))),
+            assert!(
+                add_tests(file, source, &mut BTreeMap::new()).is_err(),
                 "{source}"
             );
         }
-        for source in [
-            "test('[R1] it', () => {\n  process.exit(1);",
-            "test('[R1] it', () => {\n  // skip: not this\n  const text = `1 ms only: too few`;",
-        ] {
-            assert_eq!(tests_in_javascript(source)[0].idle, None, "{source}");
+        assert!(tests_of("a.js", "list.skip(1, { skip: 2 });").is_empty());
+    }
+
+    #[test]
+    fn what_does_not_fit_is_reported() {
+        let entries = entries_of(DOCUMENT).unwrap();
+        let tests = tests_of("a.js", "'[R1] one' '[R3] three'");
+        let bugs = [bug(1, "one"), bug(2, "one"), bug(1, "gone")];
+        let complaints = complaints(&entries, &tests, &bugs);
+        for (complaint, beginning) in complaints.iter().zip([
+            "no test carries [R2]",
+            "no test carries [F1]",
+            "there is no R3",
+            "the test of a planted bug does not exist or does not carry [R2]",
+            "the test of a planted bug does not exist or does not carry [R1]",
+        ]) {
+            assert!(complaint.starts_with(beginning), "{complaint}");
+        }
+        assert_eq!(complaints.len(), 5);
+        let complaints = super::complaints(&entries, &tests, &[bug(1, "one")]);
+        assert!(complaints.contains(&"no bug is planted against R2: Two".to_owned()));
+    }
+
+    #[test]
+    fn the_page_lists_tests_by_file() {
+        let entries = entries_of(DOCUMENT).unwrap();
+        let tests = tests_of("a.js", "'[R1][F1] one' '[R1] two'");
+        let page = page_of(&entries, &tests);
+        let list = "### R1. One\n\n* `a.js`\n  - one\n  - two\n\n## Faults\n\n\
+                    ### F1. A cut\n\n* `a.js`\n  - one\n";
+        assert!(page.ends_with(list), "{page}");
+    }
+
+    fn bug(promise: u32, name: &'static str) -> Bug {
+        let test = Named { file: "a.js", name };
+        Bug {
+            promise,
+            what: "a bug",
+            file: "b.js",
+            from: "",
+            to: "",
+            test,
         }
     }
 
     #[test]
-    fn what_does_not_run_is_found_in_rust() {
-        let ignored = Some("#[ignore");
-        let source = "// [R1]\n#[test]\n#[ignore]\nfn one() {}\n\
-                      #[ignore = \"slow\"]\n// [R2]\n#[tokio::test]\nasync fn two() {}\n\
-                      // [R3]\n#[cfg_attr(miri, ignore)]\n#[test]\nfn three() {}\n\
-                      // [R4]\n#[test]\nfn four() {}\n";
-        assert_eq!(
-            tests_in_rust(source),
-            [
-                test(&[1], "one", ignored),
-                test(&[2], "two", ignored),
-                test(&[3], "three", ignored),
-                test(&[4], "four", None),
-            ]
-        );
-        let mut present = Present::default();
-        for test in tests_in_rust(source) {
-            present.add(Path::new("a.rs"), test);
-        }
-        assert_eq!(
-            present.idle[0],
-            "a test of R1 does not run, because of `#[ignore`\n  `a.rs` › one"
-        );
-        assert_eq!(present.idle.len(), 3);
-        assert_eq!(present.tests.len(), 1, "the fourth");
-    }
-
-    #[test]
-    fn what_does_not_fit_is_told() {
-        let listed = listed_in(
-            "# Promises\n### R1. One\n- `a.rs`: one\n- `a.rs`: gone\n### R2. Two\n\
-             ## More\n- `a.rs`: no promise\n",
-        );
-        assert_eq!(listed.keys().copied().collect::<Vec<_>>(), [1, 2]);
-        let mut present = Proofs::new();
-        let mut add =
-            |number, line: &str| present.entry(number).or_default().insert(line.to_owned());
-        add(1, "- `a.rs`: one");
-        add(1, "- `b.rs`: new");
-        add(3, "- `c.rs`: three");
-        assert_eq!(
-            compare(&listed, &present),
-            [
-                "R1 does not list its test\n  - `b.rs`: new",
-                "R1 lists a nonexistent test\n  - `a.rs`: gone",
-                "R2 has no test",
-                "R3 does not exist, but these prove it\n  - `c.rs`: three",
-            ]
-        );
-    }
-
-    #[test]
-    fn faults_name_tests_and_promises_that_there_are() {
-        let document = "* **Not a fault.** R9\n## The faults\nEach.\n### In one\n\
-                        * **One.** R1,\n  R2\n  - `a.rs` › one\n  - `a.rs` › gone\n\
-                        * **Two.**\n### In another\n* **Three.** It is not promised: why.\n\
-                        ## More\n* **No fault.** R9\n";
-        let faults = faults_in(document);
-        let titles: Vec<_> = faults.iter().map(|fault| fault.title.as_str()).collect();
-        assert_eq!(
-            titles,
-            [
-                "**One.** R1,",
-                "**Two.**",
-                "**Three.** It is not promised: why."
-            ]
-        );
-        let mut present = Present::default();
-        present.add(Path::new("a.rs"), test(&[1], "one", None));
-        assert_eq!(
-            unproved(&faults, &present),
-            [
-                "a fault refers to R2, which no test proves\n  **One.** R1,",
-                "a fault names a nonexistent test\n  **One.** R1,\n  - `a.rs` › gone",
-                "a fault has no test and is not marked `not promised`\n  **Two.**",
-            ]
-        );
-        assert_eq!(
-            unproved(&faults_in("## Promises\n"), &present),
-            ["no fault below `## The faults`"]
-        );
-    }
-
-    #[test]
-    fn the_promises_have_tests() {
+    fn the_page_is_up_to_date() {
         check().unwrap();
     }
 }

@@ -4,9 +4,9 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use crate::tools::Tools;
+use crate::tools::{self, Tools, node};
 use crate::wasm_program::{Profile, WasmProgram};
-use crate::{Result, bench, checkout, node, package, process, tools};
+use crate::{Result, checkout, package, process, versions};
 
 /// The hello program of this library.
 const OWN: WasmProgram = WasmProgram {
@@ -64,7 +64,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let mut node = Command::new("node");
     node.arg(checkout::path("tests/bench/sizes.mjs"))
         .arg("--versions")
-        .arg(bench::write_versions(&[bench::Part::Sizes])?);
+        .arg(versions::write(Vec::new())?);
     if options.check {
         node.arg("--check");
     }

@@ -5,15 +5,15 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::browser::Browser;
-use crate::firefox::Firefox;
 use crate::page_server::KeepServing;
 use crate::process::Running;
 use crate::server::{Output, Server};
-use crate::wasm_std::{self, WasmStd};
+use crate::tools::browsers::{self, Browser};
+use crate::tools::wasm_std::{self, WasmStd};
+use crate::tools::{self, node, python};
 use crate::{
-    Result, bench, both, browser, checkout, demo, files, firefox, fuzz, minimum, node, package,
-    planted, ports, process, promises, python, say, server, simulate, size, tools,
+    Result, bench, both, checkout, demo, files, fuzz, minimum, package, planted, ports, process,
+    promises, say, server, simulate, size,
 };
 
 /// A part of the checks, selected by name.
@@ -69,21 +69,22 @@ impl Part {
                 ensure_component("fmt", "rustfmt")?;
                 ensure_component("clippy", "clippy")?;
                 node::ensure_wasm_opt()?;
+                python::ensure()?;
                 wasm_std::ensure().map(drop)
             }
             Self::Native | Self::Simulation => Ok(()),
             Self::Size => size::set_up().map(drop),
             Self::Browser => {
-                browser::ensure()?;
+                browsers::chromium()?;
                 tools::for_package().map(drop)
             }
             Self::Firefox => {
-                firefox::ensure()?;
+                browsers::firefox()?;
                 node::ensure_test_packages()?;
                 tools::for_package().map(drop)
             }
             Self::Npm | Self::Faults => {
-                browser::ensure()?;
+                browsers::chromium()?;
                 node::ensure_test_packages()?;
                 node::ensure_bench_packages()?;
                 tools::for_package().map(drop)
@@ -104,9 +105,9 @@ impl Part {
             }
             Self::Simulation => simulate::run(&[]),
             Self::Size => size::check(),
-            Self::Browser => in_chromium(&browser::ensure()?),
+            Self::Browser => in_chromium(&browsers::chromium()?),
             Self::Firefox => {
-                let firefox = firefox::ensure()?;
+                let firefox = browsers::firefox()?;
                 in_firefox(&firefox)?;
                 face_in_firefox(&firefox)
             }
@@ -247,6 +248,14 @@ fn ensure_component(subcommand: &str, component: &str) -> Result<()> {
 
 fn lint(wasm: &WasmStd) -> Result<()> {
     const DENY: [&str; 4] = ["--all-features", "--", "--deny", "warnings"];
+    const PUBLISHED: [&str; 6] = [
+        "-p",
+        "steady-socket-protocol",
+        "-p",
+        "steady-socket",
+        "-p",
+        "steady-socket-export",
+    ];
     /// The packages compiled for the browser. The tests of all but the last run only on this machine, and so
     /// do the packages that those need.
     const FOR_BROWSERS: [&[&str]; 3] = [
@@ -271,7 +280,19 @@ fn lint(wasm: &WasmStd) -> Result<()> {
 
     promises::check()?;
     planted::check()?;
-    node::lint()?;
+    process::run(
+        node::command("biome")
+            .args(["check", "--error-on-warnings"])
+            .current_dir(checkout::root()),
+    )?;
+    python::check_dependencies()?;
+    process::run(
+        cargo("package")
+            .args(PUBLISHED)
+            .args(["--quiet", "--no-verify", "--allow-dirty"])
+            // Not beside the npm package.
+            .args(["--target-dir", "target/crates"]),
+    )?;
     process::run(cargo("fmt").args(["--all", "--check"]))?;
     process::run(
         cargo("clippy")
@@ -303,7 +324,7 @@ fn in_chromium(browser: &Browser) -> Result<()> {
     in_browser("browser", driver, &browser.driver, &browser.capabilities()?)
 }
 
-fn in_firefox(firefox: &Firefox) -> Result<()> {
+fn in_firefox(firefox: &Browser) -> Result<()> {
     let driver = ["--firefox", "--geckodriver"];
     in_browser("firefox", driver, &firefox.driver, &firefox.capabilities()?)
 }
@@ -362,7 +383,7 @@ struct NpmTests {
 impl NpmTests {
     /// Builds and packs the npm package.
     fn prepare() -> Result<Self> {
-        let browser = browser::ensure()?;
+        let browser = browsers::chromium()?;
         node::ensure_test_packages()?;
         package::build()?;
         let artifacts = checkout::artifacts();
@@ -420,7 +441,7 @@ impl NpmTests {
             .env("STEADY_SOCKET_TARBALL", tarball)
             .env("STEADY_SOCKET_ARTIFACTS", checkout::artifacts())
             .env("STEADY_SOCKET_PAGE_ORIGIN_PORT", self.page_port.to_string())
-            .env("CHROMIUM", &self.browser.chromium);
+            .env("CHROMIUM", &self.browser.program);
         node
     }
 }
@@ -517,7 +538,7 @@ fn npm() -> Result<()> {
 }
 
 /// Compares the JavaScript API with Firefox's own `WebSocket`, in Firefox.
-fn face_in_firefox(firefox: &Firefox) -> Result<()> {
+fn face_in_firefox(firefox: &Browser) -> Result<()> {
     let mut tests = IN_EVERY_BROWSER.map(checkout::path).to_vec();
     tests.push(checkout::path(CONFORMANCE).join(CONFORMANCE_IN_FIREFOX));
     let npm = NpmTests::prepare()?;
@@ -525,7 +546,7 @@ fn face_in_firefox(firefox: &Firefox) -> Result<()> {
     server::build_for_tests()?;
     against_servers(&npm, "face-in-firefox", &page, &tests, |node| {
         node.env("STEADY_SOCKET_BROWSER", "firefox")
-            .env("FIREFOX", &firefox.firefox)
+            .env("FIREFOX", &firefox.program)
             .env("GECKODRIVER", &firefox.driver);
         Ok(())
     })

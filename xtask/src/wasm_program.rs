@@ -4,8 +4,8 @@
 use std::path::{Path, PathBuf};
 
 use crate::files::Stamp;
-use crate::tools::Tools;
-use crate::{Result, checkout, files, package, process, say, wasm_std};
+use crate::tools::{Tools, wasm_std};
+use crate::{Result, checkout, files, package, process, say};
 
 /// A crate that is built into a page's program.
 #[derive(Clone, Copy, Debug, PartialEq)]

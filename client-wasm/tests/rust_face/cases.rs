@@ -194,7 +194,7 @@ async fn a_handler_is_given_what_the_server_sends() {
     assert_eq!(*seen.borrow(), ["Hello Ada!", "Hello Grace!"]);
 }
 
-// [R28]
+// [R28][F24]
 #[wasm_bindgen_test]
 async fn a_message_of_the_wrong_kind_is_an_item_and_the_stream_goes_on() {
     let url = format!("{}/echo", SERVER.address().await);
@@ -255,7 +255,7 @@ async fn it_comes_back_when_the_server_cuts_it() {
     );
 }
 
-// [R11]
+// [R11][F11]
 #[wasm_bindgen_test]
 async fn it_comes_back_after_a_close_that_allows_it_and_not_after_a_goodbye() {
     let (builder, id) = hello().await;
@@ -443,7 +443,7 @@ async fn closing_in_each_state_gives_one_final_close() {
     }
 }
 
-// [R23]
+// [R23][F50]
 #[wasm_bindgen_test]
 async fn commands_inside_a_handler_take_effect_at_once() {
     let (builder, _) = hello().await;
@@ -517,7 +517,7 @@ async fn dropping_it_closes_the_connection_and_its_handles_say_so() {
     closed(&mut events).await;
 }
 
-// [R23]
+// [R23][F51]
 #[wasm_bindgen_test]
 async fn dropping_it_in_its_own_handler_is_safe() {
     let (builder, _) = hello().await;

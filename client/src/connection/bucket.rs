@@ -52,7 +52,7 @@ impl Bucket {
 mod tests {
     use super::*;
 
-    // [R21]
+    // [R21][F46]
     #[test]
     fn a_burst_and_then_one_at_a_time() {
         let at = Time::from_millis;

@@ -343,7 +343,7 @@ mod tests {
         assert_eq!(life.judge(at(6)), Life::Fine);
     }
 
-    // [R22]
+    // [R22][F33]
     #[test]
     fn a_deadline_long_past_means_that_the_page_slept() {
         let mut life = listening(Some(20));

@@ -191,7 +191,7 @@ pub const fn check_close(code: Option<u16>, reason: &str) -> Result<(), CloseErr
 mod tests {
     use super::*;
 
-    // [R11]
+    // [R11][F12][F14]
     #[test]
     fn every_code_has_its_policy() {
         for code in 0..=u16::MAX {

@@ -1113,7 +1113,7 @@ fn a_restarting_server_is_left_alone_for_its_window() {
     }
 }
 
-// [R11]
+// [R11][F13]
 #[test]
 fn a_refusal_is_tried_once_more() {
     let mut rig = Rig::open(options());
@@ -1642,7 +1642,7 @@ fn what_the_browser_refuses_is_sent_on_the_next_connection() {
     assert_eq!(rig.sent, [1, 2]);
 }
 
-// [R25]
+// [R25][F22][F32]
 #[test]
 fn a_message_that_is_refused_again_is_reported_and_the_rest_flows() {
     let mut rig = Rig::open(options());

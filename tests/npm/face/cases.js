@@ -87,7 +87,7 @@ export const cases = {
     t.socket(url, ['A', 'a']);
   },
 
-  async 'refuses a bad option at once, naming it and what it takes'(t) {
+  async '[F59] refuses a bad option at once, naming it and what it takes'(t) {
     const url = t.url('/echo');
     for (const [options, words] of [
       [{ connectTimeout: 0 }, ['connectTimeout', '1', '2147483647']],
@@ -190,7 +190,7 @@ export const cases = {
     same(calls, ['first', 'handler', 'last', 'first', 'last', 'again'], 'a handler set anew goes last');
   },
 
-  async 'knows handleEvent, once, signal and removal'(t) {
+  async '[F52] knows handleEvent, once, signal and removal'(t) {
     const { socket } = t.echo();
     const calls = [];
     const object = {
@@ -240,7 +240,7 @@ export const cases = {
     ok(event.explanation.length > 5, 'it explains');
   },
 
-  async '[R24] reports a handler that throws, and goes on'(t) {
+  async '[R24][F53] reports a handler that throws, and goes on'(t) {
     const { socket } = t.echo();
     const calls = [];
     socket.onopen = () => {
@@ -369,7 +369,7 @@ export const cases = {
     same(losses, [true, false], 'willReconnect of the close events');
   },
 
-  async '[R23] closed inside a statechange handler, in each state: one final close'(t) {
+  async '[R23][F50] closed inside a statechange handler, in each state: one final close'(t) {
     for (const state of ['connecting', 'open', 'waiting']) {
       const source = state === 'waiting' ? failing : t.url('/echo');
       const socket = t.socket(source, [], NEVER_AGAIN);
@@ -822,7 +822,7 @@ export const cases = {
     same(await received, ['still there']);
   },
 
-  async '[R23] reconnect() inside handlers acts at once'(t) {
+  async '[R23][F50] reconnect() inside handlers acts at once'(t) {
     const { socket } = t.echo();
     const seen = [];
     const done = t.next(socket, 'open', ({ reconnected }) => reconnected);
@@ -911,7 +911,7 @@ export const cases = {
     equal(causes.length, behaviours.length - 1, 'failed attempts');
   },
 
-  async '[R27] takes a URL function that never settles as a failed attempt, and tells it'(t) {
+  async '[R27][F57] takes a URL function that never settles as a failed attempt, and tells it'(t) {
     const signals = [];
     const socket = t.socket(
       (context) => {
@@ -1157,7 +1157,7 @@ export const cases = {
     same(await received, ['stays', 'stays long']);
   },
 
-  async '[R26] a full queue refuses, or drops as told'(t) {
+  async '[R26][F21][F31] a full queue refuses, or drops as told'(t) {
     const fill = (overflow) => {
       const socket = t.socket(never, [], { maxQueuedMessages: 2, overflow });
       const dropped = [];
@@ -1913,7 +1913,7 @@ export const cases = {
     }
   },
 
-  async '[R31] when the WebAssembly module fails, every connection is lost and made again on a fresh instance'(t) {
+  async '[R31][F54] when the WebAssembly module fails, every connection is lost and made again on a fresh instance'(t) {
     const made = [];
     class Recorded extends WebSocket {
       constructor(...given) {
@@ -1973,7 +1973,7 @@ export const cases = {
     equal(complaints.length, 1, `lines on the console: ${complaints}`);
   },
 
-  async '[R31] a stack that is exhausted is an error of the program, and no socket notices'(t) {
+  async '[R31][F56] a stack that is exhausted is an error of the program, and no socket notices'(t) {
     const modules = recordInstances();
     const complaints = recordComplaints();
     const other = t.echo().socket;
@@ -2261,7 +2261,7 @@ export const cases = {
     for (const object of [{}, [], () => {}, socket]) equal(object.polluted, undefined, 'polluted');
   },
 
-  async 'values that JavaScript programs really pass are refused clearly'(t) {
+  async '[F59] values that JavaScript programs really pass are refused clearly'(t) {
     const url = t.url('/echo');
     const { proxy, revoke } = Proxy.revocable({}, {});
     revoke();
@@ -2529,7 +2529,7 @@ export const cases = {
     }
   },
 
-  async '[R25] reports what may not have reached the server, and does not send it again'(t) {
+  async '[R25][F30] reports what may not have reached the server, and does not send it again'(t) {
     let sends = 0;
     class Lossy extends WebSocket {
       send() {

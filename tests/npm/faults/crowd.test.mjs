@@ -16,7 +16,7 @@ describe('a crowd', { timeout: 4 * TEST_TIMEOUT }, () => {
   });
   after(() => world?.close());
 
-  test('[R7] ten tabs whose server restarts each wait for a time of their own, and all come back', {
+  test('[R7][F1][F44] ten tabs whose server restarts each wait for a time of their own, and all come back', {
     timeout: 2 * TEST_TIMEOUT,
   }, async () => {
     const tabs = [];

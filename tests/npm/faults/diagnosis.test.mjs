@@ -58,7 +58,7 @@ describe('diagnosis', { timeout: 4 * TEST_TIMEOUT }, () => {
   const REDIRECTED = { kind: 'unknown' };
 
   for (const status of [302, 401, 403, 404, 503]) {
-    test(`[R33] a server that refuses with ${status} is found to do so, as far as a page can see, and the connection comes when it does not`, {
+    test(`[R33][F6] a server that refuses with ${status} is found to do so, as far as a page can see, and the connection comes when it does not`, {
       timeout: TEST_TIMEOUT,
     }, async () => {
       const id = `refused-${status}`;
@@ -72,7 +72,7 @@ describe('diagnosis', { timeout: 4 * TEST_TIMEOUT }, () => {
     });
   }
 
-  test('[R33] a server that does not answer is found unreachable, or nothing can be told of another origin', {
+  test('[R33][F7] a server that does not answer is found unreachable, or nothing can be told of another origin', {
     timeout: TEST_TIMEOUT,
   }, async () => {
     // Nothing listens on this port.

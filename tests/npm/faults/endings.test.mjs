@@ -37,7 +37,7 @@ describe('endings', { timeout: 4 * TEST_TIMEOUT }, () => {
     assert.deepEqual(codes, Array(SOCKETS).fill(1001), 'the browser says goodbye');
   }
 
-  test('[R9] a worker that is terminated leaves no connection', { timeout: TEST_TIMEOUT }, async () => {
+  test('[R9][F42] a worker that is terminated leaves no connection', { timeout: TEST_TIMEOUT }, async () => {
     const tab = await world.openTab();
     await tab.run(
       ([url, sockets]) => faults.work('worker', url, sockets),
@@ -47,7 +47,7 @@ describe('endings', { timeout: 4 * TEST_TIMEOUT }, () => {
     await tab.close();
   });
 
-  test('[R9] a tab that is closed leaves no connection', { timeout: TEST_TIMEOUT }, async () => {
+  test('[R9][F41] a tab that is closed leaves no connection', { timeout: TEST_TIMEOUT }, async () => {
     const tab = await world.openTab();
     for (let number = 1; number <= SOCKETS; number += 1) {
       await tab.open(`socket ${number}`, `${world.server.ws}/echo?id=tab`);

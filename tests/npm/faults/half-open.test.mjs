@@ -46,7 +46,7 @@ describe('half-open', { timeout: 4 * TEST_TIMEOUT }, () => {
     return close.at - tab.lastFrame(url);
   }
 
-  test('[R1][R3] a connection that is dead while the browser says that it is online is noticed, and made again', {
+  test('[R1][R3][F3][F37] a connection that is dead while the browser says that it is online is noticed, and made again', {
     timeout: TEST_TIMEOUT,
   }, async () => {
     const tab = await connect();
@@ -80,7 +80,7 @@ describe('half-open', { timeout: 4 * TEST_TIMEOUT }, () => {
     await tab.close();
   });
 
-  test('[R1][R3][R5] a connection that dies when the browser goes offline is noticed, and made again when it is online', {
+  test('[R1][R3][R5][F35][F36][F38] a connection that dies when the browser goes offline is noticed, and made again when it is online', {
     timeout: TEST_TIMEOUT,
   }, async () => {
     const tab = await connect();

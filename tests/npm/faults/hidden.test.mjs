@@ -130,7 +130,7 @@ describe('hidden', { timeout: 4 * TEST_TIMEOUT }, () => {
 
   // Both wait for the same minute.
   describe('and throttled', { concurrency: true }, () => {
-    test('[R2] in a hidden tab whose timers tick once a minute, a living connection stays and a dead one is noticed as soon', {
+    test('[R2][F3][F34] in a hidden tab whose timers tick once a minute, a living connection stays and a dead one is noticed as soon', {
       timeout: 3 * TEST_TIMEOUT,
     }, async () => {
       const { tab } = tabs.free;
@@ -140,7 +140,7 @@ describe('hidden', { timeout: 4 * TEST_TIMEOUT }, () => {
       });
     });
 
-    test('[R2] in such a tab a dead connection is noticed as soon while the browser holds all that it may', {
+    test('[R2][F34] in such a tab a dead connection is noticed as soon while the browser holds all that it may', {
       timeout: 3 * TEST_TIMEOUT,
     }, async () => {
       const { tab } = tabs.blocked;

@@ -19,7 +19,7 @@ describe('leaks', { timeout: 11 * TEST_TIMEOUT }, () => {
   });
   after(() => world?.close());
 
-  test('[R8] 1,500 reconnects leave no memory, no listener and no socket behind', {
+  test('[R8][F49] 1,500 reconnects leave no memory, no listener and no socket behind', {
     timeout: 10 * TEST_TIMEOUT,
   }, async () => {
     const tab = await world.openTab();

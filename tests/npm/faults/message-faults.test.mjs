@@ -52,7 +52,7 @@ describe('faults of messages', { timeout: 10 * TEST_TIMEOUT }, () => {
     for (const which of [id, `${id}-bare`]) await control.now({ id: which }, action);
   }
 
-  test('[R1][R25][R26] a server that stops reading is noticed, and what the browser had not taken is sent to the next', {
+  test('[R1][R25][R26][F16] a server that stops reading is noticed, and what the browser had not taken is sent to the next', {
     timeout: TEST_TIMEOUT,
   }, async () => {
     const [COUNT, BYTES, MARK] = [400, 50_000, 256 * 1024];
@@ -88,7 +88,7 @@ describe('faults of messages', { timeout: 10 * TEST_TIMEOUT }, () => {
     await tab.call(`${id} bare`, 'close');
   });
 
-  test('[R1][R25] a server that stops writing is noticed, and what it may have had is reported and not sent again', {
+  test('[R1][R25][F3][F28] a server that stops writing is noticed, and what it may have had is reported and not sent again', {
     timeout: TEST_TIMEOUT,
   }, async () => {
     const COUNT = 20;
@@ -120,7 +120,7 @@ describe('faults of messages', { timeout: 10 * TEST_TIMEOUT }, () => {
     );
   });
 
-  test('[R28] messages of the wrong kind arrive as what they are, and the connection goes on', {
+  test('[R28][F24] messages of the wrong kind arrive as what they are, and the connection goes on', {
     timeout: TEST_TIMEOUT,
   }, async () => {
     await control.rule({ match: { id }, action: { type: 'wrongKind', count: 3 } });
@@ -146,7 +146,7 @@ describe('faults of messages', { timeout: 10 * TEST_TIMEOUT }, () => {
     assert.equal((await tab.call(id, 'snapshot')).attempts, 1);
   });
 
-  test('[R28] a control message of the wrong kind is none', { timeout: TEST_TIMEOUT }, async () => {
+  test('[R28][F24] a control message of the wrong kind is none', { timeout: TEST_TIMEOUT }, async () => {
     await tab.open(id, hello(id), WITH_HEARTBEAT);
     await control.now({ id }, { type: 'frame', opcode: 2, bytes: [...Buffer.from('~reconnect 60000-60000')] });
     const came = await tab.next('the message', id, isMessage);
@@ -157,7 +157,7 @@ describe('faults of messages', { timeout: 10 * TEST_TIMEOUT }, () => {
     await tab.reopened(id, 0);
   });
 
-  test('[R25] messages that come twice are delivered as they come, and nothing is sent twice', {
+  test('[R25][F26] messages that come twice are delivered as they come, and nothing is sent twice', {
     timeout: TEST_TIMEOUT,
   }, async () => {
     const COUNT = 5;
@@ -180,7 +180,7 @@ describe('faults of messages', { timeout: 10 * TEST_TIMEOUT }, () => {
     await tab.call(`${id} bare`, 'close');
   });
 
-  test('[R1][R25] messages that come late, but in time, keep the connection, and those that come too late do not', {
+  test('[R1][R25][F4] messages that come late, but in time, keep the connection, and those that come too late do not', {
     timeout: TEST_TIMEOUT,
   }, async () => {
     // The ping goes out after the interval, and then the server has the grace period to answer.

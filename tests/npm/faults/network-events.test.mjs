@@ -14,7 +14,7 @@ describe('lying events', { timeout: 2 * TEST_TIMEOUT }, () => {
   });
   after(() => world?.close());
 
-  test('[R5][R6] while messages flow, a browser that says offline and online makes no second socket', {
+  test('[R5][R6][F17][F35][F36] while messages flow, a browser that says offline and online makes no second socket', {
     timeout: TEST_TIMEOUT,
   }, async () => {
     const tab = await world.openTab();

@@ -74,7 +74,7 @@ describe('faults of a network', { timeout: 10 * TEST_TIMEOUT }, () => {
     assert.deepEqual(numbers, numbersFrom(1, count), 'each message, once and in order');
   }
 
-  test('[R1][R25][R26] a narrow network keeps its connection, and everything arrives once', {
+  test('[R1][R25][R26][F4][F16] a narrow network keeps its connection, and everything arrives once', {
     timeout: TEST_TIMEOUT,
   }, async () => {
     const [RATE, COUNT, BYTES, MARK] = [800, 150, 30_000, 256 * 1024];
@@ -90,7 +90,7 @@ describe('faults of a network', { timeout: 10 * TEST_TIMEOUT }, () => {
     assert.equal((await tab.call(id, 'snapshot')).attempts, 1, 'the connection was kept');
   });
 
-  test('[R10][R25] a connection that ends in the middle of a message is made again, and the half is not delivered', {
+  test('[R10][R25][F2] a connection that ends in the middle of a message is made again, and the half is not delivered', {
     timeout: TEST_TIMEOUT,
   }, async () => {
     const [COUNT, BYTES] = [20, 1_000];
@@ -110,7 +110,7 @@ describe('faults of a network', { timeout: 10 * TEST_TIMEOUT }, () => {
     assert.deepEqual(again, [], 'what the browser had taken is not sent again');
   });
 
-  test('[R10] an end that is late to arrive is noticed when it does', { timeout: TEST_TIMEOUT }, async () => {
+  test('[R10][F2] an end that is late to arrive is noticed when it does', { timeout: TEST_TIMEOUT }, async () => {
     const DELAY = 1_000;
     await connect(QUICK);
     await proxy.toxic('slow_close', { delay: DELAY });
@@ -122,7 +122,7 @@ describe('faults of a network', { timeout: 10 * TEST_TIMEOUT }, () => {
     await recovered(lost, 'end that is late');
   });
 
-  test('[R17] closing ends in time where the end of the connection is late to arrive', {
+  test('[R17][F15] closing ends in time where the end of the connection is late to arrive', {
     timeout: TEST_TIMEOUT,
   }, async () => {
     const [DELAY, LIMIT] = [60_000, 1_000];
@@ -140,7 +140,7 @@ describe('faults of a network', { timeout: 10 * TEST_TIMEOUT }, () => {
     assert.equal(await tab.get(id, 'readyState'), 3);
   });
 
-  test('[R10] a black hole that ends the connection after a time is left at its end', {
+  test('[R10][F3] a black hole that ends the connection after a time is left at its end', {
     timeout: TEST_TIMEOUT,
   }, async () => {
     const TIMEOUT = 1_000;
@@ -161,7 +161,7 @@ describe('faults of a network', { timeout: 10 * TEST_TIMEOUT }, () => {
     );
   });
 
-  test('[R10][R14] a network that resets every connection is tried until it does not', {
+  test('[R10][R14][F2] a network that resets every connection is tried until it does not', {
     timeout: TEST_TIMEOUT,
   }, async () => {
     await connect(QUICK);
@@ -177,7 +177,7 @@ describe('faults of a network', { timeout: 10 * TEST_TIMEOUT }, () => {
     await tab.echo(id, 'there');
   });
 
-  test('[R10][R14] a server that is cut off is tried until it is back', { timeout: TEST_TIMEOUT }, async () => {
+  test('[R10][R14][F2] a server that is cut off is tried until it is back', { timeout: TEST_TIMEOUT }, async () => {
     await connect(QUICK);
     const since = Date.now();
     await proxy.toxic('down');
@@ -192,7 +192,9 @@ describe('faults of a network', { timeout: 10 * TEST_TIMEOUT }, () => {
     await echoed('meanwhile', 5);
   });
 
-  test('[R14] an address where nobody listens is tried until somebody does', { timeout: TEST_TIMEOUT }, async () => {
+  test('[R14][F7] an address where nobody listens is tried until somebody does', {
+    timeout: TEST_TIMEOUT,
+  }, async () => {
     await proxy.toxic('down');
     await tab.begin(id, echo(id));
     const lost = await tab.next('the loss', id, isClose);
@@ -205,7 +207,7 @@ describe('faults of a network', { timeout: 10 * TEST_TIMEOUT }, () => {
     await tab.echo(id, 'there');
   });
 
-  test('[R1] a black hole in the network is noticed, and left', { timeout: TEST_TIMEOUT }, async () => {
+  test('[R1][F3] a black hole in the network is noticed, and left', { timeout: TEST_TIMEOUT }, async () => {
     const server = await world.start('test-server', '--ping-interval', '5');
     const hole = await control.proxy('hole', server.port);
     const url = `${hole.ws}/hello`;

@@ -46,7 +46,7 @@ describe('secure', { timeout: 4 * TEST_TIMEOUT }, () => {
     await tab.close();
   });
 
-  test('[R14] a certificate that the browser refuses is a failed attempt, and so is a name that there is not', {
+  test('[R14][F7] a certificate that the browser refuses is a failed attempt, and so is a name that there is not', {
     timeout: TEST_TIMEOUT,
   }, async () => {
     const other = await world.start('test-server', '--tls', '--host', 'localhost');

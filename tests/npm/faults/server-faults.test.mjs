@@ -48,7 +48,7 @@ describe('faults of a server', { timeout: 20 * TEST_TIMEOUT }, () => {
     ['reset', 'reset (RST)'],
     ['cut', 'ended without a goodbye (FIN)'],
   ]) {
-    test(`[R10] a connection that is ${words} is made again`, { timeout: TEST_TIMEOUT }, async () => {
+    test(`[R10][F2] a connection that is ${words} is made again`, { timeout: TEST_TIMEOUT }, async () => {
       await tab.open(id, echo(id));
       await tab.bare(`${id} bare`, echo(`${id}-bare`));
       for (const which of [id, `${id}-bare`]) await control.now({ id: which }, { type: action });
@@ -65,7 +65,9 @@ describe('faults of a server', { timeout: 20 * TEST_TIMEOUT }, () => {
     });
   }
 
-  test('[R11] a close code of any number reaches the program, and decides', { timeout: 2 * TEST_TIMEOUT }, async () => {
+  test('[R11][F11][F12][F13][F14] a close code of any number reaches the program, and decides', {
+    timeout: 2 * TEST_TIMEOUT,
+  }, async () => {
     const STOP = false;
     const RETRY = [0, 5_000];
     const LATER = [5_000, 30_000];
@@ -98,7 +100,7 @@ describe('faults of a server', { timeout: 20 * TEST_TIMEOUT }, () => {
   // Without a window, the first wait would be zero, or from 5 to 30 s after 1012.
   const AT_ONCE = { ...QUICK, firstDelayMax: 0 };
 
-  test('[R12] the window that a server announces is kept to, and no longer than it was allowed', {
+  test('[R12][F1] the window that a server announces is kept to, and no longer than it was allowed', {
     timeout: TEST_TIMEOUT,
   }, async () => {
     const cases = [
@@ -130,7 +132,7 @@ describe('faults of a server', { timeout: 20 * TEST_TIMEOUT }, () => {
     await tab.call(id, 'close');
   });
 
-  test('[R12] what the browser says of the network does not shorten the wait that a server asked for', {
+  test('[R12][F36] what the browser says of the network does not shorten the wait that a server asked for', {
     timeout: TEST_TIMEOUT,
   }, async () => {
     const WINDOW = 3_000;
@@ -151,7 +153,7 @@ describe('faults of a server', { timeout: 20 * TEST_TIMEOUT }, () => {
     await recovered();
   });
 
-  test('[R13] a handshake that is answered late is waited for', { timeout: TEST_TIMEOUT }, async () => {
+  test('[R13][F5] a handshake that is answered late is waited for', { timeout: TEST_TIMEOUT }, async () => {
     const LATE = 3_000;
     await control.rule({ match: { id }, action: { type: 'delayHandshake', ms: LATE }, times: 1 });
     const since = Date.now();
@@ -162,7 +164,7 @@ describe('faults of a server', { timeout: 20 * TEST_TIMEOUT }, () => {
     await tab.call(id, 'close');
   });
 
-  test('[R13] a handshake that is never answered is given up, and does not stand in the way of the next', {
+  test('[R13][F5] a handshake that is never answered is given up, and does not stand in the way of the next', {
     timeout: TEST_TIMEOUT,
   }, async () => {
     const TIMEOUT = 2_000;
@@ -184,7 +186,7 @@ describe('faults of a server', { timeout: 20 * TEST_TIMEOUT }, () => {
   });
 
   for (const status of [302, 401, 403, 404, 500, 503]) {
-    test(`[R14] a handshake that is refused with ${status} is tried again`, { timeout: TEST_TIMEOUT }, async () => {
+    test(`[R14][F6] a handshake that is refused with ${status} is tried again`, { timeout: TEST_TIMEOUT }, async () => {
       await control.rule({ match: { id }, action: { type: 'refuse', status }, times: 2 });
       await begin(echo(id));
       const lost = await tab.next('the loss', id, isClose);
@@ -196,7 +198,7 @@ describe('faults of a server', { timeout: 20 * TEST_TIMEOUT }, () => {
     });
   }
 
-  test('[R14] sub-protocols of which the server knows none are failed attempts, not an end', {
+  test('[R14][F8] sub-protocols of which the server knows none are failed attempts, not an end', {
     timeout: TEST_TIMEOUT,
   }, async () => {
     await begin(`${world.server.ws}/hello?id=${id}`, QUICK, ['unknown']);
@@ -220,7 +222,7 @@ describe('faults of a server', { timeout: 20 * TEST_TIMEOUT }, () => {
     ['a frame with a mask', { type: 'frame', text: 'masked', masked: true }],
   ];
   for (const [words, action] of GARBAGE) {
-    test(`[R15] a server that sends ${words} costs one connection`, { timeout: TEST_TIMEOUT }, async () => {
+    test(`[R15][F23] a server that sends ${words} costs one connection`, { timeout: TEST_TIMEOUT }, async () => {
       await tab.open(id, echo(id));
       await tab.bare(`${id} bare`, echo(`${id}-bare`));
       for (const which of [id, `${id}-bare`]) await control.now({ id: which }, action);
@@ -236,7 +238,7 @@ describe('faults of a server', { timeout: 20 * TEST_TIMEOUT }, () => {
     });
   }
 
-  test('[R16] a message that is too big ends its connection, undelivered', { timeout: TEST_TIMEOUT }, async () => {
+  test('[R16][F20] a message that is too big ends its connection, undelivered', { timeout: TEST_TIMEOUT }, async () => {
     const MAX = 1_000_000;
     await tab.open(id, echo(id), [], { ...QUICK, maxMessageBytes: MAX });
     await tab.bare(`${id} bare`, echo(`${id}-bare`));
@@ -249,7 +251,7 @@ describe('faults of a server', { timeout: 20 * TEST_TIMEOUT }, () => {
     await recovered();
   });
 
-  test('[R17] a close that the server does not answer ends in time', { timeout: TEST_TIMEOUT }, async () => {
+  test('[R17][F15] a close that the server does not answer ends in time', { timeout: TEST_TIMEOUT }, async () => {
     await control.rule({ match: { id }, action: { type: 'ignoreClose' } });
     await control.rule({ match: { id: `${id}-bare` }, action: { type: 'ignoreClose' } });
     await tab.open(id, echo(id), [], { ...QUICK, closeTimeout: 1_000 });
@@ -262,7 +264,7 @@ describe('faults of a server', { timeout: 20 * TEST_TIMEOUT }, () => {
     await measured('unanswered close, limit 1 s: the end', end.at - since);
   });
 
-  test('[R18] a server that accepts and closes at once is tried ever more rarely, until a connection lasts', {
+  test('[R18][F10] a server that accepts and closes at once is tried ever more rarely, until a connection lasts', {
     timeout: TEST_TIMEOUT,
   }, async () => {
     // Longer than it takes a busy machine to learn of the close.
@@ -314,7 +316,9 @@ describe('faults of a server', { timeout: 20 * TEST_TIMEOUT }, () => {
     await other.close();
   });
 
-  test('[R21] a page that asks for a new connection in a loop makes no storm', { timeout: TEST_TIMEOUT }, async () => {
+  test('[R21][F18][F46] a page that asks for a new connection in a loop makes no storm', {
+    timeout: TEST_TIMEOUT,
+  }, async () => {
     const [BURST, INTERVAL, CALLS] = [5, 2_000, 100];
     await tab.open(id, echo(id), [], { ...QUICK, attemptBurst: BURST, attemptInterval: INTERVAL });
     const before = Date.now();
@@ -337,7 +341,7 @@ describe('faults of a server', { timeout: 20 * TEST_TIMEOUT }, () => {
     await tab.call(id, 'close');
   });
 
-  test('[R14] where the browser has no more sockets an attempt fails, and a later one does not', {
+  test('[R14][F19] where the browser has no more sockets an attempt fails, and a later one does not', {
     timeout: TEST_TIMEOUT,
   }, async () => {
     const WANTED = 300;

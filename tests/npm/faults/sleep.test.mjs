@@ -73,7 +73,7 @@ describe('sleep', { timeout: 4 * TEST_TIMEOUT }, () => {
   });
   after(() => world?.close());
 
-  test('[R4] after a freeze it is back as soon as the page is', { timeout: TEST_TIMEOUT }, async () => {
+  test('[R4][F40] after a freeze it is back as soon as the page is', { timeout: TEST_TIMEOUT }, async () => {
     const tab = await beforeTheSleep(world);
     await tab.bare('bare', `${world.server.ws}/echo`);
     await tab.run(() => faults.tick('timer', 100));
@@ -118,7 +118,7 @@ describe('sleep', { timeout: 4 * TEST_TIMEOUT }, () => {
 
   // 8 s of silence are allowed; a delay of 2 s or more looks like a sleep of the page.
   for (const busy of [9_000, 11_000]) {
-    test(`[R20] a page that is busy for ${busy / 1000} s, longer than the server may be silent, keeps a living connection`, {
+    test(`[R20][F58] a page that is busy for ${busy / 1000} s, longer than the server may be silent, keeps a living connection`, {
       timeout: TEST_TIMEOUT,
     }, async () => {
       const tab = await world.openTab();
@@ -163,7 +163,9 @@ for (const [browser, flags, names] of [
     });
     after(() => world?.close());
 
-    test('[R4] after the back/forward cache it is back as soon as the page is', { timeout: TEST_TIMEOUT }, async () => {
+    test('[R4][F39] after the back/forward cache it is back as soon as the page is', {
+      timeout: TEST_TIMEOUT,
+    }, async () => {
       const tab = await beforeTheSleep(world, names);
       if (names.includes('waiting')) await tab.call('waiting', 'send', '{"type":"hello","name":"Queued"}');
       // Starting from a beat, so that nothing arrives while the page is away.

@@ -100,7 +100,7 @@ describe('while the module cannot be loaded', { timeout: 4 * TEST_TIMEOUT }, () 
   }
 
   for (const [what, failure] of Object.entries(FAILURES)) {
-    test(`[R31] ${what} is a failed attempt, and the next one is made as after any other`, async () => {
+    test(`[R31][F55] ${what} is a failed attempt, and the next one is made as after any other`, async () => {
       const { socket, seen, loaded } = await begin(failure);
       const began = [];
       socket.addEventListener('statechange', ({ state, reason }) => {

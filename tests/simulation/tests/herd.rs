@@ -12,7 +12,7 @@ fn everybody_is_back_soon(outcome: &Outcome) {
     assert!(back <= 35.0, "99 % are back after {back} s");
 }
 
-// [R7]
+// [R7][F45]
 #[test]
 fn a_restart_costs_few_attempts() {
     let outcome = herd(Hint::None, 0);
@@ -21,7 +21,7 @@ fn a_restart_costs_few_attempts() {
     everybody_is_back_soon(&outcome);
 }
 
-// [R7][R12]
+// [R7][R12][F45]
 #[test]
 fn a_restart_with_a_hint_costs_hardly_more_than_one_attempt() {
     for hint in [Hint::Restart, Hint::Window(20_000), Hint::Window(30_000)] {
@@ -32,7 +32,7 @@ fn a_restart_with_a_hint_costs_hardly_more_than_one_attempt() {
     }
 }
 
-// [R7][R18]
+// [R7][R18][F45]
 #[test]
 fn a_server_that_is_away_is_asked_ever_more_rarely() {
     for (outage_s, most) in [(30, 0.12), (300, 0.07)] {

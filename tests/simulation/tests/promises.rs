@@ -8,7 +8,7 @@ use simulation::run::run_seeds;
 use simulation::shrink::shrink;
 use simulation::world::World;
 
-// [R6][R25][R29][R36]
+// [R1][R4][R6][R7][R11][R12][R13][R14][R17][R18][R21][R22][R23][R25][R26][R27][R29][R36][F17][F50]
 #[test]
 fn seeds_find_nothing_and_try_every_input_in_every_state() {
     match run_seeds(1, 26_000, 2) {

@@ -1,6 +1,6 @@
 //! The Rust clients that are measured in the page.
 
-use super::{Options, native};
+use super::Options;
 use crate::wasm_program::{Profile, WasmProgram};
 use crate::{Result, tools};
 
@@ -32,22 +32,4 @@ pub(super) fn build(options: &Options) -> Result<()> {
         }
         program.build(&tools).map(drop)
     })
-}
-
-/// What they are built from, each with its name in the results; npm packages keep their own.
-const PACKAGES: [(&str, &str); 6] = [
-    ("gloo-net", "gloo-net"),
-    ("reconnecting-websocket (crate)", "reconnecting-websocket"),
-    ("tokio-tungstenite-wasm", "tokio-tungstenite-wasm"),
-    ("ws_stream_wasm", "ws_stream_wasm"),
-    ("web-sys", "web-sys"),
-    ("serde_json", "serde_json"),
-];
-
-/// The versions of what they are built from.
-pub(super) fn versions() -> Result<Vec<(&'static str, String)>> {
-    PACKAGES
-        .into_iter()
-        .map(|(name, package)| Ok((name, native::locked_version(package)?)))
-        .collect()
 }

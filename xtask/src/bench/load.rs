@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::Options;
-use crate::{Result, checkout, files, process, python};
+use crate::tools::python;
+use crate::{Result, checkout, files, process};
 
 /// The server on axum is a workspace of its own.
 pub(super) const AXUM: &str = "tests/bench/axum";

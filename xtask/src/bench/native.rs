@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::Options;
-use crate::{Result, checkout, debian, files, process};
+use crate::tools::debian;
+use crate::{Result, checkout, files, process, versions};
 
 /// The manifest of their workspace.
 pub(super) const WORKSPACE: &str = "tests/bench/rust/Cargo.toml";
@@ -53,16 +54,8 @@ pub(super) fn versions() -> Result<Vec<(&'static str, String)>> {
     let valgrind = process::capture(Command::new("valgrind").arg("--version"))?;
     Ok(vec![
         ("valgrind", valgrind),
-        ("criterion", locked_version("criterion")?),
+        ("criterion", versions::in_measurements("criterion")?),
     ])
-}
-
-/// The version of a package in the lock file of the measurements.
-pub(super) fn locked_version(package: &str) -> Result<String> {
-    let lock = files::read(&checkout::path(WORKSPACE).with_file_name("Cargo.lock"))?;
-    checkout::version_in_lock(&lock, package)
-        .map(String::from)
-        .ok_or_else(|| format!("the lock file of the measurements has no {package}").into())
 }
 
 fn cargo(subcommand: &str) -> Command {

@@ -136,7 +136,7 @@ fn pattern_of(name: &str) -> String {
             .collect()
     };
     let parts: Vec<String> = parts_of(name).iter().map(escaped).collect();
-    format!(r"^(\[R\d+\] ?)*{}$", parts.join(".*"))
+    format!(r"^(\[[RF]\d+\] ?)*{}$", parts.join(".*"))
 }
 
 fn is_named(title: &str, name: &str) -> bool {
@@ -198,11 +198,11 @@ mod tests {
     fn a_pattern_is_the_whole_name_with_anything_for_what_a_loop_puts_in() {
         assert_eq!(
             pattern_of("it lives (1.5 s)"),
-            r"^(\[R\d+\] ?)*it lives \(1\.5 s\)$"
+            r"^(\[[RF]\d+\] ?)*it lives \(1\.5 s\)$"
         );
         assert_eq!(
             pattern_of("busy for ${busy / 1000} s"),
-            r"^(\[R\d+\] ?)*busy for .* s$"
+            r"^(\[[RF]\d+\] ?)*busy for .* s$"
         );
         assert!(is_named("[R1][R2] it lives", "it lives"));
         assert!(is_named(

@@ -16,7 +16,7 @@ const BUSY: Named = Named {
     name: "a_busy_page_keeps_a_living_server_and_gives_up_a_dead_one",
 };
 
-pub(super) const TABLE: &[Bug] = &[
+pub(crate) const TABLE: &[Bug] = &[
     // ----- the core, found by the simulation
     Bug {
         promise: 6,

@@ -44,108 +44,18 @@ pub(crate) fn ensure_wasm_opt() -> Result<WasmOpt> {
 }
 
 /// The folder of the packages that builds need; [`ensure_wasm_opt`] installs them all.
-pub(crate) fn build_packages() -> PathBuf {
+fn build_packages() -> PathBuf {
     checkout::tools().join("node")
 }
 
-/// Bundles what the npm package uses of the MessagePack library into one file, with the library's licence at
-/// the top.
-///
-/// # Errors
-///
-/// esbuild's error, or the file that cannot be read.
-pub(crate) fn bundle_msgpack(output: &Path) -> Result<()> {
-    const LIBRARY: &str = "@msgpack/msgpack";
-    let modules = build_packages().join("node_modules");
-    let license = files::read(&modules.join(LIBRARY).join("LICENSE"))?;
-    let mut esbuild = Command::new(modules.join(".bin/esbuild"));
-    esbuild
-        .arg(checkout::path("xtask/node/msgpack.js"))
-        .args(["--bundle", "--format=esm", "--target=es2022"])
-        .args(["--legal-comments=none", "--log-level=warning"])
-        .arg(format!(
-            "--inject:{}",
-            checkout::path("xtask/node/text.js").display()
-        ))
-        .arg(format!(
-            "--banner:js=/*! {LIBRARY}\n\n{}\n*/",
-            license.trim()
-        ))
-        .arg(format!("--outfile={}", output.display()))
-        // Where the entry's imports are resolved, since nothing is installed beside it.
-        .env("NODE_PATH", modules);
-    process::run(&mut esbuild)?;
-    files::write(output, without_methods(&files::read(output)?)?)
+/// The folder in which Node finds them.
+pub(crate) fn modules() -> PathBuf {
+    build_packages().join("node_modules")
 }
 
-/// Methods of the MessagePack library that this package does not call, which bundlers keep with their classes.
-const UNUSED_METHODS: [&str; 8] = [
-    "  encodeSharedRef(",
-    "  appendBuffer(",
-    "  *decodeMulti(",
-    "  async decodeAsync(",
-    "  decodeArrayStream(",
-    "  decodeStream(",
-    "  async *decodeMultiAsync(",
-    "  readArraySize(",
-];
-
-/// JavaScript without these methods.
-///
-/// # Errors
-///
-/// When one of them is not there.
-fn without_methods(javascript: &str) -> Result<String> {
-    let mut left = UNUSED_METHODS.to_vec();
-    let mut is_inside = false;
-    let mut kept = String::with_capacity(javascript.len());
-    for line in javascript.split_inclusive('\n') {
-        if let Some(at) = left.iter().position(|method| line.starts_with(method)) {
-            left.remove(at);
-            is_inside = true;
-        }
-        if !is_inside {
-            kept.push_str(line);
-        }
-        is_inside &= line.trim_end() != "  }";
-    }
-    match left.first() {
-        Some(method) => Err(format!("the MessagePack library no longer has `{method}`").into()),
-        None => Ok(kept),
-    }
-}
-
-/// Translates modules in a folder into CommonJS, each into a file at the same place in another folder.
-///
-/// # Errors
-///
-/// esbuild's error.
-pub(crate) fn to_commonjs(folder: &Path, modules: &[PathBuf], output: &Path) -> Result<()> {
-    let mut esbuild = Command::new(build_packages().join("node_modules/.bin/esbuild"));
-    esbuild
-        .args(
-            modules
-                .iter()
-                .map(|module| format!("./{}", module.display())),
-        )
-        .args(["--format=cjs", "--platform=node", "--target=node20"])
-        .args(["--outbase=.", "--log-level=warning"])
-        .arg(format!("--outdir={}", output.display()))
-        .current_dir(folder);
-    process::run(&mut esbuild)
-}
-
-/// Lints all JavaScript and TypeScript by Biome and checks its format, as `biome.jsonc` says.
-///
-/// # Errors
-///
-/// That it found something, which it prints.
-pub(crate) fn lint() -> Result<()> {
-    let mut biome = Command::new(build_packages().join("node_modules/.bin/biome"));
-    biome
-        .args(["check", "--error-on-warnings"])
-        .current_dir(checkout::root());
-    process::run(&mut biome)
+/// A command that runs one of their programs.
+pub(crate) fn command(program: &str) -> Command {
+    Command::new(modules().join(".bin").join(program))
 }
 
 /// Installs what the tests in `tests/npm` import, beside them, where Node looks for it.

@@ -1,11 +1,17 @@
-//! The tools that turn Rust into an npm package: wasm-bindgen's command line, wasm-pack and wasm-opt.
+//! What the tasks need and install first: `Tools` for turning Rust into an npm package, and one module per kind of tool.
+
+pub(crate) mod browsers;
+pub(crate) mod debian;
+pub(crate) mod node;
+pub(crate) mod python;
+pub(crate) mod wasm_std;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::files::Stamp;
-use crate::wasm_std::WasmStd;
-use crate::{Result, checkout, files, node, process, say, wasm_std};
+use crate::{Result, checkout, files, process, say};
+use wasm_std::WasmStd;
 
 const WASM_PACK_VERSION: &str = "0.15.1";
 
@@ -71,14 +77,14 @@ impl Tools {
     }
 }
 
+/// A program that cargo installs from the package of the same name, in exactly this version.
+pub(crate) fn ensure_cargo_program(name: &str, version: &str) -> Result<PathBuf> {
+    Ok(ensure(name, version, &[name], &[])?.join(name))
+}
+
 /// The folder with a cargo-installed package's programs in exactly this version: the user's, else
 /// `target/tools/bin`, where they are installed unless present.
-pub(crate) fn ensure(
-    package: &str,
-    version: &str,
-    programs: &[&str],
-    features: &[&str],
-) -> Result<PathBuf> {
+fn ensure(package: &str, version: &str, programs: &[&str], features: &[&str]) -> Result<PathBuf> {
     let own = checkout::tools().join("bin");
     let users = programs
         .first()

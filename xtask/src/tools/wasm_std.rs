@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::files::Stamp;
-use crate::{Result, checkout, debian, files, process, say};
+use crate::tools::debian;
+use crate::{Result, checkout, files, process, say};
 
 pub(crate) const TARGET: &str = "wasm32-unknown-unknown";
 

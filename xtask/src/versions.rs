@@ -1,0 +1,53 @@
+//! The versions of what is measured and of what builds it, for the tables.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use crate::tools::wasm_std;
+use crate::{Result, checkout, files, process};
+
+/// A program or package, and its version.
+pub(crate) type Version = (&'static str, String);
+
+/// What the other Rust clients are built from, each with its name in the results; npm packages keep their own.
+const CONTENDERS: [(&str, &str); 6] = [
+    ("gloo-net", "gloo-net"),
+    ("reconnecting-websocket (crate)", "reconnecting-websocket"),
+    ("tokio-tungstenite-wasm", "tokio-tungstenite-wasm"),
+    ("ws_stream_wasm", "ws_stream_wasm"),
+    ("web-sys", "web-sys"),
+    ("serde_json", "serde_json"),
+];
+
+/// Writes the versions of this library, its tools, the other Rust clients and `more` as JSON; returns the file's path.
+/// The measuring program adds the browser, Node and the npm packages.
+pub(crate) fn write(more: Vec<Version>) -> Result<PathBuf> {
+    let printed = |program: PathBuf| process::capture(Command::new(program).arg("--version"));
+    let mut versions = vec![
+        ("steady-socket", env!("CARGO_PKG_VERSION").to_owned()),
+        ("rustc", printed("rustc".into())?),
+        ("rustc for wasm32", wasm_std::ensure()?.compiler),
+        ("wasm-bindgen", checkout::locked_version("wasm-bindgen")?),
+        ("wasm-opt", printed(checkout::tools().join("bin/wasm-opt"))?),
+    ];
+    for (name, package) in CONTENDERS {
+        versions.push((name, in_measurements(package)?));
+    }
+    versions.extend(more);
+    // No version has a character that Rust and JSON escape differently.
+    let lines: Vec<_> = versions
+        .iter()
+        .map(|(name, version)| format!("  {name:?}: {version:?}"))
+        .collect();
+    let file = checkout::path("target/bench/versions.json");
+    files::write(&file, format!("{{\n{}\n}}\n", lines.join(",\n")))?;
+    Ok(file)
+}
+
+/// The version of a package in the lock file of the measurements.
+pub(crate) fn in_measurements(package: &str) -> Result<String> {
+    let lock = files::read(&checkout::path("tests/bench/rust/Cargo.lock"))?;
+    checkout::version_in_lock(&lock, package)
+        .map(String::from)
+        .ok_or_else(|| format!("the lock file of the measurements has no {package}").into())
+}
