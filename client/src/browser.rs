@@ -99,6 +99,16 @@ extern "C" {
 /// A function that JavaScript calls.
 type Listener = Closure<dyn Fn(JsValue)>;
 
+/// Runs a function when it is called for the first time, unless the program has panicked by then.
+fn once(task: Box<dyn FnOnce()>) -> Listener {
+    let task = Cell::new(Some(task));
+    Listener::new(move |_| {
+        if let Some(task) = task.take().filter(|_| !is_abandoned()) {
+            task();
+        }
+    })
+}
+
 /// A field of a socket, an event or an exception that need not be the browser's own: `undefined` if the field is
 /// missing or throws, or if this is not an object. An exception passing through Rust would leave it in a half-done
 /// state.
@@ -251,19 +261,15 @@ impl Platform<Message> for Browser {
     }
 
     fn turn(&self, task: Box<dyn FnOnce()>) -> bool {
-        let task = Cell::new(Some(task));
-        let itself = Rc::new(Cell::new(None));
-        let slot = Rc::clone(&itself);
-        let listener = Listener::new(move |_| {
-            // Kept until here, and freed when this has returned.
-            let listener: Option<Listener> = slot.take();
-            if let Some(task) = task.take().filter(|_| !is_abandoned()) {
-                task();
-            }
-            drop(listener);
-        });
+        let slot = Rc::new(Cell::new(None));
+        let kept = Rc::clone(&slot);
+        let listener = once(Box::new(move || {
+            // Freed by JavaScript when this call has returned.
+            drop::<Option<Listener>>(kept.take());
+            task();
+        }));
         let run = listener.as_ref().clone();
-        itself.set(Some(listener));
+        slot.set(Some(listener));
         after_events(&run);
         true
     }
@@ -394,12 +400,7 @@ struct Timeout {
 
 impl Timeout {
     fn start(millis: u64, fire: Box<dyn FnOnce()>) -> Self {
-        let fire = Cell::new(Some(fire));
-        let listener = Listener::new(move |_| {
-            if let Some(fire) = fire.take().filter(|_| !is_abandoned()) {
-                fire();
-            }
-        });
+        let listener = once(fire);
         // The longest that `setTimeout` can wait; the core asks again if it fires too early.
         let millis = f64::from(millis.min(i32::MAX as u64) as u32);
         let id = call(
