@@ -11,6 +11,7 @@ mod text;
 
 use core::any::Any;
 use core::cell::Cell;
+use core::fmt;
 use core::pin::Pin;
 use core::task::{Context, Poll};
 use std::rc::{Rc, Weak};
@@ -22,8 +23,8 @@ use web_sys::{MessageEvent, WebSocket};
 
 use crate::connection::{CloseFrame, Hint, Time};
 use crate::platform::{
-    BinaryType, LocalFuture, Platform, RawSocket, Refused, Runtime, SocketEvent, SocketListener,
-    SocketSettings, Target,
+    BinaryType, FaceSocket, LocalFuture, Platform, RawSocket, Refused, Runtime, SocketEvent,
+    SocketListener, SocketSettings, Target,
 };
 
 fn send(socket: &WebSocket, message: &Message) -> Result<(), JsValue> {
@@ -209,7 +210,7 @@ fn refused(thrown: &JsValue) -> Refused {
 }
 
 impl Platform<Message> for Browser {
-    type Socket = dyn RawSocket<Message>;
+    type Socket = FaceSocket;
     type Watch = Box<dyn Any>;
     type Timer = Box<dyn Any>;
 
@@ -279,7 +280,7 @@ impl Platform<Message> for Browser {
         target: &Target,
         settings: SocketSettings,
         listener: SocketListener<Message>,
-    ) -> Result<Rc<dyn RawSocket<Message>>, Refused> {
+    ) -> Result<Rc<FaceSocket>, Refused> {
         if is_abandoned() {
             return Err(Refused::because("the program has panicked"));
         }
@@ -510,12 +511,18 @@ fn hint_of(event: &JsValue) -> Option<Hint> {
 }
 
 /// A browser socket with its listeners.
-struct BrowserSocket {
+pub struct BrowserSocket {
     socket: WebSocket,
     /// Kept as long as the socket may call them.
     _listeners: [Listener; 4],
     /// Runs from an `error` of a closed socket until its `close`, which may never come.
     close_timer: Rc<Cell<Option<Timeout>>>,
+}
+
+impl fmt::Debug for BrowserSocket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BrowserSocket").finish_non_exhaustive()
+    }
 }
 
 impl BrowserSocket {

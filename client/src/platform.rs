@@ -194,10 +194,28 @@ pub trait Platform<P> {
     ) -> Result<Rc<Self::Socket>, Refused>;
 }
 
+/// The platform of the Rust API: the browser, whose methods are called directly, which takes a kilobyte less of a page's
+/// program. With the feature `testing`, which no page needs, it is any platform.
+#[cfg(all(feature = "std", not(feature = "testing")))]
+pub type FacePlatform = crate::browser::Browser;
+
+/// The sockets of [`FacePlatform`].
+#[cfg(all(feature = "std", not(feature = "testing")))]
+pub type FaceSocket = crate::browser::BrowserSocket;
+
+/// The platform of the Rust API: any, because of the feature `testing`. Without it, the browser's methods are called
+/// directly.
+#[cfg(feature = "testing")]
+pub type FacePlatform = dyn Runtime;
+
+/// The sockets of [`FacePlatform`].
+#[cfg(feature = "testing")]
+pub type FaceSocket = dyn RawSocket<Message>;
+
 /// What the Rust API needs in addition.
 #[cfg(feature = "std")]
 pub trait Runtime:
-    Platform<Message, Socket = dyn RawSocket<Message>, Watch = Box<dyn Any>, Timer = Box<dyn Any>>
+    Platform<Message, Socket = FaceSocket, Watch = Box<dyn Any>, Timer = Box<dyn Any>>
 {
     /// Runs a task, but never before this call has returned.
     fn spawn(&self, task: LocalFuture<()>);

@@ -12,7 +12,7 @@ use crate::{Result, checkout, package, process, versions};
 const OWN: WasmProgram = WasmProgram {
     workspace: "Cargo.toml",
     package: "hello-steady-socket",
-    profile: Profile::Release,
+    profile: Profile::Small,
     sources: &["client-wasm/Cargo.toml", "tests/bench/hello"],
 };
 
@@ -28,7 +28,7 @@ const fn peer(package: &'static str) -> WasmProgram {
     WasmProgram {
         workspace: "tests/bench/rust/Cargo.toml",
         package,
-        profile: Profile::Release,
+        profile: Profile::Small,
         sources: &[
             "client-wasm/Cargo.toml",
             "tests/bench/hello",

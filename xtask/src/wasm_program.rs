@@ -23,8 +23,8 @@ pub(crate) struct WasmProgram {
 /// What a program is built for.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Profile {
-    /// Small, like the published package.
-    Release,
+    /// As small as a program gets.
+    Small,
     /// Fast, like cargo's own release profile.
     Speed,
     /// The same, with function names.
@@ -35,14 +35,14 @@ impl Profile {
     /// The name for cargo.
     fn name(self) -> &'static str {
         match self {
-            Self::Release => "release",
+            Self::Small => "small",
             Self::Speed | Self::Profiled => "speed",
         }
     }
 
     fn wasm_opt_flags(self) -> Result<Vec<String>> {
         match self {
-            Self::Release => flags_of_package(),
+            Self::Small => flags_of_package(),
             Self::Speed | Self::Profiled => {
                 let mut flags = flags_of_package()?;
                 flags.retain(|flag| !flag.starts_with("-O") && !flag.contains("inline"));

@@ -20,7 +20,7 @@ use crate::connection::{
 };
 use crate::driver::{Answer, Application, Attempt, Driver, Resolution, WeakDriver};
 use crate::options::Options;
-use crate::platform::{LocalFuture, Refused, Runtime, Target};
+use crate::platform::{FacePlatform, LocalFuture, Refused, Runtime, Target};
 
 /// The application's predicate.
 pub(super) type Predicate = Box<dyn Fn(&Loss) -> Option<Verdict>>;
@@ -43,7 +43,7 @@ pub(super) struct Heartbeat {
 /// State shared by the socket, its handles and the driver's application. It does not keep the connection alive.
 #[derive(Default)]
 pub(super) struct Shared {
-    pub(super) driver: RefCell<Option<WeakDriver<Message, dyn Runtime, FaceRef>>>,
+    pub(super) driver: RefCell<Option<WeakDriver<Message, FacePlatform, FaceRef>>>,
     pub(super) inbox: RefCell<Inbox>,
     pub(super) reader: RefCell<Option<Waker>>,
     /// The tasks that wait for room or for the end.
@@ -60,7 +60,7 @@ impl Shared {
         self.gone.get() || is_abandoned()
     }
 
-    pub(super) fn driver(&self) -> Option<Driver<Message, dyn Runtime, FaceRef>> {
+    pub(super) fn driver(&self) -> Option<Driver<Message, FacePlatform, FaceRef>> {
         if self.is_gone() {
             return None;
         }
@@ -129,7 +129,7 @@ pub(super) struct Face {
     pub(super) url: Source<String>,
     pub(super) protocols: Source<Vec<String>>,
     pub(super) options: Options,
-    pub(super) platform: Rc<dyn Runtime>,
+    pub(super) platform: Rc<FacePlatform>,
     pub(super) predicate: Option<Predicate>,
     pub(super) on_open: Option<OnOpen>,
     /// `None` while it runs.
@@ -152,21 +152,21 @@ impl Face {
 }
 
 /// The URL for the socket, if the page may connect to it.
-fn parse_url(platform: &dyn Runtime, options: Options, url: &str) -> Result<String, Refused> {
-    let url = platform.parse_url(url)?;
+fn parse_url(platform: &FacePlatform, options: Options, url: &str) -> Result<String, Refused> {
+    let url = Runtime::parse_url(platform, url)?;
     check_secure(platform, options, &url)?;
     Ok(url)
 }
 
 /// Whether a parsed URL may be connected to from this page.
 pub(super) fn check_secure(
-    platform: &dyn Runtime,
+    platform: &FacePlatform,
     options: Options,
     url: &str,
 ) -> Result<(), Refused> {
     check_mixed_content(
         url,
-        platform.page_is_secure() && !options.values().allow_insecure,
+        Runtime::page_is_secure(platform) && !options.values().allow_insecure,
     )
 }
 
@@ -295,11 +295,12 @@ pub(super) fn search(face: &Rc<Face>, attempt: &Attempt, answer: Answer) -> Reso
         let (url, protocols) = both(url, protocols).await;
         asking.target(url?, protocols?)
     }));
-    face.platform.spawn(Box::pin(async move {
+    let task = Box::pin(async move {
         if let Some(target) = watched.await {
             answer(target);
         }
-    }));
+    });
+    Runtime::spawn(&*face.platform, task);
     Resolution::Pending(Box::new(searching))
 }
 

@@ -22,7 +22,7 @@ use crate::cell::RefCell;
 use crate::connection::{Event, Input, Loss, Verdict};
 use crate::driver::Driver;
 use crate::options::{OptionError, Options};
-use crate::platform::{Refused, Runtime};
+use crate::platform::{FacePlatform, Refused, Runtime};
 
 impl<Out, In, C> Socket<Out, In, C> {
     /// Connects with the default options.
@@ -49,7 +49,7 @@ pub struct Builder<Out, In, C> {
     /// built without the table of options and the grammar of names.
     wrong_option: Option<OptionError>,
     wrong_protocols: Option<Refused>,
-    platform: Option<Rc<dyn Runtime>>,
+    platform: Option<Rc<FacePlatform>>,
     predicate: Option<Predicate>,
     on_open: Option<OnOpen>,
     on_message: Option<OnMessage>,
@@ -162,8 +162,9 @@ impl<Out, In, C> Builder<Out, In, C> {
         self
     }
 
-    /// Runs on a platform other than the browser: a test kit, a simulation.
-    pub fn platform(mut self, platform: Rc<dyn Runtime>) -> Self {
+    /// Runs on another platform: a [`Browser`] with a `WebSocket` constructor of your own or, with the feature
+    /// `testing`, anything that implements [`Runtime`](crate::platform::Runtime), such as the test kit.
+    pub fn platform(mut self, platform: Rc<FacePlatform>) -> Self {
         self.platform = Some(platform);
         self
     }
@@ -195,7 +196,7 @@ impl<Out, In, C> Builder<Out, In, C> {
             None => return Err(ConnectError::NoBrowser),
         };
         if let Some(url) = self.url.value() {
-            let url = platform.parse_url(url).map_err(ConnectError::Url)?;
+            let url = Runtime::parse_url(&*platform, url).map_err(ConnectError::Url)?;
             check_secure(&*platform, self.options, &url).map_err(ConnectError::Insecure)?;
             self.url.set_value(url);
         }

@@ -28,7 +28,7 @@ pub enum ConnectError {
     Protocols(Refused),
     /// The option `keepalive_interval` is set, but there is nothing to send: see [`Builder::keepalive`].
     Keepalive,
-    /// There is no browser: set a platform with [`Builder::platform`].
+    /// There is no browser: enable the feature `testing`, and set a platform with [`Builder::platform`].
     NoBrowser,
     /// The program has panicked (see [`close_sockets_on_panic`](crate::close_sockets_on_panic)).
     Panicked,
@@ -43,7 +43,9 @@ impl fmt::Display for ConnectError {
                 "option keepalive_interval has nothing to send; give the builder a keepalive or a \
                  heartbeat, or set option control_messages",
             ),
-            Self::NoBrowser => f.write_str("not running in a browser; give the builder a platform"),
+            Self::NoBrowser => f.write_str(
+                "not running in a browser; give the builder a platform (feature `testing`)",
+            ),
             Self::Panicked => {
                 f.write_str("the program has panicked and will not connect until it is reloaded")
             }

@@ -21,7 +21,7 @@ use crate::connection::{
     CloseError, Input, Phase, SendMode, SendRejected, Sent, Snapshot, check_close,
 };
 use crate::driver::Driver;
-use crate::platform::Runtime;
+use crate::platform::{FacePlatform, RawSocket};
 
 /// Sends, closes, suspends, reconnects and queries; clone it freely. It does not keep the connection alive: once the
 /// [`Socket`] is dropped, every call reports that it is closed.
@@ -55,7 +55,7 @@ impl<Out, C> Handle<Out, C> {
         }
     }
 
-    fn driver(&self) -> Result<Driver<Message, dyn Runtime, FaceRef>, Gone> {
+    fn driver(&self) -> Result<Driver<Message, FacePlatform, FaceRef>, Gone> {
         self.shared
             .upgrade()
             .and_then(|shared| shared.driver())
@@ -173,11 +173,7 @@ impl<Out, C> Handle<Out, C> {
     pub fn buffered_amount(&self) -> Result<u64, Gone> {
         let driver = self.driver()?;
         let queued = driver.ask(|connection| connection.queued_bytes()) as u64;
-        Ok(queued.saturating_add(
-            driver
-                .ask_socket(|socket| socket.buffered_amount())
-                .unwrap_or(0),
-        ))
+        Ok(queued.saturating_add(driver.ask_socket(RawSocket::buffered_amount).unwrap_or(0)))
     }
 
     /// The sub-protocol that the server chose for this connection; empty if none.
@@ -187,7 +183,7 @@ impl<Out, C> Handle<Out, C> {
     pub fn protocol(&self) -> Result<String, Gone> {
         Ok(self
             .driver()?
-            .ask_socket(|socket| socket.protocol())
+            .ask_socket(RawSocket::protocol)
             .unwrap_or_default())
     }
 

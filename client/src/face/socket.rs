@@ -20,7 +20,7 @@ use super::waiting::Place;
 use crate::browser::is_abandoned;
 use crate::connection::{DropReason, Dropped, Event, Input, Phase, SendMode, SendRejected};
 use crate::driver::Driver;
-use crate::platform::Runtime;
+use crate::platform::FacePlatform;
 
 /// A typed WebSocket that stays connected: a [`Stream`] of what the server sends and a [`Sink`] for what
 /// the application sends.
@@ -46,7 +46,7 @@ use crate::platform::Runtime;
 /// ```
 #[must_use = "dropping a socket closes the connection"]
 pub struct Socket<Out, In, C> {
-    pub(super) driver: Driver<Message, dyn Runtime, FaceRef>,
+    pub(super) driver: Driver<Message, FacePlatform, FaceRef>,
     pub(super) shared: Rc<Shared>,
     /// A message that the sink has accepted but the queue has no room for yet.
     pub(super) waiting: Option<Message>,
