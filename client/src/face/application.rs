@@ -146,7 +146,7 @@ impl Face {
     fn target(&self, url: String, protocols: Vec<String>) -> Result<Target, Refused> {
         check_protocols(&protocols)?;
         // A fixed URL was parsed when the socket was made and does not change.
-        let url = parse_url(&*self.platform, self.options, &url)?;
+        let url = parse_url(self.platform.as_ref(), self.options, &url)?;
         Ok(Target { url, protocols })
     }
 }
@@ -300,7 +300,7 @@ pub(super) fn search(face: &Rc<Face>, attempt: &Attempt, answer: Answer) -> Reso
             answer(target);
         }
     });
-    Runtime::spawn(&*face.platform, task);
+    Runtime::spawn(face.platform.as_ref(), task);
     Resolution::Pending(Box::new(searching))
 }
 

@@ -196,8 +196,8 @@ impl<Out, In, C> Builder<Out, In, C> {
             None => return Err(ConnectError::NoBrowser),
         };
         if let Some(url) = self.url.value() {
-            let url = Runtime::parse_url(&*platform, url).map_err(ConnectError::Url)?;
-            check_secure(&*platform, self.options, &url).map_err(ConnectError::Insecure)?;
+            let url = Runtime::parse_url(platform.as_ref(), url).map_err(ConnectError::Url)?;
+            check_secure(platform.as_ref(), self.options, &url).map_err(ConnectError::Insecure)?;
             self.url.set_value(url);
         }
         if let Some(wrong) = self.wrong_protocols {
