@@ -2,7 +2,7 @@
 //! bounded, and it serves the others meanwhile.
 //!
 //! The server is its own process, so that its memory can be told from that of the clients. Measurements are
-//! printed (`--nocapture` shows them); the bounds are several times the values seen. `tests/load` compares
+//! printed (`--nocapture` shows them); the bounds are several times the values seen. `bench/load` compares
 //! its speed with that of other servers.
 
 use std::future::Future;

@@ -15,7 +15,7 @@ Usage: cargo xtask COMMAND
                                 Biome; cargo-deny and cargo package; docs/promises.md
                       native    the tests of the workspace on this machine
                       simulation  the connection core in 20,000 simulated worlds
-                      size      what a page loads is within the budgets of tests/bench/budgets.json
+                      size      what a page loads is within the budgets of bench/budgets.json
                       browser   the wasm tests in headless Chromium against the real server
                       firefox   the same in headless Firefox; if it is not available, a run of
                                 all parts continues without it and ends with the line
@@ -29,6 +29,8 @@ Usage: cargo xtask COMMAND
                     a copy and run the test that must fail. With TEXT, only the rows that have it
                     in their description, file or test; R7 selects those of a promise. --list only
                     prints them.
+  mutants [COMMIT]  Change the lines of the core and the protocol that differ from COMMIT (default
+                    origin/main) by cargo-mutants, and name the changes that no test notices.
   promises          Write docs/promises.md from the numbers in the tests' titles.
   simulate [OPTION…]
                     Run simulated worlds: --seeds N of them (default 20000) from --first-seed S;
@@ -39,14 +41,14 @@ Usage: cargo xtask COMMAND
                                     6 native: the core and the codecs
                       --case TEXT   only the cases with this in their names
                       --quick       very few rounds, to check that it works
-                      --check       only what the budgets of tests/bench/budgets.json need; fails if
+                      --check       only what the budgets of bench/budgets.json need; fails if
                                     one is exceeded or cannot be decided
                       --json FILE   write all samples
                       --profile     print where the time goes in the page instead: in the cases of
                                     part 1, or with --part 2 in the echoes
                       --write       write docs/benchmarks.md and its plots; takes all parts
   size [OPTION…]    Print the sizes of the package's entries and of a hello program in Rust:
-                      --check       fails if one is over its budget in tests/bench/budgets.json
+                      --check       fails if one is over its budget in bench/budgets.json
                       --json FILE   write them
   fuzz [--seconds N] [TARGET]
                     Run one fuzz target, or each of them, for N seconds (default 60).
@@ -82,6 +84,9 @@ pub(crate) enum Command {
         busy: bool,
     },
     Planted(planted::Options),
+    Mutants {
+        since: String,
+    },
     Promises,
     Simulate {
         arguments: Vec<String>,
@@ -128,6 +133,9 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Comma
             list: words.flag("--list"),
             only: words.text(),
         }),
+        "mutants" => Command::Mutants {
+            since: words.text().unwrap_or_else(|| "origin/main".into()),
+        },
         "promises" => Command::Promises,
         // It parses them itself.
         "simulate" => Command::Simulate {

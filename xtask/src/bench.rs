@@ -1,4 +1,4 @@
-//! Benchmarks against the libraries that users would otherwise pick: see `tests/bench/README.md`.
+//! Benchmarks against the libraries that users would otherwise pick: see `bench/README.md`.
 
 mod contenders;
 mod load;
@@ -126,7 +126,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let folder = checkout::path("target/bench");
     files::create_folder(&folder)?;
     let mut node = Command::new("node");
-    node.arg(checkout::path("tests/bench/run.mjs"))
+    node.arg(checkout::path("bench/run.mjs"))
         .arg("--versions")
         .arg(versions(&parts)?);
     for part in &parts {

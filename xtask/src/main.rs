@@ -15,6 +15,7 @@ mod esbuild;
 mod files;
 mod fuzz;
 mod minimum;
+mod mutants;
 mod package;
 mod page_server;
 mod planted;
@@ -102,6 +103,7 @@ fn run(command: Command) -> Result<()> {
         }
         Command::Test { parts, busy } => test::run(&parts, busy),
         Command::Planted(options) => planted::run(&options),
+        Command::Mutants { since } => mutants::run(&since),
         Command::Promises => promises::write(),
         Command::Simulate { arguments } => simulate::run(&arguments),
         Command::Size(options) => size::run(&options),

@@ -13,7 +13,7 @@ const OWN: WasmProgram = WasmProgram {
     workspace: "Cargo.toml",
     package: "hello-steady-socket",
     profile: Profile::Small,
-    sources: &["client-wasm/Cargo.toml", "tests/bench/hello"],
+    sources: &["client-wasm/Cargo.toml", "bench/hello"],
 };
 
 /// The same program with other clients.
@@ -26,14 +26,10 @@ const PEERS: [WasmProgram; 4] = [
 
 const fn peer(package: &'static str) -> WasmProgram {
     WasmProgram {
-        workspace: "tests/bench/rust/Cargo.toml",
+        workspace: "bench/rust/Cargo.toml",
         package,
         profile: Profile::Small,
-        sources: &[
-            "client-wasm/Cargo.toml",
-            "tests/bench/hello",
-            "tests/bench/rust",
-        ],
+        sources: &["client-wasm/Cargo.toml", "bench/hello", "bench/rust"],
     }
 }
 
@@ -62,7 +58,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     package::build()?;
     OWN.build(&tools)?;
     let mut node = Command::new("node");
-    node.arg(checkout::path("tests/bench/sizes.mjs"))
+    node.arg(checkout::path("bench/sizes.mjs"))
         .arg("--versions")
         .arg(versions::write(Vec::new())?);
     if options.check {
@@ -84,7 +80,7 @@ pub(crate) fn print_package() -> Result<()> {
     node::ensure_bench_packages()?;
     process::run(
         Command::new("node")
-            .arg(checkout::path("tests/bench/sizes.mjs"))
+            .arg(checkout::path("bench/sizes.mjs"))
             .arg("--npm"),
     )
 }

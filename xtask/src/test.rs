@@ -488,7 +488,7 @@ const LANES: [&[&str]; 2] = [
         "tests/npm/testing",
         "tests/npm/frameworks",
         "tests/npm/recipes",
-        "tests/bench/test",
+        "bench/test",
     ],
 ];
 

@@ -46,7 +46,7 @@ pub(crate) fn write(more: Vec<Version>) -> Result<PathBuf> {
 
 /// The version of a package in the lock file of the measurements.
 pub(crate) fn in_measurements(package: &str) -> Result<String> {
-    let lock = files::read(&checkout::path("tests/bench/rust/Cargo.lock"))?;
+    let lock = files::read(&checkout::path("bench/rust/Cargo.lock"))?;
     checkout::version_in_lock(&lock, package)
         .map(String::from)
         .ok_or_else(|| format!("the lock file of the measurements has no {package}").into())

@@ -170,15 +170,12 @@ mod tests {
                 .collect::<Vec<_>>()
                 .join("\n")
         };
-        assert_eq!(
-            profile("tests/bench/rust/Cargo.toml"),
-            profile("Cargo.toml")
-        );
+        assert_eq!(profile("bench/rust/Cargo.toml"), profile("Cargo.toml"));
     }
 
     #[test]
     fn the_peers_have_the_same_wasm_bindgen() {
-        let lock = files::read(&checkout::path("tests/bench/rust/Cargo.lock")).unwrap();
+        let lock = files::read(&checkout::path("bench/rust/Cargo.lock")).unwrap();
         for package in ["wasm-bindgen", "js-sys", "web-sys", "serde", "serde_json"] {
             let entry = format!(
                 "name = \"{package}\"\nversion = \"{}\"\n",

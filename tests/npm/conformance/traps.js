@@ -1,33 +1,12 @@
 // Mistakes seen in other reconnecting clients, as far as no other test covers them: README.md says which trap is tested
 // where. Every case runs in a page, against a real server.
 
-import { AT_ONCE, equal, ok, same } from '/face/harness.js';
-
-/** Waits practically for ever between two attempts. */
-const NEVER_AGAIN = { shouldReconnect: () => 2 ** 31 - 1 };
-
-const failing = () => {
-  throw new Error('this URL function fails on purpose');
-};
+import { AT_ONCE, NEVER_AGAIN, equal, failing, ok, recorded, same } from '/face/harness.js';
 
 function pause(millis) {
   return new Promise((resolve) => {
     setTimeout(resolve, millis);
   });
-}
-
-/** A `WebSocket` class that records its instances in `made`, with the members in `fields`. */
-function recorded(made, fields = {}) {
-  class Recorded extends WebSocket {
-    constructor(...given) {
-      super(...given);
-      made.push(this);
-    }
-  }
-  for (const [name, method] of Object.entries(fields)) {
-    Object.defineProperty(Recorded.prototype, name, { value: method });
-  }
-  return Recorded;
 }
 
 export const traps = {

@@ -3,20 +3,25 @@
 
 import { OPTIONS, ORDERED } from '/js/options.js';
 
-import { AT_ONCE, ReconnectingWebSocket, TypedSocket, equal, load, ok, same, throws } from './harness.js';
+import {
+  AT_ONCE,
+  NEVER_AGAIN,
+  ReconnectingWebSocket,
+  TypedSocket,
+  equal,
+  failing,
+  load,
+  ok,
+  recorded,
+  recordedSends,
+  same,
+  throws,
+} from './harness.js';
 
 const CONSTANTS = { CONNECTING: 0, OPEN: 1, CLOSING: 2, CLOSED: 3 };
 
 /** A URL function that never settles: the socket connects for as long as a case needs. */
 const never = () => new Promise(() => {});
-
-/** A URL function that fails: with a long wait, the socket keeps waiting. */
-const failing = () => {
-  throw new Error('this URL function fails on purpose');
-};
-
-/** Waits practically for ever between two attempts. */
-const NEVER_AGAIN = { shouldReconnect: () => 2 ** 31 - 1 };
 
 export const cases = {
   // --- The interface of WebSocket -----------------------------------------------------------------------
@@ -567,12 +572,7 @@ export const cases = {
       },
     };
     const made = [];
-    class Counted extends WebSocket {
-      constructor(...given) {
-        super(...given);
-        made.push(this);
-      }
-    }
+    const Counted = recorded(made);
     const { socket, id } = t.echo({ ...options, WebSocket: Counted });
     await t.next(socket, 'open');
     const lost = t.next(socket, 'close');
@@ -1266,12 +1266,7 @@ export const cases = {
 
   async '[R1] without a heartbeatMessage a server that is silent for too long is left, unasked'(t) {
     const sent = [];
-    class Recorded extends WebSocket {
-      send(data) {
-        sent.push(data);
-        super.send(data);
-      }
-    }
+    const Recorded = recordedSends(sent);
     const { socket } = t.echo({ heartbeatInterval: 20, heartbeatGrace: 20, WebSocket: Recorded });
     const open = t.next(socket, 'open', ({ reconnected }) => reconnected);
     equal((await t.next(socket, 'close')).cause, 'heartbeat-timeout', 'cause');
@@ -1300,12 +1295,7 @@ export const cases = {
 
   async 'a heartbeatMessage that fails is reported, and nothing sent'(t) {
     const sent = [];
-    class Recorded extends WebSocket {
-      send(data) {
-        sent.push(data);
-        super.send(data);
-      }
-    }
+    const Recorded = recordedSends(sent);
     const { socket } = t.echo({
       heartbeatInterval: 20,
       heartbeatGrace: 20,
@@ -1915,12 +1905,7 @@ export const cases = {
 
   async '[R31][F54] when the WebAssembly module fails, every connection is lost and made again on a fresh instance'(t) {
     const made = [];
-    class Recorded extends WebSocket {
-      constructor(...given) {
-        super(...given);
-        made.push(this);
-      }
-    }
+    const Recorded = recorded(made);
     const modules = recordInstances();
     const one = t.echo({ WebSocket: Recorded }).socket;
     const other = t.echo({ WebSocket: Recorded }).socket;
@@ -2349,12 +2334,7 @@ export const cases = {
 
   async '[R6] makes its sockets with the WebSocket it is given, one live at a time'(t) {
     const made = [];
-    class Recorded extends WebSocket {
-      constructor(...given) {
-        super(...given);
-        made.push(this);
-      }
-    }
+    const Recorded = recorded(made);
     const { socket, id } = t.echo({ WebSocket: Recorded });
     await t.next(socket, 'open');
     for (let round = 0; round < 3; round += 1) {

@@ -8,6 +8,37 @@ const PATIENCE = 20_000;
 /** Retries at once: for cases that are not about the wait. */
 export const AT_ONCE = { firstDelayMax: 0, minDelay: 0, baseDelay: 1, maxDelay: 1 };
 
+/** Waits practically for ever between two attempts. */
+export const NEVER_AGAIN = { shouldReconnect: () => 2 ** 31 - 1 };
+
+/** A URL function that fails: with a long wait, the socket keeps waiting. */
+export const failing = () => {
+  throw new Error('this URL function fails on purpose');
+};
+
+/** A `WebSocket` class that records its instances in `made`, with the given members. */
+export function recorded(made, members = {}) {
+  class Recorded extends WebSocket {
+    constructor(...given) {
+      super(...given);
+      made.push(this);
+    }
+  }
+  for (const [name, value] of Object.entries(members)) Object.defineProperty(Recorded.prototype, name, { value });
+  return Recorded;
+}
+
+/** A `WebSocket` class that records what is sent. */
+export function recordedSends(sent) {
+  const { send } = WebSocket.prototype;
+  return recorded([], {
+    send(data) {
+      sent.push(data);
+      send.call(this, data);
+    },
+  });
+}
+
 /** The context of a case: sockets that are closed when it is over, and the server. */
 export class Context {
   #server;

@@ -16,10 +16,10 @@ const ALL: [WasmProgram; 7] = [
 
 const fn contender(package: &'static str) -> WasmProgram {
     WasmProgram {
-        workspace: "tests/bench/rust/Cargo.toml",
+        workspace: "bench/rust/Cargo.toml",
         package,
         profile: Profile::Speed,
-        sources: &["client-wasm/Cargo.toml", "tests/bench/rust"],
+        sources: &["client-wasm/Cargo.toml", "bench/rust"],
     }
 }
 

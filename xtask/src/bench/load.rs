@@ -1,4 +1,4 @@
-//! The hello server under load, compared with servers on axum and Python's websockets; `tests/load` measures.
+//! The hello server under load, compared with servers on axum and Python's websockets; `bench/load` measures.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -8,7 +8,7 @@ use crate::tools::python;
 use crate::{Result, checkout, files, process};
 
 /// The server on axum is a workspace of its own.
-pub(super) const AXUM: &str = "tests/bench/axum";
+pub(super) const AXUM: &str = "bench/axum";
 
 /// Builds the measuring program and the servers. The hello server is already built.
 pub(super) fn build() -> Result<()> {

@@ -9,7 +9,7 @@ use crate::tools::debian;
 use crate::{Result, checkout, files, process, versions};
 
 /// The manifest of their workspace.
-pub(super) const WORKSPACE: &str = "tests/bench/rust/Cargo.toml";
+pub(super) const WORKSPACE: &str = "bench/rust/Cargo.toml";
 
 /// Like the contenders in the page.
 const PROFILE: &str = "speed";
@@ -29,7 +29,7 @@ pub(super) fn build(options: &Options) -> Result<()> {
 /// Measures, and writes the results into `output`.
 pub(super) fn run(options: &Options, output: &Path) -> Result<()> {
     let mut node = Command::new("node");
-    node.arg(checkout::path("tests/bench/native.mjs"))
+    node.arg(checkout::path("bench/native.mjs"))
         .arg("--program")
         .arg(target().join(PROFILE).join("native"))
         .arg("--output")

@@ -71,8 +71,8 @@ pub(crate) fn ensure_test_packages() -> Result<PathBuf> {
 /// Installs the clients to compare with, beside the measurements.
 pub(crate) fn ensure_bench_packages() -> Result<()> {
     install(
-        &checkout::path("tests/bench"),
-        "the clients that this one is measured beside into tests/bench/node_modules",
+        &checkout::path("bench"),
+        "the clients that this one is measured beside into bench/node_modules",
     )
 }
 
@@ -174,7 +174,7 @@ mod tests {
 
     #[test]
     fn lock_files_pin_exact_versions_and_name_no_registry() {
-        for folder in ["xtask/node", "tests/npm", "tests/bench"] {
+        for folder in ["xtask/node", "tests/npm", "bench"] {
             let lock = files::read(&checkout::path(folder).join("package-lock.json")).unwrap();
             assert!(!lock.contains("\"resolved\""), "{folder}: see .npmrc there");
             let manifest = files::read(&checkout::path(folder).join("package.json")).unwrap();

@@ -4,11 +4,11 @@ import { cp, mkdir, rm, symlink } from 'node:fs/promises';
 import path from 'node:path';
 import { build } from 'esbuild';
 
-import { launchBrowser, openPage } from '../../npm/lib/browser.mjs';
-import { serveStatic } from '../../npm/lib/static-server.mjs';
+import { launchBrowser, openPage } from '../../tests/npm/lib/browser.mjs';
+import { serveStatic } from '../../tests/npm/lib/static-server.mjs';
 import { OUTPUT, ROOT, required } from './environment.mjs';
 
-const BENCH = path.join(ROOT, 'tests/bench');
+const BENCH = path.join(ROOT, 'bench');
 const PACKAGE = path.join(ROOT, 'target/package');
 const MODULES = path.join(OUTPUT, 'modules');
 

@@ -1,4 +1,4 @@
-//! The results, in the format of `tests/bench/README.md`: one list of values for each measured quantity of
+//! The results, in the format of `bench/README.md`: one list of values for each measured quantity of
 //! each server.
 
 use serde::Serialize;

@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 
-import { TEST_TIMEOUT } from '../../npm/lib/limits.mjs';
+import { TEST_TIMEOUT } from '../../tests/npm/lib/limits.mjs';
 import { readBudgets } from '../lib/budgets.mjs';
 import { bundle, inPage, openStage } from '../lib/page.mjs';
 import { Results } from '../lib/results.mjs';

@@ -15,7 +15,7 @@ export function required(name) {
   return value;
 }
 
-export const ROOT = path.resolve(import.meta.dirname, '../../..');
+export const ROOT = path.resolve(import.meta.dirname, '../..');
 
 /** The folder of everything built for the measurements. */
 export const OUTPUT = path.join(ROOT, 'target/bench');

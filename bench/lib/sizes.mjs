@@ -99,7 +99,7 @@ function measurements(what, contender, contents, note) {
   }));
 }
 
-async function bundled(program, resolveDir = path.join(ROOT, 'tests/bench')) {
+async function bundled(program, resolveDir = path.join(ROOT, 'bench')) {
   const { outputFiles } = await build({
     stdin: { contents: program, resolveDir },
     bundle: true,

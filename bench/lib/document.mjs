@@ -163,7 +163,7 @@ export function documentation(results, judged) {
     `# Benchmarks
 
 This library and its alternatives, all measured in one run. \`cargo xtask bench --write\` generates this page;
-[tests/bench](../tests/bench/README.md) describes each figure and how it is measured. Compare figures within this page,
+[bench](../bench/README.md) describes each figure and how it is measured. Compare figures within this page,
 not with those of another machine or another day. Tables list the best first, be it a peer or this library.`,
     markdownTable(
       [

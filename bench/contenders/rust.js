@@ -1,8 +1,8 @@
-// The Rust clients, each a module of its own, built from `tests/bench/rust/contenders`.
+// The Rust clients, each a module of its own, built from `bench/rust/contenders`.
 
 import { REAL_SEND } from '../page/cases.js';
 
-/** The purposes of a module's session: `Purpose` in `tests/bench/rust/contender`. */
+/** The purposes of a module's session: `Purpose` in `bench/rust/contender`. */
 const DIRECTIONS = { receive: 'receive', send: 'send', echo: 'both', greet: 'both' };
 
 /** The loaded modules, by the crate each was built from. */

@@ -78,7 +78,11 @@ fn parse(parser: &mut lexopt::Parser) -> Result<Option<Arguments>> {
             name: "Python websockets",
             program,
             arguments: vec![
-                concat!(env!("CARGO_MANIFEST_DIR"), "/../interop/hello_server.py").into(),
+                concat!(
+                    env!("CARGO_MANIFEST_DIR"),
+                    "/../../tests/interop/hello_server.py"
+                )
+                .into(),
                 "0".into(),
             ],
             tells_by: Output::Stdout,
