@@ -163,12 +163,15 @@ mod tests {
     fn the_peers_are_built_as_this_library() {
         let profile = |manifest: &str| {
             let manifest = files::read(&checkout::path(manifest)).unwrap();
-            let (_, section) = manifest.split_once("[profile.release]\n").unwrap();
-            section
-                .lines()
-                .take_while(|line| line.contains(" = "))
-                .collect::<Vec<_>>()
-                .join("\n")
+            let lines_of = |section: &str| {
+                let (_, section) = manifest.split_once(section).unwrap();
+                let lines = section.lines().take_while(|line| line.contains(" = "));
+                lines.map(String::from).collect::<Vec<_>>()
+            };
+            let mut inherited = lines_of("[profile.release]\n");
+            // `small` has its own.
+            inherited.retain(|line| !line.starts_with("opt-level"));
+            [inherited, lines_of("[profile.small]\n")]
         };
         assert_eq!(profile("bench/rust/Cargo.toml"), profile("Cargo.toml"));
     }
