@@ -122,7 +122,7 @@ async fn a_panic_of_a_rust_program_closes_its_sockets_and_the_earlier_hook_is_ca
     assert_eq!(events.next().await, None);
     assert_eq!(socket.next().await, None);
     assert_eq!(socket.send(message).await, Err(SendError::Closed));
-    assert_eq!(socket.close().await, Ok(()));
+    assert_eq!(SinkExt::close(&mut socket).await, Ok(()));
     assert!(format!("{socket:?} {handle:?}").contains("Closed"));
     assert_eq!(connect().map(drop), Err(ConnectError::Panicked));
     drop(socket);

@@ -42,7 +42,7 @@ impl core::error::Error for FetchError {}
 /// use steady_socket::{Socket, Source, fetch_text, FetchError};
 ///
 /// // A single-use ticket.
-/// let url = Source::asking(|_| async {
+/// let url = Source::provider(async |_attempt| {
 ///     let ticket = fetch_text("/ticket").await?;
 ///     Ok::<_, FetchError>(format!("/chat?ticket={ticket}"))
 /// });

@@ -38,7 +38,7 @@ pub use driver::{Attempt, TOO_BIG};
 #[cfg(feature = "std")]
 pub use face::{
     Builder, ConnectError, EndpointSocket, Events, Gone, Handle, INBOX_FULL, InboxLimits,
-    InboxOverflow, Opening, ReconnectError, SendError, Socket, Source, endpoint,
+    InboxOverflow, Opening, Outgoing, ReconnectError, SendError, Socket, Source, endpoint,
 };
 #[cfg(feature = "gloo-net")]
 pub use fetch::{Diagnosis, FetchError, diagnose, fetch_text};

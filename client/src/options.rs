@@ -530,6 +530,12 @@ impl Options {
         self.given & (1 << row as u32) != 0
     }
 
+    /// Whether control messages were declined, rather than only not asked for.
+    #[cfg(feature = "std")]
+    pub(crate) fn declines_control_messages(&self) -> bool {
+        self.is_given(Row::control_messages) && !self.values().control_messages
+    }
+
     /// Fills in what was not set, in the pairs of [`ORDERED`], from what was.
     #[must_use]
     pub fn settled(mut self) -> Self {

@@ -15,9 +15,9 @@ use steady_socket::protocol::hello::{ClientMessage, Hello};
 use steady_socket::protocol::{Json, MsgPack, PlainText};
 use steady_socket::testing::World;
 use steady_socket::{
-    Builder, Cause, ConnectError, DropReason, Event, Events, Hint, InboxLimits, InboxOverflow,
-    Message, Options, Overflow, Phase, SendError, SendMode, Sent, Socket, Source, Verdict, Why,
-    endpoint,
+    Attempt, Builder, Cause, ConnectError, DropReason, Event, Events, Hint, InboxLimits,
+    InboxOverflow, Message, Options, Overflow, Phase, SendError, SendMode, Sent, Socket, Source,
+    Verdict, Why, endpoint,
 };
 
 type Text = Socket<String, String, PlainText>;
@@ -168,9 +168,9 @@ fn what_is_sent_while_down_goes_out_in_order_after_the_open_handler() {
         .on_open(move |opening| {
             noted.set(noted.get() + 1);
             assert_eq!(opening.reconnected(), noted.get() > 1);
-            let handle = opening.handle::<String, PlainText>();
+            let handle = opening.handle();
             assert_eq!(handle.phase(), Phase::Open);
-            assert_eq!(handle.try_send(&text("token")), Ok(Sent::Now));
+            assert_eq!(handle.try_send("token"), Ok(Sent::Now));
         })
         .connect()
         .unwrap();
@@ -198,13 +198,13 @@ fn send_waits_for_room() {
     for message in ["a", "b"] {
         assert_eq!(socket.send(text(message)).now_or_never(), Some(Ok(())));
     }
-    assert_eq!(socket.handle().try_send(&text("no")), Err(SendError::Full));
+    assert_eq!(socket.handle().try_send("no"), Err(SendError::Full));
     let handle = socket.handle();
     let message = text("d");
     let mut later = Box::pin(handle.send(&message));
     assert!(later.as_mut().now_or_never().is_none());
     {
-        let mut send = socket.send(text("c"));
+        let mut send = SinkExt::send(&mut socket, text("c"));
         assert!((&mut send).now_or_never().is_none());
         world.connection(0).open();
         assert_eq!((&mut send).now_or_never(), Some(Ok(())));
@@ -221,7 +221,7 @@ fn a_message_larger_than_the_queue_waits_for_the_connection() {
         .options(Options::default().max_queued_bytes(3))
         .connect()
         .unwrap();
-    let mut send = socket.send(text("four"));
+    let mut send = SinkExt::send(&mut socket, text("four"));
     assert!((&mut send).now_or_never().is_none());
     world.connection(0).open();
     assert_eq!((&mut send).now_or_never(), Some(Ok(())));
@@ -237,8 +237,8 @@ fn the_browser_is_not_given_more_than_the_high_water_mark() {
     let handle = socket.handle();
     world.connection(0).open();
     world.connection(0).set_buffered(12);
-    assert_eq!(handle.try_send(&text("123456789012")), Ok(Sent::Now));
-    assert_eq!(handle.try_send(&text("later")), Ok(Sent::Queued));
+    assert_eq!(handle.try_send("123456789012"), Ok(Sent::Now));
+    assert_eq!(handle.try_send("later"), Ok(Sent::Queued));
     assert_eq!(handle.buffered_amount(), Ok(17));
     world.connection(0).set_buffered(6);
     world.advance(Duration::from_secs(1));
@@ -268,16 +268,13 @@ fn overflow_and_volatile_and_expired_messages_are_reported_with_their_payload() 
     let mut events = socket.events();
     let handle = socket.handle();
     for message in ["a", "b", "c"] {
-        assert_eq!(handle.try_send(&text(message)), Ok(Sent::Queued));
+        assert_eq!(handle.try_send(message), Ok(Sent::Queued));
     }
     let volatile = SendMode {
         volatile: true,
         ..SendMode::default()
     };
-    assert_eq!(
-        handle.try_send_with(&text("v"), volatile),
-        Ok(Sent::Dropped)
-    );
+    assert_eq!(handle.try_send_with("v", volatile), Ok(Sent::Dropped));
     world.advance(Duration::from_secs(4));
     let dropped: Vec<_> = drain(&mut events)
         .into_iter()
@@ -303,7 +300,7 @@ fn events_tell_the_whole_story_in_order() {
     let socket = connect(&world);
     let mut events = socket.events();
     world.connection(0).open();
-    socket.handle().try_send(&text("lost?")).unwrap();
+    socket.handle().try_send("lost?").unwrap();
     world.connection(0).cut();
     world.advance(Duration::from_secs(5));
     world.connection(1).open();
@@ -376,7 +373,7 @@ fn events_that_bring_events_leave_the_page_its_turn() {
             }
         });
         for message in ["a", "b"] {
-            socket.handle().try_send_with(&text(message), mode).unwrap();
+            socket.handle().try_send_with(message, mode).unwrap();
         }
         world.run();
         let first = count.get();
@@ -420,7 +417,7 @@ fn events_of_many_tasks_are_all_handed_out_in_their_own() {
     drain(&mut events);
     // The program's own tasks, in which nothing happens to the connection.
     for _ in 0..2_000 {
-        socket.handle().try_send_with(&text("a"), volatile).unwrap();
+        socket.handle().try_send_with("a", volatile).unwrap();
         world.run();
         assert_eq!(drain(&mut events).len(), 1);
         world.advance(Duration::from_micros(1));
@@ -538,7 +535,7 @@ fn dropped_futures_of_send_hold_nothing_and_are_not_sent() {
     let mut socket = builder(&world).options(options).connect().unwrap();
     let mut events = socket.events();
     let handle = socket.handle();
-    handle.try_send(&text("first")).unwrap();
+    handle.try_send("first").unwrap();
     let task = std::sync::Arc::new(Task);
     let waker = core::task::Waker::from(std::sync::Arc::clone(&task));
     let mut context = core::task::Context::from_waker(&waker);
@@ -584,9 +581,8 @@ fn dropped_futures_of_send_hold_nothing_and_are_not_sent() {
 fn the_predicate_sees_why_the_provider_failed_and_may_end_it() {
     for (status, ends) in [("401", true), ("offline", false)] {
         let world = World::new();
-        let source = Source::asking(move |_: &steady_socket::Attempt| async move {
-            Err::<String, _>(format!("the ticket: {status}"))
-        });
+        let source =
+            Source::provider(async move |_| Err::<String, _>(format!("the ticket: {status}")));
         let socket = Text::builder(source)
             .platform(world.platform())
             .should_reconnect(|loss| {
@@ -681,7 +677,7 @@ fn the_time_of_the_next_attempt_and_the_queue_can_be_followed() {
         Some(Duration::from_secs(3))
     );
     for message in ["one", "two"] {
-        handle.try_send(&text(message)).unwrap();
+        handle.try_send(message).unwrap();
     }
     world.run();
     let queue = drain(&mut events);
@@ -733,7 +729,7 @@ fn dropping_the_socket_hands_over_the_queue_closes_and_frees_everything() {
     world.run();
     assert_eq!(world.timer_count(), 0);
 
-    assert_eq!(handle.try_send(&text("c")), Err(SendError::Closed));
+    assert_eq!(handle.try_send("c"), Err(SendError::Closed));
     assert_eq!(
         handle.send(&text("c")).now_or_never(),
         Some(Err(SendError::Closed))
@@ -910,6 +906,221 @@ fn the_path_of_an_endpoint_stands_before_the_query_of_its_base() {
 }
 
 #[test]
+fn an_endpoint_takes_what_a_builder_takes_as_its_url() {
+    async fn ticket(attempt: Attempt) -> Result<String, String> {
+        match attempt.number {
+            1 => Err(text("no ticket yet")),
+            number => Ok(format!("wss://example.org/a/?ticket={number}")),
+        }
+    }
+    let server = text("wss://example.org/a/");
+    let sources: [Source<String>; 3] = [
+        ticket.into(),
+        // The type of its argument is known, and it may borrow what it has captured.
+        Source::provider(async move |attempt| match attempt.number {
+            1 => Err("no ticket yet"),
+            number => Ok(format!("{}?ticket={number}", &server)),
+        }),
+        Source::from(|attempt: Attempt| ticket(attempt)),
+    ];
+    for source in sources {
+        let world = World::new();
+        let socket = endpoint::<Hello, Json>(source)
+            .platform(world.platform())
+            .connect()
+            .unwrap();
+        let mut events = socket.events();
+        world.run();
+        assert_eq!(world.connection_count(), 0);
+        let failed = first_loss(&mut events).unwrap();
+        assert_eq!(failed.cause, Cause::Provider);
+        assert_eq!(failed.error.as_deref(), Some("no ticket yet"));
+        world.advance(Duration::from_secs(5));
+        assert_eq!(
+            world.connection(0).url(),
+            "wss://example.org/a/hello?ticket=2"
+        );
+        assert_eq!(
+            world.connection(0).offered_protocols(),
+            ["hello.json~1", "hello.json"]
+        );
+    }
+}
+
+#[test]
+fn the_url_of_a_builder_can_be_replaced() {
+    let world = World::new();
+    let _plain = builder(&world).url("ws://other.org/").connect().unwrap();
+    let _endpoint = endpoint::<Hello, Json>("ws://example.org")
+        .url("ws://other.org")
+        .platform(world.platform())
+        .connect()
+        .unwrap();
+    assert_eq!(world.connection(0).url(), "ws://other.org/");
+    assert_eq!(world.connection(1).url(), "ws://other.org/hello");
+}
+
+#[test]
+fn an_endpoint_declines_control_messages_if_asked_to() {
+    for (declines, offers) in [
+        (Some(false), &["hello.json"][..]),
+        (Some(true), &["hello.json~1", "hello.json"][..]),
+        (None, &["hello.json~1", "hello.json"][..]),
+    ] {
+        let world = World::new();
+        let options = match declines {
+            Some(value) => Options::default().control_messages(value),
+            None => Options::default(),
+        };
+        let _socket = endpoint::<Hello, Json>("ws://example.org")
+            .options(options)
+            .platform(world.platform())
+            .connect()
+            .unwrap();
+        assert_eq!(world.connection(0).offered_protocols(), offers);
+    }
+}
+
+#[test]
+fn an_opening_sends_what_its_socket_sends() {
+    let world = World::new();
+    let hello = |name: &str| ClientMessage::Hello { name: text(name) };
+    let _socket = endpoint::<Hello, Json>("ws://example.org")
+        .on_open(move |opening| {
+            assert_eq!(opening.handle().try_send(hello("Ada")), Ok(Sent::Now));
+            assert_eq!(opening.handle().try_send(hello("Bo")), Ok(Sent::Now));
+        })
+        .platform(world.platform())
+        .connect()
+        .unwrap();
+    world.connection(0).open();
+    let sent = texts(world.connection(0).received());
+    let json = |name| format!(r#"{{"type":"hello","name":"{name}"}}"#);
+    assert_eq!(sent, [json("Ada"), json("Bo")]);
+}
+
+#[test]
+fn a_socket_and_its_handle_take_the_same() {
+    let world = World::new();
+    let mut socket = connect(&world);
+    let handle = socket.handle();
+    let owned = || text("owned");
+    let message = owned();
+    for sent in [
+        socket.send("text").now_or_never(),
+        socket.send(owned()).now_or_never(),
+        socket.send(&owned()).now_or_never(),
+        handle.send("text").now_or_never(),
+        handle.send(owned()).now_or_never(),
+        handle.send(&owned()).now_or_never(),
+    ] {
+        assert_eq!(sent, Some(Ok(())));
+    }
+    for sent in [
+        socket.try_send("text"),
+        socket.try_send(owned()),
+        socket.try_send(&message),
+        handle.try_send("text"),
+        handle.try_send(owned()),
+        handle.try_send(&message),
+        handle.try_send_with("text", SendMode::default()),
+    ] {
+        assert_eq!(sent, Ok(Sent::Queued));
+    }
+    world.connection(0).open();
+    assert_eq!(world.connection(0).received().len(), 13);
+    // Through a mutable reference, too, although `SinkExt` is in scope.
+    let borrowed = &mut socket;
+    assert_eq!(borrowed.send("text").now_or_never(), Some(Ok(())));
+    world.connection(0).send("answer");
+    assert_eq!(
+        borrowed.recv().now_or_never(),
+        Some(Some(Ok(text("answer"))))
+    );
+    assert!(borrowed.close(Some(1), "").is_err());
+    assert_eq!(borrowed.close(Some(4000), "bye"), Ok(()));
+    world.connection(0).close(4000, "bye");
+    world.run();
+    assert_eq!(socket.recv().now_or_never(), Some(None));
+}
+
+#[test]
+fn what_the_sink_has_accepted_goes_before_what_is_sent() {
+    let world = World::new();
+    let options = Options::default().max_queued_messages(1);
+    let mut socket = builder(&world).options(options).connect().unwrap();
+    socket.try_send("first").unwrap();
+    socket.feed(text("second")).now_or_never().unwrap().unwrap();
+    assert_eq!(socket.try_send("never"), Err(SendError::Full));
+    assert_eq!(socket.send("never").now_or_never(), None);
+    world.connection(0).open();
+    assert_eq!(socket.send("third").now_or_never(), Some(Ok(())));
+    let sent = texts(world.connection(0).received());
+    assert_eq!(sent, ["first", "second", "third"]);
+}
+
+#[test]
+fn futures_that_are_dropped_early_lose_nothing() {
+    let world = World::new();
+    let options = Options::default().max_queued_messages(1);
+    let mut socket = builder(&world).options(options).connect().unwrap();
+    let mut events = socket.events();
+    world.run();
+    assert!(!drain(&mut events).is_empty());
+
+    // `send` of the socket and of the handle: not sent, before or after others.
+    socket.try_send("first").unwrap();
+    let handle = socket.handle();
+    assert_eq!(socket.send("never").now_or_never(), None);
+    assert_eq!(handle.send("never").now_or_never(), None);
+    // The sink's own `send` may have handed its message over: it is sent later.
+    let sent = SinkExt::send(&mut socket, text("second")).now_or_never();
+    assert_eq!(sent, None);
+
+    // `recv` and `next`: what arrives later is not lost.
+    assert_eq!(socket.recv().now_or_never(), None);
+    assert_eq!(socket.next().now_or_never(), None);
+    assert_eq!(events.next().now_or_never(), None);
+    world.connection(0).open();
+    world.connection(0).send("one");
+    world.connection(0).send("two");
+    assert_eq!(socket.recv().now_or_never(), Some(Some(Ok(text("one")))));
+    assert_eq!(socket.next().now_or_never(), Some(Some(Ok(text("two")))));
+    let opened = |event: &Event<Message>| matches!(event, Event::Open { .. });
+    assert!(drain(&mut events).iter().any(opened));
+    assert_eq!(socket.flush().now_or_never(), Some(Ok(())));
+    let sent = texts(world.connection(0).received());
+    assert_eq!(sent, ["first", "second"]);
+
+    // The sink's `close` has begun to close.
+    assert_eq!(SinkExt::close(&mut socket).now_or_never(), None);
+    assert_eq!(handle.phase(), Phase::Closing);
+    world.connection(0).close(1000, "");
+    assert_eq!(SinkExt::close(&mut socket).now_or_never(), Some(Ok(())));
+}
+
+/// The first loss among the events that have not been read yet.
+fn first_loss(events: &mut Events) -> Option<steady_socket::Loss> {
+    drain(events).into_iter().find_map(|event| match event {
+        Event::Closed(closed) => Some(closed.loss),
+        _ => None,
+    })
+}
+
+/// Is ready when it is polled again.
+async fn yield_once() {
+    let mut yielded = false;
+    core::future::poll_fn(|task| {
+        if core::mem::replace(&mut yielded, true) {
+            return core::task::Poll::Ready(());
+        }
+        task.waker().wake_by_ref();
+        core::task::Poll::Pending
+    })
+    .await;
+}
+
+#[test]
 fn each_codec_sends_what_it_says() {
     let world = World::new();
     let hello = || ClientMessage::Hello { name: text("Ada") };
@@ -942,7 +1153,7 @@ fn each_codec_sends_what_it_says() {
 #[test]
 fn a_provider_is_asked_afresh_for_every_attempt() {
     let world = World::new();
-    let url = Source::asking(|attempt| {
+    let url = Source::provider(|attempt: Attempt| {
         let number = attempt.number;
         let code = attempt.last_loss.as_ref().map(|loss| loss.close.code);
         async move {
@@ -990,7 +1201,7 @@ fn a_provider_that_never_settles_is_a_failed_attempt_and_its_future_is_dropped()
     let world = World::new();
     let dropped = Rc::new(Cell::new(0));
     let counter = Rc::clone(&dropped);
-    let url = Source::asking(move |_| {
+    let url = Source::provider(move |_| {
         let flag = Flag(Rc::clone(&counter));
         async move {
             core::future::pending::<()>().await;
@@ -1023,7 +1234,7 @@ fn a_provider_that_never_settles_is_a_failed_attempt_and_its_future_is_dropped()
 #[test]
 fn a_bad_url_from_a_provider_is_a_failed_attempt_and_from_the_program_an_error() {
     let world = World::new();
-    let url = Source::asking(|_| async { Ok::<_, String>(text("ftp://example.org/")) });
+    let url = Source::provider(async |_| Ok::<_, String>(text("ftp://example.org/")));
     let socket = Text::builder(url)
         .platform(world.platform())
         .connect()
@@ -1142,7 +1353,12 @@ fn a_socket_that_the_browser_refuses_is_a_failed_attempt() {
     let world = World::new();
     world.refuse_sockets(true);
     let socket = connect(&world);
+    let mut events = socket.events();
     assert_eq!(socket.handle().phase(), Phase::Waiting);
+    world.run();
+    let refused = first_loss(&mut events).unwrap();
+    assert_eq!(refused.cause, Cause::Refused);
+    assert!(refused.error.is_some_and(|error| !error.is_empty()));
     world.refuse_sockets(false);
     world.advance(Duration::from_secs(5));
     world.connection(0).open();
@@ -1156,7 +1372,7 @@ fn a_send_that_throws_loses_the_connection_and_not_the_message() {
     let socket = connect(&world);
     world.connection(0).open();
     world.connection(0).fail_sends(true);
-    socket.handle().try_send(&text("kept")).unwrap();
+    socket.handle().try_send("kept").unwrap();
     assert_eq!(socket.handle().phase(), Phase::Waiting);
     assert!(world.connection(0).closed_with().is_some());
     world.advance(Duration::from_secs(5));
@@ -1170,13 +1386,13 @@ fn a_gate_holds_the_queue_until_the_application_is_ready() {
     let options = Options::default().gate(true);
     let socket = builder(&world).options(options).connect().unwrap();
     let handle = socket.handle();
-    handle.try_send(&text("waits")).unwrap();
+    handle.try_send("waits").unwrap();
     world.connection(0).open();
     let first = SendMode {
         first: true,
         ..SendMode::default()
     };
-    handle.try_send_with(&text("login"), first).unwrap();
+    handle.try_send_with("login", first).unwrap();
     assert_eq!(texts(world.connection(0).received()), ["login"]);
     handle.ready().unwrap();
     assert_eq!(texts(world.connection(0).received()), ["login", "waits"]);
@@ -1468,7 +1684,7 @@ fn what_the_server_says_by_itself_confirms_nothing() {
         world.connection(0).send("~pong 0");
         world.connection(0).hold();
         for _ in 0..10 {
-            socket.handle().try_send(&text("into a hole")).unwrap();
+            socket.handle().try_send("into a hole").unwrap();
         }
         for _ in 0..1_000 {
             for said in ["tick", "~beat 20000", "~pong 0", "~pong 9", "pong"] {
@@ -1494,13 +1710,13 @@ fn the_answer_to_a_numbered_ping_confirms_what_went_before_it() {
     let sent = |index: usize| texts(world.connection(index).received());
     world.connection(0).open_with_protocol("chat~1");
     world.connection(0).send("~beat 20000");
-    socket.handle().try_send(&text("before")).unwrap();
+    socket.handle().try_send("before").unwrap();
     world.advance(Duration::from_secs(5));
     assert_eq!(sent(0), ["before"], "it is not known to answer");
     world.connection(0).send("~pong 0");
     world.advance(Duration::from_secs(1));
     assert_eq!(sent(0), ["before", "~ping 1"]);
-    socket.handle().try_send(&text("after")).unwrap();
+    socket.handle().try_send("after").unwrap();
     world.connection(0).send("~beat 20000");
     world.connection(0).send("~pong 1");
     world.connection(0).cut();
@@ -1510,7 +1726,7 @@ fn the_answer_to_a_numbered_ping_confirms_what_went_before_it() {
     world.advance(Duration::from_secs(5));
     world.connection(1).open_with_protocol("chat~1");
     world.connection(1).send("~beat 20000");
-    socket.handle().try_send(&text("more")).unwrap();
+    socket.handle().try_send("more").unwrap();
     world.hint(Hint::Visible);
     assert_eq!(sent(1), ["more", "~ping"]);
     world.connection(1).send("~beat 20000");
@@ -1529,11 +1745,11 @@ fn the_answer_to_a_heartbeat_of_the_application_confirms_what_went_before_it() {
         .unwrap();
     let mut events = socket.events();
     world.connection(0).open();
-    socket.handle().try_send(&text("one")).unwrap();
+    socket.handle().try_send("one").unwrap();
     world.hint(Hint::Visible);
-    socket.handle().try_send(&text("two")).unwrap();
+    socket.handle().try_send("two").unwrap();
     world.hint(Hint::Visible);
-    socket.handle().try_send(&text("three")).unwrap();
+    socket.handle().try_send("three").unwrap();
     // It may answer either ping, so only the first is certain.
     world.connection(0).send("pong");
     world.connection(0).cut();
@@ -1556,10 +1772,10 @@ fn a_text_of_the_application_is_never_taken_for_a_control_message() {
     let mut events = socket.events();
     let handle = socket.handle();
     for marked in MARKED {
-        handle.try_send(&text(marked)).unwrap();
+        handle.try_send(marked).unwrap();
     }
     world.connection(0).open_with_protocol("chat~1");
-    handle.try_send(&text("plain")).unwrap();
+    handle.try_send("plain").unwrap();
     let sent = MARKED.map(|marked| format!("~{marked}"));
     assert_eq!(texts(world.connection(0).received())[..5], sent);
     assert_eq!(texts(world.connection(0).received())[5..], ["plain"]);
@@ -1584,7 +1800,7 @@ fn a_text_of_the_application_is_never_taken_for_a_control_message() {
     world.advance(Duration::from_secs(5));
     world.connection(1).open_with_protocol("chat");
     for marked in MARKED {
-        handle.try_send(&text(marked)).unwrap();
+        handle.try_send(marked).unwrap();
         world.connection(1).send(marked);
         let received = socket.next().now_or_never();
         assert_eq!(received.unwrap().unwrap().unwrap(), marked);
@@ -1597,8 +1813,8 @@ fn a_text_of_the_application_is_never_taken_for_a_control_message() {
     world.connection(2).open_with_protocol("chat~1");
     let much = 4 * 1024 * 1024;
     world.connection(2).set_buffered(much as u64);
-    handle.try_send(&"x".repeat(much)).unwrap();
-    assert_eq!(handle.try_send(&text("~last")), Ok(Sent::Queued));
+    handle.try_send("x".repeat(much)).unwrap();
+    assert_eq!(handle.try_send("~last"), Ok(Sent::Queued));
     drop(socket);
     assert_eq!(
         texts(world.connection(2).received()).last().unwrap(),
@@ -1637,7 +1853,7 @@ fn the_escape_of_a_text_does_not_count_for_its_size() {
 fn a_loop_of_reconnects_is_slowed_down() {
     let world = World::new();
     let socket = builder(&world)
-        .on_open(|opening| opening.handle::<String, PlainText>().reconnect().unwrap())
+        .on_open(|opening| opening.handle().reconnect().unwrap())
         .connect()
         .unwrap();
     let mut events = socket.events();
@@ -1764,7 +1980,7 @@ fn a_message_that_two_sockets_refuse_comes_back() {
     let mut events = socket.events();
     world.connection(0).open();
     world.connection(0).fail_sends(true);
-    socket.handle().try_send(&text("poison")).unwrap();
+    socket.handle().try_send("poison").unwrap();
     world.advance(Duration::from_secs(5));
     world.connection(1).fail_sends(true);
     world.connection(1).open();
@@ -1787,7 +2003,7 @@ fn a_send_that_throws_after_the_open_handler_is_told_at_once() {
     let world = World::new();
     let socket = connect(&world);
     let mut events = socket.events();
-    socket.handle().try_send(&text("queued")).unwrap();
+    socket.handle().try_send("queued").unwrap();
     world.connection(0).fail_sends(true);
     world.connection(0).open();
     let told = drain(&mut events)
@@ -1806,12 +2022,13 @@ fn a_provider_that_closes_its_own_socket_is_not_waited_for() {
     let inside = Rc::clone(&slot);
     let polled = Rc::new(Cell::new(false));
     let watched = Rc::clone(&polled);
-    let url = Source::asking(move |_| {
+    let url = Source::provider(move |_| {
         if let Some(handle) = &*inside.borrow() {
             handle.close(None, "").unwrap();
         }
         let polled = Rc::clone(&watched);
         async move {
+            yield_once().await;
             polled.set(true);
             Ok::<_, String>(text("ws://example.org/"))
         }
@@ -1852,7 +2069,7 @@ fn a_sender_that_waits_is_woken_when_the_gate_opens() {
     let options = Options::default().gate(true).max_queued_messages(1);
     let socket = builder(&world).options(options).connect().unwrap();
     let handle = socket.handle();
-    handle.try_send(&text("a")).unwrap();
+    handle.try_send("a").unwrap();
     world.connection(0).open();
     let message = text("b");
     let mut waiting = Box::pin(handle.send(&message));
@@ -1931,7 +2148,7 @@ fn senders_that_wait_do_not_wake_each_other() {
     let options = Options::default().max_queued_bytes(10);
     let socket = builder(&world).options(options).connect().unwrap();
     let handle = socket.handle();
-    handle.try_send(&text("12345")).unwrap();
+    handle.try_send("12345").unwrap();
     let message = text("1234567");
     let (waker, count) = futures_test_waker();
     let mut task = core::task::Context::from_waker(&waker);
@@ -2046,7 +2263,7 @@ fn with_a_full_buffer(after: Duration) -> (World, Rc<Injected>, Text) {
     world.advance(after);
     world.connection(0).set_buffered(1);
     for text in ["fills", "waits"] {
-        socket.handle().try_send(&text.to_owned()).unwrap();
+        socket.handle().try_send(text).unwrap();
     }
     (world, platform, socket)
 }
@@ -2259,10 +2476,7 @@ fn no_ping_passes_the_gate_before_it_is_open() {
             first: true,
             ..SendMode::default()
         };
-        socket
-            .handle()
-            .try_send_with(&text("token"), first)
-            .unwrap();
+        socket.handle().try_send_with("token", first).unwrap();
         world.advance(Duration::from_secs(60));
         for hint in [Hint::Online, Hint::Visible, Hint::Resumed] {
             world.hint(hint);
@@ -2463,7 +2677,7 @@ fn a_constructor_that_asks_for_another_connection_leaves_one_socket() {
     let (platform, socket) = injected(&world);
     let handle = socket.handle();
     platform.inside(move || {
-        handle.try_send(&text("from inside")).unwrap();
+        handle.try_send("from inside").unwrap();
         handle.reconnect().unwrap();
     });
     socket.handle().reconnect().unwrap();
@@ -2515,7 +2729,7 @@ fn a_suspended_socket_leaves_nothing_running_and_goes_on_when_resumed() {
     let asked = world.last().closed_with().expect("a close");
     assert_eq!((asked.0, asked.1.as_str()), (Some(4001), "out of sight"));
     assert_eq!(handle.phase(), Phase::Suspended);
-    assert_eq!(handle.try_send(&text("kept")), Ok(Sent::Queued));
+    assert_eq!(handle.try_send("kept"), Ok(Sent::Queued));
     world.last().finish_close();
     let is_close = |event: &Event<Message>| matches!(event, Event::Closed(_));
     let Some(Event::Closed(closed)) = drain(&mut events).into_iter().rfind(is_close) else {

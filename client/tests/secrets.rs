@@ -95,7 +95,7 @@ fn nothing_that_a_program_logs_shows_a_secret() {
 /// A connection with everything that can end or disturb it.
 fn connections(seen: &mut Seen) {
     let world = World::new();
-    let asked = |attempt: &Attempt| {
+    let asked = |attempt: Attempt| {
         let fails = attempt.number == 2;
         async move {
             match fails {
@@ -104,7 +104,7 @@ fn connections(seen: &mut Seen) {
             }
         }
     };
-    let source = Source::asking(asked);
+    let source = Source::provider(asked);
     seen.debug(&source);
     let options = Options::default()
         .max_queued_messages(1)

@@ -31,7 +31,7 @@ fn open() -> (World, Text) {
 }
 
 fn send(socket: &Text, message: &str) {
-    let sent = socket.handle().try_send(&message.to_owned());
+    let sent = socket.handle().try_send(message);
     sent.expect("there is room");
 }
 

@@ -305,9 +305,7 @@ async fn what_the_open_handler_sends_goes_ahead_of_the_queue() {
     let (builder, _) = hello().await;
     let mut socket = builder
         .on_open(|opening| {
-            let sent = opening
-                .handle::<String, PlainText>()
-                .try_send(&"token".to_owned());
+            let sent = opening.handle::<String, PlainText>().try_send("token");
             assert_eq!(sent, Ok(Sent::Now));
         })
         .connect()
@@ -322,7 +320,7 @@ async fn a_provider_is_asked_for_every_attempt_and_may_fail() {
     let server = SERVER.address().await;
     let id = new_id();
     let name = id.clone();
-    let url = Source::asking(move |attempt| {
+    let url = Source::provider(move |attempt| {
         let (number, name) = (attempt.number, name.clone());
         async move {
             sleep(Duration::from_millis(5)).await;
@@ -430,7 +428,7 @@ async fn closing_in_each_state_gives_one_final_close() {
     );
     assert_eq!(open.loss.close.code, 4002);
 
-    let pending = Source::asking(|_| core::future::pending::<Result<String, String>>());
+    let pending = Source::provider(|_| core::future::pending::<Result<String, String>>());
     let socket = Text::connect(pending).unwrap();
     let mut events = socket.events();
     sleep(Duration::from_millis(10)).await;
@@ -451,9 +449,9 @@ async fn commands_inside_a_handler_take_effect_at_once() {
     let inside = Rc::clone(&seen);
     let socket = builder
         .on_open(move |opening| {
-            let handle = opening.handle::<String, PlainText>();
+            let handle = opening.handle();
             handle.close(Some(4003), "").unwrap();
-            let late = handle.try_send(&"late".to_owned());
+            let late = handle.try_send("late");
             inside.set(Some((handle.phase(), late == Err(SendError::Closed))));
         })
         .connect()
@@ -469,7 +467,7 @@ async fn commands_inside_a_handler_take_effect_at_once() {
         .on_open(move |opening| {
             inside.set(inside.get() + 1);
             if inside.get() < 4 {
-                opening.handle::<String, PlainText>().reconnect().unwrap();
+                opening.handle().reconnect().unwrap();
             }
         })
         .connect()
@@ -503,7 +501,7 @@ async fn dropping_it_closes_the_connection_and_its_handles_say_so() {
     next(&mut socket).await;
     let handle: Handle<String, PlainText> = socket.handle();
     drop(socket);
-    assert_eq!(handle.try_send(&"late".to_owned()), Err(SendError::Closed));
+    assert_eq!(handle.try_send("late"), Err(SendError::Closed));
     assert!(handle.reconnect().is_err());
 
     // The name is free again, which shows that the server saw the connection go: the control finds only the second
@@ -548,7 +546,7 @@ async fn a_volatile_message_is_not_kept() {
         volatile: true,
         ..SendMode::default()
     };
-    let sent = socket.handle().try_send_with(&"lost".to_owned(), volatile);
+    let sent = socket.handle().try_send_with("lost", volatile);
     assert_eq!(sent, Ok(Sent::Dropped));
     send(&mut socket, "kept").await;
     assert_eq!(next(&mut socket).await, "Hello kept!");

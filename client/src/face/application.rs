@@ -1,17 +1,15 @@
 //! The driver's application: what the socket, its handles and the driver share.
 
 use core::cell::Cell;
-use core::future::poll_fn;
-use core::task::{Context, Poll, Waker};
+use core::task::{Context, Waker};
 use std::rc::Rc;
 
 use steady_socket_protocol::Message;
 
+use super::errors::SendError;
 use super::events::Watchers;
 use super::inbox::{INBOX_FULL, Inbox, Received};
-use super::opening::Opening;
-use super::search::Searching;
-use super::source::{Source, check_mixed_content, check_protocols};
+use super::source::Sources;
 use super::waiting::{Place, WaitingList};
 use crate::browser::is_abandoned;
 use crate::cell::RefCell;
@@ -19,14 +17,13 @@ use crate::connection::{
     DropReason, Dropped, Event, Input, Loss, Phase, SendMode, SendRejected, Sent, Verdict,
 };
 use crate::driver::{Answer, Application, Attempt, Driver, Resolution, WeakDriver};
-use crate::options::Options;
-use crate::platform::{FacePlatform, LocalFuture, Refused, Runtime, Target};
+use crate::platform::FacePlatform;
 
 /// The application's predicate.
 pub(super) type Predicate = Box<dyn Fn(&Loss) -> Option<Verdict>>;
 
-/// The application's handler for `open`.
-pub(super) type OnOpen = Box<dyn Fn(&Opening<'_>)>;
+/// The application's handler for `open`: whether an earlier connection was open, and how many attempts this one took.
+pub(super) type OnOpen = Box<dyn Fn(&Rc<Shared>, bool, u32)>;
 
 /// The application's message handler, which decodes the message first.
 pub(super) type OnMessage = Box<dyn FnMut(&Rc<Shared>, Message)>;
@@ -43,7 +40,7 @@ pub(super) struct Heartbeat {
 /// State shared by the socket, its handles and the driver's application. It does not keep the connection alive.
 #[derive(Default)]
 pub(super) struct Shared {
-    pub(super) driver: RefCell<Option<WeakDriver<Message, FacePlatform, FaceRef>>>,
+    pub(super) driver: RefCell<Option<WeakDriver<Message, FacePlatform, Face>>>,
     pub(super) inbox: RefCell<Inbox>,
     pub(super) reader: RefCell<Option<Waker>>,
     /// The tasks that wait for room or for the end.
@@ -60,7 +57,7 @@ impl Shared {
         self.gone.get() || is_abandoned()
     }
 
-    pub(super) fn driver(&self) -> Option<Driver<Message, FacePlatform, FaceRef>> {
+    pub(super) fn driver(&self) -> Option<Driver<Message, FacePlatform, Face>> {
         if self.is_gone() {
             return None;
         }
@@ -68,8 +65,8 @@ impl Shared {
     }
 
     /// Delivers an event to all watchers.
-    pub(super) fn tell(&self, event: &Event<Message>) {
-        self.watchers.tell(event);
+    pub(super) fn emit(&self, event: &Event<Message>) {
+        self.watchers.emit(event);
         // `None` while it runs: an event that its own calls cause comes later.
         if let Some(mut handler) = self.on_event.take() {
             handler(event);
@@ -108,6 +105,14 @@ impl Shared {
         }
     }
 
+    /// Sends an encoded message without waiting.
+    pub(super) fn try_send(&self, message: Message, mode: SendMode) -> Result<Sent, SendError> {
+        self.send(message, mode).map_err(|rejected| match rejected {
+            SendRejected::Full(_) => SendError::Full,
+            SendRejected::Closed(_) => SendError::Closed,
+        })
+    }
+
     /// Sends an encoded message; returns it if there is no room.
     pub(super) fn send(
         &self,
@@ -126,10 +131,7 @@ impl Shared {
 
 /// The driver's application.
 pub(super) struct Face {
-    pub(super) url: Source<String>,
-    pub(super) protocols: Source<Vec<String>>,
-    pub(super) options: Options,
-    pub(super) platform: Rc<FacePlatform>,
+    pub(super) sources: Rc<Sources>,
     pub(super) predicate: Option<Predicate>,
     pub(super) on_open: Option<OnOpen>,
     /// `None` while it runs.
@@ -139,66 +141,25 @@ pub(super) struct Face {
     pub(super) shared: Rc<Shared>,
 }
 
-/// The driver owns the application; an attempt in progress keeps it alive, too.
-pub(super) struct FaceRef(pub(super) Rc<Face>);
-
-impl Face {
-    fn target(&self, url: String, protocols: Vec<String>) -> Result<Target, Refused> {
-        check_protocols(&protocols)?;
-        // A fixed URL was parsed when the socket was made and does not change.
-        let url = parse_url(self.platform.as_ref(), self.options, &url)?;
-        Ok(Target { url, protocols })
-    }
-}
-
-/// The URL for the socket, if the page may connect to it.
-fn parse_url(platform: &FacePlatform, options: Options, url: &str) -> Result<String, Refused> {
-    let url = Runtime::parse_url(platform, url)?;
-    check_secure(platform, options, &url)?;
-    Ok(url)
-}
-
-/// Whether a parsed URL may be connected to from this page.
-pub(super) fn check_secure(
-    platform: &FacePlatform,
-    options: Options,
-    url: &str,
-) -> Result<(), Refused> {
-    check_mixed_content(
-        url,
-        Runtime::page_is_secure(platform) && !options.values().allow_insecure,
-    )
-}
-
-impl Application<Message> for FaceRef {
+impl Application<Message> for Face {
     fn resolve(&self, attempt: &Attempt, answer: Answer) -> Resolution {
-        let face = &self.0;
-        if let Some(search) = face.url.search().or(face.protocols.search()) {
-            return search(face, attempt, answer);
-        }
-        let (url, protocols) = (face.url.value(), face.protocols.value());
-        // They were checked when the socket was made.
-        Resolution::Ready(Ok(Target {
-            url: url.cloned().unwrap_or_default(),
-            protocols: protocols.cloned().unwrap_or_default(),
-        }))
+        self.sources.resolve(attempt, answer)
     }
 
     fn verdict(&self, loss: &Loss) -> Option<Verdict> {
-        self.0
-            .predicate
+        self.predicate
             .as_ref()
             .and_then(|predicate| predicate(loss))
     }
 
     fn message(&self, payload: Message) {
         // The driver hands over one message at a time, so it is present whenever there is one.
-        if let Some(mut handler) = self.0.on_message.take() {
-            handler(&self.0.shared, payload);
-            self.0.on_message.set(Some(handler));
+        if let Some(mut handler) = self.on_message.take() {
+            handler(&self.shared, payload);
+            self.on_message.set(Some(handler));
             return;
         }
-        let shared = &self.0.shared;
+        let shared = &self.shared;
         let received = shared.inbox.borrow_mut().push(payload);
         let dropped = match received {
             Received::Kept => Vec::new(),
@@ -216,7 +177,7 @@ impl Application<Message> for FaceRef {
         };
         if !dropped.is_empty() {
             let bytes = dropped.iter().map(|message| message.len() as u64).sum();
-            shared.tell(&Event::Dropped(Dropped {
+            shared.emit(&Event::Dropped(Dropped {
                 reason: DropReason::InboxFull,
                 payloads: dropped,
                 omitted: 0,
@@ -227,8 +188,8 @@ impl Application<Message> for FaceRef {
     }
 
     fn event(&self, event: Event<Message>) {
-        let shared = &self.0.shared;
-        shared.tell(&event);
+        let shared = &self.shared;
+        shared.emit(&event);
         if let (
             Event::Open {
                 reconnected,
@@ -236,36 +197,30 @@ impl Application<Message> for FaceRef {
                 ..
             },
             Some(handler),
-        ) = (&event, &self.0.on_open)
+        ) = (&event, &self.on_open)
         {
-            handler(&Opening {
-                shared,
-                reconnected: *reconnected,
-                attempt: *attempt,
-            });
+            handler(shared, *reconnected, *attempt);
         }
     }
 
     fn ping(&self) -> Option<Message> {
-        self.0
-            .heartbeat
+        self.heartbeat
             .as_ref()
             .map(|heartbeat| heartbeat.ping.clone())
     }
 
     fn keepalive(&self) -> Option<Message> {
-        self.0.keepalive.clone()
+        self.keepalive.clone()
     }
 
     fn is_pong(&self, payload: &Message) -> bool {
-        self.0
-            .heartbeat
+        self.heartbeat
             .as_ref()
             .is_some_and(|heartbeat| (heartbeat.is_pong)(payload))
     }
 
     fn settled(&self) {
-        let shared = &self.0.shared;
+        let shared = &self.shared;
         // Checked first, since it holds after nearly every message.
         if shared.waiting.borrow().is_empty() && shared.reader.borrow().is_none() {
             return;
@@ -282,49 +237,4 @@ impl Application<Message> for FaceRef {
             over || room.is_some_and(|room| driver.ask(|connection| connection.has_room(room)))
         });
     }
-}
-
-/// Resolves the URL and the sub-protocols of an attempt, where a provider supplies them.
-pub(super) type Search = fn(&Rc<Face>, &Attempt, Answer) -> Resolution;
-
-/// See [`Search`].
-pub(super) fn search(face: &Rc<Face>, attempt: &Attempt, answer: Answer) -> Resolution {
-    let (url, protocols) = (face.url.give(attempt), face.protocols.give(attempt));
-    let asking = Rc::clone(face);
-    let (searching, watched) = Searching::watch(Box::pin(async move {
-        let (url, protocols) = both(url, protocols).await;
-        asking.target(url?, protocols?)
-    }));
-    let task = Box::pin(async move {
-        if let Some(target) = watched.await {
-            answer(target);
-        }
-    });
-    Runtime::spawn(face.platform.as_ref(), task);
-    Resolution::Pending(Box::new(searching))
-}
-
-/// Polls two futures concurrently.
-async fn both<A, B>(mut a: LocalFuture<A>, mut b: LocalFuture<B>) -> (A, B) {
-    let (mut first, mut second) = (None, None);
-    poll_fn(move |task| {
-        if first.is_none()
-            && let Poll::Ready(value) = a.as_mut().poll(task)
-        {
-            first = Some(value);
-        }
-        if second.is_none()
-            && let Poll::Ready(value) = b.as_mut().poll(task)
-        {
-            second = Some(value);
-        }
-        match (first.take(), second.take()) {
-            (Some(first), Some(second)) => Poll::Ready((first, second)),
-            (one, other) => {
-                (first, second) = (one, other);
-                Poll::Pending
-            }
-        }
-    })
-    .await
 }

@@ -6,17 +6,15 @@ use core::marker::PhantomData;
 use std::rc::Rc;
 
 use steady_socket_protocol::control;
-use steady_socket_protocol::{Codec, Decode, DecodeError, Message, Offers};
+use steady_socket_protocol::{Codec, Decode, DecodeError, Encode, Message, Offers};
 
-use super::application::{
-    Face, FaceRef, Heartbeat, OnEvent, OnMessage, OnOpen, Predicate, Shared, check_secure,
-};
+use super::application::{Face, Heartbeat, OnEvent, OnMessage, OnOpen, Predicate, Shared};
 use super::errors::ConnectError;
 use super::handle::Handle;
 use super::inbox::{Inbox, InboxLimits};
 use super::opening::Opening;
 use super::socket::Socket;
-use super::source::{Source, check_protocols};
+use super::source::{Source, Sources, check_protocols, check_secure};
 use crate::browser::{Browser, is_abandoned};
 use crate::cell::RefCell;
 use crate::connection::{Event, Input, Loss, Verdict};
@@ -29,12 +27,18 @@ impl<Out, In, C> Socket<Out, In, C> {
     ///
     /// # Errors
     /// If the URL is invalid.
-    pub fn connect(url: impl Into<Source<String>>) -> Result<Self, ConnectError> {
+    pub fn connect(url: impl Into<Source<String>>) -> Result<Self, ConnectError>
+    where
+        C: Encode<Out> + Decode<In>,
+    {
         Self::builder(url).connect()
     }
 
     /// Configures the socket before it connects.
-    pub fn builder(url: impl Into<Source<String>>) -> Builder<Out, In, C> {
+    pub fn builder(url: impl Into<Source<String>>) -> Builder<Out, In, C>
+    where
+        C: Encode<Out> + Decode<In>,
+    {
         Builder::new(url.into())
     }
 }
@@ -43,7 +47,10 @@ impl<Out, In, C> Socket<Out, In, C> {
 #[must_use = "a builder does nothing before `connect`"]
 pub struct Builder<Out, In, C> {
     url: Source<String>,
-    protocols: Source<Vec<String>>,
+    /// The sub-protocols, if they were given.
+    protocols: Option<Source<Vec<String>>>,
+    /// Fills in what the endpoint declares. Set by [`endpoint`], so that a program without one is built without it.
+    endpoint: Option<fn(&mut Self)>,
     options: Options,
     /// The check of the options and the sub-protocols, set where they are given, so that a program that gives none is
     /// built without the table of options and the grammar of names.
@@ -57,8 +64,6 @@ pub struct Builder<Out, In, C> {
     heartbeat: Option<Heartbeat>,
     keepalive: Option<Message>,
     inbox: InboxLimits,
-    /// Whether the sub-protocols offer control messages.
-    controls: bool,
     types: PhantomData<fn(Out, C) -> In>,
 }
 
@@ -74,7 +79,8 @@ impl<Out, In, C> Builder<Out, In, C> {
     fn new(url: Source<String>) -> Self {
         Self {
             url,
-            protocols: Source::from([]),
+            protocols: None,
+            endpoint: None,
             options: Options::default(),
             wrong_option: None,
             wrong_protocols: None,
@@ -86,16 +92,23 @@ impl<Out, In, C> Builder<Out, In, C> {
             heartbeat: None,
             keepalive: None,
             inbox: InboxLimits::default(),
-            controls: false,
             types: PhantomData,
         }
     }
 
-    /// The sub-protocols to offer, in order of preference.
+    /// Replaces the URL; of a builder made by [`endpoint`], its base.
+    pub fn url(mut self, url: impl Into<Source<String>>) -> Self {
+        self.url = url.into();
+        self
+    }
+
+    /// The sub-protocols to offer, in order of preference. They replace those of an [`endpoint`].
     pub fn protocols(mut self, protocols: impl Into<Source<Vec<String>>>) -> Self {
-        self.protocols = protocols.into();
-        let known = self.protocols.value();
-        self.wrong_protocols = known.and_then(|protocols| check_protocols(protocols).err());
+        let protocols = protocols.into();
+        self.wrong_protocols = protocols
+            .value()
+            .and_then(|protocols| check_protocols(protocols).err());
+        self.protocols = Some(protocols);
         self
     }
 
@@ -119,8 +132,14 @@ impl<Out, In, C> Builder<Out, In, C> {
     /// Calls `handler` when a connection is open, before anything in the queue is sent. What it sends goes ahead of
     /// the queue: this is the place to authenticate. Imports from JavaScript that may throw must use `catch`, as for
     /// [`Builder::on_message`].
-    pub fn on_open(mut self, handler: impl Fn(&Opening<'_>) + 'static) -> Self {
-        self.on_open = Some(Box::new(handler));
+    pub fn on_open(mut self, handler: impl Fn(&Opening<Out, C>) + 'static) -> Self
+    where
+        Out: 'static,
+        C: 'static,
+    {
+        self.on_open = Some(Box::new(move |shared, reconnected, attempt| {
+            handler(&Opening::new(shared, reconnected, attempt));
+        }));
         self
     }
 
@@ -177,8 +196,8 @@ impl<Out, In, C> Builder<Out, In, C> {
         if is_abandoned() {
             return Err(ConnectError::Panicked);
         }
-        if self.controls {
-            self.options = self.options.control_messages(true);
+        if let Some(endpoint) = self.endpoint {
+            endpoint(&mut self);
         }
         if let Some(wrong) = self.wrong_option {
             return Err(ConnectError::Option(wrong));
@@ -208,11 +227,14 @@ impl<Out, In, C> Builder<Out, In, C> {
             on_event: Cell::new(self.on_event),
             ..Shared::default()
         });
-        let face = Rc::new(Face {
+        let sources = Rc::new(Sources {
             url: self.url,
-            protocols: self.protocols,
+            protocols: self.protocols.unwrap_or_else(|| Source::from([])),
             options: self.options,
             platform: Rc::clone(&platform),
+        });
+        let face = Box::new(Face {
+            sources,
             predicate: self.predicate,
             on_open: self.on_open,
             on_message: Cell::new(self.on_message),
@@ -220,18 +242,12 @@ impl<Out, In, C> Builder<Out, In, C> {
             keepalive: self.keepalive,
             shared: Rc::clone(&shared),
         });
-        let driver = Driver::new(self.options, platform, Box::new(FaceRef(face)));
+        let driver = Driver::new(self.options, platform, face);
         *shared.driver.borrow_mut() = Some(driver.downgrade());
         if !self.options.values().start_closed {
             driver.command(Input::Start);
         }
-        Ok(Socket {
-            driver,
-            shared,
-            waiting: None,
-            place: None,
-            types: PhantomData,
-        })
+        Ok(Socket::new(driver, shared))
     }
 }
 
@@ -275,30 +291,60 @@ impl<Out, In, C: Decode<In>> Builder<Out, In, C> {
 }
 
 /// Connects to an endpoint at `base`, for example `wss://example.org`, or the empty string for the page's own server.
-/// The path and the messages are the endpoint's, a query of `base` goes after the path, and the sub-protocol is the
-/// one that the endpoint offers for the codec; a codec that it does not offer is a compile error. The client also
-/// offers [control messages](steady_socket_protocol::control): if the server supports them, half-open connections are
-/// detected, and the server can say when to reconnect.
+/// The base may come from a function, like the URL of [`Socket::builder`]. The path and the messages are the
+/// endpoint's, a query of the base goes after the path, and the sub-protocol is the one that the endpoint offers for
+/// the codec; a codec that it does not offer is a compile error.
+///
+/// The client also offers [control messages](steady_socket_protocol::control): if the server supports them, half-open
+/// connections are detected, and the server can say when to reconnect. The option `control_messages`, set to `false`,
+/// declines them.
 ///
 /// ```no_run
-/// use steady_socket::endpoint;
-/// use steady_socket::protocol::Json;
 /// use steady_socket::protocol::hello::Hello;
+/// use steady_socket::{Json, Source, endpoint};
+/// # async fn fresh_ticket() -> Result<String, std::convert::Infallible> { Ok(String::new()) }
 ///
 /// let socket = endpoint::<Hello, Json>("ws://127.0.0.1:8765").connect()?;
+///
+/// // With a fresh ticket for every attempt.
+/// let base = Source::provider(async move |_attempt| {
+///     fresh_ticket().await.map(|ticket| format!("wss://example.org?ticket={ticket}"))
+/// });
+/// let socket = endpoint::<Hello, Json>(base).connect()?;
 /// # Ok::<(), steady_socket::ConnectError>(())
 /// ```
-pub fn endpoint<E, C>(base: &str) -> Builder<E::ClientMessage, E::ServerMessage, C>
+pub fn endpoint<E, C>(
+    base: impl Into<Source<String>>,
+) -> Builder<E::ClientMessage, E::ServerMessage, C>
+where
+    C: Encode<E::ClientMessage> + Decode<E::ServerMessage>,
+    E: Offers<C>,
+{
+    let mut builder = Socket::builder(base);
+    builder.endpoint = Some(complete::<E, C>);
+    builder
+}
+
+/// Fills in what the endpoint declares.
+fn complete<E, C>(builder: &mut Builder<E::ClientMessage, E::ServerMessage, C>)
 where
     C: Codec,
     E: Offers<C>,
 {
-    let (base, query) = base.split_at(base.find('?').unwrap_or(base.len()));
-    let url = format!("{}{}{query}", base.trim_end_matches('/'), E::PATH);
+    let base = core::mem::replace(&mut builder.url, Source::from(""));
+    builder.url = base.map(|base| {
+        let (base, query) = base.split_at(base.find('?').unwrap_or(base.len()));
+        format!("{}{}{query}", base.trim_end_matches('/'), E::PATH)
+    });
     let name = <E as Offers<C>>::SUBPROTOCOL;
-    // With control messages first; a server that does not know them chooses the plain name.
-    let offers = vec![format!("{name}{}", control::SUFFIX), name.to_owned()];
-    let mut builder = Socket::builder(url).protocols(offers);
-    builder.controls = true;
-    builder
+    let controls = !builder.options.declines_control_messages();
+    if controls {
+        builder.options = builder.options.control_messages(true);
+    }
+    builder.protocols.get_or_insert_with(|| {
+        // With control messages first; a server that does not know them chooses the plain name.
+        let with_controls = controls.then(|| format!("{name}{}", control::SUFFIX));
+        let offers: Vec<_> = with_controls.into_iter().chain([name.to_owned()]).collect();
+        Source::from(offers)
+    });
 }

@@ -208,7 +208,7 @@ trait Watching {
     fn watch(&self) -> Events;
 
     /// Delivers an event, or ends the streams.
-    fn tell(&self, event: Option<&Event<Message>>);
+    fn emit(&self, event: Option<&Event<Message>>);
 }
 
 impl Watchers {
@@ -216,16 +216,16 @@ impl Watchers {
         self.0.get_or_init(|| Box::new(Queues::default())).watch()
     }
 
-    pub(crate) fn tell(&self, event: &Event<Message>) {
+    pub(crate) fn emit(&self, event: &Event<Message>) {
         if let Some(watching) = self.0.get() {
-            watching.tell(Some(event));
+            watching.emit(Some(event));
         }
     }
 
     /// No more events will follow.
     pub(crate) fn end(&self) {
         if let Some(watching) = self.0.get() {
-            watching.tell(None);
+            watching.emit(None);
         }
     }
 }
@@ -241,7 +241,7 @@ impl Watching for Queues {
         Events(queue)
     }
 
-    fn tell(&self, event: Option<&Event<Message>>) {
+    fn emit(&self, event: Option<&Event<Message>>) {
         let mut wakers = Vec::new();
         self.0.borrow_mut().retain(|watcher| {
             let Some(queue) = watcher.upgrade() else {

@@ -3,23 +3,20 @@
 use core::fmt;
 use core::future::poll_fn;
 use core::marker::PhantomData;
-use core::task::{Context, Poll};
 use std::rc::{Rc, Weak};
 
-use steady_socket_protocol::{Encode, Message};
+use steady_socket_protocol::Message;
 
-use super::application::{FaceRef, Shared};
+use super::application::{Face, Shared};
 use super::errors::{Gone, ReconnectError, SendError};
 use super::events::Events;
+use super::outbox::Outbox;
+use super::outgoing::Outgoing;
 #[cfg(doc)]
 use super::socket::Socket;
-use super::waiting::Place;
-use crate::browser::is_abandoned;
 #[cfg(doc)]
 use crate::connection::Event;
-use crate::connection::{
-    CloseError, Input, Phase, SendMode, SendRejected, Sent, Snapshot, check_close,
-};
+use crate::connection::{CloseError, Input, Phase, SendMode, Sent, Snapshot, check_close};
 use crate::driver::Driver;
 use crate::platform::{FacePlatform, RawSocket};
 
@@ -55,7 +52,7 @@ impl<Out, C> Handle<Out, C> {
         }
     }
 
-    fn driver(&self) -> Result<Driver<Message, FacePlatform, FaceRef>, Gone> {
+    fn driver(&self) -> Result<Driver<Message, FacePlatform, Face>, Gone> {
         self.shared
             .upgrade()
             .and_then(|shared| shared.driver())
@@ -199,14 +196,12 @@ impl<Out, C> Handle<Out, C> {
             .ok_or(Gone)?;
         Ok(shared.watchers.watch())
     }
-}
 
-impl<Out, C: Encode<Out>> Handle<Out, C> {
     /// Sends without waiting: to the browser or into the queue.
     ///
     /// # Errors
     /// If the message cannot be encoded, the queue is full, or the connection is closed.
-    pub fn try_send(&self, message: &Out) -> Result<Sent, SendError> {
+    pub fn try_send(&self, message: impl Outgoing<Out, C>) -> Result<Sent, SendError> {
         self.try_send_with(message, SendMode::default())
     }
 
@@ -214,69 +209,28 @@ impl<Out, C: Encode<Out>> Handle<Out, C> {
     ///
     /// # Errors
     /// See [`Handle::try_send`].
-    pub fn try_send_with(&self, message: &Out, mode: SendMode) -> Result<Sent, SendError> {
-        let message = C::encode(message).map_err(SendError::Encode)?;
+    pub fn try_send_with(
+        &self,
+        message: impl Outgoing<Out, C>,
+        mode: SendMode,
+    ) -> Result<Sent, SendError> {
+        let message = message.into_message().map_err(SendError::Encode)?;
         let shared = self.shared.upgrade().ok_or(SendError::Closed)?;
-        shared
-            .send(message, mode)
-            .map_err(|rejected| match rejected {
-                SendRejected::Full(_) => SendError::Full,
-                SendRejected::Closed(_) => SendError::Closed,
-            })
+        shared.try_send(message, mode)
     }
 
     /// Sends, and waits for room in the queue if there is none.
     ///
-    /// This is cancel safe: if the future is dropped before it is ready, the message was not sent and will not be, it
-    /// is not reported, and nothing of it is kept.
+    /// # Cancel safety
+    /// If the future is dropped before it is ready, the message was not sent and will not be, it is not reported, and
+    /// nothing of it is kept.
     ///
     /// # Errors
     /// If the message cannot be encoded, or the connection is closed.
-    pub async fn send(&self, message: &Out) -> Result<(), SendError> {
-        let mut waiting = Some(C::encode(message).map_err(SendError::Encode)?);
-        let mut stay = Stay {
-            shared: &self.shared,
-            place: None,
-        };
-        poll_fn(move |task| {
-            let shared = self.shared.upgrade().ok_or(SendError::Closed)?;
-            let Some(message) = waiting.take() else {
-                return Poll::Ready(Ok(()));
-            };
-            match shared.send(message, SendMode::default()) {
-                Ok(_) => Poll::Ready(Ok(())),
-                Err(SendRejected::Closed(_)) => Poll::Ready(Err(SendError::Closed)),
-                Err(SendRejected::Full(message)) => {
-                    stay.wait(&shared, task, message.len());
-                    waiting = Some(message);
-                    Poll::Pending
-                }
-            }
-        })
-        .await
-    }
-}
-
-/// The registration of a waiting future. Dropping it removes it.
-struct Stay<'a> {
-    shared: &'a Weak<Shared>,
-    place: Option<Place>,
-}
-
-impl Stay<'_> {
-    /// A method, so that a closure captures the whole of it.
-    fn wait(&mut self, shared: &Shared, task: &Context<'_>, room: usize) {
-        shared.wait(&mut self.place, task, Some(room));
-    }
-}
-
-impl Drop for Stay<'_> {
-    fn drop(&mut self) {
-        if self.place.is_some()
-            && !is_abandoned()
-            && let Some(shared) = self.shared.upgrade()
-        {
-            shared.leave(&mut self.place);
-        }
+    pub async fn send(&self, message: impl Outgoing<Out, C>) -> Result<(), SendError> {
+        let message = message.into_message().map_err(SendError::Encode)?;
+        let shared = self.shared.upgrade().ok_or(SendError::Closed)?;
+        let mut outbox = Outbox::new(shared, Some(message));
+        poll_fn(move |task| outbox.poll(task)).await
     }
 }

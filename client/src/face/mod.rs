@@ -7,6 +7,8 @@ mod events;
 mod handle;
 mod inbox;
 mod opening;
+mod outbox;
+mod outgoing;
 mod search;
 mod socket;
 mod source;
@@ -18,6 +20,7 @@ pub use events::Events;
 pub use handle::Handle;
 pub use inbox::{INBOX_FULL, InboxLimits, InboxOverflow};
 pub use opening::Opening;
+pub use outgoing::Outgoing;
 pub use socket::{EndpointSocket, Socket};
 pub use source::Source;
 #[cfg(feature = "gloo-net")]

@@ -9,13 +9,13 @@ use super::builder::Builder;
 use super::handle::Handle;
 
 /// A connection that has just opened, passed to the handler of [`Builder::on_open`].
-pub struct Opening<'a> {
-    pub(super) shared: &'a Rc<Shared>,
-    pub(super) reconnected: bool,
-    pub(super) attempt: u32,
+pub struct Opening<Out, C> {
+    handle: Handle<Out, C>,
+    reconnected: bool,
+    attempt: u32,
 }
 
-impl fmt::Debug for Opening<'_> {
+impl<Out, C> fmt::Debug for Opening<Out, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Opening")
             .field("reconnected", &self.reconnected)
@@ -24,7 +24,15 @@ impl fmt::Debug for Opening<'_> {
     }
 }
 
-impl Opening<'_> {
+impl<Out, C> Opening<Out, C> {
+    pub(super) fn new(shared: &Rc<Shared>, reconnected: bool, attempt: u32) -> Self {
+        Self {
+            handle: Handle::of(shared),
+            reconnected,
+            attempt,
+        }
+    }
+
     /// Whether an earlier connection was open.
     #[must_use]
     pub const fn reconnected(&self) -> bool {
@@ -37,9 +45,9 @@ impl Opening<'_> {
         self.attempt
     }
 
-    /// A handle for sending, closing and querying.
+    /// The socket's handle, for sending, closing and querying.
     #[must_use]
-    pub fn handle<Out, C>(&self) -> Handle<Out, C> {
-        Handle::of(self.shared)
+    pub const fn handle(&self) -> &Handle<Out, C> {
+        &self.handle
     }
 }

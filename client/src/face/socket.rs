@@ -1,24 +1,28 @@
 //! The socket: a typed stream and sink that stays connected.
 
 use core::fmt;
+use core::future::poll_fn;
 use core::marker::PhantomData;
 use core::pin::Pin;
-use core::task::{Context, Poll};
+use core::task::{Context, Poll, ready};
 use std::rc::Rc;
 
 use futures_core::Stream;
 use futures_sink::Sink;
 use steady_socket_protocol::{Decode, DecodeError, Encode, Endpoint, Message};
 
-use super::application::{FaceRef, Shared};
+use super::application::{Face, Shared};
 #[cfg(doc)]
 use super::builder::endpoint;
 use super::errors::SendError;
 use super::events::Events;
 use super::handle::Handle;
-use super::waiting::Place;
+use super::outbox::Outbox;
+use super::outgoing::Outgoing;
 use crate::browser::is_abandoned;
-use crate::connection::{DropReason, Dropped, Event, Input, Phase, SendMode, SendRejected};
+use crate::connection::{
+    CloseError, DropReason, Dropped, Event, Input, Phase, SendMode, SendRejected, Sent,
+};
 use crate::driver::Driver;
 use crate::platform::FacePlatform;
 
@@ -46,13 +50,11 @@ use crate::platform::FacePlatform;
 /// ```
 #[must_use = "dropping a socket closes the connection"]
 pub struct Socket<Out, In, C> {
-    pub(super) driver: Driver<Message, FacePlatform, FaceRef>,
-    pub(super) shared: Rc<Shared>,
+    driver: Driver<Message, FacePlatform, Face>,
+    shared: Rc<Shared>,
     /// A message that the sink has accepted but the queue has no room for yet.
-    pub(super) waiting: Option<Message>,
-    /// Where the task that uses the sink waits.
-    pub(super) place: Option<Place>,
-    pub(super) types: PhantomData<fn(Out, C) -> In>,
+    outbox: Outbox,
+    types: PhantomData<fn(Out, C) -> In>,
 }
 
 /// The socket that [`endpoint`] makes.
@@ -68,6 +70,15 @@ impl<Out, In, C> fmt::Debug for Socket<Out, In, C> {
 }
 
 impl<Out, In, C> Socket<Out, In, C> {
+    pub(super) fn new(driver: Driver<Message, FacePlatform, Face>, shared: Rc<Shared>) -> Self {
+        Self {
+            driver,
+            outbox: Outbox::new(Rc::clone(&shared), None),
+            shared,
+            types: PhantomData,
+        }
+    }
+
     /// A handle that sends, closes, reconnects and queries, and does not keep the connection alive.
     #[must_use]
     pub fn handle(&self) -> Handle<Out, C> {
@@ -80,33 +91,60 @@ impl<Out, In, C> Socket<Out, In, C> {
         self.shared.watchers.watch()
     }
 
+    /// Sends, and waits for room in the queue if there is none. What the sink has accepted goes first.
+    ///
+    /// # Cancel safety
+    /// If the future is dropped before it is ready, the message was not sent and will not be, it is not reported, and
+    /// nothing of it is kept. This does not hold for `SinkExt::send`, which may have handed the message to the sink.
+    ///
+    /// # Errors
+    /// If the message cannot be encoded, or the connection is closed.
+    pub async fn send(&mut self, message: impl Outgoing<Out, C>) -> Result<(), SendError> {
+        let message = message.into_message().map_err(SendError::Encode)?;
+        let mut outbox = Outbox::new(Rc::clone(&self.shared), Some(message));
+        poll_fn(move |task| {
+            ready!(self.outbox.poll(task))?;
+            outbox.poll(task)
+        })
+        .await
+    }
+
+    /// Sends without waiting: to the browser or into the queue, which counts as full while the sink waits for room.
+    ///
+    /// # Errors
+    /// If the message cannot be encoded, the queue is full, or the connection is closed.
+    pub fn try_send(&self, message: impl Outgoing<Out, C>) -> Result<Sent, SendError> {
+        let message = message.into_message().map_err(SendError::Encode)?;
+        if !self.outbox.is_empty() {
+            return Err(SendError::Full);
+        }
+        self.shared.try_send(message, SendMode::default())
+    }
+
+    /// The next message, like the stream's `next`; `None` once the connection is closed for good.
+    ///
+    /// # Cancel safety
+    /// If the future is dropped before it is ready, no message is lost.
+    pub async fn recv(&mut self) -> Option<Result<In, DecodeError>>
+    where
+        C: Decode<In>,
+    {
+        poll_fn(|task| Pin::new(&mut *self).poll_next(task)).await
+    }
+
+    /// Closes for good, until [`Handle::reconnect`]. See [`Handle::close`]; `SinkExt::close` also waits for the end.
+    ///
+    /// # Errors
+    /// If the code is neither 1000 nor in 3000–4999, or the reason is longer than 123 bytes.
+    pub fn close(&mut self, code: Option<u16>, reason: &str) -> Result<(), CloseError> {
+        self.handle().close(code, reason)
+    }
+
     fn phase(&self) -> Phase {
         if is_abandoned() {
             return Phase::Closed;
         }
         self.driver.ask(|connection| connection.phase())
-    }
-
-    /// Sends the waiting message, if there is room.
-    fn poll_waiting(&mut self, task: &Context<'_>) -> Poll<Result<(), SendError>> {
-        let Some(message) = self.waiting.take() else {
-            return match self.phase() {
-                Phase::Closing | Phase::Closed => Poll::Ready(Err(SendError::Closed)),
-                _ => Poll::Ready(Ok(())),
-            };
-        };
-        let sent = match self.shared.send(message, SendMode::default()) {
-            Ok(_) => Ok(()),
-            Err(SendRejected::Closed(_)) => Err(SendError::Closed),
-            Err(SendRejected::Full(message)) => {
-                let room = Some(message.len());
-                self.shared.wait(&mut self.place, task, room);
-                self.waiting = Some(message);
-                return Poll::Pending;
-            }
-        };
-        self.shared.leave(&mut self.place);
-        Poll::Ready(sent)
     }
 }
 
@@ -141,7 +179,10 @@ impl<Out, In, C: Encode<Out>> Sink<Out> for Socket<Out, In, C> {
     type Error = SendError;
 
     fn poll_ready(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Result<(), SendError>> {
-        self.poll_waiting(task)
+        if self.outbox.is_empty() && matches!(self.phase(), Phase::Closing | Phase::Closed) {
+            return Poll::Ready(Err(SendError::Closed));
+        }
+        self.outbox.poll(task)
     }
 
     fn start_send(mut self: Pin<&mut Self>, item: Out) -> Result<(), SendError> {
@@ -150,7 +191,7 @@ impl<Out, In, C: Encode<Out>> Sink<Out> for Socket<Out, In, C> {
             Ok(_) => Ok(()),
             Err(SendRejected::Closed(_)) => Err(SendError::Closed),
             Err(SendRejected::Full(message)) => {
-                self.waiting = Some(message);
+                self.outbox.put(message);
                 Ok(())
             }
         }
@@ -158,17 +199,12 @@ impl<Out, In, C: Encode<Out>> Sink<Out> for Socket<Out, In, C> {
 
     /// Ready when the queue or the browser has everything; this does not wait for a connection.
     fn poll_flush(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Result<(), SendError>> {
-        if self.waiting.is_none() {
-            return Poll::Ready(Ok(()));
-        }
-        self.poll_waiting(task)
+        self.outbox.poll(task)
     }
 
     /// Closes the connection; ready once it is closed.
     fn poll_close(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Result<(), SendError>> {
-        if self.waiting.is_some() && self.poll_waiting(task)?.is_pending() {
-            return Poll::Pending;
-        }
+        ready!(self.outbox.poll(task))?;
         match self.phase() {
             Phase::Closed | Phase::Idle | Phase::Closing => {}
             _ => self.driver.command(Input::Close {
@@ -176,12 +212,11 @@ impl<Out, In, C: Encode<Out>> Sink<Out> for Socket<Out, In, C> {
                 reason: String::new(),
             }),
         }
-        let this = &mut *self;
-        if matches!(this.phase(), Phase::Closed | Phase::Idle) {
-            this.shared.leave(&mut this.place);
+        if matches!(self.phase(), Phase::Closed | Phase::Idle) {
+            self.outbox.leave();
             return Poll::Ready(Ok(()));
         }
-        this.shared.wait(&mut this.place, task, None);
+        self.outbox.wait(task, None);
         Poll::Pending
     }
 }
@@ -192,17 +227,17 @@ impl<Out, In, C> Drop for Socket<Out, In, C> {
             return;
         }
         // In a handler, the driver itself is dropped when its last user on the stack returns.
-        if let Some(message) = self.waiting.take() {
+        if let Some(message) = self.outbox.take() {
             // There was no room for it until now.
             let bytes = message.len() as u64;
-            self.shared.tell(&Event::Dropped(Dropped {
+            self.shared.emit(&Event::Dropped(Dropped {
                 reason: DropReason::Closed,
                 payloads: vec![message],
                 omitted: 0,
                 bytes,
             }));
         }
-        self.shared.leave(&mut self.place);
+        self.outbox.leave();
         self.driver.command(Input::Close {
             code: None,
             reason: String::new(),

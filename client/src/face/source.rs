@@ -1,31 +1,41 @@
 //! Sources of the URL and the sub-protocols: a value, a function, or an async function.
 
 use core::fmt;
-use core::future::Future;
+use core::future::poll_fn;
+use core::task::Poll;
+use std::rc::Rc;
 
-use super::application::{Search, search};
-use crate::driver::Attempt;
-use crate::platform::{LocalFuture, Refused};
+use super::search::Searching;
+use crate::driver::{Answer, Attempt, Resolution};
+use crate::options::Options;
+use crate::platform::{FacePlatform, LocalFuture, Refused, Runtime, Target};
 
-/// A fixed value, or one that is obtained afresh for every attempt.
+/// A fixed value, or one that is obtained afresh for every attempt: by an async function, or anything that
+/// implements `AsyncFn(Attempt) -> Result<T, E>`.
+///
+/// Everything that takes a `Source` takes the value or the function itself:
 ///
 /// ```
-/// use steady_socket::{Attempt, Source};
+/// use std::convert::Infallible;
+/// use steady_socket::{Attempt, PlainText, Socket, Source};
 ///
-/// let fixed: Source<String> = "/chat".into();
-/// let fresh = Source::asking(|attempt: &Attempt| {
-///     let number = attempt.number;
-///     async move { Ok::<_, std::convert::Infallible>(format!("/chat?attempt={number}")) }
-/// });
-/// # let _: (Source<String>, Source<String>) = (fixed, fresh);
+/// async fn chat(attempt: Attempt) -> Result<String, Infallible> {
+///     Ok(format!("/chat?attempt={}", attempt.number))
+/// }
+///
+/// let fixed = Socket::<String, String, PlainText>::builder("/chat");
+/// let fresh = Socket::<String, String, PlainText>::builder(chat);
+/// // With a closure, `provider` spares the types of its arguments.
+/// let closure: Source<String> = Source::provider(async move |attempt| chat(attempt).await);
+/// # drop((fixed, fresh, closure));
 /// ```
 pub struct Source<T>(Kind<T>);
 
 /// A function that is called before every attempt.
-type Ask<T> = dyn Fn(&Attempt) -> LocalFuture<Result<T, Refused>>;
+type Provide<T> = dyn Fn(Attempt) -> LocalFuture<Result<T, Refused>>;
 
 struct Provider<T> {
-    ask: Box<Ask<T>>,
+    provide: Box<Provide<T>>,
     /// How an attempt waits for the value. Providers set it when they are created, so that a program without any is
     /// built without it.
     search: Search,
@@ -38,25 +48,26 @@ enum Kind<T> {
 
 impl<T: Clone + 'static> Source<T> {
     /// Calls `provide` before every attempt. If it fails, or does not finish within the option `provider_timeout`,
-    /// the attempt has failed, and the next one calls it again. Its future is dropped when the result is no longer
-    /// needed.
-    pub fn asking<F, Fut, E>(provide: F) -> Self
+    /// the attempt has failed, and the next one calls it again. The text of its error is in
+    /// [`Loss::error`](crate::Loss::error). Its future is dropped when the result is no longer needed.
+    pub fn provider<F, E>(provide: F) -> Self
     where
-        F: Fn(&Attempt) -> Fut + 'static,
-        Fut: Future<Output = Result<T, E>> + 'static,
-        E: fmt::Display,
+        F: AsyncFn(Attempt) -> Result<T, E> + 'static,
+        E: fmt::Display + 'static,
     {
-        Self(Kind::Provider(Provider {
-            ask: Box::new(move |attempt| {
-                let value = provide(attempt);
-                Box::pin(async move { value.await.map_err(|error| Refused(error.to_string())) })
-            }),
-            search,
+        let provide = Rc::new(provide);
+        Self::boxed(Box::new(move |attempt| {
+            let provide = Rc::clone(&provide);
+            Box::pin(async move { fallible(provide(attempt)).await })
         }))
     }
 
+    fn boxed(provide: Box<Provide<T>>) -> Self {
+        Self(Kind::Provider(Provider { provide, search }))
+    }
+
     /// The value, if it is fixed.
-    pub(crate) const fn value(&self) -> Option<&T> {
+    pub(super) const fn value(&self) -> Option<&T> {
         match &self.0 {
             Kind::Value(value) => Some(value),
             Kind::Provider(_) => None,
@@ -64,12 +75,23 @@ impl<T: Clone + 'static> Source<T> {
     }
 
     /// Replaces a fixed value.
-    pub(crate) fn set_value(&mut self, value: T) {
+    pub(super) fn set_value(&mut self, value: T) {
         self.0 = Kind::Value(value);
     }
 
+    /// The same source with `change` applied to its values.
+    pub(super) fn map(self, change: impl Fn(T) -> T + Clone + 'static) -> Self {
+        match self.0 {
+            Kind::Value(value) => Self(Kind::Value(change(value))),
+            Kind::Provider(Provider { provide, .. }) => Self::boxed(Box::new(move |attempt| {
+                let (value, change) = (provide(attempt), change.clone());
+                Box::pin(async move { value.await.map(change) })
+            })),
+        }
+    }
+
     /// How an attempt waits for a provided value.
-    pub(super) const fn search(&self) -> Option<Search> {
+    const fn search(&self) -> Option<Search> {
         match &self.0 {
             Kind::Value(_) => None,
             Kind::Provider(provider) => Some(provider.search),
@@ -77,12 +99,19 @@ impl<T: Clone + 'static> Source<T> {
     }
 
     /// The value for one attempt.
-    pub(crate) fn give(&self, attempt: &Attempt) -> LocalFuture<Result<T, Refused>> {
+    fn give(&self, attempt: &Attempt) -> LocalFuture<Result<T, Refused>> {
         match &self.0 {
             Kind::Value(value) => Box::pin(core::future::ready(Ok(value.clone()))),
-            Kind::Provider(provider) => (provider.ask)(attempt),
+            Kind::Provider(provider) => (provider.provide)(attempt.clone()),
         }
     }
+}
+
+/// A provided value, or its error as text.
+async fn fallible<T, E: fmt::Display>(
+    value: impl Future<Output = Result<T, E>>,
+) -> Result<T, Refused> {
+    value.await.map_err(|error| Refused(error.to_string()))
 }
 
 impl<T> fmt::Debug for Source<T> {
@@ -98,6 +127,12 @@ impl<T> fmt::Debug for Source<T> {
 impl From<&str> for Source<String> {
     fn from(value: &str) -> Self {
         Self(Kind::Value(value.to_owned()))
+    }
+}
+
+impl From<&String> for Source<String> {
+    fn from(value: &String) -> Self {
+        Self(Kind::Value(value.clone()))
     }
 }
 
@@ -119,8 +154,110 @@ impl<const N: usize> From<[&str; N]> for Source<Vec<String>> {
     }
 }
 
+impl<F, Fut, E> From<F> for Source<String>
+where
+    F: Fn(Attempt) -> Fut + 'static,
+    Fut: Future<Output = Result<String, E>> + 'static,
+    E: fmt::Display + 'static,
+{
+    fn from(provide: F) -> Self {
+        Self::boxed(Box::new(move |attempt| {
+            Box::pin(fallible(provide(attempt)))
+        }))
+    }
+}
+
+impl<F, Fut, E> From<F> for Source<Vec<String>>
+where
+    F: Fn(Attempt) -> Fut + 'static,
+    Fut: Future<Output = Result<Vec<String>, E>> + 'static,
+    E: fmt::Display + 'static,
+{
+    fn from(provide: F) -> Self {
+        Self::boxed(Box::new(move |attempt| {
+            Box::pin(fallible(provide(attempt)))
+        }))
+    }
+}
+
+/// Where a connection's attempts find their target.
+pub(super) struct Sources {
+    pub(super) url: Source<String>,
+    pub(super) protocols: Source<Vec<String>>,
+    pub(super) options: Options,
+    pub(super) platform: Rc<FacePlatform>,
+}
+
+impl Sources {
+    /// The target of an attempt, now or later.
+    pub(super) fn resolve(self: &Rc<Self>, attempt: &Attempt, answer: Answer) -> Resolution {
+        if let Some(search) = self.url.search().or(self.protocols.search()) {
+            return search(self, attempt, answer);
+        }
+        let (url, protocols) = (self.url.value(), self.protocols.value());
+        // They were checked when the socket was made.
+        Resolution::Ready(Ok(Target {
+            url: url.cloned().unwrap_or_default(),
+            protocols: protocols.cloned().unwrap_or_default(),
+        }))
+    }
+
+    fn target(&self, url: String, protocols: Vec<String>) -> Result<Target, Refused> {
+        check_protocols(&protocols)?;
+        // A fixed URL was parsed when the socket was made and does not change.
+        let url = Runtime::parse_url(&*self.platform, &url)?;
+        check_secure(&*self.platform, self.options, &url)?;
+        Ok(Target { url, protocols })
+    }
+}
+
+/// Resolves the URL and the sub-protocols of an attempt, where a provider supplies them.
+type Search = fn(&Rc<Sources>, &Attempt, Answer) -> Resolution;
+
+/// See [`Search`].
+fn search(sources: &Rc<Sources>, attempt: &Attempt, answer: Answer) -> Resolution {
+    let (url, protocols) = (sources.url.give(attempt), sources.protocols.give(attempt));
+    let sought = Rc::clone(sources);
+    let (searching, watched) = Searching::watch(Box::pin(async move {
+        let (url, protocols) = both(url, protocols).await;
+        sought.target(url?, protocols?)
+    }));
+    let task = Box::pin(async move {
+        if let Some(target) = watched.await {
+            answer(target);
+        }
+    });
+    Runtime::spawn(&*sources.platform, task);
+    Resolution::Pending(Box::new(searching))
+}
+
+/// Polls two futures concurrently.
+async fn both<A, B>(mut a: LocalFuture<A>, mut b: LocalFuture<B>) -> (A, B) {
+    let (mut first, mut second) = (None, None);
+    poll_fn(move |task| {
+        if first.is_none()
+            && let Poll::Ready(value) = a.as_mut().poll(task)
+        {
+            first = Some(value);
+        }
+        if second.is_none()
+            && let Poll::Ready(value) = b.as_mut().poll(task)
+        {
+            second = Some(value);
+        }
+        match (first.take(), second.take()) {
+            (Some(first), Some(second)) => Poll::Ready((first, second)),
+            (one, other) => {
+                (first, second) = (one, other);
+                Poll::Pending
+            }
+        }
+    })
+    .await
+}
+
 /// Checks sub-protocols per the standard: each is an HTTP token, and none occurs twice.
-pub(crate) fn check_protocols(protocols: &[String]) -> Result<(), Refused> {
+pub(super) fn check_protocols(protocols: &[String]) -> Result<(), Refused> {
     for (index, protocol) in protocols.iter().enumerate() {
         let token = |byte: u8| byte.is_ascii_graphic() && !b"\"(),/:;<=>?@[\\]{}".contains(&byte);
         if protocol.is_empty() || !protocol.bytes().all(token) {
@@ -143,9 +280,21 @@ pub(crate) fn check_protocols(protocols: &[String]) -> Result<(), Refused> {
     Ok(())
 }
 
+/// Whether a parsed URL may be connected to from this page.
+pub(super) fn check_secure(
+    platform: &FacePlatform,
+    options: Options,
+    url: &str,
+) -> Result<(), Refused> {
+    check_mixed_content(
+        url,
+        Runtime::page_is_secure(platform) && !options.values().allow_insecure,
+    )
+}
+
 /// Refuses what browsers refuse on a page loaded over https: an insecure connection to a host other than this
 /// machine.
-pub(crate) fn check_mixed_content(url: &str, page_is_secure: bool) -> Result<(), Refused> {
+fn check_mixed_content(url: &str, page_is_secure: bool) -> Result<(), Refused> {
     match url.strip_prefix("ws://") {
         Some(rest) if page_is_secure && !is_loopback(rest) => Err(Refused::because(
             "this page was loaded over https, and a browser refuses ws: connections from it to another \

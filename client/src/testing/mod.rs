@@ -41,8 +41,8 @@
 //!             .heartbeat("ping".into(), |message| *message == "pong".into())
 //!             .should_reconnect(|loss| (loss.close.code == 4003).then_some(Verdict::Stop))
 //!             .on_open(|opening| {
-//!                 let handle = opening.handle::<String, PlainText>();
-//!                 let _ = handle.try_send(&"subscribe weather".to_owned());
+//!                 let handle = opening.handle();
+//!                 let _ = handle.try_send("subscribe weather");
 //!             })
 //!             .connect()
 //!             .expect("the URL and the options are right");

@@ -1,6 +1,5 @@
 //! The hello program whose size is measured: it connects, sends a name and shows the greeting.
 
-use futures_util::{SinkExt as _, StreamExt as _};
 use hello_page::{Greeting, Hello, show};
 use steady_socket::{Json, Socket};
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -18,6 +17,6 @@ pub fn hello(url: String, who: String) {
 async fn greet(url: String, who: String) -> Option<()> {
     let mut socket = Socket::<Hello, Greeting, Json>::connect(url).ok()?;
     socket.send(Hello::new(who)).await.ok()?;
-    show(&socket.next().await?.ok()?.text);
+    show(&socket.recv().await?.ok()?.text);
     Some(())
 }
