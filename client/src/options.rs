@@ -280,10 +280,45 @@ const fn number(kept: u64, row: usize) -> f64 {
     }
 }
 
+/// The number of a default in the table.
+macro_rules! default_number {
+    (none) => {
+        f64::INFINITY
+    };
+    ($number:tt) => {
+        $number as f64
+    };
+}
+
+/// How the documentation shows a default.
+macro_rules! default_text {
+    ($kind:ident none) => {
+        "no limit"
+    };
+    (Flag 0) => {
+        "`false`"
+    };
+    (Flag 1) => {
+        "`true`"
+    };
+    (Overflow 0) => {
+        "[`Overflow::Reject`]"
+    };
+    (Millis $number:tt) => {
+        concat!($number, " ms")
+    };
+    (Bytes $number:tt) => {
+        concat!($number, " bytes")
+    };
+    ($kind:ident $number:tt) => {
+        stringify!($number)
+    };
+}
+
 macro_rules! options {
     ($(
         $(#[doc = $doc:literal])+
-        $name:ident / $js_name:literal: $type:ty, $kind:ident $min:literal..=$max:expr, default $default:expr;
+        $name:ident / $js_name:literal: $type:ty, $kind:ident $min:literal..=$max:expr, default $default:tt;
     )+) => {
         /// How a connection behaves. Created by [`Options::default`] and the methods named after the options; checked
         /// when the socket is made.
@@ -324,7 +359,7 @@ macro_rules! options {
         impl Default for Options {
             fn default() -> Self {
                 Self {
-                    kept: [$(const { kept($default, Row::$name as usize) },)+],
+                    kept: [$(const { kept(default_number!($default), Row::$name as usize) },)+],
                     given: 0,
                 }
             }
@@ -333,6 +368,8 @@ macro_rules! options {
         impl Options {
             $(
                 $(#[doc = $doc])+
+                ///
+                #[doc = concat!("The default is ", default_text!($kind $default), ".")]
                 #[must_use]
                 pub fn $name(mut self, $name: $type) -> Self {
                     self.kept[Row::$name as usize] = $name.keep();
@@ -359,7 +396,7 @@ macro_rules! options {
                 min: $min as f64,
                 max: $max as f64,
                 unlimited: <$type as Number>::UNLIMITED,
-                default: $default,
+                default: default_number!($default),
             },
         )+];
 
@@ -380,81 +417,81 @@ macro_rules! options {
 options! {
     /// How long a handshake may take. Below 10 s, a browser that delays connections after failures (up to 5 s in
     /// Chromium) may never get through.
-    connect_timeout / "connectTimeout": Duration, Millis 1..=MAX_MILLIS, default 15_000.0;
+    connect_timeout / "connectTimeout": Duration, Millis 1..=MAX_MILLIS, default 15_000;
     /// How long a function that provides the URL or the sub-protocols may take to settle.
-    provider_timeout / "providerTimeout": Duration, Millis 1..=MAX_MILLIS, default 10_000.0;
+    provider_timeout / "providerTimeout": Duration, Millis 1..=MAX_MILLIS, default 10_000;
     /// How long the closing handshake may take after `close()`, counted from the last time the browser's buffer
     /// shrank. Browsers themselves wait 20 to 60 s.
-    close_timeout / "closeTimeout": Duration, Millis 1..=MAX_MILLIS, default 5_000.0;
+    close_timeout / "closeTimeout": Duration, Millis 1..=MAX_MILLIS, default 5_000;
     /// The first wait after a loss is drawn between 0 and this, so that clients of the same server do not return
     /// together (RFC 6455, section 7.2.3).
-    first_delay_max / "firstDelayMax": Duration, Millis 0..=MAX_MILLIS, default 5_000.0;
+    first_delay_max / "firstDelayMax": Duration, Millis 0..=MAX_MILLIS, default 5_000;
     /// The minimum wait before the second and later retries.
-    min_delay / "minDelay": Duration, Millis 0..=MAX_MILLIS, default 1_000.0;
+    min_delay / "minDelay": Duration, Millis 0..=MAX_MILLIS, default 1_000;
     /// The wait before retry n (2, 3, …) is drawn between the minimum and this times the growth factor to the power
     /// of n − 1, limited by the maximum.
-    base_delay / "baseDelay": Duration, Millis 1..=MAX_MILLIS, default 5_000.0;
+    base_delay / "baseDelay": Duration, Millis 1..=MAX_MILLIS, default 5_000;
     /// The factor by which the longest possible wait grows with each retry.
-    growth_factor / "growthFactor": f64, Factor 1..=100.0, default 2.0;
+    growth_factor / "growthFactor": f64, Factor 1..=100.0, default 2;
     /// The limit on the longest possible wait, applied before the wait is drawn. Set alone, it also lowers the other
     /// delays to it.
-    max_delay / "maxDelay": Duration, Millis 1..=MAX_MILLIS, default 30_000.0;
+    max_delay / "maxDelay": Duration, Millis 1..=MAX_MILLIS, default 30_000;
     /// How long a connection must stay open before the count of retries restarts, so that a server that accepts and
     /// closes at once is not hammered.
-    stable_after / "stableAfter": Duration, Millis 0..=MAX_MILLIS, default 5_000.0;
+    stable_after / "stableAfter": Duration, Millis 0..=MAX_MILLIS, default 5_000;
     /// How many retries in a row, without a stable connection in between, before giving up.
-    max_retries / "maxRetries": Option<u32>, Count 0..=MAX_COUNT, default f64::INFINITY;
+    max_retries / "maxRetries": Option<u32>, Count 0..=MAX_COUNT, default none;
     /// Whether to reconnect. With `false`, the first loss or failed attempt is final, whatever the close code and the
     /// server say, and the program's predicate is not called: the socket behaves like a plain `WebSocket`, for
     /// libraries that reconnect by themselves. `reconnect()` still opens a new connection, which is again the only
     /// one.
-    reconnect / "reconnect": bool, Flag 0..=1, default 1.0;
+    reconnect / "reconnect": bool, Flag 0..=1, default 1;
     /// How many attempts may be made in quick succession, whatever their reason, before further ones wait.
-    attempt_burst / "attemptBurst": u32, Count 1..=MAX_COUNT, default 10.0;
+    attempt_burst / "attemptBurst": u32, Count 1..=MAX_COUNT, default 10;
     /// How long until one more attempt is allowed, up to the burst. 0 means no limit.
-    attempt_interval / "attemptInterval": Duration, Millis 0..=MAX_MILLIS, default 5_000.0;
+    attempt_interval / "attemptInterval": Duration, Millis 0..=MAX_MILLIS, default 5_000;
     /// The longest wait that a server may request: by announcing when to reconnect, or by closing with 1012 or 1013,
     /// which mean 5 to 30 s without an announcement.
-    announced_delay_max / "announcedDelayMax": Duration, Millis 0..=MAX_MILLIS, default 60_000.0;
+    announced_delay_max / "announcedDelayMax": Duration, Millis 0..=MAX_MILLIS, default 60_000;
     /// How long the server may be silent before it is pinged. Without a ping, the grace starts then: that suits
     /// servers which send something that often by themselves; one with nothing to say would be considered dead. A
     /// server that announces its own heartbeat overrides this, within 5 to 120 s.
-    heartbeat_interval / "heartbeatInterval": Option<Duration>, Millis 1..=MAX_MILLIS, default f64::INFINITY;
+    heartbeat_interval / "heartbeatInterval": Option<Duration>, Millis 1..=MAX_MILLIS, default none;
     /// How much longer the server may be silent before the connection is considered dead.
-    heartbeat_grace / "heartbeatGrace": Duration, Millis 1..=MAX_MILLIS, default 10_000.0;
+    heartbeat_grace / "heartbeatGrace": Duration, Millis 1..=MAX_MILLIS, default 10_000;
     /// How often to send something to the server, whatever it sends: for servers that close connections on which they
     /// hear nothing. This sends a `~ping` if control messages are in use, else the keepalive message, else the ping.
     /// No answer is awaited, and no conclusion is drawn without one. Nothing is sent before the gate is open.
-    keepalive_interval / "keepaliveInterval": Option<Duration>, Millis 1..=MAX_MILLIS, default f64::INFINITY;
+    keepalive_interval / "keepaliveInterval": Option<Duration>, Millis 1..=MAX_MILLIS, default none;
     /// Whether to use control messages if the server has chosen a sub-protocol whose name ends with `~1`: its
     /// heartbeat, a ping, a window for reconnecting. They do not reach the application. The application's own texts
     /// that start with `~` are escaped in transit and arrive unchanged.
-    control_messages / "controlMessages": bool, Flag 0..=1, default 0.0;
+    control_messages / "controlMessages": bool, Flag 0..=1, default 0;
     /// How long a server that answers pings may take to answer one after the page woke up or the network changed.
-    probe_timeout / "probeTimeout": Duration, Millis 1..=MAX_MILLIS, default 5_000.0;
+    probe_timeout / "probeTimeout": Duration, Millis 1..=MAX_MILLIS, default 5_000;
     /// How many messages the queue may hold.
-    max_queued_messages / "maxQueuedMessages": u32, Count 0..=MAX_COUNT, default 1_000.0;
+    max_queued_messages / "maxQueuedMessages": u32, Count 0..=MAX_COUNT, default 1_000;
     /// How many bytes the queue may hold (text counts as UTF-8).
-    max_queued_bytes / "maxQueuedBytes": u32, Bytes 0..=MAX_COUNT, default 16_777_216.0;
+    max_queued_bytes / "maxQueuedBytes": u32, Bytes 0..=MAX_COUNT, default 16_777_216;
     /// What happens to a message that does not fit in the queue.
-    overflow / "overflow": Overflow, Overflow 0..=2, default 0.0;
+    overflow / "overflow": Overflow, Overflow 0..=2, default 0;
     /// How long a message may wait in the queue before it is dropped and reported.
-    message_ttl / "messageTtl": Option<Duration>, Millis 1..=MAX_MILLIS, default f64::INFINITY;
+    message_ttl / "messageTtl": Option<Duration>, Millis 1..=MAX_MILLIS, default none;
     /// Once the browser holds this many unsent bytes, further messages wait in the queue.
-    high_water_mark / "highWaterMark": u32, Bytes 1..=MAX_COUNT, default 1_048_576.0;
+    high_water_mark / "highWaterMark": u32, Bytes 1..=MAX_COUNT, default 1_048_576;
     /// They flow again when the browser holds at most this many. It cannot exceed the high-water mark: if only one of
     /// the two is set, the other follows it.
-    low_water_mark / "lowWaterMark": u32, Bytes 0..=MAX_COUNT, default 262_144.0;
+    low_water_mark / "lowWaterMark": u32, Bytes 0..=MAX_COUNT, default 262_144;
     /// The largest message to accept from the server; a larger one ends the connection before any of it is copied.
     /// Text is measured in UTF-16 code units, since counting its bytes would mean reading all of it.
-    max_message_bytes / "maxMessageBytes": Option<u32>, Bytes 1..=MAX_COUNT, default 67_108_864.0;
+    max_message_bytes / "maxMessageBytes": Option<u32>, Bytes 1..=MAX_COUNT, default 67_108_864;
     /// Whether a page loaded over https may connect to a `ws:` URL on a host other than loopback. Browsers refuse
     /// that unless the user has allowed it for the page.
-    allow_insecure / "allowInsecure": bool, Flag 0..=1, default 0.0;
+    allow_insecure / "allowInsecure": bool, Flag 0..=1, default 0;
     /// Whether the queue waits, after each open, until the application says that it is ready.
-    gate / "gate": bool, Flag 0..=1, default 0.0;
+    gate / "gate": bool, Flag 0..=1, default 0;
     /// Whether the first attempt waits for `reconnect()`.
-    start_closed / "startClosed": bool, Flag 0..=1, default 0.0;
+    start_closed / "startClosed": bool, Flag 0..=1, default 0;
 }
 
 /// Pairs of options, by JavaScript name, of which the first must not exceed the second. If only one of them is set,

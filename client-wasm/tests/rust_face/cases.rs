@@ -4,7 +4,7 @@ use core::cell::{Cell, RefCell};
 use core::time::Duration;
 use std::rc::Rc;
 
-use futures_util::{SinkExt, StreamExt};
+use futures_util::StreamExt;
 use steady_socket::browser::Browser;
 use steady_socket::platform::Runtime;
 use steady_socket::protocol::hello::{ClientMessage, Hello, ServerMessage};
@@ -305,7 +305,7 @@ async fn what_the_open_handler_sends_goes_ahead_of_the_queue() {
     let (builder, _) = hello().await;
     let mut socket = builder
         .on_open(|opening| {
-            let sent = opening.handle::<String, PlainText>().try_send("token");
+            let sent = opening.handle().try_send("token");
             assert_eq!(sent, Ok(Sent::Now));
         })
         .connect()
@@ -320,14 +320,11 @@ async fn a_provider_is_asked_for_every_attempt_and_may_fail() {
     let server = SERVER.address().await;
     let id = new_id();
     let name = id.clone();
-    let url = Source::provider(move |attempt| {
-        let (number, name) = (attempt.number, name.clone());
-        async move {
-            sleep(Duration::from_millis(5)).await;
-            match number {
-                1 => Err("no token yet"),
-                _ => Ok(format!("{server}/?id={name}")),
-            }
+    let url = Source::provider(async move |attempt| {
+        sleep(Duration::from_millis(5)).await;
+        match attempt.number {
+            1 => Err("no token yet"),
+            _ => Ok(format!("{server}/?id={name}")),
         }
     });
     let mut socket = Text::builder(url).options(eager()).connect().unwrap();

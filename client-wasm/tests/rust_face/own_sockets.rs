@@ -101,7 +101,7 @@ async fn a_socket_that_keeps_the_bytes_it_is_given_has_them_as_they_were() {
     for value in [1, 2, 3] {
         socket
             .handle()
-            .try_send(&vec![value; 4])
+            .try_send(vec![value; 4])
             .expect("it is open");
     }
     // More memory, so that a view of the old memory would be detached.
