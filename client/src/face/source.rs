@@ -206,7 +206,7 @@ impl Sources {
         check_protocols(&protocols)?;
         // A fixed URL was parsed when the socket was made and does not change.
         let url = Runtime::parse_url(&*self.platform, &url)?;
-        check_secure(&*self.platform, self.options, &url)?;
+        check_secure(&self.platform, self.options, &url)?;
         Ok(Target { url, protocols })
     }
 }
@@ -282,13 +282,13 @@ pub(super) fn check_protocols(protocols: &[String]) -> Result<(), Refused> {
 
 /// Whether a parsed URL may be connected to from this page.
 pub(super) fn check_secure(
-    platform: &FacePlatform,
+    platform: &Rc<FacePlatform>,
     options: Options,
     url: &str,
 ) -> Result<(), Refused> {
     check_mixed_content(
         url,
-        Runtime::page_is_secure(platform) && !options.values().allow_insecure,
+        Runtime::page_is_secure(&**platform) && !options.values().allow_insecure,
     )
 }
 
