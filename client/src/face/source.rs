@@ -205,8 +205,8 @@ impl Sources {
     fn target(&self, url: String, protocols: Vec<String>) -> Result<Target, Refused> {
         check_protocols(&protocols)?;
         // A fixed URL was parsed when the socket was made and does not change.
-        let url = Runtime::parse_url(&*self.platform, &url)?;
-        check_secure(&self.platform, self.options, &url)?;
+        let url = Runtime::parse_url(self.platform.as_ref(), &url)?;
+        check_secure(self.platform.as_ref(), self.options, &url)?;
         Ok(Target { url, protocols })
     }
 }
@@ -227,7 +227,7 @@ fn search(sources: &Rc<Sources>, attempt: &Attempt, answer: Answer) -> Resolutio
             answer(target);
         }
     });
-    Runtime::spawn(&*sources.platform, task);
+    Runtime::spawn(sources.platform.as_ref(), task);
     Resolution::Pending(Box::new(searching))
 }
 
@@ -282,13 +282,13 @@ pub(super) fn check_protocols(protocols: &[String]) -> Result<(), Refused> {
 
 /// Whether a parsed URL may be connected to from this page.
 pub(super) fn check_secure(
-    platform: &Rc<FacePlatform>,
+    platform: &FacePlatform,
     options: Options,
     url: &str,
 ) -> Result<(), Refused> {
     check_mixed_content(
         url,
-        Runtime::page_is_secure(&**platform) && !options.values().allow_insecure,
+        Runtime::page_is_secure(platform) && !options.values().allow_insecure,
     )
 }
 
