@@ -3,6 +3,7 @@
 //
 // `who` is the name of the class that the program called; every error begins with it.
 
+import { FIRST_OWN, LAST_OWN, LONGEST_REASON, NORMAL, TOKEN_SIGNS } from './limits.js';
 import { Message } from './message.js';
 import {
   ATTEMPT_BURST,
@@ -51,8 +52,7 @@ const SEND_OPTIONS = {
   ttl: { ...OPTIONS[MESSAGE_TTL], default: NaN },
 };
 
-/** A character of a token, as RFC 9110 defines it. */
-const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]$/;
+const LETTER_OR_DIGIT = /[0-9A-Za-z]/;
 
 /** The parent class of all views except `DataView`. */
 const TypedArray = Object.getPrototypeOf(Uint8Array);
@@ -68,9 +68,6 @@ const [TYPED_ARRAY, DATA_VIEW] = [TypedArray, DataView].map((View) => ({
   offset: getter(View, 'byteOffset'),
   length: getter(View, 'byteLength'),
 }));
-
-/** The longest reason that fits in a close frame, in bytes of UTF-8. */
-const LONGEST_REASON = 123;
 
 // --- URL and sub-protocols ----------------------------------------------------------------------------------
 
@@ -208,12 +205,14 @@ export function checkProtocols(who, protocols) {
   protocols.forEach((protocol, index) => {
     const which = `sub-protocol ${index + 1}`;
     if (protocol === '') throw syntaxError(who, `${which} is empty; it takes at least one character`);
-    const wrong = [...protocol].find((character) => !TOKEN.test(character));
+    const wrong = [...protocol].find(
+      (character) => !LETTER_OR_DIGIT.test(character) && !TOKEN_SIGNS.includes(character),
+    );
     if (wrong) {
       const code = wrong.codePointAt(0).toString(16).toUpperCase().padStart(4, '0');
       throw syntaxError(
         who,
-        `${which} has the character U+${code}; it takes letters, digits and ! # $ % & ' * + - . ^ _ \` | ~`,
+        `${which} has the character U+${code}; it takes letters, digits and ${[...TOKEN_SIGNS].join(' ')}`,
       );
     }
     const earlier = protocols.indexOf(protocol);
@@ -286,9 +285,9 @@ export function toCloseCode(value) {
 
 /** @throws {DOMException} `InvalidAccessError` or `SyntaxError` */
 export function checkClose(who, code, reason) {
-  if (code !== undefined && code !== 1000 && !(code >= 3000 && code <= 4999)) {
+  if (code !== undefined && code !== NORMAL && !(code >= FIRST_OWN && code <= LAST_OWN)) {
     throw new DOMException(
-      `${who}: close code ${code} is not allowed; it takes 1000 or 3000 to 4999`,
+      `${who}: close code ${code} is not allowed; it takes ${NORMAL} or ${FIRST_OWN} to ${LAST_OWN}`,
       'InvalidAccessError',
     );
   }

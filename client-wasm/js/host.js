@@ -14,8 +14,11 @@ import {
   DROP_REASONS,
   MESSAGES_RECEIVED,
   MESSAGES_SENT,
+  NO_VERDICT,
   OPENS,
+  RETRY,
   STATES,
+  STOP,
   UNCONFIRMED_BYTES,
   UNCONFIRMED_MESSAGES,
   WHYS,
@@ -24,13 +27,6 @@ import { callBackLast, dataOf, now, register, unregister } from './platform.js';
 
 /** The causes with an exception: from the program's functions, the socket's constructor, or its `send`. */
 const HAVE_ERRORS = ['provider', 'refused', 'send-failed'];
-
-/**
- * Results of `verdictOf` that are not waits, as in `src/host.rs`, and the one that leaves the decision to the policy.
- */
-export const RETRY = -1;
-export const STOP = -2;
-const NO_VERDICT = -3;
 
 /** Creates a core that reports to `host`. */
 export function createCore(host) {

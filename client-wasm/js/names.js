@@ -39,6 +39,36 @@ export const WAKE = 4;
 export const SUSPEND = 5;
 export const CLOSE = 6;
 
+/** Events of a socket. */
+export const SOCKET_OPENED = 0;
+export const SOCKET_MESSAGE = 1;
+export const SOCKET_TOO_BIG = 2;
+export const SOCKET_ERROR = 3;
+export const SOCKET_CLOSED = 4;
+export const SOCKET_CLOSED_CLEANLY = 5;
+
+/** Hints about the page and the network. */
+export const HINT_ONLINE = 0;
+export const HINT_OFFLINE = 1;
+export const HINT_VISIBLE = 2;
+export const HINT_RESUMED = 3;
+
+/** The questions that a host answers, as a sum. */
+export const ASK_TARGET = 1;
+export const ASK_VERDICT = 2;
+export const ASK_PING = 4;
+export const ASK_MATCHER = 8;
+
+/** Verdicts that are not waits. */
+export const RETRY = -1;
+export const STOP = -2;
+export const NO_VERDICT = -3;
+
+/** What became of a message to send. */
+export const TAKEN = 0;
+export const FULL = 1;
+export const TOO_LATE = 2;
+
 /** States. */
 export const STATES = ['idle', 'connecting', 'open', 'waiting', 'closing', 'closed', 'suspended'];
 

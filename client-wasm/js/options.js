@@ -31,7 +31,13 @@ export const ALLOW_INSECURE = 26;
 export const GATE = 27;
 export const START_CLOSED = 28;
 
-const MAX = 2147483647;
+/** The values of the option `overflow`. */
+export const REJECT = 0;
+export const DROP_OLDEST = 1;
+export const DROP_NEWEST = 2;
+
+/** The longest time, which is also the longest delay of a timer, and the largest count. */
+export const MAX = 2147483647;
 
 function row(name, kind, unit, min, max, unlimited, otherwise) {
   return { name, kind, unit, min, max, unlimited, default: otherwise };

@@ -6,41 +6,38 @@
 // 15 KB larger, and in JavaScript, every Rust program would have to ship it. `docs/size.md` has the measurements.
 
 import { alive, call, checkRoom, moduleFailed, soon } from './failure.js';
+import { ABNORMAL, CLOSE_AFTER_ERROR } from './limits.js';
 import { Message } from './message.js';
-import { ABANDONED, BYTES_SENT, MESSAGES_SENT } from './names.js';
+import {
+  ABANDONED,
+  BYTES_SENT,
+  HINT_OFFLINE,
+  HINT_ONLINE,
+  HINT_RESUMED,
+  HINT_VISIBLE,
+  MESSAGES_SENT,
+  SOCKET_CLOSED,
+  SOCKET_CLOSED_CLEANLY,
+  SOCKET_ERROR,
+  SOCKET_MESSAGE,
+  SOCKET_OPENED,
+  SOCKET_TOO_BIG,
+} from './names.js';
 
-/** The events of a socket, as in `src/platform.rs`. */
-const OPENED = 0;
-const MESSAGE = 1;
-const TOO_BIG = 2;
-const ERROR = 3;
-const CLOSED = 4;
-const CLOSED_CLEANLY = 5;
-
-/** The events of the page and the network, by type: their index in `HINTS` of `src/platform.rs`. */
-const OF_THE_GLOBAL = { online: () => 0, offline: () => 1, pageshow: ({ persisted }) => (persisted ? 3 : -1) };
-const OF_THE_DOCUMENT = {
-  visibilitychange: () => (globalThis.document.visibilityState === 'visible' ? 2 : -1),
-  resume: () => 3,
+/** The events of the page and the network, by type: what each hints at; negative if it does not matter. */
+const OF_THE_GLOBAL = {
+  online: () => HINT_ONLINE,
+  offline: () => HINT_OFFLINE,
+  pageshow: ({ persisted }) => (persisted ? HINT_RESUMED : -1),
 };
-
-/** The code of a connection that closed without a close frame. */
-export const ABNORMAL = 1006;
+const OF_THE_DOCUMENT = {
+  visibilitychange: () => (globalThis.document.visibilityState === 'visible' ? HINT_VISIBLE : -1),
+  resume: () => HINT_RESUMED,
+};
 
 /** The `readyState` of a connecting socket, and of a closed one. */
 const IS_CONNECTING = 0;
 const IS_CLOSED = 3;
-
-/**
- * How long after an `error` event a closed socket may still report how it ended, in milliseconds. By the standard, its
- * `close` event follows in the same task; in Safari, in one of the next. Chromium never sends it if the page's policy
- * forbids the server. The limit is this long because tasks run late in a busy page. The same number stands in Rust, in
- * `client/src/browser.rs`.
- *
- * A socket that is still connecting gets no longer than the task: by the standard it is closed before its error event,
- * and Node 22 reports nothing after the error (nodejs/undici#3546). A close event could only add that it failed.
- */
-const CLOSE_AFTER_ERROR = 1_000;
 
 /**
  * How many milliseconds `ws` gets to deliver what it has read. In Rust it gets none, since Rust programs rarely run on
@@ -79,7 +76,7 @@ function callBack(entry, what = 0, number = 0, value = undefined) {
     if (!entry.isThePlatforms) checkRoom();
   } catch (error) {
     // For a message, the code that delivers it gets the error. Other events must not be lost.
-    if (what === MESSAGE) throw error;
+    if (what === SOCKET_MESSAGE) throw error;
     soon.then(() => callBack(entry, what, number, value));
     return;
   }
@@ -275,16 +272,16 @@ export function openSocket(host, id, max) {
     // A program cannot create trusted events.
     entry.isThePlatforms = read(event, 'isTrusted') === true && read(event, 'target') === socket;
     host.lends = entry.isThePlatforms;
-    callBack(entry, OPENED);
+    callBack(entry, SOCKET_OPENED);
   });
   write(socket, 'onmessage', (event) => {
     const data = dataOf(event);
     // Before any of it is copied.
     const size = sizeOf(data);
     host.size = size;
-    if (size > max) callBack(entry, TOO_BIG);
+    if (size > max) callBack(entry, SOCKET_TOO_BIG);
     // Reading the event's data a second time takes as long as the core takes for a message (0.1 µs).
-    else callBack(entry, MESSAGE, size, host.takesData ? data : event);
+    else callBack(entry, SOCKET_MESSAGE, size, host.takesData ? data : event);
   });
   write(socket, 'onerror', (event) => {
     // Browsers give no details; `ws` and the runtimes outside browsers do.
@@ -300,19 +297,19 @@ export function openSocket(host, id, max) {
           silence(id);
           closeSocket(id, -1, '');
           entry.isLive = true;
-          callBack(entry, CLOSED, ABNORMAL);
+          callBack(entry, SOCKET_CLOSED, ABNORMAL);
         },
         state === IS_CLOSED ? CLOSE_AFTER_ERROR : 0,
       );
     }
-    callBack(entry, ERROR);
+    callBack(entry, SOCKET_ERROR);
   });
   write(socket, 'onclose', (event) => {
     const code = read(event, 'code');
     const isClean = read(event, 'wasClean');
     // Deno reports 0 if no close frame came, which is not a code. A server can send a close frame with 0.
     const isCode = typeof code === 'number' && (code > 0 || isClean);
-    callBack(entry, isClean ? CLOSED_CLEANLY : CLOSED, isCode ? code : ABNORMAL, read(event, 'reason'));
+    callBack(entry, isClean ? SOCKET_CLOSED_CLEANLY : SOCKET_CLOSED, isCode ? code : ABNORMAL, read(event, 'reason'));
   });
   write(socket, 'binaryType', host.binaryType);
   return 1;

@@ -51,6 +51,10 @@ import {
   whyFailed,
 } from './failure.js';
 import {
+  ASK_MATCHER,
+  ASK_PING,
+  ASK_TARGET,
+  ASK_VERDICT,
   ATTEMPT,
   BUFFERED_AMOUNT,
   CLOSE,
@@ -58,6 +62,7 @@ import {
   CLOSING,
   CONNECTING,
   COUNTERS,
+  FULL,
   IDLE,
   READY,
   READY_STATE,
@@ -68,6 +73,8 @@ import {
   STATES,
   SUSPEND,
   SUSPENDED,
+  TAKEN,
+  TOO_LATE,
   WAITING,
   WAKE,
   WHYS,
@@ -83,7 +90,7 @@ import {
 } from './options.js';
 import { abandonAll, nameOf, now, readText, write } from './platform.js';
 import { Probe } from './probe.js';
-import { FULL, TAKEN, TOO_LATE, WaitingRoom } from './waiting-room.js';
+import { WaitingRoom } from './waiting-room.js';
 
 /** The prefix of errors, unless the program called another class of the package. */
 const CLASS = 'ReconnectingWebSocket';
@@ -696,12 +703,11 @@ export class ReconnectingWebSocket extends Target {
       /** The object, as long as it is kept anyway: dereferencing a weak reference takes longer. */
       owner: null,
       binaryType: this.#binaryType,
-      // The same as `questions` in `src/host.rs`.
       questions:
-        (isStatic ? 0 : 1) +
-        (shouldReconnect ? 2 : 0) +
-        (heartbeatMessage === undefined ? 0 : 4) +
-        (isHeartbeat ? 8 : 0),
+        (isStatic ? 0 : ASK_TARGET) +
+        (shouldReconnect ? ASK_VERDICT : 0) +
+        (heartbeatMessage === undefined ? 0 : ASK_PING) +
+        (isHeartbeat ? ASK_MATCHER : 0),
       /** The URL and the sub-protocols of the next socket. */
       target: isStatic ? [this.#urlSource, ...this.#protocolsSource] : [],
       /** The current socket. */

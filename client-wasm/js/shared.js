@@ -2,4 +2,6 @@
 
 export { OPTION_NAMES, dictionary, toNumber, wrongKind } from './convert.js';
 export { defineHandlers, dispatch, plainEvent, report } from './events.js';
+export { INBOX_BYTES, INBOX_FULL, INBOX_MESSAGES } from './limits.js';
+export { MAX } from './options.js';
 export { checkRoom } from './failure.js';

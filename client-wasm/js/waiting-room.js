@@ -3,19 +3,11 @@
 // follows from it is decided here as in `client/src/connection/attempt.rs`, and a test compares the waits with those of
 // the core.
 
-import {
-  RETRY,
-  STOP,
-  createCore,
-  howLost,
-  reportClosed,
-  reportDropped,
-  reportFailed,
-  reportState,
-  verdictOf,
-} from './host.js';
+import { createCore, howLost, reportClosed, reportDropped, reportFailed, reportState, verdictOf } from './host.js';
+import { ABNORMAL, LEAST_KEPT_BYTES, LEAST_KEPT_MESSAGES, ONLINE_MAX, ONLINE_MIN, TURN } from './limits.js';
 import { Message } from './message.js';
 import {
+  ASK_VERDICT,
   ATTEMPT,
   ATTEMPTS,
   BUFFERED_AMOUNT,
@@ -24,6 +16,9 @@ import {
   CONNECTING,
   DROPPED_BYTES,
   DROPPED_MESSAGES,
+  FULL,
+  HINT_OFFLINE,
+  HINT_ONLINE,
   IDLE,
   MESSAGES_SENT,
   NEXT_ATTEMPT_IN,
@@ -32,10 +27,14 @@ import {
   READY_STATE,
   RECONNECT,
   RESUME,
+  RETRY,
   START,
   STATE,
+  STOP,
   SUSPEND,
   SUSPENDED,
+  TAKEN,
+  TOO_LATE,
   WAITING,
   WAKE,
   WHYS,
@@ -44,8 +43,10 @@ import {
   ATTEMPT_BURST,
   ATTEMPT_INTERVAL,
   BASE_DELAY,
+  DROP_NEWEST,
   FIRST_DELAY_MAX,
   GROWTH_FACTOR,
+  MAX,
   MAX_DELAY,
   MAX_QUEUED_BYTES,
   MAX_QUEUED_MESSAGES,
@@ -54,13 +55,9 @@ import {
   MIN_DELAY,
   OVERFLOW,
   RECONNECT as MAY_RECONNECT,
+  REJECT,
 } from './options.js';
-import { ABNORMAL, chance, now, watchPage } from './platform.js';
-
-/** What the core's `send` returns about a message. */
-export const TAKEN = 0;
-export const FULL = 1;
-export const TOO_LATE = 2;
+import { chance, now, watchPage } from './platform.js';
 
 const [
   REQUESTED,
@@ -81,22 +78,6 @@ const [
   RECONNECT_OFF,
 ] = WHYS;
 
-/** Values of the option `overflow`; the third is `drop-oldest`. */
-const REJECT = 0;
-const DROP_NEWEST = 2;
-
-/**
- * The longest delay of a timer, in milliseconds. A message may wait just as long, and rounding up must not exceed it.
- */
-const LONGEST_TIMER = 2 ** 31 - 1;
-
-/** As in the core: how soon an attempt follows the browser's report that the network is back, in milliseconds. */
-const ONLINE = [200, 2_000];
-
-/** The events of the page and the network, by number, as in `HINTS` of `src/platform.rs`. */
-const IS_ONLINE = 0;
-const IS_OFFLINE = 1;
-
 function draw(min, max, part) {
   return Math.floor(min + Math.max(max - min, 0) * part);
 }
@@ -107,15 +88,6 @@ export function backoff(numbers, retry, part) {
   const ceiling = numbers[BASE_DELAY] * numbers[GROWTH_FACTOR] ** Math.min(retry, 64);
   return draw(numbers[MIN_DELAY], Math.max(Math.min(ceiling, numbers[MAX_DELAY]), numbers[MIN_DELAY]), part);
 }
-
-/**
- * The most events that one task emits, and the least number of dropped messages and bytes that are kept even if the
- * queue's limits are lower. The same numbers stand in Rust, in `client/src/driver.rs` and
- * `client/src/connection/dropped.rs`.
- */
-const TURN = 512;
-const LEAST_KEPT = 256;
-const LEAST_BYTES = 65_536;
 
 /** Messages within limits, in order of arrival. */
 class Queue {
@@ -318,7 +290,7 @@ export class WaitingRoom {
     const { questions, counts } = host;
     const lost = this.#lostBy(cause);
     // If the core was waiting already, it has called the predicate.
-    const verdict = questions & 2 && !wait ? verdictOf(host, lost) : NaN;
+    const verdict = questions & ASK_VERDICT && !wait ? verdictOf(host, lost) : NaN;
     // Closed by the predicate itself.
     if (this.state !== CONNECTING) return;
     const failures = counts[ATTEMPT] - 1;
@@ -396,7 +368,7 @@ export class WaitingRoom {
         if (now() < this.#until) this.#sleep();
         else this.#begin(WAIT_OVER);
       },
-      Math.min(Math.ceil(this.#until - now()), LONGEST_TIMER),
+      Math.min(Math.ceil(this.#until - now()), MAX),
     );
   }
 
@@ -406,10 +378,10 @@ export class WaitingRoom {
   }
 
   #hint(hint) {
-    if (hint > IS_OFFLINE) {
+    if (hint > HINT_OFFLINE) {
       this.command(WAKE);
-    } else if (hint === IS_ONLINE && !this.#isFirm) {
-      const delay = draw(...ONLINE, chance());
+    } else if (hint === HINT_ONLINE && !this.#isFirm) {
+      const delay = draw(ONLINE_MIN, ONLINE_MAX, chance());
       if (now() + Math.max(delay, this.#lack()) < this.#until) this.#waitFor(delay, WOKEN);
     }
   }
@@ -470,7 +442,7 @@ export class WaitingRoom {
           // A timer may fire a little early.
           this.#changed();
         },
-        Math.min(Math.ceil(next - now()), LONGEST_TIMER),
+        Math.min(Math.ceil(next - now()), MAX),
       );
     }
     if (this.#isQueueReportDue) return;
@@ -489,7 +461,11 @@ export class WaitingRoom {
     if (messages.length === 0) return;
     const { counts } = this.#host;
     if (!this.#unreported.has(reason)) {
-      this.#unreported.set(reason, { kept: new Queue(this.#options, LEAST_KEPT, LEAST_BYTES), bytes: 0, omitted: 0 });
+      this.#unreported.set(reason, {
+        kept: new Queue(this.#options, LEAST_KEPT_MESSAGES, LEAST_KEPT_BYTES),
+        bytes: 0,
+        omitted: 0,
+      });
       this.#reportSoon(() => this.#reportDropped(reason));
     }
     const unreported = this.#unreported.get(reason);

@@ -21,6 +21,11 @@ extern "C" {
     #[wasm_bindgen(js_name = checkRoom)]
     fn check_room();
 }
+#[wasm_bindgen(module = "/js/limits.js")]
+extern "C" {
+    #[wasm_bindgen(js_name = ABNORMAL)]
+    fn abnormal();
+}
 #[wasm_bindgen(module = "/js/message.js")]
 extern "C" {
     #[wasm_bindgen(js_name = Message)]
@@ -241,9 +246,27 @@ pub(crate) mod questions {
     pub(crate) const MATCHER: i32 = 8;
 }
 
+/// Their names in JavaScript.
+#[doc(hidden)]
+pub const QUESTIONS: [(&str, i32); 4] = [
+    ("askTarget", questions::TARGET),
+    ("askVerdict", questions::VERDICT),
+    ("askPing", questions::PING),
+    ("askMatcher", questions::MATCHER),
+];
+
 /// The results of [`verdict_of`] that are not waits.
 pub(crate) const RETRY: f64 = -1.0;
 pub(crate) const STOP: f64 = -2.0;
+const NO_VERDICT: f64 = -3.0;
+
+/// Their names in JavaScript.
+#[doc(hidden)]
+pub const VERDICTS: [(&str, i32); 3] = [
+    ("retry", RETRY as i32),
+    ("stop", STOP as i32),
+    ("noVerdict", NO_VERDICT as i32),
+];
 
 /// `loss` as a `LostConnection` of the declarations.
 pub(crate) fn lost(host: &Host, loss: &Loss) -> JsValue {

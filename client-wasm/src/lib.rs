@@ -29,6 +29,11 @@ use face::Face;
 use host::{Host, count_of, option_of, provide_core};
 use platform::JsPlatform;
 
+#[doc(hidden)]
+pub use host::{QUESTIONS, VERDICTS};
+#[doc(hidden)]
+pub use platform::{HINTS, SOCKET_EVENTS};
+
 #[cfg(all(target_family = "wasm", not(feature = "std")))]
 #[global_allocator]
 static ALLOCATOR: rlsf::SmallGlobalTlsf = rlsf::SmallGlobalTlsf::new();
@@ -92,6 +97,14 @@ pub const COMMANDS: [&str; 7] = [
     "wake",
     "suspend",
     "close",
+];
+
+/// The names in JavaScript of what became of a message passed to [`Core::send`].
+#[doc(hidden)]
+pub const HANDED: [(&str, i32); 3] = [
+    ("taken", Handed::Taken as i32),
+    ("full", Handed::Full as i32),
+    ("tooLate", Handed::Closed as i32),
 ];
 
 /// What became of a message passed to [`Core::send`], as a number for JavaScript.

@@ -16,17 +16,29 @@ use crate::callbacks::{Callback, Callbacks, Registered};
 use crate::host::{self, Host};
 
 /// The hints about the page and the network from JavaScript, by number.
-pub(crate) const HINTS: [Hint; 4] = [Hint::Online, Hint::Offline, Hint::Visible, Hint::Resumed];
+#[doc(hidden)]
+pub const HINTS: [Hint; 4] = [Hint::Online, Hint::Offline, Hint::Visible, Hint::Resumed];
 
-/// The socket events from JavaScript, by number.
+/// The socket events from JavaScript, by number. The two closes come last.
 mod event {
     pub(super) const OPENED: i32 = 0;
     pub(super) const MESSAGE: i32 = 1;
     pub(super) const TOO_BIG: i32 = 2;
     pub(super) const ERROR: i32 = 3;
-    // 4 is a close that is not clean.
+    pub(super) const CLOSED: i32 = 4;
     pub(super) const CLOSED_CLEANLY: i32 = 5;
 }
+
+/// Their names in JavaScript.
+#[doc(hidden)]
+pub const SOCKET_EVENTS: [(&str, i32); 6] = [
+    ("socketOpened", event::OPENED),
+    ("socketMessage", event::MESSAGE),
+    ("socketTooBig", event::TOO_BIG),
+    ("socketError", event::ERROR),
+    ("socketClosed", event::CLOSED),
+    ("socketClosedCleanly", event::CLOSED_CLEANLY),
+];
 
 /// The longest that `setTimeout` can wait; the core sets another if it fires too early.
 const LONGEST_TIMER: u64 = i32::MAX as u64;
@@ -51,7 +63,6 @@ impl JsPlatform {
                 event::TOO_BIG => SocketEvent::TooBig,
                 // JavaScript keeps the error that came with it.
                 event::ERROR => SocketEvent::Error(None),
-                // The last two.
                 _ => SocketEvent::Closed(CloseFrame {
                     code: number as u16,
                     reason: value.as_string().unwrap_or_default(),

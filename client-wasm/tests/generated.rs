@@ -1,5 +1,5 @@
 //! Checks that everything generated from Rust is up to date: the options in `js/options.js` and in the TypeScript
-//! declarations, and the names in `js/names.js`. `UPDATE=1 cargo test -p steady-socket-wasm --test generated`
+//! declarations, the names in `js/names.js`, and the limits in `js/limits.js`. `UPDATE=1 cargo test -p steady-socket-wasm --test generated`
 //! regenerates them. Also checks that Rust names every JavaScript module.
 #![cfg(not(target_family = "wasm"))]
 
@@ -7,8 +7,12 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use steady_socket::connection::{CLOSE_CODES, Cause, DropReason, Phase, Why};
+use steady_socket::limits;
 use steady_socket::options::{
     Kind, MAX_COUNT, MAX_MILLIS, OPTION_DOCS, OPTIONS, ORDERED, OptionSpec, Overflow, THEIR_NAMES,
+};
+use steady_socket_wasm::{
+    COMMANDS, COUNTERS, HANDED, HINTS, QUESTIONS, READINGS, SOCKET_EVENTS, VERDICTS,
 };
 
 /// The maximum line width of the declarations.
@@ -25,6 +29,11 @@ fn the_table_in_javascript_is_that_of_rust() {
 #[test]
 fn the_names_in_javascript_are_those_of_rust() {
     up_to_date("js/names.js", |_| names());
+}
+
+#[test]
+fn the_limits_in_javascript_are_those_of_rust() {
+    up_to_date("js/limits.js", |_| limits());
 }
 
 #[test]
@@ -108,8 +117,13 @@ fn table() -> String {
         "The indices of the options",
         OPTIONS.iter().map(|spec| spec.js_name),
     ));
+    text.push_str(&places(
+        "The values of the option `overflow`",
+        Overflow::NAMES.into_iter(),
+    ));
     text.push_str(
-        "\nconst MAX = 2147483647;\n\
+        "\n/** The longest time, which is also the longest delay of a timer, and the largest count. */\n\
+         export const MAX = 2147483647;\n\
          \n\
          function row(name, kind, unit, min, max, unlimited, otherwise) {\n\
          \x20 return { name, kind, unit, min, max, unlimited, default: otherwise };\n\
@@ -199,19 +213,30 @@ fn names() -> String {
         "// Generated from Rust by tests/generated.rs, which also says how to regenerate it: the meanings of the numbers\n\
          // in the core's reports.\n",
     );
-    let counters = steady_socket_wasm::COUNTERS.into_iter();
+    let counters = COUNTERS.into_iter();
     text.push_str(&places(
         "The indices of the counters and the other readings",
-        counters.chain(steady_socket_wasm::READINGS),
+        counters.chain(READINGS),
     ));
     text.push_str(&places(
         "The indices of the states",
         Phase::ALL.map(Phase::name).into_iter(),
     ));
+    text.push_str(&places("Commands", COMMANDS.into_iter()));
+    text.push_str(&numbers("Events of a socket", &SOCKET_EVENTS));
     text.push_str(&places(
-        "Commands",
-        steady_socket_wasm::COMMANDS.into_iter(),
+        "Hints about the page and the network",
+        HINTS
+            .map(|hint| format!("hint{hint:?}"))
+            .iter()
+            .map(String::as_str),
     ));
+    text.push_str(&numbers(
+        "The questions that a host answers, as a sum",
+        &QUESTIONS,
+    ));
+    text.push_str(&numbers("Verdicts that are not waits", &VERDICTS));
+    text.push_str(&numbers("What became of a message to send", &HANDED));
     let mut list = |doc: &str, name: &str, texts: Vec<&str>| {
         let texts: Vec<_> = texts.iter().map(|text| quoted(text)).collect();
         let mut list = format!("export const {name} = [{}];\n", texts.join(", "));
@@ -236,26 +261,120 @@ fn names() -> String {
         "WHYS",
         Why::ALL.map(Why::text).into(),
     );
-    list(
-        "The counters of a snapshot.",
-        "COUNTERS",
-        steady_socket_wasm::COUNTERS.into(),
-    );
+    list("The counters of a snapshot.", "COUNTERS", COUNTERS.into());
     text
 }
 
-/// A constant for the index of each name in its list. Minifiers inline constants at the start of a module.
+/// The numbers and rules that both languages need.
+fn limits() -> String {
+    let mut text = String::from(
+        "// Generated from Rust (client/src/limits.rs) by tests/generated.rs, which also says how to regenerate it.\n",
+    );
+    let mut number = |doc: &str, name: &str, value: u64| {
+        write!(text, "\n/** {doc} */\nexport const {name} = {value};\n").unwrap();
+    };
+    let code = u64::from;
+    number(
+        "The close code of a connection that closed without a close frame.",
+        "ABNORMAL",
+        code(limits::ABNORMAL),
+    );
+    number(
+        "The close codes that scripts may send: this one, and those from `FIRST_OWN` to `LAST_OWN`.",
+        "NORMAL",
+        code(limits::NORMAL),
+    );
+    number(
+        "The first close code of libraries and applications.",
+        "FIRST_OWN",
+        code(limits::FIRST_OWN),
+    );
+    number("The last of them.", "LAST_OWN", code(limits::LAST_OWN));
+    number(
+        "The longest reason that fits in a close frame, in bytes of UTF-8.",
+        "LONGEST_REASON",
+        limits::LONGEST_REASON as u64,
+    );
+    number(
+        "The close code of a connection whose messages were not read in time.",
+        "INBOX_FULL",
+        code(limits::INBOX_FULL),
+    );
+    number(
+        "How many messages may wait to be read, by default.",
+        "INBOX_MESSAGES",
+        limits::INBOX_MESSAGES as u64,
+    );
+    number(
+        "How many bytes may wait to be read, by default.",
+        "INBOX_BYTES",
+        limits::INBOX_BYTES as u64,
+    );
+    number(
+        "How long after an `error` event a closed socket may still report how it ended, in milliseconds.",
+        "CLOSE_AFTER_ERROR",
+        limits::CLOSE_AFTER_ERROR_MS,
+    );
+    number(
+        "The most events that one task emits.",
+        "TURN",
+        limits::TURN.into(),
+    );
+    number(
+        "How many dropped messages to keep at least until they are reported.",
+        "LEAST_KEPT_MESSAGES",
+        limits::LEAST_KEPT_MESSAGES as u64,
+    );
+    number(
+        "How many bytes of them to keep at least.",
+        "LEAST_KEPT_BYTES",
+        limits::LEAST_KEPT_BYTES as u64,
+    );
+    let (least, most) = limits::ONLINE_MS;
+    number(
+        "How soon an attempt follows the browser's report that the network is back, in milliseconds: the least …",
+        "ONLINE_MIN",
+        least as u64,
+    );
+    number("… and the most.", "ONLINE_MAX", most as u64);
+    let ascii = || (0..=u8::MAX).filter(|&byte| limits::is_token(byte));
+    assert_eq!(ascii().filter(u8::is_ascii_alphanumeric).count(), 62);
+    let signs: String = ascii()
+        .filter(|byte| !byte.is_ascii_alphanumeric())
+        .map(char::from)
+        .collect();
+    write!(
+        text,
+        "\n/** The characters of a token, besides letters and digits (RFC 9110). */\n\
+         export const TOKEN_SIGNS = {};\n",
+        quoted(&signs)
+    )
+    .unwrap();
+    text
+}
+
+/// A constant for the index of each name in its list.
 fn places<'a>(what: &str, names: impl Iterator<Item = &'a str>) -> String {
+    let pairs: Vec<_> = names.zip(0..).collect();
+    numbers(what, &pairs)
+}
+
+/// A constant for each number. Minifiers inline constants at the start of a module.
+fn numbers(what: &str, named: &[(&str, i32)]) -> String {
     let mut text = format!("\n/** {what}. */\n");
-    for (place, name) in names.enumerate() {
+    for (name, number) in named {
         let mut constant = String::new();
         for letter in name.chars() {
             if letter.is_uppercase() {
                 constant.push('_');
             }
-            constant.push(letter.to_ascii_uppercase());
+            constant.push(if letter == '-' {
+                '_'
+            } else {
+                letter.to_ascii_uppercase()
+            });
         }
-        writeln!(text, "export const {constant} = {place};").unwrap();
+        writeln!(text, "export const {constant} = {number};").unwrap();
     }
     text
 }

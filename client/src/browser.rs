@@ -22,6 +22,7 @@ use wasm_bindgen::prelude::*;
 use web_sys::{MessageEvent, WebSocket};
 
 use crate::connection::{CloseFrame, Hint, Time};
+use crate::limits::{ABNORMAL, CLOSE_AFTER_ERROR_MS};
 use crate::platform::{
     BinaryType, FaceSocket, LocalFuture, Platform, RawSocket, Refused, Runtime, SocketEvent,
     SocketListener, SocketSettings, Target,
@@ -614,18 +615,6 @@ impl Drop for BrowserSocket {
         change_sockets(|sockets| sockets.retain(|socket| socket.strong_count() > 0));
     }
 }
-
-/// The code of a socket that closed without saying how.
-const ABNORMAL: u16 = 1006;
-
-/// Milliseconds after an `error` in which a closed socket may still report how it ended. By the standard, its `close`
-/// follows in the same task, and in Safari in one of the next; but Chromium omits it if the policy of the page
-/// forbids the server. A task may come late in a busy page, hence the long time. The same number is in JavaScript, in
-/// `client-wasm/js/platform.js`.
-///
-/// A socket that is still connecting is not awaited beyond the task: by the standard, it is closed before it reports
-/// an error, and Node 22's reports nothing more (nodejs/undici#3546). A close could only say that it failed.
-const CLOSE_AFTER_ERROR_MS: u64 = 1_000;
 
 thread_local! {
     /// All sockets with listeners.

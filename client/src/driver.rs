@@ -18,6 +18,7 @@ use crate::connection::{
     Accepted, Connection, Context, Counters, Effect, Event, Generation, Hint, Input, Loss, Output,
     Phase, SendMode, SendRejected, Sent, Snapshot, Time, Verdict,
 };
+use crate::limits::{TOO_BIG, TURN};
 use crate::options::Options;
 use crate::platform::{
     BinaryType, Platform, RawSocket as _, Refused, SocketEvent, SocketSettings, Target,
@@ -138,15 +139,8 @@ struct Inner<P: 'static, L: Platform<P> + ?Sized + 'static, A: Application<P> + 
     left: Cell<u32>,
 }
 
-/// How many events are delivered in one task of the platform: their handlers may cause more of them without end, and
-/// during a task, the page does nothing else. The same number is in JavaScript, in `client-wasm/js/waiting-room.js`.
-const TURN: u32 = 512;
-
 /// The depth limit for timers that arm each other. Browsers run chains of five once a minute in a hidden page.
 const DEEP: u32 = 3;
-
-/// The close code for a message from the server that is too big: a script cannot send 1009.
-pub const TOO_BIG: u16 = 4009;
 
 /// How far the wall clock must run ahead of the monotonic one to show that the machine slept, in milliseconds.
 /// Smaller steps are corrections of the clock.

@@ -23,6 +23,8 @@ pub mod driver;
 mod face;
 #[cfg(feature = "gloo-net")]
 mod fetch;
+#[doc(hidden)]
+pub mod limits;
 pub mod options;
 pub mod platform;
 #[cfg(feature = "testing")]
@@ -34,14 +36,15 @@ pub use connection::{
     Cause, CloseError, CloseFrame, Closed, DropReason, Dropped, Event, Hint, Loss, Phase, SendMode,
     Sent, Snapshot, StateChange, Tally, Verdict, Why,
 };
-pub use driver::{Attempt, TOO_BIG};
+pub use driver::Attempt;
 #[cfg(feature = "std")]
 pub use face::{
-    Builder, ConnectError, EndpointSocket, Events, Gone, Handle, INBOX_FULL, InboxLimits,
-    InboxOverflow, Opening, Outgoing, ReconnectError, SendError, Socket, Source, endpoint,
+    Builder, ConnectError, EndpointSocket, Events, Gone, Handle, InboxLimits, InboxOverflow,
+    Opening, Outgoing, ReconnectError, SendError, Socket, Source, endpoint,
 };
 #[cfg(feature = "gloo-net")]
 pub use fetch::{Diagnosis, FetchError, diagnose, fetch_text};
+pub use limits::{INBOX_FULL, TOO_BIG};
 pub use options::{OptionError, Options, Overflow};
 pub use steady_socket_protocol as protocol;
 #[cfg(feature = "json")]

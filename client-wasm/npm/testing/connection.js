@@ -3,7 +3,7 @@
 import { BOOLEAN, TEXT, checkOption, checkOptions } from './options.js';
 import { isBlob, matches, show, showAll } from './show.js';
 import { alignWithFakeTimers } from './fakes.js';
-import { utf8Length } from './text.js';
+import { LONGEST_REASON, utf8Length } from './text.js';
 import { Waiters } from './waiting.js';
 
 /** The codes that a Close frame may carry (RFC 6455, section 7.4, and the registry that it establishes). */
@@ -13,9 +13,6 @@ const CODES = (code) =>
 const OPEN_OPTIONS = { protocol: TEXT, extensions: TEXT };
 const CLOSE_OPTIONS = { slow: BOOLEAN };
 const CUT_OPTIONS = { error: BOOLEAN };
-
-/** The longest reason that fits in a Close frame, in bytes of UTF-8. */
-const LONGEST_REASON = 123;
 
 /** The test's connection objects, by the link behind each. */
 const connections = new WeakMap();

@@ -1,5 +1,8 @@
 // Text as it goes over the wire: UTF-8, in which a lone surrogate is U+FFFD.
 
+/** The longest reason that fits in a Close frame, in bytes of UTF-8. */
+export const LONGEST_REASON = 123;
+
 export function wellFormed(text) {
   return text.replaceAll(/\p{Surrogate}/gu, '\ufffd');
 }

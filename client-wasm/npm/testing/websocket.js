@@ -3,7 +3,7 @@
 // own class.
 
 import { alignWithFakeTimers } from './fakes.js';
-import { utf8Length, wellFormed } from './text.js';
+import { LONGEST_REASON, utf8Length, wellFormed } from './text.js';
 
 const CONSTANTS = { CONNECTING: 0, OPEN: 1, CLOSING: 2, CLOSED: 3 };
 
@@ -11,9 +11,6 @@ const HANDLERS = ['open', 'error', 'close', 'message'];
 
 /** A token, as RFC 9110 defines it. */
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
-
-/** The longest reason that fits in a Close frame, in bytes of UTF-8. */
-const LONGEST_REASON = 123;
 
 /**
  * @param connect - called with the URL, the sub-protocols and the functions for the socket's events; returns its link

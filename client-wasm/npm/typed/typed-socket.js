@@ -12,6 +12,10 @@ import { asyncDispose, dispose } from './symbols.js';
 import { Conditions, Turns, abortable, hush, toSignal } from './waiting.js';
 import { ReconnectingWebSocket, inner } from '../loader.js';
 import {
+  INBOX_BYTES,
+  INBOX_FULL,
+  INBOX_MESSAGES,
+  MAX,
   OPTION_NAMES,
   checkRoom,
   defineHandlers,
@@ -25,15 +29,10 @@ import {
 
 const OWN_OPTIONS = ['codec', 'incoming', 'outgoing', 'buffer'];
 
-/** How much may wait to be read by default: as much as in Rust. */
-const BUFFER = Object.freeze({ messages: 10_000, bytes: 64 * 2 ** 20, overflow: 'drop-oldest' });
+/** How much may wait to be read by default. */
+const BUFFER = Object.freeze({ messages: INBOX_MESSAGES, bytes: INBOX_BYTES, overflow: 'drop-oldest' });
 
 const OVERFLOWS = ['drop-oldest', 'drop-newest', 'error', 'close'];
-
-/** The close code for a connection whose messages were not read in time. */
-const INBOX_FULL = 4008;
-
-const MOST = 2 ** 31 - 1;
 
 export class TypedSocket extends ReconnectingWebSocket {
   #codec;
@@ -601,7 +600,7 @@ function toLimits(given, base) {
     overflow = base.overflow,
   } = dictionary(CLASS, given, 'option buffer', Object.keys(base));
   const whole = (name, unit, value) =>
-    toNumber(CLASS, { name, kind: 'whole', unit, min: 1, max: MOST, unlimited: false }, value);
+    toNumber(CLASS, { name, kind: 'whole', unit, min: 1, max: MAX, unlimited: false }, value);
   toNumber(CLASS, { name: 'buffer.overflow', kind: 'choice', choices: OVERFLOWS }, overflow);
   return { messages: whole('buffer.messages', '', messages), bytes: whole('buffer.bytes', ' bytes', bytes), overflow };
 }

@@ -11,14 +11,11 @@ use super::{
     Cause, CloseFrame, ClosePolicy, Connection, Context, Effect, Event, Flow, Generation, Hint,
     Loss, Pending, Phase, State, Time, Verdict, Why, Wire, close_policy,
 };
+use crate::limits::ONLINE_MS;
 
 /// A loss within this time after the page woke or the network changed, in milliseconds, is local: no crowd returns
 /// with it.
 const LOCAL_MS: u64 = 5_000;
-
-/// How soon after the browser reports a network an attempt is made, in milliseconds. It reports the network before
-/// packets flow.
-const ONLINE_MS: (f64, f64) = (200.0, 2_000.0);
 
 impl<P> Connection<P> {
     /// Starts an attempt with a new generation, or waits until one more is allowed.

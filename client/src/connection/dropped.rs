@@ -6,10 +6,7 @@ use super::line::Line;
 use super::queue::Queued;
 use super::unconfirmed::Tally;
 use super::{DropReason, Dropped};
-
-/// How many messages and bytes to keep at least, even if fewer may be queued. The same numbers are in JavaScript, in
-/// `client-wasm/js/waiting-room.js`.
-const LEAST_KEPT: (usize, usize) = (256, 65_536);
+use crate::limits::{LEAST_KEPT_BYTES, LEAST_KEPT_MESSAGES};
 
 /// Messages that were dropped for one reason: all are counted, and the newest are kept, so that a program that sends
 /// in a loop without yielding holds no more than the queue may hold.
@@ -37,7 +34,10 @@ impl<P> Drops<P> {
 
     /// Adds messages. The newest is kept whatever its size.
     pub(super) fn add(&mut self, messages: Vec<Queued<P>>, most: usize, most_bytes: usize) {
-        let (most, most_bytes) = (most.max(LEAST_KEPT.0), most_bytes.max(LEAST_KEPT.1));
+        let (most, most_bytes) = (
+            most.max(LEAST_KEPT_MESSAGES),
+            most_bytes.max(LEAST_KEPT_BYTES),
+        );
         for message in messages {
             self.all.add(Tally::one(message.bytes));
             self.held = self.held.saturating_add(message.bytes);

@@ -2,6 +2,8 @@
 
 use core::fmt;
 
+use crate::limits::{LONGEST_REASON, is_close_code};
+
 /// What to do after a connection was closed with a given code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ClosePolicy {
@@ -176,10 +178,10 @@ impl core::error::Error for CloseError {}
 /// What is not allowed.
 pub const fn check_close(code: Option<u16>, reason: &str) -> Result<(), CloseError> {
     match code {
-        None | Some(1000 | 3000..=4999) => {}
-        Some(code) => return Err(CloseError::Code(code)),
+        Some(code) if !is_close_code(code) => return Err(CloseError::Code(code)),
+        _ => {}
     }
-    if reason.len() > 123 {
+    if reason.len() > LONGEST_REASON {
         return Err(CloseError::Reason {
             bytes: reason.len(),
         });

@@ -8,7 +8,7 @@ use steady_socket_protocol::Message;
 
 use super::errors::SendError;
 use super::events::Watchers;
-use super::inbox::{INBOX_FULL, Inbox, Received};
+use super::inbox::{Inbox, Received};
 use super::source::Sources;
 use super::waiting::{Place, WaitingList};
 use crate::browser::is_abandoned;
@@ -17,6 +17,7 @@ use crate::connection::{
     DropReason, Dropped, Event, Input, Loss, Phase, SendMode, SendRejected, Sent, Verdict,
 };
 use crate::driver::{Answer, Application, Attempt, Driver, Resolution, WeakDriver};
+use crate::limits::INBOX_FULL;
 use crate::platform::FacePlatform;
 
 /// The application's predicate.

@@ -4,8 +4,7 @@ use std::collections::VecDeque;
 
 use steady_socket_protocol::Message;
 
-/// The close code of a connection whose messages the application did not read in time.
-pub const INBOX_FULL: u16 = 4008;
+use crate::limits::{INBOX_BYTES, INBOX_MESSAGES};
 
 /// What to do if messages arrive faster than the application reads them. A browser cannot be made to stop receiving.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -16,7 +15,7 @@ pub enum InboxOverflow {
     DropOldest,
     /// The new message is reported as dropped.
     DropNewest,
-    /// The connection closes for good, with code [`INBOX_FULL`].
+    /// The connection closes for good, with code [`INBOX_FULL`](crate::INBOX_FULL).
     Close,
 }
 
@@ -35,8 +34,8 @@ impl Default for InboxLimits {
     /// 10,000 messages, 64 MiB, dropping the oldest.
     fn default() -> Self {
         Self {
-            messages: 10_000,
-            bytes: 64 << 20,
+            messages: INBOX_MESSAGES,
+            bytes: INBOX_BYTES,
             overflow: InboxOverflow::default(),
         }
     }

@@ -18,7 +18,7 @@ pub use builder::{Builder, endpoint};
 pub use errors::{ConnectError, Gone, ReconnectError, SendError};
 pub use events::Events;
 pub use handle::Handle;
-pub use inbox::{INBOX_FULL, InboxLimits, InboxOverflow};
+pub use inbox::{InboxLimits, InboxOverflow};
 pub use opening::Opening;
 pub use outgoing::Outgoing;
 pub use socket::{EndpointSocket, Socket};

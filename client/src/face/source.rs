@@ -7,6 +7,7 @@ use std::rc::Rc;
 
 use super::search::Searching;
 use crate::driver::{Answer, Attempt, Resolution};
+use crate::limits::is_token;
 use crate::options::Options;
 use crate::platform::{FacePlatform, LocalFuture, Refused, Runtime, Target};
 
@@ -259,8 +260,7 @@ async fn both<A, B>(mut a: LocalFuture<A>, mut b: LocalFuture<B>) -> (A, B) {
 /// Checks sub-protocols per the standard: each is an HTTP token, and none occurs twice.
 pub(super) fn check_protocols(protocols: &[String]) -> Result<(), Refused> {
     for (index, protocol) in protocols.iter().enumerate() {
-        let token = |byte: u8| byte.is_ascii_graphic() && !b"\"(),/:;<=>?@[\\]{}".contains(&byte);
-        if protocol.is_empty() || !protocol.bytes().all(token) {
+        if protocol.is_empty() || !protocol.bytes().all(is_token) {
             return Err(Refused(format!(
                 "sub-protocol number {} is not a token; it takes visible ASCII without separators",
                 index + 1

@@ -803,7 +803,7 @@ pub(crate) const TABLE: &[Bug] = &[
     Bug {
         promise: 3,
         what: "the network is back, and the wait continues",
-        file: "client/src/connection/attempt.rs",
+        file: "client/src/limits.rs",
         from: "const ONLINE_MS: (f64, f64) = (200.0, 2_000.0);",
         to: "const ONLINE_MS: (f64, f64) = (200_000.0, 200_000.0);",
         test: Named {
@@ -826,7 +826,7 @@ pub(crate) const TABLE: &[Bug] = &[
         promise: 4,
         what: "the page does not notice that it resumes after a freeze",
         file: "client-wasm/js/platform.js",
-        from: "resume: () => 3,",
+        from: "resume: () => HINT_RESUMED,",
         to: "resume: () => -1,",
         test: Named {
             file: "tests/npm/faults/sleep.test.mjs",
@@ -837,8 +837,8 @@ pub(crate) const TABLE: &[Bug] = &[
         promise: 5,
         what: "the browser says that it is offline, and an open connection is closed",
         file: "client-wasm/js/platform.js",
-        from: "offline: () => 1,",
-        to: "offline: () => (abandonAll(), 1),",
+        from: "offline: () => HINT_OFFLINE,",
+        to: "offline: () => (abandonAll(), HINT_OFFLINE),",
         test: Named {
             file: "tests/npm/faults/network-events.test.mjs",
             name: "while messages flow, a browser that says offline and online makes no second socket",
@@ -1002,8 +1002,8 @@ pub(crate) const TABLE: &[Bug] = &[
         promise: 15,
         what: "an error of the socket counts as its close",
         file: "client-wasm/js/platform.js",
-        from: ", ERROR);",
-        to: ", CLOSED, 1007);",
+        from: ", SOCKET_ERROR);",
+        to: ", SOCKET_CLOSED, 1007);",
         test: Named {
             file: "tests/npm/faults/server-faults.test.mjs",
             name: "a server that sends ${words} costs one connection",
