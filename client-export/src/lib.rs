@@ -57,8 +57,12 @@ mod iterator;
 mod options;
 mod socket;
 
-pub use socket::TypedSocket;
+pub use socket::ExportedSocket;
 pub use steady_socket;
+
+/// The declarations that exported classes share with `ReconnectingWebSocket`.
+#[wasm_bindgen::prelude::wasm_bindgen(typescript_custom_section)]
+const SHARED_DECLARATIONS: &str = steady_socket::options::DECLARATIONS;
 
 /// The declarations that every exported class uses.
 #[wasm_bindgen::prelude::wasm_bindgen(typescript_custom_section)]
@@ -94,7 +98,7 @@ pub mod __private {
 ///
 /// The endpoint's messages derive [`Tsify`](https://docs.rs/tsify) beside serde's traits, and the endpoint
 /// offers the codec. The crate depends on `wasm-bindgen`, like every crate that exports something. The class
-/// is a [`TypedSocket`]; `docs/rust-types.md` in the repository shows its JavaScript side.
+/// is an [`ExportedSocket`]; `docs/rust-types.md` in the repository shows its JavaScript side.
 #[macro_export]
 macro_rules! export_socket {
     (
@@ -108,7 +112,7 @@ macro_rules! export_socket {
             wasm_bindgen = $crate::__private::wasm_bindgen
         )]
         #[derive(Debug)]
-        $visibility struct $class($crate::TypedSocket<$endpoint, $codec>);
+        $visibility struct $class($crate::ExportedSocket<$endpoint, $codec>);
 
         const _: () = {
             use $crate::__private::{
@@ -123,10 +127,10 @@ macro_rules! export_socket {
             const DECLARATION: &str = concat!(
                 "/**\n", $(" *", $doc, "\n",)* " */\n",
                 "export interface ", stringify!($class),
-                " extends TypedSocket<", stringify!($class), "> {}\n",
+                " extends ExportedSocket<", stringify!($class), "> {}\n",
             );
 
-            // The declarations of skipped methods are in `TypedSocket`.
+            // The declarations of skipped methods are in `ExportedSocket`.
             #[wasm_bindgen]
             impl $class {
                 /// Starts to connect, unless the option `startClosed` says otherwise.
@@ -144,7 +148,7 @@ macro_rules! export_socket {
                     #[wasm_bindgen(unchecked_optional_param_type = "SocketOptions | null")]
                     options: JsValue,
                 ) -> Result<Self, JsValue> {
-                    $crate::TypedSocket::new(stringify!($class), &url, &options).map(Self)
+                    $crate::ExportedSocket::new(stringify!($class), &url, &options).map(Self)
                 }
 
                 /// Sends now if the connection is open; otherwise queues.

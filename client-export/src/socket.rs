@@ -55,7 +55,7 @@ where
 /// are returned unchanged.
 ///
 /// Dropping it closes the connection, unless a `for await` loop still reads from it.
-pub struct TypedSocket<E, C>(Rc<Inner<E, C>>)
+pub struct ExportedSocket<E, C>(Rc<Inner<E, C>>)
 where
     E: Exportable + Offers<C>,
     C: Speaks<E>;
@@ -87,7 +87,7 @@ enum Reading {
     Listeners,
 }
 
-impl<E, C> std::fmt::Debug for TypedSocket<E, C>
+impl<E, C> std::fmt::Debug for ExportedSocket<E, C>
 where
     E: Exportable + Offers<C>,
     C: Speaks<E>,
@@ -99,7 +99,7 @@ where
     }
 }
 
-impl<E, C> TypedSocket<E, C>
+impl<E, C> ExportedSocket<E, C>
 where
     E: Exportable + Offers<C>,
     C: Speaks<E>,
@@ -295,7 +295,7 @@ where
     /// Opens a new connection now, whatever the state; closes the current one with the code and the reason.
     ///
     /// # Errors
-    /// See [`TypedSocket::close`].
+    /// See [`ExportedSocket::close`].
     pub fn reconnect(&self, code: &JsValue, reason: &JsValue) -> Result<(), JsValue> {
         let Inner { class, handle, .. } = &*self.0;
         let (code, reason) = closing(*class, code, reason)?;

@@ -1,6 +1,6 @@
 // Events, and event handler attributes as HTML defines them.
 
-import { isFunction, isObject } from './convert.js';
+import { isFunction, isObject } from './check.js';
 
 /** The classes that sockets require and the platform lacks. */
 const missing = ['Event', 'EventTarget'].filter((name) => !isFunction(globalThis[name]));

@@ -1,6 +1,7 @@
 // Finds out why handshakes fail, by a denied permission or over HTTP: browsers do not report the reason to scripts.
 
-import { isFunction, permissionsFor, toProbeUrl } from './convert.js';
+import { isFunction } from './check.js';
+import { permissionsFor, toProbeUrl } from './convert.js';
 import { report } from './events.js';
 
 /** How long the response may take, in milliseconds. */

@@ -1,6 +1,7 @@
 // The class that JavaScript programs use. It decides only what has to be known before the WebAssembly module is loaded;
 // the core, in Rust, decides everything else.
 
+import { dictionary, isFunction, wrongKind } from './check.js';
 import {
   checkAsked,
   checkClose,
@@ -8,10 +9,8 @@ import {
   checkMixedContent,
   checkProtocols,
   checkVerdict,
-  dictionary,
   HEARTBEAT,
   KEEPALIVE,
-  isFunction,
   parseUrl,
   toCloseCode,
   toHeartbeat,
@@ -22,7 +21,6 @@ import {
   toProvidedUrl,
   toSendOptions,
   toText,
-  wrongKind,
 } from './convert.js';
 import {
   Target,

@@ -7,6 +7,11 @@ use steady_socket::connection::Loss;
 use wasm_bindgen::prelude::*;
 
 // Modules imported by the ones below: naming one of their exports here makes wasm-bindgen copy them.
+#[wasm_bindgen(module = "/js/check.js")]
+extern "C" {
+    #[wasm_bindgen(js_name = toNumbers)]
+    fn to_numbers();
+}
 #[wasm_bindgen(module = "/js/convert.js")]
 extern "C" {
     #[wasm_bindgen(js_name = parseUrl)]

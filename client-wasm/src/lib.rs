@@ -39,6 +39,9 @@ pub use platform::{HINTS, SOCKET_EVENTS};
 static ALLOCATOR: rlsf::SmallGlobalTlsf = rlsf::SmallGlobalTlsf::new();
 
 #[wasm_bindgen(typescript_custom_section)]
+const SHARED_DECLARATIONS: &str = steady_socket::options::DECLARATIONS;
+
+#[wasm_bindgen(typescript_custom_section)]
 const DECLARATIONS: &str = include_str!("../js/reconnecting-websocket.d.ts");
 
 /// Gives the JavaScript class the function that makes its connections. Called when the module is loaded, except in

@@ -3,6 +3,7 @@
 //! regenerates them. Also checks that Rust names every JavaScript module.
 #![cfg(not(target_family = "wasm"))]
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
@@ -38,14 +39,79 @@ fn the_limits_in_javascript_are_those_of_rust() {
 
 #[test]
 fn the_declarations_have_the_options_of_rust() {
-    up_to_date("js/reconnecting-websocket.d.ts", |present| {
+    up_to_date("../client/src/declarations.d.ts", |present| {
         let (before, rest) = present
             .split_once(BEGIN)
             .expect("a mark where the options begin");
         let (_, after) = rest.split_once(END).expect("a mark where they end");
-        let text = format!("{before}{BEGIN}{}{END}{after}", declarations());
-        with_close_codes(&text, "   * ")
+        format!("{before}{BEGIN}{}{END}{after}", declarations())
     });
+}
+
+#[test]
+fn the_declarations_have_the_close_codes_of_rust() {
+    up_to_date("js/reconnecting-websocket.d.ts", |present| {
+        with_close_codes(present, "   * ")
+    });
+}
+
+/// What each class can emit is written by hand; together, these are the names of Rust.
+#[test]
+fn the_declarations_have_the_names_of_rust() {
+    let face = read("js/reconnecting-websocket.d.ts");
+    let shared = read("../client/src/declarations.d.ts");
+    let exported = read("../client-export/src/socket.d.ts");
+    // Those of a module that fails are no causes of the core.
+    let mut causes = strings_of(&shared, "type SocketCause =");
+    causes.extend(strings_of(&face, "type LossCause ="));
+    causes.retain(|name| name != "load-failed" && name != "internal-error");
+    assert_eq!(causes, set(Cause::ALL.map(Cause::name)));
+    let mut reasons = strings_of(&face, "type DroppedEvent<");
+    assert!(
+        !reasons.contains("inbox-full"),
+        "listeners get all messages"
+    );
+    reasons.extend(strings_of(&exported, "type ExportedDroppedEvent<"));
+    assert_eq!(reasons, set(DropReason::ALL.map(DropReason::name)));
+    let states = strings_of(&shared, "type ConnectionState =");
+    assert_eq!(states, set(Phase::ALL.map(Phase::name)));
+    for (declarations, map) in [
+        (&face, "interface ReconnectingWebSocketEventMap {"),
+        (&exported, "interface SocketEventMap<"),
+    ] {
+        let fields = body_of(declarations, map);
+        for event in limits::EVENTS {
+            assert!(
+                fields.contains(&format!("\n  {event}: ")),
+                "{map} lacks {event}"
+            );
+        }
+    }
+}
+
+fn set<const N: usize>(names: [&str; N]) -> BTreeSet<String> {
+    names.map(str::to_owned).into()
+}
+
+/// The text of a declaration, up to the next blank line.
+fn body_of<'a>(declarations: &'a str, begin: &str) -> &'a str {
+    let (_, rest) = declarations.split_once(begin).expect(begin);
+    rest.split_once("\n\n").map_or(rest, |(body, _)| body)
+}
+
+/// The string literals in a declaration, which has one on a line, or several between bars.
+fn strings_of(declarations: &str, begin: &str) -> BTreeSet<String> {
+    let body = body_of(declarations, begin).lines();
+    body.flat_map(|line| {
+        let code = line.split("//").next().unwrap_or_default();
+        code.split('\'').skip(1).step_by(2).map(str::to_owned)
+    })
+    .collect()
+}
+
+fn read(file: &str) -> String {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(file);
+    std::fs::read_to_string(path).expect("the file can be read")
 }
 
 #[test]

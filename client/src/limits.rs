@@ -38,6 +38,17 @@ pub const fn is_token(byte: u8) -> bool {
     matches!(byte, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'0'..=b'9' | b'A'..=b'Z' | b'^'..=b'z' | b'|' | b'~')
 }
 
+/// The events that all classes for JavaScript emit.
+pub const EVENTS: [&str; 7] = [
+    "open",
+    "message",
+    "error",
+    "close",
+    "statechange",
+    "dropped",
+    "queuechange",
+];
+
 /// How long after an `error` event a closed socket may still report how it ended, in milliseconds. By the standard,
 /// its `close` event follows in the same task; in Safari, in one of the next. Chromium never sends it if the page's
 /// policy forbids the server. The limit is this long because tasks run late in a busy page.

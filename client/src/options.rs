@@ -4,6 +4,10 @@
 use core::fmt;
 use core::time::Duration;
 
+/// The TypeScript declarations that all classes for JavaScript share.
+#[doc(hidden)]
+pub const DECLARATIONS: &str = include_str!("declarations.d.ts");
+
 /// The longest time that an option accepts: the longest timeout of a browser's `setTimeout`, 2³¹ − 1 ms.
 pub const MAX_MILLIS: f64 = 2_147_483_647.0;
 

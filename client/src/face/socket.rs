@@ -30,7 +30,8 @@ use crate::platform::FacePlatform;
 /// the application sends.
 ///
 /// * The stream yields `Err` for a message that cannot be decoded, and continues. It ends when the connection is
-///   closed for good, and resumes after [`Handle::reconnect`].
+///   closed for good, and resumes after [`Handle::reconnect`]. It has one reader, like every stream; the JavaScript
+///   classes `ReconnectingWebSocket` and `TypedSocket` broadcast to all listeners and loops instead.
 /// * The sink accepts one message more than the queue has room for, and is then not ready until there is room,
 ///   connected or not; `send(…).await` returns when the queue or the browser has the message. Closing the sink closes
 ///   the connection and waits for that.

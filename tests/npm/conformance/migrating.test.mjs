@@ -6,11 +6,16 @@ import { readFile } from 'node:fs/promises';
 
 const read = (path) => readFile(new URL(`../../../${path}`, import.meta.url), 'utf8');
 const document = await read('docs/migrating.md');
-const declarations = await read('client-wasm/js/reconnecting-websocket.d.ts');
+const declarations = [
+  await read('client/src/declarations.d.ts'),
+  await read('client-wasm/js/reconnecting-websocket.d.ts'),
+].join('\n');
 
 /** The names of all options, of the constructor and of messages. */
-const options = ['ReconnectingWebSocketOptions', 'SendOptions'].flatMap((name) => {
-  const [, body] = new RegExp(`^export interface ${name} \\{\\n([\\s\\S]*?)^\\}`, 'm').exec(declarations);
+const options = ['SocketOptions', 'ReconnectingWebSocketOptions', 'SendOptions'].flatMap((name) => {
+  const [, body] = new RegExp(`^export interface ${name} (?:extends \\w+ )?\\{\\n([\\s\\S]*?)^\\}`, 'm').exec(
+    declarations,
+  );
   return [...body.matchAll(/^ {2}(\w+)\?:/gm)].map(([, option]) => option);
 });
 

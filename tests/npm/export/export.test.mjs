@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 
-import { toOptions } from '../../../client-wasm/js/convert.js';
+import { toNumbers } from '../../../client-wasm/js/check.js';
 import { OPTIONS } from '../../../client-wasm/js/options.js';
 import { required, serverAddress } from '../lib/environment.mjs';
 import { TEST_TIMEOUT, within } from '../lib/limits.mjs';
@@ -604,18 +604,18 @@ describe('an exported class', { timeout: 10 * TEST_TIMEOUT }, () => {
         const socket = new shapes.ShapesSocket(url, { startClosed: true });
         const states = [];
         socket.addEventListener('statechange', ({ state }) => states.push(state));
+        const closed = () => states.filter((state) => state === 'closed').length;
         for (let round = 0; round < 400; round += 1) {
           socket.reconnect();
           socket.close();
         }
-        await new Promise((resolve) => {
-          setTimeout(resolve, 100);
-        });
+        // Several tasks share them.
+        while (closed() < 400) await eventOf(socket, 'statechange');
         socket.free();
         return {
           oldest: await told('drop-oldest'),
           newest: await told('drop-newest'),
-          closed: states.filter((state) => state === 'closed').length,
+          closed: closed(),
         };
       },
       server.url,
@@ -774,7 +774,7 @@ describe('an exported class', { timeout: 10 * TEST_TIMEOUT }, () => {
     const names = OPTIONS.map(({ name }) => name);
     const expected = optionCases(names).map(([name, options]) => {
       try {
-        toOptions('HelloSocket', options);
+        toNumbers('HelloSocket', options);
         return [name, null];
       } catch (error) {
         return [name, `${error.name}: ${error.message}`];

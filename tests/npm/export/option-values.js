@@ -1,4 +1,5 @@
-// Invalid options, for every row of the table; the page and the test generate the same ones.
+// Invalid options, for every row of the table, and names that no option has; the page and the test generate the same
+// ones.
 
 /** Values, by the name that the test prints. Few of them are valid for any option. */
 const VALUES = {
@@ -27,7 +28,18 @@ const VALUES = {
   '1e21': () => 1e21,
 };
 
-/** Every option with every value, and contradictory options: `[name of the case, options]`. */
+/** What no option is called, though some come near. */
+const OTHER_NAMES = [
+  'hunter2',
+  'maxRetry',
+  'conectTimeout',
+  'timeoutConnect',
+  'delay',
+  'MAXDELAY',
+  'reconnectionDelay',
+];
+
+/** Every option with every value, contradictory options, and unknown ones: `[name of the case, options]`. */
 export function optionCases(names) {
   const single = names.flatMap((name) =>
     Object.entries(VALUES).map(([value, make]) => [`${name}: ${value}`, { startClosed: true, [name]: make() }]),
@@ -36,6 +48,7 @@ export function optionCases(names) {
     ...single,
     ['minDelay above maxDelay', { minDelay: 5, maxDelay: 4, baseDelay: 1 }],
     ['baseDelay above maxDelay', { minDelay: 0, maxDelay: 4, baseDelay: 5 }],
+    ...OTHER_NAMES.map((name) => [name, { [name]: 1 }]),
     ['lowWaterMark above highWaterMark', { lowWaterMark: 2, highWaterMark: 1 }],
   ];
 }

@@ -1,0 +1,1 @@
+../../client-wasm/js/check.js

@@ -1,0 +1,1 @@
+../../client-wasm/js/options.js
