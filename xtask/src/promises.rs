@@ -241,32 +241,17 @@ fn page_of(entries: &[Entry], tests: &BTreeMap<Test, Vec<Mark>>) -> String {
          <!-- `cargo xtask promises` writes this page from the marks of the tests; do not edit it. -->\n\n\
          [reliability.md](reliability.md) says what the numbers stand for.\n",
     );
-    let mut kind_before = ' ';
-    for Entry {
-        mark: mark @ (kind, number),
-        title,
-        ..
-    } in entries
-    {
-        if *kind != kind_before {
-            page += if *kind == 'R' {
-                "\n## Promises\n"
-            } else {
-                "\n## Faults\n"
-            };
-            kind_before = *kind;
-        }
-        let proofs = tests.iter().filter(|(_, marks)| marks.contains(mark));
-        let mut file_before = "";
-        for (index, ((file, name), _)) in proofs.enumerate() {
-            if index == 0 {
-                page += &format!("\n### {kind}{number}. {title}\n\n");
+    for (kind, heading) in [('R', "## Promises"), ('F', "## Faults")] {
+        page += &format!("\n{heading}\n\n");
+        for Entry { mark, title, .. } in entries.iter().filter(|entry| entry.mark.0 == kind) {
+            let proofs: Vec<_> = tests
+                .iter()
+                .filter(|(_, marks)| marks.contains(mark))
+                .map(|((file, name), _)| format!("  - `{file}`: {name}\n"))
+                .collect();
+            if !proofs.is_empty() {
+                page += &format!("* **{kind}{}. {title}**\n{}", mark.1, proofs.concat());
             }
-            if file != file_before {
-                page += &format!("* `{file}`\n");
-                file_before = file;
-            }
-            page += &format!("  - {name}\n");
         }
     }
     page
@@ -367,12 +352,12 @@ mod tests {
     }
 
     #[test]
-    fn the_page_lists_tests_by_file() {
+    fn the_page_lists_the_tests_of_each() {
         let entries = entries_of(DOCUMENT).unwrap();
         let tests = tests_of("a.js", "'[R1][F1] one' '[R1] two'");
         let page = page_of(&entries, &tests);
-        let list = "### R1. One\n\n* `a.js`\n  - one\n  - two\n\n## Faults\n\n\
-                    ### F1. A cut\n\n* `a.js`\n  - one\n";
+        let list = "## Promises\n\n* **R1. One**\n  - `a.js`: one\n  - `a.js`: two\n\n\
+                    ## Faults\n\n* **F1. A cut**\n  - `a.js`: one\n";
         assert!(page.ends_with(list), "{page}");
     }
 
