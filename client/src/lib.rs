@@ -1,14 +1,110 @@
 //! A WebSocket client for browsers that stays connected.
 //!
-//! Three layers, each of which knows only the one below it:
+//! ```no_run
+//! use steady_socket::{PlainText, Socket};
 //!
-//! * [`connection`]: the pure core, a state machine without a socket, a clock, randomness or a callback;
-//! * [`driver`] and [`browser`]: run the core on a [`platform`], such as the browser or `testing` (behind the feature
-//!   of that name);
-//! * the Rust API: [`Socket`], a typed stream and sink, with its [`Handle`]s and [`Events`].
+//! # async fn hello() -> Result<(), Box<dyn std::error::Error>> {
+//! let mut socket = Socket::<String, String, PlainText>::connect("ws://127.0.0.1:8765")?;
+//! socket.send("Ada").await?; // sent when it is open
+//! while let Some(greeting) = socket.recv().await {
+//!     match greeting {
+//!         Ok(greeting) => println!("{greeting}"),
+//!         Err(error) => eprintln!("cannot be decoded: {error}"), // later messages may be
+//!     }
+//! }
+//! # Ok(())
+//! # }
+//! ```
 //!
-//! Start with [`Socket::connect`], or with [`endpoint`] if client and server share a crate of messages.
+//! [`Socket::connect`] takes the defaults, [`Socket::builder`] everything else: [`Options`], sub-protocols, handlers, a
+//! heartbeat. If client and server share a crate of messages, declare an endpoint with [`endpoint!`] and connect with
+//! [`endpoint()`]. A [`Handle`] sends, closes, suspends and reconnects from anywhere, and [`Events`] report what happens.
+//!
+//! # States
+//!
+//! A connection is in one [`Phase`] at a time. Every change is an [`Event::State`].
+//!
+//! ```text
+//! idle       ─ connect() ────────────────────────────▶ connecting
+//!            ─ reconnect() ──────────────────────────▶ connecting
+//! connecting ─ the handshake succeeds ───────────────▶ open
+//!            ─ it is lost ───────────────────────────▶ waiting
+//!            ─ it is lost, and no retry may follow ──▶ closed
+//!            ─ close() ──────────────────────────────▶ closed
+//!            ─ suspend() ────────────────────────────▶ suspended
+//!            ─ reconnect() ──────────────────────────▶ connecting
+//! open       ─ it is lost ───────────────────────────▶ waiting
+//!            ─ it is lost, and no retry may follow ──▶ closed
+//!            ─ close() ──────────────────────────────▶ closing
+//!            ─ suspend() ────────────────────────────▶ suspended
+//!            ─ reconnect() ──────────────────────────▶ connecting
+//! waiting    ─ the wait is over ─────────────────────▶ connecting
+//!            ─ reconnect() ──────────────────────────▶ connecting
+//!            ─ close() ──────────────────────────────▶ closed
+//!            ─ suspend() ────────────────────────────▶ suspended
+//! closing    ─ the server answers, or close_timeout ─▶ closed
+//!            ─ reconnect() ──────────────────────────▶ connecting
+//! closed     ─ reconnect() ──────────────────────────▶ connecting
+//! suspended  ─ resume() ─────────────────────────────▶ connecting
+//!            ─ reconnect() ──────────────────────────▶ connecting
+//!            ─ close() ──────────────────────────────▶ closed
+//! ```
+//!
+//! A command that a phase does not list has no effect there. `send` queues its message in every phase but `open`, where
+//! it goes to the browser, and `closing` and `closed`, where it is an error.
+//!
+//! # The order of events
+//!
+//! 1. [`Event::State`] with [`Phase::Connecting`], when an attempt begins.
+//! 2. [`Event::State`] with [`Phase::Open`], then [`Event::Open`], then the handler of [`Builder::on_open`]. What that
+//!    sends goes out first, then the queue.
+//! 3. Messages, in the order in which they arrived.
+//! 4. After a loss or a failed attempt: [`Event::State`], then [`Event::Closed`], which says whether and when the next
+//!    attempt follows. [`Event::Error`] comes before, if an attempt failed or the browser reported an error.
+//!
+//! [`Event::Dropped`] reports messages that will not be sent, [`Event::QueueChanged`] a change of the queue, after all
+//! other events of the same turn. An event is never delivered inside a call of yours: it comes after the running
+//! handler, or in a task of its own.
+//!
+//! # Guarantees
+//!
+//! * It reconnects after every loss, with random waits (full jitter) and a budget for attempts, unless the close code,
+//!   the predicate of [`Builder::should_reconnect`] or [`Options::max_retries`] ends it.
+//! * There is one connection at a time. Late events of an earlier one change nothing.
+//! * Messages that wait are sent in order, and never twice. Each that is not sent is reported.
+//! * Commands take effect at once, in every state and inside every handler.
+//! * Every buffer is bounded: the queue by [`Options::max_queued_messages`] and [`Options::max_queued_bytes`], unread
+//!   messages by [`Builder::inbox`], a message by [`Options::max_message_bytes`], unread events as [`Events`] says.
+//! * Every future says whether it is cancel safe: `send` and `recv` of [`Socket`], `send` of [`Handle`] and `recv` of
+//!   [`Events`] are.
+//! * Dropping the [`Socket`] closes the connection and frees every listener and timer.
+//!
+//! # Limits
+//!
+//! * A WebSocket gives no receipt. [`Closed::unconfirmed`] counts the messages that the browser accepted but the server
+//!   never confirmed.
+//! * A half-open connection goes unnoticed unless the server answers something: see [`Builder::heartbeat`] and the
+//!   [control messages](protocol::control) of an endpoint.
+//! * Browsers hide protocol pings, the status of a refused handshake, and custom headers.
+//! * A socket stays on its thread: a page, or one worker.
+//!
+//! # Features
+//!
+//! * `json` (default): the codec [`Json`], by serde_json.
+//! * `msgpack`: the codec [`MsgPack`], by rmp-serde.
+//! * `gloo-net`: [`fetch_text`] for a fresh ticket before each attempt, [`diagnose`] to find out why handshakes fail, and
+//!   conversions from and to gloo-net's messages.
+//! * `log`: debug lines without payloads or URLs.
+//! * `testing`: a fake server, fake sockets and a manual clock ([`testing`]).
+//! * `std`: everything but the core, its driver and [`platform`], which need no standard library. Every other feature
+//!   but `log` includes it.
+//!
+//! # Layers
+//!
+//! [`connection`] is the pure core, a state machine without a socket, a clock, randomness or a callback. [`driver`] runs
+//! it on a [`platform`], such as the [`browser`]. The items of this page are the Rust API above them.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(not(feature = "std"), no_std)]
 
 extern crate alloc;
@@ -52,7 +148,10 @@ pub use steady_socket_protocol::Json;
 #[cfg(feature = "msgpack")]
 pub use steady_socket_protocol::MsgPack;
 #[cfg(feature = "std")]
-pub use steady_socket_protocol::{Message, PlainBytes, PlainText};
+pub use steady_socket_protocol::{
+    Codec, Decode, DecodeError, Encode, EncodeError, Endpoint, Message, Offers, PlainBytes,
+    PlainText, endpoint,
+};
 
 /// The examples of the README, compiled.
 #[cfg(all(doctest, feature = "json"))]

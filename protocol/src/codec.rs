@@ -29,6 +29,12 @@ pub trait Codec: 'static {
 }
 
 /// A codec that can write a `T`.
+#[diagnostic::on_unimplemented(
+    message = "the codec `{Self}` cannot write `{T}`",
+    label = "`{T}` cannot be sent with this codec",
+    note = "`Json` and `MsgPack` write every type with `#[derive(serde::Serialize)]`, `PlainText` writes `String`, \
+            `PlainBytes` writes `Vec<u8>`"
+)]
 pub trait Encode<T: ?Sized>: Codec {
     /// Encodes `value` as a message of the kind [`Codec::KIND`].
     ///
@@ -39,6 +45,12 @@ pub trait Encode<T: ?Sized>: Codec {
 }
 
 /// A codec that can read a `T`.
+#[diagnostic::on_unimplemented(
+    message = "the codec `{Self}` cannot read `{T}`",
+    label = "`{T}` cannot be received with this codec",
+    note = "`Json` and `MsgPack` read every type with `#[derive(serde::Deserialize)]`, `PlainText` reads `String`, \
+            `PlainBytes` reads `Vec<u8>`"
+)]
 pub trait Decode<T>: Codec {
     /// Decodes a value from `message`, which is taken by value so that plain text and bytes move without a
     /// copy.

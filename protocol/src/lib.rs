@@ -32,6 +32,7 @@
 //! it depends on `wasm-bindgen`, which a server does not need. Each of them enables `std`, without which only
 //! [`control`] is available.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(not(feature = "std"), no_std)]
 
 extern crate alloc;

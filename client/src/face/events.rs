@@ -1,6 +1,7 @@
 //! The events of a connection as a stream.
 
 use core::cell::{OnceCell, RefCell};
+use core::future::poll_fn;
 use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
 use std::collections::VecDeque;
@@ -27,8 +28,8 @@ const CAPACITY_BYTES: u64 = 1 << 20;
 /// (256 messages per event, 1 MiB in all). Of the changes of the queue, only the last is kept.
 /// [`Builder::on_event`](crate::Builder::on_event) misses nothing.
 ///
-/// [`next`](https://docs.rs/futures-util/latest/futures_util/stream/trait.StreamExt.html#method.next) is cancel safe:
-/// it loses no event, and the stream keeps the waker of the last task that polled it until the next event.
+/// [`recv`](Events::recv) and the stream's `next` are cancel safe: they lose no event. The stream keeps the waker of the
+/// last task that polled it until the next event.
 #[derive(Debug)]
 #[must_use = "events are only kept for a stream that is read"]
 pub struct Events(Rc<RefCell<Queue>>);
@@ -170,6 +171,14 @@ impl Queue {
 }
 
 impl Events {
+    /// The next event, like the stream's `next`; `None` once the socket was dropped.
+    ///
+    /// # Cancel safety
+    /// If the future is dropped before it is ready, no event is lost.
+    pub async fn recv(&mut self) -> Option<Event<Message>> {
+        poll_fn(|task| Pin::new(&mut *self).poll_next(task)).await
+    }
+
     /// How many events were lost because this stream was not read in time. Reports of dropped messages are not among
     /// them: their counts are never lost.
     #[must_use]

@@ -26,26 +26,27 @@ use crate::connection::{
 use crate::driver::Driver;
 use crate::platform::FacePlatform;
 
-/// A typed WebSocket that stays connected: a [`Stream`] of what the server sends and a [`Sink`] for what
-/// the application sends.
+/// A typed WebSocket that stays connected. [`send`](Socket::send) and [`recv`](Socket::recv) need no other crate; for
+/// combinators it is also a [`Stream`] of what the server sends and a [`Sink`] for what the application sends.
 ///
 /// * The stream yields `Err` for a message that cannot be decoded, and continues. It ends when the connection is
 ///   closed for good, and resumes after [`Handle::reconnect`]. It has one reader, like every stream; the JavaScript
 ///   classes `ReconnectingWebSocket` and `TypedSocket` broadcast to all listeners and loops instead.
 /// * The sink accepts one message more than the queue has room for, and is then not ready until there is room,
-///   connected or not; `send(…).await` returns when the queue or the browser has the message. Closing the sink closes
-///   the connection and waits for that.
+///   connected or not. Flushing it waits until the queue or the browser has the message. Closing it closes the
+///   connection and waits for that.
+/// * The stream's `next` is cancel safe. If `SinkExt::send`, `feed` or `flush` is dropped early, a message that the sink
+///   has accepted stays there, and the next use of the sink or of `send` sends it first; dropping the socket reports it
+///   as dropped. If `SinkExt::close` is dropped early, the connection closes nevertheless.
 /// * Dropping it (after a split, dropping its last half) hands the queue to the browser, closes the connection and
 ///   frees every listener and timer.
 ///
 /// ```no_run
-/// # use futures_util::{SinkExt, StreamExt};
-/// # use steady_socket::Socket;
-/// # use steady_socket::protocol::PlainText;
+/// # use steady_socket::{PlainText, Socket};
 /// # async fn hello() -> Result<(), Box<dyn std::error::Error>> {
 /// let mut socket = Socket::<String, String, PlainText>::connect("ws://127.0.0.1:8765")?;
-/// socket.send("Ada".to_owned()).await?;
-/// assert_eq!(socket.next().await.unwrap()?, "Hello Ada!");
+/// socket.send("Ada").await?;
+/// assert_eq!(socket.recv().await.unwrap()?, "Hello Ada!");
 /// # Ok(())
 /// # }
 /// ```
