@@ -13,7 +13,7 @@ use steady_socket::platform::{
 };
 use steady_socket::protocol::hello::{ClientMessage, Hello};
 use steady_socket::protocol::{Json, MsgPack, PlainText};
-use steady_socket::testing::World;
+use steady_socket::testing::{State, World};
 use steady_socket::{
     Attempt, Builder, Cause, ConnectError, DropReason, Event, Events, Hint, InboxLimits,
     InboxOverflow, Message, Options, Overflow, Phase, SendError, SendMode, Sent, Socket, Source,
@@ -746,7 +746,7 @@ fn dropping_the_socket_hands_over_the_queue_closes_and_frees_everything() {
 fn dropping_it_while_connecting_or_waiting_leaves_nothing_behind() {
     let world = World::new();
     drop(connect(&world));
-    assert!(world.connection(0).closed_with().is_some());
+    assert_eq!(world.connection(0).state(), State::Closing);
     let socket = connect(&world);
     world.connection(1).cut();
     assert_eq!(world.timer_count(), 1);
@@ -2663,7 +2663,7 @@ fn a_constructor_that_closes_leaves_no_socket_behind() {
     world.run();
     let made = world.connection(0);
     assert!(!made.is_listened_to());
-    assert_eq!(made.closed_with(), Some((None, String::new())));
+    assert_eq!(made.state(), State::Closed);
     made.report(SocketEvent::Opened);
     world.run();
     assert_eq!(socket.handle().phase(), Phase::Closed);
@@ -2688,7 +2688,7 @@ fn a_constructor_that_asks_for_another_connection_leaves_one_socket() {
     let (living, dead): (Vec<_>, Vec<_>) =
         sockets.iter().partition(|socket| socket.is_listened_to());
     assert_eq!((living.len(), dead.len()), (1, 1));
-    assert_eq!(dead[0].closed_with(), Some((None, String::new())));
+    assert_eq!(dead[0].state(), State::Closed);
     dead[0].report(SocketEvent::Opened);
     assert_eq!(socket.handle().phase(), Phase::Connecting);
     living[0].open();

@@ -8,6 +8,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
 use futures_util::{FutureExt, StreamExt};
+use steady_socket::platform::{
+    BinaryType, Platform as _, RawSocket, Refused, SocketEvent, SocketSettings, Target,
+};
 use steady_socket::protocol::hello::{ClientMessage, Hello};
 use steady_socket::protocol::{Json, PlainText};
 use steady_socket::testing::{Closing, Handshake, State, World};
@@ -84,12 +87,6 @@ fn the_first_sub_protocol_is_selected() {
         let offered = world.last().offered_protocols();
         assert_eq!(socket.handle().protocol().as_ref(), Ok(&offered[0]));
     }
-    let said = told(|| {
-        let other = World::new();
-        let _socket = connect(&other);
-        other.last().open_with_protocol("chat");
-    });
-    assert!(said.contains("\"chat\" was not offered, but []"), "{said}");
 }
 
 #[test]
@@ -376,4 +373,194 @@ fn urls_are_refused_as_a_browser_refuses_them() {
         let error = connects(url).expect_err(url);
         assert!(error.contains(why), "{url}: {error}");
     }
+}
+
+/// One case of the table that the tests of both kits run.
+struct Case {
+    title: &'static str,
+    world: World,
+    socket: Option<Rc<dyn RawSocket<Message>>>,
+    offers: Vec<String>,
+    /// What the socket has emitted since the last step.
+    events: Rc<RefCell<Vec<String>>>,
+}
+
+impl Case {
+    fn new(title: &'static str) -> Self {
+        Self {
+            title,
+            world: World::new(),
+            socket: None,
+            offers: Vec::new(),
+            events: Rc::default(),
+        }
+    }
+
+    fn with(&mut self, settings: &str) {
+        match settings.split_once(' ').expect("a setting") {
+            ("offers", names) => self.offers = names.split(' ').map(str::to_owned).collect(),
+            ("handshake", "open") => self.world.set_handshake(Handshake::Open),
+            ("handshake", "refuse") => self.world.set_handshake(Handshake::Refuse),
+            ("closing", "answer") => self.world.set_closing(Closing::Answer),
+            other => panic!("unknown setting {other:?}"),
+        }
+    }
+
+    /// The client's end, which is made by the first step.
+    fn socket(&mut self) -> Rc<dyn RawSocket<Message>> {
+        let Self { world, events, .. } = self;
+        let socket = self.socket.get_or_insert_with(|| {
+            let target = Target {
+                url: "ws://example.org/chat".to_owned(),
+                protocols: self.offers.clone(),
+            };
+            let settings = SocketSettings {
+                binary_type: BinaryType::ArrayBuffer,
+                max_message_bytes: None,
+            };
+            let events = Rc::clone(events);
+            let listener = move |event| events.borrow_mut().push(named(event));
+            world
+                .connect(&target, settings, Rc::new(listener))
+                .expect("the world makes sockets")
+        });
+        Rc::clone(socket)
+    }
+
+    fn query(&self, what: &str) -> Option<String> {
+        let connection = self.world.last();
+        let or_nothing = |text: String| match text.as_str() {
+            "" => "nothing".to_owned(),
+            _ => text,
+        };
+        Some(match what {
+            "received" => {
+                let received = connection.received();
+                let texts: Vec<_> = received.iter().map(text_of).collect();
+                or_nothing(texts.join(" "))
+            }
+            "protocol" => or_nothing(self.socket.as_ref()?.protocol()),
+            "buffered" => connection.buffered_amount().to_string(),
+            "closed with" => match connection.closed_with() {
+                None => "nothing".to_owned(),
+                Some((None, _)) => "no code".to_owned(),
+                Some((Some(code), reason)) => format!("{code} {reason}").trim().to_owned(),
+            },
+            _ => return None,
+        })
+    }
+
+    /// Does what a step says; fails or panics if that is impossible.
+    fn act(&mut self, action: &str) -> Result<(), Refused> {
+        let socket = self.socket();
+        let connection = self.world.last();
+        let words: Vec<_> = action.split(' ').collect();
+        let code = |code: &&str| code.parse::<u16>().expect("a code");
+        match words[..] {
+            ["settle"] => self.world.run(),
+            ["client", "close"] => socket.close(None, ""),
+            ["client", "close", ref rest @ ..] => {
+                socket.close(rest.first().map(code), rest.get(1).unwrap_or(&""));
+            }
+            ["client", "send", text] => return socket.send(&text.into()),
+            ["open"] => connection.open(),
+            ["open", protocol] => connection.open_with_protocol(protocol),
+            ["refuse"] => connection.refuse(),
+            ["send", text] => connection.send(text),
+            ["close"] => connection.close_without_code(),
+            ["close", ref rest @ ..] => {
+                connection.close(code(&rest[0]), rest.get(1).unwrap_or(&""));
+            }
+            ["finish", "close"] => connection.finish_close(),
+            ["cut"] => connection.cut(),
+            ["cut", "with", "error"] => connection.cut_with_error(),
+            ["half-open"] => connection.half_open(),
+            ["hold"] => connection.hold(),
+            ["drain", bytes] => connection.drain(bytes.parse().expect("a number")),
+            ["resume"] => connection.resume(),
+            _ => panic!("unknown action {action}"),
+        }
+        Ok(())
+    }
+
+    fn step(&mut self, line: &str) {
+        let columns: Vec<_> = line.split('|').map(str::trim).collect();
+        // It is made by the first step.
+        self.socket();
+        if let Some(found) = self.query(columns[0]) {
+            assert_eq!(found, columns[1], "{}: {line}", self.title);
+            return;
+        }
+        let done = catch_unwind(AssertUnwindSafe(|| {
+            columns[0]
+                .split(", ")
+                .try_for_each(|action| self.act(action))
+        }));
+        if columns[1] == "impossible" {
+            let is_impossible = matches!(done, Err(_) | Ok(Err(_)));
+            assert!(is_impossible, "{}: {line}", self.title);
+            return;
+        }
+        assert!(matches!(done, Ok(Ok(()))), "{}: {line}", self.title);
+        let state = self.world.last().state().to_string();
+        let events = self.events.take().join(", ");
+        let expected = [columns[1], columns[2]];
+        assert_eq!(
+            [state.as_str(), events.as_str()],
+            expected,
+            "{}: {line}",
+            self.title
+        );
+    }
+}
+
+fn named(event: SocketEvent<Message>) -> String {
+    match event {
+        SocketEvent::Opened => "open".to_owned(),
+        SocketEvent::Message { payload, .. } => format!("message {}", text_of(&payload)),
+        SocketEvent::TooBig => "too big".to_owned(),
+        SocketEvent::Error(_) => "error".to_owned(),
+        SocketEvent::Closed(end) => {
+            let clean = if end.clean { "clean" } else { "" };
+            let parts = [&*end.code.to_string(), &*end.reason, clean];
+            let parts = parts.iter().filter(|part| !part.is_empty());
+            parts.fold("close".to_owned(), |text, part| text + " " + part)
+        }
+    }
+}
+
+fn text_of(message: &Message) -> String {
+    match message {
+        Message::Text(text) => text.clone(),
+        Message::Binary(bytes) => format!("{bytes:?}"),
+    }
+}
+
+#[test]
+fn a_connection_does_what_the_table_of_both_kits_says() {
+    let mut case: Option<Case> = None;
+    let mut wrong = Vec::new();
+    let mut has_failed = false;
+    for line in include_str!("kit.txt").lines() {
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        if let Some(title) = line.strip_prefix("case ") {
+            case = Some(Case::new(title));
+            has_failed = false;
+            continue;
+        }
+        let case = case.as_mut().expect("a case");
+        if let Some(settings) = line.strip_prefix("with ") {
+            case.with(settings);
+        } else if !has_failed {
+            let step = catch_unwind(AssertUnwindSafe(|| case.step(line)));
+            if let Err(panic) = step {
+                has_failed = true;
+                let text = panic.downcast_ref::<String>().cloned();
+                wrong.push(text.unwrap_or_else(|| format!("{}: {line}", case.title)));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

@@ -176,7 +176,10 @@ export interface FakeConnection<ToClient = any, FromClient = any> {
   readonly bufferedAmount: number;
   /** Every message that has arrived, decoded, including heartbeat pings. */
   readonly received: Known<FromClient>[];
-  /** The arguments of the socket's `close`, once that has arrived. */
+  /**
+   * The arguments of the socket's `close`, once that has arrived. Nothing arrives from a socket that closes while it
+   * connects; the attempt fails by itself then.
+   */
   readonly closedWith: CloseCall | null;
   /** Its `close` event, if it is over. */
   readonly end: { readonly code: number; readonly reason: string; readonly wasClean: boolean } | null;

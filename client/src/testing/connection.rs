@@ -9,6 +9,7 @@ use steady_socket_protocol::{Decode, Encode, Message};
 
 use super::world::{Closing, Handshake, World};
 use crate::connection::CloseFrame;
+use crate::limits::LONGEST_REASON;
 use crate::platform::{BinaryType, RawSocket, Refused, SocketEvent, SocketListener, Target};
 
 /// The arguments of the client's `close`.
@@ -173,7 +174,8 @@ impl FakeConnection {
         self.0.buffered.get().saturating_add(waiting)
     }
 
-    /// The arguments of the client's `close`, if that was called and has arrived.
+    /// The arguments of the client's `close`, if that was called and has arrived. Nothing arrives from a client that
+    /// closes while it connects; the attempt fails by itself then.
     #[must_use]
     pub fn closed_with(&self) -> Option<CloseCall> {
         self.0.closed_with.borrow().clone()
@@ -209,21 +211,19 @@ impl FakeConnection {
         self.opened(first.map_or("", String::as_str));
     }
 
-    /// Completes the handshake with this sub-protocol.
+    /// Completes the handshake with this sub-protocol. If the client did not offer it, a browser fails the handshake,
+    /// and so does this, like [`refuse`](Self::refuse).
     ///
     /// # Panics
-    /// Unless it is connecting, or if the client did not offer this: a browser fails such a handshake, as
-    /// [`refuse`](Self::refuse) does.
+    /// Unless it is connecting.
     #[track_caller]
     pub fn open_with_protocol(&self, protocol: &str) {
         self.need("open_with_protocol", &[State::Connecting]);
-        let offered = &self.0.protocols;
-        assert!(
-            offered.iter().any(|one| one == protocol),
-            "{}: open_with_protocol: {protocol:?} was not offered, but {offered:?}",
-            self.name(),
-        );
-        self.opened(protocol);
+        if self.0.protocols.iter().any(|offered| offered == protocol) {
+            self.opened(protocol);
+        } else {
+            self.fail();
+        }
     }
 
     fn opened(&self, protocol: &str) {
@@ -361,8 +361,8 @@ impl FakeConnection {
             self.name(),
         );
         assert!(
-            reason.len() <= 123,
-            "{}: close: the reason has {} bytes; it takes at most 123",
+            reason.len() <= LONGEST_REASON,
+            "{}: close: the reason has {} bytes; it takes at most {LONGEST_REASON}",
             self.name(),
             reason.len(),
         );
@@ -413,14 +413,18 @@ impl FakeConnection {
         });
     }
 
-    /// Drops the connection without a Close frame: the client sees 1006.
+    /// Drops the connection without a Close frame: the client sees 1006, while connecting after an error.
     ///
     /// # Panics
     /// If it has already ended.
     #[track_caller]
     pub fn cut(&self) {
         self.need("cut", &[State::Connecting, State::Open, State::Closing]);
-        self.over(CloseFrame::abnormal());
+        if self.state() == State::Connecting {
+            self.fail();
+        } else {
+            self.over(CloseFrame::abnormal());
+        }
     }
 
     /// Like [`cut`](Self::cut), with an error first, as when the network reports a failure.
@@ -504,7 +508,8 @@ impl FakeConnection {
 
     // ----- what the browser does
 
-    /// Sets how many bytes the browser still holds, in addition to those that are [held](Self::hold).
+    /// Sets how many bytes the browser still holds, in addition to those that are [held](Self::hold); the bytes that
+    /// the client sends too late count among them.
     pub fn set_buffered(&self, bytes: u64) {
         self.0.buffered.set(bytes);
     }
@@ -666,10 +671,19 @@ impl RawSocket<Message> for ClientEnd {
         if link.fail_sends.get() {
             return Err(Refused("the test fails sends".to_owned()));
         }
-        if link.state.get() == State::Open {
-            let item = Outgoing::Message(payload.clone(), payload.len() as u64);
-            link.outgoing.borrow_mut().push_back(item);
-            self.0.pass_on();
+        let bytes = payload.len() as u64;
+        match link.state.get() {
+            State::Connecting => return Err(Refused("it is still connecting".to_owned())),
+            State::Open => {
+                let item = Outgoing::Message(payload.clone(), bytes);
+                link.outgoing.borrow_mut().push_back(item);
+                self.0.pass_on();
+            }
+            // It stays with the client.
+            State::Closing | State::Closed => {
+                let buffered = &link.buffered;
+                buffered.set(buffered.get().saturating_add(bytes));
+            }
         }
         Ok(())
     }
@@ -680,14 +694,12 @@ impl RawSocket<Message> for ClientEnd {
             return;
         }
         let was_open = link.state.replace(State::Closing) != State::Connecting;
-        let call = (code, reason.to_owned());
         if was_open {
-            link.outgoing.borrow_mut().push_back(Outgoing::Close(call));
+            let call = Outgoing::Close((code, reason.to_owned()));
+            link.outgoing.borrow_mut().push_back(call);
             self.0.pass_on();
-            return;
-        }
-        *link.closed_with.borrow_mut() = Some(call);
-        if link.world.closing() == Closing::Answer {
+        } else {
+            // Nothing reaches the server: the browser fails the attempt.
             let connection = self.0.clone();
             link.world.soon(move || connection.fail());
         }
