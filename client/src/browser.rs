@@ -66,7 +66,7 @@ fn data_of(event: &MessageEvent) -> Option<JsValue> {
 
 /// The size of non-text data, in bytes.
 fn size_of(data: &JsValue) -> u32 {
-    let data = data.unchecked_ref::<Sized_>();
+    let data = data.unchecked_ref::<Measured>();
     let length = data.byte_length().ok().flatten();
     length.or_else(|| data.size().ok()?).unwrap_or(0)
 }
@@ -75,13 +75,13 @@ fn size_of(data: &JsValue) -> u32 {
 extern "C" {
     /// An `ArrayBuffer` or a `Blob`, or anything that a socket other than the browser's delivers.
     #[wasm_bindgen(js_name = Object)]
-    type Sized_;
+    type Measured;
 
     #[wasm_bindgen(method, getter, catch, js_name = byteLength)]
-    fn byte_length(this: &Sized_) -> Result<Option<u32>, JsValue>;
+    fn byte_length(this: &Measured) -> Result<Option<u32>, JsValue>;
 
     #[wasm_bindgen(method, getter, catch)]
-    fn size(this: &Sized_) -> Result<Option<u32>, JsValue>;
+    fn size(this: &Measured) -> Result<Option<u32>, JsValue>;
 
     /// Reads a field of a `message` event without converting its name to a string every time, as [`read`] does.
     #[wasm_bindgen(js_name = Object)]
@@ -228,8 +228,8 @@ impl Platform<Message> for Browser {
         js_sys::Date::now() as u64
     }
 
-    fn watch(&self, tell: Rc<dyn Fn(Hint)>) -> Box<dyn Any> {
-        Box::new(PageWatch::start(tell))
+    fn watch(&self, report: Rc<dyn Fn(Hint)>) -> Box<dyn Any> {
+        Box::new(PageWatch::start(report))
     }
 
     fn text_marked(&self, payload: &Message, mark: char) -> Option<String> {
@@ -461,11 +461,11 @@ impl PageWatch {
     const OF_THE_GLOBAL: [&str; 3] = ["online", "offline", "pageshow"];
     const OF_THE_DOCUMENT: [&str; 2] = ["visibilitychange", "resume"];
 
-    fn start(tell: Rc<dyn Fn(Hint)>) -> Self {
+    fn start(report: Rc<dyn Fn(Hint)>) -> Self {
         let watch = Self {
             listener: Listener::new(move |event| {
                 if let Some(hint) = hint_of(&event).filter(|_| !is_abandoned()) {
-                    tell(hint);
+                    report(hint);
                 }
             }),
             document: global("document"),
@@ -528,19 +528,19 @@ impl fmt::Debug for BrowserSocket {
 
 impl BrowserSocket {
     fn listen(socket: WebSocket, listener: SocketListener<Message>, max: u32) -> Rc<Self> {
-        let tell = Rc::clone(&listener);
-        let on_open = Listener::new(move |_| tell(SocketEvent::Opened));
+        let report = Rc::clone(&listener);
+        let on_open = Listener::new(move |_| report(SocketEvent::Opened));
         write(&socket, "onopen", on_open.as_ref());
 
-        let tell = Rc::clone(&listener);
+        let report = Rc::clone(&listener);
         let on_message = Listener::new(move |event: JsValue| {
             if let Some(event) = received(event.unchecked_ref(), max) {
-                tell(event);
+                report(event);
             }
         });
         write(&socket, "onmessage", on_message.as_ref());
 
-        let tell = Rc::clone(&listener);
+        let report = Rc::clone(&listener);
         let close_timer = Rc::new(Cell::new(None));
         let (closed, slot) = (socket.clone(), Rc::clone(&close_timer));
         let on_error = Listener::new(move |event| {
@@ -551,12 +551,12 @@ impl BrowserSocket {
                 _ => None,
             };
             if let Some(wait) = wait {
-                let (tell, ended) = (Rc::clone(&tell), closed.clone());
+                let (report, ended) = (Rc::clone(&report), closed.clone());
                 let fire = move || {
                     // Closed in case it continues after all: it must not live beside the next one.
                     silence(&ended);
                     let _ = call(&ended, "close", &JsValue::UNDEFINED, &JsValue::UNDEFINED);
-                    tell(SocketEvent::Closed(CloseFrame::abnormal()));
+                    report(SocketEvent::Closed(CloseFrame::abnormal()));
                 };
                 let armed = slot.take();
                 let start = || Timeout::start(wait, Box::new(fire));
@@ -564,7 +564,7 @@ impl BrowserSocket {
             }
             // Browsers give no details; `ws` and the runtimes outside browsers do.
             let message = text(&event, "message");
-            tell(SocketEvent::Error((!message.is_empty()).then_some(message)));
+            report(SocketEvent::Error((!message.is_empty()).then_some(message)));
         });
         write(&socket, "onerror", on_error.as_ref());
 

@@ -153,9 +153,9 @@ pub trait Platform<P> {
     /// Milliseconds on the wall clock, which keeps running while the machine sleeps and may be set.
     fn wall_clock(&self) -> u64;
 
-    /// Calls `tell` when the network or the page may have changed. Dropping the result stops it.
+    /// Calls `report` when the network or the page may have changed. Dropping the result stops it.
     #[must_use = "dropping a watch stops it"]
-    fn watch(&self, tell: Rc<dyn Fn(Hint)>) -> Self::Watch;
+    fn watch(&self, report: Rc<dyn Fn(Hint)>) -> Self::Watch;
 
     /// The text of a received or outgoing message, if it begins with `mark`; `None` for any other text, or a binary
     /// message. It is called for every message, so it should not copy one that begins otherwise.

@@ -1099,6 +1099,41 @@ fn futures_that_are_dropped_early_lose_nothing() {
     assert_eq!(SinkExt::close(&mut socket).now_or_never(), Some(Ok(())));
 }
 
+#[test]
+fn times_are_durations() {
+    let world = World::new();
+    let socket = builder(&world)
+        .should_reconnect(|_| Some(Verdict::retry_after(Duration::from_micros(2_999_001))))
+        .connect()
+        .unwrap();
+    let mut events = socket.events();
+    let mode = SendMode::default().ttl(Duration::from_secs(2));
+    socket.handle().try_send_with("expires", mode).unwrap();
+    world.connection(0).cut();
+    world.run();
+    let wait = Some(Duration::from_secs(3));
+    let (mut closed, mut waiting) = (None, None);
+    for event in drain(&mut events) {
+        match event {
+            Event::Closed(event) => closed = event.next_attempt_in(),
+            Event::State(change) => waiting = change.next_attempt_in(),
+            _ => {}
+        }
+    }
+    assert_eq!((closed, waiting), (wait, wait));
+    world.advance(Duration::from_millis(1_999));
+    let dropped = |event: &Event<Message>| matches!(event, Event::Dropped(_));
+    assert!(!drain(&mut events).iter().any(dropped));
+    world.advance(Duration::from_millis(1));
+    assert!(drain(&mut events).iter().any(dropped));
+    let mode = SendMode::default().volatile();
+    let sent = socket.handle().try_send_with("now or never", mode);
+    assert_eq!(sent, Ok(Sent::Dropped));
+    let slept = Hint::Slept { millis: 5 };
+    assert_eq!(slept.slept(), Some(Duration::from_millis(5)));
+    assert_eq!(Hint::Online.slept(), None);
+}
+
 /// The first loss among the events that have not been read yet.
 fn first_loss(events: &mut Events) -> Option<steady_socket::Loss> {
     drain(events).into_iter().find_map(|event| match event {

@@ -12,6 +12,7 @@ mod outgoing;
 mod search;
 mod socket;
 mod source;
+mod times;
 mod waiting;
 
 pub use builder::{Builder, endpoint};

@@ -54,8 +54,8 @@
 //!     fn status(&self) -> String {
 //!         while let Some(Some(event)) = self.events.borrow_mut().next().now_or_never() {
 //!             if let Event::State(change) = event {
-//!                 *self.status.borrow_mut() = match (change.phase, change.delay) {
-//!                     (Phase::Waiting, Some(ms)) => format!("reconnecting in {} s", ms / 1000),
+//!                 *self.status.borrow_mut() = match (change.phase, change.next_attempt_in()) {
+//!                     (Phase::Waiting, Some(wait)) => format!("reconnecting in {} s", wait.as_secs()),
 //!                     (phase, _) => phase.name().to_owned(),
 //!                 };
 //!             }
