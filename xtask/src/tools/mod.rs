@@ -122,8 +122,16 @@ fn silence_update_check(folder: &Path) -> Result<()> {
 }
 
 fn has_version(program: &Path, version: &str) -> bool {
-    process::capture(Command::new(program).arg("--version"))
-        .is_ok_and(|printed| printed_version(&printed) == Some(version))
+    // Some of cargo's subcommands want to be called as cargo calls them.
+    let name = program.file_name().unwrap_or_default().to_string_lossy();
+    [None, name.strip_prefix("cargo-")]
+        .into_iter()
+        .any(|subcommand| {
+            let mut command = Command::new(program);
+            command.args(subcommand).arg("--version");
+            process::capture(&mut command)
+                .is_ok_and(|printed| printed_version(&printed) == Some(version))
+        })
 }
 
 /// Tools print their name, then their version.
