@@ -40,6 +40,9 @@ pub(crate) fn run(since: &str) -> Result<()> {
             .arg(&diff)
             .args(["--package", "steady-socket"])
             .args(["--package", "steady-socket-protocol"])
+            // Kept from run to run, and without what nobody debugs.
+            .env("CARGO_TARGET_DIR", output.join("build"))
+            .env("CARGO_PROFILE_DEV_DEBUG", "0")
             .current_dir(checkout::root()),
     )
 }
