@@ -16,7 +16,7 @@ use crate::cell::RefCell;
 use crate::connection::Cause;
 use crate::connection::{
     Accepted, Connection, Context, Counters, Effect, Event, Generation, Hint, Input, Loss, Output,
-    Phase, SendMode, SendRejected, Sent, Snapshot, Time, Verdict,
+    Phase, Report, SendMode, SendRejected, Sent, Snapshot, Time, Verdict,
 };
 use crate::limits::{TOO_BIG, TURN};
 use crate::options::Options;
@@ -275,7 +275,7 @@ impl<P: 'static, L: Platform<P> + ?Sized, A: Application<P> + ?Sized> Driver<P, 
             .0
             .connection
             .borrow_mut()
-            .hand_over(now, payload, bytes, mode);
+            .send(now, payload, bytes, mode);
         let sent = accepted.map(|accepted| match accepted {
             Accepted::Transmit {
                 generation,
@@ -402,28 +402,16 @@ impl<P: 'static, L: Platform<P> + ?Sized, A: Application<P> + ?Sized> WeakDriver
 impl<P: 'static, L: Platform<P> + ?Sized, A: Application<P> + ?Sized> Inner<P, L, A> {
     // ----- inputs
 
-    /// Passes an input to the core, after calling the predicate with a loss that it causes.
+    /// Passes an input to the core.
     #[inline(never)]
     fn tell_core(&self, input: Input<P>) {
         let heeded = self.connection.borrow().heeds_time(&input);
-        let now = self.moment(heeded);
-        let (loss, reconnects) = {
-            let connection = self.connection.borrow();
-            (connection.loss(now, &input), connection.reconnects())
-        };
-        let verdict = loss
-            .as_ref()
-            .filter(|_| reconnects)
-            .and_then(|loss| self.application.verdict(loss));
-        // Only a loss and a hint draw a wait.
-        let chance = match (&loss, &input) {
-            (Some(_), _) | (_, Input::Hint(_)) => self.platform.chance(),
-            _ => 0.0,
-        };
         let context = Context {
-            now,
-            chance,
-            verdict,
+            now: self.moment(heeded),
+            chance: match input.draws() {
+                true => self.platform.chance(),
+                false => 0.0,
+            },
         };
         self.connection.borrow_mut().handle(context, input);
     }
@@ -482,7 +470,7 @@ impl<P: 'static, L: Platform<P> + ?Sized, A: Application<P> + ?Sized> Inner<P, L
             Job::Turned { generation, turn } => {
                 self.begin_turn();
                 self.look_at_clocks();
-                self.happened(Input::Turned { generation, turn });
+                self.happened(Report::Turned(turn).of(generation));
             }
             Job::Timer(slot) => self.timer_went_off(slot),
         }
@@ -490,48 +478,44 @@ impl<P: 'static, L: Platform<P> + ?Sized, A: Application<P> + ?Sized> Inner<P, L
 
     fn socket_reports(self: &Rc<Self>, generation: Generation, event: SocketEvent<P>) {
         self.begin_turn();
-        let input = match event {
+        let report = match event {
             SocketEvent::Opened => return self.opened(generation),
             SocketEvent::Message { payload, bytes } => {
                 return self.received(generation, payload, bytes);
             }
             SocketEvent::TooBig => return self.too_big(generation),
-            SocketEvent::Error(error) => Input::SocketError { generation, error },
+            SocketEvent::Error(error) => Report::Error(error),
             SocketEvent::Closed(close) => {
                 self.look_at_clocks();
                 // Kept until the core has processed it: dropping it here would free the running closure.
                 let socket = self.socket_of(generation);
-                self.happened(Input::SocketClosed { generation, close });
+                self.happened(Report::Closed(close).of(generation));
                 if socket.is_some() {
                     self.forget_socket(generation);
                 }
                 return;
             }
         };
-        self.happened(input);
+        self.happened(report.of(generation));
     }
 
     #[inline(never)]
     fn too_big(self: &Rc<Self>, generation: Generation) {
         self.close_socket(self.socket_of(generation), Some(TOO_BIG), "message too big");
-        self.happened(Input::TooBig { generation });
+        self.happened(Report::TooBig.of(generation));
     }
 
     /// A message arrived. Usually there is nothing else to deliver, and it goes straight to the application.
     fn received(self: &Rc<Self>, generation: Generation, payload: P, mut bytes: usize) {
         let Some(payload) = self.for_the_application(generation, payload, &mut bytes) else {
-            return self.happened(Input::Alive { generation });
+            return self.happened(Report::Alive.of(generation));
         };
         if bytes > self.most_bytes {
             return self.too_big(generation);
         }
         if self.telling.get() {
             // Behind what is being delivered.
-            return self.happened(Input::Message {
-                generation,
-                payload,
-                bytes,
-            });
+            return self.happened(Report::Message { payload, bytes }.of(generation));
         }
         let is_timed = self.connection.borrow().messages_are_timed();
         let now = self.moment(is_timed);
@@ -559,9 +543,9 @@ impl<P: 'static, L: Platform<P> + ?Sized, A: Application<P> + ?Sized> Inner<P, L
         let controls = self.speaks_control
             && socket.is_some_and(|socket| socket.protocol().ends_with(control::SUFFIX));
         self.controls.set(controls);
-        self.tell_core(Input::Opened { generation });
+        self.tell_core(Report::Opened.of(generation));
         if controls || self.application.pings() {
-            self.tell_core(Input::AnswersPings { generation });
+            self.tell_core(Report::AnswersPings.of(generation));
         }
         self.tell();
     }
@@ -593,33 +577,21 @@ impl<P: 'static, L: Platform<P> + ?Sized, A: Application<P> + ?Sized> Inner<P, L
             return Some(payload);
         }
         if !self.controls.get() {
-            self.tell_core(Input::Answered {
-                generation,
-                number: None,
-            });
+            self.tell_core(Report::Answered(None).of(generation));
         }
         None
     }
 
     /// The server has sent a control message.
     fn controlled(&self, generation: Generation, control: Control) {
-        self.tell_core(match control {
-            Control::Beat { interval_ms } => Input::Beats {
-                generation,
-                interval_ms,
-            },
-            Control::Pong { number } => Input::Answered {
-                generation,
-                number: Some(number),
-            },
-            Control::Reconnect(window) => Input::Window {
-                generation,
-                min_ms: window.min_ms,
-                max_ms: window.max_ms,
-            },
+        let report = match control {
+            Control::Beat { interval_ms } => Report::Beats(interval_ms),
+            Control::Pong { number } => Report::Answered(Some(number)),
+            Control::Reconnect(window) => Report::Window(window),
             // From a later version, or not meant for a client.
             _ => return,
-        });
+        };
+        self.tell_core(report.of(generation));
     }
 
     fn timer_went_off(self: &Rc<Self>, slot: Slot) {
@@ -673,6 +645,7 @@ impl<P: 'static, L: Platform<P> + ?Sized, A: Application<P> + ?Sized> Inner<P, L
                 Some(Effect::KeepAlive { generation }) => self.ping(generation, true),
                 Some(Effect::Turn { generation, turn }) => self.turn(generation, turn),
                 Some(Effect::Measure { generation }) => self.measure(generation),
+                Some(Effect::Judge { generation }) => self.judge(generation),
                 Some(Effect::Close {
                     generation,
                     code,
@@ -710,7 +683,7 @@ impl<P: 'static, L: Platform<P> + ?Sized, A: Application<P> + ?Sized> Inner<P, L
             // If the socket refuses it, the missing answer reveals that the socket is dead. Without a number, an
             // answer to a control message could not be distinguished from what the server sends unasked.
             if socket.send(&ping).is_ok() && is_answered {
-                self.tell_core(Input::Pinged { generation });
+                self.tell_core(Report::Pinged.of(generation));
             }
         }
     }
@@ -719,7 +692,16 @@ impl<P: 'static, L: Platform<P> + ?Sized, A: Application<P> + ?Sized> Inner<P, L
     fn turn(self: &Rc<Self>, generation: Generation, turn: u32) {
         let job = Job::Turned { generation, turn };
         if !self.platform.turn(self.later(job)) {
-            self.tell_core(Input::Turned { generation, turn });
+            self.tell_core(Report::Turned(turn).of(generation));
+        }
+    }
+
+    /// Calls the application's predicate with the loss of an attempt.
+    fn judge(&self, generation: Generation) {
+        let loss = self.connection.borrow().lost().cloned();
+        if let Some(loss) = loss {
+            let verdict = self.application.verdict(&loss);
+            self.tell_core(Report::Verdict(verdict).of(generation));
         }
     }
 
@@ -763,7 +745,7 @@ impl<P: 'static, L: Platform<P> + ?Sized, A: Application<P> + ?Sized> Inner<P, L
     fn measure(&self, generation: Generation) {
         let socket = self.socket_of(generation);
         let bytes = socket.map_or(0, |socket| socket.buffered_amount());
-        self.tell_core(Input::Buffered { generation, bytes });
+        self.tell_core(Report::Buffered(bytes).of(generation));
     }
 
     fn resolve(self: &Rc<Self>, generation: Generation) {
@@ -806,16 +788,14 @@ impl<P: 'static, L: Platform<P> + ?Sized, A: Application<P> + ?Sized> Inner<P, L
         if !self.connection.borrow().wants_target(generation) {
             return;
         }
-        self.tell_core(match target {
+        let report = match target {
             Ok(target) => {
                 *self.target.borrow_mut() = Some(Rc::new(target));
-                Input::Resolved { generation }
+                Report::Resolved
             }
-            Err(refusal) => Input::ResolveFailed {
-                generation,
-                error: refusal.in_words(),
-            },
-        });
+            Err(refusal) => Report::ResolveFailed(refusal.in_words()),
+        };
+        self.tell_core(report.of(generation));
     }
 
     fn open(self: &Rc<Self>, generation: Generation) {
@@ -848,7 +828,7 @@ impl<P: 'static, L: Platform<P> + ?Sized, A: Application<P> + ?Sized> Inner<P, L
             }
             Err(refusal) => {
                 let error = self.note(refusal);
-                self.tell_core(Input::OpenFailed { generation, error });
+                self.tell_core(Report::OpenFailed(error).of(generation));
             }
         }
     }
@@ -1025,7 +1005,6 @@ impl<P, L: Platform<P> + ?Sized, A: Application<P> + ?Sized> Drop for Inner<P, L
         let context = Context {
             now: self.platform.now(),
             chance: 0.0,
-            verdict: None,
         };
         self.connection.get_mut().handle(
             context,

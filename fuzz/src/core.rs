@@ -8,8 +8,8 @@ use std::collections::VecDeque;
 
 use arbitrary::Arbitrary;
 use steady_socket::connection::{
-    CloseFrame, Connection, Context, Effect, Generation, Hint, Input, Output, Phase, SendMode,
-    SendRejected, Sent, Time, Verdict, check_close,
+    Accepted, CloseFrame, Connection, Context, Effect, Generation, Hint, Input, Output, Phase,
+    Report, SendMode, SendRejected, Time, Verdict, Window, check_close,
 };
 use steady_socket::options::{OPTIONS, Options};
 
@@ -65,6 +65,8 @@ enum What {
     Buffer(u32),
     /// A command from inside the next handler.
     InHandler(Told),
+    /// A command from inside the next call of the predicate.
+    InPredicate(Told),
 }
 
 /// An input; the `u8` selects the attempt, counted back from the newest.
@@ -95,6 +97,8 @@ enum Told {
     Window(u8, u64, u64),
     Hint(u8, u64),
     Timer,
+    /// The predicate's verdict.
+    Verdict(u8, Option<bool>),
     /// The event loop has turned, for the oldest request.
     Turned,
     /// The same, of any number.
@@ -107,7 +111,7 @@ struct Ring {
     max_queued: (u64, u64),
     now: Time,
     chance: f64,
-    verdict: Option<Verdict>,
+    verdict: Option<bool>,
     /// Every attempt that the core has started, oldest first.
     generations: Vec<Generation>,
     /// Sockets that were made and neither given up nor closed.
@@ -115,6 +119,7 @@ struct Ring {
     fail_sends: bool,
     buffer: u64,
     in_handler: Vec<Told>,
+    in_predicate: Vec<Told>,
     /// Requested turns of the event loop.
     turns: VecDeque<(Generation, u32)>,
     /// Messages that the core has accepted.
@@ -171,16 +176,14 @@ impl Run {
             fail_sends: false,
             buffer: 0,
             in_handler: Vec::new(),
+            in_predicate: Vec::new(),
             turns: VecDeque::new(),
             accepted: 0,
         };
         for step in &self.steps {
             ring.now = ring.now.after(u64::from(step.after));
             ring.chance = f64::from(step.chance) / 256.0;
-            ring.verdict = step.verdict.map(|retry| match retry {
-                true => Verdict::Retry,
-                false => Verdict::Stop,
-            });
+            ring.verdict = step.verdict;
             ring.step(&step.what);
             ring.check();
         }
@@ -209,13 +212,19 @@ impl Ring {
                     ttl_ms: ttl.map(u64::from),
                 };
                 match self.core.send(self.now, 0, usize::from(*bytes), mode) {
-                    Ok(Sent::Now | Sent::Queued | Sent::Dropped) => self.accepted += 1,
+                    Ok(accepted) => {
+                        self.accepted += 1;
+                        if let Accepted::Transmit { generation, .. } = accepted {
+                            self.transmit(generation);
+                        }
+                    }
                     Err(SendRejected::Full(_) | SendRejected::Closed(_)) => {}
                 }
             }
             What::FailSends(fail) => self.fail_sends = *fail,
             What::Buffer(bytes) => self.buffer = u64::from(*bytes),
             What::InHandler(told) => self.in_handler.push(told.clone()),
+            What::InPredicate(told) => self.in_predicate.push(told.clone()),
         }
         self.settle();
     }
@@ -249,33 +258,17 @@ impl Ring {
             }
             Told::Resume => Input::Resume,
             Told::Ready => Input::Ready,
-            Told::Resolved(back) => Input::Resolved {
-                generation: self.attempt(back),
-            },
-            Told::ResolveFailed(back, error) => Input::ResolveFailed {
-                generation: self.attempt(back),
-                error,
-            },
+            Told::Resolved(back) => Report::Resolved.of(self.attempt(back)),
+            Told::ResolveFailed(back, error) => Report::ResolveFailed(error).of(self.attempt(back)),
             Told::OpenFailed(back, error) => {
                 let generation = self.attempt(back);
                 self.live.retain(|live| *live != generation);
-                Input::OpenFailed { generation, error }
+                Report::OpenFailed(error).of(generation)
             }
-            Told::Opened(back) => Input::Opened {
-                generation: self.attempt(back),
-            },
-            Told::Message(back, bytes) => Input::Message {
-                generation: self.attempt(back),
-                payload: 0,
-                bytes: usize::from(bytes),
-            },
-            Told::TooBig(back) => Input::TooBig {
-                generation: self.attempt(back),
-            },
-            Told::SocketError(back, error) => Input::SocketError {
-                generation: self.attempt(back),
-                error,
-            },
+            Told::Opened(back) => Report::Opened.of(self.attempt(back)),
+            Told::Message(back, bytes) => Report::Message { payload: 0, bytes: usize::from(bytes) }.of(self.attempt(back)),
+            Told::TooBig(back) => Report::TooBig.of(self.attempt(back)),
+            Told::SocketError(back, error) => Report::Error(error).of(self.attempt(back)),
             Told::SocketClosed(back, code, reason, clean) => {
                 let generation = self.attempt(back);
                 self.live.retain(|live| *live != generation);
@@ -284,42 +277,24 @@ impl Ring {
                     reason,
                     clean,
                 };
-                Input::SocketClosed { generation, close }
+                Report::Closed(close).of(generation)
             }
-            Told::Transmitted(back) => Input::Transmitted {
-                generation: self.attempt(back),
-            },
+            Told::Transmitted(back) => {
+                let generation = self.attempt(back);
+                return self.core.transmitted(self.now, generation);
+            }
             Told::TransmitFailed(back) => Input::TransmitFailed {
                 generation: self.attempt(back),
                 payload: 0,
                 error: None,
             },
-            Told::Buffered(back, bytes) => Input::Buffered {
-                generation: self.attempt(back),
-                bytes,
-            },
-            Told::AnswersPings(back) => Input::AnswersPings {
-                generation: self.attempt(back),
-            },
-            Told::Pinged(back) => Input::Pinged {
-                generation: self.attempt(back),
-            },
-            Told::Answered(back, number) => Input::Answered {
-                generation: self.attempt(back),
-                number: number.map(u64::from),
-            },
-            Told::Beats(back, interval_ms) => Input::Beats {
-                generation: self.attempt(back),
-                interval_ms,
-            },
-            Told::Alive(back) => Input::Alive {
-                generation: self.attempt(back),
-            },
-            Told::Window(back, min_ms, max_ms) => Input::Window {
-                generation: self.attempt(back),
-                min_ms,
-                max_ms,
-            },
+            Told::Buffered(back, bytes) => Report::Buffered(bytes).of(self.attempt(back)),
+            Told::AnswersPings(back) => Report::AnswersPings.of(self.attempt(back)),
+            Told::Pinged(back) => Report::Pinged.of(self.attempt(back)),
+            Told::Answered(back, number) => Report::Answered(number.map(u64::from)).of(self.attempt(back)),
+            Told::Beats(back, interval_ms) => Report::Beats(interval_ms).of(self.attempt(back)),
+            Told::Alive(back) => Report::Alive.of(self.attempt(back)),
+            Told::Window(back, min_ms, max_ms) => Report::Window(Window { min_ms, max_ms }).of(self.attempt(back)),
             Told::Hint(which, millis) => Input::Hint(match which % 5 {
                 0 => Hint::Online,
                 1 => Hint::Offline,
@@ -328,21 +303,24 @@ impl Ring {
                 _ => Hint::Slept { millis },
             }),
             Told::Timer => Input::Timer,
+            Told::Verdict(back, verdict) => {
+                let verdict = verdict.map(|retry| match retry {
+                    true => Verdict::Retry,
+                    false => Verdict::Stop,
+                });
+                Report::Verdict(verdict).of(self.attempt(back))
+            }
             Told::Turned => {
                 let Some((generation, turn)) = self.turns.pop_front() else {
                     return;
                 };
-                Input::Turned { generation, turn }
+                Report::Turned(turn).of(generation)
             }
-            Told::SomeTurn(back, turn) => Input::Turned {
-                generation: self.attempt(back),
-                turn: u32::from(turn),
-            },
+            Told::SomeTurn(back, turn) => Report::Turned(u32::from(turn)).of(self.attempt(back)),
         };
         let context = Context {
             now: self.now,
             chance: self.chance,
-            verdict: self.verdict,
         };
         self.core.handle(context, input);
     }
@@ -384,12 +362,13 @@ impl Ring {
                 Effect::Close { generation, .. } | Effect::Abandon { generation, .. } => {
                     self.live.retain(|live| *live != generation);
                 }
-                Effect::Transmit { generation, .. } => {
+                Effect::Transmit { generation, .. } => self.transmit(generation),
+                Effect::Judge { generation } => {
+                    if let Some(told) = self.in_predicate.pop() {
+                        self.tell(told);
+                    }
                     let back = self.back(generation);
-                    self.tell(match self.fail_sends {
-                        true => Told::TransmitFailed(back),
-                        false => Told::Transmitted(back),
-                    });
+                    self.tell(Told::Verdict(back, self.verdict));
                 }
                 Effect::Measure { generation } => {
                     let back = self.back(generation);
@@ -403,6 +382,14 @@ impl Ring {
                 Effect::CancelResolve { .. } | Effect::KeepAlive { .. } => {}
             }
         }
+    }
+
+    fn transmit(&mut self, generation: Generation) {
+        let back = self.back(generation);
+        self.tell(match self.fail_sends {
+            true => Told::TransmitFailed(back),
+            false => Told::Transmitted(back),
+        });
     }
 
     fn back(&self, generation: Generation) -> u8 {

@@ -43,10 +43,7 @@ impl<P> Connection<P> {
         });
     }
 
-    pub(super) fn opened(&mut self, now: Time, generation: Generation) {
-        if generation != self.generation || !matches!(self.state, State::Connecting { .. }) {
-            return;
-        }
+    pub(super) fn opened(&mut self, now: Time) {
         self.state = State::Open {
             since: now,
             flow: Flow::Announcing,
@@ -66,17 +63,76 @@ impl<P> Connection<P> {
         self.announce(Phase::Open, None, Why::HandshakeDone);
         let attempt = self.attempt();
         self.tell(Event::Open {
-            generation,
+            generation: self.generation,
             reconnected,
             attempt,
         });
     }
 
-    /// Ends the attempt: reports the loss, and waits for the next attempt or gives up.
-    pub(super) fn lose(&mut self, context: Context, loss: Loss) {
+    /// The browser closed the socket.
+    pub(super) fn socket_closed(&mut self, context: Context, close: CloseFrame) {
+        let error = self.wire.error.take();
+        match self.state {
+            State::Connecting { .. } | State::Open { .. } => {
+                self.lose_with(context, close, Cause::Socket, error);
+            }
+            // Even a Close that looks like the answer to ours may have crossed it, and proves nothing.
+            _ => self.end_closing(close, Cause::Socket, error),
+        }
+    }
+
+    /// Ends the attempt without a close frame.
+    #[inline(never)]
+    pub(super) fn lose(&mut self, context: Context, cause: Cause, error: Option<String>) {
+        self.lose_with(context, CloseFrame::abnormal(), cause, error);
+    }
+
+    /// Ends the attempt, and asks the application's predicate what follows.
+    fn lose_with(
+        &mut self,
+        context: Context,
+        close: CloseFrame,
+        cause: Cause,
+        error: Option<String>,
+    ) {
+        let loss = Loss {
+            close,
+            cause,
+            was_open: self.is_open(),
+            error,
+        };
+        let asks = self.options.values().reconnect;
+        if asks {
+            let generation = self.generation;
+            self.effects.push_back(Effect::Judge { generation });
+        }
         self.let_go(&loss);
         self.settle_failures(context.now);
-        match self.decide(&context, &loss) {
+        if asks {
+            self.state = State::Lost(loss);
+        } else {
+            self.end(loss, Why::ReconnectOff);
+        }
+    }
+
+    /// The loss about which the predicate is being asked, if any. The state is then [`State::Closed`], until the
+    /// caller decides.
+    pub(super) fn take_lost(&mut self) -> Option<Loss> {
+        match core::mem::replace(&mut self.state, State::Closed) {
+            State::Lost(loss) => Some(loss),
+            other => {
+                self.state = other;
+                None
+            }
+        }
+    }
+
+    /// The predicate has returned: reports the loss, and waits for the next attempt or gives up.
+    pub(super) fn judged(&mut self, context: Context, verdict: Option<Verdict>) {
+        let Some(loss) = self.take_lost() else {
+            return;
+        };
+        match self.decide(&context, verdict, &loss) {
             Ok((delay, why)) => {
                 self.failures = self.failures.saturating_add(1);
                 let token = self.bucket.wait(context.now);
@@ -110,10 +166,12 @@ impl<P> Connection<P> {
     }
 
     /// The wait before the next attempt, or why there will be none.
-    fn decide(&mut self, context: &Context, loss: &Loss) -> Result<(u64, Why), Why> {
-        if !self.reconnects() {
-            return Err(Why::ReconnectOff);
-        }
+    fn decide(
+        &mut self,
+        context: &Context,
+        verdict: Option<Verdict>,
+        loss: &Loss,
+    ) -> Result<(u64, Why), Why> {
         let policy = match loss.cause {
             // As if the server had refused it with 1009: the next message may be as large.
             Cause::MessageTooBig => ClosePolicy::RetryOnce,
@@ -123,7 +181,7 @@ impl<P> Connection<P> {
         if policy == ClosePolicy::RetryOnce {
             self.refusals = self.refusals.saturating_add(1);
         }
-        let (delay, why) = match (context.verdict, policy) {
+        let (delay, why) = match (verdict, policy) {
             (Some(Verdict::Stop), _) => return Err(Why::PredicateStops),
             (Some(Verdict::RetryAfter(delay)), _) => (delay, Why::PredicateRetries),
             (Some(Verdict::Retry), _) => (self.backoff(context), Why::PredicateRetries),
@@ -227,7 +285,30 @@ impl<P> Connection<P> {
         if matches!(self.state, State::Suspended(_)) {
             return self.resume(now);
         }
-        let was_open = matches!(self.state, State::Open { .. } | State::Closing(_));
+        if matches!(self.state, State::Idle | State::Closed) {
+            self.failures = 0;
+            self.refusals = 0;
+        }
+        let loss = match self.take_lost() {
+            // What the predicate is being asked about is reported as it was.
+            Some(loss) => loss,
+            None => self.replace(now, code, reason),
+        };
+        let lost = loss
+            .was_open
+            .then(|| self.closed(loss, Some(0), Why::Requested));
+        self.begin(now, Why::Requested);
+        if let Some(mut closed) = lost {
+            if let State::Waiting { until, .. } = self.state {
+                closed.retry_in = Some(until.since(now));
+                closed.why = Why::TooManyAttempts;
+            }
+            self.tell(Event::Closed(closed));
+        }
+    }
+
+    /// Ends the attempt or the connection for one that the application wants now.
+    fn replace(&mut self, now: Time, code: Option<u16>, reason: String) -> Loss {
         // If the closing handshake has begun, the server was already sent another code.
         let has_begun = matches!(&self.state, State::Closing(closing) if closing.handshake);
         let close = match code {
@@ -240,27 +321,15 @@ impl<P> Connection<P> {
                 clean: false,
             },
         };
-        if matches!(self.state, State::Idle | State::Closed) {
-            self.failures = 0;
-            self.refusals = 0;
-        }
         let loss = Loss {
             close,
             cause: Cause::Reconnect,
-            was_open,
+            was_open: matches!(self.state, State::Open { .. } | State::Closing(_)),
             error: None,
         };
         self.let_go_with(&loss, code, reason);
         self.settle_failures(now);
-        let lost = was_open.then(|| self.closed(loss, Some(0), Why::Requested));
-        self.begin(now, Why::Requested);
-        if let Some(mut closed) = lost {
-            if let State::Waiting { until, .. } = self.state {
-                closed.retry_in = Some(until.since(now));
-                closed.why = Why::TooManyAttempts;
-            }
-            self.tell(Event::Closed(closed));
-        }
+        loss
     }
 
     /// Checks the connection because the world around it may have changed.

@@ -19,6 +19,11 @@ impl<P> Connection<P> {
                     }
                 }
                 State::Idle => self.drop_queue(),
+                State::Lost(_) => {
+                    if let Some(loss) = self.take_lost() {
+                        self.end(loss, Why::Requested);
+                    }
+                }
                 _ => {
                     let loss = Loss {
                         close: CloseFrame::abnormal(),
@@ -91,6 +96,13 @@ impl<P> Connection<P> {
                 self.announce(Phase::Suspended, None, Why::Suspended);
                 self.tell_closed(loss, None, Why::Suspended);
             }
+            State::Lost(_) => {
+                if let Some(loss) = self.take_lost() {
+                    self.state = State::Suspended(None);
+                    self.announce(Phase::Suspended, None, Why::Suspended);
+                    self.tell_suspended(loss);
+                }
+            }
             State::Open { .. } => {
                 // With a code, so that the server sees that this was intended.
                 let code = Some(code.unwrap_or(1000));
@@ -122,20 +134,14 @@ impl<P> Connection<P> {
         self.begin(now, Why::Requested);
     }
 
-    /// The requested closing handshake has ended, or the connection was lost during it.
-    pub(super) fn closed_as_asked(&mut self, close: CloseFrame) {
-        // Even a Close that looks like the answer to ours may have crossed it, and proves nothing.
-        let error = self.wire.error.take();
-        self.end_closing(close, Cause::Socket, error);
-    }
-
     /// Abandons a closing handshake in progress, if any.
     pub(super) fn abandon_closing(&mut self, cause: Cause, error: Option<String>) {
         self.end_closing(CloseFrame::abnormal(), cause, error);
     }
 
+    /// The requested closing handshake has ended, or the connection was lost during it.
     #[inline(never)]
-    fn end_closing(&mut self, close: CloseFrame, cause: Cause, error: Option<String>) {
+    pub(super) fn end_closing(&mut self, close: CloseFrame, cause: Cause, error: Option<String>) {
         let loss = Loss {
             close,
             cause,
@@ -150,12 +156,17 @@ impl<P> Connection<P> {
             State::Suspended(Some(_)) => {
                 self.let_go(&loss);
                 self.state = State::Suspended(None);
-                let loss = suspended(loss.close, true);
-                self.tell_error(&loss);
-                self.tell_closed(loss, None, Why::Suspended);
+                self.tell_suspended(loss);
             }
             _ => {}
         }
+    }
+
+    /// Reports the end of a connection or an attempt that the application suspends.
+    fn tell_suspended(&mut self, loss: Loss) {
+        let loss = suspended(loss.close, loss.was_open);
+        self.tell_error(&loss);
+        self.tell_closed(loss, None, Why::Suspended);
     }
 }
 

@@ -5,6 +5,8 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
 
+use steady_socket_protocol::control::Window;
+
 use super::policy::Verdict;
 use super::time::Time;
 use super::totals::{Counters, NONE};
@@ -28,11 +30,8 @@ impl Generation {
 pub struct Context {
     /// The current time; never earlier than that of the previous input.
     pub now: Time,
-    /// A random number in [0, 1), from which a wait is drawn if needed.
+    /// A random number in [0, 1), from which a wait is drawn if [`Input::draws`] says so.
     pub chance: f64,
-    /// The predicate's verdict on the loss that this input causes (see
-    /// [`Connection::loss`](super::Connection::loss)).
-    pub verdict: Option<Verdict>,
 }
 
 /// How a socket was closed, as reported by the browser's `close` event.
@@ -92,65 +91,16 @@ pub enum Input<P> {
     Resume,
     /// The application lets the queue flow on this connection.
     Ready,
-    /// The URL and the sub-protocols for the attempt are known.
-    Resolved {
+    /// Something happened to an attempt or its socket, or an effect for it is answered. If that attempt has ended, this
+    /// changes nothing.
+    Socket {
         /// The attempt.
         generation: Generation,
+        /// What happened.
+        report: Report<P>,
     },
-    /// The URL or the sub-protocols could not be obtained.
-    ResolveFailed {
-        /// The attempt.
-        generation: Generation,
-        /// What went wrong, as text, if known.
-        error: Option<String>,
-    },
-    /// The browser refused to make the socket.
-    OpenFailed {
-        /// The attempt.
-        generation: Generation,
-        /// What went wrong, as text, if known.
-        error: Option<String>,
-    },
-    /// The socket is open.
-    Opened {
-        /// The attempt.
-        generation: Generation,
-    },
-    /// A message arrived.
-    Message {
-        /// The attempt.
-        generation: Generation,
-        /// The message.
-        payload: P,
-        /// Its size.
-        bytes: usize,
-    },
-    /// A message arrived that exceeds the option `max_message_bytes`; it was not copied.
-    TooBig {
-        /// The attempt.
-        generation: Generation,
-    },
-    /// The browser reported an error. It decides nothing, because a `close` follows.
-    SocketError {
-        /// The attempt.
-        generation: Generation,
-        /// What went wrong, as text, if the platform says so. Browsers do not.
-        error: Option<String>,
-    },
-    /// The browser closed the socket.
-    SocketClosed {
-        /// The attempt.
-        generation: Generation,
-        /// How.
-        close: CloseFrame,
-    },
-    /// The browser accepted the message of the last [`Effect::Transmit`].
-    Transmitted {
-        /// The attempt.
-        generation: Generation,
-    },
-    /// The browser's `send` threw; the message comes back. The connection is given up, unless an earlier one was
-    /// given up for the same message: then the message is at fault, and is dropped.
+    /// The browser's `send` threw; the message comes back, even if its attempt has ended. The connection is given up,
+    /// unless an earlier one was given up for the same message: then the message is at fault, and is dropped.
     TransmitFailed {
         /// The attempt.
         generation: Generation,
@@ -159,64 +109,84 @@ pub enum Input<P> {
         /// What went wrong, as text, if known.
         error: Option<String>,
     },
-    /// The answer to [`Effect::Measure`].
-    Buffered {
-        /// The attempt.
-        generation: Generation,
-        /// The browser's `bufferedAmount`.
-        bytes: u64,
-    },
-    /// The server is known to answer pings on this connection. Comes with [`Input::Opened`].
-    AnswersPings {
-        /// The attempt.
-        generation: Generation,
-    },
-    /// The browser accepted the ping of the last [`Effect::Ping`], and [`Input::Answered`] will report its answer.
-    /// This comes before anything else is sent.
-    Pinged {
-        /// The attempt.
-        generation: Generation,
-    },
-    /// The server has answered a ping.
-    Answered {
-        /// The attempt.
-        generation: Generation,
-        /// The ping's number; 0 means that the server answers numbered pings. `None` for an answer without a number,
-        /// to one of the application's own pings.
-        number: Option<u64>,
-    },
-    /// From now on, the server promises a sign of life every so many milliseconds.
-    Beats {
-        /// The attempt.
-        generation: Generation,
-        /// The promised interval, in milliseconds; clamped to [`BEAT_MS`](super::BEAT_MS).
-        interval_ms: u64,
-    },
-    /// Something arrived that is not for the application: a sign of life.
-    Alive {
-        /// The attempt.
-        generation: Generation,
-    },
-    /// The server announces when to reconnect once this connection has ended.
-    Window {
-        /// The attempt.
-        generation: Generation,
-        /// The shortest wait, in milliseconds.
-        min_ms: u64,
-        /// The longest wait, in milliseconds.
-        max_ms: u64,
-    },
     /// The world around the page has changed.
     Hint(Hint),
     /// The timer fired. Early, late and spurious calls are harmless.
     Timer,
-    /// The answer to [`Effect::Turn`]: everything waiting in the event loop has arrived.
-    Turned {
-        /// The attempt.
-        generation: Generation,
-        /// The number of the turn.
-        turn: u32,
+}
+
+impl<P> Input<P> {
+    /// Whether a wait may be drawn from [`Context::chance`]. If not, any number will do.
+    #[must_use]
+    pub const fn draws(&self) -> bool {
+        matches!(
+            self,
+            Self::Hint(_)
+                | Self::Socket {
+                    report: Report::Verdict(_),
+                    ..
+                }
+        )
+    }
+}
+
+/// What is reported of an attempt and its socket.
+#[derive(Debug)]
+pub enum Report<P> {
+    /// The URL and the sub-protocols are known.
+    Resolved,
+    /// The URL or the sub-protocols could not be obtained, with what went wrong, as text, if known.
+    ResolveFailed(Option<String>),
+    /// The browser refused to make the socket, with what went wrong, as text, if known.
+    OpenFailed(Option<String>),
+    /// The socket is open.
+    Opened,
+    /// A message arrived.
+    Message {
+        /// The message.
+        payload: P,
+        /// Its size.
+        bytes: usize,
     },
+    /// A message arrived that exceeds the option `max_message_bytes`; it was not copied.
+    TooBig,
+    /// The browser reported an error, with text if the platform provides it; browsers do not. It decides nothing,
+    /// because a `close` follows.
+    Error(Option<String>),
+    /// The browser closed the socket.
+    Closed(CloseFrame),
+    /// The server is known to answer pings on this connection. Comes with [`Report::Opened`].
+    AnswersPings,
+    /// The server has answered the ping with this number; 0 means that the server answers numbered pings. `None` for an
+    /// answer without a number, to one of the application's own pings.
+    Answered(Option<u64>),
+    /// From now on, the server promises a sign of life every so many milliseconds, clamped to
+    /// [`BEAT_MS`](super::BEAT_MS).
+    Beats(u64),
+    /// Something arrived that is not for the application: a sign of life.
+    Alive,
+    /// The server announces when to reconnect once this connection has ended.
+    Window(Window),
+    /// The browser accepted the ping of the last [`Effect::Ping`], and [`Report::Answered`] will report its answer.
+    /// This comes before anything else is sent.
+    Pinged,
+    /// The answer to [`Effect::Measure`]: the browser's `bufferedAmount`.
+    Buffered(u64),
+    /// The answer to the [`Effect::Turn`] with this number: everything waiting in the event loop has arrived.
+    Turned(u32),
+    /// The answer to [`Effect::Judge`]: the predicate's verdict; `None` leaves the decision to the policy.
+    Verdict(Option<Verdict>),
+}
+
+impl<P> Report<P> {
+    /// The input that reports this of an attempt.
+    #[must_use]
+    pub const fn of(self, generation: Generation) -> Input<P> {
+        Input::Socket {
+            generation,
+            report: self,
+        }
+    }
 }
 
 /// Something that may have happened to the network or the page: a reason to check, never a fact.
@@ -241,8 +211,7 @@ pub enum Hint {
 /// An action for the driver, to be carried out in order before the next event is delivered.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Effect<P> {
-    /// Find the URL and the sub-protocols, and answer with [`Input::Resolved`] or
-    /// [`Input::ResolveFailed`].
+    /// Find the URL and the sub-protocols, and answer with [`Report::Resolved`] or [`Report::ResolveFailed`].
     Resolve {
         /// The attempt.
         generation: Generation,
@@ -252,13 +221,13 @@ pub enum Effect<P> {
         /// The attempt.
         generation: Generation,
     },
-    /// Make a socket, or answer with [`Input::OpenFailed`].
+    /// Make a socket, or answer with [`Report::OpenFailed`].
     Open {
         /// The attempt.
         generation: Generation,
     },
-    /// Hand a message to the browser's `send`, and answer with [`Input::Transmitted`] or
-    /// [`Input::TransmitFailed`] before anything else.
+    /// Hand a message to the browser's `send`, and answer with
+    /// [`Connection::transmitted`](super::Connection::transmitted) or [`Input::TransmitFailed`] before anything else.
     Transmit {
         /// The attempt.
         generation: Generation,
@@ -267,7 +236,7 @@ pub enum Effect<P> {
     },
     /// Send the message that the server is known to reply to, with the number of
     /// [`Connection::question`](super::Connection::question), if any. It bypasses the queue. If the answer can be
-    /// recognised, report with [`Input::Pinged`] that the browser accepted it.
+    /// recognised, report with [`Report::Pinged`] that the browser accepted it.
     Ping {
         /// The attempt.
         generation: Generation,
@@ -278,7 +247,7 @@ pub enum Effect<P> {
         generation: Generation,
     },
     /// Something will be given up unless an event that already waits in the event loop, behind the timer, shows
-    /// otherwise. Answer with [`Input::Turned`] in a task that comes after the socket events waiting now and that is
+    /// otherwise. Answer with [`Report::Turned`] in a task that comes after the socket events waiting now and that is
     /// not delayed in hidden pages.
     Turn {
         /// The attempt.
@@ -286,8 +255,14 @@ pub enum Effect<P> {
         /// The number of the turn.
         turn: u32,
     },
-    /// Read `bufferedAmount` and answer with [`Input::Buffered`].
+    /// Read `bufferedAmount` and answer with [`Report::Buffered`].
     Measure {
+        /// The attempt.
+        generation: Generation,
+    },
+    /// Ask the application's predicate about [`Connection::lost`](super::Connection::lost), and answer with
+    /// [`Report::Verdict`]. Commands inside the predicate take effect at once, and leave the verdict without one.
+    Judge {
         /// The attempt.
         generation: Generation,
     },
@@ -782,7 +757,7 @@ pub enum Sent {
     Dropped,
 }
 
-/// What becomes of a message accepted by [`Connection::hand_over`](super::Connection::hand_over).
+/// What becomes of a message accepted by [`Connection::send`](super::Connection::send).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Accepted<P> {
     /// Pass it to the browser's `send` now, and answer as for an [`Effect::Transmit`].
@@ -792,7 +767,7 @@ pub enum Accepted<P> {
         /// The message.
         payload: P,
     },
-    /// See [`Connection::send`](super::Connection::send).
+    /// It was sent behind the effects before it, queued or dropped.
     Sent(Sent),
 }
 

@@ -9,11 +9,10 @@
 //!
 //! > One mutation, then drain the effects, then hand out the outputs, then arm a timer.
 //!
-//! 1. Report what happened: [`Connection::handle`] or [`Connection::send`]. Operations on every message have
-//!    shortcuts without a queue: [`Connection::receive`] returns a message to deliver at once, and
-//!    [`Connection::hand_over`] one to pass to the browser at once.
-//! 2. Carry out [`Connection::poll_effect`] until it is empty. An effect that an input answers ([`Effect::Transmit`],
-//!    [`Effect::Measure`]) is answered before the next effect is taken; [`Effect::Turn`] is answered in a later task.
+//! 1. Report what happened: [`Connection::handle`], or one of the shortcuts below.
+//! 2. Carry out [`Connection::poll_effect`] until it is empty. An effect that is answered ([`Effect::Transmit`],
+//!    [`Effect::Measure`], [`Effect::Judge`]) is answered before the next effect is taken; [`Effect::Turn`] is answered
+//!    in a later task.
 //! 3. Take [`Connection::poll_output`], call the application's handler, carry out the resulting effects, and repeat
 //!    until there is none. Inside the handler, the application may call anything: the state has settled, and its
 //!    commands do steps 1 and 2 at once. Polling for the next output tells the core that the previous handler has
@@ -22,7 +21,7 @@
 //!    [`Connection::next_look`] and [`Connection::next_deadline`], if the platform slows down timers that arm each
 //!    other.
 //!
-//! Late or duplicate inputs, and inputs for an earlier socket, change nothing. The machine is driven by the socket's
+//! Late or duplicate inputs change nothing, nor do reports of an earlier socket. The machine is driven by the socket's
 //! `close`, never by its `error`.
 
 #![deny(
@@ -64,13 +63,14 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::hash::{Hash, Hasher};
 
-use steady_socket_protocol::control::Window;
+pub use steady_socket_protocol::control::Window;
 
 use crate::options::Options;
 
 pub use event::{
     Accepted, Cause, CloseFrame, Closed, Context, DropReason, Dropped, Effect, Event, Generation,
-    Hint, Input, Loss, Output, Phase, SendMode, SendRejected, Sent, Snapshot, StateChange, Why,
+    Hint, Input, Loss, Output, Phase, Report, SendMode, SendRejected, Sent, Snapshot, StateChange,
+    Why,
 };
 pub use policy::{
     CLOSE_CODES, CloseCodes, CloseError, ClosePolicy, RESTART_WINDOW_MS, Verdict, check_close,
@@ -119,6 +119,9 @@ enum State {
         firm: bool,
     },
     Closing(Closing),
+    /// The attempt or the connection has ended, and the application's predicate is asked what follows. For the
+    /// application, nothing has changed yet.
+    Lost(Loss),
     Closed,
     /// Includes the closing handshake of the last connection, while that is in progress.
     Suspended(Option<Closing>),
@@ -215,10 +218,16 @@ enum Pending<P> {
 
 /// A connection that is replaced when it is lost. The [module](self) describes how to drive it.
 ///
-/// Methods come in four kinds: inputs ([`handle`](Self::handle), [`receive`](Self::receive),
-/// [`send`](Self::send)), outputs
-/// ([`poll_effect`](Self::poll_effect), [`poll_output`](Self::poll_output),
-/// [`next_timer`](Self::next_timer)), a preview of an input ([`loss`](Self::loss)), and questions.
+/// Methods come in three kinds: inputs ([`handle`](Self::handle), [`send`](Self::send)), outputs
+/// ([`poll_effect`](Self::poll_effect), [`poll_output`](Self::poll_output), [`next_timer`](Self::next_timer)), and
+/// questions.
+///
+/// What happens with every message has a shortcut past the queues of effects and outputs: [`send`](Self::send) returns a
+/// message that may go to the browser at once, [`transmitted`](Self::transmitted) says that the browser accepted it, and
+/// [`receive`](Self::receive) returns a message that is next to deliver. Before each of them, the core says whether the
+/// time matters ([`messages_expire`](Self::messages_expire),
+/// [`transmissions_are_timed`](Self::transmissions_are_timed), [`messages_are_timed`](Self::messages_are_timed)): reading
+/// a browser's clock takes longer than all of this.
 #[derive(Clone, Debug)]
 pub struct Connection<P> {
     options: Options,
@@ -313,7 +322,10 @@ impl<P> Connection<P> {
     pub const fn phase(&self) -> Phase {
         match self.state {
             State::Idle => Phase::Idle,
-            State::Resolving { .. } | State::Connecting { .. } => Phase::Connecting,
+            State::Lost(ref loss) if loss.was_open => Phase::Open,
+            State::Resolving { .. } | State::Connecting { .. } | State::Lost(_) => {
+                Phase::Connecting
+            }
             State::Open { .. } => Phase::Open,
             State::Waiting { .. } => Phase::Waiting,
             State::Closing(_) => Phase::Closing,
@@ -357,19 +369,28 @@ impl<P> Connection<P> {
     /// Whether this attempt waits for its socket to open.
     #[must_use]
     pub fn wants_socket(&self, generation: Generation) -> bool {
-        generation == self.generation && matches!(self.state, State::Connecting { .. })
+        self.is_current(generation) && matches!(self.state, State::Connecting { .. })
     }
 
     /// Whether this attempt waits for its URL and sub-protocols.
     #[must_use]
     pub fn wants_target(&self, generation: Generation) -> bool {
-        generation == self.generation && matches!(self.state, State::Resolving { .. })
+        self.is_current(generation) && matches!(self.state, State::Resolving { .. })
     }
 
     /// How the last connection or attempt ended.
     #[must_use]
     pub const fn last_loss(&self) -> Option<&Loss> {
         self.last_loss.as_ref()
+    }
+
+    /// The loss about which the application's predicate is being asked ([`Effect::Judge`]).
+    #[must_use]
+    pub const fn lost(&self) -> Option<&Loss> {
+        match &self.state {
+            State::Lost(loss) => Some(loss),
+            _ => None,
+        }
     }
 
     /// Bytes in the queue.
@@ -402,11 +423,13 @@ impl<P> Connection<P> {
     /// need not read its clock for every message.
     #[must_use]
     pub fn heeds_time(&self, input: &Input<P>) -> bool {
-        match input {
-            Input::Message { .. } | Input::Alive { .. } => self.messages_are_timed(),
-            Input::Transmitted { .. } => self.transmissions_are_timed(),
+        let Input::Socket { report, .. } = input else {
+            return true;
+        };
+        match report {
+            Report::Message { .. } | Report::Alive => self.messages_are_timed(),
             // Below both marks, nothing is deferred.
-            Input::Buffered { bytes, .. } => {
+            Report::Buffered(bytes) => {
                 let (high, low) = (
                     self.options.values().high_water_mark,
                     self.options.values().low_water_mark,
@@ -433,12 +456,6 @@ impl<P> Connection<P> {
         self.options.values().message_ttl.is_some() || self.queue.next_expiry().is_some()
     }
 
-    /// Whether a lost connection may be replaced, and the application's predicate is called.
-    #[must_use]
-    pub fn reconnects(&self) -> bool {
-        self.options.values().reconnect
-    }
-
     /// Like [`heeds_time`](Self::heeds_time), for a message that the browser accepted.
     #[must_use]
     pub fn transmissions_are_timed(&self) -> bool {
@@ -455,91 +472,17 @@ impl<P> Connection<P> {
         }
     }
 
-    /// The loss that `input` would cause at `now`. If the connection [reconnects](Self::reconnects), the
-    /// application's predicate may be called with it; its verdict goes into the [`Context`] of that input.
-    #[must_use]
-    #[inline]
-    pub fn loss(&self, now: Time, input: &Input<P>) -> Option<Loss> {
-        match input {
-            // Inputs that occur with every message; their own methods check them.
-            Input::Message { .. } | Input::Transmitted { .. } | Input::Buffered { .. } => None,
-            _ => self.loss_by(now, input),
-        }
-    }
-
-    #[inline(never)]
-    fn loss_by(&self, now: Time, input: &Input<P>) -> Option<Loss> {
-        let mut frame = None;
-        let (cause, error) = match (input, &self.state) {
-            (Input::ResolveFailed { generation, error }, State::Resolving { .. })
-                if *generation == self.generation =>
-            {
-                (Cause::Provider, error)
-            }
-            (Input::OpenFailed { generation, error }, State::Connecting { .. })
-                if *generation == self.generation =>
-            {
-                (Cause::Refused, error)
-            }
-            (
-                Input::SocketClosed { generation, close },
-                State::Connecting { .. } | State::Open { .. },
-            ) if *generation == self.generation => {
-                frame = Some(close);
-                (Cause::Socket, &self.wire.error)
-            }
-            (
-                Input::TransmitFailed {
-                    generation, error, ..
-                },
-                State::Open { .. },
-            ) if *generation == self.generation
-                && self.is_in_hand(*generation)
-                && !self.refuses_again() =>
-            {
-                (Cause::SendFailed, error)
-            }
-            (Input::TooBig { generation }, State::Open { .. })
-                if *generation == self.generation =>
-            {
-                (Cause::MessageTooBig, &None)
-            }
-            // No timer ends anything by itself: see `let_arrive`.
-            (Input::Turned { generation, turn }, state) if self.awaits(*generation, *turn) => {
-                let cause = match state {
-                    State::Resolving { deadline } if *deadline <= now => Cause::ProviderTimeout,
-                    State::Connecting { deadline } if *deadline <= now => Cause::ConnectTimeout,
-                    State::Open { .. } => match self.wire.liveness.judge(now) {
-                        Life::Silent => Cause::HeartbeatTimeout,
-                        Life::Unanswered => Cause::ProbeTimeout,
-                        Life::Fine | Life::Ask | Life::Stale => return None,
-                    },
-                    _ => return None,
-                };
-                (cause, &None)
-            }
-            _ => return None,
-        };
-        Some(Loss {
-            close: frame.map_or_else(CloseFrame::abnormal, Clone::clone),
-            cause,
-            was_open: self.is_open(),
-            error: error.clone(),
-        })
-    }
-
     // ----- inputs
 
     /// Processes something that happened. Then carry out the effects, deliver the events and arm the timer (see the
     /// [module](self)).
     #[inline(always)]
     pub fn handle(&mut self, context: Context, input: Input<P>) {
-        // Most inputs by far are messages. They are never a loss, and the least work.
+        // Most inputs by far are messages, and they are the least work.
         match input {
-            Input::Message {
+            Input::Socket {
                 generation,
-                payload,
-                bytes,
+                report: Report::Message { payload, bytes },
             } => {
                 let received = self.receive(context.now, generation, payload, bytes);
                 if let Some(payload) = received {
@@ -550,7 +493,7 @@ impl<P> Connection<P> {
         }
     }
 
-    /// Processes a message like [`handle`](Self::handle) does an [`Input::Message`], and returns it if it is next to
+    /// Processes a message like [`handle`](Self::handle) does a [`Report::Message`], and returns it if it is next to
     /// deliver: deliver it now. Otherwise it becomes an [`Output::Message`], after what precedes it.
     #[inline]
     pub fn receive(
@@ -560,7 +503,7 @@ impl<P> Connection<P> {
         payload: P,
         bytes: usize,
     ) -> Option<P> {
-        if !self.is_connected(generation) {
+        if !self.is_current(generation) || !self.is_connected() {
             return None;
         }
         self.wire.liveness.heard(now);
@@ -583,83 +526,87 @@ impl<P> Connection<P> {
     /// Separate, so that a message does not pay for what it does not need.
     #[inline(never)]
     fn handle_other(&mut self, context: Context, input: Input<P>) {
-        if let Some(loss) = self.loss(context.now, &input) {
-            if let Input::TransmitFailed { payload, .. } = input {
-                self.take_back(payload, true);
-            }
-            self.lose(context, loss);
-            return;
-        }
+        let now = context.now;
         match input {
             Input::Start => {
                 if matches!(self.state, State::Idle) {
-                    self.begin(context.now, Why::Requested);
+                    self.begin(now, Why::Requested);
                 }
             }
-            Input::Close { code, reason } => self.close(context.now, code, reason),
-            Input::Suspend { code, reason } => self.suspend(context.now, code, reason),
-            Input::Resume => self.resume(context.now),
-            Input::Reconnect { code, reason } => self.reconnect(context.now, code, reason),
-            Input::Ready => self.ready(context.now),
-            Input::Resolved { generation } => {
-                if generation == self.generation && matches!(self.state, State::Resolving { .. }) {
-                    let deadline = context.now.after(self.options.values().connect_timeout);
-                    self.state = State::Connecting { deadline };
-                    self.effects.push_back(Effect::Open { generation });
+            Input::Close { code, reason } => self.close(now, code, reason),
+            Input::Suspend { code, reason } => self.suspend(now, code, reason),
+            Input::Resume => self.resume(now),
+            Input::Reconnect { code, reason } => self.reconnect(now, code, reason),
+            Input::Ready => self.ready(now),
+            Input::Socket { generation, report } => {
+                if self.is_current(generation) {
+                    self.reported(context, report);
                 }
             }
-            Input::Opened { generation } => self.opened(context.now, generation),
-            Input::Alive { generation }
-            | Input::AnswersPings { generation }
-            | Input::Pinged { generation }
-            | Input::Answered { generation, .. }
-            | Input::Beats { generation, .. }
-            | Input::Window { generation, .. }
-                if !self.is_connected(generation) => {}
-            Input::Alive { .. } => self.wire.liveness.heard(context.now),
-            Input::AnswersPings { .. } => self.wire.liveness.answers_pings(),
-            Input::Pinged { .. } => {
-                self.wire.unconfirmed.asked();
-                // Also if a message was accepted after the ping was requested.
-                self.wire.question_at = None;
-            }
-            Input::Answered { number, .. } => self.answered(context.now, number),
-            Input::Beats { interval_ms, .. } => {
-                let (min, max) = BEAT_MS;
-                let interval = interval_ms.clamp(min, max);
-                self.wire.liveness.expect(context.now, interval);
-            }
-            Input::Window { min_ms, max_ms, .. } => {
-                if min_ms <= max_ms {
-                    self.wire.window = Some(Window { min_ms, max_ms });
-                }
-            }
-            Input::Hint(hint) => self.hint(context, hint),
-            Input::SocketError { generation, error } => {
-                if generation == self.generation {
-                    self.wire.failed = true;
-                    self.wire.error = error.or(self.wire.error.take());
-                }
-            }
-            Input::SocketClosed { generation, close } => {
-                if generation == self.generation {
-                    self.closed_as_asked(close);
-                }
-            }
-            Input::Transmitted { generation } => self.transmitted(context.now, generation),
             Input::TransmitFailed {
                 generation,
                 payload,
                 error,
-            } => self.transmit_failed(context.now, generation, payload, error),
-            Input::Buffered { generation, bytes } => self.buffered(context.now, generation, bytes),
-            Input::Timer => self.timer(context.now),
-            Input::Turned { generation, turn } => self.turned(context.now, generation, turn),
-            // Too late: the attempt has ended. A message is no exception.
-            Input::ResolveFailed { .. }
-            | Input::OpenFailed { .. }
-            | Input::TooBig { .. }
-            | Input::Message { .. } => {}
+            } => self.transmit_failed(context, generation, payload, error),
+            Input::Hint(hint) => self.hint(context, hint),
+            Input::Timer => self.timer(now),
+        }
+    }
+
+    /// Something happened to the current attempt.
+    fn reported(&mut self, context: Context, report: Report<P>) {
+        let now = context.now;
+        match (report, &self.state) {
+            (Report::Resolved, State::Resolving { .. }) => {
+                let deadline = now.after(self.options.values().connect_timeout);
+                self.state = State::Connecting { deadline };
+                self.effects.push_back(Effect::Open {
+                    generation: self.generation,
+                });
+            }
+            (Report::ResolveFailed(error), State::Resolving { .. }) => {
+                self.lose(context, Cause::Provider, error);
+            }
+            (Report::OpenFailed(error), State::Connecting { .. }) => {
+                self.lose(context, Cause::Refused, error);
+            }
+            (Report::Opened, State::Connecting { .. }) => self.opened(now),
+            (Report::TooBig, State::Open { .. }) => {
+                self.lose(context, Cause::MessageTooBig, None);
+            }
+            (Report::Error(error), _) => {
+                self.wire.failed = true;
+                self.wire.error = error.or(self.wire.error.take());
+            }
+            (Report::Closed(close), _) => self.socket_closed(context, close),
+            (Report::Buffered(bytes), _) => self.buffered(now, bytes),
+            (Report::Turned(turn), _) => self.turned(context, turn),
+            (Report::Verdict(verdict), State::Lost(_)) => self.judged(context, verdict),
+            (report, _) if self.is_connected() => self.heard(now, report),
+            // The attempt has ended, or is not as far.
+            _ => {}
+        }
+    }
+
+    /// What is only reported of an open or closing connection.
+    fn heard(&mut self, now: Time, report: Report<P>) {
+        match report {
+            Report::Alive => self.wire.liveness.heard(now),
+            Report::AnswersPings => self.wire.liveness.answers_pings(),
+            Report::Pinged => {
+                self.wire.unconfirmed.asked();
+                // Also if a message was accepted after the ping was requested.
+                self.wire.question_at = None;
+            }
+            Report::Answered(number) => self.answered(now, number),
+            Report::Beats(interval) => {
+                let (min, max) = BEAT_MS;
+                self.wire.liveness.expect(now, interval.clamp(min, max));
+            }
+            Report::Window(window) if window.min_ms <= window.max_ms => {
+                self.wire.window = Some(window);
+            }
+            _ => {}
         }
     }
 
@@ -782,7 +729,7 @@ impl<P> Connection<P> {
             }
             State::Waiting { until, .. } => Some(*until),
             State::Closing(closing) | State::Suspended(Some(closing)) => Some(closing.deadline),
-            State::Idle | State::Closed | State::Suspended(None) => None,
+            State::Idle | State::Lost(_) | State::Closed | State::Suspended(None) => None,
         };
         let keepalive_at = self.wire.keepalive_at.filter(|_| self.is_open());
         earliest(earliest(deadline, keepalive_at), self.queue.next_expiry())
@@ -792,13 +739,17 @@ impl<P> Connection<P> {
         matches!(self.state, State::Open { .. })
     }
 
-    /// Whether this attempt has become the open or closing connection.
-    fn is_connected(&self, generation: Generation) -> bool {
+    /// Whether this is the newest attempt. What is reported of an earlier one changes nothing.
+    fn is_current(&self, generation: Generation) -> bool {
         generation == self.generation
-            && matches!(
-                self.state,
-                State::Open { .. } | State::Closing(_) | State::Suspended(Some(_))
-            )
+    }
+
+    /// Whether the attempt has become the open or closing connection.
+    const fn is_connected(&self) -> bool {
+        matches!(
+            self.state,
+            State::Open { .. } | State::Closing(_) | State::Suspended(Some(_))
+        )
     }
 
     // ----- time
@@ -866,7 +817,7 @@ impl<P> Connection<P> {
     }
 
     /// Whether this answers the last [`Effect::Turn`], and its question is still undecided.
-    fn awaits(&self, generation: Generation, turn: u32) -> bool {
+    fn awaits(&self, turn: u32) -> bool {
         let deadline = match &self.state {
             State::Open { .. } => self.wire.liveness.next_timer(),
             State::Resolving { deadline } | State::Connecting { deadline } => Some(*deadline),
@@ -874,18 +825,28 @@ impl<P> Connection<P> {
             _ => None,
         };
         let turning = self.wire.turning.filter(|_| turn == self.wire.turn);
-        generation == self.generation
-            && turning.is_some_and(|turning| deadline == Some(turning.deadline))
+        turning.is_some_and(|turning| deadline == Some(turning.deadline))
     }
 
-    /// Everything waiting has arrived, and ended nothing.
-    fn turned(&mut self, now: Time, generation: Generation, turn: u32) {
-        if !self.awaits(generation, turn) {
+    /// Everything waiting has arrived: what is overdue now is given up. No timer ends anything by itself.
+    fn turned(&mut self, context: Context, turn: u32) {
+        if !self.awaits(turn) {
             return;
         }
+        let now = context.now;
         self.wire.turning = None;
         match &self.state {
-            State::Open { .. } => self.look_for_life(now),
+            State::Resolving { deadline } if *deadline <= now => {
+                self.lose(context, Cause::ProviderTimeout, None);
+            }
+            State::Connecting { deadline } if *deadline <= now => {
+                self.lose(context, Cause::ConnectTimeout, None);
+            }
+            State::Open { .. } => match self.wire.liveness.judge(now) {
+                Life::Silent => self.lose(context, Cause::HeartbeatTimeout, None),
+                Life::Unanswered => self.lose(context, Cause::ProbeTimeout, None),
+                Life::Fine | Life::Ask | Life::Stale => self.look_for_life(now),
+            },
             State::Closing(closing) | State::Suspended(Some(closing)) if closing.judging => {
                 self.abandon_closing(Cause::CloseTimeout, None);
             }

@@ -9,8 +9,8 @@ use crate::options::Overflow;
 use super::queue::{Lane, Queued};
 use super::totals::Count;
 use super::{
-    Accepted, CLOSE_DEADLINE, Cause, Connection, DropReason, Effect, Flow, Generation, SendMode,
-    SendRejected, Sent, State, Time,
+    Accepted, CLOSE_DEADLINE, Cause, Connection, Context, DropReason, Effect, Flow, Generation,
+    SendMode, SendRejected, Sent, State, Time,
 };
 
 /// How often the browser's buffer is measured while it is above the high-water mark, in milliseconds. There is no
@@ -56,37 +56,14 @@ impl<P> Connection<P> {
         }
     }
 
-    /// Accepts a message of `bytes` bytes, or returns it. Then carry out the effects, deliver the events and arm the
-    /// timer (see the [module](super)).
+    /// Accepts a message of `bytes` bytes, or returns it. If nothing precedes it, it comes back as
+    /// [`Accepted::Transmit`], to be passed to the browser at once; otherwise it follows as an [`Effect::Transmit`].
+    /// Then carry out the effects, deliver the events and arm the timer (see the [module](super)).
     ///
     /// # Errors
     /// [`SendRejected::Full`] if it does not fit and the option `overflow` is to reject; [`SendRejected::Closed`] if
     /// the connection is closing or closed.
     pub fn send(
-        &mut self,
-        now: Time,
-        payload: P,
-        bytes: usize,
-        mode: SendMode,
-    ) -> Result<Sent, SendRejected<P>> {
-        Ok(match self.hand_over(now, payload, bytes, mode)? {
-            Accepted::Transmit {
-                generation,
-                payload,
-            } => {
-                self.transmit(generation, payload);
-                Sent::Now
-            }
-            Accepted::Sent(sent) => sent,
-        })
-    }
-
-    /// Accepts a message like [`send`](Self::send), and returns it if it must be passed to the browser before
-    /// anything else, instead of emitting an [`Effect::Transmit`].
-    ///
-    /// # Errors
-    /// See [`send`](Self::send).
-    pub fn hand_over(
         &mut self,
         now: Time,
         payload: P,
@@ -183,14 +160,14 @@ impl<P> Connection<P> {
     }
 
     /// Whether a message is being passed to the socket of this attempt.
-    pub(super) fn is_in_hand(&self, generation: Generation) -> bool {
+    fn is_in_hand(&self, generation: Generation) -> bool {
         self.in_hand
             .as_ref()
             .is_some_and(|in_hand| in_hand.generation == generation)
     }
 
     /// Whether an earlier connection was given up for the message in hand.
-    pub(super) fn refuses_again(&self) -> bool {
+    fn refuses_again(&self) -> bool {
         self.in_hand.as_ref().is_some_and(|in_hand| in_hand.refused)
     }
 
@@ -330,20 +307,16 @@ impl<P> Connection<P> {
         }
     }
 
-    /// Like [`handle`](Self::handle) for an [`Input::Transmitted`](super::Input::Transmitted).
+    /// The browser accepted the message that it was passed.
     pub fn transmitted(&mut self, now: Time, generation: Generation) {
-        let Some(InHand {
-            generation: current,
-            bytes,
-            ..
-        }) = self
+        let Some(InHand { bytes, .. }) = self
             .in_hand
             .take_if(|in_hand| in_hand.generation == generation)
         else {
             return;
         };
         self.totals.message(Count::Sent, bytes);
-        if !self.is_connected(current) {
+        if !self.is_current(generation) || !self.is_connected() {
             // Its socket was lost while the browser accepted it.
             self.totals.message(Count::Unconfirmed, bytes);
             return;
@@ -360,10 +333,10 @@ impl<P> Connection<P> {
         self.pump(now);
     }
 
-    /// The browser's `send` threw, and the connection has not been given up for it so far.
+    /// The browser's `send` threw.
     pub(super) fn transmit_failed(
         &mut self,
-        now: Time,
+        context: Context,
         generation: Generation,
         payload: P,
         error: Option<String>,
@@ -373,14 +346,15 @@ impl<P> Connection<P> {
         }
         // A connection that was suspended meanwhile is not given up for the message.
         let suspended = matches!(self.state, State::Suspended(_));
-        let connected = self.is_connected(generation) && !suspended;
+        let connected = self.is_current(generation) && self.is_connected() && !suspended;
         if connected && self.refuses_again() {
             self.drop_refused(payload);
-            self.pump(now);
+            self.pump(context.now);
             return;
         }
         self.take_back(payload, connected);
         match self.state {
+            State::Open { .. } if connected => self.lose(context, Cause::SendFailed, error),
             State::Closing(_) if connected => self.abandon_closing(Cause::SendFailed, error),
             // It had ended before the browser returned the message.
             State::Closed => self.drop_queue(),
@@ -405,10 +379,7 @@ impl<P> Connection<P> {
         }
     }
 
-    pub(super) fn buffered(&mut self, now: Time, generation: Generation, bytes: u64) {
-        if generation != self.generation {
-            return;
-        }
+    pub(super) fn buffered(&mut self, now: Time, bytes: u64) {
         let wire = &mut self.wire;
         wire.measuring = false;
         wire.buffered = bytes;

@@ -14,8 +14,8 @@ use std::time::Duration;
 
 use steady_socket::Options;
 use steady_socket::connection::{
-    CloseFrame, Connection, Context, Effect, Event, Generation, Hint, Input, Output, Phase,
-    SendMode, Time,
+    Accepted, CloseFrame, Connection, Context, Effect, Event, Generation, Hint, Input, Output,
+    Phase, Report, SendMode, Time,
 };
 
 use crate::rng::Rng;
@@ -294,7 +294,10 @@ impl Page {
             let bytes = self.rng.pick(&[100, 60_000, 1_000_000, 40_000_000]);
             let time = Time::from_millis(self.now);
             // If full, it accepts nothing.
-            drop(self.core.send(time, 1, bytes as usize, SendMode::default()));
+            let sent = self.core.send(time, 1, bytes as usize, SendMode::default());
+            if let Ok(Accepted::Transmit { generation, .. }) = sent {
+                self.transmit(generation);
+            }
             return self.settle();
         }
         let timer = self.core.next_timer().map(Time::as_millis);
@@ -348,48 +351,49 @@ impl Page {
                 self.last_keepalive = self.now;
                 self.gate_at = self.climate.gate.map(|after| self.now + after);
                 self.beat_at = self.climate.speaks.map(|(every, _)| self.now + every);
-                self.tell(Input::Opened { generation })?;
+                self.tell(Report::Opened.of(generation))?;
                 if self.climate.answers.is_some() {
-                    self.tell(Input::AnswersPings { generation })?;
+                    self.tell(Report::AnswersPings.of(generation))?;
                 }
                 if let Some((every, true)) = self.climate.speaks {
                     self.beats(every)?;
                 }
                 Ok(())
             }
-            Waiting::Frame => self.tell(Input::Message {
-                generation,
-                payload: 0,
-                bytes: 1,
-            }),
+            Waiting::Frame => self.tell(
+                Report::Message {
+                    payload: 0,
+                    bytes: 1,
+                }
+                .of(generation),
+            ),
             Waiting::Beat => match self.climate.speaks {
                 Some((every, true)) => {
                     self.beats(every)?;
-                    self.tell(Input::Alive { generation })
+                    self.tell(Report::Alive.of(generation))
                 }
-                _ => self.tell(Input::Message {
-                    generation,
-                    payload: 0,
-                    bytes: 1,
-                }),
+                _ => self.tell(
+                    Report::Message {
+                        payload: 0,
+                        bytes: 1,
+                    }
+                    .of(generation),
+                ),
             },
-            Waiting::Turn(generation, turn) => self.tell(Input::Turned { generation, turn }),
-            Waiting::Closed => self.tell(Input::SocketClosed {
-                generation,
-                close: CloseFrame {
+            Waiting::Turn(generation, turn) => self.tell(Report::Turned(turn).of(generation)),
+            Waiting::Closed => self.tell(
+                Report::Closed(CloseFrame {
                     code: 4_000,
                     reason: String::new(),
                     clean: true,
-                },
-            }),
+                })
+                .of(generation),
+            ),
         }
     }
 
     fn beats(&mut self, every: u64) -> Result<(), String> {
-        self.tell(Input::Beats {
-            generation: self.core.generation(),
-            interval_ms: every,
-        })
+        self.tell(Report::Beats(every).of(self.core.generation()))
     }
 
     // ----- the link
@@ -427,7 +431,6 @@ impl Page {
         Context {
             now: Time::from_millis(self.now),
             chance: 0.5,
-            verdict: None,
         }
     }
 
@@ -457,22 +460,15 @@ impl Page {
     fn carry_out(&mut self) -> Result<(), String> {
         while let Some(effect) = self.core.poll_effect() {
             let answer = match effect {
-                Effect::Resolve { generation } => Input::Resolved { generation },
-                Effect::Transmit {
-                    generation,
-                    payload,
-                } => {
-                    let _ = payload;
-                    let bytes = self.core.snapshot(Time::default()).sent.bytes;
-                    self.core
-                        .transmitted(Time::from_millis(self.now), generation);
-                    let bytes = self.core.snapshot(Time::default()).sent.bytes - bytes;
-                    self.send(bytes);
+                Effect::Resolve { generation } => Report::Resolved.of(generation),
+                Effect::Transmit { generation, .. } => {
+                    self.transmit(generation);
                     continue;
                 }
+                Effect::Judge { generation } => Report::Verdict(None).of(generation),
                 Effect::Measure { generation } => {
                     let bytes = self.held();
-                    Input::Buffered { generation, bytes }
+                    Report::Buffered(bytes).of(generation)
                 }
                 Effect::Turn { generation, turn } => {
                     // Behind what has arrived so far.
@@ -520,6 +516,15 @@ impl Page {
             self.core.handle(self.context(), answer);
         }
         Ok(())
+    }
+
+    /// The browser accepts a message.
+    fn transmit(&mut self, generation: Generation) {
+        let bytes = self.core.snapshot(Time::default()).sent.bytes;
+        self.core
+            .transmitted(Time::from_millis(self.now), generation);
+        let bytes = self.core.snapshot(Time::default()).sent.bytes - bytes;
+        self.send(bytes);
     }
 
     fn check_gate(&self) -> Result<(), String> {

@@ -56,6 +56,7 @@ pub enum Kind {
     TimerDue,
     TimerEarly,
     Turned,
+    Verdict,
     LateTurned,
     LateResolved,
     LateResolveFailed,
@@ -72,6 +73,7 @@ pub enum Kind {
     LateBeats,
     LateWindow,
     LateTooBig,
+    LateVerdict,
 }
 
 const PLACES: [Place; 13] = [
@@ -90,7 +92,7 @@ const PLACES: [Place; 13] = [
     Place::Suspended,
 ];
 
-const KINDS: [Kind; 46] = [
+const KINDS: [Kind; 48] = [
     Kind::Start,
     Kind::Close,
     Kind::Reconnect,
@@ -121,6 +123,7 @@ const KINDS: [Kind; 46] = [
     Kind::TimerDue,
     Kind::TimerEarly,
     Kind::Turned,
+    Kind::Verdict,
     Kind::LateTurned,
     Kind::LateResolved,
     Kind::LateResolveFailed,
@@ -137,6 +140,7 @@ const KINDS: [Kind; 46] = [
     Kind::LateBeats,
     Kind::LateWindow,
     Kind::LateTooBig,
+    Kind::LateVerdict,
 ];
 
 /// How often each kind of input was tried in each state.
@@ -223,7 +227,11 @@ const fn can_happen(place: Place, kind: Kind) -> bool {
             command
                 || matches!(
                     kind,
-                    Kind::Transmitted | Kind::TransmitFailed | Kind::Buffered | Kind::SocketClosed
+                    Kind::Transmitted
+                        | Kind::TransmitFailed
+                        | Kind::Buffered
+                        | Kind::SocketClosed
+                        | Kind::Verdict
                 )
         }
         // There is no socket yet that could report anything.

@@ -111,6 +111,7 @@ pub fn alphabet() -> Vec<Step> {
             Op::Transmitted { age, ok: true },
             Op::Transmitted { age, ok: false },
             Op::Buffered { age },
+            Op::Verdict { age },
             Op::Turned { age },
         ]);
     }

@@ -6,7 +6,7 @@
 
 use steady_socket::Options;
 use steady_socket::connection::{
-    CloseFrame, Connection, Context, Effect, Generation, Input, Phase, Time,
+    CloseFrame, Connection, Context, Effect, Generation, Input, Phase, Report, Time, Window,
 };
 
 use crate::op::Settings;
@@ -242,7 +242,7 @@ impl OurClient {
             hint,
         };
         client.tell(0, rng, |_| Input::Start);
-        client.tell(0, rng, |generation| Input::Opened { generation });
+        client.tell(0, rng, |generation| Report::Opened.of(generation));
         client
     }
 
@@ -257,7 +257,6 @@ impl OurClient {
         let mut context = || Context {
             now,
             chance: rng.unit(),
-            verdict: None,
         };
         self.core.handle(context(), input(self.generation));
         let mut wants = false;
@@ -265,7 +264,11 @@ impl OurClient {
             match self.core.poll_effect() {
                 Some(Effect::Resolve { generation }) => {
                     self.generation = generation;
-                    self.core.handle(context(), Input::Resolved { generation });
+                    self.core.handle(context(), Report::Resolved.of(generation));
+                }
+                Some(Effect::Judge { generation }) => {
+                    let verdict = Report::Verdict(None).of(generation);
+                    self.core.handle(context(), verdict);
                 }
                 Some(Effect::Open { .. }) => wants = true,
                 Some(_) => {}
@@ -276,12 +279,12 @@ impl OurClient {
     }
 
     fn closed(&mut self, code: u16, now: u64, rng: &mut Rng) -> Option<u64> {
-        self.tell(now, rng, |generation| Input::SocketClosed {
-            generation,
-            close: CloseFrame {
+        self.tell(now, rng, |generation| {
+            Report::Closed(CloseFrame {
                 code,
                 ..CloseFrame::abnormal()
-            },
+            })
+            .of(generation)
         });
         self.next(now)
     }
@@ -293,10 +296,8 @@ impl Client for OurClient {
             Hint::None => 1006,
             Hint::Restart => 1012,
             Hint::Window(max_ms) => {
-                self.tell(now, rng, |generation| Input::Window {
-                    generation,
-                    min_ms: 0,
-                    max_ms,
+                self.tell(now, rng, |generation| {
+                    Report::Window(Window { min_ms: 0, max_ms }).of(generation)
                 });
                 1001
             }

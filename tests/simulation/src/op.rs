@@ -236,6 +236,11 @@ pub enum Op {
         /// Which attempt.
         age: u8,
     },
+    /// A verdict for which nobody asked.
+    Verdict {
+        /// Which attempt.
+        age: u8,
+    },
 }
 
 /// One event, with its random number and the predicate's verdict.

@@ -576,7 +576,8 @@ impl Script {
     /// Events that should not happen, and must do no harm.
     fn spurious(&mut self) -> Op {
         let age = self.rng.below(3) as u8;
-        match self.rng.below(15) {
+        match self.rng.below(16) {
+            15 => Op::Verdict { age },
             14 => Op::Turned { age },
             13 => Op::TooBig { age },
             10 => Op::Alive { age },

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use messages::{Book, Chat, Line, Typed};
 use steady_socket::SendMode;
 use steady_socket::connection::{
-    Accepted, Connection, Context, Effect, Generation, Input, Output, Time,
+    Accepted, Connection, Context, Effect, Generation, Input, Output, Report, Time,
 };
 use steady_socket::options::Options;
 use steady_socket::protocol::{Decode, Encode, Json, Message, MsgPack};
@@ -88,7 +88,6 @@ fn context(now: u64) -> Context {
     Context {
         now: Time::from_millis(now),
         chance: 0.5,
-        verdict: None,
     }
 }
 
@@ -97,7 +96,7 @@ fn open() -> (Core, Generation) {
     let mut core = Core::new(Options::default());
     core.handle(context(0), Input::Start);
     let generation = core.generation();
-    for input in [Input::Resolved { generation }, Input::Opened { generation }] {
+    for input in [Report::Resolved.of(generation), Report::Opened.of(generation)] {
         core.handle(context(0), input);
         while core.poll_effect().is_some() {}
         while core.poll_output(Time::from_millis(0)).is_some() {}
@@ -165,7 +164,7 @@ fn confirm(count: u64) -> Duration {
 fn hand_over(core: &mut Core, turn: u64) {
     let now = Time::from_millis(turn);
     black_box(core.messages_expire());
-    let accepted = core.hand_over(now, black_box(7), 16, SendMode::default());
+    let accepted = core.send(now, black_box(7), 16, SendMode::default());
     let Ok(Accepted::Transmit {
         generation,
         payload,
@@ -184,18 +183,12 @@ fn hand_over(core: &mut Core, turn: u64) {
 fn carry_out(core: &mut Core, generation: Generation, turn: u64) {
     let now = Time::from_millis(turn);
     while let Some(effect) = core.poll_effect() {
-        let input = match effect {
-            Effect::Transmit { payload, .. } => {
-                black_box(payload);
-                Input::Transmitted { generation }
-            }
-            _ => Input::Buffered {
-                generation,
-                bytes: 0,
-            },
-        };
-        black_box(core.loss(now, &input).is_some());
-        core.handle(context(turn), input);
+        if let Effect::Transmit { payload, .. } = effect {
+            black_box(payload);
+            core.transmitted(now, generation);
+        } else {
+            core.handle(context(turn), Report::Buffered(0).of(generation));
+        }
     }
 }
 
@@ -212,9 +205,7 @@ fn send(count: u64) -> Duration {
 fn timer(count: u64) -> Duration {
     let (mut core, _) = open();
     repeat(count, |turn| {
-        let input = Input::Timer;
-        black_box(core.loss(Time::from_millis(turn), &input).is_some());
-        core.handle(context(turn), input);
+        core.handle(context(turn), Input::Timer);
         black_box(core.poll_effect().is_some());
         settle(&mut core, turn);
     })

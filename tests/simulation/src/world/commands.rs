@@ -208,7 +208,7 @@ impl World {
         let may_expire = mode.ttl_ms.is_some() || self.core.messages_expire();
         let now = self.moment(may_expire);
         // Like the driver: what may go at once takes no queue of effects.
-        let (sent, at_once) = match self.core.hand_over(now, id, bytes, mode) {
+        let (sent, at_once) = match self.core.send(now, id, bytes, mode) {
             Ok(Accepted::Transmit {
                 generation,
                 payload,

@@ -1,6 +1,6 @@
 //! When the timer must end something, and what a silence means.
 
-use steady_socket::connection::{Cause, Generation, Input, Phase};
+use steady_socket::connection::{Cause, Generation, Phase, Report};
 
 use super::{Ending, Turn, Upload, Violation, World};
 
@@ -121,6 +121,7 @@ impl World {
             number,
         };
         if turn.generation != self.generation()
+            || self.core.lost().is_some()
             || matches!(self.core.phase(), Phase::Waiting | Phase::Closed)
         {
             // It was lost through what was done just before this.
@@ -166,10 +167,7 @@ impl World {
         let Some(generation) = self.generation_of(turn.generation) else {
             return Ok(());
         };
-        let input = Input::Turned {
-            generation,
-            turn: turn.number,
-        };
+        let input = Report::Turned(turn.number).of(generation);
         let was = self.core.phase();
         let due = match was {
             Phase::Connecting => Some(self.deadline),

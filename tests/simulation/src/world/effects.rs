@@ -1,7 +1,10 @@
 //! The core's effects.
 
-use steady_socket::connection::{Cause, CloseFrame, DropReason, Effect, Generation, Input, Phase};
+use steady_socket::connection::{
+    Cause, CloseFrame, DropReason, Effect, Generation, Input, Phase, Report,
+};
 
+use crate::coverage::Kind;
 use crate::op::{Provider, Reason};
 
 use super::{Ending, Fate, Flow, News, Socket, Violation, WORDS, World};
@@ -45,6 +48,7 @@ impl World {
                         socket.buffered += 5;
                     }
                 }
+                Effect::Judge { generation } => self.judge(generation)?,
                 Effect::Turn { generation, turn } => self.turn_is_wanted(generation, turn)?,
                 Effect::Measure { generation } => {
                     let number = generation.number();
@@ -53,7 +57,7 @@ impl World {
                         .filter(|socket| !socket.abandoned)
                         .map_or(0, |socket| socket.buffered);
                     self.measured(number, bytes);
-                    self.tell(Input::Buffered { generation, bytes })?;
+                    self.tell(Report::Buffered(bytes).of(generation))?;
                 }
                 Effect::Close {
                     generation,
@@ -150,7 +154,7 @@ impl World {
         if core::mem::take(&mut self.refuse_open) {
             let ending = Ending::abnormal(Cause::Refused, false);
             let error = Some(WORDS.to_owned());
-            return self.tell_end(Input::OpenFailed { generation, error }, Some(ending));
+            return self.tell_end(Report::OpenFailed(error).of(generation), Some(ending));
         }
         let made_at = self.now;
         self.deadline = made_at + self.settings.connect_timeout;
@@ -252,7 +256,21 @@ impl World {
             self.estimate += bytes;
             self.taken(number, message.bytes);
         }
-        self.tell(Input::Transmitted { generation })
+        self.transmitted(generation);
+        Ok(())
+    }
+
+    /// The browser accepted a message.
+    pub(super) fn transmitted(&mut self, generation: Generation) {
+        let newest = generation.number() == self.generation();
+        let kind = if newest {
+            Kind::Transmitted
+        } else {
+            Kind::LateTransmitted
+        };
+        self.coverage.count(self.place(), kind);
+        let now = self.moment(self.core.transmissions_are_timed());
+        self.core.transmitted(now, generation);
     }
 
     /// The browser's `send` throws: the connection is given up, unless one was given up for this message before.
@@ -302,7 +320,7 @@ impl World {
     /// The core learns how much the browser holds.
     pub(super) fn measured(&mut self, number: u64, bytes: u64) {
         let now = self.now;
-        if number != self.generation() {
+        if number != self.generation() || self.core.lost().is_some() {
             return;
         }
         if self.core.phase() == Phase::Open {

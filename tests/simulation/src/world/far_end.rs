@@ -3,7 +3,7 @@
 use core::hash::{Hash, Hasher};
 use std::collections::VecDeque;
 
-use steady_socket::connection::{Input, Phase, Tally};
+use steady_socket::connection::{Phase, Report, Tally};
 
 use crate::op::Answer;
 
@@ -177,7 +177,7 @@ impl World {
         let Some(generation) = self.generation_of(number) else {
             return Ok(());
         };
-        self.tell(Input::Pinged { generation })
+        self.tell(Report::Pinged.of(generation))
     }
 
     pub(super) fn server_reads(&mut self, items: u8) {
@@ -250,10 +250,7 @@ impl World {
             }
             self.hear();
         }
-        self.tell(Input::Answered {
-            generation,
-            number: given,
-        })?;
-        self.tell(Input::Alive { generation })
+        self.tell(Report::Answered(given).of(generation))?;
+        self.tell(Report::Alive.of(generation))
     }
 }

@@ -1,7 +1,7 @@
 //! Inputs to the core from the browser, the provider and the world.
 
 use steady_socket::connection::{
-    Cause, CloseFrame, Context, Generation, Hint, Input, Loss, Phase, Time,
+    Cause, CloseFrame, Context, Generation, Hint, Input, Loss, Phase, Report, Time,
 };
 
 use crate::coverage::Kind;
@@ -25,11 +25,11 @@ impl World {
         };
         let expected = self.provider == Some(number);
         let (input, ending) = if ok {
-            (Input::Resolved { generation }, None)
+            (Report::Resolved.of(generation), None)
         } else {
             let ending = expected.then(|| Ending::abnormal(Cause::Provider, false));
             let error = Some(WORDS.to_owned());
-            (Input::ResolveFailed { generation, error }, ending)
+            (Report::ResolveFailed(error).of(generation), ending)
         };
         self.tell_end(input, ending)?;
         if expected {
@@ -51,7 +51,7 @@ impl World {
         let Some(generation) = self.generation_of(number) else {
             return Ok(());
         };
-        self.tell(Input::Opened { generation })?;
+        self.tell(Report::Opened.of(generation))?;
         if opens && newest && phase == Phase::Connecting {
             ensure!(
                 self.core.phase() == Phase::Open,
@@ -78,7 +78,7 @@ impl World {
             };
             self.news.push(News::Open);
             if answers {
-                self.tell(Input::AnswersPings { generation })?;
+                self.tell(Report::AnswersPings.of(generation))?;
             }
         }
         Ok(())
@@ -87,7 +87,8 @@ impl World {
     /// Whether this is the newest attempt and its socket is open for the core, though it may be closing.
     pub(super) fn is_connected(&self, number: u64) -> bool {
         let connected = matches!(self.core.phase(), Phase::Open | Phase::Closing);
-        number == self.generation() && (connected || self.is_suspending())
+        let lost = self.core.lost().is_some();
+        number == self.generation() && !lost && (connected || self.is_suspending())
     }
 
     pub(super) fn hint(&mut self, hint: Hint) -> Result<(), Violation> {
@@ -153,11 +154,7 @@ impl World {
         let Some(generation) = self.generation_of(number) else {
             return Ok(());
         };
-        self.tell(Input::Message {
-            generation,
-            payload,
-            bytes,
-        })
+        self.tell(Report::Message { payload, bytes }.of(generation))
     }
 
     pub(super) fn socket_fails(&mut self, number: u64) -> Result<(), Violation> {
@@ -171,7 +168,7 @@ impl World {
             return Ok(());
         };
         let error = Some(WORDS.to_owned());
-        self.tell(Input::SocketError { generation, error })
+        self.tell(Report::Error(error).of(generation))
     }
 
     pub(super) fn socket_closes(
@@ -219,7 +216,7 @@ impl World {
         let Some(generation) = self.generation_of(number) else {
             return Ok(());
         };
-        self.tell_end(Input::SocketClosed { generation, close }, ending)?;
+        self.tell_end(Report::Closed(close).of(generation), ending)?;
         if ends {
             self.suspending = false;
             ensure!(
@@ -251,41 +248,32 @@ impl World {
             Input::Suspend { .. } => Kind::Suspend,
             Input::Resume => Kind::Resume,
             Input::Ready => Kind::Ready,
-            Input::Resolved { generation } => late(generation, Kind::Resolved, Kind::LateResolved),
-            Input::ResolveFailed { generation, .. } => {
-                late(generation, Kind::ResolveFailed, Kind::LateResolveFailed)
-            }
-            Input::OpenFailed { .. } => Kind::OpenFailed,
-            Input::Opened { generation } => late(generation, Kind::Opened, Kind::LateOpened),
-            Input::Message { generation, .. } => late(generation, Kind::Message, Kind::LateMessage),
-            Input::SocketError { generation, .. } => {
-                late(generation, Kind::SocketError, Kind::LateSocketError)
-            }
-            Input::SocketClosed { generation, .. } => {
-                late(generation, Kind::SocketClosed, Kind::LateSocketClosed)
-            }
-            Input::Transmitted { generation } => {
-                late(generation, Kind::Transmitted, Kind::LateTransmitted)
-            }
             Input::TransmitFailed { generation, .. } => {
                 late(generation, Kind::TransmitFailed, Kind::LateTransmitFailed)
             }
-            Input::Buffered { generation, .. } => {
-                late(generation, Kind::Buffered, Kind::LateBuffered)
+            Input::Socket { generation, report } => {
+                let (kind, late_kind) = match report {
+                    Report::Resolved => (Kind::Resolved, Kind::LateResolved),
+                    Report::ResolveFailed(_) => (Kind::ResolveFailed, Kind::LateResolveFailed),
+                    Report::OpenFailed(_) => (Kind::OpenFailed, Kind::OpenFailed),
+                    Report::Opened => (Kind::Opened, Kind::LateOpened),
+                    Report::Message { .. } => (Kind::Message, Kind::LateMessage),
+                    Report::TooBig => (Kind::TooBig, Kind::LateTooBig),
+                    Report::Error(_) => (Kind::SocketError, Kind::LateSocketError),
+                    Report::Closed(_) => (Kind::SocketClosed, Kind::LateSocketClosed),
+                    Report::Alive => (Kind::Alive, Kind::LateAlive),
+                    Report::AnswersPings => (Kind::AnswersPings, Kind::LateAnswersPings),
+                    Report::Pinged => (Kind::Pinged, Kind::Pinged),
+                    Report::Answered(_) => (Kind::Answered, Kind::LateAnswered),
+                    Report::Beats(_) => (Kind::Beats, Kind::LateBeats),
+                    Report::Window(_) => (Kind::Window, Kind::LateWindow),
+                    Report::Buffered(_) => (Kind::Buffered, Kind::LateBuffered),
+                    Report::Turned(_) => (Kind::Turned, Kind::LateTurned),
+                    Report::Verdict(_) => (Kind::Verdict, Kind::LateVerdict),
+                };
+                late(generation, kind, late_kind)
             }
-            Input::Turned { generation, .. } => late(generation, Kind::Turned, Kind::LateTurned),
             Input::Hint(_) => Kind::Hint,
-            Input::TooBig { generation } => late(generation, Kind::TooBig, Kind::LateTooBig),
-            Input::Alive { generation } => late(generation, Kind::Alive, Kind::LateAlive),
-            Input::AnswersPings { generation } => {
-                late(generation, Kind::AnswersPings, Kind::LateAnswersPings)
-            }
-            Input::Pinged { .. } => Kind::Pinged,
-            Input::Answered { generation, .. } => {
-                late(generation, Kind::Answered, Kind::LateAnswered)
-            }
-            Input::Beats { generation, .. } => late(generation, Kind::Beats, Kind::LateBeats),
-            Input::Window { generation, .. } => late(generation, Kind::Window, Kind::LateWindow),
             Input::Timer => {
                 if self.timer().is_some_and(|at| at <= self.now) {
                     Kind::TimerDue
@@ -326,35 +314,50 @@ impl World {
         input: Input<u64>,
         ending: Option<Ending>,
     ) -> Result<(), Violation> {
-        let previewed = self.core.loss(self.time(), &input);
-        ensure!(
-            previewed.as_ref() == ending.as_ref().map(|ending| &ending.loss),
-            "the core expects {previewed:?} of {input:?}, it is {ending:?}"
-        );
         let closes = matches!(input, Input::Close { .. });
         let Some(ending) = ending else {
             let context = Context {
                 now: self.moment(self.core.heeds_time(&input)),
                 chance: self.step.chance,
-                verdict: None,
             };
             let was = self.core.phase();
-            let may_time_out = matches!(input, Input::Turned { .. })
-                && matches!(was, Phase::Closing | Phase::Suspended);
+            let turned = matches!(
+                input,
+                Input::Socket {
+                    report: Report::Turned(_),
+                    ..
+                }
+            );
+            let may_time_out = turned && matches!(was, Phase::Closing | Phase::Suspended);
+            let lost = self.core.lost().cloned();
             self.core.handle(context, input);
+            ensure!(
+                self.core
+                    .lost()
+                    .is_none_or(|loss| Some(loss) == lost.as_ref()),
+                "{:?} is lost for nothing",
+                self.core.lost()
+            );
             self.note_end(closes);
             if may_time_out && self.core.snapshot(Time::default()).abandoned > self.abandoned {
                 self.closing_timed_out(was)?;
             }
             return Ok(());
         };
+        let loss = self.settings.reconnect.then(|| ending.loss.clone());
         let retry = self.expect_loss(ending);
         let context = Context {
             now: self.time(),
             chance: self.step.chance,
-            verdict: self.step.verdict,
         };
         self.core.handle(context, input);
+        ensure!(
+            self.core.lost() == loss.as_ref(),
+            "{:?} is lost, it should be {loss:?}",
+            self.core.lost()
+        );
+        // The predicate is asked, unless nothing may follow anyway.
+        self.carry_out()?;
         self.note_end(closes);
         let phase = self.core.phase();
         if retry.is_some() {
@@ -375,6 +378,16 @@ impl World {
             );
         }
         Ok(())
+    }
+
+    /// The core asks the predicate.
+    pub(super) fn judge(&mut self, generation: Generation) -> Result<(), Violation> {
+        ensure!(
+            self.core.lost().is_some() && generation.number() == self.generation(),
+            "the predicate is asked about nothing"
+        );
+        let verdict = Report::Verdict(self.step.verdict).of(generation);
+        self.tell(verdict)
     }
 
     fn closing_timed_out(&mut self, was: Phase) -> Result<(), Violation> {

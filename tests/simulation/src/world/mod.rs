@@ -27,8 +27,8 @@ use std::collections::VecDeque;
 use std::hash::DefaultHasher;
 
 use steady_socket::connection::{
-    BEAT_MS, Cause, CloseFrame, Connection, DropReason, Generation, Input, Loss, Phase, Tally,
-    Time, Why,
+    BEAT_MS, Cause, CloseFrame, Connection, DropReason, Generation, Input, Loss, Phase, Report,
+    Tally, Time, Verdict, Why, Window,
 };
 
 use crate::coverage::{Coverage, Place};
@@ -557,7 +557,7 @@ impl World {
                     self.hear();
                 }
                 if let Some(generation) = self.generation_of(number) {
-                    self.tell(Input::Alive { generation })?;
+                    self.tell(Report::Alive.of(generation))?;
                 }
             }
             Op::Reads(items) => self.server_reads(items),
@@ -568,7 +568,7 @@ impl World {
                     self.life.answers = true;
                 }
                 if let Some(generation) = self.generation_of(number) {
-                    self.tell(Input::AnswersPings { generation })?;
+                    self.tell(Report::AnswersPings.of(generation))?;
                 }
             }
             Op::Beats { age, interval_ms } => {
@@ -581,10 +581,7 @@ impl World {
                     self.life.overdue = None;
                 }
                 if let Some(generation) = self.generation_of(number) {
-                    self.tell(Input::Beats {
-                        generation,
-                        interval_ms,
-                    })?;
+                    self.tell(Report::Beats(interval_ms).of(generation))?;
                 }
             }
             Op::Window {
@@ -597,11 +594,7 @@ impl World {
                     self.window = Some((min_ms, max_ms));
                 }
                 if let Some(generation) = self.generation_of(number) {
-                    self.tell(Input::Window {
-                        generation,
-                        min_ms,
-                        max_ms,
-                    })?;
+                    self.tell(Report::Window(Window { min_ms, max_ms }).of(generation))?;
                 }
             }
             Op::TooBig { age } => {
@@ -609,7 +602,7 @@ impl World {
                 let open = self.is_connected(number) && self.core.phase() == Phase::Open;
                 if let Some(generation) = self.generation_of(number) {
                     let ending = open.then(|| Ending::abnormal(Cause::MessageTooBig, true));
-                    self.tell_end(Input::TooBig { generation }, ending)?;
+                    self.tell_end(Report::TooBig.of(generation), ending)?;
                 }
                 ensure!(
                     !open || self.core.phase() != Phase::Open,
@@ -632,15 +625,20 @@ impl World {
             }
             Op::Transmitted { age, ok } => {
                 if let Some(generation) = self.generation_of(generation(age)) {
-                    self.tell(if ok {
-                        Input::Transmitted { generation }
+                    if ok {
+                        self.transmitted(generation);
                     } else {
-                        Input::TransmitFailed {
+                        self.tell(Input::TransmitFailed {
                             generation,
                             payload: NOBODYS,
                             error: None,
-                        }
-                    })?;
+                        })?;
+                    }
+                }
+            }
+            Op::Verdict { age } => {
+                if let Some(generation) = self.generation_of(generation(age)) {
+                    self.tell(Report::Verdict(Some(Verdict::Stop)).of(generation))?;
                 }
             }
             Op::Buffered { age } => {
@@ -648,7 +646,7 @@ impl World {
                 let bytes = self.socket(number).map_or(0, |socket| socket.buffered);
                 if let Some(generation) = self.generation_of(number) {
                     self.measured(number, bytes);
-                    self.tell(Input::Buffered { generation, bytes })?;
+                    self.tell(Report::Buffered(bytes).of(generation))?;
                 }
             }
         }
