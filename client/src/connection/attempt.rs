@@ -5,6 +5,7 @@ use steady_socket_protocol::control::Window;
 use super::backoff::{backoff, draw};
 use super::liveness::{Life, Liveness};
 use super::totals::Count;
+use alloc::boxed::Box;
 use alloc::string::String;
 
 use super::{
@@ -109,7 +110,7 @@ impl<P> Connection<P> {
         self.let_go(&loss);
         self.settle_failures(context.now);
         if asks {
-            self.state = State::Lost(loss);
+            self.state = State::Lost(Box::new(loss));
         } else {
             self.end(loss, Why::ReconnectOff);
         }
@@ -119,7 +120,7 @@ impl<P> Connection<P> {
     /// caller decides.
     pub(super) fn take_lost(&mut self) -> Option<Loss> {
         match core::mem::replace(&mut self.state, State::Closed) {
-            State::Lost(loss) => Some(loss),
+            State::Lost(loss) => Some(*loss),
             other => {
                 self.state = other;
                 None

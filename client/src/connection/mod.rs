@@ -59,6 +59,7 @@ mod time;
 mod totals;
 mod unconfirmed;
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::hash::{Hash, Hasher};
@@ -121,7 +122,7 @@ enum State {
     Closing(Closing),
     /// The attempt or the connection has ended, and the application's predicate is asked what follows. For the
     /// application, nothing has changed yet.
-    Lost(Loss),
+    Lost(Box<Loss>),
     Closed,
     /// Includes the closing handshake of the last connection, while that is in progress.
     Suspended(Option<Closing>),
