@@ -16,7 +16,7 @@ use crate::cell::RefCell;
 use crate::connection::Cause;
 use crate::connection::{
     Accepted, Connection, Context, Counters, Effect, Event, Generation, Hint, Input, Loss, Output,
-    Phase, Report, SendMode, SendRejected, Sent, Snapshot, Time, Verdict,
+    Phase, Report, SendMode, SendRejected, Sent, Snapshot, Time, Timers, Verdict,
 };
 use crate::limits::{TOO_BIG, TURN};
 use crate::options::Options;
@@ -921,10 +921,7 @@ impl<P: 'static, L: Platform<P> + ?Sized, A: Application<P> + ?Sized> Inner<P, L
     /// other down to one a minute.
     fn arm(self: &Rc<Self>) {
         self.watch_page();
-        let (look, deadline) = {
-            let connection = self.connection.borrow();
-            (connection.next_look(), connection.next_deadline())
-        };
+        let Timers { look, deadline } = self.connection.borrow().next_timers();
         // Already half-way, so that a program in whose own tasks events are delivered one by one never reaches the
         // limit of a task.
         let deadline = match self.left.get() > TURN / 2 {

@@ -432,7 +432,7 @@ impl<P> Connection<P> {
 
     pub(super) fn keep_alive(&mut self, now: Time) {
         let interval = self.options.values().keepalive_interval.unwrap_or(1);
-        let Some(at) = self.wire.keepalive_at.filter(|at| *at <= now) else {
+        let Some(at) = self.wire.keepalive_at else {
             return;
         };
         // The next one is due where it would be without late timers, so that browsers which round every timer up to

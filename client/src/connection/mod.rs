@@ -18,8 +18,7 @@
 //!    commands do steps 1 and 2 at once. Polling for the next output tells the core that the previous handler has
 //!    returned.
 //! 4. Arm a timer for [`Connection::next_timer`], and report it as [`Input::Timer`]; or two, for
-//!    [`Connection::next_look`] and [`Connection::next_deadline`], if the platform slows down timers that arm each
-//!    other.
+//!    [`Connection::next_timers`], if the platform slows down timers that arm each other.
 //!
 //! Late or duplicate inputs change nothing, nor do reports of an earlier socket. The machine is driven by the socket's
 //! `close`, never by its `error`.
@@ -56,6 +55,7 @@ mod sending;
 #[cfg(test)]
 mod tests;
 mod time;
+mod timer;
 mod totals;
 mod unconfirmed;
 
@@ -78,14 +78,15 @@ pub use policy::{
     close_policy,
 };
 pub use time::Time;
+pub use timer::Timers;
 pub use totals::{Counters, NONE};
 pub use unconfirmed::Tally;
 
 use bucket::Bucket;
 use dropped::Drops;
 use line::Line;
-use liveness::{Life, Liveness, STALE_MS};
-use queue::{Queue, Queued, earliest};
+use liveness::Liveness;
+use queue::{Queue, Queued};
 use sending::InHand;
 use totals::{Count, Totals};
 use unconfirmed::Unconfirmed;
@@ -96,9 +97,6 @@ pub const BEAT_MS: (u64, u64) = (5_000, 120_000);
 
 /// Identifies a turn of the event loop while closing, whose deadline moves until the turn is answered.
 const CLOSE_DEADLINE: Time = Time::from_millis(0);
-
-/// How long the turn of the event loop before a loss may take before another is requested, in milliseconds.
-const TURN_MS: u64 = 5_000;
 
 /// The connection's state, with what only that state needs.
 #[derive(Clone, Debug, Hash)]
@@ -695,47 +693,6 @@ impl<P> Connection<P> {
         )
     }
 
-    /// When a timer must fire, if at all: the earlier of [`next_look`](Self::next_look) and
-    /// [`next_deadline`](Self::next_deadline).
-    #[must_use]
-    pub fn next_timer(&self) -> Option<Time> {
-        earliest(self.next_look(), self.next_deadline())
-    }
-
-    /// When a timer must fire for the next measurement of the browser's buffer. If the platform slows down timers
-    /// that arm each other, the driver keeps a separate timer for this, so that these frequent measurements do not
-    /// delay a deadline.
-    #[must_use]
-    pub const fn next_look(&self) -> Option<Time> {
-        match self.state {
-            State::Open { .. } => self.wire.measure_at,
-            _ => None,
-        }
-    }
-
-    /// When a timer must fire for anything else.
-    #[must_use]
-    pub fn next_deadline(&self) -> Option<Time> {
-        let unless_turning = |deadline: Time| match self.wire.turning {
-            Some(turning) if turning.deadline == deadline => turning.again,
-            _ => deadline,
-        };
-        let deadline = match &self.state {
-            State::Open { .. } => earliest(
-                self.wire.liveness.next_timer().map(unless_turning),
-                self.question_due(),
-            ),
-            State::Resolving { deadline } | State::Connecting { deadline } => {
-                Some(unless_turning(*deadline))
-            }
-            State::Waiting { until, .. } => Some(*until),
-            State::Closing(closing) | State::Suspended(Some(closing)) => Some(closing.deadline),
-            State::Idle | State::Lost(_) | State::Closed | State::Suspended(None) => None,
-        };
-        let keepalive_at = self.wire.keepalive_at.filter(|_| self.is_open());
-        earliest(earliest(deadline, keepalive_at), self.queue.next_expiry())
-    }
-
     const fn is_open(&self) -> bool {
         matches!(self.state, State::Open { .. })
     }
@@ -751,108 +708,6 @@ impl<P> Connection<P> {
             self.state,
             State::Open { .. } | State::Closing(_) | State::Suspended(Some(_))
         )
-    }
-
-    // ----- time
-
-    fn timer(&mut self, now: Time) {
-        self.expire(now);
-        match &mut self.state {
-            State::Waiting { until, .. } if *until <= now => self.begin(now, Why::WaitOver),
-            State::Closing(closing) | State::Suspended(Some(closing))
-                if closing.deadline <= now =>
-            {
-                // If the measurement is not answered, this stands.
-                closing.deadline = now.after(self.options.values().close_timeout);
-                closing.judging = true;
-                self.wire.measuring = false;
-                self.measure();
-            }
-            State::Resolving { deadline } | State::Connecting { deadline } if *deadline <= now => {
-                if now.since(*deadline) > STALE_MS && !core::mem::replace(&mut self.wire.late, true)
-                {
-                    // The page was busy, and so was what it waits for.
-                    *deadline = now.after(STALE_MS);
-                    return;
-                }
-                let deadline = *deadline;
-                self.let_arrive(now, deadline);
-            }
-            State::Open { .. } => {
-                self.keep_alive(now);
-                if self.wire.liveness.is_due(now) {
-                    self.wire.judging = true;
-                    self.wire.measure_at = Some(now);
-                }
-                self.look_at_buffer(now);
-                if !self.wire.judging {
-                    self.ask_if_due(now);
-                }
-            }
-            _ => {}
-        }
-    }
-
-    /// Something would be given up now. But what arrived in time may still wait in the event loop, behind the timer:
-    /// this gives it a chance first.
-    #[inline(never)]
-    fn let_arrive(&mut self, now: Time, deadline: Time) {
-        let wire = &mut self.wire;
-        match wire.turning {
-            Some(turning) if turning.deadline == deadline => {
-                if now < turning.again {
-                    return;
-                }
-                // Any answer will do; otherwise, timers that fire before it would put it off forever.
-            }
-            _ => wire.turn = wire.turn.wrapping_add(1),
-        }
-        wire.turning = Some(Turning {
-            deadline,
-            again: now.after(TURN_MS),
-        });
-        self.effects.push_back(Effect::Turn {
-            generation: self.generation,
-            turn: self.wire.turn,
-        });
-    }
-
-    /// Whether this answers the last [`Effect::Turn`], and its question is still undecided.
-    fn awaits(&self, turn: u32) -> bool {
-        let deadline = match &self.state {
-            State::Open { .. } => self.wire.liveness.next_timer(),
-            State::Resolving { deadline } | State::Connecting { deadline } => Some(*deadline),
-            State::Closing(_) | State::Suspended(Some(_)) => Some(CLOSE_DEADLINE),
-            _ => None,
-        };
-        let turning = self.wire.turning.filter(|_| turn == self.wire.turn);
-        turning.is_some_and(|turning| deadline == Some(turning.deadline))
-    }
-
-    /// Everything waiting has arrived: what is overdue now is given up. No timer ends anything by itself.
-    fn turned(&mut self, context: Context, turn: u32) {
-        if !self.awaits(turn) {
-            return;
-        }
-        let now = context.now;
-        self.wire.turning = None;
-        match &self.state {
-            State::Resolving { deadline } if *deadline <= now => {
-                self.lose(context, Cause::ProviderTimeout, None);
-            }
-            State::Connecting { deadline } if *deadline <= now => {
-                self.lose(context, Cause::ConnectTimeout, None);
-            }
-            State::Open { .. } => match self.wire.liveness.judge(now) {
-                Life::Silent => self.lose(context, Cause::HeartbeatTimeout, None),
-                Life::Unanswered => self.lose(context, Cause::ProbeTimeout, None),
-                Life::Fine | Life::Ask | Life::Stale => self.look_for_life(now),
-            },
-            State::Closing(closing) | State::Suspended(Some(closing)) if closing.judging => {
-                self.abandon_closing(Cause::CloseTimeout, None);
-            }
-            _ => {}
-        }
     }
 
     // ----- reporting to the application

@@ -421,11 +421,9 @@ impl<P> Connection<P> {
     }
 
     pub(super) fn look_at_buffer(&mut self, now: Time) {
-        if self.wire.measure_at.is_some_and(|at| at <= now) {
-            self.wire.measure_at = Some(now.after(DRAIN_POLL_MS));
-            self.wire.measuring = false;
-            self.measure();
-        }
+        self.wire.measure_at = Some(now.after(DRAIN_POLL_MS));
+        self.wire.measuring = false;
+        self.measure();
     }
 
     /// Whether the next message needs a question, and its time is not yet known.
@@ -439,23 +437,6 @@ impl<P> Connection<P> {
     #[inline(never)]
     fn plan_question(&mut self, now: Time) {
         self.wire.question_at = Some(now.after(CONFIRM_MS));
-    }
-
-    /// When to ask what the server has received. Nothing may be asked before the application is ready.
-    pub(super) const fn question_due(&self) -> Option<Time> {
-        match self.state {
-            State::Open {
-                flow: Flow::Flowing,
-                ..
-            } => self.wire.question_at,
-            _ => None,
-        }
-    }
-
-    pub(super) fn ask_if_due(&mut self, now: Time) {
-        if self.question_due().is_some_and(|at| at <= now) {
-            self.ping();
-        }
     }
 
     /// The server has answered a ping, or announced that it answers numbered ones.

@@ -37,17 +37,18 @@ pub(crate) const TABLE: &[Bug] = &[
     Bug {
         promise: 29,
         what: "the timer of a wait is lost",
-        file: "client/src/connection/mod.rs",
-        from: "State::Waiting { until, .. } => Some(*until),",
-        to: "State::Waiting { .. } => None,",
+        file: "client/src/connection/timer.rs",
+        from: "State::Waiting { until, .. } => set(Timer::Retry, Some(*until)),",
+        to: "State::Waiting { .. } => {}",
         test: SEEDS,
     },
     Bug {
         promise: 13,
         what: "the connect timeout is lost",
-        file: "client/src/connection/mod.rs",
-        from: "State::Resolving { deadline } | State::Connecting { deadline } if *deadline <= now => {",
-        to: "State::Resolving { deadline } if *deadline <= now => {",
+        file: "client/src/connection/timer.rs",
+        from: "Timer::Resolve | Timer::Connect => self.attempt_is_slow(now),",
+        to: "Timer::Resolve => self.attempt_is_slow(now),
+                Timer::Connect => {}",
         test: SEEDS,
     },
     Bug {
@@ -341,12 +342,9 @@ pub(crate) const TABLE: &[Bug] = &[
     Bug {
         promise: 25,
         what: "a server is asked before the application is ready",
-        file: "client/src/connection/sending.rs",
-        from: "flow: Flow::Flowing,
-                ..
-            } => self.wire.question_at,",
-        to: "..
-            } => self.wire.question_at,",
+        file: "client/src/connection/timer.rs",
+        from: "if *flow == Flow::Flowing {",
+        to: "if *flow != Flow::Announcing {",
         test: SEEDS,
     },
     Bug {
@@ -430,7 +428,7 @@ pub(crate) const TABLE: &[Bug] = &[
     Bug {
         promise: 1,
         what: "silence is not noticed",
-        file: "client/src/connection/mod.rs",
+        file: "client/src/connection/timer.rs",
         from: "Life::Silent => self.lose(context, Cause::HeartbeatTimeout, None),",
         to: "Life::Silent => {}",
         test: SEEDS,
@@ -438,7 +436,7 @@ pub(crate) const TABLE: &[Bug] = &[
     Bug {
         promise: 1,
         what: "a probe is not judged",
-        file: "client/src/connection/mod.rs",
+        file: "client/src/connection/timer.rs",
         from: "Life::Unanswered => self.lose(context, Cause::ProbeTimeout, None),",
         to: "Life::Unanswered => {}",
         test: SEEDS,
@@ -567,7 +565,7 @@ pub(crate) const TABLE: &[Bug] = &[
     Bug {
         promise: 20,
         what: "a timer ends a connection before what waits behind it",
-        file: "client/src/connection/mod.rs",
+        file: "client/src/connection/timer.rs",
         from: "self.effects.push_back(Effect::Turn {
             generation: self.generation,
             turn: self.wire.turn,
@@ -579,7 +577,7 @@ pub(crate) const TABLE: &[Bug] = &[
     Bug {
         promise: 20,
         what: "the turn of an earlier deadline decides",
-        file: "client/src/connection/mod.rs",
+        file: "client/src/connection/timer.rs",
         from: "turning.is_some_and(|turning| deadline == Some(turning.deadline))",
         to: "turning.is_some() && deadline.is_some()",
         test: BUSY,
@@ -587,7 +585,7 @@ pub(crate) const TABLE: &[Bug] = &[
     Bug {
         promise: 20,
         what: "a late turn is deferred forever",
-        file: "client/src/connection/mod.rs",
+        file: "client/src/connection/timer.rs",
         from: "_ => wire.turn = wire.turn.wrapping_add(1),",
         to: "_ => {}
         }
@@ -683,7 +681,7 @@ pub(crate) const TABLE: &[Bug] = &[
     Bug {
         promise: 27,
         what: "a URL that takes too long is reported as a slow handshake",
-        file: "client/src/connection/mod.rs",
+        file: "client/src/connection/timer.rs",
         from: "self.lose(context, Cause::ProviderTimeout, None);",
         to: "self.lose(context, Cause::ConnectTimeout, None);",
         test: SEEDS,
@@ -805,9 +803,9 @@ pub(crate) const TABLE: &[Bug] = &[
         promise: 2,
         what: "one timer for the measurements of the buffer and the deadlines, which stays in its chain",
         file: "client/src/driver.rs",
-        from: "(connection.next_look(), connection.next_deadline())",
+        from: "let Timers { look, deadline } = self.connection.borrow().next_timers();",
         to: "self.in_chain.set(u32::MAX);
-            (None, connection.next_timer())",
+        let (look, deadline) = (None, self.connection.borrow().next_timer());",
         test: Named {
             file: "client/tests/rust_face.rs",
             name: "a_look_at_a_full_buffer_just_before_a_deadline_does_not_make_it_late",
@@ -1355,9 +1353,9 @@ pub(crate) const TABLE: &[Bug] = &[
     Bug {
         promise: 36,
         what: "the closing handshake of a suspension has no deadline",
-        file: "client/src/connection/mod.rs",
-        from: "State::Closing(closing) | State::Suspended(Some(closing)) => Some(closing.deadline),",
-        to: "State::Closing(closing) => Some(closing.deadline), State::Suspended(Some(_)) => None,",
+        file: "client/src/connection/timer.rs",
+        from: "State::Closing(closing) | State::Suspended(Some(closing)) => {\n                set(",
+        to: "State::Suspended(Some(_)) => {}\n            State::Closing(closing) => {\n                set(",
         test: SEEDS,
     },
     Bug {

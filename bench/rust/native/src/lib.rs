@@ -122,7 +122,7 @@ fn settle(core: &mut Core, now: u64) {
 #[inline(always)]
 fn arm(core: &mut Core) {
     black_box(core.phase());
-    black_box((core.next_look(), core.next_deadline()));
+    black_box(core.next_timers());
 }
 
 fn receive(count: u64) -> Duration {

@@ -1,0 +1,251 @@
+//! Everything that a connection waits for.
+
+use super::liveness::{Life, STALE_MS};
+use super::queue::earliest;
+use super::{CLOSE_DEADLINE, Cause, Connection, Context, Effect, Flow, State, Time, Turning, Why};
+
+/// How long the turn of the event loop before a loss may take before another is requested, in milliseconds.
+const TURN_MS: u64 = 5_000;
+
+/// A deadline. A connection has at most one of each kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Timer {
+    /// Fires when a queued message expires.
+    Expiry,
+    /// Fires when the URL or the sub-protocols have taken too long.
+    Resolve,
+    /// Fires when the handshake has taken too long.
+    Connect,
+    /// Fires when the next keepalive is due, whatever the server sends.
+    KeepAlive,
+    /// Fires when the server has been silent for so long that it is pinged, or given up.
+    Silence,
+    /// Fires when the browser's buffer is to be measured again.
+    Look,
+    /// Fires when the server is to be asked what it has received.
+    Question,
+    /// Fires when a closing handshake has made no progress for too long.
+    Close,
+    /// Fires when the wait before the next attempt is over.
+    Retry,
+}
+
+impl Timer {
+    /// All of them, in the order in which they fire if several are due.
+    const ALL: [Self; 9] = [
+        Self::Expiry,
+        Self::Resolve,
+        Self::Connect,
+        Self::KeepAlive,
+        Self::Silence,
+        Self::Look,
+        Self::Question,
+        Self::Close,
+        Self::Retry,
+    ];
+
+    const fn bit(self) -> u32 {
+        1_u32.wrapping_shl(self as u32)
+    }
+}
+
+/// When the driver's timers must fire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timers {
+    /// For the next measurement of the browser's buffer. If the platform slows down timers that arm each other, the
+    /// driver keeps a separate timer for this, so that these frequent measurements do not delay a deadline.
+    pub look: Option<Time>,
+    /// For anything else.
+    pub deadline: Option<Time>,
+}
+
+impl<P> Connection<P> {
+    /// When a timer must fire, if at all.
+    #[must_use]
+    pub fn next_timer(&self) -> Option<Time> {
+        let Timers { look, deadline } = self.next_timers();
+        earliest(look, deadline)
+    }
+
+    /// Likewise, for a driver with two timers.
+    #[must_use]
+    pub fn next_timers(&self) -> Timers {
+        let mut next = Timers {
+            look: None,
+            deadline: None,
+        };
+        self.each_deadline(|timer, at| match timer {
+            Timer::Look => next.look = Some(at),
+            // Once the event loop was asked to turn before it, until that is asked again.
+            Timer::Resolve | Timer::Connect | Timer::Silence => {
+                let at = match self.wire.turning {
+                    Some(turning) if turning.deadline == at => turning.again,
+                    _ => at,
+                };
+                next.deadline = earliest(next.deadline, Some(at));
+            }
+            _ => next.deadline = earliest(next.deadline, Some(at)),
+        });
+        next
+    }
+
+    /// Reports every deadline that there is.
+    #[inline]
+    fn each_deadline(&self, mut report: impl FnMut(Timer, Time)) {
+        let mut set = |timer, at: Option<Time>| {
+            if let Some(at) = at {
+                report(timer, at);
+            }
+        };
+        set(Timer::Expiry, self.queue.next_expiry());
+        match &self.state {
+            State::Resolving { deadline } => set(Timer::Resolve, Some(*deadline)),
+            State::Connecting { deadline } => set(Timer::Connect, Some(*deadline)),
+            State::Open { flow, .. } => {
+                set(Timer::KeepAlive, self.wire.keepalive_at);
+                set(Timer::Silence, self.wire.liveness.next_timer());
+                set(Timer::Look, self.wire.measure_at);
+                // Nothing may be asked before the application is ready.
+                if *flow == Flow::Flowing {
+                    set(Timer::Question, self.wire.question_at);
+                }
+            }
+            State::Closing(closing) | State::Suspended(Some(closing)) => {
+                set(Timer::Close, Some(closing.deadline));
+            }
+            State::Waiting { until, .. } => set(Timer::Retry, Some(*until)),
+            State::Idle | State::Lost(_) | State::Closed | State::Suspended(None) => {}
+        }
+    }
+
+    /// The deadlines that have passed, as the sum of their [`Timer::bit`]s.
+    #[inline(never)]
+    fn due(&self, now: Time) -> u32 {
+        let mut due = 0;
+        self.each_deadline(|timer, at| {
+            if at <= now {
+                due |= timer.bit();
+            }
+        });
+        due
+    }
+
+    /// The timer has fired, perhaps early or late.
+    pub(super) fn timer(&mut self, now: Time) {
+        let mut due = self.due(now);
+        for timer in Timer::ALL {
+            if due & timer.bit() == 0 {
+                continue;
+            }
+            match timer {
+                Timer::Expiry => self.expire(now),
+                Timer::Resolve | Timer::Connect => self.attempt_is_slow(now),
+                Timer::KeepAlive => self.keep_alive(now),
+                // What the browser holds says whether the server is silent, or busy with what it receives.
+                Timer::Silence => {
+                    self.wire.judging = true;
+                    due |= Timer::Look.bit();
+                }
+                Timer::Look => self.look_at_buffer(now),
+                // After a measurement that decides about the silence: one ping does for both.
+                Timer::Question if self.wire.judging => {}
+                Timer::Question => self.ping(),
+                Timer::Close => self.closing_is_slow(now),
+                Timer::Retry => self.begin(now, Why::WaitOver),
+            }
+        }
+    }
+
+    /// Asks the server what it has received, if that is due.
+    pub(super) fn ask_if_due(&mut self, now: Time) {
+        if self.due(now) & Timer::Question.bit() != 0 {
+            self.ping();
+        }
+    }
+
+    fn attempt_is_slow(&mut self, now: Time) {
+        let (State::Resolving { deadline } | State::Connecting { deadline }) = &mut self.state
+        else {
+            return;
+        };
+        if now.since(*deadline) > STALE_MS && !core::mem::replace(&mut self.wire.late, true) {
+            // The page was busy, and so was what it waits for.
+            *deadline = now.after(STALE_MS);
+            return;
+        }
+        let deadline = *deadline;
+        self.let_arrive(now, deadline);
+    }
+
+    fn closing_is_slow(&mut self, now: Time) {
+        if let State::Closing(closing) | State::Suspended(Some(closing)) = &mut self.state {
+            // If the measurement is not answered, this stands.
+            closing.deadline = now.after(self.options.values().close_timeout);
+            closing.judging = true;
+            self.wire.measuring = false;
+            self.measure();
+        }
+    }
+
+    /// Something would be given up now. But what arrived in time may still wait in the event loop, behind the timer:
+    /// this gives it a chance first.
+    #[inline(never)]
+    pub(super) fn let_arrive(&mut self, now: Time, deadline: Time) {
+        let wire = &mut self.wire;
+        match wire.turning {
+            Some(turning) if turning.deadline == deadline => {
+                if now < turning.again {
+                    return;
+                }
+                // Any answer will do; otherwise, timers that fire before it would put it off forever.
+            }
+            _ => wire.turn = wire.turn.wrapping_add(1),
+        }
+        wire.turning = Some(Turning {
+            deadline,
+            again: now.after(TURN_MS),
+        });
+        self.effects.push_back(Effect::Turn {
+            generation: self.generation,
+            turn: self.wire.turn,
+        });
+    }
+
+    /// Whether this answers the last [`Effect::Turn`], and its question is still undecided.
+    fn awaits(&self, turn: u32) -> bool {
+        let deadline = match &self.state {
+            State::Open { .. } => self.wire.liveness.next_timer(),
+            State::Resolving { deadline } | State::Connecting { deadline } => Some(*deadline),
+            State::Closing(_) | State::Suspended(Some(_)) => Some(CLOSE_DEADLINE),
+            _ => None,
+        };
+        let turning = self.wire.turning.filter(|_| turn == self.wire.turn);
+        turning.is_some_and(|turning| deadline == Some(turning.deadline))
+    }
+
+    /// Everything waiting has arrived: what is overdue now is given up. No timer ends anything by itself.
+    pub(super) fn turned(&mut self, context: Context, turn: u32) {
+        if !self.awaits(turn) {
+            return;
+        }
+        let now = context.now;
+        self.wire.turning = None;
+        match &self.state {
+            State::Resolving { deadline } if *deadline <= now => {
+                self.lose(context, Cause::ProviderTimeout, None);
+            }
+            State::Connecting { deadline } if *deadline <= now => {
+                self.lose(context, Cause::ConnectTimeout, None);
+            }
+            State::Open { .. } => match self.wire.liveness.judge(now) {
+                Life::Silent => self.lose(context, Cause::HeartbeatTimeout, None),
+                Life::Unanswered => self.lose(context, Cause::ProbeTimeout, None),
+                Life::Fine | Life::Ask | Life::Stale => self.look_for_life(now),
+            },
+            State::Closing(closing) | State::Suspended(Some(closing)) if closing.judging => {
+                self.abandon_closing(Cause::CloseTimeout, None);
+            }
+            _ => {}
+        }
+    }
+}
