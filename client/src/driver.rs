@@ -921,7 +921,7 @@ impl<P: 'static, L: Platform<P> + ?Sized, A: Application<P> + ?Sized> Inner<P, L
     /// other down to one a minute.
     fn arm(self: &Rc<Self>) {
         self.watch_page();
-        let Timers { look, deadline } = self.connection.borrow().next_timers();
+        let Timers { look, deadline, .. } = self.connection.borrow().next_timers();
         // Already half-way, so that a program in whose own tasks events are delivered one by one never reaches the
         // limit of a task.
         let deadline = match self.left.get() > TURN / 2 {

@@ -22,6 +22,97 @@
 //!
 //! Late or duplicate inputs change nothing, nor do reports of an earlier socket. The machine is driven by the socket's
 //! `close`, never by its `error`.
+//!
+//! A whole driver, on a platform whose server echoes everything at once:
+//!
+//! ```
+//! use steady_socket::Options;
+//! use steady_socket::connection::{
+//!     Accepted, Connection, Context, Effect, Generation, Input, Output, Phase, Report, SendMode, Time,
+//! };
+//!
+//! struct Driver {
+//!     core: Connection<String>,
+//!     now: Time,
+//!     /// What the network has not delivered yet.
+//!     arriving: Vec<Input<String>>,
+//!     log: Vec<String>,
+//! }
+//!
+//! impl Driver {
+//!     /// Something happened. Returns when a timer must fire.
+//!     fn happens(&mut self, input: Input<String>) -> Option<Time> {
+//!         self.handle(input);
+//!         self.settle()
+//!     }
+//!
+//!     fn send(&mut self, message: &str) -> Option<Time> {
+//!         let mode = SendMode::default();
+//!         let sent = self.core.send(self.now, message.to_owned(), message.len(), mode);
+//!         if let Ok(Accepted::Transmit { generation, payload }) = sent {
+//!             self.transmit(generation, payload);
+//!         }
+//!         self.settle()
+//!     }
+//!
+//!     fn handle(&mut self, input: Input<String>) {
+//!         let context = Context { now: self.now, chance: 0.5 };
+//!         self.core.handle(context, input);
+//!     }
+//!
+//!     fn settle(&mut self) -> Option<Time> {
+//!         self.carry_out();
+//!         loop {
+//!             let output = self.core.poll_output(self.now);
+//!             self.carry_out();
+//!             match output {
+//!                 Some(Output::Message(message)) => self.log.push(format!("message: {message}")),
+//!                 Some(Output::Event(event)) => self.log.push(event.to_string()),
+//!                 // Carrying out may have brought more.
+//!                 None if self.core.has_output() => {}
+//!                 None => return self.core.next_timer(),
+//!             }
+//!         }
+//!     }
+//!
+//!     fn carry_out(&mut self) {
+//!         while let Some(effect) = self.core.poll_effect() {
+//!             match effect {
+//!                 Effect::Resolve { generation } => self.handle(Report::Resolved.of(generation)),
+//!                 Effect::Open { generation } => self.arriving.push(Report::Opened.of(generation)),
+//!                 Effect::Transmit { generation, payload } => self.transmit(generation, payload),
+//!                 Effect::Measure { generation } => self.handle(Report::Buffered(0).of(generation)),
+//!                 Effect::Judge { generation } => self.handle(Report::Verdict(None).of(generation)),
+//!                 // Nothing waits behind the timer here.
+//!                 Effect::Turn { generation, turn } => self.handle(Report::Turned(turn).of(generation)),
+//!                 // This platform has no search to cancel, no server to ping, and no socket to close.
+//!                 _ => {}
+//!             }
+//!         }
+//!     }
+//!
+//!     fn transmit(&mut self, generation: Generation, payload: String) {
+//!         self.core.transmitted(self.now, generation);
+//!         let bytes = payload.len();
+//!         self.arriving.push(Report::Message { payload, bytes }.of(generation));
+//!     }
+//! }
+//!
+//! let mut driver = Driver {
+//!     core: Connection::new(Options::default()),
+//!     now: Time::from_millis(0),
+//!     arriving: Vec::new(),
+//!     log: Vec::new(),
+//! };
+//! driver.happens(Input::Start);
+//! driver.send("sent before it is open");
+//! while !driver.arriving.is_empty() {
+//!     let input = driver.arriving.remove(0);
+//!     driver.happens(input);
+//! }
+//! assert_eq!(driver.core.phase(), Phase::Open);
+//! assert!(driver.log.iter().any(|line| line == "message: sent before it is open"));
+//! ```
 
 #![deny(
     clippy::unwrap_used,

@@ -7,6 +7,9 @@ use super::{CLOSE_DEADLINE, Cause, Connection, Context, Effect, Flow, State, Tim
 /// How long the turn of the event loop before a loss may take before another is requested, in milliseconds.
 const TURN_MS: u64 = 5_000;
 
+/// Later than every deadline.
+const NEVER: Time = Time::from_millis(u64::MAX);
+
 /// A deadline. A connection has at most one of each kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Timer {
@@ -44,6 +47,11 @@ impl Timer {
         Self::Retry,
     ];
 
+    /// Whether it gives something up, which what waits in the event loop may prevent.
+    const fn gives_up(self) -> bool {
+        matches!(self, Self::Resolve | Self::Connect | Self::Silence)
+    }
+
     const fn bit(self) -> u32 {
         1_u32.wrapping_shl(self as u32)
     }
@@ -57,82 +65,81 @@ pub struct Timers {
     pub look: Option<Time>,
     /// For anything else.
     pub deadline: Option<Time>,
+    /// Which deadlines have passed: the sum of their [`Timer::bit`]s.
+    due: u32,
 }
 
 impl<P> Connection<P> {
     /// When a timer must fire, if at all.
     #[must_use]
     pub fn next_timer(&self) -> Option<Time> {
-        let Timers { look, deadline } = self.next_timers();
+        let Timers { look, deadline, .. } = self.next_timers();
         earliest(look, deadline)
     }
 
     /// Likewise, for a driver with two timers.
     #[must_use]
-    pub fn next_timers(&self) -> Timers {
-        let mut next = Timers {
-            look: None,
-            deadline: None,
-        };
-        self.each_deadline(|timer, at| match timer {
-            Timer::Look => next.look = Some(at),
-            // Once the event loop was asked to turn before it, until that is asked again.
-            Timer::Resolve | Timer::Connect | Timer::Silence => {
-                let at = match self.wire.turning {
-                    Some(turning) if turning.deadline == at => turning.again,
-                    _ => at,
-                };
-                next.deadline = earliest(next.deadline, Some(at));
-            }
-            _ => next.deadline = earliest(next.deadline, Some(at)),
-        });
-        next
-    }
-
-    /// Reports every deadline that there is.
     #[inline]
-    fn each_deadline(&self, mut report: impl FnMut(Timer, Time)) {
-        let mut set = |timer, at: Option<Time>| {
-            if let Some(at) = at {
-                report(timer, at);
-            }
-        };
-        set(Timer::Expiry, self.queue.next_expiry());
-        match &self.state {
-            State::Resolving { deadline } => set(Timer::Resolve, Some(*deadline)),
-            State::Connecting { deadline } => set(Timer::Connect, Some(*deadline)),
-            State::Open { flow, .. } => {
-                set(Timer::KeepAlive, self.wire.keepalive_at);
-                set(Timer::Silence, self.wire.liveness.next_timer());
-                set(Timer::Look, self.wire.measure_at);
-                // Nothing may be asked before the application is ready.
-                if *flow == Flow::Flowing {
-                    set(Timer::Question, self.wire.question_at);
-                }
-            }
-            State::Closing(closing) | State::Suspended(Some(closing)) => {
-                set(Timer::Close, Some(closing.deadline));
-            }
-            State::Waiting { until, .. } => set(Timer::Retry, Some(*until)),
-            State::Idle | State::Lost(_) | State::Closed | State::Suspended(None) => {}
-        }
+    pub fn next_timers(&self) -> Timers {
+        self.timers(Time::default())
     }
 
-    /// The deadlines that have passed, as the sum of their [`Timer::bit`]s.
+    /// All deadlines, and which of them have passed.
     #[inline(never)]
-    fn due(&self, now: Time) -> u32 {
-        let mut due = 0;
-        self.each_deadline(|timer, at| {
+    fn timers(&self, now: Time) -> Timers {
+        let (mut look, mut deadline, mut due) = (NEVER, NEVER, 0);
+        let mut set = |timer: Timer, at: Time| {
             if at <= now {
                 due |= timer.bit();
             }
-        });
-        due
+            // Once the event loop was asked to turn before it, until that is asked again.
+            let at = match self.wire.turning {
+                Some(turning) if turning.deadline == at && timer.gives_up() => turning.again,
+                _ => at,
+            };
+            if timer == Timer::Look {
+                look = at;
+            } else if at < deadline {
+                deadline = at;
+            }
+        };
+        if let Some(at) = self.queue.next_expiry() {
+            set(Timer::Expiry, at);
+        }
+        match &self.state {
+            State::Resolving { deadline } => set(Timer::Resolve, *deadline),
+            State::Connecting { deadline } => set(Timer::Connect, *deadline),
+            State::Open { flow, .. } => {
+                if let Some(at) = self.wire.liveness.next_timer() {
+                    set(Timer::Silence, at);
+                }
+                if let Some(at) = self.wire.keepalive_at {
+                    set(Timer::KeepAlive, at);
+                }
+                if let Some(at) = self.wire.measure_at {
+                    set(Timer::Look, at);
+                }
+                // Nothing may be asked before the application is ready.
+                if let (Flow::Flowing, Some(at)) = (flow, self.wire.question_at) {
+                    set(Timer::Question, at);
+                }
+            }
+            State::Closing(closing) | State::Suspended(Some(closing)) => {
+                set(Timer::Close, closing.deadline);
+            }
+            State::Waiting { until, .. } => set(Timer::Retry, *until),
+            State::Idle | State::Lost(_) | State::Closed | State::Suspended(None) => {}
+        }
+        Timers {
+            look: (look != NEVER).then_some(look),
+            deadline: (deadline != NEVER).then_some(deadline),
+            due,
+        }
     }
 
     /// The timer has fired, perhaps early or late.
     pub(super) fn timer(&mut self, now: Time) {
-        let mut due = self.due(now);
+        let mut due = self.timers(now).due;
         for timer in Timer::ALL {
             if due & timer.bit() == 0 {
                 continue;
@@ -158,7 +165,7 @@ impl<P> Connection<P> {
 
     /// Asks the server what it has received, if that is due.
     pub(super) fn ask_if_due(&mut self, now: Time) {
-        if self.due(now) & Timer::Question.bit() != 0 {
+        if self.timers(now).due & Timer::Question.bit() != 0 {
             self.ping();
         }
     }

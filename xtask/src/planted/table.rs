@@ -38,7 +38,7 @@ pub(crate) const TABLE: &[Bug] = &[
         promise: 29,
         what: "the timer of a wait is lost",
         file: "client/src/connection/timer.rs",
-        from: "State::Waiting { until, .. } => set(Timer::Retry, Some(*until)),",
+        from: "State::Waiting { until, .. } => set(Timer::Retry, *until),",
         to: "State::Waiting { .. } => {}",
         test: SEEDS,
     },
@@ -343,8 +343,8 @@ pub(crate) const TABLE: &[Bug] = &[
         promise: 25,
         what: "a server is asked before the application is ready",
         file: "client/src/connection/timer.rs",
-        from: "if *flow == Flow::Flowing {",
-        to: "if *flow != Flow::Announcing {",
+        from: "if let (Flow::Flowing, Some(at)) = (flow, self.wire.question_at) {",
+        to: "if let (Flow::Opening { .. } | Flow::Gated | Flow::Flowing, Some(at)) = (flow, self.wire.question_at) {",
         test: SEEDS,
     },
     Bug {
@@ -803,7 +803,7 @@ pub(crate) const TABLE: &[Bug] = &[
         promise: 2,
         what: "one timer for the measurements of the buffer and the deadlines, which stays in its chain",
         file: "client/src/driver.rs",
-        from: "let Timers { look, deadline } = self.connection.borrow().next_timers();",
+        from: "let Timers { look, deadline, .. } = self.connection.borrow().next_timers();",
         to: "self.in_chain.set(u32::MAX);
         let (look, deadline) = (None, self.connection.borrow().next_timer());",
         test: Named {
