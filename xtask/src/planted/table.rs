@@ -1,1482 +1,626 @@
 //! The bugs, and the tests that must find them.
 //!
 //! A place is short and occurs exactly once in its file; `cargo xtask test lint` reports when it no longer does.
+//!
+//! A row reads `[promise] what, file: from => to, test;`.
 
 use super::{Bug, Named};
 
+const fn test(file: &'static str, name: &'static str) -> Named {
+    Named { file, name }
+}
+
+macro_rules! table {
+    ($([$promise:literal] $what:literal, $file:literal: $from:literal => $to:literal, $test:expr;)*) => {
+        /// The table.
+        pub(crate) const TABLE: &[Bug] = &[$(Bug {
+            promise: $promise,
+            what: $what,
+            file: $file,
+            from: $from,
+            to: $to,
+            test: $test,
+        }),*];
+    };
+}
+
 /// The core in random worlds.
-const SEEDS: Named = Named {
-    file: "tests/simulation/tests/promises.rs",
-    name: "seeds_find_nothing_and_try_every_input_in_every_state",
-};
+const SEEDS: Named = test(
+    "tests/simulation/tests/promises.rs",
+    "seeds_find_nothing_and_try_every_input_in_every_state",
+);
 
 /// One connection in a page that is busy at random.
-const BUSY: Named = Named {
-    file: "tests/simulation/tests/promises.rs",
-    name: "a_busy_page_keeps_a_living_server_and_gives_up_a_dead_one",
-};
+const BUSY: Named = test(
+    "tests/simulation/tests/promises.rs",
+    "a_busy_page_keeps_a_living_server_and_gives_up_a_dead_one",
+);
 
-pub(crate) const TABLE: &[Bug] = &[
+table! {
     // ----- the core, found by the simulation
-    Bug {
-        promise: 6,
-        what: "a late close of an earlier socket counts",
-        file: "client/src/connection/mod.rs",
-        from: "if self.is_current(generation) {",
-        to: "if self.is_current(generation) || matches!(report, Report::Closed(_)) {",
-        test: SEEDS,
-    },
-    Bug {
-        promise: 6,
-        what: "a late open of an earlier socket counts",
-        file: "client/src/connection/mod.rs",
-        from: "if self.is_current(generation) {",
-        to: "if self.is_current(generation) || matches!(report, Report::Opened) {",
-        test: SEEDS,
-    },
-    Bug {
-        promise: 29,
-        what: "the timer of a wait is lost",
-        file: "client/src/connection/timer.rs",
-        from: "State::Waiting { until, .. } => set(Timer::Retry, *until),",
-        to: "State::Waiting { .. } => {}",
-        test: SEEDS,
-    },
-    Bug {
-        promise: 13,
-        what: "the connect timeout is lost",
-        file: "client/src/connection/timer.rs",
-        from: "Timer::Resolve | Timer::Connect => self.attempt_is_slow(now),",
-        to: "Timer::Resolve => self.attempt_is_slow(now),
-                Timer::Connect => {}",
-        test: SEEDS,
-    },
-    Bug {
-        promise: 18,
-        what: "the failures are forgotten at open",
-        file: "client/src/connection/attempt.rs",
-        from: "let reconnected = self.totals.of(Count::Opens) > 0;",
-        to: "let reconnected = self.totals.of(Count::Opens) > 0; self.failures = 0;",
-        test: SEEDS,
-    },
-    Bug {
-        promise: 18,
-        what: "any uptime counts as stable",
-        file: "client/src/connection/attempt.rs",
-        from: "&& now.since(since) >= self.options.values().stable_after",
-        to: "&& now >= since",
-        test: SEEDS,
-    },
-    Bug {
-        promise: 6,
-        what: "two sockets after reconnect",
-        file: "client/src/connection/attempt.rs",
-        from: "self.effects.push_back(given_up);",
-        to: "drop::<Effect<P>>(given_up);",
-        test: SEEDS,
-    },
-    Bug {
-        promise: 6,
-        what: "a replaced connection is closed without the code that was given",
-        file: "client/src/connection/attempt.rs",
-        from: "self.let_go_with(&loss, code, reason);",
-        to: "self.let_go(&loss);",
-        test: SEEDS,
-    },
-    Bug {
-        promise: 25,
-        what: "expired messages do not count as a change of the queue",
-        file: "client/src/connection/queue.rs",
-        from: "self.changed = true;
-                expired.push(message);",
-        to: "expired.push(message);",
-        test: SEEDS,
-    },
-    Bug {
-        promise: 6,
-        what: "the search for a URL continues",
-        file: "client/src/connection/attempt.rs",
-        from: "self.effects.push_back(Effect::CancelResolve { generation });",
-        to: "",
-        test: SEEDS,
-    },
-    Bug {
-        promise: 7,
-        what: "the cap is applied after drawing",
-        file: "client/src/connection/backoff.rs",
-        from: "draw(min, ceiling.min(max).max(min), chance)",
-        to: "draw(min, ceiling.max(min), chance).min(options.max_delay)",
-        test: SEEDS,
-    },
-    Bug {
-        promise: 14,
-        what: "one retry too many",
-        file: "client/src/connection/attempt.rs",
-        from: "Some(max) if self.failures >= max =>",
-        to: "Some(max) if self.failures > max =>",
-        test: SEEDS,
-    },
-    Bug {
-        promise: 11,
-        what: "attempts are refused forever",
-        file: "client/src/connection/attempt.rs",
-        from: "(None, ClosePolicy::RetryOnce) if refused_before =>",
-        to: "(None, ClosePolicy::RetryOnce) if refused_before && self.failures > 1_000 =>",
-        test: SEEDS,
-    },
-    Bug {
-        promise: 25,
-        what: "the queue is reversed",
-        file: "client/src/connection/queue.rs",
-        from: "self.account(&message);
-        self.lane(lane).push_back(message);",
-        to: "self.account(&message);
-        self.lane(lane).push_front(message);",
-        test: SEEDS,
-    },
-    Bug {
-        promise: 25,
-        what: "a returned message goes to the end",
-        file: "client/src/connection/queue.rs",
-        from: "self.lane(lane).push_front(message);",
-        to: "self.lane(lane).push_back(message);",
-        test: SEEDS,
-    },
-    Bug {
-        promise: 25,
-        what: "a returned message is lost",
-        file: "client/src/connection/sending.rs",
-        from: "self.queue.put_back(lane, message);",
-        to: "drop((lane, message));",
-        test: SEEDS,
-    },
-    Bug {
-        promise: 25,
-        what: "a volatile message is sent later",
-        file: "client/src/connection/sending.rs",
-        from: "if volatile {",
-        to: "if volatile && self.failures > 1_000 {",
-        test: SEEDS,
-    },
-    Bug {
-        promise: 26,
-        what: "the newest message makes room",
-        file: "client/src/connection/queue.rs",
-        from: ".ordinary
+    [6] "a late close of an earlier socket counts", "client/src/connection/mod.rs":
+        "if self.is_current(generation) {"
+        => "if self.is_current(generation) || matches!(report, Report::Closed(_)) {", SEEDS;
+    [6] "a late open of an earlier socket counts", "client/src/connection/mod.rs":
+        "if self.is_current(generation) {"
+        => "if self.is_current(generation) || matches!(report, Report::Opened) {", SEEDS;
+    [29] "the timer of a wait is lost", "client/src/connection/timer.rs":
+        "State::Waiting { until, .. } => set(Timer::Retry, *until),"
+        => "State::Waiting { .. } => {}", SEEDS;
+    [13] "the connect timeout is lost", "client/src/connection/timer.rs":
+        "Timer::Resolve | Timer::Connect => self.attempt_is_slow(now),"
+        => "Timer::Resolve => self.attempt_is_slow(now),
+                Timer::Connect => {}", SEEDS;
+    [18] "the failures are forgotten at open", "client/src/connection/attempt.rs":
+        "let reconnected = self.totals.of(Count::Opens) > 0;"
+        => "let reconnected = self.totals.of(Count::Opens) > 0; self.failures = 0;", SEEDS;
+    [18] "any uptime counts as stable", "client/src/connection/attempt.rs":
+        "&& now.since(since) >= self.options.values().stable_after"
+        => "&& now >= since", SEEDS;
+    [6] "two sockets after reconnect", "client/src/connection/attempt.rs":
+        "self.effects.push_back(given_up);"
+        => "drop::<Effect<P>>(given_up);", SEEDS;
+    [6] "a replaced connection is closed without the code that was given", "client/src/connection/attempt.rs":
+        "self.let_go_with(&loss, code, reason);"
+        => "self.let_go(&loss);", SEEDS;
+    [25] "expired messages do not count as a change of the queue", "client/src/connection/queue.rs":
+        "self.changed = true;
+                expired.push(message);"
+        => "expired.push(message);", SEEDS;
+    [6] "the search for a URL continues", "client/src/connection/attempt.rs":
+        "self.effects.push_back(Effect::CancelResolve { generation });"
+        => "", SEEDS;
+    [7] "the cap is applied after drawing", "client/src/connection/backoff.rs":
+        "draw(min, ceiling.min(max).max(min), chance)"
+        => "draw(min, ceiling.max(min), chance).min(options.max_delay)", SEEDS;
+    [14] "one retry too many", "client/src/connection/attempt.rs":
+        "Some(max) if self.failures >= max =>"
+        => "Some(max) if self.failures > max =>", SEEDS;
+    [11] "attempts are refused forever", "client/src/connection/attempt.rs":
+        "(None, ClosePolicy::RetryOnce) if refused_before =>"
+        => "(None, ClosePolicy::RetryOnce) if refused_before && self.failures > 1_000 =>", SEEDS;
+    [25] "the queue is reversed", "client/src/connection/queue.rs":
+        "self.account(&message);
+        self.lane(lane).push_back(message);"
+        => "self.account(&message);
+        self.lane(lane).push_front(message);", SEEDS;
+    [25] "a returned message goes to the end", "client/src/connection/queue.rs":
+        "self.lane(lane).push_front(message);"
+        => "self.lane(lane).push_back(message);", SEEDS;
+    [25] "a returned message is lost", "client/src/connection/sending.rs":
+        "self.queue.put_back(lane, message);"
+        => "drop((lane, message));", SEEDS;
+    [25] "a volatile message is sent later", "client/src/connection/sending.rs":
+        "if volatile {"
+        => "if volatile && self.failures > 1_000 {", SEEDS;
+    [26] "the newest message makes room", "client/src/connection/queue.rs":
+        ".ordinary
             .pop_front()
-            .or_else",
-        to: ".ordinary
+            .or_else"
+        => ".ordinary
             .pop_back()
-            .or_else",
-        test: SEEDS,
-    },
-    Bug {
-        promise: 26,
-        what: "the queue takes one too many",
-        file: "client/src/connection/sending.rs",
-        from: "&& self.queue.len() < self.options.values().max_queued_messages as usize",
-        to: "&& self.queue.len() <= self.options.values().max_queued_messages as usize",
-        test: SEEDS,
-    },
-    Bug {
-        promise: 25,
-        what: "the queue flows before open was delivered",
-        file: "client/src/connection/attempt.rs",
-        from: "flow: Flow::Announcing,
-        };",
-        to: "flow: Flow::Flowing,
-        };",
-        test: SEEDS,
-    },
-    Bug {
-        promise: 25,
-        what: "the gate is ignored",
-        file: "client/src/connection/mod.rs",
-        from: "*flow = if self.options.values().gate && !ready {",
-        to: "*flow = if self.options.values().gate && !ready && self.failures > 1_000 {",
-        test: SEEDS,
-    },
-    Bug {
-        promise: 25,
-        what: "what an open handler sends does not go ahead of the queue",
-        file: "client/src/connection/sending.rs",
-        from: "let lane = if mode.first || opening {",
-        to: "let lane = if mode.first || (opening && self.failures > 1_000) {",
-        test: SEEDS,
-    },
-    Bug {
-        promise: 26,
-        what: "the high mark is ignored",
-        file: "client/src/connection/sending.rs",
-        from: "if self.wire.buffered >= u64::from(self.options.values().high_water_mark) {",
-        to: "if self.wire.buffered == u64::MAX {",
-        test: SEEDS,
-    },
-    Bug {
-        promise: 26,
-        what: "no gap between the marks",
-        file: "client/src/connection/sending.rs",
-        from: "u64::from(self.options.values().low_water_mark).saturating_add(1)",
-        to: "u64::from(self.options.values().high_water_mark)",
-        test: SEEDS,
-    },
-    Bug {
-        promise: 26,
-        what: "a full buffer is not measured again",
-        file: "client/src/connection/sending.rs",
-        from: "wire.measure_at = watches.then(|| now.after(DRAIN_POLL_MS));",
-        to: "wire.measure_at = None;",
-        test: SEEDS,
-    },
-    Bug {
-        promise: 25,
-        what: "an expired message is kept",
-        file: "client/src/connection/queue.rs",
-        from: "if message.expires.is_some_and(|expires| expires <= now) {",
-        to: "if message.expires.is_some_and(|expires| expires < now) {",
-        test: SEEDS,
-    },
-    Bug {
-        promise: 25,
-        what: "unconfirmed messages are forgotten",
-        file: "client/src/connection/sending.rs",
-        from: "self.wire.unconfirmed.handed_over(bytes);",
-        to: "",
-        test: SEEDS,
-    },
-    Bug {
-        promise: 25,
-        what: "every frame confirms everything",
-        file: "client/src/connection/mod.rs",
-        from: "        self.wire.liveness.heard(now);
-        // The",
-        to: "        self.wire.liveness.heard(now);
+            .or_else", SEEDS;
+    [26] "the queue takes one too many", "client/src/connection/sending.rs":
+        "&& self.queue.len() < self.options.values().max_queued_messages as usize"
+        => "&& self.queue.len() <= self.options.values().max_queued_messages as usize", SEEDS;
+    [25] "the queue flows before open was delivered", "client/src/connection/attempt.rs":
+        "flow: Flow::Announcing,
+        };"
+        => "flow: Flow::Flowing,
+        };", SEEDS;
+    [25] "the gate is ignored", "client/src/connection/mod.rs":
+        "*flow = if self.options.values().gate && !ready {"
+        => "*flow = if self.options.values().gate && !ready && self.failures > 1_000 {", SEEDS;
+    [25] "what an open handler sends does not go ahead of the queue", "client/src/connection/sending.rs":
+        "let lane = if mode.first || opening {"
+        => "let lane = if mode.first || (opening && self.failures > 1_000) {", SEEDS;
+    [26] "the high mark is ignored", "client/src/connection/sending.rs":
+        "if self.wire.buffered >= u64::from(self.options.values().high_water_mark) {"
+        => "if self.wire.buffered == u64::MAX {", SEEDS;
+    [26] "no gap between the marks", "client/src/connection/sending.rs":
+        "u64::from(self.options.values().low_water_mark).saturating_add(1)"
+        => "u64::from(self.options.values().high_water_mark)", SEEDS;
+    [26] "a full buffer is not measured again", "client/src/connection/sending.rs":
+        "wire.measure_at = watches.then(|| now.after(DRAIN_POLL_MS));"
+        => "wire.measure_at = None;", SEEDS;
+    [25] "an expired message is kept", "client/src/connection/queue.rs":
+        "if message.expires.is_some_and(|expires| expires <= now) {"
+        => "if message.expires.is_some_and(|expires| expires < now) {", SEEDS;
+    [25] "unconfirmed messages are forgotten", "client/src/connection/sending.rs":
+        "self.wire.unconfirmed.handed_over(bytes);"
+        => "", SEEDS;
+    [25] "every frame confirms everything", "client/src/connection/mod.rs":
+        "        self.wire.liveness.heard(now);
+        // The"
+        => "        self.wire.liveness.heard(now);
         self.wire.unconfirmed = Unconfirmed::default();
-        // The",
-        test: SEEDS,
-    },
-    Bug {
-        promise: 25,
-        what: "an answer confirms what was sent after its ping",
-        file: "client/src/connection/unconfirmed.rs",
-        from: "&& run.asked < self.answered",
-        to: "&& run.asked <= self.answered",
-        test: SEEDS,
-    },
-    Bug {
-        promise: 25,
-        what: "a number that was never sent confirms",
-        file: "client/src/connection/unconfirmed.rs",
-        from: "if number > self.answered && number <= self.asked {",
-        to: "if number > self.answered {",
-        test: SEEDS,
-    },
-    Bug {
-        promise: 25,
-        what: "a duplicate answer counts twice",
-        file: "client/src/connection/unconfirmed.rs",
-        from: "if number > self.answered && number <= self.asked {
-            self.answered = number;",
-        to: "if number <= self.asked {
-            self.answered = self.answered.saturating_add(1);",
-        test: SEEDS,
-    },
-    Bug {
-        promise: 25,
-        what: "an answer without a number confirms the newest ping",
-        file: "client/src/connection/unconfirmed.rs",
-        from: "self.answered = self.answered.saturating_add(1);",
-        to: "self.answered = self.asked;",
-        test: SEEDS,
-    },
-    Bug {
-        promise: 25,
-        what: "unasked heartbeats confirm",
-        file: "client/src/connection/unconfirmed.rs",
-        from: "if !self.awaits_answer() {
+        // The", SEEDS;
+    [25] "an answer confirms what was sent after its ping", "client/src/connection/unconfirmed.rs":
+        "&& run.asked < self.answered"
+        => "&& run.asked <= self.answered", SEEDS;
+    [25] "a number that was never sent confirms", "client/src/connection/unconfirmed.rs":
+        "if number > self.answered && number <= self.asked {"
+        => "if number > self.answered {", SEEDS;
+    [25] "a duplicate answer counts twice", "client/src/connection/unconfirmed.rs":
+        "if number > self.answered && number <= self.asked {
+            self.answered = number;"
+        => "if number <= self.asked {
+            self.answered = self.answered.saturating_add(1);", SEEDS;
+    [25] "an answer without a number confirms the newest ping", "client/src/connection/unconfirmed.rs":
+        "self.answered = self.answered.saturating_add(1);"
+        => "self.answered = self.asked;", SEEDS;
+    [25] "unasked heartbeats confirm", "client/src/connection/unconfirmed.rs":
+        "if !self.awaits_answer() {
             return false;
-        }",
-        to: "",
-        test: SEEDS,
-    },
-    Bug {
-        promise: 25,
-        what: "what unasked heartbeats confirmed stays confirmed",
-        file: "client/src/connection/sending.rs",
-        from: "wire.unconfirmed.distrust();",
-        to: "",
-        test: SEEDS,
-    },
-    Bug {
-        promise: 25,
-        what: "unasked heartbeats confirm on the next connection",
-        file: "client/src/connection/sending.rs",
-        from: "self.distrusts = true;",
-        to: "",
-        test: SEEDS,
-    },
-    Bug {
-        promise: 25,
-        what: "answers without a number count although the server knows numbers",
-        file: "client/src/connection/sending.rs",
-        from: "None if wire.numbered || self.distrusts => {}",
-        to: "None if self.distrusts => {}",
-        test: SEEDS,
-    },
-    Bug {
-        promise: 25,
-        what: "a message is never asked about",
-        file: "client/src/connection/sending.rs",
-        from: "self.wire.question_at = Some(now.after(CONFIRM_MS));",
-        to: "",
-        test: SEEDS,
-    },
-    Bug {
-        promise: 25,
-        what: "a server is asked again before it answered",
-        file: "client/src/connection/sending.rs",
-        from: "&& !self.wire.unconfirmed.awaits_answer()",
-        to: "",
-        test: SEEDS,
-    },
-    Bug {
-        promise: 25,
-        what: "a server is asked before the application is ready",
-        file: "client/src/connection/timer.rs",
-        from: "if let (Flow::Flowing, Some(at)) = (flow, self.wire.question_at) {",
-        to: "if let (Flow::Opening { .. } | Flow::Gated | Flow::Flowing, Some(at)) = (flow, self.wire.question_at) {",
-        test: SEEDS,
-    },
-    Bug {
-        promise: 25,
-        what: "a close that looks like the answer to ours confirms everything",
-        file: "client/src/connection/attempt.rs",
-        from: "_ => self.end_closing(close, Cause::Socket, error),",
-        to: "_ => {
+        }"
+        => "", SEEDS;
+    [25] "what unasked heartbeats confirmed stays confirmed", "client/src/connection/sending.rs":
+        "wire.unconfirmed.distrust();"
+        => "", SEEDS;
+    [25] "unasked heartbeats confirm on the next connection", "client/src/connection/sending.rs":
+        "self.distrusts = true;"
+        => "", SEEDS;
+    [25] "answers without a number count although the server knows numbers", "client/src/connection/sending.rs":
+        "None if wire.numbered || self.distrusts => {}"
+        => "None if self.distrusts => {}", SEEDS;
+    [25] "a message is never asked about", "client/src/connection/sending.rs":
+        "self.wire.question_at = Some(now.after(CONFIRM_MS));"
+        => "", SEEDS;
+    [25] "a server is asked again before it answered", "client/src/connection/sending.rs":
+        "&& !self.wire.unconfirmed.awaits_answer()"
+        => "", SEEDS;
+    [25] "a server is asked before the application is ready", "client/src/connection/timer.rs":
+        "if let (Flow::Flowing, Some(at)) = (flow, self.wire.question_at) {"
+        => "if let (Flow::Opening { .. } | Flow::Gated | Flow::Flowing, Some(at)) = (flow, self.wire.question_at) {",
+        SEEDS;
+    [25] "a close that looks like the answer to ours confirms everything", "client/src/connection/attempt.rs":
+        "_ => self.end_closing(close, Cause::Socket, error),"
+        => "_ => {
                 self.wire.unconfirmed = super::Unconfirmed::default();
                 self.end_closing(close, Cause::Socket, error);
-            }",
-        test: SEEDS,
-    },
-    Bug {
-        promise: 25,
-        what: "a message accepted by a lost socket is forgotten",
-        file: "client/src/connection/sending.rs",
-        from: "if !self.is_current(generation) || !self.is_connected() {",
-        to: "if !self.is_current(generation) {",
-        test: SEEDS,
-    },
-    Bug {
-        promise: 17,
-        what: "a closing handshake that makes progress is given up",
-        file: "client/src/connection/sending.rs",
-        from: "let shrinks = bytes < closing.buffered;",
-        to: "let shrinks = bytes < closing.buffered && closing.buffered == u64::MAX;",
-        test: SEEDS,
-    },
-    Bug {
-        promise: 17,
-        what: "a closing handshake is awaited forever",
-        file: "client/src/connection/sending.rs",
-        from: "} else if closing.judging {",
-        to: "} else if closing.judging && bytes == u64::MAX {",
-        test: SEEDS,
-    },
-    Bug {
-        promise: 23,
-        what: "messages arrive after close",
-        file: "client/src/connection/mod.rs",
-        from: "if self.is_open() {
-            self.totals.message(Count::Received",
-        to: "if !self.options.values().gate || self.is_open() {
-            self.totals.message(Count::Received",
-        test: SEEDS,
-    },
-    Bug {
-        promise: 25,
-        what: "the queue is not reported at the end",
-        file: "client/src/connection/attempt.rs",
-        from: "self.tell_error(&loss);
-        self.drop_queue();",
-        to: "self.tell_error(&loss);",
-        test: SEEDS,
-    },
-    Bug {
-        promise: 21,
-        what: "attempts cost nothing",
-        file: "client/src/connection/bucket.rs",
-        from: "self.credit = self.credit_at(now).saturating_sub(self.price);",
-        to: "self.credit = self.credit_at(now);",
-        test: SEEDS,
-    },
-    Bug {
-        promise: 12,
-        what: "a hint shortens the wait that the server requested",
-        file: "client/src/connection/attempt.rs",
-        from: "_ if firm => return,",
-        to: "_ if firm && self.failures > 1_000 => return,",
-        test: SEEDS,
-    },
-    Bug {
-        promise: 12,
-        what: "a window announced on an earlier socket counts",
-        file: "client/src/connection/mod.rs",
-        from: "if self.is_current(generation) {",
-        to: "if self.is_current(generation) || matches!(report, Report::Window(_)) {",
-        test: SEEDS,
-    },
-    Bug {
-        promise: 1,
-        what: "silence is not noticed",
-        file: "client/src/connection/timer.rs",
-        from: "Life::Silent => self.lose(context, Cause::HeartbeatTimeout, None),",
-        to: "Life::Silent => {}",
-        test: SEEDS,
-    },
-    Bug {
-        promise: 1,
-        what: "a probe is not judged",
-        file: "client/src/connection/timer.rs",
-        from: "Life::Unanswered => self.lose(context, Cause::ProbeTimeout, None),",
-        to: "Life::Unanswered => {}",
-        test: SEEDS,
-    },
-    Bug {
-        promise: 11,
-        what: "the server's close code is not reported",
-        file: "client/src/connection/attempt.rs",
-        from: "self.lose_with(context, close, Cause::Socket, error);",
-        to: "self.lose_with(context, CloseFrame { code: 1006, ..close }, Cause::Socket, error);",
-        test: SEEDS,
-    },
-    Bug {
-        promise: 11,
-        what: "the server's close reason is not reported",
-        file: "client/src/connection/attempt.rs",
-        from: "self.lose_with(context, close, Cause::Socket, error);",
-        to: "self.lose_with(context, CloseFrame { reason: String::new(), ..close }, Cause::Socket, error);",
-        test: SEEDS,
-    },
-    Bug {
-        promise: 17,
-        what: "the application's close code is not sent",
-        file: "client/src/connection/closing.rs",
-        from: "let (code, reason) = (closing.code, closing.reason.clone());",
-        to: "let (code, reason) = (None, closing.reason.clone());",
-        test: SEEDS,
-    },
-    Bug {
-        promise: 17,
-        what: "the application's close reason is not sent",
-        file: "client/src/connection/closing.rs",
-        from: "let (code, reason) = (closing.code, closing.reason.clone());",
-        to: "let (code, reason) = (closing.code, String::new());",
-        test: SEEDS,
-    },
-    Bug {
-        promise: 11,
-        what: "a verdict outlives a close inside the predicate",
-        file: "client/src/connection/closing.rs",
-        from: "if let Some(loss) = self.take_lost() {
+            }", SEEDS;
+    [25] "a message accepted by a lost socket is forgotten", "client/src/connection/sending.rs":
+        "if !self.is_current(generation) || !self.is_connected() {"
+        => "if !self.is_current(generation) {", SEEDS;
+    [17] "a closing handshake that makes progress is given up", "client/src/connection/sending.rs":
+        "let shrinks = bytes < closing.buffered;"
+        => "let shrinks = bytes < closing.buffered && closing.buffered == u64::MAX;", SEEDS;
+    [17] "a closing handshake is awaited forever", "client/src/connection/sending.rs":
+        "} else if closing.judging {"
+        => "} else if closing.judging && bytes == u64::MAX {", SEEDS;
+    [23] "messages arrive after close", "client/src/connection/mod.rs":
+        "if self.is_open() {
+            self.totals.message(Count::Received"
+        => "if !self.options.values().gate || self.is_open() {
+            self.totals.message(Count::Received", SEEDS;
+    [25] "the queue is not reported at the end", "client/src/connection/attempt.rs":
+        "self.tell_error(&loss);
+        self.drop_queue();"
+        => "self.tell_error(&loss);", SEEDS;
+    [21] "attempts cost nothing", "client/src/connection/bucket.rs":
+        "self.credit = self.credit_at(now).saturating_sub(self.price);"
+        => "self.credit = self.credit_at(now);", SEEDS;
+    [12] "a hint shortens the wait that the server requested", "client/src/connection/attempt.rs":
+        "_ if firm => return,"
+        => "_ if firm && self.failures > 1_000 => return,", SEEDS;
+    [12] "a window announced on an earlier socket counts", "client/src/connection/mod.rs":
+        "if self.is_current(generation) {"
+        => "if self.is_current(generation) || matches!(report, Report::Window(_)) {", SEEDS;
+    [1] "silence is not noticed", "client/src/connection/timer.rs":
+        "Life::Silent => self.lose(context, Cause::HeartbeatTimeout, None),"
+        => "Life::Silent => {}", SEEDS;
+    [1] "a probe is not judged", "client/src/connection/timer.rs":
+        "Life::Unanswered => self.lose(context, Cause::ProbeTimeout, None),"
+        => "Life::Unanswered => {}", SEEDS;
+    [11] "the server's close code is not reported", "client/src/connection/attempt.rs":
+        "self.lose_with(context, close, Cause::Socket, error);"
+        => "self.lose_with(context, CloseFrame { code: 1006, ..close }, Cause::Socket, error);", SEEDS;
+    [11] "the server's close reason is not reported", "client/src/connection/attempt.rs":
+        "self.lose_with(context, close, Cause::Socket, error);"
+        => "self.lose_with(context, CloseFrame { reason: String::new(), ..close }, Cause::Socket, error);", SEEDS;
+    [17] "the application's close code is not sent", "client/src/connection/closing.rs":
+        "let (code, reason) = (closing.code, closing.reason.clone());"
+        => "let (code, reason) = (None, closing.reason.clone());", SEEDS;
+    [17] "the application's close reason is not sent", "client/src/connection/closing.rs":
+        "let (code, reason) = (closing.code, closing.reason.clone());"
+        => "let (code, reason) = (closing.code, String::new());", SEEDS;
+    [11] "a verdict outlives a close inside the predicate", "client/src/connection/closing.rs":
+        "if let Some(loss) = self.take_lost() {
                         self.end(loss, Why::Requested);
-                    }",
-        to: "",
-        test: Named {
-            file: "client/src/connection/tests.rs",
-            name: "a_command_inside_the_predicate_wins_over_its_verdict",
-        },
-    },
-    Bug {
-        promise: 12,
-        what: "a window in a close reason is ignored",
-        file: "client/src/connection/attempt.rs",
-        from: ".or_else(|| Window::in_reason(&loss.close.reason));",
-        to: ".or_else(|| None);",
-        test: SEEDS,
-    },
-    Bug {
-        promise: 1,
-        what: "no ping is sent in a silence",
-        file: "client/src/connection/attempt.rs",
-        from: "if liveness.ask(now) {
-                self.ping();",
-        to: "if liveness.ask(now) {",
-        test: SEEDS,
-    },
-    Bug {
-        promise: 4,
-        what: "no ping is sent after a hint",
-        file: "client/src/connection/attempt.rs",
-        from: "if self.wire.liveness.probe(now) => self.look_and_ping(),",
-        to: "if self.wire.liveness.probe(now) => {}",
-        test: SEEDS,
-    },
-    Bug {
-        promise: 22,
-        what: "no ping is sent after a sleep",
-        file: "client/src/connection/attempt.rs",
-        from: "if liveness.wait_again(now) {
+                    }"
+        => "", test("client/src/connection/tests.rs", "a_command_inside_the_predicate_wins_over_its_verdict");
+    [12] "a window in a close reason is ignored", "client/src/connection/attempt.rs":
+        ".or_else(|| Window::in_reason(&loss.close.reason));"
+        => ".or_else(|| None);", SEEDS;
+    [1] "no ping is sent in a silence", "client/src/connection/attempt.rs":
+        "if liveness.ask(now) {
+                self.ping();"
+        => "if liveness.ask(now) {", SEEDS;
+    [4] "no ping is sent after a hint", "client/src/connection/attempt.rs":
+        "if self.wire.liveness.probe(now) => self.look_and_ping(),"
+        => "if self.wire.liveness.probe(now) => {}", SEEDS;
+    [22] "no ping is sent after a sleep", "client/src/connection/attempt.rs":
+        "if liveness.wait_again(now) {
                     self.ping();
-                }",
-        to: "liveness.wait_again(now);",
-        test: SEEDS,
-    },
-    Bug {
-        promise: 4,
-        what: "a reported sleep does not make a loss local",
-        file: "client/src/connection/attempt.rs",
-        from: "if hint != Hint::Offline {",
-        to: "if !matches!(hint, Hint::Offline | Hint::Slept { .. }) {",
-        test: SEEDS,
-    },
-    Bug {
-        promise: 22,
-        what: "a detected sleep does not make a loss local",
-        file: "client/src/connection/attempt.rs",
-        from: "// What was lost in the sleep was lost on this side.
-                self.woken = Some(now);",
-        to: "",
-        test: SEEDS,
-    },
-    Bug {
-        promise: 22,
-        what: "a probe that is judged too late counts as unanswered",
-        file: "client/src/connection/liveness.rs",
-        from: "if !self.silence.excused && now.since(dead) > STALE_MS {",
-        to: "if !self.silence.probe && !self.silence.excused && now.since(dead) > STALE_MS {",
-        test: SEEDS,
-    },
-    Bug {
-        promise: 1,
-        what: "a silence is excused again and again",
-        file: "client/src/connection/liveness.rs",
-        from: "self.silence.excused = true;",
-        to: "",
-        test: SEEDS,
-    },
-    Bug {
-        promise: 20,
-        what: "the time to answer starts before the server is asked",
-        file: "client/src/connection/liveness.rs",
-        from: "let starts = if asks || self.silence.upload.mark > Upload::OVER {",
-        to: "let starts = if self.silence.upload.mark > Upload::OVER {",
-        test: BUSY,
-    },
-    Bug {
-        promise: 20,
-        what: "a timer ends a connection before what waits behind it",
-        file: "client/src/connection/timer.rs",
-        from: "self.effects.push_back(Effect::Turn {
+                }"
+        => "liveness.wait_again(now);", SEEDS;
+    [4] "a reported sleep does not make a loss local", "client/src/connection/attempt.rs":
+        "if hint != Hint::Offline {"
+        => "if !matches!(hint, Hint::Offline | Hint::Slept { .. }) {", SEEDS;
+    [22] "a detected sleep does not make a loss local", "client/src/connection/attempt.rs":
+        "// What was lost in the sleep was lost on this side.
+                self.woken = Some(now);"
+        => "", SEEDS;
+    [22] "a probe that is judged too late counts as unanswered", "client/src/connection/liveness.rs":
+        "if !self.silence.excused && now.since(dead) > STALE_MS {"
+        => "if !self.silence.probe && !self.silence.excused && now.since(dead) > STALE_MS {", SEEDS;
+    [1] "a silence is excused again and again", "client/src/connection/liveness.rs":
+        "self.silence.excused = true;"
+        => "", SEEDS;
+    [20] "the time to answer starts before the server is asked", "client/src/connection/liveness.rs":
+        "let starts = if asks || self.silence.upload.mark > Upload::OVER {"
+        => "let starts = if self.silence.upload.mark > Upload::OVER {", BUSY;
+    [20] "a timer ends a connection before what waits behind it", "client/src/connection/timer.rs":
+        "self.effects.push_back(Effect::Turn {
             generation: self.generation,
             turn: self.wire.turn,
-        });",
-        to: "let turn = self.wire.turn;
-        self.turned(Context { now, chance: 0.0 }, turn);",
-        test: BUSY,
-    },
-    Bug {
-        promise: 20,
-        what: "the turn of an earlier deadline decides",
-        file: "client/src/connection/timer.rs",
-        from: "turning.is_some_and(|turning| deadline == Some(turning.deadline))",
-        to: "turning.is_some() && deadline.is_some()",
-        test: BUSY,
-    },
-    Bug {
-        promise: 20,
-        what: "a late turn is deferred forever",
-        file: "client/src/connection/timer.rs",
-        from: "_ => wire.turn = wire.turn.wrapping_add(1),",
-        to: "_ => {}
+        });"
+        => "let turn = self.wire.turn;
+        self.turned(Context { now, chance: 0.0 }, turn);", BUSY;
+    [20] "the turn of an earlier deadline decides", "client/src/connection/timer.rs":
+        "turning.is_some_and(|turning| deadline == Some(turning.deadline))"
+        => "turning.is_some() && deadline.is_some()", BUSY;
+    [20] "a late turn is deferred forever", "client/src/connection/timer.rs":
+        "_ => wire.turn = wire.turn.wrapping_add(1),"
+        => "_ => {}
         }
         wire.turn = wire.turn.wrapping_add(1);
-        if false {",
-        test: BUSY,
-    },
-    Bug {
-        promise: 1,
-        what: "progress on an upload counts as silence",
-        file: "client/src/connection/liveness.rs",
-        from: "let progress = moves && upload.counts;",
-        to: "let progress = moves && upload.counts && upload.left == u64::MAX;",
-        test: BUSY,
-    },
-    Bug {
-        promise: 1,
-        what: "an upload excuses a dead server forever",
-        file: "client/src/connection/liveness.rs",
-        from: "let is_over = left >= upload.mark;",
-        to: "let is_over = left >= u64::MAX;",
-        test: SEEDS,
-    },
-    Bug {
-        promise: 34,
-        what: "a ping passes the gate",
-        file: "client/src/connection/liveness.rs",
-        from: "self.pings && !self.gated",
-        to: "self.pings",
-        test: BUSY,
-    },
-    Bug {
-        promise: 34,
-        what: "a keepalive passes the gate",
-        file: "client/src/connection/attempt.rs",
-        from: "if !self.options.values().gate {
+        if false {", BUSY;
+    [1] "progress on an upload counts as silence", "client/src/connection/liveness.rs":
+        "let progress = moves && upload.counts;"
+        => "let progress = moves && upload.counts && upload.left == u64::MAX;", BUSY;
+    [1] "an upload excuses a dead server forever", "client/src/connection/liveness.rs":
+        "let is_over = left >= upload.mark;"
+        => "let is_over = left >= u64::MAX;", SEEDS;
+    [34] "a ping passes the gate", "client/src/connection/liveness.rs":
+        "self.pings && !self.gated"
+        => "self.pings", BUSY;
+    [34] "a keepalive passes the gate", "client/src/connection/attempt.rs":
+        "if !self.options.values().gate {
             self.start_keepalive(now);
-        }",
-        to: "self.start_keepalive(now);",
-        test: BUSY,
-    },
-    Bug {
-        promise: 34,
-        what: "the next keepalive is counted from when the last one went out",
-        file: "client/src/connection/attempt.rs",
-        from: "Some(now.after(interval.saturating_sub(late)))",
-        to: "Some(now.after(interval.max(late)))",
-        test: Named {
-            file: "client/src/connection/tests.rs",
-            name: "a_keepalive_goes_out_at_its_interval_whatever_arrives",
-        },
-    },
-    Bug {
-        promise: 34,
-        what: "keepalives continue in a chain of timers",
-        file: "client/src/driver.rs",
-        from: "if self.in_chain.replace(0) >= DEEP {",
-        to: "if self.in_chain.replace(0) >= u32::MAX {",
-        test: Named {
-            file: "client/tests/rust_face.rs",
-            name: "a_keepalive_goes_out_in_a_hidden_page_in_time",
-        },
-    },
-    Bug {
-        promise: 12,
-        what: "a clock that is set forward shortens the wait that the server requested",
-        file: "client/src/connection/attempt.rs",
-        from: "// Not for a sleep, either: a wall clock that is set forward looks the same.",
-        to: "Hint::Slept { millis } if firm => {
+        }"
+        => "self.start_keepalive(now);", BUSY;
+    [34] "the next keepalive is counted from when the last one went out", "client/src/connection/attempt.rs":
+        "Some(now.after(interval.saturating_sub(late)))"
+        => "Some(now.after(interval.max(late)))",
+        test("client/src/connection/tests.rs", "a_keepalive_goes_out_at_its_interval_whatever_arrives");
+    [34] "keepalives continue in a chain of timers", "client/src/driver.rs":
+        "if self.in_chain.replace(0) >= DEEP {"
+        => "if self.in_chain.replace(0) >= u32::MAX {",
+        test("client/tests/rust_face.rs", "a_keepalive_goes_out_in_a_hidden_page_in_time");
+    [12] "a clock that is set forward shortens the wait that the server requested", "client/src/connection/attempt.rs":
+        "// Not for a sleep, either: a wall clock that is set forward looks the same."
+        => "Hint::Slept { millis } if firm => {
                         Time::from_millis(until.as_millis().saturating_sub(millis))
-                    }",
-        test: SEEDS,
-    },
-    Bug {
-        promise: 2,
-        what: "a timer deep in a chain is kept",
-        file: "client/src/driver.rs",
-        from: "timer.at <= at && depth.get() <= self.in_chain.get(),",
-        to: "timer.at <= at,",
-        test: Named {
-            file: "client/tests/rust_face.rs",
-            name: "a_timer_deep_in_a_chain_is_not_kept_when_something_arrives",
-        },
-    },
-    Bug {
-        promise: 26,
-        what: "there is always room",
-        file: "client/src/connection/sending.rs",
-        from: "_ => self.may_transmit(Lane::Ordinary) || self.fits(bytes),",
-        to: "_ => true,",
-        test: SEEDS,
-    },
-    Bug {
-        promise: 27,
-        what: "a URL that takes too long is reported as a slow handshake",
-        file: "client/src/connection/timer.rs",
-        from: "self.lose(context, Cause::ProviderTimeout, None);",
-        to: "self.lose(context, Cause::ConnectTimeout, None);",
-        test: SEEDS,
-    },
-    Bug {
-        promise: 25,
-        what: "expired messages are still sent",
-        file: "client/src/connection/sending.rs",
-        from: "self.expire(now);
-        // Closing hands over",
-        to: "// Closing hands over",
-        test: SEEDS,
-    },
-    Bug {
-        promise: 21,
-        what: "a hint announces an attempt that cannot be made yet",
-        file: "client/src/connection/attempt.rs",
-        from: "let at = at.max(now.after(self.bucket.wait(now)));",
-        to: "",
-        test: SEEDS,
-    },
-    Bug {
-        promise: 21,
-        what: "a loss announces an attempt that cannot be made yet",
-        file: "client/src/connection/attempt.rs",
-        from: "let token = self.bucket.wait(context.now);",
-        to: "let token = 0;",
-        test: SEEDS,
-    },
-    Bug {
-        promise: 25,
-        what: "a message that is always refused ends every connection",
-        file: "client/src/connection/sending.rs",
-        from: "if connected && self.refuses_again() {",
-        to: "if connected && self.refuses_again() && self.failures >= 1_000 {",
-        test: SEEDS,
-    },
-    Bug {
-        promise: 25,
-        what: "a message is given up when it is first refused",
-        file: "client/src/connection/sending.rs",
-        from: ".is_some_and(|in_hand| in_hand.refused)",
-        to: ".is_some_and(|in_hand| in_hand.refused || !in_hand.volatile)",
-        test: SEEDS,
-    },
-    Bug {
-        promise: 25,
-        what: "a refusal is forgotten",
-        file: "client/src/connection/sending.rs",
-        from: "message.refused |= refused;",
-        to: "let _ = refused;",
-        test: SEEDS,
-    },
-    Bug {
-        promise: 25,
-        what: "a message that is given up stops the queue",
-        file: "client/src/connection/sending.rs",
-        from: "self.drop_refused(payload);
-            self.pump(context.now);",
-        to: "self.drop_refused(payload);",
-        test: SEEDS,
-    },
-    Bug {
-        promise: 25,
-        what: "a message that is given up is not reported",
-        file: "client/src/connection/sending.rs",
-        from: "self.report_dropped(DropReason::Refused, vec![message]);",
-        to: "drop(message);",
-        test: SEEDS,
-    },
-    Bug {
-        promise: 1,
-        what: "the moment of a message does not matter",
-        file: "client/src/connection/mod.rs",
-        from: "Report::Message { .. } | Report::Alive => self.messages_are_timed(),",
-        to: "Report::Message { .. } | Report::Alive => false,",
-        test: SEEDS,
-    },
-    Bug {
-        promise: 26,
-        what: "the moment of a measurement does not matter",
-        file: "client/src/connection/mod.rs",
-        from: "!self.is_open() || !little || judges || self.messages_expire()",
-        to: "false",
-        test: SEEDS,
-    },
-    Bug {
-        promise: 25,
-        what: "no message is held to expire",
-        file: "client/src/connection/mod.rs",
-        from: "self.options.values().message_ttl.is_some() || self.queue.next_expiry().is_some()",
-        to: "false",
-        test: SEEDS,
-    },
+                    }", SEEDS;
+    [2] "a timer deep in a chain is kept", "client/src/driver.rs":
+        "timer.at <= at && depth.get() <= self.in_chain.get(),"
+        => "timer.at <= at,",
+        test("client/tests/rust_face.rs", "a_timer_deep_in_a_chain_is_not_kept_when_something_arrives");
+    [26] "there is always room", "client/src/connection/sending.rs":
+        "_ => self.may_transmit(Lane::Ordinary) || self.fits(bytes),"
+        => "_ => true,", SEEDS;
+    [27] "a URL that takes too long is reported as a slow handshake", "client/src/connection/timer.rs":
+        "self.lose(context, Cause::ProviderTimeout, None);"
+        => "self.lose(context, Cause::ConnectTimeout, None);", SEEDS;
+    [25] "expired messages are still sent", "client/src/connection/sending.rs":
+        "self.expire(now);
+        // Closing hands over"
+        => "// Closing hands over", SEEDS;
+    [21] "a hint announces an attempt that cannot be made yet", "client/src/connection/attempt.rs":
+        "let at = at.max(now.after(self.bucket.wait(now)));"
+        => "", SEEDS;
+    [21] "a loss announces an attempt that cannot be made yet", "client/src/connection/attempt.rs":
+        "let token = self.bucket.wait(context.now);"
+        => "let token = 0;", SEEDS;
+    [25] "a message that is always refused ends every connection", "client/src/connection/sending.rs":
+        "if connected && self.refuses_again() {"
+        => "if connected && self.refuses_again() && self.failures >= 1_000 {", SEEDS;
+    [25] "a message is given up when it is first refused", "client/src/connection/sending.rs":
+        ".is_some_and(|in_hand| in_hand.refused)"
+        => ".is_some_and(|in_hand| in_hand.refused || !in_hand.volatile)", SEEDS;
+    [25] "a refusal is forgotten", "client/src/connection/sending.rs":
+        "message.refused |= refused;"
+        => "let _ = refused;", SEEDS;
+    [25] "a message that is given up stops the queue", "client/src/connection/sending.rs":
+        "self.drop_refused(payload);
+            self.pump(context.now);"
+        => "self.drop_refused(payload);", SEEDS;
+    [25] "a message that is given up is not reported", "client/src/connection/sending.rs":
+        "self.report_dropped(DropReason::Refused, vec![message]);"
+        => "drop(message);", SEEDS;
+    [1] "the moment of a message does not matter", "client/src/connection/mod.rs":
+        "Report::Message { .. } | Report::Alive => self.messages_are_timed(),"
+        => "Report::Message { .. } | Report::Alive => false,", SEEDS;
+    [26] "the moment of a measurement does not matter", "client/src/connection/mod.rs":
+        "!self.is_open() || !little || judges || self.messages_expire()"
+        => "false", SEEDS;
+    [25] "no message is held to expire", "client/src/connection/mod.rs":
+        "self.options.values().message_ttl.is_some() || self.queue.next_expiry().is_some()"
+        => "false", SEEDS;
     // ----- everything else, each found by a test of its promise
-    Bug {
-        promise: 1,
-        what: "a program's own ping is never sent",
-        file: "client/src/driver.rs",
-        from: "if controls || self.application.pings() {",
-        to: "if controls {",
-        test: Named {
-            file: "client/tests/rust_face.rs",
-            name: "a_silent_server_is_asked_and_then_given_up_at_once",
-        },
-    },
-    Bug {
-        promise: 1,
-        what: "the answer to a heartbeat is delivered as a message",
-        file: "client-wasm/js/host.js",
-        from: "return host.isHeartbeat(host.takesData ? message : dataOf(message)) ? 1 : 0;",
-        to: "return 0;",
-        test: Named {
-            file: "tests/npm/face/cases.js",
-            name: "a heartbeat that the server answers keeps the connection, and stays out of the messages",
-        },
-    },
-    Bug {
-        promise: 2,
-        what: "one timer for the measurements of the buffer and the deadlines, which stays in its chain",
-        file: "client/src/driver.rs",
-        from: "let Timers { look, deadline, .. } = self.connection.borrow().next_timers();",
-        to: "self.in_chain.set(u32::MAX);
+    [1] "a program's own ping is never sent", "client/src/driver.rs":
+        "if controls || self.application.pings() {"
+        => "if controls {", test("client/tests/rust_face.rs", "a_silent_server_is_asked_and_then_given_up_at_once");
+    [1] "the answer to a heartbeat is delivered as a message", "client-wasm/js/host.js":
+        "return host.isHeartbeat(host.takesData ? message : dataOf(message)) ? 1 : 0;"
+        => "return 0;", test(
+            "tests/npm/face/cases.js",
+            "a heartbeat that the server answers keeps the connection, and stays out of the messages",
+        );
+    [2] "one timer for the measurements of the buffer and the deadlines, which stays in its chain",
+        "client/src/driver.rs":
+        "let Timers { look, deadline, .. } = self.connection.borrow().next_timers();"
+        => "self.in_chain.set(u32::MAX);
         let (look, deadline) = (None, self.connection.borrow().next_timer());",
-        test: Named {
-            file: "client/tests/rust_face.rs",
-            name: "a_look_at_a_full_buffer_just_before_a_deadline_does_not_make_it_late",
-        },
-    },
-    Bug {
-        promise: 3,
-        what: "the network is back, and the wait continues",
-        file: "client/src/limits.rs",
-        from: "const ONLINE_MS: (f64, f64) = (200.0, 2_000.0);",
-        to: "const ONLINE_MS: (f64, f64) = (200_000.0, 200_000.0);",
-        test: Named {
-            file: "client/tests/rust_face.rs",
-            name: "waking_ends_a_wait_and_the_network_ends_it_soon",
-        },
-    },
-    Bug {
-        promise: 4,
-        what: "a loss right after waking does not count as local",
-        file: "client/src/connection/attempt.rs",
-        from: "(woken || loss.cause == Cause::ProbeTimeout);",
-        to: "(loss.cause == Cause::ProbeTimeout);",
-        test: Named {
-            file: "client/tests/rust_face.rs",
-            name: "a_loss_right_after_waking_is_local_and_one_later_is_not",
-        },
-    },
-    Bug {
-        promise: 4,
-        what: "the page does not notice that it resumes after a freeze",
-        file: "client-wasm/js/platform.js",
-        from: "resume: () => HINT_RESUMED,",
-        to: "resume: () => -1,",
-        test: Named {
-            file: "tests/npm/faults/sleep.test.mjs",
-            name: "after a freeze it is back as soon as the page is",
-        },
-    },
-    Bug {
-        promise: 5,
-        what: "the browser says that it is offline, and an open connection is closed",
-        file: "client-wasm/js/platform.js",
-        from: "offline: () => HINT_OFFLINE,",
-        to: "offline: () => (abandonAll(), HINT_OFFLINE),",
-        test: Named {
-            file: "tests/npm/faults/network-events.test.mjs",
-            name: "while messages flow, a browser that says offline and online makes no second socket",
-        },
-    },
-    Bug {
-        promise: 6,
-        what: "a late message of an earlier socket is delivered",
-        file: "client/src/connection/mod.rs",
-        from: "fn is_current(&self, generation: Generation) -> bool {\n        generation == self.generation",
-        to: "fn is_current(&self, generation: Generation) -> bool {\n        generation.0 > 0",
-        test: Named {
-            file: "client/src/connection/tests.rs",
-            name: "an_event_of_an_earlier_socket_changes_nothing",
-        },
-    },
-    Bug {
-        promise: 6,
-        what: "an abandoned socket is not closed",
-        file: "client-wasm/js/platform.js",
-        from: "if (code < 0 && reason === '') socket.close();",
-        to: "if (code < 0 && reason === '') return;",
-        test: Named {
-            file: "tests/npm/face/cases.js",
-            name: "makes its sockets with the WebSocket it is given, one live at a time",
-        },
-    },
-    Bug {
-        promise: 7,
-        what: "the first wait is always the longest",
-        file: "client/src/connection/backoff.rs",
-        from: "return draw(0.0, options.first_delay_max as f64, chance);",
-        to: "return draw(0.0, options.first_delay_max as f64, 1.0);",
-        test: Named {
-            file: "client/src/connection/tests.rs",
-            name: "the_first_wait_is_spread_over_five_seconds",
-        },
-    },
-    Bug {
-        promise: 7,
-        what: "all clients draw the same",
-        file: "client-wasm/js/platform.js",
-        from: "return Math.random();",
-        to: "return 0.5;",
-        test: Named {
-            file: "tests/npm/faults/crowd.test.mjs",
-            name: "ten tabs whose server restarts each wait for a time of their own, and all come back",
-        },
-    },
-    Bug {
-        promise: 8,
-        what: "page listeners remain after the end",
-        file: "client/src/driver.rs",
-        from: "if wanted == self.watch.borrow().is_some() {",
-        to: "if self.watch.borrow().is_some() {",
-        test: Named {
-            file: "client/tests/rust_face.rs",
-            name: "the_page_is_listened_to_only_while_a_connection_is_wanted",
-        },
-    },
-    Bug {
-        promise: 9,
-        what: "a tab that is closed closes its sockets as the program would",
-        file: "client-wasm/js/platform.js",
-        from: "listen('addEventListener', ",
-        to: "globalThis.addEventListener?.('pagehide', () => { for (const { socket } of registry.values()) socket?.close(4000); });\n  listen('addEventListener', ",
-        test: Named {
-            file: "tests/npm/faults/endings.test.mjs",
-            name: "a tab that is closed leaves no connection",
-        },
-    },
-    Bug {
-        promise: 10,
-        what: "a broken connection is reported as a goodbye",
-        file: "client-wasm/js/platform.js",
-        from: "isCode ? code : ABNORMAL",
-        to: "isCode && isClean ? code : 1000",
-        test: Named {
-            file: "tests/npm/face/cases.js",
-            name: "recovers when the server drops the connection, and tells about it",
-        },
-    },
-    Bug {
-        promise: 11,
-        what: "3003 is retried",
-        file: "client/src/connection/policy.rs",
-        from: "1000 | 1008 | 3000 | 3003 | 3500..=3999",
-        to: "1000 | 1008 | 3000 | 3500..=3999",
-        test: Named {
-            file: "client/src/connection/policy.rs",
-            name: "every_code_has_its_policy",
-        },
-    },
-    Bug {
-        promise: 11,
-        what: "the wait that shouldReconnect chooses is ignored",
-        file: "client-wasm/js/host.js",
-        from: "if (typeof verdict === 'number') return Math.ceil(verdict);",
-        to: "if (typeof verdict === 'number') return RETRY;",
-        test: Named {
-            file: "tests/npm/face/cases.js",
-            name: "asks shouldReconnect, which may end it or choose the wait",
-        },
-    },
-    Bug {
-        promise: 12,
-        what: "a server may request any wait",
-        file: "client/src/connection/attempt.rs",
-        from: "let cap = self.options.values().announced_delay_max;",
-        to: "let cap = u64::MAX;",
-        test: Named {
-            file: "client/tests/rust_face.rs",
-            name: "the_window_that_a_server_announces_is_kept_and_clamped",
-        },
-    },
-    Bug {
-        promise: 13,
-        what: "a handshake has as much time as the search for the URL",
-        file: "client/src/connection/mod.rs",
-        from: "now.after(self.options.values().connect_timeout)",
-        to: "now.after(self.options.values().provider_timeout)",
-        test: Named {
-            file: "client/src/connection/tests.rs",
-            name: "each_step_of_an_attempt_has_its_timeout",
-        },
-    },
-    Bug {
-        promise: 13,
-        what: "a socket that ends with only an error is awaited",
-        file: "client-wasm/js/platform.js",
-        from: "state === IS_CLOSED ? CLOSE_AFTER_ERROR : 0",
-        to: "2 ** 31 - 1",
-        test: Named {
-            file: "tests/npm/face/cases.js",
-            name: "a closed socket that tells an error and no close has ended",
-        },
-    },
-    Bug {
-        promise: 14,
-        what: "a socket that the browser refuses is awaited",
-        file: "client/src/driver.rs",
-        from: "self.tell_core(Report::OpenFailed(error).of(generation));",
-        to: "drop(error);",
-        test: Named {
-            file: "client/tests/rust_face.rs",
-            name: "a_socket_that_the_browser_refuses_is_a_failed_attempt",
-        },
-    },
-    Bug {
-        promise: 14,
-        what: "one attempt more than was allowed",
-        file: "client/src/connection/attempt.rs",
-        from: "Some(max) if self.failures >= max =>",
-        to: "Some(max) if self.failures > max =>",
-        test: Named {
-            file: "client/src/connection/tests.rs",
-            name: "an_exhausted_budget_marks_its_last_close_as_the_final_one",
-        },
-    },
-    Bug {
-        promise: 15,
-        what: "an error of the socket counts as its close",
-        file: "client-wasm/js/platform.js",
-        from: ", SOCKET_ERROR);",
-        to: ", SOCKET_CLOSED, 1007);",
-        test: Named {
-            file: "tests/npm/faults/server-faults.test.mjs",
-            name: "a server that sends ${words} costs one connection",
-        },
-    },
-    Bug {
-        promise: 16,
-        what: "a message that was too big once ends it when it is the second time",
-        file: "client/src/connection/attempt.rs",
-        from: "Cause::MessageTooBig => ClosePolicy::RetryOnce,",
-        to: "Cause::MessageTooBig => ClosePolicy::Stop,",
-        test: Named {
-            file: "client/tests/rust_face.rs",
-            name: "a_message_that_is_too_big_ends_the_connection_and_is_forgiven_once",
-        },
-    },
-    Bug {
-        promise: 16,
-        what: "the size of a message is not checked",
-        file: "client-wasm/js/platform.js",
-        from: "const size = sizeOf(data);",
-        to: "const size = 1;",
-        test: Named {
-            file: "tests/npm/faults/server-faults.test.mjs",
-            name: "a message that is too big ends its connection, undelivered",
-        },
-    },
-    Bug {
-        promise: 17,
-        what: "a closing handshake has no limit",
-        file: "client/src/connection/sending.rs",
-        from: "closing.deadline = now.after(self.options.values().close_timeout);",
-        to: "closing.deadline = now.after(u64::MAX);",
-        test: Named {
-            file: "client/tests/rust_face.rs",
-            name: "a_close_that_the_server_does_not_answer_ends_by_itself",
-        },
-    },
-    Bug {
-        promise: 18,
-        what: "the wait grows by a step and not by a factor",
-        file: "client/src/connection/backoff.rs",
-        from: "ceiling *= options.growth_factor;",
-        to: "ceiling += options.growth_factor;",
-        test: Named {
-            file: "client/src/connection/backoff.rs",
-            name: "the_ceiling_grows_to_the_cap",
-        },
-    },
-    Bug {
-        promise: 18,
-        what: "any connection restarts the count",
-        file: "client/src/connection/attempt.rs",
-        from: "&& now.since(since) >= self.options.values().stable_after",
-        to: "&& now >= since",
-        test: Named {
-            file: "client/src/connection/tests.rs",
-            name: "a_crash_loop_never_resets_the_backoff",
-        },
-    },
-    Bug {
-        promise: 19,
-        what: "TLS is left out",
-        file: "client-wasm/js/reconnecting-websocket.js",
-        from: "const [url, ...protocols] = host.target;",
-        to: "const [asked, ...protocols] = host.target;\n        const url = asked.replace('wss:', 'ws:');",
-        test: Named {
-            file: "tests/npm/faults/secure.test.mjs",
-            name: "over wss it greets, is cut and comes back",
-        },
-    },
-    Bug {
-        promise: 21,
-        what: "attempts that were not made are saved without limit",
-        file: "client/src/connection/bucket.rs",
-        from: "grown.min(self.capacity)",
-        to: "grown",
-        test: Named {
-            file: "client/src/connection/bucket.rs",
-            name: "a_burst_and_then_one_at_a_time",
-        },
-    },
-    Bug {
-        promise: 22,
-        what: "a sleep of the machine is not noticed",
-        file: "client/src/driver.rs",
-        from: "(ahead > SLEPT_MS).then_some(ahead)",
-        to: "(ahead == u64::MAX).then_some(ahead)",
-        test: Named {
-            file: "client/tests/rust_face.rs",
-            name: "a_machine_that_slept_does_not_wait_on",
-        },
-    },
-    Bug {
-        promise: 23,
-        what: "a constructor that closes leaves a socket behind",
-        file: "client/src/driver.rs",
-        from: "Ok(socket) if self.connection.borrow().wants_socket(generation) => {",
-        to: "Ok(socket) if self.connection.borrow().generation() == generation => {",
-        test: Named {
-            file: "client/tests/rust_face.rs",
-            name: "a_constructor_that_closes_leaves_no_socket_behind",
-        },
-    },
-    Bug {
-        promise: 24,
-        what: "what a handler throws is swallowed",
-        file: "client-wasm/js/events.js",
-        from: "  if (isFunction(globalThis.reportError)) globalThis.reportError(error);\n  else",
-        to: "  if (!isFunction(globalThis.reportError))",
-        test: Named {
-            file: "tests/npm/face/cases.js",
-            name: "reports a shouldReconnect that throws, and goes by the built-in policy",
-        },
-    },
-    Bug {
-        promise: 25,
-        what: "a throwing send loses the message",
-        file: "client/src/connection/sending.rs",
-        from: "self.take_back(payload, connected);",
-        to: "drop(payload);",
-        test: Named {
-            file: "client/tests/rust_face.rs",
-            name: "a_send_that_throws_loses_the_connection_and_not_the_message",
-        },
-    },
-    Bug {
-        promise: 26,
-        what: "one unread message more than the limit",
-        file: "client/src/face/inbox.rs",
-        from: "(self.messages.len() < self.limits.messages",
-        to: "(self.messages.len() <= self.limits.messages",
-        test: Named {
-            file: "client/tests/rust_face.rs",
-            name: "what_is_not_read_in_time_is_bounded_and_reported",
-        },
-    },
-    Bug {
-        promise: 26,
-        what: "before the module is loaded the queue has no bound in bytes",
-        file: "client-wasm/js/waiting-room.js",
-        from: " && this.bytes + bytes <= this.#mostBytes;",
-        to: ";",
-        test: Named {
-            file: "tests/npm/face/cases.js",
-            name: "a full queue refuses, or drops as told",
-        },
-    },
-    Bug {
-        promise: 27,
-        what: "a function for the URL may take forever",
-        file: "client/src/connection/attempt.rs",
-        from: "let deadline = now.after(self.options.values().provider_timeout);",
-        to: "let deadline = now.after(u64::MAX);",
-        test: Named {
-            file: "client/tests/rust_face.rs",
-            name: "a_provider_that_never_settles_is_a_failed_attempt_and_its_future_is_dropped",
-        },
-    },
-    Bug {
-        promise: 27,
-        what: "a function for the URL that rejects is awaited",
-        file: "client-wasm/js/host.js",
-        from: "() => found(0),",
-        to: "() => {},",
-        test: Named {
-            file: "tests/npm/face/cases.js",
-            name: "takes a URL function that fails as a failed attempt",
-        },
-    },
-    Bug {
-        promise: 28,
-        what: "a message that cannot be decoded ends the stream",
-        file: "client/src/face/socket.rs",
-        from: "return Poll::Ready(Some(C::decode(message)));",
-        to: "return Poll::Ready(C::decode(message).ok().map(Ok));",
-        test: Named {
-            file: "client/tests/rust_face.rs",
-            name: "a_message_that_cannot_be_decoded_is_an_item_and_the_stream_goes_on",
-        },
-    },
-    Bug {
-        promise: 29,
-        what: "an error of the socket ends the closing handshake",
-        file: "client/src/connection/mod.rs",
-        from: "(Report::Error(error), _) => {",
-        to: "(Report::Error(error), _) => {\n                self.state = State::Closed;",
-        test: Named {
-            file: "client/src/connection/tests.rs",
-            name: "every_input_is_defined_in_every_state",
-        },
-    },
-    Bug {
-        promise: 30,
-        what: "any host that ends like this machine is this machine",
-        file: "client/src/face/source.rs",
-        from: "host.ends_with(\".localhost\")",
-        to: "host.ends_with(\"localhost\")",
-        test: Named {
-            file: "client/src/face/source.rs",
-            name: "a_secure_page_connects_securely_or_to_this_machine",
-        },
-    },
-    Bug {
-        promise: 30,
-        what: "a secure page connects insecurely",
-        file: "client-wasm/js/convert.js",
-        from: "allowInsecure || !url.startsWith('ws:')",
-        to: "!allowInsecure || !url.startsWith('ws:')",
-        test: Named {
-            file: "tests/npm/secure-page.test.mjs",
-            name: "the constructor refuses at once, saying why, unless told otherwise",
-        },
-    },
-    Bug {
-        promise: 33,
-        what: "the server is asked after every attempt",
-        file: "client-wasm/js/probe.js",
-        from: "if (this.#failures === this.#after) this.#ask(url);",
-        to: "if (this.#failures >= this.#after) this.#ask(url);",
-        test: Named {
-            file: "tests/npm/face/cases.js",
-            name: "asks over HTTP why handshakes fail, once, and tells it",
-        },
-    },
-    Bug {
-        promise: 8,
-        what: "listeners of the page are never removed",
-        file: "client-wasm/js/platform.js",
-        from: "listen('removeEventListener', ",
-        to: "((method, listener) => {})('removeEventListener', ",
-        test: Named {
-            file: "tests/npm/testing/promises.test.mjs",
-            name: "${what}, it listens to nothing and has no timer",
-        },
-    },
-    Bug {
-        promise: 8,
-        what: "timers are not cancelled",
-        file: "client-wasm/js/platform.js",
-        from: "clearTimeout(unregister(id)?.timer);",
-        to: "unregister(id);",
-        test: Named {
-            file: "tests/npm/testing/promises.test.mjs",
-            name: "${what}, it listens to nothing and has no timer",
-        },
-    },
-    Bug {
-        promise: 25,
-        what: "the waiting room forgets the time to live",
-        file: "client-wasm/js/waiting-room.js",
-        from: "expires === Infinity ? NaN : Math.ceil(expires - time)",
-        to: "NaN",
-        test: Named {
-            file: "tests/npm/testing/promises.test.mjs",
-            name: "a message that waited before the start keeps its time to live",
-        },
-    },
-    Bug {
-        promise: 32,
-        what: "the log shows the server's reason",
-        file: "client/src/connection/event.rs",
-        from: "closed.loss.close.clean,\n                closed.unconfirmed.messages,",
-        to: "&closed.loss.close.reason,\n                closed.unconfirmed.messages,",
-        test: Named {
-            file: "client/tests/secrets.rs",
-            name: "nothing_that_a_program_logs_shows_a_secret",
-        },
-    },
-    Bug {
-        promise: 32,
-        what: "the debug log of JavaScript shows the server's reason",
-        file: "client-wasm/js/host.js",
-        from: "closed: ${cause}, code ${code},",
-        to: "closed: ${cause}, code ${code} ${lost.reason},",
-        test: Named {
-            file: "tests/npm/testing/promises.test.mjs",
-            name: "the debug log tells no sub-protocol, no reason of a close and nothing that a function throws",
-        },
-    },
-    Bug {
-        promise: 32,
-        what: "the debug log of JavaScript shows the sub-protocol",
-        file: "client-wasm/js/host.js",
-        from: "${reconnected ? 'reconnected' : 'connected'}`",
-        to: "${reconnected ? 'reconnected' : 'connected'} ${host.target}`",
-        test: Named {
-            file: "tests/npm/testing/promises.test.mjs",
-            name: "the debug log tells no sub-protocol, no reason of a close and nothing that a function throws",
-        },
-    },
-    Bug {
-        promise: 32,
-        what: "the debug log of JavaScript shows what a provider throws",
-        file: "client-wasm/js/reconnecting-websocket.js",
-        from: "(isError(error) ? error.name : NO_ERROR)",
-        to: "String(error)",
-        test: Named {
-            file: "tests/npm/testing/promises.test.mjs",
-            name: "the debug log tells no sub-protocol, no reason of a close and nothing that a function throws",
-        },
-    },
+        test("client/tests/rust_face.rs", "a_look_at_a_full_buffer_just_before_a_deadline_does_not_make_it_late");
+    [3] "the network is back, and the wait continues", "client/src/limits.rs":
+        "const ONLINE_MS: (f64, f64) = (200.0, 2_000.0);"
+        => "const ONLINE_MS: (f64, f64) = (200_000.0, 200_000.0);",
+        test("client/tests/rust_face.rs", "waking_ends_a_wait_and_the_network_ends_it_soon");
+    [4] "a loss right after waking does not count as local", "client/src/connection/attempt.rs":
+        "(woken || loss.cause == Cause::ProbeTimeout);"
+        => "(loss.cause == Cause::ProbeTimeout);",
+        test("client/tests/rust_face.rs", "a_loss_right_after_waking_is_local_and_one_later_is_not");
+    [4] "the page does not notice that it resumes after a freeze", "client-wasm/js/platform.js":
+        "resume: () => HINT_RESUMED,"
+        => "resume: () => -1,",
+        test("tests/npm/faults/sleep.test.mjs", "after a freeze it is back as soon as the page is");
+    [5] "the browser says that it is offline, and an open connection is closed", "client-wasm/js/platform.js":
+        "offline: () => HINT_OFFLINE,"
+        => "offline: () => (abandonAll(), HINT_OFFLINE),", test(
+            "tests/npm/faults/network-events.test.mjs",
+            "while messages flow, a browser that says offline and online makes no second socket",
+        );
+    [6] "a late message of an earlier socket is delivered", "client/src/connection/mod.rs":
+        "fn is_current(&self, generation: Generation) -> bool {\n        generation == self.generation"
+        => "fn is_current(&self, generation: Generation) -> bool {\n        generation.0 > 0",
+        test("client/src/connection/tests.rs", "an_event_of_an_earlier_socket_changes_nothing");
+    [6] "an abandoned socket is not closed", "client-wasm/js/platform.js":
+        "if (code < 0 && reason === '') socket.close();"
+        => "if (code < 0 && reason === '') return;",
+        test("tests/npm/face/cases.js", "makes its sockets with the WebSocket it is given, one live at a time");
+    [7] "the first wait is always the longest", "client/src/connection/backoff.rs":
+        "return draw(0.0, options.first_delay_max as f64, chance);"
+        => "return draw(0.0, options.first_delay_max as f64, 1.0);",
+        test("client/src/connection/tests.rs", "the_first_wait_is_spread_over_five_seconds");
+    [7] "all clients draw the same", "client-wasm/js/platform.js":
+        "return Math.random();"
+        => "return 0.5;", test(
+            "tests/npm/faults/crowd.test.mjs",
+            "ten tabs whose server restarts each wait for a time of their own, and all come back",
+        );
+    [8] "page listeners remain after the end", "client/src/driver.rs":
+        "if wanted == self.watch.borrow().is_some() {"
+        => "if self.watch.borrow().is_some() {",
+        test("client/tests/rust_face.rs", "the_page_is_listened_to_only_while_a_connection_is_wanted");
+    [9] "a tab that is closed closes its sockets as the program would", "client-wasm/js/platform.js":
+        "listen('addEventListener', "
+        => "globalThis.addEventListener?.('pagehide', () => { for (const { socket } of registry.values()) socket?.close(4000); });\n  listen('addEventListener', ",
+        test("tests/npm/faults/endings.test.mjs", "a tab that is closed leaves no connection");
+    [10] "a broken connection is reported as a goodbye", "client-wasm/js/platform.js":
+        "isCode ? code : ABNORMAL"
+        => "isCode && isClean ? code : 1000",
+        test("tests/npm/face/cases.js", "recovers when the server drops the connection, and tells about it");
+    [11] "3003 is retried", "client/src/connection/policy.rs":
+        "1000 | 1008 | 3000 | 3003 | 3500..=3999"
+        => "1000 | 1008 | 3000 | 3500..=3999", test("client/src/connection/policy.rs", "every_code_has_its_policy");
+    [11] "the wait that shouldReconnect chooses is ignored", "client-wasm/js/host.js":
+        "if (typeof verdict === 'number') return Math.ceil(verdict);"
+        => "if (typeof verdict === 'number') return RETRY;",
+        test("tests/npm/face/cases.js", "asks shouldReconnect, which may end it or choose the wait");
+    [12] "a server may request any wait", "client/src/connection/attempt.rs":
+        "let cap = self.options.values().announced_delay_max;"
+        => "let cap = u64::MAX;",
+        test("client/tests/rust_face.rs", "the_window_that_a_server_announces_is_kept_and_clamped");
+    [13] "a handshake has as much time as the search for the URL", "client/src/connection/mod.rs":
+        "now.after(self.options.values().connect_timeout)"
+        => "now.after(self.options.values().provider_timeout)",
+        test("client/src/connection/tests.rs", "each_step_of_an_attempt_has_its_timeout");
+    [13] "a socket that ends with only an error is awaited", "client-wasm/js/platform.js":
+        "state === IS_CLOSED ? CLOSE_AFTER_ERROR : 0"
+        => "2 ** 31 - 1", test("tests/npm/face/cases.js", "a closed socket that tells an error and no close has ended");
+    [14] "a socket that the browser refuses is awaited", "client/src/driver.rs":
+        "self.tell_core(Report::OpenFailed(error).of(generation));"
+        => "drop(error);", test("client/tests/rust_face.rs", "a_socket_that_the_browser_refuses_is_a_failed_attempt");
+    [14] "one attempt more than was allowed", "client/src/connection/attempt.rs":
+        "Some(max) if self.failures >= max =>"
+        => "Some(max) if self.failures > max =>",
+        test("client/src/connection/tests.rs", "an_exhausted_budget_marks_its_last_close_as_the_final_one");
+    [15] "an error of the socket counts as its close", "client-wasm/js/platform.js":
+        ", SOCKET_ERROR);"
+        => ", SOCKET_CLOSED, 1007);",
+        test("tests/npm/faults/server-faults.test.mjs", "a server that sends ${words} costs one connection");
+    [16] "a message that was too big once ends it when it is the second time", "client/src/connection/attempt.rs":
+        "Cause::MessageTooBig => ClosePolicy::RetryOnce,"
+        => "Cause::MessageTooBig => ClosePolicy::Stop,",
+        test("client/tests/rust_face.rs", "a_message_that_is_too_big_ends_the_connection_and_is_forgiven_once");
+    [16] "the size of a message is not checked", "client-wasm/js/platform.js":
+        "const size = sizeOf(data);"
+        => "const size = 1;",
+        test("tests/npm/faults/server-faults.test.mjs", "a message that is too big ends its connection, undelivered");
+    [17] "a closing handshake has no limit", "client/src/connection/sending.rs":
+        "closing.deadline = now.after(self.options.values().close_timeout);"
+        => "closing.deadline = now.after(u64::MAX);",
+        test("client/tests/rust_face.rs", "a_close_that_the_server_does_not_answer_ends_by_itself");
+    [18] "the wait grows by a step and not by a factor", "client/src/connection/backoff.rs":
+        "ceiling *= options.growth_factor;"
+        => "ceiling += options.growth_factor;",
+        test("client/src/connection/backoff.rs", "the_ceiling_grows_to_the_cap");
+    [18] "any connection restarts the count", "client/src/connection/attempt.rs":
+        "&& now.since(since) >= self.options.values().stable_after"
+        => "&& now >= since", test("client/src/connection/tests.rs", "a_crash_loop_never_resets_the_backoff");
+    [19] "TLS is left out", "client-wasm/js/reconnecting-websocket.js":
+        "const [url, ...protocols] = host.target;"
+        => "const [asked, ...protocols] = host.target;\n        const url = asked.replace('wss:', 'ws:');",
+        test("tests/npm/faults/secure.test.mjs", "over wss it greets, is cut and comes back");
+    [21] "attempts that were not made are saved without limit", "client/src/connection/bucket.rs":
+        "grown.min(self.capacity)"
+        => "grown", test("client/src/connection/bucket.rs", "a_burst_and_then_one_at_a_time");
+    [22] "a sleep of the machine is not noticed", "client/src/driver.rs":
+        "(ahead > SLEPT_MS).then_some(ahead)"
+        => "(ahead == u64::MAX).then_some(ahead)",
+        test("client/tests/rust_face.rs", "a_machine_that_slept_does_not_wait_on");
+    [23] "a constructor that closes leaves a socket behind", "client/src/driver.rs":
+        "Ok(socket) if self.connection.borrow().wants_socket(generation) => {"
+        => "Ok(socket) if self.connection.borrow().generation() == generation => {",
+        test("client/tests/rust_face.rs", "a_constructor_that_closes_leaves_no_socket_behind");
+    [24] "what a handler throws is swallowed", "client-wasm/js/events.js":
+        "  if (isFunction(globalThis.reportError)) globalThis.reportError(error);\n  else"
+        => "  if (!isFunction(globalThis.reportError))",
+        test("tests/npm/face/cases.js", "reports a shouldReconnect that throws, and goes by the built-in policy");
+    [25] "a throwing send loses the message", "client/src/connection/sending.rs":
+        "self.take_back(payload, connected);"
+        => "drop(payload);",
+        test("client/tests/rust_face.rs", "a_send_that_throws_loses_the_connection_and_not_the_message");
+    [26] "one unread message more than the limit", "client/src/face/inbox.rs":
+        "(self.messages.len() < self.limits.messages"
+        => "(self.messages.len() <= self.limits.messages",
+        test("client/tests/rust_face.rs", "what_is_not_read_in_time_is_bounded_and_reported");
+    [26] "before the module is loaded the queue has no bound in bytes", "client-wasm/js/waiting-room.js":
+        " && this.bytes + bytes <= this.#mostBytes;"
+        => ";", test("tests/npm/face/cases.js", "a full queue refuses, or drops as told");
+    [27] "a function for the URL may take forever", "client/src/connection/attempt.rs":
+        "let deadline = now.after(self.options.values().provider_timeout);"
+        => "let deadline = now.after(u64::MAX);", test(
+            "client/tests/rust_face.rs",
+            "a_provider_that_never_settles_is_a_failed_attempt_and_its_future_is_dropped",
+        );
+    [27] "a function for the URL that rejects is awaited", "client-wasm/js/host.js":
+        "() => found(0),"
+        => "() => {},", test("tests/npm/face/cases.js", "takes a URL function that fails as a failed attempt");
+    [28] "a message that cannot be decoded ends the stream", "client/src/face/socket.rs":
+        "return Poll::Ready(Some(C::decode(message)));"
+        => "return Poll::Ready(C::decode(message).ok().map(Ok));",
+        test("client/tests/rust_face.rs", "a_message_that_cannot_be_decoded_is_an_item_and_the_stream_goes_on");
+    [29] "an error of the socket ends the closing handshake", "client/src/connection/mod.rs":
+        "(Report::Error(error), _) => {"
+        => "(Report::Error(error), _) => {\n                self.state = State::Closed;",
+        test("client/src/connection/tests.rs", "every_input_is_defined_in_every_state");
+    [30] "any host that ends like this machine is this machine", "client/src/face/source.rs":
+        "host.ends_with(\".localhost\")"
+        => "host.ends_with(\"localhost\")",
+        test("client/src/face/source.rs", "a_secure_page_connects_securely_or_to_this_machine");
+    [30] "a secure page connects insecurely", "client-wasm/js/convert.js":
+        "allowInsecure || !url.startsWith('ws:')"
+        => "!allowInsecure || !url.startsWith('ws:')",
+        test("tests/npm/secure-page.test.mjs", "the constructor refuses at once, saying why, unless told otherwise");
+    [33] "the server is asked after every attempt", "client-wasm/js/probe.js":
+        "if (this.#failures === this.#after) this.#ask(url);"
+        => "if (this.#failures >= this.#after) this.#ask(url);",
+        test("tests/npm/face/cases.js", "asks over HTTP why handshakes fail, once, and tells it");
+    [8] "listeners of the page are never removed", "client-wasm/js/platform.js":
+        "listen('removeEventListener', "
+        => "((method, listener) => {})('removeEventListener', ",
+        test("tests/npm/testing/promises.test.mjs", "${what}, it listens to nothing and has no timer");
+    [8] "timers are not cancelled", "client-wasm/js/platform.js":
+        "clearTimeout(unregister(id)?.timer);"
+        => "unregister(id);",
+        test("tests/npm/testing/promises.test.mjs", "${what}, it listens to nothing and has no timer");
+    [25] "the waiting room forgets the time to live", "client-wasm/js/waiting-room.js":
+        "expires === Infinity ? NaN : Math.ceil(expires - time)"
+        => "NaN",
+        test("tests/npm/testing/promises.test.mjs", "a message that waited before the start keeps its time to live");
+    [32] "the log shows the server's reason", "client/src/connection/event.rs":
+        "closed.loss.close.clean,\n                closed.unconfirmed.messages,"
+        => "&closed.loss.close.reason,\n                closed.unconfirmed.messages,",
+        test("client/tests/secrets.rs", "nothing_that_a_program_logs_shows_a_secret");
+    [32] "the debug log of JavaScript shows the server's reason", "client-wasm/js/host.js":
+        "closed: ${cause}, code ${code},"
+        => "closed: ${cause}, code ${code} ${lost.reason},", test(
+            "tests/npm/testing/promises.test.mjs",
+            "the debug log tells no sub-protocol, no reason of a close and nothing that a function throws",
+        );
+    [32] "the debug log of JavaScript shows the sub-protocol", "client-wasm/js/host.js":
+        "${reconnected ? 'reconnected' : 'connected'}`"
+        => "${reconnected ? 'reconnected' : 'connected'} ${host.target}`", test(
+            "tests/npm/testing/promises.test.mjs",
+            "the debug log tells no sub-protocol, no reason of a close and nothing that a function throws",
+        );
+    [32] "the debug log of JavaScript shows what a provider throws", "client-wasm/js/reconnecting-websocket.js":
+        "(isError(error) ? error.name : NO_ERROR)"
+        => "String(error)", test(
+            "tests/npm/testing/promises.test.mjs",
+            "the debug log tells no sub-protocol, no reason of a close and nothing that a function throws",
+        );
     // ----- suspend and resume
-    Bug {
-        promise: 14,
-        what: "a lost connection is replaced although the option reconnect is off",
-        file: "client/src/connection/attempt.rs",
-        from: "let asks = self.options.values().reconnect;",
-        to: "let asks = self.options.values().reconnect || !loss.was_open;",
-        test: SEEDS,
-    },
-    Bug {
-        promise: 36,
-        what: "two sockets after a resumption",
-        file: "client/src/connection/closing.rs",
-        from: "self.abandon_closing(Cause::Suspended, None);",
-        to: "self.state = State::Suspended(None);",
-        test: SEEDS,
-    },
-    Bug {
-        promise: 36,
-        what: "a suspension drops the queue",
-        file: "client/src/connection/closing.rs",
-        from: "let code = Some(code.unwrap_or(1000));",
-        to: "let code = Some(code.unwrap_or(1000)); self.drop_queue();",
-        test: SEEDS,
-    },
-    Bug {
-        promise: 36,
-        what: "failures before a suspension count after it",
-        file: "client/src/connection/closing.rs",
-        from: "self.failures = 0;",
-        to: "",
-        test: SEEDS,
-    },
-    Bug {
-        promise: 36,
-        what: "the closing handshake of a suspension has no deadline",
-        file: "client/src/connection/timer.rs",
-        from: "State::Closing(closing) | State::Suspended(Some(closing)) => {\n                set(",
-        to: "State::Suspended(Some(_)) => {}\n            State::Closing(closing) => {\n                set(",
-        test: SEEDS,
-    },
-    Bug {
-        promise: 36,
-        what: "page listeners remain while the connection is suspended",
-        file: "client/src/driver.rs",
-        from: "Phase::Idle | Phase::Closed | Phase::Suspended",
-        to: "Phase::Idle | Phase::Closed",
-        test: Named {
-            file: "client/tests/rust_face.rs",
-            name: "a_suspended_socket_leaves_nothing_running_and_goes_on_when_resumed",
-        },
-    },
-    Bug {
-        promise: 36,
-        what: "a socket that was suspended before the module was loaded connects once it is",
-        file: "client-wasm/js/waiting-room.js",
-        from: "if (isOnTheWay) this.#suspend(given === true);",
-        to: "",
-        test: Named {
-            file: "tests/npm/face/cases.js",
-            name: "suspended before the module is there, while connecting and while waiting",
-        },
-    },
-    Bug {
-        promise: 35,
-        what: "the client leaves the escape on a text",
-        file: "client/src/driver.rs",
-        from: "payload = self.platform.without_mark(payload);",
-        to: "",
-        test: Named {
-            file: "client/tests/rust_face.rs",
-            name: "a_text_of_the_application_is_never_taken_for_a_control_message",
-        },
-    },
-    Bug {
-        promise: 35,
-        what: "the server does not escape a text",
-        file: "test-server/src/connection.rs",
-        from: "let message = if controls { outgoing(message) } else { message };",
-        to: "",
-        test: Named {
-            file: "test-server/tests/server/handshake.rs",
-            name: "a_text_that_starts_like_a_control_message_is_the_application_s_when_it_is_escaped",
-        },
-    },
-    Bug {
-        promise: 35,
-        what: "the escape counts as part of the text",
-        file: "protocol/src/control.rs",
-        from: "Some(rest) if rest.starts_with(MARK) => Heard::Application(rest),",
-        to: "Some(rest) if rest.starts_with(MARK) => Heard::Application(text),",
-        test: Named {
-            file: "protocol/src/control.rs",
-            name: "every_text_comes_through_as_it_was_given",
-        },
-    },
-    Bug {
-        promise: 35,
-        what: "JavaScript leaves the escape on a text",
-        file: "client-wasm/js/platform.js",
-        from: "{ data: dataOf(message).slice(1) }",
-        to: "{ data: dataOf(message) }",
-        test: Named {
-            file: "tests/npm/face/cases.js",
-            name: "a text that looks like a control message is the application’s, both ways",
-        },
-    },
-    Bug {
-        promise: 31,
-        what: "the sockets of an instance that has failed stay open",
-        file: "client-wasm/js/failure.js",
-        from: "  abandon();",
-        to: "",
-        test: Named {
-            file: "tests/npm/testing/failure.test.mjs",
-            name: "every socket loses its connection, as it loses others, and is back on a fresh instance",
-        },
-    },
-    Bug {
-        promise: 31,
-        what: "the room on the stack is not checked",
-        file: "client-wasm/js/failure.js",
-        from: "  if (probe) probe(DEPTH);",
-        to: "  if (probe) return;",
-        test: Named {
-            file: "tests/npm/face/cases.js",
-            name: "a stack that is exhausted is an error of the program, and no socket notices",
-        },
-    },
-    Bug {
-        promise: 31,
-        what: "the queue is lost with an instance",
-        file: "client-wasm/js/waiting-room.js",
-        from: "it instanceof Message && it.host === earlier && !it.isSent",
-        to: "false",
-        test: Named {
-            file: "tests/npm/testing/failure.test.mjs",
-            name: "what waits to be sent is sent, in its order and once; what was dropped is told once",
-        },
-    },
-    Bug {
-        promise: 31,
-        what: "a module that cannot be loaded is final",
-        file: "client-wasm/js/reconnecting-websocket.js",
-        from: "const isHopeless = error instanceof Hopeless;",
-        to: "const isHopeless = true;",
-        test: Named {
-            file: "tests/npm/testing/loading.test.mjs",
-            name: "${what} is a failed attempt, and the next one is made as after any other",
-        },
-    },
-    Bug {
-        promise: 31,
-        what: "fresh instances are started without limit",
-        file: "client-wasm/js/failure.js",
-        from: "isOver = !end || failures.length > MOST_FAILURES;",
-        to: "isOver = !end;",
-        test: Named {
-            file: "tests/npm/testing/failure.test.mjs",
-            name: "an instance that fails again and again is final, and the console is told what helps",
-        },
-    },
-];
+    [14] "a lost connection is replaced although the option reconnect is off", "client/src/connection/attempt.rs":
+        "let asks = self.options.values().reconnect;"
+        => "let asks = self.options.values().reconnect || !loss.was_open;", SEEDS;
+    [36] "two sockets after a resumption", "client/src/connection/closing.rs":
+        "self.abandon_closing(Cause::Suspended, None);"
+        => "self.state = State::Suspended(None);", SEEDS;
+    [36] "a suspension drops the queue", "client/src/connection/closing.rs":
+        "let code = Some(code.unwrap_or(1000));"
+        => "let code = Some(code.unwrap_or(1000)); self.drop_queue();", SEEDS;
+    [36] "failures before a suspension count after it", "client/src/connection/closing.rs":
+        "self.failures = 0;"
+        => "", SEEDS;
+    [36] "the closing handshake of a suspension has no deadline", "client/src/connection/timer.rs":
+        "State::Closing(closing) | State::Suspended(Some(closing)) => {\n                set("
+        => "State::Suspended(Some(_)) => {}\n            State::Closing(closing) => {\n                set(", SEEDS;
+    [36] "page listeners remain while the connection is suspended", "client/src/driver.rs":
+        "Phase::Idle | Phase::Closed | Phase::Suspended"
+        => "Phase::Idle | Phase::Closed",
+        test("client/tests/rust_face.rs", "a_suspended_socket_leaves_nothing_running_and_goes_on_when_resumed");
+    [36] "a socket that was suspended before the module was loaded connects once it is",
+        "client-wasm/js/waiting-room.js":
+        "if (isOnTheWay) this.#suspend(given === true);"
+        => "",
+        test("tests/npm/face/cases.js", "suspended before the module is there, while connecting and while waiting");
+    [35] "the client leaves the escape on a text", "client/src/driver.rs":
+        "payload = self.platform.without_mark(payload);"
+        => "", test("client/tests/rust_face.rs", "a_text_of_the_application_is_never_taken_for_a_control_message");
+    [35] "the server does not escape a text", "test-server/src/connection.rs":
+        "let message = if controls { outgoing(message) } else { message };"
+        => "", test(
+            "test-server/tests/server/handshake.rs",
+            "a_text_that_starts_like_a_control_message_is_the_application_s_when_it_is_escaped",
+        );
+    [35] "the escape counts as part of the text", "protocol/src/control.rs":
+        "Some(rest) if rest.starts_with(MARK) => Heard::Application(rest),"
+        => "Some(rest) if rest.starts_with(MARK) => Heard::Application(text),",
+        test("protocol/src/control.rs", "every_text_comes_through_as_it_was_given");
+    [35] "JavaScript leaves the escape on a text", "client-wasm/js/platform.js":
+        "{ data: dataOf(message).slice(1) }"
+        => "{ data: dataOf(message) }",
+        test("tests/npm/face/cases.js", "a text that looks like a control message is the application’s, both ways");
+    [31] "the sockets of an instance that has failed stay open", "client-wasm/js/failure.js":
+        "  abandon();"
+        => "", test(
+            "tests/npm/testing/failure.test.mjs",
+            "every socket loses its connection, as it loses others, and is back on a fresh instance",
+        );
+    [31] "the room on the stack is not checked", "client-wasm/js/failure.js":
+        "  if (probe) probe(DEPTH);"
+        => "  if (probe) return;",
+        test("tests/npm/face/cases.js", "a stack that is exhausted is an error of the program, and no socket notices");
+    [31] "the queue is lost with an instance", "client-wasm/js/waiting-room.js":
+        "it instanceof Message && it.host === earlier && !it.isSent"
+        => "false", test(
+            "tests/npm/testing/failure.test.mjs",
+            "what waits to be sent is sent, in its order and once; what was dropped is told once",
+        );
+    [31] "a module that cannot be loaded is final", "client-wasm/js/reconnecting-websocket.js":
+        "const isHopeless = error instanceof Hopeless;"
+        => "const isHopeless = true;", test(
+            "tests/npm/testing/loading.test.mjs",
+            "${what} is a failed attempt, and the next one is made as after any other",
+        );
+    [31] "fresh instances are started without limit", "client-wasm/js/failure.js":
+        "isOver = !end || failures.length > MOST_FAILURES;"
+        => "isOver = !end;", test(
+            "tests/npm/testing/failure.test.mjs",
+            "an instance that fails again and again is final, and the console is told what helps",
+        );
+}
