@@ -34,8 +34,10 @@ impl fmt::Display for FetchError {
 
 impl core::error::Error for FetchError {}
 
-/// Gets the text at `url`, bypassing every cache, with the page's credentials. Dropping the future aborts the
-/// request.
+/// Gets the text at `url`, bypassing every cache, with the page's credentials.
+///
+/// # Cancel safety
+/// If the future is dropped before it is ready, the request is aborted. Whether it reached the server is not known.
 ///
 /// ```no_run
 /// use steady_socket::protocol::PlainText;
@@ -101,15 +103,16 @@ const DIAGNOSIS_TIMEOUT: u32 = 5_000;
 /// (`ws:` becomes `http:`). If the socket's own URL holds a single-use ticket, pass another: this request would use
 /// the ticket up. The request bypasses every cache, has the page's credentials for its own origin, follows no
 /// redirects, and takes at most 5 s. A server of another origin has to allow the page to read its response (CORS).
-/// Dropping the future aborts the request.
+///
+/// # Cancel safety
+/// If the future is dropped before it is ready, the request is aborted. Whether it reached the server is not known.
 ///
 /// ```no_run
-/// # use futures_util::StreamExt as _;
 /// # async fn example(mut events: steady_socket::Events) {
 /// use steady_socket::{Event, diagnose};
 ///
 /// let mut failures = 0;
-/// while let Some(event) = events.next().await {
+/// while let Some(event) = events.recv().await {
 ///     match event {
 ///         Event::Open { .. } => failures = 0,
 ///         Event::Closed(closed) if !closed.loss.was_open => {

@@ -1274,7 +1274,11 @@ fn a_bad_url_from_a_provider_is_a_failed_attempt_and_from_the_program_an_error()
         .platform(world.platform())
         .connect()
         .unwrap();
+    let mut events = socket.events();
     world.run();
+    let refused = first_loss(&mut events).unwrap();
+    assert_eq!(refused.cause, Cause::Provider);
+    assert!(refused.error.unwrap().contains("scheme is ftp:"));
     assert_eq!(
         (socket.handle().phase(), world.connection_count()),
         (Phase::Waiting, 0)
