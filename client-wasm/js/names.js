@@ -92,26 +92,6 @@ export const CAUSES = [
 /** Why a message was not sent. */
 export const DROP_REASONS = ['overflow', 'expired', 'volatile', 'refused', 'closed', 'inbox-full'];
 
-/** Why a connection is in its state, or will or will not retry. */
-export const WHYS = [
-  'the application asked for it',
-  'the application suspended it, and may resume it',
-  'the wait is over',
-  'the handshake succeeded',
-  'the policy for such a loss is to retry',
-  "the application's predicate says to retry",
-  'the page came back or the network changed',
-  'the server announced when to come back',
-  'the close code asks to come back later',
-  'the page or the network came back',
-  'too many attempts were made in a short time',
-  'the policy for the close code is to stop',
-  "the application's predicate says to stop",
-  'one side refused what the other sent, twice without a stable connection in between',
-  'no retry is left',
-  'the option reconnect is false',
-];
-
 /** The counters of a snapshot. */
 export const COUNTERS = [
   'attempt',
@@ -129,4 +109,42 @@ export const COUNTERS = [
   'unconfirmedBytes',
   'abandoned',
   'nextAttemptIn',
+];
+
+/** Why a connection is in its state, or will or will not retry. */
+export const WHY_REQUESTED = 'the application asked for it';
+export const WHY_SUSPENDED = 'the application suspended it, and may resume it';
+export const WHY_WAIT_OVER = 'the wait is over';
+export const WHY_HANDSHAKE_DONE = 'the handshake succeeded';
+export const WHY_POLICY_RETRIES = 'the policy for such a loss is to retry';
+export const WHY_PREDICATE_RETRIES = "the application's predicate says to retry";
+export const WHY_LOCAL_LOSS = 'the page came back or the network changed';
+export const WHY_SERVER_ASKS = 'the server announced when to come back';
+export const WHY_LATER_BY_CODE = 'the close code asks to come back later';
+export const WHY_WOKEN = 'the page or the network came back';
+export const WHY_TOO_MANY_ATTEMPTS = 'too many attempts were made in a short time';
+export const WHY_POLICY_STOPS = 'the policy for the close code is to stop';
+export const WHY_PREDICATE_STOPS = "the application's predicate says to stop";
+export const WHY_REFUSED_TWICE = 'one side refused what the other sent, twice without a stable connection in between';
+export const WHY_RETRIES_EXHAUSTED = 'no retry is left';
+export const WHY_RECONNECT_OFF = 'the option reconnect is false';
+
+/** By their numbers. */
+export const WHYS = [
+  WHY_REQUESTED,
+  WHY_SUSPENDED,
+  WHY_WAIT_OVER,
+  WHY_HANDSHAKE_DONE,
+  WHY_POLICY_RETRIES,
+  WHY_PREDICATE_RETRIES,
+  WHY_LOCAL_LOSS,
+  WHY_SERVER_ASKS,
+  WHY_LATER_BY_CODE,
+  WHY_WOKEN,
+  WHY_TOO_MANY_ATTEMPTS,
+  WHY_POLICY_STOPS,
+  WHY_PREDICATE_STOPS,
+  WHY_REFUSED_TWICE,
+  WHY_RETRIES_EXHAUSTED,
+  WHY_RECONNECT_OFF,
 ];

@@ -75,7 +75,7 @@ import {
   TOO_LATE,
   WAITING,
   WAKE,
-  WHYS,
+  WHY_REQUESTED,
 } from './names.js';
 import {
   ALLOW_INSECURE,
@@ -224,8 +224,6 @@ function settle(how) {
 
 /** How many sockets were created, for the log. */
 let made = 0;
-
-const [REQUESTED] = WHYS;
 
 /** Why there is no further attempt if none can help. */
 const IN_VAIN = 'no retry can help';
@@ -630,7 +628,8 @@ export class ReconnectingWebSocket extends Target {
     const { before, openedAt, phase, wait } = earlier;
     if (before && now() - openedAt >= this.#options.numbers[STABLE_AFTER]) this.#counts[ATTEMPT] = 1;
     if (hasFailedForGood()) room.end('internal-error', IN_VAIN);
-    else if (this.#leaving === CLOSE || phase === CLOSING || phase === CLOSED) room.end('internal-error', REQUESTED);
+    else if (this.#leaving === CLOSE || phase === CLOSING || phase === CLOSED)
+      room.end('internal-error', WHY_REQUESTED);
     else if (this.#leaving === SUSPEND || phase === SUSPENDED) room.command(SUSPEND, phase === SUSPENDED);
     else room.lose('internal-error', phase === WAITING ? wait : undefined);
   }

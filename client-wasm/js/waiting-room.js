@@ -37,7 +37,18 @@ import {
   TOO_LATE,
   WAITING,
   WAKE,
-  WHYS,
+  WHY_LATER_BY_CODE,
+  WHY_POLICY_RETRIES,
+  WHY_PREDICATE_RETRIES,
+  WHY_PREDICATE_STOPS,
+  WHY_RECONNECT_OFF,
+  WHY_REQUESTED,
+  WHY_RETRIES_EXHAUSTED,
+  WHY_SERVER_ASKS,
+  WHY_SUSPENDED,
+  WHY_TOO_MANY_ATTEMPTS,
+  WHY_WAIT_OVER,
+  WHY_WOKEN,
 } from './names.js';
 import {
   ATTEMPT_BURST,
@@ -58,25 +69,6 @@ import {
   REJECT,
 } from './options.js';
 import { chance, now, watchPage } from './platform.js';
-
-const [
-  REQUESTED,
-  PAUSED,
-  WAIT_OVER,
-  ,
-  POLICY_RETRIES,
-  PREDICATE_RETRIES,
-  ,
-  SERVER_ASKS,
-  LATER_BY_CODE,
-  WOKEN,
-  TOO_MANY_ATTEMPTS,
-  ,
-  PREDICATE_STOPS,
-  ,
-  RETRIES_EXHAUSTED,
-  RECONNECT_OFF,
-] = WHYS;
 
 function draw(min, max, part) {
   return Math.floor(min + Math.max(max - min, 0) * part);
@@ -198,22 +190,22 @@ export class WaitingRoom {
     switch (what) {
       case START:
       case RESUME:
-        if (state === IDLE || state === SUSPENDED) this.#begin(REQUESTED);
+        if (state === IDLE || state === SUSPENDED) this.#begin(WHY_REQUESTED);
         break;
       case RECONNECT:
         if (state === CONNECTING) return;
         if (state !== WAITING) this.#host.counts[ATTEMPT] = 1;
-        this.#begin(REQUESTED);
+        this.#begin(WHY_REQUESTED);
         break;
       case WAKE:
-        if (state === WAITING && !this.#isFirm) this.#begin(WOKEN);
+        if (state === WAITING && !this.#isFirm) this.#begin(WHY_WOKEN);
         break;
       case SUSPEND:
         if (isOnTheWay) this.#suspend(given === true);
         break;
       case CLOSE:
         if (state === IDLE) this.#drop('closed', this.#empty());
-        else if (state !== CLOSED) this.end('closed', REQUESTED);
+        else if (state !== CLOSED) this.end('closed', WHY_REQUESTED);
         break;
       // `READY`: every connection waits for its own, and there is none yet.
     }
@@ -259,7 +251,7 @@ export class WaitingRoom {
 
   #suspend(isReported) {
     const isLost = isReported ? this.#host.before !== null : this.state === CONNECTING;
-    this.#leave(SUSPENDED, isLost && this.#lostBy('suspended'), PAUSED, null, isReported);
+    this.#leave(SUSPENDED, isLost && this.#lostBy('suspended'), WHY_SUSPENDED, null, isReported);
   }
 
   /**
@@ -295,11 +287,11 @@ export class WaitingRoom {
     if (this.state !== CONNECTING) return;
     const failures = counts[ATTEMPT] - 1;
     if (!wait && (!options[MAY_RECONNECT] || verdict === STOP || failures >= options[MAX_RETRIES])) {
-      const end = verdict === STOP ? PREDICATE_STOPS : RETRIES_EXHAUSTED;
-      this.end(cause, options[MAY_RECONNECT] ? end : RECONNECT_OFF);
+      const end = verdict === STOP ? WHY_PREDICATE_STOPS : WHY_RETRIES_EXHAUSTED;
+      this.end(cause, options[MAY_RECONNECT] ? end : WHY_RECONNECT_OFF);
       return;
     }
-    let why = verdict >= RETRY ? PREDICATE_RETRIES : POLICY_RETRIES;
+    let why = verdict >= RETRY ? WHY_PREDICATE_RETRIES : WHY_POLICY_RETRIES;
     let delay = verdict >= 0 ? verdict : backoff(options, failures, chance());
     // A server may have asked for this wait.
     if (wait) [delay, why] = [Math.max(wait.until - now(), 0), wait.why];
@@ -353,10 +345,10 @@ export class WaitingRoom {
 
   #waitFor(wanted, wish, lost) {
     const lack = this.#lack();
-    const [delay, why] = lack > wanted ? [lack, TOO_MANY_ATTEMPTS] : [Math.ceil(wanted), wish];
+    const [delay, why] = lack > wanted ? [lack, WHY_TOO_MANY_ATTEMPTS] : [Math.ceil(wanted), wish];
     this.#leave(WAITING, lost, why, delay);
     this.#until = now() + delay;
-    this.#isFirm = why === SERVER_ASKS || why === LATER_BY_CODE;
+    this.#isFirm = why === WHY_SERVER_ASKS || why === WHY_LATER_BY_CODE;
     this.#sleep();
     this.#unwatchPage = watchPage((hint) => this.#hint(hint));
   }
@@ -366,7 +358,7 @@ export class WaitingRoom {
       () => {
         // A timer may fire a little early.
         if (now() < this.#until) this.#sleep();
-        else this.#begin(WAIT_OVER);
+        else this.#begin(WHY_WAIT_OVER);
       },
       Math.min(Math.ceil(this.#until - now()), MAX),
     );
@@ -382,7 +374,7 @@ export class WaitingRoom {
       this.command(WAKE);
     } else if (hint === HINT_ONLINE && !this.#isFirm) {
       const delay = draw(ONLINE_MIN, ONLINE_MAX, chance());
-      if (now() + Math.max(delay, this.#lack()) < this.#until) this.#waitFor(delay, WOKEN);
+      if (now() + Math.max(delay, this.#lack()) < this.#until) this.#waitFor(delay, WHY_WOKEN);
     }
   }
 

@@ -164,7 +164,7 @@ fn up_to_date(file: &str, generate: impl Fn(&str) -> String) {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(file);
     let present = std::fs::read_to_string(&path).unwrap_or_default();
     let wanted = generate(&present);
-    if std::env::var_os("UPDATE").is_some() {
+    if present != wanted && std::env::var_os("UPDATE").is_some() {
         std::fs::write(&path, wanted).expect("the file can be written");
     } else {
         assert!(
@@ -322,12 +322,19 @@ fn names() -> String {
         "DROP_REASONS",
         DropReason::ALL.map(DropReason::name).into(),
     );
-    list(
-        "Why a connection is in its state, or will or will not retry.",
-        "WHYS",
-        Why::ALL.map(Why::text).into(),
-    );
     list("The counters of a snapshot.", "COUNTERS", COUNTERS.into());
+    text.push_str("\n/** Why a connection is in its state, or will or will not retry. */\n");
+    let named = Why::ALL.map(|why| (constant(&format!("why{why:?}")), why.text()));
+    for (name, why) in &named {
+        writeln!(text, "export const {name} = {};", quoted(why)).unwrap();
+    }
+    let names: Vec<_> = named.iter().map(|(name, _)| name.as_str()).collect();
+    writeln!(
+        text,
+        "\n/** By their numbers. */\nexport const WHYS = [\n  {},\n];",
+        names.join(",\n  ")
+    )
+    .unwrap();
     text
 }
 
@@ -429,20 +436,24 @@ fn places<'a>(what: &str, names: impl Iterator<Item = &'a str>) -> String {
 fn numbers(what: &str, named: &[(&str, i32)]) -> String {
     let mut text = format!("\n/** {what}. */\n");
     for (name, number) in named {
-        let mut constant = String::new();
-        for letter in name.chars() {
-            if letter.is_uppercase() {
-                constant.push('_');
-            }
-            constant.push(if letter == '-' {
-                '_'
-            } else {
-                letter.to_ascii_uppercase()
-            });
-        }
-        writeln!(text, "export const {constant} = {number};").unwrap();
+        writeln!(text, "export const {} = {number};", constant(name)).unwrap();
     }
     text
+}
+
+/// The name of a constant, from one in camel case or with hyphens.
+fn constant(name: &str) -> String {
+    let mut constant = String::new();
+    for letter in name.chars() {
+        if letter.is_uppercase() {
+            constant.push('_');
+        }
+        constant.push(match letter {
+            '-' => '_',
+            _ => letter.to_ascii_uppercase(),
+        });
+    }
+    constant
 }
 
 /// A string as a JavaScript literal.
