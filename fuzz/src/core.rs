@@ -266,7 +266,11 @@ impl Ring {
                 Report::OpenFailed(error).of(generation)
             }
             Told::Opened(back) => Report::Opened.of(self.attempt(back)),
-            Told::Message(back, bytes) => Report::Message { payload: 0, bytes: usize::from(bytes) }.of(self.attempt(back)),
+            Told::Message(back, bytes) => Report::Message {
+                payload: 0,
+                bytes: usize::from(bytes),
+            }
+            .of(self.attempt(back)),
             Told::TooBig(back) => Report::TooBig.of(self.attempt(back)),
             Told::SocketError(back, error) => Report::Error(error).of(self.attempt(back)),
             Told::SocketClosed(back, code, reason, clean) => {
@@ -291,10 +295,14 @@ impl Ring {
             Told::Buffered(back, bytes) => Report::Buffered(bytes).of(self.attempt(back)),
             Told::AnswersPings(back) => Report::AnswersPings.of(self.attempt(back)),
             Told::Pinged(back) => Report::Pinged.of(self.attempt(back)),
-            Told::Answered(back, number) => Report::Answered(number.map(u64::from)).of(self.attempt(back)),
+            Told::Answered(back, number) => {
+                Report::Answered(number.map(u64::from)).of(self.attempt(back))
+            }
             Told::Beats(back, interval_ms) => Report::Beats(interval_ms).of(self.attempt(back)),
             Told::Alive(back) => Report::Alive.of(self.attempt(back)),
-            Told::Window(back, min_ms, max_ms) => Report::Window(Window { min_ms, max_ms }).of(self.attempt(back)),
+            Told::Window(back, min_ms, max_ms) => {
+                Report::Window(Window { min_ms, max_ms }).of(self.attempt(back))
+            }
             Told::Hint(which, millis) => Input::Hint(match which % 5 {
                 0 => Hint::Online,
                 1 => Hint::Offline,
