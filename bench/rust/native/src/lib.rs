@@ -96,7 +96,10 @@ fn open() -> (Core, Generation) {
     let mut core = Core::new(Options::default());
     core.handle(context(0), Input::Start);
     let generation = core.generation();
-    for input in [Report::Resolved.of(generation), Report::Opened.of(generation)] {
+    for input in [
+        Report::Resolved.of(generation),
+        Report::Opened.of(generation),
+    ] {
         core.handle(context(0), input);
         while core.poll_effect().is_some() {}
         while core.poll_output(Time::from_millis(0)).is_some() {}
