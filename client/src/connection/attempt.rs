@@ -9,8 +9,8 @@ use alloc::boxed::Box;
 use alloc::string::String;
 
 use super::{
-    Cause, CloseFrame, ClosePolicy, Connection, Context, Effect, Event, Flow, Generation, Hint,
-    Loss, Pending, Phase, State, Time, Verdict, Why, Wire, close_policy,
+    Cause, CloseFrame, ClosePolicy, Connection, Context, Effect, Event, Generation, Hint, Latest,
+    Loss, Open, Pending, Phase, State, Time, Verdict, Why, close_policy,
 };
 use crate::limits::ONLINE_MS;
 
@@ -35,7 +35,7 @@ impl<P> Connection<P> {
         }
         self.generation = Generation(self.generation.0.saturating_add(1));
         self.totals.one(Count::Attempts);
-        self.wire = Wire::default();
+        self.latest = Latest::default();
         let deadline = now.after(self.options.values().provider_timeout);
         self.state = State::Resolving { deadline };
         self.announce(Phase::Connecting, None, why);
@@ -45,19 +45,17 @@ impl<P> Connection<P> {
     }
 
     pub(super) fn opened(&mut self, now: Time) {
-        self.state = State::Open {
-            since: now,
-            flow: Flow::Announcing,
-        };
+        let values = self.options.values();
+        let liveness = Liveness::new(
+            now,
+            values.heartbeat_interval,
+            values.heartbeat_grace,
+            values.probe_timeout,
+            values.gate,
+        );
+        self.state = State::Open(Open::new(now, liveness));
         let reconnected = self.totals.of(Count::Opens) > 0;
         self.totals.one(Count::Opens);
-        self.wire.liveness = Liveness::new(
-            now,
-            self.options.values().heartbeat_interval,
-            self.options.values().heartbeat_grace,
-            self.options.values().probe_timeout,
-            self.options.values().gate,
-        );
         if !self.options.values().gate {
             self.start_keepalive(now);
         }
@@ -72,13 +70,12 @@ impl<P> Connection<P> {
 
     /// The browser closed the socket.
     pub(super) fn socket_closed(&mut self, context: Context, close: CloseFrame) {
-        let error = self.wire.error.take();
-        match self.state {
-            State::Connecting { .. } | State::Open { .. } => {
-                self.lose_with(context, close, Cause::Socket, error);
-            }
+        let error = self.latest.error.take();
+        if self.is_open() || matches!(self.state, State::Connecting { .. }) {
+            self.lose_with(context, close, Cause::Socket, error);
+        } else {
             // Even a Close that looks like the answer to ours may have crossed it, and proves nothing.
-            _ => self.end_closing(close, Cause::Socket, error),
+            self.end_closing(close, Cause::Socket, error);
         }
     }
 
@@ -119,12 +116,12 @@ impl<P> Connection<P> {
     /// The loss about which the predicate is being asked, if any. The state is then [`State::Closed`], until the
     /// caller decides.
     pub(super) fn take_lost(&mut self) -> Option<Loss> {
+        if !matches!(self.state, State::Lost(_)) {
+            return None;
+        }
         match core::mem::replace(&mut self.state, State::Closed) {
             State::Lost(loss) => Some(*loss),
-            other => {
-                self.state = other;
-                None
-            }
+            _ => None,
         }
     }
 
@@ -158,8 +155,9 @@ impl<P> Connection<P> {
     /// Forgets failures that precede a stable connection.
     #[inline(never)]
     pub(super) fn settle_failures(&mut self, now: Time) {
-        if let State::Open { since, .. } = self.state
-            && now.since(since) >= self.options.values().stable_after
+        if let State::Open(open) = &self.state
+            && open.closing().is_none()
+            && now.since(open.since) >= self.options.values().stable_after
         {
             self.failures = 0;
             self.refusals = 0;
@@ -200,7 +198,7 @@ impl<P> Connection<P> {
     fn wait(&self, context: &Context, loss: &Loss, policy: ClosePolicy) -> (u64, Why) {
         let within = |min_ms: u64, max_ms: u64| draw(min_ms as f64, max_ms as f64, context.chance);
         let announced = self
-            .wire
+            .latest
             .window
             .or_else(|| Window::in_reason(&loss.close.reason));
         let asked = match (announced, policy) {
@@ -244,20 +242,17 @@ impl<P> Connection<P> {
     #[inline(never)]
     fn let_go_with(&mut self, loss: &Loss, code: Option<u16>, reason: String) {
         let generation = self.generation;
-        self.wire.turning = None;
+        self.latest.turning = None;
+        if let State::Open(open) = &self.state {
+            self.latest.unconfirmed = open.unconfirmed.tally();
+        }
         match (&self.state, loss.cause) {
             // The search has ended by itself, or the browser closed or never made the socket.
             (_, Cause::Provider | Cause::Socket | Cause::Refused) => {}
             (State::Resolving { .. }, _) => {
                 self.effects.push_back(Effect::CancelResolve { generation });
             }
-            (
-                State::Connecting { .. }
-                | State::Open { .. }
-                | State::Closing(_)
-                | State::Suspended(Some(_)),
-                _,
-            ) => {
+            (State::Connecting { .. } | State::Open(_), _) => {
                 self.totals.one(Count::Abandoned);
                 let given_up = Effect::Abandon {
                     generation,
@@ -283,7 +278,7 @@ impl<P> Connection<P> {
     }
 
     pub(super) fn reconnect(&mut self, now: Time, code: Option<u16>, reason: String) {
-        if matches!(self.state, State::Suspended(_)) {
+        if self.is_suspended() {
             return self.resume(now);
         }
         if matches!(self.state, State::Idle | State::Closed) {
@@ -311,7 +306,11 @@ impl<P> Connection<P> {
     /// Ends the attempt or the connection for one that the application wants now.
     fn replace(&mut self, now: Time, code: Option<u16>, reason: String) -> Loss {
         // If the closing handshake has begun, the server was already sent another code.
-        let has_begun = matches!(&self.state, State::Closing(closing) if closing.handshake);
+        let closing = match &self.state {
+            State::Open(open) => open.closing(),
+            _ => None,
+        };
+        let has_begun = closing.is_some_and(|closing| closing.handshake);
         let close = match code {
             // A reason without a code is sent with 1000.
             None if reason.is_empty() => CloseFrame::abnormal(),
@@ -325,7 +324,7 @@ impl<P> Connection<P> {
         let loss = Loss {
             close,
             cause: Cause::Reconnect,
-            was_open: matches!(self.state, State::Open { .. } | State::Closing(_)),
+            was_open: matches!(self.state, State::Open(_)),
             error: None,
         };
         self.let_go_with(&loss, code, reason);
@@ -339,11 +338,8 @@ impl<P> Connection<P> {
         if hint != Hint::Offline {
             self.woken = Some(now);
         }
-        if matches!(hint, Hint::Resumed | Hint::Slept { .. }) {
-            self.wire.liveness.slept();
-        }
-        match self.state {
-            State::Waiting { until, firm } => {
+        match &mut self.state {
+            &mut State::Waiting { until, firm } => {
                 let at = match hint {
                     Hint::Offline => return,
                     // Not for a sleep, either: a wall clock that is set forward looks the same.
@@ -365,22 +361,33 @@ impl<P> Connection<P> {
                     self.announce(Phase::Waiting, Some(at.since(now)), Why::Woken);
                 }
             }
-            State::Open { .. } if self.wire.liveness.probe(now) => self.look_and_ping(),
+            State::Open(open) if open.closing().is_none() => {
+                if matches!(hint, Hint::Resumed | Hint::Slept { .. }) {
+                    open.liveness.slept();
+                }
+                if open.liveness.probe(now) {
+                    self.look_and_ping();
+                }
+            }
             _ => {}
         }
     }
 
     #[inline(never)]
     fn look_and_ping(&mut self) {
-        self.wire.asking = true;
-        self.wire.measuring = false;
+        if let State::Open(open) = &mut self.state {
+            open.asking = true;
+            open.measuring = false;
+        }
         self.measure();
         self.ping();
     }
 
     #[inline(never)]
     pub(super) fn ping(&mut self) {
-        self.wire.question_at = None;
+        if let State::Open(open) = &mut self.state {
+            open.question_at = None;
+        }
         self.effects.push_back(Effect::Ping {
             generation: self.generation,
         });
@@ -389,7 +396,10 @@ impl<P> Connection<P> {
     /// The browser's buffer was measured: does what the silence requires.
     #[inline(never)]
     pub(super) fn look_for_life(&mut self, now: Time) {
-        let liveness = &mut self.wire.liveness;
+        let State::Open(open) = &mut self.state else {
+            return;
+        };
+        let liveness = &mut open.liveness;
         let mut life = liveness.judge(now);
         if life == Life::Ask {
             if liveness.ask(now) {
@@ -417,28 +427,38 @@ impl<P> Connection<P> {
 
     /// The application opens the gate: now the server may be pinged, and hears from this client.
     pub(super) fn gate_opens(&mut self, now: Time) {
-        if self.wire.liveness.pass(now) {
+        let State::Open(open) = &mut self.state else {
+            return;
+        };
+        let is_started = open.keepalive_at.is_some();
+        if open.liveness.pass(now) {
             self.look_and_ping();
         }
-        if self.wire.keepalive_at.is_none() {
+        if !is_started {
             self.start_keepalive(now);
         }
     }
 
     fn start_keepalive(&mut self, now: Time) {
         let interval = self.options.values().keepalive_interval;
-        self.wire.keepalive_at = interval.map(|interval| now.after(interval));
+        if let State::Open(open) = &mut self.state {
+            open.keepalive_at = interval.map(|interval| now.after(interval));
+        }
     }
 
     pub(super) fn keep_alive(&mut self, now: Time) {
         let interval = self.options.values().keepalive_interval.unwrap_or(1);
-        let Some(at) = self.wire.keepalive_at else {
+        let State::Open(Open {
+            keepalive_at: Some(at),
+            ..
+        }) = &mut self.state
+        else {
             return;
         };
         // The next one is due where it would be without late timers, so that browsers which round every timer up to
         // the next second do not halve the rate.
-        let late = now.since(at).checked_rem(interval).unwrap_or(0);
-        self.wire.keepalive_at = Some(now.after(interval.saturating_sub(late)));
+        let late = now.since(*at).checked_rem(interval).unwrap_or(0);
+        *at = now.after(interval.saturating_sub(late));
         self.effects.push_back(Effect::KeepAlive {
             generation: self.generation,
         });

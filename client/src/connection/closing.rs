@@ -2,64 +2,81 @@
 
 use alloc::string::String;
 
-use super::{Cause, CloseFrame, Closing, Connection, Effect, Flow, Loss, Phase, State, Time, Why};
+use super::open::Closing;
+use super::{Cause, CloseFrame, Connection, Effect, Flow, Loss, Open, Phase, State, Time, Why};
 
 impl<P> Connection<P> {
     /// The application closes for good.
     pub(super) fn close(&mut self, now: Time, code: Option<u16>, reason: String) {
-        let State::Open { flow, .. } = self.state else {
-            match &mut self.state {
-                State::Closing(_) | State::Closed => {}
+        match &mut self.state {
+            State::Closed => {}
+            State::Idle => self.drop_queue(),
+            State::Open(open) => match open.flow {
+                Flow::Closing(_) => {}
                 // The code and reason of the suspension have been sent to the server, and stand.
-                State::Suspended(handshake @ Some(_)) => {
-                    if let Some(closing) = handshake.take() {
-                        self.state = State::Closing(closing);
-                        self.announce(Phase::Closing, None, Why::Requested);
-                        self.drop_queue();
+                Flow::Suspending(_) => {
+                    if let Flow::Suspending(closing) =
+                        core::mem::replace(&mut open.flow, Flow::Gated)
+                    {
+                        open.flow = Flow::Closing(closing);
                     }
+                    self.announce(Phase::Closing, None, Why::Requested);
+                    self.drop_queue();
                 }
-                State::Idle => self.drop_queue(),
-                State::Lost(_) => {
-                    if let Some(loss) = self.take_lost() {
-                        self.end(loss, Why::Requested);
-                    }
+                Flow::Gated => self.hand_over_and_close(now, code, reason, true),
+                Flow::Announcing | Flow::Opening { ready: false } => {
+                    let gated = self.options.values().gate;
+                    self.hand_over_and_close(now, code, reason, gated);
                 }
-                _ => {
-                    let loss = Loss {
-                        close: CloseFrame::abnormal(),
-                        cause: Cause::Closed,
-                        was_open: false,
-                        error: None,
-                    };
-                    self.let_go(&loss);
+                Flow::Opening { ready: true } | Flow::Flowing => {
+                    self.hand_over_and_close(now, code, reason, false);
+                }
+            },
+            State::Lost(_) => {
+                if let Some(loss) = self.take_lost() {
                     self.end(loss, Why::Requested);
                 }
             }
-            return;
-        };
-        let gated = match flow {
-            Flow::Gated => true,
-            Flow::Announcing | Flow::Opening { ready: false } => self.options.values().gate,
-            Flow::Opening { ready: true } | Flow::Flowing => false,
-        };
+            _ => {
+                let loss = Loss {
+                    close: CloseFrame::abnormal(),
+                    cause: Cause::Closed,
+                    was_open: false,
+                    error: None,
+                };
+                self.let_go(&loss);
+                self.end(loss, Why::Requested);
+            }
+        }
+    }
+
+    /// Starts the closing handshake as soon as the queue is handed over, or what of it passes the gate.
+    #[inline(never)]
+    fn hand_over_and_close(&mut self, now: Time, code: Option<u16>, reason: String, gated: bool) {
         // A `reconnect()` before the handshake ends continues from here.
         self.settle_failures(now);
-        self.state = State::Closing(Closing {
-            code,
-            reason,
-            gated,
-            handshake: false,
-            deadline: now.after(self.options.values().close_timeout),
-            buffered: u64::MAX,
-            judging: false,
-        });
+        if let State::Open(open) = &mut self.state {
+            open.flow = Flow::Closing(Closing {
+                code,
+                reason,
+                gated,
+                handshake: false,
+                deadline: now.after(self.options.values().close_timeout),
+                buffered: u64::MAX,
+                judging: false,
+            });
+        }
         self.announce(Phase::Closing, None, Why::Requested);
         self.pump(now);
     }
 
     /// Everything is handed over: starts the closing handshake.
     pub(super) fn start_handshake(&mut self) {
-        let State::Closing(closing) = &mut self.state else {
+        let State::Open(Open {
+            flow: Flow::Closing(closing),
+            ..
+        }) = &mut self.state
+        else {
             return;
         };
         closing.handshake = true;
@@ -76,38 +93,40 @@ impl<P> Connection<P> {
             code,
             reason,
         });
-        self.wire.measuring = false;
+        if let State::Open(open) = &mut self.state {
+            open.measuring = false;
+        }
         self.measure();
     }
 
     /// The application pauses. The queue keeps its messages.
     pub(super) fn suspend(&mut self, now: Time, code: Option<u16>, reason: String) {
-        match self.state {
-            State::Idle | State::Closing(_) | State::Closed | State::Suspended(_) => {}
+        match &mut self.state {
+            State::Idle | State::Closed | State::Suspended => {}
             // The previous loss was already reported.
             State::Waiting { .. } => {
-                self.state = State::Suspended(None);
+                self.state = State::Suspended;
                 self.announce(Phase::Suspended, None, Why::Suspended);
             }
             State::Resolving { .. } | State::Connecting { .. } => {
                 let loss = suspended(CloseFrame::abnormal(), false);
                 self.let_go(&loss);
-                self.state = State::Suspended(None);
+                self.state = State::Suspended;
                 self.announce(Phase::Suspended, None, Why::Suspended);
                 self.tell_closed(loss, None, Why::Suspended);
             }
             State::Lost(_) => {
                 if let Some(loss) = self.take_lost() {
-                    self.state = State::Suspended(None);
+                    self.state = State::Suspended;
                     self.announce(Phase::Suspended, None, Why::Suspended);
                     self.tell_suspended(loss);
                 }
             }
-            State::Open { .. } => {
+            State::Open(open) if open.closing().is_some() => {}
+            State::Open(open) => {
                 // With a code, so that the server sees that this was intended.
                 let code = Some(code.unwrap_or(1000));
-                self.reclaim();
-                self.state = State::Suspended(Some(Closing {
+                open.flow = Flow::Suspending(Closing {
                     code,
                     reason: reason.clone(),
                     gated: true,
@@ -115,7 +134,8 @@ impl<P> Connection<P> {
                     deadline: now.after(self.options.values().close_timeout),
                     buffered: u64::MAX,
                     judging: false,
-                }));
+                });
+                self.reclaim();
                 self.announce(Phase::Suspended, None, Why::Suspended);
                 self.ask_to_close(code, reason);
             }
@@ -124,7 +144,7 @@ impl<P> Connection<P> {
 
     /// The application resumes. As after a close for good, earlier failures do not count.
     pub(super) fn resume(&mut self, now: Time) {
-        if !matches!(self.state, State::Suspended(_)) {
+        if !self.is_suspended() {
             return;
         }
         // The old connection is not awaited: the browser completes its closing handshake.
@@ -148,14 +168,17 @@ impl<P> Connection<P> {
             was_open: true,
             error,
         };
-        match &self.state {
-            State::Closing(_) => {
+        let State::Open(open) = &self.state else {
+            return;
+        };
+        match open.flow {
+            Flow::Closing(_) => {
                 self.let_go(&loss);
                 self.end(loss, Why::Requested);
             }
-            State::Suspended(Some(_)) => {
+            Flow::Suspending(_) => {
                 self.let_go(&loss);
-                self.state = State::Suspended(None);
+                self.state = State::Suspended;
                 self.tell_suspended(loss);
             }
             _ => {}

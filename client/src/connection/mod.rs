@@ -140,6 +140,7 @@ mod dropped;
 mod event;
 mod line;
 mod liveness;
+mod open;
 mod policy;
 mod queue;
 mod sending;
@@ -176,11 +177,10 @@ pub use unconfirmed::Tally;
 use bucket::Bucket;
 use dropped::Drops;
 use line::Line;
-use liveness::Liveness;
+use open::{Flow, Open};
 use queue::{Queue, Queued};
 use sending::InHand;
 use totals::{Count, Totals};
-use unconfirmed::Unconfirmed;
 
 /// The shortest and the longest heartbeat that a server may announce, in milliseconds: it must neither keep the
 /// client busy nor keep a dead connection for long.
@@ -191,6 +191,10 @@ const CLOSE_DEADLINE: Time = Time::from_millis(0);
 
 /// The connection's state, with what only that state needs.
 #[derive(Clone, Debug, Hash)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a connection has one state, and a message need not follow a pointer to it"
+)]
 enum State {
     Idle,
     Resolving {
@@ -199,54 +203,18 @@ enum State {
     Connecting {
         deadline: Time,
     },
-    Open {
-        since: Time,
-        flow: Flow,
-    },
+    /// Includes the closing handshake.
+    Open(Open),
     Waiting {
         until: Time,
         /// The server requested the wait: nothing shortens it.
         firm: bool,
     },
-    Closing(Closing),
     /// The attempt or the connection has ended, and the application's predicate is asked what follows. For the
     /// application, nothing has changed yet.
     Lost(Box<Loss>),
     Closed,
-    /// Includes the closing handshake of the last connection, while that is in progress.
-    Suspended(Option<Closing>),
-}
-
-/// How far the queue may flow on an open connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Flow {
-    /// `open` has not been delivered yet.
-    Announcing,
-    /// The application's `open` handler is running: what it sends goes ahead of the queue.
-    Opening {
-        /// It has already opened the gate.
-        ready: bool,
-    },
-    /// The application has not opened the gate yet.
-    Gated,
-    /// Everything flows.
-    Flowing,
-}
-
-/// A closing handshake that the application requested, for good or to suspend.
-#[derive(Clone, Debug, Hash)]
-struct Closing {
-    code: Option<u16>,
-    reason: String,
-    /// Whether messages of the ordinary lane still go out, or the gate was closed.
-    gated: bool,
-    /// Whether the browser's `close` was called; before that, the queue is handed over.
-    handshake: bool,
-    deadline: Time,
-    /// What the browser held at the last measurement.
-    buffered: u64,
-    /// The deadline has passed; the answer to a measurement decides.
-    judging: bool,
+    Suspended,
 }
 
 /// A turn of the event loop that was requested before giving something up.
@@ -258,42 +226,22 @@ struct Turning {
     again: Time,
 }
 
-/// What is known of the current attempt, and of its socket once that is open.
+/// What is known of the latest attempt, whatever became of it.
 #[derive(Clone, Debug, Default, Hash)]
-struct Wire {
+struct Latest {
     /// The number of the last requested turn of the event loop.
     turn: u32,
     turning: Option<Turning>,
     /// Whether a late timer was already excused before the socket was open.
     late: bool,
-    /// The pending measurement decides about the silence.
-    judging: bool,
-    /// The pending measurement determines what precedes a ping.
-    asking: bool,
-    /// When the next keepalive is due, whatever the server sends.
-    keepalive_at: Option<Time>,
-    /// Bytes of messages that the browser accepted.
-    handed: u64,
-    /// A lower bound on what the browser holds.
-    buffered: u64,
-    /// Between the marks: set at the high mark until the browser is down to the low one.
-    blocked: bool,
-    /// When to measure the browser's buffer again.
-    measure_at: Option<Time>,
-    /// A measurement was requested and not yet answered.
-    measuring: bool,
     /// The browser reported an error.
     failed: bool,
     /// The text of that error.
     error: Option<String>,
-    unconfirmed: Unconfirmed,
-    /// The server has announced that it answers numbered pings.
-    numbered: bool,
-    /// When to ask what the server has received.
-    question_at: Option<Time>,
-    liveness: Liveness,
     /// When the server wants its clients to reconnect.
     window: Option<Window>,
+    /// What was unconfirmed when its socket ended.
+    unconfirmed: Tally,
 }
 
 /// Something waiting to be delivered.
@@ -328,7 +276,7 @@ pub struct Connection<P> {
     /// Consecutive losses whose code says that the server refused what it was sent.
     refusals: u32,
     queue: Queue<P>,
-    wire: Wire,
+    latest: Latest,
     in_hand: Option<InHand>,
     last_loss: Option<Loss>,
     bucket: Bucket,
@@ -352,7 +300,7 @@ impl<P: Hash> Hash for Connection<P> {
             failures,
             refusals,
             queue,
-            wire,
+            latest,
             in_hand,
             last_loss: _,
             bucket,
@@ -363,7 +311,7 @@ impl<P: Hash> Hash for Connection<P> {
             totals,
         } = self;
         (state, generation, failures, refusals).hash(hasher);
-        (queue, wire, in_hand).hash(hasher);
+        (queue, latest, in_hand).hash(hasher);
         (bucket, woken, distrusts).hash(hasher);
         (effects, outputs).hash(hasher);
         // Whether the next `open` is a reconnection.
@@ -384,7 +332,7 @@ impl<P> Connection<P> {
             failures: 0,
             refusals: 0,
             queue: Queue::new(),
-            wire: Wire::default(),
+            latest: Latest::default(),
             in_hand: None,
             last_loss: None,
             bucket: Bucket::new(values.attempt_burst, values.attempt_interval),
@@ -410,17 +358,20 @@ impl<P> Connection<P> {
     /// The connection's state.
     #[must_use]
     pub const fn phase(&self) -> Phase {
-        match self.state {
+        match &self.state {
             State::Idle => Phase::Idle,
-            State::Lost(ref loss) if loss.was_open => Phase::Open,
+            State::Lost(loss) if loss.was_open => Phase::Open,
             State::Resolving { .. } | State::Connecting { .. } | State::Lost(_) => {
                 Phase::Connecting
             }
-            State::Open { .. } => Phase::Open,
+            State::Open(open) => match open.flow {
+                Flow::Closing(_) => Phase::Closing,
+                Flow::Suspending(_) => Phase::Suspended,
+                _ => Phase::Open,
+            },
             State::Waiting { .. } => Phase::Waiting,
-            State::Closing(_) => Phase::Closing,
             State::Closed => Phase::Closed,
-            State::Suspended(_) => Phase::Suspended,
+            State::Suspended => Phase::Suspended,
         }
     }
 
@@ -513,7 +464,7 @@ impl<P> Connection<P> {
     /// need not read its clock for every message.
     #[must_use]
     pub fn heeds_time(&self, input: &Input<P>) -> bool {
-        let Input::Socket { report, .. } = input else {
+        let (Input::Socket { report, .. }, State::Open(open)) = (input, &self.state) else {
             return true;
         };
         match report {
@@ -525,9 +476,9 @@ impl<P> Connection<P> {
                     self.options.values().low_water_mark,
                 );
                 let little = *bytes < high as u64 && *bytes <= low as u64;
-                let judges =
-                    self.wire.judging || self.wire.asking || self.wire.liveness.is_watching();
-                !self.is_open() || !little || judges || self.messages_expire()
+                let judges = open.judging || open.asking || open.liveness.is_watching();
+                let closing = open.closing().is_some();
+                closing || !little || judges || self.messages_expire()
             }
             _ => true,
         }
@@ -536,7 +487,7 @@ impl<P> Connection<P> {
     /// Like [`heeds_time`](Self::heeds_time), for a message that arrives.
     #[must_use]
     pub const fn messages_are_timed(&self) -> bool {
-        self.wire.liveness.is_timed()
+        matches!(&self.state, State::Open(open) if open.liveness.is_timed())
     }
 
     /// Whether messages may expire. If not, time does not matter to [`send`](Self::send) for a message without its
@@ -549,16 +500,16 @@ impl<P> Connection<P> {
     /// Like [`heeds_time`](Self::heeds_time), for a message that the browser accepted.
     #[must_use]
     pub fn transmissions_are_timed(&self) -> bool {
-        self.messages_expire() || self.may_plan_question()
+        self.messages_expire()
+            || matches!(&self.state, State::Open(open) if open.may_plan_question())
     }
 
     /// The number of the ping to send now, if the server answers numbered pings.
     #[must_use]
     pub const fn question(&self) -> Option<u64> {
-        if self.wire.numbered {
-            Some(self.wire.unconfirmed.next_question())
-        } else {
-            None
+        match &self.state {
+            State::Open(open) if open.numbered => Some(open.unconfirmed.next_question()),
+            _ => None,
         }
     }
 
@@ -593,12 +544,15 @@ impl<P> Connection<P> {
         payload: P,
         bytes: usize,
     ) -> Option<P> {
-        if !self.is_current(generation) || !self.is_connected() {
+        if !self.is_current(generation) {
             return None;
         }
-        self.wire.liveness.heard(now);
+        let State::Open(open) = &mut self.state else {
+            return None;
+        };
+        open.liveness.heard(now);
         // The standard delivers nothing after `close()` was called.
-        if self.is_open() {
+        if open.closing().is_none() {
             self.totals.message(Count::Received, bytes);
             if self.is_settled() {
                 return Some(payload);
@@ -661,40 +615,41 @@ impl<P> Connection<P> {
                 self.lose(context, Cause::Refused, error);
             }
             (Report::Opened, State::Connecting { .. }) => self.opened(now),
-            (Report::TooBig, State::Open { .. }) => {
+            (Report::TooBig, _) if self.is_open() => {
                 self.lose(context, Cause::MessageTooBig, None);
             }
             (Report::Error(error), _) => {
-                self.wire.failed = true;
-                self.wire.error = error.or(self.wire.error.take());
+                self.latest.failed = true;
+                self.latest.error = error.or(self.latest.error.take());
             }
             (Report::Closed(close), _) => self.socket_closed(context, close),
             (Report::Buffered(bytes), _) => self.buffered(now, bytes),
             (Report::Turned(turn), _) => self.turned(context, turn),
             (Report::Verdict(verdict), State::Lost(_)) => self.judged(context, verdict),
-            (report, _) if self.is_connected() => self.heard(now, report),
-            // The attempt has ended, or is not as far.
-            _ => {}
+            (report, _) => self.heard(now, report),
         }
     }
 
-    /// What is only reported of an open or closing connection.
+    /// What is only reported of an open socket.
     fn heard(&mut self, now: Time, report: Report<P>) {
+        let State::Open(open) = &mut self.state else {
+            return;
+        };
         match report {
-            Report::Alive => self.wire.liveness.heard(now),
-            Report::AnswersPings => self.wire.liveness.answers_pings(),
+            Report::Alive => open.liveness.heard(now),
+            Report::AnswersPings => open.liveness.answers_pings(),
             Report::Pinged => {
-                self.wire.unconfirmed.asked();
+                open.unconfirmed.asked();
                 // Also if a message was accepted after the ping was requested.
-                self.wire.question_at = None;
+                open.question_at = None;
             }
             Report::Answered(number) => self.answered(now, number),
             Report::Beats(interval) => {
                 let (min, max) = BEAT_MS;
-                self.wire.liveness.expect(now, interval.clamp(min, max));
+                open.liveness.expect(now, interval.clamp(min, max));
             }
             Report::Window(window) if window.min_ms <= window.max_ms => {
-                self.wire.window = Some(window);
+                self.latest.window = Some(window);
             }
             _ => {}
         }
@@ -711,10 +666,10 @@ impl<P> Connection<P> {
     /// The next output for the application. Polling it says that the previous event's handler has returned, so
     /// effects may follow.
     pub fn poll_output(&mut self, now: Time) -> Option<Output<P>> {
-        if let State::Open { flow, .. } = &mut self.state
-            && let Flow::Opening { ready } = *flow
+        if let State::Open(open) = &mut self.state
+            && let Flow::Opening { ready } = open.flow
         {
-            *flow = if self.options.values().gate && !ready {
+            open.flow = if self.options.values().gate && !ready {
                 Flow::Gated
             } else {
                 Flow::Flowing
@@ -741,12 +696,10 @@ impl<P> Connection<P> {
                 Some(Pending::Output(output)) => {
                     if let Output::Event(Event::Open { generation, .. }) = output
                         && generation == self.generation
-                        && let State::Open {
-                            flow: flow @ Flow::Announcing,
-                            ..
-                        } = &mut self.state
+                        && let State::Open(open) = &mut self.state
+                        && let Flow::Announcing = open.flow
                     {
-                        *flow = Flow::Opening { ready: false };
+                        open.flow = Flow::Opening { ready: false };
                     }
                     return Some(output);
                 }
@@ -777,28 +730,43 @@ impl<P> Connection<P> {
     pub const fn is_opening(&self) -> bool {
         matches!(
             self.state,
-            State::Open {
+            State::Open(Open {
                 flow: Flow::Opening { .. },
                 ..
-            }
+            })
         )
     }
 
     const fn is_open(&self) -> bool {
-        matches!(self.state, State::Open { .. })
+        matches!(&self.state, State::Open(open) if open.closing().is_none())
+    }
+
+    /// Whether the application has closed it for good.
+    const fn is_closing(&self) -> bool {
+        matches!(
+            self.state,
+            State::Open(Open {
+                flow: Flow::Closing(_),
+                ..
+            })
+        )
+    }
+
+    /// Whether the application has suspended it.
+    const fn is_suspended(&self) -> bool {
+        matches!(
+            self.state,
+            State::Suspended
+                | State::Open(Open {
+                    flow: Flow::Suspending(_),
+                    ..
+                })
+        )
     }
 
     /// Whether this is the newest attempt. What is reported of an earlier one changes nothing.
     fn is_current(&self, generation: Generation) -> bool {
         generation == self.generation
-    }
-
-    /// Whether the attempt has become the open or closing connection.
-    const fn is_connected(&self) -> bool {
-        matches!(
-            self.state,
-            State::Open { .. } | State::Closing(_) | State::Suspended(Some(_))
-        )
     }
 
     // ----- reporting to the application
@@ -822,7 +790,7 @@ impl<P> Connection<P> {
 
     /// Reports a loss and settles what is unconfirmed.
     fn closed(&mut self, loss: Loss, retry_in: Option<u64>, why: Why) -> Closed {
-        let unconfirmed = core::mem::take(&mut self.wire.unconfirmed).tally();
+        let unconfirmed = core::mem::take(&mut self.latest.unconfirmed);
         self.totals.messages(Count::Unconfirmed, unconfirmed);
         self.last_loss = Some(loss.clone());
         Closed {
@@ -836,7 +804,7 @@ impl<P> Connection<P> {
 
     /// Like the browser, before the close: if there was no connection, or something broke it.
     fn tell_error(&mut self, loss: &Loss) {
-        if !loss.was_open || self.wire.failed {
+        if !loss.was_open || self.latest.failed {
             self.tell(Event::Error);
         }
     }

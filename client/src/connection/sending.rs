@@ -10,17 +10,12 @@ use super::queue::{Lane, Queued};
 use super::totals::Count;
 use super::{
     Accepted, CLOSE_DEADLINE, Cause, Connection, Context, DropReason, Effect, Flow, Generation,
-    SendMode, SendRejected, Sent, State, Time,
+    Open, SendMode, SendRejected, Sent, State, Time,
 };
 
 /// How often the browser's buffer is measured while it is above the high-water mark, in milliseconds. There is no
 /// event for it.
 const DRAIN_POLL_MS: u64 = 50;
-
-/// How long after a message the server is asked whether it received it, in milliseconds, if it answers numbered
-/// pings. One question is pending at a time: a connection that sends continuously asks once per this time plus a
-/// round trip.
-const CONFIRM_MS: u64 = 1_000;
 
 /// The message being passed to the browser.
 #[derive(Clone, Debug, Hash)]
@@ -51,7 +46,8 @@ impl<P> Connection<P> {
     #[must_use]
     pub fn has_room(&self, bytes: usize) -> bool {
         match self.state {
-            State::Closing(_) | State::Closed => false,
+            State::Closed => false,
+            _ if self.is_closing() => false,
             _ => self.may_transmit(Lane::Ordinary) || self.fits(bytes),
         }
     }
@@ -71,11 +67,15 @@ impl<P> Connection<P> {
         mode: SendMode,
     ) -> Result<Accepted<P>, SendRejected<P>> {
         let opening = match self.state {
-            State::Closing(_) | State::Closed => return Err(SendRejected::Closed(payload)),
-            State::Open {
+            State::Closed
+            | State::Open(Open {
+                flow: Flow::Closing(_),
+                ..
+            }) => return Err(SendRejected::Closed(payload)),
+            State::Open(Open {
                 flow: Flow::Opening { .. },
                 ..
-            } => true,
+            }) => true,
             _ => false,
         };
         let lane = if mode.first || opening {
@@ -188,14 +188,14 @@ impl<P> Connection<P> {
     }
 
     pub(super) fn ready(&mut self, now: Time) {
-        if let State::Open { flow, .. } = &mut self.state {
-            match flow {
+        if let State::Open(open) = &mut self.state {
+            match &mut open.flow {
                 Flow::Opening { ready } => *ready = true,
                 Flow::Gated => {
-                    *flow = Flow::Flowing;
+                    open.flow = Flow::Flowing;
                     self.pump(now);
                 }
-                Flow::Announcing | Flow::Flowing => return,
+                _ => return,
             }
             self.gate_opens(now);
         }
@@ -206,22 +206,15 @@ impl<P> Connection<P> {
         if self.in_hand.is_some() || self.queue.has_first() {
             return false;
         }
-        match self.state {
-            State::Open {
-                flow: Flow::Opening { .. } | Flow::Gated,
-                ..
-            } => lane == Lane::First && self.has_window(),
-            State::Open {
-                flow: Flow::Flowing,
-                ..
-            } => (lane == Lane::First || self.queue.is_empty()) && self.has_window(),
+        let State::Open(open) = &self.state else {
+            return false;
+        };
+        let passes = match open.flow {
+            Flow::Opening { .. } | Flow::Gated => lane == Lane::First,
+            Flow::Flowing => lane == Lane::First || self.queue.is_empty(),
             _ => false,
-        }
-    }
-
-    /// Whether the browser may get more, judging by what is known of its buffer.
-    const fn has_window(&self) -> bool {
-        !self.wire.blocked && !self.wire.measuring
+        };
+        passes && open.has_window()
     }
 
     fn fits(&self, bytes: usize) -> bool {
@@ -280,22 +273,19 @@ impl<P> Connection<P> {
         if self.in_hand.is_some() {
             return;
         }
-        let only_first = match &self.state {
-            State::Open {
-                flow: Flow::Flowing,
-                ..
-            } => false,
-            State::Open {
-                flow: Flow::Opening { .. } | Flow::Gated,
-                ..
-            } => true,
-            State::Closing(closing) if !closing.handshake => closing.gated,
+        let State::Open(open) = &self.state else {
+            return;
+        };
+        // Closing hands over everything that is left: nobody will look at the marks any more.
+        let (only_first, closing) = match &open.flow {
+            Flow::Flowing => (false, false),
+            Flow::Opening { .. } | Flow::Gated => (true, false),
+            Flow::Closing(closing) if !closing.handshake => (closing.gated, true),
             _ => return,
         };
+        let passes = closing || open.has_window();
         self.expire(now);
-        // Closing hands over everything that is left: nobody will look at the marks any more.
-        let closing = matches!(self.state, State::Closing(_));
-        if closing || self.has_window() {
+        if passes {
             match self.queue.pop(only_first) {
                 Some((lane, message)) => {
                     let payload = self.take_in_hand(lane, message, false);
@@ -316,18 +306,22 @@ impl<P> Connection<P> {
             return;
         };
         self.totals.message(Count::Sent, bytes);
-        if !self.is_current(generation) || !self.is_connected() {
-            // Its socket was lost while the browser accepted it.
-            self.totals.message(Count::Unconfirmed, bytes);
-            return;
+        let is_current = self.is_current(generation);
+        let open = match &mut self.state {
+            State::Open(open) if is_current => open,
+            _ => {
+                // Its socket was lost while the browser accepted it.
+                self.totals.message(Count::Unconfirmed, bytes);
+                return;
+            }
+        };
+        open.unconfirmed.handed_over(bytes);
+        if open.may_plan_question() {
+            open.plan_question(now);
         }
-        self.wire.unconfirmed.handed_over(bytes);
-        if self.may_plan_question() {
-            self.plan_question(now);
-        }
-        self.wire.handed = self.wire.handed.saturating_add(bytes as u64);
-        self.wire.buffered = self.wire.buffered.saturating_add(bytes as u64);
-        if self.wire.buffered >= u64::from(self.options.values().high_water_mark) {
+        open.handed = open.handed.saturating_add(bytes as u64);
+        open.buffered = open.buffered.saturating_add(bytes as u64);
+        if open.buffered >= u64::from(self.options.values().high_water_mark) {
             self.measure();
         }
         self.pump(now);
@@ -345,8 +339,7 @@ impl<P> Connection<P> {
             return;
         }
         // A connection that was suspended meanwhile is not given up for the message.
-        let suspended = matches!(self.state, State::Suspended(_));
-        let connected = self.is_current(generation) && self.is_connected() && !suspended;
+        let connected = self.is_current(generation) && (self.is_open() || self.is_closing());
         if connected && self.refuses_again() {
             self.drop_refused(payload);
             self.pump(context.now);
@@ -354,8 +347,10 @@ impl<P> Connection<P> {
         }
         self.take_back(payload, connected);
         match self.state {
-            State::Open { .. } if connected => self.lose(context, Cause::SendFailed, error),
-            State::Closing(_) if connected => self.abandon_closing(Cause::SendFailed, error),
+            State::Open(_) if connected && self.is_closing() => {
+                self.abandon_closing(Cause::SendFailed, error);
+            }
+            State::Open(_) if connected => self.lose(context, Cause::SendFailed, error),
             // It had ended before the browser returned the message.
             State::Closed => self.drop_queue(),
             _ => {}
@@ -372,7 +367,9 @@ impl<P> Connection<P> {
 
     #[inline(never)]
     pub(super) fn measure(&mut self) {
-        if !core::mem::replace(&mut self.wire.measuring, true) {
+        if let State::Open(open) = &mut self.state
+            && !core::mem::replace(&mut open.measuring, true)
+        {
             self.effects.push_back(Effect::Measure {
                 generation: self.generation,
             });
@@ -380,81 +377,75 @@ impl<P> Connection<P> {
     }
 
     pub(super) fn buffered(&mut self, now: Time, bytes: u64) {
-        let wire = &mut self.wire;
-        wire.measuring = false;
-        wire.buffered = bytes;
-        match &mut self.state {
-            State::Open { .. } => {
-                let mark = if wire.blocked {
-                    // At the low mark itself, they flow again.
-                    u64::from(self.options.values().low_water_mark).saturating_add(1)
-                } else {
-                    u64::from(self.options.values().high_water_mark)
-                };
-                wire.blocked = bytes >= mark;
-                let left = wire.handed.saturating_sub(bytes);
-                let judges = core::mem::take(&mut wire.judging);
-                let asks = core::mem::take(&mut wire.asking) || judges && wire.liveness.begins(now);
-                wire.liveness.look(now, left, bytes, asks);
-                let watches = wire.blocked || wire.liveness.is_watching();
-                wire.measure_at = watches.then(|| now.after(DRAIN_POLL_MS));
-                if judges {
-                    // Its ping precedes what remains in the queue.
-                    self.look_for_life(now);
-                    self.ask_if_due(now);
-                }
-                self.pump(now);
+        let State::Open(open) = &mut self.state else {
+            return;
+        };
+        open.measuring = false;
+        open.buffered = bytes;
+        if let Flow::Closing(closing) | Flow::Suspending(closing) = &mut open.flow {
+            let shrinks = bytes < closing.buffered;
+            if !closing.handshake {
+                return;
             }
-            State::Closing(closing) | State::Suspended(Some(closing)) if closing.handshake => {
-                let shrinks = bytes < closing.buffered;
-                closing.buffered = bytes;
-                if shrinks {
-                    closing.deadline = now.after(self.options.values().close_timeout);
-                    closing.judging = false;
-                    wire.turning = None;
-                } else if closing.judging {
-                    self.let_arrive(now, CLOSE_DEADLINE);
-                }
+            closing.buffered = bytes;
+            if shrinks {
+                closing.deadline = now.after(self.options.values().close_timeout);
+                closing.judging = false;
+                self.latest.turning = None;
+            } else if closing.judging {
+                self.let_arrive(now, CLOSE_DEADLINE);
             }
-            _ => {}
+            return;
         }
+        let mark = if open.blocked {
+            // At the low mark itself, they flow again.
+            u64::from(self.options.values().low_water_mark).saturating_add(1)
+        } else {
+            u64::from(self.options.values().high_water_mark)
+        };
+        open.blocked = bytes >= mark;
+        let left = open.handed.saturating_sub(bytes);
+        let judges = core::mem::take(&mut open.judging);
+        let asks = core::mem::take(&mut open.asking) || judges && open.liveness.begins(now);
+        open.liveness.look(now, left, bytes, asks);
+        let watches = open.blocked || open.liveness.is_watching();
+        open.measure_at = watches.then(|| now.after(DRAIN_POLL_MS));
+        if judges {
+            // Its ping precedes what remains in the queue.
+            self.look_for_life(now);
+            self.ask_if_due(now);
+        }
+        self.pump(now);
     }
 
-    pub(super) fn look_at_buffer(&mut self, now: Time) {
-        self.wire.measure_at = Some(now.after(DRAIN_POLL_MS));
-        self.wire.measuring = false;
-        self.measure();
-    }
-
-    /// Whether the next message needs a question, and its time is not yet known.
-    pub(super) const fn may_plan_question(&self) -> bool {
-        self.wire.numbered
-            && self.wire.question_at.is_none()
-            && !self.wire.unconfirmed.awaits_answer()
-    }
-
-    /// Never inlined: most messages find it already scheduled.
-    #[inline(never)]
-    fn plan_question(&mut self, now: Time) {
-        self.wire.question_at = Some(now.after(CONFIRM_MS));
+    /// Measures the browser's buffer; `judges` says that the answer decides about the silence.
+    pub(super) fn look_at_buffer(&mut self, now: Time, judges: bool) {
+        if let State::Open(open) = &mut self.state {
+            open.judging |= judges;
+            open.measure_at = Some(now.after(DRAIN_POLL_MS));
+            open.measuring = false;
+            self.measure();
+        }
     }
 
     /// The server has answered a ping, or announced that it answers numbered ones.
     pub(super) fn answered(&mut self, now: Time, number: Option<u64>) {
-        let wire = &mut self.wire;
+        let State::Open(open) = &mut self.state else {
+            return;
+        };
         match number {
-            Some(0) => wire.numbered = true,
-            Some(number) if wire.numbered => wire.unconfirmed.answered(number),
+            Some(0) => open.numbered = true,
+            Some(number) if open.numbered => open.unconfirmed.answered(number),
             Some(_) => {}
-            None if wire.numbered || self.distrusts => {}
-            None if wire.unconfirmed.answered_one() => {}
+            None if open.numbered || self.distrusts => {}
+            None if open.unconfirmed.answered_one() => {}
             None => {
                 self.distrusts = true;
-                wire.unconfirmed.distrust();
+                open.unconfirmed.distrust();
             }
         }
-        if !self.wire.unconfirmed.is_empty() && self.may_plan_question() {
-            self.plan_question(now);
+        if !open.unconfirmed.is_empty() && open.may_plan_question() {
+            open.plan_question(now);
         }
     }
 

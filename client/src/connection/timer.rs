@@ -93,7 +93,7 @@ impl<P> Connection<P> {
                 due |= timer.bit();
             }
             // Once the event loop was asked to turn before it, until that is asked again.
-            let at = match self.wire.turning {
+            let at = match self.latest.turning {
                 Some(turning) if turning.deadline == at && timer.gives_up() => turning.again,
                 _ => at,
             };
@@ -109,26 +109,28 @@ impl<P> Connection<P> {
         match &self.state {
             State::Resolving { deadline } => set(Timer::Resolve, *deadline),
             State::Connecting { deadline } => set(Timer::Connect, *deadline),
-            State::Open { flow, .. } => {
-                if let Some(at) = self.wire.liveness.next_timer() {
-                    set(Timer::Silence, at);
+            State::Open(open) => match &open.flow {
+                Flow::Closing(closing) | Flow::Suspending(closing) => {
+                    set(Timer::Close, closing.deadline);
                 }
-                if let Some(at) = self.wire.keepalive_at {
-                    set(Timer::KeepAlive, at);
+                flow => {
+                    if let Some(at) = open.liveness.next_timer() {
+                        set(Timer::Silence, at);
+                    }
+                    if let Some(at) = open.keepalive_at {
+                        set(Timer::KeepAlive, at);
+                    }
+                    if let Some(at) = open.measure_at {
+                        set(Timer::Look, at);
+                    }
+                    // Nothing may be asked before the application is ready.
+                    if let (Flow::Flowing, Some(at)) = (flow, open.question_at) {
+                        set(Timer::Question, at);
+                    }
                 }
-                if let Some(at) = self.wire.measure_at {
-                    set(Timer::Look, at);
-                }
-                // Nothing may be asked before the application is ready.
-                if let (Flow::Flowing, Some(at)) = (flow, self.wire.question_at) {
-                    set(Timer::Question, at);
-                }
-            }
-            State::Closing(closing) | State::Suspended(Some(closing)) => {
-                set(Timer::Close, closing.deadline);
-            }
+            },
             State::Waiting { until, .. } => set(Timer::Retry, *until),
-            State::Idle | State::Lost(_) | State::Closed | State::Suspended(None) => {}
+            State::Idle | State::Lost(_) | State::Closed | State::Suspended => {}
         }
         Timers {
             look: (look != NEVER).then_some(look),
@@ -149,13 +151,9 @@ impl<P> Connection<P> {
                 Timer::Resolve | Timer::Connect => self.attempt_is_slow(now),
                 Timer::KeepAlive => self.keep_alive(now),
                 // What the browser holds says whether the server is silent, or busy with what it receives.
-                Timer::Silence => {
-                    self.wire.judging = true;
-                    due |= Timer::Look.bit();
-                }
-                Timer::Look => self.look_at_buffer(now),
-                // After a measurement that decides about the silence: one ping does for both.
-                Timer::Question if self.wire.judging => {}
+                // One ping does for both.
+                Timer::Silence => due = due & !Timer::Question.bit() | Timer::Look.bit(),
+                Timer::Look => self.look_at_buffer(now, due & Timer::Silence.bit() != 0),
                 Timer::Question => self.ping(),
                 Timer::Close => self.closing_is_slow(now),
                 Timer::Retry => self.begin(now, Why::WaitOver),
@@ -175,7 +173,7 @@ impl<P> Connection<P> {
         else {
             return;
         };
-        if now.since(*deadline) > STALE_MS && !core::mem::replace(&mut self.wire.late, true) {
+        if now.since(*deadline) > STALE_MS && !core::mem::replace(&mut self.latest.late, true) {
             // The page was busy, and so was what it waits for.
             *deadline = now.after(STALE_MS);
             return;
@@ -185,11 +183,13 @@ impl<P> Connection<P> {
     }
 
     fn closing_is_slow(&mut self, now: Time) {
-        if let State::Closing(closing) | State::Suspended(Some(closing)) = &mut self.state {
+        if let State::Open(open) = &mut self.state
+            && let Flow::Closing(closing) | Flow::Suspending(closing) = &mut open.flow
+        {
             // If the measurement is not answered, this stands.
             closing.deadline = now.after(self.options.values().close_timeout);
             closing.judging = true;
-            self.wire.measuring = false;
+            open.measuring = false;
             self.measure();
         }
     }
@@ -198,35 +198,35 @@ impl<P> Connection<P> {
     /// this gives it a chance first.
     #[inline(never)]
     pub(super) fn let_arrive(&mut self, now: Time, deadline: Time) {
-        let wire = &mut self.wire;
-        match wire.turning {
+        let latest = &mut self.latest;
+        match latest.turning {
             Some(turning) if turning.deadline == deadline => {
                 if now < turning.again {
                     return;
                 }
                 // Any answer will do; otherwise, timers that fire before it would put it off forever.
             }
-            _ => wire.turn = wire.turn.wrapping_add(1),
+            _ => latest.turn = latest.turn.wrapping_add(1),
         }
-        wire.turning = Some(Turning {
+        latest.turning = Some(Turning {
             deadline,
             again: now.after(TURN_MS),
         });
         self.effects.push_back(Effect::Turn {
             generation: self.generation,
-            turn: self.wire.turn,
+            turn: self.latest.turn,
         });
     }
 
     /// Whether this answers the last [`Effect::Turn`], and its question is still undecided.
     fn awaits(&self, turn: u32) -> bool {
         let deadline = match &self.state {
-            State::Open { .. } => self.wire.liveness.next_timer(),
+            State::Open(open) if open.closing().is_some() => Some(CLOSE_DEADLINE),
+            State::Open(open) => open.liveness.next_timer(),
             State::Resolving { deadline } | State::Connecting { deadline } => Some(*deadline),
-            State::Closing(_) | State::Suspended(Some(_)) => Some(CLOSE_DEADLINE),
             _ => None,
         };
-        let turning = self.wire.turning.filter(|_| turn == self.wire.turn);
+        let turning = self.latest.turning.filter(|_| turn == self.latest.turn);
         turning.is_some_and(|turning| deadline == Some(turning.deadline))
     }
 
@@ -236,7 +236,7 @@ impl<P> Connection<P> {
             return;
         }
         let now = context.now;
-        self.wire.turning = None;
+        self.latest.turning = None;
         match &self.state {
             State::Resolving { deadline } if *deadline <= now => {
                 self.lose(context, Cause::ProviderTimeout, None);
@@ -244,14 +244,16 @@ impl<P> Connection<P> {
             State::Connecting { deadline } if *deadline <= now => {
                 self.lose(context, Cause::ConnectTimeout, None);
             }
-            State::Open { .. } => match self.wire.liveness.judge(now) {
-                Life::Silent => self.lose(context, Cause::HeartbeatTimeout, None),
-                Life::Unanswered => self.lose(context, Cause::ProbeTimeout, None),
-                Life::Fine | Life::Ask | Life::Stale => self.look_for_life(now),
+            State::Open(open) => match (open.closing(), open.liveness.judge(now)) {
+                (Some(closing), _) => {
+                    if closing.judging {
+                        self.abandon_closing(Cause::CloseTimeout, None);
+                    }
+                }
+                (None, Life::Silent) => self.lose(context, Cause::HeartbeatTimeout, None),
+                (None, Life::Unanswered) => self.lose(context, Cause::ProbeTimeout, None),
+                (None, _) => self.look_for_life(now),
             },
-            State::Closing(closing) | State::Suspended(Some(closing)) if closing.judging => {
-                self.abandon_closing(Cause::CloseTimeout, None);
-            }
             _ => {}
         }
     }

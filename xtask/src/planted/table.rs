@@ -55,8 +55,8 @@ table! {
         "let reconnected = self.totals.of(Count::Opens) > 0;"
         => "let reconnected = self.totals.of(Count::Opens) > 0; self.failures = 0;", SEEDS;
     [18] "any uptime counts as stable", "client/src/connection/attempt.rs":
-        "&& now.since(since) >= self.options.values().stable_after"
-        => "&& now >= since", SEEDS;
+        "&& now.since(open.since) >= self.options.values().stable_after"
+        => "&& now >= open.since", SEEDS;
     [6] "two sockets after reconnect", "client/src/connection/attempt.rs":
         "self.effects.push_back(given_up);"
         => "drop::<Effect<P>>(given_up);", SEEDS;
@@ -103,37 +103,35 @@ table! {
     [26] "the queue takes one too many", "client/src/connection/sending.rs":
         "&& self.queue.len() < self.options.values().max_queued_messages as usize"
         => "&& self.queue.len() <= self.options.values().max_queued_messages as usize", SEEDS;
-    [25] "the queue flows before open was delivered", "client/src/connection/attempt.rs":
-        "flow: Flow::Announcing,
-        };"
-        => "flow: Flow::Flowing,
-        };", SEEDS;
+    [25] "the queue flows before open was delivered", "client/src/connection/open.rs":
+        "flow: Flow::Announcing,"
+        => "flow: Flow::Flowing,", SEEDS;
     [25] "the gate is ignored", "client/src/connection/mod.rs":
-        "*flow = if self.options.values().gate && !ready {"
-        => "*flow = if self.options.values().gate && !ready && self.failures > 1_000 {", SEEDS;
+        "open.flow = if self.options.values().gate && !ready {"
+        => "open.flow = if self.options.values().gate && !ready && self.failures > 1_000 {", SEEDS;
     [25] "what an open handler sends does not go ahead of the queue", "client/src/connection/sending.rs":
         "let lane = if mode.first || opening {"
         => "let lane = if mode.first || (opening && self.failures > 1_000) {", SEEDS;
     [26] "the high mark is ignored", "client/src/connection/sending.rs":
-        "if self.wire.buffered >= u64::from(self.options.values().high_water_mark) {"
-        => "if self.wire.buffered == u64::MAX {", SEEDS;
+        "if open.buffered >= u64::from(self.options.values().high_water_mark) {"
+        => "if open.buffered == u64::MAX {", SEEDS;
     [26] "no gap between the marks", "client/src/connection/sending.rs":
         "u64::from(self.options.values().low_water_mark).saturating_add(1)"
         => "u64::from(self.options.values().high_water_mark)", SEEDS;
     [26] "a full buffer is not measured again", "client/src/connection/sending.rs":
-        "wire.measure_at = watches.then(|| now.after(DRAIN_POLL_MS));"
-        => "wire.measure_at = None;", SEEDS;
+        "open.measure_at = watches.then(|| now.after(DRAIN_POLL_MS));"
+        => "open.measure_at = None;", SEEDS;
     [25] "an expired message is kept", "client/src/connection/queue.rs":
         "if message.expires.is_some_and(|expires| expires <= now) {"
         => "if message.expires.is_some_and(|expires| expires < now) {", SEEDS;
     [25] "unconfirmed messages are forgotten", "client/src/connection/sending.rs":
-        "self.wire.unconfirmed.handed_over(bytes);"
+        "open.unconfirmed.handed_over(bytes);"
         => "", SEEDS;
     [25] "every frame confirms everything", "client/src/connection/mod.rs":
-        "        self.wire.liveness.heard(now);
+        "        open.liveness.heard(now);
         // The"
-        => "        self.wire.liveness.heard(now);
-        self.wire.unconfirmed = Unconfirmed::default();
+        => "        open.liveness.heard(now);
+        open.unconfirmed = unconfirmed::Unconfirmed::default();
         // The", SEEDS;
     [25] "an answer confirms what was sent after its ping", "client/src/connection/unconfirmed.rs":
         "&& run.asked < self.answered"
@@ -155,33 +153,33 @@ table! {
         }"
         => "", SEEDS;
     [25] "what unasked heartbeats confirmed stays confirmed", "client/src/connection/sending.rs":
-        "wire.unconfirmed.distrust();"
+        "open.unconfirmed.distrust();"
         => "", SEEDS;
     [25] "unasked heartbeats confirm on the next connection", "client/src/connection/sending.rs":
         "self.distrusts = true;"
         => "", SEEDS;
     [25] "answers without a number count although the server knows numbers", "client/src/connection/sending.rs":
-        "None if wire.numbered || self.distrusts => {}"
+        "None if open.numbered || self.distrusts => {}"
         => "None if self.distrusts => {}", SEEDS;
-    [25] "a message is never asked about", "client/src/connection/sending.rs":
-        "self.wire.question_at = Some(now.after(CONFIRM_MS));"
+    [25] "a message is never asked about", "client/src/connection/open.rs":
+        "self.question_at = Some(now.after(CONFIRM_MS));"
         => "", SEEDS;
-    [25] "a server is asked again before it answered", "client/src/connection/sending.rs":
-        "&& !self.wire.unconfirmed.awaits_answer()"
+    [25] "a server is asked again before it answered", "client/src/connection/open.rs":
+        "&& !self.unconfirmed.awaits_answer()"
         => "", SEEDS;
     [25] "a server is asked before the application is ready", "client/src/connection/timer.rs":
-        "if let (Flow::Flowing, Some(at)) = (flow, self.wire.question_at) {"
-        => "if let (Flow::Opening { .. } | Flow::Gated | Flow::Flowing, Some(at)) = (flow, self.wire.question_at) {",
+        "if let (Flow::Flowing, Some(at)) = (flow, open.question_at) {"
+        => "if let (Flow::Opening { .. } | Flow::Gated | Flow::Flowing, Some(at)) = (flow, open.question_at) {",
         SEEDS;
     [25] "a close that looks like the answer to ours confirms everything", "client/src/connection/attempt.rs":
-        "_ => self.end_closing(close, Cause::Socket, error),"
-        => "_ => {
-                self.wire.unconfirmed = super::Unconfirmed::default();
-                self.end_closing(close, Cause::Socket, error);
-            }", SEEDS;
+        "self.end_closing(close, Cause::Socket, error);"
+        => "if let State::Open(open) = &mut self.state {
+                open.unconfirmed = super::unconfirmed::Unconfirmed::default();
+            }
+            self.end_closing(close, Cause::Socket, error);", SEEDS;
     [25] "a message accepted by a lost socket is forgotten", "client/src/connection/sending.rs":
-        "if !self.is_current(generation) || !self.is_connected() {"
-        => "if !self.is_current(generation) {", SEEDS;
+        "self.totals.message(Count::Unconfirmed, bytes);"
+        => "", SEEDS;
     [17] "a closing handshake that makes progress is given up", "client/src/connection/sending.rs":
         "let shrinks = bytes < closing.buffered;"
         => "let shrinks = bytes < closing.buffered && closing.buffered == u64::MAX;", SEEDS;
@@ -189,9 +187,9 @@ table! {
         "} else if closing.judging {"
         => "} else if closing.judging && bytes == u64::MAX {", SEEDS;
     [23] "messages arrive after close", "client/src/connection/mod.rs":
-        "if self.is_open() {
+        "if open.closing().is_none() {
             self.totals.message(Count::Received"
-        => "if !self.options.values().gate || self.is_open() {
+        => "if !self.options.values().gate || open.closing().is_none() {
             self.totals.message(Count::Received", SEEDS;
     [25] "the queue is not reported at the end", "client/src/connection/attempt.rs":
         "self.tell_error(&loss);
@@ -207,11 +205,11 @@ table! {
         "if self.is_current(generation) {"
         => "if self.is_current(generation) || matches!(report, Report::Window(_)) {", SEEDS;
     [1] "silence is not noticed", "client/src/connection/timer.rs":
-        "Life::Silent => self.lose(context, Cause::HeartbeatTimeout, None),"
-        => "Life::Silent => {}", SEEDS;
+        "(None, Life::Silent) => self.lose(context, Cause::HeartbeatTimeout, None),"
+        => "(None, Life::Silent) => {}", SEEDS;
     [1] "a probe is not judged", "client/src/connection/timer.rs":
-        "Life::Unanswered => self.lose(context, Cause::ProbeTimeout, None),"
-        => "Life::Unanswered => {}", SEEDS;
+        "(None, Life::Unanswered) => self.lose(context, Cause::ProbeTimeout, None),"
+        => "(None, Life::Unanswered) => {}", SEEDS;
     [11] "the server's close code is not reported", "client/src/connection/attempt.rs":
         "self.lose_with(context, close, Cause::Socket, error);"
         => "self.lose_with(context, CloseFrame { code: 1006, ..close }, Cause::Socket, error);", SEEDS;
@@ -226,8 +224,8 @@ table! {
         => "let (code, reason) = (closing.code, String::new());", SEEDS;
     [11] "a verdict outlives a close inside the predicate", "client/src/connection/closing.rs":
         "if let Some(loss) = self.take_lost() {
-                        self.end(loss, Why::Requested);
-                    }"
+                    self.end(loss, Why::Requested);
+                }"
         => "", test("client/src/connection/tests.rs", "a_command_inside_the_predicate_wins_over_its_verdict");
     [12] "a window in a close reason is ignored", "client/src/connection/attempt.rs":
         ".or_else(|| Window::in_reason(&loss.close.reason));"
@@ -237,8 +235,9 @@ table! {
                 self.ping();"
         => "if liveness.ask(now) {", SEEDS;
     [4] "no ping is sent after a hint", "client/src/connection/attempt.rs":
-        "if self.wire.liveness.probe(now) => self.look_and_ping(),"
-        => "if self.wire.liveness.probe(now) => {}", SEEDS;
+        "if open.liveness.probe(now) {
+                    self.look_and_ping();"
+        => "if open.liveness.probe(now) {", SEEDS;
     [22] "no ping is sent after a sleep", "client/src/connection/attempt.rs":
         "if liveness.wait_again(now) {
                     self.ping();
@@ -263,18 +262,18 @@ table! {
     [20] "a timer ends a connection before what waits behind it", "client/src/connection/timer.rs":
         "self.effects.push_back(Effect::Turn {
             generation: self.generation,
-            turn: self.wire.turn,
+            turn: self.latest.turn,
         });"
-        => "let turn = self.wire.turn;
+        => "let turn = self.latest.turn;
         self.turned(Context { now, chance: 0.0 }, turn);", BUSY;
     [20] "the turn of an earlier deadline decides", "client/src/connection/timer.rs":
         "turning.is_some_and(|turning| deadline == Some(turning.deadline))"
         => "turning.is_some() && deadline.is_some()", BUSY;
     [20] "a late turn is deferred forever", "client/src/connection/timer.rs":
-        "_ => wire.turn = wire.turn.wrapping_add(1),"
+        "_ => latest.turn = latest.turn.wrapping_add(1),"
         => "_ => {}
         }
-        wire.turn = wire.turn.wrapping_add(1);
+        latest.turn = latest.turn.wrapping_add(1);
         if false {", BUSY;
     [1] "progress on an upload counts as silence", "client/src/connection/liveness.rs":
         "let progress = moves && upload.counts;"
@@ -291,8 +290,8 @@ table! {
         }"
         => "self.start_keepalive(now);", BUSY;
     [34] "the next keepalive is counted from when the last one went out", "client/src/connection/attempt.rs":
-        "Some(now.after(interval.saturating_sub(late)))"
-        => "Some(now.after(interval.max(late)))",
+        "now.after(interval.saturating_sub(late))"
+        => "now.after(interval.max(late))",
         test("client/src/connection/tests.rs", "a_keepalive_goes_out_at_its_interval_whatever_arrives");
     [34] "keepalives continue in a chain of timers", "client/src/driver.rs":
         "if self.in_chain.replace(0) >= DEEP {"
@@ -315,8 +314,8 @@ table! {
         => "self.lose(context, Cause::ConnectTimeout, None);", SEEDS;
     [25] "expired messages are still sent", "client/src/connection/sending.rs":
         "self.expire(now);
-        // Closing hands over"
-        => "// Closing hands over", SEEDS;
+        if passes {"
+        => "if passes {", SEEDS;
     [21] "a hint announces an attempt that cannot be made yet", "client/src/connection/attempt.rs":
         "let at = at.max(now.after(self.bucket.wait(now)));"
         => "", SEEDS;
@@ -343,7 +342,7 @@ table! {
         "Report::Message { .. } | Report::Alive => self.messages_are_timed(),"
         => "Report::Message { .. } | Report::Alive => false,", SEEDS;
     [26] "the moment of a measurement does not matter", "client/src/connection/mod.rs":
-        "!self.is_open() || !little || judges || self.messages_expire()"
+        "closing || !little || judges || self.messages_expire()"
         => "false", SEEDS;
     [25] "no message is held to expire", "client/src/connection/mod.rs":
         "self.options.values().message_ttl.is_some() || self.queue.next_expiry().is_some()"
@@ -458,8 +457,8 @@ table! {
         => "ceiling += options.growth_factor;",
         test("client/src/connection/backoff.rs", "the_ceiling_grows_to_the_cap");
     [18] "any connection restarts the count", "client/src/connection/attempt.rs":
-        "&& now.since(since) >= self.options.values().stable_after"
-        => "&& now >= since", test("client/src/connection/tests.rs", "a_crash_loop_never_resets_the_backoff");
+        "&& now.since(open.since) >= self.options.values().stable_after"
+        => "&& now >= open.since", test("client/src/connection/tests.rs", "a_crash_loop_never_resets_the_backoff");
     [19] "TLS is left out", "client-wasm/js/reconnecting-websocket.js":
         "const [url, ...protocols] = host.target;"
         => "const [asked, ...protocols] = host.target;\n        const url = asked.replace('wss:', 'ws:');",
@@ -559,16 +558,16 @@ table! {
         => "let asks = self.options.values().reconnect || !loss.was_open;", SEEDS;
     [36] "two sockets after a resumption", "client/src/connection/closing.rs":
         "self.abandon_closing(Cause::Suspended, None);"
-        => "self.state = State::Suspended(None);", SEEDS;
+        => "self.state = State::Suspended;", SEEDS;
     [36] "a suspension drops the queue", "client/src/connection/closing.rs":
-        "let code = Some(code.unwrap_or(1000));"
-        => "let code = Some(code.unwrap_or(1000)); self.drop_queue();", SEEDS;
+        "self.reclaim();"
+        => "self.reclaim(); self.drop_queue();", SEEDS;
     [36] "failures before a suspension count after it", "client/src/connection/closing.rs":
         "self.failures = 0;"
         => "", SEEDS;
     [36] "the closing handshake of a suspension has no deadline", "client/src/connection/timer.rs":
-        "State::Closing(closing) | State::Suspended(Some(closing)) => {\n                set("
-        => "State::Suspended(Some(_)) => {}\n            State::Closing(closing) => {\n                set(", SEEDS;
+        "Flow::Closing(closing) | Flow::Suspending(closing) => {\n                    set("
+        => "Flow::Suspending(_) => {}\n                Flow::Closing(closing) => {\n                    set(", SEEDS;
     [36] "page listeners remain while the connection is suspended", "client/src/driver.rs":
         "Phase::Idle | Phase::Closed | Phase::Suspended"
         => "Phase::Idle | Phase::Closed",

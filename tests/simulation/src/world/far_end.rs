@@ -165,7 +165,8 @@ impl World {
             return Err("a ping for a nonexistent socket".into());
         };
         let far_end = &mut socket.far_end;
-        let next = far_end.numbered.then_some(far_end.asked + 1);
+        // The socket may have been lost through what was done just before this.
+        let next = (connected && far_end.numbered).then_some(far_end.asked + 1);
         ensure!(
             question == next,
             "ping {question:?} is sent, due is {next:?}"
