@@ -9,7 +9,7 @@ use crate::error::Class;
 
 #[wasm_bindgen(module = "/js/check.js")]
 extern "C" {
-    /// The value of each row of the table of options.
+    /// The value of each row of the table of options, `undefined` where none is given.
     #[wasm_bindgen(catch, js_name = toNumbers)]
     fn to_numbers(class: &str, given: &JsValue) -> Result<Array, JsValue>;
 }
@@ -24,7 +24,12 @@ extern "C" {
 /// Checks options. An exception from a getter of the object is returned unchanged.
 pub(crate) fn read(class: Class, given: &JsValue) -> Result<Options, JsValue> {
     let numbers = to_numbers(class.0, given)?;
-    Ok(Options::from_numbers(&|row| {
-        numbers.get(row as u32).as_f64().unwrap_or(f64::NAN)
-    }))
+    let mut options = Options::default();
+    for (row, number) in numbers.iter().enumerate() {
+        if let Some(number) = number.as_f64() {
+            let set = options.set(row, number);
+            set.map_err(|error| class.range_error(&error.to_string()))?;
+        }
+    }
+    Ok(options)
 }

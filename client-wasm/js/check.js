@@ -9,26 +9,27 @@ import { OPTIONS, ORDERED, THEIR_NAMES } from './options.js';
 export const TABLE_NAMES = OPTIONS.map(({ name }) => name);
 
 /**
- * Validates the options of a class that has only those of the table; returns the value of each row.
+ * Validates the options of a class that has only those of the table; returns the value of each row, or `undefined` if
+ * the option is absent: an endpoint has defaults of its own.
  *
  * @throws {TypeError} for an unknown option, or a value of the wrong type
  * @throws {RangeError} for a value out of range
  */
 export function toNumbers(who, given) {
-  return tableNumbers(who, dictionary(who, given, 'the options', TABLE_NAMES));
+  const options = dictionary(who, given, 'the options', TABLE_NAMES);
+  return tableNumbers(who, options).map((value, row) => (isGiven(options, row) ? value : undefined));
 }
 
 /** The value of each row of the table. */
 export function tableNumbers(who, options) {
-  const isGiven = ({ name }) => options[name] !== undefined;
   const values = OPTIONS.map((row) => toNumber(who, row, options[row.name]));
   for (const [less, more] of ORDERED) {
     if (values[less] > values[more]) {
-      if (!isGiven(OPTIONS[less])) {
+      if (!isGiven(options, less)) {
         values[less] = values[more];
         continue;
       }
-      if (!isGiven(OPTIONS[more])) {
+      if (!isGiven(options, more)) {
         values[more] = values[less];
         continue;
       }
@@ -39,6 +40,10 @@ export function tableNumbers(who, options) {
     }
   }
   return values;
+}
+
+function isGiven(options, row) {
+  return options[OPTIONS[row].name] !== undefined;
 }
 
 /** Converts an option's value to the number that represents it in the table: the default if absent. */

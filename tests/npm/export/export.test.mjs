@@ -768,6 +768,24 @@ describe('an exported class', { timeout: 10 * TEST_TIMEOUT }, () => {
     assert.equal(await within(theirs.ended, 'the end'), 1005);
   });
 
+  test('offers control messages, unless they are declined', { timeout: TEST_TIMEOUT }, async () => {
+    const offered = await evaluate(
+      'the sub-protocols',
+      async (url) => {
+        const chosen = async (options) => {
+          const socket = new HelloSocket(url, options);
+          await eventOf(socket, 'open');
+          const { protocol } = socket;
+          socket.free();
+          return protocol;
+        };
+        return [await chosen({}), await chosen({ controlMessages: true }), await chosen({ controlMessages: false })];
+      },
+      serverAddress('ws'),
+    );
+    assert.deepEqual(offered, ['hello.json~1', 'hello.json~1', 'hello.json']);
+  });
+
   test('takes the options of the JavaScript face, and refuses others in the same words', {
     timeout: TEST_TIMEOUT,
   }, async () => {
