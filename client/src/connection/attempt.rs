@@ -125,6 +125,26 @@ impl<P> Connection<P> {
         }
     }
 
+    /// The same for a command that the predicate gave instead of a verdict. A socket that is still open gets the
+    /// command's code and reason.
+    pub(super) fn overrule(&mut self, code: Option<u16>, reason: &str) -> Option<Loss> {
+        let loss = self.take_lost()?;
+        let current = self.generation;
+        for effect in self.effects.iter_mut() {
+            if let Effect::Abandon {
+                generation,
+                code: sent,
+                reason: why,
+            } = effect
+                && *generation == current
+            {
+                *sent = code;
+                reason.clone_into(why);
+            }
+        }
+        Some(loss)
+    }
+
     /// The predicate has returned: reports the loss, and waits for the next attempt or gives up.
     pub(super) fn judged(&mut self, context: Context, verdict: Option<Verdict>) {
         let Some(loss) = self.take_lost() else {
@@ -285,15 +305,16 @@ impl<P> Connection<P> {
             self.failures = 0;
             self.refusals = 0;
         }
-        let loss = match self.take_lost() {
-            // What the predicate is being asked about is reported as it was.
-            Some(loss) => loss,
-            None => self.replace(now, code, reason),
-        };
-        let lost = loss
-            .was_open
-            .then(|| self.closed(loss, Some(0), Why::Requested));
+        // What the predicate is being asked about is reported as it was, with its error.
+        let overruled = self.overrule(code, &reason);
+        let reports = overruled.is_some();
+        let loss = overruled.unwrap_or_else(|| self.replace(now, code, reason));
+        let failed = reports && self.has_error(&loss);
+        let lost = (reports || loss.was_open).then(|| self.closed(loss, Some(0), Why::Requested));
         self.begin(now, Why::Requested);
+        if failed {
+            self.tell(Event::Error);
+        }
         if let Some(mut closed) = lost {
             if let State::Waiting { until, .. } = self.state {
                 closed.retry_in = Some(until.since(now));

@@ -210,8 +210,8 @@ enum State {
         /// The server requested the wait: nothing shortens it.
         firm: bool,
     },
-    /// The attempt or the connection has ended, and the application's predicate is asked what follows. For the
-    /// application, nothing has changed yet.
+    /// The attempt or the connection has ended, and the application's predicate is asked what follows. Until it answers,
+    /// `ready_state` stays as it was.
     Lost(Box<Loss>),
     Closed,
     Suspended,
@@ -802,9 +802,13 @@ impl<P> Connection<P> {
         }
     }
 
-    /// Like the browser, before the close: if there was no connection, or something broke it.
+    /// Whether an error precedes the close, as in the browser: if there was no connection, or something broke it.
+    fn has_error(&self, loss: &Loss) -> bool {
+        !loss.was_open || self.latest.failed
+    }
+
     fn tell_error(&mut self, loss: &Loss) {
-        if !loss.was_open || self.latest.failed {
+        if self.has_error(loss) {
             self.tell(Event::Error);
         }
     }

@@ -1179,7 +1179,8 @@ fn a_command_inside_the_predicate_wins_over_its_verdict() {
         (open, lost, Act::Reconnect, "connecting @0, close 1012 in 0 (socket, 0 unconfirmed) @0", "resolve 2"),
         (open, lost, Act::Suspend, "suspended @0, close 1012 until resumed (suspended, 0 unconfirmed) @0", ""),
         (connecting, lost, Act::Close, "closed @3, error @3, close 1012 for good (socket, 0 unconfirmed) @3", ""),
-        (connecting, lost, Act::Reconnect, "connecting @0", "resolve 2"),
+        (connecting, lost, Act::Reconnect,
+            "connecting @0, error @0, close 1012 in 0 (socket, 0 unconfirmed) @0", "resolve 2"),
         (connecting, lost, Act::Suspend,
             "suspended @0, error @0, close 1012 until resumed (suspended, 0 unconfirmed) @0", ""),
         (open, too_big, Act::Close, "closed @3, close 1006 for good (message-too-big, 0 unconfirmed) @3", "abandon 1"),
@@ -1197,6 +1198,53 @@ fn a_command_inside_the_predicate_wins_over_its_verdict() {
             let happened = (rig.told.join(", "), rig.done.join(", "));
             assert_eq!(happened, (told.into(), done.into()), "{act:?}, {verdict:?}");
         }
+    }
+}
+
+/// The socket has been given up, but is still open.
+// [R11]
+#[test]
+fn a_command_inside_the_predicate_says_how_the_socket_is_closed() {
+    let (code, reason) = (Some(4001), "bye");
+    let close = |code, reason: &str| Input::Close {
+        code,
+        reason: reason.into(),
+    };
+    let reconnect = |code, reason: &str| Input::Reconnect {
+        code,
+        reason: reason.into(),
+    };
+    let suspend = |code, reason: &str| Input::Suspend {
+        code,
+        reason: reason.into(),
+    };
+    for (command, expected) in [
+        (close(code, reason), (code, reason)),
+        (reconnect(code, reason), (code, reason)),
+        (suspend(code, reason), (code, reason)),
+        (suspend(None, ""), (Some(1000), "")),
+        (close(None, ""), (None, "")),
+    ] {
+        let mut rig = Rig::open(options());
+        let generation = rig.core.generation();
+        rig.core
+            .handle(rig.context(), Report::TooBig.of(generation));
+        let shown = format!("{command:?}");
+        rig.core.handle(rig.context(), command);
+        let mut closed = None;
+        while let Some(effect) = rig.core.poll_effect() {
+            if let Effect::Abandon {
+                generation: of,
+                code,
+                reason,
+            } = effect
+                && of == generation
+            {
+                closed = Some((code, reason));
+            }
+        }
+        let (code, reason) = expected;
+        assert_eq!(closed, Some((code, reason.to_owned())), "{shown}");
     }
 }
 

@@ -120,7 +120,8 @@ impl<Out, In, C> Builder<Out, In, C> {
     }
 
     /// Calls `predicate` after every loss; `None` leaves the decision to [the policy for the close
-    /// code](crate::connection::close_policy).
+    /// code](crate::connection::close_policy). A handle's `close`, `reconnect` or `suspend` inside it wins over what it
+    /// returns. It must return: after a JavaScript exception through it, the socket stays silent until the next command.
     pub fn should_reconnect(
         mut self,
         predicate: impl Fn(&Loss) -> Option<Verdict> + 'static,
@@ -182,7 +183,8 @@ impl<Out, In, C> Builder<Out, In, C> {
     }
 
     /// Runs on another platform: a [`Browser`] with a `WebSocket` constructor of your own or, with the feature
-    /// `testing`, anything that implements [`Runtime`](crate::platform::Runtime), such as the test kit.
+    /// `testing`, anything that implements [`Runtime`](crate::platform::Runtime), such as the test kit. That feature changes
+    /// the type of a platform's sockets, so a crate that implements `Runtime` enables it.
     pub fn platform(mut self, platform: Rc<FacePlatform>) -> Self {
         self.platform = Some(platform);
         self
