@@ -139,7 +139,7 @@ impl<P> Connection<P> {
                 && *generation == current
             {
                 *sent = code;
-                reason.clone_into(why);
+                *why = reason.into();
             }
         }
         Some(loss)
