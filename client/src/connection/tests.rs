@@ -519,6 +519,24 @@ fn every_input_is_defined_in_every_state() {
             };
             assert_eq!(outcome(rig(), input), expected, "{name} in {state}");
         }
+        // Inside the predicate, which then leaves the decision to the close code.
+        let mut asked = Rig::open(options());
+        let generation = asked.core.generation();
+        asked.core.handle(asked.context(), lost(generation));
+        while !matches!(asked.core.poll_effect(), None | Some(Effect::Judge { .. })) {}
+        asked.tell(input(generation));
+        let verdict: fn(Generation) -> Input<u32> = |_| Report::Verdict(None).of(Generation(1));
+        let expected = match name {
+            "close" | "verdict" => "closed",
+            "reconnect" => "connecting, resolve 2",
+            "suspend" => "suspended",
+            _ => "waiting",
+        };
+        assert_eq!(
+            outcome(asked, verdict),
+            expected,
+            "{name} inside the predicate"
+        );
     }
     for (state, rig) in STATES {
         let mut rig = rig();
