@@ -125,24 +125,19 @@ impl<P> Connection<P> {
         }
     }
 
-    /// The same for a command that the predicate gave instead of a verdict. A socket that is still open gets the
-    /// command's code and reason.
-    pub(super) fn overrule(&mut self, code: Option<u16>, reason: &str) -> Option<Loss> {
-        let loss = self.take_lost()?;
-        let current = self.generation;
-        for effect in self.effects.iter_mut() {
-            if let Effect::Abandon {
-                generation,
-                code: sent,
-                reason: why,
-            } = effect
-                && *generation == current
-            {
-                *sent = code;
-                *why = reason.into();
-            }
+    /// The same for a command that the predicate gave instead of a verdict. A socket that is still open, whose
+    /// [`Effect::Abandon`] comes next, gets the command's code and reason.
+    #[inline(never)]
+    pub(super) fn overrule(&mut self, code: Option<u16>, reason: String) -> Option<Loss> {
+        if let Some(Effect::Abandon {
+            code: sent,
+            reason: why,
+            ..
+        }) = self.effects.back_mut()
+        {
+            (*sent, *why) = (code, reason);
         }
-        Some(loss)
+        self.take_lost()
     }
 
     /// The predicate has returned: reports the loss, and waits for the next attempt or gives up.
@@ -306,11 +301,14 @@ impl<P> Connection<P> {
             self.refusals = 0;
         }
         // What the predicate is being asked about is reported as it was, with its error.
-        let overruled = self.overrule(code, &reason);
-        let reports = overruled.is_some();
-        let loss = overruled.unwrap_or_else(|| self.replace(now, code, reason));
-        let failed = reports && self.has_error(&loss);
-        let lost = (reports || loss.was_open).then(|| self.closed(loss, Some(0), Why::Requested));
+        let overrules = matches!(self.state, State::Lost(_));
+        let loss = match overrules {
+            true => self.overrule(code, reason),
+            false => Some(self.replace(now, code, reason)),
+        };
+        let Some(loss) = loss else { return };
+        let failed = overrules && self.has_error(&loss);
+        let lost = (overrules || loss.was_open).then(|| self.closed(loss, Some(0), Why::Requested));
         self.begin(now, Why::Requested);
         if failed {
             self.tell(Event::Error);

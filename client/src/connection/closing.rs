@@ -33,7 +33,7 @@ impl<P> Connection<P> {
                 }
             },
             State::Lost(_) => {
-                if let Some(loss) = self.overrule(code, &reason) {
+                if let Some(loss) = self.overrule(code, reason) {
                     self.end(loss, Why::Requested);
                 }
             }
@@ -116,7 +116,7 @@ impl<P> Connection<P> {
                 self.tell_closed(loss, None, Why::Suspended);
             }
             State::Lost(_) => {
-                if let Some(loss) = self.overrule(Some(code.unwrap_or(1000)), &reason) {
+                if let Some(loss) = self.overrule(Some(code.unwrap_or(1000)), reason) {
                     self.state = State::Suspended;
                     self.announce(Phase::Suspended, None, Why::Suspended);
                     self.tell_suspended(loss);
