@@ -125,10 +125,10 @@ impl<P> Connection<P> {
         }
     }
 
-    /// The same for a command that the predicate gave instead of a verdict. A socket that is still open, whose
-    /// [`Effect::Abandon`] comes next, gets the command's code and reason.
+    /// A command that the predicate gave instead of a verdict says how a socket that is still open is closed, by the
+    /// [`Effect::Abandon`] that comes next.
     #[inline(never)]
-    pub(super) fn overrule(&mut self, code: Option<u16>, reason: String) -> Option<Loss> {
+    pub(super) fn abandon_with(&mut self, code: Option<u16>, reason: String) {
         if let Some(Effect::Abandon {
             code: sent,
             reason: why,
@@ -137,7 +137,6 @@ impl<P> Connection<P> {
         {
             (*sent, *why) = (code, reason);
         }
-        self.take_lost()
     }
 
     /// The predicate has returned: reports the loss, and waits for the next attempt or gives up.
@@ -301,12 +300,15 @@ impl<P> Connection<P> {
             self.refusals = 0;
         }
         // What the predicate is being asked about is reported as it was, with its error.
-        let overrules = matches!(self.state, State::Lost(_));
-        let loss = match overrules {
-            true => self.overrule(code, reason),
-            false => Some(self.replace(now, code, reason)),
+        let asked = self.take_lost();
+        let overrules = asked.is_some();
+        let loss = match asked {
+            Some(loss) => {
+                self.abandon_with(code, reason);
+                loss
+            }
+            None => self.replace(now, code, reason),
         };
-        let Some(loss) = loss else { return };
         let failed = overrules && self.has_error(&loss);
         let lost = (overrules || loss.was_open).then(|| self.closed(loss, Some(0), Why::Requested));
         self.begin(now, Why::Requested);

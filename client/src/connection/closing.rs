@@ -33,7 +33,8 @@ impl<P> Connection<P> {
                 }
             },
             State::Lost(_) => {
-                if let Some(loss) = self.overrule(code, reason) {
+                if let Some(loss) = self.take_lost() {
+                    self.abandon_with(code, reason);
                     self.end(loss, Why::Requested);
                 }
             }
@@ -116,7 +117,8 @@ impl<P> Connection<P> {
                 self.tell_closed(loss, None, Why::Suspended);
             }
             State::Lost(_) => {
-                if let Some(loss) = self.overrule(Some(code.unwrap_or(1000)), reason) {
+                if let Some(loss) = self.take_lost() {
+                    self.abandon_with(Some(code.unwrap_or(1000)), reason);
                     self.state = State::Suspended;
                     self.announce(Phase::Suspended, None, Why::Suspended);
                     self.tell_suspended(loss);

@@ -223,7 +223,8 @@ table! {
         "let (code, reason) = (closing.code, closing.reason.clone());"
         => "let (code, reason) = (closing.code, String::new());", SEEDS;
     [11] "a verdict outlives a close inside the predicate", "client/src/connection/closing.rs":
-        "if let Some(loss) = self.overrule(code, reason) {
+        "if let Some(loss) = self.take_lost() {
+                    self.abandon_with(code, reason);
                     self.end(loss, Why::Requested);
                 }"
         => "", test("client/src/connection/tests.rs", "a_command_inside_the_predicate_wins_over_its_verdict");
