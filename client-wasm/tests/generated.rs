@@ -12,6 +12,7 @@ use steady_socket::limits;
 use steady_socket::options::{
     Kind, MAX_COUNT, MAX_MILLIS, OPTION_DOCS, OPTIONS, ORDERED, OptionSpec, Overflow, THEIR_NAMES,
 };
+use steady_socket::protocol::is_token;
 use steady_socket_wasm::{
     COMMANDS, COUNTERS, HANDED, HINTS, QUESTIONS, READINGS, SOCKET_EVENTS, VERDICTS,
 };
@@ -410,11 +411,10 @@ fn limits() -> String {
         least as u64,
     );
     number("… and the most.", "ONLINE_MAX", most as u64);
-    let ascii = || (0..=u8::MAX).filter(|&byte| limits::is_token(byte));
-    assert_eq!(ascii().filter(u8::is_ascii_alphanumeric).count(), 62);
-    let signs: String = ascii()
-        .filter(|byte| !byte.is_ascii_alphanumeric())
-        .map(char::from)
+    let characters = || ('\0'..='\u{ff}').filter(|sign| is_token(&sign.to_string()));
+    assert_eq!(characters().filter(char::is_ascii_alphanumeric).count(), 62);
+    let signs: String = characters()
+        .filter(|sign| !sign.is_ascii_alphanumeric())
         .collect();
     write!(
         text,

@@ -32,12 +32,6 @@ pub const INBOX_MESSAGES: usize = 10_000;
 /// How many bytes may wait to be read, by default.
 pub const INBOX_BYTES: usize = 64 << 20;
 
-/// Whether it is a character of a token, as RFC 9110 defines it.
-#[must_use]
-pub const fn is_token(byte: u8) -> bool {
-    matches!(byte, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'0'..=b'9' | b'A'..=b'Z' | b'^'..=b'z' | b'|' | b'~')
-}
-
 /// The events that all classes for JavaScript emit.
 pub const EVENTS: [&str; 7] = [
     "open",

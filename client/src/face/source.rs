@@ -5,9 +5,10 @@ use core::future::poll_fn;
 use core::task::Poll;
 use std::rc::Rc;
 
+use steady_socket_protocol::is_token;
+
 use super::search::Searching;
 use crate::driver::{Answer, Attempt, Resolution};
-use crate::limits::is_token;
 use crate::options::Options;
 use crate::platform::{FacePlatform, LocalFuture, Refused, Runtime, Target};
 
@@ -260,7 +261,7 @@ async fn both<A, B>(mut a: LocalFuture<A>, mut b: LocalFuture<B>) -> (A, B) {
 /// Checks sub-protocols per the standard: each is an HTTP token, and none occurs twice.
 pub(super) fn check_protocols(protocols: &[String]) -> Result<(), Refused> {
     for (index, protocol) in protocols.iter().enumerate() {
-        if protocol.is_empty() || !protocol.bytes().all(is_token) {
+        if !is_token(protocol) {
             return Err(Refused(format!(
                 "sub-protocol number {} is not a token; it takes visible ASCII without separators",
                 index + 1
