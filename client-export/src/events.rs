@@ -67,7 +67,7 @@ pub(crate) fn state(change: &StateChange) -> Option<Event> {
         &[
             ("state", change.phase.name().into()),
             ("attempt", change.attempt.into()),
-            ("delay", millis(change.delay)),
+            ("delay", millis(change.delay_ms)),
             ("reason", change.why.to_string().into()),
         ],
     )
@@ -94,7 +94,7 @@ pub(crate) fn closed(closed: &Closed) -> Option<Event> {
         event,
         &[
             ("willReconnect", (!closed.is_final()).into()),
-            ("delay", millis(closed.retry_in)),
+            ("delay", millis(closed.retry_in_ms)),
             ("cause", closed.loss.cause.name().into()),
             ("explanation", closed.why.to_string().into()),
             (

@@ -4,9 +4,9 @@ use alloc::boxed::Box;
 use alloc::rc::Rc;
 use alloc::vec::Vec;
 
+use steady_socket::application::Answer;
 use steady_socket::cell::RefCell;
 use steady_socket::connection::Hint;
-use steady_socket::driver::Answer;
 use steady_socket::platform::SocketListener;
 use wasm_bindgen::prelude::*;
 

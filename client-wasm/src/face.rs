@@ -3,8 +3,8 @@
 use alloc::boxed::Box;
 use alloc::rc::Rc;
 
+use steady_socket::application::{Answer, Application, Attempt, Resolution};
 use steady_socket::connection::{Event, Loss, Verdict};
-use steady_socket::driver::{Answer, Application, Attempt, Resolution};
 use wasm_bindgen::prelude::*;
 
 use crate::callbacks::{Callback, Callbacks, Registered};
@@ -63,7 +63,7 @@ impl Application<JsValue> for Face {
         match host::verdict_of(&self.host, lost(&self.host, loss)) {
             host::RETRY => Some(Verdict::Retry),
             host::STOP => Some(Verdict::Stop),
-            millis if millis >= 0.0 => Some(Verdict::RetryAfter(millis as u64)),
+            millis if millis >= 0.0 => Some(Verdict::RetryAfterMs(millis as u64)),
             _ => None,
         }
     }
@@ -79,7 +79,7 @@ impl Application<JsValue> for Face {
                 host,
                 change.phase.index().into(),
                 change.attempt.into(),
-                or_negative(change.delay),
+                or_negative(change.delay_ms),
                 change.why.index().into(),
             ),
             Event::Open {
@@ -95,7 +95,7 @@ impl Application<JsValue> for Face {
                 host,
                 closed.generation.number() as f64,
                 lost(host, &closed.loss),
-                or_negative(closed.retry_in),
+                or_negative(closed.retry_in_ms),
                 closed.why.index().into(),
                 closed.unconfirmed.messages as f64,
                 closed.unconfirmed.bytes as f64,

@@ -7,9 +7,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use steady_socket::connection::{CloseFrame, Hint, Time};
-use steady_socket::platform::{
-    BinaryType, Platform, RawSocket, Refused, SocketEvent, SocketListener, SocketSettings, Target,
-};
+use steady_socket::platform::{Platform, RawSocket, Refused, SocketEvent, SocketListener, Target};
 use wasm_bindgen::prelude::*;
 
 use crate::callbacks::{Callback, Callbacks, Registered};
@@ -140,11 +138,11 @@ impl Platform<JsValue> for JsPlatform {
     fn connect(
         &self,
         _: &Target,
-        settings: SocketSettings,
+        max_message_bytes: Option<u32>,
         listener: SocketListener<JsValue>,
     ) -> Result<Rc<JsSocket>, Refused> {
         let registered = self.callbacks.register(Callback::Socket(listener));
-        let max = settings.max_message_bytes.unwrap_or(u32::MAX);
+        let max = max_message_bytes.unwrap_or(u32::MAX);
         if host::open_socket(&self.host, registered.id, max.into()) == 0 {
             return Err(refused());
         }
@@ -214,12 +212,4 @@ impl RawSocket<JsValue> for JsSocket {
     fn protocol(&self) -> String {
         host::protocol_of(self.0.id).as_string().unwrap_or_default()
     }
-
-    /// The class queries its socket itself.
-    fn extensions(&self) -> String {
-        String::new()
-    }
-
-    /// The class sets it itself.
-    fn set_binary_type(&self, _: BinaryType) {}
 }

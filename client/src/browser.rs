@@ -24,8 +24,8 @@ use web_sys::{MessageEvent, WebSocket};
 use crate::connection::{CloseFrame, Hint, Time};
 use crate::limits::{ABNORMAL, CLOSE_AFTER_ERROR_MS};
 use crate::platform::{
-    BinaryType, FaceSocket, LocalFuture, Platform, RawSocket, Refused, Runtime, SocketEvent,
-    SocketListener, SocketSettings, Target,
+    FaceSocket, LocalFuture, Platform, RawSocket, Refused, Runtime, SocketEvent, SocketListener,
+    Target,
 };
 
 fn send(socket: &WebSocket, message: &Message) -> Result<(), JsValue> {
@@ -279,7 +279,7 @@ impl Platform<Message> for Browser {
     fn connect(
         &self,
         target: &Target,
-        settings: SocketSettings,
+        max_message_bytes: Option<u32>,
         listener: SocketListener<Message>,
     ) -> Result<Rc<FaceSocket>, Refused> {
         if is_abandoned() {
@@ -288,10 +288,9 @@ impl Platform<Message> for Browser {
         let socket = self
             .make_socket(target)
             .map_err(|thrown| refused(&thrown))?;
-        let max = settings.max_message_bytes.unwrap_or(u32::MAX);
-        let socket = BrowserSocket::listen(socket, listener, max);
-        socket.set_binary_type(settings.binary_type);
-        Ok(socket)
+        write(&socket, "binaryType", &JsValue::from_str("arraybuffer"));
+        let max = max_message_bytes.unwrap_or(u32::MAX);
+        Ok(BrowserSocket::listen(socket, listener, max))
     }
 }
 
@@ -710,19 +709,5 @@ impl RawSocket<Message> for BrowserSocket {
         read(&self.socket, "protocol")
             .as_string()
             .unwrap_or_default()
-    }
-
-    fn extensions(&self) -> String {
-        read(&self.socket, "extensions")
-            .as_string()
-            .unwrap_or_default()
-    }
-
-    fn set_binary_type(&self, binary_type: BinaryType) {
-        let name = match binary_type {
-            BinaryType::ArrayBuffer => "arraybuffer",
-            BinaryType::Blob => "blob",
-        };
-        write(&self.socket, "binaryType", &JsValue::from_str(name));
     }
 }

@@ -109,6 +109,7 @@
 
 extern crate alloc;
 
+pub mod application;
 #[cfg(feature = "std")]
 pub mod browser;
 #[doc(hidden)]
@@ -123,16 +124,17 @@ mod fetch;
 pub mod limits;
 pub mod options;
 pub mod platform;
+mod sleep;
 #[cfg(feature = "testing")]
 pub mod testing;
 
+pub use application::Attempt;
 #[cfg(feature = "std")]
 pub use browser::close_sockets_on_panic;
 pub use connection::{
     Cause, CloseError, CloseFrame, Closed, DropReason, Dropped, Event, Hint, Loss, Phase, SendMode,
     Sent, Snapshot, StateChange, Tally, Verdict, Why,
 };
-pub use driver::Attempt;
 #[cfg(feature = "std")]
 pub use face::{
     Builder, ConnectError, EndpointSocket, Events, Gone, Handle, InboxLimits, InboxOverflow,

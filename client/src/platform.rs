@@ -38,25 +38,6 @@ impl fmt::Debug for Target {
     }
 }
 
-/// How binary messages arrive.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum BinaryType {
-    /// As bytes.
-    #[default]
-    ArrayBuffer,
-    /// As a `Blob`, which only JavaScript callers can use.
-    Blob,
-}
-
-/// The settings of a socket.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct SocketSettings {
-    /// How binary messages arrive.
-    pub binary_type: BinaryType,
-    /// The largest message to accept, in bytes (text: in UTF-16 code units).
-    pub max_message_bytes: Option<u32>,
-}
-
 /// What a socket reports.
 #[derive(Debug)]
 pub enum SocketEvent<P> {
@@ -69,7 +50,7 @@ pub enum SocketEvent<P> {
         /// Its size.
         bytes: usize,
     },
-    /// A message arrived that exceeds the limit in the settings. None of it was copied.
+    /// A message arrived that exceeds the limit of [`Platform::connect`]. None of it was copied.
     TooBig,
     /// The browser reported an error; other platforms describe it in text that may quote the URL.
     Error(Option<String>),
@@ -128,12 +109,6 @@ pub trait RawSocket<P> {
 
     /// The sub-protocol that the server chose.
     fn protocol(&self) -> String;
-
-    /// The extensions that the server chose.
-    fn extensions(&self) -> String;
-
-    /// Changes how binary messages arrive.
-    fn set_binary_type(&self, binary_type: BinaryType);
 }
 
 /// What a connection needs from its environment.
@@ -182,14 +157,15 @@ pub trait Platform<P> {
     /// controls the time.
     fn turn(&self, task: Box<dyn FnOnce()>) -> bool;
 
-    /// Makes a socket.
+    /// Makes a socket that accepts messages of at most `max_message_bytes` bytes (text: UTF-16 code units), if there
+    /// is a limit. Binary messages arrive as bytes.
     ///
     /// # Errors
     /// If the platform refuses at once, for example because of a bad URL.
     fn connect(
         &self,
         target: &Target,
-        settings: SocketSettings,
+        max_message_bytes: Option<u32>,
         listener: SocketListener<P>,
     ) -> Result<Rc<Self::Socket>, Refused>;
 }

@@ -8,8 +8,7 @@ use std::rc::Rc;
 use futures_util::{FutureExt, SinkExt, StreamExt};
 use steady_socket::connection::Time;
 use steady_socket::platform::{
-    LocalFuture, Platform, RawSocket, Refused, Runtime, SocketEvent, SocketListener,
-    SocketSettings, Target,
+    LocalFuture, Platform, RawSocket, Refused, Runtime, SocketEvent, SocketListener, Target,
 };
 use steady_socket::protocol::hello::{ClientMessage, Hello};
 use steady_socket::protocol::{Json, MsgPack, PlainText};
@@ -844,7 +843,7 @@ fn a_close_that_the_server_does_not_answer_ends_by_itself() {
         (closed.loss.cause, closed.loss.close.code),
         (Cause::CloseTimeout, 1006)
     );
-    assert_eq!(closed.retry_in, None);
+    assert_eq!(closed.next_attempt_in(), None);
 }
 
 #[test]
@@ -1305,7 +1304,7 @@ fn the_predicate_has_the_last_word() {
     let world = World::new();
     let socket = builder(&world)
         .should_reconnect(|loss| match loss.close.code {
-            1000 => Some(Verdict::RetryAfter(7)),
+            1000 => Some(Verdict::retry_after(Duration::from_millis(7))),
             4000 => Some(Verdict::Stop),
             _ => None,
         })
@@ -1321,7 +1320,10 @@ fn the_predicate_has_the_last_word() {
     let Some(Event::Closed(closed)) = drain(&mut events).into_iter().rfind(is_close) else {
         panic!("a close is reported");
     };
-    assert_eq!((closed.why, closed.retry_in), (Why::PredicateStops, None));
+    assert_eq!(
+        (closed.why, closed.next_attempt_in()),
+        (Why::PredicateStops, None)
+    );
 }
 
 #[test]
@@ -1372,7 +1374,10 @@ fn with_reconnect_off_the_predicate_is_not_asked_and_nothing_stays() {
     let Some(Event::Closed(closed)) = drain(&mut events).into_iter().rfind(is_close) else {
         panic!("a close is reported");
     };
-    assert_eq!((closed.why, closed.retry_in), (Why::ReconnectOff, None));
+    assert_eq!(
+        (closed.why, closed.next_attempt_in()),
+        (Why::ReconnectOff, None)
+    );
     assert_eq!(socket.next().now_or_never(), Some(None), "it has ended");
     world.advance(Duration::from_secs(600));
     assert_eq!((world.connection_count(), asked.get()), (1, 0));
@@ -1456,15 +1461,17 @@ fn start_closed_waits_for_reconnect() {
 }
 
 /// How long until the next attempt, and why, after the events so far.
+/// How long the last wait is, in milliseconds.
 fn last_wait(events: &mut Events) -> Option<(u64, Why)> {
     drain(events)
         .into_iter()
         .filter_map(|event| match event {
-            Event::Closed(closed) => closed.retry_in.map(|delay| (delay, closed.why)),
-            Event::State(change) => change.delay.map(|delay| (delay, change.why)),
+            Event::Closed(closed) => Some((closed.next_attempt_in()?, closed.why)),
+            Event::State(change) => Some((change.next_attempt_in()?, change.why)),
             _ => None,
         })
         .next_back()
+        .map(|(wait, why)| (wait.as_millis() as u64, why))
 }
 
 /// A connection whose server answers `ping` with `pong`, asked after 20 s of silence.
@@ -2162,7 +2169,9 @@ fn dropping_the_socket_tells_its_events_what_was_not_sent() {
         .flatten()
         .collect();
     assert_eq!(dropped, ["in hand", "queued"]);
-    assert!(matches!(story.last(), Some(Event::Closed(closed)) if closed.retry_in.is_none()));
+    assert!(
+        matches!(story.last(), Some(Event::Closed(closed)) if closed.next_attempt_in().is_none())
+    );
     assert_eq!(events.next().now_or_never(), Some(None));
 }
 
@@ -2595,14 +2604,14 @@ impl Platform<Message> for Injected {
     fn connect(
         &self,
         target: &Target,
-        settings: SocketSettings,
+        max_message_bytes: Option<u32>,
         listener: SocketListener<Message>,
     ) -> Result<Rc<dyn RawSocket<Message>>, Refused> {
         let constructor = self.constructor.borrow_mut().take();
         if let Some(constructor) = constructor {
             constructor();
         }
-        self.world.connect(target, settings, listener)
+        self.world.connect(target, max_message_bytes, listener)
     }
 
     fn now(&self) -> Time {
@@ -2686,7 +2695,9 @@ fn injected(world: &World) -> (Rc<Injected>, Text) {
 fn final_closes(events: &mut Events) -> usize {
     drain(events)
         .iter()
-        .filter(|event| matches!(event, Event::Closed(closed) if closed.retry_in.is_none()))
+        .filter(
+            |event| matches!(event, Event::Closed(closed) if closed.next_attempt_in().is_none()),
+        )
         .count()
 }
 

@@ -8,9 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
 use futures_util::{FutureExt, StreamExt};
-use steady_socket::platform::{
-    BinaryType, Platform as _, RawSocket, Refused, SocketEvent, SocketSettings, Target,
-};
+use steady_socket::platform::{Platform as _, RawSocket, Refused, SocketEvent, Target};
 use steady_socket::protocol::hello::{ClientMessage, Hello};
 use steady_socket::protocol::{Json, PlainText};
 use steady_socket::testing::{Closing, Handshake, State, World};
@@ -414,14 +412,10 @@ impl Case {
                 url: "ws://example.org/chat".to_owned(),
                 protocols: self.offers.clone(),
             };
-            let settings = SocketSettings {
-                binary_type: BinaryType::ArrayBuffer,
-                max_message_bytes: None,
-            };
             let events = Rc::clone(events);
             let listener = move |event| events.borrow_mut().push(named(event));
             world
-                .connect(&target, settings, Rc::new(listener))
+                .connect(&target, None, Rc::new(listener))
                 .expect("the world makes sockets")
         });
         Rc::clone(socket)

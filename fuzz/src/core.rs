@@ -8,8 +8,8 @@ use std::collections::VecDeque;
 
 use arbitrary::Arbitrary;
 use steady_socket::connection::{
-    Accepted, CloseFrame, Connection, Context, Effect, Generation, Hint, Input, Output, Phase,
-    Report, SendMode, SendRejected, Time, Verdict, Window, check_close,
+    Accepted, CloseFrame, Connection, Context, Control, Effect, Generation, Hint, Input, Output,
+    Phase, Pings, Report, SendMode, SendRejected, Time, Verdict, Window, check_close,
 };
 use steady_socket::options::{OPTIONS, Options};
 
@@ -50,7 +50,7 @@ struct Step {
 
 #[derive(Arbitrary, Debug)]
 enum What {
-    Tell(Told),
+    Handle(AnyInput),
     /// The next timer, when it is due.
     Timer,
     Send {
@@ -64,14 +64,14 @@ enum What {
     /// What the browser claims to hold.
     Buffer(u32),
     /// A command from inside the next handler.
-    InHandler(Told),
+    InHandler(AnyInput),
     /// A command from inside the next call of the predicate.
-    InPredicate(Told),
+    InPredicate(AnyInput),
 }
 
 /// An input; the `u8` selects the attempt, counted back from the newest.
 #[derive(Arbitrary, Clone, Debug)]
-enum Told {
+enum AnyInput {
     Start,
     Close(Option<u16>, String),
     Reconnect(Option<u16>, String),
@@ -81,7 +81,7 @@ enum Told {
     Resolved(u8),
     ResolveFailed(u8, Option<String>),
     OpenFailed(u8, Option<String>),
-    Opened(u8),
+    Opened(u8, u8),
     Message(u8, u16),
     TooBig(u8),
     SocketError(u8, Option<String>),
@@ -89,10 +89,10 @@ enum Told {
     Transmitted(u8),
     TransmitFailed(u8),
     Buffered(u8, u64),
-    AnswersPings(u8),
     Pinged(u8),
-    Answered(u8, Option<u8>),
-    Beats(u8, u64),
+    Answered(u8),
+    Pong(u8, u8),
+    Beat(u8, u64),
     Alive(u8),
     Window(u8, u64, u64),
     Hint(u8, u64),
@@ -105,7 +105,7 @@ enum Told {
     SomeTurn(u8, u8),
 }
 
-struct Ring {
+struct Driver {
     core: Connection<u32>,
     /// The limits of the queue, in messages and bytes.
     max_queued: (u64, u64),
@@ -118,8 +118,8 @@ struct Ring {
     live: Vec<Generation>,
     fail_sends: bool,
     buffer: u64,
-    in_handler: Vec<Told>,
-    in_predicate: Vec<Told>,
+    in_handler: Vec<AnyInput>,
+    in_predicate: Vec<AnyInput>,
     /// Requested turns of the event loop.
     turns: VecDeque<(Generation, u32)>,
     /// Messages that the core has accepted.
@@ -165,7 +165,7 @@ impl Run {
         if options.check().is_err() {
             return;
         }
-        let mut ring = Ring {
+        let mut driver = Driver {
             core: Connection::new(options),
             max_queued,
             now: Time::default(),
@@ -181,24 +181,24 @@ impl Run {
             accepted: 0,
         };
         for step in &self.steps {
-            ring.now = ring.now.after(u64::from(step.after));
-            ring.chance = f64::from(step.chance) / 256.0;
-            ring.verdict = step.verdict;
-            ring.step(&step.what);
-            ring.check();
+            driver.now = driver.now.after(u64::from(step.after));
+            driver.chance = f64::from(step.chance) / 256.0;
+            driver.verdict = step.verdict;
+            driver.step(&step.what);
+            driver.check();
         }
     }
 }
 
-impl Ring {
+impl Driver {
     fn step(&mut self, what: &What) {
         match what {
-            What::Tell(told) => self.tell(told.clone()),
+            What::Handle(input) => self.handle(input.clone()),
             What::Timer => {
                 if let Some(at) = self.core.next_timer() {
                     self.now = self.now.max(at);
                 }
-                self.tell(Told::Timer);
+                self.handle(AnyInput::Timer);
             }
             What::Send {
                 bytes,
@@ -223,8 +223,8 @@ impl Ring {
             }
             What::FailSends(fail) => self.fail_sends = *fail,
             What::Buffer(bytes) => self.buffer = u64::from(*bytes),
-            What::InHandler(told) => self.in_handler.push(told.clone()),
-            What::InPredicate(told) => self.in_predicate.push(told.clone()),
+            What::InHandler(input) => self.in_handler.push(input.clone()),
+            What::InPredicate(input) => self.in_predicate.push(input.clone()),
         }
         self.settle();
     }
@@ -234,46 +234,55 @@ impl Ring {
         self.generations[last.saturating_sub(usize::from(back))]
     }
 
-    fn tell(&mut self, told: Told) {
-        let input = match told {
-            Told::Start => Input::Start,
-            Told::Close(code, reason) => {
+    fn handle(&mut self, input: AnyInput) {
+        let input = match input {
+            AnyInput::Start => Input::Start,
+            AnyInput::Close(code, reason) => {
                 // The caller checks them, as the core requires.
                 if check_close(code, &reason).is_err() {
                     return;
                 }
                 Input::Close { code, reason }
             }
-            Told::Reconnect(code, reason) => {
+            AnyInput::Reconnect(code, reason) => {
                 if check_close(code, &reason).is_err() {
                     return;
                 }
                 Input::Reconnect { code, reason }
             }
-            Told::Suspend(code, reason) => {
+            AnyInput::Suspend(code, reason) => {
                 if check_close(code, &reason).is_err() {
                     return;
                 }
                 Input::Suspend { code, reason }
             }
-            Told::Resume => Input::Resume,
-            Told::Ready => Input::Ready,
-            Told::Resolved(back) => Report::Resolved.of(self.attempt(back)),
-            Told::ResolveFailed(back, error) => Report::ResolveFailed(error).of(self.attempt(back)),
-            Told::OpenFailed(back, error) => {
+            AnyInput::Resume => Input::Resume,
+            AnyInput::Ready => Input::Ready,
+            AnyInput::Resolved(back) => Report::Resolved.of(self.attempt(back)),
+            AnyInput::ResolveFailed(back, error) => {
+                Report::ResolveFailed(error).of(self.attempt(back))
+            }
+            AnyInput::OpenFailed(back, error) => {
                 let generation = self.attempt(back);
                 self.live.retain(|live| *live != generation);
                 Report::OpenFailed(error).of(generation)
             }
-            Told::Opened(back) => Report::Opened.of(self.attempt(back)),
-            Told::Message(back, bytes) => Report::Message {
+            AnyInput::Opened(back, pings) => {
+                let pings = match pings % 3 {
+                    0 => Pings::None,
+                    1 => Pings::Application,
+                    _ => Pings::Control,
+                };
+                Report::Opened(pings).of(self.attempt(back))
+            }
+            AnyInput::Message(back, bytes) => Report::Message {
                 payload: 0,
                 bytes: usize::from(bytes),
             }
             .of(self.attempt(back)),
-            Told::TooBig(back) => Report::TooBig.of(self.attempt(back)),
-            Told::SocketError(back, error) => Report::Error(error).of(self.attempt(back)),
-            Told::SocketClosed(back, code, reason, clean) => {
+            AnyInput::TooBig(back) => Report::TooBig.of(self.attempt(back)),
+            AnyInput::SocketError(back, error) => Report::Error(error).of(self.attempt(back)),
+            AnyInput::SocketClosed(back, code, reason, clean) => {
                 let generation = self.attempt(back);
                 self.live.retain(|live| *live != generation);
                 let close = CloseFrame {
@@ -283,48 +292,54 @@ impl Ring {
                 };
                 Report::Closed(close).of(generation)
             }
-            Told::Transmitted(back) => {
+            AnyInput::Transmitted(back) => {
                 let generation = self.attempt(back);
                 return self.core.transmitted(self.now, generation);
             }
-            Told::TransmitFailed(back) => Input::TransmitFailed {
+            AnyInput::TransmitFailed(back) => Input::TransmitFailed {
                 generation: self.attempt(back),
                 payload: 0,
                 error: None,
             },
-            Told::Buffered(back, bytes) => Report::Buffered(bytes).of(self.attempt(back)),
-            Told::AnswersPings(back) => Report::AnswersPings.of(self.attempt(back)),
-            Told::Pinged(back) => Report::Pinged.of(self.attempt(back)),
-            Told::Answered(back, number) => {
-                Report::Answered(number.map(u64::from)).of(self.attempt(back))
+            AnyInput::Buffered(back, bytes) => Report::Buffered(bytes).of(self.attempt(back)),
+            AnyInput::Pinged(back) => Report::Pinged.of(self.attempt(back)),
+            AnyInput::Answered(back) => Report::Answered.of(self.attempt(back)),
+            AnyInput::Pong(back, number) => {
+                let number = u64::from(number);
+                Report::Control(Control::Pong { number }).of(self.attempt(back))
             }
-            Told::Beats(back, interval_ms) => Report::Beats(interval_ms).of(self.attempt(back)),
-            Told::Alive(back) => Report::Alive.of(self.attempt(back)),
-            Told::Window(back, min_ms, max_ms) => {
-                Report::Window(Window { min_ms, max_ms }).of(self.attempt(back))
+            AnyInput::Beat(back, interval_ms) => {
+                Report::Control(Control::Beat { interval_ms }).of(self.attempt(back))
             }
-            Told::Hint(which, millis) => Input::Hint(match which % 5 {
+            AnyInput::Alive(back) => Report::Alive.of(self.attempt(back)),
+            AnyInput::Window(back, min_ms, max_ms) => {
+                let window = Window { min_ms, max_ms };
+                Report::Control(Control::Reconnect(window)).of(self.attempt(back))
+            }
+            AnyInput::Hint(which, millis) => Input::Hint(match which % 5 {
                 0 => Hint::Online,
                 1 => Hint::Offline,
                 2 => Hint::Visible,
                 3 => Hint::Resumed,
                 _ => Hint::Slept { millis },
             }),
-            Told::Timer => Input::Timer,
-            Told::Verdict(back, verdict) => {
+            AnyInput::Timer => Input::Timer,
+            AnyInput::Verdict(back, verdict) => {
                 let verdict = verdict.map(|retry| match retry {
                     true => Verdict::Retry,
                     false => Verdict::Stop,
                 });
                 Report::Verdict(verdict).of(self.attempt(back))
             }
-            Told::Turned => {
+            AnyInput::Turned => {
                 let Some((generation, turn)) = self.turns.pop_front() else {
                     return;
                 };
                 Report::Turned(turn).of(generation)
             }
-            Told::SomeTurn(back, turn) => Report::Turned(u32::from(turn)).of(self.attempt(back)),
+            AnyInput::SomeTurn(back, turn) => {
+                Report::Turned(u32::from(turn)).of(self.attempt(back))
+            }
         };
         let context = Context {
             now: self.now,
@@ -345,8 +360,8 @@ impl Ring {
                 None => return,
                 Some(Output::Message(_)) => {}
                 Some(Output::Event(_)) => {
-                    if let Some(told) = self.in_handler.pop() {
-                        self.tell(told);
+                    if let Some(input) = self.in_handler.pop() {
+                        self.handle(input);
                         self.carry_out();
                     }
                 }
@@ -372,19 +387,19 @@ impl Ring {
                 }
                 Effect::Transmit { generation, .. } => self.transmit(generation),
                 Effect::Judge { generation } => {
-                    if let Some(told) = self.in_predicate.pop() {
-                        self.tell(told);
+                    if let Some(input) = self.in_predicate.pop() {
+                        self.handle(input);
                     }
                     let back = self.back(generation);
-                    self.tell(Told::Verdict(back, self.verdict));
+                    self.handle(AnyInput::Verdict(back, self.verdict));
                 }
                 Effect::Measure { generation } => {
                     let back = self.back(generation);
-                    self.tell(Told::Buffered(back, self.buffer));
+                    self.handle(AnyInput::Buffered(back, self.buffer));
                 }
                 Effect::Ping { generation } => {
                     let back = self.back(generation);
-                    self.tell(Told::Pinged(back));
+                    self.handle(AnyInput::Pinged(back));
                 }
                 Effect::Turn { generation, turn } => self.turns.push_back((generation, turn)),
                 Effect::CancelResolve { .. } | Effect::KeepAlive { .. } => {}
@@ -394,9 +409,9 @@ impl Ring {
 
     fn transmit(&mut self, generation: Generation) {
         let back = self.back(generation);
-        self.tell(match self.fail_sends {
-            true => Told::TransmitFailed(back),
-            false => Told::Transmitted(back),
+        self.handle(match self.fail_sends {
+            true => AnyInput::TransmitFailed(back),
+            false => AnyInput::Transmitted(back),
         });
     }
 
@@ -442,7 +457,7 @@ impl Ring {
             if self.core.next_timer().is_none_or(|at| at > self.now) {
                 return;
             }
-            self.tell(Told::Timer);
+            self.handle(AnyInput::Timer);
             self.settle();
         }
         panic!("timers are due without end");

@@ -241,7 +241,7 @@ async fn it_comes_back_when_the_server_cuts_it() {
             (closed.loss.close.code, closed.loss.close.clean),
             (1006, false)
         );
-        assert!(closed.retry_in.is_some());
+        assert!(closed.next_attempt_in().is_some());
         assert!(opened(&mut events).await);
     }
     let snapshot = socket.handle().snapshot().unwrap();
@@ -272,7 +272,7 @@ async fn it_comes_back_after_a_close_that_allows_it_and_not_after_a_goodbye() {
     opened(&mut events).await;
     SERVER.cut(&id, Some(1000)).await;
     let last = closed(&mut events).await;
-    assert_eq!((last.loss.close.code, last.retry_in), (1000, None));
+    assert_eq!((last.loss.close.code, last.next_attempt_in()), (1000, None));
     assert_eq!(soon("the end", socket.next()).await, None);
 
     socket.handle().reconnect().unwrap();
@@ -381,7 +381,11 @@ async fn an_address_where_nobody_listens_is_tried_until_it_is_closed() {
     socket.handle().close(None, "").unwrap();
     let last = closed(&mut events).await;
     assert_eq!(
-        (last.loss.close.code, last.loss.close.clean, last.retry_in),
+        (
+            last.loss.close.code,
+            last.loss.close.clean,
+            last.next_attempt_in()
+        ),
         (1006, false, None)
     );
 }
@@ -395,8 +399,8 @@ async fn the_last_retry_that_fails_is_the_end() {
         .connect()
         .unwrap();
     let mut events = socket.events();
-    assert!(closed(&mut events).await.retry_in.is_some());
-    assert!(closed(&mut events).await.retry_in.is_none());
+    assert!(closed(&mut events).await.next_attempt_in().is_some());
+    assert!(closed(&mut events).await.next_attempt_in().is_none());
     assert_eq!(soon("the end", socket.next()).await, None);
 }
 

@@ -10,7 +10,7 @@ use alloc::string::String;
 
 use super::{
     Cause, CloseFrame, ClosePolicy, Connection, Context, Effect, Event, Generation, Hint, Latest,
-    Loss, Open, Pending, Phase, State, Time, Verdict, Why, close_policy,
+    Loss, Open, Pending, Phase, Pings, State, Time, Verdict, Why, close_policy,
 };
 use crate::limits::ONLINE_MS;
 
@@ -44,16 +44,17 @@ impl<P> Connection<P> {
         });
     }
 
-    pub(super) fn opened(&mut self, now: Time) {
+    pub(super) fn opened(&mut self, now: Time, pings: Pings) {
         let values = self.options.values();
         let liveness = Liveness::new(
             now,
             values.heartbeat_interval,
             values.heartbeat_grace,
             values.probe_timeout,
+            pings != Pings::None,
             values.gate,
         );
-        self.state = State::Open(Open::new(now, liveness));
+        self.state = State::Open(Open::new(now, pings, liveness));
         let reconnected = self.totals.of(Count::Opens) > 0;
         self.totals.one(Count::Opens);
         if !self.options.values().gate {
@@ -69,10 +70,10 @@ impl<P> Connection<P> {
     }
 
     /// The browser closed the socket.
-    pub(super) fn socket_closed(&mut self, context: Context, close: CloseFrame) {
+    pub(super) fn socket_closed(&mut self, now: Time, close: CloseFrame) {
         let error = self.latest.error.take();
         if self.is_open() || matches!(self.state, State::Connecting { .. }) {
-            self.lose_with(context, close, Cause::Socket, error);
+            self.lose_with(now, close, Cause::Socket, error);
         } else {
             // Even a Close that looks like the answer to ours may have crossed it, and proves nothing.
             self.end_closing(close, Cause::Socket, error);
@@ -81,18 +82,12 @@ impl<P> Connection<P> {
 
     /// Ends the attempt without a close frame.
     #[inline(never)]
-    pub(super) fn lose(&mut self, context: Context, cause: Cause, error: Option<String>) {
-        self.lose_with(context, CloseFrame::abnormal(), cause, error);
+    pub(super) fn lose(&mut self, now: Time, cause: Cause, error: Option<String>) {
+        self.lose_with(now, CloseFrame::abnormal(), cause, error);
     }
 
     /// Ends the attempt, and asks the application's predicate what follows.
-    fn lose_with(
-        &mut self,
-        context: Context,
-        close: CloseFrame,
-        cause: Cause,
-        error: Option<String>,
-    ) {
+    fn lose_with(&mut self, now: Time, close: CloseFrame, cause: Cause, error: Option<String>) {
         let loss = Loss {
             close,
             cause,
@@ -105,7 +100,7 @@ impl<P> Connection<P> {
             self.effects.push_back(Effect::Judge { generation });
         }
         self.let_go(&loss);
-        self.settle_failures(context.now);
+        self.settle_failures(now);
         if asks {
             self.state = State::Lost(Box::new(loss));
         } else {
@@ -140,11 +135,11 @@ impl<P> Connection<P> {
     }
 
     /// The predicate has returned: reports the loss, and waits for the next attempt or gives up.
-    pub(super) fn judged(&mut self, context: Context, verdict: Option<Verdict>) {
+    pub(super) fn judged(&mut self, context: &Context, verdict: Option<Verdict>) {
         let Some(loss) = self.take_lost() else {
             return;
         };
-        match self.decide(&context, verdict, &loss) {
+        match self.decide(context, verdict, &loss) {
             Ok((delay, why)) => {
                 self.failures = self.failures.saturating_add(1);
                 let token = self.bucket.wait(context.now);
@@ -196,7 +191,7 @@ impl<P> Connection<P> {
         }
         let (delay, why) = match (verdict, policy) {
             (Some(Verdict::Stop), _) => return Err(Why::PredicateStops),
-            (Some(Verdict::RetryAfter(delay)), _) => (delay, Why::PredicateRetries),
+            (Some(Verdict::RetryAfterMs(delay)), _) => (delay, Why::PredicateRetries),
             (Some(Verdict::Retry), _) => (self.backoff(context), Why::PredicateRetries),
             (None, ClosePolicy::Stop) => return Err(Why::PolicyStops),
             (None, ClosePolicy::RetryOnce) if refused_before => return Err(Why::RefusedTwice),
@@ -317,7 +312,7 @@ impl<P> Connection<P> {
         }
         if let Some(mut closed) = lost {
             if let State::Waiting { until, .. } = self.state {
-                closed.retry_in = Some(until.since(now));
+                closed.retry_in_ms = Some(until.since(now));
                 closed.why = Why::TooManyAttempts;
             }
             self.tell(Event::Closed(closed));
@@ -354,7 +349,7 @@ impl<P> Connection<P> {
     }
 
     /// Checks the connection because the world around it may have changed.
-    pub(super) fn hint(&mut self, context: Context, hint: Hint) {
+    pub(super) fn hint(&mut self, context: &Context, hint: Hint) {
         let now = context.now;
         if hint != Hint::Offline {
             self.woken = Some(now);

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
 
-use steady_socket_protocol::control::Window;
+use steady_socket_protocol::control::Control;
 
 use super::policy::Verdict;
 use super::time::Time;
@@ -139,8 +139,8 @@ pub enum Report<P> {
     ResolveFailed(Option<String>),
     /// The browser refused to make the socket, with what went wrong, as text, if known.
     OpenFailed(Option<String>),
-    /// The socket is open.
-    Opened,
+    /// The socket is open, and its server can be pinged like this.
+    Opened(Pings),
     /// A message arrived.
     Message {
         /// The message.
@@ -155,20 +155,13 @@ pub enum Report<P> {
     Error(Option<String>),
     /// The browser closed the socket.
     Closed(CloseFrame),
-    /// The server is known to answer pings on this connection. Comes with [`Report::Opened`].
-    AnswersPings,
-    /// The server has answered the ping with this number; 0 means that the server answers numbered pings. `None` for an
-    /// answer without a number, to one of the application's own pings.
-    Answered(Option<u64>),
-    /// From now on, the server promises a sign of life every so many milliseconds, clamped to
-    /// [`BEAT_MS`](super::BEAT_MS).
-    Beats(u64),
+    /// The server has sent a control message.
+    Control(Control),
+    /// The server has sent the answer to the application's own ping, which has no number.
+    Answered,
     /// Something arrived that is not for the application: a sign of life.
     Alive,
-    /// The server announces when to reconnect once this connection has ended.
-    Window(Window),
-    /// The browser accepted the ping of the last [`Effect::Ping`], and [`Report::Answered`] will report its answer.
-    /// This comes before anything else is sent.
+    /// The browser accepted the ping of the last [`Effect::Ping`]. This comes before anything else is sent.
     Pinged,
     /// The answer to [`Effect::Measure`]: the browser's `bufferedAmount`.
     Buffered(u64),
@@ -189,6 +182,18 @@ impl<P> Report<P> {
     }
 }
 
+/// How the server of a connection can be pinged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Pings {
+    /// Not at all.
+    #[default]
+    None,
+    /// By a message of the application's that it is known to answer.
+    Application,
+    /// By a control message. The two ends have agreed on control messages.
+    Control,
+}
+
 /// Something that may have happened to the network or the page: a reason to check, never a fact.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hint {
@@ -203,7 +208,8 @@ pub enum Hint {
     /// The wall clock ran ahead of the monotonic one by this much: the machine slept, or the wall clock was set
     /// forward. The two cannot be distinguished.
     Slept {
-        /// Milliseconds.
+        /// [`slept`](Self::slept), in milliseconds.
+        #[doc(hidden)]
         millis: u64,
     },
 }
@@ -234,14 +240,15 @@ pub enum Effect<P> {
         /// The message.
         payload: P,
     },
-    /// Send the message that the server is known to reply to, with the number of
-    /// [`Connection::question`](super::Connection::question), if any. It bypasses the queue. If the answer can be
-    /// recognised, report with [`Report::Pinged`] that the browser accepted it.
+    /// Send the message that the server is known to reply to, which is that of
+    /// [`Connection::control_ping`](super::Connection::control_ping), if there is one, or else the application's. It
+    /// bypasses the queue. Report with [`Report::Pinged`] that the browser accepted it.
     Ping {
         /// The attempt.
         generation: Generation,
     },
-    /// Send any message that shows the server that this client is alive. It bypasses the queue and needs no answer.
+    /// Likewise, or send any message of the application's that shows the server that this client is alive. Such a
+    /// message needs no answer, and no report.
     KeepAlive {
         /// The attempt.
         generation: Generation,
@@ -550,9 +557,9 @@ pub struct Closed {
     pub generation: Generation,
     /// How it ended.
     pub loss: Loss,
-    /// Milliseconds until the next attempt; `None` if there will be none or the connection is suspended (see
-    /// [`is_final`](Self::is_final)).
-    pub retry_in: Option<u64>,
+    /// [`next_attempt_in`](Self::next_attempt_in), in milliseconds.
+    #[doc(hidden)]
+    pub retry_in_ms: Option<u64>,
     /// Why it will or will not retry.
     pub why: Why,
     /// Messages that the browser accepted but the server never confirmed, by answering a ping sent after them.
@@ -563,7 +570,7 @@ impl Closed {
     /// Whether this is final: no attempt follows, and the connection is not suspended.
     #[must_use]
     pub fn is_final(&self) -> bool {
-        self.retry_in.is_none() && self.loss.cause != Cause::Suspended
+        self.retry_in_ms.is_none() && self.loss.cause != Cause::Suspended
     }
 }
 
@@ -574,8 +581,9 @@ pub struct StateChange {
     pub phase: Phase,
     /// The current or next attempt, 1 for the first since the last stable connection.
     pub attempt: u32,
-    /// In [`Phase::Waiting`]: milliseconds until the attempt.
-    pub delay: Option<u64>,
+    /// [`next_attempt_in`](Self::next_attempt_in), in milliseconds.
+    #[doc(hidden)]
+    pub delay_ms: Option<u64>,
     /// Why.
     pub why: Why,
 }
@@ -691,7 +699,7 @@ impl<P> fmt::Display for Event<P> {
         match self {
             Self::State(change) => {
                 write!(f, "{} (attempt {}", change.phase.name(), change.attempt)?;
-                if let Some(delay) = change.delay {
+                if let Some(delay) = change.delay_ms {
                     write!(f, ", in {delay} ms")?;
                 }
                 write!(f, "): {}", change.why)
@@ -742,7 +750,8 @@ pub struct SendMode {
     pub first: bool,
     /// Now or not at all.
     pub volatile: bool,
-    /// How long it may wait, in milliseconds; `None` for the option `message_ttl`.
+    /// How long it may wait, in milliseconds; `None` for the option `message_ttl`. [`ttl`](Self::ttl) sets it.
+    #[doc(hidden)]
     pub ttl_ms: Option<u64>,
 }
 

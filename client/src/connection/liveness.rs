@@ -88,6 +88,7 @@ impl Liveness {
         interval: Option<u64>,
         grace: u64,
         probe_timeout: u64,
+        pings: bool,
         gated: bool,
     ) -> Self {
         Self {
@@ -95,13 +96,10 @@ impl Liveness {
             interval,
             grace,
             probe_timeout,
+            pings,
             gated,
             ..Self::default()
         }
-    }
-
-    pub(super) const fn answers_pings(&mut self) {
-        self.pings = true;
     }
 
     /// The server, which was just heard, promises to send something every so many milliseconds.
@@ -285,7 +283,12 @@ mod tests {
     }
 
     fn listening(interval: Option<u64>) -> Liveness {
-        Liveness::new(at(0), interval, 10, 5, false)
+        Liveness::new(at(0), interval, 10, 5, false, false)
+    }
+
+    /// Likewise, of a server that answers pings.
+    fn pinging(interval: Option<u64>) -> Liveness {
+        Liveness::new(at(0), interval, 10, 5, true, false)
     }
 
     #[test]
@@ -316,8 +319,7 @@ mod tests {
     // [R1][R20]
     #[test]
     fn a_server_that_answers_pings_is_never_judged_before_it_had_its_time_to_answer() {
-        let mut life = listening(Some(20));
-        life.answers_pings();
+        let life = pinging(Some(20));
         for asked in [20, 29, 30, 1_000, 30 + STALE_MS] {
             assert_eq!(life.judge(at(asked)), Life::Ask, "at {asked}");
             let mut life = life.clone();
@@ -331,9 +333,8 @@ mod tests {
 
     #[test]
     fn a_probe_has_a_deadline_of_its_own_that_does_not_move() {
-        let mut life = listening(Some(20));
-        assert!(!life.probe(at(1)), "it cannot be asked");
-        life.answers_pings();
+        assert!(!listening(Some(20)).probe(at(1)), "it cannot be asked");
+        let mut life = pinging(Some(20));
         assert!(life.probe(at(1)));
         assert!(life.probe(at(4)));
         assert_eq!(life.next_timer(), Some(at(6)));
@@ -354,15 +355,14 @@ mod tests {
         assert_eq!(life.next_timer(), Some(at(5_005)));
         assert_eq!(life.judge(at(5_005)), Life::Unanswered);
         // A server that can be pinged has as long as ever.
-        life.answers_pings();
+        let mut life = pinging(Some(20));
         assert!(life.wait_again(at(6_000)));
         assert_eq!(life.next_timer(), Some(at(6_010)));
     }
 
     #[test]
     fn a_sleep_excuses_one_silence_once() {
-        let mut life = listening(Some(20));
-        life.answers_pings();
+        let mut life = pinging(Some(20));
         // Timers that tick once a minute.
         assert_eq!(life.judge(at(60_000)), Life::Stale);
         life.wait_again(at(60_000));
@@ -376,8 +376,7 @@ mod tests {
     // [R20]
     #[test]
     fn hints_do_not_put_a_loss_off_for_ever() {
-        let mut life = listening(None);
-        life.answers_pings();
+        let mut life = pinging(None);
         assert!(life.probe(at(0)));
         // Each arrives before the timer, in a page that is repeatedly busy.
         let kept = (1..10).take_while(|turn| {
@@ -391,22 +390,19 @@ mod tests {
     // [R34]
     #[test]
     fn before_the_gate_is_open_nobody_is_asked() {
-        let mut life = Liveness::new(at(0), Some(20), 10, 5, true);
-        life.answers_pings();
+        let mut life = Liveness::new(at(0), Some(20), 10, 5, true, true);
         assert_eq!(life.next_timer(), None);
         assert!(!life.probe(at(50)));
         // The deferred ping goes out now.
         assert!(life.pass(at(100)));
         assert_eq!(life.next_timer(), Some(at(105)));
 
-        let mut life = Liveness::new(at(0), Some(20), 10, 5, true);
-        life.answers_pings();
+        let mut life = Liveness::new(at(0), Some(20), 10, 5, true, true);
         assert!(!life.pass(at(100)));
         assert_eq!(life.judge(at(100)), Life::Ask);
 
         // Its own beats can be judged throughout, and are no reason to give it up later without a ping.
-        let mut life = Liveness::new(at(0), None, 10, 5, true);
-        life.answers_pings();
+        let mut life = Liveness::new(at(0), None, 10, 5, true, true);
         life.expect(at(0), 20);
         assert_eq!(life.judge(at(20)), Life::Ask);
         assert!(!life.ask(at(20)));
@@ -426,8 +422,7 @@ mod tests {
     #[test]
     fn a_large_upload_that_goes_on_is_a_sign_of_life_and_one_that_stands_still_is_not() {
         const HANDED: u64 = 40_000_000;
-        let mut life = listening(Some(20));
-        life.answers_pings();
+        let mut life = pinging(Some(20));
         looks(&mut life, HANDED, &[(5, 30_000_000)]);
         assert_eq!(life.next_timer(), Some(at(20)), "nothing is judged yet");
         looks(&mut life, HANDED, &[(20, 20_000_000)]);
@@ -449,8 +444,7 @@ mod tests {
 
     #[test]
     fn a_few_bytes_that_pass_through_the_browser_are_no_sign_of_life() {
-        let mut life = listening(Some(20));
-        life.answers_pings();
+        let mut life = pinging(Some(20));
         looks(&mut life, 1_000, &[(20, 1_000)]);
         life.ask(at(20));
         looks(&mut life, 1_000, &[(21, 0)]);
@@ -470,7 +464,7 @@ mod tests {
         looks(&mut life, 9_000_000, &[(30, 7_000_000)]);
         assert_eq!(life.next_timer(), Some(at(50)));
 
-        life.answers_pings();
+        let mut life = pinging(Some(20));
         life.heard(at(50));
         life.look(at(50), 2_000_000, 7_000_000, true);
         assert!(life.probe(at(50)));

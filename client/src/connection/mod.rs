@@ -28,7 +28,8 @@
 //! ```
 //! use steady_socket::Options;
 //! use steady_socket::connection::{
-//!     Accepted, Connection, Context, Effect, Generation, Input, Output, Phase, Report, SendMode, Time,
+//!     Accepted, Connection, Context, Effect, Generation, Input, Output, Phase, Pings, Report, SendMode,
+//!     Time,
 //! };
 //!
 //! struct Driver {
@@ -79,7 +80,9 @@
 //!         while let Some(effect) = self.core.poll_effect() {
 //!             match effect {
 //!                 Effect::Resolve { generation } => self.handle(Report::Resolved.of(generation)),
-//!                 Effect::Open { generation } => self.arriving.push(Report::Opened.of(generation)),
+//!                 Effect::Open { generation } => {
+//!                     self.arriving.push(Report::Opened(Pings::None).of(generation));
+//!                 }
 //!                 Effect::Transmit { generation, payload } => self.transmit(generation, payload),
 //!                 Effect::Measure { generation } => self.handle(Report::Buffered(0).of(generation)),
 //!                 Effect::Judge { generation } => self.handle(Report::Verdict(None).of(generation)),
@@ -143,6 +146,7 @@ mod liveness;
 mod open;
 mod policy;
 mod queue;
+mod receiving;
 mod sending;
 #[cfg(test)]
 mod tests;
@@ -156,19 +160,20 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::hash::{Hash, Hasher};
 
-pub use steady_socket_protocol::control::Window;
+pub use steady_socket_protocol::control::{Control, Window};
 
 use crate::options::Options;
 
 pub use event::{
     Accepted, Cause, CloseFrame, Closed, Context, DropReason, Dropped, Effect, Event, Generation,
-    Hint, Input, Loss, Output, Phase, Report, SendMode, SendRejected, Sent, Snapshot, StateChange,
-    Why,
+    Hint, Input, Loss, Output, Phase, Pings, Report, SendMode, SendRejected, Sent, Snapshot,
+    StateChange, Why,
 };
 pub use policy::{
     CLOSE_CODES, CloseCodes, CloseError, ClosePolicy, RESTART_WINDOW_MS, Verdict, check_close,
     close_policy,
 };
+pub use receiving::BEAT_MS;
 pub use time::Time;
 pub use timer::Timers;
 pub use totals::{Counters, NONE};
@@ -181,10 +186,6 @@ use open::{Flow, Open};
 use queue::{Queue, Queued};
 use sending::InHand;
 use totals::{Count, Totals};
-
-/// The shortest and the longest heartbeat that a server may announce, in milliseconds: it must neither keep the
-/// client busy nor keep a dead connection for long.
-pub const BEAT_MS: (u64, u64) = (5_000, 120_000);
 
 /// Identifies a turn of the event loop while closing, whose deadline moves until the turn is answered.
 const CLOSE_DEADLINE: Time = Time::from_millis(0);
@@ -484,12 +485,6 @@ impl<P> Connection<P> {
         }
     }
 
-    /// Like [`heeds_time`](Self::heeds_time), for a message that arrives.
-    #[must_use]
-    pub const fn messages_are_timed(&self) -> bool {
-        matches!(&self.state, State::Open(open) if open.liveness.is_timed())
-    }
-
     /// Whether messages may expire. If not, time does not matter to [`send`](Self::send) for a message without its
     /// own time to live, nor to [`poll_output`](Self::poll_output).
     #[must_use]
@@ -502,15 +497,6 @@ impl<P> Connection<P> {
     pub fn transmissions_are_timed(&self) -> bool {
         self.messages_expire()
             || matches!(&self.state, State::Open(open) if open.may_plan_question())
-    }
-
-    /// The number of the ping to send now, if the server answers numbered pings.
-    #[must_use]
-    pub const fn question(&self) -> Option<u64> {
-        match &self.state {
-            State::Open(open) if open.numbered => Some(open.unconfirmed.next_question()),
-            _ => None,
-        }
     }
 
     // ----- inputs
@@ -527,44 +513,11 @@ impl<P> Connection<P> {
             } => {
                 let received = self.receive(context.now, generation, payload, bytes);
                 if let Some(payload) = received {
-                    self.tell_message(payload);
+                    self.deliver(payload);
                 }
             }
             input => self.handle_other(context, input),
         }
-    }
-
-    /// Processes a message like [`handle`](Self::handle) does a [`Report::Message`], and returns it if it is next to
-    /// deliver: deliver it now. Otherwise it becomes an [`Output::Message`], after what precedes it.
-    #[inline]
-    pub fn receive(
-        &mut self,
-        now: Time,
-        generation: Generation,
-        payload: P,
-        bytes: usize,
-    ) -> Option<P> {
-        if !self.is_current(generation) {
-            return None;
-        }
-        let State::Open(open) = &mut self.state else {
-            return None;
-        };
-        open.liveness.heard(now);
-        // The standard delivers nothing after `close()` was called.
-        if open.closing().is_none() {
-            self.totals.message(Count::Received, bytes);
-            if self.is_settled() {
-                return Some(payload);
-            }
-            self.tell_message(payload);
-        }
-        None
-    }
-
-    fn tell_message(&mut self, payload: P) {
-        let output = Output::Message(payload);
-        self.outputs.push_back(Pending::Output(output));
     }
 
     /// Separate, so that a message does not pay for what it does not need.
@@ -584,21 +537,21 @@ impl<P> Connection<P> {
             Input::Ready => self.ready(now),
             Input::Socket { generation, report } => {
                 if self.is_current(generation) {
-                    self.reported(context, report);
+                    self.reported(&context, report);
                 }
             }
             Input::TransmitFailed {
                 generation,
                 payload,
                 error,
-            } => self.transmit_failed(context, generation, payload, error),
-            Input::Hint(hint) => self.hint(context, hint),
+            } => self.transmit_failed(context.now, generation, payload, error),
+            Input::Hint(hint) => self.hint(&context, hint),
             Input::Timer => self.timer(now),
         }
     }
 
     /// Something happened to the current attempt.
-    fn reported(&mut self, context: Context, report: Report<P>) {
+    fn reported(&mut self, context: &Context, report: Report<P>) {
         let now = context.now;
         match (report, &self.state) {
             (Report::Resolved, State::Resolving { .. }) => {
@@ -609,48 +562,21 @@ impl<P> Connection<P> {
                 });
             }
             (Report::ResolveFailed(error), State::Resolving { .. }) => {
-                self.lose(context, Cause::Provider, error);
+                self.lose(now, Cause::Provider, error);
             }
             (Report::OpenFailed(error), State::Connecting { .. }) => {
-                self.lose(context, Cause::Refused, error);
+                self.lose(now, Cause::Refused, error);
             }
-            (Report::Opened, State::Connecting { .. }) => self.opened(now),
-            (Report::TooBig, _) if self.is_open() => {
-                self.lose(context, Cause::MessageTooBig, None);
-            }
+            (Report::Opened(pings), State::Connecting { .. }) => self.opened(now, pings),
             (Report::Error(error), _) => {
                 self.latest.failed = true;
                 self.latest.error = error.or(self.latest.error.take());
             }
-            (Report::Closed(close), _) => self.socket_closed(context, close),
+            (Report::Closed(close), _) => self.socket_closed(now, close),
             (Report::Buffered(bytes), _) => self.buffered(now, bytes),
-            (Report::Turned(turn), _) => self.turned(context, turn),
+            (Report::Turned(turn), _) => self.turned(now, turn),
             (Report::Verdict(verdict), State::Lost(_)) => self.judged(context, verdict),
-            (report, _) => self.heard(now, report),
-        }
-    }
-
-    /// What is only reported of an open socket.
-    fn heard(&mut self, now: Time, report: Report<P>) {
-        let State::Open(open) = &mut self.state else {
-            return;
-        };
-        match report {
-            Report::Alive => open.liveness.heard(now),
-            Report::AnswersPings => open.liveness.answers_pings(),
-            Report::Pinged => {
-                open.unconfirmed.asked();
-                // Also if a message was accepted after the ping was requested.
-                open.question_at = None;
-            }
-            Report::Answered(number) => self.answered(now, number),
-            Report::Beats(interval) => {
-                let (min, max) = BEAT_MS;
-                open.liveness.expect(now, interval.clamp(min, max));
-            }
-            Report::Window(window) if window.min_ms <= window.max_ms => {
-                self.latest.window = Some(window);
-            }
+            (report, State::Open(_)) => self.heard(now, report),
             _ => {}
         }
     }
@@ -783,7 +709,7 @@ impl<P> Connection<P> {
         self.tell(Event::State(StateChange {
             phase,
             attempt,
-            delay,
+            delay_ms: delay,
             why,
         }));
     }
@@ -796,7 +722,7 @@ impl<P> Connection<P> {
         Closed {
             generation: self.generation,
             loss,
-            retry_in,
+            retry_in_ms: retry_in,
             why,
             unconfirmed,
         }

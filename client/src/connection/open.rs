@@ -3,6 +3,7 @@
 
 use alloc::string::String;
 
+use super::event::Pings;
 use super::liveness::Liveness;
 use super::time::Time;
 use super::unconfirmed::Unconfirmed;
@@ -39,6 +40,7 @@ pub(super) struct Open {
     /// When to ask what the server has received.
     pub(super) question_at: Option<Time>,
     pub(super) liveness: Liveness,
+    pub(super) pings: Pings,
 }
 
 /// How far messages flow.
@@ -78,7 +80,7 @@ pub(super) struct Closing {
 }
 
 impl Open {
-    pub(super) fn new(since: Time, liveness: Liveness) -> Self {
+    pub(super) fn new(since: Time, pings: Pings, liveness: Liveness) -> Self {
         Self {
             since,
             flow: Flow::Announcing,
@@ -94,6 +96,7 @@ impl Open {
             numbered: false,
             question_at: None,
             liveness,
+            pings,
         }
     }
 

@@ -132,8 +132,9 @@ pub const fn close_policy(code: u16) -> ClosePolicy {
 pub enum Verdict {
     /// Retry with the ordinary backoff.
     Retry,
-    /// Retry after this many milliseconds.
-    RetryAfter(u64),
+    /// Retry after this many milliseconds: see [`retry_after`](Self::retry_after).
+    #[doc(hidden)]
+    RetryAfterMs(u64),
     /// Do not retry.
     Stop,
 }

@@ -9,8 +9,8 @@ use crate::options::Overflow;
 use super::queue::{Lane, Queued};
 use super::totals::Count;
 use super::{
-    Accepted, CLOSE_DEADLINE, Cause, Connection, Context, DropReason, Effect, Flow, Generation,
-    Open, SendMode, SendRejected, Sent, State, Time,
+    Accepted, CLOSE_DEADLINE, Cause, Connection, DropReason, Effect, Flow, Generation, Open,
+    SendMode, SendRejected, Sent, State, Time,
 };
 
 /// How often the browser's buffer is measured while it is above the high-water mark, in milliseconds. There is no
@@ -147,12 +147,18 @@ impl<P> Connection<P> {
         Ok(Sent::Queued)
     }
 
-    /// Takes back a message that was being sent to a socket that is gone.
+    /// Takes back what was to be done with a socket that is gone: a message that was being sent, and questions.
     pub(super) fn reclaim(&mut self) {
         // One full rotation restores the order of what stays.
         for _ in 0..self.effects.len() {
             match self.effects.pop_front() {
                 Some(Effect::Transmit { payload, .. }) => self.take_back(payload, false),
+                Some(
+                    Effect::Ping { .. }
+                    | Effect::KeepAlive { .. }
+                    | Effect::Measure { .. }
+                    | Effect::Turn { .. },
+                ) => {}
                 Some(effect) => self.effects.push_back(effect),
                 None => return,
             }
@@ -330,7 +336,7 @@ impl<P> Connection<P> {
     /// The browser's `send` threw.
     pub(super) fn transmit_failed(
         &mut self,
-        context: Context,
+        now: Time,
         generation: Generation,
         payload: P,
         error: Option<String>,
@@ -342,7 +348,7 @@ impl<P> Connection<P> {
         let connected = self.is_current(generation) && (self.is_open() || self.is_closing());
         if connected && self.refuses_again() {
             self.drop_refused(payload);
-            self.pump(context.now);
+            self.pump(now);
             return;
         }
         self.take_back(payload, connected);
@@ -350,7 +356,7 @@ impl<P> Connection<P> {
             State::Open(_) if connected && self.is_closing() => {
                 self.abandon_closing(Cause::SendFailed, error);
             }
-            State::Open(_) if connected => self.lose(context, Cause::SendFailed, error),
+            State::Open(_) if connected => self.lose(now, Cause::SendFailed, error),
             // It had ended before the browser returned the message.
             State::Closed => self.drop_queue(),
             _ => {}
@@ -425,27 +431,6 @@ impl<P> Connection<P> {
             open.measure_at = Some(now.after(DRAIN_POLL_MS));
             open.measuring = false;
             self.measure();
-        }
-    }
-
-    /// The server has answered a ping, or announced that it answers numbered ones.
-    pub(super) fn answered(&mut self, now: Time, number: Option<u64>) {
-        let State::Open(open) = &mut self.state else {
-            return;
-        };
-        match number {
-            Some(0) => open.numbered = true,
-            Some(number) if open.numbered => open.unconfirmed.answered(number),
-            Some(_) => {}
-            None if open.numbered || self.distrusts => {}
-            None if open.unconfirmed.answered_one() => {}
-            None => {
-                self.distrusts = true;
-                open.unconfirmed.distrust();
-            }
-        }
-        if !open.unconfirmed.is_empty() && open.may_plan_question() {
-            open.plan_question(now);
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::liveness::{Life, STALE_MS};
 use super::queue::earliest;
-use super::{CLOSE_DEADLINE, Cause, Connection, Context, Effect, Flow, State, Time, Turning, Why};
+use super::{CLOSE_DEADLINE, Cause, Connection, Effect, Flow, State, Time, Turning, Why};
 
 /// How long the turn of the event loop before a loss may take before another is requested, in milliseconds.
 const TURN_MS: u64 = 5_000;
@@ -231,18 +231,17 @@ impl<P> Connection<P> {
     }
 
     /// Everything waiting has arrived: what is overdue now is given up. No timer ends anything by itself.
-    pub(super) fn turned(&mut self, context: Context, turn: u32) {
+    pub(super) fn turned(&mut self, now: Time, turn: u32) {
         if !self.awaits(turn) {
             return;
         }
-        let now = context.now;
         self.latest.turning = None;
         match &self.state {
             State::Resolving { deadline } if *deadline <= now => {
-                self.lose(context, Cause::ProviderTimeout, None);
+                self.lose(now, Cause::ProviderTimeout, None);
             }
             State::Connecting { deadline } if *deadline <= now => {
-                self.lose(context, Cause::ConnectTimeout, None);
+                self.lose(now, Cause::ConnectTimeout, None);
             }
             State::Open(open) => match (open.closing(), open.liveness.judge(now)) {
                 (Some(closing), _) => {
@@ -250,8 +249,8 @@ impl<P> Connection<P> {
                         self.abandon_closing(Cause::CloseTimeout, None);
                     }
                 }
-                (None, Life::Silent) => self.lose(context, Cause::HeartbeatTimeout, None),
-                (None, Life::Unanswered) => self.lose(context, Cause::ProbeTimeout, None),
+                (None, Life::Silent) => self.lose(now, Cause::HeartbeatTimeout, None),
+                (None, Life::Unanswered) => self.lose(now, Cause::ProbeTimeout, None),
                 (None, _) => self.look_for_life(now),
             },
             _ => {}

@@ -11,12 +11,13 @@ use super::events::Watchers;
 use super::inbox::{Inbox, Received};
 use super::source::Sources;
 use super::waiting::{Place, WaitingList};
+use crate::application::{Answer, Application, Attempt, Resolution};
 use crate::browser::is_abandoned;
 use crate::cell::RefCell;
 use crate::connection::{
     DropReason, Dropped, Event, Input, Loss, Phase, SendMode, SendRejected, Sent, Verdict,
 };
-use crate::driver::{Answer, Application, Attempt, Driver, Resolution, WeakDriver};
+use crate::driver::{Driver, WeakDriver};
 use crate::limits::INBOX_FULL;
 use crate::platform::FacePlatform;
 

@@ -288,7 +288,7 @@ mod tests {
         Event::State(StateChange {
             phase: Phase::Waiting,
             attempt,
-            delay: None,
+            delay_ms: None,
             why: Why::WaitOver,
         })
     }

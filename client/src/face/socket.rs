@@ -245,7 +245,7 @@ impl<Out, In, C> Drop for Socket<Out, In, C> {
             reason: String::new(),
         });
         // The event streams receive the last event before they end.
-        self.driver.tell_now();
+        self.driver.deliver_now();
         self.shared.gone.set(true);
         self.shared.watchers.end();
         self.shared.wake_waiting(&|_| true);

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use steady_socket_protocol::is_token;
 
 use super::search::Searching;
-use crate::driver::{Answer, Attempt, Resolution};
+use crate::application::{Answer, Attempt, Resolution};
 use crate::options::Options;
 use crate::platform::{FacePlatform, LocalFuture, Refused, Runtime, Target};
 

@@ -10,7 +10,7 @@ impl Closed {
     /// [`is_final`](Self::is_final)).
     #[must_use]
     pub fn next_attempt_in(&self) -> Option<Duration> {
-        self.retry_in.map(Duration::from_millis)
+        self.retry_in_ms.map(Duration::from_millis)
     }
 }
 
@@ -18,7 +18,7 @@ impl StateChange {
     /// In [`Phase::Waiting`](crate::Phase::Waiting): how long until the attempt.
     #[must_use]
     pub fn next_attempt_in(&self) -> Option<Duration> {
-        self.delay.map(Duration::from_millis)
+        self.delay_ms.map(Duration::from_millis)
     }
 }
 
@@ -26,7 +26,7 @@ impl Verdict {
     /// Retry after this time.
     #[must_use]
     pub fn retry_after(time: Duration) -> Self {
-        Self::RetryAfter(time.keep())
+        Self::RetryAfterMs(time.keep())
     }
 }
 

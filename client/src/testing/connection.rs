@@ -10,7 +10,7 @@ use steady_socket_protocol::{Decode, Encode, Message};
 use super::world::{Closing, Handshake, World};
 use crate::connection::CloseFrame;
 use crate::limits::LONGEST_REASON;
-use crate::platform::{BinaryType, RawSocket, Refused, SocketEvent, SocketListener, Target};
+use crate::platform::{RawSocket, Refused, SocketEvent, SocketListener, Target};
 
 /// The arguments of the client's `close`.
 pub type CloseCall = (Option<u16>, String);
@@ -717,10 +717,4 @@ impl RawSocket<Message> for ClientEnd {
     fn protocol(&self) -> String {
         self.0.0.protocol.borrow().clone()
     }
-
-    fn extensions(&self) -> String {
-        String::new()
-    }
-
-    fn set_binary_type(&self, _: BinaryType) {}
 }

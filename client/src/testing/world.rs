@@ -14,9 +14,7 @@ use steady_socket_protocol::Message;
 
 use super::connection::FakeConnection;
 use crate::connection::{Hint, Time};
-use crate::platform::{
-    LocalFuture, Platform, RawSocket, Refused, Runtime, SocketListener, SocketSettings, Target,
-};
+use crate::platform::{LocalFuture, Platform, RawSocket, Refused, Runtime, SocketListener, Target};
 
 /// A world with its own time, random numbers and server.
 ///
@@ -459,15 +457,15 @@ impl Platform<Message> for World {
     fn connect(
         &self,
         target: &Target,
-        settings: SocketSettings,
+        max_message_bytes: Option<u32>,
         listener: SocketListener<Message>,
     ) -> Result<Rc<dyn RawSocket<Message>>, Refused> {
         if self.0.refuse.get() {
             return Err(Refused("the test refuses sockets".to_owned()));
         }
         let number = self.0.connections.borrow().len();
-        let max = settings.max_message_bytes;
-        let connection = FakeConnection::new(self.clone(), number, target, max, listener);
+        let connection =
+            FakeConnection::new(self.clone(), number, target, max_message_bytes, listener);
         self.0.connections.borrow_mut().push(connection.clone());
         let client = connection.client();
         self.soon(move || connection.answer_handshake());

@@ -14,8 +14,8 @@ use std::time::Duration;
 
 use steady_socket::Options;
 use steady_socket::connection::{
-    Accepted, CloseFrame, Connection, Context, Effect, Event, Generation, Hint, Input, Output,
-    Phase, Report, SendMode, Time,
+    Accepted, CloseFrame, Connection, Context, Control, Effect, Event, Generation, Hint, Input,
+    Output, Phase, Pings, Report, SendMode, Time,
 };
 
 use crate::rng::Rng;
@@ -106,6 +106,9 @@ impl Climate {
             };
             (rng.between(100.min(least), least), control)
         });
+        // One that sends control messages answers them, too.
+        let controls = speaks.is_some_and(|(_, control)| control);
+        let answers = answers.or_else(|| controls.then(|| rng.below(time.max(1))));
         // A server that can neither be pinged nor promises to send anything is not judged.
         let interval = interval.filter(|_| answers.is_some() || speaks.is_some());
         Self {
@@ -351,10 +354,12 @@ impl Page {
                 self.last_keepalive = self.now;
                 self.gate_at = self.climate.gate.map(|after| self.now + after);
                 self.beat_at = self.climate.speaks.map(|(every, _)| self.now + every);
-                self.tell(Report::Opened.of(generation))?;
-                if self.climate.answers.is_some() {
-                    self.tell(Report::AnswersPings.of(generation))?;
-                }
+                let pings = match (self.climate.answers, self.climate.speaks) {
+                    (_, Some((_, true))) => Pings::Control,
+                    (Some(_), _) => Pings::Application,
+                    (None, _) => Pings::None,
+                };
+                self.tell(Report::Opened(pings).of(generation))?;
                 if let Some((every, true)) = self.climate.speaks {
                     self.beats(every)?;
                 }
@@ -368,10 +373,7 @@ impl Page {
                 .of(generation),
             ),
             Waiting::Beat => match self.climate.speaks {
-                Some((every, true)) => {
-                    self.beats(every)?;
-                    self.tell(Report::Alive.of(generation))
-                }
+                Some((every, true)) => self.beats(every),
                 _ => self.tell(
                     Report::Message {
                         payload: 0,
@@ -393,7 +395,8 @@ impl Page {
     }
 
     fn beats(&mut self, every: u64) -> Result<(), String> {
-        self.tell(Report::Beats(every).of(self.core.generation()))
+        let beat = Control::Beat { interval_ms: every };
+        self.tell(Report::Control(beat).of(self.core.generation()))
     }
 
     // ----- the link
@@ -445,7 +448,7 @@ impl Page {
                 Some(Output::Event(Event::Closed(closed))) => {
                     let cause = closed.loss.cause.name();
                     self.done = Some(cause.into());
-                    if closed.loss.was_open && closed.retry_in.is_some() && !self.is_dead() {
+                    if closed.loss.was_open && closed.retry_in_ms.is_some() && !self.is_dead() {
                         return Err(format!(
                             "a living server is given up at {}: {cause}",
                             self.now

@@ -47,7 +47,7 @@ pub enum Kind {
     Buffered,
     Hint,
     Alive,
-    AnswersPings,
+    Pong,
     Pinged,
     Answered,
     Beats,
@@ -68,7 +68,7 @@ pub enum Kind {
     LateTransmitFailed,
     LateBuffered,
     LateAlive,
-    LateAnswersPings,
+    LatePong,
     LateAnswered,
     LateBeats,
     LateWindow,
@@ -114,7 +114,7 @@ const KINDS: [Kind; 48] = [
     Kind::Buffered,
     Kind::Hint,
     Kind::Alive,
-    Kind::AnswersPings,
+    Kind::Pong,
     Kind::Pinged,
     Kind::Answered,
     Kind::Beats,
@@ -135,7 +135,7 @@ const KINDS: [Kind; 48] = [
     Kind::LateTransmitFailed,
     Kind::LateBuffered,
     Kind::LateAlive,
-    Kind::LateAnswersPings,
+    Kind::LatePong,
     Kind::LateAnswered,
     Kind::LateBeats,
     Kind::LateWindow,
@@ -221,8 +221,8 @@ const fn can_happen(place: Place, kind: Kind) -> bool {
         // for messages that expire.
         Place::Idle => command || matches!(kind, Kind::Hint | Kind::TimerDue | Kind::TimerEarly),
         // Until the handler of `open` is called, and while it runs, only commands and answers to them occur. Everything
-        // else comes in its own tasks, except for what the server is known for.
-        Place::Announcing => command || matches!(kind, Kind::AnswersPings),
+        // else comes in its own tasks.
+        Place::Announcing => command,
         Place::Opening => {
             command
                 || matches!(

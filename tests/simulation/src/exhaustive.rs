@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use steady_socket::Overflow;
-use steady_socket::connection::{Hint, SendMode, Verdict};
+use steady_socket::connection::{Hint, Pings, SendMode, Verdict};
 
 use crate::coverage::Coverage;
 use crate::op::{Answer, Command, Op, Provider, Reason, Settings, Step};
@@ -68,10 +68,6 @@ pub fn alphabet() -> Vec<Step> {
             age: 0,
             answer: Answer::Next,
         },
-        Op::Answers {
-            age: 0,
-            answer: Answer::Unasked,
-        },
         Op::Timer,
         closed(
             0,
@@ -88,13 +84,23 @@ pub fn alphabet() -> Vec<Step> {
         letters.extend([
             Op::Provided { age, ok: true },
             Op::Provided { age, ok: false },
-            Op::Opened { age, answers: true },
+            Op::Opened {
+                age,
+                pings: Pings::Control,
+            },
+            Op::Opened {
+                age,
+                pings: Pings::Application,
+            },
             Op::Message { age, bytes: 10 },
             Op::Alive { age },
-            Op::AnswersPings { age },
             Op::Answers {
                 age,
                 answer: Answer::Knows,
+            },
+            Op::Answers {
+                age,
+                answer: Answer::Unasked,
             },
             Op::Beats {
                 age,
@@ -147,7 +153,7 @@ pub fn worlds() -> Vec<(Settings, Vec<Step>)> {
         },
         Op::Opened {
             age: 0,
-            answers: true,
+            pings: Pings::Control,
         },
     ];
     let open_and_ready = [Op::InHandler {

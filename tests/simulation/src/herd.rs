@@ -6,7 +6,8 @@
 
 use steady_socket::Options;
 use steady_socket::connection::{
-    CloseFrame, Connection, Context, Effect, Generation, Input, Phase, Report, Time, Window,
+    CloseFrame, Connection, Context, Control, Effect, Generation, Input, Phase, Pings, Report,
+    Time, Window,
 };
 
 use crate::op::Settings;
@@ -242,7 +243,9 @@ impl OurClient {
             hint,
         };
         client.tell(0, rng, |_| Input::Start);
-        client.tell(0, rng, |generation| Report::Opened.of(generation));
+        client.tell(0, rng, |generation| {
+            Report::Opened(Pings::Control).of(generation)
+        });
         client
     }
 
@@ -297,7 +300,7 @@ impl Client for OurClient {
             Hint::Restart => 1012,
             Hint::Window(max_ms) => {
                 self.tell(now, rng, |generation| {
-                    Report::Window(Window { min_ms: 0, max_ms }).of(generation)
+                    Report::Control(Control::Reconnect(Window { min_ms: 0, max_ms })).of(generation)
                 });
                 1001
             }

@@ -1,7 +1,7 @@
 //! Everything that can happen to a connection, as plain data: a list of steps is a whole run, which can be repeated,
 //! cut down and printed.
 
-use steady_socket::connection::{Hint, SendMode, Verdict};
+use steady_socket::connection::{Hint, Pings, SendMode, Verdict};
 
 /// A command of the application.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -149,8 +149,8 @@ pub enum Op {
     Opened {
         /// Which attempt.
         age: u8,
-        /// Whether it is known at once that the server answers pings.
-        answers: bool,
+        /// How its server can be pinged.
+        pings: Pings,
     },
     /// A message arrives.
     Message {
@@ -172,11 +172,6 @@ pub enum Op {
         age: u8,
         /// The answer.
         answer: Answer,
-    },
-    /// The server is known to answer pings.
-    AnswersPings {
-        /// Which attempt.
-        age: u8,
     },
     /// The server promises regular signs of life.
     Beats {

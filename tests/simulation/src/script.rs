@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use steady_socket::Overflow;
-use steady_socket::connection::{Hint, Phase, SendMode, Verdict};
+use steady_socket::connection::{Hint, Phase, Pings, SendMode, Verdict};
 
 use crate::op::{Answer, Command, Op, Provider, Reason, Settings, Step};
 use crate::rng::Rng;
@@ -67,7 +67,9 @@ struct Climate {
     numbered: u64,
     unanswered: u64,
     strays: u64,
-    /// Whether the server answers pings, and how often it promises to send something.
+    /// Whether the server agrees to control messages, answers pings of the application's, and how often it promises to
+    /// send something.
+    controls: u64,
     answers: u64,
     beats: Option<u64>,
     /// The server announces when to reconnect.
@@ -105,6 +107,7 @@ impl Climate {
             numbered: rng.pick(&[0, 60, 100]),
             unanswered: rng.pick(&[0, 0, 30]),
             strays: rng.pick(&[0, 0, 20]),
+            controls: rng.pick(&[0, 50, 100]),
             answers: rng.pick(&[0, 50, 100]),
             beats: rng.pick(&[None, None, Some(1), Some(20_000)]),
             announces: rng.pick(&[0, 0, 30]),
@@ -208,7 +211,7 @@ impl Script {
             .percent(self.climate.predicate)
             .then(|| match self.rng.below(10) {
                 0 => Verdict::Stop,
-                1..4 => Verdict::RetryAfter(self.rng.pick(&[1, 500, 100_000])),
+                1..4 => Verdict::RetryAfterMs(self.rng.pick(&[1, 500, 100_000])),
                 _ => Verdict::Retry,
             });
         Step {
@@ -264,9 +267,6 @@ impl Script {
                             clean: code != 1006,
                         },
                     );
-                }
-                if self.percent(climate.answers / 2) {
-                    self.ready.push_back(Op::AnswersPings { age: 0 });
                 }
                 if let Some(interval_ms) = climate.beats {
                     self.ready.push_back(Op::Beats {
@@ -402,7 +402,13 @@ impl Script {
             Planned::Provided { ok } => Op::Provided { age, ok },
             Planned::Opened => Op::Opened {
                 age,
-                answers: self.percent(climate.answers),
+                pings: if self.percent(climate.controls) {
+                    Pings::Control
+                } else if self.percent(climate.answers) {
+                    Pings::Application
+                } else {
+                    Pings::None
+                },
             },
             Planned::Message => {
                 again(self, climate.message_every, what);
@@ -582,7 +588,10 @@ impl Script {
             13 => Op::TooBig { age },
             10 => Op::Alive { age },
             11 => match self.rng.below(5) {
-                0 => Op::AnswersPings { age },
+                0 => Op::Answers {
+                    age,
+                    answer: Answer::Unasked,
+                },
                 3 => Op::Answers {
                     age,
                     answer: Answer::Knows,
@@ -609,7 +618,7 @@ impl Script {
             },
             2 => Op::Opened {
                 age,
-                answers: false,
+                pings: Pings::None,
             },
             3 => Op::Message { age, bytes: 10 },
             4 => Op::Error { age },

@@ -127,7 +127,7 @@ table! {
     [25] "unconfirmed messages are forgotten", "client/src/connection/sending.rs":
         "open.unconfirmed.handed_over(bytes);"
         => "", SEEDS;
-    [25] "every frame confirms everything", "client/src/connection/mod.rs":
+    [25] "every frame confirms everything", "client/src/connection/receiving.rs":
         "        open.liveness.heard(now);
         // The"
         => "        open.liveness.heard(now);
@@ -152,15 +152,15 @@ table! {
             return false;
         }"
         => "", SEEDS;
-    [25] "what unasked heartbeats confirmed stays confirmed", "client/src/connection/sending.rs":
+    [25] "what unasked heartbeats confirmed stays confirmed", "client/src/connection/receiving.rs":
         "open.unconfirmed.distrust();"
         => "", SEEDS;
-    [25] "unasked heartbeats confirm on the next connection", "client/src/connection/sending.rs":
+    [25] "unasked heartbeats confirm on the next connection", "client/src/connection/receiving.rs":
         "self.distrusts = true;"
         => "", SEEDS;
-    [25] "answers without a number count although the server knows numbers", "client/src/connection/sending.rs":
-        "None if open.numbered || self.distrusts => {}"
-        => "None if self.distrusts => {}", SEEDS;
+    [25] "a control message without a number counts as a question", "client/src/connection/receiving.rs":
+        "if open.pings != Pings::Control || open.numbered {"
+        => "{", SEEDS;
     [25] "a message is never asked about", "client/src/connection/open.rs":
         "self.question_at = Some(now.after(CONFIRM_MS));"
         => "", SEEDS;
@@ -186,11 +186,9 @@ table! {
     [17] "a closing handshake is awaited forever", "client/src/connection/sending.rs":
         "} else if closing.judging {"
         => "} else if closing.judging && bytes == u64::MAX {", SEEDS;
-    [23] "messages arrive after close", "client/src/connection/mod.rs":
-        "if open.closing().is_none() {
-            self.totals.message(Count::Received"
-        => "if !self.options.values().gate || open.closing().is_none() {
-            self.totals.message(Count::Received", SEEDS;
+    [23] "messages arrive after close", "client/src/connection/receiving.rs":
+        "if open.closing().is_some() {"
+        => "if self.options.values().gate && open.closing().is_some() {", SEEDS;
     [25] "the queue is not reported at the end", "client/src/connection/attempt.rs":
         "self.tell_error(&loss);
         self.drop_queue();"
@@ -205,17 +203,17 @@ table! {
         "if self.is_current(generation) {"
         => "if self.is_current(generation) || matches!(report, Report::Window(_)) {", SEEDS;
     [1] "silence is not noticed", "client/src/connection/timer.rs":
-        "(None, Life::Silent) => self.lose(context, Cause::HeartbeatTimeout, None),"
+        "(None, Life::Silent) => self.lose(now, Cause::HeartbeatTimeout, None),"
         => "(None, Life::Silent) => {}", SEEDS;
     [1] "a probe is not judged", "client/src/connection/timer.rs":
-        "(None, Life::Unanswered) => self.lose(context, Cause::ProbeTimeout, None),"
+        "(None, Life::Unanswered) => self.lose(now, Cause::ProbeTimeout, None),"
         => "(None, Life::Unanswered) => {}", SEEDS;
     [11] "the server's close code is not reported", "client/src/connection/attempt.rs":
-        "self.lose_with(context, close, Cause::Socket, error);"
-        => "self.lose_with(context, CloseFrame { code: 1006, ..close }, Cause::Socket, error);", SEEDS;
+        "self.lose_with(now, close, Cause::Socket, error);"
+        => "self.lose_with(now, CloseFrame { code: 1006, ..close }, Cause::Socket, error);", SEEDS;
     [11] "the server's close reason is not reported", "client/src/connection/attempt.rs":
-        "self.lose_with(context, close, Cause::Socket, error);"
-        => "self.lose_with(context, CloseFrame { reason: String::new(), ..close }, Cause::Socket, error);", SEEDS;
+        "self.lose_with(now, close, Cause::Socket, error);"
+        => "self.lose_with(now, CloseFrame { reason: String::new(), ..close }, Cause::Socket, error);", SEEDS;
     [17] "the application's close code is not sent", "client/src/connection/closing.rs":
         "let (code, reason) = (closing.code, closing.reason.clone());"
         => "let (code, reason) = (None, closing.reason.clone());", SEEDS;
@@ -294,25 +292,25 @@ table! {
         "now.after(interval.saturating_sub(late))"
         => "now.after(interval.max(late))",
         test("client/src/connection/tests.rs", "a_keepalive_goes_out_at_its_interval_whatever_arrives");
-    [34] "keepalives continue in a chain of timers", "client/src/driver.rs":
-        "if self.in_chain.replace(0) >= DEEP {"
-        => "if self.in_chain.replace(0) >= u32::MAX {",
+    [34] "keepalives continue in a chain of timers", "client/src/driver/reports.rs":
+        "if self.chain.replace(0) >= DEEP {"
+        => "if self.chain.replace(0) >= u32::MAX {",
         test("client/tests/rust_face.rs", "a_keepalive_goes_out_in_a_hidden_page_in_time");
     [12] "a clock that is set forward shortens the wait that the server requested", "client/src/connection/attempt.rs":
         "// Not for a sleep, either: a wall clock that is set forward looks the same."
         => "Hint::Slept { millis } if firm => {
                         Time::from_millis(until.as_millis().saturating_sub(millis))
                     }", SEEDS;
-    [2] "a timer deep in a chain is kept", "client/src/driver.rs":
-        "timer.at <= at && depth.get() <= self.in_chain.get(),"
-        => "timer.at <= at,",
+    [2] "a timer deep in a chain is kept", "client/src/driver/alarm.rs":
+        "armed.at <= at && self.depth.get() <= chain,"
+        => "armed.at <= at,",
         test("client/tests/rust_face.rs", "a_timer_deep_in_a_chain_is_not_kept_when_something_arrives");
     [26] "there is always room", "client/src/connection/sending.rs":
         "_ => self.may_transmit(Lane::Ordinary) || self.fits(bytes),"
         => "_ => true,", SEEDS;
     [27] "a URL that takes too long is reported as a slow handshake", "client/src/connection/timer.rs":
-        "self.lose(context, Cause::ProviderTimeout, None);"
-        => "self.lose(context, Cause::ConnectTimeout, None);", SEEDS;
+        "self.lose(now, Cause::ProviderTimeout, None);"
+        => "self.lose(now, Cause::ConnectTimeout, None);", SEEDS;
     [25] "expired messages are still sent", "client/src/connection/sending.rs":
         "self.expire(now);
         if passes {"
@@ -334,7 +332,7 @@ table! {
         => "let _ = refused;", SEEDS;
     [25] "a message that is given up stops the queue", "client/src/connection/sending.rs":
         "self.drop_refused(payload);
-            self.pump(context.now);"
+            self.pump(now);"
         => "self.drop_refused(payload);", SEEDS;
     [25] "a message that is given up is not reported", "client/src/connection/sending.rs":
         "self.report_dropped(DropReason::Refused, vec![message]);"
@@ -349,9 +347,9 @@ table! {
         "self.options.values().message_ttl.is_some() || self.queue.next_expiry().is_some()"
         => "false", SEEDS;
     // ----- everything else, each found by a test of its promise
-    [1] "a program's own ping is never sent", "client/src/driver.rs":
-        "if controls || self.application.pings() {"
-        => "if controls {", test("client/tests/rust_face.rs", "a_silent_server_is_asked_and_then_given_up_at_once");
+    [1] "a program's own ping is never sent", "client/src/driver/reports.rs":
+        "} else if self.application.pings() {"
+        => "} else if false {", test("client/tests/rust_face.rs", "a_silent_server_is_asked_and_then_given_up_at_once");
     [1] "the answer to a heartbeat is delivered as a message", "client-wasm/js/host.js":
         "return host.isHeartbeat(host.takesData ? message : dataOf(message)) ? 1 : 0;"
         => "return 0;", test(
@@ -359,9 +357,9 @@ table! {
             "a heartbeat that the server answers keeps the connection, and stays out of the messages",
         );
     [2] "one timer for the measurements of the buffer and the deadlines, which stays in its chain",
-        "client/src/driver.rs":
+        "client/src/driver/delivery.rs":
         "let Timers { look, deadline, .. } = self.connection.borrow().next_timers();"
-        => "self.in_chain.set(u32::MAX);
+        => "self.chain.set(u32::MAX);
         let (look, deadline) = (None, self.connection.borrow().next_timer());",
         test("client/tests/rust_face.rs", "a_look_at_a_full_buffer_just_before_a_deadline_does_not_make_it_late");
     [3] "the network is back, and the wait continues", "client/src/limits.rs":
@@ -400,7 +398,7 @@ table! {
             "tests/npm/faults/crowd.test.mjs",
             "ten tabs whose server restarts each wait for a time of their own, and all come back",
         );
-    [8] "page listeners remain after the end", "client/src/driver.rs":
+    [8] "page listeners remain after the end", "client/src/driver/delivery.rs":
         "if wanted == self.watch.borrow().is_some() {"
         => "if self.watch.borrow().is_some() {",
         test("client/tests/rust_face.rs", "the_page_is_listened_to_only_while_a_connection_is_wanted");
@@ -430,8 +428,8 @@ table! {
     [13] "a socket that ends with only an error is awaited", "client-wasm/js/platform.js":
         "state === IS_CLOSED ? CLOSE_AFTER_ERROR : 0"
         => "2 ** 31 - 1", test("tests/npm/face/cases.js", "a closed socket that tells an error and no close has ended");
-    [14] "a socket that the browser refuses is awaited", "client/src/driver.rs":
-        "self.tell_core(Report::OpenFailed(error).of(generation));"
+    [14] "a socket that the browser refuses is awaited", "client/src/driver/effects.rs":
+        "self.handle(Report::OpenFailed(error).of(generation));"
         => "drop(error);", test("client/tests/rust_face.rs", "a_socket_that_the_browser_refuses_is_a_failed_attempt");
     [14] "one attempt more than was allowed", "client/src/connection/attempt.rs":
         "Some(max) if self.failures >= max =>"
@@ -467,11 +465,11 @@ table! {
     [21] "attempts that were not made are saved without limit", "client/src/connection/bucket.rs":
         "grown.min(self.capacity)"
         => "grown", test("client/src/connection/bucket.rs", "a_burst_and_then_one_at_a_time");
-    [22] "a sleep of the machine is not noticed", "client/src/driver.rs":
-        "(ahead > SLEPT_MS).then_some(ahead)"
-        => "(ahead == u64::MAX).then_some(ahead)",
+    [22] "a sleep of the machine is not noticed", "client/src/driver/reports.rs":
+        "self.clocks.replace(now).slept(now)"
+        => "self.clocks.get().slept(now)",
         test("client/tests/rust_face.rs", "a_machine_that_slept_does_not_wait_on");
-    [23] "a constructor that closes leaves a socket behind", "client/src/driver.rs":
+    [23] "a constructor that closes leaves a socket behind", "client/src/driver/effects.rs":
         "Ok(socket) if self.connection.borrow().wants_socket(generation) => {"
         => "Ok(socket) if self.connection.borrow().generation() == generation => {",
         test("client/tests/rust_face.rs", "a_constructor_that_closes_leaves_no_socket_behind");
@@ -569,7 +567,7 @@ table! {
     [36] "the closing handshake of a suspension has no deadline", "client/src/connection/timer.rs":
         "Flow::Closing(closing) | Flow::Suspending(closing) => {\n                    set("
         => "Flow::Suspending(_) => {}\n                Flow::Closing(closing) => {\n                    set(", SEEDS;
-    [36] "page listeners remain while the connection is suspended", "client/src/driver.rs":
+    [36] "page listeners remain while the connection is suspended", "client/src/driver/delivery.rs":
         "Phase::Idle | Phase::Closed | Phase::Suspended"
         => "Phase::Idle | Phase::Closed",
         test("client/tests/rust_face.rs", "a_suspended_socket_leaves_nothing_running_and_goes_on_when_resumed");
@@ -578,7 +576,7 @@ table! {
         "if (isOnTheWay) this.#suspend(given === true);"
         => "",
         test("tests/npm/face/cases.js", "suspended before the module is there, while connecting and while waiting");
-    [35] "the client leaves the escape on a text", "client/src/driver.rs":
+    [35] "the client leaves the escape on a text", "client/src/driver/reports.rs":
         "payload = self.platform.without_mark(payload);"
         => "", test("client/tests/rust_face.rs", "a_text_of_the_application_is_never_taken_for_a_control_message");
     [35] "the server does not escape a text", "test-server/src/connection.rs":

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use messages::{Book, Chat, Line, Typed};
 use steady_socket::SendMode;
 use steady_socket::connection::{
-    Accepted, Connection, Context, Effect, Generation, Input, Output, Report, Time,
+    Accepted, Connection, Context, Effect, Generation, Input, Output, Pings, Report, Time,
 };
 use steady_socket::options::Options;
 use steady_socket::protocol::{Decode, Encode, Json, Message, MsgPack};
@@ -98,7 +98,7 @@ fn open() -> (Core, Generation) {
     let generation = core.generation();
     for input in [
         Report::Resolved.of(generation),
-        Report::Opened.of(generation),
+        Report::Opened(Pings::None).of(generation),
     ] {
         core.handle(context(0), input);
         while core.poll_effect().is_some() {}

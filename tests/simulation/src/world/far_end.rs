@@ -3,7 +3,7 @@
 use core::hash::{Hash, Hasher};
 use std::collections::VecDeque;
 
-use steady_socket::connection::{Phase, Report, Tally};
+use steady_socket::connection::{Control, Phase, Pings, Report, Tally};
 
 use crate::op::Answer;
 
@@ -40,6 +40,7 @@ pub(super) struct FarEnd {
     answers: VecDeque<Option<u64>>,
 
     // What a client may conclude.
+    pub(super) pings: Pings,
     /// The server has announced that it answers numbered pings.
     pub(super) numbered: bool,
     asked: u64,
@@ -60,7 +61,8 @@ impl Hash for FarEnd {
         }
         self.sent[self.confirmed..].hash(hasher);
         (self.had - self.confirmed, &self.answers, self.crowded).hash(hasher);
-        (self.numbered, self.asked, self.answered, self.question_at).hash(hasher);
+        (self.pings, self.numbered, self.asked).hash(hasher);
+        (self.answered, self.question_at).hash(hasher);
     }
 }
 
@@ -92,6 +94,8 @@ impl FarEnd {
             }
             match self.way.pop_front() {
                 Some((_, Item::Message)) => self.had += 1,
+                // A control message without a number is answered by a beat alone.
+                Some((_, Item::Ping(None))) if self.pings == Pings::Control => {}
                 Some((_, Item::Ping(number))) => self.answers.push_back(number),
                 None => return,
             }
@@ -159,22 +163,22 @@ impl World {
 
     /// The core sends a ping, which is in the browser's buffer like any message.
     pub(super) fn ping(&mut self, number: u64) -> Result<(), Violation> {
-        let question = self.core.question();
+        let question = self.core.control_ping();
         let connected = self.is_connected(number);
         let Some(socket) = self.socket_mut(number) else {
             return Err("a ping for a nonexistent socket".into());
         };
         let far_end = &mut socket.far_end;
         // The socket may have been lost through what was done just before this.
+        let uses_control = connected && far_end.pings == Pings::Control;
         let next = (connected && far_end.numbered).then_some(far_end.asked + 1);
-        ensure!(
-            question == next,
-            "ping {question:?} is sent, due is {next:?}"
-        );
+        let due = uses_control.then(|| Control::Ping { number: next }.to_string());
+        ensure!(question == due, "ping {question:?} is sent, due is {due:?}");
         socket.buffered += PING;
-        far_end.takes(PING, Item::Ping(question));
+        far_end.takes(PING, Item::Ping(next));
         far_end.question_at = None;
-        far_end.asked += u64::from(connected);
+        // A control message without a number is no question that could be told to be answered.
+        far_end.asked += u64::from(connected && (!uses_control || next.is_some()));
         let Some(generation) = self.generation_of(number) else {
             return Ok(());
         };
@@ -216,7 +220,7 @@ impl World {
             (Answer::Stray(stray), _) => Some(stray),
             // Until it can be distinguished from an answer, a client must take it for one.
             (Answer::Unasked, Some(far_end))
-                if !far_end.numbered && far_end.awaits_answer() && !distrusts =>
+                if far_end.pings != Pings::Control && far_end.awaits_answer() && !distrusts =>
             {
                 return Ok(());
             }
@@ -225,6 +229,7 @@ impl World {
         if connected && let Some(socket) = self.socket_mut(number) {
             let far_end = &mut socket.far_end;
             match given {
+                Some(_) if far_end.pings != Pings::Control => {}
                 Some(0) => far_end.numbered = true,
                 Some(given) => {
                     if far_end.numbered && given > far_end.answered && given <= far_end.asked {
@@ -232,7 +237,7 @@ impl World {
                         far_end.confirm()?;
                     }
                 }
-                None if far_end.numbered || distrusts => {}
+                None if far_end.pings == Pings::Control || distrusts => {}
                 None if far_end.awaits_answer() => {
                     far_end.answered += 1;
                     far_end.confirm()?;
@@ -251,7 +256,10 @@ impl World {
             }
             self.hear();
         }
-        self.tell(Report::Answered(given).of(generation))?;
-        self.tell(Report::Alive.of(generation))
+        let report = match given {
+            Some(number) => Report::Control(Control::Pong { number }),
+            None => Report::Answered,
+        };
+        self.tell(report.of(generation))
     }
 }

@@ -1,7 +1,7 @@
 //! Inputs to the core from the browser, the provider and the world.
 
 use steady_socket::connection::{
-    Cause, CloseFrame, Context, Generation, Hint, Input, Loss, Phase, Report, Time,
+    Cause, CloseFrame, Context, Control, Generation, Hint, Input, Loss, Phase, Pings, Report, Time,
 };
 
 use crate::coverage::Kind;
@@ -38,7 +38,7 @@ impl World {
         Ok(())
     }
 
-    pub(super) fn socket_opens(&mut self, number: u64, answers: bool) -> Result<(), Violation> {
+    pub(super) fn socket_opens(&mut self, number: u64, pings: Pings) -> Result<(), Violation> {
         let phase = self.core.phase();
         let newest = number == self.generation();
         let Some(socket) = self.socket_mut(number) else {
@@ -48,10 +48,13 @@ impl World {
         if !socket.closed {
             socket.opened = true;
         }
+        if opens {
+            socket.far_end.pings = pings;
+        }
         let Some(generation) = self.generation_of(number) else {
             return Ok(());
         };
-        self.tell(Report::Opened.of(generation))?;
+        self.tell(Report::Opened(pings).of(generation))?;
         if opens && newest && phase == Phase::Connecting {
             ensure!(
                 self.core.phase() == Phase::Open,
@@ -71,15 +74,12 @@ impl World {
                 heard: self.now,
                 quiet: self.now,
                 interval: self.settings.heartbeat_interval,
-                answers,
+                answers: pings != Pings::None,
                 gated,
                 keepalive: keepalive.map(|interval| self.now + interval),
                 ..Life::default()
             };
             self.news.push(News::Open);
-            if answers {
-                self.tell(Report::AnswersPings.of(generation))?;
-            }
         }
         Ok(())
     }
@@ -89,6 +89,12 @@ impl World {
         let connected = matches!(self.core.phase(), Phase::Open | Phase::Closing);
         let lost = self.core.lost().is_some();
         number == self.generation() && !lost && (connected || self.is_suspending())
+    }
+
+    /// Whether the ends of this socket exchange control messages.
+    pub(super) fn uses_control(&self, number: u64) -> bool {
+        self.socket(number)
+            .is_some_and(|socket| socket.far_end.pings == Pings::Control)
     }
 
     pub(super) fn hint(&mut self, hint: Hint) -> Result<(), Violation> {
@@ -256,17 +262,17 @@ impl World {
                     Report::Resolved => (Kind::Resolved, Kind::LateResolved),
                     Report::ResolveFailed(_) => (Kind::ResolveFailed, Kind::LateResolveFailed),
                     Report::OpenFailed(_) => (Kind::OpenFailed, Kind::OpenFailed),
-                    Report::Opened => (Kind::Opened, Kind::LateOpened),
+                    Report::Opened(_) => (Kind::Opened, Kind::LateOpened),
                     Report::Message { .. } => (Kind::Message, Kind::LateMessage),
                     Report::TooBig => (Kind::TooBig, Kind::LateTooBig),
                     Report::Error(_) => (Kind::SocketError, Kind::LateSocketError),
                     Report::Closed(_) => (Kind::SocketClosed, Kind::LateSocketClosed),
                     Report::Alive => (Kind::Alive, Kind::LateAlive),
-                    Report::AnswersPings => (Kind::AnswersPings, Kind::LateAnswersPings),
                     Report::Pinged => (Kind::Pinged, Kind::Pinged),
-                    Report::Answered(_) => (Kind::Answered, Kind::LateAnswered),
-                    Report::Beats(_) => (Kind::Beats, Kind::LateBeats),
-                    Report::Window(_) => (Kind::Window, Kind::LateWindow),
+                    Report::Answered => (Kind::Answered, Kind::LateAnswered),
+                    Report::Control(Control::Pong { .. }) => (Kind::Pong, Kind::LatePong),
+                    Report::Control(Control::Reconnect(_)) => (Kind::Window, Kind::LateWindow),
+                    Report::Control(_) => (Kind::Beats, Kind::LateBeats),
                     Report::Buffered(_) => (Kind::Buffered, Kind::LateBuffered),
                     Report::Turned(_) => (Kind::Turned, Kind::LateTurned),
                     Report::Verdict(_) => (Kind::Verdict, Kind::LateVerdict),

@@ -37,6 +37,11 @@ impl World {
             self.told_until,
             self.wait_until
         );
+        // Nobody is asked on a socket that was lost before its turn came.
+        let asked = matches!(self.core.phase(), Phase::Open | Phase::Closing);
+        self.life.ping_due &= asked;
+        self.life.question_due &= asked;
+        self.life.keepalive_due &= asked;
         ensure!(
             !self.life.ping_due && !self.life.question_due,
             "a ping is due, and none was sent"

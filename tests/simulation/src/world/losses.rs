@@ -78,7 +78,7 @@ impl World {
             _ if !settings.reconnect => (None, Why::ReconnectOff),
             (Some(Verdict::Stop), _) => (None, Why::PredicateStops),
             (Some(Verdict::Retry), _) => (Some(backoff), Why::PredicateRetries),
-            (Some(Verdict::RetryAfter(millis)), _) => (Some(millis), Why::PredicateRetries),
+            (Some(Verdict::RetryAfterMs(millis)), _) => (Some(millis), Why::PredicateRetries),
             (None, ClosePolicy::Stop) => (None, Why::PolicyStops),
             (None, ClosePolicy::RetryOnce) if refused_before => (None, Why::RefusedTwice),
             (None, _) if asked_for.is_some() => {

@@ -26,9 +26,10 @@ use core::hash::{Hash, Hasher};
 use std::collections::VecDeque;
 use std::hash::DefaultHasher;
 
+use steady_socket::TOO_BIG;
 use steady_socket::connection::{
-    BEAT_MS, Cause, CloseFrame, Connection, DropReason, Generation, Input, Loss, Phase, Report,
-    Tally, Time, Verdict, Why, Window,
+    BEAT_MS, Cause, CloseFrame, Connection, Control, DropReason, Generation, Input, Loss, Phase,
+    Report, Tally, Time, Verdict, Why, Window,
 };
 
 use crate::coverage::{Coverage, Place};
@@ -549,7 +550,7 @@ impl World {
             Op::RefuseOpen => self.refuse_open = true,
             Op::FailSend { always } => self.fail_send = Some(always),
             Op::ClosedInSend { code } => self.close_in_send = Some(code),
-            Op::Opened { age, answers } => self.socket_opens(generation(age), answers)?,
+            Op::Opened { age, pings } => self.socket_opens(generation(age), pings)?,
             Op::Message { age, bytes } => self.message_arrives(generation(age), bytes)?,
             Op::Alive { age } => {
                 let number = generation(age);
@@ -562,26 +563,18 @@ impl World {
             }
             Op::Reads(items) => self.server_reads(items),
             Op::Answers { age, answer } => self.answer(generation(age), answer)?,
-            Op::AnswersPings { age } => {
-                let number = generation(age);
-                if self.is_connected(number) {
-                    self.life.answers = true;
-                }
-                if let Some(generation) = self.generation_of(number) {
-                    self.tell(Report::AnswersPings.of(generation))?;
-                }
-            }
             Op::Beats { age, interval_ms } => {
                 let number = generation(age);
                 if self.is_connected(number) {
-                    self.life.heard = self.now;
-                    self.life.quiet = self.now;
-                    self.life.beats = true;
-                    self.life.interval = Some(interval_ms.clamp(BEAT_MS.0, BEAT_MS.1));
-                    self.life.overdue = None;
+                    if self.uses_control(number) {
+                        self.life.beats = true;
+                        self.life.interval = Some(interval_ms.clamp(BEAT_MS.0, BEAT_MS.1));
+                    }
+                    self.hear();
                 }
                 if let Some(generation) = self.generation_of(number) {
-                    self.tell(Report::Beats(interval_ms).of(generation))?;
+                    let beat = Control::Beat { interval_ms };
+                    self.tell(Report::Control(beat).of(generation))?;
                 }
             }
             Op::Window {
@@ -590,17 +583,24 @@ impl World {
                 max_ms,
             } => {
                 let number = generation(age);
-                if self.is_connected(number) && min_ms <= max_ms {
-                    self.window = Some((min_ms, max_ms));
+                if self.is_connected(number) {
+                    if self.uses_control(number) && min_ms <= max_ms {
+                        self.window = Some((min_ms, max_ms));
+                    }
+                    self.hear();
                 }
                 if let Some(generation) = self.generation_of(number) {
-                    self.tell(Report::Window(Window { min_ms, max_ms }).of(generation))?;
+                    let window = Control::Reconnect(Window { min_ms, max_ms });
+                    self.tell(Report::Control(window).of(generation))?;
                 }
             }
             Op::TooBig { age } => {
                 let number = generation(age);
                 let open = self.is_connected(number) && self.core.phase() == Phase::Open;
                 if let Some(generation) = self.generation_of(number) {
+                    if open {
+                        self.closing_with = Some((Some(TOO_BIG), "message too big"));
+                    }
                     let ending = open.then(|| Ending::abnormal(Cause::MessageTooBig, true));
                     self.tell_end(Report::TooBig.of(generation), ending)?;
                 }

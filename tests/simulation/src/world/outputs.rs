@@ -102,13 +102,13 @@ impl World {
                 if change.phase == Phase::Waiting && !shifts {
                     let expected = self.expected.front();
                     ensure!(
-                        expected.is_some_and(|expected| expected.retry_in == change.delay
+                        expected.is_some_and(|expected| expected.retry_in == change.delay_ms
                             && expected.why == change.why),
                         "{change:?} for {expected:?}"
                     );
                 }
                 self.told = change.phase;
-                self.told_until = change.delay.map(|delay| self.now.saturating_add(delay));
+                self.told_until = change.delay_ms.map(|delay| self.now.saturating_add(delay));
             }
             Event::Open {
                 generation,
@@ -144,7 +144,7 @@ impl World {
         };
         let as_expected = closed.generation.number() == expected.generation
             && closed.loss == expected.loss
-            && closed.retry_in == expected.retry_in
+            && closed.retry_in_ms == expected.retry_in
             && closed.why == expected.why;
         ensure!(as_expected, "{closed:?} for {expected:?}");
         ensure!(
@@ -176,7 +176,7 @@ impl World {
         } else {
             ensure!(self.told_open.is_none(), "another connection is open");
         }
-        let told = match closed.retry_in {
+        let told = match closed.retry_in_ms {
             None if closed.loss.cause == Cause::Suspended => Phase::Suspended,
             None => Phase::Closed,
             Some(_) if closed.why == Why::Requested => Phase::Connecting,
