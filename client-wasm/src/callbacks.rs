@@ -19,7 +19,7 @@ pub(crate) enum Callback {
     /// A watch, which is called with hints.
     Watch(Rc<dyn Fn(Hint)>),
     /// A search for a target, which is called once, with its result.
-    Search(Answer),
+    Search(Answer<()>),
     /// A timer, which is called once.
     Timer(Box<dyn FnOnce()>),
     /// A task. Its number is free once it is called.

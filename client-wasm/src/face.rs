@@ -9,7 +9,6 @@ use wasm_bindgen::prelude::*;
 
 use crate::callbacks::{Callback, Callbacks, Registered};
 use crate::host::{self, Host, lost, questions};
-use crate::platform::target;
 
 /// An object of the JavaScript class, as the driver sees it.
 pub(crate) struct Face {
@@ -44,9 +43,11 @@ fn or_negative(millis: Option<u64>) -> f64 {
 }
 
 impl Application<JsValue> for Face {
-    fn resolve(&self, attempt: &Attempt, answer: Answer) -> Resolution {
+    type Target = ();
+
+    fn resolve(&self, attempt: &Attempt, answer: Answer<()>) -> Resolution<()> {
         if !self.answers(questions::TARGET) {
-            return Resolution::Ready(Ok(target()));
+            return Resolution::Ready(Ok(()));
         }
         let registered = self.callbacks.register(Callback::Search(answer));
         let last = attempt.last_loss.as_ref();

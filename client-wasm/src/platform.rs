@@ -4,10 +4,9 @@
 use alloc::boxed::Box;
 use alloc::rc::Rc;
 use alloc::string::String;
-use alloc::vec::Vec;
 
 use steady_socket::connection::{CloseFrame, Hint, Time};
-use steady_socket::platform::{Platform, RawSocket, Refused, SocketEvent, SocketListener, Target};
+use steady_socket::platform::{Platform, RawSocket, Refused, SocketEvent, SocketListener};
 use wasm_bindgen::prelude::*;
 
 use crate::callbacks::{Callback, Callbacks, Registered};
@@ -74,7 +73,7 @@ impl JsPlatform {
             }
             Callback::Search(answer) => answer(match what {
                 0 => Err(refused()),
-                _ => Ok(target()),
+                _ => Ok(()),
             }),
             Callback::Timer(task) | Callback::Task(task) => task(),
         }
@@ -82,6 +81,8 @@ impl JsPlatform {
 }
 
 impl Platform<JsValue> for JsPlatform {
+    /// JavaScript keeps the URL and the sub-protocols, and makes its sockets with them.
+    type Target = ();
     type Socket = JsSocket;
     type Watch = Watch;
     type Timer = Timer;
@@ -137,7 +138,7 @@ impl Platform<JsValue> for JsPlatform {
 
     fn connect(
         &self,
-        _: &Target,
+        (): &(),
         max_message_bytes: Option<u32>,
         listener: SocketListener<JsValue>,
     ) -> Result<Rc<JsSocket>, Refused> {
@@ -147,14 +148,6 @@ impl Platform<JsValue> for JsPlatform {
             return Err(refused());
         }
         Ok(Rc::new(JsSocket(registered)))
-    }
-}
-
-/// JavaScript keeps the URL and the sub-protocols, and makes its sockets with them.
-pub(crate) fn target() -> Target {
-    Target {
-        url: String::new(),
-        protocols: Vec::new(),
     }
 }
 

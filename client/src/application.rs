@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 use core::any::Any;
 
 use crate::connection::{Event, Loss, Verdict};
-use crate::platform::{Refused, Target};
+use crate::platform::Refused;
 
 /// Describes the attempt to a function that provides the URL or the sub-protocols.
 #[derive(Clone, Debug)]
@@ -16,21 +16,24 @@ pub struct Attempt {
 }
 
 /// The URL and the sub-protocols for an attempt, now or later.
-pub enum Resolution {
+pub enum Resolution<T> {
     /// Already known.
-    Ready(Result<Target, Refused>),
+    Ready(Result<T, Refused>),
     /// Known once the [`Answer`] is called. Dropping this signals that it is no longer needed.
     Pending(Box<dyn Any>),
 }
 
 /// Called with the result of a search for the URL and the sub-protocols. A late call does nothing.
-pub type Answer = Box<dyn FnOnce(Result<Target, Refused>)>;
+pub type Answer<T> = Box<dyn FnOnce(Result<T, Refused>)>;
 
 /// The API above the driver. Its methods may call the driver.
 pub trait Application<P> {
+    /// What it finds, as the platform takes it: the URL and the sub-protocols.
+    type Target: 'static;
+
     /// Obtains the URL and the sub-protocols for an attempt. `answer` is called only if that takes time, and never
     /// before this has returned.
-    fn resolve(&self, attempt: &Attempt, answer: Answer) -> Resolution;
+    fn resolve(&self, attempt: &Attempt, answer: Answer<Self::Target>) -> Resolution<Self::Target>;
 
     /// Calls the user's predicate with a loss; `None` leaves the decision to the policy.
     fn verdict(&self, loss: &Loss) -> Option<Verdict>;

@@ -211,6 +211,7 @@ fn refused(thrown: &JsValue) -> Refused {
 }
 
 impl Platform<Message> for Browser {
+    type Target = Target;
     type Socket = FaceSocket;
     type Watch = Box<dyn Any>;
     type Timer = Box<dyn Any>;

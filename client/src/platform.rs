@@ -20,7 +20,7 @@ use crate::connection::{CloseFrame, Hint, Time};
 /// A future that stays on its thread.
 pub type LocalFuture<T> = Pin<Box<dyn Future<Output = T>>>;
 
-/// Where to connect.
+/// Where a platform of the Rust API connects.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Target {
     /// An absolute `ws:` or `wss:` URL.
@@ -113,6 +113,9 @@ pub trait RawSocket<P> {
 
 /// What a connection needs from its environment.
 pub trait Platform<P> {
+    /// Where to connect, as it takes it.
+    type Target: 'static;
+
     /// Its sockets.
     type Socket: RawSocket<P> + ?Sized;
 
@@ -164,7 +167,7 @@ pub trait Platform<P> {
     /// If the platform refuses at once, for example because of a bad URL.
     fn connect(
         &self,
-        target: &Target,
+        target: &Self::Target,
         max_message_bytes: Option<u32>,
         listener: SocketListener<P>,
     ) -> Result<Rc<Self::Socket>, Refused>;
@@ -191,7 +194,7 @@ pub type FaceSocket = dyn RawSocket<Message>;
 /// What the Rust API needs in addition.
 #[cfg(feature = "std")]
 pub trait Runtime:
-    Platform<Message, Socket = FaceSocket, Watch = Box<dyn Any>, Timer = Box<dyn Any>>
+    Platform<Message, Target = Target, Socket = FaceSocket, Watch = Box<dyn Any>, Timer = Box<dyn Any>>
 {
     /// Runs a task, but never before this call has returned.
     fn spawn(&self, task: LocalFuture<()>);

@@ -2597,6 +2597,7 @@ impl Injected {
 }
 
 impl Platform<Message> for Injected {
+    type Target = Target;
     type Socket = dyn RawSocket<Message>;
     type Watch = Box<dyn Any>;
     type Timer = Box<dyn Any>;

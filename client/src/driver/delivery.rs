@@ -10,7 +10,11 @@ use crate::platform::Platform;
 use super::alarm::{Alarm, Which};
 use super::{Inner, Job};
 
-impl<P: 'static, L: Platform<P> + ?Sized, A: Application<P> + ?Sized> Inner<P, L, A> {
+impl<P: 'static, L, A> Inner<P, L, A>
+where
+    L: Platform<P> + ?Sized,
+    A: Application<P, Target = L::Target> + ?Sized,
+{
     /// Carries out what there is to do, and hands out what there is to tell.
     #[inline(never)]
     pub(super) fn deliver(self: &Rc<Self>) {

@@ -8,11 +8,15 @@ use steady_socket_protocol::control;
 
 use crate::application::{Application, Attempt, Resolution};
 use crate::connection::{Effect, Generation, Input, Report};
-use crate::platform::{Platform, RawSocket as _, Refused, Target};
+use crate::platform::{Platform, RawSocket as _, Refused};
 
 use super::{Inner, Job, Wire};
 
-impl<P: 'static, L: Platform<P> + ?Sized, A: Application<P> + ?Sized> Inner<P, L, A> {
+impl<P: 'static, L, A> Inner<P, L, A>
+where
+    L: Platform<P> + ?Sized,
+    A: Application<P, Target = L::Target> + ?Sized,
+{
     pub(super) fn carry_out(self: &Rc<Self>) {
         loop {
             let effect = self.connection.borrow_mut().poll_effect();
@@ -99,30 +103,13 @@ impl<P: 'static, L: Platform<P> + ?Sized, A: Application<P> + ?Sized> Inner<P, L
             let now = self.moment(heeded);
             self.connection.borrow_mut().transmitted(now, generation);
         } else {
-            let error = sent.and_then(Result::err).and_then(|it| self.note(it));
+            let error = sent.and_then(Result::err).and_then(Refused::in_words);
             self.handle(Input::TransmitFailed {
                 generation,
                 payload,
                 error,
             });
         }
-    }
-
-    /// Passes a message to a socket, escaped if necessary. The message itself stays unchanged.
-    pub(super) fn send_on(&self, socket: &L::Socket, payload: &P) -> Result<(), Refused> {
-        match self.escaped(payload) {
-            Some(escaped) => socket.send(&escaped),
-            None => socket.send(payload),
-        }
-    }
-
-    /// The escaped form of an application's text that would look like a control message.
-    fn escaped(&self, payload: &P) -> Option<P> {
-        if !self.connection.borrow().uses_control_messages() {
-            return None;
-        }
-        let text = self.platform.text_marked(payload, control::MARK)?;
-        Some(self.platform.message(&control::escaped(&text)))
     }
 
     /// Reports to the core what the browser holds.
@@ -158,7 +145,7 @@ impl<P: 'static, L: Platform<P> + ?Sized, A: Application<P> + ?Sized> Inner<P, L
     }
 
     /// The search for a target has ended.
-    fn found(self: &Rc<Self>, generation: Generation, target: Result<Target, Refused>) {
+    fn found(self: &Rc<Self>, generation: Generation, target: Result<L::Target, Refused>) {
         if !self.connection.borrow().wants_target(generation) {
             return;
         }
@@ -168,13 +155,13 @@ impl<P: 'static, L: Platform<P> + ?Sized, A: Application<P> + ?Sized> Inner<P, L
         self.deliver();
     }
 
-    fn resolved(&self, generation: Generation, target: Result<Target, Refused>) {
+    fn resolved(&self, generation: Generation, target: Result<L::Target, Refused>) {
         if !self.connection.borrow().wants_target(generation) {
             return;
         }
         let report = match target {
             Ok(target) => {
-                *self.target.borrow_mut() = Some(Rc::new(target));
+                *self.target.borrow_mut() = Some(target);
                 Report::Resolved
             }
             Err(refusal) => Report::ResolveFailed(refusal.in_words()),
@@ -183,7 +170,7 @@ impl<P: 'static, L: Platform<P> + ?Sized, A: Application<P> + ?Sized> Inner<P, L
     }
 
     fn open(self: &Rc<Self>, generation: Generation) {
-        let target = self.target.borrow().clone();
+        let target = self.target.borrow_mut().take();
         if !self.connection.borrow().wants_socket(generation) {
             return;
         }
@@ -212,18 +199,10 @@ impl<P: 'static, L: Platform<P> + ?Sized, A: Application<P> + ?Sized> Inner<P, L
                 self.close_socket(Some(socket), None, "");
             }
             Err(refusal) => {
-                let error = self.note(refusal);
+                let error = refusal.in_words();
                 self.handle(Report::OpenFailed(error).of(generation));
             }
         }
-    }
-
-    /// Stores a refusal, and returns its text.
-    #[inline(never)]
-    fn note(&self, refusal: Refused) -> Option<String> {
-        let words = refusal.clone().in_words();
-        *self.refusal.borrow_mut() = Some(refusal);
-        words
     }
 
     #[inline(never)]
@@ -246,5 +225,24 @@ impl<P: 'static, L: Platform<P> + ?Sized, A: Application<P> + ?Sized> Inner<P, L
         let mut wire = self.socket.borrow_mut();
         wire.take_if(|wire| wire.generation == generation)
             .map(|wire| wire.socket)
+    }
+}
+
+impl<P: 'static, L: Platform<P> + ?Sized, A: Application<P> + ?Sized> Inner<P, L, A> {
+    /// Passes a message to a socket, escaped if necessary. The message itself stays unchanged.
+    pub(super) fn send_on(&self, socket: &L::Socket, payload: &P) -> Result<(), Refused> {
+        match self.escaped(payload) {
+            Some(escaped) => socket.send(&escaped),
+            None => socket.send(payload),
+        }
+    }
+
+    /// The escaped form of an application's text that would look like a control message.
+    fn escaped(&self, payload: &P) -> Option<P> {
+        if !self.connection.borrow().uses_control_messages() {
+            return None;
+        }
+        let text = self.platform.text_marked(payload, control::MARK)?;
+        Some(self.platform.message(&control::escaped(&text)))
     }
 }

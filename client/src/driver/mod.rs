@@ -24,7 +24,7 @@ use crate::connection::{
 };
 use crate::limits::TURN;
 use crate::options::Options;
-use crate::platform::{Platform, RawSocket as _, Refused, Target};
+use crate::platform::{Platform, RawSocket as _};
 use crate::sleep::Clocks;
 
 use alarm::{Alarm, Which};
@@ -55,9 +55,8 @@ struct Inner<P: 'static, L: Platform<P> + ?Sized + 'static, A: Application<P> + 
     platform: Rc<L>,
     application: Box<A>,
     socket: RefCell<Option<Wire<L::Socket>>>,
-    target: RefCell<Option<Rc<Target>>>,
-    /// Why the platform last refused to make a socket or to send.
-    refusal: RefCell<Option<Refused>>,
+    /// Where the current attempt connects to, until its socket is made.
+    target: RefCell<Option<L::Target>>,
     /// The search for a target in progress.
     search: RefCell<Option<Box<dyn Any>>>,
     alarms: [Alarm<L::Timer>; 2],
@@ -91,7 +90,11 @@ enum Job {
     Timer(Which),
 }
 
-impl<P: 'static, L: Platform<P> + ?Sized, A: Application<P> + ?Sized> Driver<P, L, A> {
+impl<P: 'static, L, A> Driver<P, L, A>
+where
+    L: Platform<P> + ?Sized,
+    A: Application<P, Target = L::Target> + ?Sized,
+{
     /// A connection for `application` on `platform`. It does nothing before [`Driver::command`] gets [`Input::Start`]
     /// or [`Input::Reconnect`]. The options have passed [`Options::check`].
     pub fn new(options: Options, platform: Rc<L>, application: Box<A>) -> Self {
@@ -102,7 +105,6 @@ impl<P: 'static, L: Platform<P> + ?Sized, A: Application<P> + ?Sized> Driver<P, 
             application,
             socket: RefCell::new(None),
             target: RefCell::new(None),
-            refusal: RefCell::new(None),
             search: RefCell::new(None),
             alarms: [Alarm::NEW; 2],
             watch: RefCell::new(None),
@@ -193,23 +195,6 @@ impl<P: 'static, L: Platform<P> + ?Sized, A: Application<P> + ?Sized> Driver<P, 
             .map(|socket| question(&*socket))
     }
 
-    /// The URL of the last attempt, as passed to the socket.
-    #[must_use]
-    pub fn url(&self) -> Option<String> {
-        self.0
-            .target
-            .borrow()
-            .as_ref()
-            .map(|target| target.url.clone())
-    }
-
-    /// Why the platform last refused to make a socket ([`Cause::Refused`]) or to send ([`Cause::SendFailed`]). For
-    /// the browser, this is the name of the exception without its message, which quotes the URL.
-    #[must_use]
-    pub fn last_refusal(&self) -> Option<Refused> {
-        self.0.refusal.borrow().clone()
-    }
-
     /// A handle that does not keep the connection alive.
     #[must_use]
     pub fn downgrade(&self) -> WeakDriver<P, L, A> {
@@ -238,7 +223,11 @@ impl<P, L: Platform<P> + ?Sized, A: Application<P> + ?Sized> core::fmt::Debug
     }
 }
 
-impl<P: 'static, L: Platform<P> + ?Sized, A: Application<P> + ?Sized> WeakDriver<P, L, A> {
+impl<P: 'static, L, A> WeakDriver<P, L, A>
+where
+    L: Platform<P> + ?Sized,
+    A: Application<P, Target = L::Target> + ?Sized,
+{
     /// The driver, if the connection is still alive.
     #[must_use]
     pub fn upgrade(&self) -> Option<Driver<P, L, A>> {
@@ -246,7 +235,11 @@ impl<P: 'static, L: Platform<P> + ?Sized, A: Application<P> + ?Sized> WeakDriver
     }
 }
 
-impl<P: 'static, L: Platform<P> + ?Sized, A: Application<P> + ?Sized> Inner<P, L, A> {
+impl<P: 'static, L, A> Inner<P, L, A>
+where
+    L: Platform<P> + ?Sized,
+    A: Application<P, Target = L::Target> + ?Sized,
+{
     /// Passes an input to the core.
     #[inline(never)]
     fn handle(&self, input: Input<P>) {

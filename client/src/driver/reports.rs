@@ -12,7 +12,11 @@ use crate::sleep::Clocks;
 use super::alarm::{DEEP, Which};
 use super::{Inner, Job};
 
-impl<P: 'static, L: Platform<P> + ?Sized, A: Application<P> + ?Sized> Inner<P, L, A> {
+impl<P: 'static, L, A> Inner<P, L, A>
+where
+    L: Platform<P> + ?Sized,
+    A: Application<P, Target = L::Target> + ?Sized,
+{
     pub(super) fn socket_reports(self: &Rc<Self>, generation: Generation, event: SocketEvent<P>) {
         self.begin_turn();
         let report = match event {

@@ -19,7 +19,7 @@ use crate::connection::{
 };
 use crate::driver::{Driver, WeakDriver};
 use crate::limits::INBOX_FULL;
-use crate::platform::FacePlatform;
+use crate::platform::{FacePlatform, Target};
 
 /// The application's predicate.
 pub(super) type Predicate = Box<dyn Fn(&Loss) -> Option<Verdict>>;
@@ -144,7 +144,9 @@ pub(super) struct Face {
 }
 
 impl Application<Message> for Face {
-    fn resolve(&self, attempt: &Attempt, answer: Answer) -> Resolution {
+    type Target = Target;
+
+    fn resolve(&self, attempt: &Attempt, answer: Answer<Target>) -> Resolution<Target> {
         self.sources.resolve(attempt, answer)
     }
 

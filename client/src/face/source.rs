@@ -192,7 +192,11 @@ pub(super) struct Sources {
 
 impl Sources {
     /// The target of an attempt, now or later.
-    pub(super) fn resolve(self: &Rc<Self>, attempt: &Attempt, answer: Answer) -> Resolution {
+    pub(super) fn resolve(
+        self: &Rc<Self>,
+        attempt: &Attempt,
+        answer: Answer<Target>,
+    ) -> Resolution<Target> {
         if let Some(search) = self.url.search().or(self.protocols.search()) {
             return search(self, attempt, answer);
         }
@@ -214,10 +218,10 @@ impl Sources {
 }
 
 /// Resolves the URL and the sub-protocols of an attempt, where a provider supplies them.
-type Search = fn(&Rc<Sources>, &Attempt, Answer) -> Resolution;
+type Search = fn(&Rc<Sources>, &Attempt, Answer<Target>) -> Resolution<Target>;
 
 /// See [`Search`].
-fn search(sources: &Rc<Sources>, attempt: &Attempt, answer: Answer) -> Resolution {
+fn search(sources: &Rc<Sources>, attempt: &Attempt, answer: Answer<Target>) -> Resolution<Target> {
     let (url, protocols) = (sources.url.give(attempt), sources.protocols.give(attempt));
     let sought = Rc::clone(sources);
     let (searching, watched) = Searching::watch(Box::pin(async move {

@@ -393,6 +393,7 @@ impl World {
 }
 
 impl Platform<Message> for World {
+    type Target = Target;
     type Socket = dyn RawSocket<Message>;
     type Watch = Box<dyn Any>;
     type Timer = Box<dyn Any>;
