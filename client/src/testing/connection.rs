@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use steady_socket_protocol::{Decode, Encode, Message};
 
-use super::world::{Closing, Handshake, World};
+use super::page::Page;
 use crate::connection::CloseFrame;
 use crate::limits::LONGEST_REASON;
 use crate::platform::{RawSocket, Refused, SocketEvent, SocketListener, Target};
@@ -52,6 +52,58 @@ enum Outgoing {
     Close(CloseCall),
 }
 
+/// Called with arriving messages.
+type MessageHandler = Rc<dyn Fn(&FakeConnection, Message)>;
+
+/// How to answer handshakes by default.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Handshake {
+    /// Not before [`FakeConnection::open`] or [`FakeConnection::refuse`].
+    #[default]
+    Stall,
+    /// Accept, with the first of the offered sub-protocols.
+    Open,
+    /// Refuse.
+    Refuse,
+}
+
+/// How to answer a client's close by default.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Closing {
+    /// Not before [`FakeConnection::finish_close`].
+    #[default]
+    Stall,
+    /// With the same code.
+    Answer,
+}
+
+/// What the server does by itself.
+///
+/// Clones share the same server.
+#[derive(Clone, Default)]
+pub(super) struct Server(Rc<ServerState>);
+
+#[derive(Default)]
+struct ServerState {
+    handshake: Cell<Handshake>,
+    closing: Cell<Closing>,
+    on_message: RefCell<Option<MessageHandler>>,
+}
+
+impl Server {
+    pub(super) fn set_handshake(&self, handshake: Handshake) {
+        self.0.handshake.set(handshake);
+    }
+
+    pub(super) fn set_closing(&self, closing: Closing) {
+        self.0.closing.set(closing);
+    }
+
+    pub(super) fn on_message(&self, handler: impl Fn(&FakeConnection, Message) + 'static) {
+        *self.0.on_message.borrow_mut() = Some(Rc::new(handler));
+    }
+}
+
 /// From the server, not yet delivered.
 enum Incoming {
     Message(Message),
@@ -59,7 +111,8 @@ enum Incoming {
 }
 
 struct Link {
-    world: World,
+    page: Page,
+    server: Server,
     number: usize,
     url: String,
     protocols: Vec<String>,
@@ -103,14 +156,16 @@ impl fmt::Debug for FakeConnection {
 
 impl FakeConnection {
     pub(super) fn new(
-        world: World,
+        page: Page,
+        server: Server,
         number: usize,
         target: &Target,
         max_message_bytes: Option<u32>,
         listener: SocketListener<Message>,
     ) -> Self {
         Self(Rc::new(Link {
-            world,
+            page,
+            server,
             number,
             url: target.url.clone(),
             protocols: target.protocols.clone(),
@@ -247,7 +302,7 @@ impl FakeConnection {
         if self.state() != State::Connecting {
             return;
         }
-        match self.0.world.handshake() {
+        match self.0.server.0.handshake.get() {
             Handshake::Stall => {}
             Handshake::Open => self.open(),
             Handshake::Refuse => self.refuse(),
@@ -489,7 +544,7 @@ impl FakeConnection {
             drop(outgoing);
             item.into_iter().for_each(|item| self.arrived(item));
         }
-        self.0.world.run();
+        self.0.page.run();
     }
 
     /// Ends [`half_open`](Self::half_open) and [`hold`](Self::hold): what waited arrives, in both directions.
@@ -503,7 +558,7 @@ impl FakeConnection {
         self.0.held.set(false);
         self.pass_on();
         self.take_in();
-        self.0.world.run();
+        self.0.page.run();
     }
 
     // ----- what the browser does
@@ -530,7 +585,7 @@ impl FakeConnection {
             *self.0.end.borrow_mut() = Some(end.clone());
         }
         let connection = self.clone();
-        self.0.world.arrives(move || {
+        self.0.page.arrives(move || {
             let listener = connection.0.listener.borrow().clone();
             if let Some(listener) = listener {
                 listener(event);
@@ -585,14 +640,15 @@ impl FakeConnection {
         match item {
             Outgoing::Message(message, _) => {
                 self.0.received.borrow_mut().push(message.clone());
-                if let Some(handler) = self.0.world.message_handler() {
-                    self.0.world.soon(move || handler(&connection, message));
+                let handler = self.0.server.0.on_message.borrow().clone();
+                if let Some(handler) = handler {
+                    self.0.page.soon(move || handler(&connection, message));
                 }
             }
             Outgoing::Close(call) => {
                 *self.0.closed_with.borrow_mut() = Some(call);
-                if self.0.world.closing() == Closing::Answer {
-                    self.0.world.soon(move || {
+                if self.0.server.0.closing.get() == Closing::Answer {
+                    self.0.page.soon(move || {
                         if connection.state() == State::Closing {
                             connection.finish_close();
                         }
@@ -701,7 +757,7 @@ impl RawSocket<Message> for ClientEnd {
         } else {
             // Nothing reaches the server: the browser fails the attempt.
             let connection = self.0.clone();
-            link.world.soon(move || connection.fail());
+            link.page.soon(move || connection.fail());
         }
     }
 

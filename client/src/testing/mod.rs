@@ -110,8 +110,10 @@
 //! [`World::set_closing`]; time stands still except for [`World::advance`]; and every wait is the longest possible
 //! unless [`World::set_chance`] says otherwise. The world can run the application's own tasks, too:
 //! `world.platform().spawn(…)`, then [`World::run`].
-pub use connection::{CloseCall, End, FakeConnection, State};
-pub use world::{Closing, Handshake, World};
+pub use connection::{CloseCall, Closing, End, FakeConnection, Handshake, State};
+pub use world::World;
 
 mod connection;
+mod page;
+mod url;
 mod world;

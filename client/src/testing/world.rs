@@ -3,16 +3,14 @@
 use core::any::Any;
 use core::cell::{Cell, RefCell};
 use core::fmt;
-use core::sync::atomic::{AtomicU64, Ordering};
-use core::task::{Context, Waker};
 use core::time::Duration;
 use std::rc::Rc;
-use std::sync::Arc;
-use std::task::Wake;
 
 use steady_socket_protocol::Message;
 
-use super::connection::FakeConnection;
+use super::connection::{Closing, FakeConnection, Handshake, Server};
+use super::page::Page;
+use super::url;
 use crate::connection::{Hint, Time};
 use crate::platform::{LocalFuture, Platform, RawSocket, Refused, Runtime, SocketListener, Target};
 
@@ -24,83 +22,18 @@ pub struct World(Rc<State>);
 
 #[derive(Default)]
 struct State {
-    now: Cell<u64>,
-    /// How far the wall clock is ahead.
-    slept: Cell<u64>,
-    watches: RefCell<Vec<Rc<WatchState>>>,
+    page: Page,
+    server: Server,
+    connections: RefCell<Vec<FakeConnection>>,
     chance: Cell<f64>,
     secure: Cell<bool>,
     refuse: Cell<bool>,
-    timers: RefCell<Vec<Rc<TimerState>>>,
-    tasks: RefCell<Vec<LocalFuture<()>>>,
-    /// The page is busy.
-    busy: Cell<bool>,
-    /// What arrived meanwhile.
-    arrived: RefCell<Vec<Box<dyn FnOnce()>>>,
-    wakes: Arc<Wakes>,
-    connections: RefCell<Vec<FakeConnection>>,
-    handshake: Cell<Handshake>,
-    closing: Cell<Closing>,
-    on_message: RefCell<Option<MessageHandler>>,
-}
-
-/// Called with the browser's hints.
-type HintListener = Rc<dyn Fn(Hint)>;
-
-struct WatchState {
-    tell: RefCell<Option<HintListener>>,
-}
-
-struct TimerState {
-    at: u64,
-    fire: RefCell<Option<Box<dyn FnOnce()>>>,
-}
-
-/// How often a task was made ready. This is a counter, not a flag, since a task may itself run the world.
-#[derive(Default)]
-struct Wakes(AtomicU64);
-
-impl Wakes {
-    fn count(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
-}
-
-impl Wake for Wakes {
-    fn wake(self: Arc<Self>) {
-        self.0.fetch_add(1, Ordering::Relaxed);
-    }
-}
-
-/// Called with arriving messages.
-pub(super) type MessageHandler = Rc<dyn Fn(&FakeConnection, Message)>;
-
-/// How to answer handshakes by default.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Handshake {
-    /// Not before [`FakeConnection::open`] or [`FakeConnection::refuse`].
-    #[default]
-    Stall,
-    /// Accept, with the first of the offered sub-protocols.
-    Open,
-    /// Refuse.
-    Refuse,
-}
-
-/// How to answer a client's close by default.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Closing {
-    /// Not before [`FakeConnection::finish_close`].
-    #[default]
-    Stall,
-    /// With the same code.
-    Answer,
 }
 
 impl fmt::Debug for World {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("World")
-            .field("now", &self.0.now.get())
+            .field("now", &self.0.page.now())
             .field("connections", &self.0.connections.borrow().len())
             .finish_non_exhaustive()
     }
@@ -146,18 +79,18 @@ impl World {
 
     /// Sets how to answer handshakes from now on. By default, they wait for the test.
     pub fn set_handshake(&self, handshake: Handshake) {
-        self.0.handshake.set(handshake);
+        self.0.server.set_handshake(handshake);
     }
 
     /// Sets how to answer clients' closes from now on. By default, they wait for the test.
     pub fn set_closing(&self, closing: Closing) {
-        self.0.closing.set(closing);
+        self.0.server.set_closing(closing);
     }
 
     /// Sets what the server does with every arriving message, after the running code: in [`World::run`] and in
     /// whatever calls it.
     pub fn on_message(&self, handler: impl Fn(&FakeConnection, Message) + 'static) {
-        *self.0.on_message.borrow_mut() = Some(Rc::new(handler));
+        self.0.server.on_message(handler);
     }
 
     /// All connections ever requested, in order.
@@ -236,159 +169,49 @@ impl World {
         );
     }
 
-    pub(super) fn handshake(&self) -> Handshake {
-        self.0.handshake.get()
-    }
-
-    pub(super) fn closing(&self) -> Closing {
-        self.0.closing.get()
-    }
-
-    pub(super) fn message_handler(&self) -> Option<MessageHandler> {
-        self.0.on_message.borrow().clone()
-    }
-
-    /// Does something in the next [`World::run`].
-    pub(super) fn soon(&self, act: impl FnOnce() + 'static) {
-        let task: LocalFuture<()> = Box::pin(async move { act() });
-        self.0.tasks.borrow_mut().push(task);
-    }
-
     /// How many timers are armed.
     #[must_use]
     pub fn timer_count(&self) -> usize {
-        self.0
-            .timers
-            .borrow()
-            .iter()
-            .filter(|timer| timer.fire.borrow().is_some())
-            .count()
+        self.0.page.timer_count()
     }
 
     /// Emits a hint of the browser that something has changed.
     pub fn hint(&self, hint: Hint) {
-        let watches = self.0.watches.borrow().clone();
-        for watch in watches {
-            let tell = watch.tell.borrow().clone();
-            if let Some(tell) = tell {
-                tell(hint);
-            }
-        }
-        self.run();
+        self.0.page.hint(hint);
     }
 
     /// How many connections listen to hints.
     #[must_use]
     pub fn watch_count(&self) -> usize {
-        self.0
-            .watches
-            .borrow()
-            .iter()
-            .filter(|watch| watch.tell.borrow().is_some())
-            .count()
+        self.0.page.watch_count()
     }
 
     /// Puts the machine to sleep: the wall clock advances, and nothing else does.
     pub fn sleep(&self, time: Duration) {
-        let millis = time.as_millis() as u64;
-        self.0.slept.set(self.0.slept.get().saturating_add(millis));
+        self.0.page.sleep(time);
     }
 
     /// Advances time, and lets everything happen that is due.
     pub fn advance(&self, time: Duration) {
-        let end = self.0.now.get().saturating_add(time.as_millis() as u64);
-        self.run();
-        while let Some(timer) = self.due(end) {
-            self.0.now.set(timer.at.max(self.0.now.get()));
-            let fire = timer.fire.borrow_mut().take();
-            if let Some(fire) = fire {
-                fire();
-            }
-            self.run();
-        }
-        self.0.now.set(end);
+        self.0.page.advance(time);
     }
 
     /// Advances time, but the page's timers fire only at its end, as those of a hidden page may.
     pub fn advance_throttled(&self, time: Duration) {
-        let millis = time.as_millis() as u64;
-        self.0.now.set(self.0.now.get().saturating_add(millis));
-        self.advance(Duration::ZERO);
+        self.0.page.advance_throttled(time);
     }
 
     /// Keeps the page busy for some time. What the test does in `meanwhile` reaches it only afterwards; first, the
     /// due timers fire, which is the worst possible order. Only the page is held up: a server that would have
     /// answered within that time answers in `meanwhile`.
     pub fn busy(&self, time: Duration, meanwhile: impl FnOnce()) {
-        self.0.busy.set(true);
-        meanwhile();
-        let millis = time.as_millis() as u64;
-        self.0.now.set(self.0.now.get().saturating_add(millis));
-        let now = self.0.now.get();
-        let timers = self.0.timers.borrow().clone();
-        for timer in timers.iter().filter(|timer| timer.at <= now) {
-            let fire = timer.fire.borrow_mut().take();
-            if let Some(fire) = fire {
-                fire();
-            }
-        }
-        self.0.busy.set(false);
-        let arrived = self.0.arrived.take();
-        for arrive in arrived {
-            arrive();
-        }
-        self.run();
-    }
-
-    /// Delivers something to the page, as soon as it is not busy.
-    pub(super) fn arrives(&self, arrive: impl FnOnce() + 'static) {
-        if self.0.busy.get() {
-            self.0.arrived.borrow_mut().push(Box::new(arrive));
-        } else {
-            arrive();
-            self.run();
-        }
-    }
-
-    fn due(&self, end: u64) -> Option<Rc<TimerState>> {
-        let mut timers = self.0.timers.borrow_mut();
-        timers.retain(|timer| timer.fire.borrow().is_some());
-        timers
-            .iter()
-            .filter(|timer| timer.at <= end)
-            .min_by_key(|timer| timer.at)
-            .cloned()
+        self.0.page.busy(time, meanwhile);
     }
 
     /// Runs the tasks that are ready, and those that these make ready. A task that keeps making itself ready never
     /// lets this return.
     pub fn run(&self) {
-        if self.0.busy.get() {
-            return;
-        }
-        let waker = Waker::from(Arc::clone(&self.0.wakes));
-        let mut context = Context::from_waker(&waker);
-        // A task made ready by another runs in the next pass. A test may also wake nobody, so the changes of a
-        // finished task are checked, too.
-        loop {
-            let wakes = self.0.wakes.count();
-            let tasks = core::mem::take(&mut *self.0.tasks.borrow_mut());
-            let before = tasks.len();
-            let mut pending = Vec::new();
-            for mut task in tasks {
-                if task.as_mut().poll(&mut context).is_pending() {
-                    pending.push(task);
-                }
-            }
-            let finished = pending.len() < before;
-            let mut all = self.0.tasks.borrow_mut();
-            let added = !all.is_empty();
-            pending.append(&mut all);
-            *all = pending;
-            if !finished && !added && self.0.wakes.count() == wakes {
-                return;
-            }
-        }
+        self.0.page.run();
     }
 }
 
@@ -399,19 +222,15 @@ impl Platform<Message> for World {
     type Timer = Box<dyn Any>;
 
     fn now(&self) -> Time {
-        Time::from_millis(self.0.now.get())
+        Time::from_millis(self.0.page.now())
     }
 
     fn wall_clock(&self) -> u64 {
-        self.0.now.get().saturating_add(self.0.slept.get())
+        self.0.page.wall_clock()
     }
 
     fn watch(&self, tell: Rc<dyn Fn(Hint)>) -> Box<dyn Any> {
-        let watch = Rc::new(WatchState {
-            tell: RefCell::new(Some(tell)),
-        });
-        self.0.watches.borrow_mut().push(Rc::clone(&watch));
-        Box::new(StopWatching(watch))
+        self.0.page.watch(tell)
     }
 
     fn text_marked(&self, payload: &Message, mark: char) -> Option<String> {
@@ -437,13 +256,7 @@ impl Platform<Message> for World {
     }
 
     fn set_timer(&self, millis: u64, fire: Box<dyn FnOnce()>) -> Box<dyn Any> {
-        let at = self.0.now.get().saturating_add(millis);
-        let timer = Rc::new(TimerState {
-            at,
-            fire: RefCell::new(Some(fire)),
-        });
-        self.0.timers.borrow_mut().push(Rc::clone(&timer));
-        Box::new(CallOff(timer))
+        self.0.page.set_timer(millis, fire)
     }
 
     fn defer(&self, task: Box<dyn FnOnce()>) {
@@ -451,7 +264,7 @@ impl Platform<Message> for World {
     }
 
     fn turn(&self, task: Box<dyn FnOnce()>) -> bool {
-        self.soon(task);
+        self.0.page.soon(task);
         true
     }
 
@@ -465,109 +278,27 @@ impl Platform<Message> for World {
             return Err(Refused("the test refuses sockets".to_owned()));
         }
         let number = self.0.connections.borrow().len();
+        let (page, server) = (self.0.page.clone(), self.0.server.clone());
         let connection =
-            FakeConnection::new(self.clone(), number, target, max_message_bytes, listener);
+            FakeConnection::new(page, server, number, target, max_message_bytes, listener);
         self.0.connections.borrow_mut().push(connection.clone());
         let client = connection.client();
-        self.soon(move || connection.answer_handshake());
+        self.0.page.soon(move || connection.answer_handshake());
         Ok(client)
     }
 }
 
 impl Runtime for World {
     fn spawn(&self, task: LocalFuture<()>) {
-        self.0.tasks.borrow_mut().push(task);
+        self.0.page.spawn(task);
     }
 
     fn page_is_secure(&self) -> bool {
         self.0.secure.get()
     }
 
-    /// Parses like a browser on a page at `http://page.test/` (`https:` if secure): it refuses what a browser refuses
-    /// because of its scheme, host, port or fragment, and leaves the rest unchanged.
+    /// Parses like a browser on a page at `http://page.test/` (`https:` if secure).
     fn parse_url(&self, url: &str) -> Result<String, Refused> {
-        let url = url.trim_matches(|character: char| character <= ' ');
-        let own = if self.0.secure.get() { "wss" } else { "ws" };
-        let absolute = match scheme_of(url) {
-            Some((scheme, rest)) => {
-                let scheme = match scheme.to_ascii_lowercase().as_str() {
-                    "ws" | "http" => "ws",
-                    "wss" | "https" => "wss",
-                    // `localhost:80` has one, too.
-                    other => {
-                        return Err(Refused(format!(
-                            "the URL's scheme is {other}:; it takes ws:, wss:, http: or https:"
-                        )));
-                    }
-                };
-                format!("{scheme}://{}", rest.trim_start_matches(['/', '\\']))
-            }
-            None if url.starts_with("//") => format!("{own}:{url}"),
-            None => format!("{own}://page.test/{}", url.trim_start_matches('/')),
-        };
-        if absolute.contains('#') {
-            return Err(Refused(
-                "the URL has a fragment (#…); a WebSocket URL takes none".to_owned(),
-            ));
-        }
-        if !has_host(&absolute) {
-            return Err(Refused(
-                "the URL cannot be parsed; it takes an absolute ws:, wss:, http: or https: URL, or one \
-                 relative to the page"
-                    .to_owned(),
-            ));
-        }
-        Ok(absolute)
-    }
-}
-
-/// The scheme of a URL, if any, and what follows its colon.
-fn scheme_of(url: &str) -> Option<(&str, &str)> {
-    let (scheme, rest) = url.split_once(':')?;
-    let allowed = |character: char| character.is_ascii_alphanumeric() || "+-.".contains(character);
-    let is_scheme = scheme.starts_with(|character: char| character.is_ascii_alphabetic())
-        && scheme.chars().all(allowed);
-    is_scheme.then_some((scheme, rest))
-}
-
-/// Whether an absolute URL has a host, and a valid port if any.
-fn has_host(url: &str) -> bool {
-    let (_, rest) = url.split_once("://").unwrap_or_default();
-    let authority = rest.split(['/', '\\', '?']).next().unwrap_or_default();
-    let host = authority.rsplit('@').next().unwrap_or_default();
-    // The colons of an IPv6 address are inside brackets.
-    let (name, port) = match host.rfind(']') {
-        Some(end) => host.split_at(end.saturating_add(1)),
-        None => host.split_at(host.find(':').unwrap_or(host.len())),
-    };
-    let is_port = match port.strip_prefix(':') {
-        Some(digits) => {
-            digits.is_empty()
-                || (digits.bytes().all(|byte| byte.is_ascii_digit())
-                    && digits.parse::<u16>().is_ok())
-        }
-        None => port.is_empty(),
-    };
-    let is_forbidden = |character: char| character <= ' ' || "<>^|%\"`{}".contains(character);
-    is_port && !name.is_empty() && !name.contains(is_forbidden)
-}
-
-/// Cancels a timer on drop.
-struct CallOff(Rc<TimerState>);
-
-impl Drop for CallOff {
-    fn drop(&mut self) {
-        let fire = self.0.fire.borrow_mut().take();
-        drop(fire);
-    }
-}
-
-/// Stops listening on drop.
-struct StopWatching(Rc<WatchState>);
-
-impl Drop for StopWatching {
-    fn drop(&mut self) {
-        let tell = self.0.tell.borrow_mut().take();
-        drop(tell);
+        url::parse(url, self.0.secure.get())
     }
 }
