@@ -1461,7 +1461,6 @@ fn start_closed_waits_for_reconnect() {
 }
 
 /// How long until the next attempt, and why, after the events so far.
-/// How long the last wait is, in milliseconds.
 fn last_wait(events: &mut Events) -> Option<(u64, Why)> {
     drain(events)
         .into_iter()
@@ -2811,4 +2810,37 @@ fn a_suspended_socket_leaves_nothing_running_and_goes_on_when_resumed() {
     world.assert_idle();
     assert!(handle.resume().is_err());
     assert!(handle.suspend(Some(1001), "").is_err());
+}
+
+/// One byte above the limit passes the socket, which leaves room for the escape of a text.
+// [R16]
+#[test]
+fn a_message_that_is_too_big_by_one_is_forgiven_by_an_hour_as_any_other() {
+    for message in ["1234", "12345"] {
+        let world = World::new();
+        let options = Options::default()
+            .control_messages(true)
+            .max_message_bytes(Some(3));
+        let socket = builder(&world)
+            .protocols(vec!["chat~1".to_owned()])
+            .options(options)
+            .connect()
+            .unwrap();
+        let mut events = socket.events();
+        for index in 0..2 {
+            world.connection(index).open();
+            world.advance(Duration::from_secs(3_600));
+            world.connection(index).send(message);
+            world.advance(Duration::from_secs(10));
+        }
+        let losses: Vec<_> = drain(&mut events)
+            .into_iter()
+            .filter_map(|event| match event {
+                Event::Closed(closed) => Some((closed.why, closed.loss.cause)),
+                _ => None,
+            })
+            .collect();
+        let forgiven = (Why::PolicyRetries, Cause::MessageTooBig);
+        assert_eq!(losses, [forgiven; 2], "{message}");
+    }
 }

@@ -120,7 +120,7 @@ impl<P> Connection<P> {
         }
     }
 
-    /// A command that the predicate gave instead of a verdict says how a socket that is still open is closed, by the
+    /// A command inside the predicate, or in what runs before it, says how a socket that is still open is closed, by the
     /// [`Effect::Abandon`] that comes next.
     #[inline(never)]
     pub(super) fn abandon_with(&mut self, code: Option<u16>, reason: String) {

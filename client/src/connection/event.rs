@@ -141,14 +141,14 @@ pub enum Report<P> {
     OpenFailed(Option<String>),
     /// The socket is open, and its server can be pinged like this.
     Opened(Pings),
-    /// A message arrived.
+    /// A message arrived. One that exceeds the option `max_message_bytes` ends the connection.
     Message {
         /// The message.
         payload: P,
         /// Its size.
         bytes: usize,
     },
-    /// A message arrived that exceeds the option `max_message_bytes`; it was not copied.
+    /// A message arrived that exceeds [`max_escaped_bytes`](super::Connection::max_escaped_bytes); it was not copied.
     TooBig,
     /// The browser reported an error, with text if the platform provides it; browsers do not. It decides nothing,
     /// because a `close` follows.
@@ -161,7 +161,8 @@ pub enum Report<P> {
     Answered,
     /// Something arrived that is not for the application: a sign of life.
     Alive,
-    /// The browser accepted the ping of the last [`Effect::Ping`]. This comes before anything else is sent.
+    /// The browser accepted the ping of the last [`Effect::Ping`] or [`Effect::KeepAlive`], whose answer can be recognised.
+    /// This comes before anything else is sent.
     Pinged,
     /// The answer to [`Effect::Measure`]: the browser's `bufferedAmount`.
     Buffered(u64),
@@ -242,7 +243,7 @@ pub enum Effect<P> {
     },
     /// Send the message that the server is known to reply to, which is that of
     /// [`Connection::control_ping`](super::Connection::control_ping), if there is one, or else the application's. It
-    /// bypasses the queue. Report with [`Report::Pinged`] that the browser accepted it.
+    /// bypasses the queue. If the answer can be recognised, report with [`Report::Pinged`] that the browser accepted it.
     Ping {
         /// The attempt.
         generation: Generation,

@@ -11,7 +11,7 @@
 //!
 //! 1. Report what happened: [`Connection::handle`], or one of the shortcuts below.
 //! 2. Carry out [`Connection::poll_effect`] until it is empty. An effect that is answered ([`Effect::Transmit`],
-//!    [`Effect::Measure`], [`Effect::Judge`]) is answered before the next effect is taken; [`Effect::Turn`] is answered
+//!    [`Effect::Measure`], [`Effect::Judge`], a ping) is answered before the next effect is taken; [`Effect::Turn`] is answered
 //!    in a later task.
 //! 3. Take [`Connection::poll_output`], call the application's handler, carry out the resulting effects, and repeat
 //!    until there is none. Inside the handler, the application may call anything: the state has settled, and its
@@ -173,7 +173,7 @@ pub use policy::{
     CLOSE_CODES, CloseCodes, CloseError, ClosePolicy, RESTART_WINDOW_MS, Verdict, check_close,
     close_policy,
 };
-pub use receiving::BEAT_MS;
+pub use receiving::{BEAT_MS, ControlPing};
 pub use time::Time;
 pub use timer::Timers;
 pub use totals::{Counters, NONE};
@@ -469,7 +469,8 @@ impl<P> Connection<P> {
             return true;
         };
         match report {
-            Report::Message { .. } | Report::Alive => self.messages_are_timed(),
+            Report::Message { bytes, .. } => self.messages_are_timed(*bytes),
+            Report::Alive => self.signs_of_life_are_timed(),
             // Below both marks, nothing is deferred.
             Report::Buffered(bytes) => {
                 let (high, low) = (

@@ -8,6 +8,16 @@ use super::{
 };
 use crate::limits::TOO_BIG;
 
+/// A control message that asks the server for a sign of life.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ControlPing {
+    /// The message.
+    pub text: String,
+    /// Whether it has a number, so that its answer can be distinguished from what the server sends unasked. Only then is
+    /// it reported by [`Report::Pinged`].
+    pub is_question: bool,
+}
+
 /// The shortest and the longest heartbeat that a server may announce, in milliseconds: it must neither keep the
 /// client busy nor keep a dead connection for long.
 pub const BEAT_MS: (u64, u64) = (5_000, 120_000);
@@ -27,32 +37,43 @@ impl<P> Connection<P> {
         matches!(&self.state, State::Open(open) if matches!(open.pings, Pings::Control))
     }
 
-    /// The control message that asks the server for a sign of life now, and what it has received if it answers numbered
-    /// pings; `None` if the two ends do not exchange control messages.
+    /// The control message to ping with now; `None` if the two ends do not exchange control messages.
     #[must_use]
-    pub fn control_ping(&self) -> Option<String> {
+    pub fn control_ping(&self) -> Option<ControlPing> {
         match &self.state {
             State::Open(open) if open.pings == Pings::Control => {
                 let number = open.numbered.then(|| open.unconfirmed.next_question());
-                Some(Control::ping(number))
+                Some(ControlPing {
+                    text: Control::ping(number),
+                    is_question: number.is_some(),
+                })
             }
             _ => None,
         }
     }
 
-    /// The largest message that a socket must accept, in bytes: the option `max_message_bytes`, and the escape of a
-    /// text.
+    /// The largest message that a socket must accept: the option `max_message_bytes`, and the escape of a text.
     #[must_use]
-    pub fn max_frame_bytes(&self) -> Option<u32> {
+    pub fn max_escaped_bytes(&self) -> Option<u32> {
         let escape = u32::from(self.offers_control_messages());
         let most = self.options.values().max_message_bytes;
         most.map(|most| most.saturating_add(escape))
     }
 
-    /// Like [`heeds_time`](Self::heeds_time), for a message that arrives.
+    /// Like [`heeds_time`](Self::heeds_time), for a message of this size that arrives.
     #[must_use]
-    pub const fn messages_are_timed(&self) -> bool {
+    pub fn messages_are_timed(&self, bytes: usize) -> bool {
+        self.signs_of_life_are_timed() || self.is_too_big(bytes)
+    }
+
+    /// Likewise, for what is not for the application.
+    pub(super) const fn signs_of_life_are_timed(&self) -> bool {
         matches!(&self.state, State::Open(open) if open.liveness.is_timed())
+    }
+
+    fn is_too_big(&self, bytes: usize) -> bool {
+        let most = self.options.values().max_message_bytes;
+        most.is_some_and(|most| bytes > most as usize)
     }
 
     /// Processes a message like [`handle`](Self::handle) does a [`Report::Message`], and returns it if it is next to
@@ -76,8 +97,7 @@ impl<P> Connection<P> {
         if open.closing().is_some() {
             return None;
         }
-        let most = self.options.values().max_message_bytes;
-        if most.is_some_and(|most| bytes > most as usize) {
+        if self.is_too_big(bytes) {
             self.too_big(now);
             return None;
         }
@@ -117,13 +137,9 @@ impl<P> Connection<P> {
         match report {
             Report::TooBig => return self.too_big(now),
             Report::Pinged => {
-                // Before the server has announced that it answers numbers, the answer to a control message could not be
-                // distinguished from what the server sends unasked.
-                if open.pings != Pings::Control || open.numbered {
-                    open.unconfirmed.asked();
-                    // Also if a message was accepted after the ping was requested.
-                    open.question_at = None;
-                }
+                open.unconfirmed.asked();
+                // Also if a message was accepted after the ping was requested.
+                open.question_at = None;
                 return;
             }
             Report::Control(control) => self.controlled(now, control),

@@ -147,7 +147,7 @@ impl<P> Connection<P> {
         Ok(Sent::Queued)
     }
 
-    /// Takes back what was to be done with a socket that is gone: a message that was being sent, and questions.
+    /// Takes back what was to be done with a socket that is gone or suspended: a message that was being sent, and questions.
     pub(super) fn reclaim(&mut self) {
         // One full rotation restores the order of what stays.
         for _ in 0..self.effects.len() {

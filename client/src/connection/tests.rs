@@ -236,6 +236,11 @@ impl Rig {
         self.tell(message(generation, payload));
     }
 
+    /// The control message that would be sent now.
+    fn ping(&self) -> Option<String> {
+        self.core.control_ping().map(|control| control.text)
+    }
+
     fn hears_bytes(&mut self, bytes: usize) {
         let generation = self.core.generation();
         let payload = 7;
@@ -365,11 +370,18 @@ impl Rig {
                 Effect::Resolve { generation } => (format!("resolve {}", generation.0), None),
                 Effect::CancelResolve { generation } => (format!("cancel {}", generation.0), None),
                 Effect::Open { generation } => (format!("open {}", generation.0), None),
-                Effect::Ping { generation } => (
-                    format!("ping {}", generation.0),
-                    Some(Report::Pinged.of(generation)),
-                ),
-                Effect::KeepAlive { generation } => (format!("keepalive {}", generation.0), None),
+                Effect::Ping { generation } => {
+                    let control = self.core.control_ping();
+                    let asks = control.is_none_or(|control| control.is_question);
+                    let pinged = asks.then(|| Report::Pinged.of(generation));
+                    (format!("ping {}", generation.0), pinged)
+                }
+                Effect::KeepAlive { generation } => {
+                    let control = self.core.control_ping();
+                    let asks = control.is_some_and(|control| control.is_question);
+                    let pinged = asks.then(|| Report::Pinged.of(generation));
+                    (format!("keepalive {}", generation.0), pinged)
+                }
                 Effect::Turn { generation, turn } => {
                     self.turns.push((generation, turn));
                     (String::new(), None)
@@ -1206,7 +1218,7 @@ fn the_predicate_overrides_the_policy() {
 #[test]
 fn a_message_above_the_limit_gives_the_connection_up_with_a_code_that_says_so() {
     let limited = || Rig::open(options().control_messages(true).max_message_bytes(Some(10)));
-    assert_eq!(limited().core.max_frame_bytes(), Some(11));
+    assert_eq!(limited().core.max_escaped_bytes(), Some(11));
     let mut rig = limited();
     rig.hears_bytes(10);
     assert_eq!(
@@ -2099,7 +2111,7 @@ fn a_server_that_answers_numbered_pings_is_asked_what_it_has_had() {
     assert_eq!(rig.done, [""; 0]);
     rig.pass(1);
     assert_eq!(
-        (&*rig.done, rig.core.control_ping()),
+        (&*rig.done, rig.ping()),
         (&["ping 1".to_owned()][..], Some("~ping 2".to_owned()))
     );
 
@@ -2167,7 +2179,7 @@ fn an_answer_on_another_connection_confirms_nothing() {
     rig.tell(Report::Answered.of(first));
     // Numbers, and what is known of the server, belong to the connection.
     answers(&mut rig, 1);
-    assert_eq!(rig.core.control_ping().as_deref(), Some("~ping"));
+    assert_eq!(rig.ping().as_deref(), Some("~ping"));
     assert_eq!(unconfirmed(&rig), 1);
 }
 
@@ -2198,10 +2210,23 @@ fn before_the_server_knows_numbers_no_answer_to_a_control_message_confirms_anyth
     answers(&mut rig, 1);
     answers_the_application(&mut rig);
     assert_eq!(unconfirmed(&rig), 1);
-    assert_eq!(rig.core.control_ping().as_deref(), Some("~ping"));
+    assert_eq!(rig.ping().as_deref(), Some("~ping"));
     // The first number is that of the first ping that bears one.
     answers(&mut rig, 0);
-    assert_eq!(rig.core.control_ping().as_deref(), Some("~ping 1"));
+    assert_eq!(rig.ping().as_deref(), Some("~ping 1"));
+}
+
+/// With control messages, a keepalive is a ping like any other.
+// [R25][R34]
+#[test]
+fn a_keepalive_with_a_number_is_a_question_too() {
+    let mut rig = numbered(with_keepalive(options()));
+    rig.pass(500);
+    rig.send(1, SendMode::default()).unwrap();
+    rig.pass(500);
+    assert_eq!(rig.done, ["keepalive 1"]);
+    answers(&mut rig, 1);
+    assert_eq!(unconfirmed(&rig), 0);
 }
 
 // [R25]

@@ -60,8 +60,11 @@ where
     /// Sends a ping of the control messages, or the application's own.
     fn ping(&self, generation: Generation, is_keepalive: bool) {
         let control = self.connection.borrow().control_ping();
-        let (ping, is_answered) = match control {
-            Some(text) => (Some(self.platform.message(&text)), true),
+        let (ping, is_question) = match control {
+            Some(control) => (
+                Some(self.platform.message(&control.text)),
+                control.is_question,
+            ),
             None => match is_keepalive.then(|| self.application.keepalive()).flatten() {
                 Some(keepalive) => (Some(keepalive), false),
                 None => (self.application.ping(), true),
@@ -70,7 +73,7 @@ where
         if let (Some(socket), Some(ping)) = (self.socket_of(generation), ping)
             // If the socket refuses it, the missing answer reveals that the socket is dead.
             && socket.send(&ping).is_ok()
-            && is_answered
+            && is_question
         {
             self.handle(Report::Pinged.of(generation));
         }
@@ -174,7 +177,7 @@ where
         if !self.connection.borrow().wants_socket(generation) {
             return;
         }
-        let max = self.connection.borrow().max_frame_bytes();
+        let max = self.connection.borrow().max_escaped_bytes();
         let weak = Rc::downgrade(self);
         let made = target
             .ok_or_else(|| Refused(String::new()))

@@ -63,7 +63,7 @@ where
             // Behind what is being delivered.
             return self.happened(Report::Message { payload, bytes }.of(generation));
         }
-        let is_timed = self.connection.borrow().messages_are_timed();
+        let is_timed = self.connection.borrow().messages_are_timed(bytes);
         let now = self.moment(is_timed);
         let received = self
             .connection

@@ -151,17 +151,14 @@ pub fn worlds() -> Vec<(Settings, Vec<Step>)> {
             command: Command::Start,
             same_task: false,
         },
-        Op::Opened {
-            age: 0,
-            pings: Pings::Control,
-        },
     ];
+    let opened = |pings| open.into_iter().chain([Op::Opened { age: 0, pings }]);
     let open_and_ready = [Op::InHandler {
         skip: 2,
         command: Command::Ready,
     }]
     .into_iter()
-    .chain(open);
+    .chain(opened(Pings::Control));
     let predicate = |verdict| {
         move |op| Step {
             verdict,
@@ -170,7 +167,7 @@ pub fn worlds() -> Vec<(Settings, Vec<Step>)> {
     };
     vec![
         (settings, Vec::new()),
-        (settings, open.into_iter().map(Step::from).collect()),
+        (settings, opened(Pings::Control).map(Step::from).collect()),
         (
             Settings {
                 overflow: Overflow::Reject,
@@ -195,7 +192,7 @@ pub fn worlds() -> Vec<(Settings, Vec<Step>)> {
                 gate: false,
                 ..settings
             },
-            open.into_iter().map(Step::from).collect(),
+            opened(Pings::Application).map(Step::from).collect(),
         ),
     ]
 }

@@ -289,6 +289,7 @@ pub struct Settings {
     pub max_queued_bytes: u32,
     pub overflow: steady_socket::Overflow,
     pub message_ttl: Option<u64>,
+    pub max_message_bytes: Option<u32>,
     pub high_water_mark: u32,
     pub low_water_mark: u32,
     pub gate: bool,
@@ -325,6 +326,7 @@ impl Settings {
             .max_queued_bytes(self.max_queued_bytes)
             .overflow(self.overflow)
             .message_ttl(self.message_ttl.map(Duration::from_millis))
+            .max_message_bytes(self.max_message_bytes)
             .high_water_mark(self.high_water_mark)
             .low_water_mark(self.low_water_mark)
             .gate(self.gate);
@@ -369,6 +371,7 @@ impl Default for Settings {
             max_queued_bytes: number("max_queued_bytes") as u32,
             overflow: steady_socket::Overflow::default(),
             message_ttl: limit("message_ttl").map(|number| number as u64),
+            max_message_bytes: limit("max_message_bytes").map(|number| number as u32),
             high_water_mark: number("high_water_mark") as u32,
             low_water_mark: number("low_water_mark") as u32,
             gate: number("gate") != 0.0,

@@ -145,6 +145,7 @@ fn draw_settings(rng: &mut Rng) -> Settings {
         max_queued_bytes: rng.pick(&[0, 50, 400, 100_000]),
         overflow: rng.pick(&[Overflow::Reject, Overflow::DropOldest, Overflow::DropNewest]),
         message_ttl: rng.pick(&[None, None, Some(1), Some(700), Some(20_000)]),
+        max_message_bytes: rng.pick(&[None, None, Some(150)]),
         high_water_mark: low_water_mark + rng.pick(&[1, 50, 1_000]),
         low_water_mark,
         gate: rng.one_in(3),

@@ -43,7 +43,7 @@ table! {
         => "if self.is_current(generation) || matches!(report, Report::Closed(_)) {", SEEDS;
     [6] "a late open of an earlier socket counts", "client/src/connection/mod.rs":
         "if self.is_current(generation) {"
-        => "if self.is_current(generation) || matches!(report, Report::Opened) {", SEEDS;
+        => "if self.is_current(generation) || matches!(report, Report::Opened(_)) {", SEEDS;
     [29] "the timer of a wait is lost", "client/src/connection/timer.rs":
         "State::Waiting { until, .. } => set(Timer::Retry, *until),"
         => "State::Waiting { .. } => {}", SEEDS;
@@ -159,8 +159,8 @@ table! {
         "self.distrusts = true;"
         => "", SEEDS;
     [25] "a control message without a number counts as a question", "client/src/connection/receiving.rs":
-        "if open.pings != Pings::Control || open.numbered {"
-        => "{", SEEDS;
+        "is_question: number.is_some(),"
+        => "is_question: true,", SEEDS;
     [25] "a message is never asked about", "client/src/connection/open.rs":
         "self.question_at = Some(now.after(CONFIRM_MS));"
         => "", SEEDS;
@@ -201,7 +201,7 @@ table! {
         => "_ if firm && self.failures > 1_000 => return,", SEEDS;
     [12] "a window announced on an earlier socket counts", "client/src/connection/mod.rs":
         "if self.is_current(generation) {"
-        => "if self.is_current(generation) || matches!(report, Report::Window(_)) {", SEEDS;
+        => "if self.is_current(generation) || matches!(report, Report::Control(_)) {", SEEDS;
     [1] "silence is not noticed", "client/src/connection/timer.rs":
         "(None, Life::Silent) => self.lose(now, Cause::HeartbeatTimeout, None),"
         => "(None, Life::Silent) => {}", SEEDS;
@@ -338,8 +338,8 @@ table! {
         "self.report_dropped(DropReason::Refused, vec![message]);"
         => "drop(message);", SEEDS;
     [1] "the moment of a message does not matter", "client/src/connection/mod.rs":
-        "Report::Message { .. } | Report::Alive => self.messages_are_timed(),"
-        => "Report::Message { .. } | Report::Alive => false,", SEEDS;
+        "Report::Message { bytes, .. } => self.messages_are_timed(*bytes),"
+        => "Report::Message { .. } => false,", SEEDS;
     [26] "the moment of a measurement does not matter", "client/src/connection/mod.rs":
         "closing || !little || judges || self.messages_expire()"
         => "false", SEEDS;
@@ -465,9 +465,9 @@ table! {
     [21] "attempts that were not made are saved without limit", "client/src/connection/bucket.rs":
         "grown.min(self.capacity)"
         => "grown", test("client/src/connection/bucket.rs", "a_burst_and_then_one_at_a_time");
-    [22] "a sleep of the machine is not noticed", "client/src/driver/reports.rs":
-        "self.clocks.replace(now).slept(now)"
-        => "self.clocks.get().slept(now)",
+    [22] "a sleep of the machine is not noticed", "client/src/sleep.rs":
+        "(millis > SLEPT_MS)"
+        => "(millis == u64::MAX)",
         test("client/tests/rust_face.rs", "a_machine_that_slept_does_not_wait_on");
     [23] "a constructor that closes leaves a socket behind", "client/src/driver/effects.rs":
         "Ok(socket) if self.connection.borrow().wants_socket(generation) => {"

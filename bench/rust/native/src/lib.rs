@@ -133,7 +133,7 @@ fn receive(count: u64) -> Duration {
     let duration = repeat(count, |turn| {
         let core = black_box(&mut core);
         let now = Time::from_millis(turn);
-        black_box(core.messages_are_timed());
+        black_box(core.messages_are_timed(100));
         let received = core.receive(now, generation, black_box(7), 16);
         black_box(received.expect("there is nothing else to tell"));
         black_box(core.is_settled());
@@ -151,7 +151,7 @@ fn confirm(count: u64) -> Duration {
         let now = Time::from_millis(turn);
         hand_over(core, turn);
         settle(core, turn);
-        black_box(core.messages_are_timed());
+        black_box(core.messages_are_timed(100));
         let received = core.receive(now, generation, black_box(7), 16);
         let payload = received.expect("there is nothing else to tell");
         black_box(payload);

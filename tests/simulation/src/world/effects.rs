@@ -44,7 +44,10 @@ impl World {
                         core::mem::take(&mut self.life.keepalive_due),
                         "a keepalive that is not due"
                     );
-                    if let Some(socket) = self.socket_mut(generation.number()) {
+                    // With control messages, it is a ping like any other.
+                    if self.core.uses_control_messages() {
+                        self.ping(generation.number())?;
+                    } else if let Some(socket) = self.socket_mut(generation.number()) {
                         socket.buffered += 5;
                     }
                 }

@@ -163,7 +163,9 @@ impl World {
 
     /// The core sends a ping, which is in the browser's buffer like any message.
     pub(super) fn ping(&mut self, number: u64) -> Result<(), Violation> {
-        let question = self.core.control_ping();
+        let control = self.core.control_ping();
+        let is_question = control.as_ref().is_none_or(|control| control.is_question);
+        let question = control.map(|control| control.text);
         let connected = self.is_connected(number);
         let Some(socket) = self.socket_mut(number) else {
             return Err("a ping for a nonexistent socket".into());
@@ -177,12 +179,15 @@ impl World {
         socket.buffered += PING;
         far_end.takes(PING, Item::Ping(next));
         far_end.question_at = None;
-        // A control message without a number is no question that could be told to be answered.
+        // The answer to a control message without a number cannot be recognised.
         far_end.asked += u64::from(connected && (!uses_control || next.is_some()));
         let Some(generation) = self.generation_of(number) else {
             return Ok(());
         };
-        self.tell(Report::Pinged.of(generation))
+        match is_question {
+            true => self.tell(Report::Pinged.of(generation)),
+            false => Ok(()),
+        }
     }
 
     pub(super) fn server_reads(&mut self, items: u8) {

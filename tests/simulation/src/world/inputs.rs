@@ -1,5 +1,6 @@
 //! Inputs to the core from the browser, the provider and the world.
 
+use steady_socket::TOO_BIG;
 use steady_socket::connection::{
     Cause, CloseFrame, Context, Control, Generation, Hint, Input, Loss, Phase, Pings, Report, Time,
 };
@@ -151,6 +152,10 @@ impl World {
         if connected {
             self.hear();
         }
+        let most = self.settings.max_message_bytes;
+        if connected && !closing && most.is_some_and(|most| bytes > most as usize) {
+            return self.too_big(number, Report::Message { payload, bytes });
+        }
         if counts && phase == Phase::Open {
             self.from_server += 1;
             self.received.messages += 1;
@@ -161,6 +166,23 @@ impl World {
             return Ok(());
         };
         self.tell(Report::Message { payload, bytes }.of(generation))
+    }
+
+    /// A message exceeds the application's limit: it is reported as such, or as a message.
+    pub(super) fn too_big(&mut self, number: u64, report: Report<u64>) -> Result<(), Violation> {
+        let open = self.is_connected(number) && self.core.phase() == Phase::Open;
+        if let Some(generation) = self.generation_of(number) {
+            if open {
+                self.closing_with = Some((Some(TOO_BIG), "message too big"));
+            }
+            let ending = open.then(|| Ending::abnormal(Cause::MessageTooBig, true));
+            self.tell_end(report.of(generation), ending)?;
+        }
+        ensure!(
+            !open || self.core.phase() != Phase::Open,
+            "the connection goes on after a message that was too big"
+        );
+        Ok(())
     }
 
     pub(super) fn socket_fails(&mut self, number: u64) -> Result<(), Violation> {

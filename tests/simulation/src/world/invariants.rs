@@ -1,5 +1,6 @@
 //! Invariants that hold whenever all effects are carried out and all outputs are delivered.
 
+use steady_socket::TOO_BIG;
 use steady_socket::connection::{Phase, Time};
 
 use super::{Fate, Flow, Socket, Violation, World};
@@ -36,6 +37,11 @@ impl World {
             "the next attempt was reported for {:?}, but is due at {}",
             self.told_until,
             self.wait_until
+        );
+        ensure!(
+            self.closing_with
+                .is_none_or(|(code, _)| code != Some(TOO_BIG)),
+            "a message was too big, and the socket was not closed for it"
         );
         // Nobody is asked on a socket that was lost before its turn came.
         let asked = matches!(self.core.phase(), Phase::Open | Phase::Closing);

@@ -26,7 +26,6 @@ use core::hash::{Hash, Hasher};
 use std::collections::VecDeque;
 use std::hash::DefaultHasher;
 
-use steady_socket::TOO_BIG;
 use steady_socket::connection::{
     BEAT_MS, Cause, CloseFrame, Connection, Control, DropReason, Generation, Input, Loss, Phase,
     Report, Tally, Time, Verdict, Why, Window,
@@ -594,21 +593,7 @@ impl World {
                     self.tell(Report::Control(window).of(generation))?;
                 }
             }
-            Op::TooBig { age } => {
-                let number = generation(age);
-                let open = self.is_connected(number) && self.core.phase() == Phase::Open;
-                if let Some(generation) = self.generation_of(number) {
-                    if open {
-                        self.closing_with = Some((Some(TOO_BIG), "message too big"));
-                    }
-                    let ending = open.then(|| Ending::abnormal(Cause::MessageTooBig, true));
-                    self.tell_end(Report::TooBig.of(generation), ending)?;
-                }
-                ensure!(
-                    !open || self.core.phase() != Phase::Open,
-                    "the connection goes on after a message that was too big"
-                );
-            }
+            Op::TooBig { age } => self.too_big(generation(age), Report::TooBig)?,
             Op::Hint(hint) => self.hint(hint)?,
             Op::Error { age } => self.socket_fails(generation(age))?,
             Op::Closed {
