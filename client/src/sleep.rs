@@ -1,7 +1,6 @@
 //! Whether the machine slept, by two clocks.
 
 use crate::connection::{Hint, Time};
-use crate::platform::Platform;
 
 /// How far the wall clock must run ahead of the monotonic one to show that the machine slept, in milliseconds.
 /// Smaller steps are corrections of the clock.
@@ -12,17 +11,10 @@ const SLEPT_MS: u64 = 2_000;
 pub(crate) struct Clocks {
     pub(crate) monotonic: Time,
     /// Milliseconds, from any origin.
-    wall: u64,
+    pub(crate) wall: u64,
 }
 
 impl Clocks {
-    pub(crate) fn read<P, L: Platform<P> + ?Sized>(platform: &L) -> Self {
-        Self {
-            monotonic: platform.now(),
-            wall: platform.wall_clock(),
-        }
-    }
-
     /// What two readings say about the time between them: [`Hint::Slept`], or nothing.
     pub(crate) fn slept(self, later: Self) -> Option<Hint> {
         let passed = later.monotonic.since(self.monotonic);

@@ -98,7 +98,7 @@ where
     /// A connection for `application` on `platform`. It does nothing before [`Driver::command`] gets [`Input::Start`]
     /// or [`Input::Reconnect`]. The options have passed [`Options::check`].
     pub fn new(options: Options, platform: Rc<L>, application: Box<A>) -> Self {
-        let clocks = Clocks::read(&*platform);
+        let clocks = clocks_of(&*platform);
         Self(Rc::new(Inner {
             connection: RefCell::new(Connection::new(options)),
             platform,
@@ -351,5 +351,12 @@ impl<P, L: Platform<P> + ?Sized, A: Application<P> + ?Sized> Drop for Inner<P, L
             // Always: an open socket must not outlive its owner.
             socket.close(None, "");
         }
+    }
+}
+
+fn clocks_of<P, L: Platform<P> + ?Sized>(platform: &L) -> Clocks {
+    Clocks {
+        monotonic: platform.now(),
+        wall: platform.wall_clock(),
     }
 }

@@ -7,10 +7,9 @@ use steady_socket_protocol::control::{self, Heard};
 use crate::application::Application;
 use crate::connection::{Generation, Hint, Input, Pings, Report};
 use crate::platform::{Platform, RawSocket as _, SocketEvent};
-use crate::sleep::Clocks;
 
 use super::alarm::{DEEP, Which};
-use super::{Inner, Job};
+use super::{Inner, Job, clocks_of};
 
 impl<P: 'static, L, A> Inner<P, L, A>
 where
@@ -132,7 +131,7 @@ where
 
     /// Informs the core of a sleep of the machine before anything that its deadlines would judge.
     fn look_at_clocks(self: &Rc<Self>) {
-        let now = Clocks::read(&*self.platform);
+        let now = clocks_of(&*self.platform);
         if let Some(slept) = self.clocks.replace(now).slept(now) {
             self.happened(Input::Hint(slept));
         }
