@@ -7,6 +7,7 @@ import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 
 import { TEST_TIMEOUT } from '../lib/limits.mjs';
+import { watchWebAssembly } from '../lib/webassembly.mjs';
 import { importPackage, nextEvent, turn } from '../typed/package.mjs';
 
 const URL_OF_CHAT = 'ws://example.test/chat';
@@ -24,6 +25,7 @@ describe('when the WebAssembly module fails', { timeout: 4 * TEST_TIMEOUT }, () 
   let started = 0;
   /** Every instance of the module that has started. */
   const instances = [];
+  let work;
   const { instantiate } = WebAssembly;
 
   before(async () => {
@@ -41,6 +43,7 @@ describe('when the WebAssembly module fails', { timeout: 4 * TEST_TIMEOUT }, () 
   });
   beforeEach(async (t) => {
     t.mock.method(console, 'error', () => {});
+    work = watchWebAssembly();
     server = kit.FakeServer.install();
     time = kit.fakeTime();
     page = new kit.FakePage();
@@ -51,17 +54,19 @@ describe('when the WebAssembly module fails', { timeout: 4 * TEST_TIMEOUT }, () 
     await installed.typed.load();
   });
   afterEach(() => {
-    for (const one of [chance, page, time, server]) one.restore();
+    for (const one of [chance, page, time, server, work]) one.restore();
   });
 
   const complaints = () => console.error.mock.calls.map(({ arguments: [line] }) => line);
   const breakModule = () => new Uint8Array(instances.at(-1).exports.memory.buffer).fill(0xff);
   /** Lets a fresh instance start, which takes no time on the test's clock. */
   const settle = async () => {
-    await turn();
-    await time.advance(0);
-    await turn();
-    await time.advance(0);
+    do {
+      await turn();
+      await time.advance(0);
+      await turn();
+      await time.advance(0);
+    } while (await work.finished());
     await server.settled();
   };
 

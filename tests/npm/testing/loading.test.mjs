@@ -9,6 +9,7 @@ import { pathToFileURL } from 'node:url';
 
 import { TEST_TIMEOUT } from '../lib/limits.mjs';
 import { installPackage } from '../lib/package.mjs';
+import { watchWebAssembly } from '../lib/webassembly.mjs';
 import { turn } from '../typed/package.mjs';
 
 const TABLE = new URL('../../../client/tests/backoff.txt', import.meta.url);
@@ -37,6 +38,9 @@ describe('while the module cannot be loaded', { timeout: 4 * TEST_TIMEOUT }, () 
   let page;
   let chance;
   let answer;
+  let work;
+  /** The sockets of a test. A failed test must not leave one that tries again for ever. */
+  const made = [];
   const { fetch } = globalThis;
 
   before(async () => {
@@ -52,6 +56,7 @@ describe('while the module cannot be loaded', { timeout: 4 * TEST_TIMEOUT }, () 
     index = await load('index.js');
     kit = await load('testing/index.js');
     t.mock.method(console, 'error', () => {});
+    work = watchWebAssembly();
     globalThis.fetch = async () => answer();
     answer = good;
     server = kit.FakeServer.install();
@@ -60,22 +65,26 @@ describe('while the module cannot be loaded', { timeout: 4 * TEST_TIMEOUT }, () 
     chance = kit.setChance(1);
   });
   afterEach(() => {
-    for (const one of [chance, page, time, server]) one.restore();
+    for (const socket of made.splice(0)) socket.close();
+    for (const one of [chance, page, time, server, work]) one.restore();
     globalThis.fetch = fetch;
   });
 
   const good = () => new Response(wasm, { headers: { 'Content-Type': 'application/wasm' } });
   const complaints = () => console.error.mock.calls.map(({ arguments: [line] }) => line);
   const settle = async () => {
-    for (let turns = 0; turns < 4; turns += 1) {
-      await turn();
-      await time.advance(0);
-    }
+    do {
+      for (let turns = 0; turns < 4; turns += 1) {
+        await turn();
+        await time.advance(0);
+      }
+    } while (await work.finished());
     await server.settled();
   };
 
   function make(options = {}) {
     const socket = new index.ReconnectingWebSocket(URL_OF_CHAT, [], options);
+    made.push(socket);
     const seen = [];
     const on = (type, describeEvent) => socket.addEventListener(type, (event) => seen.push(describeEvent(event)));
     on('statechange', ({ state, attempt, delay }) => `${state} ${attempt}${delay === null ? '' : ` in ${delay}`}`);
@@ -93,10 +102,10 @@ describe('while the module cannot be loaded', { timeout: 4 * TEST_TIMEOUT }, () 
       () => 'loaded',
       ({ message }) => message,
     );
-    const made = make(options);
-    made.socket.send('kept');
+    const begun = make(options);
+    begun.socket.send('kept');
     await settle();
-    return { ...made, loaded };
+    return { ...begun, loaded };
   }
 
   for (const [what, failure] of Object.entries(FAILURES)) {
