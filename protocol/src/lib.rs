@@ -50,6 +50,7 @@ mod gloo;
 pub mod hello;
 #[cfg(feature = "std")]
 mod message;
+pub mod session;
 
 #[cfg(feature = "json")]
 pub use codec::Json;
