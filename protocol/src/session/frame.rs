@@ -8,7 +8,8 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
 
-use super::{MAX_CREDENTIAL_BYTES, MAX_NUMBER, json, sha256::sha256};
+use super::limits::CREDENTIAL_BYTES;
+use super::{MAX_NUMBER, json, sha256::sha256};
 use crate::control::{Control, MARK, Window};
 
 /// The first byte of a binary frame of the protocol; MessagePack never starts with it.
@@ -330,7 +331,7 @@ impl fmt::Debug for Key {
     }
 }
 
-/// What a client shows to be let in, such as a token: 1 to [`MAX_CREDENTIAL_BYTES`] printable ASCII characters without
+/// What a client shows to be let in, such as a token: 1 to [`CREDENTIAL_BYTES`](super::limits::CREDENTIAL_BYTES) printable ASCII characters without
 /// a space. `Debug` does not show it.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Credential(String);
@@ -339,7 +340,7 @@ impl Credential {
     /// Checks a credential; `None` if a character or the length is not allowed.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let allowed = (1..=MAX_CREDENTIAL_BYTES).contains(&text.len());
+        let allowed = (1..=CREDENTIAL_BYTES).contains(&text.len());
         (allowed && text.bytes().all(|byte| byte.is_ascii_graphic())).then(|| Self(text.into()))
     }
 
@@ -525,6 +526,8 @@ pub struct FrameError {
 pub enum Problem {
     /// A number is missing or malformed, in the field of this name.
     Number(&'static str),
+    /// A number is 0 that counts from 1, in the field of this name.
+    Zero(&'static str),
     /// The field of this name is missing.
     Missing(&'static str),
     /// The field of this name is there twice.
@@ -553,6 +556,7 @@ impl fmt::Display for FrameError {
                 f,
                 "`{field}` takes 1 to 16 decimal digits, from 0 to {MAX_NUMBER}, without a leading zero"
             ),
+            Problem::Zero(field) => write!(f, "`{field}` is 0; it counts from 1"),
             Problem::Missing(field) => write!(f, "`{field}` is missing"),
             Problem::Twice(field) => write!(f, "`{field}` is there twice; it takes one"),
             Problem::Value("secret") => {
@@ -560,7 +564,7 @@ impl fmt::Display for FrameError {
             }
             Problem::Value("credential") => write!(
                 f,
-                "`credential` takes 1 to {MAX_CREDENTIAL_BYTES} printable ASCII characters, without a space"
+                "`credential` takes 1 to {CREDENTIAL_BYTES} printable ASCII characters, without a space"
             ),
             Problem::Value("was-also") => f.write_str(
                 "`was-also` takes rising numbers and ranges such as `14,16-17`, beyond `was-handled`",
@@ -735,7 +739,7 @@ impl<'a> Fields<'a> {
     /// A number from 1.
     fn positive(&mut self, field: &'static str) -> Result<u64, FrameError> {
         match self.number(field)? {
-            0 => Err(self.error(Problem::Number(field))),
+            0 => Err(self.error(Problem::Zero(field))),
             number => Ok(number),
         }
     }
@@ -989,7 +993,7 @@ impl<'a> Named<'a> {
 
     fn positive(&self, name: &'static str) -> Result<u64, FrameError> {
         match self.number(name)? {
-            0 => Err(self.error(Problem::Value(name))),
+            0 => Err(self.error(Problem::Zero(name))),
             number => Ok(number),
         }
     }
@@ -1321,7 +1325,7 @@ impl Head {
         for place in digits.iter_mut().rev() {
             *place = b'0'.wrapping_add((rest % 10) as u8);
             rest /= 10;
-            used += 1;
+            used = usize::saturating_add(used, 1);
             if rest == 0 {
                 break;
             }

@@ -278,16 +278,16 @@ fn what_is_malformed_is_refused_with_what_is_accepted() {
         ("~a 1 9007199254740992", "a", Problem::Number("sent")),
         ("~a 1 12345678901234567", "a", Problem::Number("sent")),
         ("~a 1 2 ", "a", Problem::Excess),
-        ("~g 0", "g", Problem::Number("number")),
-        ("~skip 0", "skip", Problem::Number("count")),
+        ("~g 0", "g", Problem::Zero("number")),
+        ("~skip 0", "skip", Problem::Zero("count")),
         ("~q 7", "q", Problem::Missing("payload")),
-        ("~q 0 x", "q", Problem::Number("id")),
+        ("~q 0 x", "q", Problem::Zero("id")),
         ("~r 7 x", "r", Problem::Number("handled")),
         ("~c 7 x", "c", Problem::Excess),
         ("~v", "v", Problem::Missing("payload")),
         ("~b 1[]", "b", Problem::Array),
         ("~b 1 [1]", "b", Problem::Array),
-        ("~b 0[1]", "b", Problem::Number("first")),
+        ("~b 0[1]", "b", Problem::Zero("first")),
         ("~b 1[1", "b", Problem::Array),
         ("~s 1[1]", "s", Problem::String),
         ("~b 9007199254740991[1,2]", "b", Problem::Range),
@@ -420,7 +420,7 @@ fn secrets_and_credentials_are_checked_and_hidden() {
     assert!(Secret::parse("AAAAAAAAAAAAAAAAAAAAA=").is_none());
     assert!(Credential::parse("").is_none());
     assert!(Credential::parse("a b").is_none());
-    assert!(Credential::parse(&"a".repeat(MAX_CREDENTIAL_BYTES + 1)).is_none());
+    assert!(Credential::parse(&"a".repeat(CREDENTIAL_BYTES + 1)).is_none());
     let secret = Secret::new(counting);
     assert_eq!(format!("{secret:?}"), "Secret(…)");
     let credential = Credential::parse("hunter2").unwrap();
