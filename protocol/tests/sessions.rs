@@ -201,25 +201,23 @@ fn meaning(frame: &Frame<Data<'_>>) -> Value {
             "messages": messages.iter().map(payload).collect::<Vec<_>>(),
         }),
         Frame::Skip(count) => json!({ "kind": "skip", "count": count }),
-        Frame::Request { id, payload: data } => {
-            json!({ "kind": "request", "id": id, "payload": payload(data) })
-        }
+        Frame::Request(data) => json!({ "kind": "request", "payload": payload(data) }),
         Frame::Answer {
-            id,
+            request,
             handled,
             answer,
         } => match answer {
             Answer::Response(data) => {
-                json!({ "kind": "response", "id": id, "handled": handled, "payload": payload(data) })
+                json!({ "kind": "response", "request": request, "handled": handled, "payload": payload(data) })
             }
             Answer::Error(data) => {
-                json!({ "kind": "error", "id": id, "handled": handled, "payload": payload(data) })
+                json!({ "kind": "error", "request": request, "handled": handled, "payload": payload(data) })
             }
             Answer::Refused(why) => {
-                json!({ "kind": "refused", "id": id, "handled": handled, "why": why.word() })
+                json!({ "kind": "refused", "request": request, "handled": handled, "why": why.word() })
             }
         },
-        Frame::Cancel { id } => json!({ "kind": "cancel", "id": id }),
+        Frame::Cancel { request } => json!({ "kind": "cancel", "request": request }),
         Frame::Volatile(data) => json!({ "kind": "volatile", "payload": payload(data) }),
         Frame::Ack(counts) => {
             json!({ "kind": "ack", "handled": counts.handled, "sent": counts.sent })
@@ -291,7 +289,7 @@ const MORE: &[&str] = &[
     "~a 9007199254740991 9007199254740991",
     "~v ",
     "~v ~~x",
-    "~q 9007199254740991 ",
+    "~q ",
     "~x 3 0 limit",
     "~x 3 0 cancelled",
     "~x 3 0 failed",
@@ -325,8 +323,8 @@ const MALFORMED: &[&str] = &[
     "~w x",
     "~c 0",
     "~c 1 ",
-    "~q 1",
-    "~q 0 x",
+    "~q",
+    "~r 0 0 x",
     "~r 1 x",
     "~x 1 0",
     "~v",

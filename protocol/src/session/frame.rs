@@ -105,17 +105,12 @@ pub enum Frame<P> {
     },
     /// So many numbers that stand for nothing any more.
     Skip(u64),
-    /// A request. Numbered.
-    Request {
-        /// Its id, among those of the same direction.
-        id: u64,
-        /// What is asked.
-        payload: P,
-    },
+    /// A request. Numbered, and known by its number.
+    Request(P),
     /// The end of a request. Numbered.
     Answer {
-        /// The request's id.
-        id: u64,
+        /// The request's number.
+        request: u64,
         /// An acknowledgement that rides on it.
         handled: u64,
         /// The answer.
@@ -123,8 +118,8 @@ pub enum Frame<P> {
     },
     /// The asker no longer wants the answer. Numbered.
     Cancel {
-        /// The request's id.
-        id: u64,
+        /// The request's number.
+        request: u64,
     },
     /// A message that is neither counted, kept nor replayed.
     Volatile(P),
@@ -160,9 +155,7 @@ impl<P> Frame<P> {
     #[must_use]
     pub fn numbers(&self) -> u64 {
         match self {
-            Self::Message(_) | Self::Request { .. } | Self::Answer { .. } | Self::Cancel { .. } => {
-                1
-            }
+            Self::Message(_) | Self::Request(_) | Self::Answer { .. } | Self::Cancel { .. } => 1,
             Self::Batch { messages, .. } => messages.len() as u64,
             Self::Skip(count) => *count,
             _ => 0,
@@ -183,16 +176,13 @@ impl<P> Frame<P> {
                 messages: messages.into_iter().map(f).collect(),
             },
             Self::Skip(count) => Frame::Skip(count),
-            Self::Request { id, payload } => Frame::Request {
-                id,
-                payload: f(payload),
-            },
+            Self::Request(payload) => Frame::Request(f(payload)),
             Self::Answer {
-                id,
+                request,
                 handled,
                 answer,
             } => Frame::Answer {
-                id,
+                request,
                 handled,
                 answer: match answer {
                     Answer::Response(payload) => Answer::Response(f(payload)),
@@ -200,7 +190,7 @@ impl<P> Frame<P> {
                     Answer::Refused(why) => Answer::Refused(why),
                 },
             },
-            Self::Cancel { id } => Frame::Cancel { id },
+            Self::Cancel { request } => Frame::Cancel { request },
             Self::Volatile(payload) => Frame::Volatile(f(payload)),
             Self::Ack(counts) => Frame::Ack(counts),
             Self::Got(number) => Frame::Got(number),
@@ -793,12 +783,9 @@ fn read_ours(body: Body<'_>) -> Result<Frame<Data<'_>>, FrameError> {
             fields.end()?;
             Frame::Skip(count)
         }
-        "q" => Frame::Request {
-            id: fields.positive("id")?,
-            payload: fields.payload()?,
-        },
+        "q" => Frame::Request(fields.payload()?),
         "r" | "e" | "x" => {
-            let (id, handled) = (fields.positive("id")?, fields.number("handled")?);
+            let (request, handled) = (fields.positive("request")?, fields.number("handled")?);
             let payload = fields.payload()?;
             let answer = match kind {
                 "r" => Answer::Response(payload),
@@ -812,15 +799,15 @@ fn read_ours(body: Body<'_>) -> Result<Frame<Data<'_>>, FrameError> {
                 }
             };
             Frame::Answer {
-                id,
+                request,
                 handled,
                 answer,
             }
         }
         "c" => {
-            let id = fields.positive("id")?;
+            let request = fields.positive("request")?;
             fields.end()?;
-            Frame::Cancel { id }
+            Frame::Cancel { request }
         }
         "v" => Frame::Volatile(fields.payload()?),
         "a" => {
@@ -1149,12 +1136,12 @@ pub fn write<'a>(frame: Frame<Data<'a>>, style: Style) -> Result<Data<'a>, Write
             head.word("skip").number(count);
             None
         }
-        Frame::Request { id, payload } => {
-            head.word("q").number(id);
+        Frame::Request(payload) => {
+            head.word("q");
             Some(payload)
         }
         Frame::Answer {
-            id,
+            request,
             handled,
             answer,
         } => {
@@ -1162,15 +1149,18 @@ pub fn write<'a>(frame: Frame<Data<'a>>, style: Style) -> Result<Data<'a>, Write
                 Answer::Response(payload) => ("r", Some(payload)),
                 Answer::Error(payload) => ("e", Some(payload)),
                 Answer::Refused(why) => {
-                    head.word("x").number(id).number(handled).text(why.word());
+                    head.word("x")
+                        .number(request)
+                        .number(handled)
+                        .text(why.word());
                     return head.finish(None, style.kind);
                 }
             };
-            head.word(word).number(id).number(handled);
+            head.word(word).number(request).number(handled);
             payload
         }
-        Frame::Cancel { id } => {
-            head.word("c").number(id);
+        Frame::Cancel { request } => {
+            head.word("c").number(request);
             None
         }
         Frame::Volatile(payload) => {

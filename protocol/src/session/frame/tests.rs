@@ -193,13 +193,13 @@ fn frames() -> impl Strategy<Value = Frame<Data<'static>>> {
         any_payload().prop_map(Frame::Message),
         batch,
         positive().prop_map(Frame::Skip),
-        (positive(), any_payload()).prop_map(|(id, payload)| Frame::Request { id, payload }),
-        (positive(), numbers(), answer).prop_map(|(id, handled, answer)| Frame::Answer {
-            id,
+        any_payload().prop_map(Frame::Request),
+        (positive(), numbers(), answer).prop_map(|(request, handled, answer)| Frame::Answer {
+            request,
             handled,
             answer
         }),
-        positive().prop_map(|id| Frame::Cancel { id }),
+        positive().prop_map(|request| Frame::Cancel { request }),
         any_payload().prop_map(Frame::Volatile),
         (numbers(), numbers()).prop_map(|(handled, sent)| Frame::Ack(Counts { handled, sent })),
         positive().prop_map(Frame::Got),
@@ -280,8 +280,8 @@ fn what_is_malformed_is_refused_with_what_is_accepted() {
         ("~a 1 2 ", "a", Problem::Excess),
         ("~g 0", "g", Problem::Zero("number")),
         ("~skip 0", "skip", Problem::Zero("count")),
-        ("~q 7", "q", Problem::Missing("payload")),
-        ("~q 0 x", "q", Problem::Zero("id")),
+        ("~q", "q", Problem::Missing("payload")),
+        ("~c 0", "c", Problem::Zero("request")),
         ("~r 7 x", "r", Problem::Number("handled")),
         ("~c 7 x", "c", Problem::Excess),
         ("~v", "v", Problem::Missing("payload")),
@@ -404,7 +404,9 @@ fn what_cannot_be_written_says_why() {
     assert_eq!(error(batch(vec![])), WriteError::EmptyBatch);
     let mixed = vec![text("a"), Data::from(&b"b"[..])];
     assert_eq!(error(batch(mixed)), WriteError::MixedBatch);
-    let beyond = Frame::Cancel { id: MAX_NUMBER + 1 };
+    let beyond = Frame::Cancel {
+        request: MAX_NUMBER + 1,
+    };
     assert_eq!(error(beyond), WriteError::Number);
 }
 
