@@ -1,4 +1,178 @@
-//! Sessions.
+//! Sessions: one dialogue over any number of connections, without loss.
+//!
+//! Both halves are state machines without a socket, a clock, randomness or a callback: [`Client`] is the client's half,
+//! [`Server`] the server's, for one session. [`frame`] reads and writes what they exchange, and a [`store`] keeps what
+//! the server's half must not forget. The
+//! [specification](https://github.com/steady-socket/steady-socket/blob/main/docs/sessions-protocol.md) says what goes
+//! over the wire and why; here is how a driver works with the halves.
+//!
+//! # The contract with the driver
+//!
+//! > One input, then drain the effects, then hand out the outputs, then arm a timer.
+//!
+//! 1. Report what happened, with the time: a connection that opened or closed, a frame, a timer, an answer of the store, or
+//!    what the application does. Time never falls, and goes on while the machine sleeps.
+//! 2. Carry out `poll_effect` until it is empty, in order. Effects of an earlier input must not be left over.
+//! 3. Take `poll_output`, and call the application. A message is *given* by being taken, so a driver takes the next one
+//!    only when the application is ready for it: what is not taken waits in the half, within the window. Inside its handler
+//!    the application may call anything, which is a new input. When it is done with a message, it says `handled`.
+//! 4. Arm a timer for `next_timer`. It may fire early, late, twice or never: then acknowledgements go with other frames,
+//!    and deadlines pass later.
+//!
+//! The driver of a server also lets clients in. It passes the frames of a new connection to an [`Arrival`] until the hello is
+//! there, checks the hello's credential, and then gives the arrival to the [`Server`] of the session's [key](frame::Key),
+//! which it makes if there is none, and drops when it [is over](Server::is_over).
+//!
+//! Late and repeated inputs change nothing. Memory is bounded by the limits of both ends. A payload is cloned when it is
+//! sent, so a clone should be cheap ([`Payload`]).
+//!
+//! Both ends, with a network that loses a connection, and a server that echoes:
+//!
+//! ```
+//! use steady_socket_protocol::session::frame::{Data, Frame, Style, read, write};
+//! use steady_socket_protocol::session::store::{Identity, Store};
+//! use steady_socket_protocol::session::{
+//!     Arrival, Client, ClientEffect, Connection, End, MemoryOptions, MemoryStore, Options, Output, SendMode, Server,
+//!     ServerEffect, ServerOptions, Time,
+//! };
+//!
+//! type Payload = Data<'static>;
+//!
+//! struct World {
+//!     now: Time,
+//!     client: Client<Payload>,
+//!     server: Option<Server<Payload>>,
+//!     store: MemoryStore<Payload>,
+//!     arrival: Option<Arrival<Payload>>,
+//!     connection: Connection,
+//!     to_client: Vec<Data<'static>>,
+//!     to_server: Vec<Data<'static>>,
+//!     log: Vec<String>,
+//! }
+//!
+//! impl World {
+//!     fn connect(&mut self) {
+//!         self.connection.0 += 1;
+//!         self.arrival = Some(Arrival::new(self.now, &Options::default()));
+//!         // The random bytes have to come from the platform's cryptographic source.
+//!         self.client.opened(self.now, [7; 16], None);
+//!         self.settle();
+//!     }
+//!
+//!     fn cut(&mut self) {
+//!         self.to_client.clear();
+//!         self.to_server.clear();
+//!         self.client.closed(self.now, 1006);
+//!         if let Some(server) = &mut self.server {
+//!             server.closed(self.now, self.connection, 1006);
+//!         }
+//!         self.settle();
+//!     }
+//!
+//!     fn send(&mut self, text: &'static str) {
+//!         self.client.send(self.now, text.into(), SendMode::default()).unwrap();
+//!         self.settle();
+//!     }
+//!
+//!     /// Carries out effects and hands out outputs.
+//!     fn settle(&mut self) {
+//!         while let Some(effect) = self.client.poll_effect() {
+//!             match effect {
+//!                 ClientEffect::Transmit(frame) => self.to_server.push(write(frame, Style::TEXT).unwrap()),
+//!                 // Here every turn of the event loop is over at once.
+//!                 ClientEffect::Gather => self.client.gathered(self.now),
+//!                 _ => {}
+//!             }
+//!         }
+//!         while let Some(output) = self.client.poll_output(self.now) {
+//!             match output {
+//!                 Output::Message { token, payload: Data::Text(text) } => {
+//!                     self.log.push(format!("client was given: {text}"));
+//!                     self.client.handled(self.now, token);
+//!                 }
+//!                 Output::Settled(_, End::Handled) => self.log.push("handled".to_owned()),
+//!                 _ => {}
+//!             }
+//!         }
+//!         let Some(server) = &mut self.server else { return };
+//!         loop {
+//!             while let Some(effect) = server.poll_effect() {
+//!                 match effect {
+//!                     ServerEffect::Transmit(_, frame) => self.to_client.push(write(frame, Style::TEXT).unwrap()),
+//!                     ServerEffect::Ask(ticket, question) => self.store.ask(self.now, ticket, question),
+//!                     ServerEffect::Gather => server.gathered(self.now),
+//!                     _ => {}
+//!                 }
+//!                 while let Some((ticket, reply)) = self.store.poll() {
+//!                     server.answered(self.now, ticket, reply);
+//!                 }
+//!             }
+//!             match server.poll_output(self.now) {
+//!                 Some(Output::Message { token, payload }) => {
+//!                     server.send(self.now, payload, SendMode::default()).unwrap();
+//!                     server.handled(self.now, token);
+//!                 }
+//!                 Some(_) => {}
+//!                 None => return,
+//!             }
+//!         }
+//!     }
+//!
+//!     /// Delivers everything that is on its way, and lets a second pass.
+//!     fn deliver(&mut self) {
+//!         while !self.to_server.is_empty() || !self.to_client.is_empty() {
+//!             for data in std::mem::take(&mut self.to_server) {
+//!                 let frame = read(data).unwrap();
+//!                 match (&mut self.arrival, &mut self.server) {
+//!                     // A real server looks at the credential here, and lets the client in or not.
+//!                     (Some(arrival), server) => {
+//!                         if arrival.receive(frame).unwrap() {
+//!                             let key = arrival.hello().unwrap().secret.key();
+//!                             let server = server.get_or_insert_with(|| Server::new(key, ServerOptions::default()));
+//!                             let arrival = self.arrival.take().unwrap();
+//!                             let identity = Identity("Ada".to_owned());
+//!                             server.attach(self.now, self.connection, arrival, identity, true, 12_345);
+//!                         }
+//!                     }
+//!                     (None, Some(server)) => server.receive(self.now, self.connection, frame),
+//!                     (None, None) => {}
+//!                 }
+//!                 self.settle();
+//!             }
+//!             for data in std::mem::take(&mut self.to_client) {
+//!                 self.client.receive(self.now, read(data).unwrap());
+//!                 self.settle();
+//!             }
+//!             // Acknowledgements are due after a second.
+//!             self.now = self.now.after(1_000);
+//!             self.client.timer(self.now);
+//!             self.server.as_mut().unwrap().timer(self.now);
+//!             self.settle();
+//!         }
+//!     }
+//! }
+//!
+//! let mut world = World {
+//!     now: Time::default(),
+//!     client: Client::new(Options::default(), [1; 16]),
+//!     server: None,
+//!     store: MemoryStore::new(Time::default(), MemoryOptions::default()),
+//!     arrival: None,
+//!     connection: Connection(0),
+//!     to_client: Vec::new(),
+//!     to_server: Vec::new(),
+//!     log: Vec::new(),
+//! };
+//! world.connect();
+//! world.deliver();
+//! world.send("one");
+//! world.cut(); // with "one" on its way
+//! world.send("two");
+//! world.connect();
+//! world.deliver();
+//! world.log.sort();
+//! assert_eq!(world.log, ["client was given: one", "client was given: two", "handled", "handled"]);
+//! ```
 
 #![deny(
     clippy::unwrap_used,
@@ -18,9 +192,28 @@
     )
 )]
 
+mod client;
+mod exchange;
 pub mod frame;
 mod json;
+mod memory;
+mod queue;
+mod received;
+mod sent;
+mod server;
 mod sha256;
+pub mod store;
+mod types;
+
+pub use client::{Client, ClientEffect, Phase};
+pub use exchange::{Options, Overflow};
+pub use memory::{MemoryOptions, MemoryStore};
+pub use sent::Item;
+pub use server::{Arrival, Connection, Server, ServerEffect, ServerOptions};
+pub use types::{
+    Ask, AskEnd, Delivery, End, Ended, NotHandled, Opened, Output, Payload, Rejected, Rejection,
+    SendMode, Time, Token,
+};
 
 /// The suffix of a sub-protocol's name that asks for a session, which includes control messages.
 pub const SUFFIX: &str = "~2";

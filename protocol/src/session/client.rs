@@ -1,0 +1,539 @@
+//! The client's half.
+
+use alloc::collections::VecDeque;
+
+use super::exchange::{Exchange, Options};
+use super::frame::{
+    Answer, Credential, Frame, Hello, Limits, Outcome, Secret, Verdict, Welcome, Why,
+};
+use super::types::{
+    Ask, Delivery, Ended, Opened, Output, Payload, Rejected, Rejection, SendMode, Time, Token,
+    earliest,
+};
+use super::{MAX_NUMBER, close};
+
+/// What the driver has to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ClientEffect<P> {
+    /// Send this on the current connection.
+    Transmit(Frame<P>),
+    /// Close the current connection with this code. Whatever else arrives on it means nothing.
+    Close(u16),
+    /// Call [`Client::gathered`] when the program's turn of the event loop is over.
+    Gather,
+    /// The session is over: make no more connections for it.
+    GiveUp,
+}
+
+/// Where the client's half is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Phase {
+    /// There is no connection.
+    Down,
+    /// The hello is on its way.
+    Greeting,
+    /// The welcome has arrived.
+    Up,
+    /// The session is over for good.
+    Ended,
+}
+
+/// The client's half of a session. The [module](super) describes how to drive it.
+#[derive(Debug, Clone)]
+pub struct Client<P> {
+    exchange: Exchange<P>,
+    secret: Secret,
+    attempt: u64,
+    epoch: u64,
+    owner: u64,
+    first_hello: Option<Time>,
+    /// For the next secret, if this one has to be given up.
+    random: [u8; 16],
+    phase: Phase,
+    riding: bool,
+    /// Since when the application closes: until when what waits is sent.
+    closing: Option<Time>,
+    welcome: Option<Welcome>,
+    effects: VecDeque<ClientEffect<P>>,
+}
+
+impl<P: Payload> Client<P> {
+    /// A session of its own, named by a secret of 128 random bits. They have to come from the platform's cryptographic
+    /// source.
+    #[must_use]
+    pub fn new(options: Options, random: [u8; 16]) -> Self {
+        Self {
+            exchange: Exchange::new(options),
+            secret: Secret::new(random),
+            attempt: 0,
+            epoch: 0,
+            owner: 0,
+            first_hello: None,
+            random,
+            phase: Phase::Down,
+            riding: false,
+            closing: None,
+            welcome: None,
+            effects: VecDeque::new(),
+        }
+    }
+
+    // ----- questions
+
+    /// Where it is.
+    #[must_use]
+    pub const fn phase(&self) -> Phase {
+        self.phase
+    }
+
+    /// The last welcome: its limits, its heartbeat and when to come back.
+    #[must_use]
+    pub const fn welcome(&self) -> Option<&Welcome> {
+        self.welcome.as_ref()
+    }
+
+    /// Messages that wait without a number, and their bytes.
+    #[must_use]
+    pub fn queued(&self) -> (usize, usize) {
+        self.exchange.queued()
+    }
+
+    /// Messages that have a number and are not acknowledged, and their bytes.
+    #[must_use]
+    pub const fn unacknowledged(&self) -> (u64, u64) {
+        (self.exchange.sent.messages(), self.exchange.sent.bytes())
+    }
+
+    /// Volatile messages that were dropped, in both directions.
+    #[must_use]
+    pub const fn volatile_dropped(&self) -> u64 {
+        self.exchange.volatile_dropped()
+    }
+
+    /// Everything that is kept, for tests of its bounds.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn kept(&self) -> usize {
+        self.exchange.kept().saturating_add(self.effects.len())
+    }
+
+    /// Whether to come back after a connection has ended with this code, although a rule for connections would give up:
+    /// a message may have been its end, and that is for the session to find out.
+    #[must_use]
+    pub fn insists_on_retry(&self, code: u16) -> bool {
+        close::blames_messages(code) && self.exchange.has_unacknowledged()
+    }
+
+    /// When [`timer`](Self::timer) is to be called.
+    #[must_use]
+    pub fn next_timer(&self) -> Option<Time> {
+        if self.phase == Phase::Ended {
+            return None;
+        }
+        earliest(self.exchange.next_timer(), self.closing)
+    }
+
+    // ----- the connection
+
+    /// A connection is open. `random` is for a new secret, if it comes to that. The clock must have gone on while the machine
+    /// slept, since the hello says how old the session is.
+    pub fn opened(&mut self, now: Time, random: [u8; 16], credential: Option<Credential>) {
+        if self.phase == Phase::Ended {
+            self.effects.push_back(ClientEffect::Close(close::NORMAL));
+            return;
+        }
+        if self.phase != Phase::Down {
+            self.lose_line(false);
+        }
+        self.random = random;
+        self.attempt = self.attempt.saturating_add(1).min(MAX_NUMBER);
+        let first_hello = *self.first_hello.get_or_insert(now);
+        let origin = self.exchange.options.origin;
+        self.riding = self.epoch == 0 && self.exchange.sent.last() == origin;
+        self.phase = Phase::Greeting;
+        let hello = Hello {
+            secret: self.secret.clone(),
+            attempt: self.attempt,
+            epoch: self.epoch,
+            received: self.exchange.received.received(),
+            handled: self.exchange.received.handled(),
+            first: self.exchange.sent.base().saturating_add(1).min(MAX_NUMBER),
+            sent: self.exchange.sent.last(),
+            limits: self.exchange.options.limits,
+            age_ms: now.since(first_hello),
+            credential,
+        };
+        self.exchange.commit(now, hello.handled);
+        self.exchange.has_told();
+        let hello = ClientEffect::Transmit(Frame::Hello(hello));
+        self.effects.push_back(hello);
+        if self.riding {
+            self.exchange.ride();
+        }
+        self.advance(now);
+    }
+
+    /// A frame has arrived on the current connection. Control messages are for the layer below; here they do nothing.
+    pub fn receive(&mut self, now: Time, frame: Frame<P>) {
+        match (self.phase, frame) {
+            (Phase::Down | Phase::Ended, _) | (_, Frame::Control(_) | Frame::Unknown) => {}
+            (Phase::Greeting, Frame::Welcome(welcome)) => self.welcomed(welcome),
+            (Phase::Greeting, _)
+            | (Phase::Up, Frame::Welcome(_) | Frame::Hello(_) | Frame::Credential(_)) => {
+                self.fail(close::NO_HELLO);
+            }
+            (Phase::Up, Frame::End { verdict, sent: _ }) => {
+                let sound = verdict.handled <= self.exchange.sent.position();
+                self.effects.push_back(ClientEffect::Close(close::NORMAL));
+                self.end(Ended::ByPeer, sound.then_some(&verdict));
+            }
+            (Phase::Up, frame) => {
+                if let Err(code) = self.exchange.receive(frame) {
+                    self.fail(code);
+                }
+            }
+        }
+        self.advance(now);
+    }
+
+    /// Something has arrived that [`read`](super::frame::read) refuses.
+    pub fn receive_malformed(&mut self, now: Time) {
+        if matches!(self.phase, Phase::Greeting | Phase::Up) {
+            self.fail(close::MALFORMED);
+            self.advance(now);
+        }
+    }
+
+    /// No welcome has come within the time for a connection. The driver decides how long that is.
+    pub fn welcome_timed_out(&mut self, now: Time) {
+        if self.phase == Phase::Greeting {
+            self.fail(close::NO_WELCOME);
+            self.advance(now);
+        }
+    }
+
+    /// The current connection has ended with this code; 1006 if there was no Close.
+    pub fn closed(&mut self, now: Time, code: u16) {
+        let was_open = matches!(self.phase, Phase::Greeting | Phase::Up);
+        self.effects
+            .retain(|effect| matches!(effect, ClientEffect::GiveUp));
+        if self.phase == Phase::Ended {
+            return;
+        }
+        if was_open {
+            self.lose_line(close::blames_messages(code));
+        }
+        let ended = match code {
+            close::NORMAL => Some(Ended::ByPeer),
+            close::SUPERSEDED => Some(Ended::Superseded),
+            close::STALE => Some(Ended::Stale),
+            close::REFUSED => Some(Ended::Refused),
+            _ => None,
+        };
+        if let Some(ended) = ended.filter(|_| was_open) {
+            self.end(ended, None);
+        }
+        self.advance(now);
+    }
+
+    /// Whether the connection takes more at the moment.
+    pub fn set_writable(&mut self, now: Time, writable: bool) {
+        self.exchange.set_writable(writable);
+        self.advance(now);
+    }
+
+    /// The program's turn of the event loop is over.
+    pub fn gathered(&mut self, now: Time) {
+        self.exchange.gathered();
+        self.advance(now);
+    }
+
+    /// The page is about to be hidden or frozen, or a ping is about to be sent: tells the server how far this end is, if
+    /// there is news.
+    pub fn flush(&mut self, now: Time) {
+        self.exchange.flush();
+        self.advance(now);
+    }
+
+    /// A fresh credential goes to the server, if there is a session.
+    pub fn send_credential(&mut self, credential: Credential) {
+        if self.phase == Phase::Up {
+            let frame = Frame::Credential(credential);
+            self.effects.push_back(ClientEffect::Transmit(frame));
+        }
+    }
+
+    /// The time of [`next_timer`](Self::next_timer) has come. Calling it at any other time does no harm.
+    pub fn timer(&mut self, now: Time) {
+        self.exchange.timer(now);
+        self.advance(now);
+    }
+
+    // ----- the application
+
+    /// Sends a message.
+    ///
+    /// # Errors
+    /// If it is not accepted. It comes back.
+    pub fn send(&mut self, now: Time, payload: P, mode: SendMode) -> Result<Delivery, Rejected<P>> {
+        if self.is_closing() {
+            let why = Rejection::Closed;
+            return Err(Rejected { payload, why });
+        }
+        let sent = self.exchange.send(payload, mode)?;
+        if !self.exchange.is_gathering() {
+            self.advance(now);
+            if self.exchange.gather() {
+                self.effects.push_back(ClientEffect::Gather);
+            }
+        }
+        Ok(sent)
+    }
+
+    /// Sends a message that is dropped if it cannot go at once. Returns whether it went.
+    pub fn send_volatile(&mut self, now: Time, payload: P) -> bool {
+        let went = self.phase == Phase::Up && self.exchange.volatile(payload);
+        self.advance(now);
+        went
+    }
+
+    /// Makes a request, which ends as timed out at `deadline`.
+    ///
+    /// # Errors
+    /// If it is not accepted. It comes back.
+    pub fn ask(
+        &mut self,
+        now: Time,
+        payload: P,
+        deadline: Option<Time>,
+    ) -> Result<Ask, Rejected<P>> {
+        if self.is_closing() {
+            let why = Rejection::Closed;
+            return Err(Rejected { payload, why });
+        }
+        let ask = self.exchange.ask(payload, deadline)?;
+        self.advance(now);
+        Ok(ask)
+    }
+
+    /// The answer to a request is no longer wanted: it ends as cancelled, unless it has ended.
+    pub fn cancel(&mut self, now: Time, ask: Ask) {
+        self.exchange.cancel(ask);
+        self.advance(now);
+    }
+
+    /// Answers a request of the server's. The second answer does nothing, nor does one to a session that is over.
+    ///
+    /// # Errors
+    /// If the answer is larger than the other end takes. The request stays open.
+    pub fn answer(
+        &mut self,
+        now: Time,
+        token: Token,
+        answer: Answer<P>,
+    ) -> Result<(), Rejected<Answer<P>>> {
+        self.exchange.answer(token, answer)?;
+        self.advance(now);
+        Ok(())
+    }
+
+    /// The application is done with a message. A second call does nothing, nor one for a session that is over.
+    pub fn handled(&mut self, now: Time, token: Token) {
+        self.exchange.handled(token);
+        self.advance(now);
+    }
+
+    /// Ends the session when everything is handled, at `deadline` at the latest. Without a connection it goes on trying
+    /// until then, so the driver keeps connecting.
+    pub fn close(&mut self, now: Time, deadline: Time) {
+        if self.phase != Phase::Ended && self.closing.is_none() {
+            self.exchange.gathered();
+            self.closing = Some(deadline);
+            self.advance(now);
+        }
+    }
+
+    /// Gives the session up at once.
+    pub fn abort(&mut self) {
+        if matches!(self.phase, Phase::Greeting | Phase::Up) {
+            self.effects.push_back(ClientEffect::Close(close::NORMAL));
+        }
+        if self.phase != Phase::Ended {
+            self.end(Ended::Aborted, None);
+        }
+    }
+
+    const fn is_closing(&self) -> bool {
+        self.closing.is_some() || matches!(self.phase, Phase::Ended)
+    }
+
+    // ----- outputs
+
+    /// What the driver has to do next.
+    pub fn poll_effect(&mut self) -> Option<ClientEffect<P>> {
+        self.effects.pop_front()
+    }
+
+    /// What the application gets next. A message is given by this call: whatever follows, it is not given again.
+    pub fn poll_output(&mut self, now: Time) -> Option<Output<P>> {
+        self.exchange.poll_output(now)
+    }
+
+    /// Whether there is anything for the application.
+    #[must_use]
+    pub fn has_output(&self) -> bool {
+        self.exchange.has_output()
+    }
+
+    // ----- inside
+
+    fn advance(&mut self, now: Time) {
+        if self.phase == Phase::Ended {
+            return;
+        }
+        let handled = self.exchange.received.handled();
+        self.exchange.commit(now, handled);
+        loop {
+            let items = self.exchange.take();
+            if items.is_empty() {
+                break;
+            }
+            for item in items {
+                self.exchange.number(item);
+            }
+        }
+        self.exchange.transmit();
+        self.exchange.acknowledge(now);
+        self.put_out();
+        if let Some(deadline) = self.closing
+            && (now >= deadline || (self.exchange.is_drained() && self.phase != Phase::Greeting))
+        {
+            self.finish();
+        }
+    }
+
+    fn put_out(&mut self) {
+        while let Some(frame) = self.exchange.frames.pop_front() {
+            self.effects.push_back(ClientEffect::Transmit(frame));
+        }
+    }
+
+    fn lose_line(&mut self, blamed: bool) {
+        self.exchange.line_ended(blamed);
+        self.phase = Phase::Down;
+        self.riding = false;
+    }
+
+    /// The other end does not keep to the protocol.
+    fn fail(&mut self, code: u16) {
+        self.effects.push_back(ClientEffect::Close(code));
+        self.lose_line(false);
+    }
+
+    fn welcomed(&mut self, welcome: Welcome) {
+        let riding = self.riding;
+        let origin = self.exchange.options.origin;
+        let fits = self.exchange.fits(
+            welcome.received,
+            welcome.handled,
+            welcome.first,
+            welcome.sent,
+        );
+        let open = match &welcome.outcome {
+            Outcome::Lost(lost) if !riding && welcome.received == origin => {
+                self.lose(&welcome, lost.why, lost.verdict.as_ref());
+                return;
+            }
+            Outcome::Fresh if fits && self.epoch == 0 => Opened::Fresh,
+            Outcome::Continued | Outcome::Replayed(_)
+                if fits && (self.epoch == 0 || self.epoch == welcome.epoch) =>
+            {
+                let received = self.exchange.received.received();
+                Opened::Resumed {
+                    replayed: welcome.sent.saturating_sub(received),
+                }
+            }
+            _ => {
+                self.renew();
+                return;
+            }
+        };
+        let rose = self.owner > 0 && welcome.owner > self.owner;
+        if rose {
+            self.exchange.blame();
+        }
+        self.exchange.push(Output::Open(open));
+        self.exchange.resume((!riding).then_some(welcome.received));
+        if rose {
+            self.exchange.ask_again(welcome.received);
+        }
+        if self.exchange.acknowledged(welcome.handled).is_err() {
+            self.renew();
+            return;
+        }
+        self.go_on(welcome);
+    }
+
+    fn lose(&mut self, welcome: &Welcome, why: Why, verdict: Option<&Verdict>) {
+        self.exchange.push(Output::Open(Opened::Anew));
+        self.exchange.push(Output::Lost(why));
+        self.exchange.settle(Ended::Lost(why), verdict, true);
+        self.exchange.resume(Some(self.exchange.options.origin));
+        self.go_on(welcome.clone());
+    }
+
+    fn go_on(&mut self, welcome: Welcome) {
+        self.phase = Phase::Up;
+        self.riding = false;
+        self.epoch = welcome.epoch;
+        self.owner = welcome.owner;
+        self.exchange.set_peer(welcome.limits);
+        self.exchange.push_ack();
+        self.exchange.push_awaited();
+        self.welcome = Some(welcome);
+    }
+
+    /// The server's counts make no sense: this secret is not used again.
+    fn renew(&mut self) {
+        self.fail(close::OUT_OF_STEP);
+        self.exchange.push(Output::Lost(Why::OutOfStep));
+        self.exchange
+            .settle(Ended::Lost(Why::OutOfStep), None, true);
+        self.secret = Secret::new(self.random);
+        self.attempt = 0;
+        self.epoch = 0;
+        self.owner = 0;
+        self.first_hello = None;
+    }
+
+    /// The application's time to close is over, or nothing is left to wait for.
+    fn finish(&mut self) {
+        match self.phase {
+            Phase::Up => {
+                let verdict = self.exchange.verdict();
+                let sent = self.exchange.sent.position();
+                let end = Frame::End { verdict, sent };
+                self.effects.push_back(ClientEffect::Transmit(end));
+                self.effects.push_back(ClientEffect::Close(close::NORMAL));
+            }
+            Phase::Greeting => self.effects.push_back(ClientEffect::Close(close::NORMAL)),
+            Phase::Down | Phase::Ended => {}
+        }
+        self.end(Ended::Closed, None);
+    }
+
+    fn end(&mut self, why: Ended, verdict: Option<&Verdict>) {
+        self.exchange.line_ended(false);
+        self.exchange.push(Output::Ended(why));
+        self.exchange.settle(why, verdict, false);
+        self.effects.push_back(ClientEffect::GiveUp);
+        self.phase = Phase::Ended;
+    }
+
+    /// What this end takes.
+    #[must_use]
+    pub const fn limits(&self) -> Limits {
+        self.exchange.options.limits
+    }
+}

@@ -1,0 +1,1237 @@
+//! What both halves have in common: both directions of one epoch after another.
+//!
+//! The half above it makes and answers hellos, and decides when an epoch begins and ends. The server's half also commits:
+//! it takes the items to be numbered with [`Exchange::take`] and numbers them when its store has them, and nothing is
+//! acknowledged that is not [`committed`](Exchange::committed). The client's half does both at once.
+
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::vec::Vec;
+
+use super::frame::{Answer, Counts, Frame, Limits, Refusal, Verdict};
+use super::queue::{Queue, Waiting};
+use super::received::{Arrival, Received};
+use super::sent::{Item, Sent};
+use super::types::{
+    Ask, AskEnd, Delivery, End, Ended, NotHandled, Output, Payload, Rejected, Rejection, SendMode,
+    Time, Token, earliest,
+};
+use super::{MAX_NUMBER, close, limits};
+
+/// What happens to a message that finds the queue full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Overflow {
+    /// It is rejected.
+    #[default]
+    Reject,
+    /// The oldest messages of the queue end as not handled.
+    DropOldest,
+}
+
+/// The options that both halves have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Options {
+    /// What this end takes.
+    pub limits: Limits,
+    /// How many messages may wait without a number, from 1.
+    pub queue_messages: usize,
+    /// How many bytes in them, from 1. One message that is larger fits into an empty queue.
+    pub queue_bytes: usize,
+    /// What happens to a message that finds the queue full.
+    pub overflow: Overflow,
+    /// The number before the first of each epoch: 0, but for tests of large numbers, at both ends alike.
+    #[doc(hidden)]
+    pub origin: u64,
+}
+
+impl Default for Options {
+    /// The defaults of the specification.
+    fn default() -> Self {
+        Self {
+            limits: Limits {
+                messages: limits::MESSAGES,
+                bytes: limits::BYTES,
+                message_bytes: limits::MESSAGE_BYTES,
+                requests: limits::REQUESTS,
+            },
+            queue_messages: limits::QUEUE_MESSAGES,
+            queue_bytes: limits::QUEUE_BYTES,
+            overflow: Overflow::Reject,
+            origin: 0,
+        }
+    }
+}
+
+/// What waits to be numbered and does not wait for the window.
+#[derive(Debug, Clone)]
+enum Urgent<P> {
+    Request(Ask),
+    Answer { request: u64, answer: Answer<P> },
+    Cancel { request: u64 },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// It has no number.
+    Waiting,
+    /// It has been taken to be numbered.
+    Taken,
+    Numbered(u64),
+}
+
+/// A request that was made.
+#[derive(Debug, Clone)]
+struct Asked<P> {
+    payload: P,
+    place: Place,
+    deadline: Option<Time>,
+    /// For the application it has ended; its place is free when the answer comes.
+    over: bool,
+}
+
+/// The connection, as far as frames may go out on it.
+#[derive(Debug, Clone)]
+struct Line {
+    /// What may still go before the welcome: numbers and bytes.
+    riding: Option<(u64, u64)>,
+    /// The number of what is alone on its way.
+    alone: Option<u64>,
+}
+
+/// How far the other end knows what is handled here.
+#[derive(Debug, Clone, Default)]
+struct Told {
+    handled: u64,
+    /// Since when more is handled.
+    since: Option<Time>,
+    bytes: u64,
+    /// The other end awaits an acknowledgement of this number.
+    awaited: u64,
+    /// Answers and cancellations that have arrived since the other end was last told.
+    beyond: u64,
+    /// Anything was numbered, given or handled since the last counts.
+    news: bool,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Exchange<P> {
+    pub(super) options: Options,
+    peer: Limits,
+    era: u64,
+    deliveries: u64,
+    queue: Queue<P>,
+    urgent: VecDeque<Urgent<P>>,
+    asks: BTreeMap<Ask, Asked<P>>,
+    last_ask: u64,
+    by_number: BTreeMap<u64, Ask>,
+    /// Requests of the other end's that are not answered, and whether they are withdrawn.
+    incoming: BTreeMap<u64, bool>,
+    pub(super) sent: Sent<P>,
+    pub(super) received: Received,
+    committed: u64,
+    told: Told,
+    line: Option<Line>,
+    /// How the last connection ended, until it is known whether the other end died: its position, and what was alone.
+    ended: Option<(u64, Option<u64>)>,
+    /// Everything up to this number may have ended a connection.
+    suspects: u64,
+    gathering: bool,
+    writable: bool,
+    pub(super) frames: VecDeque<Frame<P>>,
+    outputs: VecDeque<Output<P>>,
+    /// Messages in `outputs`.
+    inbox: u64,
+    volatile_dropped: u64,
+    /// Numbers whose items were replaced, for the store.
+    pub(super) replaced: Vec<u64>,
+    /// Everything up to this number is there, for the store.
+    pub(super) got: u64,
+}
+
+impl<P: Payload> Exchange<P> {
+    pub(super) fn new(options: Options) -> Self {
+        Self {
+            peer: Limits {
+                messages: limits::RIDING_MESSAGES,
+                bytes: limits::RIDING_BYTES,
+                message_bytes: limits::MESSAGE_BYTES,
+                requests: limits::REQUESTS,
+            },
+            era: 1,
+            deliveries: 0,
+            queue: Queue::new(),
+            urgent: VecDeque::new(),
+            asks: BTreeMap::new(),
+            last_ask: 0,
+            by_number: BTreeMap::new(),
+            incoming: BTreeMap::new(),
+            sent: Sent::new(options.origin),
+            received: Received::new(options.origin, Vec::new()),
+            committed: options.origin,
+            told: Told {
+                handled: options.origin,
+                ..Told::default()
+            },
+            line: None,
+            ended: None,
+            suspects: 0,
+            gathering: false,
+            writable: true,
+            frames: VecDeque::new(),
+            outputs: VecDeque::new(),
+            inbox: 0,
+            volatile_dropped: 0,
+            replaced: Vec::new(),
+            got: 0,
+            options,
+        }
+    }
+
+    // ----- questions
+
+    /// Everything up to this number may be acknowledged.
+    pub(super) const fn committed(&self) -> u64 {
+        self.committed
+    }
+
+    /// Whether nothing waits, and everything that was sent has ended.
+    pub(super) fn is_drained(&self) -> bool {
+        let asked = |ask: &Asked<P>| !ask.over;
+        self.queue.is_empty()
+            && self.urgent.is_empty()
+            && self.sent.messages() == 0
+            && !self.asks.values().any(asked)
+    }
+
+    pub(super) const fn volatile_dropped(&self) -> u64 {
+        self.volatile_dropped
+    }
+
+    pub(super) fn queued(&self) -> (usize, usize) {
+        (self.queue.len(), self.queue.bytes())
+    }
+
+    /// What is kept: numbered entries, messages that are not handled, requests, and what waits to go out.
+    pub(super) fn kept(&self) -> usize {
+        let parts = [
+            self.sent.kept(),
+            self.received.messages() as usize,
+            self.asks.len(),
+            self.incoming.len(),
+            self.urgent.len(),
+            self.frames.len(),
+        ];
+        parts.into_iter().fold(0, usize::saturating_add)
+    }
+
+    pub(super) fn has_unacknowledged(&self) -> bool {
+        self.sent.last() > self.sent.base()
+    }
+
+    pub(super) fn next_timer(&self) -> Option<Time> {
+        let ack = self.told.since.filter(|_| self.is_up());
+        let ack = ack.map(|since| since.after(limits::ACK_DELAY_MS));
+        let asks = self.asks.values().filter(|ask| !ask.over);
+        let asks = asks.filter_map(|ask| ask.deadline).min();
+        let stall = self.received.next_stall();
+        earliest(
+            earliest(ack, asks),
+            earliest(stall, self.queue.next_expiry()),
+        )
+    }
+
+    fn is_up(&self) -> bool {
+        self.line.as_ref().is_some_and(|line| line.riding.is_none())
+    }
+
+    // ----- the application
+
+    pub(super) fn send(&mut self, payload: P, mode: SendMode) -> Result<Delivery, Rejected<P>> {
+        let bytes = payload.bytes();
+        // Before the first welcome the other end's limit is not known, and taken to be the default.
+        if bytes as u64 > self.peer.message_bytes {
+            return Err(Rejected {
+                payload,
+                why: Rejection::TooLarge,
+            });
+        }
+        // What waits is numbered before what comes now.
+        let ahead = self.queue.len().saturating_add(self.urgent.len());
+        if !self.sent.has_number(ahead as u64) {
+            return Err(Rejected {
+                payload,
+                why: Rejection::Exhausted,
+            });
+        }
+        let Options {
+            queue_messages,
+            queue_bytes,
+            overflow,
+            ..
+        } = self.options;
+        while !self.queue.fits(queue_messages, queue_bytes, bytes) {
+            match overflow {
+                Overflow::DropOldest if bytes <= queue_bytes => {
+                    if let Some(oldest) = self.queue.pop_oldest() {
+                        self.come_back(oldest, NotHandled::Overflow);
+                    }
+                }
+                _ => {
+                    return Err(Rejected {
+                        payload,
+                        why: Rejection::Full,
+                    });
+                }
+            }
+        }
+        self.deliveries = self.deliveries.saturating_add(1);
+        let delivery = Delivery(self.deliveries);
+        self.queue.push(Waiting {
+            delivery,
+            payload,
+            mode,
+        });
+        Ok(delivery)
+    }
+
+    /// Sends what has no number, if it can go at once. Returns whether it went.
+    pub(super) fn volatile(&mut self, payload: P) -> bool {
+        let fits = payload.bytes() as u64 <= self.peer.message_bytes;
+        if !self.is_up() || !self.writable || !self.queue.is_empty() || !fits {
+            self.volatile_dropped = self.volatile_dropped.saturating_add(1);
+            return false;
+        }
+        self.frames.push_back(Frame::Volatile(payload));
+        true
+    }
+
+    pub(super) fn ask(&mut self, payload: P, deadline: Option<Time>) -> Result<Ask, Rejected<P>> {
+        let why = if payload.bytes() as u64 > self.peer.message_bytes {
+            Rejection::TooLarge
+        } else if self.asks.len() as u64 >= self.peer.requests {
+            Rejection::TooManyRequests
+        } else if !self.sent.has_number(self.urgent.len() as u64) {
+            Rejection::Exhausted
+        } else {
+            self.last_ask = self.last_ask.saturating_add(1);
+            let ask = Ask(self.last_ask);
+            let asked = Asked {
+                payload,
+                place: Place::Waiting,
+                deadline,
+                over: false,
+            };
+            self.asks.insert(ask, asked);
+            self.urgent.push_back(Urgent::Request(ask));
+            return Ok(ask);
+        };
+        Err(Rejected { payload, why })
+    }
+
+    pub(super) fn cancel(&mut self, ask: Ask) {
+        self.end_early(ask, AskEnd::Cancelled);
+    }
+
+    /// The application no longer waits for the answer.
+    fn end_early(&mut self, ask: Ask, end: AskEnd<P>) {
+        let Some(asked) = self.asks.get_mut(&ask).filter(|asked| !asked.over) else {
+            return;
+        };
+        match asked.place {
+            Place::Waiting => {
+                self.asks.remove(&ask);
+                let is_it =
+                    |urgent: &Urgent<P>| matches!(urgent, Urgent::Request(other) if *other == ask);
+                self.urgent.retain(|urgent| !is_it(urgent));
+            }
+            Place::Taken => asked.over = true,
+            Place::Numbered(request) => {
+                asked.over = true;
+                self.urgent.push_back(Urgent::Cancel { request });
+            }
+        }
+        self.outputs.push_back(Output::Answered(ask, end));
+    }
+
+    /// The application answers a request.
+    pub(super) fn answer(
+        &mut self,
+        token: Token,
+        answer: Answer<P>,
+    ) -> Result<(), Rejected<Answer<P>>> {
+        let bytes = match &answer {
+            Answer::Response(payload) | Answer::Error(payload) => payload.bytes() as u64,
+            Answer::Refused(_) => 0,
+        };
+        if bytes > self.peer.message_bytes {
+            // The request stays open: the application answers something smaller.
+            return Err(Rejected {
+                payload: answer,
+                why: Rejection::TooLarge,
+            });
+        }
+        if token.era == self.era && self.incoming.remove(&token.number).is_some() {
+            self.told.news = true;
+            self.urgent.push_back(Urgent::Answer {
+                request: token.number,
+                answer,
+            });
+        }
+        Ok(())
+    }
+
+    /// The application is done with a message.
+    pub(super) fn handled(&mut self, token: Token) {
+        if token.era != self.era {
+            return;
+        }
+        if let Some(bytes) = self.received.handle(token.number) {
+            self.told.bytes = self.told.bytes.saturating_add(bytes);
+            self.told.news = true;
+        }
+    }
+
+    // ----- numbering
+
+    /// What may have a number now, in order. For the window it counts from here on only when it is
+    /// [numbered](Self::number).
+    pub(super) fn take(&mut self) -> Vec<Item<P>> {
+        let mut items = Vec::new();
+        let (mut messages, mut bytes, mut unconfirmed) = (0_u64, 0_u64, 0_u64);
+        let Some(line) = &mut self.line else {
+            return items;
+        };
+        while self.writable {
+            if !self.sent.has_number(items.len() as u64) {
+                break;
+            }
+            let riding = line.riding.is_some();
+            let most = self.peer.message_bytes;
+            if !riding
+                && let Some(waiting) = self.queue.peek()
+                && waiting.payload.bytes() as u64 > most
+                && let Some(waiting) = self.queue.pop()
+            {
+                let end = End::NotHandled {
+                    payload: waiting.payload,
+                    why: NotHandled::TooLarge,
+                };
+                self.outputs
+                    .push_back(Output::Settled(waiting.delivery, end));
+                continue;
+            }
+            let urgent = match self.urgent.front() {
+                Some(Urgent::Request(ask)) => {
+                    self.asks.get(ask).map(|asked| asked.payload.bytes() as u64)
+                }
+                Some(_) if !self.sent.may_confirm() => None,
+                Some(_)
+                    if self.sent.unconfirmed().saturating_add(unconfirmed)
+                        >= limits::UNCONFIRMED =>
+                {
+                    None
+                }
+                Some(Urgent::Answer {
+                    answer: Answer::Response(payload) | Answer::Error(payload),
+                    ..
+                }) => Some(payload.bytes() as u64),
+                Some(_) => Some(0),
+                None => None,
+            };
+            let is_urgent = urgent.is_some();
+            let size = match (urgent, self.queue.peek()) {
+                (Some(size), _) => size,
+                (None, Some(waiting)) if !self.gathering => {
+                    let size = waiting.payload.bytes() as u64;
+                    if !self.sent.has_room(&self.peer, (messages, bytes), size) {
+                        break;
+                    }
+                    size
+                }
+                _ => break,
+            };
+            if let Some((numbers, bytes)) = &mut line.riding {
+                let rest = numbers.checked_sub(1).zip(bytes.checked_sub(size));
+                match rest {
+                    Some(rest) => (*numbers, *bytes) = rest,
+                    None => break,
+                }
+            }
+            if is_urgent && !riding && size > most {
+                match self.urgent.pop_front() {
+                    Some(Urgent::Request(ask)) => {
+                        self.asks.remove(&ask);
+                        let end = AskEnd::NotHandled(NotHandled::TooLarge);
+                        self.outputs.push_back(Output::Answered(ask, end));
+                    }
+                    Some(Urgent::Answer { request, .. }) => {
+                        let answer = Answer::Refused(Refusal::Failed);
+                        self.urgent.push_front(Urgent::Answer { request, answer });
+                    }
+                    _ => {}
+                }
+                continue;
+            }
+            if !is_urgent {
+                let Some(waiting) = self.queue.pop() else {
+                    break;
+                };
+                messages = messages.saturating_add(1);
+                bytes = bytes.saturating_add(size);
+                items.push(Item::Message {
+                    payload: waiting.payload,
+                    delivery: Some(waiting.delivery),
+                    awaited: waiting.mode.awaited,
+                });
+                continue;
+            }
+            let item = match self.urgent.pop_front() {
+                Some(Urgent::Request(ask)) => match self.asks.get_mut(&ask) {
+                    Some(asked) => {
+                        asked.place = Place::Taken;
+                        Item::Request {
+                            payload: asked.payload.clone(),
+                            ask: Some(ask),
+                        }
+                    }
+                    None => continue,
+                },
+                Some(Urgent::Answer { request, answer }) => {
+                    unconfirmed = unconfirmed.saturating_add(1);
+                    Item::Answer { request, answer }
+                }
+                Some(Urgent::Cancel { request }) => {
+                    unconfirmed = unconfirmed.saturating_add(1);
+                    Item::Cancel { request }
+                }
+                None => break,
+            };
+            items.push(item);
+        }
+        items
+    }
+
+    /// Gives an item its number.
+    pub(super) fn number(&mut self, item: Item<P>) {
+        let ask = match &item {
+            Item::Request { ask, .. } => *ask,
+            _ => None,
+        };
+        let number = self.sent.push(item);
+        self.told.news = true;
+        let Some(ask) = ask else {
+            return;
+        };
+        if let Some(asked) = self.asks.get_mut(&ask) {
+            asked.place = Place::Numbered(number);
+            self.by_number.insert(number, ask);
+            if asked.over {
+                self.urgent.push_back(Urgent::Cancel { request: number });
+            }
+        }
+    }
+
+    /// Everything up to `handled` may be acknowledged.
+    pub(super) fn commit(&mut self, now: Time, handled: u64) {
+        self.committed = self.committed.max(handled);
+        if self.committed > self.told.handled && self.told.since.is_none() {
+            self.told.since = Some(now);
+        }
+    }
+
+    // ----- the connection
+
+    /// A connection begins. Numbered frames may ride on it before the welcome.
+    pub(super) fn ride(&mut self) {
+        self.line = Some(Line {
+            riding: Some((limits::RIDING_MESSAGES, limits::RIDING_BYTES)),
+            alone: None,
+        });
+    }
+
+    /// The other end takes so much.
+    pub(super) const fn set_peer(&mut self, limits: Limits) {
+        self.peer = limits;
+    }
+
+    /// Whether a connection can go on on which the other end has everything up to `received`, has sent up to `sent`, can
+    /// send again from `first`, and acknowledges up to `handled`.
+    pub(super) const fn fits(&self, received: u64, handled: u64, first: u64, sent: u64) -> bool {
+        self.sent.base() <= received
+            && received <= self.sent.last()
+            && handled <= received
+            && self.received.received() <= sent
+            && first <= self.received.received().saturating_add(1)
+    }
+
+    /// The session goes on. With `received`, sending starts again behind that number; without, what rode goes on.
+    pub(super) fn resume(&mut self, received: Option<u64>) {
+        if let Some(received) = received {
+            self.sent.rewind(received);
+        }
+        self.ended = None;
+        self.line = Some(Line {
+            riding: None,
+            alone: None,
+        });
+    }
+
+    /// The acknowledgement, whether anything is new or not.
+    pub(super) fn push_ack(&mut self) {
+        let counts = Counts {
+            handled: self.committed,
+            sent: self.sent.position(),
+        };
+        self.told();
+        self.told.news = false;
+        self.frames.push_back(Frame::Ack(counts));
+    }
+
+    /// Asks for acknowledgements again that were asked for on an earlier connection.
+    pub(super) fn push_awaited(&mut self) {
+        if let Some(number) = self.sent.last_awaited() {
+            self.frames.push_back(Frame::Awaited(number));
+        }
+    }
+
+    fn told(&mut self) {
+        self.told.handled = self.committed;
+        self.told.since = None;
+        self.told.bytes = 0;
+        if self.committed >= self.received.received() {
+            self.told.beyond = 0;
+        }
+    }
+
+    /// A hello or welcome has told the other end what is handled.
+    pub(super) fn has_told(&mut self) {
+        self.told();
+    }
+
+    /// The connection is gone; `blamed` says that what it carried may have ended it.
+    pub(super) fn line_ended(&mut self, blamed: bool) {
+        self.frames.clear();
+        self.gathering = false;
+        self.writable = true;
+        self.told.awaited = 0;
+        let Some(line) = self.line.take() else {
+            return;
+        };
+        self.ended = Some((self.sent.position(), line.alone));
+        if blamed {
+            self.blame();
+        }
+    }
+
+    /// What the last connection carried may have ended it.
+    pub(super) fn blame(&mut self) {
+        let Some((position, alone)) = self.ended.take() else {
+            return;
+        };
+        if position > self.sent.base() {
+            self.suspects = self.suspects.max(position);
+        }
+        let Some(number) = alone.filter(|number| *number > self.sent.base()) else {
+            return;
+        };
+        let Some(entry) = self.sent.entry_mut(number) else {
+            return;
+        };
+        entry.alone = entry.alone.saturating_add(1);
+        if entry.alone >= limits::ALONE {
+            self.set_aside(number);
+        }
+    }
+
+    fn set_aside(&mut self, number: u64) {
+        let instead = match self.sent.entry_mut(number).map(|entry| &entry.item) {
+            // Its asker must not wait for ever.
+            Some(Item::Answer { request, .. }) => Item::Answer {
+                request: *request,
+                answer: Answer::Refused(Refusal::Failed),
+            },
+            _ => Item::Free,
+        };
+        let old = self.sent.replace(number, instead);
+        self.replaced.push(number);
+        match old {
+            Some(Item::Message {
+                payload,
+                delivery: Some(delivery),
+                ..
+            }) => {
+                let why = Ended::SetAside;
+                let end = End::Unknown { payload, why };
+                self.outputs.push_back(Output::Settled(delivery, end));
+            }
+            Some(Item::Request { ask: Some(ask), .. }) => {
+                self.by_number.remove(&number);
+                self.end_ask(ask, AskEnd::Unknown(Ended::SetAside));
+            }
+            _ => {}
+        }
+    }
+
+    /// The process that was asked is gone: asks again what is unanswered and will not be repeated.
+    pub(super) fn ask_again(&mut self, received: u64) {
+        let mut again = Vec::new();
+        for (number, ask) in &self.by_number {
+            if *number <= received {
+                again.push((*number, *ask));
+            }
+        }
+        for (number, ask) in again {
+            self.by_number.remove(&number);
+            self.sent.answered(number);
+            match self.asks.get_mut(&ask) {
+                Some(asked) if !asked.over => {
+                    asked.place = Place::Waiting;
+                    self.urgent.push_back(Urgent::Request(ask));
+                }
+                // Nobody waits for it.
+                _ => {
+                    self.asks.remove(&ask);
+                }
+            }
+        }
+        let numbers = &self.by_number;
+        self.urgent.retain(
+            |urgent| !matches!(urgent, Urgent::Cancel { request } if !numbers.contains_key(request)),
+        );
+    }
+
+    pub(super) const fn set_writable(&mut self, writable: bool) {
+        self.writable = writable;
+    }
+
+    /// From here on what is sent waits for [`gathered`](Self::gathered). Returns whether that is news.
+    pub(super) const fn gather(&mut self) -> bool {
+        self.line.is_some() && !core::mem::replace(&mut self.gathering, true)
+    }
+
+    pub(super) const fn gathered(&mut self) {
+        self.gathering = false;
+    }
+
+    pub(super) const fn is_gathering(&self) -> bool {
+        self.gathering
+    }
+
+    // ----- sending
+
+    /// Puts out what has a number and has not gone out on this connection.
+    pub(super) fn transmit(&mut self) {
+        let mut awaited = 0;
+        while self.writable && self.transmit_one(&mut awaited) {}
+        if awaited > 0 {
+            self.frames.push_back(Frame::Awaited(awaited));
+        }
+    }
+
+    fn transmit_one(&mut self, awaited: &mut u64) -> bool {
+        let Some(line) = &mut self.line else {
+            return false;
+        };
+        if line.alone.is_some_and(|number| number > self.sent.base()) {
+            return false;
+        }
+        line.alone = None;
+        let Some(entry) = self.sent.next() else {
+            return false;
+        };
+        let first = self.sent.position().saturating_add(1);
+        let suspect = first <= self.suspects && !matches!(entry.item, Item::Free);
+        let frame = match &entry.item {
+            Item::Free => Frame::Skip(entry.count),
+            Item::Request { payload, .. } => Frame::Request(payload.clone()),
+            Item::Answer { request, answer } => Frame::Answer {
+                request: *request,
+                handled: self.committed,
+                answer: answer.clone(),
+            },
+            Item::Cancel { request } => Frame::Cancel { request: *request },
+            Item::Message { payload, .. } => {
+                let kind = payload.kind();
+                let mut bytes = 0_usize;
+                let mut messages = Vec::new();
+                for entry in self.sent.upcoming() {
+                    let Item::Message {
+                        payload,
+                        awaited: is_awaited,
+                        ..
+                    } = &entry.item
+                    else {
+                        break;
+                    };
+                    bytes = bytes.saturating_add(payload.bytes());
+                    let full = messages.len() >= limits::BATCH_MESSAGES
+                        || bytes > limits::BATCH_BYTES
+                        || suspect;
+                    if payload.kind() != kind || (full && !messages.is_empty()) {
+                        break;
+                    }
+                    messages.push(payload.clone());
+                    if *is_awaited {
+                        *awaited = self.sent.position().saturating_add(messages.len() as u64);
+                    }
+                }
+                for _ in 1..messages.len() {
+                    self.sent.advance();
+                }
+                if messages.len() > 1 {
+                    let handled = (self.committed > self.told.handled).then_some(self.committed);
+                    Frame::Batch {
+                        first,
+                        handled,
+                        messages,
+                    }
+                } else {
+                    match messages.pop() {
+                        Some(payload) => Frame::Message(payload),
+                        None => return false,
+                    }
+                }
+            }
+        };
+        self.sent.advance();
+        if suspect {
+            line.alone = Some(first);
+            *awaited = first;
+        }
+        if matches!(
+            frame,
+            Frame::Answer { .. }
+                | Frame::Batch {
+                    handled: Some(_),
+                    ..
+                }
+        ) {
+            self.told();
+        }
+        self.frames.push_back(frame);
+        true
+    }
+
+    /// Acknowledges what is due to be.
+    pub(super) fn acknowledge(&mut self, now: Time) {
+        if !self.is_up() {
+            return;
+        }
+        let handled = self.committed;
+        if self.told.beyond >= limits::GOT_AFTER {
+            self.told.beyond = 0;
+            if handled >= self.received.received() {
+                self.push_ack();
+            } else {
+                self.frames.push_back(Frame::Got(self.received.received()));
+            }
+        }
+        if handled <= self.told.handled {
+            return;
+        }
+        let since = *self.told.since.get_or_insert(now);
+        let news = handled.saturating_sub(self.told.handled);
+        let own = self.options.limits;
+        let awaited = self.told.awaited > self.told.handled && handled >= self.told.awaited;
+        let half = news >= own.messages.div_ceil(2) || self.told.bytes >= own.bytes.div_ceil(2);
+        let late = now.since(since) >= limits::ACK_DELAY_MS;
+        if awaited || half || late || news >= limits::ACK_MESSAGES {
+            self.push_ack();
+        }
+    }
+
+    /// Acknowledges at once, if there is anything to say.
+    pub(super) fn flush(&mut self) {
+        if self.is_up() && (self.told.news || self.committed > self.told.handled) {
+            self.push_ack();
+        }
+    }
+
+    // ----- receiving
+
+    /// A frame has arrived that is not for the half above.
+    ///
+    /// # Errors
+    /// The code with which the connection is to be closed. Nothing of the frame counts.
+    pub(super) fn receive(&mut self, frame: Frame<P>) -> Result<(), u16> {
+        let next = self.received.received().saturating_add(1);
+        let numbers = frame.numbers();
+        if self.received.received().saturating_add(numbers) > MAX_NUMBER {
+            return Err(close::OUT_OF_STEP);
+        }
+        if numbers > 0 {
+            self.told.news = true;
+        }
+        match frame {
+            Frame::Message(payload) => {
+                self.check_room(core::slice::from_ref(&payload))?;
+                self.message(payload);
+            }
+            Frame::Batch {
+                first,
+                handled,
+                messages,
+            } => {
+                if first != next {
+                    return Err(close::OUT_OF_STEP);
+                }
+                self.check_room(&messages)?;
+                if let Some(handled) = handled {
+                    self.acknowledged(handled)?;
+                }
+                for payload in messages {
+                    self.message(payload);
+                }
+            }
+            Frame::Skip(count) => self.received.skip(count),
+            Frame::Request(payload) => self.request(payload)?,
+            Frame::Answer {
+                request,
+                handled,
+                answer,
+            } => {
+                if let Answer::Response(payload) | Answer::Error(payload) = &answer {
+                    self.check_size(payload)?;
+                }
+                self.acknowledged(handled)?;
+                self.beyond();
+                self.received.other();
+                self.answered(request, answer);
+            }
+            Frame::Cancel { request } => {
+                self.beyond();
+                self.received.other();
+                if let Some(withdrawn) = self.incoming.get_mut(&request)
+                    && !core::mem::replace(withdrawn, true)
+                {
+                    self.outputs.push_back(Output::Withdrawn(Token {
+                        era: self.era,
+                        number: request,
+                    }));
+                }
+            }
+            Frame::Volatile(payload) => {
+                self.check_size(&payload)?;
+                if self.inbox >= self.options.limits.messages {
+                    self.volatile_dropped = self.volatile_dropped.saturating_add(1);
+                } else {
+                    self.inbox = self.inbox.saturating_add(1);
+                    self.outputs.push_back(Output::Volatile(payload));
+                }
+            }
+            Frame::Ack(counts) => {
+                if counts.sent != self.received.received() {
+                    return Err(close::OUT_OF_STEP);
+                }
+                self.acknowledged(counts.handled)?;
+            }
+            Frame::Got(number) => {
+                if number > self.sent.position() {
+                    return Err(close::OUT_OF_STEP);
+                }
+                self.sent.got(number);
+                self.got = self.got.max(number);
+            }
+            Frame::Awaited(number) => {
+                if number > self.received.received() {
+                    return Err(close::OUT_OF_STEP);
+                }
+                self.told.awaited = self.told.awaited.max(number);
+            }
+            Frame::Stalled(number) => self.outputs.push_back(Output::StalledThere(number)),
+            Frame::Credential(_)
+            | Frame::Hello(_)
+            | Frame::Welcome(_)
+            | Frame::End { .. }
+            | Frame::Control(_)
+            | Frame::Unknown => {}
+        }
+        Ok(())
+    }
+
+    fn check_size(&self, payload: &P) -> Result<(), u16> {
+        if payload.bytes() as u64 > self.options.limits.message_bytes {
+            return Err(close::TOO_LARGE);
+        }
+        Ok(())
+    }
+
+    fn check_room(&self, payloads: &[P]) -> Result<(), u16> {
+        let mut bytes = 0_u64;
+        for payload in payloads {
+            self.check_size(payload)?;
+            bytes = bytes.saturating_add(payload.bytes() as u64);
+        }
+        let own = self.options.limits;
+        let before = (payloads.len() as u64).saturating_sub(1);
+        let room = own.messages.saturating_sub(before);
+        let alone = payloads.len() == 1 && self.received.messages() == 0;
+        let fits = self.received.messages() < room
+            && self.received.bytes().saturating_add(bytes) <= own.bytes;
+        if alone || fits {
+            Ok(())
+        } else {
+            Err(close::LIMIT)
+        }
+    }
+
+    fn message(&mut self, payload: P) {
+        if let Arrival::New(number) = self.received.message(payload.bytes() as u64) {
+            self.inbox = self.inbox.saturating_add(1);
+            self.outputs.push_back(Output::Message {
+                token: Token {
+                    era: self.era,
+                    number,
+                },
+                payload,
+            });
+        }
+    }
+
+    fn request(&mut self, payload: P) -> Result<(), u16> {
+        self.check_size(&payload)?;
+        let most = self.options.limits.requests;
+        if self.urgent.len() as u64 > most.saturating_add(limits::UNCONFIRMED) {
+            // It does not read the refusals.
+            return Err(close::LIMIT);
+        }
+        // Also one that an earlier owner has had: that it is repeated shows that it is unanswered.
+        let (Arrival::New(number) | Arrival::Done(number)) = self.received.other();
+        {
+            if self.incoming.len() as u64 >= most {
+                let answer = Answer::Refused(Refusal::Limit);
+                self.urgent.push_back(Urgent::Answer {
+                    request: number,
+                    answer,
+                });
+            } else {
+                self.incoming.insert(number, false);
+                let token = Token {
+                    era: self.era,
+                    number,
+                };
+                self.outputs.push_back(Output::Request { token, payload });
+            }
+        }
+        Ok(())
+    }
+
+    const fn beyond(&mut self) {
+        self.told.beyond = self.told.beyond.saturating_add(1);
+    }
+
+    pub(super) fn acknowledged(&mut self, handled: u64) -> Result<(), u16> {
+        if handled > self.sent.position() {
+            return Err(close::OUT_OF_STEP);
+        }
+        loop {
+            let before = self.sent.base();
+            match self.sent.take_acknowledged(handled) {
+                Some(Item::Message {
+                    delivery: Some(delivery),
+                    ..
+                }) => self
+                    .outputs
+                    .push_back(Output::Settled(delivery, End::Handled)),
+                Some(_) => {}
+                None if self.sent.base() > before => {}
+                None => return Ok(()),
+            }
+        }
+    }
+
+    fn answered(&mut self, request: u64, answer: Answer<P>) {
+        let Some(ask) = self.by_number.remove(&request) else {
+            return;
+        };
+        self.sent.answered(request);
+        let end = match answer {
+            Answer::Response(payload) => AskEnd::Response(payload),
+            Answer::Error(payload) => AskEnd::Error(payload),
+            Answer::Refused(why) => AskEnd::Refused(why),
+        };
+        self.end_ask(ask, end);
+    }
+
+    fn end_ask(&mut self, ask: Ask, end: AskEnd<P>) {
+        if let Some(asked) = self.asks.remove(&ask)
+            && !asked.over
+        {
+            self.outputs.push_back(Output::Answered(ask, end));
+        }
+    }
+
+    // ----- time
+
+    pub(super) fn timer(&mut self, now: Time) {
+        for expired in self.queue.take_expired(now) {
+            self.come_back(expired, NotHandled::TimeToLive);
+        }
+        let is_late = |asked: &Asked<P>| !asked.over && asked.deadline.is_some_and(|at| at <= now);
+        let late: Vec<Ask> = self
+            .asks
+            .iter()
+            .filter(|(_, asked)| is_late(asked))
+            .map(|(ask, _)| *ask)
+            .collect();
+        for ask in late {
+            self.end_early(ask, AskEnd::TimedOut);
+        }
+        while let Some(number) = self.received.stalled(now) {
+            let token = Token {
+                era: self.era,
+                number,
+            };
+            self.outputs.push_back(Output::StalledHere(token));
+            if self.is_up() {
+                self.frames.push_back(Frame::Stalled(number));
+            }
+        }
+    }
+
+    fn come_back(&mut self, waiting: Waiting<P>, why: NotHandled) {
+        let end = End::NotHandled {
+            payload: waiting.payload,
+            why,
+        };
+        self.outputs
+            .push_back(Output::Settled(waiting.delivery, end));
+    }
+
+    // ----- the end of an epoch
+
+    /// The epoch is over. What had a number ends by the verdict, or as unknown without one. What had none stays if
+    /// `keep`, and otherwise comes back. A new epoch begins.
+    pub(super) fn settle(&mut self, why: Ended, verdict: Option<&Verdict>, keep: bool) {
+        for (number, item) in self.sent.take_all() {
+            if let Item::Message {
+                payload,
+                delivery: Some(delivery),
+                ..
+            } = item
+            {
+                let end = match verdict {
+                    Some(verdict) if verdict.was_handled(number) => End::Handled,
+                    Some(verdict) if number > verdict.given => End::NotHandled {
+                        payload,
+                        why: NotHandled::Session(why),
+                    },
+                    _ => End::Unknown { payload, why },
+                };
+                self.outputs.push_back(Output::Settled(delivery, end));
+            }
+        }
+        let asks: Vec<(Ask, Place)> = self
+            .asks
+            .iter()
+            .map(|(ask, asked)| (*ask, asked.place))
+            .collect();
+        for (ask, place) in asks {
+            let end = match place {
+                Place::Waiting if keep => continue,
+                Place::Waiting => AskEnd::NotHandled(NotHandled::Session(why)),
+                Place::Numbered(number)
+                    if verdict.is_some_and(|verdict| number > verdict.received) =>
+                {
+                    AskEnd::NotHandled(NotHandled::Session(why))
+                }
+                Place::Numbered(_) | Place::Taken => AskEnd::Unknown(why),
+            };
+            self.end_ask(ask, end);
+        }
+        self.urgent
+            .retain(|urgent| keep && matches!(urgent, Urgent::Request(_)));
+        if !keep {
+            while let Some(waiting) = self.queue.pop() {
+                self.come_back(waiting, NotHandled::Session(why));
+            }
+        }
+        let era = self.era;
+        for (number, withdrawn) in core::mem::take(&mut self.incoming) {
+            if !withdrawn {
+                self.outputs
+                    .push_back(Output::Withdrawn(Token { era, number }));
+            }
+        }
+        let origin = self.options.origin;
+        self.begin(Sent::new(origin), Received::new(origin, Vec::new()));
+    }
+
+    /// Items that were taken and never numbered have ended.
+    pub(super) fn settle_taken(&mut self, items: Vec<Item<P>>, why: Ended) {
+        for item in items {
+            if let Item::Message {
+                payload,
+                delivery: Some(delivery),
+                ..
+            } = item
+            {
+                let end = End::Unknown { payload, why };
+                self.outputs.push_back(Output::Settled(delivery, end));
+            }
+        }
+    }
+
+    /// Goes on from here.
+    pub(super) fn begin(&mut self, sent: Sent<P>, received: Received) {
+        self.era = self.era.saturating_add(1);
+        self.by_number.clear();
+        self.committed = received.handled();
+        self.told = Told {
+            handled: self.committed,
+            ..Told::default()
+        };
+        self.sent = sent;
+        self.received = received;
+        self.suspects = 0;
+        self.ended = None;
+        self.replaced.clear();
+        self.got = 0;
+    }
+
+    /// What is said of this epoch when it is over. What was not given is not given any more, since the other end may be
+    /// told so.
+    pub(super) fn verdict(&mut self) -> Verdict {
+        let mut verdict = self.received.verdict();
+        let (era, incoming) = (self.era, &mut self.incoming);
+        self.outputs.retain(|output| match output {
+            Output::Message { .. } | Output::Volatile(_) => false,
+            Output::Request { token, .. } => {
+                if token.era == era {
+                    incoming.remove(&token.number);
+                    verdict.received = verdict.received.min(token.number.saturating_sub(1));
+                }
+                false
+            }
+            _ => true,
+        });
+        self.inbox = 0;
+        verdict
+    }
+
+    // ----- outputs
+
+    pub(super) fn push(&mut self, output: Output<P>) {
+        self.outputs.push_back(output);
+    }
+
+    pub(super) fn has_output(&self) -> bool {
+        !self.outputs.is_empty()
+    }
+
+    /// The next for the application. The position moves before a message is given: whatever its handler does, it is not
+    /// given again.
+    pub(super) fn poll_output(&mut self, now: Time) -> Option<Output<P>> {
+        let output = self.outputs.pop_front()?;
+        match &output {
+            Output::Message { token, .. } => {
+                self.inbox = self.inbox.saturating_sub(1);
+                if token.era == self.era {
+                    self.received.give(token.number, now);
+                }
+            }
+            Output::Volatile(_) => self.inbox = self.inbox.saturating_sub(1),
+            _ => {}
+        }
+        Some(output)
+    }
+}

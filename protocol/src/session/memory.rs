@@ -1,0 +1,430 @@
+//! The store in the server's own memory.
+
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::vec::Vec;
+
+use super::frame::{Key, Lost, Verdict, Why};
+use super::sent::{Item, Sent};
+use super::store::{
+    Claim, Finish, Found, Identity, Opening, Question, Replies, Reply, Snapshot, Step, Store,
+    Ticket,
+};
+use super::types::{Payload, Time};
+use super::{MAX_NUMBER, limits};
+
+/// The options of a [`MemoryStore`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct MemoryOptions {
+    /// How many sessions it keeps, from 1. Living sessions are never evicted: beyond that a client is told to come back.
+    pub sessions: usize,
+    /// How many bytes of unacknowledged messages it keeps, of all sessions together.
+    pub bytes: u64,
+    /// How many tombstones it keeps. The oldest goes for a newer one.
+    pub tombstones: usize,
+    /// How long a session lives whose owner is gone, in milliseconds since the owner's last sign of life. Twice the
+    /// window of the sessions, whose owners give a sign of life every half of it.
+    pub lease_ms: u64,
+    #[doc(hidden)]
+    pub origin: u64,
+}
+
+impl Default for MemoryOptions {
+    /// 10,000 sessions with 64 MiB.
+    fn default() -> Self {
+        Self {
+            sessions: 10_000,
+            bytes: 64 << 20,
+            tombstones: 20_000,
+            lease_ms: limits::WINDOW_MS.saturating_mul(2),
+            origin: 0,
+        }
+    }
+}
+
+#[derive(Debug, Clone)]
+struct Record<P> {
+    identity: Identity,
+    attempt: u64,
+    epoch: u64,
+    owner: u64,
+    /// The last step, and the first number that it gave.
+    step: (u64, u64),
+    handled: u64,
+    also: Vec<(u64, u64)>,
+    sent: Sent<P>,
+    /// What is said to hellos of an epoch before, until something of this one arrives.
+    verdict: Option<(u64, Lost)>,
+    expires: Time,
+}
+
+#[derive(Debug, Clone)]
+struct Tombstone {
+    identity: Identity,
+    attempt: u64,
+    /// What is said to hellos of this epoch; `None` if the session was closed.
+    verdict: Option<(u64, Lost)>,
+    made: Time,
+    expires: Time,
+}
+
+/// A [`Store`] in memory, bounded by sessions and bytes. Its sessions end with the process.
+#[derive(Debug, Clone)]
+pub struct MemoryStore<P> {
+    options: MemoryOptions,
+    records: BTreeMap<Key, Record<P>>,
+    tombstones: BTreeMap<Key, Tombstone>,
+    /// The keys of tombstones, the oldest first; those that are gone are passed over.
+    order: VecDeque<(Time, Key)>,
+    /// It remembers every session that began since then.
+    since: Time,
+    /// Nothing expires before.
+    sweep: Time,
+    bytes: u64,
+    replies: Replies<P>,
+}
+
+impl<P: Payload> MemoryStore<P> {
+    /// An empty store.
+    #[must_use]
+    pub const fn new(now: Time, options: MemoryOptions) -> Self {
+        Self {
+            options,
+            records: BTreeMap::new(),
+            tombstones: BTreeMap::new(),
+            order: VecDeque::new(),
+            since: now,
+            sweep: Time::from_millis(0),
+            bytes: 0,
+            replies: VecDeque::new(),
+        }
+    }
+
+    /// How many sessions there are.
+    #[must_use]
+    pub fn sessions(&self) -> usize {
+        self.records.len()
+    }
+
+    /// How many bytes of unacknowledged messages they hold.
+    #[must_use]
+    pub const fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// How many sessions that are over it remembers.
+    #[must_use]
+    pub fn tombstones(&self) -> usize {
+        self.tombstones.len()
+    }
+
+    fn expire(&mut self, now: Time) {
+        if now < self.sweep {
+            return;
+        }
+        let over: Vec<Key> = self
+            .records
+            .iter()
+            .filter(|(_, record)| record.expires <= now)
+            .map(|(key, _)| *key)
+            .collect();
+        for key in over {
+            if let Some(record) = self.remove(key) {
+                // Its owner is gone: what was given and not finished, nobody knows.
+                let verdict = Verdict {
+                    handled: record.handled,
+                    also: record.also.clone(),
+                    given: MAX_NUMBER,
+                    received: MAX_NUMBER,
+                };
+                self.bury(now, key, record, Some(Why::Expired), verdict);
+            }
+        }
+        let gone: Vec<(Key, Time)> = self
+            .tombstones
+            .iter()
+            .filter(|(_, tombstone)| tombstone.expires <= now)
+            .map(|(key, tombstone)| (*key, tombstone.made))
+            .collect();
+        for (key, made) in gone {
+            self.forget(key, made);
+        }
+        let records = self.records.values().map(|record| record.expires);
+        let tombstones = self.tombstones.values().map(|tombstone| tombstone.expires);
+        let next = records.chain(tombstones).min();
+        self.sweep = next.unwrap_or(now.after(1));
+    }
+
+    /// The tombstone is gone. Whatever began before it was made may be forgotten.
+    fn forget(&mut self, key: Key, made: Time) {
+        self.tombstones.remove(&key);
+        self.since = self.since.max(made.after(1));
+    }
+
+    fn remove(&mut self, key: Key) -> Option<Record<P>> {
+        let record = self.records.remove(&key)?;
+        self.bytes = self.bytes.saturating_sub(record.sent.bytes());
+        Some(record)
+    }
+
+    fn bury(&mut self, now: Time, key: Key, record: Record<P>, why: Option<Why>, verdict: Verdict) {
+        while self.tombstones.len() >= self.options.tombstones.max(1) {
+            let Some((made, oldest)) = self.order.pop_front() else {
+                break;
+            };
+            if self
+                .tombstones
+                .get(&oldest)
+                .is_some_and(|tombstone| tombstone.made == made)
+            {
+                self.forget(oldest, made);
+            }
+        }
+        let life = match why {
+            Some(_) => limits::EXPIRED_TOMBSTONE_MS,
+            None => limits::CLOSED_TOMBSTONE_MS,
+        };
+        let verdict = why.map(|why| {
+            // If nothing of this epoch ever arrived, the client still means the one before.
+            record.verdict.unwrap_or_else(|| {
+                let verdict = Some(verdict);
+                (record.epoch, Lost { why, verdict })
+            })
+        });
+        let tombstone = Tombstone {
+            identity: record.identity,
+            attempt: record.attempt,
+            verdict,
+            made: now,
+            expires: now.after(life),
+        };
+        self.sweep = self.sweep.min(tombstone.expires);
+        self.order.push_back((now, key));
+        self.tombstones.insert(key, tombstone);
+        // Those that are gone must not pile up.
+        let tombstones = &self.tombstones;
+        if self.order.len() > tombstones.len().saturating_mul(2).saturating_add(16) {
+            self.order.retain(|(made, key)| {
+                tombstones
+                    .get(key)
+                    .is_some_and(|tombstone| tombstone.made == *made)
+            });
+        }
+    }
+
+    fn open(&mut self, now: Time, claim: Claim) -> Reply<P> {
+        let key = claim.key;
+        if let Some(record) = self.records.get_mut(&key) {
+            if record.identity != claim.identity {
+                return Reply::Refused;
+            }
+            let owns = claim.owner == Some(record.owner);
+            if let Some(lost) = claim.lost.clone().filter(|_| owns) {
+                record.attempt = record.attempt.max(claim.attempt);
+                return self.replace(now, &claim, Found::Lost(lost));
+            }
+            if claim.attempt <= record.attempt {
+                return Reply::Stale;
+            }
+            record.attempt = claim.attempt;
+            let repeated = record
+                .verdict
+                .clone()
+                .filter(|(epoch, _)| *epoch == claim.epoch);
+            let is_it =
+                claim.epoch == record.epoch || (claim.epoch == 0 && record.verdict.is_none());
+            if !claim.may_resume && (claim.epoch != 0 || claim.has_sent) {
+                let verdict = is_it.then(|| Verdict {
+                    handled: record.handled,
+                    also: record.also.clone(),
+                    given: MAX_NUMBER,
+                    received: MAX_NUMBER,
+                });
+                let why = Why::Refused;
+                return self.replace(now, &claim, Found::Lost(Lost { why, verdict }));
+            }
+            if !claim.may_resume {
+                return self.replace(now, &claim, Found::Fresh);
+            }
+            let found = match repeated {
+                _ if is_it => Found::Continued,
+                Some((_, lost)) => Found::Lost(lost),
+                None => {
+                    let lost = Lost {
+                        why: Why::Unknown,
+                        verdict: None,
+                    };
+                    return self.replace(now, &claim, Found::Lost(lost));
+                }
+            };
+            record.expires = now.after(self.options.lease_ms);
+            let snapshot = (!owns).then(|| {
+                record.owner = record.owner.saturating_add(1).min(MAX_NUMBER);
+                record.step = (0, 0);
+                let items = record.sent.upcoming();
+                let items = items.map(|entry| (entry.item.clone(), entry.count));
+                Snapshot::new(
+                    record.handled,
+                    record.also.clone(),
+                    record.sent.base(),
+                    items.collect(),
+                )
+            });
+            return Reply::Opened(Opening {
+                epoch: record.epoch,
+                owner: record.owner,
+                found,
+                snapshot,
+            });
+        }
+        let unknown = || {
+            Found::Lost(Lost {
+                why: Why::Unknown,
+                verdict: None,
+            })
+        };
+        let begins = claim.epoch == 0 && !claim.has_sent;
+        let found = match self.tombstones.get(&key) {
+            Some(tombstone) if tombstone.identity != claim.identity => return Reply::Refused,
+            Some(tombstone) => {
+                let Some((epoch, lost)) = &tombstone.verdict else {
+                    return Reply::Stale;
+                };
+                if claim.attempt <= tombstone.attempt {
+                    return Reply::Stale;
+                }
+                if begins {
+                    Found::Fresh
+                } else if *epoch == claim.epoch || claim.epoch == 0 {
+                    Found::Lost(lost.clone())
+                } else {
+                    unknown()
+                }
+            }
+            None if begins => Found::Fresh,
+            None if claim.epoch == 0 => {
+                let began = now
+                    .as_millis()
+                    .saturating_sub(claim.age_ms)
+                    .saturating_sub(limits::TRANSIT_MS);
+                match began > self.since.as_millis() {
+                    true => Found::Fresh,
+                    false => unknown(),
+                }
+            }
+            None => unknown(),
+        };
+        if self.records.len() >= self.options.sessions {
+            return Reply::NoRoom;
+        }
+        self.replace(now, &claim, found)
+    }
+
+    /// Makes a new record, in place of whatever was there.
+    fn replace(&mut self, now: Time, claim: &Claim, found: Found) -> Reply<P> {
+        let old = self.remove(claim.key);
+        let owner = old.as_ref().map_or(0, |record| record.owner);
+        let attempt = old.map_or(0, |record| record.attempt);
+        self.tombstones.remove(&claim.key);
+        let owner = owner.saturating_add(1).min(MAX_NUMBER);
+        let expires = now.after(self.options.lease_ms);
+        let verdict = match &found {
+            Found::Lost(lost) => Some((claim.epoch, lost.clone())),
+            Found::Fresh | Found::Continued => None,
+        };
+        let origin = self.options.origin;
+        let record = Record {
+            identity: claim.identity.clone(),
+            attempt: attempt.max(claim.attempt),
+            epoch: claim.new_epoch,
+            owner,
+            step: (0, 0),
+            handled: origin,
+            also: Vec::new(),
+            sent: Sent::new(origin),
+            verdict,
+            expires,
+        };
+        self.sweep = self.sweep.min(expires);
+        self.records.insert(claim.key, record);
+        Reply::Opened(Opening {
+            epoch: claim.new_epoch,
+            owner,
+            found,
+            snapshot: None,
+        })
+    }
+
+    fn step(&mut self, now: Time, step: Step<P>) -> Reply<P> {
+        let Some(record) = self.records.get_mut(&step.key) else {
+            return Reply::Fenced;
+        };
+        if record.owner != step.owner || step.number < record.step.0 {
+            return Reply::Fenced;
+        }
+        record.expires = now.after(self.options.lease_ms);
+        if step.number == record.step.0 {
+            let (_, first) = record.step;
+            return Reply::Stepped { first };
+        }
+        let before = record.sent.bytes();
+        let adds = step.sends.iter().fold(0_u64, |sum, item| match item {
+            Item::Message { payload, .. } => sum.saturating_add(payload.bytes() as u64),
+            _ => sum,
+        });
+        if adds > 0 && self.bytes.saturating_add(adds) > self.options.bytes {
+            return Reply::Full;
+        }
+        record.handled = record.handled.max(step.handled);
+        record.also = step.also;
+        if step.confirmed {
+            record.verdict = None;
+        }
+        while record.sent.base() < step.acknowledged {
+            let base = record.sent.base();
+            if record.sent.take_acknowledged(step.acknowledged).is_none()
+                && record.sent.base() == base
+            {
+                break;
+            }
+        }
+        record.sent.got(step.got);
+        for number in step.freed {
+            record.sent.replace(number, Item::Free);
+        }
+        let first = record.sent.last().saturating_add(1);
+        for item in step.sends {
+            record.sent.push(item);
+        }
+        record.step = (step.number, first);
+        let after = record.sent.bytes();
+        self.bytes = self.bytes.saturating_sub(before).saturating_add(after);
+        Reply::Stepped { first }
+    }
+
+    fn finish(&mut self, now: Time, finish: Finish) -> Reply<P> {
+        let owns = |record: &Record<P>| record.owner == finish.owner;
+        if !self.records.get(&finish.key).is_some_and(owns) {
+            return Reply::Fenced;
+        }
+        if let Some(record) = self.remove(finish.key) {
+            self.bury(now, finish.key, record, finish.why, finish.verdict);
+        }
+        Reply::Finished
+    }
+}
+
+impl<P: Payload> Store<P> for MemoryStore<P> {
+    fn ask(&mut self, now: Time, ticket: Ticket, question: Question<P>) {
+        self.expire(now);
+        let reply = match question {
+            Question::Open(claim) => self.open(now, claim),
+            Question::Step(step) => self.step(now, step),
+            Question::Finish(finish) => self.finish(now, finish),
+        };
+        self.replies.push_back((ticket, reply));
+    }
+
+    fn poll(&mut self) -> Option<(Ticket, Reply<P>)> {
+        self.replies.pop_front()
+    }
+}

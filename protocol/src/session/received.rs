@@ -1,0 +1,241 @@
+//! What has arrived, and how far the application is with it.
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+use super::frame::Verdict;
+use super::limits::STALLED_MS;
+use super::types::Time;
+
+/// A message that has arrived and is not handled.
+#[derive(Debug, Clone)]
+struct Open {
+    bytes: u64,
+    /// When it was given to the application.
+    given: Option<Time>,
+    stalled: bool,
+}
+
+/// What has arrived.
+///
+/// Invariant: the open messages fit into this end's window, so they bound the memory.
+#[derive(Debug, Clone)]
+pub(super) struct Received {
+    received: u64,
+    given: u64,
+    open: BTreeMap<u64, Open>,
+    bytes: u64,
+    /// Ranges beyond `received` that an earlier owner has handled, rising.
+    ahead: Vec<(u64, u64)>,
+}
+
+/// Whether a number is to be given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Arrival {
+    New(u64),
+    /// An earlier owner has handled it.
+    Done(u64),
+}
+
+impl Received {
+    /// Everything up to `received` has arrived and is handled, and these ranges beyond it are handled as well.
+    pub(super) const fn new(received: u64, ahead: Vec<(u64, u64)>) -> Self {
+        Self {
+            received,
+            given: received,
+            open: BTreeMap::new(),
+            bytes: 0,
+            ahead,
+        }
+    }
+
+    pub(super) const fn received(&self) -> u64 {
+        self.received
+    }
+
+    /// Unhandled messages.
+    pub(super) fn messages(&self) -> u64 {
+        self.open.len() as u64
+    }
+
+    pub(super) const fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Everything up to this number is handled.
+    pub(super) fn handled(&self) -> u64 {
+        match self.open.keys().next() {
+            Some(first) => first.saturating_sub(1),
+            None => self.received,
+        }
+    }
+
+    fn arrive(&mut self) -> Arrival {
+        let number = self.received.saturating_add(1);
+        self.received = number;
+        while let Some((_, to)) = self.ahead.first()
+            && *to < number
+        {
+            self.ahead.remove(0);
+        }
+        match self.ahead.first() {
+            Some((from, _)) if *from <= number => Arrival::Done(number),
+            _ => Arrival::New(number),
+        }
+    }
+
+    /// A message has arrived.
+    pub(super) fn message(&mut self, bytes: u64) -> Arrival {
+        let arrival = self.arrive();
+        if let Arrival::New(number) = arrival {
+            self.bytes = self.bytes.saturating_add(bytes);
+            let open = Open {
+                bytes,
+                given: None,
+                stalled: false,
+            };
+            self.open.insert(number, open);
+        }
+        arrival
+    }
+
+    /// Something has arrived that is handled by that.
+    pub(super) fn other(&mut self) -> Arrival {
+        self.arrive()
+    }
+
+    /// So many numbers have arrived that stand for nothing.
+    pub(super) fn skip(&mut self, count: u64) {
+        self.received = self.received.saturating_add(count);
+    }
+
+    /// The message is given to the application.
+    pub(super) fn give(&mut self, number: u64, now: Time) {
+        self.given = self.given.max(number);
+        if let Some(open) = self.open.get_mut(&number) {
+            open.given = Some(now);
+        }
+    }
+
+    /// The application is done with it. Returns its bytes, or `None` if that is no news.
+    pub(super) fn handle(&mut self, number: u64) -> Option<u64> {
+        let open = self.open.get(&number)?;
+        open.given?;
+        let open = self.open.remove(&number)?;
+        self.bytes = self.bytes.saturating_sub(open.bytes);
+        Some(open.bytes)
+    }
+
+    /// What is said of a session that is over.
+    pub(super) fn verdict(&self) -> Verdict {
+        let handled = self.handled();
+        let mut also = Vec::new();
+        let mut from = handled.saturating_add(1);
+        for open in self.open.keys() {
+            if *open > from {
+                also.push((from, open.saturating_sub(1)));
+            }
+            from = open.saturating_add(1);
+        }
+        if from <= self.received && !self.open.is_empty() {
+            also.push((from, self.received));
+        }
+        also.extend(self.ahead.iter().filter_map(|(from, to)| {
+            let from = (*from).max(self.received.saturating_add(1));
+            (from <= *to).then_some((from, *to))
+        }));
+        Verdict {
+            handled,
+            also,
+            given: self.given,
+            received: self.received,
+        }
+    }
+
+    /// A message whose handler has been running for long, once each.
+    pub(super) fn stalled(&mut self, now: Time) -> Option<u64> {
+        self.open.iter_mut().find_map(|(number, open)| {
+            let since = open.given.filter(|_| !open.stalled)?;
+            if now.since(since) < STALLED_MS {
+                return None;
+            }
+            open.stalled = true;
+            Some(*number)
+        })
+    }
+
+    /// When the next becomes stalled.
+    pub(super) fn next_stall(&self) -> Option<Time> {
+        let waiting = self.open.values().filter(|open| !open.stalled);
+        waiting
+            .filter_map(|open| Some(open.given?.after(STALLED_MS)))
+            .min()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec;
+
+    #[test]
+    fn the_prefix_grows_when_the_first_is_handled() {
+        let now = Time::default();
+        let mut received = Received::new(5, vec![]);
+        for bytes in [10, 20, 30] {
+            received.message(bytes);
+        }
+        assert_eq!(received.other(), Arrival::New(9));
+        assert_eq!((received.handled(), received.received()), (5, 9));
+        assert_eq!(received.handle(7), None, "not given yet");
+        for number in 6..=7 {
+            received.give(number, now);
+        }
+        assert_eq!(received.handle(7), Some(20));
+        assert_eq!(received.handle(7), None);
+        let verdict = Verdict {
+            handled: 5,
+            also: vec![(7, 7), (9, 9)],
+            given: 7,
+            received: 9,
+        };
+        assert_eq!(received.verdict(), verdict);
+        assert_eq!(received.handle(6), Some(10));
+        assert_eq!(received.handled(), 7);
+        received.give(8, now);
+        received.handle(8);
+        assert_eq!((received.handled(), received.bytes()), (9, 0));
+    }
+
+    #[test]
+    fn what_an_earlier_owner_handled_is_not_given_again() {
+        let mut received = Received::new(2, vec![(4, 5), (7, 7)]);
+        let arrivals: Vec<_> = (0..6).map(|_| received.message(1)).collect();
+        let new = Arrival::New;
+        assert_eq!(
+            arrivals,
+            [
+                new(3),
+                Arrival::Done(4),
+                Arrival::Done(5),
+                new(6),
+                Arrival::Done(7),
+                new(8)
+            ]
+        );
+    }
+
+    #[test]
+    fn a_long_handler_is_reported_once() {
+        let mut received = Received::new(0, vec![]);
+        received.message(1);
+        assert_eq!(received.next_stall(), None);
+        received.give(1, Time::from_millis(5));
+        let at = Time::from_millis(5 + STALLED_MS);
+        assert_eq!(received.next_stall(), Some(at));
+        assert_eq!(received.stalled(Time::from_millis(STALLED_MS)), None);
+        assert_eq!(received.stalled(at), Some(1));
+        assert_eq!(received.stalled(at), None);
+        assert_eq!(received.next_stall(), None);
+    }
+}

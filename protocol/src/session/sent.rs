@@ -1,0 +1,508 @@
+//! What has a number and is not acknowledged.
+
+use alloc::collections::VecDeque;
+
+use super::frame::{Answer, Limits};
+use super::types::{Ask, Delivery, Payload};
+use super::{MAX_NUMBER, limits};
+
+/// Something that takes a number.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Item<P> {
+    /// A message.
+    Message {
+        /// The message.
+        payload: P,
+        /// Who waits to learn its end; `None` if that was another process.
+        delivery: Option<Delivery>,
+        /// The other end is to acknowledge it at once.
+        awaited: bool,
+    },
+    /// A request.
+    Request {
+        /// What is asked.
+        payload: P,
+        /// Who waits for the answer; `None` if that was another process.
+        ask: Option<Ask>,
+    },
+    /// The answer to the request of this number.
+    Answer {
+        /// The request's number.
+        request: u64,
+        /// The answer.
+        answer: Answer<P>,
+    },
+    /// The cancellation of the request of this number.
+    Cancel {
+        /// The request's number.
+        request: u64,
+    },
+    /// What stood here need not be sent again.
+    Free,
+}
+
+impl<P: Payload> Item<P> {
+    /// The bytes that count for the window.
+    fn window_bytes(&self) -> u64 {
+        match self {
+            Self::Message { payload, .. } => payload.bytes() as u64,
+            _ => 0,
+        }
+    }
+
+    const fn is_message(&self) -> bool {
+        matches!(self, Self::Message { .. })
+    }
+
+    /// Whether the other end is done with it as soon as it has it.
+    const fn is_done_on_arrival(&self) -> bool {
+        matches!(self, Self::Answer { .. } | Self::Cancel { .. })
+    }
+}
+
+/// An item, or several free ones in a row.
+#[derive(Debug, Clone)]
+pub(super) struct Entry<P> {
+    pub(super) item: Item<P>,
+    /// How many numbers it takes; more than 1 only if it is free.
+    pub(super) count: u64,
+    /// How many connections it has ended, alone on its way.
+    pub(super) alone: u8,
+}
+
+/// What has a number and is not acknowledged, in order, with a cursor: what lies before it went out on the current
+/// connection, or is there already.
+///
+/// Invariants: `base` + the counts of all entries = `last`; `base` + those before the cursor = `position`. Memory is
+/// bounded by the other end's window, by its limit of requests, and by [`limits::UNCONFIRMED`]; everything else is
+/// free, and free entries in a row are one.
+#[derive(Debug, Clone)]
+pub(super) struct Sent<P> {
+    entries: VecDeque<Entry<P>>,
+    /// Everything up to this number is acknowledged.
+    base: u64,
+    last: u64,
+    cursor: usize,
+    position: u64,
+    messages: u64,
+    bytes: u64,
+    unconfirmed: u64,
+}
+
+impl<P: Payload> Sent<P> {
+    /// Nothing, numbered up to `base`.
+    pub(super) const fn new(base: u64) -> Self {
+        Self {
+            entries: VecDeque::new(),
+            base,
+            last: base,
+            cursor: 0,
+            position: base,
+            messages: 0,
+            bytes: 0,
+            unconfirmed: 0,
+        }
+    }
+
+    pub(super) const fn base(&self) -> u64 {
+        self.base
+    }
+
+    pub(super) const fn last(&self) -> u64 {
+        self.last
+    }
+
+    /// The number of the last that went out on this connection.
+    pub(super) const fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// Unacknowledged messages.
+    pub(super) const fn messages(&self) -> u64 {
+        self.messages
+    }
+
+    pub(super) const fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Whether the other end's window lets a message of so many bytes pass behind `ahead` messages and bytes. One that is
+    /// larger than the window goes when nothing else is on its way.
+    pub(super) const fn has_room(&self, window: &Limits, ahead: (u64, u64), message: u64) -> bool {
+        let messages = self.messages.saturating_add(ahead.0);
+        let bytes = self.bytes.saturating_add(ahead.1);
+        messages == 0
+            || (messages < window.messages && bytes.saturating_add(message) <= window.bytes)
+    }
+
+    /// How many answers and cancellations wait to be confirmed.
+    pub(super) const fn unconfirmed(&self) -> u64 {
+        self.unconfirmed
+    }
+
+    /// Whether a number is left for `more` further items beside this one.
+    pub(super) const fn has_number(&self, more: u64) -> bool {
+        self.last.saturating_add(more) < MAX_NUMBER
+    }
+
+    /// Gives the next number. The caller has asked [`has_number`](Self::has_number).
+    pub(super) fn push(&mut self, item: Item<P>) -> u64 {
+        self.last = self.last.saturating_add(1);
+        self.messages = self.messages.saturating_add(u64::from(item.is_message()));
+        self.bytes = self.bytes.saturating_add(item.window_bytes());
+        let unconfirmed = u64::from(item.is_done_on_arrival());
+        self.unconfirmed = self.unconfirmed.saturating_add(unconfirmed);
+        self.entries.push_back(Entry {
+            item,
+            count: 1,
+            alone: 0,
+        });
+        self.last
+    }
+
+    /// As [`push`](Self::push), for a run of free numbers.
+    pub(super) fn push_free(&mut self, count: u64) {
+        self.last = self.last.saturating_add(count);
+        self.entries.push_back(Entry {
+            item: Item::Free,
+            count,
+            alone: 0,
+        });
+    }
+
+    fn forget(&mut self, item: &Item<P>) {
+        self.messages = self.messages.saturating_sub(u64::from(item.is_message()));
+        self.bytes = self.bytes.saturating_sub(item.window_bytes());
+        let unconfirmed = u64::from(item.is_done_on_arrival());
+        self.unconfirmed = self.unconfirmed.saturating_sub(unconfirmed);
+    }
+
+    /// Takes the oldest if its number is acknowledged by `handled`.
+    pub(super) fn take_acknowledged(&mut self, handled: u64) -> Option<Item<P>> {
+        let front = self.entries.front_mut()?;
+        let room = handled.saturating_sub(self.base);
+        if room == 0 {
+            return None;
+        }
+        if front.count > room {
+            // A part of a free run.
+            front.count = front.count.saturating_sub(room);
+            self.base = handled;
+            self.position = self.position.max(handled);
+            return None;
+        }
+        let entry = self.entries.pop_front()?;
+        self.base = self.base.saturating_add(entry.count);
+        if self.cursor > 0 {
+            self.cursor = self.cursor.saturating_sub(1);
+        } else {
+            self.position = self.base;
+        }
+        self.forget(&entry.item);
+        Some(entry.item)
+    }
+
+    /// Takes everything, each with its number. What comes later is numbered on.
+    pub(super) fn take_all(&mut self) -> VecDeque<(u64, Item<P>)> {
+        let mut number = self.base;
+        let entries = core::mem::take(&mut self.entries);
+        *self = Self::new(self.last);
+        entries
+            .into_iter()
+            .map(|entry| {
+                number = number.saturating_add(entry.count);
+                (number, entry.item)
+            })
+            .collect()
+    }
+
+    /// The other end has everything up to this number: answers and cancellations need not be kept.
+    pub(super) fn got(&mut self, number: u64) {
+        let mut at = self.base;
+        let mut freed = 0;
+        for entry in &mut self.entries {
+            at = at.saturating_add(entry.count);
+            if at > number {
+                break;
+            }
+            if entry.item.is_done_on_arrival() {
+                entry.item = Item::Free;
+                freed = u64::saturating_add(freed, 1);
+            }
+        }
+        self.unconfirmed = self.unconfirmed.saturating_sub(freed);
+        if freed > 0 {
+            self.merge();
+        }
+    }
+
+    /// Frees the request of this number: it was answered.
+    pub(super) fn answered(&mut self, number: u64) {
+        let mut at = self.base;
+        for entry in &mut self.entries {
+            at = at.saturating_add(entry.count);
+            if at == number && matches!(entry.item, Item::Request { .. }) {
+                entry.item = Item::Free;
+                self.merge();
+                return;
+            }
+            if at >= number {
+                return;
+            }
+        }
+    }
+
+    /// Makes one entry of free ones in a row, on each side of the cursor.
+    fn merge(&mut self) {
+        let mut merged: VecDeque<Entry<P>> = VecDeque::with_capacity(self.entries.len());
+        let mut cursor = 0;
+        for (at, entry) in core::mem::take(&mut self.entries).into_iter().enumerate() {
+            if at == self.cursor {
+                cursor = merged.len();
+            }
+            let joins = at != self.cursor && matches!(entry.item, Item::Free);
+            match merged.back_mut() {
+                Some(last) if joins && matches!(last.item, Item::Free) => {
+                    last.count = last.count.saturating_add(entry.count);
+                }
+                _ => merged.push_back(entry),
+            }
+            if self.cursor > at {
+                cursor = merged.len();
+            }
+        }
+        self.entries = merged;
+        self.cursor = cursor;
+    }
+
+    /// A connection begins on which the other end has everything up to `received`. Returns whether it can go on from
+    /// there.
+    pub(super) fn rewind(&mut self, received: u64) -> bool {
+        if received < self.base || received > self.last {
+            return false;
+        }
+        let (mut cursor, mut position) = (0, self.base);
+        while let Some(entry) = self.entries.get_mut(cursor) {
+            let end = position.saturating_add(entry.count);
+            if end > received {
+                if position < received {
+                    // In the middle of a free run, which is cut in two.
+                    let head = received.saturating_sub(position);
+                    entry.count = entry.count.saturating_sub(head);
+                    let head = Entry {
+                        item: Item::Free,
+                        count: head,
+                        alone: 0,
+                    };
+                    self.entries.insert(cursor, head);
+                    cursor = cursor.saturating_add(1);
+                    position = received;
+                }
+                break;
+            }
+            position = end;
+            cursor = cursor.saturating_add(1);
+        }
+        self.cursor = cursor;
+        self.position = position;
+        true
+    }
+
+    /// What goes out next.
+    pub(super) fn next(&self) -> Option<&Entry<P>> {
+        self.entries.get(self.cursor)
+    }
+
+    /// What goes out after that, and so on.
+    pub(super) fn upcoming(&self) -> impl Iterator<Item = &Entry<P>> {
+        self.entries.range(self.cursor.min(self.entries.len())..)
+    }
+
+    /// It has gone out.
+    pub(super) fn advance(&mut self) {
+        if let Some(entry) = self.entries.get(self.cursor) {
+            self.position = self.position.saturating_add(entry.count);
+            self.cursor = self.cursor.saturating_add(1);
+        }
+    }
+
+    /// The entry of this number, if it is one of its own.
+    pub(super) fn entry_mut(&mut self, number: u64) -> Option<&mut Entry<P>> {
+        let mut at = self.base;
+        for entry in &mut self.entries {
+            at = at.saturating_add(entry.count);
+            if at >= number {
+                return (at == number && entry.count == 1).then_some(entry);
+            }
+        }
+        None
+    }
+
+    /// Puts another item in the place of this number, and returns what was there.
+    pub(super) fn replace(&mut self, number: u64, with: Item<P>) -> Option<Item<P>> {
+        let adds = (u64::from(with.is_message()), with.window_bytes());
+        let done = u64::from(with.is_done_on_arrival());
+        let entry = self.entry_mut(number)?;
+        let old = core::mem::replace(&mut entry.item, with);
+        entry.alone = 0;
+        self.forget(&old);
+        self.messages = self.messages.saturating_add(adds.0);
+        self.bytes = self.bytes.saturating_add(adds.1);
+        self.unconfirmed = self.unconfirmed.saturating_add(done);
+        Some(old)
+    }
+
+    /// The highest number of a message whose end is awaited, among those that have gone out.
+    pub(super) fn last_awaited(&self) -> Option<u64> {
+        let mut at = self.base;
+        let mut found = None;
+        for entry in self.entries.iter().take(self.cursor) {
+            at = at.saturating_add(entry.count);
+            if let Item::Message { awaited: true, .. } = entry.item {
+                found = Some(at);
+            }
+        }
+        found
+    }
+
+    /// How many entries are kept, free runs included.
+    pub(super) fn kept(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether more answers and cancellations may go.
+    pub(super) const fn may_confirm(&self) -> bool {
+        self.unconfirmed() < limits::UNCONFIRMED
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::frame::Data;
+    use super::*;
+
+    type Text = Data<'static>;
+
+    fn message(text: &'static str) -> Item<Text> {
+        Item::Message {
+            payload: Data::from(text),
+            delivery: None,
+            awaited: false,
+        }
+    }
+
+    fn answer() -> Item<Text> {
+        Item::Answer {
+            request: 1,
+            answer: Answer::Response(Data::from("yes")),
+        }
+    }
+
+    fn counts(sent: &Sent<Text>) -> (u64, u64, u64, usize) {
+        let sum: u64 = sent.entries.iter().map(|entry| entry.count).sum();
+        assert_eq!(sent.base + sum, sent.last);
+        let before: u64 = sent
+            .entries
+            .iter()
+            .take(sent.cursor)
+            .map(|entry| entry.count)
+            .sum();
+        assert_eq!(sent.base + before, sent.position);
+        (
+            sent.messages(),
+            sent.bytes(),
+            sent.unconfirmed(),
+            sent.kept(),
+        )
+    }
+
+    #[test]
+    fn acknowledged_messages_go_and_the_position_stays() {
+        let mut sent = Sent::new(7);
+        for text in ["a", "bb", "ccc"] {
+            sent.push(message(text));
+            sent.advance();
+        }
+        assert_eq!(counts(&sent), (3, 6, 0, 3));
+        assert_eq!(sent.take_acknowledged(9), Some(message("a")));
+        assert_eq!(sent.take_acknowledged(9), Some(message("bb")));
+        assert_eq!(sent.take_acknowledged(9), None);
+        assert_eq!((sent.base(), sent.position(), sent.last()), (9, 10, 10));
+        assert_eq!(counts(&sent), (1, 3, 0, 1));
+    }
+
+    #[test]
+    fn a_connection_goes_on_from_what_the_other_end_has() {
+        let mut sent = Sent::new(0);
+        for text in ["a", "b", "c"] {
+            sent.push(message(text));
+            sent.advance();
+        }
+        assert!(sent.rewind(1));
+        assert_eq!(
+            sent.next().map(|entry| entry.item.clone()),
+            Some(message("b"))
+        );
+        assert!(!sent.rewind(4));
+        sent.take_acknowledged(1);
+        assert!(!sent.rewind(0));
+        assert!(sent.rewind(3));
+        assert!(sent.next().is_none());
+        counts(&sent);
+    }
+
+    #[test]
+    fn what_is_got_is_freed_and_makes_one_run() {
+        let mut sent = Sent::new(0);
+        sent.push(message("pinned"));
+        for _ in 0..100 {
+            sent.push(answer());
+        }
+        while sent.next().is_some() {
+            sent.advance();
+        }
+        assert_eq!(counts(&sent), (1, 6, 100, 101));
+        sent.got(61);
+        assert_eq!(counts(&sent), (1, 6, 40, 42));
+        sent.got(101);
+        assert_eq!(counts(&sent), (1, 6, 0, 2));
+        // In the middle of the run.
+        assert!(sent.rewind(31));
+        assert_eq!(sent.next().map(|entry| entry.count), Some(70));
+        counts(&sent);
+        sent.take_acknowledged(1);
+        assert_eq!(sent.take_acknowledged(20), None);
+        assert_eq!((sent.base(), sent.position()), (20, 31));
+        counts(&sent);
+    }
+
+    #[test]
+    fn a_message_larger_than_the_window_goes_alone() {
+        let mut sent = Sent::new(0);
+        let mut window = Limits {
+            messages: 10,
+            bytes: 5,
+            message_bytes: 100,
+            requests: 1,
+        };
+        assert!(sent.has_room(&window, (0, 0), 100));
+        assert!(!sent.has_room(&window, (1, 1), 100));
+        sent.push(message("a"));
+        assert!(!sent.has_room(&window, (0, 0), 100));
+        assert!(sent.has_room(&window, (0, 0), 4));
+        assert!(!sent.has_room(&window, (0, 0), 5));
+        assert!(!sent.has_room(&window, (1, 2), 3));
+        window.messages = 1;
+        assert!(!sent.has_room(&window, (0, 0), 1));
+    }
+
+    #[test]
+    fn numbers_end() {
+        let mut sent: Sent<Text> = Sent::new(MAX_NUMBER - 2);
+        assert!(sent.has_number(0) && sent.has_number(1) && !sent.has_number(2));
+        sent.push(answer());
+        sent.push(answer());
+        assert!(!sent.has_number(0));
+        assert_eq!(sent.last(), MAX_NUMBER);
+    }
+}

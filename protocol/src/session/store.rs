@@ -1,0 +1,207 @@
+//! Where a server keeps its sessions.
+//!
+//! A [`Server`](super::Server) asks its store one question at a time, as an effect. The answer may come later, once,
+//! twice or never: the half waits for the answer to its last question, passes over any other, and asks again when its
+//! time is over. A store answers a step that it has done before with what it answered then. Nothing is sent before its
+//! step is answered, acknowledgements included.
+
+use alloc::collections::VecDeque;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::frame::{Key, Lost, Verdict, Why};
+use super::sent::{Item, Sent};
+use super::types::{Payload, Time};
+
+/// Who a client is, as the server has found out. Only equality matters.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Identity(pub String);
+
+/// Identifies a question.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ticket(pub u64);
+
+/// What a half asks its store.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Question<P> {
+    /// A client has said hello.
+    Open(Claim),
+    /// Something happened in an open session.
+    Step(Step<P>),
+    /// The session is over.
+    Finish(Finish),
+}
+
+/// A hello of a client that was let in.
+#[derive(Debug, Clone)]
+pub struct Claim {
+    /// The session.
+    pub key: Key,
+    /// Who the client is.
+    pub identity: Identity,
+    /// Whether it may resume a session.
+    pub may_resume: bool,
+    /// From the hello.
+    pub attempt: u64,
+    /// From the hello.
+    pub epoch: u64,
+    /// Whether the client has sent anything in this epoch.
+    pub has_sent: bool,
+    /// From the hello.
+    pub age_ms: u64,
+    /// The generation in which this half owns the session, if it does.
+    pub owner: Option<u64>,
+    /// The epoch to begin, if one begins.
+    pub new_epoch: u64,
+    /// The half that owns the session has found it lost.
+    pub lost: Option<Lost>,
+}
+
+/// What happened since the last step.
+#[derive(Debug, Clone)]
+pub struct Step<P> {
+    /// The session.
+    pub key: Key,
+    /// The generation of the half that asks. Another one can no longer write.
+    pub owner: u64,
+    /// The step's own number in this generation, from 1. The same again is the same step.
+    pub number: u64,
+    /// Everything up to this number of the client's is handled.
+    pub handled: u64,
+    /// And these ranges beyond it.
+    pub also: Vec<(u64, u64)>,
+    /// The client has acknowledged everything up to this number.
+    pub acknowledged: u64,
+    /// The client has everything up to this number.
+    pub got: u64,
+    /// These numbers need not be sent again.
+    pub freed: Vec<u64>,
+    /// These are to be numbered, in this order.
+    pub sends: Vec<Item<P>>,
+    /// Something of this epoch has arrived: an earlier verdict need not be kept.
+    pub confirmed: bool,
+}
+
+/// The end of a session.
+#[derive(Debug, Clone)]
+pub struct Finish {
+    /// The session.
+    pub key: Key,
+    /// The generation of the half that asks.
+    pub owner: u64,
+    /// Why it was lost; `None` if it was closed or ended.
+    pub why: Option<Why>,
+    /// What became of the client's messages.
+    pub verdict: Verdict,
+}
+
+/// What a store answers.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Reply<P> {
+    /// The client's session, and this half owns it.
+    Opened(Opening<P>),
+    /// The hello is late, or the session is over.
+    Stale,
+    /// The session is somebody else's.
+    Refused,
+    /// There is no room for another session.
+    NoRoom,
+    /// The step is done; what it sends has the numbers from this one on.
+    Stepped {
+        /// The number of the first.
+        first: u64,
+    },
+    /// The step was not done: there is no room for what it sends.
+    Full,
+    /// The session is over.
+    Finished,
+    /// Nothing was done: the half does not own the session any more.
+    Fenced,
+}
+
+/// A session that was found or made.
+#[derive(Debug, Clone)]
+pub struct Opening<P> {
+    /// Its epoch.
+    pub epoch: u64,
+    /// The generation of the half that owns it now.
+    pub owner: u64,
+    /// What became of the session that the hello meant.
+    pub found: Found,
+    /// What is in it, if the half does not own it already.
+    pub snapshot: Option<Snapshot<P>>,
+}
+
+/// What became of the session that a hello meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Found {
+    /// It is new.
+    Fresh,
+    /// It goes on.
+    Continued,
+    /// It is over, and another one has begun.
+    Lost(Lost),
+}
+
+/// What a session holds, for a new owner.
+#[derive(Debug, Clone)]
+pub struct Snapshot<P> {
+    pub(super) handled: u64,
+    pub(super) also: Vec<(u64, u64)>,
+    pub(super) sent: Sent<P>,
+}
+
+impl<P: Payload> Snapshot<P> {
+    /// Everything up to `handled` of the client's is handled, and the ranges `also` beyond it. Of the server's, what
+    /// follows the number `acknowledged` is not acknowledged: these items with their counts of numbers, which are 1 for
+    /// all but [`Item::Free`].
+    #[must_use]
+    pub fn new(
+        handled: u64,
+        also: Vec<(u64, u64)>,
+        acknowledged: u64,
+        items: Vec<(Item<P>, u64)>,
+    ) -> Self {
+        let mut sent = Sent::new(acknowledged);
+        for (item, count) in items {
+            // Whoever waited for its end was in another process.
+            match item {
+                Item::Free => sent.push_free(count),
+                Item::Message {
+                    payload, awaited, ..
+                } => {
+                    sent.push(Item::Message {
+                        payload,
+                        delivery: None,
+                        awaited,
+                    });
+                }
+                Item::Request { payload, .. } => {
+                    sent.push(Item::Request { payload, ask: None });
+                }
+                item => {
+                    sent.push(item);
+                }
+            }
+        }
+        Self {
+            handled,
+            also,
+            sent,
+        }
+    }
+}
+
+/// Keeps sessions.
+pub trait Store<P> {
+    /// Asks a question. The answer comes from [`poll`](Self::poll), sooner or later.
+    fn ask(&mut self, now: Time, ticket: Ticket, question: Question<P>);
+
+    /// The next answer.
+    fn poll(&mut self) -> Option<(Ticket, Reply<P>)>;
+}
+
+/// Answers that wait to be polled.
+pub(super) type Replies<P> = VecDeque<(Ticket, Reply<P>)>;

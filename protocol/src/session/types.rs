@@ -1,0 +1,273 @@
+//! What both halves take and hand out.
+
+use super::frame::{Credential, Kind, Refusal, Why};
+
+/// A moment of the driver's clock, in milliseconds since any fixed moment. It never falls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Time(u64);
+
+impl Time {
+    /// The moment after so many milliseconds.
+    #[must_use]
+    pub const fn from_millis(millis: u64) -> Self {
+        Self(millis)
+    }
+
+    /// Milliseconds since the clock's beginning.
+    #[must_use]
+    pub const fn as_millis(self) -> u64 {
+        self.0
+    }
+
+    /// So many milliseconds later; at most the last moment there is.
+    #[must_use]
+    pub const fn after(self, millis: u64) -> Self {
+        Self(self.0.saturating_add(millis))
+    }
+
+    /// Milliseconds since `earlier`; 0 if that is later.
+    #[must_use]
+    pub const fn since(self, earlier: Self) -> u64 {
+        self.0.saturating_sub(earlier.0)
+    }
+}
+
+/// The earlier of two moments, either of which may be missing.
+pub(super) fn earliest(a: Option<Time>, b: Option<Time>) -> Option<Time> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (one, other) => one.or(other),
+    }
+}
+
+/// What an application sends. A half keeps a clone until it is acknowledged, so a clone should be cheap: wrap large data
+/// in an `Rc` or `Arc`.
+pub trait Payload: Clone {
+    /// The length in bytes; of a text, in UTF-8. The same at both ends.
+    fn bytes(&self) -> usize;
+    /// The kind of its WebSocket message. A batch ends where it changes.
+    fn kind(&self) -> Kind;
+}
+
+impl Payload for super::frame::Data<'static> {
+    fn bytes(&self) -> usize {
+        self.len()
+    }
+
+    fn kind(&self) -> Kind {
+        Self::kind(self)
+    }
+}
+
+/// Identifies a message that the application has sent. The numbers rise, and are never used again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Delivery(pub u64);
+
+/// Identifies a request that the application has made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ask(pub u64);
+
+/// Identifies a message or request that the application was given. It is bound to its epoch and to the half's time as
+/// owner: later it means nothing, and does nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Token {
+    /// Rises each time the half begins an epoch.
+    pub(super) era: u64,
+    pub(super) number: u64,
+}
+
+impl Token {
+    /// The message's number in its epoch. With the session it makes a stable id for side effects.
+    #[must_use]
+    pub const fn number(self) -> u64 {
+        self.number
+    }
+}
+
+/// How a message is to be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct SendMode {
+    /// It goes ahead of what waits and does not have this mark.
+    pub first: bool,
+    /// Somebody waits for its end: the other end acknowledges it as soon as it is handled.
+    pub awaited: bool,
+    /// It is not sent any more from here on, if it still has no number.
+    pub expires: Option<Time>,
+}
+
+/// Why a message or request was not accepted. It comes back, and nothing else of it happens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rejected<P> {
+    /// The payload.
+    pub payload: P,
+    /// Why.
+    pub why: Rejection,
+}
+
+/// Why something was not accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Rejection {
+    /// The queue holds as many messages or bytes as it may.
+    Full,
+    /// It is larger than the other end takes.
+    TooLarge,
+    /// As many requests are open as the other end takes.
+    TooManyRequests,
+    /// The session is over, or is being closed.
+    Closed,
+    /// All numbers of the session are used up.
+    Exhausted,
+}
+
+impl core::fmt::Display for Rejection {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            Self::Full => "the queue is full; it takes more when some of it has been sent",
+            Self::TooLarge => "the message is larger than the other end takes",
+            Self::TooManyRequests => {
+                "too many requests are unanswered; it takes more when one is answered"
+            }
+            Self::Closed => "the session is over",
+            Self::Exhausted => {
+                "the session has used up all its numbers; only a new session sends more"
+            }
+        })
+    }
+}
+
+impl core::error::Error for Rejection {}
+
+/// How a message ended. Every message that was accepted ends once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum End<P> {
+    /// The other application is done with it.
+    Handled,
+    /// The other application was never given it.
+    NotHandled {
+        /// The message.
+        payload: P,
+        /// Why.
+        why: NotHandled,
+    },
+    /// It was given and not finished when the session ended, or nobody can tell.
+    Unknown {
+        /// The message.
+        payload: P,
+        /// Why.
+        why: Ended,
+    },
+}
+
+/// Why a message was not handled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum NotHandled {
+    /// Its time was over before it had a number.
+    TimeToLive,
+    /// Newer messages took its place in the queue.
+    Overflow,
+    /// It is larger than the other end takes, which was not known when it was sent.
+    TooLarge,
+    /// The session ended like this, before the message was given.
+    Session(Ended),
+}
+
+/// How a session ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Ended {
+    /// This end closed it.
+    Closed,
+    /// The other end ended it.
+    ByPeer,
+    /// It was lost.
+    Lost(Why),
+    /// A newer connection, of a twin with the same secret, has it.
+    Superseded,
+    /// The server answers this secret no more: it has seen a higher attempt, or the session is over.
+    Stale,
+    /// The server does not let this client in.
+    Refused,
+    /// The message was set aside: it was alone on its way when three connections in a row failed.
+    SetAside,
+    /// The driver gave it up, for example because its module failed.
+    Aborted,
+    /// The store gave no answer.
+    Store,
+    /// Another process has taken the session over.
+    TakenOver,
+}
+
+/// How a request ended. Every request that was accepted ends once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AskEnd<P> {
+    /// The response.
+    Response(P),
+    /// An error of the other application's own.
+    Error(P),
+    /// The other end has no response.
+    Refused(Refusal),
+    /// It was cancelled at this end.
+    Cancelled,
+    /// Its time was over.
+    TimedOut,
+    /// The other application was never given it.
+    NotHandled(NotHandled),
+    /// The session ended over it, or the other end cannot be asked.
+    Unknown(Ended),
+}
+
+/// What the application gets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Output<P> {
+    /// The connection has a session: a welcome has arrived, or was sent.
+    Open(Opened),
+    /// The session is over, and a fresh one begins.
+    Lost(Why),
+    /// The session is over for good. Nothing follows but the ends of what was sent.
+    Ended(Ended),
+    /// A message. It is given from here on; say [`handled`](super::Client::handled) when the application is done.
+    Message {
+        /// Identifies it.
+        token: Token,
+        /// The message.
+        payload: P,
+    },
+    /// A request, to be answered once.
+    Request {
+        /// Identifies it.
+        token: Token,
+        /// What is asked.
+        payload: P,
+    },
+    /// The asker of a request no longer wants the answer. It is to be answered all the same.
+    Withdrawn(Token),
+    /// A message that is neither counted nor repeated.
+    Volatile(P),
+    /// A message that was sent has ended.
+    Settled(Delivery, End<P>),
+    /// A request that was made has ended.
+    Answered(Ask, AskEnd<P>),
+    /// The handler of a message of the other end's has been running for 30 s.
+    StalledHere(Token),
+    /// The other end says the same of a message of this end's; its number.
+    StalledThere(u64),
+    /// The client has a fresh credential. If it is not good, the driver ends the connection.
+    Credential(Credential),
+}
+
+/// What an open connection means for the session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Opened {
+    /// The session is new: subscribe to what is wanted.
+    Fresh,
+    /// The session goes on. So many numbers of the other end's follow that it repeats.
+    Resumed {
+        /// The count.
+        replayed: u64,
+    },
+    /// The session was lost; [`Output::Lost`] follows.
+    Anew,
+}
