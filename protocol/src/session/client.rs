@@ -213,7 +213,7 @@ impl<P: Payload> Client<P> {
         }
     }
 
-    /// The current connection has ended with this code; 1006 if there was no Close.
+    /// The current connection has ended with the code of the other end's Close; 1006 if there was none.
     pub fn closed(&mut self, now: Time, code: u16) {
         let was_open = matches!(self.phase, Phase::Greeting | Phase::Up);
         self.effects

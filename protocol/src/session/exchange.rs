@@ -961,7 +961,13 @@ impl<P: Payload> Exchange<P> {
             self.check_size(payload)?;
             bytes = bytes.saturating_add(payload.bytes() as u64);
         }
-        let own = self.options.limits;
+        let mut own = self.options.limits;
+        let riding = self.options.origin.saturating_add(limits::RIDING_MESSAGES);
+        if self.received.received() < riding {
+            // What rides is sent before this end's window is known.
+            own.messages = own.messages.max(limits::RIDING_MESSAGES);
+            own.bytes = own.bytes.max(limits::RIDING_BYTES);
+        }
         let before = (payloads.len() as u64).saturating_sub(1);
         let room = own.messages.saturating_sub(before);
         let alone = payloads.len() == 1 && self.received.messages() == 0;

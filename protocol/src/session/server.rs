@@ -430,7 +430,7 @@ impl<P: Payload> Server<P> {
         self.advance_at(now, true);
     }
 
-    /// A connection has ended with this code; 1006 if there was no Close.
+    /// A connection has ended with the code of the other end's Close; 1006 if there was none.
     pub fn closed(&mut self, now: Time, connection: Connection, code: u16) {
         if self.line == Some(connection) {
             self.lose_line(close::blames_messages(code));
@@ -684,6 +684,8 @@ impl<P: Payload> Server<P> {
     fn give_up(&mut self, step: Step<P>, why: Ended) {
         self.exchange.line_ended(false);
         self.line = None;
+        // The next owner is sent what was not given here.
+        self.exchange.verdict();
         self.exchange.push(Output::Ended(why));
         self.exchange.settle_taken(step.sends, why);
         self.exchange.settle(why, None, false);

@@ -18,5 +18,6 @@ pub mod op;
 pub mod rng;
 pub mod run;
 pub mod script;
+pub mod sessions;
 pub mod shrink;
 pub mod world;

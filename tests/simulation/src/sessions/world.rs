@@ -1,0 +1,1570 @@
+//! The driver of both halves, the network, the server's process and its store, and the two applications.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use steady_socket_protocol::session::frame::{
+    Answer, Credential, Frame, Hello, Key, Kind, Lost, Outcome, Refusal, Secret,
+};
+use steady_socket_protocol::session::store::{Identity, Question, Reply, Store, Ticket};
+use steady_socket_protocol::session::{
+    Arrival, Ask, AskEnd, Client, ClientEffect, Connection, Delivery, End, MAX_NUMBER,
+    MemoryOptions, MemoryStore, Opened, Options, Output, Phase, Rejection, SendMode, Server,
+    ServerEffect, ServerOptions, Time, Token,
+};
+
+use super::account::{Account, Side, Told};
+use super::coverage::Coverage;
+use super::word::{Fatal, Word};
+use crate::rng::Rng;
+
+/// A broken promise.
+pub type Violation = String;
+
+/// What a world is like.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// The options of both halves.
+    pub both: Options,
+    /// How long a session outlives its connection.
+    pub window_ms: u64,
+    /// The store's options.
+    pub store: MemoryOptions,
+    /// How long the store has for an answer.
+    pub store_timeout_ms: u64,
+    /// Handlers of each side run one after the other.
+    pub serial: [bool; 2],
+}
+
+/// What is on its way to an end.
+#[derive(Clone, Debug)]
+pub enum Arriving {
+    /// A frame.
+    Frame(Frame<Word>),
+    /// Something that cannot be read.
+    Malformed,
+}
+
+/// Who reads a connection at the server.
+#[derive(Clone, Debug)]
+enum Reader {
+    /// The hello has not arrived.
+    Arriving(Arrival<Word>),
+    /// Somebody looks at the credential.
+    Authorising(Arrival<Word>),
+    /// The half of this key.
+    Attached(Key),
+    Nobody,
+}
+
+/// A connection.
+#[derive(Clone, Debug)]
+pub struct Conn {
+    to_server: VecDeque<Arriving>,
+    to_client: VecDeque<Arriving>,
+    /// The client still has it.
+    client: bool,
+    reader: Reader,
+    /// How it ends for the server, behind what is on its way.
+    end_to_server: Option<u16>,
+    /// How it ends for the client, behind what is on its way.
+    end_to_client: Option<u16>,
+    identity: u64,
+    attempt: u64,
+    welcomed: bool,
+}
+
+/// A handler that runs.
+#[derive(Clone, Copy, Debug)]
+struct Running {
+    token: Token,
+    id: usize,
+    request: bool,
+    withdrawn: bool,
+}
+
+/// A server's half and its application.
+#[derive(Clone, Debug)]
+struct Half {
+    server: Server<Word>,
+    /// Who sends there.
+    who: u64,
+    /// Who receives there: another number after each end of a session, since what was given before may be given again.
+    receiver: u64,
+    running: Vec<Running>,
+    deliveries: BTreeMap<Delivery, usize>,
+    asks: BTreeMap<Ask, usize>,
+}
+
+/// How the store treats a question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Treat {
+    /// It answers.
+    Answer,
+    /// It answers twice.
+    Twice,
+    /// It does what is asked, and the answer is lost.
+    NoAnswer,
+    /// The question is lost.
+    NoQuestion,
+}
+
+/// The world.
+#[derive(Clone, Debug)]
+pub struct World {
+    /// What it is like.
+    pub settings: Settings,
+    /// Milliseconds since its beginning.
+    pub now: u64,
+    /// The client's half. It may be followed by another, on another page.
+    pub client: Client<Word>,
+    page: u64,
+    random: [u8; 16],
+    secrets: u64,
+    running: Vec<Running>,
+    deliveries: BTreeMap<Delivery, usize>,
+    asks: BTreeMap<Ask, usize>,
+    /// The client makes no more connections.
+    pub gave_up: bool,
+    gathering: bool,
+    /// All connections that are not over, by number.
+    pub conns: BTreeMap<u64, Conn>,
+    current: Option<u64>,
+    next_conn: u64,
+    halves: BTreeMap<Key, Half>,
+    gather_at_server: Vec<Key>,
+    store: MemoryStore<Word>,
+    questions: VecDeque<(Key, Ticket, Question<Word>)>,
+    late: VecDeque<(Key, Ticket, Reply<Word>)>,
+    /// Questions wait until the script lets the store work.
+    pub store_waits: bool,
+    /// Outputs wait until the script lets the applications take them.
+    pub lazy: [bool; 2],
+    people: u64,
+    epochs: u64,
+    /// What the applications really had.
+    pub account: Account,
+    /// How often each outcome occurred.
+    pub coverage: Coverage,
+    verdicts: BTreeMap<u64, (u64, Lost)>,
+    losses_while_greeting: u32,
+    violation: Option<Violation>,
+}
+
+impl World {
+    /// A world at its beginning, some time after that of its server.
+    #[must_use]
+    pub fn new(settings: Settings) -> Self {
+        let random = [0; 16];
+        Self {
+            settings,
+            now: 1_000_000,
+            client: Client::new(settings.both, random),
+            page: 1,
+            random,
+            secrets: 0,
+            running: Vec::new(),
+            deliveries: BTreeMap::new(),
+            asks: BTreeMap::new(),
+            gave_up: false,
+            gathering: false,
+            conns: BTreeMap::new(),
+            current: None,
+            next_conn: 0,
+            halves: BTreeMap::new(),
+            gather_at_server: Vec::new(),
+            store: MemoryStore::new(Time::from_millis(0), settings.store),
+            questions: VecDeque::new(),
+            late: VecDeque::new(),
+            store_waits: false,
+            lazy: [false; 2],
+            people: 1,
+            epochs: 0,
+            account: Account::default(),
+            coverage: Coverage::default(),
+            verdicts: BTreeMap::new(),
+            losses_while_greeting: 0,
+            violation: None,
+        }
+    }
+
+    fn time(&self) -> Time {
+        Time::from_millis(self.now)
+    }
+
+    fn who(&mut self) -> u64 {
+        self.people += 1;
+        self.people
+    }
+
+    fn fresh_random(&mut self) -> [u8; 16] {
+        self.secrets += 1;
+        u128::from(self.secrets).to_be_bytes()
+    }
+
+    fn wrong(&mut self, what: Violation) {
+        self.violation.get_or_insert(what);
+    }
+
+    // ----- the client's side
+
+    /// The client may make a connection.
+    #[must_use]
+    pub fn may_connect(&self) -> bool {
+        self.current.is_none() && !self.gave_up
+    }
+
+    /// The client makes a connection, as this person.
+    pub fn connect(&mut self, identity: u64) {
+        self.next_conn += 1;
+        let arrival = Arrival::new(self.time(), &self.settings.both);
+        let conn = Conn {
+            to_server: VecDeque::new(),
+            to_client: VecDeque::new(),
+            client: true,
+            reader: Reader::Arriving(arrival),
+            end_to_server: None,
+            end_to_client: None,
+            identity,
+            attempt: 0,
+            welcomed: false,
+        };
+        self.conns.insert(self.next_conn, conn);
+        self.current = Some(self.next_conn);
+        let random = self.fresh_random();
+        let credential = Credential::parse("let-me-in");
+        self.client.opened(self.time(), random, credential);
+        self.settle();
+    }
+
+    /// Another page takes the place of one whose session has ended.
+    pub fn new_page(&mut self) {
+        self.take_outputs(Side::Client, usize::MAX);
+        let open = self.account.open(Side::Client, self.page).next();
+        if let Some(id) = open {
+            self.wrong(format!("{id} has no end, and its session is over"));
+        }
+        self.random = self.fresh_random();
+        self.client = Client::new(self.settings.both, self.random);
+        self.page = self.who();
+        self.running.clear();
+        self.deliveries.clear();
+        self.asks.clear();
+        self.gave_up = false;
+        self.gathering = false;
+        self.drop_current(Some(1_006));
+    }
+
+    /// The current connection is no longer the client's. What is on its way to the server may still arrive.
+    fn drop_current(&mut self, end_to_server: Option<u16>) {
+        if let Some(conn) = self
+            .current
+            .take()
+            .and_then(|number| self.conns.get_mut(&number))
+        {
+            conn.client = false;
+            conn.to_client.clear();
+            if conn.end_to_server.is_none() {
+                conn.end_to_server = end_to_server;
+            }
+        }
+    }
+
+    /// The client notices that its connection is gone. Of what is on its way, so much still arrives; `None` for all.
+    pub fn cut_at_client(&mut self, arrives: Option<usize>) {
+        let Some(number) = self.current else {
+            return;
+        };
+        let conn = self.conns.get_mut(&number).expect("the current connection");
+        if let Some(arrives) = arrives {
+            conn.to_server.truncate(arrives);
+        }
+        if conn.welcomed {
+            self.coverage.count("cut: up");
+            self.losses_while_greeting = 0;
+        } else {
+            self.coverage.count("cut: between hello and welcome");
+            self.losses_while_greeting += 1;
+            if self.losses_while_greeting == 2 {
+                self.coverage
+                    .count("cut: two in a row between hello and welcome");
+            }
+        }
+        self.drop_current(Some(1_006));
+        self.client.closed(self.time(), 1_006);
+        self.settle();
+    }
+
+    /// The server notices that a connection is gone. Of what is on its way to the client, so much still arrives.
+    pub fn cut_at_server(&mut self, number: u64, arrives: usize) {
+        self.coverage.count("cut: the server noticed first");
+        let Some(conn) = self.conns.get_mut(&number) else {
+            return;
+        };
+        conn.to_client.truncate(arrives);
+        conn.to_server.clear();
+        conn.end_to_client.get_or_insert(1_006);
+        self.end_at_server(number, 1_006);
+        self.settle();
+    }
+
+    fn end_at_server(&mut self, number: u64, code: u16) {
+        let now = self.time();
+        let Some(conn) = self.conns.get_mut(&number) else {
+            return;
+        };
+        if let Reader::Attached(key) = std::mem::replace(&mut conn.reader, Reader::Nobody)
+            && let Some(half) = self.halves.get_mut(&key)
+        {
+            half.server.closed(now, Connection(number), code);
+        }
+    }
+
+    // ----- the network
+
+    /// Connections with something on its way to the server, or whose end it has to notice.
+    pub fn busy_to_server(&self) -> impl Iterator<Item = u64> {
+        self.conns.iter().filter_map(|(number, conn)| {
+            let busy = !conn.to_server.is_empty() || conn.end_to_server.is_some();
+            let reads = !matches!(conn.reader, Reader::Nobody);
+            (busy && reads).then_some(*number)
+        })
+    }
+
+    /// Whether something is on its way to the client.
+    #[must_use]
+    pub fn busy_to_client(&self) -> bool {
+        let conn = self.current.and_then(|number| self.conns.get(&number));
+        conn.is_some_and(|conn| !conn.to_client.is_empty() || conn.end_to_client.is_some())
+    }
+
+    /// Connections whose client waits to be let in.
+    pub fn waiting_to_be_let_in(&self) -> impl Iterator<Item = u64> {
+        self.conns.iter().filter_map(|(number, conn)| {
+            matches!(conn.reader, Reader::Authorising(_)).then_some(*number)
+        })
+    }
+
+    /// The next thing on this connection reaches the server.
+    pub fn deliver_to_server(&mut self, number: u64) {
+        let now = self.time();
+        let Some(conn) = self.conns.get_mut(&number) else {
+            return;
+        };
+        let Some(arriving) = conn.to_server.pop_front() else {
+            if let Some(code) = conn.end_to_server.take() {
+                self.end_at_server(number, code);
+                self.settle();
+            }
+            return;
+        };
+        if let Arriving::Frame(frame) = &arriving
+            && let Some(fatal) = fatal_of(frame)
+        {
+            self.server_dies_of(number, fatal);
+            return;
+        }
+        match (&mut conn.reader, arriving) {
+            (Reader::Nobody, _) => {}
+            (Reader::Arriving(_), Arriving::Frame(frame)) => {
+                if let Frame::Hello(hello) = &frame {
+                    conn.attempt = hello.attempt;
+                    self.coverage.count("frame: Hello");
+                    if number < self.next_conn
+                        && self
+                            .conns
+                            .range(number + 1..)
+                            .any(|(_, later)| later.attempt > 0)
+                    {
+                        self.coverage.count("a hello arrived after the next one's");
+                    }
+                    let open = self.conns.range(..number).any(|(_, earlier)| {
+                        matches!(earlier.reader, Reader::Attached(_)) && earlier.welcomed
+                    });
+                    if open {
+                        self.coverage.count("the old socket still looked open");
+                    }
+                }
+                let conn = self.conns.get_mut(&number).expect("it was there");
+                let Reader::Arriving(arrival_now) = &mut conn.reader else {
+                    return;
+                };
+                match arrival_now.receive(frame) {
+                    Ok(true) => {
+                        let arrival = arrival_now.clone();
+                        conn.reader = Reader::Authorising(arrival);
+                    }
+                    Ok(false) => {}
+                    Err(code) => self.close_at_server(number, code),
+                }
+            }
+            (Reader::Authorising(arrival), Arriving::Frame(frame)) => {
+                if let Err(code) = arrival.receive(frame) {
+                    self.close_at_server(number, code);
+                }
+            }
+            (Reader::Attached(key), Arriving::Frame(frame)) => {
+                if let Some(half) = self.halves.get_mut(key) {
+                    half.server.receive(now, Connection(number), frame);
+                }
+            }
+            (Reader::Attached(key), Arriving::Malformed) => {
+                if let Some(half) = self.halves.get_mut(key) {
+                    half.server.receive_malformed(now, Connection(number));
+                }
+            }
+            (_, Arriving::Malformed) => self.close_at_server(number, 3_471),
+        }
+        self.settle();
+    }
+
+    fn server_dies_of(&mut self, number: u64, fatal: Fatal) {
+        match fatal {
+            Fatal::Close(code) => {
+                self.end_at_server(number, 1_006);
+                if let Some(conn) = self.conns.get_mut(&number) {
+                    conn.to_server.clear();
+                    conn.end_to_client.get_or_insert(code);
+                }
+                self.coverage.count(format!("close: {code}"));
+                self.settle();
+            }
+            Fatal::Kill => self.restart(true),
+        }
+    }
+
+    fn close_at_server(&mut self, number: u64, code: u16) {
+        self.coverage.count(format!("close: {code}"));
+        if let Some(conn) = self.conns.get_mut(&number) {
+            conn.reader = Reader::Nobody;
+            conn.to_server.clear();
+            conn.end_to_client.get_or_insert(code);
+        }
+    }
+
+    /// The client of this connection is let in, or not.
+    pub fn let_in(&mut self, number: u64, allowed: bool, may_resume: bool) {
+        let now = self.time();
+        let Some(conn) = self.conns.get_mut(&number) else {
+            return;
+        };
+        let Reader::Authorising(arrival) = &conn.reader else {
+            return;
+        };
+        if !allowed {
+            self.close_at_server(number, 3_972);
+            self.settle();
+            return;
+        }
+        let arrival = arrival.clone();
+        let key = arrival.hello().expect("the hello has arrived").secret.key();
+        conn.reader = Reader::Attached(key);
+        let identity = Identity(format!("person {}", conn.identity));
+        self.epochs += 1;
+        let epoch = self.epochs;
+        if !self.halves.contains_key(&key) {
+            let options = ServerOptions {
+                both: self.settings.both,
+                window_ms: self.settings.window_ms,
+                store_timeout_ms: self.settings.store_timeout_ms,
+                ..ServerOptions::default()
+            };
+            let who = self.who();
+            let half = Half {
+                server: Server::new(key, options),
+                who,
+                receiver: who,
+                running: Vec::new(),
+                deliveries: BTreeMap::new(),
+                asks: BTreeMap::new(),
+            };
+            self.halves.insert(key, half);
+        }
+        if let Some(half) = self.halves.get_mut(&key) {
+            half.server.attach(
+                now,
+                Connection(number),
+                arrival,
+                identity,
+                may_resume,
+                epoch,
+            );
+        }
+        self.settle();
+    }
+
+    /// The next thing on the current connection reaches the client.
+    pub fn deliver_to_client(&mut self) {
+        let Some(number) = self.current else {
+            return;
+        };
+        let now = self.time();
+        let conn = self.conns.get_mut(&number).expect("the current connection");
+        match conn.to_client.pop_front() {
+            Some(Arriving::Frame(frame)) => {
+                if let Some(Fatal::Close(code)) = fatal_of(&frame) {
+                    // The browser closes; at the client's half that is no code of the server's.
+                    self.drop_current(Some(code));
+                    self.client.closed(now, 1_006);
+                    self.settle();
+                    return;
+                }
+                if let Frame::Welcome(welcome) = &frame {
+                    conn.welcomed = true;
+                    self.losses_while_greeting = 0;
+                    self.welcome(welcome.outcome.clone());
+                }
+                self.client.receive(now, frame);
+            }
+            Some(Arriving::Malformed) => self.client.receive_malformed(now),
+            None => {
+                if let Some(code) = conn.end_to_client {
+                    self.drop_current(None);
+                    self.client.closed(now, code);
+                }
+            }
+        }
+        self.settle();
+    }
+
+    fn welcome(&mut self, outcome: Outcome) {
+        self.coverage.count("frame: Welcome");
+        if let Outcome::Lost(lost) = outcome {
+            self.coverage.count(match lost.verdict {
+                Some(_) => "lost with a verdict",
+                None => "lost without a verdict",
+            });
+        }
+    }
+
+    /// Something unreadable is on its way to an end.
+    pub fn garble(&mut self, to: Side) {
+        if let Some(conn) = self.current.and_then(|number| self.conns.get_mut(&number)) {
+            match to {
+                Side::Server => conn.to_server.push_back(Arriving::Malformed),
+                Side::Client => conn.to_client.push_back(Arriving::Malformed),
+            }
+        }
+    }
+
+    /// A frame on its way is lost, although TCP should not lose one: a proxy with a bug.
+    pub fn lose_a_frame(&mut self, to: Side) {
+        if let Some(conn) = self.current.and_then(|number| self.conns.get_mut(&number)) {
+            match to {
+                Side::Server => conn.to_server.pop_front(),
+                Side::Client => conn.to_client.pop_front(),
+            };
+        }
+    }
+
+    /// A frame of the client's that the protocol does not allow.
+    pub fn forge(&mut self, frame: Frame<Word>) {
+        if let Some(conn) = self.current.and_then(|number| self.conns.get_mut(&number)) {
+            conn.to_server.push_back(Arriving::Frame(frame));
+        }
+    }
+
+    /// Somebody with a copy of the client's secret says hello.
+    pub fn imposter(&mut self, identity: u64) {
+        let Some(welcome) = self.client.welcome() else {
+            return;
+        };
+        let hello = Hello {
+            secret: Secret::new(self.random),
+            attempt: 1_000_000,
+            epoch: welcome.epoch,
+            received: self.settings.both.origin,
+            handled: self.settings.both.origin,
+            first: 1,
+            sent: self.settings.both.origin,
+            limits: self.settings.both.limits,
+            age_ms: 1,
+            credential: None,
+        };
+        self.next_conn += 1;
+        let conn = Conn {
+            to_server: VecDeque::from([Arriving::Frame(Frame::Hello(hello))]),
+            to_client: VecDeque::new(),
+            client: false,
+            reader: Reader::Arriving(Arrival::new(self.time(), &self.settings.both)),
+            end_to_server: None,
+            end_to_client: None,
+            identity,
+            attempt: 0,
+            welcomed: false,
+        };
+        self.conns.insert(self.next_conn, conn);
+    }
+
+    // ----- the server's process
+
+    /// The server's process dies and starts again.
+    pub fn restart(&mut self, with_store: bool) {
+        self.coverage.count(match with_store {
+            true => "the server restarted with its store",
+            false => "the server restarted without its store",
+        });
+        if with_store {
+            while self.work_at_store(Treat::NoAnswer) {}
+        }
+        for half in std::mem::take(&mut self.halves).into_values() {
+            let open: Vec<usize> = self.account.open(Side::Server, half.who).collect();
+            for id in open {
+                self.account.entries[id].orphan = true;
+            }
+        }
+        for conn in self.conns.values_mut() {
+            conn.reader = Reader::Nobody;
+            conn.to_server.clear();
+            conn.end_to_client.get_or_insert(1_006);
+        }
+        self.gather_at_server.clear();
+        self.late.clear();
+        self.questions.clear();
+        if !with_store {
+            self.store = MemoryStore::new(self.time(), self.settings.store);
+        }
+        self.settle();
+    }
+
+    /// The store does what it was asked first. Returns whether there was anything.
+    pub fn work_at_store(&mut self, treat: Treat) -> bool {
+        let Some((key, ticket, question)) = self.questions.pop_front() else {
+            return false;
+        };
+        if treat == Treat::NoQuestion {
+            self.coverage.count("a store did not answer");
+            return true;
+        }
+        let step = match &question {
+            Question::Step(step) => Some((step.handled, step.also.clone())),
+            _ => None,
+        };
+        let epoch = self.halves.get(&key).map(|half| half.server.epoch());
+        let repeats = match &question {
+            Question::Open(claim) => Some(claim.epoch),
+            _ => None,
+        };
+        self.store.ask(self.time(), ticket, question);
+        while let Some((ticket, reply)) = self.store.poll() {
+            if let (Some((handled, also)), Some(epoch), Reply::Stepped { .. }) =
+                (&step, epoch, &reply)
+            {
+                self.committed(epoch, *handled, also);
+            }
+            if let (Some(epoch), Reply::Opened(opening)) = (repeats, &reply)
+                && let steady_socket_protocol::session::store::Found::Lost(lost) = &opening.found
+            {
+                let said = (epoch, lost.clone());
+                let before = self.verdicts.insert(self.secrets_of(key), said.clone());
+                if before == Some(said) {
+                    self.coverage.count("the same verdict again");
+                }
+            }
+            match treat {
+                Treat::NoAnswer => {
+                    self.coverage.count("a store did not answer");
+                    continue;
+                }
+                Treat::Twice => {
+                    self.coverage.count("a store answered twice");
+                    self.late.push_back((key, ticket, reply.clone()));
+                }
+                _ => {}
+            }
+            if let Some(half) = self.halves.get_mut(&key) {
+                half.server
+                    .answered(Time::from_millis(self.now), ticket, reply);
+            }
+        }
+        self.settle();
+        true
+    }
+
+    fn secrets_of(&self, key: Key) -> u64 {
+        let [a, b, c, d, ..] = key.0;
+        u64::from(u32::from_be_bytes([a, b, c, d]))
+    }
+
+    fn committed(&mut self, epoch: u64, handled: u64, also: &[(u64, u64)]) {
+        for entry in &mut self.account.entries {
+            if entry.from != Side::Client || entry.request {
+                continue;
+            }
+            if let Some((of, number)) = entry.place
+                && of == epoch
+                && (number <= handled
+                    || also
+                        .iter()
+                        .any(|(from, to)| (*from..=*to).contains(&number)))
+            {
+                entry.committed = true;
+            }
+        }
+    }
+
+    /// An answer that the store has given arrives again, much later.
+    pub fn answer_again(&mut self) {
+        if let Some((key, ticket, reply)) = self.late.pop_front() {
+            if let Some(half) = self.halves.get_mut(&key) {
+                half.server
+                    .answered(Time::from_millis(self.now), ticket, reply);
+            }
+            self.settle();
+        }
+    }
+
+    /// Whether the store has something to do.
+    #[must_use]
+    pub fn store_has_work(&self) -> bool {
+        !self.questions.is_empty()
+    }
+
+    // ----- time
+
+    /// Time passes. Timers fire, unless they are throttled.
+    pub fn advance(&mut self, millis: u64, timers: bool) {
+        self.now += millis;
+        if !timers {
+            return;
+        }
+        let now = self.time();
+        self.client.timer(now);
+        let late: Vec<u64> = self
+            .conns
+            .iter()
+            .filter(|(_, conn)| match &conn.reader {
+                Reader::Arriving(arrival) => arrival.deadline().is_some_and(|at| at <= now),
+                _ => false,
+            })
+            .map(|(number, _)| *number)
+            .collect();
+        for number in late {
+            self.close_at_server(number, 3_472);
+        }
+        for half in self.halves.values_mut() {
+            half.server.timer(now);
+        }
+        self.settle();
+    }
+
+    /// Milliseconds until the next timer.
+    #[must_use]
+    pub fn until_next_timer(&self) -> Option<u64> {
+        let halves = self
+            .halves
+            .values()
+            .filter_map(|half| half.server.next_timer());
+        let next = halves.chain(self.client.next_timer()).min()?;
+        Some(next.as_millis().saturating_sub(self.now))
+    }
+
+    /// The client has waited for its welcome for too long.
+    pub fn welcome_is_late(&mut self) {
+        if self.client.phase() == Phase::Greeting {
+            self.client.welcome_timed_out(self.time());
+            self.settle();
+        }
+    }
+
+    // ----- the applications
+
+    /// The half that the client's session has at the server.
+    #[must_use]
+    fn key(&self) -> Option<Key> {
+        let number = self.current?;
+        match self.conns.get(&number)?.reader {
+            Reader::Attached(key) => Some(key),
+            _ => None,
+        }
+    }
+
+    /// Any half, preferably that of the current connection.
+    #[must_use]
+    pub fn some_key(&self) -> Option<Key> {
+        self.key()
+            .or_else(|| self.halves.keys().next_back().copied())
+    }
+
+    /// An application sends a message.
+    pub fn send(
+        &mut self,
+        from: Side,
+        key: Option<Key>,
+        bytes: usize,
+        kind: Kind,
+        mode: SendMode,
+        fatal: Option<Fatal>,
+    ) {
+        let now = self.time();
+        match from {
+            Side::Client => {
+                let id = self.account.add(from, self.page, false, mode.first);
+                let word = Word {
+                    id,
+                    bytes,
+                    kind,
+                    fatal,
+                };
+                match self.client.send(now, word, mode) {
+                    Ok(delivery) => {
+                        self.deliveries.insert(delivery, id);
+                    }
+                    Err(rejected) => self.rejected(id, rejected.why),
+                }
+            }
+            Side::Server => {
+                let Some(half) = key.and_then(|key| self.halves.get_mut(&key)) else {
+                    return;
+                };
+                let id = self.account.add(from, half.who, false, mode.first);
+                let word = Word {
+                    id,
+                    bytes,
+                    kind,
+                    fatal,
+                };
+                match half.server.send(now, word, mode) {
+                    Ok(delivery) => {
+                        half.deliveries.insert(delivery, id);
+                    }
+                    Err(rejected) => self.rejected(id, rejected.why),
+                }
+            }
+        }
+        self.settle();
+    }
+
+    fn rejected(&mut self, id: usize, why: Rejection) {
+        self.account.take_back(id);
+        self.coverage.count(format!("rejected: {why:?}"));
+    }
+
+    /// An application sends what need not arrive.
+    pub fn send_volatile(&mut self, from: Side, key: Option<Key>) {
+        let now = self.time();
+        let word = Word {
+            id: usize::MAX,
+            bytes: 5,
+            kind: Kind::Text,
+            fatal: None,
+        };
+        match (from, key.and_then(|key| self.halves.get_mut(&key))) {
+            (Side::Client, _) => drop(self.client.send_volatile(now, word)),
+            (Side::Server, Some(half)) => drop(half.server.send_volatile(now, word)),
+            (Side::Server, None) => {}
+        }
+        self.settle();
+    }
+
+    /// An application asks.
+    pub fn ask(&mut self, from: Side, key: Option<Key>, within: Option<u64>) {
+        let now = self.time();
+        let deadline = within.map(|millis| now.after(millis));
+        let sender = match from {
+            Side::Client => Some(self.page),
+            Side::Server => key
+                .and_then(|key| self.halves.get(&key))
+                .map(|half| half.who),
+        };
+        let Some(sender) = sender else {
+            return;
+        };
+        let id = self.account.add(from, sender, true, false);
+        let word = Word {
+            id,
+            bytes: 20,
+            kind: Kind::Text,
+            fatal: None,
+        };
+        let asked = match (from, key.and_then(|key| self.halves.get_mut(&key))) {
+            (Side::Client, _) => self
+                .client
+                .ask(now, word, deadline)
+                .map(|ask| drop(self.asks.insert(ask, id))),
+            (Side::Server, Some(half)) => half
+                .server
+                .ask(now, word, deadline)
+                .map(|ask| drop(half.asks.insert(ask, id))),
+            (Side::Server, None) => return,
+        };
+        if let Err(rejected) = asked {
+            self.rejected(id, rejected.why);
+        }
+        self.settle();
+    }
+
+    /// An application cancels one of its requests.
+    pub fn cancel(&mut self, from: Side, key: Option<Key>, pick: u64) {
+        let now = self.time();
+        fn one(asks: &BTreeMap<Ask, usize>, pick: u64) -> Option<Ask> {
+            let count = asks.len() as u64;
+            (count > 0).then(|| asks.keys().nth((pick % count) as usize).copied())?
+        }
+        match (from, key.and_then(|key| self.halves.get_mut(&key))) {
+            (Side::Client, _) => {
+                if let Some(ask) = one(&self.asks, pick) {
+                    self.client.cancel(now, ask);
+                }
+            }
+            (Side::Server, Some(half)) => {
+                if let Some(ask) = one(&half.asks, pick) {
+                    half.server.cancel(now, ask);
+                }
+            }
+            (Side::Server, None) => {}
+        }
+        self.settle();
+    }
+
+    /// How many handlers run at an end.
+    #[must_use]
+    pub fn running(&self, side: Side, key: Option<Key>) -> usize {
+        match side {
+            Side::Client => self.running.len(),
+            Side::Server => key
+                .and_then(|key| self.halves.get(&key))
+                .map_or(0, |half| half.running.len()),
+        }
+    }
+
+    /// A handler finishes: one of those that run, or the first if they are serial. `how` chooses the answer of a request.
+    pub fn finish(&mut self, side: Side, key: Option<Key>, pick: u64, how: u64) {
+        let now = self.time();
+        let serial = self.settings.serial[side as usize];
+        let half = key.and_then(|key| self.halves.get_mut(&key));
+        let running = match (side, half) {
+            (Side::Client, _) => &mut self.running,
+            (Side::Server, Some(half)) => &mut half.running,
+            (Side::Server, None) => return,
+        };
+        if running.is_empty() {
+            return;
+        }
+        let at = if serial {
+            0
+        } else {
+            (pick % running.len() as u64) as usize
+        };
+        let Running {
+            token,
+            id,
+            request,
+            withdrawn,
+        } = running.remove(at);
+        let answer = request.then(|| {
+            let word = Word {
+                id,
+                bytes: 30,
+                kind: Kind::Text,
+                fatal: None,
+            };
+            match how % 8 {
+                _ if withdrawn => Answer::Refused(Refusal::Cancelled),
+                0 => Answer::Error(word),
+                1 => Answer::Refused(Refusal::NoHandler),
+                2 => Answer::Refused(Refusal::Failed),
+                _ => Answer::Response(word),
+            }
+        });
+        self.account.entries[id].done |= !matches!(answer, Some(Answer::Refused(_)));
+        match (side, key.and_then(|key| self.halves.get_mut(&key)), answer) {
+            (Side::Client, _, None) => self.client.handled(now, token),
+            (Side::Client, _, Some(answer)) => drop(self.client.answer(now, token, answer)),
+            (Side::Server, Some(half), None) => half.server.handled(now, token),
+            (Side::Server, Some(half), Some(answer)) => {
+                drop(half.server.answer(now, token, answer))
+            }
+            (Side::Server, None, _) => {}
+        }
+        self.settle();
+    }
+
+    /// The server's application ends the session, or gives it up as full.
+    pub fn end_at_application(&mut self, key: Option<Key>, full: bool) {
+        let now = self.time();
+        if let Some(half) = key.and_then(|key| self.halves.get_mut(&key)) {
+            match full {
+                true => half.server.lose_full(now),
+                false => half.server.end_session(now),
+            }
+            self.settle();
+        }
+    }
+
+    /// The client's application closes.
+    pub fn close(&mut self, within: u64) {
+        let now = self.time();
+        self.client.close(now, now.after(within));
+        self.settle();
+    }
+
+    /// The client's module fails.
+    pub fn abort(&mut self) {
+        self.client.abort();
+        self.settle();
+    }
+
+    /// The page is hidden, or a ping goes out.
+    pub fn flush(&mut self) {
+        let now = self.time();
+        self.client.flush(now);
+        if let Some(half) = self.some_key().and_then(|key| self.halves.get_mut(&key)) {
+            half.server.flush(now);
+        }
+        self.settle();
+    }
+
+    /// A fresh credential.
+    pub fn send_credential(&mut self) {
+        if let Some(credential) = Credential::parse("fresh") {
+            self.client.send_credential(credential);
+            self.settle();
+        }
+    }
+
+    /// A connection takes no more, or takes more again.
+    pub fn set_writable(&mut self, side: Side, writable: bool) {
+        let now = self.time();
+        match side {
+            Side::Client => self.client.set_writable(now, writable),
+            Side::Server => {
+                if let (Some(key), Some(number)) = (self.key(), self.current)
+                    && let Some(half) = self.halves.get_mut(&key)
+                {
+                    half.server.set_writable(now, Connection(number), writable);
+                }
+            }
+        }
+        self.settle();
+    }
+
+    /// The turns of both event loops are over.
+    pub fn end_turns(&mut self) {
+        let now = self.time();
+        if std::mem::take(&mut self.gathering) {
+            self.client.gathered(now);
+        }
+        for key in std::mem::take(&mut self.gather_at_server) {
+            if let Some(half) = self.halves.get_mut(&key) {
+                half.server.gathered(now);
+            }
+        }
+        self.settle();
+    }
+
+    // ----- the driver
+
+    /// Carries out all effects, and hands out what the applications take.
+    fn settle(&mut self) {
+        loop {
+            let mut busy = self.client_effects();
+            let keys: Vec<Key> = self.halves.keys().copied().collect();
+            for key in &keys {
+                busy |= self.server_effects(*key);
+            }
+            if !self.store_waits && !self.questions.is_empty() {
+                self.work_at_store(Treat::Answer);
+                busy = true;
+            }
+            if !busy {
+                for side in [Side::Client, Side::Server] {
+                    if !self.lazy[side as usize] {
+                        busy |= self.take_outputs(side, usize::MAX);
+                    }
+                }
+            }
+            if !busy {
+                break;
+            }
+        }
+        self.conns
+            .retain(|_, conn| conn.client || !matches!(conn.reader, Reader::Nobody));
+        let over: Vec<Key> = self
+            .halves
+            .iter()
+            .filter(|(_, half)| half.server.is_over() && !half.server.has_output())
+            .map(|(key, _)| *key)
+            .collect();
+        for key in over {
+            let Some(half) = self.halves.remove(&key) else {
+                continue;
+            };
+            let open = self.account.open(Side::Server, half.who).next();
+            if let Some(id) = open {
+                self.wrong(format!("{id} has no end, and its server's half is over"));
+            }
+        }
+    }
+
+    fn client_effects(&mut self) -> bool {
+        let mut busy = false;
+        while let Some(effect) = self.client.poll_effect() {
+            busy = true;
+            match effect {
+                ClientEffect::Transmit(frame) => {
+                    self.count_frame(&frame);
+                    match self.current.and_then(|number| self.conns.get_mut(&number)) {
+                        Some(conn) => {
+                            // What goes to a server that no longer reads is lost.
+                            if !matches!(conn.reader, Reader::Nobody) {
+                                conn.to_server.push_back(Arriving::Frame(frame));
+                            }
+                        }
+                        None => self.wrong(format!("a frame without a connection: {frame:?}")),
+                    }
+                }
+                ClientEffect::Close(code) => {
+                    self.coverage.count(format!("close: {code}"));
+                    self.drop_current(Some(code));
+                    self.client.closed(self.time(), code);
+                }
+                ClientEffect::Gather => self.gathering = true,
+                ClientEffect::GiveUp => {
+                    self.gave_up = true;
+                    self.drop_current(Some(1_006));
+                }
+                _ => {}
+            }
+        }
+        busy
+    }
+
+    fn server_effects(&mut self, key: Key) -> bool {
+        let mut busy = false;
+        while let Some(effect) = self
+            .halves
+            .get_mut(&key)
+            .and_then(|half| half.server.poll_effect())
+        {
+            busy = true;
+            match effect {
+                ServerEffect::Transmit(connection, frame) => {
+                    self.count_frame(&frame);
+                    if let Some(conn) = self.conns.get_mut(&connection.0)
+                        && conn.client
+                        && conn.end_to_client.is_none()
+                    {
+                        conn.to_client.push_back(Arriving::Frame(frame));
+                    }
+                }
+                ServerEffect::Close(connection, code) => self.close_at_server(connection.0, code),
+                ServerEffect::Ask(ticket, question) => {
+                    self.questions.push_back((key, ticket, question));
+                }
+                ServerEffect::Gather => self.gather_at_server.push(key),
+                _ => {}
+            }
+        }
+        busy
+    }
+
+    fn count_frame(&mut self, frame: &Frame<Word>) {
+        let name = match frame {
+            Frame::Message(_) => "Message",
+            Frame::Batch { handled: None, .. } => "Batch",
+            Frame::Batch { .. } => "Batch with acknowledgement",
+            Frame::Skip(_) => "Skip",
+            Frame::Request(_) => "Request",
+            Frame::Answer { .. } => "Answer",
+            Frame::Cancel { .. } => "Cancel",
+            Frame::Volatile(_) => "Volatile",
+            Frame::Ack(counts) => {
+                if counts.sent > u64::from(u32::MAX) {
+                    self.coverage.count("numbers beyond 2^32");
+                }
+                if counts.sent > MAX_NUMBER - 50 {
+                    self.coverage.count("numbers beyond 2^53 - 50");
+                }
+                "Ack"
+            }
+            Frame::Got(_) => "Got",
+            Frame::Awaited(_) => "Awaited",
+            Frame::Stalled(_) => "Stalled",
+            Frame::Credential(_) => "Credential",
+            Frame::End { .. } => "End",
+            _ => return,
+        };
+        self.coverage.count(format!("frame: {name}"));
+    }
+
+    /// An application takes so many outputs. Returns whether there was one.
+    pub fn take_outputs(&mut self, side: Side, most: usize) -> bool {
+        let now = self.time();
+        let mut taken = 0;
+        match side {
+            Side::Client => {
+                while taken < most
+                    && let Some(output) = self.client.poll_output(now)
+                {
+                    taken += 1;
+                    self.client_output(output);
+                    self.client_effects();
+                }
+            }
+            Side::Server => {
+                let keys: Vec<Key> = self.halves.keys().copied().collect();
+                for key in keys {
+                    while taken < most
+                        && let Some(output) = self
+                            .halves
+                            .get_mut(&key)
+                            .and_then(|half| half.server.poll_output(now))
+                    {
+                        taken += 1;
+                        self.server_output(key, output);
+                    }
+                }
+            }
+        }
+        taken > 0
+    }
+
+    fn client_output(&mut self, output: Output<Word>) {
+        let epoch = self.client.welcome().map_or(0, |welcome| welcome.epoch);
+        let (page, side) = (self.page, Side::Client);
+        match output {
+            Output::Message { token, payload } => {
+                self.give(side, page, &payload, (epoch, token.number()));
+                self.running.push(running(token, &payload, false));
+            }
+            Output::Request { token, payload } => {
+                self.give(side, page, &payload, (epoch, token.number()));
+                self.running.push(running(token, &payload, true));
+            }
+            Output::Withdrawn(token) => {
+                withdraw(&mut self.running, token);
+                self.coverage.count("client: withdrawn");
+            }
+            Output::Settled(delivery, end) => match self.deliveries.remove(&delivery) {
+                Some(id) => self.settled(side, id, &end),
+                None => self.wrong(format!("{delivery:?} ended, and was not open: {end:?}")),
+            },
+            Output::Answered(ask, end) => match self.asks.remove(&ask) {
+                Some(id) => self.answered(side, id, &end),
+                None => self.wrong(format!("{ask:?} ended, and was not open: {end:?}")),
+            },
+            output => self.event(side, &output),
+        }
+    }
+
+    fn server_output(&mut self, key: Key, output: Output<Word>) {
+        let side = Side::Server;
+        let Some(half) = self.halves.get_mut(&key) else {
+            return;
+        };
+        let (epoch, who) = (half.server.epoch(), half.receiver);
+        match output {
+            Output::Message { token, payload } => {
+                half.running.push(running(token, &payload, false));
+                self.give(side, who, &payload, (epoch, token.number()));
+            }
+            Output::Request { token, payload } => {
+                half.running.push(running(token, &payload, true));
+                self.give(side, who, &payload, (epoch, token.number()));
+            }
+            Output::Withdrawn(token) => {
+                withdraw(&mut half.running, token);
+                self.coverage.count("server: withdrawn");
+            }
+            Output::Settled(delivery, end) => match half.deliveries.remove(&delivery) {
+                Some(id) => self.settled(side, id, &end),
+                None => self.wrong(format!("{delivery:?} ended, and was not open: {end:?}")),
+            },
+            Output::Answered(ask, end) => match half.asks.remove(&ask) {
+                Some(id) => self.answered(side, id, &end),
+                None => self.wrong(format!("{ask:?} ended, and was not open: {end:?}")),
+            },
+            output => {
+                if matches!(output, Output::Ended(_)) {
+                    half.receiver = self.people + 1;
+                    self.people += 1;
+                }
+                self.event(side, &output);
+            }
+        }
+    }
+
+    fn give(&mut self, side: Side, who: u64, word: &Word, place: (u64, u64)) {
+        match self.account.give(side, who, word, place) {
+            Ok(true) => self.coverage.count("given again to a new owner"),
+            Ok(false) => {}
+            Err(wrong) => self.wrong(wrong),
+        }
+    }
+
+    fn settled(&mut self, side: Side, id: usize, end: &End<Word>) {
+        let what = match end {
+            End::Handled => "handled".to_owned(),
+            End::NotHandled { why, .. } => format!("not handled: {why:?}"),
+            End::Unknown { why, .. } => format!("unknown: {why:?}"),
+        };
+        self.coverage
+            .count(format!("{}: message {what}", side.name()));
+        if let Err(wrong) = self.account.settle(id, end) {
+            self.wrong(format!("{wrong}, as {what}"));
+        }
+    }
+
+    fn answered(&mut self, side: Side, id: usize, end: &AskEnd<Word>) {
+        let what = match end {
+            AskEnd::Response(_) => "response".to_owned(),
+            AskEnd::Error(_) => "error".to_owned(),
+            AskEnd::Refused(why) => format!("refused {why:?}"),
+            AskEnd::Cancelled => "cancelled".to_owned(),
+            AskEnd::TimedOut => "timed out".to_owned(),
+            AskEnd::NotHandled(_) => "not handled".to_owned(),
+            AskEnd::Unknown(_) => "unknown".to_owned(),
+        };
+        self.coverage
+            .count(format!("{}: request: {what}", side.name()));
+        if let Err(wrong) = self.account.answer(id, end) {
+            self.wrong(format!("{wrong}, as {what}"));
+        }
+    }
+
+    fn event(&mut self, side: Side, output: &Output<Word>) {
+        let what = match output {
+            Output::Open(Opened::Resumed { replayed: 0 }) => {
+                "Open(Resumed) without replay".to_owned()
+            }
+            Output::Open(Opened::Resumed { .. }) => "Open(Resumed) with replay".to_owned(),
+            Output::StalledHere(_) => "stalled here".to_owned(),
+            Output::StalledThere(_) => "stalled there".to_owned(),
+            output => format!("{output:?}"),
+        };
+        self.coverage.count(format!("{}: {what}", side.name()));
+    }
+
+    // ----- checks
+
+    /// Checks the bounds of memory, and what else holds between steps.
+    ///
+    /// # Errors
+    /// The first broken promise.
+    pub fn check(&mut self) -> Result<(), Violation> {
+        if let Some(violation) = self.violation.take() {
+            return Err(violation);
+        }
+        let limits = self.settings.both.limits;
+        // Numbered and unacknowledged, arrived and unhandled, requests both ways, answers and cancellations.
+        let most = 3 * limits.messages.max(64) + 10 * limits.requests.max(64) + 2 * 256 + 64;
+        let kept = self.client.kept() as u64;
+        if kept > most {
+            return Err(format!("the client keeps {kept}, and {most} are allowed"));
+        }
+        for half in self.halves.values() {
+            let kept = half.server.kept() as u64;
+            if kept > most {
+                return Err(format!("the server keeps {kept}, and {most} are allowed"));
+            }
+            let (messages, bytes) = half.server.queued();
+            if messages > self.settings.both.queue_messages
+                || (bytes > self.settings.both.queue_bytes && messages > 1)
+            {
+                return Err(format!(
+                    "the server's queue holds {messages} with {bytes} bytes"
+                ));
+            }
+        }
+        let (messages, bytes) = self.client.queued();
+        if messages > self.settings.both.queue_messages
+            || (bytes > self.settings.both.queue_bytes && messages > 1)
+        {
+            return Err(format!(
+                "the client's queue holds {messages} with {bytes} bytes"
+            ));
+        }
+        if self.store.bytes() > self.settings.store.bytes
+            || self.store.sessions() > self.settings.store.sessions
+            || self.store.tombstones() > self.settings.store.tombstones
+        {
+            return Err(format!(
+                "the store holds {} sessions, {} bytes, {} tombstones",
+                self.store.sessions(),
+                self.store.bytes(),
+                self.store.tombstones()
+            ));
+        }
+        Ok(())
+    }
+
+    /// Everything works from now on: the dialogue comes to its end, and then so does the session.
+    ///
+    /// # Errors
+    /// The first broken promise.
+    pub fn come_to_rest(&mut self, identity: u64) -> Result<(), Violation> {
+        self.store_waits = false;
+        self.lazy = [false; 2];
+        self.late.clear();
+        for side in [Side::Client, Side::Server] {
+            self.set_writable(side, true);
+        }
+        self.settle();
+        // Each round is a network that works, and a second.
+        for round in 0.. {
+            if round > 400 {
+                return Err("the dialogue goes on without an end".to_owned());
+            }
+            if self.may_connect() {
+                self.connect(identity);
+            }
+            let mut moved = true;
+            let mut steps = 0;
+            while moved {
+                moved = false;
+                let waiting: Vec<u64> = self.waiting_to_be_let_in().collect();
+                for number in waiting {
+                    self.let_in(number, true, true);
+                    moved = true;
+                }
+                let busy: Vec<u64> = self.busy_to_server().collect();
+                for number in busy {
+                    self.deliver_to_server(number);
+                    moved = true;
+                }
+                while self.busy_to_client() {
+                    self.deliver_to_client();
+                    moved = true;
+                }
+                for side in [Side::Client, Side::Server] {
+                    let keys: Vec<Option<Key>> = match side {
+                        Side::Client => vec![None],
+                        Side::Server => self.halves.keys().copied().map(Some).collect(),
+                    };
+                    for key in keys {
+                        while self.running(side, key) > 0 {
+                            self.finish(side, key, 0, 7);
+                            moved = true;
+                        }
+                    }
+                }
+                self.end_turns();
+                self.check()?;
+                steps += 1;
+                if steps > 10_000 {
+                    return Err("the dialogue goes on within a moment without an end".to_owned());
+                }
+            }
+            self.advance(1_000, true);
+            self.check()?;
+            let up = self.client.phase() == Phase::Up && !self.busy_to_client();
+            let quiet = self.client.queued().0 == 0
+                && self.client.unacknowledged().0 == 0
+                && self.asks.is_empty();
+            if self.gave_up
+                || (up
+                    && quiet
+                    && self.busy_to_server().next().is_none()
+                    && self.halves_are_quiet())
+            {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn halves_are_quiet(&self) -> bool {
+        let Some(half) = self.key().and_then(|key| self.halves.get(&key)) else {
+            return true;
+        };
+        half.server.queued().0 == 0 && half.server.unacknowledged().0 == 0 && half.asks.is_empty()
+    }
+
+    /// The client closes, the server's sessions expire, and everything has its end.
+    ///
+    /// # Errors
+    /// The first broken promise.
+    pub fn come_to_an_end(&mut self, identity: u64) -> Result<(), Violation> {
+        self.close(5_000);
+        for _ in 0..20 {
+            self.check()?;
+            if self.gave_up {
+                break;
+            }
+            self.come_to_rest(identity)?;
+        }
+        if !self.gave_up {
+            return Err("close() does not end".to_owned());
+        }
+        for _ in 0..4 {
+            let busy: Vec<u64> = self.conns.keys().copied().collect();
+            for number in busy {
+                while self.conns.get(&number).is_some_and(|conn| {
+                    !matches!(conn.reader, Reader::Nobody)
+                        && (!conn.to_server.is_empty() || conn.end_to_server.is_some())
+                }) {
+                    self.deliver_to_server(number);
+                }
+                self.end_at_server(number, 1_006);
+            }
+            self.advance(self.settings.window_ms + 1, true);
+        }
+        self.check()?;
+        if let Some(half) = self.halves.values().next() {
+            return Err(format!(
+                "a server's half does not end: {:?}",
+                half.server.key()
+            ));
+        }
+        let open = self.account.entries.iter().enumerate();
+        let open = open.filter(|(_, entry)| entry.told.is_none() && !entry.orphan);
+        if let Some((id, entry)) = open.into_iter().next() {
+            return Err(format!("{id} has no end: {entry:?}"));
+        }
+        Ok(())
+    }
+
+    /// Inside the window, with a store that keeps its word, everything is handled.
+    ///
+    /// # Errors
+    /// What is not.
+    pub fn everything_is_handled(&self) -> Result<(), Violation> {
+        for (id, entry) in self.account.entries.iter().enumerate() {
+            if entry.orphan || entry.told == Some(Told::GivenUp) {
+                continue;
+            }
+            if entry.told != Some(Told::Handled) {
+                return Err(format!("{id} was lost inside the window: {entry:?}"));
+            }
+            if entry.given.len() != 1 && !entry.request {
+                return Err(format!("{id} was not given once: {entry:?}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// A random step for the applications' data.
+    pub fn word_size(rng: &mut Rng, most: usize) -> usize {
+        match rng.below(20) {
+            0 => 0,
+            1 => most,
+            2 => most + 1,
+            _ => rng.between(1, (most as u64).min(200)) as usize,
+        }
+    }
+}
+
+fn running(token: Token, word: &Word, request: bool) -> Running {
+    Running {
+        token,
+        id: word.id,
+        request,
+        withdrawn: false,
+    }
+}
+
+fn withdraw(running: &mut [Running], token: Token) {
+    for handler in running {
+        if handler.token == token && handler.request {
+            handler.withdrawn = true;
+        }
+    }
+}
+
+fn fatal_of(frame: &Frame<Word>) -> Option<Fatal> {
+    match frame {
+        Frame::Message(word) | Frame::Request(word) => word.fatal,
+        Frame::Batch { messages, .. } => messages.iter().find_map(|word| word.fatal),
+        _ => None,
+    }
+}
