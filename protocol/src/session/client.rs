@@ -406,10 +406,12 @@ impl<P: Payload> Client<P> {
         self.exchange.transmit();
         self.exchange.acknowledge(now);
         self.put_out();
-        if let Some(deadline) = self.closing
+        if self.exchange.is_exhausted() {
+            self.finish(Ended::Exhausted);
+        } else if let Some(deadline) = self.closing
             && (now >= deadline || (self.exchange.is_drained() && self.phase != Phase::Greeting))
         {
-            self.finish();
+            self.finish(Ended::Closed);
         }
     }
 
@@ -507,8 +509,8 @@ impl<P: Payload> Client<P> {
         self.first_hello = None;
     }
 
-    /// The application's time to close is over, or nothing is left to wait for.
-    fn finish(&mut self) {
+    /// The application's time to close is over, nothing is left to wait for, or no number is left.
+    fn finish(&mut self, why: Ended) {
         match self.phase {
             Phase::Up => {
                 let verdict = self.exchange.verdict();
@@ -520,7 +522,7 @@ impl<P: Payload> Client<P> {
             Phase::Greeting => self.effects.push_back(ClientEffect::Close(close::NORMAL)),
             Phase::Down | Phase::Ended => {}
         }
-        self.end(Ended::Closed, None);
+        self.end(why, None);
     }
 
     fn end(&mut self, why: Ended, verdict: Option<&Verdict>) {

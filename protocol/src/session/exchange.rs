@@ -136,6 +136,8 @@ pub(super) struct Exchange<P> {
     suspects: u64,
     gathering: bool,
     writable: bool,
+    /// Something waits for a number, and there are none left.
+    exhausted: bool,
     pub(super) frames: VecDeque<Frame<P>>,
     outputs: VecDeque<Output<P>>,
     /// Messages in `outputs`.
@@ -176,6 +178,7 @@ impl<P: Payload> Exchange<P> {
             suspects: 0,
             gathering: false,
             writable: true,
+            exhausted: false,
             frames: VecDeque::new(),
             outputs: VecDeque::new(),
             inbox: 0,
@@ -402,6 +405,7 @@ impl<P: Payload> Exchange<P> {
         };
         while self.writable {
             if !self.sent.has_number(items.len() as u64) {
+                self.exhausted = !self.urgent.is_empty() || !self.queue.is_empty();
                 break;
             }
             let riding = line.riding.is_some();
@@ -710,6 +714,10 @@ impl<P: Payload> Exchange<P> {
 
     pub(super) const fn gathered(&mut self) {
         self.gathering = false;
+    }
+
+    pub(super) const fn is_exhausted(&self) -> bool {
+        self.exhausted
     }
 
     pub(super) const fn is_gathering(&self) -> bool {
@@ -1190,6 +1198,7 @@ impl<P: Payload> Exchange<P> {
         self.received = received;
         self.suspects = 0;
         self.ended = None;
+        self.exhausted = false;
         self.replaced.clear();
         self.got = 0;
     }
@@ -1199,12 +1208,14 @@ impl<P: Payload> Exchange<P> {
     pub(super) fn verdict(&mut self) -> Verdict {
         let mut verdict = self.received.verdict();
         let (era, incoming) = (self.era, &mut self.incoming);
+        let floor = self.received.floor();
         self.outputs.retain(|output| match output {
             Output::Message { .. } | Output::Volatile(_) => false,
             Output::Request { token, .. } => {
                 if token.era == era {
                     incoming.remove(&token.number);
-                    verdict.received = verdict.received.min(token.number.saturating_sub(1));
+                    let before = token.number.saturating_sub(1).max(floor);
+                    verdict.received = verdict.received.min(before);
                 }
                 false
             }

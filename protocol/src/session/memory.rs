@@ -213,17 +213,26 @@ impl<P: Payload> MemoryStore<P> {
 
     fn open(&mut self, now: Time, claim: Claim) -> Reply<P> {
         let key = claim.key;
+        let begins = claim.epoch == 0 && !claim.has_sent;
         if let Some(record) = self.records.get_mut(&key) {
             if record.identity != claim.identity {
                 return Reply::Refused;
             }
             let owns = claim.owner == Some(record.owner);
-            if let Some(lost) = claim.lost.clone().filter(|_| owns) {
-                record.attempt = record.attempt.max(claim.attempt);
-                return self.replace(now, &claim, Found::Lost(lost));
-            }
-            if claim.attempt <= record.attempt {
+            let late = match claim.lost {
+                Some(_) => claim.attempt < record.attempt || !owns,
+                None => claim.attempt <= record.attempt,
+            };
+            if late {
                 return Reply::Stale;
+            }
+            if let Some(lost) = claim.lost.clone() {
+                // Whoever has sent nothing has nothing to lose.
+                let found = match begins {
+                    true => Found::Fresh,
+                    false => Found::Lost(lost),
+                };
+                return self.replace(now, &claim, found);
             }
             record.attempt = claim.attempt;
             let repeated = record
@@ -232,7 +241,7 @@ impl<P: Payload> MemoryStore<P> {
                 .filter(|(epoch, _)| *epoch == claim.epoch);
             let is_it =
                 claim.epoch == record.epoch || (claim.epoch == 0 && record.verdict.is_none());
-            if !claim.may_resume && (claim.epoch != 0 || claim.has_sent) {
+            if !claim.may_resume && !owns && !begins {
                 let verdict = is_it.then(|| Verdict {
                     handled: record.handled,
                     also: record.also.clone(),
@@ -242,7 +251,7 @@ impl<P: Payload> MemoryStore<P> {
                 let why = Why::Refused;
                 return self.replace(now, &claim, Found::Lost(Lost { why, verdict }));
             }
-            if !claim.may_resume {
+            if !claim.may_resume && !owns {
                 return self.replace(now, &claim, Found::Fresh);
             }
             let found = match repeated {
@@ -282,7 +291,6 @@ impl<P: Payload> MemoryStore<P> {
                 verdict: None,
             })
         };
-        let begins = claim.epoch == 0 && !claim.has_sent;
         let found = match self.tombstones.get(&key) {
             Some(tombstone) if tombstone.identity != claim.identity => return Reply::Refused,
             Some(tombstone) => {

@@ -23,6 +23,8 @@ struct Open {
 pub(super) struct Received {
     received: u64,
     given: u64,
+    /// Up to this number an earlier owner may have given anything.
+    floor: u64,
     open: BTreeMap<u64, Open>,
     bytes: u64,
     /// Ranges beyond `received` that an earlier owner has handled, rising.
@@ -43,10 +45,22 @@ impl Received {
         Self {
             received,
             given: received,
+            floor: 0,
             open: BTreeMap::new(),
             bytes: 0,
             ahead,
         }
+    }
+
+    /// An earlier owner, who is gone, may have given anything up to this number.
+    pub(super) fn after_owner(mut self, sent: u64) -> Self {
+        self.floor = self.received.max(sent);
+        self
+    }
+
+    /// Up to this number an earlier owner may have given anything.
+    pub(super) const fn floor(&self) -> u64 {
+        self.floor
     }
 
     pub(super) const fn received(&self) -> u64 {
@@ -147,8 +161,8 @@ impl Received {
         Verdict {
             handled,
             also,
-            given: self.given,
-            received: self.received,
+            given: self.given.max(self.floor),
+            received: self.received.max(self.floor),
         }
     }
 

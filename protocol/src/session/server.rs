@@ -549,9 +549,13 @@ impl<P: Payload> Server<P> {
 
     /// Ends the session at once. What is not acknowledged ends as unknown.
     pub fn end_session(&mut self, now: Time) {
-        if self.epoch == 0 {
-            return;
+        if self.epoch != 0 {
+            self.end_here(Ended::Closed);
+            self.advance(now);
         }
+    }
+
+    fn end_here(&mut self, why: Ended) {
         let verdict = self.exchange.verdict();
         if let Some(connection) = self.line {
             let sent = self.exchange.sent.position();
@@ -564,8 +568,7 @@ impl<P: Payload> Server<P> {
             self.effects
                 .push_back(ServerEffect::Close(connection, close::NORMAL));
         }
-        self.end(None, Ended::Closed, None, verdict);
-        self.advance(now);
+        self.end(None, why, None, verdict);
     }
 
     /// Gives the session up because more waits for its client than the application wants to keep. The client learns why when
@@ -789,6 +792,7 @@ impl<P: Payload> Server<P> {
                     got: 0,
                 };
                 let received = Received::new(snapshot.handled, snapshot.also);
+                let received = received.after_owner(hello.sent);
                 self.exchange.begin(snapshot.sent, received);
             } else {
                 self.told = Told {
@@ -799,12 +803,16 @@ impl<P: Payload> Server<P> {
                 };
             }
         }
-        if found == Found::Continued
-            && !self
-                .exchange
-                .fits(hello.received, hello.handled, hello.first, hello.sent)
-        {
-            self.misfit(now, claim);
+        let fits = self
+            .exchange
+            .fits(hello.received, hello.handled, hello.first, hello.sent);
+        if found == Found::Continued && !(fits && claim.may_resume) {
+            let why = if claim.may_resume {
+                Why::OutOfStep
+            } else {
+                Why::Refused
+            };
+            self.cannot_resume(now, claim, why);
             return;
         }
         if let Some(older) = self.line.replace(claim.connection) {
@@ -870,19 +878,9 @@ impl<P: Payload> Server<P> {
         self.exchange.settle(why, verdict.as_ref(), false);
     }
 
-    /// The counts of the two ends do not fit together.
-    fn misfit(&mut self, now: Time, claim: Claiming<P>) {
-        let hello = &claim.hello;
-        if hello.epoch == 0 && hello.sent == self.options.both.origin {
-            // What rides behind this hello is numbered from 1: no welcome can go with it.
-            if !claim.gone {
-                self.effects
-                    .push_back(ServerEffect::Close(claim.connection, close::OUT_OF_STEP));
-            }
-            return;
-        }
+    /// The session is there, and this client cannot have it: it is over. From here on nothing more of it is given.
+    fn cannot_resume(&mut self, now: Time, claim: Claiming<P>, why: Why) {
         let verdict = Some(self.exchange.verdict());
-        let why = Why::OutOfStep;
         let question = Self::claim_of(&claim, self.key, self.owner, Some(Lost { why, verdict }));
         self.claim = Some(claim);
         self.ask_store(now, Question::Open(question), 1);
@@ -998,6 +996,9 @@ impl<P: Payload> Server<P> {
                 self.effects
                     .push_back(ServerEffect::Transmit(connection, frame));
             }
+        }
+        if self.exchange.is_exhausted() && self.epoch != 0 {
+            self.end_here(Ended::Exhausted);
         }
         if self.pending.is_some() {
             return;

@@ -40,7 +40,8 @@ pub struct Claim {
     pub key: Key,
     /// Who the client is.
     pub identity: Identity,
-    /// Whether it may resume a session.
+    /// Whether it may resume a session. If it may not, a half that owns the session ends it itself, by asking again with
+    /// `lost`; otherwise the store does.
     pub may_resume: bool,
     /// From the hello.
     pub attempt: u64,
@@ -54,7 +55,7 @@ pub struct Claim {
     pub owner: Option<u64>,
     /// The epoch to begin, if one begins.
     pub new_epoch: u64,
-    /// The half that owns the session has found it lost.
+    /// The half that owns the session has found it lost. Then the attempt may be the one that was seen last.
     pub lost: Option<Lost>,
 }
 

@@ -197,6 +197,8 @@ pub enum Ended {
     Store,
     /// Another process has taken the session over.
     TakenOver,
+    /// All numbers are used up.
+    Exhausted,
 }
 
 /// How a request ended. Every request that was accepted ends once.

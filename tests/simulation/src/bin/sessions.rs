@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 use std::time::Instant;
 
-use simulation::sessions::script::{STEPS, run_seeds};
+use simulation::sessions::script::{STEPS, run_seeds, run_traced};
 
 const HELP: &str = "\
 Runs both halves of a session in simulated worlds and checks their promises after every step.
@@ -12,6 +12,7 @@ Options:
   --seeds N        number of seeds (default 20000)
   --first-seed S   the first seed (default 1)
   --threads T      number of threads (default: one per core)
+  --trace          print what the halves do in the first seed, and nothing else
   --quiet          do not print how often each outcome occurred
   --help           this text
 ";
@@ -28,6 +29,13 @@ fn main() -> ExitCode {
             "--quiet" => {
                 quiet = true;
                 continue;
+            }
+            "--trace" => {
+                if let Err(failure) = run_traced(first, true) {
+                    println!("{failure}");
+                    return ExitCode::FAILURE;
+                }
+                return ExitCode::SUCCESS;
             }
             "--help" => {
                 print!("{HELP}");

@@ -32,6 +32,8 @@ pub const EXPECTED: &[&str] = &[
     "client: Ended(Stale)",
     "client: Ended(Refused)",
     "client: Ended(Aborted)",
+    "client: Ended(Exhausted)",
+    "server: Ended(Exhausted)",
     "server: Ended(Closed)",
     "server: Ended(ByPeer)",
     "server: Ended(Lost(Expired))",

@@ -138,7 +138,16 @@ pub fn run_seeds(first: u64, count: u64, threads: u64) -> Result<Coverage, Box<F
 /// # Errors
 /// The first broken promise.
 pub fn run_seed(seed: u64) -> Result<Coverage, Box<Failure>> {
+    run_traced(seed, false)
+}
+
+/// The same, and prints what the halves do.
+///
+/// # Errors
+/// The first broken promise.
+pub fn run_traced(seed: u64, trace: bool) -> Result<Coverage, Box<Failure>> {
     let mut script = Script::new(seed);
+    script.world.trace = trace;
     let result = catch_unwind(AssertUnwindSafe(|| script.run()));
     let result = result.unwrap_or_else(|panic| {
         let text = panic
@@ -249,6 +258,9 @@ impl Script {
     }
 
     fn note(&mut self, what: String) {
+        if self.world.trace {
+            println!("{} {what}", self.step);
+        }
         if self.steps.len() >= 60 {
             self.steps.remove(0);
         }

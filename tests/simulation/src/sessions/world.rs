@@ -148,6 +148,8 @@ pub struct World {
     verdicts: BTreeMap<u64, (u64, Lost)>,
     losses_while_greeting: u32,
     violation: Option<Violation>,
+    /// Prints what the halves do.
+    pub trace: bool,
 }
 
 impl World {
@@ -184,6 +186,7 @@ impl World {
             verdicts: BTreeMap::new(),
             losses_while_greeting: 0,
             violation: None,
+            trace: false,
         }
     }
 
@@ -420,7 +423,8 @@ impl World {
     fn server_dies_of(&mut self, number: u64, fatal: Fatal) {
         match fatal {
             Fatal::Close(code) => {
-                self.end_at_server(number, 1_006);
+                let theirs = self.conns.get(&number).and_then(|conn| conn.end_to_server);
+                self.end_at_server(number, theirs.unwrap_or(1_006));
                 if let Some(conn) = self.conns.get_mut(&number) {
                     conn.to_server.clear();
                     conn.end_to_client.get_or_insert(code);
@@ -502,9 +506,10 @@ impl World {
         match conn.to_client.pop_front() {
             Some(Arriving::Frame(frame)) => {
                 if let Some(Fatal::Close(code)) = fatal_of(&frame) {
-                    // The browser closes; at the client's half that is no code of the server's.
+                    // The browser closes. Its half learns no code, unless the server has closed as well.
+                    let theirs = conn.end_to_client.unwrap_or(1_006);
                     self.drop_current(Some(code));
-                    self.client.closed(now, 1_006);
+                    self.client.closed(now, theirs);
                     self.settle();
                     return;
                 }
@@ -646,6 +651,9 @@ impl World {
         };
         self.store.ask(self.time(), ticket, question);
         while let Some((ticket, reply)) = self.store.poll() {
+            if self.trace {
+                println!("    store: {treat:?} {ticket:?} {reply:?}");
+            }
             if let (Some((handled, also)), Some(epoch), Reply::Stepped { .. }) =
                 (&step, epoch, &reply)
             {
@@ -880,11 +888,11 @@ impl World {
             (Side::Client, _) => self
                 .client
                 .ask(now, word, deadline)
-                .map(|ask| drop(self.asks.insert(ask, id))),
+                .map(|ask| self.asks.insert(ask, id)),
             (Side::Server, Some(half)) => half
                 .server
                 .ask(now, word, deadline)
-                .map(|ask| drop(half.asks.insert(ask, id))),
+                .map(|ask| half.asks.insert(ask, id)),
             (Side::Server, None) => return,
         };
         if let Err(rejected) = asked {
@@ -1100,6 +1108,9 @@ impl World {
         let mut busy = false;
         while let Some(effect) = self.client.poll_effect() {
             busy = true;
+            if self.trace {
+                println!("    client: {effect:?}");
+            }
             match effect {
                 ClientEffect::Transmit(frame) => {
                     self.count_frame(&frame);
@@ -1137,6 +1148,9 @@ impl World {
             .and_then(|half| half.server.poll_effect())
         {
             busy = true;
+            if self.trace {
+                println!("    server: {effect:?}");
+            }
             match effect {
                 ServerEffect::Transmit(connection, frame) => {
                     self.count_frame(&frame);
@@ -1403,7 +1417,10 @@ impl World {
         // Each round is a network that works, and a second.
         for round in 0.. {
             if round > 400 {
-                return Err("the dialogue goes on without an end".to_owned());
+                return Err(format!(
+                    "the dialogue goes on without an end: {}",
+                    self.describe()
+                ));
             }
             if self.may_connect() {
                 self.connect(identity);
@@ -1461,6 +1478,29 @@ impl World {
             }
         }
         Ok(())
+    }
+
+    fn describe(&self) -> String {
+        let half = self.some_key().and_then(|key| self.halves.get(&key));
+        let half = half.map(|half| {
+            let server = &half.server;
+            format!(
+                "connected {}, queued {:?}, unacknowledged {:?}, {} asks, {} run",
+                server.is_connected(),
+                server.queued(),
+                server.unacknowledged(),
+                half.asks.len(),
+                half.running.len()
+            )
+        });
+        format!(
+            "client {:?}, queued {:?}, unacknowledged {:?}, {} asks, {} run; server {half:?}",
+            self.client.phase(),
+            self.client.queued(),
+            self.client.unacknowledged(),
+            self.asks.len(),
+            self.running.len()
+        )
     }
 
     fn halves_are_quiet(&self) -> bool {
