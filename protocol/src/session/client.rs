@@ -46,6 +46,7 @@ pub struct Client<P> {
     secret: Secret,
     attempt: u64,
     epoch: u64,
+    /// The owner of the last welcome. Before the first it is the one that makes the session: messages may ride to it.
     owner: u64,
     first_hello: Option<Time>,
     /// For the next secret, if this one has to be given up.
@@ -68,7 +69,7 @@ impl<P: Payload> Client<P> {
             secret: Secret::new(random),
             attempt: 0,
             epoch: 0,
-            owner: 0,
+            owner: 1,
             first_hello: None,
             random,
             phase: Phase::Down,
@@ -189,8 +190,11 @@ impl<P: Payload> Client<P> {
                 self.end(Ended::ByPeer, sound.then_some(&verdict));
             }
             (Phase::Up, frame) => {
-                if let Err(code) = self.exchange.receive(frame) {
-                    self.fail(code);
+                match self.exchange.receive(frame) {
+                    Ok(()) => {}
+                    // Which number belongs to which message, nobody knows any more.
+                    Err(close::OUT_OF_STEP) => self.renew(),
+                    Err(code) => self.fail(code),
                 }
             }
         }
@@ -461,7 +465,7 @@ impl<P: Payload> Client<P> {
                 return;
             }
         };
-        let rose = self.owner > 0 && welcome.owner > self.owner;
+        let rose = welcome.owner > self.owner && open != Opened::Fresh;
         if rose {
             self.exchange.blame();
         }
@@ -505,7 +509,7 @@ impl<P: Payload> Client<P> {
         self.secret = Secret::new(self.random);
         self.attempt = 0;
         self.epoch = 0;
-        self.owner = 0;
+        self.owner = 1;
         self.first_hello = None;
     }
 

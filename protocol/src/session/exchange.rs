@@ -86,6 +86,8 @@ struct Asked<P> {
     deadline: Option<Time>,
     /// For the application it has ended; its place is free when the answer comes.
     over: bool,
+    /// A process that is gone may have been given it.
+    again: bool,
 }
 
 /// The connection, as far as frames may go out on it.
@@ -322,6 +324,7 @@ impl<P: Payload> Exchange<P> {
                 place: Place::Waiting,
                 deadline,
                 over: false,
+                again: false,
             };
             self.asks.insert(ask, asked);
             self.urgent.push_back(Urgent::Request(ask));
@@ -688,6 +691,7 @@ impl<P: Payload> Exchange<P> {
             self.sent.answered(number);
             match self.asks.get_mut(&ask) {
                 Some(asked) if !asked.over => {
+                    asked.again = true;
                     asked.place = Place::Waiting;
                     self.urgent.push_back(Urgent::Request(ask));
                 }
@@ -1134,21 +1138,21 @@ impl<P: Payload> Exchange<P> {
                 self.outputs.push_back(Output::Settled(delivery, end));
             }
         }
-        let asks: Vec<(Ask, Place)> = self
+        let asks: Vec<(Ask, Place, bool)> = self
             .asks
             .iter()
-            .map(|(ask, asked)| (*ask, asked.place))
+            .map(|(ask, asked)| (*ask, asked.place, asked.again))
             .collect();
-        for (ask, place) in asks {
-            let end = match place {
+        for (ask, place, again) in asks {
+            let was_given = match place {
                 Place::Waiting if keep => continue,
-                Place::Waiting => AskEnd::NotHandled(NotHandled::Session(why)),
-                Place::Numbered(number)
-                    if verdict.is_some_and(|verdict| number > verdict.received) =>
-                {
-                    AskEnd::NotHandled(NotHandled::Session(why))
-                }
-                Place::Numbered(_) | Place::Taken => AskEnd::Unknown(why),
+                Place::Waiting => false,
+                Place::Numbered(number) => verdict.is_none_or(|verdict| number <= verdict.received),
+                Place::Taken => true,
+            };
+            let end = match was_given || again {
+                true => AskEnd::Unknown(why),
+                false => AskEnd::NotHandled(NotHandled::Session(why)),
             };
             self.end_ask(ask, end);
         }

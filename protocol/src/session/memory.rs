@@ -136,7 +136,7 @@ impl<P: Payload> MemoryStore<P> {
                     given: MAX_NUMBER,
                     received: MAX_NUMBER,
                 };
-                self.bury(now, key, record, Some(Why::Expired), verdict);
+                self.bury(now, key, record, Some(Why::Expired), Some(verdict));
             }
         }
         let gone: Vec<(Key, Time)> = self
@@ -166,7 +166,14 @@ impl<P: Payload> MemoryStore<P> {
         Some(record)
     }
 
-    fn bury(&mut self, now: Time, key: Key, record: Record<P>, why: Option<Why>, verdict: Verdict) {
+    fn bury(
+        &mut self,
+        now: Time,
+        key: Key,
+        record: Record<P>,
+        why: Option<Why>,
+        verdict: Option<Verdict>,
+    ) {
         while self.tombstones.len() >= self.options.tombstones.max(1) {
             let Some((made, oldest)) = self.order.pop_front() else {
                 break;
@@ -185,10 +192,9 @@ impl<P: Payload> MemoryStore<P> {
         };
         let verdict = why.map(|why| {
             // If nothing of this epoch ever arrived, the client still means the one before.
-            record.verdict.unwrap_or_else(|| {
-                let verdict = Some(verdict);
-                (record.epoch, Lost { why, verdict })
-            })
+            record
+                .verdict
+                .unwrap_or_else(|| (record.epoch, Lost { why, verdict }))
         });
         let tombstone = Tombstone {
             identity: record.identity,

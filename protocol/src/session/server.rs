@@ -216,7 +216,7 @@ pub struct Server<P> {
     /// Something of the epoch has arrived, and the store has not been told.
     confirmed: Option<bool>,
     /// The session is over, and the store is to be told.
-    finish: Option<(Option<Why>, Verdict)>,
+    finish: Option<(Option<Why>, Option<Verdict>)>,
     /// This half is of no more use.
     over: bool,
     effects: VecDeque<ServerEffect<P>>,
@@ -404,14 +404,25 @@ impl<P: Payload> Server<P> {
                 let sound = verdict.handled <= self.exchange.sent.position();
                 self.effects
                     .push_back(ServerEffect::Close(connection, close::NORMAL));
-                let received = self.exchange.received.verdict();
-                self.end(None, Ended::ByPeer, sound.then_some(&verdict), received);
+                self.end(None, Ended::ByPeer, sound.then_some(&verdict), None);
                 return;
             }
             frame => {
-                if let Err(code) = self.exchange.receive(frame) {
-                    self.fail(connection, code);
-                    return;
+                match self.exchange.receive(frame) {
+                    Ok(()) => {}
+                    Err(close::OUT_OF_STEP) => {
+                        self.effects
+                            .push_back(ServerEffect::Close(connection, close::OUT_OF_STEP));
+                        // Which number belongs to which message, nobody knows any more.
+                        self.exchange.verdict();
+                        let why = Why::OutOfStep;
+                        self.end(Some(why), Ended::Lost(why), None, None);
+                        return;
+                    }
+                    Err(code) => {
+                        self.fail(connection, code);
+                        return;
+                    }
                 }
             }
         }
@@ -568,7 +579,7 @@ impl<P: Payload> Server<P> {
             self.effects
                 .push_back(ServerEffect::Close(connection, close::NORMAL));
         }
-        self.end(None, why, None, verdict);
+        self.end(None, why, None, Some(verdict));
     }
 
     /// Gives the session up because more waits for its client than the application wants to keep. The client learns why when
@@ -582,7 +593,7 @@ impl<P: Payload> Server<P> {
             self.effects
                 .push_back(ServerEffect::Close(connection, close::LOST));
         }
-        self.end(Some(Why::Full), Ended::Lost(Why::Full), None, verdict);
+        self.end(Some(Why::Full), Ended::Lost(Why::Full), None, Some(verdict));
         self.advance(now);
     }
 
@@ -653,8 +664,7 @@ impl<P: Payload> Server<P> {
                 self.over |= self.epoch == 0;
                 if let Some(lost) = question.lost.filter(|_| self.epoch != 0) {
                     // What had not been given is gone, so this session cannot go on.
-                    let own = lost.verdict.unwrap_or_default();
-                    self.end(Some(lost.why), Ended::Lost(lost.why), None, own);
+                    self.end(Some(lost.why), Ended::Lost(lost.why), None, lost.verdict);
                 }
             }
             question if pending.tries < STORE_TRIES => {
@@ -779,7 +789,10 @@ impl<P: Payload> Server<P> {
         self.owner = Some(owner);
         self.over = false;
         if is_new {
-            let known = hello.epoch == self.epoch;
+            let known = hello.epoch == self.epoch
+                && self
+                    .exchange
+                    .fits(hello.received, hello.handled, hello.first, hello.sent);
             self.leave(known.then_some(hello), &found);
             self.epoch = epoch;
             self.steps = 0;
@@ -943,7 +956,13 @@ impl<P: Payload> Server<P> {
         self.lost_at = None;
     }
 
-    fn end(&mut self, why: Option<Why>, ended: Ended, peer: Option<&Verdict>, own: Verdict) {
+    fn end(
+        &mut self,
+        why: Option<Why>,
+        ended: Ended,
+        peer: Option<&Verdict>,
+        own: Option<Verdict>,
+    ) {
         self.exchange.line_ended(false);
         self.line = None;
         self.exchange.push(Output::Ended(ended));
@@ -986,7 +1005,7 @@ impl<P: Payload> Server<P> {
             {
                 let verdict = self.exchange.verdict();
                 let why = Why::Expired;
-                self.end(Some(why), Ended::Lost(why), None, verdict);
+                self.end(Some(why), Ended::Lost(why), None, Some(verdict));
             }
         }
         if let Some(connection) = self.line {

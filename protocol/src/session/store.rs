@@ -93,8 +93,8 @@ pub struct Finish {
     pub owner: u64,
     /// Why it was lost; `None` if it was closed or ended.
     pub why: Option<Why>,
-    /// What became of the client's messages.
-    pub verdict: Verdict,
+    /// What became of the client's messages, if that is known.
+    pub verdict: Option<Verdict>,
 }
 
 /// What a store answers.

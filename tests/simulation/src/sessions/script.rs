@@ -215,7 +215,7 @@ impl Script {
             both,
             window_ms,
             store: MemoryOptions {
-                sessions: if faults.misuse && rng.one_in(3) {
+                sessions: if faults.misuse && faults.expiry && rng.one_in(3) {
                     1
                 } else {
                     100

@@ -554,10 +554,11 @@ impl World {
     /// A frame on its way is lost, although TCP should not lose one: a proxy with a bug.
     pub fn lose_a_frame(&mut self, to: Side) {
         if let Some(conn) = self.current.and_then(|number| self.conns.get_mut(&number)) {
-            match to {
+            let lost = match to {
                 Side::Server => conn.to_server.pop_front(),
                 Side::Client => conn.to_client.pop_front(),
             };
+            self.account.shifted |= lost.is_some();
         }
     }
 
