@@ -227,6 +227,9 @@ impl<P: Payload> Client<P> {
         }
         if was_open {
             self.lose_line(close::blames_messages(code));
+        } else if close::blames_messages(code) {
+            // This end has closed as well, for a reason of its own.
+            self.exchange.blame();
         }
         let ended = match code {
             close::NORMAL => Some(Ended::ByPeer),
@@ -484,6 +487,8 @@ impl<P: Payload> Client<P> {
     fn lose(&mut self, welcome: &Welcome, why: Why, verdict: Option<&Verdict>) {
         self.exchange.push(Output::Open(Opened::Anew));
         self.exchange.push(Output::Lost(why));
+        // A verdict on messages that were never sent is none.
+        let verdict = verdict.filter(|verdict| verdict.handled <= self.exchange.sent.last());
         self.exchange.settle(Ended::Lost(why), verdict, true);
         self.exchange.resume(Some(self.exchange.options.origin));
         self.go_on(welcome.clone());

@@ -203,6 +203,8 @@ pub struct Server<P> {
     /// The generation in which this half owns the session.
     owner: Option<u64>,
     line: Option<Connection>,
+    /// The last connection that this half has closed for what arrived on it.
+    failed: Option<Connection>,
     /// When the connection was lost.
     lost_at: Option<Time>,
     claim: Option<Claiming<P>>,
@@ -234,6 +236,7 @@ impl<P: Payload> Server<P> {
             epoch: 0,
             owner: None,
             line: None,
+            failed: None,
             lost_at: None,
             claim: None,
             next: None,
@@ -445,6 +448,12 @@ impl<P: Payload> Server<P> {
     pub fn closed(&mut self, now: Time, connection: Connection, code: u16) {
         if self.line == Some(connection) {
             self.lose_line(close::blames_messages(code));
+        } else if self.line.is_none()
+            && self.failed == Some(connection)
+            && close::blames_messages(code)
+        {
+            // This end has closed as well, for a reason of its own.
+            self.exchange.blame();
         }
         self.claim_gone(connection);
         self.advance_at(now, true);
@@ -944,6 +953,7 @@ impl<P: Payload> Server<P> {
     // ----- inside
 
     fn fail(&mut self, connection: Connection, code: u16) {
+        self.failed = Some(connection);
         self.effects
             .push_back(ServerEffect::Close(connection, code));
         self.lose_line(false);

@@ -438,10 +438,17 @@ impl World {
 
     fn close_at_server(&mut self, number: u64, code: u16) {
         self.coverage.count(format!("close: {code}"));
+        let now = self.time();
         if let Some(conn) = self.conns.get_mut(&number) {
-            conn.reader = Reader::Nobody;
+            let reader = std::mem::replace(&mut conn.reader, Reader::Nobody);
             conn.to_server.clear();
             conn.end_to_client.get_or_insert(code);
+            // Both may have closed at the same time.
+            if let (Reader::Attached(key), Some(theirs)) = (reader, conn.end_to_server)
+                && let Some(half) = self.halves.get_mut(&key)
+            {
+                half.server.closed(now, Connection(number), theirs);
+            }
         }
     }
 
@@ -564,6 +571,8 @@ impl World {
 
     /// A frame of the client's that the protocol does not allow.
     pub fn forge(&mut self, frame: Frame<Word>) {
+        // A skip makes numbers mean other messages.
+        self.account.shifted |= frame.numbers() > 0;
         if let Some(conn) = self.current.and_then(|number| self.conns.get_mut(&number)) {
             conn.to_server.push_back(Arriving::Frame(frame));
         }
@@ -1127,8 +1136,10 @@ impl World {
                 }
                 ClientEffect::Close(code) => {
                     self.coverage.count(format!("close: {code}"));
+                    let current = self.current.and_then(|number| self.conns.get(&number));
+                    let theirs = current.and_then(|conn| conn.end_to_client);
                     self.drop_current(Some(code));
-                    self.client.closed(self.time(), code);
+                    self.client.closed(self.time(), theirs.unwrap_or(1_006));
                 }
                 ClientEffect::Gather => self.gathering = true,
                 ClientEffect::GiveUp => {
