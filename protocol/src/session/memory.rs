@@ -194,7 +194,7 @@ impl<P: Payload> MemoryStore<P> {
             // If nothing of this epoch ever arrived, the client still means the one before.
             record
                 .verdict
-                .unwrap_or_else(|| (record.epoch, Lost { why, verdict }))
+                .unwrap_or((record.epoch, Lost { why, verdict }))
         });
         let tombstone = Tombstone {
             identity: record.identity,
@@ -368,14 +368,13 @@ impl<P: Payload> MemoryStore<P> {
         })
     }
 
-    fn step(&mut self, now: Time, step: Step<P>) -> Reply<P> {
+    fn step(&mut self, step: Step<P>) -> Reply<P> {
         let Some(record) = self.records.get_mut(&step.key) else {
             return Reply::Fenced;
         };
         if record.owner != step.owner || step.number < record.step.0 {
             return Reply::Fenced;
         }
-        record.expires = now.after(self.options.lease_ms);
         if step.number == record.step.0 {
             let (_, first) = record.step;
             return Reply::Stepped { first };
@@ -429,10 +428,21 @@ impl<P: Payload> MemoryStore<P> {
 
 impl<P: Payload> Store<P> for MemoryStore<P> {
     fn ask(&mut self, now: Time, ticket: Ticket, question: Question<P>) {
+        let (key, owner) = match &question {
+            Question::Open(claim) => (claim.key, claim.owner),
+            Question::Step(step) => (step.key, Some(step.owner)),
+            Question::Finish(finish) => (finish.key, Some(finish.owner)),
+        };
+        // An owner that asks is alive, however long the process slept.
+        if let Some(record) = self.records.get_mut(&key)
+            && owner == Some(record.owner)
+        {
+            record.expires = now.after(self.options.lease_ms);
+        }
         self.expire(now);
         let reply = match question {
             Question::Open(claim) => self.open(now, claim),
-            Question::Step(step) => self.step(now, step),
+            Question::Step(step) => self.step(step),
             Question::Finish(finish) => self.finish(now, finish),
         };
         self.replies.push_back((ticket, reply));

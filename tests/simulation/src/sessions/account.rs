@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use steady_socket_protocol::session::{AskEnd, End};
+use steady_socket_protocol::session::frame::Why;
+use steady_socket_protocol::session::{AskEnd, End, Ended};
 
 use super::word::Word;
 
@@ -83,6 +84,8 @@ pub struct Account {
     /// Something on the way lost a frame in silence. Until that is noticed, numbers mean other messages, and only the
     /// count of ends is judged.
     pub shifted: bool,
+    /// Owners of a session may have gone without a word, so that a verdict cannot say what they were given.
+    pub owners_vanish: bool,
 }
 
 impl Account {
@@ -190,7 +193,18 @@ impl Account {
                 return Err(format!("for {id} another came back: {payload:?}"));
             }
             End::NotHandled { .. } => Told::NotHandled,
-            End::Unknown { .. } => Told::Unknown,
+            End::Unknown { why, .. } => {
+                // The server's half has ended it, so it knows.
+                let is_known = matches!(why, Ended::Lost(Why::Expired | Why::Full));
+                let entry = &self.entries[id];
+                let sure = entry.from == Side::Client && !self.owners_vanish && !self.shifted;
+                if is_known && sure && entry.given.is_empty() {
+                    return Err(format!(
+                        "{id} is said to be unknown, and was never given: {entry:?}"
+                    ));
+                }
+                Told::Unknown
+            }
         };
         self.tell(id, told)
     }

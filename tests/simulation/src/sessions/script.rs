@@ -67,7 +67,6 @@ impl Faults {
     const fn is_calm(&self) -> bool {
         !(self.expiry
             || self.restart_without_store
-            || self.restart_with_store
             || self.silent_store
             || self.misuse
             || self.fatal
@@ -251,7 +250,8 @@ impl Script {
         self.note("everything works".to_owned());
         self.world.come_to_rest(self.identity)?;
         if self.faults.is_calm() {
-            self.world.everything_is_handled()?;
+            let owners_stay = !self.faults.restart_with_store;
+            self.world.everything_is_handled(owners_stay)?;
         }
         self.note("close".to_owned());
         self.world.come_to_an_end(self.identity)
@@ -470,6 +470,8 @@ impl Script {
         match self.rng.below(4) {
             0 => {
                 self.world.store_waits = !self.rng.one_in(3);
+                // The half may give up before the store does what it was asked.
+                self.world.account.owners_vanish |= self.faults.silent_store;
                 self.note(format!("the store waits: {}", self.world.store_waits));
             }
             1 => {

@@ -583,6 +583,8 @@ impl World {
         let Some(welcome) = self.client.welcome() else {
             return;
         };
+        // Its hello says what is not so.
+        self.account.owners_vanish = true;
         let hello = Hello {
             secret: Secret::new(self.random),
             attempt: 1_000_000,
@@ -614,6 +616,7 @@ impl World {
 
     /// The server's process dies and starts again.
     pub fn restart(&mut self, with_store: bool) {
+        self.account.owners_vanish = true;
         self.coverage.count(match with_store {
             true => "the server restarted with its store",
             false => "the server restarted without its store",
@@ -646,6 +649,7 @@ impl World {
         let Some((key, ticket, question)) = self.questions.pop_front() else {
             return false;
         };
+        self.account.owners_vanish |= matches!(treat, Treat::NoQuestion | Treat::NoAnswer);
         if treat == Treat::NoQuestion {
             self.coverage.count("a store did not answer");
             return true;
@@ -788,7 +792,7 @@ impl World {
 
     /// The half that the client's session has at the server.
     #[must_use]
-    fn key(&self) -> Option<Key> {
+    pub fn key(&self) -> Option<Key> {
         let number = self.current?;
         match self.conns.get(&number)?.reader {
             Reader::Attached(key) => Some(key),
@@ -1566,11 +1570,12 @@ impl World {
         Ok(())
     }
 
-    /// Inside the window, with a store that keeps its word, everything is handled.
+    /// Inside the window, with a store that keeps its word, everything is handled; and given once, if no server process
+    /// dies.
     ///
     /// # Errors
     /// What is not.
-    pub fn everything_is_handled(&self) -> Result<(), Violation> {
+    pub fn everything_is_handled(&self, owners_stay: bool) -> Result<(), Violation> {
         for (id, entry) in self.account.entries.iter().enumerate() {
             if entry.orphan || entry.told == Some(Told::GivenUp) {
                 continue;
@@ -1578,7 +1583,7 @@ impl World {
             if entry.told != Some(Told::Handled) {
                 return Err(format!("{id} was lost inside the window: {entry:?}"));
             }
-            if entry.given.len() != 1 && !entry.request {
+            if entry.given.len() != 1 && !entry.request && owners_stay {
                 return Err(format!("{id} was not given once: {entry:?}"));
             }
         }

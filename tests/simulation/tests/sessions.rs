@@ -1,0 +1,674 @@
+//! Sessions: seeds, and one case for each rule that somebody has paid for.
+
+use simulation::sessions::account::{Side, Told};
+use simulation::sessions::script::run_seeds;
+use simulation::sessions::word::Fatal;
+use simulation::sessions::world::{Settings, World};
+use steady_socket_protocol::session::frame::Kind;
+use steady_socket_protocol::session::{
+    MAX_NUMBER, MemoryOptions, Options, Overflow, Phase, SendMode,
+};
+
+fn settings() -> Settings {
+    Settings {
+        both: Options::default(),
+        window_ms: 120_000,
+        store: MemoryOptions::default(),
+        store_timeout_ms: 5_000,
+        serial: [true, true],
+    }
+}
+
+/// A world in which both ends are connected.
+fn connected(settings: Settings) -> World {
+    let mut world = World::new(settings);
+    connect(&mut world);
+    world
+}
+
+/// The client connects and is let in, and everything on its way arrives.
+fn connect(world: &mut World) {
+    world.connect(1);
+    arrive(world);
+}
+
+/// Everything on its way arrives, and whoever waits is let in.
+fn arrive(world: &mut World) {
+    loop {
+        let waiting: Vec<u64> = world.waiting_to_be_let_in().collect();
+        let busy: Vec<u64> = world.busy_to_server().collect();
+        if waiting.is_empty() && busy.is_empty() && !world.busy_to_client() {
+            break;
+        }
+        for number in waiting {
+            world.let_in(number, true, true);
+        }
+        for number in busy {
+            world.deliver_to_server(number);
+        }
+        while world.busy_to_client() {
+            world.deliver_to_client();
+        }
+    }
+    world.check().unwrap();
+}
+
+fn send(world: &mut World, from: Side) -> usize {
+    let id = world.account.entries.len();
+    world.send(
+        from,
+        world.some_key(),
+        10,
+        Kind::Text,
+        SendMode::default(),
+        None,
+    );
+    world.end_turns();
+    id
+}
+
+fn finish_all(world: &mut World, side: Side) {
+    while world.running(side, world.some_key()) > 0 {
+        world.finish(side, world.some_key(), 0, 7);
+    }
+}
+
+fn told(world: &World, id: usize) -> Option<Told> {
+    world.account.entries[id].told
+}
+
+fn given(world: &World, id: usize) -> usize {
+    world.account.entries[id].given.len()
+}
+
+/// Everything works from now on, all ends come, and the account agrees.
+fn end(mut world: World) -> World {
+    world.come_to_rest(1).unwrap();
+    world.come_to_an_end(1).unwrap();
+    world
+}
+
+#[test]
+fn seeds_find_nothing_and_every_outcome_occurs() {
+    match run_seeds(1, 6_000, 2) {
+        Ok(coverage) => assert_eq!(coverage.missing(), [] as [&str; 0], "never occurred"),
+        Err(failure) => panic!("{failure}"),
+    }
+}
+
+#[test]
+fn a_seed_means_the_same_run_every_time() {
+    let run = || run_seeds(99, 3, 1).map_err(|failure| failure.violation);
+    assert_eq!(run(), run());
+}
+
+// centrifuge-js#425
+#[test]
+fn the_position_moves_before_a_message_is_given() {
+    let mut world = connected(settings());
+    world.lazy[Side::Server as usize] = true;
+    let id = send(&mut world, Side::Client);
+    arrive(&mut world);
+    assert_eq!(given(&world, id), 0, "it waits in the half");
+    // Its handler runs, and reconnects.
+    world.take_outputs(Side::Server, usize::MAX);
+    assert_eq!(given(&world, id), 1);
+    world.cut_at_client(None);
+    connect(&mut world);
+    world.take_outputs(Side::Server, usize::MAX);
+    assert_eq!(given(&world, id), 1);
+    let world = end(world);
+    assert_eq!(told(&world, id), Some(Told::Handled));
+}
+
+// centrifuge-go#150
+#[test]
+fn a_loop_of_an_earlier_connection_can_give_nothing() {
+    let mut world = connected(settings());
+    let id = send(&mut world, Side::Client);
+    // The message is still on its way on the first connection when the second takes over.
+    world.cut_at_client(None);
+    world.connect(1);
+    world.deliver_to_server(2);
+    world.let_in(2, true, true);
+    world.deliver_to_server(1);
+    assert_eq!(
+        given(&world, id),
+        0,
+        "the first connection means nothing any more"
+    );
+    arrive(&mut world);
+    assert_eq!(given(&world, id), 1);
+    end(world);
+}
+
+// socket.io#4880
+#[test]
+fn a_session_resumes_though_its_old_socket_still_looks_open() {
+    let mut world = connected(settings());
+    let id = send(&mut world, Side::Server);
+    // The client has left, and the server has not noticed.
+    world.cut_at_client(None);
+    world.connect(1);
+    world.deliver_to_server(2);
+    world.let_in(2, true, true);
+    assert_eq!(
+        world.coverage.of("close: 3970"),
+        1,
+        "the old one is closed with its own code"
+    );
+    arrive(&mut world);
+    assert_eq!(world.coverage.of("client: Open(Resumed) with replay"), 1);
+    assert_eq!(given(&world, id), 1);
+    end(world);
+}
+
+#[test]
+fn the_first_welcome_is_lost_and_so_is_the_second() {
+    let mut world = World::new(settings());
+    let id = send(&mut world, Side::Client);
+    for number in 1..=2 {
+        world.connect(1);
+        while world.busy_to_server().any(|busy| busy == number) {
+            world.deliver_to_server(number);
+            world.let_in(number, true, true);
+        }
+        world.cut_at_client(None);
+    }
+    assert_eq!(given(&world, id), 1, "it rode behind the first hello");
+    connect(&mut world);
+    assert_eq!(world.coverage.of("client: Open(Resumed) without replay"), 1);
+    assert_eq!(given(&world, id), 1);
+    let world = end(world);
+    assert_eq!(told(&world, id), Some(Told::Handled));
+}
+
+#[test]
+fn a_hello_that_is_overtaken_is_refused() {
+    let mut world = connected(settings());
+    world.cut_at_client(None);
+    world.connect(1);
+    world.cut_at_client(None);
+    world.connect(1);
+    // The third hello arrives before the second.
+    world.deliver_to_server(3);
+    world.let_in(3, true, true);
+    world.deliver_to_server(2);
+    world.let_in(2, true, true);
+    assert_eq!(world.coverage.of("close: 3971"), 1);
+    arrive(&mut world);
+    assert_eq!(world.client.phase(), Phase::Up);
+    end(world);
+}
+
+#[test]
+fn a_lost_verdict_that_is_lost_is_said_again_and_again() {
+    let mut world = connected(settings());
+    let finished = send(&mut world, Side::Client);
+    arrive(&mut world);
+    finish_all(&mut world, Side::Server);
+    let unfinished = send(&mut world, Side::Client);
+    arrive(&mut world);
+    let on_its_way = send(&mut world, Side::Client);
+    world.cut_at_client(Some(0));
+    let waiting = send(&mut world, Side::Client);
+    arrive(&mut world);
+    world.advance(120_001, true);
+    assert_eq!(world.coverage.of("server: Ended(Lost(Expired))"), 1);
+    for round in 1..=3 {
+        world.connect(1);
+        let number = world.conns.keys().copied().max().unwrap();
+        world.deliver_to_server(number);
+        world.let_in(number, true, true);
+        // The welcome is lost; and at last the session that it was for expires as well.
+        world.cut_at_client(Some(0));
+        arrive(&mut world);
+        if round == 2 {
+            world.advance(120_001, true);
+        }
+    }
+    connect(&mut world);
+    assert_eq!(world.coverage.of("client: Lost(Expired)"), 1);
+    assert_eq!(told(&world, finished), Some(Told::Handled));
+    assert_eq!(told(&world, unfinished), Some(Told::Unknown));
+    assert_eq!(told(&world, on_its_way), Some(Told::NotHandled));
+    assert_eq!(
+        told(&world, waiting),
+        None,
+        "it goes into the fresh session"
+    );
+    let world = end(world);
+    assert_eq!(told(&world, waiting), Some(Told::Handled));
+}
+
+#[test]
+fn a_late_hello_after_close_makes_no_session() {
+    let mut world = connected(settings());
+    world.cut_at_client(None);
+    // A hello that nobody waits for any more.
+    world.connect(1);
+    world.cut_at_client(None);
+    world.connect(1);
+    arrive_welcome(&mut world);
+    world.close(1_000);
+    while world.busy_to_server().any(|number| number == 3) {
+        world.deliver_to_server(3);
+    }
+    assert!(world.gave_up);
+    while world.busy_to_server().any(|number| number == 2) {
+        world.deliver_to_server(2);
+        world.let_in(2, true, true);
+    }
+    assert!(world.coverage.of("close: 3971") > 0);
+    end(world);
+}
+
+#[test]
+fn a_restart_before_the_first_welcome_gives_nothing_twice() {
+    let mut world = World::new(settings());
+    let id = send(&mut world, Side::Client);
+    world.connect(1);
+    while world.busy_to_server().next().is_some() {
+        world.deliver_to_server(1);
+        world.let_in(1, true, true);
+    }
+    assert_eq!(given(&world, id), 1);
+    world.restart(false);
+    world.cut_at_client(None);
+    connect(&mut world);
+    // The server cannot know whether the one before was given it.
+    assert_eq!(told(&world, id), Some(Told::Unknown));
+    assert_eq!(world.coverage.of("client: Lost(Unknown)"), 1);
+    end(world);
+}
+
+#[test]
+fn what_was_sent_to_nobody_is_sent_again_once_the_memory_is_older_than_the_session() {
+    let mut world = World::new(settings());
+    world.restart(false);
+    world.advance(61_000, true);
+    let id = send(&mut world, Side::Client);
+    // The hello never arrives.
+    world.connect(1);
+    world.cut_at_client(Some(0));
+    connect(&mut world);
+    assert_eq!(world.coverage.of("client: Open(Fresh)"), 1);
+    assert_eq!(given(&world, id), 1);
+    end(world);
+}
+
+// socket.io#5282, #5538
+#[test]
+fn an_idle_session_resumes_and_so_does_one_without_messages() {
+    for messages in [0, 3] {
+        let mut world = connected(settings());
+        for _ in 0..messages {
+            send(&mut world, Side::Client);
+            send(&mut world, Side::Server);
+        }
+        arrive(&mut world);
+        // Ten hours without a frame of the application's.
+        for _ in 0..600 {
+            world.advance(60_000, true);
+            arrive(&mut world);
+        }
+        world.cut_at_client(None);
+        connect(&mut world);
+        assert_eq!(
+            world.coverage.of("client: Open(Resumed) without replay"),
+            1,
+            "{messages}"
+        );
+        end(world);
+    }
+}
+
+#[test]
+fn memory_is_freed_by_acknowledgement_and_not_by_the_clock() {
+    let mut world = connected(settings());
+    let id = send(&mut world, Side::Server);
+    for _ in 0..60 {
+        world.advance(60_000, true);
+    }
+    assert_eq!(told(&world, id), None);
+    world.cut_at_client(None);
+    connect(&mut world);
+    assert_eq!(given(&world, id), 1, "an hour later it is still there");
+    end(world);
+}
+
+// SignalR, Azure
+#[test]
+fn a_session_resumes_through_the_whole_window_and_not_after_it() {
+    for (after, resumed) in [(1, 1), (60_000, 1), (119_999, 1), (120_000, 0)] {
+        let mut world = connected(settings());
+        world.cut_at_client(None);
+        arrive(&mut world);
+        world.advance(after, true);
+        connect(&mut world);
+        let counted = world.coverage.of("client: Open(Resumed) without replay");
+        assert_eq!(counted, resumed, "after {after} ms");
+        end(world);
+    }
+}
+
+// WSE 2.4.2
+#[test]
+fn what_cannot_be_replayed_is_not_asked_for_again_and_again() {
+    let mut world = connected(settings());
+    let id = send(&mut world, Side::Server);
+    arrive(&mut world);
+    finish_all(&mut world, Side::Client);
+    world.advance(1_000, true);
+    arrive(&mut world);
+    assert_eq!(told(&world, id), Some(Told::Handled));
+    // A copy of the secret claims to have received nothing: what it asks for is gone.
+    world.imposter(1);
+    arrive(&mut world);
+    assert_eq!(world.coverage.of("server: Lost(OutOfStep)"), 1);
+    world.check().unwrap();
+}
+
+// XEP-0198 clients, JavaScript numbers
+#[test]
+fn counters_cross_2_to_the_32nd_and_end_at_2_to_the_53rd() {
+    for origin in [(1 << 32) - 5, MAX_NUMBER - 25] {
+        let mut settings = settings();
+        settings.both.origin = origin;
+        settings.store.origin = origin;
+        let mut world = connected(settings);
+        let ids: Vec<usize> = (0..20).map(|_| send(&mut world, Side::Client)).collect();
+        world.cut_at_client(Some(3));
+        connect(&mut world);
+        world.come_to_rest(1).unwrap();
+        assert!(
+            ids.iter()
+                .all(|id| told(&world, *id) == Some(Told::Handled)),
+            "{origin}"
+        );
+        for _ in 0..10 {
+            send(&mut world, Side::Client);
+        }
+        let world = end(world);
+        let exhausted = world.coverage.of("rejected: Exhausted");
+        assert_eq!(exhausted > 0, origin > 1 << 40, "{origin}");
+    }
+}
+
+#[test]
+fn a_message_that_ends_its_connection_three_times_alone_is_set_aside() {
+    for fatal in [1_002, 1_003, 1_007, 1_009, 4_009]
+        .map(Fatal::Close)
+        .into_iter()
+        .chain([Fatal::Kill])
+    {
+        let mut world = connected(settings());
+        let first = world.account.entries.len();
+        for at in 0..5 {
+            let fatal = (at == 2).then_some(fatal);
+            world.send(
+                Side::Client,
+                None,
+                10,
+                Kind::Text,
+                SendMode::default(),
+                fatal,
+            );
+        }
+        world.end_turns();
+        let world = end(world);
+        let ends: Vec<_> = (first..first + 5)
+            .map(|id| told(&world, id).unwrap())
+            .collect();
+        let [handled, unknown] = [Told::Handled, Told::Unknown];
+        assert_eq!(
+            ends,
+            [handled, handled, unknown, handled, handled],
+            "{fatal:?}"
+        );
+        assert_eq!(world.coverage.of("client: message unknown: SetAside"), 1);
+        assert_eq!(world.coverage.of("frame: Skip"), 1);
+    }
+}
+
+#[test]
+fn these_codes_retry_while_anything_is_unacknowledged() {
+    let mut world = connected(settings());
+    assert!(!world.client.insists_on_retry(1_009));
+    send(&mut world, Side::Client);
+    assert!(world.client.insists_on_retry(1_009));
+    assert!(
+        !world.client.insists_on_retry(1_008),
+        "not a code of what was sent"
+    );
+    end(world);
+}
+
+#[test]
+fn a_bad_network_is_no_fault_of_a_message() {
+    let mut world = connected(settings());
+    let id = send(&mut world, Side::Client);
+    for _ in 0..20 {
+        world.cut_at_client(Some(0));
+        world.connect(1);
+        arrive_welcome(&mut world);
+    }
+    let world = end(world);
+    assert_eq!(told(&world, id), Some(Told::Handled));
+    assert_eq!(world.coverage.of("client: message unknown: SetAside"), 0);
+}
+
+/// The hello and the welcome arrive, and nothing behind them.
+fn arrive_welcome(world: &mut World) {
+    let number = world.conns.keys().copied().max().unwrap();
+    world.deliver_to_server(number);
+    world.let_in(number, true, true);
+    world.deliver_to_client();
+}
+
+// WSE
+#[test]
+fn a_full_queue_never_drops_in_silence() {
+    for overflow in [Overflow::Reject, Overflow::DropOldest] {
+        let mut settings = settings();
+        settings.both.queue_messages = 3;
+        settings.both.overflow = overflow;
+        let mut world = World::new(settings);
+        let ids: Vec<usize> = (0..5).map(|_| send(&mut world, Side::Client)).collect();
+        let rejected = world.coverage.of("rejected: Full");
+        let dropped = world.coverage.of("client: message not handled: Overflow");
+        let expected = if overflow == Overflow::Reject {
+            (2, 0)
+        } else {
+            (0, 2)
+        };
+        assert_eq!((rejected, dropped), expected);
+        let world = end(world);
+        let handled = ids
+            .iter()
+            .filter(|id| told(&world, **id) == Some(Told::Handled));
+        assert_eq!(handled.count(), 3);
+    }
+}
+
+#[test]
+fn a_session_that_is_lost_for_its_size_says_so() {
+    let mut world = connected(settings());
+    let id = send(&mut world, Side::Client);
+    arrive(&mut world);
+    let key = world.key();
+    world.end_at_application(key, true);
+    arrive(&mut world);
+    assert_eq!(world.coverage.of("close: 3476"), 1);
+    connect(&mut world);
+    assert_eq!(world.coverage.of("client: Lost(Full)"), 1);
+    assert_eq!(
+        told(&world, id),
+        Some(Told::Unknown),
+        "it was given, and its handler runs"
+    );
+    end(world);
+}
+
+// starknet.js#1664, comlink#601, rspc#226
+#[test]
+fn whatever_waits_for_an_answer_settles_once() {
+    type Ending = fn(&mut World);
+    let endings: [(&str, Ending); 6] = [
+        ("close", |world| world.close(500)),
+        ("abort", World::abort),
+        ("expiry", |world| {
+            world.cut_at_client(None);
+            arrive(world);
+            world.advance(130_000, true);
+        }),
+        ("full", |world| {
+            world.end_at_application(world.some_key(), true)
+        }),
+        ("ended by the server", |world| {
+            world.end_at_application(world.some_key(), false)
+        }),
+        ("restart", |world| world.restart(false)),
+    ];
+    for (name, ending) in endings {
+        let mut world = connected(settings());
+        for side in [Side::Client, Side::Server] {
+            world.ask(side, world.some_key(), None);
+            send(&mut world, side);
+            arrive(&mut world);
+            // These stay on their way, and these wait.
+            world.ask(side, world.some_key(), Some(5_000));
+            send(&mut world, side);
+        }
+        world.cancel(Side::Client, None, 0);
+        ending(&mut world);
+        world.advance(1_000, true);
+        // The account finds what has no end, and what has two.
+        let world = end(world);
+        assert!(
+            world
+                .account
+                .entries
+                .iter()
+                .all(|entry| entry.orphan || entry.told.is_some()),
+            "{name}"
+        );
+    }
+}
+
+// WSE 2.4.0
+#[test]
+fn a_resume_is_authorised_again_and_so_is_what_is_stored() {
+    let mut world = connected(settings());
+    let id = send(&mut world, Side::Server);
+    world.cut_at_server(1, 0);
+    world.cut_at_client(Some(0));
+    // Another person has the secret.
+    world.connect(2);
+    arrive(&mut world);
+    assert_eq!(world.coverage.of("client: Ended(Refused)"), 1);
+    assert_eq!(given(&world, id), 0);
+    assert_eq!(world.coverage.of("server: Open(Resumed) with replay"), 0);
+}
+
+#[test]
+fn a_stranger_destroys_nothing() {
+    let mut world = connected(settings());
+    let id = send(&mut world, Side::Client);
+    world.imposter(2);
+    let waiting = |world: &World| world.conns.keys().copied().max().unwrap();
+    let number = waiting(&world);
+    world.deliver_to_server(number);
+    world.let_in(number, true, true);
+    assert_eq!(world.coverage.of("close: 3972"), 1);
+    arrive(&mut world);
+    // Nor has it raised the attempt.
+    world.cut_at_client(None);
+    connect(&mut world);
+    assert_eq!(world.coverage.of("client: Open(Resumed) without replay"), 1);
+    let world = end(world);
+    assert_eq!(told(&world, id), Some(Told::Handled));
+}
+
+#[test]
+fn a_twin_with_the_same_secret_ends_the_session_of_the_other() {
+    let mut world = connected(settings());
+    let id = send(&mut world, Side::Client);
+    arrive(&mut world);
+    world.imposter(1);
+    arrive(&mut world);
+    assert_eq!(world.coverage.of("client: Ended(Superseded)"), 1);
+    assert!(world.gave_up);
+    assert_eq!(told(&world, id), Some(Told::Unknown));
+}
+
+#[test]
+fn handlers_that_await_requests_of_each_other_do_not_stop() {
+    let mut settings = settings();
+    settings.both.limits.messages = 1;
+    let mut world = connected(settings);
+    for _ in 0..5 {
+        send(&mut world, Side::Client);
+        send(&mut world, Side::Server);
+    }
+    arrive(&mut world);
+    // Each handler asks before it is done.
+    for _ in 0..5 {
+        for side in [Side::Client, Side::Server] {
+            assert!(world.running(side, world.some_key()) > 0);
+            world.ask(side, world.some_key(), None);
+        }
+        arrive(&mut world);
+        for side in [Side::Client, Side::Server] {
+            let last = world.running(side, world.some_key());
+            assert_eq!(last, 2, "the message and the other end's request");
+        }
+        for side in [Side::Client, Side::Server] {
+            finish_all(&mut world, side);
+        }
+        arrive(&mut world);
+        world.advance(1_000, true);
+        arrive(&mut world);
+    }
+    let world = end(world);
+    assert_eq!(world.coverage.of("client: request: response"), 5);
+    assert_eq!(world.coverage.of("server: request: response"), 5);
+}
+
+#[test]
+fn a_handler_may_make_any_number_of_requests_in_bounded_memory() {
+    let mut settings = settings();
+    settings.serial = [false, false];
+    let mut world = connected(settings);
+    // Its handler runs all the time.
+    let id = send(&mut world, Side::Client);
+    arrive(&mut world);
+    for _ in 0..2_000 {
+        world.ask(Side::Server, world.some_key(), None);
+        arrive(&mut world);
+        finish_all(&mut world, Side::Client);
+        arrive(&mut world);
+    }
+    assert_eq!(world.coverage.of("server: request: response"), 2_000);
+    assert!(world.coverage.of("frame: Got") >= 2_000 / 64);
+    assert_eq!(told(&world, id), None);
+    assert!(world.client.kept() < 400, "{}", world.client.kept());
+    end(world);
+}
+
+#[test]
+fn nothing_that_is_handled_in_the_store_is_given_again_after_a_kill() {
+    let mut world = connected(settings());
+    let ids: Vec<usize> = (0..4).map(|_| send(&mut world, Side::Client)).collect();
+    arrive(&mut world);
+    world.finish(Side::Server, world.some_key(), 0, 0);
+    world.finish(Side::Server, world.some_key(), 0, 0);
+    world.restart(true);
+    let world = end(world);
+    let counts: Vec<usize> = ids.iter().map(|id| given(&world, *id)).collect();
+    assert_eq!(counts, [1, 1, 2, 2]);
+    assert!(
+        ids.iter()
+            .all(|id| told(&world, *id) == Some(Told::Handled))
+    );
+}
