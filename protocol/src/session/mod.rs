@@ -203,6 +203,8 @@ mod sent;
 mod server;
 mod sha256;
 pub mod store;
+#[cfg(test)]
+mod tests;
 mod types;
 
 pub use client::{Client, ClientEffect, Phase};

@@ -516,7 +516,7 @@ impl<P: Payload> Server<P> {
 
     /// Sends a message that is dropped if it cannot go at once. Returns whether it went.
     pub fn send_volatile(&mut self, now: Time, payload: P) -> bool {
-        let went = self.line.is_some() && self.exchange.volatile(payload);
+        let went = self.exchange.volatile(payload);
         self.advance(now);
         went
     }
