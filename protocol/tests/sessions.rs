@@ -128,7 +128,7 @@ fn the_limits_are_those_of_the_code() {
         limits::STALLED_MS,
         limits::HELLO_MS,
         limits::WINDOW_MS,
-        limits::TRANSIT_MS,
+        limits::SKEW_MS,
         u64::from(limits::ALONE),
         limits::CLOSED_TOMBSTONE_MS,
         limits::EXPIRED_TOMBSTONE_MS,

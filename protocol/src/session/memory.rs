@@ -22,7 +22,8 @@ pub struct MemoryOptions {
     /// How many tombstones it keeps. The oldest goes for a newer one.
     pub tombstones: usize,
     /// How long a session lives whose owner is gone, in milliseconds since the owner's last sign of life. Twice the
-    /// window of the sessions, whose owners give a sign of life every half of it.
+    /// window of the sessions, whose owners give a sign of life every half of it. A process that sleeps for longer finds
+    /// its sessions expired, and what they were given unknown.
     pub lease_ms: u64,
     #[doc(hidden)]
     pub origin: u64,
@@ -316,10 +317,9 @@ impl<P: Payload> MemoryStore<P> {
             }
             None if begins => Found::Fresh,
             None if claim.epoch == 0 => {
-                let began = now
-                    .as_millis()
-                    .saturating_sub(claim.age_ms)
-                    .saturating_sub(limits::TRANSIT_MS);
+                let skew = limits::SKEW_MS.saturating_add(claim.age_ms / 1_000);
+                let age = claim.age_ms.saturating_add(skew);
+                let began = now.as_millis().saturating_sub(age);
                 match began > self.since.as_millis() {
                     true => Found::Fresh,
                     false => unknown(),

@@ -263,8 +263,8 @@ pub mod limits {
     pub const HELLO_MS: u64 = 10_000;
     /// Milliseconds that a session outlives its connection.
     pub const WINDOW_MS: u64 = 120_000;
-    /// Milliseconds that a hello may be on its way.
-    pub const TRANSIT_MS: u64 = 60_000;
+    /// Milliseconds by which two clocks may differ in measuring the age of a session, beside a thousandth of it.
+    pub const SKEW_MS: u64 = 1_000;
     /// Replays alone that end a connection, until a message is set aside.
     pub const ALONE: u8 = 3;
     /// Milliseconds that a tombstone of a closed session stays: 10 minutes.

@@ -61,11 +61,12 @@ pub struct Arrival<P> {
     numbers: u64,
     bytes: u64,
     origin: u64,
-    deadline: Time,
+    /// When the connection was made.
+    made: Time,
 }
 
 impl<P: Payload> Arrival<P> {
-    /// A connection that has just been made.
+    /// A connection that has just been made: the time is that of the handshake, before which no hello can have been sent.
     #[must_use]
     pub const fn new(now: Time, options: &Options) -> Self {
         Self {
@@ -74,7 +75,7 @@ impl<P: Payload> Arrival<P> {
             numbers: 0,
             bytes: 0,
             origin: options.origin,
-            deadline: now.after(limits::HELLO_MS),
+            made: now,
         }
     }
 
@@ -89,7 +90,7 @@ impl<P: Payload> Arrival<P> {
     pub const fn deadline(&self) -> Option<Time> {
         match self.hello {
             Some(_) => None,
-            None => Some(self.deadline),
+            None => Some(self.made.after(limits::HELLO_MS)),
         }
     }
 
@@ -903,12 +904,24 @@ impl<P: Payload> Server<P> {
     /// The session is there, and this client cannot have it: it is over. From here on nothing more of it is given.
     fn cannot_resume(&mut self, now: Time, claim: Claiming<P>, why: Why) {
         let verdict = Some(self.exchange.verdict());
-        let question = Self::claim_of(&claim, self.key, self.owner, Some(Lost { why, verdict }));
+        let question = Self::claim_of(
+            now,
+            &claim,
+            self.key,
+            self.owner,
+            Some(Lost { why, verdict }),
+        );
         self.claim = Some(claim);
         self.ask_store(now, Question::Open(question), 1);
     }
 
-    fn claim_of(claim: &Claiming<P>, key: Key, owner: Option<u64>, lost: Option<Lost>) -> Claim {
+    fn claim_of(
+        now: Time,
+        claim: &Claiming<P>,
+        key: Key,
+        owner: Option<u64>,
+        lost: Option<Lost>,
+    ) -> Claim {
         let hello = &claim.hello;
         Claim {
             key,
@@ -917,7 +930,7 @@ impl<P: Payload> Server<P> {
             attempt: hello.attempt,
             epoch: hello.epoch,
             has_sent: hello.sent != claim.arrival.origin,
-            age_ms: hello.age_ms,
+            age_ms: hello.age_ms.saturating_add(now.since(claim.arrival.made)),
             owner,
             new_epoch: claim.new_epoch,
             lost,
@@ -1043,7 +1056,7 @@ impl<P: Payload> Server<P> {
             return;
         }
         if let Some(claim) = self.next.take() {
-            let question = Self::claim_of(&claim, self.key, self.owner, None);
+            let question = Self::claim_of(now, &claim, self.key, self.owner, None);
             self.claim = Some(claim);
             self.ask_store(now, Question::Open(question), 1);
             return;

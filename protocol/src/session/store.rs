@@ -49,7 +49,8 @@ pub struct Claim {
     pub epoch: u64,
     /// Whether the client has sent anything in this epoch.
     pub has_sent: bool,
-    /// From the hello.
+    /// How long ago the first hello of this secret was sent, at most: what the hello says, and the time since its connection was
+    /// made.
     pub age_ms: u64,
     /// The generation in which this half owns the session, if it does.
     pub owner: Option<u64>,

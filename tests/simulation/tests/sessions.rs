@@ -286,7 +286,7 @@ fn a_restart_before_the_first_welcome_gives_nothing_twice() {
 fn what_was_sent_to_nobody_is_sent_again_once_the_memory_is_older_than_the_session() {
     let mut world = World::new(settings());
     world.restart(false);
-    world.advance(61_000, true);
+    world.advance(1_100, true);
     let id = send(&mut world, Side::Client);
     // The hello never arrives.
     world.connect(1);

@@ -746,6 +746,8 @@ impl World {
     /// Time passes. Timers fire, unless they are throttled.
     pub fn advance(&mut self, millis: u64, timers: bool) {
         self.now += millis;
+        // A process that sleeps for longer than a lease has gone without a word.
+        self.account.owners_vanish |= millis >= self.settings.store.lease_ms;
         if !timers {
             return;
         }
