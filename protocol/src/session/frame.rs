@@ -1,6 +1,6 @@
 //! What travels in a session: every frame, and how it is read and written.
 //!
-//! A frame is a WebSocket message. [`read`] takes any text or bytes and never panics; [`write`] is its inverse. The
+//! A frame is a WebSocket message. [`read`] takes any text or bytes and never panics; [`write()`] is its inverse. The
 //! halves know frames only as values of [`Frame`], generic over the payload, so they never see bytes.
 
 use alloc::borrow::Cow;
@@ -321,7 +321,7 @@ impl fmt::Debug for Key {
     }
 }
 
-/// What a client shows to be let in, such as a token: 1 to [`CREDENTIAL_BYTES`](super::limits::CREDENTIAL_BYTES) printable ASCII characters without
+/// What a client shows to be let in, such as a token: 1 to [`CREDENTIAL_BYTES`] printable ASCII characters without
 /// a space. `Debug` does not show it.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Credential(String);

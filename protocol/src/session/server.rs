@@ -1,5 +1,6 @@
 //! The server's half.
 
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
@@ -194,10 +195,19 @@ struct Told {
     got: u64,
 }
 
+/// The options that the exchange does not have already.
+#[derive(Debug, Clone, Copy)]
+struct Times {
+    window_ms: u64,
+    beat_ms: Option<u64>,
+    back: Option<Window>,
+    store_timeout_ms: u64,
+}
+
 /// The server's half of one session, for as long as its process owns it. The [module](super) describes how to drive it.
 #[derive(Debug, Clone)]
 pub struct Server<P> {
-    options: ServerOptions,
+    options: Times,
     key: Key,
     exchange: Exchange<P>,
     epoch: u64,
@@ -208,9 +218,10 @@ pub struct Server<P> {
     failed: Option<Connection>,
     /// When the connection was lost.
     lost_at: Option<Time>,
-    claim: Option<Claiming<P>>,
-    next: Option<Claiming<P>>,
-    pending: Option<Pending<P>>,
+    // In boxes, since an idle session has none of them.
+    claim: Option<Box<Claiming<P>>>,
+    next: Option<Box<Claiming<P>>>,
+    pending: Option<Box<Pending<P>>>,
     tickets: u64,
     steps: u64,
     told: Told,
@@ -219,7 +230,7 @@ pub struct Server<P> {
     /// Something of the epoch has arrived, and the store has not been told.
     confirmed: Option<bool>,
     /// The session is over, and the store is to be told.
-    finish: Option<(Option<Why>, Option<Verdict>)>,
+    finish: Option<Box<(Option<Why>, Option<Verdict>)>>,
     /// This half is of no more use.
     over: bool,
     effects: VecDeque<ServerEffect<P>>,
@@ -230,10 +241,22 @@ impl<P: Payload> Server<P> {
     #[must_use]
     pub fn new(key: Key, options: ServerOptions) -> Self {
         let origin = options.both.origin;
+        let ServerOptions {
+            both,
+            window_ms,
+            beat_ms,
+            back,
+            store_timeout_ms,
+        } = options;
         Self {
-            options,
+            options: Times {
+                window_ms,
+                beat_ms,
+                back,
+                store_timeout_ms,
+            },
             key,
-            exchange: Exchange::new(options.both),
+            exchange: Exchange::new(both),
             epoch: 0,
             owner: None,
             line: None,
@@ -342,7 +365,7 @@ impl<P: Payload> Server<P> {
                 .push_back(ServerEffect::Close(connection, close::NO_HELLO));
             return;
         };
-        let claiming = Claiming {
+        let claiming = Box::new(Claiming {
             connection,
             arrival,
             hello,
@@ -350,7 +373,7 @@ impl<P: Payload> Server<P> {
             may_resume,
             new_epoch: new_epoch.clamp(1, super::MAX_NUMBER),
             gone: false,
-        };
+        });
         // Those of somebody else are not compared: the store refuses them.
         match &mut self.next {
             Some(waiting) if waiting.identity != claiming.identity => {
@@ -628,7 +651,7 @@ impl<P: Payload> Server<P> {
     /// What this end takes.
     #[must_use]
     pub const fn limits(&self) -> Limits {
-        self.options.both.limits
+        self.exchange.options.limits
     }
 
     // ----- the store
@@ -654,12 +677,12 @@ impl<P: Payload> Server<P> {
         self.tickets = self.tickets.saturating_add(1);
         let ticket = Ticket(self.tickets);
         self.renewed = now;
-        self.pending = Some(Pending {
+        self.pending = Some(Box::new(Pending {
             ticket,
             question: question.clone(),
             deadline: now.after(self.options.store_timeout_ms),
             tries,
-        });
+        }));
         self.effects.push_back(ServerEffect::Ask(ticket, question));
     }
 
@@ -723,7 +746,7 @@ impl<P: Payload> Server<P> {
         self.confirmed = None;
         self.over = true;
         self.steps = 0;
-        let origin = self.options.both.origin;
+        let origin = self.exchange.options.origin;
         self.told = Told {
             handled: origin,
             also: Vec::new(),
@@ -786,9 +809,9 @@ impl<P: Payload> Server<P> {
         self.over |= self.epoch == 0;
     }
 
-    fn bind(&mut self, now: Time, claim: Claiming<P>, opening: Opening<P>) {
+    fn bind(&mut self, now: Time, claim: Box<Claiming<P>>, opening: Opening<P>) {
         let hello = &claim.hello;
-        let origin = self.options.both.origin;
+        let origin = self.exchange.options.origin;
         let Opening {
             epoch,
             owner,
@@ -902,7 +925,7 @@ impl<P: Payload> Server<P> {
     }
 
     /// The session is there, and this client cannot have it: it is over. From here on nothing more of it is given.
-    fn cannot_resume(&mut self, now: Time, claim: Claiming<P>, why: Why) {
+    fn cannot_resume(&mut self, now: Time, claim: Box<Claiming<P>>, why: Why) {
         let verdict = Some(self.exchange.verdict());
         let question = Self::claim_of(
             now,
@@ -956,7 +979,7 @@ impl<P: Payload> Server<P> {
             handled: self.exchange.committed(),
             first: sent.base().saturating_add(1).min(super::MAX_NUMBER),
             sent: sent.last(),
-            limits: self.options.both.limits,
+            limits: self.exchange.options.limits,
             window_ms: self.options.window_ms,
             beat_ms: self.options.beat_ms,
             back: self.options.back,
@@ -1006,7 +1029,7 @@ impl<P: Payload> Server<P> {
         }
         self.epoch = 0;
         self.lost_at = None;
-        self.finish = Some((why, own));
+        self.finish = Some(Box::new((why, own)));
     }
 
     fn advance(&mut self, now: Time) {
@@ -1045,7 +1068,8 @@ impl<P: Payload> Server<P> {
         if self.pending.is_some() {
             return;
         }
-        if let (Some((why, verdict)), Some(owner)) = (&self.finish, self.owner) {
+        if let (Some(finish), Some(owner)) = (&self.finish, self.owner) {
+            let (why, verdict) = &**finish;
             let finish = Finish {
                 key: self.key,
                 owner,

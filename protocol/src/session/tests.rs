@@ -118,7 +118,7 @@ impl Pair {
         }
     }
 
-    fn to_server(&mut self) {
+    fn reach_server(&mut self) {
         for text in core::mem::take(&mut self.to_server) {
             let frame = read(Data::Text(text.into())).unwrap();
             match &mut self.arrival {
@@ -144,7 +144,7 @@ impl Pair {
         }
     }
 
-    fn to_client(&mut self) {
+    fn reach_client(&mut self) {
         for text in core::mem::take(&mut self.to_client) {
             self.client
                 .receive(self.now, read(Data::Text(text.into())).unwrap());
@@ -154,8 +154,8 @@ impl Pair {
 
     fn arrive(&mut self) {
         while !self.to_server.is_empty() || !self.to_client.is_empty() {
-            self.to_server();
-            self.to_client();
+            self.reach_server();
+            self.reach_client();
         }
     }
 
@@ -250,7 +250,7 @@ fn the_first_message_of_a_fresh_session_costs_one_frame_and_no_round_trip() {
     assert_eq!(pair.to_server.len(), 2);
     assert!(pair.to_server[0].starts_with("~hello secret="));
     assert_eq!(pair.to_server[1], "[1]");
-    pair.to_server();
+    pair.reach_server();
     let given = pair.at_server();
     assert!(matches!(given[0], Output::Open(Opened::Fresh)));
     assert!(
@@ -285,12 +285,12 @@ fn a_resume_costs_one_round_trip_and_goes_in_one_order() {
         pair.to_server
     );
     assert!(pair.to_server[0].contains(" epoch=77 received=0 handled=0 first=1 sent=3 "));
-    pair.to_server();
+    pair.reach_server();
     assert!(pair.to_client[0].starts_with(
         "~welcome outcome=replayed replay=1 epoch=77 owner=1 received=1 handled=1 first=1 sent=1 "
     ));
     assert_eq!(pair.to_client[1..], ["[10]"]);
-    pair.to_client();
+    pair.reach_client();
     // The acknowledgement, what is repeated, the request, what goes first, the queue.
     assert_eq!(
         pair.to_server,
@@ -346,7 +346,7 @@ fn acknowledgements_go_when_they_are_due() {
     // After a second.
     let mut pair = Pair::connected();
     pair.send("[1]", PLAIN);
-    pair.to_server();
+    pair.reach_server();
     pair.handle_at_server();
     assert!(pair.to_client.is_empty());
     pair.pass(limits::ACK_DELAY_MS - 1);
@@ -359,7 +359,7 @@ fn acknowledgements_go_when_they_are_due() {
         assert!(pair.to_client.is_empty());
         pair.send("[1]", PLAIN);
         pair.gathered();
-        pair.to_server();
+        pair.reach_server();
         pair.handle_at_server();
     }
     assert_eq!(pair.to_client, ["~a 5 0"]);
@@ -369,7 +369,7 @@ fn acknowledgements_go_when_they_are_due() {
         assert!(pair.to_client.is_empty());
         pair.send("[1]", PLAIN);
         pair.gathered();
-        pair.to_server();
+        pair.reach_server();
         pair.handle_at_server();
     }
     assert_eq!(pair.to_client, ["~a 300 0"]);
@@ -377,13 +377,13 @@ fn acknowledgements_go_when_they_are_due() {
     let mut pair = Pair::connected();
     pair.send("[1]", awaited());
     assert_eq!(pair.to_server, ["[1]", "~w 1"]);
-    pair.to_server();
+    pair.reach_server();
     pair.handle_at_server();
     assert_eq!(pair.to_client, ["~a 1 0"]);
     // On a batch, and never twice.
     let mut pair = Pair::connected();
     pair.send("[1]", PLAIN);
-    pair.to_server();
+    pair.reach_server();
     pair.handle_at_server();
     let now = pair.now;
     for text in ["[7]", "[8]", "[9]"] {
@@ -395,7 +395,7 @@ fn acknowledgements_go_when_they_are_due() {
     pair.pass(5_000);
     assert_eq!(pair.to_client.len(), 2);
     // When the page is hidden, if there is news.
-    pair.to_client();
+    pair.reach_client();
     pair.client.flush(pair.now);
     pair.settle();
     pair.client.flush(pair.now);
@@ -408,7 +408,7 @@ fn nothing_is_sent_before_its_step_is_in_the_store() {
     let mut pair = Pair::connected();
     pair.prompt = false;
     pair.send("[1]", awaited());
-    pair.to_server();
+    pair.reach_server();
     pair.answer_all();
     pair.settle();
     pair.handle_at_server();
@@ -677,7 +677,7 @@ fn a_welcome_that_makes_no_sense_ends_the_use_of_the_secret() {
     ] {
         let mut pair = Pair::connected();
         pair.send("[1]", awaited());
-        pair.to_server();
+        pair.reach_server();
         pair.handle_at_server();
         pair.arrive();
         pair.cut();
@@ -702,7 +702,7 @@ fn closing_drains_and_says_what_became_of_the_other_end_s_messages() {
     }
     pair.server().gathered(now);
     pair.settle();
-    pair.to_client();
+    pair.reach_client();
     // Its application takes the first and is done with it; the second waits.
     let token = loop {
         match pair.client.poll_output(now) {
@@ -713,7 +713,7 @@ fn closing_drains_and_says_what_became_of_the_other_end_s_messages() {
     };
     pair.client.handled(now, token);
     let last = pair.send("[1]", PLAIN);
-    pair.to_server();
+    pair.reach_server();
     pair.client.close(now, now.after(500));
     pair.settle();
     assert_eq!(
@@ -736,7 +736,7 @@ fn closing_drains_and_says_what_became_of_the_other_end_s_messages() {
         ),
         "{outputs:?}"
     );
-    pair.to_server();
+    pair.reach_server();
     let ends: Vec<String> = pair
         .at_server()
         .iter()
@@ -796,11 +796,11 @@ fn a_request_is_answered_once_whatever_is_cancelled_and_late() {
         .unwrap();
     pair.settle();
     assert_eq!(pair.to_server, ["~q [1]", "~q [2]", "~q [3]"]);
-    pair.to_server();
+    pair.reach_server();
     pair.client.cancel(now, cancelled);
     pair.pass(10);
     assert_eq!(pair.to_server, ["~c 2", "~c 3"]);
-    pair.to_server();
+    pair.reach_server();
     let outputs = pair.at_server();
     let tokens: Vec<Token> = outputs
         .iter()
@@ -821,7 +821,7 @@ fn a_request_is_answered_once_whatever_is_cancelled_and_late() {
     }
     pair.settle();
     assert_eq!(pair.to_client, ["~r 1 5 [4]", "~r 2 5 [4]", "~r 3 5 [4]"]);
-    pair.to_client();
+    pair.reach_client();
     let ends: Vec<Output<Text>> = pair.at_client().into_iter().skip(1).collect();
     let expected = [
         Output::Answered(cancelled, AskEnd::Cancelled),
@@ -986,4 +986,11 @@ fn a_closed_session_answers_no_hello_for_ten_minutes() {
         Question::Open(claim(1, 9)),
     );
     assert!(matches!(later, Reply::Opened(_)));
+}
+
+#[test]
+fn a_half_stays_small() {
+    // Without what it holds on the heap. It has to be looked at if it grows, since a server has many.
+    let sizes = (size_of::<Client<Text>>(), size_of::<Server<Text>>());
+    assert!(sizes.0 <= 1_100 && sizes.1 <= 1_100, "{sizes:?}");
 }

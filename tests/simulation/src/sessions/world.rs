@@ -1485,7 +1485,8 @@ impl World {
             let up = self.client.phase() == Phase::Up && !self.busy_to_client();
             let quiet = self.client.queued().0 == 0
                 && self.client.unacknowledged().0 == 0
-                && self.asks.is_empty();
+                // An answer that was lost in silence does not come.
+                && (self.asks.is_empty() || self.account.shifted);
             if self.gave_up
                 || (up
                     && quiet
@@ -1525,7 +1526,9 @@ impl World {
         let Some(half) = self.key().and_then(|key| self.halves.get(&key)) else {
             return true;
         };
-        half.server.queued().0 == 0 && half.server.unacknowledged().0 == 0 && half.asks.is_empty()
+        half.server.queued().0 == 0
+            && half.server.unacknowledged().0 == 0
+            && (half.asks.is_empty() || self.account.shifted)
     }
 
     /// The client closes, the server's sessions expire, and everything has its end.
