@@ -316,15 +316,7 @@ impl<P: Payload> MemoryStore<P> {
                 }
             }
             None if begins => Found::Fresh,
-            None if claim.epoch == 0 => {
-                let skew = limits::SKEW_MS.saturating_add(claim.age_ms / 1_000);
-                let age = claim.age_ms.saturating_add(skew);
-                let began = now.as_millis().saturating_sub(age);
-                match began > self.since.as_millis() {
-                    true => Found::Fresh,
-                    false => unknown(),
-                }
-            }
+            None if claim.epoch == 0 && claim.began > self.since => Found::Fresh,
             None => unknown(),
         };
         if self.records.len() >= self.options.sessions {

@@ -927,25 +927,17 @@ impl<P: Payload> Server<P> {
     /// The session is there, and this client cannot have it: it is over. From here on nothing more of it is given.
     fn cannot_resume(&mut self, now: Time, claim: Box<Claiming<P>>, why: Why) {
         let verdict = Some(self.exchange.verdict());
-        let question = Self::claim_of(
-            now,
-            &claim,
-            self.key,
-            self.owner,
-            Some(Lost { why, verdict }),
-        );
+        let question = Self::claim_of(&claim, self.key, self.owner, Some(Lost { why, verdict }));
         self.claim = Some(claim);
         self.ask_store(now, Question::Open(question), 1);
     }
 
-    fn claim_of(
-        now: Time,
-        claim: &Claiming<P>,
-        key: Key,
-        owner: Option<u64>,
-        lost: Option<Lost>,
-    ) -> Claim {
+    fn claim_of(claim: &Claiming<P>, key: Key, owner: Option<u64>, lost: Option<Lost>) -> Claim {
         let hello = &claim.hello;
+        // The hello was sent after the handshake; and its end's clock may be slower than this one.
+        let skew = limits::SKEW_MS.saturating_add(hello.age_ms / 1_000);
+        let age = hello.age_ms.saturating_add(skew);
+        let began = Time::from_millis(claim.arrival.made.as_millis().saturating_sub(age));
         Claim {
             key,
             identity: claim.identity.clone(),
@@ -953,7 +945,7 @@ impl<P: Payload> Server<P> {
             attempt: hello.attempt,
             epoch: hello.epoch,
             has_sent: hello.sent != claim.arrival.origin,
-            age_ms: hello.age_ms.saturating_add(now.since(claim.arrival.made)),
+            began,
             owner,
             new_epoch: claim.new_epoch,
             lost,
@@ -1080,7 +1072,7 @@ impl<P: Payload> Server<P> {
             return;
         }
         if let Some(claim) = self.next.take() {
-            let question = Self::claim_of(now, &claim, self.key, self.owner, None);
+            let question = Self::claim_of(&claim, self.key, self.owner, None);
             self.claim = Some(claim);
             self.ask_store(now, Question::Open(question), 1);
             return;

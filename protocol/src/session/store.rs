@@ -49,9 +49,9 @@ pub struct Claim {
     pub epoch: u64,
     /// Whether the client has sent anything in this epoch.
     pub has_sent: bool,
-    /// How long ago the first hello of this secret was sent, at most: what the hello says, and the time since its connection was
-    /// made.
-    pub age_ms: u64,
+    /// The first hello of this secret was sent after this moment. It is a moment and no age, since a question may wait: a
+    /// store with another clock turns it into one of its own when it is asked.
+    pub began: Time,
     /// The generation in which this half owns the session, if it does.
     pub owner: Option<u64>,
     /// The epoch to begin, if one begins.

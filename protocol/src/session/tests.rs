@@ -841,7 +841,7 @@ fn claim(letter: u8, attempt: u64) -> Claim {
         attempt,
         epoch: 0,
         has_sent: false,
-        age_ms: 0,
+        began: Time::default(),
         owner: None,
         new_epoch: u64::from(letter) + 100,
         lost: None,
@@ -946,7 +946,7 @@ fn a_tombstone_that_is_gone_makes_the_memory_younger() {
         tombstones: 1,
         ..MemoryOptions::default()
     };
-    let hello = |now: u64| {
+    let hello = |began: u64| {
         let mut store = MemoryStore::new(Time::default(), options);
         ask(&mut store, 100_000, Question::Open(claim(1, 1)));
         ask(&mut store, 100_000, finish(1, Some(frame::Why::Expired)));
@@ -956,17 +956,17 @@ fn a_tombstone_that_is_gone_makes_the_memory_younger() {
         assert_eq!(store.tombstones(), 1);
         let mut again = claim(1, 2);
         again.has_sent = true;
-        again.age_ms = 10;
-        match ask(&mut store, now, Question::Open(again)) {
+        again.began = Time::from_millis(began);
+        match ask(&mut store, 200_000, Question::Open(again)) {
             Reply::Opened(opening) => opening.found,
             reply => panic!("{reply:?}"),
         }
     };
     assert!(
-        matches!(hello(101_011), Found::Lost(_)),
+        matches!(hello(100_001), Found::Lost(_)),
         "it may be the session that was forgotten"
     );
-    assert_eq!(hello(101_012), Found::Fresh);
+    assert_eq!(hello(100_002), Found::Fresh);
 }
 
 #[test]
