@@ -583,8 +583,9 @@ impl World {
         let Some(welcome) = self.client.welcome() else {
             return;
         };
-        // Its hello says what is not so.
+        // Its hello says what is not so. If it is let in, what the server is told is wrong.
         self.account.owners_vanish = true;
+        self.account.shifted |= self.conns.values().any(|conn| conn.identity == identity);
         let hello = Hello {
             secret: Secret::new(self.random),
             attempt: 1_000_000,
