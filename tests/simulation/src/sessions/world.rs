@@ -1429,6 +1429,10 @@ impl World {
         self.store_waits = false;
         self.lazy = [false; 2];
         self.late.clear();
+        // Whoever has a copy of the secret leaves.
+        for conn in self.conns.values_mut().filter(|conn| !conn.client) {
+            conn.end_to_server.get_or_insert(1_006);
+        }
         for side in [Side::Client, Side::Server] {
             self.set_writable(side, true);
         }
