@@ -1586,8 +1586,14 @@ impl World {
     /// # Errors
     /// What is not.
     pub fn everything_is_handled(&self, owners_stay: bool) -> Result<(), Violation> {
+        // A message that was alone on its way at the death of three owners in a row is set aside.
+        let mut set_aside = self.coverage.of("client: message unknown: SetAside");
         for (id, entry) in self.account.entries.iter().enumerate() {
             if entry.orphan || entry.told == Some(Told::GivenUp) {
+                continue;
+            }
+            if entry.told == Some(Told::Unknown) && !owners_stay && set_aside > 0 {
+                set_aside -= 1;
                 continue;
             }
             if entry.told != Some(Told::Handled) {
