@@ -48,6 +48,8 @@ struct Record<P> {
     attempt: u64,
     epoch: u64,
     owner: u64,
+    /// The owner that made this epoch.
+    maker: u64,
     /// The last step, and the first number that it gave.
     step: (u64, u64),
     handled: u64,
@@ -288,6 +290,7 @@ impl<P: Payload> MemoryStore<P> {
             return Reply::Opened(Opening {
                 epoch: record.epoch,
                 owner: record.owner,
+                owner_in_epoch: record.owner.saturating_sub(record.maker).saturating_add(1),
                 found,
                 snapshot,
             });
@@ -343,6 +346,7 @@ impl<P: Payload> MemoryStore<P> {
             attempt: attempt.max(claim.attempt),
             epoch: claim.new_epoch,
             owner,
+            maker: owner,
             step: (0, 0),
             handled: origin,
             also: Vec::new(),
@@ -355,6 +359,7 @@ impl<P: Payload> MemoryStore<P> {
         Reply::Opened(Opening {
             epoch: claim.new_epoch,
             owner,
+            owner_in_epoch: 1,
             found,
             snapshot: None,
         })

@@ -213,6 +213,7 @@ pub struct Server<P> {
     epoch: u64,
     /// The generation in which this half owns the session.
     owner: Option<u64>,
+    owner_in_epoch: u64,
     line: Option<Connection>,
     /// The last connection that this half has closed for what arrived on it.
     failed: Option<Connection>,
@@ -259,6 +260,7 @@ impl<P: Payload> Server<P> {
             exchange: Exchange::new(both),
             epoch: 0,
             owner: None,
+            owner_in_epoch: 0,
             line: None,
             failed: None,
             lost_at: None,
@@ -815,9 +817,11 @@ impl<P: Payload> Server<P> {
         let Opening {
             epoch,
             owner,
+            owner_in_epoch,
             found,
             snapshot,
         } = opening;
+        self.owner_in_epoch = owner_in_epoch;
         let is_new = snapshot.is_some() || self.epoch != epoch;
         self.owner = Some(owner);
         self.over = false;
@@ -966,7 +970,7 @@ impl<P: Payload> Server<P> {
         Welcome {
             outcome,
             epoch: self.epoch,
-            owner: self.owner.unwrap_or(0),
+            owner: self.owner_in_epoch,
             received: received.received(),
             handled: self.exchange.committed(),
             first: sent.base().saturating_add(1).min(super::MAX_NUMBER),

@@ -130,6 +130,8 @@ pub struct Opening<P> {
     pub epoch: u64,
     /// The generation of the half that owns it now.
     pub owner: u64,
+    /// The same counted from 1 in this epoch, as the welcome states it.
+    pub owner_in_epoch: u64,
     /// What became of the session that the hello meant.
     pub found: Found,
     /// What is in it, if the half does not own it already.
