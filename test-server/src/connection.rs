@@ -21,7 +21,7 @@ use crate::service::{Answer, Service};
 pub(crate) type WebSocket = WebSocketStream<TokioIo<Upgraded>>;
 
 /// Why a conversation is over: close with a code and a reason, or the client is gone.
-enum End {
+pub(crate) enum End {
     Close(u16, String),
     Gone,
 }
@@ -133,7 +133,7 @@ async fn converse(
 
 /// Sends a frame and returns whether that worked. A client that reads nothing for as long as it may be silent
 /// is given up: its next message is not read before it does, so nothing piles up here.
-async fn send(socket: &mut WebSocket, frame: Frame, config: &Config) -> bool {
+pub(crate) async fn send(socket: &mut WebSocket, frame: Frame, config: &Config) -> bool {
     matches!(
         timeout(config.idle_timeout, socket.send(frame)).await,
         Ok(Ok(()))
@@ -141,7 +141,7 @@ async fn send(socket: &mut WebSocket, frame: Frame, config: &Config) -> bool {
 }
 
 /// Sends control messages and returns whether that worked.
-async fn say(socket: &mut WebSocket, controls: &[Control], config: &Config) -> bool {
+pub(crate) async fn say(socket: &mut WebSocket, controls: &[Control], config: &Config) -> bool {
     for control in controls {
         if !send(socket, Frame::text(control.to_string()), config).await {
             return false;
@@ -152,7 +152,7 @@ async fn say(socket: &mut WebSocket, controls: &[Control], config: &Config) -> b
 
 /// Sends a Close and reads until the client has answered it: a socket that is dropped at once can lose the
 /// Close frame in transit, and the client would see an unclean end.
-async fn close(socket: &mut WebSocket, code: u16, reason: String, wait: Duration) {
+pub(crate) async fn close(socket: &mut WebSocket, code: u16, reason: String, wait: Duration) {
     let goodbye = async {
         let frame = CloseFrame {
             code: code.into(),
@@ -167,7 +167,7 @@ async fn close(socket: &mut WebSocket, code: u16, reason: String, wait: Duration
 }
 
 /// The response to a failed read, per RFC 6455 §7.4.1.
-fn end_of(error: &SocketError, config: &Config) -> End {
+pub(crate) fn end_of(error: &SocketError, config: &Config) -> End {
     match error {
         SocketError::Capacity(_) => too_big(config),
         SocketError::Utf8(_) => End::Close(1007, "text messages must be UTF-8".to_owned()),
@@ -178,7 +178,7 @@ fn end_of(error: &SocketError, config: &Config) -> End {
     }
 }
 
-fn too_big(config: &Config) -> End {
+pub(crate) fn too_big(config: &Config) -> End {
     let most = config.max_message_bytes;
     End::Close(1009, format!("messages are limited to {most} bytes"))
 }

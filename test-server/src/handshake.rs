@@ -21,7 +21,7 @@ use warp::{Filter, Rejection};
 use crate::registry::{INVALID_ID, Registration, is_id};
 use crate::service::Service;
 use crate::state::State;
-use crate::{OriginRefused, connection};
+use crate::{OriginRefused, connection, sessions};
 
 /// How much to read from a WebSocket at once, in bytes; a longer message takes several reads.
 ///
@@ -83,12 +83,18 @@ pub(crate) fn requests(handshakes: bool) -> impl Filter<Extract = (), Error = Re
 struct Admitted {
     /// The value of `Sec-WebSocket-Accept` in the response.
     accept: String,
-    service: Service,
+    dialogue: Dialogue,
     /// The sub-protocol in the response.
     subprotocol: Option<String>,
-    /// Whether control messages are used, too.
-    controls: bool,
     registration: Registration,
+}
+
+/// What follows the upgrade.
+enum Dialogue {
+    /// Messages, and control messages if they were agreed on.
+    Messages { service: Service, controls: bool },
+    /// A session.
+    Session(sessions::Endpoint),
 }
 
 fn admit(
@@ -105,6 +111,22 @@ fn admit(
         .filter(|key| is_key(key))
         .map(derive_accept_key)
         .ok_or_else(|| Refused::Bad("Sec-WebSocket-Key must be 16 bytes in base64".to_owned()))?;
+    let (dialogue, subprotocol) = choose(path, headers)?;
+    let id = query.id.filter(|_| config.demo_control);
+    if id.as_deref().is_some_and(|id| !is_id(id)) {
+        return Err(Refused::Bad(INVALID_ID.to_owned()));
+    }
+    let registration = state.registry.register(id).ok_or(Refused::Full)?;
+    Ok(Admitted {
+        accept,
+        dialogue,
+        subprotocol,
+        registration,
+    })
+}
+
+/// What a path stands for, and the sub-protocol to answer.
+fn choose(path: &str, headers: &HeaderMap) -> Result<(Dialogue, Option<String>), Refused> {
     let (service, subprotocol, controls) = match path {
         "/" => {
             if headers.contains_key(SEC_WEBSOCKET_PROTOCOL) {
@@ -131,20 +153,15 @@ fn admit(
                 chosen.controls,
             )
         }
-        _ => return Err(Refused::NoSuchPath),
+        _ => {
+            let offered = offered_subprotocols(headers)?;
+            let (endpoint, name) = sessions::choose(path, offered.as_deref())
+                .ok_or(Refused::NoSuchPath)?
+                .map_err(Refused::Bad)?;
+            return Ok((Dialogue::Session(endpoint), Some(name)));
+        }
     };
-    let id = query.id.filter(|_| config.demo_control);
-    if id.as_deref().is_some_and(|id| !is_id(id)) {
-        return Err(Refused::Bad(INVALID_ID.to_owned()));
-    }
-    let registration = state.registry.register(id).ok_or(Refused::Full)?;
-    Ok(Admitted {
-        accept,
-        service,
-        subprotocol,
-        controls,
-        registration,
-    })
+    Ok((Dialogue::Messages { service, controls }, subprotocol))
 }
 
 /// Chooses the echo's sub-protocol: the first known one, and whether control messages are used.
@@ -185,16 +202,19 @@ fn offered_subprotocols(headers: &HeaderMap) -> Result<Option<String>, Refused> 
 fn upgrade(state: &State, admitted: Admitted, on_upgrade: OnUpgrade) -> reply::Response {
     let Admitted {
         accept,
-        service,
+        dialogue,
         subprotocol,
-        controls,
         registration,
     } = admitted;
     let config = Arc::clone(&state.config);
+    let sessions = Arc::clone(&state.sessions);
     // The write buffer keeps its default limit: nothing piles up there, because the next message is read only
     // after the reply has gone out. The message limit allows one more byte for the escape of a text, if there
     // may be one; `connection` checks the rest.
-    let most = config.max_message_bytes + usize::from(controls);
+    let most = match dialogue {
+        Dialogue::Messages { controls, .. } => config.max_message_bytes + usize::from(controls),
+        Dialogue::Session(_) => sessions::longest_frame(&config),
+    };
     let websocket = WebSocketConfig::default()
         .read_buffer_size(READ_BYTES)
         .max_message_size(Some(most))
@@ -205,7 +225,14 @@ fn upgrade(state: &State, admitted: Admitted, on_upgrade: OnUpgrade) -> reply::R
             let stream = TokioIo::new(upgraded);
             let socket =
                 WebSocketStream::from_raw_socket(stream, Role::Server, Some(websocket)).await;
-            connection::serve(socket, service, controls, registration, config).await;
+            match dialogue {
+                Dialogue::Messages { service, controls } => {
+                    connection::serve(socket, service, controls, registration, config).await;
+                }
+                Dialogue::Session(endpoint) => {
+                    sessions::serve(socket, endpoint, registration, config, sessions).await;
+                }
+            }
         }
     });
     let mut response = reply::Response::default();
@@ -237,7 +264,7 @@ impl Refused {
             Self::Origin(refused) => (StatusCode::FORBIDDEN, refused.to_string()),
             Self::NoSuchPath => (
                 StatusCode::NOT_FOUND,
-                "no such WebSocket endpoint: use /, /hello or /echo".to_owned(),
+                "no such WebSocket endpoint: use /, /hello, /echo, or /session/ with one of echo, hello and room".to_owned(),
             ),
             Self::Bad(text) => (StatusCode::BAD_REQUEST, text),
             Self::Full => (

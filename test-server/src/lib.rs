@@ -9,6 +9,8 @@
 //! | `/` | plain hello: a text message is a name, the reply is `Hello NAME!` |
 //! | `/hello` | typed hello, see [`steady_socket_protocol::hello`] |
 //! | `/echo` | returns every message, text as text and bytes as bytes |
+//! | `/session/echo`, `/session/hello` | the same in a session, see [`steady_socket_protocol::session`] |
+//! | `/session/room` | what one client says, all receive, in one order |
 //!
 //! A GET of `/` that is not a WebSocket handshake returns the demo page.
 //!
@@ -34,6 +36,7 @@ pub mod program;
 mod registry;
 mod server;
 mod service;
+mod sessions;
 mod state;
 #[cfg(not(feature = "tls"))]
 #[path = "no_tls.rs"]

@@ -23,6 +23,7 @@ use warp::Filter;
 
 use crate::guests::{Guest, Guests};
 use crate::registry::{Command, Registry};
+use crate::sessions::Sessions;
 use crate::state::State;
 use crate::tls::Tls;
 use crate::wire::{self, Wire};
@@ -97,6 +98,7 @@ impl Server {
                 config: Arc::new(config),
                 registry,
                 origins,
+                sessions: Arc::new(Sessions::new()),
             }),
         })
     }

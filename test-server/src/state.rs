@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::registry::Registry;
+use crate::sessions::Sessions;
 use crate::{Config, Origins};
 
 #[derive(Debug)]
@@ -10,4 +11,5 @@ pub(crate) struct State {
     pub(crate) config: Arc<Config>,
     pub(crate) registry: Arc<Registry>,
     pub(crate) origins: Origins,
+    pub(crate) sessions: Arc<Sessions>,
 }

@@ -9,5 +9,6 @@ mod limits;
 mod page;
 mod program;
 mod secrets;
+mod sessions;
 mod support;
 mod tls;
