@@ -680,11 +680,39 @@ fn interop() -> Result<()> {
         .args(["--url", &server.ws()]);
     let test = checkout::path("tests/npm").join(INTEROP_TEST);
     let mut ours = npm.command(&[test], &server);
-    ours.env("PYTHON", python);
+    ours.env("PYTHON", &python);
+    let url = server.ws();
     with_log(&mut server, &log, || {
         process::run(&mut theirs)?;
-        process::run(&mut ours)
+        process::run(&mut ours)?;
+        sessions_in_python(&python, &url)
     })
+}
+
+/// The second implementation of sessions, written from the specification alone: its vectors, its own dialogues, and
+/// our server through cut connections.
+fn sessions_in_python(python: &Path, url: &str) -> Result<()> {
+    let script = |name: &str| {
+        let mut script = Command::new(python);
+        script.arg(checkout::path("tests/interop/sessions").join(name));
+        script
+    };
+    process::run(&mut script("test_vectors.py"))?;
+    process::run(&mut script("test_dialogue.py"))?;
+    let echo = format!("{}/session/echo", url.trim_end_matches('/'));
+    for (kind, name) in [
+        ("text", None),
+        ("json", Some("echo.json")),
+        ("binary", Some("echo.msgpack")),
+    ] {
+        let mut run = script("echo_through_cuts.py");
+        run.args([&echo, "--kind", kind]);
+        if let Some(name) = name {
+            run.args(["--name", name]);
+        }
+        process::run(&mut run)?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]
