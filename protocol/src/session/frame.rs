@@ -9,7 +9,9 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use super::limits::CREDENTIAL_BYTES;
-use super::{MAX_NUMBER, json, sha256::sha256};
+use sha2::{Digest as _, Sha256};
+
+use super::{MAX_NUMBER, json};
 use crate::control::{Control, MARK, Window};
 
 /// The first byte of a binary frame of the protocol; MessagePack never starts with it.
@@ -299,7 +301,7 @@ impl Secret {
     /// The key under which a store keeps the session: the SHA-256 of the letters.
     #[must_use]
     pub fn key(&self) -> Key {
-        Key(sha256(self.0.as_bytes()))
+        Key(Sha256::digest(self.0.as_bytes()).into())
     }
 }
 

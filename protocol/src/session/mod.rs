@@ -201,7 +201,6 @@ mod queue;
 mod received;
 mod sent;
 mod server;
-mod sha256;
 pub mod store;
 #[cfg(test)]
 mod tests;
