@@ -573,6 +573,9 @@ impl<P: Payload> Exchange<P> {
     /// The session goes on. With `received`, sending starts again behind that number; without, what rode goes on.
     pub(super) fn resume(&mut self, received: Option<u64>) {
         if let Some(received) = received {
+            // A `g` may have been lost with the last connection.
+            self.sent.got(received);
+            self.got = self.got.max(received);
             self.sent.rewind(received);
         }
         self.ended = None;
