@@ -3,6 +3,7 @@
 //! `corpus/`.
 
 pub mod core;
+pub mod session;
 
 use steady_socket_protocol::control::{
     Control, Heard, Incoming, MARK, SUFFIX, Window, heard, incoming, outgoing,
@@ -177,6 +178,11 @@ mod tests {
         over_text("window", window);
         over_text("negotiate", negotiate_offer);
         over_text("name", name);
+        over("session_frame", session::frame);
+        over("session_dialogue", |data| {
+            let run = session::Run::arbitrary_take_rest(Unstructured::new(data));
+            run.expect("any bytes make a run").play();
+        });
         over("core", |data| {
             let run = core::Run::arbitrary_take_rest(Unstructured::new(data));
             run.expect("any bytes make a run").play();
