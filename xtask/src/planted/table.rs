@@ -131,7 +131,7 @@ table! {
         "        open.liveness.heard(now);
         // The"
         => "        open.liveness.heard(now);
-        open.unconfirmed = unconfirmed::Unconfirmed::default();
+        open.unconfirmed = super::unconfirmed::Unconfirmed::default();
         // The", SEEDS;
     [25] "an answer confirms what was sent after its ping", "client/src/connection/unconfirmed.rs":
         "&& run.asked < self.answered"
