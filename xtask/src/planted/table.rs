@@ -264,7 +264,7 @@ table! {
             turn: self.latest.turn,
         });"
         => "let turn = self.latest.turn;
-        self.turned(Context { now, chance: 0.0 }, turn);", BUSY;
+        self.turned(now, turn);", BUSY;
     [20] "the turn of an earlier deadline decides", "client/src/connection/timer.rs":
         "turning.is_some_and(|turning| deadline == Some(turning.deadline))"
         => "turning.is_some() && deadline.is_some()", BUSY;
