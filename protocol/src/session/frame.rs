@@ -531,7 +531,7 @@ pub enum Problem {
     /// A batch is no array, is empty, or an element of it has no end.
     Array,
     /// An element of a batch of texts is no JSON string.
-    String,
+    Text,
     /// A length in a batch of bytes is malformed or goes beyond the frame.
     Length,
     /// The numbers of a batch or a skip go beyond the largest number.
@@ -569,7 +569,7 @@ impl fmt::Display for FrameError {
             }
             Problem::Excess => f.write_str("something follows its last field"),
             Problem::Array => f.write_str("it takes an array of one element or more"),
-            Problem::String => f.write_str("each element has to be a JSON string"),
+            Problem::Text => f.write_str("each element has to be a JSON string"),
             Problem::Length => f.write_str(
                 "each message takes its length in 1 to 5 bytes (LEB128), and then so many bytes",
             ),
@@ -881,7 +881,7 @@ fn read_batch(mut fields: Fields<'_>) -> Result<Frame<Data<'_>>, FrameError> {
                 json::read_string(element).map(|text| Data::Text(Cow::Owned(text)))
             };
             let messages: Option<Vec<_>> = elements.into_iter().map(text).collect();
-            messages.ok_or(fields.error(Problem::String))?
+            messages.ok_or(fields.error(Problem::Text))?
         }
         Body::Binary(_) if matches!(kind, "s" | "S") => {
             return Err(fields.error(Problem::Array));

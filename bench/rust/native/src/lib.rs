@@ -1,5 +1,7 @@
 //! The natively measured steps: of the connection core, as the driver takes them, and of the codecs.
 
+mod session;
+
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
@@ -20,7 +22,7 @@ pub struct Case {
 }
 
 /// All steps.
-pub const CASES: [Case; 12] = [
+pub const CASES: [Case; 16] = [
     Case {
         name: "core step for a received frame",
         run: receive,
@@ -36,6 +38,22 @@ pub const CASES: [Case; 12] = [
     Case {
         name: "core step for a timer",
         run: timer,
+    },
+    Case {
+        name: "session: the client's half sends a message",
+        run: session::client_sends,
+    },
+    Case {
+        name: "session: the client's half receives a message",
+        run: session::client_receives,
+    },
+    Case {
+        name: "session: the server's half sends a message, with the memory store",
+        run: session::server_sends,
+    },
+    Case {
+        name: "session: the server's half receives a message, with the memory store",
+        run: session::server_receives,
     },
     Case {
         name: "JSON decode book-100",

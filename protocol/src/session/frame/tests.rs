@@ -289,7 +289,7 @@ fn what_is_malformed_is_refused_with_what_is_accepted() {
         ("~b 1 [1]", "b", Problem::Array),
         ("~b 0[1]", "b", Problem::Zero("first")),
         ("~b 1[1", "b", Problem::Array),
-        ("~s 1[1]", "s", Problem::String),
+        ("~s 1[1]", "s", Problem::Text),
         ("~b 9007199254740991[1,2]", "b", Problem::Range),
         ("~hello", "hello", Problem::Missing("secret")),
         ("~hello secret=x", "hello", Problem::Value("secret")),
