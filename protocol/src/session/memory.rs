@@ -277,6 +277,10 @@ impl<P: Payload> MemoryStore<P> {
             record.expires = now.after(self.options.lease_ms);
             let snapshot = (!owns).then(|| {
                 record.owner = record.owner.saturating_add(1).min(MAX_NUMBER);
+                if begins {
+                    // Nothing was sent to any earlier owner, so for the client this is the first.
+                    record.maker = record.owner;
+                }
                 record.step = (0, 0);
                 let items = record.sent.upcoming();
                 let items = items.map(|entry| (entry.item.clone(), entry.count));

@@ -130,7 +130,8 @@ pub struct Opening<P> {
     pub epoch: u64,
     /// The generation of the half that owns it now.
     pub owner: u64,
-    /// The same counted from 1 in this epoch, as the welcome states it.
+    /// The same counted in this epoch, as the welcome states it: from 1 for the owner that made it, or the last that took
+    /// it over with a claim of epoch 0 that had sent nothing.
     pub owner_in_epoch: u64,
     /// What became of the session that the hello meant.
     pub found: Found,

@@ -283,6 +283,33 @@ fn a_restart_before_the_first_welcome_gives_nothing_twice() {
 }
 
 #[test]
+fn a_request_that_rode_to_a_new_owner_is_not_asked_again() {
+    let mut world = World::new(settings());
+    world.connect(1);
+    let reach = |world: &mut World, number| {
+        while world.busy_to_server().any(|busy| busy == number) {
+            world.deliver_to_server(number);
+            world.let_in(number, true, true);
+        }
+    };
+    reach(&mut world, 1);
+    // The welcome is lost, and another process takes over.
+    world.cut_at_client(None);
+    world.restart(true);
+    let id = world.account.entries.len();
+    world.ask(Side::Client, None, None);
+    world.connect(1);
+    reach(&mut world, 2);
+    assert_eq!(given(&world, id), 1);
+    world.cut_at_client(None);
+    connect(&mut world);
+    assert_eq!(given(&world, id), 1, "this process has it");
+    finish_all(&mut world, Side::Server);
+    let world = end(world);
+    assert_eq!(world.coverage.of("client: request: response"), 1);
+}
+
+#[test]
 fn what_was_sent_to_nobody_is_sent_again_once_the_memory_is_older_than_the_session() {
     let mut world = World::new(settings());
     world.restart(false);
