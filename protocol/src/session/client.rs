@@ -410,7 +410,7 @@ impl<P: Payload> Client<P> {
                 self.exchange.number(item);
             }
         }
-        self.exchange.transmit();
+        self.exchange.transmit(now);
         self.exchange.acknowledge(now);
         self.put_out();
         if self.exchange.is_exhausted() {

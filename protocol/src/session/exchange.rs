@@ -95,8 +95,10 @@ struct Asked<P> {
 struct Line {
     /// What may still go before the welcome: numbers and bytes.
     riding: Option<(u64, u64)>,
-    /// The number of what is alone on its way.
-    alone: Option<u64>,
+    /// The number of what is alone on its way, and until when it stays so.
+    alone: Option<(u64, Time)>,
+    /// Something went out beside it: what ends the connection from here on may be either.
+    crowded: bool,
 }
 
 /// How far the other end knows what is handled here.
@@ -238,8 +240,12 @@ impl<P: Payload> Exchange<P> {
         let asks = self.asks.values().filter(|ask| !ask.over);
         let asks = asks.filter_map(|ask| ask.deadline).min();
         let stall = self.received.next_stall();
+        let alone = self.line.as_ref().and_then(|line| line.alone);
+        let more = self.writable && self.sent.position() < self.sent.last();
+        let alone = alone.filter(|(number, _)| more && *number > self.sent.base());
+        let alone = alone.map(|(_, until)| until);
         earliest(
-            earliest(ack, asks),
+            earliest(earliest(ack, asks), alone),
             earliest(stall, self.queue.next_expiry()),
         )
     }
@@ -552,6 +558,7 @@ impl<P: Payload> Exchange<P> {
         self.line = Some(Line {
             riding: Some((limits::RIDING_MESSAGES, limits::RIDING_BYTES)),
             alone: None,
+            crowded: false,
         });
     }
 
@@ -582,6 +589,7 @@ impl<P: Payload> Exchange<P> {
         self.line = Some(Line {
             riding: None,
             alone: None,
+            crowded: false,
         });
     }
 
@@ -626,7 +634,8 @@ impl<P: Payload> Exchange<P> {
         let Some(line) = self.line.take() else {
             return;
         };
-        self.ended = Some((self.sent.position(), line.alone));
+        let alone = line.alone.filter(|_| !line.crowded);
+        self.ended = Some((self.sent.position(), alone.map(|(number, _)| number)));
         if blamed {
             self.blame();
         }
@@ -734,25 +743,27 @@ impl<P: Payload> Exchange<P> {
     // ----- sending
 
     /// Puts out what has a number and has not gone out on this connection.
-    pub(super) fn transmit(&mut self) {
+    pub(super) fn transmit(&mut self, now: Time) {
         let mut awaited = 0;
-        while self.writable && self.transmit_one(&mut awaited) {}
+        while self.writable && self.transmit_one(now, &mut awaited) {}
         if awaited > 0 {
             self.frames.push_back(Frame::Awaited(awaited));
         }
     }
 
-    fn transmit_one(&mut self, awaited: &mut u64) -> bool {
+    fn transmit_one(&mut self, now: Time, awaited: &mut u64) -> bool {
         let Some(line) = &mut self.line else {
             return false;
         };
-        if line.alone.is_some_and(|number| number > self.sent.base()) {
+        let alone = line.alone.filter(|(number, _)| *number > self.sent.base());
+        if alone.is_some_and(|(_, until)| now < until) {
             return false;
         }
-        line.alone = None;
         let Some(entry) = self.sent.next() else {
             return false;
         };
+        line.crowded |= alone.is_some();
+        line.alone = None;
         let first = self.sent.position().saturating_add(1);
         let suspect = first <= self.suspects && !matches!(entry.item, Item::Free);
         let frame = match &entry.item {
@@ -809,7 +820,7 @@ impl<P: Payload> Exchange<P> {
         };
         self.sent.advance();
         if suspect {
-            line.alone = Some(first);
+            line.alone = Some((first, now.after(limits::ALONE_MS)));
             *awaited = first;
         }
         if matches!(

@@ -264,6 +264,9 @@ pub mod limits {
     pub const WINDOW_MS: u64 = 120_000;
     /// Milliseconds by which two clocks may differ in measuring the age of a session, beside a thousandth of it.
     pub const SKEW_MS: u64 = 1_000;
+    /// Milliseconds that a replay alone waits for its acknowledgement, before the next goes: its handler may wait for an
+    /// answer that stands behind it.
+    pub const ALONE_MS: u64 = 5_000;
     /// Replays alone that end a connection, until a message is set aside.
     pub const ALONE: u8 = 3;
     /// Milliseconds that a tombstone of a closed session stays: 10 minutes.

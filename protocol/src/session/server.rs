@@ -1051,7 +1051,7 @@ impl<P: Payload> Server<P> {
             }
         }
         if let Some(connection) = self.line {
-            self.exchange.transmit();
+            self.exchange.transmit(now);
             self.exchange.acknowledge(now);
             while let Some(frame) = self.exchange.frames.pop_front() {
                 self.effects

@@ -20,6 +20,7 @@ ACK_MESSAGES, ACK_SECONDS = 300, 1.0
 GOT_AFTER, ANSWERS_HELD = 64, 256
 STALLED_SECONDS = 30.0
 ALONE_TRIES = 3
+ALONE_SECONDS = 5
 BLAME = (1002, 1003, 1007, 1009, 4009)
 ANSWERS = ("response", "error", "refused")
 DEFAULT_LIMITS = {"messages": 1000, "bytes": 1048576, "message": 1048576, "requests": 64}
@@ -106,6 +107,8 @@ class Session:
         self.rides = False
         self.base = 0            # `wire` at the beginning of this connection
         self.alone = 0           # the number of the blamed item that is alone on its way
+        self.alone_until = 0
+        self.crowded = False     # something went out beside it
         self.flight_messages = self.flight_bytes = 0
 
     def _begin_incoming(self, epoch):
@@ -138,7 +141,7 @@ class Session:
         self.wire = self.base = 0
         self.count = 0
         self.flight_messages = self.flight_bytes = 0
-        self.alone = 0
+        self.alone, self.crowded = 0, False
         self.state = "hello"
         first = max(self.acked, self.freed) + 1
         self._put({"kind": "hello", "secret": self.secret, "attempt": self.attempt, "epoch": self.epoch,
@@ -157,7 +160,7 @@ class Session:
             self.give_up({3970: "twin", 3971: "twin or over", 3972: "not let in"}.get(code, f"code {code}"))
             return False
         if was == "open" or self.wire > self.base:
-            self.sent_there = (self.base, self.wire, self.alone)
+            self.sent_there = (self.base, self.wire, 0 if self.crowded else self.alone)
         if code in BLAME:
             self._blame()
         return True
@@ -319,6 +322,8 @@ class Session:
     def tick(self):
         """Look at the clock."""
         self._acknowledge()
+        if self.alone and self.clock() >= self.alone_until:
+            self.pump()
         if self.state == "open":
             for arrived in self.running.values():
                 if arrived.since is not None and self.clock() - arrived.since >= STALLED_SECONDS:
@@ -369,8 +374,9 @@ class Session:
                 run.append(item)
             else:
                 self._put_item(item)
+            self.crowded = self.crowded or self.alone > self.acked
             if item.blamed:
-                self.alone = number
+                self.alone, self.alone_until = number, self.clock() + ALONE_SECONDS
             if (item.wait or item.blamed) and self.state == "open":
                 if run:
                     self._put_run(number + 1 - len(run), run)
@@ -381,7 +387,9 @@ class Session:
 
     def _blocked(self, item):
         """Whether a blamed item is alone on its way, or this one waits until it can be alone."""
-        return self.alone > self.acked or (item.blamed and self.acked < self.wire)
+        if self.alone and self.clock() >= self.alone_until:
+            return False
+        return self.alone > self.acked or (item.blamed and max(self.acked, self.base) < self.wire)
 
     def _room(self, item):
         if self.state == "hello":
@@ -408,7 +416,7 @@ class Session:
         return item
 
     def _choose(self):
-        if self.alone > self.acked:
+        if self.alone > self.acked and self.clock() < self.alone_until:
             return None
         if self.state == "open":
             held = sum(i.kind in ANSWERS or i.kind == "cancel" for i in self.store.values()) if self.urgent else 0

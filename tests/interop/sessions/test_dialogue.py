@@ -448,6 +448,30 @@ def test_blame():
     equal(rig.ends()["after"], "handled")
 
 
+def test_blamed_message_whose_handler_asks():
+    rig = opened()
+    rig.peer.auto_handle = False
+    rig.client.send("asks")
+    rig.client.pump()
+    rig.collect()
+    rig.ups.clear()
+    rig.cut(1009)
+    rig.connect()
+    rig.settle()
+    equal(rig.peer.record.got, ["asks"])
+    rig.inject("~q what")
+    arrived = next(event[1] for event in rig.events if event[0] == "request")
+    rig.ups.clear()
+    rig.client.answer(arrived, "response", "that")
+    rig.client.pump()
+    rig.collect()
+    equal(rig.ups, [])
+    rig.now += 5.0
+    rig.client.tick()
+    rig.collect()
+    equal(rig.ups[-1], "~r 1 1 that")
+
+
 def test_volatile():
     rig = Rig()
     equal(rig.client.volatile("lost"), False)

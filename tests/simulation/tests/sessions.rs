@@ -459,6 +459,48 @@ fn a_message_that_ends_its_connection_three_times_alone_is_set_aside() {
 }
 
 #[test]
+fn a_blamed_message_whose_handler_asks_stops_nobody() {
+    // The message that asks is blamed; or another behind it, whose turn is before that of the answer.
+    for behind in [false, true] {
+        let mut world = connected(settings());
+        let asks = send(&mut world, Side::Client);
+        if behind {
+            arrive(&mut world);
+            world.send(
+                Side::Client,
+                None,
+                10,
+                Kind::Text,
+                SendMode::default(),
+                None,
+            );
+            world.end_turns();
+        }
+        let number = world.conns.keys().copied().max().unwrap();
+        world.cut_at_server_with(number, 1_009);
+        while world.busy_to_client() {
+            world.deliver_to_client();
+        }
+        connect(&mut world);
+        assert_eq!(given(&world, asks), 1);
+        // Its handler asks, and is done when it has the answer.
+        world.ask(Side::Server, world.some_key(), None);
+        arrive(&mut world);
+        finish_all(&mut world, Side::Client);
+        arrive(&mut world);
+        let early = world.coverage.of("server: request: response");
+        assert_eq!(early, 0, "alone for now");
+        let wait = world.until_next_timer().unwrap();
+        assert!(wait <= 5_000, "{wait}");
+        world.advance(5_000, true);
+        arrive(&mut world);
+        assert_eq!(world.coverage.of("server: request: response"), 1);
+        let world = end(world);
+        assert_eq!(told(&world, asks), Some(Told::Handled));
+    }
+}
+
+#[test]
 fn these_codes_retry_while_anything_is_unacknowledged() {
     let mut world = connected(settings());
     assert!(!world.client.insists_on_retry(1_009));

@@ -297,6 +297,18 @@ impl World {
         self.settle();
     }
 
+    /// The server's end of a connection is closed with this code, by what lies on the way: nothing of what is on its way
+    /// arrives.
+    pub fn cut_at_server_with(&mut self, number: u64, code: u16) {
+        if let Some(conn) = self.conns.get_mut(&number) {
+            conn.to_client.clear();
+            conn.to_server.clear();
+            conn.end_to_client.get_or_insert(code);
+        }
+        self.end_at_server(number, 1_006);
+        self.settle();
+    }
+
     /// The server notices that a connection is gone. Of what is on its way to the client, so much still arrives.
     pub fn cut_at_server(&mut self, number: u64, arrives: usize) {
         self.coverage.count("cut: the server noticed first");
