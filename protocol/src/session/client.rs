@@ -120,10 +120,14 @@ impl<P: Payload> Client<P> {
     }
 
     /// Whether to come back after a connection has ended with this code, although a rule for connections would give up:
-    /// a message may have been its end, and that is for the session to find out.
+    /// a message may have been its end, and that is for the session to find out; or it was closed as if all were done,
+    /// and the session is not over.
     #[must_use]
     pub fn insists_on_retry(&self, code: u16) -> bool {
-        close::blames_messages(code) && self.exchange.has_unacknowledged()
+        match code {
+            close::NORMAL => self.phase != Phase::Ended,
+            code => close::blames_messages(code) && self.exchange.has_unacknowledged(),
+        }
     }
 
     /// When [`timer`](Self::timer) is to be called.
@@ -232,7 +236,7 @@ impl<P: Payload> Client<P> {
             self.exchange.blame();
         }
         let ended = match code {
-            close::NORMAL => Some(Ended::ByPeer),
+            // Also 1000: an `end` would have come before it, so something on the way has closed.
             close::SUPERSEDED => Some(Ended::Superseded),
             close::STALE => Some(Ended::Stale),
             close::REFUSED => Some(Ended::Refused),

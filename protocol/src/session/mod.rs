@@ -281,7 +281,7 @@ pub mod limits {
 
 /// The close codes of sessions. 3000 to 3499 let a client come back, 3500 to 3999 do not.
 pub mod close {
-    /// The session was closed or ended.
+    /// The session was closed or ended, behind an `end`. Without one it is a loss like any other.
     pub const NORMAL: u16 = 1_000;
     /// A message is larger than the receiver takes.
     pub const TOO_LARGE: u16 = 1_009;
@@ -328,7 +328,7 @@ pub mod close {
     /// Whether a client that receives this code gives its session up.
     #[must_use]
     pub const fn ends_session(code: u16) -> bool {
-        matches!(code, NORMAL | SUPERSEDED | STALE | REFUSED)
+        matches!(code, SUPERSEDED | STALE | REFUSED)
     }
 
     /// Whether a connection that ends with this code may have been ended by what it carried.

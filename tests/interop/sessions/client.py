@@ -156,7 +156,8 @@ class Session:
             return False
         was, self.state = self.state, "down"
         self.out.clear()
-        if code == 1000 or 3500 <= code <= 3999:
+        # 1000 without an `end` is a loss like any other.
+        if 3500 <= code <= 3999:
             self.give_up({3970: "twin", 3971: "twin or over", 3972: "not let in"}.get(code, f"code {code}"))
             return False
         if was == "open" or self.wire > self.base:

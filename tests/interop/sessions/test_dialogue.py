@@ -512,7 +512,7 @@ def test_ends():
 
 
 def test_close_codes():
-    for code, again in ((1000, False), (1006, True), (1009, True), (1013, True), (3470, True), (3476, True),
+    for code, again in ((1000, True), (1006, True), (1009, True), (1013, True), (3470, True), (3476, True),
                         (3970, False), (3971, False), (3972, False), (3999, False)):
         rig = opened()
         rig.client.send("m")

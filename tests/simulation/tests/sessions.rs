@@ -514,6 +514,24 @@ fn these_codes_retry_while_anything_is_unacknowledged() {
 }
 
 #[test]
+fn a_close_with_1000_and_no_end_is_a_loss_like_any_other() {
+    let mut world = connected(settings());
+    let id = send(&mut world, Side::Client);
+    assert!(world.client.insists_on_retry(1_000));
+    let number = world.conns.keys().copied().max().unwrap();
+    world.cut_at_server_with(number, 1_000);
+    while world.busy_to_client() {
+        world.deliver_to_client();
+    }
+    assert!(!world.gave_up);
+    connect(&mut world);
+    assert_eq!(given(&world, id), 1);
+    let world = end(world);
+    assert_eq!(told(&world, id), Some(Told::Handled));
+    assert!(!world.client.insists_on_retry(1_000), "it is over");
+}
+
+#[test]
 fn a_bad_network_is_no_fault_of_a_message() {
     let mut world = connected(settings());
     let id = send(&mut world, Side::Client);
