@@ -99,6 +99,8 @@ struct Line {
     alone: Option<(u64, Time)>,
     /// Something went out beside it: what ends the connection from here on may be either.
     crowded: bool,
+    /// An acknowledgement of this number was asked for, to have room behind it.
+    asked_room: u64,
 }
 
 /// How far the other end knows what is handled here.
@@ -139,6 +141,8 @@ pub(super) struct Exchange<P> {
     /// Everything up to this number may have ended a connection.
     suspects: u64,
     gathering: bool,
+    /// What waits has no room in the other end's window.
+    lacks_room: bool,
     writable: bool,
     /// Something waits for a number, and there are none left.
     exhausted: bool,
@@ -181,6 +185,7 @@ impl<P: Payload> Exchange<P> {
             ended: None,
             suspects: 0,
             gathering: false,
+            lacks_room: false,
             writable: true,
             exhausted: false,
             frames: VecDeque::new(),
@@ -409,6 +414,7 @@ impl<P: Payload> Exchange<P> {
     pub(super) fn take(&mut self) -> Vec<Item<P>> {
         let mut items = Vec::new();
         let (mut messages, mut bytes, mut unconfirmed) = (0_u64, 0_u64, 0_u64);
+        self.lacks_room = false;
         let Some(line) = &mut self.line else {
             return items;
         };
@@ -456,6 +462,7 @@ impl<P: Payload> Exchange<P> {
                 (None, Some(waiting)) if !self.gathering => {
                     let size = waiting.payload.bytes() as u64;
                     if !self.sent.has_room(&self.peer, (messages, bytes), size) {
+                        self.lacks_room = true;
                         break;
                     }
                     size
@@ -559,6 +566,7 @@ impl<P: Payload> Exchange<P> {
             riding: Some((limits::RIDING_MESSAGES, limits::RIDING_BYTES)),
             alone: None,
             crowded: false,
+            asked_room: 0,
         });
     }
 
@@ -590,6 +598,7 @@ impl<P: Payload> Exchange<P> {
             riding: None,
             alone: None,
             crowded: false,
+            asked_room: 0,
         });
     }
 
@@ -748,6 +757,25 @@ impl<P: Payload> Exchange<P> {
         while self.writable && self.transmit_one(now, &mut awaited) {}
         if awaited > 0 {
             self.frames.push_back(Frame::Awaited(awaited));
+        }
+        if let Some(line) = &mut self.line {
+            line.asked_room = line.asked_room.max(awaited);
+        }
+        self.ask_for_room();
+    }
+
+    /// The other end's own rules may acknowledge too late for what waits: it awaits all that is on its way, once.
+    pub(super) fn ask_for_room(&mut self) {
+        let last = self.sent.last();
+        let all_out = self.sent.position() == last && last > self.sent.base();
+        if let Some(line) = &mut self.line
+            && self.lacks_room
+            && all_out
+            && line.riding.is_none()
+            && line.asked_room < last
+        {
+            line.asked_room = last;
+            self.frames.push_back(Frame::Awaited(last));
         }
     }
 

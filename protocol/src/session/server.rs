@@ -1050,13 +1050,10 @@ impl<P: Payload> Server<P> {
                 self.end(Some(why), Ended::Lost(why), None, Some(verdict));
             }
         }
-        if let Some(connection) = self.line {
+        if self.line.is_some() {
             self.exchange.transmit(now);
             self.exchange.acknowledge(now);
-            while let Some(frame) = self.exchange.frames.pop_front() {
-                self.effects
-                    .push_back(ServerEffect::Transmit(connection, frame));
-            }
+            self.put_out();
         }
         if self.exchange.is_exhausted() && self.epoch != 0 {
             self.end_here(Ended::Exhausted);
@@ -1084,6 +1081,15 @@ impl<P: Payload> Server<P> {
         self.step(now);
     }
 
+    fn put_out(&mut self) {
+        if let Some(connection) = self.line {
+            while let Some(frame) = self.exchange.frames.pop_front() {
+                self.effects
+                    .push_back(ServerEffect::Transmit(connection, frame));
+            }
+        }
+    }
+
     fn step(&mut self, now: Time) {
         let Some(owner) = self.owner.filter(|_| self.epoch != 0) else {
             return;
@@ -1092,6 +1098,8 @@ impl<P: Payload> Server<P> {
             Some(_) => self.exchange.take(),
             None => Vec::new(),
         };
+        self.exchange.ask_for_room();
+        self.put_out();
         let verdict = self.exchange.received.verdict();
         let told = Told {
             handled: verdict.handled,

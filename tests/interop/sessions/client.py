@@ -108,6 +108,7 @@ class Session:
         self.base = 0            # `wire` at the beginning of this connection
         self.alone = 0           # the number of the blamed item that is alone on its way
         self.alone_until = 0
+        self.asked_room = 0
         self.crowded = False     # something went out beside it
         self.flight_messages = self.flight_bytes = 0
 
@@ -142,6 +143,7 @@ class Session:
         self.count = 0
         self.flight_messages = self.flight_bytes = 0
         self.alone, self.crowded = 0, False
+        self.asked_room = 0      # the last number for which a `w` has gone out
         self.state = "hello"
         first = max(self.acked, self.freed) + 1
         self._put({"kind": "hello", "secret": self.secret, "attempt": self.attempt, "epoch": self.epoch,
@@ -383,8 +385,15 @@ class Session:
                     self._put_run(number + 1 - len(run), run)
                     run = []
                 self._put({"kind": "awaited", "number": number})
+                self.asked_room = number
         if run:
             self._put_run(self.wire + 1 - len(run), run)
+        waits = self.front or self.queue
+        if self.state == "open" and waits and self.wire == self.sent > max(self.acked, self.asked_room) and not (
+                self._room(waits[0])):
+            # The server's own rules may acknowledge too late.
+            self.asked_room = self.wire
+            self._put({"kind": "awaited", "number": self.wire})
 
     def _blocked(self, item):
         """Whether a blamed item is alone on its way, or this one waits until it can be alone."""

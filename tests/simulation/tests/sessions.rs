@@ -553,6 +553,33 @@ fn arrive_welcome(world: &mut World) {
     world.deliver_to_client();
 }
 
+#[test]
+fn a_window_whose_half_is_never_reached_costs_no_second() {
+    let mut settings = settings();
+    settings.both.limits.bytes = 1_000;
+    let mut world = connected(settings);
+    for side in [Side::Client, Side::Server] {
+        let first = world.account.entries.len();
+        for at in 0..20 {
+            let bytes = if at % 2 == 0 { 400 } else { 700 };
+            let key = world.some_key();
+            world.send(side, key, bytes, Kind::Text, SendMode::default(), None);
+        }
+        world.end_turns();
+        let awaited = world.coverage.of("frame: Awaited");
+        // No time passes.
+        for _ in 0..40 {
+            arrive(&mut world);
+            finish_all(&mut world, side.other());
+        }
+        let given = (first..first + 20).filter(|id| given(&world, *id) == 1);
+        assert_eq!(given.count(), 20, "{side:?}");
+        let asked = world.coverage.of("frame: Awaited") - awaited;
+        assert!((1..=20).contains(&asked), "{asked}, once for each number");
+    }
+    end(world);
+}
+
 // WSE
 #[test]
 fn a_full_queue_never_drops_in_silence() {
