@@ -127,6 +127,7 @@ fn the_limits_are_those_of_the_code() {
         limits::ACK_MESSAGES,
         limits::STALLED_MS,
         limits::HELLO_MS,
+        limits::YOUNG_MS,
         limits::WINDOW_MS,
         limits::SKEW_MS,
         limits::ALONE_MS,

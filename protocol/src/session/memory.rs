@@ -57,6 +57,8 @@ struct Record<P> {
     sent: Sent<P>,
     /// What is said to hellos of an epoch before, until something of this one arrives.
     verdict: Option<(u64, Lost)>,
+    /// The hello that made this epoch may be older than the memory.
+    doubted: bool,
     expires: Time,
 }
 
@@ -297,6 +299,7 @@ impl<P: Payload> MemoryStore<P> {
                 owner_in_epoch: record.owner.saturating_sub(record.maker).saturating_add(1),
                 found,
                 snapshot,
+                doubtful: record.doubted && begins,
             });
         }
         let unknown = || {
@@ -345,7 +348,11 @@ impl<P: Payload> MemoryStore<P> {
             Found::Fresh | Found::Continued => None,
         };
         let origin = self.options.origin;
+        let young = self.since.after(limits::YOUNG_MS);
+        let doubted = claim.began <= young;
+        let begins = claim.epoch == 0 && !claim.has_sent;
         let record = Record {
+            doubted,
             identity: claim.identity.clone(),
             attempt: attempt.max(claim.attempt),
             epoch: claim.new_epoch,
@@ -366,6 +373,7 @@ impl<P: Payload> MemoryStore<P> {
             owner_in_epoch: 1,
             found,
             snapshot: None,
+            doubtful: doubted && begins,
         })
     }
 

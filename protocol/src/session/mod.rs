@@ -260,6 +260,9 @@ pub mod limits {
     pub const STALLED_MS: u64 = 30_000;
     /// Milliseconds for a hello to arrive.
     pub const HELLO_MS: u64 = 10_000;
+    /// Milliseconds of a server's memory in which what rides is given only when the client has acknowledged the welcome:
+    /// the longest that a hello may be on its way.
+    pub const YOUNG_MS: u64 = 60_000;
     /// Milliseconds that a session outlives its connection.
     pub const WINDOW_MS: u64 = 120_000;
     /// Milliseconds by which two clocks may differ in measuring the age of a session, beside a thousandth of it.

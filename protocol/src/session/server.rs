@@ -232,6 +232,8 @@ pub struct Server<P> {
     confirmed: Option<bool>,
     /// The session is over, and the store is to be told.
     finish: Option<Box<(Option<Why>, Option<Verdict>)>>,
+    /// What rode behind a hello that may be older than the server's memory, until its client acknowledges the welcome.
+    held: Option<Box<Arrival<P>>>,
     /// This half is of no more use.
     over: bool,
     effects: VecDeque<ServerEffect<P>>,
@@ -278,6 +280,7 @@ impl<P: Payload> Server<P> {
             renewed: Time::default(),
             confirmed: None,
             finish: None,
+            held: None,
             over: false,
             effects: VecDeque::new(),
         }
@@ -403,7 +406,7 @@ impl<P: Payload> Server<P> {
     /// A frame has arrived on a connection that was attached. On one that no longer counts it does nothing.
     pub fn receive(&mut self, now: Time, connection: Connection, frame: Frame<P>) {
         if self.line == Some(connection) {
-            self.receive_on_line(connection, frame);
+            self.receive_behind_held(connection, frame);
         } else {
             let claims = [&mut self.claim, &mut self.next];
             let claim = claims
@@ -419,6 +422,28 @@ impl<P: Payload> Server<P> {
             }
         }
         self.advance(now);
+    }
+
+    /// A client that is there acknowledges the welcome. A hello that was longer on its way than its client waited has
+    /// none, and what rode behind it may have been given already.
+    fn receive_behind_held(&mut self, connection: Connection, frame: Frame<P>) {
+        if let Some(mut held) = self.held.take() {
+            match frame {
+                Frame::Ack(_) => self.receive_riding(connection, held.riding),
+                Frame::End { .. } | Frame::Credential(_) => self.held = Some(held),
+                frame => {
+                    match held.receive(frame) {
+                        Ok(_) => self.held = Some(held),
+                        Err(code) => self.fail(connection, code),
+                    }
+                    return;
+                }
+            }
+            if self.line != Some(connection) {
+                return;
+            }
+        }
+        self.receive_on_line(connection, frame);
     }
 
     fn receive_on_line(&mut self, connection: Connection, frame: Frame<P>) {
@@ -743,6 +768,7 @@ impl<P: Payload> Server<P> {
     /// There is no session here.
     fn reset(&mut self) {
         self.epoch = 0;
+        self.held = None;
         self.owner = None;
         self.lost_at = None;
         self.confirmed = None;
@@ -820,7 +846,9 @@ impl<P: Payload> Server<P> {
             owner_in_epoch,
             found,
             snapshot,
+            doubtful,
         } = opening;
+        self.held = None;
         self.owner_in_epoch = owner_in_epoch;
         let is_new = snapshot.is_some() || self.epoch != epoch;
         self.owner = Some(owner);
@@ -897,14 +925,22 @@ impl<P: Payload> Server<P> {
         ));
         self.exchange.has_told();
         self.exchange.push_awaited();
-        for frame in claim.arrival.riding {
-            // It may fail on the way.
-            if self.line == Some(claim.connection) {
-                self.receive_on_line(claim.connection, frame);
-            }
+        if doubtful {
+            self.held = Some(Box::new(claim.arrival));
+        } else {
+            self.receive_riding(claim.connection, claim.arrival.riding);
         }
         if claim.gone && self.line == Some(claim.connection) {
             self.lose_line(false);
+        }
+    }
+
+    fn receive_riding(&mut self, connection: Connection, riding: Vec<Frame<P>>) {
+        for frame in riding {
+            // It may fail on the way.
+            if self.line == Some(connection) {
+                self.receive_on_line(connection, frame);
+            }
         }
     }
 
@@ -994,6 +1030,7 @@ impl<P: Payload> Server<P> {
     fn lose_line(&mut self, blamed: bool) {
         self.exchange.line_ended(blamed);
         self.line = None;
+        self.held = None;
         // The window begins with the next look at the clock.
         self.lost_at = None;
     }
@@ -1007,6 +1044,7 @@ impl<P: Payload> Server<P> {
     ) {
         self.exchange.line_ended(false);
         self.line = None;
+        self.held = None;
         self.exchange.push(Output::Ended(ended));
         self.exchange.settle(ended, peer, false);
         match self.pending.take().map(|pending| pending.question) {

@@ -137,6 +137,9 @@ pub struct Opening<P> {
     pub found: Found,
     /// What is in it, if the half does not own it already.
     pub snapshot: Option<Snapshot<P>>,
+    /// The claim's hello may be older than the store's memory, so another session may have had what rides behind it: the
+    /// half gives it when the client has acknowledged the welcome.
+    pub doubtful: bool,
 }
 
 /// What became of the session that a hello meant.

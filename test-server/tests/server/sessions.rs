@@ -386,7 +386,7 @@ async fn what_the_protocol_forbids_ends_the_connection_with_the_code_that_says_s
         (vec!["~hello secret=short"], 3471),
         (vec![&*hello('b', 1, ""), "~a x 0"], 3471),
         (vec![&*hello('c', 1, ""), "~a 7 0"], 3470),
-        (vec![&*hello('d', 1, ""), "~b 5[1,2]"], 3470),
+        (vec![&*hello('d', 1, ""), "~a 0 0", "~b 5[1,2]"], 3470),
     ] {
         let (closed, reason) = closed_after(&server, &frames).await;
         assert_eq!(closed, code, "{frames:?}: {reason}");
@@ -417,6 +417,7 @@ async fn a_session_belongs_to_one_name_and_to_its_highest_attempt() {
     let late = hello('e', 1, " credential=Ada");
     assert_eq!(closed_after(&server, &[&late]).await.0, 3971);
     // Neither has changed anything.
+    first.send("~a 0 0").await;
     first.send("still here").await;
     loop {
         match first.receive().await {

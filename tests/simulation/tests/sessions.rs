@@ -283,6 +283,63 @@ fn a_restart_before_the_first_welcome_gives_nothing_twice() {
 }
 
 #[test]
+fn what_rides_behind_a_late_hello_is_not_given_after_a_restart() {
+    let mut world = World::new(settings());
+    let id = send(&mut world, Side::Client);
+    // A proxy holds up the hello with what rides behind it; the client gives this connection up, and comes back.
+    world.connect(1);
+    world.cut_at_client(None);
+    world.connect(1);
+    arrive_welcome(&mut world);
+    while world.busy_to_server().any(|number| number == 2) {
+        world.deliver_to_server(2);
+    }
+    assert_eq!(given(&world, id), 1);
+    world.restart_behind_a_proxy();
+    while world.busy_to_server().any(|number| number == 1) {
+        world.deliver_to_server(1);
+        world.let_in(1, true, true);
+    }
+    assert_eq!(given(&world, id), 1);
+    world.cut_at_client(None);
+    connect(&mut world);
+    assert_eq!(told(&world, id), Some(Told::Unknown));
+    let world = end(world);
+    assert_eq!(given(&world, id), 1);
+}
+
+#[test]
+fn what_rides_in_the_first_minute_is_given_a_round_trip_later() {
+    let mut world = World::new(settings());
+    world.restart(false);
+    let id = send(&mut world, Side::Client);
+    for _ in 0..3 {
+        send(&mut world, Side::Client);
+    }
+    world.connect(1);
+    for _ in 0..2 {
+        world.deliver_to_server(1);
+        world.let_in(1, true, true);
+    }
+    assert_eq!(given(&world, id), 0);
+    arrive(&mut world);
+    assert_eq!(given(&world, id), 1);
+    end(world);
+    // And after it at once.
+    let mut world = World::new(settings());
+    world.restart(false);
+    world.advance(61_001, true);
+    let id = send(&mut world, Side::Client);
+    world.connect(1);
+    for _ in 0..2 {
+        world.deliver_to_server(1);
+        world.let_in(1, true, true);
+    }
+    assert_eq!(given(&world, id), 1);
+    end(world);
+}
+
+#[test]
 fn a_request_that_rode_to_a_new_owner_is_not_asked_again() {
     let mut world = World::new(settings());
     world.connect(1);

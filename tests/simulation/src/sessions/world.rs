@@ -627,6 +627,19 @@ impl World {
 
     // ----- the server's process
 
+    /// The server's process dies without a store and starts again, behind a proxy that has answered the handshakes: what
+    /// the proxy has of connections that the server has not seen still arrives.
+    pub fn restart_behind_a_proxy(&mut self) {
+        let unseen = self.conns.iter();
+        let unseen = unseen.filter(|(_, conn)| matches!(conn.reader, Reader::Arriving(_)));
+        let unseen: Vec<(u64, Conn)> = unseen.map(|(at, conn)| (*at, conn.clone())).collect();
+        self.restart(false);
+        for (number, mut conn) in unseen {
+            conn.reader = Reader::Arriving(Arrival::new(self.time(), &self.settings.both));
+            self.conns.insert(number, conn);
+        }
+    }
+
     /// The server's process dies and starts again.
     pub fn restart(&mut self, with_store: bool) {
         self.account.owners_vanish = true;
