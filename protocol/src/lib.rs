@@ -51,6 +51,7 @@ pub mod hello;
 #[cfg(feature = "std")]
 mod message;
 pub mod session;
+mod time;
 
 #[cfg(feature = "json")]
 pub use codec::Json;
@@ -69,3 +70,4 @@ pub use endpoint::{Negotiated, UnknownSubprotocols, negotiate};
 pub use error::{DecodeError, DecodeReason, EncodeError, Fault, Position};
 #[cfg(feature = "std")]
 pub use message::{Message, MessageKind};
+pub use time::Time;

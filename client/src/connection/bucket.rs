@@ -1,6 +1,6 @@
 //! A token bucket over attempts, so that neither a loop in the application nor an unreliable network causes a storm.
 
-use super::time::Time;
+use super::Time;
 
 /// The attempts available, counted in the milliseconds that they take to refill.
 ///

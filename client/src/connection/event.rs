@@ -7,8 +7,8 @@ use core::time::Duration;
 
 use steady_socket_protocol::control::Control;
 
+use super::Time;
 use super::policy::Verdict;
-use super::time::Time;
 use super::totals::{Counters, NONE};
 use super::unconfirmed::Tally;
 

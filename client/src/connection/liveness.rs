@@ -5,7 +5,7 @@
 //! before it is judged, its time to answer starts when the ping goes out, and the connection lets the event loop turn
 //! once before it gives up (see [`Effect::Turn`](super::Effect::Turn)).
 
-use super::time::Time;
+use super::Time;
 
 /// A timer this late, in milliseconds, says nothing about the server: the page slept or was busy. A hidden page's
 /// timers are up to a second late.

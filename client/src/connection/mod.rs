@@ -150,7 +150,6 @@ mod receiving;
 mod sending;
 #[cfg(test)]
 mod tests;
-mod time;
 mod timer;
 mod totals;
 mod unconfirmed;
@@ -174,7 +173,7 @@ pub use policy::{
     close_policy,
 };
 pub use receiving::{BEAT_MS, ControlPing};
-pub use time::Time;
+pub use steady_socket_protocol::Time;
 pub use timer::Timers;
 pub use totals::{Counters, NONE};
 pub use unconfirmed::Tally;

@@ -3,9 +3,9 @@
 
 use alloc::string::String;
 
+use super::Time;
 use super::event::Pings;
 use super::liveness::Liveness;
-use super::time::Time;
 use super::unconfirmed::Unconfirmed;
 
 /// How long after a message the server is asked whether it received it, in milliseconds, if it answers numbered

@@ -2,8 +2,8 @@
 
 use alloc::vec::Vec;
 
+use super::Time;
 use super::line::Line;
-use super::time::Time;
 
 /// A queued message.
 #[derive(Clone, Debug, Hash)]
@@ -103,7 +103,7 @@ impl<P> Queue<P> {
     fn account(&mut self, message: &Queued<P>) {
         self.changed = true;
         self.bytes = self.bytes.saturating_add(message.bytes);
-        self.next_expiry = earliest(self.next_expiry, message.expires);
+        self.next_expiry = Time::earliest(self.next_expiry, message.expires);
     }
 
     pub(super) fn push(&mut self, lane: Lane, message: Queued<P>) {
@@ -170,7 +170,7 @@ impl<P> Queue<P> {
                 self.changed = true;
                 expired.push(message);
             } else {
-                self.next_expiry = earliest(self.next_expiry, message.expires);
+                self.next_expiry = Time::earliest(self.next_expiry, message.expires);
                 self.lane(lane).push_back(message);
             }
         }
@@ -184,14 +184,6 @@ impl<P> Queue<P> {
             all.push(message);
         }
         all
-    }
-}
-
-/// The earlier of two moments, either of which may be missing.
-pub(super) fn earliest(a: Option<Time>, b: Option<Time>) -> Option<Time> {
-    match (a, b) {
-        (Some(a), Some(b)) => Some(a.min(b)),
-        (one, other) => one.or(other),
     }
 }
 

@@ -1,7 +1,6 @@
 //! Everything that a connection waits for.
 
 use super::liveness::{Life, STALE_MS};
-use super::queue::earliest;
 use super::{CLOSE_DEADLINE, Cause, Connection, Effect, Flow, State, Time, Turning, Why};
 
 /// How long the turn of the event loop before a loss may take before another is requested, in milliseconds.
@@ -74,7 +73,7 @@ impl<P> Connection<P> {
     #[must_use]
     pub fn next_timer(&self) -> Option<Time> {
         let Timers { look, deadline, .. } = self.next_timers();
-        earliest(look, deadline)
+        Time::earliest(look, deadline)
     }
 
     /// Likewise, for a driver with two timers.

@@ -7,10 +7,10 @@ use super::frame::{
     Answer, Credential, Frame, Hello, Limits, Outcome, Secret, Verdict, Welcome, Why,
 };
 use super::types::{
-    Ask, Delivery, Ended, Opened, Output, Payload, Rejected, Rejection, SendMode, Time, Token,
-    earliest,
+    Ask, Delivery, Ended, Opened, Output, Payload, Rejected, Rejection, SendMode, Token,
 };
 use super::{MAX_NUMBER, close};
+use crate::Time;
 
 /// What the driver has to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -136,7 +136,7 @@ impl<P: Payload> Client<P> {
         if self.phase == Phase::Ended {
             return None;
         }
-        earliest(self.exchange.next_timer(), self.closing)
+        Time::earliest(self.exchange.next_timer(), self.closing)
     }
 
     // ----- the connection

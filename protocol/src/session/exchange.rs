@@ -13,9 +13,10 @@ use super::received::{Arrival, Received};
 use super::sent::{Item, Sent};
 use super::types::{
     Ask, AskEnd, Delivery, End, Ended, NotHandled, Output, Payload, Rejected, Rejection, SendMode,
-    Time, Token, earliest,
+    Token,
 };
 use super::{MAX_NUMBER, close, limits};
+use crate::Time;
 
 /// What happens to a message that finds the queue full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -249,9 +250,9 @@ impl<P: Payload> Exchange<P> {
         let more = self.writable && self.sent.position() < self.sent.last();
         let alone = alone.filter(|(number, _)| more && *number > self.sent.base());
         let alone = alone.map(|(_, until)| until);
-        earliest(
-            earliest(earliest(ack, asks), alone),
-            earliest(stall, self.queue.next_expiry()),
+        Time::earliest(
+            Time::earliest(Time::earliest(ack, asks), alone),
+            Time::earliest(stall, self.queue.next_expiry()),
         )
     }
 

@@ -9,8 +9,9 @@ use super::store::{
     Claim, Finish, Found, Identity, Opening, Question, Replies, Reply, Snapshot, Step, Store,
     Ticket,
 };
-use super::types::{Payload, Time};
+use super::types::Payload;
 use super::{MAX_NUMBER, limits};
+use crate::Time;
 
 /// The options of a [`MemoryStore`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

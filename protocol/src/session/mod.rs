@@ -206,6 +206,7 @@ pub mod store;
 mod tests;
 mod types;
 
+pub use crate::Time;
 pub use client::{Client, ClientEffect, Phase};
 pub use exchange::{Options, Overflow};
 pub use memory::{MemoryOptions, MemoryStore};
@@ -213,7 +214,7 @@ pub use sent::Item;
 pub use server::{Arrival, Connection, Server, ServerEffect, ServerOptions};
 pub use types::{
     Ask, AskEnd, Delivery, End, Ended, NotHandled, Opened, Output, Payload, Rejected, Rejection,
-    SendMode, Time, Token,
+    SendMode, Token,
 };
 
 /// The suffix of a sub-protocol's name that asks for a session, which includes control messages.

@@ -3,7 +3,8 @@
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
-use super::types::{Delivery, Payload, SendMode, Time, earliest};
+use super::types::{Delivery, Payload, SendMode};
+use crate::Time;
 
 /// A message that waits.
 #[derive(Debug, Clone)]
@@ -56,7 +57,7 @@ impl<P: Payload> Queue<P> {
 
     pub(super) fn push(&mut self, message: Waiting<P>) {
         self.bytes = self.bytes.saturating_add(message.payload.bytes());
-        self.next_expiry = earliest(self.next_expiry, message.mode.expires);
+        self.next_expiry = Time::earliest(self.next_expiry, message.mode.expires);
         match message.mode.first {
             true => self.first.push_back(message),
             false => self.ordinary.push_back(message),
@@ -111,7 +112,7 @@ impl<P: Payload> Queue<P> {
                     self.bytes = self.bytes.saturating_sub(message.payload.bytes());
                     expired.push(message);
                 } else {
-                    self.next_expiry = earliest(self.next_expiry, message.mode.expires);
+                    self.next_expiry = Time::earliest(self.next_expiry, message.mode.expires);
                     lane.push_back(message);
                 }
             }

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use super::frame::Verdict;
 use super::limits::STALLED_MS;
-use super::types::Time;
+use crate::Time;
 
 /// A message that has arrived and is not handled.
 #[derive(Debug, Clone)]

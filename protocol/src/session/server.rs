@@ -10,10 +10,10 @@ use super::received::Received;
 use super::sent::Item;
 use super::store::{Claim, Finish, Found, Identity, Opening, Question, Reply, Step, Ticket};
 use super::types::{
-    Ask, Delivery, Ended, Opened, Output, Payload, Rejected, Rejection, SendMode, Time, Token,
-    earliest,
+    Ask, Delivery, Ended, Opened, Output, Payload, Rejected, Rejection, SendMode, Token,
 };
 use super::{close, limits};
+use crate::Time;
 use crate::control::Window;
 
 /// The options of the server's half.
@@ -339,9 +339,9 @@ impl<P: Payload> Server<P> {
         let store = self.pending.as_ref().map(|pending| pending.deadline);
         let lease = self.lease();
         let lease = lease.filter(|_| self.pending.is_none());
-        earliest(
-            earliest(self.exchange.next_timer(), window),
-            earliest(store, lease),
+        Time::earliest(
+            Time::earliest(self.exchange.next_timer(), window),
+            Time::earliest(store, lease),
         )
     }
 

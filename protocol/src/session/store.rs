@@ -11,7 +11,8 @@ use alloc::vec::Vec;
 
 use super::frame::{Key, Lost, Verdict, Why};
 use super::sent::{Item, Sent};
-use super::types::{Payload, Time};
+use super::types::Payload;
+use crate::Time;
 
 /// Who a client is, as the server has found out. Only equality matters.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

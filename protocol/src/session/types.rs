@@ -1,44 +1,7 @@
 //! What both halves take and hand out.
 
 use super::frame::{Credential, Kind, Refusal, Why};
-
-/// A moment of the driver's clock, in milliseconds since any fixed moment. It never falls.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct Time(u64);
-
-impl Time {
-    /// The moment after so many milliseconds.
-    #[must_use]
-    pub const fn from_millis(millis: u64) -> Self {
-        Self(millis)
-    }
-
-    /// Milliseconds since the clock's beginning.
-    #[must_use]
-    pub const fn as_millis(self) -> u64 {
-        self.0
-    }
-
-    /// So many milliseconds later; at most the last moment there is.
-    #[must_use]
-    pub const fn after(self, millis: u64) -> Self {
-        Self(self.0.saturating_add(millis))
-    }
-
-    /// Milliseconds since `earlier`; 0 if that is later.
-    #[must_use]
-    pub const fn since(self, earlier: Self) -> u64 {
-        self.0.saturating_sub(earlier.0)
-    }
-}
-
-/// The earlier of two moments, either of which may be missing.
-pub(super) fn earliest(a: Option<Time>, b: Option<Time>) -> Option<Time> {
-    match (a, b) {
-        (Some(a), Some(b)) => Some(a.min(b)),
-        (one, other) => one.or(other),
-    }
-}
+use crate::Time;
 
 /// What an application sends. A half keeps a clone until it is acknowledged, so a clone should be cheap: wrap large data
 /// in an `Rc` or `Arc`.

@@ -1,6 +1,6 @@
-//! Time as the core knows it: a number that the driver reads from a monotonic clock.
+//! Time as the state machines know it: a number that the driver reads from a monotonic clock.
 
-/// Milliseconds since an origin that the owner of the connection chooses and keeps.
+/// Milliseconds since an origin that the driver chooses and keeps.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Time(u64);
 
@@ -17,7 +17,7 @@ impl Time {
         self.0
     }
 
-    /// The moment `millis` milliseconds later.
+    /// The moment `millis` milliseconds later; at most the last that there can be.
     #[must_use]
     pub const fn after(self, millis: u64) -> Self {
         Self(self.0.saturating_add(millis))
@@ -27,5 +27,14 @@ impl Time {
     #[must_use]
     pub const fn since(self, earlier: Self) -> u64 {
         self.0.saturating_sub(earlier.0)
+    }
+
+    /// The earlier of two moments, either of which may be missing.
+    #[must_use]
+    pub fn earliest(a: Option<Self>, b: Option<Self>) -> Option<Self> {
+        match (a, b) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (one, other) => one.or(other),
+        }
     }
 }
