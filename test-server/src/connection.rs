@@ -8,7 +8,7 @@ use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use steady_socket_protocol::Message;
 use steady_socket_protocol::control::{Control, Incoming, incoming, outgoing};
-use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep_until, timeout};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{Error as SocketError, Message as Frame};
@@ -19,6 +19,9 @@ use crate::service::{Answer, Service};
 
 /// The socket of one client.
 pub(crate) type WebSocket = WebSocketStream<TokioIo<Upgraded>>;
+
+/// The longest close reason that fits in a frame, in bytes.
+pub(crate) const REASON_BYTES: usize = 123;
 
 /// Why a conversation is over: close with a code and a reason, or the client is gone.
 pub(crate) enum End {
@@ -56,16 +59,10 @@ async fn converse(
     registration: &mut Registration,
     config: &Config,
 ) -> End {
-    // Every beat promises the next one with the next ping, whatever else happens.
-    let beat = Control::Beat {
-        interval_ms: config.ping_interval.as_millis() as u64,
-    };
-    // This server answers numbered pings, which a client must know before it sends one.
-    if controls && !say(socket, &[beat, Control::Pong { number: 0 }], config).await {
+    if controls && !say_what_it_knows(socket, config).await {
         return End::Gone;
     }
-    let mut pings = interval_at(Instant::now() + config.ping_interval, config.ping_interval);
-    pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut pings = pings(config);
     let mut last_frame = Instant::now();
     loop {
         let answer = tokio::select! {
@@ -88,9 +85,7 @@ async fn converse(
                             service.answer(message, &config.transcript)
                         }
                         Some(Incoming::Control(Control::Ping { number })) => {
-                            let pong = number.map(|number| Control::Pong { number });
-                            let answers: Vec<_> = [Some(beat), pong].into_iter().flatten().collect();
-                            if !say(socket, &answers, config).await {
+                            if !answer_ping(socket, number, config).await {
                                 return End::Gone;
                             }
                             continue;
@@ -105,18 +100,13 @@ async fn converse(
                 }
             }
             _ = pings.tick() => {
-                // The protocol's ping is for the network and for clients other than browsers, whose scripts
-                // never see it; the beat is for browsers.
-                if !send(socket, Frame::Ping(Vec::new().into()), config).await
-                    || (controls && !say(socket, &[beat], config).await)
-                {
+                if !ping(socket, controls, config).await {
                     return End::Gone;
                 }
                 continue;
             }
             () = sleep_until(last_frame + config.idle_timeout) => {
-                let seconds = config.idle_timeout.as_secs_f64();
-                return End::Close(1001, format!("no frame came for {seconds} s"));
+                return silent(config);
             }
         };
         match answer {
@@ -140,8 +130,52 @@ pub(crate) async fn send(socket: &mut WebSocket, frame: Frame, config: &Config) 
     )
 }
 
+/// Every beat promises the next one with the next ping, whatever else happens.
+fn beat(config: &Config) -> Control {
+    Control::Beat {
+        interval_ms: config.ping_interval.as_millis() as u64,
+    }
+}
+
+/// Says at the beginning that this server beats, and that it answers numbered pings, which a client must know before it
+/// sends one.
+pub(crate) async fn say_what_it_knows(socket: &mut WebSocket, config: &Config) -> bool {
+    say(socket, &[beat(config), Control::Pong { number: 0 }], config).await
+}
+
+/// When to [`ping`].
+pub(crate) fn pings(config: &Config) -> Interval {
+    let mut pings = interval_at(Instant::now() + config.ping_interval, config.ping_interval);
+    pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    pings
+}
+
+/// The protocol's ping is for the network and for clients other than browsers, whose scripts never see it; the beat is
+/// for browsers.
+pub(crate) async fn ping(socket: &mut WebSocket, controls: bool, config: &Config) -> bool {
+    send(socket, Frame::Ping(Vec::new().into()), config).await
+        && (!controls || say(socket, &[beat(config)], config).await)
+}
+
+/// Answers a ping of the control messages.
+pub(crate) async fn answer_ping(
+    socket: &mut WebSocket,
+    number: Option<u64>,
+    config: &Config,
+) -> bool {
+    let pong = number.map(|number| Control::Pong { number });
+    let answers: Vec<_> = [Some(beat(config)), pong].into_iter().flatten().collect();
+    say(socket, &answers, config).await
+}
+
+/// The end of a connection on which no frame came for too long.
+pub(crate) fn silent(config: &Config) -> End {
+    let seconds = config.idle_timeout.as_secs_f64();
+    End::Close(1001, format!("no frame came for {seconds} s"))
+}
+
 /// Sends control messages and returns whether that worked.
-pub(crate) async fn say(socket: &mut WebSocket, controls: &[Control], config: &Config) -> bool {
+async fn say(socket: &mut WebSocket, controls: &[Control], config: &Config) -> bool {
     for control in controls {
         if !send(socket, Frame::text(control.to_string()), config).await {
             return false;
@@ -178,7 +212,7 @@ pub(crate) fn end_of(error: &SocketError, config: &Config) -> End {
     }
 }
 
-pub(crate) fn too_big(config: &Config) -> End {
+fn too_big(config: &Config) -> End {
     let most = config.max_message_bytes;
     End::Close(1009, format!("messages are limited to {most} bytes"))
 }

@@ -14,13 +14,11 @@ use warp::http::header::HeaderMap;
 use warp::reply::{self, Reply};
 use warp::{Filter, Rejection};
 
+use crate::connection::REASON_BYTES;
 use crate::registry::{Command, INVALID_ID, is_id};
 use crate::state::State;
 
 const OFF: &str = "the control is off: start the server with --demo-control\n";
-
-/// The longest close reason that fits in a frame, in bytes.
-const REASON_BYTES: usize = 123;
 
 #[derive(Debug, Deserialize)]
 struct Query {

@@ -6,9 +6,9 @@ use futures_util::StreamExt;
 use steady_socket_protocol::control::Control;
 use steady_socket_protocol::session::frame::{Credential, Data, Frame, read};
 use steady_socket_protocol::session::store::Identity;
-use steady_socket_protocol::session::{Arrival, Connection, MAX_NUMBER, Options, close};
+use steady_socket_protocol::session::{Arrival, Connection, MAX_NUMBER, close};
 use tokio::sync::mpsc;
-use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
+use tokio::time::{Instant, sleep_until};
 use tokio_tungstenite::tungstenite::Message as WebSocketMessage;
 
 use super::session::{Event, Line, Order, attach, until};
@@ -34,7 +34,7 @@ pub(crate) async fn serve(
         config: &config,
         sessions: &sessions,
         line,
-        arrival: Some(Arrival::new(sessions.now(), &options(&config))),
+        arrival: Some(Arrival::new(sessions.now(), &super::options(&config))),
         session: None,
         code: 1006,
     };
@@ -54,12 +54,6 @@ pub(crate) async fn serve(
         // One that is over needs to know nothing.
         let _ = session.send(Event::Closed(number, guest.code)).await;
     }
-}
-
-fn options(config: &Config) -> Options {
-    let mut options = Options::default();
-    options.limits.message_bytes = config.max_message_bytes as u64;
-    options
 }
 
 /// A client's connection.
@@ -85,14 +79,10 @@ impl Guest<'_> {
         mut orders: mpsc::UnboundedReceiver<Order>,
     ) -> End {
         let config = self.config;
-        let beat = Control::Beat {
-            interval_ms: config.ping_interval.as_millis() as u64,
-        };
-        if !connection::say(socket, &[beat, Control::Pong { number: 0 }], config).await {
+        if !connection::say_what_it_knows(socket, config).await {
             return End::Gone;
         }
-        let mut pings = interval_at(Instant::now() + config.ping_interval, config.ping_interval);
-        pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut pings = connection::pings(config);
         let mut last_frame = Instant::now();
         loop {
             let hello_by = self.arrival.as_ref().and_then(Arrival::deadline);
@@ -133,9 +123,7 @@ impl Guest<'_> {
                     };
                     match read(data) {
                         Ok(Frame::Control(Control::Ping { number })) => {
-                            let pong = number.map(|number| Control::Pong { number });
-                            let answers: Vec<_> = [Some(beat), pong].into_iter().flatten().collect();
-                            if !connection::say(socket, &answers, config).await {
+                            if !connection::answer_ping(socket, number, config).await {
                                 return End::Gone;
                             }
                         }
@@ -152,16 +140,13 @@ impl Guest<'_> {
                     }
                 }
                 _ = pings.tick() => {
-                    if !connection::send(socket, WebSocketMessage::Ping(Vec::new().into()), config).await
-                        || !connection::say(socket, &[beat], config).await
-                    {
+                    if !connection::ping(socket, true, config).await {
                         return End::Gone;
                     }
                 }
                 () = until(hello_by) => return self.end(close::NO_HELLO),
                 () = sleep_until(last_frame + config.idle_timeout) => {
-                    let seconds = config.idle_timeout.as_secs_f64();
-                    return End::Close(1001, format!("no frame came for {seconds} s"));
+                    return connection::silent(config);
                 }
             }
         }
@@ -232,7 +217,7 @@ const fn meaning(code: u16) -> &'static str {
 
 /// At most what fits in a Close.
 fn shortened(mut text: String) -> String {
-    let mut end = text.len().min(123);
+    let mut end = text.len().min(connection::REASON_BYTES);
     while !text.is_char_boundary(end) {
         end -= 1;
     }

@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use steady_socket_protocol::session::frame::{Data, Key, Kind, Style};
 use steady_socket_protocol::session::{
-    Connection, MemoryOptions, MemoryStore, PLAIN_NAME, Payload, SUFFIX, Time, limits,
+    Connection, MemoryOptions, MemoryStore, Options, PLAIN_NAME, Payload, SUFFIX, Time, limits,
 };
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -115,6 +115,13 @@ pub(crate) fn choose(
             "this endpoint takes sessions only: offer {name}.json{SUFFIX}, {name}.msgpack{SUFFIX} or {PLAIN_NAME}"
         )
     }))
+}
+
+/// The options of the half of a session, within the limits of this server.
+fn options(config: &Config) -> Options {
+    let mut options = Options::default();
+    options.limits.message_bytes = config.max_message_bytes as u64;
+    options
 }
 
 /// The longest frame to read, in bytes: that of the largest message, or of a full batch, with its head.

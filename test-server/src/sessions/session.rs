@@ -139,11 +139,11 @@ struct Session {
 
 impl Session {
     fn new(sessions: Arc<Sessions>, config: Arc<Config>, endpoint: Endpoint, key: Key) -> Self {
-        let mut options = ServerOptions {
+        let options = ServerOptions {
+            both: super::options(&config),
             beat_ms: Some(config.ping_interval.as_millis() as u64),
             ..ServerOptions::default()
         };
-        options.both.limits.message_bytes = config.max_message_bytes as u64;
         Self {
             sessions,
             config,
