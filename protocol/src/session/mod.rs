@@ -99,7 +99,7 @@
 //!             while let Some(effect) = server.poll_effect() {
 //!                 match effect {
 //!                     ServerEffect::Transmit(_, frame) => self.to_client.push(write(frame, Style::TEXT).unwrap()),
-//!                     ServerEffect::Ask(ticket, question) => self.store.ask(self.now, ticket, question),
+//!                     ServerEffect::Ask(ticket, question) => self.store.ask(self.now, ticket, *question),
 //!                     ServerEffect::Gather => server.gathered(self.now),
 //!                     _ => {}
 //!                 }

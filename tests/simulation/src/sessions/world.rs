@@ -486,7 +486,7 @@ impl World {
         let epoch = self.epochs;
         if !self.halves.contains_key(&key) {
             let options = ServerOptions {
-                both: self.settings.both,
+                both: self.settings.both.into(),
                 window_ms: self.settings.window_ms,
                 store_timeout_ms: self.settings.store_timeout_ms,
                 ..ServerOptions::default()
@@ -612,7 +612,7 @@ impl World {
         };
         self.next_conn += 1;
         let conn = Conn {
-            to_server: VecDeque::from([Arriving::Frame(Frame::Hello(hello))]),
+            to_server: VecDeque::from([Arriving::Frame(Frame::Hello(hello.into()))]),
             to_client: VecDeque::new(),
             client: false,
             reader: Reader::Arriving(Arrival::new(self.time(), &self.settings.both)),
@@ -1207,7 +1207,7 @@ impl World {
                 }
                 ServerEffect::Close(connection, code) => self.close_at_server(connection.0, code),
                 ServerEffect::Ask(ticket, question) => {
-                    self.questions.push_back((key, ticket, question));
+                    self.questions.push_back((key, ticket, *question));
                 }
                 ServerEffect::Gather => self.gather_at_server.push(key),
                 _ => {}
