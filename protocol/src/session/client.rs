@@ -202,6 +202,7 @@ impl<P: Payload> Client<P> {
                     Ok(()) => {}
                     // Which number belongs to which message, nobody knows any more.
                     Err(close::OUT_OF_STEP) => self.renew(),
+                    Err(close::TOO_LARGE) => self.fail(close::TOO_LARGE_FOR_CLIENT),
                     Err(code) => self.fail(code),
                 }
             }
@@ -245,6 +246,8 @@ impl<P: Payload> Client<P> {
             close::SUPERSEDED => Some(Ended::Superseded),
             close::STALE => Some(Ended::Stale),
             close::REFUSED => Some(Ended::Refused),
+            // Its `end` was lost.
+            close::OVER => Some(Ended::ByPeer),
             _ => None,
         };
         if let Some(ended) = ended.filter(|_| was_open) {
@@ -491,7 +494,8 @@ impl<P: Payload> Client<P> {
             self.exchange.blame();
         }
         self.exchange.push(Output::Open(open));
-        self.exchange.resume((!riding).then_some(welcome.received));
+        let from = (!riding).then_some(welcome.received);
+        self.exchange.resume(from, welcome.sent);
         if rose {
             self.exchange.ask_again(welcome.received);
         }
@@ -508,7 +512,8 @@ impl<P: Payload> Client<P> {
         // A verdict on messages that were never sent is none.
         let verdict = verdict.filter(|verdict| verdict.handled <= self.exchange.sent.last());
         self.exchange.settle(Ended::Lost(why), verdict, true);
-        self.exchange.resume(Some(self.exchange.options.origin));
+        let origin = self.exchange.options.origin;
+        self.exchange.resume(Some(origin), origin);
         self.go_on(welcome.clone());
     }
 

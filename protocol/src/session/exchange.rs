@@ -177,6 +177,8 @@ pub(super) struct Exchange<P> {
     /// What waits has no room in the other end's window.
     lacks_room: bool,
     writable: bool,
+    /// Up to this number the other end sends again what it sent on an earlier connection.
+    repeats_to: u64,
     /// Something waits for a number, and there are none left.
     exhausted: bool,
     pub(super) frames: VecDeque<Frame<P>>,
@@ -222,6 +224,7 @@ impl<P: Payload> Exchange<P> {
             asks_to_gather: false,
             lacks_room: false,
             writable: true,
+            repeats_to: 0,
             exhausted: false,
             frames: VecDeque::new(),
             outputs: VecDeque::new(),
@@ -635,8 +638,10 @@ impl<P: Payload> Exchange<P> {
             && first <= self.received.received().saturating_add(1)
     }
 
-    /// The session goes on. With `received`, sending starts again behind that number; without, what rode goes on.
-    pub(super) fn resume(&mut self, received: Option<u64>) {
+    /// The session goes on. With `received`, sending starts again behind that number; without, what rode goes on. The other
+    /// end has numbered up to `sent`, and sends what is missing again.
+    pub(super) fn resume(&mut self, received: Option<u64>, sent: u64) {
+        self.repeats_to = sent;
         if let Some(received) = received {
             // A `g` may have been lost with the last connection.
             self.sent.got(received);
@@ -1109,6 +1114,11 @@ impl<P: Payload> Exchange<P> {
             own.messages = own.messages.max(limits::RIDING_MESSAGES);
             own.bytes = own.bytes.max(limits::RIDING_BYTES);
         }
+        if self.received.received() < self.repeats_to {
+            // What is repeated had a number when an earlier owner's window held.
+            own.messages = own.messages.max(limits::MESSAGES);
+            own.bytes = own.bytes.max(limits::BYTES);
+        }
         let alone = messages == 1 && self.received.messages() == 0;
         let fits = self.received.messages().saturating_add(messages) <= own.messages
             && self.received.bytes().saturating_add(bytes) <= own.bytes;
@@ -1337,6 +1347,7 @@ impl<P: Payload> Exchange<P> {
         self.suspects = 0;
         self.ended = None;
         self.exhausted = false;
+        self.repeats_to = 0;
         self.replaced.clear();
         self.got = 0;
     }

@@ -249,6 +249,12 @@ impl<P: Payload> MemoryStore<P> {
                 };
                 return self.replace(now, &claim, found);
             }
+            // A hello may have come late and made this record, when what its client sent with a later one was handled
+            // before the memory began. Only if no attempt is missing can that not be.
+            let is_next = claim.attempt == record.attempt.saturating_add(1);
+            if record.doubted && claim.epoch == 0 && claim.has_sent && !is_next {
+                return self.replace(now, &claim, unknown());
+            }
             record.attempt = claim.attempt;
             let repeated = record
                 .verdict
@@ -272,13 +278,7 @@ impl<P: Payload> MemoryStore<P> {
             let found = match repeated {
                 _ if is_it => Found::Continued,
                 Some(verdict) => Found::Lost(verdict.1),
-                None => {
-                    let lost = Lost {
-                        why: Why::Unknown,
-                        verdict: None,
-                    };
-                    return self.replace(now, &claim, Found::Lost(lost));
-                }
+                None => return self.replace(now, &claim, unknown()),
             };
             record.expires = now.after(self.options.lease_ms);
             let snapshot = (!owns).then(|| {
@@ -306,17 +306,11 @@ impl<P: Payload> MemoryStore<P> {
                 doubtful: record.doubted && begins,
             });
         }
-        let unknown = || {
-            Found::Lost(Lost {
-                why: Why::Unknown,
-                verdict: None,
-            })
-        };
         let found = match self.tombstones.get(&key) {
             Some(tombstone) if tombstone.identity != claim.identity => return Reply::Refused,
             Some(tombstone) => {
                 let Some((epoch, lost)) = tombstone.verdict.as_deref() else {
-                    return Reply::Stale;
+                    return Reply::Over;
                 };
                 if claim.attempt <= tombstone.attempt {
                     return Reply::Stale;
@@ -440,6 +434,14 @@ impl<P: Payload> MemoryStore<P> {
         }
         Reply::Finished
     }
+}
+
+/// What is said when nothing is known of what a client has sent.
+const fn unknown() -> Found {
+    Found::Lost(Lost {
+        why: Why::Unknown,
+        verdict: None,
+    })
 }
 
 impl<P: Payload> Store<P> for MemoryStore<P> {

@@ -821,6 +821,7 @@ impl<P: Payload> Server<P> {
                 return;
             }
             Reply::Stale => close::STALE,
+            Reply::Over => close::OVER,
             Reply::Refused => close::REFUSED,
             Reply::NoRoom => close::NO_ROOM,
             _ => close::STORE,
@@ -895,20 +896,20 @@ impl<P: Payload> Server<P> {
         }
         self.lost_at = None;
         self.exchange.set_peer(hello.limits);
-        let (open, received) = match &found {
-            Found::Fresh => (Opened::Fresh, origin),
-            Found::Lost(_) => (Opened::Anew, origin),
+        let (open, received, sent) = match &found {
+            Found::Fresh => (Opened::Fresh, origin, origin),
+            Found::Lost(_) => (Opened::Anew, origin, origin),
             Found::Continued => {
                 let last = self.exchange.sent.last();
                 let replayed = last.saturating_sub(hello.received);
-                (Opened::Resumed { replayed }, hello.received)
+                (Opened::Resumed { replayed }, hello.received, hello.sent)
             }
         };
         self.exchange.push(Output::Open(open));
         if let Found::Lost(lost) = &found {
             self.exchange.push(Output::Lost(lost.why));
         }
-        self.exchange.resume(Some(received));
+        self.exchange.resume(Some(received), sent);
         if found == Found::Continued {
             // It fits, so this cannot fail.
             let _ = self.exchange.acknowledged(hello.handled);
@@ -1050,7 +1051,7 @@ impl<P: Payload> Server<P> {
                 let code = if why.is_some() {
                     close::LOST
                 } else {
-                    close::STALE
+                    close::OVER
                 };
                 self.close_claim(code);
             }

@@ -979,7 +979,7 @@ fn a_closed_session_answers_no_hello_for_ten_minutes() {
         limits::CLOSED_TOMBSTONE_MS,
         Question::Open(claim(1, 9)),
     );
-    assert!(matches!(late, Reply::Stale));
+    assert!(matches!(late, Reply::Over));
     let later = ask(
         &mut store,
         limits::CLOSED_TOMBSTONE_MS + 1,

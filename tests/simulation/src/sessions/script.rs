@@ -499,12 +499,25 @@ impl Script {
         let roll = self.rng.below(12);
         match roll {
             0 if self.faults.restart_with_store => {
-                self.note("restart with the store".to_owned());
-                self.world.restart(true);
+                if self.rng.one_in(3) {
+                    let (messages, bytes) = (self.rng.between(1, 20), self.rng.between(50, 2_000));
+                    self.note(format!(
+                        "restart with the store and a window of {messages} messages and {bytes} bytes"
+                    ));
+                    self.world.restart_smaller(messages, bytes);
+                } else {
+                    self.note("restart with the store".to_owned());
+                    self.world.restart(true);
+                }
             }
             1 if self.faults.restart_without_store && self.rng.one_in(2) => {
-                self.note("restart without the store".to_owned());
-                self.world.restart(false);
+                if self.rng.one_in(2) {
+                    self.note("restart without the store, behind a proxy".to_owned());
+                    self.world.restart_behind_a_proxy();
+                } else {
+                    self.note("restart without the store".to_owned());
+                    self.world.restart(false);
+                }
             }
             2 if self.faults.ends => {
                 self.note("close()".to_owned());

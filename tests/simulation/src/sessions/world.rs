@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use steady_socket_protocol::session::frame::{
-    Answer, Credential, Frame, Hello, Key, Kind, Lost, Outcome, Refusal, Secret,
+    Answer, Credential, Frame, Hello, Key, Kind, Limits, Lost, Outcome, Refusal, Secret,
 };
 use steady_socket_protocol::session::store::{Identity, Question, Reply, Store, Ticket};
 use steady_socket_protocol::session::{
@@ -113,6 +113,8 @@ pub enum Treat {
 pub struct World {
     /// What it is like.
     pub settings: Settings,
+    /// What the server's process takes.
+    server_limits: Limits,
     /// Milliseconds since its beginning.
     pub now: u64,
     /// The client's half. It may be followed by another, on another page.
@@ -148,6 +150,8 @@ pub struct World {
     verdicts: BTreeMap<u64, (u64, Lost)>,
     losses_while_greeting: u32,
     violation: Option<Violation>,
+    /// Something that no end has sent was on its way, or something that one has sent got lost there.
+    tampered: bool,
     /// Prints what the halves do.
     pub trace: bool,
 }
@@ -160,6 +164,7 @@ impl World {
         Self {
             settings,
             now: 1_000_000,
+            server_limits: settings.both.limits,
             client: Client::new(settings.both, random),
             page: 1,
             random,
@@ -186,6 +191,7 @@ impl World {
             verdicts: BTreeMap::new(),
             losses_while_greeting: 0,
             violation: None,
+            tampered: false,
             trace: false,
         }
     }
@@ -449,7 +455,7 @@ impl World {
     }
 
     fn close_at_server(&mut self, number: u64, code: u16) {
-        self.coverage.count(format!("close: {code}"));
+        self.closes_with("server", code);
         let now = self.time();
         if let Some(conn) = self.conns.get_mut(&number) {
             let reader = std::mem::replace(&mut conn.reader, Reader::Nobody);
@@ -461,6 +467,16 @@ impl World {
             {
                 half.server.closed(now, Connection(number), theirs);
             }
+        }
+    }
+
+    /// An end closes a connection. Two that keep to the protocol never find that the other does not.
+    fn closes_with(&mut self, end: &str, code: u16) {
+        self.coverage.count(format!("close: {code}"));
+        if matches!(code, 3_470 | 3_471 | 3_474) && !self.tampered {
+            self.wrong(format!(
+                "the {end} closes with {code}, and nothing was wrong"
+            ));
         }
     }
 
@@ -486,7 +502,11 @@ impl World {
         let epoch = self.epochs;
         if !self.halves.contains_key(&key) {
             let options = ServerOptions {
-                both: self.settings.both.into(),
+                both: Options {
+                    limits: self.server_limits,
+                    ..self.settings.both
+                }
+                .into(),
                 window_ms: self.settings.window_ms,
                 store_timeout_ms: self.settings.store_timeout_ms,
                 ..ServerOptions::default()
@@ -562,6 +582,7 @@ impl World {
 
     /// Something unreadable is on its way to an end.
     pub fn garble(&mut self, to: Side) {
+        self.tampered = true;
         if let Some(conn) = self.current.and_then(|number| self.conns.get_mut(&number)) {
             match to {
                 Side::Server => conn.to_server.push_back(Arriving::Malformed),
@@ -572,6 +593,7 @@ impl World {
 
     /// A frame on its way is lost, although TCP should not lose one: a proxy with a bug.
     pub fn lose_a_frame(&mut self, to: Side) {
+        self.tampered = true;
         if let Some(conn) = self.current.and_then(|number| self.conns.get_mut(&number)) {
             let lost = match to {
                 Side::Server => conn.to_server.pop_front(),
@@ -583,6 +605,7 @@ impl World {
 
     /// A frame of the client's that the protocol does not allow.
     pub fn forge(&mut self, frame: Frame<Word>) {
+        self.tampered = true;
         // A skip makes numbers mean other messages.
         self.account.shifted |= frame.numbers() > 0;
         if let Some(conn) = self.current.and_then(|number| self.conns.get_mut(&number)) {
@@ -596,6 +619,7 @@ impl World {
             return;
         };
         // Its hello says what is not so. If it is let in, what the server is told is wrong.
+        self.tampered = true;
         self.account.owners_vanish = true;
         self.account.shifted |= self.conns.values().any(|conn| conn.identity == identity);
         let hello = Hello {
@@ -630,6 +654,8 @@ impl World {
     /// The server's process dies without a store and starts again, behind a proxy that has answered the handshakes: what
     /// the proxy has of connections that the server has not seen still arrives.
     pub fn restart_behind_a_proxy(&mut self) {
+        self.coverage
+            .count("hellos were held up while the server restarted");
         let unseen = self.conns.iter();
         let unseen = unseen.filter(|(_, conn)| matches!(conn.reader, Reader::Arriving(_)));
         let unseen: Vec<(u64, Conn)> = unseen.map(|(at, conn)| (*at, conn.clone())).collect();
@@ -638,6 +664,15 @@ impl World {
             conn.reader = Reader::Arriving(Arrival::new(self.time(), &self.settings.both));
             self.conns.insert(number, conn);
         }
+    }
+
+    /// The server's process dies, and starts again with its store and a smaller window.
+    pub fn restart_smaller(&mut self, messages: u64, bytes: u64) {
+        let limits = &mut self.server_limits;
+        limits.messages = messages.clamp(1, limits.messages);
+        limits.bytes = bytes.clamp(1, limits.bytes);
+        self.coverage.count("the server's window shrank");
+        self.restart(true);
     }
 
     /// The server's process dies and starts again.
@@ -1167,7 +1202,7 @@ impl World {
                     }
                 }
                 ClientEffect::Close(code) => {
-                    self.coverage.count(format!("close: {code}"));
+                    self.closes_with("client", code);
                     let current = self.current.and_then(|number| self.conns.get(&number));
                     let theirs = current.and_then(|conn| conn.end_to_client);
                     self.drop_current(Some(code));
