@@ -1,18 +1,17 @@
 // What the core asks about a connection and reports to it, called from Rust as `src/host.rs` says. Only numbers and values
-// cross the boundary; here numbers get their names. A host is what `ReconnectingWebSocket` makes for its core.
+// cross the boundary; here numbers get their names. A host is what `ReconnectingWebSocket` makes for its core. Messages need
+// no names: the class receives them itself.
 
 import { alive } from './failure.js';
 import {
   ATTEMPT,
   ATTEMPTS,
-  BYTES_RECEIVED,
   BYTES_SENT,
   CAUSES,
   CONNECTING,
   DROPPED_BYTES,
   DROPPED_MESSAGES,
   DROP_REASONS,
-  MESSAGES_RECEIVED,
   MESSAGES_SENT,
   NO_VERDICT,
   OPENS,
@@ -106,13 +105,6 @@ export function opened(host, socket, attempt, reconnected) {
   host.openedAt = now();
   host.before = [counts[MESSAGES_SENT], counts[BYTES_SENT]];
   host.opened(reconnected === 1, attempt);
-}
-
-export function received(host, message) {
-  alive();
-  host.counts[MESSAGES_RECEIVED] += 1;
-  host.counts[BYTES_RECEIVED] += host.size;
-  host.message(message);
 }
 
 export function failed(host) {

@@ -2605,7 +2605,7 @@ impl Platform<Message> for Injected {
         &self,
         target: &Target,
         max_message_bytes: Option<u32>,
-        listener: SocketListener<Message>,
+        listener: Rc<dyn SocketListener<Message>>,
     ) -> Result<Rc<dyn RawSocket<Message>>, Refused> {
         let constructor = self.constructor.borrow_mut().take();
         if let Some(constructor) = constructor {

@@ -18,7 +18,7 @@
 //!    commands do steps 1 and 2 at once. Polling for the next output tells the core that the previous handler has
 //!    returned.
 //! 4. Arm a timer for [`Connection::next_timer`], and report it as [`Input::Timer`]; or two, for
-//!    [`Connection::next_timers`], if the platform slows down timers that arm each other.
+//!    [`Connection::upcoming`], if the platform slows down timers that arm each other.
 //!
 //! Late or duplicate inputs change nothing, nor do reports of an earlier socket. The machine is driven by the socket's
 //! `close`, never by its `error`.
@@ -174,7 +174,7 @@ pub use policy::{
 };
 pub use receiving::{BEAT_MS, ControlPing};
 pub use steady_socket_protocol::Time;
-pub use timer::Timers;
+pub use timer::Upcoming;
 pub use totals::{Counters, NONE};
 pub use unconfirmed::Tally;
 
@@ -636,18 +636,17 @@ impl<P> Connection<P> {
     /// Whether anything waits to be delivered.
     #[must_use]
     pub fn has_output(&self) -> bool {
-        self.has_other_output() || self.queue.has_changed()
-    }
-
-    /// Likewise, without changes of the queue.
-    #[must_use]
-    pub fn has_other_output(&self) -> bool {
-        !self.outputs.is_empty()
+        !self.outputs.is_empty() || self.queue.has_changed()
     }
 
     /// Whether there is nothing to do and nothing to deliver, and no `open` handler is running.
     #[must_use]
     pub fn is_settled(&self) -> bool {
+        self.is_settled_but_for_the_queue() && !self.queue.has_changed()
+    }
+
+    /// Likewise, but the queue may have changed.
+    fn is_settled_but_for_the_queue(&self) -> bool {
         self.effects.is_empty() && self.outputs.is_empty() && !self.is_opening()
     }
 

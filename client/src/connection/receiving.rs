@@ -102,7 +102,7 @@ impl<P> Connection<P> {
             return None;
         }
         self.totals.message(Count::Received, bytes);
-        if self.is_settled() {
+        if self.is_settled_but_for_the_queue() {
             return Some(payload);
         }
         self.deliver(payload);

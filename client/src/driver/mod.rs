@@ -141,16 +141,17 @@ where
             .connection
             .borrow_mut()
             .send(now, payload, bytes, mode);
-        let sent = accepted.map(|accepted| match accepted {
-            Accepted::Transmit {
+        let sent = match accepted {
+            Ok(Accepted::Transmit {
                 generation,
                 payload,
-            } => {
+            }) => {
                 self.0.transmit(generation, payload);
-                Sent::Now
+                Ok(Sent::Now)
             }
-            Accepted::Sent(sent) => sent,
-        });
+            Ok(Accepted::Sent(sent)) => Ok(sent),
+            Err(rejected) => Err(rejected),
+        };
         self.0.after_command();
         sent
     }
@@ -277,12 +278,12 @@ where
             // The loop further up the stack continues when the handler returns.
             return;
         }
-        self.arm();
-        if !self.connection.borrow().has_other_output() {
+        let next = self.arm();
+        if !next.has_events {
             // Nothing else to deliver, but the queue may have room now.
             self.application.settled();
         }
-        if self.connection.borrow().has_output() && !self.delivery_is_due.replace(true) {
+        if next.has_output() && !self.delivery_is_due.replace(true) {
             self.platform.defer(self.later(Job::Deliver));
         }
     }
@@ -292,22 +293,19 @@ where
     fn later(self: &Rc<Self>, job: Job) -> Box<dyn FnOnce()> {
         let weak = Rc::downgrade(self);
         Box::new(move || {
-            if let Some(inner) = weak.upgrade() {
-                inner.run(job);
+            let Some(inner) = weak.upgrade() else {
+                return;
+            };
+            match job {
+                Job::Deliver => {
+                    inner.delivery_is_due.set(false);
+                    inner.deliver();
+                }
+                Job::Arm => drop(inner.arm()),
+                Job::Turned { generation, turn } => inner.turned(generation, turn),
+                Job::Timer(which) => inner.timer_went_off(which),
             }
         })
-    }
-
-    fn run(self: &Rc<Self>, job: Job) {
-        match job {
-            Job::Deliver => {
-                self.delivery_is_due.set(false);
-                self.deliver();
-            }
-            Job::Arm => self.arm(),
-            Job::Turned { generation, turn } => self.turned(generation, turn),
-            Job::Timer(which) => self.timer_went_off(which),
-        }
     }
 }
 
