@@ -76,6 +76,7 @@ export function callOff(id) {
 }
 
 export function verdictOf(host, lost) {
+  host.saidOfLost ??= host.said;
   const verdict = host.verdict(lost);
   if (typeof verdict === 'number') return Math.ceil(verdict);
   if (verdict === undefined) return NO_VERDICT;
@@ -88,7 +89,7 @@ export function verdictOf(host, lost) {
 export function lostConnection(host, code, reason, clean, wasOpen, index) {
   const cause = CAUSES[index];
   let error;
-  if (cause === 'socket') error = host.said?.error;
+  if (cause === 'socket') error = saidOf(host)?.error;
   else if (HAVE_ERRORS.includes(cause)) error = host.refusal;
   return howLost(code, reason, clean === 1, wasOpen === 1, cause, error);
 }
@@ -127,6 +128,7 @@ export function reportClosed(host, lost, delay, why, messages, bytes) {
   host.counts[UNCONFIRMED_BYTES] += bytes;
   host.before = null;
   host.closed(lost, delay, why, messages, bytes);
+  host.saidOfLost = null;
 }
 
 export function stateChanged(host, state, attempt, delay, why) {
@@ -149,7 +151,12 @@ export function reportState(host, index, attempt, delay, reason) {
 
 /** Passes on the details that the socket gave. */
 export function reportFailed(host) {
-  host.emit('error', host.said ?? {});
+  host.emit('error', saidOf(host) ?? {});
+}
+
+/** The details that the socket gave of the loss that is reported next; `null` if there are none. */
+export function saidOf(host) {
+  return host.saidOfLost ?? host.said;
 }
 
 export function dropping(host, message) {

@@ -49,6 +49,7 @@ import {
   moduleFailed,
   whyFailed,
 } from './failure.js';
+import { saidOf } from './host.js';
 import {
   ASK_MATCHER,
   ASK_PING,
@@ -725,6 +726,11 @@ export class ReconnectingWebSocket extends Target {
       refusal: undefined,
       /** The last error of the current socket, if it has any details: `{ message, error }`. */
       said: null,
+      /**
+       * The same of the loss that `shouldReconnect` was asked about, until that is reported: it may have asked for the next
+       * socket.
+       */
+      saidOfLost: null,
       /** Messages for the next `dropped` event. */
       dropping: [],
       /** The size of the last message received. */
@@ -839,7 +845,7 @@ export class ReconnectingWebSocket extends Target {
   }
 
   #explain(cause, why, diagnosis) {
-    const { refusal, said } = this.#host;
+    const { refusal } = this.#host;
     // By name alone if the browser's message quotes the URL.
     const what =
       diagnosis?.kind === 'permission'
@@ -850,7 +856,7 @@ export class ReconnectingWebSocket extends Target {
             provider: `${PROVIDER_FAILED}${isError(refusal) ? `${refusal.name}: ${refusal.message}` : NO_ERROR}`,
             refused: `the WebSocket constructor threw ${nameOf(refusal)}`,
             'send-failed': `the socket's send threw ${nameOf(refusal)}`,
-            socket: said?.message,
+            socket: saidOf(this.#host)?.message,
           }[cause];
     return what && why !== IN_VAIN ? `${what}; ${why}` : (what ?? why);
   }

@@ -4,7 +4,7 @@ use alloc::rc::Rc;
 
 use crate::application::Application;
 use crate::connection::{Output, Time, Upcoming};
-use crate::limits::TURN;
+use crate::limits::{TURN, VERDICTS};
 use crate::platform::Platform;
 
 use super::alarm::{Alarm, Which};
@@ -56,6 +56,7 @@ where
     pub(super) fn begin_turn(&self) {
         if !self.delivering.get() {
             self.deliveries_left.set(TURN);
+            self.verdicts_left.set(VERDICTS);
         }
     }
 
@@ -73,7 +74,7 @@ where
         }
         // Already half-way, so that a program in whose own tasks events are delivered one by one never reaches the
         // limit of a task.
-        let deadline = match self.deliveries_left.get() > TURN / 2 {
+        let deadline = match self.deliveries_left.get() > TURN / 2 && self.verdicts_left.get() > 0 {
             true => next.deadline,
             false => Some(self.moment(true)),
         };

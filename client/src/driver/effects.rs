@@ -19,7 +19,7 @@ where
     A: Application<P, Target = L::Target> + ?Sized,
 {
     pub(super) fn carry_out(self: &Rc<Self>) {
-        loop {
+        while self.verdicts_left.get() > 0 {
             let effect = self.connection.borrow_mut().poll_effect();
             match effect {
                 None => return,
@@ -88,11 +88,14 @@ where
         }
     }
 
-    /// Calls the application's predicate with the loss of an attempt.
+    /// Calls the application's predicate with the loss of an attempt. What its commands require is carried out when it has
+    /// returned: an attempt that fails at once would call it again.
     fn judge(&self, generation: Generation) {
         let loss = self.connection.borrow().lost().cloned();
         if let Some(loss) = loss {
+            let left = self.verdicts_left.replace(0);
             let verdict = self.application.verdict(&loss);
+            self.verdicts_left.set(left.saturating_sub(1));
             self.handle(Report::Verdict(verdict).of(generation));
         }
     }

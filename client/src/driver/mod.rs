@@ -22,7 +22,7 @@ use crate::connection::{
     Accepted, Connection, Context, Counters, Effect, Generation, Input, SendMode, SendRejected,
     Sent, Snapshot, Time,
 };
-use crate::limits::TURN;
+use crate::limits::{TURN, VERDICTS};
 use crate::options::Options;
 use crate::platform::{Platform, RawSocket as _};
 use crate::sleep::Clocks;
@@ -73,6 +73,8 @@ struct Inner<P: 'static, L: Platform<P> + ?Sized + 'static, A: Application<P> + 
     delivery_is_due: Cell<bool>,
     /// How many more events may be delivered in this task of the platform.
     deliveries_left: Cell<u32>,
+    /// How many more verdicts may be asked for in it; 0 also while one is asked for. At 0, no effect is carried out.
+    verdicts_left: Cell<u32>,
 }
 
 /// The current attempt's socket.
@@ -114,6 +116,7 @@ where
             delivering: Cell::new(false),
             delivery_is_due: Cell::new(false),
             deliveries_left: Cell::new(TURN),
+            verdicts_left: Cell::new(VERDICTS),
         }))
     }
 

@@ -474,6 +474,19 @@ table! {
         "Ok(socket) if self.connection.borrow().wants_socket(generation) => {"
         => "Ok(socket) if self.connection.borrow().generation() == generation => {",
         test("client/tests/rust_face.rs", "a_constructor_that_closes_leaves_no_socket_behind");
+    [23] "the predicate's commands are carried out inside it", "client/src/driver/effects.rs":
+        "let left = self.verdicts_left.replace(0);"
+        => "let left = self.verdicts_left.get();",
+        test(
+            "client/tests/rust_face.rs",
+            "a_predicate_that_always_asks_for_another_attempt_leaves_the_page_its_turn",
+        );
+    [33] "the next socket forgets what the last one said", "client-wasm/js/host.js":
+        "host.saidOfLost ??= host.said;"
+        => "", test(
+            "tests/npm/testing/promises.test.mjs",
+            "what a socket said of its failure is reported with it, even if shouldReconnect has asked for the next",
+        );
     [24] "what a handler throws is swallowed", "client-wasm/js/events.js":
         "  if (isFunction(globalThis.reportError)) globalThis.reportError(error);\n  else"
         => "  if (!isFunction(globalThis.reportError))",
