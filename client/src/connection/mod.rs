@@ -169,10 +169,12 @@ pub use event::{
     StateChange, Why,
 };
 pub use policy::{
-    CLOSE_CODES, CloseCodes, CloseError, ClosePolicy, RESTART_WINDOW_MS, Verdict, check_close,
+    CLOSE_CODES, CloseCodes, CloseError, ClosePolicy, RESTART_WINDOW, Verdict, check_close,
     close_policy,
 };
-pub use receiving::{BEAT_MS, ControlPing};
+#[doc(hidden)]
+pub use receiving::BEAT_MS;
+pub use receiving::ControlPing;
 pub use steady_socket_protocol::Time;
 pub use timer::Upcoming;
 pub use totals::{Counters, NONE};
@@ -513,7 +515,7 @@ impl<P> Connection<P> {
             } => {
                 let received = self.receive(context.now, generation, payload, bytes);
                 if let Some(payload) = received {
-                    self.deliver(payload);
+                    self.output_message(payload);
                 }
             }
             input => self.handle_other(context, input),
@@ -576,7 +578,7 @@ impl<P> Connection<P> {
             (Report::Buffered(bytes), _) => self.buffered(now, bytes),
             (Report::Turned(turn), _) => self.turned(now, turn),
             (Report::Verdict(verdict), State::Lost(_)) => self.judged(context, verdict),
-            (report, State::Open(_)) => self.heard(now, report),
+            (report, State::Open(_)) => self.reported_while_open(now, report),
             _ => {}
         }
     }

@@ -128,9 +128,9 @@ table! {
         "open.unconfirmed.handed_over(bytes);"
         => "", SEEDS;
     [25] "every frame confirms everything", "client/src/connection/receiving.rs":
-        "        open.liveness.heard(now);
+        "        open.liveness.sign_of_life(now);
         // The"
-        => "        open.liveness.heard(now);
+        => "        open.liveness.sign_of_life(now);
         open.unconfirmed = super::unconfirmed::Unconfirmed::default();
         // The", SEEDS;
     [25] "an answer confirms what was sent after its ping", "client/src/connection/unconfirmed.rs":
