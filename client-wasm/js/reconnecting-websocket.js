@@ -845,20 +845,32 @@ export class ReconnectingWebSocket extends Target {
   }
 
   #explain(cause, why, diagnosis) {
-    const { refusal } = this.#host;
-    // By name alone if the browser's message quotes the URL.
     const what =
       diagnosis?.kind === 'permission'
         ? `this page is denied the permission ${diagnosis.name}`
-        : {
-            'internal-error': whyFailed(),
-            'load-failed': this.#loadError,
-            provider: `${PROVIDER_FAILED}${isError(refusal) ? `${refusal.name}: ${refusal.message}` : NO_ERROR}`,
-            refused: `the WebSocket constructor threw ${nameOf(refusal)}`,
-            'send-failed': `the socket's send threw ${nameOf(refusal)}`,
-            socket: saidOf(this.#host)?.message,
-          }[cause];
+        : this.#whatWentWrong(cause);
     return what && why !== IN_VAIN ? `${what}; ${why}` : (what ?? why);
+  }
+
+  #whatWentWrong(cause) {
+    const { refusal } = this.#host;
+    switch (cause) {
+      case 'internal-error':
+        return whyFailed();
+      case 'load-failed':
+        return this.#loadError;
+      case 'provider':
+        return PROVIDER_FAILED + (isError(refusal) ? `${refusal.name}: ${refusal.message}` : NO_ERROR);
+      // By name alone, since the browser's message quotes the URL.
+      case 'refused':
+        return `the WebSocket constructor threw ${nameOf(refusal)}`;
+      case 'send-failed':
+        return `the socket's send threw ${nameOf(refusal)}`;
+      case 'socket':
+        return saidOf(this.#host)?.message;
+      default:
+        return undefined;
+    }
   }
 
   /** Calls the functions; returns a promise of an array: the URL, then the sub-protocols. */
