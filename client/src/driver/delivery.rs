@@ -46,7 +46,6 @@ where
                     self.application.event(event);
                 }
             }
-            self.carry_out();
         }
         self.delivering.set(false);
         self.delivered();

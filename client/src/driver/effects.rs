@@ -188,9 +188,10 @@ where
             driver: Rc::downgrade(self),
             generation,
         });
-        let made = target
-            .ok_or_else(|| Refused(String::new()))
-            .and_then(|target| self.platform.connect(&target, max, listener));
+        let made = match target {
+            Some(target) => self.platform.connect(&target, max, listener),
+            None => Err(Refused(String::new())),
+        };
         match made {
             Ok(socket) if self.connection.borrow().wants_socket(generation) => {
                 *self.socket.borrow_mut() = Some(Wire { generation, socket });
