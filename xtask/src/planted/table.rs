@@ -446,7 +446,7 @@ table! {
         test("client/tests/rust_face.rs", "a_message_that_is_too_big_ends_the_connection_and_is_forgiven_once");
     [16] "the size of a message is not checked", "client-wasm/js/platform.js":
         "const size = typeof data === 'string' ?"
-        => "const size = data ? 1 :",
+        => "const size = data ? 1 : typeof data === 'string' ?",
         test("tests/npm/faults/server-faults.test.mjs", "a message that is too big ends its connection, undelivered");
     [17] "a closing handshake has no limit", "client/src/connection/sending.rs":
         "closing.deadline = now.after(self.options.values().close_timeout);"
