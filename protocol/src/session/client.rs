@@ -250,8 +250,11 @@ impl<P: Payload> Client<P> {
 
     /// Whether the connection takes more at the moment.
     pub fn set_writable(&mut self, now: Time, writable: bool) {
-        self.exchange.set_writable(writable);
-        self.advance(now);
+        // A late report is about a connection that is gone.
+        if matches!(self.phase, Phase::Greeting | Phase::Up) {
+            self.exchange.set_writable(writable);
+            self.advance(now);
+        }
     }
 
     /// The program's turn of the event loop is over.

@@ -794,7 +794,8 @@ impl<P: Payload> Exchange<P> {
         line.crowded |= alone.is_some();
         line.alone = None;
         let first = self.sent.position().saturating_add(1);
-        let suspect = first <= self.suspects && !matches!(entry.item, Item::Free);
+        // Beside another, nothing is alone any more, so nothing waits to be.
+        let suspect = first <= self.suspects && !line.crowded && !matches!(entry.item, Item::Free);
         let frame = match &entry.item {
             Item::Free => Frame::Skip(entry.count),
             Item::Request { payload, .. } => Frame::Request(payload.clone()),
@@ -1228,6 +1229,27 @@ impl<P: Payload> Exchange<P> {
             {
                 let end = End::Unknown { payload, why };
                 self.outputs.push_back(Output::Settled(delivery, end));
+            }
+        }
+    }
+
+    /// Items that were taken have ended: the store has said that it does not have them, so they never had a number.
+    pub(super) fn settle_refused(&mut self, items: Vec<Item<P>>, why: Ended) {
+        let why = NotHandled::Session(why);
+        for item in items {
+            match item {
+                Item::Message {
+                    payload,
+                    delivery: Some(delivery),
+                    ..
+                } => {
+                    let end = End::NotHandled { payload, why };
+                    self.outputs.push_back(Output::Settled(delivery, end));
+                }
+                Item::Request { ask: Some(ask), .. } => {
+                    self.end_ask(ask, AskEnd::NotHandled(why));
+                }
+                _ => {}
             }
         }
     }

@@ -429,7 +429,10 @@ impl<P: Payload> MemoryStore<P> {
         if !self.records.get(&finish.key).is_some_and(owns) {
             return Reply::Fenced;
         }
-        if let Some(record) = self.remove(finish.key) {
+        if let Some(mut record) = self.remove(finish.key) {
+            if finish.confirmed {
+                record.verdict = None;
+            }
             self.bury(now, finish.key, record, finish.why, finish.verdict);
         }
         Reply::Finished

@@ -803,7 +803,7 @@ impl<P: Payload> Server<P> {
             }
             Reply::Full => {
                 self.exchange
-                    .settle_taken(step.sends, Ended::Lost(Why::Full));
+                    .settle_refused(step.sends, Ended::Lost(Why::Full));
                 self.lose_full(now);
             }
             _ => {
@@ -1106,6 +1106,7 @@ impl<P: Payload> Server<P> {
                 owner,
                 why: *why,
                 verdict: verdict.clone(),
+                confirmed: self.confirmed.is_some(),
             };
             self.ask_store(now, Question::Finish(finish), 1);
             return;

@@ -449,6 +449,53 @@ fn nothing_is_sent_before_its_step_is_in_the_store() {
 }
 
 #[test]
+fn an_idle_session_gives_its_store_a_sign_of_life_twice_a_window() {
+    let mut pair = Pair::connected();
+    pair.prompt = false;
+    pair.pass(limits::WINDOW_MS / 2);
+    assert!(
+        matches!(&pair.questions[..], [(_, Question::Step(_))]),
+        "{:?}",
+        pair.questions
+    );
+}
+
+#[test]
+fn what_a_store_refuses_is_not_handled() {
+    let mut pair = Pair::connected();
+    pair.prompt = false;
+    pair.questions.clear();
+    let now = pair.now;
+    let asked = pair.server().ask(now, Data::from("[2]"), None).unwrap();
+    pair.settle();
+    let (ticket, _) = pair.questions[0];
+    pair.server().answered(now, ticket, Reply::Full);
+    pair.settle();
+    let why = NotHandled::Session(Ended::Lost(frame::Why::Full));
+    let end = Output::Answered(asked, AskEnd::NotHandled(why));
+    assert!(pair.at_server().contains(&end));
+}
+
+#[test]
+fn an_acknowledgement_of_what_has_not_gone_out_is_out_of_step() {
+    let mut pair = Pair::connected();
+    pair.send("[1]", PLAIN);
+    // On the next connection it has a number, and waits.
+    pair.cut();
+    pair.connect();
+    pair.client.set_writable(pair.now, false);
+    pair.arrive();
+    assert_eq!(pair.client.unacknowledged().0, 1);
+    let early = Frame::Ack(Counts {
+        handled: 1,
+        sent: 0,
+    });
+    pair.client.receive(pair.now, early);
+    pair.settle();
+    assert_eq!(pair.closed.0, [close::OUT_OF_STEP]);
+}
+
+#[test]
 fn a_store_that_never_answers_costs_the_connection_and_not_the_session() {
     let mut pair = Pair::connected();
     pair.prompt = false;
@@ -879,6 +926,7 @@ fn finish(letter: u8, why: Option<frame::Why>) -> Question<Text> {
         owner: 1,
         why,
         verdict: Some(Verdict::default()),
+        confirmed: false,
     })
 }
 
