@@ -1,21 +1,25 @@
-//! Sessions: seeds, and one case for each rule that somebody has paid for.
+//! Sessions: seeds, short sequences, and one case for each rule that somebody has paid for.
+
+use std::collections::HashMap;
 
 use simulation::sessions::account::{Side, Told};
+use simulation::sessions::exhaustive::{ALPHABET, Letter, after, try_all, worlds};
 use simulation::sessions::script::run_seeds;
 use simulation::sessions::word::Fatal;
-use simulation::sessions::world::{Settings, World};
-use steady_socket_protocol::session::frame::Kind;
+use simulation::sessions::world::{Settings, Treat, World};
+use steady_socket_protocol::session::frame::{Counts, Frame, Kind};
 use steady_socket_protocol::session::{
     MAX_NUMBER, MemoryOptions, Options, Overflow, Phase, SendMode,
 };
 
 fn settings() -> Settings {
     Settings {
-        both: Options::default(),
+        ends: [Options::default(); 2],
         window_ms: 120_000,
         store: MemoryOptions::default(),
         store_timeout_ms: 5_000,
         serial: [true, true],
+        slow_clock: false,
     }
 }
 
@@ -93,6 +97,40 @@ fn seeds_find_nothing_and_every_outcome_occurs() {
     match run_seeds(1, 6_000, 2) {
         Ok(coverage) => assert_eq!(coverage.missing(), [] as [&str; 0], "never occurred"),
         Err(failure) => panic!("{failure}"),
+    }
+}
+
+#[test]
+fn every_sequence_of_three_inputs_is_sound() {
+    match try_all(3, 2) {
+        Ok(tried) => {
+            for (letter, times) in tried.letters {
+                assert!(times > 0, "{letter:?} did nothing");
+            }
+        }
+        Err(broken) => panic!("{broken}"),
+    }
+}
+
+/// Justifies continuing the search with only one of the sequences that lead to the same state.
+#[test]
+fn worlds_of_sessions_with_the_same_fingerprint_react_alike() {
+    for (settings, before) in worlds() {
+        let after = |more: &[Letter]| after(settings, &[&before, more].concat()).fingerprint();
+        let mut reactions = HashMap::new();
+        for first in ALPHABET {
+            for second in ALPHABET {
+                let reaction: Vec<u64> = ALPHABET
+                    .iter()
+                    .map(|third| after(&[*first, *second, *third]))
+                    .collect();
+                let known = reactions
+                    .entry(after(&[*first, *second]))
+                    .or_insert_with(|| reaction.clone());
+                assert_eq!(*known, reaction, "after {first:?} and {second:?}");
+            }
+        }
+        assert!(reactions.len() < ALPHABET.len().pow(2));
     }
 }
 
@@ -354,7 +392,7 @@ fn a_request_that_rode_to_a_new_owner_is_not_asked_again() {
     world.cut_at_client(None);
     world.restart(true);
     let id = world.account.entries.len();
-    world.ask(Side::Client, None, None);
+    world.ask(Side::Client, None, None, None);
     world.connect(1);
     reach(&mut world, 2);
     assert_eq!(given(&world, id), 1);
@@ -458,7 +496,9 @@ fn what_cannot_be_replayed_is_not_asked_for_again_and_again() {
 fn counters_cross_2_to_the_32nd_and_end_at_2_to_the_53rd() {
     for origin in [(1 << 32) - 5, MAX_NUMBER - 25] {
         let mut settings = settings();
-        settings.both.origin = origin;
+        for end in &mut settings.ends {
+            end.origin = origin;
+        }
         settings.store.origin = origin;
         let mut world = connected(settings);
         let ids: Vec<usize> = (0..20).map(|_| send(&mut world, Side::Client)).collect();
@@ -541,7 +581,7 @@ fn a_blamed_message_whose_handler_asks_stops_nobody() {
         connect(&mut world);
         assert_eq!(given(&world, asks), 1);
         // Its handler asks, and is done when it has the answer.
-        world.ask(Side::Server, world.some_key(), None);
+        world.ask(Side::Server, world.some_key(), None, None);
         arrive(&mut world);
         finish_all(&mut world, Side::Client);
         arrive(&mut world);
@@ -613,7 +653,9 @@ fn arrive_welcome(world: &mut World) {
 #[test]
 fn a_window_whose_half_is_never_reached_costs_no_second() {
     let mut settings = settings();
-    settings.both.limits.bytes = 1_000;
+    for end in &mut settings.ends {
+        end.limits.bytes = 1_000;
+    }
     let mut world = connected(settings);
     for side in [Side::Client, Side::Server] {
         let first = world.account.entries.len();
@@ -642,8 +684,8 @@ fn a_window_whose_half_is_never_reached_costs_no_second() {
 fn a_full_queue_never_drops_in_silence() {
     for overflow in [Overflow::Reject, Overflow::DropOldest] {
         let mut settings = settings();
-        settings.both.queue_messages = 3;
-        settings.both.overflow = overflow;
+        settings.ends[0].queue_messages = 3;
+        settings.ends[0].overflow = overflow;
         let mut world = World::new(settings);
         let ids: Vec<usize> = (0..5).map(|_| send(&mut world, Side::Client)).collect();
         let rejected = world.coverage.of("rejected: Full");
@@ -704,11 +746,11 @@ fn whatever_waits_for_an_answer_settles_once() {
     for (name, ending) in endings {
         let mut world = connected(settings());
         for side in [Side::Client, Side::Server] {
-            world.ask(side, world.some_key(), None);
+            world.ask(side, world.some_key(), None, None);
             send(&mut world, side);
             arrive(&mut world);
             // These stay on their way, and these wait.
-            world.ask(side, world.some_key(), Some(5_000));
+            world.ask(side, world.some_key(), Some(5_000), None);
             send(&mut world, side);
         }
         world.cancel(Side::Client, None, 0);
@@ -776,7 +818,9 @@ fn a_twin_with_the_same_secret_ends_the_session_of_the_other() {
 #[test]
 fn handlers_that_await_requests_of_each_other_do_not_stop() {
     let mut settings = settings();
-    settings.both.limits.messages = 1;
+    for end in &mut settings.ends {
+        end.limits.messages = 1;
+    }
     let mut world = connected(settings);
     for _ in 0..5 {
         send(&mut world, Side::Client);
@@ -787,7 +831,7 @@ fn handlers_that_await_requests_of_each_other_do_not_stop() {
     for _ in 0..5 {
         for side in [Side::Client, Side::Server] {
             assert!(world.running(side, world.some_key()) > 0);
-            world.ask(side, world.some_key(), None);
+            world.ask(side, world.some_key(), None, None);
         }
         arrive(&mut world);
         for side in [Side::Client, Side::Server] {
@@ -815,7 +859,7 @@ fn a_handler_may_make_any_number_of_requests_in_bounded_memory() {
     let id = send(&mut world, Side::Client);
     arrive(&mut world);
     for _ in 0..2_000 {
-        world.ask(Side::Server, world.some_key(), None);
+        world.ask(Side::Server, world.some_key(), None, None);
         arrive(&mut world);
         finish_all(&mut world, Side::Client);
         arrive(&mut world);
@@ -842,4 +886,123 @@ fn nothing_that_is_handled_in_the_store_is_given_again_after_a_kill() {
         ids.iter()
             .all(|id| told(&world, *id) == Some(Told::Handled))
     );
+}
+
+/// Everything that is on its way on this connection reaches the server, which lets its client in.
+fn reach(world: &mut World, number: u64) {
+    while world.busy_to_server().any(|busy| busy == number) {
+        world.deliver_to_server(number);
+        world.let_in(number, true, true);
+    }
+}
+
+#[test]
+fn a_new_secret_counts_owners_from_the_first() {
+    let mut world = connected(settings());
+    world.restart(true);
+    arrive(&mut world);
+    connect(&mut world);
+    // The client finds that the server counts wrongly, and goes on with another secret.
+    let wrong = Frame::Ack(Counts {
+        handled: 1_000,
+        sent: 0,
+    });
+    world.forbid(Side::Client, wrong, 3_470);
+    arrive(&mut world);
+    let id = world.account.entries.len();
+    world.ask(Side::Client, None, None, None);
+    world.connect(1);
+    let number = world.conns.keys().copied().max().unwrap();
+    reach(&mut world, number);
+    assert_eq!(given(&world, id), 1, "it rode");
+    // The welcome is lost, and so is the process that was asked.
+    world.cut_at_client(None);
+    world.restart(true);
+    connect(&mut world);
+    assert_eq!(given(&world, id), 2);
+    finish_all(&mut world, Side::Server);
+    let world = end(world);
+    assert_eq!(world.coverage.of("client: request: response"), 1);
+}
+
+#[test]
+fn a_connection_that_the_client_has_closed_ends_nothing() {
+    let mut world = connected(settings());
+    world.garble(Side::Client);
+    world.imposter(1);
+    let twin = world.conns.keys().copied().max().unwrap();
+    reach(&mut world, twin);
+    assert_eq!(world.coverage.of("close: 3970"), 1);
+    // The client closes for what it cannot read, before it learns of its twin.
+    arrive(&mut world);
+    assert_eq!(world.coverage.of("close: 3471"), 1);
+    assert!(!world.gave_up);
+}
+
+#[test]
+fn of_hellos_that_wait_the_newest_of_the_same_person_goes_on() {
+    let mut world = connected(settings());
+    world.cut_at_client(None);
+    // The store takes its time over the second connection, so the others wait.
+    world.store_waits = true;
+    world.connect(1);
+    reach(&mut world, 2);
+    world.cut_at_client(None);
+    world.connect(1);
+    world.cut_at_client(None);
+    world.connect(1);
+    reach(&mut world, 4);
+    // An older one arrives after it, and a stranger with a copy of the secret.
+    reach(&mut world, 3);
+    assert_eq!(world.coverage.of("close: 3971"), 1);
+    world.imposter(2);
+    reach(&mut world, 5);
+    assert_eq!(world.coverage.of("close: 1013"), 1);
+    world.store_waits = false;
+    arrive(&mut world);
+    while world.work_at_store(Treat::Answer) {}
+    arrive(&mut world);
+    assert_eq!(world.client.phase(), Phase::Up);
+    end(world);
+}
+
+#[test]
+fn a_session_is_as_old_as_its_first_hello_however_late_it_is_let_in_and_however_slow_its_clock() {
+    for (slow_clock, away, waits) in [(true, 200_000, 0), (false, 0, 5_000)] {
+        let mut world = World::new(Settings {
+            slow_clock,
+            ..settings()
+        });
+        let id = send(&mut world, Side::Client);
+        world.connect(1);
+        reach(&mut world, 1);
+        assert_eq!(given(&world, id), 1);
+        // The welcome is lost, and the server forgets everything in the same moment.
+        world.restart(false);
+        world.cut_at_client(None);
+        world.advance(away, true);
+        world.connect(1);
+        world.deliver_to_server(2);
+        world.advance(waits, true);
+        world.let_in(2, true, true);
+        arrive(&mut world);
+        assert_eq!(told(&world, id), Some(Told::Unknown), "{slow_clock}");
+        end(world);
+    }
+}
+
+#[test]
+fn after_one_blamed_message_that_takes_its_time_the_others_wait_no_longer() {
+    let mut world = connected(settings());
+    let ids: Vec<usize> = (0..10).map(|_| send(&mut world, Side::Client)).collect();
+    let number = world.conns.keys().copied().max().unwrap();
+    world.cut_at_server_with(number, 1_009);
+    arrive(&mut world);
+    connect(&mut world);
+    let count = |world: &World| ids.iter().filter(|id| given(world, **id) == 1).count();
+    assert_eq!(count(&world), 1, "alone");
+    world.advance(5_000, true);
+    arrive(&mut world);
+    assert_eq!(count(&world), 10);
+    end(world);
 }
