@@ -16,6 +16,9 @@ import { FORMAT } from './lib/results.mjs';
 const PART = 6;
 const CONTENDER = 'steady-socket';
 
+/** How many idle sessions one is weighed among. */
+const SESSIONS = 5_000;
+
 /** How many steps the two runs execute. */
 const COUNTS = [1_000, 2_000];
 
@@ -33,6 +36,14 @@ const { values: options } = parseArgs({
 const { stdout } = await run(options.program);
 const steps = stdout.split('\n').filter((step) => step !== '' && step.includes(options.case));
 const measurements = [];
+const idle = [
+  ["session: an idle one in the server's half", '--idle-session'],
+  ["session: an idle one in the server's half and the memory store", '--idle-session-with-record'],
+];
+for (const [name, flag] of idle.filter(([name]) => name.includes(options.case))) {
+  const { stdout } = await run(options.program, [flag, String(SESSIONS)]);
+  measurements.push(measurement(name, 'memory', 'bytes', [Number(stdout)]));
+}
 for (const step of steps) {
   measurements.push(measurement(step, 'instructions', 'instructions', [await instructions(step)]));
 }

@@ -314,7 +314,7 @@ impl World {
                     self.to_client.push_back(data);
                 }
                 ServerEffect::Ask(ticket, question) => {
-                    self.store.ask(self.now, ticket, question);
+                    self.store.ask(self.now, ticket, *question);
                     while let Some((ticket, reply)) = self.store.poll() {
                         server.answered(self.now, ticket, reply);
                     }

@@ -1,8 +1,9 @@
 //! The client's half.
 
 use alloc::collections::VecDeque;
+use alloc::sync::Arc;
 
-use super::exchange::{Exchange, Options};
+use super::exchange::{Exchange, Options, Taken};
 use super::frame::{
     Answer, Credential, Frame, Hello, Limits, Outcome, Secret, Verdict, Welcome, Why,
 };
@@ -56,6 +57,7 @@ pub struct Client<P> {
     /// Since when the application closes: until when what waits is sent.
     closing: Option<Time>,
     welcome: Option<Welcome>,
+    /// What comes before the frames of the exchange: they become effects only when something has to come after them.
     effects: VecDeque<ClientEffect<P>>,
 }
 
@@ -63,9 +65,9 @@ impl<P: Payload> Client<P> {
     /// A session of its own, named by a secret of 128 random bits. They have to come from the platform's cryptographic
     /// source.
     #[must_use]
-    pub fn new(options: Options, random: [u8; 16]) -> Self {
+    pub fn new(options: impl Into<Arc<Options>>, random: [u8; 16]) -> Self {
         Self {
-            exchange: Exchange::new(options),
+            exchange: Exchange::new(options.into()),
             secret: Secret::new(random),
             attempt: 0,
             epoch: 0,
@@ -145,7 +147,7 @@ impl<P: Payload> Client<P> {
     /// slept, since the hello says how old the session is.
     pub fn opened(&mut self, now: Time, random: [u8; 16], credential: Option<Credential>) {
         if self.phase == Phase::Ended {
-            self.effects.push_back(ClientEffect::Close(close::NORMAL));
+            self.close_with(close::NORMAL);
             return;
         }
         if self.phase != Phase::Down {
@@ -171,8 +173,7 @@ impl<P: Payload> Client<P> {
         };
         self.exchange.commit(now, hello.handled);
         self.exchange.has_told();
-        let hello = ClientEffect::Transmit(Frame::Hello(hello));
-        self.effects.push_back(hello);
+        self.exchange.frames.push_back(Frame::Hello(hello.into()));
         if self.riding {
             self.exchange.ride();
         }
@@ -183,21 +184,25 @@ impl<P: Payload> Client<P> {
     pub fn receive(&mut self, now: Time, frame: Frame<P>) {
         match (self.phase, frame) {
             (Phase::Down | Phase::Ended, _) | (_, Frame::Control(_) | Frame::Unknown) => {}
-            (Phase::Greeting, Frame::Welcome(welcome)) => self.welcomed(welcome),
+            (Phase::Greeting, Frame::Welcome(welcome)) => self.welcomed(*welcome),
             (Phase::Greeting, _)
             | (Phase::Up, Frame::Welcome(_) | Frame::Hello(_) | Frame::Credential(_)) => {
                 self.fail(close::NO_HELLO);
             }
             (Phase::Up, Frame::End { verdict, sent: _ }) => {
                 let sound = verdict.handled <= self.exchange.sent.position();
-                self.effects.push_back(ClientEffect::Close(close::NORMAL));
+                self.close_with(close::NORMAL);
                 self.end(Ended::ByPeer, sound.then_some(&verdict));
             }
             (Phase::Up, frame) => {
+                // A message by itself gives this half nothing to do: that begins when it is handled.
+                let may_rest = matches!(frame, Frame::Message(_));
                 match self.exchange.receive(frame) {
+                    Ok(()) if may_rest => return,
                     Ok(()) => {}
                     // Which number belongs to which message, nobody knows any more.
                     Err(close::OUT_OF_STEP) => self.renew(),
+                    Err(close::TOO_LARGE) => self.fail(close::TOO_LARGE_FOR_CLIENT),
                     Err(code) => self.fail(code),
                 }
             }
@@ -226,6 +231,7 @@ impl<P: Payload> Client<P> {
         let was_open = matches!(self.phase, Phase::Greeting | Phase::Up);
         self.effects
             .retain(|effect| matches!(effect, ClientEffect::GiveUp));
+        self.exchange.frames.clear();
         if self.phase == Phase::Ended {
             return;
         }
@@ -240,6 +246,8 @@ impl<P: Payload> Client<P> {
             close::SUPERSEDED => Some(Ended::Superseded),
             close::STALE => Some(Ended::Stale),
             close::REFUSED => Some(Ended::Refused),
+            // Its `end` was lost.
+            close::OVER => Some(Ended::ByPeer),
             _ => None,
         };
         if let Some(ended) = ended.filter(|_| was_open) {
@@ -259,8 +267,9 @@ impl<P: Payload> Client<P> {
 
     /// The program's turn of the event loop is over.
     pub fn gathered(&mut self, now: Time) {
-        self.exchange.gathered();
-        self.advance(now);
+        if self.exchange.gathered() {
+            self.advance(now);
+        }
     }
 
     /// The page is about to be hidden or frozen, or a ping is about to be sent: tells the server how far this end is, if
@@ -274,7 +283,7 @@ impl<P: Payload> Client<P> {
     pub fn send_credential(&mut self, credential: Credential) {
         if self.phase == Phase::Up {
             let frame = Frame::Credential(credential);
-            self.effects.push_back(ClientEffect::Transmit(frame));
+            self.exchange.frames.push_back(frame);
         }
     }
 
@@ -298,9 +307,7 @@ impl<P: Payload> Client<P> {
         let sent = self.exchange.send(payload, mode)?;
         if !self.exchange.is_gathering() {
             self.advance(now);
-            if self.exchange.gather() {
-                self.effects.push_back(ClientEffect::Gather);
-            }
+            self.exchange.gather();
         }
         Ok(sent)
     }
@@ -354,8 +361,11 @@ impl<P: Payload> Client<P> {
 
     /// The application is done with a message. A second call does nothing, nor one for a session that is over.
     pub fn handled(&mut self, now: Time, token: Token) {
-        self.exchange.handled(token);
-        self.advance(now);
+        if self.exchange.handled(token) {
+            // Nothing can be sent now that could not be sent before.
+            self.commit(now);
+            self.exchange.acknowledge(now);
+        }
     }
 
     /// Ends the session when everything is handled, at `deadline` at the latest. Without a connection it goes on trying
@@ -371,7 +381,7 @@ impl<P: Payload> Client<P> {
     /// Gives the session up at once.
     pub fn abort(&mut self) {
         if matches!(self.phase, Phase::Greeting | Phase::Up) {
-            self.effects.push_back(ClientEffect::Close(close::NORMAL));
+            self.close_with(close::NORMAL);
         }
         if self.phase != Phase::Ended {
             self.end(Ended::Aborted, None);
@@ -386,7 +396,15 @@ impl<P: Payload> Client<P> {
 
     /// What the driver has to do next.
     pub fn poll_effect(&mut self) -> Option<ClientEffect<P>> {
-        self.effects.pop_front()
+        if let Some(effect) = self.effects.pop_front() {
+            return Some(effect);
+        }
+        if let Some(frame) = self.exchange.frames.pop_front() {
+            return Some(ClientEffect::Transmit(frame));
+        }
+        self.exchange
+            .asks_to_gather()
+            .then_some(ClientEffect::Gather)
     }
 
     /// What the application gets next. A message is given by this call: whatever follows, it is not given again.
@@ -406,20 +424,12 @@ impl<P: Payload> Client<P> {
         if self.phase == Phase::Ended {
             return;
         }
-        let handled = self.exchange.received.handled();
-        self.exchange.commit(now, handled);
-        loop {
-            let items = self.exchange.take();
-            if items.is_empty() {
-                break;
-            }
-            for item in items {
-                self.exchange.number(item);
-            }
+        self.commit(now);
+        while let Some(item) = self.exchange.take(&Taken::default()) {
+            self.exchange.number(item);
         }
         self.exchange.transmit(now);
         self.exchange.acknowledge(now);
-        self.put_out();
         if self.exchange.is_exhausted() {
             self.finish(Ended::Exhausted);
         } else if let Some(deadline) = self.closing
@@ -429,10 +439,17 @@ impl<P: Payload> Client<P> {
         }
     }
 
-    fn put_out(&mut self) {
-        while let Some(frame) = self.exchange.frames.pop_front() {
-            self.effects.push_back(ClientEffect::Transmit(frame));
-        }
+    /// What is handled may be acknowledged.
+    fn commit(&mut self, now: Time) {
+        let handled = self.exchange.received.handled();
+        self.exchange.commit(now, handled);
+    }
+
+    /// Closes the connection behind the frames that are to go out on it.
+    fn close_with(&mut self, code: u16) {
+        let frames = self.exchange.frames.drain(..);
+        self.effects.extend(frames.map(ClientEffect::Transmit));
+        self.effects.push_back(ClientEffect::Close(code));
     }
 
     fn lose_line(&mut self, blamed: bool) {
@@ -443,7 +460,7 @@ impl<P: Payload> Client<P> {
 
     /// The other end does not keep to the protocol.
     fn fail(&mut self, code: u16) {
-        self.effects.push_back(ClientEffect::Close(code));
+        self.close_with(code);
         self.lose_line(false);
     }
 
@@ -480,7 +497,8 @@ impl<P: Payload> Client<P> {
             self.exchange.blame();
         }
         self.exchange.push(Output::Open(open));
-        self.exchange.resume((!riding).then_some(welcome.received));
+        let from = (!riding).then_some(welcome.received);
+        self.exchange.resume(from, welcome.sent);
         if rose {
             self.exchange.ask_again(welcome.received);
         }
@@ -497,7 +515,8 @@ impl<P: Payload> Client<P> {
         // A verdict on messages that were never sent is none.
         let verdict = verdict.filter(|verdict| verdict.handled <= self.exchange.sent.last());
         self.exchange.settle(Ended::Lost(why), verdict, true);
-        self.exchange.resume(Some(self.exchange.options.origin));
+        let origin = self.exchange.options.origin;
+        self.exchange.resume(Some(origin), origin);
         self.go_on(welcome.clone());
     }
 
@@ -532,10 +551,10 @@ impl<P: Payload> Client<P> {
                 let verdict = self.exchange.verdict();
                 let sent = self.exchange.sent.position();
                 let end = Frame::End { verdict, sent };
-                self.effects.push_back(ClientEffect::Transmit(end));
-                self.effects.push_back(ClientEffect::Close(close::NORMAL));
+                self.exchange.frames.push_back(end);
+                self.close_with(close::NORMAL);
             }
-            Phase::Greeting => self.effects.push_back(ClientEffect::Close(close::NORMAL)),
+            Phase::Greeting => self.close_with(close::NORMAL),
             Phase::Down | Phase::Ended => {}
         }
         self.end(why, None);
@@ -551,7 +570,7 @@ impl<P: Payload> Client<P> {
 
     /// What this end takes.
     #[must_use]
-    pub const fn limits(&self) -> Limits {
+    pub fn limits(&self) -> Limits {
         self.exchange.options.limits
     }
 }

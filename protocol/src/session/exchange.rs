@@ -5,6 +5,7 @@
 //! acknowledged that is not [`committed`](Exchange::committed). The client's half does both at once.
 
 use alloc::collections::{BTreeMap, VecDeque};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::frame::{Answer, Counts, Frame, Limits, Refusal, Verdict};
@@ -79,6 +80,25 @@ enum Place {
     Numbered(u64),
 }
 
+/// What was taken to be numbered, and has no number yet.
+#[derive(Debug, Default)]
+pub(super) struct Taken {
+    items: u64,
+    messages: u64,
+    bytes: u64,
+    unconfirmed: u64,
+}
+
+impl Taken {
+    fn add<P: Payload>(&mut self, item: &Item<P>) {
+        let [messages, bytes, unconfirmed] = item.counts();
+        self.items = self.items.saturating_add(1);
+        self.messages = self.messages.saturating_add(messages);
+        self.bytes = self.bytes.saturating_add(bytes);
+        self.unconfirmed = self.unconfirmed.saturating_add(unconfirmed);
+    }
+}
+
 /// A request that was made.
 #[derive(Debug, Clone)]
 struct Asked<P> {
@@ -95,7 +115,7 @@ struct Asked<P> {
 #[derive(Debug, Clone)]
 struct Line {
     /// What may still go before the welcome: numbers and bytes.
-    riding: Option<(u64, u64)>,
+    riding: Option<(u32, u32)>,
     /// The number of what is alone on its way, and until when it stays so.
     alone: Option<(u64, Time)>,
     /// Something went out beside it: what ends the connection from here on may be either.
@@ -119,9 +139,16 @@ struct Told {
     news: bool,
 }
 
+/// Frees an empty queue's memory.
+pub(super) fn release<T>(queue: &mut VecDeque<T>) {
+    if queue.is_empty() {
+        *queue = VecDeque::new();
+    }
+}
+
 #[derive(Debug, Clone)]
 pub(super) struct Exchange<P> {
-    pub(super) options: Options,
+    pub(super) options: Arc<Options>,
     peer: Limits,
     era: u64,
     deliveries: u64,
@@ -129,6 +156,8 @@ pub(super) struct Exchange<P> {
     urgent: VecDeque<Urgent<P>>,
     asks: BTreeMap<Ask, Asked<P>>,
     last_ask: u64,
+    /// When the time of the next request is over, or earlier.
+    next_deadline: Option<Time>,
     by_number: BTreeMap<u64, Ask>,
     /// Requests of the other end's that are not answered, and whether they are withdrawn.
     incoming: BTreeMap<u64, bool>,
@@ -141,10 +170,15 @@ pub(super) struct Exchange<P> {
     ended: Option<(u64, Option<u64>)>,
     /// Everything up to this number may have ended a connection.
     suspects: u64,
+    /// What is sent waits for the end of the program's turn.
     gathering: bool,
+    /// The driver has not been asked to say when that is.
+    asks_to_gather: bool,
     /// What waits has no room in the other end's window.
     lacks_room: bool,
     writable: bool,
+    /// Up to this number the other end sends again what it sent on an earlier connection.
+    repeats_to: u64,
     /// Something waits for a number, and there are none left.
     exhausted: bool,
     pub(super) frames: VecDeque<Frame<P>>,
@@ -159,7 +193,7 @@ pub(super) struct Exchange<P> {
 }
 
 impl<P: Payload> Exchange<P> {
-    pub(super) fn new(options: Options) -> Self {
+    pub(super) fn new(options: Arc<Options>) -> Self {
         Self {
             peer: Limits {
                 messages: limits::RIDING_MESSAGES,
@@ -173,6 +207,7 @@ impl<P: Payload> Exchange<P> {
             urgent: VecDeque::new(),
             asks: BTreeMap::new(),
             last_ask: 0,
+            next_deadline: None,
             by_number: BTreeMap::new(),
             incoming: BTreeMap::new(),
             sent: Sent::new(options.origin),
@@ -186,8 +221,10 @@ impl<P: Payload> Exchange<P> {
             ended: None,
             suspects: 0,
             gathering: false,
+            asks_to_gather: false,
             lacks_room: false,
             writable: true,
+            repeats_to: 0,
             exhausted: false,
             frames: VecDeque::new(),
             outputs: VecDeque::new(),
@@ -209,10 +246,7 @@ impl<P: Payload> Exchange<P> {
     /// Whether nothing waits, and everything that was sent has ended.
     pub(super) fn is_drained(&self) -> bool {
         let asked = |ask: &Asked<P>| !ask.over;
-        self.queue.is_empty()
-            && self.urgent.is_empty()
-            && self.sent.messages() == 0
-            && !self.asks.values().any(asked)
+        !self.has_waiting() && self.sent.messages() == 0 && !self.asks.values().any(asked)
     }
 
     pub(super) const fn volatile_dropped(&self) -> u64 {
@@ -243,17 +277,15 @@ impl<P: Payload> Exchange<P> {
     pub(super) fn next_timer(&self) -> Option<Time> {
         let ack = self.told.since.filter(|_| self.is_up());
         let ack = ack.map(|since| since.after(limits::ACK_DELAY_MS));
-        let asks = self.asks.values().filter(|ask| !ask.over);
-        let asks = asks.filter_map(|ask| ask.deadline).min();
         let stall = self.received.next_stall();
-        let alone = self.line.as_ref().and_then(|line| line.alone);
-        let more = self.writable && self.sent.position() < self.sent.last();
-        let alone = alone.filter(|(number, _)| more && *number > self.sent.base());
+        let alone = match self.writable && self.sent.position() < self.sent.last() {
+            true => self.line.as_ref().and_then(|line| line.alone),
+            false => None,
+        };
+        let alone = alone.filter(|(number, _)| *number > self.sent.base());
         let alone = alone.map(|(_, until)| until);
-        Time::earliest(
-            Time::earliest(Time::earliest(ack, asks), alone),
-            Time::earliest(stall, self.queue.next_expiry()),
-        )
+        let times = [self.next_deadline, alone, stall, self.queue.next_expiry()];
+        times.into_iter().fold(ack, Time::earliest)
     }
 
     fn is_up(&self) -> bool {
@@ -284,7 +316,7 @@ impl<P: Payload> Exchange<P> {
             queue_bytes,
             overflow,
             ..
-        } = self.options;
+        } = *self.options;
         while !self.queue.fits(queue_messages, queue_bytes, bytes) {
             match overflow {
                 Overflow::DropOldest if bytes <= queue_bytes => {
@@ -339,6 +371,7 @@ impl<P: Payload> Exchange<P> {
                 again: false,
             };
             self.asks.insert(ask, asked);
+            self.next_deadline = Time::earliest(self.next_deadline, deadline);
             self.urgent.push_back(Urgent::Request(ask));
             return Ok(ask);
         };
@@ -397,138 +430,147 @@ impl<P: Payload> Exchange<P> {
         Ok(())
     }
 
-    /// The application is done with a message.
-    pub(super) fn handled(&mut self, token: Token) {
+    /// The application is done with a message. Returns whether that is news.
+    pub(super) fn handled(&mut self, token: Token) -> bool {
         if token.era != self.era {
-            return;
+            return false;
         }
-        if let Some(bytes) = self.received.handle(token.number) {
-            self.told.bytes = self.told.bytes.saturating_add(bytes);
-            self.told.news = true;
-        }
+        let Some(bytes) = self.received.handle(token.number) else {
+            return false;
+        };
+        self.told.bytes = self.told.bytes.saturating_add(bytes);
+        self.told.news = true;
+        true
     }
 
     // ----- numbering
 
-    /// What may have a number now, in order. For the window it counts from here on only when it is
+    /// The next that may have a number now. For the window it counts as [`Taken`] until it is
     /// [numbered](Self::number).
-    pub(super) fn take(&mut self) -> Vec<Item<P>> {
-        let mut items = Vec::new();
-        let (mut messages, mut bytes, mut unconfirmed) = (0_u64, 0_u64, 0_u64);
+    #[inline]
+    pub(super) fn take(&mut self, taken: &Taken) -> Option<Item<P>> {
         self.lacks_room = false;
-        let Some(line) = &mut self.line else {
-            return items;
+        match self.has_waiting() {
+            true => self.take_waiting(taken),
+            false => None,
+        }
+    }
+
+    fn take_waiting(&mut self, taken: &Taken) -> Option<Item<P>> {
+        while self.writable && self.line.is_some() {
+            if !self.sent.has_number(taken.items) {
+                self.exhausted = self.has_waiting();
+                return None;
+            }
+            match self.urgent_bytes(taken.unconfirmed) {
+                None => return self.take_message(taken),
+                Some(bytes) if self.is_known_too_large(bytes) => self.refuse_urgent(),
+                Some(bytes) => {
+                    self.take_ride(bytes)?;
+                    let item = self.take_urgent();
+                    if item.is_some() {
+                        return item;
+                    }
+                }
+            }
+        }
+        None
+    }
+
+    fn take_message(&mut self, taken: &Taken) -> Option<Item<P>> {
+        while !self.gathering {
+            let bytes = self.queue.peek()?.payload.bytes() as u64;
+            if self.is_known_too_large(bytes) {
+                let waiting = self.queue.pop()?;
+                self.come_back(waiting, NotHandled::TooLarge);
+                continue;
+            }
+            let ahead = (taken.messages, taken.bytes);
+            if !self.sent.has_room(&self.peer, ahead, bytes) {
+                self.lacks_room = true;
+                return None;
+            }
+            self.take_ride(bytes)?;
+            let waiting = self.queue.pop()?;
+            return Some(Item::Message {
+                payload: waiting.payload,
+                delivery: Some(waiting.delivery),
+                awaited: waiting.mode.awaited,
+            });
+        }
+        None
+    }
+
+    /// The bytes of what is urgent and may go now, as far as the limit of what is unconfirmed goes.
+    fn urgent_bytes(&self, taken: u64) -> Option<u64> {
+        let payload = match self.urgent.front()? {
+            Urgent::Request(ask) => return Some(self.asks.get(ask)?.payload.bytes() as u64),
+            Urgent::Answer {
+                answer: Answer::Response(payload) | Answer::Error(payload),
+                ..
+            } => Some(payload),
+            Urgent::Answer { .. } | Urgent::Cancel { .. } => None,
         };
-        while self.writable {
-            if !self.sent.has_number(items.len() as u64) {
-                self.exhausted = !self.urgent.is_empty() || !self.queue.is_empty();
-                break;
-            }
-            let riding = line.riding.is_some();
-            let most = self.peer.message_bytes;
-            if !riding
-                && let Some(waiting) = self.queue.peek()
-                && waiting.payload.bytes() as u64 > most
-                && let Some(waiting) = self.queue.pop()
-            {
-                let end = End::NotHandled {
-                    payload: waiting.payload,
-                    why: NotHandled::TooLarge,
-                };
-                self.outputs
-                    .push_back(Output::Settled(waiting.delivery, end));
-                continue;
-            }
-            let urgent = match self.urgent.front() {
-                Some(Urgent::Request(ask)) => {
-                    self.asks.get(ask).map(|asked| asked.payload.bytes() as u64)
-                }
-                Some(_) if !self.sent.may_confirm() => None,
-                Some(_)
-                    if self.sent.unconfirmed().saturating_add(unconfirmed)
-                        >= limits::UNCONFIRMED =>
-                {
-                    None
-                }
-                Some(Urgent::Answer {
-                    answer: Answer::Response(payload) | Answer::Error(payload),
-                    ..
-                }) => Some(payload.bytes() as u64),
-                Some(_) => Some(0),
-                None => None,
-            };
-            let is_urgent = urgent.is_some();
-            let size = match (urgent, self.queue.peek()) {
-                (Some(size), _) => size,
-                (None, Some(waiting)) if !self.gathering => {
-                    let size = waiting.payload.bytes() as u64;
-                    if !self.sent.has_room(&self.peer, (messages, bytes), size) {
-                        self.lacks_room = true;
-                        break;
-                    }
-                    size
-                }
-                _ => break,
-            };
-            if let Some((numbers, bytes)) = &mut line.riding {
-                let rest = numbers.checked_sub(1).zip(bytes.checked_sub(size));
-                match rest {
-                    Some(rest) => (*numbers, *bytes) = rest,
-                    None => break,
+        let unconfirmed = self.sent.unconfirmed().saturating_add(taken);
+        let bytes = payload.map_or(0, |payload| payload.bytes() as u64);
+        (unconfirmed < limits::UNCONFIRMED).then_some(bytes)
+    }
+
+    fn take_urgent(&mut self) -> Option<Item<P>> {
+        Some(match self.urgent.pop_front()? {
+            Urgent::Request(ask) => {
+                let asked = self.asks.get_mut(&ask)?;
+                asked.place = Place::Taken;
+                Item::Request {
+                    payload: asked.payload.clone(),
+                    ask: Some(ask),
                 }
             }
-            if is_urgent && !riding && size > most {
-                match self.urgent.pop_front() {
-                    Some(Urgent::Request(ask)) => {
-                        self.asks.remove(&ask);
-                        let end = AskEnd::NotHandled(NotHandled::TooLarge);
-                        self.outputs.push_back(Output::Answered(ask, end));
-                    }
-                    Some(Urgent::Answer { request, .. }) => {
-                        let answer = Answer::Refused(Refusal::Failed);
-                        self.urgent.push_front(Urgent::Answer { request, answer });
-                    }
-                    _ => {}
-                }
-                continue;
-            }
-            if !is_urgent {
-                let Some(waiting) = self.queue.pop() else {
-                    break;
-                };
-                messages = messages.saturating_add(1);
-                bytes = bytes.saturating_add(size);
-                items.push(Item::Message {
-                    payload: waiting.payload,
-                    delivery: Some(waiting.delivery),
-                    awaited: waiting.mode.awaited,
-                });
-                continue;
-            }
-            let item = match self.urgent.pop_front() {
-                Some(Urgent::Request(ask)) => match self.asks.get_mut(&ask) {
-                    Some(asked) => {
-                        asked.place = Place::Taken;
-                        Item::Request {
-                            payload: asked.payload.clone(),
-                            ask: Some(ask),
-                        }
-                    }
-                    None => continue,
-                },
-                Some(Urgent::Answer { request, answer }) => {
-                    unconfirmed = unconfirmed.saturating_add(1);
-                    Item::Answer { request, answer }
-                }
-                Some(Urgent::Cancel { request }) => {
-                    unconfirmed = unconfirmed.saturating_add(1);
-                    Item::Cancel { request }
-                }
-                None => break,
-            };
+            Urgent::Answer { request, answer } => Item::Answer { request, answer },
+            Urgent::Cancel { request } => Item::Cancel { request },
+        })
+    }
+
+    /// Whether so many bytes are more than the other end takes. Before its welcome that is not known.
+    fn is_known_too_large(&self, bytes: u64) -> bool {
+        bytes > self.peer.message_bytes && self.is_up()
+    }
+
+    /// Something is to go out: what may ride before the welcome gets less. `None` if it may not.
+    fn take_ride(&mut self, bytes: u64) -> Option<()> {
+        if let Some((most, most_bytes)) = &mut self.line.as_mut()?.riding {
+            let bytes = u32::try_from(bytes).ok()?;
+            let rest = most.checked_sub(1).zip(most_bytes.checked_sub(bytes));
+            (*most, *most_bytes) = rest?;
+        }
+        Some(())
+    }
+
+    /// All that may have a number now, in order.
+    pub(super) fn take_all(&mut self) -> Vec<Item<P>> {
+        let mut items = Vec::new();
+        let mut taken = Taken::default();
+        while let Some(item) = self.take(&taken) {
+            taken.add(&item);
             items.push(item);
         }
         items
+    }
+
+    /// The first of what is urgent is larger than the other end takes.
+    fn refuse_urgent(&mut self) {
+        match self.urgent.pop_front() {
+            Some(Urgent::Request(ask)) => {
+                self.asks.remove(&ask);
+                let end = AskEnd::NotHandled(NotHandled::TooLarge);
+                self.outputs.push_back(Output::Answered(ask, end));
+            }
+            Some(Urgent::Answer { request, .. }) => {
+                let answer = Answer::Refused(Refusal::Failed);
+                self.urgent.push_front(Urgent::Answer { request, answer });
+            }
+            Some(Urgent::Cancel { .. }) | None => {}
+        }
     }
 
     /// Gives an item its number.
@@ -559,12 +601,22 @@ impl<P: Payload> Exchange<P> {
         }
     }
 
+    /// Gives memory back that only waits for more to do.
+    pub(super) fn release(&mut self) {
+        self.sent.release();
+        self.received.release();
+        self.queue.release();
+        release(&mut self.frames);
+        release(&mut self.outputs);
+        release(&mut self.urgent);
+    }
+
     // ----- the connection
 
     /// A connection begins. Numbered frames may ride on it before the welcome.
     pub(super) fn ride(&mut self) {
         self.line = Some(Line {
-            riding: Some((limits::RIDING_MESSAGES, limits::RIDING_BYTES)),
+            riding: Some((limits::RIDING_MESSAGES as u32, limits::RIDING_BYTES as u32)),
             alone: None,
             crowded: false,
             asked_room: 0,
@@ -586,8 +638,10 @@ impl<P: Payload> Exchange<P> {
             && first <= self.received.received().saturating_add(1)
     }
 
-    /// The session goes on. With `received`, sending starts again behind that number; without, what rode goes on.
-    pub(super) fn resume(&mut self, received: Option<u64>) {
+    /// The session goes on. With `received`, sending starts again behind that number; without, what rode goes on. The other
+    /// end has numbered up to `sent`, and sends what is missing again.
+    pub(super) fn resume(&mut self, received: Option<u64>, sent: u64) {
+        self.repeats_to = sent;
         if let Some(received) = received {
             // A `g` may have been lost with the last connection.
             self.sent.got(received);
@@ -638,7 +692,7 @@ impl<P: Payload> Exchange<P> {
     /// The connection is gone; `blamed` says that what it carried may have ended it.
     pub(super) fn line_ended(&mut self, blamed: bool) {
         self.frames.clear();
-        self.gathering = false;
+        self.gathered();
         self.writable = true;
         self.told.awaited = 0;
         let Some(line) = self.line.take() else {
@@ -733,13 +787,29 @@ impl<P: Payload> Exchange<P> {
         self.writable = writable;
     }
 
-    /// From here on what is sent waits for [`gathered`](Self::gathered). Returns whether that is news.
-    pub(super) const fn gather(&mut self) -> bool {
-        self.line.is_some() && !core::mem::replace(&mut self.gathering, true)
+    /// From here on what is sent waits for [`gathered`](Self::gathered).
+    pub(super) const fn gather(&mut self) {
+        if self.line.is_some() && !self.gathering {
+            self.gathering = true;
+            self.asks_to_gather = true;
+        }
     }
 
-    pub(super) const fn gathered(&mut self) {
+    /// Whether the driver is to say when the program's turn is over. It is asked once.
+    pub(super) const fn asks_to_gather(&mut self) -> bool {
+        core::mem::replace(&mut self.asks_to_gather, false)
+    }
+
+    /// The program's turn is over. Returns whether anything has waited for that.
+    pub(super) fn gathered(&mut self) -> bool {
         self.gathering = false;
+        self.asks_to_gather = false;
+        self.has_waiting()
+    }
+
+    /// Whether anything waits for a number.
+    fn has_waiting(&self) -> bool {
+        !self.queue.is_empty() || !self.urgent.is_empty()
     }
 
     pub(super) const fn is_exhausted(&self) -> bool {
@@ -753,7 +823,14 @@ impl<P: Payload> Exchange<P> {
     // ----- sending
 
     /// Puts out what has a number and has not gone out on this connection.
+    #[inline]
     pub(super) fn transmit(&mut self, now: Time) {
+        if self.sent.position() < self.sent.last() || self.lacks_room {
+            self.transmit_all(now);
+        }
+    }
+
+    fn transmit_all(&mut self, now: Time) {
         let mut awaited = 0;
         while self.writable && self.transmit_one(now, &mut awaited) {}
         if awaited > 0 {
@@ -794,8 +871,7 @@ impl<P: Payload> Exchange<P> {
         line.crowded |= alone.is_some();
         line.alone = None;
         let first = self.sent.position().saturating_add(1);
-        // Beside another, nothing is alone any more, so nothing waits to be.
-        let suspect = first <= self.suspects && !line.crowded && !matches!(entry.item, Item::Free);
+        let suspect = first <= self.suspects && !matches!(entry.item, Item::Free);
         let frame = match &entry.item {
             Item::Free => Frame::Skip(entry.count),
             Item::Request { payload, .. } => Frame::Request(payload.clone()),
@@ -805,35 +881,29 @@ impl<P: Payload> Exchange<P> {
                 answer: answer.clone(),
             },
             Item::Cancel { request } => Frame::Cancel { request: *request },
-            Item::Message { payload, .. } => {
-                let kind = payload.kind();
-                let mut bytes = 0_usize;
-                let mut messages = Vec::new();
-                for entry in self.sent.upcoming() {
-                    let Item::Message {
+            Item::Message {
+                payload,
+                awaited: is_awaited,
+                ..
+            } => {
+                let batch = if suspect { 1 } else { self.sent.batch() };
+                if batch > 1 {
+                    let mut messages = Vec::with_capacity(batch);
+                    while let Some(Item::Message {
                         payload,
                         awaited: is_awaited,
                         ..
-                    } = &entry.item
-                    else {
-                        break;
-                    };
-                    bytes = bytes.saturating_add(payload.bytes());
-                    let full = messages.len() >= limits::BATCH_MESSAGES
-                        || bytes > limits::BATCH_BYTES
-                        || suspect;
-                    if payload.kind() != kind || (full && !messages.is_empty()) {
-                        break;
+                    }) = self.sent.next().map(|entry| &entry.item)
+                    {
+                        if *is_awaited {
+                            *awaited = self.sent.position().saturating_add(1);
+                        }
+                        messages.push(payload.clone());
+                        if messages.len() >= batch {
+                            break;
+                        }
+                        self.sent.advance();
                     }
-                    messages.push(payload.clone());
-                    if *is_awaited {
-                        *awaited = self.sent.position().saturating_add(messages.len() as u64);
-                    }
-                }
-                for _ in 1..messages.len() {
-                    self.sent.advance();
-                }
-                if messages.len() > 1 {
                     let handled = (self.committed > self.told.handled).then_some(self.committed);
                     Frame::Batch {
                         first,
@@ -841,15 +911,16 @@ impl<P: Payload> Exchange<P> {
                         messages,
                     }
                 } else {
-                    match messages.pop() {
-                        Some(payload) => Frame::Message(payload),
-                        None => return false,
+                    if *is_awaited {
+                        *awaited = first;
                     }
+                    Frame::Message(payload.clone())
                 }
             }
         };
         self.sent.advance();
-        if suspect {
+        // Beside another it is not alone anyway, so it need not wait.
+        if suspect && !line.crowded {
             line.alone = Some((first, now.after(limits::ALONE_MS)));
             *awaited = first;
         }
@@ -868,10 +939,15 @@ impl<P: Payload> Exchange<P> {
     }
 
     /// Acknowledges what is due to be.
+    #[inline]
     pub(super) fn acknowledge(&mut self, now: Time) {
-        if !self.is_up() {
-            return;
+        let has_news = self.committed > self.told.handled || self.told.beyond > 0;
+        if has_news && self.is_up() {
+            self.acknowledge_if_due(now);
         }
+    }
+
+    fn acknowledge_if_due(&mut self, now: Time) {
         let handled = self.committed;
         if self.told.beyond >= limits::GOT_AFTER {
             self.told.beyond = 0;
@@ -909,6 +985,9 @@ impl<P: Payload> Exchange<P> {
     /// # Errors
     /// The code with which the connection is to be closed. Nothing of the frame counts.
     pub(super) fn receive(&mut self, frame: Frame<P>) -> Result<(), u16> {
+        if let Frame::Message(payload) = frame {
+            return self.receive_message(payload);
+        }
         let next = self.received.received().saturating_add(1);
         let numbers = frame.numbers();
         if self.received.received().saturating_add(numbers) > MAX_NUMBER {
@@ -918,10 +997,6 @@ impl<P: Payload> Exchange<P> {
             self.told.news = true;
         }
         match frame {
-            Frame::Message(payload) => {
-                self.check_room(core::slice::from_ref(&payload))?;
-                self.message(payload);
-            }
             Frame::Batch {
                 first,
                 handled,
@@ -930,7 +1005,12 @@ impl<P: Payload> Exchange<P> {
                 if first != next {
                     return Err(close::OUT_OF_STEP);
                 }
-                self.check_room(&messages)?;
+                let mut bytes = 0_u64;
+                for payload in &messages {
+                    self.check_size(payload)?;
+                    bytes = bytes.saturating_add(payload.bytes() as u64);
+                }
+                self.check_room(messages.len() as u64, bytes)?;
                 if let Some(handled) = handled {
                     self.acknowledged(handled)?;
                 }
@@ -999,8 +1079,22 @@ impl<P: Payload> Exchange<P> {
             | Frame::Welcome(_)
             | Frame::End { .. }
             | Frame::Control(_)
+            | Frame::Message(_)
             | Frame::Unknown => {}
         }
+        Ok(())
+    }
+
+    fn receive_message(&mut self, payload: P) -> Result<(), u16> {
+        if self.received.received() >= MAX_NUMBER {
+            return Err(close::OUT_OF_STEP);
+        }
+        self.check_size(&payload)?;
+        if self.received.messages() > 0 {
+            self.check_room(1, payload.bytes() as u64)?;
+        }
+        self.told.news = true;
+        self.message(payload);
         Ok(())
     }
 
@@ -1011,12 +1105,9 @@ impl<P: Payload> Exchange<P> {
         Ok(())
     }
 
-    fn check_room(&self, payloads: &[P]) -> Result<(), u16> {
-        let mut bytes = 0_u64;
-        for payload in payloads {
-            self.check_size(payload)?;
-            bytes = bytes.saturating_add(payload.bytes() as u64);
-        }
+    /// Whether this end's window takes so many messages and bytes more. One message may be larger than the window, when no
+    /// other is open.
+    fn check_room(&self, messages: u64, bytes: u64) -> Result<(), u16> {
         let mut own = self.options.limits;
         let riding = self.options.origin.saturating_add(limits::RIDING_MESSAGES);
         if self.received.received() < riding {
@@ -1024,10 +1115,13 @@ impl<P: Payload> Exchange<P> {
             own.messages = own.messages.max(limits::RIDING_MESSAGES);
             own.bytes = own.bytes.max(limits::RIDING_BYTES);
         }
-        let before = (payloads.len() as u64).saturating_sub(1);
-        let room = own.messages.saturating_sub(before);
-        let alone = payloads.len() == 1 && self.received.messages() == 0;
-        let fits = self.received.messages() < room
+        if self.received.received() < self.repeats_to {
+            // What is repeated had a number when an earlier owner's window held.
+            own.messages = own.messages.max(limits::MESSAGES);
+            own.bytes = own.bytes.max(limits::BYTES);
+        }
+        let alone = messages == 1 && self.received.messages() == 0;
+        let fits = self.received.messages().saturating_add(messages) <= own.messages
             && self.received.bytes().saturating_add(bytes) <= own.bytes;
         if alone || fits {
             Ok(())
@@ -1128,15 +1222,8 @@ impl<P: Payload> Exchange<P> {
         for expired in self.queue.take_expired(now) {
             self.come_back(expired, NotHandled::TimeToLive);
         }
-        let is_late = |asked: &Asked<P>| !asked.over && asked.deadline.is_some_and(|at| at <= now);
-        let late: Vec<Ask> = self
-            .asks
-            .iter()
-            .filter(|(_, asked)| is_late(asked))
-            .map(|(ask, _)| *ask)
-            .collect();
-        for ask in late {
-            self.end_early(ask, AskEnd::TimedOut);
+        if self.next_deadline.is_some_and(|at| at <= now) {
+            self.time_out(now);
         }
         while let Some(number) = self.received.stalled(now) {
             let token = Token {
@@ -1147,6 +1234,20 @@ impl<P: Payload> Exchange<P> {
             if self.is_up() {
                 self.frames.push_back(Frame::Stalled(number));
             }
+        }
+    }
+
+    fn time_out(&mut self, now: Time) {
+        self.next_deadline = None;
+        let mut late = Vec::new();
+        for (ask, asked) in &self.asks {
+            match asked.deadline.filter(|_| !asked.over) {
+                Some(at) if at <= now => late.push(*ask),
+                deadline => self.next_deadline = Time::earliest(self.next_deadline, deadline),
+            }
+        }
+        for ask in late {
+            self.end_early(ask, AskEnd::TimedOut);
         }
     }
 
@@ -1268,6 +1369,7 @@ impl<P: Payload> Exchange<P> {
         self.suspects = 0;
         self.ended = None;
         self.exhausted = false;
+        self.repeats_to = 0;
         self.replaced.clear();
         self.got = 0;
     }

@@ -4,6 +4,7 @@
 //! halves know frames only as values of [`Frame`], generic over the payload, so they never see bytes.
 
 use alloc::borrow::Cow;
+use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
@@ -136,9 +137,9 @@ pub enum Frame<P> {
     /// A fresh credential, during a connection.
     Credential(Credential),
     /// The first frame of a connection, from the client.
-    Hello(Hello),
+    Hello(Box<Hello>),
     /// The answer to it, from the server.
-    Welcome(Welcome),
+    Welcome(Box<Welcome>),
     /// The sender has ended the session, and a Close follows.
     End {
         /// What became of the messages that it received.
@@ -847,8 +848,8 @@ fn read_ours(body: Body<'_>) -> Result<Frame<Data<'_>>, FrameError> {
                 text: text.get(length..).unwrap_or_default(),
             };
             match kind {
-                "hello" => Frame::Hello(named.hello()?),
-                "welcome" => Frame::Welcome(named.welcome()?),
+                "hello" => Frame::Hello(Box::new(named.hello()?)),
+                "welcome" => Frame::Welcome(Box::new(named.welcome()?)),
                 _ => Frame::End {
                     verdict: named
                         .verdict()?

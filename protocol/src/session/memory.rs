@@ -1,5 +1,6 @@
 //! The store in the server's own memory.
 
+use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 
@@ -57,7 +58,7 @@ struct Record<P> {
     also: Vec<(u64, u64)>,
     sent: Sent<P>,
     /// What is said to hellos of an epoch before, until something of this one arrives.
-    verdict: Option<(u64, Lost)>,
+    verdict: Option<Box<(u64, Lost)>>,
     /// The hello that made this epoch may be older than the memory.
     doubted: bool,
     expires: Time,
@@ -68,7 +69,7 @@ struct Tombstone {
     identity: Identity,
     attempt: u64,
     /// What is said to hellos of this epoch; `None` if the session was closed.
-    verdict: Option<(u64, Lost)>,
+    verdict: Option<Box<(u64, Lost)>>,
     made: Time,
     expires: Time,
 }
@@ -77,7 +78,8 @@ struct Tombstone {
 #[derive(Debug, Clone)]
 pub struct MemoryStore<P> {
     options: MemoryOptions,
-    records: BTreeMap<Key, Record<P>>,
+    // Boxed, since a node of the map has room for more entries than it holds.
+    records: BTreeMap<Key, Box<Record<P>>>,
     tombstones: BTreeMap<Key, Tombstone>,
     /// The keys of tombstones, the oldest first; those that are gone are passed over.
     order: VecDeque<(Time, Key)>,
@@ -166,7 +168,7 @@ impl<P: Payload> MemoryStore<P> {
         self.since = self.since.max(made.after(1));
     }
 
-    fn remove(&mut self, key: Key) -> Option<Record<P>> {
+    fn remove(&mut self, key: Key) -> Option<Box<Record<P>>> {
         let record = self.records.remove(&key)?;
         self.bytes = self.bytes.saturating_sub(record.sent.bytes());
         Some(record)
@@ -176,7 +178,7 @@ impl<P: Payload> MemoryStore<P> {
         &mut self,
         now: Time,
         key: Key,
-        record: Record<P>,
+        record: Box<Record<P>>,
         why: Option<Why>,
         verdict: Option<Verdict>,
     ) {
@@ -192,6 +194,7 @@ impl<P: Payload> MemoryStore<P> {
                 self.forget(oldest, made);
             }
         }
+        let record = *record;
         let life = match why {
             Some(_) => limits::EXPIRED_TOMBSTONE_MS,
             None => limits::CLOSED_TOMBSTONE_MS,
@@ -200,7 +203,7 @@ impl<P: Payload> MemoryStore<P> {
             // If nothing of this epoch ever arrived, the client still means the one before.
             record
                 .verdict
-                .unwrap_or((record.epoch, Lost { why, verdict }))
+                .unwrap_or_else(|| Box::new((record.epoch, Lost { why, verdict })))
         });
         let tombstone = Tombstone {
             identity: record.identity,
@@ -246,11 +249,17 @@ impl<P: Payload> MemoryStore<P> {
                 };
                 return self.replace(now, &claim, found);
             }
+            // A hello may have come late and made this record, when what its client sent with a later one was handled
+            // before the memory began. Only if no attempt is missing can that not be.
+            let is_next = claim.attempt == record.attempt.saturating_add(1);
+            if record.doubted && claim.epoch == 0 && claim.has_sent && !is_next {
+                return self.replace(now, &claim, unknown());
+            }
             record.attempt = claim.attempt;
             let repeated = record
                 .verdict
                 .clone()
-                .filter(|(epoch, _)| *epoch == claim.epoch);
+                .filter(|verdict| verdict.0 == claim.epoch);
             let is_it =
                 claim.epoch == record.epoch || (claim.epoch == 0 && record.verdict.is_none());
             if !claim.may_resume && !owns && !begins {
@@ -268,14 +277,8 @@ impl<P: Payload> MemoryStore<P> {
             }
             let found = match repeated {
                 _ if is_it => Found::Continued,
-                Some((_, lost)) => Found::Lost(lost),
-                None => {
-                    let lost = Lost {
-                        why: Why::Unknown,
-                        verdict: None,
-                    };
-                    return self.replace(now, &claim, Found::Lost(lost));
-                }
+                Some(verdict) => Found::Lost(verdict.1),
+                None => return self.replace(now, &claim, unknown()),
             };
             record.expires = now.after(self.options.lease_ms);
             let snapshot = (!owns).then(|| {
@@ -303,17 +306,11 @@ impl<P: Payload> MemoryStore<P> {
                 doubtful: record.doubted && begins,
             });
         }
-        let unknown = || {
-            Found::Lost(Lost {
-                why: Why::Unknown,
-                verdict: None,
-            })
-        };
         let found = match self.tombstones.get(&key) {
             Some(tombstone) if tombstone.identity != claim.identity => return Reply::Refused,
             Some(tombstone) => {
-                let Some((epoch, lost)) = &tombstone.verdict else {
-                    return Reply::Stale;
+                let Some((epoch, lost)) = tombstone.verdict.as_deref() else {
+                    return Reply::Over;
                 };
                 if claim.attempt <= tombstone.attempt {
                     return Reply::Stale;
@@ -345,7 +342,7 @@ impl<P: Payload> MemoryStore<P> {
         let owner = owner.saturating_add(1).min(MAX_NUMBER);
         let expires = now.after(self.options.lease_ms);
         let verdict = match &found {
-            Found::Lost(lost) => Some((claim.epoch, lost.clone())),
+            Found::Lost(lost) => Some(Box::new((claim.epoch, lost.clone()))),
             Found::Fresh | Found::Continued => None,
         };
         let origin = self.options.origin;
@@ -367,7 +364,7 @@ impl<P: Payload> MemoryStore<P> {
             expires,
         };
         self.sweep = self.sweep.min(expires);
-        self.records.insert(claim.key, record);
+        self.records.insert(claim.key, Box::new(record));
         Reply::Opened(Opening {
             epoch: claim.new_epoch,
             owner,
@@ -415,6 +412,9 @@ impl<P: Payload> MemoryStore<P> {
             record.sent.replace(number, Item::Free);
         }
         let first = record.sent.last().saturating_add(1);
+        if step.sends.is_empty() {
+            record.sent.release();
+        }
         for item in step.sends {
             record.sent.push(item);
         }
@@ -425,8 +425,8 @@ impl<P: Payload> MemoryStore<P> {
     }
 
     fn finish(&mut self, now: Time, finish: Finish) -> Reply<P> {
-        let owns = |record: &Record<P>| record.owner == finish.owner;
-        if !self.records.get(&finish.key).is_some_and(owns) {
+        let record = self.records.get(&finish.key);
+        if record.is_none_or(|record| record.owner != finish.owner) {
             return Reply::Fenced;
         }
         if let Some(mut record) = self.remove(finish.key) {
@@ -437,6 +437,14 @@ impl<P: Payload> MemoryStore<P> {
         }
         Reply::Finished
     }
+}
+
+/// What is said when nothing is known of what a client has sent.
+const fn unknown() -> Found {
+    Found::Lost(Lost {
+        why: Why::Unknown,
+        verdict: None,
+    })
 }
 
 impl<P: Payload> Store<P> for MemoryStore<P> {

@@ -99,7 +99,7 @@
 //!             while let Some(effect) = server.poll_effect() {
 //!                 match effect {
 //!                     ServerEffect::Transmit(_, frame) => self.to_client.push(write(frame, Style::TEXT).unwrap()),
-//!                     ServerEffect::Ask(ticket, question) => self.store.ask(self.now, ticket, question),
+//!                     ServerEffect::Ask(ticket, question) => self.store.ask(self.now, ticket, *question),
 //!                     ServerEffect::Gather => server.gathered(self.now),
 //!                     _ => {}
 //!                 }
@@ -287,7 +287,7 @@ pub mod limits {
 pub mod close {
     /// The session was closed or ended, behind an `end`. Without one it is a loss like any other.
     pub const NORMAL: u16 = 1_000;
-    /// A message is larger than the receiver takes.
+    /// A message is larger than the server takes.
     pub const TOO_LARGE: u16 = 1_009;
     /// No room for another session.
     pub const NO_ROOM: u16 = 1_013;
@@ -307,13 +307,17 @@ pub mod close {
     pub const LOST: u16 = 3_476;
     /// A newer connection has the session.
     pub const SUPERSEDED: u16 = 3_970;
-    /// A late hello.
+    /// A late hello: the session has seen a higher attempt.
     pub const STALE: u16 = 3_971;
     /// The client is not let in.
     pub const REFUSED: u16 = 3_972;
+    /// The session was closed or ended.
+    pub const OVER: u16 = 3_973;
+    /// A message is larger than the client takes. A browser cannot send 1009.
+    pub const TOO_LARGE_FOR_CLIENT: u16 = 4_009;
 
     /// All of them.
-    pub const ALL: [u16; 13] = [
+    pub const ALL: [u16; 15] = [
         NORMAL,
         TOO_LARGE,
         NO_ROOM,
@@ -327,17 +331,29 @@ pub mod close {
         SUPERSEDED,
         STALE,
         REFUSED,
+        OVER,
+        TOO_LARGE_FOR_CLIENT,
     ];
 
     /// Whether a client that receives this code gives its session up.
     #[must_use]
     pub const fn ends_session(code: u16) -> bool {
-        matches!(code, SUPERSEDED | STALE | REFUSED)
+        matches!(code, SUPERSEDED | STALE | REFUSED | OVER)
     }
 
     /// Whether a connection that ends with this code may have been ended by what it carried.
     #[must_use]
     pub const fn blames_messages(code: u16) -> bool {
-        matches!(code, 1_002 | 1_003 | 1_007 | TOO_LARGE | 4_009)
+        matches!(
+            code,
+            1_002 | 1_003 | 1_007 | TOO_LARGE | TOO_LARGE_FOR_CLIENT | MALFORMED | LIMIT
+        )
+    }
+
+    /// Whether one of the ends found a fault in the session. The client then waits as after a failed attempt, and each
+    /// time longer, until a connection has had something acknowledged.
+    #[must_use]
+    pub const fn is_fault(code: u16) -> bool {
+        matches!(code, OUT_OF_STEP..=LOST)
     }
 }

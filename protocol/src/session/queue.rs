@@ -3,6 +3,7 @@
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
+use super::exchange::release;
 use super::types::{Delivery, Payload, SendMode};
 use crate::Time;
 
@@ -17,8 +18,9 @@ pub(super) struct Waiting<P> {
 /// Messages that have no number yet: those marked to go first, then the others, each in order.
 #[derive(Debug, Clone)]
 pub(super) struct Queue<P> {
-    first: VecDeque<Waiting<P>>,
-    ordinary: VecDeque<Waiting<P>>,
+    messages: VecDeque<Waiting<P>>,
+    /// How many of them are marked to go first.
+    first: usize,
     bytes: usize,
     next_expiry: Option<Time>,
 }
@@ -26,19 +28,19 @@ pub(super) struct Queue<P> {
 impl<P: Payload> Queue<P> {
     pub(super) const fn new() -> Self {
         Self {
-            first: VecDeque::new(),
-            ordinary: VecDeque::new(),
+            messages: VecDeque::new(),
+            first: 0,
             bytes: 0,
             next_expiry: None,
         }
     }
 
     pub(super) fn len(&self) -> usize {
-        self.first.len().saturating_add(self.ordinary.len())
+        self.messages.len()
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.messages.is_empty()
     }
 
     pub(super) const fn bytes(&self) -> usize {
@@ -58,38 +60,41 @@ impl<P: Payload> Queue<P> {
     pub(super) fn push(&mut self, message: Waiting<P>) {
         self.bytes = self.bytes.saturating_add(message.payload.bytes());
         self.next_expiry = Time::earliest(self.next_expiry, message.mode.expires);
-        match message.mode.first {
-            true => self.first.push_back(message),
-            false => self.ordinary.push_back(message),
+        if message.mode.first {
+            self.messages.insert(self.first, message);
+            self.first = self.first.saturating_add(1);
+        } else {
+            self.messages.push_back(message);
         }
     }
 
     /// The next message to go.
     pub(super) fn peek(&self) -> Option<&Waiting<P>> {
-        self.first.front().or_else(|| self.ordinary.front())
+        self.messages.front()
     }
 
     pub(super) fn pop(&mut self) -> Option<Waiting<P>> {
-        let message = self
-            .first
-            .pop_front()
-            .or_else(|| self.ordinary.pop_front())?;
+        let message = self.messages.pop_front()?;
         self.forget(&message);
         Some(message)
     }
 
     /// The message to drop for a newer one: the oldest that is not marked to go first, or else the oldest.
     pub(super) fn pop_oldest(&mut self) -> Option<Waiting<P>> {
-        let message = self
-            .ordinary
-            .pop_front()
-            .or_else(|| self.first.pop_front())?;
-        self.forget(&message);
-        Some(message)
+        match self.messages.remove(self.first) {
+            Some(message) => {
+                self.forget(&message);
+                Some(message)
+            }
+            None => self.pop(),
+        }
     }
 
     fn forget(&mut self, message: &Waiting<P>) {
         self.bytes = self.bytes.saturating_sub(message.payload.bytes());
+        if message.mode.first {
+            self.first = self.first.saturating_sub(1);
+        }
         if self.is_empty() {
             self.next_expiry = None;
         }
@@ -102,21 +107,24 @@ impl<P: Payload> Queue<P> {
             return expired;
         }
         self.next_expiry = None;
-        for lane in [&mut self.first, &mut self.ordinary] {
-            // One full rotation restores the order of what is kept.
-            for _ in 0..lane.len() {
-                let Some(message) = lane.pop_front() else {
-                    break;
-                };
-                if message.mode.expires.is_some_and(|at| at <= now) {
-                    self.bytes = self.bytes.saturating_sub(message.payload.bytes());
-                    expired.push(message);
-                } else {
-                    self.next_expiry = Time::earliest(self.next_expiry, message.mode.expires);
-                    lane.push_back(message);
-                }
+        // One full rotation restores the order of what is kept.
+        for _ in 0..self.len() {
+            let Some(message) = self.messages.pop_front() else {
+                break;
+            };
+            if message.mode.expires.is_some_and(|at| at <= now) {
+                self.forget(&message);
+                expired.push(message);
+            } else {
+                self.next_expiry = Time::earliest(self.next_expiry, message.mode.expires);
+                self.messages.push_back(message);
             }
         }
         expired
+    }
+
+    /// Frees memory, if it is empty.
+    pub(super) fn release(&mut self) {
+        release(&mut self.messages);
     }
 }

@@ -1,8 +1,9 @@
 //! What has arrived, and how far the application is with it.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
+use super::exchange::release;
 use super::frame::Verdict;
 use super::limits::STALLED_MS;
 use crate::Time;
@@ -10,6 +11,7 @@ use crate::Time;
 /// A message that has arrived and is not handled.
 #[derive(Debug, Clone)]
 struct Open {
+    number: u64,
     bytes: u64,
     /// When it was given to the application.
     given: Option<Time>,
@@ -25,7 +27,8 @@ pub(super) struct Received {
     given: u64,
     /// Up to this number an earlier owner may have given anything.
     floor: u64,
-    open: BTreeMap<u64, Open>,
+    /// In the order of their numbers.
+    open: VecDeque<Open>,
     bytes: u64,
     /// Ranges beyond `received` that an earlier owner has handled, rising.
     ahead: Vec<(u64, u64)>,
@@ -46,7 +49,7 @@ impl Received {
             received,
             given: received,
             floor: 0,
-            open: BTreeMap::new(),
+            open: VecDeque::new(),
             bytes: 0,
             ahead,
         }
@@ -78,9 +81,20 @@ impl Received {
 
     /// Everything up to this number is handled.
     pub(super) fn handled(&self) -> u64 {
-        match self.open.keys().next() {
-            Some(first) => first.saturating_sub(1),
+        match self.open.front() {
+            Some(first) => first.number.saturating_sub(1),
             None => self.received,
+        }
+    }
+
+    /// Where the open message of this number is. Most are handled in order, so it is often the first.
+    fn place(&self, number: u64) -> Option<usize> {
+        match self.open.front()?.number == number {
+            true => Some(0),
+            false => self
+                .open
+                .binary_search_by_key(&number, |open| open.number)
+                .ok(),
         }
     }
 
@@ -103,12 +117,12 @@ impl Received {
         let arrival = self.arrive();
         if let Arrival::New(number) = arrival {
             self.bytes = self.bytes.saturating_add(bytes);
-            let open = Open {
+            self.open.push_back(Open {
+                number,
                 bytes,
                 given: None,
                 stalled: false,
-            };
-            self.open.insert(number, open);
+            });
         }
         arrival
     }
@@ -126,16 +140,20 @@ impl Received {
     /// The message is given to the application.
     pub(super) fn give(&mut self, number: u64, now: Time) {
         self.given = self.given.max(number);
-        if let Some(open) = self.open.get_mut(&number) {
+        let place = self.place(number);
+        if let Some(open) = place.and_then(|place| self.open.get_mut(place)) {
             open.given = Some(now);
         }
     }
 
     /// The application is done with it. Returns its bytes, or `None` if that is no news.
     pub(super) fn handle(&mut self, number: u64) -> Option<u64> {
-        let open = self.open.get(&number)?;
-        open.given?;
-        let open = self.open.remove(&number)?;
+        let place = self.place(number)?;
+        self.open.get(place)?.given?;
+        let open = match place {
+            0 => self.open.pop_front()?,
+            place => self.open.remove(place)?,
+        };
         self.bytes = self.bytes.saturating_sub(open.bytes);
         Some(open.bytes)
     }
@@ -145,11 +163,11 @@ impl Received {
         let handled = self.handled();
         let mut also = Vec::new();
         let mut from = handled.saturating_add(1);
-        for open in self.open.keys() {
-            if *open > from {
-                also.push((from, open.saturating_sub(1)));
+        for open in &self.open {
+            if open.number > from {
+                also.push((from, open.number.saturating_sub(1)));
             }
-            from = open.saturating_add(1);
+            from = open.number.saturating_add(1);
         }
         if from <= self.received && !self.open.is_empty() {
             also.push((from, self.received));
@@ -166,24 +184,26 @@ impl Received {
         }
     }
 
-    /// A message whose handler has been running for long, once each.
-    pub(super) fn stalled(&mut self, now: Time) -> Option<u64> {
-        self.open.iter_mut().find_map(|(number, open)| {
-            let since = open.given.filter(|_| !open.stalled)?;
-            if now.since(since) < STALLED_MS {
-                return None;
-            }
-            open.stalled = true;
-            Some(*number)
-        })
+    /// Frees memory, if nothing is open.
+    pub(super) fn release(&mut self) {
+        release(&mut self.open);
     }
 
-    /// When the next becomes stalled.
+    /// A message whose handler has been running for long, once each.
+    pub(super) fn stalled(&mut self, now: Time) -> Option<u64> {
+        let late = |open: &&mut Open| {
+            let since = open.given.filter(|_| !open.stalled);
+            since.is_some_and(|since| now.since(since) >= STALLED_MS)
+        };
+        let open = self.open.iter_mut().find(late)?;
+        open.stalled = true;
+        Some(open.number)
+    }
+
+    /// When the next becomes stalled. They are given in order, so it is the first.
     pub(super) fn next_stall(&self) -> Option<Time> {
-        let waiting = self.open.values().filter(|open| !open.stalled);
-        waiting
-            .filter_map(|open| Some(open.given?.after(STALLED_MS)))
-            .min()
+        let next = self.open.iter().find(|open| !open.stalled)?;
+        Some(next.given?.after(STALLED_MS))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use alloc::collections::VecDeque;
 
+use super::exchange::release;
 use super::frame::{Answer, Limits};
 use super::types::{Ask, Delivery, Payload};
 use super::{MAX_NUMBER, limits};
@@ -42,16 +43,13 @@ pub enum Item<P> {
 }
 
 impl<P: Payload> Item<P> {
-    /// The bytes that count for the window.
-    fn window_bytes(&self) -> u64 {
+    /// For how much it counts: messages, their bytes, and answers and cancellations that wait to be confirmed.
+    pub(super) fn counts(&self) -> [u64; 3] {
         match self {
-            Self::Message { payload, .. } => payload.bytes() as u64,
-            _ => 0,
+            Self::Message { payload, .. } => [1, payload.bytes() as u64, 0],
+            Self::Answer { .. } | Self::Cancel { .. } => [0, 0, 1],
+            Self::Request { .. } | Self::Free => [0; 3],
         }
-    }
-
-    const fn is_message(&self) -> bool {
-        matches!(self, Self::Message { .. })
     }
 
     /// Whether the other end is done with it as soon as it has it.
@@ -148,10 +146,7 @@ impl<P: Payload> Sent<P> {
     /// Gives the next number. The caller has asked [`has_number`](Self::has_number).
     pub(super) fn push(&mut self, item: Item<P>) -> u64 {
         self.last = self.last.saturating_add(1);
-        self.messages = self.messages.saturating_add(u64::from(item.is_message()));
-        self.bytes = self.bytes.saturating_add(item.window_bytes());
-        let unconfirmed = u64::from(item.is_done_on_arrival());
-        self.unconfirmed = self.unconfirmed.saturating_add(unconfirmed);
+        self.count(&item);
         self.entries.push_back(Entry {
             item,
             count: 1,
@@ -171,10 +166,17 @@ impl<P: Payload> Sent<P> {
     }
 
     fn forget(&mut self, item: &Item<P>) {
-        self.messages = self.messages.saturating_sub(u64::from(item.is_message()));
-        self.bytes = self.bytes.saturating_sub(item.window_bytes());
-        let unconfirmed = u64::from(item.is_done_on_arrival());
+        let [messages, bytes, unconfirmed] = item.counts();
+        self.messages = self.messages.saturating_sub(messages);
+        self.bytes = self.bytes.saturating_sub(bytes);
         self.unconfirmed = self.unconfirmed.saturating_sub(unconfirmed);
+    }
+
+    fn count(&mut self, item: &Item<P>) {
+        let [messages, bytes, unconfirmed] = item.counts();
+        self.messages = self.messages.saturating_add(messages);
+        self.bytes = self.bytes.saturating_add(bytes);
+        self.unconfirmed = self.unconfirmed.saturating_add(unconfirmed);
     }
 
     /// Takes the oldest if its number is acknowledged by `handled`.
@@ -308,14 +310,42 @@ impl<P: Payload> Sent<P> {
         true
     }
 
+    /// Frees memory, if it is empty.
+    pub(super) fn release(&mut self) {
+        release(&mut self.entries);
+    }
+
     /// What goes out next.
     pub(super) fn next(&self) -> Option<&Entry<P>> {
         self.entries.get(self.cursor)
     }
 
-    /// What goes out after that, and so on.
+    /// What goes out next, and after that, and so on.
     pub(super) fn upcoming(&self) -> impl Iterator<Item = &Entry<P>> {
         self.entries.range(self.cursor.min(self.entries.len())..)
+    }
+
+    /// How many messages go out next in one frame: they are of one kind, and within the limits of a batch unless there
+    /// is only one.
+    pub(super) fn batch(&self) -> usize {
+        if self.cursor.saturating_add(1) >= self.entries.len() {
+            return 1;
+        }
+        let (mut count, mut bytes) = (0_usize, 0_usize);
+        let mut of_kind = None;
+        for entry in self.upcoming() {
+            let Item::Message { payload, .. } = &entry.item else {
+                break;
+            };
+            bytes = bytes.saturating_add(payload.bytes());
+            let is_of_kind = *of_kind.get_or_insert(payload.kind()) == payload.kind();
+            let full = count >= limits::BATCH_MESSAGES || bytes > limits::BATCH_BYTES;
+            if !is_of_kind || (full && count > 0) {
+                break;
+            }
+            count = count.saturating_add(1);
+        }
+        count
     }
 
     /// It has gone out.
@@ -340,15 +370,14 @@ impl<P: Payload> Sent<P> {
 
     /// Puts another item in the place of this number, and returns what was there.
     pub(super) fn replace(&mut self, number: u64, with: Item<P>) -> Option<Item<P>> {
-        let adds = (u64::from(with.is_message()), with.window_bytes());
-        let done = u64::from(with.is_done_on_arrival());
         let entry = self.entry_mut(number)?;
-        let old = core::mem::replace(&mut entry.item, with);
         entry.alone = 0;
+        let old = core::mem::replace(&mut entry.item, Item::Free);
         self.forget(&old);
-        self.messages = self.messages.saturating_add(adds.0);
-        self.bytes = self.bytes.saturating_add(adds.1);
-        self.unconfirmed = self.unconfirmed.saturating_add(done);
+        self.count(&with);
+        if let Some(entry) = self.entry_mut(number) {
+            entry.item = with;
+        }
         Some(old)
     }
 
@@ -368,11 +397,6 @@ impl<P: Payload> Sent<P> {
     /// How many entries are kept, free runs included.
     pub(super) fn kept(&self) -> usize {
         self.entries.len()
-    }
-
-    /// Whether more answers and cancellations may go.
-    pub(super) const fn may_confirm(&self) -> bool {
-        self.unconfirmed() < limits::UNCONFIRMED
     }
 }
 

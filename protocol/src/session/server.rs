@@ -2,9 +2,10 @@
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::exchange::{Exchange, Options};
+use super::exchange::{Exchange, Options, release};
 use super::frame::{Answer, Frame, Hello, Key, Limits, Lost, Outcome, Verdict, Welcome, Why};
 use super::received::Received;
 use super::sent::Item;
@@ -16,11 +17,11 @@ use super::{close, limits};
 use crate::Time;
 use crate::control::Window;
 
-/// The options of the server's half.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// The options of the server's half. All sessions of a server may share them.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ServerOptions {
     /// Those of both halves.
-    pub both: Options,
+    pub both: Arc<Options>,
     /// How long a session outlives its connection, in milliseconds.
     pub window_ms: u64,
     /// At most so many milliseconds pass between two messages of the server, if it beats.
@@ -35,7 +36,7 @@ impl Default for ServerOptions {
     /// The defaults of the specification, with 5 s for an answer of the store.
     fn default() -> Self {
         Self {
-            both: Options::default(),
+            both: Arc::default(),
             window_ms: limits::WINDOW_MS,
             beat_ms: None,
             back: None,
@@ -103,7 +104,7 @@ impl<P: Payload> Arrival<P> {
         match (frame, &self.hello) {
             (Frame::Control(_) | Frame::Unknown, _) => return Ok(false),
             (Frame::Hello(hello), None) => {
-                self.hello = Some(hello);
+                self.hello = Some(*hello);
                 return Ok(true);
             }
             (Frame::Hello(_) | Frame::Welcome(_), _) | (_, None) => return Err(close::NO_HELLO),
@@ -159,7 +160,7 @@ pub enum ServerEffect<P> {
     /// Close this connection with this code. Whatever else arrives on it means nothing.
     Close(Connection, u16),
     /// Ask the store, and pass its answer to [`Server::answered`].
-    Ask(Ticket, Question<P>),
+    Ask(Ticket, Box<Question<P>>),
     /// Call [`Server::gathered`] when the program's turn of the event loop is over.
     Gather,
 }
@@ -195,19 +196,10 @@ struct Told {
     got: u64,
 }
 
-/// The options that the exchange does not have already.
-#[derive(Debug, Clone, Copy)]
-struct Times {
-    window_ms: u64,
-    beat_ms: Option<u64>,
-    back: Option<Window>,
-    store_timeout_ms: u64,
-}
-
 /// The server's half of one session, for as long as its process owns it. The [module](super) describes how to drive it.
 #[derive(Debug, Clone)]
 pub struct Server<P> {
-    options: Times,
+    options: Arc<ServerOptions>,
     key: Key,
     exchange: Exchange<P>,
     epoch: u64,
@@ -242,24 +234,13 @@ pub struct Server<P> {
 impl<P: Payload> Server<P> {
     /// The half of the session that this key names. It begins with the first [`attach`](Self::attach).
     #[must_use]
-    pub fn new(key: Key, options: ServerOptions) -> Self {
+    pub fn new(key: Key, options: impl Into<Arc<ServerOptions>>) -> Self {
+        let options = options.into();
         let origin = options.both.origin;
-        let ServerOptions {
-            both,
-            window_ms,
-            beat_ms,
-            back,
-            store_timeout_ms,
-        } = options;
         Self {
-            options: Times {
-                window_ms,
-                beat_ms,
-                back,
-                store_timeout_ms,
-            },
             key,
-            exchange: Exchange::new(both),
+            exchange: Exchange::new(Arc::clone(&options.both)),
+            options,
             epoch: 0,
             owner: None,
             owner_in_epoch: 0,
@@ -508,6 +489,7 @@ impl<P: Payload> Server<P> {
         }
         self.claim_gone(connection);
         self.advance_at(now, true);
+        self.release();
     }
 
     fn claim_gone(&mut self, connection: Connection) {
@@ -528,14 +510,22 @@ impl<P: Payload> Server<P> {
 
     /// The program's turn of the event loop is over.
     pub fn gathered(&mut self, now: Time) {
-        self.exchange.gathered();
-        self.advance(now);
+        if self.exchange.gathered() {
+            self.advance(now);
+        }
     }
 
     /// A beat is about to be sent: tells the client how far this end is, if there is news.
     pub fn flush(&mut self, now: Time) {
         self.exchange.flush();
         self.advance(now);
+        self.release();
+    }
+
+    /// Gives memory back that only waits for more to do.
+    fn release(&mut self) {
+        self.exchange.release();
+        release(&mut self.effects);
     }
 
     /// The time of [`next_timer`](Self::next_timer) has come. Calling it at any other time does no harm.
@@ -558,9 +548,7 @@ impl<P: Payload> Server<P> {
         let sent = self.exchange.send(payload, mode)?;
         if !self.exchange.is_gathering() {
             self.advance(now);
-            if self.exchange.gather() {
-                self.effects.push_back(ServerEffect::Gather);
-            }
+            self.exchange.gather();
         }
         Ok(sent)
     }
@@ -614,8 +602,9 @@ impl<P: Payload> Server<P> {
 
     /// The application is done with a message. A second call does nothing, nor one for a session that is over.
     pub fn handled(&mut self, now: Time, token: Token) {
-        self.exchange.handled(token);
-        self.advance(now);
+        if self.exchange.handled(token) {
+            self.advance(now);
+        }
     }
 
     /// Ends the session at once. What is not acknowledged ends as unknown.
@@ -661,7 +650,12 @@ impl<P: Payload> Server<P> {
 
     /// What the driver has to do next.
     pub fn poll_effect(&mut self) -> Option<ServerEffect<P>> {
-        self.effects.pop_front()
+        let effect = self.effects.pop_front();
+        effect.or_else(|| {
+            self.exchange
+                .asks_to_gather()
+                .then_some(ServerEffect::Gather)
+        })
     }
 
     /// What the application gets next. A message is given by this call: whatever follows, it is not given again.
@@ -677,7 +671,7 @@ impl<P: Payload> Server<P> {
 
     /// What this end takes.
     #[must_use]
-    pub const fn limits(&self) -> Limits {
+    pub fn limits(&self) -> Limits {
         self.exchange.options.limits
     }
 
@@ -710,7 +704,8 @@ impl<P: Payload> Server<P> {
             deadline: now.after(self.options.store_timeout_ms),
             tries,
         }));
-        self.effects.push_back(ServerEffect::Ask(ticket, question));
+        self.effects
+            .push_back(ServerEffect::Ask(ticket, Box::new(question)));
     }
 
     fn store_is_late(&mut self, now: Time) {
@@ -826,6 +821,7 @@ impl<P: Payload> Server<P> {
                 return;
             }
             Reply::Stale => close::STALE,
+            Reply::Over => close::OVER,
             Reply::Refused => close::REFUSED,
             Reply::NoRoom => close::NO_ROOM,
             _ => close::STORE,
@@ -900,20 +896,20 @@ impl<P: Payload> Server<P> {
         }
         self.lost_at = None;
         self.exchange.set_peer(hello.limits);
-        let (open, received) = match &found {
-            Found::Fresh => (Opened::Fresh, origin),
-            Found::Lost(_) => (Opened::Anew, origin),
+        let (open, received, sent) = match &found {
+            Found::Fresh => (Opened::Fresh, origin, origin),
+            Found::Lost(_) => (Opened::Anew, origin, origin),
             Found::Continued => {
                 let last = self.exchange.sent.last();
                 let replayed = last.saturating_sub(hello.received);
-                (Opened::Resumed { replayed }, hello.received)
+                (Opened::Resumed { replayed }, hello.received, hello.sent)
             }
         };
         self.exchange.push(Output::Open(open));
         if let Found::Lost(lost) = &found {
             self.exchange.push(Output::Lost(lost.why));
         }
-        self.exchange.resume(Some(received));
+        self.exchange.resume(Some(received), sent);
         if found == Found::Continued {
             // It fits, so this cannot fail.
             let _ = self.exchange.acknowledged(hello.handled);
@@ -921,7 +917,7 @@ impl<P: Payload> Server<P> {
         let welcome = self.welcome(open, found);
         self.effects.push_back(ServerEffect::Transmit(
             claim.connection,
-            Frame::Welcome(welcome),
+            Frame::Welcome(welcome.into()),
         ));
         self.exchange.has_told();
         self.exchange.push_awaited();
@@ -1055,7 +1051,7 @@ impl<P: Payload> Server<P> {
                 let code = if why.is_some() {
                     close::LOST
                 } else {
-                    close::STALE
+                    close::OVER
                 };
                 self.close_claim(code);
             }
@@ -1134,7 +1130,7 @@ impl<P: Payload> Server<P> {
             return;
         };
         let sends = match self.line {
-            Some(_) => self.exchange.take(),
+            Some(_) => self.exchange.take_all(),
             None => Vec::new(),
         };
         self.exchange.ask_for_room();

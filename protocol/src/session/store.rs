@@ -107,8 +107,10 @@ pub struct Finish {
 pub enum Reply<P> {
     /// The client's session, and this half owns it.
     Opened(Opening<P>),
-    /// The hello is late, or the session is over.
+    /// The hello is late.
     Stale,
+    /// The session was closed or ended.
+    Over,
     /// The session is somebody else's.
     Refused,
     /// There is no room for another session.

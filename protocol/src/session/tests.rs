@@ -99,7 +99,7 @@ impl Pair {
             match effect {
                 ServerEffect::Transmit(_, frame) => self.to_client.push(wire(frame)),
                 ServerEffect::Close(_, code) => self.closed.1.push(code),
-                ServerEffect::Ask(ticket, question) => self.questions.push((ticket, question)),
+                ServerEffect::Ask(ticket, question) => self.questions.push((ticket, *question)),
                 ServerEffect::Gather => {}
             }
             if self.prompt {
@@ -126,7 +126,7 @@ impl Pair {
                     if arrival.receive(frame).unwrap() {
                         let key = arrival.hello().unwrap().secret.key();
                         let options = ServerOptions {
-                            both: self.options,
+                            both: self.options.into(),
                             ..ServerOptions::default()
                         };
                         let arrival = self.arrival.take().unwrap();
@@ -575,8 +575,8 @@ fn no_more_than_64_messages_and_64_kib_ride() {
     );
     // Behind a hello that resumes, nothing may ride.
     let mut arrival = Arrival::<Text>::new(Time::default(), &Options::default());
-    let resumes = frame::Hello { epoch: 5, ..hello };
-    arrival.receive(Frame::Hello(resumes)).unwrap();
+    let resumes = frame::Hello { epoch: 5, ..*hello };
+    arrival.receive(Frame::Hello(resumes.into())).unwrap();
     assert_eq!(
         arrival.receive(Frame::Message(Data::from("1"))),
         Err(close::LIMIT)
@@ -730,7 +730,7 @@ fn a_welcome_that_makes_no_sense_ends_the_use_of_the_secret() {
         pair.cut();
         pair.connect();
         pair.client
-            .receive(pair.now, Frame::Welcome(welcome.clone()));
+            .receive(pair.now, Frame::Welcome(welcome.clone().into()));
         pair.settle();
         assert_eq!(pair.closed.0, [close::OUT_OF_STEP], "{welcome:?}");
         assert!(
@@ -1027,7 +1027,7 @@ fn a_closed_session_answers_no_hello_for_ten_minutes() {
         limits::CLOSED_TOMBSTONE_MS,
         Question::Open(claim(1, 9)),
     );
-    assert!(matches!(late, Reply::Stale));
+    assert!(matches!(late, Reply::Over));
     let later = ask(
         &mut store,
         limits::CLOSED_TOMBSTONE_MS + 1,
@@ -1040,5 +1040,5 @@ fn a_closed_session_answers_no_hello_for_ten_minutes() {
 fn a_half_stays_small() {
     // Without what it holds on the heap. It has to be looked at if it grows, since a server has many.
     let sizes = (size_of::<Client<Text>>(), size_of::<Server<Text>>());
-    assert!(sizes.0 <= 1_100 && sizes.1 <= 1_100, "{sizes:?}");
+    assert!(sizes.0 <= 1_100 && sizes.1 <= 1_000, "{sizes:?}");
 }

@@ -148,7 +148,7 @@ pub enum Ended {
     Lost(Why),
     /// A newer connection, of a twin with the same secret, has it.
     Superseded,
-    /// The server answers this secret no more: it has seen a higher attempt, or the session is over.
+    /// The server has seen a higher attempt: a twin with the same secret has the session.
     Stale,
     /// The server does not let this client in.
     Refused,

@@ -140,7 +140,7 @@ struct Session {
 impl Session {
     fn new(sessions: Arc<Sessions>, config: Arc<Config>, endpoint: Endpoint, key: Key) -> Self {
         let options = ServerOptions {
-            both: super::options(&config),
+            both: super::options(&config).into(),
             beat_ms: Some(config.ping_interval.as_millis() as u64),
             ..ServerOptions::default()
         };
@@ -262,7 +262,7 @@ impl Session {
                     let now = self.sessions.now();
                     let replies: Vec<_> = {
                         let mut store = lock(&self.sessions.store);
-                        store.ask(now, ticket, question);
+                        store.ask(now, ticket, *question);
                         std::iter::from_fn(|| store.poll()).collect()
                     };
                     for (ticket, reply) in replies {

@@ -21,7 +21,7 @@ GOT_AFTER, ANSWERS_HELD = 64, 256
 STALLED_SECONDS = 30.0
 ALONE_TRIES = 3
 ALONE_SECONDS = 5
-BLAME = (1002, 1003, 1007, 1009, 4009)
+BLAME = (1002, 1003, 1007, 1009, 3471, 3474, 4009)
 ANSWERS = ("response", "error", "refused")
 DEFAULT_LIMITS = {"messages": 1000, "bytes": 1048576, "message": 1048576, "requests": 64}
 
@@ -160,7 +160,7 @@ class Session:
         self.out.clear()
         # 1000 without an `end` is a loss like any other.
         if 3500 <= code <= 3999:
-            self.give_up({3970: "twin", 3971: "twin or over", 3972: "not let in"}.get(code, f"code {code}"))
+            self.give_up({3970: "twin", 3971: "twin", 3972: "not let in", 3973: "over"}.get(code, f"code {code}"))
             return False
         if was == "open" or self.wire > self.base:
             self.sent_there = (self.base, self.wire, 0 if self.crowded else self.alone)
@@ -593,7 +593,7 @@ class Session:
         new = messages[max(0, self.received - self.count):]
         for message in new:
             if size(message) > self.limits["message"]:
-                raise Wrong(1009, "a message is larger than the limit")
+                raise Wrong(4009, "a message is larger than the limit")
         total = sum(map(size, new))
         if len(self.unhandled) + len(new) > self.limits["messages"] or (
                 self.unhandled_bytes + total > self.limits["bytes"] and (self.unhandled or len(new) > 1)):
@@ -637,7 +637,7 @@ class Session:
 
     def _take_request(self, frame):
         if size(frame["payload"]) > self.limits["message"]:
-            raise Wrong(1009, "a request is larger than the limit")
+            raise Wrong(4009, "a request is larger than the limit")
         number = self._next_number()
         if number:
             arrived = Arrived(self.epoch, number, frame["payload"])
@@ -651,7 +651,7 @@ class Session:
 
     def _take_answer(self, frame):
         if size(frame.get("payload", "")) > self.limits["message"]:
-            raise Wrong(1009, "an answer is larger than the limit")
+            raise Wrong(4009, "an answer is larger than the limit")
         self._check_handled(frame["handled"])
         number = self._next_number()
         if number:
@@ -683,7 +683,7 @@ class Session:
 
     def _take_volatile(self, frame):
         if size(frame["payload"]) > self.limits["message"]:
-            raise Wrong(1009, "a volatile message is larger than the limit")
+            raise Wrong(4009, "a volatile message is larger than the limit")
         if len(self.inbox) < self.limits["messages"]:
             self.events.append(("volatile", frame["payload"]))
         else:

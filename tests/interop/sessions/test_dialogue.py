@@ -233,7 +233,7 @@ def test_welcome_that_does_not_fit():
 def test_limits_of_the_client():
     rig = opened(limits={"messages": 3, "bytes": 100, "message": 50})
     rig.inject("x" * 51)
-    equal(rig.closed.code, 1009)
+    equal(rig.closed.code, 4009)
     rig = opened(limits={"messages": 3, "bytes": 100, "message": 50})
     rig.inject("~b 1[1,2,3]")
     rig.inject("4")
@@ -513,7 +513,7 @@ def test_ends():
 
 def test_close_codes():
     for code, again in ((1000, True), (1006, True), (1009, True), (1013, True), (3470, True), (3476, True),
-                        (3970, False), (3971, False), (3972, False), (3999, False)):
+                        (3970, False), (3971, False), (3972, False), (3973, False), (3999, False)):
         rig = opened()
         rig.client.send("m")
         rig.client.pump()

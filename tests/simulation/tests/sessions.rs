@@ -9,7 +9,7 @@ use simulation::sessions::word::Fatal;
 use simulation::sessions::world::{Settings, Treat, World};
 use steady_socket_protocol::session::frame::{Counts, Frame, Kind};
 use steady_socket_protocol::session::{
-    MAX_NUMBER, MemoryOptions, Options, Overflow, Phase, SendMode,
+    MAX_NUMBER, MemoryOptions, Options, Overflow, Phase, SendMode, limits,
 };
 
 fn settings() -> Settings {
@@ -297,7 +297,7 @@ fn a_late_hello_after_close_makes_no_session() {
         world.deliver_to_server(2);
         world.let_in(2, true, true);
     }
-    assert!(world.coverage.of("close: 3971") > 0);
+    assert!(world.coverage.of("close: 3973") > 0);
     end(world);
 }
 
@@ -344,6 +344,61 @@ fn what_rides_behind_a_late_hello_is_not_given_after_a_restart() {
     assert_eq!(told(&world, id), Some(Told::Unknown));
     let world = end(world);
     assert_eq!(given(&world, id), 1);
+}
+
+#[test]
+fn a_late_hello_after_a_restart_does_not_bring_a_message_back() {
+    let mut world = World::new(settings());
+    // A proxy holds up the first hello. What is sent behind the second is handled, and its welcome is lost.
+    world.connect(1);
+    world.cut_at_client(None);
+    let id = send(&mut world, Side::Client);
+    world.connect(1);
+    while world.busy_to_server().any(|number| number == 2) {
+        world.deliver_to_server(2);
+        world.let_in(2, true, true);
+    }
+    assert_eq!(given(&world, id), 1);
+    // In the new memory the first hello makes a session, to which the message was never sent.
+    world.restart_behind_a_proxy();
+    while world.busy_to_server().any(|number| number == 1) {
+        world.deliver_to_server(1);
+        world.let_in(1, true, true);
+    }
+    world.cut_at_client(None);
+    connect(&mut world);
+    assert_eq!(told(&world, id), Some(Told::Unknown));
+    let world = end(world);
+    assert_eq!(given(&world, id), 1);
+}
+
+#[test]
+fn what_fitted_into_an_earlier_owners_window_is_taken_again() {
+    let mut world = connected(settings());
+    // The first numbers of an epoch are taken whatever the window is.
+    for _ in 0..limits::RIDING_MESSAGES {
+        send(&mut world, Side::Client);
+        arrive(&mut world);
+        finish_all(&mut world, Side::Server);
+    }
+    world.flush();
+    arrive(&mut world);
+    let ids: Vec<_> = (0..4).map(|_| send(&mut world, Side::Client)).collect();
+    world.restart_smaller(2, 15);
+    world.cut_at_client(None);
+    connect(&mut world);
+    // One after the other, since the owner that is gone may have died of one.
+    for _ in 0..4 {
+        world.advance(limits::ALONE_MS, true);
+        arrive(&mut world);
+    }
+    assert_eq!(world.coverage.of("close: 3474"), 0);
+    assert!(ids.iter().all(|id| given(&world, *id) == 1));
+    let world = end(world);
+    assert!(
+        ids.iter()
+            .all(|id| told(&world, *id) == Some(Told::Handled))
+    );
 }
 
 #[test]

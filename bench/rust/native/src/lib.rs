@@ -2,6 +2,8 @@
 
 mod session;
 
+pub use session::idle_session_bytes;
+
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
@@ -22,7 +24,7 @@ pub struct Case {
 }
 
 /// All steps.
-pub const CASES: [Case; 16] = [
+pub const CASES: [Case; 18] = [
     Case {
         name: "core step for a received frame",
         run: receive,
@@ -46,6 +48,14 @@ pub const CASES: [Case; 16] = [
     Case {
         name: "session: the client's half receives a message",
         run: session::client_receives,
+    },
+    Case {
+        name: "session: the client's half sends a message in a batch of 20",
+        run: session::client_sends_batches,
+    },
+    Case {
+        name: "session: the client's half receives a message in a batch of 20",
+        run: session::client_receives_batches,
     },
     Case {
         name: "session: the server's half sends a message, with the memory store",

@@ -3,6 +3,8 @@
 //! ```sh
 //! native                # the names of all steps, one a line
 //! native STEP COUNT
+//! native --idle-session COUNT                # the bytes of one of so many, in the server's half
+//! native --idle-session-with-record COUNT    # and in the memory store
 //! ```
 //!
 //! The cost of a step is the difference between the counts of two runs.
@@ -16,6 +18,15 @@ fn main() -> ExitCode {
             for case in native::CASES {
                 println!("{}", case.name);
             }
+            ExitCode::SUCCESS
+        }
+        [flag, count] if flag == "--idle-session" || flag == "--idle-session-with-record" => {
+            let Ok(count) = count.parse() else {
+                eprintln!("error: `{count}` is not a count");
+                return ExitCode::FAILURE;
+            };
+            let with_record = flag == "--idle-session-with-record";
+            println!("{}", native::idle_session_bytes(count, with_record));
             ExitCode::SUCCESS
         }
         [name, count] => {

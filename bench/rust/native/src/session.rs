@@ -1,6 +1,7 @@
 //! What a message costs in the two halves of a session, without its frame's bytes.
 
 use std::hint::black_box;
+use std::sync::Arc;
 use std::time::Duration;
 
 use steady_socket::protocol::session::frame::{Counts, Frame, Kind, Outcome, Welcome};
@@ -25,6 +26,9 @@ impl Payload for Word {
         Kind::Text
     }
 }
+
+/// How many messages go out in one turn, and in one frame.
+const BATCH: u64 = 20;
 
 /// How many messages the other end acknowledges at once, as it does by itself.
 const AT_ONCE: u64 = limits::ACK_MESSAGES;
@@ -51,13 +55,14 @@ fn client() -> Client<Word> {
         beat_ms: None,
         back: None,
     };
-    client.receive(at(0), Frame::Welcome(welcome));
+    client.receive(at(0), Frame::Welcome(welcome.into()));
     settle(&mut client, 0);
     client
 }
 
-/// The driver's work after each input.
-fn settle(client: &mut Client<Word>, turn: u64) {
+/// The driver's work after each input. Returns how many messages the application was given.
+fn settle(client: &mut Client<Word>, turn: u64) -> u64 {
+    let mut given = 0;
     while let Some(effect) = client.poll_effect() {
         if let ClientEffect::Gather = effect {
             client.gathered(at(turn));
@@ -69,6 +74,7 @@ fn settle(client: &mut Client<Word>, turn: u64) {
         match output {
             Output::Message { token, payload } => {
                 black_box(payload.0);
+                given += 1;
                 client.handled(at(turn), token);
             }
             output => drop(black_box(output)),
@@ -78,6 +84,7 @@ fn settle(client: &mut Client<Word>, turn: u64) {
         }
     }
     black_box(client.next_timer());
+    given
 }
 
 pub(crate) fn client_sends(count: u64) -> Duration {
@@ -94,25 +101,82 @@ pub(crate) fn client_sends(count: u64) -> Duration {
     })
 }
 
+/// The same when the program sends several in a turn; `count` messages, less what does not fill a batch.
+pub(crate) fn client_sends_batches(count: u64) -> Duration {
+    let mut client = client();
+    let mut acknowledged = 0;
+    repeat(count / BATCH, |turn| {
+        for word in 0..BATCH {
+            let sent = client.send(at(turn), Word(word), SendMode::default());
+            assert!(black_box(sent).is_ok(), "there is room");
+        }
+        settle(&mut client, turn);
+        let handled = (turn + 1) * BATCH;
+        if handled >= acknowledged + AT_ONCE {
+            acknowledged = handled;
+            client.receive(at(turn), Frame::Ack(Counts { handled, sent: 0 }));
+            settle(&mut client, turn);
+        }
+    })
+}
+
+pub(crate) fn client_receives_batches(count: u64) -> Duration {
+    let mut client = client();
+    repeat(count / BATCH, |turn| {
+        let batch = Frame::Batch {
+            first: turn * BATCH + 1,
+            handled: None,
+            messages: (0..BATCH).map(Word).collect(),
+        };
+        client.receive(at(turn), batch);
+        let given = settle(&mut client, turn);
+        assert_eq!(given, BATCH, "they are given");
+    })
+}
+
 pub(crate) fn client_receives(count: u64) -> Duration {
     let mut client = client();
     repeat(count, |turn| {
         client.receive(at(turn), Frame::Message(Word(turn)));
-        settle(&mut client, turn);
+        let given = settle(&mut client, turn);
+        assert_eq!(given, 1, "it is given");
     })
 }
 
-/// The server's half after its hello, with its store.
-struct Place {
+/// The server's half of one session.
+struct Session {
     server: Server<Word>,
+}
+
+/// A session after its hello, with its store.
+struct Place {
+    session: Session,
     store: MemoryStore<Word>,
 }
 
 const LINE: Connection = Connection(1);
 
+fn store() -> MemoryStore<Word> {
+    MemoryStore::new(at(0), MemoryOptions::default())
+}
+
 impl Place {
     fn open() -> Self {
-        let mut client = Client::<Word>::new(Options::default(), [1; 16]);
+        let mut store = store();
+        let session = Session::open(&mut store, &Arc::default(), 1);
+        Self { session, store }
+    }
+
+    fn settle(&mut self, turn: u64) -> u64 {
+        self.session.settle(&mut self.store, turn)
+    }
+}
+
+impl Session {
+    fn open(store: &mut MemoryStore<Word>, options: &Arc<ServerOptions>, number: u64) -> Self {
+        let mut secret = [0; 16];
+        secret[..8].copy_from_slice(&number.to_le_bytes());
+        let mut client = Client::<Word>::new(Options::default(), secret);
         client.opened(at(0), [2; 16], None);
         let mut arrival = Arrival::new(at(0), &Options::default());
         while let Some(effect) = client.poll_effect() {
@@ -121,24 +185,36 @@ impl Place {
             }
         }
         let key = arrival.hello().expect("it has arrived").secret.key();
-        let mut place = Self {
-            server: Server::new(key, ServerOptions::default()),
-            store: MemoryStore::new(at(0), MemoryOptions::default()),
+        let mut session = Self {
+            server: Server::new(key, Arc::clone(options)),
         };
-        let identity = Identity(String::new());
-        place.server.attach(at(0), LINE, arrival, identity, true, 1);
-        place.settle(0);
-        assert!(place.server.is_connected());
-        place
+        let identity = Identity(format!("user {number}"));
+        let epoch = number;
+        session
+            .server
+            .attach(at(0), LINE, arrival, identity, true, epoch);
+        session.settle(store, 0);
+        assert!(session.server.is_connected());
+        // What would ride waits for this.
+        session.acknowledge(0, 0);
+        session.settle(store, 0);
+        session
     }
 
-    fn settle(&mut self, turn: u64) {
+    fn acknowledge(&mut self, handled: u64, sent: u64) {
+        let acknowledgement = Frame::Ack(Counts { handled, sent });
+        self.server.receive(at(0), LINE, acknowledgement);
+    }
+
+    /// Does what a driver does after each input. Returns how many messages the application was given.
+    fn settle(&mut self, store: &mut MemoryStore<Word>, turn: u64) -> u64 {
+        let mut given = 0;
         loop {
             while let Some(effect) = self.server.poll_effect() {
                 match effect {
                     ServerEffect::Ask(ticket, question) => {
-                        self.store.ask(at(turn), ticket, question);
-                        while let Some((ticket, reply)) = self.store.poll() {
+                        store.ask(at(turn), ticket, *question);
+                        while let Some((ticket, reply)) = store.poll() {
                             self.server.answered(at(turn), ticket, reply);
                         }
                     }
@@ -149,6 +225,7 @@ impl Place {
             match self.server.poll_output(at(turn)) {
                 Some(Output::Message { token, payload }) => {
                     black_box(payload.0);
+                    given += 1;
                     self.server.handled(at(turn), token);
                 }
                 Some(output) => drop(black_box(output)),
@@ -156,19 +233,26 @@ impl Place {
             }
         }
         black_box(self.server.next_timer());
+        given
     }
 }
 
 pub(crate) fn server_sends(count: u64) -> Duration {
     let mut place = Place::open();
     repeat(count, |turn| {
-        let sent = place.server.send(at(turn), Word(turn), SendMode::default());
+        let sent = place
+            .session
+            .server
+            .send(at(turn), Word(turn), SendMode::default());
         assert!(black_box(sent).is_ok(), "there is room");
         place.settle(turn);
         if (turn + 1).is_multiple_of(AT_ONCE) {
             let handled = turn + 1;
             let counts = Counts { handled, sent: 0 };
-            place.server.receive(at(turn), LINE, Frame::Ack(counts));
+            place
+                .session
+                .server
+                .receive(at(turn), LINE, Frame::Ack(counts));
             place.settle(turn);
         }
     })
@@ -177,9 +261,56 @@ pub(crate) fn server_sends(count: u64) -> Duration {
 pub(crate) fn server_receives(count: u64) -> Duration {
     let mut place = Place::open();
     repeat(count, |turn| {
-        place
-            .server
-            .receive(at(turn), LINE, Frame::Message(Word(turn)));
-        place.settle(turn);
+        let message = Frame::Message(Word(turn));
+        place.session.server.receive(at(turn), LINE, message);
+        let given = place.settle(turn);
+        assert_eq!(given, 1, "it is given");
     })
+}
+
+/// The bytes that an idle session takes in the server's half, if wanted with its record in the memory store: this
+/// process's memory with `count` sessions, less that without. Each is connected, has had a message each way, and a beat
+/// on which nothing was new.
+///
+/// Once in a process: freed memory may stay with it.
+#[must_use]
+pub fn idle_session_bytes(count: u64, with_record: bool) -> u64 {
+    let options = Arc::new(ServerOptions::default());
+    let mut common = store();
+    let mut sessions = Vec::with_capacity(usize::try_from(count).expect("it is small"));
+    let before = proportional_bytes();
+    for number in 1..=count {
+        let mut own = store();
+        let store = if with_record { &mut common } else { &mut own };
+        sessions.push(idle(store, &options, number));
+    }
+    let after = proportional_bytes();
+    drop(black_box((sessions, common)));
+    (after - before) / count
+}
+
+fn idle(store: &mut MemoryStore<Word>, options: &Arc<ServerOptions>, number: u64) -> Session {
+    let mut session = Session::open(store, options, number);
+    let server = &mut session.server;
+    server.receive(at(0), LINE, Frame::Message(Word(1)));
+    let sent = server.send(at(0), Word(2), SendMode::default());
+    assert!(sent.is_ok(), "there is room");
+    session.settle(store, 0);
+    session.acknowledge(1, 1);
+    for _ in 0..2 {
+        session.server.flush(at(0));
+        session.settle(store, 0);
+    }
+    let server = &session.server;
+    assert!(server.is_connected() && server.unacknowledged() == (0, 0));
+    session
+}
+
+/// The proportional share of this process in the memory, in bytes.
+fn proportional_bytes() -> u64 {
+    let rollup = std::fs::read_to_string("/proc/self/smaps_rollup").expect("this is Linux");
+    let line = rollup.lines().find_map(|line| line.strip_prefix("Pss:"));
+    let number = line.and_then(|line| line.split_whitespace().next());
+    let kib: u64 = number.and_then(|it| it.parse().ok()).expect("a number");
+    kib * 1024
 }

@@ -77,8 +77,6 @@ pub struct Entry {
     pub told: Option<Told>,
     /// Whoever sent it is gone: nobody will be told.
     pub orphan: bool,
-    /// It has gone out.
-    pub sent: bool,
     /// A request that was made before its asker knew how many the other end takes.
     pub early: bool,
 }
@@ -115,7 +113,6 @@ impl Account {
             told: None,
             orphan: false,
             early: false,
-            sent: false,
         });
         self.entries.len() - 1
     }
@@ -220,8 +217,6 @@ impl Account {
             (Side::Client, Ended::Lost(Why::Expired | Why::Full)) => true,
             // The client's half has, and has said so.
             (Side::Server, Ended::ByPeer) => !self.store_waited,
-            // What its store has refused was never sent.
-            (Side::Server, Ended::Lost(Why::Full)) => !self.store_waited && !entry.sent,
             _ => false,
         };
         let sure = !self.owners_vanish && self.shifted == [false; 2] && !entry.early;

@@ -530,6 +530,10 @@ impl Script {
     fn forbidden(&mut self, to: Side) -> (Frame<Word>, u16) {
         let most = self.world.settings.of(to).limits.message_bytes as usize;
         let large = World::nobodys(most + 1);
+        let too_large = match to {
+            Side::Server => 1_009,
+            Side::Client => 4_009,
+        };
         let counts = |handled, sent| Frame::Ack(Counts { handled, sent });
         match self.rng.below(8) {
             0 => (counts(MAX_NUMBER, 0), 3_470),
@@ -544,9 +548,9 @@ impl Script {
                 },
                 3_470,
             ),
-            5 => (Frame::Message(large), 1_009),
-            6 => (Frame::Request(large), 1_009),
-            _ => (Frame::Volatile(large), 1_009),
+            5 => (Frame::Message(large), too_large),
+            6 => (Frame::Request(large), too_large),
+            _ => (Frame::Volatile(large), too_large),
         }
     }
 
@@ -555,12 +559,25 @@ impl Script {
         let roll = self.rng.below(12);
         match roll {
             0 if self.faults.restart_with_store => {
-                self.note("restart with the store".to_owned());
-                self.world.restart(true);
+                if self.rng.one_in(3) {
+                    let (messages, bytes) = (self.rng.between(1, 20), self.rng.between(50, 2_000));
+                    self.note(format!(
+                        "restart with the store and a window of {messages} messages and {bytes} bytes"
+                    ));
+                    self.world.restart_smaller(messages, bytes);
+                } else {
+                    self.note("restart with the store".to_owned());
+                    self.world.restart(true);
+                }
             }
             1 if self.faults.restart_without_store && self.rng.one_in(2) => {
-                self.note("restart without the store".to_owned());
-                self.world.restart(false);
+                if self.rng.one_in(2) {
+                    self.note("restart without the store, behind a proxy".to_owned());
+                    self.world.restart_behind_a_proxy();
+                } else {
+                    self.note("restart without the store".to_owned());
+                    self.world.restart(false);
+                }
             }
             2 if self.faults.ends => {
                 self.note("close()".to_owned());

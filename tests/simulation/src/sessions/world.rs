@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt::Write as _;
 
 use steady_socket_protocol::session::frame::{
-    Answer, Credential, Data, Frame, Hello, Key, Kind, Lost, Outcome, Refusal, Secret, Style, Why,
-    read, write,
+    Answer, Credential, Data, Frame, Hello, Key, Kind, Limits, Lost, Outcome, Refusal, Secret,
+    Style, Why, read, write,
 };
 use steady_socket_protocol::session::store::{Identity, Question, Reply, Store, Ticket};
 use steady_socket_protocol::session::{
@@ -160,6 +160,8 @@ pub enum Treat {
 pub struct World {
     /// What it is like.
     pub settings: Settings,
+    /// What the server's process takes.
+    server_limits: Limits,
     /// Milliseconds since its beginning.
     pub now: u64,
     /// The client's half. It may be followed by another, on another page.
@@ -214,6 +216,8 @@ pub struct World {
     epoch: u64,
     /// Something without a number was lost on the way: it is said again on the next connection only.
     counts_lost: bool,
+    /// Something that no end has sent was on its way, or something that one has sent got lost there.
+    tampered: bool,
     /// Prints what the halves do.
     pub trace: bool,
 }
@@ -226,6 +230,7 @@ impl World {
         Self {
             settings,
             now: START,
+            server_limits: settings.of(Side::Server).limits,
             client: Client::new(*settings.of(Side::Client), random),
             page: 1,
             random,
@@ -261,6 +266,7 @@ impl World {
             heard: BTreeSet::from([0]),
             epoch: 0,
             counts_lost: false,
+            tampered: false,
             trace: false,
         }
     }
@@ -658,7 +664,7 @@ impl World {
     }
 
     fn close_at_server(&mut self, number: u64, code: u16) {
-        self.coverage.count(format!("close: {code}"));
+        self.closes_with("server", code);
         let now = self.time();
         if let Some(conn) = self.conns.get_mut(&number) {
             let reader = std::mem::replace(&mut conn.reader, Reader::Nobody);
@@ -670,6 +676,16 @@ impl World {
             {
                 half.server.closed(now, Connection(number), theirs);
             }
+        }
+    }
+
+    /// An end closes a connection. Two that keep to the protocol never find that the other does not.
+    fn closes_with(&mut self, end: &str, code: u16) {
+        self.coverage.count(format!("close: {code}"));
+        if matches!(code, 3_470 | 3_471 | 3_474) && !self.tampered {
+            self.wrong(format!(
+                "the {end} closes with {code}, and nothing was wrong"
+            ));
         }
     }
 
@@ -696,7 +712,11 @@ impl World {
         let epoch = self.epochs;
         if !self.halves.contains_key(&key) {
             let options = ServerOptions {
-                both: *self.settings.of(Side::Server),
+                both: Options {
+                    limits: self.server_limits,
+                    ..*self.settings.of(Side::Server)
+                }
+                .into(),
                 window_ms: self.settings.window_ms,
                 store_timeout_ms: self.settings.store_timeout_ms,
                 ..ServerOptions::default()
@@ -790,6 +810,7 @@ impl World {
 
     /// Something unreadable is on its way to an end.
     pub fn garble(&mut self, to: Side) {
+        self.tampered = true;
         if let Some(conn) = self.current.and_then(|number| self.conns.get_mut(&number)) {
             match to {
                 Side::Server => conn.to_server.push_back(Arriving::Malformed),
@@ -800,6 +821,7 @@ impl World {
 
     /// A frame on its way is lost, although TCP should not lose one: a proxy with a bug.
     pub fn lose_a_frame(&mut self, to: Side) {
+        self.tampered = true;
         if let Some(conn) = self.current.and_then(|number| self.conns.get_mut(&number)) {
             let lost = match to {
                 Side::Server => conn.to_server.pop_front(),
@@ -817,6 +839,7 @@ impl World {
 
     /// A frame that the protocol forbids is on its way to an end, which has to close with this code.
     pub fn forbid(&mut self, to: Side, frame: Frame<Word>, code: u16) {
+        self.tampered = true;
         let forbidden = Arriving::Forbidden(frame, code);
         if let Some(conn) = self.current.and_then(|number| self.conns.get_mut(&number)) {
             match to {
@@ -833,6 +856,7 @@ impl World {
 
     /// A client with a bug sends these as well.
     pub fn forge(&mut self, frames: impl IntoIterator<Item = Frame<Word>>) {
+        self.tampered = true;
         if let Some(conn) = self.current.and_then(|number| self.conns.get_mut(&number))
             && !matches!(conn.reader, Reader::Nobody)
         {
@@ -863,6 +887,7 @@ impl World {
             return;
         };
         // Its hello says what is not so. If it is let in, what the server is told is wrong.
+        self.tampered = true;
         self.account.owners_vanish = true;
         let is_known = self.conns.values().any(|conn| conn.identity == identity);
         self.account.shifted[Side::Server as usize] |= is_known;
@@ -882,7 +907,7 @@ impl World {
         };
         self.next_conn += 1;
         let conn = Conn {
-            to_server: VecDeque::from([Arriving::Frame(Frame::Hello(hello))]),
+            to_server: VecDeque::from([Arriving::Frame(Frame::Hello(hello.into()))]),
             to_client: VecDeque::new(),
             client: false,
             reader: Reader::Arriving(Arrival::new(self.time(), self.settings.of(Side::Server))),
@@ -905,6 +930,8 @@ impl World {
     /// The server's process dies without a store and starts again, behind a proxy that has answered the handshakes: what
     /// the proxy has of connections that the server has not seen still arrives.
     pub fn restart_behind_a_proxy(&mut self) {
+        self.coverage
+            .count("hellos were held up while the server restarted");
         let unseen = self.conns.iter();
         let unseen = unseen.filter(|(_, conn)| matches!(conn.reader, Reader::Arriving(_)));
         let unseen: Vec<(u64, Conn)> = unseen.map(|(at, conn)| (*at, conn.clone())).collect();
@@ -914,6 +941,15 @@ impl World {
                 Reader::Arriving(Arrival::new(self.time(), self.settings.of(Side::Server)));
             self.conns.insert(number, conn);
         }
+    }
+
+    /// The server's process dies, and starts again with its store and a smaller window.
+    pub fn restart_smaller(&mut self, messages: u64, bytes: u64) {
+        let limits = &mut self.server_limits;
+        limits.messages = messages.clamp(1, limits.messages);
+        limits.bytes = bytes.clamp(1, limits.bytes);
+        self.coverage.count("the server's window shrank");
+        self.restart(true);
     }
 
     /// The server's process dies and starts again.
@@ -1484,7 +1520,7 @@ impl World {
                     }
                 }
                 ClientEffect::Close(code) => {
-                    self.coverage.count(format!("close: {code}"));
+                    self.closes_with("client", code);
                     let current = self.current.and_then(|number| self.conns.get(&number));
                     let theirs = current.and_then(|conn| conn.end_to_client);
                     self.drop_current(Some(code));
@@ -1540,7 +1576,7 @@ impl World {
                 ServerEffect::Close(connection, code) => self.close_at_server(connection.0, code),
                 ServerEffect::Ask(ticket, question) => {
                     let epoch = self.halves.get(&key).map_or(0, |half| half.server.epoch());
-                    self.questions.push_back((key, epoch, ticket, question));
+                    self.questions.push_back((key, epoch, ticket, *question));
                 }
                 ServerEffect::Gather => self.gather_at_server.push(key),
                 _ => {}
@@ -1553,14 +1589,6 @@ impl World {
     fn on_the_wire(&mut self, frame: &Frame<Word>) {
         self.count_frame(frame);
         self.closed |= matches!(frame, Frame::End { .. });
-        let words = match frame {
-            Frame::Message(word) | Frame::Request(word) => std::slice::from_ref(word),
-            Frame::Batch { messages, .. } => messages,
-            _ => &[],
-        };
-        for word in words {
-            self.account.entries[word.id].sent = true;
-        }
         // The codec has tests of its own, with payloads.
         let short = frame.clone().map(|_| Data::from("1"));
         let read = write(short.clone(), Style::JSON).map(read);
@@ -1685,19 +1713,17 @@ impl World {
                     open.clone().count() as u64,
                     open.map(|handler| handler.bytes).sum::<usize>(),
                 );
-                // What rides is sent before the window is known.
-                let early = token.number() <= origin + limits::RIDING_MESSAGES;
-                let most = if early {
-                    limits.messages.max(limits::RIDING_MESSAGES)
-                } else {
-                    limits.messages
-                };
-                let most_bytes = if early {
-                    limits.bytes.max(limits::RIDING_BYTES)
-                } else {
-                    limits.bytes
-                };
-                if open > most || (open > 1 && bytes as u64 > most_bytes) {
+                // What rides is sent before the window is known, and what is repeated before another owner has another.
+                let mut most = (limits.messages, limits.bytes);
+                if token.number() <= origin + limits::RIDING_MESSAGES {
+                    most.0 = most.0.max(limits::RIDING_MESSAGES);
+                    most.1 = most.1.max(limits::RIDING_BYTES);
+                }
+                if self.account.owners_vanish {
+                    most.0 = most.0.max(limits::MESSAGES);
+                    most.1 = most.1.max(limits::BYTES);
+                }
+                if open > most.0 || (open > 1 && bytes as u64 > most.1) {
                     self.wrong(format!(
                         "the server's application has {open} messages with {bytes} bytes"
                     ));
