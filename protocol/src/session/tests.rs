@@ -461,6 +461,28 @@ fn an_idle_session_gives_its_store_a_sign_of_life_twice_a_window() {
 }
 
 #[test]
+fn counts_that_are_too_small_or_beyond_the_largest_number_are_out_of_step() {
+    let wrong: [fn() -> Frame<Text>; 2] = [
+        || {
+            Frame::Ack(Counts {
+                handled: 0,
+                sent: 0,
+            })
+        },
+        || Frame::Skip(MAX_NUMBER),
+    ];
+    for frame in wrong {
+        let mut pair = Pair::connected();
+        pair.send("[1]", PLAIN);
+        pair.reach_server();
+        let (now, connection) = (pair.now, pair.connection);
+        pair.server().receive(now, connection, frame());
+        pair.settle();
+        assert_eq!(pair.closed.1, [close::OUT_OF_STEP], "{:?}", frame());
+    }
+}
+
+#[test]
 fn what_a_store_refuses_is_not_handled() {
     let mut pair = Pair::connected();
     pair.prompt = false;
@@ -952,6 +974,20 @@ fn a_step_is_done_once_and_only_by_the_owner() {
     let reply = ask(&mut store, 4, Question::Step(step(1, 3, &["d"])));
     assert!(matches!(reply, Reply::Fenced));
     let reply = ask(&mut store, 4, finish(1, None));
+    assert!(matches!(reply, Reply::Fenced));
+}
+
+#[test]
+fn an_owner_of_one_epoch_is_fenced_in_the_next() {
+    let mut store = MemoryStore::new(Time::default(), MemoryOptions::default());
+    ask(&mut store, 1, Question::Open(claim(1, 1)));
+    let mut again = claim(1, 2);
+    (again.epoch, again.has_sent, again.may_resume) = (101, true, false);
+    let Reply::Opened(opening) = ask(&mut store, 2, Question::Open(again)) else {
+        panic!("it begins anew");
+    };
+    assert_eq!((opening.owner, opening.owner_in_epoch), (2, 1));
+    let reply = ask(&mut store, 3, Question::Step(step(1, 1, &["a"])));
     assert!(matches!(reply, Reply::Fenced));
 }
 

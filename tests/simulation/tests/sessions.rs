@@ -607,6 +607,12 @@ fn a_message_that_ends_its_connection_three_times_alone_is_set_aside() {
         );
         assert_eq!(world.coverage.of("client: message unknown: SetAside"), 1);
         assert_eq!(world.coverage.of("frame: Skip"), 1);
+        // Once beside others, and three times alone.
+        let deaths = match fatal {
+            Fatal::Close(code) => world.coverage.of(&format!("close: {code}")),
+            Fatal::Kill => world.coverage.of("the server restarted with its store"),
+        };
+        assert_eq!(deaths, 4, "{fatal:?}");
     }
 }
 
@@ -1060,4 +1066,95 @@ fn after_one_blamed_message_that_takes_its_time_the_others_wait_no_longer() {
     arrive(&mut world);
     assert_eq!(count(&world), 10);
     end(world);
+}
+
+#[test]
+fn what_did_not_go_out_is_not_blamed() {
+    let mut world = connected(settings());
+    send(&mut world, Side::Client);
+    let number = world.conns.keys().copied().max().unwrap();
+    world.cut_at_server_with(number, 1_009);
+    arrive(&mut world);
+    connect(&mut world);
+    // Alone; what is sent now waits, with a number.
+    let ids = [(); 2].map(|()| send(&mut world, Side::Client));
+    let number = world.conns.keys().copied().max().unwrap();
+    world.cut_at_server_with(number, 1_009);
+    arrive(&mut world);
+    connect(&mut world);
+    assert!(ids.iter().all(|id| given(&world, *id) == 1));
+    end(world);
+}
+
+#[test]
+fn a_new_owner_does_not_send_what_was_set_aside() {
+    let mut world = connected(settings());
+    let key = world.some_key();
+    let fatal = Some(Fatal::Close(1_009));
+    world.send(
+        Side::Server,
+        key,
+        10,
+        Kind::Text,
+        SendMode::default(),
+        fatal,
+    );
+    world.come_to_rest(1).unwrap();
+    assert_eq!(world.coverage.of("server: message unknown: SetAside"), 1);
+    world.restart(true);
+    let hellos = world.coverage.of("frame: Hello");
+    world.come_to_rest(1).unwrap();
+    assert_eq!(world.coverage.of("frame: Hello"), hellos + 1);
+    end(world);
+}
+
+#[test]
+fn an_end_acknowledges_by_half_of_its_own_window() {
+    let mut settings = settings();
+    settings.ends[1].limits.messages = 10;
+    let mut world = connected(settings);
+    for _ in 0..5 {
+        assert!(world.coverage.of("client: message handled") == 0);
+        send(&mut world, Side::Client);
+        arrive(&mut world);
+        finish_all(&mut world, Side::Server);
+        arrive(&mut world);
+    }
+    // No time has passed.
+    assert_eq!(world.coverage.of("client: message handled"), 5);
+    end(world);
+}
+
+#[test]
+fn close_waits_for_answers_both_ways() {
+    let mut world = connected(settings());
+    world.ask(Side::Client, None, None, None);
+    world.ask(Side::Server, world.some_key(), None, None);
+    arrive(&mut world);
+    // One answer waits for a connection, and the other for its handler.
+    world.cut_at_client(None);
+    arrive(&mut world);
+    finish_all(&mut world, Side::Client);
+    world.close(5_000);
+    assert!(!world.gave_up);
+    connect(&mut world);
+    assert!(!world.gave_up);
+    assert_eq!(world.coverage.of("server: request: response"), 1);
+    finish_all(&mut world, Side::Server);
+    arrive(&mut world);
+    assert_eq!(world.coverage.of("client: request: response"), 1);
+    end(world);
+}
+
+#[test]
+fn a_stranger_does_not_learn_what_became_of_a_session() {
+    let mut world = connected(settings());
+    send(&mut world, Side::Client);
+    world.cut_at_client(None);
+    arrive(&mut world);
+    world.advance(120_001, true);
+    assert_eq!(world.coverage.of("server: Ended(Lost(Expired))"), 1);
+    world.connect(2);
+    arrive(&mut world);
+    assert_eq!(world.coverage.of("client: Ended(Refused)"), 1);
 }

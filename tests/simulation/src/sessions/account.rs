@@ -77,6 +77,8 @@ pub struct Entry {
     pub told: Option<Told>,
     /// Whoever sent it is gone: nobody will be told.
     pub orphan: bool,
+    /// When its time is over, by its asker's clock.
+    pub deadline: Option<u64>,
     /// A request that was made before its asker knew how many the other end takes.
     pub early: bool,
 }
@@ -113,6 +115,7 @@ impl Account {
             told: None,
             orphan: false,
             early: false,
+            deadline: None,
         });
         self.entries.len() - 1
     }
@@ -219,6 +222,12 @@ impl Account {
             (Side::Server, Ended::ByPeer) => !self.store_waited,
             _ => false,
         };
+        let ended_there = matches!(why, Ended::Lost(Why::Expired | Why::Full));
+        if ended_there && entry.committed && self.shifted == [false; 2] {
+            return Err(format!(
+                "{id} is said to be unknown, and the store has it as handled: {entry:?}"
+            ));
+        }
         let sure = !self.owners_vanish && self.shifted == [false; 2] && !entry.early;
         if is_known && sure && entry.given.is_empty() {
             return Err(format!(

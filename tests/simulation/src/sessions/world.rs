@@ -1122,6 +1122,21 @@ impl World {
             }
         }
         self.settle();
+        self.whose_time_is_over_has_ended();
+    }
+
+    /// No request is open beyond its time, where timers fire and its asker listens.
+    fn whose_time_is_over_has_ended(&mut self) {
+        let late = self.account.entries.iter().position(|entry| {
+            let over = |at| at <= self.time_of(entry.from).as_millis();
+            entry.deadline.is_some_and(over)
+                && entry.told.is_none()
+                && !entry.orphan
+                && !self.lazy[entry.from as usize]
+        });
+        if let Some(id) = late {
+            self.wrong(format!("the time of {id} is over, and it has no end"));
+        }
     }
 
     /// Milliseconds until the next timer.
@@ -1269,6 +1284,7 @@ impl World {
             kind: Kind::Text,
             fatal,
         };
+        self.account.entries[id].deadline = deadline.map(Time::as_millis);
         let asked = match (from, key.and_then(|key| self.halves.get_mut(&key))) {
             (Side::Client, _) => self
                 .client
@@ -2230,6 +2246,10 @@ fn fatal_of(frame: &Frame<Word>) -> Option<Fatal> {
     match frame {
         Frame::Message(word) | Frame::Request(word) => word.fatal,
         Frame::Batch { messages, .. } => messages.iter().find_map(|word| word.fatal),
+        Frame::Answer {
+            answer: Answer::Response(word) | Answer::Error(word),
+            ..
+        } => word.fatal,
         _ => None,
     }
 }
