@@ -9,7 +9,7 @@ use simulation::sessions::word::Fatal;
 use simulation::sessions::world::{Settings, Treat, World};
 use steady_socket_protocol::session::frame::{Counts, Frame, Kind};
 use steady_socket_protocol::session::{
-    MAX_NUMBER, MemoryOptions, Options, Overflow, Phase, SendMode, limits,
+    MAX_NUMBER, MemoryOptions, Options, Overflow, Phase, SendMode, Time, limits,
 };
 
 fn settings() -> Settings {
@@ -116,16 +116,23 @@ fn every_sequence_of_three_inputs_is_sound() {
 #[test]
 fn worlds_of_sessions_with_the_same_fingerprint_react_alike() {
     for (settings, before) in worlds() {
-        let after = |more: &[Letter]| after(settings, &[&before, more].concat()).fingerprint();
+        let start = after(settings, &before);
+        let then = |world: &World, letter: &Letter| {
+            let mut world = world.clone();
+            letter.act(&mut world);
+            world
+        };
         let mut reactions = HashMap::new();
         for first in ALPHABET {
+            let world = then(&start, first);
             for second in ALPHABET {
+                let world = then(&world, second);
                 let reaction: Vec<u64> = ALPHABET
                     .iter()
-                    .map(|third| after(&[*first, *second, *third]))
+                    .map(|third| then(&world, third).fingerprint())
                     .collect();
                 let known = reactions
-                    .entry(after(&[*first, *second]))
+                    .entry(world.fingerprint())
                     .or_insert_with(|| reaction.clone());
                 assert_eq!(*known, reaction, "after {first:?} and {second:?}");
             }
@@ -529,6 +536,22 @@ fn a_session_resumes_through_the_whole_window_and_not_after_it() {
     }
 }
 
+#[test]
+fn a_session_expires_by_its_own_timer() {
+    let mut world = connected(settings());
+    world.advance(30_000, true);
+    arrive(&mut world);
+    world.cut_at_client(None);
+    arrive(&mut world);
+    let lost = world.now;
+    while world.coverage.of("server: Ended(Lost(Expired))") == 0 {
+        let wait = world.until_next_timer().unwrap();
+        world.advance(wait, true);
+    }
+    assert_eq!(world.now - lost, 120_000);
+    end(world);
+}
+
 // WSE 2.4.2
 #[test]
 fn what_cannot_be_replayed_is_not_asked_for_again_and_again() {
@@ -737,6 +760,29 @@ fn a_window_whose_half_is_never_reached_costs_no_second() {
         let asked = world.coverage.of("frame: Awaited") - awaited;
         assert!((1..=20).contains(&asked), "{asked}, once for each number");
     }
+    end(world);
+}
+
+#[test]
+fn a_message_expires_wherever_it_waits_and_the_others_keep_their_order() {
+    let mut world = World::new(settings());
+    let first = world.account.entries.len();
+    for lives in [None, Some(1_000), None, None, Some(2_000), None] {
+        let expires = lives.map(|millis| Time::from_millis(world.now + millis));
+        let mode = SendMode {
+            expires,
+            ..SendMode::default()
+        };
+        world.send(Side::Client, None, 10, Kind::Text, mode, None);
+    }
+    let over = |world: &World| world.coverage.of("client: message not handled: TimeToLive");
+    world.advance(1_000, true);
+    assert_eq!(over(&world), 1);
+    world.advance(1_000, true);
+    assert_eq!(over(&world), 2);
+    connect(&mut world);
+    let ends = (first..first + 6).map(|id| given(&world, id));
+    assert_eq!(ends.collect::<Vec<_>>(), [1, 0, 1, 1, 0, 1]);
     end(world);
 }
 
@@ -1099,12 +1145,74 @@ fn a_new_owner_does_not_send_what_was_set_aside() {
         SendMode::default(),
         fatal,
     );
-    world.come_to_rest(1).unwrap();
-    assert_eq!(world.coverage.of("server: message unknown: SetAside"), 1);
+    while world.coverage.of("server: message unknown: SetAside") == 0 {
+        arrive(&mut world);
+        if world.may_connect() {
+            world.connect(1);
+        }
+    }
+    // What takes its place has not gone out.
     world.restart(true);
     let hellos = world.coverage.of("frame: Hello");
     world.come_to_rest(1).unwrap();
-    assert_eq!(world.coverage.of("frame: Hello"), hellos + 1);
+    assert!(world.coverage.of("frame: Hello") <= hellos + 1);
+    end(world);
+}
+
+#[test]
+fn a_handler_of_a_lost_session_answers_no_request_of_the_next() {
+    let mut world = connected(settings());
+    world.ask(Side::Server, world.some_key(), None, None);
+    arrive(&mut world);
+    world.cut_at_client(None);
+    arrive(&mut world);
+    world.advance(120_001, true);
+    connect(&mut world);
+    assert_eq!(world.coverage.of("client: Lost(Expired)"), 1);
+    // It has the same number.
+    world.ask(Side::Server, world.some_key(), None, None);
+    arrive(&mut world);
+    finish_all(&mut world, Side::Client);
+    arrive(&mut world);
+    assert_eq!(world.coverage.of("server: request: response"), 1);
+    end(world);
+}
+
+#[test]
+fn a_window_of_less_than_what_rides_holds_behind_that() {
+    let mut settings = settings();
+    settings.ends[1].limits.messages = 2;
+    let mut world = connected(settings);
+    for _ in 0..limits::RIDING_MESSAGES {
+        send(&mut world, Side::Client);
+        arrive(&mut world);
+        finish_all(&mut world, Side::Server);
+        world.flush();
+        arrive(&mut world);
+    }
+    world.forge(vec![Frame::Message(World::nobodys(1)); 2]);
+    arrive(&mut world);
+    assert_eq!(world.coverage.of("close: 3474"), 0);
+    world.forge([Frame::Message(World::nobodys(1))]);
+    arrive(&mut world);
+    assert_eq!(world.coverage.of("close: 3474"), 1);
+}
+
+#[test]
+fn nobody_knows_of_a_request_whether_a_silent_store_has_it() {
+    let mut world = connected(settings());
+    world.store_waits = true;
+    let id = world.account.entries.len();
+    world.ask(Side::Server, world.some_key(), None, None);
+    world.work_at_store(Treat::NoAnswer);
+    while world.coverage.of("server: Ended(Store)") == 0 {
+        world.advance(5_000, true);
+    }
+    assert_eq!(told(&world, id), Some(Told::Unknown));
+    world.store_waits = false;
+    arrive(&mut world);
+    connect(&mut world);
+    assert_eq!(given(&world, id), 1, "the next owner has it");
     end(world);
 }
 
@@ -1127,22 +1235,110 @@ fn an_end_acknowledges_by_half_of_its_own_window() {
 
 #[test]
 fn close_waits_for_answers_both_ways() {
+    // The client's answer waits for a connection.
     let mut world = connected(settings());
-    world.ask(Side::Client, None, None, None);
     world.ask(Side::Server, world.some_key(), None, None);
     arrive(&mut world);
-    // One answer waits for a connection, and the other for its handler.
     world.cut_at_client(None);
     arrive(&mut world);
     finish_all(&mut world, Side::Client);
     world.close(5_000);
     assert!(!world.gave_up);
     connect(&mut world);
-    assert!(!world.gave_up);
     assert_eq!(world.coverage.of("server: request: response"), 1);
+    end(world);
+    // The server's waits for its handler.
+    let mut world = connected(settings());
+    world.ask(Side::Client, None, None, None);
+    arrive(&mut world);
+    world.close(5_000);
+    assert!(!world.gave_up);
     finish_all(&mut world, Side::Server);
     arrive(&mut world);
     assert_eq!(world.coverage.of("client: request: response"), 1);
+    end(world);
+}
+
+#[test]
+fn what_a_hello_or_welcome_says_is_received_frees_answers() {
+    let mut settings = settings();
+    settings.serial = [false, false];
+    for end in &mut settings.ends {
+        end.limits.requests = 300;
+    }
+    let mut world = connected(settings);
+    // Its handler runs all the time, so no acknowledgement covers the answers.
+    let id = send(&mut world, Side::Client);
+    arrive(&mut world);
+    for _ in 0..300 {
+        world.ask(Side::Server, world.some_key(), None, None);
+    }
+    while world.busy_to_client() {
+        world.deliver_to_client();
+    }
+    finish_all(&mut world, Side::Client);
+    while world.busy_to_server().next().is_some() {
+        world.deliver_to_server(1);
+    }
+    assert_eq!(world.coverage.of("server: request: response"), 256);
+    // Whatever said that they have arrived is lost.
+    assert_eq!(world.coverage.of("frame: Got"), 4);
+    world.cut_at_server(1, 0);
+    arrive(&mut world);
+    connect(&mut world);
+    assert_eq!(world.coverage.of("server: request: response"), 300);
+    assert_eq!(told(&world, id), None);
+    end(world);
+}
+
+#[test]
+fn what_was_set_aside_in_one_epoch_is_nothing_in_the_next() {
+    let mut world = connected(settings());
+    let fatal = Some(Fatal::Close(1_009));
+    let mode = SendMode::default();
+    let key = world.some_key();
+    world.send(Side::Server, key, 10, Kind::Text, mode, fatal);
+    arrive(&mut world);
+    let mut number = 1;
+    while world.coverage.of("server: message unknown: SetAside") == 0 {
+        world.connect(1);
+        number += 1;
+        reach(&mut world, number);
+        // The store is busy with another message when the connection ends.
+        world.store_waits = true;
+        world.send(Side::Server, key, 10, Kind::Text, mode, None);
+        arrive(&mut world);
+        world.store_waits = world.coverage.of("server: message unknown: SetAside") > 0;
+    }
+    world.connect(1);
+    world.deliver_to_server(number + 1);
+    world.let_in(number + 1, true, false);
+    world.store_waits = false;
+    while world.work_at_store(Treat::Answer) {}
+    arrive(&mut world);
+    assert_eq!(world.coverage.of("client: Lost(Refused)"), 1);
+    end(world);
+}
+
+#[test]
+fn what_was_received_in_one_epoch_says_nothing_of_the_next() {
+    let mut world = connected(settings());
+    for _ in 0..5 {
+        send(&mut world, Side::Server);
+    }
+    arrive(&mut world);
+    world.cut_at_client(None);
+    connect(&mut world);
+    world.cut_at_client(None);
+    world.connect(1);
+    let number = world.conns.keys().copied().max().unwrap();
+    world.deliver_to_server(number);
+    world.let_in(number, true, false);
+    arrive(&mut world);
+    assert_eq!(world.coverage.of("client: Lost(Refused)"), 1);
+    // The store finds fault with a step that says so.
+    send(&mut world, Side::Server);
+    arrive(&mut world);
     end(world);
 }
 

@@ -123,7 +123,7 @@ impl Letter {
     }
 
     /// Does it to a world. Returns whether there was anything to do.
-    fn act(self, world: &mut World) -> bool {
+    pub fn act(self, world: &mut World) -> bool {
         let key = world.some_key();
         match self {
             Send(from) => {

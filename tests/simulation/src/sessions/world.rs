@@ -137,6 +137,8 @@ struct Half {
     who: u64,
     /// Who receives there: another number after each end of a session, since what was given before may be given again.
     receiver: u64,
+    /// The session was resumed.
+    resumed: bool,
     running: Vec<Running>,
     deliveries: BTreeMap<Delivery, usize>,
     asks: BTreeMap<Ask, usize>,
@@ -726,6 +728,7 @@ impl World {
                 server: Server::new(key, options),
                 who,
                 receiver: who,
+                resumed: false,
                 running: Vec::new(),
                 deliveries: BTreeMap::new(),
                 asks: BTreeMap::new(),
@@ -999,7 +1002,11 @@ impl World {
             return true;
         }
         let step = match &question {
-            Question::Step(step) => Some((step.handled, step.also.clone())),
+            Question::Step(step) => {
+                let freed = step.freed.iter().copied().max().unwrap_or(0);
+                let numbers = freed.max(step.got);
+                Some((step.handled, step.also.clone(), numbers))
+            }
             _ => None,
         };
         let repeats = match &question {
@@ -1011,7 +1018,12 @@ impl World {
             if self.trace {
                 println!("    store: {treat:?} {ticket:?} {reply:?}");
             }
-            if let (Some((handled, also)), Reply::Stepped { .. }) = (&step, &reply) {
+            if let (Some((handled, also, numbers)), Reply::Stepped { first }) = (&step, &reply) {
+                if numbers >= first {
+                    self.wrong(format!(
+                        "the store is told of {numbers}, and {first} is the next number"
+                    ));
+                }
                 self.committed(epoch, *handled, also);
             }
             if let (Some(epoch), Reply::Opened(opening)) = (repeats, &reply)
@@ -1729,13 +1741,13 @@ impl World {
                     open.clone().count() as u64,
                     open.map(|handler| handler.bytes).sum::<usize>(),
                 );
-                // What rides is sent before the window is known, and what is repeated before another owner has another.
+                // What rides is sent before the window is known, and what is repeated may be from an owner with another.
                 let mut most = (limits.messages, limits.bytes);
                 if token.number() <= origin + limits::RIDING_MESSAGES {
                     most.0 = most.0.max(limits::RIDING_MESSAGES);
                     most.1 = most.1.max(limits::RIDING_BYTES);
                 }
-                if self.account.owners_vanish {
+                if half.resumed {
                     most.0 = most.0.max(limits::MESSAGES);
                     most.1 = most.1.max(limits::BYTES);
                 }
@@ -1770,6 +1782,9 @@ impl World {
                 None => self.wrong(format!("{ask:?} ended, and was not open: {end:?}")),
             },
             output => {
+                if let Output::Open(open) = &output {
+                    half.resumed = matches!(open, Opened::Resumed { .. });
+                }
                 if matches!(output, Output::Ended(_)) {
                     half.receiver = self.people + 1;
                     self.people += 1;
