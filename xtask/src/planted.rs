@@ -5,13 +5,33 @@
 //! Bugs in Rust go into a copy of the workspace; bugs in JavaScript into a copy of the npm package, so that
 //! the WebAssembly module is built once.
 //!
+//! [`SESSIONS`] has those of the halves of a session, whose promises have no numbers: they are all of
+//! `docs/sessions.md`.
+//!
 //! A row is wrong if its place is not found exactly once, if its test does not exist or fails without the
 //! bug, or if its test passes with the bug.
 
+/// A table of bugs, by the name of the constant.
+macro_rules! table {
+    ($name:ident: $([$promise:literal] $what:literal, $file:literal: $from:literal => $to:literal, $test:expr;)*) => {
+        /// The table.
+        pub(crate) const $name: &[Bug] = &[$(Bug {
+            promise: $promise,
+            what: $what,
+            file: $file,
+            from: $from,
+            to: $to,
+            test: $test,
+        }),*];
+    };
+}
+
 mod javascript;
 mod native;
+mod sessions;
 mod table;
 
+use sessions::SESSIONS;
 pub(crate) use table::TABLE;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -28,7 +48,7 @@ const PATIENCE: Duration = Duration::from_secs(600);
 /// A bug, and the test that must find it.
 #[derive(Debug)]
 pub(crate) struct Bug {
-    /// The number of the promise that it breaks.
+    /// The number of the promise that it breaks; 0 for those of sessions, which have none.
     pub(crate) promise: u32,
     /// What is wrong.
     pub(crate) what: &'static str,
@@ -51,7 +71,8 @@ pub(crate) struct Named {
 /// The command's options.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Options {
-    /// Only the rows that have this in their description, file or test; `R7` selects those of a promise.
+    /// Only the rows that have this in their description, file or test; `R7` selects those of a promise, `S` those of
+    /// sessions.
     pub(crate) only: Option<String>,
     /// Only print the table.
     pub(crate) list: bool,
@@ -85,16 +106,33 @@ trait Ground {
     fn prepare(&self) -> Result<()>;
 }
 
+const fn test(file: &'static str, name: &'static str) -> Named {
+    Named { file, name }
+}
+
+/// All bugs.
+fn all() -> impl Iterator<Item = &'static Bug> {
+    TABLE.iter().chain(SESSIONS)
+}
+
 impl Bug {
+    /// What it breaks, for people.
+    fn mark(&self) -> String {
+        match self.promise {
+            0 => "S".to_owned(),
+            promise => format!("R{promise}"),
+        }
+    }
+
     fn is_in_javascript(&self) -> bool {
         !self.file.ends_with(".rs")
     }
 
     fn is_meant(&self, only: &str) -> bool {
-        match only
+        let number = only
             .strip_prefix('R')
-            .and_then(|number| number.parse().ok())
-        {
+            .and_then(|number| number.parse().ok());
+        match number.or((only == "S").then_some(0)) {
             Some(number) => self.promise == number,
             None => [self.what, self.file, self.test.file, self.test.name]
                 .iter()
@@ -121,15 +159,23 @@ impl Bug {
 /// Rows whose place is missing.
 pub(crate) fn check() -> Result<()> {
     let mut complaints = Vec::new();
-    for bug in TABLE {
+    for bug in all() {
+        let (mark, what) = (bug.mark(), bug.what);
         let path = checkout::path(bug.file);
         if let Err(error) = files::read(&path).and_then(|source| Ok(bug.planted_in(&source)?)) {
-            complaints.push(format!("R{} {}: {error}", bug.promise, bug.what));
+            complaints.push(format!("{mark} {what}: {error}"));
+        }
+        // Those of numbered promises are checked with the marks of the tests.
+        let Named { file, name } = bug.test;
+        if bug.promise == 0 && !files::read(&checkout::path(file))?.contains(&format!("fn {name}("))
+        {
+            complaints.push(format!(
+                "{mark} {what}: its test does not exist (`{file}`: {name})"
+            ));
         }
         if bug.is_in_javascript() == bug.test.file.ends_with(".rs") {
             complaints.push(format!(
-                "R{} {}: a bug and its test must be in the same language, JavaScript or Rust",
-                bug.promise, bug.what
+                "{mark} {what}: a bug and its test must be in the same language, JavaScript or Rust"
             ));
         }
     }
@@ -137,7 +183,7 @@ pub(crate) fn check() -> Result<()> {
         return Ok(());
     }
     Err(format!(
-        "the table of planted bugs (xtask/src/planted/table.rs) is wrong:\n{}",
+        "the tables of planted bugs (in xtask/src/planted) are wrong:\n{}",
         complaints.join("\n")
     )
     .into())
@@ -155,16 +201,14 @@ pub(crate) fn run(options: &Options) -> Result<()> {
             .as_deref()
             .is_none_or(|only| bug.is_meant(only))
     };
-    let (javascript, native): (Vec<&Bug>, Vec<&Bug>) = TABLE
-        .iter()
-        .filter(meant)
-        .partition(|bug| bug.is_in_javascript());
+    let (javascript, native): (Vec<&Bug>, Vec<&Bug>) =
+        all().filter(meant).partition(|bug| bug.is_in_javascript());
     if javascript.is_empty() && native.is_empty() {
         return Err("no planted bug matches; `cargo xtask planted --list` prints them".into());
     }
     if options.list {
         for bug in native.iter().chain(&javascript) {
-            println!("R{:<3} {}", bug.promise, bug.what);
+            println!("{:<4} {}", bug.mark(), bug.what);
             println!(
                 "     {} → `{}` › {}",
                 bug.file, bug.test.file, bug.test.name
@@ -240,7 +284,7 @@ fn try_all(bugs: &[&Bug], ground: &impl Ground, logs: &Path) -> Result<Vec<Strin
         };
         process::yield_to_signal();
         let seconds = started.elapsed().as_secs();
-        let row = format!("R{:<3} {}", bug.promise, bug.what);
+        let row = format!("{:<4} {}", bug.mark(), bug.what);
         match verdict {
             Ok(()) => println!("{row}: found by {} ({seconds} s)", bug.test.name),
             Err(why) => {

@@ -162,6 +162,11 @@ impl<P: Payload> MemoryStore<P> {
         self.sweep = next.unwrap_or(now.after(1));
     }
 
+    /// A hello whose session began before may have been on its way since before the memory began.
+    fn young_until(&self) -> Time {
+        self.since.after(limits::YOUNG_MS)
+    }
+
     /// The tombstone is gone. Whatever began before it was made may be forgotten.
     fn forget(&mut self, key: Key, made: Time) {
         self.tombstones.remove(&key);
@@ -249,12 +254,7 @@ impl<P: Payload> MemoryStore<P> {
                 };
                 return self.replace(now, &claim, found);
             }
-            // A hello may have come late and made this record, when what its client sent with a later one was handled
-            // before the memory began. Only if no attempt is missing can that not be.
             let is_next = claim.attempt == record.attempt.saturating_add(1);
-            if record.doubted && claim.epoch == 0 && claim.has_sent && !is_next {
-                return self.replace(now, &claim, unknown());
-            }
             record.attempt = claim.attempt;
             let repeated = record
                 .verdict
@@ -274,6 +274,11 @@ impl<P: Payload> MemoryStore<P> {
             }
             if !claim.may_resume && !owns {
                 return self.replace(now, &claim, Found::Fresh);
+            }
+            // A hello may have come late and made this record, when what its client sent with a later one was handled
+            // before the memory began. Only if no attempt is missing can that not be.
+            if record.doubted && claim.epoch == 0 && claim.has_sent && !is_next && is_it {
+                return self.replace(now, &claim, unknown());
             }
             let found = match repeated {
                 _ if is_it => Found::Continued,
@@ -324,7 +329,8 @@ impl<P: Payload> MemoryStore<P> {
                 }
             }
             None if begins => Found::Fresh,
-            None if claim.epoch == 0 && claim.began > self.since => Found::Fresh,
+            // A proxy may have held the hello up before its handshake here.
+            None if claim.epoch == 0 && claim.began > self.young_until() => Found::Fresh,
             None => unknown(),
         };
         if self.records.len() >= self.options.sessions {
@@ -346,8 +352,7 @@ impl<P: Payload> MemoryStore<P> {
             Found::Fresh | Found::Continued => None,
         };
         let origin = self.options.origin;
-        let young = self.since.after(limits::YOUNG_MS);
-        let doubted = claim.began <= young;
+        let doubted = claim.began <= self.young_until();
         let begins = claim.epoch == 0 && !claim.has_sent;
         let record = Record {
             doubted,
@@ -429,7 +434,10 @@ impl<P: Payload> MemoryStore<P> {
         if record.is_none_or(|record| record.owner != finish.owner) {
             return Reply::Fenced;
         }
-        if let Some(record) = self.remove(finish.key) {
+        if let Some(mut record) = self.remove(finish.key) {
+            if finish.confirmed {
+                record.verdict = None;
+            }
             self.bury(now, finish.key, record, finish.why, finish.verdict);
         }
         Reply::Finished

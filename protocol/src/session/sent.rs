@@ -476,6 +476,17 @@ mod tests {
     }
 
     #[test]
+    fn free_numbers_are_not_joined_across_what_has_gone_out() {
+        let mut sent: Sent<Text> = Sent::new(0);
+        sent.push(answer());
+        sent.advance();
+        sent.push_free(2);
+        sent.got(1);
+        counts(&sent);
+        assert_eq!(sent.next().map(|entry| entry.count), Some(2));
+    }
+
+    #[test]
     fn what_is_got_is_freed_and_makes_one_run() {
         let mut sent = Sent::new(0);
         sent.push(message("pinned"));

@@ -97,6 +97,8 @@ pub struct Finish {
     pub why: Option<Why>,
     /// What became of the client's messages, if that is known.
     pub verdict: Option<Verdict>,
+    /// Something of this epoch has arrived: an earlier verdict need not be kept, also if no step has said so.
+    pub confirmed: bool,
 }
 
 /// What a store answers.

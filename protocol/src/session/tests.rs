@@ -449,6 +449,75 @@ fn nothing_is_sent_before_its_step_is_in_the_store() {
 }
 
 #[test]
+fn an_idle_session_gives_its_store_a_sign_of_life_twice_a_window() {
+    let mut pair = Pair::connected();
+    pair.prompt = false;
+    pair.pass(limits::WINDOW_MS / 2);
+    assert!(
+        matches!(&pair.questions[..], [(_, Question::Step(_))]),
+        "{:?}",
+        pair.questions
+    );
+}
+
+#[test]
+fn counts_that_are_too_small_or_beyond_the_largest_number_are_out_of_step() {
+    let wrong: [fn() -> Frame<Text>; 2] = [
+        || {
+            Frame::Ack(Counts {
+                handled: 0,
+                sent: 0,
+            })
+        },
+        || Frame::Skip(MAX_NUMBER),
+    ];
+    for frame in wrong {
+        let mut pair = Pair::connected();
+        pair.send("[1]", PLAIN);
+        pair.reach_server();
+        let (now, connection) = (pair.now, pair.connection);
+        pair.server().receive(now, connection, frame());
+        pair.settle();
+        assert_eq!(pair.closed.1, [close::OUT_OF_STEP], "{:?}", frame());
+    }
+}
+
+#[test]
+fn what_a_store_refuses_is_not_handled() {
+    let mut pair = Pair::connected();
+    pair.prompt = false;
+    pair.questions.clear();
+    let now = pair.now;
+    let asked = pair.server().ask(now, Data::from("[2]"), None).unwrap();
+    pair.settle();
+    let (ticket, _) = pair.questions[0];
+    pair.server().answered(now, ticket, Reply::Full);
+    pair.settle();
+    let why = NotHandled::Session(Ended::Lost(frame::Why::Full));
+    let end = Output::Answered(asked, AskEnd::NotHandled(why));
+    assert!(pair.at_server().contains(&end));
+}
+
+#[test]
+fn an_acknowledgement_of_what_has_not_gone_out_is_out_of_step() {
+    let mut pair = Pair::connected();
+    pair.send("[1]", PLAIN);
+    // On the next connection it has a number, and waits.
+    pair.cut();
+    pair.connect();
+    pair.client.set_writable(pair.now, false);
+    pair.arrive();
+    assert_eq!(pair.client.unacknowledged().0, 1);
+    let early = Frame::Ack(Counts {
+        handled: 1,
+        sent: 0,
+    });
+    pair.client.receive(pair.now, early);
+    pair.settle();
+    assert_eq!(pair.closed.0, [close::OUT_OF_STEP]);
+}
+
+#[test]
 fn a_store_that_never_answers_costs_the_connection_and_not_the_session() {
     let mut pair = Pair::connected();
     pair.prompt = false;
@@ -879,6 +948,7 @@ fn finish(letter: u8, why: Option<frame::Why>) -> Question<Text> {
         owner: 1,
         why,
         verdict: Some(Verdict::default()),
+        confirmed: false,
     })
 }
 
@@ -904,6 +974,20 @@ fn a_step_is_done_once_and_only_by_the_owner() {
     let reply = ask(&mut store, 4, Question::Step(step(1, 3, &["d"])));
     assert!(matches!(reply, Reply::Fenced));
     let reply = ask(&mut store, 4, finish(1, None));
+    assert!(matches!(reply, Reply::Fenced));
+}
+
+#[test]
+fn an_owner_of_one_epoch_is_fenced_in_the_next() {
+    let mut store = MemoryStore::new(Time::default(), MemoryOptions::default());
+    ask(&mut store, 1, Question::Open(claim(1, 1)));
+    let mut again = claim(1, 2);
+    (again.epoch, again.has_sent, again.may_resume) = (101, true, false);
+    let Reply::Opened(opening) = ask(&mut store, 2, Question::Open(again)) else {
+        panic!("it begins anew");
+    };
+    assert_eq!((opening.owner, opening.owner_in_epoch), (2, 1));
+    let reply = ask(&mut store, 3, Question::Step(step(1, 1, &["a"])));
     assert!(matches!(reply, Reply::Fenced));
 }
 
@@ -966,7 +1050,11 @@ fn a_tombstone_that_is_gone_makes_the_memory_younger() {
         matches!(hello(100_001), Found::Lost(_)),
         "it may be the session that was forgotten"
     );
-    assert_eq!(hello(100_002), Found::Fresh);
+    assert!(matches!(
+        hello(100_002 + limits::YOUNG_MS - 1),
+        Found::Lost(_)
+    ));
+    assert_eq!(hello(100_002 + limits::YOUNG_MS), Found::Fresh);
 }
 
 #[test]
@@ -994,3 +1082,5 @@ fn a_half_stays_small() {
     let sizes = (size_of::<Client<Text>>(), size_of::<Server<Text>>());
     assert!(sizes.0 <= 1_100 && sizes.1 <= 1_000, "{sizes:?}");
 }
+
+mod hostile;

@@ -328,7 +328,7 @@ impl Search<'_> {
 }
 
 /// Passes pieces of `items` to `work` on `threads` threads.
-fn in_parallel<T: Sync, R: Send>(
+pub(crate) fn in_parallel<T: Sync, R: Send>(
     threads: usize,
     items: &[T],
     work: impl Fn(&[T]) -> R + Sync,

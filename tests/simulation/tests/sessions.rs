@@ -1,21 +1,25 @@
-//! Sessions: seeds, and one case for each rule that somebody has paid for.
+//! Sessions: seeds, short sequences, and one case for each rule that somebody has paid for.
+
+use std::collections::HashMap;
 
 use simulation::sessions::account::{Side, Told};
+use simulation::sessions::exhaustive::{ALPHABET, Letter, after, try_all, worlds};
 use simulation::sessions::script::run_seeds;
 use simulation::sessions::word::Fatal;
-use simulation::sessions::world::{Settings, World};
-use steady_socket_protocol::session::frame::Kind;
+use simulation::sessions::world::{Settings, Treat, World};
+use steady_socket_protocol::session::frame::{Counts, Frame, Kind};
 use steady_socket_protocol::session::{
-    MAX_NUMBER, MemoryOptions, Options, Overflow, Phase, SendMode, limits,
+    MAX_NUMBER, MemoryOptions, Options, Overflow, Phase, SendMode, Time, limits,
 };
 
 fn settings() -> Settings {
     Settings {
-        both: Options::default(),
+        ends: [Options::default(); 2],
         window_ms: 120_000,
         store: MemoryOptions::default(),
         store_timeout_ms: 5_000,
         serial: [true, true],
+        slow_clock: false,
     }
 }
 
@@ -93,6 +97,47 @@ fn seeds_find_nothing_and_every_outcome_occurs() {
     match run_seeds(1, 6_000, 2) {
         Ok(coverage) => assert_eq!(coverage.missing(), [] as [&str; 0], "never occurred"),
         Err(failure) => panic!("{failure}"),
+    }
+}
+
+#[test]
+fn every_sequence_of_three_inputs_is_sound() {
+    match try_all(3, 2) {
+        Ok(tried) => {
+            for (letter, times) in tried.letters {
+                assert!(times > 0, "{letter:?} did nothing");
+            }
+        }
+        Err(broken) => panic!("{broken}"),
+    }
+}
+
+/// Justifies continuing the search with only one of the sequences that lead to the same state.
+#[test]
+fn worlds_of_sessions_with_the_same_fingerprint_react_alike() {
+    for (settings, before) in worlds() {
+        let start = after(settings, &before);
+        let then = |world: &World, letter: &Letter| {
+            let mut world = world.clone();
+            letter.act(&mut world);
+            world
+        };
+        let mut reactions = HashMap::new();
+        for first in ALPHABET {
+            let world = then(&start, first);
+            for second in ALPHABET {
+                let world = then(&world, second);
+                let reaction: Vec<u64> = ALPHABET
+                    .iter()
+                    .map(|third| then(&world, third).fingerprint())
+                    .collect();
+                let known = reactions
+                    .entry(world.fingerprint())
+                    .or_insert_with(|| reaction.clone());
+                assert_eq!(*known, reaction, "after {first:?} and {second:?}");
+            }
+        }
+        assert!(reactions.len() < ALPHABET.len().pow(2));
     }
 }
 
@@ -409,7 +454,7 @@ fn a_request_that_rode_to_a_new_owner_is_not_asked_again() {
     world.cut_at_client(None);
     world.restart(true);
     let id = world.account.entries.len();
-    world.ask(Side::Client, None, None);
+    world.ask(Side::Client, None, None, None);
     world.connect(1);
     reach(&mut world, 2);
     assert_eq!(given(&world, id), 1);
@@ -425,7 +470,7 @@ fn a_request_that_rode_to_a_new_owner_is_not_asked_again() {
 fn what_was_sent_to_nobody_is_sent_again_once_the_memory_is_older_than_the_session() {
     let mut world = World::new(settings());
     world.restart(false);
-    world.advance(1_100, true);
+    world.advance(limits::YOUNG_MS + 1_100, true);
     let id = send(&mut world, Side::Client);
     // The hello never arrives.
     world.connect(1);
@@ -491,6 +536,22 @@ fn a_session_resumes_through_the_whole_window_and_not_after_it() {
     }
 }
 
+#[test]
+fn a_session_expires_by_its_own_timer() {
+    let mut world = connected(settings());
+    world.advance(30_000, true);
+    arrive(&mut world);
+    world.cut_at_client(None);
+    arrive(&mut world);
+    let lost = world.now;
+    while world.coverage.of("server: Ended(Lost(Expired))") == 0 {
+        let wait = world.until_next_timer().unwrap();
+        world.advance(wait, true);
+    }
+    assert_eq!(world.now - lost, 120_000);
+    end(world);
+}
+
 // WSE 2.4.2
 #[test]
 fn what_cannot_be_replayed_is_not_asked_for_again_and_again() {
@@ -513,7 +574,9 @@ fn what_cannot_be_replayed_is_not_asked_for_again_and_again() {
 fn counters_cross_2_to_the_32nd_and_end_at_2_to_the_53rd() {
     for origin in [(1 << 32) - 5, MAX_NUMBER - 25] {
         let mut settings = settings();
-        settings.both.origin = origin;
+        for end in &mut settings.ends {
+            end.origin = origin;
+        }
         settings.store.origin = origin;
         let mut world = connected(settings);
         let ids: Vec<usize> = (0..20).map(|_| send(&mut world, Side::Client)).collect();
@@ -536,7 +599,7 @@ fn counters_cross_2_to_the_32nd_and_end_at_2_to_the_53rd() {
 
 #[test]
 fn a_message_that_ends_its_connection_three_times_alone_is_set_aside() {
-    for fatal in [1_002, 1_003, 1_007, 1_009, 4_009]
+    for fatal in [1_002, 1_003, 1_007, 1_009, 3_471, 3_474, 4_009]
         .map(Fatal::Close)
         .into_iter()
         .chain([Fatal::Kill])
@@ -567,6 +630,12 @@ fn a_message_that_ends_its_connection_three_times_alone_is_set_aside() {
         );
         assert_eq!(world.coverage.of("client: message unknown: SetAside"), 1);
         assert_eq!(world.coverage.of("frame: Skip"), 1);
+        // Once beside others, and three times alone.
+        let deaths = match fatal {
+            Fatal::Close(code) => world.coverage.of(&format!("close: {code}")),
+            Fatal::Kill => world.coverage.of("the server restarted with its store"),
+        };
+        assert_eq!(deaths, 4, "{fatal:?}");
     }
 }
 
@@ -596,7 +665,7 @@ fn a_blamed_message_whose_handler_asks_stops_nobody() {
         connect(&mut world);
         assert_eq!(given(&world, asks), 1);
         // Its handler asks, and is done when it has the answer.
-        world.ask(Side::Server, world.some_key(), None);
+        world.ask(Side::Server, world.some_key(), None, None);
         arrive(&mut world);
         finish_all(&mut world, Side::Client);
         arrive(&mut world);
@@ -668,7 +737,9 @@ fn arrive_welcome(world: &mut World) {
 #[test]
 fn a_window_whose_half_is_never_reached_costs_no_second() {
     let mut settings = settings();
-    settings.both.limits.bytes = 1_000;
+    for end in &mut settings.ends {
+        end.limits.bytes = 1_000;
+    }
     let mut world = connected(settings);
     for side in [Side::Client, Side::Server] {
         let first = world.account.entries.len();
@@ -692,13 +763,36 @@ fn a_window_whose_half_is_never_reached_costs_no_second() {
     end(world);
 }
 
+#[test]
+fn a_message_expires_wherever_it_waits_and_the_others_keep_their_order() {
+    let mut world = World::new(settings());
+    let first = world.account.entries.len();
+    for lives in [None, Some(1_000), None, None, Some(2_000), None] {
+        let expires = lives.map(|millis| Time::from_millis(world.now + millis));
+        let mode = SendMode {
+            expires,
+            ..SendMode::default()
+        };
+        world.send(Side::Client, None, 10, Kind::Text, mode, None);
+    }
+    let over = |world: &World| world.coverage.of("client: message not handled: TimeToLive");
+    world.advance(1_000, true);
+    assert_eq!(over(&world), 1);
+    world.advance(1_000, true);
+    assert_eq!(over(&world), 2);
+    connect(&mut world);
+    let ends = (first..first + 6).map(|id| given(&world, id));
+    assert_eq!(ends.collect::<Vec<_>>(), [1, 0, 1, 1, 0, 1]);
+    end(world);
+}
+
 // WSE
 #[test]
 fn a_full_queue_never_drops_in_silence() {
     for overflow in [Overflow::Reject, Overflow::DropOldest] {
         let mut settings = settings();
-        settings.both.queue_messages = 3;
-        settings.both.overflow = overflow;
+        settings.ends[0].queue_messages = 3;
+        settings.ends[0].overflow = overflow;
         let mut world = World::new(settings);
         let ids: Vec<usize> = (0..5).map(|_| send(&mut world, Side::Client)).collect();
         let rejected = world.coverage.of("rejected: Full");
@@ -759,11 +853,11 @@ fn whatever_waits_for_an_answer_settles_once() {
     for (name, ending) in endings {
         let mut world = connected(settings());
         for side in [Side::Client, Side::Server] {
-            world.ask(side, world.some_key(), None);
+            world.ask(side, world.some_key(), None, None);
             send(&mut world, side);
             arrive(&mut world);
             // These stay on their way, and these wait.
-            world.ask(side, world.some_key(), Some(5_000));
+            world.ask(side, world.some_key(), Some(5_000), None);
             send(&mut world, side);
         }
         world.cancel(Side::Client, None, 0);
@@ -831,7 +925,9 @@ fn a_twin_with_the_same_secret_ends_the_session_of_the_other() {
 #[test]
 fn handlers_that_await_requests_of_each_other_do_not_stop() {
     let mut settings = settings();
-    settings.both.limits.messages = 1;
+    for end in &mut settings.ends {
+        end.limits.messages = 1;
+    }
     let mut world = connected(settings);
     for _ in 0..5 {
         send(&mut world, Side::Client);
@@ -842,7 +938,7 @@ fn handlers_that_await_requests_of_each_other_do_not_stop() {
     for _ in 0..5 {
         for side in [Side::Client, Side::Server] {
             assert!(world.running(side, world.some_key()) > 0);
-            world.ask(side, world.some_key(), None);
+            world.ask(side, world.some_key(), None, None);
         }
         arrive(&mut world);
         for side in [Side::Client, Side::Server] {
@@ -870,7 +966,7 @@ fn a_handler_may_make_any_number_of_requests_in_bounded_memory() {
     let id = send(&mut world, Side::Client);
     arrive(&mut world);
     for _ in 0..2_000 {
-        world.ask(Side::Server, world.some_key(), None);
+        world.ask(Side::Server, world.some_key(), None, None);
         arrive(&mut world);
         finish_all(&mut world, Side::Client);
         arrive(&mut world);
@@ -897,4 +993,493 @@ fn nothing_that_is_handled_in_the_store_is_given_again_after_a_kill() {
         ids.iter()
             .all(|id| told(&world, *id) == Some(Told::Handled))
     );
+}
+
+/// Everything that is on its way on this connection reaches the server, which lets its client in.
+fn reach(world: &mut World, number: u64) {
+    while world.busy_to_server().any(|busy| busy == number) {
+        world.deliver_to_server(number);
+        world.let_in(number, true, true);
+    }
+}
+
+#[test]
+fn a_new_secret_counts_owners_from_the_first() {
+    let mut world = connected(settings());
+    world.restart(true);
+    arrive(&mut world);
+    connect(&mut world);
+    // The client finds that the server counts wrongly, and goes on with another secret.
+    let wrong = Frame::Ack(Counts {
+        handled: 1_000,
+        sent: 0,
+    });
+    world.forbid(Side::Client, wrong, 3_470);
+    arrive(&mut world);
+    let id = world.account.entries.len();
+    world.ask(Side::Client, None, None, None);
+    world.connect(1);
+    let number = world.conns.keys().copied().max().unwrap();
+    reach(&mut world, number);
+    assert_eq!(given(&world, id), 1, "it rode");
+    // The welcome is lost, and so is the process that was asked.
+    world.cut_at_client(None);
+    world.restart(true);
+    connect(&mut world);
+    assert_eq!(given(&world, id), 2);
+    finish_all(&mut world, Side::Server);
+    let world = end(world);
+    assert_eq!(world.coverage.of("client: request: response"), 1);
+}
+
+#[test]
+fn a_connection_that_the_client_has_closed_ends_nothing() {
+    let mut world = connected(settings());
+    world.garble(Side::Client);
+    world.imposter(1);
+    let twin = world.conns.keys().copied().max().unwrap();
+    reach(&mut world, twin);
+    assert_eq!(world.coverage.of("close: 3970"), 1);
+    // The client closes for what it cannot read, before it learns of its twin.
+    arrive(&mut world);
+    assert_eq!(world.coverage.of("close: 3471"), 1);
+    assert!(!world.gave_up);
+}
+
+#[test]
+fn of_hellos_that_wait_the_newest_of_the_same_person_goes_on() {
+    let mut world = connected(settings());
+    world.cut_at_client(None);
+    // The store takes its time over the second connection, so the others wait.
+    world.store_waits = true;
+    world.connect(1);
+    reach(&mut world, 2);
+    world.cut_at_client(None);
+    world.connect(1);
+    world.cut_at_client(None);
+    world.connect(1);
+    reach(&mut world, 4);
+    // An older one arrives after it, and a stranger with a copy of the secret.
+    reach(&mut world, 3);
+    assert_eq!(world.coverage.of("close: 3971"), 1);
+    world.imposter(2);
+    reach(&mut world, 5);
+    assert_eq!(world.coverage.of("close: 1013"), 1);
+    world.store_waits = false;
+    arrive(&mut world);
+    while world.work_at_store(Treat::Answer) {}
+    arrive(&mut world);
+    assert_eq!(world.client.phase(), Phase::Up);
+    end(world);
+}
+
+#[test]
+fn a_session_is_as_old_as_its_first_hello_however_late_it_is_let_in_and_however_slow_its_clock() {
+    for (slow_clock, away, waits) in [(true, 200_000, 0), (false, 0, 5_000)] {
+        let mut world = World::new(Settings {
+            slow_clock,
+            ..settings()
+        });
+        let id = send(&mut world, Side::Client);
+        world.connect(1);
+        reach(&mut world, 1);
+        assert_eq!(given(&world, id), 1);
+        // The welcome is lost, and the server forgets everything in the same moment.
+        world.restart(false);
+        world.cut_at_client(None);
+        world.advance(away, true);
+        world.connect(1);
+        world.deliver_to_server(2);
+        world.advance(waits, true);
+        world.let_in(2, true, true);
+        arrive(&mut world);
+        assert_eq!(told(&world, id), Some(Told::Unknown), "{slow_clock}");
+        end(world);
+    }
+}
+
+#[test]
+fn after_one_blamed_message_that_takes_its_time_the_others_wait_no_longer() {
+    let mut world = connected(settings());
+    let ids: Vec<usize> = (0..10).map(|_| send(&mut world, Side::Client)).collect();
+    let number = world.conns.keys().copied().max().unwrap();
+    world.cut_at_server_with(number, 1_009);
+    arrive(&mut world);
+    connect(&mut world);
+    let count = |world: &World| ids.iter().filter(|id| given(world, **id) == 1).count();
+    assert_eq!(count(&world), 1, "alone");
+    world.advance(5_000, true);
+    arrive(&mut world);
+    assert_eq!(count(&world), 10);
+    end(world);
+}
+
+#[test]
+fn a_held_up_hello_that_has_sent_brings_nothing_back_in_a_young_memory() {
+    let mut world = World::new(settings());
+    world.connect(1);
+    let id = send(&mut world, Side::Client);
+    while world.busy_to_server().any(|number| number == 1) {
+        world.deliver_to_server(1);
+        world.let_in(1, true, true);
+    }
+    finish_all(&mut world, Side::Server);
+    assert_eq!(given(&world, id), 1);
+    // The welcome is lost. A proxy answers the next handshake, holds the hello up, and the client waits.
+    world.cut_at_client(None);
+    world.connect(1);
+    world.restart_behind_a_slow_proxy(5_000);
+    while world.busy_to_server().any(|number| number == 2) {
+        world.deliver_to_server(2);
+        world.let_in(2, true, true);
+    }
+    while world.busy_to_client() {
+        world.deliver_to_client();
+    }
+    while world.busy_to_server().any(|number| number == 2) {
+        world.deliver_to_server(2);
+    }
+    assert_eq!(world.check(), Ok(()));
+}
+
+#[test]
+fn nor_does_it_when_its_client_has_gone_and_comes_back() {
+    let mut world = World::new(settings());
+    world.connect(1);
+    let id = send(&mut world, Side::Client);
+    while world.busy_to_server().any(|number| number == 1) {
+        world.deliver_to_server(1);
+        world.let_in(1, true, true);
+    }
+    finish_all(&mut world, Side::Server);
+    assert_eq!(given(&world, id), 1);
+    world.cut_at_client(None);
+    world.connect(1);
+    world.cut_at_client(None);
+    world.restart_behind_a_slow_proxy(5_000);
+    while world.busy_to_server().any(|number| number == 2) {
+        world.deliver_to_server(2);
+        world.let_in(2, true, true);
+    }
+    world.connect(1);
+    while world.waiting_to_be_let_in().next().is_none() {
+        world.deliver_to_server(3);
+    }
+    world.let_in(3, true, true);
+    while world.busy_to_client() {
+        world.deliver_to_client();
+    }
+    while world.busy_to_server().any(|number| number == 3) {
+        world.deliver_to_server(3);
+    }
+    assert_eq!(world.check(), Ok(()));
+}
+
+/// Everything that can arrive does, without a judgement.
+fn move_on(world: &mut World) {
+    for _ in 0..10 {
+        let waiting: Vec<u64> = world.waiting_to_be_let_in().collect();
+        for number in waiting {
+            world.let_in(number, true, true);
+        }
+        let busy: Vec<u64> = world.busy_to_server().collect();
+        for number in busy {
+            world.deliver_to_server(number);
+        }
+        while world.busy_to_client() {
+            world.deliver_to_client();
+        }
+    }
+}
+
+#[test]
+fn a_message_that_kills_behind_a_slow_one_is_set_aside_in_the_end() {
+    let mut world = connected(settings());
+    let slow = send(&mut world, Side::Client);
+    let fatal = world.account.entries.len();
+    world.send(
+        Side::Client,
+        world.some_key(),
+        10,
+        Kind::Text,
+        SendMode::default(),
+        Some(Fatal::Kill),
+    );
+    world.end_turns();
+    let behind = send(&mut world, Side::Client);
+    // The handler of the first takes 6 s.
+    let mut began = None;
+    let mut deaths = 0;
+    for _second in 0..1_000 {
+        let owner = world.coverage.of("the server restarted with its store");
+        move_on(&mut world);
+        if world.coverage.of("the server restarted with its store") > owner {
+            deaths += 1;
+            began = None;
+        }
+        if world.may_connect() {
+            world.connect(1);
+            move_on(&mut world);
+        }
+        if world.running(Side::Server, world.some_key()) > 0 {
+            let since = *began.get_or_insert(world.now);
+            if world.now >= since + 6_000 {
+                finish_all(&mut world, Side::Server);
+            }
+        }
+        world.advance(1_000, true);
+    }
+    eprintln!(
+        "T25 deaths {deaths}; given {}, {:?} {:?} {:?} {:?}",
+        given(&world, slow),
+        told(&world, slow),
+        told(&world, fatal),
+        told(&world, behind),
+        world.check()
+    );
+    assert!(
+        told(&world, fatal).is_some(),
+        "{deaths} deaths in 1000 s, and nothing is set aside"
+    );
+}
+
+#[test]
+fn what_did_not_go_out_is_not_blamed() {
+    let mut world = connected(settings());
+    send(&mut world, Side::Client);
+    let number = world.conns.keys().copied().max().unwrap();
+    world.cut_at_server_with(number, 1_009);
+    arrive(&mut world);
+    connect(&mut world);
+    // Alone; what is sent now waits, with a number.
+    let ids = [(); 2].map(|()| send(&mut world, Side::Client));
+    let number = world.conns.keys().copied().max().unwrap();
+    world.cut_at_server_with(number, 1_009);
+    arrive(&mut world);
+    connect(&mut world);
+    assert!(ids.iter().all(|id| given(&world, *id) == 1));
+    end(world);
+}
+
+#[test]
+fn a_new_owner_does_not_send_what_was_set_aside() {
+    let mut world = connected(settings());
+    let key = world.some_key();
+    let fatal = Some(Fatal::Close(1_009));
+    world.send(
+        Side::Server,
+        key,
+        10,
+        Kind::Text,
+        SendMode::default(),
+        fatal,
+    );
+    while world.coverage.of("server: message unknown: SetAside") == 0 {
+        arrive(&mut world);
+        if world.may_connect() {
+            world.connect(1);
+        }
+    }
+    // What takes its place has not gone out.
+    world.restart(true);
+    let hellos = world.coverage.of("frame: Hello");
+    world.come_to_rest(1).unwrap();
+    assert!(world.coverage.of("frame: Hello") <= hellos + 1);
+    end(world);
+}
+
+#[test]
+fn a_handler_of_a_lost_session_answers_no_request_of_the_next() {
+    let mut world = connected(settings());
+    world.ask(Side::Server, world.some_key(), None, None);
+    arrive(&mut world);
+    world.cut_at_client(None);
+    arrive(&mut world);
+    world.advance(120_001, true);
+    connect(&mut world);
+    assert_eq!(world.coverage.of("client: Lost(Expired)"), 1);
+    // It has the same number.
+    world.ask(Side::Server, world.some_key(), None, None);
+    arrive(&mut world);
+    finish_all(&mut world, Side::Client);
+    arrive(&mut world);
+    assert_eq!(world.coverage.of("server: request: response"), 1);
+    end(world);
+}
+
+#[test]
+fn a_window_of_less_than_what_rides_holds_behind_that() {
+    let mut settings = settings();
+    settings.ends[1].limits.messages = 2;
+    let mut world = connected(settings);
+    for _ in 0..limits::RIDING_MESSAGES {
+        send(&mut world, Side::Client);
+        arrive(&mut world);
+        finish_all(&mut world, Side::Server);
+        world.flush();
+        arrive(&mut world);
+    }
+    world.forge(vec![Frame::Message(World::nobodys(1)); 2]);
+    arrive(&mut world);
+    assert_eq!(world.coverage.of("close: 3474"), 0);
+    world.forge([Frame::Message(World::nobodys(1))]);
+    arrive(&mut world);
+    assert_eq!(world.coverage.of("close: 3474"), 1);
+}
+
+#[test]
+fn nobody_knows_of_a_request_whether_a_silent_store_has_it() {
+    let mut world = connected(settings());
+    world.store_waits = true;
+    let id = world.account.entries.len();
+    world.ask(Side::Server, world.some_key(), None, None);
+    world.work_at_store(Treat::NoAnswer);
+    while world.coverage.of("server: Ended(Store)") == 0 {
+        world.advance(5_000, true);
+    }
+    assert_eq!(told(&world, id), Some(Told::Unknown));
+    world.store_waits = false;
+    arrive(&mut world);
+    connect(&mut world);
+    assert_eq!(given(&world, id), 1, "the next owner has it");
+    end(world);
+}
+
+#[test]
+fn an_end_acknowledges_by_half_of_its_own_window() {
+    let mut settings = settings();
+    settings.ends[1].limits.messages = 10;
+    let mut world = connected(settings);
+    for _ in 0..5 {
+        assert!(world.coverage.of("client: message handled") == 0);
+        send(&mut world, Side::Client);
+        arrive(&mut world);
+        finish_all(&mut world, Side::Server);
+        arrive(&mut world);
+    }
+    // No time has passed.
+    assert_eq!(world.coverage.of("client: message handled"), 5);
+    end(world);
+}
+
+#[test]
+fn close_waits_for_answers_both_ways() {
+    // The client's answer waits for a connection.
+    let mut world = connected(settings());
+    world.ask(Side::Server, world.some_key(), None, None);
+    arrive(&mut world);
+    world.cut_at_client(None);
+    arrive(&mut world);
+    finish_all(&mut world, Side::Client);
+    world.close(5_000);
+    assert!(!world.gave_up);
+    connect(&mut world);
+    assert_eq!(world.coverage.of("server: request: response"), 1);
+    end(world);
+    // The server's waits for its handler.
+    let mut world = connected(settings());
+    world.ask(Side::Client, None, None, None);
+    arrive(&mut world);
+    world.close(5_000);
+    assert!(!world.gave_up);
+    finish_all(&mut world, Side::Server);
+    arrive(&mut world);
+    assert_eq!(world.coverage.of("client: request: response"), 1);
+    end(world);
+}
+
+#[test]
+fn what_a_hello_or_welcome_says_is_received_frees_answers() {
+    let mut settings = settings();
+    settings.serial = [false, false];
+    for end in &mut settings.ends {
+        end.limits.requests = 300;
+    }
+    let mut world = connected(settings);
+    // Its handler runs all the time, so no acknowledgement covers the answers.
+    let id = send(&mut world, Side::Client);
+    arrive(&mut world);
+    for _ in 0..300 {
+        world.ask(Side::Server, world.some_key(), None, None);
+    }
+    while world.busy_to_client() {
+        world.deliver_to_client();
+    }
+    finish_all(&mut world, Side::Client);
+    while world.busy_to_server().next().is_some() {
+        world.deliver_to_server(1);
+    }
+    assert_eq!(world.coverage.of("server: request: response"), 256);
+    // Whatever said that they have arrived is lost.
+    assert_eq!(world.coverage.of("frame: Got"), 4);
+    world.cut_at_server(1, 0);
+    arrive(&mut world);
+    connect(&mut world);
+    assert_eq!(world.coverage.of("server: request: response"), 300);
+    assert_eq!(told(&world, id), None);
+    end(world);
+}
+
+#[test]
+fn what_was_set_aside_in_one_epoch_is_nothing_in_the_next() {
+    let mut world = connected(settings());
+    let fatal = Some(Fatal::Close(1_009));
+    let mode = SendMode::default();
+    let key = world.some_key();
+    world.send(Side::Server, key, 10, Kind::Text, mode, fatal);
+    arrive(&mut world);
+    let mut number = 1;
+    while world.coverage.of("server: message unknown: SetAside") == 0 {
+        world.connect(1);
+        number += 1;
+        reach(&mut world, number);
+        // The store is busy with another message when the connection ends.
+        world.store_waits = true;
+        world.send(Side::Server, key, 10, Kind::Text, mode, None);
+        arrive(&mut world);
+        world.store_waits = world.coverage.of("server: message unknown: SetAside") > 0;
+    }
+    world.connect(1);
+    world.deliver_to_server(number + 1);
+    world.let_in(number + 1, true, false);
+    world.store_waits = false;
+    while world.work_at_store(Treat::Answer) {}
+    arrive(&mut world);
+    assert_eq!(world.coverage.of("client: Lost(Refused)"), 1);
+    end(world);
+}
+
+#[test]
+fn what_was_received_in_one_epoch_says_nothing_of_the_next() {
+    let mut world = connected(settings());
+    for _ in 0..5 {
+        send(&mut world, Side::Server);
+    }
+    arrive(&mut world);
+    world.cut_at_client(None);
+    connect(&mut world);
+    world.cut_at_client(None);
+    world.connect(1);
+    let number = world.conns.keys().copied().max().unwrap();
+    world.deliver_to_server(number);
+    world.let_in(number, true, false);
+    arrive(&mut world);
+    assert_eq!(world.coverage.of("client: Lost(Refused)"), 1);
+    // The store finds fault with a step that says so.
+    send(&mut world, Side::Server);
+    arrive(&mut world);
+    end(world);
+}
+
+#[test]
+fn a_stranger_does_not_learn_what_became_of_a_session() {
+    let mut world = connected(settings());
+    send(&mut world, Side::Client);
+    world.cut_at_client(None);
+    arrive(&mut world);
+    world.advance(120_001, true);
+    assert_eq!(world.coverage.of("server: Ended(Lost(Expired))"), 1);
+    world.connect(2);
+    arrive(&mut world);
+    assert_eq!(world.coverage.of("client: Ended(Refused)"), 1);
 }

@@ -4,25 +4,7 @@
 //!
 //! A row reads `[promise] what, file: from => to, test;`.
 
-use super::{Bug, Named};
-
-const fn test(file: &'static str, name: &'static str) -> Named {
-    Named { file, name }
-}
-
-macro_rules! table {
-    ($([$promise:literal] $what:literal, $file:literal: $from:literal => $to:literal, $test:expr;)*) => {
-        /// The table.
-        pub(crate) const TABLE: &[Bug] = &[$(Bug {
-            promise: $promise,
-            what: $what,
-            file: $file,
-            from: $from,
-            to: $to,
-            test: $test,
-        }),*];
-    };
-}
+use super::{Bug, Named, test};
 
 /// The core in random worlds.
 const SEEDS: Named = test(
@@ -36,7 +18,7 @@ const BUSY: Named = test(
     "a_busy_page_keeps_a_living_server_and_gives_up_a_dead_one",
 );
 
-table! {
+table! { TABLE:
     // ----- the core, found by the simulation
     [6] "a late close of an earlier socket counts", "client/src/connection/mod.rs":
         "if self.is_current(generation) {"

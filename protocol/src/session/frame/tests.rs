@@ -300,6 +300,11 @@ fn what_is_malformed_is_refused_with_what_is_accepted() {
         ),
         ("~welcome outcome=odd", "welcome", Problem::Value("outcome")),
         ("~welcome epoch=1", "welcome", Problem::Missing("outcome")),
+        (
+            "~welcome outcome=fresh return=1500-0",
+            "welcome",
+            Problem::Value("return"),
+        ),
         ("~end sent=1", "end", Problem::Missing("was-handled")),
         (
             "~end sent=1 was-handled=5 was-also=5 was-given=6 was-received=6",

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use steady_socket_protocol::session::frame::Why;
-use steady_socket_protocol::session::{AskEnd, End, Ended};
+use steady_socket_protocol::session::frame::{Refusal, Why};
+use steady_socket_protocol::session::{AskEnd, End, Ended, SendMode};
 
 use super::word::Word;
 
@@ -17,6 +17,9 @@ pub enum Side {
 }
 
 impl Side {
+    /// Both.
+    pub const BOTH: [Self; 2] = [Self::Client, Self::Server];
+
     /// Its name.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -58,6 +61,8 @@ pub struct Entry {
     pub request: bool,
     /// Whether it was marked to go first.
     pub first: bool,
+    /// Whether its sender waits for its end.
+    pub awaited: bool,
     /// Which process or page sent it.
     pub sender: u64,
     /// Which processes or pages it was given to.
@@ -72,6 +77,12 @@ pub struct Entry {
     pub told: Option<Told>,
     /// Whoever sent it is gone: nobody will be told.
     pub orphan: bool,
+    /// The store has refused to keep it.
+    pub refused: bool,
+    /// When its time is over, by its asker's clock.
+    pub deadline: Option<u64>,
+    /// A request that was made before its asker knew how many the other end takes.
+    pub early: bool,
 }
 
 /// All messages and requests.
@@ -81,20 +92,23 @@ pub struct Account {
     pub entries: Vec<Entry>,
     /// The last id that was given: by the receiver, and by whether it was marked to go first.
     last: BTreeMap<(u64, bool), usize>,
-    /// Something on the way lost a frame in silence. Until that is noticed, numbers mean other messages, and only the
-    /// count of ends is judged.
-    pub shifted: bool,
+    /// Of what these ends send, something on the way has lost or added a frame with numbers, or its ends were told to
+    /// somebody else. Until that is noticed, numbers mean other messages: of these only the count of ends is judged.
+    pub shifted: [bool; 2],
     /// Owners of a session may have gone without a word, so that a verdict cannot say what they were given.
     pub owners_vanish: bool,
+    /// The store has kept somebody waiting, so that messages may end which it has and nobody was sent.
+    pub store_waited: bool,
 }
 
 impl Account {
     /// Something new is sent.
-    pub fn add(&mut self, from: Side, sender: u64, request: bool, first: bool) -> usize {
+    pub fn add(&mut self, from: Side, sender: u64, request: bool, mode: SendMode) -> usize {
         self.entries.push(Entry {
             from,
             request,
-            first,
+            first: mode.first,
+            awaited: mode.awaited,
             sender,
             given: Vec::new(),
             done: false,
@@ -102,6 +116,9 @@ impl Account {
             place: None,
             told: None,
             orphan: false,
+            early: false,
+            refused: false,
+            deadline: None,
         });
         self.entries.len() - 1
     }
@@ -124,7 +141,7 @@ impl Account {
     ) -> Result<bool, String> {
         let id = word.id;
         let entry = &mut self.entries[id];
-        if self.shifted {
+        if self.shifted[entry.from as usize] {
             entry.given.push(receiver);
             return Ok(false);
         }
@@ -139,7 +156,7 @@ impl Account {
                 "{id} was given after its sender was told that it was not: {entry:?}"
             ));
         }
-        if entry.told == Some(Told::Handled) && !entry.request {
+        if entry.told == Some(Told::Handled) {
             return Err(format!(
                 "{id} was given after its sender was told that it was handled: {entry:?}"
             ));
@@ -171,7 +188,7 @@ impl Account {
         }
         entry.told = Some(told);
         match told {
-            _ if self.shifted => Ok(()),
+            _ if self.shifted[entry.from as usize] => Ok(()),
             Told::Handled if !entry.done => {
                 Err(format!("{id} is said to be handled, and is not: {entry:?}"))
             }
@@ -193,20 +210,36 @@ impl Account {
                 return Err(format!("for {id} another came back: {payload:?}"));
             }
             End::NotHandled { .. } => Told::NotHandled,
-            End::Unknown { why, .. } => {
-                // The server's half has ended it, so it knows.
-                let is_known = matches!(why, Ended::Lost(Why::Expired | Why::Full));
-                let entry = &self.entries[id];
-                let sure = entry.from == Side::Client && !self.owners_vanish && !self.shifted;
-                if is_known && sure && entry.given.is_empty() {
-                    return Err(format!(
-                        "{id} is said to be unknown, and was never given: {entry:?}"
-                    ));
-                }
-                Told::Unknown
-            }
+            End::Unknown { why, .. } => self.unknown(id, *why)?,
         };
         self.tell(id, told)
+    }
+
+    /// "Unknown" is said only where nobody can know.
+    fn unknown(&self, id: usize, why: Ended) -> Result<Told, String> {
+        let entry = &self.entries[id];
+        let is_known = match (entry.from, why) {
+            // The server's half has ended it, so it knows.
+            (Side::Client, Ended::Lost(Why::Expired | Why::Full)) => true,
+            // The client's half has, and has said so.
+            (Side::Server, Ended::ByPeer) => !self.store_waited,
+            // What its store has refused was never sent.
+            (Side::Server, Ended::Lost(Why::Full)) => !self.store_waited && entry.refused,
+            _ => false,
+        };
+        let ended_there = matches!(why, Ended::Lost(Why::Expired | Why::Full));
+        if ended_there && entry.committed && self.shifted == [false; 2] {
+            return Err(format!(
+                "{id} is said to be unknown, and the store has it as handled: {entry:?}"
+            ));
+        }
+        let sure = !self.owners_vanish && self.shifted == [false; 2] && !entry.early;
+        if is_known && sure && entry.given.is_empty() {
+            return Err(format!(
+                "{id} is said to be unknown, and was never given: {entry:?}"
+            ));
+        }
+        Ok(Told::Unknown)
     }
 
     /// A sender is told how its request ended.
@@ -215,14 +248,26 @@ impl Account {
     /// If that is not so, or it was told before.
     pub fn answer(&mut self, id: usize, end: &AskEnd<Word>) -> Result<(), String> {
         let told = match end {
-            AskEnd::Response(word) | AskEnd::Error(word) if word.id != id && !self.shifted => {
+            AskEnd::Response(word) | AskEnd::Error(word)
+                if word.id != id && !self.shifted[self.entries[id].from as usize] =>
+            {
                 return Err(format!("{id} got the answer to {word:?}"));
             }
             AskEnd::Response(_) | AskEnd::Error(_) => Told::Handled,
+            // A new owner does not know how many requests of the earlier one are unanswered.
+            AskEnd::Refused(Refusal::Limit)
+                if !self.entries[id].early
+                    && self.shifted == [false; 2]
+                    && (self.entries[id].from == Side::Client || !self.owners_vanish) =>
+            {
+                return Err(format!(
+                    "{id} is one request too many, and its asker knew the limit"
+                ));
+            }
             // Whoever refuses may not have asked its application.
             AskEnd::Refused(_) | AskEnd::Cancelled | AskEnd::TimedOut => Told::GivenUp,
             AskEnd::NotHandled(_) => Told::NotHandled,
-            AskEnd::Unknown(_) => Told::Unknown,
+            AskEnd::Unknown(why) => self.unknown(id, *why)?,
         };
         self.tell(id, told)
     }

@@ -5,6 +5,7 @@
 
 pub mod account;
 pub mod coverage;
+pub mod exhaustive;
 pub mod script;
 pub mod word;
 pub mod world;

@@ -1,6 +1,7 @@
 //! What happens in the world of a seed.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use steady_socket_protocol::session::frame::{Counts, Frame, Kind, Limits};
 use steady_socket_protocol::session::{
@@ -9,7 +10,7 @@ use steady_socket_protocol::session::{
 
 use super::account::Side;
 use super::coverage::Coverage;
-use super::word::Fatal;
+use super::word::{Fatal, Word};
 use super::world::{Settings, Treat, Violation, World};
 use crate::rng::Rng;
 
@@ -109,10 +110,15 @@ impl std::fmt::Display for Failure {
 /// # Errors
 /// The first broken promise.
 pub fn run_seeds(first: u64, count: u64, threads: u64) -> Result<Coverage, Box<Failure>> {
-    let worker = |thread: u64| {
+    let is_over = AtomicBool::new(false);
+    let worker = &|thread: u64| {
         let mut coverage = Coverage::default();
         for seed in (first..first + count).filter(|seed| seed % threads == thread) {
-            coverage.merge(&run_seed(seed)?);
+            if is_over.load(Ordering::Relaxed) {
+                break;
+            }
+            coverage
+                .merge(&run_seed(seed).inspect_err(|_| is_over.store(true, Ordering::Relaxed))?);
         }
         Ok(coverage)
     };
@@ -186,32 +192,39 @@ impl Script {
             1 => MAX_NUMBER - 5_000,
             _ => 0,
         };
-        let small = rng.one_in(2);
-        let limits = Limits {
-            messages: if small { rng.between(1, 20) } else { 1_000 },
-            bytes: if rng.one_in(2) {
-                rng.between(50, 2_000)
-            } else {
-                1 << 20
-            },
-            message_bytes: rng.pick(&[200, 1_000, 70_000]),
-            requests: rng.pick(&[1, 2, 8, 64]),
+        // An end learns the other's limit for a message only from a hello or welcome, so nobody sends more than the smaller.
+        let mut end = || {
+            let limits = Limits {
+                messages: if rng.one_in(2) {
+                    rng.between(1, 20)
+                } else {
+                    1_000
+                },
+                bytes: if rng.one_in(2) {
+                    rng.between(50, 2_000)
+                } else {
+                    1 << 20
+                },
+                message_bytes: rng.pick(&[200, 1_000, 70_000]),
+                requests: rng.pick(&[1, 2, 8, 64]),
+            };
+            let tight = faults.misuse && rng.one_in(2);
+            Options {
+                limits,
+                queue_messages: if tight {
+                    rng.between(1, 8) as usize
+                } else {
+                    1_000
+                },
+                queue_bytes: if tight { 500 } else { 1 << 22 },
+                overflow: rng.pick(&[Overflow::Reject, Overflow::DropOldest]),
+                origin,
+            }
         };
-        let tight = faults.misuse && rng.one_in(2);
-        let both = Options {
-            limits,
-            queue_messages: if tight {
-                rng.between(1, 8) as usize
-            } else {
-                1_000
-            },
-            queue_bytes: if tight { 500 } else { 1 << 22 },
-            overflow: rng.pick(&[Overflow::Reject, Overflow::DropOldest]),
-            origin,
-        };
+        let ends = [end(), end()];
         let window_ms = if faults.expiry { 120_000 } else { 1 << 40 };
         let settings = Settings {
-            both,
+            ends,
             window_ms,
             store: MemoryOptions {
                 sessions: if faults.misuse && faults.expiry && rng.one_in(3) {
@@ -230,10 +243,13 @@ impl Script {
             },
             store_timeout_ms: if faults.silent_store { 5_000 } else { 1 << 40 },
             serial: [rng.one_in(2), rng.one_in(2)],
+            slow_clock: rng.one_in(2),
         };
+        let mut world = World::new(settings);
+        world.fatal_answers = faults.fatal;
         Self {
             rng,
-            world: World::new(settings),
+            world,
             faults,
             identity: 1,
             step: 0,
@@ -279,7 +295,8 @@ impl Script {
                 let (side, key) = (self.side(), self.world.some_key());
                 let within = self.rng.one_in(4).then(|| self.rng.between(1, 3_000));
                 self.note(format!("{} asks, within {within:?}", side.name()));
-                self.world.ask(side, key, within);
+                let fatal = self.fatal(side);
+                self.world.ask(side, key, within, fatal);
             }
             190..205 => {
                 let (side, key, pick) = (self.side(), self.world.some_key(), self.rng.any());
@@ -288,7 +305,9 @@ impl Script {
             }
             205..220 => {
                 let (side, key) = (self.side(), self.world.some_key());
-                self.world.send_volatile(side, key);
+                for _ in 0..self.rng.pick(&[1, 1, 30]) {
+                    self.world.send_volatile(side, key);
+                }
             }
             220..400 => {
                 let busy: Vec<u64> = self.world.busy_to_server().collect();
@@ -382,7 +401,13 @@ impl Script {
             true => Kind::Binary,
             false => Kind::Text,
         };
-        let most = self.world.settings.both.limits.message_bytes as usize;
+        let settings = self.world.settings;
+        let most = Side::BOTH.map(|side| settings.of(side).limits.message_bytes as usize);
+        // Who misuses it takes the larger limit for that of the other end.
+        let most = match self.faults.misuse {
+            true => most[0].max(most[1]),
+            false => most[0].min(most[1]),
+        };
         let count = if self.rng.one_in(3) {
             self.rng.between(2, 12)
         } else {
@@ -402,14 +427,7 @@ impl Script {
                 awaited: self.rng.one_in(6),
                 expires,
             };
-            let fatal = (self.faults.fatal && self.rng.one_in(30)).then(|| match side {
-                Side::Client => {
-                    let code = self.rng.pick(&[1_002, 1_003, 1_007, 1_009, 4_009]);
-                    self.rng
-                        .pick(&[Fatal::Close(code), Fatal::Close(code), Fatal::Kill])
-                }
-                Side::Server => Fatal::Close(self.rng.pick(&[1_002, 1_009])),
-            });
+            let fatal = self.fatal(side);
             self.world.send(side, key, bytes, kind, mode, fatal);
         }
         if end {
@@ -417,12 +435,26 @@ impl Script {
         }
     }
 
+    /// What the next message does to its receiver.
+    fn fatal(&mut self, from: Side) -> Option<Fatal> {
+        (self.faults.fatal && self.rng.one_in(30)).then(|| match from {
+            Side::Client => {
+                let code = self
+                    .rng
+                    .pick(&[1_002, 1_003, 1_007, 1_009, 3_471, 3_474, 4_009]);
+                self.rng
+                    .pick(&[Fatal::Close(code), Fatal::Close(code), Fatal::Kill])
+            }
+            Side::Server => Fatal::Close(self.rng.pick(&[1_002, 3_471, 4_009])),
+        })
+    }
+
     /// Many requests while a message is unfinished: their answers are freed all the same.
     fn ask_in_bulk(&mut self) {
         let (side, key) = (self.side(), self.world.some_key());
         self.note(format!("{} asks a hundred times", side.name()));
         for _ in 0..100 {
-            self.world.ask(side, key, None);
+            self.world.ask(side, key, None, None);
             for _ in 0..3 {
                 let busy: Vec<u64> = self.world.busy_to_server().collect();
                 for number in busy {
@@ -452,7 +484,9 @@ impl Script {
     fn pass_time(&mut self) {
         let millis = match self.rng.below(8) {
             0 if self.faults.expiry => 130_000,
-            1 if self.faults.expiry && self.rng.one_in(6) => 90_000_000,
+            1 if self.faults.expiry && self.rng.one_in(6) => {
+                self.rng.pick(&[3_600_000, 90_000_000])
+            }
             2 => self.rng.between(5_000, 40_000),
             3 => self.world.until_next_timer().unwrap_or(1).min(60_000),
             _ => self.rng.between(1, 1_500),
@@ -494,6 +528,34 @@ impl Script {
         }
     }
 
+    /// A frame that the protocol forbids wherever it stands, and the code for it.
+    fn forbidden(&mut self, to: Side) -> (Frame<Word>, u16) {
+        let most = self.world.settings.of(to).limits.message_bytes as usize;
+        let large = World::nobodys(most + 1);
+        let too_large = match to {
+            Side::Server => 1_009,
+            Side::Client => 4_009,
+        };
+        let counts = |handled, sent| Frame::Ack(Counts { handled, sent });
+        match self.rng.below(8) {
+            0 => (counts(MAX_NUMBER, 0), 3_470),
+            1 => (counts(0, MAX_NUMBER), 3_470),
+            2 => (Frame::Got(MAX_NUMBER), 3_470),
+            3 => (Frame::Awaited(MAX_NUMBER), 3_470),
+            4 => (
+                Frame::Batch {
+                    first: MAX_NUMBER,
+                    handled: None,
+                    messages: vec![World::nobodys(1)],
+                },
+                3_470,
+            ),
+            5 => (Frame::Message(large), too_large),
+            6 => (Frame::Request(large), too_large),
+            _ => (Frame::Volatile(large), too_large),
+        }
+    }
+
     fn fault(&mut self) {
         let key = self.world.some_key();
         let roll = self.rng.below(12);
@@ -512,8 +574,11 @@ impl Script {
             }
             1 if self.faults.restart_without_store && self.rng.one_in(2) => {
                 if self.rng.one_in(2) {
-                    self.note("restart without the store, behind a proxy".to_owned());
-                    self.world.restart_behind_a_proxy();
+                    let millis = self.rng.pick(&[0, 0, 500, 5_000, 59_000]);
+                    self.note(format!(
+                        "restart without the store, behind a proxy that takes {millis} ms"
+                    ));
+                    self.world.restart_behind_a_slow_proxy(millis);
                 } else {
                     self.note("restart without the store".to_owned());
                     self.world.restart(false);
@@ -558,18 +623,24 @@ impl Script {
                 self.note(format!("garbage to the {}", side.name()));
                 self.world.garble(side);
             }
-            9 if self.faults.broken_peer => {
-                let frame = match self.rng.below(4) {
-                    0 => Frame::Ack(Counts {
-                        handled: MAX_NUMBER,
-                        sent: 0,
-                    }),
-                    1 => Frame::Got(MAX_NUMBER),
-                    2 => Frame::Awaited(MAX_NUMBER),
-                    _ => Frame::Skip(MAX_NUMBER),
+            // The largest numbers may be right where numbers end.
+            9 if self.faults.broken_peer && self.world.settings.ends[0].origin < 1 << 40 => {
+                let side = self.side();
+                let (frame, code) = self.forbidden(side);
+                self.note(format!("forbidden, to the {}: {frame:?}", side.name()));
+                self.world.forbid(side, frame, code);
+            }
+            10 if self.faults.broken_peer => {
+                let one = Frame::Message(World::nobodys(1));
+                let frames = match self.rng.below(5) {
+                    0 => vec![Frame::Skip(self.rng.between(1, 9)); 1],
+                    1 => vec![one; 1_100],
+                    2 => vec![Frame::Message(World::nobodys(30_000)); 3],
+                    3 => vec![Frame::Request(World::nobodys(1)); 70],
+                    _ => vec![Frame::Awaited(1); 200],
                 };
-                self.note(format!("forged: {frame:?}"));
-                self.world.forge(frame);
+                self.note(format!("{} times {:?}", frames.len(), frames[0]));
+                self.world.forge(frames);
             }
             _ => {
                 if self.world.client.phase() == Phase::Up && self.rng.one_in(4) {

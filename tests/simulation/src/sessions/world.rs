@@ -1,15 +1,17 @@
 //! The driver of both halves, the network, the server's process and its store, and the two applications.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fmt::Write as _;
 
 use steady_socket_protocol::session::frame::{
-    Answer, Credential, Frame, Hello, Key, Kind, Limits, Lost, Outcome, Refusal, Secret,
+    Answer, Credential, Data, Frame, Hello, Key, Kind, Limits, Lost, Outcome, Refusal, Secret,
+    Style, Why, read, write,
 };
 use steady_socket_protocol::session::store::{Identity, Question, Reply, Store, Ticket};
 use steady_socket_protocol::session::{
-    Arrival, Ask, AskEnd, Client, ClientEffect, Connection, Delivery, End, MAX_NUMBER,
+    Arrival, Ask, AskEnd, Client, ClientEffect, Connection, Delivery, End, Ended, Item, MAX_NUMBER,
     MemoryOptions, MemoryStore, Opened, Options, Output, Phase, Rejection, SendMode, Server,
-    ServerEffect, ServerOptions, Time, Token,
+    ServerEffect, ServerOptions, Time, Token, limits,
 };
 
 use super::account::{Account, Side, Told};
@@ -20,11 +22,17 @@ use crate::rng::Rng;
 /// A broken promise.
 pub type Violation = String;
 
+/// The time at which a world begins.
+const START: u64 = 1_000_000;
+
+/// What has no place in the account: volatile messages, and those that a client with a bug has sent.
+const NOBODY: usize = usize::MAX;
+
 /// What a world is like.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
-    /// The options of both halves.
-    pub both: Options,
+    /// The options of the client's half and of the server's. They need not be the same; only `origin` has to.
+    pub ends: [Options; 2],
     /// How long a session outlives its connection.
     pub window_ms: u64,
     /// The store's options.
@@ -33,6 +41,19 @@ pub struct Settings {
     pub store_timeout_ms: u64,
     /// Handlers of each side run one after the other.
     pub serial: [bool; 2],
+    /// The client's clock is slower than the server's by a thousandth, which is as much as the protocol allows.
+    pub slow_clock: bool,
+}
+
+impl Settings {
+    /// The options of an end.
+    #[must_use]
+    pub const fn of(&self, side: Side) -> &Options {
+        match side {
+            Side::Client => &self.ends[0],
+            Side::Server => &self.ends[1],
+        }
+    }
 }
 
 /// What is on its way to an end.
@@ -42,6 +63,8 @@ pub enum Arriving {
     Frame(Frame<Word>),
     /// Something that cannot be read.
     Malformed,
+    /// What the protocol forbids, and the code with which the receiver has to close.
+    Forbidden(Frame<Word>, u16),
 }
 
 /// Who reads a connection at the server.
@@ -70,7 +93,28 @@ pub struct Conn {
     end_to_client: Option<u16>,
     identity: u64,
     attempt: u64,
+    /// What its hello acknowledges.
+    acknowledged: u64,
+    /// How many frames the server has kept of it before its welcome.
+    kept: u64,
+    kept_bytes: u64,
+    /// Its client may have a session that is there already.
+    may_resume: bool,
+    /// The server has answered its hello.
+    answered: bool,
     welcomed: bool,
+}
+
+impl Conn {
+    /// The server keeps this frame until the client is let in.
+    fn keep(&mut self, frame: &Frame<Word>) {
+        self.kept += 1;
+        self.kept_bytes += match frame {
+            Frame::Message(word) | Frame::Request(word) | Frame::Volatile(word) => word.bytes,
+            Frame::Batch { messages, .. } => messages.iter().map(|word| word.bytes).sum(),
+            _ => 0,
+        } as u64;
+    }
 }
 
 /// A handler that runs.
@@ -78,8 +122,11 @@ pub struct Conn {
 struct Running {
     token: Token,
     id: usize,
+    bytes: usize,
     request: bool,
     withdrawn: bool,
+    /// The epoch in which it was given.
+    epoch: u64,
 }
 
 /// A server's half and its application.
@@ -90,6 +137,8 @@ struct Half {
     who: u64,
     /// Who receives there: another number after each end of a session, since what was given before may be given again.
     receiver: u64,
+    /// The session was resumed.
+    resumed: bool,
     running: Vec<Running>,
     deliveries: BTreeMap<Delivery, usize>,
     asks: BTreeMap<Ask, usize>,
@@ -135,7 +184,8 @@ pub struct World {
     halves: BTreeMap<Key, Half>,
     gather_at_server: Vec<Key>,
     store: MemoryStore<Word>,
-    questions: VecDeque<(Key, Ticket, Question<Word>)>,
+    /// What the store was asked, by which half and in which epoch.
+    questions: VecDeque<(Key, u64, Ticket, Question<Word>)>,
     late: VecDeque<(Key, Ticket, Reply<Word>)>,
     /// Questions wait until the script lets the store work.
     pub store_waits: bool,
@@ -152,6 +202,24 @@ pub struct World {
     violation: Option<Violation>,
     /// Something that no end has sent was on its way, or something that one has sent got lost there.
     tampered: bool,
+    /// Whether the connections take more at the moment.
+    writable: [bool; 2],
+    /// The store has kept an answer to itself.
+    store_was_silent: bool,
+    /// Now and then an answer ends the connection on which it travels.
+    pub fatal_answers: bool,
+    /// The server may not remember every session.
+    forgot: bool,
+    /// Whether any session was closed or ended.
+    closed: bool,
+    /// Somebody has a copy of the secret, and is the same person.
+    twin: bool,
+    /// The epochs of which anything but a hello has reached the server. Of another it remembers only that before it.
+    heard: BTreeSet<u64>,
+    /// The epoch of the client's last hello.
+    epoch: u64,
+    /// Something without a number was lost on the way: it is said again on the next connection only.
+    counts_lost: bool,
     /// Prints what the halves do.
     pub trace: bool,
 }
@@ -163,9 +231,9 @@ impl World {
         let random = [0; 16];
         Self {
             settings,
-            now: 1_000_000,
-            server_limits: settings.both.limits,
-            client: Client::new(settings.both, random),
+            now: START,
+            server_limits: settings.of(Side::Server).limits,
+            client: Client::new(*settings.of(Side::Client), random),
             page: 1,
             random,
             secrets: 0,
@@ -192,12 +260,37 @@ impl World {
             losses_while_greeting: 0,
             violation: None,
             tampered: false,
+            writable: [true; 2],
+            store_was_silent: false,
+            fatal_answers: false,
+            forgot: false,
+            closed: settings.ends[0].origin > 1 << 40,
+            twin: false,
+            heard: BTreeSet::from([0]),
+            epoch: 0,
+            counts_lost: false,
             trace: false,
         }
     }
 
     fn time(&self) -> Time {
         Time::from_millis(self.now)
+    }
+
+    /// The time by the client's clock.
+    fn client_time(&self) -> Time {
+        let since = self.now - START;
+        Time::from_millis(match self.settings.slow_clock {
+            true => START + since - since.div_ceil(1_000),
+            false => self.now,
+        })
+    }
+
+    fn time_of(&self, side: Side) -> Time {
+        match side {
+            Side::Client => self.client_time(),
+            Side::Server => self.time(),
+        }
     }
 
     fn who(&mut self) -> u64 {
@@ -214,7 +307,55 @@ impl World {
         self.violation.get_or_insert(what);
     }
 
+    /// A number for everything on which the rest of this world depends, and for nothing that is only counted.
+    #[must_use]
+    pub fn fingerprint(&self) -> u64 {
+        /// Far cheaper than the standard hasher, and nobody chooses what goes in.
+        struct Hashed(u64);
+        impl std::fmt::Write for Hashed {
+            fn write_str(&mut self, text: &str) -> std::fmt::Result {
+                for piece in text.as_bytes().chunks(8) {
+                    let mut bytes = [0; 8];
+                    bytes[..piece.len()].copy_from_slice(piece);
+                    self.0 = (self.0.rotate_left(5) ^ u64::from_le_bytes(bytes))
+                        .wrapping_mul(0x9e37_79b9_7f4a_7c15);
+                }
+                Ok(())
+            }
+        }
+        let mut hashed = Hashed(0);
+        let client = (
+            &self.client,
+            &self.random,
+            // The secret is not shown. It changes when a session is out of step.
+            self.coverage.of("client: Lost(OutOfStep)"),
+            &self.running,
+            &self.deliveries,
+            &self.asks,
+            (self.page, self.gave_up, self.gathering),
+        );
+        let server = (
+            &self.halves,
+            &self.gather_at_server,
+            &self.store,
+            &self.questions,
+            &self.late,
+            self.epochs,
+        );
+        let between = (&self.conns, self.current, self.next_conn, self.now);
+        let world = (self.store_waits, self.lazy, self.people, &self.account);
+        let all = (client, server, between, world);
+        write!(hashed, "{all:?}").expect("a hash takes any text");
+        hashed.0
+    }
+
     // ----- the client's side
+
+    /// The client has a connection.
+    #[must_use]
+    pub const fn is_connected(&self) -> bool {
+        self.current.is_some()
+    }
 
     /// The client may make a connection.
     #[must_use]
@@ -225,7 +366,7 @@ impl World {
     /// The client makes a connection, as this person.
     pub fn connect(&mut self, identity: u64) {
         self.next_conn += 1;
-        let arrival = Arrival::new(self.time(), &self.settings.both);
+        let arrival = Arrival::new(self.time(), self.settings.of(Side::Server));
         let conn = Conn {
             to_server: VecDeque::new(),
             to_client: VecDeque::new(),
@@ -235,13 +376,19 @@ impl World {
             end_to_client: None,
             identity,
             attempt: 0,
+            acknowledged: 0,
+            kept: 0,
+            kept_bytes: 0,
+            may_resume: true,
+            answered: false,
             welcomed: false,
         };
         self.conns.insert(self.next_conn, conn);
         self.current = Some(self.next_conn);
+        self.writable = [true; 2];
         let random = self.fresh_random();
         let credential = Credential::parse("let-me-in");
-        self.client.opened(self.time(), random, credential);
+        self.client.opened(self.client_time(), random, credential);
         self.settle();
     }
 
@@ -253,7 +400,7 @@ impl World {
             self.wrong(format!("{id} has no end, and its session is over"));
         }
         self.random = self.fresh_random();
-        self.client = Client::new(self.settings.both, self.random);
+        self.client = Client::new(*self.settings.of(Side::Client), self.random);
         self.page = self.who();
         self.running.clear();
         self.deliveries.clear();
@@ -299,7 +446,7 @@ impl World {
             }
         }
         self.drop_current(Some(1_006));
-        self.client.closed(self.time(), 1_006);
+        self.client.closed(self.client_time(), 1_006);
         self.settle();
     }
 
@@ -378,17 +525,35 @@ impl World {
             }
             return;
         };
+        let arriving = match arriving {
+            Arriving::Forbidden(frame, code) => {
+                self.forbidden_to_server(number, frame, code);
+                return;
+            }
+            arriving => arriving,
+        };
+        let Some(conn) = self.conns.get_mut(&number) else {
+            return;
+        };
         if let Arriving::Frame(frame) = &arriving
             && let Some(fatal) = fatal_of(frame)
         {
             self.server_dies_of(number, fatal);
             return;
         }
+        let waits = matches!(conn.reader, Reader::Authorising(_) | Reader::Attached(_));
+        if let Arriving::Frame(frame) = &arriving
+            && waits
+            && !conn.answered
+        {
+            conn.keep(frame);
+        }
         match (&mut conn.reader, arriving) {
             (Reader::Nobody, _) => {}
             (Reader::Arriving(_), Arriving::Frame(frame)) => {
                 if let Frame::Hello(hello) = &frame {
                     conn.attempt = hello.attempt;
+                    conn.acknowledged = hello.handled;
                     self.coverage.count("frame: Hello");
                     if number < self.next_conn
                         && self
@@ -425,6 +590,9 @@ impl World {
             }
             (Reader::Attached(key), Arriving::Frame(frame)) => {
                 if let Some(half) = self.halves.get_mut(key) {
+                    if conn.answered {
+                        self.heard.insert(half.server.epoch());
+                    }
                     half.server.receive(now, Connection(number), frame);
                 }
             }
@@ -434,8 +602,51 @@ impl World {
                 }
             }
             (_, Arriving::Malformed) => self.close_at_server(number, 3_471),
+            (_, Arriving::Forbidden(..)) => {}
         }
         self.settle();
+        if let Some(conn) = self.conns.get(&number)
+            && !matches!(conn.reader, Reader::Nobody)
+            && (conn.kept > 2 * limits::RIDING_MESSAGES || conn.kept_bytes > limits::RIDING_BYTES)
+        {
+            let (frames, bytes) = (conn.kept, conn.kept_bytes);
+            self.wrong(format!(
+                "{frames} frames with {bytes} bytes are kept before a welcome"
+            ));
+        }
+    }
+
+    /// What is forbidden costs the connection, with the right code, and nothing of it counts.
+    fn forbidden_to_server(&mut self, number: u64, frame: Frame<Word>, code: u16) {
+        let now = self.time();
+        let Some(Conn {
+            reader: Reader::Attached(key),
+            answered: true,
+            ..
+        }) = self.conns.get(&number)
+        else {
+            return;
+        };
+        let Some(half) = self.halves.get_mut(key) else {
+            return;
+        };
+        let what = format!("{frame:?}");
+        half.server.receive(now, Connection(number), frame);
+        self.settle();
+        let Some(conn) = self.conns.get(&number) else {
+            return;
+        };
+        let (passed, said) = (
+            !matches!(conn.reader, Reader::Nobody),
+            conn.end_to_client.unwrap_or(code),
+        );
+        if passed {
+            self.wrong(format!("the server takes {what}"));
+        } else if said != code {
+            self.wrong(format!(
+                "the server closes with {said} for {what}, not with {code}"
+            ));
+        }
     }
 
     fn server_dies_of(&mut self, number: u64, fatal: Fatal) {
@@ -495,6 +706,7 @@ impl World {
             return;
         }
         let arrival = arrival.clone();
+        conn.may_resume = may_resume;
         let key = arrival.hello().expect("the hello has arrived").secret.key();
         conn.reader = Reader::Attached(key);
         let identity = Identity(format!("person {}", conn.identity));
@@ -504,7 +716,7 @@ impl World {
             let options = ServerOptions {
                 both: Options {
                     limits: self.server_limits,
-                    ..self.settings.both
+                    ..*self.settings.of(Side::Server)
                 }
                 .into(),
                 window_ms: self.settings.window_ms,
@@ -516,6 +728,7 @@ impl World {
                 server: Server::new(key, options),
                 who,
                 receiver: who,
+                resumed: false,
                 running: Vec::new(),
                 deliveries: BTreeMap::new(),
                 asks: BTreeMap::new(),
@@ -540,7 +753,7 @@ impl World {
         let Some(number) = self.current else {
             return;
         };
-        let now = self.time();
+        let now = self.client_time();
         let conn = self.conns.get_mut(&number).expect("the current connection");
         match conn.to_client.pop_front() {
             Some(Arriving::Frame(frame)) => {
@@ -560,6 +773,20 @@ impl World {
                 self.client.receive(now, frame);
             }
             Some(Arriving::Malformed) => self.client.receive_malformed(now),
+            Some(Arriving::Forbidden(frame, code)) => {
+                let was_up = self.client.phase() == Phase::Up;
+                let what = format!("{frame:?}");
+                self.client.receive(now, frame);
+                if was_up && self.client.phase() == Phase::Up {
+                    self.wrong(format!("the client takes {what}"));
+                }
+                let closes = format!("close: {code}");
+                let before = self.coverage.of(&closes);
+                self.settle();
+                if was_up && self.coverage.of(&closes) == before {
+                    self.wrong(format!("the client does not close with {code} for {what}"));
+                }
+            }
             None => {
                 if let Some(code) = conn.end_to_client {
                     self.drop_current(None);
@@ -572,6 +799,10 @@ impl World {
 
     fn welcome(&mut self, outcome: Outcome) {
         self.coverage.count("frame: Welcome");
+        let is_unknown = matches!(&outcome, Outcome::Lost(lost) if lost.why == Why::Unknown);
+        if is_unknown && !self.forgot && self.heard.contains(&self.epoch) {
+            self.wrong("a server that remembers everything knows nothing of a session".to_owned());
+        }
         if let Outcome::Lost(lost) = outcome {
             self.coverage.count(match lost.verdict {
                 Some(_) => "lost with a verdict",
@@ -599,17 +830,57 @@ impl World {
                 Side::Server => conn.to_server.pop_front(),
                 Side::Client => conn.to_client.pop_front(),
             };
-            self.account.shifted |= lost.is_some();
+            match lost {
+                Some(Arriving::Frame(frame)) if frame.numbers() > 0 => {
+                    self.account.shifted[to.other() as usize] = true;
+                }
+                Some(_) => self.counts_lost = true,
+                None => {}
+            }
         }
     }
 
-    /// A frame of the client's that the protocol does not allow.
-    pub fn forge(&mut self, frame: Frame<Word>) {
+    /// A frame that the protocol forbids is on its way to an end, which has to close with this code.
+    pub fn forbid(&mut self, to: Side, frame: Frame<Word>, code: u16) {
         self.tampered = true;
-        // A skip makes numbers mean other messages.
-        self.account.shifted |= frame.numbers() > 0;
+        let forbidden = Arriving::Forbidden(frame, code);
         if let Some(conn) = self.current.and_then(|number| self.conns.get_mut(&number)) {
-            conn.to_server.push_back(Arriving::Frame(frame));
+            match to {
+                Side::Server if !matches!(conn.reader, Reader::Nobody) => {
+                    conn.to_server.push_back(forbidden);
+                }
+                Side::Client if conn.end_to_client.is_none() => {
+                    conn.to_client.push_back(forbidden);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// A client with a bug sends these as well.
+    pub fn forge(&mut self, frames: impl IntoIterator<Item = Frame<Word>>) {
+        self.tampered = true;
+        if let Some(conn) = self.current.and_then(|number| self.conns.get_mut(&number))
+            && !matches!(conn.reader, Reader::Nobody)
+        {
+            for frame in frames {
+                // What has a number makes numbers mean other messages.
+                self.account.shifted[Side::Client as usize] |= frame.numbers() > 0;
+                // It may come before the client has read of the epoch in which it counts.
+                self.forgot = true;
+                conn.to_server.push_back(Arriving::Frame(frame));
+            }
+        }
+    }
+
+    /// A message that has no place in the account.
+    #[must_use]
+    pub const fn nobodys(bytes: usize) -> Word {
+        Word {
+            id: NOBODY,
+            bytes,
+            kind: Kind::Text,
+            fatal: None,
         }
     }
 
@@ -621,16 +892,19 @@ impl World {
         // Its hello says what is not so. If it is let in, what the server is told is wrong.
         self.tampered = true;
         self.account.owners_vanish = true;
-        self.account.shifted |= self.conns.values().any(|conn| conn.identity == identity);
+        let is_known = self.conns.values().any(|conn| conn.identity == identity);
+        self.account.shifted[Side::Server as usize] |= is_known;
+        self.forgot |= is_known;
+        self.twin |= is_known;
         let hello = Hello {
             secret: Secret::new(self.random),
             attempt: 1_000_000,
             epoch: welcome.epoch,
-            received: self.settings.both.origin,
-            handled: self.settings.both.origin,
+            received: self.settings.ends[0].origin,
+            handled: self.settings.ends[0].origin,
             first: 1,
-            sent: self.settings.both.origin,
-            limits: self.settings.both.limits,
+            sent: self.settings.ends[0].origin,
+            limits: self.settings.ends[0].limits,
             age_ms: 1,
             credential: None,
         };
@@ -639,11 +913,16 @@ impl World {
             to_server: VecDeque::from([Arriving::Frame(Frame::Hello(hello.into()))]),
             to_client: VecDeque::new(),
             client: false,
-            reader: Reader::Arriving(Arrival::new(self.time(), &self.settings.both)),
+            reader: Reader::Arriving(Arrival::new(self.time(), self.settings.of(Side::Server))),
             end_to_server: None,
             end_to_client: None,
             identity,
             attempt: 0,
+            acknowledged: 0,
+            kept: 0,
+            kept_bytes: 0,
+            may_resume: true,
+            answered: false,
             welcomed: false,
         };
         self.conns.insert(self.next_conn, conn);
@@ -661,8 +940,21 @@ impl World {
         let unseen: Vec<(u64, Conn)> = unseen.map(|(at, conn)| (*at, conn.clone())).collect();
         self.restart(false);
         for (number, mut conn) in unseen {
-            conn.reader = Reader::Arriving(Arrival::new(self.time(), &self.settings.both));
+            conn.reader =
+                Reader::Arriving(Arrival::new(self.time(), self.settings.of(Side::Server)));
             self.conns.insert(number, conn);
+        }
+    }
+
+    /// As above, and the proxy reaches the new process only after a while: its handshake with it is later.
+    pub fn restart_behind_a_slow_proxy(&mut self, millis: u64) {
+        self.restart_behind_a_proxy();
+        self.now += millis;
+        let made = self.time();
+        for conn in self.conns.values_mut() {
+            if matches!(conn.reader, Reader::Arriving(_)) {
+                conn.reader = Reader::Arriving(Arrival::new(made, self.settings.of(Side::Server)));
+            }
         }
     }
 
@@ -677,7 +969,11 @@ impl World {
 
     /// The server's process dies and starts again.
     pub fn restart(&mut self, with_store: bool) {
+        if with_store {
+            self.what_is_done_is_stored();
+        }
         self.account.owners_vanish = true;
+        self.forgot |= !with_store;
         self.coverage.count(match with_store {
             true => "the server restarted with its store",
             false => "the server restarted without its store",
@@ -707,31 +1003,53 @@ impl World {
 
     /// The store does what it was asked first. Returns whether there was anything.
     pub fn work_at_store(&mut self, treat: Treat) -> bool {
-        let Some((key, ticket, question)) = self.questions.pop_front() else {
+        let Some((key, epoch, ticket, question)) = self.questions.pop_front() else {
             return false;
         };
-        self.account.owners_vanish |= matches!(treat, Treat::NoQuestion | Treat::NoAnswer);
+        let is_silent = matches!(treat, Treat::NoQuestion | Treat::NoAnswer);
+        self.account.owners_vanish |= is_silent;
+        self.store_was_silent |= is_silent;
         if treat == Treat::NoQuestion {
             self.coverage.count("a store did not answer");
             return true;
         }
         let step = match &question {
-            Question::Step(step) => Some((step.handled, step.also.clone())),
+            Question::Step(step) => {
+                let freed = step.freed.iter().copied().max().unwrap_or(0);
+                let numbers = freed.max(step.got);
+                Some((step.handled, step.also.clone(), numbers))
+            }
             _ => None,
         };
-        let epoch = self.halves.get(&key).map(|half| half.server.epoch());
         let repeats = match &question {
             Question::Open(claim) => Some(claim.epoch),
             _ => None,
         };
+        let sends: Vec<usize> = match &question {
+            Question::Step(step) => {
+                let words = step.sends.iter().filter_map(Item::payload);
+                words.map(|word| word.id).collect()
+            }
+            _ => Vec::new(),
+        };
         self.store.ask(self.time(), ticket, question);
         while let Some((ticket, reply)) = self.store.poll() {
+            if matches!(reply, Reply::Full) {
+                for id in &sends {
+                    if let Some(entry) = self.account.entries.get_mut(*id) {
+                        entry.refused = true;
+                    }
+                }
+            }
             if self.trace {
                 println!("    store: {treat:?} {ticket:?} {reply:?}");
             }
-            if let (Some((handled, also)), Some(epoch), Reply::Stepped { .. }) =
-                (&step, epoch, &reply)
-            {
+            if let (Some((handled, also, numbers)), Reply::Stepped { first }) = (&step, &reply) {
+                if numbers >= first {
+                    self.wrong(format!(
+                        "the store is told of {numbers}, and {first} is the next number"
+                    ));
+                }
                 self.committed(epoch, *handled, also);
             }
             if let (Some(epoch), Reply::Opened(opening)) = (repeats, &reply)
@@ -809,11 +1127,21 @@ impl World {
         self.now += millis;
         // A process that sleeps for longer than a lease has gone without a word.
         self.account.owners_vanish |= millis >= self.settings.store.lease_ms;
+        // Not even a tombstone stays for so long, and that of a session that was closed is gone sooner.
+        let life = match self.closed {
+            true => limits::CLOSED_TOMBSTONE_MS,
+            false => limits::EXPIRED_TOMBSTONE_MS,
+        };
+        self.forgot |= self.now - START > life / 10 * 9;
         if !timers {
             return;
         }
         let now = self.time();
-        self.client.timer(now);
+        // A driver does not know of any other time.
+        let is_due = |at: Option<Time>, now| at.is_some_and(|at| at <= now);
+        if is_due(self.client.next_timer(), self.client_time()) {
+            self.client.timer(self.client_time());
+        }
         let late: Vec<u64> = self
             .conns
             .iter()
@@ -827,9 +1155,26 @@ impl World {
             self.close_at_server(number, 3_472);
         }
         for half in self.halves.values_mut() {
-            half.server.timer(now);
+            if is_due(half.server.next_timer(), now) {
+                half.server.timer(now);
+            }
         }
         self.settle();
+        self.whose_time_is_over_has_ended();
+    }
+
+    /// No request is open beyond its time, where timers fire and its asker listens.
+    fn whose_time_is_over_has_ended(&mut self) {
+        let late = self.account.entries.iter().position(|entry| {
+            let over = |at| at <= self.time_of(entry.from).as_millis();
+            entry.deadline.is_some_and(over)
+                && entry.told.is_none()
+                && !entry.orphan
+                && !self.lazy[entry.from as usize]
+        });
+        if let Some(id) = late {
+            self.wrong(format!("the time of {id} is over, and it has no end"));
+        }
     }
 
     /// Milliseconds until the next timer.
@@ -839,14 +1184,25 @@ impl World {
             .halves
             .values()
             .filter_map(|half| half.server.next_timer());
-        let next = halves.chain(self.client.next_timer()).min()?;
-        Some(next.as_millis().saturating_sub(self.now))
+        let server = halves
+            .min()
+            .map(|at| at.as_millis().saturating_sub(self.now));
+        let client = self.client.next_timer().map(|at| {
+            let wait = at
+                .as_millis()
+                .saturating_sub(self.client_time().as_millis());
+            match self.settings.slow_clock {
+                true => wait + wait.div_ceil(999),
+                false => wait,
+            }
+        });
+        [server, client].into_iter().flatten().min()
     }
 
     /// The client has waited for its welcome for too long.
     pub fn welcome_is_late(&mut self) {
         if self.client.phase() == Phase::Greeting {
-            self.client.welcome_timed_out(self.time());
+            self.client.welcome_timed_out(self.client_time());
             self.settle();
         }
     }
@@ -880,10 +1236,10 @@ impl World {
         mode: SendMode,
         fatal: Option<Fatal>,
     ) {
-        let now = self.time();
+        let now = self.time_of(from);
         match from {
             Side::Client => {
-                let id = self.account.add(from, self.page, false, mode.first);
+                let id = self.account.add(from, self.page, false, mode);
                 let word = Word {
                     id,
                     bytes,
@@ -901,7 +1257,7 @@ impl World {
                 let Some(half) = key.and_then(|key| self.halves.get_mut(&key)) else {
                     return;
                 };
-                let id = self.account.add(from, half.who, false, mode.first);
+                let id = self.account.add(from, half.who, false, mode);
                 let word = Word {
                     id,
                     bytes,
@@ -926,24 +1282,28 @@ impl World {
 
     /// An application sends what need not arrive.
     pub fn send_volatile(&mut self, from: Side, key: Option<Key>) {
-        let now = self.time();
-        let word = Word {
-            id: usize::MAX,
-            bytes: 5,
-            kind: Kind::Text,
-            fatal: None,
+        let now = self.time_of(from);
+        let word = Self::nobodys(5);
+        let (waiting, went) = match (from, key.and_then(|key| self.halves.get_mut(&key))) {
+            (Side::Client, _) => {
+                let waiting = self.client.queued().0;
+                (waiting, self.client.send_volatile(now, word))
+            }
+            (Side::Server, Some(half)) => {
+                let waiting = half.server.queued().0;
+                (waiting, half.server.send_volatile(now, word))
+            }
+            (Side::Server, None) => return,
         };
-        match (from, key.and_then(|key| self.halves.get_mut(&key))) {
-            (Side::Client, _) => drop(self.client.send_volatile(now, word)),
-            (Side::Server, Some(half)) => drop(half.server.send_volatile(now, word)),
-            (Side::Server, None) => {}
+        if went && waiting > 0 {
+            self.wrong(format!("a volatile message overtakes {waiting} that wait"));
         }
         self.settle();
     }
 
     /// An application asks.
-    pub fn ask(&mut self, from: Side, key: Option<Key>, within: Option<u64>) {
-        let now = self.time();
+    pub fn ask(&mut self, from: Side, key: Option<Key>, within: Option<u64>, fatal: Option<Fatal>) {
+        let now = self.time_of(from);
         let deadline = within.map(|millis| now.after(millis));
         let sender = match from {
             Side::Client => Some(self.page),
@@ -954,13 +1314,15 @@ impl World {
         let Some(sender) = sender else {
             return;
         };
-        let id = self.account.add(from, sender, true, false);
+        let id = self.account.add(from, sender, true, SendMode::default());
+        self.account.entries[id].early = from == Side::Client && self.client.welcome().is_none();
         let word = Word {
             id,
             bytes: 20,
             kind: Kind::Text,
-            fatal: None,
+            fatal,
         };
+        self.account.entries[id].deadline = deadline.map(Time::as_millis);
         let asked = match (from, key.and_then(|key| self.halves.get_mut(&key))) {
             (Side::Client, _) => self
                 .client
@@ -980,7 +1342,7 @@ impl World {
 
     /// An application cancels one of its requests.
     pub fn cancel(&mut self, from: Side, key: Option<Key>, pick: u64) {
-        let now = self.time();
+        let now = self.time_of(from);
         fn one(asks: &BTreeMap<Ask, usize>, pick: u64) -> Option<Ask> {
             let count = asks.len() as u64;
             (count > 0).then(|| asks.keys().nth((pick % count) as usize).copied())?
@@ -1014,7 +1376,7 @@ impl World {
 
     /// A handler finishes: one of those that run, or the first if they are serial. `how` chooses the answer of a request.
     pub fn finish(&mut self, side: Side, key: Option<Key>, pick: u64, how: u64) {
-        let now = self.time();
+        let now = self.time_of(side);
         let serial = self.settings.serial[side as usize];
         let half = key.and_then(|key| self.halves.get_mut(&key));
         let running = match (side, half) {
@@ -1035,13 +1397,15 @@ impl World {
             id,
             request,
             withdrawn,
+            ..
         } = running.remove(at);
         let answer = request.then(|| {
             let word = Word {
                 id,
                 bytes: 30,
                 kind: Kind::Text,
-                fatal: None,
+                // Some answers are as fatal as some messages.
+                fatal: (how % 97 == 5 && self.fatal_answers).then_some(Fatal::Close(1_009)),
             };
             match how % 8 {
                 _ if withdrawn => Answer::Refused(Refusal::Cancelled),
@@ -1051,7 +1415,9 @@ impl World {
                 _ => Answer::Response(word),
             }
         });
-        self.account.entries[id].done |= !matches!(answer, Some(Answer::Refused(_)));
+        if let Some(entry) = self.account.entries.get_mut(id) {
+            entry.done |= !matches!(answer, Some(Answer::Refused(_)));
+        }
         match (side, key.and_then(|key| self.halves.get_mut(&key)), answer) {
             (Side::Client, _, None) => self.client.handled(now, token),
             (Side::Client, _, Some(answer)) => drop(self.client.answer(now, token, answer)),
@@ -1067,6 +1433,7 @@ impl World {
     /// The server's application ends the session, or gives it up as full.
     pub fn end_at_application(&mut self, key: Option<Key>, full: bool) {
         let now = self.time();
+        self.closed |= !full;
         if let Some(half) = key.and_then(|key| self.halves.get_mut(&key)) {
             match full {
                 true => half.server.lose_full(now),
@@ -1078,7 +1445,7 @@ impl World {
 
     /// The client's application closes.
     pub fn close(&mut self, within: u64) {
-        let now = self.time();
+        let now = self.client_time();
         self.client.close(now, now.after(within));
         self.settle();
     }
@@ -1092,7 +1459,7 @@ impl World {
     /// The page is hidden, or a ping goes out.
     pub fn flush(&mut self) {
         let now = self.time();
-        self.client.flush(now);
+        self.client.flush(self.client_time());
         if let Some(half) = self.some_key().and_then(|key| self.halves.get_mut(&key)) {
             half.server.flush(now);
         }
@@ -1110,8 +1477,9 @@ impl World {
     /// A connection takes no more, or takes more again.
     pub fn set_writable(&mut self, side: Side, writable: bool) {
         let now = self.time();
+        self.writable[side as usize] = writable;
         match side {
-            Side::Client => self.client.set_writable(now, writable),
+            Side::Client => self.client.set_writable(self.client_time(), writable),
             Side::Server => {
                 if let (Some(key), Some(number)) = (self.key(), self.current)
                     && let Some(half) = self.halves.get_mut(&key)
@@ -1127,7 +1495,7 @@ impl World {
     pub fn end_turns(&mut self) {
         let now = self.time();
         if std::mem::take(&mut self.gathering) {
-            self.client.gathered(now);
+            self.client.gathered(self.client_time());
         }
         for key in std::mem::take(&mut self.gather_at_server) {
             if let Some(half) = self.halves.get_mut(&key) {
@@ -1141,6 +1509,7 @@ impl World {
 
     /// Carries out all effects, and hands out what the applications take.
     fn settle(&mut self) {
+        self.account.store_waited |= self.store_waits;
         loop {
             let mut busy = self.client_effects();
             let keys: Vec<Key> = self.halves.keys().copied().collect();
@@ -1190,7 +1559,10 @@ impl World {
             }
             match effect {
                 ClientEffect::Transmit(frame) => {
-                    self.count_frame(&frame);
+                    self.on_the_wire(&frame);
+                    if let Frame::Hello(hello) = &frame {
+                        self.epoch = hello.epoch;
+                    }
                     match self.current.and_then(|number| self.conns.get_mut(&number)) {
                         Some(conn) => {
                             // What goes to a server that no longer reads is lost.
@@ -1206,7 +1578,8 @@ impl World {
                     let current = self.current.and_then(|number| self.conns.get(&number));
                     let theirs = current.and_then(|conn| conn.end_to_client);
                     self.drop_current(Some(code));
-                    self.client.closed(self.time(), theirs.unwrap_or(1_006));
+                    self.client
+                        .closed(self.client_time(), theirs.unwrap_or(1_006));
                 }
                 ClientEffect::Gather => self.gathering = true,
                 ClientEffect::GiveUp => {
@@ -1232,7 +1605,21 @@ impl World {
             }
             match effect {
                 ServerEffect::Transmit(connection, frame) => {
-                    self.count_frame(&frame);
+                    self.on_the_wire(&frame);
+                    if let Frame::Welcome(welcome) = &frame
+                        && let Some(conn) = self.conns.get_mut(&connection.0)
+                    {
+                        conn.answered = true;
+                        let goes_on =
+                            matches!(welcome.outcome, Outcome::Continued | Outcome::Replayed(_));
+                        if goes_on && !conn.may_resume {
+                            self.wrong(format!("whoever may not resume does: {welcome:?}"));
+                        } else if goes_on && welcome.first <= conn.acknowledged.min(MAX_NUMBER - 1)
+                        {
+                            let acknowledged = conn.acknowledged;
+                            self.wrong(format!("a hello acknowledged {acknowledged}: {welcome:?}"));
+                        }
+                    }
                     if let Some(conn) = self.conns.get_mut(&connection.0)
                         && conn.client
                         && conn.end_to_client.is_none()
@@ -1242,13 +1629,26 @@ impl World {
                 }
                 ServerEffect::Close(connection, code) => self.close_at_server(connection.0, code),
                 ServerEffect::Ask(ticket, question) => {
-                    self.questions.push_back((key, ticket, *question));
+                    let epoch = self.halves.get(&key).map_or(0, |half| half.server.epoch());
+                    self.questions.push_back((key, epoch, ticket, *question));
                 }
                 ServerEffect::Gather => self.gather_at_server.push(key),
                 _ => {}
             }
         }
         busy
+    }
+
+    /// Counts what is sent, and checks that it comes through.
+    fn on_the_wire(&mut self, frame: &Frame<Word>) {
+        self.count_frame(frame);
+        self.closed |= matches!(frame, Frame::End { .. });
+        // The codec has tests of its own, with payloads.
+        let short = frame.clone().map(|_| Data::from("1"));
+        let read = write(short.clone(), Style::JSON).map(read);
+        if !matches!(&read, Ok(Ok(back)) if *back == short) {
+            self.wrong(format!("{frame:?} is written so that it is {read:?}"));
+        }
     }
 
     fn count_frame(&mut self, frame: &Frame<Word>) {
@@ -1282,14 +1682,16 @@ impl World {
 
     /// An application takes so many outputs. Returns whether there was one.
     pub fn take_outputs(&mut self, side: Side, most: usize) -> bool {
-        let now = self.time();
-        let mut taken = 0;
+        let now = self.time_of(side);
+        let (mut taken, mut volatile) = (0, 0);
+        let keys = self.halves.len().max(1) as u64;
         match side {
             Side::Client => {
                 while taken < most
                     && let Some(output) = self.client.poll_output(now)
                 {
                     taken += 1;
+                    volatile += u64::from(matches!(output, Output::Volatile(_)));
                     self.client_output(output);
                     self.client_effects();
                 }
@@ -1304,10 +1706,18 @@ impl World {
                             .and_then(|half| half.server.poll_output(now))
                     {
                         taken += 1;
+                        volatile += u64::from(matches!(output, Output::Volatile(_)));
                         self.server_output(key, output);
                     }
                 }
             }
+        }
+        let room = self.settings.of(side).limits.messages * keys;
+        if volatile > room {
+            self.wrong(format!(
+                "{volatile} volatile messages were in the {}'s inbox",
+                side.name()
+            ));
         }
         taken > 0
     }
@@ -1318,11 +1728,11 @@ impl World {
         match output {
             Output::Message { token, payload } => {
                 self.give(side, page, &payload, (epoch, token.number()));
-                self.running.push(running(token, &payload, false));
+                self.running.push(running(token, &payload, false, epoch));
             }
             Output::Request { token, payload } => {
                 self.give(side, page, &payload, (epoch, token.number()));
-                self.running.push(running(token, &payload, true));
+                self.running.push(running(token, &payload, true, epoch));
             }
             Output::Withdrawn(token) => {
                 withdraw(&mut self.running, token);
@@ -1342,17 +1752,47 @@ impl World {
 
     fn server_output(&mut self, key: Key, output: Output<Word>) {
         let side = Side::Server;
+        let limits = self.settings.of(side).limits;
+        let origin = self.settings.of(side).origin;
         let Some(half) = self.halves.get_mut(&key) else {
             return;
         };
         let (epoch, who) = (half.server.epoch(), half.receiver);
         match output {
             Output::Message { token, payload } => {
-                half.running.push(running(token, &payload, false));
+                half.running.push(running(token, &payload, false, epoch));
+                let open = half.running.iter();
+                let open = open.filter(|handler| !handler.request && handler.epoch == epoch);
+                let (open, bytes) = (
+                    open.clone().count() as u64,
+                    open.map(|handler| handler.bytes).sum::<usize>(),
+                );
+                // What rides is sent before the window is known, and what is repeated may be from an owner with another.
+                let mut most = (limits.messages, limits.bytes);
+                if token.number() <= origin + limits::RIDING_MESSAGES {
+                    most.0 = most.0.max(limits::RIDING_MESSAGES);
+                    most.1 = most.1.max(limits::RIDING_BYTES);
+                }
+                if half.resumed {
+                    most.0 = most.0.max(limits::MESSAGES);
+                    most.1 = most.1.max(limits::BYTES);
+                }
+                if open > most.0 || (open > 1 && bytes as u64 > most.1) {
+                    self.wrong(format!(
+                        "the server's application has {open} messages with {bytes} bytes"
+                    ));
+                }
                 self.give(side, who, &payload, (epoch, token.number()));
             }
             Output::Request { token, payload } => {
-                half.running.push(running(token, &payload, true));
+                half.running.push(running(token, &payload, true, epoch));
+                let open = half.running.iter();
+                let open = open
+                    .filter(|handler| handler.request && !handler.withdrawn)
+                    .count() as u64;
+                if open > limits.requests {
+                    self.wrong(format!("the server's application has {open} requests"));
+                }
                 self.give(side, who, &payload, (epoch, token.number()));
             }
             Output::Withdrawn(token) => {
@@ -1368,6 +1808,9 @@ impl World {
                 None => self.wrong(format!("{ask:?} ended, and was not open: {end:?}")),
             },
             output => {
+                if let Output::Open(open) = &output {
+                    half.resumed = matches!(open, Opened::Resumed { .. });
+                }
                 if matches!(output, Output::Ended(_)) {
                     half.receiver = self.people + 1;
                     self.people += 1;
@@ -1378,6 +1821,9 @@ impl World {
     }
 
     fn give(&mut self, side: Side, who: u64, word: &Word, place: (u64, u64)) {
+        if word.id == NOBODY {
+            return;
+        }
         match self.account.give(side, who, word, place) {
             Ok(true) => self.coverage.count("given again to a new owner"),
             Ok(false) => {}
@@ -1393,6 +1839,16 @@ impl World {
         };
         self.coverage
             .count(format!("{}: message {what}", side.name()));
+        // Where a session goes on, nobody says of it what its store does not know. At its end the verdict says more.
+        let entry = &self.account.entries[id];
+        let epoch = self.client.welcome().map(|welcome| welcome.epoch);
+        let goes_on = self.client.phase() != Phase::Ended && entry.place.map(|(of, _)| of) == epoch;
+        let is_early = goes_on && side == Side::Client && !entry.committed;
+        if is_early && *end == End::Handled && self.account.shifted == [false; 2] {
+            self.wrong(format!(
+                "{id} is said to be handled, and its store does not know it"
+            ));
+        }
         if let Err(wrong) = self.account.settle(id, end) {
             self.wrong(format!("{wrong}, as {what}"));
         }
@@ -1416,6 +1872,13 @@ impl World {
     }
 
     fn event(&mut self, side: Side, output: &Output<Word>) {
+        let superseded = matches!(
+            (side, output),
+            (Side::Client, Output::Ended(Ended::Superseded))
+        );
+        if superseded && !self.twin && !self.account.owners_vanish {
+            self.wrong("a client without a twin gives up for one".to_owned());
+        }
         let what = match output {
             Output::Open(Opened::Resumed { replayed: 0 }) => {
                 "Open(Resumed) without replay".to_owned()
@@ -1438,33 +1901,37 @@ impl World {
         if let Some(violation) = self.violation.take() {
             return Err(violation);
         }
-        let limits = self.settings.both.limits;
         // Numbered and unacknowledged, arrived and unhandled, requests both ways, answers and cancellations.
-        let most = 3 * limits.messages.max(64) + 10 * limits.requests.max(64) + 2 * 256 + 64;
-        let kept = self.client.kept() as u64;
-        if kept > most {
-            return Err(format!("the client keeps {kept}, and {most} are allowed"));
-        }
-        for half in self.halves.values() {
-            let kept = half.server.kept() as u64;
-            if kept > most {
-                return Err(format!("the server keeps {kept}, and {most} are allowed"));
+        let [client, server] = Side::BOTH.map(|side| self.settings.of(side).limits);
+        let (messages, requests) = (
+            client.messages.max(server.messages),
+            client.requests.max(server.requests),
+        );
+        let most = 3 * messages.max(64) + 10 * requests.max(64) + 2 * 256 + 64;
+        let ends = [(Side::Client, self.client.kept(), self.client.queued())];
+        let halves = self.halves.values();
+        let halves = halves.map(|half| (Side::Server, half.server.kept(), half.server.queued()));
+        for (side, kept, (messages, bytes)) in ends.into_iter().chain(halves) {
+            let (name, options) = (side.name(), self.settings.of(side));
+            if kept as u64 > most {
+                return Err(format!("the {name} keeps {kept}, and {most} are allowed"));
             }
-            let (messages, bytes) = half.server.queued();
-            if messages > self.settings.both.queue_messages
-                || (bytes > self.settings.both.queue_bytes && messages > 1)
-            {
+            let fits = match messages {
+                0 => bytes == 0,
+                1 => true,
+                _ => messages <= options.queue_messages && bytes <= options.queue_bytes,
+            };
+            if !fits {
                 return Err(format!(
-                    "the server's queue holds {messages} with {bytes} bytes"
+                    "the {name}'s queue holds {messages} with {bytes} bytes"
                 ));
             }
         }
-        let (messages, bytes) = self.client.queued();
-        if messages > self.settings.both.queue_messages
-            || (bytes > self.settings.both.queue_bytes && messages > 1)
-        {
+        self.forgot |= self.store.tombstones() >= self.settings.store.tombstones;
+        if self.store.sessions() == 0 && self.store.bytes() > 0 {
             return Err(format!(
-                "the client's queue holds {messages} with {bytes} bytes"
+                "the store holds {} bytes of no session",
+                self.store.bytes()
             ));
         }
         if self.store.bytes() > self.settings.store.bytes
@@ -1493,10 +1960,17 @@ impl World {
         for conn in self.conns.values_mut().filter(|conn| !conn.client) {
             conn.end_to_server.get_or_insert(1_006);
         }
-        for side in [Side::Client, Side::Server] {
-            self.set_writable(side, true);
+        for side in Side::BOTH {
+            if !self.writable[side as usize] {
+                self.set_writable(side, true);
+            }
         }
         self.settle();
+        self.what_is_done_is_stored();
+        if self.counts_lost {
+            self.cut_at_client(None);
+        }
+        self.whoever_cancelled_is_heard(identity)?;
         // Each round is a network that works, and a second.
         for round in 0.. {
             if round > 400 {
@@ -1545,13 +2019,14 @@ impl World {
                     return Err("the dialogue goes on within a moment without an end".to_owned());
                 }
             }
+            self.what_is_awaited_is_told();
             self.advance(1_000, true);
             self.check()?;
             let up = self.client.phase() == Phase::Up && !self.busy_to_client();
             let quiet = self.client.queued().0 == 0
                 && self.client.unacknowledged().0 == 0
                 // An answer that was lost in silence does not come.
-                && (self.asks.is_empty() || self.account.shifted);
+                && (self.asks.is_empty() || self.account.shifted != [false; 2]);
             if self.gave_up
                 || (up
                     && quiet
@@ -1562,6 +2037,118 @@ impl World {
             }
         }
         Ok(())
+    }
+
+    /// Lets everything on its way arrive, without the applications.
+    fn arrive(&mut self, identity: u64) {
+        if self.may_connect() {
+            self.connect(identity);
+        }
+        for _ in 0..1_000 {
+            let waiting: Vec<u64> = self.waiting_to_be_let_in().collect();
+            let busy: Vec<u64> = self.busy_to_server().collect();
+            if waiting.is_empty() && busy.is_empty() && !self.busy_to_client() {
+                return;
+            }
+            for number in waiting {
+                self.let_in(number, true, true);
+            }
+            for number in busy {
+                self.deliver_to_server(number);
+            }
+            while self.busy_to_client() {
+                self.deliver_to_client();
+            }
+            self.end_turns();
+        }
+    }
+
+    /// A handler that runs although its asker has cancelled, or waits no longer.
+    fn unheard(&self) -> Option<usize> {
+        let half = self.key().and_then(|key| self.halves.get(&key))?;
+        if self.client.phase() != Phase::Up || self.account.shifted != [false; 2] {
+            return None;
+        }
+        let of = |running: &[Running], sender: u64| {
+            running.iter().find_map(|handler| {
+                let entry = self.account.entries.get(handler.id)?;
+                let runs = handler.request && !handler.withdrawn;
+                let given_up = entry.told == Some(Told::GivenUp);
+                (runs && given_up && entry.sender == sender).then_some(handler.id)
+            })
+        };
+        of(&half.running, self.page).or_else(|| of(&self.running, half.who))
+    }
+
+    /// Whoever is asked learns that the answer is not wanted any more.
+    fn whoever_cancelled_is_heard(&mut self, identity: u64) -> Result<(), Violation> {
+        // A message that is blamed may hold it up, and so may a store that is silent.
+        for _ in 0..1_000 {
+            if self.unheard().is_none() {
+                return Ok(());
+            }
+            self.arrive(identity);
+            self.advance(1_000, true);
+            self.check()?;
+        }
+        match self.unheard() {
+            Some(id) => Err(format!(
+                "the handler of {id} runs, and its asker has cancelled"
+            )),
+            None => Ok(()),
+        }
+    }
+
+    /// What its sender waits for is told without a delay: both ends are there, and nothing is on its way.
+    fn what_is_awaited_is_told(&mut self) {
+        if self.client.phase() != Phase::Up
+            || self.store_was_silent
+            || self.counts_lost
+            || self.account.shifted != [false; 2]
+        {
+            return;
+        }
+        let Some(half) = self.key().and_then(|key| self.halves.get(&key)) else {
+            return;
+        };
+        let (epoch, senders) = (half.server.epoch(), [self.page, half.who]);
+        let late = self.account.entries.iter().position(|entry| {
+            entry.awaited
+                && entry.done
+                && entry.told.is_none()
+                && !entry.orphan
+                && entry.place.is_some_and(|(of, _)| of == epoch)
+                && senders.contains(&entry.sender)
+        });
+        if let Some(id) = late {
+            self.wrong(format!(
+                "{id} is awaited and done, and its sender does not learn it"
+            ));
+        }
+    }
+
+    /// Whatever the server's application is done with is in a store that has answered everything.
+    fn what_is_done_is_stored(&mut self) {
+        if self.account.owners_vanish
+            || self.account.shifted != [false; 2]
+            || !self.questions.is_empty()
+        {
+            return;
+        }
+        let lost = self.halves.values().find_map(|half| {
+            let epoch = half.server.epoch();
+            self.account.entries.iter().position(|entry| {
+                entry.from == Side::Client
+                    && !entry.request
+                    && entry.done
+                    && !entry.committed
+                    && entry.given.last() == Some(&half.receiver)
+                    && entry.place.is_some_and(|(of, _)| of == epoch)
+            })
+        });
+        if let Some(id) = lost {
+            self.wrong(format!("{id} is done, and the store does not know it"));
+        }
     }
 
     fn describe(&self) -> String {
@@ -1593,7 +2180,7 @@ impl World {
         };
         half.server.queued().0 == 0
             && half.server.unacknowledged().0 == 0
-            && (half.asks.is_empty() || self.account.shifted)
+            && (half.asks.is_empty() || self.account.shifted != [false; 2])
     }
 
     /// The client closes, the server's sessions expire, and everything has its end.
@@ -1677,8 +2264,10 @@ impl World {
     }
 }
 
-fn running(token: Token, word: &Word, request: bool) -> Running {
+fn running(token: Token, word: &Word, request: bool, epoch: u64) -> Running {
     Running {
+        epoch,
+        bytes: word.bytes,
         token,
         id: word.id,
         request,
@@ -1698,6 +2287,10 @@ fn fatal_of(frame: &Frame<Word>) -> Option<Fatal> {
     match frame {
         Frame::Message(word) | Frame::Request(word) => word.fatal,
         Frame::Batch { messages, .. } => messages.iter().find_map(|word| word.fatal),
+        Frame::Answer {
+            answer: Answer::Response(word) | Answer::Error(word),
+            ..
+        } => word.fatal,
         _ => None,
     }
 }

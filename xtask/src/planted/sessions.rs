@@ -1,0 +1,5 @@
+//! Bugs in the halves of a session.
+
+use super::Bug;
+
+table! { SESSIONS: }
