@@ -544,9 +544,11 @@ fn a_session_expires_by_its_own_timer() {
     world.cut_at_client(None);
     arrive(&mut world);
     let lost = world.now;
-    while world.coverage.of("server: Ended(Lost(Expired))") == 0 {
-        let wait = world.until_next_timer().unwrap();
-        world.advance(wait, true);
+    for _ in 0..10 {
+        if world.coverage.of("server: Ended(Lost(Expired))") == 0 {
+            let wait = world.until_next_timer().unwrap();
+            world.advance(wait, true);
+        }
     }
     assert_eq!(world.now - lost, 120_000);
     end(world);
@@ -1274,12 +1276,13 @@ fn a_new_owner_does_not_send_what_was_set_aside() {
         SendMode::default(),
         fatal,
     );
-    while world.coverage.of("server: message unknown: SetAside") == 0 {
+    for _ in 0..4 {
         arrive(&mut world);
-        if world.may_connect() {
+        if world.coverage.of("server: message unknown: SetAside") == 0 {
             world.connect(1);
         }
     }
+    assert_eq!(world.coverage.of("server: message unknown: SetAside"), 1);
     // What takes its place has not gone out.
     world.restart(true);
     let hellos = world.coverage.of("frame: Hello");
@@ -1334,7 +1337,7 @@ fn nobody_knows_of_a_request_whether_a_silent_store_has_it() {
     let id = world.account.entries.len();
     world.ask(Side::Server, world.some_key(), None, None);
     world.work_at_store(Treat::NoAnswer);
-    while world.coverage.of("server: Ended(Store)") == 0 {
+    for _ in 0..3 {
         world.advance(5_000, true);
     }
     assert_eq!(told(&world, id), Some(Told::Unknown));
@@ -1429,7 +1432,7 @@ fn what_was_set_aside_in_one_epoch_is_nothing_in_the_next() {
     world.send(Side::Server, key, 10, Kind::Text, mode, fatal);
     arrive(&mut world);
     let mut number = 1;
-    while world.coverage.of("server: message unknown: SetAside") == 0 {
+    for _ in 0..3 {
         world.connect(1);
         number += 1;
         reach(&mut world, number);
@@ -1482,4 +1485,26 @@ fn a_stranger_does_not_learn_what_became_of_a_session() {
     world.connect(2);
     arrive(&mut world);
     assert_eq!(world.coverage.of("client: Ended(Refused)"), 1);
+}
+
+#[test]
+fn a_session_that_ends_before_its_store_has_heard_of_it_has_its_own_verdict() {
+    let mut world = connected(settings());
+    world.cut_at_client(None);
+    world.connect(1);
+    let number = world.conns.keys().copied().max().unwrap();
+    world.deliver_to_server(number);
+    world.let_in(number, true, false);
+    // The store is busy when the client answers the welcome of the second session, and then that is over as well.
+    world.store_waits = true;
+    send(&mut world, Side::Server);
+    arrive(&mut world);
+    assert_eq!(world.coverage.of("client: Lost(Refused)"), 1);
+    world.end_at_application(world.some_key(), true);
+    world.store_waits = false;
+    while world.work_at_store(Treat::Answer) {}
+    arrive(&mut world);
+    connect(&mut world);
+    assert_eq!(world.coverage.of("client: Lost(Full)"), 1);
+    end(world);
 }
