@@ -1508,3 +1508,86 @@ fn a_session_that_ends_before_its_store_has_heard_of_it_has_its_own_verdict() {
     assert_eq!(world.coverage.of("client: Lost(Full)"), 1);
     end(world);
 }
+
+#[test]
+fn what_became_of_a_session_is_known_a_day_long() {
+    let mut world = connected(settings());
+    let id = send(&mut world, Side::Client);
+    world.cut_at_client(Some(0));
+    arrive(&mut world);
+    world.advance(120_001, true);
+    world.advance(limits::EXPIRED_TOMBSTONE_MS - 1, true);
+    connect(&mut world);
+    assert_eq!(world.coverage.of("client: Lost(Expired)"), 1);
+    assert_eq!(told(&world, id), Some(Told::NotHandled));
+    end(world);
+}
+
+#[test]
+fn what_a_server_keeps_of_somebody_who_waits_to_be_let_in_is_bounded() {
+    let large = vec![Frame::Message(World::nobodys(30_000)); 3];
+    let many = vec![Frame::Awaited(1); 129];
+    for frames in [large, many] {
+        let mut world = World::new(settings());
+        world.connect(1);
+        world.forge(frames);
+        while world.busy_to_server().next().is_some() {
+            world.deliver_to_server(1);
+        }
+        assert_eq!(world.coverage.of("close: 3474"), 1);
+        world.check().unwrap();
+    }
+}
+
+#[test]
+fn volatile_messages_fill_no_inbox_beyond_its_window() {
+    let mut settings = settings();
+    settings.ends[0].limits.messages = 3;
+    let mut world = connected(settings);
+    world.lazy[Side::Client as usize] = true;
+    for _ in 0..5 {
+        world.send_volatile(Side::Server, world.some_key());
+    }
+    arrive(&mut world);
+    assert_eq!(world.client.volatile_dropped(), 2);
+    end(world);
+}
+
+#[test]
+fn a_request_that_is_cancelled_while_the_store_has_it_is_withdrawn() {
+    let mut world = connected(settings());
+    world.store_waits = true;
+    let key = world.some_key();
+    world.ask(Side::Server, key, None, None);
+    world.cancel(Side::Server, key, 0);
+    world.store_waits = false;
+    while world.work_at_store(Treat::Answer) {}
+    arrive(&mut world);
+    assert_eq!(world.coverage.of("client: withdrawn"), 1);
+    end(world);
+}
+
+#[test]
+fn an_answer_acknowledges_no_more_than_its_store_has() {
+    let mut settings = settings();
+    settings.serial = [false, false];
+    let mut world = connected(settings);
+    let id = send(&mut world, Side::Client);
+    world.ask(Side::Client, None, None, None);
+    arrive(&mut world);
+    world.store_waits = true;
+    let key = world.some_key();
+    // The answer goes to the store before the message is done, and comes back after it.
+    world.finish(Side::Server, key, 1, 7);
+    world.finish(Side::Server, key, 0, 7);
+    world.work_at_store(Treat::Answer);
+    while world.busy_to_client() {
+        world.deliver_to_client();
+    }
+    assert_eq!(world.coverage.of("client: request: response"), 1);
+    assert_eq!(told(&world, id), None);
+    world.store_waits = false;
+    while world.work_at_store(Treat::Answer) {}
+    let world = end(world);
+    assert_eq!(told(&world, id), Some(Told::Handled));
+}
