@@ -173,8 +173,8 @@ impl<P: Payload> MemoryStore<P> {
         self.since = self.since.max(made.after(1));
     }
 
-    fn remove(&mut self, key: Key) -> Option<Box<Record<P>>> {
-        let record = self.records.remove(&key)?;
+    fn remove(&mut self, key: Key) -> Option<Record<P>> {
+        let record = *self.records.remove(&key)?;
         self.bytes = self.bytes.saturating_sub(record.sent.bytes());
         Some(record)
     }
@@ -183,7 +183,7 @@ impl<P: Payload> MemoryStore<P> {
         &mut self,
         now: Time,
         key: Key,
-        record: Box<Record<P>>,
+        record: Record<P>,
         why: Option<Why>,
         verdict: Option<Verdict>,
     ) {
@@ -199,7 +199,6 @@ impl<P: Payload> MemoryStore<P> {
                 self.forget(oldest, made);
             }
         }
-        let record = *record;
         let life = match why {
             Some(_) => limits::EXPIRED_TOMBSTONE_MS,
             None => limits::CLOSED_TOMBSTONE_MS,
