@@ -45,6 +45,9 @@ impl Default for ServerOptions {
     }
 }
 
+/// A half's tickets begin at a random number of 53 bits, with room for these behind it.
+const TICKET_BITS: u32 = 11;
+
 /// How often a store is asked the same before the session is given up here.
 const STORE_TRIES: u32 = 3;
 
@@ -1122,6 +1125,10 @@ impl<P: Payload> Server<P> {
         }
         if let Some(claim) = self.next.take() {
             let question = Self::claim_of(&claim, self.key, self.owner, None);
+            if self.tickets == 0 {
+                // A late answer to an earlier half of this session must not fit a question of this one.
+                self.tickets = claim.new_epoch << TICKET_BITS;
+            }
             self.claim = Some(claim);
             self.ask_store(now, Question::Open(question), 1);
             return;

@@ -18,7 +18,7 @@ use crate::Time;
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Identity(pub String);
 
-/// Identifies a question.
+/// Identifies a question. Two halves have different ones, also if one takes the place of the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ticket(pub u64);
 

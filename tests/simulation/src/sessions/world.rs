@@ -202,6 +202,8 @@ pub struct World {
     violation: Option<Violation>,
     /// Something that no end has sent was on its way, or something that one has sent got lost there.
     tampered: bool,
+    /// Who has connected.
+    identities: BTreeSet<u64>,
     /// Whether the connections take more at the moment.
     writable: [bool; 2],
     /// The store has kept an answer to itself.
@@ -260,6 +262,7 @@ impl World {
             losses_while_greeting: 0,
             violation: None,
             tampered: false,
+            identities: BTreeSet::new(),
             writable: [true; 2],
             store_was_silent: false,
             fatal_answers: false,
@@ -365,6 +368,7 @@ impl World {
 
     /// The client makes a connection, as this person.
     pub fn connect(&mut self, identity: u64) {
+        self.identities.insert(identity);
         self.next_conn += 1;
         let arrival = Arrival::new(self.time(), self.settings.of(Side::Server));
         let conn = Conn {
@@ -892,7 +896,7 @@ impl World {
         // Its hello says what is not so. If it is let in, what the server is told is wrong.
         self.tampered = true;
         self.account.owners_vanish = true;
-        let is_known = self.conns.values().any(|conn| conn.identity == identity);
+        let is_known = self.identities.contains(&identity);
         self.account.shifted[Side::Server as usize] |= is_known;
         self.forgot |= is_known;
         self.twin |= is_known;
