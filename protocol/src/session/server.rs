@@ -312,6 +312,13 @@ impl<P: Payload> Server<P> {
         (self.exchange.sent.messages(), self.exchange.sent.bytes())
     }
 
+    /// Whether what has arrived waits until the client acknowledges the welcome, for tests.
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn holds_back(&self) -> bool {
+        self.held.is_some()
+    }
+
     /// Everything that is kept, for tests of its bounds.
     #[doc(hidden)]
     #[must_use]

@@ -644,7 +644,10 @@ impl World {
             !matches!(conn.reader, Reader::Nobody),
             conn.end_to_client.unwrap_or(code),
         );
-        if passed {
+        let holds = |half: &Half| half.server.holds_back();
+        // What it holds back, it looks at later.
+        let is_held = self.halves.values().any(holds);
+        if passed && !is_held {
             self.wrong(format!("the server takes {what}"));
         } else if said != code {
             self.wrong(format!(
@@ -1036,7 +1039,11 @@ impl World {
             }
             _ => Vec::new(),
         };
+        let tombstones = self.store.tombstones();
         self.store.ask(self.time(), ticket, question);
+        // With one that is gone, the memory is younger. Where there is room for one only, the next takes its place.
+        let went = self.store.tombstones() < tombstones;
+        self.forgot |= went || (tombstones > 0 && self.settings.store.tombstones == 1);
         while let Some((ticket, reply)) = self.store.poll() {
             if matches!(reply, Reply::Full) {
                 for id in &sends {
