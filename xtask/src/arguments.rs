@@ -25,16 +25,18 @@ Usage: cargo xtask COMMAND
                       interop   Python's websockets against our server, and our client against it
                     With --busy, one more process per core keeps the machine busy throughout.
   planted [--list] [TEXT]
-                    Show that the tests find bugs: plant each bug of xtask/src/planted/table.rs in
-                    a copy and run the test that must fail. With TEXT, only the rows that have it
-                    in their description, file or test; R7 selects those of a promise. --list only
-                    prints them.
+                    Show that the tests find bugs: plant each bug of the tables in xtask/src/planted
+                    in a copy and run the test that must fail. With TEXT, only the rows that have
+                    it in their description, file or test; R7 selects those of a promise, S those
+                    of sessions. --list only prints them.
   mutants [COMMIT]  Change the lines of the core and the protocol that differ from COMMIT (default
                     origin/main) by cargo-mutants, and name the changes that no test notices.
   promises          Write docs/promises.md from the numbers in the tests' titles.
   simulate [OPTION…]
-                    Run simulated worlds: --seeds N of them (default 20000) from --first-seed S;
-                    a failure prints the line that repeats it.
+                    Run simulated worlds of the core and of sessions, or with `sessions` as the
+                    first word only these: --seeds N of them (default 20000) from --first-seed S,
+                    and every sequence of --depth D inputs; a failure prints the line that repeats
+                    it.
   bench [OPTION…]   Measure this library beside others, in one run, and print tables:
                       --part N      only this part (repeatable): 1 what a message costs, 2 end to end,
                                     3 sizes, 4 memory, 5 the server under load,

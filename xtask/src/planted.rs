@@ -31,8 +31,6 @@ mod native;
 mod sessions;
 mod table;
 
-use table;
-
 use sessions::SESSIONS;
 pub(crate) use table::TABLE;
 

@@ -544,9 +544,11 @@ fn a_session_expires_by_its_own_timer() {
     world.cut_at_client(None);
     arrive(&mut world);
     let lost = world.now;
-    while world.coverage.of("server: Ended(Lost(Expired))") == 0 {
-        let wait = world.until_next_timer().unwrap();
-        world.advance(wait, true);
+    for _ in 0..10 {
+        if world.coverage.of("server: Ended(Lost(Expired))") == 0 {
+            let wait = world.until_next_timer().unwrap();
+            world.advance(wait, true);
+        }
     }
     assert_eq!(world.now - lost, 120_000);
     end(world);
@@ -1145,12 +1147,13 @@ fn a_new_owner_does_not_send_what_was_set_aside() {
         SendMode::default(),
         fatal,
     );
-    while world.coverage.of("server: message unknown: SetAside") == 0 {
+    for _ in 0..4 {
         arrive(&mut world);
-        if world.may_connect() {
+        if world.coverage.of("server: message unknown: SetAside") == 0 {
             world.connect(1);
         }
     }
+    assert_eq!(world.coverage.of("server: message unknown: SetAside"), 1);
     // What takes its place has not gone out.
     world.restart(true);
     let hellos = world.coverage.of("frame: Hello");
@@ -1205,7 +1208,7 @@ fn nobody_knows_of_a_request_whether_a_silent_store_has_it() {
     let id = world.account.entries.len();
     world.ask(Side::Server, world.some_key(), None, None);
     world.work_at_store(Treat::NoAnswer);
-    while world.coverage.of("server: Ended(Store)") == 0 {
+    for _ in 0..3 {
         world.advance(5_000, true);
     }
     assert_eq!(told(&world, id), Some(Told::Unknown));
@@ -1300,7 +1303,7 @@ fn what_was_set_aside_in_one_epoch_is_nothing_in_the_next() {
     world.send(Side::Server, key, 10, Kind::Text, mode, fatal);
     arrive(&mut world);
     let mut number = 1;
-    while world.coverage.of("server: message unknown: SetAside") == 0 {
+    for _ in 0..3 {
         world.connect(1);
         number += 1;
         reach(&mut world, number);
@@ -1353,4 +1356,109 @@ fn a_stranger_does_not_learn_what_became_of_a_session() {
     world.connect(2);
     arrive(&mut world);
     assert_eq!(world.coverage.of("client: Ended(Refused)"), 1);
+}
+
+#[test]
+fn a_session_that_ends_before_its_store_has_heard_of_it_has_its_own_verdict() {
+    let mut world = connected(settings());
+    world.cut_at_client(None);
+    world.connect(1);
+    let number = world.conns.keys().copied().max().unwrap();
+    world.deliver_to_server(number);
+    world.let_in(number, true, false);
+    // The store is busy when the client answers the welcome of the second session, and then that is over as well.
+    world.store_waits = true;
+    send(&mut world, Side::Server);
+    arrive(&mut world);
+    assert_eq!(world.coverage.of("client: Lost(Refused)"), 1);
+    world.end_at_application(world.some_key(), true);
+    world.store_waits = false;
+    while world.work_at_store(Treat::Answer) {}
+    arrive(&mut world);
+    connect(&mut world);
+    assert_eq!(world.coverage.of("client: Lost(Full)"), 1);
+    end(world);
+}
+
+#[test]
+fn what_became_of_a_session_is_known_a_day_long() {
+    let mut world = connected(settings());
+    let id = send(&mut world, Side::Client);
+    world.cut_at_client(Some(0));
+    arrive(&mut world);
+    world.advance(120_001, true);
+    world.advance(limits::EXPIRED_TOMBSTONE_MS - 1, true);
+    connect(&mut world);
+    assert_eq!(world.coverage.of("client: Lost(Expired)"), 1);
+    assert_eq!(told(&world, id), Some(Told::NotHandled));
+    end(world);
+}
+
+#[test]
+fn what_a_server_keeps_of_somebody_who_waits_to_be_let_in_is_bounded() {
+    let large = vec![Frame::Message(World::nobodys(30_000)); 3];
+    let many = vec![Frame::Awaited(1); 129];
+    for frames in [large, many] {
+        let mut world = World::new(settings());
+        world.connect(1);
+        world.forge(frames);
+        while world.busy_to_server().next().is_some() {
+            world.deliver_to_server(1);
+        }
+        assert_eq!(world.coverage.of("close: 3474"), 1);
+        world.check().unwrap();
+    }
+}
+
+#[test]
+fn volatile_messages_fill_no_inbox_beyond_its_window() {
+    let mut settings = settings();
+    settings.ends[0].limits.messages = 3;
+    let mut world = connected(settings);
+    world.lazy[Side::Client as usize] = true;
+    for _ in 0..5 {
+        world.send_volatile(Side::Server, world.some_key());
+    }
+    arrive(&mut world);
+    assert_eq!(world.client.volatile_dropped(), 2);
+    end(world);
+}
+
+#[test]
+fn a_request_that_is_cancelled_while_the_store_has_it_is_withdrawn() {
+    let mut world = connected(settings());
+    world.store_waits = true;
+    let key = world.some_key();
+    world.ask(Side::Server, key, None, None);
+    world.cancel(Side::Server, key, 0);
+    world.store_waits = false;
+    while world.work_at_store(Treat::Answer) {}
+    arrive(&mut world);
+    assert_eq!(world.coverage.of("client: withdrawn"), 1);
+    end(world);
+}
+
+#[test]
+fn an_answer_acknowledges_no_more_than_its_store_has() {
+    let mut settings = settings();
+    settings.serial = [false, false];
+    let mut world = connected(settings);
+    let id = send(&mut world, Side::Client);
+    world.ask(Side::Client, None, None, None);
+    arrive(&mut world);
+    world.store_waits = true;
+    let key = world.some_key();
+    // The answer goes to the store before the message is done, and comes back after it.
+    world.finish(Side::Server, key, 1, 7);
+    world.finish(Side::Server, key, 0, 7);
+    world.work_at_store(Treat::Answer);
+    while world.busy_to_client() {
+        world.deliver_to_client();
+    }
+    assert_eq!(world.coverage.of("client: request: response"), 1);
+    assert_eq!(told(&world, id), None);
+    world.store_waits = false;
+    while world.work_at_store(Treat::Answer) {}
+    let world = end(world);
+    assert_eq!(told(&world, id), Some(Told::Handled));
 }

@@ -4,7 +4,7 @@
 //!
 //! A row reads `[promise] what, file: from => to, test;`.
 
-use super::{Bug, Named, table, test};
+use super::{Bug, Named, test};
 
 /// The core in random worlds.
 const SEEDS: Named = test(
