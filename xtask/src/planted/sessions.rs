@@ -1,7 +1,7 @@
 //! Bugs in the halves of a session, and the tests that must find them.
 //!
 //! Somebody who wrote neither half chose them from `docs/sessions-protocol.md` before any was tried. The cases of the
-//! simulation show what survived at first. The last of each file plant true bugs again.
+//! simulation show what survived at first. Four more plant true bugs again.
 //!
 //! A row reads `[0] what, file: from => to, test;`.
 
