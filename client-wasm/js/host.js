@@ -1,18 +1,17 @@
 // What the core asks about a connection and reports to it, called from Rust as `src/host.rs` says. Only numbers and values
-// cross the boundary; here numbers get their names. A host is what `ReconnectingWebSocket` makes for its core.
+// cross the boundary; here numbers get their names. A host is what `ReconnectingWebSocket` makes for its core. Messages need
+// no names: the class receives them itself.
 
 import { alive } from './failure.js';
 import {
   ATTEMPT,
   ATTEMPTS,
-  BYTES_RECEIVED,
   BYTES_SENT,
   CAUSES,
   CONNECTING,
   DROPPED_BYTES,
   DROPPED_MESSAGES,
   DROP_REASONS,
-  MESSAGES_RECEIVED,
   MESSAGES_SENT,
   NO_VERDICT,
   OPENS,
@@ -77,6 +76,7 @@ export function callOff(id) {
 }
 
 export function verdictOf(host, lost) {
+  host.saidOfLost ??= host.said;
   const verdict = host.verdict(lost);
   if (typeof verdict === 'number') return Math.ceil(verdict);
   if (verdict === undefined) return NO_VERDICT;
@@ -89,7 +89,7 @@ export function verdictOf(host, lost) {
 export function lostConnection(host, code, reason, clean, wasOpen, index) {
   const cause = CAUSES[index];
   let error;
-  if (cause === 'socket') error = host.said?.error;
+  if (cause === 'socket') error = saidOf(host)?.error;
   else if (HAVE_ERRORS.includes(cause)) error = host.refusal;
   return howLost(code, reason, clean === 1, wasOpen === 1, cause, error);
 }
@@ -106,13 +106,6 @@ export function opened(host, socket, attempt, reconnected) {
   host.openedAt = now();
   host.before = [counts[MESSAGES_SENT], counts[BYTES_SENT]];
   host.opened(reconnected === 1, attempt);
-}
-
-export function received(host, message) {
-  alive();
-  host.counts[MESSAGES_RECEIVED] += 1;
-  host.counts[BYTES_RECEIVED] += host.size;
-  host.message(message);
 }
 
 export function failed(host) {
@@ -135,6 +128,7 @@ export function reportClosed(host, lost, delay, why, messages, bytes) {
   host.counts[UNCONFIRMED_BYTES] += bytes;
   host.before = null;
   host.closed(lost, delay, why, messages, bytes);
+  host.saidOfLost = null;
 }
 
 export function stateChanged(host, state, attempt, delay, why) {
@@ -157,7 +151,12 @@ export function reportState(host, index, attempt, delay, reason) {
 
 /** Passes on the details that the socket gave. */
 export function reportFailed(host) {
-  host.emit('error', host.said ?? {});
+  host.emit('error', saidOf(host) ?? {});
+}
+
+/** The details that the socket gave of the loss that is reported next; `null` if there are none. */
+export function saidOf(host) {
+  return host.saidOfLost ?? host.said;
 }
 
 export function dropping(host, message) {

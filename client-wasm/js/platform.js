@@ -276,8 +276,9 @@ export function openSocket(host, id, max) {
   });
   write(socket, 'onmessage', (event) => {
     const data = dataOf(event);
-    // Before any of it is copied.
-    const size = sizeOf(data);
+    // In bytes, before any of it is copied; for text in UTF-16 code units, since counting UTF-8 bytes would mean walking
+    // the text.
+    const size = typeof data === 'string' ? data.length : numberOf(read(data, 'byteLength') ?? read(data, 'size'));
     host.size = size;
     if (size > max) callBack(entry, SOCKET_TOO_BIG);
     // Reading the event's data a second time takes as long as the core takes for a message (0.1 µs).
@@ -313,12 +314,6 @@ export function openSocket(host, id, max) {
   });
   write(socket, 'binaryType', host.binaryType);
   return 1;
-}
-
-/** The size in bytes; for text in UTF-16 code units, since counting UTF-8 bytes would mean walking the text. */
-function sizeOf(data) {
-  if (typeof data === 'string') return data.length;
-  return numberOf(read(data, 'byteLength') ?? read(data, 'size'));
 }
 
 export function sendOn(id, message) {

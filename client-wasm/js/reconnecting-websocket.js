@@ -34,6 +34,7 @@ import {
   report,
 } from './events.js';
 import {
+  alive,
   atEnd,
   begin,
   bury,
@@ -48,6 +49,7 @@ import {
   moduleFailed,
   whyFailed,
 } from './failure.js';
+import { saidOf } from './host.js';
 import {
   ASK_MATCHER,
   ASK_PING,
@@ -55,6 +57,7 @@ import {
   ASK_VERDICT,
   ATTEMPT,
   BUFFERED_AMOUNT,
+  BYTES_RECEIVED,
   CLOSE,
   CLOSED,
   CLOSING,
@@ -62,6 +65,7 @@ import {
   COUNTERS,
   FULL,
   IDLE,
+  MESSAGES_RECEIVED,
   READY,
   READY_STATE,
   RECONNECT,
@@ -271,6 +275,9 @@ function nativeByGetter() {
     Object.defineProperty(globalThis, 'WebSocket', present);
   }
 }
+
+/** Called by the core with a message and the host that it is for. */
+export let received;
 
 export class ReconnectingWebSocket extends Target {
   /** The prefix of its errors: the class name by the tag, which for a subclass is the subclass's. */
@@ -697,6 +704,8 @@ export class ReconnectingWebSocket extends Target {
       numbers,
       /** Whether messages are delivered as data rather than events. */
       takesData: this.#receiver !== null,
+      /** The object, which this does not keep from being collected. */
+      self,
       /** The object, as long as it is kept anyway: dereferencing a weak reference takes longer. */
       owner: null,
       binaryType: this.#binaryType,
@@ -717,6 +726,11 @@ export class ReconnectingWebSocket extends Target {
       refusal: undefined,
       /** The last error of the current socket, if it has any details: `{ message, error }`. */
       said: null,
+      /**
+       * The same of the loss that `shouldReconnect` was asked about, until that is reported: it may have asked for the next
+       * socket.
+       */
+      saidOfLost: null,
       /** Messages for the next `dropped` event. */
       dropping: [],
       /** The size of the last message received. */
@@ -751,17 +765,6 @@ export class ReconnectingWebSocket extends Target {
       isHeartbeat: forward((socket, data) => checkIsHeartbeat(socket.#class, isHeartbeat.call(undefined, data))),
       verdict: forward((socket, lost) => checkVerdict(socket.#class, shouldReconnect.call(undefined, lost))),
       opened: forward((socket, ...given) => socket.#opened(...given)),
-      // Not through `forward`, since it runs for every message: rest parameters cost 0.1 µs more.
-      message: (message) => {
-        const socket = host.owner ?? self.deref();
-        if (!socket || socket.#host !== host) return;
-        try {
-          if (host.takesData) socket.#receiver(message);
-          else socket.#emitMessage(message);
-        } catch (error) {
-          report(error);
-        }
-      },
       emit: forward((socket, ...given) => dispatch(socket, plainEvent(...given))),
       closed: forward((socket, ...given) => socket.#closed(...given)),
       queueChanged: forward((socket, ...queue) => socket.#queueChanged(...queue)),
@@ -842,20 +845,32 @@ export class ReconnectingWebSocket extends Target {
   }
 
   #explain(cause, why, diagnosis) {
-    const { refusal, said } = this.#host;
-    // By name alone if the browser's message quotes the URL.
     const what =
       diagnosis?.kind === 'permission'
         ? `this page is denied the permission ${diagnosis.name}`
-        : {
-            'internal-error': whyFailed(),
-            'load-failed': this.#loadError,
-            provider: `${PROVIDER_FAILED}${isError(refusal) ? `${refusal.name}: ${refusal.message}` : NO_ERROR}`,
-            refused: `the WebSocket constructor threw ${nameOf(refusal)}`,
-            'send-failed': `the socket's send threw ${nameOf(refusal)}`,
-            socket: said?.message,
-          }[cause];
+        : this.#whatWentWrong(cause);
     return what && why !== IN_VAIN ? `${what}; ${why}` : (what ?? why);
+  }
+
+  #whatWentWrong(cause) {
+    const { refusal } = this.#host;
+    switch (cause) {
+      case 'internal-error':
+        return whyFailed();
+      case 'load-failed':
+        return this.#loadError;
+      case 'provider':
+        return PROVIDER_FAILED + (isError(refusal) ? `${refusal.name}: ${refusal.message}` : NO_ERROR);
+      // By name alone, since the browser's message quotes the URL.
+      case 'refused':
+        return `the WebSocket constructor threw ${nameOf(refusal)}`;
+      case 'send-failed':
+        return `the socket's send threw ${nameOf(refusal)}`;
+      case 'socket':
+        return saidOf(this.#host)?.message;
+      default:
+        return undefined;
+    }
   }
 
   /** Calls the functions; returns a promise of an array: the URL, then the sub-protocols. */
@@ -896,6 +911,20 @@ export class ReconnectingWebSocket extends Target {
   }
 
   static {
+    // Not through `forward`, since it runs for every message: rest parameters cost 0.1 µs more.
+    received = (host, message) => {
+      alive();
+      host.counts[MESSAGES_RECEIVED] += 1;
+      host.counts[BYTES_RECEIVED] += host.size;
+      const socket = host.owner ?? host.self.deref();
+      if (!socket || socket.#host !== host) return;
+      try {
+        if (host.takesData) socket.#receiver(message);
+        else socket.#emitMessage(message);
+      } catch (error) {
+        report(error);
+      }
+    };
     inner.receive = (socket, receiver) => {
       socket.#receiver = receiver;
       socket.#host.takesData = true;

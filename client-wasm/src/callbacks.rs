@@ -1,4 +1,4 @@
-//! The only path from JavaScript into Rust code: every callback has a number.
+//! The only path from JavaScript into Rust code, besides the methods of [`Core`]: every callback has a number.
 
 use alloc::boxed::Box;
 use alloc::rc::Rc;
@@ -10,12 +10,15 @@ use steady_socket::connection::Hint;
 use steady_socket::platform::SocketListener;
 use wasm_bindgen::prelude::*;
 
+use crate::Core;
+use crate::platform::{HINTS, event, event_of, refused};
+
 /// What a number stands for.
 pub(crate) enum Callback {
     /// Nothing any more.
     None,
-    /// A socket, which is called with its events.
-    Socket(SocketListener<JsValue>),
+    /// A socket, which is called with its messages and events.
+    Socket(Rc<dyn SocketListener<JsValue>>),
     /// A watch, which is called with hints.
     Watch(Rc<dyn Fn(Hint)>),
     /// A search for a target, which is called once, with its result.
@@ -36,6 +39,36 @@ pub(crate) struct Callbacks {
 }
 
 impl Callbacks {
+    /// The function through which JavaScript calls back under a number, for what happened, with an accompanying number
+    /// and value. A negative number makes a core.
+    pub(crate) fn into_function(self) -> JsValue {
+        let callbacks = Rc::new(self);
+        let call = move |id: i32, what: i32, number: f64, value: JsValue| -> JsValue {
+            if id < 0 {
+                return Core::new(value.unchecked_into(), &callbacks).into();
+            }
+            match callbacks.get(id) {
+                Callback::None => {}
+                Callback::Socket(listener) => match what {
+                    event::MESSAGE => listener.message(value, number as usize),
+                    _ => listener.event(event_of(what, number, &value)),
+                },
+                Callback::Watch(notify) => {
+                    if let Some(hint) = HINTS.get(number as usize) {
+                        notify(*hint);
+                    }
+                }
+                Callback::Search(answer) => answer(match what {
+                    0 => Err(refused()),
+                    _ => Ok(()),
+                }),
+                Callback::Timer(task) | Callback::Task(task) => task(),
+            }
+            JsValue::UNDEFINED
+        };
+        Closure::<dyn Fn(i32, i32, f64, JsValue) -> JsValue>::new(call).into_js_value()
+    }
+
     /// Registers a callback under a number, as long as the result is kept.
     pub(crate) fn register(self: &Rc<Self>, callback: Callback) -> Registered {
         Registered {
@@ -70,7 +103,7 @@ impl Callbacks {
     }
 
     /// What to call for a number.
-    pub(crate) fn get(&self, id: i32) -> Callback {
+    fn get(&self, id: i32) -> Callback {
         let mut slots = self.slots.borrow_mut();
         let callback = match slots.get_mut(id as usize) {
             Some(Callback::Socket(listener)) => Callback::Socket(Rc::clone(listener)),

@@ -78,6 +78,9 @@ extern "C" {
     /// Passes the function that makes a [`Core`](crate::Core) and calls callbacks by number.
     #[wasm_bindgen(js_name = provideCore)]
     pub(crate) fn provide_core(call: JsValue);
+
+    /// Delivers a message.
+    pub(crate) fn received(host: &Host, message: JsValue);
 }
 
 #[wasm_bindgen]
@@ -209,8 +212,6 @@ extern "C" {
     ) -> JsValue;
 
     pub(crate) fn opened(host: &Host, socket: f64, attempt: f64, reconnected: i32);
-
-    pub(crate) fn received(host: &Host, message: JsValue);
 
     pub(crate) fn failed(host: &Host);
 

@@ -50,18 +50,7 @@ const DECLARATIONS: &str = include_str!("../js/reconnecting-websocket.d.ts");
 pub fn start() {
     #[cfg(feature = "std")]
     panics::report();
-    let callbacks = Rc::<Callbacks>::default();
-    // The only function through which JavaScript calls back: a negative number makes a core.
-    let call = Closure::<dyn Fn(i32, i32, f64, JsValue) -> JsValue>::new(
-        move |id: i32, what, number, value: JsValue| {
-            if id < 0 {
-                return Core::new(value.unchecked_into(), &callbacks).into();
-            }
-            JsPlatform::called(callbacks.get(id), what, number, value);
-            JsValue::UNDEFINED
-        },
-    );
-    provide_core(call.into_js_value());
+    provide_core(Callbacks::default().into_function());
 }
 
 /// The counters of a snapshot, in the order of [`Core::counter`].

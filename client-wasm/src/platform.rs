@@ -17,9 +17,9 @@ use crate::host::{self, Host};
 pub const HINTS: [Hint; 4] = [Hint::Online, Hint::Offline, Hint::Visible, Hint::Resumed];
 
 /// The socket events from JavaScript, by number. The two closes come last.
-mod event {
+pub(crate) mod event {
     pub(super) const OPENED: i32 = 0;
-    pub(super) const MESSAGE: i32 = 1;
+    pub(crate) const MESSAGE: i32 = 1;
     pub(super) const TOO_BIG: i32 = 2;
     pub(super) const ERROR: i32 = 3;
     pub(super) const CLOSED: i32 = 4;
@@ -46,37 +46,18 @@ pub(crate) struct JsPlatform {
     pub(crate) callbacks: Rc<Callbacks>,
 }
 
-impl JsPlatform {
-    /// Calls back under a number, for what happened, with an accompanying number and value.
-    pub(crate) fn called(callback: Callback, what: i32, number: f64, value: JsValue) {
-        match callback {
-            Callback::None => {}
-            Callback::Socket(listener) => listener(match what {
-                event::OPENED => SocketEvent::Opened,
-                event::MESSAGE => SocketEvent::Message {
-                    payload: value,
-                    bytes: number as usize,
-                },
-                event::TOO_BIG => SocketEvent::TooBig,
-                // JavaScript keeps the error that came with it.
-                event::ERROR => SocketEvent::Error(None),
-                _ => SocketEvent::Closed(CloseFrame {
-                    code: number as u16,
-                    reason: value.as_string().unwrap_or_default(),
-                    clean: what == event::CLOSED_CLEANLY,
-                }),
-            }),
-            Callback::Watch(notify) => {
-                if let Some(hint) = HINTS.get(number as usize) {
-                    notify(*hint);
-                }
-            }
-            Callback::Search(answer) => answer(match what {
-                0 => Err(refused()),
-                _ => Ok(()),
-            }),
-            Callback::Timer(task) | Callback::Task(task) => task(),
-        }
+/// An event of a socket, other than a message, from its number and what accompanies it.
+pub(crate) fn event_of(what: i32, number: f64, value: &JsValue) -> SocketEvent {
+    match what {
+        event::OPENED => SocketEvent::Opened,
+        event::TOO_BIG => SocketEvent::TooBig,
+        // JavaScript keeps the error that came with it.
+        event::ERROR => SocketEvent::Error(None),
+        _ => SocketEvent::Closed(CloseFrame {
+            code: number as u16,
+            reason: value.as_string().unwrap_or_default(),
+            clean: what == event::CLOSED_CLEANLY,
+        }),
     }
 }
 
@@ -140,7 +121,7 @@ impl Platform<JsValue> for JsPlatform {
         &self,
         (): &(),
         max_message_bytes: Option<u32>,
-        listener: SocketListener<JsValue>,
+        listener: Rc<dyn SocketListener<JsValue>>,
     ) -> Result<Rc<JsSocket>, Refused> {
         let registered = self.callbacks.register(Callback::Socket(listener));
         let max = max_message_bytes.unwrap_or(u32::MAX);
@@ -152,7 +133,7 @@ impl Platform<JsValue> for JsPlatform {
 }
 
 /// JavaScript keeps the name of the exception.
-const fn refused() -> Refused {
+pub(crate) const fn refused() -> Refused {
     Refused(String::new())
 }
 

@@ -38,21 +38,31 @@ fn send(socket: &WebSocket, message: &Message) -> Result<(), JsValue> {
 }
 
 /// The content of a `message` event, unless it carries no message.
-fn received(event: &MessageEvent, max: u32) -> Option<SocketEvent<Message>> {
+fn received(event: &MessageEvent, max: u32) -> Option<Content> {
     let data = data_of(event)?;
     let text = data.dyn_ref::<JsString>();
     // Before anything of it is copied. Text is measured in UTF-16 code units, since counting its bytes would mean
     // reading all of it.
     let size = text.map_or_else(|| size_of(&data), JsString::length);
     if size > max {
-        return Some(SocketEvent::TooBig);
+        return Some(Content::TooBig);
     }
     let payload = match text {
         Some(text) => Message::Text(text::read(text, size)),
         None => Message::Binary(Uint8Array::new(data.dyn_ref::<ArrayBuffer>()?).to_vec()),
     };
     let bytes = size as usize;
-    Some(SocketEvent::Message { payload, bytes })
+    Some(Content::Message { payload, bytes })
+}
+
+/// The content of a `message` event.
+enum Content {
+    Message {
+        payload: Message,
+        bytes: usize,
+    },
+    /// More than the limit. None of it was copied.
+    TooBig,
 }
 
 /// The data of an event.
@@ -281,7 +291,7 @@ impl Platform<Message> for Browser {
         &self,
         target: &Target,
         max_message_bytes: Option<u32>,
-        listener: SocketListener<Message>,
+        listener: Rc<dyn SocketListener<Message>>,
     ) -> Result<Rc<FaceSocket>, Refused> {
         if is_abandoned() {
             return Err(Refused::because("the program has panicked"));
@@ -527,17 +537,20 @@ impl fmt::Debug for BrowserSocket {
 }
 
 impl BrowserSocket {
-    fn listen(socket: WebSocket, listener: SocketListener<Message>, max: u32) -> Rc<Self> {
+    fn listen(socket: WebSocket, listener: Rc<dyn SocketListener<Message>>, max: u32) -> Rc<Self> {
         let report = Rc::clone(&listener);
-        let on_open = Listener::new(move |_| report(SocketEvent::Opened));
+        let on_open = Listener::new(move |_| report.event(SocketEvent::Opened));
         write(&socket, "onopen", on_open.as_ref());
 
         let report = Rc::clone(&listener);
-        let on_message = Listener::new(move |event: JsValue| {
-            if let Some(event) = received(event.unchecked_ref(), max) {
-                report(event);
-            }
-        });
+        let on_message =
+            Listener::new(
+                move |event: JsValue| match received(event.unchecked_ref(), max) {
+                    Some(Content::Message { payload, bytes }) => report.message(payload, bytes),
+                    Some(Content::TooBig) => report.event(SocketEvent::TooBig),
+                    None => {}
+                },
+            );
         write(&socket, "onmessage", on_message.as_ref());
 
         let report = Rc::clone(&listener);
@@ -556,7 +569,7 @@ impl BrowserSocket {
                     // Closed in case it continues after all: it must not live beside the next one.
                     silence(&ended);
                     let _ = call(&ended, "close", &JsValue::UNDEFINED, &JsValue::UNDEFINED);
-                    report(SocketEvent::Closed(CloseFrame::abnormal()));
+                    report.event(SocketEvent::Closed(CloseFrame::abnormal()));
                 };
                 let armed = slot.take();
                 let start = || Timeout::start(wait, Box::new(fire));
@@ -564,7 +577,7 @@ impl BrowserSocket {
             }
             // Browsers give no details; `ws` and the runtimes outside browsers do.
             let message = text(&event, "message");
-            report(SocketEvent::Error((!message.is_empty()).then_some(message)));
+            report.event(SocketEvent::Error((!message.is_empty()).then_some(message)));
         });
         write(&socket, "onerror", on_error.as_ref());
 
@@ -573,7 +586,7 @@ impl BrowserSocket {
             // Without a close frame, Deno reports 0, which is no code. But a server can also send 0: then the close is clean.
             let code = read(&event, "code").as_f64();
             let code = code.filter(|code| *code > 0.0 || clean);
-            listener(SocketEvent::Closed(CloseFrame {
+            listener.event(SocketEvent::Closed(CloseFrame {
                 code: code.map_or(ABNORMAL, |code| code as u16),
                 reason: text(&event, "reason"),
                 clean,

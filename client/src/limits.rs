@@ -56,6 +56,10 @@ pub const CLOSE_AFTER_ERROR_MS: u64 = 1_000;
 /// during a task, the page does nothing else.
 pub const TURN: u32 = 512;
 
+/// How often the application's predicate is asked in one task: it may request an attempt that fails at once, without end.
+/// Few, so that their events are delivered in the same task.
+pub const VERDICTS: u32 = 8;
+
 /// How many dropped messages to keep at least until they are reported, even if fewer may be queued.
 pub const LEAST_KEPT_MESSAGES: usize = 256;
 

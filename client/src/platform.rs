@@ -38,18 +38,11 @@ impl fmt::Debug for Target {
     }
 }
 
-/// What a socket reports.
+/// What a socket reports, besides messages.
 #[derive(Debug)]
-pub enum SocketEvent<P> {
+pub enum SocketEvent {
     /// The handshake succeeded.
     Opened,
-    /// A message arrived.
-    Message {
-        /// The message.
-        payload: P,
-        /// Its size.
-        bytes: usize,
-    },
     /// A message arrived that exceeds the limit of [`Platform::connect`]. None of it was copied.
     TooBig,
     /// The browser reported an error; other platforms describe it in text that may quote the URL.
@@ -58,8 +51,15 @@ pub enum SocketEvent<P> {
     Closed(CloseFrame),
 }
 
-/// Called with everything that a socket reports, but never before [`Platform::connect`] has returned.
-pub type SocketListener<P> = Rc<dyn Fn(SocketEvent<P>)>;
+/// Receives everything that a socket reports, but never before [`Platform::connect`] has returned. Messages have a method
+/// of their own, since they are nearly all of it.
+pub trait SocketListener<P> {
+    /// A message of `bytes` bytes arrived.
+    fn message(&self, payload: P, bytes: usize);
+
+    /// Something else happened.
+    fn event(&self, event: SocketEvent);
+}
 
 /// The platform refused an operation, with its reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -169,7 +169,7 @@ pub trait Platform<P> {
         &self,
         target: &Self::Target,
         max_message_bytes: Option<u32>,
-        listener: SocketListener<P>,
+        listener: Rc<dyn SocketListener<P>>,
     ) -> Result<Rc<Self::Socket>, Refused>;
 }
 

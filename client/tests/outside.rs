@@ -27,6 +27,46 @@ fn blocks<'a>(document: &'a str, language: &str) -> Vec<&'a str> {
         .collect()
 }
 
+/// The Rust files of a folder and the folders in it.
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).expect("a folder of the repository") {
+        let path = entry.expect("an entry of a folder").path();
+        if path.is_dir() {
+            found.extend(sources(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+    found
+}
+
+/// Sessions are a draft, which counts in milliseconds as its frames do.
+#[test]
+fn no_public_field_counts_in_milliseconds() {
+    let mut wrong = Vec::new();
+    for folder in ["client/src", "protocol/src"] {
+        for file in sources(&root().join(folder)) {
+            if file.components().any(|part| part.as_os_str() == "session") {
+                continue;
+            }
+            let text = fs::read_to_string(&file).expect("a file of the repository");
+            let mut before = "";
+            for line in text.lines().map(str::trim) {
+                let field = line.strip_prefix("pub ").unwrap_or(line);
+                let is_type = field.ends_with(": u64,") || field.ends_with(": Option<u64>,");
+                let name = field.split(':').next().unwrap_or_default();
+                let counts = name.ends_with("_ms") || name == "millis";
+                if is_type && counts && before != "#[doc(hidden)]" {
+                    wrong.push(format!("{}: {line}", file.display()));
+                }
+                before = line;
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
 /// The crates that are checked at the same time have names of their own, and share what they depend on.
 fn check(name: &str, dependencies: &str, program: &str) -> Output {
     let root = root();

@@ -1352,6 +1352,62 @@ fn a_predicate_that_closes_gets_one_final_close() {
     assert_eq!(world.connection_count(), 1);
 }
 
+// [R23]
+#[test]
+fn a_predicate_that_always_asks_for_another_attempt_leaves_the_page_its_turn() {
+    type Commands = fn(&steady_socket::Handle<String, PlainText>);
+    let once: Commands = |handle| handle.reconnect().unwrap();
+    let twice: Commands = |handle| {
+        handle.reconnect().unwrap();
+        handle.reconnect().unwrap();
+    };
+    let after_a_close: Commands = |handle| {
+        handle.close(None, "").unwrap();
+        handle.reconnect().unwrap();
+    };
+    for commands in [once, twice, after_a_close] {
+        let world = World::new();
+        let slot: Rc<RefCell<Option<steady_socket::Handle<String, PlainText>>>> = Rc::default();
+        let asked = Rc::new(Cell::new(0));
+        let (inside, count) = (Rc::clone(&slot), Rc::clone(&asked));
+        let socket = builder(&world)
+            .options(Options::default().attempt_interval(Duration::ZERO))
+            .should_reconnect(move |_| {
+                count.set(count.get() + 1);
+                let handle = inside.borrow().clone();
+                // Without an end, the stack would have one.
+                if let Some(handle) = handle.filter(|_| count.get() < 100) {
+                    commands(&handle);
+                }
+                None
+            })
+            .connect()
+            .unwrap();
+        *slot.borrow_mut() = Some(socket.handle());
+        let mut events = socket.events();
+        world.last().open();
+        world.refuse_sockets(true);
+        world.last().cut();
+        let first = asked.get();
+        assert!((2..=50).contains(&first), "{first} in one task");
+        // Each loss is reported, and the next attempt is made in the next task.
+        let causes: Vec<_> = drain(&mut events)
+            .into_iter()
+            .filter_map(|event| match event {
+                Event::Closed(closed) => Some(closed.loss.cause),
+                _ => None,
+            })
+            .collect();
+        let (cut, refused) = causes.split_first().unwrap();
+        assert_eq!((*cut, causes.len()), (Cause::Socket, first));
+        assert!(refused.iter().all(|cause| *cause == Cause::Refused));
+        world.refuse_sockets(false);
+        world.advance(Duration::ZERO);
+        world.last().open();
+        assert_eq!((asked.get(), socket.handle().phase()), (first, Phase::Open));
+    }
+}
+
 // [R14]
 #[test]
 fn with_reconnect_off_the_predicate_is_not_asked_and_nothing_stays() {
@@ -2605,7 +2661,7 @@ impl Platform<Message> for Injected {
         &self,
         target: &Target,
         max_message_bytes: Option<u32>,
-        listener: SocketListener<Message>,
+        listener: Rc<dyn SocketListener<Message>>,
     ) -> Result<Rc<dyn RawSocket<Message>>, Refused> {
         let constructor = self.constructor.borrow_mut().take();
         if let Some(constructor) = constructor {

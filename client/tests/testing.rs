@@ -8,7 +8,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
 use futures_util::{FutureExt, StreamExt};
-use steady_socket::platform::{Platform as _, RawSocket, Refused, SocketEvent, Target};
+use steady_socket::platform::{
+    Platform as _, RawSocket, Refused, SocketEvent, SocketListener, Target,
+};
 use steady_socket::protocol::hello::{ClientMessage, Hello};
 use steady_socket::protocol::{Json, PlainText};
 use steady_socket::testing::{Closing, Handshake, State, World};
@@ -412,8 +414,7 @@ impl Case {
                 url: "ws://example.org/chat".to_owned(),
                 protocols: self.offers.clone(),
             };
-            let events = Rc::clone(events);
-            let listener = move |event| events.borrow_mut().push(named(event));
+            let listener = Log(Rc::clone(events));
             world
                 .connect(&target, None, Rc::new(listener))
                 .expect("the world makes sockets")
@@ -508,10 +509,23 @@ impl Case {
     }
 }
 
-fn named(event: SocketEvent<Message>) -> String {
+/// Writes down what a socket reports.
+struct Log(Rc<RefCell<Vec<String>>>);
+
+impl SocketListener<Message> for Log {
+    fn message(&self, payload: Message, _: usize) {
+        let line = format!("message {}", text_of(&payload));
+        self.0.borrow_mut().push(line);
+    }
+
+    fn event(&self, event: SocketEvent) {
+        self.0.borrow_mut().push(named(event));
+    }
+}
+
+fn named(event: SocketEvent) -> String {
     match event {
         SocketEvent::Opened => "open".to_owned(),
-        SocketEvent::Message { payload, .. } => format!("message {}", text_of(&payload)),
         SocketEvent::TooBig => "too big".to_owned(),
         SocketEvent::Error(_) => "error".to_owned(),
         SocketEvent::Closed(end) => {

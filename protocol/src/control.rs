@@ -34,6 +34,7 @@ use alloc::borrow::Cow;
 use alloc::format;
 use alloc::string::String;
 use core::fmt;
+use core::time::Duration;
 
 #[cfg(feature = "std")]
 use crate::Message;
@@ -131,9 +132,11 @@ pub fn outgoing(message: Message) -> Message {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Control {
-    /// The server is alive and will send the next beat within `interval_ms` milliseconds.
+    /// The server is alive and will send the next beat within this time. [`Control::beat`] makes one, and
+    /// [`next_beat`](Control::next_beat) reads it.
     Beat {
-        /// Milliseconds until the next beat, at most.
+        /// [`next_beat`](Control::next_beat), in milliseconds.
+        #[doc(hidden)]
         interval_ms: u64,
     },
     /// The client asks for a beat now and, if the ping is numbered, for a pong of the same number.
@@ -152,6 +155,23 @@ pub enum Control {
 }
 
 impl Control {
+    /// A [`Control::Beat`]: the next one follows within this time.
+    #[must_use]
+    pub fn beat(interval: Duration) -> Self {
+        Self::Beat {
+            interval_ms: millis(interval),
+        }
+    }
+
+    /// How long until the next beat, at most, if this is one.
+    #[must_use]
+    pub const fn next_beat(self) -> Option<Duration> {
+        match self {
+            Self::Beat { interval_ms } => Some(Duration::from_millis(interval_ms)),
+            _ => None,
+        }
+    }
+
     /// The text of a [`Control::Ping`] without a number.
     pub const PING: &str = "~ping";
 
@@ -207,16 +227,54 @@ impl fmt::Display for Control {
     }
 }
 
+/// In whole milliseconds, rounded up: a positive time never becomes zero.
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
+}
+
 /// When the clients of a departing server should reconnect, each at a random time of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Window {
-    /// The shortest delay, in milliseconds.
+    /// [`min`](Self::min), in milliseconds.
+    #[doc(hidden)]
     pub min_ms: u64,
-    /// The longest delay, in milliseconds; not less than `min_ms`.
+    /// [`max`](Self::max), in milliseconds; not less than `min_ms`.
+    #[doc(hidden)]
     pub max_ms: u64,
 }
 
 impl Window {
+    /// The window from the shortest delay to the longest, in whole milliseconds. A longest delay that is shorter than the
+    /// other counts as equal to it.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use steady_socket_protocol::control::{Control, Window};
+    ///
+    /// let window = Window::between(Duration::from_secs(5), Duration::from_secs(30));
+    /// assert_eq!(Control::Reconnect(window).to_string(), "~reconnect 5000-30000");
+    /// ```
+    #[must_use]
+    pub fn between(min: Duration, max: Duration) -> Self {
+        let min_ms = millis(min);
+        Self {
+            min_ms,
+            max_ms: millis(max).max(min_ms),
+        }
+    }
+
+    /// The shortest delay.
+    #[must_use]
+    pub const fn min(self) -> Duration {
+        Duration::from_millis(self.min_ms)
+    }
+
+    /// The longest delay.
+    #[must_use]
+    pub const fn max(self) -> Duration {
+        Duration::from_millis(self.max_ms)
+    }
+
     /// The prefix of the window in the reason of a Close.
     const IN_REASON: &str = "reconnect=";
 
@@ -230,10 +288,11 @@ impl Window {
     /// milliseconds. Only the first such word counts; a malformed one is ignored.
     ///
     /// ```
+    /// use std::time::Duration;
     /// use steady_socket_protocol::control::Window;
     ///
-    /// let window = Window::in_reason("deploying reconnect=0-20000");
-    /// assert_eq!(window, Some(Window { min_ms: 0, max_ms: 20_000 }));
+    /// let window = Window::in_reason("deploying reconnect=0-20000").unwrap();
+    /// assert_eq!((window.min(), window.max()), (Duration::ZERO, Duration::from_secs(20)));
     /// ```
     #[must_use]
     pub fn in_reason(reason: &str) -> Option<Self> {
@@ -316,6 +375,20 @@ mod tests {
             assert_eq!(Control::parse(text), Some(control));
         }
         assert_eq!(Window::in_reason(&window.as_reason()), Some(window));
+    }
+
+    #[test]
+    fn times_are_durations_in_whole_milliseconds() {
+        let (min, max) = (Duration::from_millis(5), Duration::from_secs(2));
+        let window = Window::between(min, max);
+        assert_eq!((window.min(), window.max()), (min, max));
+        assert_eq!(Window::between(max, min).max(), max);
+        let beat = Control::beat(Duration::from_micros(1_001));
+        assert_eq!(beat.next_beat(), Some(Duration::from_millis(2)));
+        assert_eq!(beat.to_string(), "~beat 2");
+        assert_eq!(Control::Reconnect(window).next_beat(), None);
+        let longest = Window::between(Duration::MAX, Duration::MAX);
+        assert_eq!(longest.max(), Duration::from_millis(u64::MAX));
     }
 
     #[test]

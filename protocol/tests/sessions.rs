@@ -131,6 +131,7 @@ fn the_limits_are_those_of_the_code() {
         limits::WINDOW_MS,
         limits::SKEW_MS,
         limits::ALONE_MS,
+        u64::from(limits::ALONE_DOUBLINGS),
         u64::from(limits::ALONE),
         limits::CLOSED_TOMBSTONE_MS,
         limits::EXPIRED_TOMBSTONE_MS,

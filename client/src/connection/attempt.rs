@@ -212,9 +212,7 @@ impl<P> Connection<P> {
             .or_else(|| Window::in_reason(&loss.close.reason));
         let asked = match (announced, policy) {
             (Some(window), _) => Some((window, Why::ServerAsks)),
-            (None, ClosePolicy::RetryWithin { min_ms, max_ms }) => {
-                Some((Window { min_ms, max_ms }, Why::LaterByCode))
-            }
+            (None, ClosePolicy::RetryWithin(window)) => Some((window, Why::LaterByCode)),
             (None, _) => None,
         };
         if let Some((Window { min_ms, max_ms }, why)) = asked {

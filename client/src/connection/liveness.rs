@@ -114,7 +114,7 @@ impl Liveness {
         self.interval.is_some()
     }
 
-    pub(super) fn heard(&mut self, now: Time) {
+    pub(super) fn sign_of_life(&mut self, now: Time) {
         self.quiet = now;
         if core::mem::take(&mut self.broken) {
             self.silence = Silence::default();
@@ -308,7 +308,7 @@ mod tests {
         assert_eq!(life.next_timer(), Some(at(30)));
         assert_eq!(life.judge(at(29)), Life::Fine);
         assert_eq!(life.judge(at(30)), Life::Silent);
-        life.heard(at(25));
+        life.sign_of_life(at(25));
         assert_eq!(life.judge(at(30)), Life::Fine);
         assert_eq!(life.next_timer(), Some(at(45)));
         // A late measurement moves nothing.
@@ -326,7 +326,7 @@ mod tests {
             assert!(life.ask(at(asked)));
             assert_eq!(life.judge(at(asked + 9)), Life::Fine);
             assert_eq!(life.judge(at(asked + 10)), Life::Silent);
-            life.heard(at(asked + 9));
+            life.sign_of_life(at(asked + 9));
             assert_eq!(life.next_timer(), Some(at(asked + 29)));
         }
     }
@@ -340,7 +340,7 @@ mod tests {
         assert_eq!(life.next_timer(), Some(at(6)));
         assert_eq!(life.judge(at(5)), Life::Fine);
         assert_eq!(life.judge(at(6)), Life::Unanswered);
-        life.heard(at(5));
+        life.sign_of_life(at(5));
         assert_eq!(life.judge(at(6)), Life::Fine);
     }
 
@@ -369,7 +369,7 @@ mod tests {
         assert_eq!(life.judge(at(120_000)), Life::Unanswered);
         life.slept();
         assert_eq!(life.judge(at(120_000)), Life::Stale);
-        life.heard(at(120_000));
+        life.sign_of_life(at(120_000));
         assert_eq!(life.judge(at(180_000)), Life::Stale);
     }
 
@@ -450,7 +450,7 @@ mod tests {
         looks(&mut life, 1_000, &[(21, 0)]);
         assert_eq!(life.next_timer(), Some(at(30)));
         // But they do if they are seen to leave in parts.
-        life.heard(at(100));
+        life.sign_of_life(at(100));
         looks(&mut life, 2_000, &[(120, 1_000), (121, 500), (122, 0)]);
         assert_eq!(life.next_timer(), Some(at(142)));
     }
@@ -465,7 +465,7 @@ mod tests {
         assert_eq!(life.next_timer(), Some(at(50)));
 
         let mut life = pinging(Some(20));
-        life.heard(at(50));
+        life.sign_of_life(at(50));
         life.look(at(50), 2_000_000, 7_000_000, true);
         assert!(life.probe(at(50)));
         looks(&mut life, 9_000_000, &[(54, 6_000_000)]);

@@ -18,7 +18,7 @@
 //!    commands do steps 1 and 2 at once. Polling for the next output tells the core that the previous handler has
 //!    returned.
 //! 4. Arm a timer for [`Connection::next_timer`], and report it as [`Input::Timer`]; or two, for
-//!    [`Connection::next_timers`], if the platform slows down timers that arm each other.
+//!    [`Connection::upcoming`], if the platform slows down timers that arm each other.
 //!
 //! Late or duplicate inputs change nothing, nor do reports of an earlier socket. The machine is driven by the socket's
 //! `close`, never by its `error`.
@@ -169,12 +169,14 @@ pub use event::{
     StateChange, Why,
 };
 pub use policy::{
-    CLOSE_CODES, CloseCodes, CloseError, ClosePolicy, RESTART_WINDOW_MS, Verdict, check_close,
+    CLOSE_CODES, CloseCodes, CloseError, ClosePolicy, RESTART_WINDOW, Verdict, check_close,
     close_policy,
 };
-pub use receiving::{BEAT_MS, ControlPing};
+#[doc(hidden)]
+pub use receiving::BEAT_MS;
+pub use receiving::ControlPing;
 pub use steady_socket_protocol::Time;
-pub use timer::Timers;
+pub use timer::Upcoming;
 pub use totals::{Counters, NONE};
 pub use unconfirmed::Tally;
 
@@ -513,7 +515,7 @@ impl<P> Connection<P> {
             } => {
                 let received = self.receive(context.now, generation, payload, bytes);
                 if let Some(payload) = received {
-                    self.deliver(payload);
+                    self.output_message(payload);
                 }
             }
             input => self.handle_other(context, input),
@@ -576,7 +578,7 @@ impl<P> Connection<P> {
             (Report::Buffered(bytes), _) => self.buffered(now, bytes),
             (Report::Turned(turn), _) => self.turned(now, turn),
             (Report::Verdict(verdict), State::Lost(_)) => self.judged(context, verdict),
-            (report, State::Open(_)) => self.heard(now, report),
+            (report, State::Open(_)) => self.reported_while_open(now, report),
             _ => {}
         }
     }
@@ -636,18 +638,17 @@ impl<P> Connection<P> {
     /// Whether anything waits to be delivered.
     #[must_use]
     pub fn has_output(&self) -> bool {
-        self.has_other_output() || self.queue.has_changed()
-    }
-
-    /// Likewise, without changes of the queue.
-    #[must_use]
-    pub fn has_other_output(&self) -> bool {
-        !self.outputs.is_empty()
+        !self.outputs.is_empty() || self.queue.has_changed()
     }
 
     /// Whether there is nothing to do and nothing to deliver, and no `open` handler is running.
     #[must_use]
     pub fn is_settled(&self) -> bool {
+        self.is_settled_but_for_the_queue() && !self.queue.has_changed()
+    }
+
+    /// Likewise, but the queue may have changed.
+    fn is_settled_but_for_the_queue(&self) -> bool {
         self.effects.is_empty() && self.outputs.is_empty() && !self.is_opening()
     }
 

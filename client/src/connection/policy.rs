@@ -2,6 +2,8 @@
 
 use core::fmt;
 
+use steady_socket_protocol::control::Window;
+
 use crate::limits::{LONGEST_REASON, is_close_code};
 
 /// What to do after a connection was closed with a given code.
@@ -9,13 +11,8 @@ use crate::limits::{LONGEST_REASON, is_close_code};
 pub enum ClosePolicy {
     /// Retry with the ordinary backoff.
     Retry,
-    /// Retry after a wait drawn from this window, in milliseconds.
-    RetryWithin {
-        /// The shortest wait.
-        min_ms: u64,
-        /// The longest wait.
-        max_ms: u64,
-    },
+    /// Retry after a wait drawn from this window.
+    RetryWithin(Window),
     /// Retry once; give up if it happens again without a stable connection in between.
     RetryOnce,
     /// Do not retry.
@@ -24,7 +21,10 @@ pub enum ClosePolicy {
 
 /// The window in which clients return to a server that restarts (1012) or is overloaded (1013): 5 to 30 s, as the
 /// registration of 1012 recommends.
-pub const RESTART_WINDOW_MS: (u64, u64) = (5_000, 30_000);
+pub const RESTART_WINDOW: Window = Window {
+    min_ms: 5_000,
+    max_ms: 30_000,
+};
 
 /// A row of the table of close codes.
 #[derive(Clone, Copy, Debug)]
@@ -109,20 +109,20 @@ pub const CLOSE_CODES: &[CloseCodes] = &[
 /// last word.
 ///
 /// ```
+/// use std::time::Duration;
 /// use steady_socket::connection::{ClosePolicy, close_policy};
 ///
 /// assert_eq!(close_policy(1006), ClosePolicy::Retry);
 /// assert_eq!(close_policy(4500), ClosePolicy::Stop);
+/// let ClosePolicy::RetryWithin(window) = close_policy(1012) else { panic!() };
+/// assert_eq!(window.max(), Duration::from_secs(30));
 /// ```
 #[must_use]
 pub const fn close_policy(code: u16) -> ClosePolicy {
     match code {
         1000 | 1008 | 3000 | 3003 | 3500..=3999 | 4401 | 4403 | 4500..=4999 => ClosePolicy::Stop,
         1002 | 1003 | 1007 | 1009 => ClosePolicy::RetryOnce,
-        1012 | 1013 => {
-            let (min_ms, max_ms) = RESTART_WINDOW_MS;
-            ClosePolicy::RetryWithin { min_ms, max_ms }
-        }
+        1012 | 1013 => ClosePolicy::RetryWithin(RESTART_WINDOW),
         _ => ClosePolicy::Retry,
     }
 }
@@ -193,6 +193,7 @@ pub const fn check_close(code: Option<u16>, reason: &str) -> Result<(), CloseErr
 #[cfg(test)]
 mod tests {
     use super::*;
+    use core::time::Duration;
 
     // [R11][F12][F14]
     #[test]
@@ -201,10 +202,10 @@ mod tests {
             let expected = match code {
                 1000 | 1008 | 3000 | 3003 | 4401 | 4403 => ClosePolicy::Stop,
                 1002 | 1003 | 1007 | 1009 => ClosePolicy::RetryOnce,
-                1012 | 1013 => ClosePolicy::RetryWithin {
-                    min_ms: 5_000,
-                    max_ms: 30_000,
-                },
+                1012 | 1013 => ClosePolicy::RetryWithin(Window::between(
+                    Duration::from_secs(5),
+                    Duration::from_secs(30),
+                )),
                 code if (3500..4000).contains(&code) => ClosePolicy::Stop,
                 code if (4500..5000).contains(&code) => ClosePolicy::Stop,
                 _ => ClosePolicy::Retry,
@@ -225,7 +226,10 @@ mod tests {
             };
             let rows: Vec<_> = rows.iter().filter(is_of).collect();
             assert!(rows.len() < 2, "{code} is in two rows");
-            let (min, max) = (RESTART_WINDOW_MS.0 / 1_000, RESTART_WINDOW_MS.1 / 1_000);
+            let (min, max) = (
+                RESTART_WINDOW.min().as_secs(),
+                RESTART_WINDOW.max().as_secs(),
+            );
             let follows = rows.first().map_or(last.follows, |row| row.follows);
             let expected = match close_policy(code) {
                 ClosePolicy::Stop => "gives up".to_owned(),
@@ -233,7 +237,7 @@ mod tests {
                     "retries once; gives up if it happens again without a stable connection in between"
                         .to_owned()
                 }
-                ClosePolicy::RetryWithin { .. } => format!("retries after {min} to {max} s"),
+                ClosePolicy::RetryWithin(_) => format!("retries after {min} to {max} s"),
                 ClosePolicy::Retry => "retries".to_owned(),
             };
             assert_eq!(follows, expected, "{code}");

@@ -92,7 +92,7 @@ impl<P> Connection<P> {
         let State::Open(open) = &mut self.state else {
             return None;
         };
-        open.liveness.heard(now);
+        open.liveness.sign_of_life(now);
         // The standard delivers nothing after `close()` was called.
         if open.closing().is_some() {
             return None;
@@ -102,15 +102,15 @@ impl<P> Connection<P> {
             return None;
         }
         self.totals.message(Count::Received, bytes);
-        if self.is_settled() {
+        if self.is_settled_but_for_the_queue() {
             return Some(payload);
         }
-        self.deliver(payload);
+        self.output_message(payload);
         None
     }
 
     /// Delivers a message after what precedes it.
-    pub(super) fn deliver(&mut self, payload: P) {
+    pub(super) fn output_message(&mut self, payload: P) {
         let output = Output::Message(payload);
         self.outputs.push_back(Pending::Output(output));
     }
@@ -130,7 +130,7 @@ impl<P> Connection<P> {
     }
 
     /// What is only reported of an open socket.
-    pub(super) fn heard(&mut self, now: Time, report: Report<P>) {
+    pub(super) fn reported_while_open(&mut self, now: Time, report: Report<P>) {
         let State::Open(open) = &mut self.state else {
             return;
         };
@@ -148,7 +148,7 @@ impl<P> Connection<P> {
             _ => return,
         }
         if let State::Open(open) = &mut self.state {
-            open.liveness.heard(now);
+            open.liveness.sign_of_life(now);
         }
     }
 

@@ -1,7 +1,7 @@
 //! Everything that a connection waits for.
 
 use super::liveness::{Life, STALE_MS};
-use super::{CLOSE_DEADLINE, Cause, Connection, Effect, Flow, State, Time, Turning, Why};
+use super::{CLOSE_DEADLINE, Cause, Connection, Effect, Flow, Phase, State, Time, Turning, Why};
 
 /// How long the turn of the event loop before a loss may take before another is requested, in milliseconds.
 const TURN_MS: u64 = 5_000;
@@ -56,36 +56,50 @@ impl Timer {
     }
 }
 
-/// When the driver's timers must fire.
+/// What comes next, once the effects are carried out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Timers {
-    /// For the next measurement of the browser's buffer. If the platform slows down timers that arm each other, the
-    /// driver keeps a separate timer for this, so that these frequent measurements do not delay a deadline.
+pub struct Upcoming {
+    /// When to measure the browser's buffer. If the platform slows down timers that arm each other, the driver keeps a
+    /// separate timer for this, so that these frequent measurements do not delay a deadline.
     pub look: Option<Time>,
-    /// For anything else.
+    /// When a timer must fire for anything else.
     pub deadline: Option<Time>,
+    /// Whether the connection is wanted: then the driver reports what happens to the page and the network.
+    pub is_wanted: bool,
+    /// Whether anything other than a change of the queue waits to be delivered.
+    pub has_events: bool,
+    /// Whether a change of the queue waits to be delivered.
+    pub queue_has_changed: bool,
     /// Which deadlines have passed: the sum of their [`Timer::bit`]s.
     due: u32,
+}
+
+impl Upcoming {
+    /// Whether anything waits to be delivered.
+    #[must_use]
+    pub const fn has_output(&self) -> bool {
+        self.has_events || self.queue_has_changed
+    }
 }
 
 impl<P> Connection<P> {
     /// When a timer must fire, if at all.
     #[must_use]
     pub fn next_timer(&self) -> Option<Time> {
-        let Timers { look, deadline, .. } = self.next_timers();
+        let Upcoming { look, deadline, .. } = self.upcoming();
         Time::earliest(look, deadline)
     }
 
-    /// Likewise, for a driver with two timers.
+    /// What comes next: for the driver, once it has carried out the effects.
     #[must_use]
     #[inline]
-    pub fn next_timers(&self) -> Timers {
-        self.timers(Time::default())
+    pub fn upcoming(&self) -> Upcoming {
+        self.upcoming_at(Time::default())
     }
 
-    /// All deadlines, and which of them have passed.
+    /// The same, with the deadlines that have passed.
     #[inline(never)]
-    fn timers(&self, now: Time) -> Timers {
+    fn upcoming_at(&self, now: Time) -> Upcoming {
         let (mut look, mut deadline, mut due) = (NEVER, NEVER, 0);
         let mut set = |timer: Timer, at: Time| {
             if at <= now {
@@ -131,16 +145,19 @@ impl<P> Connection<P> {
             State::Waiting { until, .. } => set(Timer::Retry, *until),
             State::Idle | State::Lost(_) | State::Closed | State::Suspended => {}
         }
-        Timers {
+        Upcoming {
             look: (look != NEVER).then_some(look),
             deadline: (deadline != NEVER).then_some(deadline),
+            is_wanted: !matches!(self.phase(), Phase::Idle | Phase::Closed | Phase::Suspended),
+            has_events: !self.outputs.is_empty(),
+            queue_has_changed: self.queue.has_changed(),
             due,
         }
     }
 
     /// The timer has fired, perhaps early or late.
     pub(super) fn timer(&mut self, now: Time) {
-        let mut due = self.timers(now).due;
+        let mut due = self.upcoming_at(now).due;
         for timer in Timer::ALL {
             if due & timer.bit() == 0 {
                 continue;
@@ -162,7 +179,7 @@ impl<P> Connection<P> {
 
     /// Asks the server what it has received, if that is due.
     pub(super) fn ask_if_due(&mut self, now: Time) {
-        if self.timers(now).due & Timer::Question.bit() != 0 {
+        if self.upcoming_at(now).due & Timer::Question.bit() != 0 {
             self.ping();
         }
     }

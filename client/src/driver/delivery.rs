@@ -3,8 +3,8 @@
 use alloc::rc::Rc;
 
 use crate::application::Application;
-use crate::connection::{Output, Phase, Time, Timers};
-use crate::limits::TURN;
+use crate::connection::{Output, Time, Upcoming};
+use crate::limits::{TURN, VERDICTS};
 use crate::platform::Platform;
 
 use super::alarm::{Alarm, Which};
@@ -46,7 +46,6 @@ where
                     self.application.event(event);
                 }
             }
-            self.carry_out();
         }
         self.delivering.set(false);
         self.delivered();
@@ -56,6 +55,7 @@ where
     pub(super) fn begin_turn(&self) {
         if !self.delivering.get() {
             self.deliveries_left.set(TURN);
+            self.verdicts_left.set(VERDICTS);
         }
     }
 
@@ -65,21 +65,24 @@ where
         self.application.settled();
     }
 
-    /// Arms the timers for the core's next deadlines, and watches the page while that may matter.
-    pub(super) fn arm(self: &Rc<Self>) {
-        self.watch_page();
-        let Timers { look, deadline, .. } = self.connection.borrow().next_timers();
+    /// Arms the timers for the core's next deadlines, and watches the page while that may matter. Returns what comes next.
+    pub(super) fn arm(self: &Rc<Self>) -> Upcoming {
+        let next = self.connection.borrow().upcoming();
+        if next.is_wanted != self.watch.borrow().is_some() {
+            self.watch_page(next.is_wanted);
+        }
         // Already half-way, so that a program in whose own tasks events are delivered one by one never reaches the
         // limit of a task.
-        let deadline = match self.deliveries_left.get() > TURN / 2 {
-            true => deadline,
+        let deadline = match self.deliveries_left.get() > TURN / 2 && self.verdicts_left.get() > 0 {
+            true => next.deadline,
             false => Some(self.moment(true)),
         };
-        for (which, at) in [(Which::Look, look), (Which::Deadline, deadline)] {
+        for (which, at) in [(Which::Look, next.look), (Which::Deadline, deadline)] {
             if !self.alarm(which).suits(at, self.chain.get()) {
                 self.rearm(which, at);
             }
         }
+        next
     }
 
     pub(super) const fn alarm(&self, which: Which) -> &Alarm<L::Timer> {
@@ -102,16 +105,9 @@ where
         }
     }
 
-    /// Watches the page and the network exactly while the connection is wanted.
-    fn watch_page(self: &Rc<Self>) {
-        let wanted = !matches!(
-            self.connection.borrow().phase(),
-            Phase::Idle | Phase::Closed | Phase::Suspended
-        );
-        if wanted == self.watch.borrow().is_some() {
-            return;
-        }
-        let watch = wanted.then(|| {
+    /// Starts or stops watching the page and the network.
+    fn watch_page(self: &Rc<Self>, is_wanted: bool) {
+        let watch = is_wanted.then(|| {
             let weak = Rc::downgrade(self);
             self.platform.watch(Rc::new(move |hint| {
                 if let Some(inner) = weak.upgrade() {

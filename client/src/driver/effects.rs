@@ -10,6 +10,7 @@ use crate::application::{Application, Attempt, Resolution};
 use crate::connection::{Effect, Generation, Input, Report};
 use crate::platform::{Platform, RawSocket as _, Refused};
 
+use super::reports::AttemptListener;
 use super::{Inner, Job, Wire};
 
 impl<P: 'static, L, A> Inner<P, L, A>
@@ -18,7 +19,7 @@ where
     A: Application<P, Target = L::Target> + ?Sized,
 {
     pub(super) fn carry_out(self: &Rc<Self>) {
-        loop {
+        while self.verdicts_left.get() > 0 {
             let effect = self.connection.borrow_mut().poll_effect();
             match effect {
                 None => return,
@@ -87,32 +88,37 @@ where
         }
     }
 
-    /// Calls the application's predicate with the loss of an attempt.
+    /// Calls the application's predicate with the loss of an attempt. What its commands require is carried out when it has
+    /// returned: an attempt that fails at once would call it again.
     fn judge(&self, generation: Generation) {
         let loss = self.connection.borrow().lost().cloned();
         if let Some(loss) = loss {
+            let left = self.verdicts_left.replace(0);
             let verdict = self.application.verdict(&loss);
+            self.verdicts_left.set(left.saturating_sub(1));
             self.handle(Report::Verdict(verdict).of(generation));
         }
     }
 
     /// Passes a message to the browser and reports the outcome to the core.
     pub(super) fn transmit(&self, generation: Generation, payload: P) {
-        let sent = self
-            .socket_of(generation)
-            .map(|socket| self.send_on(&*socket, &payload));
-        if let Some(Ok(())) = sent {
-            let heeded = self.connection.borrow().transmissions_are_timed();
-            let now = self.moment(heeded);
-            self.connection.borrow_mut().transmitted(now, generation);
-        } else {
-            let error = sent.and_then(Result::err).and_then(Refused::in_words);
-            self.handle(Input::TransmitFailed {
-                generation,
-                payload,
-                error,
-            });
-        }
+        let error = match self.socket_of(generation) {
+            Some(socket) => match self.send_on(&*socket, &payload) {
+                Ok(()) => {
+                    let heeded = self.connection.borrow().transmissions_are_timed();
+                    let now = self.moment(heeded);
+                    self.connection.borrow_mut().transmitted(now, generation);
+                    return;
+                }
+                Err(refused) => refused.in_words(),
+            },
+            None => None,
+        };
+        self.handle(Input::TransmitFailed {
+            generation,
+            payload,
+            error,
+        });
     }
 
     /// Reports to the core what the browser holds.
@@ -178,20 +184,14 @@ where
             return;
         }
         let max = self.connection.borrow().max_escaped_bytes();
-        let weak = Rc::downgrade(self);
-        let made = target
-            .ok_or_else(|| Refused(String::new()))
-            .and_then(|target| {
-                self.platform.connect(
-                    &target,
-                    max,
-                    Rc::new(move |event| {
-                        if let Some(inner) = weak.upgrade() {
-                            inner.socket_reports(generation, event);
-                        }
-                    }),
-                )
-            });
+        let listener = Rc::new(AttemptListener {
+            driver: Rc::downgrade(self),
+            generation,
+        });
+        let made = match target {
+            Some(target) => self.platform.connect(&target, max, listener),
+            None => Err(Refused(String::new())),
+        };
         match made {
             Ok(socket) if self.connection.borrow().wants_socket(generation) => {
                 *self.socket.borrow_mut() = Some(Wire { generation, socket });
@@ -232,20 +232,14 @@ where
 }
 
 impl<P: 'static, L: Platform<P> + ?Sized, A: Application<P> + ?Sized> Inner<P, L, A> {
-    /// Passes a message to a socket, escaped if necessary. The message itself stays unchanged.
+    /// Passes a message to a socket, without changing it. An application's text that would look like a control message is
+    /// escaped.
     pub(super) fn send_on(&self, socket: &L::Socket, payload: &P) -> Result<(), Refused> {
-        match self.escaped(payload) {
-            Some(escaped) => socket.send(&escaped),
-            None => socket.send(payload),
+        if self.connection.borrow().uses_control_messages()
+            && let Some(text) = self.platform.text_marked(payload, control::MARK)
+        {
+            return socket.send(&self.platform.message(&control::escaped(&text)));
         }
-    }
-
-    /// The escaped form of an application's text that would look like a control message.
-    fn escaped(&self, payload: &P) -> Option<P> {
-        if !self.connection.borrow().uses_control_messages() {
-            return None;
-        }
-        let text = self.platform.text_marked(payload, control::MARK)?;
-        Some(self.platform.message(&control::escaped(&text)))
+        socket.send(payload)
     }
 }

@@ -22,7 +22,7 @@ use crate::connection::{
     Accepted, Connection, Context, Counters, Effect, Generation, Input, SendMode, SendRejected,
     Sent, Snapshot, Time,
 };
-use crate::limits::TURN;
+use crate::limits::{TURN, VERDICTS};
 use crate::options::Options;
 use crate::platform::{Platform, RawSocket as _};
 use crate::sleep::Clocks;
@@ -73,6 +73,8 @@ struct Inner<P: 'static, L: Platform<P> + ?Sized + 'static, A: Application<P> + 
     delivery_is_due: Cell<bool>,
     /// How many more events may be delivered in this task of the platform.
     deliveries_left: Cell<u32>,
+    /// How many more verdicts may be asked for in it; 0 also while one is asked for. At 0, no effect is carried out.
+    verdicts_left: Cell<u32>,
 }
 
 /// The current attempt's socket.
@@ -114,6 +116,7 @@ where
             delivering: Cell::new(false),
             delivery_is_due: Cell::new(false),
             deliveries_left: Cell::new(TURN),
+            verdicts_left: Cell::new(VERDICTS),
         }))
     }
 
@@ -141,16 +144,17 @@ where
             .connection
             .borrow_mut()
             .send(now, payload, bytes, mode);
-        let sent = accepted.map(|accepted| match accepted {
-            Accepted::Transmit {
+        let sent = match accepted {
+            Ok(Accepted::Transmit {
                 generation,
                 payload,
-            } => {
+            }) => {
                 self.0.transmit(generation, payload);
-                Sent::Now
+                Ok(Sent::Now)
             }
-            Accepted::Sent(sent) => sent,
-        });
+            Ok(Accepted::Sent(sent)) => Ok(sent),
+            Err(rejected) => Err(rejected),
+        };
         self.0.after_command();
         sent
     }
@@ -277,12 +281,12 @@ where
             // The loop further up the stack continues when the handler returns.
             return;
         }
-        self.arm();
-        if !self.connection.borrow().has_other_output() {
+        let next = self.arm();
+        if !next.has_events {
             // Nothing else to deliver, but the queue may have room now.
             self.application.settled();
         }
-        if self.connection.borrow().has_output() && !self.delivery_is_due.replace(true) {
+        if next.has_output() && !self.delivery_is_due.replace(true) {
             self.platform.defer(self.later(Job::Deliver));
         }
     }
@@ -292,22 +296,19 @@ where
     fn later(self: &Rc<Self>, job: Job) -> Box<dyn FnOnce()> {
         let weak = Rc::downgrade(self);
         Box::new(move || {
-            if let Some(inner) = weak.upgrade() {
-                inner.run(job);
+            let Some(inner) = weak.upgrade() else {
+                return;
+            };
+            match job {
+                Job::Deliver => {
+                    inner.delivery_is_due.set(false);
+                    inner.deliver();
+                }
+                Job::Arm => drop(inner.arm()),
+                Job::Turned { generation, turn } => inner.turned(generation, turn),
+                Job::Timer(which) => inner.timer_went_off(which),
             }
         })
-    }
-
-    fn run(self: &Rc<Self>, job: Job) {
-        match job {
-            Job::Deliver => {
-                self.delivery_is_due.set(false);
-                self.deliver();
-            }
-            Job::Arm => self.arm(),
-            Job::Turned { generation, turn } => self.turned(generation, turn),
-            Job::Timer(which) => self.timer_went_off(which),
-        }
     }
 }
 

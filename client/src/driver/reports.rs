@@ -1,44 +1,89 @@
 //! What the platform reports: of the socket, of the timers, of the world around the page.
 
-use alloc::rc::Rc;
+use alloc::rc::{Rc, Weak};
 
 use steady_socket_protocol::control::{self, Heard};
 
 use crate::application::Application;
 use crate::connection::{Generation, Hint, Input, Pings, Report};
-use crate::platform::{Platform, RawSocket as _, SocketEvent};
+use crate::platform::{Platform, RawSocket as _, SocketEvent, SocketListener};
 
 use super::alarm::{DEEP, Which};
 use super::{Inner, Job, clocks_of};
+
+/// What the socket of an attempt reports to.
+pub(super) struct AttemptListener<P: 'static, L, A>
+where
+    L: Platform<P> + ?Sized + 'static,
+    A: Application<P> + ?Sized + 'static,
+{
+    pub(super) driver: Weak<Inner<P, L, A>>,
+    pub(super) generation: Generation,
+}
+
+impl<P: 'static, L, A> SocketListener<P> for AttemptListener<P, L, A>
+where
+    L: Platform<P> + ?Sized,
+    A: Application<P, Target = L::Target> + ?Sized,
+{
+    /// Usually there is nothing else to deliver, and the message goes straight to the application.
+    fn message(&self, payload: P, bytes: usize) {
+        let (Some(driver), generation) = (self.driver.upgrade(), self.generation) else {
+            return;
+        };
+        driver.begin_turn();
+        match driver.sort(payload, bytes) {
+            Report::Message { payload, bytes } if !driver.delivering.get() => {
+                let is_timed = driver.connection.borrow().messages_are_timed(bytes);
+                let now = driver.moment(is_timed);
+                let received = driver
+                    .connection
+                    .borrow_mut()
+                    .receive(now, generation, payload, bytes);
+                if let Some(payload) = received {
+                    driver.delivering.set(true);
+                    driver.application.message(payload);
+                    driver.delivering.set(false);
+                    if driver.connection.borrow().is_settled() {
+                        return driver.delivered();
+                    }
+                }
+                driver.deliver();
+            }
+            // Also a message behind what is being delivered.
+            report => driver.happened(report.of(generation)),
+        }
+    }
+
+    fn event(&self, event: SocketEvent) {
+        let (Some(driver), generation) = (self.driver.upgrade(), self.generation) else {
+            return;
+        };
+        driver.begin_turn();
+        let report = match event {
+            SocketEvent::Opened => Report::Opened(driver.pings_of(generation)),
+            SocketEvent::TooBig => Report::TooBig,
+            SocketEvent::Error(error) => Report::Error(error),
+            SocketEvent::Closed(close) => {
+                driver.look_at_clocks();
+                // Kept until the core has processed it: dropping it here would free the running closure.
+                let socket = driver.socket_of(generation);
+                driver.happened(Report::Closed(close).of(generation));
+                if socket.is_some() {
+                    driver.forget_socket(generation);
+                }
+                return;
+            }
+        };
+        driver.happened(report.of(generation));
+    }
+}
 
 impl<P: 'static, L, A> Inner<P, L, A>
 where
     L: Platform<P> + ?Sized,
     A: Application<P, Target = L::Target> + ?Sized,
 {
-    pub(super) fn socket_reports(self: &Rc<Self>, generation: Generation, event: SocketEvent<P>) {
-        self.begin_turn();
-        let report = match event {
-            SocketEvent::Opened => Report::Opened(self.pings_of(generation)),
-            SocketEvent::Message { payload, bytes } => {
-                return self.received(generation, payload, bytes);
-            }
-            SocketEvent::TooBig => Report::TooBig,
-            SocketEvent::Error(error) => Report::Error(error),
-            SocketEvent::Closed(close) => {
-                self.look_at_clocks();
-                // Kept until the core has processed it: dropping it here would free the running closure.
-                let socket = self.socket_of(generation);
-                self.happened(Report::Closed(close).of(generation));
-                if socket.is_some() {
-                    self.forget_socket(generation);
-                }
-                return;
-            }
-        };
-        self.happened(report.of(generation));
-    }
-
     /// How the server of a socket that is open can be pinged.
     fn pings_of(&self, generation: Generation) -> Pings {
         let offered = self.connection.borrow().offers_control_messages();
@@ -52,55 +97,24 @@ where
         }
     }
 
-    /// A message arrived. Usually there is nothing else to deliver, and it goes straight to the application.
-    fn received(self: &Rc<Self>, generation: Generation, payload: P, mut bytes: usize) {
-        let payload = match self.for_the_application(payload, &mut bytes) {
-            Ok(payload) => payload,
-            Err(report) => return self.happened(report.of(generation)),
-        };
-        if self.delivering.get() {
-            // Behind what is being delivered.
-            return self.happened(Report::Message { payload, bytes }.of(generation));
-        }
-        let is_timed = self.connection.borrow().messages_are_timed(bytes);
-        let now = self.moment(is_timed);
-        let received = self
-            .connection
-            .borrow_mut()
-            .receive(now, generation, payload, bytes);
-        if let Some(payload) = received {
-            self.delivering.set(true);
-            self.application.message(payload);
-            self.delivering.set(false);
-            let is_done = {
-                let connection = self.connection.borrow();
-                connection.is_settled() && !connection.has_output()
-            };
-            if is_done {
-                return self.delivered();
-            }
-        }
-        self.deliver();
-    }
-
-    /// A message for the application, unescaped, whose size does not count the escape either; or what a message between
-    /// the two ends reports.
-    fn for_the_application(&self, mut payload: P, bytes: &mut usize) -> Result<P, Report<P>> {
+    /// What a message from the server reports: a [`Report::Message`] for the application, unescaped, whose size does not
+    /// count the escape either; or what the two ends say to each other.
+    fn sort(&self, mut payload: P, mut bytes: usize) -> Report<P> {
         if self.connection.borrow().uses_control_messages()
             && let Some(text) = self.platform.text_marked(&payload, control::MARK)
         {
             match control::heard(&text) {
                 Heard::Application(_) => {
                     payload = self.platform.without_mark(payload);
-                    *bytes = bytes.saturating_sub(1);
+                    bytes = bytes.saturating_sub(1);
                 }
-                Heard::Control(control) => return Err(Report::Control(control)),
-                Heard::Unknown => return Err(Report::Alive),
+                Heard::Control(control) => return Report::Control(control),
+                Heard::Unknown => return Report::Alive,
             }
         }
         match self.application.is_pong(&payload) {
-            true => Err(Report::Answered),
-            false => Ok(payload),
+            true => Report::Answered,
+            false => Report::Message { payload, bytes },
         }
     }
 

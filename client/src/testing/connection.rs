@@ -43,7 +43,7 @@ impl fmt::Display for State {
 }
 
 /// Called with the socket's events.
-type Listener = Rc<dyn Fn(SocketEvent<Message>)>;
+type Listener = Rc<dyn SocketListener<Message>>;
 
 /// From the client, not yet passed on.
 enum Outgoing {
@@ -161,7 +161,7 @@ impl FakeConnection {
         number: usize,
         target: &Target,
         max_message_bytes: Option<u32>,
-        listener: SocketListener<Message>,
+        listener: Listener,
     ) -> Self {
         Self(Rc::new(Link {
             page,
@@ -574,9 +574,9 @@ impl FakeConnection {
         self.0.fail_sends.set(fail);
     }
 
-    /// Emits an event in any state, as a misbehaving socket might: an error without an end, a message before the
-    /// handshake's response. Nothing is emitted after the end.
-    pub fn report(&self, event: SocketEvent<Message>) {
+    /// Emits an event in any state, as a misbehaving socket might: an error without an end, for example. Nothing is
+    /// emitted after the end.
+    pub fn report(&self, event: SocketEvent) {
         if self.state() == State::Closed {
             return;
         }
@@ -584,11 +584,23 @@ impl FakeConnection {
             self.0.state.set(State::Closed);
             *self.0.end.borrow_mut() = Some(end.clone());
         }
+        self.emit(move |listener| listener.event(event));
+    }
+
+    /// Emits a message in any state, such as before the handshake's response. Nothing is emitted after the end.
+    pub fn report_message(&self, payload: Message) {
+        if self.state() != State::Closed {
+            let bytes = payload.len();
+            self.emit(move |listener| listener.message(payload, bytes));
+        }
+    }
+
+    fn emit(&self, what: impl FnOnce(&dyn SocketListener<Message>) + 'static) {
         let connection = self.clone();
         self.0.page.arrives(move || {
             let listener = connection.0.listener.borrow().clone();
             if let Some(listener) = listener {
-                listener(event);
+                what(&*listener);
             }
         });
     }
@@ -608,16 +620,12 @@ impl FakeConnection {
                 None => return,
                 Some(Incoming::Close(end)) => self.over(end),
                 Some(Incoming::Message(message)) if self.state() == State::Open => {
-                    let bytes = message.len();
                     let max = self.0.max_message_bytes;
-                    self.report(if max.is_some_and(|max| bytes > max as usize) {
-                        SocketEvent::TooBig
+                    if max.is_some_and(|max| message.len() > max as usize) {
+                        self.report(SocketEvent::TooBig);
                     } else {
-                        SocketEvent::Message {
-                            payload: message,
-                            bytes,
-                        }
-                    });
+                        self.report_message(message);
+                    }
                 }
                 Some(Incoming::Message(_)) => {}
             }

@@ -272,7 +272,7 @@ impl Platform<Message> for World {
         &self,
         target: &Target,
         max_message_bytes: Option<u32>,
-        listener: SocketListener<Message>,
+        listener: Rc<dyn SocketListener<Message>>,
     ) -> Result<Rc<dyn RawSocket<Message>>, Refused> {
         if self.0.refuse.get() {
             return Err(Refused("the test refuses sockets".to_owned()));

@@ -57,6 +57,8 @@ pub struct Client<P> {
     /// Since when the application closes: until when what waits is sent.
     closing: Option<Time>,
     welcome: Option<Welcome>,
+    /// How this end closed the last connection, if it did.
+    closed_with: Option<u16>,
     /// What comes before the frames of the exchange: they become effects only when something has to come after them.
     effects: VecDeque<ClientEffect<P>>,
 }
@@ -78,6 +80,7 @@ impl<P: Payload> Client<P> {
             riding: false,
             closing: None,
             welcome: None,
+            closed_with: None,
             effects: VecDeque::new(),
         }
     }
@@ -154,6 +157,7 @@ impl<P: Payload> Client<P> {
             self.lose_line(false);
         }
         self.random = random;
+        self.closed_with = None;
         self.attempt = self.attempt.saturating_add(1).min(MAX_NUMBER);
         let first_hello = *self.first_hello.get_or_insert(now);
         let origin = self.exchange.options.origin;
@@ -189,16 +193,24 @@ impl<P: Payload> Client<P> {
             | (Phase::Up, Frame::Welcome(_) | Frame::Hello(_) | Frame::Credential(_)) => {
                 self.fail(close::NO_HELLO);
             }
-            (Phase::Up, Frame::End { verdict, sent: _ }) => {
+            (Phase::Up, Frame::End { verdict, sent }) => {
                 let sound = verdict.handled <= self.exchange.sent.position();
-                self.close_with(close::NORMAL);
+                let in_step = sound && sent == self.exchange.received.received();
+                self.close_with(if in_step {
+                    close::NORMAL
+                } else {
+                    close::OUT_OF_STEP
+                });
                 self.end(Ended::ByPeer, sound.then_some(&verdict));
             }
             (Phase::Up, frame) => {
                 // A message by itself gives this half nothing to do: that begins when it is handled.
                 let may_rest = matches!(frame, Frame::Message(_));
                 match self.exchange.receive(frame) {
-                    Ok(()) if may_rest => return,
+                    Ok(()) if may_rest => {
+                        self.exchange.acknowledge(now);
+                        return;
+                    }
                     Ok(()) => {}
                     // Which number belongs to which message, nobody knows any more.
                     Err(close::OUT_OF_STEP) => self.renew(),
@@ -237,8 +249,8 @@ impl<P: Payload> Client<P> {
         }
         if was_open {
             self.lose_line(close::blames_messages(code));
-        } else if close::blames_messages(code) {
-            // This end has closed as well, for a reason of its own.
+        } else if close::blames_messages(code) && self.closed_with != Some(code) {
+            // This end has closed as well, for a reason of its own. The same code is only its echo.
             self.exchange.blame();
         }
         let ended = match code {
@@ -282,8 +294,7 @@ impl<P: Payload> Client<P> {
     /// A fresh credential goes to the server, if there is a session.
     pub fn send_credential(&mut self, credential: Credential) {
         if self.phase == Phase::Up {
-            let frame = Frame::Credential(credential);
-            self.exchange.frames.push_back(frame);
+            self.exchange.push_credential(credential);
         }
     }
 
@@ -450,6 +461,7 @@ impl<P: Payload> Client<P> {
         let frames = self.exchange.frames.drain(..);
         self.effects.extend(frames.map(ClientEffect::Transmit));
         self.effects.push_back(ClientEffect::Close(code));
+        self.closed_with = Some(code);
     }
 
     fn lose_line(&mut self, blamed: bool) {
@@ -497,8 +509,7 @@ impl<P: Payload> Client<P> {
             self.exchange.blame();
         }
         self.exchange.push(Output::Open(open));
-        let from = (!riding).then_some(welcome.received);
-        self.exchange.resume(from, welcome.sent);
+        self.exchange.resume((!riding).then_some(welcome.received));
         if rose {
             self.exchange.ask_again(welcome.received);
         }
@@ -515,8 +526,7 @@ impl<P: Payload> Client<P> {
         // A verdict on messages that were never sent is none.
         let verdict = verdict.filter(|verdict| verdict.handled <= self.exchange.sent.last());
         self.exchange.settle(Ended::Lost(why), verdict, true);
-        let origin = self.exchange.options.origin;
-        self.exchange.resume(Some(origin), origin);
+        self.exchange.resume(Some(self.exchange.options.origin));
         self.go_on(welcome.clone());
     }
 

@@ -8,13 +8,13 @@ use alloc::collections::{BTreeMap, VecDeque};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::frame::{Answer, Counts, Frame, Limits, Refusal, Verdict};
+use super::frame::{Answer, Counts, Credential, Frame, Limits, Refusal, Verdict};
 use super::queue::{Queue, Waiting};
 use super::received::{Arrival, Received};
 use super::sent::{Item, Sent};
 use super::types::{
-    Ask, AskEnd, Delivery, End, Ended, NotHandled, Output, Payload, Rejected, Rejection, SendMode,
-    Token,
+    Ask, AskEnd, Delivery, End, Ended, NotHandled, Opened, Output, Payload, Rejected, Rejection,
+    SendMode, Token,
 };
 use super::{MAX_NUMBER, close, limits};
 use crate::Time;
@@ -124,6 +124,23 @@ struct Line {
     asked_room: u64,
 }
 
+/// What may be to blame for the end of a connection.
+#[derive(Debug, Clone, Copy)]
+struct Carried {
+    /// Everything up to this number went out on it.
+    position: u64,
+    alone: Alone,
+}
+
+/// What was alone on its way.
+#[derive(Debug, Clone, Copy)]
+enum Alone {
+    Nothing,
+    One(u64),
+    /// Something went out beside it.
+    Crowded,
+}
+
 /// How far the other end knows what is handled here.
 #[derive(Debug, Clone, Default)]
 struct Told {
@@ -137,6 +154,18 @@ struct Told {
     beyond: u64,
     /// Anything was numbered, given or handled since the last counts.
     news: bool,
+}
+
+fn volatile_bytes(payload: &impl Payload) -> u32 {
+    u32::try_from(payload.bytes()).unwrap_or(u32::MAX)
+}
+
+/// The end of a request without an answer. Nobody can know what became of one that may have been given.
+const fn unanswered<P>(may_have_been_given: bool, why: NotHandled, unknown: Ended) -> AskEnd<P> {
+    match may_have_been_given {
+        true => AskEnd::Unknown(unknown),
+        false => AskEnd::NotHandled(why),
+    }
 }
 
 /// Frees an empty queue's memory.
@@ -166,8 +195,10 @@ pub(super) struct Exchange<P> {
     committed: u64,
     told: Told,
     line: Option<Line>,
-    /// How the last connection ended, until it is known whether the other end died: its position, and what was alone.
-    ended: Option<(u64, Option<u64>)>,
+    /// The last connection, until it is known whether what it carried is to blame for its end.
+    ended: Option<Carried>,
+    /// How often in a row something beside what was alone may have been to blame.
+    patience: u8,
     /// Everything up to this number may have ended a connection.
     suspects: u64,
     /// What is sent waits for the end of the program's turn.
@@ -177,14 +208,16 @@ pub(super) struct Exchange<P> {
     /// What waits has no room in the other end's window.
     lacks_room: bool,
     writable: bool,
-    /// Up to this number the other end sends again what it sent on an earlier connection.
+    /// Up to this number the other end may have sent to an earlier owner.
     repeats_to: u64,
     /// Something waits for a number, and there are none left.
     exhausted: bool,
     pub(super) frames: VecDeque<Frame<P>>,
     outputs: VecDeque<Output<P>>,
     /// Messages in `outputs`.
-    inbox: u64,
+    inbox: u32,
+    /// Bytes of volatile messages in them.
+    volatile_bytes: u32,
     volatile_dropped: u64,
     /// Numbers whose items were replaced, for the store.
     pub(super) replaced: Vec<u64>,
@@ -219,6 +252,7 @@ impl<P: Payload> Exchange<P> {
             },
             line: None,
             ended: None,
+            patience: 0,
             suspects: 0,
             gathering: false,
             asks_to_gather: false,
@@ -229,6 +263,7 @@ impl<P: Payload> Exchange<P> {
             frames: VecDeque::new(),
             outputs: VecDeque::new(),
             inbox: 0,
+            volatile_bytes: 0,
             volatile_dropped: 0,
             replaced: Vec::new(),
             got: 0,
@@ -246,7 +281,10 @@ impl<P: Payload> Exchange<P> {
     /// Whether nothing waits, and everything that was sent has ended.
     pub(super) fn is_drained(&self) -> bool {
         let asked = |ask: &Asked<P>| !ask.over;
-        !self.has_waiting() && self.sent.messages() == 0 && !self.asks.values().any(asked)
+        !self.has_waiting()
+            && self.sent.messages() == 0
+            && self.sent.unconfirmed() == 0
+            && !self.asks.values().any(asked)
     }
 
     pub(super) const fn volatile_dropped(&self) -> u64 {
@@ -349,8 +387,21 @@ impl<P: Payload> Exchange<P> {
             self.volatile_dropped = self.volatile_dropped.saturating_add(1);
             return false;
         }
-        self.frames.push_back(Frame::Volatile(payload));
+        self.send_beside(Frame::Volatile(payload));
         true
+    }
+
+    /// A fresh credential goes to the server.
+    pub(super) fn push_credential(&mut self, credential: Credential) {
+        self.send_beside(Frame::Credential(credential));
+    }
+
+    /// Sends what has no number. Whatever is alone on its way is so no more.
+    fn send_beside(&mut self, frame: Frame<P>) {
+        if let Some(line) = &mut self.line {
+            line.crowded |= line.alone.is_some();
+        }
+        self.frames.push_back(frame);
     }
 
     pub(super) fn ask(&mut self, payload: P, deadline: Option<Time>) -> Result<Ask, Rejected<P>> {
@@ -561,9 +612,9 @@ impl<P: Payload> Exchange<P> {
     fn refuse_urgent(&mut self) {
         match self.urgent.pop_front() {
             Some(Urgent::Request(ask)) => {
-                self.asks.remove(&ask);
-                let end = AskEnd::NotHandled(NotHandled::TooLarge);
-                self.outputs.push_back(Output::Answered(ask, end));
+                let again = self.asks.get(&ask).is_some_and(|asked| asked.again);
+                let why = NotHandled::TooLarge;
+                self.end_ask(ask, unanswered(again, why, Ended::TakenOver));
             }
             Some(Urgent::Answer { request, .. }) => {
                 let answer = Answer::Refused(Refusal::Failed);
@@ -623,9 +674,20 @@ impl<P: Payload> Exchange<P> {
         });
     }
 
-    /// The other end takes so much.
-    pub(super) const fn set_peer(&mut self, limits: Limits) {
-        self.peer = limits;
+    /// The other end takes so much. This end uses no more of it than it takes itself: what is unacknowledged is kept here.
+    pub(super) fn set_peer(&mut self, limits: Limits) {
+        let own = self.options.limits;
+        self.peer = Limits {
+            messages: limits.messages.min(own.messages),
+            bytes: limits.bytes.min(own.bytes),
+            requests: limits.requests.min(own.requests),
+            message_bytes: limits.message_bytes,
+        };
+    }
+
+    /// A new owner takes what was sent to the one before, up to this number, though its own window may be smaller.
+    pub(super) const fn take_again(&mut self, sent: u64) {
+        self.repeats_to = sent;
     }
 
     /// Whether a connection can go on on which the other end has everything up to `received`, has sent up to `sent`, can
@@ -638,17 +700,23 @@ impl<P: Payload> Exchange<P> {
             && first <= self.received.received().saturating_add(1)
     }
 
-    /// The session goes on. With `received`, sending starts again behind that number; without, what rode goes on. The other
-    /// end has numbered up to `sent`, and sends what is missing again.
-    pub(super) fn resume(&mut self, received: Option<u64>, sent: u64) {
-        self.repeats_to = sent;
+    /// The session goes on. With `received`, sending starts again behind that number; without, what rode goes on.
+    pub(super) fn resume(&mut self, received: Option<u64>) {
         if let Some(received) = received {
             // A `g` may have been lost with the last connection.
             self.sent.got(received);
             self.got = self.got.max(received);
             self.sent.rewind(received);
         }
-        self.ended = None;
+        if let Some(Carried {
+            alone: Alone::One(number),
+            ..
+        }) = self.ended.take()
+            && let Some(entry) = self.sent.entry_mut(number)
+        {
+            // Nothing is blamed for that end, so those before it were not in a row.
+            entry.alone = 0;
+        }
         self.line = Some(Line {
             riding: None,
             alone: None,
@@ -698,8 +766,13 @@ impl<P: Payload> Exchange<P> {
         let Some(line) = self.line.take() else {
             return;
         };
-        let alone = line.alone.filter(|_| !line.crowded);
-        self.ended = Some((self.sent.position(), alone.map(|(number, _)| number)));
+        let alone = match line.alone {
+            _ if line.crowded => Alone::Crowded,
+            Some((number, _)) => Alone::One(number),
+            None => Alone::Nothing,
+        };
+        let position = self.sent.position();
+        self.ended = Some(Carried { position, alone });
         if blamed {
             self.blame();
         }
@@ -707,14 +780,22 @@ impl<P: Payload> Exchange<P> {
 
     /// What the last connection carried may have ended it.
     pub(super) fn blame(&mut self) {
-        let Some((position, alone)) = self.ended.take() else {
+        let Some(Carried { position, alone }) = self.ended.take() else {
             return;
         };
+        if self.suspects <= self.sent.base() {
+            self.patience = 0;
+        }
         if position > self.sent.base() {
             self.suspects = self.suspects.max(position);
         }
-        let Some(number) = alone.filter(|number| *number > self.sent.base()) else {
-            return;
+        let number = match alone {
+            Alone::One(number) if number > self.sent.base() => number,
+            Alone::One(_) | Alone::Nothing => return,
+            Alone::Crowded => {
+                self.patience = self.patience.saturating_add(1).min(limits::ALONE_DOUBLINGS);
+                return;
+            }
         };
         let Some(entry) = self.sent.entry_mut(number) else {
             return;
@@ -760,6 +841,10 @@ impl<P: Payload> Exchange<P> {
         for (number, ask) in &self.by_number {
             if *number <= received {
                 again.push((*number, *ask));
+            } else if self.asks.get(ask).is_some_and(|asked| asked.over) {
+                // It is sent again. Its cancellation may not be, since the process that is gone may have confirmed it.
+                let request = *number;
+                self.urgent.push_back(Urgent::Cancel { request });
             }
         }
         for (number, ask) in again {
@@ -868,7 +953,8 @@ impl<P: Payload> Exchange<P> {
         let Some(entry) = self.sent.next() else {
             return false;
         };
-        line.crowded |= alone.is_some();
+        // What has been alone for the longest time is not to blame for what follows.
+        line.crowded |= alone.is_some() && self.patience < limits::ALONE_DOUBLINGS;
         line.alone = None;
         let first = self.sent.position().saturating_add(1);
         let suspect = first <= self.suspects && !matches!(entry.item, Item::Free);
@@ -921,7 +1007,8 @@ impl<P: Payload> Exchange<P> {
         self.sent.advance();
         // Beside another it is not alone anyway, so it need not wait.
         if suspect && !line.crowded {
-            line.alone = Some((first, now.after(limits::ALONE_MS)));
+            let time = limits::ALONE_MS << self.patience.min(limits::ALONE_DOUBLINGS);
+            line.alone = Some((first, now.after(time)));
             *awaited = first;
         }
         if matches!(
@@ -942,7 +1029,7 @@ impl<P: Payload> Exchange<P> {
     #[inline]
     pub(super) fn acknowledge(&mut self, now: Time) {
         let has_news = self.committed > self.told.handled || self.told.beyond > 0;
-        if has_news && self.is_up() {
+        if has_news && self.writable && self.is_up() {
             self.acknowledge_if_due(now);
         }
     }
@@ -1047,10 +1134,15 @@ impl<P: Payload> Exchange<P> {
             }
             Frame::Volatile(payload) => {
                 self.check_size(&payload)?;
-                if self.inbox >= self.options.limits.messages {
+                let own = self.options.limits;
+                let bytes = volatile_bytes(&payload);
+                let all = self.volatile_bytes.saturating_add(bytes);
+                let fits = self.volatile_bytes == 0 || u64::from(all) <= own.bytes;
+                if u64::from(self.inbox) >= own.messages || !fits {
                     self.volatile_dropped = self.volatile_dropped.saturating_add(1);
                 } else {
                     self.inbox = self.inbox.saturating_add(1);
+                    self.volatile_bytes = all;
                     self.outputs.push_back(Output::Volatile(payload));
                 }
             }
@@ -1073,7 +1165,12 @@ impl<P: Payload> Exchange<P> {
                 }
                 self.told.awaited = self.told.awaited.max(number);
             }
-            Frame::Stalled(number) => self.outputs.push_back(Output::StalledThere(number)),
+            Frame::Stalled(number) => {
+                if number > self.sent.position() {
+                    return Err(close::OUT_OF_STEP);
+                }
+                self.push(Output::StalledThere(number));
+            }
             Frame::Credential(_)
             | Frame::Hello(_)
             | Frame::Welcome(_)
@@ -1146,9 +1243,20 @@ impl<P: Payload> Exchange<P> {
     fn request(&mut self, payload: P) -> Result<(), u16> {
         self.check_size(&payload)?;
         let most = self.options.limits.requests;
-        if self.urgent.len() as u64 > most.saturating_add(limits::UNCONFIRMED) {
-            // It does not read the refusals.
-            return Err(close::LIMIT);
+        if self.incoming.len() as u64 >= most {
+            let refusals = self.urgent.iter().filter(|urgent| {
+                matches!(
+                    urgent,
+                    Urgent::Answer {
+                        answer: Answer::Refused(Refusal::Limit),
+                        ..
+                    }
+                )
+            });
+            if refusals.count() as u64 > limits::UNCONFIRMED {
+                // It does not read the refusals.
+                return Err(close::LIMIT);
+            }
         }
         // Also one that an earlier owner has had: that it is repeated shows that it is unanswered.
         let (Arrival::New(number) | Arrival::Done(number)) = self.received.other();
@@ -1290,19 +1398,17 @@ impl<P: Payload> Exchange<P> {
             .collect();
         for (ask, place, again) in asks {
             let was_given = match place {
-                Place::Waiting if keep => continue,
+                Place::Waiting if keep && !again => continue,
                 Place::Waiting => false,
                 Place::Numbered(number) => verdict.is_none_or(|verdict| number <= verdict.received),
                 Place::Taken => true,
             };
-            let end = match was_given || again {
-                true => AskEnd::Unknown(why),
-                false => AskEnd::NotHandled(NotHandled::Session(why)),
-            };
+            let end = unanswered(was_given || again, NotHandled::Session(why), why);
             self.end_ask(ask, end);
         }
+        let asks = &self.asks;
         self.urgent
-            .retain(|urgent| keep && matches!(urgent, Urgent::Request(_)));
+            .retain(|urgent| matches!(urgent, Urgent::Request(ask) if asks.contains_key(ask)));
         if !keep {
             while let Some(waiting) = self.queue.pop() {
                 self.come_back(waiting, NotHandled::Session(why));
@@ -1393,13 +1499,33 @@ impl<P: Payload> Exchange<P> {
             _ => true,
         });
         self.inbox = 0;
+        self.volatile_bytes = 0;
         verdict
     }
 
     // ----- outputs
 
+    /// What waits and means nothing any more beside it goes, so that nobody can pile it up.
     pub(super) fn push(&mut self, output: Output<P>) {
-        self.outputs.push_back(output);
+        let same = |old: &&mut Output<P>| {
+            matches!(
+                (old, &output),
+                (Output::Credential(_), Output::Credential(_))
+                    | (Output::StalledThere(_), Output::StalledThere(_))
+            )
+        };
+        let old = match output {
+            Output::Open(Opened::Resumed { .. }) => {
+                let last = self.outputs.back_mut();
+                last.filter(|last| matches!(last, Output::Open(Opened::Resumed { .. })))
+            }
+            Output::Credential(_) | Output::StalledThere(_) => self.outputs.iter_mut().find(same),
+            _ => None,
+        };
+        match old {
+            Some(old) => *old = output,
+            None => self.outputs.push_back(output),
+        }
     }
 
     pub(super) fn has_output(&self) -> bool {
@@ -1417,7 +1543,11 @@ impl<P: Payload> Exchange<P> {
                     self.received.give(token.number, now);
                 }
             }
-            Output::Volatile(_) => self.inbox = self.inbox.saturating_sub(1),
+            Output::Volatile(payload) => {
+                self.inbox = self.inbox.saturating_sub(1);
+                let bytes = volatile_bytes(payload);
+                self.volatile_bytes = self.volatile_bytes.saturating_sub(bytes);
+            }
             _ => {}
         }
         Some(output)

@@ -162,14 +162,19 @@ impl<P: Payload> MemoryStore<P> {
         self.sweep = next.unwrap_or(now.after(1));
     }
 
+    /// A hello whose session began before may have been on its way since before the memory began.
+    fn young_until(&self) -> Time {
+        self.since.after(limits::YOUNG_MS)
+    }
+
     /// The tombstone is gone. Whatever began before it was made may be forgotten.
     fn forget(&mut self, key: Key, made: Time) {
         self.tombstones.remove(&key);
         self.since = self.since.max(made.after(1));
     }
 
-    fn remove(&mut self, key: Key) -> Option<Box<Record<P>>> {
-        let record = self.records.remove(&key)?;
+    fn remove(&mut self, key: Key) -> Option<Record<P>> {
+        let record = *self.records.remove(&key)?;
         self.bytes = self.bytes.saturating_sub(record.sent.bytes());
         Some(record)
     }
@@ -178,7 +183,7 @@ impl<P: Payload> MemoryStore<P> {
         &mut self,
         now: Time,
         key: Key,
-        record: Box<Record<P>>,
+        record: Record<P>,
         why: Option<Why>,
         verdict: Option<Verdict>,
     ) {
@@ -194,7 +199,6 @@ impl<P: Payload> MemoryStore<P> {
                 self.forget(oldest, made);
             }
         }
-        let record = *record;
         let life = match why {
             Some(_) => limits::EXPIRED_TOMBSTONE_MS,
             None => limits::CLOSED_TOMBSTONE_MS,
@@ -249,12 +253,7 @@ impl<P: Payload> MemoryStore<P> {
                 };
                 return self.replace(now, &claim, found);
             }
-            // A hello may have come late and made this record, when what its client sent with a later one was handled
-            // before the memory began. Only if no attempt is missing can that not be.
             let is_next = claim.attempt == record.attempt.saturating_add(1);
-            if record.doubted && claim.epoch == 0 && claim.has_sent && !is_next {
-                return self.replace(now, &claim, unknown());
-            }
             record.attempt = claim.attempt;
             let repeated = record
                 .verdict
@@ -274,6 +273,11 @@ impl<P: Payload> MemoryStore<P> {
             }
             if !claim.may_resume && !owns {
                 return self.replace(now, &claim, Found::Fresh);
+            }
+            // A hello may have come late and made this record, when what its client sent with a later one was handled
+            // before the memory began. Only if no attempt is missing can that not be.
+            if record.doubted && claim.epoch == 0 && claim.has_sent && !is_next && is_it {
+                return self.replace(now, &claim, unknown());
             }
             let found = match repeated {
                 _ if is_it => Found::Continued,
@@ -324,7 +328,8 @@ impl<P: Payload> MemoryStore<P> {
                 }
             }
             None if begins => Found::Fresh,
-            None if claim.epoch == 0 && claim.began > self.since => Found::Fresh,
+            // A proxy may have held the hello up before its handshake here.
+            None if claim.epoch == 0 && claim.began > self.young_until() => Found::Fresh,
             None => unknown(),
         };
         if self.records.len() >= self.options.sessions {
@@ -346,8 +351,7 @@ impl<P: Payload> MemoryStore<P> {
             Found::Fresh | Found::Continued => None,
         };
         let origin = self.options.origin;
-        let young = self.since.after(limits::YOUNG_MS);
-        let doubted = claim.began <= young;
+        let doubted = claim.began <= self.young_until();
         let begins = claim.epoch == 0 && !claim.has_sent;
         let record = Record {
             doubted,

@@ -271,6 +271,8 @@ pub mod limits {
     /// Milliseconds that a replay alone waits for its acknowledgement, before the next goes: its handler may wait for an
     /// answer that stands behind it.
     pub const ALONE_MS: u64 = 5_000;
+    /// How often that time doubles, each time that something beside what was alone may have ended the connection: to 80 s.
+    pub const ALONE_DOUBLINGS: u8 = 4;
     /// Replays alone that end a connection, until a message is set aside.
     pub const ALONE: u8 = 3;
     /// Milliseconds that a tombstone of a closed session stays: 10 minutes.
@@ -350,10 +352,11 @@ pub mod close {
         )
     }
 
-    /// Whether one of the ends found a fault in the session. The client then waits as after a failed attempt, and each
-    /// time longer, until a connection has had something acknowledged.
+    /// Whether a client waits as after a failed attempt when a connection has ended with this code, and nothing new was
+    /// given or acknowledged on it: each time longer, so that a fault that stays is not met without a pause. For 1000 that
+    /// holds without an `end`.
     #[must_use]
     pub const fn is_fault(code: u16) -> bool {
-        matches!(code, OUT_OF_STEP..=LOST)
+        matches!(code, NORMAL | OUT_OF_STEP..=LOST) || blames_messages(code)
     }
 }

@@ -109,7 +109,8 @@ impl<P: Payload> Arrival<P> {
             }
             (Frame::Hello(_) | Frame::Welcome(_), _) | (_, None) => return Err(close::NO_HELLO),
             (frame, Some(hello)) => {
-                if hello.epoch != 0 || hello.sent != self.origin {
+                let may_ride = frame.numbers() > 0 || matches!(frame, Frame::Awaited(_));
+                if hello.epoch != 0 || hello.sent != self.origin || !may_ride {
                     return Err(close::LIMIT);
                 }
                 let mut bytes = self.bytes;
@@ -209,6 +210,8 @@ pub struct Server<P> {
     line: Option<Connection>,
     /// The last connection that this half has closed for what arrived on it.
     failed: Option<Connection>,
+    /// The code for that.
+    failed_with: u16,
     /// When the connection was lost.
     lost_at: Option<Time>,
     // In boxes, since an idle session has none of them.
@@ -246,6 +249,7 @@ impl<P: Payload> Server<P> {
             owner_in_epoch: 0,
             line: None,
             failed: None,
+            failed_with: 0,
             lost_at: None,
             claim: None,
             next: None,
@@ -435,10 +439,16 @@ impl<P: Payload> Server<P> {
                 return;
             }
             Frame::Credential(credential) => self.exchange.push(Output::Credential(credential)),
-            Frame::End { verdict, .. } => {
+            Frame::End { verdict, sent } => {
                 let sound = verdict.handled <= self.exchange.sent.position();
+                let in_step = sound && sent == self.exchange.received.received();
+                let code = if in_step {
+                    close::NORMAL
+                } else {
+                    close::OUT_OF_STEP
+                };
                 self.effects
-                    .push_back(ServerEffect::Close(connection, close::NORMAL));
+                    .push_back(ServerEffect::Close(connection, code));
                 self.end(None, Ended::ByPeer, sound.then_some(&verdict), None);
                 return;
             }
@@ -482,9 +492,10 @@ impl<P: Payload> Server<P> {
             self.lose_line(close::blames_messages(code));
         } else if self.line.is_none()
             && self.failed == Some(connection)
+            && self.failed_with != code
             && close::blames_messages(code)
         {
-            // This end has closed as well, for a reason of its own.
+            // This end has closed as well, for a reason of its own. The same code is only its echo.
             self.exchange.blame();
         }
         self.claim_gone(connection);
@@ -868,6 +879,7 @@ impl<P: Payload> Server<P> {
                 let received = Received::new(snapshot.handled, snapshot.also);
                 let received = received.after_owner(hello.sent);
                 self.exchange.begin(snapshot.sent, received);
+                self.exchange.take_again(hello.sent);
             } else {
                 self.told = Told {
                     handled: origin,
@@ -896,20 +908,20 @@ impl<P: Payload> Server<P> {
         }
         self.lost_at = None;
         self.exchange.set_peer(hello.limits);
-        let (open, received, sent) = match &found {
-            Found::Fresh => (Opened::Fresh, origin, origin),
-            Found::Lost(_) => (Opened::Anew, origin, origin),
+        let (open, received) = match &found {
+            Found::Fresh => (Opened::Fresh, origin),
+            Found::Lost(_) => (Opened::Anew, origin),
             Found::Continued => {
                 let last = self.exchange.sent.last();
                 let replayed = last.saturating_sub(hello.received);
-                (Opened::Resumed { replayed }, hello.received, hello.sent)
+                (Opened::Resumed { replayed }, hello.received)
             }
         };
         self.exchange.push(Output::Open(open));
         if let Found::Lost(lost) = &found {
             self.exchange.push(Output::Lost(lost.why));
         }
-        self.exchange.resume(Some(received), sent);
+        self.exchange.resume(Some(received));
         if found == Found::Continued {
             // It fits, so this cannot fail.
             let _ = self.exchange.acknowledged(hello.handled);
@@ -1018,6 +1030,7 @@ impl<P: Payload> Server<P> {
 
     fn fail(&mut self, connection: Connection, code: u16) {
         self.failed = Some(connection);
+        self.failed_with = code;
         self.effects
             .push_back(ServerEffect::Close(connection, code));
         self.lose_line(false);

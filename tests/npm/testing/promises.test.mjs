@@ -99,6 +99,75 @@ describe('promises on the test kit', { timeout: TEST_TIMEOUT }, () => {
     });
   }
 
+  test('[R23] a shouldReconnect that always asks for another attempt leaves the page its turn', async () => {
+    const { WebSocket: Fake } = globalThis;
+    let refuses = false;
+    let asked = 0;
+    const { socket, of } = make(URL_OF_CHAT, [], {
+      attemptInterval: 0,
+      WebSocket: class {
+        constructor(...given) {
+          if (refuses) throw new DOMException('not allowed here', 'SecurityError');
+          // biome-ignore lint/correctness/noConstructorReturn: it stands in for the other class
+          return Reflect.construct(Fake, given);
+        }
+      },
+      shouldReconnect: () => {
+        asked += 1;
+        if (asked < 100) socket.reconnect();
+      },
+    });
+    const askedByThen = [];
+    socket.addEventListener('close', () => askedByThen.push(asked));
+    await server.nextConnection();
+    await server.settled();
+    refuses = true;
+    server.last.cut();
+    await time.advance(0);
+    await server.settled();
+    assert.ok(askedByThen[0] > 1 && askedByThen[0] < 50, `asked ${askedByThen[0]} times in one task`);
+    assert.equal(of('close').length, 100, 'each loss is reported');
+    assert.equal(socket.state, 'waiting');
+    socket.close();
+  });
+
+  test('[R33] what a socket said of its failure is reported with it, even if shouldReconnect has asked for the next', async () => {
+    let made = 0;
+    const { socket, of } = make(URL_OF_CHAT, [], {
+      WebSocket: class {
+        readyState = 0;
+
+        constructor() {
+          made += 1;
+          const message = `refused ${made}`;
+          queueMicrotask(() => {
+            this.readyState = 3;
+            this.onerror?.({ message, error: new Error(message) });
+            this.onclose?.({ code: 1006, reason: '', wasClean: false });
+          });
+        }
+
+        close() {}
+      },
+      shouldReconnect: () => {
+        if (made === 2) return false;
+        socket.reconnect();
+        return undefined;
+      },
+    });
+    const errors = [];
+    socket.addEventListener('error', ({ message }) => errors.push(message));
+    await installed.typed.load();
+    await time.advance(0);
+    assert.deepEqual(errors, ['refused 1', 'refused 2']);
+    const said = of('close').map(({ error, explanation }) => [error.message, explanation.split(';')[0]]);
+    assert.deepEqual(said, [
+      ['refused 1', 'refused 1'],
+      ['refused 2', 'refused 2'],
+    ]);
+    assert.equal(socket.state, 'closed');
+  });
+
   test('[R25] a message that waited before the start keeps its time to live', async () => {
     server.handshake = 'stall';
     const { socket, of } = make(URL_OF_CHAT, [], { startClosed: true });

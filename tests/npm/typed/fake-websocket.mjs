@@ -1,4 +1,9 @@
 // A `WebSocket` for tests that control what arrives, when, and how much the browser has buffered.
+//
+// The testing kit cannot stand in for it. Its sockets behave as a browser's do: what happens to them comes in a task of its
+// own, and `bufferedAmount` follows from what was sent. Here a call fires its event before it returns, so that a test of the
+// order of events adds no turn of the event loop, and the test sets `bufferedAmount`. The kit installs itself globally, and
+// the copies of the package in `reports.test.mjs` each need a class of their own.
 
 /** A class that adds each of its instances to `made`. It opens when `open()` is called. */
 export function fakeWebSocket() {

@@ -470,7 +470,7 @@ fn a_request_that_rode_to_a_new_owner_is_not_asked_again() {
 fn what_was_sent_to_nobody_is_sent_again_once_the_memory_is_older_than_the_session() {
     let mut world = World::new(settings());
     world.restart(false);
-    world.advance(1_100, true);
+    world.advance(limits::YOUNG_MS + 1_100, true);
     let id = send(&mut world, Side::Client);
     // The hello never arrives.
     world.connect(1);
@@ -601,7 +601,7 @@ fn counters_cross_2_to_the_32nd_and_end_at_2_to_the_53rd() {
 
 #[test]
 fn a_message_that_ends_its_connection_three_times_alone_is_set_aside() {
-    for fatal in [1_002, 1_003, 1_007, 1_009, 4_009]
+    for fatal in [1_002, 1_003, 1_007, 1_009, 3_471, 3_474, 4_009]
         .map(Fatal::Close)
         .into_iter()
         .chain([Fatal::Kill])
@@ -1114,6 +1114,135 @@ fn after_one_blamed_message_that_takes_its_time_the_others_wait_no_longer() {
     arrive(&mut world);
     assert_eq!(count(&world), 10);
     end(world);
+}
+
+#[test]
+fn a_held_up_hello_that_has_sent_brings_nothing_back_in_a_young_memory() {
+    let mut world = World::new(settings());
+    world.connect(1);
+    let id = send(&mut world, Side::Client);
+    while world.busy_to_server().any(|number| number == 1) {
+        world.deliver_to_server(1);
+        world.let_in(1, true, true);
+    }
+    finish_all(&mut world, Side::Server);
+    assert_eq!(given(&world, id), 1);
+    // The welcome is lost. A proxy answers the next handshake, holds the hello up, and the client waits.
+    world.cut_at_client(None);
+    world.connect(1);
+    world.restart_behind_a_slow_proxy(5_000);
+    while world.busy_to_server().any(|number| number == 2) {
+        world.deliver_to_server(2);
+        world.let_in(2, true, true);
+    }
+    while world.busy_to_client() {
+        world.deliver_to_client();
+    }
+    while world.busy_to_server().any(|number| number == 2) {
+        world.deliver_to_server(2);
+    }
+    assert_eq!(world.check(), Ok(()));
+}
+
+#[test]
+fn nor_does_it_when_its_client_has_gone_and_comes_back() {
+    let mut world = World::new(settings());
+    world.connect(1);
+    let id = send(&mut world, Side::Client);
+    while world.busy_to_server().any(|number| number == 1) {
+        world.deliver_to_server(1);
+        world.let_in(1, true, true);
+    }
+    finish_all(&mut world, Side::Server);
+    assert_eq!(given(&world, id), 1);
+    world.cut_at_client(None);
+    world.connect(1);
+    world.cut_at_client(None);
+    world.restart_behind_a_slow_proxy(5_000);
+    while world.busy_to_server().any(|number| number == 2) {
+        world.deliver_to_server(2);
+        world.let_in(2, true, true);
+    }
+    world.connect(1);
+    while world.waiting_to_be_let_in().next().is_none() {
+        world.deliver_to_server(3);
+    }
+    world.let_in(3, true, true);
+    while world.busy_to_client() {
+        world.deliver_to_client();
+    }
+    while world.busy_to_server().any(|number| number == 3) {
+        world.deliver_to_server(3);
+    }
+    assert_eq!(world.check(), Ok(()));
+}
+
+/// Everything that can arrive does, without a judgement.
+fn move_on(world: &mut World) {
+    for _ in 0..10 {
+        let waiting: Vec<u64> = world.waiting_to_be_let_in().collect();
+        for number in waiting {
+            world.let_in(number, true, true);
+        }
+        let busy: Vec<u64> = world.busy_to_server().collect();
+        for number in busy {
+            world.deliver_to_server(number);
+        }
+        while world.busy_to_client() {
+            world.deliver_to_client();
+        }
+    }
+}
+
+#[test]
+fn a_message_that_kills_behind_a_slow_one_is_set_aside_in_the_end() {
+    let mut world = connected(settings());
+    let slow = send(&mut world, Side::Client);
+    let fatal = world.account.entries.len();
+    world.send(
+        Side::Client,
+        world.some_key(),
+        10,
+        Kind::Text,
+        SendMode::default(),
+        Some(Fatal::Kill),
+    );
+    world.end_turns();
+    let behind = send(&mut world, Side::Client);
+    // The handler of the first takes 6 s.
+    let mut began = None;
+    let mut deaths = 0;
+    for _second in 0..1_000 {
+        let owner = world.coverage.of("the server restarted with its store");
+        move_on(&mut world);
+        if world.coverage.of("the server restarted with its store") > owner {
+            deaths += 1;
+            began = None;
+        }
+        if world.may_connect() {
+            world.connect(1);
+            move_on(&mut world);
+        }
+        if world.running(Side::Server, world.some_key()) > 0 {
+            let since = *began.get_or_insert(world.now);
+            if world.now >= since + 6_000 {
+                finish_all(&mut world, Side::Server);
+            }
+        }
+        world.advance(1_000, true);
+    }
+    eprintln!(
+        "T25 deaths {deaths}; given {}, {:?} {:?} {:?} {:?}",
+        given(&world, slow),
+        told(&world, slow),
+        told(&world, fatal),
+        told(&world, behind),
+        world.check()
+    );
+    assert!(
+        told(&world, fatal).is_some(),
+        "{deaths} deaths in 1000 s, and nothing is set aside"
+    );
 }
 
 #[test]

@@ -110,9 +110,9 @@ table! { TABLE:
         "open.unconfirmed.handed_over(bytes);"
         => "", SEEDS;
     [25] "every frame confirms everything", "client/src/connection/receiving.rs":
-        "        open.liveness.heard(now);
+        "        open.liveness.sign_of_life(now);
         // The"
-        => "        open.liveness.heard(now);
+        => "        open.liveness.sign_of_life(now);
         open.unconfirmed = super::unconfirmed::Unconfirmed::default();
         // The", SEEDS;
     [25] "an answer confirms what was sent after its ping", "client/src/connection/unconfirmed.rs":
@@ -340,9 +340,10 @@ table! { TABLE:
         );
     [2] "one timer for the measurements of the buffer and the deadlines, which stays in its chain",
         "client/src/driver/delivery.rs":
-        "let Timers { look, deadline, .. } = self.connection.borrow().next_timers();"
+        "for (which, at) in [(Which::Look, next.look), (Which::Deadline, deadline)] {"
         => "self.chain.set(u32::MAX);
-        let (look, deadline) = (None, self.connection.borrow().next_timer());",
+        let first = Time::earliest(next.look, deadline);
+        for (which, at) in [(Which::Look, None), (Which::Deadline, first)] {",
         test("client/tests/rust_face.rs", "a_look_at_a_full_buffer_just_before_a_deadline_does_not_make_it_late");
     [3] "the network is back, and the wait continues", "client/src/limits.rs":
         "const ONLINE_MS: (f64, f64) = (200.0, 2_000.0);"
@@ -381,8 +382,8 @@ table! { TABLE:
             "ten tabs whose server restarts each wait for a time of their own, and all come back",
         );
     [8] "page listeners remain after the end", "client/src/driver/delivery.rs":
-        "if wanted == self.watch.borrow().is_some() {"
-        => "if self.watch.borrow().is_some() {",
+        "if next.is_wanted != self.watch.borrow().is_some() {"
+        => "if next.is_wanted {",
         test("client/tests/rust_face.rs", "the_page_is_listened_to_only_while_a_connection_is_wanted");
     [9] "a tab that is closed closes its sockets as the program would", "client-wasm/js/platform.js":
         "listen('addEventListener', "
@@ -426,8 +427,8 @@ table! { TABLE:
         => "Cause::MessageTooBig => ClosePolicy::Stop,",
         test("client/tests/rust_face.rs", "a_message_that_is_too_big_ends_the_connection_and_is_forgiven_once");
     [16] "the size of a message is not checked", "client-wasm/js/platform.js":
-        "const size = sizeOf(data);"
-        => "const size = 1;",
+        "const size = typeof data === 'string' ?"
+        => "const size = data ? 1 : typeof data === 'string' ?",
         test("tests/npm/faults/server-faults.test.mjs", "a message that is too big ends its connection, undelivered");
     [17] "a closing handshake has no limit", "client/src/connection/sending.rs":
         "closing.deadline = now.after(self.options.values().close_timeout);"
@@ -455,6 +456,19 @@ table! { TABLE:
         "Ok(socket) if self.connection.borrow().wants_socket(generation) => {"
         => "Ok(socket) if self.connection.borrow().generation() == generation => {",
         test("client/tests/rust_face.rs", "a_constructor_that_closes_leaves_no_socket_behind");
+    [23] "the predicate's commands are carried out inside it", "client/src/driver/effects.rs":
+        "let left = self.verdicts_left.replace(0);"
+        => "let left = self.verdicts_left.get();",
+        test(
+            "client/tests/rust_face.rs",
+            "a_predicate_that_always_asks_for_another_attempt_leaves_the_page_its_turn",
+        );
+    [33] "the next socket forgets what the last one said", "client-wasm/js/host.js":
+        "host.saidOfLost ??= host.said;"
+        => "", test(
+            "tests/npm/testing/promises.test.mjs",
+            "what a socket said of its failure is reported with it, even if shouldReconnect has asked for the next",
+        );
     [24] "what a handler throws is swallowed", "client-wasm/js/events.js":
         "  if (isFunction(globalThis.reportError)) globalThis.reportError(error);\n  else"
         => "  if (!isFunction(globalThis.reportError))",
@@ -549,7 +563,7 @@ table! { TABLE:
     [36] "the closing handshake of a suspension has no deadline", "client/src/connection/timer.rs":
         "Flow::Closing(closing) | Flow::Suspending(closing) => {\n                    set("
         => "Flow::Suspending(_) => {}\n                Flow::Closing(closing) => {\n                    set(", SEEDS;
-    [36] "page listeners remain while the connection is suspended", "client/src/driver/delivery.rs":
+    [36] "page listeners remain while the connection is suspended", "client/src/connection/timer.rs":
         "Phase::Idle | Phase::Closed | Phase::Suspended"
         => "Phase::Idle | Phase::Closed",
         test("client/tests/rust_face.rs", "a_suspended_socket_leaves_nothing_running_and_goes_on_when_resumed");

@@ -145,15 +145,7 @@ fn settle(core: &mut Core, now: u64) {
         }
         black_box(core.poll_effect().is_some());
     }
-    black_box(core.has_output());
-    arm(core);
-}
-
-/// The driver's queries before it arms its timers.
-#[inline(always)]
-fn arm(core: &mut Core) {
-    black_box(core.phase());
-    black_box(core.next_timers());
+    black_box(core.upcoming());
 }
 
 fn receive(count: u64) -> Duration {
@@ -165,7 +157,7 @@ fn receive(count: u64) -> Duration {
         let received = core.receive(now, generation, black_box(7), 16);
         black_box(received.expect("there is nothing else to tell"));
         black_box(core.is_settled());
-        arm(core);
+        black_box(core.upcoming());
     });
     assert_eq!(core.snapshot(Time::default()).received.messages, count);
     duration
@@ -184,7 +176,7 @@ fn confirm(count: u64) -> Duration {
         let payload = received.expect("there is nothing else to tell");
         black_box(payload);
         black_box(core.is_settled());
-        arm(core);
+        black_box(core.upcoming());
     });
     assert_eq!(core.snapshot(Time::default()).received.messages, count);
     duration

@@ -77,6 +77,8 @@ pub struct Entry {
     pub told: Option<Told>,
     /// Whoever sent it is gone: nobody will be told.
     pub orphan: bool,
+    /// The store has refused to keep it.
+    pub refused: bool,
     /// When its time is over, by its asker's clock.
     pub deadline: Option<u64>,
     /// A request that was made before its asker knew how many the other end takes.
@@ -115,6 +117,7 @@ impl Account {
             told: None,
             orphan: false,
             early: false,
+            refused: false,
             deadline: None,
         });
         self.entries.len() - 1
@@ -220,6 +223,8 @@ impl Account {
             (Side::Client, Ended::Lost(Why::Expired | Why::Full)) => true,
             // The client's half has, and has said so.
             (Side::Server, Ended::ByPeer) => !self.store_waited,
+            // What its store has refused was never sent.
+            (Side::Server, Ended::Lost(Why::Full)) => !self.store_waited && entry.refused,
             _ => false,
         };
         let ended_there = matches!(why, Ended::Lost(Why::Expired | Why::Full));

@@ -439,11 +439,13 @@ impl Script {
     fn fatal(&mut self, from: Side) -> Option<Fatal> {
         (self.faults.fatal && self.rng.one_in(30)).then(|| match from {
             Side::Client => {
-                let code = self.rng.pick(&[1_002, 1_003, 1_007, 1_009, 4_009]);
+                let code = self
+                    .rng
+                    .pick(&[1_002, 1_003, 1_007, 1_009, 3_471, 3_474, 4_009]);
                 self.rng
                     .pick(&[Fatal::Close(code), Fatal::Close(code), Fatal::Kill])
             }
-            Side::Server => Fatal::Close(self.rng.pick(&[1_002, 1_009])),
+            Side::Server => Fatal::Close(self.rng.pick(&[1_002, 3_471, 4_009])),
         })
     }
 
@@ -572,8 +574,11 @@ impl Script {
             }
             1 if self.faults.restart_without_store && self.rng.one_in(2) => {
                 if self.rng.one_in(2) {
-                    self.note("restart without the store, behind a proxy".to_owned());
-                    self.world.restart_behind_a_proxy();
+                    let millis = self.rng.pick(&[0, 0, 500, 5_000, 59_000]);
+                    self.note(format!(
+                        "restart without the store, behind a proxy that takes {millis} ms"
+                    ));
+                    self.world.restart_behind_a_slow_proxy(millis);
                 } else {
                     self.note("restart without the store".to_owned());
                     self.world.restart(false);

@@ -9,7 +9,7 @@ use steady_socket_protocol::session::frame::{
 };
 use steady_socket_protocol::session::store::{Identity, Question, Reply, Store, Ticket};
 use steady_socket_protocol::session::{
-    Arrival, Ask, AskEnd, Client, ClientEffect, Connection, Delivery, End, Ended, MAX_NUMBER,
+    Arrival, Ask, AskEnd, Client, ClientEffect, Connection, Delivery, End, Ended, Item, MAX_NUMBER,
     MemoryOptions, MemoryStore, Opened, Options, Output, Phase, Rejection, SendMode, Server,
     ServerEffect, ServerOptions, Time, Token, limits,
 };
@@ -200,6 +200,8 @@ pub struct World {
     verdicts: BTreeMap<u64, (u64, Lost)>,
     losses_while_greeting: u32,
     violation: Option<Violation>,
+    /// Something that no end has sent was on its way, or something that one has sent got lost there.
+    tampered: bool,
     /// Whether the connections take more at the moment.
     writable: [bool; 2],
     /// The store has kept an answer to itself.
@@ -218,8 +220,6 @@ pub struct World {
     epoch: u64,
     /// Something without a number was lost on the way: it is said again on the next connection only.
     counts_lost: bool,
-    /// Something that no end has sent was on its way, or something that one has sent got lost there.
-    tampered: bool,
     /// Prints what the halves do.
     pub trace: bool,
 }
@@ -259,6 +259,7 @@ impl World {
             verdicts: BTreeMap::new(),
             losses_while_greeting: 0,
             violation: None,
+            tampered: false,
             writable: [true; 2],
             store_was_silent: false,
             fatal_answers: false,
@@ -268,7 +269,6 @@ impl World {
             heard: BTreeSet::from([0]),
             epoch: 0,
             counts_lost: false,
-            tampered: false,
             trace: false,
         }
     }
@@ -946,6 +946,18 @@ impl World {
         }
     }
 
+    /// As above, and the proxy reaches the new process only after a while: its handshake with it is later.
+    pub fn restart_behind_a_slow_proxy(&mut self, millis: u64) {
+        self.restart_behind_a_proxy();
+        self.now += millis;
+        let made = self.time();
+        for conn in self.conns.values_mut() {
+            if matches!(conn.reader, Reader::Arriving(_)) {
+                conn.reader = Reader::Arriving(Arrival::new(made, self.settings.of(Side::Server)));
+            }
+        }
+    }
+
     /// The server's process dies, and starts again with its store and a smaller window.
     pub fn restart_smaller(&mut self, messages: u64, bytes: u64) {
         let limits = &mut self.server_limits;
@@ -1013,8 +1025,22 @@ impl World {
             Question::Open(claim) => Some(claim.epoch),
             _ => None,
         };
+        let sends: Vec<usize> = match &question {
+            Question::Step(step) => {
+                let words = step.sends.iter().filter_map(Item::payload);
+                words.map(|word| word.id).collect()
+            }
+            _ => Vec::new(),
+        };
         self.store.ask(self.time(), ticket, question);
         while let Some((ticket, reply)) = self.store.poll() {
+            if matches!(reply, Reply::Full) {
+                for id in &sends {
+                    if let Some(entry) = self.account.entries.get_mut(*id) {
+                        entry.refused = true;
+                    }
+                }
+            }
             if self.trace {
                 println!("    store: {treat:?} {ticket:?} {reply:?}");
             }
@@ -2057,7 +2083,7 @@ impl World {
     /// Whoever is asked learns that the answer is not wanted any more.
     fn whoever_cancelled_is_heard(&mut self, identity: u64) -> Result<(), Violation> {
         // A message that is blamed may hold it up, and so may a store that is silent.
-        for _ in 0..40 {
+        for _ in 0..1_000 {
             if self.unheard().is_none() {
                 return Ok(());
             }

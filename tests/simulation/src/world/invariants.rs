@@ -168,7 +168,7 @@ impl World {
         if latest.is_none() && self.waiting.is_empty() {
             // One more measurement, after an upload was watched and something has arrived.
             let last_look = self.core.phase() == Phase::Open
-                && timer == self.core.next_timers().look.map(Time::as_millis);
+                && timer == self.core.upcoming().look.map(Time::as_millis);
             ensure!(
                 timer.is_none() || last_look,
                 "in {:?} a timer is armed for nothing",

@@ -70,7 +70,7 @@ impl World {
         // An earlier announcement takes precedence over the reason of the Close.
         let announced = self.window.filter(|_| loss.was_open).or(window);
         let by_code = match policy {
-            ClosePolicy::RetryWithin { min_ms, max_ms } => Some((min_ms, max_ms)),
+            ClosePolicy::RetryWithin(window) => Some((window.min_ms, window.max_ms)),
             _ => None,
         };
         let asked_for = announced.or(by_code);
