@@ -191,6 +191,19 @@ mod tests {
     }
 
     #[test]
+    fn what_would_change_in_an_array_is_no_element() {
+        for text in ["1", "[1,{}]", r#""a, ]""#] {
+            assert!(is_element(text), "{text}");
+        }
+        for text in ["", " 1", "1 ", "1,2", "]", "[", r#"""#] {
+            assert!(!is_element(text), "{text}");
+        }
+        let mut json = String::new();
+        write_string(&mut json, "\u{1f}");
+        assert_eq!(json, r#""\u001f""#);
+    }
+
+    #[test]
     fn strings_are_read_as_json_says() {
         for (json, text) in [
             (r#""""#, Some("")),

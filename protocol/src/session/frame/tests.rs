@@ -399,6 +399,17 @@ fn what_a_session_adds_in_bytes() {
 }
 
 #[test]
+fn a_text_that_would_change_in_a_batch_of_json_goes_as_a_string() {
+    let batch = Frame::Batch {
+        first: 1,
+        handled: None,
+        messages: vec![text("[1]"), text("]")],
+    };
+    let written = write(batch, Style::JSON).unwrap();
+    assert_eq!(written, text(r#"~s 1["[1]","]"]"#));
+}
+
+#[test]
 fn what_cannot_be_written_says_why() {
     let batch = |messages| Frame::Batch {
         first: 1,
