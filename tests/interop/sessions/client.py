@@ -575,6 +575,10 @@ class Session:
             del self.asked[item.number]
             if not item.ended:
                 self.urgent.appendleft(item)
+        # What it has not received goes again, but a cancellation that it has confirmed does not.
+        for item in self.asked.values():
+            if item.ended:
+                self.urgent.append(Item("cancel", about=item))
 
     def _lose(self, verdict):
         """The old epoch is gone; this is what became of its messages."""
