@@ -1066,6 +1066,10 @@ impl World {
             if let (Some(epoch), Reply::Opened(opening)) = (repeats, &reply)
                 && let steady_socket_protocol::session::store::Found::Lost(lost) = &opening.found
             {
+                // Its lease has run out: nobody has said what it was given.
+                let verdict = lost.verdict.as_ref();
+                self.account.owners_vanish |=
+                    verdict.is_some_and(|verdict| verdict.given == MAX_NUMBER);
                 let said = (epoch, lost.clone());
                 let before = self.verdicts.insert(self.secrets_of(key), said.clone());
                 if before == Some(said) {
