@@ -57,8 +57,6 @@ pub struct Client<P> {
     /// Since when the application closes: until when what waits is sent.
     closing: Option<Time>,
     welcome: Option<Welcome>,
-    /// How this end closed the last connection, if it did.
-    closed_with: Option<u16>,
     /// What comes before the frames of the exchange: they become effects only when something has to come after them.
     effects: VecDeque<ClientEffect<P>>,
 }
@@ -80,7 +78,6 @@ impl<P: Payload> Client<P> {
             riding: false,
             closing: None,
             welcome: None,
-            closed_with: None,
             effects: VecDeque::new(),
         }
     }
@@ -157,7 +154,6 @@ impl<P: Payload> Client<P> {
             self.lose_line(false);
         }
         self.random = random;
-        self.closed_with = None;
         self.attempt = self.attempt.saturating_add(1).min(MAX_NUMBER);
         let first_hello = *self.first_hello.get_or_insert(now);
         let origin = self.exchange.options.origin;
@@ -249,8 +245,9 @@ impl<P: Payload> Client<P> {
         }
         if was_open {
             self.lose_line(close::blames_messages(code));
-        } else if close::blames_messages(code) && self.closed_with != Some(code) {
-            // This end has closed as well, for a reason of its own. The same code is only its echo.
+        } else if close::blames_messages(code) {
+            // This end has closed as well, for a reason of its own. The same code may be its echo, but both may have found
+            // the same, and without blame they would find it again for ever.
             self.exchange.blame();
         }
         let ended = match code {
@@ -461,7 +458,6 @@ impl<P: Payload> Client<P> {
         let frames = self.exchange.frames.drain(..);
         self.effects.extend(frames.map(ClientEffect::Transmit));
         self.effects.push_back(ClientEffect::Close(code));
-        self.closed_with = Some(code);
     }
 
     fn lose_line(&mut self, blamed: bool) {

@@ -213,8 +213,6 @@ pub struct Server<P> {
     line: Option<Connection>,
     /// The last connection that this half has closed for what arrived on it.
     failed: Option<Connection>,
-    /// The code for that.
-    failed_with: u16,
     /// When the connection was lost.
     lost_at: Option<Time>,
     // In boxes, since an idle session has none of them.
@@ -252,7 +250,6 @@ impl<P: Payload> Server<P> {
             owner_in_epoch: 0,
             line: None,
             failed: None,
-            failed_with: 0,
             lost_at: None,
             claim: None,
             next: None,
@@ -502,10 +499,10 @@ impl<P: Payload> Server<P> {
             self.lose_line(close::blames_messages(code));
         } else if self.line.is_none()
             && self.failed == Some(connection)
-            && self.failed_with != code
             && close::blames_messages(code)
         {
-            // This end has closed as well, for a reason of its own. The same code is only its echo.
+            // This end has closed as well, for a reason of its own. The same code may be its echo, but both may have found
+            // the same, and without blame they would find it again for ever.
             self.exchange.blame();
         }
         self.claim_gone(connection);
@@ -1040,7 +1037,6 @@ impl<P: Payload> Server<P> {
 
     fn fail(&mut self, connection: Connection, code: u16) {
         self.failed = Some(connection);
-        self.failed_with = code;
         self.effects
             .push_back(ServerEffect::Close(connection, code));
         self.lose_line(false);

@@ -318,24 +318,6 @@ fn a_client_that_states_more_than_it_has_sent_gets_no_larger_window() {
 }
 
 #[test]
-fn the_echo_of_an_end_s_own_code_blames_nothing() {
-    let mut pair = Pair::connected();
-    for text in ["[1]", "[2]", "[3]"] {
-        pair.send(text, PLAIN);
-    }
-    pair.gathered();
-    pair.to_server.clear();
-    // The server sends something malformed; its WebSocket layer answers the Close with the same code.
-    pair.client.receive_malformed(pair.now);
-    pair.settle();
-    assert_eq!(pair.closed.0, [close::MALFORMED]);
-    pair.client.closed(pair.now, close::MALFORMED);
-    pair.settle();
-    up(&mut pair, 1);
-    assert_eq!(pair.to_server[1..], ["~a 0 0", "~b 1[[1],[2],[3]]"]);
-}
-
-#[test]
 fn an_end_that_counts_otherwise_is_out_of_step() {
     let mut pair = Pair::connected();
     pair.send("[1]", PLAIN);
