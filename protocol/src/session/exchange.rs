@@ -313,7 +313,7 @@ impl<P: Payload> Exchange<P> {
     }
 
     pub(super) fn next_timer(&self) -> Option<Time> {
-        let ack = self.told.since.filter(|_| self.is_up());
+        let ack = self.told.since.filter(|_| self.writable && self.is_up());
         let ack = ack.map(|since| since.after(limits::ACK_DELAY_MS));
         let stall = self.received.next_stall();
         let alone = match self.writable && self.sent.position() < self.sent.last() {

@@ -1,4 +1,5 @@
 //! Ends that do not keep to the protocol, and corners that only they or a very bad network visit.
+
 use super::*;
 use crate::session::frame::{Credential, Lost, Why};
 
@@ -18,6 +19,15 @@ fn settled(outputs: &[Output<Text>]) -> Vec<String> {
             _ => None,
         })
         .collect()
+}
+
+/// The messages and requests that were given, in order.
+fn tokens(outputs: &[Output<Text>]) -> Vec<Token> {
+    let token = |output: &Output<Text>| match output {
+        Output::Message { token, .. } | Output::Request { token, .. } => Some(*token),
+        _ => None,
+    };
+    outputs.iter().filter_map(token).collect()
 }
 
 fn welcome(outcome: Outcome, owner: u64, received: u64, sent: u64) -> Frame<Text> {
@@ -128,15 +138,7 @@ fn many_requests_of_an_end_accuse_nobody() {
     }
     pair.settle();
     pair.reach_client();
-    let tokens: Vec<Token> = pair
-        .at_client()
-        .iter()
-        .filter_map(|o| match o {
-            Output::Request { token, .. } => Some(*token),
-            _ => None,
-        })
-        .collect();
-    for token in tokens {
+    for token in tokens(&pair.at_client()) {
         pair.client
             .answer(now, token, Answer::Response(Data::from("3")))
             .unwrap();
@@ -215,14 +217,7 @@ fn what_arrives_makes_a_late_acknowledgement_go() {
         pair.settle();
     }
     pair.reach_client();
-    let tokens: Vec<Token> = pair
-        .at_client()
-        .iter()
-        .filter_map(|o| match o {
-            Output::Message { token, .. } => Some(*token),
-            _ => None,
-        })
-        .collect();
+    let tokens = tokens(&pair.at_client());
     // The first is handled, the second is not, and no timer fires.
     pair.client.handled(now, tokens[0]);
     pair.settle();
@@ -242,14 +237,7 @@ fn closing_waits_until_an_answer_is_confirmed() {
     pair.server().ask(now, Data::from("[1]"), None).unwrap();
     pair.settle();
     pair.reach_client();
-    let token = pair
-        .at_client()
-        .iter()
-        .find_map(|o| match o {
-            Output::Request { token, .. } => Some(*token),
-            _ => None,
-        })
-        .unwrap();
+    let token = tokens(&pair.at_client())[0];
     pair.client
         .answer(now, token, Answer::Response(Data::from("[2]")))
         .unwrap();
@@ -430,6 +418,26 @@ fn acknowledgements_wait_for_a_connection_that_takes_no_more() {
         "{} frames",
         pair.to_client.len()
     );
+}
+
+#[test]
+fn an_acknowledgement_that_waits_for_the_connection_asks_for_no_timer() {
+    let mut pair = Pair::connected();
+    let now = pair.now;
+    pair.server().send(now, Data::from("[1]"), PLAIN).unwrap();
+    pair.server().gathered(now);
+    pair.settle();
+    pair.client.set_writable(now, false);
+    pair.reach_client();
+    let token = tokens(&pair.at_client())[0];
+    pair.client.handled(now, token);
+    pair.settle();
+    let late = now.after(limits::ACK_DELAY_MS);
+    pair.client.timer(late);
+    assert!(pair.client.next_timer().is_none_or(|next| next > late));
+    pair.client.set_writable(late, true);
+    pair.settle();
+    assert_eq!(pair.to_server, ["~a 1 0"]);
 }
 
 #[test]
