@@ -36,6 +36,15 @@ fn drain(events: &mut Events) -> Vec<Event<Message>> {
     core::iter::from_fn(|| events.next().now_or_never().flatten()).collect()
 }
 
+/// The causes of the losses that have not been read yet.
+fn causes(events: &mut Events) -> Vec<Cause> {
+    let cause = |event| match event {
+        Event::Closed(closed) => Some(closed.loss.cause),
+        _ => None,
+    };
+    drain(events).into_iter().filter_map(cause).collect()
+}
+
 fn texts(messages: Vec<Message>) -> Vec<String> {
     messages
         .into_iter()
@@ -1213,13 +1222,7 @@ fn a_provider_is_asked_afresh_for_every_attempt() {
     );
     world.advance(Duration::from_secs(10));
     assert_eq!(world.connection(1).url(), "ws://example.org/3/Some(1006)");
-    let causes: Vec<_> = drain(&mut events)
-        .into_iter()
-        .filter_map(|event| match event {
-            Event::Closed(closed) => Some(closed.loss.cause),
-            _ => None,
-        })
-        .collect();
+    let causes = causes(&mut events);
     assert_eq!(causes, [Cause::Socket, Cause::Provider]);
 }
 
@@ -1391,13 +1394,7 @@ fn a_predicate_that_always_asks_for_another_attempt_leaves_the_page_its_turn() {
         let first = asked.get();
         assert!((2..=50).contains(&first), "{first} in one task");
         // Each loss is reported, and the next attempt is made in the next task.
-        let causes: Vec<_> = drain(&mut events)
-            .into_iter()
-            .filter_map(|event| match event {
-                Event::Closed(closed) => Some(closed.loss.cause),
-                _ => None,
-            })
-            .collect();
+        let causes = causes(&mut events);
         let (cut, refused) = causes.split_first().unwrap();
         assert_eq!((*cut, causes.len()), (Cause::Socket, first));
         assert!(refused.iter().all(|cause| *cause == Cause::Refused));

@@ -190,14 +190,9 @@ impl<P: Payload> Client<P> {
                 self.fail(close::NO_HELLO);
             }
             (Phase::Up, Frame::End { verdict, sent }) => {
-                let sound = verdict.handled <= self.exchange.sent.position();
-                let in_step = sound && sent == self.exchange.received.received();
-                self.close_with(if in_step {
-                    close::NORMAL
-                } else {
-                    close::OUT_OF_STEP
-                });
-                self.end(Ended::ByPeer, sound.then_some(&verdict));
+                let (code, verdict) = self.exchange.ended_by_peer(&verdict, sent);
+                self.close_with(code);
+                self.end(Ended::ByPeer, verdict);
             }
             (Phase::Up, frame) => {
                 // A message by itself gives this half nothing to do: that begins when it is handled.

@@ -124,6 +124,17 @@ struct Line {
     asked_room: u64,
 }
 
+impl Line {
+    const fn new(riding: Option<(u32, u32)>) -> Self {
+        Self {
+            riding,
+            alone: None,
+            crowded: false,
+            asked_room: 0,
+        }
+    }
+}
+
 /// What may be to blame for the end of a connection.
 #[derive(Debug, Clone, Copy)]
 struct Carried {
@@ -666,12 +677,8 @@ impl<P: Payload> Exchange<P> {
 
     /// A connection begins. Numbered frames may ride on it before the welcome.
     pub(super) fn ride(&mut self) {
-        self.line = Some(Line {
-            riding: Some((limits::RIDING_MESSAGES as u32, limits::RIDING_BYTES as u32)),
-            alone: None,
-            crowded: false,
-            asked_room: 0,
-        });
+        let riding = (limits::RIDING_MESSAGES as u32, limits::RIDING_BYTES as u32);
+        self.line = Some(Line::new(Some(riding)));
     }
 
     /// The other end takes so much. This end uses no more of it than it takes itself: what is unacknowledged is kept here.
@@ -717,12 +724,7 @@ impl<P: Payload> Exchange<P> {
             // Nothing is blamed for that end, so those before it were not in a row.
             entry.alone = 0;
         }
-        self.line = Some(Line {
-            riding: None,
-            alone: None,
-            crowded: false,
-            asked_room: 0,
-        });
+        self.line = Some(Line::new(None));
     }
 
     /// The acknowledgement, whether anything is new or not.
@@ -1195,6 +1197,20 @@ impl<P: Payload> Exchange<P> {
         Ok(())
     }
 
+    /// What an `end` of the other end's means: the code with which to close, and its verdict if that can be.
+    pub(super) fn ended_by_peer<'a>(
+        &self,
+        verdict: &'a Verdict,
+        sent: u64,
+    ) -> (u16, Option<&'a Verdict>) {
+        let sound = verdict.handled <= self.sent.position();
+        let code = match sound && sent == self.received.received() {
+            true => close::NORMAL,
+            false => close::OUT_OF_STEP,
+        };
+        (code, sound.then_some(verdict))
+    }
+
     fn check_size(&self, payload: &P) -> Result<(), u16> {
         if payload.bytes() as u64 > self.options.limits.message_bytes {
             return Err(close::TOO_LARGE);
@@ -1425,24 +1441,10 @@ impl<P: Payload> Exchange<P> {
         self.begin(Sent::new(origin), Received::new(origin, Vec::new()));
     }
 
-    /// Items that were taken and never numbered have ended.
-    pub(super) fn settle_taken(&mut self, items: Vec<Item<P>>, why: Ended) {
-        for item in items {
-            if let Item::Message {
-                payload,
-                delivery: Some(delivery),
-                ..
-            } = item
-            {
-                let end = End::Unknown { payload, why };
-                self.outputs.push_back(Output::Settled(delivery, end));
-            }
-        }
-    }
-
-    /// Items that were taken have ended: the store has said that it does not have them, so they never had a number.
-    pub(super) fn settle_refused(&mut self, items: Vec<Item<P>>, why: Ended) {
-        let why = NotHandled::Session(why);
+    /// Items that were taken have ended. If the store has refused them, they never had a number; otherwise nobody knows, and
+    /// requests end with the session.
+    pub(super) fn settle_taken(&mut self, items: Vec<Item<P>>, why: Ended, refused: bool) {
+        let not = NotHandled::Session(why);
         for item in items {
             match item {
                 Item::Message {
@@ -1450,11 +1452,14 @@ impl<P: Payload> Exchange<P> {
                     delivery: Some(delivery),
                     ..
                 } => {
-                    let end = End::NotHandled { payload, why };
+                    let end = match refused {
+                        true => End::NotHandled { payload, why: not },
+                        false => End::Unknown { payload, why },
+                    };
                     self.outputs.push_back(Output::Settled(delivery, end));
                 }
-                Item::Request { ask: Some(ask), .. } => {
-                    self.end_ask(ask, AskEnd::NotHandled(why));
+                Item::Request { ask: Some(ask), .. } if refused => {
+                    self.end_ask(ask, AskEnd::NotHandled(not));
                 }
                 _ => {}
             }

@@ -232,7 +232,7 @@ impl<P: Payload> MemoryStore<P> {
 
     fn open(&mut self, now: Time, claim: Claim) -> Reply<P> {
         let key = claim.key;
-        let begins = claim.epoch == 0 && !claim.has_sent;
+        let begins = claim.begins();
         if let Some(record) = self.records.get_mut(&key) {
             if record.identity != claim.identity {
                 return Reply::Refused;
@@ -352,7 +352,6 @@ impl<P: Payload> MemoryStore<P> {
         };
         let origin = self.options.origin;
         let doubted = claim.began <= self.young_until();
-        let begins = claim.epoch == 0 && !claim.has_sent;
         let record = Record {
             doubted,
             identity: claim.identity.clone(),
@@ -375,7 +374,7 @@ impl<P: Payload> MemoryStore<P> {
             owner_in_epoch: 1,
             found,
             snapshot: None,
-            doubtful: doubted && begins,
+            doubtful: doubted && claim.begins(),
         })
     }
 

@@ -200,6 +200,18 @@ struct Told {
     got: u64,
 }
 
+impl Told {
+    /// Of an epoch that has just begun.
+    const fn new(origin: u64) -> Self {
+        Self {
+            handled: origin,
+            also: Vec::new(),
+            acknowledged: origin,
+            got: 0,
+        }
+    }
+}
+
 /// The server's half of one session, for as long as its process owns it. The [module](super) describes how to drive it.
 #[derive(Debug, Clone)]
 pub struct Server<P> {
@@ -256,12 +268,7 @@ impl<P: Payload> Server<P> {
             pending: None,
             tickets: 0,
             steps: 0,
-            told: Told {
-                handled: origin,
-                also: Vec::new(),
-                acknowledged: origin,
-                got: 0,
-            },
+            told: Told::new(origin),
             renewed: Time::default(),
             confirmed: None,
             finish: None,
@@ -447,16 +454,10 @@ impl<P: Payload> Server<P> {
             }
             Frame::Credential(credential) => self.exchange.push(Output::Credential(credential)),
             Frame::End { verdict, sent } => {
-                let sound = verdict.handled <= self.exchange.sent.position();
-                let in_step = sound && sent == self.exchange.received.received();
-                let code = if in_step {
-                    close::NORMAL
-                } else {
-                    close::OUT_OF_STEP
-                };
+                let (code, verdict) = self.exchange.ended_by_peer(&verdict, sent);
                 self.effects
                     .push_back(ServerEffect::Close(connection, code));
-                self.end(None, Ended::ByPeer, sound.then_some(&verdict), None);
+                self.end(None, Ended::ByPeer, verdict, None);
                 return;
             }
             frame => {
@@ -773,7 +774,7 @@ impl<P: Payload> Server<P> {
         // The next owner is sent what was not given here.
         self.exchange.verdict();
         self.exchange.push(Output::Ended(why));
-        self.exchange.settle_taken(step.sends, why);
+        self.exchange.settle_taken(step.sends, why, false);
         self.exchange.settle(why, None, false);
         self.reset();
     }
@@ -787,13 +788,7 @@ impl<P: Payload> Server<P> {
         self.confirmed = None;
         self.over = true;
         self.steps = 0;
-        let origin = self.exchange.options.origin;
-        self.told = Told {
-            handled: origin,
-            also: Vec::new(),
-            acknowledged: origin,
-            got: 0,
-        };
+        self.told = Told::new(self.exchange.options.origin);
     }
 
     fn stepped(&mut self, now: Time, step: Step<P>, reply: Reply<P>) {
@@ -816,7 +811,7 @@ impl<P: Payload> Server<P> {
             }
             Reply::Full => {
                 self.exchange
-                    .settle_refused(step.sends, Ended::Lost(Why::Full));
+                    .settle_taken(step.sends, Ended::Lost(Why::Full), true);
                 self.lose_full(now);
             }
             _ => {
@@ -888,12 +883,7 @@ impl<P: Payload> Server<P> {
                 self.exchange.begin(snapshot.sent, received);
                 self.exchange.take_again(hello.sent);
             } else {
-                self.told = Told {
-                    handled: origin,
-                    also: Vec::new(),
-                    acknowledged: origin,
-                    got: 0,
-                };
+                self.told = Told::new(origin);
             }
         }
         let fits = self
@@ -1064,7 +1054,7 @@ impl<P: Payload> Server<P> {
         self.exchange.settle(ended, peer, false);
         match self.pending.take().map(|pending| pending.question) {
             // What it has taken would have ended after its answer.
-            Some(Question::Step(step)) => self.exchange.settle_taken(step.sends, ended),
+            Some(Question::Step(step)) => self.exchange.settle_taken(step.sends, ended, false),
             // The same hello would be stale now.
             Some(Question::Open(_)) => {
                 let code = if why.is_some() {

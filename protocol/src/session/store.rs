@@ -61,6 +61,14 @@ pub struct Claim {
     pub lost: Option<Lost>,
 }
 
+impl Claim {
+    /// Whether its client has nothing to lose: it has had no welcome, and has sent nothing.
+    #[must_use]
+    pub const fn begins(&self) -> bool {
+        self.epoch == 0 && !self.has_sent
+    }
+}
+
 /// What happened since the last step.
 #[derive(Debug, Clone)]
 pub struct Step<P> {

@@ -231,7 +231,7 @@ pub fn try_all(depth: u32, threads: usize) -> Result<Tried, Box<Failure>> {
             settings: *settings,
             before,
             letters: &letters,
-            seen: (0..SHARDS).map(|_| Mutex::default()).collect(),
+            seen: Seen::default(),
         };
         let mut paths = vec![Vec::new()];
         for letter in 1..=depth {
@@ -252,17 +252,34 @@ pub fn try_all(depth: u32, threads: usize) -> Result<Tried, Box<Failure>> {
 /// The numbers of the letters of a sequence.
 type Path = Vec<u8>;
 
-/// Parts of the set of known states, to reduce lock contention.
+/// The fingerprints of the states that a search has reached. With a few million of 64 bits, the chance of a collision is
+/// less than one in a million.
+pub(crate) struct Seen(Vec<Mutex<HashSet<u64>>>);
+
+/// Parts of the set, to reduce lock contention.
 const SHARDS: usize = 64;
+
+impl Default for Seen {
+    fn default() -> Self {
+        Self((0..SHARDS).map(|_| Mutex::default()).collect())
+    }
+}
+
+impl Seen {
+    /// Adds a state. Returns whether it is a new one.
+    pub(crate) fn is_new(&self, fingerprint: u64) -> bool {
+        let shard = &self.0[fingerprint as usize % SHARDS];
+        let mut seen = shard.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.insert(fingerprint)
+    }
+}
 
 /// The search in one world.
 struct Search<'a> {
     settings: Settings,
     before: &'a [Step],
     letters: &'a [Step],
-    /// The fingerprints of the states reached. With a few million of 64 bits, the chance of a collision is less than
-    /// one in a million.
-    seen: Vec<Mutex<HashSet<u64>>>,
+    seen: Seen,
 }
 
 /// The result of one more letter.
@@ -288,18 +305,12 @@ impl Search<'_> {
                 world.step(*letter).map_err(|_| longer())?;
                 expanded.steps += 1;
                 expanded.coverage.merge(&world.take_coverage());
-                if !last && self.is_new(world.fingerprint()) {
+                if !last && self.seen.is_new(world.fingerprint()) {
                     expanded.paths.push(longer());
                 }
             }
         }
         Ok(expanded)
-    }
-
-    fn is_new(&self, fingerprint: u64) -> bool {
-        let shard = &self.seen[fingerprint as usize % SHARDS];
-        let mut seen = shard.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.insert(fingerprint)
     }
 
     /// The world after a sequence.

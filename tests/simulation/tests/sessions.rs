@@ -71,6 +71,21 @@ fn send(world: &mut World, from: Side) -> usize {
     id
 }
 
+/// Everything that is on its way on this connection reaches the server, which lets its client in.
+fn reach(world: &mut World, number: u64) {
+    while world.busy_to_server().any(|busy| busy == number) {
+        world.deliver_to_server(number);
+        world.let_in(number, true, true);
+    }
+}
+
+/// Everything on its way on a connection reaches the server.
+fn deliver_all(world: &mut World, number: u64) {
+    while world.busy_to_server().any(|busy| busy == number) {
+        world.deliver_to_server(number);
+    }
+}
+
 fn finish_all(world: &mut World, side: Side) {
     while world.running(side, world.some_key()) > 0 {
         world.finish(side, world.some_key(), 0, 7);
@@ -296,14 +311,9 @@ fn a_late_hello_after_close_makes_no_session() {
     world.connect(1);
     arrive_welcome(&mut world);
     world.close(1_000);
-    while world.busy_to_server().any(|number| number == 3) {
-        world.deliver_to_server(3);
-    }
+    deliver_all(&mut world, 3);
     assert!(world.gave_up);
-    while world.busy_to_server().any(|number| number == 2) {
-        world.deliver_to_server(2);
-        world.let_in(2, true, true);
-    }
+    reach(&mut world, 2);
     assert!(world.coverage.of("close: 3973") > 0);
     end(world);
 }
@@ -336,15 +346,10 @@ fn what_rides_behind_a_late_hello_is_not_given_after_a_restart() {
     world.cut_at_client(None);
     world.connect(1);
     arrive_welcome(&mut world);
-    while world.busy_to_server().any(|number| number == 2) {
-        world.deliver_to_server(2);
-    }
+    deliver_all(&mut world, 2);
     assert_eq!(given(&world, id), 1);
     world.restart_behind_a_proxy();
-    while world.busy_to_server().any(|number| number == 1) {
-        world.deliver_to_server(1);
-        world.let_in(1, true, true);
-    }
+    reach(&mut world, 1);
     assert_eq!(given(&world, id), 1);
     world.cut_at_client(None);
     connect(&mut world);
@@ -361,17 +366,11 @@ fn a_late_hello_after_a_restart_does_not_bring_a_message_back() {
     world.cut_at_client(None);
     let id = send(&mut world, Side::Client);
     world.connect(1);
-    while world.busy_to_server().any(|number| number == 2) {
-        world.deliver_to_server(2);
-        world.let_in(2, true, true);
-    }
+    reach(&mut world, 2);
     assert_eq!(given(&world, id), 1);
     // In the new memory the first hello makes a session, to which the message was never sent.
     world.restart_behind_a_proxy();
-    while world.busy_to_server().any(|number| number == 1) {
-        world.deliver_to_server(1);
-        world.let_in(1, true, true);
-    }
+    reach(&mut world, 1);
     world.cut_at_client(None);
     connect(&mut world);
     assert_eq!(told(&world, id), Some(Told::Unknown));
@@ -997,14 +996,6 @@ fn nothing_that_is_handled_in_the_store_is_given_again_after_a_kill() {
     );
 }
 
-/// Everything that is on its way on this connection reaches the server, which lets its client in.
-fn reach(world: &mut World, number: u64) {
-    while world.busy_to_server().any(|busy| busy == number) {
-        world.deliver_to_server(number);
-        world.let_in(number, true, true);
-    }
-}
-
 #[test]
 fn a_new_secret_counts_owners_from_the_first() {
     let mut world = connected(settings());
@@ -1125,26 +1116,18 @@ fn a_held_up_hello_that_has_sent_brings_nothing_back_in_a_young_memory() {
     let mut world = World::new(settings());
     world.connect(1);
     let id = send(&mut world, Side::Client);
-    while world.busy_to_server().any(|number| number == 1) {
-        world.deliver_to_server(1);
-        world.let_in(1, true, true);
-    }
+    reach(&mut world, 1);
     finish_all(&mut world, Side::Server);
     assert_eq!(given(&world, id), 1);
     // The welcome is lost. A proxy answers the next handshake, holds the hello up, and the client waits.
     world.cut_at_client(None);
     world.connect(1);
     world.restart_behind_a_slow_proxy(5_000);
-    while world.busy_to_server().any(|number| number == 2) {
-        world.deliver_to_server(2);
-        world.let_in(2, true, true);
-    }
+    reach(&mut world, 2);
     while world.busy_to_client() {
         world.deliver_to_client();
     }
-    while world.busy_to_server().any(|number| number == 2) {
-        world.deliver_to_server(2);
-    }
+    deliver_all(&mut world, 2);
     assert_eq!(world.check(), Ok(()));
 }
 
@@ -1153,20 +1136,14 @@ fn nor_does_it_when_its_client_has_gone_and_comes_back() {
     let mut world = World::new(settings());
     world.connect(1);
     let id = send(&mut world, Side::Client);
-    while world.busy_to_server().any(|number| number == 1) {
-        world.deliver_to_server(1);
-        world.let_in(1, true, true);
-    }
+    reach(&mut world, 1);
     finish_all(&mut world, Side::Server);
     assert_eq!(given(&world, id), 1);
     world.cut_at_client(None);
     world.connect(1);
     world.cut_at_client(None);
     world.restart_behind_a_slow_proxy(5_000);
-    while world.busy_to_server().any(|number| number == 2) {
-        world.deliver_to_server(2);
-        world.let_in(2, true, true);
-    }
+    reach(&mut world, 2);
     world.connect(1);
     while world.waiting_to_be_let_in().next().is_none() {
         world.deliver_to_server(3);
@@ -1175,9 +1152,7 @@ fn nor_does_it_when_its_client_has_gone_and_comes_back() {
     while world.busy_to_client() {
         world.deliver_to_client();
     }
-    while world.busy_to_server().any(|number| number == 3) {
-        world.deliver_to_server(3);
-    }
+    deliver_all(&mut world, 3);
     assert_eq!(world.check(), Ok(()));
 }
 

@@ -120,10 +120,10 @@ table! { SESSIONS:
         ".take_if(|pending| pending.ticket == ticket)"
         => ".take()", SEEDS;
     [0] "what was with a store that does not answer has no end", "protocol/src/session/server.rs":
-        "self.exchange.push(Output::Ended(why));\n        self.exchange.settle_taken(step.sends, why);"
+        "self.exchange.push(Output::Ended(why));\n        self.exchange.settle_taken(step.sends, why, false);"
         => "self.exchange.push(Output::Ended(why));", half("a_store_that_never_answers_costs_the_connection_and_not_the_session");
     [0] "what is with the store when a session ends has no end", "protocol/src/session/server.rs":
-        "Some(Question::Step(step)) => self.exchange.settle_taken(step.sends, ended),"
+        "Some(Question::Step(step)) => self.exchange.settle_taken(step.sends, ended, false),"
         => "Some(Question::Step(_)) => {}", SEEDS;
     [0] "two clocks are taken to agree", "protocol/src/session/server.rs":
         "let skew = limits::SKEW_MS.saturating_add(hello.age_ms / 1_000);"
@@ -162,8 +162,8 @@ table! { SESSIONS:
         "confirmed: self.confirmed.is_some(),"
         => "confirmed: false,", case("a_session_that_ends_before_its_store_has_heard_of_it_has_its_own_verdict");
     [0] "what a store has refused is unknown", "protocol/src/session/server.rs":
-        ".settle_refused(step.sends,"
-        => ".settle_taken(step.sends,", half("what_a_store_refuses_is_not_handled");
+        ".settle_taken(step.sends, Ended::Lost(Why::Full), true)"
+        => ".settle_taken(step.sends, Ended::Lost(Why::Full), false)", half("what_a_store_refuses_is_not_handled");
     // ----- what both halves have in common
     [0] "a volatile message overtakes what waits", "protocol/src/session/exchange.rs":
         "!self.writable || !self.queue.is_empty() || !fits"
@@ -220,8 +220,8 @@ table! { SESSIONS:
         "let own = self.options.limits;\n        let awaited"
         => "let own = self.peer;\n        let awaited", case("an_end_acknowledges_by_half_of_its_own_window");
     [0] "no timer is armed for an acknowledgement", "protocol/src/session/exchange.rs":
-        "let ack = self.told.since.filter(|_| self.is_up());"
-        => "let ack = self.told.since.filter(|_| self.is_up() && self.line.is_none());", case("memory_is_freed_by_acknowledgement_and_not_by_the_clock");
+        "let ack = self.told.since.filter(|_| self.writable && self.is_up());"
+        => "let ack = self.told.since.filter(|_| self.writable && self.is_up() && self.line.is_none());", case("memory_is_freed_by_acknowledgement_and_not_by_the_clock");
     [0] "no timer is armed for the deadline of a request", "protocol/src/session/exchange.rs":
         "let times = [self.next_deadline, alone,"
         => "let times = [None, alone,", SEEDS;

@@ -3,9 +3,7 @@
 //! After each input the world checks its account. What a sequence leads to is then judged by its end as well: everything
 //! works from there on, the dialogue comes to rest, the client closes, and the account must agree.
 
-use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Mutex, PoisonError};
 
 use steady_socket_protocol::session::frame::{Kind, Limits};
 use steady_socket_protocol::session::{MemoryOptions, Options, SendMode};
@@ -13,7 +11,7 @@ use steady_socket_protocol::session::{MemoryOptions, Options, SendMode};
 use super::account::Side;
 use super::coverage::Coverage;
 use super::world::{Settings, Treat, Violation, World};
-use crate::exhaustive::in_parallel;
+use crate::exhaustive::{Seen, in_parallel};
 
 /// An input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -367,7 +365,7 @@ pub fn try_all(depth: u32, threads: usize) -> Result<Tried, Box<Broken>> {
         let search = Search {
             settings: *settings,
             before,
-            seen: (0..SHARDS).map(|_| Mutex::default()).collect(),
+            seen: Seen::default(),
         };
         let mut paths = vec![Vec::new()];
         for letter in 1..=depth {
@@ -393,15 +391,11 @@ pub fn try_all(depth: u32, threads: usize) -> Result<Tried, Box<Broken>> {
 /// The numbers of the letters of a sequence.
 type Path = Vec<u8>;
 
-/// Parts of the set of known states, to reduce lock contention.
-const SHARDS: usize = 64;
-
 /// The search in one world.
 struct Search<'a> {
     settings: Settings,
     before: &'a [Letter],
-    /// The fingerprints of the states that were reached.
-    seen: Vec<Mutex<HashSet<u64>>>,
+    seen: Seen,
 }
 
 /// The result of one more letter.
@@ -439,7 +433,7 @@ impl Search<'_> {
                     continue;
                 }
                 expanded.letters[usize::from(number)].1 += 1;
-                if self.is_new(world.fingerprint()) {
+                if self.seen.is_new(world.fingerprint()) {
                     let coverage = guarded(|| self.end(world, &longer));
                     expanded.coverage.merge(&coverage.map_err(broken)?);
                     expanded.paths.push(longer);
@@ -460,12 +454,6 @@ impl Search<'_> {
         }
         world.come_to_an_end(1)?;
         Ok(world.coverage)
-    }
-
-    fn is_new(&self, fingerprint: u64) -> bool {
-        let shard = &self.seen[fingerprint as usize % SHARDS];
-        let mut seen = shard.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.insert(fingerprint)
     }
 
     /// The world after a sequence that broke no promise, without what it has counted.
