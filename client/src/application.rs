@@ -47,6 +47,12 @@ pub trait Application<P> {
     /// Everything has been delivered for now: there may be room in the queue.
     fn settled(&self);
 
+    /// Whether it speaks sessions, so that a sub-protocol that ends with [`session::SUFFIX`](steady_socket_protocol::session::SUFFIX)
+    /// means one.
+    fn speaks_sessions(&self) -> bool {
+        false
+    }
+
     /// The message that the server is known to reply to; `None` if there is none.
     fn ping(&self) -> Option<P> {
         None

@@ -310,6 +310,15 @@ impl Runtime for Browser {
         wasm_bindgen_futures::spawn_local(UntilAbandoned(task));
     }
 
+    fn random_bytes(&self) -> Option<[u8; 16]> {
+        let bytes = Uint8Array::new_with_length(16);
+        let crypto = global("crypto");
+        call(&crypto, "getRandomValues", &bytes, &JsValue::UNDEFINED).ok()?;
+        let mut random = [0; 16];
+        bytes.copy_to(&mut random);
+        Some(random)
+    }
+
     /// A document without a scheme of its own inherits it from the page that made it: a worker made from a blob has
     /// it in its origin, and a frame with `srcdoc` also in its base URL if a sandbox removes its origin. If both are
     /// missing, the document is a secure context if the page was; so is one of this machine, whose connections to

@@ -124,6 +124,7 @@ mod fetch;
 pub mod limits;
 pub mod options;
 pub mod platform;
+pub mod session;
 mod sleep;
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -133,12 +134,13 @@ pub use application::Attempt;
 pub use browser::close_sockets_on_panic;
 pub use connection::{
     Cause, CloseError, CloseFrame, Closed, DropReason, Dropped, Event, Hint, Loss, Phase, SendMode,
-    Sent, Snapshot, StateChange, Tally, Verdict, Why,
+    Sent, SessionEvent, SessionLoss, Snapshot, StateChange, Tally, Verdict, Why,
 };
 #[cfg(feature = "std")]
 pub use face::{
-    Builder, ConnectError, EndpointSocket, Events, Gone, Handle, InboxLimits, InboxOverflow,
-    Opening, Outgoing, ReconnectError, SendError, Socket, Source, endpoint,
+    Asking, Builder, ConnectError, Delivering, EndpointSocket, Events, Gone, Handle, InboxLimits,
+    InboxOverflow, Opening, Outgoing, ReconnectError, RequestError, SendError, Session, Socket,
+    Source, endpoint,
 };
 #[cfg(feature = "gloo-net")]
 pub use fetch::{Diagnosis, FetchError, diagnose, fetch_text};
@@ -152,7 +154,7 @@ pub use steady_socket_protocol::MsgPack;
 #[cfg(feature = "std")]
 pub use steady_socket_protocol::{
     Codec, Decode, DecodeError, Encode, EncodeError, Endpoint, Message, Offers, PlainBytes,
-    PlainText, endpoint,
+    PlainText, Request, endpoint,
 };
 
 /// The examples of the README, compiled.

@@ -199,6 +199,9 @@ pub trait Runtime:
     /// Runs a task, but never before this call has returned.
     fn spawn(&self, task: LocalFuture<()>);
 
+    /// Random bytes from a cryptographic source, for the secret of a session; `None` if there is none.
+    fn random_bytes(&self) -> Option<[u8; 16]>;
+
     /// Whether the page was loaded over https, so that its connections must be secure, too.
     fn page_is_secure(&self) -> bool;
 

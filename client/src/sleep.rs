@@ -17,9 +17,18 @@ pub(crate) struct Clocks {
 impl Clocks {
     /// What two readings say about the time between them: [`Hint::Slept`], or nothing.
     pub(crate) fn slept(self, later: Self) -> Option<Hint> {
+        let millis = self.slept_ms(later);
+        (millis > 0).then_some(Hint::Slept { millis })
+    }
+
+    /// For how many milliseconds the machine slept between two readings.
+    pub(crate) fn slept_ms(self, later: Self) -> u64 {
         let passed = later.monotonic.since(self.monotonic);
         let millis = later.wall.saturating_sub(self.wall).saturating_sub(passed);
-        (millis > SLEPT_MS).then_some(Hint::Slept { millis })
+        match millis > SLEPT_MS {
+            true => millis,
+            false => 0,
+        }
     }
 }
 

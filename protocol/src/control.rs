@@ -172,6 +172,10 @@ impl Control {
         }
     }
 
+    /// The longest text of a control message of this version, in bytes: `~reconnect` with a window of the two largest
+    /// numbers.
+    pub const LONGEST: usize = 52;
+
     /// The text of a [`Control::Ping`] without a number.
     pub const PING: &str = "~ping";
 

@@ -50,6 +50,7 @@ mod gloo;
 pub mod hello;
 #[cfg(feature = "std")]
 mod message;
+mod request;
 pub mod session;
 mod time;
 
@@ -70,4 +71,5 @@ pub use endpoint::{Negotiated, UnknownSubprotocols, negotiate};
 pub use error::{DecodeError, DecodeReason, EncodeError, Fault, Position};
 #[cfg(feature = "std")]
 pub use message::{Message, MessageKind};
+pub use request::Request;
 pub use time::Time;

@@ -161,15 +161,37 @@ impl<P> Connection<P> {
         }
     }
 
-    /// Forgets failures that precede a stable connection.
+    /// Forgets failures that precede a stable connection. Of one that carries a session, the session says whether it is.
     #[inline(never)]
     pub(super) fn settle_failures(&mut self, now: Time) {
         if let State::Open(open) = &self.state
             && open.closing().is_none()
+            && open.pings != Pings::Session
             && now.since(open.since) >= self.options.values().stable_after
         {
-            self.failures = 0;
-            self.refusals = 0;
+            self.forget_failures();
+        }
+    }
+
+    pub(super) const fn forget_failures(&mut self) {
+        self.failures = 0;
+        self.refusals = 0;
+    }
+
+    /// What the application makes of the messages shows that the connection is of no use.
+    pub(super) fn fail(&mut self, now: Time, code: u16) {
+        if self.is_open() {
+            // Before the predicate is asked, whose commands might give another code.
+            self.effects.push_back(Effect::Close {
+                generation: self.generation,
+                code: Some(code),
+                reason: String::new(),
+            });
+            let close = CloseFrame {
+                code,
+                ..CloseFrame::abnormal()
+            };
+            self.lose_with(now, close, Cause::Session, None);
         }
     }
 
@@ -271,6 +293,7 @@ impl<P> Connection<P> {
             _ => {}
         }
         self.reclaim();
+        self.queue.forget_bound();
     }
 
     /// Final: reports what was not sent, and marks this close as the final one.

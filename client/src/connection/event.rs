@@ -6,6 +6,7 @@ use core::fmt;
 use core::time::Duration;
 
 use steady_socket_protocol::control::Control;
+use steady_socket_protocol::session::{End, Ended};
 
 use super::Time;
 use super::policy::Verdict;
@@ -91,6 +92,15 @@ pub enum Input<P> {
     Resume,
     /// The application lets the queue flow on this connection.
     Ready,
+    /// The connection counts as stable from here on, whatever its age: earlier failures are forgotten. A session says so
+    /// when it has been welcomed.
+    Stable,
+    /// What the application makes of the messages shows that the connection is of no use: it is lost, and closed with this
+    /// code. A session says so of a server that does not keep to its protocol.
+    Fail {
+        /// The close code, 1000 or one of 3000–4999.
+        code: u16,
+    },
     /// Something happened to an attempt or its socket, or an effect for it is answered. If that attempt has ended, this
     /// changes nothing.
     Socket {
@@ -193,6 +203,9 @@ pub enum Pings {
     Application,
     /// By a control message. The two ends have agreed on control messages.
     Control,
+    /// Likewise, and on a session: the application reads and writes texts that start with the mark itself, but for control
+    /// messages.
+    Session,
 }
 
 /// Something that may have happened to the network or the page: a reason to check, never a fact.
@@ -377,11 +390,13 @@ pub enum Cause {
     Closed,
     /// The application suspended the connection.
     Suspended,
+    /// The server did not keep to the protocol of sessions, or did not welcome this client in time.
+    Session,
 }
 
 impl Cause {
     /// All causes, in the order of their numbers.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Socket,
         Self::Refused,
         Self::ConnectTimeout,
@@ -395,6 +410,7 @@ impl Cause {
         Self::Reconnect,
         Self::Closed,
         Self::Suspended,
+        Self::Session,
     ];
 
     /// Its index in [`ALL`](Self::ALL).
@@ -420,6 +436,7 @@ impl Cause {
             Self::Reconnect => "reconnect",
             Self::Closed => "closed",
             Self::Suspended => "suspended",
+            Self::Session => "session",
         }
     }
 }
@@ -692,6 +709,51 @@ pub enum Event<P> {
     /// The queue holds more, fewer or other messages than last reported. Emitted once, after everything else in the
     /// same turn.
     QueueChanged(Tally),
+    /// Something happened to the session. Only with one.
+    Session(SessionEvent<P>),
+}
+
+/// Something that happened to a session.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum SessionEvent<P> {
+    /// A session has begun: this is the time to subscribe to what is wanted from the server. After
+    /// [`Lost`](Self::Lost), a fresh one has begun as well.
+    Began,
+    /// The session goes on.
+    Resumed {
+        /// How many messages, requests and answers of the server's follow that may have been missed.
+        replayed: u64,
+    },
+    /// The session was lost, and a fresh one has begun.
+    Lost(SessionLoss<P>),
+    /// The session is over for good. [`Handle::reconnect`](crate::Handle) begins another.
+    Ended(SessionLoss<P>),
+    /// The server speaks no sessions, and this program can do without: messages are sent as on a plain connection.
+    Plain,
+    /// A message that was sent will not be handled, or nobody knows, though the session goes on.
+    Undelivered(End<P>),
+    /// So many messages and bytes have been sent, and are not acknowledged as handled. Emitted once, after everything else
+    /// in the same turn.
+    Unacknowledged(Tally),
+    /// A handler of a message from the server has been running for 30 s. Messages that follow are given all the same, but
+    /// nothing behind it is acknowledged.
+    StalledHere,
+    /// The server's handler of a message has been running for 30 s.
+    StalledThere,
+}
+
+/// What became of the messages of a session that is over. Those whose [end](End) a program awaits are among them.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct SessionLoss<P> {
+    /// Why it is over.
+    pub why: Ended,
+    /// How many messages that were not acknowledged were handled all the same.
+    pub handled: u64,
+    /// Messages that the server's application was never given.
+    pub not_handled: Vec<P>,
+    /// Messages of which nobody knows.
+    pub unknown: Vec<P>,
 }
 
 impl<P> fmt::Display for Event<P> {
@@ -740,6 +802,46 @@ impl<P> fmt::Display for Event<P> {
                 "{} messages queued ({} bytes)",
                 queued.messages, queued.bytes
             ),
+            Self::Session(event) => event.fmt(f),
+        }
+    }
+}
+
+impl<P> fmt::Display for SessionEvent<P> {
+    /// One line for a log, without a payload.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let over = |f: &mut fmt::Formatter<'_>, how, loss: &SessionLoss<P>| {
+            write!(
+                f,
+                "session {how}: {}; messages handled {}, not handled {}, unknown {}",
+                loss.why,
+                loss.handled,
+                loss.not_handled.len(),
+                loss.unknown.len()
+            )
+        };
+        match self {
+            Self::Began => f.write_str("session began"),
+            Self::Resumed { replayed } => write!(f, "session resumed, {replayed} replayed"),
+            Self::Lost(loss) => over(f, "lost", loss),
+            Self::Ended(loss) => over(f, "ended", loss),
+            Self::Plain => f.write_str("the server speaks no sessions"),
+            Self::Undelivered(End::Handled) => f.write_str("a message was handled"),
+            Self::Undelivered(End::NotHandled { why, .. }) => {
+                write!(f, "a message was not handled: {why}")
+            }
+            Self::Undelivered(End::Unknown { why, .. }) => {
+                write!(f, "nobody knows what became of a message: {why}")
+            }
+            Self::Unacknowledged(tally) => write!(
+                f,
+                "{} messages unacknowledged ({} bytes)",
+                tally.messages, tally.bytes
+            ),
+            Self::StalledHere => f.write_str("a handler here has been running for 30 s"),
+            Self::StalledThere => {
+                f.write_str("a handler of the server's has been running for 30 s")
+            }
         }
     }
 }
@@ -811,6 +913,8 @@ pub struct Snapshot {
     pub dropped: Tally,
     /// Messages that were unconfirmed when their connection was lost.
     pub unconfirmed: Tally,
+    /// In a session: messages that were sent and are not acknowledged as handled.
+    pub unacknowledged: Tally,
     /// Sockets given up before their `close` event.
     pub abandoned: u64,
     /// How long until the next attempt; `None` if none is scheduled.
@@ -847,6 +951,7 @@ impl Snapshot {
             queued: tally(queued, queued_bytes),
             dropped: tally(dropped, dropped_bytes),
             unconfirmed: tally(unconfirmed, unconfirmed_bytes),
+            unacknowledged: Tally::default(),
             abandoned,
             next_attempt_in: (next_attempt_in != NONE)
                 .then(|| Duration::from_millis(next_attempt_in)),

@@ -165,8 +165,8 @@ use crate::options::Options;
 
 pub use event::{
     Accepted, Cause, CloseFrame, Closed, Context, DropReason, Dropped, Effect, Event, Generation,
-    Hint, Input, Loss, Output, Phase, Pings, Report, SendMode, SendRejected, Sent, Snapshot,
-    StateChange, Why,
+    Hint, Input, Loss, Output, Phase, Pings, Report, SendMode, SendRejected, Sent, SessionEvent,
+    SessionLoss, Snapshot, StateChange, Why,
 };
 pub use policy::{
     CLOSE_CODES, CloseCodes, CloseError, ClosePolicy, RESTART_WINDOW, Verdict, check_close,
@@ -537,6 +537,8 @@ impl<P> Connection<P> {
             Input::Resume => self.resume(now),
             Input::Reconnect { code, reason } => self.reconnect(now, code, reason),
             Input::Ready => self.ready(now),
+            Input::Stable => self.forget_failures(),
+            Input::Fail { code } => self.fail(now, code),
             Input::Socket { generation, report } => {
                 if self.is_current(generation) {
                     self.reported(&context, report);

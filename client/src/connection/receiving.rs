@@ -37,11 +37,17 @@ impl<P> Connection<P> {
         matches!(&self.state, State::Open(open) if matches!(open.pings, Pings::Control))
     }
 
+    /// Whether the current connection carries a session.
+    #[must_use]
+    pub const fn carries_session(&self) -> bool {
+        matches!(&self.state, State::Open(open) if matches!(open.pings, Pings::Session))
+    }
+
     /// The control message to ping with now; `None` if the two ends do not exchange control messages.
     #[must_use]
     pub fn control_ping(&self) -> Option<ControlPing> {
         match &self.state {
-            State::Open(open) if open.pings == Pings::Control => {
+            State::Open(open) if matches!(open.pings, Pings::Control | Pings::Session) => {
                 let number = open.numbered.then(|| open.unconfirmed.next_question());
                 Some(ControlPing {
                     text: Control::ping(number),
@@ -157,7 +163,7 @@ impl<P> Connection<P> {
         let State::Open(open) = &mut self.state else {
             return;
         };
-        if open.pings != Pings::Control {
+        if !matches!(open.pings, Pings::Control | Pings::Session) {
             return;
         }
         match control {
@@ -165,7 +171,8 @@ impl<P> Connection<P> {
                 let (min, max) = BEAT_MS;
                 open.liveness.expect(now, interval_ms.clamp(min, max));
             }
-            Control::Pong { number: 0 } => open.numbered = true,
+            // A session knows by its acknowledgements what has arrived.
+            Control::Pong { number: 0 } => open.numbered = open.pings == Pings::Control,
             Control::Pong { number } if open.numbered => open.unconfirmed.answered(number),
             Control::Reconnect(window) if window.min_ms <= window.max_ms => {
                 self.latest.window = Some(window);

@@ -27,6 +27,8 @@ pub(super) struct InHand {
     volatile: bool,
     /// An earlier connection was given up for it.
     refused: bool,
+    /// See [`Queued::bound`].
+    bound: bool,
 }
 
 impl InHand {
@@ -37,6 +39,7 @@ impl InHand {
             bytes: self.bytes,
             expires: self.expires,
             refused: self.refused,
+            bound: self.bound,
         }
     }
 }
@@ -89,6 +92,7 @@ impl<P> Connection<P> {
             bytes,
             expires: ttl.map(|ttl| now.after(ttl)),
             refused: false,
+            bound: false,
         };
         if self.may_transmit(lane) {
             let generation = self.generation;
@@ -105,6 +109,42 @@ impl<P> Connection<P> {
         self.enqueue(now, lane, message, mode).map(Accepted::Sent)
     }
 
+    /// Accepts what belongs to the current connection, such as a frame of a session: ahead of the queue, and beyond its
+    /// limits. If the connection ends first, it is forgotten. The rest is as for [`send`](Self::send); `None` if no
+    /// connection is open.
+    pub fn send_bound(&mut self, payload: P, bytes: usize) -> Option<Accepted<P>> {
+        if !self.is_open() {
+            return None;
+        }
+        let message = Queued {
+            payload,
+            bytes,
+            expires: None,
+            refused: false,
+            bound: true,
+        };
+        if !self.may_transmit(Lane::First) {
+            self.queue.push(Lane::First, message);
+            return Some(Accepted::Sent(Sent::Queued));
+        }
+        let generation = self.generation;
+        let payload = self.take_in_hand(Lane::First, message, false);
+        if self.effects.is_empty() {
+            return Some(Accepted::Transmit {
+                generation,
+                payload,
+            });
+        }
+        self.transmit(generation, payload);
+        Some(Accepted::Sent(Sent::Now))
+    }
+
+    /// Whether the next message goes to the browser at once, ahead of the queue.
+    #[must_use]
+    pub fn is_writable(&self) -> bool {
+        self.may_transmit(Lane::First)
+    }
+
     /// Reports a message that [`send`](Self::send) returned because the connection is closing or closed, for an API
     /// whose `send` does not fail then. Then deliver the events.
     pub fn discard(&mut self, payload: P, bytes: usize) {
@@ -113,6 +153,7 @@ impl<P> Connection<P> {
             bytes,
             expires: None,
             refused: false,
+            bound: false,
         };
         self.report_dropped(DropReason::Closed, vec![message]);
     }
@@ -182,7 +223,15 @@ impl<P> Connection<P> {
     #[inline(never)]
     pub(super) fn take_back(&mut self, payload: P, refused: bool) {
         if let Some(in_hand) = self.in_hand.take() {
-            let InHand { lane, volatile, .. } = in_hand;
+            let InHand {
+                lane,
+                volatile,
+                bound,
+                ..
+            } = in_hand;
+            if bound && !self.is_open() {
+                return;
+            }
             let mut message = in_hand.back(payload);
             message.refused |= refused;
             if volatile {
@@ -253,6 +302,7 @@ impl<P> Connection<P> {
             bytes,
             expires,
             refused,
+            bound,
         } = message;
         self.in_hand = Some(InHand {
             generation: self.generation,
@@ -261,6 +311,7 @@ impl<P> Connection<P> {
             expires,
             volatile,
             refused,
+            bound,
         });
         payload
     }

@@ -144,19 +144,18 @@ where
             .connection
             .borrow_mut()
             .send(now, payload, bytes, mode);
-        let sent = match accepted {
-            Ok(Accepted::Transmit {
-                generation,
-                payload,
-            }) => {
-                self.0.transmit(generation, payload);
-                Ok(Sent::Now)
-            }
-            Ok(Accepted::Sent(sent)) => Ok(sent),
-            Err(rejected) => Err(rejected),
-        };
+        let sent = accepted.map(|accepted| self.0.pass_on(accepted));
         self.0.after_command();
         sent
+    }
+
+    /// Sends what belongs to the current connection. Does nothing if none is open. See [`Connection::send_bound`].
+    pub fn send_bound(&self, payload: P, bytes: usize) {
+        let accepted = self.0.connection.borrow_mut().send_bound(payload, bytes);
+        if let Some(accepted) = accepted {
+            self.0.pass_on(accepted);
+            self.0.after_command();
+        }
     }
 
     /// Reports as dropped a message that [`Driver::send`] returned because the connection is closing or closed, for
@@ -256,6 +255,20 @@ where
             },
         };
         self.connection.borrow_mut().handle(context, input);
+    }
+
+    /// Passes a message to the socket that the core accepted, if that is its turn.
+    fn pass_on(&self, accepted: Accepted<P>) -> Sent {
+        match accepted {
+            Accepted::Transmit {
+                generation,
+                payload,
+            } => {
+                self.transmit(generation, payload);
+                Sent::Now
+            }
+            Accepted::Sent(sent) => sent,
+        }
     }
 
     /// The current time, or the last reading if the core does not heed it: reading the clock takes a browser longer

@@ -2,7 +2,8 @@
 
 use alloc::rc::{Rc, Weak};
 
-use steady_socket_protocol::control::{self, Heard};
+use steady_socket_protocol::control::{self, Control, Heard};
+use steady_socket_protocol::session;
 
 use crate::application::Application;
 use crate::connection::{Generation, Hint, Input, Pings, Report};
@@ -88,7 +89,10 @@ where
     fn pings_of(&self, generation: Generation) -> Pings {
         let offered = self.connection.borrow().offers_control_messages();
         let socket = self.socket_of(generation).filter(|_| offered);
-        if socket.is_some_and(|socket| socket.protocol().ends_with(control::SUFFIX)) {
+        let protocol = socket.map(|socket| socket.protocol()).unwrap_or_default();
+        if self.application.speaks_sessions() && protocol.ends_with(session::SUFFIX) {
+            Pings::Session
+        } else if protocol.ends_with(control::SUFFIX) {
             Pings::Control
         } else if self.application.pings() {
             Pings::Application
@@ -100,6 +104,12 @@ where
     /// What a message from the server reports: a [`Report::Message`] for the application, unescaped, whose size does not
     /// count the escape either; or what the two ends say to each other.
     fn sort(&self, mut payload: P, mut bytes: usize) -> Report<P> {
+        if self.application.speaks_sessions() && self.connection.borrow().carries_session() {
+            return match self.control(&payload, bytes) {
+                Some(control) => Report::Control(control),
+                None => Report::Message { payload, bytes },
+            };
+        }
         if self.connection.borrow().uses_control_messages()
             && let Some(text) = self.platform.text_marked(&payload, control::MARK)
         {
@@ -116,6 +126,15 @@ where
             true => Report::Answered,
             false => Report::Message { payload, bytes },
         }
+    }
+
+    /// The control message that this is, on a connection that carries a session.
+    fn control(&self, payload: &P, bytes: usize) -> Option<Control> {
+        if bytes > Control::LONGEST {
+            return None;
+        }
+        let text = self.platform.text_marked(payload, control::MARK)?;
+        Control::parse(&text)
     }
 
     pub(super) fn timer_went_off(self: &Rc<Self>, which: Which) {

@@ -1,6 +1,6 @@
 //! The driver's application: what the socket, its handles and the driver share.
 
-use core::cell::Cell;
+use core::cell::{Cell, OnceCell};
 use core::task::{Context, Waker};
 use std::rc::Rc;
 
@@ -9,6 +9,7 @@ use steady_socket_protocol::Message;
 use super::errors::SendError;
 use super::events::Watchers;
 use super::inbox::{Inbox, Received};
+use super::session::{FaceSession, Unsent};
 use super::source::Sources;
 use super::waiting::{Place, WaitingList};
 use crate::application::{Answer, Application, Attempt, Resolution};
@@ -50,6 +51,12 @@ pub(super) struct Shared {
     pub(super) watchers: Watchers,
     /// `None` while it runs.
     pub(super) on_event: Cell<Option<OnEvent>>,
+    /// `None` while it runs, or if there is none.
+    pub(super) on_message: Cell<Option<OnMessage>>,
+    /// Whether there is a handler for messages.
+    pub(super) has_handler: Cell<bool>,
+    pub(super) on_open: Option<OnOpen>,
+    pub(super) session: OnceCell<Rc<dyn FaceSession>>,
     pub(super) gone: Cell<bool>,
 }
 
@@ -66,6 +73,35 @@ impl Shared {
         self.driver.borrow().as_ref()?.upgrade()
     }
 
+    /// The session, if the program has asked for one.
+    pub(super) fn session(&self) -> Option<Rc<dyn FaceSession>> {
+        match is_abandoned() {
+            true => None,
+            false => self.session.get().cloned(),
+        }
+    }
+
+    /// The state, as the program sees it.
+    pub(super) fn phase(&self) -> Phase {
+        let Some(driver) = self.driver() else {
+            return Phase::Closed;
+        };
+        let phase = driver.ask(|connection| connection.phase());
+        self.session().map_or(phase, |session| session.phase(phase))
+    }
+
+    /// Closes for good. Code and reason have been checked.
+    pub(super) fn close(&self, code: Option<u16>, reason: &str) {
+        match (self.session(), self.driver()) {
+            (Some(session), _) => session.close(code, reason),
+            (None, Some(driver)) => driver.command(Input::Close {
+                code,
+                reason: reason.to_owned(),
+            }),
+            (None, None) => {}
+        }
+    }
+
     /// Delivers an event to all watchers.
     pub(super) fn emit(&self, event: &Event<Message>) {
         self.watchers.emit(event);
@@ -74,6 +110,81 @@ impl Shared {
             handler(event);
             self.on_event.set(Some(handler));
         }
+    }
+
+    /// Delivers an event of the connection to everybody.
+    pub(super) fn deliver_event(self: &Rc<Self>, event: &Event<Message>) {
+        self.emit(event);
+        if let (
+            Event::Open {
+                reconnected,
+                attempt,
+                ..
+            },
+            Some(handler),
+        ) = (event, &self.on_open)
+        {
+            handler(self, *reconnected, *attempt);
+        }
+    }
+
+    /// Delivers a message to the handler, or keeps it for the reader.
+    pub(super) fn deliver_message(self: &Rc<Self>, payload: Message) {
+        // Messages are handed over one at a time, so it is present whenever there is one.
+        if let Some(mut handler) = self.on_message.take() {
+            handler(self, payload);
+            self.on_message.set(Some(handler));
+            return;
+        }
+        let received = self.inbox.borrow_mut().push(payload);
+        let dropped = match received {
+            Received::Kept => Vec::new(),
+            Received::Dropped(messages) => messages,
+            Received::Refused(message) => {
+                self.close(Some(INBOX_FULL), "inbox full");
+                vec![message]
+            }
+        };
+        if !dropped.is_empty() {
+            let bytes = dropped.iter().map(|message| message.len() as u64).sum();
+            self.emit(&Event::Dropped(Dropped {
+                reason: DropReason::InboxFull,
+                payloads: dropped,
+                omitted: 0,
+                bytes,
+            }));
+        }
+        self.wake_reader();
+    }
+
+    /// Registers the task that reads.
+    pub(super) fn wait_to_read(&self, task: &Context<'_>) {
+        let earlier = self.reader.borrow_mut().replace(task.waker().clone());
+        drop(earlier);
+    }
+
+    /// Wakes whoever waits for what may be there now: a message, room in the queue, the end.
+    pub(super) fn look_who_waits(&self) {
+        // Checked first, since it holds after nearly every message.
+        if self.waiting.borrow().is_empty() && self.reader.borrow().is_none() {
+            return;
+        }
+        let Some(driver) = self.driver() else {
+            return;
+        };
+        let session = self.session();
+        let over = driver.ask(|connection| connection.phase() == Phase::Closed);
+        if over || session.is_some() {
+            self.wake_reader();
+        }
+        // Only as many as there is room for: one that is woken in vain would wake the next.
+        self.wake_waiting(&|room| {
+            let has_room = |room| match &session {
+                Some(session) => session.has_room(room),
+                None => driver.ask(|connection| connection.has_room(room)),
+            };
+            over || room.is_some_and(has_room)
+        });
     }
 
     pub(super) fn wake_reader(&self) {
@@ -109,25 +220,29 @@ impl Shared {
 
     /// Sends an encoded message without waiting.
     pub(super) fn try_send(&self, message: Message, mode: SendMode) -> Result<Sent, SendError> {
-        self.send(message, mode).map_err(|rejected| match rejected {
-            SendRejected::Full(_) => SendError::Full,
-            SendRejected::Closed(_) => SendError::Closed,
-        })
+        self.send(message, mode).map_err(SendError::from)
     }
 
     /// Sends an encoded message; returns it if there is no room.
-    pub(super) fn send(
-        &self,
-        message: Message,
-        mode: SendMode,
-    ) -> Result<Sent, SendRejected<Message>> {
-        match self.driver() {
-            Some(driver) => {
-                let bytes = message.len();
-                driver.send(message, bytes, mode)
-            }
-            None => Err(SendRejected::Closed(message)),
+    pub(super) fn send(&self, message: Message, mode: SendMode) -> Result<Sent, Unsent> {
+        match self.session().filter(|_| !self.is_gone()) {
+            Some(session) => session.send(message, mode),
+            None => self.send_plain(message, mode),
         }
+    }
+
+    /// Likewise, on a connection without a session.
+    pub(super) fn send_plain(&self, message: Message, mode: SendMode) -> Result<Sent, Unsent> {
+        let Some(driver) = self.driver() else {
+            return Err(Unsent::Closed);
+        };
+        let bytes = message.len();
+        driver
+            .send(message, bytes, mode)
+            .map_err(|rejected| match rejected {
+                SendRejected::Full(message) => Unsent::Full(message),
+                SendRejected::Closed(_) => Unsent::Closed,
+            })
     }
 }
 
@@ -135,9 +250,6 @@ impl Shared {
 pub(super) struct Face {
     pub(super) sources: Rc<Sources>,
     pub(super) predicate: Option<Predicate>,
-    pub(super) on_open: Option<OnOpen>,
-    /// `None` while it runs.
-    pub(super) on_message: Cell<Option<OnMessage>>,
     pub(super) heartbeat: Option<Heartbeat>,
     pub(super) keepalive: Option<Message>,
     pub(super) shared: Rc<Shared>,
@@ -151,60 +263,32 @@ impl Application<Message> for Face {
     }
 
     fn verdict(&self, loss: &Loss) -> Option<Verdict> {
-        self.predicate
+        let asked = self
+            .predicate
             .as_ref()
-            .and_then(|predicate| predicate(loss))
+            .and_then(|predicate| predicate(loss));
+        let session = self.shared.session();
+        // In any case: it has to know.
+        let known = session.and_then(|session| session.verdict(loss));
+        asked.or(known)
     }
 
     fn message(&self, payload: Message) {
-        // The driver hands over one message at a time, so it is present whenever there is one.
-        if let Some(mut handler) = self.on_message.take() {
-            handler(&self.shared, payload);
-            self.on_message.set(Some(handler));
-            return;
+        match self.shared.session() {
+            Some(session) => session.message(payload),
+            None => self.shared.deliver_message(payload),
         }
-        let shared = &self.shared;
-        let received = shared.inbox.borrow_mut().push(payload);
-        let dropped = match received {
-            Received::Kept => Vec::new(),
-            Received::Dropped(messages) => messages,
-            Received::Refused(message) => {
-                if let Some(driver) = shared.driver() {
-                    let reason = "inbox full".to_owned();
-                    driver.command(Input::Close {
-                        code: Some(INBOX_FULL),
-                        reason,
-                    });
-                }
-                vec![message]
-            }
-        };
-        if !dropped.is_empty() {
-            let bytes = dropped.iter().map(|message| message.len() as u64).sum();
-            shared.emit(&Event::Dropped(Dropped {
-                reason: DropReason::InboxFull,
-                payloads: dropped,
-                omitted: 0,
-                bytes,
-            }));
-        }
-        shared.wake_reader();
     }
 
     fn event(&self, event: Event<Message>) {
-        let shared = &self.shared;
-        shared.emit(&event);
-        if let (
-            Event::Open {
-                reconnected,
-                attempt,
-                ..
-            },
-            Some(handler),
-        ) = (&event, &self.on_open)
-        {
-            handler(shared, *reconnected, *attempt);
+        match self.shared.session() {
+            Some(session) => session.event(event),
+            None => self.shared.deliver_event(&event),
         }
+    }
+
+    fn speaks_sessions(&self) -> bool {
+        self.shared.session.get().is_some()
     }
 
     fn ping(&self) -> Option<Message> {
@@ -224,21 +308,9 @@ impl Application<Message> for Face {
     }
 
     fn settled(&self) {
-        let shared = &self.shared;
-        // Checked first, since it holds after nearly every message.
-        if shared.waiting.borrow().is_empty() && shared.reader.borrow().is_none() {
-            return;
+        if let Some(session) = self.shared.session() {
+            session.settled();
         }
-        let Some(driver) = shared.driver() else {
-            return;
-        };
-        let over = driver.ask(|connection| connection.phase() == Phase::Closed);
-        if over {
-            shared.wake_reader();
-        }
-        // Only as many as there is room for: one that is woken in vain would wake the next.
-        shared.wake_waiting(&|room| {
-            over || room.is_some_and(|room| driver.ask(|connection| connection.has_room(room)))
-        });
+        self.shared.look_who_waits();
     }
 }

@@ -26,6 +26,9 @@ pub enum ConnectError {
     Insecure(Refused),
     /// The sub-protocols are invalid.
     Protocols(Refused),
+    /// A session sends its own first message on every connection, so it cannot be combined with the option `gate`, nor,
+    /// since it survives a loss, with `reconnect` set to `false`; and a fixed credential has to be valid.
+    Session(Refused),
     /// The option `keepalive_interval` is set, but there is nothing to send: see [`Builder::keepalive`].
     Keepalive,
     /// There is no browser: enable the feature `testing`, and set a platform with [`Builder::platform`].
@@ -38,7 +41,10 @@ impl fmt::Display for ConnectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Option(error) => error.fmt(f),
-            Self::Url(error) | Self::Insecure(error) | Self::Protocols(error) => error.fmt(f),
+            Self::Url(error)
+            | Self::Insecure(error)
+            | Self::Protocols(error)
+            | Self::Session(error) => error.fmt(f),
             Self::Keepalive => f.write_str(
                 "option keepalive_interval has nothing to send; give the builder a keepalive or a \
                  heartbeat, or set option control_messages",
@@ -65,6 +71,14 @@ pub enum SendError {
     Closed,
     /// The message could not be encoded.
     Encode(EncodeError),
+    /// It is larger than the server takes. Only in a session.
+    TooLarge,
+    /// As many requests are unanswered as the server takes.
+    TooManyRequests,
+    /// The session has used up all its numbers.
+    Exhausted,
+    /// It needs a session, and there is none: the program has not asked for one, or the server speaks no sessions.
+    NoSession,
 }
 
 impl fmt::Display for SendError {
@@ -73,6 +87,14 @@ impl fmt::Display for SendError {
             Self::Full => f.write_str("the queue is full"),
             Self::Closed => f.write_str("the connection is closed"),
             Self::Encode(error) => error.fmt(f),
+            Self::TooLarge => f.write_str("the message is larger than the server takes"),
+            Self::TooManyRequests => f.write_str(
+                "too many requests are unanswered; another is taken when one is answered",
+            ),
+            Self::Exhausted => f.write_str("the session has used up all its numbers"),
+            Self::NoSession => f.write_str(
+                "there is no session; ask for one with the builder's `session`, from a server that speaks them",
+            ),
         }
     }
 }

@@ -3,22 +3,26 @@
 use core::fmt;
 use core::future::poll_fn;
 use core::marker::PhantomData;
+use core::time::Duration;
 use std::rc::{Rc, Weak};
 
-use steady_socket_protocol::Message;
+use steady_socket_protocol::{Encode, Message, Request};
 
 use super::application::{Face, Shared};
 use super::errors::{Gone, ReconnectError, SendError};
 use super::events::Events;
 use super::outbox::Outbox;
 use super::outgoing::Outgoing;
+use super::session::{Asking, Delivering, FaceSession};
 #[cfg(doc)]
 use super::socket::Socket;
+use super::source::check_credential;
 #[cfg(doc)]
 use crate::connection::Event;
-use crate::connection::{CloseError, Input, Phase, SendMode, Sent, Snapshot, check_close};
+use crate::connection::{CloseError, Input, Phase, SendMode, Sent, Snapshot, Tally, check_close};
 use crate::driver::Driver;
-use crate::platform::{FacePlatform, RawSocket};
+use crate::options::Number as _;
+use crate::platform::{FacePlatform, RawSocket, Refused};
 
 /// Sends, closes, suspends, reconnects and queries; clone it freely. It does not keep the connection alive: once the
 /// [`Socket`] is dropped, every call reports that it is closed.
@@ -66,11 +70,8 @@ impl<Out, C> Handle<Out, C> {
     /// If the code is neither 1000 nor in 3000–4999, or the reason is longer than 123 bytes.
     pub fn close(&self, code: Option<u16>, reason: &str) -> Result<(), CloseError> {
         check_close(code, reason)?;
-        if let Ok(driver) = self.driver() {
-            driver.command(Input::Close {
-                code,
-                reason: reason.to_owned(),
-            });
+        if let Some(shared) = self.shared.upgrade() {
+            shared.close(code, reason);
         }
         Ok(())
     }
@@ -82,10 +83,7 @@ impl<Out, C> Handle<Out, C> {
     /// # Errors
     /// If the socket is gone.
     pub fn reconnect(&self) -> Result<(), Gone> {
-        self.driver()?.command(Input::Reconnect {
-            code: None,
-            reason: String::new(),
-        });
+        self.reconnect_now(None, "")?;
         Ok(())
     }
 
@@ -96,12 +94,24 @@ impl<Out, C> Handle<Out, C> {
     /// If the code is neither 1000 nor in 3000–4999, the reason is longer than 123 bytes, or the socket is gone.
     pub fn reconnect_with(&self, code: Option<u16>, reason: &str) -> Result<(), ReconnectError> {
         check_close(code, reason).map_err(ReconnectError::Close)?;
-        let driver = self.driver().map_err(ReconnectError::Gone)?;
+        self.reconnect_now(code, reason)
+            .map_err(ReconnectError::Gone)
+    }
+
+    fn reconnect_now(&self, code: Option<u16>, reason: &str) -> Result<(), Gone> {
+        let driver = self.driver()?;
+        if let Some(session) = self.session() {
+            session.renew();
+        }
         driver.command(Input::Reconnect {
             code,
             reason: reason.to_owned(),
         });
         Ok(())
+    }
+
+    fn session(&self) -> Option<Rc<dyn FaceSession>> {
+        self.shared.upgrade()?.session()
     }
 
     /// Pauses: closes the connection, with code 1000 by default, and opens no other until [`Handle::resume`] or
@@ -150,9 +160,8 @@ impl<Out, C> Handle<Out, C> {
     /// The connection's state; [`Phase::Closed`] once the socket is gone.
     #[must_use]
     pub fn phase(&self) -> Phase {
-        self.driver().map_or(Phase::Closed, |driver| {
-            driver.ask(|connection| connection.phase())
-        })
+        let shared = self.shared.upgrade();
+        shared.map_or(Phase::Closed, |shared| shared.phase())
     }
 
     /// The counters.
@@ -160,7 +169,13 @@ impl<Out, C> Handle<Out, C> {
     /// # Errors
     /// If the socket is gone.
     pub fn snapshot(&self) -> Result<Snapshot, Gone> {
-        Ok(self.driver()?.snapshot())
+        let mut snapshot = self.driver()?.snapshot();
+        if let Some(session) = self.session() {
+            snapshot.phase = self.phase();
+            (snapshot.queued, snapshot.unacknowledged) = session.pending();
+            snapshot.unconfirmed = Tally::default();
+        }
+        Ok(snapshot)
     }
 
     /// Bytes in the queue and in the browser's buffer.
@@ -170,6 +185,9 @@ impl<Out, C> Handle<Out, C> {
     pub fn buffered_amount(&self) -> Result<u64, Gone> {
         let driver = self.driver()?;
         let queued = driver.ask(|connection| connection.queued_bytes()) as u64;
+        let session = self.session();
+        let waiting = session.map_or(0, |session| session.pending().0.bytes);
+        let queued = queued.saturating_add(waiting);
         Ok(queued.saturating_add(driver.ask_socket(RawSocket::buffered_amount).unwrap_or(0)))
     }
 
@@ -214,7 +232,7 @@ impl<Out, C> Handle<Out, C> {
         message: impl Outgoing<Out, C>,
         mode: SendMode,
     ) -> Result<Sent, SendError> {
-        let message = message.into_message().map_err(SendError::Encode)?;
+        let message = message.to_message().map_err(SendError::Encode)?;
         let shared = self.shared.upgrade().ok_or(SendError::Closed)?;
         shared.try_send(message, mode)
     }
@@ -228,9 +246,74 @@ impl<Out, C> Handle<Out, C> {
     /// # Errors
     /// If the message cannot be encoded, or the connection is closed.
     pub async fn send(&self, message: impl Outgoing<Out, C>) -> Result<(), SendError> {
-        let message = message.into_message().map_err(SendError::Encode)?;
+        let message = message.to_message().map_err(SendError::Encode)?;
         let shared = self.shared.upgrade().ok_or(SendError::Closed)?;
         let mut outbox = Outbox::new(shared, Some(message));
         poll_fn(move |task| outbox.poll(task)).await
+    }
+
+    /// Sends a message of a session, and says what becomes of it: whether the server's application has handled it, was
+    /// never given it, so that the message comes back, or whether nobody knows. The server acknowledges it as soon as it is
+    /// handled. The message is sent now, or waits in the queue; dropping the future changes nothing.
+    ///
+    /// # Errors
+    /// If the message cannot be encoded, the queue is full, the connection is closed, the message is larger than the
+    /// server takes, or there is no session.
+    pub fn deliver<T: Outgoing<Out, C>>(&self, message: T) -> Result<Delivering<T>, SendError> {
+        let encoded = message.to_message().map_err(SendError::Encode)?;
+        let shared = self.shared.upgrade().ok_or(SendError::Closed)?;
+        let session = shared.session().ok_or(SendError::NoSession)?;
+        let end = session.deliver(encoded)?;
+        Ok(Delivering::new(message, end))
+    }
+
+    /// Asks the server's application. The request survives reconnects, its answer comes once, and dropping the future
+    /// cancels it at the other end, too.
+    ///
+    /// # Errors
+    /// See [`RequestError`](crate::RequestError).
+    pub fn request<R: Request>(&self, request: R) -> Asking<R, C>
+    where
+        C: Encode<R>,
+    {
+        self.ask(&request, None)
+    }
+
+    /// Like [`Handle::request`], but gives up after `timeout`, which includes the time until there is a connection.
+    ///
+    /// # Errors
+    /// See [`RequestError`](crate::RequestError).
+    pub fn request_within<R: Request>(&self, request: R, timeout: Duration) -> Asking<R, C>
+    where
+        C: Encode<R>,
+    {
+        self.ask(&request, Some(timeout.keep()))
+    }
+
+    fn ask<R>(&self, request: &R, timeout: Option<u64>) -> Asking<R, C>
+    where
+        C: Encode<R>,
+    {
+        let sent = || {
+            let encoded = C::encode(request).map_err(SendError::Encode)?;
+            let shared = self.shared.upgrade().ok_or(SendError::Closed)?;
+            let session = shared.session().ok_or(SendError::NoSession)?;
+            let (ask, answer) = session.ask(encoded, timeout)?;
+            Ok(Asking::sent(&shared, ask, answer))
+        };
+        sent().unwrap_or_else(Asking::unsent)
+    }
+
+    /// Sends a fresh credential on the current connection, if that has a session. The next connections ask the function of
+    /// [`Session::credential`](crate::Session::credential), as always.
+    ///
+    /// # Errors
+    /// If it is not 1 to 4096 printable ASCII characters without a space.
+    pub fn send_credential(&self, credential: &str) -> Result<(), Refused> {
+        let credential = check_credential(credential)?;
+        if let Some(session) = self.session() {
+            session.send_credential(credential);
+        }
+        Ok(())
     }
 }

@@ -9,7 +9,8 @@ mod inbox;
 mod opening;
 mod outbox;
 mod outgoing;
-mod search;
+mod running;
+mod session;
 mod socket;
 mod source;
 mod times;
@@ -22,6 +23,7 @@ pub use handle::Handle;
 pub use inbox::{InboxLimits, InboxOverflow};
 pub use opening::Opening;
 pub use outgoing::Outgoing;
+pub use session::{Asking, Delivering, RequestError, Session};
 pub use socket::{EndpointSocket, Socket};
 pub use source::Source;
 #[cfg(feature = "gloo-net")]

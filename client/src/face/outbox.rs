@@ -7,9 +7,10 @@ use steady_socket_protocol::Message;
 
 use super::application::Shared;
 use super::errors::SendError;
+use super::session::Unsent;
 use super::waiting::Place;
 use crate::browser::is_abandoned;
-use crate::connection::{SendMode, SendRejected};
+use crate::connection::SendMode;
 
 /// At most one message, and the place of the task that waits for room for it, or for the end. Dropping it gives up
 /// both.
@@ -49,12 +50,12 @@ impl Outbox {
         };
         let sent = match self.shared.send(message, SendMode::default()) {
             Ok(_) => Ok(()),
-            Err(SendRejected::Closed(_)) => Err(SendError::Closed),
-            Err(SendRejected::Full(message)) => {
+            Err(Unsent::Full(message)) => {
                 self.wait(task, Some(message.len()));
                 self.message = Some(message);
                 return Poll::Pending;
             }
+            Err(unsent) => Err(unsent.into()),
         };
         self.leave();
         Poll::Ready(sent)

@@ -14,23 +14,23 @@ pub trait Outgoing<Out, C> {
     ///
     /// # Errors
     /// If the codec cannot represent it.
-    fn into_message(self) -> Result<Message, EncodeError>;
+    fn to_message(&self) -> Result<Message, EncodeError>;
 }
 
 impl<Out, C: Encode<Out>> Outgoing<Out, C> for Out {
-    fn into_message(self) -> Result<Message, EncodeError> {
-        C::encode(&self)
+    fn to_message(&self) -> Result<Message, EncodeError> {
+        C::encode(self)
     }
 }
 
 impl<Out, C: Encode<Out>> Outgoing<Out, C> for &Out {
-    fn into_message(self) -> Result<Message, EncodeError> {
+    fn to_message(&self) -> Result<Message, EncodeError> {
         C::encode(self)
     }
 }
 
 impl<C: Encode<str>> Outgoing<String, C> for &str {
-    fn into_message(self) -> Result<Message, EncodeError> {
+    fn to_message(&self) -> Result<Message, EncodeError> {
         C::encode(self)
     }
 }

@@ -19,10 +19,9 @@ use super::events::Events;
 use super::handle::Handle;
 use super::outbox::Outbox;
 use super::outgoing::Outgoing;
+use super::session::Unsent;
 use crate::browser::is_abandoned;
-use crate::connection::{
-    CloseError, DropReason, Dropped, Event, Input, Phase, SendMode, SendRejected, Sent,
-};
+use crate::connection::{CloseError, DropReason, Dropped, Event, Input, Phase, SendMode, Sent};
 use crate::driver::Driver;
 use crate::platform::FacePlatform;
 
@@ -102,7 +101,7 @@ impl<Out, In, C> Socket<Out, In, C> {
     /// # Errors
     /// If the message cannot be encoded, or the connection is closed.
     pub async fn send(&mut self, message: impl Outgoing<Out, C>) -> Result<(), SendError> {
-        let message = message.into_message().map_err(SendError::Encode)?;
+        let message = message.to_message().map_err(SendError::Encode)?;
         let mut outbox = Outbox::new(Rc::clone(&self.shared), Some(message));
         poll_fn(move |task| {
             ready!(self.outbox.poll(task))?;
@@ -116,7 +115,7 @@ impl<Out, In, C> Socket<Out, In, C> {
     /// # Errors
     /// If the message cannot be encoded, the queue is full, or the connection is closed.
     pub fn try_send(&self, message: impl Outgoing<Out, C>) -> Result<Sent, SendError> {
-        let message = message.into_message().map_err(SendError::Encode)?;
+        let message = message.to_message().map_err(SendError::Encode)?;
         if !self.outbox.is_empty() {
             return Err(SendError::Full);
         }
@@ -146,7 +145,7 @@ impl<Out, In, C> Socket<Out, In, C> {
         if is_abandoned() {
             return Phase::Closed;
         }
-        self.driver.ask(|connection| connection.phase())
+        self.shared.phase()
     }
 }
 
@@ -160,6 +159,11 @@ impl<Out, In, C: Decode<In>> Stream for Socket<Out, In, C> {
         if is_abandoned() {
             return Poll::Ready(None);
         }
+        if let Some(session) = self.shared.session() {
+            return session
+                .poll_next(task)
+                .map(|message| message.map(C::decode));
+        }
         let message = self.shared.inbox.borrow_mut().pop();
         if let Some(message) = message {
             return Poll::Ready(Some(C::decode(message)));
@@ -167,12 +171,7 @@ impl<Out, In, C: Decode<In>> Stream for Socket<Out, In, C> {
         if self.phase() == Phase::Closed {
             return Poll::Ready(None);
         }
-        let earlier = self
-            .shared
-            .reader
-            .borrow_mut()
-            .replace(task.waker().clone());
-        drop(earlier);
+        self.shared.wait_to_read(task);
         Poll::Pending
     }
 }
@@ -191,11 +190,11 @@ impl<Out, In, C: Encode<Out>> Sink<Out> for Socket<Out, In, C> {
         let message = C::encode(&item).map_err(SendError::Encode)?;
         match self.shared.send(message, SendMode::default()) {
             Ok(_) => Ok(()),
-            Err(SendRejected::Closed(_)) => Err(SendError::Closed),
-            Err(SendRejected::Full(message)) => {
+            Err(Unsent::Full(message)) => {
                 self.outbox.put(message);
                 Ok(())
             }
+            Err(unsent) => Err(unsent.into()),
         }
     }
 
@@ -209,10 +208,7 @@ impl<Out, In, C: Encode<Out>> Sink<Out> for Socket<Out, In, C> {
         ready!(self.outbox.poll(task))?;
         match self.phase() {
             Phase::Closed | Phase::Idle | Phase::Closing => {}
-            _ => self.driver.command(Input::Close {
-                code: None,
-                reason: String::new(),
-            }),
+            _ => self.shared.close(None, ""),
         }
         if matches!(self.phase(), Phase::Closed | Phase::Idle) {
             self.outbox.leave();
@@ -240,6 +236,9 @@ impl<Out, In, C> Drop for Socket<Out, In, C> {
             }));
         }
         self.outbox.leave();
+        if let Some(session) = self.shared.session() {
+            session.close_now();
+        }
         self.driver.command(Input::Close {
             code: None,
             reason: String::new(),

@@ -1,13 +1,16 @@
 //! Sources of the URL and the sub-protocols: a value, a function, or an async function.
 
+use core::cell::{Cell, RefCell};
 use core::fmt;
 use core::future::poll_fn;
 use core::task::Poll;
 use std::rc::Rc;
 
 use steady_socket_protocol::is_token;
+use steady_socket_protocol::session;
+use steady_socket_protocol::session::frame::Credential;
 
-use super::search::Searching;
+use super::running::Running;
 use crate::application::{Answer, Attempt, Resolution};
 use crate::options::Options;
 use crate::platform::{FacePlatform, LocalFuture, Refused, Runtime, Target};
@@ -188,23 +191,48 @@ pub(super) struct Sources {
     pub(super) protocols: Source<Vec<String>>,
     pub(super) options: Options,
     pub(super) platform: Rc<FacePlatform>,
+    /// What lets this client into a session, and the one for the current attempt.
+    pub(super) credential: Option<Source<String>>,
+    pub(super) found_credential: RefCell<Option<Credential>>,
+    /// Whether the next attempts offer no session.
+    pub(super) offers_no_session: Cell<bool>,
 }
 
 impl Sources {
+    /// The credential for the current attempt.
+    pub(super) fn credential(&self) -> Option<Credential> {
+        self.found_credential.borrow().clone()
+    }
+
+    /// Whether every sub-protocol that is offered asks for a session.
+    pub(super) fn offers_only_session(&self) -> bool {
+        let offers = self.protocols.value();
+        offers.is_some_and(|offers| offers.iter().all(|offer| asks_for_session(offer)))
+    }
+
+    /// The sub-protocols to offer now.
+    fn offers(&self, mut protocols: Vec<String>) -> Vec<String> {
+        if self.offers_no_session.get() {
+            protocols.retain(|offer| !asks_for_session(offer));
+        }
+        protocols
+    }
+
     /// The target of an attempt, now or later.
     pub(super) fn resolve(
         self: &Rc<Self>,
         attempt: &Attempt,
         answer: Answer<Target>,
     ) -> Resolution<Target> {
-        if let Some(search) = self.url.search().or(self.protocols.search()) {
+        let credential = self.credential.as_ref().and_then(Source::search);
+        if let Some(search) = self.url.search().or(self.protocols.search()).or(credential) {
             return search(self, attempt, answer);
         }
         let (url, protocols) = (self.url.value(), self.protocols.value());
         // They were checked when the socket was made.
         Resolution::Ready(Ok(Target {
             url: url.cloned().unwrap_or_default(),
-            protocols: protocols.cloned().unwrap_or_default(),
+            protocols: self.offers(protocols.cloned().unwrap_or_default()),
         }))
     }
 
@@ -213,7 +241,16 @@ impl Sources {
         // A fixed URL was parsed when the socket was made and does not change.
         let url = Runtime::parse_url(self.platform.as_ref(), &url)?;
         check_secure(self.platform.as_ref(), self.options, &url)?;
+        let protocols = self.offers(protocols);
         Ok(Target { url, protocols })
+    }
+
+    /// Keeps the credential that was found for an attempt.
+    fn keep_credential(&self, found: Option<Result<String, Refused>>) -> Result<(), Refused> {
+        let Some(found) = found else { return Ok(()) };
+        let credential = check_credential(&found?)?;
+        *self.found_credential.borrow_mut() = Some(credential);
+        Ok(())
     }
 }
 
@@ -223,9 +260,19 @@ type Search = fn(&Rc<Sources>, &Attempt, Answer<Target>) -> Resolution<Target>;
 /// See [`Search`].
 fn search(sources: &Rc<Sources>, attempt: &Attempt, answer: Answer<Target>) -> Resolution<Target> {
     let (url, protocols) = (sources.url.give(attempt), sources.protocols.give(attempt));
+    let credential = sources.credential.as_ref();
+    let credential = credential.map(|credential| credential.give(attempt));
     let sought = Rc::clone(sources);
-    let (searching, watched) = Searching::watch(Box::pin(async move {
-        let (url, protocols) = both(url, protocols).await;
+    let (searching, watched) = Running::watch(Box::pin(async move {
+        let target = Box::pin(both(url, protocols));
+        let ((url, protocols), credential) = match credential {
+            Some(credential) => {
+                let (target, credential) = both(target, credential).await;
+                (target, Some(credential))
+            }
+            None => (target.await, None),
+        };
+        sought.keep_credential(credential)?;
         sought.target(url?, protocols?)
     }));
     let task = Box::pin(async move {
@@ -260,6 +307,20 @@ async fn both<A, B>(mut a: LocalFuture<A>, mut b: LocalFuture<B>) -> (A, B) {
         }
     })
     .await
+}
+
+/// Whether a sub-protocol's name asks for a session.
+fn asks_for_session(name: &str) -> bool {
+    name.ends_with(session::SUFFIX)
+}
+
+/// Checks a credential.
+pub(super) fn check_credential(text: &str) -> Result<Credential, Refused> {
+    Credential::parse(text).ok_or_else(|| {
+        Refused::because(
+            "the credential takes 1 to 4096 printable ASCII characters, without a space",
+        )
+    })
 }
 
 /// Checks sub-protocols per the standard: each is an HTTP token, and none occurs twice.

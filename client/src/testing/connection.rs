@@ -194,6 +194,11 @@ impl FakeConnection {
 
     // ----- queries
 
+    /// Its place in [`World::connections`](super::World::connections).
+    pub(super) fn number(&self) -> usize {
+        self.0.number
+    }
+
     /// The requested URL, absolute.
     #[must_use]
     pub fn url(&self) -> String {

@@ -111,9 +111,11 @@
 //! unless [`World::set_chance`] says otherwise. The world can run the application's own tasks, too:
 //! `world.platform().spawn(…)`, then [`World::run`].
 pub use connection::{CloseCall, Closing, End, FakeConnection, Handshake, State};
+pub use session::SessionServer;
 pub use world::World;
 
 mod connection;
 mod page;
+mod session;
 mod url;
 mod world;

@@ -26,6 +26,8 @@ struct State {
     server: Server,
     connections: RefCell<Vec<FakeConnection>>,
     chance: Cell<f64>,
+    /// How often random bytes were drawn.
+    drawn: Cell<u64>,
     secure: Cell<bool>,
     refuse: Cell<bool>,
 }
@@ -291,6 +293,13 @@ impl Platform<Message> for World {
 impl Runtime for World {
     fn spawn(&self, task: LocalFuture<()>) {
         self.0.page.spawn(task);
+    }
+
+    /// Not random: the same in every run, and another each time.
+    fn random_bytes(&self) -> Option<[u8; 16]> {
+        let drawn = self.0.drawn.get().wrapping_add(1);
+        self.0.drawn.set(drawn);
+        Some(u128::from(drawn).to_be_bytes())
     }
 
     fn page_is_secure(&self) -> bool {

@@ -383,11 +383,16 @@ impl<P: Payload> Client<P> {
 
     /// Gives the session up at once.
     pub fn abort(&mut self) {
+        self.give_up(Ended::Aborted);
+    }
+
+    /// Likewise, for a reason that the driver knows.
+    pub fn give_up(&mut self, why: Ended) {
         if matches!(self.phase, Phase::Greeting | Phase::Up) {
             self.close_with(close::NORMAL);
         }
         if self.phase != Phase::Ended {
-            self.end(Ended::Aborted, None);
+            self.end(why, None);
         }
     }
 
@@ -413,6 +418,30 @@ impl<P: Payload> Client<P> {
     /// What the application gets next. A message is given by this call: whatever follows, it is not given again.
     pub fn poll_output(&mut self, now: Time) -> Option<Output<P>> {
         self.exchange.poll_output(now)
+    }
+
+    /// Likewise, but messages stay: for an application that reads them with [`poll_message`](Self::poll_message) when it is
+    /// ready, and has to learn meanwhile what becomes of its own.
+    pub fn poll_notice(&mut self, now: Time) -> Option<Output<P>> {
+        self.exchange.poll_notice(now)
+    }
+
+    /// The next message, a volatile one included, if no notice comes before it.
+    pub fn poll_message(&mut self, now: Time) -> Option<Output<P>> {
+        self.exchange.poll_message(now)
+    }
+
+    /// Whether there is anything for the application but messages.
+    #[must_use]
+    pub fn has_notice(&self) -> bool {
+        self.exchange.has_notice()
+    }
+
+    /// Changes whenever anything is given or acknowledged, in either direction.
+    #[must_use]
+    pub fn progress(&self) -> u64 {
+        let given = self.exchange.received.given();
+        given.wrapping_add(self.exchange.sent.base())
     }
 
     /// Whether there is anything for the application.

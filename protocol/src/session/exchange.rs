@@ -1541,7 +1541,35 @@ impl<P: Payload> Exchange<P> {
     /// given again.
     pub(super) fn poll_output(&mut self, now: Time) -> Option<Output<P>> {
         let output = self.outputs.pop_front()?;
-        match &output {
+        self.hand_out(&output, now);
+        Some(output)
+    }
+
+    pub(super) fn has_notice(&self) -> bool {
+        self.outputs.len() > self.inbox as usize
+    }
+
+    pub(super) fn poll_notice(&mut self, now: Time) -> Option<Output<P>> {
+        if !self.has_notice() {
+            return None;
+        }
+        // Usually the first: messages that are not read are followed by few notices.
+        let at = self.outputs.iter().position(|output| !is_message(output))?;
+        let output = self.outputs.remove(at)?;
+        self.hand_out(&output, now);
+        Some(output)
+    }
+
+    pub(super) fn poll_message(&mut self, now: Time) -> Option<Output<P>> {
+        match self.outputs.front() {
+            Some(output) if is_message(output) => self.poll_output(now),
+            _ => None,
+        }
+    }
+
+    /// The application has this from here on.
+    fn hand_out(&mut self, output: &Output<P>, now: Time) {
+        match output {
             Output::Message { token, .. } => {
                 self.inbox = self.inbox.saturating_sub(1);
                 if token.era == self.era {
@@ -1555,6 +1583,9 @@ impl<P: Payload> Exchange<P> {
             }
             _ => {}
         }
-        Some(output)
     }
+}
+
+const fn is_message<P>(output: &Output<P>) -> bool {
+    matches!(output, Output::Message { .. } | Output::Volatile(_))
 }

@@ -90,6 +90,26 @@ impl<'a> From<&'a [u8]> for Data<'a> {
     }
 }
 
+#[cfg(feature = "std")]
+impl From<crate::Message> for Data<'static> {
+    fn from(message: crate::Message) -> Self {
+        match message {
+            crate::Message::Text(text) => Self::Text(Cow::Owned(text)),
+            crate::Message::Binary(bytes) => Self::Binary(Cow::Owned(bytes)),
+        }
+    }
+}
+
+#[cfg(feature = "std")]
+impl From<Data<'_>> for crate::Message {
+    fn from(data: Data<'_>) -> Self {
+        match data {
+            Data::Text(text) => Self::Text(text.into_owned()),
+            Data::Binary(bytes) => Self::Binary(bytes.into_owned()),
+        }
+    }
+}
+
 /// One frame. The [specification](https://github.com/steady-socket/steady-socket/blob/main/docs/sessions-protocol.md)
 /// says what each means and who sends it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -1116,6 +1136,17 @@ impl Style {
         kind: Kind::Binary,
         json: false,
     };
+
+    /// For a codec.
+    #[cfg(feature = "std")]
+    #[must_use]
+    pub fn of<C: crate::Codec>() -> Self {
+        match C::KIND {
+            crate::MessageKind::Binary => Self::BINARY,
+            crate::MessageKind::Text if C::NAME == "json" => Self::JSON,
+            crate::MessageKind::Text => Self::TEXT,
+        }
+    }
 }
 
 /// Writes a frame as a WebSocket message. A lone message passes without a copy unless it starts with the mark.

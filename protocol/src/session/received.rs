@@ -70,6 +70,11 @@ impl Received {
         self.received
     }
 
+    /// The last number that was given to the application.
+    pub(super) const fn given(&self) -> u64 {
+        self.given
+    }
+
     /// Unhandled messages.
     pub(super) fn messages(&self) -> u64 {
         self.open.len() as u64

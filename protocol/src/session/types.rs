@@ -22,6 +22,20 @@ impl Payload for super::frame::Data<'static> {
     }
 }
 
+#[cfg(feature = "std")]
+impl Payload for crate::Message {
+    fn bytes(&self) -> usize {
+        self.len()
+    }
+
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Text(_) => Kind::Text,
+            Self::Binary(_) => Kind::Binary,
+        }
+    }
+}
+
 /// Identifies a message that the application has sent. The numbers rise, and are never used again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Delivery(pub u64);
@@ -102,7 +116,7 @@ impl core::fmt::Display for Rejection {
 impl core::error::Error for Rejection {}
 
 /// How a message ended. Every message that was accepted ends once.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum End<P> {
     /// The other application is done with it.
     Handled,
@@ -136,6 +150,17 @@ pub enum NotHandled {
     Session(Ended),
 }
 
+impl core::fmt::Display for NotHandled {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::TimeToLive => f.write_str("its time was over before it was sent"),
+            Self::Overflow => f.write_str("newer messages took its place in the queue"),
+            Self::TooLarge => f.write_str("it is larger than the other end takes"),
+            Self::Session(ended) => ended.fmt(f),
+        }
+    }
+}
+
 /// How a session ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -156,12 +181,47 @@ pub enum Ended {
     SetAside,
     /// The driver gave it up, for example because its module failed.
     Aborted,
+    /// The server speaks no sessions.
+    NotSpoken,
     /// The store gave no answer.
     Store,
     /// Another process has taken the session over.
     TakenOver,
     /// All numbers are used up.
     Exhausted,
+}
+
+impl core::fmt::Display for Ended {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            Self::Closed => "the session was closed at this end",
+            Self::ByPeer => "the other end ended the session",
+            Self::Lost(Why::Expired) => {
+                "the session was lost: the client came back after its window"
+            }
+            Self::Lost(Why::Unknown) => "the session was lost: the server does not remember it",
+            Self::Lost(Why::Full) => {
+                "the session was lost: more waited for the client than the server keeps"
+            }
+            Self::Lost(Why::Refused) => "the session was lost: this client may not resume it",
+            Self::Lost(Why::OutOfStep) => "the session was lost: the two ends count differently",
+            Self::Lost(Why::Other) => {
+                "the session was lost, for a reason that this version does not know"
+            }
+            Self::Superseded | Self::Stale => {
+                "another client has the session: its secret was copied"
+            }
+            Self::Refused => "the server does not let this client in",
+            Self::SetAside => {
+                "three connections in a row failed while the message was alone on its way"
+            }
+            Self::Aborted => "the session was given up at this end",
+            Self::NotSpoken => "the server speaks no sessions",
+            Self::Store => "the server's store did not answer",
+            Self::TakenOver => "another process has taken the session over",
+            Self::Exhausted => "the session has used up all its numbers",
+        })
+    }
 }
 
 /// How a request ended. Every request that was accepted ends once.

@@ -1,4 +1,4 @@
-//! A cancellable search for a URL and sub-protocols.
+//! A future of the program's that can be cancelled: the search for a URL, the handler of a request.
 
 use core::cell::RefCell;
 use core::future::Future;
@@ -6,19 +6,19 @@ use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
 use std::rc::Rc;
 
-use crate::platform::{LocalFuture, Refused, Target};
+use crate::platform::LocalFuture;
 
 /// Dropping this drops the user's future.
-pub(crate) struct Searching(Rc<SearchState>);
+pub(crate) struct Running<T>(Rc<State<T>>);
 
-struct SearchState {
-    future: RefCell<Option<LocalFuture<Result<Target, Refused>>>>,
+struct State<T> {
+    future: RefCell<Option<LocalFuture<T>>>,
     waker: RefCell<Option<Waker>>,
 }
 
-impl Searching {
-    pub(crate) fn watch(future: LocalFuture<Result<Target, Refused>>) -> (Self, Watched) {
-        let state = Rc::new(SearchState {
+impl<T> Running<T> {
+    pub(crate) fn watch(future: LocalFuture<T>) -> (Self, Watched<T>) {
+        let state = Rc::new(State {
             future: RefCell::new(Some(future)),
             waker: RefCell::new(None),
         });
@@ -26,7 +26,7 @@ impl Searching {
     }
 }
 
-impl Drop for Searching {
+impl<T> Drop for Running<T> {
     fn drop(&mut self) {
         let future = self.0.future.borrow_mut().take();
         drop(future);
@@ -37,21 +37,21 @@ impl Drop for Searching {
     }
 }
 
-/// Yields the output of the user's future, or `None` if the search was cancelled.
-pub(crate) struct Watched(Rc<SearchState>);
+/// Yields the output of the user's future, or `None` if it was cancelled.
+pub(crate) struct Watched<T>(Rc<State<T>>);
 
-impl Future for Watched {
-    type Output = Option<Result<Target, Refused>>;
+impl<T> Future for Watched<T> {
+    type Output = Option<T>;
 
     fn poll(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Self::Output> {
-        // Taken out while it runs: the user's code may cancel the search from inside.
+        // Taken out while it runs: the user's code may cancel it from inside.
         let Some(mut future) = self.0.future.borrow_mut().take() else {
             return Poll::Ready(None);
         };
         match future.as_mut().poll(task) {
-            Poll::Ready(target) => Poll::Ready(Some(target)),
+            Poll::Ready(output) => Poll::Ready(Some(output)),
             Poll::Pending => {
-                // Cancelled from inside: only the `Searching` and this hold the state.
+                // Cancelled from inside: only the `Running` and this hold the state.
                 if Rc::strong_count(&self.0) == 1 {
                     return Poll::Ready(None);
                 }

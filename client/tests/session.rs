@@ -1,0 +1,736 @@
+//! Sessions of the Rust API, on virtual time, against the server's real half.
+
+use core::cell::RefCell;
+use core::time::Duration;
+use std::rc::Rc;
+
+use futures_util::FutureExt;
+use steady_socket::protocol::session::frame::{Answer, Refusal};
+use steady_socket::protocol::session::{AskEnd, End, Ended, NotHandled};
+use steady_socket::testing::{Closing, Handshake, SessionServer, World};
+use steady_socket::{
+    Builder, ConnectError, Event, Events, Json, Message, Options, Phase, PlainText, Request,
+    RequestError, SendError, Session, SessionEvent, Socket,
+};
+
+type Chat = Socket<String, String, Json>;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// A world with a server that speaks sessions, and waits that are as short as possible.
+fn world() -> (World, SessionServer) {
+    let world = World::new();
+    world.set_chance(0.0);
+    world.set_handshake(Handshake::Open);
+    world.set_closing(Closing::Answer);
+    let server = SessionServer::start::<Json>(&world);
+    (world, server)
+}
+
+fn builder(world: &World) -> Builder<String, String, Json> {
+    Chat::builder("wss://example.org/chat")
+        .platform(world.platform())
+        .protocols(["chat.json"])
+        .session(Session::required())
+}
+
+fn chat(world: &World) -> Chat {
+    let socket = builder(world).connect().unwrap();
+    world.run();
+    socket
+}
+
+/// What happened since the last call, as text.
+fn log(events: &mut Events) -> Vec<String> {
+    let mut log = Vec::new();
+    while let Some(Some(event)) = events.recv().now_or_never() {
+        log.push(event.to_string());
+    }
+    log
+}
+
+fn texts(messages: &[Message]) -> Vec<String> {
+    let text = |message: &Message| match message {
+        Message::Text(text) => text.clone(),
+        Message::Binary(bytes) => format!("{bytes:?}"),
+    };
+    messages.iter().map(text).collect()
+}
+
+fn json(text: &str) -> Message {
+    format!("{text:?}").into()
+}
+
+/// Cuts the connection, and lets the client come back.
+fn cut(world: &World) {
+    world.last().cut();
+    world.advance(SECOND);
+}
+
+#[test]
+fn nothing_is_lost_when_the_connection_breaks() {
+    let (world, server) = world();
+    let mut socket = chat(&world);
+    let mut events = socket.events();
+    assert_eq!(
+        world.last().offered_protocols(),
+        ["chat.json~2", "chat.json"]
+    );
+    socket.try_send("one").unwrap();
+    world.last().half_open();
+    for text in ["two", "three"] {
+        socket.try_send(text).unwrap();
+        server.send(json(text));
+    }
+    assert!(socket.recv().now_or_never().is_none());
+    cut(&world);
+    socket.try_send("four").unwrap();
+    world.advance(SECOND);
+    assert_eq!(
+        texts(&server.received()),
+        ["\"one\"", "\"two\"", "\"three\"", "\"four\""]
+    );
+    let mut read = Vec::new();
+    while let Some(Some(Ok(text))) = socket.recv().now_or_never() {
+        read.push(text);
+    }
+    assert_eq!(read, ["two", "three"]);
+    world.advance(SECOND * 2);
+    assert_eq!(
+        server
+            .ends()
+            .iter()
+            .filter(|(_, end)| *end == End::Handled)
+            .count(),
+        2
+    );
+    assert!(log(&mut events).contains(&"session resumed, 2 replayed".to_owned()));
+    assert_eq!(world.connection_count(), 2);
+}
+
+#[test]
+fn an_unread_message_is_not_handled() {
+    let (world, server) = world();
+    let mut socket = chat(&world);
+    server.send(json("one"));
+    server.send(json("two"));
+    assert_eq!(
+        socket.recv().now_or_never(),
+        Some(Some(Ok("one".to_owned())))
+    );
+    world.advance(SECOND * 3);
+    assert_eq!(server.ends(), []);
+    // Who asks for the next is done with the one before.
+    assert_eq!(
+        socket.recv().now_or_never(),
+        Some(Some(Ok("two".to_owned())))
+    );
+    world.advance(SECOND * 3);
+    assert_eq!(server.ends().len(), 1);
+    assert_eq!(socket.recv().now_or_never(), None);
+    world.advance(SECOND * 3);
+    assert_eq!(server.ends().len(), 2);
+}
+
+#[test]
+fn a_handler_that_has_returned_has_handled() {
+    let (world, server) = world();
+    let seen = Rc::new(RefCell::new(Vec::new()));
+    let kept = Rc::clone(&seen);
+    let _socket = builder(&world)
+        .on_message(move |handle, message| {
+            let message = message.unwrap();
+            handle.try_send(&message).unwrap();
+            kept.borrow_mut().push(message);
+        })
+        .connect()
+        .unwrap();
+    world.run();
+    server.send(json("one"));
+    cut(&world);
+    server.send(json("two"));
+    world.advance(SECOND * 2);
+    assert_eq!(*seen.borrow(), ["one", "two"]);
+    assert_eq!(texts(&server.received()), ["\"one\"", "\"two\""]);
+    assert_eq!(server.ends().len(), 2);
+}
+
+#[test]
+fn a_delivery_says_how_it_ended() {
+    let (world, server) = world();
+    let socket = chat(&world);
+    let mut events = socket.events();
+    let handle = socket.handle();
+    server.hold(true);
+    let mut one = handle.deliver("one").unwrap();
+    let mut two = handle.deliver("two".to_owned()).unwrap();
+    world.run();
+    assert!((&mut one).now_or_never().is_none());
+    server.hold(false);
+    world.run();
+    assert_eq!((&mut one).now_or_never(), Some(End::Handled));
+    assert_eq!((&mut two).now_or_never(), Some(End::Handled));
+    // The server forgets everything while one is with its application and one is on its way.
+    server.hold(true);
+    let given = handle.deliver("three").unwrap();
+    handle.try_send("not awaited").unwrap();
+    world.run();
+    world.last().half_open();
+    let unsent = handle.deliver("four").unwrap();
+    server.forget();
+    server.hold(false);
+    world.advance(SECOND);
+    assert!(matches!(
+        given.now_or_never(),
+        Some(End::Unknown {
+            payload: "three",
+            why: Ended::Lost(_)
+        })
+    ));
+    assert!(matches!(
+        unsent.now_or_never(),
+        Some(End::Unknown {
+            payload: "four",
+            ..
+        })
+    ));
+    let log = log(&mut events);
+    assert!(
+        log.contains(
+            &"session lost: the session was lost: the server does not remember it; messages handled 0, \
+              not handled 0, unknown 3"
+                .to_owned()
+        ),
+        "{log:#?}"
+    );
+    // The fresh session works.
+    let five = handle.deliver("five").unwrap();
+    world.run();
+    assert_eq!(five.now_or_never(), Some(End::Handled));
+}
+
+#[test]
+fn what_was_not_given_comes_back_when_the_session_expires() {
+    let (world, server) = world();
+    let socket = chat(&world);
+    let handle = socket.handle();
+    server.hold(true);
+    let given = handle.deliver("given").unwrap();
+    world.run();
+    world.last().half_open();
+    let lost = handle.deliver("lost").unwrap();
+    world.set_handshake(Handshake::Refuse);
+    world.last().cut();
+    world.advance(Duration::from_secs(200));
+    // It had no number, so it goes into the fresh session.
+    let queued = handle.deliver("queued").unwrap();
+    server.hold(false);
+    world.set_handshake(Handshake::Open);
+    world.advance(Duration::from_secs(60));
+    assert!(matches!(
+        given.now_or_never(),
+        Some(End::Unknown {
+            payload: "given",
+            ..
+        })
+    ));
+    assert_eq!(
+        lost.now_or_never(),
+        Some(End::NotHandled {
+            payload: "lost",
+            why: NotHandled::Session(Ended::Lost(
+                steady_socket::protocol::session::frame::Why::Expired
+            )),
+        })
+    );
+    assert_eq!(queued.now_or_never(), Some(End::Handled));
+}
+
+#[derive(Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+struct Add(u32, u32);
+
+#[derive(Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+enum AddError {
+    TooLarge,
+}
+
+impl Request for Add {
+    type Response = u32;
+    type Error = AddError;
+}
+
+#[test]
+fn a_request_has_one_answer_over_any_number_of_connections() {
+    let (world, server) = world();
+    let socket = chat(&world);
+    let handle = socket.handle();
+    let mut asking = handle.request(Add(1, 2));
+    let wrong = handle.request(Add(3, 4));
+    let refused = handle.request(Add(5, 6));
+    world.run();
+    let requests = server.requests();
+    assert_eq!(requests[0].1, "[1,2]".into());
+    cut(&world);
+    world.last().half_open();
+    server.answer(requests[0].0, Answer::Response("3".into()));
+    assert!((&mut asking).now_or_never().is_none());
+    cut(&world);
+    server.answer(requests[1].0, Answer::Error("\"TooLarge\"".into()));
+    server.answer(requests[2].0, Answer::Refused(Refusal::NoHandler));
+    world.run();
+    assert_eq!(asking.now_or_never(), Some(Ok(3)));
+    assert_eq!(
+        wrong.now_or_never(),
+        Some(Err(RequestError::Application(AddError::TooLarge)))
+    );
+    assert_eq!(
+        refused.now_or_never(),
+        Some(Err(RequestError::Refused(Refusal::NoHandler)))
+    );
+    assert_eq!(server.requests(), []);
+}
+
+#[test]
+fn a_request_that_is_dropped_or_late_is_cancelled() {
+    let (world, server) = world();
+    let socket = chat(&world);
+    let handle = socket.handle();
+    let late = handle.request_within(Add(1, 2), SECOND);
+    let dropped = handle.request(Add(3, 4));
+    world.run();
+    assert_eq!(server.requests().len(), 2);
+    drop(dropped);
+    world.run();
+    assert_eq!(server.requests().len(), 1);
+    world.advance(SECOND);
+    assert_eq!(late.now_or_never(), Some(Err(RequestError::TimedOut)));
+    assert_eq!(server.requests(), []);
+}
+
+#[test]
+fn the_server_asks_and_may_cancel() {
+    let (world, server) = world();
+    let _socket = builder(&world)
+        .on_request(async |Add(a, b): Add| match (a, b) {
+            (0, _) => core::future::pending().await,
+            (1, _) => Err(AddError::TooLarge),
+            _ => Ok(a + b),
+        })
+        .connect()
+        .unwrap();
+    world.run();
+    let sum = server.ask("[2,3]");
+    let error = server.ask("[1,1]");
+    let never = server.ask("[0,0]");
+    let malformed = server.ask("\"what\"");
+    cut(&world);
+    server.cancel(never);
+    world.run();
+    let mut answers = server.answers();
+    answers.sort_by_key(|(ask, _)| *ask);
+    assert_eq!(
+        answers,
+        [
+            (sum, AskEnd::Response("5".into())),
+            (error, AskEnd::Error("\"TooLarge\"".into())),
+            (never, AskEnd::Cancelled),
+            (malformed, AskEnd::Refused(Refusal::NoHandler)),
+        ]
+    );
+}
+
+#[test]
+fn a_program_without_a_handler_refuses_requests() {
+    let (world, server) = world();
+    let _socket = chat(&world);
+    let ask = server.ask("1");
+    world.run();
+    assert_eq!(
+        server.answers(),
+        [(ask, AskEnd::Refused(Refusal::NoHandler))]
+    );
+}
+
+#[test]
+fn closing_waits_until_everything_is_handled() {
+    let (world, server) = world();
+    let socket = chat(&world);
+    let mut events = socket.events();
+    let handle = socket.handle();
+    server.hold(true);
+    let one = handle.deliver("one").unwrap();
+    world.run();
+    handle.close(Some(4001), "bye").unwrap();
+    assert_eq!(handle.try_send("two"), Err(SendError::Closed));
+    world.advance(SECOND);
+    assert_eq!(handle.phase(), Phase::Open);
+    server.hold(false);
+    world.advance(SECOND);
+    assert_eq!(one.now_or_never(), Some(End::Handled));
+    assert_eq!(handle.phase(), Phase::Closed);
+    assert_eq!(
+        world.last().closed_with(),
+        Some((Some(4001), "bye".to_owned()))
+    );
+    assert_eq!(server.ended(), Some(Ended::ByPeer));
+    assert!(
+        log(&mut events)
+            .iter()
+            .any(|line| line.starts_with("session ended: the session was closed"))
+    );
+    // A reconnect begins another session.
+    handle.reconnect().unwrap();
+    world.run();
+    let again = handle.deliver("again").unwrap();
+    world.run();
+    assert_eq!(again.now_or_never(), Some(End::Handled));
+    drop(socket);
+    drop(server);
+    world.assert_idle();
+}
+
+#[test]
+fn closing_does_not_wait_longer_than_the_timeout() {
+    let (world, server) = world();
+    let socket = chat(&world);
+    let handle = socket.handle();
+    server.hold(true);
+    let given = handle.deliver("given").unwrap();
+    world.run();
+    world.last().half_open();
+    let lost = handle.deliver("lost").unwrap();
+    handle.close(None, "").unwrap();
+    world.advance(SECOND * 20);
+    assert_eq!(handle.phase(), Phase::Closed);
+    for end in [given.now_or_never(), lost.now_or_never()] {
+        assert!(
+            matches!(
+                end,
+                Some(End::Unknown {
+                    why: Ended::Closed,
+                    ..
+                })
+            ),
+            "{end:?}"
+        );
+    }
+}
+
+#[test]
+fn dropping_the_socket_settles_everything() {
+    let (world, server) = world();
+    let socket = chat(&world);
+    let mut events = socket.events();
+    let handle = socket.handle();
+    server.hold(true);
+    let delivery = handle.deliver("one").unwrap();
+    let request = handle.request(Add(1, 2));
+    world.run();
+    drop(socket);
+    world.run();
+    assert!(matches!(delivery.now_or_never(), Some(End::Unknown { .. })));
+    assert_eq!(
+        request.now_or_never(),
+        Some(Err(RequestError::Unknown(Ended::Closed)))
+    );
+    assert!(
+        log(&mut events)
+            .iter()
+            .any(|line| line.starts_with("session ended"))
+    );
+    assert_eq!(server.ended(), Some(Ended::ByPeer));
+    drop(server);
+    world.assert_idle();
+}
+
+#[test]
+fn a_final_loss_of_the_connection_settles_everything() {
+    let (world, _server) = world();
+    let options = Options::default().max_retries(Some(0));
+    let socket = builder(&world).options(options).connect().unwrap();
+    world.run();
+    let handle = socket.handle();
+    world.last().half_open();
+    let delivery = handle.deliver("one").unwrap();
+    world.last().cut();
+    world.run();
+    assert_eq!(handle.phase(), Phase::Closed);
+    assert!(matches!(
+        delivery.now_or_never(),
+        Some(End::Unknown {
+            payload: "one",
+            why: Ended::Aborted
+        })
+    ));
+}
+
+#[test]
+fn a_server_without_sessions_ends_a_program_that_needs_one() {
+    let world = World::new();
+    let socket = builder(&world).connect().unwrap();
+    let mut events = socket.events();
+    let handle = socket.handle();
+    let delivery = handle.deliver("one").unwrap();
+    world.run();
+    world.last().open_with_protocol("chat.json");
+    world.set_closing(Closing::Answer);
+    world.run();
+    world.advance(SECOND * 60);
+    assert_eq!(handle.phase(), Phase::Closed);
+    assert_eq!(world.connection_count(), 1);
+    assert_eq!(
+        delivery.now_or_never(),
+        Some(End::NotHandled {
+            payload: "one",
+            why: NotHandled::Session(Ended::NotSpoken)
+        })
+    );
+    let log = log(&mut events);
+    assert!(
+        log.iter()
+            .any(|line| line.starts_with("session ended: the server speaks no sessions")),
+        "{log:#?}"
+    );
+    assert!(
+        !log.iter().any(|line| line.contains("connected")),
+        "{log:#?}"
+    );
+}
+
+#[test]
+fn a_program_that_can_do_without_a_session_goes_on_plain() {
+    let world = World::new();
+    let socket = Chat::builder("wss://example.org/chat")
+        .platform(world.platform())
+        .protocols(["chat.json~1", "chat.json"])
+        .session(Session::optional())
+        .connect()
+        .unwrap();
+    let mut socket = socket;
+    let mut events = socket.events();
+    socket.try_send("~one").unwrap();
+    let delivery = socket.handle().deliver("two").unwrap();
+    world.run();
+    assert_eq!(
+        world.last().offered_protocols(),
+        ["chat.json~2", "chat.json~1", "chat.json"]
+    );
+    world.last().open_with_protocol("chat.json~1");
+    world.run();
+    world.last().expect(json("~one"));
+    world.last().send(json("~hello"));
+    assert_eq!(
+        socket.recv().now_or_never(),
+        Some(Some(Ok("~hello".to_owned())))
+    );
+    assert!(matches!(
+        delivery.now_or_never(),
+        Some(End::NotHandled { .. })
+    ));
+    assert!(matches!(
+        socket.handle().deliver("three"),
+        Err(SendError::NoSession)
+    ));
+    // It stays so.
+    world.last().cut();
+    world.advance(SECOND * 60);
+    assert_eq!(
+        world.last().offered_protocols(),
+        ["chat.json~1", "chat.json"]
+    );
+    assert!(log(&mut events).contains(&"the server speaks no sessions".to_owned()));
+}
+
+#[test]
+fn without_a_name_the_offer_itself_may_be_what_fails() {
+    let world = World::new();
+    world.set_chance(0.0);
+    let socket = Socket::<String, String, PlainText>::builder("wss://example.org/chat")
+        .platform(world.platform())
+        .session(Session::optional())
+        .connect()
+        .unwrap();
+    world.run();
+    assert_eq!(world.last().offered_protocols(), ["steady~2"]);
+    world.last().refuse();
+    world.advance(Duration::from_millis(1));
+    assert_eq!(world.connection_count(), 2);
+    assert!(world.last().offered_protocols().is_empty());
+    // That fails as well, so the server may be down.
+    world.last().refuse();
+    world.advance(SECOND * 10);
+    assert_eq!(world.last().offered_protocols(), ["steady~2"]);
+    world.last().refuse();
+    world.advance(Duration::from_millis(1));
+    world.last().open();
+    socket.try_send("plain").unwrap();
+    world.last().expect("plain");
+}
+
+#[test]
+fn a_credential_is_shown_on_every_connection() {
+    let (world, server) = world();
+    let count = Rc::new(RefCell::new(0));
+    let kept = Rc::clone(&count);
+    let ticket = steady_socket::Source::provider(async move |_| {
+        *kept.borrow_mut() += 1;
+        Ok::<_, String>(format!("ticket-{}", kept.borrow()))
+    });
+    let _socket = builder(&world)
+        .session(Session::required().credential(ticket))
+        .connect()
+        .unwrap();
+    world.run();
+    cut(&world);
+    let shown: Vec<_> = server.credentials().into_iter().flatten().collect();
+    assert_eq!(shown, ["ticket-1", "ticket-2"]);
+}
+
+#[test]
+fn a_client_that_is_not_let_in_ends() {
+    let (world, server) = world();
+    server.refuse(true);
+    let socket = chat(&world);
+    let mut events = socket.events();
+    world.advance(SECOND * 60);
+    assert_eq!(socket.handle().phase(), Phase::Closed);
+    assert_eq!(world.connection_count(), 1);
+    drop(events.recv());
+    assert!(socket.handle().try_send("one").is_err());
+}
+
+#[test]
+fn a_connection_without_a_welcome_is_given_up() {
+    let world = World::new();
+    world.set_handshake(Handshake::Open);
+    world.set_closing(Closing::Answer);
+    let socket = builder(&world).connect().unwrap();
+    let mut events = socket.events();
+    world.advance(Duration::from_millis(14_999));
+    assert_eq!(socket.handle().phase(), Phase::Connecting);
+    world.advance(Duration::from_millis(1));
+    assert_eq!(world.last().closed_with().unwrap().0, Some(3473));
+    let log = log(&mut events);
+    assert!(!log.iter().any(|line| line.starts_with("open")), "{log:#?}");
+    assert!(log.iter().any(|line| line.starts_with("error")), "{log:#?}");
+}
+
+#[test]
+fn events_come_in_order() {
+    let (world, server) = world();
+    let order = Rc::new(RefCell::new(Vec::new()));
+    let (on_event, on_message) = (Rc::clone(&order), Rc::clone(&order));
+    let socket = builder(&world)
+        .on_event(move |event| {
+            if !matches!(
+                event,
+                Event::QueueChanged(_) | Event::Session(SessionEvent::Unacknowledged(_))
+            ) {
+                on_event.borrow_mut().push(event.to_string());
+            }
+        })
+        .on_message(move |_, message| on_message.borrow_mut().push(message.unwrap()))
+        .connect()
+        .unwrap();
+    world.run();
+    world.last().half_open();
+    server.send(json("missed"));
+    order.borrow_mut().clear();
+    cut(&world);
+    let expected = [
+        "waiting (attempt 2, in 0 ms): the policy for such a loss is to retry",
+        "socket 1 closed: socket, code 1006, clean false, unconfirmed messages 0; the policy for such a loss is to retry",
+        "connecting (attempt 2): the wait is over",
+        "open (attempt 2): the handshake succeeded",
+        "socket 2 reconnected",
+        "session resumed, 1 replayed",
+        "missed",
+    ];
+    assert_eq!(*order.borrow(), expected);
+    drop(socket);
+}
+
+#[test]
+fn what_waits_is_counted() {
+    let (world, server) = world();
+    let socket = chat(&world);
+    server.hold(true);
+    let handle = socket.handle();
+    handle.try_send("one").unwrap();
+    world.run();
+    let snapshot = handle.snapshot().unwrap();
+    assert_eq!(
+        (snapshot.queued.messages, snapshot.unacknowledged.messages),
+        (0, 1)
+    );
+    world.last().cut();
+    handle.try_send("two").unwrap();
+    let snapshot = handle.snapshot().unwrap();
+    assert_eq!(
+        (snapshot.queued.messages, snapshot.unacknowledged.messages),
+        (1, 1)
+    );
+    assert_eq!(handle.buffered_amount(), Ok(5));
+    world.advance(SECOND);
+    server.hold(false);
+    world.advance(SECOND * 2);
+    let snapshot = handle.snapshot().unwrap();
+    assert_eq!(
+        (snapshot.queued.messages, snapshot.unacknowledged.messages),
+        (0, 0)
+    );
+}
+
+#[test]
+fn a_full_window_stops_the_sender_and_wakes_it_again() {
+    let (world, server) = world();
+    let options = Options::default().max_queued_messages(2);
+    let socket = builder(&world).options(options).connect().unwrap();
+    world.run();
+    server.hold(true);
+    let handle = socket.handle();
+    let mut sent = 0;
+    while handle.try_send("x").is_ok() {
+        sent += 1;
+        assert!(sent < 2_000);
+    }
+    assert_eq!(sent, 1_002);
+    let done = Rc::new(RefCell::new(false));
+    let kept = Rc::clone(&done);
+    let waiting = handle.clone();
+    world.platform().spawn(Box::pin(async move {
+        waiting.send("last").await.unwrap();
+        *kept.borrow_mut() = true;
+    }));
+    world.run();
+    assert!(!*done.borrow());
+    server.hold(false);
+    world.advance(SECOND * 2);
+    assert!(*done.borrow());
+    assert_eq!(server.received().len(), 1_003);
+}
+
+#[test]
+fn what_excludes_a_session_is_an_error() {
+    let (world, _server) = world();
+    for options in [
+        Options::default().gate(true),
+        Options::default().reconnect(false),
+    ] {
+        let error = builder(&world).options(options).connect().unwrap_err();
+        assert!(matches!(error, ConnectError::Session(_)), "{error}");
+    }
+    let error = builder(&world)
+        .session(Session::required().credential("has a space"))
+        .connect()
+        .unwrap_err();
+    assert!(error.to_string().contains("printable ASCII"), "{error}");
+    let plain = Chat::builder("wss://example.org/")
+        .platform(world.platform())
+        .connect()
+        .unwrap();
+    assert!(matches!(
+        plain.handle().deliver("one"),
+        Err(SendError::NoSession)
+    ));
+}
