@@ -468,6 +468,8 @@ where
                     ("queuedBytes", (queued.bytes as f64).into()),
                 ],
             ),
+            // These classes ask for no session.
+            Event::Session(_) => return,
         });
         if self.handle.phase() == Phase::Closed {
             self.wake();

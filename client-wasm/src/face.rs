@@ -111,6 +111,8 @@ impl Application<JsValue> for Face {
             Event::QueueChanged(queued) => {
                 host::queue_changed(host, queued.messages as f64, queued.bytes as f64);
             }
+            // These classes have no sessions.
+            Event::Session(_) => {}
         }
     }
 

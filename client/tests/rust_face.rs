@@ -2720,6 +2720,10 @@ impl Platform<Message> for Injected {
 }
 
 impl Runtime for Injected {
+    fn random_bytes(&self) -> Option<[u8; 16]> {
+        None
+    }
+
     fn spawn(&self, task: LocalFuture<()>) {
         self.world.spawn(task);
     }

@@ -325,6 +325,7 @@ impl Rig {
                     self.queued.push(queued.messages);
                     continue;
                 }
+                Output::Event(Event::Session(event)) => event.to_string(),
             };
             self.told
                 .push(format!("{name} @{}", self.core.ready_state()));

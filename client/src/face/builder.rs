@@ -15,7 +15,7 @@ use super::errors::ConnectError;
 use super::handle::Handle;
 use super::inbox::{Inbox, InboxLimits};
 use super::opening::Opening;
-use super::session::{FaceSession, OnRequest, Session, Setup, start};
+use super::session::{OnRequest, Session, Setup, Start, start};
 use super::socket::Socket;
 use super::source::{Source, Sources, check_credential, check_protocols, check_secure};
 use crate::browser::{Browser, is_abandoned};
@@ -80,7 +80,7 @@ struct Wanted<B> {
     style: Style,
     /// Fits options and sub-protocols to the session.
     prepare: fn(&mut B) -> Result<(), Refused>,
-    start: fn(Setup, &Rc<Shared>, &Rc<Sources>) -> Rc<dyn FaceSession>,
+    start: Start,
 }
 
 impl<Out, In, C> fmt::Debug for Builder<Out, In, C> {

@@ -195,6 +195,9 @@ struct FaceLine {
     random: [u8; 16],
 }
 
+/// Makes the session of a socket: see [`start`].
+pub(super) type Start = fn(Setup, &Rc<Shared>, &Rc<Sources>) -> Rc<dyn FaceSession>;
+
 /// Makes the session of a socket.
 pub(super) fn start(
     setup: Setup,
