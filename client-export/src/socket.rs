@@ -469,7 +469,7 @@ where
                 ],
             ),
             // These classes ask for no session.
-            Event::Session(_) => return,
+            _ => return,
         });
         if self.handle.phase() == Phase::Closed {
             self.wake();

@@ -112,7 +112,7 @@ impl Application<JsValue> for Face {
                 host::queue_changed(host, queued.messages as f64, queued.bytes as f64);
             }
             // These classes have no sessions.
-            Event::Session(_) => {}
+            _ => {}
         }
     }
 

@@ -95,6 +95,7 @@
 //! * `gloo-net`: [`fetch_text`] for a fresh ticket before each attempt, [`diagnose`] to find out why handshakes fail, and
 //!   conversions from and to gloo-net's messages.
 //! * `log`: debug lines without payloads or URLs.
+//! * `session`: lossless sessions ([`Builder::session`]).
 //! * `testing`: a fake server, fake sockets and a manual clock ([`testing`]).
 //! * `std`: everything but the core, its driver and [`platform`], which need no standard library. Every other feature
 //!   but `log` includes it.
@@ -136,11 +137,12 @@ pub use connection::{
     Cause, CloseError, CloseFrame, Closed, DropReason, Dropped, Event, Hint, Loss, Phase, SendMode,
     Sent, SessionEvent, SessionLoss, Snapshot, StateChange, Tally, Verdict, Why,
 };
+#[cfg(feature = "session")]
+pub use face::{Asking, Delivering, RequestError, Session};
 #[cfg(feature = "std")]
 pub use face::{
-    Asking, Builder, ConnectError, Delivering, EndpointSocket, Events, Gone, Handle, InboxLimits,
-    InboxOverflow, Opening, Outgoing, ReconnectError, RequestError, SendError, Session, Socket,
-    Source, endpoint,
+    Builder, ConnectError, EndpointSocket, Events, Gone, Handle, InboxLimits, InboxOverflow,
+    Opening, Outgoing, ReconnectError, SendError, Socket, Source, endpoint,
 };
 #[cfg(feature = "gloo-net")]
 pub use fetch::{Diagnosis, FetchError, diagnose, fetch_text};

@@ -622,10 +622,12 @@ fn events_come_in_order() {
     let (on_event, on_message) = (Rc::clone(&order), Rc::clone(&order));
     let socket = builder(&world)
         .on_event(move |event| {
-            if !matches!(
-                event,
-                Event::QueueChanged(_) | Event::Session(SessionEvent::Unacknowledged(_))
-            ) {
+            let counts = match event {
+                Event::QueueChanged(_) => true,
+                Event::Session(event) => matches!(**event, SessionEvent::Unacknowledged(_)),
+                _ => false,
+            };
+            if !counts {
                 on_event.borrow_mut().push(event.to_string());
             }
         })

@@ -173,13 +173,15 @@ impl<P> Connection<P> {
         }
     }
 
-    pub(super) const fn forget_failures(&mut self) {
+    /// The connection counts as stable, whatever its age. A session says so of one on which it was welcomed.
+    pub const fn forget_failures(&mut self) {
         self.failures = 0;
         self.refusals = 0;
     }
 
-    /// What the application makes of the messages shows that the connection is of no use.
-    pub(super) fn fail(&mut self, now: Time, code: u16) {
+    /// What the application makes of the messages shows that the connection is of no use: it is lost, and closed with this
+    /// code, 1000 or one of 3000–4999. A session says so of a server that does not keep to its protocol.
+    pub fn fail(&mut self, now: Time, code: u16) {
         if self.is_open() {
             // Before the predicate is asked, whose commands might give another code.
             self.effects.push_back(Effect::Close {
@@ -293,7 +295,6 @@ impl<P> Connection<P> {
             _ => {}
         }
         self.reclaim();
-        self.queue.forget_bound();
     }
 
     /// Final: reports what was not sent, and marks this close as the final one.

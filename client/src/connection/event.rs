@@ -1,6 +1,8 @@
 //! The inputs and outputs of the core.
 
 use alloc::string::String;
+#[cfg(feature = "session")]
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
@@ -92,15 +94,6 @@ pub enum Input<P> {
     Resume,
     /// The application lets the queue flow on this connection.
     Ready,
-    /// The connection counts as stable from here on, whatever its age: earlier failures are forgotten. A session says so
-    /// when it has been welcomed.
-    Stable,
-    /// What the application makes of the messages shows that the connection is of no use: it is lost, and closed with this
-    /// code. A session says so of a server that does not keep to its protocol.
-    Fail {
-        /// The close code, 1000 or one of 3000–4999.
-        code: u16,
-    },
     /// Something happened to an attempt or its socket, or an effect for it is answered. If that attempt has ended, this
     /// changes nothing.
     Socket {
@@ -688,6 +681,7 @@ pub enum Output<P> {
 
 /// Something that happened to the connection or to outgoing messages.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Event<P> {
     /// The state has changed. This precedes the event that belongs to it.
     State(StateChange),
@@ -710,7 +704,8 @@ pub enum Event<P> {
     /// same turn.
     QueueChanged(Tally),
     /// Something happened to the session. Only with one.
-    Session(SessionEvent<P>),
+    #[cfg(feature = "session")]
+    Session(Arc<SessionEvent<P>>),
 }
 
 /// Something that happened to a session.
@@ -802,6 +797,7 @@ impl<P> fmt::Display for Event<P> {
                 "{} messages queued ({} bytes)",
                 queued.messages, queued.bytes
             ),
+            #[cfg(feature = "session")]
             Self::Session(event) => event.fmt(f),
         }
     }

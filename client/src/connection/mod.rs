@@ -537,8 +537,6 @@ impl<P> Connection<P> {
             Input::Resume => self.resume(now),
             Input::Reconnect { code, reason } => self.reconnect(now, code, reason),
             Input::Ready => self.ready(now),
-            Input::Stable => self.forget_failures(),
-            Input::Fail { code } => self.fail(now, code),
             Input::Socket { generation, report } => {
                 if self.is_current(generation) {
                     self.reported(&context, report);

@@ -110,8 +110,8 @@ impl<P> Connection<P> {
     }
 
     /// Accepts what belongs to the current connection, such as a frame of a session: ahead of the queue, and beyond its
-    /// limits. If the connection ends first, it is forgotten. The rest is as for [`send`](Self::send); `None` if no
-    /// connection is open.
+    /// limits. When the connection has ended, [`forget_bound`](Self::forget_bound) removes what is left. The rest is as for
+    /// [`send`](Self::send); `None` if no connection is open.
     pub fn send_bound(&mut self, payload: P, bytes: usize) -> Option<Accepted<P>> {
         if !self.is_open() {
             return None;
@@ -137,6 +137,11 @@ impl<P> Connection<P> {
         }
         self.transmit(generation, payload);
         Some(Accepted::Sent(Sent::Now))
+    }
+
+    /// Forgets what belonged to a connection that has ended.
+    pub fn forget_bound(&mut self) {
+        self.queue.forget_bound();
     }
 
     /// Whether the next message goes to the browser at once, ahead of the queue.
@@ -223,15 +228,7 @@ impl<P> Connection<P> {
     #[inline(never)]
     pub(super) fn take_back(&mut self, payload: P, refused: bool) {
         if let Some(in_hand) = self.in_hand.take() {
-            let InHand {
-                lane,
-                volatile,
-                bound,
-                ..
-            } = in_hand;
-            if bound && !self.is_open() {
-                return;
-            }
+            let InHand { lane, volatile, .. } = in_hand;
             let mut message = in_hand.back(payload);
             message.refused |= refused;
             if volatile {

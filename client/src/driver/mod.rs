@@ -158,6 +158,23 @@ where
         }
     }
 
+    /// See [`Connection::forget_bound`].
+    pub fn forget_bound(&self) {
+        self.0.connection.borrow_mut().forget_bound();
+    }
+
+    /// See [`Connection::forget_failures`].
+    pub fn forget_failures(&self) {
+        self.0.connection.borrow_mut().forget_failures();
+    }
+
+    /// See [`Connection::fail`].
+    pub fn fail(&self, code: u16) {
+        let now = self.0.moment(true);
+        self.0.connection.borrow_mut().fail(now, code);
+        self.0.after_command();
+    }
+
     /// Reports as dropped a message that [`Driver::send`] returned because the connection is closing or closed, for
     /// an API whose `send` does not fail then.
     pub fn discard(&self, payload: P, bytes: usize) {

@@ -104,37 +104,28 @@ where
     /// What a message from the server reports: a [`Report::Message`] for the application, unescaped, whose size does not
     /// count the escape either; or what the two ends say to each other.
     fn sort(&self, mut payload: P, mut bytes: usize) -> Report<P> {
-        if self.application.speaks_sessions() && self.connection.borrow().carries_session() {
-            return match self.control(&payload, bytes) {
-                Some(control) => Report::Control(control),
-                None => Report::Message { payload, bytes },
-            };
-        }
-        if self.connection.borrow().uses_control_messages()
-            && let Some(text) = self.platform.text_marked(&payload, control::MARK)
-        {
+        // A session reads and writes all texts itself but control messages, which are short.
+        let in_session =
+            self.application.speaks_sessions() && self.connection.borrow().carries_session();
+        let may_be_control = match in_session {
+            true => bytes <= Control::LONGEST,
+            false => self.connection.borrow().uses_control_messages(),
+        };
+        if may_be_control && let Some(text) = self.platform.text_marked(&payload, control::MARK) {
             match control::heard(&text) {
+                Heard::Control(control) => return Report::Control(control),
+                _ if in_session => {}
                 Heard::Application(_) => {
                     payload = self.platform.without_mark(payload);
                     bytes = bytes.saturating_sub(1);
                 }
-                Heard::Control(control) => return Report::Control(control),
                 Heard::Unknown => return Report::Alive,
             }
         }
-        match self.application.is_pong(&payload) {
+        match !in_session && self.application.is_pong(&payload) {
             true => Report::Answered,
             false => Report::Message { payload, bytes },
         }
-    }
-
-    /// The control message that this is, on a connection that carries a session.
-    fn control(&self, payload: &P, bytes: usize) -> Option<Control> {
-        if bytes > Control::LONGEST {
-            return None;
-        }
-        let text = self.platform.text_marked(payload, control::MARK)?;
-        Control::parse(&text)
     }
 
     pub(super) fn timer_went_off(self: &Rc<Self>, which: Which) {

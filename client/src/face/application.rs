@@ -1,6 +1,8 @@
 //! The driver's application: what the socket, its handles and the driver share.
 
-use core::cell::{Cell, OnceCell};
+use core::cell::Cell;
+#[cfg(feature = "session")]
+use core::cell::OnceCell;
 use core::task::{Context, Waker};
 use std::rc::Rc;
 
@@ -54,8 +56,10 @@ pub(super) struct Shared {
     /// `None` while it runs, or if there is none.
     pub(super) on_message: Cell<Option<OnMessage>>,
     /// Whether there is a handler for messages.
+    #[cfg(feature = "session")]
     pub(super) has_handler: Cell<bool>,
     pub(super) on_open: Option<OnOpen>,
+    #[cfg(feature = "session")]
     pub(super) session: OnceCell<Rc<dyn FaceSession>>,
     pub(super) gone: Cell<bool>,
 }
@@ -74,11 +78,14 @@ impl Shared {
     }
 
     /// The session, if the program has asked for one.
-    pub(super) fn session(&self) -> Option<Rc<dyn FaceSession>> {
-        match is_abandoned() {
-            true => None,
-            false => self.session.get().cloned(),
+    pub(super) fn session(&self) -> Option<&dyn FaceSession> {
+        #[cfg(feature = "session")]
+        {
+            let session = self.session.get().filter(|_| !is_abandoned());
+            session.map(|session| &**session)
         }
+        #[cfg(not(feature = "session"))]
+        None
     }
 
     /// The state, as the program sees it.
@@ -234,14 +241,14 @@ impl Shared {
     /// Likewise, on a connection without a session.
     pub(super) fn send_plain(&self, message: Message, mode: SendMode) -> Result<Sent, Unsent> {
         let Some(driver) = self.driver() else {
-            return Err(Unsent::Closed);
+            return Err(Unsent::Never(SendError::Closed));
         };
         let bytes = message.len();
         driver
             .send(message, bytes, mode)
             .map_err(|rejected| match rejected {
                 SendRejected::Full(message) => Unsent::Full(message),
-                SendRejected::Closed(_) => Unsent::Closed,
+                SendRejected::Closed(_) => Unsent::Never(SendError::Closed),
             })
     }
 }
@@ -288,7 +295,7 @@ impl Application<Message> for Face {
     }
 
     fn speaks_sessions(&self) -> bool {
-        self.shared.session.get().is_some()
+        self.shared.session().is_some()
     }
 
     fn ping(&self) -> Option<Message> {

@@ -6,18 +6,17 @@ use core::marker::PhantomData;
 use std::rc::Rc;
 
 use steady_socket_protocol::control;
-use steady_socket_protocol::session::frame::{Answer, Refusal, Style};
-use steady_socket_protocol::session::{self, limits};
-use steady_socket_protocol::{Codec, Decode, DecodeError, Encode, Message, Offers, Request};
+use steady_socket_protocol::{Codec, Decode, DecodeError, Encode, Message, Offers};
 
 use super::application::{Face, Heartbeat, OnEvent, OnMessage, OnOpen, Predicate, Shared};
 use super::errors::ConnectError;
 use super::handle::Handle;
 use super::inbox::{Inbox, InboxLimits};
 use super::opening::Opening;
-use super::session::{OnRequest, Session, Setup, Start, start};
+#[cfg(feature = "session")]
+use super::session::{OnRequest, Setup};
 use super::socket::Socket;
-use super::source::{Source, Sources, check_credential, check_protocols, check_secure};
+use super::source::{Source, Sources, check_protocols, check_secure};
 use crate::browser::{Browser, is_abandoned};
 use crate::cell::RefCell;
 use crate::connection::{Event, Input, Loss, Verdict};
@@ -66,21 +65,12 @@ pub struct Builder<Out, In, C> {
     on_event: Option<OnEvent>,
     heartbeat: Option<Heartbeat>,
     keepalive: Option<Message>,
-    session: Option<Wanted<Self>>,
-    on_request: Option<OnRequest>,
+    #[cfg(feature = "session")]
+    pub(super) session: Option<Box<dyn Setup>>,
+    #[cfg(feature = "session")]
+    pub(super) on_request: Option<OnRequest>,
     inbox: InboxLimits,
     types: PhantomData<fn(Out, C) -> In>,
-}
-
-/// A session that the program has asked for. Its functions are set with it, so that a program without one is built without
-/// them.
-struct Wanted<B> {
-    session: Session,
-    options: session::Options,
-    style: Style,
-    /// Fits options and sub-protocols to the session.
-    prepare: fn(&mut B) -> Result<(), Refused>,
-    start: Start,
 }
 
 impl<Out, In, C> fmt::Debug for Builder<Out, In, C> {
@@ -107,7 +97,9 @@ impl<Out, In, C> Builder<Out, In, C> {
             on_event: None,
             heartbeat: None,
             keepalive: None,
+            #[cfg(feature = "session")]
             session: None,
+            #[cfg(feature = "session")]
             on_request: None,
             inbox: InboxLimits::default(),
             types: PhantomData,
@@ -194,89 +186,6 @@ impl<Out, In, C> Builder<Out, In, C> {
         self
     }
 
-    /// Asks for a session: then nothing is lost when the connection breaks. Inside the session's window every message is
-    /// given to the other application once and in order, in both directions; outside it, the program is told what was
-    /// handled, what was not, and what nobody knows. The server has to speak sessions at this endpoint. What they promise,
-    /// and what not, is in
-    /// [docs/sessions.md](https://github.com/steady-socket/steady-socket/blob/main/docs/sessions.md).
-    ///
-    /// With it, a message is *handled*, which the server is told, when the handler of [`Builder::on_message`] has returned;
-    /// of a stream, when the next one is asked for. The limits of [`Builder::inbox`] do not apply: the server sends no more
-    /// than the session's window while messages are unread.
-    ///
-    /// ```no_run
-    /// # #[cfg(feature = "json")] {
-    /// use steady_socket::{Json, Session, Socket};
-    /// # async fn ticket(_: steady_socket::Attempt) -> Result<String, std::convert::Infallible> { Ok(String::new()) }
-    ///
-    /// let socket = Socket::<String, String, Json>::builder("wss://example.org/chat")
-    ///     .protocols(["chat.json"])
-    ///     .session(Session::required().credential(ticket))
-    ///     .connect()?;
-    /// # }
-    /// # Ok::<(), steady_socket::ConnectError>(())
-    /// ```
-    pub fn session(mut self, session: Session) -> Self
-    where
-        C: Codec,
-    {
-        self.session = Some(Wanted {
-            session,
-            options: session::Options::default(),
-            style: Style::of::<C>(),
-            prepare: prepare_session::<Out, In, C>,
-            start,
-        });
-        self
-    }
-
-    /// With a session: answers the requests of the server's application. The handler runs in a task of its own for each,
-    /// which is dropped if the server cancels the request.
-    ///
-    /// ```no_run
-    /// # #[cfg(feature = "json")] {
-    /// use steady_socket::{Json, Request, Session, Socket};
-    ///
-    /// #[derive(serde::Serialize, serde::Deserialize)]
-    /// struct WhatTime;
-    ///
-    /// impl Request for WhatTime {
-    ///     type Response = f64;
-    ///     type Error = ();
-    /// }
-    ///
-    /// let socket = Socket::<String, String, Json>::builder("wss://example.org/chat")
-    ///     .session(Session::required())
-    ///     .on_request(async |_: WhatTime| Ok(1_794_000_000_000.0))
-    ///     .connect()?;
-    /// # }
-    /// # Ok::<(), steady_socket::ConnectError>(())
-    /// ```
-    pub fn on_request<R>(
-        mut self,
-        handler: impl AsyncFn(R) -> Result<R::Response, R::Error> + 'static,
-    ) -> Self
-    where
-        R: Request + 'static,
-        C: Decode<R> + Encode<R::Response> + Encode<R::Error>,
-    {
-        let handler = Rc::new(handler);
-        self.on_request = Some(Box::new(move |request| {
-            let handler = Rc::clone(&handler);
-            Box::pin(async move {
-                let Ok(request) = <C as Decode<R>>::decode(request) else {
-                    return Answer::Refused(Refusal::NoHandler);
-                };
-                let answer = match handler(request).await {
-                    Ok(response) => C::encode(&response).map(Answer::Response),
-                    Err(error) => C::encode(&error).map(Answer::Error),
-                };
-                answer.unwrap_or(Answer::Refused(Refusal::Failed))
-            })
-        }));
-        self
-    }
-
     /// How many unread messages the stream may hold.
     pub fn inbox(mut self, limits: InboxLimits) -> Self {
         self.inbox = limits;
@@ -302,8 +211,11 @@ impl<Out, In, C> Builder<Out, In, C> {
         if let Some(endpoint) = self.endpoint {
             endpoint(&mut self);
         }
-        if let Some(prepare) = self.session.as_ref().map(|wanted| wanted.prepare) {
-            prepare(&mut self).map_err(ConnectError::Session)?;
+        #[cfg(feature = "session")]
+        if let Some(session) = &mut self.session {
+            session
+                .prepare(&mut self.options, &mut self.protocols)
+                .map_err(ConnectError::Session)?;
         }
         if let Some(wrong) = self.wrong_option {
             return Err(ConnectError::Option(wrong));
@@ -331,43 +243,25 @@ impl<Out, In, C> Builder<Out, In, C> {
         let shared = Rc::new(Shared {
             inbox: RefCell::new(Inbox::new(self.inbox)),
             on_event: Cell::new(self.on_event),
+            #[cfg(feature = "session")]
             has_handler: Cell::new(self.on_message.is_some()),
             on_message: Cell::new(self.on_message),
             on_open: self.on_open,
             ..Shared::default()
         });
-        let credential = self
-            .session
-            .as_mut()
-            .and_then(|wanted| wanted.session.credential.take());
-        let fixed = credential.as_ref().and_then(Source::value);
-        let found = match fixed {
-            Some(text) => Some(check_credential(text).map_err(ConnectError::Session)?),
-            None => None,
-        };
         let sources = Rc::new(Sources {
             url: self.url,
             protocols: self.protocols.unwrap_or_else(|| Source::from([])),
             options: self.options,
             platform: Rc::clone(&platform),
-            credential,
-            found_credential: core::cell::RefCell::new(found),
-            offers_no_session: Cell::new(false),
+            #[cfg(feature = "session")]
+            for_session: self.session.as_ref().map(|session| session.finder()),
         });
-        if let Some(wanted) = self.session {
-            let random = Runtime::random_bytes(platform.as_ref()).ok_or_else(|| {
-                ConnectError::Session(Refused::because(
-                    "a session needs a cryptographic source of random numbers, and there is no `crypto`",
-                ))
-            })?;
-            let setup = Setup {
-                optional: wanted.session.optional,
-                options: wanted.options,
-                style: wanted.style,
-                on_request: self.on_request,
-                random,
-            };
-            let session = (wanted.start)(setup, &shared, &sources);
+        #[cfg(feature = "session")]
+        if let Some(session) = self.session {
+            let session = session
+                .start(self.on_request, &shared, &sources)
+                .map_err(ConnectError::Session)?;
             // It is the first.
             let _ = shared.session.set(session);
         }
@@ -424,49 +318,6 @@ impl<Out, In, C: Decode<In>> Builder<Out, In, C> {
         }));
         self
     }
-}
-
-/// Fits the options and the sub-protocols to a session.
-fn prepare_session<Out, In, C>(builder: &mut Builder<Out, In, C>) -> Result<(), Refused> {
-    let values = builder.options.values();
-    if values.gate {
-        return Err(Refused::because(
-            "a session and the option gate exclude each other: the session's own first message opens the gate;              send a credential with the session instead",
-        ));
-    }
-    if !values.reconnect {
-        return Err(Refused::because(
-            "a session outlives its connections, so the option reconnect cannot be false",
-        ));
-    }
-    // Frames hold more than the largest message: a full batch, whose texts may double by JSON's escapes.
-    let frame = values.max_message_bytes.map(|most| {
-        let payload = most.max(limits::BATCH_BYTES as u32);
-        payload.saturating_mul(2).saturating_add(1_024)
-    });
-    if let Some(wanted) = &mut builder.session {
-        wanted.options = wanted.session.half_options(builder.options);
-    }
-    builder.options = builder
-        .options
-        .control_messages(true)
-        .gate(true)
-        .max_message_bytes(frame);
-    let offer = |mut plain: Vec<String>| {
-        let mut offers: Vec<_> = plain
-            .iter()
-            .filter(|name| !name.ends_with(control::SUFFIX))
-            .map(|name| format!("{name}{}", session::SUFFIX))
-            .collect();
-        if offers.is_empty() {
-            offers.push(session::PLAIN_NAME.to_owned());
-        }
-        offers.append(&mut plain);
-        offers
-    };
-    let protocols = builder.protocols.take();
-    builder.protocols = Some(protocols.unwrap_or_else(|| Source::from([])).map(offer));
-    Ok(())
 }
 
 /// Connects to an endpoint at `base`, for example `wss://example.org`, or the empty string for the page's own server.

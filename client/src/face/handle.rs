@@ -3,31 +3,28 @@
 use core::fmt;
 use core::future::poll_fn;
 use core::marker::PhantomData;
-use core::time::Duration;
 use std::rc::{Rc, Weak};
 
-use steady_socket_protocol::{Encode, Message, Request};
+use steady_socket_protocol::Message;
 
 use super::application::{Face, Shared};
 use super::errors::{Gone, ReconnectError, SendError};
 use super::events::Events;
 use super::outbox::Outbox;
 use super::outgoing::Outgoing;
-use super::session::{Asking, Delivering, FaceSession};
+use super::session::FaceSession;
 #[cfg(doc)]
 use super::socket::Socket;
-use super::source::check_credential;
 #[cfg(doc)]
 use crate::connection::Event;
 use crate::connection::{CloseError, Input, Phase, SendMode, Sent, Snapshot, Tally, check_close};
 use crate::driver::Driver;
-use crate::options::Number as _;
-use crate::platform::{FacePlatform, RawSocket, Refused};
+use crate::platform::{FacePlatform, RawSocket};
 
 /// Sends, closes, suspends, reconnects and queries; clone it freely. It does not keep the connection alive: once the
 /// [`Socket`] is dropped, every call reports that it is closed.
 pub struct Handle<Out, C> {
-    shared: Weak<Shared>,
+    pub(super) shared: Weak<Shared>,
     types: PhantomData<fn(Out, C)>,
 }
 
@@ -100,9 +97,7 @@ impl<Out, C> Handle<Out, C> {
 
     fn reconnect_now(&self, code: Option<u16>, reason: &str) -> Result<(), Gone> {
         let driver = self.driver()?;
-        if let Some(session) = self.session() {
-            session.renew();
-        }
+        self.with_session(|session| session.renew());
         driver.command(Input::Reconnect {
             code,
             reason: reason.to_owned(),
@@ -110,8 +105,9 @@ impl<Out, C> Handle<Out, C> {
         Ok(())
     }
 
-    fn session(&self) -> Option<Rc<dyn FaceSession>> {
-        self.shared.upgrade()?.session()
+    /// Does something with the session, if there is one.
+    pub(super) fn with_session<T>(&self, act: impl FnOnce(&dyn FaceSession) -> T) -> Option<T> {
+        self.shared.upgrade()?.session().map(act)
     }
 
     /// Pauses: closes the connection, with code 1000 by default, and opens no other until [`Handle::resume`] or
@@ -170,9 +166,10 @@ impl<Out, C> Handle<Out, C> {
     /// If the socket is gone.
     pub fn snapshot(&self) -> Result<Snapshot, Gone> {
         let mut snapshot = self.driver()?.snapshot();
-        if let Some(session) = self.session() {
+        if let Some((queued, unacknowledged)) = self.with_session(|session| session.pending()) {
             snapshot.phase = self.phase();
-            (snapshot.queued, snapshot.unacknowledged) = session.pending();
+            snapshot.queued = queued;
+            snapshot.unacknowledged = unacknowledged;
             snapshot.unconfirmed = Tally::default();
         }
         Ok(snapshot)
@@ -185,9 +182,8 @@ impl<Out, C> Handle<Out, C> {
     pub fn buffered_amount(&self) -> Result<u64, Gone> {
         let driver = self.driver()?;
         let queued = driver.ask(|connection| connection.queued_bytes()) as u64;
-        let session = self.session();
-        let waiting = session.map_or(0, |session| session.pending().0.bytes);
-        let queued = queued.saturating_add(waiting);
+        let waiting = self.with_session(|session| session.pending().0.bytes);
+        let queued = queued.saturating_add(waiting.unwrap_or(0));
         Ok(queued.saturating_add(driver.ask_socket(RawSocket::buffered_amount).unwrap_or(0)))
     }
 
@@ -250,70 +246,5 @@ impl<Out, C> Handle<Out, C> {
         let shared = self.shared.upgrade().ok_or(SendError::Closed)?;
         let mut outbox = Outbox::new(shared, Some(message));
         poll_fn(move |task| outbox.poll(task)).await
-    }
-
-    /// Sends a message of a session, and says what becomes of it: whether the server's application has handled it, was
-    /// never given it, so that the message comes back, or whether nobody knows. The server acknowledges it as soon as it is
-    /// handled. The message is sent now, or waits in the queue; dropping the future changes nothing.
-    ///
-    /// # Errors
-    /// If the message cannot be encoded, the queue is full, the connection is closed, the message is larger than the
-    /// server takes, or there is no session.
-    pub fn deliver<T: Outgoing<Out, C>>(&self, message: T) -> Result<Delivering<T>, SendError> {
-        let encoded = message.to_message().map_err(SendError::Encode)?;
-        let shared = self.shared.upgrade().ok_or(SendError::Closed)?;
-        let session = shared.session().ok_or(SendError::NoSession)?;
-        let end = session.deliver(encoded)?;
-        Ok(Delivering::new(message, end))
-    }
-
-    /// Asks the server's application. The request survives reconnects, its answer comes once, and dropping the future
-    /// cancels it at the other end, too.
-    ///
-    /// # Errors
-    /// See [`RequestError`](crate::RequestError).
-    pub fn request<R: Request>(&self, request: R) -> Asking<R, C>
-    where
-        C: Encode<R>,
-    {
-        self.ask(&request, None)
-    }
-
-    /// Like [`Handle::request`], but gives up after `timeout`, which includes the time until there is a connection.
-    ///
-    /// # Errors
-    /// See [`RequestError`](crate::RequestError).
-    pub fn request_within<R: Request>(&self, request: R, timeout: Duration) -> Asking<R, C>
-    where
-        C: Encode<R>,
-    {
-        self.ask(&request, Some(timeout.keep()))
-    }
-
-    fn ask<R>(&self, request: &R, timeout: Option<u64>) -> Asking<R, C>
-    where
-        C: Encode<R>,
-    {
-        let sent = || {
-            let encoded = C::encode(request).map_err(SendError::Encode)?;
-            let shared = self.shared.upgrade().ok_or(SendError::Closed)?;
-            let session = shared.session().ok_or(SendError::NoSession)?;
-            let (ask, answer) = session.ask(encoded, timeout)?;
-            Ok(Asking::sent(&shared, ask, answer))
-        };
-        sent().unwrap_or_else(Asking::unsent)
-    }
-
-    /// Sends a fresh credential on the current connection, if that has a session. The next connections ask the function of
-    /// [`Session::credential`](crate::Session::credential), as always.
-    ///
-    /// # Errors
-    /// If it is not 1 to 4096 printable ASCII characters without a space.
-    pub fn send_credential(&self, credential: &str) -> Result<(), Refused> {
-        let credential = check_credential(credential)?;
-        if let Some(session) = self.session() {
-            session.send_credential(credential);
-        }
-        Ok(())
     }
 }

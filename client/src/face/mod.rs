@@ -23,6 +23,7 @@ pub use handle::Handle;
 pub use inbox::{InboxLimits, InboxOverflow};
 pub use opening::Opening;
 pub use outgoing::Outgoing;
+#[cfg(feature = "session")]
 pub use session::{Asking, Delivering, RequestError, Session};
 pub use socket::{EndpointSocket, Socket};
 pub use source::Source;

@@ -1,14 +1,11 @@
 //! Sources of the URL and the sub-protocols: a value, a function, or an async function.
 
-use core::cell::{Cell, RefCell};
 use core::fmt;
 use core::future::poll_fn;
 use core::task::Poll;
 use std::rc::Rc;
 
 use steady_socket_protocol::is_token;
-use steady_socket_protocol::session;
-use steady_socket_protocol::session::frame::Credential;
 
 use super::running::Running;
 use crate::application::{Answer, Attempt, Resolution};
@@ -104,7 +101,7 @@ impl<T: Clone + 'static> Source<T> {
     }
 
     /// The value for one attempt.
-    fn give(&self, attempt: &Attempt) -> LocalFuture<Result<T, Refused>> {
+    pub(super) fn give(&self, attempt: &Attempt) -> LocalFuture<Result<T, Refused>> {
         match &self.0 {
             Kind::Value(value) => Box::pin(core::future::ready(Ok(value.clone()))),
             Kind::Provider(provider) => (provider.provide)(attempt.clone()),
@@ -191,66 +188,51 @@ pub(super) struct Sources {
     pub(super) protocols: Source<Vec<String>>,
     pub(super) options: Options,
     pub(super) platform: Rc<FacePlatform>,
-    /// What lets this client into a session, and the one for the current attempt.
-    pub(super) credential: Option<Source<String>>,
-    pub(super) found_credential: RefCell<Option<Credential>>,
-    /// Whether the next attempts offer no session.
-    pub(super) offers_no_session: Cell<bool>,
+    /// Finds the target of an attempt that is to have a session.
+    #[cfg(feature = "session")]
+    pub(super) for_session: Option<Box<dyn FindSession>>,
+}
+
+/// How a socket with a session finds its target.
+#[cfg(feature = "session")]
+pub(super) trait FindSession {
+    /// See [`Sources::resolve`].
+    fn resolve(
+        &self,
+        sources: &Rc<Sources>,
+        attempt: &Attempt,
+        answer: Answer<Target>,
+    ) -> Resolution<Target>;
 }
 
 impl Sources {
-    /// The credential for the current attempt.
-    pub(super) fn credential(&self) -> Option<Credential> {
-        self.found_credential.borrow().clone()
-    }
-
-    /// Whether every sub-protocol that is offered asks for a session.
-    pub(super) fn offers_only_session(&self) -> bool {
-        let offers = self.protocols.value();
-        offers.is_some_and(|offers| offers.iter().all(|offer| asks_for_session(offer)))
-    }
-
-    /// The sub-protocols to offer now.
-    fn offers(&self, mut protocols: Vec<String>) -> Vec<String> {
-        if self.offers_no_session.get() {
-            protocols.retain(|offer| !asks_for_session(offer));
-        }
-        protocols
-    }
-
     /// The target of an attempt, now or later.
     pub(super) fn resolve(
         self: &Rc<Self>,
         attempt: &Attempt,
         answer: Answer<Target>,
     ) -> Resolution<Target> {
-        let credential = self.credential.as_ref().and_then(Source::search);
-        if let Some(search) = self.url.search().or(self.protocols.search()).or(credential) {
+        #[cfg(feature = "session")]
+        if let Some(session) = &self.for_session {
+            return session.resolve(self, attempt, answer);
+        }
+        if let Some(search) = self.url.search().or(self.protocols.search()) {
             return search(self, attempt, answer);
         }
         let (url, protocols) = (self.url.value(), self.protocols.value());
         // They were checked when the socket was made.
         Resolution::Ready(Ok(Target {
             url: url.cloned().unwrap_or_default(),
-            protocols: self.offers(protocols.cloned().unwrap_or_default()),
+            protocols: protocols.cloned().unwrap_or_default(),
         }))
     }
 
-    fn target(&self, url: String, protocols: Vec<String>) -> Result<Target, Refused> {
+    pub(super) fn target(&self, url: String, protocols: Vec<String>) -> Result<Target, Refused> {
         check_protocols(&protocols)?;
         // A fixed URL was parsed when the socket was made and does not change.
         let url = Runtime::parse_url(self.platform.as_ref(), &url)?;
         check_secure(self.platform.as_ref(), self.options, &url)?;
-        let protocols = self.offers(protocols);
         Ok(Target { url, protocols })
-    }
-
-    /// Keeps the credential that was found for an attempt.
-    fn keep_credential(&self, found: Option<Result<String, Refused>>) -> Result<(), Refused> {
-        let Some(found) = found else { return Ok(()) };
-        let credential = check_credential(&found?)?;
-        *self.found_credential.borrow_mut() = Some(credential);
-        Ok(())
     }
 }
 
@@ -260,21 +242,21 @@ type Search = fn(&Rc<Sources>, &Attempt, Answer<Target>) -> Resolution<Target>;
 /// See [`Search`].
 fn search(sources: &Rc<Sources>, attempt: &Attempt, answer: Answer<Target>) -> Resolution<Target> {
     let (url, protocols) = (sources.url.give(attempt), sources.protocols.give(attempt));
-    let credential = sources.credential.as_ref();
-    let credential = credential.map(|credential| credential.give(attempt));
     let sought = Rc::clone(sources);
-    let (searching, watched) = Running::watch(Box::pin(async move {
-        let target = Box::pin(both(url, protocols));
-        let ((url, protocols), credential) = match credential {
-            Some(credential) => {
-                let (target, credential) = both(target, credential).await;
-                (target, Some(credential))
-            }
-            None => (target.await, None),
-        };
-        sought.keep_credential(credential)?;
+    let target = Box::pin(async move {
+        let (url, protocols) = both(url, protocols).await;
         sought.target(url?, protocols?)
-    }));
+    });
+    find(sources, target, answer)
+}
+
+/// Waits for a target, which can be cancelled.
+pub(super) fn find(
+    sources: &Sources,
+    target: LocalFuture<Result<Target, Refused>>,
+    answer: Answer<Target>,
+) -> Resolution<Target> {
+    let (searching, watched) = Running::watch(target);
     let task = Box::pin(async move {
         if let Some(target) = watched.await {
             answer(target);
@@ -285,7 +267,7 @@ fn search(sources: &Rc<Sources>, attempt: &Attempt, answer: Answer<Target>) -> R
 }
 
 /// Polls two futures concurrently.
-async fn both<A, B>(mut a: LocalFuture<A>, mut b: LocalFuture<B>) -> (A, B) {
+pub(super) async fn both<A, B>(mut a: LocalFuture<A>, mut b: LocalFuture<B>) -> (A, B) {
     let (mut first, mut second) = (None, None);
     poll_fn(move |task| {
         if first.is_none()
@@ -307,20 +289,6 @@ async fn both<A, B>(mut a: LocalFuture<A>, mut b: LocalFuture<B>) -> (A, B) {
         }
     })
     .await
-}
-
-/// Whether a sub-protocol's name asks for a session.
-fn asks_for_session(name: &str) -> bool {
-    name.ends_with(session::SUFFIX)
-}
-
-/// Checks a credential.
-pub(super) fn check_credential(text: &str) -> Result<Credential, Refused> {
-    Credential::parse(text).ok_or_else(|| {
-        Refused::because(
-            "the credential takes 1 to 4096 printable ASCII characters, without a space",
-        )
-    })
 }
 
 /// Checks sub-protocols per the standard: each is an HTTP token, and none occurs twice.

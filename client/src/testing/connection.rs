@@ -195,6 +195,7 @@ impl FakeConnection {
     // ----- queries
 
     /// Its place in [`World::connections`](super::World::connections).
+    #[cfg(feature = "session")]
     pub(super) fn number(&self) -> usize {
         self.0.number
     }

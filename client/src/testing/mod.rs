@@ -111,11 +111,13 @@
 //! unless [`World::set_chance`] says otherwise. The world can run the application's own tasks, too:
 //! `world.platform().spawn(…)`, then [`World::run`].
 pub use connection::{CloseCall, Closing, End, FakeConnection, Handshake, State};
+#[cfg(feature = "session")]
 pub use session::SessionServer;
 pub use world::World;
 
 mod connection;
 mod page;
+#[cfg(feature = "session")]
 mod session;
 mod url;
 mod world;

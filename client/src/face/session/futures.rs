@@ -106,7 +106,7 @@ pub struct Asking<R, C> {
 enum State {
     Unsent(Option<SendError>),
     Sent {
-        session: Weak<Shared>,
+        shared: Weak<Shared>,
         ask: Ask,
         answer: Promise<AskEnd<Message>>,
     },
@@ -134,7 +134,7 @@ impl<R, C> Asking<R, C> {
     ) -> Self {
         Self {
             state: State::Sent {
-                session: Rc::downgrade(shared),
+                shared: Rc::downgrade(shared),
                 ask,
                 answer,
             },
@@ -182,8 +182,9 @@ where
 
 impl<R, C> Drop for Asking<R, C> {
     fn drop(&mut self) {
-        if let State::Sent { session, ask, .. } = &self.state
-            && let Some(session) = session.upgrade().and_then(|shared| shared.session())
+        if let State::Sent { shared, ask, .. } = &self.state
+            && let Some(shared) = shared.upgrade()
+            && let Some(session) = shared.session()
         {
             session.cancel(*ask);
         }

@@ -276,8 +276,6 @@ impl World {
             Input::Suspend { .. } => Kind::Suspend,
             Input::Resume => Kind::Resume,
             Input::Ready => Kind::Ready,
-            // What a session does to its connection is tested with it.
-            Input::Stable | Input::Fail { .. } => return,
             Input::TransmitFailed { generation, .. } => {
                 late(generation, Kind::TransmitFailed, Kind::LateTransmitFailed)
             }
