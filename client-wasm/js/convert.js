@@ -44,7 +44,7 @@ const OBJECT_OPTIONS = {
 };
 
 /** Every option of the class. */
-export const OPTION_NAMES = [...TABLE_NAMES, ...Object.keys(OBJECT_OPTIONS), 'diagnoseAfter', 'protocols'];
+export const OPTION_NAMES = [...TABLE_NAMES, ...Object.keys(OBJECT_OPTIONS), 'diagnoseAfter', 'protocols', 'session'];
 
 const SEND_OPTIONS = {
   priority: { kind: 'choice', choices: ['first'], default: 1 },
@@ -405,7 +405,7 @@ function readBy(get, value) {
 export function toOptions(who, given) {
   const options = dictionary(who, given, 'the options', OPTION_NAMES);
   const values = tableNumbers(who, options);
-  const checked = { numbers: values, protocols: options.protocols };
+  const checked = { numbers: values, protocols: options.protocols, session: options.session };
   for (const [name, [accepted, accepts]] of Object.entries(OBJECT_OPTIONS)) {
     const value = options[name];
     if (value !== undefined && !accepts(value)) throw wrongKind(who, `option ${name}`, value, accepted);

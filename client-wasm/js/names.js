@@ -68,6 +68,7 @@ export const NO_VERDICT = -3;
 export const TAKEN = 0;
 export const FULL = 1;
 export const TOO_LATE = 2;
+export const REFUSED = 3;
 
 /** States. */
 export const STATES = ['idle', 'connecting', 'open', 'waiting', 'closing', 'closed', 'suspended'];
@@ -87,6 +88,7 @@ export const CAUSES = [
   'reconnect',
   'closed',
   'suspended',
+  'session',
 ];
 
 /** Why a message was not sent. */

@@ -271,7 +271,8 @@ export function openSocket(host, id, max) {
     if (!entry.isLive) return;
     // A program cannot create trusted events.
     entry.isThePlatforms = read(event, 'isTrusted') === true && read(event, 'target') === socket;
-    host.lends = entry.isThePlatforms;
+    // A session keeps what it sends.
+    host.lends = entry.isThePlatforms && !host.session;
     callBack(entry, SOCKET_OPENED);
   });
   write(socket, 'onmessage', (event) => {

@@ -75,6 +75,7 @@ import {
   STATES,
   SUSPEND,
   SUSPENDED,
+  REFUSED,
   TAKEN,
   TOO_LATE,
   WAITING,
@@ -279,6 +280,16 @@ function nativeByGetter() {
 /** Called by the core with a message and the host that it is for. */
 export let received;
 
+/** Makes what a socket knows of its session. Only the entry `steady-socket/session` has sessions. */
+let makeSession = (who) => {
+  throw new TypeError(`${who}: option session: import the class from steady-socket/session, which has sessions`);
+};
+
+/** Called by the module that has sessions. */
+export function provideSessions(make) {
+  makeSession = make;
+}
+
 export class ReconnectingWebSocket extends Target {
   /** The prefix of its errors: the class name by the tag, which for a subclass is the subclass's. */
   #class = Object.prototype.toString.call(this).slice('[object '.length, -1);
@@ -319,6 +330,8 @@ export class ReconnectingWebSocket extends Target {
   /** The event that `onmessage` is handling, until it is dispatched. */
   #handled = null;
   #name;
+  /** What is known of the session; `undefined` without one. */
+  #session;
 
   constructor(url, protocols = [], options = undefined) {
     super();
@@ -331,6 +344,8 @@ export class ReconnectingWebSocket extends Target {
     const twice = (what) => new TypeError(`${this.#class}: the ${what} are given twice; give them once`);
     if (!protocolsSource && (options ?? null) !== null) throw twice('options');
     this.#options = toOptions(this.#class, protocolsSource ? options : protocols);
+    const { session } = this.#options;
+    if (session !== undefined) this.#session = makeSession(this.#class, session, this.#options.numbers);
     if ((this.#options.protocols ?? null) !== null) {
       if (protocolsSource?.length > 0 || isFunction(protocolsSource)) throw twice('sub-protocols');
       protocolsSource = toSource(this.#options.protocols) ?? this.#noProtocols(this.#options.protocols);
@@ -413,6 +428,7 @@ export class ReconnectingWebSocket extends Target {
     // Web IDL ignores invalid values of an enumeration.
     if (type !== 'blob' && type !== 'arraybuffer') return;
     this.#binaryType = type;
+    if (this.#session) return;
     this.#host.binaryType = type;
     if (this.#host.socket) write(this.#host.socket, 'binaryType', type);
   }
@@ -432,10 +448,16 @@ export class ReconnectingWebSocket extends Target {
     // Before any code of the program runs, in the options or in the core.
     if (!host.lends || options !== undefined) message.keep();
     const { first, volatile, ttl } = options === undefined ? IN_ORDER : toSendOptions(this.#class, options);
+    this.#post(message, first, volatile, ttl);
+  }
+
+  #post(message, first, volatile, ttl) {
+    const host = this.#host;
     const { bytes } = message;
     // If the module fails meanwhile, the waiting room gets the message, unless a socket has it.
     const handed = this.#askNow((core) => (message.isSent ? TAKEN : core.send(message, bytes, first, volatile, ttl)));
     if (handed === FULL) throw this.#full(bytes);
+    if (handed === REFUSED) throw new DOMException(`${this.#class}: ${this.#session.refused}`, 'InvalidStateError');
     if (message.isSent) return;
     // It waits, or is reported as dropped.
     message.keep();
@@ -515,6 +537,11 @@ export class ReconnectingWebSocket extends Target {
       snapshot[name] = this.#read(index);
     });
     if (Number.isNaN(snapshot.nextAttemptIn)) snapshot.nextAttemptIn = null;
+    if (this.#session) {
+      [snapshot.unacknowledgedMessages, snapshot.unacknowledgedBytes] = [false, true].map((bytes) =>
+        this.#ask((core) => core.unacknowledged?.(bytes) ?? 0),
+      );
+    }
     return snapshot;
   }
 
@@ -615,6 +642,7 @@ export class ReconnectingWebSocket extends Target {
   /** The instance of the module has failed: what was known lives on without it, and so does the connection. */
   #fail(held) {
     const earlier = this.#host;
+    this.#session?.failed(earlier, held);
     if (!this.#life) {
       // This socket was not on an instance, but may have waited for one.
       if (hasFailedForGood() && this.#core.counter(READY_STATE) === 0) this.#core.end('internal-error', IN_VAIN);
@@ -699,16 +727,18 @@ export class ReconnectingWebSocket extends Target {
       };
     const { debug, heartbeatMessage, isHeartbeat, keepaliveMessage, numbers, shouldReconnect } = this.#options;
     const options = this.#options;
-    const isStatic = !isFunction(this.#urlSource) && !isFunction(this.#protocolsSource);
+    const isStatic =
+      !isFunction(this.#urlSource) && !isFunction(this.#protocolsSource) && !this.#session?.asks;
     const host = {
       numbers,
       /** Whether messages are delivered as data rather than events. */
-      takesData: this.#receiver !== null,
+      takesData: this.#receiver !== null || this.#session !== undefined,
+      session: this.#session,
       /** The object, which this does not keep from being collected. */
       self,
       /** The object, as long as it is kept anyway: dereferencing a weak reference takes longer. */
       owner: null,
-      binaryType: this.#binaryType,
+      binaryType: this.#session ? 'arraybuffer' : this.#binaryType,
       questions:
         (isStatic ? 0 : ASK_TARGET) +
         (shouldReconnect ? ASK_VERDICT : 0) +
@@ -746,7 +776,8 @@ export class ReconnectingWebSocket extends Target {
       before: null,
       load: forward((socket) => socket.#load()),
       makeSocket() {
-        const [url, ...protocols] = host.target;
+        const [url, ...plain] = host.target;
+        const protocols = host.session?.protocols(plain) ?? plain;
         // Omitted if there are none, like a program that offers none.
         const given = protocols.length > 0 ? [url, protocols] : [url];
         const { WebSocket: Class = globalThis.WebSocket } = options;
@@ -883,7 +914,11 @@ export class ReconnectingWebSocket extends Target {
     // So that a function that never settles does not keep what waits for it alive for ever.
     const isOver = aborted(signal);
     try {
-      const asked = Promise.all([ask(this.#urlSource), ask(this.#protocolsSource)]);
+      const asked = Promise.all([
+        ask(this.#urlSource),
+        ask(this.#protocolsSource),
+        this.#session?.ask(context),
+      ]);
       const [url, protocols] = await Promise.race([asked, isOver]);
       const target = [
         isFunction(this.#urlSource) ? toProvidedUrl(this.#class, url) : url,
@@ -919,7 +954,7 @@ export class ReconnectingWebSocket extends Target {
       const socket = host.owner ?? host.self.deref();
       if (!socket || socket.#host !== host) return;
       try {
-        if (host.takesData) socket.#receiver(message);
+        if (host.takesData) inner.deliver(socket, message);
         else socket.#emitMessage(message);
       } catch (error) {
         report(error);
@@ -929,6 +964,21 @@ export class ReconnectingWebSocket extends Target {
       socket.#receiver = receiver;
       socket.#host.takesData = true;
     };
+    inner.deliver = (socket, data) => {
+      if (socket.#receiver) socket.#receiver(data);
+      // In a session, which needs the bytes at once.
+      else if (typeof data === 'string' || socket.#binaryType === 'arraybuffer') inner.emitMessage(socket, data, false);
+      else inner.emitMessage(socket, new Blob([data]), false);
+    };
+    inner.session = (socket) => socket.#session;
+    inner.nameOf = (socket) => socket.#class;
+    inner.ask = (socket, question) => socket.#ask(question);
+    inner.post = (socket, message, ttl = NaN) => {
+      checkWorking();
+      socket.#post(message, false, false, ttl);
+    };
+    inner.resend = (socket, message) => socket.#post(message, false, false, NaN);
+    inner.hasListeners = (socket) => socket.#hasMessageListeners || socket.#messageHandler !== null;
     inner.emitMessage = (socket, data, isRead) => {
       if (!isRead || socket.#hasMessageListeners || socket.#messageHandler !== null) {
         socket.#emitMessage({ data, origin: '', lastEventId: '' });

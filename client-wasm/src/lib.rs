@@ -14,6 +14,8 @@ mod face;
 mod host;
 mod panics;
 mod platform;
+#[cfg(feature = "session")]
+mod session;
 
 use alloc::boxed::Box;
 use alloc::rc::Rc;
@@ -28,6 +30,8 @@ use callbacks::Callbacks;
 use face::Face;
 use host::{Host, count_of, option_of, provide_core};
 use platform::JsPlatform;
+#[cfg(feature = "session")]
+use session::JsSession;
 
 #[doc(hidden)]
 pub use host::{QUESTIONS, VERDICTS};
@@ -93,10 +97,11 @@ pub const COMMANDS: [&str; 7] = [
 
 /// The names in JavaScript of what became of a message passed to [`Core::send`].
 #[doc(hidden)]
-pub const HANDED: [(&str, i32); 3] = [
+pub const HANDED: [(&str, i32); 4] = [
     ("taken", Handed::Taken as i32),
     ("full", Handed::Full as i32),
     ("tooLate", Handed::Closed as i32),
+    ("refused", Handed::Refused as i32),
 ];
 
 /// What became of a message passed to [`Core::send`], as a number for JavaScript.
@@ -108,6 +113,8 @@ enum Handed {
     Full = 1,
     /// The connection is closing or closed; an event reports it.
     Closed = 2,
+    /// It can never be sent, for the reason that the host was told. Only in a session.
+    Refused = 3,
 }
 
 /// The connection of one `ReconnectingWebSocket`. Not part of the JavaScript API.
@@ -115,22 +122,41 @@ enum Handed {
 /// When the JavaScript object is collected, so is this, and the connection closes. As long as anything can still
 /// happen on it, the host keeps the object (see `js/reconnecting-websocket.js`).
 #[wasm_bindgen(private, skip_typescript)]
-pub struct Core(Driver<JsValue, JsPlatform, Face>);
+pub struct Core {
+    driver: Driver<JsValue, JsPlatform, Face>,
+    #[cfg(feature = "session")]
+    session: Option<Rc<JsSession>>,
+}
 
 impl Core {
     fn new(host: Host, callbacks: &Rc<Callbacks>) -> Self {
         // JavaScript has checked them against the same table.
         let options = Options::from_numbers(&|row| option_of(&host, row as i32));
         let host = Rc::new(host);
-        let platform = JsPlatform {
+        let platform = Rc::new(JsPlatform {
             host: Rc::clone(&host),
             callbacks: Rc::clone(callbacks),
-        };
-        let face = Face::new(Rc::clone(&host), Rc::clone(callbacks));
-        let driver = Driver::new(options, Rc::new(platform), Box::new(face));
+        });
+        #[cfg(feature = "session")]
+        let session = JsSession::new(&host, &platform);
+        let face = Face::new(
+            Rc::clone(&host),
+            Rc::clone(callbacks),
+            #[cfg(feature = "session")]
+            session.clone(),
+        );
+        let driver = Driver::new(options, platform, Box::new(face));
+        #[cfg(feature = "session")]
+        if let Some(session) = &session {
+            session.run_on(&driver);
+        }
         // What an earlier core of the host counted.
         driver.go_on_from(&|counter| count_of(&host, counter as i32) as u64);
-        Self(driver)
+        Self {
+            driver,
+            #[cfg(feature = "session")]
+            session,
+        }
     }
 }
 
@@ -140,7 +166,15 @@ impl Core {
     pub fn command(&self, what: u8, code: f64, reason: JsValue) {
         let reason = reason.as_string().unwrap_or_default();
         let code = (code >= 0.0).then_some(code as u16);
-        self.0.command(match what {
+        #[cfg(feature = "session")]
+        if let Some(session) = &self.session {
+            match what {
+                1 => session.renew(),
+                6 if !session.is_plain() => return session.close(code, reason),
+                _ => {}
+            }
+        }
+        self.driver.command(match what {
             0 => Input::Start,
             1 => Input::Reconnect { code, reason },
             2 => Input::Resume,
@@ -154,17 +188,23 @@ impl Core {
     /// Sends a message of `bytes` bytes that nobody else will change, or that is lent (`js/message.js`). `ttl` is how many
     /// milliseconds it may wait; NaN means the option's value. Returns a number of `Handed`.
     pub fn send(&self, data: JsValue, bytes: f64, first: bool, volatile: bool, ttl: f64) -> u8 {
+        #[cfg(feature = "session")]
+        if let Some(session) = &self.session
+            && let Some(handed) = session.send(&data, bytes as usize, first, volatile, ttl)
+        {
+            return handed as u8;
+        }
         let mode = SendMode {
             first,
             volatile,
             ttl_ms: (!ttl.is_nan()).then_some(ttl as u64),
         };
-        let handed = match self.0.send(data, bytes as usize, mode) {
+        let handed = match self.driver.send(data, bytes as usize, mode) {
             Ok(_) => Handed::Taken,
             Err(SendRejected::Full(_)) => Handed::Full,
             Err(SendRejected::Closed(data)) => {
                 // The standard lets it do nothing; here it is reported instead.
-                self.0.discard(data, bytes as usize);
+                self.driver.discard(data, bytes as usize);
                 Handed::Closed
             }
         };
@@ -173,19 +213,88 @@ impl Core {
 
     /// One of the [`COUNTERS`] or, after them, of the [`READINGS`], by its index.
     pub fn counter(&self, index: usize) -> f64 {
+        #[cfg(feature = "session")]
+        if let Some(session) = &self.session
+            && let Some(count) = session.counter(index, &self.driver)
+        {
+            return count;
+        }
         match index.wrapping_sub(COUNTERS.len()) {
-            0 => return self.0.ask(|connection| connection.phase().index()).into(),
-            1 => return self.0.ask(|connection| connection.ready_state()).into(),
+            0 => {
+                return self
+                    .driver
+                    .ask(|connection| connection.phase().index())
+                    .into();
+            }
+            1 => {
+                return self
+                    .driver
+                    .ask(|connection| connection.ready_state())
+                    .into();
+            }
             2 => {
-                let queued = self.0.ask(|connection| connection.queued_bytes());
-                let in_browser = self.0.ask_socket(|socket| socket.buffered_amount());
+                let queued = self.driver.ask(|connection| connection.queued_bytes());
+                let in_browser = self.driver.ask_socket(|socket| socket.buffered_amount());
                 return queued as f64 + in_browser.unwrap_or_default() as f64;
             }
             _ => {}
         }
-        match self.0.counters().get(index) {
+        match self.driver.counters().get(index) {
             Some(&count) if count != NONE => count as f64,
             _ => f64::NAN,
         }
+    }
+}
+
+/// What only a session has.
+#[cfg(feature = "session")]
+#[wasm_bindgen]
+impl Core {
+    /// The program is done with a message that it was given under this number.
+    pub fn handled(&self, id: f64) {
+        if let Some(session) = &self.session {
+            session.handled(id);
+        }
+    }
+
+    /// The program answers a request that it was given under this number: see `ends` in `session.rs`.
+    pub fn answer(&self, id: f64, how: i32, payload: JsValue) {
+        if let Some(session) = &self.session {
+            session.answer(id, how, payload);
+        }
+    }
+
+    /// The answer to this request is no longer wanted.
+    pub fn cancel(&self, request: &JsValue) {
+        if let Some(session) = &self.session {
+            session.cancel(request);
+        }
+    }
+
+    /// There may be somebody to read messages now.
+    pub fn read(&self) {
+        if let Some(session) = &self.session {
+            session.read();
+        }
+    }
+
+    /// The page is about to be hidden or frozen.
+    pub fn flush(&self) {
+        if let Some(session) = &self.session {
+            session.flush();
+        }
+    }
+
+    /// A fresh credential, which was checked.
+    pub fn credential(&self, credential: &JsValue) {
+        if let Some(session) = &self.session {
+            session.send_credential(&credential.as_string().unwrap_or_default());
+        }
+    }
+
+    /// Messages that are sent and not acknowledged; their bytes, if `bytes`.
+    pub fn unacknowledged(&self, bytes: bool) -> f64 {
+        let session = self.session.as_ref();
+        session.map_or(0.0, |session| session.unacknowledged(bytes) as f64)
     }
 }

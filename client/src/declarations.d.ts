@@ -13,7 +13,8 @@ export type SocketCause =
   | 'message-too-big' // the server sent a message larger than `maxMessageBytes`
   | 'reconnect' // `reconnect()` replaced it
   | 'closed' // `close()` ended it before it was open
-  | 'suspended'; // `suspend()` ended it
+  | 'suspended' // `suspend()` ended it
+  | 'session'; // the server did not keep to the protocol of sessions, or did not welcome this client in time
 
 /**
  * `connecting` covers the provider functions and the handshake; `waiting` is the time between attempts; `suspended`

@@ -9,7 +9,7 @@ use alloc::rc::Weak;
 use core::any::Any;
 use core::cell::Cell;
 
-use steady_socket_protocol::session::frame::{Answer, Credential, Frame, FrameError};
+use steady_socket_protocol::session::frame::{Answer, Credential, Frame};
 use steady_socket_protocol::session::{
     Ask, Client, ClientEffect, Delivery, Ended, Options, Output, Payload, Phase, Rejected,
     Rejection, SendMode, Time, Token, close,
@@ -57,11 +57,8 @@ pub trait Line<P> {
 
 /// The API above a session. Its methods may call the session.
 pub trait SessionApplication<P> {
-    /// Reads what has arrived.
-    ///
-    /// # Errors
-    /// What is wrong with it.
-    fn read(&self, payload: P) -> Result<Frame<P>, FrameError>;
+    /// Reads what has arrived; `None` if that is malformed.
+    fn read(&self, payload: P) -> Option<Frame<P>>;
 
     /// Writes a frame. `None` if that is impossible, which ends the connection.
     fn write(&self, frame: Frame<P>) -> Option<P>;
@@ -156,8 +153,8 @@ impl<P: Payload> SessionDriver<P> {
         };
         let now = self.now();
         match application.read(payload) {
-            Ok(frame) => self.half.borrow_mut().receive(now, frame),
-            Err(_) => self.half.borrow_mut().receive_malformed(now),
+            Some(frame) => self.half.borrow_mut().receive(now, frame),
+            None => self.half.borrow_mut().receive_malformed(now),
         }
         if self.welcome_by.get().is_some() && self.phase() != Phase::Greeting {
             self.welcome_by.set(None);

@@ -258,4 +258,8 @@ const javascript = simpler(asFunction(importedOnce(readFileSync(javascriptPath, 
 changeModule(new Set([...NAMED, ...Array.from(javascript.matchAll(/\bwasm(?:\.| = \{ )(\w+)/g), ([, name]) => name)]));
 const [folder] = javascript.match(/'\.\/snippets\/.*?\/js\//) ?? [];
 if (!folder) throw fault('it imports no module of this crate');
-writeFileSync(javascriptPath, `export * from ${folder}shared.js';\n${shortExports(shortImports(javascript))}`);
+const shared = [`${folder}shared.js'`, `${folder}session.js'`].filter(
+  (module) => module.endsWith("shared.js'") || javascript.includes(module.slice(1, -1)),
+);
+const exported = shared.map((module) => `export * from ${module};\n`).join('');
+writeFileSync(javascriptPath, `${exported}${shortExports(shortImports(javascript))}`);

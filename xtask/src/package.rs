@@ -16,6 +16,8 @@ pub(crate) struct Module {
     folder: &'static str,
     /// The name of the output folder in `target`.
     output: &'static str,
+    /// The crate's features.
+    features: &'static [&'static str],
     /// Its source files and folders, besides the tools and what all modules share.
     sources: &'static [&'static str],
 }
@@ -27,6 +29,7 @@ const SOURCES: [&str; 4] = ["Cargo.lock", "Cargo.toml", "client", "protocol"];
 const FACE: Module = Module {
     folder: "client-wasm",
     output: "wasm-pack",
+    features: &[],
     sources: &[
         "client-wasm/.cargo",
         "client-wasm/Cargo.toml",
@@ -35,10 +38,21 @@ const FACE: Module = Module {
     ],
 };
 
+/// The module of the entry with sessions.
+const SESSION_FACE: Module = Module {
+    output: "wasm-pack-session",
+    features: &["session"],
+    ..FACE
+};
+
+/// The folder of the entry with sessions, in the package.
+const SESSION: &str = "session";
+
 /// The example of a class exported for an endpoint.
 pub(crate) const TYPED_HELLO: Module = Module {
     folder: "examples/typed-hello",
     output: "typed-hello",
+    features: &[],
     sources: &["client-export", "examples/typed-hello"],
 };
 
@@ -46,6 +60,7 @@ pub(crate) const TYPED_HELLO: Module = Module {
 pub(crate) const EXPORT_MESSAGES: Module = Module {
     folder: "tests/npm/export/messages",
     output: "export-messages",
+    features: &[],
     sources: &["client-export", "tests/npm/export/messages"],
 };
 
@@ -69,6 +84,7 @@ pub(crate) fn build() -> Result<()> {
     let wasm_std = wasm_std::ensure()?;
     let ((), tools) = both(|| compile(&wasm_std), tools::for_package)?;
     let wasm = FACE.build(&tools)?;
+    let session_wasm = SESSION_FACE.build(&tools)?;
     let package = folder();
     files::remove_folder(&package)?;
     assemble_module(&wasm, &package)?;
@@ -78,12 +94,22 @@ pub(crate) fn build() -> Result<()> {
     files::copy_folder(&checkout::path("client-wasm/npm"), &package)?;
     esbuild::bundle_msgpack(&package.join("typed/vendor/msgpack.js"))?;
     add_commonjs(&package)?;
+    let session = package.join(SESSION);
+    assemble_module(&session_wasm, &session)?;
+    for file in OF_BOTH {
+        files::copy(&package.join(file), &session.join(file))?;
+    }
+    files::copy_folder(&package.join("typed"), &session.join("typed"))?;
+    files::copy_folder(&checkout::path("client-wasm/npm-session"), &session)?;
     let version = env!("CARGO_PKG_VERSION");
     files::write(
         &package.join("package.json"),
         manifest(version, &files::below(&package)?),
     )
 }
+
+/// What the entry with sessions has a copy of, besides the typed sockets.
+const OF_BOTH: [&str; 3] = ["loader.js", "file.js", "embedded.js"];
 
 /// Assembles wasm-pack's output, with the module both as a file and embedded.
 fn assemble_module(wasm: &Path, package: &Path) -> Result<()> {
@@ -192,7 +218,11 @@ impl Module {
             "--no-gitignore",
             "--out-dir",
         ]);
-        process::run(wasm_pack.arg(&output).arg(self.folder))?;
+        wasm_pack.arg(&output).arg(self.folder);
+        if !self.features.is_empty() {
+            wasm_pack.arg("--features").arg(self.features.join(","));
+        }
+        process::run(&mut wasm_pack)?;
         stamp.set()?;
         Ok(output)
     }
@@ -236,6 +266,31 @@ const ENTRIES: [(&str, &str, &str); 6] = [
     ("./testing", "testing/index", "testing/index"),
 ];
 
+/// The entries with sessions, likewise. They are JavaScript modules alone.
+const SESSION_ENTRIES: [(&str, &str, &str); 3] = [
+    ("./session", "session/index", "session/inline"),
+    ("./session/inline", "session/inline", "session/inline"),
+    (
+        "./session/msgpack",
+        "session/typed/msgpack",
+        "session/typed/msgpack",
+    ),
+];
+
+/// An entry of `exports` without a CommonJS copy.
+fn module_entry((name, file, in_node): (&str, &str, &str)) -> String {
+    let target =
+        |file: &str| format!(r#"{{ "types": "./{file}.d.ts", "default": "./{file}.js" }}"#);
+    let (module, node) = (target(file), target(in_node));
+    format!(
+        r#"    "{name}": {{
+      "module": {{ "node": {node}, "default": {module} }},
+      "default": {module}
+    }},
+"#
+    )
+}
+
 /// An entry of `exports`. Bundlers know `module`, and a Node that can `require` modules knows `module-sync`:
 /// both get the modules either way, so that no program has two copies of the classes. Only older Nodes and
 /// jest get `require`.
@@ -268,7 +323,7 @@ fn manifest(version: &str, files: &[PathBuf]) -> String {
         .map(|file| format!("    \"{}\"", file.display()))
         .collect();
     let list = list.join(",\n");
-    let entries = ENTRIES.map(entry).concat();
+    let entries = ENTRIES.map(entry).concat() + &SESSION_ENTRIES.map(module_entry).concat();
     let entries = entries.trim_end();
     let license = env!("CARGO_PKG_LICENSE");
     let repository = env!("CARGO_PKG_REPOSITORY");
@@ -294,7 +349,11 @@ fn manifest(version: &str, files: &[PathBuf]) -> String {
     "./websocket-inline.js",
     "./file.js",
     "./embedded.js",
-    "./cjs/*.js"
+    "./cjs/*.js",
+    "./session/index.js",
+    "./session/inline.js",
+    "./session/file.js",
+    "./session/embedded.js"
   ],
   "license": "{license}",
   "repository": {{

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use steady_socket_protocol::Message;
 use steady_socket_protocol::session::frame::{
-    Answer, Credential, Data, Frame, FrameError, Refusal, Style, read, write,
+    Answer, Credential, Data, Frame, Refusal, Style, read, write,
 };
 use steady_socket_protocol::session::{
     Ask, AskEnd, Client, Delivery, End, Ended, NotHandled, Opened, Options as HalfOptions, Output,
@@ -624,8 +624,9 @@ impl FaceSession for RustSession {
 }
 
 impl SessionApplication<Message> for RustSession {
-    fn read(&self, payload: Message) -> Result<Frame<Message>, FrameError> {
-        Ok(read(Data::from(payload))?.map(Message::from))
+    fn read(&self, payload: Message) -> Option<Frame<Message>> {
+        let frame = read(Data::from(payload)).ok()?;
+        Some(frame.map(Message::from))
     }
 
     fn write(&self, frame: Frame<Message>) -> Option<Message> {

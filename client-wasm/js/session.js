@@ -1,0 +1,831 @@
+// Sessions of the JavaScript API: the frames that carry messages, and what the program is told. Called from Rust as
+// `src/session.rs` says, where everything is decided. Only the entry `steady-socket/session` has this file and a module that
+// calls it.
+
+import { dictionary, isFunction, toNumber, wrongKind } from './check.js';
+import { toMessage } from './convert.js';
+import { makeEnumerable, report } from './events.js';
+import { Message } from './message.js';
+import {
+  CLOSE_TIMEOUT,
+  CONNECT_TIMEOUT,
+  CONTROL_MESSAGES,
+  DROP_OLDEST,
+  GATE,
+  MAX_MESSAGE_BYTES,
+  MAX_QUEUED_BYTES,
+  MAX_QUEUED_MESSAGES,
+  MESSAGE_TTL,
+  OVERFLOW,
+  RECONNECT,
+} from './options.js';
+import { BYTES_RECEIVED, BYTES_SENT, MESSAGES_RECEIVED, MESSAGES_SENT } from './names.js';
+import { ReconnectingWebSocket, inner, provideSessions } from './reconnecting-websocket.js';
+
+/** The suffix of a sub-protocol that asks for a session, and the name to offer without one of one's own. */
+const SUFFIX = '~2';
+const PLAIN_NAME = 'steady~2';
+const CONTROLS = '~1';
+
+/** The characters that start a frame of the protocol, in text and in bytes. */
+const MARK = 0x7e;
+const BINARY_MARK = 0xc1;
+
+/** The largest batch that an end sends, in bytes; texts in it may double by JSON's escapes. */
+const BATCH_BYTES = 65_536;
+
+/** How an end writes its frames. */
+export const STYLES = Object.freeze({ json: 0, text: 1, binary: 2 });
+
+/** The results of {@link sortFrame}. */
+const [LONE, ESCAPED, BATCH, FRAME] = [0, 1, 2, 3];
+const MALFORMED = -1;
+
+/** The results of {@link markOf}. */
+const [AWAITED, ASKS] = [1, 2];
+
+/** The ends of messages and requests. */
+const [HANDLED, NOT_HANDLED, UNKNOWN, RESPONSE, ERROR, REFUSED, CANCELLED, TIMED_OUT] = [0, 1, 2, 3, 4, 5, 6, 7];
+
+/** How a session is over. */
+const [LOST, FINAL, PLAIN] = [0, 1, 2];
+
+/** What happened to a session. */
+const [BEGAN, RESUMED, PENDING, STALLED_HERE, STALLED_THERE] = [0, 1, 2, 3, 4];
+
+/** A value of a batch that was decoded with it. */
+export class Decoded {
+  constructor(value, byteLength) {
+    this.value = value;
+    this.byteLength = byteLength;
+  }
+}
+
+// --- Errors -------------------------------------------------------------------------------------------------
+
+/** A message was never given to the application at the other end. */
+export class NotHandledError extends Error {
+  #message;
+
+  constructor(who, why, sent) {
+    super(`${who}: the message was not handled: ${why}`);
+    this.#message = sent;
+  }
+
+  /** What was sent. */
+  get sent() {
+    return this.#message;
+  }
+
+  static {
+    this.prototype.name = 'NotHandledError';
+  }
+}
+
+/** Nobody knows whether the application at the other end has handled a message, or done what was asked. */
+export class UnknownEndError extends Error {
+  #message;
+
+  constructor(who, why, sent) {
+    super(`${who}: nobody knows what became of the message: ${why}`);
+    this.#message = sent;
+  }
+
+  /** What was sent. */
+  get sent() {
+    return this.#message;
+  }
+
+  static {
+    this.prototype.name = 'UnknownEndError';
+  }
+}
+
+/** A request has no response. */
+export class RequestError extends Error {
+  #error;
+
+  /** @param code - `application`, `refused`, `cancelled` or `timed-out` */
+  constructor(who, code, what, error = undefined) {
+    super(`${who}: ${what}`);
+    this.code = code;
+    this.#error = error;
+  }
+
+  /** The error that the application at the other end has answered. */
+  get error() {
+    return this.#error;
+  }
+
+  static {
+    this.prototype.name = 'RequestError';
+  }
+}
+
+/** Why a request was refused, in words. */
+const REFUSALS = {
+  handler: 'the other end has no handler for such requests',
+  limit: 'the other end has too many unanswered requests',
+  cancelled: 'the other end has cancelled it',
+  failed: 'its handler failed',
+};
+
+/** Thrown by a handler of requests: an answer that the other end gets as an error of the application. */
+export class ApplicationError extends Error {
+  constructor(value) {
+    super('an error of the application, for the other end');
+    this.value = value;
+  }
+
+  static {
+    this.prototype.name = 'ApplicationError';
+  }
+}
+
+// --- One session -------------------------------------------------------------------------------------------------
+
+const WINDOW = { kind: 'whole', unit: '', min: 1, max: 2 ** 31 - 1, unlimited: false };
+const ROWS = {
+  messages: { ...WINDOW, default: 1_000 },
+  bytes: { ...WINDOW, unit: ' bytes', default: 1_048_576 },
+  requests: { ...WINDOW, min: 0, default: 64 },
+};
+
+/** What a socket knows of its session. */
+class Session {
+  who;
+  optional;
+  credential;
+  limits;
+  numbers;
+  style = STYLES.text;
+  /** Whether the next attempts ask for a session, and whether the last one offered nothing else. */
+  offers = true;
+  offersOnly = false;
+  /** The credential for the current attempt. */
+  found;
+  /** Why a message can never be sent. */
+  refused = '';
+  /** The messages of a session that is over: `[not handled, unknown]`. */
+  over = [[], []];
+  /** The number of a message that the program has and is not done with. */
+  current = 0;
+  /** Whether something reads messages, and whether it is done with the last one. */
+  reads = () => true;
+  isBusy = () => false;
+  encode = (value) => value;
+  decode = (data) => data;
+  handler = null;
+  /** The requests of the other end that are being answered, by number: an `AbortController` each. */
+  asked = new Map();
+  /** Messages and requests whose end somebody awaits. */
+  unsettled = new Set();
+
+  constructor(who, given, numbers) {
+    this.who = who;
+    this.numbers = numbers;
+    const isShort = typeof given !== 'object' || given === null;
+    if (isShort && given !== true && given !== 'optional') {
+      throw wrongKind(who, 'option session', given, "true, 'optional' or an object");
+    }
+    const { optional = given === 'optional', credential, ...rest } = dictionary(
+      who,
+      isShort ? undefined : given,
+      'option session',
+      ['optional', 'credential', ...Object.keys(ROWS)],
+    );
+    if (typeof optional !== 'boolean') throw wrongKind(who, 'option session.optional', optional, 'true or false');
+    if (credential !== undefined && !isFunction(credential)) this.found = this.#checked(credential);
+    this.optional = optional;
+    this.credential = credential;
+    this.limits = Object.entries(ROWS).map(([name, row]) =>
+      toNumber(who, { ...row, name: `session.${name}` }, rest[name]),
+    );
+    if (numbers[GATE]) {
+      throw new TypeError(
+        `${who}: a session and the option gate exclude each other: the session's own first message opens the gate; give the session a credential instead`,
+      );
+    }
+    if (!numbers[RECONNECT]) {
+      throw new TypeError(`${who}: a session outlives its connections, so the option reconnect cannot be false`);
+    }
+    this.messageBytes = Math.min(numbers[MAX_MESSAGE_BYTES], 2 ** 31 - 1);
+    numbers[GATE] = 1;
+    numbers[CONTROL_MESSAGES] = 1;
+    numbers[MAX_MESSAGE_BYTES] = Math.min(Math.max(this.messageBytes, BATCH_BYTES) * 2 + 1_024, 2 ** 31 - 1);
+  }
+
+  #checked(credential) {
+    if (typeof credential !== 'string') {
+      throw wrongKind(this.who, 'the credential', credential, 'a string, or a function that returns one');
+    }
+    if (!/^[!-~]{1,4096}$/.test(credential)) {
+      throw new TypeError(
+        `${this.who}: the credential takes 1 to 4096 printable ASCII characters, without a space`,
+      );
+    }
+    return credential;
+  }
+
+  /** Whether an attempt has to ask the program. */
+  get asks() {
+    return isFunction(this.credential);
+  }
+
+  /** Asks for the credential of an attempt. */
+  async ask(context) {
+    if (this.asks) this.found = this.#checked(await this.credential.call(undefined, context));
+  }
+
+  /** The sub-protocols of an attempt. */
+  protocols(plain) {
+    const names = plain.filter((name) => !name.endsWith(CONTROLS)).map((name) => name + SUFFIX);
+    if (names.length === 0) names.push(PLAIN_NAME);
+    this.offersOnly = plain.length === 0;
+    return this.offers ? [...names, ...plain] : plain;
+  }
+
+  wish(index) {
+    const { numbers } = this;
+    return [
+      Number(this.optional),
+      ...this.limits,
+      this.messageBytes,
+      numbers[MAX_QUEUED_MESSAGES],
+      numbers[MAX_QUEUED_BYTES],
+      Number(numbers[OVERFLOW] === DROP_OLDEST),
+      numbers[CONNECT_TIMEOUT],
+      numbers[CLOSE_TIMEOUT],
+      numbers[MESSAGE_TTL],
+    ][index];
+  }
+
+  /**
+   * The instance of the module has failed, and with it the session.
+   *
+   * @param held - everything that the instance held
+   */
+  failed(host, held) {
+    const reason = 'the WebAssembly module has failed';
+    for (const controller of this.asked.values()) controller.abort();
+    this.asked.clear();
+    this.current = 0;
+    const unknown = [...new Set(held)].filter((it) => it instanceof Message && it.host === null && it.isSent);
+    this.over = [[], unknown];
+    if (unknown.length > 0) sessionOver(host, LOST, reason, 0);
+    this.over = [[], []];
+    // What waits for a core has not been sent.
+    for (const message of [...this.unsettled]) if (message.isSent) message.settle(UNKNOWN, reason);
+  }
+}
+
+/** The session of a host that is being called. */
+function sessionOf(host) {
+  return host.session;
+}
+
+function socketOf(host) {
+  return host.owner ?? host.self.deref();
+}
+
+// --- What the core asks ------------------------------------------------------------------------------------------
+
+export function sessionWish(host, index) {
+  return sessionOf(host)?.wish(index) ?? NaN;
+}
+
+export function randomPart() {
+  return crypto.getRandomValues(new Uint32Array(1))[0];
+}
+
+export function credentialOf(host) {
+  return sessionOf(host).found;
+}
+
+export function offerSession(host, offers) {
+  const session = sessionOf(host);
+  const before = session.offers;
+  session.offers = offers === 1;
+  return Number(before !== session.offers);
+}
+
+export function offersOnlySession(host) {
+  return Number(sessionOf(host).offersOnly);
+}
+
+export function markOf(message) {
+  return message.mark ?? 0;
+}
+
+export function took(message) {
+  message.isSent = true;
+}
+
+export function refuse(host, why) {
+  sessionOf(host).refused = why;
+}
+
+export function takesMessages(host) {
+  return Number(sessionOf(host).reads());
+}
+
+// --- Frames ------------------------------------------------------------------------------------------------------
+
+/** What was sorted last. */
+let parts = [0, -1, 0, 0];
+let messages = [];
+let frame = '';
+
+export function partOf(index) {
+  return parts[index];
+}
+
+export function messageAt(index) {
+  return messages[index];
+}
+
+export function frameHead() {
+  return frame;
+}
+
+/** The frames with a payload, and how many numbers come before it. */
+const WITH_PAYLOAD = { q: 0, r: 2, e: 2, v: 0 };
+
+/** Where the payload of a frame begins, behind its head; `undefined` if it has none. */
+function endOfHead(word, isSpace) {
+  const numbers = WITH_PAYLOAD[word];
+  if (numbers === undefined || !isSpace(2)) return undefined;
+  let at = 3;
+  for (let left = numbers; left > 0; left -= 1) {
+    // A head that has no end is malformed, and so is one with longer numbers.
+    const limit = at + 17;
+    while (!isSpace(at)) {
+      at += 1;
+      if (at > limit) return undefined;
+    }
+    at += 1;
+  }
+  return at;
+}
+
+const BATCH_HEAD = /^~([bBsS]) (0|[1-9]\d{0,15})(?: (0|[1-9]\d{0,15}))?\[/;
+const BINARY_HEAD = /^\xc1([bB]) (0|[1-9]\d{0,15})(?: (0|[1-9]\d{0,15}))? /;
+
+export function sortFrame(host, data) {
+  if (typeof data === 'string') return sortText(sessionOf(host), data);
+  if (!(data instanceof ArrayBuffer)) return LONE;
+  const view = new Uint8Array(data);
+  if (view[0] !== BINARY_MARK) return LONE;
+  if (view[1] === BINARY_MARK) {
+    messages = [data.slice(1)];
+    return ESCAPED;
+  }
+  if ((view[1] === 0x62 || view[1] === 0x42) && view[2] === 0x20) return sortBinaryBatch(data, view);
+  const end = endOfHead(String.fromCharCode(view[1]), (at) => view[at] === 0x20);
+  // One character for each byte.
+  const latin = (part) => new TextDecoder('latin1').decode(part);
+  frame = `~${latin(view.subarray(1, end))}`;
+  messages = [end === undefined ? undefined : data.slice(end)];
+  return FRAME;
+}
+
+function sortText(session, data) {
+  if (data.charCodeAt(0) !== MARK) return LONE;
+  if (data.charCodeAt(1) === MARK) {
+    messages = [data.slice(1)];
+    return ESCAPED;
+  }
+  if (data.charCodeAt(2) !== 0x20 || !'bBsS'.includes(data[1])) {
+    const end = endOfHead(data[1], (at) => data.charCodeAt(at) === 0x20);
+    frame = data.slice(0, end);
+    messages = [end === undefined ? undefined : data.slice(end)];
+    return FRAME;
+  }
+  const head = BATCH_HEAD.exec(data);
+  if (!head || !sortHead(head)) return MALFORMED;
+  const elements = data.slice(head[0].length - 1);
+  try {
+    const values = JSON.parse(elements);
+    if (head[1] === 's' || head[1] === 'S') {
+      if (!values.every((value) => typeof value === 'string')) return MALFORMED;
+      messages = values;
+    } else if (session.style === STYLES.json) {
+      const each = Math.floor(elements.length / values.length);
+      messages = values.map((value) => new Decoded(value, each));
+    } else {
+      messages = split(elements);
+    }
+  } catch {
+    // One bad element spoils only itself.
+    if (head[1] === 's' || head[1] === 'S') return MALFORMED;
+    messages = split(elements);
+  }
+  if (!messages || messages.length === 0) return MALFORMED;
+  parts[2] = messages.length;
+  parts[3] = elements.length;
+  return BATCH;
+}
+
+/** The numbers of a head; `false` if they are not as they have to be. */
+function sortHead([, word, first, handled]) {
+  const acknowledges = word === 'B' || word === 'S';
+  if (acknowledges !== (handled !== undefined)) return false;
+  parts = [Number(first), acknowledges ? Number(handled) : -1, 0, 0];
+  return parts[0] >= 1 && Number.isSafeInteger(parts[0]) && Number.isSafeInteger(parts[1]);
+}
+
+/** Splits an array at the commas outside of all brackets and strings; `null` if it is none. */
+function split(array) {
+  const elements = [];
+  let depth = 0;
+  let start = 1;
+  for (let at = 0; at < array.length; at += 1) {
+    switch (array[at]) {
+      case '"':
+        at += 1;
+        while (at < array.length && array[at] !== '"') at += array[at] === '\\' ? 2 : 1;
+        if (at >= array.length) return null;
+        break;
+      case '[':
+      case '{':
+        depth += 1;
+        break;
+      case ']':
+      case '}':
+        depth -= 1;
+        if (depth > 0) break;
+        elements.push(array.slice(start, at).trim());
+        return at === array.length - 1 ? elements : null;
+      case ',':
+        if (depth !== 1) break;
+        elements.push(array.slice(start, at).trim());
+        start = at + 1;
+        break;
+      default:
+    }
+  }
+  return null;
+}
+
+function sortBinaryBatch(data, view) {
+  const head = BINARY_HEAD.exec(String.fromCharCode(...view.subarray(0, 40)));
+  if (!head || !sortHead(head)) return MALFORMED;
+  messages = [];
+  let at = head[0].length;
+  while (at < view.length) {
+    let length = 0;
+    let shift = 0;
+    let byte;
+    do {
+      byte = view[at];
+      if (byte === undefined || shift > 28) return MALFORMED;
+      length += (byte & 0x7f) * 2 ** shift;
+      shift += 7;
+      at += 1;
+    } while (byte & 0x80);
+    if ((byte === 0 && shift > 7) || length >= 2 ** 32 || at + length > view.length) return MALFORMED;
+    messages.push(data.slice(at, at + length));
+    at += length;
+  }
+  if (messages.length === 0) return MALFORMED;
+  parts[2] = messages.length;
+  parts[3] = view.length;
+  return BATCH;
+}
+
+/** The data of a message that is sent or has arrived. */
+function dataOf(message) {
+  return message instanceof Message ? message.data : message;
+}
+
+export function kindOf(message) {
+  return typeof dataOf(message) === 'string' || message instanceof Decoded ? 0 : 1;
+}
+
+export function sizeOf(message) {
+  if (message instanceof Message) return message.bytes;
+  return typeof message === 'string' ? message.length : message.byteLength;
+}
+
+export function loneFrame(message) {
+  const data = dataOf(message);
+  if (typeof data === 'string') return data.charCodeAt(0) === MARK ? `~${data}` : data;
+  const view = new Uint8Array(data);
+  return view[0] === BINARY_MARK ? joined([BINARY_MARK], view) : data;
+}
+
+function joined(head, view) {
+  const both = new Uint8Array(head.length + view.length);
+  both.set(head);
+  both.set(view, head.length);
+  return both.buffer;
+}
+
+let batch = [];
+
+export function batchAdd(message) {
+  batch.push(dataOf(message));
+}
+
+export function batchFrame(host, first, handled) {
+  const all = batch;
+  batch = [];
+  const acknowledges = handled >= 0;
+  const numbers = acknowledges ? `${first} ${handled}` : `${first}`;
+  if (typeof all[0] === 'string') {
+    if (sessionOf(host).style !== STYLES.json) return `~${acknowledges ? 'S' : 's'} ${numbers}${JSON.stringify(all)}`;
+    return `~${acknowledges ? 'B' : 'b'} ${numbers}[${all.join(',')}]`;
+  }
+  const pieces = [Uint8Array.of(BINARY_MARK), new TextEncoder().encode(`${acknowledges ? 'B' : 'b'} ${numbers} `)];
+  for (const data of all) {
+    const length = [];
+    let rest = data.byteLength;
+    while (rest >= 0x80) {
+      length.push((rest & 0x7f) | 0x80);
+      rest = Math.floor(rest / 0x80);
+    }
+    length.push(rest);
+    pieces.push(Uint8Array.from(length), new Uint8Array(data));
+  }
+  const frame = new Uint8Array(pieces.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const piece of pieces) {
+    frame.set(piece, at);
+    at += piece.length;
+  }
+  return frame.buffer;
+}
+
+export function frameWith(host, head, payload) {
+  const data = payload === undefined ? undefined : dataOf(payload);
+  const isText = data === undefined ? sessionOf(host).style !== STYLES.binary : typeof data === 'string';
+  if (isText) return head + (data ?? '');
+  const bytes = new TextEncoder().encode(` ${head.slice(1)}`);
+  bytes[0] = BINARY_MARK;
+  return data === undefined ? bytes.buffer : joined(bytes, new Uint8Array(data));
+}
+
+// --- To the program ----------------------------------------------------------------------------------------------
+
+export function give(host, message, id) {
+  const session = sessionOf(host);
+  const socket = socketOf(host);
+  host.counts[MESSAGES_RECEIVED] += 1;
+  host.counts[BYTES_RECEIVED] += sizeOf(message);
+  if (!socket) return 1;
+  session.current = id;
+  try {
+    inner.deliver(socket, message);
+  } catch (error) {
+    report(error);
+  }
+  if (session.current !== id || session.isBusy()) return 0;
+  session.current = 0;
+  return 1;
+}
+
+export function ask(host, request, id) {
+  const session = sessionOf(host);
+  const socket = socketOf(host);
+  if (!socket) return;
+  // Never inside the core.
+  queueMicrotask(() => answerLater(session, socket, request, id).catch(report));
+}
+
+async function answerLater(session, socket, request, id) {
+  const controller = new AbortController();
+  session.asked.set(id, controller);
+  const [how, value] = await answerOf(session, socket, request, controller.signal);
+  session.asked.delete(id);
+  inner.ask(socket, (core) => core.answer?.(id, controller.signal.aborted ? CANCELLED : how, value));
+}
+
+async function answerOf(session, socket, request, signal) {
+  if (!session.handler) return [NOT_HANDLED];
+  let decoded;
+  try {
+    decoded = await session.decode(request);
+  } catch {
+    return [NOT_HANDLED];
+  }
+  const aborted = new Promise((resolve) => {
+    signal.addEventListener('abort', () => resolve([CANCELLED]), { once: true });
+  });
+  const answered = (async () => {
+    try {
+      const response = await session.handler.call(socket, decoded, { signal });
+      return [RESPONSE, await sendable(session, response)];
+    } catch (error) {
+      if (error instanceof ApplicationError) return [ERROR, await sendable(session, error.value)];
+      report(error);
+      return [REFUSED];
+    }
+  })();
+  return Promise.race([answered, aborted]);
+}
+
+async function sendable(session, value) {
+  const message = toMessage(session.who, await session.encode(value));
+  message.keep();
+  return message;
+}
+
+export function withdraw(host, id) {
+  sessionOf(host).asked.get(id)?.abort();
+}
+
+export function settle(message, end, why) {
+  message.settle(end, why);
+}
+
+export function answered(request, end, value) {
+  request.settle(end, value);
+}
+
+export function sessionEvent(host, what, number, other) {
+  const emit = (type, fields = {}) => host.emit(type, fields);
+  if (what === BEGAN) emit('sessionstart');
+  else if (what === RESUMED) emit('resumed', { replayed: number });
+  else if (what === PENDING) emit('pendingchange', { unacknowledgedMessages: number, unacknowledgedBytes: other });
+  else if (what === STALLED_HERE || what === STALLED_THERE) emit('stalled', { here: what === STALLED_HERE });
+}
+
+/** One of the messages of a session that is over. */
+export function keepOver(host, message, isUnknown) {
+  sessionOf(host).over[isUnknown].push(message);
+}
+
+export function sessionOver(host, how, reason, handled) {
+  const session = sessionOf(host);
+  const [notHandled, unknown] = session.over;
+  session.over = [[], []];
+  session.current = 0;
+  for (const controller of session.asked.values()) controller.abort();
+  const contents = (all) => Object.freeze(all.map((message) => message.content));
+  if (how === PLAIN) {
+    host.emit('sessionunavailable', { unknown: contents(unknown) });
+    const socket = socketOf(host);
+    // The queue of the connection is as large as that of the session.
+    for (const message of notHandled) if (socket) inner.resend(socket, message);
+    return;
+  }
+  host.emit(how === FINAL ? 'sessionend' : 'sessionlost', {
+    reason,
+    handled,
+    notHandled: contents(notHandled),
+    unknown: contents(unknown),
+  });
+}
+
+export function undelivered(host, message, isUnknown, reason) {
+  host.emit('undelivered', { message: message.content, isUnknown: isUnknown === 1, reason });
+}
+
+// --- The class ---------------------------------------------------------------------------------------------------
+
+/** A promise that nobody need handle. */
+function hushed(promise) {
+  promise.catch(() => {});
+  return promise;
+}
+
+function signalOf(who, options, names) {
+  const { signal } = dictionary(who, options, 'the options', names);
+  if (signal !== undefined && !(signal instanceof AbortSignal)) {
+    throw wrongKind(who, 'option signal', signal, 'an AbortSignal');
+  }
+  return signal;
+}
+
+/** Sends a message whose end somebody awaits: a delivery or a request. */
+function post(socket, session, mark, data, value, options, ended) {
+  return hushed(
+    new Promise((resolve, reject) => {
+      const { signal } = options;
+      signal?.throwIfAborted();
+      const onAbort = () => {
+        if (mark === ASKS) inner.ask(socket, (core) => core.cancel?.(message));
+        reject(signal.reason);
+      };
+      const message = toMessage(session.who, data);
+      message.keep();
+      message.mark = mark;
+      message.value = value;
+      message.settle = (end, detail) => {
+        if (!session.unsettled.delete(message)) return;
+        signal?.removeEventListener('abort', onAbort);
+        ended(end, detail, resolve, reject);
+      };
+      session.unsettled.add(message);
+      signal?.addEventListener('abort', onAbort, { once: true });
+      try {
+        inner.post(socket, message, options.timeout);
+      } catch (error) {
+        session.unsettled.delete(message);
+        throw error;
+      }
+    }),
+  );
+}
+
+export function needSession(socket, method) {
+  const session = inner.session(socket);
+  if (!session) {
+    throw new TypeError(`${inner.nameOf(socket)}: ${method} needs a session; ask for one with the option session`);
+  }
+  return session;
+}
+
+/** Delivers encoded data. */
+export function deliverData(socket, data, value, options) {
+  const session = needSession(socket, 'deliver');
+  const signal = signalOf(session.who, options, ['signal']);
+  return post(socket, session, AWAITED, data, value, { signal }, (end, why, resolve, reject) => {
+    const sent = value ? value[0] : data;
+    if (end === HANDLED) resolve();
+    else reject(new (end === NOT_HANDLED ? NotHandledError : UnknownEndError)(session.who, why, sent));
+  });
+}
+
+/** Makes a request of encoded data. */
+export function requestData(socket, data, value, options) {
+  const session = needSession(socket, 'request');
+  const signal = signalOf(session.who, options, ['signal', 'timeout']);
+  const { timeout } = options ?? {};
+  const row = { ...WINDOW, name: 'timeout', unit: ' ms', default: NaN };
+  const given = { signal, timeout: toNumber(session.who, row, timeout) };
+  return post(socket, session, ASKS, data, value, given, (end, detail, resolve, reject) => {
+    const sent = value ? value[0] : data;
+    const fail = (code, what, error) => reject(new RequestError(session.who, code, what, error));
+    switch (end) {
+      case RESPONSE:
+        resolve(session.decode(detail));
+        break;
+      case ERROR:
+        Promise.resolve(detail)
+          .then((error) => session.decode(error))
+          .then((error) => fail('application', 'the other end has answered with an error', error), reject);
+        break;
+      case REFUSED:
+        fail('refused', REFUSALS[detail] ?? 'the other end has refused it');
+        break;
+      case CANCELLED:
+        fail('cancelled', 'it was cancelled');
+        break;
+      case TIMED_OUT:
+        fail('timed-out', 'no answer came in time');
+        break;
+      case NOT_HANDLED:
+        reject(new NotHandledError(session.who, detail, sent));
+        break;
+      default:
+        reject(new UnknownEndError(session.who, detail, sent));
+    }
+  });
+}
+
+/** Something may read messages now, or is done with one. */
+export function reading(socket) {
+  const session = inner.session(socket);
+  if (!session) return;
+  if (session.current > 0 && !session.isBusy()) {
+    const id = session.current;
+    session.current = 0;
+    inner.ask(socket, (core) => core.handled?.(id));
+  }
+  if (session.reads()) inner.ask(socket, (core) => core.read?.());
+}
+
+/** Answers the requests of the other end. */
+export function handleWith(socket, handler) {
+  const session = needSession(socket, 'handle');
+  if (!isFunction(handler)) throw wrongKind(session.who, 'the handler', handler, 'a function');
+  session.handler = handler;
+}
+
+/** What `ReconnectingWebSocket` has more in this entry. */
+const METHODS = {
+  deliver(data, options = undefined) {
+    return deliverData(this, data, null, options);
+  },
+  request(data, options = undefined) {
+    return requestData(this, data, null, options);
+  },
+  handle(handler) {
+    handleWith(this, handler);
+  },
+  sendCredential(credential) {
+    const session = needSession(this, 'sendCredential');
+    if (!/^[!-~]{1,4096}$/.test(String(credential))) {
+      throw new TypeError(`${session.who}: the credential takes 1 to 4096 printable ASCII characters, without a space`);
+    }
+    inner.ask(this, (core) => core.credential?.(String(credential)));
+  },
+};
+
+for (const [name, value] of Object.entries(METHODS)) {
+  Object.defineProperty(ReconnectingWebSocket.prototype, name, { value, writable: true, configurable: true });
+}
+makeEnumerable(ReconnectingWebSocket.prototype);
+
+provideSessions((who, given, numbers) => new Session(who, given, numbers));

@@ -1,0 +1,970 @@
+//! Sessions of the JavaScript API: what lies between the connection's events and those of the class.
+//!
+//! Messages stay JavaScript values here, too: `js/session.js` reads and writes the frames that carry them, and this passes
+//! on what the half of the session says.
+
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::rc::{Rc, Weak};
+use alloc::string::{String, ToString as _};
+use alloc::vec::Vec;
+use core::any::Any;
+use core::cell::Cell;
+
+use steady_socket::cell::RefCell;
+use steady_socket::connection::{Cause, DropReason, Event, Input, Loss, Phase, Tally, Verdict};
+use steady_socket::driver::{Driver, WeakDriver};
+use steady_socket::platform::{Platform as _, RawSocket as _};
+use steady_socket::protocol::session::frame::{
+    Answer, Credential, Data, Frame, Kind, Refusal, Style, read, write,
+};
+use steady_socket::protocol::session::{
+    Ask, AskEnd, Client, Delivery, End, Ended, NotHandled, Opened, Options as HalfOptions, Output,
+    Overflow, Payload, Phase as HalfPhase, Rejection, SendMode, Time, Token, close,
+};
+use steady_socket::session::{Line, SessionApplication, SessionDriver};
+use wasm_bindgen::prelude::*;
+
+use crate::face::Face;
+use crate::host::{self, Host};
+use crate::platform::JsPlatform;
+use crate::{COUNTERS, Handed, READINGS};
+
+#[wasm_bindgen(module = "/js/session.js")]
+extern "C" {
+    /// A number of what the program wants of its session: see [`wishes`].
+    #[wasm_bindgen(js_name = sessionWish)]
+    fn session_wish(host: &Host, index: i32) -> f64;
+
+    /// 16 random bytes, as four numbers.
+    #[wasm_bindgen(js_name = randomPart)]
+    fn random_part(index: i32) -> f64;
+
+    /// The credential that was found for this attempt; `undefined` if there is none.
+    #[wasm_bindgen(js_name = credentialOf)]
+    fn credential_of(host: &Host) -> JsValue;
+
+    /// Whether the next attempts are to offer a session. Returns whether that is a change.
+    #[wasm_bindgen(js_name = offerSession)]
+    fn offer_session(host: &Host, offers: i32) -> i32;
+
+    /// Whether every sub-protocol that was offered asks for a session.
+    #[wasm_bindgen(js_name = offersOnlySession)]
+    fn offers_only_session(host: &Host) -> i32;
+
+    /// How a message is to be sent: a number of [`marks`].
+    #[wasm_bindgen(js_name = markOf)]
+    fn mark_of(message: &JsValue) -> i32;
+
+    /// The session has taken a message: nothing else sends it.
+    fn took(message: &JsValue);
+
+    /// Why the message that is being sent can never be sent.
+    fn refuse(host: &Host, why: JsValue);
+
+    // ----- frames
+
+    /// Sorts what has arrived: returns a number of [`sorts`].
+    #[wasm_bindgen(js_name = sortFrame)]
+    fn sort_frame(host: &Host, data: &JsValue) -> i32;
+
+    /// Of what was sorted last: a number by its index, see [`parts`].
+    #[wasm_bindgen(js_name = partOf)]
+    fn part_of(index: i32) -> f64;
+
+    /// Of what was sorted last: a message.
+    #[wasm_bindgen(js_name = messageAt)]
+    fn message_at(index: u32) -> JsValue;
+
+    /// Of a frame that was sorted last: its head, as if it were text. Its payload, if it has one, is [`message_at`] 0.
+    #[wasm_bindgen(js_name = frameHead)]
+    fn frame_head() -> JsValue;
+
+    /// A message as it travels alone.
+    #[wasm_bindgen(js_name = loneFrame)]
+    fn lone_frame(message: &JsValue) -> JsValue;
+
+    #[wasm_bindgen(js_name = batchAdd)]
+    fn batch_add(message: &JsValue);
+
+    /// The batch of the messages that were added. A negative number means no acknowledgement.
+    #[wasm_bindgen(js_name = batchFrame)]
+    fn batch_frame(host: &Host, first: f64, handled: f64) -> JsValue;
+
+    /// A frame of this head, with a payload behind it unless that is `undefined`.
+    #[wasm_bindgen(js_name = frameWith)]
+    fn frame_with(host: &Host, head: JsValue, payload: &JsValue) -> JsValue;
+
+    /// Its kind: 1 for bytes, 0 for text.
+    #[wasm_bindgen(js_name = kindOf)]
+    fn kind_of(message: &JsValue) -> i32;
+
+    /// Its bytes; of a text that has arrived, at least its UTF-16 code units.
+    #[wasm_bindgen(js_name = sizeOf)]
+    fn size_of(message: &JsValue) -> f64;
+
+    // ----- to the program
+
+    /// Whether anything reads messages.
+    #[wasm_bindgen(js_name = takesMessages)]
+    fn takes_messages(host: &Host) -> i32;
+
+    /// Delivers a message. Returns 1 if the program is done with it; otherwise it says so later, by this number.
+    #[wasm_bindgen(js_name = give)]
+    fn give(host: &Host, message: &JsValue, id: f64) -> i32;
+
+    /// Delivers a request, to be answered by this number.
+    #[wasm_bindgen(js_name = ask)]
+    fn ask(host: &Host, request: &JsValue, id: f64);
+
+    #[wasm_bindgen(js_name = withdraw)]
+    fn withdraw(host: &Host, id: f64);
+
+    /// A message that somebody awaits has ended.
+    #[wasm_bindgen(js_name = settle)]
+    fn settle(message: &JsValue, end: i32, why: JsValue);
+
+    /// A request has ended.
+    #[wasm_bindgen(js_name = answered)]
+    fn answered(request: &JsValue, end: i32, value: JsValue);
+
+    #[wasm_bindgen(js_name = sessionEvent)]
+    fn session_event(host: &Host, what: i32, number: f64, other: f64);
+
+    /// One of the messages that [`session_over`] reports.
+    #[wasm_bindgen(js_name = keepOver)]
+    fn keep_over(host: &Host, message: JsValue, is_unknown: i32);
+
+    #[wasm_bindgen(js_name = sessionOver)]
+    fn session_over(host: &Host, how: i32, why: JsValue, handled: f64);
+
+    /// A message will not be handled, or nobody knows, though the session goes on.
+    #[wasm_bindgen(js_name = undelivered)]
+    fn undelivered(host: &Host, message: JsValue, is_unknown: i32, why: JsValue);
+}
+
+/// The indices of [`session_wish`].
+mod wishes {
+    pub(super) const OPTIONAL: i32 = 0;
+    pub(super) const MESSAGES: i32 = 1;
+    pub(super) const BYTES: i32 = 2;
+    pub(super) const REQUESTS: i32 = 3;
+    pub(super) const MESSAGE_BYTES: i32 = 4;
+    pub(super) const QUEUE_MESSAGES: i32 = 5;
+    pub(super) const QUEUE_BYTES: i32 = 6;
+    /// Whether the oldest messages make room for newer ones.
+    pub(super) const DROP_OLDEST: i32 = 7;
+    pub(super) const CONNECT_TIMEOUT: i32 = 8;
+    pub(super) const CLOSE_TIMEOUT: i32 = 9;
+    /// Infinity if messages do not expire.
+    pub(super) const MESSAGE_TTL: i32 = 10;
+}
+
+/// The results of [`mark_of`].
+mod marks {
+    pub(super) const NONE: i32 = 0;
+    /// Somebody waits for its end.
+    pub(super) const AWAITED: i32 = 1;
+    /// It is a request.
+    pub(super) const ASKS: i32 = 2;
+}
+
+/// The results of [`sort_frame`].
+mod sorts {
+    /// A message of the application's, alone: the value itself, or what is [`message_at`](super::message_at) 0.
+    pub(super) const LONE: i32 = 0;
+    pub(super) const ESCAPED: i32 = 1;
+    pub(super) const BATCH: i32 = 2;
+    /// A frame whose head is read here.
+    pub(super) const FRAME: i32 = 3;
+}
+
+/// The indices of [`part_of`].
+mod parts {
+    pub(super) const FIRST: i32 = 0;
+    pub(super) const HANDLED: i32 = 1;
+    pub(super) const COUNT: i32 = 2;
+    /// The bytes of all messages in a batch.
+    pub(super) const BYTES: i32 = 3;
+}
+
+/// How a session is over, for [`session_over`].
+mod overs {
+    /// A fresh one has begun.
+    pub(super) const LOST: i32 = 0;
+    pub(super) const FINAL: i32 = 1;
+    /// The server speaks none, and the program goes on without.
+    pub(super) const PLAIN: i32 = 2;
+}
+
+/// What [`session_event`] reports.
+mod events {
+    pub(super) const BEGAN: i32 = 0;
+    pub(super) const RESUMED: i32 = 1;
+    pub(super) const PENDING: i32 = 2;
+    pub(super) const STALLED_HERE: i32 = 3;
+    pub(super) const STALLED_THERE: i32 = 4;
+}
+
+/// A message on its way. A clone costs as much as one of a JavaScript value.
+#[derive(Clone)]
+pub(crate) struct Parcel {
+    value: JsValue,
+    bytes: usize,
+    kind: Kind,
+}
+
+impl Payload for Parcel {
+    fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    fn kind(&self) -> Kind {
+        self.kind
+    }
+}
+
+impl Parcel {
+    fn of(value: JsValue) -> Self {
+        let bytes = size_of(&value) as usize;
+        Self::sized(value, bytes)
+    }
+
+    fn sized(value: JsValue, bytes: usize) -> Self {
+        let kind = match kind_of(&value) {
+            0 => Kind::Text,
+            _ => Kind::Binary,
+        };
+        Self { value, bytes, kind }
+    }
+}
+
+type JsDriver = Driver<JsValue, JsPlatform, Face>;
+
+/// The session of one socket.
+pub(crate) struct JsSession {
+    driver: SessionDriver<Parcel>,
+    host: Rc<Host>,
+    connection: RefCell<Option<WeakDriver<JsValue, JsPlatform, Face>>>,
+    optional: bool,
+    close_timeout: u64,
+    message_ttl: Option<u64>,
+    /// The server speaks no sessions, and the program can do without.
+    plain: Cell<bool>,
+    was_welcomed: Cell<bool>,
+    /// Whether the program knows of the current connection.
+    is_announced: Cell<bool>,
+    /// What happened to a connection that waits for its welcome.
+    held: RefCell<Vec<Event<JsValue>>>,
+    /// The messages that somebody awaits, and the requests.
+    deliveries: RefCell<BTreeMap<Delivery, JsValue>>,
+    asks: RefCell<BTreeMap<Ask, JsValue>>,
+    /// What the program was given and is not done with, by number.
+    given: RefCell<BTreeMap<u64, Token>>,
+    last_given: Cell<u64>,
+    losing: RefCell<Option<Losing>>,
+    /// The code and the reason that the program closes with.
+    closing: RefCell<Option<(Option<u16>, String)>>,
+    /// What was last reported.
+    told: Cell<[u64; 4]>,
+}
+
+/// A session that is over, whose messages are being settled.
+struct Losing {
+    is_final: bool,
+    why: Ended,
+    handled: u64,
+    settled: Vec<(JsValue, i32, JsValue)>,
+    answered: Vec<(JsValue, i32, JsValue)>,
+}
+
+/// The connection below a session.
+struct JsLine {
+    session: Weak<JsSession>,
+    platform: Rc<JsPlatform>,
+}
+
+fn random() -> [u8; 16] {
+    let mut bytes = [0; 16];
+    for (index, part) in bytes.chunks_exact_mut(4).enumerate() {
+        part.copy_from_slice(&(random_part(index as i32) as u32).to_be_bytes());
+    }
+    bytes
+}
+
+/// The ends of a message and of a request, for JavaScript.
+mod ends {
+    pub(super) const HANDLED: i32 = 0;
+    pub(super) const NOT_HANDLED: i32 = 1;
+    pub(super) const UNKNOWN: i32 = 2;
+    pub(super) const RESPONSE: i32 = 3;
+    pub(super) const ERROR: i32 = 4;
+    pub(super) const REFUSED: i32 = 5;
+    pub(super) const CANCELLED: i32 = 6;
+    pub(super) const TIMED_OUT: i32 = 7;
+}
+
+fn text(value: impl core::fmt::Display) -> JsValue {
+    JsValue::from_str(&value.to_string())
+}
+
+impl JsSession {
+    /// The session that the program has asked for; `None` if it has not.
+    pub(crate) fn new(host: &Rc<Host>, platform: &Rc<JsPlatform>) -> Option<Rc<Self>> {
+        let wish = |index| session_wish(host, index);
+        if wish(wishes::OPTIONAL).is_nan() {
+            return None;
+        }
+        let mut options = HalfOptions {
+            queue_messages: (wish(wishes::QUEUE_MESSAGES) as usize).max(1),
+            queue_bytes: (wish(wishes::QUEUE_BYTES) as usize).max(1),
+            ..HalfOptions::default()
+        };
+        options.limits.messages = wish(wishes::MESSAGES) as u64;
+        options.limits.bytes = wish(wishes::BYTES) as u64;
+        options.limits.requests = wish(wishes::REQUESTS) as u64;
+        options.limits.message_bytes = wish(wishes::MESSAGE_BYTES) as u64;
+        if wish(wishes::DROP_OLDEST) != 0.0 {
+            options.overflow = Overflow::DropOldest;
+        }
+        Some(Rc::new_cyclic(|weak: &Weak<Self>| {
+            let line = Box::new(JsLine {
+                session: weak.clone(),
+                platform: Rc::clone(platform),
+            });
+            let connect_timeout = wish(wishes::CONNECT_TIMEOUT) as u64;
+            Self {
+                driver: SessionDriver::new(options, connect_timeout, line, weak.clone()),
+                host: Rc::clone(host),
+                connection: RefCell::default(),
+                optional: wish(wishes::OPTIONAL) != 0.0,
+                close_timeout: wish(wishes::CLOSE_TIMEOUT) as u64,
+                message_ttl: Some(wish(wishes::MESSAGE_TTL))
+                    .filter(|ttl| ttl.is_finite())
+                    .map(|ttl| ttl as u64),
+                plain: Cell::new(false),
+                was_welcomed: Cell::new(false),
+                is_announced: Cell::new(false),
+                held: RefCell::default(),
+                deliveries: RefCell::default(),
+                asks: RefCell::default(),
+                given: RefCell::default(),
+                last_given: Cell::new(0),
+                losing: RefCell::default(),
+                closing: RefCell::default(),
+                told: Cell::default(),
+            }
+        }))
+    }
+
+    /// The connection below.
+    pub(crate) fn run_on(&self, driver: &JsDriver) {
+        *self.connection.borrow_mut() = Some(driver.downgrade());
+    }
+
+    fn connection(&self) -> Option<JsDriver> {
+        self.connection.borrow().as_ref()?.upgrade()
+    }
+
+    fn command(&self, input: Input<JsValue>) {
+        if let Some(driver) = self.connection() {
+            driver.command(input);
+        }
+    }
+
+    pub(crate) fn is_plain(&self) -> bool {
+        self.plain.get()
+    }
+
+    // ----- from the program
+
+    /// Sends a message, or makes a request, as its marks say; see [`Core::send`](crate::Core). `None` if there is no session.
+    pub(crate) fn send(
+        &self,
+        message: &JsValue,
+        bytes: usize,
+        first: bool,
+        volatile: bool,
+        ttl: f64,
+    ) -> Option<Handed> {
+        let mark = mark_of(message);
+        if self.is_plain() {
+            if mark == marks::NONE {
+                return None;
+            }
+            refuse(
+                &self.host,
+                JsValue::from_str("the server speaks no sessions"),
+            );
+            return Some(Handed::Refused);
+        }
+        let parcel = Parcel::sized(message.clone(), bytes);
+        if volatile {
+            if !self.driver.send_volatile(parcel) {
+                self.dropped(DropReason::Volatile, Parcel::sized(message.clone(), bytes));
+            }
+            return Some(Handed::Taken);
+        }
+        let ttl = (!ttl.is_nan()).then_some(ttl as u64);
+        let rejected = if mark == marks::ASKS {
+            match self.driver.ask(parcel, ttl) {
+                Ok(ask) => {
+                    took(message);
+                    self.asks.borrow_mut().insert(ask, message.clone());
+                    return Some(Handed::Taken);
+                }
+                Err(rejected) => rejected,
+            }
+        } else {
+            let ttl = ttl.or(self.message_ttl);
+            let mode = SendMode {
+                first,
+                awaited: mark == marks::AWAITED,
+                expires: ttl.map(|ttl| self.driver.now().after(ttl)),
+            };
+            match self.driver.send(parcel, mode) {
+                Ok(delivery) => {
+                    took(message);
+                    if mode.awaited {
+                        self.deliveries
+                            .borrow_mut()
+                            .insert(delivery, message.clone());
+                    }
+                    return Some(Handed::Taken);
+                }
+                Err(rejected) => rejected,
+            }
+        };
+        Some(match rejected.why {
+            Rejection::Full => Handed::Full,
+            Rejection::Closed => {
+                if mark == marks::NONE {
+                    self.dropped(DropReason::Closed, rejected.payload);
+                }
+                Handed::Closed
+            }
+            why => {
+                refuse(&self.host, text(why));
+                Handed::Refused
+            }
+        })
+    }
+
+    /// The answer to a request is no longer wanted.
+    pub(crate) fn cancel(&self, request: &JsValue) {
+        let ask = {
+            let asks = self.asks.borrow();
+            let found = asks.iter().find(|(_, asked)| *asked == request);
+            found.map(|(ask, _)| *ask)
+        };
+        if let Some(ask) = ask {
+            self.driver.cancel(ask);
+        }
+    }
+
+    /// The program is done with a message.
+    pub(crate) fn handled(&self, id: f64) {
+        let token = self.given.borrow_mut().remove(&(id as u64));
+        if let Some(token) = token {
+            self.driver.handled(token);
+        }
+    }
+
+    /// The program answers a request: with a response, an error, or a refusal.
+    pub(crate) fn answer(&self, id: f64, how: i32, payload: JsValue) {
+        let token = self.given.borrow_mut().remove(&(id as u64));
+        let Some(token) = token else { return };
+        let answer = match how {
+            ends::RESPONSE => Answer::Response(Parcel::of(payload)),
+            ends::ERROR => Answer::Error(Parcel::of(payload)),
+            ends::CANCELLED => Answer::Refused(Refusal::Cancelled),
+            ends::NOT_HANDLED => Answer::Refused(Refusal::NoHandler),
+            _ => Answer::Refused(Refusal::Failed),
+        };
+        if self.driver.answer(token, answer).is_err() {
+            // It is larger than the server takes.
+            let _ = self.driver.answer(token, Answer::Refused(Refusal::Failed));
+        }
+    }
+
+    /// There may be somebody to read messages now.
+    pub(crate) fn read(&self) {
+        self.driver.deliver_now();
+    }
+
+    pub(crate) fn flush(&self) {
+        self.driver.flush();
+    }
+
+    pub(crate) fn send_credential(&self, credential: &str) {
+        if let Some(credential) = Credential::parse(credential) {
+            self.driver.send_credential(credential);
+        }
+    }
+
+    pub(crate) fn close(&self, code: Option<u16>, reason: String) {
+        *self.closing.borrow_mut() = Some((code, reason));
+        self.driver.close(self.close_timeout);
+    }
+
+    /// A new connection is wanted: with a fresh session if the last one is over.
+    pub(crate) fn renew(&self) {
+        self.driver.renew();
+    }
+
+    /// A counter or reading that is the session's; see [`Core::counter`](crate::Core).
+    pub(crate) fn counter(&self, index: usize, driver: &JsDriver) -> Option<f64> {
+        if self.is_plain() {
+            return None;
+        }
+        let greets = self.driver.phase() == HalfPhase::Greeting;
+        let [queued, bytes, ..] = self.pending();
+        let name = COUNTERS.iter().chain(&READINGS).nth(index)?;
+        Some(match *name {
+            "queuedMessages" => queued as f64,
+            "queuedBytes" => bytes as f64,
+            "unconfirmedMessages" | "unconfirmedBytes" => 0.0,
+            "state" if greets => Phase::Connecting.index().into(),
+            "readyState" if greets => 0.0,
+            "bufferedAmount" => {
+                let in_browser = driver.ask_socket(|socket| socket.buffered_amount());
+                bytes as f64 + in_browser.unwrap_or_default() as f64
+            }
+            _ => return None,
+        })
+    }
+
+    pub(crate) fn unacknowledged(&self, bytes: bool) -> u64 {
+        let [_, _, sent, sent_bytes] = self.pending();
+        if bytes { sent_bytes } else { sent }
+    }
+
+    /// Messages and bytes in the queue, and unacknowledged.
+    pub(crate) fn pending(&self) -> [u64; 4] {
+        let (queued, bytes) = self.driver.ask_half(Client::queued);
+        let (sent, sent_bytes) = self.driver.ask_half(Client::unacknowledged);
+        [queued as u64, bytes as u64, sent, sent_bytes]
+    }
+
+    // ----- from the connection
+
+    /// Something happened to the connection. Returns what the program is told of it.
+    pub(crate) fn event(&self, event: Event<JsValue>, tell: &dyn Fn(Event<JsValue>)) {
+        match event {
+            Event::Open { .. } => self.opened(event, tell),
+            Event::Closed(_) => self.closed(event, tell),
+            Event::State(change) if change.phase == Phase::Open => {
+                self.held.borrow_mut().push(event);
+            }
+            // What the connection holds are frames of the session.
+            Event::Dropped(_) | Event::QueueChanged(_) if !self.is_plain() => {}
+            event => tell(event),
+        }
+    }
+
+    fn opened(&self, event: Event<JsValue>, tell: &dyn Fn(Event<JsValue>)) {
+        self.held.borrow_mut().push(event);
+        let carries = self
+            .connection()
+            .is_some_and(|driver| driver.ask(|connection| connection.carries_session()));
+        if self.is_plain() {
+            self.announce(tell);
+            self.command(Input::Ready);
+        } else if carries {
+            let credential = credential_of(&self.host).as_string();
+            let credential = credential.as_deref().and_then(Credential::parse);
+            self.driver.opened(credential);
+        } else if self.optional && !self.was_welcomed.get() {
+            // For good: what waits in the queue of a plain connection cannot go into a session.
+            offer_session(&self.host, 0);
+            self.plain.set(true);
+            self.announce(tell);
+            self.driver.give_up(Ended::NotSpoken);
+            self.command(Input::Ready);
+        } else {
+            self.held.borrow_mut().clear();
+            // Another attempt would find the same server.
+            self.driver.give_up(Ended::NotSpoken);
+        }
+    }
+
+    fn announce(&self, tell: &dyn Fn(Event<JsValue>)) {
+        self.is_announced.set(true);
+        let held = core::mem::take(&mut *self.held.borrow_mut());
+        for event in held {
+            tell(event);
+        }
+    }
+
+    fn closed(&self, event: Event<JsValue>, tell: &dyn Fn(Event<JsValue>)) {
+        let Event::Closed(mut closed) = event else {
+            return;
+        };
+        self.held.borrow_mut().clear();
+        if self.is_plain() {
+            return tell(Event::Closed(closed));
+        }
+        if let Some(driver) = self.connection() {
+            driver.forget_bound();
+        }
+        self.driver.closed(&closed.loss);
+        // The session knows better, and says so.
+        closed.unconfirmed = Tally::default();
+        if !self.is_announced.replace(false) && core::mem::take(&mut closed.loss.was_open) {
+            // For the program there was no connection.
+            tell(Event::Error);
+        }
+        let is_final = closed.is_final();
+        tell(Event::Closed(closed));
+        if is_final {
+            // Nothing more can become of what was sent.
+            self.driver.give_up(Ended::Aborted);
+        }
+    }
+
+    pub(crate) fn message(&self, payload: JsValue) {
+        self.driver.receive(Parcel {
+            value: payload,
+            bytes: 0,
+            kind: Kind::Text,
+        });
+    }
+
+    pub(crate) fn verdict(&self, loss: &Loss) -> Option<Verdict> {
+        if self.is_plain() {
+            return None;
+        }
+        let verdict = self.driver.verdict(loss);
+        let may_be_the_offer = self.optional
+            && !loss.was_open
+            && !self.was_welcomed.get()
+            && loss.cause == Cause::Socket
+            && offers_only_session(&self.host) != 0;
+        if may_be_the_offer && offer_session(&self.host, 0) != 0 {
+            return Some(Verdict::RetryAfterMs(0));
+        }
+        offer_session(&self.host, 1);
+        verdict
+    }
+
+    pub(crate) fn settled(&self) {
+        if !self.is_plain() {
+            self.driver.settled();
+        }
+    }
+
+    // ----- to the program
+
+    fn over(&self, why: Ended, is_final: bool) {
+        self.finish_losing();
+        *self.losing.borrow_mut() = Some(Losing {
+            is_final,
+            why,
+            handled: 0,
+            settled: Vec::new(),
+            answered: Vec::new(),
+        });
+    }
+
+    fn finish_losing(&self) {
+        let losing = self.losing.borrow_mut().take();
+        let Some(losing) = losing else { return };
+        let how = match losing.is_final {
+            _ if self.is_plain() => overs::PLAIN,
+            true => overs::FINAL,
+            false => overs::LOST,
+        };
+        session_over(&self.host, how, text(losing.why), losing.handled as f64);
+        for (message, end, why) in losing.settled {
+            settle(&message, end, why);
+        }
+        for (request, end, value) in losing.answered {
+            answered(&request, end, value);
+        }
+    }
+
+    fn message_ended(&self, delivery: Delivery, end: End<Parcel>) {
+        let awaited = self.deliveries.borrow_mut().remove(&delivery);
+        // As on a plain connection.
+        let reason = match &end {
+            End::NotHandled {
+                why: NotHandled::TimeToLive,
+                ..
+            } => Some(DropReason::Expired),
+            End::NotHandled {
+                why: NotHandled::Overflow,
+                ..
+            } => Some(DropReason::Overflow),
+            _ => None,
+        };
+        let (what, payload, why) = match end {
+            End::Handled => (ends::HANDLED, None, JsValue::UNDEFINED),
+            End::NotHandled { payload, why } => (ends::NOT_HANDLED, Some(payload), text(why)),
+            End::Unknown { payload, why } => (ends::UNKNOWN, Some(payload), text(why)),
+        };
+        let is_unknown = i32::from(what == ends::UNKNOWN);
+        if let Some(losing) = &mut *self.losing.borrow_mut() {
+            match payload {
+                None => losing.handled = losing.handled.saturating_add(1),
+                // On a plain connection nobody could say what became of it, so it comes back to who waits for that.
+                Some(_) if self.is_plain() && awaited.is_some() => {}
+                Some(payload) => keep_over(&self.host, payload.value, is_unknown),
+            }
+            losing
+                .settled
+                .extend(awaited.map(|message| (message, what, why)));
+            return;
+        }
+        match (awaited, payload) {
+            (Some(message), _) => settle(&message, what, why),
+            (None, Some(payload)) => match reason {
+                Some(reason) => self.dropped(reason, payload),
+                None => undelivered(&self.host, payload.value, is_unknown, why),
+            },
+            (None, None) => {}
+        }
+    }
+
+    fn dropped(&self, reason: DropReason, message: Parcel) {
+        host::dropping(&self.host, message.value);
+        let reason = reason.index().into();
+        host::dropped(&self.host, reason, message.bytes as f64, 0.0);
+    }
+
+    fn request_ended(&self, ask: Ask, end: AskEnd<Parcel>) {
+        let Some(request) = self.asks.borrow_mut().remove(&ask) else {
+            return;
+        };
+        let (what, value) = match end {
+            AskEnd::Response(payload) => (ends::RESPONSE, payload.value),
+            AskEnd::Error(payload) => (ends::ERROR, payload.value),
+            AskEnd::Refused(why) => (ends::REFUSED, JsValue::from_str(why.word())),
+            AskEnd::Cancelled => (ends::CANCELLED, JsValue::UNDEFINED),
+            AskEnd::TimedOut => (ends::TIMED_OUT, JsValue::UNDEFINED),
+            AskEnd::NotHandled(why) => (ends::NOT_HANDLED, text(why)),
+            AskEnd::Unknown(why) => (ends::UNKNOWN, text(why)),
+        };
+        match &mut *self.losing.borrow_mut() {
+            Some(losing) => losing.answered.push((request, what, value)),
+            None => answered(&request, what, value),
+        }
+    }
+
+    /// A number under which the program says that it is done.
+    fn number(&self, token: Token) -> f64 {
+        let id = self.last_given.get().saturating_add(1);
+        self.last_given.set(id);
+        self.given.borrow_mut().insert(id, token);
+        id as f64
+    }
+
+    fn report_pending(&self) {
+        let now = self.pending();
+        let told = self.told.replace(now);
+        if told.get(..2) != now.get(..2) {
+            host::queue_changed(&self.host, now[0] as f64, now[1] as f64);
+        }
+        if told.get(2..) != now.get(2..) {
+            session_event(&self.host, events::PENDING, now[2] as f64, now[3] as f64);
+        }
+    }
+}
+
+impl SessionApplication<Parcel> for JsSession {
+    fn read(&self, payload: Parcel) -> Option<Frame<Parcel>> {
+        let value = payload.value;
+        let part = |index| part_of(index);
+        Some(match sort_frame(&self.host, &value) {
+            sorts::LONE => Frame::Message(Parcel::of(value)),
+            sorts::ESCAPED => Frame::Message(Parcel::of(message_at(0))),
+            sorts::BATCH => {
+                let count = part(parts::COUNT) as u32;
+                // The sizes of its messages are not known one by one; together they are at least as large.
+                let each = (part(parts::BYTES) as u32).checked_div(count).unwrap_or(0);
+                let messages = (0..count)
+                    .map(|index| Parcel::sized(message_at(index), each as usize))
+                    .collect();
+                let handled = part(parts::HANDLED);
+                Frame::Batch {
+                    first: part(parts::FIRST) as u64,
+                    handled: (handled >= 0.0).then_some(handled as u64),
+                    messages,
+                }
+            }
+            sorts::FRAME => {
+                let head = frame_head().as_string()?;
+                read(Data::Text(head.into()))
+                    .ok()?
+                    .map(|_| Parcel::of(message_at(0)))
+            }
+            _ => return None,
+        })
+    }
+
+    fn write(&self, frame: Frame<Parcel>) -> Option<Parcel> {
+        let value = match frame {
+            Frame::Message(parcel) => lone_frame(&parcel.value),
+            Frame::Batch {
+                first,
+                handled,
+                messages,
+            } => {
+                for parcel in &messages {
+                    batch_add(&parcel.value);
+                }
+                let handled = handled.map_or(-1.0, |handled| handled as f64);
+                batch_frame(&self.host, first as f64, handled)
+            }
+            frame => {
+                let mut payload = JsValue::UNDEFINED;
+                let frame = frame.map(|parcel: Parcel| {
+                    payload = parcel.value;
+                    Data::from("")
+                });
+                let Ok(Data::Text(head)) = write(frame, Style::TEXT) else {
+                    return None;
+                };
+                frame_with(&self.host, JsValue::from_str(&head), &payload)
+            }
+        };
+        Some(Parcel::of(value))
+    }
+
+    fn takes_messages(&self) -> bool {
+        takes_messages(&self.host) != 0
+    }
+
+    fn output(&self, output: Output<Parcel>) {
+        let is_end = matches!(output, Output::Settled(..) | Output::Answered(..));
+        if !is_end {
+            self.finish_losing();
+        }
+        match output {
+            Output::Open(opened) => {
+                self.was_welcomed.set(true);
+                self.announce(&|event| crate::face::tell(&self.host, event));
+                match opened {
+                    Opened::Fresh => session_event(&self.host, events::BEGAN, 0.0, 0.0),
+                    Opened::Resumed { replayed } => {
+                        session_event(&self.host, events::RESUMED, replayed as f64, 0.0);
+                    }
+                    // The loss is reported when it is known what became of the messages.
+                    Opened::Anew => {}
+                }
+            }
+            Output::Lost(why) => self.over(Ended::Lost(why), false),
+            Output::Ended(why) => self.over(why, true),
+            Output::Message { token, payload } => {
+                let id = self.number(token);
+                if give(&self.host, &payload.value, id) != 0 {
+                    self.handled(id);
+                }
+            }
+            Output::Volatile(payload) => {
+                give(&self.host, &payload.value, 0.0);
+            }
+            Output::Settled(delivery, end) => self.message_ended(delivery, end),
+            Output::Answered(ask, end) => self.request_ended(ask, end),
+            Output::Request { token, payload } => {
+                ask(&self.host, &payload.value, self.number(token));
+            }
+            Output::Withdrawn(token) => {
+                let given = self.given.borrow();
+                let id = given.iter().find(|(_, asked)| **asked == token);
+                let id = id.map(|(id, _)| *id);
+                drop(given);
+                if let Some(id) = id {
+                    withdraw(&self.host, id as f64);
+                }
+            }
+            Output::StalledHere(_) => session_event(&self.host, events::STALLED_HERE, 0.0, 0.0),
+            Output::StalledThere(_) => session_event(&self.host, events::STALLED_THERE, 0.0, 0.0),
+            // For a server.
+            _ => {}
+        }
+    }
+
+    fn settled(&self) {
+        self.finish_losing();
+        if self.is_plain() {
+            return;
+        }
+        self.report_pending();
+    }
+}
+
+impl JsLine {
+    fn connection(&self) -> Option<JsDriver> {
+        self.session.upgrade()?.connection()
+    }
+}
+
+impl Line<Parcel> for JsLine {
+    fn clocks(&self) -> (Time, u64) {
+        (self.platform.now(), self.platform.wall_clock())
+    }
+
+    fn random(&self) -> [u8; 16] {
+        random()
+    }
+
+    fn transmit(&self, frame: Parcel) {
+        if let Some(driver) = self.connection() {
+            driver.send_bound(frame.value, frame.bytes);
+        }
+    }
+
+    fn is_writable(&self) -> bool {
+        self.connection()
+            .is_some_and(|driver| driver.ask(|connection| connection.is_writable()))
+    }
+
+    fn ready(&self) {
+        if let Some(driver) = self.connection() {
+            driver.command(Input::Ready);
+        }
+    }
+
+    fn stable(&self) {
+        if let Some(driver) = self.connection() {
+            driver.forget_failures();
+        }
+    }
+
+    fn fail(&self, code: u16) {
+        if let Some(driver) = self.connection() {
+            driver.fail(code);
+        }
+    }
+
+    fn stop(&self) {
+        let Some(session) = self.session.upgrade() else {
+            return;
+        };
+        if session.is_plain() {
+            return;
+        }
+        let asked = session.closing.borrow_mut().take();
+        let (code, reason) = asked.unwrap_or((Some(close::NORMAL), String::new()));
+        session.command(Input::Close { code, reason });
+    }
+
+    fn set_timer(&self, millis: u64) -> Box<dyn Any> {
+        let session = Weak::clone(&self.session);
+        let fire = Box::new(move || {
+            if let Some(session) = session.upgrade() {
+                session.driver.timer();
+            }
+        });
+        Box::new(self.platform.set_timer(millis, fire))
+    }
+
+    fn defer(&self) {
+        let session = Weak::clone(&self.session);
+        self.platform.defer(Box::new(move || {
+            if let Some(session) = session.upgrade() {
+                session.driver.soon();
+            }
+        }));
+    }
+}
