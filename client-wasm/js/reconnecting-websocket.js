@@ -241,7 +241,7 @@ const ADVICE =
  * Operations on a socket for the package's other modules: `receive(socket, receiver)` calls a function with the data of
  * every message, in place of the listeners; `limit(socket, name)` returns the value of an option of the table.
  */
-const inner = {};
+export const inner = {};
 
 /**
  * The platform's `WebSocket` property at the time of import: a program may put this class in its place. The getter is

@@ -507,7 +507,8 @@ export function sizeOf(message) {
   return typeof message === 'string' ? message.length : message.byteLength;
 }
 
-export function loneFrame(message) {
+export function loneFrame(host, message) {
+  countSent(host, message);
   const data = dataOf(message);
   if (typeof data === 'string') return data.charCodeAt(0) === MARK ? `~${data}` : data;
   const view = new Uint8Array(data);
@@ -521,9 +522,16 @@ function joined(head, view) {
   return both.buffer;
 }
 
+/** A message that is replayed counts again: the socket has accepted it again. */
+function countSent({ counts }, message) {
+  counts[MESSAGES_SENT] += 1;
+  counts[BYTES_SENT] += sizeOf(message);
+}
+
 let batch = [];
 
-export function batchAdd(message) {
+export function batchAdd(host, message) {
+  countSent(host, message);
   batch.push(dataOf(message));
 }
 

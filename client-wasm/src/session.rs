@@ -25,10 +25,12 @@ use steady_socket::protocol::session::{
 use steady_socket::session::{Line, SessionApplication, SessionDriver};
 use wasm_bindgen::prelude::*;
 
+#[cfg(doc)]
+use crate::READINGS;
 use crate::face::Face;
 use crate::host::{self, Host};
 use crate::platform::JsPlatform;
-use crate::{COUNTERS, Handed, READINGS};
+use crate::{COUNTERS, Handed};
 
 #[wasm_bindgen(module = "/js/session.js")]
 extern "C" {
@@ -82,10 +84,10 @@ extern "C" {
 
     /// A message as it travels alone.
     #[wasm_bindgen(js_name = loneFrame)]
-    fn lone_frame(message: &JsValue) -> JsValue;
+    fn lone_frame(host: &Host, message: &JsValue) -> JsValue;
 
     #[wasm_bindgen(js_name = batchAdd)]
-    fn batch_add(message: &JsValue);
+    fn batch_add(host: &Host, message: &JsValue);
 
     /// The batch of the messages that were added. A negative number means no acknowledgement.
     #[wasm_bindgen(js_name = batchFrame)]
@@ -283,6 +285,17 @@ struct JsLine {
     session: Weak<JsSession>,
     platform: Rc<JsPlatform>,
 }
+
+/// The indices of [`COUNTERS`] and, behind them, [`READINGS`], that are the session's.
+const MESSAGES_SENT: usize = 3;
+const BYTES_RECEIVED: usize = 6;
+const QUEUED_MESSAGES: usize = 7;
+const QUEUED_BYTES: usize = 8;
+const UNCONFIRMED_MESSAGES: usize = 11;
+const UNCONFIRMED_BYTES: usize = 12;
+const STATE: usize = COUNTERS.len();
+const READY_STATE: usize = COUNTERS.len() + 1;
+const BUFFERED_AMOUNT: usize = COUNTERS.len() + 2;
 
 fn random() -> [u8; 16] {
     let mut bytes = [0; 16];
@@ -519,14 +532,15 @@ impl JsSession {
         }
         let greets = self.driver.phase() == HalfPhase::Greeting;
         let [queued, bytes, ..] = self.pending();
-        let name = COUNTERS.iter().chain(&READINGS).nth(index)?;
-        Some(match *name {
-            "queuedMessages" => queued as f64,
-            "queuedBytes" => bytes as f64,
-            "unconfirmedMessages" | "unconfirmedBytes" => 0.0,
-            "state" if greets => Phase::Connecting.index().into(),
-            "readyState" if greets => 0.0,
-            "bufferedAmount" => {
+        Some(match index {
+            // JavaScript counts messages; the core would count frames.
+            MESSAGES_SENT..=BYTES_RECEIVED => host::count_of(&self.host, index as i32),
+            QUEUED_MESSAGES => queued as f64,
+            QUEUED_BYTES => bytes as f64,
+            UNCONFIRMED_MESSAGES | UNCONFIRMED_BYTES => 0.0,
+            STATE if greets => Phase::Connecting.index().into(),
+            READY_STATE if greets => 0.0,
+            BUFFERED_AMOUNT => {
                 let in_browser = driver.ask_socket(|socket| socket.buffered_amount());
                 bytes as f64 + in_browser.unwrap_or_default() as f64
             }
@@ -803,14 +817,14 @@ impl SessionApplication<Parcel> for JsSession {
 
     fn write(&self, frame: Frame<Parcel>) -> Option<Parcel> {
         let value = match frame {
-            Frame::Message(parcel) => lone_frame(&parcel.value),
+            Frame::Message(parcel) => lone_frame(&self.host, &parcel.value),
             Frame::Batch {
                 first,
                 handled,
                 messages,
             } => {
                 for parcel in &messages {
-                    batch_add(&parcel.value);
+                    batch_add(&self.host, &parcel.value);
                 }
                 let handled = handled.map_or(-1.0, |handled| handled as f64);
                 batch_frame(&self.host, first as f64, handled)
