@@ -271,8 +271,7 @@ export function openSocket(host, id, max) {
     if (!entry.isLive) return;
     // A program cannot create trusted events.
     entry.isThePlatforms = read(event, 'isTrusted') === true && read(event, 'target') === socket;
-    // A session keeps what it sends.
-    host.lends = entry.isThePlatforms && !host.session;
+    host.lends = entry.isThePlatforms;
     callBack(entry, SOCKET_OPENED);
   });
   write(socket, 'onmessage', (event) => {

@@ -280,9 +280,9 @@ function nativeByGetter() {
 /** Called by the core with a message and the host that it is for. */
 export let received;
 
-/** Makes what a socket knows of its session. Only the entry `steady-socket/session` has sessions. */
-let makeSession = (who) => {
-  throw new TypeError(`${who}: option session: import the class from steady-socket/session, which has sessions`);
+/** Makes what a socket knows of its session. */
+let makeSession = (_, who) => {
+  throw new TypeError(`${who}: option session: import the class from steady-socket/session`);
 };
 
 /** Called by the module that has sessions. */
@@ -345,7 +345,10 @@ export class ReconnectingWebSocket extends Target {
     if (!protocolsSource && (options ?? null) !== null) throw twice('options');
     this.#options = toOptions(this.#class, protocolsSource ? options : protocols);
     const { session } = this.#options;
-    if (session !== undefined) this.#session = makeSession(this.#class, session, this.#options.numbers);
+    if (session !== undefined) {
+      this.#session = makeSession(this, this.#class, session, this.#options.numbers);
+      this.#receiver = this.#session.receiver;
+    }
     if ((this.#options.protocols ?? null) !== null) {
       if (protocolsSource?.length > 0 || isFunction(protocolsSource)) throw twice('sub-protocols');
       protocolsSource = toSource(this.#options.protocols) ?? this.#noProtocols(this.#options.protocols);
@@ -457,7 +460,7 @@ export class ReconnectingWebSocket extends Target {
     // If the module fails meanwhile, the waiting room gets the message, unless a socket has it.
     const handed = this.#askNow((core) => (message.isSent ? TAKEN : core.send(message, bytes, first, volatile, ttl)));
     if (handed === FULL) throw this.#full(bytes);
-    if (handed === REFUSED) throw new DOMException(`${this.#class}: ${this.#session.refused}`, 'InvalidStateError');
+    if (handed === REFUSED) throw this.#session.refused;
     if (message.isSent) return;
     // It waits, or is reported as dropped.
     message.keep();
@@ -537,12 +540,7 @@ export class ReconnectingWebSocket extends Target {
       snapshot[name] = this.#read(index);
     });
     if (Number.isNaN(snapshot.nextAttemptIn)) snapshot.nextAttemptIn = null;
-    if (this.#session) {
-      [snapshot.unacknowledgedMessages, snapshot.unacknowledgedBytes] = [false, true].map((bytes) =>
-        this.#ask((core) => core.unacknowledged?.(bytes) ?? 0),
-      );
-    }
-    return snapshot;
+    return Object.assign(snapshot, this.#session?.counts());
   }
 
   /** Closes or suspends. */
@@ -732,13 +730,12 @@ export class ReconnectingWebSocket extends Target {
     const host = {
       numbers,
       /** Whether messages are delivered as data rather than events. */
-      takesData: this.#receiver !== null || this.#session !== undefined,
-      session: this.#session,
+      takesData: this.#receiver !== null,
       /** The object, which this does not keep from being collected. */
       self,
       /** The object, as long as it is kept anyway: dereferencing a weak reference takes longer. */
       owner: null,
-      binaryType: this.#session ? 'arraybuffer' : this.#binaryType,
+      binaryType: this.#binaryType,
       questions:
         (isStatic ? 0 : ASK_TARGET) +
         (shouldReconnect ? ASK_VERDICT : 0) +
@@ -776,8 +773,7 @@ export class ReconnectingWebSocket extends Target {
       before: null,
       load: forward((socket) => socket.#load()),
       makeSocket() {
-        const [url, ...plain] = host.target;
-        const protocols = host.session?.protocols(plain) ?? plain;
+        const [url, ...protocols] = host.target;
         // Omitted if there are none, like a program that offers none.
         const given = protocols.length > 0 ? [url, protocols] : [url];
         const { WebSocket: Class = globalThis.WebSocket } = options;
@@ -801,6 +797,7 @@ export class ReconnectingWebSocket extends Target {
       queueChanged: forward((socket, ...queue) => socket.#queueChanged(...queue)),
       log: debug && forward((socket, line) => socket.#log(line)),
     };
+    this.#session?.attach(host);
     return host;
   }
 
@@ -954,7 +951,7 @@ export class ReconnectingWebSocket extends Target {
       const socket = host.owner ?? host.self.deref();
       if (!socket || socket.#host !== host) return;
       try {
-        if (host.takesData) inner.deliver(socket, message);
+        if (host.takesData) socket.#receiver(message);
         else socket.#emitMessage(message);
       } catch (error) {
         report(error);
@@ -964,21 +961,9 @@ export class ReconnectingWebSocket extends Target {
       socket.#receiver = receiver;
       socket.#host.takesData = true;
     };
-    inner.deliver = (socket, data) => {
-      if (socket.#receiver) socket.#receiver(data);
-      // In a session, which needs the bytes at once.
-      else if (typeof data === 'string' || socket.#binaryType === 'arraybuffer') inner.emitMessage(socket, data, false);
-      else inner.emitMessage(socket, new Blob([data]), false);
-    };
     inner.session = (socket) => socket.#session;
-    inner.nameOf = (socket) => socket.#class;
     inner.ask = (socket, question) => socket.#ask(question);
-    inner.post = (socket, message, ttl = NaN) => {
-      checkWorking();
-      socket.#post(message, false, false, ttl);
-    };
-    inner.resend = (socket, message) => socket.#post(message, false, false, NaN);
-    inner.hasListeners = (socket) => socket.#hasMessageListeners || socket.#messageHandler !== null;
+    inner.post = (socket, message, ttl) => socket.#post(message, false, false, ttl);
     inner.emitMessage = (socket, data, isRead) => {
       if (!isRead || socket.#hasMessageListeners || socket.#messageHandler !== null) {
         socket.#emitMessage({ data, origin: '', lastEventId: '' });

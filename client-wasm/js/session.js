@@ -19,8 +19,8 @@ import {
   OVERFLOW,
   RECONNECT,
 } from './options.js';
-import { BYTES_RECEIVED, BYTES_SENT, MESSAGES_RECEIVED, MESSAGES_SENT } from './names.js';
-import { ReconnectingWebSocket, inner, provideSessions } from './reconnecting-websocket.js';
+import { BYTES_SENT, MESSAGES_SENT } from './names.js';
+import { ReconnectingWebSocket, inner, provideSessions, received } from './reconnecting-websocket.js';
 
 /** The suffix of a sub-protocol that asks for a session, and the name to offer without one of one's own. */
 const SUFFIX = '~2';
@@ -164,8 +164,8 @@ class Session {
   offersOnly = false;
   /** The credential for the current attempt. */
   found;
-  /** Why a message can never be sent. */
-  refused = '';
+  /** Why the message that is being sent can never be sent. */
+  refused;
   /** The messages of a session that is over: `[not handled, unknown]`. */
   over = [[], []];
   /** The number of a message that the program has and is not done with. */
@@ -173,6 +173,7 @@ class Session {
   /** Whether something reads messages, and whether it is done with the last one. */
   reads = () => true;
   isBusy = () => false;
+  given = () => {};
   encode = (value) => value;
   decode = (data) => data;
   handler = null;
@@ -181,7 +182,9 @@ class Session {
   /** Messages and requests whose end somebody awaits. */
   unsettled = new Set();
 
-  constructor(who, given, numbers) {
+  constructor(socket, who, given, numbers) {
+    // The socket keeps this, and this does not keep the socket.
+    this.socket = new WeakRef(socket);
     this.who = who;
     this.numbers = numbers;
     const isShort = typeof given !== 'object' || given === null;
@@ -225,6 +228,37 @@ class Session {
       );
     }
     return credential;
+  }
+
+  /** Delivers a message that is no value of a program: as an event. A session needs the bytes at once. */
+  receiver = (data) => {
+    const socket = this.socket.deref();
+    const isBlob = typeof data !== 'string' && socket.binaryType === 'blob';
+    inner.emitMessage(socket, isBlob ? new Blob([data]) : data, false);
+  };
+
+  /** Changes a host, which is made for each instance of the module. */
+  attach(host) {
+    let { target } = host;
+    const fixed = (get) => ({ get, set() {} });
+    Object.defineProperties(host, {
+      session: { value: this },
+      binaryType: fixed(() => 'arraybuffer'),
+      // The session keeps what it sends.
+      lends: fixed(() => false),
+      target: {
+        get: () => [target[0], ...this.protocols(target.slice(1))],
+        set: (found) => {
+          target = found;
+        },
+      },
+    });
+  }
+
+  /** What the snapshot has more. */
+  counts() {
+    const count = (bytes) => inner.ask(this.socket.deref(), (core) => core.unacknowledged?.(bytes) ?? 0);
+    return { unacknowledgedMessages: count(false), unacknowledgedBytes: count(true) };
   }
 
   /** Whether an attempt has to ask the program. */
@@ -322,7 +356,8 @@ export function took(message) {
 }
 
 export function refuse(host, why) {
-  sessionOf(host).refused = why;
+  const session = sessionOf(host);
+  session.refused = new DOMException(`${session.who}: ${why}`, 'InvalidStateError');
 }
 
 export function takesMessages(host) {
@@ -577,16 +612,10 @@ export function frameWith(host, head, payload) {
 
 export function give(host, message, id) {
   const session = sessionOf(host);
-  const socket = socketOf(host);
-  host.counts[MESSAGES_RECEIVED] += 1;
-  host.counts[BYTES_RECEIVED] += sizeOf(message);
-  if (!socket) return 1;
   session.current = id;
-  try {
-    inner.deliver(socket, message);
-  } catch (error) {
-    report(error);
-  }
+  host.size = sizeOf(message);
+  session.given();
+  received(host, message);
   if (session.current !== id || session.isBusy()) return 0;
   session.current = 0;
   return 1;
@@ -674,7 +703,7 @@ export function sessionOver(host, how, reason, handled) {
     host.emit('sessionunavailable', { unknown: contents(unknown) });
     const socket = socketOf(host);
     // The queue of the connection is as large as that of the session.
-    for (const message of notHandled) if (socket) inner.resend(socket, message);
+    for (const message of notHandled) if (socket) inner.post(socket, message, NaN);
     return;
   }
   host.emit(how === FINAL ? 'sessionend' : 'sessionlost', {
@@ -727,7 +756,7 @@ function post(socket, session, mark, data, value, options, ended) {
       session.unsettled.add(message);
       signal?.addEventListener('abort', onAbort, { once: true });
       try {
-        inner.post(socket, message, options.timeout);
+        inner.post(socket, message, options.timeout ?? NaN);
       } catch (error) {
         session.unsettled.delete(message);
         throw error;
@@ -739,7 +768,7 @@ function post(socket, session, mark, data, value, options, ended) {
 export function needSession(socket, method) {
   const session = inner.session(socket);
   if (!session) {
-    throw new TypeError(`${inner.nameOf(socket)}: ${method} needs a session; ask for one with the option session`);
+    throw new TypeError(`${method} needs a session; ask for one with the option session`);
   }
   return session;
 }
@@ -836,4 +865,4 @@ for (const [name, value] of Object.entries(METHODS)) {
 }
 makeEnumerable(ReconnectingWebSocket.prototype);
 
-provideSessions((who, given, numbers) => new Session(who, given, numbers));
+provideSessions((...given) => new Session(...given));

@@ -1,9 +1,11 @@
-// `TypedSocket` with sessions.
+// `TypedSocket` with sessions: a message is handled when the program is done with it, and waits as long as nothing reads.
 
 import { json } from './typed/codec.js';
 import { CLASS } from './typed/errors.js';
 import { toValidator, validate } from './typed/schema.js';
-import { TypedSocket as Plain, typed } from './typed/typed-socket.js';
+import { isThenable } from './typed/steps.js';
+import { asyncDispose } from './typed/symbols.js';
+import { TypedSocket as Plain } from './typed/typed-socket.js';
 import {
   Decoded,
   STYLES,
@@ -14,40 +16,149 @@ import {
   requestData,
 } from './wasm/steady_socket_wasm.js';
 
-/** The codec of a socket with a session: what a batch has decoded already passes. */
-function decodingOnce(codec) {
-  return {
-    encode: (message) => codec.encode(message),
-    decode: (data) => (data instanceof Decoded ? data.value : codec.decode(data)),
-  };
+/** What the program does with messages: whether it reads any, and whether it is done with the last one. */
+class Readers {
+  /** One for each iterator: `isBusy` from when it has a message until the next is asked for. */
+  #iterators = new Set();
+  /** How many calls of `forEach` run, and whether there have been listeners. */
+  loops = 0;
+  hasListeners = false;
+  /** How many messages are being decoded. */
+  #undecoded = 0;
+  #socket;
+
+  constructor(socket) {
+    // The socket keeps this.
+    this.#socket = new WeakRef(socket);
+  }
+
+  get isBusy() {
+    return this.#undecoded > 0 || [...this.#iterators].some(({ isBusy }) => isBusy);
+  }
+
+  get isReading() {
+    return !this.isBusy && (this.#iterators.size > 0 || this.loops > 0 || this.hasListeners);
+  }
+
+  /** Something has changed. */
+  changed() {
+    const socket = this.#socket.deref();
+    if (socket) reading(socket);
+  }
+
+  /** Every iterator gets the message that is being given. */
+  given() {
+    for (const iterator of this.#iterators) iterator.isBusy = true;
+  }
+
+  /** Notices when a codec or a schema takes time. */
+  follow(value) {
+    if (!isThenable(value)) return value;
+    this.#undecoded += 1;
+    const done = () => {
+      // Behind the code that hands the message out.
+      setTimeout(() => {
+        this.#undecoded -= 1;
+        this.changed();
+      });
+    };
+    Promise.resolve(value).then(done, done);
+    return value;
+  }
+
+  /** An iterator over the messages of another. */
+  over(messages) {
+    const iterator = { isBusy: true };
+    this.#iterators.add(iterator);
+    const leave = () => {
+      if (this.#iterators.delete(iterator)) this.changed();
+    };
+    return {
+      get dropped() {
+        return messages.dropped;
+      },
+      next: (options) => {
+        const next = messages.next(options);
+        iterator.isBusy = false;
+        next.then(
+          ({ done }) => done && leave(),
+          () => {
+            // It was aborted, and the iterator goes on.
+            iterator.isBusy = true;
+          },
+        );
+        this.changed();
+        return next;
+      },
+      return: (value) => {
+        leave();
+        return messages.return(value);
+      },
+      [Symbol.asyncIterator]() {
+        return this;
+      },
+      async [asyncDispose]() {
+        leave();
+        await messages.return();
+      },
+      [Symbol.toStringTag]: 'MessageIterator',
+    };
+  }
 }
 
 export class TypedSocket extends Plain {
+  #readers;
+  #encode;
+
   constructor(url, options = undefined, ...rest) {
-    const { session, codec = json } = options ?? {};
-    const hasSession = session !== undefined && typeof codec?.decode === 'function';
-    super(url, hasSession ? { ...options, codec: decodingOnce(codec) } : options, ...rest);
-    if (!hasSession) return;
+    const { session, codec = json, incoming, outgoing } = options ?? {};
+    if (session === undefined || typeof codec?.decode !== 'function') {
+      super(url, options, ...rest);
+      return;
+    }
+    let readers;
+    const follow = (value) => readers.follow(value);
+    const check = incoming === undefined ? undefined : toValidator('incoming', incoming);
+    super(
+      url,
+      {
+        ...options,
+        codec: {
+          encode: (message) => codec.encode(message),
+          // What a batch has decoded already passes.
+          decode: (data) => (data instanceof Decoded ? data.value : follow(codec.decode(data))),
+        },
+        ...(check && {
+          incoming: { '~standard': { version: 1, vendor: 'steady-socket', validate: (value) => follow(check(value)) } },
+        }),
+      },
+      ...rest,
+    );
+    readers = new Readers(this);
+    this.#readers = readers;
+    const valid = outgoing === undefined ? undefined : toValidator('outgoing', outgoing);
+    this.#encode = async (message) =>
+      codec.encode(valid ? await validate(valid, message, 'the message') : message);
     Object.assign(needSession(this, 'the constructor'), {
       style: styleOf(codec),
-      reads: () => typed.isReading(this),
-      isBusy: () => typed.isBusy(this),
+      reads: () => readers.isReading,
+      isBusy: () => readers.isBusy,
+      given: () => readers.given(),
       encode: (message) => codec.encode(message),
       decode: (data) => codec.decode(data),
     });
-    typed.onReading(this, () => reading(this));
   }
 
   async deliver(message, options = undefined) {
     needSession(this, 'deliver');
-    await deliverData(this, await typed.encode(this, message), [message], options);
+    await deliverData(this, await this.#encode(message), [message], options);
   }
 
   async request(message, options = undefined) {
-    const { decode } = needSession(this, 'request');
+    needSession(this, 'request');
     const { response, ...rest } = options ?? {};
     const validator = response === undefined ? undefined : toValidator('response', response);
-    const answer = await requestData(this, await typed.encode(this, message), [message], rest, decode);
+    const answer = await requestData(this, await this.#encode(message), [message], rest);
     return validator ? validate(validator, answer, 'the response') : answer;
   }
 
@@ -61,6 +172,49 @@ export class TypedSocket extends Plain {
         ? async (request, context) => handler.call(this, await validate(validator, request, 'a request'), context)
         : handler,
     );
+  }
+
+  // --- Who reads
+
+  messages(options = undefined) {
+    const messages = super.messages(options);
+    return this.#readers ? this.#readers.over(messages) : messages;
+  }
+
+  forEach(handler, options = undefined) {
+    const reading = super.forEach(handler, options);
+    if (this.#readers) this.#loop(reading);
+    return reading;
+  }
+
+  #loop(reading) {
+    const readers = this.#readers;
+    readers.loops += 1;
+    const done = () => {
+      readers.loops -= 1;
+    };
+    reading.then(done, done);
+    readers.changed();
+  }
+
+  addEventListener(type, ...rest) {
+    super.addEventListener(type, ...rest);
+    if (String(type) === 'message') this.#listens();
+  }
+
+  get onmessage() {
+    return super.onmessage;
+  }
+
+  set onmessage(handler) {
+    super.onmessage = handler;
+    this.#listens();
+  }
+
+  #listens() {
+    if (!this.#readers) return;
+    this.#readers.hasListeners = true;
+    this.#readers.changed();
   }
 
   static {

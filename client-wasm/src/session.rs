@@ -619,7 +619,7 @@ impl JsSession {
             return tell(Event::Closed(closed));
         }
         if let Some(driver) = self.connection() {
-            driver.forget_bound();
+            driver.forget_frames();
         }
         self.driver.closed(&closed.loss);
         // The session knows better, and says so.
@@ -924,7 +924,7 @@ impl Line<Parcel> for JsLine {
 
     fn transmit(&self, frame: Parcel) {
         if let Some(driver) = self.connection() {
-            driver.send_bound(frame.value, frame.bytes);
+            driver.send_frame(frame.value, frame.bytes);
         }
     }
 

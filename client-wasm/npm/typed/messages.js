@@ -26,7 +26,6 @@ export class Inbox {
     this.#given = 0;
     if (this.#first === null) this.#first = resolve;
     else this.#others.push(resolve);
-    this.#owner.waits();
   };
   /** How many were delivered without a wait. */
   #given = 0;
@@ -43,11 +42,6 @@ export class Inbox {
     this.#limits = limits;
     this.#owner = owner;
     this.iterator = new MessageIterator(this);
-  }
-
-  /** Whether the program is not asking for a message: it is busy with the last one, or has not begun. */
-  get isBusy() {
-    return this.#first === null;
   }
 
   /** What found no room so far. */

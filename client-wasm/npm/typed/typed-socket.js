@@ -34,9 +34,6 @@ const BUFFER = Object.freeze({ messages: INBOX_MESSAGES, bytes: INBOX_BYTES, ove
 
 const OVERFLOWS = ['drop-oldest', 'drop-newest', 'error', 'close'];
 
-/** Operations on a socket for the entry with sessions. */
-export const typed = {};
-
 export class TypedSocket extends ReconnectingWebSocket {
   #codec;
   /** Validate incoming and outgoing messages, if there are schemas. */
@@ -70,8 +67,6 @@ export class TypedSocket extends ReconnectingWebSocket {
   #turns = new Turns();
   #readable = null;
   #writable = null;
-  /** Called when something reads that did not before, or is done. */
-  #onReading = null;
 
   constructor(url, options = undefined) {
     if (arguments.length === 0) throw new TypeError(`${CLASS}: the URL is missing`);
@@ -260,10 +255,8 @@ export class TypedSocket extends ReconnectingWebSocket {
       overflowed: (error, limits) => {
         if (limits.overflow === 'close') this.#closeFull(error);
       },
-      waits: () => this.#onReading?.(),
       left: () => {
         this.#inboxes = this.#inboxes.filter((other) => other !== inbox);
-        this.#onReading?.();
         signal?.removeEventListener('abort', onAbort);
       },
     });
@@ -324,7 +317,6 @@ export class TypedSocket extends ReconnectingWebSocket {
       };
       if (this.#end) reader.finish(this.#end.error);
       else this.#inboxes = [...this.#inboxes, reader];
-      this.#onReading?.();
       return leave;
     });
     // If nothing awaits it, its end is visible by the signal and the socket's events.
@@ -444,7 +436,6 @@ export class TypedSocket extends ReconnectingWebSocket {
     while (this.#decoding === decoding) {
       if (this.#undecoded.length === 0) {
         this.#decoding = null;
-        this.#onReading?.();
         if (this.#end) this.#finish();
         return;
       }
@@ -569,13 +560,6 @@ export class TypedSocket extends ReconnectingWebSocket {
   }
 
   static {
-    typed.encode = (socket, message) => socket.#encode(message);
-    typed.onReading = (socket, call) => {
-      socket.#onReading = call;
-    };
-    typed.isBusy = (socket) => socket.#decoding !== null || socket.#inboxes.some(({ isBusy }) => isBusy);
-    typed.isReading = (socket) =>
-      !typed.isBusy(socket) && (socket.#inboxes.length > 0 || inner.hasListeners(socket));
     for (const name of Object.getOwnPropertyNames(this.prototype)) {
       if (name !== 'constructor') Object.defineProperty(this.prototype, name, { enumerable: true });
     }

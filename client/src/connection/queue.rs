@@ -14,8 +14,6 @@ pub(super) struct Queued<P> {
     pub(super) expires: Option<Time>,
     /// The browser refused it once, on a connection that was given up for it.
     pub(super) refused: bool,
-    /// It belongs to the current connection, and is forgotten when that ends. Only in the lane that goes first.
-    pub(super) bound: bool,
 }
 
 /// Messages from the application that the browser has not yet accepted.
@@ -179,18 +177,6 @@ impl<P> Queue<P> {
         expired
     }
 
-    /// Removes what belongs to a connection that has ended.
-    pub(super) fn forget_bound(&mut self) {
-        for _ in 0..self.first.len() {
-            if let Some(message) = self.first.pop_front() {
-                self.forget(&message);
-                if !message.bound {
-                    self.push(Lane::First, message);
-                }
-            }
-        }
-    }
-
     /// Removes everything.
     pub(super) fn take_all(&mut self) -> Vec<Queued<P>> {
         let mut all = Vec::new();
@@ -211,7 +197,6 @@ mod tests {
             bytes: 10,
             expires: expires.map(Time::from_millis),
             refused: false,
-            bound: false,
         }
     }
 
@@ -249,23 +234,6 @@ mod tests {
         assert_eq!(queue.bytes(), 20);
         assert_eq!(payloads(queue.take_all()), [2, 4]);
         assert_eq!(queue.next_expiry(), None);
-    }
-
-    #[test]
-    fn what_belongs_to_a_connection_is_forgotten_with_it() {
-        let mut queue = Queue::new();
-        for (payload, bound) in [(1, false), (2, true), (3, false), (4, true)] {
-            let message = Queued {
-                bound,
-                ..message(payload, Some(50))
-            };
-            queue.push(Lane::First, message);
-        }
-        queue.push(Lane::Ordinary, message(5, None));
-        queue.forget_bound();
-        assert_eq!((queue.len(), queue.bytes()), (3, 30));
-        assert_eq!(queue.next_expiry(), Some(Time::from_millis(50)));
-        assert_eq!(payloads(queue.take_all()), [1, 3, 5]);
     }
 
     // [R25]

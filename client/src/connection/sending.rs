@@ -27,8 +27,6 @@ pub(super) struct InHand {
     volatile: bool,
     /// An earlier connection was given up for it.
     refused: bool,
-    /// See [`Queued::bound`].
-    bound: bool,
 }
 
 impl InHand {
@@ -39,7 +37,6 @@ impl InHand {
             bytes: self.bytes,
             expires: self.expires,
             refused: self.refused,
-            bound: self.bound,
         }
     }
 }
@@ -92,7 +89,6 @@ impl<P> Connection<P> {
             bytes,
             expires: ttl.map(|ttl| now.after(ttl)),
             refused: false,
-            bound: false,
         };
         if self.may_transmit(lane) {
             let generation = self.generation;
@@ -109,10 +105,10 @@ impl<P> Connection<P> {
         self.enqueue(now, lane, message, mode).map(Accepted::Sent)
     }
 
-    /// Accepts what belongs to the current connection, such as a frame of a session: ahead of the queue, and beyond its
-    /// limits. When the connection has ended, [`forget_bound`](Self::forget_bound) removes what is left. The rest is as for
+    /// Accepts a frame of a session, which belongs to the current connection: ahead of the queue, and beyond its limits. When
+    /// the connection has ended, [`forget_frames`](Self::forget_frames) removes what is left. The rest is as for
     /// [`send`](Self::send); `None` if no connection is open.
-    pub fn send_bound(&mut self, payload: P, bytes: usize) -> Option<Accepted<P>> {
+    pub fn send_frame(&mut self, payload: P, bytes: usize) -> Option<Accepted<P>> {
         if !self.is_open() {
             return None;
         }
@@ -121,7 +117,6 @@ impl<P> Connection<P> {
             bytes,
             expires: None,
             refused: false,
-            bound: true,
         };
         if !self.may_transmit(Lane::First) {
             self.queue.push(Lane::First, message);
@@ -139,9 +134,9 @@ impl<P> Connection<P> {
         Some(Accepted::Sent(Sent::Now))
     }
 
-    /// Forgets what belonged to a connection that has ended.
-    pub fn forget_bound(&mut self) {
-        self.queue.forget_bound();
+    /// Forgets the frames for a connection that has ended. Nothing else is in the queue of one that carries a session.
+    pub fn forget_frames(&mut self) {
+        drop(self.queue.take_all());
     }
 
     /// Whether the next message goes to the browser at once, ahead of the queue.
@@ -158,7 +153,6 @@ impl<P> Connection<P> {
             bytes,
             expires: None,
             refused: false,
-            bound: false,
         };
         self.report_dropped(DropReason::Closed, vec![message]);
     }
@@ -299,7 +293,6 @@ impl<P> Connection<P> {
             bytes,
             expires,
             refused,
-            bound,
         } = message;
         self.in_hand = Some(InHand {
             generation: self.generation,
@@ -308,7 +301,6 @@ impl<P> Connection<P> {
             expires,
             volatile,
             refused,
-            bound,
         });
         payload
     }

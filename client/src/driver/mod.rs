@@ -149,18 +149,18 @@ where
         sent
     }
 
-    /// Sends what belongs to the current connection. Does nothing if none is open. See [`Connection::send_bound`].
-    pub fn send_bound(&self, payload: P, bytes: usize) {
-        let accepted = self.0.connection.borrow_mut().send_bound(payload, bytes);
+    /// Sends a frame of a session. Does nothing if no connection is open. See [`Connection::send_frame`].
+    pub fn send_frame(&self, payload: P, bytes: usize) {
+        let accepted = self.0.connection.borrow_mut().send_frame(payload, bytes);
         if let Some(accepted) = accepted {
             self.0.pass_on(accepted);
             self.0.after_command();
         }
     }
 
-    /// See [`Connection::forget_bound`].
-    pub fn forget_bound(&self) {
-        self.0.connection.borrow_mut().forget_bound();
+    /// See [`Connection::forget_frames`].
+    pub fn forget_frames(&self) {
+        self.0.connection.borrow_mut().forget_frames();
     }
 
     /// See [`Connection::forget_failures`].

@@ -223,7 +223,7 @@ impl RustSession {
         };
         if !self.is_plain() {
             if let Some(driver) = self.shared.upgrade().and_then(|shared| shared.driver()) {
-                driver.forget_bound();
+                driver.forget_frames();
             }
             self.driver.closed(&closed.loss);
             // The session knows better, and says so.
@@ -701,7 +701,7 @@ impl Line<Message> for FaceLine {
     fn transmit(&self, frame: Message) {
         if let Some(driver) = self.driver() {
             let bytes = frame.len();
-            driver.send_bound(frame, bytes);
+            driver.send_frame(frame, bytes);
         }
     }
 
