@@ -179,8 +179,11 @@ class Session {
   handler = null;
   /** The requests of the other end that are being answered, by number: an `AbortController` each. */
   asked = new Map();
-  /** Messages and requests whose end somebody awaits. */
+  /** Messages and requests whose end somebody awaits: all, and those that the core has by number. */
   unsettled = new Set();
+  awaited = new Map();
+  /** While a session is being lost, functions that tell who awaits its messages. */
+  ends = null;
 
   constructor(socket, who, given, numbers) {
     // The socket keeps this, and this does not keep the socket.
@@ -303,6 +306,7 @@ class Session {
     const reason = 'the WebAssembly module has failed';
     for (const controller of this.asked.values()) controller.abort();
     this.asked.clear();
+    this.awaited.clear();
     this.current = 0;
     const unknown = [...new Set(held)].filter((it) => it instanceof Message && it.host === null && it.isSent);
     this.over = [[], unknown];
@@ -351,8 +355,10 @@ export function markOf(message) {
   return message.mark ?? 0;
 }
 
-export function took(message) {
+export function took(host, message, id) {
   message.isSent = true;
+  message.id = id;
+  if (message.mark) sessionOf(host).awaited.set(id, message);
 }
 
 export function refuse(host, why) {
@@ -671,12 +677,18 @@ export function withdraw(host, id) {
   sessionOf(host).asked.get(id)?.abort();
 }
 
-export function settle(message, end, why) {
-  message.settle(end, why);
+export function settle(host, id, end, value) {
+  const { awaited, ends } = sessionOf(host);
+  const message = awaited.get(id);
+  if (!message) return 0;
+  awaited.delete(id);
+  if (ends) ends.push(() => message.settle(end, value));
+  else message.settle(end, value);
+  return 1;
 }
 
-export function answered(request, end, value) {
-  request.settle(end, value);
+export function losing(host) {
+  sessionOf(host).ends = [];
 }
 
 export function sessionEvent(host, what, number, other) {
@@ -695,7 +707,9 @@ export function keepOver(host, message, isUnknown) {
 export function sessionOver(host, how, reason, handled) {
   const session = sessionOf(host);
   const [notHandled, unknown] = session.over;
+  const ends = session.ends ?? [];
   session.over = [[], []];
+  session.ends = null;
   session.current = 0;
   for (const controller of session.asked.values()) controller.abort();
   const contents = (all) => Object.freeze(all.map((message) => message.content));
@@ -704,14 +718,15 @@ export function sessionOver(host, how, reason, handled) {
     const socket = socketOf(host);
     // The queue of the connection is as large as that of the session.
     for (const message of notHandled) if (socket) inner.post(socket, message, NaN);
-    return;
+  } else {
+    host.emit(how === FINAL ? 'sessionend' : 'sessionlost', {
+      reason,
+      handled,
+      notHandled: contents(notHandled),
+      unknown: contents(unknown),
+    });
   }
-  host.emit(how === FINAL ? 'sessionend' : 'sessionlost', {
-    reason,
-    handled,
-    notHandled: contents(notHandled),
-    unknown: contents(unknown),
-  });
+  for (const end of ends) end();
 }
 
 export function undelivered(host, message, isUnknown, reason) {
@@ -741,7 +756,7 @@ function post(socket, session, mark, data, value, options, ended) {
       const { signal } = options;
       signal?.throwIfAborted();
       const onAbort = () => {
-        if (mark === ASKS) inner.ask(socket, (core) => core.cancel?.(message));
+        if (mark === ASKS && message.isSent) inner.ask(socket, (core) => core.cancel?.(message.id));
         reject(signal.reason);
       };
       const message = toMessage(session.who, data);

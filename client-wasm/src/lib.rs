@@ -264,10 +264,10 @@ impl Core {
         }
     }
 
-    /// The answer to this request is no longer wanted.
-    pub fn cancel(&self, request: &JsValue) {
+    /// The answer to the request of this number is no longer wanted.
+    pub fn cancel(&self, id: f64) {
         if let Some(session) = &self.session {
-            session.cancel(request);
+            session.cancel(id);
         }
     }
 

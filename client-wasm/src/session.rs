@@ -4,7 +4,7 @@
 //! on what the half of the session says.
 
 use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
+use alloc::collections::VecDeque;
 use alloc::rc::{Rc, Weak};
 use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
@@ -58,8 +58,8 @@ extern "C" {
     #[wasm_bindgen(js_name = markOf)]
     fn mark_of(message: &JsValue) -> i32;
 
-    /// The session has taken a message: nothing else sends it.
-    fn took(message: &JsValue);
+    /// The session has taken a message: nothing else sends it. Its end, or the answer to it, comes under this number.
+    fn took(host: &Host, message: &JsValue, id: f64);
 
     /// Why the message that is being sent can never be sent.
     fn refuse(host: &Host, why: JsValue);
@@ -122,13 +122,12 @@ extern "C" {
     #[wasm_bindgen(js_name = withdraw)]
     fn withdraw(host: &Host, id: f64);
 
-    /// A message that somebody awaits has ended.
-    #[wasm_bindgen(js_name = settle)]
-    fn settle(message: &JsValue, end: i32, why: JsValue);
+    /// A message or a request has ended. Returns 1 if somebody awaited that. While a session is being lost, they learn of it
+    /// after the event.
+    fn settle(host: &Host, id: f64, end: i32, value: JsValue) -> i32;
 
-    /// A request has ended.
-    #[wasm_bindgen(js_name = answered)]
-    fn answered(request: &JsValue, end: i32, value: JsValue);
+    /// A session is over: what became of its messages follows, and then [`session_over`].
+    fn losing(host: &Host);
 
     #[wasm_bindgen(js_name = sessionEvent)]
     fn session_event(host: &Host, what: i32, number: f64, other: f64);
@@ -258,13 +257,10 @@ pub(crate) struct JsSession {
     is_announced: Cell<bool>,
     /// What happened to a connection that waits for its welcome.
     held: RefCell<Vec<Event<JsValue>>>,
-    /// The messages that somebody awaits, and the requests.
-    deliveries: RefCell<BTreeMap<Delivery, JsValue>>,
-    asks: RefCell<BTreeMap<Ask, JsValue>>,
-    /// What the program was given and is not done with, by number.
-    given: RefCell<BTreeMap<u64, Token>>,
+    /// What the program was given and is not done with, by rising numbers.
+    given: RefCell<VecDeque<(u64, Token)>>,
     last_given: Cell<u64>,
-    losing: RefCell<Option<Losing>>,
+    losing: Cell<Option<Losing>>,
     /// The code and the reason that the program closes with.
     closing: RefCell<Option<(Option<u16>, String)>>,
     /// What was last reported.
@@ -272,18 +268,22 @@ pub(crate) struct JsSession {
 }
 
 /// A session that is over, whose messages are being settled.
+#[derive(Clone, Copy)]
 struct Losing {
     is_final: bool,
     why: Ended,
     handled: u64,
-    settled: Vec<(JsValue, i32, JsValue)>,
-    answered: Vec<(JsValue, i32, JsValue)>,
 }
 
 /// The connection below a session.
 struct JsLine {
     session: Weak<JsSession>,
     platform: Rc<JsPlatform>,
+}
+
+/// The number of a request in JavaScript, which differs from those of messages.
+fn number_of_ask(id: u64) -> f64 {
+    -(id as f64) - 1.0
 }
 
 /// The indices of [`COUNTERS`] and, behind them, [`READINGS`], that are the session's.
@@ -359,11 +359,9 @@ impl JsSession {
                 was_welcomed: Cell::new(false),
                 is_announced: Cell::new(false),
                 held: RefCell::default(),
-                deliveries: RefCell::default(),
-                asks: RefCell::default(),
                 given: RefCell::default(),
                 last_given: Cell::new(0),
-                losing: RefCell::default(),
+                losing: Cell::new(None),
                 closing: RefCell::default(),
                 told: Cell::default(),
             }
@@ -421,9 +419,8 @@ impl JsSession {
         let ttl = (!ttl.is_nan()).then_some(ttl as u64);
         let rejected = if mark == marks::ASKS {
             match self.driver.ask(parcel, ttl) {
-                Ok(ask) => {
-                    took(message);
-                    self.asks.borrow_mut().insert(ask, message.clone());
+                Ok(Ask(id)) => {
+                    took(&self.host, message, number_of_ask(id));
                     return Some(Handed::Taken);
                 }
                 Err(rejected) => rejected,
@@ -436,13 +433,8 @@ impl JsSession {
                 expires: ttl.map(|ttl| self.driver.now().after(ttl)),
             };
             match self.driver.send(parcel, mode) {
-                Ok(delivery) => {
-                    took(message);
-                    if mode.awaited {
-                        self.deliveries
-                            .borrow_mut()
-                            .insert(delivery, message.clone());
-                    }
+                Ok(Delivery(id)) => {
+                    took(&self.host, message, id as f64);
                     return Some(Handed::Taken);
                 }
                 Err(rejected) => rejected,
@@ -463,30 +455,23 @@ impl JsSession {
         })
     }
 
-    /// The answer to a request is no longer wanted.
-    pub(crate) fn cancel(&self, request: &JsValue) {
-        let ask = {
-            let asks = self.asks.borrow();
-            let found = asks.iter().find(|(_, asked)| *asked == request);
-            found.map(|(ask, _)| *ask)
-        };
-        if let Some(ask) = ask {
-            self.driver.cancel(ask);
-        }
+    /// The answer to the request of this number is no longer wanted.
+    pub(crate) fn cancel(&self, id: f64) {
+        self.driver.cancel(Ask((-id - 1.0) as u64));
     }
 
     /// The program is done with a message.
     pub(crate) fn handled(&self, id: f64) {
-        let token = self.given.borrow_mut().remove(&(id as u64));
-        if let Some(token) = token {
+        if let Some(token) = self.take_given(id) {
             self.driver.handled(token);
         }
     }
 
     /// The program answers a request: with a response, an error, or a refusal.
     pub(crate) fn answer(&self, id: f64, how: i32, payload: JsValue) {
-        let token = self.given.borrow_mut().remove(&(id as u64));
-        let Some(token) = token else { return };
+        let Some(token) = self.take_given(id) else {
+            return;
+        };
         let answer = match how {
             ends::RESPONSE => Answer::Response(Parcel::of(payload)),
             ends::ERROR => Answer::Error(Parcel::of(payload)),
@@ -671,34 +656,27 @@ impl JsSession {
 
     fn over(&self, why: Ended, is_final: bool) {
         self.finish_losing();
-        *self.losing.borrow_mut() = Some(Losing {
+        losing(&self.host);
+        self.losing.set(Some(Losing {
             is_final,
             why,
             handled: 0,
-            settled: Vec::new(),
-            answered: Vec::new(),
-        });
+        }));
     }
 
     fn finish_losing(&self) {
-        let losing = self.losing.borrow_mut().take();
-        let Some(losing) = losing else { return };
+        let Some(losing) = self.losing.take() else {
+            return;
+        };
         let how = match losing.is_final {
             _ if self.is_plain() => overs::PLAIN,
             true => overs::FINAL,
             false => overs::LOST,
         };
         session_over(&self.host, how, text(losing.why), losing.handled as f64);
-        for (message, end, why) in losing.settled {
-            settle(&message, end, why);
-        }
-        for (request, end, value) in losing.answered {
-            answered(&request, end, value);
-        }
     }
 
-    fn message_ended(&self, delivery: Delivery, end: End<Parcel>) {
-        let awaited = self.deliveries.borrow_mut().remove(&delivery);
+    fn message_ended(&self, Delivery(id): Delivery, end: End<Parcel>) {
         // As on a plain connection.
         let reason = match &end {
             End::NotHandled {
@@ -717,25 +695,20 @@ impl JsSession {
             End::Unknown { payload, why } => (ends::UNKNOWN, Some(payload), text(why)),
         };
         let is_unknown = i32::from(what == ends::UNKNOWN);
-        if let Some(losing) = &mut *self.losing.borrow_mut() {
-            match payload {
-                None => losing.handled = losing.handled.saturating_add(1),
-                // On a plain connection nobody could say what became of it, so it comes back to who waits for that.
-                Some(_) if self.is_plain() && awaited.is_some() => {}
-                Some(payload) => keep_over(&self.host, payload.value, is_unknown),
+        let awaited = settle(&self.host, id as f64, what, why.clone()) != 0;
+        match (self.losing.get(), payload) {
+            (Some(losing), None) => {
+                let handled = losing.handled.saturating_add(1);
+                self.losing.set(Some(Losing { handled, ..losing }));
             }
-            losing
-                .settled
-                .extend(awaited.map(|message| (message, what, why)));
-            return;
-        }
-        match (awaited, payload) {
-            (Some(message), _) => settle(&message, what, why),
-            (None, Some(payload)) => match reason {
+            // On a plain connection nobody could say what became of it, so it comes back to who waits for that.
+            (Some(_), Some(_)) if self.is_plain() && awaited => {}
+            (Some(_), Some(payload)) => keep_over(&self.host, payload.value, is_unknown),
+            (None, Some(payload)) if !awaited => match reason {
                 Some(reason) => self.dropped(reason, payload),
                 None => undelivered(&self.host, payload.value, is_unknown, why),
             },
-            (None, None) => {}
+            (None, _) => {}
         }
     }
 
@@ -745,10 +718,7 @@ impl JsSession {
         host::dropped(&self.host, reason, message.bytes as f64, 0.0);
     }
 
-    fn request_ended(&self, ask: Ask, end: AskEnd<Parcel>) {
-        let Some(request) = self.asks.borrow_mut().remove(&ask) else {
-            return;
-        };
+    fn request_ended(&self, Ask(id): Ask, end: AskEnd<Parcel>) {
         let (what, value) = match end {
             AskEnd::Response(payload) => (ends::RESPONSE, payload.value),
             AskEnd::Error(payload) => (ends::ERROR, payload.value),
@@ -758,18 +728,23 @@ impl JsSession {
             AskEnd::NotHandled(why) => (ends::NOT_HANDLED, text(why)),
             AskEnd::Unknown(why) => (ends::UNKNOWN, text(why)),
         };
-        match &mut *self.losing.borrow_mut() {
-            Some(losing) => losing.answered.push((request, what, value)),
-            None => answered(&request, what, value),
-        }
+        settle(&self.host, number_of_ask(id), what, value);
     }
 
     /// A number under which the program says that it is done.
     fn number(&self, token: Token) -> f64 {
         let id = self.last_given.get().saturating_add(1);
         self.last_given.set(id);
-        self.given.borrow_mut().insert(id, token);
+        self.given.borrow_mut().push_back((id, token));
         id as f64
+    }
+
+    /// What was given under a number, which is free then.
+    fn take_given(&self, id: f64) -> Option<Token> {
+        let mut given = self.given.borrow_mut();
+        let place = given.binary_search_by_key(&(id as u64), |(id, _)| *id);
+        let (_, token) = given.remove(place.ok()?)?;
+        Some(token)
     }
 
     fn report_pending(&self) {
@@ -883,10 +858,11 @@ impl SessionApplication<Parcel> for JsSession {
                 ask(&self.host, &payload.value, self.number(token));
             }
             Output::Withdrawn(token) => {
-                let given = self.given.borrow();
-                let id = given.iter().find(|(_, asked)| **asked == token);
-                let id = id.map(|(id, _)| *id);
-                drop(given);
+                let id = {
+                    let given = self.given.borrow();
+                    let found = given.iter().find(|(_, asked)| *asked == token);
+                    found.map(|(id, _)| *id)
+                };
                 if let Some(id) = id {
                     withdraw(&self.host, id as f64);
                 }
