@@ -44,6 +44,24 @@ describe('the demo page', { timeout: 4 * TEST_TIMEOUT }, () => {
     }
   });
 
+  test('loses none of a hundred messages in a session that is cut', async () => {
+    const demo = await openDemo(browser, { viewport: DESKTOP });
+    try {
+      await demo.page.click('#hundred-start');
+      await demo.result(/^In a session: 0 lost, 0 repeated, \d+ replayed by the server\.$/);
+      const states = await demo.page.$$eval('#hundred-cells li', (items) => items.map(({ textContent }) => textContent));
+      assert.equal(states.length, 100);
+      assert.ok(states.every((state) => state === 'came back' || state === 'replayed'));
+      await demo.screenshot('demo-hundred.png', true);
+      await demo.page.check('#hundred-form input[value="plain"]');
+      await demo.page.click('#hundred-start');
+      await demo.result(/^On a plain connection: \d+ lost, 0 repeated, 0 replayed by the server\.$/);
+      demo.assertContent();
+    } finally {
+      await demo.close();
+    }
+  });
+
   test('keeps what is sent while the connection is down, and has it greeted after', async () => {
     // The server refuses this page's connections as long as the test says, so that "down" is not a race.
     const demo = await openDemo(browser, { viewport: PHONE, colorScheme: 'dark' }, async (page) => {
@@ -294,6 +312,7 @@ async function openDemo(browser, options, prepare = async () => {}, server = ser
     },
     greeting: (text) => waitForText('#greeting', text),
     counter: (name, value) => waitForText(`#count-${name}`, value),
+    result: (text) => waitForText('#hundred-result', text),
     state: (...states) => waitForText('#badge-state', new RegExp(`^(${states.join('|')})$`)),
     /** What the typed panel shows as received: an object, or plain text. */
     received: (message) =>
