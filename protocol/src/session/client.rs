@@ -182,6 +182,17 @@ impl<P: Payload> Client<P> {
 
     /// A frame has arrived on the current connection. Control messages are for the layer below; here they do nothing.
     pub fn receive(&mut self, now: Time, frame: Frame<P>) {
+        let frame = match frame {
+            Frame::Message(payload) if self.phase == Phase::Up => {
+                match self.exchange.receive_message(payload) {
+                    // By itself it gives this half nothing to do: that begins when it is handled.
+                    Ok(()) => self.exchange.acknowledge(now),
+                    Err(code) => self.refuse(now, code),
+                }
+                return;
+            }
+            frame => frame,
+        };
         match (self.phase, frame) {
             (Phase::Down | Phase::Ended, _) | (_, Frame::Control(_) | Frame::Unknown) => {}
             (Phase::Greeting, Frame::Welcome(welcome)) => self.welcomed(*welcome),
@@ -195,20 +206,23 @@ impl<P: Payload> Client<P> {
                 self.end(Ended::ByPeer, verdict);
             }
             (Phase::Up, frame) => {
-                // A message by itself gives this half nothing to do: that begins when it is handled.
-                let may_rest = matches!(frame, Frame::Message(_));
-                match self.exchange.receive(frame) {
-                    Ok(()) if may_rest => {
-                        self.exchange.acknowledge(now);
-                        return;
-                    }
-                    Ok(()) => {}
-                    // Which number belongs to which message, nobody knows any more.
-                    Err(close::OUT_OF_STEP) => self.renew(),
-                    Err(close::TOO_LARGE) => self.fail(close::TOO_LARGE_FOR_CLIENT),
-                    Err(code) => self.fail(code),
+                if let Err(code) = self.exchange.receive(frame) {
+                    self.refuse(now, code);
+                    return;
                 }
             }
+        }
+        self.advance(now);
+    }
+
+    /// What has arrived is not to be there: the connection ends with this code.
+    #[cold]
+    fn refuse(&mut self, now: Time, code: u16) {
+        match code {
+            // Which number belongs to which message, nobody knows any more.
+            close::OUT_OF_STEP => self.renew(),
+            close::TOO_LARGE => self.fail(close::TOO_LARGE_FOR_CLIENT),
+            code => self.fail(code),
         }
         self.advance(now);
     }

@@ -152,19 +152,58 @@ enum Alone {
     Crowded,
 }
 
-/// How far the other end knows what is handled here.
-#[derive(Debug, Clone, Default)]
+/// How far the other end knows what is handled here, and when it is to be told more. Only what it is told or asks for moves
+/// these thresholds, so that a message that is handled is compared with them and no more.
+#[derive(Debug, Clone)]
 struct Told {
     handled: u64,
-    /// Since when more is handled.
-    since: Option<Time>,
-    bytes: u64,
+    /// An acknowledgement of this number, or a higher one, is due at once.
+    due_from: u64,
+    /// How many bytes are still to be handled until one is due.
+    bytes_left: u64,
+    /// When one is due, since more is handled than the other end knows.
+    due_at: Option<Time>,
     /// The other end awaits an acknowledgement of this number.
     awaited: u64,
     /// Answers and cancellations that have arrived since the other end was last told.
     beyond: u64,
     /// Anything was numbered, given or handled since the last counts.
     news: bool,
+}
+
+impl Told {
+    fn new(handled: u64, own: &Limits) -> Self {
+        let mut told = Self {
+            handled,
+            due_from: 0,
+            bytes_left: 0,
+            due_at: None,
+            awaited: 0,
+            beyond: 0,
+            news: false,
+        };
+        told.tell(handled, own);
+        told
+    }
+
+    /// The other end knows so much from here on.
+    fn tell(&mut self, handled: u64, own: &Limits) {
+        self.handled = handled;
+        self.due_at = None;
+        self.bytes_left = own.bytes.div_ceil(2);
+        let messages = own.messages.div_ceil(2).clamp(1, limits::ACK_MESSAGES);
+        self.due_from = handled.saturating_add(messages);
+        if self.awaited > handled {
+            self.due_from = self.due_from.min(self.awaited);
+        }
+    }
+
+    fn awaits(&mut self, number: u64) {
+        self.awaited = self.awaited.max(number);
+        if self.awaited > self.handled {
+            self.due_from = self.due_from.min(self.awaited);
+        }
+    }
 }
 
 fn volatile_bytes(payload: &impl Payload) -> u32 {
@@ -257,10 +296,7 @@ impl<P: Payload> Exchange<P> {
             sent: Sent::new(options.origin),
             received: Received::new(options.origin, Vec::new()),
             committed: options.origin,
-            told: Told {
-                handled: options.origin,
-                ..Told::default()
-            },
+            told: Told::new(options.origin, &options.limits),
             line: None,
             ended: None,
             patience: 0,
@@ -324,8 +360,7 @@ impl<P: Payload> Exchange<P> {
     }
 
     pub(super) fn next_timer(&self) -> Option<Time> {
-        let ack = self.told.since.filter(|_| self.writable && self.is_up());
-        let ack = ack.map(|since| since.after(limits::ACK_DELAY_MS));
+        let ack = self.told.due_at.filter(|_| self.writable && self.is_up());
         let stall = self.received.next_stall();
         let alone = match self.writable && self.sent.position() < self.sent.last() {
             true => self.line.as_ref().and_then(|line| line.alone),
@@ -334,7 +369,9 @@ impl<P: Payload> Exchange<P> {
         let alone = alone.filter(|(number, _)| *number > self.sent.base());
         let alone = alone.map(|(_, until)| until);
         let times = [self.next_deadline, alone, stall, self.queue.next_expiry()];
-        times.into_iter().fold(ack, Time::earliest)
+        times.into_iter().flatten().fold(ack, |next, time| {
+            Some(next.map_or(time, |next| next.min(time)))
+        })
     }
 
     fn is_up(&self) -> bool {
@@ -500,7 +537,7 @@ impl<P: Payload> Exchange<P> {
         let Some(bytes) = self.received.handle(token.number) else {
             return false;
         };
-        self.told.bytes = self.told.bytes.saturating_add(bytes);
+        self.told.bytes_left = self.told.bytes_left.saturating_sub(bytes);
         self.told.news = true;
         true
     }
@@ -658,8 +695,8 @@ impl<P: Payload> Exchange<P> {
     /// Everything up to `handled` may be acknowledged.
     pub(super) fn commit(&mut self, now: Time, handled: u64) {
         self.committed = self.committed.max(handled);
-        if self.committed > self.told.handled && self.told.since.is_none() {
-            self.told.since = Some(now);
+        if self.committed > self.told.handled && self.told.due_at.is_none() {
+            self.told.due_at = Some(now.after(limits::ACK_DELAY_MS));
         }
     }
 
@@ -746,9 +783,7 @@ impl<P: Payload> Exchange<P> {
     }
 
     fn told(&mut self) {
-        self.told.handled = self.committed;
-        self.told.since = None;
-        self.told.bytes = 0;
+        self.told.tell(self.committed, &self.options.limits);
         if self.committed >= self.received.received() {
             self.told.beyond = 0;
         }
@@ -1030,32 +1065,30 @@ impl<P: Payload> Exchange<P> {
     /// Acknowledges what is due to be.
     #[inline]
     pub(super) fn acknowledge(&mut self, now: Time) {
-        let has_news = self.committed > self.told.handled || self.told.beyond > 0;
-        if has_news && self.writable && self.is_up() {
-            self.acknowledge_if_due(now);
+        let told = &self.told;
+        let due = self.is_due(now) || told.beyond >= limits::GOT_AFTER;
+        if due && self.writable && self.is_up() {
+            self.acknowledge_now(now);
         }
     }
 
-    fn acknowledge_if_due(&mut self, now: Time) {
-        let handled = self.committed;
+    /// Whether what is handled is to be acknowledged now.
+    fn is_due(&self, now: Time) -> bool {
+        let told = &self.told;
+        self.committed >= told.due_from
+            || told.due_at.is_some_and(|at| at <= now || told.bytes_left == 0)
+    }
+
+    fn acknowledge_now(&mut self, now: Time) {
         if self.told.beyond >= limits::GOT_AFTER {
             self.told.beyond = 0;
-            if handled >= self.received.received() {
+            if self.committed >= self.received.received() {
                 self.push_ack();
             } else {
                 self.frames.push_back(Frame::Got(self.received.received()));
             }
         }
-        if handled <= self.told.handled {
-            return;
-        }
-        let since = *self.told.since.get_or_insert(now);
-        let news = handled.saturating_sub(self.told.handled);
-        let own = self.options.limits;
-        let awaited = self.told.awaited > self.told.handled && handled >= self.told.awaited;
-        let half = news >= own.messages.div_ceil(2) || self.told.bytes >= own.bytes.div_ceil(2);
-        let late = now.since(since) >= limits::ACK_DELAY_MS;
-        if awaited || half || late || news >= limits::ACK_MESSAGES {
+        if self.is_due(now) {
             self.push_ack();
         }
     }
@@ -1165,7 +1198,7 @@ impl<P: Payload> Exchange<P> {
                 if number > self.received.received() {
                     return Err(close::OUT_OF_STEP);
                 }
-                self.told.awaited = self.told.awaited.max(number);
+                self.told.awaits(number);
             }
             Frame::Stalled(number) => {
                 if number > self.sent.position() {
@@ -1184,7 +1217,9 @@ impl<P: Payload> Exchange<P> {
         Ok(())
     }
 
-    fn receive_message(&mut self, payload: P) -> Result<(), u16> {
+    /// As [`receive`](Self::receive), for a message by itself.
+    #[inline]
+    pub(super) fn receive_message(&mut self, payload: P) -> Result<(), u16> {
         if self.received.received() >= MAX_NUMBER {
             return Err(close::OUT_OF_STEP);
         }
@@ -1471,10 +1506,7 @@ impl<P: Payload> Exchange<P> {
         self.era = self.era.saturating_add(1);
         self.by_number.clear();
         self.committed = received.handled();
-        self.told = Told {
-            handled: self.committed,
-            ..Told::default()
-        };
+        self.told = Told::new(self.committed, &self.options.limits);
         self.sent = sent;
         self.received = received;
         self.suspects = 0;

@@ -88,14 +88,18 @@ impl Received {
     }
 
     /// Where the open message of this number is. Most are handled in order, so it is often the first.
+    #[inline]
     fn place(&self, number: u64) -> Option<usize> {
         match self.open.front()?.number == number {
             true => Some(0),
-            false => self
-                .open
-                .binary_search_by_key(&number, |open| open.number)
-                .ok(),
+            false => self.place_behind_first(number),
         }
+    }
+
+    fn place_behind_first(&self, number: u64) -> Option<usize> {
+        self.open
+            .binary_search_by_key(&number, |open| open.number)
+            .ok()
     }
 
     fn arrive(&mut self) -> Arrival {
@@ -148,11 +152,14 @@ impl Received {
 
     /// The application is done with it. Returns its bytes, or `None` if that is no news.
     pub(super) fn handle(&mut self, number: u64) -> Option<u64> {
-        let place = self.place(number)?;
-        self.open.get(place)?.given?;
-        let open = match place {
-            0 => self.open.pop_front()?,
-            place => self.open.remove(place)?,
+        let first = self.open.front()?;
+        let open = if first.number == number {
+            first.given?;
+            self.open.pop_front()?
+        } else {
+            let place = self.place_behind_first(number)?;
+            self.open.get(place)?.given?;
+            self.open.remove(place)?
         };
         self.bytes = self.bytes.saturating_sub(open.bytes);
         Some(open.bytes)
