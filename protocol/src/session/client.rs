@@ -321,6 +321,13 @@ impl<P: Payload> Client<P> {
             let why = Rejection::Closed;
             return Err(Rejected { payload, why });
         }
+        let payload = match self.exchange.send_straight(payload, mode.awaited) {
+            Ok(sent) => {
+                self.exchange.gather();
+                return Ok(sent);
+            }
+            Err(payload) => payload,
+        };
         let sent = self.exchange.send(payload, mode)?;
         if !self.exchange.is_gathering() {
             self.advance(now);

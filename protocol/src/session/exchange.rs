@@ -13,7 +13,7 @@ use super::queue::{Queue, Waiting};
 use super::received::{Arrival, Received};
 use super::sent::{Item, Sent};
 use super::types::{
-    Ask, AskEnd, Delivery, End, Ended, NotHandled, Opened, Output, Payload, Rejected, Rejection,
+    Ask, AskEnd, Deliveries, Delivery, End, Ended, NotHandled, Opened, Output, Payload, Rejected, Rejection,
     SendMode, Token,
 };
 use super::{MAX_NUMBER, close, limits};
@@ -216,6 +216,17 @@ const fn unanswered<P>(may_have_been_given: bool, why: NotHandled, unknown: Ende
         true => AskEnd::Unknown(unknown),
         false => AskEnd::NotHandled(why),
     }
+}
+
+/// A message that was sent is handled: it joins those before it, if it follows them.
+#[inline]
+fn push_handled<P>(outputs: &mut VecDeque<Output<P>>, delivery: Delivery) {
+    if let Some(Output::Handled(run)) = outputs.back_mut()
+        && run.extend(delivery)
+    {
+        return;
+    }
+    outputs.push_back(Output::Handled(Deliveries::one(delivery)));
 }
 
 /// Frees an empty queue's memory.
@@ -426,6 +437,45 @@ impl<P: Payload> Exchange<P> {
             mode,
         });
         Ok(delivery)
+    }
+
+    /// The straight way of a message when nothing is before it: it is numbered and put out at once, and never waits. It comes
+    /// back if it has to. Only for a half that needs no store to number it.
+    #[inline]
+    pub(super) fn send_straight(&mut self, payload: P, awaited: bool) -> Result<Delivery, P> {
+        if !self.is_straight(payload.bytes() as u64) {
+            return Err(payload);
+        }
+        self.deliveries = self.deliveries.saturating_add(1);
+        let delivery = Delivery(self.deliveries);
+        self.lacks_room = false;
+        self.told.news = true;
+        self.frames.push_back(Frame::Message(payload.clone()));
+        let number = self.sent.push_out(Item::Message {
+            payload,
+            delivery: Some(delivery),
+            awaited,
+        });
+        if awaited {
+            self.push_awaited_up_to(number);
+        }
+        Ok(delivery)
+    }
+
+    /// Whether a message of so many bytes would be the next to be numbered and to go out, at once and as it is.
+    #[inline]
+    fn is_straight(&self, bytes: u64) -> bool {
+        let Some(line) = &self.line else {
+            return false;
+        };
+        let is_free = line.riding.is_none() && line.alone.is_none() && self.writable;
+        is_free
+            && !self.gathering
+            && !self.has_waiting()
+            && self.sent.is_out()
+            && self.sent.has_number(0)
+            && bytes <= self.peer.message_bytes
+            && self.sent.has_room(&self.peer, (0, 0), bytes)
     }
 
     /// Sends what has no number, if it can go at once. Returns whether it went.
@@ -956,12 +1006,17 @@ impl<P: Payload> Exchange<P> {
         let mut awaited = 0;
         while self.writable && self.transmit_one(now, &mut awaited) {}
         if awaited > 0 {
-            self.frames.push_back(Frame::Awaited(awaited));
-        }
-        if let Some(line) = &mut self.line {
-            line.asked_room = line.asked_room.max(awaited);
+            self.push_awaited_up_to(awaited);
         }
         self.ask_for_room();
+    }
+
+    /// The other end is to acknowledge this number as soon as it can.
+    fn push_awaited_up_to(&mut self, number: u64) {
+        self.frames.push_back(Frame::Awaited(number));
+        if let Some(line) = &mut self.line {
+            line.asked_room = line.asked_room.max(number);
+        }
     }
 
     /// The other end's own rules may acknowledge too late for what waits: it awaits all that is on its way, once.
@@ -1338,20 +1393,17 @@ impl<P: Payload> Exchange<P> {
         if handled > self.sent.position() {
             return Err(close::OUT_OF_STEP);
         }
-        loop {
-            let before = self.sent.base();
-            match self.sent.take_acknowledged(handled) {
-                Some(Item::Message {
-                    delivery: Some(delivery),
-                    ..
-                }) => self
-                    .outputs
-                    .push_back(Output::Settled(delivery, End::Handled)),
-                Some(_) => {}
-                None if self.sent.base() > before => {}
-                None => return Ok(()),
+        let outputs = &mut self.outputs;
+        self.sent.acknowledge(handled, |item| {
+            if let Item::Message {
+                delivery: Some(delivery),
+                ..
+            } = item
+            {
+                push_handled(outputs, delivery);
             }
-        }
+        });
+        Ok(())
     }
 
     fn answered(&mut self, request: u64, answer: Answer<P>) {
@@ -1432,7 +1484,10 @@ impl<P: Payload> Exchange<P> {
             } = item
             {
                 let end = match verdict {
-                    Some(verdict) if verdict.was_handled(number) => End::Handled,
+                    Some(verdict) if verdict.was_handled(number) => {
+                        push_handled(&mut self.outputs, delivery);
+                        continue;
+                    }
                     Some(verdict) if number > verdict.given => End::NotHandled {
                         payload,
                         why: NotHandled::Session(why),

@@ -144,6 +144,7 @@ impl<P: Payload> Sent<P> {
     }
 
     /// Gives the next number. The caller has asked [`has_number`](Self::has_number).
+    #[inline]
     pub(super) fn push(&mut self, item: Item<P>) -> u64 {
         self.last = self.last.saturating_add(1);
         self.count(&item);
@@ -153,6 +154,20 @@ impl<P: Payload> Sent<P> {
             alone: 0,
         });
         self.last
+    }
+
+    /// As [`push`](Self::push), for what goes out at once: everything before it [is out](Self::is_out).
+    #[inline]
+    pub(super) fn push_out(&mut self, item: Item<P>) -> u64 {
+        let number = self.push(item);
+        self.cursor = self.entries.len();
+        self.position = number;
+        number
+    }
+
+    /// Whether everything that has a number has gone out on this connection.
+    pub(super) const fn is_out(&self) -> bool {
+        self.position == self.last
     }
 
     /// As [`push`](Self::push), for a run of free numbers.
@@ -179,29 +194,28 @@ impl<P: Payload> Sent<P> {
         self.unconfirmed = self.unconfirmed.saturating_add(unconfirmed);
     }
 
-    /// Takes the oldest if its number is acknowledged by `handled`.
-    pub(super) fn take_acknowledged(&mut self, handled: u64) -> Option<Item<P>> {
-        let front = self.entries.front_mut()?;
-        let room = handled.saturating_sub(self.base);
-        if room == 0 {
-            return None;
+    /// Everything up to this number is acknowledged. What stood there is handed out, in order.
+    pub(super) fn acknowledge(&mut self, handled: u64, mut each: impl FnMut(Item<P>)) {
+        let mut gone = 0_usize;
+        while let Some(front) = self.entries.front_mut()
+            && self.base < handled
+        {
+            let room = handled.saturating_sub(self.base);
+            if front.count > room {
+                // A part of a free run.
+                front.count = front.count.saturating_sub(room);
+                self.base = handled;
+                break;
+            }
+            self.base = self.base.saturating_add(front.count);
+            if let Some(entry) = self.entries.pop_front() {
+                gone = gone.saturating_add(1);
+                self.forget(&entry.item);
+                each(entry.item);
+            }
         }
-        if front.count > room {
-            // A part of a free run.
-            front.count = front.count.saturating_sub(room);
-            self.base = handled;
-            self.position = self.position.max(handled);
-            return None;
-        }
-        let entry = self.entries.pop_front()?;
-        self.base = self.base.saturating_add(entry.count);
-        if self.cursor > 0 {
-            self.cursor = self.cursor.saturating_sub(1);
-        } else {
-            self.position = self.base;
-        }
-        self.forget(&entry.item);
-        Some(entry.item)
+        self.cursor = self.cursor.saturating_sub(gone);
+        self.position = self.position.max(self.base);
     }
 
     /// Takes everything, each with its number. What comes later is numbered on.
@@ -448,9 +462,9 @@ mod tests {
             sent.advance();
         }
         assert_eq!(counts(&sent), (3, 6, 0, 3));
-        assert_eq!(sent.take_acknowledged(9), Some(message("a")));
-        assert_eq!(sent.take_acknowledged(9), Some(message("bb")));
-        assert_eq!(sent.take_acknowledged(9), None);
+        let mut gone = Vec::new();
+        sent.acknowledge(9, |item| gone.push(item));
+        assert_eq!(gone, [message("a"), message("bb")]);
         assert_eq!((sent.base(), sent.position(), sent.last()), (9, 10, 10));
         assert_eq!(counts(&sent), (1, 3, 0, 1));
     }
@@ -468,7 +482,7 @@ mod tests {
             Some(message("b"))
         );
         assert!(!sent.rewind(4));
-        sent.take_acknowledged(1);
+        sent.acknowledge(1, drop);
         assert!(!sent.rewind(0));
         assert!(sent.rewind(3));
         assert!(sent.next().is_none());
@@ -505,8 +519,7 @@ mod tests {
         assert!(sent.rewind(31));
         assert_eq!(sent.next().map(|entry| entry.count), Some(70));
         counts(&sent);
-        sent.take_acknowledged(1);
-        assert_eq!(sent.take_acknowledged(20), None);
+        sent.acknowledge(20, drop);
         assert_eq!((sent.base(), sent.position()), (20, 31));
         counts(&sent);
     }

@@ -26,6 +26,42 @@ impl Payload for super::frame::Data<'static> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Delivery(pub u64);
 
+/// Messages that the application has sent one after the other, by what identifies each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Deliveries {
+    /// The first.
+    pub first: Delivery,
+    /// The last: all between have these numbers, too.
+    pub last: Delivery,
+}
+
+impl Deliveries {
+    pub(super) const fn one(delivery: Delivery) -> Self {
+        Self {
+            first: delivery,
+            last: delivery,
+        }
+    }
+
+    /// Takes one more in, if it is the next. Returns whether it is.
+    pub(super) const fn extend(&mut self, delivery: Delivery) -> bool {
+        let is_next = self.last.0.saturating_add(1) == delivery.0;
+        if is_next {
+            self.last = delivery;
+        }
+        is_next
+    }
+}
+
+impl IntoIterator for Deliveries {
+    type Item = Delivery;
+    type IntoIter = core::iter::Map<core::ops::RangeInclusive<u64>, fn(u64) -> Delivery>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        (self.first.0..=self.last.0).map(Delivery)
+    }
+}
+
 /// Identifies a request that the application has made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ask(pub u64);
@@ -101,11 +137,10 @@ impl core::fmt::Display for Rejection {
 
 impl core::error::Error for Rejection {}
 
-/// How a message ended. Every message that was accepted ends once.
+/// How a message ended that is not known to be handled. Every message that was accepted ends once: so or with
+/// [`Output::Handled`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum End<P> {
-    /// The other application is done with it.
-    Handled,
     /// The other application was never given it.
     NotHandled {
         /// The message.
@@ -211,7 +246,10 @@ pub enum Output<P> {
     Withdrawn(Token),
     /// A message that is neither counted nor repeated.
     Volatile(P),
-    /// A message that was sent has ended.
+    /// The other application is done with these messages that were sent. One acknowledgement covers many: they are told
+    /// in runs and not one by one.
+    Handled(Deliveries),
+    /// A message that was sent has ended otherwise.
     Settled(Delivery, End<P>),
     /// A request that was made has ended.
     Answered(Ask, AskEnd<P>),

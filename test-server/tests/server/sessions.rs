@@ -118,7 +118,7 @@ impl<'a> Caller<'a> {
                         self.given.push(payload);
                         self.client.handled(now, token);
                     }
-                    Output::Settled(_, End::Handled) => self.handled += 1,
+                    Output::Handled(run) => self.handled += run.into_iter().count(),
                     Output::Open(opened) => self.opened.push(opened),
                     Output::Answered(_, end) => self.answers.push(end),
                     _ => {}
