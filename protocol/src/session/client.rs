@@ -133,6 +133,7 @@ impl<P: Payload> Client<P> {
     }
 
     /// When [`timer`](Self::timer) is to be called.
+    #[inline]
     #[must_use]
     pub fn next_timer(&self) -> Option<Time> {
         if self.phase == Phase::Ended {
@@ -182,17 +183,20 @@ impl<P: Payload> Client<P> {
 
     /// A frame has arrived on the current connection. Control messages are for the layer below; here they do nothing.
     pub fn receive(&mut self, now: Time, frame: Frame<P>) {
-        let frame = match frame {
+        match frame {
             Frame::Message(payload) if self.phase == Phase::Up => {
                 match self.exchange.receive_message(payload) {
                     // By itself it gives this half nothing to do: that begins when it is handled.
                     Ok(()) => self.exchange.acknowledge(now),
                     Err(code) => self.refuse(now, code),
                 }
-                return;
             }
-            frame => frame,
-        };
+            frame => self.receive_other(now, frame),
+        }
+    }
+
+    #[inline(never)]
+    fn receive_other(&mut self, now: Time, frame: Frame<P>) {
         match (self.phase, frame) {
             (Phase::Down | Phase::Ended, _) | (_, Frame::Control(_) | Frame::Unknown) => {}
             (Phase::Greeting, Frame::Welcome(welcome)) => self.welcomed(*welcome),
@@ -449,10 +453,12 @@ impl<P: Payload> Client<P> {
             return;
         }
         self.commit(now);
+        self.exchange.number_queue();
         while let Some(item) = self.exchange.take(&Taken::default()) {
             self.exchange.number(item);
         }
         self.exchange.transmit(now);
+        self.exchange.confirm();
         self.exchange.acknowledge(now);
         if self.exchange.is_exhausted() {
             self.finish(Ended::Exhausted);

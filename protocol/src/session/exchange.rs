@@ -175,7 +175,7 @@ impl Told {
     fn new(handled: u64, own: &Limits) -> Self {
         let mut told = Self {
             handled,
-            due_from: 0,
+            due_from: handled,
             bytes_left: 0,
             due_at: None,
             awaited: 0,
@@ -193,9 +193,7 @@ impl Told {
         self.bytes_left = own.bytes.div_ceil(2);
         let messages = own.messages.div_ceil(2).clamp(1, limits::ACK_MESSAGES);
         self.due_from = handled.saturating_add(messages);
-        if self.awaited > handled {
-            self.due_from = self.due_from.min(self.awaited);
-        }
+        self.awaits(0);
     }
 
     fn awaits(&mut self, number: u64) {
@@ -203,6 +201,21 @@ impl Told {
         if self.awaited > self.handled {
             self.due_from = self.due_from.min(self.awaited);
         }
+    }
+
+    #[inline]
+    const fn handled_bytes(&mut self, bytes: u64) {
+        self.bytes_left = self.bytes_left.saturating_sub(bytes);
+        if self.bytes_left == 0 {
+            // The next number is due.
+            self.due_from = self.handled.saturating_add(1);
+        }
+    }
+
+    /// Whether an acknowledgement is due, when so much is handled.
+    #[inline]
+    fn is_due(&self, handled: u64, now: Time) -> bool {
+        handled >= self.due_from || self.due_at.is_some_and(|at| at <= now)
     }
 }
 
@@ -372,17 +385,25 @@ impl<P: Payload> Exchange<P> {
 
     pub(super) fn next_timer(&self) -> Option<Time> {
         let ack = self.told.due_at.filter(|_| self.writable && self.is_up());
-        let stall = self.received.next_stall();
+        let next = Time::earliest(ack, self.received.next_stall());
+        let is_out = self.sent.is_out() && self.queue.next_expiry().is_none();
+        match is_out && self.next_deadline.is_none() {
+            true => next,
+            false => Time::earliest(next, self.next_rare_timer()),
+        }
+    }
+
+    /// What has no time to keep while everything is out and nothing is asked.
+    #[inline(never)]
+    fn next_rare_timer(&self) -> Option<Time> {
         let alone = match self.writable && self.sent.position() < self.sent.last() {
             true => self.line.as_ref().and_then(|line| line.alone),
             false => None,
         };
         let alone = alone.filter(|(number, _)| *number > self.sent.base());
         let alone = alone.map(|(_, until)| until);
-        let times = [self.next_deadline, alone, stall, self.queue.next_expiry()];
-        times.into_iter().flatten().fold(ack, |next, time| {
-            Some(next.map_or(time, |next| next.min(time)))
-        })
+        let next = Time::earliest(self.next_deadline, alone);
+        Time::earliest(next, self.queue.next_expiry())
     }
 
     fn is_up(&self) -> bool {
@@ -465,12 +486,14 @@ impl<P: Payload> Exchange<P> {
     /// Whether a message of so many bytes would be the next to be numbered and to go out, at once and as it is.
     #[inline]
     fn is_straight(&self, bytes: u64) -> bool {
+        if self.gathering {
+            return false;
+        }
         let Some(line) = &self.line else {
             return false;
         };
         let is_free = line.riding.is_none() && line.alone.is_none() && self.writable;
         is_free
-            && !self.gathering
             && !self.has_waiting()
             && self.sent.is_out()
             && self.sent.has_number(0)
@@ -587,7 +610,7 @@ impl<P: Payload> Exchange<P> {
         let Some(bytes) = self.received.handle(token.number) else {
             return false;
         };
-        self.told.bytes_left = self.told.bytes_left.saturating_sub(bytes);
+        self.told.handled_bytes(bytes);
         self.told.news = true;
         true
     }
@@ -719,6 +742,32 @@ impl<P: Payload> Exchange<P> {
                 self.urgent.push_front(Urgent::Answer { request, answer });
             }
             Some(Urgent::Cancel { .. }) | None => {}
+        }
+    }
+
+    /// Numbers the messages of the queue that may have a number now, as far as nothing else is to be said of them. Only for
+    /// a half that needs no store to number them.
+    #[inline]
+    pub(super) fn number_queue(&mut self) {
+        let may_go = self.writable && !self.gathering && self.is_up();
+        if !may_go || !self.urgent.is_empty() {
+            return;
+        }
+        while let Some(next) = self.queue.peek() {
+            let bytes = next.payload.bytes() as u64;
+            let fits = bytes <= self.peer.message_bytes
+                && self.sent.has_room(&self.peer, (0, 0), bytes)
+                && self.sent.has_number(0);
+            // What becomes of one that does not fit is seen when it is taken by itself.
+            let Some(waiting) = fits.then(|| self.queue.pop()).flatten() else {
+                return;
+            };
+            self.told.news = true;
+            self.sent.push(Item::Message {
+                payload: waiting.payload,
+                delivery: Some(waiting.delivery),
+                awaited: waiting.mode.awaited,
+            });
         }
     }
 
@@ -1050,6 +1099,7 @@ impl<P: Payload> Exchange<P> {
         line.alone = None;
         let first = self.sent.position().saturating_add(1);
         let suspect = first <= self.suspects && !matches!(entry.item, Item::Free);
+        let mut more = 0;
         let frame = match &entry.item {
             Item::Free => Frame::Skip(entry.count),
             Item::Request { payload, .. } => Frame::Request(payload.clone()),
@@ -1067,21 +1117,22 @@ impl<P: Payload> Exchange<P> {
                 let batch = if suspect { 1 } else { self.sent.batch() };
                 if batch > 1 {
                     let mut messages = Vec::with_capacity(batch);
-                    while let Some(Item::Message {
-                        payload,
-                        awaited: is_awaited,
-                        ..
-                    }) = self.sent.next().map(|entry| &entry.item)
-                    {
-                        if *is_awaited {
-                            *awaited = self.sent.position().saturating_add(1);
+                    let mut number = first;
+                    for entry in self.sent.upcoming().take(batch) {
+                        if let Item::Message {
+                            payload,
+                            awaited: is_awaited,
+                            ..
+                        } = &entry.item
+                        {
+                            if *is_awaited {
+                                *awaited = number;
+                            }
+                            messages.push(payload.clone());
                         }
-                        messages.push(payload.clone());
-                        if messages.len() >= batch {
-                            break;
-                        }
-                        self.sent.advance();
+                        number = number.saturating_add(1);
                     }
+                    more = batch.saturating_sub(1);
                     let handled = (self.committed > self.told.handled).then_some(self.committed);
                     Frame::Batch {
                         first,
@@ -1097,6 +1148,7 @@ impl<P: Payload> Exchange<P> {
             }
         };
         self.sent.advance();
+        self.sent.advance_messages(more);
         // Beside another it is not alone anyway, so it need not wait.
         if suspect && !line.crowded {
             let time = limits::ALONE_MS << self.patience.min(limits::ALONE_DOUBLINGS);
@@ -1120,31 +1172,28 @@ impl<P: Payload> Exchange<P> {
     /// Acknowledges what is due to be.
     #[inline]
     pub(super) fn acknowledge(&mut self, now: Time) {
-        let told = &self.told;
-        let due = self.is_due(now) || told.beyond >= limits::GOT_AFTER;
-        if due && self.writable && self.is_up() {
-            self.acknowledge_now(now);
+        if self.told.is_due(self.committed, now) {
+            self.acknowledge_if_up();
         }
     }
 
-    /// Whether what is handled is to be acknowledged now.
-    fn is_due(&self, now: Time) -> bool {
-        let told = &self.told;
-        self.committed >= told.due_from
-            || told.due_at.is_some_and(|at| at <= now || told.bytes_left == 0)
+    #[inline(never)]
+    fn acknowledge_if_up(&mut self) {
+        if self.writable && self.is_up() {
+            self.push_ack();
+        }
     }
 
-    fn acknowledge_now(&mut self, now: Time) {
-        if self.told.beyond >= limits::GOT_AFTER {
+    /// Says that answers and cancellations have arrived, when they are many.
+    #[inline]
+    pub(super) fn confirm(&mut self) {
+        if self.told.beyond >= limits::GOT_AFTER && self.writable && self.is_up() {
             self.told.beyond = 0;
             if self.committed >= self.received.received() {
                 self.push_ack();
             } else {
                 self.frames.push_back(Frame::Got(self.received.received()));
             }
-        }
-        if self.is_due(now) {
-            self.push_ack();
         }
     }
 

@@ -180,8 +180,7 @@ impl<P: Payload> Sent<P> {
         });
     }
 
-    fn forget(&mut self, item: &Item<P>) {
-        let [messages, bytes, unconfirmed] = item.counts();
+    fn forget(&mut self, [messages, bytes, unconfirmed]: [u64; 3]) {
         self.messages = self.messages.saturating_sub(messages);
         self.bytes = self.bytes.saturating_sub(bytes);
         self.unconfirmed = self.unconfirmed.saturating_sub(unconfirmed);
@@ -196,24 +195,27 @@ impl<P: Payload> Sent<P> {
 
     /// Everything up to this number is acknowledged. What stood there is handed out, in order.
     pub(super) fn acknowledge(&mut self, handled: u64, mut each: impl FnMut(Item<P>)) {
-        let mut gone = 0_usize;
-        while let Some(front) = self.entries.front_mut()
-            && self.base < handled
-        {
-            let room = handled.saturating_sub(self.base);
-            if front.count > room {
-                // A part of a free run.
-                front.count = front.count.saturating_sub(room);
-                self.base = handled;
+        let (mut base, mut gone) = (self.base, 0_usize);
+        for entry in &mut self.entries {
+            let end = base.saturating_add(entry.count);
+            if end > handled {
+                // Maybe a part of a free run.
+                entry.count = end.saturating_sub(handled.max(base));
+                base = base.max(handled);
                 break;
             }
-            self.base = self.base.saturating_add(front.count);
-            if let Some(entry) = self.entries.pop_front() {
-                gone = gone.saturating_add(1);
-                self.forget(&entry.item);
-                each(entry.item);
-            }
+            base = end;
+            gone = gone.saturating_add(1);
         }
+        self.base = base;
+        let mut counts = [0_u64; 3];
+        for entry in self.entries.drain(..gone) {
+            for (sum, count) in counts.iter_mut().zip(entry.item.counts()) {
+                *sum = sum.saturating_add(count);
+            }
+            each(entry.item);
+        }
+        self.forget(counts);
         self.cursor = self.cursor.saturating_sub(gone);
         self.position = self.position.max(self.base);
     }
@@ -370,6 +372,12 @@ impl<P: Payload> Sent<P> {
         }
     }
 
+    /// So many messages more have gone out.
+    pub(super) fn advance_messages(&mut self, count: usize) {
+        self.position = self.position.saturating_add(count as u64);
+        self.cursor = self.cursor.saturating_add(count);
+    }
+
     /// The entry of this number, if it is one of its own.
     pub(super) fn entry_mut(&mut self, number: u64) -> Option<&mut Entry<P>> {
         let mut at = self.base;
@@ -387,7 +395,7 @@ impl<P: Payload> Sent<P> {
         let entry = self.entry_mut(number)?;
         entry.alone = 0;
         let old = core::mem::replace(&mut entry.item, Item::Free);
-        self.forget(&old);
+        self.forget(old.counts());
         self.count(&with);
         if let Some(entry) = self.entry_mut(number) {
             entry.item = with;

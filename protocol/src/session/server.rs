@@ -1095,6 +1095,7 @@ impl<P: Payload> Server<P> {
         }
         if self.line.is_some() {
             self.exchange.transmit(now);
+            self.exchange.confirm();
             self.exchange.acknowledge(now);
             self.put_out();
         }
