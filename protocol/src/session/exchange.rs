@@ -231,17 +231,6 @@ const fn unanswered<P>(may_have_been_given: bool, why: NotHandled, unknown: Ende
     }
 }
 
-/// A message that was sent is handled: it joins those before it, if it follows them.
-#[inline]
-fn push_handled<P>(outputs: &mut VecDeque<Output<P>>, delivery: Delivery) {
-    if let Some(Output::Handled(run)) = outputs.back_mut()
-        && run.extend(delivery)
-    {
-        return;
-    }
-    outputs.push_back(Output::Handled(Deliveries::one(delivery)));
-}
-
 /// Frees an empty queue's memory.
 pub(super) fn release<T>(queue: &mut VecDeque<T>) {
     if queue.is_empty() {
@@ -412,6 +401,7 @@ impl<P: Payload> Exchange<P> {
 
     // ----- the application
 
+    #[inline]
     pub(super) fn send(&mut self, payload: P, mode: SendMode) -> Result<Delivery, Rejected<P>> {
         let bytes = payload.bytes();
         // Before the first welcome the other end's limit is not known, and taken to be the default.
@@ -1442,16 +1432,18 @@ impl<P: Payload> Exchange<P> {
         if handled > self.sent.position() {
             return Err(close::OUT_OF_STEP);
         }
-        let outputs = &mut self.outputs;
+        let (outputs, mut run) = (&mut self.outputs, None);
         self.sent.acknowledge(handled, |item| {
             if let Item::Message {
                 delivery: Some(delivery),
                 ..
             } = item
+                && let Some(before) = Deliveries::follow(&mut run, *delivery)
             {
-                push_handled(outputs, delivery);
+                outputs.push_back(Output::Handled(before));
             }
         });
+        outputs.extend(run.map(Output::Handled));
         Ok(())
     }
 
@@ -1534,7 +1526,8 @@ impl<P: Payload> Exchange<P> {
             {
                 let end = match verdict {
                     Some(verdict) if verdict.was_handled(number) => {
-                        push_handled(&mut self.outputs, delivery);
+                        let one = Deliveries::one(delivery);
+                        self.outputs.push_back(Output::Handled(one));
                         continue;
                     }
                     Some(verdict) if number > verdict.given => End::NotHandled {

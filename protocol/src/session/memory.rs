@@ -402,7 +402,7 @@ impl<P: Payload> MemoryStore<P> {
         if step.confirmed {
             record.verdict = None;
         }
-        record.sent.acknowledge(step.acknowledged, drop);
+        record.sent.acknowledge(step.acknowledged, |_| {});
         record.sent.got(step.got);
         for number in step.freed {
             record.sent.replace(number, Item::Free);

@@ -45,11 +45,10 @@ pub enum Item<P> {
 impl<P: Payload> Item<P> {
     /// For how much it counts: messages, their bytes, and answers and cancellations that wait to be confirmed.
     pub(super) fn counts(&self) -> [u64; 3] {
-        match self {
-            Self::Message { payload, .. } => [1, payload.bytes() as u64, 0],
-            Self::Answer { .. } | Self::Cancel { .. } => [0, 0, 1],
-            Self::Request { .. } | Self::Free => [0; 3],
+        if let Self::Message { payload, .. } = self {
+            return [1, payload.bytes() as u64, 0];
         }
+        [0, 0, u64::from(self.is_done_on_arrival())]
     }
 
     /// Whether the other end is done with it as soon as it has it.
@@ -193,9 +192,10 @@ impl<P: Payload> Sent<P> {
         self.unconfirmed = self.unconfirmed.saturating_add(unconfirmed);
     }
 
-    /// Everything up to this number is acknowledged. What stood there is handed out, in order.
-    pub(super) fn acknowledge(&mut self, handled: u64, mut each: impl FnMut(Item<P>)) {
+    /// Everything up to this number is acknowledged. What stood there is looked at, in order.
+    pub(super) fn acknowledge(&mut self, handled: u64, mut each: impl FnMut(&Item<P>)) {
         let (mut base, mut gone) = (self.base, 0_usize);
+        let [mut messages, mut bytes, mut unconfirmed] = [0_u64; 3];
         for entry in &mut self.entries {
             let end = base.saturating_add(entry.count);
             if end > handled {
@@ -206,16 +206,15 @@ impl<P: Payload> Sent<P> {
             }
             base = end;
             gone = gone.saturating_add(1);
+            let counts = entry.item.counts();
+            messages = messages.saturating_add(counts[0]);
+            bytes = bytes.saturating_add(counts[1]);
+            unconfirmed = unconfirmed.saturating_add(counts[2]);
+            each(&entry.item);
         }
         self.base = base;
-        let mut counts = [0_u64; 3];
-        for entry in self.entries.drain(..gone) {
-            for (sum, count) in counts.iter_mut().zip(entry.item.counts()) {
-                *sum = sum.saturating_add(count);
-            }
-            each(entry.item);
-        }
-        self.forget(counts);
+        self.entries.drain(..gone);
+        self.forget([messages, bytes, unconfirmed]);
         self.cursor = self.cursor.saturating_sub(gone);
         self.position = self.position.max(self.base);
     }
@@ -471,7 +470,7 @@ mod tests {
         }
         assert_eq!(counts(&sent), (3, 6, 0, 3));
         let mut gone = Vec::new();
-        sent.acknowledge(9, |item| gone.push(item));
+        sent.acknowledge(9, |item| gone.push(item.clone()));
         assert_eq!(gone, [message("a"), message("bb")]);
         assert_eq!((sent.base(), sent.position(), sent.last()), (9, 10, 10));
         assert_eq!(counts(&sent), (1, 3, 0, 1));
@@ -490,7 +489,7 @@ mod tests {
             Some(message("b"))
         );
         assert!(!sent.rewind(4));
-        sent.acknowledge(1, drop);
+        sent.acknowledge(1, |_| {});
         assert!(!sent.rewind(0));
         assert!(sent.rewind(3));
         assert!(sent.next().is_none());
@@ -527,7 +526,7 @@ mod tests {
         assert!(sent.rewind(31));
         assert_eq!(sent.next().map(|entry| entry.count), Some(70));
         counts(&sent);
-        sent.acknowledge(20, drop);
+        sent.acknowledge(20, |_| {});
         assert_eq!((sent.base(), sent.position()), (20, 31));
         counts(&sent);
     }

@@ -43,13 +43,15 @@ impl Deliveries {
         }
     }
 
-    /// Takes one more in, if it is the next. Returns whether it is.
-    pub(super) const fn extend(&mut self, delivery: Delivery) -> bool {
-        let is_next = self.last.0.saturating_add(1) == delivery.0;
-        if is_next {
-            self.last = delivery;
+    /// One more joins the run, if it is the next. Otherwise it begins another; the one before it is returned.
+    pub(super) const fn follow(run: &mut Option<Self>, delivery: Delivery) -> Option<Self> {
+        if let Some(run) = run
+            && run.last.0.saturating_add(1) == delivery.0
+        {
+            run.last = delivery;
+            return None;
         }
-        is_next
+        run.replace(Self::one(delivery))
     }
 }
 
