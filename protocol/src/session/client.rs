@@ -139,7 +139,7 @@ impl<P: Payload> Client<P> {
         if self.phase == Phase::Ended {
             return None;
         }
-        Time::earliest(self.exchange.next_timer(), self.closing)
+        self.exchange.next_timer(self.closing)
     }
 
     // ----- the connection
@@ -325,18 +325,29 @@ impl<P: Payload> Client<P> {
             let why = Rejection::Closed;
             return Err(Rejected { payload, why });
         }
-        let payload = match self.exchange.send_straight(payload, mode.awaited) {
-            Ok(sent) => {
-                self.exchange.gather();
-                return Ok(sent);
-            }
-            Err(payload) => payload,
-        };
-        let sent = self.exchange.send(payload, mode)?;
-        if !self.exchange.is_gathering() {
-            self.advance(now);
-            self.exchange.gather();
+        if self.exchange.is_gathering() {
+            return self.exchange.send(payload, mode);
         }
+        self.send_first(now, payload, mode)
+    }
+
+    /// Sends the first message of a turn, which does not wait for the others.
+    #[inline(never)]
+    fn send_first(
+        &mut self,
+        now: Time,
+        payload: P,
+        mode: SendMode,
+    ) -> Result<Delivery, Rejected<P>> {
+        let sent = match self.exchange.send_straight(payload, mode.awaited) {
+            Ok(sent) => sent,
+            Err(payload) => {
+                let sent = self.exchange.send(payload, mode)?;
+                self.advance(now);
+                sent
+            }
+        };
+        self.exchange.gather();
         Ok(sent)
     }
 

@@ -372,13 +372,14 @@ impl<P: Payload> Exchange<P> {
         self.sent.last() > self.sent.base()
     }
 
-    pub(super) fn next_timer(&self) -> Option<Time> {
+    /// When there is something to do at the latest. `closing` is a time of the half above.
+    pub(super) fn next_timer(&self, closing: Option<Time>) -> Option<Time> {
         let ack = self.told.due_at.filter(|_| self.writable && self.is_up());
         let next = Time::earliest(ack, self.received.next_stall());
         let is_out = self.sent.is_out() && self.queue.next_expiry().is_none();
-        match is_out && self.next_deadline.is_none() {
+        match is_out && self.next_deadline.is_none() && closing.is_none() {
             true => next,
-            false => Time::earliest(next, self.next_rare_timer()),
+            false => Time::earliest(next, Time::earliest(closing, self.next_rare_timer())),
         }
     }
 
@@ -401,7 +402,6 @@ impl<P: Payload> Exchange<P> {
 
     // ----- the application
 
-    #[inline]
     pub(super) fn send(&mut self, payload: P, mode: SendMode) -> Result<Delivery, Rejected<P>> {
         let bytes = payload.bytes();
         // Before the first welcome the other end's limit is not known, and taken to be the default.
@@ -476,14 +476,12 @@ impl<P: Payload> Exchange<P> {
     /// Whether a message of so many bytes would be the next to be numbered and to go out, at once and as it is.
     #[inline]
     fn is_straight(&self, bytes: u64) -> bool {
-        if self.gathering {
-            return false;
-        }
         let Some(line) = &self.line else {
             return false;
         };
         let is_free = line.riding.is_none() && line.alone.is_none() && self.writable;
         is_free
+            && !self.gathering
             && !self.has_waiting()
             && self.sent.is_out()
             && self.sent.has_number(0)
@@ -1107,8 +1105,7 @@ impl<P: Payload> Exchange<P> {
                 let batch = if suspect { 1 } else { self.sent.batch() };
                 if batch > 1 {
                     let mut messages = Vec::with_capacity(batch);
-                    let mut number = first;
-                    for entry in self.sent.upcoming().take(batch) {
+                    for (number, entry) in (first..).zip(self.sent.upcoming().take(batch)) {
                         if let Item::Message {
                             payload,
                             awaited: is_awaited,
@@ -1120,7 +1117,6 @@ impl<P: Payload> Exchange<P> {
                             }
                             messages.push(payload.clone());
                         }
-                        number = number.saturating_add(1);
                     }
                     more = batch.saturating_sub(1);
                     let handled = (self.committed > self.told.handled).then_some(self.committed);

@@ -65,11 +65,16 @@ fn client() -> Client<Word> {
 #[inline(always)]
 fn settle(client: &mut Client<Word>, turn: u64) -> u64 {
     let mut given = 0;
-    while let Some(effect) = client.poll_effect() {
-        if let ClientEffect::Gather = effect {
-            client.gathered(at(turn));
-        } else {
-            black_box(&effect);
+    loop {
+        match client.poll_effect() {
+            Some(ClientEffect::Transmit(frame)) => {
+                black_box(&frame);
+            }
+            Some(ClientEffect::Gather) => client.gathered(at(turn)),
+            Some(effect) => {
+                black_box(&effect);
+            }
+            None => break,
         }
     }
     while let Some(output) = client.poll_output(at(turn)) {
