@@ -13,8 +13,8 @@ use super::queue::{Queue, Waiting};
 use super::received::{Arrival, Received};
 use super::sent::{Item, Sent};
 use super::types::{
-    Ask, AskEnd, Deliveries, Delivery, End, Ended, NotHandled, Opened, Output, Payload, Rejected, Rejection,
-    SendMode, Token,
+    Ask, AskEnd, Deliveries, Delivery, End, Ended, NotHandled, Opened, Output, Payload, Rejected,
+    Rejection, SendMode, Token,
 };
 use super::{MAX_NUMBER, close, limits};
 use crate::Time;

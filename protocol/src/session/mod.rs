@@ -213,8 +213,8 @@ pub use memory::{MemoryOptions, MemoryStore};
 pub use sent::Item;
 pub use server::{Arrival, Connection, Server, ServerEffect, ServerOptions};
 pub use types::{
-    Ask, AskEnd, Deliveries, Delivery, End, Ended, NotHandled, Opened, Output, Payload, Rejected, Rejection,
-    SendMode, Token,
+    Ask, AskEnd, Deliveries, Delivery, End, Ended, NotHandled, Opened, Output, Payload, Rejected,
+    Rejection, SendMode, Token,
 };
 
 /// The suffix of a sub-protocol's name that asks for a session, which includes control messages.

@@ -7,7 +7,7 @@ use steady_socket_protocol::session::frame::{
     Credential, Data, Frame, Outcome, Refusal, Style, read, write,
 };
 use steady_socket_protocol::session::{
-    AskEnd, Client, ClientEffect, End, Opened, Options, Output, Phase, SendMode, Time,
+    AskEnd, Client, ClientEffect, Opened, Options, Output, Phase, SendMode, Time,
 };
 use steady_socket_protocol::{Decode, Encode, Json, Message as Payload};
 use tokio::time::{Instant, timeout};

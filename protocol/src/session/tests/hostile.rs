@@ -7,7 +7,10 @@ fn settled(outputs: &[Output<Text>]) -> Vec<String> {
     outputs
         .iter()
         .flat_map(|output| match output {
-            Output::Handled(run) => run.into_iter().map(|id| format!("{} handled", id.0)).collect(),
+            Output::Handled(run) => run
+                .into_iter()
+                .map(|id| format!("{} handled", id.0))
+                .collect(),
             Output::Settled(id, end) => vec![format!(
                 "{} {}",
                 id.0,
