@@ -254,7 +254,7 @@ pub(super) struct Exchange<P> {
     /// Requests of the other end's that are not answered, and whether they are withdrawn.
     incoming: BTreeMap<u64, bool>,
     pub(super) sent: Sent<P>,
-    pub(super) received: Received,
+    pub(super) received: Received<P>,
     committed: u64,
     told: Told,
     line: Option<Line>,
@@ -276,8 +276,10 @@ pub(super) struct Exchange<P> {
     /// Something waits for a number, and there are none left.
     exhausted: bool,
     pub(super) frames: VecDeque<Frame<P>>,
-    outputs: VecDeque<Output<P>>,
-    /// Messages in `outputs`.
+    /// What is for the application, beside the messages that wait in `received`. Each comes behind the messages up to this
+    /// number.
+    outputs: VecDeque<(u64, Output<P>)>,
+    /// Messages in `outputs`: volatile ones, and those of an earlier epoch.
     inbox: u32,
     /// Bytes of volatile messages in them.
     volatile_bytes: u32,
@@ -560,7 +562,7 @@ impl<P: Payload> Exchange<P> {
                 self.urgent.push_back(Urgent::Cancel { request });
             }
         }
-        self.outputs.push_back(Output::Answered(ask, end));
+        self.put(Output::Answered(ask, end));
     }
 
     /// The application answers a request.
@@ -949,7 +951,7 @@ impl<P: Payload> Exchange<P> {
             }) => {
                 let why = Ended::SetAside;
                 let end = End::Unknown { payload, why };
-                self.outputs.push_back(Output::Settled(delivery, end));
+                self.put(Output::Settled(delivery, end));
             }
             Some(Item::Request { ask: Some(ask), .. }) => {
                 self.by_number.remove(&number);
@@ -1227,7 +1229,7 @@ impl<P: Payload> Exchange<P> {
                     self.acknowledged(handled)?;
                 }
                 for payload in messages {
-                    self.message(payload);
+                    self.received.message(payload);
                 }
             }
             Frame::Skip(count) => self.received.skip(count),
@@ -1251,7 +1253,7 @@ impl<P: Payload> Exchange<P> {
                 if let Some(withdrawn) = self.incoming.get_mut(&request)
                     && !core::mem::replace(withdrawn, true)
                 {
-                    self.outputs.push_back(Output::Withdrawn(Token {
+                    self.put(Output::Withdrawn(Token {
                         era: self.era,
                         number: request,
                     }));
@@ -1263,12 +1265,14 @@ impl<P: Payload> Exchange<P> {
                 let bytes = volatile_bytes(&payload);
                 let all = self.volatile_bytes.saturating_add(bytes);
                 let fits = self.volatile_bytes == 0 || u64::from(all) <= own.bytes;
-                if u64::from(self.inbox) >= own.messages || !fits {
+                let waiting = self.received.waiting() as u64;
+                let inbox = waiting.saturating_add(u64::from(self.inbox));
+                if inbox >= own.messages || !fits {
                     self.volatile_dropped = self.volatile_dropped.saturating_add(1);
                 } else {
                     self.inbox = self.inbox.saturating_add(1);
                     self.volatile_bytes = all;
-                    self.outputs.push_back(Output::Volatile(payload));
+                    self.put(Output::Volatile(payload));
                 }
             }
             Frame::Ack(counts) => {
@@ -1318,7 +1322,7 @@ impl<P: Payload> Exchange<P> {
             self.check_room(1, payload.bytes() as u64)?;
         }
         self.told.news = true;
-        self.message(payload);
+        self.received.message(payload);
         Ok(())
     }
 
@@ -1368,19 +1372,6 @@ impl<P: Payload> Exchange<P> {
         }
     }
 
-    fn message(&mut self, payload: P) {
-        if let Arrival::New(number) = self.received.message(payload.bytes() as u64) {
-            self.inbox = self.inbox.saturating_add(1);
-            self.outputs.push_back(Output::Message {
-                token: Token {
-                    era: self.era,
-                    number,
-                },
-                payload,
-            });
-        }
-    }
-
     fn request(&mut self, payload: P) -> Result<(), u16> {
         self.check_size(&payload)?;
         let most = self.options.limits.requests;
@@ -1414,7 +1405,7 @@ impl<P: Payload> Exchange<P> {
                     era: self.era,
                     number,
                 };
-                self.outputs.push_back(Output::Request { token, payload });
+                self.put(Output::Request { token, payload });
             }
         }
         Ok(())
@@ -1429,6 +1420,7 @@ impl<P: Payload> Exchange<P> {
             return Err(close::OUT_OF_STEP);
         }
         let (outputs, mut run) = (&mut self.outputs, None);
+        let after = self.received.received();
         self.sent.acknowledge(handled, |item| {
             if let Item::Message {
                 delivery: Some(delivery),
@@ -1436,10 +1428,10 @@ impl<P: Payload> Exchange<P> {
             } = item
                 && let Some(before) = Deliveries::follow(&mut run, *delivery)
             {
-                outputs.push_back(Output::Handled(before));
+                outputs.push_back((after, Output::Handled(before)));
             }
         });
-        outputs.extend(run.map(Output::Handled));
+        outputs.extend(run.map(|run| (after, Output::Handled(run))));
         Ok(())
     }
 
@@ -1460,7 +1452,7 @@ impl<P: Payload> Exchange<P> {
         if let Some(asked) = self.asks.remove(&ask)
             && !asked.over
         {
-            self.outputs.push_back(Output::Answered(ask, end));
+            self.put(Output::Answered(ask, end));
         }
     }
 
@@ -1478,7 +1470,7 @@ impl<P: Payload> Exchange<P> {
                 era: self.era,
                 number,
             };
-            self.outputs.push_back(Output::StalledHere(token));
+            self.put(Output::StalledHere(token));
             if self.is_up() {
                 self.frames.push_back(Frame::Stalled(number));
             }
@@ -1504,8 +1496,7 @@ impl<P: Payload> Exchange<P> {
             payload: waiting.payload,
             why,
         };
-        self.outputs
-            .push_back(Output::Settled(waiting.delivery, end));
+        self.put(Output::Settled(waiting.delivery, end));
     }
 
     // ----- the end of an epoch
@@ -1523,7 +1514,7 @@ impl<P: Payload> Exchange<P> {
                 let end = match verdict {
                     Some(verdict) if verdict.was_handled(number) => {
                         let one = Deliveries::one(delivery);
-                        self.outputs.push_back(Output::Handled(one));
+                        self.put(Output::Handled(one));
                         continue;
                     }
                     Some(verdict) if number > verdict.given => End::NotHandled {
@@ -1532,7 +1523,7 @@ impl<P: Payload> Exchange<P> {
                     },
                     _ => End::Unknown { payload, why },
                 };
-                self.outputs.push_back(Output::Settled(delivery, end));
+                self.put(Output::Settled(delivery, end));
             }
         }
         let asks: Vec<(Ask, Place, bool)> = self
@@ -1561,8 +1552,7 @@ impl<P: Payload> Exchange<P> {
         let era = self.era;
         for (number, withdrawn) in core::mem::take(&mut self.incoming) {
             if !withdrawn {
-                self.outputs
-                    .push_back(Output::Withdrawn(Token { era, number }));
+                self.put(Output::Withdrawn(Token { era, number }));
             }
         }
         let origin = self.options.origin;
@@ -1584,7 +1574,7 @@ impl<P: Payload> Exchange<P> {
                         true => End::NotHandled { payload, why: not },
                         false => End::Unknown { payload, why },
                     };
-                    self.outputs.push_back(Output::Settled(delivery, end));
+                    self.put(Output::Settled(delivery, end));
                 }
                 Item::Request { ask: Some(ask), .. } if refused => {
                     self.end_ask(ask, AskEnd::NotHandled(not));
@@ -1595,7 +1585,8 @@ impl<P: Payload> Exchange<P> {
     }
 
     /// Goes on from here.
-    pub(super) fn begin(&mut self, sent: Sent<P>, received: Received) {
+    pub(super) fn begin(&mut self, sent: Sent<P>, received: Received<P>) {
+        self.give_first();
         self.era = self.era.saturating_add(1);
         self.by_number.clear();
         self.committed = received.handled();
@@ -1610,13 +1601,32 @@ impl<P: Payload> Exchange<P> {
         self.got = 0;
     }
 
+    /// What has arrived is given before anything of the next epoch.
+    fn give_first(&mut self) {
+        let mut waiting = self.received.take_waiting().peekable();
+        let mut outputs = core::mem::take(&mut self.outputs).into_iter().peekable();
+        while waiting.peek().is_some() || outputs.peek().is_some() {
+            let next = waiting.peek().map(|(number, _)| *number);
+            let output = outputs.next_if(|(after, _)| next.is_none_or(|next| next > *after));
+            let output = output.map(|(_, output)| output).or_else(|| {
+                let (number, payload) = waiting.next()?;
+                self.inbox = self.inbox.saturating_add(1);
+                let era = self.era;
+                let token = Token { era, number };
+                Some(Output::Message { token, payload })
+            });
+            self.outputs.extend(output.map(|output| (0, output)));
+        }
+    }
+
     /// What is said of this epoch when it is over. What was not given is not given any more, since the other end may be
     /// told so.
     pub(super) fn verdict(&mut self) -> Verdict {
         let mut verdict = self.received.verdict();
         let (era, incoming) = (self.era, &mut self.incoming);
         let floor = self.received.floor();
-        self.outputs.retain(|output| match output {
+        self.received.withhold();
+        self.outputs.retain(|(_, output)| match output {
             Output::Message { .. } | Output::Volatile(_) => false,
             Output::Request { token, .. } => {
                 if token.era == era {
@@ -1637,42 +1647,55 @@ impl<P: Payload> Exchange<P> {
 
     /// What waits and means nothing any more beside it goes, so that nobody can pile it up.
     pub(super) fn push(&mut self, output: Output<P>) {
-        let same = |old: &&mut Output<P>| {
+        let same = |(_, old): &&mut (u64, Output<P>)| {
             matches!(
                 (old, &output),
                 (Output::Credential(_), Output::Credential(_))
                     | (Output::StalledThere(_), Output::StalledThere(_))
             )
         };
+        let waiting = self.received.last_waiting();
         let old = match output {
-            Output::Open(Opened::Resumed { .. }) => {
-                let last = self.outputs.back_mut();
-                last.filter(|last| matches!(last, Output::Open(Opened::Resumed { .. })))
-            }
+            Output::Open(Opened::Resumed { .. }) => self.outputs.back_mut().filter(|(after, last)| {
+                let is_last = waiting.is_none_or(|waiting| waiting <= *after);
+                is_last && matches!(last, Output::Open(Opened::Resumed { .. }))
+            }),
             Output::Credential(_) | Output::StalledThere(_) => self.outputs.iter_mut().find(same),
             _ => None,
         };
         match old {
-            Some(old) => *old = output,
-            None => self.outputs.push_back(output),
+            Some((_, old)) => *old = output,
+            None => self.put(output),
         }
     }
 
-    pub(super) fn has_output(&self) -> bool {
-        !self.outputs.is_empty()
+    /// Hands out behind all that has arrived.
+    fn put(&mut self, output: Output<P>) {
+        self.outputs.push_back((self.received.received(), output));
     }
 
-    /// The next for the application. The position moves before a message is given: whatever its handler does, it is not
-    /// given again.
+    pub(super) fn has_output(&self) -> bool {
+        !self.outputs.is_empty() || self.received.waiting() > 0
+    }
+
+    /// The next for the application.
     pub(super) fn poll_output(&mut self, now: Time) -> Option<Output<P>> {
-        let output = self.outputs.pop_front()?;
+        if let Some((after, _)) = self.outputs.front()
+            && self.received.next().is_none_or(|next| next > *after)
+        {
+            return self.poll_beside();
+        }
+        let (number, payload) = self.received.give(now)?;
+        let era = self.era;
+        let token = Token { era, number };
+        Some(Output::Message { token, payload })
+    }
+
+    #[inline(never)]
+    fn poll_beside(&mut self) -> Option<Output<P>> {
+        let (_, output) = self.outputs.pop_front()?;
         match &output {
-            Output::Message { token, .. } => {
-                self.inbox = self.inbox.saturating_sub(1);
-                if token.era == self.era {
-                    self.received.give(token.number, now);
-                }
-            }
+            Output::Message { .. } => self.inbox = self.inbox.saturating_sub(1),
             Output::Volatile(payload) => {
                 self.inbox = self.inbox.saturating_sub(1);
                 let bytes = volatile_bytes(payload);
