@@ -166,7 +166,7 @@ struct Told {
     /// The other end awaits an acknowledgement of this number.
     awaited: u64,
     /// Answers and cancellations that have arrived since the other end was last told.
-    beyond: u64,
+    beyond: u32,
     /// Anything was numbered, given or handled since the last counts.
     news: bool,
 }
@@ -375,26 +375,31 @@ impl<P: Payload> Exchange<P> {
     }
 
     /// When there is something to do at the latest. `closing` is a time of the half above.
+    #[inline]
     pub(super) fn next_timer(&self, closing: Option<Time>) -> Option<Time> {
         let ack = self.told.due_at.filter(|_| self.writable && self.is_up());
-        let next = Time::earliest(ack, self.received.next_stall());
-        let is_out = self.sent.is_out() && self.queue.next_expiry().is_none();
-        match is_out && self.next_deadline.is_none() && closing.is_none() {
-            true => next,
-            false => Time::earliest(next, Time::earliest(closing, self.next_rare_timer())),
+        let rests = self.sent.is_out()
+            && !self.received.is_being_handled()
+            && self.queue.next_expiry().is_none()
+            && self.next_deadline.is_none()
+            && closing.is_none();
+        match rests {
+            true => ack,
+            false => Time::earliest(ack, Time::earliest(closing, self.next_busy_timer())),
         }
     }
 
-    /// What has no time to keep while everything is out and nothing is asked.
+    /// What has no time to keep while nothing is under way.
     #[inline(never)]
-    fn next_rare_timer(&self) -> Option<Time> {
-        let alone = match self.writable && self.sent.position() < self.sent.last() {
+    fn next_busy_timer(&self) -> Option<Time> {
+        let alone = match self.writable && !self.sent.is_out() {
             true => self.line.as_ref().and_then(|line| line.alone),
             false => None,
         };
         let alone = alone.filter(|(number, _)| *number > self.sent.base());
         let alone = alone.map(|(_, until)| until);
         let next = Time::earliest(self.next_deadline, alone);
+        let next = Time::earliest(next, self.received.next_stall());
         Time::earliest(next, self.queue.next_expiry())
     }
 
@@ -1175,7 +1180,7 @@ impl<P: Payload> Exchange<P> {
     /// Says that answers and cancellations have arrived, when they are many.
     #[inline]
     pub(super) fn confirm(&mut self) {
-        if self.told.beyond >= limits::GOT_AFTER && self.writable && self.is_up() {
+        if u64::from(self.told.beyond) >= limits::GOT_AFTER && self.writable && self.is_up() {
             self.told.beyond = 0;
             if self.committed >= self.received.received() {
                 self.push_ack();
@@ -1349,6 +1354,7 @@ impl<P: Payload> Exchange<P> {
 
     /// Whether this end's window takes so many messages and bytes more. One message may be larger than the window, when no
     /// other is open.
+    #[inline(never)]
     fn check_room(&self, messages: u64, bytes: u64) -> Result<(), u16> {
         let mut own = self.options.limits;
         let riding = self.options.origin.saturating_add(limits::RIDING_MESSAGES);

@@ -106,6 +106,14 @@ impl<P: Payload> Received<P> {
     fn arrive(&mut self) -> Arrival {
         let number = self.received.saturating_add(1);
         self.received = number;
+        match self.ahead.is_empty() {
+            true => Arrival::New(number),
+            false => self.arrive_behind_owner(number),
+        }
+    }
+
+    #[inline(never)]
+    fn arrive_behind_owner(&mut self, number: u64) -> Arrival {
         while let Some((_, to)) = self.ahead.first()
             && *to < number
         {
@@ -129,6 +137,11 @@ impl<P: Payload> Received<P> {
                 stage: Stage::Waits(payload),
             });
         }
+    }
+
+    /// Whether the application has messages.
+    pub(super) const fn is_being_handled(&self) -> bool {
+        self.past > 0
     }
 
     /// How many messages wait to be given.
@@ -272,9 +285,6 @@ impl<P: Payload> Received<P> {
 
     /// When the next becomes stalled. They are given in order, so it is the first.
     pub(super) fn next_stall(&self) -> Option<Time> {
-        if self.past == 0 {
-            return None;
-        }
         self.open.iter().find_map(|open| match open.stage {
             Stage::Given { at, stalled: false } => Some(at.after(STALLED_MS)),
             _ => None,
