@@ -426,26 +426,11 @@ impl<P: Payload> Exchange<P> {
                 why: Rejection::Exhausted,
             });
         }
-        let Options {
-            queue_messages,
-            queue_bytes,
-            overflow,
-            ..
-        } = *self.options;
-        while !self.queue.fits(queue_messages, queue_bytes, bytes) {
-            match overflow {
-                Overflow::DropOldest if bytes <= queue_bytes => {
-                    if let Some(oldest) = self.queue.pop_oldest() {
-                        self.come_back(oldest, NotHandled::Overflow);
-                    }
-                }
-                _ => {
-                    return Err(Rejected {
-                        payload,
-                        why: Rejection::Full,
-                    });
-                }
-            }
+        if !self.fits_queue(bytes) && !self.make_room(bytes) {
+            return Err(Rejected {
+                payload,
+                why: Rejection::Full,
+            });
         }
         self.deliveries = self.deliveries.saturating_add(1);
         let delivery = Delivery(self.deliveries);
@@ -455,6 +440,27 @@ impl<P: Payload> Exchange<P> {
             mode,
         });
         Ok(delivery)
+    }
+
+    fn fits_queue(&self, bytes: usize) -> bool {
+        let options = &self.options;
+        self.queue
+            .fits(options.queue_messages, options.queue_bytes, bytes)
+    }
+
+    /// Drops the oldest messages for one of so many bytes, if that is wanted and helps. Returns whether it fits then.
+    #[inline(never)]
+    fn make_room(&mut self, bytes: usize) -> bool {
+        let drops = self.options.overflow == Overflow::DropOldest;
+        if !drops || bytes > self.options.queue_bytes {
+            return false;
+        }
+        while !self.fits_queue(bytes) {
+            if let Some(oldest) = self.queue.pop_oldest() {
+                self.come_back(oldest, NotHandled::Overflow);
+            }
+        }
+        true
     }
 
     /// The straight way of a message when nothing is before it: it is numbered and put out at once, and never waits. It comes
@@ -1497,6 +1503,7 @@ impl<P: Payload> Exchange<P> {
         }
     }
 
+    #[inline(never)]
     fn come_back(&mut self, waiting: Waiting<P>, why: NotHandled) {
         let end = End::NotHandled {
             payload: waiting.payload,

@@ -45,10 +45,10 @@ pub enum Item<P> {
 impl<P: Payload> Item<P> {
     /// For how much it counts: messages, their bytes, and answers and cancellations that wait to be confirmed.
     pub(super) fn counts(&self) -> [u64; 3] {
-        if let Self::Message { payload, .. } = self {
-            return [1, payload.bytes() as u64, 0];
+        match self {
+            Self::Message { payload, .. } => [1, payload.bytes() as u64, 0],
+            item => [0, 0, u64::from(item.is_done_on_arrival())],
         }
-        [0, 0, u64::from(self.is_done_on_arrival())]
     }
 
     /// Whether the other end is done with it as soon as it has it.
@@ -206,10 +206,12 @@ impl<P: Payload> Sent<P> {
             }
             base = end;
             gone = gone.saturating_add(1);
-            let counts = entry.item.counts();
-            messages = messages.saturating_add(counts[0]);
-            bytes = bytes.saturating_add(counts[1]);
-            unconfirmed = unconfirmed.saturating_add(counts[2]);
+            if let Item::Message { payload, .. } = &entry.item {
+                messages = messages.saturating_add(1);
+                bytes = bytes.saturating_add(payload.bytes() as u64);
+            } else if entry.item.is_done_on_arrival() {
+                unconfirmed = unconfirmed.saturating_add(1);
+            }
             each(&entry.item);
         }
         self.base = base;
