@@ -1669,10 +1669,12 @@ impl<P: Payload> Exchange<P> {
         };
         let waiting = self.received.last_waiting();
         let old = match output {
-            Output::Open(Opened::Resumed { .. }) => self.outputs.back_mut().filter(|(after, last)| {
-                let is_last = waiting.is_none_or(|waiting| waiting <= *after);
-                is_last && matches!(last, Output::Open(Opened::Resumed { .. }))
-            }),
+            Output::Open(Opened::Resumed { .. }) => {
+                self.outputs.back_mut().filter(|(after, last)| {
+                    let is_last = waiting.is_none_or(|waiting| waiting <= *after);
+                    is_last && matches!(last, Output::Open(Opened::Resumed { .. }))
+                })
+            }
             Output::Credential(_) | Output::StalledThere(_) => self.outputs.iter_mut().find(same),
             _ => None,
         };

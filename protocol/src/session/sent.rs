@@ -348,21 +348,18 @@ impl<P: Payload> Sent<P> {
         if self.cursor.saturating_add(1) >= self.entries.len() {
             return 1;
         }
-        let (mut count, mut bytes) = (0_usize, 0_usize);
-        let mut of_kind = None;
-        for entry in self.upcoming() {
+        let (mut of_kind, mut bytes) = (None, 0_usize);
+        let joins = |entry: &&Entry<P>| {
             let Item::Message { payload, .. } = &entry.item else {
-                break;
+                return false;
             };
+            let is_first = of_kind.is_none();
             bytes = bytes.saturating_add(payload.bytes());
             let is_of_kind = *of_kind.get_or_insert(payload.kind()) == payload.kind();
-            let full = count >= limits::BATCH_MESSAGES || bytes > limits::BATCH_BYTES;
-            if !is_of_kind || (full && count > 0) {
-                break;
-            }
-            count = count.saturating_add(1);
-        }
-        count
+            is_of_kind && (is_first || bytes <= limits::BATCH_BYTES)
+        };
+        let upcoming = self.upcoming().take(limits::BATCH_MESSAGES);
+        upcoming.take_while(joins).count()
     }
 
     /// It has gone out.
