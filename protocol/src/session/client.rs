@@ -202,7 +202,8 @@ impl<P: Payload> Client<P> {
                         self.exchange.acknowledge(now);
                         return;
                     }
-                    Ok(()) => {}
+                    // This half has no store to be told.
+                    Ok(()) => self.exchange.replaced.clear(),
                     // Which number belongs to which message, nobody knows any more.
                     Err(close::OUT_OF_STEP) => self.renew(),
                     Err(close::TOO_LARGE) => self.fail(close::TOO_LARGE_FOR_CLIENT),
@@ -512,6 +513,7 @@ impl<P: Payload> Client<P> {
     }
 
     fn lose(&mut self, welcome: &Welcome, why: Why, verdict: Option<&Verdict>) {
+        self.exchange.drop_unread();
         self.exchange.push(Output::Open(Opened::Anew));
         self.exchange.push(Output::Lost(why));
         // A verdict on messages that were never sent is none.
@@ -535,6 +537,7 @@ impl<P: Payload> Client<P> {
     /// The server's counts make no sense: this secret is not used again.
     fn renew(&mut self) {
         self.fail(close::OUT_OF_STEP);
+        self.exchange.drop_unread();
         self.exchange.push(Output::Lost(Why::OutOfStep));
         self.exchange
             .settle(Ended::Lost(Why::OutOfStep), None, true);

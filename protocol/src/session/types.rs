@@ -211,6 +211,9 @@ pub enum Output<P> {
     Withdrawn(Token),
     /// A message that is neither counted nor repeated.
     Volatile(P),
+    /// So many messages and requests had arrived in sessions that were lost before the last one, and nobody has read them:
+    /// they are not given any more. Their sender knows that nobody can tell what became of them.
+    Dropped(u64),
     /// A message that was sent has ended.
     Settled(Delivery, End<P>),
     /// A request that was made has ended.

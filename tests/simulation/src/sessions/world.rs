@@ -7,7 +7,7 @@ use steady_socket_protocol::session::frame::{
     Answer, Credential, Data, Frame, Hello, Key, Kind, Limits, Lost, Outcome, Refusal, Secret,
     Style, Why, read, write,
 };
-use steady_socket_protocol::session::store::{Identity, Question, Reply, Store, Ticket};
+use steady_socket_protocol::session::store::{Claim, Identity, Question, Reply, Store, Ticket};
 use steady_socket_protocol::session::{
     Arrival, Ask, AskEnd, Client, ClientEffect, Connection, Delivery, End, Ended, Item, MAX_NUMBER,
     MemoryOptions, MemoryStore, Opened, Options, Output, Phase, Rejection, SendMode, Server,
@@ -963,6 +963,47 @@ impl World {
                 conn.reader = Reader::Arriving(Arrival::new(made, self.settings.of(Side::Server)));
             }
         }
+    }
+
+    /// A balancer moves a client to another process of the server, which takes the session over at the store they share and
+    /// dies before it answers. Returns whether the session was there to be taken.
+    pub fn take_over(&mut self, number: u64) -> bool {
+        let Some(Reader::Authorising(arrival)) = self.conns.get(&number).map(|conn| &conn.reader)
+        else {
+            return false;
+        };
+        let hello = arrival.hello().expect("the hello has arrived").clone();
+        let key = hello.secret.key();
+        let half = self.halves.get(&key);
+        if half.is_none_or(|half| half.server.epoch() == 0 || half.server.epoch() != hello.epoch) {
+            return false;
+        }
+        let conn = self.conns.get_mut(&number).expect("it is there");
+        conn.reader = Reader::Nobody;
+        conn.to_server.clear();
+        conn.end_to_client.get_or_insert(1_006);
+        self.epochs += 1;
+        let claim = Claim {
+            key,
+            identity: Identity(format!("person {}", conn.identity)),
+            may_resume: true,
+            attempt: hello.attempt,
+            epoch: hello.epoch,
+            has_sent: hello.sent != self.settings.of(Side::Server).origin,
+            began: self.time(),
+            owner: None,
+            new_epoch: self.epochs,
+            lost: None,
+        };
+        self.account.owners_vanish = true;
+        self.coverage
+            .count("another process took the session over, and died");
+        // Its answer would be for the other process.
+        self.store
+            .ask(self.time(), Ticket(0), Question::Open(claim));
+        while self.store.poll().is_some() {}
+        self.settle();
+        true
     }
 
     /// The server's process dies, and starts again with its store and a smaller window.
@@ -2250,8 +2291,13 @@ impl World {
     pub fn everything_is_handled(&self, owners_stay: bool) -> Result<(), Violation> {
         // A message that was alone on its way at the death of three owners in a row is set aside.
         let mut set_aside = self.coverage.of("client: message unknown: SetAside");
+        // What the server has sent goes on with the session, and no owner that loses it learns of the end.
+        let taken_over = self.coverage.of("server: Ended(TakenOver)") > 0;
         for (id, entry) in self.account.entries.iter().enumerate() {
             if entry.orphan || entry.told == Some(Told::GivenUp) {
+                continue;
+            }
+            if entry.from == Side::Server && taken_over {
                 continue;
             }
             if entry.told == Some(Told::Unknown) && !owners_stay && set_aside > 0 {
