@@ -151,6 +151,12 @@ impl<P: Payload> MemoryStore<P> {
         self.tombstones.len()
     }
 
+    /// It remembers every session that began since then.
+    #[must_use]
+    pub const fn since(&self) -> Time {
+        self.since
+    }
+
     fn expire(&mut self, now: Time) {
         if now < self.sweep {
             return;

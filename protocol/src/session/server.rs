@@ -884,10 +884,15 @@ impl<P: Payload> Server<P> {
                     got: 0,
                 };
                 let received = Received::new(snapshot.handled, snapshot.also);
-                let received = received.after_owner(hello.sent);
+                let sent = match &found {
+                    Found::Continued => hello.sent,
+                    // It counts in the epoch before.
+                    Found::Fresh | Found::Lost(_) => origin,
+                };
+                let received = received.after_owner(sent);
                 self.exchange.begin(snapshot.sent, received);
                 self.exchange.inherit(snapshot.asked);
-                self.exchange.take_again(hello.sent);
+                self.exchange.take_again(sent);
             } else {
                 self.told = Told::new(origin);
             }

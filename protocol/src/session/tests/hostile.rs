@@ -630,3 +630,33 @@ fn nothing_is_given_any_more_while_the_store_is_asked_to_end_the_session() {
     let outputs = pair.at_server();
     assert_eq!(tokens(&outputs), [], "{outputs:?}");
 }
+
+#[test]
+fn the_counts_of_an_epoch_that_is_lost_mean_nothing_in_the_next() {
+    let mut options = Options::default();
+    options.limits.bytes = 10;
+    options.limits.message_bytes = 40_000;
+    let mut pair = Pair::connected_with(options);
+    pair.send("[1]", PLAIN);
+    pair.arrive();
+    // The session is lost, and so is the welcome that says so. Then the process that made the next epoch is gone.
+    let now = pair.now;
+    pair.server().lose_full(now);
+    pair.settle();
+    pair.client.closed(now, close::LOST);
+    pair.settle();
+    pair.connect();
+    pair.reach_server();
+    pair.cut();
+    pair.server = None;
+    pair.connect();
+    pair.reach_server();
+    // What rides has room for 65,536 bytes, and what an earlier owner may have had, for more.
+    let connection = pair.connection;
+    let large = || Frame::Message(Data::Text("1".repeat(30_000).into()));
+    for _ in 0..3 {
+        pair.server().receive(now, connection, large());
+    }
+    pair.settle();
+    assert_eq!(pair.closed.1, [close::LOST, close::LIMIT]);
+}

@@ -999,8 +999,10 @@ impl World {
         self.coverage
             .count("another process took the session over, and died");
         // Its answer would be for the other process.
+        let since = self.store.since();
         self.store
             .ask(self.time(), Ticket(0), Question::Open(claim));
+        self.forgot |= self.store.since() != since;
         while self.store.poll().is_some() {}
         self.settle();
         true
@@ -1080,11 +1082,10 @@ impl World {
             }
             _ => Vec::new(),
         };
-        let tombstones = self.store.tombstones();
+        let since = self.store.since();
         self.store.ask(self.time(), ticket, question);
-        // With one that is gone, the memory is younger. Where there is room for one only, the next takes its place.
-        let went = self.store.tombstones() < tombstones;
-        self.forgot |= went || (tombstones > 0 && self.settings.store.tombstones == 1);
+        // With a tombstone that is gone, the memory is younger. Their number does not show it: another may have come.
+        self.forgot |= self.store.since() != since;
         while let Some((ticket, reply)) = self.store.poll() {
             if matches!(reply, Reply::Full) {
                 for id in &sends {
@@ -1983,7 +1984,6 @@ impl World {
                 ));
             }
         }
-        self.forgot |= self.store.tombstones() >= self.settings.store.tombstones;
         if self.store.sessions() == 0 && self.store.bytes() > 0 {
             return Err(format!(
                 "the store holds {} bytes of no session",
