@@ -13,8 +13,8 @@ use super::queue::{Queue, Waiting};
 use super::received::{Arrival, Received};
 use super::sent::{Entry, Item, Sent};
 use super::types::{
-    Ask, AskEnd, Delivery, End, Ended, NotHandled, Opened, Output, Payload, Rejected, Rejection,
-    SendMode, Token,
+    Ask, AskEnd, Deliveries, Delivery, End, Ended, NotHandled, Opened, Output, Payload, Rejected,
+    Rejection, SendMode, Token,
 };
 use super::{MAX_NUMBER, close, limits};
 use crate::Time;
@@ -153,19 +153,71 @@ enum Alone {
     Crowded,
 }
 
-/// How far the other end knows what is handled here.
-#[derive(Debug, Clone, Default)]
+/// How far the other end knows what is handled here, and when it is to be told more. Only what it is told or asks for moves
+/// these thresholds, so that a message that is handled is compared with them and no more.
+#[derive(Debug, Clone)]
 struct Told {
     handled: u64,
-    /// Since when more is handled.
-    since: Option<Time>,
-    bytes: u64,
+    /// An acknowledgement of this number, or a higher one, is due at once.
+    due_from: u64,
+    /// How many bytes are still to be handled until one is due.
+    bytes_left: u64,
+    /// When one is due, since more is handled than the other end knows.
+    due_at: Option<Time>,
     /// The other end awaits an acknowledgement of this number.
     awaited: u64,
     /// Answers and cancellations that have arrived since the other end was last told.
     beyond: u64,
     /// Anything was numbered, given or handled since the last counts.
     news: bool,
+}
+
+impl Told {
+    fn new(handled: u64, own: &Limits) -> Self {
+        let mut told = Self {
+            handled,
+            due_from: handled,
+            bytes_left: 0,
+            due_at: None,
+            awaited: 0,
+            beyond: 0,
+            news: false,
+        };
+        told.tell(handled, own);
+        told
+    }
+
+    /// The other end knows so much from here on.
+    fn tell(&mut self, handled: u64, own: &Limits) {
+        self.handled = handled;
+        self.due_at = None;
+        self.bytes_left = own.bytes.div_ceil(2);
+        let messages = own.messages.div_ceil(2).clamp(1, limits::ACK_MESSAGES);
+        self.due_from = handled.saturating_add(messages);
+        self.awaits(0);
+    }
+
+    fn awaits(&mut self, number: u64) {
+        self.awaited = self.awaited.max(number);
+        if self.awaited > self.handled {
+            self.due_from = self.due_from.min(self.awaited);
+        }
+    }
+
+    #[inline]
+    const fn handled_bytes(&mut self, bytes: u64) {
+        self.bytes_left = self.bytes_left.saturating_sub(bytes);
+        if self.bytes_left == 0 {
+            // The next number is due.
+            self.due_from = self.handled.saturating_add(1);
+        }
+    }
+
+    /// Whether an acknowledgement is due, when so much is handled.
+    #[inline]
+    fn is_due(&self, handled: u64, now: Time) -> bool {
+        handled >= self.due_from || self.due_at.is_some_and(|at| at <= now)
+    }
 }
 
 fn volatile_bytes(payload: &impl Payload) -> u32 {
@@ -258,10 +310,7 @@ impl<P: Payload> Exchange<P> {
             sent: Sent::new(options.origin),
             received: Received::new(options.origin, Vec::new()),
             committed: options.origin,
-            told: Told {
-                handled: options.origin,
-                ..Told::default()
-            },
+            told: Told::new(options.origin, &options.limits),
             line: None,
             ended: None,
             patience: 0,
@@ -324,18 +373,28 @@ impl<P: Payload> Exchange<P> {
         self.sent.last() > self.sent.base()
     }
 
-    pub(super) fn next_timer(&self) -> Option<Time> {
-        let ack = self.told.since.filter(|_| self.writable && self.is_up());
-        let ack = ack.map(|since| since.after(limits::ACK_DELAY_MS));
-        let stall = self.received.next_stall();
+    /// When there is something to do at the latest. `closing` is a time of the half above.
+    pub(super) fn next_timer(&self, closing: Option<Time>) -> Option<Time> {
+        let ack = self.told.due_at.filter(|_| self.writable && self.is_up());
+        let next = Time::earliest(ack, self.received.next_stall());
+        let is_out = self.sent.is_out() && self.queue.next_expiry().is_none();
+        match is_out && self.next_deadline.is_none() && closing.is_none() {
+            true => next,
+            false => Time::earliest(next, Time::earliest(closing, self.next_rare_timer())),
+        }
+    }
+
+    /// What has no time to keep while everything is out and nothing is asked.
+    #[inline(never)]
+    fn next_rare_timer(&self) -> Option<Time> {
         let alone = match self.writable && self.sent.position() < self.sent.last() {
             true => self.line.as_ref().and_then(|line| line.alone),
             false => None,
         };
         let alone = alone.filter(|(number, _)| *number > self.sent.base());
         let alone = alone.map(|(_, until)| until);
-        let times = [self.next_deadline, alone, stall, self.queue.next_expiry()];
-        times.into_iter().fold(ack, Time::earliest)
+        let next = Time::earliest(self.next_deadline, alone);
+        Time::earliest(next, self.queue.next_expiry())
     }
 
     fn is_up(&self) -> bool {
@@ -390,6 +449,45 @@ impl<P: Payload> Exchange<P> {
             mode,
         });
         Ok(delivery)
+    }
+
+    /// The straight way of a message when nothing is before it: it is numbered and put out at once, and never waits. It comes
+    /// back if it has to. Only for a half that needs no store to number it.
+    #[inline]
+    pub(super) fn send_straight(&mut self, payload: P, awaited: bool) -> Result<Delivery, P> {
+        if !self.is_straight(payload.bytes() as u64) {
+            return Err(payload);
+        }
+        self.deliveries = self.deliveries.saturating_add(1);
+        let delivery = Delivery(self.deliveries);
+        self.lacks_room = false;
+        self.told.news = true;
+        self.frames.push_back(Frame::Message(payload.clone()));
+        let number = self.sent.push_out(Item::Message {
+            payload,
+            delivery: Some(delivery),
+            awaited,
+        });
+        if awaited {
+            self.push_awaited_up_to(number);
+        }
+        Ok(delivery)
+    }
+
+    /// Whether a message of so many bytes would be the next to be numbered and to go out, at once and as it is.
+    #[inline]
+    fn is_straight(&self, bytes: u64) -> bool {
+        let Some(line) = &self.line else {
+            return false;
+        };
+        let is_free = line.riding.is_none() && line.alone.is_none() && self.writable;
+        is_free
+            && !self.gathering
+            && !self.has_waiting()
+            && self.sent.is_out()
+            && self.sent.has_number(0)
+            && bytes <= self.peer.message_bytes
+            && self.sent.has_room(&self.peer, (0, 0), bytes)
     }
 
     /// Sends what has no number, if it can go at once. Returns whether it went.
@@ -501,7 +599,7 @@ impl<P: Payload> Exchange<P> {
         let Some(bytes) = self.received.handle(token.number) else {
             return false;
         };
-        self.told.bytes = self.told.bytes.saturating_add(bytes);
+        self.told.handled_bytes(bytes);
         self.told.news = true;
         true
     }
@@ -639,6 +737,32 @@ impl<P: Payload> Exchange<P> {
         }
     }
 
+    /// Numbers the messages of the queue that may have a number now, as far as nothing else is to be said of them. Only for
+    /// a half that needs no store to number them.
+    #[inline]
+    pub(super) fn number_queue(&mut self) {
+        let may_go = self.writable && !self.gathering && self.is_up();
+        if !may_go || !self.urgent.is_empty() {
+            return;
+        }
+        while let Some(next) = self.queue.peek() {
+            let bytes = next.payload.bytes() as u64;
+            let fits = bytes <= self.peer.message_bytes
+                && self.sent.has_room(&self.peer, (0, 0), bytes)
+                && self.sent.has_number(0);
+            // What becomes of one that does not fit is seen when it is taken by itself.
+            let Some(waiting) = fits.then(|| self.queue.pop()).flatten() else {
+                return;
+            };
+            self.told.news = true;
+            self.sent.push(Item::Message {
+                payload: waiting.payload,
+                delivery: Some(waiting.delivery),
+                awaited: waiting.mode.awaited,
+            });
+        }
+    }
+
     /// Gives an item its number.
     pub(super) fn number(&mut self, item: Item<P>) {
         let ask = match &item {
@@ -662,8 +786,8 @@ impl<P: Payload> Exchange<P> {
     /// Everything up to `handled` may be acknowledged.
     pub(super) fn commit(&mut self, now: Time, handled: u64) {
         self.committed = self.committed.max(handled);
-        if self.committed > self.told.handled && self.told.since.is_none() {
-            self.told.since = Some(now);
+        if self.committed > self.told.handled && self.told.due_at.is_none() {
+            self.told.due_at = Some(now.after(limits::ACK_DELAY_MS));
         }
     }
 
@@ -750,9 +874,7 @@ impl<P: Payload> Exchange<P> {
     }
 
     fn told(&mut self) {
-        self.told.handled = self.committed;
-        self.told.since = None;
-        self.told.bytes = 0;
+        self.told.tell(self.committed, &self.options.limits);
         if self.committed >= self.received.received() {
             self.told.beyond = 0;
         }
@@ -948,12 +1070,17 @@ impl<P: Payload> Exchange<P> {
         let mut awaited = 0;
         while self.writable && self.transmit_one(now, &mut awaited) {}
         if awaited > 0 {
-            self.frames.push_back(Frame::Awaited(awaited));
-        }
-        if let Some(line) = &mut self.line {
-            line.asked_room = line.asked_room.max(awaited);
+            self.push_awaited_up_to(awaited);
         }
         self.ask_for_room();
+    }
+
+    /// The other end is to acknowledge this number as soon as it can.
+    fn push_awaited_up_to(&mut self, number: u64) {
+        self.frames.push_back(Frame::Awaited(number));
+        if let Some(line) = &mut self.line {
+            line.asked_room = line.asked_room.max(number);
+        }
     }
 
     /// The other end's own rules may acknowledge too late for what waits: it awaits all that is on its way, once.
@@ -987,6 +1114,7 @@ impl<P: Payload> Exchange<P> {
         line.alone = None;
         let first = self.sent.position().saturating_add(1);
         let suspect = first <= self.suspects && !matches!(entry.item, Item::Free);
+        let mut more = 0;
         let frame = match &entry.item {
             Item::Free => Frame::Skip(entry.count),
             Item::Request { payload, .. } => Frame::Request(payload.clone()),
@@ -1004,21 +1132,20 @@ impl<P: Payload> Exchange<P> {
                 let batch = if suspect { 1 } else { self.sent.batch() };
                 if batch > 1 {
                     let mut messages = Vec::with_capacity(batch);
-                    while let Some(Item::Message {
-                        payload,
-                        awaited: is_awaited,
-                        ..
-                    }) = self.sent.next().map(|entry| &entry.item)
-                    {
-                        if *is_awaited {
-                            *awaited = self.sent.position().saturating_add(1);
+                    for (number, entry) in (first..).zip(self.sent.upcoming().take(batch)) {
+                        if let Item::Message {
+                            payload,
+                            awaited: is_awaited,
+                            ..
+                        } = &entry.item
+                        {
+                            if *is_awaited {
+                                *awaited = number;
+                            }
+                            messages.push(payload.clone());
                         }
-                        messages.push(payload.clone());
-                        if messages.len() >= batch {
-                            break;
-                        }
-                        self.sent.advance();
                     }
+                    more = batch.saturating_sub(1);
                     let handled = (self.committed > self.told.handled).then_some(self.committed);
                     Frame::Batch {
                         first,
@@ -1034,6 +1161,7 @@ impl<P: Payload> Exchange<P> {
             }
         };
         self.sent.advance();
+        self.sent.advance_messages(more);
         // Beside another it is not alone anyway, so it need not wait.
         if suspect && !line.crowded {
             let time = limits::ALONE_MS << self.patience.min(limits::ALONE_DOUBLINGS);
@@ -1057,33 +1185,28 @@ impl<P: Payload> Exchange<P> {
     /// Acknowledges what is due to be.
     #[inline]
     pub(super) fn acknowledge(&mut self, now: Time) {
-        let has_news = self.committed > self.told.handled || self.told.beyond > 0;
-        if has_news && self.writable && self.is_up() {
-            self.acknowledge_if_due(now);
+        if self.told.is_due(self.committed, now) {
+            self.acknowledge_if_up();
         }
     }
 
-    fn acknowledge_if_due(&mut self, now: Time) {
-        let handled = self.committed;
-        if self.told.beyond >= limits::GOT_AFTER {
+    #[inline(never)]
+    fn acknowledge_if_up(&mut self) {
+        if self.writable && self.is_up() {
+            self.push_ack();
+        }
+    }
+
+    /// Says that answers and cancellations have arrived, when they are many.
+    #[inline]
+    pub(super) fn confirm(&mut self) {
+        if self.told.beyond >= limits::GOT_AFTER && self.writable && self.is_up() {
             self.told.beyond = 0;
-            if handled >= self.received.received() {
+            if self.committed >= self.received.received() {
                 self.push_ack();
             } else {
                 self.frames.push_back(Frame::Got(self.received.received()));
             }
-        }
-        if handled <= self.told.handled {
-            return;
-        }
-        let since = *self.told.since.get_or_insert(now);
-        let news = handled.saturating_sub(self.told.handled);
-        let own = self.options.limits;
-        let awaited = self.told.awaited > self.told.handled && handled >= self.told.awaited;
-        let half = news >= own.messages.div_ceil(2) || self.told.bytes >= own.bytes.div_ceil(2);
-        let late = now.since(since) >= limits::ACK_DELAY_MS;
-        if awaited || half || late || news >= limits::ACK_MESSAGES {
-            self.push_ack();
         }
     }
 
@@ -1192,7 +1315,7 @@ impl<P: Payload> Exchange<P> {
                 if number > self.received.received() {
                     return Err(close::OUT_OF_STEP);
                 }
-                self.told.awaited = self.told.awaited.max(number);
+                self.told.awaits(number);
             }
             Frame::Stalled(number) => {
                 if number > self.sent.position() {
@@ -1211,7 +1334,9 @@ impl<P: Payload> Exchange<P> {
         Ok(())
     }
 
-    fn receive_message(&mut self, payload: P) -> Result<(), u16> {
+    /// As [`receive`](Self::receive), for a message by itself.
+    #[inline]
+    pub(super) fn receive_message(&mut self, payload: P) -> Result<(), u16> {
         if self.received.received() >= MAX_NUMBER {
             return Err(close::OUT_OF_STEP);
         }
@@ -1334,20 +1459,19 @@ impl<P: Payload> Exchange<P> {
         if handled > self.sent.position() {
             return Err(close::OUT_OF_STEP);
         }
-        loop {
-            let before = self.sent.base();
-            match self.sent.take_acknowledged(handled) {
-                Some(Item::Message {
-                    delivery: Some(delivery),
-                    ..
-                }) => self
-                    .outputs
-                    .push_back(Output::Settled(delivery, End::Handled)),
-                Some(_) => {}
-                None if self.sent.base() > before => {}
-                None => return Ok(()),
+        let (outputs, mut run) = (&mut self.outputs, None);
+        self.sent.acknowledge(handled, |item| {
+            if let Item::Message {
+                delivery: Some(delivery),
+                ..
+            } = item
+                && let Some(before) = Deliveries::follow(&mut run, *delivery)
+            {
+                outputs.push_back(Output::Handled(before));
             }
-        }
+        });
+        outputs.extend(run.map(Output::Handled));
+        Ok(())
     }
 
     fn answered(&mut self, request: u64, answer: Answer<P>) {
@@ -1429,7 +1553,11 @@ impl<P: Payload> Exchange<P> {
             } = item
             {
                 let end = match verdict {
-                    Some(verdict) if verdict.was_handled(number) => End::Handled,
+                    Some(verdict) if verdict.was_handled(number) => {
+                        let one = Deliveries::one(delivery);
+                        self.outputs.push_back(Output::Handled(one));
+                        continue;
+                    }
                     Some(verdict) if number > verdict.given => End::NotHandled {
                         payload,
                         why: NotHandled::Session(why),
@@ -1503,10 +1631,7 @@ impl<P: Payload> Exchange<P> {
         self.era = self.era.saturating_add(1);
         self.by_number.clear();
         self.committed = received.handled();
-        self.told = Told {
-            handled: self.committed,
-            ..Told::default()
-        };
+        self.told = Told::new(self.committed, &self.options.limits);
         self.sent = sent;
         self.received = received;
         self.suspects = 0;

@@ -445,14 +445,7 @@ impl<P: Payload> MemoryStore<P> {
         if step.confirmed {
             record.verdict = None;
         }
-        while record.sent.base() < step.acknowledged {
-            let base = record.sent.base();
-            if record.sent.take_acknowledged(step.acknowledged).is_none()
-                && record.sent.base() == base
-            {
-                break;
-            }
-        }
+        record.sent.acknowledge(step.acknowledged, |_| {});
         record.sent.got(step.got);
         for number in step.freed {
             record.sent.replace(number, Item::Free);

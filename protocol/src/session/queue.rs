@@ -59,7 +59,9 @@ impl<P: Payload> Queue<P> {
 
     pub(super) fn push(&mut self, message: Waiting<P>) {
         self.bytes = self.bytes.saturating_add(message.payload.bytes());
-        self.next_expiry = Time::earliest(self.next_expiry, message.mode.expires);
+        if message.mode.expires.is_some() {
+            self.next_expiry = Time::earliest(self.next_expiry, message.mode.expires);
+        }
         if message.mode.first {
             self.messages.insert(self.first, message);
             self.first = self.first.saturating_add(1);

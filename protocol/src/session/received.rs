@@ -87,15 +87,11 @@ impl Received {
         }
     }
 
-    /// Where the open message of this number is. Most are handled in order, so it is often the first.
+    /// Where the open message of this number is.
     fn place(&self, number: u64) -> Option<usize> {
-        match self.open.front()?.number == number {
-            true => Some(0),
-            false => self
-                .open
-                .binary_search_by_key(&number, |open| open.number)
-                .ok(),
-        }
+        self.open
+            .binary_search_by_key(&number, |open| open.number)
+            .ok()
     }
 
     fn arrive(&mut self) -> Arrival {
@@ -138,8 +134,18 @@ impl Received {
     }
 
     /// The message is given to the application.
+    #[inline]
     pub(super) fn give(&mut self, number: u64, now: Time) {
         self.given = self.given.max(number);
+        match self.open.front_mut() {
+            // Most are handled in order, so it is often the first.
+            Some(first) if first.number == number => first.given = Some(now),
+            _ => self.give_behind_first(number, now),
+        }
+    }
+
+    #[inline(never)]
+    fn give_behind_first(&mut self, number: u64, now: Time) {
         let place = self.place(number);
         if let Some(open) = place.and_then(|place| self.open.get_mut(place)) {
             open.given = Some(now);
@@ -147,15 +153,27 @@ impl Received {
     }
 
     /// The application is done with it. Returns its bytes, or `None` if that is no news.
+    #[inline]
     pub(super) fn handle(&mut self, number: u64) -> Option<u64> {
+        let first = self.open.front()?;
+        let bytes = first.bytes;
+        if first.number == number {
+            first.given?;
+            self.open.pop_front();
+        } else {
+            return self.handle_behind_first(number);
+        }
+        self.bytes = self.bytes.saturating_sub(bytes);
+        Some(bytes)
+    }
+
+    #[inline(never)]
+    fn handle_behind_first(&mut self, number: u64) -> Option<u64> {
         let place = self.place(number)?;
         self.open.get(place)?.given?;
-        let open = match place {
-            0 => self.open.pop_front()?,
-            place => self.open.remove(place)?,
-        };
-        self.bytes = self.bytes.saturating_sub(open.bytes);
-        Some(open.bytes)
+        let bytes = self.open.remove(place)?.bytes;
+        self.bytes = self.bytes.saturating_sub(bytes);
+        Some(bytes)
     }
 
     /// What is said of a session that is over.
@@ -202,6 +220,9 @@ impl Received {
 
     /// When the next becomes stalled. They are given in order, so it is the first.
     pub(super) fn next_stall(&self) -> Option<Time> {
+        if self.open.is_empty() {
+            return None;
+        }
         let next = self.open.iter().find(|open| !open.stalled)?;
         Some(next.given?.after(STALLED_MS))
     }

@@ -339,7 +339,7 @@ impl<P: Payload> Server<P> {
         let lease = self.lease();
         let lease = lease.filter(|_| self.pending.is_none());
         Time::earliest(
-            Time::earliest(self.exchange.next_timer(), window),
+            Time::earliest(self.exchange.next_timer(None), window),
             Time::earliest(store, lease),
         )
     }
@@ -1123,6 +1123,7 @@ impl<P: Payload> Server<P> {
         }
         if self.line.is_some() {
             self.exchange.transmit(now);
+            self.exchange.confirm();
             self.exchange.acknowledge(now);
             self.put_out();
         }

@@ -302,10 +302,7 @@ fn a_resume_costs_one_round_trip_and_goes_in_one_order() {
         given[1],
         Output::Open(Opened::Resumed { replayed: 1 })
     ));
-    assert!(matches!(
-        given[2],
-        Output::Settled(Delivery(1), End::Handled)
-    ));
+    assert_eq!(given[2], Output::Handled(Deliveries::one(Delivery(1))));
     assert!(matches!(given[3], Output::Message { .. }));
     assert_eq!(given.len(), 4);
 }
@@ -810,7 +807,7 @@ fn closing_drains_and_says_what_became_of_the_other_end_s_messages() {
         .at_server()
         .iter()
         .filter_map(|output| match output {
-            Output::Settled(delivery, End::Handled) => Some(format!("{} handled", delivery.0)),
+            Output::Handled(run) => Some(format!("{}-{} handled", run.first.0, run.last.0)),
             Output::Settled(delivery, End::NotHandled { .. }) => {
                 Some(format!("{} not", delivery.0))
             }
@@ -818,7 +815,7 @@ fn closing_drains_and_says_what_became_of_the_other_end_s_messages() {
             _ => None,
         })
         .collect();
-    assert_eq!(ends, ["ByPeer", "1 handled", "2 not"]);
+    assert_eq!(ends, ["ByPeer", "1-1 handled", "2 not"]);
     assert!(pair.server().is_over());
 }
 

@@ -6,17 +6,20 @@ use crate::session::frame::{Credential, Lost, Why};
 fn settled(outputs: &[Output<Text>]) -> Vec<String> {
     outputs
         .iter()
-        .filter_map(|output| match output {
-            Output::Settled(id, end) => Some(format!(
+        .flat_map(|output| match output {
+            Output::Handled(run) => run
+                .into_iter()
+                .map(|id| format!("{} handled", id.0))
+                .collect(),
+            Output::Settled(id, end) => vec![format!(
                 "{} {}",
                 id.0,
                 match end {
-                    End::Handled => "handled".to_owned(),
                     End::NotHandled { why, .. } => format!("not: {why:?}"),
                     End::Unknown { why, .. } => format!("unknown: {why:?}"),
                 }
-            )),
-            _ => None,
+            )],
+            _ => Vec::new(),
         })
         .collect()
 }

@@ -199,18 +199,20 @@ impl Account {
         }
     }
 
-    /// A sender is told how its message ended.
+    /// A sender is told how its message ended: handled, if not otherwise.
     ///
     /// # Errors
     /// If that is not so, or it was told before.
-    pub fn settle(&mut self, id: usize, end: &End<Word>) -> Result<(), String> {
+    pub fn settle(&mut self, id: usize, end: Option<&End<Word>>) -> Result<(), String> {
         let told = match end {
-            End::Handled => Told::Handled,
-            End::NotHandled { payload, .. } | End::Unknown { payload, .. } if payload.id != id => {
+            None => Told::Handled,
+            Some(End::NotHandled { payload, .. } | End::Unknown { payload, .. })
+                if payload.id != id =>
+            {
                 return Err(format!("for {id} another came back: {payload:?}"));
             }
-            End::NotHandled { .. } => Told::NotHandled,
-            End::Unknown { why, .. } => self.unknown(id, *why)?,
+            Some(End::NotHandled { .. }) => Told::NotHandled,
+            Some(End::Unknown { why, .. }) => self.unknown(id, *why)?,
         };
         self.tell(id, told)
     }

@@ -1795,8 +1795,16 @@ impl World {
                 withdraw(&mut self.running, token);
                 self.coverage.count("client: withdrawn");
             }
+            Output::Handled(run) => {
+                for delivery in run {
+                    match self.deliveries.remove(&delivery) {
+                        Some(id) => self.settled(side, id, None),
+                        None => self.wrong(format!("{delivery:?} was handled, and was not open")),
+                    }
+                }
+            }
             Output::Settled(delivery, end) => match self.deliveries.remove(&delivery) {
-                Some(id) => self.settled(side, id, &end),
+                Some(id) => self.settled(side, id, Some(&end)),
                 None => self.wrong(format!("{delivery:?} ended, and was not open: {end:?}")),
             },
             Output::Answered(ask, end) => match self.asks.remove(&ask) {
@@ -1856,8 +1864,18 @@ impl World {
                 withdraw(&mut half.running, token);
                 self.coverage.count("server: withdrawn");
             }
+            Output::Handled(run) => {
+                let half = &mut half.deliveries;
+                let ids: Vec<_> = run.into_iter().map(|it| (it, half.remove(&it))).collect();
+                for (delivery, id) in ids {
+                    match id {
+                        Some(id) => self.settled(side, id, None),
+                        None => self.wrong(format!("{delivery:?} was handled, and was not open")),
+                    }
+                }
+            }
             Output::Settled(delivery, end) => match half.deliveries.remove(&delivery) {
-                Some(id) => self.settled(side, id, &end),
+                Some(id) => self.settled(side, id, Some(&end)),
                 None => self.wrong(format!("{delivery:?} ended, and was not open: {end:?}")),
             },
             Output::Answered(ask, end) => match half.asks.remove(&ask) {
@@ -1888,11 +1906,12 @@ impl World {
         }
     }
 
-    fn settled(&mut self, side: Side, id: usize, end: &End<Word>) {
+    /// A sender is told how its message ended: handled, if not otherwise.
+    fn settled(&mut self, side: Side, id: usize, end: Option<&End<Word>>) {
         let what = match end {
-            End::Handled => "handled".to_owned(),
-            End::NotHandled { why, .. } => format!("not handled: {why:?}"),
-            End::Unknown { why, .. } => format!("unknown: {why:?}"),
+            None => "handled".to_owned(),
+            Some(End::NotHandled { why, .. }) => format!("not handled: {why:?}"),
+            Some(End::Unknown { why, .. }) => format!("unknown: {why:?}"),
         };
         self.coverage
             .count(format!("{}: message {what}", side.name()));
@@ -1901,7 +1920,7 @@ impl World {
         let epoch = self.client.welcome().map(|welcome| welcome.epoch);
         let goes_on = self.client.phase() != Phase::Ended && entry.place.map(|(of, _)| of) == epoch;
         let is_early = goes_on && side == Side::Client && !entry.committed;
-        if is_early && *end == End::Handled && self.account.shifted == [false; 2] {
+        if is_early && end.is_none() && self.account.shifted == [false; 2] {
             self.wrong(format!(
                 "{id} is said to be handled, and its store does not know it"
             ));
