@@ -214,6 +214,8 @@ impl<P: Payload> Client<P> {
                     self.refuse(now, code);
                     return;
                 }
+                // This half has no store to be told.
+                self.exchange.replaced.clear();
             }
         }
         self.advance(now);
@@ -550,6 +552,7 @@ impl<P: Payload> Client<P> {
     }
 
     fn lose(&mut self, welcome: &Welcome, why: Why, verdict: Option<&Verdict>) {
+        self.exchange.drop_unread();
         self.exchange.push(Output::Open(Opened::Anew));
         self.exchange.push(Output::Lost(why));
         // A verdict on messages that were never sent is none.
@@ -573,6 +576,7 @@ impl<P: Payload> Client<P> {
     /// The server's counts make no sense: this secret is not used again.
     fn renew(&mut self) {
         self.fail(close::OUT_OF_STEP);
+        self.exchange.drop_unread();
         self.exchange.push(Output::Lost(Why::OutOfStep));
         self.exchange
             .settle(Ended::Lost(Why::OutOfStep), None, true);

@@ -11,7 +11,7 @@ use alloc::vec::Vec;
 use super::frame::{Answer, Counts, Credential, Frame, Limits, Refusal, Verdict};
 use super::queue::{Queue, Waiting};
 use super::received::{Arrival, Received};
-use super::sent::{Item, Sent};
+use super::sent::{Entry, Item, Sent};
 use super::types::{
     Ask, AskEnd, Deliveries, Delivery, End, Ended, NotHandled, Opened, Output, Payload, Rejected,
     Rejection, SendMode, Token,
@@ -102,7 +102,8 @@ impl Taken {
 /// A request that was made.
 #[derive(Debug, Clone)]
 struct Asked<P> {
-    payload: P,
+    /// `None` if an earlier owner has made it.
+    payload: Option<P>,
     place: Place,
     deadline: Option<Time>,
     /// For the application it has ended; its place is free when the answer comes.
@@ -284,7 +285,7 @@ pub(super) struct Exchange<P> {
     /// Bytes of volatile messages in them.
     volatile_bytes: u32,
     volatile_dropped: u64,
-    /// Numbers whose items were replaced, for the store.
+    /// Numbers that need not be sent again, since they were set aside or answered, for the store.
     pub(super) replaced: Vec<u64>,
     /// Everything up to this number is there, for the store.
     pub(super) got: u64,
@@ -537,7 +538,7 @@ impl<P: Payload> Exchange<P> {
             self.last_ask = self.last_ask.saturating_add(1);
             let ask = Ask(self.last_ask);
             let asked = Asked {
-                payload,
+                payload: Some(payload),
                 place: Place::Waiting,
                 deadline,
                 over: false,
@@ -677,7 +678,10 @@ impl<P: Payload> Exchange<P> {
     /// The bytes of what is urgent and may go now, as far as the limit of what is unconfirmed goes.
     fn urgent_bytes(&self, taken: u64) -> Option<u64> {
         let payload = match self.urgent.front()? {
-            Urgent::Request(ask) => return Some(self.asks.get(ask)?.payload.bytes() as u64),
+            Urgent::Request(ask) => {
+                let payload = self.asks.get(ask)?.payload.as_ref();
+                return Some(payload.map_or(0, |payload| payload.bytes() as u64));
+            }
             Urgent::Answer {
                 answer: Answer::Response(payload) | Answer::Error(payload),
                 ..
@@ -695,7 +699,7 @@ impl<P: Payload> Exchange<P> {
                 let asked = self.asks.get_mut(&ask)?;
                 asked.place = Place::Taken;
                 Item::Request {
-                    payload: asked.payload.clone(),
+                    payload: asked.payload.clone()?,
                     ask: Some(ask),
                 }
             }
@@ -964,11 +968,34 @@ impl<P: Payload> Exchange<P> {
                 let end = End::Unknown { payload, why };
                 self.put(Output::Settled(delivery, end));
             }
-            Some(Item::Request { ask: Some(ask), .. }) => {
-                self.by_number.remove(&number);
-                self.end_ask(ask, AskEnd::Unknown(Ended::SetAside));
+            Some(Item::Request { .. }) => {
+                if let Some(ask) = self.by_number.remove(&number) {
+                    self.end_ask(ask, AskEnd::Unknown(Ended::SetAside));
+                }
             }
             _ => {}
+        }
+    }
+
+    /// An earlier owner has made the requests with these numbers, and nobody has answered them. They keep their places, and
+    /// since nobody waits for the answers any more, they are cancelled.
+    pub(super) fn inherit(&mut self, requests: Vec<u64>) {
+        for request in requests {
+            self.last_ask = self.last_ask.saturating_add(1);
+            let ask = Ask(self.last_ask);
+            let asked = Asked {
+                payload: None,
+                place: Place::Numbered(request),
+                deadline: None,
+                over: true,
+                again: false,
+            };
+            self.asks.insert(ask, asked);
+            self.by_number.insert(request, ask);
+            let is_cancelled = |entry: &Entry<P>| matches!(entry.item, Item::Cancel { request: of } if of == request);
+            if !self.sent.upcoming().any(is_cancelled) {
+                self.urgent.push_back(Urgent::Cancel { request });
+            }
         }
     }
 
@@ -1402,8 +1429,12 @@ impl<P: Payload> Exchange<P> {
                 return Err(close::LIMIT);
             }
         }
-        // Also one that an earlier owner has had: that it is repeated shows that it is unanswered.
-        let (Arrival::New(number) | Arrival::Done(number)) = self.received.other();
+        let number = match self.received.other() {
+            Arrival::New(number) => number,
+            // An earlier owner has had it. Its answer is on its way, or there is none.
+            Arrival::Done(number) if self.sent.answers(number) => return Ok(()),
+            Arrival::Done(number) => number,
+        };
         {
             if self.incoming.len() as u64 >= most {
                 let answer = Answer::Refused(Refusal::Limit);
@@ -1452,6 +1483,7 @@ impl<P: Payload> Exchange<P> {
             return;
         };
         self.sent.answered(request);
+        self.replaced.push(request);
         let end = match answer {
             Answer::Response(payload) => AskEnd::Response(payload),
             Answer::Error(payload) => AskEnd::Error(payload),
@@ -1676,12 +1708,59 @@ impl<P: Payload> Exchange<P> {
                 })
             }
             Output::Credential(_) | Output::StalledThere(_) => self.outputs.iter_mut().find(same),
+            Output::Dropped(more) => {
+                let is_it = |(_, old): &&mut (u64, Output<P>)| matches!(old, Output::Dropped(_));
+                if let Some((_, Output::Dropped(count))) = self.outputs.iter_mut().find(is_it) {
+                    *count = count.saturating_add(more);
+                    return;
+                }
+                None
+            }
             _ => None,
         };
         match old {
             Some((_, old)) => *old = output,
             None => self.put(output),
         }
+    }
+
+    /// A session is lost. What the one before has left unread goes, or each loss would add a window to it.
+    pub(super) fn drop_unread(&mut self) {
+        let era = self.era;
+        let (mut messages, mut requests) = (0_u32, Vec::new());
+        self.outputs.retain(|(_, output)| match output {
+            Output::Message { token, .. } if token.era < era => {
+                messages = messages.saturating_add(1);
+                false
+            }
+            Output::Request { token, .. } if token.era < era => {
+                requests.push(*token);
+                false
+            }
+            // It follows its request.
+            Output::Withdrawn(token) => !requests.contains(token),
+            _ => true,
+        });
+        self.inbox = self.inbox.saturating_sub(messages);
+        let dropped = u64::from(messages).saturating_add(requests.len() as u64);
+        if dropped > 0 {
+            self.push(Output::Dropped(dropped));
+        }
+        // Of losses in a row one is enough.
+        let mut outputs = Vec::with_capacity(self.outputs.len());
+        for output in core::mem::take(&mut self.outputs) {
+            outputs.push(output);
+            if let [
+                ..,
+                (_, Output::Lost(_)),
+                (_, Output::Open(_)),
+                (_, Output::Lost(_)),
+            ] = outputs.as_slice()
+            {
+                outputs.truncate(outputs.len().saturating_sub(2));
+            }
+        }
+        self.outputs = outputs.into();
     }
 
     /// Hands out behind all that has arrived.

@@ -255,6 +255,12 @@ impl<P: Payload> Sent<P> {
         }
     }
 
+    /// Whether an answer to this request of the other end's is kept.
+    pub(super) fn answers(&self, number: u64) -> bool {
+        let is_it = |entry: &Entry<P>| matches!(entry.item, Item::Answer { request, .. } if request == number);
+        self.entries.iter().any(is_it)
+    }
+
     /// Frees the request of this number: it was answered.
     pub(super) fn answered(&mut self, number: u64) {
         let mut at = self.base;

@@ -248,6 +248,9 @@ pub enum Output<P> {
     Withdrawn(Token),
     /// A message that is neither counted nor repeated.
     Volatile(P),
+    /// So many messages and requests had arrived in sessions that were lost before the last one, and nobody has read them:
+    /// they are not given any more. Their sender knows that nobody can tell what became of them.
+    Dropped(u64),
     /// The other application is done with these messages that were sent. One acknowledgement covers many: they are told
     /// in runs and not one by one.
     Handled(Deliveries),

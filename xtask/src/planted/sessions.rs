@@ -169,7 +169,7 @@ table! { SESSIONS:
         "!self.writable || !self.queue.is_empty() || !fits"
         => "!self.writable || !fits", SEEDS;
     [0] "volatile messages pile up in the inbox", "protocol/src/session/exchange.rs":
-        "if u64::from(self.inbox) >= own.messages || !fits {"
+        "if inbox >= own.messages || !fits {"
         => "if !fits {", case("volatile_messages_fill_no_inbox_beyond_its_window");
     [0] "a request that was cancelled has left its place", "protocol/src/session/exchange.rs":
         "self.asks.len() as u64 >= self.peer.requests"
