@@ -51,7 +51,7 @@ const [HANDLED, NOT_HANDLED, UNKNOWN, RESPONSE, ERROR, REFUSED, CANCELLED, TIMED
 const [LOST, FINAL, PLAIN] = [0, 1, 2];
 
 /** What happened to a session. */
-const [BEGAN, RESUMED, PENDING, STALLED_HERE, STALLED_THERE] = [0, 1, 2, 3, 4];
+const [BEGAN, RESUMED, PENDING, STALLED_HERE, STALLED_THERE, DISCARDED] = [0, 1, 2, 3, 4, 5];
 
 /** A value of a batch that was decoded with it. */
 export class Decoded {
@@ -687,6 +687,12 @@ export function settle(host, id, end, value) {
   return 1;
 }
 
+export function settleRun(host, first, last) {
+  const { awaited } = sessionOf(host);
+  if (awaited.size === 0) return;
+  for (const id of [...awaited.keys()]) if (id >= first && id <= last) settle(host, id, HANDLED, undefined);
+}
+
 export function losing(host) {
   sessionOf(host).ends = [];
 }
@@ -696,6 +702,7 @@ export function sessionEvent(host, what, number, other) {
   if (what === BEGAN) emit('sessionstart');
   else if (what === RESUMED) emit('resumed', { replayed: number });
   else if (what === PENDING) emit('pendingchange', { unacknowledgedMessages: number, unacknowledgedBytes: other });
+  else if (what === DISCARDED) emit('discarded', { messages: number });
   else if (what === STALLED_HERE || what === STALLED_THERE) emit('stalled', { here: what === STALLED_HERE });
 }
 

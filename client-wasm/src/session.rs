@@ -19,8 +19,9 @@ use steady_socket::protocol::session::frame::{
     Answer, Credential, Data, Frame, Kind, Refusal, Style, read, write,
 };
 use steady_socket::protocol::session::{
-    Ask, AskEnd, Client, Delivery, End, Ended, NotHandled, Opened, Options as HalfOptions, Output,
-    Overflow, Payload, Phase as HalfPhase, Rejection, SendMode, Time, Token, close,
+    Ask, AskEnd, Client, Deliveries, Delivery, End, Ended, NotHandled, Opened,
+    Options as HalfOptions, Output, Overflow, Payload, Phase as HalfPhase, Rejection, SendMode,
+    Time, Token, close,
 };
 use steady_socket::session::{Line, SessionApplication, SessionDriver};
 use wasm_bindgen::prelude::*;
@@ -126,6 +127,10 @@ extern "C" {
     /// after the event.
     fn settle(host: &Host, id: f64, end: i32, value: JsValue) -> i32;
 
+    /// Messages from the one number to the other are handled.
+    #[wasm_bindgen(js_name = settleRun)]
+    fn settle_run(host: &Host, first: f64, last: f64);
+
     /// A session is over: what became of its messages follows, and then [`session_over`].
     fn losing(host: &Host);
 
@@ -205,6 +210,7 @@ mod events {
     pub(super) const PENDING: i32 = 2;
     pub(super) const STALLED_HERE: i32 = 3;
     pub(super) const STALLED_THERE: i32 = 4;
+    pub(super) const DISCARDED: i32 = 5;
 }
 
 /// A message on its way. A clone costs as much as one of a JavaScript value.
@@ -307,7 +313,6 @@ fn random() -> [u8; 16] {
 
 /// The ends of a message and of a request, for JavaScript.
 mod ends {
-    pub(super) const HANDLED: i32 = 0;
     pub(super) const NOT_HANDLED: i32 = 1;
     pub(super) const UNKNOWN: i32 = 2;
     pub(super) const RESPONSE: i32 = 3;
@@ -690,26 +695,33 @@ impl JsSession {
             _ => None,
         };
         let (what, payload, why) = match end {
-            End::Handled => (ends::HANDLED, None, JsValue::UNDEFINED),
-            End::NotHandled { payload, why } => (ends::NOT_HANDLED, Some(payload), text(why)),
-            End::Unknown { payload, why } => (ends::UNKNOWN, Some(payload), text(why)),
+            End::NotHandled { payload, why } => (ends::NOT_HANDLED, payload, text(why)),
+            End::Unknown { payload, why } => (ends::UNKNOWN, payload, text(why)),
         };
         let is_unknown = i32::from(what == ends::UNKNOWN);
         let awaited = settle(&self.host, id as f64, what, why.clone()) != 0;
-        match (self.losing.get(), payload) {
-            (Some(losing), None) => {
-                let handled = losing.handled.saturating_add(1);
-                self.losing.set(Some(Losing { handled, ..losing }));
-            }
+        let is_losing = self.losing.get().is_some();
+        match reason {
             // On a plain connection nobody could say what became of it, so it comes back to who waits for that.
-            (Some(_), Some(_)) if self.is_plain() && awaited => {}
-            (Some(_), Some(payload)) => keep_over(&self.host, payload.value, is_unknown),
-            (None, Some(payload)) if !awaited => match reason {
-                Some(reason) => self.dropped(reason, payload),
-                None => undelivered(&self.host, payload.value, is_unknown, why),
-            },
-            (None, _) => {}
+            _ if is_losing && self.is_plain() && awaited => {}
+            _ if is_losing => keep_over(&self.host, payload.value, is_unknown),
+            _ if awaited => {}
+            Some(reason) => self.dropped(reason, payload),
+            None => undelivered(&self.host, payload.value, is_unknown, why),
         }
+    }
+
+    fn messages_handled(&self, run: Deliveries) {
+        let Deliveries {
+            first: Delivery(first),
+            last: Delivery(last),
+        } = run;
+        if let Some(losing) = self.losing.get() {
+            let count = last.saturating_sub(first).saturating_add(1);
+            let handled = losing.handled.saturating_add(count);
+            self.losing.set(Some(Losing { handled, ..losing }));
+        }
+        settle_run(&self.host, first as f64, last as f64);
     }
 
     fn dropped(&self, reason: DropReason, message: Parcel) {
@@ -824,7 +836,10 @@ impl SessionApplication<Parcel> for JsSession {
     }
 
     fn output(&self, output: Output<Parcel>) {
-        let is_end = matches!(output, Output::Settled(..) | Output::Answered(..));
+        let is_end = matches!(
+            output,
+            Output::Handled(_) | Output::Settled(..) | Output::Answered(..)
+        );
         if !is_end {
             self.finish_losing();
         }
@@ -852,7 +867,11 @@ impl SessionApplication<Parcel> for JsSession {
             Output::Volatile(payload) => {
                 give(&self.host, &payload.value, 0.0);
             }
+            Output::Handled(run) => self.messages_handled(run),
             Output::Settled(delivery, end) => self.message_ended(delivery, end),
+            Output::Dropped(count) => {
+                session_event(&self.host, events::DISCARDED, count as f64, 0.0);
+            }
             Output::Answered(ask, end) => self.request_ended(ask, end),
             Output::Request { token, payload } => {
                 ask(&self.host, &payload.value, self.number(token));

@@ -488,7 +488,7 @@ impl<P: Payload> SessionDriver<P> {
                 let mut half = self.half.borrow_mut();
                 match takes {
                     true => half.poll_output(now),
-                    false => half.poll_notice(now),
+                    false => half.poll_notice(),
                 }
             };
             let Some(output) = output else { break };

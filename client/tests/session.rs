@@ -100,7 +100,7 @@ fn nothing_is_lost_when_the_connection_breaks() {
         server
             .ends()
             .iter()
-            .filter(|(_, end)| *end == End::Handled)
+            .filter(|(_, end)| end.is_none())
             .count(),
         2
     );
@@ -168,8 +168,8 @@ fn a_delivery_says_how_it_ended() {
     assert!((&mut one).now_or_never().is_none());
     server.hold(false);
     world.run();
-    assert_eq!((&mut one).now_or_never(), Some(End::Handled));
-    assert_eq!((&mut two).now_or_never(), Some(End::Handled));
+    assert_eq!((&mut one).now_or_never(), Some(Ok(())));
+    assert_eq!((&mut two).now_or_never(), Some(Ok(())));
     // The server forgets everything while one is with its application and one is on its way.
     server.hold(true);
     let given = handle.deliver("three").unwrap();
@@ -182,17 +182,17 @@ fn a_delivery_says_how_it_ended() {
     world.advance(SECOND);
     assert!(matches!(
         given.now_or_never(),
-        Some(End::Unknown {
+        Some(Err(End::Unknown {
             payload: "three",
             why: Ended::Lost(_)
-        })
+        }))
     ));
     assert!(matches!(
         unsent.now_or_never(),
-        Some(End::Unknown {
+        Some(Err(End::Unknown {
             payload: "four",
             ..
-        })
+        }))
     ));
     let log = log(&mut events);
     assert!(
@@ -206,7 +206,7 @@ fn a_delivery_says_how_it_ended() {
     // The fresh session works.
     let five = handle.deliver("five").unwrap();
     world.run();
-    assert_eq!(five.now_or_never(), Some(End::Handled));
+    assert_eq!(five.now_or_never(), Some(Ok(())));
 }
 
 #[test]
@@ -229,21 +229,21 @@ fn what_was_not_given_comes_back_when_the_session_expires() {
     world.advance(Duration::from_secs(60));
     assert!(matches!(
         given.now_or_never(),
-        Some(End::Unknown {
+        Some(Err(End::Unknown {
             payload: "given",
             ..
-        })
+        }))
     ));
     assert_eq!(
         lost.now_or_never(),
-        Some(End::NotHandled {
+        Some(Err(End::NotHandled {
             payload: "lost",
             why: NotHandled::Session(Ended::Lost(
                 steady_socket::protocol::session::frame::Why::Expired
             )),
-        })
+        }))
     );
-    assert_eq!(queued.now_or_never(), Some(End::Handled));
+    assert_eq!(queued.now_or_never(), Some(Ok(())));
 }
 
 #[derive(Debug, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -366,7 +366,7 @@ fn closing_waits_until_everything_is_handled() {
     assert_eq!(handle.phase(), Phase::Open);
     server.hold(false);
     world.advance(SECOND);
-    assert_eq!(one.now_or_never(), Some(End::Handled));
+    assert_eq!(one.now_or_never(), Some(Ok(())));
     assert_eq!(handle.phase(), Phase::Closed);
     assert_eq!(
         world.last().closed_with(),
@@ -383,7 +383,7 @@ fn closing_waits_until_everything_is_handled() {
     world.run();
     let again = handle.deliver("again").unwrap();
     world.run();
-    assert_eq!(again.now_or_never(), Some(End::Handled));
+    assert_eq!(again.now_or_never(), Some(Ok(())));
     drop(socket);
     drop(server);
     world.assert_idle();
@@ -406,10 +406,10 @@ fn closing_does_not_wait_longer_than_the_timeout() {
         assert!(
             matches!(
                 end,
-                Some(End::Unknown {
+                Some(Err(End::Unknown {
                     why: Ended::Closed,
                     ..
-                })
+                }))
             ),
             "{end:?}"
         );
@@ -428,7 +428,10 @@ fn dropping_the_socket_settles_everything() {
     world.run();
     drop(socket);
     world.run();
-    assert!(matches!(delivery.now_or_never(), Some(End::Unknown { .. })));
+    assert!(matches!(
+        delivery.now_or_never(),
+        Some(Err(End::Unknown { .. }))
+    ));
     assert_eq!(
         request.now_or_never(),
         Some(Err(RequestError::Unknown(Ended::Closed)))
@@ -457,10 +460,10 @@ fn a_final_loss_of_the_connection_settles_everything() {
     assert_eq!(handle.phase(), Phase::Closed);
     assert!(matches!(
         delivery.now_or_never(),
-        Some(End::Unknown {
+        Some(Err(End::Unknown {
             payload: "one",
             why: Ended::Aborted
-        })
+        }))
     ));
 }
 
@@ -480,10 +483,10 @@ fn a_server_without_sessions_ends_a_program_that_needs_one() {
     assert_eq!(world.connection_count(), 1);
     assert_eq!(
         delivery.now_or_never(),
-        Some(End::NotHandled {
+        Some(Err(End::NotHandled {
             payload: "one",
             why: NotHandled::Session(Ended::NotSpoken)
-        })
+        }))
     );
     let log = log(&mut events);
     assert!(
@@ -525,7 +528,7 @@ fn a_program_that_can_do_without_a_session_goes_on_plain() {
     );
     assert!(matches!(
         delivery.now_or_never(),
-        Some(End::NotHandled { .. })
+        Some(Err(End::NotHandled { .. }))
     ));
     assert!(matches!(
         socket.handle().deliver("three"),

@@ -193,6 +193,11 @@ impl World {
                             let answer = Answer::Response(payload);
                             let _ = self.client.answer(now, token, answer);
                         }
+                        Output::Handled(run) => {
+                            for delivery in run {
+                                assert!(self.ended.insert(delivery.0), "{delivery:?} ends twice");
+                            }
+                        }
                         Output::Settled(delivery, _) => {
                             assert!(self.ended.insert(delivery.0), "{delivery:?} ends twice");
                         }

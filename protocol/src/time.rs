@@ -32,9 +32,10 @@ impl Time {
     /// The earlier of two moments, either of which may be missing.
     #[must_use]
     pub fn earliest(a: Option<Self>, b: Option<Self>) -> Option<Self> {
-        match (a, b) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (one, other) => one.or(other),
-        }
+        // Most are missing, so each is looked at no more than it has to be.
+        let Some(b) = b else {
+            return a;
+        };
+        Some(a.map_or(b, |a| a.min(b)))
     }
 }

@@ -731,6 +731,8 @@ pub enum SessionEvent<P> {
     /// So many messages and bytes have been sent, and are not acknowledged as handled. Emitted once, after everything else
     /// in the same turn.
     Unacknowledged(Tally),
+    /// So many messages and requests of sessions that were lost before the last one have never been read, and are gone.
+    Discarded(u64),
     /// A handler of a message from the server has been running for 30 s. Messages that follow are given all the same, but
     /// nothing behind it is acknowledged.
     StalledHere,
@@ -822,7 +824,6 @@ impl<P> fmt::Display for SessionEvent<P> {
             Self::Lost(loss) => over(f, "lost", loss),
             Self::Ended(loss) => over(f, "ended", loss),
             Self::Plain => f.write_str("the server speaks no sessions"),
-            Self::Undelivered(End::Handled) => f.write_str("a message was handled"),
             Self::Undelivered(End::NotHandled { why, .. }) => {
                 write!(f, "a message was not handled: {why}")
             }
@@ -834,6 +835,9 @@ impl<P> fmt::Display for SessionEvent<P> {
                 "{} messages unacknowledged ({} bytes)",
                 tally.messages, tally.bytes
             ),
+            Self::Discarded(count) => {
+                write!(f, "{count} unread messages of lost sessions are gone")
+            }
             Self::StalledHere => f.write_str("a handler here has been running for 30 s"),
             Self::StalledThere => {
                 f.write_str("a handler of the server's has been running for 30 s")

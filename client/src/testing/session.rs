@@ -38,7 +38,7 @@ struct Play {
     holds: Cell<bool>,
     held: RefCell<Vec<Token>>,
     received: RefCell<Vec<Message>>,
-    ends: RefCell<Vec<(Delivery, End<Message>)>>,
+    ends: RefCell<Vec<(Delivery, Option<End<Message>>)>>,
     answers: RefCell<Vec<(Ask, AskEnd<Message>)>>,
     requests: RefCell<Vec<(Token, Message)>>,
     credentials: RefCell<Vec<Option<String>>>,
@@ -110,9 +110,9 @@ impl SessionServer {
         self.0.received.borrow().clone()
     }
 
-    /// How every message ended that [`send`](Self::send) has sent.
+    /// How every message ended that [`send`](Self::send) has sent; `None` if the client's application has handled it.
     #[must_use]
-    pub fn ends(&self) -> Vec<(Delivery, End<Message>)> {
+    pub fn ends(&self) -> Vec<(Delivery, Option<End<Message>>)> {
         self.0.ends.borrow().clone()
     }
 
@@ -433,7 +433,13 @@ impl SessionServer {
                     .retain(|(asked, _)| *asked != token);
                 self.with(|half| half.answer(now, token, refused));
             }
-            Output::Settled(delivery, end) => self.0.ends.borrow_mut().push((delivery, end)),
+            Output::Handled(run) => {
+                let handled = run.into_iter().map(|delivery| (delivery, None));
+                self.0.ends.borrow_mut().extend(handled);
+            }
+            Output::Settled(delivery, end) => {
+                self.0.ends.borrow_mut().push((delivery, Some(end)));
+            }
             Output::Answered(ask, end) => self.0.answers.borrow_mut().push((ask, end)),
             Output::Ended(why) => self.0.ended.set(Some(why)),
             _ => {}

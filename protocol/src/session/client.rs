@@ -133,12 +133,13 @@ impl<P: Payload> Client<P> {
     }
 
     /// When [`timer`](Self::timer) is to be called.
+    #[inline]
     #[must_use]
     pub fn next_timer(&self) -> Option<Time> {
         if self.phase == Phase::Ended {
             return None;
         }
-        Time::earliest(self.exchange.next_timer(), self.closing)
+        self.exchange.next_timer(self.closing)
     }
 
     // ----- the connection
@@ -182,6 +183,20 @@ impl<P: Payload> Client<P> {
 
     /// A frame has arrived on the current connection. Control messages are for the layer below; here they do nothing.
     pub fn receive(&mut self, now: Time, frame: Frame<P>) {
+        match frame {
+            Frame::Message(payload) if self.phase == Phase::Up => {
+                match self.exchange.receive_message(payload) {
+                    // By itself it gives this half nothing to do: that begins when it is handled.
+                    Ok(()) => self.exchange.acknowledge(now),
+                    Err(code) => self.refuse(now, code),
+                }
+            }
+            frame => self.receive_other(now, frame),
+        }
+    }
+
+    #[inline(never)]
+    fn receive_other(&mut self, now: Time, frame: Frame<P>) {
         match (self.phase, frame) {
             (Phase::Down | Phase::Ended, _) | (_, Frame::Control(_) | Frame::Unknown) => {}
             (Phase::Greeting, Frame::Welcome(welcome)) => self.welcomed(*welcome),
@@ -195,20 +210,25 @@ impl<P: Payload> Client<P> {
                 self.end(Ended::ByPeer, verdict);
             }
             (Phase::Up, frame) => {
-                // A message by itself gives this half nothing to do: that begins when it is handled.
-                let may_rest = matches!(frame, Frame::Message(_));
-                match self.exchange.receive(frame) {
-                    Ok(()) if may_rest => {
-                        self.exchange.acknowledge(now);
-                        return;
-                    }
-                    Ok(()) => {}
-                    // Which number belongs to which message, nobody knows any more.
-                    Err(close::OUT_OF_STEP) => self.renew(),
-                    Err(close::TOO_LARGE) => self.fail(close::TOO_LARGE_FOR_CLIENT),
-                    Err(code) => self.fail(code),
+                if let Err(code) = self.exchange.receive(frame) {
+                    self.refuse(now, code);
+                    return;
                 }
+                // This half has no store to be told.
+                self.exchange.replaced.clear();
             }
+        }
+        self.advance(now);
+    }
+
+    /// What has arrived is not to be there: the connection ends with this code.
+    #[cold]
+    fn refuse(&mut self, now: Time, code: u16) {
+        match code {
+            // Which number belongs to which message, nobody knows any more.
+            close::OUT_OF_STEP => self.renew(),
+            close::TOO_LARGE => self.fail(close::TOO_LARGE_FOR_CLIENT),
+            code => self.fail(code),
         }
         self.advance(now);
     }
@@ -307,11 +327,29 @@ impl<P: Payload> Client<P> {
             let why = Rejection::Closed;
             return Err(Rejected { payload, why });
         }
-        let sent = self.exchange.send(payload, mode)?;
-        if !self.exchange.is_gathering() {
-            self.advance(now);
-            self.exchange.gather();
+        if self.exchange.is_gathering() {
+            return self.exchange.send(payload, mode);
         }
+        self.send_first(now, payload, mode)
+    }
+
+    /// Sends the first message of a turn, which does not wait for the others.
+    #[inline(never)]
+    fn send_first(
+        &mut self,
+        now: Time,
+        payload: P,
+        mode: SendMode,
+    ) -> Result<Delivery, Rejected<P>> {
+        let sent = match self.exchange.send_straight(payload, mode.awaited) {
+            Ok(sent) => sent,
+            Err(payload) => {
+                let sent = self.exchange.send(payload, mode)?;
+                self.advance(now);
+                sent
+            }
+        };
+        self.exchange.gather();
         Ok(sent)
     }
 
@@ -422,8 +460,8 @@ impl<P: Payload> Client<P> {
 
     /// Likewise, but messages stay: for an application that reads them with [`poll_message`](Self::poll_message) when it is
     /// ready, and has to learn meanwhile what becomes of its own.
-    pub fn poll_notice(&mut self, now: Time) -> Option<Output<P>> {
-        self.exchange.poll_notice(now)
+    pub fn poll_notice(&mut self) -> Option<Output<P>> {
+        self.exchange.poll_notice()
     }
 
     /// The next message, a volatile one included, if no notice comes before it.
@@ -457,10 +495,12 @@ impl<P: Payload> Client<P> {
             return;
         }
         self.commit(now);
+        self.exchange.number_queue();
         while let Some(item) = self.exchange.take(&Taken::default()) {
             self.exchange.number(item);
         }
         self.exchange.transmit(now);
+        self.exchange.confirm();
         self.exchange.acknowledge(now);
         if self.exchange.is_exhausted() {
             self.finish(Ended::Exhausted);
@@ -541,6 +581,7 @@ impl<P: Payload> Client<P> {
     }
 
     fn lose(&mut self, welcome: &Welcome, why: Why, verdict: Option<&Verdict>) {
+        self.exchange.drop_unread();
         self.exchange.push(Output::Open(Opened::Anew));
         self.exchange.push(Output::Lost(why));
         // A verdict on messages that were never sent is none.
@@ -564,6 +605,7 @@ impl<P: Payload> Client<P> {
     /// The server's counts make no sense: this secret is not used again.
     fn renew(&mut self) {
         self.fail(close::OUT_OF_STEP);
+        self.exchange.drop_unread();
         self.exchange.push(Output::Lost(Why::OutOfStep));
         self.exchange
             .settle(Ended::Lost(Why::OutOfStep), None, true);

@@ -11,10 +11,10 @@ use alloc::vec::Vec;
 use super::frame::{Answer, Counts, Credential, Frame, Limits, Refusal, Verdict};
 use super::queue::{Queue, Waiting};
 use super::received::{Arrival, Received};
-use super::sent::{Item, Sent};
+use super::sent::{Entry, Item, Sent};
 use super::types::{
-    Ask, AskEnd, Delivery, End, Ended, NotHandled, Opened, Output, Payload, Rejected, Rejection,
-    SendMode, Token,
+    Ask, AskEnd, Deliveries, Delivery, End, Ended, NotHandled, Opened, Output, Payload, Rejected,
+    Rejection, SendMode, Token,
 };
 use super::{MAX_NUMBER, close, limits};
 use crate::Time;
@@ -102,7 +102,8 @@ impl Taken {
 /// A request that was made.
 #[derive(Debug, Clone)]
 struct Asked<P> {
-    payload: P,
+    /// `None` if an earlier owner has made it.
+    payload: Option<P>,
     place: Place,
     deadline: Option<Time>,
     /// For the application it has ended; its place is free when the answer comes.
@@ -152,19 +153,71 @@ enum Alone {
     Crowded,
 }
 
-/// How far the other end knows what is handled here.
-#[derive(Debug, Clone, Default)]
+/// How far the other end knows what is handled here, and when it is to be told more. Only what it is told or asks for moves
+/// these thresholds, so that a message that is handled is compared with them and no more.
+#[derive(Debug, Clone)]
 struct Told {
     handled: u64,
-    /// Since when more is handled.
-    since: Option<Time>,
-    bytes: u64,
+    /// An acknowledgement of this number, or a higher one, is due at once.
+    due_from: u64,
+    /// How many bytes are still to be handled until one is due.
+    bytes_left: u64,
+    /// When one is due, since more is handled than the other end knows.
+    due_at: Option<Time>,
     /// The other end awaits an acknowledgement of this number.
     awaited: u64,
     /// Answers and cancellations that have arrived since the other end was last told.
-    beyond: u64,
+    beyond: u32,
     /// Anything was numbered, given or handled since the last counts.
     news: bool,
+}
+
+impl Told {
+    fn new(handled: u64, own: &Limits) -> Self {
+        let mut told = Self {
+            handled,
+            due_from: handled,
+            bytes_left: 0,
+            due_at: None,
+            awaited: 0,
+            beyond: 0,
+            news: false,
+        };
+        told.tell(handled, own);
+        told
+    }
+
+    /// The other end knows so much from here on.
+    fn tell(&mut self, handled: u64, own: &Limits) {
+        self.handled = handled;
+        self.due_at = None;
+        self.bytes_left = own.bytes.div_ceil(2);
+        let messages = own.messages.div_ceil(2).clamp(1, limits::ACK_MESSAGES);
+        self.due_from = handled.saturating_add(messages);
+        self.awaits(0);
+    }
+
+    fn awaits(&mut self, number: u64) {
+        self.awaited = self.awaited.max(number);
+        if self.awaited > self.handled {
+            self.due_from = self.due_from.min(self.awaited);
+        }
+    }
+
+    #[inline]
+    const fn handled_bytes(&mut self, bytes: u64) {
+        self.bytes_left = self.bytes_left.saturating_sub(bytes);
+        if self.bytes_left == 0 {
+            // The next number is due.
+            self.due_from = self.handled.saturating_add(1);
+        }
+    }
+
+    /// Whether an acknowledgement is due, when so much is handled.
+    #[inline]
+    fn is_due(&self, handled: u64, now: Time) -> bool {
+        handled >= self.due_from || self.due_at.is_some_and(|at| at <= now)
+    }
 }
 
 fn volatile_bytes(payload: &impl Payload) -> u32 {
@@ -202,7 +255,7 @@ pub(super) struct Exchange<P> {
     /// Requests of the other end's that are not answered, and whether they are withdrawn.
     incoming: BTreeMap<u64, bool>,
     pub(super) sent: Sent<P>,
-    pub(super) received: Received,
+    pub(super) received: Received<P>,
     committed: u64,
     told: Told,
     line: Option<Line>,
@@ -224,13 +277,15 @@ pub(super) struct Exchange<P> {
     /// Something waits for a number, and there are none left.
     exhausted: bool,
     pub(super) frames: VecDeque<Frame<P>>,
-    outputs: VecDeque<Output<P>>,
-    /// Messages in `outputs`.
+    /// What is for the application, beside the messages that wait in `received`. Each comes behind the messages up to this
+    /// number.
+    outputs: VecDeque<(u64, Output<P>)>,
+    /// Messages in `outputs`: volatile ones, and those of an earlier epoch.
     inbox: u32,
     /// Bytes of volatile messages in them.
     volatile_bytes: u32,
     volatile_dropped: u64,
-    /// Numbers whose items were replaced, for the store.
+    /// Numbers that need not be sent again, since they were set aside or answered, for the store.
     pub(super) replaced: Vec<u64>,
     /// Everything up to this number is there, for the store.
     pub(super) got: u64,
@@ -257,10 +312,7 @@ impl<P: Payload> Exchange<P> {
             sent: Sent::new(options.origin),
             received: Received::new(options.origin, Vec::new()),
             committed: options.origin,
-            told: Told {
-                handled: options.origin,
-                ..Told::default()
-            },
+            told: Told::new(options.origin, &options.limits),
             line: None,
             ended: None,
             patience: 0,
@@ -323,18 +375,33 @@ impl<P: Payload> Exchange<P> {
         self.sent.last() > self.sent.base()
     }
 
-    pub(super) fn next_timer(&self) -> Option<Time> {
-        let ack = self.told.since.filter(|_| self.writable && self.is_up());
-        let ack = ack.map(|since| since.after(limits::ACK_DELAY_MS));
-        let stall = self.received.next_stall();
-        let alone = match self.writable && self.sent.position() < self.sent.last() {
+    /// When there is something to do at the latest. `closing` is a time of the half above.
+    #[inline]
+    pub(super) fn next_timer(&self, closing: Option<Time>) -> Option<Time> {
+        let ack = self.told.due_at.filter(|_| self.writable && self.is_up());
+        let rests = self.sent.is_out()
+            && !self.received.is_being_handled()
+            && self.queue.next_expiry().is_none()
+            && self.next_deadline.is_none()
+            && closing.is_none();
+        match rests {
+            true => ack,
+            false => Time::earliest(ack, Time::earliest(closing, self.next_busy_timer())),
+        }
+    }
+
+    /// What has no time to keep while nothing is under way.
+    #[inline(never)]
+    fn next_busy_timer(&self) -> Option<Time> {
+        let alone = match self.writable && !self.sent.is_out() {
             true => self.line.as_ref().and_then(|line| line.alone),
             false => None,
         };
         let alone = alone.filter(|(number, _)| *number > self.sent.base());
         let alone = alone.map(|(_, until)| until);
-        let times = [self.next_deadline, alone, stall, self.queue.next_expiry()];
-        times.into_iter().fold(ack, Time::earliest)
+        let next = Time::earliest(self.next_deadline, alone);
+        let next = Time::earliest(next, self.received.next_stall());
+        Time::earliest(next, self.queue.next_expiry())
     }
 
     fn is_up(&self) -> bool {
@@ -360,26 +427,11 @@ impl<P: Payload> Exchange<P> {
                 why: Rejection::Exhausted,
             });
         }
-        let Options {
-            queue_messages,
-            queue_bytes,
-            overflow,
-            ..
-        } = *self.options;
-        while !self.queue.fits(queue_messages, queue_bytes, bytes) {
-            match overflow {
-                Overflow::DropOldest if bytes <= queue_bytes => {
-                    if let Some(oldest) = self.queue.pop_oldest() {
-                        self.come_back(oldest, NotHandled::Overflow);
-                    }
-                }
-                _ => {
-                    return Err(Rejected {
-                        payload,
-                        why: Rejection::Full,
-                    });
-                }
-            }
+        if !self.fits_queue(bytes) && !self.make_room(bytes) {
+            return Err(Rejected {
+                payload,
+                why: Rejection::Full,
+            });
         }
         self.deliveries = self.deliveries.saturating_add(1);
         let delivery = Delivery(self.deliveries);
@@ -389,6 +441,66 @@ impl<P: Payload> Exchange<P> {
             mode,
         });
         Ok(delivery)
+    }
+
+    fn fits_queue(&self, bytes: usize) -> bool {
+        let options = &self.options;
+        self.queue
+            .fits(options.queue_messages, options.queue_bytes, bytes)
+    }
+
+    /// Drops the oldest messages for one of so many bytes, if that is wanted and helps. Returns whether it fits then.
+    #[inline(never)]
+    fn make_room(&mut self, bytes: usize) -> bool {
+        let drops = self.options.overflow == Overflow::DropOldest;
+        if !drops || bytes > self.options.queue_bytes {
+            return false;
+        }
+        while !self.fits_queue(bytes) {
+            if let Some(oldest) = self.queue.pop_oldest() {
+                self.come_back(oldest, NotHandled::Overflow);
+            }
+        }
+        true
+    }
+
+    /// The straight way of a message when nothing is before it: it is numbered and put out at once, and never waits. It comes
+    /// back if it has to. Only for a half that needs no store to number it.
+    #[inline]
+    pub(super) fn send_straight(&mut self, payload: P, awaited: bool) -> Result<Delivery, P> {
+        if !self.is_straight(payload.bytes() as u64) {
+            return Err(payload);
+        }
+        self.deliveries = self.deliveries.saturating_add(1);
+        let delivery = Delivery(self.deliveries);
+        self.lacks_room = false;
+        self.told.news = true;
+        self.frames.push_back(Frame::Message(payload.clone()));
+        let number = self.sent.push_out(Item::Message {
+            payload,
+            delivery: Some(delivery),
+            awaited,
+        });
+        if awaited {
+            self.push_awaited_up_to(number);
+        }
+        Ok(delivery)
+    }
+
+    /// Whether a message of so many bytes would be the next to be numbered and to go out, at once and as it is.
+    #[inline]
+    fn is_straight(&self, bytes: u64) -> bool {
+        let Some(line) = &self.line else {
+            return false;
+        };
+        let is_free = line.riding.is_none() && line.alone.is_none() && self.writable;
+        is_free
+            && !self.gathering
+            && !self.has_waiting()
+            && self.sent.is_out()
+            && self.sent.has_number(0)
+            && bytes <= self.peer.message_bytes
+            && self.sent.has_room(&self.peer, (0, 0), bytes)
     }
 
     /// Sends what has no number, if it can go at once. Returns whether it went.
@@ -426,7 +538,7 @@ impl<P: Payload> Exchange<P> {
             self.last_ask = self.last_ask.saturating_add(1);
             let ask = Ask(self.last_ask);
             let asked = Asked {
-                payload,
+                payload: Some(payload),
                 place: Place::Waiting,
                 deadline,
                 over: false,
@@ -462,7 +574,7 @@ impl<P: Payload> Exchange<P> {
                 self.urgent.push_back(Urgent::Cancel { request });
             }
         }
-        self.outputs.push_back(Output::Answered(ask, end));
+        self.put(Output::Answered(ask, end));
     }
 
     /// The application answers a request.
@@ -500,7 +612,7 @@ impl<P: Payload> Exchange<P> {
         let Some(bytes) = self.received.handle(token.number) else {
             return false;
         };
-        self.told.bytes = self.told.bytes.saturating_add(bytes);
+        self.told.handled_bytes(bytes);
         self.told.news = true;
         true
     }
@@ -566,7 +678,10 @@ impl<P: Payload> Exchange<P> {
     /// The bytes of what is urgent and may go now, as far as the limit of what is unconfirmed goes.
     fn urgent_bytes(&self, taken: u64) -> Option<u64> {
         let payload = match self.urgent.front()? {
-            Urgent::Request(ask) => return Some(self.asks.get(ask)?.payload.bytes() as u64),
+            Urgent::Request(ask) => {
+                let payload = self.asks.get(ask)?.payload.as_ref();
+                return Some(payload.map_or(0, |payload| payload.bytes() as u64));
+            }
             Urgent::Answer {
                 answer: Answer::Response(payload) | Answer::Error(payload),
                 ..
@@ -584,7 +699,7 @@ impl<P: Payload> Exchange<P> {
                 let asked = self.asks.get_mut(&ask)?;
                 asked.place = Place::Taken;
                 Item::Request {
-                    payload: asked.payload.clone(),
+                    payload: asked.payload.clone()?,
                     ask: Some(ask),
                 }
             }
@@ -635,6 +750,32 @@ impl<P: Payload> Exchange<P> {
         }
     }
 
+    /// Numbers the messages of the queue that may have a number now, as far as nothing else is to be said of them. Only for
+    /// a half that needs no store to number them.
+    #[inline]
+    pub(super) fn number_queue(&mut self) {
+        let may_go = self.writable && !self.gathering && self.is_up();
+        if !may_go || !self.urgent.is_empty() {
+            return;
+        }
+        while let Some(next) = self.queue.peek() {
+            let bytes = next.payload.bytes() as u64;
+            let fits = bytes <= self.peer.message_bytes
+                && self.sent.has_room(&self.peer, (0, 0), bytes)
+                && self.sent.has_number(0);
+            // What becomes of one that does not fit is seen when it is taken by itself.
+            let Some(waiting) = fits.then(|| self.queue.pop()).flatten() else {
+                return;
+            };
+            self.told.news = true;
+            self.sent.push(Item::Message {
+                payload: waiting.payload,
+                delivery: Some(waiting.delivery),
+                awaited: waiting.mode.awaited,
+            });
+        }
+    }
+
     /// Gives an item its number.
     pub(super) fn number(&mut self, item: Item<P>) {
         let ask = match &item {
@@ -658,8 +799,8 @@ impl<P: Payload> Exchange<P> {
     /// Everything up to `handled` may be acknowledged.
     pub(super) fn commit(&mut self, now: Time, handled: u64) {
         self.committed = self.committed.max(handled);
-        if self.committed > self.told.handled && self.told.since.is_none() {
-            self.told.since = Some(now);
+        if self.committed > self.told.handled && self.told.due_at.is_none() {
+            self.told.due_at = Some(now.after(limits::ACK_DELAY_MS));
         }
     }
 
@@ -746,9 +887,7 @@ impl<P: Payload> Exchange<P> {
     }
 
     fn told(&mut self) {
-        self.told.handled = self.committed;
-        self.told.since = None;
-        self.told.bytes = 0;
+        self.told.tell(self.committed, &self.options.limits);
         if self.committed >= self.received.received() {
             self.told.beyond = 0;
         }
@@ -827,13 +966,36 @@ impl<P: Payload> Exchange<P> {
             }) => {
                 let why = Ended::SetAside;
                 let end = End::Unknown { payload, why };
-                self.outputs.push_back(Output::Settled(delivery, end));
+                self.put(Output::Settled(delivery, end));
             }
-            Some(Item::Request { ask: Some(ask), .. }) => {
-                self.by_number.remove(&number);
-                self.end_ask(ask, AskEnd::Unknown(Ended::SetAside));
+            Some(Item::Request { .. }) => {
+                if let Some(ask) = self.by_number.remove(&number) {
+                    self.end_ask(ask, AskEnd::Unknown(Ended::SetAside));
+                }
             }
             _ => {}
+        }
+    }
+
+    /// An earlier owner has made the requests with these numbers, and nobody has answered them. They keep their places, and
+    /// since nobody waits for the answers any more, they are cancelled.
+    pub(super) fn inherit(&mut self, requests: Vec<u64>) {
+        for request in requests {
+            self.last_ask = self.last_ask.saturating_add(1);
+            let ask = Ask(self.last_ask);
+            let asked = Asked {
+                payload: None,
+                place: Place::Numbered(request),
+                deadline: None,
+                over: true,
+                again: false,
+            };
+            self.asks.insert(ask, asked);
+            self.by_number.insert(request, ask);
+            let is_cancelled = |entry: &Entry<P>| matches!(entry.item, Item::Cancel { request: of } if of == request);
+            if !self.sent.upcoming().any(is_cancelled) {
+                self.urgent.push_back(Urgent::Cancel { request });
+            }
         }
     }
 
@@ -921,12 +1083,17 @@ impl<P: Payload> Exchange<P> {
         let mut awaited = 0;
         while self.writable && self.transmit_one(now, &mut awaited) {}
         if awaited > 0 {
-            self.frames.push_back(Frame::Awaited(awaited));
-        }
-        if let Some(line) = &mut self.line {
-            line.asked_room = line.asked_room.max(awaited);
+            self.push_awaited_up_to(awaited);
         }
         self.ask_for_room();
+    }
+
+    /// The other end is to acknowledge this number as soon as it can.
+    fn push_awaited_up_to(&mut self, number: u64) {
+        self.frames.push_back(Frame::Awaited(number));
+        if let Some(line) = &mut self.line {
+            line.asked_room = line.asked_room.max(number);
+        }
     }
 
     /// The other end's own rules may acknowledge too late for what waits: it awaits all that is on its way, once.
@@ -960,6 +1127,7 @@ impl<P: Payload> Exchange<P> {
         line.alone = None;
         let first = self.sent.position().saturating_add(1);
         let suspect = first <= self.suspects && !matches!(entry.item, Item::Free);
+        let mut more = 0;
         let frame = match &entry.item {
             Item::Free => Frame::Skip(entry.count),
             Item::Request { payload, .. } => Frame::Request(payload.clone()),
@@ -977,21 +1145,20 @@ impl<P: Payload> Exchange<P> {
                 let batch = if suspect { 1 } else { self.sent.batch() };
                 if batch > 1 {
                     let mut messages = Vec::with_capacity(batch);
-                    while let Some(Item::Message {
-                        payload,
-                        awaited: is_awaited,
-                        ..
-                    }) = self.sent.next().map(|entry| &entry.item)
-                    {
-                        if *is_awaited {
-                            *awaited = self.sent.position().saturating_add(1);
+                    for (number, entry) in (first..).zip(self.sent.upcoming().take(batch)) {
+                        if let Item::Message {
+                            payload,
+                            awaited: is_awaited,
+                            ..
+                        } = &entry.item
+                        {
+                            if *is_awaited {
+                                *awaited = number;
+                            }
+                            messages.push(payload.clone());
                         }
-                        messages.push(payload.clone());
-                        if messages.len() >= batch {
-                            break;
-                        }
-                        self.sent.advance();
                     }
+                    more = batch.saturating_sub(1);
                     let handled = (self.committed > self.told.handled).then_some(self.committed);
                     Frame::Batch {
                         first,
@@ -1007,6 +1174,7 @@ impl<P: Payload> Exchange<P> {
             }
         };
         self.sent.advance();
+        self.sent.advance_messages(more);
         // Beside another it is not alone anyway, so it need not wait.
         if suspect && !line.crowded {
             let time = limits::ALONE_MS << self.patience.min(limits::ALONE_DOUBLINGS);
@@ -1030,33 +1198,28 @@ impl<P: Payload> Exchange<P> {
     /// Acknowledges what is due to be.
     #[inline]
     pub(super) fn acknowledge(&mut self, now: Time) {
-        let has_news = self.committed > self.told.handled || self.told.beyond > 0;
-        if has_news && self.writable && self.is_up() {
-            self.acknowledge_if_due(now);
+        if self.told.is_due(self.committed, now) {
+            self.acknowledge_if_up();
         }
     }
 
-    fn acknowledge_if_due(&mut self, now: Time) {
-        let handled = self.committed;
-        if self.told.beyond >= limits::GOT_AFTER {
+    #[inline(never)]
+    fn acknowledge_if_up(&mut self) {
+        if self.writable && self.is_up() {
+            self.push_ack();
+        }
+    }
+
+    /// Says that answers and cancellations have arrived, when they are many.
+    #[inline]
+    pub(super) fn confirm(&mut self) {
+        if u64::from(self.told.beyond) >= limits::GOT_AFTER && self.writable && self.is_up() {
             self.told.beyond = 0;
-            if handled >= self.received.received() {
+            if self.committed >= self.received.received() {
                 self.push_ack();
             } else {
                 self.frames.push_back(Frame::Got(self.received.received()));
             }
-        }
-        if handled <= self.told.handled {
-            return;
-        }
-        let since = *self.told.since.get_or_insert(now);
-        let news = handled.saturating_sub(self.told.handled);
-        let own = self.options.limits;
-        let awaited = self.told.awaited > self.told.handled && handled >= self.told.awaited;
-        let half = news >= own.messages.div_ceil(2) || self.told.bytes >= own.bytes.div_ceil(2);
-        let late = now.since(since) >= limits::ACK_DELAY_MS;
-        if awaited || half || late || news >= limits::ACK_MESSAGES {
-            self.push_ack();
         }
     }
 
@@ -1104,7 +1267,7 @@ impl<P: Payload> Exchange<P> {
                     self.acknowledged(handled)?;
                 }
                 for payload in messages {
-                    self.message(payload);
+                    self.received.message(payload);
                 }
             }
             Frame::Skip(count) => self.received.skip(count),
@@ -1128,7 +1291,7 @@ impl<P: Payload> Exchange<P> {
                 if let Some(withdrawn) = self.incoming.get_mut(&request)
                     && !core::mem::replace(withdrawn, true)
                 {
-                    self.outputs.push_back(Output::Withdrawn(Token {
+                    self.put(Output::Withdrawn(Token {
                         era: self.era,
                         number: request,
                     }));
@@ -1140,12 +1303,14 @@ impl<P: Payload> Exchange<P> {
                 let bytes = volatile_bytes(&payload);
                 let all = self.volatile_bytes.saturating_add(bytes);
                 let fits = self.volatile_bytes == 0 || u64::from(all) <= own.bytes;
-                if u64::from(self.inbox) >= own.messages || !fits {
+                let waiting = self.received.waiting() as u64;
+                let inbox = waiting.saturating_add(u64::from(self.inbox));
+                if inbox >= own.messages || !fits {
                     self.volatile_dropped = self.volatile_dropped.saturating_add(1);
                 } else {
                     self.inbox = self.inbox.saturating_add(1);
                     self.volatile_bytes = all;
-                    self.outputs.push_back(Output::Volatile(payload));
+                    self.put(Output::Volatile(payload));
                 }
             }
             Frame::Ack(counts) => {
@@ -1165,7 +1330,7 @@ impl<P: Payload> Exchange<P> {
                 if number > self.received.received() {
                     return Err(close::OUT_OF_STEP);
                 }
-                self.told.awaited = self.told.awaited.max(number);
+                self.told.awaits(number);
             }
             Frame::Stalled(number) => {
                 if number > self.sent.position() {
@@ -1184,7 +1349,9 @@ impl<P: Payload> Exchange<P> {
         Ok(())
     }
 
-    fn receive_message(&mut self, payload: P) -> Result<(), u16> {
+    /// As [`receive`](Self::receive), for a message by itself.
+    #[inline]
+    pub(super) fn receive_message(&mut self, payload: P) -> Result<(), u16> {
         if self.received.received() >= MAX_NUMBER {
             return Err(close::OUT_OF_STEP);
         }
@@ -1193,7 +1360,7 @@ impl<P: Payload> Exchange<P> {
             self.check_room(1, payload.bytes() as u64)?;
         }
         self.told.news = true;
-        self.message(payload);
+        self.received.message(payload);
         Ok(())
     }
 
@@ -1220,6 +1387,7 @@ impl<P: Payload> Exchange<P> {
 
     /// Whether this end's window takes so many messages and bytes more. One message may be larger than the window, when no
     /// other is open.
+    #[inline(never)]
     fn check_room(&self, messages: u64, bytes: u64) -> Result<(), u16> {
         let mut own = self.options.limits;
         let riding = self.options.origin.saturating_add(limits::RIDING_MESSAGES);
@@ -1243,19 +1411,6 @@ impl<P: Payload> Exchange<P> {
         }
     }
 
-    fn message(&mut self, payload: P) {
-        if let Arrival::New(number) = self.received.message(payload.bytes() as u64) {
-            self.inbox = self.inbox.saturating_add(1);
-            self.outputs.push_back(Output::Message {
-                token: Token {
-                    era: self.era,
-                    number,
-                },
-                payload,
-            });
-        }
-    }
-
     fn request(&mut self, payload: P) -> Result<(), u16> {
         self.check_size(&payload)?;
         let most = self.options.limits.requests;
@@ -1274,8 +1429,12 @@ impl<P: Payload> Exchange<P> {
                 return Err(close::LIMIT);
             }
         }
-        // Also one that an earlier owner has had: that it is repeated shows that it is unanswered.
-        let (Arrival::New(number) | Arrival::Done(number)) = self.received.other();
+        let number = match self.received.other() {
+            Arrival::New(number) => number,
+            // An earlier owner has had it. Its answer is on its way, or there is none.
+            Arrival::Done(number) if self.sent.answers(number) => return Ok(()),
+            Arrival::Done(number) => number,
+        };
         {
             if self.incoming.len() as u64 >= most {
                 let answer = Answer::Refused(Refusal::Limit);
@@ -1289,7 +1448,7 @@ impl<P: Payload> Exchange<P> {
                     era: self.era,
                     number,
                 };
-                self.outputs.push_back(Output::Request { token, payload });
+                self.put(Output::Request { token, payload });
             }
         }
         Ok(())
@@ -1303,20 +1462,20 @@ impl<P: Payload> Exchange<P> {
         if handled > self.sent.position() {
             return Err(close::OUT_OF_STEP);
         }
-        loop {
-            let before = self.sent.base();
-            match self.sent.take_acknowledged(handled) {
-                Some(Item::Message {
-                    delivery: Some(delivery),
-                    ..
-                }) => self
-                    .outputs
-                    .push_back(Output::Settled(delivery, End::Handled)),
-                Some(_) => {}
-                None if self.sent.base() > before => {}
-                None => return Ok(()),
+        let (outputs, mut run) = (&mut self.outputs, None);
+        let after = self.received.received();
+        self.sent.acknowledge(handled, |item| {
+            if let Item::Message {
+                delivery: Some(delivery),
+                ..
+            } = item
+                && let Some(before) = Deliveries::follow(&mut run, *delivery)
+            {
+                outputs.push_back((after, Output::Handled(before)));
             }
-        }
+        });
+        outputs.extend(run.map(|run| (after, Output::Handled(run))));
+        Ok(())
     }
 
     fn answered(&mut self, request: u64, answer: Answer<P>) {
@@ -1324,6 +1483,7 @@ impl<P: Payload> Exchange<P> {
             return;
         };
         self.sent.answered(request);
+        self.replaced.push(request);
         let end = match answer {
             Answer::Response(payload) => AskEnd::Response(payload),
             Answer::Error(payload) => AskEnd::Error(payload),
@@ -1336,7 +1496,7 @@ impl<P: Payload> Exchange<P> {
         if let Some(asked) = self.asks.remove(&ask)
             && !asked.over
         {
-            self.outputs.push_back(Output::Answered(ask, end));
+            self.put(Output::Answered(ask, end));
         }
     }
 
@@ -1354,7 +1514,7 @@ impl<P: Payload> Exchange<P> {
                 era: self.era,
                 number,
             };
-            self.outputs.push_back(Output::StalledHere(token));
+            self.put(Output::StalledHere(token));
             if self.is_up() {
                 self.frames.push_back(Frame::Stalled(number));
             }
@@ -1375,13 +1535,13 @@ impl<P: Payload> Exchange<P> {
         }
     }
 
+    #[inline(never)]
     fn come_back(&mut self, waiting: Waiting<P>, why: NotHandled) {
         let end = End::NotHandled {
             payload: waiting.payload,
             why,
         };
-        self.outputs
-            .push_back(Output::Settled(waiting.delivery, end));
+        self.put(Output::Settled(waiting.delivery, end));
     }
 
     // ----- the end of an epoch
@@ -1397,14 +1557,18 @@ impl<P: Payload> Exchange<P> {
             } = item
             {
                 let end = match verdict {
-                    Some(verdict) if verdict.was_handled(number) => End::Handled,
+                    Some(verdict) if verdict.was_handled(number) => {
+                        let one = Deliveries::one(delivery);
+                        self.put(Output::Handled(one));
+                        continue;
+                    }
                     Some(verdict) if number > verdict.given => End::NotHandled {
                         payload,
                         why: NotHandled::Session(why),
                     },
                     _ => End::Unknown { payload, why },
                 };
-                self.outputs.push_back(Output::Settled(delivery, end));
+                self.put(Output::Settled(delivery, end));
             }
         }
         let asks: Vec<(Ask, Place, bool)> = self
@@ -1433,8 +1597,7 @@ impl<P: Payload> Exchange<P> {
         let era = self.era;
         for (number, withdrawn) in core::mem::take(&mut self.incoming) {
             if !withdrawn {
-                self.outputs
-                    .push_back(Output::Withdrawn(Token { era, number }));
+                self.put(Output::Withdrawn(Token { era, number }));
             }
         }
         let origin = self.options.origin;
@@ -1456,7 +1619,7 @@ impl<P: Payload> Exchange<P> {
                         true => End::NotHandled { payload, why: not },
                         false => End::Unknown { payload, why },
                     };
-                    self.outputs.push_back(Output::Settled(delivery, end));
+                    self.put(Output::Settled(delivery, end));
                 }
                 Item::Request { ask: Some(ask), .. } if refused => {
                     self.end_ask(ask, AskEnd::NotHandled(not));
@@ -1467,14 +1630,12 @@ impl<P: Payload> Exchange<P> {
     }
 
     /// Goes on from here.
-    pub(super) fn begin(&mut self, sent: Sent<P>, received: Received) {
+    pub(super) fn begin(&mut self, sent: Sent<P>, received: Received<P>) {
+        self.give_first();
         self.era = self.era.saturating_add(1);
         self.by_number.clear();
         self.committed = received.handled();
-        self.told = Told {
-            handled: self.committed,
-            ..Told::default()
-        };
+        self.told = Told::new(self.committed, &self.options.limits);
         self.sent = sent;
         self.received = received;
         self.suspects = 0;
@@ -1485,13 +1646,32 @@ impl<P: Payload> Exchange<P> {
         self.got = 0;
     }
 
+    /// What has arrived is given before anything of the next epoch.
+    fn give_first(&mut self) {
+        let mut waiting = self.received.take_waiting().peekable();
+        let mut outputs = core::mem::take(&mut self.outputs).into_iter().peekable();
+        while waiting.peek().is_some() || outputs.peek().is_some() {
+            let next = waiting.peek().map(|(number, _)| *number);
+            let output = outputs.next_if(|(after, _)| next.is_none_or(|next| next > *after));
+            let output = output.map(|(_, output)| output).or_else(|| {
+                let (number, payload) = waiting.next()?;
+                self.inbox = self.inbox.saturating_add(1);
+                let era = self.era;
+                let token = Token { era, number };
+                Some(Output::Message { token, payload })
+            });
+            self.outputs.extend(output.map(|output| (0, output)));
+        }
+    }
+
     /// What is said of this epoch when it is over. What was not given is not given any more, since the other end may be
     /// told so.
     pub(super) fn verdict(&mut self) -> Verdict {
         let mut verdict = self.received.verdict();
         let (era, incoming) = (self.era, &mut self.incoming);
         let floor = self.received.floor();
-        self.outputs.retain(|output| match output {
+        self.received.withhold();
+        self.outputs.retain(|(_, output)| match output {
             Output::Message { .. } | Output::Volatile(_) => false,
             Output::Request { token, .. } => {
                 if token.era == era {
@@ -1512,70 +1692,131 @@ impl<P: Payload> Exchange<P> {
 
     /// What waits and means nothing any more beside it goes, so that nobody can pile it up.
     pub(super) fn push(&mut self, output: Output<P>) {
-        let same = |old: &&mut Output<P>| {
+        let same = |(_, old): &&mut (u64, Output<P>)| {
             matches!(
                 (old, &output),
                 (Output::Credential(_), Output::Credential(_))
                     | (Output::StalledThere(_), Output::StalledThere(_))
             )
         };
+        let waiting = self.received.last_waiting();
         let old = match output {
             Output::Open(Opened::Resumed { .. }) => {
-                let last = self.outputs.back_mut();
-                last.filter(|last| matches!(last, Output::Open(Opened::Resumed { .. })))
+                self.outputs.back_mut().filter(|(after, last)| {
+                    let is_last = waiting.is_none_or(|waiting| waiting <= *after);
+                    is_last && matches!(last, Output::Open(Opened::Resumed { .. }))
+                })
             }
             Output::Credential(_) | Output::StalledThere(_) => self.outputs.iter_mut().find(same),
+            Output::Dropped(more) => {
+                let is_it = |(_, old): &&mut (u64, Output<P>)| matches!(old, Output::Dropped(_));
+                if let Some((_, Output::Dropped(count))) = self.outputs.iter_mut().find(is_it) {
+                    *count = count.saturating_add(more);
+                    return;
+                }
+                None
+            }
             _ => None,
         };
         match old {
-            Some(old) => *old = output,
-            None => self.outputs.push_back(output),
+            Some((_, old)) => *old = output,
+            None => self.put(output),
         }
     }
 
-    pub(super) fn has_output(&self) -> bool {
-        !self.outputs.is_empty()
+    /// A session is lost. What the one before has left unread goes, or each loss would add a window to it.
+    pub(super) fn drop_unread(&mut self) {
+        let era = self.era;
+        let (mut messages, mut requests) = (0_u32, Vec::new());
+        self.outputs.retain(|(_, output)| match output {
+            Output::Message { token, .. } if token.era < era => {
+                messages = messages.saturating_add(1);
+                false
+            }
+            Output::Request { token, .. } if token.era < era => {
+                requests.push(*token);
+                false
+            }
+            // It follows its request.
+            Output::Withdrawn(token) => !requests.contains(token),
+            _ => true,
+        });
+        self.inbox = self.inbox.saturating_sub(messages);
+        let dropped = u64::from(messages).saturating_add(requests.len() as u64);
+        if dropped > 0 {
+            self.push(Output::Dropped(dropped));
+        }
+        // Of losses in a row one is enough.
+        let mut outputs = Vec::with_capacity(self.outputs.len());
+        for output in core::mem::take(&mut self.outputs) {
+            outputs.push(output);
+            if let [
+                ..,
+                (_, Output::Lost(_)),
+                (_, Output::Open(_)),
+                (_, Output::Lost(_)),
+            ] = outputs.as_slice()
+            {
+                outputs.truncate(outputs.len().saturating_sub(2));
+            }
+        }
+        self.outputs = outputs.into();
     }
 
-    /// The next for the application. The position moves before a message is given: whatever its handler does, it is not
-    /// given again.
+    /// Hands out behind all that has arrived.
+    fn put(&mut self, output: Output<P>) {
+        self.outputs.push_back((self.received.received(), output));
+    }
+
+    pub(super) fn has_output(&self) -> bool {
+        !self.outputs.is_empty() || self.received.waiting() > 0
+    }
+
+    /// The next for the application.
     pub(super) fn poll_output(&mut self, now: Time) -> Option<Output<P>> {
-        let output = self.outputs.pop_front()?;
-        self.hand_out(&output, now);
-        Some(output)
+        if let Some((after, _)) = self.outputs.front()
+            && self.received.next().is_none_or(|next| next > *after)
+        {
+            return self.poll_beside();
+        }
+        let (number, payload) = self.received.give(now)?;
+        let era = self.era;
+        let token = Token { era, number };
+        Some(Output::Message { token, payload })
     }
 
     pub(super) fn has_notice(&self) -> bool {
         self.outputs.len() > self.inbox as usize
     }
 
-    pub(super) fn poll_notice(&mut self, now: Time) -> Option<Output<P>> {
+    /// The next for the application but messages, which stay.
+    pub(super) fn poll_notice(&mut self) -> Option<Output<P>> {
         if !self.has_notice() {
             return None;
         }
         // Usually the first: messages that are not read are followed by few notices.
-        let at = self.outputs.iter().position(|output| !is_message(output))?;
-        let output = self.outputs.remove(at)?;
-        self.hand_out(&output, now);
+        let is_notice = |(_, output): &(u64, Output<P>)| !is_message(output);
+        let at = self.outputs.iter().position(is_notice)?;
+        let (_, output) = self.outputs.remove(at)?;
         Some(output)
     }
 
+    /// The next for the application, if that is a message.
     pub(super) fn poll_message(&mut self, now: Time) -> Option<Output<P>> {
-        match self.outputs.front() {
-            Some(output) if is_message(output) => self.poll_output(now),
-            _ => None,
+        let notice_is_next = self.outputs.front().is_some_and(|(after, output)| {
+            !is_message(output) && self.received.next().is_none_or(|next| next > *after)
+        });
+        match notice_is_next {
+            true => None,
+            false => self.poll_output(now),
         }
     }
 
-    /// The application has this from here on.
-    fn hand_out(&mut self, output: &Output<P>, now: Time) {
-        match output {
-            Output::Message { token, .. } => {
-                self.inbox = self.inbox.saturating_sub(1);
-                if token.era == self.era {
-                    self.received.give(token.number, now);
-                }
-            }
+    #[inline(never)]
+    fn poll_beside(&mut self) -> Option<Output<P>> {
+        let (_, output) = self.outputs.pop_front()?;
+        match &output {
+            Output::Message { .. } => self.inbox = self.inbox.saturating_sub(1),
             Output::Volatile(payload) => {
                 self.inbox = self.inbox.saturating_sub(1);
                 let bytes = volatile_bytes(payload);
@@ -1583,6 +1824,7 @@ impl<P: Payload> Exchange<P> {
             }
             _ => {}
         }
+        Some(output)
     }
 }
 

@@ -19,7 +19,8 @@ use crate::Time;
 pub struct MemoryOptions {
     /// How many sessions it keeps, from 1. Living sessions are never evicted: beyond that a client is told to come back.
     pub sessions: usize,
-    /// How many bytes of unacknowledged messages it keeps, of all sessions together.
+    /// How many bytes of unacknowledged messages it keeps, of all sessions together. One half is for whoever needs it. Of
+    /// the other each session has an equal share, so that those who do not acknowledge cannot take it all.
     pub bytes: u64,
     /// How many tombstones it keeps. The oldest goes for a newer one.
     pub tombstones: usize,
@@ -50,13 +51,15 @@ struct Record<P> {
     attempt: u64,
     epoch: u64,
     owner: u64,
-    /// The owner that made this epoch.
-    maker: u64,
+    /// The same counted in this epoch, from 1.
+    owner_in_epoch: u64,
     /// The last step, and the first number that it gave.
     step: (u64, u64),
     handled: u64,
     also: Vec<(u64, u64)>,
     sent: Sent<P>,
+    /// The requests in this epoch that nobody has answered.
+    asked: Vec<u64>,
     /// What is said to hellos of an epoch before, until something of this one arrives.
     verdict: Option<Box<(u64, Lost)>>,
     /// The hello that made this epoch may be older than the memory.
@@ -68,10 +71,30 @@ struct Record<P> {
 struct Tombstone {
     identity: Identity,
     attempt: u64,
-    /// What is said to hellos of this epoch; `None` if the session was closed.
-    verdict: Option<Box<(u64, Lost)>>,
+    /// What is said to hellos; `None` if the session was closed.
+    verdicts: Option<Box<Verdicts>>,
     made: Time,
     expires: Time,
+}
+
+#[derive(Debug, Clone)]
+struct Verdicts {
+    /// To those of the last epoch.
+    last: (u64, Lost),
+    /// To those of the one before it, as long as the store does not know that the client has learnt of the last.
+    before: Option<(u64, Lost)>,
+}
+
+impl Verdicts {
+    /// What is said to a hello of this epoch.
+    fn of(&self, epoch: u64) -> Option<&Lost> {
+        let is_it = |verdict: &&(u64, Lost)| verdict.0 == epoch;
+        let verdicts = || self.before.iter().chain([&self.last]);
+        // Without an epoch, the client has had no welcome.
+        let fallback = verdicts().next().filter(|_| epoch == 0);
+        let verdict = verdicts().find(is_it).or(fallback);
+        verdict.map(|(_, lost)| lost)
+    }
 }
 
 /// A [`Store`] in memory, bounded by sessions and bytes. Its sessions end with the process.
@@ -88,6 +111,8 @@ pub struct MemoryStore<P> {
     /// Nothing expires before.
     sweep: Time,
     bytes: u64,
+    /// How many owners there have been, of all sessions.
+    owners: u64,
     replies: Replies<P>,
 }
 
@@ -103,6 +128,7 @@ impl<P: Payload> MemoryStore<P> {
             since: now,
             sweep: Time::from_millis(0),
             bytes: 0,
+            owners: 0,
             replies: VecDeque::new(),
         }
     }
@@ -123,6 +149,12 @@ impl<P: Payload> MemoryStore<P> {
     #[must_use]
     pub fn tombstones(&self) -> usize {
         self.tombstones.len()
+    }
+
+    /// It remembers every session that began since then.
+    #[must_use]
+    pub const fn since(&self) -> Time {
+        self.since
     }
 
     fn expire(&mut self, now: Time) {
@@ -203,16 +235,17 @@ impl<P: Payload> MemoryStore<P> {
             Some(_) => limits::EXPIRED_TOMBSTONE_MS,
             None => limits::CLOSED_TOMBSTONE_MS,
         };
-        let verdict = why.map(|why| {
-            // If nothing of this epoch ever arrived, the client still means the one before.
-            record
-                .verdict
-                .unwrap_or_else(|| Box::new((record.epoch, Lost { why, verdict })))
+        let verdicts = why.map(|why| {
+            Box::new(Verdicts {
+                last: (record.epoch, Lost { why, verdict }),
+                // If nothing of this epoch has arrived, as far as the store knows, the client may still mean the one before.
+                before: record.verdict.map(|verdict| *verdict),
+            })
         });
         let tombstone = Tombstone {
             identity: record.identity,
             attempt: record.attempt,
-            verdict,
+            verdicts,
             made: now,
             expires: now.after(life),
         };
@@ -286,11 +319,13 @@ impl<P: Payload> MemoryStore<P> {
             };
             record.expires = now.after(self.options.lease_ms);
             let snapshot = (!owns).then(|| {
-                record.owner = record.owner.saturating_add(1).min(MAX_NUMBER);
-                if begins {
+                self.owners = self.owners.saturating_add(1);
+                record.owner = self.owners;
+                record.owner_in_epoch = match begins {
                     // Nothing was sent to any earlier owner, so for the client this is the first.
-                    record.maker = record.owner;
-                }
+                    true => 1,
+                    false => record.owner_in_epoch.saturating_add(1).min(MAX_NUMBER),
+                };
                 record.step = (0, 0);
                 let items = record.sent.upcoming();
                 let items = items.map(|entry| (entry.item.clone(), entry.count));
@@ -299,12 +334,13 @@ impl<P: Payload> MemoryStore<P> {
                     record.also.clone(),
                     record.sent.base(),
                     items.collect(),
+                    record.asked.clone(),
                 )
             });
             return Reply::Opened(Opening {
                 epoch: record.epoch,
                 owner: record.owner,
-                owner_in_epoch: record.owner.saturating_sub(record.maker).saturating_add(1),
+                owner_in_epoch: record.owner_in_epoch,
                 found,
                 snapshot,
                 doubtful: record.doubted && begins,
@@ -313,7 +349,7 @@ impl<P: Payload> MemoryStore<P> {
         let found = match self.tombstones.get(&key) {
             Some(tombstone) if tombstone.identity != claim.identity => return Reply::Refused,
             Some(tombstone) => {
-                let Some((epoch, lost)) = tombstone.verdict.as_deref() else {
+                let Some(verdicts) = &tombstone.verdicts else {
                     return Reply::Over;
                 };
                 if claim.attempt <= tombstone.attempt {
@@ -321,10 +357,9 @@ impl<P: Payload> MemoryStore<P> {
                 }
                 if begins {
                     Found::Fresh
-                } else if *epoch == claim.epoch || claim.epoch == 0 {
-                    Found::Lost(lost.clone())
                 } else {
-                    unknown()
+                    let lost = verdicts.of(claim.epoch);
+                    lost.map_or(unknown(), |lost| Found::Lost(lost.clone()))
                 }
             }
             None if begins => Found::Fresh,
@@ -341,10 +376,11 @@ impl<P: Payload> MemoryStore<P> {
     /// Makes a new record, in place of whatever was there.
     fn replace(&mut self, now: Time, claim: &Claim, found: Found) -> Reply<P> {
         let old = self.remove(claim.key);
-        let owner = old.as_ref().map_or(0, |record| record.owner);
         let attempt = old.map_or(0, |record| record.attempt);
         self.tombstones.remove(&claim.key);
-        let owner = owner.saturating_add(1).min(MAX_NUMBER);
+        // Counted on, whatever was there before: a half of an earlier epoch may still ask.
+        self.owners = self.owners.saturating_add(1);
+        let owner = self.owners;
         let expires = now.after(self.options.lease_ms);
         let verdict = match &found {
             Found::Lost(lost) => Some(Box::new((claim.epoch, lost.clone()))),
@@ -358,11 +394,12 @@ impl<P: Payload> MemoryStore<P> {
             attempt: attempt.max(claim.attempt),
             epoch: claim.new_epoch,
             owner,
-            maker: owner,
+            owner_in_epoch: 1,
             step: (0, 0),
             handled: origin,
             also: Vec::new(),
             sent: Sent::new(origin),
+            asked: Vec::new(),
             verdict,
             expires,
         };
@@ -380,7 +417,7 @@ impl<P: Payload> MemoryStore<P> {
 
     fn step(&mut self, step: Step<P>) -> Reply<P> {
         let Some(record) = self.records.get_mut(&step.key) else {
-            return Reply::Fenced;
+            return Reply::Gone;
         };
         if record.owner != step.owner || step.number < record.step.0 {
             return Reply::Fenced;
@@ -394,7 +431,13 @@ impl<P: Payload> MemoryStore<P> {
             Item::Message { payload, .. } => sum.saturating_add(payload.bytes() as u64),
             _ => sum,
         });
-        if adds > 0 && self.bytes.saturating_add(adds) > self.options.bytes {
+        let common = self.options.bytes.div_ceil(2);
+        let shares = (self.options.bytes / 2)
+            .checked_div(self.options.sessions as u64)
+            .unwrap_or(0);
+        let fits =
+            before.saturating_add(adds) <= shares || self.bytes.saturating_add(adds) <= common;
+        if adds > 0 && !fits {
             return Reply::Full;
         }
         record.handled = record.handled.max(step.handled);
@@ -402,24 +445,25 @@ impl<P: Payload> MemoryStore<P> {
         if step.confirmed {
             record.verdict = None;
         }
-        while record.sent.base() < step.acknowledged {
-            let base = record.sent.base();
-            if record.sent.take_acknowledged(step.acknowledged).is_none()
-                && record.sent.base() == base
-            {
-                break;
-            }
-        }
+        record.sent.acknowledge(step.acknowledged, |_| {});
         record.sent.got(step.got);
         for number in step.freed {
             record.sent.replace(number, Item::Free);
+            record.asked.retain(|request| *request != number);
         }
         let first = record.sent.last().saturating_add(1);
         if step.sends.is_empty() {
             record.sent.release();
         }
         for item in step.sends {
-            record.sent.push(item);
+            let is_request = matches!(item, Item::Request { .. });
+            let number = record.sent.push(item);
+            if is_request {
+                record.asked.push(number);
+            }
+        }
+        if record.asked.is_empty() {
+            record.asked = Vec::new();
         }
         record.step = (step.number, first);
         let after = record.sent.bytes();
@@ -428,9 +472,10 @@ impl<P: Payload> MemoryStore<P> {
     }
 
     fn finish(&mut self, now: Time, finish: Finish) -> Reply<P> {
-        let record = self.records.get(&finish.key);
-        if record.is_none_or(|record| record.owner != finish.owner) {
-            return Reply::Fenced;
+        match self.records.get(&finish.key) {
+            None => return Reply::Gone,
+            Some(record) if record.owner != finish.owner => return Reply::Fenced,
+            Some(_) => {}
         }
         if let Some(mut record) = self.remove(finish.key) {
             if finish.confirmed {

@@ -32,7 +32,7 @@
 //! use steady_socket_protocol::session::frame::{Data, Frame, Style, read, write};
 //! use steady_socket_protocol::session::store::{Identity, Store};
 //! use steady_socket_protocol::session::{
-//!     Arrival, Client, ClientEffect, Connection, End, MemoryOptions, MemoryStore, Options, Output, SendMode, Server,
+//!     Arrival, Client, ClientEffect, Connection, MemoryOptions, MemoryStore, Options, Output, SendMode, Server,
 //!     ServerEffect, ServerOptions, Time,
 //! };
 //!
@@ -90,7 +90,7 @@
 //!                     self.log.push(format!("client was given: {text}"));
 //!                     self.client.handled(self.now, token);
 //!                 }
-//!                 Output::Settled(_, End::Handled) => self.log.push("handled".to_owned()),
+//!                 Output::Handled(run) => self.log.extend(run.into_iter().map(|_| "handled".to_owned())),
 //!                 _ => {}
 //!             }
 //!         }
@@ -213,8 +213,8 @@ pub use memory::{MemoryOptions, MemoryStore};
 pub use sent::Item;
 pub use server::{Arrival, Connection, Server, ServerEffect, ServerOptions};
 pub use types::{
-    Ask, AskEnd, Delivery, End, Ended, NotHandled, Opened, Output, Payload, Rejected, Rejection,
-    SendMode, Token,
+    Ask, AskEnd, Deliveries, Delivery, End, Ended, NotHandled, Opened, Output, Payload, Rejected,
+    Rejection, SendMode, Token,
 };
 
 /// The suffix of a sub-protocol's name that asks for a session, which includes control messages.

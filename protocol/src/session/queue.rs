@@ -59,13 +59,19 @@ impl<P: Payload> Queue<P> {
 
     pub(super) fn push(&mut self, message: Waiting<P>) {
         self.bytes = self.bytes.saturating_add(message.payload.bytes());
-        self.next_expiry = Time::earliest(self.next_expiry, message.mode.expires);
-        if message.mode.first {
-            self.messages.insert(self.first, message);
-            self.first = self.first.saturating_add(1);
-        } else {
-            self.messages.push_back(message);
+        if message.mode.expires.is_some() {
+            self.next_expiry = Time::earliest(self.next_expiry, message.mode.expires);
         }
+        match message.mode.first {
+            true => self.push_first(message),
+            false => self.messages.push_back(message),
+        }
+    }
+
+    #[inline(never)]
+    fn push_first(&mut self, message: Waiting<P>) {
+        self.messages.insert(self.first, message);
+        self.first = self.first.saturating_add(1);
     }
 
     /// The next message to go.

@@ -47,8 +47,7 @@ impl<P: Payload> Item<P> {
     pub(super) fn counts(&self) -> [u64; 3] {
         match self {
             Self::Message { payload, .. } => [1, payload.bytes() as u64, 0],
-            Self::Answer { .. } | Self::Cancel { .. } => [0, 0, 1],
-            Self::Request { .. } | Self::Free => [0; 3],
+            item => [0, 0, u64::from(item.is_done_on_arrival())],
         }
     }
 
@@ -144,6 +143,7 @@ impl<P: Payload> Sent<P> {
     }
 
     /// Gives the next number. The caller has asked [`has_number`](Self::has_number).
+    #[inline]
     pub(super) fn push(&mut self, item: Item<P>) -> u64 {
         self.last = self.last.saturating_add(1);
         self.count(&item);
@@ -153,6 +153,20 @@ impl<P: Payload> Sent<P> {
             alone: 0,
         });
         self.last
+    }
+
+    /// As [`push`](Self::push), for what goes out at once: everything before it [is out](Self::is_out).
+    #[inline]
+    pub(super) fn push_out(&mut self, item: Item<P>) -> u64 {
+        let number = self.push(item);
+        self.cursor = self.entries.len();
+        self.position = number;
+        number
+    }
+
+    /// Whether everything that has a number has gone out on this connection.
+    pub(super) const fn is_out(&self) -> bool {
+        self.position == self.last
     }
 
     /// As [`push`](Self::push), for a run of free numbers.
@@ -165,8 +179,7 @@ impl<P: Payload> Sent<P> {
         });
     }
 
-    fn forget(&mut self, item: &Item<P>) {
-        let [messages, bytes, unconfirmed] = item.counts();
+    fn forget(&mut self, [messages, bytes, unconfirmed]: [u64; 3]) {
         self.messages = self.messages.saturating_sub(messages);
         self.bytes = self.bytes.saturating_sub(bytes);
         self.unconfirmed = self.unconfirmed.saturating_sub(unconfirmed);
@@ -179,29 +192,33 @@ impl<P: Payload> Sent<P> {
         self.unconfirmed = self.unconfirmed.saturating_add(unconfirmed);
     }
 
-    /// Takes the oldest if its number is acknowledged by `handled`.
-    pub(super) fn take_acknowledged(&mut self, handled: u64) -> Option<Item<P>> {
-        let front = self.entries.front_mut()?;
-        let room = handled.saturating_sub(self.base);
-        if room == 0 {
-            return None;
+    /// Everything up to this number is acknowledged. What stood there is looked at, in order.
+    pub(super) fn acknowledge(&mut self, handled: u64, mut each: impl FnMut(&Item<P>)) {
+        let (mut base, mut gone) = (self.base, 0_usize);
+        let [mut messages, mut bytes, mut unconfirmed] = [0_u64; 3];
+        for entry in &mut self.entries {
+            let end = base.saturating_add(entry.count);
+            if end > handled {
+                // Maybe a part of a free run.
+                entry.count = end.saturating_sub(handled.max(base));
+                base = base.max(handled);
+                break;
+            }
+            base = end;
+            gone = gone.saturating_add(1);
+            if let Item::Message { payload, .. } = &entry.item {
+                messages = messages.saturating_add(1);
+                bytes = bytes.saturating_add(payload.bytes() as u64);
+            } else if entry.item.is_done_on_arrival() {
+                unconfirmed = unconfirmed.saturating_add(1);
+            }
+            each(&entry.item);
         }
-        if front.count > room {
-            // A part of a free run.
-            front.count = front.count.saturating_sub(room);
-            self.base = handled;
-            self.position = self.position.max(handled);
-            return None;
-        }
-        let entry = self.entries.pop_front()?;
-        self.base = self.base.saturating_add(entry.count);
-        if self.cursor > 0 {
-            self.cursor = self.cursor.saturating_sub(1);
-        } else {
-            self.position = self.base;
-        }
-        self.forget(&entry.item);
-        Some(entry.item)
+        self.base = base;
+        self.entries.drain(..gone);
+        self.forget([messages, bytes, unconfirmed]);
+        self.cursor = self.cursor.saturating_sub(gone);
+        self.position = self.position.max(self.base);
     }
 
     /// Takes everything, each with its number. What comes later is numbered on.
@@ -236,6 +253,12 @@ impl<P: Payload> Sent<P> {
         if freed > 0 {
             self.merge();
         }
+    }
+
+    /// Whether an answer to this request of the other end's is kept.
+    pub(super) fn answers(&self, number: u64) -> bool {
+        let is_it = |entry: &Entry<P>| matches!(entry.item, Item::Answer { request, .. } if request == number);
+        self.entries.iter().any(is_it)
     }
 
     /// Frees the request of this number: it was answered.
@@ -331,21 +354,18 @@ impl<P: Payload> Sent<P> {
         if self.cursor.saturating_add(1) >= self.entries.len() {
             return 1;
         }
-        let (mut count, mut bytes) = (0_usize, 0_usize);
-        let mut of_kind = None;
-        for entry in self.upcoming() {
+        let (mut of_kind, mut bytes) = (None, 0_usize);
+        let joins = |entry: &&Entry<P>| {
             let Item::Message { payload, .. } = &entry.item else {
-                break;
+                return false;
             };
+            let is_first = of_kind.is_none();
             bytes = bytes.saturating_add(payload.bytes());
             let is_of_kind = *of_kind.get_or_insert(payload.kind()) == payload.kind();
-            let full = count >= limits::BATCH_MESSAGES || bytes > limits::BATCH_BYTES;
-            if !is_of_kind || (full && count > 0) {
-                break;
-            }
-            count = count.saturating_add(1);
-        }
-        count
+            is_of_kind && (is_first || bytes <= limits::BATCH_BYTES)
+        };
+        let upcoming = self.upcoming().take(limits::BATCH_MESSAGES);
+        upcoming.take_while(joins).count()
     }
 
     /// It has gone out.
@@ -354,6 +374,12 @@ impl<P: Payload> Sent<P> {
             self.position = self.position.saturating_add(entry.count);
             self.cursor = self.cursor.saturating_add(1);
         }
+    }
+
+    /// So many messages more have gone out.
+    pub(super) fn advance_messages(&mut self, count: usize) {
+        self.position = self.position.saturating_add(count as u64);
+        self.cursor = self.cursor.saturating_add(count);
     }
 
     /// The entry of this number, if it is one of its own.
@@ -373,7 +399,7 @@ impl<P: Payload> Sent<P> {
         let entry = self.entry_mut(number)?;
         entry.alone = 0;
         let old = core::mem::replace(&mut entry.item, Item::Free);
-        self.forget(&old);
+        self.forget(old.counts());
         self.count(&with);
         if let Some(entry) = self.entry_mut(number) {
             entry.item = with;
@@ -448,9 +474,9 @@ mod tests {
             sent.advance();
         }
         assert_eq!(counts(&sent), (3, 6, 0, 3));
-        assert_eq!(sent.take_acknowledged(9), Some(message("a")));
-        assert_eq!(sent.take_acknowledged(9), Some(message("bb")));
-        assert_eq!(sent.take_acknowledged(9), None);
+        let mut gone = Vec::new();
+        sent.acknowledge(9, |item| gone.push(item.clone()));
+        assert_eq!(gone, [message("a"), message("bb")]);
         assert_eq!((sent.base(), sent.position(), sent.last()), (9, 10, 10));
         assert_eq!(counts(&sent), (1, 3, 0, 1));
     }
@@ -468,7 +494,7 @@ mod tests {
             Some(message("b"))
         );
         assert!(!sent.rewind(4));
-        sent.take_acknowledged(1);
+        sent.acknowledge(1, |_| {});
         assert!(!sent.rewind(0));
         assert!(sent.rewind(3));
         assert!(sent.next().is_none());
@@ -505,8 +531,7 @@ mod tests {
         assert!(sent.rewind(31));
         assert_eq!(sent.next().map(|entry| entry.count), Some(70));
         counts(&sent);
-        sent.take_acknowledged(1);
-        assert_eq!(sent.take_acknowledged(20), None);
+        sent.acknowledge(20, |_| {});
         assert_eq!((sent.base(), sent.position()), (20, 31));
         counts(&sent);
     }

@@ -339,7 +339,7 @@ impl<P: Payload> Server<P> {
         let lease = self.lease();
         let lease = lease.filter(|_| self.pending.is_none());
         Time::earliest(
-            Time::earliest(self.exchange.next_timer(), window),
+            Time::earliest(self.exchange.next_timer(None), window),
             Time::earliest(store, lease),
         )
     }
@@ -705,7 +705,7 @@ impl<P: Payload> Server<P> {
             Question::Open(_) => self.opened(now, reply),
             Question::Step(step) => self.stepped(now, step, reply),
             Question::Finish(_) => {
-                // Fenced or finished: it is no longer this half's.
+                // Fenced, gone or finished: it is no longer this half's.
                 self.finish = None;
                 self.reset();
             }
@@ -815,11 +815,16 @@ impl<P: Payload> Server<P> {
                 self.lose_full(now);
             }
             _ => {
+                let (code, why) = match reply {
+                    // Its lease has run out, and its client has no other connection: it comes back, and learns the rest.
+                    Reply::Gone => (close::LOST, Ended::Lost(Why::Expired)),
+                    _ => (close::SUPERSEDED, Ended::TakenOver),
+                };
                 if let Some(connection) = self.line {
                     self.effects
-                        .push_back(ServerEffect::Close(connection, close::SUPERSEDED));
+                        .push_back(ServerEffect::Close(connection, code));
                 }
-                self.give_up(step, Ended::TakenOver);
+                self.give_up(step, why);
             }
         }
     }
@@ -879,9 +884,15 @@ impl<P: Payload> Server<P> {
                     got: 0,
                 };
                 let received = Received::new(snapshot.handled, snapshot.also);
-                let received = received.after_owner(hello.sent);
+                let sent = match &found {
+                    Found::Continued => hello.sent,
+                    // It counts in the epoch before.
+                    Found::Fresh | Found::Lost(_) => origin,
+                };
+                let received = received.after_owner(sent);
                 self.exchange.begin(snapshot.sent, received);
-                self.exchange.take_again(hello.sent);
+                self.exchange.inherit(snapshot.asked);
+                self.exchange.take_again(sent);
             } else {
                 self.told = Told::new(origin);
             }
@@ -959,18 +970,35 @@ impl<P: Payload> Server<P> {
             Found::Continued => Ended::TakenOver,
             Found::Fresh => Ended::Lost(Why::Unknown),
         };
-        let verdict = hello.map(|hello| Verdict {
-            handled: hello.handled,
-            also: Vec::new(),
-            given: hello.received,
-            received: hello.received,
+        let verdict = hello.map(|hello| {
+            let received = match found {
+                // What this half has sent is in the store, and is sent again.
+                Found::Continued => super::MAX_NUMBER,
+                Found::Fresh | Found::Lost(_) => hello.received,
+            };
+            Verdict {
+                handled: hello.handled,
+                also: Vec::new(),
+                given: received,
+                received,
+            }
         });
         self.exchange.verdict();
+        if *found == Found::Continued {
+            // What was given here may be given here again.
+            self.exchange.push(Output::Ended(why));
+        }
         self.exchange.settle(why, verdict.as_ref(), false);
     }
 
     /// The session is there, and this client cannot have it: it is over. From here on nothing more of it is given.
     fn cannot_resume(&mut self, now: Time, claim: Box<Claiming<P>>, why: Why) {
+        if let Some(older) = self.line {
+            // What arrives on it now would be given behind the verdict.
+            self.effects
+                .push_back(ServerEffect::Close(older, close::SUPERSEDED));
+            self.lose_line(false);
+        }
         let verdict = Some(self.exchange.verdict());
         let question = Self::claim_of(&claim, self.key, self.owner, Some(Lost { why, verdict }));
         self.claim = Some(claim);
@@ -1095,6 +1123,7 @@ impl<P: Payload> Server<P> {
         }
         if self.line.is_some() {
             self.exchange.transmit(now);
+            self.exchange.confirm();
             self.exchange.acknowledge(now);
             self.put_out();
         }

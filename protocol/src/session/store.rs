@@ -86,7 +86,7 @@ pub struct Step<P> {
     pub acknowledged: u64,
     /// The client has everything up to this number.
     pub got: u64,
-    /// These numbers need not be sent again.
+    /// These numbers need not be sent again: they were set aside, or are requests that are answered.
     pub freed: Vec<u64>,
     /// These are to be numbered, in this order.
     pub sends: Vec<Item<P>>,
@@ -132,8 +132,10 @@ pub enum Reply<P> {
     Full,
     /// The session is over.
     Finished,
-    /// Nothing was done: the half does not own the session any more.
+    /// Nothing was done: another half owns the session.
     Fenced,
+    /// Nothing was done: there is no such session any more. The half's lease has run out.
+    Gone,
 }
 
 /// A session that was found or made.
@@ -141,7 +143,8 @@ pub enum Reply<P> {
 pub struct Opening<P> {
     /// Its epoch.
     pub epoch: u64,
-    /// The generation of the half that owns it now.
+    /// The generation of the half that owns it now. No other half ever has the same for this key, also if there is nothing
+    /// left of an earlier session: a half that has slept for days must not write into another's.
     pub owner: u64,
     /// The same counted in this epoch, as the welcome states it: from 1 for the owner that made it, or the last that took
     /// it over with a claim of epoch 0 that had sent nothing.
@@ -172,18 +175,21 @@ pub struct Snapshot<P> {
     pub(super) handled: u64,
     pub(super) also: Vec<(u64, u64)>,
     pub(super) sent: Sent<P>,
+    pub(super) asked: Vec<u64>,
 }
 
 impl<P: Payload> Snapshot<P> {
     /// Everything up to `handled` of the client's is handled, and the ranges `also` beyond it. Of the server's, what
     /// follows the number `acknowledged` is not acknowledged: these items with their counts of numbers, which are 1 for
-    /// all but [`Item::Free`].
+    /// all but [`Item::Free`]. `asked` are the numbers of all requests that steps have sent and not freed: one that is
+    /// acknowledged may still be unanswered.
     #[must_use]
     pub fn new(
         handled: u64,
         also: Vec<(u64, u64)>,
         acknowledged: u64,
         items: Vec<(Item<P>, u64)>,
+        asked: Vec<u64>,
     ) -> Self {
         let mut sent = Sent::new(acknowledged);
         for (item, count) in items {
@@ -211,6 +217,7 @@ impl<P: Payload> Snapshot<P> {
             handled,
             also,
             sent,
+            asked,
         }
     }
 }

@@ -8,7 +8,7 @@ use alloc::{format, vec};
 use super::frame::{
     Answer, Counts, Data, Frame, Limits, Outcome, Secret, Style, Verdict, Welcome, read, write,
 };
-use super::store::{Claim, Finish, Found, Identity, Question, Reply, Step, Store, Ticket};
+use super::store::{Claim, Finish, Found, Identity, Opening, Question, Reply, Step, Store, Ticket};
 use super::*;
 
 type Text = Data<'static>;
@@ -302,10 +302,7 @@ fn a_resume_costs_one_round_trip_and_goes_in_one_order() {
         given[1],
         Output::Open(Opened::Resumed { replayed: 1 })
     ));
-    assert!(matches!(
-        given[2],
-        Output::Settled(Delivery(1), End::Handled)
-    ));
+    assert_eq!(given[2], Output::Handled(Deliveries::one(Delivery(1))));
     assert!(matches!(given[3], Output::Message { .. }));
     assert_eq!(given.len(), 4);
 }
@@ -810,7 +807,7 @@ fn closing_drains_and_says_what_became_of_the_other_end_s_messages() {
         .at_server()
         .iter()
         .filter_map(|output| match output {
-            Output::Settled(delivery, End::Handled) => Some(format!("{} handled", delivery.0)),
+            Output::Handled(run) => Some(format!("{}-{} handled", run.first.0, run.last.0)),
             Output::Settled(delivery, End::NotHandled { .. }) => {
                 Some(format!("{} not", delivery.0))
             }
@@ -818,7 +815,7 @@ fn closing_drains_and_says_what_became_of_the_other_end_s_messages() {
             _ => None,
         })
         .collect();
-    assert_eq!(ends, ["ByPeer", "1 handled", "2 not"]);
+    assert_eq!(ends, ["ByPeer", "1-1 handled", "2 not"]);
     assert!(pair.server().is_over());
 }
 
@@ -930,7 +927,8 @@ fn step(letter: u8, number: u64, sends: &[&'static str]) -> Step<Text> {
     };
     Step {
         key: Secret::new([letter; 16]).key(),
-        owner: 1,
+        // The sessions are opened in this order.
+        owner: u64::from(letter),
         number,
         handled: 0,
         also: vec![],
@@ -945,7 +943,7 @@ fn step(letter: u8, number: u64, sends: &[&'static str]) -> Step<Text> {
 fn finish(letter: u8, why: Option<frame::Why>) -> Question<Text> {
     Question::Finish(Finish {
         key: Secret::new([letter; 16]).key(),
-        owner: 1,
+        owner: u64::from(letter),
         why,
         verdict: Some(Verdict::default()),
         confirmed: false,
@@ -995,7 +993,7 @@ fn an_owner_of_one_epoch_is_fenced_in_the_next() {
 fn a_full_store_evicts_no_living_session() {
     let options = MemoryOptions {
         sessions: 2,
-        bytes: 3,
+        bytes: 7,
         ..MemoryOptions::default()
     };
     let mut store = MemoryStore::new(Time::default(), options);
@@ -1008,15 +1006,20 @@ fn a_full_store_evicts_no_living_session() {
         Reply::NoRoom
     ));
     assert_eq!(store.sessions(), 2);
-    let reply = ask(&mut store, 1, Question::Step(step(1, 1, &["abc"])));
+    let reply = ask(&mut store, 1, Question::Step(step(1, 1, &["abcd"])));
     assert!(matches!(reply, Reply::Stepped { .. }));
-    let reply = ask(&mut store, 1, Question::Step(step(2, 1, &["d"])));
+    let reply = ask(&mut store, 1, Question::Step(step(1, 2, &["e"])));
     assert!(matches!(reply, Reply::Full));
-    assert_eq!(store.bytes(), 3);
+    // But one has its share, and no more.
+    let reply = ask(&mut store, 1, Question::Step(step(2, 1, &["f"])));
+    assert!(matches!(reply, Reply::Stepped { .. }));
+    let reply = ask(&mut store, 1, Question::Step(step(2, 2, &["g"])));
+    assert!(matches!(reply, Reply::Full));
+    assert_eq!(store.bytes(), 5);
     ask(&mut store, 1, finish(1, None));
     assert_eq!(
         (store.bytes(), store.sessions(), store.tombstones()),
-        (0, 1, 1)
+        (1, 1, 1)
     );
     assert!(matches!(
         ask(&mut store, 1, Question::Open(claim(3, 1))),
@@ -1055,6 +1058,65 @@ fn a_tombstone_that_is_gone_makes_the_memory_younger() {
         Found::Lost(_)
     ));
     assert_eq!(hello(100_002 + limits::YOUNG_MS), Found::Fresh);
+}
+
+#[test]
+fn no_two_owners_of_a_session_have_the_same_generation() {
+    let mut store = MemoryStore::new(Time::default(), MemoryOptions::default());
+    ask(&mut store, 1, Question::Open(claim(1, 1)));
+    // Its owner sleeps until its lease has run out, and even its tombstone. Another process makes a session.
+    let late = limits::WINDOW_MS * 2 + limits::EXPIRED_TOMBSTONE_MS + 2;
+    ask(
+        &mut store,
+        limits::WINDOW_MS * 2 + 1,
+        Question::Open(claim(9, 1)),
+    );
+    assert!(matches!(
+        ask(
+            &mut store,
+            limits::WINDOW_MS * 2 + 2,
+            Question::Step(step(1, 1, &["a"]))
+        ),
+        Reply::Gone
+    ));
+    ask(&mut store, late, Question::Open(claim(1, 9)));
+    let reply = ask(&mut store, late, Question::Step(step(1, 1, &["a"])));
+    assert!(matches!(reply, Reply::Fenced), "{reply:?}");
+    assert!(matches!(
+        ask(&mut store, late, finish(1, None)),
+        Reply::Fenced
+    ));
+}
+
+#[test]
+fn a_tombstone_has_both_verdicts_if_the_client_may_not_know_of_the_last_epoch() {
+    let found = |epoch: u64, confirmed: bool| {
+        let mut store = MemoryStore::new(Time::default(), MemoryOptions::default());
+        // A session of epoch 5 that nobody knows: the client is told so, and epoch 101 begins.
+        let mut first = claim(1, 1);
+        (first.epoch, first.has_sent) = (5, true);
+        ask(&mut store, 1, Question::Open(first));
+        let mut end = finish(1, Some(frame::Why::Full));
+        if let Question::Finish(finish) = &mut end {
+            finish.confirmed = confirmed;
+        }
+        ask(&mut store, 2, end);
+        let mut again = claim(1, 2);
+        (again.epoch, again.has_sent) = (epoch, true);
+        match ask(&mut store, 3, Question::Open(again)) {
+            Reply::Opened(Opening {
+                found: Found::Lost(lost),
+                ..
+            }) => (lost.why, lost.verdict.is_some()),
+            reply => panic!("{reply:?}"),
+        }
+    };
+    use frame::Why;
+    // The welcome was lost, or what the client said then.
+    assert_eq!(found(5, false), (Why::Unknown, false));
+    assert_eq!(found(101, false), (Why::Full, true));
+    assert_eq!(found(101, true), (Why::Full, true));
+    assert_eq!(found(6, false), (Why::Unknown, false));
 }
 
 #[test]

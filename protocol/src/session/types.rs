@@ -40,6 +40,44 @@ impl Payload for crate::Message {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Delivery(pub u64);
 
+/// Messages that the application has sent one after the other, by what identifies each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Deliveries {
+    /// The first.
+    pub first: Delivery,
+    /// The last: all between have these numbers, too.
+    pub last: Delivery,
+}
+
+impl Deliveries {
+    pub(super) const fn one(delivery: Delivery) -> Self {
+        Self {
+            first: delivery,
+            last: delivery,
+        }
+    }
+
+    /// One more joins the run, if it is the next. Otherwise it begins another; the one before it is returned.
+    pub(super) const fn follow(run: &mut Option<Self>, delivery: Delivery) -> Option<Self> {
+        if let Some(run) = run
+            && run.last.0.saturating_add(1) == delivery.0
+        {
+            run.last = delivery;
+            return None;
+        }
+        run.replace(Self::one(delivery))
+    }
+}
+
+impl IntoIterator for Deliveries {
+    type Item = Delivery;
+    type IntoIter = core::iter::Map<core::ops::RangeInclusive<u64>, fn(u64) -> Delivery>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        (self.first.0..=self.last.0).map(Delivery)
+    }
+}
+
 /// Identifies a request that the application has made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ask(pub u64);
@@ -115,11 +153,10 @@ impl core::fmt::Display for Rejection {
 
 impl core::error::Error for Rejection {}
 
-/// How a message ended. Every message that was accepted ends once.
+/// How a message ended that is not known to be handled. Every message that was accepted ends once: so or with
+/// [`Output::Handled`].
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum End<P> {
-    /// The other application is done with it.
-    Handled,
     /// The other application was never given it.
     NotHandled {
         /// The message.
@@ -271,7 +308,13 @@ pub enum Output<P> {
     Withdrawn(Token),
     /// A message that is neither counted nor repeated.
     Volatile(P),
-    /// A message that was sent has ended.
+    /// So many messages and requests had arrived in sessions that were lost before the last one, and nobody has read them:
+    /// they are not given any more. Their sender knows that nobody can tell what became of them.
+    Dropped(u64),
+    /// The other application is done with these messages that were sent. One acknowledgement covers many: they are told
+    /// in runs and not one by one.
+    Handled(Deliveries),
+    /// A message that was sent has ended otherwise.
     Settled(Delivery, End<P>),
     /// A request that was made has ended.
     Answered(Ask, AskEnd<P>),

@@ -7,7 +7,7 @@ use steady_socket_protocol::session::frame::{
     Credential, Data, Frame, Outcome, Refusal, Style, read, write,
 };
 use steady_socket_protocol::session::{
-    AskEnd, Client, ClientEffect, End, Opened, Options, Output, Phase, SendMode, Time,
+    AskEnd, Client, ClientEffect, Opened, Options, Output, Phase, SendMode, Time,
 };
 use steady_socket_protocol::{Decode, Encode, Json, Message as Payload};
 use tokio::time::{Instant, timeout};
@@ -118,7 +118,7 @@ impl<'a> Caller<'a> {
                         self.given.push(payload);
                         self.client.handled(now, token);
                     }
-                    Output::Settled(_, End::Handled) => self.handled += 1,
+                    Output::Handled(run) => self.handled += run.into_iter().count(),
                     Output::Open(opened) => self.opened.push(opened),
                     Output::Answered(_, end) => self.answers.push(end),
                     _ => {}

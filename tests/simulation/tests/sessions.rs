@@ -1574,3 +1574,60 @@ fn an_answer_acknowledges_no_more_than_its_store_has() {
     let world = end(world);
     assert_eq!(told(&world, id), Some(Told::Handled));
 }
+
+#[test]
+fn an_owner_that_was_taken_over_can_write_no_more() {
+    let mut world = connected(settings());
+    let id = send(&mut world, Side::Client);
+    arrive(&mut world);
+    // The client comes back before the server notices, to another process.
+    world.cut_at_client(None);
+    world.connect(1);
+    let number = world.conns.keys().copied().max().unwrap();
+    world.deliver_to_server(number);
+    assert!(world.take_over(number));
+    // What the first one is done with now is not counted, and it gives the session up.
+    finish_all(&mut world, Side::Server);
+    assert_eq!(world.coverage.of("server: Ended(TakenOver)"), 1);
+    assert_eq!(world.coverage.of("close: 3970"), 1);
+    arrive(&mut world);
+    connect(&mut world);
+    assert_eq!(given(&world, id), 2, "the third owner is sent it again");
+    end(world);
+}
+
+#[test]
+fn a_request_of_an_owner_that_is_gone_is_withdrawn() {
+    let mut world = connected(settings());
+    let key = world.key();
+    world.ask(Side::Server, key, None, None);
+    let id = world.account.entries.len() - 1;
+    arrive(&mut world);
+    assert_eq!(given(&world, id), 1);
+    // The client acknowledges it, so the next owner does not send it again.
+    world.advance(1_000, true);
+    arrive(&mut world);
+    world.restart(true);
+    connect(&mut world);
+    arrive(&mut world);
+    assert_eq!(world.coverage.of("client: withdrawn"), 1);
+    end(world);
+}
+
+#[test]
+fn what_the_store_sends_again_is_not_said_to_be_not_handled() {
+    let mut world = connected(settings());
+    let id = send(&mut world, Side::Server);
+    // It is lost on the way. Another process has the session for a moment, and then the first one again.
+    world.cut_at_client(None);
+    world.connect(1);
+    let number = world.conns.keys().copied().max().unwrap();
+    world.deliver_to_server(number);
+    assert!(world.take_over(number));
+    world.cut_at_client(None);
+    connect(&mut world);
+    arrive(&mut world);
+    assert_eq!(given(&world, id), 1);
+    assert_eq!(told(&world, id), Some(Told::Unknown));
+    end(world);
+}

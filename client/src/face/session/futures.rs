@@ -20,11 +20,11 @@ use super::promise::Promise;
 #[derive(Debug)]
 pub struct Delivering<T> {
     message: Option<T>,
-    end: Promise<End<Message>>,
+    end: Promise<Option<End<Message>>>,
 }
 
 impl<T> Delivering<T> {
-    pub(in crate::face) const fn new(message: T, end: Promise<End<Message>>) -> Self {
+    pub(in crate::face) const fn new(message: T, end: Promise<Option<End<Message>>>) -> Self {
         Self {
             message: Some(message),
             end,
@@ -35,9 +35,11 @@ impl<T> Delivering<T> {
 impl<T> Unpin for Delivering<T> {}
 
 impl<T> Future for Delivering<T> {
-    type Output = End<T>;
+    /// Whether the server's application has handled it. The error is not handled, or unknown; the message comes back in
+    /// either case.
+    type Output = Result<(), End<T>>;
 
-    fn poll(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<End<T>> {
+    fn poll(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Self::Output> {
         let Poll::Ready(end) = Pin::new(&mut self.end).poll(task) else {
             return Poll::Pending;
         };
@@ -45,9 +47,9 @@ impl<T> Future for Delivering<T> {
             return Poll::Pending;
         };
         Poll::Ready(match end {
-            End::Handled => End::Handled,
-            End::NotHandled { why, .. } => End::NotHandled { payload, why },
-            End::Unknown { why, .. } => End::Unknown { payload, why },
+            None => Ok(()),
+            Some(End::NotHandled { why, .. }) => Err(End::NotHandled { payload, why }),
+            Some(End::Unknown { why, .. }) => Err(End::Unknown { payload, why }),
         })
     }
 }

@@ -121,7 +121,7 @@ pub(super) trait FaceSession {
     fn send(&self, message: Message, mode: SendMode) -> Result<Sent, Unsent>;
 
     #[cfg(feature = "session")]
-    fn deliver(&self, message: Message) -> Result<Promise<End<Message>>, Unsent>;
+    fn deliver(&self, message: Message) -> Result<Promise<Option<End<Message>>>, Unsent>;
 
     #[cfg(feature = "session")]
     fn ask(

@@ -12,8 +12,9 @@ use steady_socket_protocol::session::frame::{
     Answer, Credential, Data, Frame, Refusal, Style, read, write,
 };
 use steady_socket_protocol::session::{
-    Ask, AskEnd, Client, Delivery, End, Ended, NotHandled, Opened, Options as HalfOptions, Output,
-    Phase as HalfPhase, Rejected, Rejection, SendMode as HalfMode, Time, Token, close,
+    Ask, AskEnd, Client, Deliveries, Delivery, End, Ended, NotHandled, Opened,
+    Options as HalfOptions, Output, Phase as HalfPhase, Rejected, Rejection, SendMode as HalfMode,
+    Time, Token, close,
 };
 
 use super::super::application::{Face, Shared};
@@ -68,7 +69,7 @@ pub(super) struct RustSession {
     is_announced: Cell<bool>,
     /// What happened to a connection that waits for its welcome.
     held: RefCell<Vec<Event<Message>>>,
-    deliveries: RefCell<BTreeMap<Delivery, Fulfil<End<Message>>>>,
+    deliveries: RefCell<BTreeMap<Delivery, Fulfil<Option<End<Message>>>>>,
     asks: RefCell<BTreeMap<Ask, Fulfil<AskEnd<Message>>>>,
     /// The handlers of requests that run.
     handlers: RefCell<BTreeMap<Token, Running<Answer<Message>>>>,
@@ -86,7 +87,7 @@ pub(super) struct RustSession {
 struct Losing {
     is_final: bool,
     loss: SessionLoss<Message>,
-    settled: Vec<(Fulfil<End<Message>>, End<Message>)>,
+    settled: Vec<(Fulfil<Option<End<Message>>>, Option<End<Message>>)>,
     answered: Vec<(Fulfil<AskEnd<Message>>, AskEnd<Message>)>,
 }
 
@@ -272,26 +273,48 @@ impl RustSession {
         });
     }
 
-    /// A message that was sent has ended.
+    /// The server's application is done with messages.
+    fn handled(&self, run: Deliveries) {
+        if let Some(losing) = &mut *self.losing.borrow_mut() {
+            let count = run.last.0.saturating_sub(run.first.0).saturating_add(1);
+            losing.loss.handled = losing.loss.handled.saturating_add(count);
+        }
+        loop {
+            let next = {
+                let mut deliveries = self.deliveries.borrow_mut();
+                let next = deliveries.range(run.first..=run.last).next();
+                let next = next.map(|(delivery, _)| *delivery);
+                next.and_then(|delivery| deliveries.remove(&delivery))
+            };
+            let Some(awaited) = next else { return };
+            if let Some(losing) = &mut *self.losing.borrow_mut() {
+                losing.settled.push((awaited, None));
+                continue;
+            }
+            awaited.give(None);
+        }
+    }
+
+    /// A message that was sent has ended without being handled, as far as anybody knows.
     fn message_ended(&self, delivery: Delivery, end: End<Message>) {
         let awaited = self.deliveries.borrow_mut().remove(&delivery);
         if let Some(losing) = &mut *self.losing.borrow_mut() {
             match &end {
-                End::Handled => losing.loss.handled += 1,
                 // On a plain connection nobody could say what became of it, so it comes back to who waits for that.
                 End::NotHandled { .. } if self.is_plain() && awaited.is_some() => {}
                 End::NotHandled { payload, .. } => losing.loss.not_handled.push(payload.clone()),
                 End::Unknown { payload, .. } => losing.loss.unknown.push(payload.clone()),
             }
-            losing.settled.extend(awaited.map(|awaited| (awaited, end)));
+            losing
+                .settled
+                .extend(awaited.map(|awaited| (awaited, Some(end))));
             return;
         }
         if let Some(awaited) = awaited {
-            awaited.give(end);
+            awaited.give(Some(end));
             return;
         }
         let (reason, payload) = match end {
-            End::Handled => return,
             End::NotHandled {
                 payload,
                 why: NotHandled::TimeToLive,
@@ -498,7 +521,7 @@ impl FaceSession for RustSession {
         }
     }
 
-    fn deliver(&self, message: Message) -> Result<Promise<End<Message>>, Unsent> {
+    fn deliver(&self, message: Message) -> Result<Promise<Option<End<Message>>>, Unsent> {
         if self.is_plain() {
             return Err(Unsent::Never(SendError::NoSession));
         }
@@ -642,7 +665,10 @@ impl SessionApplication<Message> for RustSession {
     }
 
     fn output(&self, output: Output<Message>) {
-        if !matches!(output, Output::Settled(..) | Output::Answered(..)) {
+        if !matches!(
+            output,
+            Output::Handled(_) | Output::Settled(..) | Output::Answered(..)
+        ) {
             // A loss is followed by the ends of what it concerns.
             if !matches!(output, Output::Lost(_) | Output::Ended(_)) {
                 self.finish_losing();
@@ -663,7 +689,9 @@ impl SessionApplication<Message> for RustSession {
                     shared.deliver_message(payload);
                 }
             }
+            Output::Handled(run) => self.handled(run),
             Output::Settled(delivery, end) => self.message_ended(delivery, end),
+            Output::Dropped(count) => self.emit_session(SessionEvent::Discarded(count)),
             Output::Answered(ask, end) => self.request_ended(ask, end),
             Output::Request { token, payload } => self.asked(token, payload),
             Output::Withdrawn(token) => {

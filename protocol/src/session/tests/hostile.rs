@@ -6,17 +6,20 @@ use crate::session::frame::{Credential, Lost, Why};
 fn settled(outputs: &[Output<Text>]) -> Vec<String> {
     outputs
         .iter()
-        .filter_map(|output| match output {
-            Output::Settled(id, end) => Some(format!(
+        .flat_map(|output| match output {
+            Output::Handled(run) => run
+                .into_iter()
+                .map(|id| format!("{} handled", id.0))
+                .collect(),
+            Output::Settled(id, end) => vec![format!(
                 "{} {}",
                 id.0,
                 match end {
-                    End::Handled => "handled".to_owned(),
                     End::NotHandled { why, .. } => format!("not: {why:?}"),
                     End::Unknown { why, .. } => format!("unknown: {why:?}"),
                 }
-            )),
-            _ => None,
+            )],
+            _ => Vec::new(),
         })
         .collect()
 }
@@ -473,4 +476,190 @@ fn nothing_waits_alone_once_something_is_beside_it() {
         seconds <= 5,
         "the request {id:?} goes out after {seconds} s"
     );
+}
+
+#[test]
+fn a_new_owner_counts_and_cancels_what_the_earlier_one_has_asked() {
+    let mut options = Options::default();
+    options.limits.requests = 2;
+    let mut pair = Pair::connected_with(options);
+    let now = pair.now;
+    let answered = pair.server().ask(now, Data::from("1"), None).unwrap();
+    pair.server().ask(now, Data::from("2"), None).unwrap();
+    pair.settle();
+    pair.arrive();
+    let asked = tokens(&pair.at_client());
+    let answer = || Answer::Response(Data::from("3"));
+    pair.client.answer(now, asked[0], answer()).unwrap();
+    pair.settle();
+    // Everything is acknowledged, so the new owner has nothing to send again.
+    pair.pass(limits::ACK_DELAY_MS);
+    pair.arrive();
+    let outputs = pair.at_server();
+    let end = AskEnd::Response(Data::from("3"));
+    assert!(outputs.contains(&Output::Answered(answered, end)));
+    pair.server = None;
+    pair.client.closed(now, 1006);
+    pair.settle();
+    pair.connect();
+    pair.arrive();
+    let outputs = pair.at_client();
+    assert!(
+        outputs.contains(&Output::Withdrawn(asked[1])),
+        "{outputs:?}"
+    );
+    assert!(!outputs.contains(&Output::Withdrawn(asked[0])));
+    // One of the two places is taken until the answer comes, and the answer is nobody's.
+    let ask = |pair: &mut Pair| pair.server().ask(now, Data::from("4"), None).is_ok();
+    assert!(ask(&mut pair));
+    assert!(!ask(&mut pair), "the client takes no more than 2");
+    let refused = Answer::Refused(frame::Refusal::Cancelled);
+    pair.client.answer(now, asked[1], refused).unwrap();
+    pair.settle();
+    pair.arrive();
+    assert!(ask(&mut pair));
+    pair.settle();
+    pair.arrive();
+    let given = tokens(&pair.at_client());
+    assert_eq!(given.len(), 2, "none is refused");
+    for token in given {
+        pair.client.answer(now, token, answer()).unwrap();
+    }
+    pair.settle();
+    pair.arrive();
+    let outputs = pair.at_server();
+    let ends = outputs.iter();
+    let ends = ends.filter(|output| matches!(output, Output::Answered(_, AskEnd::Response(_))));
+    assert_eq!(ends.count(), 2, "{outputs:?}");
+}
+
+#[test]
+fn what_lost_sessions_have_left_unread_does_not_pile_up() {
+    let mut pair = Pair::connected();
+    for _ in 0..50 {
+        let now = pair.now;
+        for _ in 0..10 {
+            pair.server().send(now, Data::from("1"), PLAIN).unwrap();
+        }
+        pair.server().ask(now, Data::from("2"), None).unwrap();
+        pair.settle();
+        pair.server().gathered(now);
+        pair.arrive();
+        // The server forgets everything.
+        pair.server = None;
+        pair.store = MemoryStore::new(Time::default(), MemoryOptions::default());
+        pair.client.closed(now, 1006);
+        pair.settle();
+        pair.connect();
+        pair.arrive();
+    }
+    let outputs = pair.at_client();
+    assert!(outputs.len() < 30, "{} outputs wait", outputs.len());
+    assert_eq!(
+        tokens(&outputs).len(),
+        11,
+        "those of the last one are there"
+    );
+    assert!(outputs.contains(&Output::Dropped(49 * 11)), "{outputs:?}");
+    let is_lost = |output: &&Output<Text>| matches!(output, Output::Lost(_));
+    assert!(outputs.iter().filter(is_lost).count() <= 3, "{outputs:?}");
+}
+
+#[test]
+fn a_server_that_slept_too_long_has_lost_its_session_and_not_its_client() {
+    let mut pair = Pair::connected();
+    pair.send("[1]", PLAIN);
+    pair.reach_server();
+    pair.now = pair.now.after(limits::WINDOW_MS * 2 + 1);
+    // The store hears of another session first.
+    ask(
+        &mut pair.store,
+        pair.now.as_millis(),
+        Question::Open(claim(5, 1)),
+    );
+    pair.handle_at_server();
+    pair.settle();
+    assert_eq!(pair.closed.1, [close::LOST]);
+    pair.client.closed(pair.now, close::LOST);
+    pair.settle();
+    assert_eq!(pair.client.phase(), Phase::Down, "it comes back");
+    pair.connect();
+    pair.arrive();
+    let outputs = pair.at_client();
+    assert!(outputs.contains(&Output::Lost(Why::Expired)), "{outputs:?}");
+    assert_eq!(settled(&outputs), ["1 unknown: Lost(Expired)"]);
+}
+
+#[test]
+fn nothing_is_given_any_more_while_the_store_is_asked_to_end_the_session() {
+    let mut pair = Pair::connected();
+    pair.send("[1]", PLAIN);
+    pair.reach_server();
+    // The client has another connection, and may not resume.
+    let hello = frame::Hello {
+        secret: Secret::new([0; 16]),
+        attempt: 2,
+        epoch: 77,
+        received: 0,
+        handled: 0,
+        first: 1,
+        sent: 1,
+        limits: Options::default().limits,
+        age_ms: 0,
+        credential: None,
+    };
+    let mut arrival = Arrival::new(pair.now, &pair.options);
+    arrival.receive(Frame::Hello(hello.into())).unwrap();
+    pair.prompt = false;
+    let (now, older) = (pair.now, pair.connection);
+    let identity = Identity("Ada".to_owned());
+    let newer = Connection(9);
+    pair.server()
+        .attach(now, newer, arrival, identity, false, 78);
+    pair.settle();
+    pair.answer_all();
+    pair.settle();
+    // It is still on its way on the older connection when the verdict is on its way to the store.
+    let late = Frame::Message(Data::from("[2]"));
+    pair.server().receive(now, older, late);
+    let outputs = pair.at_server();
+    assert_eq!(tokens(&outputs), [], "{outputs:?}");
+    pair.answer_all();
+    pair.settle();
+    assert_eq!(pair.closed.1, [close::SUPERSEDED]);
+    let welcome = pair.to_client.last().unwrap();
+    let lost = "outcome=lost why=refused was-handled=0 was-given=0 was-received=1";
+    assert!(welcome.contains(lost), "{welcome}");
+    let outputs = pair.at_server();
+    assert_eq!(tokens(&outputs), [], "{outputs:?}");
+}
+
+#[test]
+fn the_counts_of_an_epoch_that_is_lost_mean_nothing_in_the_next() {
+    let mut options = Options::default();
+    options.limits.bytes = 10;
+    options.limits.message_bytes = 40_000;
+    let mut pair = Pair::connected_with(options);
+    pair.send("[1]", PLAIN);
+    pair.arrive();
+    // The session is lost, and so is the welcome that says so. Then the process that made the next epoch is gone.
+    let now = pair.now;
+    pair.server().lose_full(now);
+    pair.settle();
+    pair.client.closed(now, close::LOST);
+    pair.settle();
+    pair.connect();
+    pair.reach_server();
+    pair.cut();
+    pair.server = None;
+    pair.connect();
+    pair.reach_server();
+    // What rides has room for 65,536 bytes, and what an earlier owner may have had, for more.
+    let connection = pair.connection;
+    let large = || Frame::Message(Data::Text("1".repeat(30_000).into()));
+    for _ in 0..3 {
+        pair.server().receive(now, connection, large());
+    }
+    pair.settle();
+    assert_eq!(pair.closed.1, [close::LOST, close::LIMIT]);
 }

@@ -156,9 +156,7 @@ impl Account {
                 "{id} was given after its sender was told that it was not: {entry:?}"
             ));
         }
-        // A new owner is sent a request again whose answer by the one before is on its way.
-        let is_repeated = entry.request && self.owners_vanish;
-        if entry.told == Some(Told::Handled) && !is_repeated {
+        if entry.told == Some(Told::Handled) {
             return Err(format!(
                 "{id} was given after its sender was told that it was handled: {entry:?}"
             ));
@@ -201,18 +199,20 @@ impl Account {
         }
     }
 
-    /// A sender is told how its message ended.
+    /// A sender is told how its message ended: handled, if not otherwise.
     ///
     /// # Errors
     /// If that is not so, or it was told before.
-    pub fn settle(&mut self, id: usize, end: &End<Word>) -> Result<(), String> {
+    pub fn settle(&mut self, id: usize, end: Option<&End<Word>>) -> Result<(), String> {
         let told = match end {
-            End::Handled => Told::Handled,
-            End::NotHandled { payload, .. } | End::Unknown { payload, .. } if payload.id != id => {
+            None => Told::Handled,
+            Some(End::NotHandled { payload, .. } | End::Unknown { payload, .. })
+                if payload.id != id =>
+            {
                 return Err(format!("for {id} another came back: {payload:?}"));
             }
-            End::NotHandled { .. } => Told::NotHandled,
-            End::Unknown { why, .. } => self.unknown(id, *why)?,
+            Some(End::NotHandled { .. }) => Told::NotHandled,
+            Some(End::Unknown { why, .. }) => self.unknown(id, *why)?,
         };
         self.tell(id, told)
     }
@@ -256,11 +256,8 @@ impl Account {
                 return Err(format!("{id} got the answer to {word:?}"));
             }
             AskEnd::Response(_) | AskEnd::Error(_) => Told::Handled,
-            // A new owner does not know how many requests of the earlier one are unanswered.
             AskEnd::Refused(Refusal::Limit)
-                if !self.entries[id].early
-                    && self.shifted == [false; 2]
-                    && (self.entries[id].from == Side::Client || !self.owners_vanish) =>
+                if !self.entries[id].early && self.shifted == [false; 2] =>
             {
                 return Err(format!(
                     "{id} is one request too many, and its asker knew the limit"

@@ -131,6 +131,7 @@ pub const EXPECTED: &[&str] = &[
     "the server's window shrank",
     "hellos were held up while the server restarted",
     "the server restarted without its store",
+    "another process took the session over, and died",
     "a hello arrived after the next one's",
     "the old socket still looked open",
     "a store answered late",

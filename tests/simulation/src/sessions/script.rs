@@ -561,12 +561,18 @@ impl Script {
         let roll = self.rng.below(12);
         match roll {
             0 if self.faults.restart_with_store => {
+                let waiting = self.world.waiting_to_be_let_in().next();
                 if self.rng.one_in(3) {
                     let (messages, bytes) = (self.rng.between(1, 20), self.rng.between(50, 2_000));
                     self.note(format!(
                         "restart with the store and a window of {messages} messages and {bytes} bytes"
                     ));
                     self.world.restart_smaller(messages, bytes);
+                } else if let Some(number) = waiting
+                    && self.rng.one_in(2)
+                {
+                    self.note(format!("another process takes {number}, and dies"));
+                    self.world.take_over(number);
                 } else {
                     self.note("restart with the store".to_owned());
                     self.world.restart(true);

@@ -7,7 +7,7 @@ use steady_socket_protocol::session::frame::{
     Answer, Credential, Data, Frame, Hello, Key, Kind, Limits, Lost, Outcome, Refusal, Secret,
     Style, Why, read, write,
 };
-use steady_socket_protocol::session::store::{Identity, Question, Reply, Store, Ticket};
+use steady_socket_protocol::session::store::{Claim, Identity, Question, Reply, Store, Ticket};
 use steady_socket_protocol::session::{
     Arrival, Ask, AskEnd, Client, ClientEffect, Connection, Delivery, End, Ended, Item, MAX_NUMBER,
     MemoryOptions, MemoryStore, Opened, Options, Output, Phase, Rejection, SendMode, Server,
@@ -965,6 +965,49 @@ impl World {
         }
     }
 
+    /// A balancer moves a client to another process of the server, which takes the session over at the store they share and
+    /// dies before it answers. Returns whether the session was there to be taken.
+    pub fn take_over(&mut self, number: u64) -> bool {
+        let Some(Reader::Authorising(arrival)) = self.conns.get(&number).map(|conn| &conn.reader)
+        else {
+            return false;
+        };
+        let hello = arrival.hello().expect("the hello has arrived").clone();
+        let key = hello.secret.key();
+        let half = self.halves.get(&key);
+        if half.is_none_or(|half| half.server.epoch() == 0 || half.server.epoch() != hello.epoch) {
+            return false;
+        }
+        let conn = self.conns.get_mut(&number).expect("it is there");
+        conn.reader = Reader::Nobody;
+        conn.to_server.clear();
+        conn.end_to_client.get_or_insert(1_006);
+        self.epochs += 1;
+        let claim = Claim {
+            key,
+            identity: Identity(format!("person {}", conn.identity)),
+            may_resume: true,
+            attempt: hello.attempt,
+            epoch: hello.epoch,
+            has_sent: hello.sent != self.settings.of(Side::Server).origin,
+            began: self.time(),
+            owner: None,
+            new_epoch: self.epochs,
+            lost: None,
+        };
+        self.account.owners_vanish = true;
+        self.coverage
+            .count("another process took the session over, and died");
+        // Its answer would be for the other process.
+        let since = self.store.since();
+        self.store
+            .ask(self.time(), Ticket(0), Question::Open(claim));
+        self.forgot |= self.store.since() != since;
+        while self.store.poll().is_some() {}
+        self.settle();
+        true
+    }
+
     /// The server's process dies, and starts again with its store and a smaller window.
     pub fn restart_smaller(&mut self, messages: u64, bytes: u64) {
         let limits = &mut self.server_limits;
@@ -1039,11 +1082,10 @@ impl World {
             }
             _ => Vec::new(),
         };
-        let tombstones = self.store.tombstones();
+        let since = self.store.since();
         self.store.ask(self.time(), ticket, question);
-        // With one that is gone, the memory is younger. Where there is room for one only, the next takes its place.
-        let went = self.store.tombstones() < tombstones;
-        self.forgot |= went || (tombstones > 0 && self.settings.store.tombstones == 1);
+        // With a tombstone that is gone, the memory is younger. Their number does not show it: another may have come.
+        self.forgot |= self.store.since() != since;
         while let Some((ticket, reply)) = self.store.poll() {
             if matches!(reply, Reply::Full) {
                 for id in &sends {
@@ -1753,8 +1795,16 @@ impl World {
                 withdraw(&mut self.running, token);
                 self.coverage.count("client: withdrawn");
             }
+            Output::Handled(run) => {
+                for delivery in run {
+                    match self.deliveries.remove(&delivery) {
+                        Some(id) => self.settled(side, id, None),
+                        None => self.wrong(format!("{delivery:?} was handled, and was not open")),
+                    }
+                }
+            }
             Output::Settled(delivery, end) => match self.deliveries.remove(&delivery) {
-                Some(id) => self.settled(side, id, &end),
+                Some(id) => self.settled(side, id, Some(&end)),
                 None => self.wrong(format!("{delivery:?} ended, and was not open: {end:?}")),
             },
             Output::Answered(ask, end) => match self.asks.remove(&ask) {
@@ -1814,8 +1864,18 @@ impl World {
                 withdraw(&mut half.running, token);
                 self.coverage.count("server: withdrawn");
             }
+            Output::Handled(run) => {
+                let half = &mut half.deliveries;
+                let ids: Vec<_> = run.into_iter().map(|it| (it, half.remove(&it))).collect();
+                for (delivery, id) in ids {
+                    match id {
+                        Some(id) => self.settled(side, id, None),
+                        None => self.wrong(format!("{delivery:?} was handled, and was not open")),
+                    }
+                }
+            }
             Output::Settled(delivery, end) => match half.deliveries.remove(&delivery) {
-                Some(id) => self.settled(side, id, &end),
+                Some(id) => self.settled(side, id, Some(&end)),
                 None => self.wrong(format!("{delivery:?} ended, and was not open: {end:?}")),
             },
             Output::Answered(ask, end) => match half.asks.remove(&ask) {
@@ -1846,11 +1906,12 @@ impl World {
         }
     }
 
-    fn settled(&mut self, side: Side, id: usize, end: &End<Word>) {
+    /// A sender is told how its message ended: handled, if not otherwise.
+    fn settled(&mut self, side: Side, id: usize, end: Option<&End<Word>>) {
         let what = match end {
-            End::Handled => "handled".to_owned(),
-            End::NotHandled { why, .. } => format!("not handled: {why:?}"),
-            End::Unknown { why, .. } => format!("unknown: {why:?}"),
+            None => "handled".to_owned(),
+            Some(End::NotHandled { why, .. }) => format!("not handled: {why:?}"),
+            Some(End::Unknown { why, .. }) => format!("unknown: {why:?}"),
         };
         self.coverage
             .count(format!("{}: message {what}", side.name()));
@@ -1859,7 +1920,7 @@ impl World {
         let epoch = self.client.welcome().map(|welcome| welcome.epoch);
         let goes_on = self.client.phase() != Phase::Ended && entry.place.map(|(of, _)| of) == epoch;
         let is_early = goes_on && side == Side::Client && !entry.committed;
-        if is_early && *end == End::Handled && self.account.shifted == [false; 2] {
+        if is_early && end.is_none() && self.account.shifted == [false; 2] {
             self.wrong(format!(
                 "{id} is said to be handled, and its store does not know it"
             ));
@@ -1942,7 +2003,6 @@ impl World {
                 ));
             }
         }
-        self.forgot |= self.store.tombstones() >= self.settings.store.tombstones;
         if self.store.sessions() == 0 && self.store.bytes() > 0 {
             return Err(format!(
                 "the store holds {} bytes of no session",
@@ -2250,8 +2310,13 @@ impl World {
     pub fn everything_is_handled(&self, owners_stay: bool) -> Result<(), Violation> {
         // A message that was alone on its way at the death of three owners in a row is set aside.
         let mut set_aside = self.coverage.of("client: message unknown: SetAside");
+        // What the server has sent goes on with the session, and no owner that loses it learns of the end.
+        let taken_over = self.coverage.of("server: Ended(TakenOver)") > 0;
         for (id, entry) in self.account.entries.iter().enumerate() {
             if entry.orphan || entry.told == Some(Told::GivenUp) {
+                continue;
+            }
+            if entry.from == Side::Server && taken_over {
                 continue;
             }
             if entry.told == Some(Told::Unknown) && !owners_stay && set_aside > 0 {
