@@ -763,7 +763,10 @@ function post(socket, session, mark, data, value, options, ended) {
       const { signal } = options;
       signal?.throwIfAborted();
       const onAbort = () => {
-        if (mark === ASKS && message.isSent) inner.ask(socket, (core) => core.cancel?.(message.id));
+        if (!message.isSent) message.isWithdrawn = true;
+        else if (inner.ask(socket, (core) => core.cancel?.(message.id))) message.isWithdrawn = true;
+        if (message.isWithdrawn) session.awaited.delete(message.id);
+        session.unsettled.delete(message);
         reject(signal.reason);
       };
       const message = toMessage(session.who, data);

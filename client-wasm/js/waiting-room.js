@@ -312,6 +312,7 @@ export class WaitingRoom {
     this.#host.begunBy = this.#begun?.why;
     const [core, time] = [createCore(this.#host), now()];
     for (const message of this.#queue.messages) {
+      if (message.isWithdrawn) continue;
       const { bytes, first, expires } = message;
       // The core puts messages that go first ahead of the others, and has the same limits.
       core.send(message, bytes, first, false, expires === Infinity ? NaN : Math.ceil(expires - time));

@@ -264,11 +264,11 @@ impl Core {
         }
     }
 
-    /// The answer to the request of this number is no longer wanted.
-    pub fn cancel(&self, id: f64) {
-        if let Some(session) = &self.session {
-            session.cancel(id);
-        }
+    /// The end of the message of this number, or the answer to the request, is no longer wanted. Returns whether the message
+    /// was withdrawn.
+    pub fn cancel(&self, id: f64) -> bool {
+        let session = self.session.as_ref();
+        session.is_some_and(|session| session.cancel(id))
     }
 
     /// There may be somebody to read messages now.

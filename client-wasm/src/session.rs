@@ -460,9 +460,14 @@ impl JsSession {
         })
     }
 
-    /// The answer to the request of this number is no longer wanted.
-    pub(crate) fn cancel(&self, id: f64) {
-        self.driver.cancel(Ask((-id - 1.0) as u64));
+    /// The end of the message of this number, or the answer to the request, is no longer wanted. Returns whether the message
+    /// was withdrawn: it had no number yet, and will not be sent.
+    pub(crate) fn cancel(&self, id: f64) -> bool {
+        if id < 0.0 {
+            self.driver.cancel(Ask((-id - 1.0) as u64));
+            return false;
+        }
+        self.driver.withdraw(Delivery(id as u64)).is_some()
     }
 
     /// The program is done with a message.

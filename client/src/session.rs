@@ -254,6 +254,13 @@ impl<P: Payload> SessionDriver<P> {
         sent
     }
 
+    /// Takes a message back that has no number yet. See [`Client::withdraw`].
+    pub fn withdraw(&self, delivery: Delivery) -> Option<P> {
+        let withdrawn = self.half.borrow_mut().withdraw(delivery);
+        self.commanded();
+        withdrawn
+    }
+
     /// Sends a message now or not at all, and says whether it went.
     pub fn send_volatile(&self, payload: P) -> bool {
         let now = self.now();

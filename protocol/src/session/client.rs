@@ -353,6 +353,12 @@ impl<P: Payload> Client<P> {
         Ok(sent)
     }
 
+    /// Takes a message back that has no number yet: it is not sent, and nothing is told of its end. `None` if it is too late,
+    /// and the message takes its course.
+    pub fn withdraw(&mut self, delivery: Delivery) -> Option<P> {
+        self.exchange.withdraw(delivery)
+    }
+
     /// Sends a message that is dropped if it cannot go at once. Returns whether it went.
     pub fn send_volatile(&mut self, now: Time, payload: P) -> bool {
         let went = self.exchange.volatile(payload);

@@ -1785,6 +1785,11 @@ impl<P: Payload> Exchange<P> {
         Some(Output::Message { token, payload })
     }
 
+    /// Takes a message back that still has no number.
+    pub(super) fn withdraw(&mut self, delivery: Delivery) -> Option<P> {
+        self.queue.remove(delivery).map(|waiting| waiting.payload)
+    }
+
     pub(super) fn has_notice(&self) -> bool {
         self.outputs.len() > self.inbox as usize
     }

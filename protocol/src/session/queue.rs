@@ -96,6 +96,17 @@ impl<P: Payload> Queue<P> {
         }
     }
 
+    /// Takes one message out, wherever it is.
+    pub(super) fn remove(&mut self, delivery: Delivery) -> Option<Waiting<P>> {
+        let at = self
+            .messages
+            .iter()
+            .position(|message| message.delivery == delivery)?;
+        let message = self.messages.remove(at)?;
+        self.forget(&message);
+        Some(message)
+    }
+
     fn forget(&mut self, message: &Waiting<P>) {
         self.bytes = self.bytes.saturating_sub(message.payload.bytes());
         if message.mode.first {

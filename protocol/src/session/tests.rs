@@ -339,6 +339,33 @@ fn the_first_message_of_a_turn_goes_alone_and_the_rest_of_it_in_batches() {
 }
 
 #[test]
+fn a_message_can_be_taken_back_until_it_has_a_number() {
+    let mut pair = Pair::connected();
+    let now = pair.now;
+    let send = |pair: &mut Pair, text| pair.client.send(now, text, awaited()).unwrap();
+    let numbered = send(&mut pair, "numbered".into());
+    pair.settle();
+    assert_eq!(pair.client.withdraw(numbered), None);
+    pair.cut();
+    let [one, two, three] = ["one", "two", "three"].map(|text| send(&mut pair, text.into()));
+    assert_eq!(pair.client.withdraw(two), Some("two".into()));
+    assert_eq!(pair.client.withdraw(two), None);
+    assert_eq!(pair.client.queued(), (2, 8));
+    pair.connect();
+    pair.arrive();
+    let mut given = vec![];
+    while let Some(output) = pair.server().poll_output(now) {
+        if let Output::Message { payload, .. } = output {
+            given.push(payload);
+        }
+    }
+    assert_eq!(given, ["numbered".into(), "one".into(), "three".into()]);
+    for late in [one, three] {
+        assert_eq!(pair.client.withdraw(late), None);
+    }
+}
+
+#[test]
 fn acknowledgements_go_when_they_are_due() {
     // After a second.
     let mut pair = Pair::connected();

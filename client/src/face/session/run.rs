@@ -69,7 +69,7 @@ pub(super) struct RustSession {
     is_announced: Cell<bool>,
     /// What happened to a connection that waits for its welcome.
     held: RefCell<Vec<Event<Message>>>,
-    deliveries: RefCell<BTreeMap<Delivery, Fulfil<Option<End<Message>>>>>,
+    deliveries: RefCell<BTreeMap<Delivery, Awaiting>>,
     asks: RefCell<BTreeMap<Ask, Fulfil<AskEnd<Message>>>>,
     /// The handlers of requests that run.
     handlers: RefCell<BTreeMap<Token, Running<Answer<Message>>>>,
@@ -83,11 +83,14 @@ pub(super) struct RustSession {
     told: Cell<(Tally, Tally)>,
 }
 
+/// Who awaits the end of a message; nothing comes back if it was handled.
+type Awaiting = Fulfil<Option<End<Message>>>;
+
 /// A session that is over.
 struct Losing {
     is_final: bool,
     loss: SessionLoss<Message>,
-    settled: Vec<(Fulfil<Option<End<Message>>>, Option<End<Message>>)>,
+    settled: Vec<(Awaiting, Option<End<Message>>)>,
     answered: Vec<(Fulfil<AskEnd<Message>>, AskEnd<Message>)>,
 }
 
