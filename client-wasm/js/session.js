@@ -4,7 +4,7 @@
 
 import { dictionary, isFunction, toNumber, wrongKind } from './check.js';
 import { toMessage } from './convert.js';
-import { makeEnumerable, report } from './events.js';
+import { defineHandlers, makeEnumerable, report } from './events.js';
 import { Message } from './message.js';
 import {
   CLOSE_TIMEOUT,
@@ -865,6 +865,19 @@ export function handleWith(socket, handler) {
   session.handler = handler;
 }
 
+/** The events that sockets have more in this entry. */
+const EVENTS = [
+  'sessionstart',
+  'resumed',
+  'sessionlost',
+  'sessionend',
+  'sessionunavailable',
+  'undelivered',
+  'pendingchange',
+  'stalled',
+  'discarded',
+];
+
 /** What `ReconnectingWebSocket` has more in this entry. */
 const METHODS = {
   deliver(data, options = undefined) {
@@ -889,5 +902,6 @@ for (const [name, value] of Object.entries(METHODS)) {
   Object.defineProperty(ReconnectingWebSocket.prototype, name, { value, writable: true, configurable: true });
 }
 makeEnumerable(ReconnectingWebSocket.prototype);
+defineHandlers(ReconnectingWebSocket.prototype, EVENTS, (socket) => inner.session(socket));
 
 provideSessions((...given) => new Session(...given));
