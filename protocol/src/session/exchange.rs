@@ -4,10 +4,11 @@
 //! it takes the items to be numbered with [`Exchange::take`] and numbers them when its store has them, and nothing is
 //! acknowledged that is not [`committed`](Exchange::committed). The client's half does both at once.
 
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use super::ascending::Ascending;
 use super::frame::{Answer, Counts, Credential, Frame, Limits, Refusal, Verdict};
 use super::queue::{Queue, Waiting};
 use super::received::{Arrival, Received};
@@ -247,13 +248,13 @@ pub(super) struct Exchange<P> {
     deliveries: u64,
     queue: Queue<P>,
     urgent: VecDeque<Urgent<P>>,
-    asks: BTreeMap<Ask, Asked<P>>,
+    asks: Ascending<Ask, Asked<P>>,
     last_ask: u64,
     /// When the time of the next request is over, or earlier.
     next_deadline: Option<Time>,
-    by_number: BTreeMap<u64, Ask>,
+    by_number: Ascending<u64, Ask>,
     /// Requests of the other end's that are not answered, and whether they are withdrawn.
-    incoming: BTreeMap<u64, bool>,
+    incoming: Ascending<u64, bool>,
     pub(super) sent: Sent<P>,
     pub(super) received: Received<P>,
     committed: u64,
@@ -304,11 +305,11 @@ impl<P: Payload> Exchange<P> {
             deliveries: 0,
             queue: Queue::new(),
             urgent: VecDeque::new(),
-            asks: BTreeMap::new(),
+            asks: Ascending::new(),
             last_ask: 0,
             next_deadline: None,
-            by_number: BTreeMap::new(),
-            incoming: BTreeMap::new(),
+            by_number: Ascending::new(),
+            incoming: Ascending::new(),
             sent: Sent::new(options.origin),
             received: Received::new(options.origin, Vec::new()),
             committed: options.origin,
@@ -1002,7 +1003,7 @@ impl<P: Payload> Exchange<P> {
     /// The process that was asked is gone: asks again what is unanswered and will not be repeated.
     pub(super) fn ask_again(&mut self, received: u64) {
         let mut again = Vec::new();
-        for (number, ask) in &self.by_number {
+        for (number, ask) in self.by_number.iter() {
             if *number <= received {
                 again.push((*number, *ask));
             } else if self.asks.get(ask).is_some_and(|asked| asked.over) {
@@ -1524,7 +1525,7 @@ impl<P: Payload> Exchange<P> {
     fn time_out(&mut self, now: Time) {
         self.next_deadline = None;
         let mut late = Vec::new();
-        for (ask, asked) in &self.asks {
+        for (ask, asked) in self.asks.iter() {
             match asked.deadline.filter(|_| !asked.over) {
                 Some(at) if at <= now => late.push(*ask),
                 deadline => self.next_deadline = Time::earliest(self.next_deadline, deadline),
@@ -1595,7 +1596,7 @@ impl<P: Payload> Exchange<P> {
             }
         }
         let era = self.era;
-        for (number, withdrawn) in core::mem::take(&mut self.incoming) {
+        for (number, withdrawn) in self.incoming.take() {
             if !withdrawn {
                 self.put(Output::Withdrawn(Token { era, number }));
             }
