@@ -167,7 +167,7 @@ struct Told {
     /// The other end awaits an acknowledgement of this number.
     awaited: u64,
     /// Answers and cancellations that have arrived since the other end was last told.
-    beyond: u64,
+    beyond: u32,
     /// Anything was numbered, given or handled since the last counts.
     news: bool,
 }
@@ -204,7 +204,6 @@ impl Told {
         }
     }
 
-    #[inline]
     const fn handled_bytes(&mut self, bytes: u64) {
         self.bytes_left = self.bytes_left.saturating_sub(bytes);
         if self.bytes_left == 0 {
@@ -214,7 +213,6 @@ impl Told {
     }
 
     /// Whether an acknowledgement is due, when so much is handled.
-    #[inline]
     fn is_due(&self, handled: u64, now: Time) -> bool {
         handled >= self.due_from || self.due_at.is_some_and(|at| at <= now)
     }
@@ -255,7 +253,7 @@ pub(super) struct Exchange<P> {
     /// Requests of the other end's that are not answered, and whether they are withdrawn.
     incoming: BTreeMap<u64, bool>,
     pub(super) sent: Sent<P>,
-    pub(super) received: Received,
+    pub(super) received: Received<P>,
     committed: u64,
     told: Told,
     line: Option<Line>,
@@ -277,8 +275,10 @@ pub(super) struct Exchange<P> {
     /// Something waits for a number, and there are none left.
     exhausted: bool,
     pub(super) frames: VecDeque<Frame<P>>,
-    outputs: VecDeque<Output<P>>,
-    /// Messages in `outputs`.
+    /// What is for the application, beside the messages that wait in `received`. Each comes behind the messages up to this
+    /// number.
+    outputs: VecDeque<(u64, Output<P>)>,
+    /// Messages in `outputs`: volatile ones, and those of an earlier epoch.
     inbox: u32,
     /// Bytes of volatile messages in them.
     volatile_bytes: u32,
@@ -376,24 +376,28 @@ impl<P: Payload> Exchange<P> {
     /// When there is something to do at the latest. `closing` is a time of the half above.
     pub(super) fn next_timer(&self, closing: Option<Time>) -> Option<Time> {
         let ack = self.told.due_at.filter(|_| self.writable && self.is_up());
-        let next = Time::earliest(ack, self.received.next_stall());
-        let is_out = self.sent.is_out() && self.queue.next_expiry().is_none();
-        match is_out && self.next_deadline.is_none() && closing.is_none() {
-            true => next,
-            false => Time::earliest(next, Time::earliest(closing, self.next_rare_timer())),
+        let rests = self.sent.is_out()
+            && !self.received.is_being_handled()
+            && self.queue.next_expiry().is_none()
+            && self.next_deadline.is_none()
+            && closing.is_none();
+        match rests {
+            true => ack,
+            false => Time::earliest(ack, Time::earliest(closing, self.next_busy_timer())),
         }
     }
 
-    /// What has no time to keep while everything is out and nothing is asked.
+    /// What has no time to keep while nothing is under way.
     #[inline(never)]
-    fn next_rare_timer(&self) -> Option<Time> {
-        let alone = match self.writable && self.sent.position() < self.sent.last() {
+    fn next_busy_timer(&self) -> Option<Time> {
+        let alone = match self.writable && !self.sent.is_out() {
             true => self.line.as_ref().and_then(|line| line.alone),
             false => None,
         };
         let alone = alone.filter(|(number, _)| *number > self.sent.base());
         let alone = alone.map(|(_, until)| until);
         let next = Time::earliest(self.next_deadline, alone);
+        let next = Time::earliest(next, self.received.next_stall());
         Time::earliest(next, self.queue.next_expiry())
     }
 
@@ -420,26 +424,11 @@ impl<P: Payload> Exchange<P> {
                 why: Rejection::Exhausted,
             });
         }
-        let Options {
-            queue_messages,
-            queue_bytes,
-            overflow,
-            ..
-        } = *self.options;
-        while !self.queue.fits(queue_messages, queue_bytes, bytes) {
-            match overflow {
-                Overflow::DropOldest if bytes <= queue_bytes => {
-                    if let Some(oldest) = self.queue.pop_oldest() {
-                        self.come_back(oldest, NotHandled::Overflow);
-                    }
-                }
-                _ => {
-                    return Err(Rejected {
-                        payload,
-                        why: Rejection::Full,
-                    });
-                }
-            }
+        if !self.fits_queue(bytes) && !self.make_room(bytes) {
+            return Err(Rejected {
+                payload,
+                why: Rejection::Full,
+            });
         }
         self.deliveries = self.deliveries.saturating_add(1);
         let delivery = Delivery(self.deliveries);
@@ -451,9 +440,29 @@ impl<P: Payload> Exchange<P> {
         Ok(delivery)
     }
 
+    fn fits_queue(&self, bytes: usize) -> bool {
+        let options = &self.options;
+        self.queue
+            .fits(options.queue_messages, options.queue_bytes, bytes)
+    }
+
+    /// Drops the oldest messages for one of so many bytes, if that is wanted and helps. Returns whether it fits then.
+    #[inline(never)]
+    fn make_room(&mut self, bytes: usize) -> bool {
+        let drops = self.options.overflow == Overflow::DropOldest;
+        if !drops || bytes > self.options.queue_bytes {
+            return false;
+        }
+        while !self.fits_queue(bytes) {
+            if let Some(oldest) = self.queue.pop_oldest() {
+                self.come_back(oldest, NotHandled::Overflow);
+            }
+        }
+        true
+    }
+
     /// The straight way of a message when nothing is before it: it is numbered and put out at once, and never waits. It comes
     /// back if it has to. Only for a half that needs no store to number it.
-    #[inline]
     pub(super) fn send_straight(&mut self, payload: P, awaited: bool) -> Result<Delivery, P> {
         if !self.is_straight(payload.bytes() as u64) {
             return Err(payload);
@@ -475,7 +484,6 @@ impl<P: Payload> Exchange<P> {
     }
 
     /// Whether a message of so many bytes would be the next to be numbered and to go out, at once and as it is.
-    #[inline]
     fn is_straight(&self, bytes: u64) -> bool {
         let Some(line) = &self.line else {
             return false;
@@ -561,7 +569,7 @@ impl<P: Payload> Exchange<P> {
                 self.urgent.push_back(Urgent::Cancel { request });
             }
         }
-        self.outputs.push_back(Output::Answered(ask, end));
+        self.put(Output::Answered(ask, end));
     }
 
     /// The application answers a request.
@@ -608,7 +616,6 @@ impl<P: Payload> Exchange<P> {
 
     /// The next that may have a number now. For the window it counts as [`Taken`] until it is
     /// [numbered](Self::number).
-    #[inline]
     pub(super) fn take(&mut self, taken: &Taken) -> Option<Item<P>> {
         self.lacks_room = false;
         match self.has_waiting() {
@@ -739,7 +746,6 @@ impl<P: Payload> Exchange<P> {
 
     /// Numbers the messages of the queue that may have a number now, as far as nothing else is to be said of them. Only for
     /// a half that needs no store to number them.
-    #[inline]
     pub(super) fn number_queue(&mut self) {
         let may_go = self.writable && !self.gathering && self.is_up();
         if !may_go || !self.urgent.is_empty() {
@@ -953,7 +959,7 @@ impl<P: Payload> Exchange<P> {
             }) => {
                 let why = Ended::SetAside;
                 let end = End::Unknown { payload, why };
-                self.outputs.push_back(Output::Settled(delivery, end));
+                self.put(Output::Settled(delivery, end));
             }
             Some(Item::Request { .. }) => {
                 if let Some(ask) = self.by_number.remove(&number) {
@@ -1059,7 +1065,6 @@ impl<P: Payload> Exchange<P> {
     // ----- sending
 
     /// Puts out what has a number and has not gone out on this connection.
-    #[inline]
     pub(super) fn transmit(&mut self, now: Time) {
         if self.sent.position() < self.sent.last() || self.lacks_room {
             self.transmit_all(now);
@@ -1183,7 +1188,6 @@ impl<P: Payload> Exchange<P> {
     }
 
     /// Acknowledges what is due to be.
-    #[inline]
     pub(super) fn acknowledge(&mut self, now: Time) {
         if self.told.is_due(self.committed, now) {
             self.acknowledge_if_up();
@@ -1198,9 +1202,8 @@ impl<P: Payload> Exchange<P> {
     }
 
     /// Says that answers and cancellations have arrived, when they are many.
-    #[inline]
     pub(super) fn confirm(&mut self) {
-        if self.told.beyond >= limits::GOT_AFTER && self.writable && self.is_up() {
+        if u64::from(self.told.beyond) >= limits::GOT_AFTER && self.writable && self.is_up() {
             self.told.beyond = 0;
             if self.committed >= self.received.received() {
                 self.push_ack();
@@ -1254,7 +1257,7 @@ impl<P: Payload> Exchange<P> {
                     self.acknowledged(handled)?;
                 }
                 for payload in messages {
-                    self.message(payload);
+                    self.received.message(payload);
                 }
             }
             Frame::Skip(count) => self.received.skip(count),
@@ -1278,7 +1281,7 @@ impl<P: Payload> Exchange<P> {
                 if let Some(withdrawn) = self.incoming.get_mut(&request)
                     && !core::mem::replace(withdrawn, true)
                 {
-                    self.outputs.push_back(Output::Withdrawn(Token {
+                    self.put(Output::Withdrawn(Token {
                         era: self.era,
                         number: request,
                     }));
@@ -1290,12 +1293,14 @@ impl<P: Payload> Exchange<P> {
                 let bytes = volatile_bytes(&payload);
                 let all = self.volatile_bytes.saturating_add(bytes);
                 let fits = self.volatile_bytes == 0 || u64::from(all) <= own.bytes;
-                if u64::from(self.inbox) >= own.messages || !fits {
+                let waiting = self.received.waiting() as u64;
+                let inbox = waiting.saturating_add(u64::from(self.inbox));
+                if inbox >= own.messages || !fits {
                     self.volatile_dropped = self.volatile_dropped.saturating_add(1);
                 } else {
                     self.inbox = self.inbox.saturating_add(1);
                     self.volatile_bytes = all;
-                    self.outputs.push_back(Output::Volatile(payload));
+                    self.put(Output::Volatile(payload));
                 }
             }
             Frame::Ack(counts) => {
@@ -1335,7 +1340,6 @@ impl<P: Payload> Exchange<P> {
     }
 
     /// As [`receive`](Self::receive), for a message by itself.
-    #[inline]
     pub(super) fn receive_message(&mut self, payload: P) -> Result<(), u16> {
         if self.received.received() >= MAX_NUMBER {
             return Err(close::OUT_OF_STEP);
@@ -1345,7 +1349,7 @@ impl<P: Payload> Exchange<P> {
             self.check_room(1, payload.bytes() as u64)?;
         }
         self.told.news = true;
-        self.message(payload);
+        self.received.message(payload);
         Ok(())
     }
 
@@ -1372,6 +1376,7 @@ impl<P: Payload> Exchange<P> {
 
     /// Whether this end's window takes so many messages and bytes more. One message may be larger than the window, when no
     /// other is open.
+    #[inline(never)]
     fn check_room(&self, messages: u64, bytes: u64) -> Result<(), u16> {
         let mut own = self.options.limits;
         let riding = self.options.origin.saturating_add(limits::RIDING_MESSAGES);
@@ -1392,19 +1397,6 @@ impl<P: Payload> Exchange<P> {
             Ok(())
         } else {
             Err(close::LIMIT)
-        }
-    }
-
-    fn message(&mut self, payload: P) {
-        if let Arrival::New(number) = self.received.message(payload.bytes() as u64) {
-            self.inbox = self.inbox.saturating_add(1);
-            self.outputs.push_back(Output::Message {
-                token: Token {
-                    era: self.era,
-                    number,
-                },
-                payload,
-            });
         }
     }
 
@@ -1445,7 +1437,7 @@ impl<P: Payload> Exchange<P> {
                     era: self.era,
                     number,
                 };
-                self.outputs.push_back(Output::Request { token, payload });
+                self.put(Output::Request { token, payload });
             }
         }
         Ok(())
@@ -1460,6 +1452,7 @@ impl<P: Payload> Exchange<P> {
             return Err(close::OUT_OF_STEP);
         }
         let (outputs, mut run) = (&mut self.outputs, None);
+        let after = self.received.received();
         self.sent.acknowledge(handled, |item| {
             if let Item::Message {
                 delivery: Some(delivery),
@@ -1467,10 +1460,10 @@ impl<P: Payload> Exchange<P> {
             } = item
                 && let Some(before) = Deliveries::follow(&mut run, *delivery)
             {
-                outputs.push_back(Output::Handled(before));
+                outputs.push_back((after, Output::Handled(before)));
             }
         });
-        outputs.extend(run.map(Output::Handled));
+        outputs.extend(run.map(|run| (after, Output::Handled(run))));
         Ok(())
     }
 
@@ -1492,7 +1485,7 @@ impl<P: Payload> Exchange<P> {
         if let Some(asked) = self.asks.remove(&ask)
             && !asked.over
         {
-            self.outputs.push_back(Output::Answered(ask, end));
+            self.put(Output::Answered(ask, end));
         }
     }
 
@@ -1510,7 +1503,7 @@ impl<P: Payload> Exchange<P> {
                 era: self.era,
                 number,
             };
-            self.outputs.push_back(Output::StalledHere(token));
+            self.put(Output::StalledHere(token));
             if self.is_up() {
                 self.frames.push_back(Frame::Stalled(number));
             }
@@ -1531,13 +1524,13 @@ impl<P: Payload> Exchange<P> {
         }
     }
 
+    #[inline(never)]
     fn come_back(&mut self, waiting: Waiting<P>, why: NotHandled) {
         let end = End::NotHandled {
             payload: waiting.payload,
             why,
         };
-        self.outputs
-            .push_back(Output::Settled(waiting.delivery, end));
+        self.put(Output::Settled(waiting.delivery, end));
     }
 
     // ----- the end of an epoch
@@ -1555,7 +1548,7 @@ impl<P: Payload> Exchange<P> {
                 let end = match verdict {
                     Some(verdict) if verdict.was_handled(number) => {
                         let one = Deliveries::one(delivery);
-                        self.outputs.push_back(Output::Handled(one));
+                        self.put(Output::Handled(one));
                         continue;
                     }
                     Some(verdict) if number > verdict.given => End::NotHandled {
@@ -1564,7 +1557,7 @@ impl<P: Payload> Exchange<P> {
                     },
                     _ => End::Unknown { payload, why },
                 };
-                self.outputs.push_back(Output::Settled(delivery, end));
+                self.put(Output::Settled(delivery, end));
             }
         }
         let asks: Vec<(Ask, Place, bool)> = self
@@ -1593,8 +1586,7 @@ impl<P: Payload> Exchange<P> {
         let era = self.era;
         for (number, withdrawn) in core::mem::take(&mut self.incoming) {
             if !withdrawn {
-                self.outputs
-                    .push_back(Output::Withdrawn(Token { era, number }));
+                self.put(Output::Withdrawn(Token { era, number }));
             }
         }
         let origin = self.options.origin;
@@ -1616,7 +1608,7 @@ impl<P: Payload> Exchange<P> {
                         true => End::NotHandled { payload, why: not },
                         false => End::Unknown { payload, why },
                     };
-                    self.outputs.push_back(Output::Settled(delivery, end));
+                    self.put(Output::Settled(delivery, end));
                 }
                 Item::Request { ask: Some(ask), .. } if refused => {
                     self.end_ask(ask, AskEnd::NotHandled(not));
@@ -1627,7 +1619,8 @@ impl<P: Payload> Exchange<P> {
     }
 
     /// Goes on from here.
-    pub(super) fn begin(&mut self, sent: Sent<P>, received: Received) {
+    pub(super) fn begin(&mut self, sent: Sent<P>, received: Received<P>) {
+        self.give_first();
         self.era = self.era.saturating_add(1);
         self.by_number.clear();
         self.committed = received.handled();
@@ -1642,13 +1635,25 @@ impl<P: Payload> Exchange<P> {
         self.got = 0;
     }
 
+    /// What has arrived is given before anything of the next epoch.
+    fn give_first(&mut self) {
+        let waiting = u32::try_from(self.received.waiting()).unwrap_or(u32::MAX);
+        let (inbox, bytes) = (self.inbox.saturating_add(waiting), self.volatile_bytes);
+        let mut first = VecDeque::new();
+        while let Some(output) = self.poll_output(Time::default()) {
+            first.push_back((0, output));
+        }
+        (self.outputs, self.inbox, self.volatile_bytes) = (first, inbox, bytes);
+    }
+
     /// What is said of this epoch when it is over. What was not given is not given any more, since the other end may be
     /// told so.
     pub(super) fn verdict(&mut self) -> Verdict {
         let mut verdict = self.received.verdict();
         let (era, incoming) = (self.era, &mut self.incoming);
         let floor = self.received.floor();
-        self.outputs.retain(|output| match output {
+        self.received.withhold();
+        self.outputs.retain(|(_, output)| match output {
             Output::Message { .. } | Output::Volatile(_) => false,
             Output::Request { token, .. } => {
                 if token.era == era {
@@ -1669,22 +1674,25 @@ impl<P: Payload> Exchange<P> {
 
     /// What waits and means nothing any more beside it goes, so that nobody can pile it up.
     pub(super) fn push(&mut self, output: Output<P>) {
-        let same = |old: &&mut Output<P>| {
+        let same = |(_, old): &&mut (u64, Output<P>)| {
             matches!(
                 (old, &output),
                 (Output::Credential(_), Output::Credential(_))
                     | (Output::StalledThere(_), Output::StalledThere(_))
             )
         };
+        let waiting = self.received.last_waiting();
         let old = match output {
             Output::Open(Opened::Resumed { .. }) => {
-                let last = self.outputs.back_mut();
-                last.filter(|last| matches!(last, Output::Open(Opened::Resumed { .. })))
+                self.outputs.back_mut().filter(|(after, last)| {
+                    let is_last = waiting.is_none_or(|waiting| waiting <= *after);
+                    is_last && matches!(last, Output::Open(Opened::Resumed { .. }))
+                })
             }
             Output::Credential(_) | Output::StalledThere(_) => self.outputs.iter_mut().find(same),
             Output::Dropped(more) => {
-                let is_it = |old: &&mut Output<P>| matches!(old, Output::Dropped(_));
-                if let Some(Output::Dropped(count)) = self.outputs.iter_mut().find(is_it) {
+                let is_it = |(_, old): &&mut (u64, Output<P>)| matches!(old, Output::Dropped(_));
+                if let Some((_, Output::Dropped(count))) = self.outputs.iter_mut().find(is_it) {
                     *count = count.saturating_add(more);
                     return;
                 }
@@ -1693,8 +1701,8 @@ impl<P: Payload> Exchange<P> {
             _ => None,
         };
         match old {
-            Some(old) => *old = output,
-            None => self.outputs.push_back(output),
+            Some((_, old)) => *old = output,
+            None => self.put(output),
         }
     }
 
@@ -1702,7 +1710,7 @@ impl<P: Payload> Exchange<P> {
     pub(super) fn drop_unread(&mut self) {
         let era = self.era;
         let (mut messages, mut requests) = (0_u32, Vec::new());
-        self.outputs.retain(|output| match output {
+        self.outputs.retain(|(_, output)| match output {
             Output::Message { token, .. } if token.era < era => {
                 messages = messages.saturating_add(1);
                 false
@@ -1724,28 +1732,46 @@ impl<P: Payload> Exchange<P> {
         let mut outputs = Vec::with_capacity(self.outputs.len());
         for output in core::mem::take(&mut self.outputs) {
             outputs.push(output);
-            if let [.., Output::Lost(_), Output::Open(_), Output::Lost(_)] = outputs.as_slice() {
+            if let [
+                ..,
+                (_, Output::Lost(_)),
+                (_, Output::Open(_)),
+                (_, Output::Lost(_)),
+            ] = outputs.as_slice()
+            {
                 outputs.truncate(outputs.len().saturating_sub(2));
             }
         }
         self.outputs = outputs.into();
     }
 
-    pub(super) fn has_output(&self) -> bool {
-        !self.outputs.is_empty()
+    /// Hands out behind all that has arrived.
+    fn put(&mut self, output: Output<P>) {
+        self.outputs.push_back((self.received.received(), output));
     }
 
-    /// The next for the application. The position moves before a message is given: whatever its handler does, it is not
-    /// given again.
+    pub(super) fn has_output(&self) -> bool {
+        !self.outputs.is_empty() || self.received.waiting() > 0
+    }
+
+    /// The next for the application.
     pub(super) fn poll_output(&mut self, now: Time) -> Option<Output<P>> {
-        let output = self.outputs.pop_front()?;
+        if let Some((after, _)) = self.outputs.front()
+            && self.received.next().is_none_or(|next| next > *after)
+        {
+            return self.poll_beside();
+        }
+        let (number, payload) = self.received.give(now)?;
+        let era = self.era;
+        let token = Token { era, number };
+        Some(Output::Message { token, payload })
+    }
+
+    #[inline(never)]
+    fn poll_beside(&mut self) -> Option<Output<P>> {
+        let (_, output) = self.outputs.pop_front()?;
         match &output {
-            Output::Message { token, .. } => {
-                self.inbox = self.inbox.saturating_sub(1);
-                if token.era == self.era {
-                    self.received.give(token.number, now);
-                }
-            }
+            Output::Message { .. } => self.inbox = self.inbox.saturating_sub(1),
             Output::Volatile(payload) => {
                 self.inbox = self.inbox.saturating_sub(1);
                 let bytes = volatile_bytes(payload);

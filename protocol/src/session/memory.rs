@@ -337,14 +337,14 @@ impl<P: Payload> MemoryStore<P> {
                     record.asked.clone(),
                 )
             });
-            return Reply::Opened(Opening {
+            return Reply::Opened(Box::new(Opening {
                 epoch: record.epoch,
                 owner: record.owner,
                 owner_in_epoch: record.owner_in_epoch,
                 found,
                 snapshot,
                 doubtful: record.doubted && begins,
-            });
+            }));
         }
         let found = match self.tombstones.get(&key) {
             Some(tombstone) if tombstone.identity != claim.identity => return Reply::Refused,
@@ -405,14 +405,14 @@ impl<P: Payload> MemoryStore<P> {
         };
         self.sweep = self.sweep.min(expires);
         self.records.insert(claim.key, Box::new(record));
-        Reply::Opened(Opening {
+        Reply::Opened(Box::new(Opening {
             epoch: claim.new_epoch,
             owner,
             owner_in_epoch: 1,
             found,
             snapshot: None,
             doubtful: doubted && claim.begins(),
-        })
+        }))
     }
 
     fn step(&mut self, step: Step<P>) -> Reply<P> {

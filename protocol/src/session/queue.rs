@@ -62,12 +62,16 @@ impl<P: Payload> Queue<P> {
         if message.mode.expires.is_some() {
             self.next_expiry = Time::earliest(self.next_expiry, message.mode.expires);
         }
-        if message.mode.first {
-            self.messages.insert(self.first, message);
-            self.first = self.first.saturating_add(1);
-        } else {
-            self.messages.push_back(message);
+        match message.mode.first {
+            true => self.push_first(message),
+            false => self.messages.push_back(message),
         }
+    }
+
+    #[inline(never)]
+    fn push_first(&mut self, message: Waiting<P>) {
+        self.messages.insert(self.first, message);
+        self.first = self.first.saturating_add(1);
     }
 
     /// The next message to go.

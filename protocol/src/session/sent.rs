@@ -45,10 +45,10 @@ pub enum Item<P> {
 impl<P: Payload> Item<P> {
     /// For how much it counts: messages, their bytes, and answers and cancellations that wait to be confirmed.
     pub(super) fn counts(&self) -> [u64; 3] {
-        if let Self::Message { payload, .. } = self {
-            return [1, payload.bytes() as u64, 0];
+        match self {
+            Self::Message { payload, .. } => [1, payload.bytes() as u64, 0],
+            item => [0, 0, u64::from(item.is_done_on_arrival())],
         }
-        [0, 0, u64::from(self.is_done_on_arrival())]
     }
 
     /// Whether the other end is done with it as soon as it has it.
@@ -143,7 +143,6 @@ impl<P: Payload> Sent<P> {
     }
 
     /// Gives the next number. The caller has asked [`has_number`](Self::has_number).
-    #[inline]
     pub(super) fn push(&mut self, item: Item<P>) -> u64 {
         self.last = self.last.saturating_add(1);
         self.count(&item);
@@ -156,7 +155,6 @@ impl<P: Payload> Sent<P> {
     }
 
     /// As [`push`](Self::push), for what goes out at once: everything before it [is out](Self::is_out).
-    #[inline]
     pub(super) fn push_out(&mut self, item: Item<P>) -> u64 {
         let number = self.push(item);
         self.cursor = self.entries.len();
@@ -206,10 +204,12 @@ impl<P: Payload> Sent<P> {
             }
             base = end;
             gone = gone.saturating_add(1);
-            let counts = entry.item.counts();
-            messages = messages.saturating_add(counts[0]);
-            bytes = bytes.saturating_add(counts[1]);
-            unconfirmed = unconfirmed.saturating_add(counts[2]);
+            if let Item::Message { payload, .. } = &entry.item {
+                messages = messages.saturating_add(1);
+                bytes = bytes.saturating_add(payload.bytes() as u64);
+            } else if entry.item.is_done_on_arrival() {
+                unconfirmed = unconfirmed.saturating_add(1);
+            }
             each(&entry.item);
         }
         self.base = base;
@@ -352,21 +352,18 @@ impl<P: Payload> Sent<P> {
         if self.cursor.saturating_add(1) >= self.entries.len() {
             return 1;
         }
-        let (mut count, mut bytes) = (0_usize, 0_usize);
-        let mut of_kind = None;
-        for entry in self.upcoming() {
+        let (mut of_kind, mut bytes) = (None, 0_usize);
+        let joins = |entry: &&Entry<P>| {
             let Item::Message { payload, .. } = &entry.item else {
-                break;
+                return false;
             };
+            let is_first = of_kind.is_none();
             bytes = bytes.saturating_add(payload.bytes());
             let is_of_kind = *of_kind.get_or_insert(payload.kind()) == payload.kind();
-            let full = count >= limits::BATCH_MESSAGES || bytes > limits::BATCH_BYTES;
-            if !is_of_kind || (full && count > 0) {
-                break;
-            }
-            count = count.saturating_add(1);
-        }
-        count
+            is_of_kind && (is_first || bytes <= limits::BATCH_BYTES)
+        };
+        let upcoming = self.upcoming().take(limits::BATCH_MESSAGES);
+        upcoming.take_while(joins).count()
     }
 
     /// It has gone out.

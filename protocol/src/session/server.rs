@@ -835,7 +835,7 @@ impl<P: Payload> Server<P> {
         };
         let code = match reply {
             Reply::Opened(opening) => {
-                self.bind(now, claim, opening);
+                self.bind(now, claim, *opening);
                 return;
             }
             Reply::Stale => close::STALE,

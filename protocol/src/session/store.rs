@@ -5,6 +5,7 @@
 //! time is over. A store answers a step that it has done before with what it answered then. Nothing is sent before its
 //! step is answered, acknowledgements included.
 
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -113,8 +114,8 @@ pub struct Finish {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Reply<P> {
-    /// The client's session, and this half owns it.
-    Opened(Opening<P>),
+    /// The client's session, and this half owns it. In a box, since most answers are about steps.
+    Opened(Box<Opening<P>>),
     /// The hello is late.
     Stale,
     /// The session was closed or ended.

@@ -8,7 +8,7 @@ use alloc::{format, vec};
 use super::frame::{
     Answer, Counts, Data, Frame, Limits, Outcome, Secret, Style, Verdict, Welcome, read, write,
 };
-use super::store::{Claim, Finish, Found, Identity, Opening, Question, Reply, Step, Store, Ticket};
+use super::store::{Claim, Finish, Found, Identity, Question, Reply, Step, Store, Ticket};
 use super::*;
 
 type Text = Data<'static>;
@@ -1104,10 +1104,10 @@ fn a_tombstone_has_both_verdicts_if_the_client_may_not_know_of_the_last_epoch() 
         let mut again = claim(1, 2);
         (again.epoch, again.has_sent) = (epoch, true);
         match ask(&mut store, 3, Question::Open(again)) {
-            Reply::Opened(Opening {
-                found: Found::Lost(lost),
-                ..
-            }) => (lost.why, lost.verdict.is_some()),
+            Reply::Opened(opening) => match opening.found {
+                Found::Lost(lost) => (lost.why, lost.verdict.is_some()),
+                found => panic!("{found:?}"),
+            },
             reply => panic!("{reply:?}"),
         }
     };

@@ -169,7 +169,7 @@ table! { SESSIONS:
         "!self.writable || !self.queue.is_empty() || !fits"
         => "!self.writable || !fits", SEEDS;
     [0] "volatile messages pile up in the inbox", "protocol/src/session/exchange.rs":
-        "if u64::from(self.inbox) >= own.messages || !fits {"
+        "if inbox >= own.messages || !fits {"
         => "if !fits {", case("volatile_messages_fill_no_inbox_beyond_its_window");
     [0] "a request that was cancelled has left its place", "protocol/src/session/exchange.rs":
         "self.asks.len() as u64 >= self.peer.requests"
@@ -223,8 +223,8 @@ table! { SESSIONS:
         "let ack = self.told.due_at.filter(|_| self.writable && self.is_up());"
         => "let ack = self.told.due_at.filter(|_| self.writable && self.is_up() && self.line.is_none());", case("memory_is_freed_by_acknowledgement_and_not_by_the_clock");
     [0] "no timer is armed for the deadline of a request", "protocol/src/session/exchange.rs":
-        "match is_out && self.next_deadline.is_none() &&"
-        => "match is_out &&", SEEDS;
+        "&& self.next_deadline.is_none()\n"
+        => "\n", SEEDS;
     [0] "an acknowledgement that counts too little passes", "protocol/src/session/exchange.rs":
         "if counts.sent != self.received.received() {"
         => "if counts.sent > self.received.received() {", half("counts_that_are_too_small_or_beyond_the_largest_number_are_out_of_step");
