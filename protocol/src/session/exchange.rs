@@ -205,7 +205,6 @@ impl Told {
         }
     }
 
-    #[inline]
     const fn handled_bytes(&mut self, bytes: u64) {
         self.bytes_left = self.bytes_left.saturating_sub(bytes);
         if self.bytes_left == 0 {
@@ -215,7 +214,6 @@ impl Told {
     }
 
     /// Whether an acknowledgement is due, when so much is handled.
-    #[inline]
     fn is_due(&self, handled: u64, now: Time) -> bool {
         handled >= self.due_from || self.due_at.is_some_and(|at| at <= now)
     }
@@ -377,7 +375,6 @@ impl<P: Payload> Exchange<P> {
     }
 
     /// When there is something to do at the latest. `closing` is a time of the half above.
-    #[inline]
     pub(super) fn next_timer(&self, closing: Option<Time>) -> Option<Time> {
         let ack = self.told.due_at.filter(|_| self.writable && self.is_up());
         let rests = self.sent.is_out()
@@ -467,7 +464,6 @@ impl<P: Payload> Exchange<P> {
 
     /// The straight way of a message when nothing is before it: it is numbered and put out at once, and never waits. It comes
     /// back if it has to. Only for a half that needs no store to number it.
-    #[inline]
     pub(super) fn send_straight(&mut self, payload: P, awaited: bool) -> Result<Delivery, P> {
         if !self.is_straight(payload.bytes() as u64) {
             return Err(payload);
@@ -489,7 +485,6 @@ impl<P: Payload> Exchange<P> {
     }
 
     /// Whether a message of so many bytes would be the next to be numbered and to go out, at once and as it is.
-    #[inline]
     fn is_straight(&self, bytes: u64) -> bool {
         let Some(line) = &self.line else {
             return false;
@@ -622,7 +617,6 @@ impl<P: Payload> Exchange<P> {
 
     /// The next that may have a number now. For the window it counts as [`Taken`] until it is
     /// [numbered](Self::number).
-    #[inline]
     pub(super) fn take(&mut self, taken: &Taken) -> Option<Item<P>> {
         self.lacks_room = false;
         match self.has_waiting() {
@@ -753,7 +747,6 @@ impl<P: Payload> Exchange<P> {
 
     /// Numbers the messages of the queue that may have a number now, as far as nothing else is to be said of them. Only for
     /// a half that needs no store to number them.
-    #[inline]
     pub(super) fn number_queue(&mut self) {
         let may_go = self.writable && !self.gathering && self.is_up();
         if !may_go || !self.urgent.is_empty() {
@@ -1073,7 +1066,6 @@ impl<P: Payload> Exchange<P> {
     // ----- sending
 
     /// Puts out what has a number and has not gone out on this connection.
-    #[inline]
     pub(super) fn transmit(&mut self, now: Time) {
         if self.sent.position() < self.sent.last() || self.lacks_room {
             self.transmit_all(now);
@@ -1197,7 +1189,6 @@ impl<P: Payload> Exchange<P> {
     }
 
     /// Acknowledges what is due to be.
-    #[inline]
     pub(super) fn acknowledge(&mut self, now: Time) {
         if self.told.is_due(self.committed, now) {
             self.acknowledge_if_up();
@@ -1212,7 +1203,6 @@ impl<P: Payload> Exchange<P> {
     }
 
     /// Says that answers and cancellations have arrived, when they are many.
-    #[inline]
     pub(super) fn confirm(&mut self) {
         if u64::from(self.told.beyond) >= limits::GOT_AFTER && self.writable && self.is_up() {
             self.told.beyond = 0;
@@ -1351,7 +1341,6 @@ impl<P: Payload> Exchange<P> {
     }
 
     /// As [`receive`](Self::receive), for a message by itself.
-    #[inline]
     pub(super) fn receive_message(&mut self, payload: P) -> Result<(), u16> {
         if self.received.received() >= MAX_NUMBER {
             return Err(close::OUT_OF_STEP);
@@ -1649,20 +1638,13 @@ impl<P: Payload> Exchange<P> {
 
     /// What has arrived is given before anything of the next epoch.
     fn give_first(&mut self) {
-        let mut waiting = self.received.take_waiting().peekable();
-        let mut outputs = core::mem::take(&mut self.outputs).into_iter().peekable();
-        while waiting.peek().is_some() || outputs.peek().is_some() {
-            let next = waiting.peek().map(|(number, _)| *number);
-            let output = outputs.next_if(|(after, _)| next.is_none_or(|next| next > *after));
-            let output = output.map(|(_, output)| output).or_else(|| {
-                let (number, payload) = waiting.next()?;
-                self.inbox = self.inbox.saturating_add(1);
-                let era = self.era;
-                let token = Token { era, number };
-                Some(Output::Message { token, payload })
-            });
-            self.outputs.extend(output.map(|output| (0, output)));
+        let waiting = u32::try_from(self.received.waiting()).unwrap_or(u32::MAX);
+        let (inbox, bytes) = (self.inbox.saturating_add(waiting), self.volatile_bytes);
+        let mut first = VecDeque::new();
+        while let Some(output) = self.poll_output(Time::default()) {
+            first.push_back((0, output));
         }
+        (self.outputs, self.inbox, self.volatile_bytes) = (first, inbox, bytes);
     }
 
     /// What is said of this epoch when it is over. What was not given is not given any more, since the other end may be
