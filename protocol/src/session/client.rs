@@ -133,7 +133,6 @@ impl<P: Payload> Client<P> {
     }
 
     /// When [`timer`](Self::timer) is to be called.
-    #[inline]
     #[must_use]
     pub fn next_timer(&self) -> Option<Time> {
         if self.phase == Phase::Ended {
