@@ -163,6 +163,11 @@ pub use steady_socket_protocol::{
 #[doc = include_str!("../../README.md")]
 struct Readme;
 
+/// The examples of this crate's readme, compiled.
+#[cfg(all(doctest, feature = "json", feature = "session"))]
+#[doc = include_str!("../README.md")]
+struct ReadmeOfTheCrate;
+
 /// The example of the guide to testing, run.
 #[cfg(all(doctest, feature = "testing"))]
 #[doc = include_str!("../../docs/testing.md")]
