@@ -11,6 +11,7 @@ import {
   STYLES,
   deliverData,
   handleWith,
+  hushed,
   needSession,
   reading,
   requestData,
@@ -137,8 +138,11 @@ export class TypedSocket extends Plain {
     readers = new Readers(this);
     this.#readers = readers;
     const valid = outgoing === undefined ? undefined : toValidator('outgoing', outgoing);
-    this.#encode = async (message) =>
-      codec.encode(valid ? await validate(valid, message, 'the message') : message);
+    this.#encode = (message) => {
+      if (!valid) return codec.encode(message);
+      const checked = validate(valid, message, 'the message');
+      return isThenable(checked) ? checked.then((later) => codec.encode(later)) : codec.encode(checked);
+    };
     Object.assign(needSession(this, 'the constructor'), {
       style: styleOf(codec),
       reads: () => readers.isReading,
@@ -149,17 +153,28 @@ export class TypedSocket extends Plain {
     });
   }
 
-  async deliver(message, options = undefined) {
-    needSession(this, 'deliver');
-    await deliverData(this, await this.#encode(message), [message], options);
+  deliver(message, options = undefined) {
+    return this.#encoded(message, 'deliver', (data) => deliverData(this, data, [message], options));
   }
 
-  async request(message, options = undefined) {
-    needSession(this, 'request');
-    const { response, ...rest } = options ?? {};
-    const validator = response === undefined ? undefined : toValidator('response', response);
-    const answer = await requestData(this, await this.#encode(message), [message], rest);
-    return validator ? validate(validator, answer, 'the response') : answer;
+  request(message, options = undefined) {
+    return this.#encoded(message, 'request', (data) => {
+      const { response, ...rest } = options ?? {};
+      const validator = response === undefined ? undefined : toValidator('response', response);
+      const answer = requestData(this, data, [message], rest);
+      return validator ? answer.then((value) => validate(validator, value, 'the response')) : answer;
+    });
+  }
+
+  /** At once if that takes no time, so that it keeps its place among what `send` sends. */
+  #encoded(message, method, then) {
+    return hushed(
+      new Promise((resolve) => {
+        needSession(this, method);
+        const data = this.#encode(message);
+        resolve(isThenable(data) ? data.then(then) : then(data));
+      }),
+    );
   }
 
   handle(...given) {
