@@ -282,7 +282,7 @@ export let received;
 
 /** Makes what a socket knows of its session. */
 let makeSession = (_, who) => {
-  throw new TypeError(`${who}: option session: import the class from steady-socket/session`);
+  throw new TypeError(`${who}: option session takes the class of steady-socket/session`);
 };
 
 /** Called by the module that has sessions. */
