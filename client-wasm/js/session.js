@@ -194,12 +194,15 @@ class Session {
     if (isShort && given !== true && given !== 'optional') {
       throw wrongKind(who, 'option session', given, "true, 'optional' or an object");
     }
-    const { optional = given === 'optional', credential, ...rest } = dictionary(
-      who,
-      isShort ? undefined : given,
-      'option session',
-      ['optional', 'credential', ...Object.keys(ROWS)],
-    );
+    const {
+      optional = given === 'optional',
+      credential,
+      ...rest
+    } = dictionary(who, isShort ? undefined : given, 'option session', [
+      'optional',
+      'credential',
+      ...Object.keys(ROWS),
+    ]);
     if (typeof optional !== 'boolean') throw wrongKind(who, 'option session.optional', optional, 'true or false');
     if (credential !== undefined && !isFunction(credential)) this.found = this.#checked(credential);
     this.optional = optional;
@@ -226,9 +229,7 @@ class Session {
       throw wrongKind(this.who, 'the credential', credential, 'a string, or a function that returns one');
     }
     if (!/^[!-~]{1,4096}$/.test(credential)) {
-      throw new TypeError(
-        `${this.who}: the credential takes 1 to 4096 printable ASCII characters, without a space`,
-      );
+      throw new TypeError(`${this.who}: the credential takes 1 to 4096 printable ASCII characters, without a space`);
     }
     return credential;
   }

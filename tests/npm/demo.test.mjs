@@ -49,7 +49,9 @@ describe('the demo page', { timeout: 4 * TEST_TIMEOUT }, () => {
     try {
       await demo.page.click('#hundred-start');
       await demo.result(/^In a session: 0 lost, 0 repeated, \d+ replayed by the server\.$/);
-      const states = await demo.page.$$eval('#hundred-cells li', (items) => items.map(({ textContent }) => textContent));
+      const states = await demo.page.$$eval('#hundred-cells li', (items) =>
+        items.map(({ textContent }) => textContent),
+      );
       assert.equal(states.length, 100);
       assert.ok(states.every((state) => state === 'came back' || state === 'replayed'));
       await demo.screenshot('demo-hundred.png', true);

@@ -45,7 +45,7 @@ import {
   type UndeliveredEvent,
   type WaitOptions,
 } from 'steady-socket/session';
-import * as inline from 'steady-socket/session/inline';
+import type { TypedSocket as InlineTypedSocket } from 'steady-socket/session/inline';
 import { createMsgpack, msgpack } from 'steady-socket/session/msgpack';
 
 type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
@@ -59,7 +59,7 @@ declare const outgoing: StandardSchema<Said, unknown>;
 declare const time: StandardSchema<unknown, number>;
 
 void load();
-same<typeof inline.TypedSocket, typeof TypedSocket>(true);
+same<typeof InlineTypedSocket, typeof TypedSocket>(true);
 
 // --- Options
 
