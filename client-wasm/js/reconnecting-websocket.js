@@ -725,8 +725,7 @@ export class ReconnectingWebSocket extends Target {
       };
     const { debug, heartbeatMessage, isHeartbeat, keepaliveMessage, numbers, shouldReconnect } = this.#options;
     const options = this.#options;
-    const isStatic =
-      !isFunction(this.#urlSource) && !isFunction(this.#protocolsSource) && !this.#session?.asks;
+    const isStatic = !isFunction(this.#urlSource) && !isFunction(this.#protocolsSource) && !this.#session?.asks;
     const host = {
       numbers,
       /** Whether messages are delivered as data rather than events. */
@@ -911,11 +910,7 @@ export class ReconnectingWebSocket extends Target {
     // So that a function that never settles does not keep what waits for it alive for ever.
     const isOver = aborted(signal);
     try {
-      const asked = Promise.all([
-        ask(this.#urlSource),
-        ask(this.#protocolsSource),
-        this.#session?.ask(context),
-      ]);
+      const asked = Promise.all([ask(this.#urlSource), ask(this.#protocolsSource), this.#session?.ask(context)]);
       const [url, protocols] = await Promise.race([asked, isOver]);
       const target = [
         isFunction(this.#urlSource) ? toProvidedUrl(this.#class, url) : url,
