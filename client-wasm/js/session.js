@@ -55,9 +55,19 @@ const [BEGAN, RESUMED, PENDING, STALLED_HERE, STALLED_THERE, DISCARDED] = [0, 1,
 
 /** A value of a batch that was decoded with it. */
 export class Decoded {
-  constructor(value, byteLength) {
+  #batch;
+  #index;
+
+  constructor(value, byteLength, batch, index) {
     this.value = value;
     this.byteLength = byteLength;
+    this.#batch = batch;
+    this.#index = index;
+  }
+
+  /** What was received. */
+  get text() {
+    return split(this.#batch)[this.#index];
   }
 }
 
@@ -159,6 +169,8 @@ class Session {
   limits;
   numbers;
   style = STYLES.text;
+  /** How many levels of lists and objects a value of a batch may have, if it is decoded with the batch. */
+  maxDepth = 0;
   /** Whether the next attempts ask for a session, and whether the last one offered nothing else. */
   offers = true;
   offersOnly = false;
@@ -453,7 +465,12 @@ function sortText(session, data) {
       messages = values;
     } else if (session.style === STYLES.json) {
       const each = Math.floor(elements.length / values.length);
-      messages = values.map((value) => new Decoded(value, each));
+      const isDeep =
+        elements.length > 2 * session.maxDepth && values.some((value) => isDeeper(value, session.maxDepth));
+      messages = isDeep
+        ? // The codec refuses it, as it refuses one that travels alone.
+          split(elements)
+        : values.map((value, index) => new Decoded(value, each, elements, index));
     } else {
       messages = split(elements);
     }
@@ -466,6 +483,17 @@ function sortText(session, data) {
   parts[2] = messages.length;
   parts[3] = elements.length;
   return BATCH;
+}
+
+/** Whether there are more levels of lists and objects. Of the ways to find that out, this costs a message the least. */
+function isDeeper(value, levels) {
+  if (typeof value !== 'object' || value === null) return false;
+  if (levels === 0) return true;
+  for (const key in value) {
+    const inside = value[key];
+    if (typeof inside === 'object' && isDeeper(inside, levels - 1)) return true;
+  }
+  return false;
 }
 
 /** The numbers of a head; `false` if they are not as they have to be. */

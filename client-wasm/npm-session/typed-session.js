@@ -1,7 +1,7 @@
 // `TypedSocket` with sessions: a message is handled when the program is done with it, and waits as long as nothing reads.
 
 import { json } from './typed/codec.js';
-import { CLASS } from './typed/errors.js';
+import { CLASS, MAX_DEPTH } from './typed/errors.js';
 import { toValidator, validate } from './typed/schema.js';
 import { isThenable } from './typed/steps.js';
 import { asyncDispose } from './typed/symbols.js';
@@ -10,9 +10,11 @@ import {
   Decoded,
   STYLES,
   deliverData,
+  dispatch,
   handleWith,
   hushed,
   needSession,
+  plainEvent,
   reading,
   requestData,
 } from './wasm/steady_socket_wasm.js';
@@ -145,11 +147,27 @@ export class TypedSocket extends Plain {
     };
     Object.assign(needSession(this, 'the constructor'), {
       style: styleOf(codec),
+      maxDepth: MAX_DEPTH,
       reads: () => readers.isReading,
       isBusy: () => readers.isBusy,
       given: () => readers.given(),
       encode: (message) => codec.encode(message),
       decode: (data) => codec.decode(data),
+    });
+    this.#showReceived();
+  }
+
+  /** Before any listener of the program's, puts what was received where the program sees it. */
+  #showReceived() {
+    super.addEventListener('invalid', ({ error }) => {
+      if (error.data instanceof Decoded) error.about(error.data.text);
+    });
+    super.addEventListener('dropped', (event) => {
+      const { reason, messages, bytes, omitted } = event;
+      if (!messages.some((message) => message instanceof Decoded)) return;
+      event.stopImmediatePropagation();
+      const shown = Object.freeze(messages.map((message) => (message instanceof Decoded ? message.text : message)));
+      dispatch(this, plainEvent('dropped', { reason, messages: shown, bytes, omitted }));
     });
   }
 

@@ -604,7 +604,9 @@ where
         for number in 0..COUNT {
             handle.send(number.to_string()).await.unwrap();
             if number % CUT_EVERY == 0 {
-                // Now and then it has no connection at that moment.
+                while handle.phase() != Phase::Open {
+                    sleep(Duration::from_millis(5)).await;
+                }
                 SERVER.cut_all(&id, None).await;
             }
         }

@@ -290,15 +290,18 @@ pub(super) struct Exchange<P> {
     pub(super) got: u64,
 }
 
+/// What the other end is taken to take before the first welcome.
+const BEFORE_WELCOME: Limits = Limits {
+    messages: limits::RIDING_MESSAGES,
+    bytes: limits::RIDING_BYTES,
+    message_bytes: limits::MESSAGE_BYTES,
+    requests: limits::REQUESTS,
+};
+
 impl<P: Payload> Exchange<P> {
     pub(super) fn new(options: Arc<Options>) -> Self {
         Self {
-            peer: Limits {
-                messages: limits::RIDING_MESSAGES,
-                bytes: limits::RIDING_BYTES,
-                message_bytes: limits::MESSAGE_BYTES,
-                requests: limits::REQUESTS,
-            },
+            peer: BEFORE_WELCOME,
             era: 1,
             deliveries: 0,
             queue: Queue::new(),
@@ -1634,6 +1637,13 @@ impl<P: Payload> Exchange<P> {
         self.repeats_to = 0;
         self.replaced.clear();
         self.got = 0;
+    }
+
+    /// After the end of a session another one begins, perhaps with another server.
+    pub(super) fn restart(&mut self) {
+        self.peer = BEFORE_WELCOME;
+        self.patience = 0;
+        self.lacks_room = false;
     }
 
     /// What has arrived is given before anything of the next epoch.
