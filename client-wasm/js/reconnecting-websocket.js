@@ -455,6 +455,7 @@ export class ReconnectingWebSocket extends Target {
   }
 
   #post(message, first, volatile, ttl) {
+    this.#session?.check(message);
     const host = this.#host;
     const { bytes } = message;
     // If the module fails meanwhile, the waiting room gets the message, unless a socket has it.

@@ -271,6 +271,13 @@ class Session {
     });
   }
 
+  /** The bytes of a `Blob` come too late for a frame. */
+  check({ data }) {
+    if (typeof Blob === 'function' && data instanceof Blob) {
+      throw new TypeError(`${this.who}: a session takes no Blob; send the bytes: await blob.arrayBuffer()`);
+    }
+  }
+
   /** What the snapshot has more. */
   counts() {
     const count = (bytes) => inner.ask(this.socket.deref(), (core) => core.unacknowledged?.(bytes) ?? 0);
@@ -771,6 +778,13 @@ export function undelivered(host, message, isUnknown, reason) {
 
 // --- The class ---------------------------------------------------------------------------------------------------
 
+/** Why a message was not handled that a socket without a core, or a closed one, has dropped. */
+const DROPPED = {
+  closed: 'the socket is closed',
+  expired: 'its time was over before it was sent',
+  overflow: 'newer messages took its place in the queue',
+};
+
 /** A promise that nobody need handle. */
 export function hushed(promise) {
   promise.catch(() => {});
@@ -802,6 +816,10 @@ function post(socket, session, mark, data, value, options, ended) {
       message.keep();
       message.mark = mark;
       message.value = value;
+      message.dropped = (reason) => {
+        if (mark === ASKS && reason === 'expired') message.settle(TIMED_OUT);
+        else message.settle(NOT_HANDLED, DROPPED[reason]);
+      };
       message.settle = (end, detail) => {
         if (!session.unsettled.delete(message)) return;
         signal?.removeEventListener('abort', onAbort);
@@ -811,7 +829,7 @@ function post(socket, session, mark, data, value, options, ended) {
       signal?.addEventListener('abort', onAbort, { once: true });
       try {
         if (inner.post(socket, message, options.timeout ?? NaN) === TOO_LATE) {
-          message.settle(NOT_HANDLED, 'the socket is closed');
+          message.dropped('closed');
         }
       } catch (error) {
         session.unsettled.delete(message);

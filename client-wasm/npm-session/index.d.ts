@@ -15,6 +15,7 @@ import {
   type ProtocolsSource,
   type ReconnectingWebSocketEventMap as PlainReconnectingWebSocketEventMap,
   type ReconnectingWebSocketOptions as PlainReconnectingWebSocketOptions,
+  type SendOptions,
   type Snapshot,
   type UrlSource,
 } from '../websocket.js';
@@ -57,8 +58,8 @@ export {
 /** What the program wants of its session. The server may keep less than these limits. */
 export interface SessionOptions {
   /**
-   * Go on without a session if the server speaks none; a `sessionunavailable` event says so. Without this, the socket
-   * then closes for good, and a `sessionend` event says why.
+   * Go on without a session if the server opens the connection and speaks none; a `sessionunavailable` event says so.
+   * Without this, the socket then closes for good, and a `sessionend` event says why.
    * @default false
    */
   optional?: boolean | undefined;
@@ -300,6 +301,8 @@ export class ReconnectingWebSocket extends PlainReconnectingWebSocket {
   onstalled: Handler<this, StalledEvent>;
   ondiscarded: Handler<this, DiscardedEvent>;
 
+  /** @throws {TypeError} for a `Blob` in a session: send its bytes, `await blob.arrayBuffer()` */
+  send(data: string | BufferSource | Blob, options?: SendOptions): void;
   /**
    * Sends a message like `send`, and resolves when the server's application has handled it. You may leave the promise
    * alone: if nobody handles its rejection, nothing is reported.
