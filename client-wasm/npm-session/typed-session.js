@@ -5,13 +5,14 @@ import { CLASS, MAX_DEPTH } from './typed/errors.js';
 import { toValidator, validate } from './typed/schema.js';
 import { isThenable } from './typed/steps.js';
 import { asyncDispose } from './typed/symbols.js';
-import { TypedSocket as Plain } from './typed/typed-socket.js';
+import { TypedSocket as Plain, toSendable } from './typed/typed-socket.js';
 import {
   Decoded,
   STYLES,
   deliverData,
   dispatch,
   handleWith,
+  hushed,
   needSession,
   plainEvent,
   reading,
@@ -139,7 +140,10 @@ export class TypedSocket extends Plain {
     readers = new Readers(this);
     this.#readers = readers;
     const valid = outgoing === undefined ? undefined : toValidator('outgoing', outgoing);
-    this.#encode = async (message) => codec.encode(valid ? await validate(valid, message, 'the message') : message);
+    this.#encode = (message) => {
+      const checked = valid ? validate(valid, message, 'the message') : message;
+      return isThenable(checked) ? checked.then((later) => codec.encode(later)) : codec.encode(checked);
+    };
     Object.assign(needSession(this, 'the constructor'), {
       style: styleOf(codec),
       maxDepth: MAX_DEPTH,
@@ -166,17 +170,31 @@ export class TypedSocket extends Plain {
     });
   }
 
-  async deliver(message, options = undefined) {
-    needSession(this, 'deliver');
-    await deliverData(this, await this.#encode(message), [message], options);
+  deliver(message, options = undefined) {
+    return this.#post(deliverData, message, options);
   }
 
-  async request(message, options = undefined) {
-    needSession(this, 'request');
+  request(message, options = undefined) {
+    return hushed(this.#request(message, options));
+  }
+
+  async #request(message, options) {
     const { response, ...rest } = options ?? {};
     const validator = response === undefined ? undefined : toValidator('response', response);
-    const answer = await requestData(this, await this.#encode(message), [message], rest);
+    const answer = await this.#post(requestData, message, rest);
     return validator ? validate(validator, answer, 'the response') : answer;
+  }
+
+  /** At once if nothing takes time, so that it stays in order with what is sent. */
+  #post(how, message, options) {
+    const post = (data) => how(this, toSendable(data), [message], options);
+    try {
+      needSession(this, how === deliverData ? 'deliver' : 'request');
+      const encoded = this.#encode(message);
+      return isThenable(encoded) ? hushed(Promise.resolve(encoded).then(post)) : post(encoded);
+    } catch (error) {
+      return hushed(Promise.reject(error));
+    }
   }
 
   handle(...given) {
