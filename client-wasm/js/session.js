@@ -381,9 +381,11 @@ export function took(host, message, id) {
   if (message.mark) sessionOf(host).awaited.set(id, message);
 }
 
-export function refuse(host, why) {
+export function refuse(host, message, why) {
   const session = sessionOf(host);
   session.refused = new DOMException(`${session.who}: ${why}`, 'InvalidStateError');
+  // It has waited for the core, so no call throws that.
+  if (message.host) message.fail?.(session.refused);
 }
 
 export function takesMessages(host) {
@@ -667,19 +669,21 @@ export function ask(host, request, id) {
   const session = sessionOf(host);
   const socket = socketOf(host);
   if (!socket) return;
-  // Never inside the core.
-  queueMicrotask(() => answerLater(session, socket, request, id).catch(report));
-}
-
-async function answerLater(session, socket, request, id) {
+  // It may be cancelled before the program has it.
   const controller = new AbortController();
   session.asked.set(id, controller);
+  // Never inside the core.
+  queueMicrotask(() => answerLater(session, socket, request, id, controller).catch(report));
+}
+
+async function answerLater(session, socket, request, id, controller) {
   const [how, value] = await answerOf(session, socket, request, controller.signal);
   session.asked.delete(id);
   inner.ask(socket, (core) => core.answer?.(id, controller.signal.aborted ? CANCELLED : how, value));
 }
 
 async function answerOf(session, socket, request, signal) {
+  if (signal.aborted) return [CANCELLED];
   if (!session.handler) return [NOT_HANDLED];
   let decoded;
   try {
@@ -687,6 +691,7 @@ async function answerOf(session, socket, request, signal) {
   } catch {
     return [NOT_HANDLED];
   }
+  if (signal.aborted) return [CANCELLED];
   const aborted = new Promise((resolve) => {
     signal.addEventListener('abort', () => resolve([CANCELLED]), { once: true });
   });
@@ -696,7 +701,8 @@ async function answerOf(session, socket, request, signal) {
       return [RESPONSE, await sendable(session, response)];
     } catch (error) {
       if (error instanceof ApplicationError) return [ERROR, await sendable(session, error.value)];
-      report(error);
+      // A handler that follows its signal throws this.
+      if (!signal.aborted || error !== signal.reason) report(error);
       return [REFUSED];
     }
   })();
@@ -760,7 +766,10 @@ export function sessionOver(host, how, reason, handled) {
     host.emit('sessionunavailable', { unknown: contents(unknown) });
     const socket = socketOf(host);
     // The queue of the connection is as large as that of the session.
-    for (const message of notHandled) if (socket) inner.post(socket, message, NaN);
+    for (const message of notHandled) {
+      message.isSent = false;
+      if (socket) inner.post(socket, message, NaN);
+    }
   } else {
     host.emit(how === FINAL ? 'sessionend' : 'sessionlost', {
       reason,
@@ -799,6 +808,13 @@ function signalOf(who, options, names) {
   return signal;
 }
 
+/** Why a message that waited for a core was dropped, in the words of the core. */
+const DROPPED = {
+  closed: 'the session is over',
+  expired: 'its time was over before it was sent',
+  overflow: 'newer messages took its place in the queue',
+};
+
 /** Sends a message whose end somebody awaits: a delivery or a request. */
 function post(socket, session, mark, data, value, options, ended) {
   return hushed(
@@ -825,6 +841,17 @@ function post(socket, session, mark, data, value, options, ended) {
         signal?.removeEventListener('abort', onAbort);
         ended(end, detail, resolve, reject);
       };
+      message.fail = (error) => {
+        session.unsettled.delete(message);
+        signal?.removeEventListener('abort', onAbort);
+        reject(error);
+      };
+      // There is no core yet, or none any more.
+      message.dropped = (reason) => {
+        const isLate = mark === ASKS && reason === 'expired';
+        message.settle(isLate ? TIMED_OUT : NOT_HANDLED, DROPPED[reason]);
+        return true;
+      };
       session.unsettled.add(message);
       signal?.addEventListener('abort', onAbort, { once: true });
       try {
@@ -832,9 +859,10 @@ function post(socket, session, mark, data, value, options, ended) {
           message.dropped('closed');
         }
       } catch (error) {
-        session.unsettled.delete(message);
-        throw error;
+        message.fail(error);
+        return;
       }
+      if (!message.isSent && ['closing', 'closed'].includes(socket.state)) message.dropped('closed');
     }),
   );
 }
@@ -870,7 +898,12 @@ export function requestData(socket, data, value, options) {
     const fail = (code, what, error) => reject(new RequestError(session.who, code, what, error));
     switch (end) {
       case RESPONSE:
-        resolve(session.decode(detail));
+        // No exception may reach the core.
+        try {
+          resolve(session.decode(detail));
+        } catch (error) {
+          reject(error);
+        }
         break;
       case ERROR:
         Promise.resolve(detail)

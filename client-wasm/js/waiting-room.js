@@ -450,7 +450,9 @@ export class WaitingRoom {
   }
 
   /** Counts dropped messages, and keeps as many of the newest as might wait, until they are reported. */
-  #drop(reason, messages) {
+  #drop(reason, dropped) {
+    // Whoever awaits the end of a message in a session is told by that.
+    const messages = dropped.filter((message) => !message.dropped?.(reason));
     if (messages.length === 0) return;
     const { counts } = this.#host;
     if (!this.#unreported.has(reason)) {

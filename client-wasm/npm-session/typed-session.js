@@ -5,7 +5,7 @@ import { CLASS, MAX_DEPTH } from './typed/errors.js';
 import { toValidator, validate } from './typed/schema.js';
 import { isThenable } from './typed/steps.js';
 import { asyncDispose } from './typed/symbols.js';
-import { TypedSocket as Plain } from './typed/typed-socket.js';
+import { TypedSocket as Plain, toSendable } from './typed/typed-socket.js';
 import {
   Decoded,
   STYLES,
@@ -141,8 +141,7 @@ export class TypedSocket extends Plain {
     this.#readers = readers;
     const valid = outgoing === undefined ? undefined : toValidator('outgoing', outgoing);
     this.#encode = (message) => {
-      if (!valid) return codec.encode(message);
-      const checked = validate(valid, message, 'the message');
+      const checked = valid ? validate(valid, message, 'the message') : message;
       return isThenable(checked) ? checked.then((later) => codec.encode(later)) : codec.encode(checked);
     };
     Object.assign(needSession(this, 'the constructor'), {
@@ -172,27 +171,30 @@ export class TypedSocket extends Plain {
   }
 
   deliver(message, options = undefined) {
-    return this.#encoded(message, 'deliver', (data) => deliverData(this, data, [message], options));
+    return this.#post(deliverData, message, options);
   }
 
   request(message, options = undefined) {
-    return this.#encoded(message, 'request', (data) => {
-      const { response, ...rest } = options ?? {};
-      const validator = response === undefined ? undefined : toValidator('response', response);
-      const answer = requestData(this, data, [message], rest);
-      return validator ? answer.then((value) => validate(validator, value, 'the response')) : answer;
-    });
+    return hushed(this.#request(message, options));
   }
 
-  /** At once if that takes no time, so that it keeps its place among what `send` sends. */
-  #encoded(message, method, then) {
-    return hushed(
-      new Promise((resolve) => {
-        needSession(this, method);
-        const data = this.#encode(message);
-        resolve(isThenable(data) ? data.then(then) : then(data));
-      }),
-    );
+  async #request(message, options) {
+    const { response, ...rest } = options ?? {};
+    const validator = response === undefined ? undefined : toValidator('response', response);
+    const answer = await this.#post(requestData, message, rest);
+    return validator ? validate(validator, answer, 'the response') : answer;
+  }
+
+  /** At once if nothing takes time, so that it stays in order with what is sent. */
+  #post(how, message, options) {
+    const post = (data) => how(this, toSendable(data), [message], options);
+    try {
+      needSession(this, how === deliverData ? 'deliver' : 'request');
+      const encoded = this.#encode(message);
+      return isThenable(encoded) ? hushed(Promise.resolve(encoded).then(post)) : post(encoded);
+    } catch (error) {
+      return hushed(Promise.reject(error));
+    }
   }
 
   handle(...given) {

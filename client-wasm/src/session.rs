@@ -63,7 +63,7 @@ extern "C" {
     fn took(host: &Host, message: &JsValue, id: f64);
 
     /// Why the message that is being sent can never be sent.
-    fn refuse(host: &Host, why: JsValue);
+    fn refuse(host: &Host, message: &JsValue, why: JsValue);
 
     // ----- frames
 
@@ -408,10 +408,8 @@ impl JsSession {
             if mark == marks::NONE {
                 return None;
             }
-            refuse(
-                &self.host,
-                JsValue::from_str("the server speaks no sessions"),
-            );
+            let why = JsValue::from_str("the server speaks no sessions");
+            refuse(&self.host, message, why);
             return Some(Handed::Refused);
         }
         let parcel = Parcel::sized(message.clone(), bytes);
@@ -454,7 +452,7 @@ impl JsSession {
                 Handed::Closed
             }
             why => {
-                refuse(&self.host, text(why));
+                refuse(&self.host, message, text(why));
                 Handed::Refused
             }
         })

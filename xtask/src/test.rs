@@ -486,6 +486,7 @@ const LANES: [&[&str]; 2] = [
         CONFORMANCE,
         "tests/npm/runtimes",
         "tests/npm/testing",
+        "tests/npm/session",
         "tests/npm/frameworks",
         "tests/npm/recipes",
         "bench/test",
@@ -513,6 +514,7 @@ fn npm() -> Result<()> {
     let messages = package::EXPORT_MESSAGES.build(&tools::for_package()?)?;
     let typed_hello = demo::typed_hello();
     server::build_for_tests()?;
+    let programs = programs_folder()?;
     let other_log = checkout::artifacts().join("test-server-npm-without-control.log");
     let options = ["--port", "0", "--www", &page.to_string_lossy()];
     let without_control = Server::start(&options, Output::Logged(&other_log))?;
@@ -522,6 +524,7 @@ fn npm() -> Result<()> {
                 "STEADY_SOCKET_SERVER_WITHOUT_CONTROL",
                 without_control.http(),
             )
+            .env("STEADY_SOCKET_PROGRAMS", &programs)
             .env("STEADY_SOCKET_TYPED_HELLO", &typed_hello)
             .env("STEADY_SOCKET_EXPORT_MESSAGES", &messages);
             log.map_or(Ok(()), |log| process::log_to(node, log))
@@ -643,6 +646,11 @@ fn server_programs() -> Result<PathBuf> {
         "--features",
         "test-server/tls",
     ]))?;
+    programs_folder()
+}
+
+/// The folder of the programs that are compiled for tests.
+fn programs_folder() -> Result<PathBuf> {
     let program = checkout::built_program("test-server")?;
     let folder = program
         .parent()

@@ -610,7 +610,7 @@ function toLimits(given, base) {
 const SENDABLE = ['ArrayBuffer', 'SharedArrayBuffer', 'Blob', 'File'];
 
 /** Checks the codec's result; anything else would be sent as its string form. */
-function toSendable(data) {
+export function toSendable(data) {
   if (typeof data === 'string' || ArrayBuffer.isView(data)) return data;
   const tag = Object.prototype.toString.call(data).slice('[object '.length, -1);
   if (SENDABLE.includes(tag)) return data;

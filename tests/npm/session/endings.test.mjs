@@ -1,7 +1,7 @@
 // How a delivery ends, in every ending of a session.
 
 import assert from 'node:assert/strict';
-import { after, afterEach, before, describe, test } from 'node:test';
+import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
 
 import { TEST_TIMEOUT } from '../lib/limits.mjs';
 import {
@@ -31,16 +31,20 @@ describe('the end of a delivery', { timeout: 4 * TEST_TIMEOUT }, () => {
       return instance;
     };
     process.on('unhandledRejection', note);
-    [installed, server, script] = await Promise.all([importSessions('session-endings'), startSessions(), scripted()]);
+    [installed, server] = await Promise.all([importSessions('session-endings'), startSessions()]);
   });
   after(async () => {
     WebAssembly.instantiate = instantiate;
-    await Promise.all([server?.stop(), script?.stop()]);
+    await server?.stop();
     await installed?.remove();
     process.off('unhandledRejection', note);
   });
+  beforeEach(async () => {
+    script = await scripted();
+  });
   afterEach(async () => {
     installed.closeAll();
+    await script.stop();
     await pause(20);
     assert.deepEqual(unhandled.splice(0), [], 'rejections that nobody asked for');
   });
@@ -136,7 +140,7 @@ describe('the end of a delivery', { timeout: 4 * TEST_TIMEOUT }, () => {
       const { connection, of, socket } = await begin(kind);
       const end = give(kind, socket, 'one');
       await connection.next();
-      connection.send('~end handled=0 also= given=0 received=1');
+      connection.send('~end sent=0 was-handled=0 was-given=0 was-received=1');
       connection.close(1000);
       const [name] = await endOf(end);
       assert.match(name, /^(UnknownEndError|NotHandledError)$/);
@@ -285,9 +289,33 @@ describe('the end of a delivery', { timeout: 4 * TEST_TIMEOUT }, () => {
     const late = [socket.deliver(1), socket.request(2)];
     socket.deliver(3);
     socket.request(4);
-    socket.deliver(() => {}).catch(() => {});
+    socket.deliver(() => {});
     socket.close();
     await pause(50);
     for (const one of late) assert.equal((await endOf(one))[0], 'NotHandledError');
+  });
+
+  test('what is sent and delivered stays in order', { timeout: TEST_TIMEOUT }, async () => {
+    const { socket, connection } = await begin('typed');
+    socket.send(1);
+    socket.deliver(2);
+    socket.send(3);
+    socket.send(4);
+    socket.deliver(5);
+    await eventually('the last', () => connection.frames.some((frame) => frame.endsWith('5') || frame.endsWith('5]')));
+    const numbers = connection.frames
+      .slice(2)
+      .filter((frame) => !frame.startsWith('~w'))
+      .flatMap((frame) => JSON.parse(frame.replace(/^~q |^~b \d+/, '')));
+    assert.deepEqual(numbers, [1, 2, 3, 4, 5]);
+  });
+
+  test('a codec that does not encode is no message', { timeout: TEST_TIMEOUT }, async () => {
+    const codec = { encode: (value) => (value === 0 ? '0' : value), decode: (data) => data };
+    const { socket } = await begin('typed', { codec });
+    for (const end of [socket.deliver({}), socket.request({}), socket.deliver(undefined)]) {
+      const [name, code] = await endOf(end);
+      assert.deepEqual([name, code], ['MessageError', 'encode-failed']);
+    }
   });
 });
