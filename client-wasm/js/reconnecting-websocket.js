@@ -282,7 +282,7 @@ export let received;
 
 /** Makes what a socket knows of its session. */
 let makeSession = (_, who) => {
-  throw new TypeError(`${who}: option session: import the class from steady-socket/session`);
+  throw new TypeError(`${who}: option session takes the class of steady-socket/session`);
 };
 
 /** Called by the module that has sessions. */
@@ -461,11 +461,12 @@ export class ReconnectingWebSocket extends Target {
     const handed = this.#askNow((core) => (message.isSent ? TAKEN : core.send(message, bytes, first, volatile, ttl)));
     if (handed === FULL) throw this.#full(bytes);
     if (handed === REFUSED) throw this.#session.refused;
-    if (message.isSent) return;
+    if (message.isSent) return handed;
     // It waits, or is reported as dropped.
     message.keep();
     if (handed === TOO_LATE) this.#discarded += bytes;
     if (message.host === null) message.wait(host, first, volatile, this.#expiry(ttl));
+    return handed;
   }
 
   /** The time when a message expires. */
@@ -725,8 +726,7 @@ export class ReconnectingWebSocket extends Target {
       };
     const { debug, heartbeatMessage, isHeartbeat, keepaliveMessage, numbers, shouldReconnect } = this.#options;
     const options = this.#options;
-    const isStatic =
-      !isFunction(this.#urlSource) && !isFunction(this.#protocolsSource) && !this.#session?.asks;
+    const isStatic = !isFunction(this.#urlSource) && !isFunction(this.#protocolsSource) && !this.#session?.asks;
     const host = {
       numbers,
       /** Whether messages are delivered as data rather than events. */
@@ -911,11 +911,7 @@ export class ReconnectingWebSocket extends Target {
     // So that a function that never settles does not keep what waits for it alive for ever.
     const isOver = aborted(signal);
     try {
-      const asked = Promise.all([
-        ask(this.#urlSource),
-        ask(this.#protocolsSource),
-        this.#session?.ask(context),
-      ]);
+      const asked = Promise.all([ask(this.#urlSource), ask(this.#protocolsSource), this.#session?.ask(context)]);
       const [url, protocols] = await Promise.race([asked, isOver]);
       const target = [
         isFunction(this.#urlSource) ? toProvidedUrl(this.#class, url) : url,

@@ -4,7 +4,7 @@
 
 import { dictionary, isFunction, toNumber, wrongKind } from './check.js';
 import { toMessage } from './convert.js';
-import { makeEnumerable, report } from './events.js';
+import { defineHandlers, makeEnumerable, report } from './events.js';
 import { Message } from './message.js';
 import {
   CLOSE_TIMEOUT,
@@ -19,7 +19,7 @@ import {
   OVERFLOW,
   RECONNECT,
 } from './options.js';
-import { BYTES_SENT, MESSAGES_SENT } from './names.js';
+import { BYTES_SENT, MESSAGES_SENT, TOO_LATE } from './names.js';
 import { ReconnectingWebSocket, inner, provideSessions, received } from './reconnecting-websocket.js';
 
 /** The suffix of a sub-protocol that asks for a session, and the name to offer without one of one's own. */
@@ -55,9 +55,19 @@ const [BEGAN, RESUMED, PENDING, STALLED_HERE, STALLED_THERE, DISCARDED] = [0, 1,
 
 /** A value of a batch that was decoded with it. */
 export class Decoded {
-  constructor(value, byteLength) {
+  #batch;
+  #index;
+
+  constructor(value, byteLength, batch, index) {
     this.value = value;
     this.byteLength = byteLength;
+    this.#batch = batch;
+    this.#index = index;
+  }
+
+  /** What was received. */
+  get text() {
+    return split(this.#batch)[this.#index];
   }
 }
 
@@ -159,6 +169,8 @@ class Session {
   limits;
   numbers;
   style = STYLES.text;
+  /** How many levels of lists and objects a value of a batch may have, if it is decoded with the batch. */
+  maxDepth = 0;
   /** Whether the next attempts ask for a session, and whether the last one offered nothing else. */
   offers = true;
   offersOnly = false;
@@ -194,12 +206,15 @@ class Session {
     if (isShort && given !== true && given !== 'optional') {
       throw wrongKind(who, 'option session', given, "true, 'optional' or an object");
     }
-    const { optional = given === 'optional', credential, ...rest } = dictionary(
-      who,
-      isShort ? undefined : given,
-      'option session',
-      ['optional', 'credential', ...Object.keys(ROWS)],
-    );
+    const {
+      optional = given === 'optional',
+      credential,
+      ...rest
+    } = dictionary(who, isShort ? undefined : given, 'option session', [
+      'optional',
+      'credential',
+      ...Object.keys(ROWS),
+    ]);
     if (typeof optional !== 'boolean') throw wrongKind(who, 'option session.optional', optional, 'true or false');
     if (credential !== undefined && !isFunction(credential)) this.found = this.#checked(credential);
     this.optional = optional;
@@ -226,9 +241,7 @@ class Session {
       throw wrongKind(this.who, 'the credential', credential, 'a string, or a function that returns one');
     }
     if (!/^[!-~]{1,4096}$/.test(credential)) {
-      throw new TypeError(
-        `${this.who}: the credential takes 1 to 4096 printable ASCII characters, without a space`,
-      );
+      throw new TypeError(`${this.who}: the credential takes 1 to 4096 printable ASCII characters, without a space`);
     }
     return credential;
   }
@@ -452,7 +465,12 @@ function sortText(session, data) {
       messages = values;
     } else if (session.style === STYLES.json) {
       const each = Math.floor(elements.length / values.length);
-      messages = values.map((value) => new Decoded(value, each));
+      const isDeep =
+        elements.length > 2 * session.maxDepth && values.some((value) => isDeeper(value, session.maxDepth));
+      messages = isDeep
+        ? // The codec refuses it, as it refuses one that travels alone.
+          split(elements)
+        : values.map((value, index) => new Decoded(value, each, elements, index));
     } else {
       messages = split(elements);
     }
@@ -465,6 +483,17 @@ function sortText(session, data) {
   parts[2] = messages.length;
   parts[3] = elements.length;
   return BATCH;
+}
+
+/** Whether there are more levels of lists and objects. Of the ways to find that out, this costs a message the least. */
+function isDeeper(value, levels) {
+  if (typeof value !== 'object' || value === null) return false;
+  if (levels === 0) return true;
+  for (const key in value) {
+    const inside = value[key];
+    if (typeof inside === 'object' && isDeeper(inside, levels - 1)) return true;
+  }
+  return false;
 }
 
 /** The numbers of a head; `false` if they are not as they have to be. */
@@ -743,7 +772,7 @@ export function undelivered(host, message, isUnknown, reason) {
 // --- The class ---------------------------------------------------------------------------------------------------
 
 /** A promise that nobody need handle. */
-function hushed(promise) {
+export function hushed(promise) {
   promise.catch(() => {});
   return promise;
 }
@@ -781,7 +810,9 @@ function post(socket, session, mark, data, value, options, ended) {
       session.unsettled.add(message);
       signal?.addEventListener('abort', onAbort, { once: true });
       try {
-        inner.post(socket, message, options.timeout ?? NaN);
+        if (inner.post(socket, message, options.timeout ?? NaN) === TOO_LATE) {
+          message.settle(NOT_HANDLED, 'the socket is closed');
+        }
       } catch (error) {
         session.unsettled.delete(message);
         throw error;
@@ -865,6 +896,19 @@ export function handleWith(socket, handler) {
   session.handler = handler;
 }
 
+/** The events that sockets have more in this entry. */
+const EVENTS = [
+  'sessionstart',
+  'resumed',
+  'sessionlost',
+  'sessionend',
+  'sessionunavailable',
+  'undelivered',
+  'pendingchange',
+  'stalled',
+  'discarded',
+];
+
 /** What `ReconnectingWebSocket` has more in this entry. */
 const METHODS = {
   deliver(data, options = undefined) {
@@ -889,5 +933,6 @@ for (const [name, value] of Object.entries(METHODS)) {
   Object.defineProperty(ReconnectingWebSocket.prototype, name, { value, writable: true, configurable: true });
 }
 makeEnumerable(ReconnectingWebSocket.prototype);
+defineHandlers(ReconnectingWebSocket.prototype, EVENTS, (socket) => inner.session(socket));
 
 provideSessions((...given) => new Session(...given));

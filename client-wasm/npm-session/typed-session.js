@@ -1,7 +1,7 @@
 // `TypedSocket` with sessions: a message is handled when the program is done with it, and waits as long as nothing reads.
 
 import { json } from './typed/codec.js';
-import { CLASS } from './typed/errors.js';
+import { CLASS, MAX_DEPTH } from './typed/errors.js';
 import { toValidator, validate } from './typed/schema.js';
 import { isThenable } from './typed/steps.js';
 import { asyncDispose } from './typed/symbols.js';
@@ -10,8 +10,11 @@ import {
   Decoded,
   STYLES,
   deliverData,
+  dispatch,
   handleWith,
+  hushed,
   needSession,
+  plainEvent,
   reading,
   requestData,
 } from './wasm/steady_socket_wasm.js';
@@ -137,29 +140,59 @@ export class TypedSocket extends Plain {
     readers = new Readers(this);
     this.#readers = readers;
     const valid = outgoing === undefined ? undefined : toValidator('outgoing', outgoing);
-    this.#encode = async (message) =>
-      codec.encode(valid ? await validate(valid, message, 'the message') : message);
+    this.#encode = (message) => {
+      if (!valid) return codec.encode(message);
+      const checked = validate(valid, message, 'the message');
+      return isThenable(checked) ? checked.then((later) => codec.encode(later)) : codec.encode(checked);
+    };
     Object.assign(needSession(this, 'the constructor'), {
       style: styleOf(codec),
+      maxDepth: MAX_DEPTH,
       reads: () => readers.isReading,
       isBusy: () => readers.isBusy,
       given: () => readers.given(),
       encode: (message) => codec.encode(message),
       decode: (data) => codec.decode(data),
     });
+    this.#showReceived();
   }
 
-  async deliver(message, options = undefined) {
-    needSession(this, 'deliver');
-    await deliverData(this, await this.#encode(message), [message], options);
+  /** Before any listener of the program's, puts what was received where the program sees it. */
+  #showReceived() {
+    super.addEventListener('invalid', ({ error }) => {
+      if (error.data instanceof Decoded) error.about(error.data.text);
+    });
+    super.addEventListener('dropped', (event) => {
+      const { reason, messages, bytes, omitted } = event;
+      if (!messages.some((message) => message instanceof Decoded)) return;
+      event.stopImmediatePropagation();
+      const shown = Object.freeze(messages.map((message) => (message instanceof Decoded ? message.text : message)));
+      dispatch(this, plainEvent('dropped', { reason, messages: shown, bytes, omitted }));
+    });
   }
 
-  async request(message, options = undefined) {
-    needSession(this, 'request');
-    const { response, ...rest } = options ?? {};
-    const validator = response === undefined ? undefined : toValidator('response', response);
-    const answer = await requestData(this, await this.#encode(message), [message], rest);
-    return validator ? validate(validator, answer, 'the response') : answer;
+  deliver(message, options = undefined) {
+    return this.#encoded(message, 'deliver', (data) => deliverData(this, data, [message], options));
+  }
+
+  request(message, options = undefined) {
+    return this.#encoded(message, 'request', (data) => {
+      const { response, ...rest } = options ?? {};
+      const validator = response === undefined ? undefined : toValidator('response', response);
+      const answer = requestData(this, data, [message], rest);
+      return validator ? answer.then((value) => validate(validator, value, 'the response')) : answer;
+    });
+  }
+
+  /** At once if that takes no time, so that it keeps its place among what `send` sends. */
+  #encoded(message, method, then) {
+    return hushed(
+      new Promise((resolve) => {
+        needSession(this, method);
+        const data = this.#encode(message);
+        resolve(isThenable(data) ? data.then(then) : then(data));
+      }),
+    );
   }
 
   handle(...given) {
