@@ -113,7 +113,7 @@ impl Seen {
     fn send(&self, handle: &Handle<u32, Json>, mode: SendMode) -> Option<u32> {
         let number = self.sent.get() + 1;
         self.sent.set(number);
-        let sent = handle.try_send_with(&number, mode);
+        let sent = handle.try_send_with(number, mode);
         sent.is_ok().then_some(number)
     }
 
@@ -379,7 +379,7 @@ impl Story {
             34 => drop(handle.reconnect()),
             35 => {
                 if self.below(4) == 0 {
-                    drop(handle.close(Some(4001), "bye"));
+                    let _ = handle.close(Some(4001), "bye");
                 }
             }
             36 => server.hold(self.below(2) == 0),
@@ -537,7 +537,7 @@ fn story(seed: u64) {
             world.last().fail_sends(false);
             world.last().resume();
         }
-        drop(socket.handle().resume());
+        let _ = socket.handle().resume();
         for _ in 0..40 {
             world.advance(Duration::from_secs(10));
             if story.reads {
