@@ -134,6 +134,12 @@ impl SessionServer {
         self.0.credentials.borrow().clone()
     }
 
+    /// Whether there is a session: a client has said hello, and it has neither ended nor been forgotten.
+    #[must_use]
+    pub fn has_session(&self) -> bool {
+        self.0.half.borrow().is_some() && self.0.ended.get().is_none()
+    }
+
     /// How the session ended at this end, if it has.
     #[must_use]
     pub fn ended(&self) -> Option<Ended> {
