@@ -433,12 +433,8 @@ impl<P: Payload> Client<P> {
         self.effects
             .retain(|effect| !matches!(effect, ClientEffect::GiveUp));
         self.exchange.restart();
-        self.secret = Secret::new(random);
         self.random = random;
-        self.attempt = 0;
-        self.epoch = 0;
-        self.owner = 1;
-        self.first_hello = None;
+        self.take_new_secret();
         self.phase = Phase::Down;
         self.riding = false;
         self.closing = None;
@@ -637,6 +633,10 @@ impl<P: Payload> Client<P> {
         self.exchange.push(Output::Lost(Why::OutOfStep));
         self.exchange
             .settle(Ended::Lost(Why::OutOfStep), None, true);
+        self.take_new_secret();
+    }
+
+    fn take_new_secret(&mut self) {
         self.secret = Secret::new(self.random);
         self.attempt = 0;
         self.epoch = 0;
