@@ -753,6 +753,16 @@ export function keepOver(host, message, isUnknown) {
   sessionOf(host).over[isUnknown].push(message);
 }
 
+export function resend(host) {
+  const [notHandled] = sessionOf(host).over;
+  const socket = socketOf(host);
+  // The queue of the connection is as large as that of the session.
+  for (const message of notHandled.splice(0)) {
+    message.isSent = false;
+    if (socket) inner.post(socket, message, NaN);
+  }
+}
+
 export function sessionOver(host, how, reason, handled) {
   const session = sessionOf(host);
   const [notHandled, unknown] = session.over;
@@ -764,12 +774,6 @@ export function sessionOver(host, how, reason, handled) {
   const contents = (all) => Object.freeze(all.map((message) => message.content));
   if (how === PLAIN) {
     host.emit('sessionunavailable', { unknown: contents(unknown) });
-    const socket = socketOf(host);
-    // The queue of the connection is as large as that of the session.
-    for (const message of notHandled) {
-      message.isSent = false;
-      if (socket) inner.post(socket, message, NaN);
-    }
   } else {
     host.emit(how === FINAL ? 'sessionend' : 'sessionlost', {
       reason,

@@ -141,6 +141,9 @@ extern "C" {
     #[wasm_bindgen(js_name = keepOver)]
     fn keep_over(host: &Host, message: JsValue, is_unknown: i32);
 
+    /// Sends what waited for a session on a plain connection.
+    fn resend(host: &Host);
+
     #[wasm_bindgen(js_name = sessionOver)]
     fn session_over(host: &Host, how: i32, why: JsValue, handled: f64);
 
@@ -509,7 +512,8 @@ impl JsSession {
     }
 
     pub(crate) fn close(&self, code: Option<u16>, reason: String) {
-        *self.closing.borrow_mut() = Some((code, reason));
+        // The first one stands.
+        self.closing.borrow_mut().get_or_insert((code, reason));
         self.driver.close(self.close_timeout);
     }
 
@@ -585,7 +589,7 @@ impl JsSession {
             // For good: what waits in the queue of a plain connection cannot go into a session.
             offer_session(&self.host, 0);
             self.plain.set(true);
-            self.announce(tell);
+            // What waits goes before what the program sends when it is told of the connection.
             self.driver.give_up(Ended::NotSpoken);
             self.command(Input::Ready);
         } else {
@@ -621,12 +625,16 @@ impl JsSession {
             // For the program there was no connection.
             tell(Event::Error);
         }
-        let is_final = closed.is_final();
-        tell(Event::Closed(closed));
-        if is_final {
-            // Nothing more can become of what was sent.
+        // Unless the program has asked for another connection already.
+        let is_over = || {
+            self.connection()
+                .is_none_or(|driver| driver.ask(|connection| connection.phase() == Phase::Closed))
+        };
+        if closed.is_final() && is_over() {
+            // Nothing more can become of what was sent. A handler of this event may begin another session.
             self.driver.give_up(Ended::Aborted);
         }
+        tell(Event::Closed(closed));
     }
 
     pub(crate) fn message(&self, payload: JsValue) {
@@ -681,6 +689,10 @@ impl JsSession {
             true => overs::FINAL,
             false => overs::LOST,
         };
+        if how == overs::PLAIN {
+            resend(&self.host);
+            self.announce(&|event| crate::face::tell(&self.host, event));
+        }
         session_over(&self.host, how, text(losing.why), losing.handled as f64);
     }
 
@@ -896,13 +908,18 @@ impl SessionApplication<Parcel> for JsSession {
         }
     }
 
-    fn settled(&self) {
-        self.finish_losing();
-        if self.is_plain() {
-            return;
-        }
-        self.report_pending();
+    fn has_news(&self) -> bool {
+        self.losing.get().is_some() || (!self.is_plain() && self.told.get() != self.pending())
     }
+
+    fn report(&self) {
+        self.finish_losing();
+        if !self.is_plain() {
+            self.report_pending();
+        }
+    }
+
+    fn settled(&self) {}
 }
 
 impl JsLine {

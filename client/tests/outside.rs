@@ -113,6 +113,11 @@ fn the_programs_of_the_readmes_compile_with_the_dependencies_beside_them() {
         let [dependencies] = blocks(&document, "toml")[..] else {
             panic!("{path} has several blocks of dependencies");
         };
+        // The text says which feature the example of a session needs.
+        let dependencies = dependencies.replace(
+            "steady-socket = \"0.1\"",
+            "steady-socket = { version = \"0.1\", features = [\"session\"] }",
+        );
         let programs = blocks(&document, "rust");
         assert!(!programs.is_empty(), "{path}");
         // Each in a module, as each begins with its own imports.
@@ -124,7 +129,7 @@ fn the_programs_of_the_readmes_compile_with_the_dependencies_beside_them() {
         let program = program.replace("async fn hello", "pub async fn hello");
         compiles(
             name,
-            dependencies,
+            &dependencies,
             &format!("#![deny(warnings)]\n{program}"),
         );
     }
