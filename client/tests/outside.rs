@@ -126,7 +126,7 @@ fn the_programs_of_the_readmes_compile_with_the_dependencies_beside_them() {
             .enumerate()
             .map(|(number, program)| format!("pub mod example_{number} {{\n{program}\n}}\n"))
             .collect();
-        let program = program.replace("async fn hello", "pub async fn hello");
+        let program = program.replace("\nasync fn ", "\npub async fn ");
         compiles(
             name,
             &dependencies,
