@@ -791,13 +791,6 @@ export function undelivered(host, message, isUnknown, reason) {
 
 // --- The class ---------------------------------------------------------------------------------------------------
 
-/** Why a message was not handled that a socket without a core, or a closed one, has dropped. */
-const DROPPED = {
-  closed: 'the socket is closed',
-  expired: 'its time was over before it was sent',
-  overflow: 'newer messages took its place in the queue',
-};
-
 /** A promise that nobody need handle. */
 export function hushed(promise) {
   promise.catch(() => {});
@@ -836,10 +829,6 @@ function post(socket, session, mark, data, value, options, ended) {
       message.keep();
       message.mark = mark;
       message.value = value;
-      message.dropped = (reason) => {
-        if (mark === ASKS && reason === 'expired') message.settle(TIMED_OUT);
-        else message.settle(NOT_HANDLED, DROPPED[reason]);
-      };
       message.settle = (end, detail) => {
         if (!session.unsettled.delete(message)) return;
         signal?.removeEventListener('abort', onAbort);

@@ -469,8 +469,6 @@ export class WaitingRoom {
       counts[DROPPED_BYTES] += message.bytes;
       unreported.bytes += message.bytes;
       unreported.omitted += unreported.kept.push(message).length;
-      // For who waits for its end, in a session.
-      message.dropped?.(reason);
     }
   }
 

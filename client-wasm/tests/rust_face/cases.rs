@@ -622,12 +622,12 @@ where
     assert_eq!(soon("its end", last).await, Ok(()));
     let mut resumed = 0;
     while let Some(Some(event)) = futures_util::FutureExt::now_or_never(events.next()) {
-        match event {
-            Event::Session(event) => match *event {
-                SessionEvent::Resumed { .. } => resumed += 1,
-                SessionEvent::Lost(_) | SessionEvent::Ended(_) => panic!("{event}"),
-                _ => {}
-            },
+        let Event::Session(event) = event else {
+            continue;
+        };
+        match *event {
+            SessionEvent::Resumed { .. } => resumed += 1,
+            SessionEvent::Lost(_) | SessionEvent::Ended(_) => panic!("{event}"),
             _ => {}
         }
     }
