@@ -33,7 +33,7 @@ describe('the promises of a session', { timeout: TEST_TIMEOUT }, () => {
     const socket = new entry.ReconnectingWebSocket(url(), options);
     const delivered = socket.deliver('early');
     socket.close();
-    await assert.rejects(delivered, isNotHandled(/the socket is closed$/));
+    await assert.rejects(delivered, isNotHandled(/the session is over$/));
   });
 
   test('of a socket that was never started', async () => {
@@ -47,7 +47,7 @@ describe('the promises of a session', { timeout: TEST_TIMEOUT }, () => {
     const second = socket.deliver('second');
     await assert.rejects(first, isNotHandled(/newer messages took its place in the queue$/));
     socket.close();
-    await assert.rejects(second, isNotHandled(/the socket is closed$/));
+    await assert.rejects(second, isNotHandled(/the session is over$/));
   });
 
   test('of a socket that is closed', async () => {
@@ -58,8 +58,8 @@ describe('the promises of a session', { timeout: TEST_TIMEOUT }, () => {
       socket.close();
       await last;
       await new Promise((resolve) => socket.addEventListener('close', resolve, { once: true }));
-      await assert.rejects(socket.deliver('late'), isNotHandled(/the socket is closed$/));
-      await assert.rejects(socket.request('late'), isNotHandled(/the socket is closed$/));
+      await assert.rejects(socket.deliver('late'), isNotHandled(/the session is over$/));
+      await assert.rejects(socket.request('late'), isNotHandled(/the session is over$/));
     }
   });
 
