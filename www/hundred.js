@@ -77,7 +77,7 @@ async function send(inSession) {
     socket.close();
   }
   const lost = COUNT - came.size;
-  for (const [number, cell] of shown.entries()) if (!came.has(number)) show(number, 'lost');
+  for (const number of shown.keys()) if (!came.has(number)) show(number, 'lost');
   const mode = inSession ? 'In a session' : 'On a plain connection';
   result.textContent = `${mode}: ${lost} lost, ${repeated} repeated, ${replayed} replayed by the server.`;
 }

@@ -282,7 +282,7 @@ export let received;
 
 /** Makes what a socket knows of its session. */
 let makeSession = (_, who) => {
-  throw new TypeError(`${who}: option session: import the class from steady-socket/session`);
+  throw new TypeError(`${who}: option session takes the class of steady-socket/session`);
 };
 
 /** Called by the module that has sessions. */
@@ -461,11 +461,12 @@ export class ReconnectingWebSocket extends Target {
     const handed = this.#askNow((core) => (message.isSent ? TAKEN : core.send(message, bytes, first, volatile, ttl)));
     if (handed === FULL) throw this.#full(bytes);
     if (handed === REFUSED) throw this.#session.refused;
-    if (message.isSent) return;
+    if (message.isSent) return handed;
     // It waits, or is reported as dropped.
     message.keep();
     if (handed === TOO_LATE) this.#discarded += bytes;
     if (message.host === null) message.wait(host, first, volatile, this.#expiry(ttl));
+    return handed;
   }
 
   /** The time when a message expires. */

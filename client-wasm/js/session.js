@@ -4,7 +4,7 @@
 
 import { dictionary, isFunction, toNumber, wrongKind } from './check.js';
 import { toMessage } from './convert.js';
-import { makeEnumerable, report } from './events.js';
+import { defineHandlers, makeEnumerable, report } from './events.js';
 import { Message } from './message.js';
 import {
   CLOSE_TIMEOUT,
@@ -19,7 +19,7 @@ import {
   OVERFLOW,
   RECONNECT,
 } from './options.js';
-import { BYTES_SENT, MESSAGES_SENT } from './names.js';
+import { BYTES_SENT, MESSAGES_SENT, TOO_LATE } from './names.js';
 import { ReconnectingWebSocket, inner, provideSessions, received } from './reconnecting-websocket.js';
 
 /** The suffix of a sub-protocol that asks for a session, and the name to offer without one of one's own. */
@@ -837,12 +837,13 @@ function post(socket, session, mark, data, value, options, ended) {
       session.unsettled.add(message);
       signal?.addEventListener('abort', onAbort, { once: true });
       try {
-        inner.post(socket, message, options.timeout ?? NaN);
+        if (inner.post(socket, message, options.timeout ?? NaN) === TOO_LATE) {
+          message.settle(NOT_HANDLED, 'the socket is closed');
+        }
       } catch (error) {
         message.fail(error);
         return;
       }
-      if (!message.isSent && ['closing', 'closed'].includes(socket.state)) message.dropped('closed');
     }),
   );
 }
@@ -927,6 +928,19 @@ export function handleWith(socket, handler) {
   session.handler = handler;
 }
 
+/** The events that sockets have more in this entry. */
+const EVENTS = [
+  'sessionstart',
+  'resumed',
+  'sessionlost',
+  'sessionend',
+  'sessionunavailable',
+  'undelivered',
+  'pendingchange',
+  'stalled',
+  'discarded',
+];
+
 /** What `ReconnectingWebSocket` has more in this entry. */
 const METHODS = {
   deliver(data, options = undefined) {
@@ -951,5 +965,6 @@ for (const [name, value] of Object.entries(METHODS)) {
   Object.defineProperty(ReconnectingWebSocket.prototype, name, { value, writable: true, configurable: true });
 }
 makeEnumerable(ReconnectingWebSocket.prototype);
+defineHandlers(ReconnectingWebSocket.prototype, EVENTS, (socket) => inner.session(socket));
 
 provideSessions((...given) => new Session(...given));

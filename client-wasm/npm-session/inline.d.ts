@@ -1,1 +1,1 @@
-export * from './session.js';
+export * from './index.js';

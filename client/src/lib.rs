@@ -55,12 +55,11 @@
 //!
 //! # The order of events
 //!
-//! 1. [`Event::State`] with [`Phase::Connecting`], when an attempt begins.
-//! 2. [`Event::State`] with [`Phase::Open`], then [`Event::Open`], then the handler of [`Builder::on_open`]. What that
-//!    sends goes out first, then the queue.
-//! 3. Messages, in the order in which they arrived.
-//! 4. After a loss or a failed attempt: [`Event::State`], then [`Event::Closed`], which says whether and when the next
-//!    attempt follows. [`Event::Error`] comes before, if an attempt failed or the browser reported an error.
+//! Plain sockets and sessions have one order, which
+//! [docs/sessions.md](https://github.com/steady-socket/steady-socket/blob/main/docs/sessions.md#the-order-of-events) lists:
+//! of an attempt first [`Event::State`], then [`Event::Open`] and the handler of [`Builder::on_open`], whose messages go out
+//! before the queue, then messages; after a loss [`Event::State`], and last [`Event::Closed`], which says whether and when
+//! the next attempt follows.
 //!
 //! [`Event::Dropped`] reports messages that will not be sent, [`Event::QueueChanged`] a change of the queue, after all
 //! other events of the same turn. An event is never delivered inside a call of yours: it comes after the running
@@ -164,7 +163,17 @@ pub use steady_socket_protocol::{
 #[doc = include_str!("../../README.md")]
 struct Readme;
 
+/// The examples of this crate's readme, compiled.
+#[cfg(all(doctest, feature = "json", feature = "session"))]
+#[doc = include_str!("../README.md")]
+struct ReadmeOfTheCrate;
+
 /// The example of the guide to testing, run.
 #[cfg(all(doctest, feature = "testing"))]
 #[doc = include_str!("../../docs/testing.md")]
 struct GuideToTesting;
+
+/// The examples of the page on sessions, compiled; the one with the kit is run.
+#[cfg(all(doctest, feature = "json", feature = "session", feature = "testing"))]
+#[doc = include_str!("../../docs/sessions.md")]
+struct PageOnSessions;

@@ -69,6 +69,14 @@ pub trait SessionApplication<P> {
     /// Delivers an output. When this returns, its handlers have returned.
     fn output(&self, output: Output<P>);
 
+    /// Whether there is something to tell in [`SessionApplication::report`].
+    fn has_news(&self) -> bool {
+        false
+    }
+
+    /// The outputs have been delivered: tells what follows from them, and from the program's calls. Never within a call.
+    fn report(&self) {}
+
     /// Everything has been delivered for now: there may be a message to read, or room in the queue.
     fn settled(&self);
 }
@@ -338,13 +346,20 @@ impl<P: Payload> SessionDriver<P> {
         self.happened();
     }
 
-    /// Makes a session of its own if the last one is over for good.
+    /// Begins a session of its own if the last one is over for good, or is being closed: then that ends now.
     pub fn renew(&self) {
-        if self.phase() == Phase::Ended {
-            let fresh = Client::new(self.options, self.line.random());
-            let earlier = core::mem::replace(&mut *self.half.borrow_mut(), fresh);
-            drop(earlier);
+        if !self.half.borrow().is_closing() {
+            return;
         }
+        self.close(0);
+        let random = self.line.random();
+        self.half.borrow_mut().restart(random);
+        self.commanded();
+    }
+
+    /// The application has news of its own, which it tells after the running handler or in a task of its own.
+    pub fn has_noted(&self) {
+        self.commanded();
     }
 
     /// Hands out at once what would come soon, for an API that will be gone by then.
@@ -420,15 +435,18 @@ impl<P: Payload> SessionDriver<P> {
     }
 
     fn has_news(&self) -> bool {
-        let takes = self
-            .application
-            .upgrade()
-            .is_some_and(|application| application.takes_messages());
-        let half = self.half.borrow();
-        match takes {
-            true => half.has_output(),
-            false => half.has_notice(),
-        }
+        let Some(application) = self.application.upgrade() else {
+            return false;
+        };
+        let takes = application.takes_messages();
+        let has_output = {
+            let half = self.half.borrow();
+            match takes {
+                true => half.has_output(),
+                false => half.has_notice(),
+            }
+        };
+        has_output || application.has_news()
     }
 
     fn carry_out(&self) {
@@ -498,8 +516,11 @@ impl<P: Payload> SessionDriver<P> {
                     false => half.poll_notice(),
                 }
             };
-            let Some(output) = output else { break };
-            application.output(output);
+            match output {
+                Some(output) => application.output(output),
+                None if application.has_news() => application.report(),
+                None => break,
+            }
             self.carry_out();
         }
         self.delivering.set(false);

@@ -739,3 +739,303 @@ fn what_excludes_a_session_is_an_error() {
         Err(SendError::NoSession)
     ));
 }
+
+#[test]
+fn a_session_that_begins_after_another_settles_that_first() {
+    let (world, server) = world();
+    let mut socket = chat(&world);
+    let handle = socket.handle();
+    server.hold(true);
+    server.send(json("read"));
+    assert!(socket.recv().now_or_never().is_some());
+    let given = handle.deliver("given").unwrap();
+    let request = handle.request(Add(1, 2));
+    world.run();
+    world.last().cut();
+    let queued = handle.deliver("queued").unwrap();
+    // In one turn: the events of the end have no time to come.
+    handle.close(None, "").unwrap();
+    handle.reconnect().unwrap();
+    let again = handle.deliver("again").unwrap();
+    let other = handle.request(Add(3, 4));
+    server.hold(false);
+    world.advance(SECOND * 2);
+    assert!(matches!(
+        given.now_or_never(),
+        Some(Err(End::Unknown {
+            why: Ended::Closed,
+            ..
+        }))
+    ));
+    assert!(matches!(
+        queued.now_or_never(),
+        Some(Err(End::NotHandled { .. }))
+    ));
+    assert_eq!(
+        request.now_or_never(),
+        Some(Err(RequestError::Unknown(Ended::Closed)))
+    );
+    assert_eq!(again.now_or_never(), Some(Ok(())));
+    let (token, payload) = server.requests().pop().unwrap();
+    assert_eq!(payload, "[3,4]".into());
+    server.answer(token, Answer::Response("7".into()));
+    world.run();
+    assert_eq!(other.now_or_never(), Some(Ok(7)));
+    // What was read in the session before is none of this one's messages.
+    server.send(json("unread"));
+    assert!(socket.recv().now_or_never().is_some());
+    world.advance(SECOND * 3);
+    assert_eq!(server.ends(), []);
+    assert_eq!(handle.phase(), Phase::Open);
+}
+
+#[test]
+fn a_reconnect_while_closing_begins_another_session() {
+    let (world, server) = world();
+    let socket = chat(&world);
+    let handle = socket.handle();
+    server.hold(true);
+    let given = handle.deliver("given").unwrap();
+    world.run();
+    handle.close(None, "").unwrap();
+    world.run();
+    handle.reconnect().unwrap();
+    let again = handle.deliver("again").unwrap();
+    server.hold(false);
+    world.advance(SECOND * 60);
+    assert!(matches!(
+        given.now_or_never(),
+        Some(Err(End::Unknown { .. }))
+    ));
+    assert_eq!(again.now_or_never(), Some(Ok(())));
+    assert_eq!(handle.phase(), Phase::Open);
+}
+
+#[test]
+fn a_handler_of_the_final_close_may_reconnect() {
+    for of_session in [false, true] {
+        let (world, _server) = world();
+        let handle = Rc::new(RefCell::new(None::<steady_socket::Handle<String, Json>>));
+        let kept = Rc::clone(&handle);
+        let socket = builder(&world)
+            .options(Options::default().max_retries(Some(0)))
+            .on_event(move |event| {
+                let is_final = match event {
+                    Event::Closed(closed) => !of_session && closed.is_final(),
+                    Event::Session(event) => {
+                        of_session && matches!(**event, SessionEvent::Ended(_))
+                    }
+                    _ => false,
+                };
+                if is_final && let Some(handle) = &*kept.borrow() {
+                    handle.reconnect().unwrap();
+                }
+            })
+            .connect()
+            .unwrap();
+        *handle.borrow_mut() = Some(socket.handle());
+        world.run();
+        world.last().cut();
+        world.advance(SECOND * 60);
+        assert_eq!(socket.handle().phase(), Phase::Open, "{of_session}");
+        let delivery = socket.handle().deliver("one").unwrap();
+        world.run();
+        assert_eq!(delivery.now_or_never(), Some(Ok(())));
+        assert_eq!(world.connection_count(), 2);
+    }
+}
+
+#[test]
+fn a_reconnect_before_the_final_close_is_reported_stays() {
+    let (world, _server) = world();
+    let handle = Rc::new(RefCell::new(None::<steady_socket::Handle<String, Json>>));
+    let kept = Rc::clone(&handle);
+    let socket = builder(&world)
+        .options(Options::default().max_retries(Some(0)))
+        .on_event(move |event| {
+            if matches!(event, Event::State(change) if change.phase == Phase::Closed)
+                && let Some(handle) = &*kept.borrow()
+            {
+                handle.reconnect().unwrap();
+            }
+        })
+        .connect()
+        .unwrap();
+    *handle.borrow_mut() = Some(socket.handle());
+    world.run();
+    world.last().half_open();
+    let delivery = socket.handle().deliver("one").unwrap();
+    world.last().cut();
+    world.advance(SECOND * 60);
+    assert_eq!(socket.handle().phase(), Phase::Open);
+    assert_eq!(delivery.now_or_never(), Some(Ok(())));
+}
+
+#[test]
+fn events_do_not_come_within_a_call() {
+    let (world, _server) = world();
+    let inside = Rc::new(core::cell::Cell::new(false));
+    let log = Rc::new(RefCell::new(Vec::new()));
+    let (is_inside, kept) = (Rc::clone(&inside), Rc::clone(&log));
+    let socket = builder(&world)
+        .on_event(move |event| {
+            assert!(!is_inside.get(), "{event}");
+            kept.borrow_mut().push(event.to_string());
+        })
+        .connect()
+        .unwrap();
+    let handle = socket.handle();
+    inside.set(true);
+    handle.try_send("one").unwrap();
+    let volatile = steady_socket::SendMode {
+        volatile: true,
+        ..Default::default()
+    };
+    handle.try_send_with("two", volatile).unwrap();
+    let delivery = handle.deliver("three").unwrap();
+    drop(handle.request(Add(1, 2)));
+    inside.set(false);
+    world.advance(SECOND * 2);
+    let log = log.borrow();
+    assert!(
+        log.iter().any(|line| line.contains("1 messages dropped")),
+        "{log:#?}"
+    );
+    assert_eq!(delivery.now_or_never(), Some(Ok(())));
+}
+
+#[test]
+fn a_handler_of_events_is_told_what_its_own_calls_cause() {
+    let (world, _server) = world();
+    let handle = Rc::new(RefCell::new(None::<steady_socket::Handle<String, Json>>));
+    let log = Rc::new(RefCell::new(Vec::new()));
+    let (kept, of_handler) = (Rc::clone(&handle), Rc::clone(&log));
+    let socket = builder(&world)
+        .on_event(move |event| {
+            of_handler.borrow_mut().push(event.to_string());
+            if matches!(event, Event::Closed(closed) if !closed.is_final())
+                && let Some(handle) = &*kept.borrow()
+            {
+                let volatile = steady_socket::SendMode {
+                    volatile: true,
+                    ..Default::default()
+                };
+                handle.try_send("queued").unwrap();
+                handle.try_send_with("dropped", volatile).unwrap();
+            }
+        })
+        .connect()
+        .unwrap();
+    *handle.borrow_mut() = Some(socket.handle());
+    let mut events = socket.events();
+    world.run();
+    world.set_handshake(Handshake::Stall);
+    world.last().cut();
+    world.run();
+    let mut of_stream = Vec::new();
+    while let Some(Some(event)) = events.recv().now_or_never() {
+        of_stream.push(event.to_string());
+    }
+    assert_eq!(*log.borrow(), of_stream);
+    assert!(
+        of_stream
+            .iter()
+            .any(|line| line.contains("1 messages dropped"))
+    );
+    assert!(
+        of_stream
+            .iter()
+            .any(|line| line.contains("1 messages queued"))
+    );
+}
+
+#[test]
+fn what_waits_goes_first_on_a_plain_connection() {
+    let world = World::new();
+    let socket = Chat::builder("wss://example.org/chat")
+        .platform(world.platform())
+        .options(Options::default().max_queued_messages(2))
+        .protocols(["chat.json"])
+        .session(Session::optional())
+        .on_open(|opening| {
+            opening.handle().try_send("on open").unwrap();
+        })
+        .connect()
+        .unwrap();
+    socket.try_send("early").unwrap();
+    world.run();
+    world.last().open_with_protocol("chat.json");
+    world.run();
+    world.last().expect(json("early"));
+    world.last().expect(json("on open"));
+    // The queue is that of the connection from here on.
+    world.last().cut();
+    let handle = socket.handle();
+    for text in ["one", "two"] {
+        handle.try_send(text).unwrap();
+    }
+    assert_eq!(handle.snapshot().unwrap().queued.messages, 2);
+    assert_eq!(handle.try_send("three"), Err(SendError::Full));
+    let waiting = handle.clone();
+    world.platform().spawn(Box::pin(async move {
+        waiting.send("three").await.unwrap();
+    }));
+    world.run();
+    world.set_handshake(Handshake::Stall);
+    world.advance(SECOND * 10);
+    world.last().open_with_protocol("chat.json");
+    world.run();
+    assert_eq!(world.last().received().len(), 4);
+}
+
+#[test]
+fn dropping_a_socket_that_closes_tells_the_server() {
+    let (world, server) = world();
+    let socket = chat(&world);
+    let handle = socket.handle();
+    server.hold(true);
+    let given = handle.deliver("given").unwrap();
+    world.run();
+    handle.close(Some(4001), "bye").unwrap();
+    world.run();
+    drop(socket);
+    world.run();
+    assert!(matches!(
+        given.now_or_never(),
+        Some(Err(End::Unknown {
+            why: Ended::Closed,
+            ..
+        }))
+    ));
+    assert_eq!(server.ended(), Some(Ended::ByPeer));
+    drop(server);
+    world.assert_idle();
+}
+
+#[test]
+fn the_first_close_gives_the_code() {
+    let (world, server) = world();
+    let socket = chat(&world);
+    let handle = socket.handle();
+    server.hold(true);
+    handle.try_send("one").unwrap();
+    world.run();
+    handle.close(Some(4001), "bye").unwrap();
+    handle.close(None, "").unwrap();
+    server.hold(false);
+    world.advance(SECOND * 2);
+    assert_eq!(
+        world.last().closed_with(),
+        Some((Some(4001), "bye".to_owned()))
+    );
+}
+
+#[test]
+fn what_is_sent_before_the_first_connection_rides() {
+    let (world, server) = world();
+    let socket = builder(&world).connect().unwrap();
+    let delivery = socket.handle().deliver("one").unwrap();
+    world.advance(SECOND * 2);
+    assert_eq!(texts(&server.received()), ["\"one\""]);
+    assert_eq!(delivery.now_or_never(), Some(Ok(())));
+}

@@ -192,6 +192,10 @@ Endpoints:
   /       plain hello; a browser's GET shows the demo page
   /hello  typed hello, sub-protocols hello.json and hello.msgpack
   /echo   sends every message back
+  /session/hello, /session/echo
+          the same in a session, without loss when the connection breaks
+  /session/room
+          what one client says, all receive in one order, in a session
 
 Where:
   --host HOST                address or name to listen on [default: {host}]

@@ -49,11 +49,13 @@ describe('the demo page', { timeout: 4 * TEST_TIMEOUT }, () => {
     try {
       await demo.page.click('#hundred-start');
       await demo.result(/^In a session: 0 lost, 0 repeated, \d+ replayed by the server\.$/);
-      const states = await demo.page.$$eval('#hundred-cells li', (items) => items.map(({ textContent }) => textContent));
+      const states = await demo.page.$$eval('#hundred-cells li', (items) =>
+        items.map(({ textContent }) => textContent),
+      );
       assert.equal(states.length, 100);
       assert.ok(states.every((state) => state === 'came back' || state === 'replayed'));
       await demo.screenshot('demo-hundred.png', true);
-      await demo.page.check('#hundred-form input[value="plain"]');
+      await demo.page.check('#hundred-plain');
       await demo.page.click('#hundred-start');
       await demo.result(/^On a plain connection: \d+ lost, 0 repeated, 0 replayed by the server\.$/);
       demo.assertContent();
@@ -236,7 +238,7 @@ describe('the demo page', { timeout: 4 * TEST_TIMEOUT }, () => {
       await keyboard.press('Enter');
       await demo.greeting('Hello Ada!');
       const order = [];
-      for (let step = 0; step < 8; step += 1) {
+      for (let step = 0; step < 10; step += 1) {
         await keyboard.press('Tab');
         order.push(await focused());
         const outline = await demo.page.evaluate(() => getComputedStyle(document.activeElement).outlineStyle);
@@ -248,6 +250,8 @@ describe('the demo page', { timeout: 4 * TEST_TIMEOUT }, () => {
         'reconnect',
         'close',
         'log',
+        'hundred-session',
+        'hundred-start',
         'typed-name',
         'typed-greet',
         'typed-wrong',

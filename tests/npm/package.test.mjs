@@ -73,27 +73,33 @@ describe('the package', { timeout: 2 * TEST_TIMEOUT }, () => {
       // TypeScript does not consider that a module.
       '--exclude-entrypoints',
       'steady-socket.wasm',
+      // Of the entries with sessions.
+      '--ignore-rules',
+      'cjs-resolves-to-esm',
     ]);
     for (const name of Object.keys(manifest.exports).filter((key) => !key.includes('.', 1))) {
       const entry = `steady-socket${name.slice(1)}`;
-      assert.match(stdout, new RegExp(`"${entry}" +│ OK \\(CJS\\) +│ OK \\(ESM\\) +│ OK +│`), `${entry}: ${stdout}`);
+      // The entries with sessions are modules alone: CommonJS imports them as `await import()`.
+      const commonjs = name.startsWith('./session') ? 'OK \\(ESM\\)' : 'OK \\(CJS\\)';
+      assert.match(stdout, new RegExp(`"${entry}" +│ ${commonjs} +│ OK \\(ESM\\) +│ OK +│`), `${entry}: ${stdout}`);
     }
   });
 
   test('packs what belongs in it and nothing else', async () => {
     const all = await packed();
-    const files = all.filter((file) => !file.startsWith('cjs/'));
+    const [session, rest] = [true, false].map((is) => all.filter((file) => file.startsWith('session/') === is));
+    const files = rest.filter((file) => !file.startsWith('cjs/'));
     // CommonJS has its own copy of each, except what is embedded for programs without a disk.
     const translated = files.filter((file) => /\.(js|d\.ts)$/.test(file) && file !== 'embedded-module.js');
     assert.deepEqual(
-      all.filter((file) => !files.includes(file)),
+      rest.filter((file) => !files.includes(file)),
       ['package.json', ...translated].map((file) => `cjs/${file}`).sort(),
     );
     // The name of this folder contains a hash of its content.
     const snippets = 'wasm/snippets/steady-socket-wasm-';
-    const named = files.map((file) =>
-      file.startsWith(snippets) ? `${snippets}${file.slice(file.indexOf('/', snippets.length))}` : file,
-    );
+    const withoutHash = (file) =>
+      file.startsWith(snippets) ? `${snippets}${file.slice(file.indexOf('/', snippets.length))}` : file;
+    const named = files.map(withoutHash);
     const modules = named.filter((file) => [snippets, 'typed/', 'testing/'].some((folder) => file.startsWith(folder)));
     for (const file of modules) assert.match(file, /\/[\w-]+(\.js|\.d\.ts)$/, file);
     assert.deepEqual(
@@ -120,6 +126,31 @@ describe('the package', { timeout: 2 * TEST_TIMEOUT }, () => {
         'websocket.d.ts',
         'websocket.js',
       ].sort(),
+    );
+    // The entry with sessions has a copy of its own of what it needs, without declarations of its own for that.
+    const own = session.map((file) => withoutHash(file.slice('session/'.length)));
+    const copied = modules.filter((file) => !file.startsWith('testing/') && !file.endsWith('.d.ts'));
+    assert.deepEqual(
+      own.filter((file) => !file.startsWith(snippets) && !copied.includes(file)),
+      [
+        'all.js',
+        'embedded-module.js',
+        'embedded.js',
+        'file.js',
+        'index.d.ts',
+        'index.js',
+        'inline.d.ts',
+        'inline.js',
+        'loader.js',
+        'steady-socket.wasm',
+        'typed-session.js',
+        'typed/msgpack.d.ts',
+        'wasm/steady_socket_wasm.js',
+      ].sort(),
+    );
+    assert.deepEqual(
+      copied.filter((file) => !file.startsWith(snippets) && !own.includes(file)),
+      [],
     );
     assert.deepEqual(
       targets(manifest.exports).filter((file) => !all.includes(file)),

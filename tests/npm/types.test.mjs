@@ -11,7 +11,7 @@ import { installPackage, runProgram } from './lib/package.mjs';
 
 const FOLDER = fileURLToPath(new URL('./typescript', import.meta.url));
 /** Programs that use every declaration. */
-const PROGRAMS = ['consumer.ts', 'testing.ts'];
+const PROGRAMS = ['consumer.ts', 'session.ts', 'testing.ts'];
 const COMPILER = path.join(
   path.dirname(createRequire(import.meta.url).resolve('typescript/package.json')),
   'bin',

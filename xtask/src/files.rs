@@ -35,6 +35,10 @@ pub(crate) fn copy(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
+pub(crate) fn remove_file(path: &Path) -> Result<()> {
+    Ok(fs::remove_file(path).map_err(named("remove", path))?)
+}
+
 /// Removes a folder with its contents; a missing one is not an error.
 pub(crate) fn remove_folder(path: &Path) -> Result<()> {
     match fs::remove_dir_all(path) {

@@ -96,10 +96,16 @@ pub(crate) fn build() -> Result<()> {
     add_commonjs(&package)?;
     let session = package.join(SESSION);
     assemble_module(&session_wasm, &session)?;
+    files::remove_file(&session.join("wasm/steady_socket_wasm.d.ts"))?;
     for file in OF_BOTH {
         files::copy(&package.join(file), &session.join(file))?;
     }
-    files::copy_folder(&package.join("typed"), &session.join("typed"))?;
+    let typed = package.join("typed");
+    for file in files::below(&typed)? {
+        if file.extension().is_some_and(|end| end == "js") || file == Path::new(OWN_DECLARATIONS) {
+            files::copy(&typed.join(&file), &session.join("typed").join(&file))?;
+        }
+    }
     files::copy_folder(&checkout::path("client-wasm/npm-session"), &session)?;
     let version = env!("CARGO_PKG_VERSION");
     files::write(
@@ -107,6 +113,10 @@ pub(crate) fn build() -> Result<()> {
         manifest(version, &files::below(&package)?),
     )
 }
+
+/// The only declarations in `typed` that the folder of the entry with sessions has a copy of, since an entry names them.
+/// The others of that entry refer to those of the package.
+const OWN_DECLARATIONS: &str = "msgpack.d.ts";
 
 /// What the entry with sessions has a copy of, besides the typed sockets.
 const OF_BOTH: [&str; 3] = ["loader.js", "file.js", "embedded.js"];

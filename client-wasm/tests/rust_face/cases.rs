@@ -4,7 +4,7 @@ use core::cell::{Cell, RefCell};
 use core::time::Duration;
 use std::rc::Rc;
 
-use futures_util::StreamExt;
+use futures_util::{StreamExt, future::join};
 use steady_socket::browser::Browser;
 use steady_socket::platform::Runtime;
 use steady_socket::protocol::hello::{ClientMessage, Hello, ServerMessage};
@@ -13,7 +13,8 @@ use steady_socket::protocol::{
 };
 use steady_socket::{
     Builder, Cause, ConnectError, Diagnosis, Event, Events, FetchError, Handle, Message, Options,
-    Phase, SendError, SendMode, Sent, Socket, Source, diagnose, endpoint, fetch_text,
+    Phase, SendError, SendMode, Sent, Session, SessionEvent, Socket, Source, diagnose, endpoint,
+    fetch_text,
 };
 use wasm_bindgen_test::wasm_bindgen_test;
 
@@ -580,4 +581,100 @@ async fn urls_are_parsed_as_the_standard_says() {
         Text::connect("mailto:a@example.org"),
         Err(ConnectError::Url(_))
     ));
+}
+
+/// Numbers go to the server and come back, while it cuts the connection again and again.
+async fn a_session_loses_nothing<C>(protocol: Option<&str>)
+where
+    C: Codec + Encode<String> + Decode<String>,
+{
+    const COUNT: usize = 600;
+    const CUT_EVERY: usize = 30;
+    let id = new_id();
+    let url = format!("{}/session/echo?id={id}", SERVER.address().await);
+    let mut builder = Socket::<String, String, C>::builder(url)
+        .options(eager().attempt_interval(Duration::ZERO))
+        .session(Session::required());
+    if let Some(protocol) = protocol {
+        builder = builder.protocols([protocol]);
+    }
+    let mut socket = builder.connect().unwrap();
+    let (handle, mut events) = (socket.handle(), socket.events());
+    let sends = async {
+        for number in 0..COUNT {
+            handle.send(number.to_string()).await.unwrap();
+            if number % CUT_EVERY == 0 {
+                while handle.phase() != Phase::Open {
+                    sleep(Duration::from_millis(5)).await;
+                }
+                SERVER.cut_all(&id, None).await;
+            }
+        }
+    };
+    let reads = async {
+        for number in 0..COUNT {
+            let message = socket.next().await.unwrap().unwrap();
+            assert_eq!(message, number.to_string());
+        }
+    };
+    soon("all numbers", join(sends, reads)).await;
+    let last = handle.deliver("the last".to_owned()).unwrap();
+    assert_eq!(soon("its end", last).await, Ok(()));
+    let mut resumed = 0;
+    while let Some(Some(event)) = futures_util::FutureExt::now_or_never(events.next()) {
+        match event {
+            Event::Session(event) => match *event {
+                SessionEvent::Resumed { .. } => resumed += 1,
+                SessionEvent::Lost(_) | SessionEvent::Ended(_) => panic!("{event}"),
+                _ => {}
+            },
+            _ => {}
+        }
+    }
+    assert!(resumed > 0, "nothing was cut");
+}
+
+#[wasm_bindgen_test]
+async fn a_session_in_json_loses_nothing() {
+    a_session_loses_nothing::<Json>(Some("echo.json")).await;
+}
+
+#[wasm_bindgen_test]
+async fn a_session_in_messagepack_loses_nothing() {
+    a_session_loses_nothing::<MsgPack>(Some("echo.msgpack")).await;
+}
+
+#[wasm_bindgen_test]
+async fn a_session_in_plain_text_loses_nothing() {
+    a_session_loses_nothing::<PlainText>(None).await;
+}
+
+#[wasm_bindgen_test]
+async fn a_server_without_sessions_ends_a_program_that_needs_one() {
+    let url = format!("{}/echo", SERVER.address().await);
+    let socket = Text::builder(url)
+        .options(eager())
+        .session(Session::required())
+        .connect()
+        .unwrap();
+    let delivery = socket.handle().deliver("lost").unwrap();
+    // The browser fails each handshake, since the server answers no sub-protocol; a program that can do without goes on.
+    let optional = Text::builder(format!("{}/echo", SERVER.address().await))
+        .options(eager())
+        .session(Session::optional())
+        .connect()
+        .unwrap();
+    let mut optional = optional;
+    send(&mut optional, "plain").await;
+    assert_eq!(next(&mut optional).await, "plain");
+    socket.handle().close(None, "").unwrap();
+    drop(socket);
+    let end = soon("its end", delivery).await;
+    assert!(
+        matches!(
+            end,
+            Err(steady_socket::protocol::session::End::NotHandled { .. })
+        ),
+        "{end:?}"
+    );
 }

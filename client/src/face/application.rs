@@ -88,6 +88,13 @@ impl Shared {
         None
     }
 
+    /// Whether the connection is closed for good, or the socket is gone.
+    #[cfg(feature = "session")]
+    pub(super) fn is_closed(&self) -> bool {
+        let driver = self.driver();
+        driver.is_none_or(|driver| driver.ask(|connection| connection.phase() == Phase::Closed))
+    }
+
     /// The state, as the program sees it.
     pub(super) fn phase(&self) -> Phase {
         let Some(driver) = self.driver() else {
@@ -186,9 +193,9 @@ impl Shared {
         }
         // Only as many as there is room for: one that is woken in vain would wake the next.
         self.wake_waiting(&|room| {
-            let has_room = |room| match &session {
-                Some(session) => session.has_room(room),
-                None => driver.ask(|connection| connection.has_room(room)),
+            let has_room = |room| {
+                let known = session.and_then(|session| session.has_room(room));
+                known.unwrap_or_else(|| driver.ask(|connection| connection.has_room(room)))
             };
             over || room.is_some_and(has_room)
         });

@@ -166,7 +166,8 @@ impl<Out, C> Handle<Out, C> {
     /// If the socket is gone.
     pub fn snapshot(&self) -> Result<Snapshot, Gone> {
         let mut snapshot = self.driver()?.snapshot();
-        if let Some((queued, unacknowledged)) = self.with_session(|session| session.pending()) {
+        let pending = self.with_session(|session| session.pending());
+        if let Some((queued, unacknowledged)) = pending.flatten() {
             snapshot.phase = self.phase();
             snapshot.queued = queued;
             snapshot.unacknowledged = unacknowledged;
@@ -182,8 +183,9 @@ impl<Out, C> Handle<Out, C> {
     pub fn buffered_amount(&self) -> Result<u64, Gone> {
         let driver = self.driver()?;
         let queued = driver.ask(|connection| connection.queued_bytes()) as u64;
-        let waiting = self.with_session(|session| session.pending().0.bytes);
-        let queued = queued.saturating_add(waiting.unwrap_or(0));
+        let pending = self.with_session(|session| session.pending());
+        let waiting = pending.flatten().map_or(0, |(queued, _)| queued.bytes);
+        let queued = queued.saturating_add(waiting);
         Ok(queued.saturating_add(driver.ask_socket(RawSocket::buffered_amount).unwrap_or(0)))
     }
 

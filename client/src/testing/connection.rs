@@ -125,6 +125,8 @@ struct Link {
     taken: Cell<usize>,
     outgoing: RefCell<VecDeque<Outgoing>>,
     incoming: RefCell<VecDeque<Incoming>>,
+    /// What the server does about what has arrived, in order.
+    reactions: RefCell<VecDeque<Box<dyn FnOnce()>>>,
     /// How many bytes the browser holds, as set by the test.
     buffered: Cell<u64>,
     closed_with: RefCell<Option<CloseCall>>,
@@ -177,6 +179,7 @@ impl FakeConnection {
             taken: Cell::default(),
             outgoing: RefCell::default(),
             incoming: RefCell::default(),
+            reactions: RefCell::default(),
             buffered: Cell::default(),
             closed_with: RefCell::default(),
             closes: Cell::default(),
@@ -656,20 +659,32 @@ impl FakeConnection {
                 self.0.received.borrow_mut().push(message.clone());
                 let handler = self.0.server.0.on_message.borrow().clone();
                 if let Some(handler) = handler {
-                    self.0.page.soon(move || handler(&connection, message));
+                    self.react(Box::new(move || handler(&connection, message)));
                 }
             }
             Outgoing::Close(call) => {
                 *self.0.closed_with.borrow_mut() = Some(call);
                 if self.0.server.0.closing.get() == Closing::Answer {
-                    self.0.page.soon(move || {
+                    self.react(Box::new(move || {
                         if connection.state() == State::Closing {
                             connection.finish_close();
                         }
-                    });
+                    }));
                 }
             }
         }
+    }
+
+    /// Does something after the running code and after what is to be done before, also if that runs the page.
+    fn react(&self, reaction: Box<dyn FnOnce()>) {
+        self.0.reactions.borrow_mut().push_back(reaction);
+        let connection = self.clone();
+        self.0.page.soon(move || {
+            let next = connection.0.reactions.borrow_mut().pop_front();
+            if let Some(next) = next {
+                next();
+            }
+        });
     }
 
     fn name(&self) -> String {

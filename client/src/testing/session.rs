@@ -321,6 +321,9 @@ impl SessionServer {
             if half.as_ref().is_none_or(|(known, _)| *known != key) {
                 *half = Some((key, Server::new(key, self.0.options.clone())));
                 self.0.ended.set(None);
+                // Of the session before: its tokens mean nothing in this one.
+                self.0.held.take();
+                self.0.requests.take();
             }
         }
         let now = self.now();

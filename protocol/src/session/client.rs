@@ -133,7 +133,6 @@ impl<P: Payload> Client<P> {
     }
 
     /// When [`timer`](Self::timer) is to be called.
-    #[inline]
     #[must_use]
     pub fn next_timer(&self) -> Option<Time> {
         if self.phase == Phase::Ended {
@@ -415,14 +414,35 @@ impl<P: Payload> Client<P> {
         }
     }
 
-    /// Ends the session when everything is handled, at `deadline` at the latest. Without a connection it goes on trying
+    /// Ends the session when everything is handled, at `deadline` at the latest; the earliest counts. Without a connection it goes on trying
     /// until then, so the driver keeps connecting.
     pub fn close(&mut self, now: Time, deadline: Time) {
-        if self.phase != Phase::Ended && self.closing.is_none() {
+        if self.phase != Phase::Ended && self.closing.is_none_or(|earlier| deadline < earlier) {
             self.exchange.gathered();
             self.closing = Some(deadline);
             self.advance(now);
         }
+    }
+
+    /// Begins a session of its own after one that is over for good. What that one has for the application comes first, and
+    /// tokens, deliveries and requests of the two are never the same.
+    pub fn restart(&mut self, random: [u8; 16]) {
+        if self.phase != Phase::Ended {
+            return;
+        }
+        self.effects
+            .retain(|effect| !matches!(effect, ClientEffect::GiveUp));
+        self.exchange.restart();
+        self.secret = Secret::new(random);
+        self.random = random;
+        self.attempt = 0;
+        self.epoch = 0;
+        self.owner = 1;
+        self.first_hello = None;
+        self.phase = Phase::Down;
+        self.riding = false;
+        self.closing = None;
+        self.welcome = None;
     }
 
     /// Gives the session up at once.
@@ -440,7 +460,9 @@ impl<P: Payload> Client<P> {
         }
     }
 
-    const fn is_closing(&self) -> bool {
+    /// Whether it is over, or is being closed.
+    #[must_use]
+    pub const fn is_closing(&self) -> bool {
         self.closing.is_some() || matches!(self.phase, Phase::Ended)
     }
 

@@ -4,10 +4,11 @@
 //! it takes the items to be numbered with [`Exchange::take`] and numbers them when its store has them, and nothing is
 //! acknowledged that is not [`committed`](Exchange::committed). The client's half does both at once.
 
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use super::ascending::Ascending;
 use super::frame::{Answer, Counts, Credential, Frame, Limits, Refusal, Verdict};
 use super::queue::{Queue, Waiting};
 use super::received::{Arrival, Received};
@@ -204,7 +205,6 @@ impl Told {
         }
     }
 
-    #[inline]
     const fn handled_bytes(&mut self, bytes: u64) {
         self.bytes_left = self.bytes_left.saturating_sub(bytes);
         if self.bytes_left == 0 {
@@ -214,7 +214,6 @@ impl Told {
     }
 
     /// Whether an acknowledgement is due, when so much is handled.
-    #[inline]
     fn is_due(&self, handled: u64, now: Time) -> bool {
         handled >= self.due_from || self.due_at.is_some_and(|at| at <= now)
     }
@@ -247,13 +246,13 @@ pub(super) struct Exchange<P> {
     deliveries: u64,
     queue: Queue<P>,
     urgent: VecDeque<Urgent<P>>,
-    asks: BTreeMap<Ask, Asked<P>>,
+    asks: Ascending<Ask, Asked<P>>,
     last_ask: u64,
     /// When the time of the next request is over, or earlier.
     next_deadline: Option<Time>,
-    by_number: BTreeMap<u64, Ask>,
+    by_number: Ascending<u64, Ask>,
     /// Requests of the other end's that are not answered, and whether they are withdrawn.
-    incoming: BTreeMap<u64, bool>,
+    incoming: Ascending<u64, bool>,
     pub(super) sent: Sent<P>,
     pub(super) received: Received<P>,
     committed: u64,
@@ -291,24 +290,27 @@ pub(super) struct Exchange<P> {
     pub(super) got: u64,
 }
 
+/// What the other end is taken to take before the first welcome.
+const BEFORE_WELCOME: Limits = Limits {
+    messages: limits::RIDING_MESSAGES,
+    bytes: limits::RIDING_BYTES,
+    message_bytes: limits::MESSAGE_BYTES,
+    requests: limits::REQUESTS,
+};
+
 impl<P: Payload> Exchange<P> {
     pub(super) fn new(options: Arc<Options>) -> Self {
         Self {
-            peer: Limits {
-                messages: limits::RIDING_MESSAGES,
-                bytes: limits::RIDING_BYTES,
-                message_bytes: limits::MESSAGE_BYTES,
-                requests: limits::REQUESTS,
-            },
+            peer: BEFORE_WELCOME,
             era: 1,
             deliveries: 0,
             queue: Queue::new(),
             urgent: VecDeque::new(),
-            asks: BTreeMap::new(),
+            asks: Ascending::new(),
             last_ask: 0,
             next_deadline: None,
-            by_number: BTreeMap::new(),
-            incoming: BTreeMap::new(),
+            by_number: Ascending::new(),
+            incoming: Ascending::new(),
             sent: Sent::new(options.origin),
             received: Received::new(options.origin, Vec::new()),
             committed: options.origin,
@@ -376,7 +378,6 @@ impl<P: Payload> Exchange<P> {
     }
 
     /// When there is something to do at the latest. `closing` is a time of the half above.
-    #[inline]
     pub(super) fn next_timer(&self, closing: Option<Time>) -> Option<Time> {
         let ack = self.told.due_at.filter(|_| self.writable && self.is_up());
         let rests = self.sent.is_out()
@@ -466,7 +467,6 @@ impl<P: Payload> Exchange<P> {
 
     /// The straight way of a message when nothing is before it: it is numbered and put out at once, and never waits. It comes
     /// back if it has to. Only for a half that needs no store to number it.
-    #[inline]
     pub(super) fn send_straight(&mut self, payload: P, awaited: bool) -> Result<Delivery, P> {
         if !self.is_straight(payload.bytes() as u64) {
             return Err(payload);
@@ -488,7 +488,6 @@ impl<P: Payload> Exchange<P> {
     }
 
     /// Whether a message of so many bytes would be the next to be numbered and to go out, at once and as it is.
-    #[inline]
     fn is_straight(&self, bytes: u64) -> bool {
         let Some(line) = &self.line else {
             return false;
@@ -621,7 +620,6 @@ impl<P: Payload> Exchange<P> {
 
     /// The next that may have a number now. For the window it counts as [`Taken`] until it is
     /// [numbered](Self::number).
-    #[inline]
     pub(super) fn take(&mut self, taken: &Taken) -> Option<Item<P>> {
         self.lacks_room = false;
         match self.has_waiting() {
@@ -752,7 +750,6 @@ impl<P: Payload> Exchange<P> {
 
     /// Numbers the messages of the queue that may have a number now, as far as nothing else is to be said of them. Only for
     /// a half that needs no store to number them.
-    #[inline]
     pub(super) fn number_queue(&mut self) {
         let may_go = self.writable && !self.gathering && self.is_up();
         if !may_go || !self.urgent.is_empty() {
@@ -1002,7 +999,7 @@ impl<P: Payload> Exchange<P> {
     /// The process that was asked is gone: asks again what is unanswered and will not be repeated.
     pub(super) fn ask_again(&mut self, received: u64) {
         let mut again = Vec::new();
-        for (number, ask) in &self.by_number {
+        for (number, ask) in self.by_number.iter() {
             if *number <= received {
                 again.push((*number, *ask));
             } else if self.asks.get(ask).is_some_and(|asked| asked.over) {
@@ -1072,7 +1069,6 @@ impl<P: Payload> Exchange<P> {
     // ----- sending
 
     /// Puts out what has a number and has not gone out on this connection.
-    #[inline]
     pub(super) fn transmit(&mut self, now: Time) {
         if self.sent.position() < self.sent.last() || self.lacks_room {
             self.transmit_all(now);
@@ -1196,7 +1192,6 @@ impl<P: Payload> Exchange<P> {
     }
 
     /// Acknowledges what is due to be.
-    #[inline]
     pub(super) fn acknowledge(&mut self, now: Time) {
         if self.told.is_due(self.committed, now) {
             self.acknowledge_if_up();
@@ -1211,7 +1206,6 @@ impl<P: Payload> Exchange<P> {
     }
 
     /// Says that answers and cancellations have arrived, when they are many.
-    #[inline]
     pub(super) fn confirm(&mut self) {
         if u64::from(self.told.beyond) >= limits::GOT_AFTER && self.writable && self.is_up() {
             self.told.beyond = 0;
@@ -1350,7 +1344,6 @@ impl<P: Payload> Exchange<P> {
     }
 
     /// As [`receive`](Self::receive), for a message by itself.
-    #[inline]
     pub(super) fn receive_message(&mut self, payload: P) -> Result<(), u16> {
         if self.received.received() >= MAX_NUMBER {
             return Err(close::OUT_OF_STEP);
@@ -1524,7 +1517,7 @@ impl<P: Payload> Exchange<P> {
     fn time_out(&mut self, now: Time) {
         self.next_deadline = None;
         let mut late = Vec::new();
-        for (ask, asked) in &self.asks {
+        for (ask, asked) in self.asks.iter() {
             match asked.deadline.filter(|_| !asked.over) {
                 Some(at) if at <= now => late.push(*ask),
                 deadline => self.next_deadline = Time::earliest(self.next_deadline, deadline),
@@ -1595,7 +1588,7 @@ impl<P: Payload> Exchange<P> {
             }
         }
         let era = self.era;
-        for (number, withdrawn) in core::mem::take(&mut self.incoming) {
+        for (number, withdrawn) in self.incoming.take() {
             if !withdrawn {
                 self.put(Output::Withdrawn(Token { era, number }));
             }
@@ -1646,22 +1639,22 @@ impl<P: Payload> Exchange<P> {
         self.got = 0;
     }
 
+    /// After the end of a session another one begins, perhaps with another server.
+    pub(super) fn restart(&mut self) {
+        self.peer = BEFORE_WELCOME;
+        self.patience = 0;
+        self.lacks_room = false;
+    }
+
     /// What has arrived is given before anything of the next epoch.
     fn give_first(&mut self) {
-        let mut waiting = self.received.take_waiting().peekable();
-        let mut outputs = core::mem::take(&mut self.outputs).into_iter().peekable();
-        while waiting.peek().is_some() || outputs.peek().is_some() {
-            let next = waiting.peek().map(|(number, _)| *number);
-            let output = outputs.next_if(|(after, _)| next.is_none_or(|next| next > *after));
-            let output = output.map(|(_, output)| output).or_else(|| {
-                let (number, payload) = waiting.next()?;
-                self.inbox = self.inbox.saturating_add(1);
-                let era = self.era;
-                let token = Token { era, number };
-                Some(Output::Message { token, payload })
-            });
-            self.outputs.extend(output.map(|output| (0, output)));
+        let waiting = u32::try_from(self.received.waiting()).unwrap_or(u32::MAX);
+        let (inbox, bytes) = (self.inbox.saturating_add(waiting), self.volatile_bytes);
+        let mut first = VecDeque::new();
+        while let Some(output) = self.poll_output(Time::default()) {
+            first.push_back((0, output));
         }
+        (self.outputs, self.inbox, self.volatile_bytes) = (first, inbox, bytes);
     }
 
     /// What is said of this epoch when it is over. What was not given is not given any more, since the other end may be

@@ -192,6 +192,7 @@
     )
 )]
 
+mod ascending;
 mod client;
 mod exchange;
 pub mod frame;

@@ -131,7 +131,6 @@ impl<P: Payload> Received<P> {
     }
 
     /// A message has arrived. It waits here until it is [given](Self::give), unless an earlier owner has handled it.
-    #[inline]
     pub(super) fn message(&mut self, payload: P) {
         if let Arrival::New(number) = self.arrive() {
             let bytes = payload.bytes() as u64;
@@ -161,7 +160,6 @@ impl<P: Payload> Received<P> {
     }
 
     /// The number of the message that is given next.
-    #[inline]
     pub(super) fn next(&self) -> Option<u64> {
         Some(self.open.get(self.past)?.number)
     }
@@ -172,15 +170,6 @@ impl<P: Payload> Received<P> {
             open.stage = Stage::Withheld;
         }
         self.past = self.open.len();
-    }
-
-    /// Takes out what waits, in order.
-    pub(super) fn take_waiting(&mut self) -> impl Iterator<Item = (u64, P)> {
-        let waiting = self.open.split_off(self.past.min(self.open.len()));
-        waiting.into_iter().filter_map(|open| match open.stage {
-            Stage::Waits(payload) => Some((open.number, payload)),
-            Stage::Given { .. } | Stage::Withheld => None,
-        })
     }
 
     /// Something has arrived that is handled by that.
@@ -195,7 +184,6 @@ impl<P: Payload> Received<P> {
 
     /// The next message is given to the application. The position moves before: whatever its handler does, it is not given
     /// again.
-    #[inline]
     pub(super) fn give(&mut self, now: Time) -> Option<(u64, P)> {
         let open = self.open.get_mut(self.past)?;
         let given = Stage::Given {
@@ -211,7 +199,6 @@ impl<P: Payload> Received<P> {
     }
 
     /// The application is done with it. Returns its bytes, or `None` if that is no news.
-    #[inline]
     pub(super) fn handle(&mut self, number: u64) -> Option<u64> {
         let first = self.open.front()?;
         if first.number != number {
@@ -237,7 +224,6 @@ impl<P: Payload> Received<P> {
         self.done(bytes)
     }
 
-    #[inline]
     const fn done(&mut self, bytes: u64) -> Option<u64> {
         self.past = self.past.saturating_sub(1);
         self.bytes = self.bytes.saturating_sub(bytes);

@@ -143,7 +143,6 @@ impl<P: Payload> Sent<P> {
     }
 
     /// Gives the next number. The caller has asked [`has_number`](Self::has_number).
-    #[inline]
     pub(super) fn push(&mut self, item: Item<P>) -> u64 {
         self.last = self.last.saturating_add(1);
         self.count(&item);
@@ -156,7 +155,6 @@ impl<P: Payload> Sent<P> {
     }
 
     /// As [`push`](Self::push), for what goes out at once: everything before it [is out](Self::is_out).
-    #[inline]
     pub(super) fn push_out(&mut self, item: Item<P>) -> u64 {
         let number = self.push(item);
         self.cursor = self.entries.len();

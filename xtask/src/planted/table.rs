@@ -449,8 +449,8 @@ table! { TABLE:
         "grown.min(self.capacity)"
         => "grown", test("client/src/connection/bucket.rs", "a_burst_and_then_one_at_a_time");
     [22] "a sleep of the machine is not noticed", "client/src/sleep.rs":
-        "(millis > SLEPT_MS)"
-        => "(millis == u64::MAX)",
+        "match millis > SLEPT_MS {"
+        => "match millis == u64::MAX {",
         test("client/tests/rust_face.rs", "a_machine_that_slept_does_not_wait_on");
     [23] "a constructor that closes leaves a socket behind", "client/src/driver/effects.rs":
         "Ok(socket) if self.connection.borrow().wants_socket(generation) => {"

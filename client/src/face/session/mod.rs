@@ -143,7 +143,8 @@ pub(super) trait FaceSession {
     /// The next message for a program that reads them; the one before is handled.
     fn poll_next(&self, task: &mut Context<'_>) -> Poll<Option<Message>>;
 
-    fn has_room(&self, bytes: usize) -> bool;
+    /// Whether a message of this size would be accepted now; `None` if that is for the connection to say.
+    fn has_room(&self, bytes: usize) -> Option<bool>;
 
     /// Closes for good when everything is handled, or after the option `close_timeout`.
     fn close(&self, code: Option<u16>, reason: &str);
@@ -157,8 +158,8 @@ pub(super) trait FaceSession {
     /// The phase of a connection that carries the session.
     fn phase(&self, connection: Phase) -> Phase;
 
-    /// Messages in the queue, and sent but not acknowledged.
-    fn pending(&self) -> (Tally, Tally);
+    /// Messages in the queue, and sent but not acknowledged; `None` on a connection without a session.
+    fn pending(&self) -> Option<(Tally, Tally)>;
 
     #[cfg(feature = "session")]
     /// How to close the connection when the session is over; `None` if it goes on without a session.

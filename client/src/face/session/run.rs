@@ -81,6 +81,8 @@ pub(super) struct RustSession {
     closing: RefCell<Option<(Option<u16>, String)>>,
     /// What was last reported.
     told: Cell<(Tally, Tally)>,
+    /// Messages that were dropped in a call, of which the program is told after it.
+    dropped: RefCell<Vec<(DropReason, Message)>>,
 }
 
 /// Who awaits the end of a message; nothing comes back if it was handled.
@@ -139,6 +141,7 @@ impl RustSession {
             reading: Cell::new(None),
             closing: RefCell::default(),
             told: Cell::default(),
+            dropped: RefCell::default(),
         })
     }
 
@@ -192,7 +195,7 @@ impl RustSession {
             // For good: what waits in the queue of a plain connection cannot go into a session.
             self.offers.no_session.set(true);
             self.mode.set(Mode::Plain);
-            self.announce();
+            // What waits goes before what the program sends when it is told of the connection.
             self.driver.give_up(Ended::NotSpoken);
             self.command(Input::Ready);
         } else {
@@ -238,12 +241,17 @@ impl RustSession {
             // For the program there was no connection.
             self.pass_on(Event::Error);
         }
-        let is_final = closed.is_final();
-        self.pass_on(Event::Closed(closed));
-        if is_final && !self.is_plain() {
-            // Nothing more can become of what was sent.
+        // Unless the program has asked for another connection already.
+        let is_over = || {
+            self.shared
+                .upgrade()
+                .is_none_or(|shared| shared.is_closed())
+        };
+        if closed.is_final() && !self.is_plain() && is_over() {
+            // Nothing more can become of what was sent. A handler of this event may begin another session.
             self.driver.give_up(Ended::Aborted);
         }
+        self.pass_on(Event::Closed(closed));
     }
 
     // ----- the session
@@ -340,6 +348,13 @@ impl RustSession {
         }));
     }
 
+    /// A message was dropped in the program's own call.
+    fn drop_new(&self, reason: DropReason, payload: Message) -> Sent {
+        self.dropped.borrow_mut().push((reason, payload));
+        self.driver.has_noted();
+        Sent::Dropped
+    }
+
     fn request_ended(&self, ask: Ask, end: AskEnd<Message>) {
         let Some(waiting) = self.asks.borrow_mut().remove(&ask) else {
             return;
@@ -370,17 +385,18 @@ impl RustSession {
 
     /// The server speaks no sessions, and this program can do without: what waits goes as on a plain connection.
     fn go_on_plain(&self, loss: SessionLoss<Message>) {
-        self.emit_session(SessionEvent::Plain);
-        for payload in loss.unknown {
-            let why = loss.why;
-            let end = End::Unknown { payload, why };
-            self.emit_session(SessionEvent::Undelivered(end));
-        }
         if let Some(shared) = self.shared.upgrade() {
             for message in loss.not_handled {
                 // The queue of the connection is as large as that of the session.
                 let _ = shared.send_plain(message, SendMode::default());
             }
+        }
+        self.announce();
+        self.emit_session(SessionEvent::Plain);
+        for payload in loss.unknown {
+            let why = loss.why;
+            let end = End::Unknown { payload, why };
+            self.emit_session(SessionEvent::Undelivered(end));
         }
     }
 
@@ -403,7 +419,7 @@ impl RustSession {
 
     /// Reports how many messages wait and are unacknowledged, if that has changed.
     fn report_pending(&self) {
-        let now = self.pending();
+        let now = self.counts();
         let (queued, unacknowledged) = self.told.replace(now);
         if queued != now.0 {
             self.emit(&Event::QueueChanged(now.0));
@@ -411,6 +427,12 @@ impl RustSession {
         if unacknowledged != now.1 {
             self.emit_session(SessionEvent::Unacknowledged(now.1));
         }
+    }
+
+    fn counts(&self) -> (Tally, Tally) {
+        let (messages, bytes) = self.driver.ask_half(Client::queued);
+        let queued = tally((messages as u64, bytes as u64));
+        (queued, tally(self.driver.ask_half(Client::unacknowledged)))
     }
 
     fn mode_of(&self, mode: SendMode) -> HalfMode {
@@ -505,10 +527,7 @@ impl FaceSession for RustSession {
             let kept = message.clone();
             return match self.driver.send_volatile(message) {
                 true => Ok(Sent::Now),
-                false => {
-                    self.dropped(DropReason::Volatile, kept);
-                    Ok(Sent::Dropped)
-                }
+                false => Ok(self.drop_new(DropReason::Volatile, kept)),
             };
         }
         match self.driver.send(message, self.mode_of(mode)) {
@@ -516,8 +535,7 @@ impl FaceSession for RustSession {
             Ok(_) => Ok(Sent::Queued),
             Err(rejected) => match unsent(rejected) {
                 Unsent::Full(message) if self.options.values().overflow == Overflow::DropNewest => {
-                    self.dropped(DropReason::Overflow, message);
-                    Ok(Sent::Dropped)
+                    Ok(self.drop_new(DropReason::Overflow, message))
                 }
                 unsent => Err(unsent),
             },
@@ -594,8 +612,8 @@ impl FaceSession for RustSession {
         Poll::Pending
     }
 
-    fn has_room(&self, bytes: usize) -> bool {
-        self.driver.has_room(bytes)
+    fn has_room(&self, bytes: usize) -> Option<bool> {
+        (!self.is_plain()).then(|| self.driver.has_room(bytes))
     }
 
     fn close(&self, code: Option<u16>, reason: &str) {
@@ -605,7 +623,9 @@ impl FaceSession for RustSession {
                 reason: reason.to_owned(),
             });
         }
-        self.closing.replace(Some((code, reason.to_owned())));
+        self.closing
+            .borrow_mut()
+            .get_or_insert_with(|| (code, reason.to_owned()));
         self.driver.close(self.options.values().close_timeout);
     }
 
@@ -642,10 +662,8 @@ impl FaceSession for RustSession {
         Some(asked.unwrap_or((Some(close::NORMAL), String::new())))
     }
 
-    fn pending(&self) -> (Tally, Tally) {
-        let (messages, bytes) = self.driver.ask_half(Client::queued);
-        let queued = tally((messages as u64, bytes as u64));
-        (queued, tally(self.driver.ask_half(Client::unacknowledged)))
+    fn pending(&self) -> Option<(Tally, Tally)> {
+        (!self.is_plain()).then(|| self.counts())
     }
 }
 
@@ -709,9 +727,23 @@ impl SessionApplication<Message> for RustSession {
         }
     }
 
-    fn settled(&self) {
+    fn has_news(&self) -> bool {
+        self.losing.borrow().is_some()
+            || !self.dropped.borrow().is_empty()
+            || (!self.is_plain() && self.told.get() != self.counts())
+    }
+
+    fn report(&self) {
         self.finish_losing();
-        self.report_pending();
+        for (reason, message) in self.dropped.take() {
+            self.dropped(reason, message);
+        }
+        if !self.is_plain() {
+            self.report_pending();
+        }
+    }
+
+    fn settled(&self) {
         if let Some(shared) = self.shared.upgrade() {
             shared.look_who_waits();
         }

@@ -2210,7 +2210,9 @@ impl World {
         {
             return;
         }
-        let lost = self.halves.values().find_map(|half| {
+        // What a client that has closed has left unread is still given, and no store has to know.
+        let lives = |half: &&Half| half.server.epoch() != 0;
+        let lost = self.halves.values().filter(lives).find_map(|half| {
             let epoch = half.server.epoch();
             self.account.entries.iter().position(|entry| {
                 entry.from == Side::Client
