@@ -855,7 +855,6 @@ function post(socket, session, mark, data, value, options, ended) {
         message.fail(error);
         return;
       }
-      if (!message.isSent && ['closing', 'closed'].includes(socket.state)) message.dropped('closed');
     }),
   );
 }

@@ -141,7 +141,8 @@ export class TypedSocket extends Plain {
     this.#readers = readers;
     const valid = outgoing === undefined ? undefined : toValidator('outgoing', outgoing);
     this.#encode = (message) => {
-      const checked = valid ? validate(valid, message, 'the message') : message;
+      if (!valid) return codec.encode(message);
+      const checked = validate(valid, message, 'the message');
       return isThenable(checked) ? checked.then((later) => codec.encode(later)) : codec.encode(checked);
     };
     Object.assign(needSession(this, 'the constructor'), {
@@ -171,30 +172,28 @@ export class TypedSocket extends Plain {
   }
 
   deliver(message, options = undefined) {
-    return this.#post(deliverData, message, options);
+    return this.#encoded(message, 'deliver', (data) => deliverData(this, data, [message], options));
   }
 
   request(message, options = undefined) {
-    return hushed(this.#request(message, options));
+    return this.#encoded(message, 'request', (data) => {
+      const { response, ...rest } = options ?? {};
+      const validator = response === undefined ? undefined : toValidator('response', response);
+      const answer = requestData(this, data, [message], rest);
+      return validator ? answer.then((value) => validate(validator, value, 'the response')) : answer;
+    });
   }
 
-  async #request(message, options) {
-    const { response, ...rest } = options ?? {};
-    const validator = response === undefined ? undefined : toValidator('response', response);
-    const answer = await this.#post(requestData, message, rest);
-    return validator ? validate(validator, answer, 'the response') : answer;
-  }
-
-  /** At once if nothing takes time, so that it stays in order with what is sent. */
-  #post(how, message, options) {
-    const post = (data) => how(this, toSendable(data), [message], options);
-    try {
-      needSession(this, how === deliverData ? 'deliver' : 'request');
-      const encoded = this.#encode(message);
-      return isThenable(encoded) ? hushed(Promise.resolve(encoded).then(post)) : post(encoded);
-    } catch (error) {
-      return hushed(Promise.reject(error));
-    }
+  /** At once if that takes no time, so that it keeps its place among what `send` sends. */
+  #encoded(message, method, then) {
+    return hushed(
+      new Promise((resolve) => {
+        needSession(this, method);
+        const post = (data) => then(toSendable(data));
+        const encoded = this.#encode(message);
+        resolve(isThenable(encoded) ? encoded.then(post) : post(encoded));
+      }),
+    );
   }
 
   handle(...given) {

@@ -1,0 +1,163 @@
+// In a page or a worker: numbered messages through a session with an endpoint that sends each back, so that what comes back
+// is what the server had, and in which order. It writes what it had.
+
+import { ReconnectingWebSocket, TypedSocket } from '/pkg/session/index.js';
+import { msgpack } from '/pkg/typed/msgpack.js';
+
+/** Back within 50 ms of a loss. */
+const AT_ONCE = { firstDelayMax: 10, minDelay: 0, baseDelay: 20, maxDelay: 40, attemptInterval: 0 };
+
+/** How many messages may be on their way, so that a cut finds some in both directions. */
+const ON_THE_WAY = 60;
+
+const PADDING = '.'.repeat(30);
+
+/** How a number is sent, and read. */
+const CODECS = {
+  json: { protocols: ['echo.json'], typed: true, write: (n) => ({ n, p: PADDING }), read: ({ n }) => n },
+  msgpack: {
+    protocols: ['echo.msgpack'],
+    codec: msgpack,
+    typed: true,
+    write: (n) => ({ n, p: PADDING }),
+    read: ({ n }) => n,
+  },
+  text: { write: (n) => `~${n} ${PADDING}`, read: (text) => Number(text.slice(1).split(' ')[0]) },
+  bytes: {
+    write: (n) => new Uint8Array(Uint32Array.of(0xc1c1c1c1, n, ...Array(10).fill(n)).buffer),
+    read: (buffer) => new Uint32Array(buffer)[1],
+  },
+};
+
+/** What happens in the session `run` has begun. */
+let state = null;
+
+function begin({ url, codec: name, count, requestEvery = 100 }) {
+  const { typed = false, write, read, ...options } = CODECS[name];
+  const now = {
+    wanted: count,
+    sent: 0,
+    got: 0,
+    /** The first messages that came out of order, twice or not at all. */
+    wrong: [],
+    requests: 0,
+    answered: 0,
+    /** The requests that ended otherwise than with the right response. */
+    refused: [],
+    delivered: 0,
+    connections: 0,
+    /** Resumes with something to replay, in each direction. */
+    replayedUp: 0,
+    replayedDown: 0,
+    resumed: 0,
+    lost: [],
+    undelivered: [],
+    dropped: 0,
+    problems: [],
+    events: [],
+  };
+  class Counting extends WebSocket {
+    constructor(...given) {
+      super(...given);
+      now.connections += 1;
+      this.addEventListener('message', ({ data }) => {
+        // From the server: `replayed` says that some of its messages follow that this end does not have.
+        if (typeof data === 'string' && /^~welcome .*outcome=replayed /.test(`${data} `)) now.replayedDown += 1;
+      });
+    }
+  }
+  const all = { session: { messages: 1_000 }, WebSocket: Counting, ...AT_ONCE, ...options };
+  const socket = typed ? new TypedSocket(url, all) : new ReconnectingWebSocket(url, [], all);
+  if (!typed) socket.binaryType = 'arraybuffer';
+  let wake = () => {};
+  const expected = new Map();
+  socket.addEventListener('message', ({ data }) => {
+    const number = read(data);
+    if (number !== (expected.get('next') ?? 0) && now.wrong.length < 10)
+      now.wrong.push([expected.get('next') ?? 0, number]);
+    expected.set('next', number + 1);
+    now.got += 1;
+    wake();
+  });
+  socket.addEventListener('resumed', ({ replayed }) => {
+    now.resumed += 1;
+    if (replayed > 0) now.replayedUp += 1;
+  });
+  socket.addEventListener('sessionlost', ({ reason, handled, notHandled, unknown }) => {
+    const numbers = (messages) => messages.map((message) => read(message));
+    now.lost.push({ reason, handled, notHandled: numbers(notHandled), unknown: numbers(unknown) });
+  });
+  socket.addEventListener('sessionend', ({ reason }) => now.events.push(`end: ${reason}`));
+  socket.addEventListener('undelivered', ({ message }) => now.undelivered.push(read(message)));
+  socket.addEventListener('dropped', ({ messages, omitted }) => {
+    now.dropped += messages.length + omitted;
+  });
+  socket.addEventListener('invalid', ({ error }) => now.problems.push(error.message));
+  const change = () =>
+    new Promise((resolve) => {
+      wake = resolve;
+      // A replay may be a while away.
+      setTimeout(resolve, 20);
+    });
+  const work = async () => {
+    while (now.sent < now.wanted) {
+      while (now.sent - now.got < ON_THE_WAY && now.sent < now.wanted) {
+        const number = now.sent;
+        now.sent += 1;
+        if (number % 10 === 5) {
+          socket.deliver(write(number)).then(
+            () => {
+              now.delivered += 1;
+            },
+            ({ name: what }) => now.refused.push(`deliver ${number}: ${what}`),
+          );
+        } else {
+          socket.send(write(number));
+        }
+        if (number % requestEvery === 0) {
+          now.requests += 1;
+          socket.request(write(number)).then(
+            (answer) => {
+              if (read(answer) === number) now.answered += 1;
+              else now.refused.push(`request ${number}: ${read(answer)}`);
+            },
+            ({ name: what }) => now.refused.push(`request ${number}: ${what}`),
+          );
+        }
+        if (number % 10 === 0) break;
+      }
+      await change();
+    }
+  };
+  work().catch((error) => now.problems.push(String(error)));
+  state = { now, socket };
+}
+
+const commands = {
+  begin,
+  more: (count) => {
+    state.now.wanted += count;
+  },
+  now: () => ({ ...state.now, state: state.socket.state, snapshot: { ...state.socket.snapshot() } }),
+  close: () => state.socket.close(),
+};
+
+const isWorker = typeof document === 'undefined';
+
+if (isWorker) {
+  addEventListener('message', ({ data: [name, argument] }) => postMessage(commands[name](argument)));
+} else {
+  let worker = null;
+  const inWorker = (name, argument) =>
+    new Promise((resolve, reject) => {
+      worker.onmessage = ({ data }) => resolve(data);
+      worker.onerror = ({ message }) => reject(new Error(`the worker failed: ${message}`));
+      worker.postMessage([name, argument]);
+    });
+  globalThis.sessions = {
+    async do([name, argument]) {
+      if (name === 'begin' && argument.inWorker) worker = new Worker('/faults/session.js', { type: 'module' });
+      return worker ? inWorker(name, argument) : commands[name](argument);
+    },
+  };
+}
