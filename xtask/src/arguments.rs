@@ -52,6 +52,9 @@ Usage: cargo xtask COMMAND
   size [OPTION…]    Print the sizes of the package's entries and of a hello program in Rust:
                       --check       fails if one is over its budget in bench/budgets.json
                       --json FILE   write them
+  soak [--seconds N] [--seed S]
+                    Sessions in Chromium through random faults for N seconds (default 60; 1200 for a
+                    soak), in rounds with the seeds S (default 1), S+1 and so on, which are printed.
   fuzz [--seconds N] [TARGET]
                     Run one fuzz target, or each of them, for N seconds (default 60).
   setup [--all]     Only install the tools: those of demo and package, or also those of test.
@@ -95,6 +98,11 @@ pub(crate) enum Command {
     },
     Bench(bench::Options),
     Size(size::Options),
+    Soak {
+        seconds: u32,
+        /// The seed of the first round.
+        seed: u32,
+    },
     Fuzz {
         /// How long to run each target.
         seconds: u32,
@@ -148,6 +156,10 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Comma
             check: words.flag("--check"),
             json: words.value("--json", FILE)?.map(Into::into),
         }),
+        "soak" => Command::Soak {
+            seconds: words.number("--seconds", 1, 86_400)?.unwrap_or(60),
+            seed: words.number("--seed", 1, u32::MAX)?.unwrap_or(1),
+        },
         "fuzz" => Command::Fuzz {
             seconds: words
                 .number("--seconds", 1, 86_400)?
@@ -288,6 +300,13 @@ mod tests {
                     only: text("R7"),
                     list: true,
                 }),
+            ),
+            (
+                "soak --seconds 1200",
+                Command::Soak {
+                    seconds: 1_200,
+                    seed: 1,
+                },
             ),
             (
                 "fuzz core --seconds 5",

@@ -108,6 +108,7 @@ fn run(command: Command) -> Result<()> {
         Command::Simulate { arguments } => simulate::run(&arguments),
         Command::Size(options) => size::run(&options),
         Command::Bench(options) => bench::run(&options),
+        Command::Soak { seconds, seed } => test::soak(seconds, seed),
         Command::Fuzz { seconds, target } => fuzz::run(seconds, target.as_deref()),
     }
 }

@@ -544,11 +544,14 @@ fn npm() -> Result<()> {
 fn face_in_firefox(firefox: &Browser) -> Result<()> {
     let mut tests = IN_EVERY_BROWSER.map(checkout::path).to_vec();
     tests.push(checkout::path(CONFORMANCE).join(CONFORMANCE_IN_FIREFOX));
+    tests.push(checkout::path("tests/npm/faults/session-cuts.test.mjs"));
+    let programs = server_programs()?;
     let npm = NpmTests::prepare()?;
     let page = demo::assemble_page()?;
     server::build_for_tests()?;
     against_servers(&npm, "face-in-firefox", &page, &tests, |node| {
         node.env("STEADY_SOCKET_BROWSER", "firefox")
+            .env("STEADY_SOCKET_PROGRAMS", &programs)
             .env("FIREFOX", &firefox.program)
             .env("GECKODRIVER", &firefox.driver);
         Ok(())
@@ -672,6 +675,24 @@ fn faults() -> Result<()> {
     let outcome = process::run(&mut node);
     println!("\nMeasured:\n{}", files::read(&figures)?);
     outcome
+}
+
+/// Random faults on sessions in Chromium for a while, in rounds with seeds from this one on.
+pub(crate) fn soak(seconds: u32, seed: u32) -> Result<()> {
+    Part::Faults.set_up()?;
+    let npm = NpmTests::prepare()?;
+    let programs = server_programs()?;
+    process::run(
+        Command::new("node")
+            .arg(checkout::path("tests/npm/faults/soak.mjs"))
+            .current_dir(checkout::root())
+            .env("STEADY_SOCKET_TARBALL", &npm.tarball)
+            .env("STEADY_SOCKET_ARTIFACTS", checkout::artifacts())
+            .env("STEADY_SOCKET_PROGRAMS", programs)
+            .env("STEADY_SOCKET_SOAK_SECONDS", seconds.to_string())
+            .env("STEADY_SOCKET_SEED", seed.to_string())
+            .env("CHROMIUM", &npm.browser.program),
+    )
 }
 
 fn interop() -> Result<()> {

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 
+import { IS_FIREFOX } from '../lib/browser.mjs';
 import { TEST_TIMEOUT } from '../lib/limits.mjs';
 import { measured } from './lib/measured.mjs';
 import { cutAtRandom, finished, openSessions, randomFrom, showAll } from './lib/sessions.mjs';
@@ -14,11 +15,8 @@ const REPLAYS = 20;
 
 const SEED = Number(process.env.STEADY_SOCKET_SEED ?? Date.now() % 2 ** 31);
 
-for (const browser of ['chromium', 'firefox']) {
-  describe(`sessions in ${browser}`, {
-    timeout: 10 * TEST_TIMEOUT,
-    skip: browser === 'firefox' && !process.env.GECKODRIVER,
-  }, () => {
+for (const browser of [IS_FIREFOX ? 'firefox' : 'chromium']) {
+  describe(`sessions in ${browser}`, { timeout: 10 * TEST_TIMEOUT }, () => {
     let world;
     before(async () => {
       world = await openSessions(browser);

@@ -29,6 +29,15 @@ const CODECS = {
   },
 };
 
+/** The beginning of a frame, bytes as characters. */
+function headOf(data) {
+  return typeof data === 'string' ? data.slice(0, 400) : String.fromCharCode(...new Uint8Array(data).subarray(0, 400));
+}
+
+function field(head, name) {
+  return Number(new RegExp(` ${name}=(\\d+)`).exec(head)?.[1] ?? 0);
+}
+
 /** What happens in the session `run` has begun. */
 let state = null;
 
@@ -60,10 +69,19 @@ function begin({ url, codec: name, count, requestEvery = 100 }) {
     constructor(...given) {
       super(...given);
       now.connections += 1;
+      let sent = 0;
       this.addEventListener('message', ({ data }) => {
-        // From the server: `replayed` says that some of its messages follow that this end does not have.
-        if (typeof data === 'string' && /^~welcome .*outcome=replayed /.test(`${data} `)) now.replayedDown += 1;
+        const head = headOf(data);
+        if (!head.includes('welcome outcome=')) return;
+        // Messages follow that the other end does not have: the server's, and this one's.
+        if (/ outcome=replayed /.test(head)) now.replayedDown += 1;
+        if (/ outcome=(continued|replayed) /.test(head) && field(head, 'received') < sent) now.replayedUp += 1;
       });
+      this.send = (data) => {
+        const head = headOf(data);
+        if (head.slice(1).startsWith('hello ') || head.slice(1).startsWith(' hello ')) sent = field(head, 'sent');
+        super.send(data);
+      };
     }
   }
   const all = { session: { messages: 1_000 }, WebSocket: Counting, ...AT_ONCE, ...options };
@@ -79,9 +97,8 @@ function begin({ url, codec: name, count, requestEvery = 100 }) {
     now.got += 1;
     wake();
   });
-  socket.addEventListener('resumed', ({ replayed }) => {
+  socket.addEventListener('resumed', () => {
     now.resumed += 1;
-    if (replayed > 0) now.replayedUp += 1;
   });
   socket.addEventListener('sessionlost', ({ reason, handled, notHandled, unknown }) => {
     const numbers = (messages) => messages.map((message) => read(message));
@@ -129,14 +146,19 @@ function begin({ url, codec: name, count, requestEvery = 100 }) {
       await change();
     }
   };
-  work().catch((error) => now.problems.push(String(error)));
-  state = { now, socket };
+  const start = () => {
+    work().catch((error) => now.problems.push(String(error)));
+  };
+  start();
+  state = { now, socket, start };
 }
 
 const commands = {
   begin,
   more: (count) => {
+    const isIdle = state.now.sent === state.now.wanted;
     state.now.wanted += count;
+    if (isIdle) state.start();
   },
   now: () => ({ ...state.now, state: state.socket.state, snapshot: { ...state.socket.snapshot() } }),
   close: () => state.socket.close(),
