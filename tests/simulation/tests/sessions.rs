@@ -301,6 +301,44 @@ fn a_lost_verdict_that_is_lost_is_said_again_and_again() {
     assert_eq!(told(&world, waiting), Some(Told::Handled));
 }
 
+/// A message that is handled by a session which expires before its client has had a welcome, and the connection on which
+/// the client is told so.
+fn expired_without_a_welcome() -> (World, usize, u64) {
+    let mut world = World::new(settings());
+    let id = send(&mut world, Side::Client);
+    world.connect(1);
+    reach(&mut world, 1);
+    finish_all(&mut world, Side::Server);
+    world.cut_at_client(None);
+    reach(&mut world, 1);
+    world.advance(120_001, true);
+    assert_eq!(world.coverage.of("server: Ended(Lost(Expired))"), 1);
+    world.connect(1);
+    (world, id, 2)
+}
+
+#[test]
+fn whoever_goes_on_before_the_verdict_has_arrived_is_told_nothing_of_it_again() {
+    for (keeps_to_the_protocol, told_so, times) in [(true, 1, 1), (false, 0, 2)] {
+        let (mut world, id, number) = expired_without_a_welcome();
+        world.deliver_to_server(number);
+        if !keeps_to_the_protocol {
+            // It is on its way while the server answers, which takes it for one that follows the welcome.
+            world.forge([Frame::Awaited(0)]);
+        }
+        world.let_in(number, true, true);
+        world.cut_at_client(None);
+        reach(&mut world, number);
+        connect(&mut world);
+        assert_eq!(world.coverage.of("client: Lost(Expired)"), told_so);
+        assert_eq!(given(&world, id), times);
+        // Whoever keeps to the protocol is judged all the same.
+        assert_eq!(world.account.shifted[0], !keeps_to_the_protocol);
+        let world = end(world);
+        assert_eq!(told(&world, id), Some(Told::Handled));
+    }
+}
+
 #[test]
 fn a_late_hello_after_close_makes_no_session() {
     let mut world = connected(settings());

@@ -93,6 +93,8 @@ pub struct Conn {
     end_to_client: Option<u16>,
     identity: u64,
     attempt: u64,
+    /// That of its hello.
+    epoch: u64,
     /// What its hello acknowledges.
     acknowledged: u64,
     /// How many frames the server has kept of it before its welcome.
@@ -102,6 +104,8 @@ pub struct Conn {
     may_resume: bool,
     /// The server has answered its hello.
     answered: bool,
+    /// The answer holds a verdict.
+    lost: bool,
     welcomed: bool,
 }
 
@@ -380,11 +384,13 @@ impl World {
             end_to_client: None,
             identity,
             attempt: 0,
+            epoch: 0,
             acknowledged: 0,
             kept: 0,
             kept_bytes: 0,
             may_resume: true,
             answered: false,
+            lost: false,
             welcomed: false,
         };
         self.conns.insert(self.next_conn, conn);
@@ -557,6 +563,7 @@ impl World {
             (Reader::Arriving(_), Arriving::Frame(frame)) => {
                 if let Frame::Hello(hello) = &frame {
                     conn.attempt = hello.attempt;
+                    conn.epoch = hello.epoch;
                     conn.acknowledged = hello.handled;
                     self.coverage.count("frame: Hello");
                     if number < self.next_conn
@@ -596,6 +603,11 @@ impl World {
                 if let Some(half) = self.halves.get_mut(key) {
                     if conn.answered {
                         self.heard.insert(half.server.epoch());
+                        // Only a client with a bug sends this before it has read the verdict, which nobody keeps from here
+                        // on. If it comes back without an epoch, it seems to have had the welcome's, so its numbers mean
+                        // other messages.
+                        let unread = conn.lost && !conn.welcomed && conn.epoch == 0;
+                        self.account.shifted[Side::Client as usize] |= unread;
                     }
                     half.server.receive(now, Connection(number), frame);
                 }
@@ -925,11 +937,13 @@ impl World {
             end_to_client: None,
             identity,
             attempt: 0,
+            epoch: 0,
             acknowledged: 0,
             kept: 0,
             kept_bytes: 0,
             may_resume: true,
             answered: false,
+            lost: false,
             welcomed: false,
         };
         self.conns.insert(self.next_conn, conn);
@@ -1667,6 +1681,7 @@ impl World {
                         && let Some(conn) = self.conns.get_mut(&connection.0)
                     {
                         conn.answered = true;
+                        conn.lost = matches!(welcome.outcome, Outcome::Lost(_));
                         let goes_on =
                             matches!(welcome.outcome, Outcome::Continued | Outcome::Replayed(_));
                         if goes_on && !conn.may_resume {
