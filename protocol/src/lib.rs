@@ -62,9 +62,9 @@ pub use codec::MsgPack;
 pub use codec::{Codec, Decode, Encode, MAX_DEPTH, PlainBytes, PlainText};
 #[cfg(feature = "std")]
 #[doc(hidden)]
-pub use endpoint::is_token;
+pub use endpoint::{is_token, no_such_subprotocol};
 #[cfg(feature = "std")]
-pub use endpoint::{Endpoint, Offers, Subprotocol};
+pub use endpoint::{Decodes, Encodes, Endpoint, Offers, Subprotocol};
 #[cfg(feature = "json")]
 pub use endpoint::{Negotiated, UnknownSubprotocols, negotiate};
 #[cfg(feature = "std")]
