@@ -89,10 +89,10 @@ impl<E: Endpoint> Group<E> {
             let Some(body) = encoded.get(member.subprotocol()) else {
                 continue;
             };
-            match member.try_send_body(body.clone()) {
-                Err(SendError::Full | SendError::TooLarge) => member.give_up(),
-                // Who has gone leaves the group by itself.
-                _ => {}
+            // Who has gone leaves the group by itself.
+            let sent = member.try_send_body(body.clone());
+            if let Err(SendError::Full | SendError::TooLarge) = sent {
+                member.give_up();
             }
         }
         Ok(())

@@ -190,7 +190,11 @@ pub(crate) fn choose<E: Endpoint>(
             Sessions::Never | Sessions::Optional => "",
         };
         let known = E::SUBPROTOCOLS.iter();
-        Refused::Subprotocols(known.map(|known| format!("{}{suffix}", known.name)).collect())
+        Refused::Subprotocols(
+            known
+                .map(|known| format!("{}{suffix}", known.name))
+                .collect(),
+        )
     })
 }
 
@@ -199,7 +203,10 @@ mod tests {
     use super::*;
     use steady_socket_protocol::hello::Hello;
 
-    fn chosen(offered: &[&'static str], sessions: Sessions) -> Option<(&'static str, Spoken, Option<String>)> {
+    fn chosen(
+        offered: &[&'static str],
+        sessions: Sessions,
+    ) -> Option<(&'static str, Spoken, Option<String>)> {
         let mut headers = HeaderMap::new();
         for offered in offered {
             headers.append(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(offered));
@@ -212,23 +219,56 @@ mod tests {
     fn the_first_known_offer_that_is_allowed_wins() {
         use Sessions::{Never, Optional, Required};
         use Spoken::{Controls, Plain, Session};
-        let cases: [(&[&'static str], Sessions, Option<(&str, Spoken, Option<&str>)>); 12] = [
+        let cases: [(
+            &[&'static str],
+            Sessions,
+            Option<(&str, Spoken, Option<&str>)>,
+        ); 12] = [
             (&[], Optional, Some(("hello.json", Plain, None))),
             (&["", " ,"], Never, Some(("hello.json", Plain, None))),
             (&[], Required, None),
-            (&["hello.msgpack"], Optional, Some(("hello.msgpack", Plain, Some("hello.msgpack")))),
-            (&["hello.json~1, hello.json"], Optional, Some(("hello.json", Controls, Some("hello.json~1")))),
-            (&["hello.json~2", "hello.json~1"], Optional, Some(("hello.json", Session, Some("hello.json~2")))),
-            (&["hello.json~2", "hello.json~1"], Never, Some(("hello.json", Controls, Some("hello.json~1")))),
-            (&["hello.json~1", "hello.json~2"], Required, Some(("hello.json", Session, Some("hello.json~2")))),
-            (&["other", "hello.msgpack~2"], Optional, Some(("hello.msgpack", Session, Some("hello.msgpack~2")))),
+            (
+                &["hello.msgpack"],
+                Optional,
+                Some(("hello.msgpack", Plain, Some("hello.msgpack"))),
+            ),
+            (
+                &["hello.json~1, hello.json"],
+                Optional,
+                Some(("hello.json", Controls, Some("hello.json~1"))),
+            ),
+            (
+                &["hello.json~2", "hello.json~1"],
+                Optional,
+                Some(("hello.json", Session, Some("hello.json~2"))),
+            ),
+            (
+                &["hello.json~2", "hello.json~1"],
+                Never,
+                Some(("hello.json", Controls, Some("hello.json~1"))),
+            ),
+            (
+                &["hello.json~1", "hello.json~2"],
+                Required,
+                Some(("hello.json", Session, Some("hello.json~2"))),
+            ),
+            (
+                &["other", "hello.msgpack~2"],
+                Optional,
+                Some(("hello.msgpack", Session, Some("hello.msgpack~2"))),
+            ),
             (&["hello.json~3"], Optional, None),
             (&["steady~2"], Optional, None),
             (&["HELLO.JSON"], Optional, None),
         ];
         for (offered, sessions, expected) in cases {
-            let expected = expected.map(|(name, spoken, answer)| (name, spoken, answer.map(str::to_owned)));
-            assert_eq!(chosen(offered, sessions), expected, "{offered:?} {sessions:?}");
+            let expected =
+                expected.map(|(name, spoken, answer)| (name, spoken, answer.map(str::to_owned)));
+            assert_eq!(
+                chosen(offered, sessions),
+                expected,
+                "{offered:?} {sessions:?}"
+            );
         }
     }
 

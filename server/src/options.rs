@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use steady_socket_protocol::control::Window;
-use steady_socket_protocol::session::{MemoryOptions, Options as HalfOptions, ServerOptions, limits};
+use steady_socket_protocol::session::{
+    MemoryOptions, Options as HalfOptions, ServerOptions, limits,
+};
 
 use crate::Origin;
 
@@ -132,10 +134,17 @@ impl Options {
         let (messages, bytes) = self.session_limits;
         let counts = [
             ("max_connections", self.max_connections),
-            ("max_connections_per_address", self.max_connections_per_address.unwrap_or(1)),
+            (
+                "max_connections_per_address",
+                self.max_connections_per_address.unwrap_or(1),
+            ),
             ("max_sessions", self.max_sessions),
             ("session_limits", messages.min(bytes) as usize),
-            ("rate", self.rate.map_or(1, |rate| rate.frames.min(rate.bytes) as usize)),
+            (
+                "rate",
+                self.rate
+                    .map_or(1, |rate| rate.frames.min(rate.bytes) as usize),
+            ),
         ];
         if let Some((option, _)) = counts.into_iter().find(|(_, count)| *count == 0) {
             return wrong(option, "at least 1");
@@ -230,19 +239,100 @@ mod tests {
         assert_eq!(default().validate(), Ok(()));
         let zero = Duration::ZERO;
         let wrong = [
-            ("max_message_bytes", Options { max_message_bytes: 124, ..default() }),
-            ("max_connections", Options { max_connections: 0, ..default() }),
-            ("max_connections_per_address", Options { max_connections_per_address: Some(0), ..default() }),
-            ("max_sessions", Options { max_sessions: 0, ..default() }),
-            ("session_limits", Options { session_limits: (0, 1), ..default() }),
-            ("session_limits", Options { session_limits: (1, 0), ..default() }),
-            ("rate", Options { rate: Some(Rate { frames: 0, bytes: 1 }), ..default() }),
-            ("ping_interval", Options { ping_interval: zero, ..default() }),
-            ("ping_interval", Options { ping_interval: Duration::from_secs(50), ..default() }),
-            ("idle_timeout", Options { idle_timeout: Duration::MAX, ..default() }),
-            ("close_timeout", Options { close_timeout: zero, ..default() }),
-            ("authentication_timeout", Options { authentication_timeout: zero, ..default() }),
-            ("session_window", Options { session_window: Duration::from_millis(999), ..default() }),
+            (
+                "max_message_bytes",
+                Options {
+                    max_message_bytes: 124,
+                    ..default()
+                },
+            ),
+            (
+                "max_connections",
+                Options {
+                    max_connections: 0,
+                    ..default()
+                },
+            ),
+            (
+                "max_connections_per_address",
+                Options {
+                    max_connections_per_address: Some(0),
+                    ..default()
+                },
+            ),
+            (
+                "max_sessions",
+                Options {
+                    max_sessions: 0,
+                    ..default()
+                },
+            ),
+            (
+                "session_limits",
+                Options {
+                    session_limits: (0, 1),
+                    ..default()
+                },
+            ),
+            (
+                "session_limits",
+                Options {
+                    session_limits: (1, 0),
+                    ..default()
+                },
+            ),
+            (
+                "rate",
+                Options {
+                    rate: Some(Rate {
+                        frames: 0,
+                        bytes: 1,
+                    }),
+                    ..default()
+                },
+            ),
+            (
+                "ping_interval",
+                Options {
+                    ping_interval: zero,
+                    ..default()
+                },
+            ),
+            (
+                "ping_interval",
+                Options {
+                    ping_interval: Duration::from_secs(50),
+                    ..default()
+                },
+            ),
+            (
+                "idle_timeout",
+                Options {
+                    idle_timeout: Duration::MAX,
+                    ..default()
+                },
+            ),
+            (
+                "close_timeout",
+                Options {
+                    close_timeout: zero,
+                    ..default()
+                },
+            ),
+            (
+                "authentication_timeout",
+                Options {
+                    authentication_timeout: zero,
+                    ..default()
+                },
+            ),
+            (
+                "session_window",
+                Options {
+                    session_window: Duration::from_millis(999),
+                    ..default()
+                },
+            ),
         ];
         for (option, options) in wrong {
             let error = options.validate().unwrap_err();

@@ -6,9 +6,9 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
+use steady_socket_protocol::session::frame::Refusal;
 use steady_socket_protocol::session::store::Identity;
 use steady_socket_protocol::session::{Ask, AskEnd, End, Ended, Token};
-use steady_socket_protocol::session::frame::Refusal;
 use steady_socket_protocol::{
     DecodeError, Decodes, Encodes, Endpoint, Message, Request, Subprotocol,
 };
@@ -278,7 +278,10 @@ impl<E: Endpoint> Handle<E> {
     ///
     /// # Errors
     /// See [`RequestError`].
-    pub async fn request<R: Request>(&self, request: &R) -> Result<R::Response, RequestError<R::Error>>
+    pub async fn request<R: Request>(
+        &self,
+        request: &R,
+    ) -> Result<R::Response, RequestError<R::Error>>
     where
         E: Encodes<R> + Decodes<R::Response> + Decodes<R::Error>,
     {
@@ -368,10 +371,7 @@ impl<E: Endpoint> Handle<E> {
     }
 }
 
-async fn delivered<M>(
-    end: oneshot::Receiver<Finished>,
-    message: M,
-) -> Result<(), End<M>> {
+async fn delivered<M>(end: oneshot::Receiver<Finished>, message: M) -> Result<(), End<M>> {
     match end.await {
         Ok(None) => Ok(()),
         Ok(Some(End::NotHandled { why, .. })) => Err(End::NotHandled {

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use steady_socket_protocol::control::Control;
-use steady_socket_protocol::session::frame::{Credential, Data, Frame as SessionFrame, Hello, Style, read};
+use steady_socket_protocol::session::frame::{
+    Credential, Data, Frame as SessionFrame, Hello, Style, read,
+};
 use steady_socket_protocol::session::store::Identity;
 use steady_socket_protocol::session::{Arrival, Connection, close};
 use tokio::sync::mpsc;
@@ -230,7 +232,7 @@ impl<H: Host> Guest<'_, H> {
                 }
                 // It was over at that moment.
                 Err(back) => {
-                    (arrival, identity) = back;
+                    (arrival, identity) = *back;
                     self.sessions.remove(&session);
                 }
             }

@@ -7,10 +7,13 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
-use steady_socket_protocol::session::frame::{Answer, Credential, Data, Frame, Key, Refusal, Style, write};
+use steady_socket_protocol::session::frame::{
+    Answer, Credential, Data, Frame, Key, Refusal, Style, write,
+};
 use steady_socket_protocol::session::store::{Identity, Store as _};
 use steady_socket_protocol::session::{
-    Arrival, Ask, AskEnd, Connection, Delivery, End, Opened, Output, SendMode, Server, ServerEffect, Time, Token, close,
+    Arrival, Ask, AskEnd, Connection, Delivery, End, Opened, Output, SendMode, Server,
+    ServerEffect, Time, Token, close,
 };
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
@@ -146,7 +149,12 @@ impl State {
 }
 
 impl Session {
-    pub(super) fn new(sessions: Arc<Sessions>, key: Key, subprotocol: &'static str, style: Style) -> Self {
+    pub(super) fn new(
+        sessions: Arc<Sessions>,
+        key: Key,
+        subprotocol: &'static str,
+        style: Style,
+    ) -> Self {
         let half = Server::new(key, Arc::clone(&sessions.options));
         Self {
             sessions,
@@ -205,9 +213,9 @@ impl Session {
         identity: Identity,
         new_epoch: u64,
         line: Line,
-    ) -> Result<(), (Arrival<Body>, Identity)> {
+    ) -> Result<(), Box<(Arrival<Body>, Identity)>> {
         if self.lock().over {
-            return Err((arrival, identity));
+            return Err(Box::new((arrival, identity)));
         }
         self.with(|state, now| {
             state.lines.push((connection, line));
@@ -496,7 +504,9 @@ impl Session {
 
     fn carry_out(&self, state: &mut State, now: Time, effect: ServerEffect<Body>) {
         match effect {
-            ServerEffect::Transmit(connection, frame) => self.transmit(state, now, connection, frame),
+            ServerEffect::Transmit(connection, frame) => {
+                self.transmit(state, now, connection, frame)
+            }
             ServerEffect::Close(connection, code) => {
                 if let Some(at) = state.lines.iter().position(|(line, _)| *line == connection) {
                     let (_, line) = state.lines.swap_remove(at);
@@ -543,11 +553,11 @@ impl Session {
 
     fn notice(&self, state: &mut State, output: Output<Body>) {
         match output {
+            // Most messages are sent without anybody who waits.
+            Output::Handled(_) if state.deliveries.is_empty() => {}
             Output::Handled(run) => {
-                if !state.deliveries.is_empty() {
-                    for delivery in run {
-                        settle_delivery(state, delivery, None);
-                    }
+                for delivery in run {
+                    settle_delivery(state, delivery, None);
                 }
             }
             Output::Settled(delivery, end) => settle_delivery(state, delivery, Some(end)),

@@ -75,7 +75,12 @@ impl Sessions {
     }
 
     /// The session of this key, and whether it is new: then the caller runs it.
-    fn of(self: &Arc<Self>, key: Key, subprotocol: &'static str, style: Style) -> (Arc<Session>, bool) {
+    fn of(
+        self: &Arc<Self>,
+        key: Key,
+        subprotocol: &'static str,
+        style: Style,
+    ) -> (Arc<Session>, bool) {
         let mut open = self.open();
         if let Some(session) = open.get(&key) {
             return (Arc::clone(session), false);
