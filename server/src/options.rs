@@ -156,8 +156,8 @@ impl Options {
             ("authentication_timeout", self.authentication_timeout),
         ];
         for (option, time) in times {
-            if time < Duration::from_millis(1) || time > Self::LONGEST {
-                return wrong(option, "1 ms to 7 days");
+            if time.is_zero() || time > Self::LONGEST {
+                return wrong(option, "more than 0 and at most 7 days");
             }
         }
         if self.session_window < Duration::from_secs(1) || self.session_window > Self::LONGEST {
@@ -180,7 +180,7 @@ impl Options {
         ServerOptions {
             both: Arc::new(both),
             window_ms: self.session_window.as_millis() as u64,
-            beat_ms: Some(self.ping_interval.as_millis() as u64),
+            beat_ms: Some((self.ping_interval.as_millis() as u64).max(1)),
             back: self.reconnect_window,
             ..ServerOptions::default()
         }

@@ -69,7 +69,7 @@ impl<E: Endpoint> Peer<E> {
     }
 
     /// The number of the message that the program has, which with the session's [`id`](Handle::id) makes a stable name for
-    /// it: for side effects that must not happen twice. `None` without a session.
+    /// it: for side effects that must not happen twice. `None` without a session, and for a volatile message.
     #[must_use]
     pub fn message_number(&self) -> Option<u64> {
         self.current.map(Token::number)
@@ -361,8 +361,10 @@ impl<E: Endpoint> Handle<E> {
         }
     }
 
-    /// The name of the sub-protocol, which decides how messages are encoded.
-    pub(crate) const fn subprotocol(&self) -> &'static str {
+    /// The name of the sub-protocol, which decides how messages are encoded: as the endpoint's declaration has it, without a
+    /// suffix.
+    #[must_use]
+    pub const fn subprotocol(&self) -> &'static str {
         self.subprotocol.name
     }
 

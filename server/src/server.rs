@@ -26,7 +26,7 @@ use crate::origin::Origins;
 use crate::peer::{Handle, Link, Peer};
 use crate::plain::Plain;
 use crate::session::{self, Job, Life, Session, Sessions};
-use crate::stop::{ANNOUNCED, Stopper};
+use crate::stop::{ANNOUNCED, Leave, Stopper};
 use crate::{Socket, observe};
 
 type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -330,8 +330,23 @@ impl<E: Endpoint> Admission<E> {
         self.choice.answer.as_deref()
     }
 
-    /// Serves the client's WebSocket until its end.
+    /// Serves the client's WebSocket until its end. Dropping the future drops the connection; a session waits for the next
+    /// one then.
     pub async fn serve<S: Socket>(self, socket: S) {
+        self.converse(socket, None).await;
+    }
+
+    /// Likewise, but closes the connection with a code and a reason when `leave` resolves. A session waits for the next
+    /// connection then, if the code lets the client come back.
+    pub async fn serve_until<S: Socket>(
+        self,
+        socket: S,
+        leave: impl Future<Output = (u16, String)> + Send + 'static,
+    ) {
+        self.converse(socket, Some(Box::pin(leave))).await;
+    }
+
+    async fn converse<S: Socket>(self, socket: S, leave: Option<Leave>) {
         let Self {
             core,
             choice,
@@ -348,7 +363,7 @@ impl<E: Endpoint> Admission<E> {
                 };
                 let style = style(choice.subprotocol.kind, choice.subprotocol.codec);
                 let name = choice.subprotocol.name;
-                let stopping = core.stopper.listen();
+                let stopping = core.stopper.listen().or(leave);
                 session::serve(
                     socket,
                     &host,
@@ -368,7 +383,7 @@ impl<E: Endpoint> Admission<E> {
                 let peer = Peer::new(handle, core.options.close_timeout);
                 let handler = pin!(guarded((core.handler)(peer)));
                 let controls = spoken == Spoken::Controls;
-                let stopping = core.stopper.listen();
+                let stopping = core.stopper.listen().or(leave);
                 let conversation = plain.serve(socket, &core.options, controls, stopping);
                 // Both in this task; the handler may go on when its client has gone.
                 let ((), end) = tokio::join!(handler, conversation);

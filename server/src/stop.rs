@@ -1,5 +1,6 @@
 //! How a server stops, and how its connections learn of it.
 
+use std::pin::Pin;
 use std::time::Duration;
 
 use steady_socket_protocol::control::Window;
@@ -38,6 +39,7 @@ impl Stopper {
         Stopping {
             state: self.0.subscribe(),
             announced: false,
+            leave: None,
         }
     }
 
@@ -55,35 +57,59 @@ impl Stopper {
 }
 
 /// A connection's end.
-#[derive(Debug)]
 pub(crate) struct Stopping {
     state: watch::Receiver<State>,
     announced: bool,
+    leave: Option<Leave>,
 }
 
+/// Resolves when the program wants the connection closed, with the code and the reason.
+pub(crate) type Leave = Pin<Box<dyn Future<Output = (u16, String)> + Send>>;
+
 impl Stopping {
-    /// The next that the connection has to do. Cancel-safe.
+    /// Closes also when the program says so.
+    pub(crate) fn or(mut self, leave: Option<Leave>) -> Self {
+        self.leave = leave;
+        self
+    }
+
+    /// The next that the connection has to do. Cancel-safe. Not to be called again behind a [`Stop::Close`].
     pub(crate) async fn next(&mut self) -> Stop {
-        let announced = self.announced;
-        let wanted = |state: &State| match state {
-            State::Running => false,
-            State::Announced(_) => !announced,
-            State::Closing(_) => true,
+        let Self {
+            state,
+            announced,
+            leave,
+        } = self;
+        let leaves = async {
+            match leave {
+                Some(leave) => leave.await,
+                None => std::future::pending().await,
+            }
         };
-        // Without a server, nothing can be announced.
-        let state = self.state.wait_for(wanted).await.map(|state| *state);
-        match state {
-            Ok(State::Announced(window)) => {
-                self.announced = true;
-                Stop::Announce(window)
-            }
-            Ok(State::Closing(window)) if !self.announced => {
-                self.announced = true;
-                Stop::Announce(window)
-            }
-            Ok(State::Closing(window)) => Stop::Close(End::close(1012, window.as_reason())),
-            Ok(State::Running) | Err(_) => std::future::pending().await,
+        tokio::select! {
+            (code, reason) = leaves => Stop::Close(End::Close(code, reason)),
+            stop = stop(state, announced) => stop,
         }
+    }
+}
+
+/// The next step of the server's stop.
+async fn stop(state: &mut watch::Receiver<State>, announced: &mut bool) -> Stop {
+    let heard = *announced;
+    let wanted = |state: &State| match state {
+        State::Running => false,
+        State::Announced(_) => !heard,
+        State::Closing(_) => true,
+    };
+    // Without a server, nothing can be announced.
+    let state = state.wait_for(wanted).await.map(|state| *state);
+    match state {
+        Ok(State::Announced(window) | State::Closing(window)) if !heard => {
+            *announced = true;
+            Stop::Announce(window)
+        }
+        Ok(State::Closing(window)) => Stop::Close(End::close(1012, window.as_reason())),
+        Ok(State::Announced(_) | State::Running) | Err(_) => std::future::pending().await,
     }
 }
 
