@@ -219,11 +219,8 @@ mod tests {
     fn the_first_known_offer_that_is_allowed_wins() {
         use Sessions::{Never, Optional, Required};
         use Spoken::{Controls, Plain, Session};
-        let cases: [(
-            &[&'static str],
-            Sessions,
-            Option<(&str, Spoken, Option<&str>)>,
-        ); 12] = [
+        type Chosen = Option<(&'static str, Spoken, Option<&'static str>)>;
+        let cases: [(&[&'static str], Sessions, Chosen); 12] = [
             (&[], Optional, Some(("hello.json", Plain, None))),
             (&["", " ,"], Never, Some(("hello.json", Plain, None))),
             (&[], Required, None),

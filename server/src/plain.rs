@@ -1,7 +1,8 @@
 //! A connection without a session.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::pin::pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use steady_socket_protocol::Message;
 use steady_socket_protocol::control::{Control, Incoming, escape, incoming};
@@ -23,6 +24,8 @@ const INBOX_BYTES: usize = 256 * 1024;
 /// How many messages may wait for a client, and how many bytes. One message may be larger.
 const OUTBOX_MESSAGES: usize = 1_000;
 const OUTBOX_BYTES: usize = 1024 * 1024;
+/// The room for messages that an idle client keeps.
+const KEPT_MESSAGES: usize = 4;
 
 /// What the handler of a client and its connection share.
 #[derive(Debug)]
@@ -35,6 +38,8 @@ pub(crate) struct Plain {
     /// For the connection: there is something to do.
     work: Notify,
     max_message_bytes: usize,
+    /// Whether control messages are spoken.
+    controls: bool,
 }
 
 #[derive(Debug, Default)]
@@ -71,9 +76,9 @@ impl<M> Queue<M> {
     fn pop(&mut self, bytes: impl FnOnce(&M) -> usize) -> Option<M> {
         let message = self.messages.pop_front()?;
         self.bytes -= bytes(&message);
-        if self.messages.is_empty() {
-            // An idle client keeps no memory.
-            self.messages = VecDeque::new();
+        if self.messages.is_empty() && self.messages.capacity() > KEPT_MESSAGES {
+            // After a burst, an idle client keeps no memory.
+            self.messages.shrink_to(KEPT_MESSAGES);
         }
         Some(message)
     }
@@ -84,13 +89,14 @@ impl<M> Queue<M> {
 }
 
 impl Plain {
-    pub(crate) fn new(options: &Options) -> Self {
+    pub(crate) fn new(options: &Options, controls: bool) -> Self {
         Self {
             state: Mutex::default(),
             arrived: Notify::new(),
             room: Notify::new(),
             work: Notify::new(),
             max_message_bytes: options.max_message_bytes,
+            controls,
         }
     }
 
@@ -169,55 +175,61 @@ impl Plain {
 
     /// Serves the connection until its end.
     pub(crate) async fn serve<S: Socket>(
-        &self,
-        socket: S,
-        options: &Options,
-        controls: bool,
+        self: Arc<Self>,
+        mut wire: Wire<S>,
         stopping: Stopping,
     ) -> End {
-        let mut wire = Wire::new(socket, options, controls);
-        let end = match self.converse(&mut wire, controls, stopping).await {
+        let end = match self.converse(&mut wire, stopping).await {
             Ok(end) | Err(end) => end,
         };
         self.end();
-        wire.finish(end.clone()).await;
+        wire.finish(&end).await;
         end
     }
 
     async fn converse<S: Socket>(
         &self,
-        wire: &mut Wire<'_, S>,
-        controls: bool,
-        mut stopping: Stopping,
+        wire: &mut Wire<S>,
+        stopping: Stopping,
     ) -> Result<End, End> {
-        wire.introduce().await?;
         let mut reads = true;
+        // Waits in one place for as long as nothing comes of it: all connections of the server wait there.
+        let mut stop = pin!(stopping.next());
         loop {
             let next = tokio::select! {
                 biased;
                 () = self.work.notified() => {
-                    if let Some(end) = self.send_waiting(wire, controls).await? {
-                        return Ok(end);
-                    }
                     if !reads && self.reads() {
                         reads = true;
                         wire.reads_again();
                     }
-                    continue;
+                    Next::Sent
                 }
-                stop = stopping.next() => {
-                    if let Stop::Close(end) = stop {
-                        return Ok(end);
+                (next, stopping) = &mut stop => {
+                    match next {
+                        Stop::Close(end) => return Ok(end),
+                        Stop::Announce(window) if self.controls => {
+                            wire.say(Control::Reconnect(window));
+                        }
+                        Stop::Announce(_) => {}
                     }
-                    if let Stop::Announce(window) = stop && controls {
-                        wire.say([Control::Reconnect(window)]).await?;
-                    }
+                    stop.set(stopping.next());
                     continue;
                 }
                 next = wire.next(reads) => next?,
             };
             match next {
-                Next::Ping => wire.ping().await?,
+                Next::Sent => {
+                    if wire.is_idle() {
+                        self.send_waiting(wire);
+                    }
+                    if wire.is_idle()
+                        && let Some(end) = self.closes()
+                    {
+                        return Ok(end);
+                    }
+                }
+                Next::Ping => wire.ping(),
                 Next::Frame(frame) => {
                     let message = match frame {
                         Frame::Text(text) => Message::Text(text),
@@ -225,15 +237,13 @@ impl Plain {
                         // The socket itself answers them, and ends behind a Close.
                         Frame::Ping | Frame::Pong | Frame::Close(_) => continue,
                     };
-                    let heard = match controls {
+                    let heard = match self.controls {
                         true => incoming(message),
                         false => Incoming::Application(message),
                     };
                     match heard {
                         Incoming::Application(message) => reads = self.arrive(message)?,
-                        Incoming::Control(Control::Ping { number }) => {
-                            wire.answer_ping(number).await?;
-                        }
+                        Incoming::Control(Control::Ping { number }) => wire.answer_ping(number),
                         // From a later version, or not meant for a server.
                         Incoming::Control(_) | Incoming::Unknown => {}
                     }
@@ -265,27 +275,25 @@ impl Plain {
         self.lock().inbox.has_room(INBOX_MESSAGES, INBOX_BYTES)
     }
 
-    /// Sends everything that waits. Returns how to close, if nothing follows.
-    async fn send_waiting<S: Socket>(
-        &self,
-        wire: &mut Wire<'_, S>,
-        controls: bool,
-    ) -> Result<Option<End>, End> {
-        loop {
-            let (waiting, closing) = {
-                let mut state = self.lock();
-                let waiting = std::mem::take(&mut state.outbox);
-                (waiting.messages, state.closing.clone())
-            };
-            if waiting.is_empty() {
-                return Ok(closing);
-            }
-            let frames = waiting
-                .into_iter()
-                .map(|body| frame_of(body.into_data(), controls));
-            wire.send_all(frames).await?;
-            // Only now, so that not more than one outbox waits in the socket.
+    /// Gives the wire what waits.
+    fn send_waiting<S: Socket>(&self, wire: &mut Wire<S>) {
+        let mut state = self.lock();
+        let was_full = !state.outbox.has_room(OUTBOX_MESSAGES, OUTBOX_BYTES);
+        while let Some(body) = state.outbox.pop(Body::bytes) {
+            wire.put(frame_of(body.into_data(), self.controls));
+        }
+        drop(state);
+        if was_full {
             self.room.notify_waiters();
+        }
+    }
+
+    /// How to close, if the program has said so and nothing waits.
+    fn closes(&self) -> Option<End> {
+        let state = self.lock();
+        match state.outbox.messages.is_empty() {
+            true => state.closing.clone(),
+            false => None,
         }
     }
 }

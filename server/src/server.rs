@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
+use futures_util::future::{Either, join};
 use steady_socket_protocol::control::Window;
 use steady_socket_protocol::session::frame::{Answer, Credential, Refusal, Style};
 use steady_socket_protocol::session::store::Identity;
@@ -27,6 +28,7 @@ use crate::peer::{Handle, Link, Peer};
 use crate::plain::Plain;
 use crate::session::{self, Job, Life, Session, Sessions};
 use crate::stop::{ANNOUNCED, Leave, Stopper};
+use crate::wire::Wire;
 use crate::{Socket, observe};
 
 type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -98,7 +100,7 @@ impl<E: Endpoint> fmt::Debug for Server<E> {
 }
 
 struct Core<E: Endpoint> {
-    options: Options,
+    options: Arc<Options>,
     origins: Origins,
     handler: Handler<E>,
     on_request: Option<OnRequest<E>>,
@@ -214,7 +216,7 @@ impl<E: Endpoint> ServerBuilder<E> {
                 places: Arc::default(),
                 stopper: Stopper::new(),
                 sessions: Arc::new(Sessions::new(&options)),
-                options,
+                options: Arc::new(options),
             }),
         }
     }
@@ -283,7 +285,7 @@ impl<E: Endpoint> Server<E> {
             core: Arc::clone(core),
             choice,
             identity: handshake.identity.clone(),
-            _place: place,
+            place,
         })
     }
 
@@ -312,7 +314,7 @@ pub struct Admission<E: Endpoint> {
     core: Arc<Core<E>>,
     choice: Choice<E::ClientMessage, E::ServerMessage>,
     identity: Option<Identity>,
-    _place: Place,
+    place: Place,
 }
 
 impl<E: Endpoint> fmt::Debug for Admission<E> {
@@ -332,65 +334,75 @@ impl<E: Endpoint> Admission<E> {
 
     /// Serves the client's WebSocket until its end. Dropping the future drops the connection; a session waits for the next
     /// one then.
-    pub async fn serve<S: Socket>(self, socket: S) {
-        self.converse(socket, None).await;
+    pub fn serve<S: Socket>(self, socket: S) -> impl Future<Output = ()> + Send + use<E, S> {
+        self.converse(socket, None)
     }
 
     /// Likewise, but closes the connection with a code and a reason when `leave` resolves. A session waits for the next
     /// connection then, if the code lets the client come back.
-    pub async fn serve_until<S: Socket>(
+    pub fn serve_until<S, F>(
         self,
         socket: S,
-        leave: impl Future<Output = (u16, String)> + Send + 'static,
-    ) {
-        self.converse(socket, Some(Box::pin(leave))).await;
+        leave: F,
+    ) -> impl Future<Output = ()> + Send + use<E, S, F>
+    where
+        S: Socket,
+        F: Future<Output = (u16, String)> + Send + 'static,
+    {
+        self.converse(socket, Some(Box::pin(leave)))
     }
 
-    async fn converse<S: Socket>(self, socket: S, leave: Option<Leave>) {
+    // Not async, so that nothing is in the future twice: it is most of what a connection costs in memory.
+    fn converse<S: Socket>(
+        self,
+        socket: S,
+        leave: Option<Leave>,
+    ) -> impl Future<Output = ()> + Send + use<E, S> {
         let Self {
             core,
-            choice,
+            choice:
+                Choice {
+                    subprotocol,
+                    spoken,
+                    ..
+                },
             identity,
-            _place,
+            place,
         } = self;
-        observe::connected(choice.spoken == Spoken::Session);
-        let end = match choice.spoken {
+        let stopping = core.stopper.listen().or(leave);
+        let options = Arc::clone(&core.options);
+        observe::connected(spoken == Spoken::Session);
+        let conversation = match spoken {
             Spoken::Session => {
+                let wire = Wire::new(socket, options, true);
+                let sessions = Arc::clone(&core.sessions);
                 let host = Guests {
-                    core: Arc::clone(&core),
-                    subprotocol: choice.subprotocol,
+                    core,
+                    subprotocol,
                     identity,
                 };
-                let style = style(choice.subprotocol.kind, choice.subprotocol.codec);
-                let name = choice.subprotocol.name;
-                let stopping = core.stopper.listen().or(leave);
-                session::serve(
-                    socket,
-                    &host,
-                    &core.options,
-                    &core.sessions,
-                    name,
-                    style,
-                    stopping,
-                )
-                .await
+                let style = style(subprotocol.kind, subprotocol.codec);
+                let name = subprotocol.name;
+                let served = session::serve(wire, host, sessions, name, style, stopping);
+                Either::Left(Box::pin(served))
             }
             spoken => {
-                let plain = Arc::new(Plain::new(&core.options));
+                let controls = spoken == Spoken::Controls;
+                let plain = Arc::new(Plain::new(&options, controls));
+                let wire = Wire::new(socket, options, controls);
                 let link = Link::Plain(Arc::clone(&plain));
                 let id = core.sessions.next_id();
-                let handle = Handle::new(id, link, choice.subprotocol, identity.map(Arc::new));
-                let peer = Peer::new(handle, core.options.close_timeout);
-                let handler = pin!(guarded((core.handler)(peer)));
-                let controls = spoken == Spoken::Controls;
-                let stopping = core.stopper.listen().or(leave);
-                let conversation = plain.serve(socket, &core.options, controls, stopping);
+                let handle = Handle::new(id, link, subprotocol, identity.map(Arc::new));
+                let handler = (core.handler)(Peer::new(handle, core.options.close_timeout));
                 // Both in this task; the handler may go on when its client has gone.
-                let ((), end) = tokio::join!(handler, conversation);
-                end
+                let both = join(guarded(handler), plain.serve(wire, stopping));
+                Either::Right(both.map(|((), end)| end))
             }
         };
-        observe::disconnected(&end);
+        conversation.map(move |end| {
+            drop(place);
+            observe::disconnected(&end);
+        })
     }
 }
 

@@ -1,6 +1,8 @@
 //! How a server stops, and how its connections learn of it.
 
+use std::future::poll_fn;
 use std::pin::Pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use steady_socket_protocol::control::Window;
@@ -73,23 +75,18 @@ impl Stopping {
         self
     }
 
-    /// The next that the connection has to do. Cancel-safe. Not to be called again behind a [`Stop::Close`].
-    pub(crate) async fn next(&mut self) -> Stop {
-        let Self {
-            state,
-            announced,
-            leave,
-        } = self;
-        let leaves = async {
-            match leave {
-                Some(leave) => leave.await,
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
+    /// The next that the connection has to do, and what to ask then. Nothing follows a [`Stop::Close`].
+    pub(crate) async fn next(mut self) -> (Stop, Self) {
+        let leave = &mut self.leave;
+        let leaves = poll_fn(|cx| match leave {
+            Some(leave) => leave.as_mut().poll(cx),
+            None => Poll::Pending,
+        });
+        let stop = tokio::select! {
             (code, reason) = leaves => Stop::Close(End::Close(code, reason)),
-            stop = stop(state, announced) => stop,
-        }
+            stop = stop(&mut self.state, &mut self.announced) => stop,
+        };
+        (stop, self)
     }
 }
 
@@ -124,16 +121,17 @@ mod tests {
     async fn a_connection_hears_the_announcement_first_whenever_it_came() {
         let window = Window::between(Duration::from_secs(1), Duration::from_secs(5));
         let stopper = Stopper::new();
-        let mut early = stopper.listen();
+        let early = stopper.listen();
         assert!(!stopper.is_stopping());
         stopper.announce(window);
         assert!(stopper.is_stopping());
-        assert_eq!(early.next().await, Stop::Announce(window));
+        let (stop, early) = early.next().await;
+        assert_eq!(stop, Stop::Announce(window));
         stopper.close(window);
         let close = Stop::Close(End::close(1012, window.as_reason()));
-        assert_eq!(early.next().await, close);
-        let mut late = stopper.listen();
-        assert_eq!(late.next().await, Stop::Announce(window));
-        assert_eq!(late.next().await, close);
+        assert_eq!(early.next().await.0, close);
+        let (stop, late) = stopper.listen().next().await;
+        assert_eq!(stop, Stop::Announce(window));
+        assert_eq!(late.next().await.0, close);
     }
 }

@@ -1,8 +1,14 @@
 //! What every connection does, whatever is spoken on it: pings, beats, limits of time, and the end.
 
-use futures_util::{SinkExt, StreamExt};
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use futures_util::StreamExt as _;
 use steady_socket_protocol::control::Control;
-use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, timeout};
+use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::options::{Options, Rate};
 use crate::{Frame, Socket, SocketMessage};
@@ -36,56 +42,74 @@ impl End {
     }
 }
 
-/// A client's socket, with what a conversation needs of it.
-pub(crate) struct Wire<'a, S: Socket> {
+/// A client's socket, with what a conversation needs of it. What is [put](Self::put) in is sent while waiting for the
+/// [next](Self::next) event. Nothing is read while the client does not take what is sent, so that nothing piles up.
+pub(crate) struct Wire<S: Socket> {
     socket: S,
-    options: &'a Options,
-    pings: Interval,
+    options: Arc<Options>,
+    /// What is to be sent.
+    waiting: VecDeque<Frame>,
+    /// Something was given to the socket and not flushed.
+    unflushed: bool,
+    /// Since when the client has taken nothing of what waits.
+    stalled: Option<Instant>,
+    /// When this server pings next.
+    ping_at: Instant,
     last_frame: Instant,
-    allowance: Option<Allowance>,
+    /// For the earliest of all that may happen by time. It is not set anew for each frame.
+    timer: Pin<Box<Sleep>>,
+    allowance: Option<Box<Allowance>>,
     /// Whether control messages are spoken.
     controls: bool,
 }
 
-impl<'a, S: Socket> Wire<'a, S> {
-    pub(crate) fn new(socket: S, options: &'a Options, controls: bool) -> Self {
+/// What happens next on a connection.
+pub(crate) enum Next {
+    /// A frame has arrived.
+    Frame(Frame),
+    /// Everything that was put in is sent.
+    Sent,
+    /// It is time for a ping.
+    Ping,
+}
+
+impl<S: Socket> Wire<S> {
+    /// With control messages it says at once that this server beats, and that it answers numbered pings, which a client
+    /// must know before it sends one.
+    pub(crate) fn new(socket: S, options: Arc<Options>, controls: bool) -> Self {
         let now = Instant::now();
-        let mut pings = interval_at(now + options.ping_interval, options.ping_interval);
-        pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        Self {
+        let ping_at = now + options.ping_interval;
+        let allowance = options.rate.map(|rate| Box::new(Allowance::new(rate, now)));
+        let mut wire = Self {
             socket,
             options,
-            pings,
+            waiting: VecDeque::new(),
+            unflushed: false,
+            stalled: None,
+            ping_at,
             last_frame: now,
-            allowance: options.rate.map(|rate| Allowance::new(rate, now)),
+            timer: Box::pin(sleep_until(ping_at)),
+            allowance,
             controls,
-        }
-    }
-
-    /// Sends frames together. A client that reads nothing for as long as it may be silent is given up.
-    pub(crate) async fn send_all(
-        &mut self,
-        frames: impl IntoIterator<Item = Frame>,
-    ) -> Result<(), End> {
-        let socket = &mut self.socket;
-        let sending = async {
-            for frame in frames {
-                socket.feed(S::Message::from_frame(frame)).await?;
-            }
-            socket.flush().await
         };
-        match timeout(self.options.idle_timeout, sending).await {
-            Ok(Ok(())) => Ok(()),
-            _ => Err(End::Gone),
+        if controls {
+            wire.say(wire.beat());
+            wire.say(Control::Pong { number: 0 });
         }
+        wire
     }
 
-    pub(crate) async fn say(
-        &mut self,
-        controls: impl IntoIterator<Item = Control>,
-    ) -> Result<(), End> {
-        let texts = controls.into_iter().map(|it| Frame::Text(it.to_string()));
-        self.send_all(texts).await
+    pub(crate) fn put(&mut self, frame: Frame) {
+        self.waiting.push_back(frame);
+    }
+
+    /// Whether nothing waits to be sent.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.waiting.is_empty() && !self.unflushed
+    }
+
+    pub(crate) fn say(&mut self, control: Control) {
+        self.put(Frame::Text(control.to_string()));
     }
 
     /// Every beat promises the next one with the next ping, whatever else happens.
@@ -93,44 +117,102 @@ impl<'a, S: Socket> Wire<'a, S> {
         Control::beat(self.options.ping_interval)
     }
 
-    /// Says at the beginning that this server beats, and that it answers numbered pings, which a client must know before it
-    /// sends one.
-    pub(crate) async fn introduce(&mut self) -> Result<(), End> {
-        if !self.controls {
-            return Ok(());
-        }
-        let beat = self.beat();
-        self.say([beat, Control::Pong { number: 0 }]).await
-    }
-
     /// Answers a ping of the control messages.
-    pub(crate) async fn answer_ping(&mut self, number: Option<u64>) -> Result<(), End> {
-        let beat = Some(self.beat());
-        let pong = number.map(|number| Control::Pong { number });
-        self.say([beat, pong].into_iter().flatten()).await
+    pub(crate) fn answer_ping(&mut self, number: Option<u64>) {
+        self.say(self.beat());
+        if let Some(number) = number {
+            self.say(Control::Pong { number });
+        }
     }
 
     /// The protocol's ping is for the network and for clients other than browsers, whose scripts never see it; the beat is
     /// for browsers.
-    pub(crate) async fn ping(&mut self) -> Result<(), End> {
-        let beat = self.controls.then(|| Frame::Text(self.beat().to_string()));
-        self.send_all([Some(Frame::Ping), beat].into_iter().flatten())
-            .await
+    pub(crate) fn ping(&mut self) {
+        self.put(Frame::Ping);
+        if self.controls {
+            self.say(self.beat());
+        }
     }
 
-    /// What happens next: a frame, if they are read now, or the time for a ping. Cancel-safe.
+    /// What happens next; frames only if they are read now. Cancel-safe.
+    ///
+    /// # Errors
+    /// How the conversation ends.
     pub(crate) async fn next(&mut self, reads: bool) -> Result<Next, End> {
-        // While nothing is read, the client cannot show that it is alive.
-        let silent_at = self.last_frame + self.options.idle_timeout;
-        let frame = tokio::select! {
-            frame = self.socket.next(), if reads => frame,
-            _ = self.pings.tick() => return Ok(Next::Ping),
-            () = tokio::time::sleep_until(silent_at), if reads => {
-                return Err(End::silent(self.options));
+        poll_fn(|cx| self.poll_next(cx, reads)).await
+    }
+
+    fn poll_next(&mut self, cx: &mut Context<'_>, reads: bool) -> Poll<Result<Next, End>> {
+        if !self.is_idle() {
+            match self.poll_send(cx)? {
+                Poll::Ready(()) => {
+                    self.stalled = None;
+                    return Poll::Ready(Ok(Next::Sent));
+                }
+                Poll::Pending => {
+                    self.stalled.get_or_insert_with(Instant::now);
+                }
             }
-        };
+        }
+        let reads = reads && self.stalled.is_none();
+        while self.timer.as_mut().poll(cx).is_ready() {
+            let now = Instant::now();
+            let idle = self.options.idle_timeout;
+            let is_late = |since: Instant| since + idle <= now;
+            // While nothing is read, the client cannot show that it is alive.
+            if reads && is_late(self.last_frame) {
+                return Poll::Ready(Err(End::silent(&self.options)));
+            }
+            if self.stalled.is_some_and(is_late) {
+                return Poll::Ready(Err(End::Gone));
+            }
+            let pings = self.ping_at <= now;
+            if pings {
+                self.ping_at = now + self.options.ping_interval;
+            }
+            let deadlines = [reads.then_some(self.last_frame), self.stalled];
+            let late_at = deadlines.into_iter().flatten().min();
+            let late_at = late_at.map(|since| since + idle);
+            let next = late_at.map_or(self.ping_at, |at| at.min(self.ping_at));
+            self.timer.as_mut().reset(next);
+            // One that takes nothing would only let pings pile up.
+            if pings && self.stalled.is_none() {
+                return Poll::Ready(Ok(Next::Ping));
+            }
+        }
+        if !reads {
+            return Poll::Pending;
+        }
+        let frame = ready!(self.socket.poll_next_unpin(cx));
+        Poll::Ready(self.take(frame).map(Next::Frame))
+    }
+
+    fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
+        let mut socket = Pin::new(&mut self.socket);
+        while !self.waiting.is_empty() {
+            ready!(socket.as_mut().poll_ready(cx)).map_err(|_| End::Gone)?;
+            if let Some(frame) = self.waiting.pop_front() {
+                let message = S::Message::from_frame(frame);
+                socket.as_mut().start_send(message).map_err(|_| End::Gone)?;
+                self.unflushed = true;
+            }
+        }
+        // After a burst, an idle client keeps no memory.
+        if self.waiting.capacity() > KEPT_FRAMES {
+            self.waiting.shrink_to(KEPT_FRAMES);
+        }
+        ready!(socket.poll_flush(cx)).map_err(|_| End::Gone)?;
+        self.unflushed = false;
+        Poll::Ready(Ok(()))
+    }
+
+    /// What was read.
+    fn take(
+        &mut self,
+        message: Option<Result<S::Message, <S::Message as SocketMessage>::Error>>,
+    ) -> Result<Frame, End> {
         self.last_frame = Instant::now();
-        let frame = match frame {
+        let frame = match message {
             Some(Ok(message)) => message.into_frame(),
             Some(Err(error)) => return Err(self.broken(&error)),
             None => return Err(End::Gone),
@@ -142,7 +224,7 @@ impl<'a, S: Socket> Wire<'a, S> {
             let reason = format!("at most {frames} messages and {bytes} bytes a second");
             return Err(End::Close(1008, reason));
         }
-        Ok(Next::Frame(frame))
+        Ok(frame)
     }
 
     /// Frames are read again after a pause, in which the client could not show that it is alive.
@@ -153,7 +235,7 @@ impl<'a, S: Socket> Wire<'a, S> {
     /// The end after a failed read, per RFC 6455 §7.4.1.
     fn broken(&self, error: &<S::Message as SocketMessage>::Error) -> End {
         match S::Message::close_code(error) {
-            Some(1009) => End::too_big(self.options),
+            Some(1009) => End::too_big(&self.options),
             Some(code @ 1007) => End::close(code, "text messages must be UTF-8"),
             Some(code) => End::close(code, "a frame violates the WebSocket protocol"),
             None => End::Gone,
@@ -162,28 +244,33 @@ impl<'a, S: Socket> Wire<'a, S> {
 
     /// Closes, and reads until the client has answered: a socket that is dropped at once can lose the Close frame in
     /// transit, and the client would see an unclean end.
-    pub(crate) async fn finish(mut self, end: End) {
+    pub(crate) async fn finish(&mut self, end: &End) {
         let End::Close(code, reason) = end else {
             return;
         };
-        let wait = self.options.close_timeout;
-        let goodbye = async {
-            let close = Frame::Close(Some((code, shortened(reason))));
-            if self.send_all([close]).await.is_ok() {
-                while let Some(Ok(_)) = self.socket.next().await {}
-            }
-        };
+        self.put(Frame::Close(Some((*code, shortened(reason)))));
         // The connection ends here, timed out or not.
-        let _ = timeout(wait, goodbye).await;
+        let at = Instant::now() + self.options.close_timeout;
+        self.timer.as_mut().reset(at);
+        poll_fn(|cx| {
+            if self.timer.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(());
+            }
+            if !self.is_idle() {
+                match ready!(self.poll_send(cx)) {
+                    Ok(()) => {}
+                    Err(_) => return Poll::Ready(()),
+                }
+            }
+            while let Some(Ok(_)) = ready!(self.socket.poll_next_unpin(cx)) {}
+            Poll::Ready(())
+        })
+        .await;
     }
 }
 
-/// What happens next on a connection.
-pub(crate) enum Next {
-    Frame(Frame),
-    /// It is time for a ping.
-    Ping,
-}
+/// The room for frames that an idle client keeps.
+const KEPT_FRAMES: usize = 4;
 
 impl Frame {
     /// Its payload's length.
@@ -231,13 +318,12 @@ impl Allowance {
 }
 
 /// At most what fits in a Close.
-fn shortened(mut text: String) -> String {
+fn shortened(text: &str) -> String {
     let mut end = text.len().min(REASON_BYTES);
     while !text.is_char_boundary(end) {
         end -= 1;
     }
-    text.truncate(end);
-    text
+    text[..end].to_owned()
 }
 
 #[cfg(test)]
@@ -248,8 +334,8 @@ mod tests {
 
     #[test]
     fn a_reason_is_cut_between_characters() {
-        assert_eq!(shortened("é".repeat(99)).len(), 122);
-        assert_eq!(shortened("short".to_owned()), "short");
+        assert_eq!(shortened(&"é".repeat(99)).len(), 122);
+        assert_eq!(shortened("short"), "short");
     }
 
     #[test]

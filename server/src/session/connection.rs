@@ -1,5 +1,6 @@
 //! One connection of a client that asks for a session, from the upgrade to its end.
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use steady_socket_protocol::control::Control;
@@ -13,7 +14,6 @@ use tokio::sync::mpsc;
 use super::half::{Line, Order, Session, until};
 use super::{Sessions, new_epoch};
 use crate::body::Body;
-use crate::options::Options;
 use crate::stop::{Stop, Stopping};
 use crate::wire::{End, Next, Wire};
 use crate::{Denied, Frame, Socket};
@@ -32,34 +32,33 @@ pub(crate) trait Host: Send + Sync {
 
 /// Serves one connection until either end closes it, the client falls silent or breaks a rule, or the server stops.
 pub(crate) async fn serve<S: Socket>(
-    socket: S,
-    host: &impl Host,
-    options: &Options,
-    sessions: &Arc<Sessions>,
+    mut wire: Wire<S>,
+    host: impl Host,
+    sessions: Arc<Sessions>,
     subprotocol: &'static str,
     style: Style,
-    mut stopping: Stopping,
+    stopping: Stopping,
 ) -> End {
     let (line, orders) = Line::new();
     let mut guest = Guest {
         number: sessions.next_connection(),
-        host,
-        sessions,
+        host: &host,
+        sessions: &sessions,
         subprotocol,
         style,
         line,
+        on_the_way: 0,
         arrival: Some(Arrival::new(sessions.now(), &sessions.options.both)),
         session: None,
         code: 1006,
     };
-    let mut wire = Wire::new(socket, options, true);
-    let end = match guest.converse(&mut wire, orders, &mut stopping).await {
+    let end = match guest.converse(&mut wire, orders, stopping).await {
         Ok(never) => match never {},
         Err(end) => end,
     };
     // The session learns of the end before the goodbye: it waits for the next connection from now on.
     drop(guest);
-    wire.finish(end.clone()).await;
+    wire.finish(&end).await;
     end
 }
 
@@ -71,6 +70,8 @@ struct Guest<'a, H> {
     subprotocol: &'static str,
     style: Style,
     line: Line,
+    /// Bytes that the wire has, and the client's socket has not taken.
+    on_the_way: usize,
     /// Until the hello has arrived.
     arrival: Option<Arrival<Body>>,
     /// From then on.
@@ -94,36 +95,53 @@ enum Never {}
 impl<H: Host> Guest<'_, H> {
     async fn converse<S: Socket>(
         &mut self,
-        wire: &mut Wire<'_, S>,
+        wire: &mut Wire<S>,
         mut orders: mpsc::UnboundedReceiver<Order>,
-        stopping: &mut Stopping,
+        stopping: Stopping,
     ) -> Result<Never, End> {
-        wire.introduce().await?;
+        let mut stop = pin!(stopping.next());
+        // How the session has this connection closed, behind what it has sent.
+        let mut closing: Option<End> = None;
         loop {
+            if wire.is_idle()
+                && let Some(end) = closing.take()
+            {
+                return Err(end);
+            }
             let hello_by = self.arrival.as_ref().and_then(Arrival::deadline);
             let hello_by = hello_by.map(|at| self.sessions.instant(at));
             let next = tokio::select! {
                 biased;
-                Some(order) = orders.recv() => {
-                    self.carry_out(wire, order, &mut orders).await?;
+                Some(order) = orders.recv(), if closing.is_none() => {
+                    closing = self.carry_out(wire, order);
                     continue;
                 }
-                stop = stopping.next() => {
-                    match stop {
-                        Stop::Announce(window) => wire.say([Control::Reconnect(window)]).await?,
+                (next, stopping) = &mut stop => {
+                    match next {
+                        Stop::Announce(window) => wire.say(Control::Reconnect(window)),
                         Stop::Close(end) => return Err(end),
                     }
+                    stop.set(stopping.next());
                     continue;
                 }
                 () = until(hello_by) => return Err(ended(close::NO_HELLO)),
-                next = wire.next(true) => next?,
+                next = wire.next(closing.is_none()) => next?,
             };
             let data = match next {
+                Next::Sent => {
+                    let bytes = std::mem::take(&mut self.on_the_way);
+                    if self.line.sent(bytes)
+                        && let Some(session) = &self.session
+                    {
+                        session.writable(self.number);
+                    }
+                    continue;
+                }
                 Next::Ping => {
                     if let Some(session) = &self.session {
                         session.flush();
                     }
-                    wire.ping().await?;
+                    wire.ping();
                     continue;
                 }
                 Next::Frame(Frame::Text(text)) => Data::Text(text.into()),
@@ -137,9 +155,7 @@ impl<H: Host> Guest<'_, H> {
                 Next::Frame(Frame::Ping | Frame::Pong) => continue,
             };
             match read(data) {
-                Ok(SessionFrame::Control(Control::Ping { number })) => {
-                    wire.answer_ping(number).await?;
-                }
+                Ok(SessionFrame::Control(Control::Ping { number })) => wire.answer_ping(number),
                 Ok(frame) => self.receive(frame.map(Body::new)).await?,
                 Err(error) => {
                     if let Some(session) = &self.session {
@@ -151,41 +167,16 @@ impl<H: Host> Guest<'_, H> {
         }
     }
 
-    /// Sends what the session wants sent, all that waits together, or closes.
-    async fn carry_out<S: Socket>(
-        &mut self,
-        wire: &mut Wire<'_, S>,
-        order: Order,
-        orders: &mut mpsc::UnboundedReceiver<Order>,
-    ) -> Result<(), End> {
-        let mut frames = Vec::new();
-        let (mut bytes, mut end) = (0, None);
-        let mut next = Some(order);
-        while let Some(order) = next {
-            match order {
-                Order::Send(data) => {
-                    bytes += data.len();
-                    frames.push(data.into());
-                }
-                Order::Close(code) => {
-                    end = Some(ended(code));
-                    break;
-                }
+    /// Does what the session wants. Returns how to close when everything is sent, if that is it.
+    fn carry_out<S: Socket>(&mut self, wire: &mut Wire<S>, order: Order) -> Option<End> {
+        match order {
+            Order::Send(data) => {
+                self.on_the_way += data.len();
+                wire.put(data.into());
+                None
             }
-            next = orders.try_recv().ok();
+            Order::Close(code) => Some(ended(code)),
         }
-        if !frames.is_empty() {
-            wire.send_all(frames).await?;
-        }
-        if let Some(end) = end {
-            return Err(end);
-        }
-        if self.line.sent(bytes)
-            && let Some(session) = &self.session
-        {
-            session.writable(self.number);
-        }
-        Ok(())
     }
 
     /// Passes on a frame: to the session, or to what waits for the hello.

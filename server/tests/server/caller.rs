@@ -29,9 +29,6 @@ pub(crate) enum Command {
     SendCredential(&'static str),
     /// Drops the TCP connection, whatever is on its way, and stays away for this long.
     Cut(Duration),
-    /// Reads nothing for this long.
-    Freeze(Duration),
-    Close,
 }
 
 /// What has happened.
@@ -179,7 +176,6 @@ impl Line {
                             sleep(away).await;
                             break;
                         }
-                        Some(Command::Freeze(time)) => sleep(time).await,
                         Some(command) => self.carry_out(command),
                     },
                     message = socket.next() => {
@@ -235,8 +231,7 @@ impl Line {
                 self.client
                     .send_credential(Credential::parse(credential).unwrap());
             }
-            Command::Close => self.client.close(now, now.after(2_000)),
-            Command::Cut(_) | Command::Freeze(_) => unreachable!("the socket's"),
+            Command::Cut(_) => unreachable!("the socket's"),
         }
     }
 
