@@ -1583,9 +1583,9 @@ fn what_is_forbidden_breaks_one_rule_more_before_its_client_has_read_the_welcome
             Some(3_474),
         ),
         // With the acknowledgement it is looked at in its order.
-        (&[out_of_step.clone()], 3_470, Some(3_470)),
+        (std::slice::from_ref(&out_of_step), 3_470, Some(3_470)),
         (
-            &[Frame::Request(large(101)), out_of_step],
+            &[Frame::Request(large(101)), out_of_step.clone()],
             3_470,
             Some(1_009),
         ),

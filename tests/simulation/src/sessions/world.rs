@@ -1685,27 +1685,20 @@ impl World {
 
     fn client_effects(&mut self) -> bool {
         let mut busy = false;
-        while let Some(effect) = self.client.poll_effect() {
+        loop {
+            if let Some(frame) = self.client.poll_frame() {
+                busy = true;
+                self.client_sends(frame);
+                continue;
+            }
+            let Some(effect) = self.client.poll_effect() else {
+                break;
+            };
             busy = true;
             if self.trace {
                 println!("    client: {effect:?}");
             }
             match effect {
-                ClientEffect::Transmit(frame) => {
-                    self.on_the_wire(&frame);
-                    if let Frame::Hello(hello) = &frame {
-                        self.epoch = hello.epoch;
-                    }
-                    match self.current.and_then(|number| self.conns.get_mut(&number)) {
-                        Some(conn) => {
-                            // What goes to a server that no longer reads is lost.
-                            if !matches!(conn.reader, Reader::Nobody) {
-                                conn.to_server.push_back(Arriving::Frame(frame));
-                            }
-                        }
-                        None => self.wrong(format!("a frame without a connection: {frame:?}")),
-                    }
-                }
                 ClientEffect::Close(code) => {
                     self.closes_with("client", code);
                     let current = self.current.and_then(|number| self.conns.get(&number));
@@ -1723,6 +1716,25 @@ impl World {
             }
         }
         busy
+    }
+
+    fn client_sends(&mut self, frame: Frame<Word>) {
+        if self.trace {
+            println!("    client: {frame:?}");
+        }
+        self.on_the_wire(&frame);
+        if let Frame::Hello(hello) = &frame {
+            self.epoch = hello.epoch;
+        }
+        match self.current.and_then(|number| self.conns.get_mut(&number)) {
+            Some(conn) => {
+                // What goes to a server that no longer reads is lost.
+                if !matches!(conn.reader, Reader::Nobody) {
+                    conn.to_server.push_back(Arriving::Frame(frame));
+                }
+            }
+            None => self.wrong(format!("a frame without a connection: {frame:?}")),
+        }
     }
 
     fn server_effects(&mut self, key: Key) -> bool {
