@@ -1707,6 +1707,31 @@ fn a_request_of_an_owner_that_is_gone_is_withdrawn() {
 }
 
 #[test]
+fn a_request_whose_answer_is_on_its_way_is_not_given_to_a_new_owner() {
+    let mut settings = settings();
+    settings.serial = [false, false];
+    let mut world = connected(settings);
+    let first = send(&mut world, Side::Client);
+    world.ask(Side::Client, None, None, None);
+    let asked = world.account.entries.len() - 1;
+    deliver_all(&mut world, 1);
+    // The request is answered while the handler of the message before it runs, and the answer is lost on its way.
+    world.finish(Side::Server, world.some_key(), 1, 7);
+    world.restart(true);
+    world.connect(1);
+    reach(&mut world, 2);
+    // The welcome arrives, and not yet the answer behind it. What is repeated goes one at a time, and each has 5 s.
+    world.deliver_to_client();
+    deliver_all(&mut world, 2);
+    world.advance(5_000, true);
+    deliver_all(&mut world, 2);
+    assert_eq!((given(&world, first), given(&world, asked)), (2, 1));
+    arrive(&mut world);
+    assert_eq!(world.coverage.of("client: request: response"), 1);
+    end(world);
+}
+
+#[test]
 fn what_the_store_sends_again_is_not_said_to_be_not_handled() {
     let mut world = connected(settings());
     let id = send(&mut world, Side::Server);

@@ -248,7 +248,7 @@ table! { SESSIONS:
         => "Arrival::Done(_) => return Ok(()),\n        };\n        {", SEEDS;
     [0] "a request is given to a new owner although its answer is on its way", "protocol/src/session/exchange.rs":
         "Arrival::Done(number) if self.sent.answers(number) => return Ok(()),"
-        => "", SEEDS;
+        => "", case("a_request_whose_answer_is_on_its_way_is_not_given_to_a_new_owner");
     [0] "a new owner knows nothing of what the earlier one has asked", "protocol/src/session/exchange.rs":
         "for request in requests {\n            self.last_ask"
         => "for request in requests.into_iter().take(0) {\n            self.last_ask", case("a_request_of_an_owner_that_is_gone_is_withdrawn");
