@@ -341,6 +341,33 @@ fn the_first_message_of_a_turn_goes_alone_and_the_rest_of_it_in_batches() {
 }
 
 #[test]
+fn frames_go_in_the_order_in_which_they_were_made_and_a_close_behind_them() {
+    let mut pair = Pair::connected();
+    let (now, client) = (pair.now, &mut pair.client);
+    assert!(client.send_volatile(now, "beside".into()));
+    client.send(now, "first".into(), awaited()).unwrap();
+    client.give_up(Ended::Aborted);
+    let frames: Vec<String> = core::iter::from_fn(|| client.poll_frame())
+        .map(wire)
+        .collect();
+    assert_eq!(frames, ["~v beside", "first", "~w 1"]);
+    let effects: Vec<ClientEffect> = core::iter::from_fn(|| client.poll_effect()).collect();
+    assert_eq!(
+        effects,
+        [ClientEffect::Close(close::NORMAL), ClientEffect::GiveUp]
+    );
+    // Nothing is left over for another connection.
+    let mut pair = Pair::connected();
+    let (now, client) = (pair.now, &mut pair.client);
+    client.send(now, "first".into(), awaited()).unwrap();
+    client.closed(now, 1_006);
+    assert_eq!(client.poll_frame(), None);
+    client.opened(now, [9; 16], None);
+    assert!(matches!(client.poll_frame(), Some(Frame::Hello(_))));
+    assert_eq!((client.poll_frame(), client.poll_effect()), (None, None));
+}
+
+#[test]
 fn a_message_can_be_taken_back_until_it_has_a_number() {
     let mut pair = Pair::connected();
     let now = pair.now;

@@ -34,6 +34,15 @@ table! { SESSIONS:
     [0] "a new secret goes on with the owner of the old one", "protocol/src/session/client.rs":
         "self.owner = 1;\n        self.first_hello = None;"
         => "self.first_hello = None;", case("a_new_secret_counts_owners_from_the_first");
+    [0] "a message sent alone overtakes what is to go out", "protocol/src/session/exchange.rs":
+        "&& self.frames.is_empty()\n            && self.sent.is_out()"
+        => "&& self.sent.is_out()", half("frames_go_in_the_order_in_which_they_were_made_and_a_close_behind_them");
+    [0] "what was to go out goes on the next connection", "protocol/src/session/client.rs":
+        "self.lone = None;\n        self.exchange.frames.clear();"
+        => "", half("frames_go_in_the_order_in_which_they_were_made_and_a_close_behind_them");
+    [0] "the turn of a message sent alone has no end", "protocol/src/session/exchange.rs":
+        "self.gathering = true;\n        self.duties.add(Duties::GATHER);\n        Ok(delivery)"
+        => "self.gathering = true;\n        Ok(delivery)", half("the_first_message_of_a_turn_goes_alone_and_the_rest_of_it_in_batches");
     [0] "the age counts from the newest hello", "protocol/src/session/client.rs":
         "age_ms: now.since(first_hello),"
         => "age_ms: now.since(now),", case("a_session_is_as_old_as_its_first_hello_however_late_it_is_let_in_and_however_slow_its_clock");
@@ -105,8 +114,8 @@ table! { SESSIONS:
         "let received = received.after_owner(sent);"
         => "", SEEDS;
     [0] "a takeover leaves the old connection’s state behind", "protocol/src/session/server.rs":
-        "if let Some(older) = self.line.replace(claim.connection) {\n            self.exchange.line_ended(false);"
-        => "if let Some(older) = self.line.replace(claim.connection) {", SEEDS;
+        "if let Some(older) = self.line {\n            self.leave_line(false);"
+        => "if let Some(older) = self.line {", SEEDS;
     [0] "a hello acknowledges nothing", "protocol/src/session/server.rs":
         "let _ = self.exchange.acknowledged(hello.handled);"
         => "", case("close_waits_for_answers_both_ways");
