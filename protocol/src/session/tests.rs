@@ -134,7 +134,9 @@ impl Pair {
                         let arrival = self.arrival.take().unwrap();
                         let server = self.server.get_or_insert_with(|| Server::new(key, options));
                         let identity = Identity("Ada".to_owned());
-                        server.attach(self.now, self.connection, arrival, identity, true, 77);
+                        // No two epochs are the same.
+                        let epoch = 76 + self.connection.0;
+                        server.attach(self.now, self.connection, arrival, identity, true, epoch);
                     }
                 }
                 None => {
