@@ -17,6 +17,7 @@ Measures hello servers side by side and writes what was seen as JSON.
 At least one server:
   --test-server PROGRAM  ours
   --axum PROGRAM         the one on axum
+  --crate PROGRAM        the one on axum by the server crate
   --python INTERPRETER   the one on Python's websockets
 
 Options:
@@ -40,7 +41,7 @@ struct Arguments {
 }
 
 fn parse(parser: &mut lexopt::Parser) -> Result<Option<Arguments>> {
-    let (mut test_server, mut axum, mut python) = (None, None, None);
+    let (mut test_server, mut axum, mut by_the_crate, mut python) = (None, None, None, None);
     let (mut connections, mut rounds, mut milliseconds, mut per_second) =
         (Vec::new(), 7, 2000, 1000);
     let (mut case, mut output) = (String::new(), None);
@@ -49,6 +50,7 @@ fn parse(parser: &mut lexopt::Parser) -> Result<Option<Arguments>> {
             Arg::Long("help") | Arg::Short('h') => return Ok(None),
             Arg::Long("test-server") => test_server = Some(PathBuf::from(parser.value()?)),
             Arg::Long("axum") => axum = Some(PathBuf::from(parser.value()?)),
+            Arg::Long("crate") => by_the_crate = Some(PathBuf::from(parser.value()?)),
             Arg::Long("python") => python = Some(PathBuf::from(parser.value()?)),
             Arg::Long("rounds") => rounds = number(parser, "--rounds", 1..=1000)?,
             Arg::Long("connections") => {
@@ -74,6 +76,7 @@ fn parse(parser: &mut lexopt::Parser) -> Result<Option<Arguments>> {
         axum.clone().map(|program| on_axum("axum", program, &[])),
         // Set as in ours; the others keep their libraries' defaults.
         axum.map(|program| on_axum("axum, reading 4 KiB", program, &["4096"])),
+        by_the_crate.map(|program| on_axum("steady-socket-server on axum", program, &[])),
         python.map(|program| Contender {
             name: "Python websockets",
             program,

@@ -36,6 +36,8 @@ pub(super) fn run(options: &Options, output: &Path) -> Result<()> {
         .arg(checkout::released_program("test-server")?)
         .arg("--axum")
         .arg(axum_target().join("release/axum-hello"))
+        .arg("--crate")
+        .arg(axum_target().join("release/by-the-crate"))
         .arg("--python")
         .arg(python::ensure()?)
         .arg("--output")
