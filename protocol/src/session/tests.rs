@@ -85,9 +85,11 @@ impl Pair {
     }
 
     fn settle(&mut self) {
+        while let Some(frame) = self.client.poll_frame() {
+            self.to_server.push(wire(frame));
+        }
         while let Some(effect) = self.client.poll_effect() {
             match effect {
-                ClientEffect::Transmit(frame) => self.to_server.push(wire(frame)),
                 ClientEffect::Close(code) => self.closed.0.push(code),
                 ClientEffect::Gather => self.gather = true,
                 ClientEffect::GiveUp => {}
@@ -132,7 +134,9 @@ impl Pair {
                         let arrival = self.arrival.take().unwrap();
                         let server = self.server.get_or_insert_with(|| Server::new(key, options));
                         let identity = Identity("Ada".to_owned());
-                        server.attach(self.now, self.connection, arrival, identity, true, 77);
+                        // No two epochs are the same.
+                        let epoch = 76 + self.connection.0;
+                        server.attach(self.now, self.connection, arrival, identity, true, epoch);
                     }
                 }
                 None => {
@@ -336,6 +340,33 @@ fn the_first_message_of_a_turn_goes_alone_and_the_rest_of_it_in_batches() {
         .collect();
     // 257 messages, of which the last would make the next batch too large with it.
     assert_eq!(numbers, [1, limits::BATCH_MESSAGES, 1, 1, 1]);
+}
+
+#[test]
+fn frames_go_in_the_order_in_which_they_were_made_and_a_close_behind_them() {
+    let mut pair = Pair::connected();
+    let (now, client) = (pair.now, &mut pair.client);
+    assert!(client.send_volatile(now, "beside".into()));
+    client.send(now, "first".into(), awaited()).unwrap();
+    client.give_up(Ended::Aborted);
+    let frames: Vec<String> = core::iter::from_fn(|| client.poll_frame())
+        .map(wire)
+        .collect();
+    assert_eq!(frames, ["~v beside", "first", "~w 1"]);
+    let effects: Vec<ClientEffect> = core::iter::from_fn(|| client.poll_effect()).collect();
+    assert_eq!(
+        effects,
+        [ClientEffect::Close(close::NORMAL), ClientEffect::GiveUp]
+    );
+    // Nothing is left over for another connection.
+    let mut pair = Pair::connected();
+    let (now, client) = (pair.now, &mut pair.client);
+    client.send(now, "first".into(), awaited()).unwrap();
+    client.closed(now, 1_006);
+    assert_eq!(client.poll_frame(), None);
+    client.opened(now, [9; 16], None);
+    assert!(matches!(client.poll_frame(), Some(Frame::Hello(_))));
+    assert_eq!((client.poll_frame(), client.poll_effect()), (None, None));
 }
 
 #[test]
@@ -644,9 +675,7 @@ fn what_is_out_of_place_costs_the_connection() {
     let (now, connection) = (pair.now, pair.connection);
     pair.client.closed(now, 1006);
     pair.client.opened(now, [9; 16], None);
-    let Some(ClientEffect::Transmit(hello)) = pair.client.poll_effect() else {
-        panic!("a hello");
-    };
+    let hello = pair.client.poll_frame().unwrap();
     pair.server().receive(now, connection, hello);
     pair.settle();
     assert_eq!(pair.closed.1, [close::NO_HELLO]);

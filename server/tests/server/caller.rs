@@ -241,18 +241,19 @@ impl Line {
         loop {
             let mut idle = true;
             let mut gathers = false;
+            while let Some(frame) = self.client.poll_frame() {
+                idle = false;
+                let message = match write(frame, Style::of::<Json>()).unwrap() {
+                    Data::Text(text) => Message::text(text.into_owned()),
+                    Data::Binary(bytes) => Message::binary(bytes.into_owned()),
+                };
+                if let Some(socket) = socket.as_mut() {
+                    let _ = socket.send(message).await;
+                }
+            }
             while let Some(effect) = self.client.poll_effect() {
                 idle = false;
                 match effect {
-                    ClientEffect::Transmit(frame) => {
-                        let message = match write(frame, Style::of::<Json>()).unwrap() {
-                            Data::Text(text) => Message::text(text.into_owned()),
-                            Data::Binary(bytes) => Message::binary(bytes.into_owned()),
-                        };
-                        if let Some(socket) = socket.as_mut() {
-                            let _ = socket.send(message).await;
-                        }
-                    }
                     ClientEffect::Gather => gathers = true,
                     ClientEffect::GiveUp => goes_on = false,
                     ClientEffect::Close(_) if socket.is_some() => goes_on = false,

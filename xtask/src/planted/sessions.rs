@@ -34,6 +34,15 @@ table! { SESSIONS:
     [0] "a new secret goes on with the owner of the old one", "protocol/src/session/client.rs":
         "self.owner = 1;\n        self.first_hello = None;"
         => "self.first_hello = None;", case("a_new_secret_counts_owners_from_the_first");
+    [0] "a message sent alone overtakes what is to go out", "protocol/src/session/exchange.rs":
+        "&& self.frames.is_empty()\n            && self.sent.is_out()"
+        => "&& self.sent.is_out()", half("frames_go_in_the_order_in_which_they_were_made_and_a_close_behind_them");
+    [0] "what was to go out goes on the next connection", "protocol/src/session/client.rs":
+        "self.lone = None;\n        self.exchange.frames.clear();"
+        => "", half("frames_go_in_the_order_in_which_they_were_made_and_a_close_behind_them");
+    [0] "the turn of a message sent alone has no end", "protocol/src/session/exchange.rs":
+        "self.gathering = true;\n        self.duties.add(Duties::GATHER);\n        Ok(delivery)"
+        => "self.gathering = true;\n        Ok(delivery)", half("the_first_message_of_a_turn_goes_alone_and_the_rest_of_it_in_batches");
     [0] "the age counts from the newest hello", "protocol/src/session/client.rs":
         "age_ms: now.since(first_hello),"
         => "age_ms: now.since(now),", case("a_session_is_as_old_as_its_first_hello_however_late_it_is_let_in_and_however_slow_its_clock");
@@ -105,8 +114,8 @@ table! { SESSIONS:
         "let received = received.after_owner(sent);"
         => "", SEEDS;
     [0] "a takeover leaves the old connection’s state behind", "protocol/src/session/server.rs":
-        "if let Some(older) = self.line.replace(claim.connection) {\n            self.exchange.line_ended(false);"
-        => "if let Some(older) = self.line.replace(claim.connection) {", SEEDS;
+        "if let Some(older) = self.line {\n            self.leave_line(false);"
+        => "if let Some(older) = self.line {", SEEDS;
     [0] "a hello acknowledges nothing", "protocol/src/session/server.rs":
         "let _ = self.exchange.acknowledged(hello.handled);"
         => "", case("close_waits_for_answers_both_ways");
@@ -137,6 +146,9 @@ table! { SESSIONS:
     [0] "what rides is given in the first minute as well", "protocol/src/session/server.rs":
         "if doubtful {"
         => "if doubtful && false {", case("what_rides_behind_a_late_hello_is_not_given_after_a_restart");
+    [0] "anything may ride", "protocol/src/session/server.rs":
+        "hello.sent != self.origin || !may_ride"
+        => "hello.sent != self.origin", case("what_is_forbidden_breaks_one_rule_more_before_its_client_has_read_the_welcome");
     [0] "what rode on an earlier connection is still held", "protocol/src/session/server.rs":
         "self.held = None;\n        self.owner_in_epoch = owner_in_epoch;"
         => "self.owner_in_epoch = owner_in_epoch;", SEQUENCES;
@@ -245,7 +257,7 @@ table! { SESSIONS:
         => "Arrival::Done(_) => return Ok(()),\n        };\n        {", SEEDS;
     [0] "a request is given to a new owner although its answer is on its way", "protocol/src/session/exchange.rs":
         "Arrival::Done(number) if self.sent.answers(number) => return Ok(()),"
-        => "", SEEDS;
+        => "", case("a_request_whose_answer_is_on_its_way_is_not_given_to_a_new_owner");
     [0] "a new owner knows nothing of what the earlier one has asked", "protocol/src/session/exchange.rs":
         "for request in requests {\n            self.last_ask"
         => "for request in requests.into_iter().take(0) {\n            self.last_ask", case("a_request_of_an_owner_that_is_gone_is_withdrawn");

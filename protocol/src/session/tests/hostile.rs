@@ -640,7 +640,10 @@ fn the_counts_of_an_epoch_that_is_lost_mean_nothing_in_the_next() {
     options.limits.bytes = 10;
     options.limits.message_bytes = 40_000;
     let mut pair = Pair::connected_with(options);
-    pair.send("[1]", PLAIN);
+    for _ in 0..3 {
+        pair.send("[1]", PLAIN);
+        pair.gathered();
+    }
     pair.arrive();
     // The session is lost, and so is the welcome that says so. Then the process that made the next epoch is gone.
     let now = pair.now;
