@@ -37,6 +37,8 @@ const ECHO: &str = "echo";
 struct Query {
     /// The id of the client for [`control`](crate::control).
     id: Option<String>,
+    #[serde(flatten)]
+    session: sessions::Query,
 }
 
 /// Accepts or refuses WebSocket handshakes; passes on all other requests.
@@ -111,7 +113,7 @@ fn admit(
         .filter(|key| is_key(key))
         .map(derive_accept_key)
         .ok_or_else(|| Refused::Bad("Sec-WebSocket-Key must be 16 bytes in base64".to_owned()))?;
-    let (dialogue, subprotocol) = choose(path, headers)?;
+    let (dialogue, subprotocol) = choose(path, &query.session, headers)?;
     let id = query.id.filter(|_| config.demo_control);
     if id.as_deref().is_some_and(|id| !is_id(id)) {
         return Err(Refused::Bad(INVALID_ID.to_owned()));
@@ -126,7 +128,11 @@ fn admit(
 }
 
 /// What a path stands for, and the sub-protocol to answer.
-fn choose(path: &str, headers: &HeaderMap) -> Result<(Dialogue, Option<String>), Refused> {
+fn choose(
+    path: &str,
+    query: &sessions::Query,
+    headers: &HeaderMap,
+) -> Result<(Dialogue, Option<String>), Refused> {
     let (service, subprotocol, controls) = match path {
         "/" => {
             if headers.contains_key(SEC_WEBSOCKET_PROTOCOL) {
@@ -155,7 +161,7 @@ fn choose(path: &str, headers: &HeaderMap) -> Result<(Dialogue, Option<String>),
         }
         _ => {
             let offered = offered_subprotocols(headers)?;
-            let (endpoint, name) = sessions::choose(path, offered.as_deref())
+            let (endpoint, name) = sessions::choose(path, query, offered.as_deref())
                 .ok_or(Refused::NoSuchPath)?
                 .map_err(Refused::Bad)?;
             return Ok((Dialogue::Session(endpoint), Some(name)));

@@ -1,4 +1,5 @@
-//! Sessions at `/session/echo`, `/session/hello` and `/session/room`: a dialogue outlives its connections.
+//! Sessions at `/session/echo`, `/session/hello`, `/session/room` and, for measurements, `/session/burst`: a dialogue
+//! outlives its connections.
 //!
 //! A task per connection ([`connection`]) reads and writes frames. A task per session ([`session`]) owns the server's
 //! half of the protocol, and what the endpoint does with its messages ([`application`]). They find each other here.
@@ -12,6 +13,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use serde::Deserialize;
 use steady_socket_protocol::session::frame::{Data, Key, Kind, Style};
 use steady_socket_protocol::session::{
     Connection, MemoryOptions, MemoryStore, Options, PLAIN_NAME, Payload, SUFFIX, Time, limits,
@@ -75,6 +77,14 @@ impl Codec {
     }
 }
 
+/// What the query of an address says to the endpoint `burst`: `way=in` or `way=out`, and two numbers.
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct Query {
+    way: Option<String>,
+    count: Option<String>,
+    pool: Option<String>,
+}
+
 /// The endpoint at a path, and the sub-protocol to answer: the first known one of those `offered`. `None` if the path has
 /// no sessions.
 ///
@@ -83,10 +93,11 @@ impl Codec {
 /// What to offer instead.
 pub(crate) fn choose(
     path: &str,
+    query: &Query,
     offered: Option<&str>,
 ) -> Option<Result<(Endpoint, String), String>> {
     let name = path.strip_prefix("/session/")?;
-    let application = Application::named(name)?;
+    let application = Application::named(name, query)?;
     let codec = |offer: &str| {
         if offer == PLAIN_NAME {
             return Some(Codec::Text);
@@ -206,8 +217,9 @@ mod tests {
 
     #[test]
     fn an_endpoint_is_chosen_by_path_and_offer() {
+        let query = Query::default();
         let chosen = |path, offered| {
-            let (endpoint, answer) = choose(path, offered)?.ok()?;
+            let (endpoint, answer) = choose(path, &query, offered)?.ok()?;
             Some((endpoint.codec, answer))
         };
         let json = Some((Codec::Json, "echo.json~2".to_owned()));
@@ -221,8 +233,16 @@ mod tests {
         );
         let text = Some((Codec::Text, "steady~2".to_owned()));
         assert_eq!(chosen("/session/room", Some("steady~2")), text);
+        let burst = |way: &str| Query {
+            way: Some(way.to_owned()),
+            count: Some("2".to_owned()),
+            pool: Some("1".to_owned()),
+        };
+        let at_burst = |query| choose("/session/burst", &query, Some("steady~2")).is_some();
+        assert!(at_burst(burst("in")) && at_burst(burst("out")));
+        assert!(!at_burst(burst("up")) && !at_burst(Query::default()));
         for path in ["/session/none", "/session/", "/session", "/echo", "/"] {
-            assert!(choose(path, Some("steady~2")).is_none(), "{path}");
+            assert!(choose(path, &query, Some("steady~2")).is_none(), "{path}");
         }
         for offered in [
             None,
@@ -231,7 +251,7 @@ mod tests {
             Some("hello.json~2"),
             Some("echo.json~1"),
         ] {
-            let Some(Err(what)) = choose("/session/echo", offered) else {
+            let Some(Err(what)) = choose("/session/echo", &query, offered) else {
                 panic!("{offered:?} is accepted");
             };
             assert!(what.contains("echo.json~2"), "{what}");

@@ -1,6 +1,6 @@
 //! One session: the server's half of the protocol, in a task of its own.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -13,6 +13,7 @@ use steady_socket_protocol::session::{
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
+use super::application::Progress;
 use super::{Application, Body, Endpoint, Sessions, lock};
 use crate::Config;
 
@@ -133,8 +134,9 @@ struct Session {
     lines: HashMap<Connection, Line>,
     /// Call `gathered` at the end of this turn.
     gathers: bool,
-    /// A message whose reply found the queue full: nothing more is taken until it fits.
-    owed: Option<(Token, Body)>,
+    /// The message whose replies find the queue full, and those replies: nothing more is taken until they fit.
+    owed: Option<(Token, VecDeque<Body>)>,
+    progress: Progress,
 }
 
 impl Session {
@@ -153,6 +155,7 @@ impl Session {
             lines: HashMap::new(),
             gathers: false,
             owed: None,
+            progress: Progress::default(),
         }
     }
 
@@ -297,8 +300,8 @@ impl Session {
     fn deliver(&mut self) {
         loop {
             let now = self.sessions.now();
-            if let Some((token, reply)) = self.owed.take()
-                && !self.reply(token, reply)
+            if let Some((token, replies)) = self.owed.take()
+                && !self.reply(token, replies)
             {
                 return;
             }
@@ -311,10 +314,10 @@ impl Session {
                     if self.endpoint.application == Application::Room {
                         self.sessions.say(&payload);
                     }
-                    match self.endpoint.reply(&payload, transcript) {
-                        Some(reply) => self.owed = Some((token, reply)),
-                        None => self.server.handled(now, token),
-                    }
+                    let replies = self
+                        .endpoint
+                        .replies(&mut self.progress, &payload, transcript);
+                    self.owed = Some((token, replies));
                 }
                 Output::Request { token, payload } => {
                     let answer = self.endpoint.answer(&payload, transcript);
@@ -336,17 +339,21 @@ impl Session {
         }
     }
 
-    /// Sends the reply to a message, which is handled then. Returns whether there was room.
-    fn reply(&mut self, token: Token, reply: Body) -> bool {
+    /// Sends the replies to a message, which is handled then. Returns whether there was room.
+    fn reply(&mut self, token: Token, mut replies: VecDeque<Body>) -> bool {
         let now = self.sessions.now();
-        match self.server.send(now, reply, SendMode::default()) {
-            Err(rejected) if rejected.why == Rejection::Full => {
-                self.owed = Some((token, rejected.payload));
+        while let Some(reply) = replies.pop_front() {
+            if let Err(rejected) = self.server.send(now, reply, SendMode::default())
+                && rejected.why == Rejection::Full
+            {
+                replies.push_front(rejected.payload);
+                self.owed = Some((token, replies));
                 return false;
             }
-            // Too large for the client, or the session is over: there is nobody to tell.
-            Ok(_) | Err(_) => self.server.handled(now, token),
+            // Otherwise it was too large for the client, or the session is over: there is nobody to tell.
+            self.carry_out();
         }
+        self.server.handled(now, token);
         self.carry_out();
         true
     }
