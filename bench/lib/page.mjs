@@ -31,7 +31,7 @@ export async function bundle() {
     nodePaths: [MODULES],
     external: ['/rust/*'],
     bundle: true,
-    minify: true,
+    minify: !process.env.B_READABLE,
     format: 'esm',
     platform: 'browser',
     target: 'es2022',

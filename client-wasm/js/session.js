@@ -41,8 +41,8 @@ export const STYLES = Object.freeze({ json: 0, text: 1, binary: 2 });
 const [LONE, ESCAPED, BATCH, FRAME] = [0, 1, 2, 3];
 const MALFORMED = -1;
 
-/** The results of {@link markOf}. */
-const [AWAITED, ASKS] = [1, 2];
+/** The results of {@link markOf}, the last one beside the others. */
+const [AWAITED, ASKS, HAS_BYTES] = [1, 2, 4];
 
 /** The ends of messages and requests. */
 const [HANDLED, NOT_HANDLED, UNKNOWN, RESPONSE, ERROR, REFUSED, CANCELLED, TIMED_OUT] = [0, 1, 2, 3, 4, 5, 6, 7];
@@ -189,6 +189,8 @@ class Session {
   encode = (value) => value;
   decode = (data) => data;
   handler = null;
+  /** Whether there may be a listener for `pendingchange`, which otherwise would cost every message more than all else. */
+  isWatched = false;
   /** The requests of the other end that are being answered, by number: an `AbortController` each. */
   asked = new Map();
   /** Messages and requests whose end somebody awaits: all, and those that the core has by number. */
@@ -372,13 +374,14 @@ export function offersOnlySession(host) {
 }
 
 export function markOf(message) {
-  return message.mark ?? 0;
+  return (message.mark ?? 0) | (typeof message.data === 'string' ? 0 : HAS_BYTES);
 }
 
 export function took(host, message, id) {
   message.isSent = true;
+  if (!message.mark) return;
   message.id = id;
-  if (message.mark) sessionOf(host).awaited.set(id, message);
+  sessionOf(host).awaited.set(id, message);
 }
 
 export function refuse(host, message, why) {
@@ -662,7 +665,7 @@ export function give(host, message, id) {
   received(host, message);
   if (session.current !== id || session.isBusy()) return 0;
   session.current = 0;
-  return 1;
+  return session.reads() ? 3 : 1;
 }
 
 export function ask(host, request, id) {
@@ -743,7 +746,7 @@ export function sessionEvent(host, what, number, other) {
   const emit = (type, fields = {}) => host.emit(type, fields);
   if (what === BEGAN) emit('sessionstart');
   else if (what === RESUMED) emit('resumed', { replayed: number });
-  else if (what === PENDING) emit('pendingchange', { unacknowledgedMessages: number, unacknowledgedBytes: other });
+  else if (what === PENDING) sessionOf(host).isWatched && emit('pendingchange', { unacknowledgedMessages: number, unacknowledgedBytes: other });
   else if (what === DISCARDED) emit('discarded', { messages: number });
   else if (what === STALLED_HERE || what === STALLED_THERE) emit('stalled', { here: what === STALLED_HERE });
 }
@@ -952,8 +955,19 @@ const EVENTS = [
   'discarded',
 ];
 
+function watch(socket, type) {
+  const session = inner.session(socket);
+  if (session && type === 'pendingchange') session.isWatched = true;
+}
+
+const { addEventListener } = ReconnectingWebSocket.prototype;
+
 /** What `ReconnectingWebSocket` has more in this entry. */
 const METHODS = {
+  addEventListener(type, ...rest) {
+    Reflect.apply(addEventListener, this, [type, ...rest]);
+    watch(this, String(type));
+  },
   deliver(data, options = undefined) {
     return deliverData(this, data, null, options);
   },
@@ -976,6 +990,14 @@ for (const [name, value] of Object.entries(METHODS)) {
   Object.defineProperty(ReconnectingWebSocket.prototype, name, { value, writable: true, configurable: true });
 }
 makeEnumerable(ReconnectingWebSocket.prototype);
-defineHandlers(ReconnectingWebSocket.prototype, EVENTS, (socket) => inner.session(socket));
+defineHandlers(
+  ReconnectingWebSocket.prototype,
+  EVENTS,
+  (socket) => inner.session(socket),
+  (socket, type) => {
+    watch(socket, type);
+    return true;
+  },
+);
 
 provideSessions((...given) => new Session(...given));

@@ -55,7 +55,7 @@ extern "C" {
     #[wasm_bindgen(js_name = offersOnlySession)]
     fn offers_only_session(host: &Host) -> i32;
 
-    /// How a message is to be sent: a number of [`marks`].
+    /// How a message is to be sent: a number of [`marks`], and [`marks::BYTES`] if it has bytes.
     #[wasm_bindgen(js_name = markOf)]
     fn mark_of(message: &JsValue) -> i32;
 
@@ -112,7 +112,8 @@ extern "C" {
     #[wasm_bindgen(js_name = takesMessages)]
     fn takes_messages(host: &Host) -> i32;
 
-    /// Delivers a message. Returns 1 if the program is done with it; otherwise it says so later, by this number.
+    /// Delivers a message. Returns 0 if the program is not done with it, which it says later, by this number; otherwise 1, and
+    /// 2 more if it reads the next one.
     #[wasm_bindgen(js_name = give)]
     fn give(host: &Host, message: &JsValue, id: f64) -> i32;
 
@@ -176,6 +177,7 @@ mod marks {
     pub(super) const AWAITED: i32 = 1;
     /// It is a request.
     pub(super) const ASKS: i32 = 2;
+    pub(super) const BYTES: i32 = 4;
 }
 
 /// The results of [`sort_frame`].
@@ -269,6 +271,8 @@ pub(crate) struct JsSession {
     /// What the program was given and is not done with, by rising numbers.
     given: RefCell<VecDeque<(u64, Token)>>,
     last_given: Cell<u64>,
+    /// Whether the program reads the next message, if it has just said so.
+    reads: Cell<Option<bool>>,
     losing: Cell<Option<Losing>>,
     /// The code and the reason that the program closes with.
     closing: RefCell<Option<(Option<u16>, String)>>,
@@ -369,6 +373,7 @@ impl JsSession {
                 held: RefCell::default(),
                 given: RefCell::default(),
                 last_given: Cell::new(0),
+                reads: Cell::new(None),
                 losing: Cell::new(None),
                 closing: RefCell::default(),
                 told: Cell::default(),
@@ -406,7 +411,12 @@ impl JsSession {
         volatile: bool,
         ttl: f64,
     ) -> Option<Handed> {
-        let mark = mark_of(message);
+        let marks = mark_of(message);
+        let mark = marks & !marks::BYTES;
+        let kind = match marks & marks::BYTES {
+            0 => Kind::Text,
+            _ => Kind::Binary,
+        };
         if self.is_plain() {
             if mark == marks::NONE {
                 return None;
@@ -415,10 +425,15 @@ impl JsSession {
             refuse(&self.host, message, why);
             return Some(Handed::Refused);
         }
-        let parcel = Parcel::sized(message.clone(), bytes);
+        let parcel = Parcel {
+            value: message.clone(),
+            bytes,
+            kind,
+        };
         if volatile {
+            let kept = parcel.clone();
             if !self.driver.send_volatile(parcel) {
-                self.dropped(DropReason::Volatile, Parcel::sized(message.clone(), bytes));
+                self.dropped(DropReason::Volatile, kept);
             }
             return Some(Handed::Taken);
         }
@@ -847,7 +862,10 @@ impl SessionApplication<Parcel> for JsSession {
     }
 
     fn takes_messages(&self) -> bool {
-        takes_messages(&self.host) != 0
+        match self.reads.take() {
+            Some(reads) => reads,
+            None => takes_messages(&self.host) != 0,
+        }
     }
 
     fn output(&self, output: Output<Parcel>) {
@@ -858,6 +876,7 @@ impl SessionApplication<Parcel> for JsSession {
         if !is_end {
             self.finish_losing();
         }
+        self.reads.set(None);
         match output {
             Output::Open(opened) => {
                 self.was_welcomed.set(true);
@@ -875,8 +894,10 @@ impl SessionApplication<Parcel> for JsSession {
             Output::Ended(why) => self.over(why, true),
             Output::Message { token, payload } => {
                 let id = self.number(token);
-                if give(&self.host, &payload.value, id) != 0 {
+                let given = give(&self.host, &payload.value, id);
+                if given != 0 {
                     self.handled(id);
+                    self.reads.set(Some(given & 2 != 0));
                 }
             }
             Output::Volatile(payload) => {
@@ -919,7 +940,9 @@ impl SessionApplication<Parcel> for JsSession {
         }
     }
 
-    fn settled(&self) {}
+    fn settled(&self) {
+        self.reads.set(None);
+    }
 }
 
 impl JsLine {
@@ -931,6 +954,10 @@ impl JsLine {
 impl Line<Parcel> for JsLine {
     fn clocks(&self) -> (Time, u64) {
         (self.platform.now(), self.platform.wall_clock())
+    }
+
+    fn now(&self) -> Time {
+        self.platform.now()
     }
 
     fn random(&self) -> [u8; 16] {

@@ -20,11 +20,18 @@ use crate::connection::{Cause, Loss, Verdict};
 use crate::limits::ABNORMAL;
 use crate::sleep::Clocks;
 
+/// How many outputs are delivered before the clock is read again, though nothing of the application's has read it.
+const OUTPUTS_A_MOMENT: u32 = 32;
+
 /// What a session needs of the connection and the platform below it. Its methods may call the session.
 pub trait Line<P> {
     /// Both clocks.
     #[doc(hidden)]
     fn clocks(&self) -> (Time, u64);
+
+    /// The monotonic clock.
+    #[doc(hidden)]
+    fn now(&self) -> Time;
 
     /// Random bytes from the platform's cryptographic source.
     fn random(&self) -> [u8; 16];
@@ -90,6 +97,9 @@ pub struct SessionDriver<P> {
     connect_timeout: u64,
     /// When the clocks were last compared, and what the session's own clock has gained on the monotonic one by sleep.
     clocks: Cell<(Clocks, u64)>,
+    /// When the input that is being processed came, or code of the application last did something: reading the clock costs
+    /// as much as the half's work for a message.
+    moment: Cell<Option<Time>>,
     /// When the current connection is given up if there is no welcome.
     welcome_by: Cell<Option<Time>>,
     /// On a connection that has been welcomed: the half's progress at that moment.
@@ -129,6 +139,7 @@ impl<P: Payload> SessionDriver<P> {
             application,
             connect_timeout,
             clocks: Cell::new((Clocks { monotonic, wall }, 0)),
+            moment: Cell::new(None),
             welcome_by: Cell::new(None),
             welcomed: Cell::new(None),
             writable: Cell::new(true),
@@ -159,7 +170,7 @@ impl<P: Payload> SessionDriver<P> {
         let Some(application) = self.application.upgrade() else {
             return;
         };
-        let now = self.now();
+        let now = self.begin();
         match application.read(payload) {
             Some(frame) => self.half.borrow_mut().receive(now, frame),
             None => self.half.borrow_mut().receive_malformed(now),
@@ -309,7 +320,7 @@ impl<P: Payload> SessionDriver<P> {
 
     /// The application is done with a message.
     pub fn handled(&self, token: Token) {
-        let now = self.now();
+        let now = self.moment();
         self.half.borrow_mut().handled(now, token);
         self.commanded();
     }
@@ -394,8 +405,23 @@ impl<P: Payload> SessionDriver<P> {
     /// The time, which goes on while the machine sleeps.
     pub fn now(&self) -> Time {
         let (_, gained) = self.clocks.get();
-        let (monotonic, _) = self.line.clocks();
-        monotonic.after(gained)
+        let now = self.line.now().after(gained);
+        if self.moment.get().is_some() {
+            self.moment.set(Some(now));
+        }
+        now
+    }
+
+    /// The same for what follows from an input without code of the application in between.
+    fn moment(&self) -> Time {
+        self.moment.get().unwrap_or_else(|| self.now())
+    }
+
+    /// An input begins, which ends with [`SessionDriver::happened`].
+    fn begin(&self) -> Time {
+        let now = self.now();
+        self.moment.set(Some(now));
+        now
     }
 
     /// Adds what the machine has slept to the session's clock.
@@ -412,6 +438,7 @@ impl<P: Payload> SessionDriver<P> {
         self.carry_out();
         self.deliver();
         self.arm();
+        self.moment.set(None);
     }
 
     /// The application has done something. What follows is carried out at once, and delivered after the running handler or
@@ -419,7 +446,7 @@ impl<P: Payload> SessionDriver<P> {
     fn commanded(&self) {
         self.carry_out();
         if !self.delivering.get() {
-            if self.has_news() {
+            if self.is_deferred.get() || self.has_news() {
                 self.defer();
             } else if let Some(application) = self.application.upgrade() {
                 application.settled();
@@ -438,15 +465,11 @@ impl<P: Payload> SessionDriver<P> {
         let Some(application) = self.application.upgrade() else {
             return false;
         };
-        let takes = application.takes_messages();
-        let has_output = {
+        let (has_notice, has_output) = {
             let half = self.half.borrow();
-            match takes {
-                true => half.has_output(),
-                false => half.has_notice(),
-            }
+            (half.has_notice(), half.has_output())
         };
-        has_output || application.has_news()
+        has_notice || application.has_news() || (has_output && application.takes_messages())
     }
 
     fn carry_out(&self) {
@@ -493,7 +516,7 @@ impl<P: Payload> SessionDriver<P> {
         let writable = self.line.is_writable();
         let changed = self.writable.replace(writable) != writable;
         if changed {
-            let now = self.now();
+            let now = self.moment();
             self.half.borrow_mut().set_writable(now, writable);
         }
         changed
@@ -506,14 +529,21 @@ impl<P: Payload> SessionDriver<P> {
         if self.delivering.replace(true) {
             return;
         }
+        let mut count = 0_u32;
         loop {
-            let takes = application.takes_messages();
-            let now = self.now();
+            count = count.wrapping_add(1);
+            if count % OUTPUTS_A_MOMENT == 0 {
+                self.now();
+            }
+            let has_output = self.half.borrow().has_output();
+            // Asking is not for free.
+            let takes = has_output && application.takes_messages();
             let output = {
                 let mut half = self.half.borrow_mut();
-                match takes {
-                    true => half.poll_output(now),
-                    false => half.poll_notice(),
+                match (has_output, takes) {
+                    (false, _) => None,
+                    (_, true) => half.poll_output(self.moment()),
+                    (_, false) => half.poll_notice(),
                 }
             };
             match output {

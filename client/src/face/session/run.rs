@@ -756,6 +756,10 @@ impl Line<Message> for FaceLine {
         (Platform::now(platform), Platform::wall_clock(platform))
     }
 
+    fn now(&self) -> Time {
+        Platform::now(self.platform.as_ref())
+    }
+
     fn random(&self) -> [u8; 16] {
         // If a source that was there before is gone, a new session has the old secret, and the server refuses it.
         Runtime::random_bytes(self.platform.as_ref()).unwrap_or(self.random)
