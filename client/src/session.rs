@@ -478,10 +478,14 @@ impl<P: Payload> SessionDriver<P> {
         }
         let (mut closes, mut gives_up) = (None, false);
         loop {
+            let frame = self.half.borrow_mut().poll_frame();
+            if let Some(frame) = frame {
+                self.transmit(frame);
+                continue;
+            }
             let effect = self.half.borrow_mut().poll_effect();
             match effect {
                 None => break,
-                Some(ClientEffect::Transmit(frame)) => self.transmit(frame),
                 // What follows decides how.
                 Some(ClientEffect::Close(code)) => closes = Some(code),
                 Some(ClientEffect::GiveUp) => gives_up = true,

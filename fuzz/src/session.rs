@@ -298,15 +298,16 @@ impl World {
     }
 
     fn settle(&mut self) {
-        while let Some(effect) = self.client.poll_effect() {
-            match effect {
-                ClientEffect::Transmit(frame) => {
-                    let data = write(frame, Style::TEXT).expect("the half writes good frames");
-                    self.to_server.push_back(data);
-                }
-                ClientEffect::Gather => self.client.gathered(self.now),
-                ClientEffect::Close(code) => self.cut(code),
-                _ => {}
+        loop {
+            while let Some(frame) = self.client.poll_frame() {
+                let data = write(frame, Style::TEXT).expect("the half writes good frames");
+                self.to_server.push_back(data);
+            }
+            match self.client.poll_effect() {
+                Some(ClientEffect::Gather) => self.client.gathered(self.now),
+                Some(ClientEffect::Close(code)) => self.cut(code),
+                Some(_) => {}
+                None => break,
             }
         }
         while let Some(effect) = self.server.as_mut().and_then(Server::poll_effect) {

@@ -1,9 +1,8 @@
 //! The client's half.
 
-use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 
-use super::exchange::{Exchange, Options, Taken};
+use super::exchange::{Duties, Exchange, Options, Taken};
 use super::frame::{
     Answer, Credential, Frame, Hello, Limits, Outcome, Secret, Verdict, Welcome, Why,
 };
@@ -13,12 +12,10 @@ use super::types::{
 use super::{MAX_NUMBER, close};
 use crate::Time;
 
-/// What the driver has to do.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What the driver has to do, when no frame is left to send.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum ClientEffect<P> {
-    /// Send this on the current connection.
-    Transmit(Frame<P>),
+pub enum ClientEffect {
     /// Close the current connection with this code. Whatever else arrives on it means nothing.
     Close(u16),
     /// Call [`Client::gathered`] when the program's turn of the event loop is over.
@@ -57,8 +54,10 @@ pub struct Client<P> {
     /// Since when the application closes: until when what waits is sent.
     closing: Option<Time>,
     welcome: Option<Welcome>,
-    /// What comes before the frames of the exchange: they become effects only when something has to come after them.
-    effects: VecDeque<ClientEffect<P>>,
+    /// A message that goes out before the frames of the exchange. Almost always it is the only one, and needs no queue.
+    lone: Option<P>,
+    /// The code for a close that the driver is asked for.
+    close: u16,
 }
 
 impl<P: Payload> Client<P> {
@@ -78,7 +77,8 @@ impl<P: Payload> Client<P> {
             riding: false,
             closing: None,
             welcome: None,
-            effects: VecDeque::new(),
+            lone: None,
+            close: 0,
         }
     }
 
@@ -118,7 +118,8 @@ impl<P: Payload> Client<P> {
     #[doc(hidden)]
     #[must_use]
     pub fn kept(&self) -> usize {
-        self.exchange.kept().saturating_add(self.effects.len())
+        let lone = usize::from(self.lone.is_some());
+        self.exchange.kept().saturating_add(lone)
     }
 
     /// Whether to come back after a connection has ended with this code, although a rule for connections would give up:
@@ -153,6 +154,7 @@ impl<P: Payload> Client<P> {
         if self.phase != Phase::Down {
             self.lose_line(false);
         }
+        self.drop_frames();
         self.random = random;
         self.attempt = self.attempt.saturating_add(1).min(MAX_NUMBER);
         let first_hello = *self.first_hello.get_or_insert(now);
@@ -251,9 +253,7 @@ impl<P: Payload> Client<P> {
     /// The current connection has ended with the code of the other end's Close; 1006 if there was none.
     pub fn closed(&mut self, now: Time, code: u16) {
         let was_open = matches!(self.phase, Phase::Greeting | Phase::Up);
-        self.effects
-            .retain(|effect| matches!(effect, ClientEffect::GiveUp));
-        self.exchange.frames.clear();
+        self.drop_frames();
         if self.phase == Phase::Ended {
             return;
         }
@@ -340,16 +340,16 @@ impl<P: Payload> Client<P> {
         payload: P,
         mode: SendMode,
     ) -> Result<Delivery, Rejected<P>> {
-        let sent = match self.exchange.send_straight(payload, mode.awaited) {
-            Ok(sent) => sent,
+        let lone = &mut self.lone;
+        match self.exchange.send_straight(payload, mode.awaited, lone) {
+            Ok(sent) => Ok(sent),
             Err(payload) => {
                 let sent = self.exchange.send(payload, mode)?;
                 self.advance(now);
-                sent
+                self.exchange.gather();
+                Ok(sent)
             }
-        };
-        self.exchange.gather();
-        Ok(sent)
+        }
     }
 
     /// Takes a message back that has no number yet: it is not sent, and nothing is told of its end. `None` if it is too late,
@@ -430,8 +430,7 @@ impl<P: Payload> Client<P> {
         if self.phase != Phase::Ended {
             return;
         }
-        self.effects
-            .retain(|effect| !matches!(effect, ClientEffect::GiveUp));
+        self.exchange.duties.take(Duties::GIVE_UP);
         self.exchange.restart();
         self.random = random;
         self.take_new_secret();
@@ -464,17 +463,34 @@ impl<P: Payload> Client<P> {
 
     // ----- outputs
 
-    /// What the driver has to do next.
-    pub fn poll_effect(&mut self) -> Option<ClientEffect<P>> {
-        if let Some(effect) = self.effects.pop_front() {
-            return Some(effect);
+    /// The next frame for the current connection.
+    pub fn poll_frame(&mut self) -> Option<Frame<P>> {
+        if self.lone.is_some() {
+            return self.lone.take().map(Frame::Message);
         }
-        if let Some(frame) = self.exchange.frames.pop_front() {
-            return Some(ClientEffect::Transmit(frame));
+        match self.exchange.frames.is_empty() {
+            true => None,
+            false => self.poll_queued_frame(),
         }
-        self.exchange
-            .asks_to_gather()
-            .then_some(ClientEffect::Gather)
+    }
+
+    #[inline(never)]
+    fn poll_queued_frame(&mut self) -> Option<Frame<P>> {
+        self.exchange.frames.pop_front()
+    }
+
+    /// What the driver has to do besides, when [`poll_frame`](Self::poll_frame) has nothing more.
+    pub fn poll_effect(&mut self) -> Option<ClientEffect> {
+        let duties = &mut self.exchange.duties;
+        if duties.is_empty() {
+            None
+        } else if duties.take(Duties::GATHER) {
+            Some(ClientEffect::Gather)
+        } else if duties.take(Duties::CLOSE) {
+            Some(ClientEffect::Close(self.close))
+        } else {
+            duties.take(Duties::GIVE_UP).then_some(ClientEffect::GiveUp)
+        }
     }
 
     /// What the application gets next. A message is given by this call: whatever follows, it is not given again.
@@ -542,10 +558,16 @@ impl<P: Payload> Client<P> {
     }
 
     /// Closes the connection behind the frames that are to go out on it.
-    fn close_with(&mut self, code: u16) {
-        let frames = self.exchange.frames.drain(..);
-        self.effects.extend(frames.map(ClientEffect::Transmit));
-        self.effects.push_back(ClientEffect::Close(code));
+    const fn close_with(&mut self, code: u16) {
+        self.close = code;
+        self.exchange.duties.add(Duties::CLOSE);
+    }
+
+    /// The connection is gone, and with it what was to go out on it.
+    fn drop_frames(&mut self) {
+        self.lone = None;
+        self.exchange.frames.clear();
+        self.exchange.duties.take(Duties::CLOSE);
     }
 
     fn lose_line(&mut self, blamed: bool) {
@@ -664,7 +686,7 @@ impl<P: Payload> Client<P> {
         self.exchange.line_ended(false);
         self.exchange.push(Output::Ended(why));
         self.exchange.settle(why, verdict, false);
-        self.effects.push_back(ClientEffect::GiveUp);
+        self.exchange.duties.add(Duties::GIVE_UP);
         self.phase = Phase::Ended;
     }
 

@@ -238,6 +238,34 @@ pub(super) fn release<T>(queue: &mut VecDeque<T>) {
     }
 }
 
+/// What the driver has to do beside sending. Almost always it is nothing, which one look shows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Duties(u8);
+
+impl Duties {
+    /// To say when the program's turn is over.
+    pub(super) const GATHER: u8 = 1;
+    /// To close the connection.
+    pub(super) const CLOSE: u8 = 2;
+    /// To make no more connections.
+    pub(super) const GIVE_UP: u8 = 4;
+
+    pub(super) const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    pub(super) const fn add(&mut self, what: u8) {
+        self.0 |= what;
+    }
+
+    /// Whether this is to be done. It is not asked for again.
+    pub(super) const fn take(&mut self, what: u8) -> bool {
+        let asked = self.0 & what != 0;
+        self.0 &= !what;
+        asked
+    }
+}
+
 #[derive(Debug, Clone)]
 pub(super) struct Exchange<P> {
     pub(super) options: Arc<Options>,
@@ -266,8 +294,8 @@ pub(super) struct Exchange<P> {
     suspects: u64,
     /// What is sent waits for the end of the program's turn.
     gathering: bool,
-    /// The driver has not been asked to say when that is.
-    asks_to_gather: bool,
+    /// What the driver has not been told.
+    pub(super) duties: Duties,
     /// What waits has no room in the other end's window.
     lacks_room: bool,
     writable: bool,
@@ -320,7 +348,7 @@ impl<P: Payload> Exchange<P> {
             patience: 0,
             suspects: 0,
             gathering: false,
-            asks_to_gather: false,
+            duties: Duties::default(),
             lacks_room: false,
             writable: true,
             repeats_to: 0,
@@ -466,16 +494,21 @@ impl<P: Payload> Exchange<P> {
     }
 
     /// The straight way of a message when nothing is before it: it is numbered and put out at once, and never waits. It comes
-    /// back if it has to. Only for a half that needs no store to number it.
-    pub(super) fn send_straight(&mut self, payload: P, awaited: bool) -> Result<Delivery, P> {
-        if !self.is_straight(payload.bytes() as u64) {
+    /// back if it has to, and otherwise leaves what is to go out in `lone`. Only for a half that needs no store to number it.
+    pub(super) fn send_straight(
+        &mut self,
+        payload: P,
+        awaited: bool,
+        lone: &mut Option<P>,
+    ) -> Result<Delivery, P> {
+        if lone.is_some() || !self.is_straight(payload.bytes() as u64) {
             return Err(payload);
         }
         self.deliveries = self.deliveries.saturating_add(1);
         let delivery = Delivery(self.deliveries);
         self.lacks_room = false;
         self.told.news = true;
-        self.frames.push_back(Frame::Message(payload.clone()));
+        *lone = Some(payload.clone());
         let number = self.sent.push_out(Item::Message {
             payload,
             delivery: Some(delivery),
@@ -484,6 +517,9 @@ impl<P: Payload> Exchange<P> {
         if awaited {
             self.push_awaited_up_to(number);
         }
+        // What the same turn adds waits for its end.
+        self.gathering = true;
+        self.duties.add(Duties::GATHER);
         Ok(delivery)
     }
 
@@ -496,6 +532,7 @@ impl<P: Payload> Exchange<P> {
         is_free
             && !self.gathering
             && !self.has_waiting()
+            && self.frames.is_empty()
             && self.sent.is_out()
             && self.sent.has_number(0)
             && bytes <= self.peer.message_bytes
@@ -876,7 +913,7 @@ impl<P: Payload> Exchange<P> {
         self.frames.push_back(Frame::Ack(counts));
     }
 
-    /// Asks for acknowledgements again that were asked for on an earlier connection.
+    /// Duties for acknowledgements again that were asked for on an earlier connection.
     pub(super) fn push_awaited(&mut self) {
         if let Some(number) = self.sent.last_awaited() {
             self.frames.push_back(Frame::Awaited(number));
@@ -895,9 +932,9 @@ impl<P: Payload> Exchange<P> {
         self.told();
     }
 
-    /// The connection is gone; `blamed` says that what it carried may have ended it.
+    /// The connection is gone; `blamed` says that what it carried may have ended it. What is to go out on it still may, in
+    /// front of a close.
     pub(super) fn line_ended(&mut self, blamed: bool) {
-        self.frames.clear();
         self.gathered();
         self.writable = true;
         self.told.awaited = 0;
@@ -1037,19 +1074,14 @@ impl<P: Payload> Exchange<P> {
     pub(super) const fn gather(&mut self) {
         if self.line.is_some() && !self.gathering {
             self.gathering = true;
-            self.asks_to_gather = true;
+            self.duties.add(Duties::GATHER);
         }
-    }
-
-    /// Whether the driver is to say when the program's turn is over. It is asked once.
-    pub(super) const fn asks_to_gather(&mut self) -> bool {
-        core::mem::replace(&mut self.asks_to_gather, false)
     }
 
     /// The program's turn is over. Returns whether anything has waited for that.
     pub(super) fn gathered(&mut self) -> bool {
         self.gathering = false;
-        self.asks_to_gather = false;
+        self.duties.take(Duties::GATHER);
         self.has_waiting()
     }
 

@@ -12,7 +12,8 @@
 //!
 //! 1. Report what happened, with the time: a connection that opened or closed, a frame, a timer, an answer of the store, or
 //!    what the application does. Time never falls, and goes on while the machine sleeps.
-//! 2. Carry out `poll_effect` until it is empty, in order. Effects of an earlier input must not be left over.
+//! 2. Carry out `poll_effect` until it is empty, in order. Effects of an earlier input must not be left over. The client's
+//!    half has `poll_frame` beside it: what there is to send goes first.
 //! 3. Take `poll_output`, and call the application. A message is *given* by being taken, so a driver takes the next one
 //!    only when the application is ready for it: what is not taken waits in the half, within the window. Inside its handler
 //!    the application may call anything, which is a new input. When it is done with a message, it says `handled`.
@@ -76,12 +77,15 @@
 //!
 //!     /// Carries out effects and hands out outputs.
 //!     fn settle(&mut self) {
-//!         while let Some(effect) = self.client.poll_effect() {
-//!             match effect {
-//!                 ClientEffect::Transmit(frame) => self.to_server.push(write(frame, Style::TEXT).unwrap()),
+//!         loop {
+//!             while let Some(frame) = self.client.poll_frame() {
+//!                 self.to_server.push(write(frame, Style::TEXT).unwrap());
+//!             }
+//!             match self.client.poll_effect() {
 //!                 // Here every turn of the event loop is over at once.
-//!                 ClientEffect::Gather => self.client.gathered(self.now),
-//!                 _ => {}
+//!                 Some(ClientEffect::Gather) => self.client.gathered(self.now),
+//!                 Some(_) => {}
+//!                 None => break,
 //!             }
 //!         }
 //!         while let Some(output) = self.client.poll_output(self.now) {

@@ -5,7 +5,7 @@ use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::exchange::{Exchange, Options, release};
+use super::exchange::{Duties, Exchange, Options, release};
 use super::frame::{Answer, Frame, Hello, Key, Limits, Lost, Outcome, Verdict, Welcome, Why};
 use super::received::Received;
 use super::sent::Item;
@@ -671,9 +671,8 @@ impl<P: Payload> Server<P> {
     pub fn poll_effect(&mut self) -> Option<ServerEffect<P>> {
         let effect = self.effects.pop_front();
         effect.or_else(|| {
-            self.exchange
-                .asks_to_gather()
-                .then_some(ServerEffect::Gather)
+            let gathers = self.exchange.duties.take(Duties::GATHER);
+            gathers.then_some(ServerEffect::Gather)
         })
     }
 
@@ -780,8 +779,7 @@ impl<P: Payload> Server<P> {
 
     /// This half has the session no more, and whoever has it goes on from the store.
     fn give_up(&mut self, step: Step<P>, why: Ended) {
-        self.exchange.line_ended(false);
-        self.line = None;
+        self.leave_line(false);
         // The next owner is sent what was not given here.
         self.exchange.verdict();
         self.exchange.push(Output::Ended(why));
@@ -920,11 +918,12 @@ impl<P: Payload> Server<P> {
             self.cannot_resume(now, claim, why);
             return;
         }
-        if let Some(older) = self.line.replace(claim.connection) {
-            self.exchange.line_ended(false);
+        if let Some(older) = self.line {
+            self.leave_line(false);
             self.effects
                 .push_back(ServerEffect::Close(older, close::SUPERSEDED));
         }
+        self.line = Some(claim.connection);
         self.lost_at = None;
         self.exchange.set_peer(hello.limits);
         let (open, received) = match &found {
@@ -1071,9 +1070,15 @@ impl<P: Payload> Server<P> {
         self.lose_line(false);
     }
 
-    fn lose_line(&mut self, blamed: bool) {
+    /// Nothing more goes out on the connection.
+    fn leave_line(&mut self, blamed: bool) {
         self.exchange.line_ended(blamed);
+        self.exchange.frames.clear();
         self.line = None;
+    }
+
+    fn lose_line(&mut self, blamed: bool) {
+        self.leave_line(blamed);
         self.held = None;
         // The window begins with the next look at the clock.
         self.lost_at = None;
@@ -1086,8 +1091,7 @@ impl<P: Payload> Server<P> {
         peer: Option<&Verdict>,
         own: Option<Verdict>,
     ) {
-        self.exchange.line_ended(false);
-        self.line = None;
+        self.leave_line(false);
         self.held = None;
         self.exchange.push(Output::Ended(ended));
         self.exchange.settle(ended, peer, false);

@@ -85,9 +85,11 @@ impl Pair {
     }
 
     fn settle(&mut self) {
+        while let Some(frame) = self.client.poll_frame() {
+            self.to_server.push(wire(frame));
+        }
         while let Some(effect) = self.client.poll_effect() {
             match effect {
-                ClientEffect::Transmit(frame) => self.to_server.push(wire(frame)),
                 ClientEffect::Close(code) => self.closed.0.push(code),
                 ClientEffect::Gather => self.gather = true,
                 ClientEffect::GiveUp => {}
@@ -644,9 +646,7 @@ fn what_is_out_of_place_costs_the_connection() {
     let (now, connection) = (pair.now, pair.connection);
     pair.client.closed(now, 1006);
     pair.client.opened(now, [9; 16], None);
-    let Some(ClientEffect::Transmit(hello)) = pair.client.poll_effect() else {
-        panic!("a hello");
-    };
+    let hello = pair.client.poll_frame().unwrap();
     pair.server().receive(now, connection, hello);
     pair.settle();
     assert_eq!(pair.closed.1, [close::NO_HELLO]);

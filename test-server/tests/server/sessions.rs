@@ -93,18 +93,19 @@ impl<'a> Caller<'a> {
         loop {
             let mut idle = true;
             let mut gathers = false;
+            while let Some(frame) = self.client.poll_frame() {
+                idle = false;
+                let message = match write(frame, self.style).unwrap() {
+                    Data::Text(text) => Message::text(text.into_owned()),
+                    Data::Binary(bytes) => Message::binary(bytes.into_owned()),
+                };
+                if let Some(socket) = &mut self.socket {
+                    socket.send(message).await;
+                }
+            }
             while let Some(effect) = self.client.poll_effect() {
                 idle = false;
                 match effect {
-                    ClientEffect::Transmit(frame) => {
-                        let message = match write(frame, self.style).unwrap() {
-                            Data::Text(text) => Message::text(text.into_owned()),
-                            Data::Binary(bytes) => Message::binary(bytes.into_owned()),
-                        };
-                        if let Some(socket) = &mut self.socket {
-                            socket.send(message).await;
-                        }
-                    }
                     ClientEffect::Gather => gathers = true,
                     ClientEffect::Close(_) | ClientEffect::GiveUp => self.socket = None,
                     _ => {}

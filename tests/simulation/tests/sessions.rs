@@ -1561,6 +1561,60 @@ fn what_a_server_keeps_of_somebody_who_waits_to_be_let_in_is_bounded() {
 }
 
 #[test]
+fn what_is_forbidden_breaks_one_rule_more_before_its_client_has_read_the_welcome() {
+    let large = |bytes| World::nobodys(bytes);
+    let out_of_step = Frame::Ack(Counts {
+        handled: MAX_NUMBER,
+        sent: 0,
+    });
+    // What is on its way, the last frame with its code by itself, and the code with which the server closes.
+    let cases: [(&[Frame<_>], u16, Option<u16>); 8] = [
+        // Nothing else may ride, of whatever size.
+        (&[Frame::Volatile(large(101))], 1_009, Some(3_474)),
+        (&[Frame::Got(MAX_NUMBER)], 3_470, Some(3_474)),
+        // There is no room for it among what rides.
+        (&[Frame::Message(large(70_001))], 1_009, Some(3_474)),
+        // It rides and waits, until something else is in its way or its connection ends.
+        (&[Frame::Message(large(101))], 1_009, None),
+        (&[Frame::Awaited(MAX_NUMBER)], 3_470, None),
+        (
+            &[Frame::Request(large(101)), Frame::Volatile(large(101))],
+            1_009,
+            Some(3_474),
+        ),
+        // With the acknowledgement it is looked at in its order.
+        (std::slice::from_ref(&out_of_step), 3_470, Some(3_470)),
+        (
+            &[Frame::Request(large(101)), out_of_step.clone()],
+            3_470,
+            Some(1_009),
+        ),
+    ];
+    for (frames, code, closes) in cases {
+        let mut settings = settings();
+        settings.ends[1].limits.message_bytes = 100;
+        let mut world = World::new(settings);
+        world.restart(false);
+        world.connect(1);
+        world.deliver_to_server(1);
+        world.let_in(1, true, true);
+        for (at, frame) in frames.iter().enumerate() {
+            let code = if at + 1 == frames.len() { code } else { 1_009 };
+            world.forbid(Side::Server, frame.clone(), code);
+            world.deliver_to_server(1);
+        }
+        world.check().unwrap();
+        world.deliver_to_client();
+        world.cut_at_client(None);
+        let closed = [1_009, 3_470, 3_474].map(|code| world.coverage.of(&format!("close: {code}")));
+        let expected = [1_009, 3_470, 3_474].map(|code| u64::from(closes == Some(code)));
+        assert_eq!(closed, expected, "{frames:?}");
+        connect(&mut world);
+        end(world);
+    }
+}
+
+#[test]
 fn volatile_messages_fill_no_inbox_beyond_its_window() {
     let mut settings = settings();
     settings.ends[0].limits.messages = 3;

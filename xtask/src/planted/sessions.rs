@@ -137,6 +137,9 @@ table! { SESSIONS:
     [0] "what rides is given in the first minute as well", "protocol/src/session/server.rs":
         "if doubtful {"
         => "if doubtful && false {", case("what_rides_behind_a_late_hello_is_not_given_after_a_restart");
+    [0] "anything may ride", "protocol/src/session/server.rs":
+        "hello.sent != self.origin || !may_ride"
+        => "hello.sent != self.origin", case("what_is_forbidden_breaks_one_rule_more_before_its_client_has_read_the_welcome");
     [0] "what rode on an earlier connection is still held", "protocol/src/session/server.rs":
         "self.held = None;\n        self.owner_in_epoch = owner_in_epoch;"
         => "self.owner_in_epoch = owner_in_epoch;", SEQUENCES;

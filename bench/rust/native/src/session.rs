@@ -66,10 +66,10 @@ fn client() -> Client<Word> {
 fn settle(client: &mut Client<Word>, turn: u64) -> u64 {
     let mut given = 0;
     loop {
+        while let Some(frame) = client.poll_frame() {
+            black_box(&frame);
+        }
         match client.poll_effect() {
-            Some(ClientEffect::Transmit(frame)) => {
-                black_box(&frame);
-            }
             Some(ClientEffect::Gather) => client.gathered(at(turn)),
             Some(effect) => {
                 black_box(&effect);
@@ -87,6 +87,9 @@ fn settle(client: &mut Client<Word>, turn: u64) -> u64 {
             output => {
                 black_box(&output);
             }
+        }
+        while let Some(frame) = client.poll_frame() {
+            black_box(&frame);
         }
         while let Some(effect) = client.poll_effect() {
             black_box(&effect);
@@ -188,10 +191,8 @@ impl Session {
         let mut client = Client::<Word>::new(Options::default(), secret);
         client.opened(at(0), [2; 16], None);
         let mut arrival = Arrival::new(at(0), &Options::default());
-        while let Some(effect) = client.poll_effect() {
-            if let ClientEffect::Transmit(frame) = effect {
-                arrival.receive(frame).expect("the hello is good");
-            }
+        while let Some(frame) = client.poll_frame() {
+            arrival.receive(frame).expect("the hello is good");
         }
         let key = arrival.hello().expect("it has arrived").secret.key();
         let mut session = Self {

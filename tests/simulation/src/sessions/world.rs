@@ -63,7 +63,7 @@ pub enum Arriving {
     Frame(Frame<Word>),
     /// Something that cannot be read.
     Malformed,
-    /// What the protocol forbids, and the code with which the receiver has to close.
+    /// What the protocol forbids wherever it stands, and the code with which the receiver has to close.
     Forbidden(Frame<Word>, u16),
 }
 
@@ -97,9 +97,12 @@ pub struct Conn {
     epoch: u64,
     /// What its hello acknowledges.
     acknowledged: u64,
-    /// How many frames the server has kept of it before its welcome.
+    /// How many frames the server has kept of it: before its welcome, and behind that while it holds them back.
     kept: u64,
+    kept_numbers: u64,
     kept_bytes: u64,
+    /// The code for the first of them that is wrong. The server looks at them when it holds them back no longer.
+    kept_wrong: Option<u16>,
     /// Its client may have a session that is there already.
     may_resume: bool,
     /// The server has answered its hello.
@@ -110,15 +113,48 @@ pub struct Conn {
 }
 
 impl Conn {
-    /// The server keeps this frame until the client is let in.
-    fn keep(&mut self, frame: &Frame<Word>) {
+    /// The server keeps this frame until it knows that the client is let in, and there.
+    fn keep(&mut self, frame: &Frame<Word>, options: &Options) {
+        let last = options.origin + self.kept_numbers;
+        let is_wrong = match frame {
+            Frame::Awaited(number) => *number > last,
+            Frame::Batch { first, .. } => *first != last + 1,
+            _ => false,
+        };
+        let is_large = |word: &Word| word.bytes as u64 > options.limits.message_bytes;
+        let code = match () {
+            () if is_wrong => Some(3_470),
+            () if words_of(frame).iter().any(is_large) => Some(1_009),
+            () => None,
+        };
+        self.kept_wrong = self.kept_wrong.or(code);
         self.kept += 1;
-        self.kept_bytes += match frame {
-            Frame::Message(word) | Frame::Request(word) | Frame::Volatile(word) => word.bytes,
-            Frame::Batch { messages, .. } => messages.iter().map(|word| word.bytes).sum(),
-            _ => 0,
-        } as u64;
+        self.kept_numbers += frame.numbers();
+        self.kept_bytes += bytes_of(frame);
     }
+
+    /// Whether the server still has to keep this frame.
+    fn may_keep(&self, frame: &Frame<Word>) -> bool {
+        let rides = frame.numbers() > 0 || matches!(frame, Frame::Awaited(_));
+        rides
+            && self.kept < 2 * limits::RIDING_MESSAGES
+            && self.kept_numbers + frame.numbers() <= limits::RIDING_MESSAGES
+            && self.kept_bytes + bytes_of(frame) <= limits::RIDING_BYTES
+    }
+}
+
+fn words_of(frame: &Frame<Word>) -> &[Word] {
+    match frame {
+        Frame::Message(word) | Frame::Request(word) | Frame::Volatile(word) => {
+            std::slice::from_ref(word)
+        }
+        Frame::Batch { messages, .. } => messages,
+        _ => &[],
+    }
+}
+
+fn bytes_of(frame: &Frame<Word>) -> u64 {
+    words_of(frame).iter().map(|word| word.bytes as u64).sum()
 }
 
 /// A handler that runs.
@@ -387,7 +423,9 @@ impl World {
             epoch: 0,
             acknowledged: 0,
             kept: 0,
+            kept_numbers: 0,
             kept_bytes: 0,
+            kept_wrong: None,
             may_resume: true,
             answered: false,
             lost: false,
@@ -542,6 +580,7 @@ impl World {
             }
             arriving => arriving,
         };
+        let is_held = self.is_held(number);
         let Some(conn) = self.conns.get_mut(&number) else {
             return;
         };
@@ -554,9 +593,9 @@ impl World {
         let waits = matches!(conn.reader, Reader::Authorising(_) | Reader::Attached(_));
         if let Arriving::Frame(frame) = &arriving
             && waits
-            && !conn.answered
+            && (!conn.answered || is_held)
         {
-            conn.keep(frame);
+            conn.keep(frame, self.settings.of(Side::Server));
         }
         match (&mut conn.reader, arriving) {
             (Reader::Nobody, _) => {}
@@ -632,36 +671,57 @@ impl World {
         }
     }
 
+    /// The server holds back what arrives on this connection until its client acknowledges the welcome.
+    fn is_held(&self, number: u64) -> bool {
+        self.conns
+            .get(&number)
+            .is_some_and(|conn| match &conn.reader {
+                Reader::Attached(key) if conn.answered => {
+                    let half = self.halves.get(key);
+                    half.is_some_and(|half| half.server.holds_back())
+                }
+                _ => false,
+            })
+    }
+
     /// What is forbidden costs the connection, with the right code, and nothing of it counts.
     fn forbidden_to_server(&mut self, number: u64, frame: Frame<Word>, code: u16) {
         let now = self.time();
-        let Some(Conn {
-            reader: Reader::Attached(key),
-            answered: true,
-            ..
-        }) = self.conns.get(&number)
-        else {
+        let is_held = self.is_held(number);
+        let Some(conn) = self.conns.get_mut(&number) else {
+            return;
+        };
+        let Reader::Attached(key) = &conn.reader else {
             return;
         };
         let Some(half) = self.halves.get_mut(key) else {
             return;
         };
+        if !conn.answered {
+            return;
+        }
+        // Until the client has read the welcome, only what rides is allowed, and may wait. Then it is looked at in its
+        // order.
+        let (codes, may_wait) = match &frame {
+            _ if !is_held => ([code, code], false),
+            Frame::Ack(_) => ([conn.kept_wrong.unwrap_or(code); 2], false),
+            frame if conn.may_keep(frame) => ([code, code], true),
+            _ => ([code, 3_474], false),
+        };
+        if may_wait {
+            conn.keep(&frame, self.settings.of(Side::Server));
+        }
         let what = format!("{frame:?}");
         half.server.receive(now, Connection(number), frame);
         self.settle();
         let Some(conn) = self.conns.get(&number) else {
             return;
         };
-        let (passed, said) = (
-            !matches!(conn.reader, Reader::Nobody),
-            conn.end_to_client.unwrap_or(code),
-        );
-        let holds = |half: &Half| half.server.holds_back();
-        // What it holds back, it looks at later.
-        let is_held = self.halves.values().any(holds);
-        if passed && !is_held {
+        if !matches!(conn.reader, Reader::Nobody) && !may_wait {
             self.wrong(format!("the server takes {what}"));
-        } else if said != code {
+        } else if let Some(said) = conn.end_to_client
+            && !codes.contains(&said)
+        {
             self.wrong(format!(
                 "the server closes with {said} for {what}, not with {code}"
             ));
@@ -940,7 +1000,9 @@ impl World {
             epoch: 0,
             acknowledged: 0,
             kept: 0,
+            kept_numbers: 0,
             kept_bytes: 0,
+            kept_wrong: None,
             may_resume: true,
             answered: false,
             lost: false,
@@ -1623,27 +1685,20 @@ impl World {
 
     fn client_effects(&mut self) -> bool {
         let mut busy = false;
-        while let Some(effect) = self.client.poll_effect() {
+        loop {
+            if let Some(frame) = self.client.poll_frame() {
+                busy = true;
+                self.client_sends(frame);
+                continue;
+            }
+            let Some(effect) = self.client.poll_effect() else {
+                break;
+            };
             busy = true;
             if self.trace {
                 println!("    client: {effect:?}");
             }
             match effect {
-                ClientEffect::Transmit(frame) => {
-                    self.on_the_wire(&frame);
-                    if let Frame::Hello(hello) = &frame {
-                        self.epoch = hello.epoch;
-                    }
-                    match self.current.and_then(|number| self.conns.get_mut(&number)) {
-                        Some(conn) => {
-                            // What goes to a server that no longer reads is lost.
-                            if !matches!(conn.reader, Reader::Nobody) {
-                                conn.to_server.push_back(Arriving::Frame(frame));
-                            }
-                        }
-                        None => self.wrong(format!("a frame without a connection: {frame:?}")),
-                    }
-                }
                 ClientEffect::Close(code) => {
                     self.closes_with("client", code);
                     let current = self.current.and_then(|number| self.conns.get(&number));
@@ -1661,6 +1716,25 @@ impl World {
             }
         }
         busy
+    }
+
+    fn client_sends(&mut self, frame: Frame<Word>) {
+        if self.trace {
+            println!("    client: {frame:?}");
+        }
+        self.on_the_wire(&frame);
+        if let Frame::Hello(hello) = &frame {
+            self.epoch = hello.epoch;
+        }
+        match self.current.and_then(|number| self.conns.get_mut(&number)) {
+            Some(conn) => {
+                // What goes to a server that no longer reads is lost.
+                if !matches!(conn.reader, Reader::Nobody) {
+                    conn.to_server.push_back(Arriving::Frame(frame));
+                }
+            }
+            None => self.wrong(format!("a frame without a connection: {frame:?}")),
+        }
     }
 
     fn server_effects(&mut self, key: Key) -> bool {
