@@ -1,6 +1,6 @@
 //! Sessions of the JavaScript API: what lies between the connection's events and those of the class.
 //!
-//! Messages stay JavaScript values here, too: `js/session.js` reads and writes the frames that carry them, and this passes
+//! Messages stay JavaScript values here, too: `js/frames.js` reads and writes the frames that carry them, and this passes
 //! on what the half of the session says.
 
 use alloc::boxed::Box;
@@ -16,7 +16,7 @@ use steady_socket::connection::{Cause, DropReason, Event, Input, Loss, Phase, Ta
 use steady_socket::driver::{Driver, WeakDriver};
 use steady_socket::platform::{Platform as _, RawSocket as _};
 use steady_socket::protocol::session::frame::{
-    Answer, Credential, Data, Frame, Kind, Refusal, Style, read, write,
+    Answer, Credential, Frame, Kind, Refusal,
 };
 use steady_socket::protocol::session::{
     Ask, AskEnd, Client, Deliveries, Delivery, End, Ended, NotHandled, Opened,
@@ -32,6 +32,19 @@ use crate::face::Face;
 use crate::host::{self, Host};
 use crate::platform::JsPlatform;
 use crate::{COUNTERS, Handed};
+
+mod frames;
+
+#[wasm_bindgen(module = "/js/frames.js")]
+extern "C" {
+    /// Its kind: 1 for bytes, 0 for text.
+    #[wasm_bindgen(js_name = kindOf)]
+    fn kind_of(message: &JsValue) -> i32;
+
+    /// Its bytes; of a text that has arrived, at least its UTF-16 code units.
+    #[wasm_bindgen(js_name = sizeOf)]
+    fn size_of(message: &JsValue) -> f64;
+}
 
 #[wasm_bindgen(module = "/js/session.js")]
 extern "C" {
@@ -64,47 +77,6 @@ extern "C" {
 
     /// Why the message that is being sent can never be sent.
     fn refuse(host: &Host, message: &JsValue, why: JsValue);
-
-    // ----- frames
-
-    /// Sorts what has arrived: returns a number of [`sorts`].
-    #[wasm_bindgen(js_name = sortFrame)]
-    fn sort_frame(host: &Host, data: &JsValue) -> i32;
-
-    /// Of what was sorted last: a number by its index, see [`parts`].
-    #[wasm_bindgen(js_name = partOf)]
-    fn part_of(index: i32) -> f64;
-
-    /// Of what was sorted last: a message.
-    #[wasm_bindgen(js_name = messageAt)]
-    fn message_at(index: u32) -> JsValue;
-
-    /// Of a frame that was sorted last: its head, as if it were text. Its payload, if it has one, is [`message_at`] 0.
-    #[wasm_bindgen(js_name = frameHead)]
-    fn frame_head() -> JsValue;
-
-    /// A message as it travels alone.
-    #[wasm_bindgen(js_name = loneFrame)]
-    fn lone_frame(host: &Host, message: &JsValue) -> JsValue;
-
-    #[wasm_bindgen(js_name = batchAdd)]
-    fn batch_add(host: &Host, message: &JsValue);
-
-    /// The batch of the messages that were added. A negative number means no acknowledgement.
-    #[wasm_bindgen(js_name = batchFrame)]
-    fn batch_frame(host: &Host, first: f64, handled: f64) -> JsValue;
-
-    /// A frame of this head, with a payload behind it unless that is `undefined`.
-    #[wasm_bindgen(js_name = frameWith)]
-    fn frame_with(host: &Host, head: JsValue, payload: &JsValue) -> JsValue;
-
-    /// Its kind: 1 for bytes, 0 for text.
-    #[wasm_bindgen(js_name = kindOf)]
-    fn kind_of(message: &JsValue) -> i32;
-
-    /// Its bytes; of a text that has arrived, at least its UTF-16 code units.
-    #[wasm_bindgen(js_name = sizeOf)]
-    fn size_of(message: &JsValue) -> f64;
 
     // ----- to the program
 
@@ -176,25 +148,6 @@ mod marks {
     pub(super) const AWAITED: i32 = 1;
     /// It is a request.
     pub(super) const ASKS: i32 = 2;
-}
-
-/// The results of [`sort_frame`].
-mod sorts {
-    /// A message of the application's, alone: the value itself, or what is [`message_at`](super::message_at) 0.
-    pub(super) const LONE: i32 = 0;
-    pub(super) const ESCAPED: i32 = 1;
-    pub(super) const BATCH: i32 = 2;
-    /// A frame whose head is read here.
-    pub(super) const FRAME: i32 = 3;
-}
-
-/// The indices of [`part_of`].
-mod parts {
-    pub(super) const FIRST: i32 = 0;
-    pub(super) const HANDLED: i32 = 1;
-    pub(super) const COUNT: i32 = 2;
-    /// The bytes of all messages in a batch.
-    pub(super) const BYTES: i32 = 3;
 }
 
 /// How a session is over, for [`session_over`].
@@ -749,7 +702,7 @@ impl JsSession {
         let (what, value) = match end {
             AskEnd::Response(payload) => (ends::RESPONSE, payload.value),
             AskEnd::Error(payload) => (ends::ERROR, payload.value),
-            AskEnd::Refused(why) => (ends::REFUSED, JsValue::from_str(why.word())),
+            AskEnd::Refused(why) => (ends::REFUSED, (frames::index_of(why) as f64).into()),
             AskEnd::Cancelled => (ends::CANCELLED, JsValue::UNDEFINED),
             AskEnd::TimedOut => (ends::TIMED_OUT, JsValue::UNDEFINED),
             AskEnd::NotHandled(why) => (ends::NOT_HANDLED, text(why)),
@@ -788,62 +741,11 @@ impl JsSession {
 
 impl SessionApplication<Parcel> for JsSession {
     fn read(&self, payload: Parcel) -> Option<Frame<Parcel>> {
-        let value = payload.value;
-        let part = |index| part_of(index);
-        Some(match sort_frame(&self.host, &value) {
-            sorts::LONE => Frame::Message(Parcel::of(value)),
-            sorts::ESCAPED => Frame::Message(Parcel::of(message_at(0))),
-            sorts::BATCH => {
-                let count = part(parts::COUNT) as u32;
-                // The sizes of its messages are not known one by one; together they are at least as large.
-                let each = (part(parts::BYTES) as u32).checked_div(count).unwrap_or(0);
-                let messages = (0..count)
-                    .map(|index| Parcel::sized(message_at(index), each as usize))
-                    .collect();
-                let handled = part(parts::HANDLED);
-                Frame::Batch {
-                    first: part(parts::FIRST) as u64,
-                    handled: (handled >= 0.0).then_some(handled as u64),
-                    messages,
-                }
-            }
-            sorts::FRAME => {
-                let head = frame_head().as_string()?;
-                read(Data::Text(head.into()))
-                    .ok()?
-                    .map(|_| Parcel::of(message_at(0)))
-            }
-            _ => return None,
-        })
+        frames::read(&self.host, payload.value)
     }
 
     fn write(&self, frame: Frame<Parcel>) -> Option<Parcel> {
-        let value = match frame {
-            Frame::Message(parcel) => lone_frame(&self.host, &parcel.value),
-            Frame::Batch {
-                first,
-                handled,
-                messages,
-            } => {
-                for parcel in &messages {
-                    batch_add(&self.host, &parcel.value);
-                }
-                let handled = handled.map_or(-1.0, |handled| handled as f64);
-                batch_frame(&self.host, first as f64, handled)
-            }
-            frame => {
-                let mut payload = JsValue::UNDEFINED;
-                let frame = frame.map(|parcel: Parcel| {
-                    payload = parcel.value;
-                    Data::from("")
-                });
-                let Ok(Data::Text(head)) = write(frame, Style::TEXT) else {
-                    return None;
-                };
-                frame_with(&self.host, JsValue::from_str(&head), &payload)
-            }
-        };
-        Some(Parcel::of(value))
+        frames::write(&self.host, frame).map(Parcel::of)
     }
 
     fn takes_messages(&self) -> bool {

@@ -258,7 +258,7 @@ const javascript = simpler(asFunction(importedOnce(readFileSync(javascriptPath, 
 changeModule(new Set([...NAMED, ...Array.from(javascript.matchAll(/\bwasm(?:\.| = \{ )(\w+)/g), ([, name]) => name)]));
 const [folder] = javascript.match(/'\.\/snippets\/.*?\/js\//) ?? [];
 if (!folder) throw fault('it imports no module of this crate');
-const shared = [`${folder}shared.js'`, `${folder}session.js'`].filter(
+const shared = [`${folder}shared.js'`, `${folder}session.js'`, `${folder}frames.js'`].filter(
   (module) => module.endsWith("shared.js'") || javascript.includes(module.slice(1, -1)),
 );
 const exported = shared.map((module) => `export * from ${module};\n`).join('');
