@@ -68,8 +68,15 @@ impl Default for Options {
 #[derive(Debug, Clone)]
 enum Urgent<P> {
     Request(Ask),
-    Answer { request: u64, answer: Answer<P> },
-    Cancel { request: u64 },
+    /// `behind` is the last message that was sent before it.
+    Answer {
+        request: u64,
+        answer: Answer<P>,
+        behind: u64,
+    },
+    Cancel {
+        request: u64,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,6 +114,8 @@ struct Asked<P> {
     payload: Option<P>,
     place: Place,
     deadline: Option<Time>,
+    /// The last message that was sent before it.
+    behind: u64,
     /// For the application it has ended; its place is free when the answer comes.
     over: bool,
     /// A process that is gone may have been given it.
@@ -540,6 +549,7 @@ impl<P: Payload> Exchange<P> {
                 payload: Some(payload),
                 place: Place::Waiting,
                 deadline,
+                behind: self.deliveries,
                 over: false,
                 again: false,
             };
@@ -598,6 +608,7 @@ impl<P: Payload> Exchange<P> {
             self.urgent.push_back(Urgent::Answer {
                 request: token.number,
                 answer,
+                behind: self.deliveries,
             });
         }
         Ok(())
@@ -637,6 +648,13 @@ impl<P: Payload> Exchange<P> {
             match self.urgent_bytes(taken.unconfirmed) {
                 None => return self.take_message(taken),
                 Some(bytes) if self.is_known_too_large(bytes) => self.refuse_urgent(),
+                Some(_) if self.is_behind() && !self.overtakes(taken) => {
+                    let message = self.take_message(taken);
+                    // Without one, those before it may all have come back.
+                    if message.is_some() || self.is_behind() {
+                        return message;
+                    }
+                }
                 Some(bytes) => {
                     self.take_ride(bytes)?;
                     let item = self.take_urgent();
@@ -647,6 +665,28 @@ impl<P: Payload> Exchange<P> {
             }
         }
         None
+    }
+
+    /// Whether messages wait that were sent before the first of what is urgent.
+    fn is_behind(&self) -> bool {
+        let behind = match self.urgent.front() {
+            Some(Urgent::Request(ask)) => self.asks.get(ask).map_or(0, |asked| asked.behind),
+            Some(Urgent::Answer { behind, .. }) => *behind,
+            Some(Urgent::Cancel { .. }) | None => 0,
+        };
+        let oldest = self.queue.oldest();
+        oldest.is_some_and(|oldest| oldest <= Delivery(behind))
+    }
+
+    /// Whether the next message waits for the window, for which what is urgent does not.
+    fn overtakes(&self, taken: &Taken) -> bool {
+        let ahead = (taken.messages, taken.bytes);
+        self.queue.peek().is_some_and(|waiting| {
+            let bytes = waiting.payload.bytes() as u64;
+            self.is_up()
+                && !self.is_known_too_large(bytes)
+                && !self.sent.has_room(&self.peer, ahead, bytes)
+        })
     }
 
     fn take_message(&mut self, taken: &Taken) -> Option<Item<P>> {
@@ -701,7 +741,9 @@ impl<P: Payload> Exchange<P> {
                     ask: Some(ask),
                 }
             }
-            Urgent::Answer { request, answer } => Item::Answer { request, answer },
+            Urgent::Answer {
+                request, answer, ..
+            } => Item::Answer { request, answer },
             Urgent::Cancel { request } => Item::Cancel { request },
         })
     }
@@ -742,7 +784,11 @@ impl<P: Payload> Exchange<P> {
             }
             Some(Urgent::Answer { request, .. }) => {
                 let answer = Answer::Refused(Refusal::Failed);
-                self.urgent.push_front(Urgent::Answer { request, answer });
+                self.urgent.push_front(Urgent::Answer {
+                    request,
+                    answer,
+                    behind: 0,
+                });
             }
             Some(Urgent::Cancel { .. }) | None => {}
         }
@@ -984,6 +1030,7 @@ impl<P: Payload> Exchange<P> {
                 payload: None,
                 place: Place::Numbered(request),
                 deadline: None,
+                behind: 0,
                 over: true,
                 again: false,
             };
@@ -1434,6 +1481,7 @@ impl<P: Payload> Exchange<P> {
                 self.urgent.push_back(Urgent::Answer {
                     request: number,
                     answer,
+                    behind: 0,
                 });
             } else {
                 self.incoming.insert(number, false);
