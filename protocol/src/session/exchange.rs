@@ -282,6 +282,10 @@ pub(super) struct Exchange<P> {
     writable: bool,
     /// Up to this number the other end may have sent to an earlier owner.
     repeats_to: u64,
+    /// What the other end had when the last connection began.
+    had: u64,
+    /// How often batches were halved, since connections are too short for them.
+    halved: u8,
     /// Something waits for a number, and there are none left.
     exhausted: bool,
     pub(super) frames: VecDeque<Frame<P>>,
@@ -333,6 +337,8 @@ impl<P: Payload> Exchange<P> {
             lacks_room: false,
             writable: true,
             repeats_to: 0,
+            had: options.origin,
+            halved: 0,
             exhausted: false,
             frames: VecDeque::new(),
             outputs: VecDeque::new(),
@@ -894,6 +900,10 @@ impl<P: Payload> Exchange<P> {
     /// The session goes on. With `received`, sending starts again behind that number; without, what rode goes on.
     pub(super) fn resume(&mut self, received: Option<u64>) {
         if let Some(received) = received {
+            if received == self.had && received < self.sent.last() {
+                self.halved = self.halved.saturating_add(1).min(limits::BATCH_HALVINGS);
+            }
+            self.had = received;
             // A `g` may have been lost with the last connection.
             self.sent.got(received);
             self.got = self.got.max(received);
@@ -1185,7 +1195,11 @@ impl<P: Payload> Exchange<P> {
                 awaited: is_awaited,
                 ..
             } => {
-                let batch = if suspect { 1 } else { self.sent.batch() };
+                let batch = if suspect {
+                    1
+                } else {
+                    self.sent.batch(self.halved)
+                };
                 if batch > 1 {
                     let mut messages = Vec::with_capacity(batch);
                     for (number, entry) in (first..).zip(self.sent.upcoming().take(batch)) {
@@ -1503,6 +1517,10 @@ impl<P: Payload> Exchange<P> {
         if handled > self.sent.position() {
             return Err(close::OUT_OF_STEP);
         }
+        // Only of what this connection has carried.
+        if self.halved > 0 && handled > self.had.max(self.sent.base()) {
+            self.halved = self.halved.saturating_sub(1);
+        }
         let (outputs, mut run) = (&mut self.outputs, None);
         let after = self.received.received();
         self.sent.acknowledge(handled, |item| {
@@ -1683,6 +1701,7 @@ impl<P: Payload> Exchange<P> {
         self.ended = None;
         self.exhausted = false;
         self.repeats_to = 0;
+        self.had = self.sent.base();
         self.replaced.clear();
         self.got = 0;
     }

@@ -422,6 +422,105 @@ fn a_request_does_not_wait_for_the_window() {
 }
 
 #[test]
+fn connections_that_are_shorter_than_a_batch_get_smaller_ones() {
+    const MESSAGES: usize = 600;
+    let text = |number: usize| format!("[{number},\"{}\"]", ".".repeat(100));
+    let send = |pair: &mut Pair, from_client, number| {
+        let (now, data) = (pair.now, Data::Text(text(number).into()));
+        match from_client {
+            true => pair.client.send(now, data, PLAIN).unwrap(),
+            false => pair.server().send(now, data, PLAIN).unwrap(),
+        };
+    };
+    let gathered = |pair: &mut Pair| {
+        let now = pair.now;
+        pair.client.gathered(now);
+        pair.server().gathered(now);
+        pair.settle();
+    };
+    // What is there, and handled.
+    let take = |pair: &mut Pair, from_client| {
+        let now = pair.now;
+        let mut payloads = vec![];
+        while let Some(output) = match from_client {
+            true => pair.server().poll_output(now),
+            false => pair.client.poll_output(now),
+        } {
+            let Output::Message { token, payload } = output else {
+                continue;
+            };
+            match from_client {
+                true => pair.server().handled(now, token),
+                false => pair.client.handled(now, token),
+            }
+            payloads.push(payload);
+        }
+        pair.settle();
+        payloads
+    };
+    // How many bytes of messages a connection lives for.
+    let cut_after = |life: usize, frames: &mut Vec<String>| {
+        let mut left = life;
+        frames.retain(|frame| {
+            if frame.starts_with("~b") || frame.starts_with('[') {
+                left = left.saturating_sub(frame.len());
+            }
+            left > 0
+        });
+    };
+    for (life, from_client) in [150, 1_000, 10_000]
+        .into_iter()
+        .flat_map(|life| [(life, true), (life, false)])
+    {
+        let mut pair = Pair::connected();
+        pair.cut();
+        for number in 0..MESSAGES {
+            send(&mut pair, from_client, number);
+        }
+        let (mut given, mut resumes) = (0, 0);
+        while given < MESSAGES {
+            resumes += 1;
+            pair.connect();
+            pair.reach_server();
+            cut_after(life, &mut pair.to_client);
+            pair.reach_client();
+            cut_after(life, &mut pair.to_server);
+            pair.reach_server();
+            for payload in take(&mut pair, from_client) {
+                assert_eq!(payload, Data::Text(text(given).into()));
+                given += 1;
+            }
+            pair.cut();
+            let most = 10 + 3 * MESSAGES * text(MESSAGES).len() / life;
+            assert!(
+                resumes <= most,
+                "{given} messages through {resumes} resumes that live for {life} bytes"
+            );
+        }
+        // On a connection that lives they grow again.
+        pair.connect();
+        pair.arrive();
+        for _ in 0..limits::BATCH_HALVINGS {
+            send(&mut pair, from_client, 0);
+            gathered(&mut pair);
+            pair.arrive();
+            take(&mut pair, from_client);
+            pair.pass(2_000);
+            pair.arrive();
+        }
+        for number in 0..100 {
+            send(&mut pair, from_client, number);
+        }
+        gathered(&mut pair);
+        let frames = match from_client {
+            true => &pair.to_server,
+            false => &pair.to_client,
+        };
+        assert_eq!(frames.len(), 2, "one alone, and the others together");
+    }
+}
+
+#[test]
 fn a_message_can_be_taken_back_until_it_has_a_number() {
     let mut pair = Pair::connected();
     let now = pair.now;
