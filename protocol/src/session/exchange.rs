@@ -686,12 +686,12 @@ impl<P: Payload> Exchange<P> {
 
     /// Whether the next message waits for the window, for which what is urgent does not.
     fn overtakes(&self, taken: &Taken) -> bool {
-        let ahead = (taken.messages, taken.bytes);
+        let before = (taken.messages, taken.bytes);
         self.queue.peek().is_some_and(|waiting| {
             let bytes = waiting.payload.bytes() as u64;
             self.is_up()
                 && !self.is_known_too_large(bytes)
-                && !self.sent.has_room(&self.peer, ahead, bytes)
+                && !self.sent.has_room(&self.peer, before, bytes)
         })
     }
 

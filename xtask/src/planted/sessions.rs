@@ -205,7 +205,7 @@ table! { SESSIONS:
         "sent: self.sent.position(),\n        };\n        self.told();"
         => "sent: self.sent.last(),\n        };\n        self.told();", case("a_bad_network_is_no_fault_of_a_message");
     [0] "blamed messages are repeated in batches", "protocol/src/session/exchange.rs":
-        "let batch = if suspect { 1 } else { self.sent.batch(self.halved) };"
+        "let batch = if suspect {\n                    1\n                } else {\n                    self.sent.batch(self.halved)\n                };"
         => "let batch = self.sent.batch(self.halved);", case("a_message_that_ends_its_connection_three_times_alone_is_set_aside");
     [0] "a new connection is taken to be as full as the last", "protocol/src/session/exchange.rs":
         "self.writable = true;\n        self.told.awaited = 0;"
