@@ -20,8 +20,7 @@ use steady_socket::protocol::session::frame::{
 };
 use steady_socket::protocol::session::{
     Ask, AskEnd, Client, Deliveries, Delivery, End, Ended, NotHandled, Opened,
-    Options as HalfOptions, Output, Overflow, Payload, Phase as HalfPhase, Rejection, SendMode,
-    Time, Token, close,
+    Options as HalfOptions, Output, Overflow, Payload, Rejection, SendMode, Time, Token, close,
 };
 use steady_socket::session::{Line, SessionApplication, SessionDriver};
 use wasm_bindgen::prelude::*;
@@ -249,6 +248,7 @@ fn number_of_ask(id: u64) -> f64 {
 }
 
 /// The indices of [`COUNTERS`] and, behind them, [`READINGS`], that are the session's.
+const ATTEMPT: usize = 0;
 const MESSAGES_SENT: usize = 3;
 const BYTES_RECEIVED: usize = 6;
 const QUEUED_MESSAGES: usize = 7;
@@ -467,7 +467,21 @@ impl JsSession {
     pub(crate) fn close(&self, code: Option<u16>, reason: String) {
         // The first one stands.
         self.closing.borrow_mut().get_or_insert((code, reason));
-        self.driver.close(self.close_timeout);
+        self.driver.close(match self.line_phase() {
+            // There will be no connection.
+            Some(Phase::Idle | Phase::Suspended) => 0,
+            _ => self.close_timeout,
+        });
+    }
+
+    /// Whether the program has closed the session, or it is over.
+    pub(crate) fn is_closing(&self) -> bool {
+        !self.is_plain() && self.driver.is_closing()
+    }
+
+    fn line_phase(&self) -> Option<Phase> {
+        self.connection()
+            .map(|driver| driver.ask(|connection| connection.phase()))
     }
 
     /// A new connection is wanted: with a fresh session if the last one is over.
@@ -480,7 +494,8 @@ impl JsSession {
         if self.is_plain() {
             return None;
         }
-        let greets = self.driver.phase() == HalfPhase::Greeting;
+        let phase = driver.ask(|connection| connection.phase());
+        let seen = self.driver.phase_of(phase);
         let [queued, bytes, ..] = self.pending();
         Some(match index {
             // JavaScript counts messages; the core would count frames.
@@ -488,8 +503,9 @@ impl JsSession {
             QUEUED_MESSAGES => queued as f64,
             QUEUED_BYTES => bytes as f64,
             UNCONFIRMED_MESSAGES | UNCONFIRMED_BYTES => 0.0,
-            STATE if greets => Phase::Connecting.index().into(),
-            READY_STATE if greets => 0.0,
+            STATE => seen.index().into(),
+            READY_STATE if seen == Phase::Closing => 2.0,
+            READY_STATE if seen == Phase::Connecting => 0.0,
             BUFFERED_AMOUNT => {
                 let in_browser = driver.ask_socket(|socket| socket.buffered_amount());
                 bytes as f64 + in_browser.unwrap_or_default() as f64
@@ -512,27 +528,43 @@ impl JsSession {
 
     // ----- from the connection
 
-    /// Something happened to the connection. Returns what the program is told of it.
-    pub(crate) fn event(&self, event: Event<JsValue>, tell: &dyn Fn(Event<JsValue>)) {
+    /// Something happened to the connection.
+    pub(crate) fn event(&self, event: Event<JsValue>) {
+        self.tell_closing();
         match event {
-            Event::Open { .. } => self.opened(event, tell),
-            Event::Closed(_) => self.closed(event, tell),
+            Event::Open { .. } => self.opened(event),
+            Event::Closed(_) => self.closed(event),
             Event::State(change) if change.phase == Phase::Open => {
                 self.held.borrow_mut().push(event);
             }
             // What the connection holds are frames of the session.
             Event::Dropped(_) | Event::QueueChanged(_) if !self.is_plain() => {}
-            event => tell(event),
+            event => self.tell(event),
         }
     }
 
-    fn opened(&self, event: Event<JsValue>, tell: &dyn Fn(Event<JsValue>)) {
+    /// Tells the program of an event of the connection.
+    fn tell(&self, event: Event<JsValue>) {
+        if !self.driver.conceals(&event) {
+            crate::face::tell(&self.host, event);
+        }
+    }
+
+    /// Tells the program that it has closed the socket, before anything that follows from that.
+    fn tell_closing(&self) {
+        let attempt = host::count_of(&self.host, ATTEMPT as i32) as u32;
+        if let Some(event) = self.driver.closing_event(attempt) {
+            crate::face::tell(&self.host, event);
+        }
+    }
+
+    fn opened(&self, event: Event<JsValue>) {
         self.held.borrow_mut().push(event);
         let carries = self
             .connection()
             .is_some_and(|driver| driver.ask(|connection| connection.carries_session()));
         if self.is_plain() {
-            self.announce(tell);
+            self.announce();
             self.command(Input::Ready);
         } else if carries {
             let credential = credential_of(&self.host).as_string();
@@ -552,21 +584,21 @@ impl JsSession {
         }
     }
 
-    fn announce(&self, tell: &dyn Fn(Event<JsValue>)) {
+    fn announce(&self) {
         self.is_announced.set(true);
         let held = core::mem::take(&mut *self.held.borrow_mut());
         for event in held {
-            tell(event);
+            self.tell(event);
         }
     }
 
-    fn closed(&self, event: Event<JsValue>, tell: &dyn Fn(Event<JsValue>)) {
+    fn closed(&self, event: Event<JsValue>) {
         let Event::Closed(mut closed) = event else {
             return;
         };
         self.held.borrow_mut().clear();
         if self.is_plain() {
-            return tell(Event::Closed(closed));
+            return self.tell(Event::Closed(closed));
         }
         if let Some(driver) = self.connection() {
             driver.forget_frames();
@@ -576,18 +608,15 @@ impl JsSession {
         closed.unconfirmed = Tally::default();
         if !self.is_announced.replace(false) && core::mem::take(&mut closed.loss.was_open) {
             // For the program there was no connection.
-            tell(Event::Error);
+            self.tell(Event::Error);
         }
         // Unless the program has asked for another connection already.
-        let is_over = || {
-            self.connection()
-                .is_none_or(|driver| driver.ask(|connection| connection.phase() == Phase::Closed))
-        };
+        let is_over = || matches!(self.line_phase(), None | Some(Phase::Closed));
         if closed.is_final() && is_over() {
             // Nothing more can become of what was sent. A handler of this event may begin another session.
             self.driver.give_up(Ended::Aborted);
         }
-        tell(Event::Closed(closed));
+        self.tell(Event::Closed(closed));
     }
 
     pub(crate) fn message(&self, payload: JsValue) {
@@ -644,7 +673,7 @@ impl JsSession {
         };
         if how == overs::PLAIN {
             resend(&self.host);
-            self.announce(&|event| crate::face::tell(&self.host, event));
+            self.announce();
         }
         session_over(&self.host, how, text(losing.why), losing.handled as f64);
     }
@@ -760,10 +789,11 @@ impl SessionApplication<Parcel> for JsSession {
         if !is_end {
             self.finish_losing();
         }
+        self.tell_closing();
         match output {
             Output::Open(opened) => {
                 self.was_welcomed.set(true);
-                self.announce(&|event| crate::face::tell(&self.host, event));
+                self.announce();
                 match opened {
                     Opened::Fresh => session_event(&self.host, events::BEGAN, 0.0, 0.0),
                     Opened::Resumed { replayed } => {
@@ -815,6 +845,7 @@ impl SessionApplication<Parcel> for JsSession {
     }
 
     fn report(&self) {
+        self.tell_closing();
         self.finish_losing();
         if !self.is_plain() {
             self.report_pending();
