@@ -1,6 +1,6 @@
 //! Sessions of the JavaScript API: what lies between the connection's events and those of the class.
 //!
-//! Messages stay JavaScript values here, too: `js/session.js` reads and writes the frames that carry them, and this passes
+//! Messages stay JavaScript values here, too: `js/frames.js` reads and writes the frames that carry them, and this passes
 //! on what the half of the session says.
 
 use alloc::boxed::Box;
@@ -15,13 +15,10 @@ use steady_socket::cell::RefCell;
 use steady_socket::connection::{Cause, DropReason, Event, Input, Loss, Phase, Tally, Verdict};
 use steady_socket::driver::{Driver, WeakDriver};
 use steady_socket::platform::{Platform as _, RawSocket as _};
-use steady_socket::protocol::session::frame::{
-    Answer, Credential, Data, Frame, Kind, Refusal, Style, read, write,
-};
+use steady_socket::protocol::session::frame::{Answer, Credential, Frame, Kind, Refusal};
 use steady_socket::protocol::session::{
     Ask, AskEnd, Client, Deliveries, Delivery, End, Ended, NotHandled, Opened,
-    Options as HalfOptions, Output, Overflow, Payload, Phase as HalfPhase, Rejection, SendMode,
-    Time, Token, close,
+    Options as HalfOptions, Output, Overflow, Payload, Rejection, SendMode, Time, Token, close,
 };
 use steady_socket::session::{Line, SessionApplication, SessionDriver};
 use wasm_bindgen::prelude::*;
@@ -32,6 +29,19 @@ use crate::face::Face;
 use crate::host::{self, Host};
 use crate::platform::JsPlatform;
 use crate::{COUNTERS, Handed};
+
+mod frames;
+
+#[wasm_bindgen(module = "/js/frames.js")]
+extern "C" {
+    /// Its kind: 1 for bytes, 0 for text.
+    #[wasm_bindgen(js_name = kindOf)]
+    fn kind_of(message: &JsValue) -> i32;
+
+    /// Its bytes; of a text that has arrived, at least its UTF-16 code units.
+    #[wasm_bindgen(js_name = sizeOf)]
+    fn size_of(message: &JsValue) -> f64;
+}
 
 #[wasm_bindgen(module = "/js/session.js")]
 extern "C" {
@@ -64,47 +74,6 @@ extern "C" {
 
     /// Why the message that is being sent can never be sent.
     fn refuse(host: &Host, message: &JsValue, why: JsValue);
-
-    // ----- frames
-
-    /// Sorts what has arrived: returns a number of [`sorts`].
-    #[wasm_bindgen(js_name = sortFrame)]
-    fn sort_frame(host: &Host, data: &JsValue) -> i32;
-
-    /// Of what was sorted last: a number by its index, see [`parts`].
-    #[wasm_bindgen(js_name = partOf)]
-    fn part_of(index: i32) -> f64;
-
-    /// Of what was sorted last: a message.
-    #[wasm_bindgen(js_name = messageAt)]
-    fn message_at(index: u32) -> JsValue;
-
-    /// Of a frame that was sorted last: its head, as if it were text. Its payload, if it has one, is [`message_at`] 0.
-    #[wasm_bindgen(js_name = frameHead)]
-    fn frame_head() -> JsValue;
-
-    /// A message as it travels alone.
-    #[wasm_bindgen(js_name = loneFrame)]
-    fn lone_frame(host: &Host, message: &JsValue) -> JsValue;
-
-    #[wasm_bindgen(js_name = batchAdd)]
-    fn batch_add(host: &Host, message: &JsValue);
-
-    /// The batch of the messages that were added. A negative number means no acknowledgement.
-    #[wasm_bindgen(js_name = batchFrame)]
-    fn batch_frame(host: &Host, first: f64, handled: f64) -> JsValue;
-
-    /// A frame of this head, with a payload behind it unless that is `undefined`.
-    #[wasm_bindgen(js_name = frameWith)]
-    fn frame_with(host: &Host, head: JsValue, payload: &JsValue) -> JsValue;
-
-    /// Its kind: 1 for bytes, 0 for text.
-    #[wasm_bindgen(js_name = kindOf)]
-    fn kind_of(message: &JsValue) -> i32;
-
-    /// Its bytes; of a text that has arrived, at least its UTF-16 code units.
-    #[wasm_bindgen(js_name = sizeOf)]
-    fn size_of(message: &JsValue) -> f64;
 
     // ----- to the program
 
@@ -178,25 +147,6 @@ mod marks {
     /// It is a request.
     pub(super) const ASKS: i32 = 2;
     pub(super) const BYTES: i32 = 4;
-}
-
-/// The results of [`sort_frame`].
-mod sorts {
-    /// A message of the application's, alone: the value itself, or what is [`message_at`](super::message_at) 0.
-    pub(super) const LONE: i32 = 0;
-    pub(super) const ESCAPED: i32 = 1;
-    pub(super) const BATCH: i32 = 2;
-    /// A frame whose head is read here.
-    pub(super) const FRAME: i32 = 3;
-}
-
-/// The indices of [`part_of`].
-mod parts {
-    pub(super) const FIRST: i32 = 0;
-    pub(super) const HANDLED: i32 = 1;
-    pub(super) const COUNT: i32 = 2;
-    /// The bytes of all messages in a batch.
-    pub(super) const BYTES: i32 = 3;
 }
 
 /// How a session is over, for [`session_over`].
@@ -300,6 +250,7 @@ fn number_of_ask(id: u64) -> f64 {
 }
 
 /// The indices of [`COUNTERS`] and, behind them, [`READINGS`], that are the session's.
+const ATTEMPT: usize = 0;
 const MESSAGES_SENT: usize = 3;
 const BYTES_RECEIVED: usize = 6;
 const QUEUED_MESSAGES: usize = 7;
@@ -529,7 +480,21 @@ impl JsSession {
     pub(crate) fn close(&self, code: Option<u16>, reason: String) {
         // The first one stands.
         self.closing.borrow_mut().get_or_insert((code, reason));
-        self.driver.close(self.close_timeout);
+        self.driver.close(match self.line_phase() {
+            // There will be no connection.
+            Some(Phase::Idle | Phase::Suspended) => 0,
+            _ => self.close_timeout,
+        });
+    }
+
+    /// Whether the program has closed the session, or it is over.
+    pub(crate) fn is_closing(&self) -> bool {
+        !self.is_plain() && self.driver.is_closing()
+    }
+
+    fn line_phase(&self) -> Option<Phase> {
+        self.connection()
+            .map(|driver| driver.ask(|connection| connection.phase()))
     }
 
     /// A new connection is wanted: with a fresh session if the last one is over.
@@ -542,7 +507,8 @@ impl JsSession {
         if self.is_plain() {
             return None;
         }
-        let greets = self.driver.phase() == HalfPhase::Greeting;
+        let phase = driver.ask(|connection| connection.phase());
+        let seen = self.driver.phase_of(phase);
         let [queued, bytes, ..] = self.pending();
         Some(match index {
             // JavaScript counts messages; the core would count frames.
@@ -550,8 +516,9 @@ impl JsSession {
             QUEUED_MESSAGES => queued as f64,
             QUEUED_BYTES => bytes as f64,
             UNCONFIRMED_MESSAGES | UNCONFIRMED_BYTES => 0.0,
-            STATE if greets => Phase::Connecting.index().into(),
-            READY_STATE if greets => 0.0,
+            STATE => seen.index().into(),
+            READY_STATE if seen == Phase::Closing => 2.0,
+            READY_STATE if seen == Phase::Connecting => 0.0,
             BUFFERED_AMOUNT => {
                 let in_browser = driver.ask_socket(|socket| socket.buffered_amount());
                 bytes as f64 + in_browser.unwrap_or_default() as f64
@@ -574,27 +541,43 @@ impl JsSession {
 
     // ----- from the connection
 
-    /// Something happened to the connection. Returns what the program is told of it.
-    pub(crate) fn event(&self, event: Event<JsValue>, tell: &dyn Fn(Event<JsValue>)) {
+    /// Something happened to the connection.
+    pub(crate) fn event(&self, event: Event<JsValue>) {
+        self.tell_closing();
         match event {
-            Event::Open { .. } => self.opened(event, tell),
-            Event::Closed(_) => self.closed(event, tell),
+            Event::Open { .. } => self.opened(event),
+            Event::Closed(_) => self.closed(event),
             Event::State(change) if change.phase == Phase::Open => {
                 self.held.borrow_mut().push(event);
             }
             // What the connection holds are frames of the session.
             Event::Dropped(_) | Event::QueueChanged(_) if !self.is_plain() => {}
-            event => tell(event),
+            event => self.tell(event),
         }
     }
 
-    fn opened(&self, event: Event<JsValue>, tell: &dyn Fn(Event<JsValue>)) {
+    /// Tells the program of an event of the connection.
+    fn tell(&self, event: Event<JsValue>) {
+        if !self.driver.conceals(&event) {
+            crate::face::tell(&self.host, event);
+        }
+    }
+
+    /// Tells the program that it has closed the socket, before anything that follows from that.
+    fn tell_closing(&self) {
+        let attempt = host::count_of(&self.host, ATTEMPT as i32) as u32;
+        if let Some(event) = self.driver.closing_event(attempt) {
+            crate::face::tell(&self.host, event);
+        }
+    }
+
+    fn opened(&self, event: Event<JsValue>) {
         self.held.borrow_mut().push(event);
         let carries = self
             .connection()
             .is_some_and(|driver| driver.ask(|connection| connection.carries_session()));
         if self.is_plain() {
-            self.announce(tell);
+            self.announce();
             self.command(Input::Ready);
         } else if carries {
             let credential = credential_of(&self.host).as_string();
@@ -614,21 +597,21 @@ impl JsSession {
         }
     }
 
-    fn announce(&self, tell: &dyn Fn(Event<JsValue>)) {
+    fn announce(&self) {
         self.is_announced.set(true);
         let held = core::mem::take(&mut *self.held.borrow_mut());
         for event in held {
-            tell(event);
+            self.tell(event);
         }
     }
 
-    fn closed(&self, event: Event<JsValue>, tell: &dyn Fn(Event<JsValue>)) {
+    fn closed(&self, event: Event<JsValue>) {
         let Event::Closed(mut closed) = event else {
             return;
         };
         self.held.borrow_mut().clear();
         if self.is_plain() {
-            return tell(Event::Closed(closed));
+            return self.tell(Event::Closed(closed));
         }
         if let Some(driver) = self.connection() {
             driver.forget_frames();
@@ -638,18 +621,15 @@ impl JsSession {
         closed.unconfirmed = Tally::default();
         if !self.is_announced.replace(false) && core::mem::take(&mut closed.loss.was_open) {
             // For the program there was no connection.
-            tell(Event::Error);
+            self.tell(Event::Error);
         }
         // Unless the program has asked for another connection already.
-        let is_over = || {
-            self.connection()
-                .is_none_or(|driver| driver.ask(|connection| connection.phase() == Phase::Closed))
-        };
+        let is_over = || matches!(self.line_phase(), None | Some(Phase::Closed));
         if closed.is_final() && is_over() {
             // Nothing more can become of what was sent. A handler of this event may begin another session.
             self.driver.give_up(Ended::Aborted);
         }
-        tell(Event::Closed(closed));
+        self.tell(Event::Closed(closed));
     }
 
     pub(crate) fn message(&self, payload: JsValue) {
@@ -706,7 +686,7 @@ impl JsSession {
         };
         if how == overs::PLAIN {
             resend(&self.host);
-            self.announce(&|event| crate::face::tell(&self.host, event));
+            self.announce();
         }
         session_over(&self.host, how, text(losing.why), losing.handled as f64);
     }
@@ -764,7 +744,7 @@ impl JsSession {
         let (what, value) = match end {
             AskEnd::Response(payload) => (ends::RESPONSE, payload.value),
             AskEnd::Error(payload) => (ends::ERROR, payload.value),
-            AskEnd::Refused(why) => (ends::REFUSED, JsValue::from_str(why.word())),
+            AskEnd::Refused(why) => (ends::REFUSED, (frames::index_of(why) as f64).into()),
             AskEnd::Cancelled => (ends::CANCELLED, JsValue::UNDEFINED),
             AskEnd::TimedOut => (ends::TIMED_OUT, JsValue::UNDEFINED),
             AskEnd::NotHandled(why) => (ends::NOT_HANDLED, text(why)),
@@ -803,62 +783,11 @@ impl JsSession {
 
 impl SessionApplication<Parcel> for JsSession {
     fn read(&self, payload: Parcel) -> Option<Frame<Parcel>> {
-        let value = payload.value;
-        let part = |index| part_of(index);
-        Some(match sort_frame(&self.host, &value) {
-            sorts::LONE => Frame::Message(Parcel::of(value)),
-            sorts::ESCAPED => Frame::Message(Parcel::of(message_at(0))),
-            sorts::BATCH => {
-                let count = part(parts::COUNT) as u32;
-                // The sizes of its messages are not known one by one; together they are at least as large.
-                let each = (part(parts::BYTES) as u32).checked_div(count).unwrap_or(0);
-                let messages = (0..count)
-                    .map(|index| Parcel::sized(message_at(index), each as usize))
-                    .collect();
-                let handled = part(parts::HANDLED);
-                Frame::Batch {
-                    first: part(parts::FIRST) as u64,
-                    handled: (handled >= 0.0).then_some(handled as u64),
-                    messages,
-                }
-            }
-            sorts::FRAME => {
-                let head = frame_head().as_string()?;
-                read(Data::Text(head.into()))
-                    .ok()?
-                    .map(|_| Parcel::of(message_at(0)))
-            }
-            _ => return None,
-        })
+        frames::read(&self.host, payload.value)
     }
 
     fn write(&self, frame: Frame<Parcel>) -> Option<Parcel> {
-        let value = match frame {
-            Frame::Message(parcel) => lone_frame(&self.host, &parcel.value),
-            Frame::Batch {
-                first,
-                handled,
-                messages,
-            } => {
-                for parcel in &messages {
-                    batch_add(&self.host, &parcel.value);
-                }
-                let handled = handled.map_or(-1.0, |handled| handled as f64);
-                batch_frame(&self.host, first as f64, handled)
-            }
-            frame => {
-                let mut payload = JsValue::UNDEFINED;
-                let frame = frame.map(|parcel: Parcel| {
-                    payload = parcel.value;
-                    Data::from("")
-                });
-                let Ok(Data::Text(head)) = write(frame, Style::TEXT) else {
-                    return None;
-                };
-                frame_with(&self.host, JsValue::from_str(&head), &payload)
-            }
-        };
-        Some(Parcel::of(value))
+        frames::write(&self.host, frame).map(Parcel::of)
     }
 
     fn takes_messages(&self) -> bool {
@@ -877,10 +806,11 @@ impl SessionApplication<Parcel> for JsSession {
             self.finish_losing();
         }
         self.reads.set(None);
+        self.tell_closing();
         match output {
             Output::Open(opened) => {
                 self.was_welcomed.set(true);
-                self.announce(&|event| crate::face::tell(&self.host, event));
+                self.announce();
                 match opened {
                     Opened::Fresh => session_event(&self.host, events::BEGAN, 0.0, 0.0),
                     Opened::Resumed { replayed } => {
@@ -934,6 +864,7 @@ impl SessionApplication<Parcel> for JsSession {
     }
 
     fn report(&self) {
+        self.tell_closing();
         self.finish_losing();
         if !self.is_plain() {
             self.report_pending();

@@ -16,7 +16,7 @@ use steady_socket_protocol::session::{
 };
 
 use crate::cell::RefCell;
-use crate::connection::{Cause, Loss, Verdict};
+use crate::connection::{Cause, Event, Loss, Phase as LinePhase, StateChange, Verdict, Why};
 use crate::limits::ABNORMAL;
 use crate::sleep::Clocks;
 
@@ -114,6 +114,18 @@ pub struct SessionDriver<P> {
     /// The half has asked for the end of this turn of the event loop.
     gathering: Cell<bool>,
     timer: RefCell<Option<(Time, Box<dyn Any>)>>,
+    closing: Cell<Closing>,
+}
+
+/// What the program knows of its own call of `close`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Closing {
+    /// There was none, or the connection tells of it.
+    Not,
+    /// It is to be told that the socket is closing.
+    Due,
+    /// It has been told, and gets to know only the end.
+    Told,
 }
 
 impl<P> core::fmt::Debug for SessionDriver<P> {
@@ -148,6 +160,7 @@ impl<P: Payload> SessionDriver<P> {
             is_deferred: Cell::new(false),
             gathering: Cell::new(false),
             timer: RefCell::new(None),
+            closing: Cell::new(Closing::Not),
         }
     }
 
@@ -348,6 +361,10 @@ impl<P: Payload> SessionDriver<P> {
     pub fn close(&self, timeout: u64) {
         let now = self.now();
         self.half.borrow_mut().close(now, now.after(timeout));
+        // A session that is over at once closes the connection, which tells of that.
+        if self.phase() != Phase::Ended && self.closing.get() == Closing::Not {
+            self.closing.set(Closing::Due);
+        }
         self.commanded();
     }
 
@@ -363,6 +380,7 @@ impl<P: Payload> SessionDriver<P> {
             return;
         }
         self.close(0);
+        self.closing.set(Closing::Not);
         let random = self.line.random();
         self.half.borrow_mut().restart(random);
         self.commanded();
@@ -384,6 +402,51 @@ impl<P: Payload> SessionDriver<P> {
     #[must_use]
     pub fn phase(&self) -> Phase {
         self.half.borrow().phase()
+    }
+
+    /// Whether the session is over, or the program is closing it.
+    #[must_use]
+    pub fn is_closing(&self) -> bool {
+        self.half.borrow().is_closing()
+    }
+
+    /// What the program sees of a connection in this phase: it knows of none without a welcome, nor once it has closed.
+    #[must_use]
+    pub fn phase_of(&self, connection: LinePhase) -> LinePhase {
+        let half = self.half.borrow();
+        match connection {
+            LinePhase::Closed => connection,
+            _ if half.is_closing() => LinePhase::Closing,
+            LinePhase::Open if half.phase() == Phase::Greeting => LinePhase::Connecting,
+            _ => connection,
+        }
+    }
+
+    /// An event that is due before any other: the program has closed the session.
+    pub fn closing_event<E>(&self, attempt: u32) -> Option<Event<E>> {
+        if self.closing.get() != Closing::Due {
+            return None;
+        }
+        self.closing.set(Closing::Told);
+        Some(Event::State(StateChange {
+            phase: LinePhase::Closing,
+            attempt,
+            delay_ms: None,
+            why: Why::Requested,
+        }))
+    }
+
+    /// Whether the program, which has closed, is not to learn of this any more: from there on it sees the end only, although
+    /// there may be attempts.
+    pub fn conceals<E>(&self, event: &Event<E>) -> bool {
+        self.closing.get() == Closing::Told
+            && match event {
+                Event::State(change) => change.phase != LinePhase::Closed,
+                Event::Open { .. } => true,
+                Event::Error => self.phase() != Phase::Ended,
+                Event::Closed(closed) => !closed.is_final(),
+                _ => false,
+            }
     }
 
     /// Queries the half.
@@ -469,7 +532,10 @@ impl<P: Payload> SessionDriver<P> {
             let half = self.half.borrow();
             (half.has_notice(), half.has_output())
         };
-        has_notice || application.has_news() || (has_output && application.takes_messages())
+        has_notice
+            || self.closing.get() == Closing::Due
+            || application.has_news()
+            || (has_output && application.takes_messages())
     }
 
     fn carry_out(&self) {
@@ -552,7 +618,9 @@ impl<P: Payload> SessionDriver<P> {
             };
             match output {
                 Some(output) => application.output(output),
-                None if application.has_news() => application.report(),
+                None if self.closing.get() == Closing::Due || application.has_news() => {
+                    application.report();
+                }
                 None => break,
             }
             self.carry_out();
