@@ -100,6 +100,8 @@ pub struct SessionDriver<P> {
     /// When the input that is being processed came, or code of the application last did something: reading the clock costs
     /// as much as the half's work for a message.
     moment: Cell<Option<Time>>,
+    /// When the clock was last read.
+    latest: Cell<Time>,
     /// When the current connection is given up if there is no welcome.
     welcome_by: Cell<Option<Time>>,
     /// On a connection that has been welcomed: the half's progress at that moment.
@@ -152,6 +154,7 @@ impl<P: Payload> SessionDriver<P> {
             connect_timeout,
             clocks: Cell::new((Clocks { monotonic, wall }, 0)),
             moment: Cell::new(None),
+            latest: Cell::new(monotonic),
             welcome_by: Cell::new(None),
             welcomed: Cell::new(None),
             writable: Cell::new(true),
@@ -269,7 +272,11 @@ impl<P: Payload> SessionDriver<P> {
     /// # Errors
     /// See there.
     pub fn send(&self, payload: P, mode: SendMode) -> Result<Delivery, Rejected<P>> {
-        let now = self.now();
+        // What a turn gathers takes no time.
+        let now = match self.gathering.get() {
+            true => self.latest.get(),
+            false => self.now(),
+        };
         let mut sent = self.half.borrow_mut().send(now, payload, mode);
         if self.gathering.get()
             && let Err(Rejected {
@@ -469,6 +476,7 @@ impl<P: Payload> SessionDriver<P> {
     pub fn now(&self) -> Time {
         let (_, gained) = self.clocks.get();
         let now = self.line.now().after(gained);
+        self.latest.set(now);
         if self.moment.get().is_some() {
             self.moment.set(Some(now));
         }
@@ -508,8 +516,12 @@ impl<P: Payload> SessionDriver<P> {
     /// in a task of its own.
     fn commanded(&self) {
         self.carry_out();
+        if self.is_deferred.get() {
+            // All else waits for that, too.
+            return;
+        }
         if !self.delivering.get() {
-            if self.is_deferred.get() || self.has_news() {
+            if self.has_news() {
                 self.defer();
             } else if let Some(application) = self.application.upgrade() {
                 application.settled();
