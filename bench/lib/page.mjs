@@ -31,7 +31,7 @@ export async function bundle() {
     nodePaths: [MODULES],
     external: ['/rust/*'],
     bundle: true,
-    minify: true,
+    minify: !process.env.B_READABLE,
     format: 'esm',
     platform: 'browser',
     target: 'es2022',
@@ -40,6 +40,8 @@ export async function bundle() {
   });
   // Where the package looks for it: next to the bundle.
   await cp(path.join(PACKAGE, 'steady-socket.wasm'), path.join(BUNDLES, 'steady-socket.wasm'));
+  // That of the entry with sessions, whose name in the package is the same.
+  await cp(path.join(PACKAGE, 'session/steady-socket.wasm'), path.join(BUNDLES, 'session.wasm'));
 }
 
 /**

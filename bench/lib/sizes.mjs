@@ -9,12 +9,13 @@ import { OUTPUT, ROOT } from './environment.mjs';
 
 const PACKAGE = path.join(ROOT, 'target/package');
 
-/** The package's module, which its entries load from their own folder. */
-const MODULE = path.join(PACKAGE, 'steady-socket.wasm');
+/** A module of the package: the entries with sessions have their own. */
+const moduleIn = (folder) => path.join(PACKAGE, folder, 'steady-socket.wasm');
 
 /** A program that uses this package, with the module next to it unless embedded. */
-function own(contender, program, { embedded = false, note } = {}) {
-  return { contender, program, resolveDir: PACKAGE, module: embedded ? undefined : MODULE, own: true, note };
+function own(contender, program, { embedded = false, folder = '', note } = {}) {
+  const module = embedded ? undefined : moduleIn(folder);
+  return { contender, program, resolveDir: PACKAGE, module, own: true, note };
 }
 
 /** The Rust hello programs: the contender, and the crate from which xtask builds it. */
@@ -42,6 +43,11 @@ const BUNDLES = [
     embedded: true,
     note: 'with the module in the script',
   }),
+  own(
+    'steady-socket/session, with MessagePack',
+    "export * from './session/index.js'; export * from './session/typed/msgpack.js';",
+    { folder: 'session', note: 'with lossless sessions' },
+  ),
   { contender: 'partysocket', program: "export { default } from 'partysocket/ws';", note: 'partysocket/ws' },
   { contender: 'reconnecting-websocket', program: "export { default } from 'reconnecting-websocket';" },
   { contender: 'rews', program: "export * from '@nktkas/rews';" },

@@ -31,22 +31,26 @@ export const STUB_CASES = ['receive', 'send'].flatMap((direction) => [
 /** Calling `send` on a real socket, which the stub cannot represent. */
 export const REAL_SEND = { ...plain('send', 'text', 16), id: 'send on a real socket/text/16' };
 
+/** The same, each message in a turn of the event loop of its own, and all of them the same. */
+export const REAL_SEND_ALONE = { ...REAL_SEND, id: 'send on a real socket, one a turn/text/16', alone: true };
+
 /** The messages of the end-to-end cases. */
 const END_TO_END = [
-  ['text', 16],
-  ['text', KIB],
-  ['binary', KIB],
+  plain('echo', 'text', 16),
+  plain('echo', 'text', KIB),
+  plain('echo', 'binary', KIB),
+  typed('echo', 'json', 'chat', 100),
 ];
 
 /** Messages echoed by a real server. */
-export const ECHO_CASES = END_TO_END.map(([kind, bytes]) => plain('echo', kind, bytes));
+export const ECHO_CASES = END_TO_END;
 
 /**
  * One-way messages: `in`, many in answer to one request; `out`, one in answer to many. A client both sends and
  * receives, as for an echo.
  */
 export const ONE_WAY_CASES = ['in', 'out'].flatMap((way) =>
-  END_TO_END.map(([kind, bytes]) => ({ ...plain('echo', kind, bytes), id: `${way}/${kind}/${bytes}`, way })),
+  END_TO_END.map((task) => ({ ...task, id: task.id.replace('echo', way), way })),
 );
 
 // --- Messages -----------------------------------------------------------------------------------------------
@@ -116,7 +120,8 @@ function flat(text) {
 /** The messages of a case, each `{ wire, value }`. */
 export function messagesOf(task) {
   const { kind, shape, bytes } = task;
-  return Array.from({ length: POOL }, (_, index) => {
+  return Array.from({ length: POOL }, (_, place) => {
+    const index = task.alone ? 0 : place;
     switch (kind) {
       case 'text':
         return { wire: flat(words(bytes, index)) };

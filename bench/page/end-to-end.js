@@ -169,11 +169,16 @@ export class EndToEndCase {
   }
 }
 
-/** The addresses for a batch of that many messages: `url`, and `socketIo` for the contender with its own server. */
-function addresses({ way }, servers, count) {
-  if (!way) return { url: `${servers.hello}/echo`, socketIo: servers.socketIo };
-  const query = `?way=${way}&count=${count}&pool=${POOL}`;
-  return { url: `${servers.oneWay}/${query}`, socketIo: `${servers.socketIo}/${query}` };
+/**
+ * The addresses for a batch of that many messages: `url`, `sessions`, and `socketIo` for the contender with its own server.
+ * A session says by its `credential` what it wants.
+ */
+function addresses({ way }, { hello, oneWay, socketIo }, count) {
+  if (!way) return { url: `${hello}/echo`, sessions: `${hello}/session/echo`, socketIo };
+  const credential = `way=${way}&count=${count}&pool=${POOL}`;
+  const query = `?${credential}`;
+  const sessions = `${hello}/session/burst`;
+  return { url: `${oneWay}/${query}`, sessions, credential, socketIo: `${socketIo}/${query}` };
 }
 
 const GREETING = { id: 'greet', direction: 'greet', kind: 'text', bytes: 8 };

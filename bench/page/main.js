@@ -1,12 +1,14 @@
 // What the harness calls in the page, as `globalThis.bench`.
 
 import { contenders } from '../contenders/index.js';
-import { ECHO_CASES, ONE_WAY_CASES, REAL_SEND, STUB_CASES } from './cases.js';
+import { ECHO_CASES, ONE_WAY_CASES, REAL_SEND, REAL_SEND_ALONE, STUB_CASES } from './cases.js';
 import { EndToEndCase, timesToRecover, timeToGreeting } from './end-to-end.js';
 import { hold, openReader, openSurvivors, read, reconnect } from './memory.js';
 import { MessageCase } from './message-case.js';
 
-const CASES = new Map([...STUB_CASES, REAL_SEND, ...ECHO_CASES, ...ONE_WAY_CASES].map((task) => [task.id, task]));
+const CASES = new Map(
+  [...STUB_CASES, REAL_SEND, REAL_SEND_ALONE, ...ECHO_CASES, ...ONE_WAY_CASES].map((task) => [task.id, task]),
+);
 
 const GREET = { direction: 'greet', kind: 'text' };
 
@@ -25,9 +27,9 @@ globalThis.bench = {
   stubCases: () => STUB_CASES.map(({ id }) => id),
 
   /** Opens a case of part 1 with some of the contenders, and warms them up. */
-  async openMessageCase({ id, names, url, seed, warmUp }) {
+  async openMessageCase({ id, names, servers, seed, warmUp }) {
     const partakers = names.map(named);
-    current = new MessageCase(CASES.get(id), partakers, { url, seed, warmUp });
+    current = new MessageCase(CASES.get(id), partakers, { servers, seed, warmUp });
     await current.open();
   },
 

@@ -33,20 +33,20 @@ export class MessageCase {
   #task;
   #warmUp;
   #random;
-  #url;
+  #addresses;
   #isReal;
   #players;
   #messages;
 
   /**
-   * @param url - of a real echo server; without it, all connect to the stub
+   * @param servers - the addresses of real echo servers, `url` and `sessions`; without them, all connect to the stub
    * @param warmUp - how long to run unmeasured rounds, in milliseconds: the browser's compilers take time
    */
-  constructor(task, contenders, { url, seed, warmUp }) {
+  constructor(task, contenders, { servers, seed, warmUp }) {
     this.#task = task;
     this.#warmUp = warmUp;
-    this.#url = url ?? 'ws://127.0.0.1:9/stub';
-    this.#isReal = url !== undefined;
+    this.#addresses = servers ?? { url: 'ws://127.0.0.1:9/stub' };
+    this.#isReal = servers !== undefined;
     this.#random = generator(seed);
     this.#messages = messagesOf(task);
     this.#players = contenders.map((contender) => ({
@@ -66,7 +66,7 @@ export class MessageCase {
       const { contender } = player;
       if (!this.#isReal) globalThis.WebSocket = contender.stub ?? Stub;
       await contender.load?.();
-      player.session = await contender.open({ url: this.#url, task: this.#task, messages: this.#messages });
+      player.session = await contender.open({ ...this.#addresses, task: this.#task, messages: this.#messages });
       player.stub = this.#isReal ? null : Stub.last;
     }
     if (this.#task.direction === 'send' && !this.#isReal) {
@@ -111,9 +111,12 @@ export class MessageCase {
       const took = (await this.#sample(player, player.batch)) * player.batch * 1e-6;
       if (took >= BATCH_TIME / 2) {
         player.batch = Math.max(POOL, Math.ceil((player.batch * BATCH_TIME) / took / POOL) * POOL);
-        return;
+      } else {
+        player.batch *= 2;
       }
-      player.batch *= 2;
+      const { most = Infinity } = this.#isReal ? player.session : {};
+      player.batch = Math.min(player.batch, most);
+      if (took >= BATCH_TIME / 2 || player.batch === most) return;
     }
   }
 
@@ -187,10 +190,23 @@ export class MessageCase {
   /** Times only the calls; then everything has to come back before the next contender's turn. */
   async #sendToServer(player, count) {
     const { session } = player;
-    const from = performance.now();
-    const sent = session.send(count);
-    if (sent) await sent;
-    const took = performance.now() - from;
+    let from = performance.now();
+    if (this.#task.alone) {
+      for (let index = 0; index < count; index += 1) {
+        session.send(1);
+        await null;
+      }
+    } else {
+      const sent = session.send(count);
+      if (sent) await sent;
+    }
+    let took = performance.now() - from;
+    if (this.#task.alone) {
+      // The turns are not the contender's cost.
+      from = performance.now();
+      for (let index = 0; index < count; index += 1) await null;
+      took -= performance.now() - from;
+    }
     player.delivered += count;
     const deadline = performance.now() + 10_000;
     while (session.received().count < player.delivered && performance.now() < deadline) {

@@ -1,10 +1,11 @@
-// Sessions of the JavaScript API: the frames that carry messages, and what the program is told. Called from Rust as
-// `src/session.rs` says, where everything is decided. Only the entry `steady-socket/session` has this file and a module that
-// calls it.
+// Sessions of the JavaScript API: what the program does and is told. Called from Rust as `src/session.rs` says, where
+// everything is decided; `frames.js` has what travels. Only the entry `steady-socket/session` has these files and a module
+// that calls them.
 
 import { dictionary, isFunction, toNumber, wrongKind } from './check.js';
 import { toMessage } from './convert.js';
 import { defineHandlers, makeEnumerable, report } from './events.js';
+import { STYLES, sizeOf } from './frames.js';
 import { Message } from './message.js';
 import {
   CLOSE_TIMEOUT,
@@ -19,7 +20,7 @@ import {
   OVERFLOW,
   RECONNECT,
 } from './options.js';
-import { BYTES_SENT, MESSAGES_SENT, TOO_LATE } from './names.js';
+import { TOO_LATE } from './names.js';
 import { ReconnectingWebSocket, inner, provideSessions, received } from './reconnecting-websocket.js';
 
 /** The suffix of a sub-protocol that asks for a session, and the name to offer without one of one's own. */
@@ -27,22 +28,11 @@ const SUFFIX = '~2';
 const PLAIN_NAME = 'steady~2';
 const CONTROLS = '~1';
 
-/** The characters that start a frame of the protocol, in text and in bytes. */
-const MARK = 0x7e;
-const BINARY_MARK = 0xc1;
-
 /** The largest batch that an end sends, in bytes; texts in it may double by JSON's escapes. */
 const BATCH_BYTES = 65_536;
 
-/** How an end writes its frames. */
-export const STYLES = Object.freeze({ json: 0, text: 1, binary: 2 });
-
-/** The results of {@link sortFrame}. */
-const [LONE, ESCAPED, BATCH, FRAME] = [0, 1, 2, 3];
-const MALFORMED = -1;
-
-/** The results of {@link markOf}. */
-const [AWAITED, ASKS] = [1, 2];
+/** The results of {@link markOf}, the last one beside the others. */
+const [AWAITED, ASKS, HAS_BYTES] = [1, 2, 4];
 
 /** The ends of messages and requests. */
 const [HANDLED, NOT_HANDLED, UNKNOWN, RESPONSE, ERROR, REFUSED, CANCELLED, TIMED_OUT] = [0, 1, 2, 3, 4, 5, 6, 7];
@@ -52,24 +42,6 @@ const [LOST, FINAL, PLAIN] = [0, 1, 2];
 
 /** What happened to a session. */
 const [BEGAN, RESUMED, PENDING, STALLED_HERE, STALLED_THERE, DISCARDED] = [0, 1, 2, 3, 4, 5];
-
-/** A value of a batch that was decoded with it. */
-export class Decoded {
-  #batch;
-  #index;
-
-  constructor(value, byteLength, batch, index) {
-    this.value = value;
-    this.byteLength = byteLength;
-    this.#batch = batch;
-    this.#index = index;
-  }
-
-  /** What was received. */
-  get text() {
-    return split(this.#batch)[this.#index];
-  }
-}
 
 // --- Errors -------------------------------------------------------------------------------------------------
 
@@ -132,13 +104,13 @@ export class RequestError extends Error {
   }
 }
 
-/** Why a request was refused, in words. */
-const REFUSALS = {
-  handler: 'the other end has no handler for such requests',
-  limit: 'the other end has too many unanswered requests',
-  cancelled: 'the other end has cancelled it',
-  failed: 'its handler failed',
-};
+/** Why a request was refused, in words: by the index of the reason in `frames.js`. */
+const REFUSALS = [
+  'the other end has no handler for such requests',
+  'the other end has too many unanswered requests',
+  'the other end has cancelled it',
+  'its handler failed',
+];
 
 /** Thrown by a handler of requests: an answer that the other end gets as an error of the application. */
 export class ApplicationError extends Error {
@@ -189,6 +161,8 @@ class Session {
   encode = (value) => value;
   decode = (data) => data;
   handler = null;
+  /** Whether there may be a listener for `pendingchange`, which otherwise would cost every message more than all else. */
+  isWatched = false;
   /** The requests of the other end that are being answered, by number: an `AbortController` each. */
   asked = new Map();
   /** Messages and requests whose end somebody awaits: all, and those that the core has by number. */
@@ -372,13 +346,14 @@ export function offersOnlySession(host) {
 }
 
 export function markOf(message) {
-  return message.mark ?? 0;
+  return (message.mark ?? 0) | (typeof message.data === 'string' ? 0 : HAS_BYTES);
 }
 
 export function took(host, message, id) {
   message.isSent = true;
+  if (!message.mark) return;
   message.id = id;
-  if (message.mark) sessionOf(host).awaited.set(id, message);
+  sessionOf(host).awaited.set(id, message);
 }
 
 export function refuse(host, message, why) {
@@ -392,266 +367,6 @@ export function takesMessages(host) {
   return Number(sessionOf(host).reads());
 }
 
-// --- Frames ------------------------------------------------------------------------------------------------------
-
-/** What was sorted last. */
-let parts = [0, -1, 0, 0];
-let messages = [];
-let frame = '';
-
-export function partOf(index) {
-  return parts[index];
-}
-
-export function messageAt(index) {
-  return messages[index];
-}
-
-export function frameHead() {
-  return frame;
-}
-
-/** The frames with a payload, and how many numbers come before it. */
-const WITH_PAYLOAD = { q: 0, r: 2, e: 2, v: 0 };
-
-/** Where the payload of a frame begins, behind its head; `undefined` if it has none. */
-function endOfHead(word, isSpace) {
-  const numbers = WITH_PAYLOAD[word];
-  if (numbers === undefined || !isSpace(2)) return undefined;
-  let at = 3;
-  for (let left = numbers; left > 0; left -= 1) {
-    // A head that has no end is malformed, and so is one with longer numbers.
-    const limit = at + 17;
-    while (!isSpace(at)) {
-      at += 1;
-      if (at > limit) return undefined;
-    }
-    at += 1;
-  }
-  return at;
-}
-
-const BATCH_HEAD = /^~([bBsS]) (0|[1-9]\d{0,15})(?: (0|[1-9]\d{0,15}))?\[/;
-const BINARY_HEAD = /^\xc1([bB]) (0|[1-9]\d{0,15})(?: (0|[1-9]\d{0,15}))? /;
-
-export function sortFrame(host, data) {
-  if (typeof data === 'string') return sortText(sessionOf(host), data);
-  if (!(data instanceof ArrayBuffer)) return LONE;
-  const view = new Uint8Array(data);
-  if (view[0] !== BINARY_MARK) return LONE;
-  if (view[1] === BINARY_MARK) {
-    messages = [data.slice(1)];
-    return ESCAPED;
-  }
-  if ((view[1] === 0x62 || view[1] === 0x42) && view[2] === 0x20) return sortBinaryBatch(data, view);
-  const end = endOfHead(String.fromCharCode(view[1]), (at) => view[at] === 0x20);
-  // One character for each byte.
-  const latin = (part) => new TextDecoder('latin1').decode(part);
-  frame = `~${latin(view.subarray(1, end))}`;
-  messages = [end === undefined ? undefined : data.slice(end)];
-  return FRAME;
-}
-
-function sortText(session, data) {
-  if (data.charCodeAt(0) !== MARK) return LONE;
-  if (data.charCodeAt(1) === MARK) {
-    messages = [data.slice(1)];
-    return ESCAPED;
-  }
-  if (data.charCodeAt(2) !== 0x20 || !'bBsS'.includes(data[1])) {
-    const end = endOfHead(data[1], (at) => data.charCodeAt(at) === 0x20);
-    frame = data.slice(0, end);
-    messages = [end === undefined ? undefined : data.slice(end)];
-    return FRAME;
-  }
-  const head = BATCH_HEAD.exec(data);
-  if (!head || !sortHead(head)) return MALFORMED;
-  const elements = data.slice(head[0].length - 1);
-  try {
-    const values = JSON.parse(elements);
-    if (head[1] === 's' || head[1] === 'S') {
-      if (!values.every((value) => typeof value === 'string')) return MALFORMED;
-      messages = values;
-    } else if (session.style === STYLES.json) {
-      const each = Math.floor(elements.length / values.length);
-      const isDeep =
-        elements.length > 2 * session.maxDepth && values.some((value) => isDeeper(value, session.maxDepth));
-      messages = isDeep
-        ? // The codec refuses it, as it refuses one that travels alone.
-          split(elements)
-        : values.map((value, index) => new Decoded(value, each, elements, index));
-    } else {
-      messages = split(elements);
-    }
-  } catch {
-    // One bad element spoils only itself.
-    if (head[1] === 's' || head[1] === 'S') return MALFORMED;
-    messages = split(elements);
-  }
-  if (!messages || messages.length === 0) return MALFORMED;
-  parts[2] = messages.length;
-  parts[3] = elements.length;
-  return BATCH;
-}
-
-/** Whether there are more levels of lists and objects. Of the ways to find that out, this costs a message the least. */
-function isDeeper(value, levels) {
-  if (typeof value !== 'object' || value === null) return false;
-  if (levels === 0) return true;
-  for (const key in value) {
-    const inside = value[key];
-    if (typeof inside === 'object' && isDeeper(inside, levels - 1)) return true;
-  }
-  return false;
-}
-
-/** The numbers of a head; `false` if they are not as they have to be. */
-function sortHead([, word, first, handled]) {
-  const acknowledges = word === 'B' || word === 'S';
-  if (acknowledges !== (handled !== undefined)) return false;
-  parts = [Number(first), acknowledges ? Number(handled) : -1, 0, 0];
-  return parts[0] >= 1 && Number.isSafeInteger(parts[0]) && Number.isSafeInteger(parts[1]);
-}
-
-/** Splits an array at the commas outside of all brackets and strings; `null` if it is none. */
-function split(array) {
-  const elements = [];
-  let depth = 0;
-  let start = 1;
-  for (let at = 0; at < array.length; at += 1) {
-    switch (array[at]) {
-      case '"':
-        at += 1;
-        while (at < array.length && array[at] !== '"') at += array[at] === '\\' ? 2 : 1;
-        if (at >= array.length) return null;
-        break;
-      case '[':
-      case '{':
-        depth += 1;
-        break;
-      case ']':
-      case '}':
-        depth -= 1;
-        if (depth > 0) break;
-        elements.push(array.slice(start, at).trim());
-        return at === array.length - 1 ? elements : null;
-      case ',':
-        if (depth !== 1) break;
-        elements.push(array.slice(start, at).trim());
-        start = at + 1;
-        break;
-      default:
-    }
-  }
-  return null;
-}
-
-function sortBinaryBatch(data, view) {
-  const head = BINARY_HEAD.exec(String.fromCharCode(...view.subarray(0, 40)));
-  if (!head || !sortHead(head)) return MALFORMED;
-  messages = [];
-  let at = head[0].length;
-  while (at < view.length) {
-    let length = 0;
-    let shift = 0;
-    let byte;
-    do {
-      byte = view[at];
-      if (byte === undefined || shift > 28) return MALFORMED;
-      length += (byte & 0x7f) * 2 ** shift;
-      shift += 7;
-      at += 1;
-    } while (byte & 0x80);
-    if ((byte === 0 && shift > 7) || length >= 2 ** 32 || at + length > view.length) return MALFORMED;
-    messages.push(data.slice(at, at + length));
-    at += length;
-  }
-  if (messages.length === 0) return MALFORMED;
-  parts[2] = messages.length;
-  parts[3] = view.length;
-  return BATCH;
-}
-
-/** The data of a message that is sent or has arrived. */
-function dataOf(message) {
-  return message instanceof Message ? message.data : message;
-}
-
-export function kindOf(message) {
-  return typeof dataOf(message) === 'string' || message instanceof Decoded ? 0 : 1;
-}
-
-export function sizeOf(message) {
-  if (message instanceof Message) return message.bytes;
-  return typeof message === 'string' ? message.length : message.byteLength;
-}
-
-export function loneFrame(host, message) {
-  countSent(host, message);
-  const data = dataOf(message);
-  if (typeof data === 'string') return data.charCodeAt(0) === MARK ? `~${data}` : data;
-  const view = new Uint8Array(data);
-  return view[0] === BINARY_MARK ? joined([BINARY_MARK], view) : data;
-}
-
-function joined(head, view) {
-  const both = new Uint8Array(head.length + view.length);
-  both.set(head);
-  both.set(view, head.length);
-  return both.buffer;
-}
-
-/** A message that is replayed counts again: the socket has accepted it again. */
-function countSent({ counts }, message) {
-  counts[MESSAGES_SENT] += 1;
-  counts[BYTES_SENT] += sizeOf(message);
-}
-
-let batch = [];
-
-export function batchAdd(host, message) {
-  countSent(host, message);
-  batch.push(dataOf(message));
-}
-
-export function batchFrame(host, first, handled) {
-  const all = batch;
-  batch = [];
-  const acknowledges = handled >= 0;
-  const numbers = acknowledges ? `${first} ${handled}` : `${first}`;
-  if (typeof all[0] === 'string') {
-    if (sessionOf(host).style !== STYLES.json) return `~${acknowledges ? 'S' : 's'} ${numbers}${JSON.stringify(all)}`;
-    return `~${acknowledges ? 'B' : 'b'} ${numbers}[${all.join(',')}]`;
-  }
-  const pieces = [Uint8Array.of(BINARY_MARK), new TextEncoder().encode(`${acknowledges ? 'B' : 'b'} ${numbers} `)];
-  for (const data of all) {
-    const length = [];
-    let rest = data.byteLength;
-    while (rest >= 0x80) {
-      length.push((rest & 0x7f) | 0x80);
-      rest = Math.floor(rest / 0x80);
-    }
-    length.push(rest);
-    pieces.push(Uint8Array.from(length), new Uint8Array(data));
-  }
-  const frame = new Uint8Array(pieces.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const piece of pieces) {
-    frame.set(piece, at);
-    at += piece.length;
-  }
-  return frame.buffer;
-}
-
-export function frameWith(host, head, payload) {
-  const data = payload === undefined ? undefined : dataOf(payload);
-  const isText = data === undefined ? sessionOf(host).style !== STYLES.binary : typeof data === 'string';
-  if (isText) return head + (data ?? '');
-  const bytes = new TextEncoder().encode(` ${head.slice(1)}`);
-  bytes[0] = BINARY_MARK;
-  return data === undefined ? bytes.buffer : joined(bytes, new Uint8Array(data));
-}
-
 // --- To the program ----------------------------------------------------------------------------------------------
 
 export function give(host, message, id) {
@@ -662,7 +377,7 @@ export function give(host, message, id) {
   received(host, message);
   if (session.current !== id || session.isBusy()) return 0;
   session.current = 0;
-  return 1;
+  return session.reads() ? 3 : 1;
 }
 
 export function ask(host, request, id) {
@@ -743,7 +458,7 @@ export function sessionEvent(host, what, number, other) {
   const emit = (type, fields = {}) => host.emit(type, fields);
   if (what === BEGAN) emit('sessionstart');
   else if (what === RESUMED) emit('resumed', { replayed: number });
-  else if (what === PENDING) emit('pendingchange', { unacknowledgedMessages: number, unacknowledgedBytes: other });
+  else if (what === PENDING) sessionOf(host).isWatched && emit('pendingchange', { unacknowledgedMessages: number, unacknowledgedBytes: other });
   else if (what === DISCARDED) emit('discarded', { messages: number });
   else if (what === STALLED_HERE || what === STALLED_THERE) emit('stalled', { here: what === STALLED_HERE });
 }
@@ -952,8 +667,19 @@ const EVENTS = [
   'discarded',
 ];
 
+function watch(socket, type) {
+  const session = inner.session(socket);
+  if (session && type === 'pendingchange') session.isWatched = true;
+}
+
+const { addEventListener } = ReconnectingWebSocket.prototype;
+
 /** What `ReconnectingWebSocket` has more in this entry. */
 const METHODS = {
+  addEventListener(type, ...rest) {
+    Reflect.apply(addEventListener, this, [type, ...rest]);
+    watch(this, String(type));
+  },
   deliver(data, options = undefined) {
     return deliverData(this, data, null, options);
   },
@@ -976,6 +702,14 @@ for (const [name, value] of Object.entries(METHODS)) {
   Object.defineProperty(ReconnectingWebSocket.prototype, name, { value, writable: true, configurable: true });
 }
 makeEnumerable(ReconnectingWebSocket.prototype);
-defineHandlers(ReconnectingWebSocket.prototype, EVENTS, (socket) => inner.session(socket));
+defineHandlers(
+  ReconnectingWebSocket.prototype,
+  EVENTS,
+  (socket) => inner.session(socket),
+  (socket, type) => {
+    watch(socket, type);
+    return true;
+  },
+);
 
 provideSessions((...given) => new Session(...given));

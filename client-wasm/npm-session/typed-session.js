@@ -36,7 +36,8 @@ class Readers {
   }
 
   get isBusy() {
-    return this.#undecoded > 0 || [...this.#iterators].some(({ isBusy }) => isBusy);
+    if (this.#undecoded > 0) return true;
+    return this.#iterators.size > 0 && [...this.#iterators].some(({ isBusy }) => isBusy);
   }
 
   get isReading() {

@@ -146,7 +146,7 @@ impl Application<JsValue> for Face {
     fn event(&self, event: Event<JsValue>) {
         #[cfg(feature = "session")]
         if let Some(session) = &self.session {
-            return session.event(event, &|event| tell(&self.host, event));
+            return session.event(event);
         }
         tell(&self.host, event);
     }

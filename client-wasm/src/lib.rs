@@ -170,6 +170,7 @@ impl Core {
         if let Some(session) = &self.session {
             match what {
                 1 => session.renew(),
+                5 if session.is_closing() => return,
                 6 if !session.is_plain() => return session.close(code, reason),
                 _ => {}
             }

@@ -83,7 +83,13 @@ impl Platform<JsValue> for JsPlatform {
     }
 
     fn text_marked(&self, payload: &JsValue, mark: char) -> Option<String> {
-        host::marked_text(payload, mark.into()).as_string()
+        let text = host::marked_text(payload, mark.into());
+        // Only a session asks this of many messages that are not marked.
+        #[cfg(feature = "session")]
+        if text.is_undefined() {
+            return None;
+        }
+        text.as_string()
     }
 
     fn without_mark(&self, payload: JsValue) -> JsValue {

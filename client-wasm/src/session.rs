@@ -1,6 +1,6 @@
 //! Sessions of the JavaScript API: what lies between the connection's events and those of the class.
 //!
-//! Messages stay JavaScript values here, too: `js/session.js` reads and writes the frames that carry them, and this passes
+//! Messages stay JavaScript values here, too: `js/frames.js` reads and writes the frames that carry them, and this passes
 //! on what the half of the session says.
 
 use alloc::boxed::Box;
@@ -15,13 +15,10 @@ use steady_socket::cell::RefCell;
 use steady_socket::connection::{Cause, DropReason, Event, Input, Loss, Phase, Tally, Verdict};
 use steady_socket::driver::{Driver, WeakDriver};
 use steady_socket::platform::{Platform as _, RawSocket as _};
-use steady_socket::protocol::session::frame::{
-    Answer, Credential, Data, Frame, Kind, Refusal, Style, read, write,
-};
+use steady_socket::protocol::session::frame::{Answer, Credential, Frame, Kind, Refusal};
 use steady_socket::protocol::session::{
     Ask, AskEnd, Client, Deliveries, Delivery, End, Ended, NotHandled, Opened,
-    Options as HalfOptions, Output, Overflow, Payload, Phase as HalfPhase, Rejection, SendMode,
-    Time, Token, close,
+    Options as HalfOptions, Output, Overflow, Payload, Rejection, SendMode, Time, Token, close,
 };
 use steady_socket::session::{Line, SessionApplication, SessionDriver};
 use wasm_bindgen::prelude::*;
@@ -32,6 +29,19 @@ use crate::face::Face;
 use crate::host::{self, Host};
 use crate::platform::JsPlatform;
 use crate::{COUNTERS, Handed};
+
+mod frames;
+
+#[wasm_bindgen(module = "/js/frames.js")]
+extern "C" {
+    /// Its kind: 1 for bytes, 0 for text.
+    #[wasm_bindgen(js_name = kindOf)]
+    fn kind_of(message: &JsValue) -> i32;
+
+    /// Its bytes; of a text that has arrived, at least its UTF-16 code units.
+    #[wasm_bindgen(js_name = sizeOf)]
+    fn size_of(message: &JsValue) -> f64;
+}
 
 #[wasm_bindgen(module = "/js/session.js")]
 extern "C" {
@@ -55,7 +65,7 @@ extern "C" {
     #[wasm_bindgen(js_name = offersOnlySession)]
     fn offers_only_session(host: &Host) -> i32;
 
-    /// How a message is to be sent: a number of [`marks`].
+    /// How a message is to be sent: a number of [`marks`], and [`marks::BYTES`] if it has bytes.
     #[wasm_bindgen(js_name = markOf)]
     fn mark_of(message: &JsValue) -> i32;
 
@@ -65,54 +75,14 @@ extern "C" {
     /// Why the message that is being sent can never be sent.
     fn refuse(host: &Host, message: &JsValue, why: JsValue);
 
-    // ----- frames
-
-    /// Sorts what has arrived: returns a number of [`sorts`].
-    #[wasm_bindgen(js_name = sortFrame)]
-    fn sort_frame(host: &Host, data: &JsValue) -> i32;
-
-    /// Of what was sorted last: a number by its index, see [`parts`].
-    #[wasm_bindgen(js_name = partOf)]
-    fn part_of(index: i32) -> f64;
-
-    /// Of what was sorted last: a message.
-    #[wasm_bindgen(js_name = messageAt)]
-    fn message_at(index: u32) -> JsValue;
-
-    /// Of a frame that was sorted last: its head, as if it were text. Its payload, if it has one, is [`message_at`] 0.
-    #[wasm_bindgen(js_name = frameHead)]
-    fn frame_head() -> JsValue;
-
-    /// A message as it travels alone.
-    #[wasm_bindgen(js_name = loneFrame)]
-    fn lone_frame(host: &Host, message: &JsValue) -> JsValue;
-
-    #[wasm_bindgen(js_name = batchAdd)]
-    fn batch_add(host: &Host, message: &JsValue);
-
-    /// The batch of the messages that were added. A negative number means no acknowledgement.
-    #[wasm_bindgen(js_name = batchFrame)]
-    fn batch_frame(host: &Host, first: f64, handled: f64) -> JsValue;
-
-    /// A frame of this head, with a payload behind it unless that is `undefined`.
-    #[wasm_bindgen(js_name = frameWith)]
-    fn frame_with(host: &Host, head: JsValue, payload: &JsValue) -> JsValue;
-
-    /// Its kind: 1 for bytes, 0 for text.
-    #[wasm_bindgen(js_name = kindOf)]
-    fn kind_of(message: &JsValue) -> i32;
-
-    /// Its bytes; of a text that has arrived, at least its UTF-16 code units.
-    #[wasm_bindgen(js_name = sizeOf)]
-    fn size_of(message: &JsValue) -> f64;
-
     // ----- to the program
 
     /// Whether anything reads messages.
     #[wasm_bindgen(js_name = takesMessages)]
     fn takes_messages(host: &Host) -> i32;
 
-    /// Delivers a message. Returns 1 if the program is done with it; otherwise it says so later, by this number.
+    /// Delivers a message. Returns 0 if the program is not done with it, which it says later, by this number; otherwise 1, and
+    /// 2 more if it reads the next one.
     #[wasm_bindgen(js_name = give)]
     fn give(host: &Host, message: &JsValue, id: f64) -> i32;
 
@@ -176,25 +146,7 @@ mod marks {
     pub(super) const AWAITED: i32 = 1;
     /// It is a request.
     pub(super) const ASKS: i32 = 2;
-}
-
-/// The results of [`sort_frame`].
-mod sorts {
-    /// A message of the application's, alone: the value itself, or what is [`message_at`](super::message_at) 0.
-    pub(super) const LONE: i32 = 0;
-    pub(super) const ESCAPED: i32 = 1;
-    pub(super) const BATCH: i32 = 2;
-    /// A frame whose head is read here.
-    pub(super) const FRAME: i32 = 3;
-}
-
-/// The indices of [`part_of`].
-mod parts {
-    pub(super) const FIRST: i32 = 0;
-    pub(super) const HANDLED: i32 = 1;
-    pub(super) const COUNT: i32 = 2;
-    /// The bytes of all messages in a batch.
-    pub(super) const BYTES: i32 = 3;
+    pub(super) const BYTES: i32 = 4;
 }
 
 /// How a session is over, for [`session_over`].
@@ -269,6 +221,8 @@ pub(crate) struct JsSession {
     /// What the program was given and is not done with, by rising numbers.
     given: RefCell<VecDeque<(u64, Token)>>,
     last_given: Cell<u64>,
+    /// Whether the program reads the next message, if it has just said so.
+    reads: Cell<Option<bool>>,
     losing: Cell<Option<Losing>>,
     /// The code and the reason that the program closes with.
     closing: RefCell<Option<(Option<u16>, String)>>,
@@ -296,6 +250,7 @@ fn number_of_ask(id: u64) -> f64 {
 }
 
 /// The indices of [`COUNTERS`] and, behind them, [`READINGS`], that are the session's.
+const ATTEMPT: usize = 0;
 const MESSAGES_SENT: usize = 3;
 const BYTES_RECEIVED: usize = 6;
 const QUEUED_MESSAGES: usize = 7;
@@ -369,6 +324,7 @@ impl JsSession {
                 held: RefCell::default(),
                 given: RefCell::default(),
                 last_given: Cell::new(0),
+                reads: Cell::new(None),
                 losing: Cell::new(None),
                 closing: RefCell::default(),
                 told: Cell::default(),
@@ -406,7 +362,12 @@ impl JsSession {
         volatile: bool,
         ttl: f64,
     ) -> Option<Handed> {
-        let mark = mark_of(message);
+        let marks = mark_of(message);
+        let mark = marks & !marks::BYTES;
+        let kind = match marks & marks::BYTES {
+            0 => Kind::Text,
+            _ => Kind::Binary,
+        };
         if self.is_plain() {
             if mark == marks::NONE {
                 return None;
@@ -415,10 +376,15 @@ impl JsSession {
             refuse(&self.host, message, why);
             return Some(Handed::Refused);
         }
-        let parcel = Parcel::sized(message.clone(), bytes);
+        let parcel = Parcel {
+            value: message.clone(),
+            bytes,
+            kind,
+        };
         if volatile {
+            let kept = parcel.clone();
             if !self.driver.send_volatile(parcel) {
-                self.dropped(DropReason::Volatile, Parcel::sized(message.clone(), bytes));
+                self.dropped(DropReason::Volatile, kept);
             }
             return Some(Handed::Taken);
         }
@@ -514,7 +480,21 @@ impl JsSession {
     pub(crate) fn close(&self, code: Option<u16>, reason: String) {
         // The first one stands.
         self.closing.borrow_mut().get_or_insert((code, reason));
-        self.driver.close(self.close_timeout);
+        self.driver.close(match self.line_phase() {
+            // There will be no connection.
+            Some(Phase::Idle | Phase::Suspended) => 0,
+            _ => self.close_timeout,
+        });
+    }
+
+    /// Whether the program has closed the session, or it is over.
+    pub(crate) fn is_closing(&self) -> bool {
+        !self.is_plain() && self.driver.is_closing()
+    }
+
+    fn line_phase(&self) -> Option<Phase> {
+        self.connection()
+            .map(|driver| driver.ask(|connection| connection.phase()))
     }
 
     /// A new connection is wanted: with a fresh session if the last one is over.
@@ -527,7 +507,8 @@ impl JsSession {
         if self.is_plain() {
             return None;
         }
-        let greets = self.driver.phase() == HalfPhase::Greeting;
+        let phase = driver.ask(|connection| connection.phase());
+        let seen = self.driver.phase_of(phase);
         let [queued, bytes, ..] = self.pending();
         Some(match index {
             // JavaScript counts messages; the core would count frames.
@@ -535,8 +516,9 @@ impl JsSession {
             QUEUED_MESSAGES => queued as f64,
             QUEUED_BYTES => bytes as f64,
             UNCONFIRMED_MESSAGES | UNCONFIRMED_BYTES => 0.0,
-            STATE if greets => Phase::Connecting.index().into(),
-            READY_STATE if greets => 0.0,
+            STATE => seen.index().into(),
+            READY_STATE if seen == Phase::Closing => 2.0,
+            READY_STATE if seen == Phase::Connecting => 0.0,
             BUFFERED_AMOUNT => {
                 let in_browser = driver.ask_socket(|socket| socket.buffered_amount());
                 bytes as f64 + in_browser.unwrap_or_default() as f64
@@ -559,27 +541,43 @@ impl JsSession {
 
     // ----- from the connection
 
-    /// Something happened to the connection. Returns what the program is told of it.
-    pub(crate) fn event(&self, event: Event<JsValue>, tell: &dyn Fn(Event<JsValue>)) {
+    /// Something happened to the connection.
+    pub(crate) fn event(&self, event: Event<JsValue>) {
+        self.tell_closing();
         match event {
-            Event::Open { .. } => self.opened(event, tell),
-            Event::Closed(_) => self.closed(event, tell),
+            Event::Open { .. } => self.opened(event),
+            Event::Closed(_) => self.closed(event),
             Event::State(change) if change.phase == Phase::Open => {
                 self.held.borrow_mut().push(event);
             }
             // What the connection holds are frames of the session.
             Event::Dropped(_) | Event::QueueChanged(_) if !self.is_plain() => {}
-            event => tell(event),
+            event => self.tell(event),
         }
     }
 
-    fn opened(&self, event: Event<JsValue>, tell: &dyn Fn(Event<JsValue>)) {
+    /// Tells the program of an event of the connection.
+    fn tell(&self, event: Event<JsValue>) {
+        if !self.driver.conceals(&event) {
+            crate::face::tell(&self.host, event);
+        }
+    }
+
+    /// Tells the program that it has closed the socket, before anything that follows from that.
+    fn tell_closing(&self) {
+        let attempt = host::count_of(&self.host, ATTEMPT as i32) as u32;
+        if let Some(event) = self.driver.closing_event(attempt) {
+            crate::face::tell(&self.host, event);
+        }
+    }
+
+    fn opened(&self, event: Event<JsValue>) {
         self.held.borrow_mut().push(event);
         let carries = self
             .connection()
             .is_some_and(|driver| driver.ask(|connection| connection.carries_session()));
         if self.is_plain() {
-            self.announce(tell);
+            self.announce();
             self.command(Input::Ready);
         } else if carries {
             let credential = credential_of(&self.host).as_string();
@@ -599,21 +597,21 @@ impl JsSession {
         }
     }
 
-    fn announce(&self, tell: &dyn Fn(Event<JsValue>)) {
+    fn announce(&self) {
         self.is_announced.set(true);
         let held = core::mem::take(&mut *self.held.borrow_mut());
         for event in held {
-            tell(event);
+            self.tell(event);
         }
     }
 
-    fn closed(&self, event: Event<JsValue>, tell: &dyn Fn(Event<JsValue>)) {
+    fn closed(&self, event: Event<JsValue>) {
         let Event::Closed(mut closed) = event else {
             return;
         };
         self.held.borrow_mut().clear();
         if self.is_plain() {
-            return tell(Event::Closed(closed));
+            return self.tell(Event::Closed(closed));
         }
         if let Some(driver) = self.connection() {
             driver.forget_frames();
@@ -623,18 +621,15 @@ impl JsSession {
         closed.unconfirmed = Tally::default();
         if !self.is_announced.replace(false) && core::mem::take(&mut closed.loss.was_open) {
             // For the program there was no connection.
-            tell(Event::Error);
+            self.tell(Event::Error);
         }
         // Unless the program has asked for another connection already.
-        let is_over = || {
-            self.connection()
-                .is_none_or(|driver| driver.ask(|connection| connection.phase() == Phase::Closed))
-        };
+        let is_over = || matches!(self.line_phase(), None | Some(Phase::Closed));
         if closed.is_final() && is_over() {
             // Nothing more can become of what was sent. A handler of this event may begin another session.
             self.driver.give_up(Ended::Aborted);
         }
-        tell(Event::Closed(closed));
+        self.tell(Event::Closed(closed));
     }
 
     pub(crate) fn message(&self, payload: JsValue) {
@@ -691,7 +686,7 @@ impl JsSession {
         };
         if how == overs::PLAIN {
             resend(&self.host);
-            self.announce(&|event| crate::face::tell(&self.host, event));
+            self.announce();
         }
         session_over(&self.host, how, text(losing.why), losing.handled as f64);
     }
@@ -749,7 +744,7 @@ impl JsSession {
         let (what, value) = match end {
             AskEnd::Response(payload) => (ends::RESPONSE, payload.value),
             AskEnd::Error(payload) => (ends::ERROR, payload.value),
-            AskEnd::Refused(why) => (ends::REFUSED, JsValue::from_str(why.word())),
+            AskEnd::Refused(why) => (ends::REFUSED, (frames::index_of(why) as f64).into()),
             AskEnd::Cancelled => (ends::CANCELLED, JsValue::UNDEFINED),
             AskEnd::TimedOut => (ends::TIMED_OUT, JsValue::UNDEFINED),
             AskEnd::NotHandled(why) => (ends::NOT_HANDLED, text(why)),
@@ -788,66 +783,18 @@ impl JsSession {
 
 impl SessionApplication<Parcel> for JsSession {
     fn read(&self, payload: Parcel) -> Option<Frame<Parcel>> {
-        let value = payload.value;
-        let part = |index| part_of(index);
-        Some(match sort_frame(&self.host, &value) {
-            sorts::LONE => Frame::Message(Parcel::of(value)),
-            sorts::ESCAPED => Frame::Message(Parcel::of(message_at(0))),
-            sorts::BATCH => {
-                let count = part(parts::COUNT) as u32;
-                // The sizes of its messages are not known one by one; together they are at least as large.
-                let each = (part(parts::BYTES) as u32).checked_div(count).unwrap_or(0);
-                let messages = (0..count)
-                    .map(|index| Parcel::sized(message_at(index), each as usize))
-                    .collect();
-                let handled = part(parts::HANDLED);
-                Frame::Batch {
-                    first: part(parts::FIRST) as u64,
-                    handled: (handled >= 0.0).then_some(handled as u64),
-                    messages,
-                }
-            }
-            sorts::FRAME => {
-                let head = frame_head().as_string()?;
-                read(Data::Text(head.into()))
-                    .ok()?
-                    .map(|_| Parcel::of(message_at(0)))
-            }
-            _ => return None,
-        })
+        frames::read(&self.host, payload.value)
     }
 
     fn write(&self, frame: Frame<Parcel>) -> Option<Parcel> {
-        let value = match frame {
-            Frame::Message(parcel) => lone_frame(&self.host, &parcel.value),
-            Frame::Batch {
-                first,
-                handled,
-                messages,
-            } => {
-                for parcel in &messages {
-                    batch_add(&self.host, &parcel.value);
-                }
-                let handled = handled.map_or(-1.0, |handled| handled as f64);
-                batch_frame(&self.host, first as f64, handled)
-            }
-            frame => {
-                let mut payload = JsValue::UNDEFINED;
-                let frame = frame.map(|parcel: Parcel| {
-                    payload = parcel.value;
-                    Data::from("")
-                });
-                let Ok(Data::Text(head)) = write(frame, Style::TEXT) else {
-                    return None;
-                };
-                frame_with(&self.host, JsValue::from_str(&head), &payload)
-            }
-        };
-        Some(Parcel::of(value))
+        frames::write(&self.host, frame).map(Parcel::of)
     }
 
     fn takes_messages(&self) -> bool {
-        takes_messages(&self.host) != 0
+        match self.reads.take() {
+            Some(reads) => reads,
+            None => takes_messages(&self.host) != 0,
+        }
     }
 
     fn output(&self, output: Output<Parcel>) {
@@ -858,10 +805,12 @@ impl SessionApplication<Parcel> for JsSession {
         if !is_end {
             self.finish_losing();
         }
+        self.reads.set(None);
+        self.tell_closing();
         match output {
             Output::Open(opened) => {
                 self.was_welcomed.set(true);
-                self.announce(&|event| crate::face::tell(&self.host, event));
+                self.announce();
                 match opened {
                     Opened::Fresh => session_event(&self.host, events::BEGAN, 0.0, 0.0),
                     Opened::Resumed { replayed } => {
@@ -875,8 +824,10 @@ impl SessionApplication<Parcel> for JsSession {
             Output::Ended(why) => self.over(why, true),
             Output::Message { token, payload } => {
                 let id = self.number(token);
-                if give(&self.host, &payload.value, id) != 0 {
+                let given = give(&self.host, &payload.value, id);
+                if given != 0 {
                     self.handled(id);
+                    self.reads.set(Some(given & 2 != 0));
                 }
             }
             Output::Volatile(payload) => {
@@ -913,13 +864,16 @@ impl SessionApplication<Parcel> for JsSession {
     }
 
     fn report(&self) {
+        self.tell_closing();
         self.finish_losing();
         if !self.is_plain() {
             self.report_pending();
         }
     }
 
-    fn settled(&self) {}
+    fn settled(&self) {
+        self.reads.set(None);
+    }
 }
 
 impl JsLine {
@@ -931,6 +885,10 @@ impl JsLine {
 impl Line<Parcel> for JsLine {
     fn clocks(&self) -> (Time, u64) {
         (self.platform.now(), self.platform.wall_clock())
+    }
+
+    fn now(&self) -> Time {
+        self.platform.now()
     }
 
     fn random(&self) -> [u8; 16] {

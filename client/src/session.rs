@@ -16,15 +16,22 @@ use steady_socket_protocol::session::{
 };
 
 use crate::cell::RefCell;
-use crate::connection::{Cause, Loss, Verdict};
+use crate::connection::{Cause, Event, Loss, Phase as LinePhase, StateChange, Verdict, Why};
 use crate::limits::ABNORMAL;
 use crate::sleep::Clocks;
+
+/// How many outputs are delivered before the clock is read again, though nothing of the application's has read it.
+const OUTPUTS_A_MOMENT: u32 = 32;
 
 /// What a session needs of the connection and the platform below it. Its methods may call the session.
 pub trait Line<P> {
     /// Both clocks.
     #[doc(hidden)]
     fn clocks(&self) -> (Time, u64);
+
+    /// The monotonic clock.
+    #[doc(hidden)]
+    fn now(&self) -> Time;
 
     /// Random bytes from the platform's cryptographic source.
     fn random(&self) -> [u8; 16];
@@ -90,6 +97,11 @@ pub struct SessionDriver<P> {
     connect_timeout: u64,
     /// When the clocks were last compared, and what the session's own clock has gained on the monotonic one by sleep.
     clocks: Cell<(Clocks, u64)>,
+    /// When the input that is being processed came, or code of the application last did something: reading the clock costs
+    /// as much as the half's work for a message.
+    moment: Cell<Option<Time>>,
+    /// When the clock was last read.
+    latest: Cell<Time>,
     /// When the current connection is given up if there is no welcome.
     welcome_by: Cell<Option<Time>>,
     /// On a connection that has been welcomed: the half's progress at that moment.
@@ -104,6 +116,18 @@ pub struct SessionDriver<P> {
     /// The half has asked for the end of this turn of the event loop.
     gathering: Cell<bool>,
     timer: RefCell<Option<(Time, Box<dyn Any>)>>,
+    closing: Cell<Closing>,
+}
+
+/// What the program knows of its own call of `close`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Closing {
+    /// There was none, or the connection tells of it.
+    Not,
+    /// It is to be told that the socket is closing.
+    Due,
+    /// It has been told, and gets to know only the end.
+    Told,
 }
 
 impl<P> core::fmt::Debug for SessionDriver<P> {
@@ -129,6 +153,8 @@ impl<P: Payload> SessionDriver<P> {
             application,
             connect_timeout,
             clocks: Cell::new((Clocks { monotonic, wall }, 0)),
+            moment: Cell::new(None),
+            latest: Cell::new(monotonic),
             welcome_by: Cell::new(None),
             welcomed: Cell::new(None),
             writable: Cell::new(true),
@@ -137,6 +163,7 @@ impl<P: Payload> SessionDriver<P> {
             is_deferred: Cell::new(false),
             gathering: Cell::new(false),
             timer: RefCell::new(None),
+            closing: Cell::new(Closing::Not),
         }
     }
 
@@ -159,7 +186,7 @@ impl<P: Payload> SessionDriver<P> {
         let Some(application) = self.application.upgrade() else {
             return;
         };
-        let now = self.now();
+        let now = self.begin();
         match application.read(payload) {
             Some(frame) => self.half.borrow_mut().receive(now, frame),
             None => self.half.borrow_mut().receive_malformed(now),
@@ -245,7 +272,11 @@ impl<P: Payload> SessionDriver<P> {
     /// # Errors
     /// See there.
     pub fn send(&self, payload: P, mode: SendMode) -> Result<Delivery, Rejected<P>> {
-        let now = self.now();
+        // What a turn gathers takes no time.
+        let now = match self.gathering.get() {
+            true => self.latest.get(),
+            false => self.now(),
+        };
         let mut sent = self.half.borrow_mut().send(now, payload, mode);
         if self.gathering.get()
             && let Err(Rejected {
@@ -309,7 +340,7 @@ impl<P: Payload> SessionDriver<P> {
 
     /// The application is done with a message.
     pub fn handled(&self, token: Token) {
-        let now = self.now();
+        let now = self.moment();
         self.half.borrow_mut().handled(now, token);
         self.commanded();
     }
@@ -337,6 +368,10 @@ impl<P: Payload> SessionDriver<P> {
     pub fn close(&self, timeout: u64) {
         let now = self.now();
         self.half.borrow_mut().close(now, now.after(timeout));
+        // A session that is over at once closes the connection, which tells of that.
+        if self.phase() != Phase::Ended && self.closing.get() == Closing::Not {
+            self.closing.set(Closing::Due);
+        }
         self.commanded();
     }
 
@@ -352,6 +387,7 @@ impl<P: Payload> SessionDriver<P> {
             return;
         }
         self.close(0);
+        self.closing.set(Closing::Not);
         let random = self.line.random();
         self.half.borrow_mut().restart(random);
         self.commanded();
@@ -375,6 +411,51 @@ impl<P: Payload> SessionDriver<P> {
         self.half.borrow().phase()
     }
 
+    /// Whether the session is over, or the program is closing it.
+    #[must_use]
+    pub fn is_closing(&self) -> bool {
+        self.half.borrow().is_closing()
+    }
+
+    /// What the program sees of a connection in this phase: it knows of none without a welcome, nor once it has closed.
+    #[must_use]
+    pub fn phase_of(&self, connection: LinePhase) -> LinePhase {
+        let half = self.half.borrow();
+        match connection {
+            LinePhase::Closed => connection,
+            _ if half.is_closing() => LinePhase::Closing,
+            LinePhase::Open if half.phase() == Phase::Greeting => LinePhase::Connecting,
+            _ => connection,
+        }
+    }
+
+    /// An event that is due before any other: the program has closed the session.
+    pub fn closing_event<E>(&self, attempt: u32) -> Option<Event<E>> {
+        if self.closing.get() != Closing::Due {
+            return None;
+        }
+        self.closing.set(Closing::Told);
+        Some(Event::State(StateChange {
+            phase: LinePhase::Closing,
+            attempt,
+            delay_ms: None,
+            why: Why::Requested,
+        }))
+    }
+
+    /// Whether the program, which has closed, is not to learn of this any more: from there on it sees the end only, although
+    /// there may be attempts.
+    pub fn conceals<E>(&self, event: &Event<E>) -> bool {
+        self.closing.get() == Closing::Told
+            && match event {
+                Event::State(change) => change.phase != LinePhase::Closed,
+                Event::Open { .. } => true,
+                Event::Error => self.phase() != Phase::Ended,
+                Event::Closed(closed) => !closed.is_final(),
+                _ => false,
+            }
+    }
+
     /// Queries the half.
     pub fn ask_half<T>(&self, question: impl FnOnce(&Client<P>) -> T) -> T {
         question(&self.half.borrow())
@@ -394,8 +475,24 @@ impl<P: Payload> SessionDriver<P> {
     /// The time, which goes on while the machine sleeps.
     pub fn now(&self) -> Time {
         let (_, gained) = self.clocks.get();
-        let (monotonic, _) = self.line.clocks();
-        monotonic.after(gained)
+        let now = self.line.now().after(gained);
+        self.latest.set(now);
+        if self.moment.get().is_some() {
+            self.moment.set(Some(now));
+        }
+        now
+    }
+
+    /// The same for what follows from an input without code of the application in between.
+    fn moment(&self) -> Time {
+        self.moment.get().unwrap_or_else(|| self.now())
+    }
+
+    /// An input begins, which ends with [`SessionDriver::happened`].
+    fn begin(&self) -> Time {
+        let now = self.now();
+        self.moment.set(Some(now));
+        now
     }
 
     /// Adds what the machine has slept to the session's clock.
@@ -412,12 +509,17 @@ impl<P: Payload> SessionDriver<P> {
         self.carry_out();
         self.deliver();
         self.arm();
+        self.moment.set(None);
     }
 
     /// The application has done something. What follows is carried out at once, and delivered after the running handler or
     /// in a task of its own.
     fn commanded(&self) {
         self.carry_out();
+        if self.is_deferred.get() {
+            // All else waits for that, too.
+            return;
+        }
         if !self.delivering.get() {
             if self.has_news() {
                 self.defer();
@@ -438,15 +540,14 @@ impl<P: Payload> SessionDriver<P> {
         let Some(application) = self.application.upgrade() else {
             return false;
         };
-        let takes = application.takes_messages();
-        let has_output = {
+        let (has_notice, has_output) = {
             let half = self.half.borrow();
-            match takes {
-                true => half.has_output(),
-                false => half.has_notice(),
-            }
+            (half.has_notice(), half.has_output())
         };
-        has_output || application.has_news()
+        has_notice
+            || self.closing.get() == Closing::Due
+            || application.has_news()
+            || (has_output && application.takes_messages())
     }
 
     fn carry_out(&self) {
@@ -497,7 +598,7 @@ impl<P: Payload> SessionDriver<P> {
         let writable = self.line.is_writable();
         let changed = self.writable.replace(writable) != writable;
         if changed {
-            let now = self.now();
+            let now = self.moment();
             self.half.borrow_mut().set_writable(now, writable);
         }
         changed
@@ -510,19 +611,28 @@ impl<P: Payload> SessionDriver<P> {
         if self.delivering.replace(true) {
             return;
         }
+        let mut count = 0_u32;
         loop {
-            let takes = application.takes_messages();
-            let now = self.now();
+            count = count.wrapping_add(1);
+            if count.is_multiple_of(OUTPUTS_A_MOMENT) {
+                self.now();
+            }
+            let has_output = self.half.borrow().has_output();
+            // Asking is not for free.
+            let takes = has_output && application.takes_messages();
             let output = {
                 let mut half = self.half.borrow_mut();
-                match takes {
-                    true => half.poll_output(now),
-                    false => half.poll_notice(),
+                match (has_output, takes) {
+                    (false, _) => None,
+                    (_, true) => half.poll_output(self.moment()),
+                    (_, false) => half.poll_notice(),
                 }
             };
             match output {
                 Some(output) => application.output(output),
-                None if application.has_news() => application.report(),
+                None if self.closing.get() == Closing::Due || application.has_news() => {
+                    application.report();
+                }
                 None => break,
             }
             self.carry_out();

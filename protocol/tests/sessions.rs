@@ -120,6 +120,7 @@ fn the_limits_are_those_of_the_code() {
         limits::RIDING_BYTES,
         limits::BATCH_MESSAGES as u64,
         limits::BATCH_BYTES as u64,
+        limits::BATCH_HALVINGS.into(),
         limits::UNCONFIRMED,
         limits::GOT_AFTER,
         limits::CREDENTIAL_BYTES as u64,

@@ -1,7 +1,10 @@
-//! Sessions at `/session/echo`, `/session/hello` and `/session/room`: a dialogue outlives its connections.
+//! Sessions at `/session/echo`, `/session/hello`, `/session/room` and, for measurements, `/session/burst`: a dialogue
+//! outlives its connections.
 //!
 //! The server crate does all of it; here is what the endpoints do with messages. These are taken as they are, in whatever
 //! codec, so that the tests can send anything.
+
+mod burst;
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -28,6 +31,7 @@ pub(crate) struct Sessions {
     echo: Server<Echo>,
     hello: Server<Greeter>,
     room: Server<Room>,
+    burst: Server<Burst>,
 }
 
 /// A client that is let in.
@@ -92,6 +96,11 @@ impl Sessions {
                     answers(peer, say).await;
                 }
             })?,
+            burst: builder(&options)
+                .authenticate(async |wanted: Option<Credential>| {
+                    burst::identify(wanted.as_ref().map_or("", Credential::as_str))
+                })
+                .build(one_way)?,
         })
     }
 
@@ -109,6 +118,7 @@ impl Sessions {
             Echo::PATH => Some(admit(&self.echo, headers)),
             Greeter::PATH => Some(admit(&self.hello, headers)),
             Room::PATH => Some(admit(&self.room, headers)),
+            Burst::PATH => Some(admit(&self.burst, headers)),
             _ => None,
         }
     }
@@ -155,6 +165,19 @@ where
         // A reply that is too large for the client has nobody to go to.
         if sent == Err(SendError::Closed) {
             return;
+        }
+    }
+}
+
+async fn one_way(mut peer: Peer<Burst>) {
+    let Some(mut bursts) = peer.identity().and_then(burst::Bursts::of) else {
+        return;
+    };
+    while let Some(Ok(message)) = peer.next().await {
+        for reply in bursts.replies(message) {
+            if peer.send(&reply).await == Err(SendError::Closed) {
+                return;
+            }
         }
     }
 }
@@ -270,4 +293,9 @@ raw_endpoint! {
 raw_endpoint! {
     /// Every message goes to all clients, in one order. It answers no requests.
     Room at "/session/room", "room.json", "room.msgpack"
+}
+
+raw_endpoint! {
+    /// Bursts in one direction. It answers no requests.
+    Burst at "/session/burst", "burst.json", "burst.msgpack"
 }

@@ -142,7 +142,7 @@ const SIMPLER = [
   [
     /( {8}__wbg___wbindgen_string_get_\w+: function\(arg0, arg1\) \{\n).*?\n {8}\}/s,
     `$1            const isText = typeof arg1 === 'string';
-            const bytes = new TextEncoder().encode(isText ? arg1 : '');
+            const bytes = isText ? new TextEncoder().encode(arg1) : '';
             const ptr = isText ? wasm.__wbindgen_malloc(bytes.length, 1) >>> 0 : 0;
             new Uint8Array(wasm.memory.buffer, ptr).set(bytes);
             new Uint32Array(wasm.memory.buffer, arg0 >>> 0).set([ptr, bytes.length]);
@@ -258,7 +258,7 @@ const javascript = simpler(asFunction(importedOnce(readFileSync(javascriptPath, 
 changeModule(new Set([...NAMED, ...Array.from(javascript.matchAll(/\bwasm(?:\.| = \{ )(\w+)/g), ([, name]) => name)]));
 const [folder] = javascript.match(/'\.\/snippets\/.*?\/js\//) ?? [];
 if (!folder) throw fault('it imports no module of this crate');
-const shared = [`${folder}shared.js'`, `${folder}session.js'`].filter(
+const shared = [`${folder}shared.js'`, `${folder}session.js'`, `${folder}frames.js'`].filter(
   (module) => module.endsWith("shared.js'") || javascript.includes(module.slice(1, -1)),
 );
 const exported = shared.map((module) => `export * from ${module};\n`).join('');

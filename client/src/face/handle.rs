@@ -124,7 +124,9 @@ impl<Out, C> Handle<Out, C> {
     /// If the code is neither 1000 nor in 3000–4999, or the reason is longer than 123 bytes.
     pub fn suspend(&self, code: Option<u16>, reason: &str) -> Result<(), CloseError> {
         check_close(code, reason)?;
-        if let Ok(driver) = self.driver() {
+        if let Ok(driver) = self.driver()
+            && self.with_session(|session| session.is_closing()) != Some(true)
+        {
             driver.command(Input::Suspend {
                 code,
                 reason: reason.to_owned(),

@@ -68,8 +68,15 @@ impl Default for Options {
 #[derive(Debug, Clone)]
 enum Urgent<P> {
     Request(Ask),
-    Answer { request: u64, answer: Answer<P> },
-    Cancel { request: u64 },
+    /// `behind` is the last message that was sent before it.
+    Answer {
+        request: u64,
+        answer: Answer<P>,
+        behind: u64,
+    },
+    Cancel {
+        request: u64,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,6 +114,8 @@ struct Asked<P> {
     payload: Option<P>,
     place: Place,
     deadline: Option<Time>,
+    /// The last message that was sent before it.
+    behind: u64,
     /// For the application it has ended; its place is free when the answer comes.
     over: bool,
     /// A process that is gone may have been given it.
@@ -301,6 +310,10 @@ pub(super) struct Exchange<P> {
     writable: bool,
     /// Up to this number the other end may have sent to an earlier owner.
     repeats_to: u64,
+    /// What the other end had when the last connection began.
+    had: u64,
+    /// How often batches were halved, since connections are too short for them.
+    halved: u8,
     /// Something waits for a number, and there are none left.
     exhausted: bool,
     pub(super) frames: VecDeque<Frame<P>>,
@@ -352,6 +365,8 @@ impl<P: Payload> Exchange<P> {
             lacks_room: false,
             writable: true,
             repeats_to: 0,
+            had: options.origin,
+            halved: 0,
             exhausted: false,
             frames: VecDeque::new(),
             outputs: VecDeque::new(),
@@ -577,6 +592,7 @@ impl<P: Payload> Exchange<P> {
                 payload: Some(payload),
                 place: Place::Waiting,
                 deadline,
+                behind: self.deliveries,
                 over: false,
                 again: false,
             };
@@ -635,6 +651,7 @@ impl<P: Payload> Exchange<P> {
             self.urgent.push_back(Urgent::Answer {
                 request: token.number,
                 answer,
+                behind: self.deliveries,
             });
         }
         Ok(())
@@ -674,6 +691,13 @@ impl<P: Payload> Exchange<P> {
             match self.urgent_bytes(taken.unconfirmed) {
                 None => return self.take_message(taken),
                 Some(bytes) if self.is_known_too_large(bytes) => self.refuse_urgent(),
+                Some(_) if self.is_behind() && !self.overtakes(taken) => {
+                    let message = self.take_message(taken);
+                    // Without one, those before it may all have come back.
+                    if message.is_some() || self.is_behind() {
+                        return message;
+                    }
+                }
                 Some(bytes) => {
                     self.take_ride(bytes)?;
                     let item = self.take_urgent();
@@ -684,6 +708,28 @@ impl<P: Payload> Exchange<P> {
             }
         }
         None
+    }
+
+    /// Whether messages wait that were sent before the first of what is urgent.
+    fn is_behind(&self) -> bool {
+        let behind = match self.urgent.front() {
+            Some(Urgent::Request(ask)) => self.asks.get(ask).map_or(0, |asked| asked.behind),
+            Some(Urgent::Answer { behind, .. }) => *behind,
+            Some(Urgent::Cancel { .. }) | None => 0,
+        };
+        let oldest = self.queue.oldest();
+        oldest.is_some_and(|oldest| oldest <= Delivery(behind))
+    }
+
+    /// Whether the next message waits for the window, for which what is urgent does not.
+    fn overtakes(&self, taken: &Taken) -> bool {
+        let before = (taken.messages, taken.bytes);
+        self.queue.peek().is_some_and(|waiting| {
+            let bytes = waiting.payload.bytes() as u64;
+            self.is_up()
+                && !self.is_known_too_large(bytes)
+                && !self.sent.has_room(&self.peer, before, bytes)
+        })
     }
 
     fn take_message(&mut self, taken: &Taken) -> Option<Item<P>> {
@@ -738,7 +784,9 @@ impl<P: Payload> Exchange<P> {
                     ask: Some(ask),
                 }
             }
-            Urgent::Answer { request, answer } => Item::Answer { request, answer },
+            Urgent::Answer {
+                request, answer, ..
+            } => Item::Answer { request, answer },
             Urgent::Cancel { request } => Item::Cancel { request },
         })
     }
@@ -779,7 +827,11 @@ impl<P: Payload> Exchange<P> {
             }
             Some(Urgent::Answer { request, .. }) => {
                 let answer = Answer::Refused(Refusal::Failed);
-                self.urgent.push_front(Urgent::Answer { request, answer });
+                self.urgent.push_front(Urgent::Answer {
+                    request,
+                    answer,
+                    behind: 0,
+                });
             }
             Some(Urgent::Cancel { .. }) | None => {}
         }
@@ -885,6 +937,10 @@ impl<P: Payload> Exchange<P> {
     /// The session goes on. With `received`, sending starts again behind that number; without, what rode goes on.
     pub(super) fn resume(&mut self, received: Option<u64>) {
         if let Some(received) = received {
+            if received == self.had && received < self.sent.last() {
+                self.halved = self.halved.saturating_add(1).min(limits::BATCH_HALVINGS);
+            }
+            self.had = received;
             // A `g` may have been lost with the last connection.
             self.sent.got(received);
             self.got = self.got.max(received);
@@ -1021,6 +1077,7 @@ impl<P: Payload> Exchange<P> {
                 payload: None,
                 place: Place::Numbered(request),
                 deadline: None,
+                behind: 0,
                 over: true,
                 again: false,
             };
@@ -1170,7 +1227,11 @@ impl<P: Payload> Exchange<P> {
                 awaited: is_awaited,
                 ..
             } => {
-                let batch = if suspect { 1 } else { self.sent.batch() };
+                let batch = if suspect {
+                    1
+                } else {
+                    self.sent.batch(self.halved)
+                };
                 if batch > 1 {
                     let mut messages = Vec::with_capacity(batch);
                     for (number, entry) in (first..).zip(self.sent.upcoming().take(batch)) {
@@ -1466,6 +1527,7 @@ impl<P: Payload> Exchange<P> {
                 self.urgent.push_back(Urgent::Answer {
                     request: number,
                     answer,
+                    behind: 0,
                 });
             } else {
                 self.incoming.insert(number, false);
@@ -1486,6 +1548,10 @@ impl<P: Payload> Exchange<P> {
     pub(super) fn acknowledged(&mut self, handled: u64) -> Result<(), u16> {
         if handled > self.sent.position() {
             return Err(close::OUT_OF_STEP);
+        }
+        // Only of what this connection has carried.
+        if self.halved > 0 && handled > self.had.max(self.sent.base()) {
+            self.halved = self.halved.saturating_sub(1);
         }
         let (outputs, mut run) = (&mut self.outputs, None);
         let after = self.received.received();
@@ -1667,6 +1733,7 @@ impl<P: Payload> Exchange<P> {
         self.ended = None;
         self.exhausted = false;
         self.repeats_to = 0;
+        self.had = self.sent.base();
         self.replaced.clear();
         self.got = 0;
     }

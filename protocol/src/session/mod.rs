@@ -252,6 +252,8 @@ pub mod limits {
     pub const BATCH_MESSAGES: usize = 256;
     /// Bytes in a batch of several: 64 KiB, above which a browser gains nothing from fewer frames.
     pub const BATCH_BYTES: usize = 65_536;
+    /// How often a batch is halved while connections end before one is through: after so many a message goes by itself.
+    pub const BATCH_HALVINGS: u8 = 8;
     /// Answers and cancellations that the other end has not confirmed, before further ones wait.
     pub const UNCONFIRMED: u64 = 256;
     /// Answers and cancellations beyond the handled prefix, before the receiver says that it has them.

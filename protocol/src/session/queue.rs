@@ -79,6 +79,15 @@ impl<P: Payload> Queue<P> {
         self.messages.front()
     }
 
+    /// The earliest of those that wait.
+    pub(super) fn oldest(&self) -> Option<Delivery> {
+        let of = |message: &Waiting<P>| message.delivery;
+        let next = self.peek().map(of)?;
+        // Each in order: those marked to go first, and the others.
+        let other = self.messages.get(self.first).map(of);
+        Some(other.map_or(next, |other| next.min(other)))
+    }
+
     pub(super) fn pop(&mut self) -> Option<Waiting<P>> {
         let message = self.messages.pop_front()?;
         self.forget(&message);

@@ -347,8 +347,8 @@ impl<P: Payload> Sent<P> {
     }
 
     /// How many messages go out next in one frame: they are of one kind, and within the limits of a batch unless there
-    /// is only one.
-    pub(super) fn batch(&self) -> usize {
+    /// is only one. The limits are halved so often.
+    pub(super) fn batch(&self, halved: u8) -> usize {
         if self.cursor.saturating_add(1) >= self.entries.len() {
             return 1;
         }
@@ -360,9 +360,9 @@ impl<P: Payload> Sent<P> {
             let is_first = of_kind.is_none();
             bytes = bytes.saturating_add(payload.bytes());
             let is_of_kind = *of_kind.get_or_insert(payload.kind()) == payload.kind();
-            is_of_kind && (is_first || bytes <= limits::BATCH_BYTES)
+            is_of_kind && (is_first || bytes <= limits::BATCH_BYTES >> halved)
         };
-        let upcoming = self.upcoming().take(limits::BATCH_MESSAGES);
+        let upcoming = self.upcoming().take(limits::BATCH_MESSAGES >> halved);
         upcoming.take_while(joins).count()
     }
 

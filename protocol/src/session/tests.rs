@@ -295,10 +295,10 @@ fn a_resume_costs_one_round_trip_and_goes_in_one_order() {
     ));
     assert_eq!(pair.to_client[1..], ["[10]"]);
     pair.reach_client();
-    // The acknowledgement, what is repeated, the request, what goes first, the queue.
+    // The acknowledgement, what is repeated, what goes first, and the rest as it was sent.
     assert_eq!(
         pair.to_server,
-        ["~a 0 1", "~b 2[[2],[3]]", "~q [5]", "~b 5[[6],[4]]"]
+        ["~a 0 1", "~b 2[[2],[3],[6],[4]]", "~q [5]"]
     );
     let given = pair.at_client();
     assert!(matches!(given[0], Output::Open(Opened::Fresh)));
@@ -367,6 +367,188 @@ fn frames_go_in_the_order_in_which_they_were_made_and_a_close_behind_them() {
     client.opened(now, [9; 16], None);
     assert!(matches!(client.poll_frame(), Some(Frame::Hello(_))));
     assert_eq!((client.poll_frame(), client.poll_effect()), (None, None));
+}
+
+#[test]
+fn messages_requests_and_answers_go_in_the_order_of_the_calls() {
+    let ask = |pair: &mut Pair, text: &'static str| {
+        pair.client.ask(pair.now, Data::from(text), None).unwrap();
+        pair.settle();
+    };
+    let mut pair = Pair::connected();
+    pair.send("[1]", PLAIN);
+    pair.send("[2]", PLAIN);
+    ask(&mut pair, "[3]");
+    ask(&mut pair, "[4]");
+    pair.send("[5]", PLAIN);
+    // What is cancelled before it has gone holds nobody up.
+    let cancelled = pair.client.ask(pair.now, Data::from("[6]"), None).unwrap();
+    ask(&mut pair, "[7]");
+    pair.client.cancel(pair.now, cancelled);
+    pair.gathered();
+    assert_eq!(
+        pair.to_server,
+        ["[1]", "[2]", "~q [3]", "~q [4]", "[5]", "~q [7]"]
+    );
+    // Behind nothing, a request does not wait for the end of the turn.
+    pair.arrive();
+    pair.send("[8]", PLAIN);
+    ask(&mut pair, "[9]");
+    assert_eq!(pair.to_server, ["[8]", "~q [9]"]);
+    pair.gathered();
+
+    // Before the first welcome, too, as far as it may ride.
+    let mut pair = Pair::with(Options::default());
+    pair.send("[1]", PLAIN);
+    ask(&mut pair, "[2]");
+    pair.send("[3]", PLAIN);
+    pair.connect();
+    assert_eq!(pair.to_server[1..], ["[1]", "~q [2]", "[3]"]);
+    let mut pair = Pair::with(Options::default());
+    pair.send(&"1".repeat(limits::RIDING_BYTES as usize + 1), PLAIN);
+    ask(&mut pair, "[2]");
+    pair.connect();
+    assert_eq!(
+        pair.to_server.len(),
+        1,
+        "the request is not alone in riding"
+    );
+    pair.arrive();
+    assert_eq!(pair.at_server().len(), 3);
+
+    // An answer goes behind what its handler has sent.
+    let mut pair = Pair::connected();
+    ask(&mut pair, "[1]");
+    pair.arrive();
+    let given = pair.at_server();
+    let Some(Output::Request { token, .. }) = given.last() else {
+        panic!("{given:?}");
+    };
+    let now = pair.now;
+    for text in ["[2]", "[3]"] {
+        pair.server().send(now, Data::from(text), PLAIN).unwrap();
+    }
+    let answer = Answer::Response(Data::from("[4]"));
+    pair.server().answer(now, *token, answer).unwrap();
+    pair.server().gathered(now);
+    pair.settle();
+    let order: Vec<_> = pair
+        .to_client
+        .iter()
+        .filter(|frame| !frame.starts_with("~a"))
+        .collect();
+    assert_eq!(order, ["[2]", "[3]", "~r 1 1 [4]"]);
+}
+
+#[test]
+fn a_request_does_not_wait_for_the_window() {
+    let mut pair = Pair::connected_with(narrow(1));
+    for text in ["[1]", "[2]"] {
+        pair.send(text, PLAIN);
+    }
+    pair.client.ask(pair.now, Data::from("[3]"), None).unwrap();
+    pair.send("[4]", PLAIN);
+    pair.gathered();
+    assert_eq!(pair.to_server, ["[1]", "~q [3]", "~w 2"]);
+}
+
+#[test]
+fn connections_that_are_shorter_than_a_batch_get_smaller_ones() {
+    const MESSAGES: usize = 600;
+    let text = |number: usize| format!("[{number},\"{}\"]", ".".repeat(100));
+    let send = |pair: &mut Pair, from_client, number| {
+        let (now, data) = (pair.now, Data::Text(text(number).into()));
+        match from_client {
+            true => pair.client.send(now, data, PLAIN).unwrap(),
+            false => pair.server().send(now, data, PLAIN).unwrap(),
+        };
+    };
+    let gathered = |pair: &mut Pair| {
+        let now = pair.now;
+        pair.client.gathered(now);
+        pair.server().gathered(now);
+        pair.settle();
+    };
+    // What is there, and handled.
+    let take = |pair: &mut Pair, from_client| {
+        let now = pair.now;
+        let mut payloads = vec![];
+        while let Some(output) = match from_client {
+            true => pair.server().poll_output(now),
+            false => pair.client.poll_output(now),
+        } {
+            let Output::Message { token, payload } = output else {
+                continue;
+            };
+            match from_client {
+                true => pair.server().handled(now, token),
+                false => pair.client.handled(now, token),
+            }
+            payloads.push(payload);
+        }
+        pair.settle();
+        payloads
+    };
+    // How many bytes of messages a connection lives for.
+    let cut_after = |life: usize, frames: &mut Vec<String>| {
+        let mut left = life;
+        frames.retain(|frame| {
+            if frame.starts_with("~b") || frame.starts_with('[') {
+                left = left.saturating_sub(frame.len());
+            }
+            left > 0
+        });
+    };
+    for (life, from_client) in [150, 1_000, 10_000]
+        .into_iter()
+        .flat_map(|life| [(life, true), (life, false)])
+    {
+        let mut pair = Pair::connected();
+        pair.cut();
+        for number in 0..MESSAGES {
+            send(&mut pair, from_client, number);
+        }
+        let (mut given, mut resumes) = (0, 0);
+        while given < MESSAGES {
+            resumes += 1;
+            pair.connect();
+            pair.reach_server();
+            cut_after(life, &mut pair.to_client);
+            pair.reach_client();
+            cut_after(life, &mut pair.to_server);
+            pair.reach_server();
+            for payload in take(&mut pair, from_client) {
+                assert_eq!(payload, Data::Text(text(given).into()));
+                given += 1;
+            }
+            pair.cut();
+            let most = 10 + 3 * MESSAGES * text(MESSAGES).len() / life;
+            assert!(
+                resumes <= most,
+                "{given} messages through {resumes} resumes that live for {life} bytes"
+            );
+        }
+        // On a connection that lives they grow again.
+        pair.connect();
+        pair.arrive();
+        for _ in 0..limits::BATCH_HALVINGS {
+            send(&mut pair, from_client, 0);
+            gathered(&mut pair);
+            pair.arrive();
+            take(&mut pair, from_client);
+            pair.pass(2_000);
+            pair.arrive();
+        }
+        for number in 0..100 {
+            send(&mut pair, from_client, number);
+        }
+        gathered(&mut pair);
+        let frames = match from_client {
+            true => &pair.to_server,
+            false => &pair.to_client,
+        };
+        assert_eq!(frames.len(), 2, "one alone, and the others together");
+    }
 }
 
 #[test]

@@ -152,6 +152,9 @@ pub(super) trait FaceSession {
     /// Likewise, but without waiting.
     fn close_now(&self);
 
+    /// Whether the program has closed the session, or it is over.
+    fn is_closing(&self) -> bool;
+
     /// A new connection is wanted: with a fresh session if the last one is over.
     fn renew(&self);
 

@@ -13,8 +13,7 @@ use steady_socket_protocol::session::frame::{
 };
 use steady_socket_protocol::session::{
     Ask, AskEnd, Client, Deliveries, Delivery, End, Ended, NotHandled, Opened,
-    Options as HalfOptions, Output, Phase as HalfPhase, Rejected, Rejection, SendMode as HalfMode,
-    Time, Token, close,
+    Options as HalfOptions, Output, Rejected, Rejection, SendMode as HalfMode, Time, Token, close,
 };
 
 use super::super::application::{Face, Shared};
@@ -168,8 +167,21 @@ impl RustSession {
 
     /// Tells the program of an event of the connection, as a plain socket does.
     fn pass_on(&self, event: Event<Message>) {
-        if let Some(shared) = self.shared.upgrade() {
+        if let Some(shared) = self
+            .shared
+            .upgrade()
+            .filter(|_| !self.driver.conceals(&event))
+        {
             shared.deliver_event(&event);
+        }
+    }
+
+    /// Tells the program that it has closed the socket, before anything that follows from that.
+    fn tell_closing(&self) {
+        let driver = self.shared.upgrade().and_then(|shared| shared.driver());
+        let attempt = driver.map_or(1, |driver| driver.snapshot().attempt);
+        if let Some(event) = self.driver.closing_event(attempt) {
+            self.emit(&event);
         }
     }
 
@@ -467,6 +479,7 @@ fn tally((messages, bytes): (u64, u64)) -> Tally {
 
 impl FaceSession for RustSession {
     fn event(&self, event: Event<Message>) {
+        self.tell_closing();
         match event {
             Event::Open { .. } => self.opened(event),
             Event::Closed(_) => self.closed(event),
@@ -626,7 +639,17 @@ impl FaceSession for RustSession {
         self.closing
             .borrow_mut()
             .get_or_insert_with(|| (code, reason.to_owned()));
-        self.driver.close(self.options.values().close_timeout);
+        let driver = self.shared.upgrade().and_then(|shared| shared.driver());
+        let phase = driver.map(|driver| driver.ask(|connection| connection.phase()));
+        self.driver.close(match phase {
+            // There will be no connection.
+            Some(Phase::Idle | Phase::Suspended) => 0,
+            _ => self.options.values().close_timeout,
+        });
+    }
+
+    fn is_closing(&self) -> bool {
+        !self.is_plain() && self.driver.is_closing()
     }
 
     fn close_now(&self) {
@@ -648,10 +671,7 @@ impl FaceSession for RustSession {
         if self.is_plain() {
             return connection;
         }
-        match (connection, self.driver.phase()) {
-            (Phase::Open, HalfPhase::Greeting) => Phase::Connecting,
-            _ => connection,
-        }
+        self.driver.phase_of(connection)
     }
 
     fn farewell(&self) -> Option<(Option<u16>, String)> {
@@ -695,6 +715,7 @@ impl SessionApplication<Message> for RustSession {
                 self.finish_losing();
             }
         }
+        self.tell_closing();
         match output {
             Output::Open(opened) => self.began(opened),
             Output::Lost(why) => self.lose(Ended::Lost(why), false),
@@ -734,6 +755,7 @@ impl SessionApplication<Message> for RustSession {
     }
 
     fn report(&self) {
+        self.tell_closing();
         self.finish_losing();
         for (reason, message) in self.dropped.take() {
             self.dropped(reason, message);
@@ -754,6 +776,10 @@ impl Line<Message> for FaceLine {
     fn clocks(&self) -> (Time, u64) {
         let platform = self.platform.as_ref();
         (Platform::now(platform), Platform::wall_clock(platform))
+    }
+
+    fn now(&self) -> Time {
+        Platform::now(self.platform.as_ref())
     }
 
     fn random(&self) -> [u8; 16] {
