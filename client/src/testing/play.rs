@@ -397,6 +397,8 @@ impl Play {
             Output::Settled(delivery, end) => self.ends.push((delivery, Some(end))),
             Output::Answered(ask, end) => self.answers.push((ask, end)),
             Output::Ended(why) => self.ended = Some(why),
+            // Behind one that was lost, too, which has ended.
+            Output::Open(_) => self.ended = None,
             _ => {}
         }
     }
