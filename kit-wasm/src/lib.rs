@@ -79,9 +79,7 @@ impl ServerHalf {
     /// When `timer` is to be called, in milliseconds from now.
     #[wasm_bindgen(js_name = nextTimer)]
     pub fn next_timer(&self, now: f64) -> Option<f64> {
-        self.play
-            .next_timer(time(now))
-            .map(|millis| millis as f64)
+        self.play.next_timer(time(now)).map(|millis| millis as f64)
     }
 
     /// That time has come.
@@ -223,7 +221,10 @@ impl ServerHalf {
                 self.tokens.push(*token);
                 self.tokens.len() - 1
             });
-            requests.push(&Array::of2(&number(place as u64), &data_of(payload.clone())));
+            requests.push(&Array::of2(
+                &number(place as u64),
+                &data_of(payload.clone()),
+            ));
         }
         requests
     }

@@ -191,10 +191,11 @@ fn without_loading(declarations: &str) -> &str {
 const COMMONJS: &str = "cjs";
 
 /// Modules that are hand-written for CommonJS, or not needed there.
-const NOT_TRANSLATED: [&str; 5] = [
+const NOT_TRANSLATED: [&str; 6] = [
     "file.js",
     "embedded.js",
     "embedded-module.js",
+    "testing/server-half/index.js",
     "testing/server-half/server_half_bg.js",
     "testing/server-half/module.js",
 ];

@@ -290,7 +290,9 @@ impl Play {
                 let now = of_store(now);
                 let line = self.lines.iter().find(|(_, arrival)| arrival.is_none());
                 let Some((&id, _)) = line else {
-                    return Err("the client is not connected, and only what it sends shows it".to_owned());
+                    return Err(
+                        "the client is not connected, and only what it sends shows it".to_owned(),
+                    );
                 };
                 // As if it acknowledged more than was ever sent.
                 let ack = Frame::Ack(Counts {
