@@ -76,7 +76,8 @@ export class Abort {
   constructor(signal) {
     this.aborted = new Promise((resolve) => {
       this.off = () => signal.removeEventListener('abort', resolve);
-      signal.addEventListener('abort', resolve, { once: true });
+      if (signal.aborted) resolve();
+      else signal.addEventListener('abort', resolve, { once: true });
     });
   }
 }
