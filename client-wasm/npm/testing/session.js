@@ -41,7 +41,6 @@ const CLOSE_CODE = [
 ];
 
 export class SessionServer {
-  #endpoint;
   #codec;
   #half;
   /** Those that have said something and have not ended, by number; and the number of each that ever did. */
@@ -59,7 +58,9 @@ export class SessionServer {
 
   constructor(endpoint, options) {
     if (!(endpoint instanceof FakeEndpoint)) {
-      throw new TypeError(`SessionServer.start: ${show(endpoint)} was given; it takes a FakeServer or an endpoint of one`);
+      throw new TypeError(
+        `SessionServer.start: ${show(endpoint)} was given; it takes a FakeServer or an endpoint of one`,
+      );
     }
     checkOptions('SessionServer.start', options, OPTIONS);
     const {
@@ -70,7 +71,6 @@ export class SessionServer {
       messageBytes = 1_048_576,
       requests = 64,
     } = options;
-    this.#endpoint = endpoint;
     this.#codec = codec;
     this.#half = serverHalf(styleOf(codec), window, messages, bytes, messageBytes, requests);
     FakeEndpoint.play(endpoint, {

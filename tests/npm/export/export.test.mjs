@@ -151,7 +151,10 @@ describe('an exported class', { timeout: 10 * TEST_TIMEOUT }, () => {
       },
       [serverAddress('ws'), cut],
     );
-    assert.deepEqual(result.heard, Array.from({ length: 100 }, (_, n) => n));
+    assert.deepEqual(
+      result.heard,
+      Array.from({ length: 100 }, (_, n) => n),
+    );
     assert.deepEqual(result.answer, { type: 'text', text: 'asked' });
     assert.equal(result.protocol, 'echo.json~2');
   });

@@ -152,10 +152,7 @@ describe('an exported class with a session', { timeout: TEST_TIMEOUT }, () => {
     assert.deepEqual([missed, failure.sent], ['NotHandledError', { text: 'two' }]);
     assert.deepEqual(types(), ['sessionstart', 'sessionlost']);
     const lost = seen.find(({ type }) => type === 'sessionlost');
-    assert.deepEqual(
-      [lost.notHandled, lost.unknown, lost.handled],
-      [[{ text: 'two' }], [{ text: 'one' }], 0],
-    );
+    assert.deepEqual([lost.notHandled, lost.unknown, lost.handled], [[{ text: 'two' }], [{ text: 'one' }], 0]);
     assert.match(lost.reason, /after its window/);
 
     const last = endOf(socket.deliver({ text: 'three' }));
@@ -243,7 +240,10 @@ describe('an exported class with a session', { timeout: TEST_TIMEOUT }, () => {
         ['a bug', 'ShopSocket: handle: the answer does not match its Rust type: missing field `yes`'],
       );
       assert.ok(signals.at(-1).aborted);
-      assert.throws(() => socket.handle('no function'), { name: 'TypeError', message: /the handler: a string was given/ });
+      assert.throws(() => socket.handle('no function'), {
+        name: 'TypeError',
+        message: /the handler: a string was given/,
+      });
     } finally {
       globalThis.reportError = reportError;
     }
@@ -276,10 +276,16 @@ describe('an exported class with a session', { timeout: TEST_TIMEOUT }, () => {
     await sessions.expect({ text: 'one' });
     assert.equal((await endOf(socket.deliver({ text: 'two' }, { signal: controller.signal })))[0], 'AbortError');
     const said = async (promise) => (await endOf(promise))[2].message;
-    assert.match(await said(socket.deliver({ txt: 'x' })), /deliver: the message does not match its Rust type: missing field `text`/);
+    assert.match(
+      await said(socket.deliver({ txt: 'x' })),
+      /deliver: the message does not match its Rust type: missing field `text`/,
+    );
     assert.match(await said(socket.request({ type: 'age' })), /request: the request does not match its Rust type/);
     assert.match(await said(socket.deliver({ text: '' }, { timeout: 1 })), /the options have no timeout/);
-    assert.match(await said(socket.request({ type: 'price', of: '' }, { timeout: 0 })), /option timeout is 0 ms; it takes/);
+    assert.match(
+      await said(socket.request({ type: 'price', of: '' }, { timeout: 0 })),
+      /option timeout is 0 ms; it takes/,
+    );
     const wrong = (options, message) =>
       assert.throws(() => new exported.ShopSocket('wss://example.test', options), { message });
     wrong({ session: false }, /option session: a boolean was given; this takes true, 'optional' or an object/);
