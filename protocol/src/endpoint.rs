@@ -2,7 +2,7 @@
 
 #[cfg(feature = "json")]
 use crate::control;
-use crate::{Codec, Decode, DecodeError, Encode, EncodeError, Message, MessageKind};
+use crate::{Codec, Decode, DecodeError, Encode, EncodeError, Fault, Message, MessageKind};
 
 /// A typed endpoint of a server. Declare one with [`endpoint!`](crate::endpoint!).
 pub trait Endpoint: 'static {
@@ -25,6 +25,36 @@ pub trait Endpoint: 'static {
 pub trait Offers<C: Codec>: Endpoint {
     /// The name of the codec's sub-protocol.
     const SUBPROTOCOL: &'static str;
+}
+
+/// Says that every codec of an endpoint encodes a `T`: what an end needs to send values beside the endpoint's own messages,
+/// such as requests, in the codec that was negotiated. [`endpoint!`](crate::endpoint!) implements it, unless a sub-protocol in
+/// the declaration has an attribute.
+#[diagnostic::on_unimplemented(
+    message = "not every codec of the endpoint `{Self}` encodes `{T}`",
+    note = "`Json` and `MsgPack` need `{T}: serde::Serialize`"
+)]
+pub trait Encodes<T>: Endpoint {
+    /// Encodes a value as the sub-protocol of this name does.
+    ///
+    /// # Errors
+    ///
+    /// If the codec cannot encode it, or the endpoint has no such sub-protocol.
+    fn encode(subprotocol: &str, value: &T) -> Result<Message, EncodeError>;
+}
+
+/// Likewise for decoding.
+#[diagnostic::on_unimplemented(
+    message = "not every codec of the endpoint `{Self}` decodes `{T}`",
+    note = "`Json` and `MsgPack` need `{T}: serde::de::DeserializeOwned`"
+)]
+pub trait Decodes<T>: Endpoint {
+    /// Decodes a message as the sub-protocol of this name does.
+    ///
+    /// # Errors
+    ///
+    /// If the message is not one of this type, or the endpoint has no such sub-protocol.
+    fn decode(subprotocol: &str, message: Message) -> Result<T, DecodeError>;
 }
 
 /// One sub-protocol of an endpoint: a name and its codec, for a client that sends `In` and a server that
@@ -143,7 +173,69 @@ macro_rules! endpoint {
         $visibility:vis $endpoint:ident at $path:literal {
             client: $client:ty,
             server: $server:ty,
+            $( $name:literal => $codec:ty ),+ $(,)?
+        }
+    ) => {
+        $crate::endpoint! {
+            @declare
+            $(#[$attribute])*
+            $visibility $endpoint at $path {
+                client: $client,
+                server: $server,
+                $( $name => $codec, )+
+            }
+        }
+
+        impl<T> $crate::Encodes<T> for $endpoint
+        where
+            $( $codec: $crate::Encode<T>, )+
+        {
+            fn encode(subprotocol: &str, value: &T) -> ::core::result::Result<$crate::Message, $crate::EncodeError> {
+                match subprotocol {
+                    $( $name => <$codec as $crate::Encode<T>>::encode(value), )+
+                    _ => ::core::result::Result::Err($crate::no_such_subprotocol().0),
+                }
+            }
+        }
+
+        impl<T> $crate::Decodes<T> for $endpoint
+        where
+            $( $codec: $crate::Decode<T>, )+
+        {
+            fn decode(subprotocol: &str, message: $crate::Message) -> ::core::result::Result<T, $crate::DecodeError> {
+                match subprotocol {
+                    $( $name => <$codec as $crate::Decode<T>>::decode(message), )+
+                    _ => ::core::result::Result::Err($crate::no_such_subprotocol().1),
+                }
+            }
+        }
+    };
+    // A bound cannot depend on an attribute such as `cfg`.
+    (
+        $(#[$attribute:meta])*
+        $visibility:vis $endpoint:ident at $path:literal {
+            client: $client:ty,
+            server: $server:ty,
             $( $(#[$entry:meta])* $name:literal => $codec:ty ),+ $(,)?
+        }
+    ) => {
+        $crate::endpoint! {
+            @declare
+            $(#[$attribute])*
+            $visibility $endpoint at $path {
+                client: $client,
+                server: $server,
+                $( $(#[$entry])* $name => $codec, )+
+            }
+        }
+    };
+    (
+        @declare
+        $(#[$attribute:meta])*
+        $visibility:vis $endpoint:ident at $path:literal {
+            client: $client:ty,
+            server: $server:ty,
+            $( $(#[$entry:meta])* $name:literal => $codec:ty, )+
         }
     ) => {
         $(#[$attribute])*
@@ -176,6 +268,17 @@ macro_rules! endpoint {
             );
         )+
     };
+}
+
+/// For a name that [`Encodes`] and [`Decodes`] are never asked for.
+#[doc(hidden)]
+#[must_use]
+pub fn no_such_subprotocol() -> (EncodeError, DecodeError) {
+    const NONE: &str = "none";
+    const DETAIL: &str = "the endpoint has no such sub-protocol";
+    let nothing = Message::Binary(Vec::new());
+    let decode = DecodeError::malformed(NONE, Fault::Mismatch, None, &nothing, Some(DETAIL));
+    (EncodeError::new(NONE, DETAIL), decode)
 }
 
 /// Whether `name` is a token (RFC 9110), as the name of a sub-protocol must be.

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use steady_socket_server::InvalidOptions;
+
 use crate::Origin;
 
 /// The configuration of a [`Server`](crate::Server).
@@ -165,6 +167,8 @@ pub enum InvalidConfig {
         /// The time without a frame after which a connection is closed.
         idle_timeout: Duration,
     },
+    /// Sessions cannot have it.
+    Sessions(InvalidOptions),
 }
 
 impl InvalidConfig {
@@ -201,6 +205,7 @@ impl fmt::Display for InvalidConfig {
                 ping_interval.as_secs_f64(),
                 idle_timeout.as_secs_f64()
             ),
+            Self::Sessions(invalid) => invalid.fmt(f),
         }
     }
 }

@@ -15,6 +15,7 @@ use warp::reply::{self, Reply};
 use warp::{Filter, Rejection};
 
 use crate::connection::REASON_BYTES;
+use crate::origin;
 use crate::registry::{Command, INVALID_ID, is_id};
 use crate::state::State;
 
@@ -59,7 +60,7 @@ pub(crate) fn filter(
             .and(warp::post())
             .and(warp::query())
             .map(move |headers: HeaderMap, query| {
-                state.origins.answer(&headers, || match command_of(&query) {
+                origin::answer(&state.origins, &headers, || match command_of(&query) {
                     Ok(command) => {
                         let connections = state.registry.command(&query.id, &command);
                         reply::json(&Done { connections }).into_response()
@@ -72,7 +73,7 @@ pub(crate) fn filter(
     // The preflight of a browser whose page adds its own headers.
     let preflight = request
         .and(warp::options())
-        .map(move |headers: HeaderMap| state.origins.preflight(&headers, "POST"));
+        .map(move |headers: HeaderMap| origin::preflight(&state.origins, &headers, "POST"));
     off.or(cut).unify().or(preflight).unify()
 }
 

@@ -18,6 +18,7 @@ use warp::path::FullPath;
 use warp::reply::{self, Reply};
 use warp::{Filter, Rejection};
 
+use crate::origin::Advice;
 use crate::registry::{INVALID_ID, Registration, is_id};
 use crate::service::Service;
 use crate::state::State;
@@ -94,7 +95,7 @@ enum Dialogue {
     /// Messages, and control messages if they were agreed on.
     Messages { service: Service, controls: bool },
     /// A session.
-    Session(sessions::Endpoint),
+    Session(sessions::Serve),
 }
 
 fn admit(
@@ -111,7 +112,7 @@ fn admit(
         .filter(|key| is_key(key))
         .map(derive_accept_key)
         .ok_or_else(|| Refused::Bad("Sec-WebSocket-Key must be 16 bytes in base64".to_owned()))?;
-    let (dialogue, subprotocol) = choose(path, headers)?;
+    let (dialogue, subprotocol) = choose(state, path, headers)?;
     let id = query.id.filter(|_| config.demo_control);
     if id.as_deref().is_some_and(|id| !is_id(id)) {
         return Err(Refused::Bad(INVALID_ID.to_owned()));
@@ -126,7 +127,11 @@ fn admit(
 }
 
 /// What a path stands for, and the sub-protocol to answer.
-fn choose(path: &str, headers: &HeaderMap) -> Result<(Dialogue, Option<String>), Refused> {
+fn choose(
+    state: &State,
+    path: &str,
+    headers: &HeaderMap,
+) -> Result<(Dialogue, Option<String>), Refused> {
     let (service, subprotocol, controls) = match path {
         "/" => {
             if headers.contains_key(SEC_WEBSOCKET_PROTOCOL) {
@@ -154,11 +159,9 @@ fn choose(path: &str, headers: &HeaderMap) -> Result<(Dialogue, Option<String>),
             )
         }
         _ => {
-            let offered = offered_subprotocols(headers)?;
-            let (endpoint, name) = sessions::choose(path, offered.as_deref())
-                .ok_or(Refused::NoSuchPath)?
-                .map_err(Refused::Bad)?;
-            return Ok((Dialogue::Session(endpoint), Some(name)));
+            let admitted = state.sessions.admit(path, headers);
+            let admitted = admitted.ok_or(Refused::NoSuchPath)?.map_err(Refused::Bad)?;
+            return Ok((Dialogue::Session(admitted.serve), admitted.subprotocol));
         }
     };
     Ok((Dialogue::Messages { service, controls }, subprotocol))
@@ -207,13 +210,12 @@ fn upgrade(state: &State, admitted: Admitted, on_upgrade: OnUpgrade) -> reply::R
         registration,
     } = admitted;
     let config = Arc::clone(&state.config);
-    let sessions = Arc::clone(&state.sessions);
     // The write buffer keeps its default limit: nothing piles up there, because the next message is read only
     // after the reply has gone out. The message limit allows one more byte for the escape of a text, if there
     // may be one; `connection` checks the rest.
     let most = match dialogue {
         Dialogue::Messages { controls, .. } => config.max_message_bytes + usize::from(controls),
-        Dialogue::Session(_) => sessions::longest_frame(&config),
+        Dialogue::Session(_) => state.sessions.longest_frame(),
     };
     let websocket = WebSocketConfig::default()
         .read_buffer_size(READ_BYTES)
@@ -229,8 +231,14 @@ fn upgrade(state: &State, admitted: Admitted, on_upgrade: OnUpgrade) -> reply::R
                 Dialogue::Messages { service, controls } => {
                     connection::serve(socket, service, controls, registration, config).await;
                 }
-                Dialogue::Session(endpoint) => {
-                    sessions::serve(socket, endpoint, registration, config, sessions).await;
+                Dialogue::Session(serve) => {
+                    let cut = registration.cut();
+                    let leave = Box::pin(registration.leave());
+                    // A cut must work at any moment, even while a write waits for a client that does not read.
+                    tokio::select! {
+                        () = cut => {}
+                        () = serve(socket, leave) => {}
+                    }
                 }
             }
         }
@@ -261,7 +269,7 @@ enum Refused {
 impl Refused {
     fn into_response(self) -> reply::Response {
         let (status, text) = match self {
-            Self::Origin(refused) => (StatusCode::FORBIDDEN, refused.to_string()),
+            Self::Origin(refused) => (StatusCode::FORBIDDEN, Advice(refused).to_string()),
             Self::NoSuchPath => (
                 StatusCode::NOT_FOUND,
                 "no such WebSocket endpoint: use /, /hello, /echo, or /session/ with one of echo, hello and room".to_owned(),

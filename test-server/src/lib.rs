@@ -46,5 +46,5 @@ mod tls;
 mod wire;
 
 pub use config::{Certificate, Config, Fingerprint, InvalidConfig, Transcript};
-pub use origin::{InvalidOrigin, Origin, OriginRefused, Origins};
 pub use server::{InvalidCertificate, Server, StartError, Stopped};
+pub use steady_socket_server::{InvalidOrigin, Origin, OriginRefused, Origins};

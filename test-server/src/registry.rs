@@ -63,6 +63,15 @@ impl Registration {
         wait_for(&mut self.commands, |command| *command != Command::Stay).await
     }
 
+    /// Waits for the command to close the connection, with the code and the reason.
+    pub(crate) async fn leave(mut self) -> (u16, String) {
+        match self.told().await {
+            Command::Close(code, reason) => (code, reason),
+            // Whoever cuts drops this future.
+            Command::Cut | Command::Stay => std::future::pending().await,
+        }
+    }
+
     /// Waits for the command to drop the connection.
     pub(crate) fn cut(&self) -> impl Future<Output = ()> + use<> {
         let mut commands = self.commands.clone();

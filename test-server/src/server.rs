@@ -90,6 +90,8 @@ impl Server {
             required: config.require_origin,
             secure: tls.is_some(),
         };
+        let sessions = Sessions::new(&config, tls.is_some())
+            .map_err(|invalid| StartError::Config(InvalidConfig::Sessions(invalid)))?;
         Ok(Self {
             listener,
             address,
@@ -98,7 +100,7 @@ impl Server {
                 config: Arc::new(config),
                 registry,
                 origins,
-                sessions: Arc::new(Sessions::new()),
+                sessions,
             }),
         })
     }

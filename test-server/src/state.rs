@@ -11,5 +11,5 @@ pub(crate) struct State {
     pub(crate) config: Arc<Config>,
     pub(crate) registry: Arc<Registry>,
     pub(crate) origins: Origins,
-    pub(crate) sessions: Arc<Sessions>,
+    pub(crate) sessions: Sessions,
 }

@@ -682,6 +682,17 @@ impl<P: Payload> Server<P> {
         self.exchange.poll_output(now)
     }
 
+    /// Likewise, but messages stay: for an application that reads them with [`poll_message`](Self::poll_message) when it is
+    /// ready, and has to learn meanwhile what becomes of its own.
+    pub fn poll_notice(&mut self) -> Option<Output<P>> {
+        self.exchange.poll_notice()
+    }
+
+    /// The next message, a volatile one included, if no notice comes before it.
+    pub fn poll_message(&mut self, now: Time) -> Option<Output<P>> {
+        self.exchange.poll_message(now)
+    }
+
     /// Whether there is anything for the application.
     #[must_use]
     pub fn has_output(&self) -> bool {

@@ -1,0 +1,93 @@
+//! What an operator sees: log lines by `tracing`, and counters by `metrics`. Neither names a secret, a credential, an
+//! identity or a message.
+
+use std::net::IpAddr;
+
+use http::HeaderMap;
+use http::header::ORIGIN;
+use steady_socket_protocol::session::Ended;
+
+use crate::handshake::Refused;
+use crate::wire::End;
+
+#[cfg(feature = "metrics")]
+macro_rules! count {
+    ($name:literal $(, $label:literal => $value:expr)*) => {
+        metrics::counter!($name $(, $label => $value)*).increment(1)
+    };
+}
+
+#[cfg(not(feature = "metrics"))]
+macro_rules! count {
+    ($name:literal $(, $label:literal => $value:expr)*) => {
+        { $( let _ = $value; )* }
+    };
+}
+
+/// How much of a client's header a log line shows, in characters.
+const SHOWN: usize = 100;
+
+pub(crate) fn refused(refused: &Refused, headers: &HeaderMap, address: Option<IpAddr>) {
+    count!("steady_socket_handshakes_refused_total", "status" => refused.status().as_str().to_owned());
+    match refused {
+        Refused::Origin(why) => {
+            let origin = headers.get(ORIGIN).map(|value| {
+                let text = String::from_utf8_lossy(value.as_bytes());
+                text.chars().take(SHOWN).collect::<String>()
+            });
+            tracing::warn!(
+                ?origin,
+                ?address,
+                "refused a handshake: {why}. If that page is yours, add its origin to the option allow_origins"
+            );
+        }
+        refused => tracing::info!(?address, "refused a handshake: {refused}"),
+    }
+}
+
+pub(crate) fn connected(session: bool) {
+    count!("steady_socket_connections_total", "session" => if session { "yes" } else { "no" });
+}
+
+pub(crate) fn disconnected(end: &End) {
+    match end {
+        End::Close(code, reason) => {
+            count!("steady_socket_closed_total", "code" => code.to_string());
+            tracing::debug!(code, reason, "closed a connection");
+        }
+        End::Gone => {
+            count!("steady_socket_gone_total");
+            tracing::debug!("a client has gone");
+        }
+    }
+}
+
+pub(crate) fn session_began() {
+    count!("steady_socket_sessions_total");
+    tracing::debug!("a session has begun");
+}
+
+pub(crate) fn session_ended(why: Ended) {
+    count!("steady_socket_sessions_ended_total", "why" => format!("{why:?}"));
+    tracing::debug!("a session is over: {why}");
+}
+
+pub(crate) fn denied() {
+    count!("steady_socket_credentials_denied_total");
+    tracing::info!("refused a credential");
+}
+
+pub(crate) fn stalled(number: u64) {
+    count!("steady_socket_stalled_total");
+    tracing::warn!(number, "a handler has been busy with a message for 30 s");
+}
+
+pub(crate) fn panicked() {
+    count!("steady_socket_panics_total");
+    tracing::error!("a handler has panicked; its client is disconnected");
+}
+
+pub(crate) fn full() {
+    count!("steady_socket_lost_full_total");
+    tracing::info!("a client is too far behind, and loses its connection or session");
+}

@@ -1,0 +1,278 @@
+//! One connection of a client that asks for a session, from the upgrade to its end.
+
+use std::sync::Arc;
+
+use steady_socket_protocol::control::Control;
+use steady_socket_protocol::session::frame::{
+    Credential, Data, Frame as SessionFrame, Hello, Style, read,
+};
+use steady_socket_protocol::session::store::Identity;
+use steady_socket_protocol::session::{Arrival, Connection, close};
+use tokio::sync::mpsc;
+
+use super::half::{Line, Order, Session, until};
+use super::{Sessions, new_epoch};
+use crate::body::Body;
+use crate::options::Options;
+use crate::stop::{Stop, Stopping};
+use crate::wire::{End, Next, Wire};
+use crate::{Denied, Frame, Socket};
+
+/// What a connection needs of its endpoint.
+pub(crate) trait Host: Send + Sync {
+    /// Who the client is, by its credential. An error lets it not in.
+    fn check(
+        &self,
+        credential: Option<Credential>,
+    ) -> impl Future<Output = Result<Identity, Denied>> + Send;
+
+    /// Runs a new session in a task of its own.
+    fn run(&self, session: Arc<Session>);
+}
+
+/// Serves one connection until either end closes it, the client falls silent or breaks a rule, or the server stops.
+pub(crate) async fn serve<S: Socket>(
+    socket: S,
+    host: &impl Host,
+    options: &Options,
+    sessions: &Arc<Sessions>,
+    subprotocol: &'static str,
+    style: Style,
+    mut stopping: Stopping,
+) -> End {
+    let (line, orders) = Line::new();
+    let mut guest = Guest {
+        number: sessions.next_connection(),
+        host,
+        sessions,
+        subprotocol,
+        style,
+        line,
+        arrival: Some(Arrival::new(sessions.now(), &sessions.options.both)),
+        session: None,
+        code: 1006,
+    };
+    let mut wire = Wire::new(socket, options, true);
+    let end = match guest.converse(&mut wire, orders, &mut stopping).await {
+        Ok(never) => match never {},
+        Err(end) => end,
+    };
+    // The session learns of the end before the goodbye: it waits for the next connection from now on.
+    drop(guest);
+    wire.finish(end.clone()).await;
+    end
+}
+
+/// A client's connection.
+struct Guest<'a, H> {
+    number: Connection,
+    host: &'a H,
+    sessions: &'a Arc<Sessions>,
+    subprotocol: &'static str,
+    style: Style,
+    line: Line,
+    /// Until the hello has arrived.
+    arrival: Option<Arrival<Body>>,
+    /// From then on.
+    session: Option<Arc<Session>>,
+    /// How it ended, for the session.
+    code: u16,
+}
+
+/// Also if the framework drops the connection.
+impl<H> Drop for Guest<'_, H> {
+    fn drop(&mut self) {
+        if let Some(session) = &self.session {
+            session.closed(self.number, self.code);
+        }
+    }
+}
+
+/// Nothing: a conversation ends with an [`End`] only.
+enum Never {}
+
+impl<H: Host> Guest<'_, H> {
+    async fn converse<S: Socket>(
+        &mut self,
+        wire: &mut Wire<'_, S>,
+        mut orders: mpsc::UnboundedReceiver<Order>,
+        stopping: &mut Stopping,
+    ) -> Result<Never, End> {
+        wire.introduce().await?;
+        loop {
+            let hello_by = self.arrival.as_ref().and_then(Arrival::deadline);
+            let hello_by = hello_by.map(|at| self.sessions.instant(at));
+            let next = tokio::select! {
+                biased;
+                Some(order) = orders.recv() => {
+                    self.carry_out(wire, order, &mut orders).await?;
+                    continue;
+                }
+                stop = stopping.next() => {
+                    match stop {
+                        Stop::Announce(window) => wire.say([Control::Reconnect(window)]).await?,
+                        Stop::Close(end) => return Err(end),
+                    }
+                    continue;
+                }
+                () = until(hello_by) => return Err(ended(close::NO_HELLO)),
+                next = wire.next(true) => next?,
+            };
+            let data = match next {
+                Next::Ping => {
+                    if let Some(session) = &self.session {
+                        session.flush();
+                    }
+                    wire.ping().await?;
+                    continue;
+                }
+                Next::Frame(Frame::Text(text)) => Data::Text(text.into()),
+                Next::Frame(Frame::Binary(bytes)) => Data::Binary(bytes.into()),
+                Next::Frame(Frame::Close(close)) => {
+                    // The session may have to know whether a message is to blame.
+                    self.code = close.map_or(1005, |(code, _)| code);
+                    continue;
+                }
+                // The socket itself answers pings.
+                Next::Frame(Frame::Ping | Frame::Pong) => continue,
+            };
+            match read(data) {
+                Ok(SessionFrame::Control(Control::Ping { number })) => {
+                    wire.answer_ping(number).await?;
+                }
+                Ok(frame) => self.receive(frame.map(Body::new)).await?,
+                Err(error) => {
+                    if let Some(session) = &self.session {
+                        session.receive_malformed(self.number);
+                    }
+                    return Err(End::close(close::MALFORMED, error.to_string()));
+                }
+            }
+        }
+    }
+
+    /// Sends what the session wants sent, all that waits together, or closes.
+    async fn carry_out<S: Socket>(
+        &mut self,
+        wire: &mut Wire<'_, S>,
+        order: Order,
+        orders: &mut mpsc::UnboundedReceiver<Order>,
+    ) -> Result<(), End> {
+        let mut frames = Vec::new();
+        let (mut bytes, mut end) = (0, None);
+        let mut next = Some(order);
+        while let Some(order) = next {
+            match order {
+                Order::Send(data) => {
+                    bytes += data.len();
+                    frames.push(data.into());
+                }
+                Order::Close(code) => {
+                    end = Some(ended(code));
+                    break;
+                }
+            }
+            next = orders.try_recv().ok();
+        }
+        if !frames.is_empty() {
+            wire.send_all(frames).await?;
+        }
+        if let Some(end) = end {
+            return Err(end);
+        }
+        if self.line.sent(bytes)
+            && let Some(session) = &self.session
+        {
+            session.writable(self.number);
+        }
+        Ok(())
+    }
+
+    /// Passes on a frame: to the session, or to what waits for the hello.
+    async fn receive(&mut self, frame: SessionFrame<Body>) -> Result<(), End> {
+        if let Some(session) = &self.session {
+            session.receive(self.number, frame);
+            return Ok(());
+        }
+        let Some(mut arrival) = self.arrival.take() else {
+            return Ok(());
+        };
+        let is_hello = arrival.receive(frame).map_err(ended)?;
+        let hello = arrival.hello().filter(|_| is_hello).cloned();
+        match hello {
+            None => self.arrival = Some(arrival),
+            Some(hello) => self.enter(arrival, hello).await?,
+        }
+        Ok(())
+    }
+
+    /// Lets the client in, or not.
+    async fn enter(&mut self, arrival: Arrival<Body>, hello: Hello) -> Result<(), End> {
+        let checked = self.host.check(hello.credential.clone()).await;
+        let mut identity = checked.map_err(|Denied| ended(close::REFUSED))?;
+        let mut arrival = arrival;
+        // Without it, epochs could not be told apart.
+        let new_epoch = new_epoch().map_err(|_| ended(1011))?;
+        let key = hello.secret.key();
+        loop {
+            let (session, is_new) = self.sessions.of(key, self.subprotocol, self.style);
+            if session.subprotocol() != self.subprotocol {
+                let reason = format!("this session speaks {}", session.subprotocol());
+                return Err(End::close(close::REFUSED, reason));
+            }
+            let line = self.line.clone();
+            let attached = session.attach(self.number, arrival, identity, new_epoch, line);
+            if is_new {
+                self.host.run(Arc::clone(&session));
+            }
+            match attached {
+                Ok(()) => {
+                    self.session = Some(session);
+                    return Ok(());
+                }
+                // It was over at that moment.
+                Err(back) => {
+                    (arrival, identity) = *back;
+                    self.sessions.remove(&session);
+                }
+            }
+        }
+    }
+}
+
+fn ended(code: u16) -> End {
+    End::close(code, meaning(code))
+}
+
+/// The reason that goes with a code.
+const fn meaning(code: u16) -> &'static str {
+    match code {
+        close::NORMAL | close::OVER => "the session is over",
+        close::TOO_LARGE => "a message is larger than this server takes",
+        close::NO_ROOM => "no room for another session",
+        close::OUT_OF_STEP => "the counts differ",
+        close::MALFORMED => "malformed frame",
+        close::NO_HELLO => "expected one hello, first",
+        close::LIMIT => "a limit was exceeded",
+        close::STORE => "the store does not answer",
+        close::LOST => "the session is lost",
+        close::SUPERSEDED => "a newer connection has the session",
+        close::STALE => "a newer hello was seen",
+        close::REFUSED => "this client is not let in",
+        1011 => "the server cannot go on",
+        _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_of_the_server_has_a_reason() {
+        for code in close::ALL {
+            let sent = !matches!(code, close::NO_WELCOME | close::TOO_LARGE_FOR_CLIENT);
+            assert_eq!(!meaning(code).is_empty(), sent, "{code}");
+        }
+    }
+}

@@ -1,0 +1,645 @@
+//! One session: the server's half of the protocol, shared by its connections, its handler, and whoever sends.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use steady_socket_protocol::session::frame::{
+    Answer, Credential, Data, Frame, Key, Refusal, Style, write,
+};
+use steady_socket_protocol::session::store::{Identity, Store as _};
+use steady_socket_protocol::session::{
+    Arrival, Ask, AskEnd, Connection, Delivery, End, Opened, Output, SendMode, Server,
+    ServerEffect, Time, Token, close,
+};
+use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::time::{Instant, sleep_until};
+
+use super::{Sessions, lock};
+use crate::body::Body;
+use crate::errors::SendError;
+use crate::observe;
+
+/// How many bytes may wait for a client's socket before the half is told to wait, and when it may go on.
+const HIGH_BYTES: usize = 64 * 1024;
+const LOW_BYTES: usize = 16 * 1024;
+
+/// What a session says to a connection.
+#[derive(Debug)]
+pub(crate) enum Order {
+    /// Send this.
+    Send(Data<'static>),
+    /// Close with this code.
+    Close(u16),
+}
+
+/// The way from a session to a connection. It has no bound of its own: the half stops at [`HIGH_BYTES`].
+#[derive(Debug, Clone)]
+pub(crate) struct Line {
+    orders: mpsc::UnboundedSender<Order>,
+    waiting: Arc<AtomicUsize>,
+}
+
+impl Line {
+    pub(super) fn new() -> (Self, mpsc::UnboundedReceiver<Order>) {
+        let (orders, receiver) = mpsc::unbounded_channel();
+        let waiting = Arc::default();
+        (Self { orders, waiting }, receiver)
+    }
+
+    /// Returns whether the half has to wait now.
+    fn send(&self, data: Data<'static>) -> bool {
+        let bytes = data.len();
+        let before = self.waiting.fetch_add(bytes, Ordering::Relaxed);
+        // A connection that has ended reports that itself.
+        let _ = self.orders.send(Order::Send(data));
+        before < HIGH_BYTES && before + bytes >= HIGH_BYTES
+    }
+
+    pub(super) fn close(&self, code: u16) {
+        let _ = self.orders.send(Order::Close(code));
+    }
+
+    /// The socket has taken this much. Returns whether the half may go on.
+    pub(super) fn sent(&self, bytes: usize) -> bool {
+        let before = self.waiting.fetch_sub(bytes, Ordering::Relaxed);
+        before >= LOW_BYTES && before - bytes < LOW_BYTES
+    }
+}
+
+/// What the session's task has to do for the program.
+#[derive(Debug)]
+pub(crate) enum Job {
+    /// A session begins, which is this life of the half.
+    Begin(Life),
+    /// A request of the client's. `withdrawn` resolves when the client no longer wants the answer, or the session is over.
+    Answer {
+        life: Life,
+        token: Token,
+        body: Body,
+        withdrawn: oneshot::Receiver<()>,
+    },
+    /// A fresh credential of the client's.
+    Check(Credential),
+}
+
+/// One session of a half: when it is lost or ended, another one may follow for the same client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Life(pub(crate) u64);
+
+/// How a message ended that was not handled.
+pub(crate) type Finished = Option<End<Body>>;
+
+/// A session.
+#[derive(Debug)]
+pub(crate) struct Session {
+    sessions: Arc<Sessions>,
+    key: Key,
+    subprotocol: &'static str,
+    style: Style,
+    state: Mutex<State>,
+    /// For the handler: there is a message, or the end.
+    arrived: Notify,
+    /// For those who wait for room.
+    room: Notify,
+    /// For the session's task: the timer is earlier, the turn is to be ended, or there is a job.
+    work: Notify,
+}
+
+#[derive(Debug)]
+struct State {
+    half: Server<Body>,
+    lines: Vec<(Connection, Line)>,
+    identity: Option<Identity>,
+    life: Life,
+    phase: Phase,
+    deliveries: HashMap<Delivery, oneshot::Sender<Finished>>,
+    asks: HashMap<Ask, oneshot::Sender<AskEnd<Body>>>,
+    jobs: VecDeque<Job>,
+    asked: HashMap<Token, oneshot::Sender<()>>,
+    /// Call `gathered` at the end of this turn.
+    gathers: bool,
+    /// For when the session's task sleeps.
+    armed: Option<Time>,
+    /// How many wait for room.
+    waiting: usize,
+    /// Nothing follows: the session's task has ended.
+    over: bool,
+}
+
+/// Where a session is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// Its handler runs.
+    Open,
+    /// Its handler has returned. It ends when everything is acknowledged, or at this time.
+    Draining(Time),
+    /// It has ended, or none has begun.
+    Ended,
+}
+
+impl State {
+    /// Whether the program can still send in this life.
+    fn takes(&self, life: Life) -> bool {
+        self.life == life && self.phase == Phase::Open && !self.over
+    }
+}
+
+impl Session {
+    pub(super) fn new(
+        sessions: Arc<Sessions>,
+        key: Key,
+        subprotocol: &'static str,
+        style: Style,
+    ) -> Self {
+        let half = Server::new(key, Arc::clone(&sessions.options));
+        Self {
+            sessions,
+            key,
+            subprotocol,
+            style,
+            state: Mutex::new(State {
+                half,
+                lines: Vec::new(),
+                identity: None,
+                life: Life(0),
+                phase: Phase::Ended,
+                deliveries: HashMap::new(),
+                asks: HashMap::new(),
+                jobs: VecDeque::new(),
+                asked: HashMap::new(),
+                gathers: false,
+                armed: None,
+                waiting: 0,
+                over: false,
+            }),
+            arrived: Notify::new(),
+            room: Notify::new(),
+            work: Notify::new(),
+        }
+    }
+
+    pub(crate) const fn key(&self) -> Key {
+        self.key
+    }
+
+    pub(super) const fn subprotocol(&self) -> &'static str {
+        self.subprotocol
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
+    }
+
+    /// Does something with the half, and what follows from it.
+    fn with<T>(&self, act: impl FnOnce(&mut State, Time) -> T) -> T {
+        let now = self.sessions.now();
+        let mut state = self.lock();
+        let result = act(&mut state, now);
+        self.settle(&mut state, now);
+        result
+    }
+
+    // ----- from connections
+
+    /// A client was let in. If the session is over, what was given comes back.
+    pub(super) fn attach(
+        &self,
+        connection: Connection,
+        arrival: Arrival<Body>,
+        identity: Identity,
+        new_epoch: u64,
+        line: Line,
+    ) -> Result<(), Box<(Arrival<Body>, Identity)>> {
+        if self.lock().over {
+            return Err(Box::new((arrival, identity)));
+        }
+        self.with(|state, now| {
+            state.lines.push((connection, line));
+            // The store refuses another.
+            state.identity.get_or_insert_with(|| identity.clone());
+            state
+                .half
+                .attach(now, connection, arrival, identity, true, new_epoch);
+        });
+        Ok(())
+    }
+
+    pub(super) fn receive(&self, connection: Connection, frame: Frame<Body>) {
+        self.with(|state, now| state.half.receive(now, connection, frame));
+    }
+
+    pub(super) fn receive_malformed(&self, connection: Connection) {
+        self.with(|state, now| state.half.receive_malformed(now, connection));
+    }
+
+    pub(super) fn writable(&self, connection: Connection) {
+        self.with(|state, now| state.half.set_writable(now, connection, true));
+    }
+
+    pub(super) fn closed(&self, connection: Connection, code: u16) {
+        self.with(|state, now| {
+            state.lines.retain(|(other, _)| *other != connection);
+            state.half.closed(now, connection, code);
+        });
+    }
+
+    /// A beat is about to be sent.
+    pub(super) fn flush(&self) {
+        self.with(|state, now| state.half.flush(now));
+    }
+
+    // ----- from the program
+
+    /// The next message of a life; the one before is handled.
+    pub(crate) async fn next(&self, life: Life, handled: &mut Option<Token>) -> Option<Body> {
+        if let Some(token) = handled.take() {
+            self.with(|state, now| state.half.handled(now, token));
+        }
+        loop {
+            {
+                let now = self.sessions.now();
+                let mut state = self.lock();
+                if !state.takes(life) {
+                    return None;
+                }
+                let output = state.half.poll_message(now);
+                self.settle(&mut state, now);
+                match output {
+                    Some(Output::Message { token, payload }) => {
+                        *handled = Some(token);
+                        return Some(payload);
+                    }
+                    Some(Output::Volatile(payload)) => return Some(payload),
+                    _ => {}
+                }
+            }
+            self.arrived.notified().await;
+        }
+    }
+
+    /// Does something with the half, if this life still takes it.
+    fn with_life<T>(
+        &self,
+        life: Life,
+        act: impl FnOnce(&mut State, Time) -> Result<T, SendError>,
+    ) -> Result<T, SendError> {
+        self.with(|state, now| match state.takes(life) {
+            true => act(state, now),
+            false => Err(SendError::Closed),
+        })
+    }
+
+    pub(crate) fn try_send(&self, life: Life, body: Body) -> Result<(), SendError> {
+        self.with_life(life, |state, now| {
+            let sent = state.half.send(now, body, SendMode::default());
+            sent.map(|_| ()).map_err(|rejected| rejected.why.into())
+        })
+    }
+
+    /// Sends a message whose end is told.
+    pub(crate) fn deliver(
+        &self,
+        life: Life,
+        body: Body,
+    ) -> Result<oneshot::Receiver<Finished>, SendError> {
+        let mode = SendMode {
+            awaited: true,
+            ..SendMode::default()
+        };
+        self.with_life(life, |state, now| {
+            let sent = state.half.send(now, body, mode);
+            let delivery = sent.map_err(|rejected| rejected.why)?;
+            let (sender, receiver) = oneshot::channel();
+            state.deliveries.insert(delivery, sender);
+            Ok(receiver)
+        })
+    }
+
+    /// Returns whether it went.
+    pub(crate) fn send_volatile(&self, life: Life, body: Body) -> bool {
+        let sent = self.with_life(life, |state, now| Ok(state.half.send_volatile(now, body)));
+        sent.unwrap_or(false)
+    }
+
+    pub(crate) fn ask(
+        &self,
+        life: Life,
+        body: Body,
+        within: Option<Duration>,
+    ) -> Result<(Ask, oneshot::Receiver<AskEnd<Body>>), SendError> {
+        self.with_life(life, |state, now| {
+            let deadline = within.map(|time| now.after(millis(time)));
+            let asked = state.half.ask(now, body, deadline);
+            let ask = asked.map_err(|rejected| rejected.why)?;
+            let (sender, receiver) = oneshot::channel();
+            state.asks.insert(ask, sender);
+            Ok((ask, receiver))
+        })
+    }
+
+    pub(crate) fn cancel(&self, ask: Ask) {
+        self.with(|state, now| {
+            if state.asks.remove(&ask).is_some() {
+                state.half.cancel(now, ask);
+            }
+        });
+    }
+
+    pub(crate) fn answer(&self, token: Token, answer: Answer<Body>) {
+        self.with(|state, now| {
+            state.asked.remove(&token);
+            // One that is too large for the client is refused instead, which fits always.
+            if state.half.answer(now, token, answer).is_err() {
+                let refused = Answer::Refused(Refusal::Failed);
+                let _ = state.half.answer(now, token, refused);
+            }
+        });
+    }
+
+    /// More waits for the client than the program wants to keep: the session is lost, and the client learns why.
+    pub(crate) fn lose_full(&self, life: Life) {
+        let _ = self.with_life(life, |state, now| {
+            state.half.lose_full(now);
+            Ok(())
+        });
+    }
+
+    /// The handler has returned, or the program has closed the session: it ends when everything that was sent is
+    /// acknowledged, or after `wait`. `handled` is the message that the program is done with.
+    pub(crate) fn finish(&self, life: Life, handled: Option<Token>, wait: Duration) {
+        self.with(|state, now| {
+            if let Some(token) = handled {
+                state.half.handled(now, token);
+            }
+            if state.takes(life) {
+                state.phase = Phase::Draining(now.after(millis(wait)));
+            }
+        });
+        self.arrived.notify_one();
+        self.room.notify_waiters();
+        self.work.notify_one();
+    }
+
+    /// The client is not who it was: it is disconnected, and the session stays for who comes back with a good credential.
+    pub(crate) fn refuse(&self) {
+        let state = self.lock();
+        for (_, line) in &state.lines {
+            line.close(close::REFUSED);
+        }
+    }
+
+    pub(crate) const fn room(&self) -> &Notify {
+        &self.room
+    }
+
+    /// Somebody begins to wait for room, or has stopped.
+    pub(crate) fn wait_for_room(&self, begins: bool) {
+        let mut state = self.lock();
+        match begins {
+            true => state.waiting += 1,
+            false => state.waiting = state.waiting.saturating_sub(1),
+        }
+    }
+
+    pub(crate) fn takes(&self, life: Life) -> bool {
+        self.lock().takes(life)
+    }
+
+    pub(crate) fn is_connected(&self, life: Life) -> bool {
+        let state = self.lock();
+        state.takes(life) && state.half.is_connected()
+    }
+
+    pub(crate) fn identity(&self) -> Option<Identity> {
+        self.lock().identity.clone()
+    }
+
+    // ----- its task
+
+    /// The session's timer and turns, and its handlers, until it is over. `job` makes a future of what the program is to
+    /// do; all of them run in this task, so that what they send in one turn travels together.
+    pub(crate) async fn run<F>(self: &Arc<Self>, job: impl Fn(Job) -> F)
+    where
+        F: Future<Output = ()>,
+    {
+        let mut jobs = FuturesUnordered::new();
+        loop {
+            let at = {
+                let mut state = self.lock();
+                if state.half.is_over() && !state.half.has_output() && state.jobs.is_empty() {
+                    break;
+                }
+                let drained = match state.phase {
+                    Phase::Draining(at) => Some(at),
+                    Phase::Open | Phase::Ended => None,
+                };
+                let at = Time::earliest(state.half.next_timer(), drained);
+                state.armed = at;
+                at.map(|at| self.sessions.instant(at))
+            };
+            tokio::select! {
+                Some(()) = jobs.next() => {}
+                () = self.work.notified() => {}
+                () = until(at) => self.with(|state, now| state.half.timer(now)),
+            }
+            let new = self.with(|state, now| {
+                if std::mem::take(&mut state.gathers) {
+                    state.half.gathered(now);
+                }
+                state.end_if_drained(now);
+                std::mem::take(&mut state.jobs)
+            });
+            jobs.extend(new.into_iter().map(&job));
+        }
+        self.sessions.remove(self);
+        {
+            let mut state = self.lock();
+            state.over = true;
+            for (_, line) in std::mem::take(&mut state.lines) {
+                line.close(close::NO_ROOM);
+            }
+            // All have ended already, but for what was asked in the meantime.
+            state.deliveries.clear();
+            state.asks.clear();
+            state.asked.clear();
+        }
+        self.arrived.notify_waiters();
+        self.room.notify_waiters();
+        // They learn that the session is over, and return when they like.
+        while jobs.next().await.is_some() {}
+    }
+
+    /// Carries out effects, hands out notices, and wakes who waits for what there is.
+    fn settle(&self, state: &mut State, now: Time) {
+        loop {
+            while let Some(effect) = state.half.poll_effect() {
+                self.carry_out(state, now, effect);
+            }
+            match state.half.poll_notice() {
+                Some(output) => self.notice(state, output),
+                None => break,
+            }
+        }
+        if state.half.has_output() {
+            self.arrived.notify_one();
+        }
+        let is_drained = matches!(state.phase, Phase::Draining(_)) && state.is_drained();
+        let timer = state.half.next_timer();
+        let is_earlier = match (timer, state.armed) {
+            (Some(timer), Some(armed)) => timer < armed,
+            (timer, None) => timer.is_some(),
+            (None, Some(_)) => false,
+        };
+        if state.gathers || is_earlier || is_drained || state.half.is_over() {
+            self.work.notify_one();
+        }
+        if state.waiting > 0 {
+            self.room.notify_waiters();
+        }
+    }
+
+    fn carry_out(&self, state: &mut State, now: Time, effect: ServerEffect<Body>) {
+        match effect {
+            ServerEffect::Transmit(connection, frame) => {
+                self.transmit(state, now, connection, frame)
+            }
+            ServerEffect::Close(connection, code) => {
+                if let Some(at) = state.lines.iter().position(|(line, _)| *line == connection) {
+                    let (_, line) = state.lines.swap_remove(at);
+                    line.close(code);
+                }
+            }
+            ServerEffect::Ask(ticket, question) => {
+                let reply = {
+                    let mut store = lock(&self.sessions.store);
+                    store.ask(now, ticket, *question);
+                    store.poll()
+                };
+                // In memory, a store answers at once.
+                if let Some((ticket, reply)) = reply {
+                    state.half.answered(now, ticket, reply);
+                }
+            }
+            ServerEffect::Gather => state.gathers = true,
+            _ => {}
+        }
+    }
+
+    fn transmit(&self, state: &mut State, now: Time, connection: Connection, frame: Frame<Body>) {
+        let line = state.lines.iter().find(|(line, _)| *line == connection);
+        let Some((_, line)) = line else {
+            return;
+        };
+        // The one copy that the socket needs anyway.
+        match write(frame.map(Body::into_data), self.style) {
+            Ok(data) => {
+                if line.send(data) {
+                    state.half.set_writable(now, connection, false);
+                }
+            }
+            // The half writes no frame that cannot be written; if it did, the client must not go on with a gap.
+            Err(_) => line.close(1011),
+        }
+    }
+
+    fn job(&self, state: &mut State, job: Job) {
+        state.jobs.push_back(job);
+        self.work.notify_one();
+    }
+
+    fn notice(&self, state: &mut State, output: Output<Body>) {
+        match output {
+            // Most messages are sent without anybody who waits.
+            Output::Handled(_) if state.deliveries.is_empty() => {}
+            Output::Handled(run) => {
+                for delivery in run {
+                    settle_delivery(state, delivery, None);
+                }
+            }
+            Output::Settled(delivery, end) => settle_delivery(state, delivery, Some(end)),
+            Output::Answered(ask, end) => {
+                if let Some(sender) = state.asks.remove(&ask) {
+                    // Who does not wait any more does not listen.
+                    let _ = sender.send(end);
+                }
+            }
+            Output::Request { token, payload } => {
+                let (sender, withdrawn) = oneshot::channel();
+                state.asked.insert(token, sender);
+                let life = state.life;
+                self.job(
+                    state,
+                    Job::Answer {
+                        life,
+                        token,
+                        body: payload,
+                        withdrawn,
+                    },
+                );
+            }
+            Output::Withdrawn(token) => {
+                if let Some(withdrawn) = state.asked.remove(&token) {
+                    let _ = withdrawn.send(());
+                }
+            }
+            Output::Credential(credential) => self.job(state, Job::Check(credential)),
+            Output::Open(Opened::Fresh | Opened::Anew) => {
+                state.life = Life(self.sessions.next_id());
+                state.phase = Phase::Open;
+                let life = state.life;
+                self.job(state, Job::Begin(life));
+                observe::session_began();
+            }
+            Output::Ended(why) => {
+                state.phase = Phase::Ended;
+                state.asked.clear();
+                observe::session_ended(why);
+                self.arrived.notify_waiters();
+                self.room.notify_waiters();
+            }
+            Output::StalledHere(token) => {
+                observe::stalled(token.number());
+            }
+            _ => {}
+        }
+    }
+}
+
+impl State {
+    /// Whether everything that was sent is acknowledged.
+    fn is_drained(&self) -> bool {
+        self.half.queued().0 == 0 && self.half.unacknowledged().0 == 0
+    }
+
+    fn end_if_drained(&mut self, now: Time) {
+        if let Phase::Draining(until) = self.phase
+            && (until <= now || self.is_drained())
+        {
+            self.phase = Phase::Ended;
+            self.half.end_session(now);
+        }
+    }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn settle_delivery(state: &mut State, delivery: Delivery, end: Finished) {
+    if let Some(sender) = state.deliveries.remove(&delivery) {
+        // Who does not wait any more does not listen.
+        let _ = sender.send(end);
+    }
+}
+
+/// Waits for a moment, or forever.
+pub(super) async fn until(at: Option<Instant>) {
+    match at {
+        Some(at) => sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
