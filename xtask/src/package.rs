@@ -81,6 +81,9 @@ const SERVER_HALF: Module = Module {
 /// The module in the package: beside its JavaScript, so that a bundle looks for it next to itself.
 const WASM: &str = "steady-socket.wasm";
 
+/// Likewise, of the entry with sessions: another name, so that a bundle can have both beside it.
+const SESSION_WASM: &str = "steady-socket-session.wasm";
+
 /// The licence texts that every published package carries. Its readme is separate.
 const LICENSES: [&str; 2] = ["LICENSE-APACHE", "LICENSE-MIT"];
 
@@ -102,7 +105,7 @@ pub(crate) fn build() -> Result<()> {
     let server_half = SERVER_HALF.build(&tools)?;
     let package = folder();
     files::remove_folder(&package)?;
-    assemble_module(&wasm, &package)?;
+    assemble_module(&wasm, &package, WASM)?;
     for name in LICENSES {
         files::copy(&checkout::path(name), &package.join(name))?;
     }
@@ -111,10 +114,14 @@ pub(crate) fn build() -> Result<()> {
     add_server_half(&server_half, &package.join(SERVER_HALF_FOLDER))?;
     add_commonjs(&package)?;
     let session = package.join(SESSION);
-    assemble_module(&session_wasm, &session)?;
+    assemble_module(&session_wasm, &session, SESSION_WASM)?;
     files::remove_file(&session.join("wasm/steady_socket_wasm.d.ts"))?;
     for file in OF_BOTH {
-        files::copy(&package.join(file), &session.join(file))?;
+        let text = files::read(&package.join(file))?;
+        let own = text
+            .replace(WASM, SESSION_WASM)
+            .replace("steady-socket/inline", "steady-socket/session/inline");
+        files::write(&session.join(file), &own)?;
     }
     let typed = package.join("typed");
     for file in files::below(&typed)? {
@@ -138,8 +145,8 @@ const OWN_DECLARATIONS: &str = "msgpack.d.ts";
 const OF_BOTH: [&str; 3] = ["loader.js", "file.js", "embedded.js"];
 
 /// Assembles wasm-pack's output, with the module both as a file and embedded.
-fn assemble_module(wasm: &Path, package: &Path) -> Result<()> {
-    let module = package.join(WASM);
+fn assemble_module(wasm: &Path, package: &Path, name: &str) -> Result<()> {
+    let module = package.join(name);
     for file in files::below(wasm)? {
         let (from, to) = (wasm.join(&file), package.join("wasm").join(&file));
         match file.to_str() {
@@ -383,6 +390,7 @@ fn manifest(version: &str, files: &[PathBuf]) -> String {
   "exports": {{
 {entries}
     "./{WASM}": "./{WASM}",
+    "./{SESSION_WASM}": "./{SESSION}/{SESSION_WASM}",
     "./package.json": "./package.json"
   }},
   "types": "./index.d.ts",
