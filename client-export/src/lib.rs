@@ -54,9 +54,15 @@ mod convert;
 mod error;
 mod events;
 mod iterator;
+#[cfg(feature = "session")]
+mod names;
 mod options;
+#[cfg(feature = "session")]
+mod session;
 mod socket;
 
+#[cfg(feature = "session")]
+pub use session::ExportedSession;
 pub use socket::ExportedSocket;
 pub use steady_socket;
 
@@ -68,6 +74,11 @@ const SHARED_DECLARATIONS: &str = steady_socket::options::DECLARATIONS;
 #[wasm_bindgen::prelude::wasm_bindgen(typescript_custom_section)]
 const DECLARATIONS: &str = include_str!("socket.d.ts");
 
+/// The declarations that classes with sessions use.
+#[cfg(feature = "session")]
+#[wasm_bindgen::prelude::wasm_bindgen(typescript_custom_section)]
+const SESSION_DECLARATIONS: &str = include_str!("session.d.ts");
+
 /// The names that the expansion of [`export_socket!`] uses.
 #[doc(hidden)]
 pub mod __private {
@@ -76,7 +87,9 @@ pub mod __private {
     pub use wasm_bindgen::{self, JsValue};
 
     pub use crate::iterator::MessageIterator;
-    pub use steady_socket::protocol::Endpoint;
+    #[cfg(feature = "session")]
+    pub use crate::names::{Known, Named, join, length, text};
+    pub use steady_socket::protocol::{Endpoint, Request};
 
     /// Converts a message to a JavaScript value, for measurements.
     pub fn to_js<T: serde::Serialize>(message: &T) -> Result<JsValue, JsValue> {
@@ -99,11 +112,208 @@ pub mod __private {
 /// The endpoint's messages derive [`Tsify`](https://docs.rs/tsify) beside serde's traits, and the endpoint
 /// offers the codec. The crate depends on `wasm-bindgen`, like every crate that exports something. The class
 /// is an [`ExportedSocket`]; `docs/rust-types.md` in the repository shows its JavaScript side.
+///
+/// With the feature `session`, a class has a session if the macro says so, and what either end may ask of the other:
+///
+/// ```text
+/// export_socket! {
+///     /// Sells tea.
+///     pub ShopSocket: Shop, codec Json, session {
+///         requests: Ask, by: "type";
+///         handles: Question;
+///     }
+/// }
+/// ```
+///
+/// Either line may be missing. `Ask` and `Question` are [`Request`](steady_socket::protocol::Request)s; they, their
+/// responses and their errors derive `Tsify` as well, or are a number, a string, a `bool` or `()`. With `by`, the response
+/// to a request has the same value in that field, which is checked when it arrives: then TypeScript knows which variant of
+/// the responses belongs to which variant of the requests.
 #[macro_export]
 macro_rules! export_socket {
     (
         $(#[doc = $doc:expr])*
         $visibility:vis $class:ident: $endpoint:ty, codec $codec:ty $(,)?
+    ) => {
+        $crate::export_socket! {
+            @class [$($doc)*] [$visibility] $class: $endpoint, $codec,
+            [$crate::ExportedSocket<$endpoint, $codec>]
+            [$crate::ExportedSocket::new] "SocketOptions | null"
+        }
+
+        const _: () = {
+            use $crate::__private::{wasm_bindgen, wasm_bindgen::prelude::wasm_bindgen};
+
+            #[wasm_bindgen(typescript_custom_section)]
+            const DECLARATION: &str = concat!(
+                "/**\n", $(" *", $doc, "\n",)* " */\n",
+                "export interface ", stringify!($class),
+                " extends ExportedSocket<", stringify!($class), "> {}\n",
+            );
+        };
+    };
+    (
+        $(#[doc = $doc:expr])*
+        $visibility:vis $class:ident: $endpoint:ty, codec $codec:ty, session {
+            $(requests: $request:ty $(, by: $field:literal)?;)?
+            $(handles: $question:ty;)?
+        } $(,)?
+    ) => {
+        $crate::export_socket! {
+            @class [$($doc)*] [$visibility] $class: $endpoint, $codec,
+            [$crate::ExportedSession<$endpoint, $codec>]
+            [$crate::export_socket!(@new $($question)?)] "SessionSocketOptions | null"
+        }
+
+        const _: () = {
+            use $crate::__private::{
+                JsValue, Promise, wasm_bindgen, wasm_bindgen::prelude::wasm_bindgen,
+            };
+
+            #[wasm_bindgen(typescript_custom_section)]
+            const DECLARATION: &str = concat!(
+                "/**\n", $(" *", $doc, "\n",)* " */\n",
+                "export interface ", stringify!($class),
+                " extends ExportedSession<", stringify!($class), "> {}\n",
+            );
+
+            #[wasm_bindgen]
+            impl $class {
+                #[doc(hidden)]
+                #[wasm_bindgen(skip_typescript)]
+                pub fn deliver(&self, message: JsValue, options: JsValue) -> Promise {
+                    self.0.deliver(&message, &options)
+                }
+
+                #[doc(hidden)]
+                #[wasm_bindgen(js_name = sendCredential, skip_typescript)]
+                pub fn send_credential(&self, credential: JsValue) -> Result<(), JsValue> {
+                    self.0.send_credential(&credential)
+                }
+            }
+
+            $($crate::export_socket! { @requests $class, $request, [$($field)?] })?
+            $($crate::export_socket! { @handles $class, $question })?
+        };
+    };
+    (@new) => { $crate::ExportedSession::new };
+    (@new $question:ty) => { $crate::ExportedSession::answering::<$question> };
+    (@by) => { None };
+    (@by $field:literal) => { Some($field) };
+    // What `request` declares: with a field, each variant of the responses by that of the request.
+    (@promised $class:ident, $request:expr, $response:expr, []) => {
+        &[
+            "  request(request: ", $request, ", options?: SocketRequestOptions): Promise<",
+            $response, ">;\n",
+        ]
+    };
+    (@promised $class:ident, $request:expr, $response:expr, [$field:literal]) => {
+        &[
+            "  request<Kind extends ", $request, "['", $field, "']>(request: ", $request, " & { ",
+            $field, ": Kind }, options?: SocketRequestOptions): Promise<",
+            stringify!($class), "Responses[Kind]>;\n",
+        ]
+    };
+    (@responses $class:ident, $request:expr, $response:expr, []) => { &[] };
+    (@responses $class:ident, $request:expr, $response:expr, [$field:literal]) => {
+        &[
+            "/** The response to each request of `", stringify!($class), "`, by the `", $field,
+            "` that both have. */\n",
+            "export type ", stringify!($class), "Responses = { [Kind in ", $request, "['", $field,
+            "']]: Extract<", $response, ", { ", $field, ": Kind }> };\n",
+        ]
+    };
+    (@requests $class:ident, $request:ty, [$($field:literal)?]) => {
+        const _: () = {
+            use $crate::__private::{Known, Named, Request, join, length, text};
+
+            type Response = <$request as Request>::Response;
+            type Failure = <$request as Request>::Error;
+
+            const REQUEST: &str = Named::<$request>::NAME;
+            const RESPONSE: &str = Named::<Response>::NAME;
+            const RESPONSES: &[&str] =
+                $crate::export_socket!(@responses $class, REQUEST, RESPONSE, [$($field)?]);
+            const PROMISED: &[&str] =
+                $crate::export_socket!(@promised $class, REQUEST, RESPONSE, [$($field)?]);
+            const BEFORE: &[&str] = &[
+                "export interface ", stringify!($class), " {\n",
+                "  /**\n",
+                "   * Asks the server's application. A request survives reconnects, and is answered once.\n",
+                "   *\n",
+                "   * @throws {RequestError<", Named::<Failure>::NAME,
+                ">} if there is no response (as a rejection, like all of these)\n",
+                "   * @throws {NotHandledError} if the server's application was never given it\n",
+                "   * @throws {UnknownEndError} if nobody knows whether it was done\n",
+                "   * @throws the signal's reason, and what `send` throws\n",
+                "   */\n",
+            ];
+            const AFTER: &[&str] = &[
+                "}\n",
+                "/** What `", stringify!($class), "` throws for a request without a response. */\n",
+                "export type ", stringify!($class), "RequestError = RequestError<",
+                Named::<Failure>::NAME, "> | NotHandledError | UnknownEndError;\n",
+            ];
+            const LENGTH: usize =
+                length(RESPONSES) + length(BEFORE) + length(PROMISED) + length(AFTER);
+            const TEXTS: [&str; 4] = [
+                text(&join::<{ length(RESPONSES) }>(RESPONSES)),
+                text(&join::<{ length(BEFORE) }>(BEFORE)),
+                text(&join::<{ length(PROMISED) }>(PROMISED)),
+                text(&join::<{ length(AFTER) }>(AFTER)),
+            ];
+            const JOINED: [u8; LENGTH] = join(&TEXTS);
+
+            #[wasm_bindgen(typescript_custom_section)]
+            const DECLARATION: &str = text(&JOINED);
+
+            #[wasm_bindgen]
+            impl $class {
+                #[doc(hidden)]
+                #[wasm_bindgen(skip_typescript)]
+                pub fn request(&self, request: JsValue, options: JsValue) -> Promise {
+                    let by = $crate::export_socket!(@by $($field)?);
+                    self.0.request::<$request>(&request, &options, by)
+                }
+            }
+        };
+    };
+    (@handles $class:ident, $question:ty) => {
+        const _: () = {
+            use $crate::__private::{Known, Named, Request, join, length, text};
+
+            type Response = <$question as Request>::Response;
+            type Failure = <$question as Request>::Error;
+
+            const PARTS: &[&str] = &[
+                "export interface ", stringify!($class), " {\n",
+                "  /**\n",
+                "   * Answers the requests of the server's application. A later handler replaces it. Without one,\n",
+                "   * requests are refused.\n",
+                "   */\n",
+                "  handle(handler: (request: ", Named::<$question>::NAME,
+                ", context: SocketRequestContext<", Named::<Failure>::NAME, ">) => ",
+                Named::<Response>::NAME, " | Promise<", Named::<Response>::NAME, ">): void;\n",
+                "}\n",
+            ];
+            const JOINED: [u8; length(PARTS)] = join(PARTS);
+
+            #[wasm_bindgen(typescript_custom_section)]
+            const DECLARATION: &str = text(&JOINED);
+
+            #[wasm_bindgen]
+            impl $class {
+                #[doc(hidden)]
+                #[wasm_bindgen(skip_typescript)]
+                pub fn handle(&self, handler: JsValue) -> Result<(), JsValue> {
+                    self.0.handle(handler)
+                }
+            }
+        };
+    };
+    (
+        @class [$($doc:expr)*] [$visibility:vis] $class:ident: $endpoint:ty, $codec:ty,
+        [$socket:ty] [$new:expr] $options:tt
     ) => {
         // An expression, because wasm-bindgen would copy the literal of a doc comment verbatim from the
         // source; the declarations below have it.
@@ -112,7 +322,7 @@ macro_rules! export_socket {
             wasm_bindgen = $crate::__private::wasm_bindgen
         )]
         #[derive(Debug)]
-        $visibility struct $class($crate::ExportedSocket<$endpoint, $codec>);
+        $visibility struct $class($socket);
 
         const _: () = {
             use $crate::__private::{
@@ -122,13 +332,6 @@ macro_rules! export_socket {
 
             type Sent = <<$endpoint as Endpoint>::ClientMessage as Tsify>::JsType;
             type Received = <<$endpoint as Endpoint>::ServerMessage as Tsify>::JsType;
-
-            #[wasm_bindgen(typescript_custom_section)]
-            const DECLARATION: &str = concat!(
-                "/**\n", $(" *", $doc, "\n",)* " */\n",
-                "export interface ", stringify!($class),
-                " extends ExportedSocket<", stringify!($class), "> {}\n",
-            );
 
             // The declarations of skipped methods are in `ExportedSocket`.
             #[wasm_bindgen]
@@ -145,10 +348,10 @@ macro_rules! export_socket {
                 pub fn new(
                     #[wasm_bindgen(unchecked_optional_param_type = "string | URL | null")]
                     url: JsValue,
-                    #[wasm_bindgen(unchecked_optional_param_type = "SocketOptions | null")]
+                    #[wasm_bindgen(unchecked_optional_param_type = $options)]
                     options: JsValue,
                 ) -> Result<Self, JsValue> {
-                    $crate::ExportedSocket::new(stringify!($class), &url, &options).map(Self)
+                    $new(stringify!($class), &url, &options).map(Self)
                 }
 
                 /// Sends now if the connection is open; otherwise queues.

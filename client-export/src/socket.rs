@@ -13,7 +13,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use steady_socket::protocol::{Decode, DecodeError, Encode, Endpoint, Message, Offers};
 use steady_socket::{
-    CloseError, ConnectError, DropReason, Dropped, EndpointSocket, Event, Handle, Phase,
+    Builder, CloseError, ConnectError, DropReason, Dropped, EndpointSocket, Event, Handle, Phase,
     ReconnectError, SendError, close_sockets_on_panic, endpoint,
 };
 use wasm_bindgen::prelude::*;
@@ -55,18 +55,18 @@ where
 /// are returned unchanged.
 ///
 /// Dropping it closes the connection, unless a `for await` loop still reads from it.
-pub struct ExportedSocket<E, C>(Rc<Inner<E, C>>)
+pub struct ExportedSocket<E, C>(pub(crate) Rc<Inner<E, C>>)
 where
     E: Exportable + Offers<C>,
     C: Speaks<E>;
 
-struct Inner<E, C>
+pub(crate) struct Inner<E, C>
 where
     E: Exportable + Offers<C>,
     C: Speaks<E>,
 {
-    class: Class,
-    handle: Handle<E::ClientMessage, C>,
+    pub(crate) class: Class,
+    pub(crate) handle: Handle<E::ClientMessage, C>,
     socket: RefCell<EndpointSocket<E, C>>,
     target: Target,
     reading: Cell<Reading>,
@@ -110,16 +110,27 @@ where
     /// # Errors
     /// A `TypeError`, a `RangeError`, or a `DOMException` called `SyntaxError` or `SecurityError`.
     pub fn new(class: &'static str, url: &JsValue, options: &JsValue) -> Result<Self, JsValue> {
+        Self::with(Class(class), url, options, |builder| builder)
+    }
+
+    /// Likewise, with a change of the builder.
+    pub(crate) fn with(
+        class: Class,
+        url: &JsValue,
+        options: &JsValue,
+        change: impl FnOnce(
+            Builder<E::ClientMessage, E::ServerMessage, C>,
+        ) -> Builder<E::ClientMessage, E::ServerMessage, C>,
+    ) -> Result<Self, JsValue> {
         static PANICS: Once = Once::new();
         PANICS.call_once(close_sockets_on_panic);
 
-        let class = Class(class);
         let url = base(class, url)?;
         let options = options::read(class, options)?;
         let target = Target::new()?;
         let opened = Rc::new(OnceCell::<Weak<Inner<E, C>>>::new());
         let inner = Rc::clone(&opened);
-        let socket = endpoint::<E, C>(&url)
+        let socket = change(endpoint::<E, C>(&url))
             .options(options)
             // At once, so that what `open` listeners send precedes the queue, and no event is missed, however
             // many occur before a task could read them.
@@ -168,16 +179,7 @@ where
         })?;
         match handle.try_send(&message) {
             Ok(_) => Ok(()),
-            Err(SendError::Full) => Err(class.dom_exception(
-                "QuotaExceededError",
-                "the queue is full (options maxQueuedMessages and maxQueuedBytes)",
-            )),
-            Err(SendError::Encode(error)) => {
-                let thrown = class.type_error(&error.to_string());
-                set_detail(&thrown, &error.detail());
-                Err(thrown)
-            }
-            Err(error) => Err(class.dom_exception("InvalidStateError", &error.to_string())),
+            Err(error) => Err(unsent(*class, &error)),
         }
     }
 
@@ -468,7 +470,9 @@ where
                     ("queuedBytes", (queued.bytes as f64).into()),
                 ],
             ),
-            // These classes ask for no session.
+            #[cfg(feature = "session")]
+            Event::Session(event) => ExportedSocket::<E, C>::session_event(event),
+            // Without a session there is no other.
             _ => return,
         });
         if self.handle.phase() == Phase::Closed {
@@ -585,6 +589,22 @@ fn close_code(class: Class, code: &JsValue) -> Result<Option<u16>, JsValue> {
     } else {
         let message = format!("close code {number} is not allowed; it takes {accepted}");
         Err(class.dom_exception("InvalidAccessError", &message))
+    }
+}
+
+/// The error for a message that was not accepted.
+pub(crate) fn unsent(class: Class, error: &SendError) -> JsValue {
+    match error {
+        SendError::Full => class.dom_exception(
+            "QuotaExceededError",
+            "the queue is full (options maxQueuedMessages and maxQueuedBytes)",
+        ),
+        SendError::Encode(error) => {
+            let thrown = class.type_error(&error.to_string());
+            set_detail(&thrown, &error.detail());
+            thrown
+        }
+        error => class.dom_exception("InvalidStateError", &error.to_string()),
     }
 }
 

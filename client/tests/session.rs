@@ -5,7 +5,7 @@ use core::time::Duration;
 use std::rc::Rc;
 
 use futures_util::FutureExt;
-use steady_socket::protocol::session::frame::{Answer, Refusal};
+use steady_socket::protocol::session::frame::{Answer, Refusal, Why};
 use steady_socket::protocol::session::{AskEnd, End, Ended, NotHandled};
 use steady_socket::testing::{Closing, Handshake, SessionServer, World};
 use steady_socket::{
@@ -1038,4 +1038,45 @@ fn what_is_sent_before_the_first_connection_rides() {
     world.advance(SECOND * 2);
     assert_eq!(texts(&server.received()), ["\"one\""]);
     assert_eq!(delivery.now_or_never(), Some(Ok(())));
+}
+
+#[test]
+fn a_session_is_lost_for_every_reason() {
+    for why in [
+        Why::Expired,
+        Why::Unknown,
+        Why::Full,
+        Why::Refused,
+        Why::OutOfStep,
+    ] {
+        let (world, server) = world();
+        server.hold(true);
+        let socket = chat(&world);
+        world.run();
+        let delivered = socket.handle().deliver("one".to_owned()).unwrap();
+        world.run();
+        assert_eq!(server.received().len(), 1);
+        server.lose_because(why);
+        world.advance(SECOND * 60);
+        assert!(server.has_session(), "{why:?}: a fresh one");
+        assert_eq!(
+            delivered.now_or_never(),
+            Some(Err(End::Unknown {
+                payload: "one".to_owned(),
+                why: Ended::Lost(why),
+            }))
+        );
+    }
+}
+
+#[test]
+fn a_client_is_refused_until_there_is_room() {
+    let (world, server) = world();
+    server.refuse_with(1013);
+    let socket = chat(&world);
+    world.run();
+    assert_eq!(socket.handle().phase(), Phase::Waiting);
+    server.refuse(false);
+    world.advance(SECOND * 60);
+    assert_eq!(socket.handle().phase(), Phase::Open);
 }

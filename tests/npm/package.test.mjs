@@ -73,6 +73,7 @@ describe('the package', { timeout: 2 * TEST_TIMEOUT }, () => {
       // TypeScript does not consider that a module.
       '--exclude-entrypoints',
       'steady-socket.wasm',
+      'steady-socket-session.wasm',
       // Of the entries with sessions.
       '--ignore-rules',
       'cjs-resolves-to-esm',
@@ -90,7 +91,11 @@ describe('the package', { timeout: 2 * TEST_TIMEOUT }, () => {
     const [session, rest] = [true, false].map((is) => all.filter((file) => file.startsWith('session/') === is));
     const files = rest.filter((file) => !file.startsWith('cjs/'));
     // CommonJS has its own copy of each, except what is embedded for programs without a disk.
-    const translated = files.filter((file) => /\.(js|d\.ts)$/.test(file) && file !== 'embedded-module.js');
+    const embedded = [
+      'embedded-module.js',
+      ...['module.js', 'server_half_bg.js'].map((of) => `testing/server-half/${of}`),
+    ];
+    const translated = files.filter((file) => /\.(js|d\.ts)$/.test(file) && !embedded.includes(file));
     assert.deepEqual(
       rest.filter((file) => !files.includes(file)),
       ['package.json', ...translated].map((file) => `cjs/${file}`).sort(),
@@ -142,7 +147,7 @@ describe('the package', { timeout: 2 * TEST_TIMEOUT }, () => {
         'inline.d.ts',
         'inline.js',
         'loader.js',
-        'steady-socket.wasm',
+        'steady-socket-session.wasm',
         'typed-session.js',
         'typed/msgpack.d.ts',
         'wasm/steady_socket_wasm.js',

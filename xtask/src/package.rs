@@ -20,6 +20,8 @@ pub(crate) struct Module {
     features: &'static [&'static str],
     /// Its source files and folders, besides the tools and what all modules share.
     sources: &'static [&'static str],
+    /// What wasm-bindgen's JavaScript is for: `web` loads the module by itself, `bundler` leaves that to others.
+    target: &'static str,
 }
 
 /// The sources that all modules share.
@@ -36,6 +38,7 @@ const FACE: Module = Module {
         "client-wasm/js",
         "client-wasm/src",
     ],
+    target: "web",
 };
 
 /// The module of the entry with sessions.
@@ -54,6 +57,7 @@ pub(crate) const TYPED_HELLO: Module = Module {
     output: "typed-hello",
     features: &[],
     sources: &["client-export", "examples/typed-hello"],
+    target: "web",
 };
 
 /// The exported classes for the tests.
@@ -62,10 +66,23 @@ pub(crate) const EXPORT_MESSAGES: Module = Module {
     output: "export-messages",
     features: &[],
     sources: &["client-export", "tests/npm/export/messages"],
+    target: "web",
+};
+
+/// The server's half of a session, for the test kit.
+const SERVER_HALF: Module = Module {
+    folder: "kit-wasm",
+    output: "server-half",
+    features: &[],
+    sources: &["kit-wasm"],
+    target: "bundler",
 };
 
 /// The module in the package: beside its JavaScript, so that a bundle looks for it next to itself.
 const WASM: &str = "steady-socket.wasm";
+
+/// Likewise, of the entry with sessions: another name, so that a bundle can have both beside it.
+const SESSION_WASM: &str = "steady-socket-session.wasm";
 
 /// The licence texts that every published package carries. Its readme is separate.
 const LICENSES: [&str; 2] = ["LICENSE-APACHE", "LICENSE-MIT"];
@@ -85,20 +102,26 @@ pub(crate) fn build() -> Result<()> {
     let ((), tools) = both(|| compile(&wasm_std), tools::for_package)?;
     let wasm = FACE.build(&tools)?;
     let session_wasm = SESSION_FACE.build(&tools)?;
+    let server_half = SERVER_HALF.build(&tools)?;
     let package = folder();
     files::remove_folder(&package)?;
-    assemble_module(&wasm, &package)?;
+    assemble_module(&wasm, &package, WASM)?;
     for name in LICENSES {
         files::copy(&checkout::path(name), &package.join(name))?;
     }
     files::copy_folder(&checkout::path("client-wasm/npm"), &package)?;
     esbuild::bundle_msgpack(&package.join("typed/vendor/msgpack.js"))?;
+    add_server_half(&server_half, &package.join(SERVER_HALF_FOLDER))?;
     add_commonjs(&package)?;
     let session = package.join(SESSION);
-    assemble_module(&session_wasm, &session)?;
+    assemble_module(&session_wasm, &session, SESSION_WASM)?;
     files::remove_file(&session.join("wasm/steady_socket_wasm.d.ts"))?;
     for file in OF_BOTH {
-        files::copy(&package.join(file), &session.join(file))?;
+        let text = files::read(&package.join(file))?;
+        let own = text
+            .replace(WASM, SESSION_WASM)
+            .replace("steady-socket/inline", "steady-socket/session/inline");
+        files::write(&session.join(file), &own)?;
     }
     let typed = package.join("typed");
     for file in files::below(&typed)? {
@@ -122,8 +145,8 @@ const OWN_DECLARATIONS: &str = "msgpack.d.ts";
 const OF_BOTH: [&str; 3] = ["loader.js", "file.js", "embedded.js"];
 
 /// Assembles wasm-pack's output, with the module both as a file and embedded.
-fn assemble_module(wasm: &Path, package: &Path) -> Result<()> {
-    let module = package.join(WASM);
+fn assemble_module(wasm: &Path, package: &Path, name: &str) -> Result<()> {
+    let module = package.join(name);
     for file in files::below(wasm)? {
         let (from, to) = (wasm.join(&file), package.join("wasm").join(&file));
         match file.to_str() {
@@ -149,6 +172,20 @@ fn assemble_module(wasm: &Path, package: &Path) -> Result<()> {
     process::run(Command::new("node").arg(embed).arg(module).arg(embedded))
 }
 
+/// The folder of the server's half, in the package.
+const SERVER_HALF_FOLDER: &str = "testing/server-half";
+
+/// Adds the server's half for the test kit: its JavaScript, and the module embedded, so that a test has it at once.
+fn add_server_half(wasm: &Path, folder: &Path) -> Result<()> {
+    let name = "server_half_bg.js";
+    files::copy(&wasm.join(name), &folder.join(name))?;
+    let embed = checkout::path("xtask/node/embed.mjs");
+    let module = wasm.join("server_half_bg.wasm");
+    let embedded = folder.join("module.js");
+    let mut node = Command::new("node");
+    process::run(node.arg(embed).arg(module).arg(embedded).arg("--as-it-is"))
+}
+
 /// Removes wasm-bindgen's own loading, which the package lacks, from the declarations.
 fn without_loading(declarations: &str) -> &str {
     let loading = "\nexport type InitInput";
@@ -161,7 +198,14 @@ fn without_loading(declarations: &str) -> &str {
 const COMMONJS: &str = "cjs";
 
 /// Modules that are hand-written for CommonJS, or not needed there.
-const NOT_TRANSLATED: [&str; 3] = ["file.js", "embedded.js", "embedded-module.js"];
+const NOT_TRANSLATED: [&str; 6] = [
+    "file.js",
+    "embedded.js",
+    "embedded-module.js",
+    "testing/server-half/index.js",
+    "testing/server-half/server_half_bg.js",
+    "testing/server-half/module.js",
+];
 
 /// Translates every module into CommonJS, one by one, so that its entries share modules as the originals do.
 /// The declarations are the same; the folder decides which kind a file is.
@@ -223,7 +267,7 @@ impl Module {
         wasm_pack.args([
             "--release",
             "--target",
-            "web",
+            self.target,
             "--no-pack",
             "--no-gitignore",
             "--out-dir",
@@ -346,6 +390,7 @@ fn manifest(version: &str, files: &[PathBuf]) -> String {
   "exports": {{
 {entries}
     "./{WASM}": "./{WASM}",
+    "./{SESSION_WASM}": "./{SESSION}/{SESSION_WASM}",
     "./package.json": "./package.json"
   }},
   "types": "./index.d.ts",

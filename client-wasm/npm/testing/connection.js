@@ -216,6 +216,11 @@ export class FakeConnection {
     return connection.#waiters.expectations;
   }
 
+  /** Sends data as they are. */
+  static deliver(connection, data) {
+    connection.#link.deliver(data);
+  }
+
   static changed(connection) {
     connection.#waiters.changed();
   }

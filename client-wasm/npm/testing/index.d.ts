@@ -246,6 +246,172 @@ export interface FakeConnection<ToClient = any, FromClient = any> {
   resume(): void;
 }
 
+export interface SessionServerOptions<ToClient = any, FromClient = any> {
+  /**
+   * Converts messages to values and back, as the option of {@link FakeServer}.
+   * @default the codec of the endpoint
+   */
+  codec?: Codec<ToClient, FromClient> | null | undefined;
+  /**
+   * How long a session outlives its connection, in milliseconds.
+   * @default 120000
+   */
+  window?: number | undefined;
+  /**
+   * How many messages the client may send that are not handled.
+   * @default 1000
+   */
+  messages?: number | undefined;
+  /**
+   * How many bytes those messages may have together.
+   * @default 1048576
+   */
+  bytes?: number | undefined;
+  /**
+   * How many bytes one message may have.
+   * @default 1048576
+   */
+  messageBytes?: number | undefined;
+  /**
+   * How many requests of the client may be unanswered.
+   * @default 64
+   */
+  requests?: number | undefined;
+}
+
+/** Why a session is lost. */
+export type LostReason = 'expired' | 'unknown' | 'full' | 'refused' | 'out-of-step';
+
+/** How a message of the server's ended: whether the client's application has handled it. */
+export interface DeliveryEnd {
+  /** What {@link SessionServer.send} returned. */
+  readonly delivery: number;
+  readonly end: 'handled' | 'not-handled' | 'unknown';
+  /** Why it was not handled: a phrase for people. */
+  readonly reason: string | null;
+}
+
+/** How a request of the server's ended. */
+export interface AskEnd<FromClient = any> {
+  /** What {@link SessionServer.ask} returned. */
+  readonly ask: number;
+  readonly end: 'response' | 'error' | 'refused' | 'cancelled' | 'timed-out' | 'not-handled' | 'unknown';
+  /** What the client's handler has returned. */
+  readonly response?: Known<FromClient>;
+  /** The value of the client's `ApplicationError`. */
+  readonly error?: Known<FromClient>;
+  /** Why there is neither; of a refusal, `handler`, `limit`, `cancelled` or `failed`. */
+  readonly reason: string | null;
+}
+
+/** A request of the client's. */
+export interface ClientRequest<FromClient = any> {
+  /** Identifies it, for {@link SessionServer.answer}. */
+  readonly token: number;
+  readonly request: Known<FromClient>;
+}
+
+/**
+ * The server's end of sessions (`steady-socket/session`): the real half of the protocol, with an application that the
+ * test plays. It answers hellos, keeps what it sends until the client has acknowledged it, and repeats it after a
+ * reconnect. Messages of the client are recorded and handled at once, unless the test {@link hold}s them.
+ *
+ * Handshakes, cuts and half-open connections are the {@link FakeServer}'s affair. Connections on which the client has
+ * asked for no session, and their messages, are left to it, too.
+ *
+ * ```js
+ * const server = FakeServer.install();
+ * const sessions = SessionServer.start(server, { codec: json });
+ * const app = startApp(); // with the option `session`
+ * await sessions.expect({ text: 'Hello' });
+ * server.last.cut();
+ * sessions.send({ text: 'Sent while it was away' });
+ * // … time passes, the session resumes, and the app has the message
+ * ```
+ */
+export class SessionServer<ToClient = any, FromClient = any> {
+  private constructor();
+  /**
+   * Plays the server's end for a server or for one of its endpoints, until that is restored. It keeps one session.
+   *
+   * @throws {TypeError} for another value, and for an unknown or invalid option
+   */
+  static start<ToClient = any, FromClient = any>(
+    endpoint: FakeEndpoint<any, any>,
+    options?: SessionServerOptions<ToClient, FromClient>,
+  ): SessionServer<ToClient, FromClient>;
+
+  /** Every message that the server's application was given, in order. */
+  readonly received: Known<FromClient>[];
+  /** The next message that neither this nor {@link expect} has returned. */
+  receive(options?: WaitOptions): Promise<Known<FromClient>>;
+  /** Waits for the next message, and rejects if it is a different one; as {@link FakeConnection.expect}. */
+  expect(expected: (message: Known<FromClient>) => boolean, options?: WaitOptions): Promise<Known<FromClient>>;
+  expect(expected: Known<FromClient> | RegExp, options?: WaitOptions): Promise<Known<FromClient>>;
+  /** How every message ended that {@link send} has sent, as far as that is known. */
+  readonly ends: DeliveryEnd[];
+  /** How every request ended that {@link ask} has made. */
+  readonly answers: AskEnd<FromClient>[];
+  /** The client's requests that are not answered. */
+  readonly requests: ClientRequest<FromClient>[];
+  /** The client's next request that this has not returned. */
+  nextRequest(options?: WaitOptions): Promise<ClientRequest<FromClient>>;
+  /** The credential of every hello, in order; `null` for one without. */
+  readonly credentials: (string | null)[];
+  /** Whether there is a session: a client has said hello, and it has neither ended nor been forgotten. */
+  readonly hasSession: boolean;
+  /** How the session ended at this end, as a phrase for people, or `null`. */
+  readonly ended: string | null;
+
+  /**
+   * Sends a message, and returns what identifies it in {@link ends}. While the client is away, it waits.
+   *
+   * @throws {Error} if there is no session, or it does not accept the message
+   */
+  send(message: Known<ToClient>): number;
+  /**
+   * Asks the client, and returns what identifies the request in {@link answers}.
+   *
+   * @throws {Error} as {@link send}
+   */
+  ask(request: Known<ToClient>): number;
+  /** Cancels such a request. */
+  cancel(ask: number): void;
+  /** Answers a request of the client's: with a response, with an error of the application, or not. */
+  answer(
+    token: number,
+    answer:
+      | { response: Known<ToClient> }
+      | { error: Known<ToClient> }
+      | { refused: 'handler' | 'limit' | 'cancelled' | 'failed' },
+  ): void;
+  /**
+   * Whether the application keeps messages from now on without having handled them. What it keeps is not acknowledged, and
+   * the client's `deliver` waits.
+   */
+  hold(holds: boolean): void;
+  /** Whether hellos are refused from now on: the client is not let in, and gives its session up. */
+  refuse(refuses: boolean): void;
+  /**
+   * Refuses hellos with another close code. After most codes the client tries again: 1013 has no room, for example, and
+   * 3475 says that the session's store does not answer.
+   */
+  refuseWith(code: number): void;
+  /** The server is restarted without its memory. Its connections are cut. */
+  forget(): void;
+  /** The server's application ends the session. */
+  end(): void;
+  /** The session, if there is one, is lost because too much waits for the client: close code 3476. */
+  lose(): void;
+  /**
+   * The session is lost, and the client learns why when it comes back. `full` closes the connection with 3476, and
+   * `out-of-step` with 3470; the others cut it. `unknown` is {@link forget}.
+   *
+   * @throws {Error} if there is no session, and for `out-of-step` while the client is not connected
+   */
+  loseBecause(reason: LostReason): void;
+}
+
 export interface FakeTimeOptions {
   /** What the kit's own clock shows at first; the time of day by default. */
   now?: number | Date | undefined;

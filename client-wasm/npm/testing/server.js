@@ -47,6 +47,8 @@ export class FakeEndpoint {
   /** How many connections `nextConnection` has returned. */
   #taken = 0;
   #name;
+  /** The server's end of sessions, if the test plays it. */
+  #sessions = null;
 
   constructor(options = {}, name = 'the server') {
     this.#name = name;
@@ -120,8 +122,16 @@ export class FakeEndpoint {
         return closeLimit;
       },
       add: (task) => tasks.add(task),
-      changed: () => FakeConnection.changed(connectionOf(link)),
-      received: (data) => endpoint.onmessage?.(endpoint.decode(data), connectionOf(link)),
+      changed: () => {
+        const connection = connectionOf(link);
+        FakeConnection.changed(connection);
+        endpoint.#sessions?.changed(connection);
+      },
+      received: (data) => {
+        const connection = connectionOf(link);
+        if (endpoint.#sessions?.takes(connection)) endpoint.#sessions.arrived(connection, data);
+        else endpoint.onmessage?.(endpoint.decode(data), connection);
+      },
       closing: () => {
         const { closing } = endpoint;
         if (closing === 'answer') link.finishClose();
@@ -145,12 +155,28 @@ export class FakeEndpoint {
     return link;
   }
 
+  /** Lets the test play the server's end of sessions. */
+  static play(endpoint, sessions) {
+    endpoint.#sessions?.end('another SessionServer was started in its place');
+    endpoint.#sessions = sessions;
+  }
+
   static expectations(endpoint) {
-    return [...endpoint.#waiters.expectations, ...endpoint.#connections.flatMap(FakeConnection.expectations)];
+    return [
+      ...endpoint.#waiters.expectations,
+      ...(endpoint.#sessions?.expectations() ?? []),
+      ...endpoint.#connections.flatMap(FakeConnection.expectations),
+    ];
+  }
+
+  /** How many timers it has running. */
+  static timers(endpoint) {
+    return endpoint.#sessions?.timers() ?? 0;
   }
 
   static end(endpoint, why) {
     endpoint.#waiters.end(why);
+    endpoint.#sessions?.end(why);
     for (const connection of endpoint.#connections) FakeConnection.end(connection, why);
   }
 }
@@ -214,7 +240,8 @@ export class FakeServer extends FakeEndpoint {
     for (const endpoint of this.#endpoints()) {
       for (const expected of FakeEndpoint.expectations(endpoint)) left.push(`still waited for: ${expected}`);
     }
-    const own = this.#links.reduce((sum, link) => sum + link.timers, 0) + this.#tasks.length;
+    const ofEndpoints = this.#endpoints().reduce((sum, endpoint) => sum + FakeEndpoint.timers(endpoint), 0);
+    const own = this.#links.reduce((sum, link) => sum + link.timers, ofEndpoints) + this.#tasks.length;
     const pending = timers ? (pendingTimers() ?? own) - own : 0;
     if (pending > 0) left.push(`${pending === 1 ? 'one timer is' : `${pending} timers are`} running on the fake clock`);
     if (left.length > 0)

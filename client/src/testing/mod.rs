@@ -112,11 +112,16 @@
 //! `world.platform().spawn(…)`, then [`World::run`].
 pub use connection::{CloseCall, Closing, End, FakeConnection, Handshake, State};
 #[cfg(feature = "session")]
+#[doc(hidden)]
+pub use play::{Play, Step};
+#[cfg(feature = "session")]
 pub use session::SessionServer;
 pub use world::World;
 
 mod connection;
 mod page;
+#[cfg(feature = "session")]
+mod play;
 #[cfg(feature = "session")]
 mod session;
 mod url;

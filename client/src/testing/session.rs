@@ -6,15 +6,14 @@ use core::fmt;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use steady_socket_protocol::session::frame::{Answer, Data, Key, Refusal, Style, read, write};
-use steady_socket_protocol::session::store::{Identity, Store};
+use steady_socket_protocol::session::frame::{Answer, Style, Why};
 use steady_socket_protocol::session::{
-    Arrival, Ask, AskEnd, Connection, Delivery, End, Ended, MemoryOptions, MemoryStore, Output,
-    SendMode, Server, ServerEffect, ServerOptions, Time, Token, close,
+    Ask, AskEnd, Connection, Delivery, End, Ended, ServerOptions, Token, close,
 };
 use steady_socket_protocol::{Codec, Message};
 
 use super::connection::{FakeConnection, State};
+use super::play::{Play, Step};
 use super::world::World;
 use crate::platform::Platform;
 
@@ -24,34 +23,15 @@ use crate::platform::Platform;
 /// are recorded and handled at once, unless the test [holds](Self::hold) them. Handshakes are the [`World`]'s affair.
 /// Clones are the same server.
 #[derive(Clone)]
-pub struct SessionServer(Rc<Play>);
+pub struct SessionServer(Rc<Played>);
 
-struct Play {
+struct Played {
     world: World,
-    style: Style,
-    options: ServerOptions,
-    store: RefCell<MemoryStore<Message>>,
-    half: RefCell<Option<(Key, Server<Message>)>>,
-    lines: RefCell<BTreeMap<Connection, Line>>,
-    epochs: Cell<u64>,
-    refuses: Cell<bool>,
-    holds: Cell<bool>,
-    held: RefCell<Vec<Token>>,
-    received: RefCell<Vec<Message>>,
-    ends: RefCell<Vec<(Delivery, Option<End<Message>>)>>,
-    answers: RefCell<Vec<(Ask, AskEnd<Message>)>>,
-    requests: RefCell<Vec<(Token, Message)>>,
-    credentials: RefCell<Vec<Option<String>>>,
-    ended: Cell<Option<Ended>>,
-    gathers: Cell<bool>,
-    settling: Cell<bool>,
+    play: RefCell<Play>,
+    connections: RefCell<BTreeMap<Connection, FakeConnection>>,
+    /// The steps are being carried out, further up the stack.
+    stepping: Cell<bool>,
     timer: RefCell<Option<Box<dyn Any>>>,
-}
-
-/// A connection as the server knows it.
-struct Line {
-    connection: FakeConnection,
-    arrival: Option<Arrival<Message>>,
 }
 
 impl fmt::Debug for SessionServer {
@@ -70,33 +50,17 @@ impl SessionServer {
     /// Likewise, with other limits and another window than the defaults.
     #[must_use]
     pub fn with_options<C: Codec>(world: &World, options: ServerOptions) -> Self {
-        // As if it had been running for an hour: it knows every client that was here.
-        let began = Time::default();
-        let server = Self(Rc::new(Play {
+        let server = Self(Rc::new(Played {
             world: world.clone(),
-            style: Style::of::<C>(),
-            options,
-            store: RefCell::new(MemoryStore::new(began, MemoryOptions::default())),
-            half: RefCell::default(),
-            lines: RefCell::default(),
-            epochs: Cell::new(0),
-            refuses: Cell::default(),
-            holds: Cell::default(),
-            held: RefCell::default(),
-            received: RefCell::default(),
-            ends: RefCell::default(),
-            answers: RefCell::default(),
-            requests: RefCell::default(),
-            credentials: RefCell::default(),
-            ended: Cell::default(),
-            gathers: Cell::default(),
-            settling: Cell::default(),
+            play: RefCell::new(Play::new(Style::of::<C>(), options)),
+            connections: RefCell::default(),
+            stepping: Cell::default(),
             timer: RefCell::default(),
         }));
-        let play = Rc::downgrade(&server.0);
+        let played = Rc::downgrade(&server.0);
         world.on_message(move |connection, message| {
-            if let Some(play) = play.upgrade() {
-                Self(play).arrived(connection, message);
+            if let Some(played) = played.upgrade() {
+                Self(played).arrived(connection, message);
             }
         });
         server
@@ -107,43 +71,43 @@ impl SessionServer {
     /// Every message that the server's application was given, in order.
     #[must_use]
     pub fn received(&self) -> Vec<Message> {
-        self.0.received.borrow().clone()
+        self.0.play.borrow().received.clone()
     }
 
     /// How every message ended that [`send`](Self::send) has sent; `None` if the client's application has handled it.
     #[must_use]
     pub fn ends(&self) -> Vec<(Delivery, Option<End<Message>>)> {
-        self.0.ends.borrow().clone()
+        self.0.play.borrow().ends.clone()
     }
 
     /// How every request ended that [`ask`](Self::ask) has made.
     #[must_use]
     pub fn answers(&self) -> Vec<(Ask, AskEnd<Message>)> {
-        self.0.answers.borrow().clone()
+        self.0.play.borrow().answers.clone()
     }
 
     /// The client's requests that are not answered, for [`answer`](Self::answer).
     #[must_use]
     pub fn requests(&self) -> Vec<(Token, Message)> {
-        self.0.requests.borrow().clone()
+        self.0.play.borrow().requests.clone()
     }
 
     /// The credential of every hello, in order.
     #[must_use]
     pub fn credentials(&self) -> Vec<Option<String>> {
-        self.0.credentials.borrow().clone()
+        self.0.play.borrow().credentials.clone()
     }
 
     /// Whether there is a session: a client has said hello, and it has neither ended nor been forgotten.
     #[must_use]
     pub fn has_session(&self) -> bool {
-        self.0.half.borrow().is_some() && self.0.ended.get().is_none()
+        self.0.play.borrow().has_session()
     }
 
     /// How the session ended at this end, if it has.
     #[must_use]
     pub fn ended(&self) -> Option<Ended> {
-        self.0.ended.get()
+        self.0.play.borrow().ended
     }
 
     // ----- what the test does
@@ -154,13 +118,10 @@ impl SessionServer {
     /// If there is no session, or it does not accept the message.
     #[track_caller]
     pub fn send(&self, message: impl Into<Message>) -> Delivery {
-        let now = self.now();
-        let sent = self.with(|half| half.send(now, message.into(), SendMode::default()));
-        self.settle();
-        match sent {
-            Some(Ok(delivery)) => delivery,
-            Some(Err(rejected)) => panic!("send: {}", rejected.why),
-            None => panic!("send: there is no session; the client has not said hello"),
+        let now = self.0.world.now();
+        match self.act(|play| play.send(now, message.into())) {
+            Ok(delivery) => delivery,
+            Err(why) => panic!("send: {why}"),
         }
     }
 
@@ -170,21 +131,17 @@ impl SessionServer {
     /// If there is no session, or it does not accept the request.
     #[track_caller]
     pub fn ask(&self, request: impl Into<Message>) -> Ask {
-        let now = self.now();
-        let asked = self.with(|half| half.ask(now, request.into(), None));
-        self.settle();
-        match asked {
-            Some(Ok(ask)) => ask,
-            Some(Err(rejected)) => panic!("ask: {}", rejected.why),
-            None => panic!("ask: there is no session; the client has not said hello"),
+        let now = self.0.world.now();
+        match self.act(|play| play.ask(now, request.into())) {
+            Ok(ask) => ask,
+            Err(why) => panic!("ask: {why}"),
         }
     }
 
     /// Cancels such a request.
     pub fn cancel(&self, ask: Ask) {
-        let now = self.now();
-        self.with(|half| half.cancel(now, ask));
-        self.settle();
+        let now = self.0.world.now();
+        self.act(|play| play.cancel(now, ask));
     }
 
     /// Answers a request of the client's.
@@ -193,281 +150,135 @@ impl SessionServer {
     /// If the answer is larger than the client takes.
     #[track_caller]
     pub fn answer(&self, token: Token, answer: Answer<Message>) {
-        let now = self.now();
-        self.0
-            .requests
-            .borrow_mut()
-            .retain(|(asked, _)| *asked != token);
-        if let Some(Err(rejected)) = self.with(|half| half.answer(now, token, answer)) {
-            panic!("answer: {}", rejected.why);
+        let now = self.0.world.now();
+        if let Err(why) = self.act(|play| play.answer(now, token, answer)) {
+            panic!("answer: {why}");
         }
-        self.settle();
     }
 
-    /// Whether the application keeps messages from now on without having handled them.
+    /// Whether the application keeps messages from now on without having handled them. What it keeps is not acknowledged.
     pub fn hold(&self, holds: bool) {
-        self.0.holds.set(holds);
-        if !holds {
-            let now = self.now();
-            for token in self.0.held.take() {
-                self.with(|half| half.handled(now, token));
-            }
-            self.settle();
-        }
+        let now = self.0.world.now();
+        self.act(|play| play.hold(now, holds));
     }
 
-    /// Whether hellos are refused from now on: the client is not let in.
+    /// Whether hellos are refused from now on: the client is not let in, and gives its session up.
     pub fn refuse(&self, refuses: bool) {
-        self.0.refuses.set(refuses);
+        self.act(|play| play.refuse(refuses.then_some(close::REFUSED)));
+    }
+
+    /// Likewise, with another [close code](steady_socket_protocol::session::close): after most of them the client tries again.
+    pub fn refuse_with(&self, code: u16) {
+        self.act(|play| play.refuse(Some(code)));
     }
 
     /// The server is restarted without its memory. Its connections are cut.
     pub fn forget(&self) {
-        let memory = MemoryStore::new(self.now(), MemoryOptions::default());
-        *self.0.store.borrow_mut() = memory;
-        *self.0.half.borrow_mut() = None;
-        self.0.held.take();
-        self.0.requests.take();
-        for (_, line) in self.0.lines.take() {
-            if line.connection.state() == State::Open {
-                line.connection.cut();
-            }
-        }
+        let now = self.0.world.now();
+        self.act(|play| play.forget(now));
     }
 
     /// The server's application ends the session.
     pub fn end(&self) {
-        let now = self.now();
-        self.with(|half| half.end_session(now));
-        self.settle();
+        let now = self.0.world.now();
+        self.act(|play| play.end(now));
     }
 
     /// The session is lost because too much waits for the client.
     pub fn lose(&self) {
-        let now = self.now();
-        self.with(|half| half.lose_full(now));
-        self.settle();
+        if self.has_session() {
+            self.lose_because(Why::Full);
+        }
+    }
+
+    /// The session is lost for this reason, which the client learns when it comes back. `Unknown` is [`Self::forget`];
+    /// `Expired` and `Refused` cut the connection.
+    ///
+    /// # Panics
+    /// If there is no session; for `Other`; and for `OutOfStep` while the client is not connected.
+    #[track_caller]
+    pub fn lose_because(&self, why: Why) {
+        let now = self.0.world.now();
+        if let Err(error) = self.act(|play| play.lose(now, why)) {
+            panic!("lose: {error}");
+        }
     }
 
     // ----- inside
 
-    fn now(&self) -> Time {
-        // The store counts from its own beginning, an hour before the world's.
-        self.0.world.now().after(3_600_000)
-    }
-
-    fn with<T>(&self, act: impl FnOnce(&mut Server<Message>) -> T) -> Option<T> {
-        let mut half = self.0.half.borrow_mut();
-        half.as_mut().map(|(_, half)| act(half))
-    }
-
     fn arrived(&self, connection: &FakeConnection, message: Message) {
-        let now = self.now();
         let id = Connection(connection.number() as u64);
-        let is_known = self.0.lines.borrow().contains_key(&id);
+        let is_known = self.0.play.borrow().knows(id);
         if !is_known && connection.state() == State::Closed {
             return;
         }
-        let frame = read(Data::from(message)).map(|frame| frame.map(Message::from));
-        let mut lines = self.0.lines.borrow_mut();
-        let line = lines.entry(id).or_insert_with(|| Line {
-            connection: connection.clone(),
-            arrival: Some(Arrival::new(now, &self.0.options.both)),
+        let mut connections = self.0.connections.borrow_mut();
+        connections.insert(id, connection.clone());
+        drop(connections);
+        let now = self.0.world.now();
+        self.0.play.borrow_mut().arrived(now, id, message);
+        self.step();
+    }
+
+    /// Does something with the server's end, and what follows.
+    fn act<T>(&self, act: impl FnOnce(&mut Play) -> T) -> T {
+        self.look_at_connections();
+        let result = act(&mut self.0.play.borrow_mut());
+        self.step();
+        result
+    }
+
+    /// Tells the server's end of connections that have ended.
+    fn look_at_connections(&self) {
+        let now = self.0.world.now();
+        self.0.connections.borrow_mut().retain(|id, connection| {
+            let is_over = connection.state() == State::Closed;
+            if is_over {
+                let closed = connection.closed_with().and_then(|(code, _)| code);
+                self.0.play.borrow_mut().closed(now, *id, closed);
+            }
+            !is_over
         });
-        let Some(arrival) = &mut line.arrival else {
-            drop(lines);
-            match frame {
-                Ok(frame) => self.with(|half| half.receive(now, id, frame)),
-                Err(_) => self.with(|half| half.receive_malformed(now, id)),
-            };
-            self.settle();
-            return;
-        };
-        let verdict = match frame {
-            Ok(frame) => arrival.receive(frame),
-            Err(_) => Err(close::MALFORMED),
-        };
-        match verdict {
-            Ok(false) => {}
-            Ok(true) => {
-                let arrival = line.arrival.take();
-                drop(lines);
-                if let Some(arrival) = arrival {
-                    self.let_in(id, arrival);
-                }
-            }
-            Err(code) => {
-                let connection = line.connection.clone();
-                lines.remove(&id);
-                drop(lines);
-                connection.close(code, "");
-            }
-        }
     }
 
-    fn let_in(&self, id: Connection, arrival: Arrival<Message>) {
-        let Some(hello) = arrival.hello() else { return };
-        let credential = hello.credential.as_ref();
-        self.0
-            .credentials
-            .borrow_mut()
-            .push(credential.map(|credential| credential.as_str().to_owned()));
-        if self.0.refuses.get() {
-            let line = self.0.lines.borrow_mut().remove(&id);
-            if let Some(line) = line {
-                line.connection.close(close::REFUSED, "");
-            }
+    fn step(&self) {
+        if self.0.stepping.replace(true) {
             return;
         }
-        let key = hello.secret.key();
-        let epoch = self.0.epochs.get() + 1;
-        self.0.epochs.set(epoch);
-        {
-            let mut half = self.0.half.borrow_mut();
-            if half.as_ref().is_none_or(|(known, _)| *known != key) {
-                *half = Some((key, Server::new(key, self.0.options.clone())));
-                self.0.ended.set(None);
-                // Of the session before: its tokens mean nothing in this one.
-                self.0.held.take();
-                self.0.requests.take();
-            }
-        }
-        let now = self.now();
-        let identity = Identity(String::new());
-        self.with(|half| half.attach(now, id, arrival, identity, true, epoch));
-        self.settle();
-    }
-
-    /// Tells the half of connections that have ended.
-    fn look_at_lines(&self) {
-        let now = self.now();
-        let ended: Vec<_> = self
-            .0
-            .lines
-            .borrow()
-            .iter()
-            .filter(|(_, line)| line.connection.state() == State::Closed)
-            .map(|(id, line)| {
-                let closed = line.connection.closed_with();
-                (*id, closed.and_then(|(code, _)| code).unwrap_or(1006))
-            })
-            .collect();
-        for (id, code) in ended {
-            self.0.lines.borrow_mut().remove(&id);
-            self.with(|half| half.closed(now, id, code));
-        }
-    }
-
-    fn settle(&self) {
-        if self.0.settling.replace(true) {
-            return;
-        }
-        self.look_at_lines();
+        self.look_at_connections();
         loop {
-            self.carry_out();
-            let now = self.now();
-            let output = self.with(|half| half.poll_output(now)).flatten();
-            if let Some(output) = output {
-                self.give(now, output);
-            } else if self.0.gathers.take() {
-                self.with(|half| half.gathered(now));
-            } else {
+            let Some(step) = self.0.play.borrow_mut().poll() else {
                 break;
+            };
+            let (Step::Send(id, _) | Step::Close(id, _) | Step::Cut(id)) = &step;
+            let connection = self.0.connections.borrow().get(id).cloned();
+            let connection = connection.filter(|connection| connection.state() != State::Closed);
+            match (connection, step) {
+                (None, _) => {}
+                (Some(connection), Step::Send(_, message)) => connection.send(message),
+                (Some(connection), Step::Close(_, code)) => connection.close(code, ""),
+                (Some(connection), Step::Cut(_)) if connection.state() == State::Open => {
+                    connection.cut();
+                }
+                (Some(_), Step::Cut(_)) => {}
             }
         }
-        self.0.settling.set(false);
+        self.0.stepping.set(false);
         self.arm();
     }
 
-    fn carry_out(&self) {
-        loop {
-            let effect = self.with(Server::poll_effect).flatten();
-            match effect {
-                None => return,
-                Some(ServerEffect::Transmit(id, frame)) => {
-                    let connection = self.connection(id);
-                    if let (Some(connection), Ok(data)) =
-                        (connection, write(frame.map(Data::from), self.0.style))
-                    {
-                        connection.send(Message::from(data));
-                    }
-                }
-                Some(ServerEffect::Close(id, code)) => {
-                    let connection = self.connection(id);
-                    self.0.lines.borrow_mut().remove(&id);
-                    if let Some(connection) = connection {
-                        connection.close(code, "");
-                    }
-                }
-                Some(ServerEffect::Ask(ticket, question)) => {
-                    let now = self.now();
-                    let mut store = self.0.store.borrow_mut();
-                    store.ask(now, ticket, *question);
-                    while let Some((ticket, reply)) = store.poll() {
-                        self.with(|half| half.answered(now, ticket, reply));
-                    }
-                }
-                Some(ServerEffect::Gather) => self.0.gathers.set(true),
-                Some(_) => {}
-            }
-        }
-    }
-
-    /// The connection, if it has not ended.
-    fn connection(&self, id: Connection) -> Option<FakeConnection> {
-        let lines = self.0.lines.borrow();
-        let connection = &lines.get(&id)?.connection;
-        (connection.state() != State::Closed).then(|| connection.clone())
-    }
-
-    fn give(&self, now: Time, output: Output<Message>) {
-        match output {
-            Output::Message { token, payload } => {
-                self.0.received.borrow_mut().push(payload);
-                if self.0.holds.get() {
-                    self.0.held.borrow_mut().push(token);
-                } else {
-                    self.with(|half| half.handled(now, token));
-                }
-            }
-            Output::Volatile(payload) => self.0.received.borrow_mut().push(payload),
-            Output::Request { token, payload } => {
-                self.0.requests.borrow_mut().push((token, payload));
-            }
-            Output::Withdrawn(token) => {
-                let refused = Answer::Refused(Refusal::Cancelled);
-                self.0
-                    .requests
-                    .borrow_mut()
-                    .retain(|(asked, _)| *asked != token);
-                self.with(|half| half.answer(now, token, refused));
-            }
-            Output::Handled(run) => {
-                let handled = run.into_iter().map(|delivery| (delivery, None));
-                self.0.ends.borrow_mut().extend(handled);
-            }
-            Output::Settled(delivery, end) => {
-                self.0.ends.borrow_mut().push((delivery, Some(end)));
-            }
-            Output::Answered(ask, end) => self.0.answers.borrow_mut().push((ask, end)),
-            Output::Ended(why) => self.0.ended.set(Some(why)),
-            _ => {}
-        }
-    }
-
     fn arm(&self) {
-        let next = self.with(|half| half.next_timer()).flatten();
-        let timer = next.map(|at| {
-            let play = Rc::downgrade(&self.0);
+        let next = self.0.play.borrow().next_timer(self.0.world.now());
+        let timer = next.map(|millis| {
+            let played = Rc::downgrade(&self.0);
             let fire = Box::new(move || {
-                if let Some(play) = play.upgrade() {
-                    let server = Self(play);
-                    let now = server.now();
-                    server.with(|half| half.timer(now));
-                    server.settle();
+                if let Some(played) = played.upgrade() {
+                    let server = Self(played);
+                    let now = server.0.world.now();
+                    server.act(|play| play.timer(now));
                 }
             });
-            self.0.world.set_timer(at.since(self.now()), fire)
+            self.0.world.set_timer(millis, fire)
         });
         let earlier = self.0.timer.replace(timer);
         drop(earlier);

@@ -118,6 +118,47 @@ describe('an exported class', { timeout: 10 * TEST_TIMEOUT }, () => {
     assert.deepEqual([lost.code, lost.cause, lost.willReconnect, others.length], [1006, 'socket', true, 0]);
   });
 
+  test('with a session it loses nothing over a cut, and asks', { timeout: TEST_TIMEOUT }, async () => {
+    const cut = `${serverAddress()}/control/cut?id=exported-session`;
+    const result = await evaluate(
+      'the messages of a session',
+      async ([url, cutUrl]) => {
+        const socket = new shapes.EchoSocket(`${url}/?id=exported-session`, QUICK);
+        const text = (of) => ({ type: 'text', text: String(of) });
+        const resumed = eventOf(socket, 'resumed');
+        const heard = [];
+        const all = new Promise((resolve) => {
+          socket.addEventListener('message', ({ data }) => {
+            heard.push(Number(data.text));
+            if (heard.length === 100) resolve();
+          });
+        });
+        const delivered = [];
+        for (let n = 0; n < 100; n += 1) {
+          delivered.push(socket.deliver(text(n)));
+          if (n === 50) {
+            await delivered[0];
+            await fetch(cutUrl, { method: 'POST' });
+          }
+        }
+        await Promise.all([...delivered, all, resumed]);
+        const answer = await socket.request(text('asked'));
+        const { protocol } = socket;
+        socket.close();
+        await eventOf(socket, 'close');
+        socket.free();
+        return { heard, answer, protocol };
+      },
+      [serverAddress('ws'), cut],
+    );
+    assert.deepEqual(
+      result.heard,
+      Array.from({ length: 100 }, (_, n) => n),
+    );
+    assert.deepEqual(result.answer, { type: 'text', text: 'asked' });
+    assert.equal(result.protocol, 'echo.json~2');
+  });
+
   scripted('suspended it keeps the queue and makes no connection, resumed it goes on', async (server, connection) => {
     await open(server.url);
     await connection();

@@ -102,7 +102,14 @@ describe("an application's tests with the test kit", { timeout: 2 * TEST_TIMEOUT
     const files = programs(await readFile(GUIDE, 'utf8'));
     assert.deepEqual(
       files.map(({ name }) => name),
-      ['chat.js', 'chat.vitest.test.js', 'chat.node.test.js', 'chat.plain.test.js'],
+      [
+        'chat.js',
+        'chat.vitest.test.js',
+        'chat.node.test.js',
+        'chat.plain.test.js',
+        'outbox.js',
+        'outbox.vitest.test.js',
+      ],
     );
     // As the guide says.
     const { code } = files[1];
@@ -117,7 +124,7 @@ describe("an application's tests with the test kit", { timeout: 2 * TEST_TIMEOUT
       return `${stdout}\n${stderr}`;
     };
     await configure(vitest());
-    assert.match(await run(...VITEST, '--dir', 'guide'), /Tests +1 passed \(1\)/);
+    assert.match(await run(...VITEST, '--dir', 'guide'), /Tests +2 passed \(2\)/);
     await configure(jest());
     assert.match(await run(...JEST, 'guide/'), /Tests: +1 passed, 1 total/);
     assert.match(await run('--test', '--test-reporter=tap', 'guide/chat.node.test.js'), /^# pass 1$/m);

@@ -4,14 +4,20 @@ import { ReconnectingWebSocket, TypedSocket, json } from 'steady-socket';
 import {
   FakePage,
   FakeServer,
+  SessionServer,
   fakeTime,
   setChance,
+  type AskEnd,
+  type ClientRequest,
   type Closing,
+  type DeliveryEnd,
   type FakeConnection,
   type FakeEndpoint,
   type FakeTime,
   type Handshake,
+  type LostReason,
   type Restorable,
+  type SessionServerOptions,
 } from 'steady-socket/testing';
 
 interface Greeting {
@@ -141,3 +147,50 @@ ofDates.last?.received[0]?.hostt;
 // @ts-expect-error: it sends dates
 ofDates.last?.send('today');
 void [said, host];
+
+// --- Sessions
+
+async function play(): Promise<void> {
+  const sessions: SessionServer<Greeting, Hello> = SessionServer.start<Greeting, Hello>(server, {
+    codec: json,
+    window: 60_000,
+    messages: 10,
+    bytes: 1_000,
+    messageBytes: 100,
+    requests: 1,
+  });
+  const ofAll: SessionServer = SessionServer.start(raw.endpoint('/session'));
+  const options: SessionServerOptions = {};
+  const said: Hello[] = sessions.received;
+  const anything: any = (await ofAll.receive({ timeout: 10 })).whatever;
+  await sessions.expect({ type: 'hello', name: 'Ada' });
+  await sessions.expect(({ name }) => name === 'Ada');
+  const sent: number = sessions.send({ type: 'greeting', text: 'Hello' });
+  // @ts-expect-error: a message of the other end
+  sessions.send({ type: 'hello', name: 'Ada' });
+  const end: DeliveryEnd | undefined = sessions.ends.find(({ delivery }) => delivery === sent);
+  if (end?.end === 'not-handled') console.log(end.reason?.length);
+  const asked: number = sessions.ask({ type: 'greeting', text: 'Who are you?' });
+  const answer: AskEnd<Hello> | undefined = sessions.answers[0];
+  if (answer?.end === 'response') console.log(answer.response?.name);
+  sessions.cancel(asked);
+  const { token, request }: ClientRequest<Hello> = await sessions.nextRequest();
+  sessions.answer(token, { response: { type: 'greeting', text: request.name } });
+  sessions.answer(token, { refused: 'limit' });
+  // @ts-expect-error: no such refusal
+  sessions.answer(token, { refused: 'bored' });
+  sessions.hold(true);
+  sessions.refuse(false);
+  sessions.refuseWith(1013);
+  sessions.forget();
+  sessions.end();
+  sessions.lose();
+  const why: LostReason = 'expired';
+  sessions.loseBecause(why);
+  const credentials: (string | null)[] = sessions.credentials;
+  const state: [boolean, string | null] = [sessions.hasSession, sessions.ended];
+  console.log(options, said, anything, credentials, state);
+  // @ts-expect-error: start() makes them
+  new SessionServer();
+}
+void play;

@@ -4,7 +4,7 @@ use core::time::Duration;
 use std::rc::Rc;
 
 use steady_socket_protocol::session::frame::{Answer, Refusal, Style};
-use steady_socket_protocol::{Codec, Decode, Encode, Request};
+use steady_socket_protocol::{Codec, Decode, Encode, Message, Request};
 
 use super::super::builder::Builder;
 use super::super::errors::SendError;
@@ -13,7 +13,7 @@ use super::super::outgoing::Outgoing;
 use super::setup::{Wanted, check_credential};
 use super::{Asking, Delivering, Session};
 use crate::options::Number as _;
-use crate::platform::Refused;
+use crate::platform::{LocalFuture, Refused};
 
 impl<Out, In, C> Builder<Out, In, C> {
     /// Asks for a session: then nothing is lost when the connection breaks. Inside the session's window every message is
@@ -90,6 +90,18 @@ impl<Out, In, C> Builder<Out, In, C> {
                 answer.unwrap_or(Answer::Refused(Refusal::Failed))
             })
         }));
+        self
+    }
+}
+
+impl<Out, In, C> Builder<Out, In, C> {
+    /// Likewise, for an API above this one that decodes and refuses requests by itself.
+    #[doc(hidden)]
+    pub fn on_encoded_request(
+        mut self,
+        handler: impl Fn(Message) -> LocalFuture<Answer<Message>> + 'static,
+    ) -> Self {
+        self.on_request = Some(Box::new(handler));
         self
     }
 }

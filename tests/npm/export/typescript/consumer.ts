@@ -9,8 +9,16 @@ import type {
   ServerMessage,
   SocketOptions,
 } from './typed-hello/typed_hello.js';
-import { ShapesSocket } from './messages/export_messages.js';
-import type { PackedShapesSocket, Shape } from './messages/export_messages.js';
+import { CountingSocket, NotesSocket, ShapesSocket, ShopSocket } from './messages/export_messages.js';
+import type {
+  Ask,
+  DeliveryError,
+  PackedShapesSocket,
+  Shape,
+  ShopSocketRequestError,
+  ShopSocketResponses,
+  Told,
+} from './messages/export_messages.js';
 
 /** Compiles only where both types are the same. */
 type Same<One, Other> = (<T>() => T extends One ? 1 : 2) extends <T>() => T extends Other ? 1 : 2 ? true : false;
@@ -164,3 +172,69 @@ shapes.send({ type: 'map', entries: { a: 1 } });
 shapes.send({ type: 'tree', children: [{ type: 'nothing' }, { type: 'tree', children: [] }] });
 // @ts-expect-error wrong deep inside
 shapes.send({ type: 'tree', children: [{ type: 'nothing' }, { type: 'tree', children: [{ type: 'text' }] }] });
+
+// --- Sessions
+
+const shop = new ShopSocket('wss://example.org', { session: { credential: async ({ attempt }) => `${attempt}` } });
+new ShopSocket('wss://example.org', { session: 'optional', maxRetries: 3 });
+// @ts-expect-error a session there is
+new ShopSocket('wss://example.org', { session: false });
+// @ts-expect-error a class without sessions
+new ShapesSocket('wss://example.org', { session: true });
+// @ts-expect-error a class without sessions
+new ShapesSocket('wss://example.org').deliver({ type: 'nothing' });
+
+const delivered: Promise<void> = shop.deliver({ text: 'Hello' }, { signal: new AbortController().signal });
+// @ts-expect-error a wrong name of a field
+shop.deliver({ txt: 'Hello' });
+// @ts-expect-error no such option
+shop.deliver({ text: 'Hello' }, { timeout: 1 });
+
+// Each request has its own response.
+const { cents } = await shop.request({ type: 'price', of: 'tea' }, { timeout: 10_000 });
+const { grams } = await shop.request({ type: 'stock', of: 'tea' });
+const numbers: number[] = [cents, grams];
+same<Same<ShopSocketResponses, { price: { type: 'price'; cents: number }; stock: { type: 'stock'; grams: number } }>>();
+// @ts-expect-error of the other request
+(await shop.request({ type: 'stock', of: 'tea' })).cents;
+// @ts-expect-error no such request
+shop.request({ type: 'age', of: 'tea' });
+// @ts-expect-error a field too few
+shop.request({ type: 'price' });
+// @ts-expect-error a field too many
+shop.request({ type: 'price', of: 'tea', age: 1 });
+const ask: Ask = { type: 'price', of: 'tea' };
+const told: Told = await shop.request(ask);
+
+shop.handle(async ({ text }, { signal, fail }) => (signal.aborted || text === '' ? fail('notSold') : { yes: true }));
+shop.handle(() => ({ yes: false }));
+// @ts-expect-error no such reply
+shop.handle(() => ({ maybe: true }));
+// @ts-expect-error no such error
+shop.handle((_, { fail }) => fail('bored'));
+
+shop.addEventListener('sessionlost', ({ notHandled, unknown, handled, reason }) => {
+  const notes: string[] = [...notHandled, ...unknown].map(({ text }) => text);
+  console.log(notes, handled.toFixed(), reason);
+});
+shop.addEventListener('resumed', ({ replayed }) => replayed.toFixed());
+shop.addEventListener('pendingchange', ({ unacknowledgedMessages }) => unacknowledgedMessages.toFixed());
+shop.addEventListener('undelivered', ({ message }) => message.text);
+shop.addEventListener('message', ({ data }) => data.text);
+shop.addEventListener('statechange', ({ state }) => state);
+// @ts-expect-error a class without sessions has no such event
+new ShapesSocket('wss://example.org').addEventListener('resumed', () => {});
+shop.sendCredential('ticket');
+
+const failed = (error: ShopSocketRequestError): string => {
+  if (error.name === 'RequestError') return error.error === 'notSold' ? 'not sold' : error.code;
+  return error.name === 'NotHandledError' ? 'not handled' : 'unknown';
+};
+const deliveryFailed = ({ name, sent }: DeliveryError): unknown => (name === 'NotHandledError' ? 'again?' : sent);
+
+const count: number = await new CountingSocket('wss://example.org').request({ of: 'sheep' });
+// @ts-expect-error it answers nothing
+new CountingSocket('wss://example.org').handle(() => 1);
+// @ts-expect-error it asks nothing
+new NotesSocket('wss://example.org').request({ of: 'sheep' });
+console.log(delivered, numbers, told, failed, deliveryFailed, count);

@@ -12,7 +12,7 @@ import { within } from '../../lib/limits.mjs';
  * @param program - `test-server` or `fault-server`
  * @param options - its command line; the default is `--port 0`
  * @returns `port`; `http` and `ws`, its addresses without a trailing slash; `said`, which resolves to the first
- *   matching line on its standard error; and `stop`, which waits until it has ended
+ *   matching line on its standard error; and `stop` and `kill`, which wait until it has ended
  */
 export async function startServer(program, options) {
   const withPort = options.includes('--port') ? options : ['--port', '0', ...options];
@@ -44,8 +44,8 @@ export async function startServer(program, options) {
   child.once('error', (error) => {
     output += error;
   });
-  const stop = async () => {
-    child.kill('SIGTERM');
+  const end = async (signal) => {
+    child.kill(signal);
     await within(ended, `the end of ${program}`);
   };
   try {
@@ -56,7 +56,8 @@ export async function startServer(program, options) {
       http: `${scheme}://${host}:${port}`,
       ws: `${scheme.replace('http', 'ws')}://${host}:${port}`,
       said,
-      stop,
+      stop: () => end('SIGTERM'),
+      kill: () => end('SIGKILL'),
     };
   } catch (error) {
     child.kill('SIGKILL');

@@ -1,6 +1,7 @@
 //! An endpoint with messages of every shape that serde and TypeScript both know, and a class for each of its
 //! codecs.
 
+pub mod shop;
 pub mod ways;
 
 use std::collections::BTreeMap;
