@@ -110,12 +110,6 @@ pub(super) trait FaceSession {
     /// The connection has delivered everything for now.
     fn settled(&self);
 
-    #[cfg(feature = "session")]
-    fn timer(&self);
-
-    #[cfg(feature = "session")]
-    fn soon(&self);
-
     // ----- from the program
 
     fn send(&self, message: Message, mode: SendMode) -> Result<Sent, Unsent>;
@@ -163,8 +157,4 @@ pub(super) trait FaceSession {
 
     /// Messages in the queue, and sent but not acknowledged; `None` on a connection without a session.
     fn pending(&self) -> Option<(Tally, Tally)>;
-
-    #[cfg(feature = "session")]
-    /// How to close the connection when the session is over; `None` if it goes on without a session.
-    fn farewell(&self) -> Option<(Option<u16>, String)>;
 }
