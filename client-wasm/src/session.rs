@@ -566,6 +566,11 @@ impl JsSession {
         if bytes { sent_bytes } else { sent }
     }
 
+    pub(crate) fn unwelcomed(&self) -> JsValue {
+        let why = self.driver.unwelcomed().filter(|_| !self.is_plain());
+        why.map_or(JsValue::UNDEFINED, text)
+    }
+
     /// Messages and bytes in the queue, and unacknowledged.
     pub(crate) fn pending(&self) -> [u64; 4] {
         let (queued, bytes) = self.driver.ask_half(Client::queued);
@@ -746,8 +751,8 @@ impl JsSession {
         let awaited = settle(&self.host, id as f64, what, why.clone()) != 0;
         let is_losing = self.losing.get().is_some();
         match reason {
-            // On a plain connection nobody could say what became of it, so it comes back to who waits for that.
-            _ if is_losing && self.is_plain() && awaited => {}
+            // Each end is reported in one place: here, to who awaits it.
+            _ if is_losing && awaited => {}
             _ if is_losing => keep_over(&self.host, payload.value, is_unknown),
             _ if awaited => {}
             Some(reason) => self.dropped(reason, payload),

@@ -8,6 +8,7 @@ use alloc::boxed::Box;
 use alloc::rc::Weak;
 use core::any::Any;
 use core::cell::Cell;
+use core::fmt;
 
 use steady_socket_protocol::session::frame::{Answer, Credential, Frame};
 use steady_socket_protocol::session::{
@@ -16,7 +17,9 @@ use steady_socket_protocol::session::{
 };
 
 use crate::cell::RefCell;
-use crate::connection::{Cause, Event, Loss, Phase as LinePhase, StateChange, Verdict, Why};
+use crate::connection::{
+    Cause, Event, Loss, Phase as LinePhase, StateChange, Unwelcomed, Verdict, Why,
+};
 use crate::limits::ABNORMAL;
 use crate::sleep::Clocks;
 
@@ -105,6 +108,8 @@ pub struct SessionDriver<P> {
     gathering: Cell<bool>,
     timer: RefCell<Option<(Time, Box<dyn Any>)>>,
     closing: Cell<Closing>,
+    was_welcomed: Cell<bool>,
+    unwelcomed: Cell<Option<Unwelcomed>>,
 }
 
 /// What the program knows of its own call of `close`.
@@ -118,8 +123,8 @@ enum Closing {
     Told,
 }
 
-impl<P> core::fmt::Debug for SessionDriver<P> {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+impl<P> fmt::Debug for SessionDriver<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SessionDriver").finish_non_exhaustive()
     }
 }
@@ -150,6 +155,8 @@ impl<P: Payload> SessionDriver<P> {
             gathering: Cell::new(false),
             timer: RefCell::new(None),
             closing: Cell::new(Closing::Not),
+            was_welcomed: Cell::new(false),
+            unwelcomed: Cell::new(None),
         }
     }
 
@@ -182,6 +189,8 @@ impl<P: Payload> SessionDriver<P> {
             if self.phase() == Phase::Up {
                 let progress = self.half.borrow().progress();
                 self.welcomed.set(Some(progress));
+                self.was_welcomed.set(true);
+                self.unwelcomed.set(None);
                 self.line.ready();
             }
         }
@@ -217,6 +226,15 @@ impl<P: Payload> SessionDriver<P> {
             Cause::Socket => loss.close.code,
             _ => ABNORMAL,
         };
+        if !self.was_welcomed.get() {
+            self.unwelcomed.set(match (loss.cause, loss.was_open) {
+                (Cause::Socket, false) => Some(Unwelcomed::NotOpened),
+                (Cause::Socket, true) => Some(Unwelcomed::Closed(code)),
+                (_, true) if loss.close.code == close::NO_WELCOME => Some(Unwelcomed::Silent),
+                // Others say what they are.
+                _ => None,
+            });
+        }
         self.half.borrow_mut().closed(now, code);
         self.happened();
     }
@@ -341,6 +359,7 @@ impl<P: Payload> SessionDriver<P> {
 
     /// The page is about to be hidden or frozen.
     pub fn flush(&self) {
+        self.gathering.set(false);
         let now = self.now();
         self.half.borrow_mut().flush(now);
         self.commanded();
@@ -391,6 +410,11 @@ impl<P: Payload> SessionDriver<P> {
     #[must_use]
     pub fn phase(&self) -> Phase {
         self.half.borrow().phase()
+    }
+
+    /// Why there has been no session yet; `None` if there has been one, or no attempt has failed.
+    pub const fn unwelcomed(&self) -> Option<Unwelcomed> {
+        self.unwelcomed.get()
     }
 
     /// Whether the session is over, or the program is closing it.

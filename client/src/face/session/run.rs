@@ -25,7 +25,7 @@ use super::setup::Offers;
 use super::{FaceSession, OnRequest, Unsent};
 use crate::connection::{
     Cause, DropReason, Dropped, Event, Input, Loss, Phase, SendMode, Sent, SessionEvent,
-    SessionLoss, Tally, Verdict,
+    SessionLoss, Tally, Unwelcomed, Verdict,
 };
 use crate::driver::Driver;
 use crate::options::{Options, Overflow};
@@ -245,6 +245,9 @@ impl RustSession {
                 driver.forget_frames();
             }
             self.driver.closed(&closed.loss);
+            if let Some(why) = self.driver.unwelcomed() {
+                self.emit_session(SessionEvent::Unwelcomed(why));
+            }
             // The session knows better, and says so.
             closed.unconfirmed = Tally::default();
         }
@@ -321,16 +324,14 @@ impl RustSession {
     /// A message that was sent has ended without being handled, as far as anybody knows.
     fn message_ended(&self, delivery: Delivery, end: End<Message>) {
         let awaited = self.deliveries.borrow_mut().remove(&delivery);
+        // Each end is reported in one place: to who awaits it, or by an event.
+        let awaited = awaited.filter(Fulfil::is_awaited);
         if let Some(losing) = &mut *self.losing.borrow_mut() {
-            match &end {
-                // On a plain connection nobody could say what became of it, so it comes back to who waits for that.
-                End::NotHandled { .. } if self.is_plain() && awaited.is_some() => {}
-                End::NotHandled { payload, .. } => losing.loss.not_handled.push(payload.clone()),
-                End::Unknown { payload, .. } => losing.loss.unknown.push(payload.clone()),
+            match (awaited, end) {
+                (Some(awaited), end) => losing.settled.push((awaited, Some(end))),
+                (None, End::NotHandled { payload, .. }) => losing.loss.not_handled.push(payload),
+                (None, End::Unknown { payload, .. }) => losing.loss.unknown.push(payload),
             }
-            losing
-                .settled
-                .extend(awaited.map(|awaited| (awaited, Some(end))));
             return;
         }
         if let Some(awaited) = awaited {
@@ -646,6 +647,10 @@ impl FaceSession for RustSession {
             Some(Phase::Idle | Phase::Suspended) => 0,
             _ => self.options.values().close_timeout,
         });
+    }
+
+    fn unwelcomed(&self) -> Option<Unwelcomed> {
+        self.driver.unwelcomed().filter(|_| !self.is_plain())
     }
 
     fn is_closing(&self) -> bool {
