@@ -116,6 +116,10 @@ pub(super) trait FaceSession {
     #[cfg(feature = "session")]
     fn soon(&self);
 
+    /// The page is about to be hidden or frozen.
+    #[cfg(feature = "session")]
+    fn flush(&self);
+
     // ----- from the program
 
     fn send(&self, message: Message, mode: SendMode) -> Result<Sent, Unsent>;

@@ -82,6 +82,8 @@ pub(super) struct RustSession {
     told: Cell<(Tally, Tally)>,
     /// Messages that were dropped in a call, of which the program is told after it.
     dropped: RefCell<Vec<(DropReason, Message)>>,
+    /// Listens to the page.
+    _hiding: Box<dyn Any>,
 }
 
 /// Who awaits the end of a message; nothing comes back if it was handled.
@@ -115,6 +117,13 @@ impl RustSession {
             platform: Rc::clone(platform),
             random: setup.random,
         });
+        let flushed = Rc::downgrade(shared);
+        let hiding = Runtime::watch_hiding(
+            platform.as_ref(),
+            Rc::new(move || {
+                with_session(&flushed, |session| session.flush());
+            }),
+        );
         Rc::new_cyclic(|weak: &Weak<Self>| Self {
             driver: SessionDriver::new(
                 setup.options,
@@ -141,6 +150,7 @@ impl RustSession {
             closing: RefCell::default(),
             told: Cell::default(),
             dropped: RefCell::default(),
+            _hiding: hiding,
         })
     }
 
@@ -527,6 +537,12 @@ impl FaceSession for RustSession {
 
     fn soon(&self) {
         self.driver.soon();
+    }
+
+    fn flush(&self) {
+        if !self.is_plain() {
+            self.driver.flush();
+        }
     }
 
     fn send(&self, message: Message, mode: SendMode) -> Result<Sent, Unsent> {
