@@ -241,6 +241,17 @@ class Session {
         },
       },
     });
+    const { opened, closed } = host;
+    host.opened = (...given) => {
+      watchHiding();
+      carrying.add(this);
+      opened(...given);
+    };
+    host.closed = (lost, delay, why, ...rest) => {
+      carrying.delete(this);
+      const { unwelcomed } = this.counts();
+      closed(lost, delay, unwelcomed === null ? why : `${unwelcomed}; ${why}`, ...rest);
+    };
   }
 
   /** The bytes of a `Blob` come too late for a frame. */
@@ -252,8 +263,13 @@ class Session {
 
   /** What the snapshot has more. */
   counts() {
-    const count = (bytes) => inner.ask(this.socket.deref(), (core) => core.unacknowledged?.(bytes) ?? 0);
-    return { unacknowledgedMessages: count(false), unacknowledgedBytes: count(true) };
+    const ask = (question) => inner.ask(this.socket.deref(), question);
+    const count = (bytes) => ask((core) => core.unacknowledged?.(bytes) ?? 0);
+    return {
+      unacknowledgedMessages: count(false),
+      unacknowledgedBytes: count(true),
+      unwelcomed: ask((core) => core.unwelcomed?.()) ?? null,
+    };
   }
 
   /** Whether an attempt has to ask the program. */
@@ -300,7 +316,10 @@ class Session {
     this.asked.clear();
     this.awaited.clear();
     this.current = 0;
-    const unknown = [...new Set(held)].filter((it) => it instanceof Message && it.host === null && it.isSent);
+    // What somebody awaits is reported there alone.
+    const unknown = [...new Set(held)].filter(
+      (it) => it instanceof Message && it.host === null && it.isSent && !this.unsettled.has(it),
+    );
     this.over = [[], unknown];
     if (unknown.length > 0) sessionOver(host, LOST, reason, 0);
     this.over = [[], []];
@@ -308,6 +327,24 @@ class Session {
     for (const message of [...this.unsettled]) if (message.isSent) message.settle(UNKNOWN, reason);
   }
 }
+
+/** The sessions that a connection carries. */
+const carrying = new Set();
+
+/** Once, when the first connection opens: before the page is hidden or frozen, what waits and is handled goes out. */
+let watchHiding = () => {
+  watchHiding = () => {};
+  const flush = () => {
+    for (const { socket } of carrying) {
+      const open = socket.deref();
+      if (open) inner.ask(open, (core) => core.flush?.());
+    }
+  };
+  const { document } = globalThis;
+  globalThis.addEventListener?.('pagehide', flush);
+  document?.addEventListener?.('freeze', flush);
+  document?.addEventListener?.('visibilitychange', () => document.visibilityState === 'hidden' && flush());
+};
 
 /** The session of a host that is being called. */
 function sessionOf(host) {
@@ -533,7 +570,8 @@ function post(socket, session, mark, data, value, options, ended) {
       const onAbort = () => {
         if (!message.isSent) message.isWithdrawn = true;
         else if (inner.ask(socket, (core) => core.cancel?.(message.id))) message.isWithdrawn = true;
-        if (message.isWithdrawn) session.awaited.delete(message.id);
+        // Nobody awaits its end any more, so an event reports it if that comes to it.
+        session.awaited.delete(message.id);
         session.unsettled.delete(message);
         reject(signal.reason);
       };

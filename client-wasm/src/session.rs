@@ -414,7 +414,7 @@ impl JsSession {
 
     /// Whether the program has closed the session, or it is over.
     pub(crate) fn is_closing(&self) -> bool {
-        !self.is_plain() && self.session.is_closing()
+        self.session.is_closing()
     }
 
     /// A new connection is wanted: with a fresh session if the last one is over.
@@ -450,6 +450,11 @@ impl JsSession {
     pub(crate) fn unacknowledged(&self, bytes: bool) -> u64 {
         let [_, _, sent, sent_bytes] = self.session.pending();
         if bytes { sent_bytes } else { sent }
+    }
+
+    pub(crate) fn unwelcomed(&self) -> JsValue {
+        let why = self.session.unwelcomed();
+        why.map_or(JsValue::UNDEFINED, text)
     }
 
     // ----- from the connection
@@ -552,6 +557,8 @@ impl SessionFace for JsSession {
 
     fn tell_news(&self, news: News) {
         let (what, number, other) = match news {
+            // JavaScript asks.
+            News::Unwelcomed(_) => return,
             News::Began => (events::BEGAN, 0, 0),
             News::Resumed(replayed) => (events::RESUMED, replayed, 0),
             News::Unacknowledged(tally) => (events::PENDING, tally.messages, tally.bytes),
@@ -621,14 +628,9 @@ impl SessionFace for JsSession {
         losing(&self.host);
     }
 
-    fn lost(&self, delivery: Delivery, end: End<Parcel>) {
-        let (what, why) = end_of(&end);
-        let awaited = settle(&self.host, delivery.0 as f64, what, why) != 0;
-        let is_unknown = what == ends::UNKNOWN;
-        // On a plain connection nobody could say what became of it, so it comes back to who waits for that.
-        if is_unknown || !awaited || !self.is_plain() {
-            keep_over(&self.host, value_of(end), is_unknown.into());
-        }
+    fn keep(&self, end: End<Parcel>) {
+        let is_unknown = matches!(end, End::Unknown { .. });
+        keep_over(&self.host, value_of(end), is_unknown.into());
     }
 
     fn resend(&self) {

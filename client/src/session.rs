@@ -16,13 +16,14 @@ use core::cell::Cell;
 
 use steady_socket_protocol::session::frame::{Answer, Credential, Frame};
 use steady_socket_protocol::session::{
-    Ask, Client, ClientEffect, Delivery, Ended, Options, Output, Phase, Rejected,
-    Rejection, SendMode, Time, Token, close,
+    Ask, Client, ClientEffect, Delivery, Ended, Options, Output, Phase, Rejected, Rejection,
+    SendMode, Time, Token, close,
 };
 
 use crate::cell::RefCell;
 use crate::connection::{
-    Cause, DropReason, Event, Input, Loss, Phase as LinePhase, StateChange, Verdict, Why,
+    Cause, DropReason, Event, Input, Loss, Phase as LinePhase, StateChange, Unwelcomed, Verdict,
+    Why,
 };
 use crate::driver::Driver;
 use crate::limits::ABNORMAL;
@@ -81,6 +82,7 @@ pub struct SessionDriver<F: SessionFace> {
     gathering: Cell<bool>,
     timer: RefCell<Option<(Time, TimerOf<F>)>>,
     closing: Cell<Closing>,
+    unwelcomed: Cell<Option<Unwelcomed>>,
 
     // ----- for the steps
     /// The server speaks no sessions, and the program can do without.
@@ -140,6 +142,7 @@ impl<F: SessionFace> SessionDriver<F> {
             gathering: Cell::new(false),
             timer: RefCell::new(None),
             closing: Cell::new(Closing::Not),
+            unwelcomed: Cell::new(None),
             plain: Cell::new(false),
             was_welcomed: Cell::new(false),
             is_announced: Cell::new(false),
@@ -190,6 +193,8 @@ impl<F: SessionFace> SessionDriver<F> {
             if self.phase() == Phase::Up {
                 let progress = self.half.borrow().progress();
                 self.welcomed.set(Some(progress));
+                self.was_welcomed.set(true);
+                self.unwelcomed.set(None);
                 self.command(Input::Ready);
             }
         }
@@ -225,6 +230,15 @@ impl<F: SessionFace> SessionDriver<F> {
             Cause::Socket => loss.close.code,
             _ => ABNORMAL,
         };
+        if !self.was_welcomed.get() {
+            self.unwelcomed.set(match (loss.cause, loss.was_open) {
+                (Cause::Socket, false) => Some(Unwelcomed::NotOpened),
+                (Cause::Socket, true) => Some(Unwelcomed::Closed(code)),
+                (_, true) if loss.close.code == close::NO_WELCOME => Some(Unwelcomed::Silent),
+                // Others say what they are.
+                _ => None,
+            });
+        }
         self.half.borrow_mut().closed(now, code);
         self.happened();
     }
@@ -265,7 +279,11 @@ impl<F: SessionFace> SessionDriver<F> {
     ///
     /// # Errors
     /// See there.
-    pub fn send(&self, payload: F::Payload, mode: SendMode) -> Result<Delivery, Rejected<F::Payload>> {
+    pub fn send(
+        &self,
+        payload: F::Payload,
+        mode: SendMode,
+    ) -> Result<Delivery, Rejected<F::Payload>> {
         let now = self.now();
         let mut sent = self.half.borrow_mut().send(now, payload, mode);
         if self.gathering.get()
@@ -302,7 +320,11 @@ impl<F: SessionFace> SessionDriver<F> {
     ///
     /// # Errors
     /// See there.
-    pub fn ask(&self, payload: F::Payload, timeout: Option<u64>) -> Result<Ask, Rejected<F::Payload>> {
+    pub fn ask(
+        &self,
+        payload: F::Payload,
+        timeout: Option<u64>,
+    ) -> Result<Ask, Rejected<F::Payload>> {
         let now = self.now();
         let deadline = timeout.map(|timeout| now.after(timeout));
         let ask = self.half.borrow_mut().ask(now, payload, deadline);
@@ -321,7 +343,11 @@ impl<F: SessionFace> SessionDriver<F> {
     ///
     /// # Errors
     /// See there.
-    pub fn answer(&self, token: Token, answer: Answer<F::Payload>) -> Result<(), Rejected<Answer<F::Payload>>> {
+    pub fn answer(
+        &self,
+        token: Token,
+        answer: Answer<F::Payload>,
+    ) -> Result<(), Rejected<Answer<F::Payload>>> {
         let now = self.now();
         let answered = self.half.borrow_mut().answer(now, token, answer);
         self.commanded();
@@ -349,6 +375,7 @@ impl<F: SessionFace> SessionDriver<F> {
 
     /// The page is about to be hidden or frozen.
     pub fn flush(&self) {
+        self.gathering.set(false);
         let now = self.now();
         self.half.borrow_mut().flush(now);
         self.commanded();
@@ -396,10 +423,15 @@ impl<F: SessionFace> SessionDriver<F> {
         self.half.borrow().phase()
     }
 
-    /// Whether the session is over, or the program is closing it.
+    /// Why there has been no session yet; `None` if there has been one, or no attempt has failed.
+    pub fn unwelcomed(&self) -> Option<Unwelcomed> {
+        self.unwelcomed.get().filter(|_| !self.is_plain())
+    }
+
+    /// Whether the program has closed the session, or it is over.
     #[must_use]
     pub fn is_closing(&self) -> bool {
-        self.half.borrow().is_closing()
+        !self.is_plain() && self.half.borrow().is_closing()
     }
 
     /// What the program sees of a connection in this phase: it knows of none without a welcome, nor once it has closed.

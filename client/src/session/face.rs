@@ -7,7 +7,7 @@ use steady_socket_protocol::session::{
 
 use super::{ConnectionOf, SessionDriver};
 use crate::application::Application;
-use crate::connection::{Event, Tally};
+use crate::connection::{Event, Tally, Unwelcomed};
 use crate::platform::Platform;
 
 /// The API of a session. Its methods may call the session.
@@ -84,7 +84,7 @@ pub trait SessionFace: Sized + 'static {
     /// Messages are handled.
     fn handled(&self, run: Deliveries);
 
-    /// A message has ended otherwise, while the session goes on. Returns that if nobody awaits it.
+    /// A message has ended otherwise. Returns that if nobody awaits it.
     fn settle(&self, delivery: Delivery, end: End<Self::Payload>) -> Option<End<Self::Payload>>;
 
     /// A request has ended.
@@ -93,15 +93,13 @@ pub trait SessionFace: Sized + 'static {
     /// A message will not be handled, or nobody knows, though the session goes on.
     fn undelivered(&self, end: End<Self::Payload>);
 
-    /// A session is over. Whoever awaits the end of a message or request learns it after [`SessionFace::over`], and all
-    /// messages come to [`SessionFace::lost`] before.
+    /// A session is over. Whoever awaits the end of a message or request learns it after [`SessionFace::over`].
     fn losing(&self);
 
-    /// A message of a session that is over. One that was not handled belongs only to who awaits it if the program
-    /// [goes on](SessionFace::resend) without a session.
-    fn lost(&self, delivery: Delivery, end: End<Self::Payload>);
+    /// A message of a session that is over, which nobody awaits.
+    fn keep(&self, end: End<Self::Payload>);
 
-    /// The program goes on without a session: sends the lost messages that were not handled.
+    /// The program goes on without a session: sends the messages of the one that is over that were not handled.
     fn resend(&self);
 
     /// Everything is known of a session that is over.
@@ -122,9 +120,11 @@ pub enum Over {
     Plain,
 }
 
-/// What happened to a session that goes on.
+/// What happened to a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum News {
+    /// An attempt has failed, and no server has welcomed this client yet.
+    Unwelcomed(Unwelcomed),
     /// It has begun.
     Began,
     /// It goes on, and so many numbers follow that may have been missed.

@@ -96,6 +96,9 @@ impl<F: SessionFace> SessionDriver<F> {
                 connection.forget_frames();
             }
             self.closed(&closed.loss);
+            if let Some(why) = self.unwelcomed() {
+                face.tell_news(News::Unwelcomed(why));
+            }
             // The session knows better, and says so.
             closed.unconfirmed = Tally::default();
         }
@@ -210,7 +213,6 @@ impl<F: SessionFace> SessionDriver<F> {
         self.tell_closing(face);
         match output {
             Output::Open(opened) => {
-                self.was_welcomed.set(true);
                 self.announce(face);
                 match opened {
                     Opened::Fresh => face.tell_news(News::Began),
@@ -257,12 +259,13 @@ impl<F: SessionFace> SessionDriver<F> {
 
     /// A message that was sent has ended without being handled, as far as anybody knows.
     fn message_ended(&self, face: &F, delivery: Delivery, end: End<F::Payload>) {
-        if self.losing.get().is_some() {
-            return face.lost(delivery, end);
-        }
+        // Each end is reported in one place: to who awaits it, or by an event.
         let Some(end) = face.settle(delivery, end) else {
             return;
         };
+        if self.losing.get().is_some() {
+            return face.keep(end);
+        }
         // As on a plain connection.
         match end {
             End::NotHandled {

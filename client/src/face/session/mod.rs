@@ -32,7 +32,7 @@ use super::application::Shared;
 use super::errors::SendError;
 #[cfg(feature = "session")]
 use super::source::{FindSession, Source, Sources};
-use crate::connection::{Event, Loss, Phase, SendMode, Sent, Tally, Verdict};
+use crate::connection::{Event, Loss, Phase, SendMode, Sent, Tally, Unwelcomed, Verdict};
 #[cfg(feature = "session")]
 use crate::options::Options;
 #[cfg(feature = "session")]
@@ -110,6 +110,10 @@ pub(super) trait FaceSession {
     /// The connection has delivered everything for now.
     fn settled(&self);
 
+    /// The page is about to be hidden or frozen.
+    #[cfg(feature = "session")]
+    fn flush(&self);
+
     // ----- from the program
 
     fn send(&self, message: Message, mode: SendMode) -> Result<Sent, Unsent>;
@@ -145,6 +149,9 @@ pub(super) trait FaceSession {
 
     /// Likewise, but without waiting.
     fn close_now(&self);
+
+    /// Why no server has welcomed this client yet.
+    fn unwelcomed(&self) -> Option<Unwelcomed>;
 
     /// Whether the program has closed the session, or it is over.
     fn is_closing(&self) -> bool;

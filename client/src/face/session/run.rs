@@ -1,5 +1,6 @@
 //! A session of the Rust API while it runs: its futures, its handlers and its events.
 
+use core::any::Any;
 use core::cell::{Cell, RefCell};
 use core::task::{Context, Poll};
 use std::collections::BTreeMap;
@@ -24,7 +25,8 @@ use super::setup::Offers;
 use super::{FaceSession, OnRequest, Unsent};
 use crate::browser::is_abandoned;
 use crate::connection::{
-    DropReason, Event, Loss, Phase, SendMode, Sent, SessionEvent, SessionLoss, Tally, Verdict,
+    DropReason, Event, Loss, Phase, SendMode, Sent, SessionEvent, SessionLoss, Tally, Unwelcomed,
+    Verdict,
 };
 use crate::options::{Options, Overflow};
 use crate::platform::{FacePlatform, Runtime};
@@ -59,6 +61,8 @@ pub(super) struct RustSession {
     losing: RefCell<Option<Losing>>,
     /// The message that the program is reading.
     reading: Cell<Option<Token>>,
+    /// Listens to the page.
+    _hiding: Box<dyn Any>,
 }
 
 /// Who awaits the end of a message; nothing comes back if it was handled.
@@ -88,6 +92,13 @@ impl RustSession {
             close_timeout: values.close_timeout,
             random: setup.random,
         };
+        let flushed = Rc::downgrade(shared);
+        let hiding = Runtime::watch_hiding(
+            platform.as_ref(),
+            Rc::new(move || {
+                with_session(&flushed, |session| session.flush());
+            }),
+        );
         Rc::new_cyclic(|weak: &Weak<Self>| Self {
             session: SessionDriver::new(start, Rc::clone(platform), weak.clone()),
             shared: Rc::downgrade(shared),
@@ -102,6 +113,7 @@ impl RustSession {
             handlers: RefCell::default(),
             losing: RefCell::default(),
             reading: Cell::new(None),
+            _hiding: hiding,
         })
     }
 
@@ -164,6 +176,10 @@ impl FaceSession for RustSession {
 
     fn settled(&self) {
         self.session.settled();
+    }
+
+    fn flush(&self) {
+        self.session.flush();
     }
 
     fn send(&self, message: Message, mode: SendMode) -> Result<Sent, Unsent> {
@@ -268,8 +284,12 @@ impl FaceSession for RustSession {
         self.session.close(code, reason.to_owned());
     }
 
+    fn unwelcomed(&self) -> Option<Unwelcomed> {
+        self.session.unwelcomed()
+    }
+
     fn is_closing(&self) -> bool {
-        !self.session.is_plain() && self.session.is_closing()
+        self.session.is_closing()
     }
 
     fn close_now(&self) {
@@ -353,6 +373,7 @@ impl SessionFace for RustSession {
 
     fn tell_news(&self, news: News) {
         self.emit(match news {
+            News::Unwelcomed(why) => SessionEvent::Unwelcomed(why),
             News::Began => SessionEvent::Began,
             News::Resumed(replayed) => SessionEvent::Resumed { replayed },
             News::Unacknowledged(tally) => SessionEvent::Unacknowledged(tally),
@@ -418,10 +439,14 @@ impl SessionFace for RustSession {
 
     fn settle(&self, delivery: Delivery, end: End<Message>) -> Option<End<Message>> {
         let awaited = self.deliveries.borrow_mut().remove(&delivery);
-        match awaited {
-            Some(awaited) => awaited.give(Some(end)),
-            None => return Some(end),
+        let Some(awaited) = awaited.filter(Fulfil::is_awaited) else {
+            return Some(end);
+        };
+        if let Some(losing) = &mut *self.losing.borrow_mut() {
+            losing.settled.push((awaited, Some(end)));
+            return None;
         }
+        awaited.give(Some(end));
         None
     }
 
@@ -444,18 +469,13 @@ impl SessionFace for RustSession {
         self.losing.replace(Some(Losing::default()));
     }
 
-    fn lost(&self, delivery: Delivery, end: End<Message>) {
-        let awaited = self.deliveries.borrow_mut().remove(&delivery);
-        let mut losing = self.losing.borrow_mut();
-        let Some(losing) = &mut *losing else { return };
-        match &end {
-            // On a plain connection nobody could say what became of it, so it comes back to who waits for that.
-            End::NotHandled { .. } if self.session.is_plain() && awaited.is_some() => {}
-            End::NotHandled { payload, .. } => losing.not_handled.push(payload.clone()),
-            End::Unknown { payload, .. } => losing.unknown.push(payload.clone()),
+    fn keep(&self, end: End<Message>) {
+        if let Some(losing) = &mut *self.losing.borrow_mut() {
+            match end {
+                End::NotHandled { payload, .. } => losing.not_handled.push(payload),
+                End::Unknown { payload, .. } => losing.unknown.push(payload),
+            }
         }
-        let settled = awaited.map(|awaited| (awaited, Some(end)));
-        losing.settled.extend(settled);
     }
 
     fn resend(&self) {
