@@ -316,10 +316,10 @@ class Session {
     this.asked.clear();
     this.awaited.clear();
     this.current = 0;
-    // What somebody awaits is reported there alone.
-    const unknown = [...new Set(held)].filter(
-      (it) => it instanceof Message && it.host === null && it.isSent && !this.unsettled.has(it),
-    );
+    // The instance holds those of all sockets. What somebody awaits is reported there alone.
+    const unknown = [...new Set(held)]
+      .filter((it) => it instanceof Message && it.session === this && it.id > 0 && !this.unsettled.has(it))
+      .sort((one, other) => one.id - other.id);
     this.over = [[], unknown];
     if (unknown.length > 0) sessionOver(host, LOST, reason, 0);
     this.over = [[], []];
@@ -385,9 +385,11 @@ export function markOf(message) {
 }
 
 export function took(host, message, id) {
+  const session = sessionOf(host);
   message.isSent = true;
   message.id = id;
-  if (message.mark) sessionOf(host).awaited.set(id, message);
+  message.session = session;
+  if (message.mark) session.awaited.set(id, message);
 }
 
 export function refuse(host, message, why) {

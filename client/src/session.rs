@@ -112,6 +112,8 @@ enum Closing {
     Due,
     /// It has been told, and gets to know only the end.
     Told,
+    /// It has been told, and has asked for another session since. It need not be told again of the connection's own.
+    Renewed,
 }
 
 impl<F: SessionFace> core::fmt::Debug for SessionDriver<F> {
@@ -386,7 +388,9 @@ impl<F: SessionFace> SessionDriver<F> {
         let now = self.now();
         self.half.borrow_mut().close(now, now.after(timeout));
         // A session that is over at once closes the connection, which tells of that.
-        if self.phase() != Phase::Ended && self.closing.get() == Closing::Not {
+        if self.phase() != Phase::Ended
+            && matches!(self.closing.get(), Closing::Not | Closing::Renewed)
+        {
             self.closing.set(Closing::Due);
         }
         self.commanded();
@@ -404,7 +408,10 @@ impl<F: SessionFace> SessionDriver<F> {
             return;
         }
         self.end_within(0);
-        self.closing.set(Closing::Not);
+        self.closing.set(match self.closing.get() {
+            Closing::Told => Closing::Renewed,
+            _ => Closing::Not,
+        });
         let random = face.random();
         self.half.borrow_mut().restart(random);
         self.commanded();
@@ -465,14 +472,18 @@ impl<F: SessionFace> SessionDriver<F> {
     /// Whether the program, which has closed, is not to learn of this any more: from there on it sees the end only, although
     /// there may be attempts.
     fn conceals(&self, event: &Event<F::Message>) -> bool {
-        self.closing.get() == Closing::Told
-            && match event {
-                Event::State(change) => change.phase != LinePhase::Closed,
-                Event::Open { .. } => true,
-                Event::Error => self.phase() != Phase::Ended,
-                Event::Closed(closed) => !closed.is_final(),
-                _ => false,
+        match (self.closing.get(), event) {
+            (Closing::Told, Event::State(change)) => change.phase != LinePhase::Closed,
+            (Closing::Told, Event::Open { .. }) => true,
+            (Closing::Told, Event::Error) => self.phase() != Phase::Ended,
+            (Closing::Told, Event::Closed(closed)) => !closed.is_final(),
+            (Closing::Renewed, Event::State(change)) if change.phase != LinePhase::Closing => {
+                self.closing.set(Closing::Not);
+                false
             }
+            (Closing::Renewed, Event::State(_)) => true,
+            _ => false,
+        }
     }
 
     /// Queries the half.
