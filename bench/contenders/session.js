@@ -73,7 +73,8 @@ function byDelivery(context) {
   const wires = context.messages.map(({ wire }) => wire);
   return {
     ...made,
-    send: (count) => Promise.all(Array.from({ length: count }, (_, index) => socket.deliver(wires[index % wires.length]))),
+    send: (count) =>
+      Promise.all(Array.from({ length: count }, (_, index) => socket.deliver(wires[index % wires.length]))),
   };
 }
 

@@ -34,6 +34,9 @@ const BATCH_BYTES = 65_536;
 /** The results of {@link markOf}, the last one beside the others. */
 const [AWAITED, ASKS, HAS_BYTES] = [1, 2, 4];
 
+/** The results of {@link give}, added up. */
+const [DONE, READS] = [1, 2];
+
 /** The ends of messages and requests. */
 const [HANDLED, NOT_HANDLED, UNKNOWN, RESPONSE, ERROR, REFUSED, CANCELLED, TIMED_OUT] = [0, 1, 2, 3, 4, 5, 6, 7];
 
@@ -243,6 +246,17 @@ class Session {
         },
       },
     });
+    const { opened, closed } = host;
+    host.opened = (...given) => {
+      watchHiding();
+      carrying.add(this);
+      opened(...given);
+    };
+    host.closed = (lost, delay, why, ...rest) => {
+      carrying.delete(this);
+      const { unwelcomed } = this.counts();
+      closed(lost, delay, unwelcomed === null ? why : `${unwelcomed}; ${why}`, ...rest);
+    };
   }
 
   /** The bytes of a `Blob` come too late for a frame. */
@@ -254,8 +268,13 @@ class Session {
 
   /** What the snapshot has more. */
   counts() {
-    const count = (bytes) => inner.ask(this.socket.deref(), (core) => core.unacknowledged?.(bytes) ?? 0);
-    return { unacknowledgedMessages: count(false), unacknowledgedBytes: count(true) };
+    const ask = (question) => inner.ask(this.socket.deref(), question);
+    const count = (bytes) => ask((core) => core.unacknowledged?.(bytes) ?? 0);
+    return {
+      unacknowledgedMessages: count(false),
+      unacknowledgedBytes: count(true),
+      unwelcomed: ask((core) => core.unwelcomed?.()) ?? null,
+    };
   }
 
   /** Whether an attempt has to ask the program. */
@@ -302,7 +321,10 @@ class Session {
     this.asked.clear();
     this.awaited.clear();
     this.current = 0;
-    const unknown = [...new Set(held)].filter((it) => it instanceof Message && it.host === null && it.isSent);
+    // The instance holds those of all sockets. What somebody awaits is reported there alone.
+    const unknown = [...new Set(held)]
+      .filter((it) => it instanceof Message && it.session === this && it.id > 0 && !this.unsettled.has(it))
+      .sort((one, other) => one.id - other.id);
     this.over = [[], unknown];
     if (unknown.length > 0) sessionOver(host, LOST, reason, 0);
     this.over = [[], []];
@@ -310,6 +332,24 @@ class Session {
     for (const message of [...this.unsettled]) if (message.isSent) message.settle(UNKNOWN, reason);
   }
 }
+
+/** The sessions that a connection carries. */
+const carrying = new Set();
+
+/** Once, when the first connection opens: before the page is hidden or frozen, what waits and is handled goes out. */
+let watchHiding = () => {
+  watchHiding = () => {};
+  const flush = () => {
+    for (const { socket } of carrying) {
+      const open = socket.deref();
+      if (open) inner.ask(open, (core) => core.flush?.());
+    }
+  };
+  const { document } = globalThis;
+  globalThis.addEventListener?.('pagehide', flush);
+  document?.addEventListener?.('freeze', flush);
+  document?.addEventListener?.('visibilitychange', () => document.visibilityState === 'hidden' && flush());
+};
 
 /** The session of a host that is being called. */
 function sessionOf(host) {
@@ -350,10 +390,11 @@ export function markOf(message) {
 }
 
 export function took(host, message, id) {
+  const session = sessionOf(host);
   message.isSent = true;
-  if (!message.mark) return;
   message.id = id;
-  sessionOf(host).awaited.set(id, message);
+  message.session = session;
+  if (message.mark) session.awaited.set(id, message);
 }
 
 export function refuse(host, message, why) {
@@ -377,7 +418,7 @@ export function give(host, message, id) {
   received(host, message);
   if (session.current !== id || session.isBusy()) return 0;
   session.current = 0;
-  return session.reads() ? 3 : 1;
+  return session.reads() ? DONE | READS : DONE;
 }
 
 export function ask(host, request, id) {
@@ -447,7 +488,7 @@ export function settle(host, id, end, value) {
 export function settleRun(host, first, last) {
   const { awaited } = sessionOf(host);
   if (awaited.size === 0) return;
-  for (const id of [...awaited.keys()]) if (id >= first && id <= last) settle(host, id, HANDLED, undefined);
+  for (let id = first; id <= last; id += 1) if (awaited.has(id)) settle(host, id, HANDLED, undefined);
 }
 
 export function losing(host) {
@@ -458,9 +499,10 @@ export function sessionEvent(host, what, number, other) {
   const emit = (type, fields = {}) => host.emit(type, fields);
   if (what === BEGAN) emit('sessionstart');
   else if (what === RESUMED) emit('resumed', { replayed: number });
-  else if (what === PENDING) sessionOf(host).isWatched && emit('pendingchange', { unacknowledgedMessages: number, unacknowledgedBytes: other });
   else if (what === DISCARDED) emit('discarded', { messages: number });
-  else if (what === STALLED_HERE || what === STALLED_THERE) emit('stalled', { here: what === STALLED_HERE });
+  else if (what === PENDING && sessionOf(host).isWatched) {
+    emit('pendingchange', { unacknowledgedMessages: number, unacknowledgedBytes: other });
+  } else if (what === STALLED_HERE || what === STALLED_THERE) emit('stalled', { here: what === STALLED_HERE });
 }
 
 /** One of the messages of a session that is over. */
@@ -536,7 +578,8 @@ function post(socket, session, mark, data, value, options, ended) {
       const onAbort = () => {
         if (!message.isSent) message.isWithdrawn = true;
         else if (inner.ask(socket, (core) => core.cancel?.(message.id))) message.isWithdrawn = true;
-        if (message.isWithdrawn) session.awaited.delete(message.id);
+        // Nobody awaits its end any more, so an event reports it if that comes to it.
+        session.awaited.delete(message.id);
         session.unsettled.delete(message);
         reject(signal.reason);
       };

@@ -144,7 +144,11 @@ export interface ResumedEvent extends Event {
   readonly replayed: number;
 }
 
-/** A session is over, and this is what became of the messages that were not acknowledged. */
+/**
+ * A session is over, and this is what became of the messages that were not acknowledged. Those of `deliver` are not
+ * listed: each end is reported in one place, and that of a delivered message by its promise, unless a signal has ended the
+ * wait.
+ */
 export interface SessionOverEvent<Message = string | ArrayBuffer | Blob> extends Event {
   /** Why: a phrase for people, without a message or a URL. */
   readonly reason: string;
@@ -223,6 +227,11 @@ export interface SessionCounts {
    */
   readonly unacknowledgedMessages?: number;
   readonly unacknowledgedBytes?: number;
+  /**
+   * Why no server has welcomed this client yet: a phrase for people. `null` if one has, or no attempt has failed. The
+   * `explanation` of the `close` event begins with it.
+   */
+  readonly unwelcomed?: string | null;
 }
 
 export interface SessionSnapshot extends Snapshot, SessionCounts {}

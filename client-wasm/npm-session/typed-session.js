@@ -6,8 +6,10 @@ import { toValidator, validate } from './typed/schema.js';
 import { isThenable } from './typed/steps.js';
 import { asyncDispose } from './typed/symbols.js';
 import { TypedSocket as Plain, toSendable } from './typed/typed-socket.js';
+import { inner } from './loader.js';
 import {
   Decoded,
+  NotHandledError,
   STYLES,
   deliverData,
   dispatch,
@@ -113,6 +115,11 @@ class Readers {
 export class TypedSocket extends Plain {
   #readers;
   #encode;
+  /** Settles when everything is sent that waits for the codec or a schema; `null` if nothing does. */
+  #before = null;
+  /** How many messages wait so, and functions that end the wait of those whose end is awaited. */
+  #waiting = 0;
+  #awaited = new Set();
 
   constructor(url, options = undefined, ...rest) {
     const { session, codec = json, incoming, outgoing } = options ?? {};
@@ -156,6 +163,10 @@ export class TypedSocket extends Plain {
       decode: (data) => codec.decode(data),
     });
     this.#showReceived();
+    super.addEventListener('close', ({ willReconnect }) => {
+      if (willReconnect) return;
+      for (const end of [...this.#awaited]) end();
+    });
   }
 
   /** Before any listener of the program's, puts what was received where the program sees it. */
@@ -172,12 +183,22 @@ export class TypedSocket extends Plain {
     });
   }
 
+  send(message, options = undefined) {
+    if (arguments.length === 0 || !this.#readers) return super.send(...arguments);
+    if (!this.#before) {
+      const sent = super.send(message, options);
+      return isThenable(sent) ? this.#follow(sent) : sent;
+    }
+    this.#checkWaiting();
+    return this.#follow(this.#before.then(() => super.send(message, options)));
+  }
+
   deliver(message, options = undefined) {
-    return this.#encoded(message, 'deliver', (data) => deliverData(this, data, [message], options));
+    return this.#encoded(message, 'deliver', options, (data) => deliverData(this, data, [message], options));
   }
 
   request(message, options = undefined) {
-    return this.#encoded(message, 'request', (data) => {
+    return this.#encoded(message, 'request', options, (data) => {
       const { response, ...rest } = options ?? {};
       const validator = response === undefined ? undefined : toValidator('response', response);
       const answer = requestData(this, data, [message], rest);
@@ -185,16 +206,63 @@ export class TypedSocket extends Plain {
     });
   }
 
-  /** At once if that takes no time, so that it keeps its place among what `send` sends. */
-  #encoded(message, method, then) {
+  /** At once if that takes no time; otherwise what is sent later waits, so that everything keeps its place. */
+  #encoded(message, method, options, then) {
     return hushed(
-      new Promise((resolve) => {
-        needSession(this, method);
+      new Promise((resolve, reject) => {
+        const { who } = needSession(this, method);
+        const signal = options?.signal instanceof AbortSignal ? options.signal : undefined;
+        signal?.throwIfAborted();
+        this.#checkWaiting();
         const post = (data) => then(toSendable(data));
-        const encoded = this.#encode(message);
-        resolve(isThenable(encoded) ? encoded.then(post) : post(encoded));
+        const encoded = this.#before ? this.#before.then(() => this.#encode(message)) : this.#encode(message);
+        if (!isThenable(encoded)) {
+          resolve(post(encoded));
+          return;
+        }
+        const wait = new Promise((done) => {
+          const leave = (how, value) => {
+            if (!this.#awaited.delete(end)) return;
+            signal?.removeEventListener('abort', onAbort);
+            try {
+              how(value);
+            } catch (error) {
+              reject(error);
+            }
+            done();
+          };
+          const end = () => leave(reject, new NotHandledError(who, 'the session is over', message));
+          const onAbort = () => leave(reject, signal.reason);
+          this.#awaited.add(end);
+          signal?.addEventListener('abort', onAbort, { once: true });
+          encoded.then(
+            (data) => leave(() => resolve(post(data))),
+            (error) => leave(reject, error),
+          );
+        });
+        this.#follow(wait);
       }),
     );
+  }
+
+  #follow(sent) {
+    this.#waiting += 1;
+    const done = () => {
+      this.#waiting -= 1;
+      if (this.#before === before) this.#before = null;
+    };
+    const before = sent.then(done, done);
+    this.#before = before;
+    return sent;
+  }
+
+  #checkWaiting() {
+    if (this.#waiting > inner.limit(this, 'maxQueuedMessages')) {
+      throw new DOMException(
+        `${CLASS}: ${this.#waiting} messages wait for the schema or the codec already`,
+        'QuotaExceededError',
+      );
+    }
   }
 
   handle(...given) {
@@ -264,7 +332,13 @@ export class TypedSocket extends Plain {
 function styleOf(codec) {
   if (codec === json) return STYLES.json;
   try {
-    return typeof codec.encode(0) === 'string' ? STYLES.text : STYLES.binary;
+    const sample = codec.encode(0);
+    if (isThenable(sample)) {
+      // Either will do, and nobody waits for this.
+      sample.then(undefined, () => {});
+      return STYLES.text;
+    }
+    return typeof sample === 'string' ? STYLES.text : STYLES.binary;
   } catch {
     // One that takes no numbers.
     return STYLES.text;

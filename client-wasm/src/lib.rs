@@ -286,6 +286,12 @@ impl Core {
         }
     }
 
+    /// Why there has been no session yet, in words; `undefined` if there has been one, or no attempt has failed.
+    pub fn unwelcomed(&self) -> JsValue {
+        let session = self.session.as_ref();
+        session.map_or(JsValue::UNDEFINED, |session| session.unwelcomed())
+    }
+
     /// A fresh credential, which was checked.
     pub fn credential(&self, credential: &JsValue) {
         if let Some(session) = &self.session {

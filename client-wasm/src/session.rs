@@ -3,24 +3,21 @@
 //! Messages stay JavaScript values here, too: `js/frames.js` reads and writes the frames that carry them, and this passes
 //! on what the half of the session says.
 
-use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::rc::{Rc, Weak};
 use alloc::string::{String, ToString as _};
-use alloc::vec::Vec;
-use core::any::Any;
 use core::cell::Cell;
 
 use steady_socket::cell::RefCell;
-use steady_socket::connection::{Cause, DropReason, Event, Input, Loss, Phase, Tally, Verdict};
+use steady_socket::connection::{DropReason, Event, Loss, Phase, Verdict};
 use steady_socket::driver::{Driver, WeakDriver};
-use steady_socket::platform::{Platform as _, RawSocket as _};
+use steady_socket::platform::RawSocket as _;
 use steady_socket::protocol::session::frame::{Answer, Credential, Frame, Kind, Refusal};
 use steady_socket::protocol::session::{
-    Ask, AskEnd, Client, Deliveries, Delivery, End, Ended, NotHandled, Opened,
-    Options as HalfOptions, Output, Overflow, Payload, Rejection, SendMode, Time, Token, close,
+    Ask, AskEnd, Deliveries, Delivery, End, Ended, Options as HalfOptions, Overflow, Payload,
+    Rejection, SendMode, Token,
 };
-use steady_socket::session::{Line, SessionApplication, SessionDriver};
+use steady_socket::session::{ConnectionOf, News, Over, SessionDriver, SessionFace, Start};
 use wasm_bindgen::prelude::*;
 
 #[cfg(doc)]
@@ -81,8 +78,7 @@ extern "C" {
     #[wasm_bindgen(js_name = takesMessages)]
     fn takes_messages(host: &Host) -> i32;
 
-    /// Delivers a message. Returns 0 if the program is not done with it, which it says later, by this number; otherwise 1, and
-    /// 2 more if it reads the next one.
+    /// Delivers a message. Returns [`given`]. If the program is not done with it, it says so later, by this number.
     #[wasm_bindgen(js_name = give)]
     fn give(host: &Host, message: &JsValue, id: f64) -> i32;
 
@@ -149,6 +145,14 @@ mod marks {
     pub(super) const BYTES: i32 = 4;
 }
 
+/// The results of [`give`], added up.
+mod given {
+    /// The program is done with the message.
+    pub(super) const DONE: i32 = 1;
+    /// It reads the next one.
+    pub(super) const READS: i32 = 2;
+}
+
 /// How a session is over, for [`session_over`].
 mod overs {
     /// A fresh one has begun.
@@ -189,10 +193,6 @@ impl Payload for Parcel {
 impl Parcel {
     fn of(value: JsValue) -> Self {
         let bytes = size_of(&value) as usize;
-        Self::sized(value, bytes)
-    }
-
-    fn sized(value: JsValue, bytes: usize) -> Self {
         let kind = match kind_of(&value) {
             0 => Kind::Text,
             _ => Kind::Binary,
@@ -205,43 +205,13 @@ type JsDriver = Driver<JsValue, JsPlatform, Face>;
 
 /// The session of one socket.
 pub(crate) struct JsSession {
-    driver: SessionDriver<Parcel>,
+    session: SessionDriver<Self>,
     host: Rc<Host>,
     connection: RefCell<Option<WeakDriver<JsValue, JsPlatform, Face>>>,
-    optional: bool,
-    close_timeout: u64,
     message_ttl: Option<u64>,
-    /// The server speaks no sessions, and the program can do without.
-    plain: Cell<bool>,
-    was_welcomed: Cell<bool>,
-    /// Whether the program knows of the current connection.
-    is_announced: Cell<bool>,
-    /// What happened to a connection that waits for its welcome.
-    held: RefCell<Vec<Event<JsValue>>>,
     /// What the program was given and is not done with, by rising numbers.
     given: RefCell<VecDeque<(u64, Token)>>,
     last_given: Cell<u64>,
-    /// Whether the program reads the next message, if it has just said so.
-    reads: Cell<Option<bool>>,
-    losing: Cell<Option<Losing>>,
-    /// The code and the reason that the program closes with.
-    closing: RefCell<Option<(Option<u16>, String)>>,
-    /// What was last reported.
-    told: Cell<[u64; 4]>,
-}
-
-/// A session that is over, whose messages are being settled.
-#[derive(Clone, Copy)]
-struct Losing {
-    is_final: bool,
-    why: Ended,
-    handled: u64,
-}
-
-/// The connection below a session.
-struct JsLine {
-    session: Weak<JsSession>,
-    platform: Rc<JsPlatform>,
 }
 
 /// The number of a request in JavaScript, which differs from those of messages.
@@ -250,7 +220,6 @@ fn number_of_ask(id: u64) -> f64 {
 }
 
 /// The indices of [`COUNTERS`] and, behind them, [`READINGS`], that are the session's.
-const ATTEMPT: usize = 0;
 const MESSAGES_SENT: usize = 3;
 const BYTES_RECEIVED: usize = 6;
 const QUEUED_MESSAGES: usize = 7;
@@ -303,32 +272,21 @@ impl JsSession {
         if wish(wishes::DROP_OLDEST) != 0.0 {
             options.overflow = Overflow::DropOldest;
         }
-        Some(Rc::new_cyclic(|weak: &Weak<Self>| {
-            let line = Box::new(JsLine {
-                session: weak.clone(),
-                platform: Rc::clone(platform),
-            });
-            let connect_timeout = wish(wishes::CONNECT_TIMEOUT) as u64;
-            Self {
-                driver: SessionDriver::new(options, connect_timeout, line, weak.clone()),
-                host: Rc::clone(host),
-                connection: RefCell::default(),
-                optional: wish(wishes::OPTIONAL) != 0.0,
-                close_timeout: wish(wishes::CLOSE_TIMEOUT) as u64,
-                message_ttl: Some(wish(wishes::MESSAGE_TTL))
-                    .filter(|ttl| ttl.is_finite())
-                    .map(|ttl| ttl as u64),
-                plain: Cell::new(false),
-                was_welcomed: Cell::new(false),
-                is_announced: Cell::new(false),
-                held: RefCell::default(),
-                given: RefCell::default(),
-                last_given: Cell::new(0),
-                reads: Cell::new(None),
-                losing: Cell::new(None),
-                closing: RefCell::default(),
-                told: Cell::default(),
-            }
+        let start = Start {
+            options,
+            optional: wish(wishes::OPTIONAL) != 0.0,
+            connect_timeout: wish(wishes::CONNECT_TIMEOUT) as u64,
+            close_timeout: wish(wishes::CLOSE_TIMEOUT) as u64,
+            random: random(),
+        };
+        let message_ttl = Some(wish(wishes::MESSAGE_TTL)).filter(|ttl| ttl.is_finite());
+        Some(Rc::new_cyclic(|weak: &Weak<Self>| Self {
+            session: SessionDriver::new(start, Rc::clone(platform), weak.clone()),
+            host: Rc::clone(host),
+            connection: RefCell::default(),
+            message_ttl: message_ttl.map(|ttl| ttl as u64),
+            given: RefCell::default(),
+            last_given: Cell::new(0),
         }))
     }
 
@@ -337,18 +295,8 @@ impl JsSession {
         *self.connection.borrow_mut() = Some(driver.downgrade());
     }
 
-    fn connection(&self) -> Option<JsDriver> {
-        self.connection.borrow().as_ref()?.upgrade()
-    }
-
-    fn command(&self, input: Input<JsValue>) {
-        if let Some(driver) = self.connection() {
-            driver.command(input);
-        }
-    }
-
     pub(crate) fn is_plain(&self) -> bool {
-        self.plain.get()
+        self.session.is_plain()
     }
 
     // ----- from the program
@@ -383,14 +331,14 @@ impl JsSession {
         };
         if volatile {
             let kept = parcel.clone();
-            if !self.driver.send_volatile(parcel) {
-                self.dropped(DropReason::Volatile, kept);
+            if !self.session.send_volatile(parcel) {
+                self.session.drop_new(DropReason::Volatile, kept);
             }
             return Some(Handed::Taken);
         }
         let ttl = (!ttl.is_nan()).then_some(ttl as u64);
         let rejected = if mark == marks::ASKS {
-            match self.driver.ask(parcel, ttl) {
+            match self.session.ask(parcel, ttl) {
                 Ok(Ask(id)) => {
                     took(&self.host, message, number_of_ask(id));
                     return Some(Handed::Taken);
@@ -402,9 +350,9 @@ impl JsSession {
             let mode = SendMode {
                 first,
                 awaited: mark == marks::AWAITED,
-                expires: ttl.map(|ttl| self.driver.now().after(ttl)),
+                expires: ttl.map(|ttl| self.session.now().after(ttl)),
             };
-            match self.driver.send(parcel, mode) {
+            match self.session.send(parcel, mode) {
                 Ok(Delivery(id)) => {
                     took(&self.host, message, id as f64);
                     return Some(Handed::Taken);
@@ -416,7 +364,7 @@ impl JsSession {
             Rejection::Full => Handed::Full,
             Rejection::Closed => {
                 if mark == marks::NONE {
-                    self.dropped(DropReason::Closed, rejected.payload);
+                    self.session.drop_new(DropReason::Closed, rejected.payload);
                 }
                 Handed::Closed
             }
@@ -431,16 +379,16 @@ impl JsSession {
     /// was withdrawn: it had no number yet, and will not be sent.
     pub(crate) fn cancel(&self, id: f64) -> bool {
         if id < 0.0 {
-            self.driver.cancel(Ask((-id - 1.0) as u64));
+            self.session.cancel(Ask((-id - 1.0) as u64));
             return false;
         }
-        self.driver.withdraw(Delivery(id as u64)).is_some()
+        self.session.withdraw(Delivery(id as u64)).is_some()
     }
 
     /// The program is done with a message.
     pub(crate) fn handled(&self, id: f64) {
         if let Some(token) = self.take_given(id) {
-            self.driver.handled(token);
+            self.session.handled(token);
         }
     }
 
@@ -456,50 +404,36 @@ impl JsSession {
             ends::NOT_HANDLED => Answer::Refused(Refusal::NoHandler),
             _ => Answer::Refused(Refusal::Failed),
         };
-        if self.driver.answer(token, answer).is_err() {
-            // It is larger than the server takes.
-            let _ = self.driver.answer(token, Answer::Refused(Refusal::Failed));
-        }
+        self.session.reply(token, answer);
     }
 
     /// There may be somebody to read messages now.
     pub(crate) fn read(&self) {
-        self.driver.deliver_now();
+        self.session.deliver_now();
     }
 
     pub(crate) fn flush(&self) {
-        self.driver.flush();
+        self.session.flush();
     }
 
     pub(crate) fn send_credential(&self, credential: &str) {
         if let Some(credential) = Credential::parse(credential) {
-            self.driver.send_credential(credential);
+            self.session.send_credential(credential);
         }
     }
 
     pub(crate) fn close(&self, code: Option<u16>, reason: String) {
-        // The first one stands.
-        self.closing.borrow_mut().get_or_insert((code, reason));
-        self.driver.close(match self.line_phase() {
-            // There will be no connection.
-            Some(Phase::Idle | Phase::Suspended) => 0,
-            _ => self.close_timeout,
-        });
+        self.session.close(code, reason);
     }
 
     /// Whether the program has closed the session, or it is over.
     pub(crate) fn is_closing(&self) -> bool {
-        !self.is_plain() && self.driver.is_closing()
-    }
-
-    fn line_phase(&self) -> Option<Phase> {
-        self.connection()
-            .map(|driver| driver.ask(|connection| connection.phase()))
+        self.session.is_closing()
     }
 
     /// A new connection is wanted: with a fresh session if the last one is over.
     pub(crate) fn renew(&self) {
-        self.driver.renew();
+        self.session.renew(self);
     }
 
     /// A counter or reading that is the session's; see [`Core::counter`](crate::Core).
@@ -508,8 +442,8 @@ impl JsSession {
             return None;
         }
         let phase = driver.ask(|connection| connection.phase());
-        let seen = self.driver.phase_of(phase);
-        let [queued, bytes, ..] = self.pending();
+        let seen = self.session.phase_of(phase);
+        let [queued, bytes, ..] = self.session.pending();
         Some(match index {
             // JavaScript counts messages; the core would count frames.
             MESSAGES_SENT..=BYTES_RECEIVED => host::count_of(&self.host, index as i32),
@@ -528,230 +462,34 @@ impl JsSession {
     }
 
     pub(crate) fn unacknowledged(&self, bytes: bool) -> u64 {
-        let [_, _, sent, sent_bytes] = self.pending();
+        let [_, _, sent, sent_bytes] = self.session.pending();
         if bytes { sent_bytes } else { sent }
     }
 
-    /// Messages and bytes in the queue, and unacknowledged.
-    pub(crate) fn pending(&self) -> [u64; 4] {
-        let (queued, bytes) = self.driver.ask_half(Client::queued);
-        let (sent, sent_bytes) = self.driver.ask_half(Client::unacknowledged);
-        [queued as u64, bytes as u64, sent, sent_bytes]
+    pub(crate) fn unwelcomed(&self) -> JsValue {
+        let why = self.session.unwelcomed();
+        why.map_or(JsValue::UNDEFINED, text)
     }
 
     // ----- from the connection
 
-    /// Something happened to the connection.
     pub(crate) fn event(&self, event: Event<JsValue>) {
-        self.tell_closing();
-        match event {
-            Event::Open { .. } => self.opened(event),
-            Event::Closed(_) => self.closed(event),
-            Event::State(change) if change.phase == Phase::Open => {
-                self.held.borrow_mut().push(event);
-            }
-            // What the connection holds are frames of the session.
-            Event::Dropped(_) | Event::QueueChanged(_) if !self.is_plain() => {}
-            event => self.tell(event),
-        }
-    }
-
-    /// Tells the program of an event of the connection.
-    fn tell(&self, event: Event<JsValue>) {
-        if !self.driver.conceals(&event) {
-            crate::face::tell(&self.host, event);
-        }
-    }
-
-    /// Tells the program that it has closed the socket, before anything that follows from that.
-    fn tell_closing(&self) {
-        let attempt = host::count_of(&self.host, ATTEMPT as i32) as u32;
-        if let Some(event) = self.driver.closing_event(attempt) {
-            crate::face::tell(&self.host, event);
-        }
-    }
-
-    fn opened(&self, event: Event<JsValue>) {
-        self.held.borrow_mut().push(event);
-        let carries = self
-            .connection()
-            .is_some_and(|driver| driver.ask(|connection| connection.carries_session()));
-        if self.is_plain() {
-            self.announce();
-            self.command(Input::Ready);
-        } else if carries {
-            let credential = credential_of(&self.host).as_string();
-            let credential = credential.as_deref().and_then(Credential::parse);
-            self.driver.opened(credential);
-        } else if self.optional && !self.was_welcomed.get() {
-            // For good: what waits in the queue of a plain connection cannot go into a session.
-            offer_session(&self.host, 0);
-            self.plain.set(true);
-            // What waits goes before what the program sends when it is told of the connection.
-            self.driver.give_up(Ended::NotSpoken);
-            self.command(Input::Ready);
-        } else {
-            self.held.borrow_mut().clear();
-            // Another attempt would find the same server.
-            self.driver.give_up(Ended::NotSpoken);
-        }
-    }
-
-    fn announce(&self) {
-        self.is_announced.set(true);
-        let held = core::mem::take(&mut *self.held.borrow_mut());
-        for event in held {
-            self.tell(event);
-        }
-    }
-
-    fn closed(&self, event: Event<JsValue>) {
-        let Event::Closed(mut closed) = event else {
-            return;
-        };
-        self.held.borrow_mut().clear();
-        if self.is_plain() {
-            return self.tell(Event::Closed(closed));
-        }
-        if let Some(driver) = self.connection() {
-            driver.forget_frames();
-        }
-        self.driver.closed(&closed.loss);
-        // The session knows better, and says so.
-        closed.unconfirmed = Tally::default();
-        if !self.is_announced.replace(false) && core::mem::take(&mut closed.loss.was_open) {
-            // For the program there was no connection.
-            self.tell(Event::Error);
-        }
-        // Unless the program has asked for another connection already.
-        let is_over = || matches!(self.line_phase(), None | Some(Phase::Closed));
-        if closed.is_final() && is_over() {
-            // Nothing more can become of what was sent. A handler of this event may begin another session.
-            self.driver.give_up(Ended::Aborted);
-        }
-        self.tell(Event::Closed(closed));
+        self.session.event(self, event);
     }
 
     pub(crate) fn message(&self, payload: JsValue) {
-        self.driver.receive(Parcel {
-            value: payload,
-            bytes: 0,
-            kind: Kind::Text,
-        });
+        self.session.receive(self, payload);
     }
 
     pub(crate) fn verdict(&self, loss: &Loss) -> Option<Verdict> {
-        if self.is_plain() {
-            return None;
-        }
-        let verdict = self.driver.verdict(loss);
-        let may_be_the_offer = self.optional
-            && !loss.was_open
-            && !self.was_welcomed.get()
-            && loss.cause == Cause::Socket
-            && offers_only_session(&self.host) != 0;
-        if may_be_the_offer && offer_session(&self.host, 0) != 0 {
-            return Some(Verdict::RetryAfterMs(0));
-        }
-        offer_session(&self.host, 1);
-        verdict
+        self.session.verdict(self, loss)
     }
 
     pub(crate) fn settled(&self) {
-        if !self.is_plain() {
-            self.driver.settled();
-        }
+        self.session.settled();
     }
 
     // ----- to the program
-
-    fn over(&self, why: Ended, is_final: bool) {
-        self.finish_losing();
-        losing(&self.host);
-        self.losing.set(Some(Losing {
-            is_final,
-            why,
-            handled: 0,
-        }));
-    }
-
-    fn finish_losing(&self) {
-        let Some(losing) = self.losing.take() else {
-            return;
-        };
-        let how = match losing.is_final {
-            _ if self.is_plain() => overs::PLAIN,
-            true => overs::FINAL,
-            false => overs::LOST,
-        };
-        if how == overs::PLAIN {
-            resend(&self.host);
-            self.announce();
-        }
-        session_over(&self.host, how, text(losing.why), losing.handled as f64);
-    }
-
-    fn message_ended(&self, Delivery(id): Delivery, end: End<Parcel>) {
-        // As on a plain connection.
-        let reason = match &end {
-            End::NotHandled {
-                why: NotHandled::TimeToLive,
-                ..
-            } => Some(DropReason::Expired),
-            End::NotHandled {
-                why: NotHandled::Overflow,
-                ..
-            } => Some(DropReason::Overflow),
-            _ => None,
-        };
-        let (what, payload, why) = match end {
-            End::NotHandled { payload, why } => (ends::NOT_HANDLED, payload, text(why)),
-            End::Unknown { payload, why } => (ends::UNKNOWN, payload, text(why)),
-        };
-        let is_unknown = i32::from(what == ends::UNKNOWN);
-        let awaited = settle(&self.host, id as f64, what, why.clone()) != 0;
-        let is_losing = self.losing.get().is_some();
-        match reason {
-            // On a plain connection nobody could say what became of it, so it comes back to who waits for that.
-            _ if is_losing && self.is_plain() && awaited => {}
-            _ if is_losing => keep_over(&self.host, payload.value, is_unknown),
-            _ if awaited => {}
-            Some(reason) => self.dropped(reason, payload),
-            None => undelivered(&self.host, payload.value, is_unknown, why),
-        }
-    }
-
-    fn messages_handled(&self, run: Deliveries) {
-        let Deliveries {
-            first: Delivery(first),
-            last: Delivery(last),
-        } = run;
-        if let Some(losing) = self.losing.get() {
-            let count = last.saturating_sub(first).saturating_add(1);
-            let handled = losing.handled.saturating_add(count);
-            self.losing.set(Some(Losing { handled, ..losing }));
-        }
-        settle_run(&self.host, first as f64, last as f64);
-    }
-
-    fn dropped(&self, reason: DropReason, message: Parcel) {
-        host::dropping(&self.host, message.value);
-        let reason = reason.index().into();
-        host::dropped(&self.host, reason, message.bytes as f64, 0.0);
-    }
-
-    fn request_ended(&self, Ask(id): Ask, end: AskEnd<Parcel>) {
-        let (what, value) = match end {
-            AskEnd::Response(payload) => (ends::RESPONSE, payload.value),
-            AskEnd::Error(payload) => (ends::ERROR, payload.value),
-            AskEnd::Refused(why) => (ends::REFUSED, (frames::index_of(why) as f64).into()),
-            AskEnd::Cancelled => (ends::CANCELLED, JsValue::UNDEFINED),
-            AskEnd::TimedOut => (ends::TIMED_OUT, JsValue::UNDEFINED),
-            AskEnd::NotHandled(why) => (ends::NOT_HANDLED, text(why)),
-            AskEnd::Unknown(why) => (ends::UNKNOWN, text(why)),
-        };
-        settle(&self.host, number_of_ask(id), what, value);
-    }
 
     /// A number under which the program says that it is done.
     fn number(&self, token: Token) -> f64 {
@@ -768,190 +506,162 @@ impl JsSession {
         let (_, token) = given.remove(place.ok()?)?;
         Some(token)
     }
+}
 
-    fn report_pending(&self) {
-        let now = self.pending();
-        let told = self.told.replace(now);
-        if told.get(..2) != now.get(..2) {
-            host::queue_changed(&self.host, now[0] as f64, now[1] as f64);
-        }
-        if told.get(2..) != now.get(2..) {
-            session_event(&self.host, events::PENDING, now[2] as f64, now[3] as f64);
-        }
+/// What a message came to, for JavaScript, and why.
+fn end_of(end: &End<Parcel>) -> (i32, JsValue) {
+    match end {
+        End::NotHandled { why, .. } => (ends::NOT_HANDLED, text(why)),
+        End::Unknown { why, .. } => (ends::UNKNOWN, text(why)),
     }
 }
 
-impl SessionApplication<Parcel> for JsSession {
-    fn read(&self, payload: Parcel) -> Option<Frame<Parcel>> {
-        frames::read(&self.host, payload.value)
-    }
-
-    fn write(&self, frame: Frame<Parcel>) -> Option<Parcel> {
-        frames::write(&self.host, frame).map(Parcel::of)
-    }
-
-    fn takes_messages(&self) -> bool {
-        match self.reads.take() {
-            Some(reads) => reads,
-            None => takes_messages(&self.host) != 0,
-        }
-    }
-
-    fn output(&self, output: Output<Parcel>) {
-        let is_end = matches!(
-            output,
-            Output::Handled(_) | Output::Settled(..) | Output::Answered(..)
-        );
-        if !is_end {
-            self.finish_losing();
-        }
-        self.reads.set(None);
-        self.tell_closing();
-        match output {
-            Output::Open(opened) => {
-                self.was_welcomed.set(true);
-                self.announce();
-                match opened {
-                    Opened::Fresh => session_event(&self.host, events::BEGAN, 0.0, 0.0),
-                    Opened::Resumed { replayed } => {
-                        session_event(&self.host, events::RESUMED, replayed as f64, 0.0);
-                    }
-                    // The loss is reported when it is known what became of the messages.
-                    Opened::Anew => {}
-                }
-            }
-            Output::Lost(why) => self.over(Ended::Lost(why), false),
-            Output::Ended(why) => self.over(why, true),
-            Output::Message { token, payload } => {
-                let id = self.number(token);
-                let given = give(&self.host, &payload.value, id);
-                if given != 0 {
-                    self.handled(id);
-                    self.reads.set(Some(given & 2 != 0));
-                }
-            }
-            Output::Volatile(payload) => {
-                give(&self.host, &payload.value, 0.0);
-            }
-            Output::Handled(run) => self.messages_handled(run),
-            Output::Settled(delivery, end) => self.message_ended(delivery, end),
-            Output::Dropped(count) => {
-                session_event(&self.host, events::DISCARDED, count as f64, 0.0);
-            }
-            Output::Answered(ask, end) => self.request_ended(ask, end),
-            Output::Request { token, payload } => {
-                ask(&self.host, &payload.value, self.number(token));
-            }
-            Output::Withdrawn(token) => {
-                let id = {
-                    let given = self.given.borrow();
-                    let found = given.iter().find(|(_, asked)| *asked == token);
-                    found.map(|(id, _)| *id)
-                };
-                if let Some(id) = id {
-                    withdraw(&self.host, id as f64);
-                }
-            }
-            Output::StalledHere(_) => session_event(&self.host, events::STALLED_HERE, 0.0, 0.0),
-            Output::StalledThere(_) => session_event(&self.host, events::STALLED_THERE, 0.0, 0.0),
-            // For a server.
-            _ => {}
-        }
-    }
-
-    fn has_news(&self) -> bool {
-        self.losing.get().is_some() || (!self.is_plain() && self.told.get() != self.pending())
-    }
-
-    fn report(&self) {
-        self.tell_closing();
-        self.finish_losing();
-        if !self.is_plain() {
-            self.report_pending();
-        }
-    }
-
-    fn settled(&self) {
-        self.reads.set(None);
-    }
+fn value_of(end: End<Parcel>) -> JsValue {
+    let (End::NotHandled { payload, .. } | End::Unknown { payload, .. }) = end;
+    payload.value
 }
 
-impl JsLine {
-    fn connection(&self) -> Option<JsDriver> {
-        self.session.upgrade()?.connection()
-    }
-}
+impl SessionFace for JsSession {
+    type Payload = Parcel;
+    type Message = JsValue;
+    type Platform = JsPlatform;
+    type Application = Face;
 
-impl Line<Parcel> for JsLine {
-    fn clocks(&self) -> (Time, u64) {
-        (self.platform.now(), self.platform.wall_clock())
+    fn session(&self) -> &SessionDriver<Self> {
+        &self.session
     }
 
-    fn now(&self) -> Time {
-        self.platform.now()
+    fn connection(&self) -> Option<ConnectionOf<Self>> {
+        self.connection.borrow().as_ref()?.upgrade()
     }
 
     fn random(&self) -> [u8; 16] {
         random()
     }
 
-    fn transmit(&self, frame: Parcel) {
-        if let Some(driver) = self.connection() {
-            driver.send_frame(frame.value, frame.bytes);
-        }
+    fn credential(&self) -> Option<Credential> {
+        Credential::parse(&credential_of(&self.host).as_string()?)
     }
 
-    fn is_writable(&self) -> bool {
-        self.connection()
-            .is_some_and(|driver| driver.ask(|connection| connection.is_writable()))
+    fn offer_session(&self, offers: bool) -> bool {
+        offer_session(&self.host, offers.into()) != 0
     }
 
-    fn ready(&self) {
-        if let Some(driver) = self.connection() {
-            driver.command(Input::Ready);
-        }
+    fn offers_only_session(&self) -> bool {
+        offers_only_session(&self.host) != 0
     }
 
-    fn stable(&self) {
-        if let Some(driver) = self.connection() {
-            driver.forget_failures();
-        }
+    fn read(&self, message: JsValue) -> Option<Frame<Parcel>> {
+        frames::read(&self.host, message)
     }
 
-    fn fail(&self, code: u16) {
-        if let Some(driver) = self.connection() {
-            driver.fail(code);
-        }
+    fn write(&self, frame: Frame<Parcel>) -> Option<(JsValue, usize)> {
+        let value = frames::write(&self.host, frame)?;
+        let bytes = size_of(&value) as usize;
+        Some((value, bytes))
     }
 
-    fn stop(&self) {
-        let Some(session) = self.session.upgrade() else {
-            return;
+    fn message_of(payload: Parcel) -> JsValue {
+        payload.value
+    }
+
+    fn tell(&self, event: Event<JsValue>) {
+        crate::face::tell(&self.host, event);
+    }
+
+    fn tell_news(&self, news: News) {
+        let (what, number, other) = match news {
+            // JavaScript asks.
+            News::Unwelcomed(_) => return,
+            News::Began => (events::BEGAN, 0, 0),
+            News::Resumed(replayed) => (events::RESUMED, replayed, 0),
+            News::Unacknowledged(tally) => (events::PENDING, tally.messages, tally.bytes),
+            News::StalledHere => (events::STALLED_HERE, 0, 0),
+            News::StalledThere => (events::STALLED_THERE, 0, 0),
+            News::Discarded(count) => (events::DISCARDED, count, 0),
         };
-        if session.is_plain() {
-            return;
+        session_event(&self.host, what, number as f64, other as f64);
+    }
+
+    fn takes_messages(&self) -> bool {
+        takes_messages(&self.host) != 0
+    }
+
+    fn give(&self, token: Option<Token>, payload: Parcel) -> Option<bool> {
+        let id = token.map_or(0.0, |token| self.number(token));
+        let given = give(&self.host, &payload.value, id);
+        if given & given::DONE == 0 {
+            return None;
         }
-        let asked = session.closing.borrow_mut().take();
-        let (code, reason) = asked.unwrap_or((Some(close::NORMAL), String::new()));
-        session.command(Input::Close { code, reason });
+        self.handled(id);
+        Some(given & given::READS != 0)
     }
 
-    fn set_timer(&self, millis: u64) -> Box<dyn Any> {
-        let session = Weak::clone(&self.session);
-        let fire = Box::new(move || {
-            if let Some(session) = session.upgrade() {
-                session.driver.timer();
-            }
-        });
-        Box::new(self.platform.set_timer(millis, fire))
+    fn asked(&self, token: Token, payload: Parcel) {
+        ask(&self.host, &payload.value, self.number(token));
     }
 
-    fn defer(&self) {
-        let session = Weak::clone(&self.session);
-        self.platform.defer(Box::new(move || {
-            if let Some(session) = session.upgrade() {
-                session.driver.soon();
-            }
-        }));
+    fn withdrawn(&self, token: Token) {
+        let id = {
+            let given = self.given.borrow();
+            let found = given.iter().find(|(_, asked)| *asked == token);
+            found.map(|(id, _)| *id)
+        };
+        if let Some(id) = id {
+            withdraw(&self.host, id as f64);
+        }
     }
+
+    fn handled(&self, run: Deliveries) {
+        settle_run(&self.host, run.first.0 as f64, run.last.0 as f64);
+    }
+
+    fn settle(&self, delivery: Delivery, end: End<Parcel>) -> Option<End<Parcel>> {
+        let (what, why) = end_of(&end);
+        let awaited = settle(&self.host, delivery.0 as f64, what, why) != 0;
+        (!awaited).then_some(end)
+    }
+
+    fn answered(&self, Ask(id): Ask, end: AskEnd<Parcel>) {
+        let (what, value) = match end {
+            AskEnd::Response(payload) => (ends::RESPONSE, payload.value),
+            AskEnd::Error(payload) => (ends::ERROR, payload.value),
+            AskEnd::Refused(why) => (ends::REFUSED, (frames::index_of(why) as f64).into()),
+            AskEnd::Cancelled => (ends::CANCELLED, JsValue::UNDEFINED),
+            AskEnd::TimedOut => (ends::TIMED_OUT, JsValue::UNDEFINED),
+            AskEnd::NotHandled(why) => (ends::NOT_HANDLED, text(why)),
+            AskEnd::Unknown(why) => (ends::UNKNOWN, text(why)),
+        };
+        settle(&self.host, number_of_ask(id), what, value);
+    }
+
+    fn undelivered(&self, end: End<Parcel>) {
+        let (what, why) = end_of(&end);
+        let is_unknown = i32::from(what == ends::UNKNOWN);
+        undelivered(&self.host, value_of(end), is_unknown, why);
+    }
+
+    fn losing(&self) {
+        losing(&self.host);
+    }
+
+    fn keep(&self, end: End<Parcel>) {
+        let is_unknown = matches!(end, End::Unknown { .. });
+        keep_over(&self.host, value_of(end), is_unknown.into());
+    }
+
+    fn resend(&self) {
+        resend(&self.host);
+    }
+
+    fn over(&self, over: Over, why: Ended, handled: u64) {
+        let how = match over {
+            Over::Lost => overs::LOST,
+            Over::Ended => overs::FINAL,
+            Over::Plain => overs::PLAIN,
+        };
+        session_over(&self.host, how, text(why), handled as f64);
+    }
+
+    fn settled(&self) {}
 }

@@ -319,6 +319,11 @@ impl Runtime for Browser {
         Some(random)
     }
 
+    #[cfg(feature = "session")]
+    fn watch_hiding(&self, hiding: Rc<dyn Fn()>) -> Box<dyn Any> {
+        Box::new(HidingWatch::start(hiding))
+    }
+
     /// A document without a scheme of its own inherits it from the page that made it: a worker made from a blob has
     /// it in its origin, and a frame with `srcdoc` also in its base URL if a sandbox removes its origin. If both are
     /// missing, the document is a secure context if the page was; so is one of this machine, whose connections to
@@ -508,6 +513,44 @@ impl PageWatch {
 }
 
 impl Drop for PageWatch {
+    fn drop(&mut self) {
+        self.each("removeEventListener");
+    }
+}
+
+/// Listens to what comes before a page runs no more, like `watchHiding` in `client-wasm/js/session.js`. Stops when dropped.
+#[cfg(feature = "session")]
+struct HidingWatch(Listener);
+
+#[cfg(feature = "session")]
+impl HidingWatch {
+    fn start(hiding: Rc<dyn Fn()>) -> Self {
+        let watch = Self(Listener::new(move |event| {
+            let shows = text(&event, "type") == "visibilitychange"
+                && text(&global("document"), "visibilityState") != "hidden";
+            if !shows && !is_abandoned() {
+                hiding();
+            }
+        }));
+        watch.each("addEventListener");
+        watch
+    }
+
+    fn each(&self, method: &str) {
+        let document = global("document");
+        let targets = [
+            (&*js_sys::global(), "pagehide"),
+            (&document, "visibilitychange"),
+            (&document, "freeze"),
+        ];
+        for (target, name) in targets {
+            let _ = call(target, method, &JsValue::from_str(name), self.0.as_ref());
+        }
+    }
+}
+
+#[cfg(feature = "session")]
+impl Drop for HidingWatch {
     fn drop(&mut self) {
         self.each("removeEventListener");
     }

@@ -134,7 +134,7 @@ pub use application::Attempt;
 pub use browser::close_sockets_on_panic;
 pub use connection::{
     Cause, CloseError, CloseFrame, Closed, DropReason, Dropped, Event, Hint, Loss, Phase, SendMode,
-    Sent, SessionEvent, SessionLoss, Snapshot, StateChange, Tally, Verdict, Why,
+    Sent, SessionEvent, SessionLoss, Snapshot, StateChange, Tally, Unwelcomed, Verdict, Why,
 };
 #[cfg(feature = "session")]
 pub use face::{Asking, Delivering, RequestError, Session};

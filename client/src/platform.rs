@@ -202,6 +202,11 @@ pub trait Runtime:
     /// Random bytes from a cryptographic source, for the secret of a session; `None` if there is none.
     fn random_bytes(&self) -> Option<[u8; 16]>;
 
+    /// Calls `hiding` whenever the page is about to be hidden, frozen or left, until the result is dropped. After that it may
+    /// run no more for a long time.
+    #[cfg(feature = "session")]
+    fn watch_hiding(&self, hiding: alloc::rc::Rc<dyn Fn()>) -> Box<dyn Any>;
+
     /// Whether the page was loaded over https, so that its connections must be secure, too.
     fn page_is_secure(&self) -> bool;
 

@@ -1,100 +1,73 @@
 //! Drives the client's half of a session over a connection: passes on what the connection reports and what the
-//! application does, carries out the half's effects, hands out its outputs, and arms its timer.
+//! application does, carries out the half's effects, hands out its outputs, and arms its timer. What follows for the
+//! program, whatever its language, is in [`steps`]; [`SessionFace`] is what an API has of its own.
 //!
 //! Like the [driver](crate::driver), it decides nothing, and holds no borrow while code of the application or the
-//! platform runs. [`Line`] is what it calls below, [`SessionApplication`] what it calls above.
+//! platform runs.
+
+mod face;
+mod steps;
 
 use alloc::boxed::Box;
-use alloc::rc::Weak;
-use core::any::Any;
+use alloc::rc::{Rc, Weak};
+use alloc::string::String;
+use alloc::vec::Vec;
 use core::cell::Cell;
 
 use steady_socket_protocol::session::frame::{Answer, Credential, Frame};
 use steady_socket_protocol::session::{
-    Ask, Client, ClientEffect, Delivery, Ended, Options, Output, Payload, Phase, Rejected,
-    Rejection, SendMode, Time, Token, close,
+    Ask, Client, ClientEffect, Delivery, Ended, Options, Output, Phase, Rejected, Rejection,
+    SendMode, Time, Token, close,
 };
 
 use crate::cell::RefCell;
-use crate::connection::{Cause, Event, Loss, Phase as LinePhase, StateChange, Verdict, Why};
+use crate::connection::{
+    Cause, DropReason, Event, Input, Loss, Phase as LinePhase, StateChange, Unwelcomed, Verdict,
+    Why,
+};
+use crate::driver::Driver;
 use crate::limits::ABNORMAL;
+use crate::platform::Platform;
 use crate::sleep::Clocks;
+
+pub use face::{News, Over, SessionFace};
+use steps::Losing;
 
 /// How many outputs are delivered before the clock is read again, though nothing of the application's has read it.
 const OUTPUTS_A_MOMENT: u32 = 32;
 
-/// What a session needs of the connection and the platform below it. Its methods may call the session.
-pub trait Line<P> {
-    /// Both clocks.
-    #[doc(hidden)]
-    fn clocks(&self) -> (Time, u64);
+/// The connection below a session.
+pub type ConnectionOf<F> = Driver<
+    <F as SessionFace>::Message,
+    <F as SessionFace>::Platform,
+    <F as SessionFace>::Application,
+>;
 
-    /// The monotonic clock.
-    #[doc(hidden)]
-    fn now(&self) -> Time;
+type TimerOf<F> = <<F as SessionFace>::Platform as Platform<<F as SessionFace>::Message>>::Timer;
 
+/// What a session begins with.
+#[derive(Clone, Copy, Debug)]
+pub struct Start {
+    /// The half's options.
+    pub options: Options,
+    /// Whether the program can do without a session.
+    pub optional: bool,
+    /// After how many milliseconds a connection without a welcome is given up.
+    pub connect_timeout: u64,
+    /// How many milliseconds the end of a session waits until everything is handled.
+    pub close_timeout: u64,
     /// Random bytes from the platform's cryptographic source.
-    fn random(&self) -> [u8; 16];
-
-    /// Sends a frame on the current connection.
-    fn transmit(&self, frame: P);
-
-    /// Whether the connection takes more at the moment.
-    fn is_writable(&self) -> bool;
-
-    /// The server has welcomed this client.
-    fn ready(&self);
-
-    /// The current connection counts as stable, whatever becomes of it.
-    fn stable(&self);
-
-    /// The connection is of no use: loses it, with this close code.
-    fn fail(&self, code: u16);
-
-    /// The session is over, and so is the connection: closes it for good.
-    fn stop(&self);
-
-    /// Calls [`SessionDriver::timer`] after `millis` milliseconds, unless the result is dropped before.
-    #[must_use = "dropping a timer cancels it"]
-    fn set_timer(&self, millis: u64) -> Box<dyn Any>;
-
-    /// Calls [`SessionDriver::soon`] when the program's turn of the event loop is over.
-    fn defer(&self);
-}
-
-/// The API above a session. Its methods may call the session.
-pub trait SessionApplication<P> {
-    /// Reads what has arrived; `None` if that is malformed.
-    fn read(&self, payload: P) -> Option<Frame<P>>;
-
-    /// Writes a frame. `None` if that is impossible, which ends the connection.
-    fn write(&self, frame: Frame<P>) -> Option<P>;
-
-    /// Whether messages are to be handed out as they arrive. Otherwise [`SessionDriver::next_message`] takes them.
-    fn takes_messages(&self) -> bool;
-
-    /// Delivers an output. When this returns, its handlers have returned.
-    fn output(&self, output: Output<P>);
-
-    /// Whether there is something to tell in [`SessionApplication::report`].
-    fn has_news(&self) -> bool {
-        false
-    }
-
-    /// The outputs have been delivered: tells what follows from them, and from the program's calls. Never within a call.
-    fn report(&self) {}
-
-    /// Everything has been delivered for now: there may be a message to read, or room in the queue.
-    fn settled(&self);
+    pub random: [u8; 16],
 }
 
 /// A session on a connection.
-pub struct SessionDriver<P> {
-    half: RefCell<Client<P>>,
-    options: Options,
-    line: Box<dyn Line<P>>,
-    application: Weak<dyn SessionApplication<P>>,
-    connect_timeout: u64,
+///
+/// Generic over the face, whose methods it calls directly.
+pub struct SessionDriver<F: SessionFace> {
+    half: RefCell<Client<F::Payload>>,
+    start: Start,
+    platform: Rc<F::Platform>,
+    face: Weak<F>,
     /// When the clocks were last compared, and what the session's own clock has gained on the monotonic one by sleep.
     clocks: Cell<(Clocks, u64)>,
     /// When the input that is being processed came, or code of the application last did something: reading the clock costs
@@ -115,8 +88,27 @@ pub struct SessionDriver<P> {
     is_deferred: Cell<bool>,
     /// The half has asked for the end of this turn of the event loop.
     gathering: Cell<bool>,
-    timer: RefCell<Option<(Time, Box<dyn Any>)>>,
+    timer: RefCell<Option<(Time, TimerOf<F>)>>,
     closing: Cell<Closing>,
+    unwelcomed: Cell<Option<Unwelcomed>>,
+
+    // ----- for the steps
+    /// The server speaks no sessions, and the program can do without.
+    plain: Cell<bool>,
+    /// Whether the server has ever welcomed this client.
+    was_welcomed: Cell<bool>,
+    /// Whether the program knows of the current connection.
+    is_announced: Cell<bool>,
+    /// What happened to a connection that waits for its welcome.
+    held: RefCell<Vec<Event<F::Message>>>,
+    /// A session that is over, whose messages are being settled.
+    losing: Cell<Option<Losing>>,
+    /// The code and the reason that the program closes with.
+    farewell: RefCell<Option<(Option<u16>, String)>>,
+    /// What was last told of the messages that wait and of those that are unacknowledged, and their bytes.
+    told: Cell<[u64; 4]>,
+    /// Messages that were dropped in a call, of which the program is told after it.
+    dropped: RefCell<Vec<(DropReason, F::Payload)>>,
 }
 
 /// What the program knows of its own call of `close`.
@@ -128,33 +120,31 @@ enum Closing {
     Due,
     /// It has been told, and gets to know only the end.
     Told,
+    /// It has been told, and has asked for another session since. It need not be told again of the connection's own.
+    Renewed,
 }
 
-impl<P> core::fmt::Debug for SessionDriver<P> {
+impl<F: SessionFace> core::fmt::Debug for SessionDriver<F> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("SessionDriver").finish_non_exhaustive()
     }
 }
 
-impl<P: Payload> SessionDriver<P> {
-    /// A session over `line`. A connection without a welcome is given up after `connect_timeout` milliseconds.
-    pub fn new(
-        options: Options,
-        connect_timeout: u64,
-        line: Box<dyn Line<P>>,
-        application: Weak<dyn SessionApplication<P>>,
-    ) -> Self {
-        let (monotonic, wall) = line.clocks();
-        let half = Client::new(options, line.random());
+impl<F: SessionFace> SessionDriver<F> {
+    /// A session of `face`.
+    pub fn new(start: Start, platform: Rc<F::Platform>, face: Weak<F>) -> Self {
+        let clocks = Clocks {
+            monotonic: platform.now(),
+            wall: platform.wall_clock(),
+        };
         Self {
-            half: RefCell::new(half),
-            options,
-            line,
-            application,
-            connect_timeout,
-            clocks: Cell::new((Clocks { monotonic, wall }, 0)),
+            half: RefCell::new(Client::new(start.options, start.random)),
+            start,
+            platform,
+            face,
+            clocks: Cell::new((clocks, 0)),
             moment: Cell::new(None),
-            latest: Cell::new(monotonic),
+            latest: Cell::new(clocks.monotonic),
             welcome_by: Cell::new(None),
             welcomed: Cell::new(None),
             writable: Cell::new(true),
@@ -164,30 +154,49 @@ impl<P: Payload> SessionDriver<P> {
             gathering: Cell::new(false),
             timer: RefCell::new(None),
             closing: Cell::new(Closing::Not),
+            unwelcomed: Cell::new(None),
+            plain: Cell::new(false),
+            was_welcomed: Cell::new(false),
+            is_announced: Cell::new(false),
+            held: RefCell::new(Vec::new()),
+            losing: Cell::new(None),
+            farewell: RefCell::new(None),
+            told: Cell::new([0; 4]),
+            dropped: RefCell::new(Vec::new()),
+        }
+    }
+
+    /// The connection below, if it is still there.
+    #[inline(never)]
+    fn connection(&self) -> Option<ConnectionOf<F>> {
+        self.face.upgrade()?.connection()
+    }
+
+    fn command(&self, input: Input<F::Message>) {
+        if let Some(connection) = self.connection() {
+            connection.command(input);
         }
     }
 
     // ----- the connection
 
     /// The connection is open, and the server speaks sessions.
-    pub fn opened(&self, credential: Option<Credential>) {
+    fn opened(&self, face: &F) {
         self.look_at_clocks();
         let now = self.now();
         self.writable.set(true);
         self.welcomed.set(None);
-        self.welcome_by.set(Some(now.after(self.connect_timeout)));
-        let random = self.line.random();
+        self.welcome_by
+            .set(Some(now.after(self.start.connect_timeout)));
+        let (random, credential) = (face.random(), face.credential());
         self.half.borrow_mut().opened(now, random, credential);
         self.happened();
     }
 
     /// Something has arrived on the current connection.
-    pub fn receive(&self, payload: P) {
-        let Some(application) = self.application.upgrade() else {
-            return;
-        };
+    pub fn receive(&self, face: &F, message: F::Message) {
         let now = self.begin();
-        match application.read(payload) {
+        match face.read(message) {
             Some(frame) => self.half.borrow_mut().receive(now, frame),
             None => self.half.borrow_mut().receive_malformed(now),
         }
@@ -196,14 +205,16 @@ impl<P: Payload> SessionDriver<P> {
             if self.phase() == Phase::Up {
                 let progress = self.half.borrow().progress();
                 self.welcomed.set(Some(progress));
-                self.line.ready();
+                self.was_welcomed.set(true);
+                self.unwelcomed.set(None);
+                self.command(Input::Ready);
             }
         }
         self.happened();
     }
 
     /// The connection or an attempt is lost. Says what follows, if the session knows better than the policy for close codes.
-    pub fn verdict(&self, loss: &Loss) -> Option<Verdict> {
+    fn judge(&self, loss: &Loss) -> Option<Verdict> {
         let code = loss.close.code;
         let half = self.half.borrow();
         if half.phase() == Phase::Ended {
@@ -216,14 +227,14 @@ impl<P: Payload> SessionDriver<P> {
             .is_some_and(|before| !close::is_fault(code) || half.progress() != before);
         let insists = loss.cause == Cause::Socket && half.insists_on_retry(code);
         drop(half);
-        if stable {
-            self.line.stable();
+        if stable && let Some(connection) = self.connection() {
+            connection.forget_failures();
         }
         insists.then_some(Verdict::Retry)
     }
 
     /// The connection has ended.
-    pub fn closed(&self, loss: &Loss) {
+    fn closed(&self, loss: &Loss) {
         let now = self.now();
         self.welcome_by.set(None);
         // Only what the server has sent says something about its messages.
@@ -231,19 +242,28 @@ impl<P: Payload> SessionDriver<P> {
             Cause::Socket => loss.close.code,
             _ => ABNORMAL,
         };
+        if !self.was_welcomed.get() {
+            self.unwelcomed.set(match (loss.cause, loss.was_open) {
+                (Cause::Socket, false) => Some(Unwelcomed::NotOpened),
+                (Cause::Socket, true) => Some(Unwelcomed::Closed(code)),
+                (_, true) if loss.close.code == close::NO_WELCOME => Some(Unwelcomed::Silent),
+                // Others say what they are.
+                _ => None,
+            });
+        }
         self.half.borrow_mut().closed(now, code);
         self.happened();
     }
 
     /// Everything has been delivered for now: the connection may take more than before.
     pub fn settled(&self) {
-        if !self.carrying_out.get() && self.look_at_line() {
+        if !self.is_plain() && !self.carrying_out.get() && self.look_at_line() {
             self.commanded();
         }
     }
 
     /// The time of the timer has come.
-    pub fn timer(&self) {
+    fn timer(&self) {
         let fired = self.timer.borrow_mut().take();
         drop(fired);
         let now = self.now();
@@ -256,7 +276,7 @@ impl<P: Payload> SessionDriver<P> {
     }
 
     /// The program's turn of the event loop is over.
-    pub fn soon(&self) {
+    fn soon(&self) {
         self.is_deferred.set(false);
         if self.gathering.replace(false) {
             let now = self.now();
@@ -271,7 +291,11 @@ impl<P: Payload> SessionDriver<P> {
     ///
     /// # Errors
     /// See there.
-    pub fn send(&self, payload: P, mode: SendMode) -> Result<Delivery, Rejected<P>> {
+    pub fn send(
+        &self,
+        payload: F::Payload,
+        mode: SendMode,
+    ) -> Result<Delivery, Rejected<F::Payload>> {
         // What a turn gathers takes no time.
         let now = match self.gathering.get() {
             true => self.latest.get(),
@@ -294,14 +318,14 @@ impl<P: Payload> SessionDriver<P> {
     }
 
     /// Takes a message back that has no number yet. See [`Client::withdraw`].
-    pub fn withdraw(&self, delivery: Delivery) -> Option<P> {
+    pub fn withdraw(&self, delivery: Delivery) -> Option<F::Payload> {
         let withdrawn = self.half.borrow_mut().withdraw(delivery);
         self.commanded();
         withdrawn
     }
 
     /// Sends a message now or not at all, and says whether it went.
-    pub fn send_volatile(&self, payload: P) -> bool {
+    pub fn send_volatile(&self, payload: F::Payload) -> bool {
         let now = self.now();
         let went = self.half.borrow_mut().send_volatile(now, payload);
         self.commanded();
@@ -312,7 +336,11 @@ impl<P: Payload> SessionDriver<P> {
     ///
     /// # Errors
     /// See there.
-    pub fn ask(&self, payload: P, timeout: Option<u64>) -> Result<Ask, Rejected<P>> {
+    pub fn ask(
+        &self,
+        payload: F::Payload,
+        timeout: Option<u64>,
+    ) -> Result<Ask, Rejected<F::Payload>> {
         let now = self.now();
         let deadline = timeout.map(|timeout| now.after(timeout));
         let ask = self.half.borrow_mut().ask(now, payload, deadline);
@@ -331,7 +359,11 @@ impl<P: Payload> SessionDriver<P> {
     ///
     /// # Errors
     /// See there.
-    pub fn answer(&self, token: Token, answer: Answer<P>) -> Result<(), Rejected<Answer<P>>> {
+    pub fn answer(
+        &self,
+        token: Token,
+        answer: Answer<F::Payload>,
+    ) -> Result<(), Rejected<Answer<F::Payload>>> {
         let now = self.now();
         let answered = self.half.borrow_mut().answer(now, token, answer);
         self.commanded();
@@ -346,7 +378,7 @@ impl<P: Payload> SessionDriver<P> {
     }
 
     /// The next message, if the application takes them itself. It is given from here on.
-    pub fn next_message(&self) -> Option<Output<P>> {
+    pub fn next_message(&self) -> Option<Output<F::Payload>> {
         let now = self.now();
         self.half.borrow_mut().poll_message(now)
     }
@@ -359,42 +391,43 @@ impl<P: Payload> SessionDriver<P> {
 
     /// The page is about to be hidden or frozen.
     pub fn flush(&self) {
+        self.gathering.set(false);
         let now = self.now();
         self.half.borrow_mut().flush(now);
         self.commanded();
     }
 
     /// Ends the session when everything is handled, `timeout` milliseconds from now at the latest.
-    pub fn close(&self, timeout: u64) {
+    fn end_within(&self, timeout: u64) {
         let now = self.now();
         self.half.borrow_mut().close(now, now.after(timeout));
         // A session that is over at once closes the connection, which tells of that.
-        if self.phase() != Phase::Ended && self.closing.get() == Closing::Not {
+        if self.phase() != Phase::Ended
+            && matches!(self.closing.get(), Closing::Not | Closing::Renewed)
+        {
             self.closing.set(Closing::Due);
         }
         self.commanded();
     }
 
     /// Gives the session up at once.
-    pub fn give_up(&self, why: Ended) {
+    fn give_up(&self, why: Ended) {
         self.half.borrow_mut().give_up(why);
         self.happened();
     }
 
     /// Begins a session of its own if the last one is over for good, or is being closed: then that ends now.
-    pub fn renew(&self) {
+    pub fn renew(&self, face: &F) {
         if !self.half.borrow().is_closing() {
             return;
         }
-        self.close(0);
-        self.closing.set(Closing::Not);
-        let random = self.line.random();
+        self.end_within(0);
+        self.closing.set(match self.closing.get() {
+            Closing::Told => Closing::Renewed,
+            _ => Closing::Not,
+        });
+        let random = face.random();
         self.half.borrow_mut().restart(random);
-        self.commanded();
-    }
-
-    /// The application has news of its own, which it tells after the running handler or in a task of its own.
-    pub fn has_noted(&self) {
         self.commanded();
     }
 
@@ -411,10 +444,15 @@ impl<P: Payload> SessionDriver<P> {
         self.half.borrow().phase()
     }
 
-    /// Whether the session is over, or the program is closing it.
+    /// Why there has been no session yet; `None` if there has been one, or no attempt has failed.
+    pub fn unwelcomed(&self) -> Option<Unwelcomed> {
+        self.unwelcomed.get().filter(|_| !self.is_plain())
+    }
+
+    /// Whether the program has closed the session, or it is over.
     #[must_use]
     pub fn is_closing(&self) -> bool {
-        self.half.borrow().is_closing()
+        !self.is_plain() && self.half.borrow().is_closing()
     }
 
     /// What the program sees of a connection in this phase: it knows of none without a welcome, nor once it has closed.
@@ -429,35 +467,41 @@ impl<P: Payload> SessionDriver<P> {
         }
     }
 
-    /// An event that is due before any other: the program has closed the session.
-    pub fn closing_event<E>(&self, attempt: u32) -> Option<Event<E>> {
+    /// The program has closed the session: it is told of that before any other event.
+    fn tell_closing(&self, face: &F) {
         if self.closing.get() != Closing::Due {
-            return None;
+            return;
         }
         self.closing.set(Closing::Told);
-        Some(Event::State(StateChange {
+        let counters = face.connection().map(|connection| connection.counters());
+        let attempt = counters.and_then(|counters| counters.first().copied());
+        face.tell(Event::State(StateChange {
             phase: LinePhase::Closing,
-            attempt,
+            attempt: attempt.unwrap_or(1) as u32,
             delay_ms: None,
             why: Why::Requested,
-        }))
+        }));
     }
 
     /// Whether the program, which has closed, is not to learn of this any more: from there on it sees the end only, although
     /// there may be attempts.
-    pub fn conceals<E>(&self, event: &Event<E>) -> bool {
-        self.closing.get() == Closing::Told
-            && match event {
-                Event::State(change) => change.phase != LinePhase::Closed,
-                Event::Open { .. } => true,
-                Event::Error => self.phase() != Phase::Ended,
-                Event::Closed(closed) => !closed.is_final(),
-                _ => false,
+    fn conceals(&self, event: &Event<F::Message>) -> bool {
+        match (self.closing.get(), event) {
+            (Closing::Told, Event::State(change)) => change.phase != LinePhase::Closed,
+            (Closing::Told, Event::Open { .. }) => true,
+            (Closing::Told, Event::Error) => self.phase() != Phase::Ended,
+            (Closing::Told, Event::Closed(closed)) => !closed.is_final(),
+            (Closing::Renewed, Event::State(change)) if change.phase != LinePhase::Closing => {
+                self.closing.set(Closing::Not);
+                false
             }
+            (Closing::Renewed, Event::State(_)) => true,
+            _ => false,
+        }
     }
 
     /// Queries the half.
-    pub fn ask_half<T>(&self, question: impl FnOnce(&Client<P>) -> T) -> T {
+    pub fn ask_half<T>(&self, question: impl FnOnce(&Client<F::Payload>) -> T) -> T {
         question(&self.half.borrow())
     }
 
@@ -466,8 +510,8 @@ impl<P: Payload> SessionDriver<P> {
     pub fn has_room(&self, bytes: usize) -> bool {
         let (messages, queued) = self.half.borrow().queued();
         messages == 0
-            || (messages < self.options.queue_messages
-                && queued.saturating_add(bytes) <= self.options.queue_bytes)
+            || (messages < self.start.options.queue_messages
+                && queued.saturating_add(bytes) <= self.start.options.queue_bytes)
     }
 
     // ----- inside
@@ -475,7 +519,7 @@ impl<P: Payload> SessionDriver<P> {
     /// The time, which goes on while the machine sleeps.
     pub fn now(&self) -> Time {
         let (_, gained) = self.clocks.get();
-        let now = self.line.now().after(gained);
+        let now = self.platform.now().after(gained);
         self.latest.set(now);
         if self.moment.get().is_some() {
             self.moment.set(Some(now));
@@ -498,8 +542,10 @@ impl<P: Payload> SessionDriver<P> {
     /// Adds what the machine has slept to the session's clock.
     fn look_at_clocks(&self) {
         let (earlier, gained) = self.clocks.get();
-        let (monotonic, wall) = self.line.clocks();
-        let now = Clocks { monotonic, wall };
+        let now = Clocks {
+            monotonic: self.platform.now(),
+            wall: self.platform.wall_clock(),
+        };
         let slept = earlier.slept_ms(now);
         self.clocks.set((now, gained.saturating_add(slept)));
     }
@@ -521,10 +567,13 @@ impl<P: Payload> SessionDriver<P> {
             return;
         }
         if !self.delivering.get() {
-            if self.has_news() {
+            let Some(face) = self.face.upgrade() else {
+                return;
+            };
+            if self.has_output(&face) {
                 self.defer();
-            } else if let Some(application) = self.application.upgrade() {
-                application.settled();
+            } else {
+                face.settled();
             }
         }
         self.arm();
@@ -532,22 +581,26 @@ impl<P: Payload> SessionDriver<P> {
 
     fn defer(&self) {
         if !self.is_deferred.replace(true) {
-            self.line.defer();
+            self.platform.defer(self.later(Self::soon));
         }
     }
 
-    fn has_news(&self) -> bool {
-        let Some(application) = self.application.upgrade() else {
-            return false;
-        };
+    /// A function that does this if the session is still kept then.
+    fn later(&self, act: fn(&Self)) -> Box<dyn FnOnce()> {
+        let face = Weak::clone(&self.face);
+        Box::new(move || {
+            if let Some(face) = face.upgrade().filter(|face| !face.is_abandoned()) {
+                act(face.session());
+            }
+        })
+    }
+
+    fn has_output(&self, face: &F) -> bool {
         let (has_notice, has_output) = {
             let half = self.half.borrow();
             (half.has_notice(), half.has_output())
         };
-        has_notice
-            || self.closing.get() == Closing::Due
-            || application.has_news()
-            || (has_output && application.takes_messages())
+        has_notice || self.has_news() || (has_output && face.takes_messages())
     }
 
     fn carry_out(&self) {
@@ -575,27 +628,31 @@ impl<P: Payload> SessionDriver<P> {
             }
         }
         self.carrying_out.set(false);
-        match (gives_up, closes) {
-            (true, _) => self.line.stop(),
-            (false, Some(code)) => self.line.fail(code),
-            (false, None) => {}
+        if gives_up {
+            self.stop();
+        } else if let (Some(code), Some(connection)) = (closes, self.connection()) {
+            connection.fail(code);
         }
     }
 
-    fn transmit(&self, frame: Frame<P>) {
-        let Some(application) = self.application.upgrade() else {
+    fn transmit(&self, frame: Frame<F::Payload>) {
+        let Some(face) = self.face.upgrade() else {
             return;
         };
         // The half makes only frames that can be written. If that were wrong, the next counts would show a gap.
-        if let Some(payload) = application.write(frame) {
-            self.line.transmit(payload);
+        if let Some((message, bytes)) = face.write(frame) {
+            if let Some(connection) = face.connection() {
+                connection.send_frame(message, bytes);
+            }
             self.look_at_line();
         }
     }
 
     /// Tells the half whether the connection takes more. Returns whether that has changed.
     fn look_at_line(&self) -> bool {
-        let writable = self.line.is_writable();
+        let connection = self.connection();
+        let writable = connection
+            .is_some_and(|connection| connection.ask(|connection| connection.is_writable()));
         let changed = self.writable.replace(writable) != writable;
         if changed {
             let now = self.moment();
@@ -605,13 +662,15 @@ impl<P: Payload> SessionDriver<P> {
     }
 
     fn deliver(&self) {
-        let Some(application) = self.application.upgrade() else {
+        let Some(face) = self.face.upgrade() else {
             return;
         };
         if self.delivering.replace(true) {
             return;
         }
         let mut count = 0_u32;
+        // Whether the program takes the next message, if that is known.
+        let mut takes_next = None;
         loop {
             count = count.wrapping_add(1);
             if count.is_multiple_of(OUTPUTS_A_MOMENT) {
@@ -619,7 +678,7 @@ impl<P: Payload> SessionDriver<P> {
             }
             let has_output = self.half.borrow().has_output();
             // Asking is not for free.
-            let takes = has_output && application.takes_messages();
+            let takes = has_output && takes_next.take().unwrap_or_else(|| face.takes_messages());
             let output = {
                 let mut half = self.half.borrow_mut();
                 match (has_output, takes) {
@@ -629,16 +688,17 @@ impl<P: Payload> SessionDriver<P> {
                 }
             };
             match output {
-                Some(output) => application.output(output),
-                None if self.closing.get() == Closing::Due || application.has_news() => {
-                    application.report();
+                Some(output) => takes_next = self.output(&face, output),
+                None if self.has_news() => {
+                    self.report(&face);
+                    takes_next = None;
                 }
                 None => break,
             }
             self.carry_out();
         }
         self.delivering.set(false);
-        application.settled();
+        face.settled();
     }
 
     /// Arms a timer for the next deadline. One that fires earlier stays: that is harmless.
@@ -655,7 +715,9 @@ impl<P: Payload> SessionDriver<P> {
         let earlier = self.timer.borrow_mut().take();
         drop(earlier);
         if let Some(at) = next {
-            let timer = self.line.set_timer(at.since(self.now()));
+            let timer = self
+                .platform
+                .set_timer(at.since(self.now()), self.later(Self::timer));
             *self.timer.borrow_mut() = Some((at, timer));
         }
     }

@@ -2728,6 +2728,11 @@ impl Runtime for Injected {
         self.world.spawn(task);
     }
 
+    #[cfg(feature = "session")]
+    fn watch_hiding(&self, hiding: Rc<dyn Fn()>) -> Box<dyn Any> {
+        self.world.watch_hiding(hiding)
+    }
+
     fn page_is_secure(&self) -> bool {
         self.world.page_is_secure()
     }

@@ -10,7 +10,7 @@ use steady_socket::protocol::session::{AskEnd, End, Ended, NotHandled};
 use steady_socket::testing::{Closing, Handshake, SessionServer, World};
 use steady_socket::{
     Builder, ConnectError, Event, Events, Json, Message, Options, Phase, PlainText, Request,
-    RequestError, SendError, Session, SessionEvent, Socket,
+    RequestError, SendError, Session, SessionEvent, Socket, Unwelcomed,
 };
 
 type Chat = Socket<String, String, Json>;
@@ -174,6 +174,8 @@ fn a_delivery_says_how_it_ended() {
     server.hold(true);
     let given = handle.deliver("three").unwrap();
     handle.try_send("not awaited").unwrap();
+    // Nor this, any more. So the event reports both.
+    drop(handle.deliver("alone").unwrap());
     world.run();
     world.last().half_open();
     let unsent = handle.deliver("four").unwrap();
@@ -198,7 +200,7 @@ fn a_delivery_says_how_it_ended() {
     assert!(
         log.contains(
             &"session lost: the session was lost: the server does not remember it; messages handled 0, \
-              not handled 0, unknown 3"
+              not handled 0, unknown 2"
                 .to_owned()
         ),
         "{log:#?}"
@@ -362,8 +364,13 @@ fn closing_waits_until_everything_is_handled() {
     world.run();
     handle.close(Some(4001), "bye").unwrap();
     assert_eq!(handle.try_send("two"), Err(SendError::Closed));
+    assert_eq!(handle.phase(), Phase::Closing);
     world.advance(SECOND);
-    assert_eq!(handle.phase(), Phase::Open);
+    // It comes back for what is not handled, and the program sees none of that.
+    handle.suspend(None, "").unwrap();
+    cut(&world);
+    assert_eq!(world.connection_count(), 2);
+    assert_eq!(handle.phase(), Phase::Closing);
     server.hold(false);
     world.advance(SECOND);
     assert_eq!(one.now_or_never(), Some(Ok(())));
@@ -373,9 +380,37 @@ fn closing_waits_until_everything_is_handled() {
         Some((Some(4001), "bye".to_owned()))
     );
     assert_eq!(server.ended(), Some(Ended::ByPeer));
+    let log = log(&mut events);
+    let begin = |line: &&String| {
+        [
+            "closing",
+            "closed",
+            "session ended",
+            "waiting",
+            "open",
+            "connecting",
+            "socket",
+        ]
+        .iter()
+        .any(|begin| line.starts_with(begin))
+    };
+    let seen: Vec<_> = log
+        .iter()
+        .filter(begin)
+        .map(|line| line.split([' ', ':']).next())
+        .collect();
+    assert_eq!(
+        seen,
+        [
+            Some("closing"),
+            Some("session"),
+            Some("closed"),
+            Some("socket")
+        ],
+        "{log:#?}"
+    );
     assert!(
-        log(&mut events)
-            .iter()
+        log.iter()
             .any(|line| line.starts_with("session ended: the session was closed"))
     );
     // A reconnect begins another session.
@@ -794,8 +829,10 @@ fn a_reconnect_while_closing_begins_another_session() {
     let (world, server) = world();
     let socket = chat(&world);
     let handle = socket.handle();
+    let mut events = socket.events();
     server.hold(true);
     let given = handle.deliver("given").unwrap();
+    handle.try_send("sent").unwrap();
     world.run();
     handle.close(None, "").unwrap();
     world.run();
@@ -809,6 +846,132 @@ fn a_reconnect_while_closing_begins_another_session() {
     ));
     assert_eq!(again.now_or_never(), Some(Ok(())));
     assert_eq!(handle.phase(), Phase::Open);
+    let log = log(&mut events);
+    let of_session: Vec<_> = log
+        .iter()
+        .filter(|line| line.starts_with("session"))
+        .collect();
+    assert_eq!(
+        log.iter()
+            .filter(|line| line.starts_with("closing"))
+            .count(),
+        1,
+        "{log:#?}"
+    );
+    assert_eq!(
+        of_session,
+        [
+            "session ended: the session was closed at this end; messages handled 0, not handled 0, unknown 1",
+            "session began"
+        ],
+        "{log:#?}"
+    );
+}
+
+#[test]
+fn messages_and_requests_go_in_the_order_of_the_calls() {
+    let (world, server) = world();
+    let socket = chat(&world);
+    let handle = socket.handle();
+    for text in ["one", "two", "three"] {
+        handle.try_send(text).unwrap();
+    }
+    let sum = handle.request(Add(2, 3));
+    handle.try_send("four").unwrap();
+    world.run();
+    let frames: Vec<_> = texts(&world.last().received());
+    let of = |part: &str| {
+        frames
+            .iter()
+            .position(|frame| frame.contains(part))
+            .unwrap()
+    };
+    assert!(of("three") < of("~q"), "{frames:#?}");
+    assert!(of("~q") < of("four"), "{frames:#?}");
+    let (token, _) = server.requests().pop().unwrap();
+    server.answer(token, Answer::Response("5".to_owned().into()));
+    world.run();
+    assert_eq!(sum.now_or_never(), Some(Ok(5)));
+}
+
+#[test]
+fn a_program_learns_why_there_is_no_session_yet() {
+    // What it may be is told of each attempt.
+    let world = World::new();
+    world.set_chance(0.0);
+    world.set_handshake(Handshake::Refuse);
+    world.set_closing(Closing::Answer);
+    let socket = builder(&world).connect().unwrap();
+    let handle = socket.handle();
+    let mut events = socket.events();
+    assert_eq!(handle.snapshot().unwrap().unwelcomed, None);
+    world.advance(SECOND);
+    assert_eq!(
+        handle.snapshot().unwrap().unwelcomed,
+        Some(Unwelcomed::NotOpened)
+    );
+    assert!(
+        log(&mut events)
+            .iter()
+            .any(|line| line.starts_with("no session yet: the connection did not open"))
+    );
+    // A server that is silent.
+    world.set_handshake(Handshake::Open);
+    world.advance(SECOND * 40);
+    assert_eq!(
+        handle.snapshot().unwrap().unwelcomed,
+        Some(Unwelcomed::Silent)
+    );
+    // One that closes.
+    world.last().close(4000, "");
+    world.run();
+    assert_eq!(
+        handle.snapshot().unwrap().unwelcomed,
+        Some(Unwelcomed::Closed(4000))
+    );
+    // And one that speaks sessions.
+    let server = SessionServer::start::<Json>(&world);
+    world.advance(SECOND * 120);
+    assert_eq!(handle.phase(), Phase::Open);
+    assert_eq!(handle.snapshot().unwrap().unwelcomed, None);
+    log(&mut events);
+    world.set_handshake(Handshake::Refuse);
+    cut(&world);
+    assert_eq!(handle.snapshot().unwrap().unwelcomed, None);
+    assert!(
+        !log(&mut events)
+            .iter()
+            .any(|line| line.starts_with("no session yet"))
+    );
+    drop(server);
+}
+
+#[test]
+fn what_is_handled_is_acknowledged_before_the_page_is_hidden() {
+    let (world, server) = world();
+    let mut socket = chat(&world);
+    server.send(json("read"));
+    world.run();
+    assert_eq!(
+        socket.recv().now_or_never(),
+        Some(Some(Ok("read".to_owned())))
+    );
+    assert!(socket.recv().now_or_never().is_none());
+    let sent = world.last().received().len();
+    world.hide();
+    assert_eq!(texts(&world.last().received())[sent..], ["~a 1 0"]);
+    // What one turn has gathered does not wait for its end.
+    for text in ["one", "two"] {
+        socket.try_send(text).unwrap();
+    }
+    world.hide();
+    let frames = texts(&world.last().received());
+    assert!(
+        frames.iter().any(|frame| frame.contains("two")),
+        "{frames:#?}"
+    );
+    drop(socket);
+    world.hide();
 }
 
 #[test]

@@ -724,6 +724,9 @@ pub enum SessionEvent<P> {
     Lost(SessionLoss<P>),
     /// The session is over for good. [`Handle::reconnect`](crate::Handle) begins another.
     Ended(SessionLoss<P>),
+    /// An attempt has failed, and no server has welcomed this client yet. Another attempt follows, unless
+    /// [`Event::Closed`] is final.
+    Unwelcomed(Unwelcomed),
     /// The server speaks no sessions, and this program can do without: messages are sent as on a plain connection.
     Plain,
     /// A message that was sent will not be handled, or nobody knows, though the session goes on.
@@ -740,7 +743,36 @@ pub enum SessionEvent<P> {
     StalledThere,
 }
 
-/// What became of the messages of a session that is over. Those whose [end](End) a program awaits are among them.
+/// Why no server has welcomed this client yet, as far as that can be known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Unwelcomed {
+    /// The connection did not open. A browser does not say why: there may be no server, or one that knows none of the
+    /// sub-protocols it was offered.
+    NotOpened,
+    /// The server opened the connection, and closed it with this code in place of a welcome.
+    Closed(u16),
+    /// The server opened the connection, and sent no welcome within the option `connect_timeout`.
+    Silent,
+}
+
+impl fmt::Display for Unwelcomed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotOpened => f.write_str(
+                "the connection did not open; if the server is there, it refuses this client or the sub-protocols of \
+                 sessions",
+            ),
+            Self::Closed(code) => {
+                write!(f, "the server closed the connection with {code} in place of a welcome")
+            }
+            Self::Silent => f.write_str("the server opened the connection, and sent no welcome in time"),
+        }
+    }
+}
+
+/// What became of the messages of a session that is over. Those whose [end](End) a program awaits are not among them: each
+/// end is reported in one place.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct SessionLoss<P> {
     /// Why it is over.
@@ -823,6 +855,7 @@ impl<P> fmt::Display for SessionEvent<P> {
             Self::Resumed { replayed } => write!(f, "session resumed, {replayed} replayed"),
             Self::Lost(loss) => over(f, "lost", loss),
             Self::Ended(loss) => over(f, "ended", loss),
+            Self::Unwelcomed(why) => write!(f, "no session yet: {why}"),
             Self::Plain => f.write_str("the server speaks no sessions"),
             Self::Undelivered(End::NotHandled { why, .. }) => {
                 write!(f, "a message was not handled: {why}")
@@ -915,6 +948,8 @@ pub struct Snapshot {
     pub unconfirmed: Tally,
     /// In a session: messages that were sent and are not acknowledged as handled.
     pub unacknowledged: Tally,
+    /// Of a socket with a session: why no server has welcomed it yet; `None` if one has, or no attempt has failed.
+    pub unwelcomed: Option<Unwelcomed>,
     /// Sockets given up before their `close` event.
     pub abandoned: u64,
     /// How long until the next attempt; `None` if none is scheduled.
@@ -952,6 +987,7 @@ impl Snapshot {
             dropped: tally(dropped, dropped_bytes),
             unconfirmed: tally(unconfirmed, unconfirmed_bytes),
             unacknowledged: Tally::default(),
+            unwelcomed: None,
             abandoned,
             next_attempt_in: (next_attempt_in != NONE)
                 .then(|| Duration::from_millis(next_attempt_in)),

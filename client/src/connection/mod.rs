@@ -166,7 +166,7 @@ use crate::options::Options;
 pub use event::{
     Accepted, Cause, CloseFrame, Closed, Context, DropReason, Dropped, Effect, Event, Generation,
     Hint, Input, Loss, Output, Phase, Pings, Report, SendMode, SendRejected, Sent, SessionEvent,
-    SessionLoss, Snapshot, StateChange, Why,
+    SessionLoss, Snapshot, StateChange, Unwelcomed, Why,
 };
 pub use policy::{
     CLOSE_CODES, CloseCodes, CloseError, ClosePolicy, RESTART_WINDOW, Verdict, check_close,

@@ -88,13 +88,6 @@ impl Shared {
         None
     }
 
-    /// Whether the connection is closed for good, or the socket is gone.
-    #[cfg(feature = "session")]
-    pub(super) fn is_closed(&self) -> bool {
-        let driver = self.driver();
-        driver.is_none_or(|driver| driver.ask(|connection| connection.phase() == Phase::Closed))
-    }
-
     /// The state, as the program sees it.
     pub(super) fn phase(&self) -> Phase {
         let Some(driver) = self.driver() else {

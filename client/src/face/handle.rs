@@ -173,6 +173,7 @@ impl<Out, C> Handle<Out, C> {
             snapshot.phase = self.phase();
             snapshot.queued = queued;
             snapshot.unacknowledged = unacknowledged;
+            snapshot.unwelcomed = self.with_session(|session| session.unwelcomed()).flatten();
             snapshot.unconfirmed = Tally::default();
         }
         Ok(snapshot)

@@ -358,10 +358,8 @@ impl Play {
                         self.steps.push_back(Step::Send(id, Message::from(data)));
                     }
                 }
-                ServerEffect::Close(id, code) => {
-                    if self.lines.contains_key(&id) {
-                        self.shut(id, code);
-                    }
+                ServerEffect::Close(id, code) if self.lines.contains_key(&id) => {
+                    self.shut(id, code);
                 }
                 ServerEffect::Ask(ticket, question) => {
                     self.store.ask(now, ticket, *question);

@@ -5,6 +5,8 @@ use core::cell::{Cell, RefCell};
 use core::fmt;
 use core::time::Duration;
 use std::rc::Rc;
+#[cfg(feature = "session")]
+use std::rc::Weak;
 
 use steady_socket_protocol::Message;
 
@@ -28,6 +30,9 @@ struct State {
     chance: Cell<f64>,
     /// How often random bytes were drawn.
     drawn: Cell<u64>,
+    /// Called when the page is about to be hidden.
+    #[cfg(feature = "session")]
+    hiding: RefCell<Vec<Weak<dyn Fn()>>>,
     secure: Cell<bool>,
     refuse: Cell<bool>,
 }
@@ -182,6 +187,15 @@ impl World {
         self.0.page.hint(hint);
     }
 
+    /// The page is about to be hidden, frozen or left: sessions send what they still have to say.
+    #[cfg(feature = "session")]
+    pub fn hide(&self) {
+        let watching = self.0.hiding.borrow().clone();
+        for hiding in watching.iter().filter_map(Weak::upgrade) {
+            hiding();
+        }
+    }
+
     /// How many connections listen to hints.
     #[must_use]
     pub fn watch_count(&self) -> usize {
@@ -300,6 +314,13 @@ impl Runtime for World {
         let drawn = self.0.drawn.get().wrapping_add(1);
         self.0.drawn.set(drawn);
         Some(u128::from(drawn).to_be_bytes())
+    }
+
+    #[cfg(feature = "session")]
+    fn watch_hiding(&self, hiding: Rc<dyn Fn()>) -> Box<dyn Any> {
+        let weak = Rc::downgrade(&hiding);
+        self.0.hiding.borrow_mut().push(weak);
+        Box::new(hiding)
     }
 
     fn page_is_secure(&self) -> bool {

@@ -295,9 +295,10 @@ impl<P: Payload> Client<P> {
         }
     }
 
-    /// The page is about to be hidden or frozen, or a ping is about to be sent: tells the server how far this end is, if
-    /// there is news.
+    /// The page is about to be hidden or frozen: sends what waits for the end of the program's turn, and tells the server how
+    /// far this end is, if there is news.
     pub fn flush(&mut self, now: Time) {
+        self.gathered(now);
         self.exchange.flush();
         self.advance(now);
     }

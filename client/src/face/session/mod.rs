@@ -32,7 +32,7 @@ use super::application::Shared;
 use super::errors::SendError;
 #[cfg(feature = "session")]
 use super::source::{FindSession, Source, Sources};
-use crate::connection::{Event, Loss, Phase, SendMode, Sent, Tally, Verdict};
+use crate::connection::{Event, Loss, Phase, SendMode, Sent, Tally, Unwelcomed, Verdict};
 #[cfg(feature = "session")]
 use crate::options::Options;
 #[cfg(feature = "session")]
@@ -110,11 +110,9 @@ pub(super) trait FaceSession {
     /// The connection has delivered everything for now.
     fn settled(&self);
 
+    /// The page is about to be hidden or frozen.
     #[cfg(feature = "session")]
-    fn timer(&self);
-
-    #[cfg(feature = "session")]
-    fn soon(&self);
+    fn flush(&self);
 
     // ----- from the program
 
@@ -152,6 +150,9 @@ pub(super) trait FaceSession {
     /// Likewise, but without waiting.
     fn close_now(&self);
 
+    /// Why no server has welcomed this client yet.
+    fn unwelcomed(&self) -> Option<Unwelcomed>;
+
     /// Whether the program has closed the session, or it is over.
     fn is_closing(&self) -> bool;
 
@@ -163,8 +164,4 @@ pub(super) trait FaceSession {
 
     /// Messages in the queue, and sent but not acknowledged; `None` on a connection without a session.
     fn pending(&self) -> Option<(Tally, Tally)>;
-
-    #[cfg(feature = "session")]
-    /// How to close the connection when the session is over; `None` if it goes on without a session.
-    fn farewell(&self) -> Option<(Option<u16>, String)>;
 }

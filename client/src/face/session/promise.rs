@@ -32,6 +32,11 @@ impl<T> fmt::Debug for Promise<T> {
 }
 
 impl<T> Fulfil<T> {
+    /// Whether the promise is still there.
+    pub(in crate::face) fn is_awaited(&self) -> bool {
+        Rc::strong_count(&self.0) > 1
+    }
+
     pub(in crate::face) fn give(self, value: T) {
         let waker = {
             let mut state = self.0.borrow_mut();

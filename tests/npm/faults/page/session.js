@@ -41,7 +41,28 @@ function field(head, name) {
 /** What happens in the session `run` has begun. */
 let state = null;
 
-function begin({ url, codec: name, count, requestEvery = 100 }) {
+/** What has happened to the page, and when a timer has fired. */
+const marks = [];
+const ticks = [];
+addEventListener('pageshow', ({ type, persisted }) => marks.push({ type, persisted }));
+
+/** Listens behind the session, which has begun to listen when it was opened, and notes what has gone out by then. */
+function noteHiding(now) {
+  globalThis.document?.addEventListener('visibilitychange', () => {
+    if (document.visibilityState === 'hidden') marks.push({ type: 'hidden', frames: [...now.frames] });
+  });
+  addEventListener('pagehide', () => globalThis.sessionStorage?.setItem('left', JSON.stringify(now.frames)));
+}
+
+/** The session's acknowledgements are due within a second: those timers never fire. */
+function holdTimers() {
+  const { setTimeout: start } = globalThis;
+  globalThis.setTimeout = (fire, millis, ...rest) =>
+    start(fire, millis > 100 && millis <= 1_000 ? 2 ** 31 - 1 : millis, ...rest);
+}
+
+function begin({ url, codec: name, count, requestEvery = 100, holdsTimers = false }) {
+  if (holdsTimers) holdTimers();
   const { typed = false, write, read, ...options } = CODECS[name];
   const now = {
     wanted: count,
@@ -53,7 +74,10 @@ function begin({ url, codec: name, count, requestEvery = 100 }) {
     answered: 0,
     /** The requests that ended otherwise than with the right response. */
     refused: [],
+    delivers: 0,
     delivered: 0,
+    /** The last frames that were sent, as far as they are text. */
+    frames: [],
     connections: 0,
     /** Resumes with something to replay, in each direction. */
     replayedUp: 0,
@@ -80,6 +104,8 @@ function begin({ url, codec: name, count, requestEvery = 100 }) {
       this.send = (data) => {
         const head = headOf(data);
         if (head.slice(1).startsWith('hello ') || head.slice(1).startsWith(' hello ')) sent = field(head, 'sent');
+        now.frames.push(head);
+        now.frames.splice(0, now.frames.length - 20);
         super.send(data);
       };
     }
@@ -122,6 +148,7 @@ function begin({ url, codec: name, count, requestEvery = 100 }) {
         const number = now.sent;
         now.sent += 1;
         if (number % 10 === 5) {
+          now.delivers += 1;
           socket.deliver(write(number)).then(
             () => {
               now.delivered += 1;
@@ -151,6 +178,49 @@ function begin({ url, codec: name, count, requestEvery = 100 }) {
   };
   start();
   state = { now, socket, start };
+  socket.addEventListener('open', () => noteHiding(now), { once: true });
+}
+
+/** What one client of a room has said and heard. */
+let room = null;
+
+function join({ url, name, count, lastWords = 0 }) {
+  const now = { record: [], handled: 0, refused: [], problems: [], resumed: 0 };
+  const socket = new TypedSocket(url, { protocols: ['room.json'], session: true, ...AT_ONCE });
+  let [said, wanted] = [0, 0];
+  const heard = () => now.record.filter(([from]) => from === name).length;
+  const sayOne = () => {
+    const number = said;
+    said += 1;
+    socket.deliver({ from: name, number }).then(
+      () => {
+        now.handled += 1;
+      },
+      ({ message }) => now.refused.push(message),
+    );
+  };
+  const work = () => {
+    for (let own = heard(); said < wanted && said - own < ON_THE_WAY; sayOne());
+  };
+  const say = (more) => {
+    wanted += more;
+    work();
+  };
+  socket.addEventListener('message', ({ data: { from, number } }) => {
+    now.record.push([from, number]);
+    if (from === name) work();
+  });
+  socket.addEventListener('resumed', () => {
+    now.resumed += 1;
+  });
+  for (const type of ['sessionlost', 'sessionend', 'undelivered', 'dropped', 'invalid']) {
+    socket.addEventListener(type, ({ reason }) => now.problems.push(`${type}: ${reason}`));
+  }
+  addEventListener('pagehide', () => {
+    for (let left = lastWords; left > 0; left -= 1) sayOne();
+  });
+  say(count);
+  room = { now, socket, say };
 }
 
 const commands = {
@@ -162,6 +232,18 @@ const commands = {
   },
   now: () => ({ ...state.now, state: state.socket.state, snapshot: { ...state.socket.snapshot() } }),
   close: () => state.socket.close(),
+  marks: () => marks,
+  ticks: () => ticks,
+  tick: (millis) => {
+    const tick = () => {
+      ticks.push(Date.now());
+      setTimeout(tick, millis);
+    };
+    tick();
+  },
+  join,
+  say: (count) => room.say(count),
+  record: () => ({ ...room.now, state: room.socket.state }),
 };
 
 const isWorker = typeof document === 'undefined';
