@@ -96,7 +96,9 @@ impl<F: SessionFace> SessionDriver<F> {
                 connection.forget_frames();
             }
             self.closed(&closed.loss);
-            if let Some(why) = self.unwelcomed() {
+            if let Some(why) = self.unwelcomed()
+                && self.closing.get() != Closing::Told
+            {
                 face.tell_news(News::Unwelcomed(why));
             }
             // The session knows better, and says so.
@@ -216,6 +218,7 @@ impl<F: SessionFace> SessionDriver<F> {
             Output::Open(opened) => {
                 self.announce(face);
                 match opened {
+                    _ if self.closing.get() == Closing::Told => {}
                     Opened::Fresh => face.tell_news(News::Began),
                     Opened::Resumed { replayed } => face.tell_news(News::Resumed(replayed)),
                     // The loss is reported when it is known what became of the messages.

@@ -270,7 +270,7 @@ describe('the end of a delivery', { timeout: 4 * TEST_TIMEOUT }, () => {
       );
       assert.equal(of('close').length, 1);
       assert.deepEqual(
-        types().filter((type) => ['open', 'sessionend', 'close'].includes(type)),
+        types().filter((type) => ['open', 'resumed', 'sessionend', 'close'].includes(type)),
         ['open', 'sessionend', 'close'],
       );
       assert.deepEqual([of('sessionend')[0].notHandled, of('sessionend')[0].unknown], [[], []]);
