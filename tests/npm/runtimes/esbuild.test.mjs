@@ -49,6 +49,33 @@ describe('esbuild', { timeout: 2 * TEST_TIMEOUT }, () => {
     assert.deepEqual(await visitFolder(dist), Array(3).fill('/steady-socket.wasm'));
   });
 
+  test('makes a program of the entries with and without sessions, whose files are copied beside it', async () => {
+    const { project, folder } = consumers.file;
+    const readme = await readFile(path.join(folder, 'README.md'), 'utf8');
+    const commands = [...readme.matchAll(/^ *(cp node_modules\/steady-socket\/\S+ dist\/)/gm)].map(([, it]) => it);
+    assert.equal(commands.length, 2);
+    await writeFile(
+      path.join(project, 'both.js'),
+      `import * as plain from 'steady-socket';
+      import * as session from 'steady-socket/session';
+      await Promise.all([plain.load(), session.load()]);
+      console.log('loaded');`,
+    );
+    const outfile = path.join(project, 'dist', 'both.mjs');
+    await build({
+      absWorkingDir: project,
+      entryPoints: ['both.js'],
+      outfile,
+      bundle: true,
+      format: 'esm',
+      minify: true,
+      logLevel: 'error',
+    });
+    for (const command of commands) await runProgram('sh', ['-c', command], { cwd: project });
+    const { stdout } = await runProgram(process.execPath, [outfile]);
+    assert.equal(stdout.trimEnd(), 'loaded');
+  });
+
   test('makes a page with the module embedded, which may fetch nothing', async () => {
     const dist = await bundle(consumers.inline);
     assert.deepEqual((await readdir(dist)).sort(), ['index.html', 'main.js', 'shared-worker.js', 'worker.js']);
