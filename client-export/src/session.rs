@@ -185,7 +185,6 @@ where
     }
 
     /// Sends a message, and says what becomes of it.
-    #[must_use]
     pub fn deliver(&self, message: &JsValue, options: &JsValue) -> Promise {
         let class = self.0.class;
         let sent = message.clone();
@@ -211,7 +210,6 @@ where
     }
 
     /// Asks the server's application. With `by`, the response has the same value as the request in the field of that name.
-    #[must_use]
     pub fn request<R>(
         &self,
         request: &JsValue,

@@ -11,6 +11,7 @@
 //! | `/echo` | returns every message, text as text and bytes as bytes |
 //! | `/session/echo`, `/session/hello` | the same in a session, see [`steady_socket_protocol::session`] |
 //! | `/session/room` | what one client says, all receive, in one order |
+//! | `/session/burst` | bursts in one direction, for measurements |
 //!
 //! A GET of `/` that is not a WebSocket handshake returns the demo page.
 //!
@@ -30,7 +31,7 @@ mod connection;
 mod control;
 mod guests;
 mod handshake;
-mod origin;
+pub mod origin;
 mod page;
 pub mod program;
 mod registry;

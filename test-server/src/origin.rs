@@ -1,4 +1,4 @@
-//! Who may connect, for requests that are no handshakes.
+//! Who may connect, for plain HTTP requests.
 
 use std::fmt;
 
@@ -27,7 +27,7 @@ impl fmt::Display for Advice {
 
 /// Answers a plain HTTP request with `answer` if its page may connect, and lets a page of another origin
 /// read that; a page that may not gets a 403.
-pub(crate) fn answer(
+pub fn answer(
     origins: &Origins,
     headers: &HeaderMap,
     answer: impl FnOnce() -> reply::Response,
@@ -49,11 +49,7 @@ pub(crate) fn answer(
 }
 
 /// Answers a browser's preflight: if the page may connect, allows one of `methods` and a `Content-Type`.
-pub(crate) fn preflight(
-    origins: &Origins,
-    headers: &HeaderMap,
-    methods: &'static str,
-) -> reply::Response {
+pub fn preflight(origins: &Origins, headers: &HeaderMap, methods: &'static str) -> reply::Response {
     answer(origins, headers, || {
         let mut response = StatusCode::NO_CONTENT.into_response();
         let headers = response.headers_mut();

@@ -9,6 +9,7 @@ use hyper::body::Bytes;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use test_server::origin;
 use warp::http::header::{HeaderMap, RETRY_AFTER};
 use warp::http::{Method, StatusCode};
 use warp::path::FullPath;
@@ -68,16 +69,16 @@ pub(crate) fn filter(
                 let shared = Arc::clone(&shared);
                 async move {
                     if method == Method::OPTIONS {
-                        return shared.origins.preflight(&headers, "GET, POST, DELETE");
+                        return origin::preflight(&shared.origins, &headers, "GET, POST, DELETE");
                     }
                     // Before anything is done, not only before it is told.
                     if shared.origins.check(&headers).is_err() {
-                        return shared.origins.answer(&headers, not_found);
+                        return origin::answer(&shared.origins, &headers, not_found);
                     }
                     let answer = answer(&shared, &method, path.as_str(), &query, &body)
                         .await
                         .unwrap_or_else(|text| plain(StatusCode::BAD_REQUEST, &text));
-                    shared.origins.answer(&headers, || answer)
+                    origin::answer(&shared.origins, &headers, || answer)
                 }
             },
         )
