@@ -297,16 +297,10 @@ impl Session {
     }
 
     pub(crate) fn try_send(&self, life: Life, body: Body) -> Result<(), SendError> {
-        let now = self.sessions.now();
-        let mut state = self.lock();
-        if !state.takes(life) {
-            return Err(SendError::Closed);
-        }
-        // One that is refused changes nothing. If it settled, who waits for room would wake himself, and for ever.
-        let sent = state.half.send(now, body, SendMode::default());
-        sent.map_err(|rejected| SendError::from(rejected.why))?;
-        self.settle(&mut state, now);
-        Ok(())
+        self.with_life(life, |state, now| {
+            let sent = state.half.send(now, body, SendMode::default());
+            sent.map(|_| ()).map_err(|rejected| rejected.why.into())
+        })
     }
 
     /// Sends a message whose end is told.

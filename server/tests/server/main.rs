@@ -371,28 +371,6 @@ async fn a_session_loses_nothing_through_cuts_in_both_directions() {
 }
 
 #[tokio::test]
-async fn who_waits_for_room_in_a_session_leaves_the_others_their_turn() {
-    let server = Server::<Numbers>::new(async |mut peer: Peer<Numbers>| {
-        let Some(Ok(messages)) = peer.next().await else {
-            return;
-        };
-        for number in 0..messages {
-            peer.send(&number).await.unwrap();
-        }
-        while peer.next().await.is_some() {}
-    });
-    let address = start(&server).await;
-    let mut caller = Caller::new(address, Numbers::PATH, SESSION, 5);
-    caller.send("20000");
-    assert_eq!(caller.given().await, "0");
-    // The queue fills while nobody is there.
-    caller.tell(Command::Cut(Duration::from_millis(300)));
-    for number in 1..20_000_u64 {
-        assert_eq!(caller.given().await, number.to_string());
-    }
-}
-
-#[tokio::test]
 async fn a_client_that_comes_back_too_late_has_a_new_session_and_a_new_handler() {
     let begun = Arc::new(AtomicUsize::new(0));
     let options = Options {
