@@ -54,7 +54,7 @@ pub(crate) fn disconnected(end: &End) {
         End::Close(code, reason) => {
             count!("steady_socket_closed_total", "code" => code.to_string());
             match *code {
-                1008 | 1009 | 1013 | close::TOO_LARGE | close::NO_ROOM | close::LIMIT => {
+                1008 | 1009 | 1013 | close::LIMIT => {
                     count!("steady_socket_limited_total", "code" => code.to_string());
                     tracing::info!(code, reason, "a limit has closed a connection");
                 }

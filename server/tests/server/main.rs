@@ -1,6 +1,7 @@
 //! A server on axum, over real sockets, with clients with and without sessions.
 
 mod caller;
+mod examples;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -719,9 +720,9 @@ async fn the_rate_of_a_session_holds_over_its_connections() {
     let mut close = None;
     for number in 0..40 {
         caller.send(number.to_string());
-        match caller.next_within(Duration::from_millis(50)).await {
-            Some(Happened::Closed(code)) => close = Some(code),
-            _ => {}
+        let happened = caller.next_within(Duration::from_millis(50)).await;
+        if let Some(Happened::Closed(code)) = happened {
+            close = Some(code);
         }
         if number % 5 == 4 {
             caller.tell(Command::Cut(Duration::ZERO));
