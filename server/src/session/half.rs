@@ -129,6 +129,8 @@ struct State {
     armed: Option<Time>,
     /// How many wait for room.
     waiting: usize,
+    /// What waited in the queue at last: messages and bytes.
+    queued: (usize, usize),
     /// Nothing follows: the session's task has ended.
     over: bool,
 }
@@ -179,6 +181,7 @@ impl Session {
                 gathers: false,
                 armed: None,
                 waiting: 0,
+                queued: (0, 0),
                 over: false,
             }),
             arrived: Notify::new(),
@@ -303,16 +306,10 @@ impl Session {
     }
 
     pub(crate) fn try_send(&self, life: Life, body: Body) -> Result<(), SendError> {
-        let now = self.sessions.now();
-        let mut state = self.lock();
-        if !state.takes(life) {
-            return Err(SendError::Closed);
-        }
-        // One that is refused changes nothing. If it settled, who waits for room would wake himself, and for ever.
-        let sent = state.half.send(now, body, SendMode::default());
-        sent.map_err(|rejected| SendError::from(rejected.why))?;
-        self.settle(&mut state, now);
-        Ok(())
+        self.with_life(life, |state, now| {
+            let sent = state.half.send(now, body, SendMode::default());
+            sent.map(|_| ()).map_err(|rejected| rejected.why.into())
+        })
     }
 
     /// Sends a message whose end is told.
@@ -512,7 +509,10 @@ impl Session {
         if state.gathers || is_earlier || is_drained || state.half.is_over() {
             self.work.notify_one();
         }
-        if state.waiting > 0 {
+        // Whoever waits tries again, which comes here, too: without more room than before it would try for ever.
+        let queued = state.half.queued();
+        let before = std::mem::replace(&mut state.queued, queued);
+        if state.waiting > 0 && (queued.0 < before.0 || queued.1 < before.1) {
             self.room.notify_waiters();
         }
     }
