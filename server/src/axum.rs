@@ -56,7 +56,8 @@ impl SocketMessage for Message {
 
 /// The route of an endpoint: the answer to its handshakes, and to all other requests there.
 ///
-/// An [`Identity`] among the request's extensions, put there by a layer of yours that has checked a cookie or a header,
+/// Who the client is, [`check_handshake`](crate::ServerBuilder::check_handshake) can find out. Without such a check, an
+/// [`Identity`] among the request's extensions, put there by a layer of yours that has checked a cookie or a header,
 /// becomes that of the [`Peer`](crate::Peer). If the service was made by `into_make_service_with_connect_info::<SocketAddr>`,
 /// the limit by address applies.
 pub fn route<E: Endpoint, State>(server: &Server<E>) -> MethodRouter<State>
@@ -73,14 +74,14 @@ async fn upgrade<E: Endpoint>(server: &Server<E>, request: Request) -> Response 
         Ok(upgrade) => upgrade,
         Err(rejection) => return rejection.into_response(),
     };
-    let mut handshake = Handshake::new(&parts.headers);
+    let mut handshake = Handshake::new(&parts.headers).uri(&parts.uri);
     if let Some(identity) = parts.extensions.get::<Identity>() {
         handshake = handshake.identity(identity.clone());
     }
     if let Some(ConnectInfo(address)) = parts.extensions.get::<ConnectInfo<SocketAddr>>() {
         handshake = handshake.address(address.ip());
     }
-    let admission = match server.admit(&handshake) {
+    let admission = match server.admit(&handshake).await {
         Ok(admission) => admission,
         Err(refused) => return refused.to_response::<String>().into_response(),
     };
