@@ -122,6 +122,8 @@ mod face;
 mod fetch;
 #[doc(hidden)]
 pub mod limits;
+#[cfg(all(feature = "native", not(target_family = "wasm")))]
+pub mod native;
 pub mod options;
 pub mod platform;
 pub mod session;
