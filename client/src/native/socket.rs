@@ -364,7 +364,8 @@ impl<'a> Open<'a> {
             return Poll::Ready(Next::Drop);
         }
         let has_written = self.write(task);
-        if self.is_deaf && (has_written || self.is_mute) && self.drain(task).is_ready() {
+        let has_closed = self.link.closes.get() && (has_written || self.is_mute);
+        if self.is_deaf && has_closed && self.drain(task).is_ready() {
             return Poll::Ready(self.end());
         }
         while !self.is_deaf {
