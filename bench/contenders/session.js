@@ -23,7 +23,7 @@ const asItIs = { encode: String, decode: (data) => data };
 function given({ url, sessions, credential, task, impatient }) {
   // The test server's names.
   const protocols = task.kind === 'json' ? [`${task.way ? 'burst' : 'echo'}.json`] : [];
-  return [sessions ?? url, protocols, { session: true, credential, ...(impatient && AT_ONCE) }];
+  return [sessions ?? url, protocols, { session: { credential }, ...(impatient && AT_ONCE) }];
 }
 
 function byEvents(context) {

@@ -40,8 +40,8 @@ export async function bundle() {
   });
   // Where the package looks for it: next to the bundle.
   await cp(path.join(PACKAGE, 'steady-socket.wasm'), path.join(BUNDLES, 'steady-socket.wasm'));
-  // That of the entry with sessions, whose name in the package is the same.
-  await cp(path.join(PACKAGE, 'session/steady-socket.wasm'), path.join(BUNDLES, 'session.wasm'));
+  // That of the entry with sessions.
+  await cp(path.join(PACKAGE, 'session/steady-socket-session.wasm'), path.join(BUNDLES, 'session.wasm'));
 }
 
 /**

@@ -9,12 +9,13 @@ import { OUTPUT, ROOT } from './environment.mjs';
 
 const PACKAGE = path.join(ROOT, 'target/package');
 
-/** A module of the package: the entries with sessions have their own. */
-const moduleIn = (folder) => path.join(PACKAGE, folder, 'steady-socket.wasm');
+/** The modules of the package: the entries with sessions have their own. */
+const MODULE = 'steady-socket.wasm';
+const SESSION_MODULE = 'session/steady-socket-session.wasm';
 
 /** A program that uses this package, with the module next to it unless embedded. */
-function own(contender, program, { embedded = false, folder = '', note } = {}) {
-  const module = embedded ? undefined : moduleIn(folder);
+function own(contender, program, { embedded = false, file = MODULE, note } = {}) {
+  const module = embedded ? undefined : path.join(PACKAGE, file);
   return { contender, program, resolveDir: PACKAGE, module, own: true, note };
 }
 
@@ -46,7 +47,7 @@ const BUNDLES = [
   own(
     'steady-socket/session, with MessagePack',
     "export * from './session/index.js'; export * from './session/typed/msgpack.js';",
-    { folder: 'session', note: 'with lossless sessions' },
+    { file: SESSION_MODULE, note: 'with lossless sessions' },
   ),
   { contender: 'partysocket', program: "export { default } from 'partysocket/ws';", note: 'partysocket/ws' },
   { contender: 'reconnecting-websocket', program: "export { default } from 'reconnecting-websocket';" },

@@ -1,6 +1,6 @@
 //! Drives the client's half of a session over a connection: passes on what the connection reports and what the
 //! application does, carries out the half's effects, hands out its outputs, and arms its timer. What follows for the
-//! program, whatever its language, is in [`steps`]; [`SessionFace`] is what an API has of its own.
+//! program, whatever its language, is in `steps`; [`SessionFace`] is what an API has of its own.
 //!
 //! Like the [driver](crate::driver), it decides nothing, and holds no borrow while code of the application or the
 //! platform runs.

@@ -1142,9 +1142,7 @@ impl<P: Payload> Server<P> {
             self.exchange.acknowledge(now);
             self.put_out();
         }
-        if self.exchange.is_exhausted() && self.epoch != 0 {
-            self.end_here(Ended::Exhausted);
-        }
+        self.end_if_exhausted();
         if self.pending.is_some() {
             return;
         }
@@ -1171,6 +1169,19 @@ impl<P: Payload> Server<P> {
             return;
         }
         self.step(now);
+        // Perhaps it had no number for what there is.
+        if self.end_if_exhausted() {
+            self.advance(now);
+        }
+    }
+
+    /// Ends the session if something waits for a number and none is left. Returns whether it has ended.
+    fn end_if_exhausted(&mut self) -> bool {
+        let ends = self.exchange.is_exhausted() && self.epoch != 0;
+        if ends {
+            self.end_here(Ended::Exhausted);
+        }
+        ends
     }
 
     fn put_out(&mut self) {

@@ -39,7 +39,13 @@ impl Pair {
             now: Time::from_millis(1_000_000),
             client: Client::new(options, [0; 16]),
             server: None,
-            store: MemoryStore::new(Time::default(), MemoryOptions::default()),
+            store: MemoryStore::new(
+                Time::default(),
+                MemoryOptions {
+                    origin: options.origin,
+                    ..MemoryOptions::default()
+                },
+            ),
             prompt: true,
             questions: vec![],
             arrival: None,
@@ -438,6 +444,41 @@ fn messages_requests_and_answers_go_in_the_order_of_the_calls() {
         .filter(|frame| !frame.starts_with("~a"))
         .collect();
     assert_eq!(order, ["[2]", "[3]", "~r 1 1 [4]"]);
+}
+
+#[test]
+fn an_answer_for_which_no_number_is_left_ends_the_session_at_once() {
+    let mut pair = Pair::connected_with(Options {
+        origin: MAX_NUMBER - 1,
+        ..Options::default()
+    });
+    let now = pair.now;
+    let ask = pair.client.ask(now, Data::from("[1]"), None).unwrap();
+    pair.settle();
+    pair.arrive();
+    let given = pair.at_server();
+    let Some(Output::Request { token, .. }) = given.last() else {
+        panic!("{given:?}");
+    };
+    pair.server().send(now, Data::from("[2]"), PLAIN).unwrap();
+    pair.server().gathered(now);
+    pair.settle();
+    let answer = Answer::Response(Data::from("[3]"));
+    pair.server().answer(now, *token, answer).unwrap();
+    pair.settle();
+    let outputs = pair.at_server();
+    assert!(
+        outputs.contains(&Output::Ended(Ended::Exhausted)),
+        "{outputs:?} {:?}",
+        pair.to_client
+    );
+    pair.arrive();
+    let outputs = pair.at_client();
+    let unknown = AskEnd::Unknown(Ended::ByPeer);
+    assert!(
+        outputs.contains(&Output::Answered(ask, unknown)),
+        "{outputs:?}"
+    );
 }
 
 #[test]

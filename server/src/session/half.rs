@@ -126,6 +126,8 @@ struct State {
     armed: Option<Time>,
     /// How many wait for room.
     waiting: usize,
+    /// What waited in the queue at last: messages and bytes.
+    queued: (usize, usize),
     /// Nothing follows: the session's task has ended.
     over: bool,
 }
@@ -174,6 +176,7 @@ impl Session {
                 gathers: false,
                 armed: None,
                 waiting: 0,
+                queued: (0, 0),
                 over: false,
             }),
             arrived: Notify::new(),
@@ -497,7 +500,10 @@ impl Session {
         if state.gathers || is_earlier || is_drained || state.half.is_over() {
             self.work.notify_one();
         }
-        if state.waiting > 0 {
+        // Whoever waits tries again, which comes here, too: without more room than before it would try for ever.
+        let queued = state.half.queued();
+        let before = std::mem::replace(&mut state.queued, queued);
+        if state.waiting > 0 && (queued.0 < before.0 || queued.1 < before.1) {
             self.room.notify_waiters();
         }
     }

@@ -1,6 +1,7 @@
 //! A client with a session: the client's half of the protocol on tokio-tungstenite. It comes back at once whenever it loses
 //! its connection.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -8,7 +9,8 @@ use futures_util::{SinkExt, StreamExt};
 use steady_socket_protocol::Json;
 use steady_socket_protocol::session::frame::{Answer, Credential, Data, Style, read, write};
 use steady_socket_protocol::session::{
-    AskEnd, Client, ClientEffect, End, Ended, Opened, Options, Output, Phase, SendMode, Time,
+    AskEnd, Client, ClientEffect, End, Ended, Opened, Options, Output, Phase, Rejection, SendMode,
+    Time,
 };
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
@@ -70,6 +72,7 @@ impl Caller {
             offer: offer.to_owned(),
             credential: credential.and_then(Credential::parse),
             client: Client::new(Options::default(), [secret; 16]),
+            unsent: VecDeque::new(),
             began: Instant::now(),
             happened: sender,
             answer: None,
@@ -131,6 +134,7 @@ struct Line {
     offer: String,
     credential: Option<Credential>,
     client: Client<Body>,
+    unsent: VecDeque<Body>,
     began: Instant,
     happened: mpsc::UnboundedSender<Happened>,
     answer: Option<Answer<String>>,
@@ -192,6 +196,7 @@ impl Line {
                         };
                         let frame = read(data).unwrap().map(Data::into_owned);
                         self.client.receive(self.now(), frame);
+                        self.send();
                     }
                 }
                 goes_on = self.settle(Some(&mut socket)).await;
@@ -217,11 +222,8 @@ impl Line {
         let now = self.now();
         match command {
             Command::Send(text) => {
-                let mode = SendMode {
-                    awaited: true,
-                    ..SendMode::default()
-                };
-                self.client.send(now, text_of(text), mode).unwrap();
+                self.unsent.push_back(text_of(text));
+                self.send();
             }
             Command::Ask(text) => {
                 self.client.ask(now, text_of(text), None).unwrap();
@@ -232,6 +234,21 @@ impl Line {
                     .send_credential(Credential::parse(credential).unwrap());
             }
             Command::Cut(_) => unreachable!("the socket's"),
+        }
+    }
+
+    /// Sends what waits, until the window is full.
+    fn send(&mut self) {
+        let mode = SendMode {
+            awaited: true,
+            ..SendMode::default()
+        };
+        while let Some(body) = self.unsent.pop_front() {
+            if let Err(rejected) = self.client.send(self.now(), body, mode) {
+                assert_eq!(rejected.why, Rejection::Full);
+                self.unsent.push_front(rejected.payload);
+                return;
+            }
         }
     }
 

@@ -400,6 +400,9 @@ table! { SESSIONS:
     [0] "a server that has lost its memory takes a session without an epoch for a new one", "protocol/src/session/memory.rs":
         "None if claim.epoch == 0 && claim.began > self.young_until() => Found::Fresh,"
         => "None if claim.epoch == 0 => Found::Fresh,", case("a_restart_before_the_first_welcome_gives_nothing_twice");
+    [0] "an answer without a number waits for an event of something else", "protocol/src/session/server.rs":
+        "if self.end_if_exhausted() {\n            self.advance(now);\n        }"
+        => "", half("an_answer_for_which_no_number_is_left_ends_the_session_at_once");
     // ----- frames
     [0] "bytes that start with the mark are not escaped", "protocol/src/session/frame.rs":
         "Data::Binary(bytes) if bytes.first() == Some(&BINARY_MARK) => {"
