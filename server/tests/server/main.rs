@@ -2,6 +2,7 @@
 
 mod caller;
 mod examples;
+mod logs;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
