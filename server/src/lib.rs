@@ -110,3 +110,13 @@ pub use steady_socket_protocol::{
 /// be nine tenths of a connection's memory, and every read clears the whole buffer first.
 #[cfg(feature = "tungstenite")]
 const READ_BYTES: usize = 4 * 1024;
+
+/// The programs of the guide, compiled, and run if they end.
+#[cfg(all(doctest, feature = "axum", feature = "json", feature = "warp"))]
+#[doc = include_str!("../../docs/server.md")]
+struct Guide;
+
+/// Those of this crate's readme.
+#[cfg(all(doctest, feature = "axum", feature = "json"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

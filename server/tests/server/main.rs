@@ -2,6 +2,7 @@
 
 mod caller;
 mod examples;
+mod logs;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -292,32 +293,6 @@ async fn send_waits_for_a_client_that_does_not_read() {
         );
     }
     assert!(within(sents.recv()).await.unwrap() > 0, "it was never full");
-}
-
-#[tokio::test]
-async fn who_waits_for_room_in_a_session_sleeps_until_there_is_some() {
-    let (sent, mut sents) = mpsc::unbounded_channel();
-    let server = Server::<Numbers>::new(move |peer: Peer<Numbers>| {
-        let sent = sent.clone();
-        async move {
-            for number in 0..3_000 {
-                peer.send(&number).await.unwrap();
-                let _ = sent.send(number);
-            }
-        }
-    });
-    let address = start(&server).await;
-    let mut caller = Caller::new(address, Numbers::PATH, SESSION, 50);
-    caller.given().await;
-    // While the client is away, as many wait as may; everybody here is on one thread, which must not spin.
-    caller.tell(Command::Cut(Duration::from_millis(300)));
-    tokio::time::sleep(Duration::from_millis(50)).await;
-    for number in 1..3_000 {
-        assert_eq!(caller.given().await, number.to_string());
-    }
-    for number in 0..3_000 {
-        assert_eq!(within(sents.recv()).await, Some(number));
-    }
 }
 
 #[tokio::test]
