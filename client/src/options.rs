@@ -436,7 +436,8 @@ options! {
     /// shrank. Browsers themselves wait 20 to 60 s.
     close_timeout / "closeTimeout": Duration, Millis 1..=MAX_MILLIS, default 5_000;
     /// The first wait after a loss is drawn between 0 and this, so that clients of the same server do not return
-    /// together (RFC 6455, section 7.2.3).
+    /// together (RFC 6455, section 7.2.3). Unless it is given, a server that speaks control messages may fit it to the number
+    /// of its clients.
     first_delay_max / "firstDelayMax": Duration, Millis 0..=MAX_MILLIS, default 5_000;
     /// The minimum wait before the second and later retries.
     min_delay / "minDelay": Duration, Millis 0..=MAX_MILLIS, default 1_000;
