@@ -21,7 +21,7 @@ import { FIRST_OWN, LAST_OWN, LONGEST_REASON, NORMAL, TOKEN_SIGNS } from './limi
 import { Message } from './message.js';
 import { ATTEMPT_BURST, CONTROL_MESSAGES, KEEPALIVE_INTERVAL, MAX_DELAY, MESSAGE_TTL, OPTIONS } from './options.js';
 
-const PROBE_ACCEPTS = 'true, false, an http:, https:, ws: or wss: URL, or a function that gives one';
+const PROBE_ACCEPTS = 'true, false, a URL (http:, https:, ws: or wss:), or a function of one';
 
 /** The default number of consecutive failed attempts before `diagnose` asks for the reason. */
 const DIAGNOSE_AFTER = { ...OPTIONS[ATTEMPT_BURST], name: 'diagnoseAfter', default: 3 };
@@ -217,7 +217,7 @@ export function checkProtocols(who, protocols) {
     }
     const earlier = protocols.indexOf(protocol);
     if (earlier < index)
-      throw syntaxError(who, `${which} is the same as sub-protocol ${earlier + 1}; each can be offered once`);
+      throw syntaxError(who, `${which} is sub-protocol ${earlier + 1} again; each can be offered once`);
   });
   return protocols;
 }
@@ -376,7 +376,7 @@ function toBytes(who, taker, data, buffer, offset, length) {
 }
 
 function isShared(who, taker) {
-  return new TypeError(`${who}: ${taker} takes no memory that is shared between threads; give a copy`);
+  return new TypeError(`${who}: ${taker} takes no shared memory; give a copy`);
 }
 
 /** The getter `name` of a class, if the class and the getter exist. */
@@ -422,7 +422,7 @@ export function toOptions(who, given) {
     (checked[HEARTBEAT] ?? checked[KEEPALIVE]) === undefined
   ) {
     throw new TypeError(
-      `${who}: option keepaliveInterval: there is nothing to send; give ${KEEPALIVE} or ${HEARTBEAT}, or set controlMessages`,
+      `${who}: option keepaliveInterval: nothing to send; give ${KEEPALIVE} or ${HEARTBEAT}, or set controlMessages`,
     );
   }
   if (isUrl(diagnose)) checked.diagnose = toProbeUrl(who, diagnose);

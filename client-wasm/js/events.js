@@ -9,7 +9,7 @@ const missing = ['Event', 'EventTarget'].filter((name) => !isFunction(globalThis
 class Missing {
   constructor() {
     throw new TypeError(
-      `ReconnectingWebSocket: there was no ${missing.join(' and no ')} when steady-socket was imported; define what is missing before that`,
+      `ReconnectingWebSocket: there was no ${missing.join(' and no ')} when steady-socket was imported; define it before`,
     );
   }
 }

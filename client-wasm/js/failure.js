@@ -10,10 +10,7 @@ const WITHIN = 600_000;
 
 const FAILED = 'the WebAssembly module of steady-socket has failed';
 /** The messages for a failure that is repaired, and for one that is not. */
-const WHYS = [
-  `${FAILED}, and is started anew`,
-  `${FAILED}, and nothing can be sent or received until the page is reloaded`,
-];
+const WHYS = [`${FAILED}, and is started anew`, `${FAILED}, and nothing works until the page is reloaded`];
 
 /** A promise reaction uses no stack of the caller, and fake timers do not delay it. */
 export const soon = Promise.resolve();

@@ -235,7 +235,7 @@ const IN_VAIN = 'no retry can help';
 
 /** Advice for a module that cannot be loaded; the error comes before it. */
 const ADVICE =
-  'Put the file steady-socket.wasm where it is looked for, give its place to load({ module }), or import steady-socket/inline';
+  'Put steady-socket.wasm where it is looked for, give its place to load({ module }), or import steady-socket/inline';
 
 /**
  * Operations on a socket for the package's other modules: `receive(socket, receiver)` calls a function with the data of

@@ -116,9 +116,7 @@ async function compileResponse(response) {
   if (bodyUsed) throw new Error(`${what} was read before; give load() another one`);
   const [type] = (headers.get('Content-Type') ?? '').split(';');
   if (type === 'text/html') {
-    throw new Error(
-      `${what} is a page (text/html) and no WebAssembly: the file may not have been copied to where it is looked for`,
-    );
+    throw new Error(`${what} is a page (text/html) and no WebAssembly: was the file copied to where it is looked for?`);
   }
   // Streaming accepts no other type and no other class.
   return type === 'application/wasm' && response instanceof Response && WebAssembly.compileStreaming

@@ -382,11 +382,12 @@ macro_rules! options {
                 }
             )+
 
-            /// The server spreads its clients' first waits over this many milliseconds. A program's own choice stands.
+            /// The server spreads its clients' first waits over this many milliseconds. A program's own choice stands, and
+            /// so does its longest wait.
             pub(crate) fn spread_first_wait(&mut self, max_ms: u64) {
                 let row = Row::first_delay_max;
                 if !self.is_given(row) {
-                    self.kept[row as usize] = max_ms.min(self.values().announced_delay_max);
+                    self.kept[row as usize] = max_ms.min(self.values().max_delay);
                 }
             }
 
@@ -565,10 +566,17 @@ impl Options {
     #[must_use]
     #[inline(never)]
     pub fn from_numbers(number: &dyn Fn(usize) -> f64) -> Self {
-        Self {
+        const FIRST: usize = Row::first_delay_max as usize;
+        const DEFAULT: u64 = OPTIONS[FIRST].default as u64;
+        let mut options = Self {
             kept: core::array::from_fn(|row| kept(number(row), row)),
             given: u64::MAX,
+        };
+        // That face gives every number. This one gives way to the server's if it may not be the program's.
+        if options.kept[FIRST] == DEFAULT.min(options.kept[Row::max_delay as usize]) {
+            options.given ^= 1 << FIRST;
         }
+        options
     }
 
     /// The value of every option, in the order of [`OPTIONS`].

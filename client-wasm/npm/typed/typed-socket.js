@@ -71,9 +71,7 @@ export class TypedSocket extends ReconnectingWebSocket {
   constructor(url, options = undefined) {
     if (arguments.length === 0) throw new TypeError(`${CLASS}: the URL is missing`);
     if (isProtocols(options) || (arguments[2] ?? null) !== null) {
-      throw new TypeError(
-        `${CLASS}: the sub-protocols are an option: { protocols }`,
-      );
+      throw new TypeError(`${CLASS}: the sub-protocols are an option: { protocols }`);
     }
     const given = dictionary(CLASS, options, 'the options', [...OWN_OPTIONS, ...OPTION_NAMES]);
     const { codec, incoming, outgoing, buffer, ...rest } = given;
@@ -101,7 +99,7 @@ export class TypedSocket extends ReconnectingWebSocket {
   }
 
   set binaryType(_) {
-    throw new TypeError(`${CLASS}: binaryType cannot be set; the codec is given binary messages as ArrayBuffer`);
+    throw new TypeError(`${CLASS}: binaryType cannot be set; the codec is given ArrayBuffers`);
   }
 
   close(code = undefined, reason = undefined) {

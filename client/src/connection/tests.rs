@@ -1028,11 +1028,9 @@ fn a_server_says_how_long_the_first_wait_may_be_unless_the_program_has_said_it()
     rig.closes(1006);
     assert_eq!(rig.wait(), 20);
 
-    // It is no announcement, but bounded like one.
-    let mut rig = Rig::open_to(
-        options().announced_delay_max(Duration::from_secs(7)),
-        Pings::Control,
-    );
+    // No wait of the client's own is longer than the longest.
+    let longest = options().max_delay(Duration::from_secs(7));
+    let mut rig = Rig::open_to(longest, Pings::Control);
     rig.chance = 1.0;
     spread(&mut rig, 30_000);
     rig.closes(1006);

@@ -132,6 +132,33 @@ describe('faults of a server', { timeout: 20 * TEST_TIMEOUT }, () => {
     await tab.call(id, 'close');
   });
 
+  test('[R7] a server that knows how few its clients are has them back at once', {
+    timeout: TEST_TIMEOUT,
+  }, async () => {
+    const STABLE = 100;
+    const options = { stableAfter: STABLE, attemptInterval: 0 };
+    await tab.open(id, `${world.server.ws}/hello?id=${id}`, WITH_HEARTBEAT, options);
+    await tab.greet(id, 'Ada');
+    const ways = [];
+    for (let cuts = 0; cuts < 5; cuts += 1) {
+      await control.now({ id }, { type: 'cut' });
+      const lost = await tab.next('the loss', id, isClose, ways.at(-1)?.at ?? 0);
+      // Without what the server says, up to 5 s.
+      assert.ok(lost.delay <= 50, `waits for ${lost.delay} ms`);
+      const { at } = await tab.reopened(id, lost.at);
+      ways.push({ at, took: at - lost.at });
+      await tab.greet(id, 'Ada');
+      // A connection counts only when it has been stable.
+      await pause(STABLE + 20);
+    }
+    const sorted = ways.map(({ took }) => took).sort((one, other) => one - other);
+    await measured(
+      'alone on a server that fits the first wait: from the loss to the next connection, median ms',
+      sorted[2],
+    );
+    await tab.call(id, 'close');
+  });
+
   test('[R12][F36] what the browser says of the network does not shorten the wait that a server asked for', {
     timeout: TEST_TIMEOUT,
   }, async () => {

@@ -130,7 +130,7 @@ describe('Node without something of the platform', { timeout: 2 * TEST_TIMEOUT, 
   const withoutForLoading = (names) =>
     `the WebAssembly module of steady-socket could not be loaded: there is no ${names} here`;
   const withoutForSockets = (names) =>
-    `TypeError: ReconnectingWebSocket: there was no ${names} when steady-socket was imported; define what is missing before that`;
+    `TypeError: ReconnectingWebSocket: there was no ${names} when steady-socket was imported; define it before`;
 
   // For each, the error of loading, and what a socket created then does.
   for (const [missing, loaded, made] of [
