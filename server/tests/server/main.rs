@@ -612,7 +612,7 @@ async fn a_handshake_is_checked_and_refused_with_its_status() {
             (at("?name=slow"), &red, 503),
             (at("?name=panic"), &red, 503),
         ] {
-            match connect_to(address, &path, headers).await {
+            match within(connect_to(address, &path, headers)).await {
                 Err(Error::Http(response)) => assert_eq!(response.status(), status, "{path}"),
                 other => panic!("{path}: {other:?}"),
             }
