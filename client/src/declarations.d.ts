@@ -50,7 +50,8 @@ export interface SocketOptions {
 
   /**
    * The first wait after a loss is drawn between 0 and this, so that clients of the same server do not
-   * return together (RFC 6455, section 7.2.3).
+   * return together (RFC 6455, section 7.2.3). Unless it is given, a server that speaks control messages may
+   * fit it to the number of its clients.
    * Milliseconds, 0 to 2^31 - 1.
    * @default 5000
    */

@@ -1,4 +1,4 @@
-//! A WebSocket client for browsers that stays connected.
+//! A WebSocket client for browsers, and for native programs, that stays connected.
 //!
 //! ```no_run
 //! use steady_socket::{PlainText, Socket};
@@ -95,6 +95,7 @@
 //!   conversions from and to gloo-net's messages.
 //! * `log`: debug lines without payloads or URLs.
 //! * `session`: lossless sessions ([`Builder::session`]).
+//! * `native`: sockets of the operating system, for the same API in a program that runs natively: the module `native`.
 //! * `testing`: a fake server, fake sockets and a manual clock ([`testing`]).
 //! * `std`: everything but the core, its driver and [`platform`], which need no standard library. Every other feature
 //!   but `log` includes it.
@@ -102,7 +103,7 @@
 //! # Layers
 //!
 //! [`connection`] is the pure core, a state machine without a socket, a clock, randomness or a callback. [`driver`] runs
-//! it on a [`platform`], such as the [`browser`]. The items of this page are the Rust API above them.
+//! it on a [`platform`], such as the [`browser`] or the module `native`. The items of this page are the Rust API above them.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(not(feature = "std"), no_std)]
@@ -122,6 +123,8 @@ mod face;
 mod fetch;
 #[doc(hidden)]
 pub mod limits;
+#[cfg(all(feature = "native", not(target_family = "wasm")))]
+pub mod native;
 pub mod options;
 pub mod platform;
 pub mod session;

@@ -382,6 +382,14 @@ macro_rules! options {
                 }
             )+
 
+            /// The server spreads its clients' first waits over this many milliseconds. A program's own choice stands.
+            pub(crate) fn spread_first_wait(&mut self, max_ms: u64) {
+                let row = Row::first_delay_max;
+                if !self.is_given(row) {
+                    self.kept[row as usize] = max_ms.min(self.values().announced_delay_max);
+                }
+            }
+
             /// Every value. The compiler leaves out those that the caller does not use.
             #[inline(always)]
             pub(crate) fn values(&self) -> Values {
@@ -428,7 +436,8 @@ options! {
     /// shrank. Browsers themselves wait 20 to 60 s.
     close_timeout / "closeTimeout": Duration, Millis 1..=MAX_MILLIS, default 5_000;
     /// The first wait after a loss is drawn between 0 and this, so that clients of the same server do not return
-    /// together (RFC 6455, section 7.2.3).
+    /// together (RFC 6455, section 7.2.3). Unless it is given, a server that speaks control messages may fit it to the number
+    /// of its clients.
     first_delay_max / "firstDelayMax": Duration, Millis 0..=MAX_MILLIS, default 5_000;
     /// The minimum wait before the second and later retries.
     min_delay / "minDelay": Duration, Millis 0..=MAX_MILLIS, default 1_000;

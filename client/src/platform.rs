@@ -174,21 +174,21 @@ pub trait Platform<P> {
 }
 
 /// The platform of the Rust API: the browser, whose methods are called directly, which takes a kilobyte less of a page's
-/// program. With the feature `testing`, which no page needs, it is any platform.
-#[cfg(all(feature = "std", not(feature = "testing")))]
+/// program. Natively, or with the feature `testing`, which no page needs, it is any platform.
+#[cfg(all(feature = "std", target_family = "wasm", not(feature = "testing")))]
 pub type FacePlatform = crate::browser::Browser;
 
 /// The sockets of [`FacePlatform`].
-#[cfg(all(feature = "std", not(feature = "testing")))]
+#[cfg(all(feature = "std", target_family = "wasm", not(feature = "testing")))]
 pub type FaceSocket = crate::browser::BrowserSocket;
 
-/// The platform of the Rust API: any, because of the feature `testing`. Without it, the browser's methods are called
+/// The platform of the Rust API: any. In a page, and without the feature `testing`, the browser's methods are called
 /// directly.
-#[cfg(feature = "testing")]
+#[cfg(all(feature = "std", any(not(target_family = "wasm"), feature = "testing")))]
 pub type FacePlatform = dyn Runtime;
 
 /// The sockets of [`FacePlatform`].
-#[cfg(feature = "testing")]
+#[cfg(all(feature = "std", any(not(target_family = "wasm"), feature = "testing")))]
 pub type FaceSocket = dyn RawSocket<Message>;
 
 /// What the Rust API needs in addition.
@@ -215,4 +215,10 @@ pub trait Runtime:
     /// # Errors
     /// What is wrong with the URL.
     fn parse_url(&self, url: &str) -> Result<String, Refused>;
+
+    /// Whether this is a place where its sockets run. A page always is.
+    #[cfg(not(target_family = "wasm"))]
+    fn is_ready(&self) -> bool {
+        true
+    }
 }

@@ -14,6 +14,7 @@
 //! | `~pong 7` | server | everything sent before `~ping 7` has been received |
 //! | `~pong 0` | server | numbered pings are supported; sent with the first `~beat` |
 //! | `~reconnect 5000-30000` | server | when this connection ends, reconnect after a delay drawn from this window, in milliseconds |
+//! | `~spread 1500` | server | from now on, draw the first wait after a loss from 0 to this many milliseconds, unless the program has chosen a time or the loss is this client's own |
 //!
 //! An application's text that starts with `~` is sent with one more `~` in front, in both directions, so that
 //! it is never mistaken for a control message: [`escape`] adds it, and [`heard`] removes it. A server needs
@@ -152,6 +153,13 @@ pub enum Control {
     },
     /// The server announces when to reconnect once this connection has ended.
     Reconnect(Window),
+    /// The server says over how long a time its clients are to spread their first attempts after a loss that may concern all
+    /// of them. [`Control::spread`] makes one, and [`spread_over`](Control::spread_over) reads it.
+    Spread {
+        /// [`spread_over`](Control::spread_over), in milliseconds.
+        #[doc(hidden)]
+        max_ms: u64,
+    },
 }
 
 impl Control {
@@ -168,6 +176,35 @@ impl Control {
     pub const fn next_beat(self) -> Option<Duration> {
         match self {
             Self::Beat { interval_ms } => Some(Duration::from_millis(interval_ms)),
+            _ => None,
+        }
+    }
+
+    /// A [`Control::Spread`] that suits so many clients if the server can take so many handshakes a second: the time in which
+    /// it takes all of them, at most 30 s.
+    ///
+    /// ```
+    /// use steady_socket_protocol::control::Control;
+    ///
+    /// assert_eq!(Control::spread(10, 1_000).to_string(), "~spread 10");
+    /// assert_eq!(Control::spread(5_000, 1_000).to_string(), "~spread 5000");
+    /// assert_eq!(Control::spread(1_000_000, 1_000).to_string(), "~spread 30000");
+    /// ```
+    #[must_use]
+    pub fn spread(clients: usize, handshakes_per_second: u32) -> Self {
+        const LONGEST_MS: u64 = 30_000;
+        let rate = u64::from(handshakes_per_second.max(1));
+        let max_ms = (clients as u64).saturating_mul(1_000).div_ceil(rate);
+        Self::Spread {
+            max_ms: max_ms.min(LONGEST_MS),
+        }
+    }
+
+    /// The longest first wait, if this says it.
+    #[must_use]
+    pub const fn spread_over(self) -> Option<Duration> {
+        match self {
+            Self::Spread { max_ms } => Some(Duration::from_millis(max_ms)),
             _ => None,
         }
     }
@@ -214,6 +251,9 @@ impl Control {
                 number: digits(number)?,
             }),
             (b"reconnect", Some(window)) => Window::parse(window).map(Self::Reconnect),
+            (b"spread", Some(time)) => Some(Self::Spread {
+                max_ms: digits(time)?,
+            }),
             _ => None,
         }
     }
@@ -227,6 +267,7 @@ impl fmt::Display for Control {
             Self::Ping { number } => f.write_str(&Self::ping(*number)),
             Self::Pong { number } => write!(f, "{MARK}pong {number}"),
             Self::Reconnect(window) => write!(f, "{MARK}reconnect {window}"),
+            Self::Spread { max_ms } => write!(f, "{MARK}spread {max_ms}"),
         }
     }
 }

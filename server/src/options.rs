@@ -4,7 +4,6 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use steady_socket_protocol::control::Window;
 use steady_socket_protocol::session::{
     MemoryOptions, Options as HalfOptions, ServerOptions, limits,
 };
@@ -68,8 +67,10 @@ pub struct Options {
     pub max_sessions: usize,
     /// How many bytes of unacknowledged messages all sessions may keep together; 64 MiB by default.
     pub max_session_bytes: u64,
-    /// When clients are to come back after a loss that may concern everybody. A client has a window of its own by default.
-    pub reconnect_window: Option<Window>,
+    /// How many handshakes this process can take in a second, from 1; 1,000 by default. Clients that speak control messages or
+    /// have a session are told to spread their return over the time in which all of them fit, 30 s at most: ten come back
+    /// within 10 ms, ten thousand within 10 s. A client that is told nothing spreads its return over 5 s.
+    pub handshakes_per_second: u32,
 }
 
 /// Which clients a server takes.
@@ -115,7 +116,7 @@ impl Default for Options {
             max_requests: limits::REQUESTS as u32,
             max_sessions: 10_000,
             max_session_bytes: 64 << 20,
-            reconnect_window: None,
+            handshakes_per_second: 1_000,
         }
     }
 }
@@ -145,6 +146,7 @@ impl Options {
                 self.max_connections_per_address.unwrap_or(1),
             ),
             ("max_sessions", self.max_sessions),
+            ("handshakes_per_second", self.handshakes_per_second as usize),
             ("session_limits", messages.min(bytes) as usize),
             ("rate", least(self.rate)),
             ("rate_per_address", least(self.rate_per_address)),
@@ -184,7 +186,6 @@ impl Options {
             both: Arc::new(both),
             window_ms: self.session_window.as_millis() as u64,
             beat_ms: Some((self.ping_interval.as_millis() as u64).max(1)),
-            back: self.reconnect_window,
             ..ServerOptions::default()
         }
     }

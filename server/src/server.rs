@@ -6,6 +6,7 @@ use std::future::Future;
 use std::net::{IpAddr, Ipv6Addr};
 use std::panic::AssertUnwindSafe;
 use std::pin::{Pin, pin};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -28,7 +29,7 @@ use crate::peer::{Handle, Link, Peer};
 use crate::plain::Plain;
 use crate::session::{self, Job, Life, Session, Sessions};
 use crate::stop::{ANNOUNCED, Leave, Stopper};
-use crate::wire::{Allowance, Wire};
+use crate::wire::{Allowance, Crowd, Wire};
 use crate::{Socket, observe};
 
 type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -427,7 +428,13 @@ impl<E: Endpoint> Admission<E> {
         observe::connected(spoken == Spoken::Session);
         let conversation = match spoken {
             Spoken::Session => {
-                let wire = Wire::new(socket, options, true, place.allowance.clone());
+                let wire = Wire::new(
+                    socket,
+                    options,
+                    true,
+                    place.allowance.clone(),
+                    place.crowd(),
+                );
                 let sessions = Arc::clone(&core.sessions);
                 let host = Guests {
                     core,
@@ -442,7 +449,13 @@ impl<E: Endpoint> Admission<E> {
             spoken => {
                 let controls = spoken == Spoken::Controls;
                 let plain = Arc::new(Plain::new(&options, controls));
-                let wire = Wire::new(socket, options, controls, place.allowance.clone());
+                let wire = Wire::new(
+                    socket,
+                    options,
+                    controls,
+                    place.allowance.clone(),
+                    place.crowd(),
+                );
                 let link = Link::Plain(Arc::clone(&plain));
                 let id = core.sessions.next_id();
                 let handle = Handle::new(id, link, subprotocol, identity.map(Arc::new));
@@ -573,6 +586,8 @@ impl<E: Endpoint> Guests<E> {
 #[derive(Debug, Default)]
 struct Places {
     taken: Mutex<Taken>,
+    /// [`Taken::open`], for those who need no lock.
+    crowd: Crowd,
     freed: Notify,
 }
 
@@ -628,6 +643,12 @@ impl Taken {
     }
 }
 
+impl Place {
+    fn crowd(&self) -> Crowd {
+        Arc::clone(&self.places.crowd)
+    }
+}
+
 impl Places {
     fn lock(&self) -> MutexGuard<'_, Taken> {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
@@ -662,6 +683,7 @@ impl Places {
             allowance = at.allowance.clone();
         }
         taken.open += 1;
+        this.crowd.store(taken.open, Ordering::Relaxed);
         Ok(Place {
             places: Arc::clone(this),
             address,
@@ -686,6 +708,7 @@ impl Drop for Place {
     fn drop(&mut self) {
         let mut taken = self.places.lock();
         taken.open -= 1;
+        self.places.crowd.store(taken.open, Ordering::Relaxed);
         if let Some(address) = self.address
             && let Some(at) = taken.by_address.get_mut(&address)
         {

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::future::poll_fn;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
@@ -63,7 +64,13 @@ pub(crate) struct Wire<S: Socket> {
     allowances: [Option<Arc<Allowance>>; 2],
     /// Whether control messages are spoken.
     controls: bool,
+    crowd: Crowd,
+    /// What was last said of it.
+    said: Option<Control>,
 }
+
+/// How many connections there are.
+pub(crate) type Crowd = Arc<AtomicUsize>;
 
 /// What happens next on a connection.
 pub(crate) enum Next {
@@ -83,6 +90,7 @@ impl<S: Socket> Wire<S> {
         options: Arc<Options>,
         controls: bool,
         of_address: Option<Arc<Allowance>>,
+        crowd: Crowd,
     ) -> Self {
         let now = Instant::now();
         let ping_at = now + options.ping_interval;
@@ -98,10 +106,13 @@ impl<S: Socket> Wire<S> {
             timer: Box::pin(sleep_until(ping_at)),
             allowances,
             controls,
+            crowd,
+            said: None,
         };
         if controls {
             wire.say(wire.beat());
             wire.say(Control::Pong { number: 0 });
+            wire.say_spread();
         }
         wire
     }
@@ -143,6 +154,16 @@ impl<S: Socket> Wire<S> {
         self.put(Frame::Ping);
         if self.controls {
             self.say(self.beat());
+            self.say_spread();
+        }
+    }
+
+    /// Over how long a time the clients are to come back after a loss, if that has changed.
+    fn say_spread(&mut self) {
+        let clients = self.crowd.load(Ordering::Relaxed);
+        let spread = Control::spread(clients, self.options.handshakes_per_second);
+        if self.said.replace(spread) != Some(spread) {
+            self.say(spread);
         }
     }
 

@@ -59,7 +59,7 @@ async fn converse(
     registration: &mut Registration,
     config: &Config,
 ) -> End {
-    if controls && !say_what_it_knows(socket, config).await {
+    if controls && !say_what_it_knows(socket, registration.crowd(), config).await {
         return End::Gone;
     }
     let mut pings = pings(config);
@@ -100,7 +100,7 @@ async fn converse(
                 }
             }
             _ = pings.tick() => {
-                if !ping(socket, controls, config).await {
+                if !ping(socket, controls.then(|| registration.crowd()), config).await {
                     return End::Gone;
                 }
                 continue;
@@ -137,10 +137,17 @@ fn beat(config: &Config) -> Control {
     }
 }
 
-/// Says at the beginning that this server beats, and that it answers numbered pings, which a client must know before it
-/// sends one.
-pub(crate) async fn say_what_it_knows(socket: &mut WebSocket, config: &Config) -> bool {
-    say(socket, &[beat(config), Control::Pong { number: 0 }], config).await
+/// Over how long a time so many clients are to come back.
+fn spread(crowd: usize) -> Control {
+    const HANDSHAKES_PER_SECOND: u32 = 1_000;
+    Control::spread(crowd, HANDSHAKES_PER_SECOND)
+}
+
+/// Says at the beginning that this server beats, that it answers numbered pings, which a client must know before it sends
+/// one, and how soon a client may come back.
+async fn say_what_it_knows(socket: &mut WebSocket, crowd: usize, config: &Config) -> bool {
+    let said = [beat(config), Control::Pong { number: 0 }, spread(crowd)];
+    say(socket, &said, config).await
 }
 
 /// When to [`ping`].
@@ -152,9 +159,14 @@ pub(crate) fn pings(config: &Config) -> Interval {
 
 /// The protocol's ping is for the network and for clients other than browsers, whose scripts never see it; the beat is
 /// for browsers.
-pub(crate) async fn ping(socket: &mut WebSocket, controls: bool, config: &Config) -> bool {
+///
+/// `crowd` is how many clients there are, if control messages are spoken.
+async fn ping(socket: &mut WebSocket, crowd: Option<usize>, config: &Config) -> bool {
     send(socket, Frame::Ping(Vec::new().into()), config).await
-        && (!controls || say(socket, &[beat(config)], config).await)
+        && match crowd {
+            Some(crowd) => say(socket, &[beat(config), spread(crowd)], config).await,
+            None => true,
+        }
 }
 
 /// Answers a ping of the control messages.

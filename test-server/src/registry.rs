@@ -63,6 +63,11 @@ impl Registration {
         wait_for(&mut self.commands, |command| *command != Command::Stay).await
     }
 
+    /// How many connections are open.
+    pub(crate) fn crowd(&self) -> usize {
+        self.registry.lock().entries.len()
+    }
+
     /// Waits for the command to close the connection, with the code and the reason.
     pub(crate) async fn leave(mut self) -> (u16, String) {
         match self.told().await {

@@ -2,5 +2,5 @@
 
 use super::server::WS as SERVER;
 
-#[path = "cases.rs"]
+#[path = "../../../client/tests/face/cases.rs"]
 mod cases;

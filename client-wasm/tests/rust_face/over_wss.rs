@@ -3,6 +3,6 @@
 use super::server::WSS as SERVER;
 
 // In the same program: building, linking and starting it twice takes longer than all of the cases.
-#[path = "cases.rs"]
+#[path = "../../../client/tests/face/cases.rs"]
 #[allow(clippy::duplicate_mod)]
 mod cases;

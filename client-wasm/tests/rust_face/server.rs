@@ -41,6 +41,14 @@ impl Server {
         address
     }
 
+    /// What a test configures: a page needs no more for either server.
+    pub(crate) fn on_platform<Out, In, C>(
+        self,
+        builder: steady_socket::Builder<Out, In, C>,
+    ) -> steady_socket::Builder<Out, In, C> {
+        builder
+    }
+
     /// Ends the only connection of this name: without a close frame, or with a code.
     pub(crate) async fn cut(self, id: &str, code: Option<u16>) {
         let connections = self.cut_all(id, code).await;

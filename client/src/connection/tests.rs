@@ -1002,6 +1002,51 @@ fn a_plain_1012_is_no_announcement_and_bounded_like_one() {
 }
 
 #[test]
+fn a_server_says_how_long_the_first_wait_may_be_unless_the_program_has_said_it() {
+    let spread = |rig: &mut Rig, max_ms| {
+        let generation = rig.core.generation();
+        rig.tell(Report::Control(Control::Spread { max_ms }).of(generation));
+    };
+    let mut rig = Rig::open_to(options(), Pings::Control);
+    rig.chance = 1.0;
+    spread(&mut rig, 1);
+    spread(&mut rig, 20);
+    rig.closes(1006);
+    assert_eq!(
+        (rig.wait(), rig.whys.last()),
+        (20, Some(&Why::PolicyRetries))
+    );
+    // Only the first one.
+    rig.pass(20);
+    let generation = rig.core.generation();
+    rig.tell(Report::Resolved.of(generation));
+    rig.closes(1006);
+    assert_eq!(rig.wait(), 10_000);
+    // It stands, whatever server comes next.
+    rig.comes_back();
+    rig.now += 5_000;
+    rig.closes(1006);
+    assert_eq!(rig.wait(), 20);
+
+    // It is no announcement, but bounded like one.
+    let mut rig = Rig::open_to(
+        options().announced_delay_max(Duration::from_secs(7)),
+        Pings::Control,
+    );
+    rig.chance = 1.0;
+    spread(&mut rig, 30_000);
+    rig.closes(1006);
+    assert_eq!(rig.wait(), 7_000);
+
+    let chosen = options().first_delay_max(Duration::from_secs(3));
+    let mut rig = Rig::open_to(chosen, Pings::Control);
+    rig.chance = 1.0;
+    spread(&mut rig, 20);
+    rig.closes(1006);
+    assert_eq!(rig.wait(), 3_000);
+}
+
+#[test]
 fn a_server_that_keeps_asking_to_come_back_later_cannot_be_asked_in_a_loop() {
     let mut rig = Rig::connecting(options().announced_delay_max(Duration::ZERO));
     let mut waits = Vec::new();

@@ -17,7 +17,9 @@ use super::opening::Opening;
 use super::session::{OnRequest, Setup};
 use super::socket::Socket;
 use super::source::{Source, Sources, check_protocols, check_secure};
-use crate::browser::{Browser, is_abandoned};
+#[cfg(doc)]
+use crate::browser::Browser;
+use crate::browser::is_abandoned;
 use crate::cell::RefCell;
 use crate::connection::{Event, Input, Loss, Verdict};
 use crate::driver::Driver;
@@ -192,9 +194,10 @@ impl<Out, In, C> Builder<Out, In, C> {
         self
     }
 
-    /// Runs on another platform: a [`Browser`] with a `WebSocket` constructor of your own or, with the feature
-    /// `testing`, anything that implements [`Runtime`](crate::platform::Runtime), such as the test kit. That feature changes
-    /// the type of a platform's sockets, so a crate that implements `Runtime` enables it.
+    /// Runs on another platform: a [`Browser`] with a `WebSocket` constructor of your own; natively, with the feature
+    /// `native`, a `Native` with headers or certificates of your own; or, with the feature `testing`, anything that
+    /// implements [`Runtime`](crate::platform::Runtime), such as the test kit. In a page that feature changes the type of a
+    /// platform's sockets, so a crate that implements `Runtime` enables it.
     pub fn platform(mut self, platform: Rc<FacePlatform>) -> Self {
         self.platform = Some(platform);
         self
@@ -229,9 +232,12 @@ impl<Out, In, C> Builder<Out, In, C> {
         }
         let platform = match self.platform {
             Some(platform) => platform,
-            None if cfg!(target_family = "wasm") => Rc::new(Browser::new()),
-            None => return Err(ConnectError::NoBrowser),
+            None => own_platform()?,
         };
+        #[cfg(not(target_family = "wasm"))]
+        if !platform.is_ready() {
+            return Err(ConnectError::NoRuntime);
+        }
         if let Some(url) = self.url.value() {
             let url = Runtime::parse_url(platform.as_ref(), url).map_err(ConnectError::Url)?;
             check_secure(platform.as_ref(), self.options, &url).map_err(ConnectError::Insecure)?;
@@ -279,6 +285,30 @@ impl<Out, In, C> Builder<Out, In, C> {
         }
         Ok(Socket::new(driver, shared))
     }
+}
+
+/// The platform of a program that gives none.
+#[cfg(target_family = "wasm")]
+#[expect(clippy::unnecessary_wraps, reason = "natively there may be none")]
+#[inline(always)]
+fn own_platform() -> Result<Rc<FacePlatform>, ConnectError> {
+    Ok(Rc::new(crate::browser::Browser::new()))
+}
+
+/// The platform of a program that gives none.
+#[cfg(all(feature = "native", not(target_family = "wasm")))]
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "without the feature there is none"
+)]
+fn own_platform() -> Result<Rc<FacePlatform>, ConnectError> {
+    Ok(Rc::new(crate::native::Native::new()))
+}
+
+/// The platform of a program that gives none.
+#[cfg(not(any(feature = "native", target_family = "wasm")))]
+fn own_platform() -> Result<Rc<FacePlatform>, ConnectError> {
+    Err(ConnectError::NoBrowser)
 }
 
 impl<Out, In, C: Decode<In>> Builder<Out, In, C> {

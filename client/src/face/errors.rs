@@ -31,8 +31,11 @@ pub enum ConnectError {
     Session(Refused),
     /// The option `keepalive_interval` is set, but there is nothing to send: see [`Builder::keepalive`].
     Keepalive,
-    /// There is no browser: enable the feature `testing`, and set a platform with [`Builder::platform`].
+    /// There is no browser: enable the feature `native`, or `testing` and set a platform with [`Builder::platform`].
     NoBrowser,
+    /// Natively: this is no place where sockets run. See the module `native`.
+    #[cfg(not(target_family = "wasm"))]
+    NoRuntime,
     /// The program has panicked (see [`close_sockets_on_panic`](crate::close_sockets_on_panic)).
     Panicked,
 }
@@ -49,8 +52,18 @@ impl fmt::Display for ConnectError {
                 "option keepalive_interval has nothing to send; give the builder a keepalive or a \
                  heartbeat, or set option control_messages",
             ),
+            #[cfg(target_family = "wasm")]
             Self::NoBrowser => f.write_str(
                 "not running in a browser; give the builder a platform (feature `testing`)",
+            ),
+            #[cfg(not(target_family = "wasm"))]
+            Self::NoBrowser => f.write_str(
+                "not running in a browser; enable the feature `native`, or give the builder a platform (feature \
+                 `testing`)",
+            ),
+            #[cfg(not(target_family = "wasm"))]
+            Self::NoRuntime => f.write_str(
+                "sockets do not run here; connect inside of `native::run`, `native::scope` or a `SocketThread`",
             ),
             Self::Panicked => {
                 f.write_str("the program has panicked and will not connect until it is reloaded")

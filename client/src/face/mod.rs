@@ -9,6 +9,8 @@ mod inbox;
 mod opening;
 mod outbox;
 mod outgoing;
+#[cfg(all(feature = "native", not(target_family = "wasm")))]
+mod remote;
 mod running;
 mod session;
 mod socket;
@@ -23,6 +25,10 @@ pub use handle::Handle;
 pub use inbox::{InboxLimits, InboxOverflow};
 pub use opening::Opening;
 pub use outgoing::Outgoing;
+#[cfg(all(feature = "native", feature = "session", not(target_family = "wasm")))]
+pub use remote::RemoteDelivering;
+#[cfg(all(feature = "native", not(target_family = "wasm")))]
+pub use remote::{RemoteEvents, RemoteHandle, RemoteSocket};
 #[cfg(feature = "session")]
 pub use session::{Asking, Delivering, RequestError, Session};
 pub use socket::{EndpointSocket, Socket};

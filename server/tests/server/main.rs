@@ -87,6 +87,8 @@ async fn control_messages_are_answered_and_never_reach_the_program() {
     let mut socket = connect(address, &offer).await.unwrap();
     assert_eq!(receive(&mut socket).await, Message::text("~beat 20000"));
     assert_eq!(receive(&mut socket).await, Message::text("~pong 0"));
+    // A thousand clients come back in a second, and this one is alone.
+    assert_eq!(receive(&mut socket).await, Message::text("~spread 1"));
     for text in ["~ping 7", "~future", "7"] {
         socket.send(Message::text(text)).await.unwrap();
     }
@@ -860,7 +862,10 @@ async fn a_stop_announces_the_window_and_closes_with_1012() {
             message => break close_of(message),
         }
     };
-    assert_eq!(texts, ["~beat 20000", "~pong 0", "~reconnect 10-3000"]);
+    assert_eq!(
+        texts,
+        ["~beat 20000", "~pong 0", "~spread 1", "~reconnect 10-3000"]
+    );
     assert_eq!(close.0, 1012);
     assert_eq!(Window::in_reason(&close.1), Some(window));
     let closed = |happened| match happened {

@@ -41,6 +41,8 @@ async fn control_messages_are_spoken_where_they_were_negotiated() {
     assert!(beat.to_text().unwrap().starts_with("~beat "), "{beat}");
     // It supports numbered pings, and says so at once.
     assert_eq!(client.receive().await, Message::from("~pong 0"));
+    // A thousand come back in a second, and this one is alone.
+    assert_eq!(client.receive().await, Message::from("~spread 1"));
     assert_eq!(client.ask("~ping").await, beat);
     assert_eq!(client.ask("~ping 17").await, beat);
     assert_eq!(client.receive().await, Message::from("~pong 17"));
@@ -70,7 +72,7 @@ async fn a_text_that_starts_like_a_control_message_is_the_application_s_when_it_
     .await;
     let offer = [(PROTOCOL, "hello.json~1")];
     let (mut client, _) = server.connect_with("/hello", &offer).await.unwrap();
-    for _ in ["beat", "pong"] {
+    for _ in ["beat", "pong", "spread"] {
         client.receive().await;
     }
     for text in ["~~ping", "~~", "~~~reconnect 1-2"] {
@@ -81,7 +83,7 @@ async fn a_text_that_starts_like_a_control_message_is_the_application_s_when_it_
     let offer = [(PROTOCOL, "echo~1, echo")];
     let (mut echo, response) = server.connect_with("/echo", &offer).await.unwrap();
     assert_eq!(response.headers()[PROTOCOL], "echo~1");
-    for _ in ["beat", "pong"] {
+    for _ in ["beat", "pong", "spread"] {
         echo.receive().await;
     }
     for text in ["~~reconnect 60000-60000", "~~", "~~~ping", "plain"] {
@@ -114,7 +116,14 @@ async fn beats_come_with_the_pings() {
     .await;
     let offer = [(PROTOCOL, "hello.msgpack~1")];
     let (mut client, _) = server.connect_with("/hello", &offer).await.unwrap();
-    for expected in ["~beat 20", "~pong 0", "~beat 20", "~beat 20"] {
+    for expected in [
+        "~beat 20",
+        "~pong 0",
+        "~spread 1",
+        "~beat 20",
+        "~spread 1",
+        "~beat 20",
+    ] {
         assert_eq!(client.receive().await.to_text().unwrap(), expected);
     }
 }

@@ -167,18 +167,29 @@ where
             },
         };
         self.state = State::Over;
-        Poll::Ready(match end {
-            AskEnd::Response(payload) => C::decode(payload).map_err(RequestError::Decode),
-            AskEnd::Error(payload) => Err(match C::decode(payload) {
-                Ok(error) => RequestError::Application(error),
-                Err(error) => RequestError::Decode(error),
-            }),
-            AskEnd::Refused(why) => Err(RequestError::Refused(why)),
-            AskEnd::Cancelled => Err(RequestError::Refused(Refusal::Cancelled)),
-            AskEnd::TimedOut => Err(RequestError::TimedOut),
-            AskEnd::NotHandled(why) => Err(RequestError::NotHandled(why)),
-            AskEnd::Unknown(why) => Err(RequestError::Unknown(why)),
-        })
+        Poll::Ready(decode_answer::<R, C>(end))
+    }
+}
+
+/// What the program is told of the end of its request.
+pub(in crate::face) fn decode_answer<R, C>(
+    end: AskEnd<Message>,
+) -> Result<R::Response, RequestError<R::Error>>
+where
+    R: Request,
+    C: Decode<R::Response> + Decode<R::Error>,
+{
+    match end {
+        AskEnd::Response(payload) => C::decode(payload).map_err(RequestError::Decode),
+        AskEnd::Error(payload) => Err(match C::decode(payload) {
+            Ok(error) => RequestError::Application(error),
+            Err(error) => RequestError::Decode(error),
+        }),
+        AskEnd::Refused(why) => Err(RequestError::Refused(why)),
+        AskEnd::Cancelled => Err(RequestError::Refused(Refusal::Cancelled)),
+        AskEnd::TimedOut => Err(RequestError::TimedOut),
+        AskEnd::NotHandled(why) => Err(RequestError::NotHandled(why)),
+        AskEnd::Unknown(why) => Err(RequestError::Unknown(why)),
     }
 }
 

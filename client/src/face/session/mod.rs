@@ -40,6 +40,8 @@ use crate::platform::{LocalFuture, Refused};
 
 #[cfg(feature = "session")]
 pub use config::Session;
+#[cfg(all(feature = "native", feature = "session", not(target_family = "wasm")))]
+pub(super) use futures::decode_answer;
 #[cfg(feature = "session")]
 pub use futures::{Asking, Delivering, RequestError};
 #[cfg(feature = "session")]

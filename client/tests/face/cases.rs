@@ -1,21 +1,27 @@
-//! The Rust API's promises, in a browser, on real sockets of the server `super::SERVER`.
+//! The Rust API's promises on real sockets of the server `super::SERVER`: in a browser, and natively.
+//!
+//! Natively, the list at the end makes them tests. The compiler reports one that is missing there.
 
 use core::cell::{Cell, RefCell};
 use core::time::Duration;
 use std::rc::Rc;
 
 use futures_util::{StreamExt, future::join};
+#[cfg(target_family = "wasm")]
 use steady_socket::browser::Browser;
+#[cfg(target_family = "wasm")]
 use steady_socket::platform::Runtime;
 use steady_socket::protocol::hello::{ClientMessage, Hello, ServerMessage};
 use steady_socket::protocol::{
     Codec, Decode, Encode, Json, MsgPack, Offers, PlainBytes, PlainText,
 };
 use steady_socket::{
-    Builder, Cause, ConnectError, Diagnosis, Event, Events, FetchError, Handle, Message, Options,
-    Phase, SendError, SendMode, Sent, Session, SessionEvent, Socket, Source, diagnose, endpoint,
-    fetch_text,
+    Builder, Cause, Event, Events, Handle, Message, Options, Phase, SendError, SendMode, Sent,
+    Session, SessionEvent, Socket, Source, endpoint,
 };
+#[cfg(target_family = "wasm")]
+use steady_socket::{ConnectError, Diagnosis, FetchError, diagnose, fetch_text};
+#[cfg(target_family = "wasm")]
 use wasm_bindgen_test::wasm_bindgen_test;
 
 use super::super::server::{new_id, sleep, soon};
@@ -37,7 +43,7 @@ fn eager() -> Options {
 async fn hello() -> (Builder<String, String, PlainText>, String) {
     let id = new_id();
     let url = format!("{}/?id={id}", SERVER.address().await);
-    (Text::builder(url).options(eager()), id)
+    (SERVER.on_platform(Text::builder(url)).options(eager()), id)
 }
 
 async fn next(socket: &mut Text) -> String {
@@ -84,7 +90,7 @@ async fn closed(events: &mut Events) -> steady_socket::Closed {
     .await
 }
 
-#[wasm_bindgen_test]
+#[cfg_attr(target_family = "wasm", wasm_bindgen_test)]
 async fn it_is_greeted() {
     let (builder, _) = hello().await;
     let mut socket = builder.connect().unwrap();
@@ -99,7 +105,8 @@ where
     C: Codec + Encode<ClientMessage> + Decode<ServerMessage>,
     Hello: Offers<C>,
 {
-    let mut socket = endpoint::<Hello, C>(SERVER.address().await)
+    let mut socket = SERVER
+        .on_platform(endpoint::<Hello, C>(SERVER.address().await))
         .connect()
         .unwrap();
     socket
@@ -133,20 +140,21 @@ where
     assert_eq!(socket.handle().phase(), Phase::Open);
 }
 
-#[wasm_bindgen_test]
+#[cfg_attr(target_family = "wasm", wasm_bindgen_test)]
 async fn it_is_greeted_in_json() {
     is_greeted_by::<Json>().await;
 }
 
-#[wasm_bindgen_test]
+#[cfg_attr(target_family = "wasm", wasm_bindgen_test)]
 async fn it_is_greeted_in_messagepack() {
     is_greeted_by::<MsgPack>().await;
 }
 
-#[wasm_bindgen_test]
+#[cfg_attr(target_family = "wasm", wasm_bindgen_test)]
 async fn bytes_come_back_as_they_went() {
     let url = format!("{}/echo", SERVER.address().await);
-    let mut socket = Socket::<Vec<u8>, Vec<u8>, PlainBytes>::connect(url).unwrap();
+    let builder = Socket::<Vec<u8>, Vec<u8>, PlainBytes>::builder(url);
+    let mut socket = SERVER.on_platform(builder).connect().unwrap();
     for size in [0, 1, 60_000] {
         let bytes: Vec<u8> = (0..size).map(|index| (index % 251) as u8).collect();
         socket.send(bytes.clone()).await.unwrap();
@@ -157,10 +165,10 @@ async fn bytes_come_back_as_they_went() {
     }
 }
 
-#[wasm_bindgen_test]
+#[cfg_attr(target_family = "wasm", wasm_bindgen_test)]
 async fn text_of_any_length_comes_back_as_it_went() {
     let url = format!("{}/echo", SERVER.address().await);
-    let mut socket = Text::connect(url).unwrap();
+    let mut socket = SERVER.on_platform(Text::builder(url)).connect().unwrap();
     // In one byte of UTF-8, two, three and four; of one UTF-16 code unit and two.
     for alphabet in ["a", "ł", "€", "🦀", "aa🦀ł€", "a€"] {
         let units = alphabet.encode_utf16().count();
@@ -177,7 +185,7 @@ async fn text_of_any_length_comes_back_as_it_went() {
     }
 }
 
-#[wasm_bindgen_test]
+#[cfg_attr(target_family = "wasm", wasm_bindgen_test)]
 async fn a_handler_is_given_what_the_server_sends() {
     let (builder, _) = hello().await;
     let seen = Rc::new(RefCell::new(Vec::new()));
@@ -196,10 +204,11 @@ async fn a_handler_is_given_what_the_server_sends() {
 }
 
 // [R28][F24]
-#[wasm_bindgen_test]
+#[cfg_attr(target_family = "wasm", wasm_bindgen_test)]
 async fn a_message_of_the_wrong_kind_is_an_item_and_the_stream_goes_on() {
     let url = format!("{}/echo", SERVER.address().await);
-    let mut socket = Socket::<String, Vec<u8>, TextOutBytesIn>::connect(url).unwrap();
+    let builder = Socket::<String, Vec<u8>, TextOutBytesIn>::builder(url);
+    let mut socket = SERVER.on_platform(builder).connect().unwrap();
     socket.send("text".to_owned()).await.unwrap();
     let error = soon("an item", socket.next()).await.unwrap().unwrap_err();
     assert!(!error.to_string().is_empty());
@@ -227,7 +236,7 @@ impl Decode<Vec<u8>> for TextOutBytesIn {
 }
 
 // [R10]
-#[wasm_bindgen_test]
+#[cfg_attr(target_family = "wasm", wasm_bindgen_test)]
 async fn it_comes_back_when_the_server_cuts_it() {
     let (builder, id) = hello().await;
     let mut socket = builder.connect().unwrap();
@@ -257,7 +266,7 @@ async fn it_comes_back_when_the_server_cuts_it() {
 }
 
 // [R11][F11]
-#[wasm_bindgen_test]
+#[cfg_attr(target_family = "wasm", wasm_bindgen_test)]
 async fn it_comes_back_after_a_close_that_allows_it_and_not_after_a_goodbye() {
     let (builder, id) = hello().await;
     let mut socket = builder.connect().unwrap();
@@ -283,7 +292,7 @@ async fn it_comes_back_after_a_close_that_allows_it_and_not_after_a_goodbye() {
 }
 
 // [R25]
-#[wasm_bindgen_test]
+#[cfg_attr(target_family = "wasm", wasm_bindgen_test)]
 async fn what_is_sent_during_an_outage_arrives_once_and_in_order() {
     let (builder, id) = hello().await;
     let mut socket = builder.connect().unwrap();
@@ -301,7 +310,7 @@ async fn what_is_sent_during_an_outage_arrives_once_and_in_order() {
     assert_eq!(next(&mut socket).await, "Hello end!", "nothing came twice");
 }
 
-#[wasm_bindgen_test]
+#[cfg_attr(target_family = "wasm", wasm_bindgen_test)]
 async fn what_the_open_handler_sends_goes_ahead_of_the_queue() {
     let (builder, _) = hello().await;
     let mut socket = builder
@@ -316,7 +325,7 @@ async fn what_the_open_handler_sends_goes_ahead_of_the_queue() {
     assert_eq!(next(&mut socket).await, "Hello queued!");
 }
 
-#[wasm_bindgen_test]
+#[cfg_attr(target_family = "wasm", wasm_bindgen_test)]
 async fn a_provider_is_asked_for_every_attempt_and_may_fail() {
     let server = SERVER.address().await;
     let id = new_id();
@@ -328,13 +337,18 @@ async fn a_provider_is_asked_for_every_attempt_and_may_fail() {
             _ => Ok(format!("{server}/?id={name}")),
         }
     });
-    let mut socket = Text::builder(url).options(eager()).connect().unwrap();
+    let mut socket = SERVER
+        .on_platform(Text::builder(url))
+        .options(eager())
+        .connect()
+        .unwrap();
     let mut events = socket.events();
     assert_eq!(closed(&mut events).await.loss.cause, Cause::Provider);
     send(&mut socket, "Ada").await;
     assert_eq!(next(&mut socket).await, "Hello Ada!");
 }
 
+#[cfg(target_family = "wasm")]
 #[wasm_bindgen_test]
 async fn a_ticket_can_be_fetched_and_a_refusal_tells_its_status() {
     SERVER.address().await;
@@ -346,6 +360,7 @@ async fn a_ticket_can_be_fetched_and_a_refusal_tells_its_status() {
 }
 
 // [R33]
+#[cfg(target_family = "wasm")]
 #[wasm_bindgen_test]
 async fn a_server_is_asked_over_http_why_handshakes_fail() {
     let server = SERVER.address().await;
@@ -363,7 +378,7 @@ async fn a_server_is_asked_over_http_why_handshakes_fail() {
 }
 
 // [R14]
-#[wasm_bindgen_test]
+#[cfg_attr(target_family = "wasm", wasm_bindgen_test)]
 async fn an_address_where_nobody_listens_is_tried_until_it_is_closed() {
     SERVER.address().await;
     let socket = Text::builder("ws://127.0.0.1:9/")
@@ -391,7 +406,7 @@ async fn an_address_where_nobody_listens_is_tried_until_it_is_closed() {
     );
 }
 
-#[wasm_bindgen_test]
+#[cfg_attr(target_family = "wasm", wasm_bindgen_test)]
 async fn the_last_retry_that_fails_is_the_end() {
     SERVER.address().await;
     let options = eager().max_retries(Some(1));
@@ -405,7 +420,7 @@ async fn the_last_retry_that_fails_is_the_end() {
     assert_eq!(soon("the end", socket.next()).await, None);
 }
 
-#[wasm_bindgen_test]
+#[cfg_attr(target_family = "wasm", wasm_bindgen_test)]
 async fn closing_in_each_state_gives_one_final_close() {
     let (builder, _) = hello().await;
     let socket = builder.connect().unwrap();
@@ -444,7 +459,7 @@ async fn closing_in_each_state_gives_one_final_close() {
 }
 
 // [R23][F50]
-#[wasm_bindgen_test]
+#[cfg_attr(target_family = "wasm", wasm_bindgen_test)]
 async fn commands_inside_a_handler_take_effect_at_once() {
     let (builder, _) = hello().await;
     let seen = Rc::new(Cell::new(None));
@@ -481,7 +496,7 @@ async fn commands_inside_a_handler_take_effect_at_once() {
 }
 
 // [R6]
-#[wasm_bindgen_test]
+#[cfg_attr(target_family = "wasm", wasm_bindgen_test)]
 async fn reconnect_makes_a_new_connection_without_waiting_for_the_old_one() {
     let (builder, _) = hello().await;
     let mut socket = builder.connect().unwrap();
@@ -495,7 +510,7 @@ async fn reconnect_makes_a_new_connection_without_waiting_for_the_old_one() {
     assert_eq!(next(&mut socket).await, "Hello Ada!");
 }
 
-#[wasm_bindgen_test]
+#[cfg_attr(target_family = "wasm", wasm_bindgen_test)]
 async fn dropping_it_closes_the_connection_and_its_handles_say_so() {
     let (builder, id) = hello().await;
     let mut socket = builder.connect().unwrap();
@@ -509,7 +524,11 @@ async fn dropping_it_closes_the_connection_and_its_handles_say_so() {
     // The name is free again, which shows that the server saw the connection go: the control finds only the second
     // one.
     let url = format!("{}/?id={id}", SERVER.address().await);
-    let mut second = Text::builder(url).options(eager()).connect().unwrap();
+    let mut second = SERVER
+        .on_platform(Text::builder(url))
+        .options(eager())
+        .connect()
+        .unwrap();
     let mut events = second.events();
     send(&mut second, "Grace").await;
     assert_eq!(next(&mut second).await, "Hello Grace!");
@@ -518,7 +537,7 @@ async fn dropping_it_closes_the_connection_and_its_handles_say_so() {
 }
 
 // [R23][F51]
-#[wasm_bindgen_test]
+#[cfg_attr(target_family = "wasm", wasm_bindgen_test)]
 async fn dropping_it_in_its_own_handler_is_safe() {
     let (builder, _) = hello().await;
     let slot: Rc<RefCell<Option<Text>>> = Rc::default();
@@ -540,7 +559,7 @@ async fn dropping_it_in_its_own_handler_is_safe() {
     assert!(slot.borrow().is_none());
 }
 
-#[wasm_bindgen_test]
+#[cfg_attr(target_family = "wasm", wasm_bindgen_test)]
 async fn a_volatile_message_is_not_kept() {
     let (builder, _) = hello().await;
     let mut socket = builder.connect().unwrap();
@@ -554,6 +573,7 @@ async fn a_volatile_message_is_not_kept() {
     assert_eq!(next(&mut socket).await, "Hello kept!");
 }
 
+#[cfg(target_family = "wasm")]
 #[wasm_bindgen_test]
 async fn urls_are_parsed_as_the_standard_says() {
     let parse = |url: &str| Runtime::parse_url(&Browser::new(), url);
@@ -592,7 +612,8 @@ where
     const CUT_EVERY: usize = 30;
     let id = new_id();
     let url = format!("{}/session/echo?id={id}", SERVER.address().await);
-    let mut builder = Socket::<String, String, C>::builder(url)
+    let mut builder = SERVER
+        .on_platform(Socket::<String, String, C>::builder(url))
         .options(eager().attempt_interval(Duration::ZERO))
         .session(Session::required());
     if let Some(protocol) = protocol {
@@ -634,32 +655,35 @@ where
     assert!(resumed > 0, "nothing was cut");
 }
 
-#[wasm_bindgen_test]
+#[cfg_attr(target_family = "wasm", wasm_bindgen_test)]
 async fn a_session_in_json_loses_nothing() {
     a_session_loses_nothing::<Json>(Some("echo.json")).await;
 }
 
-#[wasm_bindgen_test]
+#[cfg_attr(target_family = "wasm", wasm_bindgen_test)]
 async fn a_session_in_messagepack_loses_nothing() {
     a_session_loses_nothing::<MsgPack>(Some("echo.msgpack")).await;
 }
 
-#[wasm_bindgen_test]
+#[cfg_attr(target_family = "wasm", wasm_bindgen_test)]
 async fn a_session_in_plain_text_loses_nothing() {
     a_session_loses_nothing::<PlainText>(None).await;
 }
 
-#[wasm_bindgen_test]
+#[cfg_attr(target_family = "wasm", wasm_bindgen_test)]
 async fn a_server_without_sessions_ends_a_program_that_needs_one() {
     let url = format!("{}/echo", SERVER.address().await);
-    let socket = Text::builder(url)
+    let socket = SERVER
+        .on_platform(Text::builder(url))
         .options(eager())
         .session(Session::required())
         .connect()
         .unwrap();
     let delivery = socket.handle().deliver("lost").unwrap();
     // The browser fails each handshake, since the server answers no sub-protocol; a program that can do without goes on.
-    let optional = Text::builder(format!("{}/echo", SERVER.address().await))
+    let optional = Text::builder(format!("{}/echo", SERVER.address().await));
+    let optional = SERVER
+        .on_platform(optional)
         .options(eager())
         .session(Session::optional())
         .connect()
@@ -677,4 +701,32 @@ async fn a_server_without_sessions_ends_a_program_that_needs_one() {
         ),
         "{end:?}"
     );
+}
+
+#[cfg(not(target_family = "wasm"))]
+super::super::natively! {
+    it_is_greeted,
+    it_is_greeted_in_json,
+    it_is_greeted_in_messagepack,
+    bytes_come_back_as_they_went,
+    text_of_any_length_comes_back_as_it_went,
+    a_handler_is_given_what_the_server_sends,
+    a_message_of_the_wrong_kind_is_an_item_and_the_stream_goes_on,
+    it_comes_back_when_the_server_cuts_it,
+    it_comes_back_after_a_close_that_allows_it_and_not_after_a_goodbye,
+    what_is_sent_during_an_outage_arrives_once_and_in_order,
+    what_the_open_handler_sends_goes_ahead_of_the_queue,
+    a_provider_is_asked_for_every_attempt_and_may_fail,
+    an_address_where_nobody_listens_is_tried_until_it_is_closed,
+    the_last_retry_that_fails_is_the_end,
+    closing_in_each_state_gives_one_final_close,
+    commands_inside_a_handler_take_effect_at_once,
+    reconnect_makes_a_new_connection_without_waiting_for_the_old_one,
+    dropping_it_closes_the_connection_and_its_handles_say_so,
+    dropping_it_in_its_own_handler_is_safe,
+    a_volatile_message_is_not_kept,
+    a_session_in_json_loses_nothing,
+    a_session_in_messagepack_loses_nothing,
+    a_session_in_plain_text_loses_nothing,
+    a_server_without_sessions_ends_a_program_that_needs_one,
 }

@@ -1,0 +1,6 @@
+//! The cases, without TLS.
+
+use super::server::WS as SERVER;
+
+#[path = "../face/cases.rs"]
+mod cases;
