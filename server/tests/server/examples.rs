@@ -9,7 +9,8 @@ use tokio::net::TcpListener;
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::caller::{Caller, Command, Happened, within};
-use crate::{connect_to, receive};
+use crate::receive;
+use crate::support::connect_to;
 
 #[path = "../../examples/axum.rs"]
 #[expect(dead_code, reason = "a program of its own")]

@@ -2,9 +2,9 @@
 
 mod caller;
 mod examples;
-mod logs;
+mod support;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -15,24 +15,14 @@ use serde::{Deserialize, Serialize};
 use steady_socket_protocol::session::frame::Answer;
 use steady_socket_protocol::session::{AskEnd, End, Ended, Opened};
 use steady_socket_server::{
-    Credential, Denied, Endpoint as _, Group, Handle, Identity, Json, Options, Peer, Rate, Refusal,
-    Refused, Request, RequestError, SendError, Server, Sessions, Window, endpoint,
+    Credential, Denied, Endpoint as _, Group, Handle, Identity, Options, Peer, Rate, Refusal,
+    Refused, Request, RequestError, SendError, Server, Sessions, Window,
 };
+use support::{Numbers, Plain, SESSION, connect, connect_to, refusal, start};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
-use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{Error, Message};
-use tokio_tungstenite::{WebSocketStream, client_async};
-
-endpoint! {
-    /// Numbers, back and forth.
-    pub Numbers at "/numbers" {
-        client: u64,
-        server: u64,
-        "numbers.json" => Json,
-    }
-}
 
 #[derive(Serialize, Deserialize)]
 struct Double(u64);
@@ -43,17 +33,6 @@ struct TooMuch;
 impl Request for Double {
     type Response = u64;
     type Error = TooMuch;
-}
-
-/// Serves on a free port, on axum.
-async fn start(server: &Server<Numbers>) -> SocketAddr {
-    let routes =
-        axum::Router::new().route(Numbers::PATH, steady_socket_server::axum::route(server));
-    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let service = routes.into_make_service_with_connect_info::<SocketAddr>();
-    tokio::spawn(async move { axum::serve(listener, service).await });
-    address
 }
 
 fn echo() -> Server<Numbers> {
@@ -70,27 +49,6 @@ async fn echoes(mut peer: Peer<Numbers>) {
 
 fn with(options: Options) -> Server<Numbers> {
     Server::builder().options(options).build(echoes).unwrap()
-}
-
-type Plain = WebSocketStream<TcpStream>;
-
-/// Connects without a session.
-async fn connect(address: SocketAddr, headers: &[(&'static str, &str)]) -> Result<Plain, Error> {
-    connect_to(address, Numbers::PATH, headers).await
-}
-
-async fn connect_to(
-    address: SocketAddr,
-    path: &str,
-    headers: &[(&'static str, &str)],
-) -> Result<Plain, Error> {
-    let url = format!("ws://{address}{path}");
-    let mut request = url.into_client_request().unwrap();
-    for (name, value) in headers {
-        request.headers_mut().insert(*name, value.parse().unwrap());
-    }
-    let stream = TcpStream::connect(address).await.unwrap();
-    Ok(client_async(request, stream).await?.0)
 }
 
 /// The next message that is not a ping.
@@ -113,22 +71,6 @@ fn close_of(message: Message) -> (u16, String) {
         other => panic!("{other:?}"),
     }
 }
-
-/// What a handshake is refused with.
-async fn refusal(address: SocketAddr, headers: &[(&'static str, &str)]) -> (u16, String) {
-    match connect(address, headers).await {
-        Err(Error::Http(response)) => {
-            let body = response.body().clone().unwrap_or_default();
-            (
-                response.status().as_u16(),
-                String::from_utf8_lossy(&body).into_owned(),
-            )
-        }
-        other => panic!("{other:?}"),
-    }
-}
-
-const SESSION: &str = "numbers.json~2";
 
 #[tokio::test]
 async fn a_client_without_a_session_is_answered() {
@@ -672,7 +614,7 @@ async fn a_handshake_is_checked_and_refused_with_its_status() {
             (at("?name=slow"), &red, 503),
             (at("?name=panic"), &red, 503),
         ] {
-            match connect_to(address, &path, headers).await {
+            match within(connect_to(address, &path, headers)).await {
                 Err(Error::Http(response)) => assert_eq!(response.status(), status, "{path}"),
                 other => panic!("{path}: {other:?}"),
             }
@@ -812,6 +754,64 @@ async fn a_request_that_is_no_handshake_is_answered() {
         within(stream.read_to_string(&mut answer)).await.unwrap();
         assert!(answer.starts_with("HTTP/1.1 4"), "{answer}");
     }
+}
+
+#[tokio::test]
+async fn one_session_too_many_is_told_to_come_back_and_has_room_later() {
+    let address = start(&with(Options {
+        max_sessions: 1,
+        session_window: Duration::from_secs(1),
+        ..Options::default()
+    }))
+    .await;
+    let mut first = Caller::new(address, Numbers::PATH, SESSION, 80);
+    first.send("1");
+    assert_eq!(first.given().await, "1");
+    let mut second = Caller::new(address, Numbers::PATH, SESSION, 81);
+    let closed = |happened| match happened {
+        Happened::Closed(code) => Some(code),
+        _ => None,
+    };
+    assert_eq!(second.find(closed).await, 1013);
+    drop(first);
+    // Whether that is a session of its own or one that was lost, a young server cannot tell.
+    let opened = |happened| matches!(happened, Happened::Opened(_)).then_some(());
+    second.find(opened).await;
+    second.send("2");
+    assert_eq!(second.given().await, "2");
+}
+
+#[tokio::test]
+async fn behind_a_proxy_a_layer_says_whose_address_it_is() {
+    use axum::extract::Request;
+    use axum::middleware::{Next, from_fn};
+    let server = with(Options {
+        max_connections_per_address: Some(1),
+        ..Options::default()
+    });
+    let by_header = async |mut request: Request, next: Next| {
+        let header = request.headers().get("x-real-ip").unwrap();
+        let address: IpAddr = header.to_str().unwrap().parse().unwrap();
+        request.extensions_mut().insert(address);
+        next.run(request).await
+    };
+    let route = steady_socket_server::axum::route(&server);
+    let routes = axum::Router::new().route(Numbers::PATH, route);
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let service = routes
+        .layer(from_fn(by_header))
+        .into_make_service_with_connect_info::<SocketAddr>();
+    tokio::spawn(async move { axum::serve(listener, service).await });
+    let from = |address| [("x-real-ip", address)];
+    let _first = connect(address, &from("192.0.2.1")).await.unwrap();
+    let _second = connect(address, &from("192.0.2.2")).await.unwrap();
+    assert_eq!(refusal(address, &from("192.0.2.1")).await.0, 429);
+    // A client has all addresses of its network.
+    let _third = connect(address, &from("2001:db8::1")).await.unwrap();
+    assert_eq!(refusal(address, &from("2001:db8::2")).await.0, 429);
+    assert_eq!(refusal(address, &from("::ffff:192.0.2.2")).await.0, 429);
+    let _fourth = connect(address, &from("2001:db8:0:1::1")).await.unwrap();
 }
 
 #[tokio::test]

@@ -432,4 +432,38 @@ table! { SESSIONS:
     [0] "a comma in a string ends an element", "protocol/src/session/json.rs":
         "_ if self.escaped => self.escaped = false,"
         => "_ if self.escaped => {\n                    self.escaped = false;\n                    self.in_string = byte != b'\"';\n                }", test("protocol/src/session/json.rs", "an_array_is_split_at_its_own_commas");
+    // ----- the server crate
+    [0] "a check of the handshake is not asked", "server/src/server.rs":
+        "let identity = match &core.check_handshake {"
+        => "let identity = match &core.check_handshake.as_ref().filter(|_| false) {", test("server/tests/server/main.rs", "a_handshake_is_checked_and_refused_with_its_status");
+    [0] "a check of the handshake may take for ever", "server/src/server.rs":
+        "let checking = timeout(core.options.authentication_timeout, checking);"
+        => "let checking = timeout(std::time::Duration::from_secs(3_600), checking);", test("server/tests/server/main.rs", "a_handshake_is_checked_and_refused_with_its_status");
+    [0] "a new connection has a new rate", "server/src/session/connection.rs":
+        "wire.share(session.allowance());"
+        => "", test("server/tests/server/main.rs", "the_rate_of_a_session_holds_over_its_connections");
+    [0] "who disconnects has a new rate of the address", "server/src/server.rs":
+        "self.open == 0 && self.allowance.as_ref().is_none_or(|it| it.is_full(now))"
+        => "self.open == 0", test("server/tests/server/main.rs", "the_rate_of_an_address_holds_for_all_its_connections_and_who_comes_back");
+    [0] "every address of a network counts alone", "server/src/server.rs":
+        "Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()"
+        => "{ let _ = (a, b, c, d); v6.into() }", test("server/tests/server/main.rs", "behind_a_proxy_a_layer_says_whose_address_it_is");
+    [0] "the address that a layer gives is passed over", "server/src/axum.rs":
+        "if let Some(address) = address.or_else(|| Some(socket?.0.ip())) {"
+        => "if let Some(address) = socket.map(|it| it.0.ip()).or(address) {", test("server/tests/server/main.rs", "behind_a_proxy_a_layer_says_whose_address_it_is");
+    [0] "the log does not say what to do about a refused origin", "server/src/observe.rs":
+        "If that page is yours, add its origin to the option allow_origins"
+        => "", test("server/tests/logs.rs", "each_limit_and_refusal_writes_a_line_and_none_names_a_secret");
+    [0] "a limit writes no line of its own", "server/src/observe.rs":
+        "1008 | 1009 | 1013 | close::LIMIT => {"
+        => "1008 | 1013 | close::LIMIT => {", test("server/tests/logs.rs", "each_limit_and_refusal_writes_a_line_and_none_names_a_secret");
+    [0] "the log names a credential", "server/src/server.rs":
+        "let checking = authenticate(credential);"
+        => "if let Some(it) = &credential {\n            tracing::info!(\"{}\", it.as_str());\n        }\n        let checking = authenticate(credential);", test("server/tests/logs.rs", "each_limit_and_refusal_writes_a_line_and_none_names_a_secret");
+    [0] "a session goes to whoever has its secret", "server/src/session/connection.rs":
+        "let checked = self.host.check(hello.credential.clone()).await;"
+        => "let checked = self.host.check(hello.credential.clone()).await.map(|_| Identity(String::new()));", test("server/tests/server/main.rs", "a_session_belongs_to_who_began_it_and_a_credential_is_checked_each_time");
+    [0] "control messages reach the program", "server/src/plain.rs":
+        "true => incoming(message),"
+        => "true => Incoming::Application(message),", test("server/tests/server/main.rs", "control_messages_are_answered_and_never_reach_the_program");
 }

@@ -1,4 +1,6 @@
 //! What an operator reads: each limit and refusal writes a line that says what to do, and none names a secret.
+//!
+//! In a process of its own, since the subscriber is that of all threads.
 
 use std::fmt::{self, Write as _};
 use std::sync::{Arc, Mutex};
@@ -13,8 +15,14 @@ use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
 
-use crate::caller::{Caller, Happened, within};
-use crate::{Numbers, SESSION, connect, connect_to, refusal, start};
+#[path = "server/caller.rs"]
+#[expect(dead_code, reason = "other tests use all of it")]
+mod caller;
+#[path = "server/support.rs"]
+mod support;
+
+use caller::{Caller, Happened, within};
+use support::{Numbers, SESSION, connect, connect_to, refusal, start};
 
 /// Every line, as a subscriber would write it.
 #[derive(Clone, Default)]
@@ -75,8 +83,7 @@ impl Lines {
 #[tokio::test]
 async fn each_limit_and_refusal_writes_a_line_and_none_names_a_secret() {
     let lines = Lines::default();
-    // For this thread, on which everything of this test runs.
-    let _guard = tracing::subscriber::set_default(lines.clone());
+    tracing::subscriber::set_global_default(lines.clone()).unwrap();
     let server = Server::<Numbers>::builder()
         .options(Options {
             allow_origins: vec!["https://chat.example".parse().unwrap()],
