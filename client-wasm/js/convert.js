@@ -111,7 +111,7 @@ export function parseUrl(who, text) {
 export function checkMixedContent(who, url, allowInsecure) {
   if (allowInsecure || !url.startsWith('ws:') || !isSecurePage() || isLoopback(new URL(url).hostname)) return;
   throw new DOMException(
-    `${who}: this page was loaded over https, and a browser refuses ws: connections from it to another host; use wss:, or set the option allowInsecure`,
+    `${who}: a page loaded over https may not connect to ws: at another host; use wss:, or the option allowInsecure`,
     'SecurityError',
   );
 }

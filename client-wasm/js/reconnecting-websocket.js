@@ -361,7 +361,7 @@ export class ReconnectingWebSocket extends Target {
     const { WebSocket = globalThis.WebSocket } = this.#options;
     if (!isFunction(WebSocket)) {
       throw new TypeError(
-        `${this.#class}: there is no global WebSocket here; give the constructor of one in the option WebSocket`,
+        `${this.#class}: there is no global WebSocket here; give a constructor in the option WebSocket`,
       );
     }
     if (making.includes(WebSocket)) endless.add(WebSocket);
@@ -682,7 +682,7 @@ export class ReconnectingWebSocket extends Target {
   #full(bytes) {
     if (this.#options.numbers[MAX_QUEUED_MESSAGES] === 0 && this.readyState === 0) {
       return new DOMException(
-        `${this.#class}: it is not open, and with the option maxQueuedMessages at 0 nothing can wait until it is`,
+        `${this.#class}: it is not open, and with maxQueuedMessages: 0 nothing can wait`,
         'InvalidStateError',
       );
     }

@@ -389,6 +389,10 @@ export function markOf(message) {
   return (message.mark ?? 0) | (typeof message.data === 'string' ? 0 : HAS_BYTES);
 }
 
+export function withCode(before, code, behind) {
+  return `${before}${code}${behind}`;
+}
+
 export function took(host, message, id) {
   const session = sessionOf(host);
   message.isSent = true;

@@ -5,7 +5,7 @@
 
 use alloc::collections::VecDeque;
 use alloc::rc::{Rc, Weak};
-use alloc::string::{String, ToString as _};
+use alloc::string::String;
 use core::cell::Cell;
 
 use steady_socket::cell::RefCell;
@@ -65,6 +65,10 @@ extern "C" {
     /// How a message is to be sent: a number of [`marks`], and [`marks::BYTES`] if it has bytes.
     #[wasm_bindgen(js_name = markOf)]
     fn mark_of(message: &JsValue) -> i32;
+
+    /// A text with a number in it.
+    #[wasm_bindgen(js_name = withCode)]
+    fn with_code(before: JsValue, code: i32, behind: JsValue) -> JsValue;
 
     /// The session has taken a message: nothing else sends it. Its end, or the answer to it, comes under this number.
     fn took(host: &Host, message: &JsValue, id: f64);
@@ -249,8 +253,9 @@ mod ends {
     pub(super) const TIMED_OUT: i32 = 7;
 }
 
-fn text(value: impl core::fmt::Display) -> JsValue {
-    JsValue::from_str(&value.to_string())
+/// A text of the core's, without the formatting of `core`, which takes more bytes than all texts.
+fn text(text: &'static str) -> JsValue {
+    JsValue::from_str(text)
 }
 
 impl JsSession {
@@ -369,7 +374,7 @@ impl JsSession {
                 Handed::Closed
             }
             why => {
-                refuse(&self.host, message, text(why));
+                refuse(&self.host, message, text(why.text()));
                 Handed::Refused
             }
         })
@@ -467,8 +472,13 @@ impl JsSession {
     }
 
     pub(crate) fn unwelcomed(&self) -> JsValue {
-        let why = self.session.unwelcomed();
-        why.map_or(JsValue::UNDEFINED, text)
+        let Some(why) = self.session.unwelcomed() else {
+            return JsValue::UNDEFINED;
+        };
+        match why.words() {
+            (before, Some(code), behind) => with_code(text(before), code.into(), text(behind)),
+            (words, None, _) => text(words),
+        }
     }
 
     // ----- from the connection
@@ -511,8 +521,8 @@ impl JsSession {
 /// What a message came to, for JavaScript, and why.
 fn end_of(end: &End<Parcel>) -> (i32, JsValue) {
     match end {
-        End::NotHandled { why, .. } => (ends::NOT_HANDLED, text(why)),
-        End::Unknown { why, .. } => (ends::UNKNOWN, text(why)),
+        End::NotHandled { why, .. } => (ends::NOT_HANDLED, text(why.text())),
+        End::Unknown { why, .. } => (ends::UNKNOWN, text(why.text())),
     }
 }
 
@@ -629,8 +639,8 @@ impl SessionFace for JsSession {
             AskEnd::Refused(why) => (ends::REFUSED, (frames::index_of(why) as f64).into()),
             AskEnd::Cancelled => (ends::CANCELLED, JsValue::UNDEFINED),
             AskEnd::TimedOut => (ends::TIMED_OUT, JsValue::UNDEFINED),
-            AskEnd::NotHandled(why) => (ends::NOT_HANDLED, text(why)),
-            AskEnd::Unknown(why) => (ends::UNKNOWN, text(why)),
+            AskEnd::NotHandled(why) => (ends::NOT_HANDLED, text(why.text())),
+            AskEnd::Unknown(why) => (ends::UNKNOWN, text(why.text())),
         };
         settle(&self.host, number_of_ask(id), what, value);
     }
@@ -660,7 +670,7 @@ impl SessionFace for JsSession {
             Over::Ended => overs::FINAL,
             Over::Plain => overs::PLAIN,
         };
-        session_over(&self.host, how, text(why), handled as f64);
+        session_over(&self.host, how, text(why.text()), handled as f64);
     }
 
     fn settled(&self) {}

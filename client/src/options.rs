@@ -382,6 +382,14 @@ macro_rules! options {
                 }
             )+
 
+            /// The server spreads its clients' first waits over this many milliseconds. A program's own choice stands.
+            pub(crate) fn spread_first_wait(&mut self, max_ms: u64) {
+                let row = Row::first_delay_max;
+                if !self.is_given(row) {
+                    self.kept[row as usize] = max_ms.min(self.values().announced_delay_max);
+                }
+            }
+
             /// Every value. The compiler leaves out those that the caller does not use.
             #[inline(always)]
             pub(crate) fn values(&self) -> Values {

@@ -152,6 +152,13 @@ pub enum Control {
     },
     /// The server announces when to reconnect once this connection has ended.
     Reconnect(Window),
+    /// The server says for how long its clients are to spread themselves after a loss that may concern all of them.
+    /// [`Control::spread`] makes one, and [`spread_over`](Control::spread_over) reads it.
+    Spread {
+        /// [`spread_over`](Control::spread_over), in milliseconds.
+        #[doc(hidden)]
+        max_ms: u64,
+    },
 }
 
 impl Control {
@@ -214,6 +221,9 @@ impl Control {
                 number: digits(number)?,
             }),
             (b"reconnect", Some(window)) => Window::parse(window).map(Self::Reconnect),
+            (b"spread", Some(time)) => Some(Self::Spread {
+                max_ms: digits(time)?,
+            }),
             _ => None,
         }
     }
@@ -227,6 +237,7 @@ impl fmt::Display for Control {
             Self::Ping { number } => f.write_str(&Self::ping(*number)),
             Self::Pong { number } => write!(f, "{MARK}pong {number}"),
             Self::Reconnect(window) => write!(f, "{MARK}reconnect {window}"),
+            Self::Spread { max_ms } => write!(f, "{MARK}spread {max_ms}"),
         }
     }
 }

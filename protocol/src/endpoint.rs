@@ -334,7 +334,11 @@ impl std::fmt::Display for UnknownSubprotocols {
 #[cfg(feature = "json")]
 impl std::error::Error for UnknownSubprotocols {}
 
-/// Chooses the sub-protocol of a connection to the endpoint `E`. `offered` is the value of the request's
+/// Chooses the sub-protocol of a connection to the endpoint `E`, for a server by hand: the crate `steady-socket-server` does
+/// this and what follows from it. If [`Negotiated::controls`] is set, the server has to speak
+/// [control messages](crate::control), or `~ping` would reach its decoder.
+///
+/// `offered` is the value of the request's
 /// `Sec-WebSocket-Protocol`; join several such headers with commas first.
 ///
 /// The first name that the endpoint knows wins, since clients list names by preference; followed by

@@ -8,7 +8,7 @@
 //! # }
 //! ```
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use axum::extract::ws::{CloseFrame, Message, WebSocketUpgrade};
 use axum::extract::{ConnectInfo, FromRequestParts, Request};
@@ -56,9 +56,12 @@ impl SocketMessage for Message {
 
 /// The route of an endpoint: the answer to its handshakes, and to all other requests there.
 ///
-/// An [`Identity`] among the request's extensions, put there by a layer of yours that has checked a cookie or a header,
-/// becomes that of the [`Peer`](crate::Peer). If the service was made by `into_make_service_with_connect_info::<SocketAddr>`,
-/// the limit by address applies.
+/// Who the client is, [`check_handshake`](crate::ServerBuilder::check_handshake) can find out. Without such a check, an
+/// [`Identity`] among the request's extensions, put there by a layer of yours that has checked a cookie or a header,
+/// becomes that of the [`Peer`](crate::Peer).
+///
+/// Limits by address apply if the service was made by `into_make_service_with_connect_info::<SocketAddr>`. Behind a proxy
+/// that is the proxy's address; a layer of yours can put the client's, an `IpAddr`, among the request's extensions.
 pub fn route<E: Endpoint, State>(server: &Server<E>) -> MethodRouter<State>
 where
     State: Clone + Send + Sync + 'static,
@@ -73,14 +76,16 @@ async fn upgrade<E: Endpoint>(server: &Server<E>, request: Request) -> Response 
         Ok(upgrade) => upgrade,
         Err(rejection) => return rejection.into_response(),
     };
-    let mut handshake = Handshake::new(&parts.headers);
+    let mut handshake = Handshake::new(&parts.headers).uri(&parts.uri);
     if let Some(identity) = parts.extensions.get::<Identity>() {
         handshake = handshake.identity(identity.clone());
     }
-    if let Some(ConnectInfo(address)) = parts.extensions.get::<ConnectInfo<SocketAddr>>() {
-        handshake = handshake.address(address.ip());
+    let socket = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+    let address = parts.extensions.get::<IpAddr>().copied();
+    if let Some(address) = address.or_else(|| Some(socket?.0.ip())) {
+        handshake = handshake.address(address);
     }
-    let admission = match server.admit(&handshake) {
+    let admission = match server.admit(&handshake).await {
         Ok(admission) => admission,
         Err(refused) => return refused.to_response::<String>().into_response(),
     };

@@ -3,8 +3,10 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER, SEC_WEBSOCKET_PROTOCOL};
-use http::{Response, StatusCode};
+use http::header::{
+    CONTENT_TYPE, COOKIE, HeaderMap, HeaderValue, RETRY_AFTER, SEC_WEBSOCKET_PROTOCOL,
+};
+use http::{Response, StatusCode, Uri};
 use steady_socket_protocol::{Endpoint, Subprotocol, control, session};
 
 use crate::options::Sessions;
@@ -13,14 +15,15 @@ use crate::{Identity, OriginRefused};
 /// What a handshake says. A feature of this crate for a framework makes it; without one, do it like this:
 ///
 /// ```
-/// # fn example<E: steady_socket_server::Endpoint>(
-/// #     server: &steady_socket_server::Server<E>, headers: &http::HeaderMap, address: std::net::IpAddr,
+/// # async fn example<E: steady_socket_server::Endpoint>(
+/// #     server: &steady_socket_server::Server<E>,
+/// #     headers: &http::HeaderMap, uri: &http::Uri, address: std::net::IpAddr,
 /// # ) -> Result<(), steady_socket_server::Refused> {
 /// use steady_socket_server::Handshake;
 ///
-/// let handshake = Handshake::new(headers).address(address);
+/// let handshake = Handshake::new(headers).uri(uri).address(address);
 /// // Answer an error with `refused.to_response()`.
-/// let admission = server.admit(&handshake)?;
+/// let admission = server.admit(&handshake).await?;
 /// // Answer 101 with the header `Sec-WebSocket-Protocol: NAME`, if there is a name; then `admission.serve(socket)`.
 /// let name = admission.subprotocol();
 /// # Ok(())
@@ -29,6 +32,7 @@ use crate::{Identity, OriginRefused};
 #[derive(Debug, Clone)]
 pub struct Handshake<'a> {
     pub(crate) headers: &'a HeaderMap,
+    uri: Option<&'a Uri>,
     pub(crate) address: Option<IpAddr>,
     pub(crate) identity: Option<Identity>,
 }
@@ -39,9 +43,17 @@ impl<'a> Handshake<'a> {
     pub const fn new(headers: &'a HeaderMap) -> Self {
         Self {
             headers,
+            uri: None,
             address: None,
             identity: None,
         }
+    }
+
+    /// Sets where the request goes, for [`query`](Self::query).
+    #[must_use]
+    pub const fn uri(mut self, uri: &'a Uri) -> Self {
+        self.uri = Some(uri);
+        self
     }
 
     /// Sets the client's address, for the limit by address. Behind a proxy that is not the socket's.
@@ -58,6 +70,66 @@ impl<'a> Handshake<'a> {
         self.identity = Some(identity);
         self
     }
+
+    /// The headers.
+    #[must_use]
+    pub const fn headers(&self) -> &'a HeaderMap {
+        self.headers
+    }
+
+    /// The text of a header; `None` if there is none, or it is not ASCII.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&'a str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// The value of a cookie.
+    #[must_use]
+    pub fn cookie(&self, name: &str) -> Option<&'a str> {
+        let lines = self.headers.get_all(COOKIE).into_iter();
+        let lines = lines.filter_map(|line| line.to_str().ok());
+        lines
+            .flat_map(|line| line.split(';'))
+            .filter_map(|cookie| cookie.trim().split_once('='))
+            .find(|(known, _)| *known == name)
+            .map(|(_, value)| value)
+    }
+
+    /// The value of a parameter of the URL's query, decoded.
+    #[must_use]
+    pub fn query(&self, name: &str) -> Option<String> {
+        let query = self.uri?.query()?;
+        let mut parameters = query.split('&').filter_map(|it| it.split_once('='));
+        let (_, value) =
+            parameters.find(|(known, _)| percent_decoded(known).as_deref() == Some(name))?;
+        percent_decoded(value)
+    }
+
+    /// Whose address the client has, if it is known.
+    #[must_use]
+    pub const fn client_address(&self) -> Option<IpAddr> {
+        self.address
+    }
+}
+
+/// A part of a query, as text; `None` if it is not UTF-8.
+fn percent_decoded(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, tail @ ..] = rest {
+        rest = tail;
+        let byte = match (first, tail) {
+            (b'+', _) => b' ',
+            (b'%', [high, low, after @ ..]) => {
+                rest = after;
+                let digits = [*high, *low];
+                u8::from_str_radix(std::str::from_utf8(&digits).ok()?, 16).ok()?
+            }
+            (byte, _) => *byte,
+        };
+        bytes.push(byte);
+    }
+    String::from_utf8(bytes).ok()
 }
 
 /// Why a handshake is refused.
@@ -70,6 +142,12 @@ pub enum Refused {
     Subprotocols(Vec<String>),
     /// The names of the sub-protocols are not ASCII.
     Malformed,
+    /// The client has not said who it is, or not credibly.
+    Unauthenticated,
+    /// The client may not connect.
+    Forbidden,
+    /// Who the client is could not be checked, or not in time.
+    Unchecked,
     /// As many connections are open as may be.
     Full,
     /// As many connections from this address are open as may be.
@@ -79,14 +157,15 @@ pub enum Refused {
 }
 
 impl Refused {
-    /// The status of the answer: 400, 403, 429 or 503.
+    /// The status of the answer: 400, 401, 403, 429 or 503.
     #[must_use]
     pub const fn status(&self) -> StatusCode {
         match self {
-            Self::Origin(_) => StatusCode::FORBIDDEN,
+            Self::Origin(_) | Self::Forbidden => StatusCode::FORBIDDEN,
+            Self::Unauthenticated => StatusCode::UNAUTHORIZED,
             Self::Subprotocols(_) | Self::Malformed => StatusCode::BAD_REQUEST,
             Self::FullForAddress => StatusCode::TOO_MANY_REQUESTS,
-            Self::Full | Self::Stopping => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Full | Self::Stopping | Self::Unchecked => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
@@ -98,7 +177,10 @@ impl Refused {
         let headers = response.headers_mut();
         let plain = HeaderValue::from_static("text/plain; charset=utf-8");
         headers.insert(CONTENT_TYPE, plain);
-        if matches!(self, Self::Full | Self::FullForAddress | Self::Stopping) {
+        if matches!(
+            self,
+            Self::Full | Self::FullForAddress | Self::Stopping | Self::Unchecked
+        ) {
             headers.insert(RETRY_AFTER, HeaderValue::from_static("5"));
         }
         response
@@ -113,6 +195,9 @@ impl fmt::Display for Refused {
                 write!(f, "unsupported sub-protocols: offer {}", known.join(" or "))
             }
             Self::Malformed => f.write_str("the names of sub-protocols must be ASCII"),
+            Self::Unauthenticated => f.write_str("this server lets in only whom it knows"),
+            Self::Forbidden => f.write_str("this client may not connect"),
+            Self::Unchecked => f.write_str("the check of this client failed: try again later"),
             Self::Full => f.write_str("too many open connections: try again later"),
             Self::FullForAddress => {
                 f.write_str("too many open connections from this address: close one first")
@@ -267,6 +352,27 @@ mod tests {
                 "{offered:?} {sessions:?}"
             );
         }
+    }
+
+    #[test]
+    fn a_handshake_is_read() {
+        let mut headers = HeaderMap::new();
+        headers.append(COOKIE, HeaderValue::from_static("a=1; sid=x=y"));
+        headers.append(COOKIE, HeaderValue::from_static("b=2"));
+        headers.insert("x-team", HeaderValue::from_static("red"));
+        let uri: Uri = "/hello?t%6Fken=a+b%20%C3%A9&bad=%ZZ&short=%4&token=2"
+            .parse()
+            .unwrap();
+        let handshake = Handshake::new(&headers).uri(&uri);
+        assert_eq!(handshake.cookie("sid"), Some("x=y"));
+        assert_eq!(handshake.cookie("b"), Some("2"));
+        assert_eq!(handshake.cookie("c"), None);
+        assert_eq!(handshake.header("X-Team"), Some("red"));
+        assert_eq!(handshake.query("token").as_deref(), Some("a b é"));
+        assert_eq!(handshake.query("bad"), None);
+        assert_eq!(handshake.query("short").as_deref(), Some("%4"));
+        assert_eq!(handshake.query("none"), None);
+        assert_eq!(Handshake::new(&headers).query("token"), None);
     }
 
     #[test]

@@ -8,7 +8,7 @@
 //!
 //! Pings and beats, control messages, the choice of the sub-protocol, the check of the `Origin`, limits and closing are the
 //! crate's business. It takes the accepted WebSocket of any framework: with the feature `axum` a [route](mod@axum), with
-//! `tungstenite` a [TCP stream](mod@tungstenite), and otherwise whatever is a `Stream` and `Sink` of messages
+//! `warp` [another](mod@warp), with `tungstenite` a [TCP stream](mod@tungstenite), and otherwise whatever is a `Stream` and `Sink` of messages
 //! ([`SocketMessage`], [`Handshake`]).
 //!
 //! A chat on axum:
@@ -57,7 +57,7 @@
 //! Log lines go through `tracing`, without messages, credentials and identities; a handshake that is refused for its
 //! `Origin` is logged with what to set. With the feature `metrics`, these counters go through that crate:
 //! `steady_socket_connections_total` (label `session`), `steady_socket_handshakes_refused_total` (`status`),
-//! `steady_socket_closed_total` (`code`), `steady_socket_gone_total`, `steady_socket_sessions_total`,
+//! `steady_socket_closed_total` and, of these, `steady_socket_limited_total` (`code`), `steady_socket_gone_total`, `steady_socket_sessions_total`,
 //! `steady_socket_sessions_ended_total` (`why`), `steady_socket_credentials_denied_total`, `steady_socket_stalled_total`,
 //! `steady_socket_lost_full_total`, `steady_socket_panics_total`.
 
@@ -80,6 +80,8 @@ mod socket;
 mod stop;
 #[cfg(feature = "tungstenite")]
 pub mod tungstenite;
+#[cfg(feature = "warp")]
+pub mod warp;
 mod wire;
 
 pub use errors::{RequestError, SendError};
@@ -108,3 +110,13 @@ pub use steady_socket_protocol::{
 /// be nine tenths of a connection's memory, and every read clears the whole buffer first.
 #[cfg(feature = "tungstenite")]
 const READ_BYTES: usize = 4 * 1024;
+
+/// The programs of the guide, compiled, and run if they end.
+#[cfg(all(doctest, feature = "axum", feature = "json", feature = "warp"))]
+#[doc = include_str!("../../docs/server.md")]
+struct Guide;
+
+/// Those of this crate's readme.
+#[cfg(all(doctest, feature = "axum", feature = "json"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use http::HeaderMap;
 use http::header::ORIGIN;
-use steady_socket_protocol::session::Ended;
+use steady_socket_protocol::session::{Ended, close};
 
 use crate::handshake::Refused;
 use crate::wire::End;
@@ -53,7 +53,13 @@ pub(crate) fn disconnected(end: &End) {
     match end {
         End::Close(code, reason) => {
             count!("steady_socket_closed_total", "code" => code.to_string());
-            tracing::debug!(code, reason, "closed a connection");
+            match *code {
+                1008 | 1009 | 1013 | close::LIMIT => {
+                    count!("steady_socket_limited_total", "code" => code.to_string());
+                    tracing::info!(code, reason, "a limit has closed a connection");
+                }
+                _ => tracing::debug!(code, reason, "closed a connection"),
+            }
         }
         End::Gone => {
             count!("steady_socket_gone_total");

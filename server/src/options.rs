@@ -39,11 +39,15 @@ pub struct Options {
     pub max_message_bytes: usize,
     /// How many connections may be open, from 1; 10,000 by default. Further handshakes are answered with 503.
     pub max_connections: usize,
-    /// How many of them may come from one address; no limit by default. It needs to know the address; see
-    /// [`Handshake::address`](crate::Handshake::address).
+    /// How many of them may come from one address; no limit by default. Further handshakes are answered with 429. It needs
+    /// to know the address; see [`Handshake::address`](crate::Handshake::address). The addresses of an IPv6 network of 64
+    /// bits count as one, since a client has them all.
     pub max_connections_per_address: Option<usize>,
-    /// How much each connection may send, on average; no limit by default. Who sends more is disconnected with 1008.
+    /// How much each client may send, on average: over all connections of its session, or without a session over its
+    /// connection. No limit by default. Who sends more is disconnected with 1008.
     pub rate: Option<Rate>,
+    /// How much all connections from one address may send together. Likewise; it needs to know the address, too.
+    pub rate_per_address: Option<Rate>,
     /// The time between the server's pings and beats, more than 0; 20 s by default. Shorter than `idle_timeout`.
     pub ping_interval: Duration,
     /// A connection on which no frame arrives for this long is closed with 1001; 50 s by default. The answer to the
@@ -80,7 +84,7 @@ pub enum Sessions {
     Required,
 }
 
-/// How much a connection may send.
+/// How much a client may send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Rate {
     /// Frames a second, from 1. A burst of ten seconds' worth is taken.
@@ -100,6 +104,7 @@ impl Default for Options {
             max_connections: 10_000,
             max_connections_per_address: None,
             rate: None,
+            rate_per_address: None,
             ping_interval: Duration::from_secs(20),
             // Two and a half times the interval: a busy browser may lose or delay two pings.
             idle_timeout: Duration::from_secs(50),
@@ -131,6 +136,7 @@ impl Options {
         if self.max_message_bytes < Self::LEAST_MESSAGE_BYTES {
             return wrong("max_message_bytes", "at least 125");
         }
+        let least = |rate: Option<Rate>| rate.map_or(1, |it| it.frames.min(it.bytes) as usize);
         let (messages, bytes) = self.session_limits;
         let counts = [
             ("max_connections", self.max_connections),
@@ -140,11 +146,8 @@ impl Options {
             ),
             ("max_sessions", self.max_sessions),
             ("session_limits", messages.min(bytes) as usize),
-            (
-                "rate",
-                self.rate
-                    .map_or(1, |rate| rate.frames.min(rate.bytes) as usize),
-            ),
+            ("rate", least(self.rate)),
+            ("rate_per_address", least(self.rate_per_address)),
         ];
         if let Some((option, _)) = counts.into_iter().find(|(_, count)| *count == 0) {
             return wrong(option, "at least 1");

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::panic::AssertUnwindSafe;
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,7 +18,7 @@ use steady_socket_protocol::{
     Decodes, Encodes, Endpoint, Message, MessageKind, Request, Subprotocol,
 };
 use tokio::sync::Notify;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::body::Body;
 use crate::handshake::{Choice, Handshake, Refused, Spoken, choose};
@@ -28,13 +28,18 @@ use crate::peer::{Handle, Link, Peer};
 use crate::plain::Plain;
 use crate::session::{self, Job, Life, Session, Sessions};
 use crate::stop::{ANNOUNCED, Leave, Stopper};
-use crate::wire::Wire;
+use crate::wire::{Allowance, Wire};
 use crate::{Socket, observe};
 
 type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 type Handler<E> = Box<dyn Fn(Peer<E>) -> Task + Send + Sync>;
 type OnRequest<E> = Box<
     dyn Fn(Handle<E>, Message) -> Pin<Box<dyn Future<Output = Answer<Body>> + Send>> + Send + Sync,
+>;
+type CheckHandshake = Box<
+    dyn Fn(&Handshake<'_>) -> Pin<Box<dyn Future<Output = Result<Identity, Refused>> + Send>>
+        + Send
+        + Sync,
 >;
 type Authenticate = Box<
     dyn Fn(Option<Credential>) -> Pin<Box<dyn Future<Output = Result<Identity, Denied>> + Send>>
@@ -104,6 +109,7 @@ struct Core<E: Endpoint> {
     origins: Origins,
     handler: Handler<E>,
     on_request: Option<OnRequest<E>>,
+    check_handshake: Option<CheckHandshake>,
     authenticate: Option<Authenticate>,
     places: Arc<Places>,
     stopper: Stopper,
@@ -114,6 +120,7 @@ struct Core<E: Endpoint> {
 pub struct ServerBuilder<E: Endpoint> {
     options: Options,
     on_request: Option<OnRequest<E>>,
+    check_handshake: Option<CheckHandshake>,
     authenticate: Option<Authenticate>,
 }
 
@@ -133,12 +140,43 @@ impl<E: Endpoint> ServerBuilder<E> {
         self
     }
 
+    /// Checks each handshake, of clients with and without a session: returns who the client is, which is then the
+    /// [`identity`](Handle::identity) of its [`Peer`], or [`Refused::Unauthenticated`] (401) or [`Refused::Forbidden`] (403).
+    /// A session belongs to the identity that began it. A check that takes longer than
+    /// [`authentication_timeout`](Options::authentication_timeout) refuses, with 503.
+    ///
+    /// ```
+    /// # #[cfg(feature = "json")] {
+    /// # use steady_socket_server::{Identity, Json, Refused, Server, endpoint};
+    /// # endpoint! { pub Chat at "/chat" { client: String, server: String, "chat.json" => Json } }
+    /// # async fn user_of(ticket: Option<String>) -> Option<String> { ticket }
+    /// let server = Server::<Chat>::builder()
+    ///     .check_handshake(|handshake| {
+    ///         // A browser's page can set no header, but the URL's query; and it sends the cookies.
+    ///         let ticket = handshake.query("ticket");
+    ///         async move { user_of(ticket).await.map(Identity).ok_or(Refused::Unauthenticated) }
+    ///     })
+    ///     .build(async |mut peer| while peer.next().await.is_some() {});
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn check_handshake<F>(
+        mut self,
+        check: impl Fn(&Handshake<'_>) -> F + Send + Sync + 'static,
+    ) -> Self
+    where
+        F: Future<Output = Result<Identity, Refused>> + Send + 'static,
+    {
+        self.check_handshake = Some(Box::new(move |handshake| Box::pin(check(handshake))));
+        self
+    }
+
     /// Checks the credential of each client that asks for a session, on every connection, and each fresh one that it sends:
     /// returns who the client is, or [`Denied`], which ends it with the code 3972. A session belongs to the identity that
     /// began it, so another one is refused even if it knows the session's secret. It takes the place of the identity of the
     /// handshake. A check that takes longer than [`authentication_timeout`](Options::authentication_timeout) denies.
     ///
-    /// Clients without a session have no credential; check theirs in the handshake.
+    /// Clients without a session have no credential; [`check_handshake`](Self::check_handshake) is for them.
     #[must_use]
     pub fn authenticate<F>(
         mut self,
@@ -201,7 +239,7 @@ impl<E: Endpoint> ServerBuilder<E> {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let options = self.options;
+        let options = Arc::new(self.options);
         let origins = Origins {
             allowed: options.allow_origins.clone(),
             required: options.require_origin,
@@ -212,11 +250,12 @@ impl<E: Endpoint> ServerBuilder<E> {
                 origins,
                 handler: Box::new(move |peer| Box::pin(handler(peer))),
                 on_request: self.on_request,
+                check_handshake: self.check_handshake,
                 authenticate: self.authenticate,
                 places: Arc::default(),
                 stopper: Stopper::new(),
                 sessions: Arc::new(Sessions::new(&options)),
-                options: Arc::new(options),
+                options,
             }),
         }
     }
@@ -238,6 +277,7 @@ impl<E: Endpoint> Server<E> {
         ServerBuilder {
             options: Options::default(),
             on_request: None,
+            check_handshake: None,
             authenticate: None,
         }
     }
@@ -264,15 +304,15 @@ impl<E: Endpoint> Server<E> {
     ///
     /// # Errors
     /// Why the handshake is to be refused.
-    pub fn admit(&self, handshake: &Handshake<'_>) -> Result<Admission<E>, Refused> {
-        let admitted = self.check(handshake);
+    pub async fn admit(&self, handshake: &Handshake<'_>) -> Result<Admission<E>, Refused> {
+        let admitted = self.check(handshake).await;
         if let Err(refused) = &admitted {
             observe::refused(refused, handshake.headers, handshake.address);
         }
         admitted
     }
 
-    fn check(&self, handshake: &Handshake<'_>) -> Result<Admission<E>, Refused> {
+    async fn check(&self, handshake: &Handshake<'_>) -> Result<Admission<E>, Refused> {
         let core = &self.core;
         let origin = core.origins.check(handshake.headers);
         origin.map_err(Refused::Origin)?;
@@ -281,10 +321,23 @@ impl<E: Endpoint> Server<E> {
         }
         let choice = choose::<E>(handshake.headers, core.options.sessions)?;
         let place = Places::take(&core.places, &core.options, handshake.address)?;
+        let identity = match &core.check_handshake {
+            None => handshake.identity.clone(),
+            Some(check) => {
+                let checking = async { check(handshake).await };
+                let checking = timeout(core.options.authentication_timeout, checking);
+                let checked = AssertUnwindSafe(checking).catch_unwind().await;
+                let checked = checked.unwrap_or_else(|_| {
+                    observe::panicked();
+                    Ok(Err(Refused::Unchecked))
+                });
+                Some(checked.unwrap_or(Err(Refused::Unchecked))?)
+            }
+        };
         Ok(Admission {
             core: Arc::clone(core),
             choice,
-            identity: handshake.identity.clone(),
+            identity,
             place,
         })
     }
@@ -374,7 +427,7 @@ impl<E: Endpoint> Admission<E> {
         observe::connected(spoken == Spoken::Session);
         let conversation = match spoken {
             Spoken::Session => {
-                let wire = Wire::new(socket, options, true);
+                let wire = Wire::new(socket, options, true, place.allowance.clone());
                 let sessions = Arc::clone(&core.sessions);
                 let host = Guests {
                     core,
@@ -389,7 +442,7 @@ impl<E: Endpoint> Admission<E> {
             spoken => {
                 let controls = spoken == Spoken::Controls;
                 let plain = Arc::new(Plain::new(&options, controls));
-                let wire = Wire::new(socket, options, controls);
+                let wire = Wire::new(socket, options, controls, place.allowance.clone());
                 let link = Link::Plain(Arc::clone(&plain));
                 let id = core.sessions.next_id();
                 let handle = Handle::new(id, link, subprotocol, identity.map(Arc::new));
@@ -527,7 +580,34 @@ struct Places {
 struct Taken {
     open: usize,
     /// Only if there is a limit.
-    by_address: HashMap<IpAddr, usize>,
+    by_address: HashMap<IpAddr, AtAddress>,
+    /// How many addresses there may be before those that are as good as new are forgotten.
+    sweep_at: usize,
+}
+
+/// What there is of one address.
+#[derive(Debug, Default)]
+struct AtAddress {
+    open: usize,
+    allowance: Option<Arc<Allowance>>,
+}
+
+impl AtAddress {
+    /// Whether forgetting it changes nothing. Who disconnects does not get a new allowance by that.
+    fn is_new(&self, now: Instant) -> bool {
+        self.open == 0 && self.allowance.as_ref().is_none_or(|it| it.is_full(now))
+    }
+}
+
+/// The addresses that one client is likely to have.
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(v6) => {
+            let [a, b, c, d, ..] = v6.segments();
+            Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
+        }
+        v4 => v4,
+    }
 }
 
 /// A connection's place, freed on drop.
@@ -535,6 +615,17 @@ struct Taken {
 struct Place {
     places: Arc<Places>,
     address: Option<IpAddr>,
+    allowance: Option<Arc<Allowance>>,
+}
+
+impl Taken {
+    fn sweep(&mut self) {
+        if self.by_address.len() >= self.sweep_at {
+            let now = Instant::now();
+            self.by_address.retain(|_, at| !at.is_new(now));
+            self.sweep_at = (self.by_address.len() * 2).max(64);
+        }
+    }
 }
 
 impl Places {
@@ -551,18 +642,30 @@ impl Places {
         if taken.open >= options.max_connections {
             return Err(Refused::Full);
         }
-        let limited = address.zip(options.max_connections_per_address);
-        if let Some((address, most)) = limited {
-            let open = taken.by_address.entry(address).or_insert(0);
-            if *open >= most {
+        let most = options.max_connections_per_address;
+        let is_limited = most.is_some() || options.rate_per_address.is_some();
+        let address = address.filter(|_| is_limited).map(network);
+        let mut allowance = None;
+        if let Some(address) = address {
+            taken.sweep();
+            let at = taken
+                .by_address
+                .entry(address)
+                .or_insert_with(|| AtAddress {
+                    open: 0,
+                    allowance: Allowance::of_address(options),
+                });
+            if most.is_some_and(|most| at.open >= most) {
                 return Err(Refused::FullForAddress);
             }
-            *open += 1;
+            at.open += 1;
+            allowance = at.allowance.clone();
         }
         taken.open += 1;
         Ok(Place {
             places: Arc::clone(this),
-            address: limited.map(|(address, _)| address),
+            address,
+            allowance,
         })
     }
 
@@ -584,10 +687,10 @@ impl Drop for Place {
         let mut taken = self.places.lock();
         taken.open -= 1;
         if let Some(address) = self.address
-            && let Some(open) = taken.by_address.get_mut(&address)
+            && let Some(at) = taken.by_address.get_mut(&address)
         {
-            *open -= 1;
-            if *open == 0 {
+            at.open -= 1;
+            if at.is_new(Instant::now()) {
                 taken.by_address.remove(&address);
             }
         }

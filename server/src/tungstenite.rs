@@ -11,14 +11,19 @@
 //! # }
 //! ```
 
+use std::io::ErrorKind;
 use std::net::IpAddr;
+use std::time::Duration;
 
-use http::{HeaderValue, Response, header::SEC_WEBSOCKET_PROTOCOL};
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio_tungstenite::accept_hdr_async_with_config;
+use http::header::{CONNECTION, CONTENT_LENGTH, SEC_WEBSOCKET_PROTOCOL};
+use http::{HeaderValue, Response, StatusCode};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::time::timeout;
+use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::error::Error;
-use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request};
-use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
+use tokio_tungstenite::tungstenite::handshake::machine::TryParse as _;
+use tokio_tungstenite::tungstenite::handshake::server::{Request, create_response, write_response};
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 
 use crate::{Endpoint, Frame, Handshake, Server, SocketMessage};
@@ -66,12 +71,42 @@ pub(crate) const fn close_code(error: &Error) -> Option<u16> {
     }
 }
 
-/// Accepts a WebSocket on a TCP (or TLS) stream, and serves it until its end. The client's address is not known, so a limit
-/// by address does not apply; see [`accept_from`].
+/// How a socket of this server is read.
+pub(crate) fn config(longest_frame: usize) -> WebSocketConfig {
+    WebSocketConfig::default()
+        .read_buffer_size(crate::READ_BYTES)
+        .max_message_size(Some(longest_frame))
+        .max_frame_size(Some(longest_frame))
+}
+
+/// The answer 101 to a handshake.
+///
+/// # Errors
+/// What is wrong with the handshake.
+pub(crate) fn switching(
+    request: &Request,
+    subprotocol: Option<&str>,
+) -> Result<Response<()>, Error> {
+    let mut response = create_response(request)?;
+    if let Some(Ok(name)) = subprotocol.map(HeaderValue::from_str) {
+        response.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, name);
+    }
+    Ok(response)
+}
+
+/// What is wrong with a handshake, for its client.
+pub(crate) fn bad_request<B: From<String>>(error: &Error) -> Response<B> {
+    let mut response = Response::new(B::from(format!("{error}\n")));
+    *response.status_mut() = StatusCode::BAD_REQUEST;
+    response
+}
+
+/// Accepts a WebSocket on a TCP (or TLS) stream, and serves it until its end. The client's address is not known, so limits
+/// by address do not apply; see [`accept_from`].
 ///
 /// # Errors
 ///
-/// If the handshake fails. A handshake that the server refuses is answered, and is no error.
+/// If the handshake fails, or takes longer than 10 s. One that the server refuses is answered, and is no error.
 pub async fn accept<E, T>(server: &Server<E>, stream: T) -> Result<(), Error>
 where
     E: Endpoint,
@@ -84,54 +119,88 @@ where
 ///
 /// # Errors
 ///
-/// If the handshake fails. A handshake that the server refuses is answered, and is no error.
+/// If the handshake fails, or takes longer than 10 s. One that the server refuses is answered, and is no error.
 pub async fn accept_from<E, T>(
     server: &Server<E>,
-    stream: T,
+    mut stream: T,
     address: Option<IpAddr>,
 ) -> Result<(), Error>
 where
     E: Endpoint,
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let mut admitted = None;
-    let most = server.longest_frame();
-    let config = WebSocketConfig::default()
-        .read_buffer_size(crate::READ_BYTES)
-        .max_message_size(Some(most))
-        .max_frame_size(Some(most));
-    #[expect(
-        clippy::result_large_err,
-        reason = "the callback's signature is tungstenite's"
-    )]
-    let check = |request: &Request, mut response: Response<()>| {
-        let mut handshake = Handshake::new(request.headers());
-        if let Some(address) = address {
-            handshake = handshake.address(address);
-        }
-        match server.admit(&handshake) {
-            Ok(admission) => {
-                if let Some(Ok(name)) = admission.subprotocol().map(HeaderValue::from_str) {
-                    response.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, name);
-                }
-                admitted = Some(admission);
-                Ok(response)
-            }
-            Err(refused) => {
-                let response: Response<String> = refused.to_response();
-                Err(ErrorResponse::from(response.map(Some)))
-            }
+    // Not by tungstenite's own function: its callback cannot wait for the check of a client.
+    let (request, rest) = timeout(HEAD_TIME, read_head(&mut stream))
+        .await
+        .map_err(|_| Error::Io(ErrorKind::TimedOut.into()))??;
+    let mut handshake = Handshake::new(request.headers()).uri(request.uri());
+    if let Some(address) = address {
+        handshake = handshake.address(address);
+    }
+    let admission = match server.admit(&handshake).await {
+        Ok(admission) => admission,
+        Err(refused) => return refuse(&mut stream, refused.to_response()).await,
+    };
+    let response = match switching(&request, admission.subprotocol()) {
+        Ok(response) => response,
+        Err(error) => {
+            refuse(&mut stream, bad_request(&error)).await?;
+            return Err(error);
         }
     };
-    let socket = accept_hdr_async_with_config(stream, check, Some(config)).await;
-    match (socket, admitted) {
-        (Ok(socket), Some(admission)) => {
-            admission.serve(socket).await;
-            Ok(())
+    drop(request);
+    write(&mut stream, &response, "").await?;
+    let config = Some(config(server.longest_frame()));
+    let socket = WebSocketStream::from_partially_read(stream, rest, Role::Server, config).await;
+    admission.serve(socket).await;
+    Ok(())
+}
+
+/// How long a client may take for its handshake.
+const HEAD_TIME: Duration = Duration::from_secs(10);
+/// How long its handshake may be, in bytes.
+const HEAD_BYTES: usize = 16 * 1024;
+
+/// Reads the head of a request, and what came behind it.
+async fn read_head(stream: &mut (impl AsyncRead + Unpin)) -> Result<(Request, Vec<u8>), Error> {
+    let mut read = Vec::with_capacity(1024);
+    loop {
+        if stream.read_buf(&mut read).await? == 0 {
+            return Err(Error::Io(ErrorKind::UnexpectedEof.into()));
         }
-        // It was answered.
-        (Err(Error::Http(_)), None) => Ok(()),
-        (Err(error), _) => Err(error),
-        (Ok(_), None) => Ok(()),
+        // The whole of it is parsed each time, which the limit bounds.
+        if let Some((bytes, request)) = Request::try_parse(&read)? {
+            return Ok((request, read.split_off(bytes)));
+        }
+        if read.len() > HEAD_BYTES {
+            let why = "the head of the request is too long";
+            return Err(Error::Io(std::io::Error::new(ErrorKind::InvalidData, why)));
+        }
     }
+}
+
+async fn refuse(
+    stream: &mut (impl AsyncWrite + Unpin),
+    mut response: Response<String>,
+) -> Result<(), Error> {
+    let length = response.body().len().into();
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_LENGTH, length);
+    headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    write(stream, &response, response.body()).await?;
+    stream.shutdown().await?;
+    Ok(())
+}
+
+async fn write<B>(
+    stream: &mut (impl AsyncWrite + Unpin),
+    response: &Response<B>,
+    body: &str,
+) -> Result<(), Error> {
+    let mut bytes = Vec::new();
+    write_response(&mut bytes, response)?;
+    bytes.extend_from_slice(body.as_bytes());
+    stream.write_all(&bytes).await?;
+    stream.flush().await?;
+    Ok(())
 }

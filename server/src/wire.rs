@@ -1,9 +1,10 @@
 //! What every connection does, whatever is spoken on it: pings, beats, limits of time, and the end.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use futures_util::StreamExt as _;
@@ -58,7 +59,8 @@ pub(crate) struct Wire<S: Socket> {
     last_frame: Instant,
     /// For the earliest of all that may happen by time. It is not set anew for each frame.
     timer: Pin<Box<Sleep>>,
-    allowance: Option<Box<Allowance>>,
+    /// That of the connection or session, and that of the address.
+    allowances: [Option<Arc<Allowance>>; 2],
     /// Whether control messages are spoken.
     controls: bool,
 }
@@ -76,10 +78,15 @@ pub(crate) enum Next {
 impl<S: Socket> Wire<S> {
     /// With control messages it says at once that this server beats, and that it answers numbered pings, which a client
     /// must know before it sends one.
-    pub(crate) fn new(socket: S, options: Arc<Options>, controls: bool) -> Self {
+    pub(crate) fn new(
+        socket: S,
+        options: Arc<Options>,
+        controls: bool,
+        of_address: Option<Arc<Allowance>>,
+    ) -> Self {
         let now = Instant::now();
         let ping_at = now + options.ping_interval;
-        let allowance = options.rate.map(|rate| Box::new(Allowance::new(rate, now)));
+        let allowances = [Allowance::of_client(&options), of_address];
         let mut wire = Self {
             socket,
             options,
@@ -89,7 +96,7 @@ impl<S: Socket> Wire<S> {
             ping_at,
             last_frame: now,
             timer: Box::pin(sleep_until(ping_at)),
-            allowance,
+            allowances,
             controls,
         };
         if controls {
@@ -97,6 +104,11 @@ impl<S: Socket> Wire<S> {
             wire.say(Control::Pong { number: 0 });
         }
         wire
+    }
+
+    /// From now on this is the rate of the client, beside that of its address.
+    pub(crate) fn share(&mut self, allowance: Option<Arc<Allowance>>) {
+        self.allowances[0] = allowance;
     }
 
     pub(crate) fn put(&mut self, frame: Frame) {
@@ -217,14 +229,11 @@ impl<S: Socket> Wire<S> {
             Some(Err(error)) => return Err(self.broken(&error)),
             None => return Err(End::Gone),
         };
-        if let (Some(allowance), Some(rate)) = (&mut self.allowance, self.options.rate)
-            && !allowance.takes(rate, self.last_frame, frame.bytes())
-        {
-            let Rate { frames, bytes } = rate;
-            let reason = format!("at most {frames} messages and {bytes} bytes a second");
-            return Err(End::Close(1008, reason));
+        let mut allowances = self.allowances.iter().flatten();
+        match allowances.find(|it| !it.takes(self.last_frame, frame.bytes())) {
+            Some(allowance) => Err(End::Close(1008, allowance.to_string())),
+            None => Ok(frame),
         }
-        Ok(frame)
     }
 
     /// Frames are read again after a pause, in which the client could not show that it is alive.
@@ -283,9 +292,16 @@ impl Frame {
     }
 }
 
-/// What a connection may still send: a bucket for frames and one for bytes, which fill at the rate.
+/// What a client or an address may still send: a bucket for messages and one for bytes, which fill at the rate.
 #[derive(Debug)]
-struct Allowance {
+pub(crate) struct Allowance {
+    rate: Rate,
+    whose: &'static str,
+    left: Mutex<Left>,
+}
+
+#[derive(Debug)]
+struct Left {
     frames: f64,
     bytes: f64,
     at: Instant,
@@ -295,25 +311,66 @@ impl Allowance {
     /// How many seconds' worth the buckets hold.
     const BURST_SECONDS: f64 = 10.0;
 
-    fn new(rate: Rate, now: Instant) -> Self {
-        Self {
+    pub(crate) fn of_client(options: &Options) -> Option<Arc<Self>> {
+        Some(Arc::new(Self::new(options.rate?, "", Instant::now())))
+    }
+
+    pub(crate) fn of_address(options: &Options) -> Option<Arc<Self>> {
+        let rate = options.rate_per_address?;
+        Some(Arc::new(Self::new(
+            rate,
+            " from an address",
+            Instant::now(),
+        )))
+    }
+
+    fn new(rate: Rate, whose: &'static str, now: Instant) -> Self {
+        let left = Left {
             frames: f64::from(rate.frames) * Self::BURST_SECONDS,
             bytes: f64::from(rate.bytes) * Self::BURST_SECONDS,
             at: now,
+        };
+        Self {
+            rate,
+            whose,
+            left: Mutex::new(left),
         }
     }
 
     /// Whether a frame of so many bytes is within the rate.
-    fn takes(&mut self, rate: Rate, now: Instant, bytes: usize) -> bool {
-        let passed = now.saturating_duration_since(self.at).as_secs_f64();
-        self.at = now;
+    fn takes(&self, now: Instant, bytes: usize) -> bool {
+        let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
+        let passed = now.saturating_duration_since(left.at).as_secs_f64();
+        left.at = left.at.max(now);
         let fill = |has: f64, rate: u32| {
             let rate = f64::from(rate);
             (has + rate * passed).min(rate * Self::BURST_SECONDS)
         };
-        self.frames = fill(self.frames, rate.frames) - 1.0;
-        self.bytes = fill(self.bytes, rate.bytes) - bytes as f64;
-        self.frames >= 0.0 && self.bytes >= 0.0
+        left.frames = fill(left.frames, self.rate.frames) - 1.0;
+        left.bytes = fill(left.bytes, self.rate.bytes) - bytes as f64;
+        left.frames >= 0.0 && left.bytes >= 0.0
+    }
+
+    /// Whether it is as good as new, because nothing was taken for so long.
+    pub(crate) fn is_full(&self, now: Instant) -> bool {
+        let left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
+        let passed = now.saturating_duration_since(left.at).as_secs_f64();
+        let is_full = |has: f64, rate: u32| {
+            let rate = f64::from(rate);
+            has + rate * passed >= rate * Self::BURST_SECONDS
+        };
+        is_full(left.frames, self.rate.frames) && is_full(left.bytes, self.rate.bytes)
+    }
+}
+
+impl fmt::Display for Allowance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Rate { frames, bytes } = self.rate;
+        let whose = self.whose;
+        write!(
+            f,
+            "at most {frames} messages and {bytes} bytes a second{whose}"
+        )
     }
 }
 
@@ -345,20 +402,24 @@ mod tests {
             bytes: 100,
         };
         let start = Instant::now();
-        let mut allowance = Allowance::new(rate, start);
+        let new = || Allowance::new(rate, "", start);
+        let allowance = new();
         for _ in 0..20 {
-            assert!(allowance.takes(rate, start, 1));
+            assert!(allowance.takes(start, 1));
         }
-        assert!(!allowance.takes(rate, start, 1), "a burst has an end");
-        let mut allowance = Allowance::new(rate, start);
-        assert!(allowance.takes(rate, start, 1_000));
+        assert!(!allowance.takes(start, 1), "a burst has an end");
+        let allowance = new();
+        assert!(allowance.is_full(start));
+        assert!(allowance.takes(start, 1_000));
         let later = start + Duration::from_secs(1);
-        assert!(allowance.takes(rate, later, 100));
-        assert!(!allowance.takes(rate, later, 1));
-        let mut allowance = Allowance::new(rate, start);
+        assert!(allowance.takes(later, 100));
+        assert!(!allowance.takes(later, 1));
+        assert!(!allowance.is_full(later));
+        assert!(allowance.is_full(later + Duration::from_secs(11)));
+        let allowance = new();
         for second in 0..1_000 {
             let at = start + Duration::from_secs(second);
-            assert!(allowance.takes(rate, at, 50) && allowance.takes(rate, at, 50));
+            assert!(allowance.takes(at, 50) && allowance.takes(at, 50));
         }
     }
 }

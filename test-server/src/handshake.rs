@@ -51,14 +51,18 @@ pub(crate) fn filter(
         .and(warp::ext::optional())
         // Explains what is wrong with a handshake. The upgrade of a correct one happens here.
         .and(warp::ws())
-        .map(
+        .then(
             move |path: FullPath, headers: HeaderMap, query, on_upgrade: Option<OnUpgrade>, _| {
-                let admitted = on_upgrade
-                    .ok_or_else(|| Refused::Bad("a WebSocket handshake needs HTTP/1.1".to_owned()))
-                    .and_then(|it| Ok((it, admit(&state, path.as_str(), &headers, query)?)));
-                match admitted {
-                    Ok((on_upgrade, admitted)) => upgrade(&state, admitted, on_upgrade),
-                    Err(refused) => refused.into_response(),
+                let state = Arc::clone(&state);
+                async move {
+                    let Some(on_upgrade) = on_upgrade else {
+                        let why = "a WebSocket handshake needs HTTP/1.1";
+                        return Refused::Bad(why.to_owned()).into_response();
+                    };
+                    match admit(&state, path.as_str(), &headers, query).await {
+                        Ok(admitted) => upgrade(&state, admitted, on_upgrade),
+                        Err(refused) => refused.into_response(),
+                    }
                 }
             },
         )
@@ -98,7 +102,7 @@ enum Dialogue {
     Session(sessions::Serve),
 }
 
-fn admit(
+async fn admit(
     state: &State,
     path: &str,
     headers: &HeaderMap,
@@ -112,7 +116,7 @@ fn admit(
         .filter(|key| is_key(key))
         .map(derive_accept_key)
         .ok_or_else(|| Refused::Bad("Sec-WebSocket-Key must be 16 bytes in base64".to_owned()))?;
-    let (dialogue, subprotocol) = choose(state, path, headers)?;
+    let (dialogue, subprotocol) = choose(state, path, headers).await?;
     let id = query.id.filter(|_| config.demo_control);
     if id.as_deref().is_some_and(|id| !is_id(id)) {
         return Err(Refused::Bad(INVALID_ID.to_owned()));
@@ -127,7 +131,7 @@ fn admit(
 }
 
 /// What a path stands for, and the sub-protocol to answer.
-fn choose(
+async fn choose(
     state: &State,
     path: &str,
     headers: &HeaderMap,
@@ -159,7 +163,7 @@ fn choose(
             )
         }
         _ => {
-            let admitted = state.sessions.admit(path, headers);
+            let admitted = state.sessions.admit(path, headers).await;
             let admitted = admitted.ok_or(Refused::NoSuchPath)?.map_err(Refused::Bad)?;
             return Ok((Dialogue::Session(admitted.serve), admitted.subprotocol));
         }

@@ -109,16 +109,16 @@ impl Sessions {
     /// # Errors
     ///
     /// What to offer instead.
-    pub(crate) fn admit(
+    pub(crate) async fn admit(
         &self,
         path: &str,
         headers: &HeaderMap,
     ) -> Option<Result<Admitted, String>> {
         match path {
-            Echo::PATH => Some(admit(&self.echo, headers)),
-            Greeter::PATH => Some(admit(&self.hello, headers)),
-            Room::PATH => Some(admit(&self.room, headers)),
-            Burst::PATH => Some(admit(&self.burst, headers)),
+            Echo::PATH => Some(admit(&self.echo, headers).await),
+            Greeter::PATH => Some(admit(&self.hello, headers).await),
+            Room::PATH => Some(admit(&self.room, headers).await),
+            Burst::PATH => Some(admit(&self.burst, headers).await),
             _ => None,
         }
     }
@@ -129,9 +129,10 @@ impl Sessions {
     }
 }
 
-fn admit<E: Endpoint>(server: &Server<E>, headers: &HeaderMap) -> Result<Admitted, String> {
+async fn admit<E: Endpoint>(server: &Server<E>, headers: &HeaderMap) -> Result<Admitted, String> {
     let admission = server
         .admit(&Handshake::new(headers))
+        .await
         .map_err(|refused| refused.to_string())?;
     Ok(Admitted {
         subprotocol: admission.subprotocol().map(str::to_owned),

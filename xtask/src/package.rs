@@ -178,12 +178,43 @@ const SERVER_HALF_FOLDER: &str = "testing/server-half";
 /// Adds the server's half for the test kit: its JavaScript, and the module embedded, so that a test has it at once.
 fn add_server_half(wasm: &Path, folder: &Path) -> Result<()> {
     let name = "server_half_bg.js";
-    files::copy(&wasm.join(name), &folder.join(name))?;
+    let glue = files::read(&wasm.join(name))?;
+    files::write(&folder.join(name), &touching_nothing(&glue)?)?;
     let embed = checkout::path("xtask/node/embed.mjs");
     let module = wasm.join("server_half_bg.wasm");
     let embedded = folder.join("module.js");
     let mut node = Command::new("node");
     process::run(node.arg(embed).arg(module).arg(embedded).arg("--as-it-is"))
+}
+
+/// wasm-bindgen makes its decoder and its encoder of texts when it is imported. Importing the test kit uses nothing of the
+/// platform.
+fn touching_nothing(glue: &str) -> Result<String> {
+    const CODERS: [(&str, &str, &str); 2] = [
+        (
+            "let cachedTextDecoder = ",
+            "function decodeText(",
+            "const decodeText = (bytes) => new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes);\n",
+        ),
+        (
+            "const cachedTextEncoder = ",
+            "if (!('encodeInto' in cachedTextEncoder)) {",
+            "const cachedTextEncoder = {\n    encode: (text) => new TextEncoder().encode(text),\n    \
+             encodeInto: (text, bytes) => new TextEncoder().encodeInto(text, bytes),\n};\n",
+        ),
+    ];
+    let mut glue = glue.to_owned();
+    for (from, last, instead) in CODERS {
+        let (before, rest) = glue
+            .split_once(from)
+            .ok_or_else(|| format!("the glue has no `{from}`"))?;
+        let (_, rest) = rest
+            .split_once(last)
+            .and_then(|(_, rest)| rest.split_once("\n}\n"))
+            .ok_or_else(|| format!("the glue has no end of `{last}`"))?;
+        glue = [before, instead, rest].concat();
+    }
+    Ok(glue)
 }
 
 /// Removes wasm-bindgen's own loading, which the package lacks, from the declarations.

@@ -248,13 +248,15 @@ fn ensure_component(subcommand: &str, component: &str) -> Result<()> {
 
 fn lint(wasm: &WasmStd) -> Result<()> {
     const DENY: [&str; 4] = ["--all-features", "--", "--deny", "warnings"];
-    const PUBLISHED: [&str; 6] = [
+    const PUBLISHED: [&str; 8] = [
         "-p",
         "steady-socket-protocol",
         "-p",
         "steady-socket",
         "-p",
         "steady-socket-export",
+        "-p",
+        "steady-socket-server",
     ];
     /// The packages compiled for the browser. The tests of all but the last run only on this machine, and so
     /// do the packages that those need.

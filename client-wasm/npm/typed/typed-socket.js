@@ -72,7 +72,7 @@ export class TypedSocket extends ReconnectingWebSocket {
     if (arguments.length === 0) throw new TypeError(`${CLASS}: the URL is missing`);
     if (isProtocols(options) || (arguments[2] ?? null) !== null) {
       throw new TypeError(
-        `${CLASS}: the options are the second argument, and the sub-protocols one of them: { protocols }`,
+        `${CLASS}: the sub-protocols are an option: { protocols }`,
       );
     }
     const given = dictionary(CLASS, options, 'the options', [...OWN_OPTIONS, ...OPTION_NAMES]);

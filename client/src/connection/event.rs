@@ -756,18 +756,39 @@ pub enum Unwelcomed {
     Silent,
 }
 
-impl fmt::Display for Unwelcomed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Unwelcomed {
+    /// Why, in words: what stands before the code that the server closed with and behind it, if there is one.
+    #[must_use]
+    pub const fn words(self) -> (&'static str, Option<u16>, &'static str) {
         match self {
-            Self::NotOpened => f.write_str(
+            Self::NotOpened => (
                 "the connection did not open; if the server is there, it refuses this client or the sub-protocols of \
                  sessions",
+                None,
+                "",
             ),
-            Self::Closed(code) => {
-                write!(f, "the server closed the connection with {code} in place of a welcome")
-            }
-            Self::Silent => f.write_str("the server opened the connection, and sent no welcome in time"),
+            Self::Closed(code) => (
+                "the server closed the connection with ",
+                Some(code),
+                " in place of a welcome",
+            ),
+            Self::Silent => (
+                "the server opened the connection, and sent no welcome in time",
+                None,
+                "",
+            ),
         }
+    }
+}
+
+impl fmt::Display for Unwelcomed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (before, code, behind) = self.words();
+        f.write_str(before)?;
+        if let Some(code) = code {
+            write!(f, "{code}{behind}")?;
+        }
+        Ok(())
     }
 }
 

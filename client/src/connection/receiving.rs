@@ -177,6 +177,7 @@ impl<P> Connection<P> {
             Control::Reconnect(window) if window.min_ms <= window.max_ms => {
                 self.latest.window = Some(window);
             }
+            Control::Spread { max_ms } => self.options.spread_first_wait(max_ms),
             // From a later version, or not meant for a client.
             _ => {}
         }

@@ -135,9 +135,11 @@ pub enum Rejection {
     Exhausted,
 }
 
-impl core::fmt::Display for Rejection {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str(match self {
+impl Rejection {
+    /// Why, in words.
+    #[must_use]
+    pub const fn text(self) -> &'static str {
+        match self {
             Self::Full => "the queue is full; it takes more when some of it has been sent",
             Self::TooLarge => "the message is larger than the other end takes",
             Self::TooManyRequests => {
@@ -147,7 +149,13 @@ impl core::fmt::Display for Rejection {
             Self::Exhausted => {
                 "the session has used up all its numbers; only a new session sends more"
             }
-        })
+        }
+    }
+}
+
+impl core::fmt::Display for Rejection {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(self.text())
     }
 }
 
@@ -187,14 +195,22 @@ pub enum NotHandled {
     Session(Ended),
 }
 
+impl NotHandled {
+    /// Why, in words.
+    #[must_use]
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::TimeToLive => "its time was over before it was sent",
+            Self::Overflow => "newer messages took its place in the queue",
+            Self::TooLarge => "it is larger than the other end takes",
+            Self::Session(ended) => ended.text(),
+        }
+    }
+}
+
 impl core::fmt::Display for NotHandled {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        match self {
-            Self::TimeToLive => f.write_str("its time was over before it was sent"),
-            Self::Overflow => f.write_str("newer messages took its place in the queue"),
-            Self::TooLarge => f.write_str("it is larger than the other end takes"),
-            Self::Session(ended) => ended.fmt(f),
-        }
+        f.write_str(self.text())
     }
 }
 
@@ -228,9 +244,11 @@ pub enum Ended {
     Exhausted,
 }
 
-impl core::fmt::Display for Ended {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str(match self {
+impl Ended {
+    /// How, in words.
+    #[must_use]
+    pub const fn text(self) -> &'static str {
+        match self {
             Self::Closed => "the session was closed at this end",
             Self::ByPeer => "the other end ended the session",
             Self::Lost(Why::Expired) => {
@@ -257,7 +275,13 @@ impl core::fmt::Display for Ended {
             Self::Store => "the server's store did not answer",
             Self::TakenOver => "another process has taken the session over",
             Self::Exhausted => "the session has used up all its numbers",
-        })
+        }
+    }
+}
+
+impl core::fmt::Display for Ended {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(self.text())
     }
 }
 

@@ -156,7 +156,13 @@ impl<H: Host> Guest<'_, H> {
             };
             match read(data) {
                 Ok(SessionFrame::Control(Control::Ping { number })) => wire.answer_ping(number),
-                Ok(frame) => self.receive(frame.map(Body::new)).await?,
+                Ok(frame) => {
+                    let enters = self.session.is_none();
+                    self.receive(frame.map(Body::new)).await?;
+                    if let Some(session) = self.session.as_ref().filter(|_| enters) {
+                        wire.share(session.allowance());
+                    }
+                }
                 Err(error) => {
                     if let Some(session) = &self.session {
                         session.receive_malformed(self.number);

@@ -22,6 +22,7 @@ use super::{Sessions, lock};
 use crate::body::Body;
 use crate::errors::SendError;
 use crate::observe;
+use crate::wire::Allowance;
 
 /// How many bytes may wait for a client's socket before the half is told to wait, and when it may go on.
 const HIGH_BYTES: usize = 64 * 1024;
@@ -100,6 +101,8 @@ pub(crate) struct Session {
     key: Key,
     subprotocol: &'static str,
     style: Style,
+    /// What all its connections together may send.
+    allowance: Option<Arc<Allowance>>,
     state: Mutex<State>,
     /// For the handler: there is a message, or the end.
     arrived: Notify,
@@ -158,11 +161,13 @@ impl Session {
         style: Style,
     ) -> Self {
         let half = Server::new(key, Arc::clone(&sessions.options));
+        let allowance = Allowance::of_client(&sessions.whole);
         Self {
             sessions,
             key,
             subprotocol,
             style,
+            allowance,
             state: Mutex::new(State {
                 half,
                 lines: Vec::new(),
@@ -191,6 +196,10 @@ impl Session {
 
     pub(super) const fn subprotocol(&self) -> &'static str {
         self.subprotocol
+    }
+
+    pub(super) fn allowance(&self) -> Option<Arc<Allowance>> {
+        self.allowance.clone()
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -25,6 +25,7 @@ use crate::options::Options;
 /// All sessions of an endpoint.
 pub(crate) struct Sessions {
     options: Arc<ServerOptions>,
+    whole: Arc<Options>,
     began: Instant,
     connections: AtomicU64,
     ids: AtomicU64,
@@ -41,9 +42,10 @@ impl fmt::Debug for Sessions {
 }
 
 impl Sessions {
-    pub(crate) fn new(options: &Options) -> Self {
+    pub(crate) fn new(options: &Arc<Options>) -> Self {
         Self {
             options: Arc::new(options.half()),
+            whole: Arc::clone(options),
             began: Instant::now(),
             connections: AtomicU64::new(0),
             ids: AtomicU64::new(0),

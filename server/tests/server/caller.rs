@@ -95,6 +95,11 @@ impl Caller {
             .expect("the client is there")
     }
 
+    /// The next, if there is one so soon.
+    pub(crate) async fn next_within(&mut self, time: Duration) -> Option<Happened> {
+        timeout(time, self.happened.recv()).await.ok().flatten()
+    }
+
     /// The next of this kind; others are passed over.
     pub(crate) async fn find<T>(&mut self, wanted: impl Fn(Happened) -> Option<T>) -> T {
         loop {

@@ -1,6 +1,8 @@
 //! A server on axum, over real sockets, with clients with and without sessions.
 
 mod caller;
+mod examples;
+mod logs;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -14,7 +16,7 @@ use steady_socket_protocol::session::frame::Answer;
 use steady_socket_protocol::session::{AskEnd, End, Ended, Opened};
 use steady_socket_server::{
     Credential, Denied, Endpoint as _, Group, Handle, Identity, Json, Options, Peer, Rate, Refusal,
-    Request, RequestError, SendError, Server, Sessions, Window, endpoint,
+    Refused, Request, RequestError, SendError, Server, Sessions, Window, endpoint,
 };
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
@@ -74,7 +76,15 @@ type Plain = WebSocketStream<TcpStream>;
 
 /// Connects without a session.
 async fn connect(address: SocketAddr, headers: &[(&'static str, &str)]) -> Result<Plain, Error> {
-    let url = format!("ws://{address}{}", Numbers::PATH);
+    connect_to(address, Numbers::PATH, headers).await
+}
+
+async fn connect_to(
+    address: SocketAddr,
+    path: &str,
+    headers: &[(&'static str, &str)],
+) -> Result<Plain, Error> {
+    let url = format!("ws://{address}{path}");
     let mut request = url.into_client_request().unwrap();
     for (name, value) in headers {
         request.headers_mut().insert(*name, value.parse().unwrap());
@@ -283,32 +293,6 @@ async fn send_waits_for_a_client_that_does_not_read() {
         );
     }
     assert!(within(sents.recv()).await.unwrap() > 0, "it was never full");
-}
-
-#[tokio::test]
-async fn who_waits_for_room_in_a_session_sleeps_until_there_is_some() {
-    let (sent, mut sents) = mpsc::unbounded_channel();
-    let server = Server::<Numbers>::new(move |peer: Peer<Numbers>| {
-        let sent = sent.clone();
-        async move {
-            for number in 0..3_000 {
-                peer.send(&number).await.unwrap();
-                let _ = sent.send(number);
-            }
-        }
-    });
-    let address = start(&server).await;
-    let mut caller = Caller::new(address, Numbers::PATH, SESSION, 50);
-    caller.given().await;
-    // While the client is away, as many wait as may; everybody here is on one thread, which must not spin.
-    caller.tell(Command::Cut(Duration::from_millis(300)));
-    tokio::time::sleep(Duration::from_millis(50)).await;
-    for number in 1..3_000 {
-        assert_eq!(caller.given().await, number.to_string());
-    }
-    for number in 0..3_000 {
-        assert_eq!(within(sents.recv()).await, Some(number));
-    }
 }
 
 #[tokio::test]
@@ -644,6 +628,191 @@ async fn who_sends_too_much_or_too_large_or_too_fast_is_disconnected() {
 }
 
 #[tokio::test]
+async fn a_handshake_is_checked_and_refused_with_its_status() {
+    let server = Server::<Numbers>::builder()
+        .check_handshake(|handshake| {
+            let name = handshake.query("name");
+            let team = handshake.cookie("team").map(str::to_owned);
+            assert_ne!(name.as_deref(), Some("panic"), "as planned");
+            async move {
+                if name.as_deref() == Some("slow") {
+                    std::future::pending::<()>().await;
+                }
+                match (name, team.as_deref()) {
+                    (Some(name), Some("red")) => Ok(Identity(name)),
+                    (Some(_), _) => Err(Refused::Forbidden),
+                    (None, _) => Err(Refused::Unauthenticated),
+                }
+            }
+        })
+        .options(Options {
+            authentication_timeout: Duration::from_millis(200),
+            max_connections: 2,
+            ..Options::default()
+        })
+        .build(async |mut peer: Peer<Numbers>| {
+            assert_eq!(peer.identity(), Some(&Identity("Ada".to_owned())));
+            while let Some(Ok(number)) = peer.next().await {
+                let _ = peer.send(&number).await;
+            }
+        })
+        .unwrap();
+    for address in [
+        start(&server).await,
+        on_warp(&server).await,
+        on_tcp(&server).await,
+    ] {
+        let red = [("Cookie", "team=red")];
+        let at = |query: &str| format!("{}{query}", Numbers::PATH);
+        for (path, headers, status) in [
+            (at(""), &red[..], 401),
+            (at("?name=Ada"), &[], 403),
+            (at("?name=slow"), &red, 503),
+            (at("?name=panic"), &red, 503),
+        ] {
+            match connect_to(address, &path, headers).await {
+                Err(Error::Http(response)) => assert_eq!(response.status(), status, "{path}"),
+                other => panic!("{path}: {other:?}"),
+            }
+        }
+        let mut socket = connect_to(address, &at("?name=Ada"), &red).await.unwrap();
+        socket.send(Message::text("7")).await.unwrap();
+        assert_eq!(receive(&mut socket).await, Message::text("7"));
+    }
+}
+
+#[tokio::test]
+async fn the_rate_of_a_session_holds_over_its_connections() {
+    let address = start(&with(Options {
+        rate: Some(Rate {
+            frames: 2,
+            bytes: 100_000,
+        }),
+        ..Options::default()
+    }))
+    .await;
+    let mut caller = Caller::new(address, Numbers::PATH, SESSION, 60);
+    let mut close = None;
+    for number in 0..40 {
+        caller.send(number.to_string());
+        let happened = caller.next_within(Duration::from_millis(50)).await;
+        if let Some(Happened::Closed(code)) = happened {
+            close = Some(code);
+        }
+        if number % 5 == 4 {
+            caller.tell(Command::Cut(Duration::ZERO));
+        }
+    }
+    while close.is_none() {
+        if let Happened::Closed(code) = caller.next().await {
+            close = Some(code);
+        }
+    }
+    assert_eq!(close, Some(1008));
+}
+
+#[tokio::test]
+async fn the_rate_of_an_address_holds_for_all_its_connections_and_who_comes_back() {
+    let address = start(&with(Options {
+        rate_per_address: Some(Rate {
+            frames: 1,
+            bytes: 100_000,
+        }),
+        ..Options::default()
+    }))
+    .await;
+    let mut refused = 0;
+    for _ in 0..5 {
+        let mut socket = connect(address, &[]).await.unwrap();
+        for _ in 0..4 {
+            let _ = socket.send(Message::text("1")).await;
+        }
+        // The last one answers, or tells why not.
+        for _ in 0..4 {
+            if let message @ Message::Close(_) = receive(&mut socket).await {
+                let (code, reason) = close_of(message);
+                assert_eq!(code, 1008);
+                assert!(reason.contains("from an address"), "{reason}");
+                refused += 1;
+                break;
+            }
+        }
+    }
+    assert!(refused > 0);
+}
+
+/// Serves on a free port, on warp.
+async fn on_warp(server: &Server<Numbers>) -> SocketAddr {
+    let routes = steady_socket_server::warp::route(server);
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(warp::serve(routes).incoming(listener).run());
+    address
+}
+
+/// Serves on a free port, on tokio-tungstenite alone.
+async fn on_tcp(server: &Server<Numbers>) -> SocketAddr {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = server.clone();
+    tokio::spawn(async move {
+        loop {
+            let (stream, peer) = listener.accept().await.unwrap();
+            let server = server.clone();
+            tokio::spawn(async move {
+                let address = Some(peer.ip());
+                steady_socket_server::tungstenite::accept_from(&server, stream, address).await
+            });
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn the_same_on_warp_and_on_a_tcp_stream() {
+    let server = with(Options {
+        sessions: Sessions::Required,
+        max_message_bytes: 200_000,
+        ..Options::default()
+    });
+    for (address, secret) in [(on_warp(&server).await, 40), (on_tcp(&server).await, 41)] {
+        let mut caller = Caller::new(address, Numbers::PATH, SESSION, secret);
+        for number in 0..200 {
+            caller.send(number.to_string());
+            if number % 50 == 25 {
+                caller.tell(Command::Cut(Duration::ZERO));
+            }
+        }
+        for number in 0..200 {
+            assert_eq!(caller.given().await, number.to_string());
+        }
+        let (status, text) = refusal(address, &[]).await;
+        assert_eq!(status, 400);
+        assert!(text.contains(SESSION), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_is_no_handshake_is_answered() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let server = echo();
+    for address in [
+        start(&server).await,
+        on_warp(&server).await,
+        on_tcp(&server).await,
+    ] {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let path = Numbers::PATH;
+        let request =
+            format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        within(stream.read_to_string(&mut answer)).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 4"), "{answer}");
+    }
+}
+
+#[tokio::test]
 async fn who_is_silent_is_disconnected_with_1001() {
     let address = start(&with(Options {
         ping_interval: Duration::from_millis(20),
@@ -702,39 +871,4 @@ async fn a_stop_announces_the_window_and_closes_with_1012() {
     drop(socket);
     within(stopping).await.unwrap();
     assert_eq!(refusal(address, &[]).await.0, 503);
-}
-
-#[tokio::test]
-async fn the_same_on_a_tcp_stream_by_tungstenite() {
-    let server = with(Options {
-        sessions: Sessions::Required,
-        ..Options::default()
-    });
-    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(async move {
-        loop {
-            let (stream, peer) = listener.accept().await.unwrap();
-            let server = server.clone();
-            tokio::spawn(async move {
-                let address = Some(peer.ip());
-                steady_socket_server::tungstenite::accept_from(&server, stream, address)
-                    .await
-                    .unwrap();
-            });
-        }
-    });
-    let mut caller = Caller::new(address, Numbers::PATH, SESSION, 40);
-    for number in 0..200 {
-        caller.send(number.to_string());
-        if number % 50 == 25 {
-            caller.tell(Command::Cut(Duration::ZERO));
-        }
-    }
-    for number in 0..200 {
-        assert_eq!(caller.given().await, number.to_string());
-    }
-    let (status, text) = refusal(address, &[]).await;
-    assert_eq!(status, 400);
-    assert!(text.contains(SESSION), "{text}");
 }

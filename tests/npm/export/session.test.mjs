@@ -145,6 +145,7 @@ describe('an exported class with a session', { timeout: TEST_TIMEOUT }, () => {
     server.last.halfOpen();
     const late = endOf(socket.deliver({ text: 'two' }));
     socket.send({ text: 'beside two' });
+    await server.settled();
     sessions.loseBecause('expired');
     await time.advance(BACK);
     const [name, , error] = await delivered;

@@ -137,7 +137,7 @@ describe('Node without something of the platform', { timeout: 2 * TEST_TIMEOUT, 
     [
       ['WebSocket'],
       'loaded',
-      'TypeError: ReconnectingWebSocket: there is no global WebSocket here; give the constructor of one in the option WebSocket',
+      'TypeError: ReconnectingWebSocket: there is no global WebSocket here; give a constructor in the option WebSocket',
     ],
     [['performance'], 'loaded', WORKS],
     [['FinalizationRegistry'], 'loaded', WORKS],
@@ -209,7 +209,7 @@ describe('Node without a WebSocket', { timeout: TEST_TIMEOUT }, () => {
         console.log(name, message);
       }
     `),
-      'TypeError ReconnectingWebSocket: there is no global WebSocket here; give the constructor of one in the option WebSocket',
+      'TypeError ReconnectingWebSocket: there is no global WebSocket here; give a constructor in the option WebSocket',
     );
   });
 

@@ -9,7 +9,8 @@ import * as frames from '../../../client-wasm/js/frames.js';
 const vectors = JSON.parse(readFileSync(new URL('../../../protocol/vectors.json', import.meta.url), 'utf8'));
 
 const MALFORMED = -1;
-const SORTS = ['message', 'message', 'batch', 'unknown'];
+/** An escaped message, and two sorts of batches. */
+const SORTS = ['message', 'batch', 'batch', 'unknown'];
 const KINDS = [
   ['skip', 'count'],
   ['request'],
@@ -54,10 +55,15 @@ function verdictAt(handled, from) {
 function read(data, style) {
   const sort = frames.sortFrame(hostOf(style), data);
   if (sort === MALFORMED) return null;
+  // By itself, with its size and kind.
+  if (sort < MALFORMED) {
+    const [isBytes, size] = [(-2 - sort) % 2 === 1, Math.floor((-2 - sort) / 2)];
+    assert.deepEqual([isBytes, size], [typeof data !== 'string', data.length ?? data.byteLength]);
+    return { kind: 'message', payload: wireOf(data) };
+  }
   if (sort < SORTS.length) {
     const kind = SORTS[sort];
-    if (sort === 0) return { kind, payload: wireOf(data) };
-    if (sort === 1) return { kind, payload: wireOf(frames.messageAt(0)) };
+    if (sort === 0) return { kind, payload: wireOf(frames.messageAt(0)) };
     if (sort === 3) return { kind };
     const messages = Array.from({ length: frames.partOf(2) }, (_, index) => wireOf(frames.messageAt(index)));
     return { kind, first: frames.partOf(0), handled: optional(frames.partOf(1)), messages };

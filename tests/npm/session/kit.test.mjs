@@ -171,7 +171,9 @@ describe("the test kit's server of sessions", { timeout: TEST_TIMEOUT }, () => {
       const { sessions, socket, seen } = await begin();
       sessions.hold(true);
       const delivered = endOf(socket.deliver({ n: 1 }));
+      socket.send({ n: 'sent' });
       await sessions.expect({ n: 1 });
+      await sessions.expect({ n: 'sent' });
       sessions.loseBecause(reason);
       const last = endOf(socket.deliver({ n: 2 }));
       await time.advance(60_000);
@@ -179,8 +181,8 @@ describe("the test kit's server of sessions", { timeout: TEST_TIMEOUT }, () => {
       sessions.hold(false);
       assert.deepEqual(await last, ['resolved', undefined], 'it goes into the fresh session');
       assert.equal(seen[1], `close ${code}, comes back`);
-      assert.equal(seen[2], `lost: {"notHandled":[],"unknown":[{"n":1}]} the session was lost: ${words}`);
-      assert.deepEqual(sessions.received, [{ n: 1 }, { n: 2 }]);
+      assert.equal(seen[2], `lost: {"notHandled":[],"unknown":[{"n":"sent"}]} the session was lost: ${words}`);
+      assert.deepEqual(sessions.received, [{ n: 1 }, { n: 'sent' }, { n: 2 }]);
     });
   }
 

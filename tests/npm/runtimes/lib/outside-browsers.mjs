@@ -37,7 +37,7 @@ const EXPORTS = {
   ],
   websocket: ['ReconnectingWebSocket', 'load'],
   msgpack: ['createMsgpack', 'msgpack'],
-  testing: ['FakePage', 'FakeServer', 'fakeTime', 'setChance'],
+  testing: ['FakePage', 'FakeServer', 'SessionServer', 'fakeTime', 'setChance'],
 };
 
 /**
