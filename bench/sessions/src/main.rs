@@ -170,25 +170,39 @@ fn id(number: usize) -> String {
     format!("load-{number}")
 }
 
-/// The server's control, on one connection.
-struct Control(BufReader<TcpStream>);
+/// How long one connection to the server's control is used: the server ends it after a minute.
+const CONTROL_TIME: Duration = Duration::from_secs(30);
 
-impl Control {
-    async fn connect(address: &str) -> Result<Self> {
-        Ok(Self(BufReader::new(TcpStream::connect(address).await?)))
+/// The server's control.
+struct Control<'a> {
+    address: &'a str,
+    stream: BufReader<TcpStream>,
+    since: Instant,
+}
+
+impl<'a> Control<'a> {
+    async fn connect(address: &'a str) -> Result<Self> {
+        Ok(Self {
+            address,
+            stream: BufReader::new(TcpStream::connect(address).await?),
+            since: Instant::now(),
+        })
     }
 
     /// Cuts a client's connection. Returns whether there was one.
     async fn cut(&mut self, number: usize) -> Result<bool> {
+        if self.since.elapsed() > CONTROL_TIME {
+            *self = Self::connect(self.address).await?;
+        }
         let request = format!(
             "POST /control/cut?id={} HTTP/1.1\r\nhost: localhost\r\ncontent-length: 0\r\n\r\n",
             id(number)
         );
-        self.0.get_mut().write_all(request.as_bytes()).await?;
+        self.stream.get_mut().write_all(request.as_bytes()).await?;
         let mut length = 0;
         loop {
             let mut line = String::new();
-            if self.0.read_line(&mut line).await? == 0 {
+            if self.stream.read_line(&mut line).await? == 0 {
                 return Err("the server's control has ended the connection".into());
             }
             let line = line.trim_end().to_ascii_lowercase();
@@ -200,7 +214,7 @@ impl Control {
             }
         }
         let mut answer = vec![0; length];
-        self.0.read_exact(&mut answer).await?;
+        self.stream.read_exact(&mut answer).await?;
         Ok(answer == b"{\"connections\":1}")
     }
 }
