@@ -1298,7 +1298,7 @@ fn a_bad_url_from_a_provider_is_a_failed_attempt_and_from_the_program_an_error()
     assert!(matches!(error, Err(ConnectError::Option(_))));
     assert!(matches!(
         Text::connect("ws://example.org"),
-        Err(ConnectError::NoBrowser)
+        Err(ConnectError::NoRuntime)
     ));
 }
 

@@ -55,6 +55,9 @@ Usage: cargo xtask COMMAND
   soak [--seconds N] [--seed S]
                     Sessions in Chromium through random faults for N seconds (default 60; 1200 for a
                     soak), in rounds with the seeds S (default 1), S+1 and so on, which are printed.
+  load [--sessions N] [--seconds N]
+                    N native sessions (default 200) against one server that cuts them at random for so
+                    many seconds (default 10): nothing may be lost. Prints the memory of both.
   fuzz [--seconds N] [TARGET]
                     Run one fuzz target, or each of them, for N seconds (default 60).
   setup [--all]     Only install the tools: those of demo and package, or also those of test.
@@ -102,6 +105,10 @@ pub(crate) enum Command {
         seconds: u32,
         /// The seed of the first round.
         seed: u32,
+    },
+    Load {
+        sessions: u32,
+        seconds: u32,
     },
     Fuzz {
         /// How long to run each target.
@@ -159,6 +166,10 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Comma
         "soak" => Command::Soak {
             seconds: words.number("--seconds", 1, 86_400)?.unwrap_or(60),
             seed: words.number("--seed", 1, u32::MAX)?.unwrap_or(1),
+        },
+        "load" => Command::Load {
+            sessions: words.number("--sessions", 1, 10_000)?.unwrap_or(200),
+            seconds: words.number("--seconds", 1, 86_400)?.unwrap_or(10),
         },
         "fuzz" => Command::Fuzz {
             seconds: words
@@ -306,6 +317,13 @@ mod tests {
                 Command::Soak {
                     seconds: 1_200,
                     seed: 1,
+                },
+            ),
+            (
+                "load --sessions 10000",
+                Command::Load {
+                    sessions: 10_000,
+                    seconds: 10,
                 },
             ),
             (

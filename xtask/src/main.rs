@@ -14,6 +14,7 @@ mod demo;
 mod esbuild;
 mod files;
 mod fuzz;
+mod load;
 mod minimum;
 mod mutants;
 mod package;
@@ -109,6 +110,7 @@ fn run(command: Command) -> Result<()> {
         Command::Size(options) => size::run(&options),
         Command::Bench(options) => bench::run(&options),
         Command::Soak { seconds, seed } => test::soak(seconds, seed),
+        Command::Load { sessions, seconds } => load::run(sessions, seconds),
         Command::Fuzz { seconds, target } => fuzz::run(seconds, target.as_deref()),
     }
 }

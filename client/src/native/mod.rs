@@ -423,7 +423,7 @@ mod tests {
             assert!(!error.is_empty() && !error.contains("b: c"), "{name}");
         }
         assert!(Native::new().header("Host", "example.org").is_ok());
-        assert!(Native::new().header("Authorization", "Bearer é").is_err());
+        assert!(Native::new().header("Authorization", "Bearer é").is_ok());
     }
 
     #[test]

@@ -97,9 +97,6 @@ impl<F: Future> Future for Inside<'_, F> {
 /// ```no_run
 /// use steady_socket::{PlainText, Socket, native};
 ///
-/// # #[cfg(any())]
-/// #[tokio::main]
-/// # async fn main() {}
 /// # async fn program() -> Result<(), Box<dyn std::error::Error>> {
 /// native::scope(async {
 ///     let mut socket = Socket::<String, String, PlainText>::connect("wss://example.org/hello")?;
