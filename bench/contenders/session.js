@@ -91,12 +91,14 @@ function inSession(name, make, takes) {
     package: 'steady-socket',
     stub: SessionStub,
     holds: false,
+    resumes: make !== byDelivery,
     takes,
     load: () => load({ module: MODULE }),
     async open(context) {
-      const { task, onMessage, onOpen } = context;
+      const { task, onMessage, onOpen, onResumed } = context;
       const { socket, valueOf, receive, send } = make(context);
       if (onOpen) socket.addEventListener('open', onOpen);
+      if (onResumed) socket.addEventListener('resumed', onResumed);
       const { take, received } = counter(valueOf, onMessage);
       receive(take);
       await opened(socket);

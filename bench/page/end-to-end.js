@@ -3,6 +3,7 @@
 import { generator, shuffled } from '../lib/random.mjs';
 import { quantile } from '../lib/statistics.mjs';
 import { POOL, messagesOf, valueOf } from './cases.js';
+import { cut } from './control.js';
 import { step } from './digest.js';
 
 /** The time limit of everything, in milliseconds. */
@@ -221,7 +222,7 @@ export async function timesToRecover(contenders, servers, { impatient }) {
       const reopened = player.reopened();
       const from = performance.now();
       if (player.session.cut) player.session.cut();
-      else await cut(servers, id, contender);
+      else await cut(servers.control, id, contender);
       const took = (await reopened) - from;
       // The new connection works.
       await player.exchange(1);
@@ -230,10 +231,4 @@ export async function timesToRecover(contenders, servers, { impatient }) {
     }),
   );
   return Object.fromEntries(recovered);
-}
-
-async function cut({ control }, id, { name }) {
-  const answer = await fetch(`${control}/control/cut?id=${id}`, { method: 'POST' });
-  const { connections } = await answer.json();
-  if (connections !== 1) throw new Error(`${connections} connections of ${name} were cut, not 1`);
 }

@@ -3,7 +3,7 @@
 import { contenders } from '../contenders/index.js';
 import { ECHO_CASES, ONE_WAY_CASES, REAL_SEND, REAL_SEND_ALONE, STUB_CASES } from './cases.js';
 import { EndToEndCase, timesToRecover, timeToGreeting } from './end-to-end.js';
-import { hold, openReader, openSurvivors, read, reconnect } from './memory.js';
+import { hold, openReader, openResumer, openSurvivors, read, reconnect, resume } from './memory.js';
 import { MessageCase } from './message-case.js';
 
 const CASES = new Map(
@@ -82,6 +82,12 @@ globalThis.bench = {
   openSurvivors: (name) => openSurvivors(named(name)),
 
   reconnect,
+
+  resumers: () => contenders.filter(({ resumes }) => resumes).map(({ name }) => name),
+
+  openResumer: ({ contender, servers }) => openResumer(named(contender), servers),
+
+  resume: ({ resumes, messages }) => resume(resumes, messages),
 
   readers: () => contenders.filter(({ streams }) => streams).map(({ name }) => name),
 

@@ -1,6 +1,7 @@
 // Part 4: what stays in memory.
 
-import { messagesOf } from './cases.js';
+import { POOL, expected, messagesOf } from './cases.js';
+import { cut } from './control.js';
 import { Stub } from './stub.js';
 
 const TASK = { id: 'memory', direction: 'receive', kind: 'text', bytes: 16 };
@@ -124,4 +125,69 @@ export async function read(count) {
   const { count: have } = session.received();
   if (have !== reader.delivered) throw new Error(`${have} of ${reader.delivered} messages are accounted for`);
   return count / (took / 1000);
+}
+
+// --- Resumes
+
+/** How many messages are sent at a time: less than a window. */
+const AT_ONCE = 8 * POOL;
+
+/** The time limit of one resume, in milliseconds. */
+const PATIENCE = 20_000;
+
+/** A session that goes on through the losses of its connections. */
+let resumer = null;
+
+export async function openResumer(contender, { hello, control }) {
+  await contender.load?.();
+  const id = `bench-${Math.random().toString(36).slice(2)}`;
+  const messages = messagesOf(ECHO);
+  resumer = { id, control, contender, sent: 0, resumes: 0, digestAt: expected(ECHO, messages) };
+  resumer.session = await contender.open({
+    sessions: `${hello}/session/echo?id=${id}`,
+    task: ECHO,
+    messages,
+    impatient: true,
+    onResumed: () => {
+      resumer.resumes += 1;
+      resumer.changed?.();
+    },
+    onMessage: () => resumer.changed?.(),
+  });
+}
+
+/**
+ * That many resumes, with at least so many messages each way for each of them. The connection is cut while messages are on
+ * their way.
+ */
+export async function resume(resumes, messages) {
+  for (let done = 0; done < resumes; done += 1) {
+    const { resumes: before } = resumer;
+    for (let left = messages; left > 0; left -= AT_ONCE) {
+      const isLast = left <= AT_ONCE;
+      resumer.session.send(AT_ONCE);
+      resumer.sent += AT_ONCE;
+      if (isLast) await cut(resumer.control, resumer.id, resumer.contender);
+      await arrived(() => resumer.session.received().count === resumer.sent && (!isLast || resumer.resumes > before));
+    }
+  }
+  // The browser keeps some of what it has fetched.
+  performance.clearResourceTimings();
+  const { count, digest } = resumer.session.received();
+  if (digest !== resumer.digestAt(count))
+    throw new Error(`${resumer.contender.name} has other messages than were sent`);
+}
+
+/** Waits until something is so. */
+function arrived(isSo) {
+  return new Promise((resolve, reject) => {
+    const late = setTimeout(() => reject(new Error(`nothing arrived within ${PATIENCE} ms`)), PATIENCE);
+    resumer.changed = () => {
+      if (!isSo()) return;
+      clearTimeout(late);
+      resumer.changed = null;
+      resolve();
+    };
+    resumer.changed();
+  });
 }

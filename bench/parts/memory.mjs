@@ -58,6 +58,7 @@ export async function measure(context) {
   await openSockets(context);
   await reconnects(context);
   await streams(context);
+  await resumes(context);
 }
 
 /** How much each of many open sockets holds: a fresh page for each sample. */
@@ -187,6 +188,42 @@ async function streams({ stage, plan, results, say }) {
     }
     if (plan.wants(PART, `${label}/rate`)) {
       results.add({ part: PART, case: `${label}/rate`, contender, unit: 'messages/s', samples: rates });
+    }
+    say(`${label}: ${contender}`);
+  }
+}
+
+/**
+ * Readings after every hundred of a thousand resumes, with a thousand messages each way for each of them. The resumes before
+ * them warm up, as for reconnects.
+ */
+async function resumes({ stage, plan, results, say }) {
+  const label = 'a million messages through a thousand resumes';
+  const kinds = Object.keys(KINDS).filter((kind) => plan.wants(PART, `${label}/${kind}`));
+  if (kinds.length === 0) return;
+  const control = required('STEADY_SOCKET_SERVER');
+  const servers = { control, hello: control.replace(/^http/, 'ws') };
+  const step = plan.quick ? { resumes: 2, messages: 512 } : { resumes: 100, messages: 1_000 };
+  const all = await inPage(stage, (page) => page.evaluate(() => globalThis.bench.resumers()));
+  for (const contender of plan.contenders(PART, `${label}/heap`, all)) {
+    const readings = await withInstruments(stage, async ({ page, read }) => {
+      await page.evaluate((given) => globalThis.bench.openResumer(given), { contender, servers });
+      const found = [];
+      for (let times = 0; times <= WARM_UP + 10; times += 1) {
+        await page.evaluate((given) => globalThis.bench.resume(given), step);
+        const reading = await read();
+        if (times >= WARM_UP) found.push(reading);
+      }
+      return found;
+    });
+    for (const kind of kinds) {
+      results.add({
+        part: PART,
+        case: `${label}/${kind}`,
+        contender,
+        unit: KINDS[kind],
+        samples: readings.map((reading) => reading[kind]),
+      });
     }
     say(`${label}: ${contender}`);
   }
