@@ -1,8 +1,10 @@
 //! One session: the server's half of the protocol, shared by its connections, its handler, and whoever sends.
 
 use std::collections::{HashMap, VecDeque};
+use std::future::poll_fn;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
@@ -125,6 +127,8 @@ struct State {
     asked: HashMap<Token, oneshot::Sender<()>>,
     /// Call `gathered` at the end of this turn.
     gathers: bool,
+    /// The session's task runs its handlers, and looks for work when it has done so.
+    awake: bool,
     /// For when the session's task sleeps.
     armed: Option<Time>,
     /// How many wait for room.
@@ -179,6 +183,7 @@ impl Session {
                 jobs: VecDeque::new(),
                 asked: HashMap::new(),
                 gathers: false,
+                awake: false,
                 armed: None,
                 waiting: 0,
                 queued: (0, 0),
@@ -454,11 +459,14 @@ impl Session {
                 at.map(|at| self.sessions.instant(at))
             };
             tokio::select! {
-                Some(()) = jobs.next() => {}
+                biased;
+                () = poll_fn(|cx| self.poll_jobs(&mut jobs, cx)) => {}
                 () = self.work.notified() => {}
                 () = until(at) => self.with(|state, now| state.half.timer(now)),
             }
             let new = self.with(|state, now| {
+                // It looks for work again before it sleeps.
+                state.awake = true;
                 if std::mem::take(&mut state.gathers) {
                     state.half.gathered(now);
                 }
@@ -485,6 +493,23 @@ impl Session {
         while jobs.next().await.is_some() {}
     }
 
+    /// Runs the handlers that have something to do. Ready if there is work after that. What they do does not wake the task
+    /// that runs them: it would go back to the scheduler, often on another processor, for each message.
+    fn poll_jobs<F>(&self, jobs: &mut FuturesUnordered<F>, cx: &mut Context<'_>) -> Poll<()>
+    where
+        F: Future<Output = ()>,
+    {
+        self.lock().awake = true;
+        let polled = jobs.poll_next_unpin(cx);
+        let mut state = self.lock();
+        state.awake = false;
+        match polled {
+            Poll::Ready(Some(())) => Poll::Ready(()),
+            Poll::Ready(None) | Poll::Pending if state.has_work() => Poll::Ready(()),
+            Poll::Ready(None) | Poll::Pending => Poll::Pending,
+        }
+    }
+
     /// Carries out effects, hands out notices, and wakes who waits for what there is.
     fn settle(&self, state: &mut State, now: Time) {
         loop {
@@ -499,14 +524,7 @@ impl Session {
         if state.half.has_output() {
             self.arrived.notify_one();
         }
-        let is_drained = matches!(state.phase, Phase::Draining(_)) && state.is_drained();
-        let timer = state.half.next_timer();
-        let is_earlier = match (timer, state.armed) {
-            (Some(timer), Some(armed)) => timer < armed,
-            (timer, None) => timer.is_some(),
-            (None, Some(_)) => false,
-        };
-        if state.gathers || is_earlier || is_drained || state.half.is_over() {
+        if !state.awake && state.has_work() {
             self.work.notify_one();
         }
         // Whoever waits tries again, which comes here, too: without more room than before it would try for ever.
@@ -563,7 +581,9 @@ impl Session {
 
     fn job(&self, state: &mut State, job: Job) {
         state.jobs.push_back(job);
-        self.work.notify_one();
+        if !state.awake {
+            self.work.notify_one();
+        }
     }
 
     fn notice(&self, state: &mut State, output: Output<Body>) {
@@ -625,6 +645,17 @@ impl Session {
 }
 
 impl State {
+    /// Whether the session's task has something to do, besides its handlers.
+    fn has_work(&self) -> bool {
+        let is_drained = matches!(self.phase, Phase::Draining(_)) && self.is_drained();
+        let is_earlier = match (self.half.next_timer(), self.armed) {
+            (Some(timer), Some(armed)) => timer < armed,
+            (timer, None) => timer.is_some(),
+            (None, Some(_)) => false,
+        };
+        self.gathers || is_earlier || is_drained || self.half.is_over() || !self.jobs.is_empty()
+    }
+
     /// Whether everything that was sent is acknowledged.
     fn is_drained(&self) -> bool {
         self.half.queued().0 == 0 && self.half.unacknowledged().0 == 0
