@@ -3,9 +3,9 @@
 //! Messages stay JavaScript values here, too: `js/frames.js` reads and writes the frames that carry them, and this passes
 //! on what the half of the session says.
 
-use alloc::collections::VecDeque;
 use alloc::rc::{Rc, Weak};
 use alloc::string::String;
+use alloc::vec::Vec;
 use core::cell::Cell;
 
 use steady_socket::cell::RefCell;
@@ -214,7 +214,7 @@ pub(crate) struct JsSession {
     connection: RefCell<Option<WeakDriver<JsValue, JsPlatform, Face>>>,
     message_ttl: Option<u64>,
     /// What the program was given and is not done with, by rising numbers.
-    given: RefCell<VecDeque<(u64, Token)>>,
+    given: RefCell<Vec<(u64, Token)>>,
     last_given: Cell<u64>,
 }
 
@@ -505,7 +505,7 @@ impl JsSession {
     fn number(&self, token: Token) -> f64 {
         let id = self.last_given.get().saturating_add(1);
         self.last_given.set(id);
-        self.given.borrow_mut().push_back((id, token));
+        self.given.borrow_mut().push((id, token));
         id as f64
     }
 
@@ -513,7 +513,7 @@ impl JsSession {
     fn take_given(&self, id: f64) -> Option<Token> {
         let mut given = self.given.borrow_mut();
         let place = given.binary_search_by_key(&(id as u64), |(id, _)| *id);
-        let (_, token) = given.remove(place.ok()?)?;
+        let (_, token) = given.remove(place.ok()?);
         Some(token)
     }
 }
