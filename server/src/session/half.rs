@@ -653,7 +653,9 @@ impl State {
             (timer, None) => timer.is_some(),
             (None, Some(_)) => false,
         };
-        self.gathers || is_earlier || is_drained || self.half.is_over() || !self.jobs.is_empty()
+        // As long as there is something to read, the session's task stays.
+        let is_over = self.half.is_over() && !self.half.has_output();
+        self.gathers || is_earlier || is_drained || is_over || !self.jobs.is_empty()
     }
 
     /// Whether everything that was sent is acknowledged.
