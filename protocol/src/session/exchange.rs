@@ -247,18 +247,6 @@ pub(super) fn release<T>(queue: &mut VecDeque<T>) {
     }
 }
 
-/// Keeps those that are to stay, in order. `VecDeque::retain` does so without moving the others, and takes more code, of
-/// which a page's module has none to spare.
-fn retain<T>(queue: &mut VecDeque<T>, mut stays: impl FnMut(&T) -> bool) {
-    for _ in 0..queue.len() {
-        if let Some(item) = queue.pop_front()
-            && stays(&item)
-        {
-            queue.push_back(item);
-        }
-    }
-}
-
 /// What the driver has to do beside sending. Almost always it is nothing, which one look shows.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Duties(u8);
@@ -630,7 +618,7 @@ impl<P: Payload> Exchange<P> {
                 self.asks.remove(&ask);
                 let is_it =
                     |urgent: &Urgent<P>| matches!(urgent, Urgent::Request(other) if *other == ask);
-                retain(&mut self.urgent, |urgent| !is_it(urgent));
+                self.urgent.retain(|urgent| !is_it(urgent));
             }
             Place::Taken => asked.over = true,
             Place::Numbered(request) => {
@@ -1130,8 +1118,7 @@ impl<P: Payload> Exchange<P> {
             }
         }
         let numbers = &self.by_number;
-        retain(
-            &mut self.urgent,
+        self.urgent.retain(
             |urgent| !matches!(urgent, Urgent::Cancel { request } if !numbers.contains_key(request)),
         );
     }
@@ -1691,10 +1678,8 @@ impl<P: Payload> Exchange<P> {
             self.end_ask(ask, end);
         }
         let asks = &self.asks;
-        retain(
-            &mut self.urgent,
-            |urgent| matches!(urgent, Urgent::Request(ask) if asks.contains_key(ask)),
-        );
+        self.urgent
+            .retain(|urgent| matches!(urgent, Urgent::Request(ask) if asks.contains_key(ask)));
         if !keep {
             while let Some(waiting) = self.queue.pop() {
                 self.come_back(waiting, NotHandled::Session(why));
@@ -1778,7 +1763,7 @@ impl<P: Payload> Exchange<P> {
         let (era, incoming) = (self.era, &mut self.incoming);
         let floor = self.received.floor();
         self.received.withhold();
-        retain(&mut self.outputs, |(_, output)| match output {
+        self.outputs.retain(|(_, output)| match output {
             Output::Message { .. } | Output::Volatile(_) => false,
             Output::Request { token, .. } => {
                 if token.era == era {
@@ -1835,7 +1820,7 @@ impl<P: Payload> Exchange<P> {
     pub(super) fn drop_unread(&mut self) {
         let era = self.era;
         let (mut messages, mut requests) = (0_u32, Vec::new());
-        retain(&mut self.outputs, |(_, output)| match output {
+        self.outputs.retain(|(_, output)| match output {
             Output::Message { token, .. } if token.era < era => {
                 messages = messages.saturating_add(1);
                 false
