@@ -66,7 +66,7 @@ fn table(head: &str) -> Vec<Vec<&'static str>> {
 #[test]
 fn control_messages_and_escapes_are_as_the_tables_say() {
     let messages = table("| text | from | meaning |");
-    assert_eq!(messages.len(), 6);
+    assert_eq!(messages.len(), 7);
     for row in messages {
         let control = Control::parse(row[0]).unwrap();
         assert_eq!(control.to_string(), row[0]);
