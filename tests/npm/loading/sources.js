@@ -62,7 +62,7 @@ export const BAD = {
   'a file that is not there': [() => '/nowhere.wasm', /the answer for http:.*\/nowhere\.wasm is 404 Not Found$/],
   'a page in place of a file': [
     () => '/page.wasm',
-    /the answer for http:.*\/page\.wasm is a page \(text\/html\) and no WebAssembly: the file may not have been copied/,
+    /the answer for http:.*\/page\.wasm is a page \(text\/html\) and no WebAssembly: was the file copied/,
   ],
   'a broken file': [() => '/broken.wasm', /could not be loaded: .+/],
   'a server that cannot be reached': [
