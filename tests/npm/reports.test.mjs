@@ -402,10 +402,10 @@ describe('what is reported', { timeout: 4 * TEST_TIMEOUT }, () => {
       [() => new ReconnectingWebSocket('ws://x/', { nothing: 1 }), /no nothing/],
       [() => new ReconnectingWebSocket('ws://x/', [], () => ({})), /a function was given/],
       [() => new ReconnectingWebSocket('ws://x/', [], ['a']), /an array was given/],
-      [() => new TypedSocket('ws://x/', ['a']), /second argument.*\{ protocols \}/],
-      [() => new TypedSocket('ws://x/', 'a'), /second argument/],
-      [() => new TypedSocket('ws://x/', [], {}), /second argument/],
-      [() => new TypedSocket('ws://x/', {}, {}), /second argument/],
+      [() => new TypedSocket('ws://x/', ['a']), /the sub-protocols are an option: \{ protocols \}/],
+      [() => new TypedSocket('ws://x/', 'a'), /the sub-protocols are an option/],
+      [() => new TypedSocket('ws://x/', [], {}), /the sub-protocols are an option/],
+      [() => new TypedSocket('ws://x/', {}, {}), /the sub-protocols are an option/],
     ]) {
       assert.throws(
         make,
