@@ -71,11 +71,13 @@ describe('sessions through faults of the page and the server', { timeout: 5 * TE
       const { lost: losses } = await page.do('now');
       return losses.length > 0 && losses[0];
     });
-    // What had a number is reported, and in the order of the numbers.
+    // What had a number is reported, and in the order of the numbers; of every tenth, which `deliver` has sent, its promise
+    // alone tells.
     const reported = [...lost.notHandled, ...lost.unknown];
     const sorted = [...reported].sort((one, other) => one - other);
     assert.equal(new Set(reported).size, reported.length, 'each once');
-    if (sorted.length > 0) assert.deepEqual(sorted, numbersFrom(sorted[0], sorted.at(-1)));
+    const sent = sorted.length > 0 ? numbersFrom(sorted[0], sorted.at(-1)).filter((number) => number % 10 !== 5) : [];
+    assert.deepEqual(sorted, sent);
     assert.match(lost.reason, /does not remember/);
     await page.page.close();
   });
