@@ -153,7 +153,7 @@ describe('faults of a server', { timeout: 20 * TEST_TIMEOUT }, () => {
     }
     const sorted = ways.map(({ took }) => took).sort((one, other) => one - other);
     await measured(
-      'alone on a server that fits the first wait: from the loss to the next connection, median ms',
+      'alone on a server that fits the first wait: from the loss to the next connection, median',
       sorted[2],
     );
     await tab.call(id, 'close');

@@ -206,7 +206,7 @@ describe('two clients of one room', { timeout: 3 * TEST_TIMEOUT }, () => {
       records.every(({ resumed }) => resumed > 0),
       'both were cut',
     );
-    await measured(`one room, cut: resumes`, records[0].resumed + records[1].resumed);
+    await measured('one room, cut: both together came back', records[0].resumed + records[1].resumed, 'times');
     for (const page of pages) await page.page.close();
   });
 });
