@@ -376,14 +376,7 @@ impl<E: Endpoint> Handle<E> {
 async fn delivered<M>(end: oneshot::Receiver<Finished>, message: M) -> Result<(), End<M>> {
     match end.await {
         Ok(None) => Ok(()),
-        Ok(Some(End::NotHandled { why, .. })) => Err(End::NotHandled {
-            payload: message,
-            why,
-        }),
-        Ok(Some(End::Unknown { why, .. })) => Err(End::Unknown {
-            payload: message,
-            why,
-        }),
+        Ok(Some(end)) => Err(end.with(message)),
         // The session's task was dropped with the runtime.
         Err(_) => Err(End::Unknown {
             payload: message,

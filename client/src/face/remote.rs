@@ -413,8 +413,7 @@ impl<T> Future for RemoteDelivering<T> {
         };
         Poll::Ready(match end {
             Ok(None) => Ok(()),
-            Ok(Some(End::NotHandled { why, .. })) => Err(End::NotHandled { payload, why }),
-            Ok(Some(End::Unknown { why, .. })) => Err(End::Unknown { payload, why }),
+            Ok(Some(end)) => Err(end.with(payload)),
             // Its thread is gone.
             Err(_) => Err(End::Unknown {
                 payload,

@@ -181,6 +181,17 @@ pub enum End<P> {
     },
 }
 
+impl<P> End<P> {
+    /// The same end with the message in another form, such as that in which the application gave it.
+    #[must_use]
+    pub fn with<T>(self, payload: T) -> End<T> {
+        match self {
+            Self::NotHandled { why, .. } => End::NotHandled { payload, why },
+            Self::Unknown { why, .. } => End::Unknown { payload, why },
+        }
+    }
+}
+
 /// Why a message was not handled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]

@@ -48,8 +48,7 @@ impl<T> Future for Delivering<T> {
         };
         Poll::Ready(match end {
             None => Ok(()),
-            Some(End::NotHandled { why, .. }) => Err(End::NotHandled { payload, why }),
-            Some(End::Unknown { why, .. }) => Err(End::Unknown { payload, why }),
+            Some(end) => Err(end.with(payload)),
         })
     }
 }
