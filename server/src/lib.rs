@@ -80,6 +80,7 @@ mod socket;
 mod stop;
 #[cfg(feature = "tungstenite")]
 pub mod tungstenite;
+mod turn;
 #[cfg(feature = "warp")]
 pub mod warp;
 mod wire;

@@ -29,6 +29,7 @@ use crate::peer::{Handle, Link, Peer};
 use crate::plain::Plain;
 use crate::session::{self, Job, Life, Session, Sessions};
 use crate::stop::{ANNOUNCED, Leave, Stopper};
+use crate::turn::in_one_turn;
 use crate::wire::{Allowance, Crowd, Wire};
 use crate::{Socket, observe};
 
@@ -465,7 +466,7 @@ impl<E: Endpoint> Admission<E> {
                 Either::Right(both.map(|((), end)| end))
             }
         };
-        conversation.map(move |end| {
+        in_one_turn(conversation).map(move |end| {
             drop(place);
             observe::disconnected(&end);
         })
@@ -528,11 +529,11 @@ impl<E: Endpoint> session::Host for Guests<E> {
 
     fn run(&self, session: Arc<Session>) {
         let guests = self.clone();
-        tokio::spawn(async move {
+        tokio::spawn(in_one_turn(async move {
             session
                 .run(|job| guests.clone().carry_out(Arc::clone(&session), job))
                 .await;
-        });
+        }));
     }
 }
 

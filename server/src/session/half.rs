@@ -1,10 +1,9 @@
 //! One session: the server's half of the protocol, shared by its connections, its handler, and whoever sends.
 
 use std::collections::{HashMap, VecDeque};
-use std::future::poll_fn;
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
@@ -18,7 +17,7 @@ use steady_socket_protocol::session::{
     ServerEffect, Time, Token, close,
 };
 use tokio::sync::{Notify, mpsc, oneshot};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::{Sessions, lock};
 use crate::body::Body;
@@ -127,8 +126,6 @@ struct State {
     asked: HashMap<Token, oneshot::Sender<()>>,
     /// Call `gathered` at the end of this turn.
     gathers: bool,
-    /// The session's task runs its handlers, and looks for work when it has done so.
-    awake: bool,
     /// For when the session's task sleeps.
     armed: Option<Time>,
     /// How many wait for room.
@@ -183,7 +180,6 @@ impl Session {
                 jobs: VecDeque::new(),
                 asked: HashMap::new(),
                 gathers: false,
-                awake: false,
                 armed: None,
                 waiting: 0,
                 queued: (0, 0),
@@ -444,29 +440,31 @@ impl Session {
         F: Future<Output = ()>,
     {
         let mut jobs = FuturesUnordered::new();
+        // Setting a timer may wake another thread, so one that suits stays.
+        let mut alarm = pin!(None);
+        let mut alarm_at = None;
         loop {
             let at = {
                 let mut state = self.lock();
                 if state.half.is_over() && !state.half.has_output() && state.jobs.is_empty() {
                     break;
                 }
-                let drained = match state.phase {
-                    Phase::Draining(at) => Some(at),
-                    Phase::Open | Phase::Ended => None,
-                };
-                let at = Time::earliest(state.half.next_timer(), drained);
-                state.armed = at;
-                at.map(|at| self.sessions.instant(at))
+                state.armed = state.next_timer();
+                state.armed
             };
+            if std::mem::replace(&mut alarm_at, at) != at {
+                alarm.set(at.map(|at| sleep_until(self.sessions.instant(at))));
+            }
             tokio::select! {
                 biased;
-                () = poll_fn(|cx| self.poll_jobs(&mut jobs, cx)) => {}
+                Some(()) = jobs.next() => {}
                 () = self.work.notified() => {}
-                () = until(at) => self.with(|state, now| state.half.timer(now)),
+                () = elapsed(alarm.as_mut()) => {
+                    alarm_at = None;
+                    self.with(|state, now| state.half.timer(now));
+                }
             }
             let new = self.with(|state, now| {
-                // It looks for work again before it sleeps.
-                state.awake = true;
                 if std::mem::take(&mut state.gathers) {
                     state.half.gathered(now);
                 }
@@ -493,23 +491,6 @@ impl Session {
         while jobs.next().await.is_some() {}
     }
 
-    /// Runs the handlers that have something to do. Ready if there is work after that. What they do does not wake the task
-    /// that runs them: it would go back to the scheduler, often on another processor, for each message.
-    fn poll_jobs<F>(&self, jobs: &mut FuturesUnordered<F>, cx: &mut Context<'_>) -> Poll<()>
-    where
-        F: Future<Output = ()>,
-    {
-        self.lock().awake = true;
-        let polled = jobs.poll_next_unpin(cx);
-        let mut state = self.lock();
-        state.awake = false;
-        match polled {
-            Poll::Ready(Some(())) => Poll::Ready(()),
-            Poll::Ready(None) | Poll::Pending if state.has_work() => Poll::Ready(()),
-            Poll::Ready(None) | Poll::Pending => Poll::Pending,
-        }
-    }
-
     /// Carries out effects, hands out notices, and wakes who waits for what there is.
     fn settle(&self, state: &mut State, now: Time) {
         loop {
@@ -524,7 +505,7 @@ impl Session {
         if state.half.has_output() {
             self.arrived.notify_one();
         }
-        if !state.awake && state.has_work() {
+        if state.has_work() {
             self.work.notify_one();
         }
         // Whoever waits tries again, which comes here, too: without more room than before it would try for ever.
@@ -581,9 +562,7 @@ impl Session {
 
     fn job(&self, state: &mut State, job: Job) {
         state.jobs.push_back(job);
-        if !state.awake {
-            self.work.notify_one();
-        }
+        self.work.notify_one();
     }
 
     fn notice(&self, state: &mut State, output: Output<Body>) {
@@ -645,10 +624,19 @@ impl Session {
 }
 
 impl State {
+    /// When the session's task has something to do at the latest.
+    fn next_timer(&self) -> Option<Time> {
+        let drained = match self.phase {
+            Phase::Draining(at) => Some(at),
+            Phase::Open | Phase::Ended => None,
+        };
+        Time::earliest(self.half.next_timer(), drained)
+    }
+
     /// Whether the session's task has something to do, besides its handlers.
     fn has_work(&self) -> bool {
         let is_drained = matches!(self.phase, Phase::Draining(_)) && self.is_drained();
-        let is_earlier = match (self.half.next_timer(), self.armed) {
+        let is_earlier = match (self.next_timer(), self.armed) {
             (Some(timer), Some(armed)) => timer < armed,
             (timer, None) => timer.is_some(),
             (None, Some(_)) => false,
@@ -681,6 +669,14 @@ fn settle_delivery(state: &mut State, delivery: Delivery, end: Finished) {
     if let Some(sender) = state.deliveries.remove(&delivery) {
         // Who does not wait any more does not listen.
         let _ = sender.send(end);
+    }
+}
+
+/// Waits for a timer, or forever.
+async fn elapsed(timer: Pin<&mut Option<Sleep>>) {
+    match timer.as_pin_mut() {
+        Some(timer) => timer.await,
+        None => std::future::pending().await,
     }
 }
 
