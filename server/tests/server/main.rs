@@ -3,6 +3,7 @@
 mod caller;
 mod examples;
 mod support;
+mod turns;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
