@@ -65,6 +65,10 @@ pub struct Options {
     pub max_requests: u32,
     /// How many sessions there may be, from 1, connected or not; 10,000 by default. A client beyond is told to come back.
     pub max_sessions: usize,
+    /// How many of them may have begun at one address; no limit by default. Likewise. It needs to know the address, as
+    /// [`max_connections_per_address`](Self::max_connections_per_address) does, which limits how many are connected: a
+    /// session counts until its end, so also while its client is away.
+    pub max_sessions_per_address: Option<usize>,
     /// How many bytes of unacknowledged messages all sessions may keep together; 64 MiB by default.
     pub max_session_bytes: u64,
     /// How many handshakes this process can take in a second, from 1; 1,000 by default. Clients that speak control messages or
@@ -115,6 +119,7 @@ impl Default for Options {
             session_limits: (limits::MESSAGES as u32, limits::BYTES as u32),
             max_requests: limits::REQUESTS as u32,
             max_sessions: 10_000,
+            max_sessions_per_address: None,
             max_session_bytes: 64 << 20,
             handshakes_per_second: 1_000,
         }
@@ -146,6 +151,10 @@ impl Options {
                 self.max_connections_per_address.unwrap_or(1),
             ),
             ("max_sessions", self.max_sessions),
+            (
+                "max_sessions_per_address",
+                self.max_sessions_per_address.unwrap_or(1),
+            ),
             ("handshakes_per_second", self.handshakes_per_second as usize),
             ("session_limits", messages.min(bytes) as usize),
             ("rate", least(self.rate)),
@@ -268,6 +277,13 @@ mod tests {
                 "max_sessions",
                 Options {
                     max_sessions: 0,
+                    ..default()
+                },
+            ),
+            (
+                "max_sessions_per_address",
+                Options {
+                    max_sessions_per_address: Some(0),
                     ..default()
                 },
             ),

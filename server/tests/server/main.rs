@@ -783,6 +783,40 @@ async fn one_session_too_many_is_told_to_come_back_and_has_room_later() {
 }
 
 #[tokio::test]
+async fn an_address_has_only_so_many_sessions() {
+    let address = start(&with(Options {
+        max_sessions_per_address: Some(1),
+        session_window: Duration::from_secs(1),
+        ..Options::default()
+    }))
+    .await;
+    let mut first = Caller::new(address, Numbers::PATH, SESSION, 90);
+    first.send("1");
+    assert_eq!(first.given().await, "1");
+    let closed = |happened| match happened {
+        Happened::Closed(code) => Some(code),
+        _ => None,
+    };
+    let mut second = Caller::new(address, Numbers::PATH, SESSION, 91);
+    assert_eq!(second.find(closed).await, 1013);
+    // A resumed session is no new one, and clients without a session are another limit's.
+    first.tell(Command::Cut(Duration::ZERO));
+    first.send("2");
+    assert_eq!(first.given().await, "2");
+    let _plain = connect(address, &[]).await.unwrap();
+    let other = IpAddr::from([127, 0, 0, 2]);
+    let mut elsewhere = Caller::from(other, address, Numbers::PATH, SESSION, 92);
+    elsewhere.send("3");
+    assert_eq!(elsewhere.given().await, "3");
+    // When the first one is over, there is room.
+    drop(first);
+    let opened = |happened| matches!(happened, Happened::Opened(_)).then_some(());
+    second.find(opened).await;
+    second.send("4");
+    assert_eq!(second.given().await, "4");
+}
+
+#[tokio::test]
 async fn behind_a_proxy_a_layer_says_whose_address_it_is() {
     use axum::extract::Request;
     use axum::middleware::{Next, from_fn};
@@ -869,11 +903,16 @@ async fn a_stop_announces_the_window_and_closes_with_1012() {
     );
     assert_eq!(close.0, 1012);
     assert_eq!(Window::in_reason(&close.1), Some(window));
-    let closed = |happened| match happened {
-        Happened::Closed(code) => Some(code),
-        _ => None,
+    // It learns what was handled first: another process could not say that.
+    let told = async |caller: &mut Caller| {
+        let told = |happened| match happened {
+            Happened::Handled | Happened::Closed(_) => Some(happened),
+            _ => None,
+        };
+        caller.find(told).await
     };
-    assert_eq!(caller.find(closed).await, 1012);
+    assert_eq!(told(&mut caller).await, Happened::Handled);
+    assert_eq!(told(&mut caller).await, Happened::Closed(1012));
     drop(socket);
     within(stopping).await.unwrap();
     assert_eq!(refusal(address, &[]).await.0, 503);
