@@ -131,7 +131,7 @@ pub(super) fn print(crowd: &Crowd, window: &RangeInclusive<Duration>, given: &Gi
         staying.wrong() + staying.sent.abs_diff(staying.echoed)
     );
     println!(
-        "restarted: {reports} sessions lost, each told once but {untold}; {} messages sent, {} came back; \
+        "restarted: {reports} sessions lost, and {untold} clients not told so once; {} messages sent, {} came back; \
          reported {} not handled, {} unknown; {} without an end, {} reported wrongly, {} repeated or out of order",
         moving.sent,
         moving.echoed,
