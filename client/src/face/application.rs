@@ -11,6 +11,7 @@ use steady_socket_protocol::Message;
 use super::errors::SendError;
 use super::events::Watchers;
 use super::inbox::{Inbox, Received};
+use super::running::caught;
 use super::session::{FaceSession, Unsent};
 use super::source::Sources;
 use super::waiting::{Place, WaitingList};
@@ -42,6 +43,10 @@ pub(super) struct Heartbeat {
     pub(super) is_pong: Box<dyn Fn(&Message) -> bool>,
 }
 
+/// The close code of a connection whose handler has panicked, where that does not end the program. Like 1011 of a server,
+/// which a client cannot send.
+pub const PANICKED: u16 = 4011;
+
 /// State shared by the socket, its handles and the driver's application. It does not keep the connection alive.
 #[derive(Default)]
 pub(super) struct Shared {
@@ -62,6 +67,10 @@ pub(super) struct Shared {
     #[cfg(feature = "session")]
     pub(super) session: OnceCell<Rc<dyn FaceSession>>,
     pub(super) gone: Cell<bool>,
+    /// Whether panics of handlers are caught.
+    pub(super) outlives_panics: bool,
+    /// A handler has panicked: no message is given any more.
+    pub(super) panicked: Cell<bool>,
 }
 
 impl Shared {
@@ -109,13 +118,41 @@ impl Shared {
         }
     }
 
+    /// Calls a handler of the program's. If it panics and the program goes on, the socket closes for good, and the handler
+    /// is not called again. `None` if it has panicked.
+    pub(super) fn call<T>(&self, handler: impl FnOnce() -> T) -> Option<T> {
+        let called = caught(self.outlives_panics, handler);
+        if called.is_none() {
+            self.panicked();
+        }
+        called
+    }
+
+    #[cold]
+    fn panicked(&self) {
+        self.panicked.set(true);
+        self.close(Some(PANICKED), "a handler has panicked");
+        if let Some(session) = self.session() {
+            // What the panic has interrupted will not be handled any more.
+            session.close_now();
+        }
+    }
+
+    /// Whether a handler has panicked.
+    pub(super) fn has_panicked(&self) -> bool {
+        self.panicked.get()
+    }
+
     /// Delivers an event to all watchers.
     pub(super) fn emit(&self, event: &Event<Message>) {
         self.watchers.emit(event);
         // `None` while it runs: an event that its own calls cause comes later.
         if let Some(mut handler) = self.on_event.take() {
-            handler(event);
-            self.on_event.set(Some(handler));
+            let called = self.call(move || {
+                handler(event);
+                handler
+            });
+            self.on_event.set(called);
         }
     }
 
@@ -131,7 +168,7 @@ impl Shared {
             Some(handler),
         ) = (event, &self.on_open)
         {
-            handler(self, *reconnected, *attempt);
+            let _ = self.call(|| handler(self, *reconnected, *attempt));
         }
     }
 
@@ -139,8 +176,14 @@ impl Shared {
     pub(super) fn deliver_message(self: &Rc<Self>, payload: Message) {
         // Messages are handed over one at a time, so it is present whenever there is one.
         if let Some(mut handler) = self.on_message.take() {
-            handler(self, payload);
-            self.on_message.set(Some(handler));
+            let called = self.call(move || {
+                handler(self, payload);
+                handler
+            });
+            self.on_message.set(called);
+            return;
+        }
+        if self.has_panicked() {
             return;
         }
         let received = self.inbox.borrow_mut().push(payload);
@@ -273,7 +316,7 @@ impl Application<Message> for Face {
         let asked = self
             .predicate
             .as_ref()
-            .and_then(|predicate| predicate(loss));
+            .and_then(|predicate| self.shared.call(|| predicate(loss)).flatten());
         let session = self.shared.session();
         // In any case: it has to know.
         let known = session.and_then(|session| session.verdict(loss));
@@ -309,9 +352,10 @@ impl Application<Message> for Face {
     }
 
     fn is_pong(&self, payload: &Message) -> bool {
-        self.heartbeat
-            .as_ref()
-            .is_some_and(|heartbeat| (heartbeat.is_pong)(payload))
+        self.heartbeat.as_ref().is_some_and(|heartbeat| {
+            let answers = self.shared.call(|| (heartbeat.is_pong)(payload));
+            answers.unwrap_or(false)
+        })
     }
 
     fn settled(&self) {

@@ -617,4 +617,16 @@ table! { TABLE:
             "tests/npm/testing/failure.test.mjs",
             "an instance that fails again and again is final, and the console is told what helps",
         );
+    [31] "natively, a handler that has panicked leaves its socket hanging", "client/src/face/application.rs":
+        "let called = caught(self.outlives_panics, handler);"
+        => "let called = caught(false, handler);", test(
+            "client/tests/native/own.rs",
+            "a_handler_that_panics_closes_its_socket_for_good_and_no_other",
+        );
+    [31] "natively, a session outlives a handler that has panicked", "client/src/face/application.rs":
+        "session.close_now();"
+        => "let _ = session;", test("client/tests/native/own.rs", "a_handler_that_panics_ends_its_session");
+    [31] "natively, an attempt waits for a function that has panicked", "client/src/face/source.rs":
+        "survived(outlives_panics, watched)"
+        => "survived(false, watched)", test("client/tests/native/own.rs", "a_function_that_panics_before_an_attempt_fails_it");
 }
