@@ -391,6 +391,12 @@ impl<E: Endpoint> Admission<E> {
         self.choice.answer.as_deref()
     }
 
+    /// The longest frame that the framework has to take, in bytes.
+    #[must_use]
+    pub fn longest_frame(&self) -> usize {
+        self.core.options.longest_frame()
+    }
+
     /// Serves the client's WebSocket until its end. Dropping the future drops the connection; a session waits for the next
     /// one then.
     pub fn serve<S: Socket>(self, socket: S) -> impl Future<Output = ()> + Send + use<E, S> {

@@ -739,21 +739,41 @@ async fn the_same_on_warp_and_on_a_tcp_stream() {
 
 #[tokio::test]
 async fn a_request_that_is_no_handshake_is_answered() {
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     let server = echo();
     for address in [
         start(&server).await,
         on_warp(&server).await,
         on_tcp(&server).await,
     ] {
-        let mut stream = TcpStream::connect(address).await.unwrap();
-        let path = Numbers::PATH;
-        let request =
-            format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
-        stream.write_all(request.as_bytes()).await.unwrap();
-        let mut answer = String::new();
-        within(stream.read_to_string(&mut answer)).await.unwrap();
+        let answer = raw(address, "Connection: close").await;
         assert!(answer.starts_with("HTTP/1.1 4"), "{answer}");
+    }
+}
+
+/// The answer to a request with these headers.
+async fn raw(address: SocketAddr, headers: &str) -> String {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let path = Numbers::PATH;
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\n{headers}\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    within(stream.read_to_string(&mut answer)).await.unwrap();
+    answer
+}
+
+#[tokio::test]
+async fn a_key_that_is_none_is_refused() {
+    let server = echo();
+    for address in [on_warp(&server).await, on_tcp(&server).await] {
+        let headers = "Connection: Upgrade, close\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+                       Sec-WebSocket-Key: short";
+        let answer = raw(address, headers).await;
+        assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
+        assert!(
+            answer.to_lowercase().contains("sec-websocket-key"),
+            "{answer}"
+        );
     }
 }
 
@@ -780,6 +800,38 @@ async fn one_session_too_many_is_told_to_come_back_and_has_room_later() {
     second.find(opened).await;
     second.send("2");
     assert_eq!(second.given().await, "2");
+}
+
+#[tokio::test]
+async fn so_much_waits_for_a_client_and_no_more() {
+    let (told, heard) = tokio::sync::mpsc::unbounded_channel();
+    let server = Server::<Numbers>::builder()
+        .options(Options {
+            queue_limits: (3, 4),
+            ..Options::default()
+        })
+        .build(move |mut peer: Peer<Numbers>| {
+            let told = told.clone();
+            async move {
+                while let Some(Ok(number)) = peer.next().await {
+                    // Nothing is sent before this handler waits.
+                    let sent = (0..9)
+                        .take_while(|_| peer.try_send(&number).is_ok())
+                        .count();
+                    let _ = told.send(sent);
+                }
+            }
+        })
+        .unwrap();
+    let (address, mut heard) = (start(&server).await, heard);
+    let mut socket = connect(address, &[]).await.unwrap();
+    for (number, sent) in [("1", 3), ("123", 2), ("12345", 1)] {
+        socket.send(Message::text(number)).await.unwrap();
+        assert_eq!(within(heard.recv()).await, Some(sent), "{number}");
+        for _ in 0..sent {
+            assert_eq!(receive(&mut socket).await, Message::text(number));
+        }
+    }
 }
 
 #[tokio::test]
