@@ -167,8 +167,8 @@ pub enum InvalidConfig {
         /// The time without a frame after which a connection is closed.
         idle_timeout: Duration,
     },
-    /// Sessions cannot have it.
-    Sessions(InvalidOptions),
+    /// The endpoints cannot have it.
+    Options(InvalidOptions),
 }
 
 impl InvalidConfig {
@@ -205,7 +205,7 @@ impl fmt::Display for InvalidConfig {
                 ping_interval.as_secs_f64(),
                 idle_timeout.as_secs_f64()
             ),
-            Self::Sessions(invalid) => invalid.fmt(f),
+            Self::Options(invalid) => invalid.fmt(f),
         }
     }
 }
