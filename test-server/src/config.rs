@@ -27,7 +27,7 @@ pub struct Config {
     /// one ends the connection with 1009.
     pub max_message_bytes: usize,
     /// The maximum number of open WebSocket connections, in [`CONNECTIONS`](Self::CONNECTIONS). Further
-    /// handshakes are answered with 503. Each connection takes 8 to 15 KiB of memory (less when there are
+    /// handshakes are answered with 503. Each connection takes 10 to 17 KiB of memory (less when there are
     /// more) and a file descriptor.
     pub max_connections: usize,
     /// How long a client may take to send the head of a request, or to read more of an HTTP response, before

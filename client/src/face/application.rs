@@ -22,7 +22,7 @@ use crate::connection::{
     DropReason, Dropped, Event, Input, Loss, Phase, SendMode, SendRejected, Sent, Verdict,
 };
 use crate::driver::{Driver, WeakDriver};
-use crate::limits::INBOX_FULL;
+use crate::limits::{INBOX_FULL, PANICKED};
 use crate::platform::{FacePlatform, Target};
 
 /// The application's predicate.
@@ -42,10 +42,6 @@ pub(super) struct Heartbeat {
     pub(super) ping: Message,
     pub(super) is_pong: Box<dyn Fn(&Message) -> bool>,
 }
-
-/// The close code of a connection whose handler has panicked, where that does not end the program. Like 1011 of a server,
-/// which a client cannot send.
-pub const PANICKED: u16 = 4011;
 
 /// State shared by the socket, its handles and the driver's application. It does not keep the connection alive.
 #[derive(Default)]

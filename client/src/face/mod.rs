@@ -18,8 +18,6 @@ mod source;
 mod times;
 mod waiting;
 
-#[cfg(all(feature = "native", not(target_family = "wasm")))]
-pub use application::PANICKED;
 pub use builder::{Builder, endpoint};
 pub use errors::{ConnectError, Gone, ReconnectError, SendError};
 pub use events::Events;

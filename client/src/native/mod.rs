@@ -49,7 +49,8 @@ use crate::cell::RefCell;
 use crate::connection::{Hint, Loss, Time};
 #[cfg(feature = "session")]
 pub use crate::face::RemoteDelivering;
-pub use crate::face::{PANICKED, RemoteEvents, RemoteHandle, RemoteSocket};
+pub use crate::face::{RemoteEvents, RemoteHandle, RemoteSocket};
+pub use crate::limits::PANICKED;
 use crate::platform::{
     FaceSocket, LocalFuture, Platform, Refused, Runtime, SocketListener, Target,
 };
