@@ -61,14 +61,10 @@ impl<T> Future for Watched<T> {
             return Poll::Ready(None);
         };
         #[cfg(all(feature = "native", not(target_family = "wasm")))]
-        let polled = {
-            let outlives_panics = self.on_panic.is_some();
-            let polled = caught(outlives_panics, || future.as_mut().poll(task));
-            match (polled, self.on_panic) {
-                (None, Some(instead)) => return Poll::Ready(Some(instead())),
-                (None, None) => return Poll::Ready(None),
-                (Some(polled), _) => polled,
-            }
+        let polled = match self.on_panic {
+            None => future.as_mut().poll(task),
+            Some(instead) => caught(true, || future.as_mut().poll(task))
+                .unwrap_or_else(|| Poll::Ready(instead())),
         };
         #[cfg(not(all(feature = "native", not(target_family = "wasm"))))]
         let polled = future.as_mut().poll(task);
@@ -90,8 +86,8 @@ impl<T> Future for Watched<T> {
 /// What stands in for the output of a future that panics; `None` if a panic is the end of the program.
 pub(crate) type OnPanic<T> = Option<fn() -> T>;
 
-/// Says that where the program goes on after a panic in its code. In WebAssembly a panic ends the program, and a test kit
-/// passes it on to the test.
+/// Takes `instead` where the program goes on after a panic in its code. In WebAssembly a panic ends the program, and a test
+/// kit passes it on to the test.
 #[inline]
 pub(crate) fn on_panic<T>(platform: &FacePlatform, instead: fn() -> T) -> OnPanic<T> {
     #[cfg(all(feature = "native", not(target_family = "wasm")))]
@@ -113,7 +109,7 @@ pub(crate) fn caught<T>(outlives_panics: bool, code: impl FnOnce() -> T) -> Opti
     }
 }
 
-#[cfg(all(test, feature = "native"))]
+#[cfg(all(test, feature = "native", not(target_family = "wasm")))]
 mod tests {
     use core::pin::pin;
 
