@@ -25,6 +25,8 @@ type Body = Data<'static>;
 #[derive(Debug)]
 pub(crate) enum Command {
     Send(String),
+    /// Sends a message whose end nobody awaits, so that the server acknowledges it when it likes.
+    SendUnawaited(String),
     Ask(String),
     /// Answers the requests that follow like this.
     Answer(Answer<String>),
@@ -43,6 +45,8 @@ pub(crate) enum Happened {
     Answered(AskEnd<String>),
     Lost,
     Ended(Ended),
+    /// So many messages were unacknowledged when the server closed.
+    Unacknowledged(u64),
     Closed(u16),
 }
 
@@ -218,6 +222,8 @@ impl Line {
                             Some(Ok(Message::Binary(bytes))) => Data::Binary(Vec::from(bytes).into()),
                             Some(Ok(Message::Close(frame))) => {
                                 code = frame.map_or(1005, |frame| frame.code.into());
+                                let (unacknowledged, _) = self.client.unacknowledged();
+                                let _ = self.happened.send(Happened::Unacknowledged(unacknowledged));
                                 let _ = self.happened.send(Happened::Closed(code));
                                 continue;
                             }
@@ -256,6 +262,10 @@ impl Line {
             Command::Send(text) => {
                 self.unsent.push_back(text_of(text));
                 self.send();
+            }
+            Command::SendUnawaited(text) => {
+                let mode = SendMode::default();
+                self.client.send(now, text_of(text), mode).unwrap();
             }
             Command::Ask(text) => {
                 self.client.ask(now, text_of(text), None).unwrap();

@@ -935,7 +935,7 @@ async fn a_stop_announces_the_window_and_closes_with_1012() {
     let offer = [("Sec-WebSocket-Protocol", "numbers.json~1")];
     let mut socket = connect(address, &offer).await.unwrap();
     let mut caller = Caller::new(address, Numbers::PATH, SESSION, 30);
-    caller.send("1");
+    caller.tell(Command::SendUnawaited("1".to_owned()));
     assert_eq!(caller.given().await, "1");
     let window = Window::between(Duration::from_millis(10), Duration::from_secs(3));
     let stopping = tokio::spawn({
@@ -955,16 +955,13 @@ async fn a_stop_announces_the_window_and_closes_with_1012() {
     );
     assert_eq!(close.0, 1012);
     assert_eq!(Window::in_reason(&close.1), Some(window));
-    // It learns what was handled first: another process could not say that.
-    let told = async |caller: &mut Caller| {
-        let told = |happened| match happened {
-            Happened::Handled | Happened::Closed(_) => Some(happened),
-            _ => None,
-        };
-        caller.find(told).await
+    // It learns first what was handled: another process could not say that.
+    let unacknowledged = |happened| match happened {
+        Happened::Unacknowledged(count) => Some(count),
+        _ => None,
     };
-    assert_eq!(told(&mut caller).await, Happened::Handled);
-    assert_eq!(told(&mut caller).await, Happened::Closed(1012));
+    assert_eq!(caller.find(unacknowledged).await, 0);
+    assert_eq!(caller.next().await, Happened::Closed(1012));
     drop(socket);
     within(stopping).await.unwrap();
     assert_eq!(refusal(address, &[]).await.0, 503);
