@@ -863,7 +863,7 @@ async fn an_address_has_only_so_many_sessions() {
     // When the first one is over, there is room.
     drop(first);
     let opened = |happened| matches!(happened, Happened::Opened(_)).then_some(());
-    second.find(opened).await;
+    within(second.find(opened)).await;
     second.send("4");
     assert_eq!(second.given().await, "4");
 }
