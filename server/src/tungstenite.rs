@@ -20,7 +20,7 @@ use http::{HeaderValue, Response, StatusCode};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::error::Error;
+use tokio_tungstenite::tungstenite::error::{Error, ProtocolError};
 use tokio_tungstenite::tungstenite::handshake::machine::TryParse as _;
 use tokio_tungstenite::tungstenite::handshake::server::{Request, create_response, write_response};
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
@@ -66,6 +66,8 @@ pub(crate) const fn close_code(error: &Error) -> Option<u16> {
     match error {
         Error::Capacity(_) => Some(1009),
         Error::Utf8(_) => Some(1007),
+        // The connection has ended without a Close, as connections do.
+        Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => None,
         Error::Protocol(_) => Some(1002),
         _ => None,
     }
