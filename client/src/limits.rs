@@ -26,6 +26,10 @@ pub const INBOX_FULL: u16 = 4008;
 /// The close code for a message from the server that is too big: a script cannot send 1009.
 pub const TOO_BIG: u16 = 4009;
 
+/// The close code of a connection whose handler has panicked, where that does not end the program. It is like 1011, which a
+/// client cannot send.
+pub const PANICKED: u16 = 4011;
+
 /// How many messages may wait to be read, by default.
 pub const INBOX_MESSAGES: usize = 10_000;
 

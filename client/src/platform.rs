@@ -221,4 +221,10 @@ pub trait Runtime:
     fn is_ready(&self) -> bool {
         true
     }
+
+    /// Whether the program goes on after a panic in a handler, so that the socket of that handler has to end.
+    #[cfg(all(feature = "native", not(target_family = "wasm")))]
+    fn outlives_panics(&self) -> bool {
+        false
+    }
 }

@@ -47,6 +47,10 @@ pub struct Options {
     pub rate: Option<Rate>,
     /// How much all connections from one address may send together. Likewise; it needs to know the address, too.
     pub rate_per_address: Option<Rate>,
+    /// How many messages and how many bytes, each from 1, may wait for a client without a session that does not read; 1,000
+    /// and 1 MiB by default. One message may be larger. Who sends more waits, or is told
+    /// [`SendError::Full`](crate::SendError::Full).
+    pub queue_limits: (u32, u32),
     /// The time between the server's pings and beats, more than 0; 20 s by default. Shorter than `idle_timeout`.
     pub ping_interval: Duration,
     /// A connection on which no frame arrives for this long is closed with 1001; 50 s by default. The answer to the
@@ -65,6 +69,10 @@ pub struct Options {
     pub max_requests: u32,
     /// How many sessions there may be, from 1, connected or not; 10,000 by default. A client beyond is told to come back.
     pub max_sessions: usize,
+    /// How many of them may have begun at one address; no limit by default. Likewise. It needs to know the address, as
+    /// [`max_connections_per_address`](Self::max_connections_per_address) does, which limits how many are connected: a
+    /// session counts until its end, so also while its client is away.
+    pub max_sessions_per_address: Option<usize>,
     /// How many bytes of unacknowledged messages all sessions may keep together; 64 MiB by default.
     pub max_session_bytes: u64,
     /// How many handshakes this process can take in a second, from 1; 1,000 by default. Clients that speak control messages or
@@ -106,6 +114,7 @@ impl Default for Options {
             max_connections_per_address: None,
             rate: None,
             rate_per_address: None,
+            queue_limits: (1_000, 1 << 20),
             ping_interval: Duration::from_secs(20),
             // Two and a half times the interval: a busy browser may lose or delay two pings.
             idle_timeout: Duration::from_secs(50),
@@ -115,6 +124,7 @@ impl Default for Options {
             session_limits: (limits::MESSAGES as u32, limits::BYTES as u32),
             max_requests: limits::REQUESTS as u32,
             max_sessions: 10_000,
+            max_sessions_per_address: None,
             max_session_bytes: 64 << 20,
             handshakes_per_second: 1_000,
         }
@@ -138,7 +148,7 @@ impl Options {
             return wrong("max_message_bytes", "at least 125");
         }
         let least = |rate: Option<Rate>| rate.map_or(1, |it| it.frames.min(it.bytes) as usize);
-        let (messages, bytes) = self.session_limits;
+        let both = |(messages, bytes): (u32, u32)| messages.min(bytes) as usize;
         let counts = [
             ("max_connections", self.max_connections),
             (
@@ -146,8 +156,13 @@ impl Options {
                 self.max_connections_per_address.unwrap_or(1),
             ),
             ("max_sessions", self.max_sessions),
+            (
+                "max_sessions_per_address",
+                self.max_sessions_per_address.unwrap_or(1),
+            ),
             ("handshakes_per_second", self.handshakes_per_second as usize),
-            ("session_limits", messages.min(bytes) as usize),
+            ("session_limits", both(self.session_limits)),
+            ("queue_limits", both(self.queue_limits)),
             ("rate", least(self.rate)),
             ("rate_per_address", least(self.rate_per_address)),
         ];
@@ -272,6 +287,13 @@ mod tests {
                 },
             ),
             (
+                "max_sessions_per_address",
+                Options {
+                    max_sessions_per_address: Some(0),
+                    ..default()
+                },
+            ),
+            (
                 "session_limits",
                 Options {
                     session_limits: (0, 1),
@@ -282,6 +304,13 @@ mod tests {
                 "session_limits",
                 Options {
                     session_limits: (1, 0),
+                    ..default()
+                },
+            ),
+            (
+                "queue_limits",
+                Options {
+                    queue_limits: (0, 1),
                     ..default()
                 },
             ),

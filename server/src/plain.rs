@@ -21,9 +21,6 @@ use crate::{Frame, Socket};
 const INBOX_MESSAGES: usize = 64;
 /// And how many bytes. One message may be larger.
 const INBOX_BYTES: usize = 256 * 1024;
-/// How many messages may wait for a client, and how many bytes. One message may be larger.
-const OUTBOX_MESSAGES: usize = 1_000;
-const OUTBOX_BYTES: usize = 1024 * 1024;
 /// The room for messages that an idle client keeps.
 const KEPT_MESSAGES: usize = 4;
 
@@ -38,6 +35,8 @@ pub(crate) struct Plain {
     /// For the connection: there is something to do.
     work: Notify,
     max_message_bytes: usize,
+    /// How many messages may wait for the client, and how many bytes. One message may be larger.
+    queue_limits: (u32, u32),
     /// Whether control messages are spoken.
     controls: bool,
 }
@@ -96,12 +95,18 @@ impl Plain {
             room: Notify::new(),
             work: Notify::new(),
             max_message_bytes: options.max_message_bytes,
+            queue_limits: options.queue_limits,
             controls,
         }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn takes_more(&self, state: &State) -> bool {
+        let (messages, bytes) = self.queue_limits;
+        state.outbox.has_room(messages as usize, bytes as usize)
     }
 
     // ----- for the handler
@@ -131,7 +136,7 @@ impl Plain {
         if state.over || state.closing.is_some() {
             return Err(SendError::Closed);
         }
-        if !state.outbox.has_room(OUTBOX_MESSAGES, OUTBOX_BYTES) {
+        if !self.takes_more(&state) {
             return Err(SendError::Full);
         }
         let bytes = body.bytes();
@@ -278,7 +283,7 @@ impl Plain {
     /// Gives the wire what waits.
     fn send_waiting<S: Socket>(&self, wire: &mut Wire<S>) {
         let mut state = self.lock();
-        let was_full = !state.outbox.has_room(OUTBOX_MESSAGES, OUTBOX_BYTES);
+        let was_full = !self.takes_more(&state);
         while let Some(body) = state.outbox.pop(Body::bytes) {
             wire.put(frame_of(body.into_data(), self.controls));
         }

@@ -293,7 +293,7 @@ impl<E: Endpoint> Server<E> {
     /// How many sessions there are, connected or not.
     #[must_use]
     pub fn sessions(&self) -> usize {
-        self.core.sessions.open().len()
+        self.core.sessions.count()
     }
 
     /// The longest frame that the framework has to take, in bytes.
@@ -322,7 +322,8 @@ impl<E: Endpoint> Server<E> {
             return Err(Refused::Stopping);
         }
         let choice = choose::<E>(handshake.headers, core.options.sessions)?;
-        let place = Places::take(&core.places, &core.options, handshake.address)?;
+        let address = handshake.address.map(network);
+        let place = Places::take(&core.places, &core.options, address)?;
         let identity = match &core.check_handshake {
             None => handshake.identity.clone(),
             Some(check) => {
@@ -340,6 +341,7 @@ impl<E: Endpoint> Server<E> {
             core: Arc::clone(core),
             choice,
             identity,
+            address,
             place,
         })
     }
@@ -369,6 +371,8 @@ pub struct Admission<E: Endpoint> {
     core: Arc<Core<E>>,
     choice: Choice<E::ClientMessage, E::ServerMessage>,
     identity: Option<Identity>,
+    /// The client's network.
+    address: Option<IpAddr>,
     place: Place,
 }
 
@@ -385,6 +389,12 @@ impl<E: Endpoint> Admission<E> {
     #[must_use]
     pub fn subprotocol(&self) -> Option<&str> {
         self.choice.answer.as_deref()
+    }
+
+    /// The longest frame that the framework has to take, in bytes.
+    #[must_use]
+    pub fn longest_frame(&self) -> usize {
+        self.core.options.longest_frame()
     }
 
     /// Serves the client's WebSocket until its end. Dropping the future drops the connection; a session waits for the next
@@ -422,6 +432,7 @@ impl<E: Endpoint> Admission<E> {
                     ..
                 },
             identity,
+            address,
             place,
         } = self;
         let stopping = core.stopper.listen().or(leave);
@@ -444,7 +455,7 @@ impl<E: Endpoint> Admission<E> {
                 };
                 let style = style(subprotocol.kind, subprotocol.codec);
                 let name = subprotocol.name;
-                let served = session::serve(wire, host, sessions, name, style, stopping);
+                let served = session::serve(wire, host, sessions, name, style, address, stopping);
                 Either::Left(Box::pin(served))
             }
             spoken => {
@@ -666,7 +677,7 @@ impl Places {
         }
         let most = options.max_connections_per_address;
         let is_limited = most.is_some() || options.rate_per_address.is_some();
-        let address = address.filter(|_| is_limited).map(network);
+        let address = address.filter(|_| is_limited);
         let mut allowance = None;
         if let Some(address) = address {
             taken.sweep();

@@ -11,11 +11,12 @@
 //! # }
 //! ```
 
+use std::fmt::Display;
 use std::io::ErrorKind;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use http::header::{CONNECTION, CONTENT_LENGTH, SEC_WEBSOCKET_PROTOCOL};
+use http::header::{CONNECTION, CONTENT_LENGTH, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL};
 use http::{HeaderValue, Response, StatusCode};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::timeout;
@@ -90,15 +91,26 @@ pub(crate) fn switching(
     subprotocol: Option<&str>,
 ) -> Result<Response<()>, Error> {
     let mut response = create_response(request)?;
+    // Anything is taken there; RFC 6455 §4.2.1 wants 16 bytes in base64.
+    let key = request.headers().get(SEC_WEBSOCKET_KEY);
+    if !key.is_some_and(|key| is_key(key.as_bytes())) {
+        let name = Box::new(SEC_WEBSOCKET_KEY);
+        return Err(Error::Protocol(ProtocolError::InvalidHeader(name)));
+    }
     if let Some(Ok(name)) = subprotocol.map(HeaderValue::from_str) {
         response.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, name);
     }
     Ok(response)
 }
 
+fn is_key(key: &[u8]) -> bool {
+    let is_digit = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
+    key.len() == 24 && key.ends_with(b"==") && key[..22].iter().all(is_digit)
+}
+
 /// What is wrong with a handshake, for its client.
-pub(crate) fn bad_request<B: From<String>>(error: &Error) -> Response<B> {
-    let mut response = Response::new(B::from(format!("{error}\n")));
+pub(crate) fn bad_request<B: From<String>>(why: impl Display) -> Response<B> {
+    let mut response = Response::new(B::from(format!("{why}\n")));
     *response.status_mut() = StatusCode::BAD_REQUEST;
     response
 }

@@ -150,6 +150,19 @@ async fn each_limit_and_refusal_writes_a_line_and_none_names_a_secret() {
     stranger.find(ended).await;
     lines.find(Level::INFO, &["refused a credential"]).await;
 
+    let few = Server::<Numbers>::builder()
+        .options(Options {
+            max_sessions_per_address: Some(1),
+            ..Options::default()
+        })
+        .build(async |mut peer: Peer<Numbers>| while let Some(Ok(_)) = peer.next().await {})
+        .unwrap();
+    let address = start(&few).await;
+    let callers = [71, 72].map(|secret| Caller::new(address, Numbers::PATH, SESSION, secret));
+    let words = ["1013", "a limit has closed", "from this address"];
+    lines.find(Level::INFO, &words).await;
+    drop(callers);
+
     for (_, line) in lines.0.lock().unwrap().iter() {
         assert!(!line.contains("secret"), "{line}");
         assert!(!line.contains("987654321"), "{line}");

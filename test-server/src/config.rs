@@ -27,7 +27,7 @@ pub struct Config {
     /// one ends the connection with 1009.
     pub max_message_bytes: usize,
     /// The maximum number of open WebSocket connections, in [`CONNECTIONS`](Self::CONNECTIONS). Further
-    /// handshakes are answered with 503. Each connection takes 8 to 15 KiB of memory (less when there are
+    /// handshakes are answered with 503. Each connection takes 10 to 17 KiB of memory (less when there are
     /// more) and a file descriptor.
     pub max_connections: usize,
     /// How long a client may take to send the head of a request, or to read more of an HTTP response, before
@@ -167,8 +167,8 @@ pub enum InvalidConfig {
         /// The time without a frame after which a connection is closed.
         idle_timeout: Duration,
     },
-    /// Sessions cannot have it.
-    Sessions(InvalidOptions),
+    /// The endpoints cannot have it.
+    Options(InvalidOptions),
 }
 
 impl InvalidConfig {
@@ -205,7 +205,7 @@ impl fmt::Display for InvalidConfig {
                 ping_interval.as_secs_f64(),
                 idle_timeout.as_secs_f64()
             ),
-            Self::Sessions(invalid) => invalid.fmt(f),
+            Self::Options(invalid) => invalid.fmt(f),
         }
     }
 }

@@ -14,10 +14,12 @@ use warp::http::header::HeaderMap;
 use warp::reply::{self, Reply};
 use warp::{Filter, Rejection};
 
-use crate::connection::REASON_BYTES;
 use crate::origin;
 use crate::registry::{Command, INVALID_ID, is_id};
 use crate::state::State;
+
+/// The longest close reason that fits in a frame, in bytes.
+const REASON_BYTES: usize = 123;
 
 const OFF: &str = "the control is off: start the server with --demo-control\n";
 

@@ -27,8 +27,8 @@
 //! ```
 
 mod config;
-mod connection;
 mod control;
+mod endpoints;
 mod guests;
 mod handshake;
 pub mod origin;
@@ -36,8 +36,6 @@ mod page;
 pub mod program;
 mod registry;
 mod server;
-mod service;
-mod sessions;
 mod state;
 #[cfg(not(feature = "tls"))]
 #[path = "no_tls.rs"]

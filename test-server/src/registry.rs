@@ -58,22 +58,16 @@ pub(crate) struct Registration {
 }
 
 impl Registration {
-    /// Waits for any command but to stay.
-    pub(crate) async fn told(&mut self) -> Command {
-        wait_for(&mut self.commands, |command| *command != Command::Stay).await
-    }
-
-    /// How many connections are open.
-    pub(crate) fn crowd(&self) -> usize {
-        self.registry.lock().entries.len()
-    }
-
     /// Waits for the command to close the connection, with the code and the reason.
-    pub(crate) async fn leave(mut self) -> (u16, String) {
-        match self.told().await {
-            Command::Close(code, reason) => (code, reason),
-            // Whoever cuts drops this future.
-            Command::Cut | Command::Stay => std::future::pending().await,
+    pub(crate) fn leave(&self) -> impl Future<Output = (u16, String)> + use<> {
+        let mut commands = self.commands.clone();
+        async move {
+            let is_given = |command: &Command| *command != Command::Stay;
+            match wait_for(&mut commands, is_given).await {
+                Command::Close(code, reason) => (code, reason),
+                // Whoever cuts drops this future.
+                Command::Cut | Command::Stay => std::future::pending().await,
+            }
         }
     }
 

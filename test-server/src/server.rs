@@ -21,9 +21,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{sleep, timeout};
 use warp::Filter;
 
+use crate::endpoints::Endpoints;
 use crate::guests::{Guest, Guests};
 use crate::registry::{Command, Registry};
-use crate::sessions::Sessions;
 use crate::state::State;
 use crate::tls::Tls;
 use crate::wire::{self, Wire};
@@ -90,8 +90,8 @@ impl Server {
             required: config.require_origin,
             secure: tls.is_some(),
         };
-        let sessions = Sessions::new(&config, tls.is_some())
-            .map_err(|invalid| StartError::Config(InvalidConfig::Sessions(invalid)))?;
+        let endpoints = Endpoints::new(&config, tls.is_some())
+            .map_err(|invalid| StartError::Config(InvalidConfig::Options(invalid)))?;
         Ok(Self {
             listener,
             address,
@@ -100,7 +100,7 @@ impl Server {
                 config: Arc::new(config),
                 registry,
                 origins,
-                sessions,
+                endpoints,
             }),
         })
     }

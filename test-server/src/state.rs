@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::endpoints::Endpoints;
 use crate::registry::Registry;
-use crate::sessions::Sessions;
 use crate::{Config, Origins};
 
 #[derive(Debug)]
@@ -11,5 +11,5 @@ pub(crate) struct State {
     pub(crate) config: Arc<Config>,
     pub(crate) registry: Arc<Registry>,
     pub(crate) origins: Origins,
-    pub(crate) sessions: Sessions,
+    pub(crate) endpoints: Endpoints,
 }

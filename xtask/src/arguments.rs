@@ -59,6 +59,10 @@ Usage: cargo xtask COMMAND
   load [--sessions N] [--seconds N]
                     N native sessions (default 200) against one server that cuts them at random for so
                     many seconds (default 10): nothing may be lost. Prints the memory of both.
+  restart [--sessions N] [--window N]
+                    N native sessions (default 200) against two processes, one of which restarts and
+                    has its clients come back over so many seconds (default 5): nothing may be lost in
+                    silence. Prints the attempts, beside those of the simulation.
   fuzz [--seconds N] [TARGET]
                     Run one fuzz target, or each of them, for N seconds (default 60).
   setup [--all]     Only install the tools: those of demo and package, or also those of test.
@@ -110,6 +114,11 @@ pub(crate) enum Command {
     Load {
         sessions: u32,
         seconds: u32,
+    },
+    Restart {
+        sessions: u32,
+        /// In seconds.
+        window: u32,
     },
     Fuzz {
         /// How long to run each target.
@@ -171,6 +180,10 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Comma
         "load" => Command::Load {
             sessions: words.number("--sessions", 1, 10_000)?.unwrap_or(200),
             seconds: words.number("--seconds", 1, 86_400)?.unwrap_or(10),
+        },
+        "restart" => Command::Restart {
+            sessions: words.number("--sessions", 2, 10_000)?.unwrap_or(200),
+            window: words.number("--window", 1, 600)?.unwrap_or(5),
         },
         "fuzz" => Command::Fuzz {
             seconds: words
@@ -325,6 +338,13 @@ mod tests {
                 Command::Load {
                     sessions: 10_000,
                     seconds: 10,
+                },
+            ),
+            (
+                "restart --window 20",
+                Command::Restart {
+                    sessions: 200,
+                    window: 20,
                 },
             ),
             (

@@ -111,6 +111,7 @@ fn run(command: Command) -> Result<()> {
         Command::Bench(options) => bench::run(&options),
         Command::Soak { seconds, seed } => test::soak(seconds, seed),
         Command::Load { sessions, seconds } => load::run(sessions, seconds),
+        Command::Restart { sessions, window } => load::restart(sessions, window),
         Command::Fuzz { seconds, target } => fuzz::run(seconds, target.as_deref()),
     }
 }

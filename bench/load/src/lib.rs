@@ -4,6 +4,7 @@
 //! restarts each for every measurement ([`contender`]), has many [`clients`] greeted by it, and runs the
 //! rounds through all servers in random order ([`rounds`]).
 
+pub mod arguments;
 pub mod clients;
 pub mod contender;
 pub mod process;

@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::str::FromStr;
 use std::time::Duration;
 
 use lexopt::{Arg, ValueExt as _};
 use load::Result;
+use load::arguments::number;
 use load::contender::{Contender, Output};
 use load::process::{Processors, raise_descriptor_limit};
 use load::rounds::{self, Plan};
@@ -136,24 +136,6 @@ fn on_axum(name: &'static str, program: PathBuf, arguments: &[&str]) -> Contende
         arguments: arguments.iter().map(ToString::to_string).collect(),
         tells_by: Output::Stdout,
     }
-}
-
-fn number<T>(
-    parser: &mut lexopt::Parser,
-    option: &str,
-    range: std::ops::RangeInclusive<T>,
-) -> Result<T>
-where
-    T: FromStr + PartialOrd + std::fmt::Display,
-{
-    let value = parser.value()?;
-    let number = value.to_str().and_then(|text| text.parse().ok());
-    Ok(number
-        .filter(|number| range.contains(number))
-        .ok_or_else(|| {
-            let (least, most) = (range.start(), range.end());
-            format!("{option} takes a number from {least} to {most}, not {value:?}")
-        })?)
 }
 
 fn main() -> ExitCode {

@@ -7,11 +7,11 @@ use std::cell::Cell;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::rc::Rc;
-use std::str::FromStr;
 use std::time::{Duration, Instant};
 
-use lexopt::{Arg, ValueExt as _};
+use lexopt::Arg;
 use load::Result;
+use load::arguments::number;
 use load::contender::{Contender, Output};
 use load::process::{memory, raise_descriptor_limit};
 use steady_socket::{
@@ -64,9 +64,9 @@ fn parse(parser: &mut lexopt::Parser) -> Result<Option<Arguments>> {
             Arg::Long("help") | Arg::Short('h') => return Ok(None),
             Arg::Long("test-server") => server = Some(PathBuf::from(parser.value()?)),
             // So many the server's store takes.
-            Arg::Long("sessions") => sessions = number(parser, "--sessions", 1, 10_000)?,
-            Arg::Long("seconds") => seconds = number(parser, "--seconds", 1, 86_400)?,
-            Arg::Long("seed") => seed = Some(number(parser, "--seed", 0, u64::MAX)?),
+            Arg::Long("sessions") => sessions = number(parser, "--sessions", 1..=10_000)?,
+            Arg::Long("seconds") => seconds = number(parser, "--seconds", 1..=86_400)?,
+            Arg::Long("seed") => seed = Some(number(parser, "--seed", 0..=u64::MAX)?),
             other => return Err(other.unexpected().into()),
         }
     }
@@ -76,19 +76,6 @@ fn parse(parser: &mut lexopt::Parser) -> Result<Option<Arguments>> {
         time: Duration::from_secs(seconds),
         seed,
     }))
-}
-
-fn number<T: FromStr + PartialOrd + std::fmt::Display>(
-    parser: &mut lexopt::Parser,
-    option: &str,
-    least: T,
-    most: T,
-) -> Result<T> {
-    let value = parser.value()?.string()?;
-    match value.parse() {
-        Ok(number) if number >= least && number <= most => Ok(number),
-        _ => Err(format!("{option} takes a number from {least} to {most}, not {value:?}").into()),
-    }
 }
 
 fn main() -> ExitCode {

@@ -11,6 +11,7 @@ use steady_socket_protocol::Message;
 use super::errors::SendError;
 use super::events::Watchers;
 use super::inbox::{Inbox, Received};
+use super::running::caught;
 use super::session::{FaceSession, Unsent};
 use super::source::Sources;
 use super::waiting::{Place, WaitingList};
@@ -21,7 +22,7 @@ use crate::connection::{
     DropReason, Dropped, Event, Input, Loss, Phase, SendMode, SendRejected, Sent, Verdict,
 };
 use crate::driver::{Driver, WeakDriver};
-use crate::limits::INBOX_FULL;
+use crate::limits::{INBOX_FULL, PANICKED};
 use crate::platform::{FacePlatform, Target};
 
 /// The application's predicate.
@@ -62,6 +63,10 @@ pub(super) struct Shared {
     #[cfg(feature = "session")]
     pub(super) session: OnceCell<Rc<dyn FaceSession>>,
     pub(super) gone: Cell<bool>,
+    /// Whether panics of handlers are caught.
+    pub(super) outlives_panics: bool,
+    /// A handler has panicked: no message is given any more.
+    pub(super) panicked: Cell<bool>,
 }
 
 impl Shared {
@@ -109,13 +114,41 @@ impl Shared {
         }
     }
 
+    /// Calls a handler of the program's. If it panics and the program goes on, the socket closes for good, and the handler
+    /// is not called again. `None` if it has panicked.
+    pub(super) fn call<T>(&self, handler: impl FnOnce() -> T) -> Option<T> {
+        let called = caught(self.outlives_panics, handler);
+        if called.is_none() {
+            self.panicked();
+        }
+        called
+    }
+
+    #[cold]
+    fn panicked(&self) {
+        self.panicked.set(true);
+        self.close(Some(PANICKED), "a handler has panicked");
+        if let Some(session) = self.session() {
+            // What the panic has interrupted will not be handled any more.
+            session.close_now();
+        }
+    }
+
+    /// Whether a handler has panicked.
+    pub(super) fn has_panicked(&self) -> bool {
+        self.panicked.get()
+    }
+
     /// Delivers an event to all watchers.
     pub(super) fn emit(&self, event: &Event<Message>) {
         self.watchers.emit(event);
         // `None` while it runs: an event that its own calls cause comes later.
         if let Some(mut handler) = self.on_event.take() {
-            handler(event);
-            self.on_event.set(Some(handler));
+            let called = self.call(move || {
+                handler(event);
+                handler
+            });
+            self.on_event.set(called);
         }
     }
 
@@ -131,7 +164,7 @@ impl Shared {
             Some(handler),
         ) = (event, &self.on_open)
         {
-            handler(self, *reconnected, *attempt);
+            let _ = self.call(|| handler(self, *reconnected, *attempt));
         }
     }
 
@@ -139,8 +172,14 @@ impl Shared {
     pub(super) fn deliver_message(self: &Rc<Self>, payload: Message) {
         // Messages are handed over one at a time, so it is present whenever there is one.
         if let Some(mut handler) = self.on_message.take() {
-            handler(self, payload);
-            self.on_message.set(Some(handler));
+            let called = self.call(move || {
+                handler(self, payload);
+                handler
+            });
+            self.on_message.set(called);
+            return;
+        }
+        if self.has_panicked() {
             return;
         }
         let received = self.inbox.borrow_mut().push(payload);
@@ -273,7 +312,7 @@ impl Application<Message> for Face {
         let asked = self
             .predicate
             .as_ref()
-            .and_then(|predicate| predicate(loss));
+            .and_then(|predicate| self.shared.call(|| predicate(loss)).flatten());
         let session = self.shared.session();
         // In any case: it has to know.
         let known = session.and_then(|session| session.verdict(loss));
@@ -309,9 +348,10 @@ impl Application<Message> for Face {
     }
 
     fn is_pong(&self, payload: &Message) -> bool {
-        self.heartbeat
-            .as_ref()
-            .is_some_and(|heartbeat| (heartbeat.is_pong)(payload))
+        self.heartbeat.as_ref().is_some_and(|heartbeat| {
+            let answers = self.shared.call(|| (heartbeat.is_pong)(payload));
+            answers.unwrap_or(false)
+        })
     }
 
     fn settled(&self) {

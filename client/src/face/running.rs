@@ -1,12 +1,13 @@
-//! A future of the program's that can be cancelled: the search for a URL, the handler of a request.
+//! Code of the program's: a future that can be cancelled, such as the search for a URL or the handler of a request, and what
+//! follows from a panic.
 
 use core::cell::RefCell;
-use core::future::Future;
-use core::pin::Pin;
+use core::future::{Future, poll_fn};
+use core::pin::{Pin, pin};
 use core::task::{Context, Poll, Waker};
 use std::rc::Rc;
 
-use crate::platform::LocalFuture;
+use crate::platform::{FacePlatform, LocalFuture};
 
 /// Dropping this drops the user's future.
 pub(crate) struct Running<T>(Rc<State<T>>);
@@ -60,5 +61,65 @@ impl<T> Future for Watched<T> {
                 Poll::Pending
             }
         }
+    }
+}
+
+/// Whether the program goes on after a panic in its code. In WebAssembly a panic ends the program, and a test kit passes it
+/// on to the test.
+#[inline]
+pub(crate) fn outlives_panics(platform: &FacePlatform) -> bool {
+    #[cfg(all(feature = "native", not(target_family = "wasm")))]
+    return platform.outlives_panics();
+    #[cfg(not(all(feature = "native", not(target_family = "wasm"))))]
+    {
+        let _ = platform;
+        false
+    }
+}
+
+/// Calls code of the program's. `None` if it has panicked, and the program goes on.
+#[inline]
+pub(crate) fn caught<T>(outlives_panics: bool, code: impl FnOnce() -> T) -> Option<T> {
+    #[cfg(all(feature = "native", not(target_family = "wasm")))]
+    if outlives_panics {
+        use std::panic::{AssertUnwindSafe, catch_unwind};
+        // Whoever calls this drops what has panicked.
+        return catch_unwind(AssertUnwindSafe(code)).ok();
+    }
+    let _ = outlives_panics;
+    Some(code())
+}
+
+/// The output of a future of the program's, or `None` if it has panicked, and the program goes on.
+pub(crate) async fn survived<T>(
+    outlives_panics: bool,
+    future: impl Future<Output = T>,
+) -> Option<T> {
+    let mut future = pin!(future);
+    poll_fn(
+        |task| match caught(outlives_panics, || future.as_mut().poll(task)) {
+            Some(polled) => polled.map(Some),
+            None => Poll::Ready(None),
+        },
+    )
+    .await
+}
+
+#[cfg(all(test, feature = "native"))]
+mod tests {
+    use super::*;
+
+    async fn panics() -> u32 {
+        panic!("planned by a test")
+    }
+
+    #[test]
+    fn a_panic_is_caught_only_where_the_program_outlives_it() {
+        let task = &mut Context::from_waker(Waker::noop());
+        let survives = pin!(survived(true, panics())).poll(task);
+        assert_eq!(survives, Poll::Ready(None));
+        let passed_on =
+            std::panic::catch_unwind(|| caught::<()>(false, || panic!("planned by a test")));
+        assert!(passed_on.is_err());
     }
 }

@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use steady_socket_protocol::is_token;
 
-use super::running::Running;
+use super::running::{Running, outlives_panics, survived};
 use crate::application::{Answer, Attempt, Resolution};
 use crate::options::Options;
 use crate::platform::{FacePlatform, LocalFuture, Refused, Runtime, Target};
@@ -257,8 +257,11 @@ pub(super) fn find(
     answer: Answer<Target>,
 ) -> Resolution<Target> {
     let (searching, watched) = Running::watch(target);
+    let outlives_panics = outlives_panics(sources.platform.as_ref());
     let task = Box::pin(async move {
-        if let Some(target) = watched.await {
+        let found = survived(outlives_panics, watched).await;
+        let panicked = || Refused::because("a function of the program has panicked");
+        if let Some(target) = found.unwrap_or_else(|| Some(Err(panicked()))) {
             answer(target);
         }
     });

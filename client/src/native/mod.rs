@@ -25,7 +25,7 @@
 //!
 //! What differs from a browser: a URL is absolute, and names no user; nothing reports a change of the network; what a
 //! handshake was refused with is known ([`refused_with`]); headers and certificates can be one's own ([`Native`]); and a
-//! panic in a handler ends only the task that it is in, so that its socket does nothing more.
+//! panic in a handler closes its socket for good, with the code [`PANICKED`], or ends its session, and disturbs no other.
 
 mod scope;
 mod settings;
@@ -50,6 +50,7 @@ use crate::connection::{Hint, Loss, Time};
 #[cfg(feature = "session")]
 pub use crate::face::RemoteDelivering;
 pub use crate::face::{RemoteEvents, RemoteHandle, RemoteSocket};
+pub use crate::limits::PANICKED;
 use crate::platform::{
     FaceSocket, LocalFuture, Platform, Refused, Runtime, SocketListener, Target,
 };
@@ -347,6 +348,10 @@ impl Runtime for Native {
 
     fn is_ready(&self) -> bool {
         self.home().is_some()
+    }
+
+    fn outlives_panics(&self) -> bool {
+        true
     }
 }
 

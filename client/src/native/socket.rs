@@ -6,6 +6,7 @@ use core::future::poll_fn;
 use core::pin::Pin;
 use core::task::{Context, Poll, Waker, ready};
 use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::{Rc, Weak};
 
 use futures_core::Stream as _;
@@ -266,7 +267,9 @@ fn request(settings: &Settings, target: &Target, url: &Url) -> Result<Request, S
     }
     let mut own = HeaderMap::new();
     for (name, value) in &settings.headers {
-        let value: HeaderValue = check_value(&value()).map_err(|refused| refused.to_string())?;
+        let value = catch_unwind(AssertUnwindSafe(|| value()))
+            .map_err(|_| "the function that gives a header has panicked".to_owned())?;
+        let value: HeaderValue = check_value(&value).map_err(|refused| refused.to_string())?;
         own.append(name, value);
     }
     // One of its own replaces `Host`.

@@ -1,13 +1,15 @@
 //! What only a native program can do with a socket.
 
+use core::cell::Cell;
+use core::convert::Infallible;
 use core::time::Duration;
 use std::rc::Rc;
 
 use steady_socket::native::{self, Native, refused_with, run};
 use steady_socket::protocol::PlainText;
 use steady_socket::{
-    Cause, ConnectError, Event, Json, Options, Phase, Request, Session, SessionEvent, Socket,
-    Verdict,
+    Attempt, Builder, Cause, Closed, ConnectError, Event, Events, Json, Options, Phase, Request,
+    SendError, Session, SessionEvent, Socket, Source, Verdict,
 };
 
 use super::server::{self, WS, new_id, soon};
@@ -169,6 +171,139 @@ fn through_fifty_cuts_nothing_is_lost_and_every_end_is_known() {
             resumed >= CUTS / 2,
             "{resumed}: cuts before the welcome aside"
         );
+    })
+    .unwrap();
+}
+
+/// Waits for the end of a socket's connection.
+async fn ended(events: &mut Events) -> Closed {
+    soon("the end", async {
+        loop {
+            if let Some(Event::Closed(closed)) = events.recv().await {
+                return closed;
+            }
+        }
+    })
+    .await
+}
+
+// [R31]
+#[test]
+fn a_handler_that_panics_closes_its_socket_for_good_and_no_other() {
+    let url = format!("ws://{}/", WS.socket_address());
+    type Breaks = fn(Builder<String, String, PlainText>) -> Builder<String, String, PlainText>;
+    let breaks: [(&str, Breaks); 4] = [
+        ("on_message", |builder| {
+            builder.on_message(|_, _| panic!("planned by a test"))
+        }),
+        ("on_event", |builder| {
+            builder.on_event(|event| {
+                assert!(!matches!(event, Event::Open { .. }), "planned by a test");
+            })
+        }),
+        ("on_open", |builder| {
+            builder.on_open(|_| panic!("planned by a test"))
+        }),
+        ("heartbeat", |builder| {
+            builder.heartbeat("Eve".into(), |_| panic!("planned by a test"))
+        }),
+    ];
+    run(async {
+        let mut other = Text::connect(&url).unwrap();
+        for (which, breaks) in breaks {
+            let mut socket = breaks(Text::builder(&url)).connect().unwrap();
+            let (mut events, handle) = (socket.events(), socket.handle());
+            let _ = socket.try_send("Ada");
+            let closed = ended(&mut events).await;
+            assert_eq!(closed.loss.close.code, native::PANICKED, "{which}");
+            assert_eq!(closed.next_attempt_in(), None, "{which}");
+            assert_eq!(soon("the end of the stream", socket.recv()).await, None);
+            assert_eq!(handle.phase(), Phase::Closed);
+            assert_eq!(handle.try_send("late"), Err(SendError::Closed));
+
+            other.send("Ada").await.unwrap();
+            let greeting = soon("a greeting", other.recv()).await;
+            assert_eq!(greeting, Some(Ok("Hello Ada!".to_owned())), "{which}");
+        }
+    })
+    .unwrap();
+}
+
+// [R31]
+#[test]
+fn a_function_that_panics_before_an_attempt_fails_it() {
+    let fine = format!("ws://{}/", WS.socket_address());
+    let good = fine.clone();
+    run(async {
+        let url = Source::provider(
+            async move |attempt: Attempt| -> Result<String, Infallible> {
+                assert!(attempt.number > 1, "planned by a test");
+                Ok(good.clone())
+            },
+        );
+        let asked = Rc::new(Cell::new(0));
+        let header = Native::new().header_from("X-Own", move || {
+            assert!(asked.replace(asked.get() + 1) > 0, "planned by a test");
+            "fine".to_owned()
+        });
+        let soon_again = Options::default().first_delay_max(Duration::from_millis(20));
+        for builder in [
+            Text::builder(url),
+            Text::builder(&fine).platform(Rc::new(header.unwrap())),
+        ] {
+            let mut socket = builder.options(soon_again).connect().unwrap();
+            let closed = ended(&mut socket.events()).await;
+            let error = closed.loss.error.unwrap();
+            assert!(error.contains("panicked"), "{error}");
+            // The next attempt asks again.
+            socket.send("Ada").await.unwrap();
+            let greeting = soon("a greeting", socket.recv()).await;
+            assert_eq!(greeting, Some(Ok("Hello Ada!".to_owned())));
+        }
+    })
+    .unwrap();
+}
+
+// [R31]
+#[test]
+fn a_predicate_that_panics_closes_its_socket() {
+    run(async {
+        // Nobody listens at this port.
+        let socket = Text::builder("ws://127.0.0.1:9/")
+            .should_reconnect(|_| panic!("planned by a test"))
+            .connect()
+            .unwrap();
+        let closed = ended(&mut socket.events()).await;
+        assert_eq!(closed.next_attempt_in(), None);
+        assert_eq!(socket.handle().phase(), Phase::Closed);
+    })
+    .unwrap();
+}
+
+// [R31]
+#[test]
+fn a_handler_that_panics_ends_its_session() {
+    run(async {
+        let url = format!("{}/session/echo?id={}", WS.address().await, new_id());
+        let socket = Text::builder(url)
+            .session(Session::required())
+            .on_message(|_, _| panic!("planned by a test"))
+            .connect()
+            .unwrap();
+        let (mut events, handle) = (socket.events(), socket.handle());
+        handle.try_send("Ada").unwrap();
+        soon("the end of the session", async {
+            loop {
+                if let Some(Event::Session(event)) = events.recv().await
+                    && let SessionEvent::Ended(_) = *event
+                {
+                    return;
+                }
+            }
+        })
+        .await;
+        assert_eq!(handle.try_send("late"), Err(SendError::Closed));
+        assert_eq!(ended(&mut events).await.next_attempt_in(), None);
     })
     .unwrap();
 }

@@ -1,5 +1,6 @@
 //! One connection of a client that asks for a session, from the upgrade to its end.
 
+use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
 
@@ -12,7 +13,7 @@ use steady_socket_protocol::session::{Arrival, Connection, close};
 use tokio::sync::mpsc;
 
 use super::half::{Line, Order, Session, until};
-use super::{Sessions, new_epoch};
+use super::{FullForAddress, Sessions, new_epoch};
 use crate::body::Body;
 use crate::stop::{Stop, Stopping};
 use crate::wire::{End, Next, Wire};
@@ -37,6 +38,7 @@ pub(crate) async fn serve<S: Socket>(
     sessions: Arc<Sessions>,
     subprotocol: &'static str,
     style: Style,
+    address: Option<IpAddr>,
     stopping: Stopping,
 ) -> End {
     let (line, orders) = Line::new();
@@ -46,6 +48,7 @@ pub(crate) async fn serve<S: Socket>(
         sessions: &sessions,
         subprotocol,
         style,
+        address,
         line,
         on_the_way: 0,
         arrival: Some(Arrival::new(sessions.now(), &sessions.options.both)),
@@ -69,6 +72,8 @@ struct Guest<'a, H> {
     sessions: &'a Arc<Sessions>,
     subprotocol: &'static str,
     style: Style,
+    /// Whose it is, if that is known.
+    address: Option<IpAddr>,
     line: Line,
     /// Bytes that the wire has, and the client's socket has not taken.
     on_the_way: usize,
@@ -119,7 +124,10 @@ impl<H: Host> Guest<'_, H> {
                 (next, stopping) = &mut stop => {
                     match next {
                         Stop::Announce(window) => wire.say(Control::Reconnect(window)),
-                        Stop::Close(end) => return Err(end),
+                        Stop::Close(end) => {
+                            self.acknowledge(wire, &mut orders);
+                            return Err(end);
+                        }
                     }
                     stop.set(stopping.next());
                     continue;
@@ -185,6 +193,22 @@ impl<H: Host> Guest<'_, H> {
         }
     }
 
+    /// Says what was handled, behind everything else: once the connection is closed, a client whose session is not
+    /// there any more would have to count it among the unknown.
+    fn acknowledge<S: Socket>(
+        &mut self,
+        wire: &mut Wire<S>,
+        orders: &mut mpsc::UnboundedReceiver<Order>,
+    ) {
+        if let Some(session) = &self.session {
+            session.flush();
+        }
+        while let Ok(order) = orders.try_recv() {
+            // The connection is closed anyway.
+            let _ = self.carry_out(wire, order);
+        }
+    }
+
     /// Passes on a frame: to the session, or to what waits for the hello.
     async fn receive(&mut self, frame: SessionFrame<Body>) -> Result<(), End> {
         if let Some(session) = &self.session {
@@ -212,7 +236,15 @@ impl<H: Host> Guest<'_, H> {
         let new_epoch = new_epoch().map_err(|_| ended(1011))?;
         let key = hello.secret.key();
         loop {
-            let (session, is_new) = self.sessions.of(key, self.subprotocol, self.style);
+            let session = self
+                .sessions
+                .of(key, self.subprotocol, self.style, self.address);
+            let (session, is_new) = session.map_err(|FullForAddress| {
+                End::close(
+                    close::NO_ROOM,
+                    "no room for another session from this address",
+                )
+            })?;
             if session.subprotocol() != self.subprotocol {
                 let reason = format!("this session speaks {}", session.subprotocol());
                 return Err(End::close(close::REFUSED, reason));

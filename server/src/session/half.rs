@@ -1,6 +1,7 @@
 //! One session: the server's half of the protocol, shared by its connections, its handler, and whoever sends.
 
 use std::collections::{HashMap, VecDeque};
+use std::net::IpAddr;
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -102,6 +103,8 @@ pub(crate) struct Session {
     key: Key,
     subprotocol: &'static str,
     style: Style,
+    /// Where it began, if sessions are counted by address.
+    address: Option<IpAddr>,
     /// What all its connections together may send.
     allowance: Option<Arc<Allowance>>,
     state: Mutex<State>,
@@ -160,6 +163,7 @@ impl Session {
         key: Key,
         subprotocol: &'static str,
         style: Style,
+        address: Option<IpAddr>,
     ) -> Self {
         let half = Server::new(key, Arc::clone(&sessions.options));
         let allowance = Allowance::of_client(&sessions.whole);
@@ -168,6 +172,7 @@ impl Session {
             key,
             subprotocol,
             style,
+            address,
             allowance,
             state: Mutex::new(State {
                 half,
@@ -197,6 +202,10 @@ impl Session {
 
     pub(super) const fn subprotocol(&self) -> &'static str {
         self.subprotocol
+    }
+
+    pub(super) const fn address(&self) -> Option<IpAddr> {
+        self.address
     }
 
     pub(super) fn allowance(&self) -> Option<Arc<Allowance>> {

@@ -9,6 +9,7 @@ mod half;
 
 use std::collections::HashMap;
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -30,13 +31,37 @@ pub(crate) struct Sessions {
     connections: AtomicU64,
     ids: AtomicU64,
     store: Mutex<MemoryStore<Body>>,
-    open: Mutex<HashMap<Key, Arc<Session>>>,
+    open: Mutex<Open>,
 }
+
+#[derive(Default)]
+struct Open {
+    sessions: HashMap<Key, Arc<Session>>,
+    /// How many have begun at each address; only if there is a limit.
+    by_address: HashMap<IpAddr, usize>,
+}
+
+impl Open {
+    /// A session of this address is over.
+    fn leave(&mut self, address: Option<IpAddr>) {
+        if let Some(address) = address
+            && let Some(begun) = self.by_address.get_mut(&address)
+        {
+            *begun -= 1;
+            if *begun == 0 {
+                self.by_address.remove(&address);
+            }
+        }
+    }
+}
+
+/// As many sessions have begun at an address as may.
+pub(crate) struct FullForAddress;
 
 impl fmt::Debug for Sessions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sessions")
-            .field("open", &self.open().len())
+            .field("open", &self.count())
             .finish_non_exhaustive()
     }
 }
@@ -72,34 +97,45 @@ impl Sessions {
         self.ids.fetch_add(1, Ordering::Relaxed) + 1
     }
 
-    pub(crate) fn open(&self) -> MutexGuard<'_, HashMap<Key, Arc<Session>>> {
-        lock(&self.open)
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        lock(&self.open).sessions.len()
     }
 
-    /// The session of this key, and whether it is new: then the caller runs it.
+    /// The session of this key, and whether it is new: then the caller runs it. A new one counts for the address.
     fn of(
         self: &Arc<Self>,
         key: Key,
         subprotocol: &'static str,
         style: Style,
-    ) -> (Arc<Session>, bool) {
-        let mut open = self.open();
-        if let Some(session) = open.get(&key) {
-            return (Arc::clone(session), false);
+        address: Option<IpAddr>,
+    ) -> Result<(Arc<Session>, bool), FullForAddress> {
+        let mut open = lock(&self.open);
+        if let Some(session) = open.sessions.get(&key) {
+            return Ok((Arc::clone(session), false));
         }
-        let session = Arc::new(Session::new(Arc::clone(self), key, subprotocol, style));
-        open.insert(key, Arc::clone(&session));
-        (session, true)
+        let most = self.whole.max_sessions_per_address;
+        let address = address.filter(|_| most.is_some());
+        if let Some(address) = address {
+            let begun = open.by_address.entry(address).or_default();
+            if most.is_some_and(|most| *begun >= most) {
+                return Err(FullForAddress);
+            }
+            *begun += 1;
+        }
+        let sessions = Arc::clone(self);
+        let session = Arc::new(Session::new(sessions, key, subprotocol, style, address));
+        open.sessions.insert(key, Arc::clone(&session));
+        Ok((session, true))
     }
 
     /// This session is over.
     pub(crate) fn remove(&self, session: &Arc<Session>) {
-        let mut open = self.open();
-        if open
-            .get(&session.key())
-            .is_some_and(|known| Arc::ptr_eq(known, session))
-        {
-            open.remove(&session.key());
+        let mut open = lock(&self.open);
+        let known = open.sessions.get(&session.key());
+        if known.is_some_and(|known| Arc::ptr_eq(known, session)) {
+            open.sessions.remove(&session.key());
+            open.leave(session.address());
         }
     }
 }

@@ -2,7 +2,7 @@
 //! its connection.
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
@@ -12,7 +12,7 @@ use steady_socket_protocol::session::{
     AskEnd, Client, ClientEffect, End, Ended, Opened, Options, Output, Phase, Rejection, SendMode,
     Time,
 };
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_tungstenite::client_async;
@@ -64,10 +64,34 @@ impl Caller {
         secret: u8,
         credential: Option<&str>,
     ) -> Self {
+        let own = Ipv4Addr::LOCALHOST.into();
+        Self::begin(own, address, path, offer, secret, credential)
+    }
+
+    /// Connects from this address.
+    pub(crate) fn from(
+        own: IpAddr,
+        address: SocketAddr,
+        path: &str,
+        offer: &str,
+        secret: u8,
+    ) -> Self {
+        Self::begin(own, address, path, offer, secret, None)
+    }
+
+    fn begin(
+        own: IpAddr,
+        address: SocketAddr,
+        path: &str,
+        offer: &str,
+        secret: u8,
+        credential: Option<&str>,
+    ) -> Self {
         let (commands, told) = mpsc::unbounded_channel();
         let (sender, happened) = mpsc::unbounded_channel();
         let line = Line {
             url: format!("ws://{address}{path}"),
+            own,
             address,
             offer: offer.to_owned(),
             credential: credential.and_then(Credential::parse),
@@ -135,6 +159,7 @@ pub(crate) async fn within<T>(future: impl Future<Output = T>) -> T {
 
 struct Line {
     url: String,
+    own: IpAddr,
     address: SocketAddr,
     offer: String,
     credential: Option<Credential>,
@@ -214,7 +239,9 @@ impl Line {
     }
 
     async fn connect(&self) -> Option<Socket> {
-        let stream = TcpStream::connect(self.address).await.ok()?;
+        let socket = TcpSocket::new_v4().ok()?;
+        socket.bind((self.own, 0).into()).ok()?;
+        let stream = socket.connect(self.address).await.ok()?;
         let mut request = self.url.as_str().into_client_request().unwrap();
         let offer = self.offer.parse().unwrap();
         request

@@ -739,21 +739,41 @@ async fn the_same_on_warp_and_on_a_tcp_stream() {
 
 #[tokio::test]
 async fn a_request_that_is_no_handshake_is_answered() {
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     let server = echo();
     for address in [
         start(&server).await,
         on_warp(&server).await,
         on_tcp(&server).await,
     ] {
-        let mut stream = TcpStream::connect(address).await.unwrap();
-        let path = Numbers::PATH;
-        let request =
-            format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
-        stream.write_all(request.as_bytes()).await.unwrap();
-        let mut answer = String::new();
-        within(stream.read_to_string(&mut answer)).await.unwrap();
+        let answer = raw(address, "Connection: close").await;
         assert!(answer.starts_with("HTTP/1.1 4"), "{answer}");
+    }
+}
+
+/// The answer to a request with these headers.
+async fn raw(address: SocketAddr, headers: &str) -> String {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let path = Numbers::PATH;
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\n{headers}\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    within(stream.read_to_string(&mut answer)).await.unwrap();
+    answer
+}
+
+#[tokio::test]
+async fn a_key_that_is_none_is_refused() {
+    let server = echo();
+    for address in [on_warp(&server).await, on_tcp(&server).await] {
+        let headers = "Connection: Upgrade, close\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+                       Sec-WebSocket-Key: short";
+        let answer = raw(address, headers).await;
+        assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
+        assert!(
+            answer.to_lowercase().contains("sec-websocket-key"),
+            "{answer}"
+        );
     }
 }
 
@@ -780,6 +800,72 @@ async fn one_session_too_many_is_told_to_come_back_and_has_room_later() {
     second.find(opened).await;
     second.send("2");
     assert_eq!(second.given().await, "2");
+}
+
+#[tokio::test]
+async fn so_much_waits_for_a_client_and_no_more() {
+    let (told, heard) = tokio::sync::mpsc::unbounded_channel();
+    let server = Server::<Numbers>::builder()
+        .options(Options {
+            queue_limits: (3, 4),
+            ..Options::default()
+        })
+        .build(move |mut peer: Peer<Numbers>| {
+            let told = told.clone();
+            async move {
+                while let Some(Ok(number)) = peer.next().await {
+                    // Nothing is sent before this handler waits.
+                    let sent = (0..9)
+                        .take_while(|_| peer.try_send(&number).is_ok())
+                        .count();
+                    let _ = told.send(sent);
+                }
+            }
+        })
+        .unwrap();
+    let (address, mut heard) = (start(&server).await, heard);
+    let mut socket = connect(address, &[]).await.unwrap();
+    for (number, sent) in [("1", 3), ("123", 2), ("12345", 1)] {
+        socket.send(Message::text(number)).await.unwrap();
+        assert_eq!(within(heard.recv()).await, Some(sent), "{number}");
+        for _ in 0..sent {
+            assert_eq!(receive(&mut socket).await, Message::text(number));
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_address_has_only_so_many_sessions() {
+    let address = start(&with(Options {
+        max_sessions_per_address: Some(1),
+        session_window: Duration::from_secs(1),
+        ..Options::default()
+    }))
+    .await;
+    let mut first = Caller::new(address, Numbers::PATH, SESSION, 90);
+    first.send("1");
+    assert_eq!(first.given().await, "1");
+    let closed = |happened| match happened {
+        Happened::Closed(code) => Some(code),
+        _ => None,
+    };
+    let mut second = Caller::new(address, Numbers::PATH, SESSION, 91);
+    assert_eq!(second.find(closed).await, 1013);
+    // A resumed session is no new one, and clients without a session are another limit's.
+    first.tell(Command::Cut(Duration::ZERO));
+    first.send("2");
+    assert_eq!(first.given().await, "2");
+    let _plain = connect(address, &[]).await.unwrap();
+    let other = IpAddr::from([127, 0, 0, 2]);
+    let mut elsewhere = Caller::from(other, address, Numbers::PATH, SESSION, 92);
+    elsewhere.send("3");
+    assert_eq!(elsewhere.given().await, "3");
+    // When the first one is over, there is room.
+    drop(first);
+    let opened = |happened| matches!(happened, Happened::Opened(_)).then_some(());
+    second.find(opened).await;
+    second.send("4");
+    assert_eq!(second.given().await, "4");
 }
 
 #[tokio::test]
@@ -869,11 +955,16 @@ async fn a_stop_announces_the_window_and_closes_with_1012() {
     );
     assert_eq!(close.0, 1012);
     assert_eq!(Window::in_reason(&close.1), Some(window));
-    let closed = |happened| match happened {
-        Happened::Closed(code) => Some(code),
-        _ => None,
+    // It learns what was handled first: another process could not say that.
+    let told = async |caller: &mut Caller| {
+        let told = |happened| match happened {
+            Happened::Handled | Happened::Closed(_) => Some(happened),
+            _ => None,
+        };
+        caller.find(told).await
     };
-    assert_eq!(caller.find(closed).await, 1012);
+    assert_eq!(told(&mut caller).await, Happened::Handled);
+    assert_eq!(told(&mut caller).await, Happened::Closed(1012));
     drop(socket);
     within(stopping).await.unwrap();
     assert_eq!(refusal(address, &[]).await.0, 503);

@@ -575,9 +575,9 @@ table! { TABLE:
     [35] "the client leaves the escape on a text", "client/src/driver/reports.rs":
         "payload = self.platform.without_mark(payload);"
         => "", test("client/tests/rust_face.rs", "a_text_of_the_application_is_never_taken_for_a_control_message");
-    [35] "the server does not escape a text", "test-server/src/connection.rs":
-        "let message = if controls { outgoing(message) } else { message };"
-        => "", test(
+    [35] "the server does not escape a text", "server/src/plain.rs":
+        "Data::Text(text) if controls => Frame::Text(escape(text).into_owned()),"
+        => "Data::Text(text) if controls && false => Frame::Text(escape(text).into_owned()),", test(
             "test-server/tests/server/handshake.rs",
             "a_text_that_starts_like_a_control_message_is_the_application_s_when_it_is_escaped",
         );
@@ -617,4 +617,16 @@ table! { TABLE:
             "tests/npm/testing/failure.test.mjs",
             "an instance that fails again and again is final, and the console is told what helps",
         );
+    [31] "natively, a handler that has panicked leaves its socket hanging", "client/src/face/application.rs":
+        "let called = caught(self.outlives_panics, handler);"
+        => "let called = caught(false, handler);", test(
+            "client/tests/native/own.rs",
+            "a_handler_that_panics_closes_its_socket_for_good_and_no_other",
+        );
+    [31] "natively, a session outlives a handler that has panicked", "client/src/face/application.rs":
+        "session.close_now();"
+        => "let _ = session;", test("client/tests/native/own.rs", "a_handler_that_panics_ends_its_session");
+    [31] "natively, an attempt waits for a function that has panicked", "client/src/face/source.rs":
+        "survived(outlives_panics, watched)"
+        => "survived(false, watched)", test("client/tests/native/own.rs", "a_function_that_panics_before_an_attempt_fails_it");
 }

@@ -18,7 +18,7 @@ use steady_socket_protocol::session::{
 
 use super::super::application::{Face, Shared};
 use super::super::errors::SendError;
-use super::super::running::Running;
+use super::super::running::{Running, outlives_panics, survived};
 use super::super::source::Sources;
 use super::promise::{Fulfil, Promise, promise};
 use super::setup::Offers;
@@ -390,10 +390,13 @@ impl SessionFace for RustSession {
     }
 
     fn give(&self, token: Option<Token>, payload: Message) -> Option<bool> {
-        if let Some(shared) = self.shared.upgrade() {
+        let shared = self.shared.upgrade();
+        if let Some(shared) = &shared {
             shared.deliver_message(payload);
         }
-        if let Some(token) = token {
+        // What a panic has interrupted is not handled.
+        let panicked = shared.is_some_and(|shared| shared.has_panicked());
+        if let Some(token) = token.filter(|_| !panicked) {
             self.session.handled(token);
         }
         None
@@ -408,8 +411,12 @@ impl SessionFace for RustSession {
         let (running, handler) = Running::watch(handler(payload));
         self.handlers.borrow_mut().insert(token, running);
         let shared = Weak::clone(&self.shared);
+        let outlives_panics = outlives_panics(self.platform.as_ref());
         let task = Box::pin(async move {
-            let answer = handler.await.unwrap_or(Answer::Refused(Refusal::Cancelled));
+            let answer = match survived(outlives_panics, handler).await {
+                Some(answer) => answer.unwrap_or(Answer::Refused(Refusal::Cancelled)),
+                None => Answer::Refused(Refusal::Failed),
+            };
             with_session(&shared, |session| session.answer(token, answer));
         });
         Runtime::spawn(self.platform.as_ref(), task);

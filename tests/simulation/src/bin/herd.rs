@@ -123,7 +123,9 @@ fn document(herds: &[(usize, Vec<Row>)]) -> String {
          ![Attempts in each second after a restart, of 10,000 clients](herd.svg)\n\n\
          `cargo run --release -p simulation --bin herd -- --write` generates this page in a few \
          minutes, with about 2 GB of memory per core; `--clients N` prints the tables for a herd of \
-         another size.\n\n"
+         another size.\n\n\
+         What real clients do when a real server restarts is measured beside this simulation, in \
+         [native.md](native.md#a-restart-under-many-sessions).\n\n"
         .to_owned();
     for (clients, rows) in herds {
         text.push_str(&tables(*clients, rows));
