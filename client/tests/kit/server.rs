@@ -163,15 +163,13 @@ impl Kit {
 
 /// Runs a test, and then looks for what it has left behind.
 pub(crate) fn run(case: impl Future<Output = ()>) {
-    let mut case = pin!(case);
+    let mut case = Box::pin(case);
     let mut cx = Context::from_waker(Waker::noop());
     PLAYED.with(|played| {
         while case.as_mut().poll(&mut cx).is_pending() {
             played.tick();
         }
-    });
-    drop(case);
-    PLAYED.with(|played| {
+        drop(case);
         let end = played.now.get() + CEILING;
         while played.now.get() < end {
             played.tick();
