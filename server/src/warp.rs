@@ -84,7 +84,7 @@ async fn answer<E: Endpoint>(
 
 /// Answers the handshake of a client that was [admitted](Server::admit), and passes its socket to `serve` in a task of its
 /// own. [`route`] does both; this is for filters of your own, which need something between the two, or have their own way to
-/// serve:
+/// serve. `on_upgrade` is among the request's extensions; without it, as with HTTP/1.0, the answer is 400.
 ///
 /// ```
 /// # #[cfg(feature = "json")] {

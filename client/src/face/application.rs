@@ -11,7 +11,6 @@ use steady_socket_protocol::Message;
 use super::errors::SendError;
 use super::events::Watchers;
 use super::inbox::{Inbox, Received};
-use super::running::caught;
 use super::session::{FaceSession, Unsent};
 use super::source::Sources;
 use super::waiting::{Place, WaitingList};
@@ -22,7 +21,7 @@ use crate::connection::{
     DropReason, Dropped, Event, Input, Loss, Phase, SendMode, SendRejected, Sent, Verdict,
 };
 use crate::driver::{Driver, WeakDriver};
-use crate::limits::{INBOX_FULL, PANICKED};
+use crate::limits::INBOX_FULL;
 use crate::platform::{FacePlatform, Target};
 
 /// The application's predicate.
@@ -64,8 +63,10 @@ pub(super) struct Shared {
     pub(super) session: OnceCell<Rc<dyn FaceSession>>,
     pub(super) gone: Cell<bool>,
     /// Whether panics of handlers are caught.
+    #[cfg(all(feature = "native", not(target_family = "wasm")))]
     pub(super) outlives_panics: bool,
     /// A handler has panicked: no message is given any more.
+    #[cfg(all(feature = "native", not(target_family = "wasm")))]
     pub(super) panicked: Cell<bool>,
 }
 
@@ -116,18 +117,24 @@ impl Shared {
 
     /// Calls a handler of the program's. If it panics and the program goes on, the socket closes for good, and the handler
     /// is not called again. `None` if it has panicked.
+    #[inline]
     pub(super) fn call<T>(&self, handler: impl FnOnce() -> T) -> Option<T> {
-        let called = caught(self.outlives_panics, handler);
-        if called.is_none() {
-            self.panicked();
+        #[cfg(all(feature = "native", not(target_family = "wasm")))]
+        {
+            let called = super::running::caught(self.outlives_panics, handler);
+            if called.is_none() {
+                self.panicked();
+            }
+            called
         }
-        called
+        #[cfg(not(all(feature = "native", not(target_family = "wasm"))))]
+        Some(handler())
     }
 
-    #[cold]
+    #[cfg(all(feature = "native", not(target_family = "wasm")))]
     fn panicked(&self) {
         self.panicked.set(true);
-        self.close(Some(PANICKED), "a handler has panicked");
+        self.close(Some(crate::limits::PANICKED), "a handler has panicked");
         if let Some(session) = self.session() {
             // What the panic has interrupted will not be handled any more.
             session.close_now();
@@ -135,8 +142,12 @@ impl Shared {
     }
 
     /// Whether a handler has panicked.
+    #[inline]
     pub(super) fn has_panicked(&self) -> bool {
-        self.panicked.get()
+        #[cfg(all(feature = "native", not(target_family = "wasm")))]
+        return self.panicked.get();
+        #[cfg(not(all(feature = "native", not(target_family = "wasm"))))]
+        false
     }
 
     /// Delivers an event to all watchers.

@@ -13,7 +13,6 @@ use super::errors::ConnectError;
 use super::handle::Handle;
 use super::inbox::{Inbox, InboxLimits};
 use super::opening::Opening;
-use super::running::outlives_panics;
 #[cfg(feature = "session")]
 use super::session::{OnRequest, Setup};
 use super::socket::Socket;
@@ -254,7 +253,8 @@ impl<Out, In, C> Builder<Out, In, C> {
             has_handler: Cell::new(self.on_message.is_some()),
             on_message: Cell::new(self.on_message),
             on_open: self.on_open,
-            outlives_panics: outlives_panics(platform.as_ref()),
+            #[cfg(all(feature = "native", not(target_family = "wasm")))]
+            outlives_panics: platform.outlives_panics(),
             ..Shared::default()
         });
         let sources = Rc::new(Sources {

@@ -2,8 +2,8 @@
 //! follows from a panic.
 
 use core::cell::RefCell;
-use core::future::{Future, poll_fn};
-use core::pin::{Pin, pin};
+use core::future::Future;
+use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
 use std::rc::Rc;
 
@@ -18,12 +18,19 @@ struct State<T> {
 }
 
 impl<T> Running<T> {
-    pub(crate) fn watch(future: LocalFuture<T>) -> (Self, Watched<T>) {
+    pub(crate) fn watch(future: LocalFuture<T>, on_panic: OnPanic<T>) -> (Self, Watched<T>) {
+        #[cfg(not(all(feature = "native", not(target_family = "wasm"))))]
+        let _ = on_panic;
         let state = Rc::new(State {
             future: RefCell::new(Some(future)),
             waker: RefCell::new(None),
         });
-        (Self(Rc::clone(&state)), Watched(state))
+        let watched = Watched {
+            state: Rc::clone(&state),
+            #[cfg(all(feature = "native", not(target_family = "wasm")))]
+            on_panic,
+        };
+        (Self(state), watched)
     }
 }
 
@@ -39,74 +46,73 @@ impl<T> Drop for Running<T> {
 }
 
 /// Yields the output of the user's future, or `None` if it was cancelled.
-pub(crate) struct Watched<T>(Rc<State<T>>);
+pub(crate) struct Watched<T> {
+    state: Rc<State<T>>,
+    #[cfg(all(feature = "native", not(target_family = "wasm")))]
+    on_panic: OnPanic<T>,
+}
 
 impl<T> Future for Watched<T> {
     type Output = Option<T>;
 
     fn poll(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Self::Output> {
         // Taken out while it runs: the user's code may cancel it from inside.
-        let Some(mut future) = self.0.future.borrow_mut().take() else {
+        let Some(mut future) = self.state.future.borrow_mut().take() else {
             return Poll::Ready(None);
         };
-        match future.as_mut().poll(task) {
+        #[cfg(all(feature = "native", not(target_family = "wasm")))]
+        let polled = match self.on_panic {
+            None => future.as_mut().poll(task),
+            Some(instead) => caught(true, || future.as_mut().poll(task))
+                .unwrap_or_else(|| Poll::Ready(instead())),
+        };
+        #[cfg(not(all(feature = "native", not(target_family = "wasm"))))]
+        let polled = future.as_mut().poll(task);
+        match polled {
             Poll::Ready(output) => Poll::Ready(Some(output)),
             Poll::Pending => {
                 // Cancelled from inside: only the `Running` and this hold the state.
-                if Rc::strong_count(&self.0) == 1 {
+                if Rc::strong_count(&self.state) == 1 {
                     return Poll::Ready(None);
                 }
-                *self.0.future.borrow_mut() = Some(future);
-                *self.0.waker.borrow_mut() = Some(task.waker().clone());
+                *self.state.future.borrow_mut() = Some(future);
+                *self.state.waker.borrow_mut() = Some(task.waker().clone());
                 Poll::Pending
             }
         }
     }
 }
 
-/// Whether the program goes on after a panic in its code. In WebAssembly a panic ends the program, and a test kit passes it
-/// on to the test.
+/// What stands in for the output of a future that panics; `None` if a panic is the end of the program.
+pub(crate) type OnPanic<T> = Option<fn() -> T>;
+
+/// Takes `instead` where the program goes on after a panic in its code. In WebAssembly a panic ends the program, and a test
+/// kit passes it on to the test.
 #[inline]
-pub(crate) fn outlives_panics(platform: &FacePlatform) -> bool {
+pub(crate) fn on_panic<T>(platform: &FacePlatform, instead: fn() -> T) -> OnPanic<T> {
     #[cfg(all(feature = "native", not(target_family = "wasm")))]
-    return platform.outlives_panics();
-    #[cfg(not(all(feature = "native", not(target_family = "wasm"))))]
-    {
-        let _ = platform;
-        false
+    if platform.outlives_panics() {
+        return Some(instead);
     }
+    let _ = (platform, instead);
+    None
 }
 
-/// Calls code of the program's. `None` if it has panicked, and the program goes on.
-#[inline]
+/// Calls code of the program's. `None` if it has panicked, and the program goes on: whoever calls this drops what has
+/// panicked.
+#[cfg(all(feature = "native", not(target_family = "wasm")))]
 pub(crate) fn caught<T>(outlives_panics: bool, code: impl FnOnce() -> T) -> Option<T> {
-    #[cfg(all(feature = "native", not(target_family = "wasm")))]
-    if outlives_panics {
-        use std::panic::{AssertUnwindSafe, catch_unwind};
-        // Whoever calls this drops what has panicked.
-        return catch_unwind(AssertUnwindSafe(code)).ok();
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    match outlives_panics {
+        true => catch_unwind(AssertUnwindSafe(code)).ok(),
+        false => Some(code()),
     }
-    let _ = outlives_panics;
-    Some(code())
 }
 
-/// The output of a future of the program's, or `None` if it has panicked, and the program goes on.
-pub(crate) async fn survived<T>(
-    outlives_panics: bool,
-    future: impl Future<Output = T>,
-) -> Option<T> {
-    let mut future = pin!(future);
-    poll_fn(
-        |task| match caught(outlives_panics, || future.as_mut().poll(task)) {
-            Some(polled) => polled.map(Some),
-            None => Poll::Ready(None),
-        },
-    )
-    .await
-}
-
-#[cfg(all(test, feature = "native"))]
+#[cfg(all(test, feature = "native", not(target_family = "wasm")))]
 mod tests {
+    use core::pin::pin;
+
     use super::*;
 
     async fn panics() -> u32 {
@@ -116,10 +122,13 @@ mod tests {
     #[test]
     fn a_panic_is_caught_only_where_the_program_outlives_it() {
         let task = &mut Context::from_waker(Waker::noop());
-        let survives = pin!(survived(true, panics())).poll(task);
-        assert_eq!(survives, Poll::Ready(None));
-        let passed_on =
-            std::panic::catch_unwind(|| caught::<()>(false, || panic!("planned by a test")));
+        let (_running, watched) = Running::watch(Box::pin(panics()), Some(|| 1));
+        assert_eq!(pin!(watched).poll(task), Poll::Ready(Some(1)));
+        let passed_on = std::panic::catch_unwind(|| {
+            let task = &mut Context::from_waker(Waker::noop());
+            let (_running, watched) = Running::watch(Box::pin(panics()), None);
+            pin!(watched).poll(task)
+        });
         assert!(passed_on.is_err());
     }
 }

@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use steady_socket_protocol::is_token;
 
-use super::running::{Running, outlives_panics, survived};
+use super::running::{Running, on_panic};
 use crate::application::{Answer, Attempt, Resolution};
 use crate::options::Options;
 use crate::platform::{FacePlatform, LocalFuture, Refused, Runtime, Target};
@@ -256,16 +256,15 @@ pub(super) fn find(
     target: LocalFuture<Result<Target, Refused>>,
     answer: Answer<Target>,
 ) -> Resolution<Target> {
-    let (searching, watched) = Running::watch(target);
-    let outlives_panics = outlives_panics(sources.platform.as_ref());
+    let platform = sources.platform.as_ref();
+    let panicked = || Err(Refused::because("a function of the program has panicked"));
+    let (searching, watched) = Running::watch(target, on_panic(platform, panicked));
     let task = Box::pin(async move {
-        let found = survived(outlives_panics, watched).await;
-        let panicked = || Refused::because("a function of the program has panicked");
-        if let Some(target) = found.unwrap_or_else(|| Some(Err(panicked()))) {
+        if let Some(target) = watched.await {
             answer(target);
         }
     });
-    Runtime::spawn(sources.platform.as_ref(), task);
+    Runtime::spawn(platform, task);
     Resolution::Pending(Box::new(searching))
 }
 

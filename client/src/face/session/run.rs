@@ -18,7 +18,7 @@ use steady_socket_protocol::session::{
 
 use super::super::application::{Face, Shared};
 use super::super::errors::SendError;
-use super::super::running::{Running, outlives_panics, survived};
+use super::super::running::{Running, on_panic};
 use super::super::source::Sources;
 use super::promise::{Fulfil, Promise, promise};
 use super::setup::Offers;
@@ -408,18 +408,16 @@ impl SessionFace for RustSession {
                 .reply(token, Answer::Refused(Refusal::NoHandler));
             return;
         };
-        let (running, handler) = Running::watch(handler(payload));
+        let platform = self.platform.as_ref();
+        let panicked = on_panic(platform, || Answer::Refused(Refusal::Failed));
+        let (running, handler) = Running::watch(handler(payload), panicked);
         self.handlers.borrow_mut().insert(token, running);
         let shared = Weak::clone(&self.shared);
-        let outlives_panics = outlives_panics(self.platform.as_ref());
         let task = Box::pin(async move {
-            let answer = match survived(outlives_panics, handler).await {
-                Some(answer) => answer.unwrap_or(Answer::Refused(Refusal::Cancelled)),
-                None => Answer::Refused(Refusal::Failed),
-            };
+            let answer = handler.await.unwrap_or(Answer::Refused(Refusal::Cancelled));
             with_session(&shared, |session| session.answer(token, answer));
         });
-        Runtime::spawn(self.platform.as_ref(), task);
+        Runtime::spawn(platform, task);
     }
 
     fn withdrawn(&self, token: Token) {
