@@ -57,7 +57,8 @@
 //! Log lines go through `tracing`, without messages, credentials and identities; a handshake that is refused for its
 //! `Origin` is logged with what to set. With the feature `metrics`, these counters go through that crate:
 //! `steady_socket_connections_total` (label `session`), `steady_socket_handshakes_refused_total` (`status`),
-//! `steady_socket_closed_total` and, of these, `steady_socket_limited_total` (`code`), `steady_socket_gone_total`, `steady_socket_sessions_total`,
+//! `steady_socket_closed_total` and, of these, `steady_socket_limited_total` (`code`), `steady_socket_gone_total`, `steady_socket_sessions_total` (`anew`: in place of one that
+//! is lost),
 //! `steady_socket_sessions_ended_total` (`why`), `steady_socket_credentials_denied_total`, `steady_socket_stalled_total`,
 //! `steady_socket_lost_full_total`, `steady_socket_panics_total`.
 

@@ -68,14 +68,28 @@ pub(crate) fn disconnected(end: &End) {
     }
 }
 
-pub(crate) fn session_began() {
-    count!("steady_socket_sessions_total");
-    tracing::debug!("a session has begun");
+/// A session has begun. `anew`: in place of one that is lost.
+pub(crate) fn session_began(anew: bool) {
+    count!("steady_socket_sessions_total", "anew" => if anew { "yes" } else { "no" });
+    tracing::debug!(anew, "a session has begun");
 }
 
 pub(crate) fn session_ended(why: Ended) {
-    count!("steady_socket_sessions_ended_total", "why" => format!("{why:?}"));
+    count!("steady_socket_sessions_ended_total", "why" => word_of(why));
     tracing::debug!("a session is over: {why}");
+}
+
+/// The label of an end.
+fn word_of(why: Ended) -> &'static str {
+    match why {
+        Ended::Lost(why) => why.word(),
+        Ended::Closed => "closed",
+        Ended::ByPeer => "by-client",
+        Ended::Store => "store",
+        Ended::TakenOver => "taken-over",
+        Ended::Exhausted => "exhausted",
+        _ => "other",
+    }
 }
 
 pub(crate) fn denied() {

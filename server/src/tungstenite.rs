@@ -67,6 +67,8 @@ pub(crate) const fn close_code(error: &Error) -> Option<u16> {
     match error {
         Error::Capacity(_) => Some(1009),
         Error::Utf8(_) => Some(1007),
+        // The connection has ended without a Close, as connections do.
+        Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => None,
         Error::Protocol(_) => Some(1002),
         _ => None,
     }

@@ -22,7 +22,8 @@ Usage: cargo xtask COMMAND
                                 `Firefox NOT RUN`, but fails if CI is set
                       npm       the packed npm package, used from JavaScript and TypeScript
                       faults    faults on the connections of a real browser, Chromium
-                      interop   Python's websockets against our server, and our client against it
+                      interop   Python's websockets against our server, our client against it, and
+                                sessions through nginx and HAProxy
                     With --busy, one more process per core keeps the machine busy throughout.
   planted [--list] [TEXT]
                     Show that the tests find bugs: plant each bug of the tables in xtask/src/planted

@@ -10,7 +10,7 @@ use crate::process::Running;
 use crate::server::{Output, Server};
 use crate::tools::browsers::{self, Browser};
 use crate::tools::wasm_std::{self, WasmStd};
-use crate::tools::{self, node, python};
+use crate::tools::{self, node, proxies, python};
 use crate::{
     Result, bench, both, checkout, demo, files, fuzz, minimum, package, planted, ports, process,
     promises, say, server, simulate, size,
@@ -717,7 +717,23 @@ fn interop() -> Result<()> {
         process::run(&mut theirs)?;
         process::run(&mut ours)?;
         sessions_in_python(&python, &url)
-    })
+    })?;
+    through_proxies()
+}
+
+/// Sessions through other programs on their way, configured as the documentation says.
+fn through_proxies() -> Result<()> {
+    let [nginx, haproxy] = [proxies::NGINX.ensure()?, proxies::HAPROXY.ensure()?];
+    process::run(
+        cargo("run")
+            .args(["--quiet", "--package", "proxies", "--"])
+            .arg("--nginx")
+            .arg(nginx)
+            .arg("--haproxy")
+            .arg(haproxy)
+            .arg("--page")
+            .arg(checkout::path("docs/operations.md")),
+    )
 }
 
 /// The second implementation of sessions, written from the specification alone: its vectors, its own dialogues, and

@@ -1,6 +1,6 @@
-//! The Rust API's promises on real sockets of the server `super::SERVER`: in a browser, and natively.
+//! The Rust API's promises with the server `super::SERVER`: on real sockets in a browser and natively, and on the test kit.
 //!
-//! Natively, the list at the end makes them tests. The compiler reports one that is missing there.
+//! Outside browsers, the list at the end makes them tests. The compiler reports one that is missing there.
 
 use core::cell::{Cell, RefCell};
 use core::time::Duration;
@@ -381,7 +381,8 @@ async fn a_server_is_asked_over_http_why_handshakes_fail() {
 #[cfg_attr(target_family = "wasm", wasm_bindgen_test)]
 async fn an_address_where_nobody_listens_is_tried_until_it_is_closed() {
     SERVER.address().await;
-    let socket = Text::builder("ws://127.0.0.1:9/")
+    let socket = SERVER
+        .on_platform(Text::builder("ws://127.0.0.1:9/"))
         .options(eager())
         .connect()
         .unwrap();
@@ -410,7 +411,8 @@ async fn an_address_where_nobody_listens_is_tried_until_it_is_closed() {
 async fn the_last_retry_that_fails_is_the_end() {
     SERVER.address().await;
     let options = eager().max_retries(Some(1));
-    let mut socket = Text::builder("ws://127.0.0.1:9/")
+    let mut socket = SERVER
+        .on_platform(Text::builder("ws://127.0.0.1:9/"))
         .options(options)
         .connect()
         .unwrap();
@@ -446,7 +448,10 @@ async fn closing_in_each_state_gives_one_final_close() {
     assert_eq!(open.loss.close.code, 4002);
 
     let pending = Source::provider(|_| core::future::pending::<Result<String, String>>());
-    let socket = Text::connect(pending).unwrap();
+    let socket = SERVER
+        .on_platform(Text::builder(pending))
+        .connect()
+        .unwrap();
     let mut events = socket.events();
     sleep(Duration::from_millis(10)).await;
     socket.handle().close(None, "").unwrap();

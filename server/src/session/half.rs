@@ -610,12 +610,12 @@ impl Session {
                 }
             }
             Output::Credential(credential) => self.job(state, Job::Check(credential)),
-            Output::Open(Opened::Fresh | Opened::Anew) => {
+            Output::Open(opened @ (Opened::Fresh | Opened::Anew)) => {
                 state.life = Life(self.sessions.next_id());
                 state.phase = Phase::Open;
                 let life = state.life;
                 self.job(state, Job::Begin(life));
-                observe::session_began();
+                observe::session_began(opened == Opened::Anew);
             }
             Output::Ended(why) => {
                 state.phase = Phase::Ended;

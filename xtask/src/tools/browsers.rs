@@ -1,22 +1,11 @@
 //! Chromium, Firefox and their drivers.
 
-use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::tools::{debian, ensure_cargo_program};
+use crate::tools::ensure_cargo_program;
+use crate::tools::installed::{Program, named_by};
 use crate::{Result, checkout, files, process};
-
-/// A program that the user may have, or Debian.
-struct Program {
-    /// The environment variable that names it.
-    variable: &'static str,
-    /// Its names on `PATH`, and its places on macOS.
-    names: &'static [&'static str],
-    /// The package of Debian.
-    package: &'static str,
-    what: &'static str,
-}
 
 const CHROMIUM: Program = Program {
     variable: "CHROME",
@@ -53,39 +42,6 @@ const FIREFOX: Program = Program {
 /// It drives every recent Firefox, so no version check is needed. Measured on two busy cores: 2 min to
 /// compile without optimisation.
 const GECKODRIVER_VERSION: &str = "0.37.1";
-
-impl Program {
-    /// The program that the environment names, or one that is installed, or one that is installed now.
-    fn ensure(&self) -> Result<PathBuf> {
-        if let Some(named) = named_by(self.variable)? {
-            return Ok(named);
-        }
-        let found = || self.names.iter().find_map(|name| files::on_path(name));
-        if let Some(found) = found() {
-            return Ok(found);
-        }
-        let Self {
-            variable, package, ..
-        } = self;
-        debian::install(&[package], self.what)
-            .map_err(|error| format!("{error}; or set {variable} to the path of the program"))?;
-        found().ok_or_else(|| format!("{package} is installed but not on PATH").into())
-    }
-}
-
-/// The program that an environment variable names. If that is missing, it is an error: the user wanted that
-/// one and no other.
-fn named_by(variable: &str) -> Result<Option<PathBuf>> {
-    let Some(value) = env::var_os(variable).filter(|value| !value.is_empty()) else {
-        return Ok(None);
-    };
-    let path = PathBuf::from(value);
-    if !path.is_file() {
-        return Err(format!("{variable} names {}, which is not a file", path.display()).into());
-    }
-    // The browser tests run elsewhere, and a relative path is meant relative to this folder.
-    Ok(Some(path.canonicalize()?))
-}
 
 /// A browser and its driver.
 #[derive(Clone)]

@@ -2,7 +2,9 @@
 
 pub(crate) mod browsers;
 pub(crate) mod debian;
+pub(crate) mod installed;
 pub(crate) mod node;
+pub(crate) mod proxies;
 pub(crate) mod python;
 pub(crate) mod wasm_std;
 

@@ -185,8 +185,17 @@ function begin({ url, codec: name, count, requestEvery = 100, holdsTimers = fals
 let room = null;
 
 function join({ url, name, count, lastWords = 0 }) {
-  const now = { record: [], handled: 0, refused: [], problems: [], resumed: 0 };
-  const socket = new TypedSocket(url, { protocols: ['room.json'], session: true, ...AT_ONCE });
+  const now = { record: [], handled: 0, refused: [], problems: [], resumed: 0, frames: [] };
+  class Noting extends WebSocket {
+    constructor(...given) {
+      super(...given);
+      this.send = (data) => {
+        if (lastWords > 0) now.frames.push(headOf(data));
+        super.send(data);
+      };
+    }
+  }
+  const socket = new TypedSocket(url, { protocols: ['room.json'], session: true, WebSocket: Noting, ...AT_ONCE });
   let [said, wanted] = [0, 0];
   const heard = () => now.record.filter(([from]) => from === name).length;
   const sayOne = () => {
@@ -219,6 +228,7 @@ function join({ url, name, count, lastWords = 0 }) {
   addEventListener('pagehide', () => {
     for (let left = lastWords; left > 0; left -= 1) sayOne();
   });
+  if (lastWords > 0) noteHiding(now);
   say(count);
   room = { now, socket, say };
 }
