@@ -135,10 +135,6 @@ impl Shared {
     fn panicked(&self) {
         self.panicked.set(true);
         self.close(Some(crate::limits::PANICKED), "a handler has panicked");
-        if let Some(session) = self.session() {
-            // What the panic has interrupted will not be handled any more.
-            session.close_now();
-        }
     }
 
     /// Whether a handler has panicked.

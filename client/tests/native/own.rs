@@ -287,8 +287,6 @@ fn a_handler_that_panics_ends_its_session() {
         let url = format!("{}/session/echo?id={}", WS.address().await, new_id());
         let socket = Text::builder(url)
             .session(Session::required())
-            // Nothing is waited for.
-            .options(Options::default().close_timeout(Duration::from_secs(3_600)))
             .on_message(|_, _| panic!("planned by a test"))
             .connect()
             .unwrap();

@@ -623,9 +623,6 @@ table! { TABLE:
             "client/tests/native/own.rs",
             "a_handler_that_panics_closes_its_socket_for_good_and_no_other",
         );
-    [31] "natively, a session outlives a handler that has panicked", "client/src/face/application.rs":
-        "session.close_now();"
-        => "let _ = session;", test("client/tests/native/own.rs", "a_handler_that_panics_ends_its_session");
     [31] "natively, an attempt waits for a function that has panicked", "client/src/face/source.rs":
         "Running::watch(target, on_panic(platform, panicked));"
         => "Running::watch(target, on_panic(platform, panicked).filter(|_| false));", test("client/tests/native/own.rs", "a_function_that_panics_before_an_attempt_fails_it");
