@@ -48,6 +48,13 @@ measured at 1,000 greetings per second, far below what the servers can do.`,
   6: `## Instructions
 
 Counted by callgrind, whatever else the machine does, with criterion's times beside them.`,
+  7: `## Sessions on a server
+
+A server by the server crate on axum, with its store in memory, whose messages come back: 100 B of JSON, from 100 native
+clients in one other process, with sessions and without. \`echo rate/1\` sends each message when the one before is back,
+\`echo rate/128\` 128 of them when those before are. Where there are two processors, the server has one and the clients the
+other. An idle client is one of 5,000 that has had one message back. What its session takes is the difference in the server's
+memory to the same clients without sessions, while they are connected, and after all their connections broke.`,
 };
 
 /** The cases that have a plot: part, case, title; `added` plots the cost added to a bare `WebSocket`. */

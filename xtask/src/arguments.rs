@@ -41,7 +41,8 @@ Usage: cargo xtask COMMAND
   bench [OPTION…]   Measure this library beside others, in one run, and print tables:
                       --part N      only this part (repeatable): 1 what a message costs, 2 end to end,
                                     3 sizes, 4 memory, 5 the server under load,
-                                    6 native: the core and the codecs
+                                    6 native: the core and the codecs,
+                                    7 what sessions cost a server
                       --case TEXT   only the cases with this in their names
                       --quick       very few rounds, to check that it works
                       --check       only what the budgets of bench/budgets.json need; fails if
@@ -392,7 +393,7 @@ mod tests {
             ("fuzz --seconds 0", "1 to 86400"),
             ("fuzz core json", "`json`"),
             ("test nativ", "`nativ`; the parts are lint"),
-            ("bench --part", "1 to 6"),
+            ("bench --part", "1 to 7"),
             ("bench --part 9", "not `9`"),
             ("bench --json --check", "the path of a file"),
             ("bench --profile --check", "goes with --case"),

@@ -3,6 +3,7 @@
 mod contenders;
 mod load;
 mod native;
+mod sessions;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -27,17 +28,20 @@ pub(crate) enum Part {
     Load = 5,
     /// Native: the core and the codecs.
     Native = 6,
+    /// What sessions cost a server.
+    Sessions = 7,
 }
 
 impl Part {
     /// In numerical order.
-    pub(crate) const ALL: [Self; 6] = [
+    pub(crate) const ALL: [Self; 7] = [
         Self::Messages,
         Self::EndToEnd,
         Self::Sizes,
         Self::Memory,
         Self::Load,
         Self::Native,
+        Self::Sessions,
     ];
 
     pub(crate) fn number(self) -> u8 {
@@ -49,6 +53,14 @@ impl Part {
         matches!(self, Self::Messages | Self::EndToEnd)
     }
 
+    /// Whether it is about what pages load and run.
+    const fn is_of_pages(self) -> bool {
+        match self {
+            Self::Messages | Self::EndToEnd | Self::Sizes | Self::Memory => true,
+            Self::Load | Self::Native | Self::Sessions => false,
+        }
+    }
+
     /// Builds everything that the part needs, so that no build runs during a measurement. What pages and the
     /// hello server need is already there.
     fn build(self, options: &Options) -> Result<()> {
@@ -57,10 +69,9 @@ impl Part {
             // Its budgets compare no other Rust programs.
             Self::EndToEnd | Self::Memory if options.check => Ok(()),
             Self::EndToEnd | Self::Memory => contenders::build(options),
-            // No budget needs it.
-            Self::Load if options.check => Ok(()),
-            Self::Load => load::build(),
+            Self::Load => load::build(options),
             Self::Native => native::build(options),
+            Self::Sessions => sessions::build(),
             Self::Sizes => size::build(!options.check),
         }
     }
@@ -70,10 +81,9 @@ impl Part {
     fn run(self, options: &Options, output: &Path) -> Result<bool> {
         match self {
             Self::Messages | Self::EndToEnd | Self::Sizes | Self::Memory => Ok(false),
-            // No budget needs it.
-            Self::Load if options.check => Ok(false),
             Self::Load => load::run(options, output).map(|()| true),
             Self::Native => native::run(options, output).map(|()| true),
+            Self::Sessions => sessions::run(options, output).map(|()| true),
         }
     }
 }
@@ -116,11 +126,16 @@ impl Options {
 /// If a tool is unavailable, a measurement is inconsistent, or a budget is exceeded.
 pub(crate) fn run(options: &Options) -> Result<()> {
     let parts = options.parts();
-    let browser = browsers::chromium()?;
     node::ensure_test_packages()?;
     node::ensure_bench_packages()?;
-    package::build()?;
-    let server = server::build_for_bench()?;
+    let for_pages = match parts.iter().any(|part| part.is_of_pages()) {
+        true => {
+            let browser = browsers::chromium()?;
+            package::build()?;
+            Some((browser, server::build_for_bench()?))
+        }
+        false => None,
+    };
     parts.iter().try_for_each(|part| part.build(options))?;
 
     let folder = checkout::path("target/bench");
@@ -153,6 +168,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         node.arg("--json").arg(json);
     }
 
+    let Some((browser, server)) = for_pages else {
+        return process::run(&mut node);
+    };
     let [page_port, ..] = ports::reserved()?;
     let origin = format!("http://127.0.0.1:{page_port}");
     let log = checkout::artifacts().join("test-server-bench.log");
@@ -171,37 +189,41 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 
 /// Writes the versions of everything used for these parts and returns the file's path.
 fn versions(parts: &[Part]) -> Result<PathBuf> {
-    let mut more = Vec::new();
+    let mut all = versions::own()?;
+    if parts.iter().any(|part| part.is_of_pages()) {
+        all.extend(versions::of_pages()?);
+    }
     if parts.contains(&Part::Load) {
-        more.extend(load::versions()?);
+        all.extend(load::versions()?);
     }
     if parts.contains(&Part::Native) {
-        more.extend(native::versions()?);
+        all.extend(native::versions()?);
     }
-    versions::write(more)
+    versions::write(&all)
+}
+
+/// Builds packages of this workspace as speed is compared.
+fn build_fast(packages: &[&str]) -> Result<()> {
+    let mut cargo = Command::new("cargo");
+    cargo.args(["build", "--quiet", "--profile", checkout::SPEED]);
+    cargo.args(packages.iter().flat_map(|name| ["--package", name]));
+    process::run(cargo.current_dir(checkout::root()))
 }
 
 /// Lints the measured Rust clients together with everything else that is linted, so that they fit the
-/// library. Of the axum server, only the formatting is checked: its dependencies would be compiled for
-/// nothing else.
+/// library.
 ///
 /// # Errors
 ///
 /// What is wrong, or that the lock file there is out of date.
 pub(crate) fn lint(wasm: &WasmStd) -> Result<()> {
     const NATIVE: &str = "native";
-    let workspaces = [
-        checkout::path(native::WORKSPACE),
-        checkout::path(load::AXUM).join("Cargo.toml"),
-    ];
-    let [clients, _] = &workspaces;
-    for manifest in &workspaces {
-        let mut fmt = Command::new("cargo");
-        fmt.args(["fmt", "--all", "--check", "--manifest-path"]);
-        process::run(fmt.arg(manifest).current_dir(checkout::root()))?;
-    }
+    let clients = checkout::path(native::WORKSPACE);
+    let mut fmt = Command::new("cargo");
+    fmt.args(["fmt", "--all", "--check", "--manifest-path"]);
+    process::run(fmt.arg(&clients).current_dir(checkout::root()))?;
     let clippy = |mut cargo: Command, packages: &[&str]| {
-        cargo.args(["--locked", "--manifest-path"]).arg(clients);
+        cargo.args(["--locked", "--manifest-path"]).arg(&clients);
         process::run(cargo.args(packages).args(["--", "--deny", "warnings"]))
     };
     // The target folder of the rest of the project: much of what they need is already compiled there.

@@ -49,11 +49,27 @@ pub(crate) fn built_program(name: &str) -> Result<PathBuf> {
 ///
 /// See [`built_program`].
 pub(crate) fn released_program(name: &str) -> Result<PathBuf> {
+    program_of_profile("release", name)
+}
+
+/// Like [`built_program`], for the profile where speed is compared.
+///
+/// # Errors
+///
+/// See [`built_program`].
+pub(crate) fn fast_program(name: &str) -> Result<PathBuf> {
+    program_of_profile(SPEED, name)
+}
+
+/// The profile where speed is compared.
+pub(crate) const SPEED: &str = "speed";
+
+fn program_of_profile(profile: &str, name: &str) -> Result<PathBuf> {
     let own = std::env::current_exe()?;
     let target = own.parent().and_then(Path::parent);
     Ok(target
         .ok_or("xtask is not in the folder of a profile")?
-        .join("release")
+        .join(profile)
         .join(name))
 }
 

@@ -57,10 +57,12 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let tools = set_up()?;
     package::build()?;
     OWN.build(&tools)?;
+    let mut versions_used = versions::own()?;
+    versions_used.extend(versions::of_pages()?);
     let mut node = Command::new("node");
     node.arg(checkout::path("bench/sizes.mjs"))
         .arg("--versions")
-        .arg(versions::write(Vec::new())?);
+        .arg(versions::write(&versions_used)?);
     if options.check {
         node.arg("--check");
     }

@@ -19,13 +19,18 @@ const CONTENDERS: [(&str, &str); 6] = [
     ("serde_json", "serde_json"),
 ];
 
-/// Writes the versions of this library, its tools, the other Rust clients and `more` as JSON; returns the file's path.
-/// The measuring program adds the browser, Node and the npm packages.
-pub(crate) fn write(more: Vec<Version>) -> Result<PathBuf> {
-    let printed = |program: PathBuf| process::capture(Command::new(program).arg("--version"));
-    let mut versions = vec![
+/// Those of this library and its compiler.
+pub(crate) fn own() -> Result<Vec<Version>> {
+    Ok(vec![
         ("steady-socket", env!("CARGO_PKG_VERSION").to_owned()),
         ("rustc", printed("rustc".into())?),
+    ])
+}
+
+/// Those of what builds a page's module, and of the other Rust clients. The measuring program adds the browser, Node and the
+/// npm packages.
+pub(crate) fn of_pages() -> Result<Vec<Version>> {
+    let mut versions = vec![
         ("rustc for wasm32", wasm_std::ensure()?.compiler),
         ("wasm-bindgen", checkout::locked_version("wasm-bindgen")?),
         ("wasm-opt", printed(checkout::tools().join("bin/wasm-opt"))?),
@@ -33,7 +38,15 @@ pub(crate) fn write(more: Vec<Version>) -> Result<PathBuf> {
     for (name, package) in CONTENDERS {
         versions.push((name, in_measurements(package)?));
     }
-    versions.extend(more);
+    Ok(versions)
+}
+
+fn printed(program: PathBuf) -> Result<String> {
+    process::capture(Command::new(program).arg("--version"))
+}
+
+/// Writes versions as JSON; returns the file's path.
+pub(crate) fn write(versions: &[Version]) -> Result<PathBuf> {
     // No version has a character that Rust and JSON escape differently.
     let lines: Vec<_> = versions
         .iter()

@@ -3,13 +3,12 @@
 
 use serde::Serialize;
 
-/// The part of the project's benchmarks that these belong to.
-const PART: u32 = 5;
-
-/// All results.
+/// All results of one part of the project's benchmarks.
 #[derive(Debug, Serialize)]
 pub struct Report {
     format: u32,
+    #[serde(skip)]
+    part: u32,
     measurements: Vec<Measurement>,
 }
 
@@ -26,16 +25,17 @@ struct Measurement {
     note: String,
 }
 
-impl Default for Report {
-    fn default() -> Self {
+impl Report {
+    /// No results yet, of the part with this number.
+    #[must_use]
+    pub const fn new(part: u32) -> Self {
         Self {
             format: 1,
+            part,
             measurements: Vec::new(),
         }
     }
-}
 
-impl Report {
     /// Adds a value to those of earlier rounds. An empty note means none.
     pub fn add(
         &mut self,
@@ -49,7 +49,7 @@ impl Report {
         match self.measurements.iter_mut().find(same) {
             Some(known) => known.samples.push(value),
             None => self.measurements.push(Measurement {
-                part: PART,
+                part: self.part,
                 case,
                 contender,
                 unit,
@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     fn report(values: &[(&str, &'static str, f64)]) -> Report {
-        let mut report = Report::default();
+        let mut report = Report::new(5);
         for &(case, contender, value) in values {
             report.add(case.to_owned(), contender, "ms", value, "");
         }

@@ -8,6 +8,9 @@ use crate::contender::Contender;
 use crate::process::{Processors, memory, processor_time};
 use crate::report::{Report, quantile};
 
+/// The part of the project's benchmarks that the results belong to.
+const PART: u32 = 5;
+
 /// How long and how often to measure.
 #[derive(Debug, Clone)]
 pub struct Plan {
@@ -33,29 +36,25 @@ pub async fn run(
     plan: &Plan,
     processors: Option<Processors>,
 ) -> Result<Report> {
-    let mut report = Report::default();
-    let mut order: Vec<_> = plan
-        .connections
-        .iter()
-        .flat_map(|&connections| {
-            contenders
-                .iter()
-                .map(move |contender| (contender, connections))
-        })
-        .collect();
+    let mut report = Report::new(PART);
+    let (mut counts, mut order) = (plan.connections.clone(), Vec::from_iter(contenders));
     for round in 1..=plan.rounds {
-        fastrand::shuffle(&mut order);
-        for &(contender, connections) in &order {
-            let seen = measure(contender, connections, plan, processors)
-                .await
-                .map_err(|error| {
-                    format!("{} with {connections} connections: {error}", contender.name)
-                })?;
-            eprintln!(
-                "round {round} of {}: {connections} connections to {}: {:.0} greetings a second",
-                plan.rounds, contender.name, seen.per_second
-            );
-            seen.add_to(&mut report, contender.name, connections, plan.per_second);
+        fastrand::shuffle(&mut counts);
+        for &connections in &counts {
+            fastrand::shuffle(&mut order);
+            // What is compared is measured in close succession.
+            for contender in &order {
+                let seen = measure(contender, connections, plan, processors)
+                    .await
+                    .map_err(|error| {
+                        format!("{} with {connections} connections: {error}", contender.name)
+                    })?;
+                eprintln!(
+                    "round {round} of {}: {connections} connections to {}: {:.0} greetings a second",
+                    plan.rounds, contender.name, seen.per_second
+                );
+                seen.add_to(&mut report, contender.name, connections, plan.per_second);
+            }
         }
     }
     report.sort(contenders.iter().map(|contender| contender.name));
