@@ -23,6 +23,15 @@ impl Body {
         Arc::try_unwrap(self.0).unwrap_or_else(|shared| Data::clone(&shared))
     }
 
+    /// The bytes of the text, or of the binary data.
+    #[cfg(feature = "redis")]
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        match &*self.0 {
+            Data::Text(text) => text.as_bytes(),
+            Data::Binary(bytes) => bytes,
+        }
+    }
+
     pub(crate) fn into_message(self) -> Message {
         match self.into_data() {
             Data::Text(text) => Message::Text(text.into_owned()),

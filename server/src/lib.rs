@@ -49,7 +49,8 @@
 //! Without a session, a message is sent to the client's connection, and may be lost with it. With a session, every message is
 //! given to the other program once and in order, in both directions, over any number of connections inside the session's
 //! window; outside it, each end learns what was handled, what was not, and what nobody can know. The sessions live in this
-//! process's memory: they end with it, which the client learns when it comes back.
+//! process's memory: they end with it, which the client learns when it comes back. With the feature `redis` they can live in a
+//! Redis server, and outlive the process.
 //! [docs/sessions.md](https://github.com/steady-socket/steady-socket/blob/main/docs/sessions.md) has the whole of it.
 //!
 //! # Logs and counters
@@ -60,7 +61,7 @@
 //! `steady_socket_closed_total` and, of these, `steady_socket_limited_total` (`code`), `steady_socket_gone_total`, `steady_socket_sessions_total` (`anew`: in place of one that
 //! is lost),
 //! `steady_socket_sessions_ended_total` (`why`), `steady_socket_credentials_denied_total`, `steady_socket_stalled_total`,
-//! `steady_socket_lost_full_total`, `steady_socket_panics_total`.
+//! `steady_socket_lost_full_total`, `steady_socket_panics_total`, `steady_socket_store_failed_total`.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -79,6 +80,7 @@ mod server;
 mod session;
 mod socket;
 mod stop;
+mod store;
 #[cfg(feature = "tungstenite")]
 pub mod tungstenite;
 mod turn;
@@ -94,6 +96,8 @@ pub use origin::{InvalidOrigin, Origin, OriginRefused, Origins};
 pub use peer::{Handle, Peer};
 pub use server::{Admission, Denied, Server, ServerBuilder};
 pub use socket::{Frame, Socket, SocketMessage};
+#[cfg(feature = "redis")]
+pub use store::redis::{InvalidRedis, Redis};
 
 #[cfg(feature = "json")]
 pub use steady_socket_protocol::Json;

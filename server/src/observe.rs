@@ -107,6 +107,12 @@ pub(crate) fn panicked() {
     tracing::error!("a handler has panicked; its client is disconnected");
 }
 
+#[cfg(feature = "redis")]
+pub(crate) fn store_failed(error: &str) {
+    count!("steady_socket_store_failed_total");
+    tracing::warn!(error, "the store does not answer; its sessions wait");
+}
+
 pub(crate) fn full() {
     count!("steady_socket_lost_full_total");
     tracing::info!("a client is too far behind, and loses its connection or session");

@@ -29,6 +29,9 @@ use crate::peer::{Handle, Link, Peer};
 use crate::plain::Plain;
 use crate::session::{self, Job, Life, Session, Sessions};
 use crate::stop::{ANNOUNCED, Leave, Stopper};
+use crate::store::Store;
+#[cfg(feature = "redis")]
+use crate::store::redis::Redis;
 use crate::turn::in_one_turn;
 use crate::wire::{Allowance, Crowd, Wire};
 use crate::{Socket, observe};
@@ -124,6 +127,8 @@ pub struct ServerBuilder<E: Endpoint> {
     on_request: Option<OnRequest<E>>,
     check_handshake: Option<CheckHandshake>,
     authenticate: Option<Authenticate>,
+    #[cfg(feature = "redis")]
+    redis: Option<Redis>,
 }
 
 impl<E: Endpoint> fmt::Debug for ServerBuilder<E> {
@@ -139,6 +144,15 @@ impl<E: Endpoint> ServerBuilder<E> {
     #[must_use]
     pub fn options(mut self, options: Options) -> Self {
         self.options = options;
+        self
+    }
+
+    /// Keeps the sessions in a Redis server instead of this process's memory, so that they outlive it, and that a client may
+    /// come back to any process that has the same endpoint and Redis.
+    #[cfg(feature = "redis")]
+    #[must_use]
+    pub fn store(mut self, redis: Redis) -> Self {
+        self.redis = Some(redis);
         self
     }
 
@@ -242,6 +256,15 @@ impl<E: Endpoint> ServerBuilder<E> {
         F: Future<Output = ()> + Send + 'static,
     {
         let options = Arc::new(self.options);
+        let sessions = Sessions::new(&options, |now, half| {
+            #[cfg(feature = "redis")]
+            if let Some(redis) = self.redis {
+                let patience = Duration::from_millis(half.store_timeout_ms);
+                return Store::Redis(redis.share(options.memory(), patience));
+            }
+            let _ = half;
+            Store::memory(now, &options)
+        });
         let origins = Origins {
             allowed: options.allow_origins.clone(),
             required: options.require_origin,
@@ -256,7 +279,7 @@ impl<E: Endpoint> ServerBuilder<E> {
                 authenticate: self.authenticate,
                 places: Arc::default(),
                 stopper: Stopper::new(),
-                sessions: Arc::new(Sessions::new(&options)),
+                sessions: Arc::new(sessions),
                 options,
             }),
         }
@@ -281,6 +304,8 @@ impl<E: Endpoint> Server<E> {
             on_request: None,
             check_handshake: None,
             authenticate: None,
+            #[cfg(feature = "redis")]
+            redis: None,
         }
     }
 

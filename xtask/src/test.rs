@@ -10,7 +10,7 @@ use crate::process::Running;
 use crate::server::{Output, Server};
 use crate::tools::browsers::{self, Browser};
 use crate::tools::wasm_std::{self, WasmStd};
-use crate::tools::{self, node, proxies, python};
+use crate::tools::{self, node, proxies, python, redis};
 use crate::{
     Result, bench, both, checkout, demo, files, fuzz, minimum, package, planted, ports, process,
     promises, say, server, simulate, size,
@@ -72,7 +72,8 @@ impl Part {
                 python::ensure()?;
                 wasm_std::ensure().map(drop)
             }
-            Self::Native | Self::Simulation => Ok(()),
+            Self::Native => redis::ensure(),
+            Self::Simulation => Ok(()),
             Self::Size => size::set_up().map(drop),
             Self::Browser => {
                 browsers::chromium()?;

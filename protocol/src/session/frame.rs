@@ -278,6 +278,12 @@ impl Refusal {
     pub fn word(self) -> &'static str {
         word_of(&Self::ALL, self)
     }
+
+    /// The opposite; [`Other`](Self::Other) for a word that this version does not know.
+    #[must_use]
+    pub fn of_word(word: &str) -> Self {
+        of_word(&Self::ALL, word, Self::Other)
+    }
 }
 
 /// What only the owner of a session knows. `Debug` does not show it.
@@ -488,6 +494,12 @@ impl Why {
     #[must_use]
     pub fn word(self) -> &'static str {
         word_of(&Self::ALL, self)
+    }
+
+    /// The opposite; [`Other`](Self::Other) for a word that this version does not know.
+    #[must_use]
+    pub fn of_word(word: &str) -> Self {
+        of_word(&Self::ALL, word, Self::Other)
     }
 }
 
@@ -818,7 +830,7 @@ fn read_ours(body: Body<'_>) -> Result<Frame<Data<'_>>, FrameError> {
                         Data::Text(text) => text.as_ref(),
                         Data::Binary(bytes) => core::str::from_utf8(bytes).unwrap_or_default(),
                     };
-                    Answer::Refused(of_word(&Refusal::ALL, word, Refusal::Other))
+                    Answer::Refused(Refusal::of_word(word))
                 }
             };
             Frame::Answer {
@@ -1048,7 +1060,7 @@ impl<'a> Named<'a> {
             Some("replayed") => Outcome::Replayed(self.positive("replay")?),
             Some("lost") => Outcome::Lost(Lost {
                 why: match self.find("why")? {
-                    Some(word) => of_word(&Why::ALL, word, Why::Other),
+                    Some(word) => Why::of_word(word),
                     None => return Err(self.error(Problem::Missing("why"))),
                 },
                 verdict: self.verdict()?,

@@ -170,6 +170,14 @@ impl<P: Payload> Sent<P> {
     /// As [`push`](Self::push), for a run of free numbers.
     pub(super) fn push_free(&mut self, count: u64) {
         self.last = self.last.saturating_add(count);
+        // On the other side of the cursor it is another run.
+        let joins = self.cursor < self.entries.len();
+        if let Some(run) = self.entries.back_mut().filter(|_| joins)
+            && matches!(run.item, Item::Free)
+        {
+            run.count = run.count.saturating_add(count);
+            return;
+        }
         self.entries.push_back(Entry {
             item: Item::Free,
             count,

@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
@@ -12,7 +12,7 @@ use futures_util::stream::FuturesUnordered;
 use steady_socket_protocol::session::frame::{
     Answer, Credential, Data, Frame, Key, Refusal, Style, write,
 };
-use steady_socket_protocol::session::store::{Identity, Store as _};
+use steady_socket_protocol::session::store::{Identity, Question, Store as _, Ticket};
 use steady_socket_protocol::session::{
     Arrival, Ask, AskEnd, Connection, Delivery, End, Opened, Output, SendMode, Server,
     ServerEffect, Time, Token, close,
@@ -24,6 +24,7 @@ use super::{Sessions, lock};
 use crate::body::Body;
 use crate::errors::SendError;
 use crate::observe;
+use crate::store::Store;
 use crate::wire::Allowance;
 
 /// How many bytes may wait for a client's socket before the half is told to wait, and when it may go on.
@@ -99,6 +100,8 @@ pub(crate) type Finished = Option<End<Body>>;
 /// A session.
 #[derive(Debug)]
 pub(crate) struct Session {
+    /// For what the store answers later.
+    own: Weak<Self>,
     sessions: Arc<Sessions>,
     key: Key,
     subprotocol: &'static str,
@@ -159,6 +162,7 @@ impl State {
 
 impl Session {
     pub(super) fn new(
+        own: Weak<Self>,
         sessions: Arc<Sessions>,
         key: Key,
         subprotocol: &'static str,
@@ -168,6 +172,7 @@ impl Session {
         let half = Server::new(key, Arc::clone(&sessions.options));
         let allowance = Allowance::of_client(&sessions.whole);
         Self {
+            own,
             sessions,
             key,
             subprotocol,
@@ -536,19 +541,33 @@ impl Session {
                     line.close(code);
                 }
             }
-            ServerEffect::Ask(ticket, question) => {
+            ServerEffect::Ask(ticket, question) => self.ask_store(state, now, ticket, *question),
+            ServerEffect::Gather => state.gathers = true,
+            _ => {}
+        }
+    }
+
+    fn ask_store(&self, state: &mut State, now: Time, ticket: Ticket, question: Question<Body>) {
+        match &self.sessions.store {
+            Store::Memory(store) => {
                 let reply = {
-                    let mut store = lock(&self.sessions.store);
-                    store.ask(now, ticket, *question);
+                    let mut store = lock(store);
+                    store.ask(now, ticket, question);
                     store.poll()
                 };
-                // In memory, a store answers at once.
                 if let Some((ticket, reply)) = reply {
                     state.half.answered(now, ticket, reply);
                 }
             }
-            ServerEffect::Gather => state.gathers = true,
-            _ => {}
+            #[cfg(feature = "redis")]
+            Store::Redis(store) => {
+                let own = self.own.clone();
+                store.ask_in_background(now, ticket, question, move |reply| {
+                    if let Some(session) = own.upgrade() {
+                        session.with(|state, now| state.half.answered(now, ticket, reply));
+                    }
+                });
+            }
         }
     }
 
@@ -610,7 +629,11 @@ impl Session {
                 }
             }
             Output::Credential(credential) => self.job(state, Job::Check(credential)),
-            Output::Open(opened @ (Opened::Fresh | Opened::Anew)) => {
+            // A session that another process has begun goes on here, with a handler of its own.
+            Output::Open(opened)
+                if matches!(opened, Opened::Fresh | Opened::Anew)
+                    || state.phase == Phase::Ended =>
+            {
                 state.life = Life(self.sessions.next_id());
                 state.phase = Phase::Open;
                 let life = state.life;

@@ -12,16 +12,21 @@ use std::fmt;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use steady_socket_protocol::session::frame::{Key, Style};
-use steady_socket_protocol::session::{Connection, MAX_NUMBER, MemoryStore, ServerOptions, Time};
+use steady_socket_protocol::session::{Connection, MAX_NUMBER, ServerOptions, Time};
 use tokio::time::Instant;
 
 pub(crate) use connection::{Host, serve};
 pub(crate) use half::{Finished, Job, Life, Session};
 
-use crate::body::Body;
 use crate::options::Options;
+use crate::store::Store;
+
+/// What the clock of the halves shows when a server begins, in milliseconds. A session may have begun long before, and its
+/// store may remember it, so there have to be moments before this one.
+const BEGAN: Time = Time::from_millis(1 << 40);
 
 /// All sessions of an endpoint.
 pub(crate) struct Sessions {
@@ -30,7 +35,7 @@ pub(crate) struct Sessions {
     began: Instant,
     connections: AtomicU64,
     ids: AtomicU64,
-    store: Mutex<MemoryStore<Body>>,
+    store: Store,
     open: Mutex<Open>,
 }
 
@@ -67,25 +72,31 @@ impl fmt::Debug for Sessions {
 }
 
 impl Sessions {
-    pub(crate) fn new(options: &Arc<Options>) -> Self {
+    /// The sessions in a store that is made of when their clock begins and of the options of their halves.
+    pub(crate) fn new(
+        options: &Arc<Options>,
+        store: impl FnOnce(Time, &ServerOptions) -> Store,
+    ) -> Self {
+        let half = Arc::new(options.half());
         Self {
-            options: Arc::new(options.half()),
+            store: store(BEGAN, &half),
+            options: half,
             whole: Arc::clone(options),
             began: Instant::now(),
             connections: AtomicU64::new(0),
             ids: AtomicU64::new(0),
-            store: Mutex::new(MemoryStore::new(Time::default(), options.memory())),
             open: Mutex::default(),
         }
     }
 
     pub(crate) fn now(&self) -> Time {
-        Time::from_millis(self.began.elapsed().as_millis() as u64)
+        BEGAN.after(self.began.elapsed().as_millis() as u64)
     }
 
     /// The moment of the runtime's clock.
     pub(crate) fn instant(&self, time: Time) -> Instant {
-        self.began + std::time::Duration::from_millis(time.as_millis())
+        let since = time.as_millis().saturating_sub(BEGAN.as_millis());
+        self.began + Duration::from_millis(since)
     }
 
     fn next_connection(&self) -> Connection {
@@ -124,7 +135,9 @@ impl Sessions {
             *begun += 1;
         }
         let sessions = Arc::clone(self);
-        let session = Arc::new(Session::new(sessions, key, subprotocol, style, address));
+        let session = Arc::new_cyclic(|own| {
+            Session::new(own.clone(), sessions, key, subprotocol, style, address)
+        });
         open.sessions.insert(key, Arc::clone(&session));
         Ok((session, true))
     }

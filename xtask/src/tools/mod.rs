@@ -6,6 +6,7 @@ pub(crate) mod installed;
 pub(crate) mod node;
 pub(crate) mod proxies;
 pub(crate) mod python;
+pub(crate) mod redis;
 pub(crate) mod wasm_std;
 
 use std::path::{Path, PathBuf};
