@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
-use steady_socket_server::{Endpoint as _, Options, Peer, Server};
+use steady_socket_server::{Endpoint as _, Options, Peer, Redis, Server};
 
 #[path = "server/caller.rs"]
 #[expect(dead_code, reason = "other tests use all of it")]
@@ -99,4 +99,11 @@ async fn the_counters_tell_what_has_happened() {
     .await;
     caller.send("13");
     find(&[("steady_socket_panics_total", 1)]).await;
+
+    // Nobody listens there.
+    let nowhere = Redis::new("redis://127.0.0.1:1/").unwrap();
+    let server = Server::<Numbers>::builder().store(nowhere);
+    let server = server.build(async |_: Peer<Numbers>| {}).unwrap();
+    let _caller = Caller::new(start(&server).await, Numbers::PATH, SESSION, 2);
+    find(&[("steady_socket_store_failed_total", 1)]).await;
 }

@@ -125,7 +125,8 @@ impl Bug {
     }
 
     fn is_in_javascript(&self) -> bool {
-        !self.file.ends_with(".rs")
+        // The scripts of Redis are compiled into the server crate.
+        ![".rs", ".lua"].iter().any(|end| self.file.ends_with(end))
     }
 
     fn is_meant(&self, only: &str) -> bool {

@@ -15,7 +15,7 @@ use std::time::Duration;
 use caller::{Caller, Command, Happened};
 use redis_server::RedisServer;
 use steady_socket_protocol::session::{End, Opened};
-use steady_socket_server::{Endpoint as _, Json, Peer, Redis, Server, endpoint};
+use steady_socket_server::{Endpoint as _, Json, Options, Peer, Redis, Server, endpoint};
 use switch::Switch;
 use tokio::net::TcpListener;
 
@@ -110,6 +110,46 @@ async fn a_session_goes_on_at_another_server() {
 }
 
 #[tokio::test]
+async fn the_owner_that_a_session_has_left_ends_its_handler_and_writes_nothing_more() {
+    let redis = RedisServer::start();
+    let (gone, mut ends) = tokio::sync::mpsc::unbounded_channel();
+    let one = Server::<Numbers>::builder()
+        .store(Redis::new(&redis.url()).unwrap())
+        .options(Options {
+            // It looks after its session every half of that.
+            session_window: Duration::from_secs(2),
+            ..Options::default()
+        })
+        .build(move |mut peer: Peer<Numbers>| {
+            let gone = gone.clone();
+            async move {
+                while let Some(Ok(number)) = peer.next().await {
+                    let _ = peer.send(&number).await;
+                }
+                let end = peer.try_send(&13);
+                gone.send(end.is_err()).unwrap();
+            }
+        })
+        .unwrap();
+    let two = server(&redis.url());
+    let switch = Switch::start(serve(&one).await).await;
+    let mut caller = caller(switch.address(), 1);
+    assert_eq!(opened(&mut caller).await, Opened::Fresh);
+    exchange(&mut caller, 1..=10).await;
+    switch.turn_to(serve(&two).await);
+    assert_eq!(opened(&mut caller).await, Opened::Resumed { replayed: 0 });
+    let cannot_send = caller::within(ends.recv()).await.unwrap();
+    assert!(cannot_send);
+    caller::within(async {
+        while (one.sessions(), two.sessions()) != (0, 1) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+    exchange(&mut caller, 11..=20).await;
+}
+
+#[tokio::test]
 async fn nothing_is_lost_when_redis_restarts_with_its_append_only_file() {
     let mut redis = RedisServer::start_with(&["--appendonly", "yes", "--appendfsync", "always"]);
     let mut caller = caller(serve(&server(&redis.url())).await, 1);
@@ -160,7 +200,7 @@ async fn both_ends_learn_it_when_redis_has_lost_its_keys() {
             }
             Happened::Lost => is_lost = true,
             Happened::Opened(opened) => assert_eq!(opened, Opened::Anew),
-            Happened::Closed(_) | Happened::Unacknowledged(_) => {}
+            Happened::Closed(_) => {}
             other => panic!("{other:?}"),
         }
     }
@@ -196,7 +236,6 @@ async fn without_memory_a_session_is_lost_with_the_reason_and_who_comes_back_is_
     talks
         .find(|happened| match happened {
             Happened::Closed(1013 | 3476) => Some(()),
-            Happened::Unacknowledged(1) => None,
             other => panic!("{other:?}"),
         })
         .await;

@@ -475,4 +475,26 @@ table! { SESSIONS:
     [0] "control messages reach the program", "server/src/plain.rs":
         "true => incoming(message),"
         => "true => Incoming::Application(message),", test("server/tests/server/main.rs", "control_messages_are_answered_and_never_reach_the_program");
+    // ----- the store on Redis
+    [0] "a step that is asked again is done again", "server/src/store/redis/step.lua":
+        "if number == record.step then"
+        => "if false then", test("server/src/store/tests.rs", "a_step_is_done_once_and_only_by_the_owner");
+    [0] "an owner that has lost its session can write to it", "server/src/store/redis/common.lua":
+        "if not owns then\n        return nil, 'fenced'"
+        => "if false then\n        return nil, 'fenced'", test("server/src/store/tests.rs", "a_step_is_done_once_and_only_by_the_owner");
+    [0] "a stream that was taken away is a gap", "server/src/store/redis/open.lua":
+        "if redis.call('XLEN', stream) ~= record.entries then"
+        => "if false then", test("server/src/store/tests.rs", "keys_that_are_gone_are_never_a_gap");
+    [0] "generations begin anew when the keys are gone", "server/src/store/redis/common.lua":
+        "'owners', text(now * 1000)"
+        => "'owners', '0'", test("server/src/store/tests.rs", "keys_that_are_gone_are_never_a_gap");
+    [0] "a hello whose answer was lost is late", "server/src/store/redis/open.lua":
+        "record.ticket == ticket then"
+        => "false then", test("server/src/store/tests.rs", "a_hello_that_was_answered_and_asked_again_is_answered_the_same");
+    [0] "an owner that is late loses its session", "server/src/store/redis/common.lua":
+        "if of ~= alive then"
+        => "if true then", test("server/src/store/tests.rs", "whatever_is_asked_both_stores_say_the_same");
+    [0] "a session that goes on in another process has no handler", "server/src/session/half.rs":
+        "if matches!(opened, Opened::Fresh | Opened::Anew)\n                    || state.phase == Phase::Ended =>"
+        => "if matches!(opened, Opened::Fresh | Opened::Anew) =>", test("server/tests/redis/main.rs", "a_session_goes_on_at_another_server");
 }
