@@ -202,14 +202,6 @@ fn versions(parts: &[Part]) -> Result<PathBuf> {
     versions::write(&all)
 }
 
-/// Builds packages of this workspace as speed is compared.
-fn build_fast(packages: &[&str]) -> Result<()> {
-    let mut cargo = Command::new("cargo");
-    cargo.args(["build", "--quiet", "--profile", checkout::SPEED]);
-    cargo.args(packages.iter().flat_map(|name| ["--package", name]));
-    process::run(cargo.current_dir(checkout::root()))
-}
-
 /// Lints the measured Rust clients together with everything else that is linted, so that they fit the
 /// library.
 ///

@@ -42,15 +42,10 @@ pub(crate) fn build_for_tests() -> Result<()> {
     build_with(&["--features", "tls"])
 }
 
-/// Compiles the server for deployment and returns the path of the program.
+/// Compiles the server for speed, as a server is deployed, and returns the path of the program.
 pub(crate) fn build_for_bench() -> Result<PathBuf> {
-    let mut cargo = Command::new("cargo");
-    process::run(
-        cargo
-            .args(["build", "--quiet", "--package", "test-server", "--release"])
-            .current_dir(checkout::root()),
-    )?;
-    checkout::released_program("test-server")
+    checkout::build_fast(&["test-server"])?;
+    checkout::fast_program("test-server")
 }
 
 fn build_with(features: &[&str]) -> Result<()> {

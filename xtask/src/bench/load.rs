@@ -10,7 +10,7 @@ use crate::{Result, checkout, process, server};
 
 /// Builds the measuring program and the servers.
 pub(super) fn build(options: &Options) -> Result<()> {
-    super::build_fast(&["load", "axum-hello"])?;
+    checkout::build_fast(&["load", "axum-hello"])?;
     if !options.check {
         server::build_for_bench()?;
         python::ensure()?;
@@ -35,7 +35,7 @@ pub(super) fn run(options: &Options, output: &Path) -> Result<()> {
     } else {
         command
             .arg("--test-server")
-            .arg(checkout::released_program("test-server")?)
+            .arg(checkout::fast_program("test-server")?)
             .arg("--python")
             .arg(python::ensure()?);
     }

@@ -8,7 +8,7 @@ use crate::{Result, checkout, process};
 
 /// Builds the measuring program and the server.
 pub(super) fn build() -> Result<()> {
-    super::build_fast(&["session-load"])
+    checkout::build_fast(&["session-load"])
 }
 
 /// Measures, and writes the results into `output`.

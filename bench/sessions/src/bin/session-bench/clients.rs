@@ -47,7 +47,7 @@ impl Own {
     fn send(&self, handle: &Handle<Note, Json>, burst: u64, shared: &Shared) {
         for _ in 0..burst {
             let number = self.sent.get();
-            if let Err(error) = handle.try_send(&Note::new(FIRST + number)) {
+            if let Err(error) = handle.try_send(Note::new(FIRST + number)) {
                 return shared.wrong(format!("message {number} was not taken: {error}"));
             }
             self.sent.set(number + 1);
@@ -85,7 +85,7 @@ impl Clients {
         while clients.all.len() < count {
             let client = clients.one(&format!("ws://{address}"), with_session)?;
             clients.all.push(client);
-            if clients.all.len() % AT_ONCE == 0 {
+            if clients.all.len().is_multiple_of(AT_ONCE) {
                 clients
                     .until_all(|client| client.handle.phase() == Phase::Open)
                     .await?;
