@@ -101,6 +101,10 @@ pub(crate) type Finished = Option<End<Body>>;
 #[derive(Debug)]
 pub(crate) struct Session {
     /// For what the store answers later.
+    #[cfg_attr(
+        not(feature = "redis"),
+        expect(dead_code, reason = "memory answers at once")
+    )]
     own: Weak<Self>,
     sessions: Arc<Sessions>,
     key: Key,
