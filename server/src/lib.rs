@@ -118,7 +118,13 @@ pub use steady_socket_protocol::{
 const READ_BYTES: usize = 4 * 1024;
 
 /// The programs of the guide, compiled, and run if they end.
-#[cfg(all(doctest, feature = "axum", feature = "json", feature = "warp"))]
+#[cfg(all(
+    doctest,
+    feature = "axum",
+    feature = "json",
+    feature = "redis",
+    feature = "warp"
+))]
 #[doc = include_str!("../../docs/server.md")]
 struct Guide;
 

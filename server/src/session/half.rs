@@ -103,7 +103,7 @@ pub(crate) struct Session {
     /// For what the store answers later.
     #[cfg_attr(
         not(feature = "redis"),
-        expect(dead_code, reason = "the store in memory answers at once")
+        expect(dead_code, reason = "memory answers at once")
     )]
     own: Weak<Self>,
     sessions: Arc<Sessions>,
