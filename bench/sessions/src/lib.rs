@@ -24,7 +24,7 @@ impl Note {
         Self {
             from: "Ada".to_owned(),
             number,
-            text: "The engine weaves algebraic patterns, as the loom weaves leaves.".to_owned(),
+            text: "The engine weaves algebraic patterns as looms weave leaves.".to_owned(),
         }
     }
 }
