@@ -140,6 +140,7 @@ fn measure(arguments: &Arguments) -> Result<()> {
     };
     let mut report = Report::new(PART);
     for round in 1..=arguments.rounds {
+        let mut lone = None;
         for burst in [1, arguments.burst] {
             if format!("echo rate/{burst}").contains(&arguments.case) {
                 let seen = rates(&server, arguments, burst, processors)?;
@@ -150,6 +151,14 @@ fn measure(arguments: &Arguments) -> Result<()> {
                         arguments.rounds, rate.per_second, rate.server_time, rate.clients_time
                     );
                     rate.add_to(&mut report, name, burst);
+                }
+                let [plain, session] = seen;
+                if let Some(lone) = lone.replace(plain.per_second) {
+                    // What batches are for: many messages, where a connection without a session had one at a time.
+                    let case = format!("echo rate/{burst} in a session, one without");
+                    for (name, value) in NAMES.iter().zip([lone, session.per_second]) {
+                        report.add(case.clone(), name, "messages/s", value, "");
+                    }
                 }
             }
         }
