@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::Router;
+use axum::serve::ListenerExt as _;
 use serde::{Deserialize, Serialize};
 use steady_socket_server::{
     Credential, Denied, Endpoint as _, Group, Handle, Identity, Json, Options, Peer, Rate, Request,
@@ -101,6 +102,9 @@ pub(crate) async fn serve(
         let window = Window::between(Duration::from_secs(1), Duration::from_secs(10));
         server.shutdown(window, Duration::from_secs(5)).await;
     };
+    let listener = listener.tap_io(|stream| {
+        let _ = stream.set_nodelay(true); // small messages go at once
+    });
     axum::serve(listener, service)
         .with_graceful_shutdown(stopped)
         .await

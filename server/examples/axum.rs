@@ -1,5 +1,6 @@
 //! A typed endpoint on axum: `cargo run --example axum --features axum`.
 
+use axum::serve::ListenerExt as _;
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 
@@ -43,6 +44,9 @@ async fn greet(mut peer: Peer<Greeter>) {
 
 /// Serves until the end of the process.
 pub(crate) async fn serve(listener: TcpListener) -> std::io::Result<()> {
+    let listener = listener.tap_io(|stream| {
+        let _ = stream.set_nodelay(true); // small messages go at once
+    });
     axum::serve(listener, routes()).await
 }
 

@@ -27,6 +27,7 @@ pub(crate) async fn serve(listener: TcpListener) -> std::io::Result<()> {
     let server = Server::new(double);
     loop {
         let (stream, address) = listener.accept().await?;
+        let _ = stream.set_nodelay(true); // small messages go at once
         let server = server.clone();
         tokio::spawn(async move {
             if let Err(error) = accept_from(&server, stream, Some(address.ip())).await {

@@ -5,6 +5,7 @@
 use axum::Router;
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
 use axum::routing::any;
+use axum::serve::ListenerExt as _;
 
 async fn hello(mut socket: WebSocket) {
     while let Some(Ok(message)) = socket.recv().await {
@@ -27,5 +28,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let routes = Router::new().route("/", any(upgrade));
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await?;
     println!("{}", listener.local_addr()?.port());
+    let listener = listener.tap_io(|stream| {
+        let _ = stream.set_nodelay(true);
+    });
     Ok(axum::serve(listener, routes).await?)
 }

@@ -2,6 +2,7 @@
 //! 127.0.0.1 and prints it.
 
 use axum::Router;
+use axum::serve::ListenerExt as _;
 use steady_socket_server::{Endpoint as _, Options, Peer, PlainText, Server, endpoint};
 
 endpoint! {
@@ -31,5 +32,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let routes = Router::new().route(Hello::PATH, steady_socket_server::axum::route(&server));
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await?;
     println!("{}", listener.local_addr()?.port());
+    let listener = listener.tap_io(|stream| {
+        let _ = stream.set_nodelay(true);
+    });
     Ok(axum::serve(listener, routes).await?)
 }

@@ -2,6 +2,7 @@
 //! free port of 127.0.0.1 and prints it.
 
 use axum::Router;
+use axum::serve::ListenerExt as _;
 use session_load::Echo;
 use steady_socket_server::{Endpoint as _, Options, Peer, Server};
 
@@ -24,5 +25,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let routes = Router::new().route(Echo::PATH, steady_socket_server::axum::route(&server));
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await?;
     println!("{}", listener.local_addr()?.port());
+    let listener = listener.tap_io(|stream| {
+        let _ = stream.set_nodelay(true);
+    });
     Ok(axum::serve(listener, routes).await?)
 }
