@@ -18,12 +18,12 @@ export const STYLES = Object.freeze({ json: 0, text: 1, binary: 2 });
 const [MALFORMED, ESCAPED, BATCH, BYTES, UNKNOWN, FRAMES] = [-1, 0, 1, 2, 3, 4];
 
 /** The words of frames. */
-const WORDS = ['skip', 'q', 'r', 'e', 'x', 'c', 'v', 'a', 'g', 'w', 'stalled', 'credential', 'hello', 'welcome', 'end'];
+const WORDS = 'skip q r e x c d v a g w stalled credential hello welcome end'.split(' ');
 /** Of those up to `stalled`, how many numbers follow. The first of them counts from 1, except in an acknowledgement. */
-const NUMBERS = [1, 0, 2, 2, 2, 1, 0, 2, 1, 1, 1];
-const [REFUSED, ACK, CREDENTIAL, HELLO, END] = [4, 7, 11, 12, 14];
+const NUMBERS = [1, 0, 2, 2, 2, 1, 0, 0, 2, 1, 1, 1];
+const [REFUSED, AWAITED_MESSAGE, ACK, CREDENTIAL, HELLO, END] = [4, 6, 8, 12, 13, 15];
 /** Those with a payload. */
-const CARRIES = 'qrexv';
+const CARRIES = 'qrexdv';
 
 const REASONS = ['handler', 'limit', 'cancelled', 'failed', 'other'];
 const OUTCOMES = ['fresh', 'continued', 'replayed', 'lost'];
@@ -399,6 +399,7 @@ export function writeFrame(host, kind, text, payload) {
   const head = [word, ...(kind < HELLO ? gathered() : namedNumbers(kind, text))];
   if (kind === REFUSED) head.push(REASONS[head.pop()]);
   if (kind === CREDENTIAL) head.push(text);
+  if (kind === AWAITED_MESSAGE) countSent(host, payload);
   const carries = payload !== undefined;
   const written = head.join(' ') + (carries ? ' ' : '');
   const data = dataOf(payload);

@@ -85,7 +85,7 @@ fn every_example_is_read_and_written_as_it_stands() {
         // A skip is in the vectors.
         assert!(has("~") || word == "skip", "no example of {word}");
     }
-    assert_eq!(count, 19);
+    assert_eq!(count, 20);
 }
 
 fn shown(data: &Data<'_>) -> String {
@@ -222,6 +222,9 @@ fn meaning(frame: &Frame<Data<'_>>) -> Value {
             }
         },
         Frame::Cancel { request } => json!({ "kind": "cancel", "request": request }),
+        Frame::AwaitedMessage(data) => {
+            json!({ "kind": "awaited-message", "payload": payload(data) })
+        }
         Frame::Volatile(data) => json!({ "kind": "volatile", "payload": payload(data) }),
         Frame::Ack(counts) => {
             json!({ "kind": "ack", "handled": counts.handled, "sent": counts.sent })
@@ -291,6 +294,7 @@ const MORE: &[&str] = &[
     "~skip 1",
     "~skip 250",
     "~a 9007199254740991 9007199254740991",
+    "~d ",
     "~v ",
     "~v ~~x",
     "~q ",
@@ -331,6 +335,7 @@ const MALFORMED: &[&str] = &[
     "~r 0 0 x",
     "~r 1 x",
     "~x 1 0",
+    "~d",
     "~v",
     "~b 1",
     "~b 1[]",

@@ -71,15 +71,16 @@ mod kinds {
     pub(super) const ERROR: i32 = 3;
     pub(super) const REFUSED: i32 = 4;
     pub(super) const CANCEL: i32 = 5;
-    pub(super) const VOLATILE: i32 = 6;
-    pub(super) const ACK: i32 = 7;
-    pub(super) const GOT: i32 = 8;
-    pub(super) const AWAITED: i32 = 9;
-    pub(super) const STALLED: i32 = 10;
-    pub(super) const CREDENTIAL: i32 = 11;
-    pub(super) const HELLO: i32 = 12;
-    pub(super) const WELCOME: i32 = 13;
-    pub(super) const END: i32 = 14;
+    pub(super) const AWAITED_MESSAGE: i32 = 6;
+    pub(super) const VOLATILE: i32 = 7;
+    pub(super) const ACK: i32 = 8;
+    pub(super) const GOT: i32 = 9;
+    pub(super) const AWAITED: i32 = 10;
+    pub(super) const STALLED: i32 = 11;
+    pub(super) const CREDENTIAL: i32 = 12;
+    pub(super) const HELLO: i32 = 13;
+    pub(super) const WELCOME: i32 = 14;
+    pub(super) const END: i32 = 15;
 }
 
 /// The reasons by which a request is refused and a session lost, in the order of `frames.js`.
@@ -215,6 +216,7 @@ pub(super) fn read(host: &Host, value: JsValue) -> Option<Frame<Parcel>> {
             answer(Answer::Refused(*reason.unwrap_or(&Refusal::Other)))
         }
         kinds::CANCEL => Frame::Cancel { request: number(0) },
+        kinds::AWAITED_MESSAGE => Frame::AwaitedMessage(payload()),
         kinds::VOLATILE => Frame::Volatile(payload()),
         kinds::ACK => Frame::Ack(Counts {
             handled: number(0),
@@ -289,6 +291,10 @@ pub(super) fn write(host: &Host, frame: Frame<Parcel>) -> Option<JsValue> {
         Frame::Cancel { request } => {
             add(&[request]);
             kinds::CANCEL
+        }
+        Frame::AwaitedMessage(parcel) => {
+            payload = parcel.value;
+            kinds::AWAITED_MESSAGE
         }
         Frame::Volatile(parcel) => {
             payload = parcel.value;

@@ -341,16 +341,17 @@ impl<P: Payload> Client<P> {
         payload: P,
         mode: SendMode,
     ) -> Result<Delivery, Rejected<P>> {
-        let lone = &mut self.lone;
-        match self.exchange.send_straight(payload, mode.awaited, lone) {
-            Ok(sent) => Ok(sent),
-            Err(payload) => {
-                let sent = self.exchange.send(payload, mode)?;
-                self.advance(now);
-                self.exchange.gather();
-                Ok(sent)
+        let mut payload = payload;
+        if !mode.awaited {
+            match self.exchange.send_straight(payload, &mut self.lone) {
+                Ok(sent) => return Ok(sent),
+                Err(back) => payload = back,
             }
         }
+        let sent = self.exchange.send(payload, mode)?;
+        self.advance(now);
+        self.exchange.gather();
+        Ok(sent)
     }
 
     /// Takes a message back that has no number yet: it is not sent, and nothing is told of its end. `None` if it is too late,

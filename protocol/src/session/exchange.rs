@@ -513,7 +513,6 @@ impl<P: Payload> Exchange<P> {
     pub(super) fn send_straight(
         &mut self,
         payload: P,
-        awaited: bool,
         lone: &mut Option<P>,
     ) -> Result<Delivery, P> {
         if lone.is_some() || !self.is_straight(payload.bytes() as u64) {
@@ -524,14 +523,11 @@ impl<P: Payload> Exchange<P> {
         self.lacks_room = false;
         self.told.news = true;
         *lone = Some(payload.clone());
-        let number = self.sent.push_out(Item::Message {
+        self.sent.push_out(Item::Message {
             payload,
             delivery: Some(delivery),
-            awaited,
+            awaited: false,
         });
-        if awaited {
-            self.push_awaited_up_to(number);
-        }
         // What the same turn adds waits for its end.
         self.gathering = true;
         self.duties.add(Duties::GATHER);
@@ -1147,6 +1143,11 @@ impl<P: Payload> Exchange<P> {
         !self.queue.is_empty() || !self.urgent.is_empty()
     }
 
+    /// Whether anything waits for a number, and may get one if there is room.
+    pub(super) fn may_take(&self) -> bool {
+        self.has_waiting() && !self.gathering && self.writable
+    }
+
     pub(super) const fn is_exhausted(&self) -> bool {
         self.exhausted
     }
@@ -1254,10 +1255,19 @@ impl<P: Payload> Exchange<P> {
                         handled,
                         messages,
                     }
-                } else {
-                    if *is_awaited {
-                        *awaited = first;
+                } else if *is_awaited {
+                    Frame::AwaitedMessage(payload.clone())
+                } else if self.told.is_due(self.committed, now)
+                    && !suspect
+                    && payload.bytes() <= limits::BATCH_BYTES
+                {
+                    // One frame says what two would.
+                    Frame::Batch {
+                        first,
+                        handled: Some(self.committed),
+                        messages: Vec::from([payload.clone()]),
                     }
+                } else {
                     Frame::Message(payload.clone())
                 }
             }
@@ -1293,7 +1303,9 @@ impl<P: Payload> Exchange<P> {
 
     #[inline(never)]
     fn acknowledge_if_up(&mut self) {
-        if self.writable && self.is_up() {
+        // What this turn sends takes the acknowledgement along.
+        let follows = self.gathering && self.has_waiting();
+        if self.writable && self.is_up() && !follows {
             self.push_ack();
         }
     }
@@ -1356,6 +1368,12 @@ impl<P: Payload> Exchange<P> {
                 for payload in messages {
                     self.received.message(payload);
                 }
+            }
+            Frame::AwaitedMessage(payload) => {
+                self.receive_message(payload)?;
+                self.told.awaits(self.received.received());
+                // What the program sends in answer travels with the acknowledgement.
+                self.gather();
             }
             Frame::Skip(count) => self.received.skip(count),
             Frame::Request(payload) => self.request(payload)?,

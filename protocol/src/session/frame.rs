@@ -144,6 +144,8 @@ pub enum Frame<P> {
         /// The request's number.
         request: u64,
     },
+    /// A message, whose sender asks for an acknowledgement as soon as it is handled. Numbered.
+    AwaitedMessage(P),
     /// A message that is neither counted, kept nor replayed.
     Volatile(P),
     /// How far the sender is, with what it received and with what it sent.
@@ -178,7 +180,11 @@ impl<P> Frame<P> {
     #[must_use]
     pub fn numbers(&self) -> u64 {
         match self {
-            Self::Message(_) | Self::Request(_) | Self::Answer { .. } | Self::Cancel { .. } => 1,
+            Self::Message(_)
+            | Self::AwaitedMessage(_)
+            | Self::Request(_)
+            | Self::Answer { .. }
+            | Self::Cancel { .. } => 1,
             Self::Batch { messages, .. } => messages.len() as u64,
             Self::Skip(count) => *count,
             _ => 0,
@@ -214,6 +220,7 @@ impl<P> Frame<P> {
                 },
             },
             Self::Cancel { request } => Frame::Cancel { request },
+            Self::AwaitedMessage(payload) => Frame::AwaitedMessage(f(payload)),
             Self::Volatile(payload) => Frame::Volatile(f(payload)),
             Self::Ack(counts) => Frame::Ack(counts),
             Self::Got(number) => Frame::Got(number),
@@ -713,7 +720,7 @@ impl<'a> Body<'a> {
 }
 
 /// The kinds that this version knows.
-const KINDS: [&str; 19] = [
+const KINDS: [&str; 20] = [
     "b",
     "B",
     "s",
@@ -724,6 +731,7 @@ const KINDS: [&str; 19] = [
     "e",
     "x",
     "c",
+    "d",
     "v",
     "a",
     "g",
@@ -844,6 +852,7 @@ fn read_ours(body: Body<'_>) -> Result<Frame<Data<'_>>, FrameError> {
             fields.end()?;
             Frame::Cancel { request }
         }
+        "d" => Frame::AwaitedMessage(fields.payload()?),
         "v" => Frame::Volatile(fields.payload()?),
         "a" => {
             let (handled, sent) = (fields.number("handled")?, fields.number("sent")?);
@@ -1208,6 +1217,10 @@ pub fn write<'a>(frame: Frame<Data<'a>>, style: Style) -> Result<Data<'a>, Write
         Frame::Cancel { request } => {
             head.word("c").number(request);
             None
+        }
+        Frame::AwaitedMessage(payload) => {
+            head.word("d");
+            Some(payload)
         }
         Frame::Volatile(payload) => {
             head.word("v");

@@ -140,9 +140,10 @@ impl<P: Payload> Arrival<P> {
 
 fn payload_bytes<P: Payload>(frame: &Frame<P>) -> impl Iterator<Item = u64> {
     let (one, many) = match frame {
-        Frame::Message(payload) | Frame::Request(payload) | Frame::Volatile(payload) => {
-            (Some(payload), &[][..])
-        }
+        Frame::Message(payload)
+        | Frame::AwaitedMessage(payload)
+        | Frame::Request(payload)
+        | Frame::Volatile(payload) => (Some(payload), &[][..]),
         Frame::Answer {
             answer: Answer::Response(payload) | Answer::Error(payload),
             ..
@@ -1139,7 +1140,9 @@ impl<P: Payload> Server<P> {
         if self.line.is_some() {
             self.exchange.transmit(now);
             self.exchange.confirm();
-            self.exchange.acknowledge(now);
+            if !self.sends_follow() {
+                self.exchange.acknowledge(now);
+            }
             self.put_out();
         }
         self.end_if_exhausted();
@@ -1175,6 +1178,16 @@ impl<P: Payload> Server<P> {
         }
     }
 
+    /// Whether messages are about to get their numbers, which can take an acknowledgement along.
+    fn sends_follow(&self) -> bool {
+        match &self.pending {
+            None => self.exchange.may_take(),
+            Some(pending) => {
+                matches!(&pending.question, Question::Step(step) if !step.sends.is_empty())
+            }
+        }
+    }
+
     /// Ends the session if something waits for a number and none is left. Returns whether it has ended.
     fn end_if_exhausted(&mut self) -> bool {
         let ends = self.exchange.is_exhausted() && self.epoch != 0;
@@ -1201,6 +1214,9 @@ impl<P: Payload> Server<P> {
             Some(_) => self.exchange.take_all(),
             None => Vec::new(),
         };
+        if sends.is_empty() {
+            self.exchange.acknowledge(now);
+        }
         self.exchange.ask_for_room();
         self.put_out();
         let verdict = self.exchange.received.verdict();

@@ -358,7 +358,7 @@ fn frames_go_in_the_order_in_which_they_were_made_and_a_close_behind_them() {
     let frames: Vec<String> = core::iter::from_fn(|| client.poll_frame())
         .map(wire)
         .collect();
-    assert_eq!(frames, ["~v beside", "first", "~w 1"]);
+    assert_eq!(frames, ["~v beside", "~d first"]);
     let effects: Vec<ClientEffect> = core::iter::from_fn(|| client.poll_effect()).collect();
     assert_eq!(
         effects,
@@ -654,10 +654,20 @@ fn acknowledgements_go_when_they_are_due() {
     // At once, when it is awaited.
     let mut pair = Pair::connected();
     pair.send("[1]", awaited());
-    assert_eq!(pair.to_server, ["[1]", "~w 1"]);
+    assert_eq!(pair.to_server, ["~d [1]"]);
     pair.reach_server();
     pair.handle_at_server();
     assert_eq!(pair.to_client, ["~a 1 0"]);
+    // Likewise behind a batch.
+    let mut pair = Pair::connected();
+    for text in ["[1]", "[2]", "[3]"] {
+        pair.send(text, awaited());
+    }
+    pair.gathered();
+    assert_eq!(pair.to_server, ["~d [1]", "~b 2[[2],[3]]", "~w 3"]);
+    pair.reach_server();
+    pair.handle_at_server();
+    assert_eq!(pair.to_client, ["~a 1 0", "~a 3 0"]);
     // On a batch, and never twice.
     let mut pair = Pair::connected();
     pair.send("[1]", PLAIN);
@@ -682,6 +692,65 @@ fn acknowledgements_go_when_they_are_due() {
 }
 
 #[test]
+fn the_answer_to_an_awaited_message_travels_with_its_acknowledgement() {
+    let mut pair = Pair::connected();
+    pair.send("[1]", awaited());
+    pair.reach_server();
+    let now = pair.now;
+    pair.server().send(now, Data::from("[2]"), PLAIN).unwrap();
+    pair.handle_at_server();
+    assert!(pair.to_client.is_empty(), "{:?}", pair.to_client);
+    pair.server().gathered(now);
+    pair.settle();
+    assert_eq!(pair.to_client, ["~B 1 1[[2]]"]);
+    // So does the client's.
+    let mut pair = Pair::connected();
+    let now = pair.now;
+    pair.server().send(now, Data::from("[2]"), awaited()).unwrap();
+    pair.settle();
+    assert_eq!(pair.to_client, ["~d [2]"]);
+    pair.reach_client();
+    let tokens: Vec<Token> = pair.at_client().iter().filter_map(token_of).collect();
+    pair.send("[3]", PLAIN);
+    for token in tokens {
+        pair.client.handled(pair.now, token);
+    }
+    pair.settle();
+    assert!(pair.to_server.is_empty(), "{:?}", pair.to_server);
+    pair.gathered();
+    assert_eq!(pair.to_server, ["~B 1 1[[3]]"]);
+    // An acknowledgement waits for nothing that cannot go.
+    let mut pair = Pair::connected_with(narrow(1));
+    let now = pair.now;
+    pair.server().send(now, Data::from("[1]"), PLAIN).unwrap();
+    pair.send("[1]", awaited());
+    pair.reach_server();
+    pair.server().send(now, Data::from("[2]"), PLAIN).unwrap();
+    pair.handle_at_server();
+    pair.server().gathered(now);
+    pair.settle();
+    assert_eq!(pair.to_client, ["[1]", "~a 1 1", "~w 1"]);
+    // Nor does a message wait for a handler that takes its time.
+    let mut pair = Pair::connected();
+    let now = pair.now;
+    pair.send("[1]", awaited());
+    pair.reach_server();
+    pair.server().send(now, Data::from("[2]"), PLAIN).unwrap();
+    pair.server().gathered(now);
+    pair.settle();
+    assert_eq!(pair.to_client, ["[2]"]);
+    pair.handle_at_server();
+    assert_eq!(pair.to_client, ["[2]", "~a 1 1"]);
+}
+
+const fn token_of(output: &Output<Text>) -> Option<Token> {
+    match output {
+        Output::Message { token, .. } => Some(*token),
+        _ => None,
+    }
+}
+
+#[test]
 fn nothing_is_sent_before_its_step_is_in_the_store() {
     let mut pair = Pair::connected();
     pair.prompt = false;
@@ -697,6 +766,7 @@ fn nothing_is_sent_before_its_step_is_in_the_store() {
     pair.to_client.clear();
     pair.answer_all();
     let now = pair.now;
+    pair.server().gathered(now);
     pair.server().send(now, Data::from("[2]"), PLAIN).unwrap();
     pair.settle();
     assert!(pair.to_client.is_empty());

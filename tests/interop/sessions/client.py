@@ -381,10 +381,12 @@ class Session:
             if item.blamed:
                 self.alone, self.alone_until = number, self.clock() + ALONE_SECONDS
             if (item.wait or item.blamed) and self.state == "open":
+                says_so = item.wait and not item.blamed and len(run) == 1
                 if run:
                     self._put_run(number + 1 - len(run), run)
                     run = []
-                self._put({"kind": "awaited", "number": number})
+                if not says_so:
+                    self._put({"kind": "awaited", "number": number})
                 self.asked_room = number
         if run:
             self._put_run(self.wire + 1 - len(run), run)
@@ -459,9 +461,9 @@ class Session:
                 if length and total > BATCH_BYTES - 64:
                     break
                 length += 1
-            messages, run = [item.payload for item in run[:length]], run[length:]
+            messages, waits, run = [item.payload for item in run[:length]], run[0].wait, run[length:]
             if length == 1:
-                self._put({"kind": "message", "payload": messages[0]})
+                self._put({"kind": "awaited-message" if waits else "message", "payload": messages[0]})
             else:
                 handled = self._tell() if self.state == "open" and self.handled > self.told else None
                 self._put({"kind": "batch", "first": first, "handled": handled, "messages": messages})
@@ -516,7 +518,7 @@ class Session:
             raise Wrong(3472, f"`{kind}` before the welcome")
         if kind in ("hello", "credential"):
             raise Wrong(3472 if kind == "hello" else 3471, f"`{kind}` is not a frame of the server")
-        getattr(self, "_take_" + kind)(frame)
+        getattr(self, "_take_" + kind.replace("-", "_"))(frame)
 
     def _take_welcome(self, frame):
         self.peer = frame["limits"]
@@ -615,6 +617,10 @@ class Session:
 
     def _take_message(self, frame):
         self._take_batch({"first": self.count + 1, "handled": None, "messages": [frame["payload"]]})
+
+    def _take_awaited_message(self, frame):
+        self._take_message(frame)
+        self.awaited.add(self.count)
 
     def _take_batch(self, frame):
         if frame["first"] != self.count + 1:

@@ -26,6 +26,7 @@ SIMPLE = {
     "e": ("error", ("request", "handled"), True),
     "x": ("refused", ("request", "handled"), True),
     "c": ("cancel", ("request",), False),
+    "d": ("awaited-message", (), True),
     "v": ("volatile", (), True),
     "g": ("got", ("number",), False),
     "w": ("awaited", ("number",), False),

@@ -132,7 +132,7 @@ class Peer:
 
     def take_frame(self, frame):
         record, kind = self.record, frame["kind"]
-        if kind == "message":
+        if kind in ("message", "awaited-message"):
             self.take_messages([frame["payload"]])
         elif kind == "batch":
             if frame["first"] != self.count + 1:

@@ -200,6 +200,7 @@ fn frames() -> impl Strategy<Value = Frame<Data<'static>>> {
             answer
         }),
         positive().prop_map(|request| Frame::Cancel { request }),
+        any_payload().prop_map(Frame::AwaitedMessage),
         any_payload().prop_map(Frame::Volatile),
         (numbers(), numbers()).prop_map(|(handled, sent)| Frame::Ack(Counts { handled, sent })),
         positive().prop_map(Frame::Got),
@@ -284,6 +285,7 @@ fn what_is_malformed_is_refused_with_what_is_accepted() {
         ("~c 0", "c", Problem::Zero("request")),
         ("~r 7 x", "r", Problem::Number("handled")),
         ("~c 7 x", "c", Problem::Excess),
+        ("~d", "d", Problem::Missing("payload")),
         ("~v", "v", Problem::Missing("payload")),
         ("~b 1[]", "b", Problem::Array),
         ("~b 1 [1]", "b", Problem::Array),

@@ -94,6 +94,7 @@ pub const EXPECTED: &[&str] = &[
     "frame: Request",
     "frame: Answer",
     "frame: Cancel",
+    "frame: AwaitedMessage",
     "frame: Volatile",
     "frame: Stalled",
     "frame: Credential",

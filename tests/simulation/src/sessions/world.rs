@@ -145,9 +145,10 @@ impl Conn {
 
 fn words_of(frame: &Frame<Word>) -> &[Word] {
     match frame {
-        Frame::Message(word) | Frame::Request(word) | Frame::Volatile(word) => {
-            std::slice::from_ref(word)
-        }
+        Frame::Message(word)
+        | Frame::AwaitedMessage(word)
+        | Frame::Request(word)
+        | Frame::Volatile(word) => std::slice::from_ref(word),
         Frame::Batch { messages, .. } => messages,
         _ => &[],
     }
@@ -1806,6 +1807,7 @@ impl World {
             Frame::Request(_) => "Request",
             Frame::Answer { .. } => "Answer",
             Frame::Cancel { .. } => "Cancel",
+            Frame::AwaitedMessage(_) => "AwaitedMessage",
             Frame::Volatile(_) => "Volatile",
             Frame::Ack(counts) => {
                 if counts.sent > u64::from(u32::MAX) {
