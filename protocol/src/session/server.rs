@@ -317,6 +317,19 @@ impl<P: Payload> Server<P> {
         (self.exchange.sent.messages(), self.exchange.sent.bytes())
     }
 
+    /// Whether every message that was sent is acknowledged.
+    #[must_use]
+    pub fn is_drained(&self) -> bool {
+        self.queued().0 == 0 && self.unacknowledged().0 == 0 && !self.is_being_numbered()
+    }
+
+    /// Whether the store is asked to number what is to be sent.
+    fn is_being_numbered(&self) -> bool {
+        self.pending.as_ref().is_some_and(|pending| {
+            matches!(&pending.question, Question::Step(step) if !step.sends.is_empty())
+        })
+    }
+
     /// Whether what has arrived waits until the client acknowledges the welcome, for tests.
     #[doc(hidden)]
     #[must_use]
@@ -1180,12 +1193,7 @@ impl<P: Payload> Server<P> {
 
     /// Whether messages are about to get their numbers, which can take an acknowledgement along.
     fn sends_follow(&self) -> bool {
-        match &self.pending {
-            None => self.exchange.may_take(),
-            Some(pending) => {
-                matches!(&pending.question, Question::Step(step) if !step.sends.is_empty())
-            }
-        }
+        self.is_being_numbered() || (self.pending.is_none() && self.exchange.may_take())
     }
 
     /// Ends the session if something waits for a number and none is left. Returns whether it has ended.

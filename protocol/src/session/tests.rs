@@ -767,9 +767,11 @@ fn nothing_is_sent_before_its_step_is_in_the_store() {
     pair.answer_all();
     let now = pair.now;
     pair.server().gathered(now);
+    assert!(pair.server().is_drained());
     pair.server().send(now, Data::from("[2]"), PLAIN).unwrap();
     pair.settle();
     assert!(pair.to_client.is_empty());
+    assert!(!pair.server().is_drained());
     let [(ticket, question)] = &pair.questions[..] else {
         panic!("one step: {:?}", pair.questions);
     };

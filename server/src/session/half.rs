@@ -671,7 +671,7 @@ impl State {
 
     /// Whether the session's task has something to do, besides its handlers.
     fn has_work(&self) -> bool {
-        let is_drained = matches!(self.phase, Phase::Draining(_)) && self.is_drained();
+        let is_drained = matches!(self.phase, Phase::Draining(_)) && self.half.is_drained();
         let is_earlier = match (self.next_timer(), self.armed) {
             (Some(timer), Some(armed)) => timer < armed,
             (timer, None) => timer.is_some(),
@@ -682,14 +682,9 @@ impl State {
         self.gathers || is_earlier || is_drained || is_over || !self.jobs.is_empty()
     }
 
-    /// Whether everything that was sent is acknowledged.
-    fn is_drained(&self) -> bool {
-        self.half.queued().0 == 0 && self.half.unacknowledged().0 == 0
-    }
-
     fn end_if_drained(&mut self, now: Time) {
         if let Phase::Draining(until) = self.phase
-            && (until <= now || self.is_drained())
+            && (until <= now || self.half.is_drained())
         {
             self.phase = Phase::Ended;
             self.half.end_session(now);
