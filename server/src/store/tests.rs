@@ -194,6 +194,37 @@ fn no_room_and_full() {
 }
 
 #[test]
+fn a_message_that_was_set_aside_gives_its_room_back() {
+    let options = MemoryOptions {
+        sessions: 1,
+        bytes: 8,
+        ..MemoryOptions::default()
+    };
+    in_both(options, async |store| {
+        let owner = store.open(1, claim(1, 1)).await.owner;
+        let sends = vec![text("ab"), text("cd")];
+        store.ask(1, Question::Step(step(1, owner, 1, sends))).await;
+        // The one before it is still there.
+        let mut freeing = step(1, owner, 2, vec![]);
+        freeing.freed = vec![2];
+        store.ask(1, Question::Step(freeing)).await;
+        let more = Question::Step(step(1, owner, 3, vec![text("ef")]));
+        let reply = store.ask(1, more).await;
+        assert!(matches!(reply, Reply::Stepped { first: 3 }), "{reply:?}");
+        // It does so once.
+        let mut acknowledging = step(1, owner, 4, vec![]);
+        acknowledging.acknowledged = 2;
+        store.ask(1, Question::Step(acknowledging)).await;
+        for (number, sent) in [(5, "gh"), (6, "i")] {
+            let question = Question::Step(step(1, owner, number, vec![text(sent)]));
+            let reply = store.ask(1, question).await;
+            let fits = matches!(reply, Reply::Stepped { .. });
+            assert_eq!(fits, number == 5, "{number}: {reply:?}");
+        }
+    });
+}
+
+#[test]
 fn a_tombstone_that_is_gone_makes_the_memory_younger() {
     let options = MemoryOptions {
         tombstones: 1,

@@ -57,7 +57,7 @@ local NUMBERS = {
     'attempt', 'epoch', 'owner', 'owner_in_epoch', 'step', 'first', 'handled', 'base', 'last', 'total', 'bytes',
     'entries', 'doubted', 'over',
 }
-local TEXTS = { 'identity', 'also', 'asked', 'answers', 'verdict', 'before', 'ticket', 'found', 'snapshot' }
+local TEXTS = { 'identity', 'also', 'asked', 'answers', 'verdict', 'before', 'ticket', 'found', 'snapshot', 'holes' }
 
 -- A record, or the tombstone of one, which has the field `over`.
 local function read(key)

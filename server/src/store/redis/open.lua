@@ -43,6 +43,7 @@ local function replace(old, found)
         remove(name, old)
     else
         redis.call('DEL', stream)
+        redis.call('HDEL', record_key, 'holes')
     end
     local said = ''
     if string.sub(found, 1, 5) == 'lost ' then

@@ -74,8 +74,15 @@ local base = math.max(record.base, math.min(acknowledged, last))
 if base > record.base then
     entries = entries - redis.call('XTRIM', stream, 'MINID', text(base + 1))
 end
+-- Messages that were freed before those in front of them: the number and the bytes of each.
+local holes = record.holes or ''
 for _, free in ipairs(freed) do
-    entries = entries - redis.call('XDEL', stream, text(free) .. '-0')
+    local id = text(free) .. '-0'
+    local entry = redis.call('XRANGE', stream, id, id)[1]
+    if entry and message_bytes(entry[2][4]) > 0 then
+        holes = holes .. ' ' .. text(free) .. ':' .. text(message_bytes(entry[2][4]))
+    end
+    entries = entries - redis.call('XDEL', stream, id)
 end
 if #freed > 0 and asked ~= '' then
     local is_free = {}
@@ -102,10 +109,10 @@ if answers ~= '' then
     answers = joined(rest)
 end
 
--- Each entry has the bytes of all before it. One that was freed counts until those before it are acknowledged, too.
+-- Each entry has the bytes of all before it, holes included.
 local bytes = record.bytes + adds
 if entries == 0 then
-    bytes = 0
+    bytes, holes = 0, ''
     if record.entries > 0 or last >= first then
         -- An empty stream would keep a kilobyte.
         redis.call('DEL', stream)
@@ -113,6 +120,17 @@ if entries == 0 then
 elseif base > record.base or #freed > 0 then
     local oldest = redis.call('XRANGE', stream, '-', '+', 'COUNT', 1)[1]
     bytes = total - tonumber(oldest[2][2])
+    local from, rest = tonumber(string.match(oldest[1], '^%d+')), ''
+    for free, size in string.gmatch(holes, '(%d+):(%d+)') do
+        if tonumber(free) > from then
+            bytes = bytes - tonumber(size)
+            rest = rest .. ' ' .. free .. ':' .. size
+        end
+    end
+    holes = rest
+end
+if holes ~= (record.holes or '') then
+    redis.call('HSET', record_key, 'holes', holes)
 end
 if bytes ~= record.bytes then
     redis.call('HINCRBY', meta, 'bytes', text(bytes - record.bytes))
