@@ -98,5 +98,8 @@ async fn upgrade<E: Endpoint>(server: &Server<E>, request: Request) -> Response 
         // The client has offered it, so axum answers it.
         upgrade = upgrade.protocols([name.to_owned()]);
     }
-    upgrade.on_upgrade(move |socket| admission.serve(socket))
+    match admission.has_session() {
+        true => upgrade.on_upgrade(move |socket| admission.serve_session(socket, None)),
+        false => upgrade.on_upgrade(move |socket| admission.serve_plain(socket, None)),
+    }
 }

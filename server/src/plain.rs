@@ -179,17 +179,20 @@ impl Plain {
     // ----- for the connection
 
     /// Serves the connection until its end.
-    pub(crate) async fn serve<S: Socket>(
+    #[expect(clippy::manual_async_fn, reason = "the wire would be in the future twice")]
+    pub(crate) fn serve<S: Socket>(
         self: Arc<Self>,
         mut wire: Wire<S>,
         stopping: Stopping,
-    ) -> End {
-        let end = match self.converse(&mut wire, stopping).await {
-            Ok(end) | Err(end) => end,
-        };
-        self.end();
-        wire.finish(&end).await;
-        end
+    ) -> impl Future<Output = End> + Send {
+        async move {
+            let end = match self.converse(&mut wire, stopping).await {
+                Ok(end) | Err(end) => end,
+            };
+            self.end();
+            wire.finish(&end).await;
+            end
+        }
     }
 
     async fn converse<S: Socket>(

@@ -442,67 +442,72 @@ impl<E: Endpoint> Admission<E> {
         self.converse(socket, Some(Box::pin(leave)))
     }
 
-    // Not async, so that nothing is in the future twice: it is most of what a connection costs in memory.
     fn converse<S: Socket>(
         self,
         socket: S,
         leave: Option<Leave>,
     ) -> impl Future<Output = ()> + Send + use<E, S> {
-        let Self {
-            core,
-            choice:
-                Choice {
-                    subprotocol,
-                    spoken,
-                    ..
-                },
-            identity,
-            address,
-            place,
-        } = self;
-        let stopping = core.stopper.listen().or(leave);
-        let options = Arc::clone(&core.options);
-        observe::connected(spoken == Spoken::Session);
-        let conversation = match spoken {
-            Spoken::Session => {
-                let wire = Wire::new(
-                    socket,
-                    options,
-                    true,
-                    place.allowance.clone(),
-                    place.crowd(),
-                );
-                let sessions = Arc::clone(&core.sessions);
-                let host = Guests {
-                    core,
-                    subprotocol,
-                    identity,
-                };
-                let style = style(subprotocol.kind, subprotocol.codec);
-                let name = subprotocol.name;
-                let served = session::serve(wire, host, sessions, name, style, address, stopping);
-                Either::Left(Box::pin(served))
-            }
-            spoken => {
-                let controls = spoken == Spoken::Controls;
-                let plain = Arc::new(Plain::new(&options, controls));
-                let wire = Wire::new(
-                    socket,
-                    options,
-                    controls,
-                    place.allowance.clone(),
-                    place.crowd(),
-                );
-                let link = Link::Plain(Arc::clone(&plain));
-                let id = core.sessions.next_id();
-                let handle = Handle::new(id, link, subprotocol, identity.map(Arc::new));
-                let handler = (core.handler)(Peer::new(handle, core.options.close_timeout));
-                // Both in this task; the handler may go on when its client has gone.
-                let both = join(guarded(handler), plain.serve(wire, stopping));
-                Either::Right(both.map(|((), end)| end))
-            }
+        match self.has_session() {
+            true => Either::Left(Box::pin(self.serve_session(socket, leave))),
+            false => Either::Right(self.serve_plain(socket, leave)),
+        }
+    }
+
+    /// Whether the client gets a session: then [`serve_session`](Self::serve_session) serves it, and otherwise
+    /// [`serve_plain`](Self::serve_plain). A future that can be either has room for the larger one.
+    pub(crate) fn has_session(&self) -> bool {
+        self.choice.spoken == Spoken::Session
+    }
+
+    // These two are not async, so that nothing is in the future twice: it is most of what a connection costs in memory.
+
+    pub(crate) fn serve_session<S: Socket>(
+        self,
+        socket: S,
+        leave: Option<Leave>,
+    ) -> impl Future<Output = ()> + Send + use<E, S> {
+        let place = self.place;
+        let stopping = self.core.stopper.listen().or(leave);
+        observe::connected(true);
+        let options = Arc::clone(&self.core.options);
+        let allowance = place.allowance.clone();
+        let wire = Wire::new(socket, options, true, allowance, place.crowd());
+        let sessions = Arc::clone(&self.core.sessions);
+        let subprotocol = self.choice.subprotocol;
+        let host = Guests {
+            core: self.core,
+            subprotocol,
+            identity: self.identity,
         };
-        in_one_turn(conversation).map(move |end| {
+        let style = style(subprotocol.kind, subprotocol.codec);
+        let name = subprotocol.name;
+        let served = session::serve(wire, host, sessions, name, style, self.address, stopping);
+        in_one_turn(served).map(move |end| {
+            drop(place);
+            observe::disconnected(&end);
+        })
+    }
+
+    pub(crate) fn serve_plain<S: Socket>(
+        self,
+        socket: S,
+        leave: Option<Leave>,
+    ) -> impl Future<Output = ()> + Send + use<E, S> {
+        let (core, place) = (self.core, self.place);
+        let stopping = core.stopper.listen().or(leave);
+        observe::connected(false);
+        let options = Arc::clone(&core.options);
+        let controls = self.choice.spoken == Spoken::Controls;
+        let plain = Arc::new(Plain::new(&options, controls));
+        let allowance = place.allowance.clone();
+        let wire = Wire::new(socket, options, controls, allowance, place.crowd());
+        let link = Link::Plain(Arc::clone(&plain));
+        let id = core.sessions.next_id();
+        let identity = self.identity.map(Arc::new);
+        let handle = Handle::new(id, link, self.choice.subprotocol, identity);
+        let handler = (core.handler)(Peer::new(handle, core.options.close_timeout));
+        // Both in this task; the handler may go on when its client has gone.
+        in_one_turn(join(guarded(handler), plain.serve(wire, stopping))).map(move |((), end)| {
             drop(place);
             observe::disconnected(&end);
         })
@@ -574,12 +579,13 @@ impl<E: Endpoint> session::Host for Guests<E> {
 }
 
 impl<E: Endpoint> Guests<E> {
-    /// Does what a session asks of the program.
-    async fn carry_out(self, session: Arc<Session>, job: Job) {
+    /// Does what a session asks of the program. Each job has a future of its own, since that of the handler stays as long
+    /// as the session.
+    fn carry_out(self, session: Arc<Session>, job: Job) -> Task {
         match job {
             Job::Begin(life) => {
                 let peer = Peer::new(self.handle(&session, life), self.core.options.close_timeout);
-                guarded((self.core.handler)(peer)).await;
+                Box::pin(guarded((self.core.handler)(peer)))
             }
             Job::Answer {
                 life,
@@ -589,25 +595,27 @@ impl<E: Endpoint> Guests<E> {
             } => {
                 let Some(on_request) = &self.core.on_request else {
                     session.answer(token, Answer::Refused(Refusal::NoHandler));
-                    return;
+                    return Box::pin(std::future::ready(()));
                 };
                 let handle = self.handle(&session, life);
                 let answering = AssertUnwindSafe(on_request(handle, body.into_message()));
-                let answer = tokio::select! {
-                    answer = answering.catch_unwind() => answer.unwrap_or_else(|_| {
-                        observe::panicked();
-                        Answer::Refused(Refusal::Failed)
-                    }),
-                    _ = withdrawn => Answer::Refused(Refusal::Cancelled),
-                };
-                session.answer(token, answer);
+                Box::pin(async move {
+                    let answer = tokio::select! {
+                        answer = answering.catch_unwind() => answer.unwrap_or_else(|_| {
+                            observe::panicked();
+                            Answer::Refused(Refusal::Failed)
+                        }),
+                        _ = withdrawn => Answer::Refused(Refusal::Cancelled),
+                    };
+                    session.answer(token, answer);
+                })
             }
-            Job::Check(credential) => {
+            Job::Check(credential) => Box::pin(async move {
                 let checked = session::Host::check(&self, Some(credential)).await;
                 if checked.ok() != session.identity() {
                     session.refuse();
                 }
-            }
+            }),
         }
     }
 

@@ -565,6 +565,8 @@ impl<P: Payload> Server<P> {
     pub fn timer(&mut self, now: Time) {
         self.exchange.timer(now);
         self.advance_at(now, true);
+        // Whoever is busy acknowledges before its time has come.
+        self.release();
     }
 
     // ----- the application

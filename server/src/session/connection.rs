@@ -10,7 +10,6 @@ use steady_socket_protocol::session::frame::{
 };
 use steady_socket_protocol::session::store::Identity;
 use steady_socket_protocol::session::{Arrival, Connection, close};
-use tokio::sync::mpsc;
 
 use super::half::{Line, Order, Session, until};
 use super::{FullForAddress, Sessions, new_epoch};
@@ -32,7 +31,8 @@ pub(crate) trait Host: Send + Sync {
 }
 
 /// Serves one connection until either end closes it, the client falls silent or breaks a rule, or the server stops.
-pub(crate) async fn serve<S: Socket>(
+// Not async, so that the wire is not in the future twice.
+pub(crate) fn serve<S: Socket>(
     mut wire: Wire<S>,
     host: impl Host,
     sessions: Arc<Sessions>,
@@ -40,36 +40,40 @@ pub(crate) async fn serve<S: Socket>(
     style: Style,
     address: Option<IpAddr>,
     stopping: Stopping,
-) -> End {
-    let (line, orders) = Line::new();
+) -> impl Future<Output = End> + Send {
     let mut guest = Guest {
         number: sessions.next_connection(),
-        host: &host,
-        sessions: &sessions,
+        line: Line::default(),
+        on_the_way: 0,
+        arrival: Some(Box::new(Arrival::new(
+            sessions.now(),
+            &sessions.options.both,
+        ))),
+        host,
+        sessions,
         subprotocol,
         style,
         address,
-        line,
-        on_the_way: 0,
-        arrival: Some(Arrival::new(sessions.now(), &sessions.options.both)),
         session: None,
         code: 1006,
     };
-    let end = match guest.converse(&mut wire, orders, stopping).await {
-        Ok(never) => match never {},
-        Err(end) => end,
-    };
-    // The session learns of the end before the goodbye: it waits for the next connection from now on.
-    drop(guest);
-    wire.finish(&end).await;
-    end
+    async move {
+        let end = match guest.converse(&mut wire, stopping).await {
+            Ok(never) => match never {},
+            Err(end) => end,
+        };
+        // The session learns of the end before the goodbye: it waits for the next connection from now on.
+        guest.leave();
+        wire.finish(&end).await;
+        end
+    }
 }
 
 /// A client's connection.
-struct Guest<'a, H> {
+struct Guest<H> {
     number: Connection,
-    host: &'a H,
-    sessions: &'a Arc<Sessions>,
+    host: H,
+    sessions: Arc<Sessions>,
     subprotocol: &'static str,
     style: Style,
     /// Whose it is, if that is known.
@@ -78,30 +82,35 @@ struct Guest<'a, H> {
     /// Bytes that the wire has, and the client's socket has not taken.
     on_the_way: usize,
     /// Until the hello has arrived.
-    arrival: Option<Arrival<Body>>,
+    arrival: Option<Box<Arrival<Body>>>,
     /// From then on.
     session: Option<Arc<Session>>,
     /// How it ended, for the session.
     code: u16,
 }
 
-/// Also if the framework drops the connection.
-impl<H> Drop for Guest<'_, H> {
-    fn drop(&mut self) {
-        if let Some(session) = &self.session {
+impl<H> Guest<H> {
+    fn leave(&mut self) {
+        if let Some(session) = self.session.take() {
             session.closed(self.number, self.code);
         }
+    }
+}
+
+/// Also if the framework drops the connection.
+impl<H> Drop for Guest<H> {
+    fn drop(&mut self) {
+        self.leave();
     }
 }
 
 /// Nothing: a conversation ends with an [`End`] only.
 enum Never {}
 
-impl<H: Host> Guest<'_, H> {
+impl<H: Host> Guest<H> {
     async fn converse<S: Socket>(
         &mut self,
         wire: &mut Wire<S>,
-        mut orders: mpsc::UnboundedReceiver<Order>,
         stopping: Stopping,
     ) -> Result<Never, End> {
         let mut stop = pin!(stopping.next());
@@ -113,11 +122,11 @@ impl<H: Host> Guest<'_, H> {
             {
                 return Err(end);
             }
-            let hello_by = self.arrival.as_ref().and_then(Arrival::deadline);
+            let hello_by = self.arrival.as_ref().and_then(|it| it.deadline());
             let hello_by = hello_by.map(|at| self.sessions.instant(at));
             let next = tokio::select! {
                 biased;
-                Some(order) = orders.recv(), if closing.is_none() => {
+                order = self.line.next(), if closing.is_none() => {
                     closing = self.carry_out(wire, order);
                     continue;
                 }
@@ -125,7 +134,7 @@ impl<H: Host> Guest<'_, H> {
                     match next {
                         Stop::Announce(window) => wire.say(Control::Reconnect(window)),
                         Stop::Close(end) => {
-                            self.acknowledge(wire, &mut orders);
+                            self.acknowledge(wire);
                             return Err(end);
                         }
                     }
@@ -195,15 +204,11 @@ impl<H: Host> Guest<'_, H> {
 
     /// Says what was handled, behind everything else: once the connection is closed, a client whose session is not
     /// there any more would have to count it among the unknown.
-    fn acknowledge<S: Socket>(
-        &mut self,
-        wire: &mut Wire<S>,
-        orders: &mut mpsc::UnboundedReceiver<Order>,
-    ) {
+    fn acknowledge<S: Socket>(&mut self, wire: &mut Wire<S>) {
         if let Some(session) = &self.session {
             session.flush();
         }
-        while let Ok(order) = orders.try_recv() {
+        while let Some(order) = self.line.take() {
             // The connection is closed anyway.
             let _ = self.carry_out(wire, order);
         }
@@ -222,7 +227,8 @@ impl<H: Host> Guest<'_, H> {
         let hello = arrival.hello().filter(|_| is_hello).cloned();
         match hello {
             None => self.arrival = Some(arrival),
-            Some(hello) => self.enter(arrival, hello).await?,
+            // Boxed, so that what is needed once does not take room in the future of every connection.
+            Some(hello) => Box::pin(self.enter(*arrival, hello)).await?,
         }
         Ok(())
     }

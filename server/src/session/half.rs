@@ -1,14 +1,17 @@
 //! One session: the server's half of the protocol, shared by its connections, its handler, and whoever sends.
 
 use std::collections::{HashMap, VecDeque};
+use std::future::poll_fn;
 use std::net::IpAddr;
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
+use std::task::Poll;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
+use futures_util::task::AtomicWaker;
 use steady_socket_protocol::session::frame::{
     Answer, Credential, Data, Frame, Key, Refusal, Style, write,
 };
@@ -17,7 +20,7 @@ use steady_socket_protocol::session::{
     Arrival, Ask, AskEnd, Connection, Delivery, End, Opened, Output, SendMode, Server,
     ServerEffect, Time, Token, close,
 };
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{Notify, oneshot};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::{Sessions, lock};
@@ -41,35 +44,65 @@ pub(crate) enum Order {
 }
 
 /// The way from a session to a connection. It has no bound of its own: the half stops at [`HIGH_BYTES`].
-#[derive(Debug, Clone)]
-pub(crate) struct Line {
-    orders: mpsc::UnboundedSender<Order>,
-    waiting: Arc<AtomicUsize>,
+///
+/// A channel of tokio's would do the same, and takes 1.6 KB for as long as it is there.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Line(Arc<Orders>);
+
+#[derive(Debug, Default)]
+struct Orders {
+    queue: Mutex<VecDeque<Order>>,
+    /// The connection, while it waits for an order.
+    connection: AtomicWaker,
+    /// Bytes that the socket has not taken.
+    waiting: AtomicUsize,
 }
 
 impl Line {
-    pub(super) fn new() -> (Self, mpsc::UnboundedReceiver<Order>) {
-        let (orders, receiver) = mpsc::unbounded_channel();
-        let waiting = Arc::default();
-        (Self { orders, waiting }, receiver)
+    fn put(&self, order: Order) {
+        lock(&self.0.queue).push_back(order);
+        self.0.connection.wake();
     }
 
     /// Returns whether the half has to wait now.
     fn send(&self, data: Data<'static>) -> bool {
         let bytes = data.len();
-        let before = self.waiting.fetch_add(bytes, Ordering::Relaxed);
-        // A connection that has ended reports that itself.
-        let _ = self.orders.send(Order::Send(data));
+        let before = self.0.waiting.fetch_add(bytes, Ordering::Relaxed);
+        self.put(Order::Send(data));
         before < HIGH_BYTES && before + bytes >= HIGH_BYTES
     }
 
     pub(super) fn close(&self, code: u16) {
-        let _ = self.orders.send(Order::Close(code));
+        self.put(Order::Close(code));
+    }
+
+    /// The next order, if there is one.
+    pub(super) fn take(&self) -> Option<Order> {
+        let mut queue = lock(&self.0.queue);
+        let order = queue.pop_front();
+        if order.is_none() {
+            // An idle connection keeps no memory for what it may be told.
+            *queue = VecDeque::new();
+        }
+        order
+    }
+
+    /// Waits for the next order. Only the connection does.
+    pub(super) async fn next(&self) -> Order {
+        poll_fn(|cx| {
+            if let Some(order) = self.take() {
+                return Poll::Ready(order);
+            }
+            self.0.connection.register(cx.waker());
+            // It may have come in between.
+            self.take().map_or(Poll::Pending, Poll::Ready)
+        })
+        .await
     }
 
     /// The socket has taken this much. Returns whether the half may go on.
     pub(super) fn sent(&self, bytes: usize) -> bool {
-        let before = self.waiting.fetch_sub(bytes, Ordering::Relaxed);
+        let before = self.0.waiting.fetch_sub(bytes, Ordering::Relaxed);
         before >= LOW_BYTES && before - bytes < LOW_BYTES
     }
 }
