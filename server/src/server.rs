@@ -23,6 +23,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::body::Body;
 use crate::handshake::{Choice, Handshake, Refused, Spoken, choose};
+use crate::log::{Log, Logs};
 use crate::options::{InvalidOptions, Options};
 use crate::origin::Origins;
 use crate::peer::{Handle, Link, Peer};
@@ -260,10 +261,13 @@ impl<E: Endpoint> ServerBuilder<E> {
             #[cfg(feature = "redis")]
             if let Some(redis) = self.redis {
                 let patience = Duration::from_millis(half.store_timeout_ms);
-                return Store::Redis(redis.share(options.memory(), patience));
+                let redis = redis.share(options.memory(), options.logs(), patience);
+                let logs = Logs::in_redis(redis.clone(), options.logs());
+                return (Store::Redis(redis), logs);
             }
             let _ = half;
-            Store::memory(now, &options)
+            let logs = Logs::in_memory(options.logs());
+            (Store::memory(now, &options), logs)
         });
         let origins = Origins {
             allowed: options.allow_origins.clone(),
@@ -319,6 +323,12 @@ impl<E: Endpoint> Server<E> {
     #[must_use]
     pub fn sessions(&self) -> usize {
         self.core.sessions.count()
+    }
+
+    /// The shared log of this name. It begins with its first entry, or the first session that joins it.
+    #[must_use]
+    pub fn log(&self, name: &str) -> Log<E> {
+        Log::new(name.into(), Arc::clone(&self.core.sessions.logs))
     }
 
     /// The longest frame that the framework has to take, in bytes.
@@ -496,7 +506,11 @@ impl<E: Endpoint> Admission<E> {
                 let link = Link::Plain(Arc::clone(&plain));
                 let id = core.sessions.next_id();
                 let handle = Handle::new(id, link, subprotocol, identity.map(Arc::new));
-                let handler = (core.handler)(Peer::new(handle, core.options.close_timeout));
+                let handler = (core.handler)(Peer::new(
+                    handle,
+                    core.options.close_timeout,
+                    Arc::clone(&core.sessions.logs),
+                ));
                 // Both in this task; the handler may go on when its client has gone.
                 let both = join(guarded(handler), plain.serve(wire, stopping));
                 Either::Right(both.map(|((), end)| end))
@@ -578,7 +592,11 @@ impl<E: Endpoint> Guests<E> {
     async fn carry_out(self, session: Arc<Session>, job: Job) {
         match job {
             Job::Begin(life) => {
-                let peer = Peer::new(self.handle(&session, life), self.core.options.close_timeout);
+                let peer = Peer::new(
+                    self.handle(&session, life),
+                    self.core.options.close_timeout,
+                    Arc::clone(&self.core.sessions.logs),
+                );
                 guarded((self.core.handler)(peer)).await;
             }
             Job::Answer {

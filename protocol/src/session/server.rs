@@ -242,6 +242,8 @@ pub struct Server<P> {
     finish: Option<Box<(Option<Why>, Option<Verdict>)>>,
     /// What rode behind a hello that may be older than the server's memory, until its client acknowledges the welcome.
     held: Option<Box<Arrival<P>>>,
+    /// Messages that are handled when what they have led to is numbered: that is up to this one of this end's.
+    ties: VecDeque<(Delivery, Token)>,
     /// This half is of no more use.
     over: bool,
     effects: VecDeque<ServerEffect<P>>,
@@ -273,6 +275,7 @@ impl<P: Payload> Server<P> {
             confirmed: None,
             finish: None,
             held: None,
+            ties: VecDeque::new(),
             over: false,
             effects: VecDeque::new(),
         }
@@ -284,6 +287,12 @@ impl<P: Payload> Server<P> {
     #[must_use]
     pub const fn key(&self) -> Key {
         self.key
+    }
+
+    /// The generation in which this half owns the session, if it does.
+    #[must_use]
+    pub const fn owner(&self) -> Option<u64> {
+        self.owner
     }
 
     /// The epoch; 0 if there is no session.
@@ -626,6 +635,51 @@ impl<P: Payload> Server<P> {
         }
     }
 
+    /// The application is done with a message, and what it has led to is sent: both are one step of the store, so that
+    /// another owner either has the answers, or the message. Until then the message counts as not handled.
+    ///
+    /// # Errors
+    /// If what is sent is not accepted. It comes back, and the message is not handled.
+    pub fn commit(
+        &mut self,
+        now: Time,
+        token: Token,
+        payloads: Vec<P>,
+    ) -> Result<(), Rejected<Vec<P>>> {
+        if self.epoch == 0 {
+            return Err(Rejected {
+                payload: payloads,
+                why: Rejection::Closed,
+            });
+        }
+        let last = self.exchange.send_together(payloads)?;
+        // What was committed before goes before.
+        match last.or(self.ties.back().map(|(before, _)| *before)) {
+            Some(last) => self.ties.push_back((last, token)),
+            None => {
+                self.exchange.handled(token);
+            }
+        }
+        if last.is_none() {
+            self.advance(now);
+        } else if !self.exchange.is_gathering() {
+            self.advance(now);
+            self.exchange.gather();
+        }
+        Ok(())
+    }
+
+    /// Those are handled whose answers have been taken to be numbered.
+    fn handle_tied(&mut self) {
+        while let Some((last, token)) = self.ties.front().copied() {
+            if self.exchange.waits(last) {
+                break;
+            }
+            self.ties.pop_front();
+            self.exchange.handled(token);
+        }
+    }
+
     /// Ends the session at once. What is not acknowledged ends as unknown.
     pub fn end_session(&mut self, now: Time) {
         if self.epoch != 0 {
@@ -653,6 +707,11 @@ impl<P: Payload> Server<P> {
     /// Gives the session up because more waits for its client than the application wants to keep. The client learns why when
     /// it comes back.
     pub fn lose_full(&mut self, now: Time) {
+        self.lose(now, Why::Full);
+    }
+
+    /// Gives the session up for this reason. The client learns it when it comes back.
+    pub fn lose(&mut self, now: Time, why: Why) {
         if self.epoch == 0 {
             return;
         }
@@ -661,7 +720,7 @@ impl<P: Payload> Server<P> {
             self.effects
                 .push_back(ServerEffect::Close(connection, close::LOST));
         }
-        self.end(Some(Why::Full), Ended::Lost(Why::Full), None, Some(verdict));
+        self.end(Some(why), Ended::Lost(why), None, Some(verdict));
         self.advance(now);
     }
 
@@ -1201,6 +1260,7 @@ impl<P: Payload> Server<P> {
             Some(_) => self.exchange.take_all(),
             None => Vec::new(),
         };
+        self.handle_tied();
         self.exchange.ask_for_room();
         self.put_out();
         let verdict = self.exchange.received.verdict();
