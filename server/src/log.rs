@@ -309,7 +309,9 @@ impl Logs {
     fn watched(&self) -> Vec<(Arc<str>, Arc<Tail>)> {
         let tails = self.retained();
         let pairs = tails.iter();
-        pairs.map(|(log, tail)| (Arc::clone(log), Arc::clone(tail))).collect()
+        pairs
+            .map(|(log, tail)| (Arc::clone(log), Arc::clone(tail)))
+            .collect()
     }
 
     /// What a log has behind an entry; `None` if the store does not answer.

@@ -499,8 +499,7 @@ impl<P: Payload> Exchange<P> {
         let largest = sizes().max().unwrap_or(0);
         let ahead = self.queue.len().saturating_add(self.urgent.len()) as u64;
         // A message that is larger than the window goes alone.
-        let is_too_much =
-            count > 1 && (count > self.peer.messages || bytes > self.peer.bytes);
+        let is_too_much = count > 1 && (count > self.peer.messages || bytes > self.peer.bytes);
         let why = if largest > self.peer.message_bytes || is_too_much {
             Some(Rejection::TooLarge)
         } else if !self.sent.has_number(ahead.saturating_add(count)) {

@@ -512,9 +512,17 @@ impl Session {
         let Some(owner) = owner else {
             return Ok(());
         };
-        let logs = &self.sessions.logs;
         // If this future is dropped in between, the log can be joined again.
         let mut joining = Joining(Some((self, life, &log)));
+        // What this session has appended before comes before.
+        loop {
+            let stored = self.room.notified();
+            if self.with_life(life, |state, _| Ok(state.appends.is_empty()))? {
+                break;
+            }
+            stored.await;
+        }
+        let logs = &self.sessions.logs;
         let after = logs.join(self, owner, &log, history).await?;
         joining.0 = None;
         drop(joining);
@@ -714,7 +722,7 @@ impl Session {
                             self.sessions.logs.append_in_memory(&log, entry);
                         }
                     }
-                    state.stepped(step, &reply);
+                    self.stepped(state, step, &reply);
                     state.half.answered(now, ticket, reply);
                 }
             }
@@ -724,12 +732,30 @@ impl Session {
                 store.ask_in_background(now, ticket, question, with, move |reply| {
                     if let Some(session) = own.upgrade() {
                         session.with(|state, now| {
-                            state.stepped(step, &reply);
+                            session.stepped(state, step, &reply);
                             state.half.answered(now, ticket, reply);
                         });
                     }
                 });
             }
+        }
+    }
+
+    /// A step is done: the store knows what it has told about logs.
+    fn stepped(&self, state: &mut State, step: Option<StepId>, reply: &Reply<Body>) {
+        let (Some(step), Reply::Stepped { .. }) = (step, reply) else {
+            return;
+        };
+        let before = state.appends.len();
+        state.appends.retain(|append| !append.is_of(&step));
+        if state.appends.is_empty() && before > 0 {
+            // For those that join.
+            self.room.notify_waiters();
+        }
+        while let Some(entry) = state.entries.front()
+            && Some(entry.0) <= step.last
+        {
+            state.entries.pop_front();
         }
     }
 
@@ -895,21 +921,6 @@ impl State {
         (Some(id), with)
     }
 
-    /// A step is done: the store knows what it has told about logs.
-    fn stepped(&mut self, step: Option<StepId>, reply: &Reply<Body>) {
-        let (Some(step), Reply::Stepped { .. }) = (step, reply) else {
-            return;
-        };
-        self.appends.retain(|append| !append.is_of(&step));
-        while self
-            .entries
-            .front()
-            .is_some_and(|entry| Some(entry.0) <= step.last)
-        {
-            self.entries.pop_front();
-        }
-    }
-
     fn forget_logs(&mut self) {
         self.entries.clear();
         self.appends.clear();
@@ -918,8 +929,7 @@ impl State {
 
     /// Whether everything that was sent is acknowledged, and the store has all that was committed.
     fn is_drained(&self) -> bool {
-        self.appends.is_empty()
-            && self.half.queued().0 == 0 && self.half.unacknowledged().0 == 0
+        self.appends.is_empty() && self.half.queued().0 == 0 && self.half.unacknowledged().0 == 0
     }
 
     fn end_if_drained(&mut self, now: Time) {

@@ -10,7 +10,7 @@ use steady_socket_server::{
 };
 use tokio::net::TcpListener;
 
-use crate::caller::{Caller, Command, Happened, within};
+use crate::caller::{Caller, Command, Happened};
 use crate::kill::{Process, SERVES};
 use crate::redis_server::RedisServer;
 use crate::switch::Switch;
@@ -113,14 +113,22 @@ async fn all_who_have_joined_are_given_each_entry_once_and_in_one_order() {
             bob.send(format!("bob-{number}"));
         }
         for number in 0..20 {
-            one.log("all").append(&format!("one-{number}")).await.unwrap();
-            two.log("all").append(&format!("two-{number}")).await.unwrap();
+            one.log("all")
+                .append(&format!("one-{number}"))
+                .await
+                .unwrap();
+            two.log("all")
+                .append(&format!("two-{number}"))
+                .await
+                .unwrap();
         }
         let heard = given(&mut ada, 240).await;
         assert_eq!(given(&mut bob, 240).await, heard);
         for (name, count) in [("ada", 100), ("bob", 100), ("one", 20), ("two", 20)] {
             let theirs: Vec<_> = heard.iter().filter(|it| it.starts_with(name)).collect();
-            let expected: Vec<_> = (0..count).map(|number| format!("{name}-{number}")).collect();
+            let expected: Vec<_> = (0..count)
+                .map(|number| format!("{name}-{number}"))
+                .collect();
             assert_eq!(theirs, expected.iter().collect::<Vec<_>>());
         }
         // Whoever joins later gets as many as were asked for, and then what is new.
@@ -147,12 +155,19 @@ async fn a_session_that_a_log_has_left_behind_is_lost_with_the_reason() {
         ..Options::default()
     };
     in_both(options, async |one, two| {
-        let mut ada = enter(serve(one).await, 1).await;
-        ada.tell(Command::Cut(Duration::from_millis(500)));
+        let address = serve(one).await;
+        let switch = Switch::start(address).await;
+        let mut ada = enter(switch.address(), 1).await;
+        // Nobody is there.
+        let closed = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let nowhere = closed.local_addr().unwrap();
+        drop(closed);
+        switch.turn_to(nowhere);
         // More than may wait for her, and more than the log keeps.
         for number in 0..3_000 {
             two.log("all").append(&number.to_string()).await.unwrap();
         }
+        switch.turn_to(address);
         let mut expected = 0;
         loop {
             match ada.next().await {
@@ -188,7 +203,11 @@ async fn what_a_message_has_led_to_is_one_step_also_if_it_is_more_than_one_messa
             *heard.entry(text).or_default() += 1;
         }
         for number in 0..50 {
-            for text in [format!("{number}"), format!("said {number}"), format!("yes, {number}")] {
+            for text in [
+                format!("{number}"),
+                format!("said {number}"),
+                format!("yes, {number}"),
+            ] {
                 assert_eq!(heard.get(&text), Some(&1), "{text}");
             }
         }
@@ -196,7 +215,8 @@ async fn what_a_message_has_led_to_is_one_step_also_if_it_is_more_than_one_messa
     .await;
 }
 
-const NAME: &str = "room::nothing_in_a_room_is_missing_repeated_or_out_of_order_when_processes_are_killed";
+const NAME: &str =
+    "room::nothing_in_a_room_is_missing_repeated_or_out_of_order_when_processes_are_killed";
 
 /// What one of the two has seen.
 struct Side {
@@ -204,9 +224,11 @@ struct Side {
     caller: Caller,
     heard: Vec<String>,
     handled: u64,
-    /// Since it was disconnected, until it is given something.
-    away: Option<Instant>,
+    /// When its process was killed, until it is back and given something; and whether it is back.
+    away: Option<(Instant, bool)>,
     waits: Vec<Duration>,
+    /// How many of its messages were not acknowledged when its process was killed.
+    unhandled: Vec<u64>,
 }
 
 impl Side {
@@ -218,6 +240,7 @@ impl Side {
             handled: 0,
             away: None,
             waits: Vec::new(),
+            unhandled: Vec::new(),
         }
     }
 
@@ -231,33 +254,49 @@ impl Side {
         match happened {
             Happened::Given(text) => {
                 self.heard.push(text);
-                self.waits.extend(self.away.take().map(|since| since.elapsed()));
+                if let Some((since, _)) = self.away.take_if(|(_, is_back)| *is_back) {
+                    self.waits.push(since.elapsed());
+                }
             }
             Happened::Handled => self.handled += 1,
-            Happened::Closed(_) | Happened::Opened(Opened::Resumed { .. }) => {}
+            Happened::Closed(_) => {}
+            Happened::Opened(Opened::Resumed { .. }) => {
+                if let Some((_, is_back)) = &mut self.away {
+                    *is_back = true;
+                }
+            }
             other => panic!("{}: {other:?}", self.name),
         }
     }
 }
 
-/// Until both have heard so many entries, and so many of their own messages are handled. `meanwhile` is called after each.
+/// Until both have heard so many entries, and so many of their own messages are handled. `meanwhile` is called after each, and
+/// every millisecond.
 async fn settle(
     sides: &mut [Side; 2],
     heard: u64,
     handled: u64,
     mut meanwhile: impl AsyncFnMut(&mut [Side; 2]),
 ) {
+    let mut tick = tokio::time::interval(Duration::from_millis(1));
+    let mut last = Instant::now();
     let is_done = |side: &Side| side.heard.len() as u64 >= heard && side.handled >= handled;
     while !sides.iter().all(is_done) {
         let [one, two] = sides;
-        let (at, happened) = within(async {
-            tokio::select! {
-                happened = one.caller.next() => (0, happened),
-                happened = two.caller.next() => (1, happened),
-            }
-        })
-        .await;
-        sides[at].take(happened);
+        let happened = tokio::select! {
+            biased;
+            _ = tick.tick() => None,
+            happened = one.caller.next() => Some((0, happened)),
+            happened = two.caller.next() => Some((1, happened)),
+        };
+        if let Some((at, happened)) = happened {
+            sides[at].take(happened);
+            last = Instant::now();
+        }
+        assert!(
+            last.elapsed() < Duration::from_secs(60),
+            "it takes too long"
+        );
         meanwhile(sides).await;
     }
 }
@@ -269,7 +308,10 @@ fn check(sides: &[Side; 2], each: u64) {
     for name in ["ada", "bob"] {
         let theirs = sides[0].heard.iter().filter(|text| text.starts_with(name));
         let expected = (1..=each).map(|number| format!("{name}-{number}"));
-        assert!(theirs.cloned().eq(expected), "{name}: each once and in order");
+        assert!(
+            theirs.cloned().eq(expected),
+            "{name}: each once and in order"
+        );
     }
 }
 
@@ -321,15 +363,24 @@ async fn nothing_in_a_room_is_missing_repeated_or_out_of_order_when_processes_ar
         }
         let before = 2 * each;
         each += BURST;
-        let mut dies_at = (kill < kills).then(|| before + random.below(2 * BURST));
+        // While it commits what they say, or while it gives them what there is.
+        let mut dies_at = (kill < kills).then(|| match random.below(2) {
+            0 => (Duration::from_micros(random.below(100_000)), 0),
+            _ => (Duration::ZERO, before + random.below(2 * BURST)),
+        });
+        let began = Instant::now();
         let victim = random.below(2) as usize;
         let moves = random.below(2) == 0;
         // Those of the join, too.
         settle(&mut sides, 2 * each, each + 1, async |sides| {
-            if dies_at.is_some_and(|at| sides[victim].heard.len() as u64 >= at) {
+            if dies_at.is_some_and(|(after, heard)| {
+                began.elapsed() >= after && sides[victim].heard.len() as u64 >= heard
+            }) {
                 dies_at = None;
                 processes[victim].0.kill();
-                sides[victim].away = Some(Instant::now());
+                let side = &mut sides[victim];
+                side.away = Some((Instant::now(), false));
+                side.unhandled.push(each + 1 - side.handled);
                 if moves {
                     // To the other process, and back when there is one again.
                     switches[victim].turn_to(processes[1 - victim].1);
@@ -345,10 +396,15 @@ async fn nothing_in_a_room_is_missing_repeated_or_out_of_order_when_processes_ar
         switches[victim].turn_to(processes[victim].1);
     }
     for side in &mut sides {
+        let kills = side.unhandled.len();
+        let amid = side.unhandled.iter().filter(|count| **count > 0).count();
         side.waits.sort_unstable();
-        if let Some(median) = side.waits.get(side.waits.len() / 2) {
-            println!("{}: {} kills, {median:?} to the next message", side.name, side.waits.len());
-        }
+        let wait = side.waits.get(side.waits.len() / 2).copied();
+        let wait = wait.unwrap_or_default();
+        println!(
+            "{}: {kills} kills, {amid} of them with its messages unhandled; in the median {wait:?} to the next entry",
+            side.name
+        );
     }
 
     // Redis itself.
@@ -370,7 +426,10 @@ async fn nothing_in_a_room_is_missing_repeated_or_out_of_order_when_processes_ar
         .await;
         check(&sides, each);
     }
-    println!("{kills} kills, {} messages, each once and in one order on both sides", 2 * each);
+    println!(
+        "{kills} kills, {} messages, each once and in one order on both sides",
+        2 * each
+    );
 
     // And without its file: both ends of both sessions are told exactly.
     redis.kill();
