@@ -243,7 +243,7 @@ pub struct Server<P> {
     /// What rode behind a hello that may be older than the server's memory, until its client acknowledges the welcome.
     held: Option<Box<Arrival<P>>>,
     /// Messages that are handled when what they have led to is numbered: that is up to this one of this end's.
-    ties: VecDeque<(Delivery, Token)>,
+    ties: Option<Box<VecDeque<(Delivery, Token)>>>,
     /// This half is of no more use.
     over: bool,
     effects: VecDeque<ServerEffect<P>>,
@@ -275,7 +275,7 @@ impl<P: Payload> Server<P> {
             confirmed: None,
             finish: None,
             held: None,
-            ties: VecDeque::new(),
+            ties: None,
             over: false,
             effects: VecDeque::new(),
         }
@@ -654,8 +654,9 @@ impl<P: Payload> Server<P> {
         }
         let last = self.exchange.send_together(payloads)?;
         // What was committed before goes before.
-        match last.or(self.ties.back().map(|(before, _)| *before)) {
-            Some(last) => self.ties.push_back((last, token)),
+        let before = self.ties.as_ref().and_then(|ties| ties.back());
+        match last.or(before.map(|(before, _)| *before)) {
+            Some(last) => self.ties.get_or_insert_default().push_back((last, token)),
             None => {
                 self.exchange.handled(token);
             }
@@ -671,12 +672,18 @@ impl<P: Payload> Server<P> {
 
     /// Those are handled whose answers have been taken to be numbered.
     fn handle_tied(&mut self) {
-        while let Some((last, token)) = self.ties.front().copied() {
+        let Some(ties) = &mut self.ties else {
+            return;
+        };
+        while let Some((last, token)) = ties.front().copied() {
             if self.exchange.waits(last) {
                 break;
             }
-            self.ties.pop_front();
+            ties.pop_front();
             self.exchange.handled(token);
+        }
+        if ties.is_empty() {
+            self.ties = None;
         }
     }
 
