@@ -744,10 +744,13 @@ fn a_message_is_handled_in_the_step_that_numbers_all_that_it_has_led_to() {
     pair.gathered();
     pair.arrive();
     pair.prompt = false;
-    let tokens = pair.at_server().into_iter().filter_map(|output| match output {
-        Output::Message { token, .. } => Some(token),
-        _ => None,
-    });
+    let tokens = pair
+        .at_server()
+        .into_iter()
+        .filter_map(|output| match output {
+            Output::Message { token, .. } => Some(token),
+            _ => None,
+        });
     let tokens: Vec<Token> = tokens.collect();
     let now = pair.now;
     pair.server().send(now, Data::from("[0]"), PLAIN).unwrap();
@@ -789,10 +792,13 @@ fn a_message_that_led_to_nothing_for_its_client_is_handled_while_that_is_away() 
     pair.prompt = false;
     pair.cut();
     let now = pair.now;
-    let tokens = pair.at_server().into_iter().filter_map(|output| match output {
-        Output::Message { token, .. } => Some(token),
-        _ => None,
-    });
+    let tokens = pair
+        .at_server()
+        .into_iter()
+        .filter_map(|output| match output {
+            Output::Message { token, .. } => Some(token),
+            _ => None,
+        });
     let tokens: Vec<Token> = tokens.collect();
     pair.questions.clear();
     pair.server().commit(now, tokens[0], vec![]).unwrap();
