@@ -169,6 +169,10 @@ pub enum ServerEffect<P> {
     Gather,
 }
 
+/// Messages that wait for the last of what they have led to.
+#[derive(Debug, Clone, Default)]
+struct Ties(VecDeque<(Delivery, Token)>);
+
 /// A client that was let in, and wants the session.
 #[derive(Debug, Clone)]
 struct Claiming<P> {
@@ -243,7 +247,7 @@ pub struct Server<P> {
     /// What rode behind a hello that may be older than the server's memory, until its client acknowledges the welcome.
     held: Option<Box<Arrival<P>>>,
     /// Messages that are handled when what they have led to is numbered: that is up to this one of this end's.
-    ties: Option<Box<VecDeque<(Delivery, Token)>>>,
+    ties: Option<Box<Ties>>,
     /// This half is of no more use.
     over: bool,
     effects: VecDeque<ServerEffect<P>>,
@@ -654,9 +658,9 @@ impl<P: Payload> Server<P> {
         }
         let last = self.exchange.send_together(payloads)?;
         // What was committed before goes before.
-        let before = self.ties.as_ref().and_then(|ties| ties.back());
+        let before = self.ties.as_ref().and_then(|ties| ties.0.back());
         match last.or(before.map(|(before, _)| *before)) {
-            Some(last) => self.ties.get_or_insert_default().push_back((last, token)),
+            Some(last) => self.ties.get_or_insert_default().0.push_back((last, token)),
             None => {
                 self.exchange.handled(token);
             }
@@ -675,14 +679,14 @@ impl<P: Payload> Server<P> {
         let Some(ties) = &mut self.ties else {
             return;
         };
-        while let Some((last, token)) = ties.front().copied() {
+        while let Some((last, token)) = ties.0.front().copied() {
             if self.exchange.waits(last) {
                 break;
             }
-            ties.pop_front();
+            ties.0.pop_front();
             self.exchange.handled(token);
         }
-        if ties.is_empty() {
+        if ties.0.is_empty() {
             self.ties = None;
         }
     }
