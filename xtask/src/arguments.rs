@@ -72,6 +72,10 @@ Usage: cargo xtask COMMAND
                     N native sessions (default 200) against two processes, one of which restarts and
                     has its clients come back over so many seconds (default 5): nothing may be lost in
                     silence. Prints the attempts, beside those of the simulation.
+  store [--rounds N] [--kills N]
+                    Echoes a second with sessions in Redis beside those in memory, in N rounds (default
+                    5), and how soon a client is given something again when its process is killed, N
+                    times (default 10), every 5 s.
   fuzz [--seconds N] [TARGET]
                     Run one fuzz target, or each of them, for N seconds (default 60).
   setup [--all]     Only install the tools: those of demo and package, or also those of test.
@@ -135,6 +139,10 @@ pub(crate) enum Command {
         sessions: u32,
         /// In seconds.
         window: u32,
+    },
+    Store {
+        rounds: u32,
+        kills: u32,
     },
     Fuzz {
         /// How long to run each target.
@@ -205,6 +213,10 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Comma
         "restart" => Command::Restart {
             sessions: words.number("--sessions", 2, 10_000)?.unwrap_or(200),
             window: words.number("--window", 1, 600)?.unwrap_or(5),
+        },
+        "store" => Command::Store {
+            rounds: words.number("--rounds", 1, 1_000)?.unwrap_or(5),
+            kills: words.number("--kills", 1, 1_000)?.unwrap_or(10),
         },
         "fuzz" => Command::Fuzz {
             seconds: words

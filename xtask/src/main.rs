@@ -119,6 +119,7 @@ fn run(command: Command) -> Result<()> {
         Command::Kills { kills, pages: true } => test::kills_in_pages(kills),
         Command::Load { sessions, seconds } => load::run(sessions, seconds),
         Command::Restart { sessions, window } => load::restart(sessions, window),
+        Command::Store { rounds, kills } => load::store(rounds, kills),
         Command::Fuzz { seconds, target } => fuzz::run(seconds, target.as_deref()),
     }
 }

@@ -26,7 +26,7 @@ Measures what Redis costs sessions, beside sessions in memory, and how soon they
 
   --rounds N    rates of each (1 to 1000, default 5)
   --clients N   how many send (1 to 1000, default 50)
-  --kills N     how often a process is killed (1 to 1000, default 20)
+  --kills N     how often a process is killed, every 5 s (1 to 1000, default 10)
   --help        this text
 ";
 
@@ -34,6 +34,9 @@ Measures what Redis costs sessions, beside sessions in memory, and how soon they
 const BURST: u64 = 128;
 /// How long a rate is measured.
 const TIME: Duration = Duration::from_secs(2);
+/// How long a connection lasts at least before its process is killed. A client that loses one sooner than 5 s takes it for a
+/// failure, and waits for longer before each further attempt.
+const STABLE: Duration = Duration::from_millis(5_200);
 /// How long to wait for what has to come. This protects against a hang.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -51,7 +54,7 @@ enum Role {
 }
 
 fn parse(parser: &mut lexopt::Parser) -> Result<Role> {
-    let (mut rounds, mut clients, mut kills) = (5, 50, 20);
+    let (mut rounds, mut clients, mut kills) = (5, 50, 10);
     while let Some(argument) = parser.next()? {
         match argument {
             Arg::Long("help") | Arg::Short('h') => return Ok(Role::Help),
@@ -272,6 +275,7 @@ async fn kills(url: &str, count: usize) -> Result<Vec<f64>> {
     }
     let mut waits = Vec::new();
     for _ in 0..count {
+        sleep(STABLE).await;
         let victim = seen.next.get();
         // Some are on their way in either direction.
         for _ in 0..BURST {
@@ -312,7 +316,6 @@ async fn kills(url: &str, count: usize) -> Result<Vec<f64>> {
         seen.wait.set(None);
         seen.killed.set(None);
         waits.push(wait.as_secs_f64() * 1_000.0);
-        sleep(Duration::from_millis(50)).await;
     }
     Ok(waits)
 }
