@@ -22,6 +22,8 @@ pub enum SendError {
     NoSession,
     /// As many requests are unanswered as the client takes.
     TooManyRequests,
+    /// The store of the sessions does not answer.
+    Store,
 }
 
 impl From<Rejection> for SendError {
@@ -46,6 +48,7 @@ impl fmt::Display for SendError {
             Self::TooManyRequests => {
                 f.write_str("as many requests are unanswered as the client takes")
             }
+            Self::Store => f.write_str("the store does not answer"),
         }
     }
 }

@@ -113,6 +113,11 @@ pub(crate) fn store_failed(error: &str) {
     tracing::warn!(error, "the store does not answer; its sessions wait");
 }
 
+/// A log has an entry that this program does not know.
+pub(crate) fn foreign_entry() {
+    tracing::error!("a shared log has an entry that this endpoint cannot decode");
+}
+
 pub(crate) fn full() {
     count!("steady_socket_lost_full_total");
     tracing::info!("a client is too far behind, and loses its connection or session");

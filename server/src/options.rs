@@ -9,6 +9,7 @@ use steady_socket_protocol::session::{
 };
 
 use crate::Origin;
+use crate::log::LogLimits;
 
 /// The options of a [`Server`](crate::Server).
 ///
@@ -75,6 +76,14 @@ pub struct Options {
     pub max_sessions_per_address: Option<usize>,
     /// How many bytes of unacknowledged messages all sessions may keep together; 64 MiB by default.
     pub max_session_bytes: u64,
+    /// How many entries a shared log keeps, from 1; 10,000 by default. A session that has not been given the oldest when it
+    /// goes is lost, which its client learns.
+    pub log_entries: usize,
+    /// How many bytes of entries a shared log keeps beside the newest; 4 MiB by default.
+    pub log_bytes: u64,
+    /// How long a shared log stays that nobody appends to and no session has joined, from twice `session_window`; 1 day by
+    /// default.
+    pub log_life: Duration,
     /// How many handshakes this process can take in a second, from 1; 1,000 by default. Clients that speak control messages or
     /// have a session are told to spread their return over the time in which all of them fit, 30 s at most: ten come back
     /// within 10 ms, ten thousand within 10 s. A client that is told nothing spreads its return over 5 s.
@@ -126,6 +135,9 @@ impl Default for Options {
             max_sessions: 10_000,
             max_sessions_per_address: None,
             max_session_bytes: 64 << 20,
+            log_entries: 10_000,
+            log_bytes: 4 << 20,
+            log_life: Duration::from_secs(24 * 3600),
             handshakes_per_second: 1_000,
         }
     }
@@ -160,6 +172,7 @@ impl Options {
                 "max_sessions_per_address",
                 self.max_sessions_per_address.unwrap_or(1),
             ),
+            ("log_entries", self.log_entries),
             ("handshakes_per_second", self.handshakes_per_second as usize),
             ("session_limits", both(self.session_limits)),
             ("queue_limits", both(self.queue_limits)),
@@ -182,6 +195,10 @@ impl Options {
         }
         if self.session_window < Duration::from_secs(1) || self.session_window > Self::LONGEST {
             return wrong("session_window", "1 s to 7 days");
+        }
+        let least = self.session_window.saturating_mul(2);
+        if self.log_life < least || self.log_life > Self::LONGEST.saturating_mul(52) {
+            return wrong("log_life", "from twice session_window to 52 weeks");
         }
         if self.ping_interval >= self.idle_timeout {
             return wrong("ping_interval", "shorter than idle_timeout");
@@ -213,6 +230,14 @@ impl Options {
             tombstones: self.max_sessions.saturating_mul(2),
             lease_ms: (self.session_window.as_millis() as u64).saturating_mul(2),
             ..MemoryOptions::default()
+        }
+    }
+
+    pub(crate) const fn logs(&self) -> LogLimits {
+        LogLimits {
+            entries: self.log_entries,
+            bytes: self.log_bytes,
+            life: self.log_life,
         }
     }
 

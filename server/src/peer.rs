@@ -16,8 +16,9 @@ use tokio::sync::oneshot;
 
 use crate::body::Body;
 use crate::errors::{RequestError, SendError};
+use crate::log::{Commit, Entry, Log, Logs};
 use crate::plain::Plain;
-use crate::session::{Finished, Life, Session};
+use crate::session::{Finished, Life, Session, WaitingForRoom};
 
 /// A client: what its handler receives from, and sends to. It lasts as long as the client's session; without a session, as
 /// long as its connection. When it is dropped, the conversation ends: a connection is closed with 1000 when everything has
@@ -32,12 +33,14 @@ pub struct Peer<E: Endpoint> {
     /// The last message could not be decoded.
     malformed: bool,
     close_timeout: Duration,
+    logs: Arc<Logs>,
 }
 
 impl<E: Endpoint> Peer<E> {
-    pub(crate) const fn new(handle: Handle<E>, close_timeout: Duration) -> Self {
+    pub(crate) const fn new(handle: Handle<E>, close_timeout: Duration, logs: Arc<Logs>) -> Self {
         Self {
             handle,
+            logs,
             current: None,
             malformed: false,
             close_timeout,
@@ -60,6 +63,74 @@ impl<E: Endpoint> Peer<E> {
         let decoded = (self.handle.subprotocol.decode_client)(message);
         self.malformed = decoded.is_err();
         Some(decoded)
+    }
+
+    /// Says that the message that the program has is *handled*, together with what it has led to: one step of the store. With
+    /// sessions in Redis, whichever process has the session next either has all of it, or is given the message again; so a
+    /// handler that only commits does everything once, also when its process is killed.
+    ///
+    /// It waits while too much waits for this client. Without a message of a session, all is sent and appended, one after
+    /// another.
+    ///
+    /// # Errors
+    /// [`SendError::Encode`], [`SendError::TooLarge`] if a message, or all of them together, are larger than the client takes,
+    /// or [`SendError::Closed`]. Then nothing was done, and the message is not handled yet.
+    pub async fn commit(&mut self, commit: Commit<E>) -> Result<(), SendError> {
+        let sends = commit.sends.iter().map(|message| self.encode(message));
+        let mut sends = sends.collect::<Result<Vec<_>, _>>()?;
+        let appends = commit.appends.iter().map(|(log, entry)| {
+            let entry = Entry::of::<E>(entry).map_err(SendError::Encode)?;
+            Ok((Arc::clone(log), entry))
+        });
+        let mut appends = appends.collect::<Result<Vec<_>, SendError>>()?;
+        let (Link::Session(session, life), Some(token)) = (&self.handle.link, self.current) else {
+            for body in sends {
+                self.send_body(body).await?;
+            }
+            for (log, entry) in appends {
+                self.logs.append(&log, entry).await?;
+            }
+            return Ok(());
+        };
+        let _waiting = WaitingForRoom::new(session);
+        loop {
+            // Before it is tried, so that no wake-up is missed.
+            let mut room = std::pin::pin!(session.room().notified());
+            room.as_mut().enable();
+            match session.commit(*life, token, sends, appends) {
+                Ok(()) => break,
+                Err((SendError::Full, back)) => {
+                    (sends, appends) = back;
+                    room.await;
+                }
+                Err((why, _)) => return Err(why),
+            }
+        }
+        self.current = None;
+        Ok(())
+    }
+
+    /// Joins the log of this name: from now on its entries are sent to this client, each once and in the log's order, among
+    /// what else is sent. One that has not joined yet is sent the last `history` entries first. With sessions in Redis a
+    /// session stays joined when it goes on in another process, once its handler there has called this, too.
+    ///
+    /// A session that is so far behind that its next entry is gone from the log is lost, *full*.
+    ///
+    /// # Errors
+    /// [`SendError::NoSession`], [`SendError::Closed`], or [`SendError::Store`].
+    pub async fn join(&self, log: &str, history: u64) -> Result<(), SendError> {
+        let Link::Session(session, life) = &self.handle.link else {
+            return Err(SendError::NoSession);
+        };
+        let name = self.handle.subprotocol.name;
+        let encode = move |entry: &Entry| entry.body_for::<E>(name);
+        session.join(*life, log.into(), history, encode).await
+    }
+
+    /// The shared log of this name.
+    #[must_use]
+    pub fn log(&self, name: &str) -> Log<E> {
+        Log::new(name.into(), Arc::clone(&self.logs))
     }
 
     /// A handle to send from anywhere in the process.
@@ -214,21 +285,23 @@ impl<E: Endpoint> Handle<E> {
     /// # Errors
     /// [`SendError::Encode`], [`SendError::TooLarge`] or [`SendError::Closed`].
     pub async fn send(&self, message: &E::ServerMessage) -> Result<(), SendError> {
-        let body = self.encode(message)?;
-        match self.try_send_body(body.clone()) {
-            Err(SendError::Full) => {}
-            sent => return sent,
-        }
-        let _waiting = Waiting::new(&self.link);
+        self.send_body(self.encode(message)?).await
+    }
+
+    async fn send_body(&self, body: Body) -> Result<(), SendError> {
+        let plain = match &self.link {
+            Link::Plain(plain) => plain,
+            Link::Session(session, life) => {
+                return session
+                    .with_room(|| session.try_send(*life, body.clone()))
+                    .await;
+            }
+        };
         loop {
             // Before it is tried, so that no wake-up is missed.
-            let room = match &self.link {
-                Link::Plain(plain) => plain.room().notified(),
-                Link::Session(session, _) => session.room().notified(),
-            };
-            let mut room = std::pin::pin!(room);
+            let mut room = std::pin::pin!(plain.room().notified());
             room.as_mut().enable();
-            match self.try_send_body(body.clone()) {
+            match plain.try_send(body.clone()) {
                 Err(SendError::Full) => room.await,
                 sent => return sent,
             }
@@ -391,25 +464,5 @@ struct Cancel<'a>(&'a Session, Ask);
 impl Drop for Cancel<'_> {
     fn drop(&mut self) {
         self.0.cancel(self.1);
-    }
-}
-
-/// Somebody waits for room.
-struct Waiting<'a>(&'a Link);
-
-impl<'a> Waiting<'a> {
-    fn new(link: &'a Link) -> Self {
-        if let Link::Session(session, _) = link {
-            session.wait_for_room(true);
-        }
-        Self(link)
-    }
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        if let Link::Session(session, _) = self.0 {
-            session.wait_for_room(false);
-        }
     }
 }

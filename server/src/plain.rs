@@ -179,7 +179,10 @@ impl Plain {
     // ----- for the connection
 
     /// Serves the connection until its end.
-    #[expect(clippy::manual_async_fn, reason = "the wire would be in the future twice")]
+    #[expect(
+        clippy::manual_async_fn,
+        reason = "the wire would be in the future twice"
+    )]
     pub(crate) fn serve<S: Socket>(
         self: Arc<Self>,
         mut wire: Wire<S>,

@@ -23,6 +23,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::body::Body;
 use crate::handshake::{Choice, Handshake, Refused, Spoken, choose};
+use crate::log::{Log, Logs};
 use crate::options::{InvalidOptions, Options};
 use crate::origin::Origins;
 use crate::peer::{Handle, Link, Peer};
@@ -260,10 +261,13 @@ impl<E: Endpoint> ServerBuilder<E> {
             #[cfg(feature = "redis")]
             if let Some(redis) = self.redis {
                 let patience = Duration::from_millis(half.store_timeout_ms);
-                return Store::Redis(redis.share(options.memory(), patience));
+                let redis = redis.share(options.memory(), options.logs(), patience);
+                let logs = Logs::in_redis(redis.clone(), options.logs());
+                return (Store::Redis(redis), logs);
             }
             let _ = half;
-            Store::memory(now, &options)
+            let logs = Logs::in_memory(options.logs());
+            (Store::memory(now, &options), logs)
         });
         let origins = Origins {
             allowed: options.allow_origins.clone(),
@@ -319,6 +323,12 @@ impl<E: Endpoint> Server<E> {
     #[must_use]
     pub fn sessions(&self) -> usize {
         self.core.sessions.count()
+    }
+
+    /// The shared log of this name. It begins with its first entry, or the first session that joins it.
+    #[must_use]
+    pub fn log(&self, name: &str) -> Log<E> {
+        Log::new(name.into(), Arc::clone(&self.core.sessions.logs))
     }
 
     /// The longest frame that the framework has to take, in bytes.
@@ -505,7 +515,8 @@ impl<E: Endpoint> Admission<E> {
         let id = core.sessions.next_id();
         let identity = self.identity.map(Arc::new);
         let handle = Handle::new(id, link, self.choice.subprotocol, identity);
-        let handler = (core.handler)(Peer::new(handle, core.options.close_timeout));
+        let logs = Arc::clone(&core.sessions.logs);
+        let handler = (core.handler)(Peer::new(handle, core.options.close_timeout, logs));
         // Both in this task; the handler may go on when its client has gone.
         in_one_turn(join(guarded(handler), plain.serve(wire, stopping))).map(move |((), end)| {
             drop(place);
@@ -584,7 +595,9 @@ impl<E: Endpoint> Guests<E> {
     fn carry_out(self, session: Arc<Session>, job: Job) -> Task {
         match job {
             Job::Begin(life) => {
-                let peer = Peer::new(self.handle(&session, life), self.core.options.close_timeout);
+                let logs = Arc::clone(&self.core.sessions.logs);
+                let handle = self.handle(&session, life);
+                let peer = Peer::new(handle, self.core.options.close_timeout, logs);
                 Box::pin(guarded((self.core.handler)(peer)))
             }
             Job::Answer {

@@ -8,6 +8,9 @@ Usage: cargo xtask COMMAND
 
   demo [--port N]   Build everything, start the hello server with the demo page and print its
                     address; Ctrl-C stops it. N is 0–65535, default 8765; 0 picks a free port.
+  demo --chat [--port N]
+                    Likewise, with a room over two server processes on one Redis, and a page with two
+                    chats that kills these processes.
   package           Build the npm package into target/package and print its sizes.
   test [--busy] [PART…]
                     Run all checks, or only the named parts, in this order:
@@ -57,6 +60,11 @@ Usage: cargo xtask COMMAND
   soak [--seconds N] [--seed S]
                     Sessions in Chromium through random faults for N seconds (default 60; 1200 for a
                     soak), in rounds with the seeds S (default 1), S+1 and so on, which are printed.
+  kills [--kills N] [--pages]
+                    Two processes share a room on one Redis, and one or the other is killed N times
+                    (default 100) at random moments while two clients each say 1,000 things: all of it
+                    is to arrive once and in one order at both. Then Redis is killed, with its file and
+                    without. With --pages, the clients are pages in Chromium.
   load [--sessions N] [--seconds N]
                     N native sessions (default 200) against one server that cuts them at random for so
                     many seconds (default 10): nothing may be lost. Prints the memory of both.
@@ -64,6 +72,10 @@ Usage: cargo xtask COMMAND
                     N native sessions (default 200) against two processes, one of which restarts and
                     has its clients come back over so many seconds (default 5): nothing may be lost in
                     silence. Prints the attempts, beside those of the simulation.
+  store [--rounds N] [--kills N]
+                    Echoes a second with sessions in Redis beside those in memory, in N rounds (default
+                    5), and how soon a client is given something again when its process is killed, N
+                    times (default 10), every 5 s.
   fuzz [--seconds N] [TARGET]
                     Run one fuzz target, or each of them, for N seconds (default 60).
   setup [--all]     Only install the tools: those of demo and package, or also those of test.
@@ -90,6 +102,8 @@ pub(crate) enum Command {
     },
     Demo {
         port: u16,
+        /// The room over two processes.
+        chat: bool,
     },
     Package,
     Test {
@@ -112,6 +126,11 @@ pub(crate) enum Command {
         /// The seed of the first round.
         seed: u32,
     },
+    Kills {
+        kills: u32,
+        /// With pages in Chromium, rather than native clients.
+        pages: bool,
+    },
     Load {
         sessions: u32,
         seconds: u32,
@@ -120,6 +139,10 @@ pub(crate) enum Command {
         sessions: u32,
         /// In seconds.
         window: u32,
+    },
+    Store {
+        rounds: u32,
+        kills: u32,
     },
     Fuzz {
         /// How long to run each target.
@@ -151,6 +174,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Comma
             port: words
                 .number("--port", 0, u32::from(u16::MAX))?
                 .map_or(DEFAULT_PORT, |port| port as u16),
+            chat: words.flag("--chat"),
         },
         "package" => Command::Package,
         "test" => Command::Test {
@@ -178,6 +202,10 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Comma
             seconds: words.number("--seconds", 1, 86_400)?.unwrap_or(60),
             seed: words.number("--seed", 1, u32::MAX)?.unwrap_or(1),
         },
+        "kills" => Command::Kills {
+            kills: words.number("--kills", 1, 100_000)?.unwrap_or(100),
+            pages: words.flag("--pages"),
+        },
         "load" => Command::Load {
             sessions: words.number("--sessions", 1, 10_000)?.unwrap_or(200),
             seconds: words.number("--seconds", 1, 86_400)?.unwrap_or(10),
@@ -185,6 +213,10 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Comma
         "restart" => Command::Restart {
             sessions: words.number("--sessions", 2, 10_000)?.unwrap_or(200),
             window: words.number("--window", 1, 600)?.unwrap_or(5),
+        },
+        "store" => Command::Store {
+            rounds: words.number("--rounds", 1, 1_000)?.unwrap_or(5),
+            kills: words.number("--kills", 1, 1_000)?.unwrap_or(10),
         },
         "fuzz" => Command::Fuzz {
             seconds: words
@@ -302,9 +334,41 @@ mod tests {
     fn commands_take_their_options_in_any_order() {
         let text = |text: &str| Some(String::from(text));
         for (line, command) in [
-            ("demo", Command::Demo { port: 8765 }),
-            ("demo --port 0", Command::Demo { port: 0 }),
-            ("demo --port=65535", Command::Demo { port: 65_535 }),
+            (
+                "demo",
+                Command::Demo {
+                    port: 8765,
+                    chat: false,
+                },
+            ),
+            (
+                "demo --chat",
+                Command::Demo {
+                    port: 8765,
+                    chat: true,
+                },
+            ),
+            (
+                "kills --pages",
+                Command::Kills {
+                    kills: 100,
+                    pages: true,
+                },
+            ),
+            (
+                "demo --port 0",
+                Command::Demo {
+                    port: 0,
+                    chat: false,
+                },
+            ),
+            (
+                "demo --port=65535",
+                Command::Demo {
+                    port: 65_535,
+                    chat: false,
+                },
+            ),
             ("setup --all", Command::Setup { all: true }),
             (
                 "test",

@@ -3,7 +3,7 @@
 
 use std::process::Command;
 
-use crate::{Result, checkout, process};
+use crate::{Result, checkout, process, tools};
 
 /// Builds both ends and runs them.
 ///
@@ -32,6 +32,21 @@ pub(crate) fn restart(sessions: u32, window: u32) -> Result<()> {
         Command::new(checkout::released_program("session-restart")?)
             .args(["--sessions", &sessions.to_string()])
             .args(["--window", &window.to_string()]),
+    )
+}
+
+/// Builds the program, which is both ends, and runs it beside a Redis server.
+///
+/// # Errors
+///
+/// If there is no Redis server, or something goes wrong.
+pub(crate) fn store(rounds: u32, kills: u32) -> Result<()> {
+    tools::redis::ensure()?;
+    build(&["session-load"])?;
+    process::run(
+        Command::new(checkout::released_program("session-store")?)
+            .args(["--rounds", &rounds.to_string()])
+            .args(["--kills", &kills.to_string()]),
     )
 }
 

@@ -23,6 +23,7 @@ mod planted;
 mod ports;
 mod process;
 mod promises;
+mod room;
 mod server;
 mod simulate;
 mod size;
@@ -97,7 +98,8 @@ fn run(command: Command) -> Result<()> {
             say("all there");
             Ok(())
         }
-        Command::Demo { port } => demo::run(port),
+        Command::Demo { port, chat: false } => demo::run(port),
+        Command::Demo { port, chat: true } => room::demo(port),
         Command::Package => {
             package::build()?;
             size::print_package()
@@ -110,8 +112,14 @@ fn run(command: Command) -> Result<()> {
         Command::Size(options) => size::run(&options),
         Command::Bench(options) => bench::run(&options),
         Command::Soak { seconds, seed } => test::soak(seconds, seed),
+        Command::Kills {
+            kills,
+            pages: false,
+        } => room::kills(kills),
+        Command::Kills { kills, pages: true } => test::kills_in_pages(kills),
         Command::Load { sessions, seconds } => load::run(sessions, seconds),
         Command::Restart { sessions, window } => load::restart(sessions, window),
+        Command::Store { rounds, kills } => load::store(rounds, kills),
         Command::Fuzz { seconds, target } => fuzz::run(seconds, target.as_deref()),
     }
 }

@@ -13,7 +13,7 @@ use crate::tools::wasm_std::{self, WasmStd};
 use crate::tools::{self, node, proxies, python, redis};
 use crate::{
     Result, bench, both, checkout, demo, files, fuzz, minimum, package, planted, ports, process,
-    promises, say, server, simulate, size,
+    promises, room, say, server, simulate, size,
 };
 
 /// A part of the checks, selected by name.
@@ -694,6 +694,24 @@ pub(crate) fn soak(seconds: u32, seed: u32) -> Result<()> {
             .env("STEADY_SOCKET_PROGRAMS", programs)
             .env("STEADY_SOCKET_SOAK_SECONDS", seconds.to_string())
             .env("STEADY_SOCKET_SEED", seed.to_string())
+            .env("CHROMIUM", &npm.browser.program),
+    )
+}
+
+/// Kills processes of a room so many times, whose clients are pages in Chromium.
+pub(crate) fn kills_in_pages(kills: u32) -> Result<()> {
+    Part::Faults.set_up()?;
+    tools::redis::ensure()?;
+    let npm = NpmTests::prepare()?;
+    let room = room::build()?;
+    process::run(
+        Command::new("node")
+            .arg(checkout::path("tests/npm/faults/kills.mjs"))
+            .current_dir(checkout::root())
+            .env("STEADY_SOCKET_TARBALL", &npm.tarball)
+            .env("STEADY_SOCKET_ARTIFACTS", checkout::artifacts())
+            .env("STEADY_SOCKET_ROOM", room)
+            .env("STEADY_SOCKET_KILLS", kills.to_string())
             .env("CHROMIUM", &npm.browser.program),
     )
 }

@@ -483,8 +483,58 @@ impl<P: Payload> Exchange<P> {
             delivery,
             payload,
             mode,
+            follows: false,
         });
         Ok(delivery)
+    }
+
+    /// Takes messages that are to be numbered in one step. Returns the last of them, if there are any.
+    pub(super) fn send_together(
+        &mut self,
+        payloads: Vec<P>,
+    ) -> Result<Option<Delivery>, Rejected<Vec<P>>> {
+        let count = payloads.len() as u64;
+        let sizes = || payloads.iter().map(|payload| payload.bytes() as u64);
+        let bytes = sizes().fold(0, u64::saturating_add);
+        let largest = sizes().max().unwrap_or(0);
+        let ahead = self.queue.len().saturating_add(self.urgent.len()) as u64;
+        // A message that is larger than the window goes alone.
+        let is_too_much = count > 1 && (count > self.peer.messages || bytes > self.peer.bytes);
+        let why = if largest > self.peer.message_bytes || is_too_much {
+            Some(Rejection::TooLarge)
+        } else if !self.sent.has_number(ahead.saturating_add(count)) {
+            Some(Rejection::Exhausted)
+        } else if !self.queue.is_empty()
+            && (self.queue.len().saturating_add(payloads.len()) > self.options.queue_messages
+                || (self.queue.bytes() as u64).saturating_add(bytes)
+                    > self.options.queue_bytes as u64)
+        {
+            Some(Rejection::Full)
+        } else {
+            None
+        };
+        if let Some(why) = why {
+            let payload = payloads;
+            return Err(Rejected { payload, why });
+        }
+        let mut last = None;
+        for payload in payloads {
+            self.deliveries = self.deliveries.saturating_add(1);
+            let delivery = Delivery(self.deliveries);
+            self.queue.push(Waiting {
+                delivery,
+                payload,
+                mode: SendMode::default(),
+                follows: last.is_some(),
+            });
+            last = Some(delivery);
+        }
+        Ok(last)
+    }
+
+    /// Whether this message, or one that was sent before it, waits for a number.
+    pub(super) fn waits(&self, delivery: Delivery) -> bool {
+        self.queue.oldest().is_some_and(|oldest| oldest <= delivery)
     }
 
     fn fits_queue(&self, bytes: usize) -> bool {
@@ -719,13 +769,25 @@ impl<P: Payload> Exchange<P> {
 
     /// Whether the next message waits for the window, for which what is urgent does not.
     fn overtakes(&self, taken: &Taken) -> bool {
-        let before = (taken.messages, taken.bytes);
         self.queue.peek().is_some_and(|waiting| {
             let bytes = waiting.payload.bytes() as u64;
-            self.is_up()
-                && !self.is_known_too_large(bytes)
-                && !self.sent.has_room(&self.peer, before, bytes)
+            self.is_up() && !self.is_known_too_large(bytes) && !self.next_has_room(taken)
         })
+    }
+
+    /// Whether the window has room for the next message, and for those that go together with it.
+    fn next_has_room(&self, taken: &Taken) -> bool {
+        // It was given room with the first of them.
+        if self.queue.peek().is_some_and(|next| next.follows) {
+            return true;
+        }
+        let (messages, bytes) = self.queue.next_group();
+        let is_first = taken.messages == 0 && self.sent.messages() == 0;
+        let ahead = (
+            taken.messages.saturating_add(messages).saturating_sub(1),
+            taken.bytes,
+        );
+        is_first || self.sent.has_room(&self.peer, ahead, bytes)
     }
 
     fn take_message(&mut self, taken: &Taken) -> Option<Item<P>> {
@@ -736,8 +798,7 @@ impl<P: Payload> Exchange<P> {
                 self.come_back(waiting, NotHandled::TooLarge);
                 continue;
             }
-            let ahead = (taken.messages, taken.bytes);
-            if !self.sent.has_room(&self.peer, ahead, bytes) {
+            if !self.next_has_room(taken) {
                 self.lacks_room = true;
                 return None;
             }

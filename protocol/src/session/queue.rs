@@ -13,6 +13,8 @@ pub(super) struct Waiting<P> {
     pub(super) delivery: Delivery,
     pub(super) payload: P,
     pub(super) mode: SendMode,
+    /// It is numbered in one step with the one before it.
+    pub(super) follows: bool,
 }
 
 /// Messages that have no number yet: those marked to go first, then the others, each in order.
@@ -77,6 +79,19 @@ impl<P: Payload> Queue<P> {
     /// The next message to go.
     pub(super) fn peek(&self) -> Option<&Waiting<P>> {
         self.messages.front()
+    }
+
+    /// How many messages go together with the next one, itself included, and their bytes.
+    pub(super) fn next_group(&self) -> (u64, u64) {
+        let mut group = (0_u64, 0_u64);
+        for message in &self.messages {
+            if group.0 > 0 && !message.follows {
+                break;
+            }
+            group.0 = group.0.saturating_add(1);
+            group.1 = group.1.saturating_add(message.payload.bytes() as u64);
+        }
+        group
     }
 
     /// The earliest of those that wait.

@@ -170,6 +170,10 @@ pub enum ServerEffect<P> {
     Gather,
 }
 
+/// Messages that wait for the last of what they have led to.
+#[derive(Debug, Clone, Default)]
+struct Ties(VecDeque<(Delivery, Token)>);
+
 /// A client that was let in, and wants the session.
 #[derive(Debug, Clone)]
 struct Claiming<P> {
@@ -243,6 +247,8 @@ pub struct Server<P> {
     finish: Option<Box<(Option<Why>, Option<Verdict>)>>,
     /// What rode behind a hello that may be older than the server's memory, until its client acknowledges the welcome.
     held: Option<Box<Arrival<P>>>,
+    /// Messages that are handled when what they have led to is numbered: that is up to this one of this end's.
+    ties: Option<Box<Ties>>,
     /// This half is of no more use.
     over: bool,
     effects: VecDeque<ServerEffect<P>>,
@@ -274,6 +280,7 @@ impl<P: Payload> Server<P> {
             confirmed: None,
             finish: None,
             held: None,
+            ties: None,
             over: false,
             effects: VecDeque::new(),
         }
@@ -285,6 +292,12 @@ impl<P: Payload> Server<P> {
     #[must_use]
     pub const fn key(&self) -> Key {
         self.key
+    }
+
+    /// The generation in which this half owns the session, if it does.
+    #[must_use]
+    pub const fn owner(&self) -> Option<u64> {
+        self.owner
     }
 
     /// The epoch; 0 if there is no session.
@@ -325,9 +338,9 @@ impl<P: Payload> Server<P> {
 
     /// Whether the store is asked to number what is to be sent.
     fn is_being_numbered(&self) -> bool {
-        self.pending.as_ref().is_some_and(|pending| {
-            matches!(&pending.question, Question::Step(step) if !step.sends.is_empty())
-        })
+        self.pending.as_ref().is_some_and(
+            |pending| matches!(&pending.question, Question::Step(step) if !step.sends.is_empty()),
+        )
     }
 
     /// Whether what has arrived waits until the client acknowledges the welcome, for tests.
@@ -642,6 +655,58 @@ impl<P: Payload> Server<P> {
         }
     }
 
+    /// The application is done with a message, and what it has led to is sent: both are one step of the store, so that
+    /// another owner either has the answers, or the message. Until then the message counts as not handled.
+    ///
+    /// # Errors
+    /// If what is sent is not accepted. It comes back, and the message is not handled.
+    pub fn commit(
+        &mut self,
+        now: Time,
+        token: Token,
+        payloads: Vec<P>,
+    ) -> Result<(), Rejected<Vec<P>>> {
+        if self.epoch == 0 {
+            return Err(Rejected {
+                payload: payloads,
+                why: Rejection::Closed,
+            });
+        }
+        let last = self.exchange.send_together(payloads)?;
+        // What was committed before goes before.
+        let before = self.ties.as_ref().and_then(|ties| ties.0.back());
+        match last.or(before.map(|(before, _)| *before)) {
+            Some(last) => self.ties.get_or_insert_default().0.push_back((last, token)),
+            None => {
+                self.exchange.handled(token);
+            }
+        }
+        if last.is_none() {
+            self.advance(now);
+        } else if !self.exchange.is_gathering() {
+            self.advance(now);
+            self.exchange.gather();
+        }
+        Ok(())
+    }
+
+    /// Those are handled whose answers have been taken to be numbered.
+    fn handle_tied(&mut self) {
+        let Some(ties) = &mut self.ties else {
+            return;
+        };
+        while let Some((last, token)) = ties.0.front().copied() {
+            if self.exchange.waits(last) {
+                break;
+            }
+            ties.0.pop_front();
+            self.exchange.handled(token);
+        }
+        if ties.0.is_empty() {
+            self.ties = None;
+        }
+    }
+
     /// Ends the session at once. What is not acknowledged ends as unknown.
     pub fn end_session(&mut self, now: Time) {
         if self.epoch != 0 {
@@ -669,6 +734,11 @@ impl<P: Payload> Server<P> {
     /// Gives the session up because more waits for its client than the application wants to keep. The client learns why when
     /// it comes back.
     pub fn lose_full(&mut self, now: Time) {
+        self.lose(now, Why::Full);
+    }
+
+    /// Gives the session up for this reason. The client learns it when it comes back.
+    pub fn lose(&mut self, now: Time, why: Why) {
         if self.epoch == 0 {
             return;
         }
@@ -677,7 +747,7 @@ impl<P: Payload> Server<P> {
             self.effects
                 .push_back(ServerEffect::Close(connection, close::LOST));
         }
-        self.end(Some(Why::Full), Ended::Lost(Why::Full), None, Some(verdict));
+        self.end(Some(why), Ended::Lost(why), None, Some(verdict));
         self.advance(now);
     }
 
@@ -1224,6 +1294,7 @@ impl<P: Payload> Server<P> {
             Some(_) => self.exchange.take_all(),
             None => Vec::new(),
         };
+        self.handle_tied();
         if sends.is_empty() {
             self.exchange.acknowledge(now);
         }

@@ -706,7 +706,9 @@ fn the_answer_to_an_awaited_message_travels_with_its_acknowledgement() {
     // So does the client's.
     let mut pair = Pair::connected();
     let now = pair.now;
-    pair.server().send(now, Data::from("[2]"), awaited()).unwrap();
+    pair.server()
+        .send(now, Data::from("[2]"), awaited())
+        .unwrap();
     pair.settle();
     assert_eq!(pair.to_client, ["~d [2]"]);
     pair.reach_client();
@@ -796,6 +798,93 @@ fn nothing_is_sent_before_its_step_is_in_the_store() {
         .answered(now, ticket, Reply::Stepped { first: 1 });
     pair.settle();
     assert_eq!(pair.to_client, ["[2]"]);
+}
+
+/// The step that the half has asked for: what it numbers, and what it says is handled.
+fn asked_step(pair: &Pair) -> (usize, u64) {
+    match &pair.questions[..] {
+        [(_, Question::Step(step))] => (step.sends.len(), step.handled),
+        questions => panic!("one step: {questions:?}"),
+    }
+}
+
+#[test]
+fn a_message_is_handled_in_the_step_that_numbers_all_that_it_has_led_to() {
+    // The client takes two messages that it has not handled.
+    let mut pair = Pair::connected_with(narrow(2));
+    for text in ["[1]", "[2]"] {
+        pair.send(text, PLAIN);
+    }
+    pair.gathered();
+    pair.arrive();
+    pair.prompt = false;
+    let tokens = pair
+        .at_server()
+        .into_iter()
+        .filter_map(|output| match output {
+            Output::Message { token, .. } => Some(token),
+            _ => None,
+        });
+    let tokens: Vec<Token> = tokens.collect();
+    let now = pair.now;
+    pair.server().send(now, Data::from("[0]"), PLAIN).unwrap();
+    pair.settle();
+    assert_eq!(asked_step(&pair), (1, 0));
+    // There is no room for both, so neither goes, and the message is not handled.
+    let two = vec![Data::from("[1]"), Data::from("[2]")];
+    pair.server().commit(now, tokens[0], two).unwrap();
+    // What is committed later is no earlier.
+    pair.server().commit(now, tokens[1], vec![]).unwrap();
+    pair.server().gathered(now);
+    pair.answer_all();
+    pair.settle();
+    assert!(pair.questions.is_empty(), "{:?}", pair.questions);
+    // The client handles what it has, which makes room.
+    pair.reach_client();
+    for output in pair.at_client() {
+        if let Output::Message { token, .. } = output {
+            pair.client.handled(now, token);
+        }
+    }
+    pair.pass(1_000);
+    pair.reach_server();
+    assert_eq!(asked_step(&pair), (2, 2));
+    // More than the client takes at all is refused, and the message stays.
+    let three = vec![Data::from("[1]"); 3];
+    let refused = pair.server().commit(now, tokens[1], three).unwrap_err();
+    assert_eq!(refused.why, Rejection::TooLarge);
+}
+
+#[test]
+fn a_message_that_led_to_nothing_for_its_client_is_handled_while_that_is_away() {
+    let mut pair = Pair::connected();
+    for text in ["[1]", "[2]"] {
+        pair.send(text, PLAIN);
+    }
+    pair.gathered();
+    pair.arrive();
+    pair.prompt = false;
+    pair.cut();
+    let now = pair.now;
+    let tokens = pair
+        .at_server()
+        .into_iter()
+        .filter_map(|output| match output {
+            Output::Message { token, .. } => Some(token),
+            _ => None,
+        });
+    let tokens: Vec<Token> = tokens.collect();
+    pair.questions.clear();
+    pair.server().commit(now, tokens[0], vec![]).unwrap();
+    pair.settle();
+    assert_eq!(asked_step(&pair), (0, 1));
+    pair.answer_all();
+    pair.settle();
+    // An answer has no number yet, so what it answers is not handled: another owner may have to answer it.
+    let answer = vec![Data::from("[3]")];
+    pair.server().commit(now, tokens[1], answer).unwrap();
+    pair.settle();
+    assert!(pair.questions.is_empty(), "{:?}", pair.questions);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! One session: the server's half of the protocol, shared by its connections, its handler, and whoever sends.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::future::poll_fn;
 use std::net::IpAddr;
 use std::pin::{Pin, pin};
@@ -13,12 +13,12 @@ use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use futures_util::task::AtomicWaker;
 use steady_socket_protocol::session::frame::{
-    Answer, Credential, Data, Frame, Key, Refusal, Style, write,
+    Answer, Credential, Data, Frame, Key, Refusal, Style, Why, write,
 };
-use steady_socket_protocol::session::store::{Identity, Question, Store as _, Ticket};
+use steady_socket_protocol::session::store::{Identity, Question, Reply, Store as _, Ticket};
 use steady_socket_protocol::session::{
-    Arrival, Ask, AskEnd, Connection, Delivery, End, Opened, Output, SendMode, Server,
-    ServerEffect, Time, Token, close,
+    Arrival, Ask, AskEnd, Connection, Delivery, End, Item, NotHandled, Opened, Output, SendMode,
+    Server, ServerEffect, Time, Token, close,
 };
 use tokio::sync::{Notify, oneshot};
 use tokio::time::{Instant, Sleep, sleep_until};
@@ -26,6 +26,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use super::{Sessions, lock};
 use crate::body::Body;
 use crate::errors::SendError;
+use crate::log::{Entry, StepLogs, feed};
 use crate::observe;
 use crate::store::Store;
 use crate::wire::Allowance;
@@ -167,6 +168,12 @@ struct State {
     asks: HashMap<Ask, oneshot::Sender<AskEnd<Body>>>,
     jobs: VecDeque<Job>,
     asked: HashMap<Token, oneshot::Sender<()>>,
+    /// The entries of logs among what was sent, by their delivery, until the store has numbered them.
+    entries: VecDeque<(Delivery, Arc<str>, u64)>,
+    /// What messages have led to, until the store has it.
+    appends: VecDeque<Append>,
+    /// The logs that this life has joined.
+    joined: HashSet<Arc<str>>,
     /// Call `gathered` at the end of this turn.
     gathers: bool,
     /// For when the session's task sleeps.
@@ -177,6 +184,35 @@ struct State {
     queued: (usize, usize),
     /// Nothing follows: the session's task has ended.
     over: bool,
+}
+
+/// An entry that is appended when its message is handled.
+#[derive(Debug)]
+struct Append {
+    /// The generation in which the half has the message.
+    owner: Option<u64>,
+    message: u64,
+    log: Arc<str>,
+    entry: Entry,
+}
+
+impl Append {
+    /// Whether it belongs into this step.
+    fn is_of(&self, step: &StepId) -> bool {
+        let is_handled = |(from, to): &(u64, u64)| (*from..=*to).contains(&self.message);
+        self.owner == Some(step.owner)
+            && (self.message <= step.handled || step.also.iter().any(is_handled))
+    }
+}
+
+/// What is to be known of a step when it is answered.
+#[derive(Debug)]
+struct StepId {
+    owner: u64,
+    handled: u64,
+    also: Vec<(u64, u64)>,
+    /// The last message that it numbers.
+    last: Option<Delivery>,
 }
 
 /// Where a session is in its life.
@@ -226,6 +262,9 @@ impl Session {
                 asks: HashMap::new(),
                 jobs: VecDeque::new(),
                 asked: HashMap::new(),
+                entries: VecDeque::new(),
+                appends: VecDeque::new(),
+                joined: HashSet::new(),
                 gathers: false,
                 armed: None,
                 waiting: 0,
@@ -448,6 +487,123 @@ impl Session {
         self.work.notify_one();
     }
 
+    /// Something that the session must not miss cannot be given to it: it is lost, and the client learns why.
+    pub(crate) fn lose(&self, life: Life, why: Why) {
+        let _ = self.with_life(life, |state, now| {
+            observe::full();
+            state.half.lose(now, why);
+            Ok(())
+        });
+    }
+
+    // ----- shared logs
+
+    /// The program is done with a message, and this is what it has led to: one step of the store. What is not accepted comes
+    /// back, with the token.
+    pub(crate) fn commit(
+        &self,
+        life: Life,
+        token: Token,
+        sends: Vec<Body>,
+        appends: Vec<(Arc<str>, Entry)>,
+    ) -> Result<(), (SendError, Uncommitted)> {
+        self.with(|state, now| {
+            if !state.takes(life) {
+                return Err((SendError::Closed, (sends, appends)));
+            }
+            let owner = state.half.owner();
+            let before = state.appends.len();
+            // First, since the step may be asked for at once.
+            state
+                .appends
+                .extend(appends.into_iter().map(|(log, entry)| Append {
+                    owner,
+                    message: token.number(),
+                    log,
+                    entry,
+                }));
+            state.half.commit(now, token, sends).map_err(|rejected| {
+                let appends = state.appends.drain(before..);
+                let appends = appends.map(|append| (append.log, append.entry)).collect();
+                (rejected.why.into(), (rejected.payload, appends))
+            })
+        })
+    }
+
+    /// Joins a log, unless this life has done so. From then on its entries are sent to the client.
+    pub(crate) async fn join(
+        self: &Arc<Self>,
+        life: Life,
+        log: Arc<str>,
+        history: u64,
+        encode: impl Fn(&Entry) -> Option<Body> + Send + Sync + 'static,
+    ) -> Result<(), SendError> {
+        let owner = self.with_life(life, |state, _| {
+            let owner = state.half.owner().ok_or(SendError::Closed)?;
+            Ok(state.joined.insert(Arc::clone(&log)).then_some(owner))
+        })?;
+        let Some(owner) = owner else {
+            return Ok(());
+        };
+        // If this future is dropped in between, the log can be joined again.
+        let mut joining = Joining(Some((self, life, &log)));
+        // What this session has appended before comes before.
+        loop {
+            let stored = self.room.notified();
+            if self.with_life(life, |state, _| Ok(state.appends.is_empty()))? {
+                break;
+            }
+            stored.await;
+        }
+        let logs = &self.sessions.logs;
+        let after = logs.join(self, owner, &log, history).await?;
+        joining.0 = None;
+        drop(joining);
+        let logs = Arc::clone(logs);
+        tokio::spawn(feed(Arc::clone(self), life, logs, log, after, encode));
+        Ok(())
+    }
+
+    /// Sends an entry of a log, and waits while too much waits for this client.
+    pub(crate) async fn send_entry(
+        &self,
+        life: Life,
+        log: &Arc<str>,
+        number: u64,
+        body: Body,
+    ) -> Result<(), SendError> {
+        let send = || {
+            self.with_life(life, |state, now| {
+                let sent = state.half.send(now, body.clone(), SendMode::default());
+                let delivery = sent.map_err(|rejected| rejected.why)?;
+                state.entries.push_back((delivery, Arc::clone(log), number));
+                Ok(())
+            })
+        };
+        self.with_room(send).await
+    }
+
+    /// Tries again whenever there is more room.
+    pub(crate) async fn with_room<T>(
+        &self,
+        send: impl Fn() -> Result<T, SendError>,
+    ) -> Result<T, SendError> {
+        match send() {
+            Err(SendError::Full) => {}
+            sent => return sent,
+        }
+        let _waiting = WaitingForRoom::new(self);
+        loop {
+            // Before it is tried, so that no wake-up is missed.
+            let mut room = pin!(self.room.notified());
+            room.as_mut().enable();
+            match send() {
+                Err(SendError::Full) => room.await,
+                sent => return sent,
+            }
+        }
+    }
+
     /// The client is not who it was: it is disconnected, and the session stays for who comes back with a good credential.
     pub(crate) fn refuse(&self) {
         let state = self.lock();
@@ -585,6 +741,7 @@ impl Session {
     }
 
     fn ask_store(&self, state: &mut State, now: Time, ticket: Ticket, question: Question<Body>) {
+        let (step, with) = state.step_logs(&question);
         match &self.sessions.store {
             Store::Memory(store) => {
                 let reply = {
@@ -593,18 +750,45 @@ impl Session {
                     store.poll()
                 };
                 if let Some((ticket, reply)) = reply {
+                    if matches!(reply, Reply::Stepped { .. }) {
+                        for (log, entry) in with.appends {
+                            self.sessions.logs.append_in_memory(&log, entry);
+                        }
+                    }
+                    self.stepped(state, step, &reply);
                     state.half.answered(now, ticket, reply);
                 }
             }
             #[cfg(feature = "redis")]
             Store::Redis(store) => {
                 let own = self.own.clone();
-                store.ask_in_background(now, ticket, question, move |reply| {
+                store.ask_in_background(now, ticket, question, with, move |reply| {
                     if let Some(session) = own.upgrade() {
-                        session.with(|state, now| state.half.answered(now, ticket, reply));
+                        session.with(|state, now| {
+                            session.stepped(state, step, &reply);
+                            state.half.answered(now, ticket, reply);
+                        });
                     }
                 });
             }
+        }
+    }
+
+    /// A step is done: the store knows what it has told about logs.
+    fn stepped(&self, state: &mut State, step: Option<StepId>, reply: &Reply<Body>) {
+        let (Some(step), Reply::Stepped { .. }) = (step, reply) else {
+            return;
+        };
+        let before = state.appends.len();
+        state.appends.retain(|append| !append.is_of(&step));
+        if state.appends.is_empty() && before > 0 {
+            // For those that join.
+            self.room.notify_waiters();
+        }
+        while let Some(entry) = state.entries.front()
+            && Some(entry.0) <= step.last
+        {
+            state.entries.pop_front();
         }
     }
 
@@ -639,7 +823,20 @@ impl Session {
                     settle_delivery(state, delivery, None);
                 }
             }
-            Output::Settled(delivery, end) => settle_delivery(state, delivery, Some(end)),
+            Output::Settled(delivery, end) => {
+                let is_too_large = matches!(
+                    end,
+                    End::NotHandled {
+                        why: NotHandled::TooLarge,
+                        ..
+                    }
+                );
+                // Its client takes less than it said before.
+                if is_too_large && state.entries.iter().any(|entry| entry.0 == delivery) {
+                    state.half.lose(self.sessions.now(), Why::Full);
+                }
+                settle_delivery(state, delivery, Some(end));
+            }
             Output::Answered(ask, end) => {
                 if let Some(sender) = state.asks.remove(&ask) {
                     // Who does not wait any more does not listen.
@@ -671,6 +868,7 @@ impl Session {
                 if matches!(opened, Opened::Fresh | Opened::Anew)
                     || state.phase == Phase::Ended =>
             {
+                state.forget_logs();
                 state.life = Life(self.sessions.next_id());
                 state.phase = Phase::Open;
                 let life = state.life;
@@ -679,6 +877,7 @@ impl Session {
             }
             Output::Ended(why) => {
                 state.phase = Phase::Ended;
+                state.forget_logs();
                 state.asked.clear();
                 observe::session_ended(why);
                 self.arrived.notify_waiters();
@@ -704,7 +903,7 @@ impl State {
 
     /// Whether the session's task has something to do, besides its handlers.
     fn has_work(&self) -> bool {
-        let is_drained = matches!(self.phase, Phase::Draining(_)) && self.half.is_drained();
+        let is_drained = matches!(self.phase, Phase::Draining(_)) && self.is_drained();
         let is_earlier = match (self.next_timer(), self.armed) {
             (Some(timer), Some(armed)) => timer < armed,
             (timer, None) => timer.is_some(),
@@ -715,9 +914,60 @@ impl State {
         self.gathers || is_earlier || is_drained || is_over || !self.jobs.is_empty()
     }
 
+    /// What a question does with logs, and what is to be known of it when it is answered.
+    fn step_logs(&self, question: &Question<Body>) -> (Option<StepId>, StepLogs) {
+        let mut with = StepLogs::default();
+        let Question::Step(step) = question else {
+            return (None, with);
+        };
+        if self.entries.is_empty() && self.appends.is_empty() {
+            return (None, with);
+        }
+        let mut id = StepId {
+            owner: step.owner,
+            handled: step.handled,
+            also: step.also.clone(),
+            last: None,
+        };
+        for item in &step.sends {
+            let Item::Message {
+                delivery: Some(delivery),
+                ..
+            } = item
+            else {
+                continue;
+            };
+            id.last = id.last.max(Some(*delivery));
+            let Ok(at) = self.entries.binary_search_by_key(delivery, |entry| entry.0) else {
+                continue;
+            };
+            let (_, log, number) = &self.entries[at];
+            match with.cursors.iter_mut().find(|(other, _)| other == log) {
+                Some((_, last)) => *last = *number,
+                None => with.cursors.push((Arc::clone(log), *number)),
+            }
+        }
+        for append in self.appends.iter().filter(|append| append.is_of(&id)) {
+            let entry = append.entry.clone();
+            with.appends.push((Arc::clone(&append.log), entry));
+        }
+        (Some(id), with)
+    }
+
+    fn forget_logs(&mut self) {
+        self.entries.clear();
+        self.appends.clear();
+        self.joined.clear();
+    }
+
+    /// Whether everything that was sent is acknowledged, and the store has all that was committed.
+    fn is_drained(&self) -> bool {
+        self.appends.is_empty() && self.half.is_drained()
+    }
+
     fn end_if_drained(&mut self, now: Time) {
         if let Phase::Draining(until) = self.phase
-            && (until <= now || self.half.is_drained())
+            && (until <= now || self.is_drained())
         {
             self.phase = Phase::Ended;
             self.half.end_session(now);
@@ -725,8 +975,41 @@ impl State {
     }
 }
 
-fn millis(time: Duration) -> u64 {
+pub(crate) fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// What a commit holds that was not accepted.
+pub(crate) type Uncommitted = (Vec<Body>, Vec<(Arc<str>, Entry)>);
+
+/// A life joins a log; dropped before it has, it can do so again.
+struct Joining<'a>(Option<(&'a Session, Life, &'a Arc<str>)>);
+
+impl Drop for Joining<'_> {
+    fn drop(&mut self) {
+        if let Some((session, life, log)) = self.0 {
+            let _ = session.with_life(life, |state, _| {
+                state.joined.remove(log);
+                Ok(())
+            });
+        }
+    }
+}
+
+/// Somebody waits for room.
+pub(crate) struct WaitingForRoom<'a>(&'a Session);
+
+impl<'a> WaitingForRoom<'a> {
+    pub(crate) fn new(session: &'a Session) -> Self {
+        session.wait_for_room(true);
+        Self(session)
+    }
+}
+
+impl Drop for WaitingForRoom<'_> {
+    fn drop(&mut self) {
+        self.0.wait_for_room(false);
+    }
 }
 
 fn settle_delivery(state: &mut State, delivery: Delivery, end: Finished) {

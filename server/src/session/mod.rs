@@ -19,8 +19,9 @@ use steady_socket_protocol::session::{Connection, MAX_NUMBER, ServerOptions, Tim
 use tokio::time::Instant;
 
 pub(crate) use connection::{Host, serve};
-pub(crate) use half::{Finished, Job, Life, Session};
+pub(crate) use half::{Finished, Job, Life, Session, WaitingForRoom, millis};
 
+use crate::log::Logs;
 use crate::options::Options;
 use crate::store::Store;
 
@@ -36,6 +37,7 @@ pub(crate) struct Sessions {
     connections: AtomicU64,
     ids: AtomicU64,
     store: Store,
+    pub(crate) logs: Arc<Logs>,
     open: Mutex<Open>,
 }
 
@@ -72,14 +74,16 @@ impl fmt::Debug for Sessions {
 }
 
 impl Sessions {
-    /// The sessions in a store that is made of when their clock begins and of the options of their halves.
+    /// The sessions in a store that is made of when their clock begins and of the options of their halves, and the logs there.
     pub(crate) fn new(
         options: &Arc<Options>,
-        store: impl FnOnce(Time, &ServerOptions) -> Store,
+        store: impl FnOnce(Time, &ServerOptions) -> (Store, Logs),
     ) -> Self {
         let half = Arc::new(options.half());
+        let (store, logs) = store(BEGAN, &half);
         Self {
-            store: store(BEGAN, &half),
+            store,
+            logs: Arc::new(logs),
             options: half,
             whole: Arc::clone(options),
             began: Instant::now(),

@@ -18,6 +18,7 @@ use self::redis_server::RedisServer;
 use super::Store;
 use super::redis::Redis;
 use crate::body::Body;
+use crate::log::StepLogs;
 use crate::session::lock;
 
 /// When the stores begin. Sessions have begun before.
@@ -37,7 +38,12 @@ impl Asked {
 
     fn redis(server: &RedisServer, prefix: &str, options: MemoryOptions) -> Self {
         let redis = Redis::new(&server.url()).unwrap().prefix(prefix);
-        Self::new(Store::Redis(redis.share(options, Duration::from_secs(60))))
+        let logs = crate::Options::default().logs();
+        Self::new(Store::Redis(redis.share(
+            options,
+            logs,
+            Duration::from_secs(60),
+        )))
     }
 
     fn new(store: Store) -> Self {
@@ -65,7 +71,8 @@ impl Asked {
             }
             Store::Redis(store) => {
                 store.set_clock(now);
-                store.ask(now, ticket, &question).await.unwrap()
+                let with = StepLogs::default();
+                store.ask(now, ticket, &question, &with).await.unwrap()
             }
         }
     }

@@ -12,17 +12,17 @@ use crate::switch::Switch;
 use crate::{caller, opened, serve, server};
 
 /// Set for a process that is to serve, to the URL of its Redis.
-const SERVES: &str = "STEADY_SOCKET_TEST_SERVES";
+pub(crate) const SERVES: &str = "STEADY_SOCKET_TEST_SERVES";
 const NAME: &str = "kill::no_message_is_missing_when_processes_are_killed";
 
 /// A process of this same program that serves.
-struct Process(Child);
+pub(crate) struct Process(Child);
 
 impl Process {
-    /// Starts one; returns when it listens.
-    fn start(redis: &str) -> (Self, SocketAddr) {
+    /// Starts one that serves in the test of this name; returns when it listens.
+    pub(crate) fn start(test: &str, redis: &str) -> (Self, SocketAddr) {
         let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", NAME, "--nocapture"])
+            .args(["--exact", test, "--nocapture"])
             .env(SERVES, redis)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -37,11 +37,17 @@ impl Process {
     }
 }
 
-/// With SIGKILL.
-impl Drop for Process {
-    fn drop(&mut self) {
+impl Process {
+    /// With SIGKILL.
+    pub(crate) fn kill(&mut self) {
         self.0.kill().unwrap();
         self.0.wait().unwrap();
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill();
     }
 }
 
@@ -54,7 +60,7 @@ async fn no_message_is_missing_when_processes_are_killed() {
     const KILLS: u64 = 10;
     const BURST: u64 = 100;
     let redis = RedisServer::start();
-    let (mut process, address) = Process::start(&redis.url());
+    let (mut process, address) = Process::start(NAME, &redis.url());
     let switch = Switch::start(address).await;
     let mut caller = caller(switch.address(), 1);
     assert_eq!(opened(&mut caller).await, Opened::Fresh);
@@ -86,7 +92,7 @@ async fn no_message_is_missing_when_processes_are_killed() {
                 dies_at = None;
                 drop(process);
                 let address;
-                (process, address) = Process::start(&redis.url());
+                (process, address) = Process::start(NAME, &redis.url());
                 switch.turn_to(address);
             }
         }

@@ -6,6 +6,7 @@ mod caller;
 mod cost;
 mod kill;
 mod redis_server;
+mod room;
 mod switch;
 
 use std::net::SocketAddr;

@@ -208,8 +208,8 @@ table! { SESSIONS:
         "if token.era != self.era {\n            return false;\n        }\n        let Some(bytes)"
         => "let Some(bytes)", SEEDS;
     [0] "of a batch that waits only its first message is counted for the window", "protocol/src/session/exchange.rs":
-        "let ahead = (taken.messages, taken.bytes);"
-        => "let ahead = (0, 0);", case("a_window_whose_half_is_never_reached_costs_no_second");
+        "taken.messages.saturating_add(messages).saturating_sub(1),\n            taken.bytes,"
+        => "messages.saturating_sub(1),\n            0,", case("a_window_whose_half_is_never_reached_costs_no_second");
     [0] "an answer acknowledges what the store does not have", "protocol/src/session/exchange.rs":
         "request: *request,\n                handled: self.committed,"
         => "request: *request,\n                handled: self.received.handled(),", case("an_answer_acknowledges_no_more_than_its_store_has");
@@ -494,6 +494,25 @@ table! { SESSIONS:
     [0] "an owner that is late loses its session", "server/src/store/redis/common.lua":
         "if of ~= alive then"
         => "if true then", test("server/src/store/tests.rs", "whatever_is_asked_both_stores_say_the_same");
+    // ----- shared logs
+    [0] "a new owner begins its logs where the session joined", "server/src/store/redis/step.lua":
+        "redis.call('HSET', record_key, 'log:' .. ARGV[at], ARGV[at + 1])"
+        => "local _ = before", test("server/tests/redis/room.rs", "nothing_in_a_room_is_missing_repeated_or_out_of_order_when_processes_are_killed");
+    [0] "a new owner begins its logs at their ends", "server/src/store/redis/join.lua":
+        "if not at then"
+        => "if true then", test("server/tests/redis/room.rs", "nothing_in_a_room_is_missing_repeated_or_out_of_order_when_processes_are_killed");
+    [0] "a session goes on behind a gap in its log", "server/src/log/memory.rs":
+        "None => Read::Behind,"
+        => "None => Read::Entries(log.entries.iter().take(most).cloned().collect()),", test("server/tests/redis/room.rs", "a_session_that_a_log_has_left_behind_is_lost_with_the_reason");
+    [0] "a session in Redis goes on behind a gap in its log", "server/src/store/redis/text.rs":
+        "if number_of(first)? > after.saturating_add(1) {"
+        => "if false {", test("server/tests/redis/room.rs", "a_session_that_a_log_has_left_behind_is_lost_with_the_reason");
+    [0] "a message is handled before its answers have a number", "protocol/src/session/server.rs":
+        "            if self.exchange.waits(last) {"
+        => "            if last.0 == 0 {", test("protocol/src/session/tests.rs", "a_message_is_handled_in_the_step_that_numbers_all_that_it_has_led_to");
+    [0] "a session joins a log twice", "server/src/session/half.rs":
+        "Ok(state.joined.insert(Arc::clone(&log)).then_some(owner))"
+        => "let _ = state.joined.insert(Arc::clone(&log)); Ok(Some(owner))", test("server/tests/redis/room.rs", "all_who_have_joined_are_given_each_entry_once_and_in_one_order");
     [0] "a session that goes on in another process has no handler", "server/src/session/half.rs":
         "if matches!(opened, Opened::Fresh | Opened::Anew)\n                    || state.phase == Phase::Ended =>"
         => "if matches!(opened, Opened::Fresh | Opened::Anew) =>", test("server/tests/redis/main.rs", "a_session_goes_on_at_another_server");

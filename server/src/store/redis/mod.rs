@@ -4,6 +4,9 @@
 //! checks the owner's generation and the step's number before it writes anything: an owner that lost a session can write
 //! nothing more to it, and a step that is asked again is answered as it was the first time. So a question whose answer was
 //! lost with a connection is simply asked again.
+//!
+//! A shared log is a hash and a stream, too. What a session appends is part of its step, and so is how far in its logs the
+//! messages have come that the step numbers: a new owner goes on behind them.
 
 mod text;
 
@@ -11,27 +14,32 @@ use std::fmt;
 use std::sync::{Arc, LazyLock, OnceLock};
 use std::time::Duration;
 
-use redis::aio::{ConnectionManager, ConnectionManagerConfig};
+use redis::aio::{ConnectionManager, ConnectionManagerConfig, PubSub};
 use redis::{Client, ErrorKind, RedisError, Script, Value};
 use steady_socket_protocol::session::frame::Key;
 use steady_socket_protocol::session::store::{Claim, Finish, Question, Reply, Step, Ticket};
 use steady_socket_protocol::session::{MemoryOptions, Time};
 use tokio::runtime::Handle;
 use tokio::sync::OnceCell;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::body::Body;
+use crate::log::{Appended, Entry, LogLimits, Read, StepLogs};
 use crate::observe;
+use crate::session::millis;
 
 macro_rules! script {
-    ($name:literal) => {
-        LazyLock::new(|| Script::new(concat!(include_str!("common.lua"), include_str!($name))))
+    ($($name:literal),+) => {
+        LazyLock::new(|| Script::new(concat!(include_str!("common.lua"), $(include_str!($name)),+)))
     };
 }
 
 static OPEN: LazyLock<Script> = script!("open.lua");
-static STEP: LazyLock<Script> = script!("step.lua");
+static STEP: LazyLock<Script> = script!("logs.lua", "step.lua");
 static FINISH: LazyLock<Script> = script!("finish.lua");
+static APPEND: LazyLock<Script> = script!("logs.lua", "append.lua");
+static JOIN: LazyLock<Script> = script!("logs.lua", "join.lua");
+static READ: LazyLock<Script> = script!("logs.lua", "read.lua");
 
 /// How long one attempt may take: to connect, and to get an answer.
 const ATTEMPT: Duration = Duration::from_secs(2);
@@ -106,13 +114,19 @@ impl Redis {
     }
 
     /// Connects in the background, when it is asked for the first time.
-    pub(crate) fn share(self, options: MemoryOptions, patience: Duration) -> Shared {
+    pub(crate) fn share(
+        self,
+        options: MemoryOptions,
+        logs: LogLimits,
+        patience: Duration,
+    ) -> Shared {
         Shared(Arc::new(Inner {
             client: self.client,
             manager: OnceCell::new(),
             runtime: OnceLock::new(),
             prefix: format!("{{{}}}:", self.prefix),
             options,
+            logs,
             patience,
             #[cfg(test)]
             clock: std::sync::Mutex::new(None),
@@ -131,6 +145,7 @@ struct Inner {
     runtime: OnceLock<Handle>,
     prefix: String,
     options: MemoryOptions,
+    logs: LogLimits,
     /// How long to try for an answer. The half asks again then, or gives up.
     patience: Duration,
     /// For tests: the time that the scripts take for Redis' own.
@@ -153,12 +168,13 @@ impl Shared {
         now: Time,
         ticket: Ticket,
         question: Question<Body>,
+        with: StepLogs,
         answered: impl FnOnce(Reply<Body>) + Send + 'static,
     ) {
         let store = self.clone();
         let runtime = self.0.runtime.get_or_init(Handle::current);
         runtime.spawn(async move {
-            if let Some(reply) = store.ask(now, ticket, &question).await {
+            if let Some(reply) = store.ask(now, ticket, &question, &with).await {
                 answered(reply);
             }
         });
@@ -170,18 +186,31 @@ impl Shared {
         now: Time,
         ticket: Ticket,
         question: &Question<Body>,
+        with: &StepLogs,
     ) -> Option<Reply<Body>> {
+        let full = match question {
+            Question::Open(_) => Some(Reply::NoRoom),
+            Question::Step(step) if !step.sends.is_empty() || !with.appends.is_empty() => {
+                Some(Reply::Full)
+            }
+            _ => None,
+        };
+        self.patiently(full, || self.ask_once(now, ticket, question, with))
+            .await
+    }
+
+    /// Asks again until there is an answer or it is too late. Out of memory, `full` is the answer, if there is one.
+    async fn patiently<T, F>(&self, mut full: Option<T>, ask: impl Fn() -> F) -> Option<T>
+    where
+        F: Future<Output = Result<T, RedisError>>,
+    {
         let until = Instant::now() + self.0.patience;
         let mut wait = LEAST_WAIT;
         let mut has_failed = false;
         loop {
-            match self.ask_once(now, ticket, question).await {
+            match ask().await {
                 Ok(reply) => return Some(reply),
-                Err(error) if is_out_of_memory(&error) => match question {
-                    Question::Open(_) => return Some(Reply::NoRoom),
-                    Question::Step(step) if !step.sends.is_empty() => return Some(Reply::Full),
-                    _ => {}
-                },
+                Err(error) if full.is_some() && is_out_of_memory(&error) => return full.take(),
                 // One line a question is enough.
                 Err(error) if !has_failed => {
                     has_failed = true;
@@ -202,21 +231,22 @@ impl Shared {
         now: Time,
         ticket: Ticket,
         question: &Question<Body>,
+        with: &StepLogs,
     ) -> Result<Reply<Body>, RedisError> {
         let mut manager = self.manager().await?;
         let answer: Value = match question {
             Question::Open(claim) => {
-                let mut invocation = self.invocation(&OPEN, claim.key);
+                let mut invocation = self.invocation(&OPEN, &text::hex(&claim.key.0));
                 write_claim(&mut invocation, claim, now, ticket, self.0.options.origin);
                 invocation.invoke_async(&mut manager).await?
             }
             Question::Step(step) => {
-                let mut invocation = self.invocation(&STEP, step.key);
-                write_step(&mut invocation, step);
+                let mut invocation = self.invocation(&STEP, &text::hex(&step.key.0));
+                write_step(&mut invocation, step, with, &self.0.logs);
                 invocation.invoke_async(&mut manager).await?
             }
             Question::Finish(finish) => {
-                let mut invocation = self.invocation(&FINISH, finish.key);
+                let mut invocation = self.invocation(&FINISH, &text::hex(&finish.key.0));
                 write_finish(&mut invocation, finish);
                 invocation.invoke_async(&mut manager).await?
             }
@@ -238,10 +268,81 @@ impl Shared {
         self.0.manager.get_or_try_init(make).await.cloned()
     }
 
+    // ----- shared logs
+
+    /// Appends to a log. `None` if Redis does not answer, and [`Appended::Full`] if it has no memory left.
+    pub(crate) async fn append(&self, log: &str, entry: &Entry, once: &str) -> Option<Appended> {
+        let logs = &self.0.logs;
+        let append = || async {
+            let mut manager = self.manager().await?;
+            let mut invocation = self.invocation(&APPEND, "");
+            invocation
+                .arg(log)
+                .arg(text::entry(entry))
+                .arg(logs.entries)
+                .arg(logs.bytes)
+                .arg(millis(logs.life))
+                .arg(once);
+            let answer = invocation.invoke_async(&mut manager).await?;
+            let number = text::appended(&answer).ok_or_else(unreadable)?;
+            Ok(Appended::At(number))
+        };
+        self.patiently(Some(Appended::Full), append).await
+    }
+
+    /// A session joins a log. Returns the number of the last entry that it has, or `None` if the session is no longer this
+    /// owner's, or Redis does not answer.
+    pub(crate) async fn join(
+        &self,
+        key: Key,
+        owner: u64,
+        log: &str,
+        history: u64,
+    ) -> Option<Option<u64>> {
+        let join = || async {
+            let mut manager = self.manager().await?;
+            let mut invocation = self.invocation(&JOIN, &text::hex(&key.0));
+            invocation
+                .arg(owner)
+                .arg(log)
+                .arg(history)
+                .arg(millis(self.0.logs.life));
+            let answer = invocation.invoke_async(&mut manager).await?;
+            text::joined(&answer).ok_or_else(unreadable)
+        };
+        self.patiently(None, join).await
+    }
+
+    /// At most so many entries of a log, behind one of them.
+    pub(crate) async fn read(&self, log: &str, after: u64, most: usize) -> Option<Read> {
+        let read = || async {
+            let mut manager = self.manager().await?;
+            let mut invocation = self.invocation(&READ, "");
+            invocation
+                .arg(log)
+                .arg(after)
+                .arg(most)
+                .arg(millis(self.0.logs.life));
+            let answer = invocation.invoke_async(&mut manager).await?;
+            text::read(answer, after).ok_or_else(unreadable)
+        };
+        self.patiently(None, read).await
+    }
+
+    /// A connection of its own that is told of new entries, and the name of a log's channel on it.
+    pub(crate) async fn pubsub(&self) -> Result<PubSub, RedisError> {
+        timeout(ATTEMPT, self.0.client.get_async_pubsub())
+            .await
+            .unwrap_or_else(|_| Err((ErrorKind::Io, "Redis does not answer").into()))
+    }
+
+    pub(crate) fn channel(&self, log: &str) -> String {
+        format!("{}log:{log}", self.0.prefix)
+    }
+
     /// What all scripts take.
-    fn invocation<'a>(&self, script: &'a Script, key: Key) -> redis::ScriptInvocation<'a> {
+    fn invocation<'a>(&self, script: &'a Script, name: &str) -> redis::ScriptInvocation<'a> {
         let prefix = &self.0.prefix;
-        let name = text::hex(&key.0);
         let options = &self.0.options;
         let mut invocation = script.key(format!("{prefix}{name}"));
         invocation
@@ -299,7 +400,12 @@ fn write_claim(
         .arg(ticket.0);
 }
 
-fn write_step(invocation: &mut redis::ScriptInvocation<'_>, step: &Step<Body>) {
+fn write_step(
+    invocation: &mut redis::ScriptInvocation<'_>,
+    step: &Step<Body>,
+    with: &StepLogs,
+    logs: &LogLimits,
+) {
     invocation
         .arg(step.owner)
         .arg(step.number)
@@ -308,7 +414,18 @@ fn write_step(invocation: &mut redis::ScriptInvocation<'_>, step: &Step<Body>) {
         .arg(step.acknowledged)
         .arg(step.got)
         .arg(text::numbers(&step.freed))
-        .arg(u8::from(step.confirmed));
+        .arg(u8::from(step.confirmed))
+        .arg(logs.entries)
+        .arg(logs.bytes)
+        .arg(millis(logs.life))
+        .arg(with.cursors.len());
+    for (log, number) in &with.cursors {
+        invocation.arg(&**log).arg(number);
+    }
+    invocation.arg(with.appends.len());
+    for (log, entry) in &with.appends {
+        invocation.arg(&**log).arg(text::entry(entry));
+    }
     for item in &step.sends {
         invocation.arg(text::item(item));
     }

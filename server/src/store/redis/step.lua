@@ -1,12 +1,16 @@
 -- Something happened in an open session.
 --
 -- ARGV, from 8: the generation; the step's number; handled; the ranges beyond it; acknowledged; got; the numbers that
--- are freed; whether something of the epoch has arrived; and each item that is to be numbered, whose first character says
--- what it is.
+-- are freed; whether something of the epoch has arrived; how many entries, bytes and milliseconds a log has at most; how
+-- many logs the items come from, and for each its name and the number of the last entry; how many entries to append to logs,
+-- and for each the log's name and the entry; and each item that is to be numbered, whose first character says what it is.
 
 local owner, number, handled, also = tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10]), ARGV[11]
 local acknowledged, got, freed, confirmed = tonumber(ARGV[12]), tonumber(ARGV[13]), numbers(ARGV[14]), ARGV[15] == '1'
-local FIRST_ITEM = 16
+local log_entries, log_bytes, log_life = tonumber(ARGV[16]), tonumber(ARGV[17]), ARGV[18]
+local CURSORS = 20
+local APPENDS = CURSORS + 2 * tonumber(ARGV[19]) + 1
+local FIRST_ITEM = APPENDS + 2 * tonumber(ARGV[APPENDS - 1])
 
 -- How many bytes of a message an item has: those of the four kinds of messages behind the first character.
 local function message_bytes(item)
@@ -68,7 +72,24 @@ for at = FIRST_ITEM, #ARGV do
         answers = answers .. ',' .. text(last)
     end
 end
+for at = APPENDS, FIRST_ITEM - 1, 2 do
+    local appended, refused = append(ARGV[at], ARGV[at + 1], log_entries, log_bytes, log_life)
+    if not appended then
+        -- Again, nothing was done if it is the first write.
+        if at == APPENDS and #ARGV < FIRST_ITEM and string.find(refused.err, 'OOM', 1, true) then
+            return { 'full' }
+        end
+        return refused
+    end
+end
 renew()
+-- The session has these entries of its logs, under numbers of its own.
+for at = CURSORS, APPENDS - 2, 2 do
+    local before = redis.call('HGET', record_key, 'log:' .. ARGV[at])
+    if before and tonumber(before) < tonumber(ARGV[at + 1]) then
+        redis.call('HSET', record_key, 'log:' .. ARGV[at], ARGV[at + 1])
+    end
+end
 
 local base = math.max(record.base, math.min(acknowledged, last))
 if base > record.base then

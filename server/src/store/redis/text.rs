@@ -9,6 +9,7 @@ use steady_socket_protocol::session::store::{Found, Opening, Reply, Snapshot};
 use steady_socket_protocol::session::{Item, Payload as _};
 
 use crate::body::Body;
+use crate::log::{Entry, Read};
 
 pub(super) fn hex(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len() * 2);
@@ -98,6 +99,84 @@ fn tagged(tag: char, head: &str, payload: Option<&Body>) -> Vec<u8> {
     bytes.extend_from_slice(head.as_bytes());
     bytes.extend_from_slice(payload);
     bytes
+}
+
+/// The sub-protocol, a space, `t` for text or `b` for binary, and the message.
+pub(super) fn entry(entry: &Entry) -> Vec<u8> {
+    let kind = of_kind(&entry.body, 't', 'b');
+    let mut bytes = format!("{} {kind}", entry.subprotocol).into_bytes();
+    bytes.extend_from_slice(entry.body.as_bytes());
+    bytes
+}
+
+/// The opposite of [`entry`].
+fn entry_of(bytes: &[u8]) -> Option<Entry> {
+    let end = bytes.iter().position(|byte| *byte == b' ')?;
+    let (subprotocol, rest) = bytes.split_at(end);
+    let [_, kind, message @ ..] = rest else {
+        return None;
+    };
+    Some(Entry {
+        subprotocol: std::str::from_utf8(subprotocol).ok()?.into(),
+        body: body(message, *kind == b'b')?,
+    })
+}
+
+/// The number of an entry that was appended.
+pub(super) fn appended(answer: &Value) -> Option<u64> {
+    match answer {
+        Value::Array(fields) if text_of(fields.first()?)? == "appended" => {
+            number_of(fields.get(1)?)
+        }
+        _ => None,
+    }
+}
+
+/// Where a session is in a log that it has joined; `Some(None)` if it is another owner's.
+pub(super) fn joined(answer: &Value) -> Option<Option<u64>> {
+    let Value::Array(fields) = answer else {
+        return None;
+    };
+    match text_of(fields.first()?)? {
+        "joined" => Some(Some(number_of(fields.get(1)?)?)),
+        "fenced" | "gone" => Some(None),
+        _ => None,
+    }
+}
+
+/// The entries of a log behind this one.
+pub(super) fn read(answer: Value, after: u64) -> Option<Read> {
+    let Value::Array(fields) = answer else {
+        return None;
+    };
+    if text_of(fields.first()?)? == "gone" {
+        return Some(Read::Gone);
+    }
+    let [_, first, Value::Array(found)] = fields.as_slice() else {
+        return None;
+    };
+    if number_of(first)? > after.saturating_add(1) {
+        return Some(Read::Behind);
+    }
+    let mut entries = Vec::with_capacity(found.len());
+    for (expected, found) in (after.saturating_add(1)..).zip(found) {
+        let Value::Array(found) = found else {
+            return None;
+        };
+        let [id, Value::Array(fields)] = found.as_slice() else {
+            return None;
+        };
+        let [_, Value::BulkString(data)] = fields.as_slice() else {
+            return None;
+        };
+        let number: u64 = text_of(id)?.strip_suffix("-0")?.parse().ok()?;
+        // Whoever took entries away, nobody goes on with a gap.
+        if number != expected {
+            return Some(Read::Behind);
+        }
+        entries.push(entry_of(data)?);
+    }
+    Some(Read::Entries(entries))
 }
 
 /// The opposite of [`item`].
