@@ -4,6 +4,11 @@
 //! its entries to the session as messages. How far it has come is told to the store with the step that numbers them
 //! ([`StepLogs`]), so another owner goes on exactly behind them.
 
+#![cfg_attr(
+    not(feature = "redis"),
+    allow(dead_code, unused_imports, reason = "memory needs less than Redis")
+)]
+
 mod feed;
 mod memory;
 

@@ -19,7 +19,9 @@ use steady_socket_protocol::session::{Connection, MAX_NUMBER, ServerOptions, Tim
 use tokio::time::Instant;
 
 pub(crate) use connection::{Host, serve};
-pub(crate) use half::{Finished, Job, Life, Session, WaitingForRoom, millis};
+#[cfg(feature = "redis")]
+pub(crate) use half::millis;
+pub(crate) use half::{Finished, Job, Life, Session, WaitingForRoom};
 
 use crate::log::Logs;
 use crate::options::Options;

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -165,18 +165,21 @@ try {
   }
   const median = took.toSorted((a, b) => a - b)[Math.floor(took.length / 2)];
   console.log(`${KILLS} kills; in the median all was heard and handled ${Math.round(median)} ms later`);
-  console.log(`${2 * each} messages, each once and in one order on both pages; ${counts[0].resumed + counts[1].resumed} resumes`);
+  console.log(
+    `${2 * each} messages, each once and in one order on both pages; ${counts[0].resumed + counts[1].resumed} resumes`,
+  );
 
   // Without its file, both pages are told exactly.
   await redis.kill();
   await rm(folder, { recursive: true });
   await Promise.all(sides.map((side) => side.burst()));
-  const { mkdir } = await import('node:fs/promises');
   await mkdir(folder);
   await redis.start();
   await until('both are told', async () => {
     const all = await Promise.all(sides.map((side) => side.counts()));
-    return all.every(({ lost, said, handled, unknown, notHandled }) => lost.length === 1 && said === handled + unknown + notHandled);
+    return all.every(
+      ({ lost, said, handled, unknown, notHandled }) => lost.length === 1 && said === handled + unknown + notHandled,
+    );
   });
   for (const { lost, unknown, notHandled } of await Promise.all(sides.map((side) => side.counts()))) {
     console.log(`lost: ${lost}; ${unknown} unknown, ${notHandled} not handled`);
