@@ -427,8 +427,8 @@ table! { TABLE:
         => "Cause::MessageTooBig => ClosePolicy::Stop,",
         test("client/tests/rust_face.rs", "a_message_that_is_too_big_ends_the_connection_and_is_forgiven_once");
     [16] "the size of a message is not checked", "client-wasm/js/platform.js":
-        "const size = typeof data === 'string' ?"
-        => "const size = data ? 1 : typeof data === 'string' ?",
+        "const size = sizeOf(data);"
+        => "const size = data ? 1 : sizeOf(data);",
         test("tests/npm/faults/server-faults.test.mjs", "a message that is too big ends its connection, undelivered");
     [17] "a closing handshake has no limit", "client/src/connection/sending.rs":
         "closing.deadline = now.after(self.options.values().close_timeout);"
