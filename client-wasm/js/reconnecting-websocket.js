@@ -403,7 +403,13 @@ export class ReconnectingWebSocket extends Target {
     } else {
       this.#begin(START);
       // What wasm-pack's own `init` loads may never come.
-      if (loader && !call && !this.#session && !(this.#host.questions & ASK_TARGET) && isNative(this.#options.WebSocket))
+      if (
+        loader &&
+        !call &&
+        !this.#session &&
+        !(this.#host.questions & ASK_TARGET) &&
+        isNative(this.#options.WebSocket)
+      )
         openEarly(this.#host);
     }
   }

@@ -10,6 +10,7 @@ import { after, before, beforeEach, describe, test } from 'node:test';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { WebSocketServer } from 'ws';
 
+import { serverAddress } from './lib/environment.mjs';
 import { TEST_TIMEOUT } from './lib/limits.mjs';
 import { installPackage, runProgram } from './lib/package.mjs';
 import { openRealm } from './lib/realm.mjs';
@@ -145,9 +146,22 @@ describe('the first socket in Chromium', { timeout: 8 * TEST_TIMEOUT }, () => {
   let realm;
   let server;
   let bytes;
+  let preloading = '';
+  /** The requests for the module. */
+  let requests = [];
   before(async () => {
     server = await startServer();
-    realm = await openRealm({ purpose: 'first-socket', routes: { '/loading/': FOLDER } });
+    realm = await openRealm({
+      purpose: 'first-socket',
+      routes: { '/loading/': FOLDER },
+      intercept: (pathname) => {
+        if (pathname.endsWith('.wasm')) requests.push(pathname);
+        if (pathname !== '/preloading.html') return undefined;
+        const page =
+          '<!doctype html><link rel="icon" href="data:,"><script type="module" src="/face/page.js"></script>';
+        return { status: 200, type: 'text/html; charset=utf-8', body: page.replace('<script', `${preloading}<script`) };
+      },
+    });
     bytes = [...(await readFile(path.join(realm.folder, 'steady-socket.wasm')))];
   });
   after(async () => {
@@ -160,6 +174,46 @@ describe('the first socket in Chromium', { timeout: 8 * TEST_TIMEOUT }, () => {
     await realm.reload();
     return realm.call(name, '/loading/first-socket.js', name, given);
   };
+  /** How often the page asks for the module with the readme's lines, changed by `change`. */
+  const fetches = async (change) => {
+    const [, lines] = /```html\n(<link rel="preload"[^`]+)```/.exec(
+      await readFile(path.join(realm.folder, 'README.md'), 'utf8'),
+    );
+    preloading = change(lines.replaceAll('/assets/', '/pkg/'));
+    requests = [];
+    await realm.page.goto(`${realm.origin}/preloading.html`);
+    // The link alone asks for it.
+    await realm.evaluate(
+      'the preload',
+      () =>
+        new Promise((resolve) => {
+          const look = () =>
+            performance
+              .getEntriesByType('resource')
+              .some(({ name, responseEnd }) => name.endsWith('.wasm') && responseEnd > 0)
+              ? resolve()
+              : setTimeout(look, 20);
+          look();
+        }),
+    );
+    const before = requests.length;
+    const greeting = await realm.call(
+      'the greeting',
+      '/loading/in-page.js',
+      'greetBy',
+      'websocket.js',
+      serverAddress('ws'),
+    );
+    assert.equal(greeting, 'Hello Ada!');
+    return [before, requests.length];
+  };
+
+  test("the module is asked for once with the readme's lines for preloading", async () => {
+    assert.deepEqual(await fetches((lines) => lines), [1, 1]);
+    // Without `crossorigin` the browser cannot use what it has.
+    assert.deepEqual(await fetches((lines) => lines.replaceAll(' crossorigin', '')), [1, 2]);
+  });
+
   cases(
     call,
     () => '/pkg/websocket.js',

@@ -367,6 +367,10 @@ table! { TABLE:
         "fn is_current(&self, generation: Generation) -> bool {\n        generation == self.generation"
         => "fn is_current(&self, generation: Generation) -> bool {\n        generation.0 > 0",
         test("client/src/connection/tests.rs", "an_event_of_an_earlier_socket_changes_nothing");
+    [6] "the core makes a second socket beside the early one", "client-wasm/js/platform.js":
+        "socket = early ? early.socket : host.makeSocket();"
+        => "socket = host.makeSocket();",
+        test("tests/npm/first-socket.test.mjs", "is handed over ${what}");
     [6] "an abandoned socket is not closed", "client-wasm/js/platform.js":
         "if (code < 0 && reason === '') socket.close();"
         => "if (code < 0 && reason === '') return;",
