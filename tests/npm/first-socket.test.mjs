@@ -88,7 +88,7 @@ function cases(call, entry, bytes, server, keeps = () => true) {
     'after it was refused',
     'after it opened with a sub-protocol',
   ]) {
-    test(`is handed over ${what}`, async () => {
+    test(`[R6] is handed over ${what}`, async () => {
       const early = await call('handOver', [entry(), bytes(), server().url, what, true]);
       assert.equal(early.before, 0, 'the core alone tells of it');
       assert.equal(server().requests().length, 1);
