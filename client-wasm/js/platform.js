@@ -6,7 +6,7 @@
 // 15 KB larger, and in JavaScript, every Rust program would have to ship it. `docs/size.md` has the measurements.
 
 import { alive, call, checkRoom, moduleFailed, soon } from './failure.js';
-import { ABNORMAL, CLOSE_AFTER_ERROR } from './limits.js';
+import { ABNORMAL, CLOSE_AFTER_ERROR, INBOX_BYTES, INBOX_MESSAGES } from './limits.js';
 import { Message } from './message.js';
 import {
   ABANDONED,
@@ -23,6 +23,7 @@ import {
   SOCKET_OPENED,
   SOCKET_TOO_BIG,
 } from './names.js';
+import { CONNECT_TIMEOUT } from './options.js';
 
 /** The events of the page and the network, by type: what each hints at; negative if it does not matter. */
 const OF_THE_GLOBAL = {
@@ -145,6 +146,11 @@ function numberOf(value) {
   return typeof value === 'number' ? value : 0;
 }
 
+/** The bytes of a message's data; for text in UTF-16 code units, since counting UTF-8 bytes would mean walking the text. */
+function sizeOf(data) {
+  return typeof data === 'string' ? data.length : numberOf(read(data, 'byteLength') ?? read(data, 'size'));
+}
+
 /** The name of an exception: its message may quote the URL. */
 export function nameOf(thrown) {
   return readText(thrown, 'name', 'an exception without a name');
@@ -195,24 +201,32 @@ export function defer(id) {
  * @returns 0 if it will not call back: on fake timers, only what the test has yet to do can be pending
  */
 export function turn(id) {
-  const { setImmediate, MessageChannel, setTimeout } = globalThis;
+  const { setImmediate, setTimeout } = globalThis;
   if (setTimeout.clock) return 0;
   const entry = { id, isLive: true, from: alive() };
   const run = () => callBack(entry);
   if (setImmediate) {
     if (setTimeout.name === 'setTimeout') setImmediate(setTimeout, setImmediate, INFLATING, run);
     else setImmediate(run);
-  } else if (MessageChannel) {
-    const { port1, port2 } = new MessageChannel();
-    port1.onmessage = () => {
-      port1.close();
-      run();
-    };
-    port2.postMessage(0);
   } else {
-    setTimeout(run);
+    inTask(run);
   }
   return 1;
+}
+
+/** Calls a function in a task of its own, which neither hidden pages nor fake timers delay where there are channels. */
+function inTask(run) {
+  const { MessageChannel, setTimeout } = globalThis;
+  if (!MessageChannel) {
+    setTimeout(run);
+    return;
+  }
+  const { port1, port2 } = new MessageChannel();
+  port1.onmessage = () => {
+    port1.close();
+    run();
+  };
+  port2.postMessage(0);
 }
 
 /** Listens to the page and the network. Workers get events of the network only, and Node gets none. */
@@ -251,11 +265,67 @@ function listen(method, listener) {
 
 // --- Sockets ------------------------------------------------------------------------------------------------
 
-export function openSocket(host, id, max) {
-  const from = alive();
+/** The types of a socket's events. */
+const TYPES = ['open', 'message', 'error', 'close'];
+
+/**
+ * Opens the host's first socket while the module still loads, and keeps what it reports, in order, until the core opens
+ * its first socket: then it gets this one. If it cannot be made, the core learns that from its own attempt.
+ */
+export function openEarly(host) {
   let socket;
   try {
     socket = host.makeSocket();
+  } catch {
+    return;
+  }
+  const drop = () => dropEarly(host);
+  const early = { socket, events: [], bytes: 0, timer: setTimeout(drop, host.numbers[CONNECT_TIMEOUT]) };
+  host.early = early;
+  for (const type of TYPES) {
+    write(socket, `on${type}`, (event) => {
+      clearTimeout(early.timer);
+      early.bytes += sizeOf(dataOf(event));
+      if (early.events.push(event) > INBOX_MESSAGES || early.bytes > INBOX_BYTES) drop();
+    });
+  }
+  write(socket, 'binaryType', host.binaryType);
+}
+
+/** Closes that socket for good, unless the core has it: the core makes its own. */
+export function dropEarly(host) {
+  const { early } = host;
+  if (!early) return;
+  clearTimeout(early.timer);
+  if (read(early.socket, 'readyState') !== IS_CLOSED) host.counts[ABANDONED] += 1;
+  deafen(early.socket);
+  close(early.socket, -1, '');
+  host.early = null;
+  host.socket = null;
+}
+
+/** Passes on what an early socket has reported, each event in a task of its own, as sockets do. */
+function replay({ socket, events }, handlers, entry) {
+  if (!entry.isLive) return;
+  if (events.length === 0) {
+    Object.assign(socket, handlers);
+    return;
+  }
+  inTask(() => {
+    const event = events.shift();
+    if (entry.isLive) handlers[`on${event.type}`](event);
+    replay({ socket, events }, handlers, entry);
+  });
+}
+
+export function openSocket(host, id, max) {
+  const from = alive();
+  const { early } = host;
+  host.early = null;
+  clearTimeout(early?.timer);
+  let socket;
+  try {
+    socket = early ? early.socket : host.makeSocket();
   } catch (error) {
     host.refusal = error;
     return 0;
@@ -267,24 +337,24 @@ export function openSocket(host, id, max) {
     return 0;
   }
   const entry = register(id, { socket, host, isThePlatforms: false, closeTimer: undefined });
-  write(socket, 'onopen', (event) => {
+  const handlers = early ? {} : socket;
+  write(handlers, 'onopen', (event) => {
     if (!entry.isLive) return;
     // A program cannot create trusted events.
     entry.isThePlatforms = read(event, 'isTrusted') === true && read(event, 'target') === socket;
     host.lends = entry.isThePlatforms;
     callBack(entry, SOCKET_OPENED);
   });
-  write(socket, 'onmessage', (event) => {
+  write(handlers, 'onmessage', (event) => {
     const data = dataOf(event);
-    // In bytes, before any of it is copied; for text in UTF-16 code units, since counting UTF-8 bytes would mean walking
-    // the text.
-    const size = typeof data === 'string' ? data.length : numberOf(read(data, 'byteLength') ?? read(data, 'size'));
+    // Before any of it is copied.
+    const size = sizeOf(data);
     host.size = size;
     if (size > max) callBack(entry, SOCKET_TOO_BIG);
     // Reading the event's data a second time takes as long as the core takes for a message (0.1 µs).
     else callBack(entry, SOCKET_MESSAGE, size, host.takesData ? data : event);
   });
-  write(socket, 'onerror', (event) => {
+  write(handlers, 'onerror', (event) => {
     // Browsers give no details; `ws` and the runtimes outside browsers do.
     const message = readText(event, 'message');
     if (message !== '') host.said = { message, error: read(event, 'error') };
@@ -305,14 +375,15 @@ export function openSocket(host, id, max) {
     }
     callBack(entry, SOCKET_ERROR);
   });
-  write(socket, 'onclose', (event) => {
+  write(handlers, 'onclose', (event) => {
     const code = read(event, 'code');
     const isClean = read(event, 'wasClean');
     // Deno reports 0 if no close frame came, which is not a code. A server can send a close frame with 0.
     const isCode = typeof code === 'number' && (code > 0 || isClean);
     callBack(entry, isClean ? SOCKET_CLOSED_CLEANLY : SOCKET_CLOSED, isCode ? code : ABNORMAL, read(event, 'reason'));
   });
-  write(socket, 'binaryType', host.binaryType);
+  if (early) replay(early, handlers, entry);
+  else write(socket, 'binaryType', host.binaryType);
   return 1;
 }
 
@@ -360,7 +431,11 @@ export function silence(id) {
   const { socket, closeTimer } = entry;
   entry.isLive = false;
   clearTimeout(closeTimer);
-  for (const type of ['open', 'message', 'close']) write(socket, `on${type}`, null);
+  deafen(socket);
+}
+
+function deafen(socket) {
+  for (const type of TYPES) write(socket, `on${type}`, null);
   // Node's `ws` fires an error when it is closed while connecting, and without a listener that error ends the process.
   write(socket, 'onerror', () => {});
 }

@@ -91,7 +91,7 @@ import {
   STABLE_AFTER,
   START_CLOSED,
 } from './options.js';
-import { abandonAll, nameOf, now, readText, write } from './platform.js';
+import { abandonAll, nameOf, now, openEarly, readText, write } from './platform.js';
 import { Probe } from './probe.js';
 import { WaitingRoom } from './waiting-room.js';
 
@@ -267,6 +267,12 @@ function native() {
   return isFunction(Class) && !leadsBack(Class) ? Class : undefined;
 }
 
+/** Whether the sockets made with this option are the platform's own. */
+function isNative(option) {
+  const { WebSocket } = globalThis;
+  return option === undefined && (leadsBack(WebSocket) || WebSocket === native());
+}
+
 function nativeByGetter() {
   const present = Object.getOwnPropertyDescriptor(globalThis, 'WebSocket');
   try {
@@ -396,6 +402,15 @@ export class ReconnectingWebSocket extends Target {
       for (const what of [START, CLOSE]) this.#core.command(what);
     } else {
       this.#begin(START);
+      // What wasm-pack's own `init` loads may never come.
+      if (
+        loader &&
+        !call &&
+        !this.#session &&
+        !(this.#host.questions & ASK_TARGET) &&
+        isNative(this.#options.WebSocket)
+      )
+        openEarly(this.#host);
     }
   }
 
@@ -669,10 +684,11 @@ export class ReconnectingWebSocket extends Target {
     else room.lose('internal-error', phase === WAITING ? wait : undefined);
   }
 
-  /** A field of the current socket; `undefined` if there is none. */
+  /** A field of the current socket; `null` if there is none. */
   #ofTheSocket(field) {
     const { socket } = this.#host;
-    return socket ? readText(socket, field) : undefined;
+    // An early socket may be open before the core tells of it.
+    return socket && (this.readyState === 0 ? '' : readText(socket, field));
   }
 
   #checkMixedContent(url) {
@@ -746,6 +762,8 @@ export class ReconnectingWebSocket extends Target {
       target: isStatic ? [this.#urlSource, ...this.#protocolsSource] : [],
       /** The current socket. */
       socket: null,
+      /** The same socket with what it has reported, until there is a core: see `openEarly` in `platform.js`. */
+      early: null,
       /** Whether it is open and the platform's, so that it may get the caller's own bytes. */
       lends: false,
       /** The socket that the core last let go of, until its end is reported. */

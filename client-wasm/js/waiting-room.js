@@ -68,7 +68,7 @@ import {
   RECONNECT as MAY_RECONNECT,
   REJECT,
 } from './options.js';
-import { chance, now, watchPage } from './platform.js';
+import { chance, dropEarly, now, watchPage } from './platform.js';
 
 function draw(min, max, part) {
   return Math.floor(min + Math.max(max - min, 0) * part);
@@ -383,6 +383,7 @@ export class WaitingRoom {
   #leave(state, lost, why, delay = null, isReported = false) {
     this.#stopWaiting();
     const [host, begun] = [this.#host, this.#begun];
+    dropEarly(host);
     const { counts } = host;
     this.#begun = null;
     this.state = state;

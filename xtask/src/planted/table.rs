@@ -367,6 +367,10 @@ table! { TABLE:
         "fn is_current(&self, generation: Generation) -> bool {\n        generation == self.generation"
         => "fn is_current(&self, generation: Generation) -> bool {\n        generation.0 > 0",
         test("client/src/connection/tests.rs", "an_event_of_an_earlier_socket_changes_nothing");
+    [6] "the core makes a second socket beside the early one", "client-wasm/js/platform.js":
+        "socket = early ? early.socket : host.makeSocket();"
+        => "socket = host.makeSocket();",
+        test("tests/npm/first-socket.test.mjs", "is handed over ${what}");
     [6] "an abandoned socket is not closed", "client-wasm/js/platform.js":
         "if (code < 0 && reason === '') socket.close();"
         => "if (code < 0 && reason === '') return;",
@@ -427,8 +431,8 @@ table! { TABLE:
         => "Cause::MessageTooBig => ClosePolicy::Stop,",
         test("client/tests/rust_face.rs", "a_message_that_is_too_big_ends_the_connection_and_is_forgiven_once");
     [16] "the size of a message is not checked", "client-wasm/js/platform.js":
-        "const size = typeof data === 'string' ?"
-        => "const size = data ? 1 : typeof data === 'string' ?",
+        "const size = sizeOf(data);"
+        => "const size = data ? 1 : sizeOf(data);",
         test("tests/npm/faults/server-faults.test.mjs", "a message that is too big ends its connection, undelivered");
     [17] "a closing handshake has no limit", "client/src/connection/sending.rs":
         "closing.deadline = now.after(self.options.values().close_timeout);"
