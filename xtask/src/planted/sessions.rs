@@ -43,6 +43,18 @@ table! { SESSIONS:
     [0] "the turn of a message sent alone has no end", "protocol/src/session/exchange.rs":
         "self.gathering = true;\n        self.duties.add(Duties::GATHER);\n        Ok(delivery)"
         => "self.gathering = true;\n        Ok(delivery)", half("the_first_message_of_a_turn_goes_alone_and_the_rest_of_it_in_batches");
+    [0] "who awaits a message is told so no sooner than others", "protocol/src/session/exchange.rs":
+        "self.told.awaits(self.received.received());"
+        => "", half("acknowledgements_go_when_they_are_due");
+    [0] "an acknowledgement does not wait for what this turn sends", "protocol/src/session/exchange.rs":
+        "self.writable && self.is_up() && !follows {"
+        => "self.writable && self.is_up() {", half("the_answer_to_an_awaited_message_travels_with_its_acknowledgement");
+    [0] "an acknowledgement does not wait for what the store is about to number", "protocol/src/session/server.rs":
+        "if !self.sends_follow() {"
+        => "if true {", half("the_answer_to_an_awaited_message_travels_with_its_acknowledgement");
+    [0] "a session is drained while the store numbers its messages", "protocol/src/session/server.rs":
+        "self.unacknowledged().0 == 0 && !self.is_being_numbered()"
+        => "self.unacknowledged().0 == 0", half("nothing_is_sent_before_its_step_is_in_the_store");
     [0] "the age counts from the newest hello", "protocol/src/session/client.rs":
         "age_ms: now.since(first_hello),"
         => "age_ms: now.since(now),", case("a_session_is_as_old_as_its_first_hello_however_late_it_is_let_in_and_however_slow_its_clock");
@@ -461,7 +473,7 @@ table! { SESSIONS:
         "let checking = authenticate(credential);"
         => "if let Some(it) = &credential {\n            tracing::info!(\"{}\", it.as_str());\n        }\n        let checking = authenticate(credential);", test("server/tests/logs.rs", "each_limit_and_refusal_writes_a_line_and_none_names_a_secret");
     [0] "a stop does not acknowledge what was handled", "server/src/session/connection.rs":
-        "self.acknowledge(wire, &mut orders);"
+        "self.acknowledge(wire);\n"
         => "", test("server/tests/server/main.rs", "a_stop_announces_the_window_and_closes_with_1012");
     [0] "an address has as many sessions as it likes", "server/src/session/mod.rs":
         "if most.is_some_and(|most| *begun >= most) {"
