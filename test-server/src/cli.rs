@@ -64,6 +64,11 @@ pub(crate) fn parse(
                 config.port = value(&mut parser, "--port", "a number from 0 to 65535")?
             }
             Arg::Long("www") => config.www = PathBuf::from(parser.value()?),
+            Arg::Long("connect-to") => {
+                let accepted = "an origin such as http://127.0.0.1:8080";
+                let origin = value(&mut parser, "--connect-to", accepted)?;
+                config.connect_to.push(origin);
+            }
             Arg::Long("allow-origin") => {
                 let origin = value(
                     &mut parser,
@@ -201,6 +206,9 @@ Where:
   --host HOST                address or name to listen on [default: {host}]
   --port PORT                port to listen on, 0 picks a free one [default: {port}]
   --www FOLDER               the built demo page [default: {www}]
+  --connect-to ORIGIN        let the demo page connect to this origin, too, such as
+                             http://127.0.0.1:8080, by HTTP and WebSocket; may be repeated
+                             [default: none]
   --quiet                    do not log names and replies, which takes time if there are many
                              [default: off]
 
@@ -278,6 +286,8 @@ mod tests {
             "--port=0",
             "--www",
             "x",
+            "--connect-to",
+            "http://c:2",
             "--allow-origin",
             "http://a",
             "--allow-origin",
@@ -306,6 +316,7 @@ mod tests {
             .map(ToString::to_string)
             .collect();
         assert_eq!(origins, ["http://a", "http://b:1"]);
+        assert_eq!(config.connect_to, ["http://c:2".parse().unwrap()]);
         assert_eq!(
             (config.host.as_str(), config.port, config.www),
             ("::1", 0, "x".into())

@@ -19,6 +19,8 @@ pub struct Config {
     pub port: u16,
     /// The folder with the demo page. It need not exist: the page then explains how to build it.
     pub www: PathBuf,
+    /// Origins that the demo page may connect to, besides the server's own; a WebSocket's as `http` or `https`.
+    pub connect_to: Vec<Origin>,
     /// Origins that may connect, besides the server's own.
     pub allow_origins: Vec<Origin>,
     /// Whether to refuse clients that send no `Origin`, as programs other than browsers do.
@@ -57,6 +59,7 @@ impl Default for Config {
             host: "127.0.0.1".to_owned(),
             port: 8765,
             www: PathBuf::from("target/www"),
+            connect_to: Vec::new(),
             allow_origins: Vec::new(),
             require_origin: false,
             max_message_bytes: 64 * 1024,

@@ -1,12 +1,13 @@
 //! The demo page, as served to browsers.
 
 use std::net::SocketAddr;
-use std::path::Path;
 
 use warp::http::StatusCode;
 use warp::http::header::{CONTENT_SECURITY_POLICY, HeaderMap, HeaderValue};
 use warp::reply::{self, Reply};
 use warp::{Filter, Rejection};
+
+use crate::Config;
 
 const NOT_BUILT: &str = "\
 This is the hello server, a WebSocket server at this address: send it a name, and it greets you.
@@ -18,28 +19,36 @@ The demo page for this address has not been built yet. To build it and start a s
 
 /// The files of `www`, or how to build them.
 pub(crate) fn filter(
-    www: &Path,
+    config: &Config,
     address: SocketAddr,
     secure: bool,
 ) -> impl Filter<Extract = (reply::Response,), Error = Rejection> + Clone + use<> {
     let not_built = warp::path::end()
         .and(warp::get().or(warp::head()).unify())
         .map(|| reply::with_status(NOT_BUILT, StatusCode::NOT_FOUND).into_response());
-    warp::fs::dir(www.to_owned())
+    warp::fs::dir(config.www.clone())
         .map(Reply::into_response)
         .or(not_built)
         .unify()
-        .with(reply::with::headers(headers(address, secure)))
+        .with(reply::with::headers(headers(config, address, secure)))
         .map(Reply::into_response)
 }
 
-fn headers(address: SocketAddr, secure: bool) -> HeaderMap {
+fn headers(config: &Config, address: SocketAddr, secure: bool) -> HeaderMap {
     let port = address.port();
     let scheme = if secure { "wss" } else { "ws" };
     // Not every browser counts WebSockets to the page's own server as 'self'.
+    let others: String = config
+        .connect_to
+        .iter()
+        .map(|origin| {
+            let origin = origin.to_string();
+            format!(" {origin} {}", origin.replacen("http", "ws", 1))
+        })
+        .collect();
     let policy = format!(
         "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; \
-         img-src 'self' data:; connect-src 'self' {scheme}://{address} {scheme}://localhost:{port}; \
+         img-src 'self' data:; connect-src 'self' {scheme}://{address} {scheme}://localhost:{port}{others}; \
          base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     );
     let mut headers = HeaderMap::new();

@@ -140,7 +140,7 @@ impl Server {
         let routes = handshake::filter(Arc::clone(&state))
             .or(handshake::requests(false).and(
                 control::filter(Arc::clone(&state))
-                    .or(page::filter(&config.www, address, tls.is_some()))
+                    .or(page::filter(&config, address, tls.is_some()))
                     .unify(),
             ))
             .unify();

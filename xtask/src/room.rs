@@ -61,9 +61,16 @@ pub(crate) fn demo(port: u16) -> Result<()> {
     both(server::build, package::build)?;
     let page = demo::assemble_page()?;
     let port = port.to_string();
-    let options = ["--port", &port, "--www", &page.to_string_lossy()];
-    let pages = Server::start(&options, Output::Shown)?;
     let [redis_port, one, two] = free_ports()?;
+    let [to_one, to_two] = [one, two].map(|port| format!("http://127.0.0.1:{port}"));
+    let www = page.to_string_lossy();
+    let options = [
+        ["--port", &*port],
+        ["--www", &*www],
+        ["--connect-to", &*to_one],
+        ["--connect-to", &*to_two],
+    ];
+    let pages = Server::start(options.as_flattened(), Output::Shown)?;
     let _redis = start_redis(redis_port)?;
     let redis = format!("redis://127.0.0.1:{redis_port}/");
     for port in [one, two] {

@@ -29,6 +29,7 @@ async fn files_come_with_their_types_and_a_policy() {
     }
     let server = start(Config {
         www: www.path(),
+        connect_to: vec!["http://127.0.0.1:9".parse().unwrap()],
         ..config()
     })
     .await;
@@ -59,6 +60,7 @@ async fn files_come_with_their_types_and_a_policy() {
         "base-uri 'none'",
         "frame-ancestors 'none'",
         &format!("connect-src 'self' ws://{}", server.address),
+        " http://127.0.0.1:9 ws://127.0.0.1:9;",
     ] {
         assert!(policy.contains(directive), "{policy}");
     }
