@@ -6,7 +6,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
-use steady_socket_protocol::session::frame::Refusal;
+use steady_socket_protocol::session::frame::{Refusal, Why};
 use steady_socket_protocol::session::store::Identity;
 use steady_socket_protocol::session::{Ask, AskEnd, End, Ended, Token};
 use steady_socket_protocol::{
@@ -427,10 +427,12 @@ impl<E: Endpoint> Handle<E> {
     /// The client is too far behind: a session is lost, which it learns when it comes back, and a connection is closed with
     /// 1013.
     pub(crate) fn give_up(&self) {
-        crate::observe::full();
         match &self.link {
-            Link::Plain(plain) => plain.close(1013, "too far behind".to_owned()),
-            Link::Session(session, life) => session.lose_full(*life),
+            Link::Plain(plain) => {
+                crate::observe::full();
+                plain.close(1013, "too far behind".to_owned());
+            }
+            Link::Session(session, life) => session.lose(*life, Why::Full),
         }
     }
 

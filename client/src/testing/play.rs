@@ -269,7 +269,7 @@ impl Play {
         match why {
             Why::Full => {
                 let now = of_store(now);
-                self.with(|half| half.lose_full(now));
+                self.with(|half| half.lose(now, Why::Full));
                 self.settle(now);
             }
             Why::Unknown => self.forget(now),

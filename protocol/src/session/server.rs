@@ -731,13 +731,8 @@ impl<P: Payload> Server<P> {
         self.end(None, why, None, Some(verdict));
     }
 
-    /// Gives the session up because more waits for its client than the application wants to keep. The client learns why when
-    /// it comes back.
-    pub fn lose_full(&mut self, now: Time) {
-        self.lose(now, Why::Full);
-    }
-
-    /// Gives the session up for this reason. The client learns it when it comes back.
+    /// Gives the session up, for example because more waits for its client than the application wants to keep
+    /// ([`Why::Full`]). The client learns the reason when it comes back.
     pub fn lose(&mut self, now: Time, why: Why) {
         if self.epoch == 0 {
             return;
@@ -907,7 +902,7 @@ impl<P: Payload> Server<P> {
             Reply::Full => {
                 self.exchange
                     .settle_taken(step.sends, Ended::Lost(Why::Full), true);
-                self.lose_full(now);
+                self.lose(now, Why::Full);
             }
             _ => {
                 let (code, why) = match reply {

@@ -11,7 +11,8 @@ use steady_socket_protocol::session::frame::{
 use steady_socket_protocol::session::store::Identity;
 use steady_socket_protocol::session::{Arrival, Connection, close};
 
-use super::half::{Line, Order, Session, until};
+use super::half::{Session, until};
+use super::line::{Line, Order};
 use super::{FullForAddress, Sessions, new_epoch};
 use crate::body::Body;
 use crate::stop::{Stop, Stopping};

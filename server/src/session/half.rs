@@ -1,112 +1,34 @@
 //! One session: the server's half of the protocol, shared by its connections, its handler, and whoever sends.
 
+mod logs;
+
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::future::poll_fn;
 use std::net::IpAddr;
 use std::pin::{Pin, pin};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
-use std::task::Poll;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
-use futures_util::task::AtomicWaker;
 use steady_socket_protocol::session::frame::{
-    Answer, Credential, Data, Frame, Key, Refusal, Style, Why, write,
+    Answer, Credential, Frame, Key, Refusal, Style, Why, write,
 };
 use steady_socket_protocol::session::store::{Identity, Question, Reply, Store as _, Ticket};
 use steady_socket_protocol::session::{
-    Arrival, Ask, AskEnd, Connection, Delivery, End, Item, NotHandled, Opened, Output, SendMode,
-    Server, ServerEffect, Time, Token, close,
+    Arrival, Ask, AskEnd, Connection, Delivery, End, NotHandled, Opened, Output, SendMode, Server,
+    ServerEffect, Time, Token, close,
 };
 use tokio::sync::{Notify, oneshot};
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use self::logs::Append;
+use super::line::Line;
 use super::{Sessions, lock};
 use crate::body::Body;
 use crate::errors::SendError;
-use crate::log::{Entry, StepLogs, feed};
 use crate::observe;
 use crate::store::Store;
 use crate::wire::Allowance;
-
-/// How many bytes may wait for a client's socket before the half is told to wait, and when it may go on.
-const HIGH_BYTES: usize = 64 * 1024;
-const LOW_BYTES: usize = 16 * 1024;
-
-/// What a session says to a connection.
-#[derive(Debug)]
-pub(crate) enum Order {
-    /// Send this.
-    Send(Data<'static>),
-    /// Close with this code.
-    Close(u16),
-}
-
-/// The way from a session to a connection. It has no bound of its own: the half stops at [`HIGH_BYTES`].
-///
-/// A channel of tokio's would do the same, and takes 1.6 KB for as long as it is there.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Line(Arc<Orders>);
-
-#[derive(Debug, Default)]
-struct Orders {
-    queue: Mutex<VecDeque<Order>>,
-    /// The connection, while it waits for an order.
-    connection: AtomicWaker,
-    /// Bytes that the socket has not taken.
-    waiting: AtomicUsize,
-}
-
-impl Line {
-    fn put(&self, order: Order) {
-        lock(&self.0.queue).push_back(order);
-        self.0.connection.wake();
-    }
-
-    /// Returns whether the half has to wait now.
-    fn send(&self, data: Data<'static>) -> bool {
-        let bytes = data.len();
-        let before = self.0.waiting.fetch_add(bytes, Ordering::Relaxed);
-        self.put(Order::Send(data));
-        before < HIGH_BYTES && before + bytes >= HIGH_BYTES
-    }
-
-    pub(super) fn close(&self, code: u16) {
-        self.put(Order::Close(code));
-    }
-
-    /// The next order, if there is one.
-    pub(super) fn take(&self) -> Option<Order> {
-        let mut queue = lock(&self.0.queue);
-        let order = queue.pop_front();
-        if order.is_none() {
-            // An idle connection keeps no memory for what it may be told.
-            *queue = VecDeque::new();
-        }
-        order
-    }
-
-    /// Waits for the next order. Only the connection does.
-    pub(super) async fn next(&self) -> Order {
-        poll_fn(|cx| {
-            if let Some(order) = self.take() {
-                return Poll::Ready(order);
-            }
-            self.0.connection.register(cx.waker());
-            // It may have come in between.
-            self.take().map_or(Poll::Pending, Poll::Ready)
-        })
-        .await
-    }
-
-    /// The socket has taken this much. Returns whether the half may go on.
-    pub(super) fn sent(&self, bytes: usize) -> bool {
-        let before = self.0.waiting.fetch_sub(bytes, Ordering::Relaxed);
-        before >= LOW_BYTES && before - bytes < LOW_BYTES
-    }
-}
 
 /// What the session's task has to do for the program.
 #[derive(Debug)]
@@ -184,35 +106,6 @@ struct State {
     queued: (usize, usize),
     /// Nothing follows: the session's task has ended.
     over: bool,
-}
-
-/// An entry that is appended when its message is handled.
-#[derive(Debug)]
-struct Append {
-    /// The generation in which the half has the message.
-    owner: Option<u64>,
-    message: u64,
-    log: Arc<str>,
-    entry: Entry,
-}
-
-impl Append {
-    /// Whether it belongs into this step.
-    fn is_of(&self, step: &StepId) -> bool {
-        let is_handled = |(from, to): &(u64, u64)| (*from..=*to).contains(&self.message);
-        self.owner == Some(step.owner)
-            && (self.message <= step.handled || step.also.iter().any(is_handled))
-    }
-}
-
-/// What is to be known of a step when it is answered.
-#[derive(Debug)]
-struct StepId {
-    owner: u64,
-    handled: u64,
-    also: Vec<(u64, u64)>,
-    /// The last message that it numbers.
-    last: Option<Delivery>,
 }
 
 /// Where a session is in its life.
@@ -463,14 +356,6 @@ impl Session {
         });
     }
 
-    /// More waits for the client than the program wants to keep: the session is lost, and the client learns why.
-    pub(crate) fn lose_full(&self, life: Life) {
-        let _ = self.with_life(life, |state, now| {
-            state.half.lose_full(now);
-            Ok(())
-        });
-    }
-
     /// The handler has returned, or the program has closed the session: it ends when everything that was sent is
     /// acknowledged, or after `wait`. `handled` is the message that the program is done with.
     pub(crate) fn finish(&self, life: Life, handled: Option<Token>, wait: Duration) {
@@ -487,100 +372,16 @@ impl Session {
         self.work.notify_one();
     }
 
-    /// Something that the session must not miss cannot be given to it: it is lost, and the client learns why.
+    /// Something that the session must not miss cannot be given to it, or more waits for the client than the program wants to
+    /// keep: it is lost, and the client learns why.
     pub(crate) fn lose(&self, life: Life, why: Why) {
         let _ = self.with_life(life, |state, now| {
-            observe::full();
+            if why == Why::Full {
+                observe::full();
+            }
             state.half.lose(now, why);
             Ok(())
         });
-    }
-
-    // ----- shared logs
-
-    /// The program is done with a message, and this is what it has led to: one step of the store. What is not accepted comes
-    /// back, with the token.
-    pub(crate) fn commit(
-        &self,
-        life: Life,
-        token: Token,
-        sends: Vec<Body>,
-        appends: Vec<(Arc<str>, Entry)>,
-    ) -> Result<(), (SendError, Uncommitted)> {
-        self.with(|state, now| {
-            if !state.takes(life) {
-                return Err((SendError::Closed, (sends, appends)));
-            }
-            let owner = state.half.owner();
-            let before = state.appends.len();
-            // First, since the step may be asked for at once.
-            state
-                .appends
-                .extend(appends.into_iter().map(|(log, entry)| Append {
-                    owner,
-                    message: token.number(),
-                    log,
-                    entry,
-                }));
-            state.half.commit(now, token, sends).map_err(|rejected| {
-                let appends = state.appends.drain(before..);
-                let appends = appends.map(|append| (append.log, append.entry)).collect();
-                (rejected.why.into(), (rejected.payload, appends))
-            })
-        })
-    }
-
-    /// Joins a log, unless this life has done so. From then on its entries are sent to the client.
-    pub(crate) async fn join(
-        self: &Arc<Self>,
-        life: Life,
-        log: Arc<str>,
-        history: u64,
-        encode: impl Fn(&Entry) -> Option<Body> + Send + Sync + 'static,
-    ) -> Result<(), SendError> {
-        let owner = self.with_life(life, |state, _| {
-            let owner = state.half.owner().ok_or(SendError::Closed)?;
-            Ok(state.joined.insert(Arc::clone(&log)).then_some(owner))
-        })?;
-        let Some(owner) = owner else {
-            return Ok(());
-        };
-        // If this future is dropped in between, the log can be joined again.
-        let mut joining = Joining(Some((self, life, &log)));
-        // What this session has appended before comes before.
-        loop {
-            let stored = self.room.notified();
-            if self.with_life(life, |state, _| Ok(state.appends.is_empty()))? {
-                break;
-            }
-            stored.await;
-        }
-        let logs = &self.sessions.logs;
-        let after = logs.join(self, owner, &log, history).await?;
-        joining.0 = None;
-        drop(joining);
-        let logs = Arc::clone(logs);
-        tokio::spawn(feed(Arc::clone(self), life, logs, log, after, encode));
-        Ok(())
-    }
-
-    /// Sends an entry of a log, and waits while too much waits for this client.
-    pub(crate) async fn send_entry(
-        &self,
-        life: Life,
-        log: &Arc<str>,
-        number: u64,
-        body: Body,
-    ) -> Result<(), SendError> {
-        let send = || {
-            self.with_life(life, |state, now| {
-                let sent = state.half.send(now, body.clone(), SendMode::default());
-                let delivery = sent.map_err(|rejected| rejected.why)?;
-                state.entries.push_back((delivery, Arc::clone(log), number));
-                Ok(())
-            })
-        };
-        self.with_room(send).await
     }
 
     /// Tries again whenever there is more room.
@@ -774,24 +575,6 @@ impl Session {
         }
     }
 
-    /// A step is done: the store knows what it has told about logs.
-    fn stepped(&self, state: &mut State, step: Option<StepId>, reply: &Reply<Body>) {
-        let (Some(step), Reply::Stepped { .. }) = (step, reply) else {
-            return;
-        };
-        let before = state.appends.len();
-        state.appends.retain(|append| !append.is_of(&step));
-        if state.appends.is_empty() && before > 0 {
-            // For those that join.
-            self.room.notify_waiters();
-        }
-        while let Some(entry) = state.entries.front()
-            && Some(entry.0) <= step.last
-        {
-            state.entries.pop_front();
-        }
-    }
-
     fn transmit(&self, state: &mut State, now: Time, connection: Connection, frame: Frame<Body>) {
         let line = state.lines.iter().find(|(line, _)| *line == connection);
         let Some((_, line)) = line else {
@@ -914,52 +697,6 @@ impl State {
         self.gathers || is_earlier || is_drained || is_over || !self.jobs.is_empty()
     }
 
-    /// What a question does with logs, and what is to be known of it when it is answered.
-    fn step_logs(&self, question: &Question<Body>) -> (Option<StepId>, StepLogs) {
-        let mut with = StepLogs::default();
-        let Question::Step(step) = question else {
-            return (None, with);
-        };
-        if self.entries.is_empty() && self.appends.is_empty() {
-            return (None, with);
-        }
-        let mut id = StepId {
-            owner: step.owner,
-            handled: step.handled,
-            also: step.also.clone(),
-            last: None,
-        };
-        for item in &step.sends {
-            let Item::Message {
-                delivery: Some(delivery),
-                ..
-            } = item
-            else {
-                continue;
-            };
-            id.last = id.last.max(Some(*delivery));
-            let Ok(at) = self.entries.binary_search_by_key(delivery, |entry| entry.0) else {
-                continue;
-            };
-            let (_, log, number) = &self.entries[at];
-            match with.cursors.iter_mut().find(|(other, _)| other == log) {
-                Some((_, last)) => *last = *number,
-                None => with.cursors.push((Arc::clone(log), *number)),
-            }
-        }
-        for append in self.appends.iter().filter(|append| append.is_of(&id)) {
-            let entry = append.entry.clone();
-            with.appends.push((Arc::clone(&append.log), entry));
-        }
-        (Some(id), with)
-    }
-
-    fn forget_logs(&mut self) {
-        self.entries.clear();
-        self.appends.clear();
-        self.joined.clear();
-    }
-
     /// Whether everything that was sent is acknowledged, and the store has all that was committed.
     fn is_drained(&self) -> bool {
         self.appends.is_empty() && self.half.is_drained()
@@ -977,23 +714,6 @@ impl State {
 
 pub(crate) fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// What a commit holds that was not accepted.
-pub(crate) type Uncommitted = (Vec<Body>, Vec<(Arc<str>, Entry)>);
-
-/// A life joins a log; dropped before it has, it can do so again.
-struct Joining<'a>(Option<(&'a Session, Life, &'a Arc<str>)>);
-
-impl Drop for Joining<'_> {
-    fn drop(&mut self) {
-        if let Some((session, life, log)) = self.0 {
-            let _ = session.with_life(life, |state, _| {
-                state.joined.remove(log);
-                Ok(())
-            });
-        }
-    }
 }
 
 /// Somebody waits for room.

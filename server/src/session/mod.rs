@@ -6,6 +6,7 @@
 
 mod connection;
 mod half;
+mod line;
 
 use std::collections::HashMap;
 use std::fmt;

@@ -522,7 +522,7 @@ table! { SESSIONS:
     [0] "a message is handled before its answers have a number", "protocol/src/session/server.rs":
         "            if self.exchange.waits(last) {"
         => "            if last.0 == 0 {", test("protocol/src/session/tests.rs", "a_message_is_handled_in_the_step_that_numbers_all_that_it_has_led_to");
-    [0] "a session joins a log twice", "server/src/session/half.rs":
+    [0] "a session joins a log twice", "server/src/session/half/logs.rs":
         "Ok(state.joined.insert(Arc::clone(&log)).then_some(owner))"
         => "let _ = state.joined.insert(Arc::clone(&log)); Ok(Some(owner))", test("server/tests/redis/room.rs", "all_who_have_joined_are_given_each_entry_once_and_in_one_order");
     [0] "a session that goes on in another process has no handler", "server/src/session/half.rs":

@@ -647,7 +647,7 @@ fn the_counts_of_an_epoch_that_is_lost_mean_nothing_in_the_next() {
     pair.arrive();
     // The session is lost, and so is the welcome that says so. Then the process that made the next epoch is gone.
     let now = pair.now;
-    pair.server().lose_full(now);
+    pair.server().lose(now, Why::Full);
     pair.settle();
     pair.client.closed(now, close::LOST);
     pair.settle();

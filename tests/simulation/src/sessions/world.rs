@@ -1570,7 +1570,7 @@ impl World {
         self.closed |= !full;
         if let Some(half) = key.and_then(|key| self.halves.get_mut(&key)) {
             match full {
-                true => half.server.lose_full(now),
+                true => half.server.lose(now, Why::Full),
                 false => half.server.end_session(now),
             }
             self.settle();
