@@ -423,7 +423,7 @@ describe('the end of a delivery', { timeout: 4 * TEST_TIMEOUT }, () => {
   const numbersIn = (frames) =>
     frames
       .filter((frame) => !/^~(w|a|hello)/.test(frame))
-      .flatMap((frame) => JSON.parse(frame.replace(/^~q |^~b \d+/, '')));
+      .flatMap((frame) => JSON.parse(frame.replace(/^~[qd] |^~b \d+/, '')));
 
   test('what is sent, delivered and asked stays in order', { timeout: TEST_TIMEOUT }, async () => {
     const work = (socket) => {
@@ -517,7 +517,7 @@ describe('the end of a delivery', { timeout: 4 * TEST_TIMEOUT }, () => {
     const bad = [socket.deliver('bad'), socket.request('bad')];
     socket.deliver('good');
     for (const end of bad) assert.equal((await endOf(end))[2].message, 'no form for this');
-    await eventually('the good one', () => connection.frames.includes('"good"'));
+    await eventually('the good one', () => connection.frames.includes('~d "good"'));
   });
 
   test('a codec that does not encode is no message', { timeout: TEST_TIMEOUT }, async () => {

@@ -18,6 +18,7 @@ const KINDS = [
   ['error', 'request', 'handled'],
   ['refused', 'request', 'handled', 'why'],
   ['cancel', 'request'],
+  ['awaited-message'],
   ['volatile'],
   ['ack', 'handled', 'sent'],
   ['got', 'number'],
@@ -31,7 +32,7 @@ const KINDS = [
 const REASONS = ['handler', 'limit', 'cancelled', 'failed', 'other'];
 const OUTCOMES = ['fresh', 'continued', 'replayed', 'lost'];
 const LOSSES = ['expired', 'unknown', 'full', 'refused', 'out-of-step', 'other'];
-const CARRY = ['request', 'response', 'error', 'volatile'];
+const CARRY = ['request', 'response', 'error', 'awaited-message', 'volatile'];
 const HELLO_NUMBERS = ['attempt', 'epoch', 'received', 'handled', 'first', 'sent'];
 const LIMITS = ['messages', 'bytes', 'message', 'requests'];
 
